@@ -1,0 +1,29 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Whether two buffers of the same length hold the same bytes.
+@inline(__always)
+func equalBytes(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+  guard let first = a.baseAddress, let second = b.baseAddress else { return a.count == b.count }
+  return memcmp(first, second, a.count) == 0
+}
+
+/// Whether a buffer holds exactly the bytes of an ASCII literal.
+@inline(__always)
+func equals(_ bytes: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
+  guard bytes.count == literal.utf8CodeUnitCount, let base = bytes.baseAddress else {
+    return false
+  }
+  return memcmp(base, literal.utf8Start, bytes.count) == 0
+}
+
+@inline(__always)
+func hasPrefix(_ bytes: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
+  guard bytes.count >= literal.utf8CodeUnitCount, let base = bytes.baseAddress else {
+    return false
+  }
+  return memcmp(base, literal.utf8Start, literal.utf8CodeUnitCount) == 0
+}

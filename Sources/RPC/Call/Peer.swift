@@ -1,0 +1,48 @@
+/// What is known of the other end of a connection, before anything it says about itself.
+public enum Peer: Sendable, Hashable {
+  /// Verified against the configured CA bundle during the handshake.
+  case certificate(PeerCertificate)
+  /// The process at the other end of a Unix socket, as the kernel gives it (SO_PEERCRED).
+  case unixProcess(UnixCredentials)
+  /// Nothing: a plain-text TCP connection on loopback, where configuration allows it.
+  case anonymous
+}
+
+/// Kernel-reported credentials of a Unix socket's peer at the time it connected.
+public struct UnixCredentials: Sendable, Hashable {
+  public let userID: UInt32
+  public let groupID: UInt32
+  public let processID: Int32
+}
+
+/// What a verified client certificate says.
+public struct PeerCertificate: Sendable, Hashable {
+  /// URI subject alternative names, in order.
+  public let uriNames: [String]
+  /// SHA-256 of the DER encoding.
+  public let fingerprint: [UInt8]
+  /// Seconds since 1970.
+  public let notBefore: Int64
+  /// Seconds since 1970; the certificate is good up to and including this second.
+  public let notAfter: Int64
+  /// Whether the certificate is a CA's (basicConstraints).
+  public let isAuthority: Bool
+
+  public var fingerprintText: String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(
+      decoding: fingerprint.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+}
+
+/// One accepted connection, for the life of which the embedder may keep a `context`.
+public final class Connection: Sendable {
+  public let peer: Peer
+  /// For logs: the listener's address and the peer's.
+  public let label: String
+
+  init(peer: Peer, label: String) {
+    self.peer = peer
+    self.label = label
+  }
+}

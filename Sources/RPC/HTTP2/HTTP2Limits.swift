@@ -1,0 +1,15 @@
+/// What a peer may take, per connection. Every limit has a test one past it.
+public struct HTTP2Limits: Sendable, Hashable {
+  /// Calls in flight at once (SETTINGS_MAX_CONCURRENT_STREAMS).
+  public var maximumConcurrentStreams = 256
+  /// Bytes of one request message, without its 5-byte prefix. Over it: RESOURCE_EXHAUSTED.
+  public var maximumMessageBytes = 4 * 1024 * 1024
+  /// Bytes of request messages held for all calls of one connection. Over it: RESOURCE_EXHAUSTED.
+  public var maximumBufferedBytes = 16 * 1024 * 1024
+  /// Names, values and 32 for each field (RFC 9113 §6.5.2). Over it: RESOURCE_EXHAUSTED.
+  public var maximumHeaderListBytes = 16 * 1024
+  /// Response bytes waiting in a connection before no more are produced until the peer reads.
+  public var maximumOutputBytes = 256 * 1024
+
+  public init() {}
+}

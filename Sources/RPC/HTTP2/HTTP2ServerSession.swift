@@ -1,0 +1,241 @@
+internal import CNghttp2
+internal import NIOCore
+
+/// The HTTP/2 engine of one server connection: bytes in, calls out; answers in, bytes out. Does no
+/// I/O. Owns the nghttp2 session. Confined to one event loop.
+///
+/// nghttp2's callbacks only record; what they recorded is acted upon after `receive` returns.
+final class HTTP2ServerSession {
+  enum Outcome {
+    case proceed
+    /// The peer broke the protocol beyond repair; send what is pending, then close.
+    case failed(String)
+  }
+
+  let limits: HTTP2Limits
+  private let methods: MethodTable
+  private var session: OpaquePointer?
+  private var streams: [HTTP2Stream?] = []
+  private var freeSlots: [Int] = []
+  private var idle: [HTTP2Stream] = []
+  /// Streams whose request is whole or refused, in order of arrival.
+  private var ready: [HTTP2Stream] = []
+  private(set) var openStreams = 0
+  private var bufferedBytes = 0
+  private(set) var isDraining = false
+  /// Set by a PING acknowledgement while draining.
+  private(set) var drainPingAcknowledged = false
+  /// Streams that ended while a task worked for them.
+  private var endedTasks: [Task<Void, Never>] = []
+
+  init(methods: MethodTable, limits: HTTP2Limits) {
+    self.methods = methods
+    self.limits = limits
+    session = HTTP2Callbacks.makeServerSession(
+      userData: Unmanaged.passUnretained(self).toOpaque(), limits: limits)
+  }
+
+  deinit {
+    nghttp2_session_del(session)
+    for stream in streams { stream?.task?.cancel() }
+  }
+
+  var wantsToClose: Bool {
+    nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0
+  }
+
+  // MARK: Input
+
+  func receive(_ bytes: UnsafeRawBufferPointer) -> Outcome {
+    let used = nghttp2_session_mem_recv(
+      session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+    guard used >= 0 else {
+      return .failed(String(cString: nghttp2_strerror(Int32(used))))
+    }
+    return .proceed
+  }
+
+  /// The next call to serve, if any.
+  func nextReady() -> HTTP2Stream? {
+    guard readyHead < ready.count else {
+      ready.removeAll(keepingCapacity: true)
+      readyHead = 0
+      return nil
+    }
+    readyHead += 1
+    return ready[readyHead - 1]
+  }
+  private var readyHead = 0
+
+  func takeEndedTasks() -> [Task<Void, Never>] {
+    guard !endedTasks.isEmpty else { return [] }
+    defer { endedTasks.removeAll() }
+    return endedTasks
+  }
+
+  // MARK: Output
+
+  /// Appends frames to `buffer` until nothing is pending or it holds `limits.maximumOutputBytes`.
+  func produce(into buffer: inout ByteBuffer) -> Outcome {
+    while buffer.readableBytes < limits.maximumOutputBytes {
+      var data: UnsafePointer<UInt8>?
+      let count = nghttp2_session_mem_send(session, &data)
+      if count == 0 { return .proceed }
+      guard count > 0 else { return .failed(String(cString: nghttp2_strerror(Int32(count)))) }
+      buffer.writeBytes(UnsafeRawBufferPointer(start: data, count: count))
+    }
+    return .proceed
+  }
+
+  /// Answers OK with the message in `stream.reply`.
+  func succeed(_ stream: HTTP2Stream) {
+    stream.awaitsResponse = false
+    var provider = nghttp2_data_provider(
+      source: nghttp2_data_source(ptr: Unmanaged.passUnretained(stream).toOpaque()),
+      read_callback: HTTP2Callbacks.readReply)
+    _ = HTTP2Callbacks.responseHeaders.withUnsafeBufferPointer {
+      nghttp2_submit_response(session, stream.id, $0.baseAddress, $0.count, &provider)
+    }
+  }
+
+  /// Answers with trailers only.
+  func fail(_ stream: HTTP2Stream, _ status: RPCStatus) {
+    submitWithoutBody(
+      stream,
+      [
+        (Array(":status".utf8), Array("200".utf8)),
+        (Array("content-type".utf8), Array("application/grpc".utf8)),
+      ] + HeaderFields.trailers(status))
+  }
+
+  /// Answers a request that is not gRPC.
+  func fail(_ stream: HTTP2Stream, http status: Int) {
+    submitWithoutBody(stream, [(Array(":status".utf8), Array(String(status).utf8))])
+  }
+
+  private func submitWithoutBody(_ stream: HTTP2Stream, _ fields: [(name: [UInt8], value: [UInt8])]) {
+    stream.awaitsResponse = false
+    HeaderFields.withFields(fields) { base, count in
+      _ = nghttp2_submit_response(session, stream.id, base, count, nil)
+    }
+    // The rest of a request that was refused early is not waited for (RFC 9113 §8.1).
+    if !stream.requestDone {
+      nghttp2_submit_rst_stream(
+        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, NGHTTP2_NO_ERROR.rawValue)
+    }
+  }
+
+  // MARK: Ending
+
+  /// First step of a graceful end: the peer is told that no new calls will be taken, and a PING finds
+  /// out when it knows (RFC 9113 §6.8).
+  func beginDrain() {
+    guard !isDraining else { return }
+    isDraining = true
+    nghttp2_submit_shutdown_notice(session)
+    nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+  }
+
+  /// Second step: calls that were begun in between still count.
+  func finishDrain() {
+    nghttp2_submit_goaway(
+      session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nghttp2_session_get_last_proc_stream_id(session),
+      NGHTTP2_NO_ERROR.rawValue, nil, 0)
+  }
+
+  // MARK: What the callbacks record
+
+  func beginStream(_ id: Int32) {
+    let stream = idle.popLast() ?? HTTP2Stream()
+    stream.prepare(id: id)
+    if let slot = freeSlots.popLast() {
+      stream.slot = slot
+      streams[slot] = stream
+    } else {
+      stream.slot = streams.count
+      streams.append(stream)
+    }
+    openStreams += 1
+    nghttp2_session_set_stream_user_data(
+      session, id, Unmanaged.passUnretained(stream).toOpaque())
+  }
+
+  func stream(_ id: Int32) -> HTTP2Stream? {
+    guard let data = nghttp2_session_get_stream_user_data(session, id) else { return nil }
+    // Streams are held in `streams` until nghttp2 closes them.
+    return Unmanaged<HTTP2Stream>.fromOpaque(data).takeUnretainedValue()
+  }
+
+  func header(
+    _ stream: HTTP2Stream, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+  ) {
+    stream.headerListBytes += name.count + value.count + 32
+    if stream.headerListBytes > limits.maximumHeaderListBytes {
+      refuse(stream, .status(RPCStatus(.resourceExhausted, "the header list is too large")))
+      return
+    }
+    RequestHeaders.apply(name, value, to: stream, methods: methods)
+  }
+
+  func headersEnded(_ stream: HTTP2Stream) {
+    guard !stream.headersDone else { return }
+    stream.headersDone = true
+    if stream.refusal == nil { stream.refusal = RequestHeaders.refusal(of: stream) }
+    if stream.refusal != nil { dispatch(stream) }
+  }
+
+  func data(_ stream: HTTP2Stream, _ bytes: UnsafePointer<UInt8>, count: Int) {
+    guard stream.refusal == nil, !stream.isDispatched else { return }
+    if stream.body.count + count > limits.maximumMessageBytes + HTTP2Stream.prefixLength {
+      refuse(
+        stream,
+        .status(
+          RPCStatus(
+            .resourceExhausted,
+            "the request message is larger than \(limits.maximumMessageBytes) bytes")))
+    } else if bufferedBytes + count > limits.maximumBufferedBytes {
+      refuse(
+        stream,
+        .status(RPCStatus(.resourceExhausted, "this connection has too many request bytes waiting"))
+      )
+    } else {
+      stream.body.append(bytes, count: count)
+      bufferedBytes += count
+    }
+  }
+
+  func requestEnded(_ stream: HTTP2Stream) {
+    stream.requestDone = true
+    dispatch(stream)
+  }
+
+  func refuse(_ stream: HTTP2Stream, _ refusal: HTTP2Stream.Refusal) {
+    if stream.refusal == nil { stream.refusal = refusal }
+    if stream.headersDone { dispatch(stream) }
+  }
+
+  func closed(_ stream: HTTP2Stream) {
+    openStreams -= 1
+    bufferedBytes -= stream.body.count
+    stream.generation &+= 1
+    streams[stream.slot] = nil
+    freeSlots.append(stream.slot)
+    if let task = stream.task {
+      endedTasks.append(task)
+      stream.task = nil
+    }
+    // A stream still in `ready` must not be reused before its turn.
+    if !stream.awaitsResponse, idle.count < 64 { idle.append(stream) }
+    stream.awaitsResponse = false
+  }
+
+  func pingAcknowledged() {
+    if isDraining { drainPingAcknowledged = true }
+  }
+
+  private func dispatch(_ stream: HTTP2Stream) {
+    guard !stream.isDispatched else { return }
+    stream.isDispatched = true
+    ready.append(stream)
+  }
+}

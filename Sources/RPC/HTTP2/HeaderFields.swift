@@ -1,0 +1,49 @@
+internal import CNghttp2
+
+/// Header fields as nghttp2 takes them, for names and values that live as long as the program.
+enum HeaderFields {
+  /// A field of two literals; nothing is copied.
+  static func field(_ name: StaticString, _ value: StaticString) -> nghttp2_nv {
+    nghttp2_nv(
+      name: UnsafeMutablePointer(mutating: name.utf8Start),
+      value: UnsafeMutablePointer(mutating: value.utf8Start),
+      namelen: name.utf8CodeUnitCount, valuelen: value.utf8CodeUnitCount,
+      flags: UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue))
+  }
+
+  /// Lends an array of fields whose names and values live until `body` returns; nghttp2 copies them.
+  static func withFields<R>(
+    _ fields: [(name: [UInt8], value: [UInt8])], _ body: (UnsafePointer<nghttp2_nv>?, Int) -> R
+  ) -> R {
+    var text: [UInt8] = []
+    for (name, value) in fields { text += name + value }
+    return text.withUnsafeMutableBufferPointer { buffer in
+      var native: [nghttp2_nv] = []
+      var at = 0
+      for (name, value) in fields {
+        guard let base = buffer.baseAddress else { break }
+        native.append(
+          nghttp2_nv(
+            name: base + at, value: base + at + name.count, namelen: name.count,
+            valuelen: value.count, flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)))
+        at += name.count + value.count
+      }
+      return native.withUnsafeBufferPointer { body($0.baseAddress, $0.count) }
+    }
+  }
+
+  /// The fields that end a call with `status`.
+  static func trailers(_ status: RPCStatus) -> [(name: [UInt8], value: [UInt8])] {
+    var fields: [(name: [UInt8], value: [UInt8])] = [
+      (Array("grpc-status".utf8), Array(String(status.code.rawValue).utf8))
+    ]
+    if !status.message.isEmpty {
+      fields.append((Array("grpc-message".utf8), GRPCCoding.percentEncode(status.message)))
+    }
+    if !status.details.isEmpty {
+      fields.append(
+        (Array("grpc-status-details-bin".utf8), GRPCCoding.base64Encode(status.details)))
+    }
+    return fields
+  }
+}

@@ -1,0 +1,59 @@
+/// What the header fields of a request mean to a gRPC server.
+enum RequestHeaders {
+  /// Notes one field. Names are in lower case: nghttp2 refuses others (RFC 9113 §8.2.1).
+  static func apply(
+    _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, to stream: HTTP2Stream,
+    methods: MethodTable
+  ) {
+    guard let first = name.first else { return }
+    if first == UInt8(ascii: ":") {
+      if equals(name, ":path") {
+        stream.method = methods.find(value)
+      } else if equals(name, ":method") {
+        stream.isPost = equals(value, "POST")
+      }
+      return
+    }
+    if equals(name, "content-type") {
+      stream.hasGRPCContentType = isGRPC(value)
+    } else if hasPrefix(name, "grpc-") {
+      applyReserved(name, value, to: stream)
+    } else if !equals(name, "te") && !equals(name, "user-agent") {
+      stream.addHeader(name, value)
+    }
+  }
+
+  /// Why a request whose headers are complete can't be served, if so.
+  static func refusal(of stream: HTTP2Stream) -> HTTP2Stream.Refusal? {
+    if !stream.isPost { return .http(405) }
+    if !stream.hasGRPCContentType { return .http(415) }
+    if stream.method < 0 { return .status(RPCStatus(.unimplemented, "unknown method")) }
+    if stream.timeout == 0 {
+      return .status(RPCStatus(.deadlineExceeded, "the deadline had passed on arrival"))
+    }
+    return nil
+  }
+
+  /// `application/grpc`, alone or with `+proto` or parameters.
+  private static func isGRPC(_ value: UnsafeRawBufferPointer) -> Bool {
+    guard hasPrefix(value, "application/grpc") else { return false }
+    let rest = UnsafeRawBufferPointer(rebasing: value[16...])
+    return rest.isEmpty || rest[0] == UInt8(ascii: ";") || equals(rest, "+proto")
+      || hasPrefix(rest, "+proto;")
+  }
+
+  private static func applyReserved(
+    _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, to stream: HTTP2Stream
+  ) {
+    if equals(name, "grpc-timeout") {
+      if let timeout = GRPCCoding.parseTimeout(value) {
+        stream.timeout = timeout
+      } else {
+        stream.refusal = .status(RPCStatus(.internalError, "malformed grpc-timeout"))
+      }
+    } else if equals(name, "grpc-encoding"), !equals(value, "identity") {
+      stream.refusal = .status(
+        RPCStatus(.unimplemented, "this grpc-encoding is not supported; use identity"))
+    }
+  }
+}

@@ -1,0 +1,128 @@
+public import CProtobufC
+
+/// Bump allocator for the messages of one call: decoding and encoding take from it, `reset` frees
+/// all at once. Confined to one thread (an event loop, or one call's task).
+///
+/// What it hands out is valid until `reset` or `deinit`; nothing allocated here may outlive the call.
+public final class Arena {
+  /// Bytes that a block holds unless one request needs more.
+  private static let blockSize = 16 * 1024
+  private static let alignment = 16
+
+  private var blocks: [UnsafeMutableRawBufferPointer] = []
+  private var cursor: UnsafeMutableRawPointer
+  private var left: Int
+  private var taken = 0
+  /// The C vtable that libprotobuf-c calls; it points back here, unretained.
+  private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
+
+  /// Most bytes that decoding may take between two resets, whatever the message's own size: a small
+  /// message can describe a large one. Exceeding it makes decoding fail.
+  public let limit: Int
+
+  public init(limit: Int = 32 * 1024 * 1024) {
+    self.limit = limit
+    let first = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: Self.blockSize, alignment: Self.alignment)
+    blocks.append(first)
+    cursor = first.baseAddress.unsafelyUnwrapped  // `allocate` with a size over 0 gives an address.
+    left = first.count
+    allocator = .allocate(capacity: 1)
+    allocator.initialize(
+      to: ProtobufCAllocator(
+        alloc: { context, size in
+          // `context` is the arena that owns this vtable, alive while libprotobuf-c runs.
+          let arena = Unmanaged<Arena>.fromOpaque(context.unsafelyUnwrapped).takeUnretainedValue()
+          return arena.allocateWithinLimit(size)
+        },
+        free: { _, _ in },
+        allocator_data: nil))
+    allocator.pointee.allocator_data = Unmanaged.passUnretained(self).toOpaque()
+  }
+
+  deinit {
+    allocator.deallocate()
+    for block in blocks { block.deallocate() }
+  }
+
+  /// Gives everything back. Keeps the first block for the next call.
+  @inline(__always)
+  public func reset() {
+    if blocks.count > 1 { dropExtraBlocks() }
+    let first = blocks[0]
+    cursor = first.baseAddress.unsafelyUnwrapped  // As in `init`.
+    left = first.count
+    taken = 0
+  }
+
+  /// Whether a decode failed because it met `limit`.
+  public var isExhausted: Bool { taken > limit }
+
+  /// Uninitialised memory, 16-byte aligned.
+  @inline(__always)
+  public func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    let size = (byteCount + Self.alignment - 1) & ~(Self.alignment - 1)
+    if size > left { addBlock(atLeast: size) }
+    let start = cursor
+    cursor += size
+    left -= size
+    return start
+  }
+
+  /// A zeroed value of a C type.
+  @inline(__always)
+  public func zeroed<T: BitwiseCopyable>(_: T.Type) -> UnsafeMutablePointer<T> {
+    let size = MemoryLayout<T>.size
+    let raw = allocate(size)
+    raw.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+    return raw.assumingMemoryBound(to: T.self)
+  }
+
+  /// A zeroed C array.
+  public func zeroedArray<T: BitwiseCopyable>(_: T.Type, count: Int) -> UnsafeMutablePointer<T> {
+    let size = MemoryLayout<T>.stride * count
+    let raw = allocate(max(size, 1))
+    raw.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+    return raw.assumingMemoryBound(to: T.self)
+  }
+
+  /// A copy of `text` in UTF-8, as libprotobuf-c's pointer and length.
+  @inline(__always)
+  public func copy(_ text: String) -> ProtobufCBinaryData {
+    var text = text
+    return text.withUTF8 { copy(UnsafeRawBufferPointer($0)) }
+  }
+
+  /// A copy of `bytes`.
+  @inline(__always)
+  public func copy(_ bytes: UnsafeRawBufferPointer) -> ProtobufCBinaryData {
+    guard let source = bytes.baseAddress, bytes.count > 0 else { return ProtobufCBinaryData() }
+    let target = allocate(bytes.count)
+    target.copyMemory(from: source, byteCount: bytes.count)
+    return ProtobufCBinaryData(len: bytes.count, data: target.assumingMemoryBound(to: UInt8.self))
+  }
+
+  /// Lends the vtable for a call into libprotobuf-c.
+  @inline(__always)
+  public func withAllocator<R>(_ body: (UnsafeMutablePointer<ProtobufCAllocator>) -> R) -> R {
+    withExtendedLifetime(self) { body(allocator) }
+  }
+
+  private func allocateWithinLimit(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    taken += byteCount
+    return taken > limit ? nil : allocate(byteCount)
+  }
+
+  private func addBlock(atLeast size: Int) {
+    let block = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: max(size, Self.blockSize), alignment: Self.alignment)
+    blocks.append(block)
+    cursor = block.baseAddress.unsafelyUnwrapped  // As in `init`.
+    left = block.count
+  }
+
+  private func dropExtraBlocks() {
+    for block in blocks[1...] { block.deallocate() }
+    blocks.removeSubrange(1...)
+  }
+}

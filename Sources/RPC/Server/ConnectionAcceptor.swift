@@ -1,0 +1,62 @@
+internal import NIOCore
+
+/// Builds the pipeline of one accepted channel. Confined to its event loop.
+final class ConnectionAcceptor {
+  let core: ServerCore
+  private let loop: LoopState
+  private let tls: TLSContext?
+  private let plainPeer: Peer?
+  private let label: String
+
+  /// - Parameters:
+  ///   - tls: nil where the listener does not take TLS.
+  ///   - plainPeer: who a plain-text peer is; nil where plain text is not allowed.
+  init(core: ServerCore, loop: LoopState, tls: TLSContext?, plainPeer: Peer?, label: String) {
+    self.core = core
+    self.loop = loop
+    self.tls = tls
+    self.plainPeer = plainPeer
+    self.label = label
+  }
+
+  func acceptPlain(_ context: ChannelHandlerContext) throws {
+    guard let plainPeer else { throw ConnectionRefusal(reason: "plain text is not allowed here") }
+    try install(context.pipeline.syncOperations, plainPeer)
+  }
+
+  func acceptTLS(_ context: ChannelHandlerContext) throws {
+    guard let tls else { throw ConnectionRefusal(reason: "TLS is not offered here") }
+    let engine = try TLSEngine(tls, side: .server)
+    let handler = TLSHandler(engine) { [self] outcome, operations in
+      switch outcome {
+      case .success(let session):
+        do {
+          try install(operations, session.peer.map { .certificate($0) } ?? .anonymous)
+        } catch {
+          core.log(.peerRefused, label, "\(error)")
+          return false
+        }
+        return true
+      case .failure(let error):
+        core.log(.handshakeFailed, label, error.description)
+        return false
+      }
+    }
+    try context.pipeline.syncOperations.addHandler(handler, position: .last)
+  }
+
+  func refuse(_ context: ChannelHandlerContext, _ error: any Error) {
+    core.log(.peerRefused, label, "\(error)")
+    context.close(promise: nil)
+  }
+
+  private func install(_ pipeline: ChannelPipeline.SynchronousOperations, _ peer: Peer) throws {
+    let connection = Connection(peer: peer, label: label)
+    guard let state = core.delegate.connectionOpened(connection) else {
+      throw ConnectionRefusal(reason: "the peer's identity is not acceptable")
+    }
+    try pipeline.addHandler(
+      HTTP2ServerHandler(core: core, connection: connection, context: state, loop: loop),
+      position: .last)
+  }
+}

@@ -1,0 +1,212 @@
+import Synchronization
+internal import NIOCore
+internal import NIOPosix
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Where a server listens.
+public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
+  /// A Unix socket. `mode` are its permission bits.
+  case unix(path: String, mode: UInt16)
+  /// TCP. Plain text only where `insecure`, for debugging on loopback.
+  case tcp(host: String, port: Int, insecure: Bool = false)
+
+  public var description: String {
+    switch self {
+    case .unix(let path, _): "unix:\(path)"
+    case .tcp(let host, let port, _): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+  }
+}
+
+/// A server that could not start.
+public struct ServerStartError: Error, Sendable, CustomStringConvertible {
+  public let description: String
+}
+
+/// An RPC server: listeners on Unix sockets and TCP that share one table of methods. Thread-safe.
+public final class Server: Sendable {
+  public struct Configuration: Sendable {
+    public var listeners: [ListenAddress]
+    /// Needed for TCP listeners that are not insecure.
+    public var tls: TLSContext?
+    public var limits = HTTP2Limits()
+    /// Event loops; 0: one for each core.
+    public var eventLoops = 0
+
+    public init(listeners: [ListenAddress], tls: TLSContext? = nil) {
+      self.listeners = listeners
+      self.tls = tls
+    }
+  }
+
+  /// Connections that wait to be accepted. A full backlog of a Unix socket refuses connects.
+  private static let backlog: Int32 = 4096
+
+  private let core: ServerCore
+  private let configuration: Configuration
+  private let group: MultiThreadedEventLoopGroup
+  private let loopStates: [ObjectIdentifier: NIOLoopBound<LoopState>]
+  private let channels = Mutex<[any Channel]>([])
+
+  /// - Precondition: no two methods have the same path.
+  public init(
+    _ configuration: Configuration, methods: [ServiceMethod], delegate: any ServerDelegate
+  ) async throws {
+    self.configuration = configuration
+    core = ServerCore(methods: methods, limits: configuration.limits, delegate: delegate)
+    let cores = configuration.eventLoops > 0 ? configuration.eventLoops : System.coreCount
+    group = MultiThreadedEventLoopGroup(numberOfThreads: cores)
+    var states: [ObjectIdentifier: NIOLoopBound<LoopState>] = [:]
+    for loop in group.makeIterator() {
+      states[ObjectIdentifier(loop)] = try await loop.submit {
+        NIOLoopBound(LoopState(embedder: delegate.makeLoopState()), eventLoop: loop)
+      }.get()
+    }
+    loopStates = states
+  }
+
+  /// Starts to listen. Returns the addresses in use: with port 0, the port that the system chose.
+  /// - Throws: `ServerStartError`; nothing listens then.
+  public func start() async throws -> [ListenAddress] {
+    var bound: [ListenAddress] = []
+    do {
+      for listener in configuration.listeners {
+        let (channel, address) = try await listen(listener)
+        channels.withLock { $0.append(channel) }
+        bound.append(address)
+        core.log(.listening, address.description, "")
+      }
+    } catch {
+      await stop(within: .zero)
+      throw error
+    }
+    return bound
+  }
+
+  /// Stops accepting, lets calls in flight finish for at most `limit`, then closes everything.
+  public func stop(within limit: Duration) async {
+    let open = channels.withLock { channels in
+      defer { channels = [] }
+      return channels
+    }
+    for channel in open {
+      try? await channel.close().get()  // Closed already: nothing is lost.
+    }
+    await core.connections.drain(within: limit)
+    for case .unix(let path, _) in configuration.listeners { unlink(path) }
+    try? await group.shutdownGracefully()  // The loops are empty; a failure leaves nothing to do.
+  }
+
+  private func listen(_ address: ListenAddress) async throws -> (any Channel, ListenAddress) {
+    let bootstrap = ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: Self.backlog)
+      .childChannelOption(.maxMessagesPerRead, value: 4)
+      .childChannelOption(.allowRemoteHalfClosure, value: false)
+    do {
+      switch address {
+      case .unix(let path, let mode):
+        try UnixSocketFile.prepare(path)
+        let channel = try await bootstrap.childChannelInitializer { [self] channel in
+          acceptUnix(channel, path)
+        }.bind(unixDomainSocketPath: path).get()
+        guard chmod(path, mode_t(mode)) == 0 else {
+          throw ServerStartError(description: "cannot set the mode of \(path)")
+        }
+        return (channel, address)
+      case .tcp(let host, let port, let insecure):
+        guard insecure || configuration.tls != nil else {
+          throw ServerStartError(description: "\(address) needs TLS")
+        }
+        let channel =
+          try await bootstrap
+          .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+          .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+          .childChannelInitializer { [self] channel in acceptTCP(channel, address, insecure) }
+          .bind(host: host, port: port).get()
+        let chosen = channel.localAddress?.port ?? port
+        return (channel, .tcp(host: host, port: chosen, insecure: insecure))
+      }
+    } catch let error as ServerStartError {
+      throw error
+    } catch {
+      throw ServerStartError(description: "cannot listen on \(address): \(error)")
+    }
+  }
+
+  private func acceptUnix(_ channel: any Channel, _ path: String) -> EventLoopFuture<Void> {
+    guard let provider = channel as? any SocketOptionProvider else {
+      return channel.eventLoop.makeFailedFuture(ConnectionRefusal(reason: "not a socket"))
+    }
+    let credentials: EventLoopFuture<KernelCredentials> = provider.unsafeGetSocketOption(
+      level: .init(rawValue: SOL_SOCKET), name: .init(rawValue: SO_PEERCRED))
+    return credentials.flatMapThrowing { [self] found in
+      let peer = UnixCredentials(
+        userID: found.user, groupID: found.group, processID: found.process)
+      try sniff(
+        channel, tls: nil, plainPeer: .unixProcess(peer),
+        label: "unix:\(path) pid \(found.process) uid \(found.user)")
+    }
+  }
+
+  private func acceptTCP(
+    _ channel: any Channel, _ address: ListenAddress, _ insecure: Bool
+  ) -> EventLoopFuture<Void> {
+    channel.eventLoop.makeCompletedFuture {
+      try sniff(
+        channel, tls: configuration.tls, plainPeer: insecure ? .anonymous : nil,
+        label: "\(address) peer \(channel.remoteAddress.map { "\($0)" } ?? "unknown")")
+    }
+  }
+
+  private func sniff(_ channel: any Channel, tls: TLSContext?, plainPeer: Peer?, label: String) throws {
+    guard let loop = loopStates[ObjectIdentifier(channel.eventLoop)]?.value else {
+      throw ConnectionRefusal(reason: "unknown event loop")
+    }
+    let acceptor = ConnectionAcceptor(
+      core: core, loop: loop, tls: tls, plainPeer: plainPeer, label: label)
+    try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(acceptor))
+  }
+}
+
+/// `struct ucred` of the kernel (unix(7)), which Glibc declares only to GNU sources.
+private struct KernelCredentials {
+  var process: Int32
+  var user: UInt32
+  var group: UInt32
+}
+
+/// The file of a Unix socket.
+enum UnixSocketFile {
+  /// Removes what a dead server left behind. A path where a server still answers, or that is not a
+  /// socket, is left alone and refused.
+  static func prepare(_ path: String) throws {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return }
+    guard status.st_mode & S_IFMT == S_IFSOCK else {
+      throw ServerStartError(description: "\(path) exists and is not a socket")
+    }
+    guard !answers(path) else {
+      throw ServerStartError(description: "another server is listening on \(path)")
+    }
+    unlink(path)
+  }
+
+  private static func answers(_ path: String) -> Bool {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let room = MemoryLayout.size(ofValue: address.sun_path)
+    guard path.utf8.count < room else { return false }
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    return withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+      }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import Synchronization
+internal import NIOCore
+
+/// What all connections of a server share.
+final class ServerCore: Sendable {
+  let methods: MethodTable
+  let limits: HTTP2Limits
+  let delegate: any ServerDelegate
+  let connections = ConnectionRegistry()
+
+  init(methods: [ServiceMethod], limits: HTTP2Limits, delegate: any ServerDelegate) {
+    self.methods = MethodTable(methods)
+    self.limits = limits
+    self.delegate = delegate
+  }
+
+  func log(_ kind: ServerEvent.Kind, _ connection: String, _ detail: String) {
+    delegate.log(ServerEvent(kind: kind, connection: connection, detail: detail))
+  }
+}
+
+/// What one event loop's connections share. Confined to that loop.
+final class LoopState {
+  let embedder: AnyObject
+  let arena = Arena()
+
+  init(embedder: AnyObject) { self.embedder = embedder }
+}
+
+/// The open connections, for draining.
+final class ConnectionRegistry: Sendable {
+  private struct State {
+    var handlers: [ObjectIdentifier: NIOLoopBound<HTTP2ServerHandler>] = [:]
+    var isDraining = false
+    var whenEmpty: [CheckedContinuation<Void, Never>] = []
+  }
+  private let state = Mutex(State())
+  private let drainFlag = Atomic(false)
+
+  var isDraining: Bool { drainFlag.load(ordering: .acquiring) }
+
+  func add(_ handler: HTTP2ServerHandler, on loop: any EventLoop) {
+    let bound = NIOLoopBound(handler, eventLoop: loop)
+    let id = ObjectIdentifier(handler)
+    state.withLock { $0.handlers[id] = bound }
+  }
+
+  func remove(_ handler: HTTP2ServerHandler) {
+    let id = ObjectIdentifier(handler)
+    let waiting = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+      state.handlers[id] = nil
+      guard state.handlers.isEmpty else { return [] }
+      defer { state.whenEmpty = [] }
+      return state.whenEmpty
+    }
+    for continuation in waiting { continuation.resume() }
+  }
+
+  /// Drains every connection and returns when the last is closed; after `limit` they are cut.
+  func drain(within limit: Duration) async {
+    drainFlag.store(true, ordering: .releasing)
+    let open = state.withLock { state in
+      state.isDraining = true
+      return Array(state.handlers.values)
+    }
+    for handler in open {
+      handler.eventLoop.execute { handler.value.drain() }
+    }
+    let cut = Task { [weak self] in
+      try await Task.sleep(for: limit)
+      self?.closeAll()
+    }
+    await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+      let isEmpty = state.withLock { state -> Bool in
+        if !state.handlers.isEmpty { state.whenEmpty.append(continuation) }
+        return state.handlers.isEmpty
+      }
+      if isEmpty { continuation.resume() }
+    }
+    cut.cancel()
+  }
+
+  private func closeAll() {
+    for handler in state.withLock({ Array($0.handlers.values) }) {
+      handler.eventLoop.execute { handler.value.closeNow() }
+    }
+  }
+}

@@ -1,0 +1,22 @@
+internal import COpenSSL
+
+/// A TLS failure, with what OpenSSL said of it. For logs: never sent to the peer.
+public struct TLSError: Error, Sendable, CustomStringConvertible {
+  public let description: String
+
+  init(_ what: String) { description = what }
+
+  /// Takes OpenSSL's error queue of this thread, and empties it.
+  static func drainingQueue(_ what: String) -> TLSError {
+    var parts: [String] = []
+    while true {
+      let code = ERR_get_error()
+      if code == 0 { break }
+      var text = [CChar](repeating: 0, count: 256)
+      ERR_error_string_n(code, &text, text.count)
+      let bytes = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+      parts.append(String(decoding: bytes, as: UTF8.self))
+    }
+    return TLSError(parts.isEmpty ? what : "\(what): \(parts.joined(separator: "; "))")
+  }
+}

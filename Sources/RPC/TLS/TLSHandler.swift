@@ -1,0 +1,130 @@
+internal import NIOCore
+
+/// Runs a `TLSEngine` in a channel: ciphertext on the outside, plain text on the inside. Handlers for
+/// the plain text are added when the handshake is done, by `onHandshake`.
+final class TLSHandler: ChannelDuplexHandler {
+  typealias InboundIn = ByteBuffer
+  typealias InboundOut = ByteBuffer
+  typealias OutboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  /// Builds the rest of the pipeline, or returns false to refuse the peer.
+  typealias HandshakeCallback = (
+    Result<TLSEngine.Session, TLSError>, ChannelPipeline.SynchronousOperations
+  ) -> Bool
+
+  /// A peer that has not finished its handshake by then is cut off.
+  static let handshakeTimeout = TimeAmount.seconds(10)
+
+  private let engine: TLSEngine
+  private let onHandshake: HandshakeCallback
+  private var isEstablished = false
+  private var isClosed = false
+  private var timer: Scheduled<Void>?
+
+  init(_ engine: TLSEngine, onHandshake: @escaping HandshakeCallback) {
+    self.engine = engine
+    self.onHandshake = onHandshake
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+    timer = context.eventLoop.scheduleTask(in: Self.handshakeTimeout) {
+      let (handler, context) = bound.value
+      handler.end(context, TLSError("handshake timed out"))
+    }
+    if context.channel.isActive { advance(context) }
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+
+  func channelActive(context: ChannelHandlerContext) {
+    advance(context)
+    context.fireChannelActive()
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    if !isEstablished { end(context, TLSError("the peer closed during the handshake")) }
+    isClosed = true
+    timer?.cancel()
+    context.fireChannelInactive()
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard !isClosed else { return }
+    unwrapInboundIn(data).withUnsafeReadableBytes { engine.receive($0) }
+    if !isEstablished { advance(context) }
+    if isEstablished { deliver(context) }
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    context.fireChannelReadComplete()
+    sendPending(context)
+  }
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    do {
+      try unwrapOutboundIn(data).withUnsafeReadableBytes { bytes throws(TLSError) in
+        try engine.write(bytes)
+      }
+      var buffer = context.channel.allocator.buffer(capacity: 0)
+      engine.takeOutput(into: &buffer)
+      context.write(wrapOutboundOut(buffer), promise: promise)
+    } catch {
+      promise?.fail(error)
+      context.close(promise: nil)
+    }
+  }
+
+  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    if isEstablished, !isClosed {
+      isClosed = true
+      engine.close()
+      sendPending(context)
+    }
+    context.close(mode: mode, promise: promise)
+  }
+
+  private func advance(_ context: ChannelHandlerContext) {
+    do throws(TLSError) {
+      let progress = try engine.handshake()
+      sendPending(context)
+      guard case .done(let session) = progress else { return }
+      isEstablished = true
+      timer?.cancel()
+      if !onHandshake(.success(session), context.pipeline.syncOperations) {
+        context.close(promise: nil)
+      }
+    } catch {
+      sendPending(context)  // The alert.
+      end(context, error)
+    }
+  }
+
+  private func deliver(_ context: ChannelHandlerContext) {
+    var plain = context.channel.allocator.buffer(capacity: 16 * 1024)
+    do throws(TLSError) {
+      let result = try engine.read(into: &plain)
+      if plain.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(plain)) }
+      if case .closed = result { context.close(promise: nil) }
+    } catch {
+      sendPending(context)
+      context.close(promise: nil)
+    }
+  }
+
+  private func sendPending(_ context: ChannelHandlerContext) {
+    guard engine.hasOutput else { return }
+    var buffer = context.channel.allocator.buffer(capacity: 0)
+    engine.takeOutput(into: &buffer)
+    context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+  }
+
+  private func end(_ context: ChannelHandlerContext, _ error: TLSError) {
+    guard !isEstablished, !isClosed else { return }
+    isClosed = true
+    timer?.cancel()
+    _ = onHandshake(.failure(error), context.pipeline.syncOperations)
+    context.close(promise: nil)
+  }
+}

@@ -1,0 +1,104 @@
+/// `resource:action`, what a role grants. Either part may be `*`; in a question neither may.
+public struct Permission: Hashable, Sendable {
+  /// Bytes of one part.
+  public static let maximumPartLength = 64
+
+  /// Resources of this framework's own API. A `*` resource never covers them.
+  public static let reservedPrefix = "tenancy."
+
+  public let resource: String
+  public let action: String
+
+  public var text: String { "\(resource):\(action)" }
+  public var isReserved: Bool { resource.hasPrefix(Self.reservedPrefix) }
+  public var hasWildcard: Bool { resource == "*" || action == "*" }
+
+  /// Returns nil when `text` is not two parts of 1 to 64 characters of a-z, 0-9, `_`, `-` and `.`, or
+  /// `*` alone, with one colon between.
+  public init?(parsing text: String) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 2, parts.allSatisfy({ $0 == "*" || Self.isName($0.utf8) }) else {
+      return nil
+    }
+    resource = String(parts[0])
+    action = String(parts[1])
+  }
+
+  private static func isName(_ bytes: some Collection<UInt8>) -> Bool {
+    (1...maximumPartLength).contains(bytes.count) && bytes.allSatisfy(isNameByte)
+  }
+
+  static func isNameByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+      UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
+      true
+    default: false
+    }
+  }
+
+  /// Checks the form of a question without making a `String`: returns where the colon is, or nil for
+  /// what is not a permission without wildcards.
+  public static func colon(in question: RawSpan) -> Int? {
+    var colon: Int?
+    for offset in 0..<question.byteCount {
+      let byte = question.unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // offset < byteCount
+      if byte == UInt8(ascii: ":"), colon == nil {
+        colon = offset
+      } else if !isNameByte(byte) {
+        return nil
+      }
+    }
+    guard let colon, (1...maximumPartLength).contains(colon),
+      (1...maximumPartLength).contains(question.byteCount - colon - 1)
+    else { return nil }
+    return colon
+  }
+}
+
+/// Permissions compiled for questions: at most three look-ups, no allocation.
+public struct PermissionSet: Sendable {
+  private var exact = ByteTable<Bool>()
+  /// `resource:*`
+  private var resources = ByteTable<Bool>()
+  /// `*:action`
+  private var actions = ByteTable<Bool>()
+  private var everything = false
+
+  public init(_ permissions: some Sequence<Permission>) {
+    for permission in permissions {
+      switch (permission.resource, permission.action) {
+      case ("*", "*"): everything = true
+      case ("*", let action): actions[action] = true
+      case (let resource, "*"): resources[resource] = true
+      default: exact[permission.text] = true
+      }
+    }
+  }
+
+  /// Whether the set grants `question`, whose colon is at `colon` (`Permission.colon(in:)`).
+  public func grants(_ question: RawSpan, colon: Int) -> Bool {
+    if exact.find(question) != nil { return true }
+    if resources.find(question.extracting(0..<colon)) != nil { return true }
+    if Self.isReserved(question) { return false }
+    return everything
+      || actions.find(question.extracting((colon + 1)..<question.byteCount)) != nil
+  }
+
+  public func grants(_ permission: Permission) -> Bool {
+    let text = permission.text
+    let span = text.utf8Span.span.bytes
+    guard let colon = Permission.colon(in: span) else { return false }
+    return grants(span, colon: colon)
+  }
+
+  private static func isReserved(_ question: RawSpan) -> Bool {
+    let prefix = Permission.reservedPrefix.utf8Span.span
+    guard question.byteCount >= prefix.count else { return false }
+    for offset in 0..<prefix.count
+    where question.unsafeLoad(fromByteOffset: offset, as: UInt8.self) != prefix[offset] {
+      return false
+    }
+    return true
+  }
+}

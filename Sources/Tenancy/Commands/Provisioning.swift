@@ -1,0 +1,100 @@
+import Synchronization
+
+/// Makes and destroys what a tenant's isolation model needs. Calls may block; they run off the event
+/// loops.
+public protocol DataPlane: Sendable {
+  /// The steps for this tenant, in order. Names are stable: they are recorded.
+  func steps(for tenant: Tenant) -> [String]
+  /// Carries out one step. Doing it again changes nothing.
+  /// - Throws: why it failed, in words that operators may read.
+  func perform(_ step: String, for tenant: Tenant) throws
+  /// Destroys what the steps made; what is not there is passed over.
+  func destroy(for tenant: Tenant) throws
+}
+
+/// Runs provisioning: each step is recorded when done, so that a crash or failure resumes with the
+/// first that is not. One run at a time for a tenant; callers that come meanwhile share it.
+public final class Provisioner: Sendable {
+  private let plane: ControlPlane
+  private let dataPlane: any DataPlane
+  private let running = Mutex<[TenantID: Task<Result<Tenant, TenancyError>, Never>]>([:])
+
+  public init(_ plane: ControlPlane, _ dataPlane: any DataPlane) {
+    self.plane = plane
+    self.dataPlane = dataPlane
+  }
+
+  /// Provisions a tenant; on an active one this changes nothing.
+  public func provision(_ id: TenantID, actor: String) async throws(TenancyError) -> Tenant {
+    let task = running.withLock { running in
+      if let task = running[id] { return task }
+      let task = Task { () -> Result<Tenant, TenancyError> in
+        let result: Result<Tenant, TenancyError>
+        do throws(TenancyError) {
+          result = .success(try await self.run(id, TenantCommands(self.plane, actor: actor)))
+        } catch {
+          result = .failure(error)
+        }
+        self.running.withLock { $0[id] = nil }
+        return result
+      }
+      running[id] = task
+      return task
+    }
+    return try await task.value.get()
+  }
+
+  /// Destroys a tenant's resources.
+  public func deprovision(
+    _ id: TenantID, etag: String, actor: String
+  ) async throws(TenancyError) -> Tenant {
+    guard let tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
+    guard Lifecycle.next(tenant.state, .deprovision) != nil else {
+      // The same error as the move itself gives, before anything is destroyed.
+      _ = try Lifecycle.apply(.deprovision, to: tenant, at: plane.now)
+      return tenant
+    }
+    // First recorded, then destroyed: a crash in between leaves files that provisioning makes anew.
+    let after = try await TenantCommands(plane, actor: actor).move(
+      id, .deprovision, etag: etag, also: [.clearProvisioningSteps(id)])
+    do {
+      try dataPlane.destroy(for: tenant)
+    } catch {
+      throw Self.failed("\(error)")
+    }
+    return after
+  }
+
+  /// Goes on with what a crash interrupted.
+  public func resume() async {
+    for record in plane.state.tenants where record.tenant.state == .provisioning {
+      // The failure is recorded in the tenant's state, where operators find it.
+      _ = try? await provision(record.tenant.id, actor: "system")
+    }
+  }
+
+  private func run(_ id: TenantID, _ commands: TenantCommands) async throws(TenancyError) -> Tenant {
+    guard var tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
+    if tenant.state == .active { return tenant }
+    if tenant.state != .provisioning { tenant = try await commands.move(id, .provision) }
+    do {
+      for step in dataPlane.steps(for: tenant) {
+        if plane.state.find(id)?.provisionedSteps.contains(step) == true { continue }
+        try dataPlane.perform(step, for: tenant)
+        try await commands.finishStep(id, step)
+      }
+    } catch let error as TenancyError {
+      throw error  // The store: the tenant stays in PROVISIONING and is resumed.
+    } catch {
+      _ = try await commands.move(id, .provisioningFailed)
+      throw Self.failed("\(error)")
+    }
+    return try await commands.move(id, .provisioned)
+  }
+
+  private static func failed(_ why: String) -> TenancyError {
+    TenancyError(
+      .failedPrecondition, .provisioningFailed, "provisioning failed; it can be tried again",
+      metadata: ["cause": why])
+  }
+}

@@ -1,0 +1,212 @@
+/// What changes the roles and assignments of one tenant. Each command is one transaction.
+public struct RoleCommands: Sendable {
+  static let maximumRoles = 1000
+  static let maximumPermissions = 1000
+  static let maximumAssignments = 100_000
+  static let maximumSubjectBytes = 256
+  static let maximumTitleLength = 200
+  static let maximumDescriptionLength = 2000
+
+  private let plane: ControlPlane
+  private let actor: String
+  private let tenant: TenantID
+  /// Whether the caller itself holds a permission: nobody gives away reserved ones that they lack.
+  private let holds: @Sendable (Permission, ControlState) -> Bool
+
+  public init(
+    _ plane: ControlPlane, actor: String, tenant: TenantID,
+    holds: @escaping @Sendable (Permission, ControlState) -> Bool
+  ) {
+    self.plane = plane
+    self.actor = actor
+    self.tenant = tenant
+    self.holds = holds
+  }
+
+  // MARK: Roles
+
+  public func createRole(
+    id: String, title: String, summary: String, permissions: [String]
+  ) async throws(TenancyError) -> Role {
+    try await write("roles.create") { (policy, transaction) throws(TenancyError) -> Role in
+      guard Self.isRoleID(id) else {
+        throw .invalid("role_id", "1 to 63 of a-z, 0-9 and '-', starting with a letter")
+      }
+      guard policy.role(id) == nil else {
+        throw TenancyError(.alreadyExists, .roleExists, "the role \(id) exists")
+      }
+      guard policy.customRoleCount < Self.maximumRoles else {
+        throw TenancyError(
+          .resourceExhausted, .limitReached, "a tenant has at most \(Self.maximumRoles) roles")
+      }
+      let role = Role(
+        id: id, title: title, summary: summary,
+        permissions: try check(permissions, "role.permissions", transaction.state), version: 1,
+        createTime: transaction.now, updateTime: transaction.now)
+      try Self.checkText(role)
+      transaction.emit(.putRole(tenant, role), about: tenant)
+      return role
+    }
+  }
+
+  /// Changes a role; `change` gets the role as it is.
+  public func updateRole(
+    id: String, etag: String, action: String = "roles.update",
+    _ change: @escaping @Sendable (inout Role) throws(TenancyError) -> Void
+  ) async throws(TenancyError) -> Role {
+    try await write(action) { (policy, transaction) throws(TenancyError) -> Role in
+      let before = try Self.editable(id, etag, policy)
+      var after = before
+      try change(&after)
+      let added = after.permissions.filter { !before.permissions.contains($0) }
+      _ = try check(added, "role.permissions", transaction.state)
+      after.permissions = try check(
+        after.permissions, "role.permissions", transaction.state, judged: Set(before.permissions))
+      try Self.checkText(after)
+      guard after != before else { return before }
+      after.version += 1
+      after.updateTime = transaction.now
+      transaction.emit(.putRole(tenant, after), about: tenant)
+      return after
+    }
+  }
+
+  public func deleteRole(id: String, etag: String, force: Bool) async throws(TenancyError) {
+    try await write("roles.delete") { (policy, transaction) throws(TenancyError) -> Void in
+      _ = try Self.editable(id, etag, policy)
+      let held = policy.assignments.filter { $0.role == id }
+      guard held.isEmpty || force else {
+        throw TenancyError(
+          .failedPrecondition, .roleInUse,
+          "the role is assigned \(held.count) times: delete these first, or use force",
+          metadata: ["assignments": String(held.count)])
+      }
+      for assignment in held {
+        transaction.emit(.deleteAssignment(tenant, id: assignment.id), about: tenant)
+      }
+      transaction.emit(.deleteRole(tenant, id: id), about: tenant)
+    }
+  }
+
+  // MARK: Assignments
+
+  public func assign(
+    subject: String, role id: String, expireTime: Timestamp?
+  ) async throws(TenancyError) -> RoleAssignment {
+    try await write("assignments.create") {
+      (policy, transaction) throws(TenancyError) -> RoleAssignment in
+      guard Self.isSubject(subject) else {
+        throw .invalid(
+          "assignment.subject",
+          "1 to \(Self.maximumSubjectBytes) bytes without control characters or spaces")
+      }
+      guard let role = policy.role(id)?.role else {
+        throw TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
+      }
+      if let expireTime, expireTime <= transaction.now {
+        throw .invalid("assignment.expire_time", "must be in the future")
+      }
+      guard policy.assignments.count < Self.maximumAssignments else {
+        throw TenancyError(
+          .resourceExhausted, .limitReached,
+          "a tenant has at most \(Self.maximumAssignments) assignments")
+      }
+      _ = try check(role.permissions, "assignment.role", transaction.state)
+      if let old = policy.assignments(of: subject).first(where: { $0.role == id }) {
+        // One that has expired makes room for a new one.
+        guard let end = old.expireTime, end <= transaction.now else {
+          throw TenancyError(
+            .alreadyExists, .assignmentExists, "the subject has this role already",
+            metadata: ["assignment": old.id])
+        }
+        transaction.emit(.deleteAssignment(tenant, id: old.id), about: tenant)
+      }
+      let assignment = RoleAssignment(
+        id: TenantID.generate(atMilliseconds: transaction.now.milliseconds).description,
+        subject: subject, role: id, createTime: transaction.now, expireTime: expireTime)
+      transaction.emit(.putAssignment(tenant, assignment), about: tenant)
+      return assignment
+    }
+  }
+
+  public func unassign(id: String) async throws(TenancyError) {
+    try await write("assignments.delete") { (policy, transaction) throws(TenancyError) -> Void in
+      guard policy.assignment(id) != nil else {
+        throw TenancyError(.notFound, .assignmentNotFound, "there is no such assignment")
+      }
+      transaction.emit(.deleteAssignment(tenant, id: id), about: tenant)
+    }
+  }
+
+  // MARK: Rules
+
+  public static func isRoleID(_ text: String) -> Bool {
+    guard let first = text.utf8.first, text.utf8.count <= 63 else { return false }
+    return (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first)
+      && text.utf8.allSatisfy(Slug.isAllowed)
+  }
+
+  public static func isSubject(_ text: String) -> Bool {
+    (1...maximumSubjectBytes).contains(text.utf8.count)
+      && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F }
+  }
+
+  private func write<Result: Sendable>(
+    _ action: String,
+    _ body: @escaping @Sendable (TenantPolicy, inout Transaction) throws(TenancyError) -> Result
+  ) async throws(TenancyError) -> Result {
+    try await plane.write(actor: actor, action: action) {
+      [tenant] (transaction) throws(TenancyError) -> Result in
+      guard let record = transaction.state.find(tenant), record.tenant.state != .deleted else {
+        throw .tenantNotFound
+      }
+      return try body(record.policy, &transaction)
+    }
+  }
+
+  /// Sorted, without repeats, each well formed and each the caller's to give (`judged` ones were
+  /// there before).
+  private func check(
+    _ permissions: [String], _ field: String, _ state: ControlState, judged: Set<String> = []
+  ) throws(TenancyError) -> [String] {
+    let sorted = Set(permissions).sorted()
+    guard sorted.count <= Self.maximumPermissions else {
+      throw .invalid(field, "at most \(Self.maximumPermissions)")
+    }
+    for (index, text) in permissions.enumerated() where !judged.contains(text) {
+      guard let permission = Permission(parsing: text) else {
+        throw .invalid("\(field)[\(index)]", "not a permission of the form resource:action")
+      }
+      if permission.isReserved, !holds(permission, state) {
+        throw .missing(permission: text)
+      }
+    }
+    return sorted
+  }
+
+  private static func editable(
+    _ id: String, _ etag: String, _ policy: TenantPolicy
+  ) throws(TenancyError) -> Role {
+    guard let found = policy.role(id) else {
+      throw TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
+    }
+    guard !found.isBuiltIn else {
+      throw TenancyError(.failedPrecondition, .roleBuiltIn, "the role \(id) is built in")
+    }
+    guard etag.isEmpty || etag == found.role.etag else {
+      throw TenancyError(
+        .aborted, .etagMismatch, "the role has changed since: read it again",
+        metadata: ["etag": found.role.etag])
+    }
+    return found.role
+  }
+
+  private static func checkText(_ role: Role) throws(TenancyError) {
+    guard role.title.unicodeScalars.count <= maximumTitleLength else {
+      throw .invalid("role.title", "at most \(maximumTitleLength) characters")
+    }
+    guard role.summary.unicodeScalars.count <= maximumDescriptionLength else {
+      throw .invalid("role.description", "at most \(maximumDescriptionLength) characters")
+    }
+  }
+}

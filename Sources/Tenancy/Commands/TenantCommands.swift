@@ -1,0 +1,232 @@
+/// What changes tenants. Each command is one transaction of the control plane.
+public struct TenantCommands: Sendable {
+  private let plane: ControlPlane
+  private let actor: String
+
+  /// - Parameter actor: who asks, for the log and for request ids.
+  public init(_ plane: ControlPlane, actor: String) {
+    self.plane = plane
+    self.actor = actor
+  }
+
+  /// Remembered requests above which those of more than a day ago are forgotten.
+  static let requestsBeforeForgetting = 10_000
+
+  public struct NewTenant: Sendable {
+    public var slug: String
+    public var displayName: String
+    public var isolationModel: IsolationModel
+    public var configuration: TenantConfiguration
+    /// Empty: none.
+    public var requestID: String
+    /// Of the request's content.
+    public var digest: String
+
+    public init(
+      slug: String, displayName: String, isolationModel: IsolationModel,
+      configuration: TenantConfiguration, requestID: String = "", digest: String = ""
+    ) {
+      self.slug = slug
+      self.displayName = displayName
+      self.isolationModel = isolationModel
+      self.configuration = configuration
+      self.requestID = requestID
+      self.digest = digest
+    }
+  }
+
+  /// Creates a tenant in state `pending`.
+  public func create(_ new: NewTenant, validateOnly: Bool) async throws(TenancyError) -> Tenant {
+    try await plane.write(actor: actor, action: "tenants.create") {
+      [actor] (transaction) throws(TenancyError) -> Tenant in
+      if !new.requestID.isEmpty, let earlier = transaction.state.request(new.requestID, of: actor) {
+        guard earlier.digest == new.digest, let record = transaction.state.find(earlier.tenant) else {
+          throw .invalid(
+            "request_id", "was used for another request", reason: .requestReused)
+        }
+        return record.tenant
+      }
+      let tenant = try Self.make(new, at: transaction.now)
+      try Self.checkFree(tenant, in: transaction.state)
+      if validateOnly { return tenant }
+      transaction.emit(.putTenant(tenant), about: tenant.id)
+      Self.reserveNames(of: tenant, &transaction)
+      if !new.requestID.isEmpty { Self.remember(new, tenant.id, actor, &transaction) }
+      return tenant
+    }
+  }
+
+  /// What an update replaces; nil leaves alone.
+  public struct Update: Sendable {
+    public var slug: String?
+    public var displayName: String?
+    public var isolationModel: IsolationModel?
+    public var configuration: (@Sendable (TenantConfiguration) throws(TenancyError) -> TenantConfiguration)?
+    /// Empty: any.
+    public var etag: String
+    /// Whether the caller may change slug, isolation model and where data lives.
+    public var mayMove: Bool
+
+    public init(etag: String, mayMove: Bool) {
+      self.etag = etag
+      self.mayMove = mayMove
+    }
+  }
+
+  public func update(
+    _ id: TenantID, _ update: Update, action: String, validateOnly: Bool = false
+  ) async throws(TenancyError) -> Tenant {
+    try await plane.write(actor: actor, action: action) {
+      (transaction) throws(TenancyError) -> Tenant in
+      let before = try Self.current(id, update.etag, transaction.state).tenant
+      guard before.state != .deleted else { throw .tenantNotFound }
+      var after = before
+      if let name = update.displayName {
+        try TenantRules.check(displayName: name)
+        after.displayName = name
+      }
+      if let slug = update.slug {
+        after.slug = try TenantRules.slug(slug, displayName: after.displayName)
+      }
+      if let model = update.isolationModel { after.isolationModel = model }
+      if let change = update.configuration {
+        after.configuration = try change(before.configuration)
+      }
+      if after.isolationModel != before.isolationModel { Self.dropUnused(&after) }
+      after.configuration = try TenantRules.complete(
+        after.configuration, model: after.isolationModel, id: id, slug: after.slug)
+      try Self.checkMove(from: before, to: after, allowed: update.mayMove)
+      try Self.checkFree(after, in: transaction.state)
+      guard after != before else { return before }
+      after.version += 1
+      after.updateTime = transaction.now
+      if validateOnly { return after }
+      transaction.emit(.putTenant(after), about: id)
+      Self.reserveNames(of: after, &transaction)
+      return after
+    }
+  }
+
+  /// Moves a tenant along its lifecycle.
+  public func move(
+    _ id: TenantID, _ event: Lifecycle.Event, etag: String = "", also: [Change] = []
+  ) async throws(TenancyError) -> Tenant {
+    try await plane.write(actor: actor, action: "tenants.\(event)") {
+      (transaction) throws(TenancyError) -> Tenant in
+      let record = try Self.current(id, etag, transaction.state)
+      if record.tenant.state == .deleted, event != .deprovision { throw .tenantNotFound }
+      let after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now)
+      transaction.emit(.putTenant(after), about: id)
+      for change in also { transaction.emit(change, about: id) }
+      return after
+    }
+  }
+
+  /// Records that a provisioning step is done.
+  public func finishStep(_ id: TenantID, _ step: String) async throws(TenancyError) {
+    try await plane.write(actor: actor, action: "tenants.provisioningStep") {
+      (transaction) throws(TenancyError) -> Void in
+      transaction.emit(.putProvisioningStep(id, name: step), about: id)
+    }
+  }
+
+  // MARK: Rules
+
+  private static func make(_ new: NewTenant, at now: Timestamp) throws(TenancyError) -> Tenant {
+    try TenantRules.check(displayName: new.displayName)
+    let id = TenantID.generate(atMilliseconds: now.milliseconds)
+    let slug = try TenantRules.slug(new.slug, displayName: new.displayName)
+    return Tenant(
+      id: id, slug: slug, displayName: new.displayName, state: .pending,
+      isolationModel: new.isolationModel,
+      configuration: try TenantRules.complete(
+        new.configuration, model: new.isolationModel, id: id, slug: slug),
+      version: 1, epoch: 1, createTime: now, updateTime: now)
+  }
+
+  private static func current(
+    _ id: TenantID, _ etag: String, _ state: ControlState
+  ) throws(TenancyError) -> TenantRecord {
+    guard let record = state.find(id) else { throw .tenantNotFound }
+    guard etag.isEmpty || etag == record.tenant.etag else {
+      throw TenancyError(
+        .aborted, .etagMismatch, "the tenant has changed since: read it again",
+        metadata: ["etag": record.tenant.etag])
+    }
+    return record
+  }
+
+  private static func names(of tenant: Tenant) -> [(ReservedName, field: String)] {
+    var names = [(ReservedName(.slug, tenant.slug.text), field: "tenant.slug")]
+    if let schema = tenant.configuration.schema {
+      names.append((ReservedName(.schema, schema.schemaName), "configuration.schema.schema_name"))
+    }
+    if let shared = tenant.configuration.shared {
+      names.append(
+        (
+          ReservedName(.tenantIdentifier, shared.tenantIdentifier),
+          "configuration.shared.tenant_identifier"
+        ))
+    }
+    return names
+  }
+
+  private static func checkFree(_ tenant: Tenant, in state: ControlState) throws(TenancyError) {
+    for (name, field) in names(of: tenant) {
+      if let owner = state.owner(of: name), owner != tenant.id {
+        throw TenancyError(
+          .alreadyExists, .nameTaken, "\(field): \"\(name.text)\" belongs to another tenant",
+          metadata: ["field": field, "value": name.text])
+      }
+    }
+  }
+
+  private static func reserveNames(of tenant: Tenant, _ transaction: inout Transaction) {
+    for (name, _) in names(of: tenant) where transaction.state.owner(of: name) != tenant.id {
+      transaction.emit(.reserveName(name, tenant.id), about: tenant.id)
+    }
+  }
+
+  private static func remember(
+    _ new: NewTenant, _ id: TenantID, _ actor: String, _ transaction: inout Transaction
+  ) {
+    if transaction.state.rememberedRequests >= requestsBeforeForgetting {
+      transaction.emit(.forgetRequests(before: transaction.now + Days(-1)), about: id)
+    }
+    transaction.emit(
+      .rememberRequest(
+        RememberedRequest(
+          actor: actor, requestID: new.requestID, digest: new.digest, tenant: id,
+          time: transaction.now)), about: id)
+  }
+
+  /// A change of model leaves nothing of the old one behind.
+  private static func dropUnused(_ tenant: inout Tenant) {
+    if !tenant.isolationModel.usesDatabase { tenant.configuration.database = nil }
+    if !tenant.isolationModel.usesSchema { tenant.configuration.schema = nil }
+    if !tenant.isolationModel.usesShared { tenant.configuration.shared = nil }
+  }
+
+  /// Where data lives is the platform's business, and stays while there is data.
+  private static func checkMove(
+    from before: Tenant, to after: Tenant, allowed: Bool
+  ) throws(TenancyError) {
+    let moves =
+      after.isolationModel != before.isolationModel
+      || after.configuration.schema != before.configuration.schema
+      || after.configuration.shared != before.configuration.shared
+    let touches = moves || after.configuration.database != before.configuration.database
+    guard touches || after.slug != before.slug else { return }
+    guard allowed else {
+      throw TenancyError(
+        .permissionDenied, .permissionMissing,
+        "only platform identities may change the slug or where data lives")
+    }
+    guard !moves || before.state == .pending || before.state == .provisionFailed else {
+      throw TenancyError(
+        .failedPrecondition, .illegalTransition,
+        "where data lives can't change while resources are provisioned",
+        metadata: ["state": before.state.rawValue])
+    }
+  }
+}

@@ -1,0 +1,157 @@
+/// The rules for what a tenant may look like. Field names are those of the API.
+enum TenantRules {
+  static let maximumDisplayNameLength = 200
+  static let maximumSettingsBytes = 64 * 1024
+  static let maximumSettingsDepth = 32
+  static let maximumFeatureFlags = 1000
+  static let maximumFlagNameLength = 128
+  static let maximumConnectionStringBytes = 2048
+  static let maximumCredentialBytes = 1024
+  /// PostgreSQL's NAMEDATALEN - 1.
+  static let maximumSchemaNameLength = 63
+  static let maximumTenantIdentifierBytes = 128
+
+  static func check(displayName: String) throws(TenancyError) {
+    guard (1...maximumDisplayNameLength).contains(displayName.unicodeScalars.count),
+      displayName.unicodeScalars.allSatisfy({ !isControl($0) })
+    else {
+      throw .invalid(
+        "tenant.display_name", "1 to \(maximumDisplayNameLength) characters, none of them control")
+    }
+  }
+
+  static func slug(_ text: String, displayName: String) throws(TenancyError) -> Slug {
+    if text.isEmpty {
+      if let derived = Slug(deriving: displayName) { return derived }
+      throw .invalid("tenant.slug", "none can be made from the display name: give one")
+    }
+    guard let slug = Slug(parsing: text) else {
+      throw .invalid("tenant.slug", "a lower-case DNS label: 1 to 63 of a-z, 0-9 and '-'")
+    }
+    return slug
+  }
+
+  /// Checks a configuration and fills in the names that follow from the tenant itself.
+  static func complete(
+    _ configuration: TenantConfiguration, model: IsolationModel, id: TenantID, slug: Slug
+  ) throws(TenancyError) -> TenantConfiguration {
+    var result = configuration
+    if model.usesSchema, (result.schema?.schemaName ?? "").isEmpty {
+      result.schema = SchemaConfiguration(schemaName: schemaName(for: slug))
+    }
+    if model.usesShared, (result.shared?.tenantIdentifier ?? "").isEmpty {
+      result.shared = SharedConfiguration(tenantIdentifier: id.description)
+    }
+    if !model.usesSchema, result.schema != nil {
+      throw .invalid("configuration.schema", "only for SCHEMA and HYBRID isolation")
+    }
+    if !model.usesShared, result.shared != nil {
+      throw .invalid("configuration.shared", "only for SHARED and HYBRID isolation")
+    }
+    if !model.usesDatabase, result.database != nil {
+      throw .invalid("configuration.database", "only for DATABASE isolation")
+    }
+    try check(result)
+    return result
+  }
+
+  private static func check(_ configuration: TenantConfiguration) throws(TenancyError) {
+    if let name = configuration.schema?.schemaName, !isSchemaName(name) {
+      throw .invalid(
+        "configuration.schema.schema_name",
+        "1 to \(maximumSchemaNameLength) of a-z, 0-9 and '_', not starting with a digit")
+    }
+    if let name = configuration.shared?.tenantIdentifier,
+      !isPrintable(name, upTo: maximumTenantIdentifierBytes)
+    {
+      throw .invalid(
+        "configuration.shared.tenant_identifier",
+        "1 to \(maximumTenantIdentifierBytes) printable ASCII characters")
+    }
+    if let database = configuration.database { try check(database) }
+    try check(settings: configuration.customSettings)
+    try check(flags: configuration.featureFlags)
+  }
+
+  private static func check(_ database: DatabaseConfiguration) throws(TenancyError) {
+    guard database.connectionString.utf8.count <= maximumConnectionStringBytes else {
+      throw .invalid(
+        "configuration.database.connection_string", "at most \(maximumConnectionStringBytes) bytes")
+    }
+    guard database.username.utf8.count <= maximumCredentialBytes else {
+      throw .invalid(
+        "configuration.database.username", "at most \(maximumCredentialBytes) bytes")
+    }
+    guard database.password.utf8.count <= maximumCredentialBytes else {
+      throw .invalid(
+        "configuration.database.password", "at most \(maximumCredentialBytes) bytes")
+    }
+  }
+
+  private static func check(settings: [String: JSONValue]) throws(TenancyError) {
+    var bytes = 0
+    guard measure(.object(settings), depth: 0, into: &bytes) else {
+      throw .invalid(
+        "configuration.custom_settings", "nested deeper than \(maximumSettingsDepth)")
+    }
+    guard bytes <= maximumSettingsBytes else {
+      throw .invalid("configuration.custom_settings", "more than \(maximumSettingsBytes) bytes")
+    }
+  }
+
+  private static func check(flags: [String: Bool]) throws(TenancyError) {
+    guard flags.count <= maximumFeatureFlags else {
+      throw .invalid("configuration.feature_flags", "more than \(maximumFeatureFlags)")
+    }
+    for name in flags.keys where !(1...maximumFlagNameLength).contains(name.utf8.count) {
+      throw .invalid(
+        "configuration.feature_flags", "names have 1 to \(maximumFlagNameLength) bytes")
+    }
+  }
+
+  /// Adds up text and a byte for each value; false when nested too deep.
+  private static func measure(_ value: JSONValue, depth: Int, into bytes: inout Int) -> Bool {
+    guard depth <= maximumSettingsDepth else { return false }
+    switch value {
+    case .null, .bool: bytes += 4
+    case .number: bytes += 8
+    case .string(let text): bytes += text.utf8.count + 2
+    case .array(let items):
+      bytes += 2
+      for item in items where !measure(item, depth: depth + 1, into: &bytes) { return false }
+    case .object(let members):
+      bytes += 2
+      for (key, item) in members {
+        bytes += key.utf8.count + 3
+        if !measure(item, depth: depth + 1, into: &bytes) { return false }
+      }
+    }
+    return true
+  }
+
+  private static func schemaName(for slug: Slug) -> String {
+    let name = slug.text.map { $0 == "-" ? "_" : $0 }
+    let prefix = name.first.map { $0.isNumber } == true ? "t_" : ""
+    return String((prefix + name).prefix(maximumSchemaNameLength))
+  }
+
+  private static func isSchemaName(_ text: String) -> Bool {
+    guard let first = text.utf8.first, text.utf8.count <= maximumSchemaNameLength else {
+      return false
+    }
+    let isDigit: (UInt8) -> Bool = { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    return !isDigit(first)
+      && text.utf8.allSatisfy {
+        isDigit($0) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
+          || $0 == UInt8(ascii: "_")
+      }
+  }
+
+  private static func isPrintable(_ text: String, upTo limit: Int) -> Bool {
+    (1...limit).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+  }
+
+  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+  }
+}

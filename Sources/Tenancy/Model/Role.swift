@@ -1,0 +1,47 @@
+/// A named set of permissions in one tenant.
+public struct Role: Hashable, Sendable {
+  public let id: String
+  public var title: String
+  public var summary: String
+  /// Sorted, without repeats; each is `resource:action`, either part possibly `*`.
+  public var permissions: [String]
+  /// Counts changes; the etag is made of it.
+  public var version: UInt64
+  public let createTime: Timestamp
+  public var updateTime: Timestamp
+
+  public init(
+    id: String, title: String, summary: String, permissions: [String], version: UInt64,
+    createTime: Timestamp, updateTime: Timestamp
+  ) {
+    self.id = id
+    self.title = title
+    self.summary = summary
+    self.permissions = permissions
+    self.version = version
+    self.createTime = createTime
+    self.updateTime = updateTime
+  }
+
+  public var etag: String { "v\(version)" }
+}
+
+/// That a subject holds a role in one tenant.
+public struct RoleAssignment: Hashable, Sendable {
+  /// Unique within the tenant: canonical UUID text.
+  public let id: String
+  public let subject: String
+  public let role: String
+  public let createTime: Timestamp
+  public let expireTime: Timestamp?
+
+  public init(
+    id: String, subject: String, role: String, createTime: Timestamp, expireTime: Timestamp?
+  ) {
+    self.id = id
+    self.subject = subject
+    self.role = role
+    self.createTime = createTime
+    self.expireTime = expireTime
+  }
+}

@@ -1,0 +1,120 @@
+/// Why the framework refused something. Immutable and cheap to pass on.
+public struct TenancyError: Error, Sendable, CustomStringConvertible {
+  /// The kind of failure; one file of the server maps it to an RPC status.
+  public enum Category: Sendable, Hashable {
+    case invalidArgument, notFound, alreadyExists, failedPrecondition, permissionDenied, aborted
+    case unavailable, unimplemented, resourceExhausted, unauthenticated, internalError
+  }
+
+  /// A stable, machine-readable cause. Once published a reason keeps its meaning.
+  public struct Reason: Hashable, Sendable, CustomStringConvertible {
+    public let rawValue: String
+    public init(_ rawValue: String) { self.rawValue = rawValue }
+    public var description: String { rawValue }
+  }
+
+  /// What is wrong with one field of a request.
+  public struct FieldViolation: Hashable, Sendable {
+    public let field: String
+    public let description: String
+    public init(field: String, description: String) {
+      self.field = field
+      self.description = description
+    }
+  }
+
+  private final class Storage: Sendable {
+    let category: Category
+    let reason: Reason
+    let message: String
+    let metadata: [String: String]
+    let violations: [FieldViolation]
+    let retryAfterSeconds: Int64?
+
+    init(
+      _ category: Category, _ reason: Reason, _ message: String, _ metadata: [String: String],
+      _ violations: [FieldViolation], _ retryAfterSeconds: Int64?
+    ) {
+      self.category = category
+      self.reason = reason
+      self.message = message
+      self.metadata = metadata
+      self.violations = violations
+      self.retryAfterSeconds = retryAfterSeconds
+    }
+  }
+  private let storage: Storage
+
+  public init(
+    _ category: Category, _ reason: Reason, _ message: String, metadata: [String: String] = [:],
+    violations: [FieldViolation] = [], retryAfterSeconds: Int64? = nil
+  ) {
+    storage = Storage(category, reason, message, metadata, violations, retryAfterSeconds)
+  }
+
+  public var category: Category { storage.category }
+  public var reason: Reason { storage.reason }
+  /// For the caller: names nothing that the caller may not know.
+  public var message: String { storage.message }
+  public var metadata: [String: String] { storage.metadata }
+  public var violations: [FieldViolation] { storage.violations }
+  public var retryAfterSeconds: Int64? { storage.retryAfterSeconds }
+  public var description: String { "\(reason): \(message)" }
+}
+
+extension TenancyError.Reason {
+  public static let invalidField = Self("INVALID_FIELD")
+  public static let malformedSelector = Self("MALFORMED_SELECTOR")
+  public static let tenantAmbiguous = Self("TENANT_AMBIGUOUS")
+  public static let tenantMismatch = Self("TENANT_MISMATCH")
+  public static let tenantNotFound = Self("TENANT_NOT_FOUND")
+  public static let tenantUnresolved = Self("TENANT_UNRESOLVED")
+  public static let tenantNotProvisioned = Self("TENANT_NOT_PROVISIONED")
+  public static let tenantSuspended = Self("TENANT_SUSPENDED")
+  public static let tenantMaintenance = Self("TENANT_MAINTENANCE")
+  public static let tenantDeleted = Self("TENANT_DELETED")
+  public static let environmentPinConflict = Self("ENVIRONMENT_PIN_CONFLICT")
+  public static let illegalTransition = Self("ILLEGAL_TRANSITION")
+  public static let etagMismatch = Self("ETAG_MISMATCH")
+  public static let nameTaken = Self("NAME_TAKEN")
+  public static let permissionMissing = Self("PERMISSION_MISSING")
+  public static let roleNotFound = Self("ROLE_NOT_FOUND")
+  public static let roleExists = Self("ROLE_EXISTS")
+  public static let roleInUse = Self("ROLE_IN_USE")
+  public static let roleBuiltIn = Self("ROLE_BUILT_IN")
+  public static let assignmentNotFound = Self("ASSIGNMENT_NOT_FOUND")
+  public static let assignmentExists = Self("ASSIGNMENT_EXISTS")
+  public static let requestReused = Self("REQUEST_ID_REUSED")
+  public static let limitReached = Self("LIMIT_REACHED")
+  public static let provisioningFailed = Self("PROVISIONING_FAILED")
+  public static let storeUnavailable = Self("STORE_UNAVAILABLE")
+  public static let notImplemented = Self("NOT_IMPLEMENTED")
+  public static let identityUnknown = Self("IDENTITY_UNKNOWN")
+  public static let identityExpired = Self("IDENTITY_EXPIRED")
+}
+
+extension TenancyError {
+  /// A field of the request is not acceptable.
+  public static func invalid(
+    _ field: String, _ description: String, reason: Reason = .invalidField
+  ) -> TenancyError {
+    TenancyError(
+      .invalidArgument, reason, "\(field): \(description)",
+      violations: [FieldViolation(field: field, description: description)])
+  }
+
+  /// No such tenant, for those who may know.
+  public static let tenantNotFound = TenancyError(
+    .notFound, .tenantNotFound, "there is no such tenant")
+
+  /// Not the caller's tenant, whether it exists or not.
+  public static let tenantMismatch = TenancyError(
+    .permissionDenied, .tenantMismatch, "the caller may not act for this tenant")
+
+  /// The caller lacks a permission that the method needs.
+  public static func missing(permission: String) -> TenancyError {
+    TenancyError(
+      .permissionDenied, .permissionMissing, "the caller lacks the permission \(permission)",
+      metadata: ["permission": permission])
+  }
+}

@@ -1,0 +1,87 @@
+import Synchronization
+
+/// The identity of a tenant: a UUIDv7 (RFC 9562 §5.7). Never changes and is never reused; ids made by
+/// one process sort in the order in which they were made.
+public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible {
+  public let high: UInt64
+  public let low: UInt64
+
+  public init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+
+  /// Parses the canonical form: 36 characters, lower-case hex, hyphens, version 7, RFC variant.
+  /// Returns nil for anything else.
+  public init?(parsing text: some StringProtocol) {
+    guard let (high, low) = UUIDText.parse(text.utf8) else { return nil }
+    guard (high >> 12) & 0xF == 7, low >> 62 == 0b10 else { return nil }
+    self.init(high: high, low: low)
+  }
+
+  public var description: String { UUIDText.format(high: high, low: low) }
+
+  public static func < (a: Self, b: Self) -> Bool { (a.high, a.low) < (b.high, b.low) }
+
+  /// A new id for a moment in milliseconds since 1970. Thread-safe; later ids are greater even within
+  /// one millisecond or when the clock steps back (RFC 9562 §6.2, method 2).
+  public static func generate(atMilliseconds now: UInt64) -> TenantID {
+    let random = UInt64.random(in: 0...(.max >> 2))
+    return lastIssued.withLock { last in
+      let candidate = TenantID(
+        high: (now << 16) | 0x7000 | UInt64.random(in: 0...0xFFF), low: (0b10 << 62) | random)
+      if candidate > last {
+        last = candidate
+      } else if last.low << 2 == .max << 2 {
+        last = TenantID(high: ((last.high >> 16) + 1) << 16 | 0x7000, low: (0b10 << 62) | random)
+      } else {
+        last = TenantID(high: last.high, low: last.low + 1)
+      }
+      return last
+    }
+  }
+
+  private static let lastIssued = Mutex(TenantID(high: 0, low: 0))
+}
+
+/// The 8-4-4-4-12 text form of a UUID.
+enum UUIDText {
+  static let length = 36
+
+  static func parse(_ utf8: some Collection<UInt8>) -> (high: UInt64, low: UInt64)? {
+    guard utf8.count == length else { return nil }
+    var high: UInt64 = 0
+    var low: UInt64 = 0
+    for (position, byte) in utf8.enumerated() {
+      if position == 8 || position == 13 || position == 18 || position == 23 {
+        guard byte == UInt8(ascii: "-") else { return nil }
+        continue
+      }
+      let digit: UInt8
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+      case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+      default: return nil
+      }
+      if position < 18 { high = high << 4 | UInt64(digit) } else { low = low << 4 | UInt64(digit) }
+    }
+    return (high, low)
+  }
+
+  static func format(high: UInt64, low: UInt64) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(unsafeUninitializedCapacity: length) { buffer in
+      var at = 0
+      for nibble in 0..<32 {
+        if nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20 {
+          buffer[at] = UInt8(ascii: "-")
+          at += 1
+        }
+        let word = nibble < 16 ? high : low
+        buffer[at] = digits[Int(word >> (60 - UInt64(nibble % 16) * 4)) & 0xF]
+        at += 1
+      }
+      return at
+    }
+  }
+}

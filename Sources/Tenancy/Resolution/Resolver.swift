@@ -1,0 +1,143 @@
+/// The outcome of a resolution: which tenant, and which sources said so.
+public struct Resolution: Sendable {
+  public let record: TenantRecord
+  /// The source that decided.
+  public let strategy: ResolutionStrategy
+  /// The sources that were given and in use, and those of them that named a tenant, and those that
+  /// named it by id rather than by slug.
+  public let given: StrategySet
+  public let named: StrategySet
+  public let namedByID: StrategySet
+}
+
+/// Decides which tenant a call is for. Credentials give identity; selectors may only narrow it.
+public struct Resolver: Sendable {
+  public let rules: ResolutionRules
+
+  public init(_ rules: ResolutionRules) { self.rules = rules }
+
+  /// Resolves from the selectors in `given`; the others are not looked at.
+  /// - Parameters:
+  ///   - home: the caller's own tenant; nil for platform identities, which may resolve any.
+  ///   - mayFallBack: whether the caller's own tenant or the default answers when no selector names
+  ///     one.
+  /// - Throws: `TenancyError`; see the reasons at TenantResolver in the API. For callers with a home
+  ///   an unknown tenant and a forbidden one answer alike.
+  public func resolve(
+    path: RawSpan, host: RawSpan, header: RawSpan, environment: RawSpan, given: StrategySet,
+    state: borrowing ControlState, home: TenantRecord?, mayFallBack: Bool
+  ) throws(TenancyError) -> Resolution {
+    var tally = Tally(home: home)
+    for strategy in rules.order where given.contains(strategy) {
+      switch strategy {
+      case .path:
+        let range = try SelectorParsing.path(path, prefix: rules.pathPrefix)
+        try tally.add(strategy, path, range, state)
+      case .subdomain:
+        let range = try SelectorParsing.host(host, baseDomains: rules.baseDomains)
+        try tally.add(strategy, host, range, state)
+      case .header:
+        try tally.add(strategy, header, try SelectorParsing.value(header, "headers"), state)
+      case .environment:
+        try tally.add(
+          strategy, environment, try SelectorParsing.value(environment, "environment"), state)
+      case .default, .credential:
+        break
+      }
+    }
+    if tally.named.isEmpty, mayFallBack { try fallBack(&tally, state) }
+    return try conclude(tally)
+  }
+
+  private func fallBack(_ tally: inout Tally, _ state: borrowing ControlState) throws(TenancyError) {
+    if let home = tally.home {
+      tally.note(.credential, home)
+    } else if let name = rules.defaultTenant {
+      tally.note(.default, state.find(name))
+    }
+  }
+
+  private func conclude(_ tally: Tally) throws(TenancyError) -> Resolution {
+    guard let strategy = tally.strategy else {
+      throw TenancyError(.notFound, .tenantUnresolved, "no source names a tenant")
+    }
+    guard let record = tally.record, !tally.isForeign else {
+      throw tally.home == nil ? .tenantNotFound : .tenantMismatch
+    }
+    if let refusal = Lifecycle.refusal(for: record.tenant.state) { throw refusal }
+    return Resolution(
+      record: record, strategy: strategy, given: tally.given, named: tally.named,
+      namedByID: tally.namedByID)
+  }
+}
+
+/// What the sources have said so far.
+private struct Tally {
+  let home: TenantRecord?
+  var given = StrategySet()
+  var named = StrategySet()
+  var namedByID = StrategySet()
+  var strategy: ResolutionStrategy?
+  var record: TenantRecord?
+  /// The first name was not that of the caller's own tenant.
+  var isForeign = false
+
+  init(home: TenantRecord?) { self.home = home }
+
+  /// Notes a source that named the tenant at `range` of `text`, or none.
+  mutating func add(
+    _ strategy: ResolutionStrategy, _ text: RawSpan, _ range: Range<Int>?,
+    _ state: borrowing ControlState
+  ) throws(TenancyError) {
+    given.insert(StrategySet(strategy))
+    guard let range else { return }
+    let found = find(text.extracting(range), state)
+    // A caller with a home learns of every other name only that it is another.
+    let foreign = home != nil && found?.tenant.id != home?.tenant.id
+    let seen = foreign ? nil : found
+    if let first = self.strategy {
+      let agrees = home == nil ? seen === record : foreign == isForeign
+      if !agrees {
+        throw first == .environment || strategy == .environment ? Self.pinned : Self.ambiguous
+      }
+    } else {
+      self.strategy = strategy
+      record = seen
+      isForeign = foreign
+    }
+    named.insert(StrategySet(strategy))
+    if range.count == UUIDText.length, let seen, isID(text.extracting(range), seen) {
+      namedByID.insert(StrategySet(strategy))
+    }
+  }
+
+  mutating func note(_ strategy: ResolutionStrategy, _ record: TenantRecord?) {
+    given.insert(StrategySet(strategy))
+    named.insert(StrategySet(strategy))
+    self.strategy = strategy
+    self.record = record
+  }
+
+  /// Looks a name up in canonical, lower-case form.
+  private func find(_ name: RawSpan, _ state: borrowing ControlState) -> TenantRecord? {
+    if let record = state.find(name) { return record }
+    var lower = [UInt8]()
+    var changed = false
+    for offset in 0..<name.byteCount {
+      let byte = name.byte(offset)
+      lower.append(SelectorParsing.lowercase(byte))
+      changed = changed || lower[offset] != byte
+    }
+    return changed ? state.find(lower.span.bytes) : nil
+  }
+
+  private func isID(_ name: RawSpan, _ record: TenantRecord) -> Bool {
+    name.matches(record.idText, at: 0)
+  }
+
+  private static let ambiguous = TenancyError(
+    .invalidArgument, .tenantAmbiguous, "the sources name different tenants")
+  private static let pinned = TenancyError(
+    .failedPrecondition, .environmentPinConflict,
+    "another source names a tenant other than the one that the environment is pinned to")
+}

@@ -1,0 +1,148 @@
+/// Finds the tenant's name in selectors, which anyone can forge: what is not canonical is refused
+/// rather than guessed at.
+enum SelectorParsing {
+  /// Longest path or host looked at, in bytes.
+  static let maximumLength = 8192
+
+  /// Where the name is in `/tenants/{name}/…`; nil when the path is about something else.
+  static func path(_ path: RawSpan, prefix: String) throws(TenancyError) -> Range<Int>? {
+    guard path.byteCount <= maximumLength else { throw malformed("path", "too long") }
+    guard path.byteCount > 0, path.byte(0) == UInt8(ascii: "/") else {
+      throw malformed("path", "must begin with a slash")
+    }
+    try refuseUnclearPath(path)
+    guard path.begins(with: prefix) else { return nil }
+    let start = prefix.utf8.count
+    var end = start
+    while end < path.byteCount, !isPathEnd(path.byte(end)) { end += 1 }
+    guard end > start else { throw malformed("path", "names no tenant") }
+    try checkName(path, start..<end, "path")
+    return start..<end
+  }
+
+  /// Where the name is in `{name}.{base domain}`; nil for other hosts.
+  static func host(_ host: RawSpan, baseDomains: [String]) throws(TenancyError) -> Range<Int>? {
+    guard host.byteCount <= maximumLength else { throw malformed("host", "too long") }
+    var end = try hostEnd(host)
+    if end > 0, host.byte(end - 1) == UInt8(ascii: ".") { end -= 1 }
+    guard end > 0 else { throw malformed("host", "is empty") }
+    for offset in 0..<end where !isHostByte(host.byte(offset)) {
+      throw malformed("host", "not a host name")
+    }
+    for domain in baseDomains {
+      let length = domain.utf8.count
+      guard end > length + 1, host.byte(end - length - 1) == UInt8(ascii: "."),
+        host.matches(domain, at: end - length)
+      else { continue }
+      let name = 0..<(end - length - 1)
+      for offset in name where host.byte(offset) == UInt8(ascii: ".") {
+        throw malformed("host", "one label names the tenant, not several")
+      }
+      try checkName(host, name, "host")
+      return name
+    }
+    return nil
+  }
+
+  /// A header's or environment variable's value is the name itself.
+  static func value(_ value: RawSpan, _ field: String) throws(TenancyError) -> Range<Int> {
+    try checkName(value, 0..<value.byteCount, field)
+    return 0..<value.byteCount
+  }
+
+  /// A name has the characters of a slug or UUID, in either case.
+  private static func checkName(
+    _ text: RawSpan, _ range: Range<Int>, _ field: String
+  ) throws(TenancyError) {
+    guard (1...Slug.maximumLength).contains(range.count) else {
+      throw malformed(field, "a tenant's name has 1 to \(Slug.maximumLength) characters")
+    }
+    for offset in range where !Slug.isAllowed(lowercase(text.byte(offset))) {
+      throw malformed(field, "a tenant's name has letters, digits and hyphens only")
+    }
+  }
+
+  /// Escapes, dot segments, doubled slashes and backslashes are read in different ways by different
+  /// programs; a path with them before its query is refused.
+  private static func refuseUnclearPath(_ path: RawSpan) throws(TenancyError) {
+    var segmentStart = 1
+    for offset in 0...path.byteCount {
+      let byte = offset < path.byteCount ? path.byte(offset) : UInt8(ascii: "?")
+      switch byte {
+      case UInt8(ascii: "%"), UInt8(ascii: "\\"), UInt8(ascii: ";"), 0...0x20, 0x7F...0xFF:
+        throw malformed("path", "escapes and unusual characters are not accepted")
+      case UInt8(ascii: "/"), UInt8(ascii: "?"), UInt8(ascii: "#"):
+        if offset > 0 {
+          let length = offset - segmentStart
+          let isDot = length > 0 && path.byte(segmentStart) == UInt8(ascii: ".")
+          if isDot && (length == 1 || (length == 2 && path.byte(segmentStart + 1) == UInt8(ascii: ".")))
+            || (length == 0 && byte == UInt8(ascii: "/"))
+          {
+            throw malformed("path", "empty and dot segments are not accepted")
+          }
+          segmentStart = offset + 1
+        }
+        if byte != UInt8(ascii: "/") { return }
+      default: break
+      }
+    }
+  }
+
+  /// Where the name ends: before `:port`.
+  private static func hostEnd(_ host: RawSpan) throws(TenancyError) -> Int {
+    if host.byteCount > 0, host.byte(0) == UInt8(ascii: "[") { return 0 }
+    for offset in 0..<host.byteCount where host.byte(offset) == UInt8(ascii: ":") {
+      let digits = host.byteCount - offset - 1
+      guard (1...5).contains(digits) else { throw malformed("host", "malformed port") }
+      for position in (offset + 1)..<host.byteCount
+      where !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(host.byte(position)) {
+        throw malformed("host", "malformed port")
+      }
+      return offset
+    }
+    return host.byteCount
+  }
+
+  private static func isPathEnd(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: "/") || byte == UInt8(ascii: "?") || byte == UInt8(ascii: "#")
+  }
+
+  private static func isHostByte(_ byte: UInt8) -> Bool {
+    Slug.isAllowed(lowercase(byte)) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")
+  }
+
+  @inline(__always)
+  static func lowercase(_ byte: UInt8) -> UInt8 {
+    (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
+  }
+
+  private static func malformed(_ field: String, _ why: String) -> TenancyError {
+    .invalid(field, why, reason: .malformedSelector)
+  }
+}
+
+extension RawSpan {
+  @inline(__always)
+  func byte(_ offset: Int) -> UInt8 {
+    precondition(offset >= 0 && offset < byteCount)
+    return unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // Checked above.
+  }
+
+  func begins(with text: String) -> Bool {
+    let other = text.utf8Span.span
+    guard other.count <= byteCount else { return false }
+    for offset in 0..<other.count where byte(offset) != other[offset] { return false }
+    return true
+  }
+
+  /// Whether `text`, in lower case, is at `start` in either case.
+  func matches(_ text: String, at start: Int) -> Bool {
+    let other = text.utf8Span.span
+    guard start + other.count <= byteCount else { return false }
+    for offset in 0..<other.count
+    where SelectorParsing.lowercase(byte(start + offset)) != other[offset] {
+      return false
+    }
+    return true
+  }
+}

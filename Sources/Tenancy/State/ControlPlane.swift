@@ -1,0 +1,251 @@
+import Dispatch
+import Synchronization
+
+/// The one place where the state of the control plane changes. Reads take an immutable snapshot
+/// without waiting; writes are judged one after the other against the newest state, committed in
+/// groups, and acknowledged when the store has them. Thread-safe.
+public final class ControlPlane: Sendable {
+  public typealias Clock = @Sendable () -> Timestamp
+
+  /// Writes committed in one go, at most.
+  static let maximumBatch = 512
+  /// Writes waiting, at most. Over it: RESOURCE_EXHAUSTED.
+  static let maximumWaiting = 8192
+
+  private let store: any ControlStore
+  private let clock: Clock
+  private let queue = DispatchQueue(label: "tenancy.control-plane.writer")
+  private let published: Mutex<Snapshot>
+  private let publishedRevision: Atomic<UInt64>
+  private let waiting = Mutex(Waiting())
+  /// The store failed in a way that needs a reload before the next write.
+  private let mustReload = Mutex(false)
+
+  private struct Waiting {
+    var writes: [PendingWrite] = []
+    var isScheduled = false
+    var isClosed = false
+  }
+
+  /// Loads the state. Blocks.
+  /// - Throws: `StoreError`.
+  public init(store: any ControlStore, clock: @escaping Clock) throws(StoreError) {
+    self.store = store
+    self.clock = clock
+    let state = try Self.load(store)
+    published = Mutex(Snapshot(state))
+    publishedRevision = Atomic(state.revision)
+  }
+
+  // MARK: Reading
+
+  /// The newest acknowledged state. Takes a lock: on hot paths, go through a `SnapshotReader`.
+  public var snapshot: Snapshot { published.withLock { $0 } }
+
+  public var state: ControlState { snapshot.state }
+
+  public var now: Timestamp { clock() }
+
+  fileprivate var revision: UInt64 { publishedRevision.load(ordering: .acquiring) }
+
+  /// Whether the last commit succeeded.
+  public var isHealthy: Bool { mustReload.withLock { !$0 } }
+
+  // MARK: Writing
+
+  /// Runs `body` against the newest state and commits what it emits. Returns when that is durable.
+  /// - Parameters:
+  ///   - actor: who does it, for the log.
+  ///   - action: what is done, such as `tenants.create`.
+  ///   - body: emits changes, or throws and changes nothing. It runs on the writer, so it must be
+  ///     quick; without changes nothing is committed.
+  /// - Throws: what `body` throws, or UNAVAILABLE when the store fails.
+  public func write<Result: Sendable>(
+    actor: String, action: String,
+    _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
+  ) async throws(TenancyError) -> Result {
+    let outcome: Swift.Result<Result, TenancyError> = await withCheckedContinuation { continuation in
+      let write = PendingWrite(
+        actor: actor, action: action,
+        run: { transaction in
+          do throws(TenancyError) {
+            let value = try body(&transaction)
+            return { error in
+              continuation.resume(returning: error.map { .failure($0) } ?? .success(value))
+            }
+          } catch {
+            continuation.resume(returning: .failure(error))
+            return nil
+          }
+        },
+        refuse: { continuation.resume(returning: .failure($0)) })
+      enqueue(write)
+    }
+    return try outcome.get()
+  }
+
+  /// Waits for writes under way, refuses later ones, and closes the store.
+  public func close() async {
+    waiting.withLock { $0.isClosed = true }
+    await withCheckedContinuation { continuation in
+      queue.async {
+        self.drain()
+        self.store.close()
+        continuation.resume()
+      }
+    }
+  }
+
+  private func enqueue(_ write: PendingWrite) {
+    enum Answer { case accepted, schedule, full, closed }
+    let answer = waiting.withLock { waiting -> Answer in
+      if waiting.isClosed { return .closed }
+      if waiting.writes.count >= Self.maximumWaiting { return .full }
+      waiting.writes.append(write)
+      if waiting.isScheduled { return .accepted }
+      waiting.isScheduled = true
+      return .schedule
+    }
+    switch answer {
+    case .accepted: break
+    case .schedule: queue.async { self.drain() }
+    case .full:
+      write.refuse(
+        TenancyError(
+          .resourceExhausted, .limitReached, "too many writes are waiting", retryAfterSeconds: 1))
+    case .closed:
+      write.refuse(TenancyError(.unavailable, .storeUnavailable, "the server is stopping"))
+    }
+  }
+
+  // MARK: The writer (on `queue` only)
+
+  private func drain() {
+    while true {
+      let batch = waiting.withLock { waiting -> [PendingWrite] in
+        let batch = Array(waiting.writes.prefix(Self.maximumBatch))
+        waiting.writes.removeFirst(batch.count)
+        if batch.isEmpty { waiting.isScheduled = false }
+        return batch
+      }
+      if batch.isEmpty { return }
+      commit(batch)
+    }
+  }
+
+  private func commit(_ batch: [PendingWrite]) {
+    var state: ControlState
+    do throws(StoreError) {
+      state = try newestState()
+    } catch {
+      for write in batch { write.refuse(Self.unavailable) }
+      return
+    }
+    var entries: [LogEntry] = []
+    var acknowledgements: [@Sendable (TenancyError?) -> Void] = []
+    for write in batch {
+      var transaction = Transaction(state: state, now: clock())
+      guard let acknowledge = write.run(&transaction) else { continue }
+      acknowledgements.append(acknowledge)
+      guard !transaction.changes.isEmpty else { continue }
+      let revision = state.revision + 1
+      entries.append(
+        LogEntry(
+          revision: revision, time: transaction.now, actor: write.actor, action: write.action,
+          tenant: transaction.subject, changes: transaction.changes))
+      state.apply(transaction.changes, revision: revision)
+    }
+    let failure = persist(entries)
+    if failure == nil, !entries.isEmpty { publish(state) }
+    for acknowledge in acknowledgements { acknowledge(failure) }
+  }
+
+  private func persist(_ entries: [LogEntry]) -> TenancyError? {
+    guard !entries.isEmpty else { return nil }
+    do throws(StoreError) {
+      try store.append(entries)
+      return nil
+    } catch {
+      // What is on disk decides, whatever the error was.
+      mustReload.withLock { $0 = true }
+      return Self.unavailable
+    }
+  }
+
+  private func newestState() throws(StoreError) -> ControlState {
+    guard mustReload.withLock({ $0 }) else { return state }
+    let state = try Self.load(store)
+    publish(state)
+    mustReload.withLock { $0 = false }
+    return state
+  }
+
+  private func publish(_ state: ControlState) {
+    published.withLock { $0 = Snapshot(state) }
+    publishedRevision.store(state.revision, ordering: .releasing)
+  }
+
+  private static func load(_ store: any ControlStore) throws(StoreError) -> ControlState {
+    let stored = try store.load()
+    var state = ControlState()
+    state.apply(stored.changes, revision: stored.revision)
+    return state
+  }
+
+  private static let unavailable = TenancyError(
+    .unavailable, .storeUnavailable, "the store can't take the change now", retryAfterSeconds: 1)
+}
+
+/// What a write sees and does.
+public struct Transaction {
+  /// The newest state, earlier writes of the same batch included.
+  public let state: ControlState
+  public let now: Timestamp
+  fileprivate(set) var changes: [Change] = []
+  fileprivate(set) var subject: TenantID?
+
+  fileprivate init(state: ControlState, now: Timestamp) {
+    self.state = state
+    self.now = now
+  }
+
+  /// Adds a change, about this tenant.
+  public mutating func emit(_ change: Change, about tenant: TenantID) {
+    changes.append(change)
+    subject = tenant
+  }
+}
+
+private struct PendingWrite: Sendable {
+  let actor: String
+  let action: String
+  /// Runs the body; returns how to acknowledge it (nil error: durable), or nil when it threw.
+  let run: @Sendable (inout Transaction) -> (@Sendable (TenancyError?) -> Void)?
+  let refuse: @Sendable (TenancyError) -> Void
+}
+
+/// A reader's own hold on the newest state: looks at one atomic, and takes the lock only when the
+/// state has changed. Confined to one event loop.
+public final class SnapshotReader {
+  private let plane: ControlPlane
+  private var held: Snapshot
+
+  public init(_ plane: ControlPlane) {
+    self.plane = plane
+    held = plane.snapshot
+  }
+
+  /// The newest acknowledged state.
+  @inline(__always)
+  public var snapshot: Snapshot {
+    if plane.revision != held.state.revision { held = plane.snapshot }
+    return held
+  }
+}
+
+/// One revision of the state, shared by all who read it.
+public final class Snapshot: Sendable {
+  public let state: ControlState
+
+  init(_ state: ControlState) { self.state = state }
+}

@@ -1,0 +1,132 @@
+/// A tenant as event loops read it. Immutable.
+public final class TenantRecord: Sendable {
+  public let tenant: Tenant
+  public let policy: TenantPolicy
+  /// Canonical text of the id.
+  public let idText: String
+  /// Provisioning steps that are done.
+  public let provisionedSteps: Set<String>
+
+  init(tenant: Tenant, policy: TenantPolicy, provisionedSteps: Set<String>) {
+    self.tenant = tenant
+    self.policy = policy
+    self.idText = tenant.id.description
+    self.provisionedSteps = provisionedSteps
+  }
+}
+
+/// The control plane at one revision. A value with shared structure: a copy is cheap, and never
+/// changes under its reader.
+public struct ControlState: Sendable {
+  public private(set) var revision: UInt64 = 0
+  /// In order of their ids.
+  public private(set) var tenants: [TenantRecord] = []
+  /// By id and by slug.
+  private var index = ByteTable<TenantRecord>()
+  private var names = ByteTable<TenantID>()
+  private var requests = ByteTable<RememberedRequest>()
+
+  public init() {}
+
+  // MARK: Reading
+
+  /// The tenant of this id or slug, in canonical form.
+  @inline(__always)
+  public func find(_ name: RawSpan) -> TenantRecord? { index.find(name) }
+
+  public func find(_ name: String) -> TenantRecord? { index[name] }
+
+  public func find(_ id: TenantID) -> TenantRecord? { index[id.description] }
+
+  /// Whose name this is, or was.
+  public func owner(of name: ReservedName) -> TenantID? { names[Self.key(name)] }
+
+  public func request(_ id: String, of actor: String) -> RememberedRequest? {
+    requests[Self.key(id, actor)]
+  }
+
+  public var rememberedRequests: Int { requests.count }
+
+  /// The position of the first tenant whose id is greater.
+  public func position(after id: TenantID) -> Int { tenants.firstIndexAfterAll { $0.tenant.id <= id } }
+
+  // MARK: Changing
+
+  /// Applies changes in order and takes the revision.
+  public mutating func apply(_ changes: [Change], revision: UInt64) {
+    var drafts: [TenantID: Draft] = [:]
+    for change in changes { apply(change, &drafts) }
+    for draft in drafts.values { seal(draft) }
+    self.revision = revision
+  }
+
+  private struct Draft {
+    var tenant: Tenant
+    var formerSlug: Slug?
+    var policy: TenantPolicy
+    var steps: Set<String>
+  }
+
+  private mutating func apply(_ change: Change, _ drafts: inout [TenantID: Draft]) {
+    switch change {
+    case .putTenant(let tenant):
+      if draft(tenant.id, &drafts) == nil {
+        drafts[tenant.id] = Draft(tenant: tenant, policy: TenantPolicy(), steps: [])
+      } else {
+        drafts[tenant.id]?.tenant = tenant
+      }
+    case .putRole(let id, let role):
+      edit(id, &drafts) { $0.policy.put(role) }
+    case .deleteRole(let id, let role):
+      edit(id, &drafts) { $0.policy.deleteRole(role) }
+    case .putAssignment(let id, let assignment):
+      edit(id, &drafts) { $0.policy.put(assignment) }
+    case .deleteAssignment(let id, let assignment):
+      edit(id, &drafts) { $0.policy.deleteAssignment(assignment) }
+    case .putProvisioningStep(let id, let step):
+      edit(id, &drafts) { $0.steps.insert(step) }
+    case .clearProvisioningSteps(let id):
+      edit(id, &drafts) { $0.steps = [] }
+    case .reserveName(let name, let id):
+      names[Self.key(name)] = id
+    case .rememberRequest(let request):
+      requests[Self.key(request.requestID, request.actor)] = request
+    case .forgetRequests(let moment):
+      var old: [String] = []
+      requests.forEach { key, request in if request.time < moment { old.append(key) } }
+      for key in old { requests[key] = nil }
+    }
+  }
+
+  /// The draft of a tenant that exists, begun if need be.
+  private func draft(_ id: TenantID, _ drafts: inout [TenantID: Draft]) -> Draft? {
+    if let draft = drafts[id] { return draft }
+    guard let record = find(id) else { return nil }
+    drafts[id] = Draft(
+      tenant: record.tenant, formerSlug: record.tenant.slug, policy: record.policy,
+      steps: record.provisionedSteps)
+    return drafts[id]
+  }
+
+  private func edit(_ id: TenantID, _ drafts: inout [TenantID: Draft], _ body: (inout Draft) -> Void) {
+    guard draft(id, &drafts) != nil, let position = drafts.index(forKey: id) else { return }
+    body(&drafts.values[position])
+  }
+
+  private mutating func seal(_ draft: Draft) {
+    let record = TenantRecord(
+      tenant: draft.tenant, policy: draft.policy, provisionedSteps: draft.steps)
+    if let former = draft.formerSlug, former != draft.tenant.slug { index[former.text] = nil }
+    index[record.idText] = record
+    index[draft.tenant.slug.text] = record
+    let at = tenants.firstIndexAfterAll { $0.tenant.id < draft.tenant.id }
+    if at < tenants.count, tenants[at].tenant.id == draft.tenant.id {
+      tenants[at] = record
+    } else {
+      tenants.insert(record, at: at)
+    }
+  }
+
+  private static func key(_ name: ReservedName) -> String { "\(name.kind.rawValue):\(name.text)" }
+  private static func key(_ id: String, _ actor: String) -> String { "\(id) \(actor)" }
+}

@@ -1,0 +1,138 @@
+/// One row's change. Applying the changes of all entries in revision order gives the state.
+public enum Change: Hashable, Sendable {
+  /// Inserts the tenant or replaces the one of the same id.
+  case putTenant(Tenant)
+  case putRole(TenantID, Role)
+  case deleteRole(TenantID, id: String)
+  case putAssignment(TenantID, RoleAssignment)
+  case deleteAssignment(TenantID, id: String)
+  /// This provisioning step is done.
+  case putProvisioningStep(TenantID, name: String)
+  /// No provisioning step is done.
+  case clearProvisioningSteps(TenantID)
+  /// A name belongs to this tenant for good: it is never given to another.
+  case reserveName(ReservedName, TenantID)
+  case rememberRequest(RememberedRequest)
+  /// Requests remembered before this moment are forgotten.
+  case forgetRequests(before: Timestamp)
+}
+
+/// A name that must be unique among tenants, past and present.
+public struct ReservedName: Hashable, Sendable {
+  /// Raw values are those stored on disk.
+  public enum Kind: String, Hashable, Sendable {
+    case slug, schema
+    case tenantIdentifier = "tenant_identifier"
+  }
+  public let kind: Kind
+  public let text: String
+
+  public init(_ kind: Kind, _ text: String) {
+    self.kind = kind
+    self.text = text
+  }
+}
+
+/// A create request that was carried out, so that its repetition is answered alike.
+public struct RememberedRequest: Hashable, Sendable {
+  /// Who asked: a request id is unique for one actor only.
+  public let actor: String
+  public let requestID: String
+  /// Of the request's content: SHA-256, lower-case hex.
+  public let digest: String
+  public let tenant: TenantID
+  public let time: Timestamp
+
+  public init(
+    actor: String, requestID: String, digest: String, tenant: TenantID, time: Timestamp
+  ) {
+    self.actor = actor
+    self.requestID = requestID
+    self.digest = digest
+    self.tenant = tenant
+    self.time = time
+  }
+}
+
+/// One command's effect: a row of the revision log.
+public struct LogEntry: Hashable, Sendable {
+  /// Consecutive from 1.
+  public let revision: UInt64
+  public let time: Timestamp
+  /// Who did it: a SPIFFE id, `uid:{n}` or `system`.
+  public let actor: String
+  /// What was done, such as `tenants.create`.
+  public let action: String
+  /// The tenant concerned.
+  public let tenant: TenantID?
+  public let changes: [Change]
+
+  public init(
+    revision: UInt64, time: Timestamp, actor: String, action: String, tenant: TenantID?,
+    changes: [Change]
+  ) {
+    self.revision = revision
+    self.time = time
+    self.actor = actor
+    self.action = action
+    self.tenant = tenant
+    self.changes = changes
+  }
+}
+
+/// What a store holds: the last revision, and puts and reservations that rebuild the state.
+public struct StoredState: Sendable {
+  public let revision: UInt64
+  public let changes: [Change]
+
+  public init(revision: UInt64, changes: [Change]) {
+    self.revision = revision
+    self.changes = changes
+  }
+}
+
+/// Where the control plane is kept. Calls block; only the control plane's writer makes them, one at a
+/// time.
+///
+/// Every store promises:
+/// 1. `append` is atomic: after any failure or crash, all of a batch is there or nothing of it.
+/// 2. `append` is durable: when it returns, the batch survives `kill -9` and power loss.
+/// 3. Revisions are consecutive: a batch that does not begin at the last revision + 1 is refused and
+///    changes nothing.
+/// 4. `load` gives back what was appended, field by field, tenants in order of their ids.
+/// 5. After a crash at any moment, opening again needs no help.
+public protocol ControlStore: Sendable {
+  /// The whole state, consistent.
+  /// - Throws: `StoreError`.
+  func load() throws(StoreError) -> StoredState
+
+  /// Adds entries to the log and applies their changes.
+  /// - Throws: `StoreError`; nothing was added then. After `.unknownOutcome` the batch may or may not
+  ///   be there, and only `load` tells.
+  func append(_ entries: [LogEntry]) throws(StoreError)
+
+  /// Releases what the store holds open. The last call.
+  func close()
+}
+
+/// Why a store could not do as asked.
+public struct StoreError: Error, Sendable, CustomStringConvertible {
+  public enum Code: Sendable, Hashable {
+    /// Not there, not readable, locked by another process, or no space: may go away.
+    case unavailable
+    /// What is on disk is not what this program wrote, or of a newer version.
+    case corrupt
+    /// Revisions do not follow.
+    case conflict
+    /// The commit failed in a way that leaves open whether it took effect.
+    case unknownOutcome
+  }
+  public let code: Code
+  /// For the log; never sent to clients.
+  public let description: String
+
+  public init(_ code: Code, _ description: String) {
+    self.code = code
+    self.description = description
+  }
+}

@@ -1,0 +1,10 @@
+public import RPC
+public import TenancyWire
+
+/// Carries unary calls to a server.
+public protocol UnaryChannel: Sendable {
+  /// Sends `request` and waits for the answer.
+  func call<Request: WireMessage, Response: WireMessage>(
+    _ method: MethodSpec<Request, Response>, _ request: Request, _ options: CallOptions
+  ) async throws -> Response
+}

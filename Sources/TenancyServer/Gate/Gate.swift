@@ -1,0 +1,141 @@
+import CProtobufC
+import RPC
+import Tenancy
+import TenancyWire
+
+/// The one place where calls are admitted: who calls, may they, and for which tenant. Every method is
+/// registered through it, and nothing is served that is not.
+struct Gate: Sendable {
+  let plane: ControlPlane
+
+  // MARK: Admission
+
+  /// Judges a call by its method's rule.
+  /// - Parameter tenantName: the request's tenant field; nil where the method has none.
+  /// - Throws: `TenancyError`. Nothing else than returning admits.
+  func admit(
+    _ caller: Caller, _ rule: MethodRule, tenantName: UnsafeRawBufferPointer?, snapshot: Snapshot
+  ) throws(TenancyError) -> Access {
+    let now = plane.now
+    if let end = caller.expireTime, end < now { throw Self.expired }
+    switch caller.kind {
+    case .platform:
+      if rule.permission != nil, !caller.permittedMethods[rule.index] {
+        throw .missing(permission: rule.permissionText)
+      }
+      let target = try tenantName.map { name throws(TenancyError) in
+        try TenantNames.find(name, snapshot.state)
+      }
+      return Access(caller: caller, home: nil, target: target, now: now, snapshot: snapshot)
+    case .tenant(let name):
+      let home = try self.home(name, rule, snapshot)
+      try judge(caller, rule, home, now)
+      if let tenantName { try TenantNames.require(tenantName, toBe: home) }
+      return Access(
+        caller: caller, home: home, target: tenantName == nil ? nil : home, now: now,
+        snapshot: snapshot)
+    }
+  }
+
+  /// The caller's tenant, which must exist and, but for questions about oneself, be served.
+  private func home(
+    _ name: String, _ rule: MethodRule, _ snapshot: Snapshot
+  ) throws(TenancyError) -> TenantRecord {
+    guard let home = snapshot.state.find(name.utf8Span.span.bytes), home.tenant.state != .deleted
+    else { throw Self.unknownHome }
+    if rule.scope != .ownSelf, let refusal = Lifecycle.refusal(for: home.tenant.state) {
+      throw refusal
+    }
+    return home
+  }
+
+  private func judge(
+    _ caller: Caller, _ rule: MethodRule, _ home: TenantRecord, _ now: Timestamp
+  ) throws(TenancyError) {
+    switch rule.scope {
+    case .ownSelf, .anonymous: return
+    case .platform: throw .missing(permission: rule.permissionText)
+    case .tenant: break
+    }
+    if caller.permittedMethods[rule.index] { return }
+    let question = rule.permissionText.utf8Span.span.bytes
+    guard let colon = Permission.colon(in: question),
+      home.policy.grantingRole(
+        subject: caller.subject.utf8Span.span.bytes, question: question, colon: colon, now: now)
+        != nil
+    else { throw .missing(permission: rule.permissionText) }
+  }
+
+  private static let expired = TenancyError(
+    .unauthenticated, .identityExpired, "the certificate has expired")
+  private static let unknownHome = TenancyError(
+    .permissionDenied, .identityUnknown, "the certificate's tenant is not known here")
+
+  // MARK: Registration
+
+  /// A method answered from memory on messages in C: for the hot ones.
+  func inlineC<Request, Response>(
+    _ spec: MethodSpec<Request, Response>,
+    _ body: @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
+      throws(TenancyError) -> UnsafeMutablePointer<Response.CMessage>
+  ) -> ServiceMethod {
+    let rule = MethodRule.of(spec.path)
+    return .inline(path: spec.path) { (call, message) throws(RPCStatus) in
+      do throws(TenancyError) {
+        let request = try WireErrors.decode(Request.self, message, call.arena)
+        // The server's delegate makes these two, of these types.
+        let caller = unsafeDowncast(call.context, to: Caller.self)
+        let reader = unsafeDowncast(call.loopState, to: SnapshotReader.self)
+        let access = try admit(
+          caller, rule, tenantName: spec.tenantField.map { $0(request).bytes },
+          snapshot: reader.snapshot)
+        let response = UnsafePointer(try body(access, request, call.arena))
+        call.reply(count: Response.encodedSize(response)) { Response.pack(response, into: $0) }
+      } catch {
+        throw StatusMapping.status(of: error)
+      }
+    }
+  }
+
+  /// A method answered from memory.
+  func inline<Request, Response>(
+    _ spec: MethodSpec<Request, Response>,
+    _ body: @escaping @Sendable (Access, Request) throws(TenancyError) -> Response
+  ) -> ServiceMethod {
+    inlineC(spec) { (access, request, arena) throws(TenancyError) in
+      let message = try WireErrors.read(Request.self, request)
+      return try body(access, message).write(into: arena)
+    }
+  }
+
+  /// A method that writes: answered off the event loop.
+  func async<Request, Response>(
+    _ spec: MethodSpec<Request, Response>,
+    _ body: @escaping @Sendable (Access, Request) async throws(TenancyError) -> Response
+  ) -> ServiceMethod {
+    let rule = MethodRule.of(spec.path)
+    return .async(path: spec.path) { call, message in
+      do throws(TenancyError) {
+        guard let caller = call.context as? Caller else { throw Self.unknownHome }
+        let (access, request) = try admitDecoded(caller, rule, spec, message)
+        let response = try await body(access, request)
+        return response.encode(arena: Arena())
+      } catch {
+        throw StatusMapping.status(of: error)
+      }
+    }
+  }
+
+  private func admitDecoded<Request, Response>(
+    _ caller: Caller, _ rule: MethodRule, _ spec: MethodSpec<Request, Response>, _ message: [UInt8]
+  ) throws(TenancyError) -> (Access, Request) {
+    let arena = Arena()
+    return try message.withUnsafeBytes { bytes throws(TenancyError) in
+      let request = try WireErrors.decode(Request.self, bytes, arena)
+      let access = try admit(
+        caller, rule, tenantName: spec.tenantField.map { $0(request).bytes },
+        snapshot: plane.snapshot)
+      return (access, try WireErrors.read(Request.self, request))
+    }
+  }
+}

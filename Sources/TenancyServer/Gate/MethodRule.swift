@@ -1,0 +1,38 @@
+import Tenancy
+import TenancyWire
+
+/// A method's declared requirement, ready for the gate.
+struct MethodRule: Sendable {
+  /// Position among all methods of the API.
+  let index: Int
+  let path: String
+  let scope: Requirement.Scope
+  /// Nil only where the scope asks for none.
+  let permission: Permission?
+  let permissionText: String
+
+  static let all: [MethodRule] = V1.methods.enumerated().map { index, method in
+    MethodRule(index: index, method)
+  }
+
+  private static let byPath = Dictionary(
+    all.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
+
+  private init(index: Int, _ method: MethodIdentity) {
+    self.index = index
+    path = method.path
+    scope = method.requirement.scope
+    permissionText = method.requirement.permission
+    permission = Permission(parsing: permissionText)
+    // The generator refuses such methods too; a table that says otherwise must not be served.
+    precondition(
+      permission != nil || scope == .ownSelf || scope == .anonymous,
+      "\(path) declares no permission")
+  }
+
+  /// - Precondition: the path is one of the API's.
+  static func of(_ path: String) -> MethodRule {
+    guard let rule = byPath[path] else { preconditionFailure("\(path) is not in the API") }
+    return rule
+  }
+}

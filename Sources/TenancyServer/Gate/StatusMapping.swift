@@ -1,0 +1,73 @@
+import RPC
+import Tenancy
+import TenancyWire
+
+/// Domain errors to RPC status, in this one file: code, message and `google.rpc` details (AIP-193).
+enum StatusMapping {
+  /// `ErrorInfo.domain` of every reason of this framework.
+  static let domain = "tenancy.v1"
+
+  static func status(of error: TenancyError) -> RPCStatus {
+    let code = code(of: error.category)
+    let status = GoogleRPC.Status(
+      code: Int32(code.rawValue), message: error.message, details: details(of: error))
+    return RPCStatus(code, error.message, details: status.encode(arena: Arena()))
+  }
+
+  private static func details(of error: TenancyError) -> [GoogleProtobuf.Any] {
+    let arena = Arena()
+    var details = [
+      pack(
+        "google.rpc.ErrorInfo",
+        GoogleRPC.ErrorInfo(
+          reason: error.reason.rawValue, domain: domain, metadata: error.metadata), arena)
+    ]
+    if !error.violations.isEmpty {
+      let violations = error.violations.map {
+        GoogleRPC.BadRequest.FieldViolation(field: $0.field, description: $0.description)
+      }
+      details.append(
+        pack("google.rpc.BadRequest", GoogleRPC.BadRequest(fieldViolations: violations), arena))
+    }
+    if error.category == .failedPrecondition {
+      let violation = GoogleRPC.PreconditionFailure.Violation(
+        type: error.reason.rawValue, description: error.message)
+      details.append(
+        pack(
+          "google.rpc.PreconditionFailure",
+          GoogleRPC.PreconditionFailure(violations: [violation]), arena))
+    }
+    if error.category == .resourceExhausted {
+      let violation = GoogleRPC.QuotaFailure.Violation(description: error.message)
+      details.append(
+        pack("google.rpc.QuotaFailure", GoogleRPC.QuotaFailure(violations: [violation]), arena))
+    }
+    if let seconds = error.retryAfterSeconds {
+      let delay = GoogleProtobuf.Duration(seconds: seconds)
+      details.append(pack("google.rpc.RetryInfo", GoogleRPC.RetryInfo(retryDelay: delay), arena))
+    }
+    return details
+  }
+
+  private static func pack(
+    _ type: String, _ message: some WireMessage, _ arena: Arena
+  ) -> GoogleProtobuf.Any {
+    GoogleProtobuf.Any(typeUrl: "type.googleapis.com/\(type)", value: message.encode(arena: arena))
+  }
+
+  private static func code(of category: TenancyError.Category) -> RPCStatus.Code {
+    switch category {
+    case .invalidArgument: .invalidArgument
+    case .notFound: .notFound
+    case .alreadyExists: .alreadyExists
+    case .failedPrecondition: .failedPrecondition
+    case .permissionDenied: .permissionDenied
+    case .aborted: .aborted
+    case .unavailable: .unavailable
+    case .unimplemented: .unimplemented
+    case .resourceExhausted: .resourceExhausted
+    case .unauthenticated: .unauthenticated
+    case .internalError: .internalError
+    }
+  }
+}

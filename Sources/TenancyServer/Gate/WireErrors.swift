@@ -1,0 +1,37 @@
+import RPC
+import Tenancy
+import TenancyWire
+
+/// What is wrong with a request's bytes, as the framework's own error.
+enum WireErrors {
+  @inline(__always)
+  static func decode<Message: WireMessage>(
+    _: Message.Type, _ bytes: UnsafeRawBufferPointer, _ arena: Arena
+  ) throws(TenancyError) -> UnsafePointer<Message.CMessage> {
+    do throws(WireError) {
+      return try Message.decode(bytes, arena: arena)
+    } catch {
+      throw describe(error)
+    }
+  }
+
+  static func read<Message: WireMessage>(
+    _: Message.Type, _ message: UnsafePointer<Message.CMessage>
+  ) throws(TenancyError) -> Message {
+    do throws(FieldViolation) {
+      return try Message(reading: message)
+    } catch {
+      throw .invalid(error.field, error.description)
+    }
+  }
+
+  private static func describe(_ error: WireError) -> TenancyError {
+    switch error {
+    case .malformed: .invalid("request", "not an encoding of the request message")
+    case .tooLarge:
+      TenancyError(
+        .resourceExhausted, .limitReached, "the request describes more than the server will hold")
+    case .violation(let violation): .invalid(violation.field, violation.description)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import RPC
+import Tenancy
+import TenancyWire
+
+/// Who is at the other end of a connection. Worked out once; what it may do is judged at each call.
+final class Caller: Sendable {
+  enum Kind: Sendable {
+    /// An operator or a service of the platform.
+    case platform(roles: [String])
+    /// A workload of the tenant of this id or slug, which may or may not exist.
+    case tenant(name: String)
+  }
+
+  let kind: Kind
+  /// The SPIFFE ID, or `uid:{n}`.
+  let subject: String
+  let certificate: PeerCertificate?
+  /// After this moment the credential is void.
+  let expireTime: Timestamp?
+  /// What this caller may do by itself, wherever its kind may.
+  let permissions: PermissionSet
+  /// The same for the API's methods, by `MethodRule.index`.
+  let permittedMethods: [Bool]
+
+  init(_ kind: Kind, subject: String, certificate: PeerCertificate?, rules: IdentityRules) {
+    self.kind = kind
+    self.subject = subject
+    self.certificate = certificate
+    expireTime = certificate.map {
+      // Good up to and including the second of notAfter (RFC 5280 §4.1.2.5).
+      Timestamp(nanoseconds: $0.notAfter.multipliedClamped(by: 1_000_000_000) &+ 999_999_999)
+    }
+    let granted: [Permission]
+    switch kind {
+    case .platform(let roles): granted = roles.flatMap { rules.platformRoles[$0] ?? [] }
+    case .tenant: granted = rules.workloadPermissions
+    }
+    let permissions = PermissionSet(granted)
+    self.permissions = permissions
+    permittedMethods = MethodRule.all.map { rule in
+      rule.permission.map { permissions.grants($0) } ?? false
+    }
+  }
+
+  var isPlatform: Bool {
+    switch kind {
+    case .platform: true
+    case .tenant: false
+    }
+  }
+}
+
+extension Int64 {
+  /// For moments far in the future: clamps instead of trapping, with room for the rest of a second.
+  fileprivate func multipliedClamped(by factor: Int64) -> Int64 {
+    let (product, overflow) = multipliedReportingOverflow(by: factor)
+    return overflow ? Int64.max - 999_999_999 : Swift.min(product, Int64.max - 999_999_999)
+  }
+}

@@ -1,0 +1,119 @@
+public import RPC
+public import Tenancy
+
+/// How a connection's peer becomes a caller.
+public struct IdentityRules: Sendable {
+  /// SPIFFE trust domains whose certificates are accepted.
+  public var trustDomains: Set<String>
+  /// Unix user ids that are platform identities, and their roles.
+  public var unixUsers: [UInt32: [String]] = [:]
+  /// What platform roles may do: permissions, wildcards included.
+  public var platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles
+  /// What every workload of a tenant may do in its tenant without a role there.
+  public var workloadPermissions: [Permission] = IdentityRules.defaultWorkloadPermissions
+
+  public init(trustDomains: Set<String>) { self.trustDomains = trustDomains }
+
+  /// `admin` and `operator` may do everything, `viewer` reads, `resolver` (gateways and sidecars)
+  /// resolves and checks.
+  public static let defaultPlatformRoles: [String: [Permission]] = [
+    "admin": everything, "operator": everything,
+    "viewer": permissions([
+      "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
+      "tenancy.authorization:check", "tenancy.roles:get", "tenancy.roles:list",
+      "tenancy.assignments:list",
+    ]),
+    "resolver": permissions(["tenancy.tenants:resolve", "tenancy.authorization:check"]),
+  ]
+
+  /// Reading its tenant, resolving and checking.
+  public static let defaultWorkloadPermissions = permissions([
+    "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
+    "tenancy.authorization:check", "tenancy.roles:get", "tenancy.roles:list",
+    "tenancy.assignments:list",
+  ])
+
+  private static let everything = permissions([
+    "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.roles:*", "tenancy.assignments:*",
+  ])
+
+  private static func permissions(_ texts: [String]) -> [Permission] {
+    texts.compactMap(Permission.init(parsing:))
+  }
+
+  // MARK: Judging
+
+  /// Why a verified certificate is not an identity here, or nil. Applied within the handshake.
+  public func refusal(of certificate: PeerCertificate) -> String? {
+    switch identity(of: certificate) {
+    case .success: nil
+    case .failure(let refusal): refusal.reason
+    }
+  }
+
+  /// The caller behind a peer.
+  func caller(_ peer: Peer) -> Result<Caller, IdentityRefusal> {
+    switch peer {
+    case .certificate(let certificate):
+      identity(of: certificate).map { identity in
+        switch identity {
+        case .tenant(let name, let id):
+          Caller(.tenant(name: name), subject: id.description, certificate: certificate, rules: self)
+        case .platform(let roles, let id):
+          Caller(
+            .platform(roles: roles), subject: id.description, certificate: certificate, rules: self)
+        }
+      }
+    case .unixProcess(let process):
+      if let roles = unixUsers[process.userID] {
+        .success(
+          Caller(
+            .platform(roles: roles), subject: "uid:\(process.userID)", certificate: nil, rules: self))
+      } else {
+        .failure(IdentityRefusal("the Unix user \(process.userID) is not allowed"))
+      }
+    case .anonymous:
+      .failure(IdentityRefusal("the peer presents no credential"))
+    }
+  }
+
+  private enum Identity {
+    case tenant(name: String, SPIFFEID)
+    case platform(roles: [String], SPIFFEID)
+  }
+
+  /// X.509-SVID rules (SPIFFE X509-SVID §2 and §4): a leaf with exactly one URI name, a SPIFFE ID; and
+  /// ours: a known trust domain, `/tenant/{id or slug}/…` or `/platform/{role}/…`.
+  private func identity(of certificate: PeerCertificate) -> Result<Identity, IdentityRefusal> {
+    guard !certificate.isAuthority else {
+      return .failure(IdentityRefusal("a CA's certificate is no identity"))
+    }
+    guard certificate.uriNames.count == 1, let name = certificate.uriNames.first else {
+      return .failure(
+        IdentityRefusal("\(certificate.uriNames.count) URI names where there must be one"))
+    }
+    guard let id = SPIFFEID(parsing: name) else {
+      return .failure(IdentityRefusal("the URI name is not a SPIFFE ID"))
+    }
+    guard trustDomains.contains(id.trustDomain) else {
+      return .failure(IdentityRefusal("foreign trust domain \(id.trustDomain)"))
+    }
+    switch (id.path.first, id.path.dropFirst().first) {
+    case ("tenant", let tenant?):
+      guard TenantID(parsing: tenant) != nil || Slug(parsing: tenant) != nil else {
+        return .failure(IdentityRefusal("the tenant in the SPIFFE ID is not in canonical form"))
+      }
+      return .success(.tenant(name: tenant, id))
+    case ("platform", .some):
+      return .success(.platform(roles: [id.path[1]], id))
+    default:
+      return .failure(IdentityRefusal("the SPIFFE ID names neither a tenant nor a platform role"))
+    }
+  }
+}
+
+/// Why a peer is no caller. For the log.
+struct IdentityRefusal: Error {
+  let reason: String
+  init(_ reason: String) { self.reason = reason }
+}

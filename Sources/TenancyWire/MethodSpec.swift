@@ -1,0 +1,65 @@
+public import CProtobufC
+
+/// Who may call a method: its `tenancy.v1.authorization` option.
+public struct Requirement: Hashable, Sendable {
+  /// Where the permission must be held.
+  public enum Scope: Hashable, Sendable {
+    /// Platform identities only.
+    case platform
+    /// Platform identities, and identities of the tenant that the request is about.
+    case tenant
+    /// Any authenticated peer, about itself.
+    case ownSelf
+    /// Everyone.
+    case anonymous
+  }
+
+  /// `resource:action`; empty only where the scope is `ownSelf` or `anonymous`.
+  public let permission: String
+  public let scope: Scope
+  /// The request field that names the tenant, such as `tenant.name`.
+  public let tenantField: String?
+
+  public init(permission: String, scope: Scope, tenantField: String? = nil) {
+    self.permission = permission
+    self.scope = scope
+    self.tenantField = tenantField
+  }
+}
+
+/// A method without its types, for tables of methods.
+public struct MethodIdentity: Hashable, Sendable {
+  /// `/package.Service/Method`.
+  public let path: String
+  public let requirement: Requirement
+
+  public init(path: String, requirement: Requirement) {
+    self.path = path
+    self.requirement = requirement
+  }
+}
+
+/// A unary method.
+public struct MethodSpec<Request: WireMessage, Response: WireMessage>: Sendable {
+  public let identity: MethodIdentity
+  /// Finds the tenant's name in a decoded request: empty when absent, not yet checked as text.
+  public let tenantField: (@Sendable (UnsafePointer<Request.CMessage>) -> ProtobufCBinaryData)?
+
+  public var path: String { identity.path }
+  public var requirement: Requirement { identity.requirement }
+
+  public init(
+    path: String, requirement: Requirement,
+    tenantField: (@Sendable (UnsafePointer<Request.CMessage>) -> ProtobufCBinaryData)?
+  ) {
+    identity = MethodIdentity(path: path, requirement: requirement)
+    self.tenantField = tenantField
+  }
+}
+
+/// A service's methods.
+public protocol ServiceSpec {
+  /// `package.Service`.
+  static var name: String { get }
+  static var methods: [MethodIdentity] { get }
+}

@@ -1,0 +1,216 @@
+public import Tenancy
+import CProtobufC
+
+/// Encodes and decodes `google.protobuf.Struct`, with a limit on its nesting.
+///
+/// libprotobuf-c would follow any nesting that a message claims until the stack ends.
+public enum StructCodec {
+  /// How deep objects and arrays may nest, the Struct itself included.
+  public static let maximumDepth = 32
+
+  /// Decodes a Struct that came as the field `field`, which violations name.
+  public static func decode(
+    _ bytes: UnsafeRawBufferPointer, field: StaticString
+  ) throws(FieldViolation) -> [String: JSONValue] {
+    do {
+      return try object(bytes, depth: 1)
+    } catch {
+      throw error.inside(field)
+    }
+  }
+
+  /// Field numbers of struct.proto.
+  private enum Number {
+    static let structFields: UInt32 = 1
+    static let listValues: UInt32 = 1
+    static let entryKey: UInt32 = 1
+    static let entryValue: UInt32 = 2
+    static let null: UInt32 = 1
+    static let number: UInt32 = 2
+    static let string: UInt32 = 3
+    static let bool: UInt32 = 4
+    static let object: UInt32 = 5
+    static let array: UInt32 = 6
+  }
+}
+
+// MARK: - Decoding
+
+extension StructCodec {
+  private static func object(
+    _ bytes: UnsafeRawBufferPointer, depth: Int
+  ) throws(FieldViolation) -> [String: JSONValue] {
+    try checkDepth(depth)
+    var object: [String: JSONValue] = [:]
+    var cursor = WireCursor(bytes)
+    while let (number, content) = try cursor.next() {
+      guard number == Number.structFields else { continue }
+      let (key, value) = try entry(try message(content), depth: depth)
+      object[key] = value
+    }
+    return object
+  }
+
+  private static func array(
+    _ bytes: UnsafeRawBufferPointer, depth: Int
+  ) throws(FieldViolation) -> [JSONValue] {
+    try checkDepth(depth)
+    var array: [JSONValue] = []
+    var cursor = WireCursor(bytes)
+    while let (number, content) = try cursor.next() {
+      guard number == Number.listValues else { continue }
+      do {
+        array.append(try value(try message(content), depth: depth))
+      } catch {
+        throw error.inside("", index: array.count)
+      }
+    }
+    return array
+  }
+
+  private static func entry(
+    _ bytes: UnsafeRawBufferPointer, depth: Int
+  ) throws(FieldViolation) -> (key: String, value: JSONValue) {
+    var keyBytes = UnsafeRawBufferPointer(start: nil, count: 0)
+    var valueBytes = keyBytes
+    var cursor = WireCursor(bytes)
+    while let (number, content) = try cursor.next() {
+      switch number {
+      case Number.entryKey: keyBytes = try message(content)
+      case Number.entryValue: valueBytes = try message(content)
+      default: continue
+      }
+    }
+    let key = try text(keyBytes)
+    do {
+      return (key, try value(valueBytes, depth: depth))
+    } catch {
+      throw error.inside("", key: key)
+    }
+  }
+
+  /// A Value inside a container that is `depth` deep. Of several kinds, the last one counts.
+  private static func value(
+    _ bytes: UnsafeRawBufferPointer, depth: Int
+  ) throws(FieldViolation) -> JSONValue {
+    var value: JSONValue?
+    var cursor = WireCursor(bytes)
+    while let (number, content) = try cursor.next() {
+      switch (number, content) {
+      case (Number.null, .varint): value = .null
+      case (Number.bool, .varint(let bits)): value = .bool(bits != 0)
+      case (Number.number, .fixed64(let bits)): value = try finite(Double(bitPattern: bits))
+      case (Number.string, .bytes(let bytes)): value = .string(try text(bytes))
+      case (Number.object, .bytes(let bytes)): value = .object(try object(bytes, depth: depth + 1))
+      case (Number.array, .bytes(let bytes)): value = .array(try array(bytes, depth: depth + 1))
+      case (Number.null...Number.array, _): throw WireCursor.malformed
+      default: continue
+      }
+    }
+    guard let value else { throw FieldViolation(field: "", description: "has no value") }
+    return value
+  }
+
+  private static func message(
+    _ content: WireCursor.Content
+  ) throws(FieldViolation) -> UnsafeRawBufferPointer {
+    guard case .bytes(let bytes) = content else { throw WireCursor.malformed }
+    return bytes
+  }
+
+  private static func text(_ bytes: UnsafeRawBufferPointer) throws(FieldViolation) -> String {
+    if let problem = WireText.problem(in: bytes) {
+      throw FieldViolation(field: "", description: problem.description)
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static func finite(_ number: Double) throws(FieldViolation) -> JSONValue {
+    if number.isFinite { return .number(number) }
+    throw FieldViolation(field: "", description: "is not a finite number")
+  }
+
+  private static func checkDepth(_ depth: Int) throws(FieldViolation) {
+    if depth > maximumDepth {
+      throw FieldViolation(field: "", description: "is nested more than \(maximumDepth) deep")
+    }
+  }
+}
+
+// MARK: - Encoding
+
+extension StructCodec {
+  /// Encodes a Struct, its keys in order: equal objects have equal encodings.
+  ///
+  /// One nested deeper than `maximumDepth` is cut off one level below it, where every `decode`
+  /// refuses it. NaN and infinity, which JSON does not have, become null.
+  public static func encode(_ object: [String: JSONValue]) -> [UInt8] {
+    var output: [UInt8] = []
+    append(object, depth: 1, to: &output)
+    return output
+  }
+
+  private static func append(
+    _ object: [String: JSONValue], depth: Int, to output: inout [UInt8]
+  ) {
+    if depth > maximumDepth { return }
+    for (key, value) in object.sorted(by: { $0.key < $1.key }) {
+      appendMessage(Number.structFields, to: &output) { output in
+        append(key, as: Number.entryKey, to: &output)
+        appendMessage(Number.entryValue, to: &output) { append(value, depth: depth, to: &$0) }
+      }
+    }
+  }
+
+  private static func append(_ array: [JSONValue], depth: Int, to output: inout [UInt8]) {
+    if depth > maximumDepth { return }
+    for value in array {
+      appendMessage(Number.listValues, to: &output) { append(value, depth: depth, to: &$0) }
+    }
+  }
+
+  private static func append(_ value: JSONValue, depth: Int, to output: inout [UInt8]) {
+    switch value {
+    case .number(let number) where number.isFinite:
+      appendVarint(UInt64(Number.number << 3 | 1), to: &output)
+      withUnsafeBytes(of: number.bitPattern.littleEndian) { output.append(contentsOf: $0) }
+    case .null, .number:
+      appendVarint(UInt64(Number.null << 3), to: &output)
+      output.append(0)
+    case .bool(let value):
+      appendVarint(UInt64(Number.bool << 3), to: &output)
+      output.append(value ? 1 : 0)
+    case .string(let text):
+      append(text, as: Number.string, to: &output)
+    case .array(let array):
+      appendMessage(Number.array, to: &output) { append(array, depth: depth + 1, to: &$0) }
+    case .object(let object):
+      appendMessage(Number.object, to: &output) { append(object, depth: depth + 1, to: &$0) }
+    }
+  }
+
+  private static func append(_ text: String, as number: UInt32, to output: inout [UInt8]) {
+    appendMessage(number, to: &output) { $0.append(contentsOf: text.utf8) }
+  }
+
+  /// A length-delimited field with what `body` appends; the length goes in once it is known.
+  private static func appendMessage(
+    _ number: UInt32, to output: inout [UInt8], body: (inout [UInt8]) -> Void
+  ) {
+    appendVarint(UInt64(number << 3 | 2), to: &output)
+    let start = output.count
+    body(&output)
+    var length: [UInt8] = []
+    appendVarint(UInt64(output.count - start), to: &length)
+    output.insert(contentsOf: length, at: start)
+  }
+
+  private static func appendVarint(_ value: UInt64, to output: inout [UInt8]) {
+    var value = value
+    while value >= 0x80 {
+      output.append(UInt8(truncatingIfNeeded: value) | 0x80)
+      value >>= 7
+    }
+    output.append(UInt8(value))
+  }
+}

@@ -1,0 +1,62 @@
+/// Walks over one message's encoding, trusting none of it.
+struct WireCursor {
+  /// A field's content, by wire type.
+  enum Content {
+    case varint(UInt64)
+    case fixed64(UInt64)
+    case fixed32(UInt32)
+    case bytes(UnsafeRawBufferPointer)
+  }
+
+  /// The bytes not read yet.
+  private var rest: UnsafeRawBufferPointer.SubSequence
+
+  init(_ bytes: UnsafeRawBufferPointer) { rest = bytes[...] }
+
+  /// The next field, or nil at the end.
+  mutating func next() throws(FieldViolation) -> (number: UInt32, content: Content)? {
+    if rest.isEmpty { return nil }
+    guard let key = UInt32(exactly: try varint()), key >> 3 != 0 else { throw Self.malformed }
+    return (key >> 3, try content(wireType: key & 7))
+  }
+
+  private mutating func content(wireType: UInt32) throws(FieldViolation) -> Content {
+    switch wireType {
+    case 0: return .varint(try varint())
+    case 1: return .fixed64(UInt64(littleEndian: try load(UInt64.self)))
+    case 2:
+      let length = try varint()
+      guard length <= UInt64(rest.count) else { throw Self.malformed }
+      return .bytes(try take(Int(length)))
+    case 5: return .fixed32(UInt32(littleEndian: try load(UInt32.self)))
+    // Groups (3 and 4) are not proto3; 6 and 7 do not exist.
+    default: throw Self.malformed
+    }
+  }
+
+  private mutating func varint() throws(FieldViolation) -> UInt64 {
+    var value: UInt64 = 0
+    // 10 groups of 7 bits are the most that 64 bits take.
+    for shift in stride(from: UInt64(0), to: 70, by: 7) {
+      guard let byte = rest.popFirst() else { throw Self.malformed }
+      value |= UInt64(byte & 0x7f) << shift
+      if byte < 0x80 { return value }
+    }
+    throw Self.malformed
+  }
+
+  private mutating func load<T: BitwiseCopyable>(_: T.Type) throws(FieldViolation) -> T {
+    try take(MemoryLayout<T>.size).loadUnaligned(as: T.self)
+  }
+
+  private mutating func take(_ count: Int) throws(FieldViolation) -> UnsafeRawBufferPointer {
+    guard count <= rest.count else { throw Self.malformed }
+    defer { rest = rest.dropFirst(count) }
+    return UnsafeRawBufferPointer(rebasing: rest.prefix(count))
+  }
+
+  /// The path is completed by those who catch it.
+  static var malformed: FieldViolation {
+    FieldViolation(field: "", description: "is not a valid encoding")
+  }
+}

@@ -1,0 +1,21 @@
+public import Tenancy
+/// An open proto3 enum: a number that this version does not know is kept.
+public protocol WireEnum: RawRepresentable, Hashable, Sendable, CustomStringConvertible
+where RawValue == Int32 {
+  init(rawValue: Int32)
+
+  /// The proto names of the known numbers.
+  static var names: [Int32: String] { get }
+}
+
+extension WireEnum {
+  /// `TENANT_STATE_ACTIVE`, or the number of a value that is not known.
+  public var protoName: String { Self.names[rawValue] ?? String(rawValue) }
+
+  public var description: String { protoName }
+
+  /// The name, or the number of a value that is not known, as the proto3 JSON mapping has it.
+  public func json() -> JSONValue {
+    Self.names[rawValue].map { .string($0) } ?? .number(Double(rawValue))
+  }
+}

@@ -1,0 +1,1 @@
+"""Generates the wire layer from proto/: C messages, Swift messages, method specs, client stubs."""

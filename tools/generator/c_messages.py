@@ -1,0 +1,120 @@
+"""C messages for libprotobuf-c, made by protoc-gen-c from descriptors changed to suit it."""
+
+import shutil
+import subprocess
+
+from google.protobuf import descriptor_pb2
+from google.protobuf.compiler import plugin_pb2
+
+from . import descriptors, naming
+from .descriptors import FieldProto, banner
+from .errors import GenerationError
+
+STRUCT_TYPE = ".google.protobuf.Struct"
+DROPPED_DEPENDENCIES = {
+    descriptors.STRUCT_FILE,
+    descriptors.OPTIONS_FILE,
+    "google/protobuf/descriptor.proto",
+}
+MODULE = "CTenancyProto"
+
+
+def generate(files: list) -> dict[str, str]:
+    """Path below the C target -> text, for `files` (dependencies first)."""
+    adapted = [adapt(file) for file in files]
+    response = _run_plugin(adapted)
+    outputs = {"include/module.modulemap": "", f"include/{MODULE}.h": _umbrella(files)}
+    headers = [f"{MODULE}.h"]
+    for output in response.file:
+        source = output.name.removesuffix(".h").removesuffix(".c").removesuffix(".pb-c") + ".proto"
+        path = output.name
+        if path.endswith(".h"):
+            headers.append(path)
+            path = f"include/{path}"
+        outputs[path] = f"/* {banner(source)} */\n" + output.content
+    outputs["include/module.modulemap"] = _module_map(headers)
+    return outputs
+
+
+def adapt(file):
+    """A copy of `file` that protoc-gen-c turns into messages fit for hostile input.
+
+    Strings become bytes, as libprotobuf-c's strings end at the first NUL; map entries become plain
+    messages; google.protobuf.Struct becomes repeated bytes, since libprotobuf-c decodes
+    recursive types without a limit. All of it is the same on the wire.
+    """
+    adapted = descriptor_pb2.FileDescriptorProto()
+    adapted.CopyFrom(file)
+    for name in ("service", "extension", "source_code_info", "options", "public_dependency"):
+        adapted.ClearField(name)
+    adapted.ClearField("weak_dependency")
+    kept = [name for name in file.dependency if name not in DROPPED_DEPENDENCIES]
+    adapted.ClearField("dependency")
+    adapted.dependency.extend(kept)
+    for message in adapted.message_type:
+        _adapt_message(message)
+    return adapted
+
+
+def _adapt_message(message) -> None:
+    message.ClearField("options")
+    for field in message.field:
+        field.ClearField("options")
+        if field.type == FieldProto.TYPE_STRING:
+            field.type = FieldProto.TYPE_BYTES
+        elif field.type_name == STRUCT_TYPE:
+            field.type = FieldProto.TYPE_BYTES
+            field.ClearField("type_name")
+            # Repeated: an empty Struct is not an absent one, and pieces of one can be merged.
+            field.label = FieldProto.LABEL_REPEATED
+    for nested in message.nested_type:
+        _adapt_message(nested)
+
+
+def _run_plugin(files) -> plugin_pb2.CodeGeneratorResponse:
+    plugin = shutil.which("protoc-gen-c")
+    if plugin is None:
+        raise GenerationError("protoc-gen-c not found: install protobuf-c-compiler")
+    request = plugin_pb2.CodeGeneratorRequest(
+        file_to_generate=[file.name for file in files], proto_file=files
+    )
+    run = subprocess.run(
+        [plugin], input=request.SerializeToString(), capture_output=True, check=False
+    )
+    if run.returncode != 0:
+        raise GenerationError(f"protoc-gen-c failed: {run.stderr.decode(errors='replace')}")
+    response = plugin_pb2.CodeGeneratorResponse.FromString(run.stdout)
+    if response.error:
+        raise GenerationError(f"protoc-gen-c failed: {response.error}")
+    return response
+
+
+def _umbrella(files) -> str:
+    """Includes every header. Swift cannot take a C constant's address, so each descriptor gets a
+    function."""
+    lines = [
+        f"/* {banner()} */",
+        f"#ifndef {MODULE}_H",
+        f"#define {MODULE}_H",
+        "",
+    ]
+    lines += [f'#include "{file.name.removesuffix(".proto")}.pb-c.h"' for file in files]
+    lines.append("")
+    for file in files:
+        for name, _, _ in descriptors.messages(file):
+            prefix = naming.c_function_prefix(name)
+            lines += [
+                "static inline const ProtobufCMessageDescriptor *",
+                f"{prefix}__get_descriptor(void) {{",
+                f"  return &{prefix}__descriptor;",
+                "}",
+            ]
+    lines += ["", "#endif", ""]
+    return "\n".join(lines)
+
+
+def _module_map(headers: list[str]) -> str:
+    lines = [f"// {banner()}", f"module {MODULE} {{"]
+    lines += [f'  header "{header}"' for header in headers]
+    lines += ["  export *", "}", ""]
+    return "\n".join(lines)

@@ -1,0 +1,122 @@
+"""Swift expressions that read one field from C, write it to C, and turn it into JSON."""
+
+from . import naming
+from .model import Field, Kind, Shape, Value
+
+# Qualified: google.rpc has a message of the same name.
+VIOLATION = "TenancyWire.FieldViolation"
+
+
+def read(field: Field) -> str:
+    """The field's Swift value, from the C message `c`."""
+    source = f"c.pointee.{naming.escaped(field.c_name)}"
+    count = f"count: c.pointee.n_{field.c_name}"
+    path = f'field: "{field.proto_name}"'
+    kind = field.value.kind
+    if field.shape is Shape.MAP:
+        return (
+            f"try WireRead.map({source}, {count}, {path}, key: {{ $0.key }}, "
+            f"value: {_read_map_value(field.value)})"
+        )
+    if kind is Kind.STRUCT:
+        return f"try WireRead.structure({source}, {count}, {path})"
+    if field.shape is Shape.LIST:
+        helper = {Kind.STRING: "strings", Kind.MESSAGE: "messages"}.get(kind)
+        if helper:
+            return f"try WireRead.{helper}({source}, {count}, {path})"
+        return f"WireRead.list({source}, {count}) {{ {_read_plain(field.value, '$0')} }}"
+    if kind is Kind.STRING:
+        return f"try WireText.string({source}, {path})"
+    if kind is Kind.MESSAGE:
+        return f"try WireRead.message({source}, {path})"
+    return _read_plain(field.value, source)
+
+
+def _read_map_value(value: Value) -> str:
+    """A closure from the map's C entry; the map's key completes the path of what it throws."""
+    head = f"entry throws({VIOLATION}) in"
+    if value.kind is Kind.STRING:
+        return f'{{ {head} try WireText.string(entry.value, field: "") }}'
+    if value.kind is Kind.MESSAGE:
+        return f'{{ {head} try WireRead.message(entry.value, field: "") ?? {value.swift}() }}'
+    return f"{{ {_read_plain(value, '$0.value')} }}"
+
+
+def _read_plain(value: Value, source: str) -> str:
+    if value.kind is Kind.BOOL:
+        return f"{source} != 0"
+    if value.kind is Kind.BYTES:
+        return f"[UInt8]({source}.bytes)"
+    if value.kind is Kind.ENUM:
+        return f"{value.swift}(rawValue: Int32(truncatingIfNeeded: {source}.rawValue))"
+    return source
+
+
+def write(field: Field) -> list[str]:
+    """Statements that set the field of the C message `c` from `self`, in `arena`."""
+    target = f"c.pointee.{naming.escaped(field.c_name)}"
+    count = f"c.pointee.n_{field.c_name}"
+    source = f"self.{field.swift_name}"
+    if field.shape is Shape.MAP:
+        initialize = f"{naming.c_function_prefix(field.entry)}__init"
+        return [
+            f"{count} = {source}.count",
+            f"{target} = arena.map({source}, initialize: {initialize}) {{ entry, key, value in",
+            "  entry.pointee.key = key",
+            f"  entry.pointee.value = {_write_value(field.value, 'value')}",
+            "}",
+        ]
+    if field.value.kind is Kind.STRUCT:
+        return [f"({count}, {target}) = arena.structure({source})"]
+    if field.shape is Shape.LIST:
+        element = _write_value(field.value, "$0")
+        return [f"{count} = {source}.count", f"{target} = arena.list({source}) {{ {element} }}"]
+    if field.value.kind is Kind.MESSAGE:
+        return [f"{target} = {source}?.write(into: arena)"]
+    return [f"{target} = {_write_value(field.value, source)}"]
+
+
+def _write_value(value: Value, source: str) -> str:
+    return {
+        Kind.SCALAR: source,
+        Kind.BOOL: f"{source} ? 1 : 0",
+        Kind.STRING: f"arena.copy({source})",
+        Kind.BYTES: f"arena.copy(bytes: {source})",
+        Kind.ENUM: f"{value.c}(rawValue: .init(truncatingIfNeeded: {source}.rawValue))",
+        Kind.MESSAGE: f"Optional({source}.write(into: arena))",
+    }[value.kind]
+
+
+def json(field: Field) -> str:
+    """A statement that puts the field into `object` unless it has its default value."""
+    source = f"self.{field.swift_name}"
+    target = f'object["{field.json_name}"]'
+    kind = field.value.kind
+    if field.shape is Shape.MAP:
+        element = _json_value(kind, "$0")
+        return f"if !{source}.isEmpty {{ {target} = .object({source}.mapValues {{ {element} }}) }}"
+    if field.shape is Shape.LIST:
+        element = _json_value(kind, "$0")
+        return f"if !{source}.isEmpty {{ {target} = .array({source}.map {{ {element} }}) }}"
+    if kind in (Kind.MESSAGE, Kind.STRUCT):
+        return f"if let value = {source} {{ {target} = {_json_value(kind, 'value')} }}"
+    populated = {
+        Kind.SCALAR: f"{source} != 0",
+        Kind.BOOL: source,
+        Kind.STRING: f"!{source}.isEmpty",
+        Kind.BYTES: f"!{source}.isEmpty",
+        Kind.ENUM: f"{source}.rawValue != 0",
+    }[kind]
+    return f"if {populated} {{ {target} = {_json_value(kind, source)} }}"
+
+
+def _json_value(kind: Kind, source: str) -> str:
+    return {
+        Kind.SCALAR: f"WireJSON.scalar({source})",
+        Kind.BOOL: f".bool({source})",
+        Kind.STRING: f".string({source})",
+        Kind.BYTES: f"WireJSON.bytes({source})",
+        Kind.ENUM: f"{source}.json()",
+        Kind.MESSAGE: f"{source}.json()",
+        Kind.STRUCT: f".object({source})",
+    }[kind]

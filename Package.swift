@@ -47,7 +47,8 @@ let package = Package(
     .target(
       name: "TenancyServer",
       dependencies: [
-        "RPC", "Tenancy", "TenancyWire", .product(name: "Logging", package: "swift-log"),
+        "CProtobufC", "CTenancyProto", "RPC", "Tenancy", "TenancyWire",
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .target(name: "TenancyClient", dependencies: ["RPC", "TenancyWire"], swiftSettings: strict),

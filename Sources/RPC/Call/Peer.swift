@@ -28,11 +28,8 @@ public struct PeerCertificate: Sendable, Hashable {
   /// Whether the certificate is a CA's (basicConstraints).
   public let isAuthority: Bool
 
-  public var fingerprintText: String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(
-      decoding: fingerprint.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-  }
+  /// Lower-case hex.
+  public var fingerprintText: String { HexText.encode(fingerprint) }
 }
 
 /// One accepted connection, for the life of which the embedder may keep a `context`.

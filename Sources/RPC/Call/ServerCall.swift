@@ -99,4 +99,10 @@ public struct ServerEvent: Sendable {
   public let kind: Kind
   public let connection: String
   public let detail: String
+
+  public init(kind: Kind, connection: String, detail: String) {
+    self.kind = kind
+    self.connection = connection
+    self.detail = detail
+  }
 }

@@ -92,6 +92,17 @@ public struct PermissionSet: Sendable {
     return grants(span, colon: colon)
   }
 
+  /// Whether everything that `permission` stands for, wildcards included, is granted.
+  public func covers(_ permission: Permission) -> Bool {
+    if !permission.hasWildcard { return grants(permission) }
+    switch (permission.resource, permission.action) {
+    case ("*", "*"): return everything
+    case ("*", let action): return everything || actions[action] != nil
+    case (let resource, _):
+      return resources[resource] != nil || (everything && !permission.isReserved)
+    }
+  }
+
   private static func isReserved(_ question: RawSpan) -> Bool {
     let prefix = Permission.reservedPrefix.utf8Span.span
     guard question.byteCount >= prefix.count else { return false }

@@ -6,6 +6,8 @@ public struct TenantPolicy: Sendable {
     public let isBuiltIn: Bool
     let permissions: PermissionSet
 
+    public func covers(_ permission: Permission) -> Bool { permissions.covers(permission) }
+
     init(_ role: Role, isBuiltIn: Bool = false) {
       self.role = role
       self.isBuiltIn = isBuiltIn

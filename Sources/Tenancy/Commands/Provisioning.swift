@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 
 /// Makes and destroys what a tenant's isolation model needs. Calls may block; they run off the event
@@ -17,6 +18,8 @@ public protocol DataPlane: Sendable {
 public final class Provisioner: Sendable {
   private let plane: ControlPlane
   private let dataPlane: any DataPlane
+  /// Where the data plane may block.
+  private let queue = DispatchQueue(label: "tenancy.provisioner", attributes: .concurrent)
   private let running = Mutex<[TenantID: Task<Result<Tenant, TenancyError>, Never>]>([:])
 
   public init(_ plane: ControlPlane, _ dataPlane: any DataPlane) {
@@ -58,7 +61,7 @@ public final class Provisioner: Sendable {
     let after = try await TenantCommands(plane, actor: actor).move(
       id, .deprovision, etag: etag, also: [.clearProvisioningSteps(id)])
     do {
-      try dataPlane.destroy(for: tenant)
+      try await offLoop { try $0.destroy(for: tenant) }
     } catch {
       throw Self.failed("\(error)")
     }
@@ -80,7 +83,8 @@ public final class Provisioner: Sendable {
     do {
       for step in dataPlane.steps(for: tenant) {
         if plane.state.find(id)?.provisionedSteps.contains(step) == true { continue }
-        try dataPlane.perform(step, for: tenant)
+        let subject = tenant
+        try await offLoop { try $0.perform(step, for: subject) }
         try await commands.finishStep(id, step)
       }
     } catch let error as TenancyError {
@@ -90,6 +94,12 @@ public final class Provisioner: Sendable {
       throw Self.failed("\(error)")
     }
     return try await commands.move(id, .provisioned)
+  }
+
+  private func offLoop(_ body: @escaping @Sendable (any DataPlane) throws -> Void) async throws {
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      queue.async { [dataPlane] in continuation.resume(with: Result { try body(dataPlane) }) }
+    }
   }
 
   private static func failed(_ why: String) -> TenancyError {

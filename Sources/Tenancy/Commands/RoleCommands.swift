@@ -3,7 +3,7 @@ public struct RoleCommands: Sendable {
   static let maximumRoles = 1000
   static let maximumPermissions = 1000
   static let maximumAssignments = 100_000
-  static let maximumSubjectBytes = 256
+  public static let maximumSubjectBytes = 256
   static let maximumTitleLength = 200
   static let maximumDescriptionLength = 2000
 

@@ -78,7 +78,7 @@ enum UUIDText {
           at += 1
         }
         let word = nibble < 16 ? high : low
-        buffer[at] = digits[Int(word >> (60 - UInt64(nibble % 16) * 4)) & 0xF]
+        buffer[at] = digits[Int((word >> (60 - UInt64(nibble % 16) * 4)) & 0xF)]
         at += 1
       }
       return at

@@ -8,6 +8,13 @@ public struct Resolution: Sendable {
   public let given: StrategySet
   public let named: StrategySet
   public let namedByID: StrategySet
+
+  /// The tenant that is configured for callers that name none.
+  public static func byDefault(_ record: TenantRecord) -> Resolution {
+    let only = StrategySet(.default)
+    return Resolution(
+      record: record, strategy: .default, given: only, named: only, namedByID: StrategySet())
+  }
 }
 
 /// Decides which tenant a call is for. Credentials give identity; selectors may only narrow it.

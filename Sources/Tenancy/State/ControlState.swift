@@ -4,13 +4,16 @@ public final class TenantRecord: Sendable {
   public let policy: TenantPolicy
   /// Canonical text of the id.
   public let idText: String
+  /// `tenants/{id}`.
+  public let name: String
   /// Provisioning steps that are done.
   public let provisionedSteps: Set<String>
 
   init(tenant: Tenant, policy: TenantPolicy, provisionedSteps: Set<String>) {
     self.tenant = tenant
     self.policy = policy
-    self.idText = tenant.id.description
+    idText = tenant.id.description
+    name = "tenants/\(idText)"
     self.provisionedSteps = provisionedSteps
   }
 }

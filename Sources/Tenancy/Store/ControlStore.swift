@@ -122,7 +122,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     case unavailable
     /// What is on disk is not what this program wrote, or of a newer version.
     case corrupt
-    /// Revisions do not follow.
+    /// Revisions do not follow, or a change contradicts what is stored.
     case conflict
     /// The commit failed in a way that leaves open whether it took effect.
     case unknownOutcome

@@ -130,7 +130,7 @@ struct Gate: Sendable {
     _ caller: Caller, _ rule: MethodRule, _ spec: MethodSpec<Request, Response>, _ message: [UInt8]
   ) throws(TenancyError) -> (Access, Request) {
     let arena = Arena()
-    return try message.withUnsafeBytes { bytes throws(TenancyError) in
+    return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
       let request = try WireErrors.decode(Request.self, bytes, arena)
       let access = try admit(
         caller, rule, tenantName: spec.tenantField.map { $0(request).bytes },

@@ -14,7 +14,7 @@ enum StatusMapping {
     return RPCStatus(code, error.message, details: status.encode(arena: Arena()))
   }
 
-  private static func details(of error: TenancyError) -> [GoogleProtobuf.Any] {
+  private static func details(of error: TenancyError) -> [GoogleProtobuf.`Any`] {
     let arena = Arena()
     var details = [
       pack(
@@ -51,8 +51,8 @@ enum StatusMapping {
 
   private static func pack(
     _ type: String, _ message: some WireMessage, _ arena: Arena
-  ) -> GoogleProtobuf.Any {
-    GoogleProtobuf.Any(typeUrl: "type.googleapis.com/\(type)", value: message.encode(arena: arena))
+  ) -> GoogleProtobuf.`Any` {
+    GoogleProtobuf.`Any`(typeUrl: "type.googleapis.com/\(type)", value: message.encode(arena: arena))
   }
 
   private static func code(of category: TenancyError.Category) -> RPCStatus.Code {

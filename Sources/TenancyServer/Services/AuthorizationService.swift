@@ -1,0 +1,95 @@
+import CProtobufC
+import CTenancyProto
+import RPC
+import Tenancy
+import TenancyWire
+
+/// The questions of `tenancy.v1.Authorization`, on messages in C: this is the hot path.
+struct CheckService: Sendable {
+  /// Checks in one batch, at most.
+  static let maximumBatch = 1000
+
+  func methods(_ gate: Gate) -> [ServiceMethod] {
+    typealias API = V1.Authorization
+    return [
+      gate.inlineC(API.check) { (access, request, arena) throws(TenancyError) in
+        try check(
+          access, try access.requireTarget(), subject: request.pointee.subject,
+          permission: request.pointee.permission, arena)
+      },
+      gate.inlineC(API.batchCheck) { (access, request, arena) throws(TenancyError) in
+        try batch(access, request, arena)
+      },
+    ]
+  }
+
+  private func batch(
+    _ access: Access, _ request: UnsafePointer<Tenancy__V1__BatchCheckRequest>, _ arena: Arena
+  ) throws(TenancyError) -> UnsafeMutablePointer<Tenancy__V1__BatchCheckResponse> {
+    let count = request.pointee.n_items
+    guard (1...Self.maximumBatch).contains(count) else {
+      throw .invalid("items", "1 to \(Self.maximumBatch) checks")
+    }
+    let tenant = try access.requireTarget()
+    let results = arena.zeroedArray(
+      UnsafeMutablePointer<Tenancy__V1__CheckResponse>?.self, count: count)
+    for index in 0..<count {
+      guard let item = request.pointee.items[index] else { throw .invalid("items", "missing") }
+      do throws(TenancyError) {
+        results[index] = try check(
+          access, tenant, subject: item.pointee.subject, permission: item.pointee.permission, arena)
+      } catch {
+        guard let violation = error.violations.first else { throw error }
+        throw .invalid("items[\(index)].\(violation.field)", violation.description)
+      }
+    }
+    let response = arena.zeroed(Tenancy__V1__BatchCheckResponse.self)
+    tenancy__v1__batch_check_response__init(response)
+    response.pointee.n_results = count
+    response.pointee.results = results
+    return response
+  }
+
+  private func check(
+    _ access: Access, _ record: TenantRecord, subject: ProtobufCBinaryData,
+    permission: ProtobufCBinaryData, _ arena: Arena
+  ) throws(TenancyError) -> UnsafeMutablePointer<Tenancy__V1__CheckResponse> {
+    let subject = try Self.checked(subject, "subject").bytes
+    guard (1...RoleCommands.maximumSubjectBytes).contains(subject.byteCount) else {
+      throw .invalid("subject", "1 to \(RoleCommands.maximumSubjectBytes) bytes")
+    }
+    let question = try Self.checked(permission, "permission").bytes
+    guard let colon = Permission.colon(in: question) else {
+      throw .invalid("permission", "not of the form resource:action, without wildcards")
+    }
+    let response = arena.zeroed(Tenancy__V1__CheckResponse.self)
+    tenancy__v1__check_response__init(response)
+    response.pointee.revision = access.snapshot.state.revision
+    guard record.tenant.state == .active else {
+      if record.tenant.state == .deleted { throw .tenantNotFound }
+      response.pointee.reason = TENANCY__V1__DECISION_REASON__DECISION_REASON_TENANT_INACTIVE
+      return response
+    }
+    guard
+      let role = record.policy.grantingRole(
+        subject: subject, question: question, colon: colon, now: access.now)
+    else {
+      response.pointee.reason = TENANCY__V1__DECISION_REASON__DECISION_REASON_NO_GRANT
+      return response
+    }
+    response.pointee.allowed = 1
+    response.pointee.reason = TENANCY__V1__DECISION_REASON__DECISION_REASON_ROLE
+    response.pointee.role = arena.copy(role.role.id)
+    return response
+  }
+
+  private static func checked(
+    _ text: ProtobufCBinaryData, _ field: StaticString
+  ) throws(TenancyError) -> UnsafeRawBufferPointer {
+    do throws(TenancyWire.FieldViolation) {
+      return try WireText.validate(text, field: field)
+    } catch {
+      throw .invalid(error.field, error.description)
+    }
+  }
+}

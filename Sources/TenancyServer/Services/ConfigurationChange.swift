@@ -1,0 +1,77 @@
+import Tenancy
+import TenancyWire
+
+/// A partial change of a tenant's configuration: what UpdateTenantConfiguration asks for.
+struct ConfigurationChange: Sendable {
+  private static let whole = ["database", "schema", "shared", "custom_settings", "feature_flags"]
+  private static let settingPrefix = "custom_settings."
+  private static let flagPrefix = "feature_flags."
+
+  private let sent: V1.TenantConfiguration
+  private let paths: Set<String>
+  private let isImplied: Bool
+
+  init(
+    _ sent: V1.TenantConfiguration, _ mask: GoogleProtobuf.FieldMask?
+  ) throws(TenancyError) {
+    let mask = try UpdateMask(mask, all: Self.whole) { path in
+      Self.whole.contains(path)
+        || [Self.settingPrefix, Self.flagPrefix].contains {
+          path.hasPrefix($0) && path.count > $0.count
+        }
+    }
+    self.sent = sent
+    paths = mask.paths
+    isImplied = mask.isImplied
+  }
+
+  /// The whole configuration is replaced; a password that is not sent stays.
+  static func replacement(
+    by sent: V1.TenantConfiguration
+  ) -> @Sendable (TenantConfiguration) throws(TenancyError) -> TenantConfiguration {
+    { (before) throws(TenancyError) in
+      var after = sent.domain
+      after.database = sent.database?.domain(keeping: before.database)
+      return after
+    }
+  }
+
+  @Sendable
+  func apply(_ before: TenantConfiguration) throws(TenancyError) -> TenantConfiguration {
+    var after = before
+    if isImplied {
+      merge(into: &after)
+    } else {
+      for path in paths { replace(path, in: &after) }
+    }
+    return after
+  }
+
+  /// What is populated is merged, key by key.
+  private func merge(into configuration: inout TenantConfiguration) {
+    if let database = sent.database {
+      configuration.database = database.domain(keeping: configuration.database)
+    }
+    if let schema = sent.schema { configuration.schema = schema.domain }
+    if let shared = sent.shared { configuration.shared = shared.domain }
+    configuration.customSettings.merge(sent.customSettings ?? [:]) { _, new in new }
+    configuration.featureFlags.merge(sent.featureFlags) { _, new in new }
+  }
+
+  private func replace(_ path: String, in configuration: inout TenantConfiguration) {
+    switch path {
+    case "database":
+      configuration.database = sent.database?.domain(keeping: configuration.database)
+    case "schema": configuration.schema = sent.schema?.domain
+    case "shared": configuration.shared = sent.shared?.domain
+    case "custom_settings": configuration.customSettings = sent.customSettings ?? [:]
+    case "feature_flags": configuration.featureFlags = sent.featureFlags
+    case let path where path.hasPrefix(Self.settingPrefix):
+      let key = String(path.dropFirst(Self.settingPrefix.count))
+      configuration.customSettings[key] = sent.customSettings?[key]
+    case let path:
+      let key = String(path.dropFirst(Self.flagPrefix.count))
+      configuration.featureFlags[key] = sent.featureFlags[key]
+    }
+  }
+}

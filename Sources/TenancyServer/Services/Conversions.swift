@@ -1,0 +1,130 @@
+import Tenancy
+import TenancyWire
+
+/// Domain values as messages of the API, and back.
+extension V1.Tenant {
+  init(_ tenant: Tenant) {
+    self.init(
+      name: TenantNames.collection + tenant.id.description, id: tenant.id.description,
+      slug: tenant.slug.text, displayName: tenant.displayName, state: V1.TenantState(tenant.state),
+      isolationModel: V1.IsolationModel(tenant.isolationModel),
+      configuration: V1.TenantConfiguration(tenant.configuration), etag: tenant.etag,
+      epoch: tenant.epoch, createTime: GoogleProtobuf.Timestamp(tenant.createTime),
+      updateTime: GoogleProtobuf.Timestamp(tenant.updateTime),
+      deleteTime: tenant.deleteTime.map { GoogleProtobuf.Timestamp($0) },
+      purgeTime: tenant.purgeTime.map { GoogleProtobuf.Timestamp($0) })
+  }
+}
+
+extension V1.TenantState {
+  init(_ state: TenantState) {
+    switch state {
+    case .pending: self = .pending
+    case .provisioning: self = .provisioning
+    case .active: self = .active
+    case .suspended: self = .suspended
+    case .maintenance: self = .maintenance
+    case .provisionFailed: self = .provisionFailed
+    case .deleted: self = .deleted
+    }
+  }
+}
+
+extension V1.IsolationModel {
+  init(_ model: IsolationModel) {
+    switch model {
+    case .database: self = .database
+    case .schema: self = .schema
+    case .shared: self = .shared
+    case .hybrid: self = .hybrid
+    }
+  }
+
+  /// - Throws: INVALID_ARGUMENT for unspecified and unknown values.
+  func domain(_ field: String) throws(TenancyError) -> IsolationModel {
+    switch self {
+    case .database: return .database
+    case .schema: return .schema
+    case .shared: return .shared
+    case .hybrid: return .hybrid
+    default: throw .invalid(field, "one of DATABASE, SCHEMA, SHARED and HYBRID")
+    }
+  }
+}
+
+extension V1.TenantConfiguration {
+  /// Passwords stay behind.
+  init(_ configuration: TenantConfiguration) {
+    self.init(
+      database: configuration.database.map {
+        V1.DatabaseConfig(
+          connectionString: $0.connectionString, username: $0.username,
+          passwordSet: !$0.password.isEmpty)
+      },
+      schema: configuration.schema.map { V1.SchemaConfig(schemaName: $0.schemaName) },
+      shared: configuration.shared.map {
+        V1.SharedConfig(tenantIdentifier: $0.tenantIdentifier)
+      },
+      customSettings: configuration.customSettings, featureFlags: configuration.featureFlags)
+  }
+
+  var domain: TenantConfiguration {
+    TenantConfiguration(
+      database: database?.domain(keeping: nil), schema: schema?.domain, shared: shared?.domain,
+      customSettings: customSettings ?? [:], featureFlags: featureFlags)
+  }
+}
+
+extension V1.DatabaseConfig {
+  /// Without a password, the one that was there stays: the API never gave it out to send back.
+  func domain(keeping former: DatabaseConfiguration?) -> DatabaseConfiguration {
+    DatabaseConfiguration(
+      connectionString: connectionString, username: username,
+      password: password.isEmpty ? former?.password ?? "" : password)
+  }
+}
+
+extension V1.SchemaConfig {
+  var domain: SchemaConfiguration { SchemaConfiguration(schemaName: schemaName) }
+}
+
+extension V1.SharedConfig {
+  var domain: SharedConfiguration { SharedConfiguration(tenantIdentifier: tenantIdentifier) }
+}
+
+extension GoogleProtobuf.Timestamp {
+  init(_ moment: Timestamp) {
+    self.init(seconds: moment.seconds, nanos: moment.subsecondNanoseconds)
+  }
+
+  /// - Throws: INVALID_ARGUMENT outside 1970 to 2262 and for malformed nanoseconds.
+  func domain(_ field: String) throws(TenancyError) -> Timestamp {
+    guard (0...9_000_000_000).contains(seconds), (0...999_999_999).contains(nanos) else {
+      throw .invalid(field, "not a time between 1970 and 2255")
+    }
+    return Timestamp(nanoseconds: seconds * 1_000_000_000 + Int64(nanos))
+  }
+}
+
+extension V1.Role {
+  init(_ compiled: TenantPolicy.CompiledRole, tenant: String) {
+    self.init(compiled.role, tenant: tenant, builtIn: compiled.isBuiltIn)
+  }
+
+  init(_ role: Role, tenant: String, builtIn: Bool = false) {
+    self.init(
+      name: "tenants/\(tenant)/roles/\(role.id)", title: role.title, description: role.summary,
+      permissions: role.permissions, etag: role.etag, builtIn: builtIn,
+      createTime: builtIn ? nil : GoogleProtobuf.Timestamp(role.createTime),
+      updateTime: builtIn ? nil : GoogleProtobuf.Timestamp(role.updateTime))
+  }
+}
+
+extension V1.RoleAssignment {
+  init(_ assignment: RoleAssignment, tenant: String) {
+    self.init(
+      name: "tenants/\(tenant)/assignments/\(assignment.id)", subject: assignment.subject,
+      role: assignment.role, createTime: GoogleProtobuf.Timestamp(assignment.createTime),
+      expireTime: assignment.expireTime.map { GoogleProtobuf.Timestamp($0) })
+  }
+}

@@ -1,0 +1,29 @@
+import RPC
+import Tenancy
+import TenancyWire
+
+/// `tenancy.v1.Identity`.
+struct IdentityService: Sendable {
+  func methods(_ gate: Gate) -> [ServiceMethod] {
+    [gate.inline(V1.Identity.whoAmI, whoAmI)]
+  }
+
+  private func whoAmI(
+    _ access: Access, _: V1.WhoAmIRequest
+  ) throws(TenancyError) -> V1.WhoAmIResponse {
+    let caller = access.caller
+    var response = V1.WhoAmIResponse(
+      subject: caller.subject,
+      source: caller.certificate == nil ? .unixPeer : .certificate)
+    if let home = access.home {
+      response.tenant = TenantNames.collection + home.idText
+      response.tenantSlug = home.tenant.slug.text
+    }
+    if case .platform(let roles) = caller.kind { response.platformRoles = roles }
+    if let certificate = caller.certificate {
+      response.certificateFingerprint = certificate.fingerprintText
+      response.certificateExpireTime = GoogleProtobuf.Timestamp(seconds: certificate.notAfter)
+    }
+    return response
+  }
+}

@@ -1,0 +1,19 @@
+import RPC
+import TenancyWire
+
+/// Request ids (AIP-155): what was asked under an id must be asked again alike.
+enum RequestIDs {
+  /// A UUID in its canonical form, either case.
+  static func isWellFormed(_ text: String) -> Bool {
+    let lengths = text.split(separator: "-", omittingEmptySubsequences: false).map(\.utf8.count)
+    return lengths == [8, 4, 4, 4, 12]
+      && text.utf8.allSatisfy {
+        $0 == UInt8(ascii: "-") || Character(Unicode.Scalar($0)).isHexDigit
+      }
+  }
+
+  /// A digest of the message: equal messages have equal encodings.
+  static func digest(of message: some WireMessage) -> String {
+    SHA256Digest.hex(message.encode(arena: Arena()))
+  }
+}

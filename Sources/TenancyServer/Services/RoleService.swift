@@ -1,0 +1,178 @@
+import RPC
+import Tenancy
+import TenancyWire
+
+/// The management of roles and assignments in `tenancy.v1.Authorization`.
+struct RoleService: Sendable {
+  let plane: ControlPlane
+
+  func methods(_ gate: Gate) -> [ServiceMethod] {
+    typealias API = V1.Authorization
+    return [
+      gate.async(API.createRole, create),
+      gate.inline(API.getRole, get),
+      gate.async(API.updateRole, update),
+      gate.async(API.deleteRole) { (access, request) throws(TenancyError) in
+        let id = try Self.id(in: request.name, "roles", field: "name")
+        try await commands(access).deleteRole(id: id, etag: request.etag, force: request.force)
+        return V1.DeleteRoleResponse()
+      },
+      gate.inline(API.listRoles, list),
+      gate.async(API.addRolePermissions) { (access, request) throws(TenancyError) in
+        try await change(access, request.name, request.etag, "roles.addPermissions") {
+          $0.permissions += request.permissions
+        }
+      },
+      gate.async(API.removeRolePermissions) { (access, request) throws(TenancyError) in
+        try await change(access, request.name, request.etag, "roles.removePermissions") {
+          $0.permissions.removeAll { request.permissions.contains($0) }
+        }
+      },
+      gate.async(API.createRoleAssignment, assign),
+      gate.async(API.deleteRoleAssignment) { (access, request) throws(TenancyError) in
+        let id = try Self.id(in: request.name, "assignments", field: "name")
+        try await commands(access).unassign(id: id)
+        return V1.DeleteRoleAssignmentResponse()
+      },
+      gate.inline(API.listRoleAssignments, listAssignments),
+    ]
+  }
+
+  // MARK: Roles
+
+  private func create(
+    _ access: Access, _ request: V1.CreateRoleRequest
+  ) async throws(TenancyError) -> V1.Role {
+    let sent = request.role ?? V1.Role()
+    let role = try await commands(access).createRole(
+      id: request.roleId, title: sent.title, summary: sent.description,
+      permissions: sent.permissions)
+    return V1.Role(role, tenant: try access.requireTarget().idText)
+  }
+
+  private func get(_ access: Access, _ request: V1.GetRoleRequest) throws(TenancyError) -> V1.Role {
+    let record = try access.requireTarget()
+    let id = try Self.id(in: request.name, "roles", field: "name")
+    guard let role = record.policy.role(id) else {
+      throw TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
+    }
+    return V1.Role(role, tenant: record.idText)
+  }
+
+  private func update(
+    _ access: Access, _ request: V1.UpdateRoleRequest
+  ) async throws(TenancyError) -> V1.Role {
+    let sent = request.role ?? V1.Role()
+    let all = ["title", "description", "permissions"]
+    let mask = try UpdateMask(request.updateMask, all: all, isKnown: all.contains)
+    return try await change(access, sent.name, sent.etag, "roles.update", field: "role.name") {
+      if mask.covers("title", populated: !sent.title.isEmpty) { $0.title = sent.title }
+      if mask.covers("description", populated: !sent.description.isEmpty) {
+        $0.summary = sent.description
+      }
+      if mask.covers("permissions", populated: !sent.permissions.isEmpty) {
+        $0.permissions = sent.permissions
+      }
+    }
+  }
+
+  private func change(
+    _ access: Access, _ name: String, _ etag: String, _ action: String, field: String = "name",
+    _ body: @escaping @Sendable (inout Role) -> Void
+  ) async throws(TenancyError) -> V1.Role {
+    let id = try Self.id(in: name, "roles", field: field)
+    let role = try await commands(access).updateRole(id: id, etag: etag, action: action) {
+      (role) throws(TenancyError) in body(&role)
+    }
+    return V1.Role(role, tenant: try access.requireTarget().idText)
+  }
+
+  private func list(
+    _ access: Access, _ request: V1.ListRolesRequest
+  ) throws(TenancyError) -> V1.ListRolesResponse {
+    let record = try access.requireTarget()
+    let page = try Page(
+      size: request.pageSize, token: request.pageToken, question: "roles \(record.idText)")
+    var roles = record.policy.roles[...]
+    if let after = page.after { roles = roles.drop { $0.role.id <= after } }
+    let shown = roles.prefix(page.size)
+    return V1.ListRolesResponse(
+      roles: shown.map { V1.Role($0, tenant: record.idText) },
+      nextPageToken: shown.count < roles.count ? page.token(after: shown.last?.role.id ?? "") : "")
+  }
+
+  // MARK: Assignments
+
+  private func assign(
+    _ access: Access, _ request: V1.CreateRoleAssignmentRequest
+  ) async throws(TenancyError) -> V1.RoleAssignment {
+    let record = try access.requireTarget()
+    let sent = request.assignment ?? V1.RoleAssignment()
+    let made = try await commands(access).assign(
+      subject: sent.subject, role: try Self.roleID(sent.role, in: record),
+      expireTime: try sent.expireTime?.domain("assignment.expire_time"))
+    return V1.RoleAssignment(made, tenant: record.idText)
+  }
+
+  private func listAssignments(
+    _ access: Access, _ request: V1.ListRoleAssignmentsRequest
+  ) throws(TenancyError) -> V1.ListRoleAssignmentsResponse {
+    let record = try access.requireTarget()
+    let role = request.role.isEmpty ? "" : try Self.roleID(request.role, in: record)
+    let page = try Page(
+      size: request.pageSize, token: request.pageToken,
+      question: "assignments \(record.idText) \(request.subject) \(role)")
+    let all =
+      request.subject.isEmpty
+      ? record.policy.assignments : record.policy.assignments(of: request.subject)
+    let start = page.after ?? ""
+    let wanted = all.filter { (role.isEmpty || $0.role == role) && $0.id > start }
+    let shown = wanted.prefix(page.size)
+    return V1.ListRoleAssignmentsResponse(
+      assignments: shown.map { V1.RoleAssignment($0, tenant: record.idText) },
+      nextPageToken: shown.count < wanted.count ? page.token(after: shown.last?.id ?? "") : "")
+  }
+
+  // MARK: Names
+
+  private func commands(_ access: Access) throws(TenancyError) -> RoleCommands {
+    let caller = access.caller
+    let record = try access.requireTarget()
+    let id = record.tenant.id
+    return RoleCommands(plane, actor: caller.subject, tenant: id) { permission, state in
+      Self.holds(permission, caller, state.find(id), now: plane.now)
+    }
+  }
+
+  /// Whether a caller may give a permission of this API away. For a wildcard of one kind
+  /// (`tenancy.roles:*`) it must hold that kind's wildcard.
+  private static func holds(
+    _ permission: Permission, _ caller: Caller, _ home: TenantRecord?, now: Timestamp
+  ) -> Bool {
+    if caller.isPlatform { return caller.permissions.covers(permission) }
+    if caller.permissions.covers(permission) { return true }
+    guard let policy = home?.policy else { return false }
+    return policy.assignments(of: caller.subject).contains { assignment in
+      if let end = assignment.expireTime, end <= now { return false }
+      return policy.role(assignment.role)?.covers(permission) ?? false
+    }
+  }
+
+  /// The last part of `tenants/{tenant}/{collection}/{id}`.
+  static func id(in name: String, _ collection: String, field: String) throws(TenancyError) -> String {
+    let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 4, parts[0] == "tenants", parts[2] == collection, !parts[3].isEmpty else {
+      throw .invalid(field, "must be tenants/{tenant}/\(collection)/{id}")
+    }
+    return String(parts[3])
+  }
+
+  /// A role by its id, or by its name, which must be of the same tenant.
+  static func roleID(_ text: String, in record: TenantRecord) throws(TenancyError) -> String {
+    guard text.contains("/") else { return text }
+    let owner = text.split(separator: "/", omittingEmptySubsequences: false).dropFirst().first
+    guard owner.map(String.init) == record.idText || owner.map(String.init) == record.tenant.slug.text
+    else { throw .invalid("assignment.role", "must be a role of the same tenant") }
+    return try id(in: text, "roles", field: "assignment.role")
+  }
+}

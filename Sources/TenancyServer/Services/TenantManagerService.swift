@@ -1,0 +1,150 @@
+import RPC
+import Tenancy
+import TenancyWire
+
+/// `tenancy.v1.TenantManager`.
+struct TenantManagerService: Sendable {
+  let plane: ControlPlane
+  let provisioner: Provisioner
+
+  func methods(_ gate: Gate) -> [ServiceMethod] {
+    typealias API = V1.TenantManager
+    return [
+      gate.async(API.createTenant, create),
+      gate.inline(API.getTenant, get),
+      gate.async(API.updateTenant, update),
+      gate.async(API.deactivateTenant) { (access, request) throws(TenancyError) in
+        try await move(access, .deactivate, request.etag)
+      },
+      gate.async(API.activateTenant) { (access, request) throws(TenancyError) in
+        try await move(access, .activate, request.etag)
+      },
+      gate.async(API.deleteTenant) { (access, request) throws(TenancyError) in
+        try await move(access, .delete, request.etag)
+      },
+      gate.inline(API.listTenants, list),
+      gate.async(API.updateTenantConfiguration, configure),
+      gate.async(API.provisionTenantResources) { (access, _) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        return V1.Tenant(try await provisioner.provision(id, actor: access.caller.subject))
+      },
+      gate.async(API.deprovisionTenantResources) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        return V1.Tenant(
+          try await provisioner.deprovision(id, etag: request.etag, actor: access.caller.subject))
+      },
+    ]
+  }
+
+  private func commands(_ access: Access) -> TenantCommands {
+    TenantCommands(plane, actor: access.caller.subject)
+  }
+
+  private func create(
+    _ access: Access, _ request: V1.CreateTenantRequest
+  ) async throws(TenancyError) -> V1.Tenant {
+    guard let tenant = request.tenant else { throw .invalid("tenant", "is required") }
+    let id = request.requestId
+    if !id.isEmpty, !RequestIDs.isWellFormed(id) {
+      throw .invalid("request_id", "must be a UUID")
+    }
+    let new = TenantCommands.NewTenant(
+      slug: tenant.slug, displayName: tenant.displayName,
+      isolationModel: try tenant.isolationModel.domain("tenant.isolation_model"),
+      configuration: tenant.configuration?.domain ?? TenantConfiguration(), requestID: id,
+      digest: id.isEmpty ? "" : RequestIDs.digest(of: tenant))
+    return V1.Tenant(try await commands(access).create(new, validateOnly: request.validateOnly))
+  }
+
+  private func get(
+    _ access: Access, _ request: V1.GetTenantRequest
+  ) throws(TenancyError) -> V1.Tenant {
+    V1.Tenant(try access.requireTarget().tenant)
+  }
+
+  private func move(
+    _ access: Access, _ event: Lifecycle.Event, _ etag: String
+  ) async throws(TenancyError) -> V1.Tenant {
+    let id = try access.requireTarget().tenant.id
+    return V1.Tenant(try await commands(access).move(id, event, etag: etag))
+  }
+
+  private func update(
+    _ access: Access, _ request: V1.UpdateTenantRequest
+  ) async throws(TenancyError) -> V1.Tenant {
+    let id = try access.requireTarget().tenant.id
+    let sent = request.tenant ?? V1.Tenant()
+    let all = ["slug", "display_name", "isolation_model", "configuration"]
+    let mask = try UpdateMask(request.updateMask, all: all, isKnown: all.contains)
+    var update = TenantCommands.Update(etag: sent.etag, mayMove: access.caller.isPlatform)
+    if mask.covers("slug", populated: !sent.slug.isEmpty) {
+      guard !sent.slug.isEmpty else { throw .invalid("tenant.slug", "can't be empty") }
+      update.slug = sent.slug
+    }
+    if mask.covers("display_name", populated: !sent.displayName.isEmpty) {
+      update.displayName = sent.displayName
+    }
+    if mask.covers("isolation_model", populated: sent.isolationModel != .unspecified) {
+      update.isolationModel = try sent.isolationModel.domain("tenant.isolation_model")
+    }
+    if mask.covers("configuration", populated: sent.configuration != nil) {
+      update.configuration = ConfigurationChange.replacement(
+        by: sent.configuration ?? V1.TenantConfiguration())
+    }
+    return V1.Tenant(
+      try await commands(access).update(
+        id, update, action: "tenants.update", validateOnly: request.validateOnly))
+  }
+
+  private func configure(
+    _ access: Access, _ request: V1.UpdateTenantConfigurationRequest
+  ) async throws(TenancyError) -> V1.Tenant {
+    let id = try access.requireTarget().tenant.id
+    var update = TenantCommands.Update(etag: request.etag, mayMove: access.caller.isPlatform)
+    update.configuration = try ConfigurationChange(
+      request.configuration ?? V1.TenantConfiguration(), request.updateMask
+    ).apply
+    return V1.Tenant(
+      try await commands(access).update(id, update, action: "tenants.configure"))
+  }
+
+  private func list(
+    _ access: Access, _ request: V1.ListTenantsRequest
+  ) throws(TenancyError) -> V1.ListTenantsResponse {
+    let filter = try TenantFilter(parsing: request.filter)
+    let page = try Page(
+      size: request.pageSize, token: request.pageToken,
+      question: "tenants \(request.showDeleted) \(request.filter)")
+    let tenants = access.visibleTenants
+    var position = 0
+    if let after = page.after {
+      guard let id = TenantID(parsing: after) else {
+        throw .invalid("page_token", "not one that this list gave out")
+      }
+      position = tenants.firstIndex { $0.tenant.id > id } ?? tenants.count
+    }
+    var response = V1.ListTenantsResponse()
+    var bytes = 0
+    for record in tenants[position...] {
+      let tenant = record.tenant
+      guard tenant.state != .deleted || request.showDeleted, filter.matches(tenant) else { continue }
+      if response.tenants.count == page.size || bytes > Page.maximumBytes {
+        response.nextPageToken = page.token(after: response.tenants.last?.id ?? "")
+        break
+      }
+      let message = V1.Tenant(tenant)
+      bytes += 256 + message.approximateConfigurationBytes
+      response.tenants.append(message)
+    }
+    return response
+  }
+}
+
+extension V1.Tenant {
+  /// An upper bound good enough to keep pages small.
+  fileprivate var approximateConfigurationBytes: Int {
+    guard let configuration, let settings = configuration.customSettings else { return 0 }
+    let text = settings.isEmpty ? 0 : JSONValue.object(settings).text().utf8.count
+    return 2 * text + 150 * configuration.featureFlags.count
+  }
+}

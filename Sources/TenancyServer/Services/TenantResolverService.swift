@@ -1,0 +1,261 @@
+import CProtobufC
+import CTenancyProto
+import RPC
+import Tenancy
+import TenancyWire
+
+/// `tenancy.v1.TenantResolver`. Works on messages in C: this is the hot path.
+struct TenantResolverService: Sendable {
+  let resolver: Resolver
+
+  private typealias Response = UnsafeMutablePointer<Tenancy__V1__ResolveTenantResponse>
+
+  func methods(_ gate: Gate) -> [ServiceMethod] {
+    typealias API = V1.TenantResolver
+    return [
+      gate.inlineC(API.resolveTenant) { (access, request, arena) throws(TenancyError) in
+        var sources = Sources()
+        try sources.takePath(request.pointee.path)
+        try sources.takeHost(request.pointee.host)
+        try sources.takeHeaders(
+          request.pointee.headers, request.pointee.n_headers, rules: resolver.rules)
+        try sources.takeEnvironment(
+          request.pointee.environment, request.pointee.n_environment, rules: resolver.rules)
+        guard request.pointee.token.bytes.isEmpty else { throw Self.noTokens }
+        return try answer(access, sources, mayFallBack: true, arena)
+      },
+      gate.inlineC(API.resolveFromPath) { (access, request, arena) throws(TenancyError) in
+        var sources = Sources()
+        try sources.takePath(request.pointee.path)
+        return try answer(access, sources, mayFallBack: false, arena)
+      },
+      gate.inlineC(API.resolveFromSubdomain) { (access, request, arena) throws(TenancyError) in
+        var sources = Sources()
+        try sources.takeHost(request.pointee.host)
+        return try answer(access, sources, mayFallBack: false, arena)
+      },
+      gate.inlineC(API.resolveFromHeaders) { (access, request, arena) throws(TenancyError) in
+        var sources = Sources()
+        try sources.takeHeaders(
+          request.pointee.headers, request.pointee.n_headers, rules: resolver.rules)
+        return try answer(access, sources, mayFallBack: false, arena)
+      },
+      gate.inline(API.resolveFromToken) { (_, _) throws(TenancyError) in throw Self.noTokens },
+      gate.inlineC(API.resolveFromEnvironment) { (access, request, arena) throws(TenancyError) in
+        var sources = Sources()
+        try sources.takeEnvironment(
+          request.pointee.environment, request.pointee.n_environment, rules: resolver.rules)
+        return try answer(access, sources, mayFallBack: false, arena)
+      },
+      gate.inlineC(API.getDefaultTenant) { (access, _, arena) throws(TenancyError) in
+        try ResolutionAnswer.make(try defaultTenant(access), rules: resolver.rules, arena)
+      },
+      gate.inline(API.validateTenant, validate),
+    ]
+  }
+
+  private static let noTokens = TenancyError(
+    .unimplemented, .notImplemented, "this server can't verify tokens yet")
+
+  private func answer(
+    _ access: Access, _ sources: borrowing Sources, mayFallBack: Bool, _ arena: Arena
+  ) throws(TenancyError) -> Response {
+    let resolution = try resolver.resolve(
+      path: sources.path.bytes, host: sources.host.bytes, header: sources.header.bytes,
+      environment: sources.environment.bytes, given: sources.given, state: access.snapshot.state,
+      home: access.home, mayFallBack: mayFallBack)
+    return try ResolutionAnswer.make(resolution, rules: resolver.rules, arena)
+  }
+
+  private func defaultTenant(_ access: Access) throws(TenancyError) -> Resolution {
+    guard let name = resolver.rules.defaultTenant else {
+      throw TenancyError(.notFound, .tenantUnresolved, "no default tenant is configured")
+    }
+    guard let record = try access.find(name.utf8Span.span.bytes) else { throw .tenantNotFound }
+    if let refusal = Lifecycle.refusal(for: record.tenant.state) { throw refusal }
+    return .byDefault(record)
+  }
+
+  private func validate(
+    _ access: Access, _ request: V1.ValidateTenantRequest
+  ) throws(TenancyError) -> V1.ValidateTenantResponse {
+    let name = request.name
+    let record = try name.utf8Span.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
+      try access.find(TenantNames.bareName(bytes).bytes)
+    }
+    guard let record, record.tenant.state != .deleted else {
+      return V1.ValidateTenantResponse(reason: TenancyError.Reason.tenantNotFound.rawValue)
+    }
+    let refusal = Lifecycle.refusal(for: record.tenant.state)
+    return V1.ValidateTenantResponse(
+      valid: refusal == nil, state: V1.TenantState(record.tenant.state),
+      reason: refusal?.reason.rawValue ?? "")
+  }
+}
+
+/// The selectors of one request, checked as text; they point into the request.
+private struct Sources {
+  var path = UnsafeRawBufferPointer(start: nil, count: 0)
+  var host = UnsafeRawBufferPointer(start: nil, count: 0)
+  var header = UnsafeRawBufferPointer(start: nil, count: 0)
+  var environment = UnsafeRawBufferPointer(start: nil, count: 0)
+  var given = StrategySet()
+
+  mutating func takePath(_ text: ProtobufCBinaryData) throws(TenancyError) {
+    path = try Self.checked(text, "path")
+    if !path.isEmpty { given.insert(StrategySet(.path)) }
+  }
+
+  mutating func takeHost(_ text: ProtobufCBinaryData) throws(TenancyError) {
+    host = try Self.checked(text, "host")
+    if !host.isEmpty { given.insert(StrategySet(.subdomain)) }
+  }
+
+  /// Finds the tenant header. Repeats that disagree are refused: proxies differ in which they believe.
+  mutating func takeHeaders<Entry: MapEntry>(
+    _ entries: UnsafeMutablePointer<UnsafeMutablePointer<Entry>?>?, _ count: Int,
+    rules: ResolutionRules
+  ) throws(TenancyError) {
+    for index in 0..<count {
+      guard let entry = entries?[index]?.pointee else { continue }
+      let name = try Self.checked(entry.key, "headers")
+      let value = try Self.checked(entry.value, "headers")
+      guard name.count == rules.headerName.utf8.count, Self.matches(name, rules.headerName) else {
+        continue
+      }
+      try Self.take(value, .header, &header, &given, "headers")
+    }
+  }
+
+  mutating func takeEnvironment<Entry: MapEntry>(
+    _ entries: UnsafeMutablePointer<UnsafeMutablePointer<Entry>?>?, _ count: Int,
+    rules: ResolutionRules
+  ) throws(TenancyError) {
+    for index in 0..<count {
+      guard let entry = entries?[index]?.pointee else { continue }
+      let name = try Self.checked(entry.key, "environment")
+      let value = try Self.checked(entry.value, "environment")
+      guard name.elementsEqual(rules.environmentVariable.utf8) else { continue }
+      try Self.take(value, .environment, &environment, &given, "environment")
+    }
+  }
+
+  private static func take(
+    _ value: UnsafeRawBufferPointer, _ strategy: ResolutionStrategy,
+    _ slot: inout UnsafeRawBufferPointer, _ given: inout StrategySet, _ field: String
+  ) throws(TenancyError) {
+    if given.contains(strategy), !slot.elementsEqual(value) {
+      throw .invalid(field, "the tenant is named twice, differently", reason: .tenantAmbiguous)
+    }
+    slot = value
+    given.insert(StrategySet(strategy))
+  }
+
+  private static func checked(
+    _ text: ProtobufCBinaryData, _ field: StaticString
+  ) throws(TenancyError) -> UnsafeRawBufferPointer {
+    do throws(TenancyWire.FieldViolation) {
+      return try WireText.validate(text, field: field)
+    } catch {
+      throw .invalid(error.field, error.description)
+    }
+  }
+
+  /// Compares a header's name, in any case, with one in lower case.
+  private static func matches(_ name: UnsafeRawBufferPointer, _ lower: String) -> Bool {
+    zip(name, lower.utf8).allSatisfy { byte, wanted in
+      ((UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte) == wanted
+    }
+  }
+}
+
+/// A decoded `map<string, string>` entry.
+private protocol MapEntry {
+  var key: ProtobufCBinaryData { get }
+  var value: ProtobufCBinaryData { get }
+}
+extension Tenancy__V1__ResolveTenantRequest__HeadersEntry: MapEntry {}
+extension Tenancy__V1__ResolveTenantRequest__EnvironmentEntry: MapEntry {}
+extension Tenancy__V1__ResolveFromHeadersRequest__HeadersEntry: MapEntry {}
+extension Tenancy__V1__ResolveFromEnvironmentRequest__EnvironmentEntry: MapEntry {}
+
+/// A resolution as the API's response.
+private enum ResolutionAnswer {
+  static func make(
+    _ resolution: Resolution, rules: ResolutionRules, _ arena: Arena
+  ) throws(TenancyError) -> UnsafeMutablePointer<Tenancy__V1__ResolveTenantResponse> {
+    let response = arena.zeroed(Tenancy__V1__ResolveTenantResponse.self)
+    tenancy__v1__resolve_tenant_response__init(response)
+    response.pointee.tenant = tenant(resolution.record, arena)
+    response.pointee.strategy = wire(resolution.strategy)
+    explain(resolution, rules, response, arena)
+    return response
+  }
+
+  private static func tenant(
+    _ record: TenantRecord, _ arena: Arena
+  ) -> UnsafeMutablePointer<Tenancy__V1__ResolvedTenant> {
+    let message = arena.zeroed(Tenancy__V1__ResolvedTenant.self)
+    tenancy__v1__resolved_tenant__init(message)
+    let tenant = record.tenant
+    message.pointee.name = arena.copy(record.name)
+    // The id is the end of the name.
+    message.pointee.id = ProtobufCBinaryData(
+      len: record.idText.utf8.count,
+      data: message.pointee.name.data + TenantNames.collection.utf8.count)
+    message.pointee.slug = arena.copy(tenant.slug.text)
+    message.pointee.display_name = arena.copy(tenant.displayName)
+    message.pointee.state = Tenancy__V1__TenantState(
+      UInt32(V1.TenantState(tenant.state).rawValue))
+    message.pointee.isolation_model = Tenancy__V1__IsolationModel(
+      UInt32(V1.IsolationModel(tenant.isolationModel).rawValue))
+    message.pointee.epoch = tenant.epoch
+    if let schema = tenant.configuration.schema {
+      message.pointee.schema_name = arena.copy(schema.schemaName)
+    }
+    if let shared = tenant.configuration.shared {
+      message.pointee.tenant_identifier = arena.copy(shared.tenantIdentifier)
+    }
+    return message
+  }
+
+  /// One finding for each source that was looked at, the most trusted first.
+  private static func explain(
+    _ resolution: Resolution, _ rules: ResolutionRules,
+    _ response: UnsafeMutablePointer<Tenancy__V1__ResolveTenantResponse>, _ arena: Arena
+  ) {
+    let findings = arena.zeroedArray(
+      UnsafeMutablePointer<Tenancy__V1__ResolutionFinding>?.self,
+      count: resolution.given.rawValue.nonzeroBitCount)
+    var count = 0
+    func add(_ strategy: ResolutionStrategy) {
+      let finding = arena.zeroed(Tenancy__V1__ResolutionFinding.self)
+      tenancy__v1__resolution_finding__init(finding)
+      finding.pointee.strategy = wire(strategy)
+      if resolution.named.contains(strategy) {
+        finding.pointee.value =
+          resolution.namedByID.contains(strategy)
+          ? response.pointee.tenant.pointee.id : response.pointee.tenant.pointee.slug
+      }
+      finding.pointee.decided = strategy == resolution.strategy ? 1 : 0
+      findings[count] = finding
+      count += 1
+    }
+    for strategy in rules.order where resolution.given.contains(strategy) { add(strategy) }
+    if resolution.given.contains(.credential) { add(.credential) }
+    if resolution.given.contains(.default) { add(.default) }
+    response.pointee.n_explanation = count
+    response.pointee.explanation = findings
+  }
+
+  private static func wire(_ strategy: ResolutionStrategy) -> Tenancy__V1__ResolutionStrategy {
+    switch strategy {
+    case .path: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_PATH
+    case .subdomain: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_SUBDOMAIN
+    case .header: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_HEADER
+    case .environment: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_ENVIRONMENT
+    case .default: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_DEFAULT
+    case .credential: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_CREDENTIAL
+    }
+  }
+}

@@ -1,0 +1,61 @@
+public import Logging
+public import RPC
+public import Tenancy
+import TenancyWire
+
+/// Everything that `tenantd` serves, as methods for the RPC runtime.
+public enum TenancyService {
+  /// - Precondition: the result serves every method of the API; one that is missing stops the start.
+  public static func methods(
+    plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules
+  ) -> [ServiceMethod] {
+    let gate = Gate(plane: plane)
+    let methods =
+      TenantManagerService(plane: plane, provisioner: provisioner).methods(gate)
+      + TenantResolverService(resolver: Resolver(rules)).methods(gate)
+      + CheckService().methods(gate) + RoleService(plane: plane).methods(gate)
+      + IdentityService().methods(gate)
+    let missing = Set(V1.methods.map(\.path)).subtracting(methods.map(\.path))
+    precondition(missing.isEmpty, "not served: \(missing.sorted())")
+    return methods
+  }
+}
+
+/// Turns peers into callers, and the runtime's events into log lines.
+public struct TenancyDelegate: ServerDelegate {
+  private let plane: ControlPlane
+  private let rules: IdentityRules
+  private let logger: Logger
+
+  public init(plane: ControlPlane, rules: IdentityRules, logger: Logger) {
+    self.plane = plane
+    self.rules = rules
+    self.logger = logger
+  }
+
+  public func makeLoopState() -> AnyObject { SnapshotReader(plane) }
+
+  public func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
+    switch rules.caller(connection.peer) {
+    case .success(let caller):
+      logger.debug("connected", metadata: ["peer": "\(connection.label)", "subject": "\(caller.subject)"])
+      return caller
+    case .failure(let refusal):
+      log(
+        ServerEvent(kind: .peerRefused, connection: connection.label, detail: refusal.reason))
+      return nil
+    }
+  }
+
+  public func log(_ event: ServerEvent) {
+    let level: Logger.Level =
+      switch event.kind {
+      case .listening, .stopped: .info
+      case .handshakeFailed, .peerRefused, .protocolError: .warning
+      case .internalError: .error
+      }
+    logger.log(
+      level: level, "\(event.kind.rawValue)",
+      metadata: ["connection": "\(event.connection)", "detail": "\(event.detail)"])
+  }
+}

@@ -1,0 +1,150 @@
+internal import CSQLite
+internal import Glibc
+internal import Synchronization
+public import Tenancy
+
+/// The embedded data plane: where tenants' own data lives when there is no database server. A file for
+/// each DATABASE tenant, a file for each schema, and one file for the rows of all SHARED tenants.
+/// Blocks; thread-safe.
+public final class SQLiteDataPlane: DataPlane {
+  /// Raw values are recorded in the control plane: they never change.
+  private enum Step: String {
+    case createDatabase = "create_database"
+    case createSchema = "create_schema"
+    case registerShared = "register_shared"
+  }
+
+  private let directory: String
+  /// The shared file has one writer at a time.
+  private let shared = Mutex(())
+
+  /// - Parameter directory: where the files go; made when missing, mode 0700.
+  /// - Throws: `StoreError`.
+  public init(directory: String) throws(StoreError) {
+    self.directory = directory
+    for path in [directory, "\(directory)/databases", "\(directory)/schemas"] {
+      guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+        throw StoreError(.unavailable, "cannot make the directory \(path)")
+      }
+    }
+  }
+
+  public func steps(for tenant: Tenant) -> [String] {
+    var steps: [Step] = []
+    if tenant.isolationModel.usesDatabase { steps.append(.createDatabase) }
+    if tenant.isolationModel.usesSchema { steps.append(.createSchema) }
+    if tenant.isolationModel.usesShared { steps.append(.registerShared) }
+    return steps.map(\.rawValue)
+  }
+
+  public func perform(_ step: String, for tenant: Tenant) throws {
+    switch Step(rawValue: step) {
+    case .createDatabase: try createFile(databasePath(tenant), owner: tenant)
+    case .createSchema: try createFile(try schemaPath(tenant), owner: tenant)
+    case .registerShared: try register(tenant)
+    case nil: throw StoreError(.corrupt, "unknown provisioning step \(step)")
+    }
+  }
+
+  public func destroy(for tenant: Tenant) throws {
+    if tenant.isolationModel.usesDatabase { try remove(databasePath(tenant)) }
+    if tenant.isolationModel.usesSchema {
+      let path = try schemaPath(tenant)
+      if access(path, F_OK) == 0 { try checkOwner(SQLiteConnection(path: path), tenant, path) }
+      try remove(path)
+    }
+    if tenant.isolationModel.usesShared, access(sharedPath, F_OK) == 0 { try unregister(tenant) }
+  }
+
+  // MARK: Files
+
+  private func databasePath(_ tenant: Tenant) -> String {
+    "\(directory)/databases/\(tenant.id).sqlite"
+  }
+
+  private func schemaPath(_ tenant: Tenant) throws -> String {
+    guard let schema = tenant.configuration.schema?.schemaName else {
+      throw StoreError(.conflict, "the tenant has no schema name")
+    }
+    return "\(directory)/schemas/\(schema).sqlite"
+  }
+
+  private var sharedPath: String { "\(directory)/shared.sqlite" }
+
+  /// A database that says whose it is; one that is another tenant's is refused.
+  private func createFile(_ path: String, owner tenant: Tenant) throws {
+    try touch(path)
+    let connection = try SQLiteConnection(path: path)
+    try configure(connection)
+    try connection.execute(
+      "CREATE TABLE IF NOT EXISTS tenancy_owner (tenant_id TEXT PRIMARY KEY) STRICT")
+    if try connection.text("SELECT tenant_id FROM tenancy_owner").isEmpty {
+      let insert = try connection.prepare("INSERT INTO tenancy_owner (tenant_id) VALUES (?)")
+      try insert.run([.text(tenant.id.description)])
+    }
+    try checkOwner(connection, tenant, path)
+  }
+
+  private func checkOwner(_ connection: SQLiteConnection, _ tenant: Tenant, _ path: String) throws {
+    let owner = try connection.text("SELECT tenant_id FROM tenancy_owner")
+    guard owner == tenant.id.description else {
+      throw StoreError(.conflict, "\(path) belongs to another tenant")
+    }
+  }
+
+  private func touch(_ path: String) throws {
+    let descriptor = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw StoreError(.unavailable, "cannot make \(path)") }
+    close(descriptor)
+  }
+
+  private func remove(_ path: String) throws {
+    for file in [path, "\(path)-wal", "\(path)-shm"] {
+      guard unlink(file) == 0 || errno == ENOENT else {
+        throw StoreError(.unavailable, "cannot remove \(file)")
+      }
+    }
+  }
+
+  private func configure(_ connection: SQLiteConnection) throws {
+    try connection.execute(
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;")
+  }
+
+  // MARK: Shared rows
+
+  private func register(_ tenant: Tenant) throws {
+    guard let identifier = tenant.configuration.shared?.tenantIdentifier else {
+      throw StoreError(.conflict, "the tenant has no identifier for shared tables")
+    }
+    try shared.withLock { _ in
+      try touch(sharedPath)
+      let connection = try SQLiteConnection(path: sharedPath)
+      try configure(connection)
+      try connection.execute(
+        """
+        CREATE TABLE IF NOT EXISTS tenancy_tenants (
+          tenant_identifier TEXT PRIMARY KEY, tenant_id TEXT NOT NULL UNIQUE) STRICT
+        """)
+      let insert = try connection.prepare(
+        "INSERT OR IGNORE INTO tenancy_tenants (tenant_identifier, tenant_id) VALUES (?, ?)")
+      try insert.run([.text(identifier), .text(tenant.id.description)])
+      let query = try connection.prepare(
+        "SELECT tenant_id FROM tenancy_tenants WHERE tenant_identifier = ?")
+      defer { query.reset() }
+      try query.bind([.text(identifier)])
+      guard try query.step(), query.text(0) == tenant.id.description else {
+        throw StoreError(.conflict, "the tenant identifier belongs to another tenant")
+      }
+    }
+  }
+
+  private func unregister(_ tenant: Tenant) throws {
+    try shared.withLock { _ in
+      let connection = try SQLiteConnection(path: sharedPath)
+      try configure(connection)
+      let delete = try connection.prepare("DELETE FROM tenancy_tenants WHERE tenant_id = ?")
+      try delete.run([.text(tenant.id.description)])
+    }
+  }
+}

@@ -1,0 +1,112 @@
+internal import CSQLite
+internal import Tenancy
+
+/// An open database of the latest version, with all settings made.
+struct Database {
+  private let connection: SQLiteConnection
+  private let json = JSONCoding()
+  private let writer: StateWriter
+
+  init(path: String) throws(StoreError) {
+    let connection = try asStoreError { () throws(SQLiteError) in
+      try SQLiteConnection(path: path)
+    }
+    self.connection = connection
+    let json = json
+    try asStoreError { () throws(SQLiteError) in
+      try connection.execute(Self.settings)
+    }
+    try Migrations.check(connection)
+    try Self.makeDurable(connection)
+    try Migrations.run(on: connection)
+    try asStoreError { () throws(SQLiteError) in try Self.syncRecovered(connection) }
+    writer = try asStoreError { () throws(SQLiteError) in
+      try StateWriter(connection, json: json)
+    }
+  }
+
+  func load() throws(StoreError) -> StoredState {
+    try StateReader(connection: connection, json: json).read()
+  }
+
+  /// Adds a batch in one transaction.
+  func append(_ entries: [LogEntry]) throws(StoreError) {
+    guard !entries.isEmpty else { return }
+    try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN IMMEDIATE") }
+    do {
+      try writer.write(entries)
+    } catch {
+      try rollBack(after: error)
+    }
+    do {
+      try connection.execute("COMMIT")
+    } catch {
+      guard Self.provesNothingCommitted(error) else {
+        throw StoreError(.unknownOutcome, error.description)
+      }
+      try rollBack(after: StoreError(error))
+    }
+  }
+
+  /// Whether a failed COMMIT surely left nothing. A broken foreign key and a lock held by another are
+  /// found before anything is written. A full disk stops the writing of the log before its last frame,
+  /// which is the one that commits, is complete. After an I/O error that frame may be there.
+  private static func provesNothingCommitted(_ error: SQLiteError) -> Bool {
+    switch error.primaryCode {
+    case SQLITE_CONSTRAINT, SQLITE_BUSY, SQLITE_FULL: true
+    default: false
+    }
+  }
+
+  private func rollBack(after error: StoreError) throws(StoreError) -> Never {
+    do {
+      // After some errors SQLite has done it by itself.
+      if connection.isInTransaction { try connection.execute("ROLLBACK") }
+    } catch let failure {
+      throw StoreError(.unknownOutcome, "\(failure.description), after: \(error.description)")
+    }
+    throw error
+  }
+
+  /// `trusted_schema=OFF` and `cell_size_check=ON`: a damaged or doctored file is met with care.
+  /// `secure_delete=ON`: a password that was replaced does not linger in free space.
+  private static let settings = """
+    PRAGMA busy_timeout = 5000;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA cell_size_check = ON;
+    PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = 1000;
+    """
+
+  /// Makes everything that can be read durable: a commit cut short by a crash may be in the page cache
+  /// only. A checkpoint syncs the log, then copies it into the file and syncs that.
+  private static func syncRecovered(_ connection: SQLiteConnection) throws(SQLiteError) {
+    do {
+      // Another process that reads the file at this moment, such as a shell, keeps the log from being
+      // emptied, which is no error, but not from being synced.
+      try connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    } catch  where error.primaryCode == SQLITE_FULL {
+      // There was no room for the copying; the log is synced by then. What is stored can be read.
+    }
+  }
+
+  /// Durability rests on the first two, so SQLite's answer is checked: on a file system without shared
+  /// memory, for instance, it would silently stay in another mode.
+  private static func makeDurable(_ connection: SQLiteConnection) throws(StoreError) {
+    let (journal, synchronous, foreignKeys) = try asStoreError { () throws(SQLiteError) in
+      (
+        try connection.text("PRAGMA journal_mode = WAL"),
+        try connection.integer("PRAGMA synchronous"),
+        try connection.integer("PRAGMA foreign_keys")
+      )
+    }
+    guard journal == "wal", synchronous == 2, foreignKeys == 1 else {
+      throw StoreError(
+        .unavailable,
+        "SQLite does not accept the settings: journal_mode=\(journal), "
+          + "synchronous=\(synchronous), foreign_keys=\(foreignKeys)")
+    }
+  }
+}

@@ -1,0 +1,119 @@
+internal import Tenancy
+
+/// The steps that make a database what this program expects. A step that was released is never
+/// changed: what it should have done differently, the next one does.
+enum Migrations {
+  /// Marks the file as ours in SQLite's header: "Tncy".
+  static let applicationID: Int64 = 0x546E_6379
+  static let latest = Int64(all.count)
+
+  /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
+  static func check(_ connection: SQLiteConnection) throws(StoreError) {
+    let (application, version, objects) = try asStoreError { () throws(SQLiteError) in
+      (
+        try connection.integer("PRAGMA application_id"),
+        try connection.integer("PRAGMA user_version"),
+        try connection.integer("SELECT count(*) FROM sqlite_schema")
+      )
+    }
+    let isNew = application == 0 && version == 0 && objects == 0
+    guard isNew || application == applicationID else {
+      throw StoreError(.corrupt, "the database belongs to another application: \(application)")
+    }
+    guard (0...latest).contains(version) else {
+      throw StoreError(
+        .corrupt, "the database has version \(version), this program knows up to \(latest)")
+    }
+  }
+
+  /// Takes the steps not yet taken, each in a transaction of its own together with its number.
+  static func run(on connection: SQLiteConnection) throws(StoreError) {
+    try asStoreError { () throws(SQLiteError) in
+      let version = try connection.integer("PRAGMA user_version")
+      for (index, sql) in all.enumerated().dropFirst(Int(version)) {
+        // A failure leaves the transaction open; opening then fails, and closing rolls it back.
+        try connection.execute("BEGIN IMMEDIATE")
+        try connection.execute(sql)
+        try connection.execute("PRAGMA application_id = \(applicationID)")
+        try connection.execute("PRAGMA user_version = \(index + 1)")
+        try connection.execute("COMMIT")
+      }
+    }
+  }
+
+  private static let all = [initial]
+
+  /// Times are nanoseconds since 1970. Foreign keys are checked at the commit: the order of changes
+  /// within a batch is free. The log has none, for it tells the past and not the present.
+  private static let initial = """
+    CREATE TABLE log (
+      revision INTEGER PRIMARY KEY,
+      time INTEGER NOT NULL,
+      actor TEXT NOT NULL,
+      action TEXT NOT NULL,
+      tenant_id TEXT,
+      changes TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE tenants (
+      id TEXT PRIMARY KEY NOT NULL,
+      slug TEXT NOT NULL,
+      display_name TEXT NOT NULL,
+      state TEXT NOT NULL,
+      isolation_model TEXT NOT NULL,
+      configuration TEXT NOT NULL,
+      version INTEGER NOT NULL,
+      epoch INTEGER NOT NULL,
+      create_time INTEGER NOT NULL,
+      update_time INTEGER NOT NULL,
+      delete_time INTEGER,
+      purge_time INTEGER
+    ) STRICT;
+
+    CREATE TABLE reserved_names (
+      kind TEXT NOT NULL,
+      name TEXT NOT NULL,
+      tenant_id TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      PRIMARY KEY (kind, name)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE roles (
+      tenant_id TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      id TEXT NOT NULL,
+      title TEXT NOT NULL,
+      summary TEXT NOT NULL,
+      permissions TEXT NOT NULL,
+      version INTEGER NOT NULL,
+      create_time INTEGER NOT NULL,
+      update_time INTEGER NOT NULL,
+      PRIMARY KEY (tenant_id, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE assignments (
+      tenant_id TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      id TEXT NOT NULL,
+      subject TEXT NOT NULL,
+      role TEXT NOT NULL,
+      create_time INTEGER NOT NULL,
+      expire_time INTEGER,
+      PRIMARY KEY (tenant_id, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE provisioning_steps (
+      tenant_id TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      name TEXT NOT NULL,
+      PRIMARY KEY (tenant_id, name)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE requests (
+      actor TEXT NOT NULL,
+      request_id TEXT NOT NULL,
+      digest TEXT NOT NULL,
+      tenant_id TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      time INTEGER NOT NULL,
+      PRIMARY KEY (actor, request_id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE INDEX requests_by_time ON requests (time);
+    """
+}

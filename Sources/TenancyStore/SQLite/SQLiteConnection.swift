@@ -1,0 +1,81 @@
+internal import CSQLite
+
+/// Why SQLite refused. Holds the SQL text but never the values bound to it: they may be secrets.
+struct SQLiteError: Error, CustomStringConvertible {
+  /// The extended result code.
+  let code: Int32
+  let message: String
+  let sql: String
+
+  /// The result code without its extension.
+  var primaryCode: Int32 { code & 0xFF }
+  var description: String {
+    sql.isEmpty ? "SQLite \(code): \(message)" : "SQLite \(code): \(message) in: \(sql)"
+  }
+}
+
+/// Owns one database handle. Not thread-safe: the handle is opened without SQLite's own mutex.
+final class SQLiteConnection {
+  let handle: OpaquePointer
+
+  /// Opens a file that exists.
+  init(path: String) throws(SQLiteError) {
+    let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+    var opened: OpaquePointer?
+    let code = sqlite3_open_v2(Self.plainName(of: path), &opened, flags, nil)
+    guard code == SQLITE_OK, let opened else {
+      let message = String(cString: sqlite3_errstr(code))
+      // A handle that failed to open must be closed all the same; nil is allowed.
+      sqlite3_close_v2(opened)
+      throw SQLiteError(code: code, message: "\(message): \(path)", sql: "")
+    }
+    handle = opened
+  }
+
+  deinit {
+    // Statements keep their connection alive, so that none is left and closing really closes.
+    sqlite3_close_v2(handle)
+  }
+
+  /// Whether a transaction is open. SQLite rolls some failed ones back by itself.
+  var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+
+  /// How many rows the last INSERT, UPDATE or DELETE changed.
+  var changedRows: Int64 { sqlite3_changes64(handle) }
+
+  /// Runs statements that have no parameters, ignoring any rows.
+  func execute(_ sql: String) throws(SQLiteError) {
+    let code = sqlite3_exec(handle, sql, nil, nil, nil)
+    guard code == SQLITE_OK else { throw lastError(sql: sql) }
+  }
+
+  /// Compiles one statement, to be used many times.
+  func prepare(_ sql: String) throws(SQLiteError) -> SQLiteStatement {
+    try SQLiteStatement(sql, on: self)
+  }
+
+  /// The first column of the only row of a statement such as a PRAGMA.
+  func integer(_ sql: String) throws(SQLiteError) -> Int64 {
+    let statement = try prepare(sql)
+    defer { statement.reset() }
+    return try statement.step() ? statement.integer(0) : 0
+  }
+
+  /// Likewise, as text; empty when there is no row.
+  func text(_ sql: String) throws(SQLiteError) -> String {
+    let statement = try prepare(sql)
+    defer { statement.reset() }
+    return try statement.step() ? statement.text(0) ?? "" : ""
+  }
+
+  func lastError(sql: String) -> SQLiteError {
+    SQLiteError(
+      code: sqlite3_extended_errcode(handle), message: String(cString: sqlite3_errmsg(handle)),
+      sql: sql)
+  }
+
+  /// SQLite reads `file:…` as a URI with options and `:memory:` as no file at all. A path is a path.
+  private static func plainName(of path: String) -> String {
+    path.hasPrefix("/") ? path : "./" + path
+  }
+}

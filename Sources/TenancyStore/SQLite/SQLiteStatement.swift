@@ -1,0 +1,104 @@
+internal import CSQLite
+
+/// A value bound to a parameter.
+enum SQLiteValue {
+  case null
+  case integer(Int64)
+  case text(String)
+}
+
+/// Owns one compiled statement.
+final class SQLiteStatement {
+  private let handle: OpaquePointer
+  private let sql: String
+  /// The database must outlive the statement.
+  private let connection: SQLiteConnection
+
+  init(_ sql: String, on connection: SQLiteConnection) throws(SQLiteError) {
+    var compiled: OpaquePointer?
+    let flags = UInt32(SQLITE_PREPARE_PERSISTENT)
+    let code = sqlite3_prepare_v3(connection.handle, sql, -1, flags, &compiled, nil)
+    guard code == SQLITE_OK else { throw connection.lastError(sql: sql) }
+    guard let compiled else {
+      throw SQLiteError(code: SQLITE_MISUSE, message: "empty statement", sql: sql)
+    }
+    handle = compiled
+    self.sql = sql
+    self.connection = connection
+  }
+
+  deinit {
+    // Its result repeats the last step's error, which was reported then.
+    sqlite3_finalize(handle)
+  }
+
+  /// Runs a statement to its end.
+  func run(_ values: [SQLiteValue]) throws(SQLiteError) {
+    defer { reset() }
+    try bind(values)
+    while try step() {}
+  }
+
+  /// Binds all parameters, from the first.
+  func bind(_ values: [SQLiteValue]) throws(SQLiteError) {
+    for (index, value) in values.enumerated() {
+      try bind(value, at: Int32(index + 1))
+    }
+  }
+
+  /// Advances to the next row. Returns false at the end.
+  func step() throws(SQLiteError) -> Bool {
+    switch sqlite3_step(handle) {
+    case SQLITE_ROW: return true
+    case SQLITE_DONE: return false
+    default: throw connection.lastError(sql: sql)
+    }
+  }
+
+  /// Makes the statement ready to run again and lets go of what was bound to it.
+  func reset() {
+    // Its result repeats the last step's error, which was reported then.
+    sqlite3_reset(handle)
+    sqlite3_clear_bindings(handle)
+  }
+
+  private func bind(_ value: SQLiteValue, at index: Int32) throws(SQLiteError) {
+    let code =
+      switch value {
+      case .null: sqlite3_bind_null(handle, index)
+      case .integer(let integer): sqlite3_bind_int64(handle, index, integer)
+      case .text(let text):
+        // With its length, for it may contain NUL.
+        text.withCString { bytes in
+          sqlite3_bind_text64(
+            handle, index, bytes, UInt64(text.utf8.count), Self.transient, UInt8(SQLITE_UTF8))
+        }
+      }
+    guard code == SQLITE_OK else { throw connection.lastError(sql: sql) }
+  }
+
+  /// Tells SQLite to copy the text. The C macro is a cast of -1 to a function pointer, which Swift
+  /// does not import; SQLite compares it and never calls it.
+  private static var transient: sqlite3_destructor_type {
+    unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+  }
+}
+
+/// The current row's columns, counted from 0.
+extension SQLiteStatement {
+  func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
+
+  func isInteger(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_INTEGER }
+
+  /// 0 unless the column is a number.
+  func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
+
+  /// Nil unless the column is text in valid UTF-8.
+  func text(_ column: Int32) -> String? {
+    guard sqlite3_column_type(handle, column) == SQLITE_TEXT,
+      let bytes = sqlite3_column_text(handle, column)
+    else { return nil }
+    let count = Int(sqlite3_column_bytes(handle, column))
+    return String(validating: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
+  }
+}

@@ -1,0 +1,69 @@
+internal import CSQLite
+internal import Synchronization
+public import Tenancy
+
+/// The control plane in one SQLite file, in WAL mode.
+///
+/// How it keeps the promises of `ControlStore`: a batch is one transaction, and with
+/// `synchronous=FULL` SQLite syncs the write-ahead log before a commit returns. Opening recovers what
+/// the log holds, and syncs it before anything is read: a commit cut short by a crash may be in the
+/// page cache only, and must not be seen and then vanish.
+public final class SQLiteStore: ControlStore {
+  private let path: String
+  private let state: Mutex<State>
+
+  /// What is released at the end. The database is absent after a commit of unknown outcome.
+  private struct State {
+    var lock: LockFile?
+    var database: Database?
+  }
+
+  /// Opens a store, creating the file where there is none. Its directory must exist.
+  public init(path: String) throws(StoreError) {
+    guard !path.isEmpty, !path.utf8.contains(0) else {
+      throw StoreError(.unavailable, "not a path: \(path.debugDescription)")
+    }
+    self.path = path
+    // First of all: another process' database is not to be touched.
+    let lock = try LockFile(path: path + ".lock")
+    try FileSystem.createPrivateFile(path: path)
+    let database = try Database(path: path)
+    // SQLite syncs the directory for the log's sake only, and only when it first syncs the log.
+    try FileSystem.syncDirectory(of: path)
+    state = Mutex(State(lock: lock, database: database))
+  }
+
+  public func load() throws(StoreError) -> StoredState {
+    try state.withLock { (state: inout State) throws(StoreError) -> StoredState in
+      try open(&state).load()
+    }
+  }
+
+  public func append(_ entries: [LogEntry]) throws(StoreError) {
+    try state.withLock { (state: inout State) throws(StoreError) in
+      do throws(StoreError) {
+        try open(&state).append(entries)
+      } catch {
+        // Whether the batch is in the log is decided by recovery, as after a crash: by opening anew.
+        if error.code == .unknownOutcome { state.database = nil }
+        throw error
+      }
+    }
+  }
+
+  public func close() {
+    state.withLock { state in
+      // In this order: the lock outlasts the database.
+      state.database = nil
+      state.lock = nil
+    }
+  }
+
+  private func open(_ state: inout State) throws(StoreError) -> Database {
+    guard state.lock != nil else { throw StoreError(.unavailable, "the store is closed") }
+    if let database = state.database { return database }
+    let database = try Database(path: path)
+    state.database = database
+    return database
+  }
+}

@@ -1,0 +1,144 @@
+import RPC
+import Tenancy
+import TenancyServer
+
+/// What `tenantd serve` is told. One YAML document; an unknown setting is an error.
+struct Configuration: Sendable {
+  var dataDirectory: String
+  var listeners: [ListenAddress]
+  var tls: TLSContext.Files?
+  var identity: IdentityRules
+  var resolution = ResolutionRules()
+  var limits = HTTP2Limits()
+  /// 0: one for each core.
+  var eventLoops = 0
+  /// How long calls in flight may take after SIGTERM.
+  var drainSeconds = 30
+  var logLevel = "info"
+}
+
+extension Configuration {
+  /// - Throws: `ConfigurationError`, which says where.
+  init(yaml: String, file: String) throws {
+    var root = try SettingsReader(yaml: yaml, file: file)
+    dataDirectory = try root.string("data_directory")
+    listeners = try root.list("listeners") { try Self.listener(&$0) }
+    tls = try root.section("tls") { tls in
+      TLSContext.Files(
+        certificateChain: try tls.string("certificate"), privateKey: try tls.string("private_key"),
+        peerAuthorities: try tls.string("client_ca"))
+    }
+    let rules = try root.section("identity") { try Self.identity(&$0) }
+    guard let rules else { throw root.error("identity is required") }
+    identity = rules
+    resolution = try root.section("resolution") { try Self.resolution(&$0) } ?? ResolutionRules()
+    limits = try root.section("limits") { try Self.limits(&$0) } ?? HTTP2Limits()
+    eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
+    drainSeconds = try root.integer("drain_seconds", in: 0...3600) ?? 30
+    logLevel = try root.optionalString("log_level") ?? "info"
+    try root.finish()
+    guard !listeners.isEmpty else { throw root.error("listeners: at least one is needed") }
+  }
+
+  private static func listener(_ settings: inout SettingsReader) throws -> ListenAddress {
+    if let path = try settings.optionalString("unix") {
+      let mode = try settings.optionalString("mode") ?? "0660"
+      guard let bits = UInt16(mode, radix: 8), bits <= 0o777 else {
+        throw settings.error("mode: octal permission bits such as 0660")
+      }
+      return .unix(path: path, mode: bits)
+    }
+    let address = try settings.string("tcp")
+    guard let colon = address.lastIndex(of: ":"),
+      let port = UInt16(address[address.index(after: colon)...])
+    else { throw settings.error("tcp: HOST:PORT") }
+    let host = address[..<colon].trimmingBrackets
+    let insecure = try settings.boolean("insecure") ?? false
+    guard !insecure || ["127.0.0.1", "::1", "localhost"].contains(host) else {
+      throw settings.error("insecure: only on loopback")
+    }
+    return .tcp(host: host, port: Int(port), insecure: insecure)
+  }
+
+  private static func identity(_ settings: inout SettingsReader) throws -> IdentityRules {
+    var domains = try settings.strings("trust_domains") ?? []
+    if let domain = try settings.optionalString("trust_domain") { domains.append(domain) }
+    var rules = IdentityRules(trustDomains: Set(domains))
+    let users = try settings.list("unix_users") { user in
+      (try user.integer("uid", in: 0...Int(UInt32.max)), try user.strings("roles"))
+    }
+    for (uid, roles) in users {
+      guard let uid, let roles else { throw settings.error("unix_users: uid and roles") }
+      rules.unixUsers[UInt32(uid)] = roles
+    }
+    for (role, permissions) in try settings.stringLists("platform_roles") ?? [] {
+      rules.platformRoles[role] = try permissions.map { try settings.permission($0) }
+    }
+    if let permissions = try settings.strings("workload_permissions") {
+      rules.workloadPermissions = try permissions.map { try settings.permission($0) }
+    }
+    for role in rules.unixUsers.values.joined() where rules.platformRoles[role] == nil {
+      throw settings.error("unix_users: there is no platform role \(role)")
+    }
+    return rules
+  }
+
+  private static func resolution(_ settings: inout SettingsReader) throws -> ResolutionRules {
+    var rules = ResolutionRules()
+    if let order = try settings.strings("order") {
+      let selectors: [ResolutionStrategy] = [.path, .subdomain, .header, .environment]
+      rules.order = try order.map { name in
+        guard let strategy = selectors.first(where: { $0.name == name }) else {
+          throw settings.error("order: path, subdomain, header and environment")
+        }
+        return strategy
+      }
+      guard Set(rules.order).count == rules.order.count else {
+        throw settings.error("order: each at most once")
+      }
+    }
+    if let prefix = try settings.optionalString("path_prefix") {
+      guard prefix.hasPrefix("/"), prefix.hasSuffix("/") else {
+        throw settings.error("path_prefix: must begin and end with a slash")
+      }
+      rules.pathPrefix = prefix
+    }
+    rules.baseDomains = try settings.strings("base_domains")?.map { $0.lowercased() } ?? []
+    if let name = try settings.optionalString("header") { rules.headerName = name.lowercased() }
+    if let name = try settings.optionalString("environment_variable") {
+      rules.environmentVariable = name
+    }
+    rules.defaultTenant = try settings.optionalString("default_tenant")
+    return rules
+  }
+
+  private static func limits(_ settings: inout SettingsReader) throws -> HTTP2Limits {
+    var limits = HTTP2Limits()
+    limits.maximumConcurrentStreams =
+      try settings.integer("concurrent_streams", in: 1...65_536) ?? limits.maximumConcurrentStreams
+    limits.maximumMessageBytes =
+      try settings.integer("message_bytes", in: 1024...64_000_000) ?? limits.maximumMessageBytes
+    limits.maximumBufferedBytes =
+      try settings.integer("buffered_bytes", in: 1024...1_000_000_000)
+      ?? limits.maximumBufferedBytes
+    limits.maximumHeaderListBytes =
+      try settings.integer("header_list_bytes", in: 1024...1_000_000)
+      ?? limits.maximumHeaderListBytes
+    return limits
+  }
+}
+
+extension Substring {
+  fileprivate var trimmingBrackets: String {
+    hasPrefix("[") && hasSuffix("]") ? String(dropFirst().dropLast()) : String(self)
+  }
+}
+
+extension SettingsReader {
+  fileprivate func permission(_ text: String) throws -> Permission {
+    guard let permission = Permission(parsing: text) else {
+      throw error("\"\(text)\" is not a permission (resource:action)")
+    }
+    return permission
+  }
+}

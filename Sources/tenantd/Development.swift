@@ -1,0 +1,50 @@
+import FoundationEssentials
+import Glibc
+import PKI
+import RPC
+import TenancyServer
+
+/// `--dev`: everything in one directory, made when missing.
+struct Development {
+  static let trustDomain = "dev.tenancy.internal"
+
+  let configuration: Configuration
+  private let directory: String
+
+  init(directory: String, port: Int) throws {
+    let path = URL(filePath: directory).standardized.path
+    self.directory = path
+    try DataDirectory.prepare(path)
+    _ = try DevelopmentPKI.ensure(
+      directory: "\(path)/pki", trustDomain: Self.trustDomain, tenants: ["acme", "globex"])
+    var identity = IdentityRules(trustDomains: [Self.trustDomain])
+    identity.unixUsers = [getuid(): ["admin"]]
+    var configuration = Configuration(
+      dataDirectory: "\(path)/data",
+      listeners: [
+        .unix(path: "\(path)/tenantd.sock", mode: 0o600), .tcp(host: "127.0.0.1", port: port),
+      ],
+      identity: identity)
+    configuration.tls = TLSContext.Files(
+      certificateChain: "\(path)/pki/server.pem", privateKey: "\(path)/pki/server.key",
+      peerAuthorities: "\(path)/pki/ca.pem")
+    configuration.resolution.baseDomains = ["example.com", "localhost"]
+    self.configuration = configuration
+  }
+
+  /// How to call it.
+  func guide(_ addresses: [ListenAddress]) -> String {
+    let port = addresses.compactMap { address -> Int? in
+      if case .tcp(_, let port, _) = address { port } else { nil }
+    }.first
+    return """
+      tenantd is ready (development mode; data and certificates in \(directory)).
+
+      Over the Unix socket, as an operator:
+        tenantctl --address unix:\(directory)/tenantd.sock whoami
+      Over mutual TLS, as an operator:
+        tenantctl --address 127.0.0.1:\(port ?? 0) --ca \(directory)/pki/ca.pem \\
+          --cert \(directory)/pki/operator.pem --key \(directory)/pki/operator.key whoami
+      """
+  }
+}

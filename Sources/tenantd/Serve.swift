@@ -1,0 +1,57 @@
+import ArgumentParser
+import FoundationEssentials
+import RPC
+
+struct Serve: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Serves the tenancy API until SIGTERM or SIGINT.",
+    discussion: """
+      With --config, listens and keeps its data as the file says. With --dev, makes what is missing
+      (data directory, development CA, certificates) and prints how to call it: for development only.
+      """)
+
+  @Option(help: "Configuration file (YAML).")
+  var config: String?
+
+  @Flag(help: "Development mode.")
+  var dev = false
+
+  @Option(help: "Development mode: where everything is kept.")
+  var directory = ".build-dev"
+
+  @Option(help: "Development mode: TCP port on 127.0.0.1; 0 lets the system choose.")
+  var port = 7443
+
+  func validate() throws {
+    guard (config == nil) == dev else {
+      throw ValidationError("give either --config FILE or --dev")
+    }
+    guard (0...65_535).contains(port) else { throw ValidationError("--port: 0 to 65535") }
+  }
+
+  func run() async throws {
+    if let config {
+      let configuration = try Self.read(config)
+      try await Daemon(configuration).run { _ in }
+    } else {
+      let development = try Development(directory: directory, port: port)
+      try await Daemon(development.configuration).run { addresses in
+        print(development.guide(addresses))
+      }
+    }
+  }
+
+  private static func read(_ file: String) throws -> Configuration {
+    guard let data = FileManager.default.contents(atPath: file) else {
+      throw ValidationError("cannot read \(file)")
+    }
+    guard let text = String(data: data, encoding: .utf8) else {
+      throw ValidationError("\(file) is not UTF-8")
+    }
+    do {
+      return try Configuration(yaml: text, file: file)
+    } catch let error as ConfigurationError {
+      throw ValidationError(error.description)
+    }
+  }
+}

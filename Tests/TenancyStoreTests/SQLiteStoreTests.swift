@@ -1,0 +1,144 @@
+import Foundation
+import Tenancy
+import Testing
+
+@testable import TenancyStore
+
+@Suite struct SQLiteStoreTests {
+  private let directory: TemporaryDirectory
+  private let path: String
+
+  init() throws {
+    directory = try TemporaryDirectory()
+    path = directory.file("control.db")
+  }
+
+  @Test(arguments: ControlStoreContract.all)
+  func keepsItsPromise(_ contract: ControlStoreContract) throws {
+    try contract.check { try SQLiteStore(path: path) }
+  }
+
+  @Test func aSecondStoreOnTheSameFileIsRefused() throws {
+    let first = try SQLiteStore(path: path)
+    expectError(.unavailable) { _ = try SQLiteStore(path: path) }
+    try first.append([Sample.entry(1, [])])
+    first.close()
+    try SQLiteStore(path: path).close()
+  }
+
+  @Test func aStoreThatCannotBeOpenedLeavesNoLock() throws {
+    try Data(repeating: 0x41, count: 5000).write(to: URL(filePath: path))
+    for _ in 0..<2 { expectError(.corrupt) { _ = try SQLiteStore(path: path) } }
+  }
+
+  @Test func aMissingDirectoryIsUnavailable() {
+    expectError(.unavailable) { _ = try SQLiteStore(path: directory.file("none/control.db")) }
+    expectError(.unavailable) { _ = try SQLiteStore(path: "") }
+    expectError(.unavailable) { _ = try SQLiteStore(path: path + "\u{0}x") }
+  }
+
+  @Test func garbageIsRefusedAndLeftAsItIs() throws {
+    let garbage = Data((0..<10_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
+    try garbage.write(to: URL(filePath: path))
+    expectError(.corrupt) { _ = try SQLiteStore(path: path) }
+    #expect(try Data(contentsOf: URL(filePath: path)) == garbage)
+  }
+
+  @Test(arguments: [
+    "PRAGMA user_version = 1000", "PRAGMA user_version = -1", "PRAGMA application_id = 7",
+  ])
+  func aFileOfAnotherVersionOrApplicationIsRefused(_ sql: String) throws {
+    try SQLiteStore(path: path).close()
+    try execute(sql)
+    expectError(.corrupt) { _ = try SQLiteStore(path: path) }
+  }
+
+  @Test func anUnmarkedDatabaseOfSomeoneElseIsRefusedAndLeftAsItIs() throws {
+    #expect(FileManager.default.createFile(atPath: path, contents: nil))
+    try execute("CREATE TABLE theirs (x)")
+    let before = try Data(contentsOf: URL(filePath: path))
+    expectError(.corrupt) { _ = try SQLiteStore(path: path) }
+    #expect(try Data(contentsOf: URL(filePath: path)) == before)
+  }
+
+  @Test(arguments: [
+    ("UPDATE tenants SET state = 'odd'", "table tenants, row \(Sample.id(1))"),
+    ("UPDATE tenants SET slug = 'UPPER'", "table tenants, row \(Sample.id(1))"),
+    ("UPDATE tenants SET configuration = '{'", "table tenants, row \(Sample.id(1))"),
+    ("UPDATE roles SET permissions = '{}'", "table roles, row \(Sample.id(1))/admin"),
+    ("UPDATE reserved_names SET kind = 'odd'", "table reserved_names, row odd/acme"),
+    ("UPDATE log SET revision = -1", "table log, row -1"),
+  ])
+  func aRowThatDoesNotParseIsNamed(_ sql: String, _ expected: String) throws {
+    let store = try SQLiteStore(path: path)
+    let tenant = Sample.tenant(1)
+    try store.append([
+      Sample.entry(
+        1,
+        [
+          .putTenant(tenant), .putRole(tenant.id, Sample.role("admin")),
+          .reserveName(ReservedName(.slug, "acme"), tenant.id),
+        ])
+    ])
+    store.close()
+    try execute(sql)
+    let damaged = try SQLiteStore(path: path)
+    let error = #expect(throws: StoreError.self) { try damaged.load() }
+    #expect(error?.code == .corrupt)
+    #expect(error?.description.contains(expected) == true, "\(error?.description ?? "")")
+  }
+
+  @Test func theLogHoldsNoCredentials() throws {
+    let store = try SQLiteStore(path: path)
+    try store.append([Sample.entry(1, [.putTenant(Sample.extremeTenant)])])
+    store.close()
+    let connection = try SQLiteConnection(path: path)
+    let changes = try connection.text("SELECT changes FROM log")
+    #expect(!changes.contains("pass/word"))
+    #expect(!changes.contains("hidden-in-url"))
+    #expect(
+      try connection.text(
+        "SELECT changes ->> '$[0].tenant.configuration.database.password' FROM log")
+        == "[redacted]")
+  }
+
+  @Test func filesAreReadableByTheirOwnerOnly() throws {
+    let store = try SQLiteStore(path: path)
+    try store.append([Sample.entry(1, [])])
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+      let attributes = try FileManager.default.attributesOfItem(atPath: path + suffix)
+      #expect(attributes[.posixPermissions] as? Int == 0o600, "\(suffix)")
+    }
+    store.close()
+  }
+
+  @Test func aPathThatLooksLikeAnOptionIsAPath() throws {
+    let odd = directory.file("file:x?mode=memory")
+    let store = try SQLiteStore(path: odd)
+    try store.append([Sample.entry(1, [])])
+    store.close()
+    #expect(try SQLiteStore(path: odd).load().revision == 1)
+  }
+
+  @Test func aReaderInAnotherProcessDoesNotKeepTheStoreFromOpening() throws {
+    try SQLiteStore(path: path).close()
+    let reader = try SQLiteConnection(path: path)
+    try reader.execute("BEGIN; SELECT * FROM log")
+    let store = try SQLiteStore(path: path)
+    try store.append([Sample.entry(1, [])])
+    #expect(try store.load().revision == 1)
+  }
+
+  @Test func errorsNeverHoldBoundValues() throws {
+    let store = try SQLiteStore(path: path)
+    let secret = "s3cr3t"
+    let stray = Change.putRole(Sample.id(1), Sample.role(secret))
+    let error = #expect(throws: StoreError.self) { try store.append([Sample.entry(1, [stray])]) }
+    #expect(error?.description.contains(secret) == false)
+  }
+
+  /// Runs SQL behind the store's back.
+  private func execute(_ sql: String) throws {
+    try SQLiteConnection(path: path).execute(sql)
+  }
+}

@@ -65,7 +65,8 @@ extension V1.TenantConfiguration {
       shared: configuration.shared.map {
         V1.SharedConfig(tenantIdentifier: $0.tenantIdentifier)
       },
-      customSettings: configuration.customSettings, featureFlags: configuration.featureFlags)
+      customSettings: configuration.customSettings.isEmpty ? nil : configuration.customSettings,
+      featureFlags: configuration.featureFlags)
   }
 
   var domain: TenantConfiguration {

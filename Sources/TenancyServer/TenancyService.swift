@@ -35,10 +35,16 @@ public struct TenancyDelegate: ServerDelegate {
 
   public func makeLoopState() -> AnyObject { SnapshotReader(plane) }
 
+  public func maintainLoopState(_ state: AnyObject) {
+    // Looking is enough: an idle loop would keep every record of an old revision alive.
+    _ = (state as? SnapshotReader)?.snapshot
+  }
+
   public func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
     switch rules.caller(connection.peer) {
     case .success(let caller):
-      logger.debug("connected", metadata: ["peer": "\(connection.label)", "subject": "\(caller.subject)"])
+      logger.debug(
+        "connected", metadata: ["peer": "\(connection.label)", "subject": "\(caller.subject)"])
       return caller
     case .failure(let refusal):
       log(

@@ -1,8 +1,9 @@
+import FoundationEssentials
 import RPC
 import Tenancy
 import TenancyServer
 
-/// What `tenantd serve` is told. One YAML document; an unknown setting is an error.
+/// What `tenantd serve` is told. One JSON5 object; an unknown setting is an error.
 struct Configuration: Sendable {
   var dataDirectory: String
   var listeners: [ListenAddress]
@@ -19,8 +20,8 @@ struct Configuration: Sendable {
 
 extension Configuration {
   /// - Throws: `ConfigurationError`, which says where.
-  init(yaml: String, file: String) throws {
-    var root = try SettingsReader(yaml: yaml, file: file)
+  init(json5: Data, file: String) throws {
+    var root = try SettingsReader(json5: json5, file: file)
     dataDirectory = try root.string("data_directory")
     listeners = try root.list("listeners") { try Self.listener(&$0) }
     tls = try root.section("tls") { tls in

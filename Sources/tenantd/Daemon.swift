@@ -34,8 +34,10 @@ struct Daemon {
     let server = try await makeServer(plane, provisioner)
     onStart(try await server.start())
     let resumption = Task { await provisioner.resume() }
+    let trimming = Task { await MemoryTrimmer.run(plane) }
     logger.info(
-      "serving", metadata: ["revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenants.count)"])
+      "serving",
+      metadata: ["revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenants.count)"])
 
     let arrivals = stop.arrivals
     var name = "none"
@@ -46,11 +48,13 @@ struct Daemon {
     logger.info("stopping", metadata: ["signal": "\(name)"])
     await server.stop(within: .seconds(configuration.drainSeconds))
     resumption.cancel()
+    trimming.cancel()
     await plane.close()
     logger.info("stopped")
   }
 
-  private func makeServer(_ plane: ControlPlane, _ provisioner: Provisioner) async throws -> Server {
+  private func makeServer(_ plane: ControlPlane, _ provisioner: Provisioner) async throws -> Server
+  {
     let identity = configuration.identity
     let tls = try configuration.tls.map { files in
       try TLSContext(.server, files, peerRule: { identity.refusal(of: $0) })
@@ -82,7 +86,8 @@ enum DataDirectory {
     if mkdir(path, 0o700) != 0 {
       guard errno == EEXIST else {
         throw ConfigurationError(
-          description: "cannot make the data directory \(path): \(String(cString: strerror(errno)))")
+          description: "cannot make the data directory \(path): \(String(cString: strerror(errno)))"
+        )
       }
       return
     }

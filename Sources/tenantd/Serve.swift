@@ -10,7 +10,7 @@ struct Serve: AsyncParsableCommand {
       (data directory, development CA, certificates) and prints how to call it: for development only.
       """)
 
-  @Option(help: "Configuration file (YAML).")
+  @Option(help: "Configuration file (JSON5).")
   var config: String?
 
   @Flag(help: "Development mode.")
@@ -45,11 +45,8 @@ struct Serve: AsyncParsableCommand {
     guard let data = FileManager.default.contents(atPath: file) else {
       throw ValidationError("cannot read \(file)")
     }
-    guard let text = String(data: data, encoding: .utf8) else {
-      throw ValidationError("\(file) is not UTF-8")
-    }
     do {
-      return try Configuration(yaml: text, file: file)
+      return try Configuration(json5: data, file: file)
     } catch let error as ConfigurationError {
       throw ValidationError(error.description)
     }

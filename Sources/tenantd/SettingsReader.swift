@@ -1,46 +1,44 @@
-import Yams
+import FoundationEssentials
+import Tenancy
 
 /// What is wrong with a configuration file, and where.
 struct ConfigurationError: Error, CustomStringConvertible {
   let description: String
 }
 
-/// Reads one mapping of a YAML document. Every setting must be asked for: `finish` refuses the rest, so
-/// that a misspelt one is not silently ignored.
+/// Reads one object of a JSON5 document (JSON with comments, bare keys and trailing commas). Every
+/// setting must be asked for: `finish` refuses the rest, so that a misspelt one is not silently ignored.
 struct SettingsReader {
   private let file: String
   private let place: String
-  private let line: Int
-  private var rest: [String: Node]
+  private var rest: [String: JSONValue]
 
-  init(yaml: String, file: String) throws {
-    let root: Node?
+  init(json5: Data, file: String) throws {
+    let decoder = JSONDecoder()
+    decoder.allowsJSON5 = true
     do {
-      root = try Yams.compose(yaml: yaml)
+      rest = try decoder.decode([String: JSONValue].self, from: json5)
+    } catch DecodingError.dataCorrupted(let context) {
+      let cause = context.underlyingError.map { "\($0)" } ?? context.debugDescription
+      throw ConfigurationError(description: "\(file): not JSON5: \(cause)")
     } catch {
-      throw ConfigurationError(description: "\(file): \(error)")
+      throw ConfigurationError(description: "\(file): an object with settings is expected")
     }
-    guard let root else { throw ConfigurationError(description: "\(file): empty") }
-    self = try SettingsReader(root, file: file, place: "")
+    self.file = file
+    place = ""
   }
 
-  private init(_ node: Node, file: String, place: String) throws {
+  private init(_ value: JSONValue, file: String, place: String) throws {
+    guard case .object(let members) = value else {
+      throw ConfigurationError(description: "\(file): \(place): an object is expected")
+    }
     self.file = file
     self.place = place
-    line = node.mark?.line ?? 0
-    guard let mapping = node.mapping else {
-      throw ConfigurationError(
-        description: "\(file):\(line): \(place.isEmpty ? "the document" : place): a mapping is expected")
-    }
-    rest = [:]
-    for (key, value) in mapping {
-      guard let name = key.string else { throw ConfigurationError(description: "\(file): bad key") }
-      rest[name] = value
-    }
+    rest = members
   }
 
   func error(_ what: String) -> ConfigurationError {
-    ConfigurationError(description: "\(file):\(line): \(place.isEmpty ? "" : place + ".")\(what)")
+    ConfigurationError(description: "\(file): \(place.isEmpty ? "" : place + ".")\(what)")
   }
 
   func finish() throws {
@@ -48,11 +46,11 @@ struct SettingsReader {
   }
 
   mutating func optionalString(_ name: String) throws -> String? {
-    guard let node = rest.removeValue(forKey: name) else { return nil }
-    guard let scalar = node.scalar?.string, !scalar.isEmpty else {
-      throw error("\(name): a text is expected")
+    switch rest.removeValue(forKey: name) {
+    case nil: nil
+    case .string(let text) where !text.isEmpty: text
+    default: throw error("\(name): a text is expected")
     }
-    return scalar
   }
 
   mutating func string(_ name: String) throws -> String {
@@ -61,63 +59,67 @@ struct SettingsReader {
   }
 
   mutating func integer(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
-    guard let text = try optionalString(name) else { return nil }
-    guard let value = Int(text), range.contains(value) else {
+    switch rest.removeValue(forKey: name) {
+    case nil: return nil
+    case .number(let number):
+      if let value = Int(exactly: number), range.contains(value) { return value }
+      fallthrough
+    default:
       throw error("\(name): a number from \(range.lowerBound) to \(range.upperBound) is expected")
     }
-    return value
   }
 
   mutating func boolean(_ name: String) throws -> Bool? {
-    switch try optionalString(name) {
+    switch rest.removeValue(forKey: name) {
     case nil: nil
-    case "true": true
-    case "false": false
+    case .bool(let value): value
     default: throw error("\(name): true or false is expected")
     }
   }
 
   mutating func strings(_ name: String) throws -> [String]? {
-    guard let node = rest.removeValue(forKey: name) else { return nil }
-    return try strings(of: node, name)
+    guard let value = rest.removeValue(forKey: name) else { return nil }
+    return try strings(of: value, name)
   }
 
-  /// A mapping from names to lists of texts.
+  /// An object whose members are lists of texts, in order of their names.
   mutating func stringLists(_ name: String) throws -> [(String, [String])]? {
-    guard let node = rest.removeValue(forKey: name) else { return nil }
-    guard let mapping = node.mapping else { throw error("\(name): a mapping is expected") }
-    return try mapping.map { key, value in (key.string ?? "", try strings(of: value, name)) }
-  }
-
-  /// A nested mapping; nil when it is not there.
-  mutating func section<Value>(
-    _ name: String, _ body: (inout SettingsReader) throws -> Value
-  ) throws -> Value? {
-    guard let node = rest.removeValue(forKey: name) else { return nil }
-    var reader = try SettingsReader(node, file: file, place: path(name))
-    let value = try body(&reader)
-    try reader.finish()
-    return value
-  }
-
-  /// A list of mappings; empty when it is not there.
-  mutating func list<Value>(
-    _ name: String, _ body: (inout SettingsReader) throws -> Value
-  ) throws -> [Value] {
-    guard let node = rest.removeValue(forKey: name) else { return [] }
-    guard let items = node.sequence else { throw error("\(name): a list is expected") }
-    return try items.enumerated().map { index, item in
-      var reader = try SettingsReader(item, file: file, place: path("\(name)[\(index)]"))
-      let value = try body(&reader)
-      try reader.finish()
-      return value
+    guard let value = rest.removeValue(forKey: name) else { return nil }
+    guard case .object(let members) = value else { throw error("\(name): an object is expected") }
+    return try members.sorted { $0.key < $1.key }.map { key, value in
+      (key, try strings(of: value, "\(name).\(key)"))
     }
   }
 
-  private func strings(of node: Node, _ name: String) throws -> [String] {
-    guard let items = node.sequence else { throw error("\(name): a list is expected") }
+  /// A nested object; nil when it is not there.
+  mutating func section<Value>(
+    _ name: String, _ body: (inout SettingsReader) throws -> Value
+  ) throws -> Value? {
+    guard let value = rest.removeValue(forKey: name) else { return nil }
+    var reader = try SettingsReader(value, file: file, place: path(name))
+    let result = try body(&reader)
+    try reader.finish()
+    return result
+  }
+
+  /// A list of objects; empty when it is not there.
+  mutating func list<Value>(
+    _ name: String, _ body: (inout SettingsReader) throws -> Value
+  ) throws -> [Value] {
+    guard let value = rest.removeValue(forKey: name) else { return [] }
+    guard case .array(let items) = value else { throw error("\(name): a list is expected") }
+    return try items.enumerated().map { index, item in
+      var reader = try SettingsReader(item, file: file, place: path("\(name)[\(index)]"))
+      let result = try body(&reader)
+      try reader.finish()
+      return result
+    }
+  }
+
+  private func strings(of value: JSONValue, _ name: String) throws -> [String] {
+    guard case .array(let items) = value else { throw error("\(name): a list is expected") }
     return try items.map { item in
-      guard let text = item.scalar?.string else { throw error("\(name): texts are expected") }
+      guard case .string(let text) = item else { throw error("\(name): texts are expected") }
       return text
     }
   }

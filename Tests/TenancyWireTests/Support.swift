@@ -1,3 +1,4 @@
+import Tenancy
 import RPC
 
 @testable import TenancyWire

@@ -112,22 +112,22 @@ def certificates(directory):
 
 
 def write_config(directory, data, unix, tcp):
-    file = directory / "tenantd.yaml"
-    file.write_text(f"""\
-data_directory: {data}
-listeners:
-  - unix: {unix}
-  - tcp: {tcp}
-tls:
-  certificate: {directory}/server.pem
-  private_key: {directory}/server.key
-  client_ca: {directory}/ca.pem
-identity:
-  trust_domain: bench.test
-  unix_users: [{{uid: {os.getuid()}, roles: [admin]}}]
-resolution:
-  base_domains: [example.com]
-""")
+    file = directory / "tenantd.json"
+    settings = {
+        "data_directory": str(data),
+        "listeners": [{"unix": str(unix)}, {"tcp": tcp}],
+        "tls": {
+            "certificate": f"{directory}/server.pem",
+            "private_key": f"{directory}/server.key",
+            "client_ca": f"{directory}/ca.pem",
+        },
+        "identity": {
+            "trust_domain": "bench.test",
+            "unix_users": [{"uid": os.getuid(), "roles": ["admin"]}],
+        },
+        "resolution": {"base_domains": ["example.com"]},
+    }
+    file.write_text(json.dumps(settings, indent=2))
     return file
 
 

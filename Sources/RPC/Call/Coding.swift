@@ -24,7 +24,8 @@ enum GRPCCoding {
 
   /// The `grpc-timeout` that is no longer than `duration`: at most 8 digits, the finest unit that fits.
   static func formatTimeout(nanoseconds: UInt64) -> String {
-    for (unit, size) in [("n", 1), ("u", 1000), ("m", 1_000_000), ("S", 1_000_000_000)] as [(String, UInt64)]
+    for (unit, size) in [("n", 1), ("u", 1000), ("m", 1_000_000), ("S", 1_000_000_000)]
+      as [(String, UInt64)]
     where nanoseconds / size < 100_000_000 {
       return "\(nanoseconds / size)\(unit)"
     }

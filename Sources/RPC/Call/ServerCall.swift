@@ -83,6 +83,8 @@ public struct ServiceMethod: Sendable {
 public protocol ServerDelegate: Sendable {
   /// One object for each event loop, for caches that need no lock.
   func makeLoopState() -> AnyObject
+  /// Called every few seconds on the loop that a state belongs to: a chance to let go of what is stale.
+  func maintainLoopState(_ state: AnyObject)
   /// A connection was accepted and its peer verified: what its calls will find as `context`.
   /// nil refuses the connection (the delegate logs why).
   func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)?
@@ -93,8 +95,12 @@ public protocol ServerDelegate: Sendable {
 /// Something an operator may want to read.
 public struct ServerEvent: Sendable {
   public enum Kind: String, Sendable {
-    case listening, handshakeFailed = "handshake_failed", peerRefused = "peer_refused"
-    case protocolError = "protocol_error", internalError = "internal_error", stopped
+    case listening
+    case handshakeFailed = "handshake_failed"
+    case peerRefused = "peer_refused"
+    case protocolError = "protocol_error"
+    case internalError = "internal_error"
+    case stopped
   }
   public let kind: Kind
   public let connection: String

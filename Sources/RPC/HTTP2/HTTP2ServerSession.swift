@@ -113,7 +113,8 @@ final class HTTP2ServerSession {
     submitWithoutBody(stream, [(Array(":status".utf8), Array(String(status).utf8))])
   }
 
-  private func submitWithoutBody(_ stream: HTTP2Stream, _ fields: [(name: [UInt8], value: [UInt8])]) {
+  private func submitWithoutBody(_ stream: HTTP2Stream, _ fields: [(name: [UInt8], value: [UInt8])])
+  {
     stream.awaitsResponse = false
     HeaderFields.withFields(fields) { base, count in
       _ = nghttp2_submit_response(session, stream.id, base, count, nil)

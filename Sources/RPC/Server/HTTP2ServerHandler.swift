@@ -17,7 +17,8 @@ final class HTTP2ServerHandler: ChannelInboundHandler {
   private var closeWhenFlushed = false
   private var drainTimer: Scheduled<Void>?
 
-  init(core: ServerCore, connection: Connection, context: any AnyObject & Sendable, loop: LoopState) {
+  init(core: ServerCore, connection: Connection, context: any AnyObject & Sendable, loop: LoopState)
+  {
     self.core = core
     asyncContext = context
     session = HTTP2ServerSession(methods: core.methods, limits: core.limits)

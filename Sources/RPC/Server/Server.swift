@@ -45,6 +45,8 @@ public final class Server: Sendable {
   /// Connections that wait to be accepted. A full backlog of a Unix socket refuses connects.
   private static let backlog: Int32 = 4096
 
+  private static let maintenance = TimeAmount.seconds(5)
+
   private let core: ServerCore
   private let configuration: Configuration
   private let group: MultiThreadedEventLoopGroup
@@ -62,7 +64,11 @@ public final class Server: Sendable {
     var states: [ObjectIdentifier: NIOLoopBound<LoopState>] = [:]
     for loop in group.makeIterator() {
       states[ObjectIdentifier(loop)] = try await loop.submit {
-        NIOLoopBound(LoopState(embedder: delegate.makeLoopState()), eventLoop: loop)
+        let state = NIOLoopBound(LoopState(embedder: delegate.makeLoopState()), eventLoop: loop)
+        loop.scheduleRepeatedTask(initialDelay: Self.maintenance, delay: Self.maintenance) { _ in
+          delegate.maintainLoopState(state.value.embedder)
+        }
+        return state
       }.get()
     }
     loopStates = states
@@ -161,7 +167,9 @@ public final class Server: Sendable {
     }
   }
 
-  private func sniff(_ channel: any Channel, tls: TLSContext?, plainPeer: Peer?, label: String) throws {
+  private func sniff(_ channel: any Channel, tls: TLSContext?, plainPeer: Peer?, label: String)
+    throws
+  {
     guard let loop = loopStates[ObjectIdentifier(channel.eventLoop)]?.value else {
       throw ConnectionRefusal(reason: "unknown event loop")
     }

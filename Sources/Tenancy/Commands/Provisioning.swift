@@ -76,7 +76,8 @@ public final class Provisioner: Sendable {
     }
   }
 
-  private func run(_ id: TenantID, _ commands: TenantCommands) async throws(TenancyError) -> Tenant {
+  private func run(_ id: TenantID, _ commands: TenantCommands) async throws(TenancyError) -> Tenant
+  {
     guard var tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
     if tenant.state == .active { return tenant }
     if tenant.state != .provisioning { tenant = try await commands.move(id, .provision) }
@@ -97,7 +98,8 @@ public final class Provisioner: Sendable {
   }
 
   private func offLoop(_ body: @escaping @Sendable (any DataPlane) throws -> Void) async throws {
-    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+    try await withCheckedThrowingContinuation {
+      (continuation: CheckedContinuation<Void, any Error>) in
       queue.async { [dataPlane] in continuation.resume(with: Result { try body(dataPlane) }) }
     }
   }

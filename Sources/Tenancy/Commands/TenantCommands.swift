@@ -40,7 +40,8 @@ public struct TenantCommands: Sendable {
     try await plane.write(actor: actor, action: "tenants.create") {
       [actor] (transaction) throws(TenancyError) -> Tenant in
       if !new.requestID.isEmpty, let earlier = transaction.state.request(new.requestID, of: actor) {
-        guard earlier.digest == new.digest, let record = transaction.state.find(earlier.tenant) else {
+        guard earlier.digest == new.digest, let record = transaction.state.find(earlier.tenant)
+        else {
           throw .invalid(
             "request_id", "was used for another request", reason: .requestReused)
         }
@@ -61,7 +62,8 @@ public struct TenantCommands: Sendable {
     public var slug: String?
     public var displayName: String?
     public var isolationModel: IsolationModel?
-    public var configuration: (@Sendable (TenantConfiguration) throws(TenancyError) -> TenantConfiguration)?
+    public var configuration:
+      (@Sendable (TenantConfiguration) throws(TenancyError) -> TenantConfiguration)?
     /// Empty: any.
     public var etag: String
     /// Whether the caller may change slug, isolation model and where data lives.

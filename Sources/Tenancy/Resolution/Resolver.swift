@@ -56,7 +56,8 @@ public struct Resolver: Sendable {
     return try conclude(tally)
   }
 
-  private func fallBack(_ tally: inout Tally, _ state: borrowing ControlState) throws(TenancyError) {
+  private func fallBack(_ tally: inout Tally, _ state: borrowing ControlState) throws(TenancyError)
+  {
     if let home = tally.home {
       tally.note(.credential, home)
     } else if let name = rules.defaultTenant {

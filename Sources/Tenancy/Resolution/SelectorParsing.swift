@@ -75,7 +75,8 @@ enum SelectorParsing {
         if offset > 0 {
           let length = offset - segmentStart
           let isDot = length > 0 && path.byte(segmentStart) == UInt8(ascii: ".")
-          if isDot && (length == 1 || (length == 2 && path.byte(segmentStart + 1) == UInt8(ascii: ".")))
+          if isDot
+            && (length == 1 || (length == 2 && path.byte(segmentStart + 1) == UInt8(ascii: ".")))
             || (length == 0 && byte == UInt8(ascii: "/"))
           {
             throw malformed("path", "empty and dot segments are not accepted")

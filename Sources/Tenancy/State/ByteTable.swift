@@ -13,10 +13,11 @@ public struct ByteTable<Value: Sendable>: Sendable {
   /// Average entries in a bucket before the number of buckets doubles.
   private static var load: Int { 8 }
 
-  private var buckets: [[Slot]]
+  /// A power of two, or none while the table is empty.
+  private var buckets: [[Slot]] = []
   public private(set) var count = 0
 
-  public init() { buckets = [[]] }
+  public init() {}
 
   public var isEmpty: Bool { count == 0 }
 
@@ -36,6 +37,7 @@ public struct ByteTable<Value: Sendable>: Sendable {
   public subscript(key: String) -> Value? {
     get { find(key.utf8Span.span.bytes) }
     set {
+      if buckets.isEmpty { buckets = [[]] }
       let hash = key.utf8Span.span.bytes.withUnsafeBytes { Self.hash($0) }
       let bucket = hash & (buckets.count - 1)
       let position = buckets[bucket].firstIndex { $0.hash == hash && $0.key == key }
@@ -55,9 +57,9 @@ public struct ByteTable<Value: Sendable>: Sendable {
     }
   }
 
-  /// Every key and value, in no order.
-  public func forEach(_ body: (String, Value) -> Void) {
-    for bucket in buckets { for slot in bucket { body(slot.key, slot.value) } }
+  /// All keys and values, in no order.
+  public var entries: [(key: String, value: Value)] {
+    buckets.joined().map { ($0.key, $0.value) }
   }
 
   private mutating func grow() {

@@ -64,7 +64,8 @@ public final class ControlPlane: Sendable {
     actor: String, action: String,
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
   ) async throws(TenancyError) -> Result {
-    let outcome: Swift.Result<Result, TenancyError> = await withCheckedContinuation { continuation in
+    let outcome: Swift.Result<Result, TenancyError> = await withCheckedContinuation {
+      continuation in
       let write = PendingWrite(
         actor: actor, action: action,
         run: { transaction in

@@ -51,7 +51,9 @@ public struct ControlState: Sendable {
   public var rememberedRequests: Int { requests.count }
 
   /// The position of the first tenant whose id is greater.
-  public func position(after id: TenantID) -> Int { tenants.firstIndexAfterAll { $0.tenant.id <= id } }
+  public func position(after id: TenantID) -> Int {
+    tenants.firstIndexAfterAll { $0.tenant.id <= id }
+  }
 
   // MARK: Changing
 
@@ -95,9 +97,7 @@ public struct ControlState: Sendable {
     case .rememberRequest(let request):
       requests[Self.key(request.requestID, request.actor)] = request
     case .forgetRequests(let moment):
-      var old: [String] = []
-      requests.forEach { key, request in if request.time < moment { old.append(key) } }
-      for key in old { requests[key] = nil }
+      for (key, request) in requests.entries where request.time < moment { requests[key] = nil }
     }
   }
 
@@ -111,7 +111,9 @@ public struct ControlState: Sendable {
     return drafts[id]
   }
 
-  private func edit(_ id: TenantID, _ drafts: inout [TenantID: Draft], _ body: (inout Draft) -> Void) {
+  private func edit(
+    _ id: TenantID, _ drafts: inout [TenantID: Draft], _ body: (inout Draft) -> Void
+  ) {
     guard draft(id, &drafts) != nil, let position = drafts.index(forKey: id) else { return }
     body(&drafts.values[position])
   }

@@ -76,7 +76,8 @@ struct Gate: Sendable {
   /// A method answered from memory on messages in C: for the hot ones.
   func inlineC<Request, Response>(
     _ spec: MethodSpec<Request, Response>,
-    _ body: @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
+    _ body:
+      @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
       throws(TenancyError) -> UnsafeMutablePointer<Response.CMessage>
   ) -> ServiceMethod {
     let rule = MethodRule.of(spec.path)

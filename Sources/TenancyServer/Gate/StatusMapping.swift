@@ -52,7 +52,8 @@ enum StatusMapping {
   private static func pack(
     _ type: String, _ message: some WireMessage, _ arena: Arena
   ) -> GoogleProtobuf.`Any` {
-    GoogleProtobuf.`Any`(typeUrl: "type.googleapis.com/\(type)", value: message.encode(arena: arena))
+    GoogleProtobuf.`Any`(
+      typeUrl: "type.googleapis.com/\(type)", value: message.encode(arena: arena))
   }
 
   private static func code(of category: TenancyError.Category) -> RPCStatus.Code {

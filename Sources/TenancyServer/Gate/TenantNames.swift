@@ -14,7 +14,8 @@ enum TenantNames {
   }
 
   /// Admits only the caller's own tenant; every other name answers alike, existing or not.
-  static func require(_ name: UnsafeRawBufferPointer, toBe home: TenantRecord) throws(TenancyError) {
+  static func require(_ name: UnsafeRawBufferPointer, toBe home: TenantRecord) throws(TenancyError)
+  {
     let bare = bareName(name)
     if equal(bare, home.tenant.slug.text) || equal(bare, home.idText) { return }
     throw isWellFormed(bare) ? .tenantMismatch : malformed

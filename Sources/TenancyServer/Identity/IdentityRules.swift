@@ -58,7 +58,8 @@ public struct IdentityRules: Sendable {
       identity(of: certificate).map { identity in
         switch identity {
         case .tenant(let name, let id):
-          Caller(.tenant(name: name), subject: id.description, certificate: certificate, rules: self)
+          Caller(
+            .tenant(name: name), subject: id.description, certificate: certificate, rules: self)
         case .platform(let roles, let id):
           Caller(
             .platform(roles: roles), subject: id.description, certificate: certificate, rules: self)
@@ -68,7 +69,8 @@ public struct IdentityRules: Sendable {
       if let roles = unixUsers[process.userID] {
         .success(
           Caller(
-            .platform(roles: roles), subject: "uid:\(process.userID)", certificate: nil, rules: self))
+            .platform(roles: roles), subject: "uid:\(process.userID)", certificate: nil, rules: self
+          ))
       } else {
         .failure(IdentityRefusal("the Unix user \(process.userID) is not allowed"))
       }

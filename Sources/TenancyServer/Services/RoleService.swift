@@ -159,7 +159,9 @@ struct RoleService: Sendable {
   }
 
   /// The last part of `tenants/{tenant}/{collection}/{id}`.
-  static func id(in name: String, _ collection: String, field: String) throws(TenancyError) -> String {
+  static func id(in name: String, _ collection: String, field: String) throws(TenancyError)
+    -> String
+  {
     let parts = name.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 4, parts[0] == "tenants", parts[2] == collection, !parts[3].isEmpty else {
       throw .invalid(field, "must be tenants/{tenant}/\(collection)/{id}")
@@ -171,7 +173,8 @@ struct RoleService: Sendable {
   static func roleID(_ text: String, in record: TenantRecord) throws(TenancyError) -> String {
     guard text.contains("/") else { return text }
     let owner = text.split(separator: "/", omittingEmptySubsequences: false).dropFirst().first
-    guard owner.map(String.init) == record.idText || owner.map(String.init) == record.tenant.slug.text
+    guard
+      owner.map(String.init) == record.idText || owner.map(String.init) == record.tenant.slug.text
     else { throw .invalid("assignment.role", "must be a role of the same tenant") }
     return try id(in: text, "roles", field: "assignment.role")
   }

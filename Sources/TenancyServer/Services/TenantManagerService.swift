@@ -127,7 +127,9 @@ struct TenantManagerService: Sendable {
     var bytes = 0
     for record in tenants[position...] {
       let tenant = record.tenant
-      guard tenant.state != .deleted || request.showDeleted, filter.matches(tenant) else { continue }
+      guard tenant.state != .deleted || request.showDeleted, filter.matches(tenant) else {
+        continue
+      }
       if response.tenants.count == page.size || bytes > Page.maximumBytes {
         response.nextPageToken = page.token(after: response.tenants.last?.id ?? "")
         break

@@ -1,0 +1,127 @@
+import Foundation
+import Tenancy
+
+/// `NAME=VALUE`, as options take it.
+struct KeyValue: Equatable {
+  let key: String
+  let value: String
+
+  /// Splits at the first `=`.
+  init(parsing text: String) throws(UsageError) {
+    guard let sign = text.firstIndex(of: "="), sign != text.startIndex else {
+      throw UsageError("'\(text)' is not NAME=VALUE")
+    }
+    key = String(text[..<sign])
+    value = String(text[text.index(after: sign)...])
+  }
+
+  /// The pairs by name.
+  static func dictionary<Value>(
+    _ pairs: [KeyValue], option: String, _ value: (KeyValue) throws(UsageError) -> Value
+  ) throws(UsageError) -> [String: Value] {
+    var result: [String: Value] = [:]
+    for pair in pairs {
+      guard result.updateValue(try value(pair), forKey: pair.key) == nil else {
+        throw UsageError("\(option) names '\(pair.key)' twice")
+      }
+    }
+    return result
+  }
+
+  func bool() throws(UsageError) -> Bool {
+    switch value {
+    case "true": true
+    case "false": false
+    default: throw UsageError("the flag '\(key)' is true or false, not '\(value)'")
+    }
+  }
+
+  /// JSON if it is, else text. What begins like a JSON object, array or string has to be one.
+  func json() throws(UsageError) -> JSONValue {
+    // An error means that it is not JSON; which one, does not matter.
+    if let json = try? JSONDecoder().decode(JSONValue.self, from: Data(value.utf8)) { return json }
+    if let first = value.first, "{[\"".contains(first) {
+      throw UsageError("the setting '\(key)' looks like JSON but is not: \(value)")
+    }
+    return .string(value)
+  }
+}
+
+/// Names of things on the server.
+enum ResourceName {
+  /// `tenants/{tenant}`, from that or the bare id or slug.
+  static func tenant(_ text: String) throws(UsageError) -> String {
+    "tenants/\(try part(text, of: "tenants/", "tenant"))"
+  }
+
+  /// `tenants/{tenant}/roles/{role}`.
+  static func role(_ role: String, in tenant: String) throws(UsageError) -> String {
+    let parent = try Self.tenant(tenant)
+    return "\(parent)/roles/\(try part(role, of: "\(parent)/roles/", "role"))"
+  }
+
+  /// `tenants/{tenant}/assignments/{assignment}`.
+  static func assignment(_ id: String, in tenant: String) throws(UsageError) -> String {
+    let parent = try Self.tenant(tenant)
+    return "\(parent)/assignments/\(try part(id, of: "\(parent)/assignments/", "assignment"))"
+  }
+
+  /// What is behind the last slash.
+  static func last(_ name: String) -> String {
+    name.lastIndex(of: "/").map { String(name[name.index(after: $0)...]) } ?? name
+  }
+
+  private static func part(
+    _ text: String, of prefix: String, _ kind: String
+  ) throws(UsageError) -> Substring {
+    let rest = text.hasPrefix(prefix) ? text.dropFirst(prefix.count) : text[...]
+    // A slash would make it the name of something else.
+    guard !rest.isEmpty, !rest.contains("/") else {
+      throw UsageError("'\(text)' is no \(kind)'s name")
+    }
+    return rest
+  }
+}
+
+/// A span of time: `90m`, `8h`, `30d`.
+struct TimeSpan: Equatable {
+  /// Longest span: a hundred years.
+  static let maximumSeconds: Int64 = 36_500 * 86_400
+
+  let seconds: Int64
+
+  init(parsing text: String) throws(UsageError) {
+    let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
+    guard let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()),
+      count > 0, count <= Self.maximumSeconds / unit
+    else { throw UsageError("'\(text)' is no time span: a number and s, m, h or d") }
+    seconds = count * unit
+  }
+}
+
+/// Small files named on the command line.
+enum InputFile {
+  /// The text of a file; `-` is the standard input.
+  static func text(_ path: String) throws(UsageError) -> String {
+    let data: Data?
+    do {
+      data =
+        path == "-"
+        ? try FileHandle.standardInput.readToEnd() : try Data(contentsOf: URL(filePath: path))
+    } catch {
+      throw UsageError("cannot read \(path)")
+    }
+    guard let text = String(data: data ?? Data(), encoding: .utf8) else {
+      throw UsageError("\(path) is not UTF-8 text")
+    }
+    return text
+  }
+
+  /// A secret in a file of its own, without the newline that editors put behind it.
+  static func secret(_ path: String) throws(UsageError) -> String {
+    var text = try Self.text(path)
+    if text.hasSuffix("\n") || text.hasSuffix("\r\n") { text.removeLast() }
+    guard !text.isEmpty else { throw UsageError("\(path) is empty") }
+    return text
+  }
+}

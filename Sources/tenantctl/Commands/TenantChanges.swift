@@ -1,0 +1,170 @@
+import ArgumentParser
+import TenancyWire
+
+struct UpdateTenantCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "update", abstract: "Changes a tenant's names or isolation.")
+
+  @OptionGroup var tenant: TenantArgument
+  @Option(help: "Its new name for people.") var displayName: String?
+  @Option(help: "Its new name in URLs. The old one stays reserved.") var slug: String?
+  @Option(help: "Possible before resources are provisioned.") var isolation: Isolation?
+  @OptionGroup var etag: EtagOptions
+  @Flag(help: "Checks only, changes nothing.") var validateOnly = false
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func request() throws(UsageError) -> V1.UpdateTenantRequest {
+    var change = V1.Tenant(name: try tenant.name(), etag: etag.etag)
+    var paths: [String] = []
+    if let displayName {
+      change.displayName = displayName
+      paths.append("display_name")
+    }
+    if let slug {
+      change.slug = slug
+      paths.append("slug")
+    }
+    if let isolation {
+      change.isolationModel = isolation.model
+      paths.append("isolation_model")
+    }
+    // An empty mask would mean something else.
+    guard !paths.isEmpty else {
+      throw UsageError("nothing to change: give --display-name, --slug or --isolation")
+    }
+    return V1.UpdateTenantRequest(
+      tenant: change, updateMask: GoogleProtobuf.FieldMask(paths: paths),
+      validateOnly: validateOnly)
+  }
+
+  func run() async throws {
+    let request = try request()
+    output.show(
+      try await server.connected { try await $0.tenants.updateTenant(request, options: $0.options) }
+    )
+  }
+}
+
+struct ConfigureTenantCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "configure", abstract: "Changes parts of a tenant's configuration.",
+    discussion: "What is not named stays. The database is replaced as a whole.")
+
+  @OptionGroup var tenant: TenantArgument
+  @OptionGroup(title: "Configuration") var settings: ConfigurationOptions
+  @Option(help: ArgumentHelp("Removes a setting. May be repeated.", valueName: "key"))
+  var unsetSetting: [String] = []
+  @Option(help: ArgumentHelp("Removes a flag. May be repeated.", valueName: "name"))
+  var unsetFlag: [String] = []
+  @OptionGroup var etag: EtagOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func request() throws(UsageError) -> V1.UpdateTenantConfigurationRequest {
+    let change = try ConfigurationChange(
+      setting: try settings.message(), unsetSettings: unsetSetting, unsetFlags: unsetFlag)
+    return V1.UpdateTenantConfigurationRequest(
+      name: try tenant.name(), configuration: change.configuration, updateMask: change.mask,
+      etag: etag.etag)
+  }
+
+  func run() async throws {
+    let request = try request()
+    output.show(
+      try await server.connected {
+        try await $0.tenants.updateTenantConfiguration(request, options: $0.options)
+      })
+  }
+}
+
+struct ProvisionTenantCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "provision",
+    abstract: "Makes a tenant's resources: PENDING or PROVISION_FAILED to ACTIVE.")
+
+  @OptionGroup var tenant: TenantArgument
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.ProvisionTenantResourcesRequest(name: try tenant.name())
+    output.show(
+      try await server.connected {
+        try await $0.tenants.provisionTenantResources(request, options: $0.options)
+      })
+  }
+}
+
+struct DeprovisionTenantCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "deprovision",
+    abstract: "Destroys the resources of a tenant that is not active, with its data.")
+
+  @OptionGroup var tenant: TenantArgument
+  @OptionGroup var etag: EtagOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.DeprovisionTenantResourcesRequest(name: try tenant.name(), etag: etag.etag)
+    output.show(
+      try await server.connected {
+        try await $0.tenants.deprovisionTenantResources(request, options: $0.options)
+      })
+  }
+}
+
+struct ActivateTenantCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "activate", abstract: "SUSPENDED or MAINTENANCE to ACTIVE.")
+
+  @OptionGroup var tenant: TenantArgument
+  @OptionGroup var etag: EtagOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.ActivateTenantRequest(name: try tenant.name(), etag: etag.etag)
+    output.show(
+      try await server.connected {
+        try await $0.tenants.activateTenant(request, options: $0.options)
+      }
+    )
+  }
+}
+
+struct DeactivateTenantCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "deactivate", abstract: "ACTIVE or MAINTENANCE to SUSPENDED.")
+
+  @OptionGroup var tenant: TenantArgument
+  @OptionGroup var etag: EtagOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.DeactivateTenantRequest(name: try tenant.name(), etag: etag.etag)
+    output.show(
+      try await server.connected {
+        try await $0.tenants.deactivateTenant(request, options: $0.options)
+      })
+  }
+}
+
+struct DeleteTenantCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "delete", abstract: "Deletes a tenant; its names stay reserved.")
+
+  @OptionGroup var tenant: TenantArgument
+  @OptionGroup var etag: EtagOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.DeleteTenantRequest(name: try tenant.name(), etag: etag.etag)
+    output.show(
+      try await server.connected { try await $0.tenants.deleteTenant(request, options: $0.options) }
+    )
+  }
+}

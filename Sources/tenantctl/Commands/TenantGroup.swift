@@ -1,0 +1,97 @@
+import ArgumentParser
+import TenancyWire
+
+/// `tenantctl tenant …`.
+struct TenantGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tenant", abstract: "Creates tenants and moves them through their lives.",
+    subcommands: [
+      CreateTenantCommand.self, GetTenantCommand.self, ListTenantsCommand.self,
+      UpdateTenantCommand.self, ConfigureTenantCommand.self, ProvisionTenantCommand.self,
+      ActivateTenantCommand.self, DeactivateTenantCommand.self, DeprovisionTenantCommand.self,
+      DeleteTenantCommand.self,
+    ])
+}
+
+/// The tenant that a command is about.
+struct TenantArgument: ParsableArguments {
+  @Argument(help: "The tenant: its slug or id, with or without tenants/.")
+  var tenant: String
+
+  func name() throws(UsageError) -> String { try ResourceName.tenant(tenant) }
+}
+
+/// For changes that must not overwrite somebody else's.
+struct EtagOptions: ParsableArguments {
+  @Option(help: "Fails with ABORTED unless this is the current etag.")
+  var etag = ""
+}
+
+struct CreateTenantCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "create", abstract: "Creates a tenant in state PENDING.")
+
+  @Option(help: "Its name for people.") var displayName: String
+  @Option(help: "Its name in URLs; made of the display name if absent.") var slug = ""
+  @Option(help: "How its data is kept apart.") var isolation: Isolation
+  @OptionGroup(title: "Configuration") var settings: ConfigurationOptions
+  @Option(help: "A UUID: repeating the command with it creates nothing twice.") var requestId = ""
+  @Flag(help: "Checks only, changes nothing.") var validateOnly = false
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func request() throws(UsageError) -> V1.CreateTenantRequest {
+    let configuration = try settings.message()
+    return V1.CreateTenantRequest(
+      tenant: V1.Tenant(
+        slug: slug, displayName: displayName, isolationModel: isolation.model,
+        configuration: configuration == V1.TenantConfiguration() ? nil : configuration),
+      requestId: requestId, validateOnly: validateOnly)
+  }
+
+  func run() async throws {
+    let request = try request()
+    output.show(
+      try await server.connected { try await $0.tenants.createTenant(request, options: $0.options) }
+    )
+  }
+}
+
+struct GetTenantCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "get", abstract: "Shows a tenant.")
+
+  @OptionGroup var tenant: TenantArgument
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.GetTenantRequest(name: try tenant.name())
+    output.show(
+      try await server.connected { try await $0.tenants.getTenant(request, options: $0.options) })
+  }
+}
+
+struct ListTenantsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Lists the tenants that the caller may see.",
+    discussion: #"A filter: state = ACTIVE AND slug = "acme-*""#)
+
+  @Option(help: "Only those for which this holds.") var filter = ""
+  @Flag(help: "Deleted ones too.") var showDeleted = false
+  @OptionGroup var pages: PageOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let (tenants, next) = try await server.connected { connection in
+      try await pages.collect { token in
+        let page = try await connection.tenants.listTenants(
+          V1.ListTenantsRequest(
+            pageSize: pages.pageSize, pageToken: token, filter: filter, showDeleted: showDeleted),
+          options: connection.options)
+        return (page.tenants, page.nextPageToken)
+      }
+    }
+    output.show(V1.ListTenantsResponse(tenants: tenants, nextPageToken: next))
+  }
+}

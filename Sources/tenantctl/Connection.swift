@@ -1,0 +1,144 @@
+import ArgumentParser
+import Foundation
+import RPC
+import TenancyClient
+
+/// Where the server is and who we are.
+struct ServerOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The server: unix:PATH or HOST:PORT (TENANCY_ADDRESS).", valueName: "address"))
+  var address: String?
+
+  @Option(help: ArgumentHelp("PEM: who vouches for the server (TENANCY_CA).", valueName: "file"))
+  var ca: String?
+
+  @Option(help: ArgumentHelp("PEM: our certificate (TENANCY_CERT).", valueName: "file"))
+  var cert: String?
+
+  @Option(help: ArgumentHelp("PEM: our private key (TENANCY_KEY).", valueName: "file"))
+  var key: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The name the server's certificate must have, if it is not HOST.", valueName: "name"))
+  var serverName: String?
+
+  @Option(help: ArgumentHelp("How long to wait for each answer.", valueName: "seconds"))
+  var timeout = 10.0
+
+  /// Runs `body` on a connection, which is closed whatever happens.
+  /// - Throws: `UsageError`, `TLSError`, `CallFailure`, and what `body` throws.
+  func connected<Answer>(
+    _ body: (Connection) async throws -> Answer
+  ) async throws -> Answer {
+    let plan = try ConnectionPlan(self, environment: ProcessInfo.processInfo.environment)
+    let channel = try plan.channel()
+    let connection = Connection(
+      channel: channel, options: CallOptions(timeout: .seconds(plan.timeout)))
+    do {
+      let answer = try await body(connection)
+      await channel.close()
+      return answer
+    } catch {
+      await channel.close()
+      guard let status = error as? RPCStatus else { throw error }
+      throw CallFailure(status: status, endpoint: plan.endpoint, timeout: plan.timeout)
+    }
+  }
+}
+
+/// An open connection, and what each call says.
+struct Connection {
+  let channel: any UnaryChannel
+  let options: CallOptions
+
+  var tenants: TenantManagerClient { TenantManagerClient(channel) }
+  var resolver: TenantResolverClient { TenantResolverClient(channel) }
+  var authorization: AuthorizationClient { AuthorizationClient(channel) }
+  var identity: IdentityClient { IdentityClient(channel) }
+}
+
+/// An address of the server.
+enum Endpoint: Hashable, CustomStringConvertible {
+  case unix(path: String)
+  case tcp(host: String, port: Int)
+
+  /// `unix:PATH`, `HOST:PORT` or `[IPv6]:PORT`.
+  init(parsing text: String) throws(UsageError) {
+    let scheme = "unix:"
+    if text.hasPrefix(scheme), text.utf8.count > scheme.utf8.count {
+      self = .unix(path: String(text.dropFirst(scheme.count)))
+      return
+    }
+    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+      (1...65_535).contains(port)
+    else { throw UsageError("the address '\(text)' is neither unix:PATH nor HOST:PORT") }
+    var host = text[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") {
+      host = host.dropFirst().dropLast()
+    } else if host.contains(":") {
+      throw UsageError("an IPv6 address stands in brackets: [\(host)]:\(port)")
+    }
+    guard !host.isEmpty else { throw UsageError("the address '\(text)' has no host") }
+    self = .tcp(host: String(host), port: port)
+  }
+
+  var description: String {
+    switch self {
+    case .unix(let path): "unix:\(path)"
+    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+  }
+}
+
+/// Options, completed from the environment and checked.
+struct ConnectionPlan: Equatable {
+  /// Longest that a call may take.
+  static let maximumTimeout = 3_600.0
+
+  let endpoint: Endpoint
+  let serverName: String?
+  /// Nil for Unix sockets.
+  let files: TLSContext.Files?
+  let timeout: Double
+
+  init(_ options: ServerOptions, environment: [String: String]) throws(UsageError) {
+    func setting(_ option: String?, _ variable: String) -> String? {
+      if let option { return option }
+      // An empty variable is as good as none.
+      return environment[variable].flatMap { $0.isEmpty ? nil : $0 }
+    }
+    guard let address = setting(options.address, "TENANCY_ADDRESS") else {
+      throw UsageError("which server? Give --address, or set TENANCY_ADDRESS")
+    }
+    guard options.timeout > 0, options.timeout <= Self.maximumTimeout else {
+      throw UsageError("--timeout is more than 0 and at most \(Int(Self.maximumTimeout)) seconds")
+    }
+    endpoint = try Endpoint(parsing: address)
+    timeout = options.timeout
+    serverName = options.serverName
+    guard case .tcp = endpoint else {
+      files = nil
+      return
+    }
+    guard let ca = setting(options.ca, "TENANCY_CA"),
+      let certificate = setting(options.cert, "TENANCY_CERT"),
+      let key = setting(options.key, "TENANCY_KEY")
+    else {
+      throw UsageError(
+        "\(endpoint) is reached by TLS: give --ca, --cert and --key, "
+          + "or set TENANCY_CA, TENANCY_CERT and TENANCY_KEY")
+    }
+    files = TLSContext.Files(certificateChain: certificate, privateKey: key, peerAuthorities: ca)
+  }
+
+  func channel() throws -> RPCChannel {
+    let tls = try files.map { try TLSContext(.client, $0) }
+    return switch endpoint {
+    case .unix(let path): RPCChannel(.unix(path: path), tls: nil)
+    case .tcp(let host, let port):
+      RPCChannel(.tcp(host: host, port: port, serverName: serverName), tls: tls)
+    }
+  }
+}

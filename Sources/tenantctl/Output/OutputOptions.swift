@@ -1,0 +1,54 @@
+import ArgumentParser
+import TenancyWire
+
+/// How answers are shown.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+  /// For people; may change.
+  case table
+  /// The message in proto3 JSON.
+  case json
+}
+
+/// A message that people can read.
+protocol Presentable: WireMessage {
+  func lines() -> [String]
+}
+
+struct OutputOptions: ParsableArguments {
+  @Option(name: [.customShort("o"), .long], help: "How to show the answer.")
+  var output = OutputFormat.table
+
+  func show(_ message: some Presentable) { print(text(message)) }
+
+  /// For answers that say nothing but that it is done.
+  func show(_ message: some WireMessage, done: String) {
+    switch output {
+    case .table: print(Printable.text(done))
+    case .json: print(message.json().text(pretty: true))
+    }
+  }
+
+  func text(_ message: some Presentable) -> String {
+    switch output {
+    case .table: message.lines().joined(separator: "\n")
+    case .json: message.json().text(pretty: true)
+    }
+  }
+}
+
+extension WireEnum {
+  /// The name without what all names of the enum begin with: `ACTIVE`. Empty for the zero value.
+  var shortName: String {
+    guard rawValue != 0 else { return "" }
+    let prefix = Self.names[0].map { $0.dropLast("UNSPECIFIED".count) } ?? ""
+    return String(protoName.hasPrefix(prefix) ? protoName.dropFirst(prefix.count) : protoName[...])
+  }
+}
+
+extension GoogleProtobuf.Timestamp {
+  /// RFC 3339, to the second.
+  var text: String {
+    guard case .string(let text) = Self(seconds: seconds).json() else { return "" }
+    return text
+  }
+}

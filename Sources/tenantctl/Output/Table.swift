@@ -1,0 +1,53 @@
+/// Columns of text for people.
+struct Table {
+  private let header: [String]
+  private var rows: [[String]] = []
+
+  init(_ header: String...) { self.header = header }
+
+  /// Empty cells show as `-`, so that columns can be counted.
+  mutating func add(_ cells: String...) {
+    rows.append(cells.map { $0.isEmpty ? "-" : Printable.text($0) })
+  }
+
+  /// One line for the header and each row. The last column is not padded.
+  func lines() -> [String] {
+    Self.align([header] + rows, gap: 2)
+  }
+
+  /// Pads every cell but the last of its row to the widest in its column.
+  static func align(_ rows: [[String]], gap: Int) -> [String] {
+    var widths: [Int] = []
+    for row in rows {
+      for (column, cell) in row.enumerated() {
+        if column == widths.count { widths.append(0) }
+        widths[column] = max(widths[column], cell.count)
+      }
+    }
+    return rows.map { row in
+      row.enumerated().map { column, cell in
+        let padding = column == row.count - 1 ? 0 : widths[column] - cell.count + gap
+        return cell + String(repeating: " ", count: padding)
+      }.joined()
+    }
+  }
+}
+
+/// Names and values, one below the other.
+struct Fields {
+  private var rows: [[String]] = []
+
+  /// Values that are empty are left out.
+  mutating func add(_ name: String, _ value: String) {
+    if !value.isEmpty { rows.append(["\(name):", Printable.text(value)]) }
+  }
+
+  /// Several values below one name.
+  mutating func add(_ name: String, each values: [String]) {
+    for (index, value) in values.enumerated() {
+      rows.append([index == 0 ? "\(name):" : "", Printable.text(value)])
+    }
+  }
+
+  func lines() -> [String] { Table.align(rows, gap: 2) }
+}

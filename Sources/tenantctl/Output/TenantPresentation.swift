@@ -1,0 +1,113 @@
+import Tenancy
+import TenancyWire
+
+extension V1.Tenant: Presentable {
+  func lines() -> [String] {
+    var fields = Fields()
+    fields.add("Name", name)
+    fields.add("Slug", slug)
+    fields.add("Display name", displayName)
+    fields.add("State", state.shortName)
+    fields.add("Isolation", isolationModel.shortName)
+    configuration?.add(to: &fields)
+    fields.add("Epoch", String(epoch))
+    fields.add("Etag", etag)
+    fields.add("Created", createTime?.text ?? "")
+    fields.add("Updated", updateTime?.text ?? "")
+    fields.add("Deleted", deleteTime?.text ?? "")
+    fields.add("Purged after", purgeTime?.text ?? "")
+    return fields.lines()
+  }
+}
+
+extension V1.TenantConfiguration {
+  func add(to fields: inout Fields) {
+    if let database {
+      fields.add("Database", database.connectionString)
+      fields.add("Database user", database.username)
+      fields.add("Password", database.passwordSet ? "(stored)" : "")
+    }
+    fields.add("Schema", schema?.schemaName ?? "")
+    fields.add("Tenant column", shared?.tenantIdentifier ?? "")
+    fields.add(
+      "Settings",
+      each: (customSettings ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" })
+    fields.add(
+      "Flags",
+      each: featureFlags.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" })
+  }
+}
+
+extension V1.ListTenantsResponse: Presentable {
+  func lines() -> [String] {
+    var table = Table("SLUG", "STATE", "ISOLATION", "CREATED", "ID", "DISPLAY NAME")
+    for tenant in tenants {
+      table.add(
+        tenant.slug, tenant.state.shortName, tenant.isolationModel.shortName,
+        tenant.createTime?.text ?? "", tenant.id, tenant.displayName)
+    }
+    return table.lines() + Paging.note(nextPageToken)
+  }
+}
+
+extension V1.ResolveTenantResponse: Presentable {
+  func lines() -> [String] {
+    var fields = Fields()
+    if let tenant {
+      fields.add("Tenant", "\(tenant.slug) (\(tenant.name))")
+      fields.add("Display name", tenant.displayName)
+      fields.add("State", tenant.state.shortName)
+      fields.add("Isolation", tenant.isolationModel.shortName)
+      fields.add("Epoch", String(tenant.epoch))
+      fields.add("Schema", tenant.schemaName)
+      fields.add("Tenant column", tenant.tenantIdentifier)
+    }
+    fields.add("Decided by", strategy.shortName)
+    fields.add("Explanation", each: Self.explain(explanation))
+    return fields.lines()
+  }
+
+  private static func explain(_ findings: [V1.ResolutionFinding]) -> [String] {
+    let rows = findings.map { finding in
+      [
+        finding.strategy.shortName, finding.value.isEmpty ? "named none" : finding.value,
+        finding.decided ? "<- decided" : "",
+      ]
+    }
+    return Table.align(rows, gap: 2).map { line in
+      // What pads before an empty last cell.
+      String(line.reversed().drop { $0 == " " }.reversed())
+    }
+  }
+}
+
+extension V1.ValidateTenantResponse: Presentable {
+  func lines() -> [String] {
+    var fields = Fields()
+    fields.add("Valid", valid ? "yes" : "no")
+    fields.add("State", state.shortName)
+    fields.add("Reason", reason)
+    return fields.lines()
+  }
+}
+
+extension V1.WhoAmIResponse: Presentable {
+  func lines() -> [String] {
+    var fields = Fields()
+    fields.add("Subject", subject)
+    fields.add("Known by", source.shortName)
+    fields.add("Tenant", tenant.isEmpty ? "" : "\(tenantSlug) (\(tenant))")
+    fields.add("Platform roles", platformRoles.joined(separator: ", "))
+    fields.add("Certificate", certificateFingerprint)
+    fields.add("Expires", certificateExpireTime?.text ?? "")
+    return fields.lines()
+  }
+}
+
+/// Lists that come in pages.
+enum Paging {
+  /// A last line when there is more.
+  static func note(_ token: String) -> [String] {
+    token.isEmpty ? [] : ["There are more: --all shows them, --page-token \(token) goes on."]
+  }
+}

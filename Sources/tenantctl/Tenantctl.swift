@@ -1,0 +1,41 @@
+import ArgumentParser
+import Foundation
+
+/// The command line client of the Tenancy server.
+@main struct Tenantctl: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tenantctl",
+    abstract: "Manages tenants, their roles and certificates.",
+    discussion: """
+      The server is named by --address, the caller's certificate by --ca, --cert and --key, or by \
+      the variables TENANCY_ADDRESS, TENANCY_CA, TENANCY_CERT and TENANCY_KEY. A Unix socket needs \
+      no certificate: the server knows the user.
+
+      EXIT CODES:
+        0   done
+        1   the server refused, or something else failed
+        2   no connection, or no answer in time (UNAVAILABLE, DEADLINE_EXCEEDED)
+        3   the answer is no: `check` denied, `validate` found the tenant not valid
+        64  wrong usage
+      """,
+    subcommands: [
+      TenantGroup.self, RoleGroup.self, CheckCommand.self, ResolveCommand.self,
+      ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, PKIGroup.self,
+    ])
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      // Help, parsing errors and exit codes are ArgumentParser's own.
+      guard let failure = Failure(error) else { exit(withError: error) }
+      failure.report()
+      Foundation.exit(failure.exitCode)
+    }
+  }
+}

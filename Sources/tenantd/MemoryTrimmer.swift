@@ -1,0 +1,25 @@
+import Glibc
+import Tenancy
+
+/// Gives memory that a burst of writes left free back to the system, once the burst is over: an idle
+/// daemon should be small.
+enum MemoryTrimmer {
+  static let interval = Duration.seconds(5)
+
+  /// Runs until cancelled.
+  static func run(_ plane: ControlPlane) async {
+    malloc_trim(0)
+    var trimmed = plane.state.revision
+    var last = trimmed
+    while !Task.isCancelled {
+      // A cancelled sleep ends the loop at its condition.
+      try? await Task.sleep(for: interval)
+      let now = plane.state.revision
+      if now == last, now != trimmed {
+        malloc_trim(0)
+        trimmed = now
+      }
+      last = now
+    }
+  }
+}

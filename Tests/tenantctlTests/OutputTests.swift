@@ -1,0 +1,104 @@
+import TenancyWire
+import Testing
+
+@testable import tenantctl
+
+@Suite struct OutputTests {
+  @Test func tables() {
+    var table = Table("A", "LONG", "LAST")
+    table.add("wide cell", "", "x")
+    table.add("é", "b", "")
+    #expect(
+      table.lines() == [
+        "A          LONG  LAST",
+        "wide cell  -     x",
+        "é          b     -",
+      ])
+  }
+
+  @Test func fields() {
+    var fields = Fields()
+    fields.add("One", "1")
+    fields.add("Empty", "")
+    fields.add("Many", each: ["a", "b"])
+    #expect(fields.lines() == ["One:   1", "Many:  a", "       b"])
+  }
+
+  @Test func terminalsAreSafe() {
+    #expect(Printable.text("a\u{1b}[31m\nb\u{202e}") == "a\\u{1b}[31m\\u{a}b\\u{202e}")
+    #expect(Printable.text("Zürich – ☂") == "Zürich – ☂")
+  }
+
+  @Test func enums() {
+    #expect(V1.TenantState.provisionFailed.shortName == "PROVISION_FAILED")
+    #expect(V1.TenantState.unspecified.shortName == "")
+    #expect(V1.TenantState(rawValue: 99).shortName == "99")
+    #expect(V1.ResolutionStrategy.default.shortName == "DEFAULT")
+  }
+
+  @Test func tenant() {
+    let tenant = V1.Tenant(
+      name: "tenants/1", slug: "acme", displayName: "Acme", state: .active,
+      isolationModel: .database,
+      configuration: V1.TenantConfiguration(
+        database: V1.DatabaseConfig(connectionString: "db", passwordSet: true),
+        customSettings: ["b": .bool(true), "a": .string("x")], featureFlags: ["f": false]),
+      etag: "e", epoch: 2,
+      createTime: GoogleProtobuf.Timestamp(seconds: 1_769_851_800, nanos: 250_000_000))
+    #expect(
+      tenant.lines() == [
+        "Name:          tenants/1",
+        "Slug:          acme",
+        "Display name:  Acme",
+        "State:         ACTIVE",
+        "Isolation:     DATABASE",
+        "Database:      db",
+        "Password:      (stored)",
+        "Settings:      a = \"x\"",
+        "               b = true",
+        "Flags:         f = false",
+        "Epoch:         2",
+        "Etag:          e",
+        "Created:       2026-01-31T09:30:00Z",
+      ])
+  }
+
+  @Test func lists() throws {
+    let list = V1.ListTenantsResponse(
+      tenants: [V1.Tenant(id: "1", slug: "acme", displayName: "A", state: .pending)],
+      nextPageToken: "t")
+    let lines = list.lines()
+    #expect(lines.count == 3)
+    #expect(lines[1] == "acme  PENDING  -          -        1   A")
+    #expect(lines[2].contains("--page-token t"))
+    let json = try OutputOptions.parse(["-o", "json"]).text(list)
+    #expect(json.contains("\"nextPageToken\": \"t\""))
+  }
+
+  @Test func resolution() {
+    let answer = V1.ResolveTenantResponse(
+      tenant: V1.ResolvedTenant(
+        name: "tenants/1", slug: "acme", displayName: "A", state: .active, isolationModel: .shared,
+        epoch: 1, tenantIdentifier: "t1"),
+      strategy: .path,
+      explanation: [
+        V1.ResolutionFinding(strategy: .path, value: "acme", decided: true),
+        V1.ResolutionFinding(strategy: .header),
+      ])
+    #expect(
+      answer.lines().suffix(4) == [
+        "Tenant column:  t1",
+        "Decided by:     PATH",
+        "Explanation:    PATH    acme        <- decided",
+        "                HEADER  named none",
+      ])
+  }
+
+  @Test func checks() {
+    #expect(
+      V1.CheckResponse(allowed: true, reason: .role, role: "editor").lines()
+        == ["allowed: by the role editor"])
+    // The zero value denies.
+    #expect(V1.CheckResponse().lines() == ["denied"])
+  }
+}

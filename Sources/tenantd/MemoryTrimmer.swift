@@ -1,4 +1,4 @@
-import Glibc
+import CMalloc
 import Tenancy
 
 /// Gives memory that a burst of writes left free back to the system, once the burst is over: an idle

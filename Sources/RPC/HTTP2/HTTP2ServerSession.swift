@@ -12,6 +12,9 @@ final class HTTP2ServerSession {
     case failed(String)
   }
 
+  /// Stream objects kept for reuse.
+  private static let maximumIdleStreams = 64
+
   let limits: HTTP2Limits
   private let methods: MethodTable
   private var session: OpaquePointer?
@@ -226,7 +229,10 @@ final class HTTP2ServerSession {
       stream.task = nil
     }
     // A stream still in `ready` must not be reused before its turn.
-    if !stream.awaitsResponse, idle.count < 64 { idle.append(stream) }
+    if !stream.awaitsResponse, idle.count < Self.maximumIdleStreams {
+      stream.releaseBuffers()
+      idle.append(stream)
+    }
     stream.awaitsResponse = false
   }
 

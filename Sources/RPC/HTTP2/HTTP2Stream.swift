@@ -64,6 +64,13 @@ final class HTTP2Stream: CallStream {
     generation &+= 1
   }
 
+  /// Gives what a large call took back.
+  func releaseBuffers() {
+    headerBytes.clear()
+    body.clear()
+    reply.clear()
+  }
+
   func addHeader(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
     if let base = name.baseAddress { headerBytes.append(base, count: name.count) }
     if let base = value.baseAddress, value.count > 0 {

@@ -6,6 +6,12 @@ import Tenancy
 enum MemoryTrimmer {
   static let interval = Duration.seconds(5)
 
+  /// Threads share this many heaps at most. Many heaps keep many free pages.
+  private static let maximumHeaps: Int32 = 4
+
+  /// Before the first thread is started.
+  static func prepare() { mallopt(M_ARENA_MAX, maximumHeaps) }
+
   /// Runs until cancelled.
   static func run(_ plane: ControlPlane) async {
     malloc_trim(0)

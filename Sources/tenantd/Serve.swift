@@ -30,6 +30,7 @@ struct Serve: AsyncParsableCommand {
   }
 
   func run() async throws {
+    MemoryTrimmer.prepare()
     if let config {
       let configuration = try Self.read(config)
       try await Daemon(configuration).run { _ in }

@@ -93,6 +93,21 @@ public final class Arena {
     return text.withUTF8 { copy(UnsafeRawBufferPointer($0)) }
   }
 
+  /// A copy of two texts, one behind the other.
+  public func copy(_ first: String, _ second: String) -> ProtobufCBinaryData {
+    var (first, second) = (first, second)
+    return first.withUTF8 { first in
+      second.withUTF8 { second in
+        let target = allocate(max(first.count + second.count, 1))
+        UnsafeMutableRawBufferPointer(start: target, count: first.count).copyBytes(from: first)
+        UnsafeMutableRawBufferPointer(start: target + first.count, count: second.count)
+          .copyBytes(from: second)
+        return ProtobufCBinaryData(
+          len: first.count + second.count, data: target.assumingMemoryBound(to: UInt8.self))
+      }
+    }
+  }
+
   /// A copy of `bytes`.
   @inline(__always)
   public func copy(_ bytes: UnsafeRawBufferPointer) -> ProtobufCBinaryData {

@@ -4,8 +4,6 @@ public final class TenantRecord: Sendable {
   public let policy: TenantPolicy
   /// Canonical text of the id.
   public let idText: String
-  /// `tenants/{id}`.
-  public let name: String
   /// Provisioning steps that are done.
   public let provisionedSteps: Set<String>
 
@@ -13,7 +11,6 @@ public final class TenantRecord: Sendable {
     self.tenant = tenant
     self.policy = policy
     idText = tenant.id.description
-    name = "tenants/\(idText)"
     self.provisionedSteps = provisionedSteps
   }
 }

@@ -198,11 +198,8 @@ private enum ResolutionAnswer {
     let message = arena.zeroed(Tenancy__V1__ResolvedTenant.self)
     tenancy__v1__resolved_tenant__init(message)
     let tenant = record.tenant
-    message.pointee.name = arena.copy(record.name)
-    // The id is the end of the name.
-    message.pointee.id = ProtobufCBinaryData(
-      len: record.idText.utf8.count,
-      data: message.pointee.name.data + TenantNames.collection.utf8.count)
+    message.pointee.id = arena.copy(record.idText)
+    message.pointee.name = arena.copy(TenantNames.collection, record.idText)
     message.pointee.slug = arena.copy(tenant.slug.text)
     message.pointee.display_name = arena.copy(tenant.displayName)
     message.pointee.state = Tenancy__V1__TenantState(

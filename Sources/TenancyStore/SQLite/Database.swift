@@ -69,8 +69,10 @@ struct Database {
   }
 
   /// `trusted_schema=OFF` and `cell_size_check=ON`: a damaged or doctored file is met with care.
+  /// `cache_size=-512` (KiB): reads are answered from our own memory, writes touch few pages.
   /// `secure_delete=ON`: a password that was replaced does not linger in free space.
   private static let settings = """
+    PRAGMA cache_size = -512;
     PRAGMA busy_timeout = 5000;
     PRAGMA trusted_schema = OFF;
     PRAGMA cell_size_check = ON;

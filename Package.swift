@@ -68,7 +68,9 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "PKI", dependencies: ["COpenSSL"], swiftSettings: strict),
 
-    .testTarget(name: "RPCTests", dependencies: ["RPC"], swiftSettings: strict),
+    .testTarget(
+      name: "RPCTests", dependencies: ["RPC", .product(name: "NIOCore", package: "swift-nio")],
+      swiftSettings: strict),
     .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
     .testTarget(name: "TenancyStoreTests", dependencies: ["TenancyStore"], swiftSettings: strict),
     .testTarget(name: "TenancyWireTests", dependencies: ["TenancyWire"], swiftSettings: strict),

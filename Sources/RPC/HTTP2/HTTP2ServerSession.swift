@@ -37,7 +37,7 @@ final class HTTP2ServerSession {
 
   deinit {
     nghttp2_session_del(session)
-    for stream in streams { stream?.task?.cancel() }
+    cancelTasks()
   }
 
   var wantsToClose: Bool {
@@ -66,6 +66,14 @@ final class HTTP2ServerSession {
     return ready[readyHead - 1]
   }
   private var readyHead = 0
+
+  /// Work for calls that nobody waits for any more: the connection is gone.
+  func cancelTasks() {
+    for case let stream? in streams {
+      stream.task?.cancel()
+      stream.timer?.cancel()
+    }
+  }
 
   func takeEndedTasks() -> [Task<Void, Never>] {
     guard !endedTasks.isEmpty else { return [] }
@@ -220,12 +228,18 @@ final class HTTP2ServerSession {
     stream.generation &+= 1
     streams[stream.slot] = nil
     freeSlots.append(stream.slot)
+    stream.timer?.cancel()
     if let task = stream.task {
       endedTasks.append(task)
       stream.task = nil
     }
     // A stream still in `ready` must not be reused before its turn.
-    if !stream.awaitsResponse, idle.count < 64 { idle.append(stream) }
+    if !stream.awaitsResponse, idle.count < 64 {
+      // An idle stream must not hold the memory of a large message.
+      stream.body.clear()
+      stream.reply.clear()
+      idle.append(stream)
+    }
     stream.awaitsResponse = false
   }
 

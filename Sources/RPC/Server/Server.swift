@@ -45,6 +45,9 @@ public final class Server: Sendable {
   /// Connections that wait to be accepted. A full backlog of a Unix socket refuses connects.
   private static let backlog: Int32 = 4096
 
+  /// How long a handler may take to return after it was cancelled by `stop`.
+  private static let handlerPatience = Duration.seconds(2)
+
   private let core: ServerCore
   private let configuration: Configuration
   private let group: MultiThreadedEventLoopGroup
@@ -96,6 +99,8 @@ public final class Server: Sendable {
       try? await channel.close().get()  // Closed already: nothing is lost.
     }
     await core.connections.drain(within: limit)
+    // They report to event loops, which must not be gone by then.
+    await core.awaitTasks(within: Self.handlerPatience)
     for case .unix(let path, _) in configuration.listeners { unlink(path) }
     try? await group.shutdownGracefully()  // The loops are empty; a failure leaves nothing to do.
   }

@@ -75,10 +75,12 @@ let package = Package(
     .target(name: "PKI", dependencies: ["COpenSSL"], swiftSettings: strict),
 
     .testTarget(name: "PKITests", dependencies: ["PKI"], swiftSettings: strict),
-    .testTarget(name: "RPCTests", dependencies: ["RPC"], swiftSettings: strict),
+    .testTarget(
+      name: "RPCTests", dependencies: ["RPC", .product(name: "NIOCore", package: "swift-nio")],
+      swiftSettings: strict),
     .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
     .testTarget(name: "TenancyStoreTests", dependencies: ["TenancyStore"], swiftSettings: strict),
-    .testTarget(name: "TenancyWireTests", dependencies: ["TenancyWire"], swiftSettings: strict),
+    .testTarget(name: "TenancyWireTests", dependencies: ["Tenancy", "TenancyWire"], swiftSettings: strict),
     .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: strict),
   ]
 )

@@ -99,6 +99,7 @@ enum GRPCCoding {
     var out: [UInt8] = []
     var bits: UInt32 = 0
     var held = 0
+    var symbols = 0
     var padding = 0
     for byte in text {
       let value: UInt32
@@ -116,12 +117,14 @@ enum GRPCCoding {
       }
       if padding > 0 { return nil }
       bits = bits << 6 | value
+      symbols += 1
       held += 6
       if held >= 8 {
         held -= 8
         out.append(UInt8(truncatingIfNeeded: bits >> UInt32(held)))
       }
     }
+    if padding > 0, (symbols + padding) % 4 != 0 { return nil }
     return held == 6 ? nil : out
   }
 }

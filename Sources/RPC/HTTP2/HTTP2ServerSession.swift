@@ -40,7 +40,7 @@ final class HTTP2ServerSession {
 
   deinit {
     nghttp2_session_del(session)
-    for stream in streams { stream?.task?.cancel() }
+    cancelTasks()
   }
 
   var wantsToClose: Bool {
@@ -69,6 +69,14 @@ final class HTTP2ServerSession {
     return ready[readyHead - 1]
   }
   private var readyHead = 0
+
+  /// Work for calls that nobody waits for any more: the connection is gone.
+  func cancelTasks() {
+    for case let stream? in streams {
+      stream.task?.cancel()
+      stream.timer?.cancel()
+    }
+  }
 
   func takeEndedTasks() -> [Task<Void, Never>] {
     guard !endedTasks.isEmpty else { return [] }
@@ -224,6 +232,7 @@ final class HTTP2ServerSession {
     stream.generation &+= 1
     streams[stream.slot] = nil
     freeSlots.append(stream.slot)
+    stream.timer?.cancel()
     if let task = stream.task {
       endedTasks.append(task)
       stream.task = nil

@@ -1,3 +1,5 @@
+internal import NIOCore
+
 /// One gRPC call on an HTTP/2 connection. Objects are reused by their connection; confined to its
 /// event loop.
 final class HTTP2Stream: CallStream {
@@ -40,6 +42,8 @@ final class HTTP2Stream: CallStream {
 
   /// Work for this call off the event loop.
   var task: Task<Void, Never>?
+  /// Ends `task` at the deadline. Holds the connection until it fires or is cancelled.
+  var timer: Scheduled<Void>?
   /// Grows with each reuse, so that a late completion finds out that its call is gone.
   var generation: UInt64 = 0
 
@@ -61,6 +65,7 @@ final class HTTP2Stream: CallStream {
     reply.clear()
     replySent = 0
     task = nil
+    timer = nil
     generation &+= 1
   }
 

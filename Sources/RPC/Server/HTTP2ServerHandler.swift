@@ -1,4 +1,5 @@
 import Dispatch
+import Synchronization
 internal import NIOCore
 
 /// Drives an `HTTP2ServerSession` from a channel: one handler per connection, no channel per stream.
@@ -59,6 +60,7 @@ final class HTTP2ServerHandler: ChannelInboundHandler {
 
   func channelInactive(context: ChannelHandlerContext) {
     for task in session.takeEndedTasks() { task.cancel() }
+    session.cancelTasks()
     context.fireChannelInactive()
   }
 
@@ -113,7 +115,9 @@ final class HTTP2ServerHandler: ChannelInboundHandler {
       deadline: deadline)
     let core = core
     let label = call.connection.label
+    core.runningTasks.add(1, ordering: .acquiringAndReleasing)
     stream.task = Task {
+      defer { core.runningTasks.subtract(1, ordering: .acquiringAndReleasing) }
       let result: Result<[UInt8], RPCStatus>
       do {
         result = .success(try await handler(asyncCall, message))
@@ -129,7 +133,7 @@ final class HTTP2ServerHandler: ChannelInboundHandler {
     }
     if let timeout = stream.timeout {
       let nanoseconds = Int64(min(timeout, UInt64(Int64.max / 2)))
-      loop.scheduleTask(in: .nanoseconds(nanoseconds)) {
+      stream.timer = loop.scheduleTask(in: .nanoseconds(nanoseconds)) {
         handle.value.finish(.failure(RPCStatus(.deadlineExceeded, "the deadline has passed")))
       }
     }
@@ -149,6 +153,8 @@ final class HTTP2ServerHandler: ChannelInboundHandler {
       session.fail(stream, status)
     }
     stream.task = nil
+    stream.timer?.cancel()
+    stream.timer = nil
     if !isReading { flush() }
   }
 

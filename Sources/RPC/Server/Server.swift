@@ -47,6 +47,9 @@ public final class Server: Sendable {
 
   private static let maintenance = TimeAmount.seconds(5)
 
+  /// How long a handler may take to return after it was cancelled by `stop`.
+  private static let handlerPatience = Duration.seconds(2)
+
   private let core: ServerCore
   private let configuration: Configuration
   private let group: MultiThreadedEventLoopGroup
@@ -102,6 +105,8 @@ public final class Server: Sendable {
       try? await channel.close().get()  // Closed already: nothing is lost.
     }
     await core.connections.drain(within: limit)
+    // They report to event loops, which must not be gone by then.
+    await core.awaitTasks(within: Self.handlerPatience)
     for case .unix(let path, _) in configuration.listeners { unlink(path) }
     try? await group.shutdownGracefully()  // The loops are empty; a failure leaves nothing to do.
   }

@@ -7,11 +7,21 @@ final class ServerCore: Sendable {
   let limits: HTTP2Limits
   let delegate: any ServerDelegate
   let connections = ConnectionRegistry()
+  /// Asynchronous handlers at work, those of closed connections included.
+  let runningTasks = Atomic(0)
 
   init(methods: [ServiceMethod], limits: HTTP2Limits, delegate: any ServerDelegate) {
     self.methods = MethodTable(methods)
     self.limits = limits
     self.delegate = delegate
+  }
+
+  /// Waits for cancelled handlers to return, but no longer than `limit`.
+  func awaitTasks(within limit: Duration) async {
+    let end = ContinuousClock.now.advanced(by: limit)
+    while runningTasks.load(ordering: .acquiring) > 0, ContinuousClock.now < end {
+      do { try await Task.sleep(for: .milliseconds(5)) } catch { return }
+    }
   }
 
   func log(_ kind: ServerEvent.Kind, _ connection: String, _ detail: String) {

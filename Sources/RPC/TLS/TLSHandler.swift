@@ -109,6 +109,8 @@ final class TLSHandler: ChannelDuplexHandler {
       if case .closed = result { context.close(promise: nil) }
     } catch {
       sendPending(context)
+      // A TLS 1.3 server refuses a client's certificate only now.
+      context.fireErrorCaught(error)
       context.close(promise: nil)
     }
   }

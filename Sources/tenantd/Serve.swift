@@ -1,5 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
+import Glibc
 import RPC
 
 struct Serve: AsyncParsableCommand {
@@ -38,6 +39,7 @@ struct Serve: AsyncParsableCommand {
       let development = try Development(directory: directory, port: port)
       try await Daemon(development.configuration).run { addresses in
         print(development.guide(addresses))
+        fflush(nil)  // Whoever waits for the guide may read it from a file.
       }
     }
   }

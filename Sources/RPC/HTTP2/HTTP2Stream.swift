@@ -109,7 +109,7 @@ final class HTTP2Stream: CallStream {
   func message() throws(RPCStatus) -> UnsafeRawBufferPointer {
     let bytes = body.bytes
     guard bytes.count >= Self.prefixLength else {
-      throw RPCStatus(.internalError, "the request has no message")
+      throw RPCStatus(.unimplemented, "a unary request has exactly one message")
     }
     guard bytes[0] == 0 else {
       throw bytes[0] == 1
@@ -118,7 +118,9 @@ final class HTTP2Stream: CallStream {
     }
     let length = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: UInt32.self))
     guard Int(length) == bytes.count - Self.prefixLength else {
-      throw RPCStatus(.internalError, "a unary request has exactly one whole message")
+      throw RPCStatus(
+        Int(length) < bytes.count - Self.prefixLength ? .unimplemented : .internalError,
+        "a unary request has exactly one whole message")
     }
     return UnsafeRawBufferPointer(rebasing: bytes[Self.prefixLength...])
   }

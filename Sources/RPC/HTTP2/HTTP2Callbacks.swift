@@ -1,7 +1,8 @@
 internal import CNghttp2
 
 /// The C side of `HTTP2ServerSession`: callbacks that find the session and note what happened. They
-/// capture nothing, never throw, and never call back into nghttp2 except to read stream data.
+/// capture nothing, never throw, and never call back into nghttp2 except to read stream data and to
+/// queue frames.
 enum HTTP2Callbacks {
   /// `:status 200` and the content type, the same for every answer.
   static nonisolated(unsafe) let responseHeaders = [  // Pointers to literals; never written to.
@@ -75,6 +76,17 @@ enum HTTP2Callbacks {
       guard let session = HTTP2Callbacks.session(user), let stream = session.stream(id), let bytes
       else { return 0 }
       session.data(stream, bytes, count: count)
+      return 0
+    }
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { native, frame, _, user in
+      // An answer that nghttp2 will not send would leave the call open for ever.
+      guard let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue,
+        let session = HTTP2Callbacks.session(user),
+        session.stream(frame.pointee.hd.stream_id) != nil
+      else { return 0 }
+      nghttp2_submit_rst_stream(
+        native, UInt8(NGHTTP2_FLAG_NONE.rawValue), frame.pointee.hd.stream_id,
+        NGHTTP2_INTERNAL_ERROR.rawValue)
       return 0
     }
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, id, _, user in

@@ -32,18 +32,34 @@ enum HeaderFields {
     }
   }
 
-  /// The fields that end a call with `status`.
+  /// Bytes of a status message and of its details that are sent. Clients take about 8 KiB of trailers,
+  /// and nghttp2 does not send a header block over 64 KiB at all: the call would never be answered.
+  static let maximumMessageBytes = 1024
+  static let maximumDetailsBytes = 4096
+
+  /// The fields that end a call with `status`. A longer message is cut, larger details are left out.
   static func trailers(_ status: RPCStatus) -> [(name: [UInt8], value: [UInt8])] {
     var fields: [(name: [UInt8], value: [UInt8])] = [
       (Array("grpc-status".utf8), Array(String(status.code.rawValue).utf8))
     ]
     if !status.message.isEmpty {
-      fields.append((Array("grpc-message".utf8), GRPCCoding.percentEncode(status.message)))
+      let message = status.message.clipped(toBytes: maximumMessageBytes)
+      fields.append((Array("grpc-message".utf8), GRPCCoding.percentEncode(message)))
     }
-    if !status.details.isEmpty {
+    if !status.details.isEmpty, status.details.count <= maximumDetailsBytes {
       fields.append(
         (Array("grpc-status-details-bin".utf8), GRPCCoding.base64Encode(status.details)))
     }
     return fields
+  }
+}
+
+extension String {
+  /// The longest beginning of whole characters of Unicode that is no longer than `limit` bytes.
+  public func clipped(toBytes limit: Int) -> String {
+    if utf8.count <= limit { return self }
+    var end = utf8.index(utf8.startIndex, offsetBy: limit)
+    while end > utf8.startIndex, utf8[end] & 0xC0 == 0x80 { end = utf8.index(before: end) }
+    return String(self[..<end])
   }
 }

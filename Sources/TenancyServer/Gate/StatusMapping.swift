@@ -7,11 +7,15 @@ enum StatusMapping {
   /// `ErrorInfo.domain` of every reason of this framework.
   static let domain = "tenancy.v1"
 
+  /// Bytes of one text in an error. Some quote the request, and all must fit into trailers.
+  private static let maximumTextBytes = 512
+
   static func status(of error: TenancyError) -> RPCStatus {
     let code = code(of: error.category)
+    let message = error.message.clipped(toBytes: maximumTextBytes)
     let status = GoogleRPC.Status(
-      code: Int32(code.rawValue), message: error.message, details: details(of: error))
-    return RPCStatus(code, error.message, details: status.encode(arena: Arena()))
+      code: Int32(code.rawValue), message: message, details: details(of: error))
+    return RPCStatus(code, message, details: status.encode(arena: Arena()))
   }
 
   private static func details(of error: TenancyError) -> [GoogleProtobuf.`Any`] {
@@ -20,25 +24,29 @@ enum StatusMapping {
       pack(
         "google.rpc.ErrorInfo",
         GoogleRPC.ErrorInfo(
-          reason: error.reason.rawValue, domain: domain, metadata: error.metadata), arena)
+          reason: error.reason.rawValue, domain: domain,
+          metadata: error.metadata.mapValues { $0.clipped(toBytes: maximumTextBytes) }), arena)
     ]
     if !error.violations.isEmpty {
       let violations = error.violations.map {
-        GoogleRPC.BadRequest.FieldViolation(field: $0.field, description: $0.description)
+        GoogleRPC.BadRequest.FieldViolation(
+          field: $0.field.clipped(toBytes: maximumTextBytes),
+          description: $0.description.clipped(toBytes: maximumTextBytes))
       }
       details.append(
         pack("google.rpc.BadRequest", GoogleRPC.BadRequest(fieldViolations: violations), arena))
     }
     if error.category == .failedPrecondition {
       let violation = GoogleRPC.PreconditionFailure.Violation(
-        type: error.reason.rawValue, description: error.message)
+        type: error.reason.rawValue, description: error.message.clipped(toBytes: maximumTextBytes))
       details.append(
         pack(
           "google.rpc.PreconditionFailure",
           GoogleRPC.PreconditionFailure(violations: [violation]), arena))
     }
     if error.category == .resourceExhausted {
-      let violation = GoogleRPC.QuotaFailure.Violation(description: error.message)
+      let violation = GoogleRPC.QuotaFailure.Violation(
+        description: error.message.clipped(toBytes: maximumTextBytes))
       details.append(
         pack("google.rpc.QuotaFailure", GoogleRPC.QuotaFailure(violations: [violation]), arena))
     }

@@ -54,7 +54,13 @@ public final class Server: Sendable {
   private let configuration: Configuration
   private let group: MultiThreadedEventLoopGroup
   private let loopStates: [ObjectIdentifier: NIOLoopBound<LoopState>]
-  private let channels = Mutex<[any Channel]>([])
+  private let listening = Mutex<[Listening]>([])
+
+  private struct Listening {
+    let channel: any Channel
+    /// Of a Unix listener.
+    var file: UnixSocketFile?
+  }
 
   /// - Precondition: no two methods have the same path.
   public init(
@@ -83,8 +89,7 @@ public final class Server: Sendable {
     var bound: [ListenAddress] = []
     do {
       for listener in configuration.listeners {
-        let (channel, address) = try await listen(listener)
-        channels.withLock { $0.append(channel) }
+        let address = try await listen(listener)
         bound.append(address)
         core.log(.listening, address.description, "")
       }
@@ -97,21 +102,22 @@ public final class Server: Sendable {
 
   /// Stops accepting, lets calls in flight finish for at most `limit`, then closes everything.
   public func stop(within limit: Duration) async {
-    let open = channels.withLock { channels in
-      defer { channels = [] }
-      return channels
+    let open = listening.withLock { listening in
+      defer { listening = [] }
+      return listening
     }
-    for channel in open {
-      try? await channel.close().get()  // Closed already: nothing is lost.
+    for listener in open {
+      try? await listener.channel.close().get()  // Closed already: nothing is lost.
+      // At once: while calls are drained, another server may take the path.
+      listener.file?.remove()
     }
     await core.connections.drain(within: limit)
     // They report to event loops, which must not be gone by then.
     await core.awaitTasks(within: Self.handlerPatience)
-    for case .unix(let path, _) in configuration.listeners { unlink(path) }
     try? await group.shutdownGracefully()  // The loops are empty; a failure leaves nothing to do.
   }
 
-  private func listen(_ address: ListenAddress) async throws -> (any Channel, ListenAddress) {
+  private func listen(_ address: ListenAddress) async throws -> ListenAddress {
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: Self.backlog)
       .childChannelOption(.maxMessagesPerRead, value: 4)
@@ -123,10 +129,12 @@ public final class Server: Sendable {
         let channel = try await bootstrap.childChannelInitializer { [self] channel in
           acceptUnix(channel, path)
         }.bind(unixDomainSocketPath: path).get()
+        let file = UnixSocketFile(path)
+        listening.withLock { $0.append(Listening(channel: channel, file: file)) }
         guard chmod(path, mode_t(mode)) == 0 else {
           throw ServerStartError(description: "cannot set the mode of \(path)")
         }
-        return (channel, address)
+        return address
       case .tcp(let host, let port, let insecure):
         guard insecure || configuration.tls != nil else {
           throw ServerStartError(description: "\(address) needs TLS")
@@ -138,7 +146,8 @@ public final class Server: Sendable {
           .childChannelInitializer { [self] channel in acceptTCP(channel, address, insecure) }
           .bind(host: host, port: port).get()
         let chosen = channel.localAddress?.port ?? port
-        return (channel, .tcp(host: host, port: chosen, insecure: insecure))
+        listening.withLock { $0.append(Listening(channel: channel)) }
+        return .tcp(host: host, port: chosen, insecure: insecure)
       }
     } catch let error as ServerStartError {
       throw error
@@ -191,8 +200,28 @@ private struct KernelCredentials {
   var group: UInt32
 }
 
-/// The file of a Unix socket.
-enum UnixSocketFile {
+/// The file of a Unix socket that this server has bound.
+struct UnixSocketFile {
+  private let path: String
+  private let device: dev_t
+  private let inode: ino_t
+
+  /// - Parameter path: just bound; nil when it is gone already.
+  init?(_ path: String) {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return nil }
+    self.path = path
+    device = status.st_dev
+    inode = status.st_ino
+  }
+
+  /// Removes the file, unless the path has become another's.
+  func remove() {
+    var status = stat()
+    guard lstat(path, &status) == 0, status.st_dev == device, status.st_ino == inode else { return }
+    unlink(path)
+  }
+
   /// Removes what a dead server left behind. A path where a server still answers, or that is not a
   /// socket, is left alone and refused.
   static func prepare(_ path: String) throws {
@@ -207,18 +236,22 @@ enum UnixSocketFile {
     unlink(path)
   }
 
+  /// Only a refused connection proves that nobody listens: a full backlog, missing permission or a
+  /// lack of descriptors do not.
   private static func answers(_ path: String) -> Bool {
-    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-    guard descriptor >= 0 else { return false }
+    let type = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
+    let descriptor = socket(AF_UNIX, Int32(type), 0)
+    guard descriptor >= 0 else { return true }
     defer { close(descriptor) }
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let room = MemoryLayout.size(ofValue: address.sun_path)
-    guard path.utf8.count < room else { return false }
+    guard path.utf8.count < room else { return true }
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
     return withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+          || errno != ECONNREFUSED
       }
     }
   }

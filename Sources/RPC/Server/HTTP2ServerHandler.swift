@@ -5,8 +5,9 @@ internal import NIOCore
 /// Drives an `HTTP2ServerSession` from a channel: one handler per connection, no channel per stream.
 /// Handlers of in-memory methods run here, on the event loop, before the read cycle ends; what they
 /// answer is gathered and flushed once.
-final class HTTP2ServerHandler: ChannelInboundHandler {
+final class HTTP2ServerHandler: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
+  typealias OutboundIn = Never
   typealias OutboundOut = ByteBuffer
 
   private let core: ServerCore
@@ -16,6 +17,8 @@ final class HTTP2ServerHandler: ChannelInboundHandler {
   private var context: ChannelHandlerContext?
   private var isReading = false
   private var closeWhenFlushed = false
+  /// A read was held back until the peer takes what is written.
+  private var isReadHeld = false
   private var drainTimer: Scheduled<Void>?
 
   init(core: ServerCore, connection: Connection, context: any AnyObject & Sendable, loop: LoopState)
@@ -53,8 +56,17 @@ final class HTTP2ServerHandler: ChannelInboundHandler {
     flush()
   }
 
+  /// A peer that does not read is not read from: whatever it sends can make us queue something.
+  func read(context: ChannelHandlerContext) {
+    if context.channel.isWritable { context.read() } else { isReadHeld = true }
+  }
+
   func channelWritabilityChanged(context: ChannelHandlerContext) {
     if context.channel.isWritable { flush() }
+    if isReadHeld, context.channel.isWritable {
+      isReadHeld = false
+      context.read()
+    }
     context.fireChannelWritabilityChanged()
   }
 

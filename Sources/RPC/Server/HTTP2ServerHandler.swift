@@ -33,8 +33,8 @@ final class HTTP2ServerHandler: ChannelDuplexHandler {
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     core.connections.add(self, on: context.eventLoop)
-    if core.connections.isDraining { session.beginDrain() }
-    flush()
+    // One that was being set up while the drain began.
+    if core.connections.isDraining { drain() } else { flush() }
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
@@ -199,7 +199,7 @@ final class HTTP2ServerHandler: ChannelDuplexHandler {
 
   /// Tells the peer to go, lets calls in flight finish, then closes.
   func drain() {
-    guard let context else { return }
+    guard let context, !session.isDraining else { return }
     session.beginDrain()
     // The peer that does not answer the PING is not waited for.
     let handler = NIOLoopBound(self, eventLoop: context.eventLoop)

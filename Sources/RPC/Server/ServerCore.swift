@@ -78,7 +78,11 @@ final class ConnectionRegistry: Sendable {
     }
     let cut = Task { [weak self] in
       try await Task.sleep(for: limit)
-      self?.closeAll()
+      // Again and again: connections that were being set up may still join.
+      while let registry = self {
+        registry.closeAll()
+        try await Task.sleep(for: .seconds(1))
+      }
     }
     await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
       let isEmpty = state.withLock { state -> Bool in

@@ -10,6 +10,9 @@ public struct HTTP2Limits: Sendable, Hashable {
   public var maximumHeaderListBytes = 16 * 1024
   /// Response bytes waiting in a connection before no more are produced until the peer reads.
   public var maximumOutputBytes = 256 * 1024
+  /// Bytes of response messages that a connection's peer has not taken yet, because of its flow
+  /// control. Above it, requests wait to be served.
+  public var maximumWaitingReplyBytes = 16 * 1024 * 1024
 
   public init() {}
 }

@@ -25,6 +25,7 @@ final class HTTP2ServerSession {
   private var ready: [HTTP2Stream] = []
   private(set) var openStreams = 0
   private var bufferedBytes = 0
+  private var waitingReplyBytes = 0
   private(set) var isDraining = false
   /// Set by a PING acknowledgement while draining.
   private(set) var drainPingAcknowledged = false
@@ -58,16 +59,27 @@ final class HTTP2ServerSession {
     return .proceed
   }
 
-  /// The next call to serve, if any.
+  /// The next call to serve, if any: none while too many answers wait for the peer.
   func nextReady() -> HTTP2Stream? {
     guard readyHead < ready.count else {
       ready.removeAll(keepingCapacity: true)
       readyHead = 0
       return nil
     }
+    guard hasReady else {
+      ready.removeFirst(readyHead)
+      readyHead = 0
+      return nil
+    }
     readyHead += 1
     return ready[readyHead - 1]
   }
+
+  /// Whether `nextReady` would return a call.
+  var hasReady: Bool {
+    readyHead < ready.count && waitingReplyBytes <= limits.maximumWaitingReplyBytes
+  }
+
   private var readyHead = 0
 
   /// Work for calls that nobody waits for any more: the connection is gone.
@@ -101,6 +113,8 @@ final class HTTP2ServerSession {
   /// Answers OK with the message in `stream.reply`.
   func succeed(_ stream: HTTP2Stream) {
     stream.awaitsResponse = false
+    stream.waitingReplyBytes = stream.reply.count
+    waitingReplyBytes += stream.waitingReplyBytes
     var provider = nghttp2_data_provider(
       source: nghttp2_data_source(ptr: Unmanaged.passUnretained(stream).toOpaque()),
       read_callback: HTTP2Callbacks.readReply)
@@ -229,6 +243,9 @@ final class HTTP2ServerSession {
   func closed(_ stream: HTTP2Stream) {
     openStreams -= 1
     bufferedBytes -= stream.body.count
+    waitingReplyBytes -= stream.waitingReplyBytes
+    stream.waitingReplyBytes = 0
+    if stream.awaitsResponse, stream.isDispatched { removeFromReady(stream) }
     stream.generation &+= 1
     streams[stream.slot] = nil
     freeSlots.append(stream.slot)
@@ -237,12 +254,18 @@ final class HTTP2ServerSession {
       endedTasks.append(task)
       stream.task = nil
     }
-    // A stream still in `ready` must not be reused before its turn.
+    // One without an answer is not reused: its task may still hold it.
     if !stream.awaitsResponse, idle.count < Self.maximumIdleStreams {
       stream.releaseBuffers()
       idle.append(stream)
     }
     stream.awaitsResponse = false
+  }
+
+  private func removeFromReady(_ stream: HTTP2Stream) {
+    if let position = ready[readyHead...].firstIndex(where: { $0 === stream }) {
+      ready.remove(at: position)
+    }
   }
 
   func pingAcknowledged() {

@@ -39,6 +39,8 @@ final class HTTP2Stream: CallStream {
   var body = ByteStore(capacity: 512)
   var reply = ByteStore(capacity: 512)
   var replySent = 0
+  /// Bytes of `reply` that the connection counts as waiting.
+  var waitingReplyBytes = 0
 
   /// Work for this call off the event loop.
   var task: Task<Void, Never>?
@@ -64,6 +66,7 @@ final class HTTP2Stream: CallStream {
     body.clear()
     reply.clear()
     replySent = 0
+    waitingReplyBytes = 0
     task = nil
     timer = nil
     generation &+= 1

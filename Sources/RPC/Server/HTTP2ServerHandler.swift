@@ -182,7 +182,10 @@ final class HTTP2ServerHandler: ChannelDuplexHandler {
         context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
       }
       if case .failed(let reason) = outcome { return fail(reason) }
-      if !full { break }
+      if full { continue }
+      // What was sent may have made room for the answers of calls that wait.
+      guard session.hasReady else { break }
+      serveReady()
     }
     advanceDrain()
     if session.wantsToClose { context.close(mode: .all, promise: nil) }

@@ -95,10 +95,19 @@ struct RoleService: Sendable {
       size: request.pageSize, token: request.pageToken, question: "roles \(record.idText)")
     var roles = record.policy.roles[...]
     if let after = page.after { roles = roles.drop { $0.role.id <= after } }
-    let shown = roles.prefix(page.size)
-    return V1.ListRolesResponse(
-      roles: shown.map { V1.Role($0, tenant: record.idText) },
-      nextPageToken: shown.count < roles.count ? page.token(after: shown.last?.role.id ?? "") : "")
+    var response = V1.ListRolesResponse()
+    var bytes = 0
+    var last = ""
+    for role in roles {
+      if response.roles.count == page.size || bytes > Page.maximumBytes {
+        response.nextPageToken = page.token(after: last)
+        break
+      }
+      last = role.role.id
+      bytes += 256 + role.role.approximateBytes
+      response.roles.append(V1.Role(role, tenant: record.idText))
+    }
+    return response
   }
 
   // MARK: Assignments
@@ -177,5 +186,12 @@ struct RoleService: Sendable {
       owner.map(String.init) == record.idText || owner.map(String.init) == record.tenant.slug.text
     else { throw .invalid("assignment.role", "must be a role of the same tenant") }
     return try id(in: text, "roles", field: "assignment.role")
+  }
+}
+
+extension Role {
+  /// An upper bound good enough to keep pages small.
+  fileprivate var approximateBytes: Int {
+    permissions.reduce(title.utf8.count + summary.utf8.count) { $0 + $1.utf8.count + 4 }
   }
 }

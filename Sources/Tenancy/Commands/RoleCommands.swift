@@ -58,10 +58,11 @@ public struct RoleCommands: Sendable {
       let before = try Self.editable(id, etag, policy)
       var after = before
       try change(&after)
-      let added = after.permissions.filter { !before.permissions.contains($0) }
+      let held = Set(before.permissions)
+      let added = after.permissions.filter { !held.contains($0) }
       _ = try check(added, "role.permissions", transaction.state)
       after.permissions = try check(
-        after.permissions, "role.permissions", transaction.state, judged: Set(before.permissions))
+        after.permissions, "role.permissions", transaction.state, judged: held)
       try Self.checkText(after)
       guard after != before else { return before }
       after.version += 1
@@ -169,6 +170,10 @@ public struct RoleCommands: Sendable {
   private func check(
     _ permissions: [String], _ field: String, _ state: ControlState, judged: Set<String> = []
   ) throws(TenancyError) -> [String] {
+    // Before any work: this runs on the one writer, and a request can name a million.
+    guard permissions.count <= 2 * Self.maximumPermissions else {
+      throw .invalid(field, "at most \(Self.maximumPermissions)")
+    }
     let sorted = Set(permissions).sorted()
     guard sorted.count <= Self.maximumPermissions else {
       throw .invalid(field, "at most \(Self.maximumPermissions)")

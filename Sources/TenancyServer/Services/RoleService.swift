@@ -24,8 +24,9 @@ struct RoleService: Sendable {
         }
       },
       gate.async(API.removeRolePermissions) { (access, request) throws(TenancyError) in
-        try await change(access, request.name, request.etag, "roles.removePermissions") {
-          $0.permissions.removeAll { request.permissions.contains($0) }
+        let removed = Set(request.permissions)
+        return try await change(access, request.name, request.etag, "roles.removePermissions") {
+          $0.permissions.removeAll { removed.contains($0) }
         }
       },
       gate.async(API.createRoleAssignment, assign),

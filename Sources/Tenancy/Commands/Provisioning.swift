@@ -20,7 +20,13 @@ public final class Provisioner: Sendable {
   private let dataPlane: any DataPlane
   /// Where the data plane may block.
   private let queue = DispatchQueue(label: "tenancy.provisioner", attributes: .concurrent)
-  private let running = Mutex<[TenantID: Task<Result<Tenant, TenancyError>, Never>]>([:])
+  private let work = Mutex(Work())
+
+  private struct Work {
+    var provisioning: [TenantID: Task<Result<Tenant, TenancyError>, Never>] = [:]
+    /// Their resources are being destroyed, or about to be.
+    var destroying: Set<TenantID> = []
+  }
 
   public init(_ plane: ControlPlane, _ dataPlane: any DataPlane) {
     self.plane = plane
@@ -29,8 +35,9 @@ public final class Provisioner: Sendable {
 
   /// Provisions a tenant; on an active one this changes nothing.
   public func provision(_ id: TenantID, actor: String) async throws(TenancyError) -> Tenant {
-    let task = running.withLock { running in
-      if let task = running[id] { return task }
+    let task = work.withLock { work -> Task<Result<Tenant, TenancyError>, Never>? in
+      if let task = work.provisioning[id] { return task }
+      if work.destroying.contains(id) { return nil }
       let task = Task { () -> Result<Tenant, TenancyError> in
         let result: Result<Tenant, TenancyError>
         do throws(TenancyError) {
@@ -38,12 +45,13 @@ public final class Provisioner: Sendable {
         } catch {
           result = .failure(error)
         }
-        self.running.withLock { $0[id] = nil }
+        self.work.withLock { $0.provisioning[id] = nil }
         return result
       }
-      running[id] = task
+      work.provisioning[id] = task
       return task
     }
+    guard let task else { throw Self.busy }
     return try await task.value.get()
   }
 
@@ -57,6 +65,12 @@ public final class Provisioner: Sendable {
       _ = try Lifecycle.apply(.deprovision, to: tenant, at: plane.now)
       return tenant
     }
+    // What is destroyed must not be what another call makes anew meanwhile.
+    let isFree = work.withLock {
+      $0.provisioning[id] == nil && $0.destroying.insert(id).inserted
+    }
+    guard isFree else { throw Self.busy }
+    defer { work.withLock { _ = $0.destroying.remove(id) } }
     // First recorded, then destroyed: a crash in between leaves files that provisioning makes anew.
     let after = try await TenantCommands(plane, actor: actor).move(
       id, .deprovision, etag: etag, also: [.clearProvisioningSteps(id)])
@@ -103,6 +117,10 @@ public final class Provisioner: Sendable {
       queue.async { [dataPlane] in continuation.resume(with: Result { try body(dataPlane) }) }
     }
   }
+
+  private static let busy = TenancyError(
+    .failedPrecondition, .illegalTransition,
+    "the tenant's resources are being made or destroyed by another call", retryAfterSeconds: 1)
 
   private static func failed(_ why: String) -> TenancyError {
     TenancyError(

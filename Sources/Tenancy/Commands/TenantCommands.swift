@@ -104,6 +104,10 @@ public struct TenantCommands: Sendable {
       after.updateTime = transaction.now
       if validateOnly { return after }
       transaction.emit(.putTenant(after), about: id)
+      // Steps that a failed provisioning did were done for the old place.
+      if Self.moves(from: before, to: after) {
+        transaction.emit(.clearProvisioningSteps(id), about: id)
+      }
       Self.reserveNames(of: after, &transaction)
       return after
     }
@@ -209,14 +213,17 @@ public struct TenantCommands: Sendable {
     if !tenant.isolationModel.usesShared { tenant.configuration.shared = nil }
   }
 
+  private static func moves(from before: Tenant, to after: Tenant) -> Bool {
+    after.isolationModel != before.isolationModel
+      || after.configuration.schema != before.configuration.schema
+      || after.configuration.shared != before.configuration.shared
+  }
+
   /// Where data lives is the platform's business, and stays while there is data.
   private static func checkMove(
     from before: Tenant, to after: Tenant, allowed: Bool
   ) throws(TenancyError) {
-    let moves =
-      after.isolationModel != before.isolationModel
-      || after.configuration.schema != before.configuration.schema
-      || after.configuration.shared != before.configuration.shared
+    let moves = moves(from: before, to: after)
     let touches = moves || after.configuration.database != before.configuration.database
     guard touches || after.slug != before.slug else { return }
     guard allowed else {

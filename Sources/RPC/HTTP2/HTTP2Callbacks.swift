@@ -78,6 +78,14 @@ enum HTTP2Callbacks {
       session.data(stream, bytes, count: count)
       return 0
     }
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in
+      guard let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue,
+        let session = HTTP2Callbacks.session(user),
+        let stream = session.stream(frame.pointee.hd.stream_id)
+      else { return 0 }
+      session.answerSent(stream)
+      return 0
+    }
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { native, frame, _, user in
       // An answer that nghttp2 will not send would leave the call open for ever.
       guard let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue,

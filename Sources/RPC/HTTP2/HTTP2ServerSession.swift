@@ -141,14 +141,18 @@ final class HTTP2ServerSession {
   private func submitWithoutBody(_ stream: HTTP2Stream, _ fields: [(name: [UInt8], value: [UInt8])])
   {
     stream.awaitsResponse = false
+    stream.isRefusedEarly = !stream.requestDone
     HeaderFields.withFields(fields) { base, count in
       _ = nghttp2_submit_response(session, stream.id, base, count, nil)
     }
-    // The rest of a request that was refused early is not waited for (RFC 9113 §8.1).
-    if !stream.requestDone {
-      nghttp2_submit_rst_stream(
-        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, NGHTTP2_NO_ERROR.rawValue)
-    }
+  }
+
+  /// The rest of a request that was refused early is not waited for (RFC 9113 §8.1). Not before the
+  /// answer has gone: from the moment of a reset on, nghttp2 sends nothing else for the stream.
+  func answerSent(_ stream: HTTP2Stream) {
+    guard stream.isRefusedEarly, !stream.requestDone else { return }
+    nghttp2_submit_rst_stream(
+      session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, NGHTTP2_NO_ERROR.rawValue)
   }
 
   // MARK: Ending

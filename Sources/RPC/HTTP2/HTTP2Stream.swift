@@ -28,6 +28,8 @@ final class HTTP2Stream: CallStream {
   /// Until a response is submitted.
   var awaitsResponse = true
   var refusal: Refusal?
+  /// Answered before the whole request was here.
+  var isRefusedEarly = false
   /// Nanoseconds from `grpc-timeout`.
   var timeout: UInt64?
   var headerListBytes = 0
@@ -59,6 +61,7 @@ final class HTTP2Stream: CallStream {
     isDispatched = false
     awaitsResponse = true
     refusal = nil
+    isRefusedEarly = false
     timeout = nil
     headerListBytes = 0
     headerEnds.removeAll(keepingCapacity: true)

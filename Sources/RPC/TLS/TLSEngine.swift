@@ -87,6 +87,7 @@ final class TLSEngine {
   var hasOutput: Bool { BIO_ctrl_pending(outgoing) > 0 }
 
   func handshake() throws(TLSError) -> Progress {
+    ERR_clear_error()  // SSL_get_error looks at the thread's queue.
     let result = SSL_do_handshake(ssl)
     if result == 1 { return .done(Session(peer: peerCertificate())) }
     switch SSL_get_error(ssl, result) {
@@ -103,6 +104,7 @@ final class TLSEngine {
     while true {
       var failure: Int32 = 0
       let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 16 * 1024) { space in
+        ERR_clear_error()
         let read = SSL_read(ssl, space.baseAddress, Int32(clamping: space.count))
         if read <= 0 { failure = SSL_get_error(ssl, read) }
         return max(0, Int(read))

@@ -75,6 +75,9 @@ let package = Package(
     .testTarget(name: "PKITests", dependencies: ["PKI"], swiftSettings: strict),
     .testTarget(name: "RPCTests", dependencies: ["RPC"], swiftSettings: strict),
     .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
+    .testTarget(
+      name: "TenancyServerTests",
+      dependencies: ["RPC", "Tenancy", "TenancyServer", "TenancyWire"], swiftSettings: strict),
     .testTarget(name: "TenancyStoreTests", dependencies: ["TenancyStore"], swiftSettings: strict),
     .testTarget(name: "TenancyWireTests", dependencies: ["TenancyWire"], swiftSettings: strict),
     .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: strict),

@@ -79,6 +79,9 @@ let package = Package(
       name: "RPCTests", dependencies: ["RPC", .product(name: "NIOCore", package: "swift-nio")],
       swiftSettings: strict),
     .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
+    .testTarget(
+      name: "TenancyServerTests",
+      dependencies: ["RPC", "Tenancy", "TenancyServer", "TenancyWire"], swiftSettings: strict),
     .testTarget(name: "TenancyStoreTests", dependencies: ["TenancyStore"], swiftSettings: strict),
     .testTarget(
       name: "TenancyWireTests", dependencies: ["Tenancy", "TenancyWire"], swiftSettings: strict),

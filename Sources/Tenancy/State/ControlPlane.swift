@@ -75,8 +75,9 @@ public final class ControlPlane: Sendable {
               continuation.resume(returning: error.map { .failure($0) } ?? .success(value))
             }
           } catch {
-            continuation.resume(returning: .failure(error))
-            return nil
+            transaction.discard()
+            // It may rest on earlier writes of the batch: when these fail, it never was true.
+            return { failure in continuation.resume(returning: .failure(failure ?? error)) }
           }
         },
         refuse: { continuation.resume(returning: .failure($0)) })
@@ -146,8 +147,7 @@ public final class ControlPlane: Sendable {
     var acknowledgements: [@Sendable (TenancyError?) -> Void] = []
     for write in batch {
       var transaction = Transaction(state: state, now: clock())
-      guard let acknowledge = write.run(&transaction) else { continue }
-      acknowledgements.append(acknowledge)
+      acknowledgements.append(write.run(&transaction))
       guard !transaction.changes.isEmpty else { continue }
       let revision = state.revision + 1
       entries.append(
@@ -215,13 +215,15 @@ public struct Transaction {
     changes.append(change)
     subject = tenant
   }
+
+  fileprivate mutating func discard() { changes = [] }
 }
 
 private struct PendingWrite: Sendable {
   let actor: String
   let action: String
-  /// Runs the body; returns how to acknowledge it (nil error: durable), or nil when it threw.
-  let run: @Sendable (inout Transaction) -> (@Sendable (TenancyError?) -> Void)?
+  /// Runs the body; returns how to answer it when its batch is durable (nil) or has failed.
+  let run: @Sendable (inout Transaction) -> @Sendable (TenancyError?) -> Void
   let refuse: @Sendable (TenancyError) -> Void
 }
 

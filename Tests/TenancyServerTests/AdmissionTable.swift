@@ -1,0 +1,99 @@
+/// Who may call what, written down by hand: what the API's annotations and the built-in roles come to
+/// together. A change of either has to be made here as well.
+struct AdmissionRow: CustomStringConvertible {
+  let method: String
+  let permission: String
+  let scope: String
+  /// Whether the request names a tenant.
+  let namesTenant: Bool
+  /// Of platform admin, viewer and resolver, and of the tenant's plain workload, a viewer, an admin.
+  let admitted: Set<String>
+
+  var path: String { "/tenancy.v1.\(method)" }
+  var description: String { method }
+
+  init(
+    _ method: String, _ permission: String, _ scope: String, names: Bool, _ admitted: String
+  ) {
+    self.method = method
+    self.permission = permission
+    self.scope = scope
+    namesTenant = names
+    self.admitted = Set(admitted.split(separator: " ").map(String.init))
+  }
+
+  private static let checkers = "admin viewer resolver workload tenantViewer tenantAdmin"
+  private static let readers = "admin viewer workload tenantViewer tenantAdmin"
+  private static let changers = "admin tenantAdmin"
+  private static let operators = "admin"
+  private static let everyone = checkers + " unknown"
+
+  static let all: [AdmissionRow] =
+    authorization + manager + resolver + [
+      AdmissionRow("Identity/WhoAmI", "", "self", names: false, everyone)
+    ]
+
+  private static let authorization = [
+    AdmissionRow(
+      "Authorization/Check", "tenancy.authorization:check", "tenant", names: true, checkers),
+    AdmissionRow(
+      "Authorization/BatchCheck", "tenancy.authorization:check", "tenant", names: true, checkers),
+    AdmissionRow(
+      "Authorization/CreateRole", "tenancy.roles:create", "tenant", names: true, changers),
+    AdmissionRow("Authorization/GetRole", "tenancy.roles:get", "tenant", names: true, readers),
+    AdmissionRow(
+      "Authorization/UpdateRole", "tenancy.roles:update", "tenant", names: true, changers),
+    AdmissionRow(
+      "Authorization/DeleteRole", "tenancy.roles:delete", "tenant", names: true, changers),
+    AdmissionRow("Authorization/ListRoles", "tenancy.roles:list", "tenant", names: true, readers),
+    AdmissionRow(
+      "Authorization/AddRolePermissions", "tenancy.roles:update", "tenant", names: true, changers),
+    AdmissionRow(
+      "Authorization/RemoveRolePermissions", "tenancy.roles:update", "tenant", names: true,
+      changers),
+    AdmissionRow(
+      "Authorization/CreateRoleAssignment", "tenancy.assignments:create", "tenant", names: true,
+      changers),
+    AdmissionRow(
+      "Authorization/DeleteRoleAssignment", "tenancy.assignments:delete", "tenant", names: true,
+      changers),
+    AdmissionRow(
+      "Authorization/ListRoleAssignments", "tenancy.assignments:list", "tenant", names: true,
+      readers),
+  ]
+
+  private static let manager = [
+    AdmissionRow(
+      "TenantManager/CreateTenant", "tenancy.tenants:create", "platform", names: false, operators),
+    AdmissionRow("TenantManager/GetTenant", "tenancy.tenants:get", "tenant", names: true, readers),
+    AdmissionRow(
+      "TenantManager/UpdateTenant", "tenancy.tenants:update", "tenant", names: true, changers),
+    AdmissionRow(
+      "TenantManager/DeactivateTenant", "tenancy.tenants:deactivate", "platform", names: true,
+      operators),
+    AdmissionRow(
+      "TenantManager/ActivateTenant", "tenancy.tenants:activate", "platform", names: true,
+      operators),
+    AdmissionRow(
+      "TenantManager/DeleteTenant", "tenancy.tenants:delete", "platform", names: true, operators),
+    AdmissionRow(
+      "TenantManager/ListTenants", "tenancy.tenants:list", "tenant", names: false, readers),
+    AdmissionRow(
+      "TenantManager/UpdateTenantConfiguration", "tenancy.tenants:configure", "tenant",
+      names: true, changers),
+    AdmissionRow(
+      "TenantManager/ProvisionTenantResources", "tenancy.tenants:provision", "platform",
+      names: true, operators),
+    AdmissionRow(
+      "TenantManager/DeprovisionTenantResources", "tenancy.tenants:deprovision", "platform",
+      names: true, operators),
+  ]
+
+  private static let resolver = [
+    "ResolveTenant", "ResolveFromPath", "ResolveFromSubdomain", "ResolveFromHeaders",
+    "ResolveFromToken", "ResolveFromEnvironment", "GetDefaultTenant", "ValidateTenant",
+  ].map {
+    AdmissionRow(
+      "TenantResolver/\($0)", "tenancy.tenants:resolve", "tenant", names: false, checkers)
+  }
+}

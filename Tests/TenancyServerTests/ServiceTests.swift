@@ -1,0 +1,147 @@
+import TenancyWire
+import Testing
+
+@testable import RPC
+@testable import Tenancy
+@testable import TenancyServer
+
+/// Whole methods that write, called as the runtime calls them.
+struct ServiceTests {
+  private static let rules = IdentityRules(trustDomains: ["d"])
+
+  private struct NoDataPlane: DataPlane {
+    func steps(for tenant: Tenant) -> [String] { [] }
+    func perform(_ step: String, for tenant: Tenant) throws {}
+    func destroy(for tenant: Tenant) throws {}
+  }
+
+  private let plane: ControlPlane
+  private let methods: [ServiceMethod]
+  private let admin = Caller(
+    .platform(roles: ["admin"]), subject: "admin", certificate: nil, rules: rules)
+  /// Holds tenant-admin in acme.
+  private let manager = Caller(
+    .tenant(name: "acme"), subject: "manager", certificate: nil, rules: rules)
+
+  init() throws {
+    var acme = Sample.tenant(1, "acme")
+    acme.configuration.schema = SchemaConfiguration(schemaName: "acme")
+    let assignment = RoleAssignment(
+      id: "1", subject: "manager", role: "tenant-admin", createTime: Sample.now, expireTime: nil)
+    plane = try Sample.plane(
+      [acme, Sample.tenant(2, "beta")], [.putAssignment(acme.id, assignment)])
+    methods = TenancyService.methods(
+      plane: plane, provisioner: Provisioner(plane, NoDataPlane()), rules: ResolutionRules())
+  }
+
+  private func call<Request, Response>(
+    _ spec: MethodSpec<Request, Response>, _ request: Request, by caller: Caller
+  ) async throws -> Response {
+    let method = try #require(methods.first { $0.path == spec.path })
+    guard case .async(let handler) = method.handler else {
+      throw RPCStatus(.unimplemented, "not asynchronous")
+    }
+    let call = AsyncCall(
+      connection: Connection(peer: .anonymous, label: "test"), context: caller,
+      metadata: Metadata(), deadline: nil)
+    let answer = try await handler(call, request.encode(arena: Arena()))
+    let arena = Arena()
+    return try answer.withUnsafeBytes { try Response(decoding: $0, arena: arena) }
+  }
+
+  private func createRole(
+    _ id: String, _ permission: String, in tenant: String = "acme", by caller: Caller
+  ) async -> RPCStatus.Code {
+    let request = V1.CreateRoleRequest(
+      parent: "tenants/\(tenant)", roleId: id, role: V1.Role(permissions: [permission]))
+    do {
+      let role = try await call(V1.Authorization.createRole, request, by: caller)
+      #expect(role.permissions == [permission])
+      return .ok
+    } catch {
+      return (error as? RPCStatus)?.code ?? .unknown
+    }
+  }
+
+  @Test func nobodyGivesAwayWhatTheyLack() async {
+    let cases: [(String, RPCStatus.Code)] = [
+      ("docs:read", .ok), ("*:*", .ok), ("tenancy.roles:create", .ok), ("tenancy.roles:*", .ok),
+      ("tenancy.tenants:update", .ok), ("tenancy.tenants:delete", .permissionDenied),
+      ("tenancy.tenants:*", .permissionDenied), ("tenancy.other:get", .permissionDenied),
+    ]
+    for (number, (permission, code)) in cases.enumerated() {
+      #expect(await createRole("r\(number)", permission, by: manager) == code, "\(permission)")
+    }
+    #expect(await createRole("p", "tenancy.tenants:delete", by: admin) == .ok)
+    #expect(await createRole("q", "tenancy.other:get", by: admin) == .permissionDenied)
+    #expect(await createRole("b", "docs:read", in: "beta", by: manager) == .permissionDenied)
+    #expect(plane.state.find("beta")?.policy.customRoleCount == 0)
+  }
+
+  @Test func aTenantsAdministratorChangesSettingsButDoesNotMove() async throws {
+    var request = V1.UpdateTenantRequest(tenant: V1.Tenant(name: "tenants/acme", slug: "new"))
+    await #expect(throws: RPCStatus.self) {
+      try await call(V1.TenantManager.updateTenant, request, by: manager)
+    }
+    request.tenant?.slug = ""
+    request.tenant?.displayName = "New"
+    let after = try await call(V1.TenantManager.updateTenant, request, by: manager)
+    #expect(after.displayName == "New" && after.slug == "acme")
+    request.tenant?.slug = "new"
+    let moved = try await call(V1.TenantManager.updateTenant, request, by: admin)
+    #expect(moved.slug == "new")
+  }
+
+  @Test func aRequestIDIsForOneRequest() async throws {
+    var request = V1.CreateTenantRequest(
+      tenant: V1.Tenant(displayName: "Gamma", isolationModel: .database),
+      requestId: "0190b0c0-1234-4abc-9def-0123456789ab")
+    request.tenant?.configuration = V1.TenantConfiguration(
+      database: V1.DatabaseConfig(connectionString: "db", password: "secret"))
+    let made = try await call(V1.TenantManager.createTenant, request, by: admin)
+    #expect(made.configuration?.database?.password == "")
+    #expect(made.configuration?.database?.passwordSet == true)
+    let again = try await call(V1.TenantManager.createTenant, request, by: admin)
+    #expect(again == made)
+    request.tenant?.displayName = "Delta"
+    await #expect(throws: RPCStatus.self) {
+      try await call(V1.TenantManager.createTenant, request, by: admin)
+    }
+  }
+}
+
+struct NameFormTests {
+  @Test(arguments: [
+    ("0190b0c0-1234-4abc-9def-0123456789ab", true), ("0190B0C0-1234-4ABC-9DEF-0123456789AB", true),
+    ("", false), ("0190b0c012344abc9def0123456789ab", false), ("x", false),
+    ("0190b0c0-1234-4abc-9def-0123456789ag", false), ("0190b0c0-1234-4abc-9def-0123456789a", false),
+    ("é190b0c-1234-4abc-9def-0123456789ab", false), ("----", false),
+  ])
+  func requestIDs(_ text: String, _ isGood: Bool) {
+    #expect(RequestIDs.isWellFormed(text) == isGood)
+  }
+
+  @Test(arguments: [
+    ("tenants/a/roles/r", "r"), ("tenants/a/roles/", nil), ("tenants/a/roles", nil), ("r", nil),
+    ("a/roles/r", nil), ("tenants/a/assignments/r", nil), ("tenants/a/roles/r/s", nil),
+    ("/tenants/a/roles/r", nil), ("", nil),
+  ])
+  func roleNames(_ name: String, _ id: String?) {
+    let error = thrown { () throws(TenancyError) in
+      #expect(try RoleService.id(in: name, "roles", field: "name") == id)
+    }
+    #expect(error?.violations.first?.field == (id == nil ? "name" : nil))
+  }
+
+  @Test func aRoleIsOfTheSameTenant() throws {
+    let tenant = Sample.tenant(1, "acme")
+    let record = try #require(try Sample.plane([tenant]).state.find("acme"))
+    for name in ["r", "tenants/acme/roles/r", "tenants/\(tenant.id)/roles/r"] {
+      #expect(try RoleService.roleID(name, in: record) == "r")
+    }
+    for name in ["tenants/beta/roles/r", "x/acme/roles/r", "tenants/acme/r", "/"] {
+      let error = thrown { () throws(TenancyError) in try RoleService.roleID(name, in: record) }
+      #expect(error?.violations.first?.field == "assignment.role")
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import TenancyWire
+import Testing
+
+@testable import RPC
+@testable import Tenancy
+@testable import TenancyServer
+
+struct StatusMappingTests {
+  private static func decode<M: WireMessage>(_: M.Type, _ bytes: [UInt8]) throws -> M {
+    let arena = Arena()
+    return try bytes.withUnsafeBytes { try M(decoding: $0, arena: arena) }
+  }
+
+  /// The details of a status by type; the status in them repeats code and message.
+  private static func details(_ error: TenancyError) throws -> [String: [UInt8]] {
+    let status = StatusMapping.status(of: error)
+    let inner = try decode(GoogleRPC.Status.self, status.details)
+    #expect(inner.code == Int32(status.code.rawValue))
+    #expect(inner.message == status.message)
+    #expect(status.message == error.message)
+    let prefix = "type.googleapis.com/google.rpc."
+    #expect(inner.details.allSatisfy { $0.typeUrl.hasPrefix(prefix) })
+    return Dictionary(
+      uniqueKeysWithValues: inner.details.map {
+        (String($0.typeUrl.dropFirst(prefix.count)), $0.value)
+      })
+  }
+
+  @Test(
+    arguments: [
+      (TenancyError.Category.invalidArgument, RPCStatus.Code.invalidArgument, []),
+      (.notFound, .notFound, []), (.alreadyExists, .alreadyExists, []),
+      (.failedPrecondition, .failedPrecondition, ["PreconditionFailure"]),
+      (.permissionDenied, .permissionDenied, []), (.aborted, .aborted, []),
+      (.unavailable, .unavailable, []), (.unimplemented, .unimplemented, []),
+      (.resourceExhausted, .resourceExhausted, ["QuotaFailure"]),
+      (.unauthenticated, .unauthenticated, []), (.internalError, .internalError, []),
+    ] as [(TenancyError.Category, RPCStatus.Code, [String])])
+  func everyCategory(
+    _ category: TenancyError.Category, _ code: RPCStatus.Code, _ extra: [String]
+  ) throws {
+    let error = TenancyError(
+      category, .etagMismatch, "a – message", metadata: ["key": "value"])
+    #expect(StatusMapping.status(of: error).code == code)
+    let details = try Self.details(error)
+    #expect(Set(details.keys) == Set(["ErrorInfo"] + extra))
+    let info = try Self.decode(GoogleRPC.ErrorInfo.self, try #require(details["ErrorInfo"]))
+    #expect(
+      info
+        == GoogleRPC.ErrorInfo(
+          reason: "ETAG_MISMATCH", domain: "tenancy.v1", metadata: ["key": "value"]))
+  }
+
+  @Test func fieldsThatAreWrongAreNamed() throws {
+    let details = try Self.details(.invalid("tenant.slug", "is bad"))
+    let request = try Self.decode(GoogleRPC.BadRequest.self, try #require(details["BadRequest"]))
+    #expect(
+      request.fieldViolations == [
+        GoogleRPC.BadRequest.FieldViolation(field: "tenant.slug", description: "is bad")
+      ])
+  }
+
+  @Test func whenToTryAgain() throws {
+    let error = try #require(Lifecycle.refusal(for: .maintenance))
+    let details = try Self.details(error)
+    let retry = try Self.decode(GoogleRPC.RetryInfo.self, try #require(details["RetryInfo"]))
+    #expect(retry.retryDelay == GoogleProtobuf.Duration(seconds: 30))
+  }
+
+  @Test func preconditionsNameTheReason() throws {
+    let details = try Self.details(
+      TenancyError(.failedPrecondition, .tenantNotProvisioned, "message"))
+    let failure = try Self.decode(
+      GoogleRPC.PreconditionFailure.self, try #require(details["PreconditionFailure"]))
+    #expect(failure.violations.map(\.type) == ["TENANT_NOT_PROVISIONED"])
+    #expect(failure.violations.map(\.description) == ["message"])
+  }
+}

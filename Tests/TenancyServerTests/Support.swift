@@ -1,0 +1,80 @@
+import Synchronization
+import TenancyWire
+
+@testable import RPC
+@testable import Tenancy
+@testable import TenancyServer
+
+/// A control store in memory.
+final class MemoryStore: ControlStore {
+  private let log = Mutex<[LogEntry]>([])
+
+  func load() throws(StoreError) -> StoredState {
+    log.withLock { StoredState(revision: UInt64($0.count), changes: $0.flatMap(\.changes)) }
+  }
+
+  func append(_ entries: [LogEntry]) throws(StoreError) { log.withLock { $0 += entries } }
+
+  func close() {}
+}
+
+/// Values for tests.
+enum Sample {
+  static let now = Timestamp(nanoseconds: 1_800_000_000 * 1_000_000_000)
+
+  static func id(_ number: UInt64) -> TenantID {
+    TenantID(high: number << 16 | 0x7000, low: 0b10 << 62 | number)
+  }
+
+  static func slug(_ text: String) -> Slug {
+    guard let slug = Slug(parsing: text) else { preconditionFailure("not a slug: \(text)") }
+    return slug
+  }
+
+  static func tenant(
+    _ number: UInt64, _ name: String, state: TenantState = .active
+  ) -> Tenant {
+    Tenant(
+      id: id(number), slug: slug(name), displayName: "Display \(name)", state: state,
+      isolationModel: .schema, configuration: TenantConfiguration(), version: 1, epoch: 1,
+      createTime: now, updateTime: now)
+  }
+
+  static func certificate(
+    _ names: [String], notAfter: Int64 = 1_900_000_000, isAuthority: Bool = false
+  ) -> PeerCertificate {
+    PeerCertificate(
+      uriNames: names, fingerprint: [1, 2], notBefore: 0, notAfter: notAfter,
+      isAuthority: isAuthority)
+  }
+
+  /// A control plane that holds these tenants and what else is given.
+  static func plane(_ tenants: [Tenant], _ changes: [Change] = []) throws -> ControlPlane {
+    let store = MemoryStore()
+    try store.append([
+      LogEntry(
+        revision: 1, time: now, actor: "test", action: "test", tenant: nil,
+        changes: tenants.map(Change.putTenant) + changes)
+    ])
+    return try ControlPlane(store: store, clock: { now })
+  }
+}
+
+/// What `body` throws, if it does.
+func thrown<R>(by body: () throws(TenancyError) -> R) -> TenancyError? {
+  do throws(TenancyError) {
+    _ = try body()
+    return nil
+  } catch {
+    return error
+  }
+}
+
+extension String {
+  /// Lends the text's bytes.
+  func withBytes<R>(
+    _ body: (UnsafeRawBufferPointer) throws(TenancyError) -> R
+  ) throws(TenancyError) -> R {
+    try utf8Span.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in try body(bytes) }
+  }
+}

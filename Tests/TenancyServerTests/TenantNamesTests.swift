@@ -1,0 +1,78 @@
+import Testing
+
+@testable import Tenancy
+@testable import TenancyServer
+
+struct TenantNamesTests {
+  private static let acme = Sample.tenant(1, "acme")
+  private static let beta = Sample.tenant(2, "beta")
+  /// A slug that reads like the collection.
+  private static let tenants = Sample.tenant(3, "tenants")
+
+  private static var state: ControlState {
+    var state = ControlState()
+    state.apply([acme, beta, tenants].map(Change.putTenant), revision: 1)
+    return state
+  }
+
+  private static func find(_ name: String) throws(TenancyError) -> TenantID {
+    try name.withBytes { bytes throws(TenancyError) in
+      try TenantNames.find(bytes, state).tenant.id
+    }
+  }
+
+  private static func requireAcme(_ name: String) -> TenancyError? {
+    guard let home = state.find("acme") else { preconditionFailure("no home") }
+    return thrown { () throws(TenancyError) in
+      try name.withBytes { bytes throws(TenancyError) in try TenantNames.require(bytes, toBe: home)
+      }
+    }
+  }
+
+  private static let id = acme.id.description
+
+  @Test(arguments: [
+    "acme", "tenants/acme", "tenants/acme/", "tenants/acme/roles/x", "acme/roles/x", id,
+    "tenants/\(id)", "tenants/\(id)/assignments/1",
+  ])
+  func namesOfOneTenant(_ name: String) throws {
+    #expect(try Self.find(name) == Self.acme.id)
+    #expect(Self.requireAcme(name) == nil)
+  }
+
+  @Test func theCollectionIsAPrefixOnlyWithItsSlash() throws {
+    #expect(try Self.find("tenants") == Self.tenants.id)
+    #expect(try Self.find("tenants/tenants") == Self.tenants.id)
+    #expect(try Self.find("tenants/beta") == Self.beta.id)
+  }
+
+  @Test(arguments: [
+    "beta", "tenants/beta", "nobody", "tenants/nobody/roles/acme", "tenants",
+    Sample.id(2).description, Sample.id(9).description,
+  ])
+  func othersAnswerAlike(_ name: String) {
+    let error = Self.requireAcme(name)
+    #expect(error?.reason == .tenantMismatch)
+    #expect(error?.message == TenancyError.tenantMismatch.message)
+  }
+
+  @Test(arguments: ["nobody", "tenants/nobody", Sample.id(9).description])
+  func unknownNamesAreNotFound(_ name: String) {
+    #expect(thrown { () throws(TenancyError) in try Self.find(name) }?.reason == .tenantNotFound)
+  }
+
+  @Test(arguments: [
+    "", "/", "tenants/", "tenants//acme", "/acme", "/tenants/acme", "ACME", "tenants/ACME",
+    "tenants/acme ", "tenants/acme\0", "tenants/a.b", "tenants/../acme", "tenants/äcme",
+    "0190B0C0-1234-7ABC-9DEF-0123456789AB", "{\(id)}", "tenants\\acme",
+    String(repeating: "a", count: 64), String(repeating: "a", count: 100_000),
+  ])
+  func malformedNames(_ name: String) {
+    for error in [
+      thrown { () throws(TenancyError) in try Self.find(name) }, Self.requireAcme(name),
+    ] {
+      #expect(error?.category == .invalidArgument)
+      #expect(error?.violations.first?.field == "name")
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import TenancyWire
+import Testing
+
+@testable import Tenancy
+@testable import TenancyServer
+
+struct UpdateMaskTests {
+  private static let all = ["slug", "display_name"]
+
+  private static func mask(_ paths: [String]?) throws(TenancyError) -> UpdateMask {
+    try UpdateMask(
+      paths.map { GoogleProtobuf.FieldMask(paths: $0) }, all: all, isKnown: all.contains)
+  }
+
+  @Test(arguments: [nil, []] as [[String]?])
+  func withoutAMaskWhatIsPopulatedCounts(_ paths: [String]?) throws {
+    let mask = try Self.mask(paths)
+    #expect(mask.isImplied)
+    #expect(mask.covers("slug", populated: true))
+    #expect(!mask.covers("slug", populated: false))
+  }
+
+  @Test func withAMaskWhatItNamesCounts() throws {
+    let mask = try Self.mask(["slug", "slug"])
+    #expect(!mask.isImplied)
+    #expect(mask.covers("slug", populated: false))
+    #expect(!mask.covers("display_name", populated: true))
+  }
+
+  @Test(arguments: [["*"], ["*", "slug"]])
+  func aStarIsEverything(_ paths: [String]) throws {
+    let mask = try Self.mask(paths)
+    #expect(mask.paths == Set(Self.all))
+  }
+
+  @Test(arguments: ["", "Slug", "slug ", "slug.x", "state", "name", "**", "displayName"])
+  func unknownPathsAreRefusedByTheirPosition(_ path: String) {
+    for paths in [["slug", path], ["*", path]] {
+      let error = thrown { () throws(TenancyError) in try Self.mask(paths) }
+      #expect(error?.violations.first?.field == "update_mask.paths[1]")
+    }
+  }
+}
+
+struct ConfigurationChangeTests {
+  private static let before = TenantConfiguration(
+    database: DatabaseConfiguration(connectionString: "db", username: "u", password: "secret"),
+    schema: SchemaConfiguration(schemaName: "s"),
+    shared: SharedConfiguration(tenantIdentifier: "i"),
+    customSettings: ["a": .number(1), "b": .object(["c": .null])],
+    featureFlags: ["on": true, "off": false])
+
+  private static func apply(
+    _ sent: V1.TenantConfiguration, _ paths: [String]?
+  ) throws(TenancyError) -> TenantConfiguration {
+    try ConfigurationChange(sent, paths.map { GoogleProtobuf.FieldMask(paths: $0) }).apply(before)
+  }
+
+  @Test func withoutAMaskWhatIsSentIsMerged() throws {
+    #expect(try Self.apply(V1.TenantConfiguration(), nil) == Self.before)
+    let after = try Self.apply(
+      V1.TenantConfiguration(
+        database: V1.DatabaseConfig(connectionString: "db2", username: "u2"),
+        customSettings: ["b": .string("new"), "d": .bool(true)], featureFlags: ["off": true]),
+      [])
+    var wanted = Self.before
+    wanted.database = DatabaseConfiguration(
+      connectionString: "db2", username: "u2", password: "secret")
+    wanted.customSettings = ["a": .number(1), "b": .string("new"), "d": .bool(true)]
+    wanted.featureFlags = ["on": true, "off": true]
+    #expect(after == wanted)
+  }
+
+  @Test func aPathReplacesOrRemoves() throws {
+    let sent = V1.TenantConfiguration(customSettings: ["x": .null, "y": .null])
+    var wanted = Self.before
+    wanted.customSettings = ["x": .null, "y": .null]
+    #expect(try Self.apply(sent, ["custom_settings"]) == wanted)
+    wanted.featureFlags = [:]
+    #expect(try Self.apply(sent, ["custom_settings", "feature_flags"]) == wanted)
+    wanted = Self.before
+    wanted.customSettings["a"] = nil
+    wanted.customSettings["x"] = .null
+    wanted.featureFlags["on"] = nil
+    let paths = ["custom_settings.a", "custom_settings.x", "feature_flags.on"]
+    #expect(try Self.apply(sent, paths) == wanted)
+  }
+
+  @Test func aWholeAndItsPartAreTheWhole() throws {
+    let sent = V1.TenantConfiguration(customSettings: ["x": .null])
+    for paths in [
+      ["custom_settings", "custom_settings.a"], ["custom_settings.x", "custom_settings"],
+    ] {
+      #expect(try Self.apply(sent, paths).customSettings == ["x": .null])
+    }
+  }
+
+  @Test func aStarReplacesEverything() throws {
+    let sent = V1.TenantConfiguration(schema: V1.SchemaConfig(schemaName: "new"))
+    let wanted = TenantConfiguration(schema: SchemaConfiguration(schemaName: "new"))
+    #expect(try Self.apply(sent, ["*"]) == wanted)
+    #expect(try ConfigurationChange.replacement(by: sent)(Self.before) == wanted)
+  }
+
+  @Test func aPasswordThatIsNotSentStays() throws {
+    for paths in [nil, ["database"], ["*"]] {
+      let kept = try Self.apply(
+        V1.TenantConfiguration(database: V1.DatabaseConfig(connectionString: "x")), paths)
+      #expect(kept.database?.password == "secret")
+      #expect(kept.database?.connectionString == "x")
+      let changed = try Self.apply(
+        V1.TenantConfiguration(database: V1.DatabaseConfig(password: "new")), paths)
+      #expect(changed.database?.password == "new")
+    }
+  }
+
+  @Test func passwordsAreNeverAnswered() {
+    let answer = V1.TenantConfiguration(Self.before)
+    #expect(answer.database?.password == "")
+    #expect(answer.database?.passwordSet == true)
+    #expect(!answer.json().description.contains("secret"))
+  }
+
+  @Test(arguments: [
+    "", "custom_settings.", "feature_flags.", "database.password", "schema.schema_name",
+    "custom_settingsx", "customSettings", "name",
+  ])
+  func unknownPaths(_ path: String) {
+    let error = thrown { () throws(TenancyError) in
+      try Self.apply(V1.TenantConfiguration(), [path])
+    }
+    #expect(error?.violations.first?.field == "update_mask.paths[0]")
+  }
+}

@@ -1,0 +1,181 @@
+import Testing
+
+@testable import Tenancy
+
+/// What changes make, kept in dictionaries.
+private struct Model {
+  struct Key: Hashable {
+    let tenant: TenantID
+    let id: String
+  }
+  var tenants: [TenantID: Tenant] = [:]
+  var names: [ReservedName: TenantID] = [:]
+  var roles: [Key: Role] = [:]
+  var assignments: [Key: RoleAssignment] = [:]
+  var steps: Set<Key> = []
+  var requests: [String: RememberedRequest] = [:]
+
+  mutating func apply(_ change: Change) {
+    switch change {
+    case .putTenant(let tenant): tenants[tenant.id] = tenant
+    case .putRole(let tenant, let role): roles[Key(tenant: tenant, id: role.id)] = role
+    case .deleteRole(let tenant, let id): roles[Key(tenant: tenant, id: id)] = nil
+    case .putAssignment(let tenant, let assignment):
+      assignments[Key(tenant: tenant, id: assignment.id)] = assignment
+    case .deleteAssignment(let tenant, let id): assignments[Key(tenant: tenant, id: id)] = nil
+    case .putProvisioningStep(let tenant, let name): steps.insert(Key(tenant: tenant, id: name))
+    case .clearProvisioningSteps(let tenant): steps = steps.filter { $0.tenant != tenant }
+    case .reserveName(let name, let tenant): names[name] = tenant
+    case .rememberRequest(let request):
+      requests["\(request.actor) \(request.requestID)"] = request
+    case .forgetRequests(let moment): requests = requests.filter { $0.value.time >= moment }
+    }
+  }
+}
+
+struct ControlStateTests {
+  private static let actors = ["uid:0", "uid:1"]
+  private static let ids = ["a", "b", "c", "d"]
+
+  private static func change(_ model: Model, _ random: inout SeededGenerator) -> Change {
+    let number = UInt64.random(in: 0..<12, using: &random)
+    var tenant = model.tenants[Sample.id(number)] ?? Sample.tenant(number)
+    let id = random.pick(ids)
+    guard model.tenants[tenant.id] != nil else { return .putTenant(tenant) }
+    switch Int.random(in: 0..<12, using: &random) {
+    case 0, 1: return .putRole(tenant.id, Sample.role(id, ["docs:\(id)"]))
+    case 2: return .deleteRole(tenant.id, id: id)
+    case 3, 4:
+      return .putAssignment(
+        tenant.id, Sample.assignment(id, "user:\(random.pick(ids))", role: random.pick(ids)))
+    case 5: return .deleteAssignment(tenant.id, id: id)
+    case 6: return .putProvisioningStep(tenant.id, name: id)
+    case 7: return .clearProvisioningSteps(tenant.id)
+    case 8: return .reserveName(ReservedName(.schema, "\(id)\(number)"), tenant.id)
+    case 9:
+      return .rememberRequest(
+        RememberedRequest(
+          actor: random.pick(actors), requestID: id, digest: "d", tenant: tenant.id,
+          time: Timestamp(nanoseconds: Int64.random(in: 0..<100, using: &random))))
+    case 10:
+      return .forgetRequests(
+        before: Timestamp(nanoseconds: Int64.random(in: 0..<50, using: &random)))
+    default:
+      // Slugs move to and fro within one tenant; no tenant ever takes another's.
+      tenant.slug = Sample.slug("tenant-\(number)-\(id)")
+      tenant.version += 1
+      return .putTenant(tenant)
+    }
+  }
+
+  private static func expectEqual(_ state: ControlState, _ model: Model) {
+    #expect(state.tenants.map(\.tenant) == model.tenants.values.sorted { $0.id < $1.id })
+    for number in 0..<UInt64(12) {
+      let id = Sample.id(number)
+      let tenant = model.tenants[id]
+      #expect(state.find(id)?.tenant == tenant)
+      #expect(state.find(id.description)?.tenant == tenant)
+      for slug in ["tenant-\(number)"] + ids.map({ "tenant-\(number)-\($0)" }) {
+        #expect(state.find(slug)?.tenant == (tenant?.slug.text == slug ? tenant : nil))
+      }
+      if let record = state.find(id) { expectEqual(record, model) }
+      for name in ids.map({ ReservedName(.schema, "\($0)\(number)") }) {
+        #expect(state.owner(of: name) == model.names[name])
+        #expect(state.owner(of: ReservedName(.slug, name.text)) == nil)
+      }
+    }
+    for actor in actors {
+      for id in ids {
+        #expect(state.request(id, of: actor) == model.requests["\(actor) \(id)"])
+      }
+    }
+    #expect(state.rememberedRequests == model.requests.count)
+  }
+
+  private static func expectEqual(_ record: TenantRecord, _ model: Model) {
+    let id = record.tenant.id
+    #expect(record.idText == id.description)
+    #expect(record.name == "tenants/\(id)")
+    let roles = model.roles.filter { $0.key.tenant == id }.values
+    #expect(
+      record.policy.roles.filter { !$0.isBuiltIn }.map(\.role) == roles.sorted { $0.id < $1.id })
+    #expect(record.policy.customRoleCount == roles.count)
+    let assignments = model.assignments.filter { $0.key.tenant == id }.values
+    #expect(record.policy.assignments == assignments.sorted { $0.id < $1.id })
+    for subject in ids.map({ "user:\($0)" }) {
+      #expect(
+        Set(record.policy.assignments(of: subject))
+          == assignments.filter { $0.subject == subject }.asSet)
+    }
+    for role in ids {
+      #expect(record.policy.isAssigned(role) == assignments.contains { $0.role == role })
+      #expect(record.policy.assignment(role) == model.assignments[Model.Key(tenant: id, id: role)])
+    }
+    #expect(record.provisionedSteps == Set(model.steps.filter { $0.tenant == id }.map(\.id)))
+  }
+
+  @Test(arguments: 0..<4 as Range<UInt64>)
+  func aHistoryMakesWhatTheModelSays(_ seed: UInt64) {
+    var random = SeededGenerator(seed: 300 + seed)
+    var state = ControlState()
+    var model = Model()
+    var history: [Change] = []
+    var kept: (ControlState, Model)?
+    for revision in 1...UInt64(250) {
+      let changes = (0..<Int.random(in: 0...4, using: &random)).map { _ in
+        let change = Self.change(model, &random)
+        model.apply(change)
+        return change
+      }
+      history += changes
+      state.apply(changes, revision: revision)
+      #expect(state.revision == revision)
+      if revision % 50 == 0 { Self.expectEqual(state, model) }
+      if revision == 100 { kept = (state, model) }
+    }
+    // Later changes leave an earlier state alone.
+    if let (state, model) = kept { Self.expectEqual(state, model) }
+    // All at once, as a store loads it, makes the same.
+    var loaded = ControlState()
+    loaded.apply(history, revision: 250)
+    Self.expectEqual(loaded, model)
+  }
+
+  @Test func aTenantIsFoundByItsNewSlugOnly() {
+    var tenant = Sample.tenant(1, slug: "old")
+    var state = Sample.state([tenant])
+    let before = state
+    tenant.slug = Sample.slug("new")
+    state.apply([.putTenant(tenant)], revision: 2)
+    #expect(state.find("old") == nil)
+    #expect(state.find("new")?.tenant == tenant)
+    #expect(state.find(tenant.id)?.tenant == tenant)
+    #expect(before.find("old")?.tenant.slug.text == "old")
+    #expect(before.find("new") == nil)
+    tenant.slug = Sample.slug("old")
+    state.apply([.putTenant(tenant)], revision: 3)
+    #expect(state.find("old")?.tenant == tenant)
+    #expect(state.find("new") == nil)
+  }
+
+  @Test func changesOfUnknownTenantsDoNothing() {
+    var state = ControlState()
+    state.apply(
+      [
+        .putRole(Sample.id(1), Sample.role("a")),
+        .putAssignment(Sample.id(1), Sample.assignment("a")),
+        .putProvisioningStep(Sample.id(1), name: "a"),
+      ], revision: 1)
+    #expect(state.tenants.isEmpty)
+    #expect(state.revision == 1)
+  }
+
+  @Test func positionsFollowIDs() {
+    let state = Sample.state([Sample.tenant(2), Sample.tenant(4)])
+    #expect((1...4).map { state.position(after: Sample.id($0)) } == [0, 1, 1, 2])
+  }
+}
+
+extension Sequence where Element: Hashable {
+  fileprivate var asSet: Set<Element> { Set(self) }
+}

@@ -1,0 +1,211 @@
+import Synchronization
+import Testing
+
+@testable import Tenancy
+
+/// A data plane that remembers what it did, and fails or waits where it is told to.
+private final class FakeDataPlane: DataPlane {
+  struct Broken: Error, CustomStringConvertible { let description: String }
+
+  static let steps = ["first", "second", "third"]
+
+  private struct State {
+    var events: [String] = []
+    var failures: Set<String> = []
+    var barriers: [String: Barrier] = [:]
+  }
+  private let state = Mutex(State())
+
+  var events: [String] { state.withLock { $0.events } }
+
+  func failNext(_ event: String) { state.withLock { _ = $0.failures.insert(event) } }
+
+  func holdNext(_ event: String) -> Barrier {
+    let barrier = Barrier()
+    state.withLock { $0.barriers[event] = barrier }
+    return barrier
+  }
+
+  func steps(for tenant: Tenant) -> [String] { Self.steps }
+
+  func perform(_ step: String, for tenant: Tenant) throws { try record(step) }
+
+  func destroy(for tenant: Tenant) throws { try record("destroy") }
+
+  private func record(_ event: String) throws {
+    state.withLock { $0.barriers.removeValue(forKey: event) }?.wait()
+    try state.withLock { state in
+      state.events.append(event)
+      if state.failures.remove(event) != nil { throw Broken(description: "\(event) broke") }
+    }
+  }
+}
+
+struct ProvisionerTests {
+  private let test: TestPlane
+  private let data = FakeDataPlane()
+  private let provisioner: Provisioner
+  private let id = Sample.id(1)
+
+  init() throws {
+    test = try TestPlane()
+    provisioner = Provisioner(test.plane, data)
+  }
+
+  private func begin(_ state: TenantState) async throws {
+    try await test.put(Sample.tenant(1, state: state))
+  }
+
+  private var record: TenantRecord? { test.plane.state.find(id) }
+
+  private func provisionRefusal() async -> TenancyError? {
+    await refusal { () async throws(TenancyError) in
+      try await provisioner.provision(id, actor: "test")
+    }
+  }
+
+  @Test(arguments: [TenantState.pending, .provisionFailed, .provisioning])
+  func everyStepIsDoneAndRecordedInOrder(_ state: TenantState) async throws {
+    try await begin(state)
+    let tenant = try await provisioner.provision(id, actor: "test")
+    #expect(tenant.state == .active)
+    #expect(record?.tenant == tenant)
+    #expect(data.events == FakeDataPlane.steps)
+    #expect(record?.provisionedSteps == Set(FakeDataPlane.steps))
+  }
+
+  @Test(arguments: 0..<3)
+  func afterAFailureTheRestIsDone(_ failing: Int) async throws {
+    try await begin(.pending)
+    let step = FakeDataPlane.steps[failing]
+    data.failNext(step)
+    let error = await provisionRefusal()
+    #expect(error?.reason == .provisioningFailed)
+    #expect(error?.category == .failedPrecondition)
+    #expect(error?.metadata == ["cause": "\(step) broke"])
+    #expect(record?.tenant.state == .provisionFailed)
+    #expect(record?.provisionedSteps == Set(FakeDataPlane.steps.prefix(failing)))
+    #expect(try await provisioner.provision(id, actor: "test").state == .active)
+    let rest = Array(FakeDataPlane.steps.dropFirst(failing))
+    #expect(data.events == Array(FakeDataPlane.steps.prefix(failing + 1)) + rest)
+  }
+
+  @Test func anActiveTenantStaysAsItIs() async throws {
+    try await begin(.active)
+    let tenant = try await provisioner.provision(id, actor: "test")
+    #expect(tenant == Sample.tenant(1))
+    #expect(data.events.isEmpty)
+    #expect(test.store.log.count == 1)
+  }
+
+  @Test(arguments: [
+    (TenantState.suspended, TenancyError.Reason.illegalTransition),
+    (.maintenance, .illegalTransition), (.deleted, .tenantNotFound),
+  ])
+  func otherStatesCanNotBeProvisioned(
+    _ state: TenantState, _ reason: TenancyError.Reason
+  ) async throws {
+    try await begin(state)
+    #expect(await provisionRefusal()?.reason == reason)
+    #expect(data.events.isEmpty)
+    #expect(record?.tenant.state == state)
+  }
+
+  @Test func anUnknownTenantIsNotFound() async {
+    #expect(await provisionRefusal()?.reason == .tenantNotFound)
+  }
+
+  @Test func concurrentCallersShareOneRun() async throws {
+    try await begin(.pending)
+    let barrier = data.holdNext("second")
+    let first = Task.immediate { try await provisioner.provision(id, actor: "one") }
+    await barrier.reached()
+    let others = (0..<5).map { _ in
+      Task.immediate { try await provisioner.provision(id, actor: "other") }
+    }
+    barrier.open()
+    let tenant = try await first.value
+    for other in others { #expect(try await other.value == tenant) }
+    #expect(data.events == FakeDataPlane.steps)
+    #expect(tenant.epoch == 3)
+  }
+
+  @Test func aStoreThatFailsLeavesTheRunToBeResumed() async throws {
+    try await begin(.pending)
+    // The move to PROVISIONING and the first step are recorded, the second is not.
+    test.store.failNextAppends(nil, nil, .refused(.unavailable))
+    #expect(await provisionRefusal()?.reason == .storeUnavailable)
+    #expect(record?.tenant.state == .provisioning)
+    #expect(record?.provisionedSteps == ["first"])
+    await provisioner.resume()
+    #expect(record?.tenant.state == .active)
+    #expect(data.events == ["first", "second", "second", "third"])
+  }
+
+  @Test func resumingGoesOnWithWhatWasInterruptedOnly() async throws {
+    for (number, state) in TenantState.allCases.enumerated() {
+      try await test.put(Sample.tenant(UInt64(number) + 1, state: state))
+    }
+    await provisioner.resume()
+    #expect(data.events == FakeDataPlane.steps)
+    let states = test.plane.state.tenants.map(\.tenant.state)
+    #expect(states == TenantState.allCases.map { $0 == .provisioning ? .active : $0 })
+  }
+
+  @Test(arguments: [TenantState.suspended, .provisionFailed, .deleted])
+  func deprovisioningForgetsTheStepsAndDestroys(_ state: TenantState) async throws {
+    try await begin(state)
+    try await TenantCommands(test.plane, actor: "test").finishStep(id, "first")
+    let tenant = try await provisioner.deprovision(id, etag: "v1", actor: "test")
+    #expect(tenant.state == (state == .deleted ? .deleted : .pending))
+    #expect(record?.tenant == tenant)
+    #expect(record?.provisionedSteps == [])
+    #expect(data.events == ["destroy"])
+  }
+
+  @Test(arguments: [TenantState.pending, .provisioning, .active, .maintenance])
+  func nothingIsDestroyedOfATenantInUse(_ state: TenantState) async throws {
+    try await begin(state)
+    let error = await refusal { () async throws(TenancyError) in
+      try await provisioner.deprovision(id, etag: "", actor: "test")
+    }
+    #expect(error?.reason == .illegalTransition)
+    #expect(data.events.isEmpty)
+    #expect(record?.tenant.state == state)
+  }
+
+  @Test func nothingIsDestroyedUnderAnOldEtagOrWhenTheStoreFails() async throws {
+    try await begin(.suspended)
+    let old = await refusal { () async throws(TenancyError) in
+      try await provisioner.deprovision(id, etag: "v9", actor: "test")
+    }
+    #expect(old?.reason == .etagMismatch)
+    test.store.failNextAppends(.refused(.unavailable))
+    let failed = await refusal { () async throws(TenancyError) in
+      try await provisioner.deprovision(id, etag: "", actor: "test")
+    }
+    #expect(failed?.reason == .storeUnavailable)
+    #expect(data.events.isEmpty)
+  }
+
+  /// What is being destroyed must be gone before it is made anew, or the new would be destroyed.
+  @Test func provisioningWaitsForDestructionUnderWay() async throws {
+    try await begin(.suspended)
+    let destruction = data.holdNext("destroy")
+    let deprovision = Task.immediate {
+      try await provisioner.deprovision(id, etag: "", actor: "test")
+    }
+    await destruction.reached()
+    let move = test.store.holdNextAppend()
+    let provision = Task.immediate { try await provisioner.provision(id, actor: "test") }
+    await move.reached()
+    move.open()
+    // Time enough, counted in commits, for a run that does not wait to be through.
+    for number in 0..<100 { _ = try await test.plane.reserve("n\(number)") }
+    #expect(data.events.isEmpty)
+    destruction.open()
+    _ = try await deprovision.value
+    #expect(try await provision.value.state == .active)
+    #expect(data.events == ["destroy"] + FakeDataPlane.steps)
+  }
+}

@@ -1,7 +1,8 @@
 internal import CNghttp2
 
 /// The C side of `HTTP2ServerSession`: callbacks that find the session and note what happened. They
-/// capture nothing, never throw, and never call back into nghttp2 except to read stream data.
+/// capture nothing, never throw, and never call back into nghttp2 except to submit what follows what was
+/// just sent.
 enum HTTP2Callbacks {
   /// `:status 200` and the content type, the same for every answer.
   static nonisolated(unsafe) let responseHeaders = [  // Pointers to literals; never written to.
@@ -68,6 +69,15 @@ enum HTTP2Callbacks {
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, user in
       guard let frame, let session = HTTP2Callbacks.session(user) else { return 0 }
       HTTP2Callbacks.frameReceived(frame.pointee.hd, session)
+      return 0
+    }
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in
+      guard let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue,
+        frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
+        let session = HTTP2Callbacks.session(user),
+        let stream = session.stream(frame.pointee.hd.stream_id)
+      else { return 0 }
+      session.answered(stream)
       return 0
     }
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) {

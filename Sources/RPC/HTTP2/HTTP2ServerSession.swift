@@ -118,11 +118,14 @@ final class HTTP2ServerSession {
     HeaderFields.withFields(fields) { base, count in
       _ = nghttp2_submit_response(session, stream.id, base, count, nil)
     }
-    // The rest of a request that was refused early is not waited for (RFC 9113 §8.1).
-    if !stream.requestDone {
-      nghttp2_submit_rst_stream(
-        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, NGHTTP2_NO_ERROR.rawValue)
-    }
+  }
+
+  /// An answer without a body is on its way. The rest of a request that was refused early is not
+  /// waited for (RFC 9113 §8.1). Not before: nghttp2 drops what is pending for a stream being reset.
+  func answered(_ stream: HTTP2Stream) {
+    guard !stream.requestDone else { return }
+    nghttp2_submit_rst_stream(
+      session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, NGHTTP2_NO_ERROR.rawValue)
   }
 
   // MARK: Ending

@@ -50,6 +50,8 @@ public final class Server: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let loopStates: [ObjectIdentifier: NIOLoopBound<LoopState>]
   private let channels = Mutex<[any Channel]>([])
+  /// The Unix sockets that this server made, and may remove: others are another server's, or files.
+  private let madeSockets = Mutex<[String]>([])
 
   /// - Precondition: no two methods have the same path.
   public init(
@@ -96,7 +98,7 @@ public final class Server: Sendable {
       try? await channel.close().get()  // Closed already: nothing is lost.
     }
     await core.connections.drain(within: limit)
-    for case .unix(let path, _) in configuration.listeners { unlink(path) }
+    for path in madeSockets.withLock({ $0 }) { unlink(path) }
     try? await group.shutdownGracefully()  // The loops are empty; a failure leaves nothing to do.
   }
 
@@ -112,6 +114,7 @@ public final class Server: Sendable {
         let channel = try await bootstrap.childChannelInitializer { [self] channel in
           acceptUnix(channel, path)
         }.bind(unixDomainSocketPath: path).get()
+        madeSockets.withLock { $0.append(path) }
         guard chmod(path, mode_t(mode)) == 0 else {
           throw ServerStartError(description: "cannot set the mode of \(path)")
         }

@@ -26,9 +26,14 @@ enum SelectorParsing {
     var end = try hostEnd(host)
     if end > 0, host.byte(end - 1) == UInt8(ascii: ".") { end -= 1 }
     guard end > 0 else { throw malformed("host", "is empty") }
-    for offset in 0..<end where !isHostByte(host.byte(offset)) {
-      throw malformed("host", "not a host name")
+    var previous = UInt8(ascii: ".")
+    for offset in 0..<end {
+      let byte = host.byte(offset)
+      let isEmptyLabel = byte == UInt8(ascii: ".") && previous == byte
+      guard isHostByte(byte), !isEmptyLabel else { throw malformed("host", "not a host name") }
+      previous = byte
     }
+    guard previous != UInt8(ascii: ".") else { throw malformed("host", "not a host name") }
     for domain in baseDomains {
       let length = domain.utf8.count
       guard end > length + 1, host.byte(end - length - 1) == UInt8(ascii: "."),

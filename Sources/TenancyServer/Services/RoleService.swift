@@ -10,26 +10,26 @@ struct RoleService: Sendable {
     typealias API = V1.Authorization
     return [
       gate.async(API.createRole, create),
-      gate.inline(API.getRole, get),
-      gate.async(API.updateRole, update),
-      gate.async(API.deleteRole) { (access, request) throws(TenancyError) in
+      gate.inline(API.getRole, names: .child, get),
+      gate.async(API.updateRole, names: .child, update),
+      gate.async(API.deleteRole, names: .child) { (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name, "roles", field: "name")
         try await commands(access).deleteRole(id: id, etag: request.etag, force: request.force)
         return V1.DeleteRoleResponse()
       },
       gate.inline(API.listRoles, list),
-      gate.async(API.addRolePermissions) { (access, request) throws(TenancyError) in
+      gate.async(API.addRolePermissions, names: .child) { (access, request) throws(TenancyError) in
         try await change(access, request.name, request.etag, "roles.addPermissions") {
           $0.permissions += request.permissions
         }
       },
-      gate.async(API.removeRolePermissions) { (access, request) throws(TenancyError) in
+      gate.async(API.removeRolePermissions, names: .child) { (access, request) throws(TenancyError) in
         try await change(access, request.name, request.etag, "roles.removePermissions") {
           $0.permissions.removeAll { request.permissions.contains($0) }
         }
       },
       gate.async(API.createRoleAssignment, assign),
-      gate.async(API.deleteRoleAssignment) { (access, request) throws(TenancyError) in
+      gate.async(API.deleteRoleAssignment, names: .child) { (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name, "assignments", field: "name")
         try await commands(access).unassign(id: id)
         return V1.DeleteRoleAssignmentResponse()
@@ -95,10 +95,20 @@ struct RoleService: Sendable {
       size: request.pageSize, token: request.pageToken, question: "roles \(record.idText)")
     var roles = record.policy.roles[...]
     if let after = page.after { roles = roles.drop { $0.role.id <= after } }
-    let shown = roles.prefix(page.size)
-    return V1.ListRolesResponse(
-      roles: shown.map { V1.Role($0, tenant: record.idText) },
-      nextPageToken: shown.count < roles.count ? page.token(after: shown.last?.role.id ?? "") : "")
+    var response = V1.ListRolesResponse()
+    var bytes = 0
+    var last = ""
+    for compiled in roles {
+      if response.roles.count == page.size || bytes > Page.maximumBytes {
+        response.nextPageToken = page.token(after: last)
+        break
+      }
+      let role = V1.Role(compiled, tenant: record.idText)
+      bytes += role.approximateBytes
+      response.roles.append(role)
+      last = compiled.role.id
+    }
+    return response
   }
 
   // MARK: Assignments
@@ -174,5 +184,12 @@ struct RoleService: Sendable {
     guard owner.map(String.init) == record.idText || owner.map(String.init) == record.tenant.slug.text
     else { throw .invalid("assignment.role", "must be a role of the same tenant") }
     return try id(in: text, "roles", field: "assignment.role")
+  }
+}
+
+extension V1.Role {
+  /// An upper bound good enough to keep pages small.
+  fileprivate var approximateBytes: Int {
+    permissions.reduce(256 + title.utf8.count + description.utf8.count) { $0 + $1.utf8.count + 3 }
   }
 }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Logging
 import RPC
 import Tenancy
 import TenancyServer
@@ -15,7 +16,7 @@ struct Configuration: Sendable {
   var eventLoops = 0
   /// How long calls in flight may take after SIGTERM.
   var drainSeconds = 30
-  var logLevel = "info"
+  var logLevel = Logger.Level.info
 }
 
 extension Configuration {
@@ -36,7 +37,12 @@ extension Configuration {
     limits = try root.section("limits") { try Self.limits(&$0) } ?? HTTP2Limits()
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
     drainSeconds = try root.integer("drain_seconds", in: 0...3600) ?? 30
-    logLevel = try root.optionalString("log_level") ?? "info"
+    if let name = try root.optionalString("log_level") {
+      guard let level = Logger.Level(rawValue: name) else {
+        throw root.error("log_level: one of \(Logger.Level.allCases.map(\.rawValue))")
+      }
+      logLevel = level
+    }
     try root.finish()
     guard !listeners.isEmpty else { throw root.error("listeners: at least one is needed") }
   }

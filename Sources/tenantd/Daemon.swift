@@ -11,13 +11,10 @@ struct Daemon {
   private let configuration: Configuration
   private let logger: Logger
 
-  init(_ configuration: Configuration) throws {
+  init(_ configuration: Configuration) {
     self.configuration = configuration
     var logger = Logger(label: "tenantd") { StreamLogHandler.standardError(label: $0) }
-    guard let level = Logger.Level(rawValue: configuration.logLevel) else {
-      throw ConfigurationError(description: "log_level: no such level \(configuration.logLevel)")
-    }
-    logger.logLevel = level
+    logger.logLevel = configuration.logLevel
     self.logger = logger
   }
 

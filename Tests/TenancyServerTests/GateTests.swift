@@ -74,7 +74,7 @@ struct GateTests {
     return thrown { () throws(TenancyError) in
       try name.withBytes { bytes throws(TenancyError) in
         let access = try gate.admit(
-          caller, MethodRule.of(row.path), tenantName: row.namesTenant ? bytes : nil,
+          caller, MethodRule.of(row.path), tenantName: row.namesTenant ? bytes : nil, .child,
           snapshot: plane.snapshot)
         check(access)
       }

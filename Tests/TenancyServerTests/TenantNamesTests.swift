@@ -15,29 +15,39 @@ struct TenantNamesTests {
     return state
   }
 
-  private static func find(_ name: String) throws(TenancyError) -> TenantID {
+  private static func find(
+    _ name: String, _ form: TenantNames.Form = .tenant
+  ) throws(TenancyError) -> TenantID {
     try name.withBytes { bytes throws(TenancyError) in
-      try TenantNames.find(bytes, state).tenant.id
+      try TenantNames.find(bytes, form, field: "parent", state).tenant.id
     }
   }
 
-  private static func requireAcme(_ name: String) -> TenancyError? {
+  private static func requireAcme(
+    _ name: String, _ form: TenantNames.Form = .tenant
+  ) -> TenancyError? {
     guard let home = state.find("acme") else { preconditionFailure("no home") }
     return thrown { () throws(TenancyError) in
-      try name.withBytes { bytes throws(TenancyError) in try TenantNames.require(bytes, toBe: home)
+      try name.withBytes { bytes throws(TenancyError) in
+        try TenantNames.require(bytes, form, field: "parent", toBe: home)
       }
     }
   }
 
   private static let id = acme.id.description
 
-  @Test(arguments: [
-    "acme", "tenants/acme", "tenants/acme/", "tenants/acme/roles/x", "acme/roles/x", id,
-    "tenants/\(id)", "tenants/\(id)/assignments/1",
-  ])
+  @Test(arguments: ["acme", "tenants/acme", id, "tenants/\(id)"])
   func namesOfOneTenant(_ name: String) throws {
     #expect(try Self.find(name) == Self.acme.id)
     #expect(Self.requireAcme(name) == nil)
+  }
+
+  @Test(arguments: ["tenants/acme/", "tenants/acme/roles/x", "tenants/\(id)/assignments/1"])
+  func namesOfWhatIsInATenantAreNotItsName(_ name: String) throws {
+    #expect(try Self.find(name, .child) == Self.acme.id)
+    #expect(Self.requireAcme(name, .child) == nil)
+    #expect(thrown { () throws(TenancyError) in try Self.find(name) }?.reason == .invalidField)
+    #expect(Self.requireAcme(name)?.reason == .invalidField)
   }
 
   @Test func theCollectionIsAPrefixOnlyWithItsSlash() throws {
@@ -47,7 +57,7 @@ struct TenantNamesTests {
   }
 
   @Test(arguments: [
-    "beta", "tenants/beta", "nobody", "tenants/nobody/roles/acme", "tenants",
+    "beta", "tenants/beta", "nobody", "tenants/nobody", "tenants",
     Sample.id(2).description, Sample.id(9).description,
   ])
   func othersAnswerAlike(_ name: String) {
@@ -62,7 +72,8 @@ struct TenantNamesTests {
   }
 
   @Test(arguments: [
-    "", "/", "tenants/", "tenants//acme", "/acme", "/tenants/acme", "ACME", "tenants/ACME",
+    "", "/", "tenants/", "tenants//acme", "acme/roles/x", "/acme", "/tenants/acme", "ACME",
+    "tenants/ACME",
     "tenants/acme ", "tenants/acme\0", "tenants/a.b", "tenants/../acme", "tenants/äcme",
     "0190B0C0-1234-7ABC-9DEF-0123456789AB", "{\(id)}", "tenants\\acme",
     String(repeating: "a", count: 64), String(repeating: "a", count: 100_000),
@@ -72,7 +83,7 @@ struct TenantNamesTests {
       thrown { () throws(TenancyError) in try Self.find(name) }, Self.requireAcme(name),
     ] {
       #expect(error?.category == .invalidArgument)
-      #expect(error?.violations.first?.field == "name")
+      #expect(error?.violations.first?.field == "parent")
     }
   }
 }

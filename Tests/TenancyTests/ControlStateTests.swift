@@ -95,7 +95,6 @@ struct ControlStateTests {
   private static func expectEqual(_ record: TenantRecord, _ model: Model) {
     let id = record.tenant.id
     #expect(record.idText == id.description)
-    #expect(record.name == "tenants/\(id)")
     let roles = model.roles.filter { $0.key.tenant == id }.values
     #expect(
       record.policy.roles.filter { !$0.isBuiltIn }.map(\.role) == roles.sorted { $0.id < $1.id })

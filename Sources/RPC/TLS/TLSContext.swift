@@ -46,6 +46,8 @@ public final class TLSContext: @unchecked Sendable {  // An SSL_CTX is thread-sa
 
   private func restrictProtocol() throws {
     SSL_CTX_ctrl(pointer, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(TLS1_2_VERSION), nil)
+    // 112 bits: no RSA below 2048, no SHA-1 signatures. The default depends on how OpenSSL was built.
+    SSL_CTX_set_security_level(pointer, 2)
     let options =
       TENANCY_SSL_OP_NO_COMPRESSION | TENANCY_SSL_OP_NO_RENEGOTIATION | TENANCY_SSL_OP_NO_TICKET
       | TENANCY_SSL_OP_CIPHER_SERVER_PREFERENCE

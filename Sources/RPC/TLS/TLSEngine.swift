@@ -89,7 +89,13 @@ final class TLSEngine {
   func handshake() throws(TLSError) -> Progress {
     ERR_clear_error()  // SSL_get_error looks at the thread's queue.
     let result = SSL_do_handshake(ssl)
-    if result == 1 { return .done(Session(peer: peerCertificate())) }
+    if result == 1 {
+      // The callback that selects a protocol is not asked when the client offers none at all.
+      guard negotiatedHTTP2 else {
+        throw TLSError("no application protocol: h2 was not negotiated")
+      }
+      return .done(Session(peer: peerCertificate()))
+    }
     switch SSL_get_error(ssl, result) {
     case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
       return .needsMore
@@ -97,6 +103,14 @@ final class TLSEngine {
       let error = TLSError.drainingQueue("TLS handshake failed")
       throw refusal.map { TLSError("peer refused: \($0)") } ?? error
     }
+  }
+
+  private var negotiatedHTTP2: Bool {
+    var name: UnsafePointer<UInt8>?
+    var length: UInt32 = 0
+    SSL_get0_alpn_selected(ssl, &name, &length)
+    return UnsafeBufferPointer(start: name, count: Int(length)).elementsEqual(
+      ALPN.http2.dropFirst())
   }
 
   /// Decrypts what has come in, to the end of `buffer`.

@@ -96,6 +96,11 @@ public final class Provisioner: Sendable {
     if tenant.state == .active { return tenant }
     if tenant.state != .provisioning { tenant = try await commands.move(id, .provision) }
     do {
+      // Without a step on record, what is there is left from a destruction that a crash cut short.
+      if plane.state.find(id)?.provisionedSteps.isEmpty ?? false {
+        let subject = tenant
+        try await offLoop { try $0.destroy(for: subject) }
+      }
       for step in dataPlane.steps(for: tenant) {
         if plane.state.find(id)?.provisionedSteps.contains(step) == true { continue }
         let subject = tenant
@@ -119,7 +124,7 @@ public final class Provisioner: Sendable {
   }
 
   private static let busy = TenancyError(
-    .failedPrecondition, .illegalTransition,
+    .aborted, .illegalTransition,
     "the tenant's resources are being made or destroyed by another call", retryAfterSeconds: 1)
 
   private static func failed(_ why: String) -> TenancyError {

@@ -11,10 +11,13 @@ struct Gate: Sendable {
   // MARK: Admission
 
   /// Judges a call by its method's rule.
-  /// - Parameter tenantName: the request's tenant field; nil where the method has none.
+  /// - Parameters:
+  ///   - tenantName: the request's tenant field; nil where the method has none.
+  ///   - form: what that field holds.
   /// - Throws: `TenancyError`. Nothing else than returning admits.
   func admit(
-    _ caller: Caller, _ rule: MethodRule, tenantName: UnsafeRawBufferPointer?, snapshot: Snapshot
+    _ caller: Caller, _ rule: MethodRule, tenantName: UnsafeRawBufferPointer?,
+    _ form: TenantNames.Form, snapshot: Snapshot
   ) throws(TenancyError) -> Access {
     let now = plane.now
     if let end = caller.expireTime, end < now { throw Self.expired }
@@ -24,13 +27,15 @@ struct Gate: Sendable {
         throw .missing(permission: rule.permissionText)
       }
       let target = try tenantName.map { name throws(TenancyError) in
-        try TenantNames.find(name, snapshot.state)
+        try TenantNames.find(name, form, field: rule.tenantField, snapshot.state)
       }
       return Access(caller: caller, home: nil, target: target, now: now, snapshot: snapshot)
     case .tenant(let name):
       let home = try self.home(name, rule, snapshot)
       try judge(caller, rule, home, now)
-      if let tenantName { try TenantNames.require(tenantName, toBe: home) }
+      if let tenantName {
+        try TenantNames.require(tenantName, form, field: rule.tenantField, toBe: home)
+      }
       return Access(
         caller: caller, home: home, target: tenantName == nil ? nil : home, now: now,
         snapshot: snapshot)
@@ -75,7 +80,7 @@ struct Gate: Sendable {
 
   /// A method answered from memory on messages in C: for the hot ones.
   func inlineC<Request, Response>(
-    _ spec: MethodSpec<Request, Response>,
+    _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
     _ body:
       @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
       throws(TenancyError) -> UnsafeMutablePointer<Response.CMessage>
@@ -88,7 +93,7 @@ struct Gate: Sendable {
         let caller = unsafeDowncast(call.context, to: Caller.self)
         let reader = unsafeDowncast(call.loopState, to: SnapshotReader.self)
         let access = try admit(
-          caller, rule, tenantName: spec.tenantField.map { $0(request).bytes },
+          caller, rule, tenantName: spec.tenantField.map { $0(request).bytes }, form,
           snapshot: reader.snapshot)
         let response = UnsafePointer(try body(access, request, call.arena))
         call.reply(count: Response.encodedSize(response)) { Response.pack(response, into: $0) }
@@ -100,10 +105,10 @@ struct Gate: Sendable {
 
   /// A method answered from memory.
   func inline<Request, Response>(
-    _ spec: MethodSpec<Request, Response>,
+    _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
     _ body: @escaping @Sendable (Access, Request) throws(TenancyError) -> Response
   ) -> ServiceMethod {
-    inlineC(spec) { (access, request, arena) throws(TenancyError) in
+    inlineC(spec, names: form) { (access, request, arena) throws(TenancyError) in
       let message = try WireErrors.read(Request.self, request)
       return try body(access, message).write(into: arena)
     }
@@ -111,14 +116,14 @@ struct Gate: Sendable {
 
   /// A method that writes: answered off the event loop.
   func async<Request, Response>(
-    _ spec: MethodSpec<Request, Response>,
+    _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
     _ body: @escaping @Sendable (Access, Request) async throws(TenancyError) -> Response
   ) -> ServiceMethod {
     let rule = MethodRule.of(spec.path)
     return .async(path: spec.path) { call, message in
       do throws(TenancyError) {
         guard let caller = call.context as? Caller else { throw Self.unknownHome }
-        let (access, request) = try admitDecoded(caller, rule, spec, message)
+        let (access, request) = try admitDecoded(caller, rule, spec, form, message)
         let response = try await body(access, request)
         return response.encode(arena: Arena())
       } catch {
@@ -128,13 +133,14 @@ struct Gate: Sendable {
   }
 
   private func admitDecoded<Request, Response>(
-    _ caller: Caller, _ rule: MethodRule, _ spec: MethodSpec<Request, Response>, _ message: [UInt8]
+    _ caller: Caller, _ rule: MethodRule, _ spec: MethodSpec<Request, Response>,
+    _ form: TenantNames.Form, _ message: [UInt8]
   ) throws(TenancyError) -> (Access, Request) {
     let arena = Arena()
     return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
       let request = try WireErrors.decode(Request.self, bytes, arena)
       let access = try admit(
-        caller, rule, tenantName: spec.tenantField.map { $0(request).bytes },
+        caller, rule, tenantName: spec.tenantField.map { $0(request).bytes }, form,
         snapshot: plane.snapshot)
       return (access, try WireErrors.read(Request.self, request))
     }

@@ -1,35 +1,50 @@
 import Tenancy
 
-/// Tenant names in requests: `tenants/{id or slug}`, more segments behind it, or the bare id or slug.
+/// Tenant names in requests.
 enum TenantNames {
+  /// What a request's tenant field holds.
+  enum Form: Sendable {
+    /// `tenants/{id or slug}`, or the bare id or slug, and nothing behind it: a method about tenants
+    /// must not take a role's name for that of its tenant.
+    case tenant
+    /// The name of something in a tenant: `tenants/{id or slug}/…`.
+    case child
+  }
+
   static let collection = "tenants/"
 
   /// The tenant that a platform identity names.
   static func find(
-    _ name: UnsafeRawBufferPointer, _ state: borrowing ControlState
+    _ name: UnsafeRawBufferPointer, _ form: Form, field: String, _ state: borrowing ControlState
   ) throws(TenancyError) -> TenantRecord {
-    let bare = bareName(name)
+    let bare = bareName(name, form)
     if let record = state.find(bare.bytes) { return record }
-    throw isWellFormed(bare) ? .tenantNotFound : malformed
+    throw isWellFormed(bare) ? .tenantNotFound : malformed(field)
   }
 
   /// Admits only the caller's own tenant; every other name answers alike, existing or not.
-  static func require(_ name: UnsafeRawBufferPointer, toBe home: TenantRecord) throws(TenancyError)
-  {
-    let bare = bareName(name)
+  static func require(
+    _ name: UnsafeRawBufferPointer, _ form: Form, field: String, toBe home: TenantRecord
+  ) throws(TenancyError) {
+    let bare = bareName(name, form)
     if equal(bare, home.tenant.slug.text) || equal(bare, home.idText) { return }
-    throw isWellFormed(bare) ? .tenantMismatch : malformed
+    throw isWellFormed(bare) ? .tenantMismatch : malformed(field)
   }
 
-  /// The part between `tenants/` and the next slash.
-  static func bareName(_ name: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-    var start = 0
-    if equal(UnsafeRawBufferPointer(rebasing: name.prefix(collection.utf8.count)), collection) {
-      start = collection.utf8.count
+  /// The id or slug in a name; what is not of the form gives no tenant's name.
+  static func bareName(_ name: UnsafeRawBufferPointer, _ form: Form) -> UnsafeRawBufferPointer {
+    let prefix = UnsafeRawBufferPointer(rebasing: name.prefix(collection.utf8.count))
+    let hasCollection = equal(prefix, collection)
+    let start = hasCollection ? prefix.count : 0
+    switch form {
+    case .tenant:
+      return UnsafeRawBufferPointer(rebasing: name[start...])
+    case .child:
+      guard hasCollection else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+      var end = start
+      while end < name.count, name[end] != UInt8(ascii: "/") { end += 1 }
+      return UnsafeRawBufferPointer(rebasing: name[start..<end])
     }
-    var end = start
-    while end < name.count, name[end] != UInt8(ascii: "/") { end += 1 }
-    return UnsafeRawBufferPointer(rebasing: name[start..<end])
   }
 
   private static func isWellFormed(_ bare: UnsafeRawBufferPointer) -> Bool {
@@ -42,6 +57,7 @@ enum TenantNames {
     bytes.elementsEqual(text.utf8)
   }
 
-  private static let malformed = TenancyError.invalid(
-    "name", "names no tenant: tenants/{id or slug}")
+  private static func malformed(_ field: String) -> TenancyError {
+    .invalid(field, "names no tenant: tenants/{id or slug}")
+  }
 }

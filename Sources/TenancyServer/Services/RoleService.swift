@@ -10,27 +10,29 @@ struct RoleService: Sendable {
     typealias API = V1.Authorization
     return [
       gate.async(API.createRole, create),
-      gate.inline(API.getRole, get),
-      gate.async(API.updateRole, update),
-      gate.async(API.deleteRole) { (access, request) throws(TenancyError) in
+      gate.inline(API.getRole, names: .child, get),
+      gate.async(API.updateRole, names: .child, update),
+      gate.async(API.deleteRole, names: .child) { (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name, "roles", field: "name")
         try await commands(access).deleteRole(id: id, etag: request.etag, force: request.force)
         return V1.DeleteRoleResponse()
       },
       gate.inline(API.listRoles, list),
-      gate.async(API.addRolePermissions) { (access, request) throws(TenancyError) in
+      gate.async(API.addRolePermissions, names: .child) { (access, request) throws(TenancyError) in
         try await change(access, request.name, request.etag, "roles.addPermissions") {
           $0.permissions += request.permissions
         }
       },
-      gate.async(API.removeRolePermissions) { (access, request) throws(TenancyError) in
+      gate.async(API.removeRolePermissions, names: .child) {
+        (access, request) throws(TenancyError) in
         let removed = Set(request.permissions)
         return try await change(access, request.name, request.etag, "roles.removePermissions") {
           $0.permissions.removeAll { removed.contains($0) }
         }
       },
       gate.async(API.createRoleAssignment, assign),
-      gate.async(API.deleteRoleAssignment) { (access, request) throws(TenancyError) in
+      gate.async(API.deleteRoleAssignment, names: .child) {
+        (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name, "assignments", field: "name")
         try await commands(access).unassign(id: id)
         return V1.DeleteRoleAssignmentResponse()

@@ -81,7 +81,7 @@ struct TenantResolverService: Sendable {
   ) throws(TenancyError) -> V1.ValidateTenantResponse {
     let name = request.name
     let record = try name.utf8Span.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
-      try access.find(TenantNames.bareName(bytes).bytes)
+      try access.find(TenantNames.bareName(bytes, .tenant).bytes)
     }
     guard let record, record.tenant.state != .deleted else {
       return V1.ValidateTenantResponse(reason: TenancyError.Reason.tenantNotFound.rawValue)

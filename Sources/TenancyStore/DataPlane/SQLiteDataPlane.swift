@@ -26,6 +26,8 @@ public final class SQLiteDataPlane: DataPlane {
       guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
         throw StoreError(.unavailable, "cannot make the directory \(path)")
       }
+      // Also when it exists: a crash may have come between the two.
+      try FileSystem.syncDirectory(of: path)
     }
   }
 
@@ -92,10 +94,10 @@ public final class SQLiteDataPlane: DataPlane {
     }
   }
 
+  /// Makes an empty file whose name survives a power cut: SQLite syncs the directory for its log only.
   private func touch(_ path: String) throws {
-    let descriptor = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw StoreError(.unavailable, "cannot make \(path)") }
-    close(descriptor)
+    try FileSystem.createPrivateFile(path: path)
+    try FileSystem.syncDirectory(of: path)
   }
 
   private func remove(_ path: String) throws {
@@ -104,6 +106,7 @@ public final class SQLiteDataPlane: DataPlane {
         throw StoreError(.unavailable, "cannot remove \(file)")
       }
     }
+    try FileSystem.syncDirectory(of: path)
   }
 
   private func configure(_ connection: SQLiteConnection) throws {

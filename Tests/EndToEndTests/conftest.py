@@ -1,0 +1,94 @@
+"""Fixtures: certificates, a shared server with its operator, and servers of a test's own.
+
+Run with the binary's path in TENANTD; needs grpcio-tools, grpcio-status and cryptography, and the
+openssl, curl, setpriv and cc commands.
+"""
+
+import itertools
+
+import pytest
+
+from support.daemon import Server, binary
+from support.pki import PKI
+
+
+def pytest_configure(config):
+    # A run without the daemon is an error, not a run that skips everything.
+    try:
+        binary()
+    except RuntimeError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    return PKI(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, pki):
+    """Shared by the tests of a module: each makes tenants of its own."""
+    server = Server(tmp_path_factory.mktemp("server"), pki)
+    try:
+        yield server.start()
+        assert server.process.poll() is None, f"tenantd ended:\n{server.log}"
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def make_server(tmp_path, pki):
+    """Makes servers for one test alone."""
+    made = []
+
+    def make(**settings) -> Server:
+        made.append(Server(tmp_path / f"server{len(made)}", pki, **settings))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def admin(server):
+    """The operator who sets the scene, over the Unix socket."""
+    with server.operator() as client:
+        yield client
+
+
+@pytest.fixture(scope="module", params=["unix", "mtls"])
+def operator(request, server, pki):
+    """An operator, over either transport."""
+    client = (server.operator() if request.param == "unix"
+              else server.client(pki.openssl.platform("operator")))
+    with client:
+        yield client
+
+
+@pytest.fixture
+def connect(server):
+    """Connects with a credential, until the test ends."""
+    clients = []
+
+    def connect(credential=None):
+        clients.append(server.client(credential))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def slug():
+    """A slug that no other test uses; `slug("x")` likewise, with an ending."""
+
+    class Fresh(str):
+        def __call__(self, ending: str) -> str:
+            return f"{self}-{ending}"
+
+    return Fresh(f"t{next(_numbers)}")

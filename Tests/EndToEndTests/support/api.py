@@ -1,0 +1,71 @@
+"""The API as a foreign client sees it: stubs generated from `proto/` by grpcio-tools, for this run.
+
+Nothing generated for the server is used, so that a mistake in it can't hide itself.
+"""
+
+import atexit
+import shutil
+import sys
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+from grpc_tools import protoc
+
+PROTO = Path(__file__).resolve().parents[3] / "proto"
+
+
+def _generate() -> str:
+    target = tempfile.mkdtemp(prefix="tenancy-stubs-")
+    atexit.register(shutil.rmtree, target, ignore_errors=True)
+    well_known = resources.files("grpc_tools") / "_proto"
+    names = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("tenancy/v1/*.proto"))
+    arguments = ["protoc", f"-I{PROTO}", f"-I{well_known}", f"--python_out={target}",
+                 f"--grpc_python_out={target}", *names]
+    if protoc.main(arguments) != 0:
+        raise RuntimeError("protoc refused the API")
+    return target
+
+
+sys.path.insert(0, _generate())
+
+from tenancy.v1 import (  # noqa: E402  (only now can they be found)
+    authorization_pb2 as authz,
+    authorization_pb2_grpc as authz_grpc,
+    identity_pb2 as identity,
+    identity_pb2_grpc as identity_grpc,
+    options_pb2 as options,
+    tenant_manager_pb2 as manager,
+    tenant_manager_pb2_grpc as manager_grpc,
+    tenant_pb2 as tenant,
+    tenant_resolver_pb2 as resolver,
+    tenant_resolver_pb2_grpc as resolver_grpc,
+)
+
+__all__ = ["authz", "authz_grpc", "identity", "identity_grpc", "manager", "manager_grpc", "options",
+           "resolver", "resolver_grpc", "tenant", "methods", "PENDING", "PROVISIONING", "ACTIVE",
+           "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED", "DATABASE", "SCHEMA", "SHARED",
+           "HYBRID"]
+
+PENDING = tenant.TENANT_STATE_PENDING
+PROVISIONING = tenant.TENANT_STATE_PROVISIONING
+ACTIVE = tenant.TENANT_STATE_ACTIVE
+SUSPENDED = tenant.TENANT_STATE_SUSPENDED
+MAINTENANCE = tenant.TENANT_STATE_MAINTENANCE
+PROVISION_FAILED = tenant.TENANT_STATE_PROVISION_FAILED
+DELETED = tenant.TENANT_STATE_DELETED
+DATABASE = tenant.ISOLATION_MODEL_DATABASE
+SCHEMA = tenant.ISOLATION_MODEL_SCHEMA
+SHARED = tenant.ISOLATION_MODEL_SHARED
+HYBRID = tenant.ISOLATION_MODEL_HYBRID
+
+
+def methods() -> dict:
+    """Every method of the API by `Service/Method`, from the descriptors."""
+    files = (authz, identity, manager, resolver)
+    return {
+        f"{service.name}/{method.name}": method
+        for file in files
+        for service in file.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }

@@ -1,0 +1,151 @@
+"""A gRPC client, and what it makes of errors."""
+
+from dataclasses import dataclass
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
+from . import api
+
+IDENTITY = dict(request_serializer=lambda data: data, response_deserializer=lambda data: data)
+
+
+class Client:
+    """Stubs for all services on one channel, which no other client shares."""
+
+    def __init__(self, target: str, credential=None, authorities: bytes | None = None):
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", 1 << 26)]
+        if credential is None and authorities is None:
+            self.channel = grpc.insecure_channel(target, options)
+        else:
+            secrets = grpc.ssl_channel_credentials(
+                authorities, credential and credential.key, credential and credential.certificate)
+            self.channel = grpc.secure_channel(target, secrets, options)
+        self.manager = api.manager_grpc.TenantManagerStub(self.channel)
+        self.resolver = api.resolver_grpc.TenantResolverStub(self.channel)
+        self.authz = api.authz_grpc.AuthorizationStub(self.channel)
+        self.identity = api.identity_grpc.IdentityStub(self.channel)
+
+    def who(self, timeout: float = 10):
+        return self.identity.WhoAmI(api.identity.WhoAmIRequest(), timeout=timeout)
+
+    def raw(self, path: str, request: bytes, timeout: float = 20) -> bytes:
+        """Sends bytes that no message class would let through."""
+        return self.channel.unary_unary(path, **IDENTITY)(request, timeout=timeout)
+
+    def call(self, method: str, request, timeout: float = 20):
+        """Calls `Service/Method` and returns the response's bytes."""
+        return self.raw(f"/tenancy.v1.{method}", request.SerializeToString(), timeout)
+
+    def create(self, slug: str, isolation=api.SCHEMA, **fields) -> "api.tenant.Tenant":
+        fields.setdefault("display_name", slug)
+        sent = api.tenant.Tenant(slug=slug, isolation_model=isolation, **fields)
+        return self.manager.CreateTenant(api.manager.CreateTenantRequest(tenant=sent), timeout=20)
+
+    def get(self, name: str):
+        return self.manager.GetTenant(api.manager.GetTenantRequest(name=name), timeout=20)
+
+    def provision(self, name: str):
+        return self.manager.ProvisionTenantResources(
+            api.manager.ProvisionTenantResourcesRequest(name=name), timeout=20)
+
+    def active(self, slug: str, isolation=api.SCHEMA, **fields):
+        return self.provision(self.create(slug, isolation, **fields).name)
+
+    def suspend(self, name: str):
+        return self.manager.DeactivateTenant(
+            api.manager.DeactivateTenantRequest(name=name), timeout=20)
+
+    def delete(self, name: str):
+        return self.manager.DeleteTenant(api.manager.DeleteTenantRequest(name=name), timeout=20)
+
+    def role(self, parent: str, role_id: str, *permissions: str, **fields):
+        return self.authz.CreateRole(api.authz.CreateRoleRequest(
+            parent=parent, role_id=role_id,
+            role=api.authz.Role(permissions=permissions, **fields)), timeout=20)
+
+    def assign(self, parent: str, subject: str, role: str, **fields):
+        return self.authz.CreateRoleAssignment(api.authz.CreateRoleAssignmentRequest(
+            parent=parent,
+            assignment=api.authz.RoleAssignment(subject=subject, role=role, **fields)), timeout=20)
+
+    def check(self, tenant: str, subject: str, permission: str):
+        return self.authz.Check(api.authz.CheckRequest(
+            tenant=tenant, subject=subject, permission=permission), timeout=20)
+
+    def close(self) -> None:
+        self.channel.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Everything of an error that a client can see."""
+
+    code: grpc.StatusCode
+    message: str
+    details: bytes
+
+    @staticmethod
+    def of(error: grpc.RpcError) -> "Failure":
+        details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
+        failure = Failure(error.code(), error.details(), details)
+        if details:  # The two tellings must agree.
+            status = failure.status()
+            assert (status.code, status.message) == (failure.code.value[0], failure.message)
+        return failure
+
+    def status(self) -> status_pb2.Status:
+        return status_pb2.Status.FromString(self.details)
+
+    def detail(self, kind):
+        """The detail of a type of google.rpc, or None."""
+        for packed in self.status().details:
+            if packed.Is(kind.DESCRIPTOR):
+                message = kind()
+                packed.Unpack(message)
+                return message
+        return None
+
+    @property
+    def reason(self) -> str:
+        info = self.detail(error_details_pb2.ErrorInfo)
+        assert info.domain == "tenancy.v1"
+        return info.reason
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return dict(self.detail(error_details_pb2.ErrorInfo).metadata)
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that are found fault with."""
+        request = self.detail(error_details_pb2.BadRequest)
+        return [violation.field for violation in request.field_violations] if request else []
+
+    @property
+    def retry_seconds(self) -> float | None:
+        info = self.detail(error_details_pb2.RetryInfo)
+        return info.retry_delay.ToTimedelta().total_seconds() if info else None
+
+
+def failure(code: str, function, *arguments, **named) -> Failure:
+    """Calls, and returns the error, which must have this code."""
+    with pytest.raises(grpc.RpcError) as caught:
+        function(*arguments, **named)
+    error = Failure.of(caught.value)
+    assert error.code.name == code, error
+    return error
+
+
+def invalid(field: str, function, *arguments, **named) -> Failure:
+    """Calls, and expects INVALID_ARGUMENT because of one field."""
+    error = failure("INVALID_ARGUMENT", function, *arguments, **named)
+    assert error.fields == [field], error
+    return error

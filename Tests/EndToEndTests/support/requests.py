@@ -1,0 +1,112 @@
+"""A request for every method of the API, about a tenant of one's choice.
+
+A new method must be added here: `test_isolation` compares the table with the descriptors.
+"""
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from . import api
+
+authz, identity, manager, resolver, tenant = (
+    api.authz, api.identity, api.manager, api.resolver, api.tenant)
+
+
+def _named(kind):
+    return lambda name: kind(name=name)
+
+
+def _update(name):
+    return manager.UpdateTenantRequest(
+        tenant=tenant.Tenant(name=name, display_name="x"),
+        update_mask=FieldMask(paths=["display_name"]), validate_only=True)
+
+
+def _configure(name):
+    return manager.UpdateTenantConfigurationRequest(
+        name=name, configuration=tenant.TenantConfiguration(feature_flags={"x": True}))
+
+
+def _create_role(name):
+    return authz.CreateRoleRequest(
+        parent=name, role_id="fresh", role=authz.Role(permissions=["a:b"]))
+
+
+def _assign(name):
+    return authz.CreateRoleAssignmentRequest(
+        parent=name, assignment=authz.RoleAssignment(subject="user:fresh", role="tenant-viewer"))
+
+
+def _check(name):
+    return authz.CheckRequest(tenant=name, subject="user:al", permission="a:b")
+
+
+def _batch(name):
+    return authz.BatchCheckRequest(
+        tenant=name, items=[authz.BatchCheckItem(subject="user:al", permission="a:b")])
+
+
+# The tenant is a field of its own: `tenants/{x}` or the bare id or slug.
+ABOUT_A_TENANT = {
+    "TenantManager/GetTenant": _named(manager.GetTenantRequest),
+    "TenantManager/UpdateTenant": _update,
+    "TenantManager/UpdateTenantConfiguration": _configure,
+    "TenantResolver/ValidateTenant": _named(resolver.ValidateTenantRequest),
+    "Authorization/Check": _check,
+    "Authorization/BatchCheck": _batch,
+    "Authorization/CreateRole": _create_role,
+    "Authorization/ListRoles": lambda name: authz.ListRolesRequest(parent=name),
+    "Authorization/CreateRoleAssignment": _assign,
+    "Authorization/ListRoleAssignments": lambda name: authz.ListRoleAssignmentsRequest(parent=name),
+}
+
+# The tenant is part of a resource's name: `tenants/{x}/roles/{id}` and the like.
+ABOUT_A_ROLE = {
+    "Authorization/GetRole": _named(authz.GetRoleRequest),
+    "Authorization/UpdateRole": lambda name: authz.UpdateRoleRequest(
+        role=authz.Role(name=name, title="x")),
+    "Authorization/DeleteRole": lambda name: authz.DeleteRoleRequest(name=name, force=True),
+    "Authorization/AddRolePermissions": lambda name: authz.AddRolePermissionsRequest(
+        name=name, permissions=["c:d"]),
+    "Authorization/RemoveRolePermissions": lambda name: authz.RemoveRolePermissionsRequest(
+        name=name, permissions=["c:d"]),
+}
+ABOUT_AN_ASSIGNMENT = {
+    "Authorization/DeleteRoleAssignment": _named(authz.DeleteRoleAssignmentRequest),
+}
+
+# The tenant is named by a selector; takes a bare id or slug.
+BY_SELECTOR = {
+    "TenantResolver/ResolveTenant": lambda name: resolver.ResolveTenantRequest(
+        headers={"x-tenant-id": name}),
+    "TenantResolver/ResolveFromPath": lambda name: resolver.ResolveFromPathRequest(
+        path=f"/tenants/{name}/x"),
+    "TenantResolver/ResolveFromSubdomain": lambda name: resolver.ResolveFromSubdomainRequest(
+        host=f"{name}.tenants.example"),
+    "TenantResolver/ResolveFromHeaders": lambda name: resolver.ResolveFromHeadersRequest(
+        headers={"x-tenant-id": name}),
+    "TenantResolver/ResolveFromEnvironment": lambda name: resolver.ResolveFromEnvironmentRequest(
+        environment={"TENANT_ID": name}),
+}
+
+# For platform identities only.
+PLATFORM = {
+    "TenantManager/CreateTenant": lambda name: manager.CreateTenantRequest(
+        tenant=tenant.Tenant(slug=name.removeprefix("tenants/"), display_name="x",
+                             isolation_model=api.SHARED)),
+    "TenantManager/DeactivateTenant": _named(manager.DeactivateTenantRequest),
+    "TenantManager/ActivateTenant": _named(manager.ActivateTenantRequest),
+    "TenantManager/DeleteTenant": _named(manager.DeleteTenantRequest),
+    "TenantManager/ProvisionTenantResources": _named(manager.ProvisionTenantResourcesRequest),
+    "TenantManager/DeprovisionTenantResources": _named(manager.DeprovisionTenantResourcesRequest),
+}
+
+# These name no tenant.
+ABOUT_NONE = {
+    "TenantManager/ListTenants": lambda _: manager.ListTenantsRequest(show_deleted=True),
+    "TenantResolver/GetDefaultTenant": lambda _: resolver.GetDefaultTenantRequest(),
+    "TenantResolver/ResolveFromToken": lambda _: resolver.ResolveFromTokenRequest(token="x"),
+    "Identity/WhoAmI": lambda _: identity.WhoAmIRequest(),
+}
+
+EVERY = {**ABOUT_A_TENANT, **ABOUT_A_ROLE, **ABOUT_AN_ASSIGNMENT, **BY_SELECTOR, **PLATFORM,
+         **ABOUT_NONE}

@@ -24,13 +24,13 @@ struct Gate: Sendable {
         throw .missing(permission: rule.permissionText)
       }
       let target = try tenantName.map { name throws(TenancyError) in
-        try TenantNames.find(name, snapshot.state)
+        try TenantNames.find(name, rule.tenantField, snapshot.state)
       }
       return Access(caller: caller, home: nil, target: target, now: now, snapshot: snapshot)
     case .tenant(let name):
       let home = try self.home(name, rule, snapshot)
       try judge(caller, rule, home, now)
-      if let tenantName { try TenantNames.require(tenantName, toBe: home) }
+      if let tenantName { try TenantNames.require(tenantName, rule.tenantField, toBe: home) }
       return Access(
         caller: caller, home: home, target: tenantName == nil ? nil : home, now: now,
         snapshot: snapshot)

@@ -10,6 +10,8 @@ struct MethodRule: Sendable {
   /// Nil only where the scope asks for none.
   let permission: Permission?
   let permissionText: String
+  /// The request's field that names the tenant; empty where none does.
+  let tenantField: String
 
   static let all: [MethodRule] = V1.methods.enumerated().map { index, method in
     MethodRule(index: index, method)
@@ -24,6 +26,7 @@ struct MethodRule: Sendable {
     scope = method.requirement.scope
     permissionText = method.requirement.permission
     permission = Permission(parsing: permissionText)
+    tenantField = method.requirement.tenantField ?? ""
     // The generator refuses such methods too; a table that says otherwise must not be served.
     precondition(
       permission != nil || scope == .ownSelf || scope == .anonymous,

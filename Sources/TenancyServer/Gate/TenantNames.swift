@@ -5,20 +5,22 @@ enum TenantNames {
   static let collection = "tenants/"
 
   /// The tenant that a platform identity names.
+  /// - Parameter field: where the request names it.
   static func find(
-    _ name: UnsafeRawBufferPointer, _ state: borrowing ControlState
+    _ name: UnsafeRawBufferPointer, _ field: String, _ state: borrowing ControlState
   ) throws(TenancyError) -> TenantRecord {
     let bare = bareName(name)
     if let record = state.find(bare.bytes) { return record }
-    throw isWellFormed(bare) ? .tenantNotFound : malformed
+    throw isWellFormed(bare) ? .tenantNotFound : malformed(field)
   }
 
   /// Admits only the caller's own tenant; every other name answers alike, existing or not.
-  static func require(_ name: UnsafeRawBufferPointer, toBe home: TenantRecord) throws(TenancyError)
-  {
+  static func require(
+    _ name: UnsafeRawBufferPointer, _ field: String, toBe home: TenantRecord
+  ) throws(TenancyError) {
     let bare = bareName(name)
     if equal(bare, home.tenant.slug.text) || equal(bare, home.idText) { return }
-    throw isWellFormed(bare) ? .tenantMismatch : malformed
+    throw isWellFormed(bare) ? .tenantMismatch : malformed(field)
   }
 
   /// The part between `tenants/` and the next slash.
@@ -42,6 +44,7 @@ enum TenantNames {
     bytes.elementsEqual(text.utf8)
   }
 
-  private static let malformed = TenancyError.invalid(
-    "name", "names no tenant: tenants/{id or slug}")
+  private static func malformed(_ field: String) -> TenancyError {
+    .invalid(field, "names no tenant: tenants/{id or slug}")
+  }
 }

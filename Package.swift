@@ -85,6 +85,13 @@ let package = Package(
     .testTarget(name: "TenancyStoreTests", dependencies: ["TenancyStore"], swiftSettings: strict),
     .testTarget(
       name: "TenancyWireTests", dependencies: ["Tenancy", "TenancyWire"], swiftSettings: strict),
+    .testTarget(
+      name: "TenancyClientTests",
+      dependencies: [
+        "COpenSSL", "PKI", "RPC", "Tenancy", "TenancyClient", "TenancyServer", "TenancyStore",
+        "TenancyWire", .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
     .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: strict),
   ]
 )

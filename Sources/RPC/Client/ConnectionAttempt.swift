@@ -78,7 +78,7 @@ final class ConnectionAttempt {
       self.channel = channel
       if isAbandoned { channel.close(promise: nil) }
     case .failure(let error):
-      fail("\(error)")
+      fail(ConnectFailure.reason(error))
     }
   }
 

@@ -14,6 +14,7 @@ enum TenantNames {
   static let collection = "tenants/"
 
   /// The tenant that a platform identity names.
+  /// - Parameter field: where the request names it.
   static func find(
     _ name: UnsafeRawBufferPointer, _ form: Form, field: String, _ state: borrowing ControlState
   ) throws(TenancyError) -> TenantRecord {

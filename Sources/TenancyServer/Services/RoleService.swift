@@ -19,7 +19,8 @@ struct RoleService: Sendable {
       },
       gate.inline(API.listRoles, list),
       gate.async(API.addRolePermissions, names: .child) { (access, request) throws(TenancyError) in
-        try await change(access, request.name, request.etag, "roles.addPermissions") {
+        try Self.checkForm(request.permissions)
+        return try await change(access, request.name, request.etag, "roles.addPermissions") {
           $0.permissions += request.permissions
         }
       },
@@ -146,6 +147,13 @@ struct RoleService: Sendable {
   }
 
   // MARK: Names
+
+  /// Says which of the request's permissions is malformed; the command knows the whole role's only.
+  private static func checkForm(_ permissions: [String]) throws(TenancyError) {
+    for (index, text) in permissions.enumerated() where Permission(parsing: text) == nil {
+      throw .invalid("permissions[\(index)]", "not a permission of the form resource:action")
+    }
+  }
 
   private func commands(_ access: Access) throws(TenancyError) -> RoleCommands {
     let caller = access.caller

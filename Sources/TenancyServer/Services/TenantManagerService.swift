@@ -53,7 +53,11 @@ struct TenantManagerService: Sendable {
       isolationModel: try tenant.isolationModel.domain("tenant.isolation_model"),
       configuration: tenant.configuration?.domain ?? TenantConfiguration(), requestID: id,
       digest: id.isEmpty ? "" : RequestIDs.digest(of: tenant))
-    return V1.Tenant(try await commands(access).create(new, validateOnly: request.validateOnly))
+    do throws(TenancyError) {
+      return V1.Tenant(try await commands(access).create(new, validateOnly: request.validateOnly))
+    } catch {
+      throw Self.fieldsOfTenant(error)
+    }
   }
 
   private func get(
@@ -91,9 +95,32 @@ struct TenantManagerService: Sendable {
       update.configuration = ConfigurationChange.replacement(
         by: sent.configuration ?? V1.TenantConfiguration())
     }
-    return V1.Tenant(
-      try await commands(access).update(
-        id, update, action: "tenants.update", validateOnly: request.validateOnly))
+    do throws(TenancyError) {
+      return V1.Tenant(
+        try await commands(access).update(
+          id, update, action: "tenants.update", validateOnly: request.validateOnly))
+    } catch {
+      throw Self.fieldsOfTenant(error)
+    }
+  }
+
+  /// The domain names a configuration's fields as UpdateTenantConfiguration does. Where the request
+  /// has a whole tenant, they are below that.
+  private static func fieldsOfTenant(_ error: TenancyError) -> TenancyError {
+    func isBelow(_ field: String) -> Bool { field.hasPrefix("configuration.") }
+    let field = error.metadata["field"] ?? ""
+    guard error.violations.contains(where: { isBelow($0.field) }) || isBelow(field) else {
+      return error
+    }
+    var metadata = error.metadata
+    if isBelow(field) { metadata["field"] = "tenant.\(field)" }
+    return TenancyError(
+      error.category, error.reason, "tenant.\(error.message)", metadata: metadata,
+      violations: error.violations.map {
+        isBelow($0.field)
+          ? .init(field: "tenant.\($0.field)", description: $0.description) : $0
+      },
+      retryAfterSeconds: error.retryAfterSeconds)
   }
 
   private func configure(

@@ -1,0 +1,239 @@
+"""Every command of tenantctl, over every way in, against `tenantd serve --dev`."""
+
+import os
+import re
+
+import pytest
+from tenantctl_process import Daemon, all_commands, daemon, make_active, place
+
+__all__ = ["daemon", "place"]  # Fixtures.
+
+
+def rows(table):
+    """The cells of a table, the header first."""
+    return [re.split(r"  +", line) for line in table.splitlines()]
+
+
+def fields(text):
+    return dict(re.split(r": +", line, maxsplit=1) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("way", ["unix", "tls"])
+def test_every_command_as_operator(daemon, way):
+    ctl = daemon.over_unix() if way == "unix" else daemon.over_tls("operator")
+    me = ctl.json("whoami")
+    assert me["platformRoles"] == ["admin"]
+    assert me["subject"] == (f"uid:{os.getuid()}" if way == "unix" else
+                             "spiffe://dev.tenancy.internal/platform/admin")
+    tenant_commands(ctl)
+    role_commands(ctl)
+    assert ctl.commands == all_commands()
+
+
+def tenant_commands(ctl):
+    made = ctl.json(
+        "tenant", "create", "--display-name", "Vault", "--slug", "vault", "--isolation", "database",
+        "--connection-string", "postgres://db/vault", "--username", "vault", "--password-file", "-",
+        "--setting", 'limits={"seats": 25}', "--setting", "mail=a@b.example", "--flag", "beta=true",
+        stdin="s3cret\n")
+    assert made["state"] == "TENANT_STATE_PENDING"
+    assert made["configuration"] == {
+        "database": {"connectionString": "postgres://db/vault", "username": "vault",
+                     "passwordSet": True},
+        "customSettings": {"limits": {"seats": 25}, "mail": "a@b.example"},
+        "featureFlags": {"beta": True}}
+    for name in (made["id"], "vault", made["name"], "tenants/vault"):
+        assert ctl.json("tenant", "get", name) == made
+    assert ctl.json("validate", "vault", code=3)["reason"] == "TENANT_NOT_PROVISIONED"
+
+    updated = ctl.json("tenant", "update", "vault", "--display-name", "The Vault", "--isolation",
+                       "hybrid", "--etag", made["etag"])
+    assert updated["displayName"] == "The Vault"
+    assert updated["isolationModel"] == "ISOLATION_MODEL_HYBRID"
+    configured = ctl.json("tenant", "configure", "vault", "--setting", "mail=c@d.example",
+                          "--unset-setting", "limits", "--flag", "new=false", "--unset-flag",
+                          "beta", "--schema-name", "vault_1")["configuration"]
+    assert configured == {"schema": {"schemaName": "vault_1"},
+                          "shared": {"tenantIdentifier": made["id"]},
+                          "customSettings": {"mail": "c@d.example"}, "featureFlags": {"new": False}}
+
+    for command, state in (("provision", "ACTIVE"), ("deactivate", "SUSPENDED"),
+                           ("activate", "ACTIVE"), ("deactivate", "SUSPENDED"),
+                           ("deprovision", "PENDING"), ("provision", "ACTIVE")):
+        assert ctl.json("tenant", command, "vault")["state"] == f"TENANT_STATE_{state}"
+    assert ctl.json("validate", "vault") == {"valid": True, "state": "TENANT_STATE_ACTIVE"}
+
+    found = ctl.json("resolve", "--path", "/tenants/vault/x", "--host", "vault.example.com",
+                     "--header", f"X-Tenant-Id={made['id']}", "--env", "TENANT_ID=vault")
+    assert found["tenant"]["schemaName"] == "vault_1"
+    assert found["strategy"] == "RESOLUTION_STRATEGY_ENVIRONMENT"
+    assert [one["value"] for one in found["explanation"]] == ["vault", "vault", "vault", made["id"]]
+    assert "UNIMPLEMENTED" in ctl.error("resolve", "--token-file", "-", stdin="token\n")
+    assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")
+
+    assert ctl.json("tenant", "delete", "vault")["state"] == "TENANT_STATE_DELETED"
+    assert ctl.json("tenant", "list") == {}
+    assert [one["id"] for one in ctl.json("tenant", "list", "--show-deleted")["tenants"]] == [
+        made["id"]]
+
+
+def role_commands(ctl):
+    name = make_active(ctl, "works")["name"]
+    role = ctl.json("role", "create", "works", "engineer", "--title", "Engineer", "--permission",
+                    "equipment:write", "--permission", "equipment:read")
+    assert role["name"] == f"{name}/roles/engineer"
+    assert role["permissions"] == ["equipment:read", "equipment:write"]
+    assert ctl.json("role", "get", "works", "engineer") == role
+    assert ctl.json("role", "update", "works", "engineer", "--title", "Engineers", "--etag",
+                    role["etag"])["title"] == "Engineers"
+    assert "reports:*" in ctl.json("role", "add-permission", "works", "engineer",
+                                   "reports:*")["permissions"]
+    assert ctl.json("role", "remove-permission", "works", "engineer",
+                    "equipment:write")["permissions"] == ["equipment:read", "reports:*"]
+
+    given = ctl.json("role", "assign", "works", "user:alice", "engineer", "--expires-in", "8h")
+    assert given["subject"] == "user:alice" and given["expireTime"] > given["createTime"]
+    assert ctl.json("role", "assignments", "works", "--subject", "user:alice") == {
+        "assignments": [given]}
+    allowed = ctl.json("check", "works", "user:alice", "reports:print")
+    assert allowed["allowed"] and allowed["role"] == "engineer"
+    denied = ctl.json("check", "works", "user:alice", "equipment:write", code=3)
+    assert denied["reason"] == "DECISION_REASON_NO_GRANT" and "allowed" not in denied
+    batch = "# who may read\nuser:bob equipment:read\n\nuser:alice equipment:read\n"
+    answers = ctl.json("check", "works", "--batch", "-", code=3, stdin=batch)["results"]
+    assert [one.get("allowed", False) for one in answers] == [False, True]
+
+    assert "ROLE_IN_USE" in ctl.error("role", "delete", "works", "engineer")
+    assert ctl.json("role", "unassign", "works", "--subject", "user:alice", "--role",
+                    "engineer") == {}
+    assert "does not have the role" in ctl.error(
+        "role", "unassign", "works", "--subject", "user:alice", "--role", "engineer")
+    assert ctl("role", "delete", "works", "engineer") == "deleted tenants/works/roles/engineer\n"
+    assert [one["name"] for one in ctl.json("role", "list", "works")["roles"]] == [
+        f"{name}/roles/tenant-admin", f"{name}/roles/tenant-viewer"]
+
+
+WORKLOAD_MAY = [
+    ("whoami",), ("tenant get acme",), ("tenant list",), ("role get acme tenant-admin",),
+    ("role list acme",), ("role assignments acme",), ("check acme user:alice a:b", 3),
+    ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",)]
+WORKLOAD_MAY_NOT = [
+    "tenant create --display-name Mine --isolation shared", "tenant update acme --display-name X",
+    "tenant configure acme --flag x=true", "tenant provision acme", "tenant activate acme",
+    "tenant deactivate acme", "tenant deprovision acme", "tenant delete acme",
+    "role create acme mine", "role update acme mine --title X", "role delete acme mine",
+    "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
+    "role assign acme user:alice tenant-admin", "role unassign acme 1"]
+
+
+def test_every_command_as_workload(daemon):
+    acme = make_active(daemon.over_unix(), "acme")
+    make_active(daemon.over_unix(), "globex")
+    ctl = daemon.over_tls("acme.dev")
+    for line, *code in WORKLOAD_MAY:
+        ctl(*line.split(), code=code[0] if code else 0)
+    for line in WORKLOAD_MAY_NOT:
+        text = ctl.error(*line.split())
+        assert "PERMISSION_DENIED (PERMISSION_MISSING)" in text, line
+        assert "hint: `tenantctl whoami`" in text
+    assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")
+    assert ctl.commands == all_commands()
+
+    me = ctl.json("whoami")
+    assert me["tenant"] == acme["name"] and me["tenantSlug"] == "acme"
+    assert me["subject"] == "spiffe://dev.tenancy.internal/tenant/acme/dev"
+    assert [one["slug"] for one in ctl.json("tenant", "list")["tenants"]] == ["acme"]
+    for line in ("tenant get {}", "role list {}", "check {} user:alice a:b", "validate {}",
+                 "resolve --path /tenants/{}/x"):
+        globex = ctl.error(*line.format("globex").split())
+        assert "PERMISSION_DENIED (TENANT_MISMATCH)" in globex
+        assert ctl.error(*line.format("nobody").split()) == globex
+
+
+def test_tables(daemon):
+    ctl = daemon.over_unix()
+    acme = make_active(ctl, "acme")
+    created = acme["createTime"][:19] + "Z"
+    assert rows(ctl("tenant", "list")) == [
+        ["SLUG", "STATE", "ISOLATION", "CREATED", "ID", "DISPLAY NAME"],
+        ["acme", "ACTIVE", "SHARED", created, acme["id"], "Acme"]]
+    shown = fields(ctl("tenant", "get", "acme"))
+    assert shown.items() >= {
+        "Name": acme["name"], "Slug": "acme", "Display name": "Acme", "State": "ACTIVE",
+        "Isolation": "SHARED", "Epoch": "3", "Tenant column": acme["id"]}.items()
+    assert fields(ctl("resolve", "--host", "acme.example.com")).items() >= {
+        "Tenant": f"acme ({acme['name']})", "Decided by": "SUBDOMAIN",
+        "Explanation": "SUBDOMAIN  acme  <- decided"}.items()
+    assert fields(ctl("validate", "nobody", code=3)) == {
+        "Valid": "no", "Reason": "TENANT_NOT_FOUND"}
+    ctl("role", "create", "acme", "guard", "--title", "Guard", "--permission", "doors:open")
+    assert rows(ctl("role", "list", "acme"))[:2] == [
+        ["ROLE", "PERMISSIONS", "BUILT IN", "TITLE"], ["guard", "1", "-", "Guard"]]
+    given = fields(ctl("role", "assign", "acme", "user:dave", "guard"))
+    assert rows(ctl("role", "assignments", "acme")) == [
+        ["ASSIGNMENT", "ROLE", "EXPIRES", "SUBJECT"],
+        [given["Name"].split("/")[-1], "guard", "-", "user:dave"]]
+    assert ctl("check", "acme", "user:dave", "doors:open") == "allowed: by the role guard\n"
+    assert ctl("check", "acme", "user:dave", "doors:shut", code=3) == (
+        "denied: no role of the subject grants it\n")
+    assert rows(ctl("check", "acme", "--batch", "-", stdin="user:dave doors:open")) == [
+        ["ANSWER", "PERMISSION", "SUBJECT", "WHY"],
+        ["allowed", "doors:open", "user:dave", "by the role guard"]]
+    assert fields(daemon.over_tls("acme.dev")("whoami"))["Tenant"] == f"acme ({acme['name']})"
+
+
+def test_lists_page_by_page(daemon):
+    ctl = daemon.over_unix()
+    slugs = [f"t{number}" for number in range(5)]
+    for slug in slugs:
+        make_active(ctl, slug)
+    first = ctl.json("tenant", "list", "--page-size", "2")
+    assert [one["slug"] for one in first["tenants"]] == slugs[:2]
+    token = first["nextPageToken"]
+    assert f"--page-token {token}" in ctl("tenant", "list", "--page-size", "2").splitlines()[-1]
+    second = ctl.json("tenant", "list", "--page-size", "2", "--page-token", token)
+    assert [one["slug"] for one in second["tenants"]] == slugs[2:4]
+    everything = ctl.json("tenant", "list", "--page-size", "2", "--all")
+    assert [one["slug"] for one in everything["tenants"]] == slugs
+    assert "nextPageToken" not in everything
+    assert [one["slug"] for one in ctl.json(
+        "tenant", "list", "--filter", 'slug != "t1" AND state = ACTIVE', "--page-size", "1",
+        "--all")["tenants"]] == ["t0", "t2", "t3", "t4"]
+    for number in range(3):
+        ctl("role", "assign", "t0", f"user:{number}", "tenant-viewer")
+    assert len(ctl.json("role", "assignments", "t0", "--page-size", "1", "--all")[
+        "assignments"]) == 3
+    assert len(ctl.json("role", "list", "t0", "--page-size", "1", "--all")["roles"]) == 2
+
+
+def test_refusals_say_what_helps(daemon):
+    ctl = daemon.over_unix()
+    make_active(ctl, "acme")
+    assert ctl.error("tenant", "get", "nobody") == (
+        "tenantctl: NOT_FOUND (TENANT_NOT_FOUND): there is no such tenant\n")
+    slug = ctl.error("tenant", "create", "--display-name", "A", "--slug", "Not A Slug",
+                     "--isolation", "shared")
+    assert slug.startswith("tenantctl: INVALID_ARGUMENT (INVALID_FIELD)")
+    assert re.search(r"^  tenant\.slug: .*DNS label", slug, re.MULTILINE)
+    batch = ctl.error("check", "acme", "--batch", "-", stdin="user:a a:b\nuser:a a:*\n")
+    assert re.search(r"^  items\[1\]\.permission: ", batch, re.MULTILINE)
+    assert "FAILED_PRECONDITION (ILLEGAL_TRANSITION)" in ctl.error("tenant", "deprovision", "acme")
+    stale = ctl.error("tenant", "update", "acme", "--display-name", "A", "--etag", "v1")
+    assert "ABORTED (ETAG_MISMATCH)" in stale and "hint: somebody was faster" in stale
+
+
+def test_a_second_start_keeps_everything(place):
+    with Daemon(place / "dev") as first:
+        acme = make_active(first.over_unix(), "acme")
+        files = {path.name: path.read_bytes() for path in first.pki.iterdir()}
+        assert len(files) == 10
+        assert first.stop() == 0
+    assert not (first.directory / "tenantd.sock").exists()
+    gone = first.over_unix().error("tenant", "get", "acme", code=2)
+    assert "is a server listening on" in gone
+
+    with Daemon(place / "dev") as second:
+        assert {path.name: path.read_bytes() for path in second.pki.iterdir()} == files
+        assert second.over_unix().json("tenant", "get", "acme") == acme
+        assert second.over_tls("acme.dev").json("tenant", "get", "acme") == acme
+        assert second.stop() == 0

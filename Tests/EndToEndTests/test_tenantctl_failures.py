@@ -1,0 +1,101 @@
+"""tenantctl without a server that answers, and with certificates that fit or don't."""
+
+import contextlib
+import socket
+import stat
+
+import pytest
+from tenantctl_process import Ctl, daemon, make_active, place
+
+__all__ = ["daemon", "place"]  # Fixtures.
+
+
+@pytest.mark.parametrize("line, code, text", [
+    ("whoami", 64, "Give --address, or set TENANCY_ADDRESS"),
+    ("whoami --address somewhere", 64, "neither unix:PATH nor HOST:PORT"),
+    ("whoami --address ::1:7443", 64, "in brackets: [::1]:7443"),
+    ("whoami --address localhost:7443", 64, "give --ca, --cert and --key"),
+    ("whoami --address localhost:1 --ca /no/ca --cert /no/cert --key /no/key", 2, "/no/cert"),
+    ("whoami --address unix:/no/socket", 2, "hint: is a server listening on unix:/no/socket?"),
+    ("whoami --address unix:/no/socket", 2,
+     "UNAVAILABLE: cannot connect to unix:/no/socket: No such file or directory\n"),
+    ("whoami --address unix:/x --timeout 0", 64, "--timeout is more than 0"),
+    ("whoami --output xml", 64, "xml"),
+    ("tenant frobnicate", 64, "frobnicate"),
+    ("tenant get", 64, "Missing expected argument '<tenant>'"),
+    ("tenant get a/b --address unix:/x", 64, "'a/b' is no tenant's name"),
+    ("tenant update acme --address unix:/x", 64, "nothing to change"),
+    ("tenant create --display-name A --isolation rows", 64, "rows"),
+    ("tenant configure a --flag x=maybe --address unix:/x", 64, "true or false, not 'maybe'"),
+    ("role assign a user:b c --expires-in soon --address unix:/x", 64, "no time span"),
+    ("check acme user:alice --address unix:/x", 64, "Give a subject and a permission, or --batch"),
+])
+def test_what_cannot_be_asked(line, code, text):
+    assert text in Ctl().error(*line.split(), code=code)
+
+
+def test_a_server_that_is_not_there(place):
+    Ctl()("pki", "ca", "--trust-domain", "example.org", "--directory", str(place))
+    Ctl()("pki", "operator", "--directory", str(place))
+    text = Ctl().error("whoami", "--address", "127.0.0.1:1", "--ca", f"{place}/ca.pem", "--cert",
+                       f"{place}/operator.pem", "--key", f"{place}/operator.key", code=2)
+    assert text == ("tenantctl: UNAVAILABLE: cannot connect to 127.0.0.1:1: Connection refused\n"
+                    "hint: is a server listening on 127.0.0.1:1?\n")
+
+
+def test_a_server_that_does_not_answer(place):
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as mute:
+        mute.bind(str(place / "mute"))
+        mute.listen()
+        text = Ctl().error("whoami", "--address", f"unix:{place}/mute", "--timeout", "0.2", code=2)
+    assert "DEADLINE_EXCEEDED" in text and "--timeout allows more" in text
+
+
+def test_certificates_of_the_development_authority(daemon):
+    make_active(daemon.over_unix(), "acme")
+    where = ("--directory", str(daemon.pki))
+    made = Ctl()("pki", "tenant", "--tenant", "acme", "--workload", "billing", *where)
+    assert made == f"wrote {daemon.pki}/acme.billing.pem\nwrote {daemon.pki}/acme.billing.key\n"
+    assert stat.S_IMODE((daemon.pki / "acme.billing.key").stat().st_mode) == 0o600
+    billing = daemon.over_tls("acme.billing")
+    me = billing.json("whoami")
+    assert me["subject"] == "spiffe://dev.tenancy.internal/tenant/acme/billing"
+    assert me["tenantSlug"] == "acme"
+    daemon.over_unix()("role", "assign", "acme", me["subject"], "tenant-admin")
+    assert billing.json("role", "create", "acme", "clerk")["name"].endswith("/roles/clerk")
+
+    Ctl()("pki", "operator", "--role", "viewer", *where)
+    viewer = daemon.over_tls("viewer")
+    assert viewer.json("whoami")["platformRoles"] == ["viewer"]
+    assert viewer.json("tenant", "get", "acme")["slug"] == "acme"
+    assert "tenancy.tenants:delete" in viewer.error("tenant", "delete", "acme")
+
+    # For a tenant that is not there, a certificate is worth nothing.
+    Ctl()("pki", "tenant", "--tenant", "nobody", "--workload", "w", *where)
+    assert "IDENTITY_UNKNOWN" in daemon.over_tls("nobody.w").error("tenant", "list")
+
+
+def test_an_authority_of_its_own(daemon, place):
+    where = ("--directory", str(place / "own"))
+    Ctl()("pki", "ca", "--trust-domain", "dev.tenancy.internal", *where)
+    Ctl()("pki", "server", "--dns", "tenantd.internal", "--ip", "127.0.0.1", *where)
+    Ctl()("pki", "operator", *where)
+    assert {path.name for path in (place / "own").iterdir()} == {
+        f"{name}.{kind}" for name in ("ca", "server", "operator") for kind in ("pem", "key")}
+    stranger = daemon.over_tls("operator", place / "own").error("whoami", code=2)
+    assert "UNAVAILABLE" in stranger and "alert" in stranger
+    wrong = ("--ca", str(place / "own" / "ca.pem"))
+    assert "peer refused" in daemon.over_tls("operator").error("whoami", *wrong, code=2)
+    assert "hostname mismatch" in daemon.over_tls("operator").error(
+        "whoami", "--server-name", "tenantd.internal", code=2)
+
+    before = (place / "own" / "operator.pem").read_bytes()
+    assert "hint: --force replaces it" in Ctl().error("pki", "operator", *where)
+    assert (place / "own" / "operator.pem").read_bytes() == before
+    Ctl()("pki", "operator", "--force", *where)
+    assert (place / "own" / "operator.pem").read_bytes() != before
+    for line, code in (("tenant --tenant Not_A_Slug --workload w", 64), ("server", 64),
+                       ("operator --days 0", 64), ("operator --name ca", 64),
+                       ("operator --name ../x", 64), ("ca --trust-domain Bad/Domain", 64),
+                       ("operator --trust-domain other.example --name x", 1)):
+        Ctl().error("pki", *line.split(), *where, code=code)

@@ -1,0 +1,168 @@
+import Foundation
+import Logging
+import PKI
+import RPC
+import Synchronization
+import Tenancy
+import TenancyClient
+import TenancyServer
+import TenancyStore
+import Testing
+
+/// How a client reaches the server.
+enum Transport: String, CaseIterable, Sendable {
+  case unix, mutualTLS
+}
+
+/// Everything that `tenantd` is made of, in this process: SQLite in a directory of its own, a Unix
+/// socket, and TCP with mutual TLS.
+struct LiveServer {
+  static let baseDomain = "example.com"
+  static let defaultTenant = "acme"
+
+  let certificates: Certificates
+  let plane: ControlPlane
+  let clock: SteppedClock
+  let events: RecordedEvents
+  private let directory: String
+  private let port: Int
+  private let server: Server
+
+  private var socket: String { "\(directory)/s" }
+
+  fileprivate init() async throws {
+    directory = NSTemporaryDirectory() + "live-\(UInt64.random(in: 0...UInt64.max))"
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    certificates = try Certificates(directory: directory)
+    let clock = SteppedClock()
+    self.clock = clock
+    plane = try ControlPlane(
+      store: try SQLiteStore(path: "\(directory)/tenancy.sqlite"), clock: { clock.now })
+    var identity = IdentityRules(trustDomains: [Certificates.trustDomain])
+    identity.unixUsers = [getuid(): ["admin"]]
+    var resolution = ResolutionRules()
+    resolution.baseDomains = [Self.baseDomain]
+    resolution.defaultTenant = Self.defaultTenant
+    events = RecordedEvents(
+      TenancyDelegate(
+        plane: plane, rules: identity,
+        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+
+    let rules = identity
+    var configuration = Server.Configuration(
+      listeners: [
+        .unix(path: "\(directory)/s", mode: 0o600), .tcp(host: "127.0.0.1", port: 0),
+      ],
+      tls: try TLSContext(
+        .server, try certificates.issue(.localServer, trusting: "trusted.pem"),
+        peerRule: { rules.refusal(of: $0) }))
+    configuration.eventLoops = 1
+    server = try await Server(
+      configuration,
+      methods: TenancyService.methods(
+        plane: plane,
+        provisioner: Provisioner(plane, try SQLiteDataPlane(directory: "\(directory)/tenants")),
+        rules: resolution),
+      delegate: events)
+    let ports = try await server.start().compactMap { address -> Int? in
+      if case .tcp(_, let port, _) = address { port } else { nil }
+    }
+    port = try #require(ports.first)
+  }
+
+  fileprivate func stop() async throws {
+    await server.stop(within: .seconds(5))
+    await plane.close()
+    try FileManager.default.removeItem(atPath: directory)
+  }
+
+  // MARK: Reaching it
+
+  func target(serverName: String? = nil) -> RPCChannel.Target {
+    .tcp(host: "127.0.0.1", port: port, serverName: serverName)
+  }
+
+  /// As an operator of the platform.
+  func asOperator<Answer>(
+    over transport: Transport, _ body: (Stubs) async throws -> Answer
+  ) async throws -> Answer {
+    switch transport {
+    case .unix: try await Stubs.run(RPCChannel(.unix(path: socket), tls: nil), body)
+    case .mutualTLS: try await over(try certificates.issue(.operatorProfile), body)
+    }
+  }
+
+  /// As a tenant's workload.
+  func asWorkload<Answer>(
+    of tenant: String, named workload: String = "console", _ body: (Stubs) async throws -> Answer
+  ) async throws -> Answer {
+    try await over(
+      try certificates.issue(.workload(tenant: tenant, workload: workload)), body)
+  }
+
+  /// With any certificate.
+  func over<Answer>(
+    _ files: TLSContext.Files, serverName: String? = nil,
+    _ body: (Stubs) async throws -> Answer
+  ) async throws -> Answer {
+    let tls = try TLSContext(.client, files)
+    return try await Stubs.run(RPCChannel(target(serverName: serverName), tls: tls), body)
+  }
+}
+
+/// Runs `body` with a server of its own, and stops that whatever happens.
+func withLiveServer(_ body: (LiveServer) async throws -> Void) async throws {
+  let server = try await LiveServer()
+  do {
+    try await body(server)
+  } catch {
+    try await server.stop()
+    throw error
+  }
+  try await server.stop()
+}
+
+/// The real time, and on demand a later one.
+final class SteppedClock: Sendable {
+  private let offset = Mutex(Days(0))
+
+  var now: Timestamp {
+    Timestamp(nanoseconds: Int64(Date.now.timeIntervalSince1970 * 1e9)) + offset.withLock { $0 }
+  }
+
+  func advance(by days: Days) { offset.withLock { $0 = Days($0.count + days.count) } }
+}
+
+/// Passes everything on, and keeps what the runtime reports.
+final class RecordedEvents: ServerDelegate {
+  private let inner: TenancyDelegate
+  private let stream: AsyncStream<ServerEvent>
+  private let continuation: AsyncStream<ServerEvent>.Continuation
+
+  init(_ inner: TenancyDelegate) {
+    self.inner = inner
+    (stream, continuation) = AsyncStream.makeStream()
+  }
+
+  func makeLoopState() -> AnyObject { inner.makeLoopState() }
+
+  func maintainLoopState(_ state: AnyObject) { inner.maintainLoopState(state) }
+
+  func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
+    inner.connectionOpened(connection)
+  }
+
+  func log(_ event: ServerEvent) {
+    inner.log(event)
+    continuation.yield(event)
+  }
+
+  /// Why the next peer to be turned away was turned away.
+  func nextRefusal() async -> String? {
+    for await event in stream
+    where event.kind == .handshakeFailed || event.kind == .peerRefused {
+      return event.detail
+    }
+    return nil
+  }
+}

@@ -1,0 +1,90 @@
+import RPC
+import Synchronization
+import TenancyClient
+import TenancyWire
+import Testing
+
+/// The generated stubs of every service, over a channel that notes which methods are called.
+struct Stubs {
+  let tenants: TenantManagerClient
+  let resolver: TenantResolverClient
+  let authorization: AuthorizationClient
+  let identity: IdentityClient
+  private let channel: RecordingChannel
+
+  /// Paths of the methods called so far.
+  var called: Set<String> { channel.called }
+
+  /// Runs `body` over `channel`, and closes that whatever happens.
+  static func run<Answer>(
+    _ channel: RPCChannel, _ body: (Stubs) async throws -> Answer
+  ) async throws -> Answer {
+    do {
+      let answer = try await body(Stubs(RecordingChannel(channel)))
+      await channel.close()
+      return answer
+    } catch {
+      await channel.close()
+      throw error
+    }
+  }
+
+  private init(_ channel: RecordingChannel) {
+    self.channel = channel
+    tenants = TenantManagerClient(channel)
+    resolver = TenantResolverClient(channel)
+    authorization = AuthorizationClient(channel)
+    identity = IdentityClient(channel)
+  }
+
+  // MARK: In fewer words
+
+  /// A new tenant with rows of shared tables: PENDING.
+  func create(_ slug: String) async throws -> V1.Tenant {
+    try await tenants.createTenant(
+      V1.CreateTenantRequest(
+        tenant: V1.Tenant(slug: slug, displayName: slug.uppercased(), isolationModel: .shared)))
+  }
+
+  /// A new tenant that is ACTIVE.
+  func createActive(_ slug: String) async throws -> V1.Tenant {
+    let name = try await create(slug).name
+    return try await tenants.provisionTenantResources(
+      V1.ProvisionTenantResourcesRequest(name: name))
+  }
+
+  func get(_ name: String) async throws -> V1.Tenant {
+    try await tenants.getTenant(V1.GetTenantRequest(name: name))
+  }
+
+  func assign(_ role: String, to subject: String, in tenant: String) async throws
+    -> V1.RoleAssignment
+  {
+    try await authorization.createRoleAssignment(
+      V1.CreateRoleAssignmentRequest(
+        parent: tenant, assignment: V1.RoleAssignment(subject: subject, role: role)))
+  }
+}
+
+private final class RecordingChannel: UnaryChannel {
+  private let channel: RPCChannel
+  private let paths = Mutex<Set<String>>([])
+
+  init(_ channel: RPCChannel) { self.channel = channel }
+
+  var called: Set<String> { paths.withLock { $0 } }
+
+  func call<Request: WireMessage, Response: WireMessage>(
+    _ method: MethodSpec<Request, Response>, _ request: Request, _ options: CallOptions
+  ) async throws -> Response {
+    _ = paths.withLock { $0.insert(method.path) }
+    return try await channel.call(method, request, options)
+  }
+}
+
+/// The status that a call ends with; one that succeeds fails the test.
+func refusal<Answer>(
+  at location: SourceLocation = #_sourceLocation, of call: () async throws -> Answer
+) async throws -> RPCStatus {
+  try await #require(throws: RPCStatus.self, sourceLocation: location) { _ = try await call() }
+}

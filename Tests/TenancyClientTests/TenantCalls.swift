@@ -1,0 +1,112 @@
+import TenancyWire
+
+/// A call of each method whose request names a tenant.
+struct TenantCall {
+  let method: MethodIdentity
+  /// Calls it about a tenant, in any form of its name.
+  let call: (_ client: Stubs, _ tenant: String) async throws -> Void
+
+  private init(
+    _ method: MethodIdentity, _ call: @escaping (Stubs, String) async throws -> some WireMessage
+  ) {
+    self.method = method
+    self.call = { client, tenant in _ = try await call(client, tenant) }
+  }
+
+  static var all: [TenantCall] { manager + checks + roles + assignments }
+
+  private static var manager: [TenantCall] {
+    typealias API = V1.TenantManager
+    return [
+      TenantCall(API.getTenant.identity) { try await $0.get($1) },
+      TenantCall(API.updateTenant.identity) {
+        try await $0.tenants.updateTenant(
+          V1.UpdateTenantRequest(tenant: V1.Tenant(name: $1, displayName: "Taken over")))
+      },
+      TenantCall(API.deactivateTenant.identity) {
+        try await $0.tenants.deactivateTenant(V1.DeactivateTenantRequest(name: $1))
+      },
+      TenantCall(API.activateTenant.identity) {
+        try await $0.tenants.activateTenant(V1.ActivateTenantRequest(name: $1))
+      },
+      TenantCall(API.deleteTenant.identity) {
+        try await $0.tenants.deleteTenant(V1.DeleteTenantRequest(name: $1))
+      },
+      TenantCall(API.updateTenantConfiguration.identity) {
+        try await $0.tenants.updateTenantConfiguration(
+          V1.UpdateTenantConfigurationRequest(
+            name: $1, configuration: V1.TenantConfiguration(featureFlags: ["taken": true])))
+      },
+      TenantCall(API.provisionTenantResources.identity) {
+        try await $0.tenants.provisionTenantResources(V1.ProvisionTenantResourcesRequest(name: $1))
+      },
+      TenantCall(API.deprovisionTenantResources.identity) {
+        try await $0.tenants.deprovisionTenantResources(
+          V1.DeprovisionTenantResourcesRequest(name: $1))
+      },
+    ]
+  }
+
+  private static var checks: [TenantCall] {
+    typealias API = V1.Authorization
+    return [
+      TenantCall(API.check.identity) {
+        try await $0.authorization.check(
+          V1.CheckRequest(tenant: $1, subject: "user:alice", permission: "equipment:read"))
+      },
+      TenantCall(API.batchCheck.identity) {
+        let item = V1.BatchCheckItem(subject: "user:alice", permission: "equipment:read")
+        return try await $0.authorization.batchCheck(
+          V1.BatchCheckRequest(tenant: $1, items: [item]))
+      },
+    ]
+  }
+
+  private static var roles: [TenantCall] {
+    typealias API = V1.Authorization
+    return [
+      TenantCall(API.createRole.identity) {
+        try await $0.authorization.createRole(V1.CreateRoleRequest(parent: $1, roleId: "intruder"))
+      },
+      TenantCall(API.getRole.identity) {
+        try await $0.authorization.getRole(V1.GetRoleRequest(name: "\($1)/roles/engineer"))
+      },
+      TenantCall(API.updateRole.identity) {
+        try await $0.authorization.updateRole(
+          V1.UpdateRoleRequest(role: V1.Role(name: "\($1)/roles/engineer", title: "Mine")))
+      },
+      TenantCall(API.deleteRole.identity) {
+        try await $0.authorization.deleteRole(
+          V1.DeleteRoleRequest(name: "\($1)/roles/engineer", force: true))
+      },
+      TenantCall(API.listRoles.identity) {
+        try await $0.authorization.listRoles(V1.ListRolesRequest(parent: $1))
+      },
+      TenantCall(API.addRolePermissions.identity) {
+        try await $0.authorization.addRolePermissions(
+          V1.AddRolePermissionsRequest(name: "\($1)/roles/engineer", permissions: ["*:*"]))
+      },
+      TenantCall(API.removeRolePermissions.identity) {
+        try await $0.authorization.removeRolePermissions(
+          V1.RemoveRolePermissionsRequest(
+            name: "\($1)/roles/engineer", permissions: ["equipment:read"]))
+      },
+    ]
+  }
+
+  private static var assignments: [TenantCall] {
+    typealias API = V1.Authorization
+    return [
+      TenantCall(API.createRoleAssignment.identity) {
+        try await $0.assign("engineer", to: "user:mallory", in: $1)
+      },
+      TenantCall(API.deleteRoleAssignment.identity) {
+        try await $0.authorization.deleteRoleAssignment(
+          V1.DeleteRoleAssignmentRequest(name: "\($1)/assignments/anything"))
+      },
+      TenantCall(API.listRoleAssignments.identity) {
+        try await $0.authorization.listRoleAssignments(V1.ListRoleAssignmentsRequest(parent: $1))
+      },
+    ]
+  }
+}

@@ -1,0 +1,156 @@
+import RPC
+import Tenancy
+import TenancyClient
+import TenancyWire
+import Testing
+
+/// A tenant's whole life.
+enum TenantManagerStory {
+  private typealias Created = V1.CreateTenantRequest
+
+  static func run(_ client: Stubs) async throws {
+    let acme = try await create(client)
+    try await change(acme, client)
+    try await lists(client)
+    try await keepsPasswords(client)
+    try await livesAndDies(acme.name, client)
+  }
+
+  private static func create(_ client: Stubs) async throws -> V1.Tenant {
+    let request = Created(
+      tenant: V1.Tenant(
+        displayName: "Acme Manufacturing", isolationModel: .schema,
+        configuration: V1.TenantConfiguration(
+          schema: V1.SchemaConfig(schemaName: "acme"),
+          customSettings: [
+            "seats": .number(25), "theme": .object(["dark": .bool(true), "logo": .null]),
+          ],
+          featureFlags: ["beta": true, "legacy": false])),
+      requestId: "0191f5a4-0b7e-7c3d-9a51-3f1f6f1c2d3e")
+    let acme = try await client.tenants.createTenant(request)
+    #expect(acme.name == "tenants/\(acme.id)")
+    #expect(acme.slug == "acme-manufacturing")
+    #expect(acme.displayName == "Acme Manufacturing")
+    #expect(acme.state == .pending)
+    #expect(acme.isolationModel == .schema)
+    #expect(acme.configuration == request.tenant?.configuration)
+    #expect(acme.epoch == 1)
+    #expect(acme.createTime != nil && acme.createTime == acme.updateTime)
+    #expect(acme.deleteTime == nil && acme.purgeTime == nil)
+
+    // The same request again makes nothing new; another one under its id is refused.
+    #expect(try await client.tenants.createTenant(request) == acme)
+    var other = request
+    other.tenant?.displayName = "Acme"
+    let reused = try await refusal { try await client.tenants.createTenant(other) }
+    #expect(reused.code == .invalidArgument)
+    #expect(reused.errorInfo?.reason == "REQUEST_ID_REUSED")
+
+    for name in [acme.id, acme.slug, acme.name, "tenants/\(acme.slug)"] {
+      #expect(try await client.get(name) == acme)
+    }
+    return acme
+  }
+
+  private static func change(_ acme: V1.Tenant, _ client: Stubs) async throws {
+    var request = V1.UpdateTenantRequest(
+      tenant: V1.Tenant(name: acme.name, slug: "acme", displayName: "ignored", etag: acme.etag),
+      updateMask: GoogleProtobuf.FieldMask(paths: ["slug"]), validateOnly: true)
+    #expect(try await client.tenants.updateTenant(request).slug == "acme")
+    #expect(try await client.get(acme.name) == acme)  // Only checked.
+    request.validateOnly = false
+    let renamed = try await client.tenants.updateTenant(request)
+    #expect(renamed.slug == "acme" && renamed.displayName == acme.displayName)
+    #expect(renamed.etag != acme.etag && renamed.epoch == acme.epoch)
+
+    let stale = try await refusal { try await client.tenants.updateTenant(request) }
+    #expect(stale.code == .aborted)
+    #expect(stale.errorInfo?.metadata == ["etag": renamed.etag])
+
+    let configured = try await client.tenants.updateTenantConfiguration(
+      V1.UpdateTenantConfigurationRequest(
+        name: acme.name,
+        configuration: V1.TenantConfiguration(
+          customSettings: ["seats": .number(50)], featureFlags: ["preview": true]),
+        updateMask: GoogleProtobuf.FieldMask(
+          paths: [
+            "custom_settings.seats", "custom_settings.theme", "feature_flags.preview",
+            "feature_flags.legacy",
+          ]),
+        etag: renamed.etag))
+    #expect(configured.configuration?.customSettings == ["seats": .number(50)])
+    #expect(configured.configuration?.featureFlags == ["beta": true, "preview": true])
+    #expect(configured.configuration?.schema == V1.SchemaConfig(schemaName: "acme"))
+    #expect(try await client.get("acme") == configured)
+  }
+
+  private static func lists(_ client: Stubs) async throws {
+    for number in 1...4 { _ = try await client.create("listed-\(number)") }
+    var request = V1.ListTenantsRequest(pageSize: 3, filter: #"slug = "listed-*""#)
+    let first = try await client.tenants.listTenants(request)
+    #expect(first.tenants.map(\.slug) == ["listed-1", "listed-2", "listed-3"])
+    request.pageToken = first.nextPageToken
+    let second = try await client.tenants.listTenants(request)
+    #expect(second.tenants.map(\.slug) == ["listed-4"])
+    #expect(second.nextPageToken.isEmpty)
+    let schemas = try await client.tenants.listTenants(
+      V1.ListTenantsRequest(filter: "isolation_model = SCHEMA AND state != ACTIVE"))
+    #expect(schemas.tenants.map(\.slug) == ["acme"])
+  }
+
+  private static func keepsPasswords(_ client: Stubs) async throws {
+    let database = V1.DatabaseConfig(
+      connectionString: "postgres://db.internal/vault", username: "vault", password: "s3cret")
+    let vault = try await client.tenants.createTenant(
+      Created(
+        tenant: V1.Tenant(
+          slug: "vault", displayName: "Vault", isolationModel: .database,
+          configuration: V1.TenantConfiguration(database: database))))
+    let shown = try #require(vault.configuration?.database)
+    #expect(shown.connectionString == database.connectionString && shown.username == "vault")
+    #expect(shown.password.isEmpty && shown.passwordSet)
+  }
+
+  private static func livesAndDies(_ name: String, _ client: Stubs) async throws {
+    let provision = V1.ProvisionTenantResourcesRequest(name: name)
+    let activate = V1.ActivateTenantRequest(name: name)
+    let deactivate = V1.DeactivateTenantRequest(name: name)
+    let deprovision = V1.DeprovisionTenantResourcesRequest(name: name)
+
+    let active = try await client.tenants.provisionTenantResources(provision)
+    #expect(active.state == .active)
+    #expect(active.epoch == 3)  // By way of PROVISIONING.
+    #expect(try await client.tenants.provisionTenantResources(provision) == active)
+
+    let refused = try await refusal {
+      try await client.tenants.deprovisionTenantResources(deprovision)
+    }
+    #expect(refused.code == .failedPrecondition)
+    #expect(try await client.get(name) == active)
+
+    let suspended = try await client.tenants.deactivateTenant(deactivate)
+    #expect(suspended.state == .suspended && suspended.epoch == 4)
+    let again = try await client.tenants.activateTenant(activate)
+    #expect(again.state == .active && again.epoch == 5)
+
+    _ = try await client.tenants.deactivateTenant(deactivate)
+    let bare = try await client.tenants.deprovisionTenantResources(deprovision)
+    #expect(bare.state == .pending && bare.epoch == 7)
+
+    let deleted = try await client.tenants.deleteTenant(
+      V1.DeleteTenantRequest(name: name, etag: bare.etag))
+    #expect(deleted.state == .deleted)
+    let end = try #require(deleted.deleteTime)
+    #expect(try #require(deleted.purgeTime).seconds == end.seconds + 30 * 86_400)
+
+    let filter = #"slug = "acme""#
+    #expect(
+      try await client.tenants.listTenants(V1.ListTenantsRequest(filter: filter)).tenants.isEmpty)
+    let all = V1.ListTenantsRequest(filter: filter, showDeleted: true)
+    #expect(try await client.tenants.listTenants(all).tenants == [deleted])
+
+    let taken = try await refusal { try await client.create("acme") }
+    #expect(taken.code == .alreadyExists)
+    #expect(taken.errorInfo?.reason == "NAME_TAKEN")
+  }
+}

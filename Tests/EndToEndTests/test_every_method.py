@@ -166,11 +166,11 @@ def test_create_fills_in_what_follows(operator, slug):
     ("tenant.slug", dict(slug="", display_name="ß")),
     ("tenant.isolation_model", dict(isolation_model=0)),
     ("tenant.isolation_model", dict(isolation_model=77)),
-    ("configuration.schema.schema_name", dict(configuration=tenant.TenantConfiguration(
+    ("tenant.configuration.schema.schema_name", dict(configuration=tenant.TenantConfiguration(
         schema=tenant.SchemaConfig(schema_name="../x")))),
-    ("configuration.shared", dict(configuration=tenant.TenantConfiguration(
+    ("tenant.configuration.shared", dict(configuration=tenant.TenantConfiguration(
         shared=tenant.SharedConfig(tenant_identifier="x")))),
-    ("configuration.database", dict(configuration=tenant.TenantConfiguration(
+    ("tenant.configuration.database", dict(configuration=tenant.TenantConfiguration(
         database=tenant.DatabaseConfig(connection_string="x")))),
 ])
 def test_create_refuses(operator, slug, field, fields):
@@ -185,7 +185,7 @@ def test_names_are_unique(operator, slug):
     assert again.reason == "NAME_TAKEN" and again.metadata["field"] == "tenant.slug"
     schema = tenant.TenantConfiguration(schema=tenant.SchemaConfig(schema_name=slug))
     taken = failure("ALREADY_EXISTS", operator.create, slug("x"), configuration=schema)
-    assert taken.metadata["field"] == "configuration.schema.schema_name"
+    assert taken.metadata["field"] == "tenant.configuration.schema.schema_name"
 
 
 def test_create_validate_only(operator, slug):

@@ -4,7 +4,7 @@ import Tenancy
 /// Gives memory that a burst of writes left free back to the system, once the burst is over: an idle
 /// daemon should be small.
 enum MemoryTrimmer {
-  static let interval = Duration.seconds(5)
+  static let interval = Duration.seconds(1)
 
   /// Threads share this many heaps at most. Many heaps keep many free pages.
   private static let maximumHeaps: Int32 = 4

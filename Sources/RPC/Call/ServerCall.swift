@@ -83,7 +83,7 @@ public struct ServiceMethod: Sendable {
 public protocol ServerDelegate: Sendable {
   /// One object for each event loop, for caches that need no lock.
   func makeLoopState() -> AnyObject
-  /// Called every few seconds on the loop that a state belongs to: a chance to let go of what is stale.
+  /// Called every second on the loop that a state belongs to: a chance to let go of what is stale.
   func maintainLoopState(_ state: AnyObject)
   /// A connection was accepted and its peer verified: what its calls will find as `context`.
   /// nil refuses the connection (the delegate logs why).

@@ -45,7 +45,7 @@ public final class Server: Sendable {
   /// Connections that wait to be accepted. A full backlog of a Unix socket refuses connects.
   private static let backlog: Int32 = 4096
 
-  private static let maintenance = TimeAmount.seconds(5)
+  private static let maintenance = TimeAmount.seconds(1)
 
   /// How long a handler may take to return after it was cancelled by `stop`.
   private static let handlerPatience = Duration.seconds(2)

@@ -23,7 +23,9 @@ public struct ControlState: Sendable {
   public private(set) var tenants: [TenantRecord] = []
   /// By id and by slug.
   private var index = ByteTable<TenantRecord>()
-  private var names = ByteTable<TenantID>()
+  private var names = [ReservedName.Kind: ByteTable<TenantID>]()
+  /// The few sets of steps that tenants have between them, so that each is in memory once.
+  private var stepSets = Set<Set<String>>()
   private var requests = ByteTable<RememberedRequest>()
 
   public init() {}
@@ -39,7 +41,7 @@ public struct ControlState: Sendable {
   public func find(_ id: TenantID) -> TenantRecord? { index[id.description] }
 
   /// Whose name this is, or was.
-  public func owner(of name: ReservedName) -> TenantID? { names[Self.key(name)] }
+  public func owner(of name: ReservedName) -> TenantID? { names[name.kind]?[name.text] }
 
   public func request(_ id: String, of actor: String) -> RememberedRequest? {
     requests[Self.key(id, actor)]
@@ -90,7 +92,7 @@ public struct ControlState: Sendable {
     case .clearProvisioningSteps(let id):
       edit(id, &drafts) { $0.steps = [] }
     case .reserveName(let name, let id):
-      names[Self.key(name)] = id
+      names[name.kind, default: ByteTable()][name.text] = id
     case .rememberRequest(let request):
       requests[Self.key(request.requestID, request.actor)] = request
     case .forgetRequests(let moment):
@@ -117,7 +119,8 @@ public struct ControlState: Sendable {
 
   private mutating func seal(_ draft: Draft) {
     let record = TenantRecord(
-      tenant: draft.tenant, policy: draft.policy, provisionedSteps: draft.steps)
+      tenant: draft.tenant, policy: draft.policy,
+      provisionedSteps: stepSets.insert(draft.steps).memberAfterInsert)
     if let former = draft.formerSlug, former != draft.tenant.slug { index[former.text] = nil }
     index[record.idText] = record
     index[draft.tenant.slug.text] = record
@@ -129,6 +132,5 @@ public struct ControlState: Sendable {
     }
   }
 
-  private static func key(_ name: ReservedName) -> String { "\(name.kind.rawValue):\(name.text)" }
   private static func key(_ id: String, _ actor: String) -> String { "\(id) \(actor)" }
 }

@@ -2,6 +2,8 @@ internal import NIOCore
 
 /// One gRPC call on an HTTP/2 connection. Objects are reused by their connection; confined to its
 /// event loop.
+///
+/// `@exclusivity(unchecked)`: the checks at run time cost 6 % of a call, and no access spans a call out.
 final class HTTP2Stream: CallStream {
   /// gRPC's message prefix: one byte of flags and the length, big-endian.
   static let prefixLength = 5
@@ -35,11 +37,11 @@ final class HTTP2Stream: CallStream {
   var headerListBytes = 0
 
   /// Names and values of custom metadata, end to end in `headerBytes`.
-  private var headerEnds: [(name: Int32, value: Int32)] = []
-  private var headerBytes = ByteStore(capacity: 256)
+  @exclusivity(unchecked) private var headerEnds: [(name: Int32, value: Int32)] = []
+  @exclusivity(unchecked) private var headerBytes = ByteStore(capacity: 256)
 
-  var body = ByteStore(capacity: 512)
-  var reply = ByteStore(capacity: 512)
+  @exclusivity(unchecked) var body = ByteStore(capacity: 512)
+  @exclusivity(unchecked) var reply = ByteStore(capacity: 512)
   var replySent = 0
   /// Bytes of `reply` that the connection counts as waiting.
   var waitingReplyBytes = 0

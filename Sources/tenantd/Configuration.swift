@@ -44,6 +44,12 @@ extension Configuration {
       logLevel = level
     }
     try root.finish()
+    let isInsecure = listeners.contains { listener in
+      if case .tcp(_, _, insecure: true) = listener { true } else { false }
+    }
+    guard !isInsecure || !identity.insecureRoles.isEmpty else {
+      throw root.error("listeners: an insecure one needs identity.insecure_roles")
+    }
     guard !listeners.isEmpty else { throw root.error("listeners: at least one is needed") }
   }
 
@@ -84,8 +90,10 @@ extension Configuration {
     if let permissions = try settings.strings("workload_permissions") {
       rules.workloadPermissions = try permissions.map { try settings.permission($0) }
     }
-    for role in rules.unixUsers.values.joined() where rules.platformRoles[role] == nil {
-      throw settings.error("unix_users: there is no platform role \(role)")
+    rules.insecureRoles = try settings.strings("insecure_roles") ?? []
+    for role in rules.unixUsers.values.joined() + rules.insecureRoles
+    where rules.platformRoles[role] == nil {
+      throw settings.error("there is no platform role \(role)")
     }
     return rules
   }

@@ -44,7 +44,8 @@ struct GateTests {
 
   private static func platform(_ role: String) -> Caller {
     Caller(
-      .platform(roles: [role]), subject: "spiffe://d/platform/\(role)", certificate: nil,
+      .platform(roles: [role]), subject: "spiffe://d/platform/\(role)", source: .certificate,
+      certificate: nil,
       rules: rules)
   }
 
@@ -54,7 +55,8 @@ struct GateTests {
     let subject = subject(tenant, name)
     return Caller(
       .tenant(name: tenant), subject: subject,
-      certificate: Sample.certificate([subject], notAfter: notAfter), rules: rules)
+      source: .certificate, certificate: Sample.certificate([subject], notAfter: notAfter),
+      rules: rules)
   }
 
   private let plane: ControlPlane
@@ -171,7 +173,8 @@ struct GateTests {
   @Test(arguments: AdmissionRow.all)
   func rolesAreThoseOfTheHome(_ row: AdmissionRow) {
     let stranger = Caller(
-      .tenant(name: "beta"), subject: Self.subject("acme", "tenant-admin"), certificate: nil,
+      .tenant(name: "beta"), subject: Self.subject("acme", "tenant-admin"), source: .certificate,
+      certificate: nil,
       rules: Self.rules)
     let reason = refusal(stranger, row, tenant: "beta")
     #expect(reason == (row.admitted.contains("workload") ? nil : .permissionMissing))
@@ -208,7 +211,8 @@ struct GateTests {
     #expect(refusal(Self.workload("acme", notAfter: now), row) != .identityExpired)
     let admin = Caller(
       .platform(roles: ["admin"]), subject: "x",
-      certificate: Sample.certificate([], notAfter: now - 1), rules: Self.rules)
+      source: .certificate, certificate: Sample.certificate([], notAfter: now - 1),
+      rules: Self.rules)
     #expect(refusal(admin, row) == .identityExpired)
   }
 }
@@ -219,7 +223,7 @@ struct AccessTests {
     let rules = IdentityRules(trustDomains: [])
     let kind: Caller.Kind = home.map { .tenant(name: $0) } ?? .platform(roles: [])
     return Access(
-      caller: Caller(kind, subject: "x", certificate: nil, rules: rules),
+      caller: Caller(kind, subject: "x", source: .certificate, certificate: nil, rules: rules),
       home: home.flatMap { state.state.find($0) }, target: nil, now: Sample.now,
       snapshot: state.snapshot)
   }

@@ -88,8 +88,11 @@ struct IdentityRulesTests {
   @Test func aCredentialEndsWithTheSecondOfNotAfter() {
     func end(_ notAfter: Int64) -> Timestamp? {
       let certificate = Sample.certificate([], notAfter: notAfter)
-      return Caller(.platform(roles: []), subject: "x", certificate: certificate, rules: Self.rules)
-        .expireTime
+      return Caller(
+        .platform(roles: []), subject: "x", source: .certificate, certificate: certificate,
+        rules: Self.rules
+      )
+      .expireTime
     }
     #expect(end(10) == Timestamp(nanoseconds: 10_999_999_999))
     for far in [253_402_300_799, Int64.max] {
@@ -99,7 +102,8 @@ struct IdentityRulesTests {
 
   @Test func rolesThatAreNotKnownAllowNothing() {
     let caller = Caller(
-      .platform(roles: ["nobody-knows"]), subject: "x", certificate: nil, rules: Self.rules)
+      .platform(roles: ["nobody-knows"]), subject: "x", source: .certificate, certificate: nil,
+      rules: Self.rules)
     #expect(caller.permittedMethods.allSatisfy { !$0 })
   }
 }

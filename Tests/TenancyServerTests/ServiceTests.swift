@@ -18,10 +18,11 @@ struct ServiceTests {
   private let plane: ControlPlane
   private let methods: [ServiceMethod]
   private let admin = Caller(
-    .platform(roles: ["admin"]), subject: "admin", certificate: nil, rules: rules)
+    .platform(roles: ["admin"]), subject: "admin", source: .certificate, certificate: nil,
+    rules: rules)
   /// Holds tenant-admin in acme.
   private let manager = Caller(
-    .tenant(name: "acme"), subject: "manager", certificate: nil, rules: rules)
+    .tenant(name: "acme"), subject: "manager", source: .certificate, certificate: nil, rules: rules)
 
   init() throws {
     var acme = Sample.tenant(1, "acme")

@@ -12,8 +12,9 @@ final class Caller: Sendable {
   }
 
   let kind: Kind
-  /// The SPIFFE ID, or `uid:{n}`.
+  /// The SPIFFE ID, `uid:{n}` or `insecure`.
   let subject: String
+  let source: V1.IdentitySource
   let certificate: PeerCertificate?
   /// After this moment the credential is void.
   let expireTime: Timestamp?
@@ -22,9 +23,13 @@ final class Caller: Sendable {
   /// The same for the API's methods, by `MethodRule.index`.
   let permittedMethods: [Bool]
 
-  init(_ kind: Kind, subject: String, certificate: PeerCertificate?, rules: IdentityRules) {
+  init(
+    _ kind: Kind, subject: String, source: V1.IdentitySource, certificate: PeerCertificate?,
+    rules: IdentityRules
+  ) {
     self.kind = kind
     self.subject = subject
+    self.source = source
     self.certificate = certificate
     expireTime = certificate.map {
       // Good up to and including the second of notAfter (RFC 5280 §4.1.2.5).

@@ -7,6 +7,8 @@ public struct IdentityRules: Sendable {
   public var trustDomains: Set<String>
   /// Unix user ids that are platform identities, and their roles.
   public var unixUsers: [UInt32: [String]] = [:]
+  /// Platform roles of whoever calls over an insecure listener; empty: nobody may.
+  public var insecureRoles: [String] = []
   /// What platform roles may do: permissions, wildcards included.
   public var platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles
   /// What every workload of a tenant may do in its tenant without a role there.
@@ -59,23 +61,33 @@ public struct IdentityRules: Sendable {
         switch identity {
         case .tenant(let name, let id):
           Caller(
-            .tenant(name: name), subject: id.description, certificate: certificate, rules: self)
+            .tenant(name: name), subject: id.description, source: .certificate,
+            certificate: certificate, rules: self)
         case .platform(let roles, let id):
           Caller(
-            .platform(roles: roles), subject: id.description, certificate: certificate, rules: self)
+            .platform(roles: roles), subject: id.description, source: .certificate,
+            certificate: certificate, rules: self)
         }
       }
     case .unixProcess(let process):
       if let roles = unixUsers[process.userID] {
         .success(
           Caller(
-            .platform(roles: roles), subject: "uid:\(process.userID)", certificate: nil, rules: self
+            .platform(roles: roles), subject: "uid:\(process.userID)", source: .unixPeer,
+            certificate: nil, rules: self
           ))
       } else {
         .failure(IdentityRefusal("the Unix user \(process.userID) is not allowed"))
       }
     case .anonymous:
-      .failure(IdentityRefusal("the peer presents no credential"))
+      if insecureRoles.isEmpty {
+        .failure(IdentityRefusal("the peer presents no credential"))
+      } else {
+        .success(
+          Caller(
+            .platform(roles: insecureRoles), subject: "insecure", source: .insecure,
+            certificate: nil, rules: self))
+      }
     }
   }
 

@@ -12,9 +12,7 @@ struct IdentityService: Sendable {
     _ access: Access, _: V1.WhoAmIRequest
   ) throws(TenancyError) -> V1.WhoAmIResponse {
     let caller = access.caller
-    var response = V1.WhoAmIResponse(
-      subject: caller.subject,
-      source: caller.certificate == nil ? .unixPeer : .certificate)
+    var response = V1.WhoAmIResponse(subject: caller.subject, source: caller.source)
     if let home = access.home {
       response.tenant = TenantNames.collection + home.idText
       response.tenantSlug = home.tenant.slug.text

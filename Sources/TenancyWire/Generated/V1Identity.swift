@@ -17,11 +17,14 @@ extension V1 {
     public static let certificate = Self(rawValue: 1)
     /// The uid of the peer of a Unix socket.
     public static let unixPeer = Self(rawValue: 2)
+    /// Nothing: plain text on loopback, as the configuration allows for debugging.
+    public static let insecure = Self(rawValue: 3)
 
     public static let names: [Int32: String] = [
       0: "IDENTITY_SOURCE_UNSPECIFIED",
       1: "IDENTITY_SOURCE_CERTIFICATE",
       2: "IDENTITY_SOURCE_UNIX_PEER",
+      3: "IDENTITY_SOURCE_INSECURE",
     ]
   }
 }
@@ -58,7 +61,7 @@ extension V1 {
     public var tenant: String
     /// The tenant's slug, likewise.
     public var tenantSlug: String
-    /// The SPIFFE id, or `uid:{n}`.
+    /// The SPIFFE id, `uid:{n}` or `insecure`.
     public var subject: String
     public var source: V1.IdentitySource
     /// Platform roles; empty for tenants' identities.

@@ -232,18 +232,20 @@ const ProtobufCMessageDescriptor tenancy__v1__who_am_iresponse__descriptor =
   (ProtobufCMessageInit) tenancy__v1__who_am_iresponse__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue tenancy__v1__identity_source__enum_values_by_number[3] =
+static const ProtobufCEnumValue tenancy__v1__identity_source__enum_values_by_number[4] =
 {
   { "IDENTITY_SOURCE_UNSPECIFIED", "TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_UNSPECIFIED", 0 },
   { "IDENTITY_SOURCE_CERTIFICATE", "TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_CERTIFICATE", 1 },
   { "IDENTITY_SOURCE_UNIX_PEER", "TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_UNIX_PEER", 2 },
+  { "IDENTITY_SOURCE_INSECURE", "TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_INSECURE", 3 },
 };
 static const ProtobufCIntRange tenancy__v1__identity_source__value_ranges[] = {
-{0, 0},{0, 3}
+{0, 0},{0, 4}
 };
-static const ProtobufCEnumValueIndex tenancy__v1__identity_source__enum_values_by_name[3] =
+static const ProtobufCEnumValueIndex tenancy__v1__identity_source__enum_values_by_name[4] =
 {
   { "IDENTITY_SOURCE_CERTIFICATE", 1 },
+  { "IDENTITY_SOURCE_INSECURE", 3 },
   { "IDENTITY_SOURCE_UNIX_PEER", 2 },
   { "IDENTITY_SOURCE_UNSPECIFIED", 0 },
 };
@@ -254,9 +256,9 @@ const ProtobufCEnumDescriptor tenancy__v1__identity_source__descriptor =
   "IdentitySource",
   "Tenancy__V1__IdentitySource",
   "tenancy.v1",
-  3,
+  4,
   tenancy__v1__identity_source__enum_values_by_number,
-  3,
+  4,
   tenancy__v1__identity_source__enum_values_by_name,
   1,
   tenancy__v1__identity_source__value_ranges,

@@ -59,8 +59,6 @@ public struct RoleCommands: Sendable {
       var after = before
       try change(&after)
       let held = Set(before.permissions)
-      let added = after.permissions.filter { !held.contains($0) }
-      _ = try check(added, "role.permissions", transaction.state)
       after.permissions = try check(
         after.permissions, "role.permissions", transaction.state, judged: held)
       try Self.checkText(after)

@@ -1,3 +1,4 @@
+import CProtobufC
 import RPC
 import Tenancy
 import TenancyWire
@@ -20,6 +21,17 @@ enum WireErrors {
   ) throws(TenancyError) -> Message {
     do throws(FieldViolation) {
       return try Message(reading: message)
+    } catch {
+      throw .invalid(error.field, error.description)
+    }
+  }
+
+  /// A string field's bytes, valid UTF-8 without NUL, where they are in the request.
+  static func text(
+    _ data: ProtobufCBinaryData, _ field: StaticString
+  ) throws(TenancyError) -> UnsafeRawBufferPointer {
+    do throws(FieldViolation) {
+      return try WireText.validate(data, field: field)
     } catch {
       throw .invalid(error.field, error.description)
     }

@@ -54,11 +54,11 @@ struct CheckService: Sendable {
     _ access: Access, _ record: TenantRecord, subject: ProtobufCBinaryData,
     permission: ProtobufCBinaryData, _ arena: Arena
   ) throws(TenancyError) -> UnsafeMutablePointer<Tenancy__V1__CheckResponse> {
-    let subject = try Self.checked(subject, "subject").bytes
+    let subject = try WireErrors.text(subject, "subject").bytes
     guard (1...RoleCommands.maximumSubjectBytes).contains(subject.byteCount) else {
       throw .invalid("subject", "1 to \(RoleCommands.maximumSubjectBytes) bytes")
     }
-    let question = try Self.checked(permission, "permission").bytes
+    let question = try WireErrors.text(permission, "permission").bytes
     guard let colon = Permission.colon(in: question) else {
       throw .invalid("permission", "not of the form resource:action, without wildcards")
     }
@@ -81,15 +81,5 @@ struct CheckService: Sendable {
     response.pointee.reason = TENANCY__V1__DECISION_REASON__DECISION_REASON_ROLE
     response.pointee.role = arena.copy(role.role.id)
     return response
-  }
-
-  private static func checked(
-    _ text: ProtobufCBinaryData, _ field: StaticString
-  ) throws(TenancyError) -> UnsafeRawBufferPointer {
-    do throws(TenancyWire.FieldViolation) {
-      return try WireText.validate(text, field: field)
-    } catch {
-      throw .invalid(error.field, error.description)
-    }
   }
 }

@@ -102,12 +102,12 @@ private struct Sources {
   var given = StrategySet()
 
   mutating func takePath(_ text: ProtobufCBinaryData) throws(TenancyError) {
-    path = try Self.checked(text, "path")
+    path = try WireErrors.text(text, "path")
     if !path.isEmpty { given.insert(StrategySet(.path)) }
   }
 
   mutating func takeHost(_ text: ProtobufCBinaryData) throws(TenancyError) {
-    host = try Self.checked(text, "host")
+    host = try WireErrors.text(text, "host")
     if !host.isEmpty { given.insert(StrategySet(.subdomain)) }
   }
 
@@ -118,8 +118,8 @@ private struct Sources {
   ) throws(TenancyError) {
     for index in 0..<count {
       guard let entry = entries?[index]?.pointee else { continue }
-      let name = try Self.checked(entry.key, "headers")
-      let value = try Self.checked(entry.value, "headers")
+      let name = try WireErrors.text(entry.key, "headers")
+      let value = try WireErrors.text(entry.value, "headers")
       guard name.count == rules.headerName.utf8.count, Self.matches(name, rules.headerName) else {
         continue
       }
@@ -133,8 +133,8 @@ private struct Sources {
   ) throws(TenancyError) {
     for index in 0..<count {
       guard let entry = entries?[index]?.pointee else { continue }
-      let name = try Self.checked(entry.key, "environment")
-      let value = try Self.checked(entry.value, "environment")
+      let name = try WireErrors.text(entry.key, "environment")
+      let value = try WireErrors.text(entry.value, "environment")
       guard name.elementsEqual(rules.environmentVariable.utf8) else { continue }
       try Self.take(value, .environment, &environment, &given, "environment")
     }
@@ -149,16 +149,6 @@ private struct Sources {
     }
     slot = value
     given.insert(StrategySet(strategy))
-  }
-
-  private static func checked(
-    _ text: ProtobufCBinaryData, _ field: StaticString
-  ) throws(TenancyError) -> UnsafeRawBufferPointer {
-    do throws(TenancyWire.FieldViolation) {
-      return try WireText.validate(text, field: field)
-    } catch {
-      throw .invalid(error.field, error.description)
-    }
   }
 
   /// Compares a header's name, in any case, with one in lower case.

@@ -53,6 +53,8 @@ public struct TenancyDelegate: ServerDelegate {
     }
   }
 
+  public func describe(_ status: RPCStatus) -> RPCStatus { StatusMapping.describe(status) }
+
   public func log(_ event: ServerEvent) {
     let level: Logger.Level =
       switch event.kind {

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from support import api
-from support.client import failure, invalid
+from support.client import Failure, failure, invalid
 from support.requests import ABOUT_A_ROLE, ABOUT_A_TENANT, ABOUT_AN_ASSIGNMENT, EVERY, PLATFORM
 from support.wire import field, number
 
@@ -154,7 +154,8 @@ def test_messages_over_the_limit(operator, home):
     fits = field(1, home.name) + field(99, bytes(4 * MEBIBYTE - 100))
     assert tenant.Tenant.FromString(operator.raw(GET, fits)) == home
     for size in (4 * MEBIBYTE, 8 * MEBIBYTE):
-        failure("RESOURCE_EXHAUSTED", operator.raw, GET, field(99, bytes(size)))
+        error = failure("RESOURCE_EXHAUSTED", operator.raw, GET, field(99, bytes(size)))
+        assert (error.reason, error.fields) == ("LIMIT_REACHED", ["request"])
 
 
 @pytest.mark.parametrize("path, empty", [
@@ -175,6 +176,7 @@ def test_small_messages_that_describe_large_ones(server, operator, path, empty):
     with pytest.raises(grpc.RpcError) as caught:
         operator.raw(path, empty * (4 * MEBIBYTE // len(empty) - 1))
     assert caught.value.code().name in ("RESOURCE_EXHAUSTED", "INVALID_ARGUMENT")
+    assert Failure.of(caught.value).fields
     assert peak() - before < 160, "MiB for 4 MiB"
 
 

@@ -93,6 +93,8 @@ final class PlainDelegate: ServerDelegate {
     return object
   }
 
+  func describe(_ status: RPCStatus) -> RPCStatus { status }
+
   func log(_ event: ServerEvent) {}
 }
 

@@ -152,6 +152,8 @@ final class RecordedEvents: ServerDelegate {
     inner.connectionOpened(connection)
   }
 
+  func describe(_ status: RPCStatus) -> RPCStatus { inner.describe(status) }
+
   func log(_ event: ServerEvent) {
     inner.log(event)
     continuation.yield(event)

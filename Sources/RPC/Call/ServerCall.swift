@@ -88,6 +88,9 @@ public protocol ServerDelegate: Sendable {
   /// A connection was accepted and its peer verified: what its calls will find as `context`.
   /// nil refuses the connection (the delegate logs why).
   func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)?
+  /// Adds details to the status of a call that the runtime itself refused: an unknown method, a message
+  /// that is too large, a deadline that has passed.
+  func describe(_ status: RPCStatus) -> RPCStatus
   /// Why a connection or call was refused before any handler ran: one line for the log.
   func log(_ event: ServerEvent)
 }

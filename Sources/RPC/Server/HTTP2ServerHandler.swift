@@ -87,7 +87,7 @@ final class HTTP2ServerHandler: ChannelDuplexHandler {
     while let stream = session.nextReady() {
       guard stream.awaitsResponse else { continue }
       switch stream.refusal {
-      case .status(let status): session.fail(stream, status)
+      case .status(let status): fail(stream, status)
       case .http(let status): session.fail(stream, http: status)
       case nil: serve(stream)
       }
@@ -109,7 +109,7 @@ final class HTTP2ServerHandler: ChannelDuplexHandler {
         start(handler, stream, Array(message))
       }
     } catch {
-      session.fail(stream, error)
+      fail(stream, error)
     }
   }
 
@@ -162,12 +162,16 @@ final class HTTP2ServerHandler: ChannelDuplexHandler {
       session.succeed(stream)
     case .failure(let status):
       if status.code == .deadlineExceeded { stream.task?.cancel() }
-      session.fail(stream, status)
+      fail(stream, status)
     }
     stream.task = nil
     stream.timer?.cancel()
     stream.timer = nil
     if !isReading { flush() }
+  }
+
+  private func fail(_ stream: HTTP2Stream, _ status: RPCStatus) {
+    session.fail(stream, status.details.isEmpty ? core.delegate.describe(status) : status)
   }
 
   // MARK: Output

@@ -18,6 +18,29 @@ enum StatusMapping {
     return RPCStatus(code, message, details: status.encode(arena: Arena()))
   }
 
+  /// A status of the RPC runtime's own, with the details that every error of this API has.
+  static func describe(_ status: RPCStatus) -> RPCStatus {
+    let arena = Arena()
+    let reason =
+      switch status.code {
+      case .unimplemented: TenancyError.Reason.notImplemented.rawValue
+      case .resourceExhausted: TenancyError.Reason.limitReached.rawValue
+      default: status.code.description
+      }
+    var details = [
+      pack("google.rpc.ErrorInfo", GoogleRPC.ErrorInfo(reason: reason, domain: domain), arena)
+    ]
+    if status.code == .resourceExhausted {
+      let violation = GoogleRPC.BadRequest.FieldViolation(
+        field: "request", description: status.message)
+      details.append(
+        pack("google.rpc.BadRequest", GoogleRPC.BadRequest(fieldViolations: [violation]), arena))
+    }
+    let message = GoogleRPC.Status(
+      code: Int32(status.code.rawValue), message: status.message, details: details)
+    return RPCStatus(status.code, status.message, details: message.encode(arena: arena))
+  }
+
   private static func details(of error: TenancyError) -> [GoogleProtobuf.`Any`] {
     let arena = Arena()
     var details = [

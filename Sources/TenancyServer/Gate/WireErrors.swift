@@ -42,7 +42,10 @@ enum WireErrors {
     case .malformed: .invalid("request", "not an encoding of the request message")
     case .tooLarge:
       TenancyError(
-        .resourceExhausted, .limitReached, "the request describes more than the server will hold")
+        .resourceExhausted, .limitReached, "the request describes more than the server will hold",
+        violations: [
+          TenancyError.FieldViolation(field: "request", description: "describes too much")
+        ])
     case .violation(let violation): .invalid(violation.field, violation.description)
     }
   }

@@ -139,6 +139,10 @@ extension Configuration {
     limits.maximumHeaderListBytes =
       try settings.integer("header_list_bytes", in: 1024...1_000_000)
       ?? limits.maximumHeaderListBytes
+    limits.maximumResetBurst =
+      try settings.integer("reset_burst", in: 1...1_000_000) ?? limits.maximumResetBurst
+    limits.resetsPerSecond =
+      try settings.integer("resets_per_second", in: 1...1_000_000) ?? limits.resetsPerSecond
     return limits
   }
 }

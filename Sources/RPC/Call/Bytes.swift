@@ -20,6 +20,17 @@ func equals(_ bytes: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
   return memcmp(base, literal.utf8Start, bytes.count) == 0
 }
 
+/// The literal is in lower case.
+func hasPrefixIgnoringCase(_ bytes: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
+  guard bytes.count >= literal.utf8CodeUnitCount else { return false }
+  return literal.withUTF8Buffer { wanted in
+    zip(bytes, wanted).allSatisfy { byte, letter in
+      byte == letter
+        || ((UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) && byte | 0x20 == letter)
+    }
+  }
+}
+
 @inline(__always)
 func hasPrefix(_ bytes: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
   guard bytes.count >= literal.utf8CodeUnitCount, let base = bytes.baseAddress else {

@@ -26,6 +26,9 @@ enum HTTP2Callbacks {
     nghttp2_option_set_no_closed_streams(options, 1)
     nghttp2_option_set_max_outbound_ack(options, 1000)
     nghttp2_option_set_max_send_header_block_length(options, 64 * 1024)
+    nghttp2_option_set_stream_reset_rate_limit(
+      options, UInt64(limits.maximumResetBurst), UInt64(limits.resetsPerSecond))
+    nghttp2_option_set_max_continuations(options, limits.maximumContinuations)
 
     var session: OpaquePointer?
     nghttp2_session_server_new2(&session, callbacks, userData, options)
@@ -79,11 +82,18 @@ enum HTTP2Callbacks {
       return 0
     }
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in
-      guard let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue,
-        let session = HTTP2Callbacks.session(user),
-        let stream = session.stream(frame.pointee.hd.stream_id)
-      else { return 0 }
-      session.answerSent(stream)
+      guard let frame, let session = HTTP2Callbacks.session(user) else { return 0 }
+      switch UInt32(frame.pointee.hd.type) {
+      case NGHTTP2_HEADERS.rawValue:
+        if let stream = session.stream(frame.pointee.hd.stream_id) { session.answerSent(stream) }
+      case NGHTTP2_GOAWAY.rawValue:
+        let goAway = frame.pointee.goaway
+        let reason = UnsafeRawBufferPointer(
+          start: goAway.opaque_data, count: goAway.opaque_data_len)
+        session.goAwaySent(goAway.error_code, reason: String(decoding: reason, as: UTF8.self))
+      default:
+        break
+      }
       return 0
     }
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { native, frame, _, user in

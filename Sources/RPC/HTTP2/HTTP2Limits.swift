@@ -14,5 +14,12 @@ public struct HTTP2Limits: Sendable, Hashable {
   /// control. Above it, requests wait to be served.
   public var maximumWaitingReplyBytes = 16 * 1024 * 1024
 
+  /// Calls that a peer may reset at once, and for each second after that (a client's deadline is a reset
+  /// too). Over it the connection ends with GOAWAY.
+  public var maximumResetBurst = 10_000
+  public var resetsPerSecond = 1_000
+  /// Frames of one header block behind its first. Over it the connection ends with GOAWAY.
+  public var maximumContinuations = 32
+
   public init() {}
 }

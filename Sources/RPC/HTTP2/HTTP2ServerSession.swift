@@ -33,6 +33,8 @@ final class HTTP2ServerSession {
   private(set) var drainPingAcknowledged = false
   /// The open stream that frames were last about: the next is most often about the same.
   @exclusivity(unchecked) private var latest: HTTP2Stream?
+  /// The error with which nghttp2 ended the connection, if it did.
+  private(set) var sentError: String?
   /// Streams that ended while a task worked for them.
   private var endedTasks: [Task<Void, Never>] = []
 
@@ -58,6 +60,8 @@ final class HTTP2ServerSession {
     let used = nghttp2_session_mem_recv(
       session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
     guard used >= 0 else {
+      // The peer is told why; what it sends from now on is not looked at.
+      nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM.rawValue)
       return .failed(String(cString: nghttp2_strerror(Int32(used))))
     }
     return .proceed
@@ -134,12 +138,17 @@ final class HTTP2ServerSession {
       [
         (Array(":status".utf8), Array("200".utf8)),
         (Array("content-type".utf8), Array("application/grpc".utf8)),
+        // Needed where an encoding was refused; true of every answer.
+        (Array("grpc-accept-encoding".utf8), Array("identity".utf8)),
       ] + HeaderFields.trailers(status))
   }
 
   /// Answers a request that is not gRPC.
   func fail(_ stream: HTTP2Stream, http status: Int) {
-    submitWithoutBody(stream, [(Array(":status".utf8), Array(String(status).utf8))])
+    var fields = [(name: Array(":status".utf8), value: Array(String(status).utf8))]
+    // RFC 9110 §15.5.6.
+    if status == 405 { fields.append((Array("allow".utf8), Array("POST".utf8))) }
+    submitWithoutBody(stream, fields)
   }
 
   private func submitWithoutBody(_ stream: HTTP2Stream, _ fields: [(name: [UInt8], value: [UInt8])])
@@ -279,6 +288,11 @@ final class HTTP2ServerSession {
     if let position = ready[readyHead...].firstIndex(where: { $0 === stream }) {
       ready.remove(at: position)
     }
+  }
+
+  func goAwaySent(_ code: UInt32, reason: String) {
+    guard code != NGHTTP2_NO_ERROR.rawValue else { return }
+    sentError = "\(String(cString: nghttp2_http2_strerror(code))) \(reason)"
   }
 
   func pingAcknowledged() {

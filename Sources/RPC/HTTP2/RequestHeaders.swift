@@ -36,7 +36,9 @@ enum RequestHeaders {
 
   /// `application/grpc`, alone or with `+proto` or parameters.
   private static func isGRPC(_ value: UnsafeRawBufferPointer) -> Bool {
-    guard hasPrefix(value, "application/grpc") else { return false }
+    // Media types are compared without regard to case (RFC 9110 §8.3.1).
+    guard hasPrefix(value, "application/grpc") || hasPrefixIgnoringCase(value, "application/grpc")
+    else { return false }
     let rest = UnsafeRawBufferPointer(rebasing: value[16...])
     return rest.isEmpty || rest[0] == UInt8(ascii: ";") || equals(rest, "+proto")
       || hasPrefix(rest, "+proto;")

@@ -20,6 +20,9 @@ final class HTTP2ServerHandler: ChannelDuplexHandler {
   /// A read was held back until the peer takes what is written.
   private var isReadHeld = false
   private var drainTimer: Scheduled<Void>?
+  /// Set when our side is closed: input is discarded until the peer closes, or this runs out.
+  private var lingerTimer: Scheduled<Void>?
+  private static let lingerTime = TimeAmount.seconds(1)
 
   init(core: ServerCore, connection: Connection, context: any AnyObject & Sendable, loop: LoopState)
   {
@@ -39,11 +42,13 @@ final class HTTP2ServerHandler: ChannelDuplexHandler {
 
   func handlerRemoved(context: ChannelHandlerContext) {
     drainTimer?.cancel()
+    lingerTimer?.cancel()
     self.context = nil
     core.connections.remove(self)
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if lingerTimer != nil { return }
     isReading = true
     let buffer = unwrapInboundIn(data)
     let outcome = buffer.withUnsafeReadableBytes { session.receive($0) }
@@ -177,7 +182,7 @@ final class HTTP2ServerHandler: ChannelDuplexHandler {
   // MARK: Output
 
   private func flush() {
-    guard let context else { return }
+    guard let context, lingerTimer == nil else { return }
     while context.channel.isWritable {
       var buffer = context.channel.allocator.buffer(capacity: 4096)
       let outcome = session.produce(into: &buffer)
@@ -192,14 +197,35 @@ final class HTTP2ServerHandler: ChannelDuplexHandler {
       serveReady()
     }
     advanceDrain()
-    if session.wantsToClose { context.close(mode: .all, promise: nil) }
+    if session.wantsToClose { endConnection(context) }
   }
 
   private func fail(_ reason: String) {
     guard let context, !closeWhenFlushed else { return }
     closeWhenFlushed = true
     core.log(.protocolError, call.connection.label, reason)
-    context.close(mode: .all, promise: nil)
+    var last = context.channel.allocator.buffer(capacity: 64)
+    // What can't be produced now is not worth more: the connection is lost.
+    _ = session.produce(into: &last)
+    if last.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(last), promise: nil) }
+    linger(context)
+  }
+
+  /// Nothing is left to read or to write.
+  private func endConnection(_ context: ChannelHandlerContext) {
+    if let error = session.sentError, lingerTimer == nil {
+      core.log(.protocolError, call.connection.label, "ended with GOAWAY \(error)")
+    }
+    linger(context)
+  }
+
+  /// Closes in the order that loses nothing: to close with input unread would reset the connection, and
+  /// the peer might never read the GOAWAY and the answers before it.
+  private func linger(_ context: ChannelHandlerContext) {
+    guard lingerTimer == nil else { return }
+    let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+    lingerTimer = context.eventLoop.scheduleTask(in: Self.lingerTime) { handler.value.closeNow() }
+    context.close(mode: .output, promise: nil)
   }
 
   // MARK: Draining

@@ -3,7 +3,7 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
   /// The kind of failure; one file of the server maps it to an RPC status.
   public enum Category: Sendable, Hashable {
     case invalidArgument, notFound, alreadyExists, failedPrecondition, permissionDenied, aborted
-    case unavailable, unimplemented, resourceExhausted, unauthenticated, internalError
+    case unavailable, unimplemented, resourceExhausted, unauthenticated, internalError, cancelled
   }
 
   /// A stable, machine-readable cause. Once published a reason keeps its meaning.

@@ -59,17 +59,32 @@ public final class ControlPlane: Sendable {
   ///   - action: what is done, such as `tenants.create`.
   ///   - body: emits changes, or throws and changes nothing. It runs on the writer, so it must be
   ///     quick; without changes nothing is committed.
-  /// - Throws: what `body` throws, or UNAVAILABLE when the store fails.
+  /// - Throws: what `body` throws, or UNAVAILABLE when the store fails, or CANCELLED when the task was
+  ///   cancelled before the writer came to it.
   public func write<Result: Sendable>(
     actor: String, action: String,
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
   ) async throws(TenancyError) -> Result {
-    let outcome: Swift.Result<Result, TenancyError> = await withCheckedContinuation {
-      continuation in
+    let flag = CancellationFlag()
+    let outcome: Swift.Result<Result, TenancyError> = await withTaskCancellationHandler {
+      await waitForWrite(actor: actor, action: action, flag, body)
+    } onCancel: {
+      flag.set()
+    }
+    return try outcome.get()
+  }
+
+  private func waitForWrite<Result: Sendable>(
+    actor: String, action: String, _ flag: CancellationFlag,
+    _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
+  ) async -> Swift.Result<Result, TenancyError> {
+    await withCheckedContinuation { continuation in
       let write = PendingWrite(
         actor: actor, action: action,
         run: { transaction in
           do throws(TenancyError) {
+            // Nobody waits for it: the writer's time is for those who do.
+            if flag.isSet { throw Self.cancelled }
             let value = try body(&transaction)
             return { error in
               continuation.resume(returning: error.map { .failure($0) } ?? .success(value))
@@ -83,7 +98,6 @@ public final class ControlPlane: Sendable {
         refuse: { continuation.resume(returning: .failure($0)) })
       enqueue(write)
     }
-    return try outcome.get()
   }
 
   /// Waits for writes under way, refuses later ones, and closes the store.
@@ -193,8 +207,18 @@ public final class ControlPlane: Sendable {
     return state
   }
 
+  private static let cancelled = TenancyError(
+    .cancelled, TenancyError.Reason("CANCELLED"), "the call was cancelled before it took effect")
   private static let unavailable = TenancyError(
     .unavailable, .storeUnavailable, "the store can't take the change now", retryAfterSeconds: 1)
+}
+
+/// Whether a write's caller has gone.
+private final class CancellationFlag: Sendable {
+  private let flag = Atomic(false)
+
+  var isSet: Bool { flag.load(ordering: .relaxed) }
+  func set() { flag.store(true, ordering: .relaxed) }
 }
 
 /// What a write sees and does.

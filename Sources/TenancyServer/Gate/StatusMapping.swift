@@ -100,6 +100,7 @@ enum StatusMapping {
     case .resourceExhausted: .resourceExhausted
     case .unauthenticated: .unauthenticated
     case .internalError: .internalError
+    case .cancelled: .cancelled
     }
   }
 }

@@ -328,8 +328,29 @@ GRPC = ["-H", "content-type: application/grpc"]
     ("415", ["-d", "", "-H", "content-type: application/grpc-web"]),
     ("415", ["-d", "", "-H", "content-type: application/grpc+json"]),
     ("415", ["-d", "", "-H", "content-type: text/application/grpc"]),
+    ("200", ["-d", "", "-H", "content-type: Application/gRPC"]),
     ("200", ["-d", "", *GRPC]), ("200", ["-d", "", "-H", "content-type: application/grpc+proto"]),
 ])
 def test_http_requests_that_are_not_grpc(server, status, arguments):
     assert curl(server, *arguments) == status
     assert curl(server, *arguments, path="/") == status
+
+
+def test_refusals_say_what_would_be_accepted(server):
+    assert "allow: POST" in curl(server, "-D", "/dev/stdout")
+    gzip = curl(server, "-D", "/dev/stdout", "-d", "", *GRPC, "-H", "grpc-encoding: gzip")
+    assert "grpc-status: 12" in gzip and "grpc-accept-encoding: identity" in gzip
+
+
+def test_a_header_block_that_cannot_be_decoded(make_server):
+    """HPACK's state is lost with it, and so is the connection: others go on, the log says why."""
+    server = make_server().start()
+    with server.operator() as bystander, server.operator() as client:
+        assert bystander.who().subject
+        with pytest.raises(grpc.RpcError) as caught:
+            client.identity.WhoAmI(
+                api.identity.WhoAmIRequest(), metadata=(("x-big", "a" * 70_000),), timeout=20)
+        assert caught.value.code().name in ("UNAVAILABLE", "INTERNAL", "RESOURCE_EXHAUSTED")
+        assert bystander.who().subject
+        assert client.who().subject, "the client connects again"
+    assert "GOAWAY COMPRESSION_ERROR" in server.log

@@ -61,8 +61,10 @@ public final class TLSContext: @unchecked Sendable {  // An SSL_CTX is thread-sa
     else { throw TLSError.drainingQueue("cannot restrict the cipher suites") }
     SSL_CTX_ctrl(pointer, SSL_CTRL_SET_SESS_CACHE_MODE, Int(SSL_SESS_CACHE_OFF), nil)
     SSL_CTX_set_num_tickets(pointer, 0)
-    // Idle connections give their 32 KiB of record buffers back.
-    SSL_CTX_ctrl(pointer, SSL_CTRL_MODE, Int(SSL_MODE_RELEASE_BUFFERS), nil)
+    // Idle connections give their 32 KiB of record buffers back; what is sent is the chain as
+    // configured, and not what the peer's CAs would add to it.
+    SSL_CTX_ctrl(
+      pointer, SSL_CTRL_MODE, Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN), nil)
   }
 
   /// Key-exchange groups, as the mutable C string that SSL_CTX_ctrl wants but does not change.

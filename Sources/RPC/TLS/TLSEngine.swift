@@ -170,7 +170,7 @@ final class TLSEngine {
       engine.refusal = engine.context.peerRule(certificate)
     }
     if engine.refusal == nil { return 1 }
-    X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION)
+    X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED)
     return 0
   }
 

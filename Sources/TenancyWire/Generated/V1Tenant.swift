@@ -194,7 +194,7 @@ extension V1 {
     public var database: V1.DatabaseConfig?
     public var schema: V1.SchemaConfig?
     public var shared: V1.SharedConfig?
-    /// Any JSON object; at most 64 KiB encoded, nested at most 32 deep.
+    /// Any JSON object without NUL characters in its text; at most 64 KiB encoded, nested at most 32 deep.
     public var customSettings: [String: JSONValue]?
     /// Name (1 to 128 characters) to on or off; at most 1,000.
     public var featureFlags: [String: Bool]

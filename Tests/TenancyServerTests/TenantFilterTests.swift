@@ -58,9 +58,4 @@ struct TenantFilterTests {
       #expect((error == nil) == isGood)
     }
   }
-
-  @Test func knowsWhetherItAsksForStates() throws {
-    #expect(try TenantFilter(parsing: "state = ACTIVE").mentionsState)
-    #expect(try !TenantFilter(parsing: "slug = state").mentionsState)
-  }
 }

@@ -25,7 +25,6 @@ final class HTTP2ServerSession {
   @exclusivity(unchecked) private var idle: [HTTP2Stream] = []
   /// Streams whose request is whole or refused, in order of arrival.
   @exclusivity(unchecked) private var ready: [HTTP2Stream] = []
-  @exclusivity(unchecked) private(set) var openStreams = 0
   @exclusivity(unchecked) private var bufferedBytes = 0
   @exclusivity(unchecked) private var waitingReplyBytes = 0
   private(set) var isDraining = false
@@ -198,7 +197,6 @@ final class HTTP2ServerSession {
       stream.slot = streams.count
       streams.append(stream)
     }
-    openStreams += 1
     latest = stream
     nghttp2_session_set_stream_user_data(
       session, id, Unmanaged.passUnretained(stream).toOpaque())
@@ -263,7 +261,6 @@ final class HTTP2ServerSession {
 
   func closed(_ stream: HTTP2Stream) {
     if latest === stream { latest = nil }
-    openStreams -= 1
     bufferedBytes -= stream.body.count
     waitingReplyBytes -= stream.waitingReplyBytes
     stream.waitingReplyBytes = 0

@@ -72,7 +72,6 @@ extension TenancyError.Reason {
   public static let tenantNotProvisioned = Self("TENANT_NOT_PROVISIONED")
   public static let tenantSuspended = Self("TENANT_SUSPENDED")
   public static let tenantMaintenance = Self("TENANT_MAINTENANCE")
-  public static let tenantDeleted = Self("TENANT_DELETED")
   public static let environmentPinConflict = Self("ENVIRONMENT_PIN_CONFLICT")
   public static let illegalTransition = Self("ILLEGAL_TRANSITION")
   public static let etagMismatch = Self("ETAG_MISMATCH")

@@ -24,6 +24,14 @@ struct Access {
     return caller.isPlatform ? snapshot.state.tenants : []
   }
 
+  /// Those of them with greater ids.
+  func visibleTenants(after id: TenantID) -> ArraySlice<TenantRecord> {
+    guard home == nil, caller.isPlatform else {
+      return visibleTenants.filter { $0.tenant.id > id }[...]
+    }
+    return snapshot.state.tenants[snapshot.state.position(after: id)...]
+  }
+
   /// Finds a tenant by id or slug. Callers with a home get TENANT_MISMATCH for every other name.
   func find(_ name: RawSpan) throws(TenancyError) -> TenantRecord? {
     let found = snapshot.state.find(name)

@@ -40,8 +40,6 @@ struct TenantFilter {
     self.comparisons = comparisons
   }
 
-  var mentionsState: Bool { comparisons.contains { $0.field == "state" } }
-
   func matches(_ tenant: Tenant) -> Bool {
     comparisons.allSatisfy { comparison in
       let value =

@@ -142,17 +142,16 @@ struct TenantManagerService: Sendable {
     let page = try Page(
       size: request.pageSize, token: request.pageToken,
       question: "tenants \(request.showDeleted) \(request.filter)")
-    let tenants = access.visibleTenants
-    var position = 0
+    var tenants = access.visibleTenants[...]
     if let after = page.after {
       guard let id = TenantID(parsing: after) else {
         throw .invalid("page_token", "not one that this list gave out")
       }
-      position = tenants.firstIndex { $0.tenant.id > id } ?? tenants.count
+      tenants = access.visibleTenants(after: id)
     }
     var response = V1.ListTenantsResponse()
     var bytes = 0
-    for record in tenants[position...] {
+    for record in tenants {
       let tenant = record.tenant
       guard tenant.state != .deleted || request.showDeleted, filter.matches(tenant) else {
         continue

@@ -11,7 +11,7 @@ struct Configuration: Sendable {
   var tls: TLSContext.Files?
   var identity: IdentityRules
   var resolution = ResolutionRules()
-  var limits = HTTP2Limits()
+  var limits = ServerLimits()
   /// 0: one for each core.
   var eventLoops = 0
   /// How long calls in flight may take after SIGTERM.
@@ -34,7 +34,7 @@ extension Configuration {
     guard let rules else { throw root.error("identity is required") }
     identity = rules
     resolution = try root.section("resolution") { try Self.resolution(&$0) } ?? ResolutionRules()
-    limits = try root.section("limits") { try Self.limits(&$0) } ?? HTTP2Limits()
+    limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
     drainSeconds = try root.integer("drain_seconds", in: 0...3600) ?? 30
     if let name = try root.optionalString("log_level") {
@@ -127,8 +127,8 @@ extension Configuration {
     return rules
   }
 
-  private static func limits(_ settings: inout SettingsReader) throws -> HTTP2Limits {
-    var limits = HTTP2Limits()
+  private static func limits(_ settings: inout SettingsReader) throws -> ServerLimits {
+    var limits = ServerLimits()
     limits.maximumConcurrentStreams =
       try settings.integer("concurrent_streams", in: 1...65_536) ?? limits.maximumConcurrentStreams
     limits.maximumMessageBytes =

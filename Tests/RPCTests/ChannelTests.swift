@@ -84,7 +84,7 @@ struct ChannelLimitTests {
 
   @Test func requestPastServersLimitIsRefusedAndConnectionGoesOn() async throws {
     try await withEcho { channel async throws in
-      let limit = HTTP2Limits().maximumMessageBytes
+      let limit = ServerLimits().maximumMessageBytes
       let most = [UInt8](repeating: 7, count: limit)
       #expect(try await channel.ask(Self.path, most) == most)
       for _ in 0..<3 {

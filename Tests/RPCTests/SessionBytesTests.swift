@@ -1,3 +1,4 @@
+import NIOEmbedded
 import Testing
 
 @testable import RPC
@@ -9,7 +10,9 @@ struct SessionBytesTests {
   }
 
   static func server() -> HTTP2ServerSession {
-    HTTP2ServerSession(methods: MethodTable(EchoService.methods), limits: HTTP2Limits())
+    HTTP2ServerSession(
+      methods: MethodTable(EchoService.methods), limits: ServerLimits(),
+      timers: TimerQueue(loop: EmbeddedEventLoop()))
   }
 
   @Test func serverAnswersTheSameByteByByte() throws {

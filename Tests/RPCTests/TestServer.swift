@@ -9,7 +9,7 @@ struct TestServer {
   let server: Server
 
   static func start(
-    at given: String? = nil, _ extra: [ServiceMethod] = [], limits: HTTP2Limits = HTTP2Limits(),
+    at given: String? = nil, _ extra: [ServiceMethod] = [], limits: ServerLimits = ServerLimits(),
     delegate: PlainDelegate = PlainDelegate()
   ) async throws -> TestServer {
     let directory = given ?? NSTemporaryDirectory() + "rpc-\(UInt32.random(in: 0...UInt32.max))"
@@ -37,7 +37,7 @@ struct TestServer {
 
 /// Runs `body` with a server and a channel to it, and closes both.
 func withEcho(
-  _ extra: [ServiceMethod] = [], limits: HTTP2Limits = HTTP2Limits(),
+  _ extra: [ServiceMethod] = [], limits: ServerLimits = ServerLimits(),
   client: ClientLimits = ClientLimits(), _ body: (RPCChannel) async throws -> Void
 ) async throws {
   let server = try await TestServer.start(extra, limits: limits)

@@ -39,6 +39,12 @@ struct ByteStore: ~Copyable {
     return start
   }
 
+  /// Forgets the first bytes; those behind move up.
+  mutating func removeFirst(_ removed: Int) {
+    base.copyMemory(from: base + removed, byteCount: count - removed)
+    count -= removed
+  }
+
   private mutating func grow(to needed: Int) {
     let larger = max(needed, capacity * 2)
     let moved = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 16)

@@ -18,8 +18,52 @@ public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     entries.append(Entry(name: name.lowercased(), value: value))
   }
 
+  /// Adds a value of any bytes. The name ends in `-bin`.
+  public mutating func add(_ name: String, bytes: [UInt8]) {
+    add(name, String(decoding: GRPCCoding.base64Encode(bytes), as: UTF8.self))
+  }
+
+  public mutating func append(_ other: Metadata) { entries += other.entries }
+
   /// The values of a name (lower case), in order.
   public subscript(name: String) -> [String] {
     entries.compactMap { $0.name == name ? $0.value : nil }
   }
+
+  /// The values of a name that ends in `-bin`, decoded, in order. Several may come in one, with commas
+  /// between; what is not base64 is left out.
+  public func bytes(_ name: String) -> [[UInt8]] {
+    self[name].flatMap { value in
+      value.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+        .compactMap { GRPCCoding.base64Decode($0.filter { $0 != UInt8(ascii: " ") }) }
+    }
+  }
+}
+
+extension Metadata.Entry {
+  /// Whether gRPC allows it ("Custom-Metadata" of the protocol document): the name is of its characters
+  /// and not reserved, the value printable ASCII.
+  var isSendable: Bool {
+    isName && !isReserved && value.utf8.allSatisfy { $0 >= 0x20 && $0 <= 0x7E }
+  }
+
+  var isName: Bool {
+    !name.isEmpty
+      && name.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+          UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+          true
+        default: false
+        }
+      }
+  }
+
+  /// A name that belongs to gRPC or is HTTP/1's (RFC 9113 §8.2.2).
+  var isReserved: Bool { name.hasPrefix("grpc-") || Self.reserved.contains(name) }
+
+  private static let reserved: Set<String> = [
+    "connection", "content-length", "content-type", "host", "keep-alive", "proxy-connection", "te",
+    "transfer-encoding", "upgrade", "user-agent",
+  ]
 }

@@ -13,7 +13,7 @@ struct ClientRequest: Sendable {
     }
     var size = path.utf8.count
     for entry in metadata.entries {
-      guard Self.isName(entry.name), !Self.isReserved(entry.name) else {
+      guard entry.isName, !entry.isReserved else {
         throw RPCStatus(.internalError, "metadata can't have the name \(entry.name)")
       }
       guard entry.value.utf8.allSatisfy({ $0 >= 0x20 && $0 <= 0x7E }) else {
@@ -30,26 +30,4 @@ struct ClientRequest: Sendable {
     self.message = message
     self.metadata = metadata
   }
-
-  private static func isName(_ name: String) -> Bool {
-    !name.isEmpty
-      && name.utf8.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-          UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-          true
-        default: false
-        }
-      }
-  }
-
-  /// Names that belong to gRPC or are HTTP/1's (RFC 9113 §8.2.2).
-  private static func isReserved(_ name: String) -> Bool {
-    name.hasPrefix("grpc-") || reserved.contains(name)
-  }
-
-  private static let reserved: Set<String> = [
-    "connection", "content-length", "content-type", "host", "keep-alive", "proxy-connection", "te",
-    "transfer-encoding", "upgrade", "user-agent",
-  ]
 }

@@ -13,7 +13,7 @@ enum HTTP2Callbacks {
   ]
 
   static func makeServerSession(
-    userData: UnsafeMutableRawPointer, limits: HTTP2Limits
+    userData: UnsafeMutableRawPointer, limits: ServerLimits
   ) -> OpaquePointer? {
     var callbacks: OpaquePointer?
     nghttp2_session_callbacks_new(&callbacks)
@@ -24,6 +24,7 @@ enum HTTP2Callbacks {
     nghttp2_option_new(&options)
     defer { nghttp2_option_del(options) }
     nghttp2_option_set_no_closed_streams(options, 1)
+    nghttp2_option_set_no_auto_window_update(options, 1)
     nghttp2_option_set_max_outbound_ack(options, 1000)
     nghttp2_option_set_max_send_header_block_length(options, 64 * 1024)
     nghttp2_option_set_stream_reset_rate_limit(
@@ -84,7 +85,8 @@ enum HTTP2Callbacks {
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in
       guard let frame, let session = HTTP2Callbacks.session(user) else { return 0 }
       switch UInt32(frame.pointee.hd.type) {
-      case NGHTTP2_HEADERS.rawValue:
+      case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
+        guard frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { break }
         if let stream = session.stream(frame.pointee.hd.stream_id) { session.answerSent(stream) }
       case NGHTTP2_GOAWAY.rawValue:
         let goAway = frame.pointee.goaway
@@ -132,27 +134,45 @@ enum HTTP2Callbacks {
     }
   }
 
-  /// Copies the next part of a stream's reply; after the last, the OK trailers follow.
+  /// Copies the next part of a stream's reply; after the last, the trailers follow.
   static let readReply: nghttp2_data_source_read_callback = {
-    native, id, buffer, length, flags, source, _ in
-    guard let source, let buffer, let flags, let data = source.pointee.ptr else {
-      return Int(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
-    }
+    native, id, buffer, length, flags, source, user in
+    guard let source, let buffer, let flags, let data = source.pointee.ptr,
+      let session = HTTP2Callbacks.session(user)
+    else { return Int(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue) }
     // nghttp2 reads only from streams that it has not closed, which the session still holds.
     let stream = Unmanaged<HTTP2Stream>.fromOpaque(data).takeUnretainedValue()
     let count = min(length, stream.reply.count - stream.replySent)
-    buffer.withMemoryRebound(to: UInt8.self, capacity: count) {
-      UnsafeMutableRawPointer($0).copyMemory(
-        from: stream.reply.base + stream.replySent, byteCount: count)
-    }
-    stream.replySent += count
-    if stream.replySent == stream.reply.count {
-      flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue | NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-      HTTP2Callbacks.okTrailers.withUnsafeBufferPointer {
-        _ = nghttp2_submit_trailer(native, id, $0.baseAddress, $0.count)
+    if count > 0 {
+      buffer.withMemoryRebound(to: UInt8.self, capacity: count) {
+        UnsafeMutableRawPointer($0).copyMemory(
+          from: stream.reply.base + stream.replySent, byteCount: count)
       }
+      session.taken(stream, count)
+    }
+    guard stream.replySent == stream.reply.count else { return count }
+    if stream.replyIsOpen {
+      if count > 0 { return count }
+      stream.isDeferred = true
+      return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+    }
+    flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
+    if !stream.replyIsText {
+      flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+      HTTP2Callbacks.submitTrailers(native, stream)
     }
     return count
+  }
+
+  private static func submitTrailers(_ native: OpaquePointer?, _ stream: HTTP2Stream) {
+    guard let trailers = stream.trailers else {
+      return okTrailers.withUnsafeBufferPointer {
+        _ = nghttp2_submit_trailer(native, stream.id, $0.baseAddress, $0.count)
+      }
+    }
+    HeaderFields.withFields(trailers) { base, count in
+      _ = nghttp2_submit_trailer(native, stream.id, base, count)
+    }
   }
 
   @inline(__always)

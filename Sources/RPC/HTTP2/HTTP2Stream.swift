@@ -1,88 +1,108 @@
-internal import NIOCore
-
 /// One gRPC call on an HTTP/2 connection. Objects are reused by their connection; confined to its
 /// event loop.
 ///
 /// `@exclusivity(unchecked)`: the checks at run time cost 6 % of a call, and no access spans a call out.
-final class HTTP2Stream: CallStream {
-  /// gRPC's message prefix: one byte of flags and the length, big-endian.
-  static let prefixLength = 5
-
-  /// A reason to answer without running a handler.
-  enum Refusal {
-    case status(RPCStatus)
-    /// Not a gRPC request: an HTTP status.
-    case http(Int)
-  }
+final class HTTP2Stream: ServerStream {
+  static let prefixLength = MessageReader.prefixLength
 
   var id: Int32 = 0
-  /// Where the connection keeps this stream.
-  var slot = 0
-  /// Index into the method table, or -1.
-  var method: Int32 = -1
   var isPost = false
+  var isHead = false
   var hasGRPCContentType = false
   var headersDone = false
   /// The whole request is here (END_STREAM).
   var requestDone = false
-  /// In the connection's list of streams to dispatch, or dispatched already.
-  var isDispatched = false
-  /// Until a response is submitted.
-  var awaitsResponse = true
-  var refusal: Refusal?
-  /// Answered before the whole request was here.
-  var isRefusedEarly = false
-  /// Nanoseconds from `grpc-timeout`.
-  var timeout: UInt64?
+  /// The client takes packed messages (`grpc-accept-encoding`).
+  var takesGzip = false
   var headerListBytes = 0
 
   /// Names and values of custom metadata, end to end in `headerBytes`.
   @exclusivity(unchecked) private var headerEnds: [(name: Int32, value: Int32)] = []
   @exclusivity(unchecked) private var headerBytes = ByteStore(capacity: 256)
 
+  // MARK: Request
+
+  /// The framed message of a request that is not a stream.
   @exclusivity(unchecked) var body = ByteStore(capacity: 512)
+  /// A packed one, unpacked.
+  private var unpacked: [UInt8] = []
+  /// Cuts a streaming request into messages.
+  @exclusivity(unchecked) var reader: MessageReader
+  /// Messages that came before the handler was started.
+  var early: [ReceivedMessage] = []
+  /// The request can't be read on; nothing more is delivered.
+  var requestFailed = false
+  /// DATA bytes for which the peer has not been given window again.
+  var unconsumedBytes = 0
+  /// What the connection counts as buffered for this stream.
+  var countedBytes = 0
+
+  // MARK: Response
+
+  /// Framed messages that nghttp2 has not taken, from `replySent` on.
   @exclusivity(unchecked) var reply = ByteStore(capacity: 512)
   var replySent = 0
   /// Bytes of `reply` that the connection counts as waiting.
   var waitingReplyBytes = 0
+  /// The initial metadata is submitted.
+  var headersSubmitted = false
+  /// More messages may follow those in `reply`.
+  var replyIsOpen = false
+  /// nghttp2 waits for `resume`: there was nothing to send.
+  var isDeferred = false
+  /// `reply` is text for people, and ends the response.
+  var replyIsText = false
+  /// What ends the response, when that is more than OK.
+  var trailers: [(name: [UInt8], value: [UInt8])]?
+  /// The call was answered before the whole request was here.
+  var isAnsweredEarly = false
 
-  /// Work for this call off the event loop.
-  var task: Task<Void, Never>?
-  /// Ends `task` at the deadline. Holds the connection until it fires or is cancelled.
-  var timer: Scheduled<Void>?
-  /// Grows with each reuse, so that a late completion finds out that its call is gone.
-  var generation: UInt64 = 0
+  init(limits: ServerLimits) {
+    reader = MessageReader(limit: limits.maximumMessageBytes)
+  }
 
   func prepare(id: Int32) {
+    prepareCall()
     self.id = id
-    method = -1
     isPost = false
+    isHead = false
     hasGRPCContentType = false
     headersDone = false
     requestDone = false
-    isDispatched = false
-    awaitsResponse = true
-    refusal = nil
-    isRefusedEarly = false
-    timeout = nil
+    takesGzip = false
     headerListBytes = 0
     headerEnds.removeAll(keepingCapacity: true)
     headerBytes.clear()
     body.clear()
+    reader.clear()
+    requestFailed = false
+    unconsumedBytes = 0
+    countedBytes = 0
     reply.clear()
     replySent = 0
     waitingReplyBytes = 0
-    task = nil
-    timer = nil
-    generation &+= 1
+    headersSubmitted = false
+    replyIsOpen = false
+    isDeferred = false
+    replyIsText = false
+    isAnsweredEarly = false
   }
 
   /// Gives what a large call took back.
   func releaseBuffers() {
     headerBytes.clear()
     body.clear()
+    reader.clear()
     reply.clear()
+    if !unpacked.isEmpty { unpacked = [] }
+    if !early.isEmpty { early = [] }
+    if trailers != nil { trailers = nil }
+    task = nil
+    pipe = nil
+    control = nil
   }
+
+  // MARK: Metadata
 
   func addHeader(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
     if let base = name.baseAddress { headerBytes.append(base, count: name.count) }
@@ -105,31 +125,51 @@ final class HTTP2Stream: CallStream {
     return metadata
   }
 
+  // MARK: Messages
+
   override func beginReply(count: Int) -> UnsafeMutableRawPointer {
     reply.clear(keeping: 1 << 16)
+    return appendMessage(count: count, isCompressed: false)
+  }
+
+  /// Room for one more response message.
+  func appendMessage(count: Int, isCompressed: Bool) -> UnsafeMutableRawPointer {
     let start = reply.extend(by: Self.prefixLength + count)
-    start.storeBytes(of: 0, as: UInt8.self)
+    start.storeBytes(of: isCompressed ? 1 : 0, as: UInt8.self)
     (start + 1).storeBytes(of: UInt32(count).bigEndian, as: UInt32.self)
     return start + Self.prefixLength
   }
 
-  /// The one message of a unary request.
-  func message() throws(RPCStatus) -> UnsafeRawBufferPointer {
+  override func message() throws(RPCStatus) -> UnsafeRawBufferPointer {
     let bytes = body.bytes
     guard bytes.count >= Self.prefixLength else {
-      throw RPCStatus(.unimplemented, "a unary request has exactly one message")
+      throw bytes.isEmpty
+        ? RPCStatus(.unimplemented, "a unary request has exactly one message")
+        : RPCStatus(.internalError, "the request message is cut short")
     }
-    guard bytes[0] == 0 else {
-      throw bytes[0] == 1
-        ? RPCStatus(.internalError, "compressed message without grpc-encoding")
-        : RPCStatus(.internalError, "unknown message flags")
-    }
-    let length = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: UInt32.self))
-    guard Int(length) == bytes.count - Self.prefixLength else {
+    let length = Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: UInt32.self)))
+    guard length == bytes.count - Self.prefixLength else {
       throw RPCStatus(
-        Int(length) < bytes.count - Self.prefixLength ? .unimplemented : .internalError,
+        length < bytes.count - Self.prefixLength ? .unimplemented : .internalError,
         "a unary request has exactly one whole message")
     }
-    return UnsafeRawBufferPointer(rebasing: bytes[Self.prefixLength...])
+    let message = UnsafeRawBufferPointer(rebasing: bytes[Self.prefixLength...])
+    return bytes[0] == 0 ? message : try unpack(message, flags: bytes[0])
+  }
+
+  private func unpack(
+    _ message: UnsafeRawBufferPointer, flags: UInt8
+  ) throws(RPCStatus) -> UnsafeRawBufferPointer {
+    guard flags == 1 else { throw RPCStatus(.internalError, "unknown message flags") }
+    guard reader.encoding == .gzip else {
+      throw RPCStatus(.internalError, "compressed message without grpc-encoding")
+    }
+    unpacked = try MessageReader.unpack(message, limit: reader.limit)
+    requestWasCompressed = true
+    body.clear()
+    unpacked.withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress, bytes.count > 0 { body.append(base, count: bytes.count) }
+    }
+    return body.bytes
   }
 }

@@ -37,20 +37,59 @@ enum HeaderFields {
   static let maximumMessageBytes = 1024
   static let maximumDetailsBytes = 4096
 
-  /// The fields that end a call with `status`. A longer message is cut, larger details are left out.
-  static func trailers(_ status: RPCStatus) -> [(name: [UInt8], value: [UInt8])] {
+  /// The fields that begin a response, what its handler says included.
+  static func responseHeaders(_ custom: Metadata?) -> [(name: [UInt8], value: [UInt8])] {
     var fields: [(name: [UInt8], value: [UInt8])] = [
-      (Array("grpc-status".utf8), Array(String(status.code.rawValue).utf8))
+      (Array(":status".utf8), Array("200".utf8)),
+      (Array("content-type".utf8), Array("application/grpc".utf8)),
+      // Needed where an encoding was refused; true of every answer.
+      (Array("grpc-accept-encoding".utf8), Array("gzip,identity".utf8)),
     ]
-    if !status.message.isEmpty {
+    if let custom { add(custom, to: &fields) }
+    return fields
+  }
+
+  /// The fields that end a call with `status`; nil: OK. A longer message is cut, larger details are left
+  /// out.
+  static func trailers(
+    _ status: RPCStatus?, custom: Metadata? = nil
+  ) -> [(name: [UInt8], value: [UInt8])] {
+    let code = status?.code ?? .ok
+    var fields: [(name: [UInt8], value: [UInt8])] = [
+      (Array("grpc-status".utf8), Array(String(code.rawValue).utf8))
+    ]
+    if let status, !status.message.isEmpty {
       let message = status.message.clipped(toBytes: maximumMessageBytes)
       fields.append((Array("grpc-message".utf8), GRPCCoding.percentEncode(message)))
     }
-    if !status.details.isEmpty, status.details.count <= maximumDetailsBytes {
+    if let status, !status.details.isEmpty, status.details.count <= maximumDetailsBytes {
       fields.append(
         (Array("grpc-status-details-bin".utf8), GRPCCoding.base64Encode(status.details)))
     }
+    if let custom { add(custom, to: &fields) }
     return fields
+  }
+
+  /// Adds what may be sent of a handler's metadata, up to its limit.
+  private static func add(
+    _ metadata: Metadata, to fields: inout [(name: [UInt8], value: [UInt8])]
+  ) {
+    var size = 0
+    for entry in metadata.entries where entry.isSendable {
+      size += entry.name.utf8.count + entry.value.utf8.count + 32
+      if size > ResponseControl.maximumMetadataBytes { return }
+      fields.append((Array(entry.name.utf8), Array(entry.value.utf8)))
+    }
+  }
+
+  /// What people read who send something that is not gRPC.
+  static func text(http status: Int) -> String {
+    switch status {
+    case 404: "404 not found: no method has this path, and this is not a gRPC request\n"
+    case 405: "405 method not allowed: gRPC requests are POST\n"
+    case 415: "415 unsupported media type: gRPC requests have the content type application/grpc\n"
+    default: "\(status)\n"
+    }
   }
 }
 

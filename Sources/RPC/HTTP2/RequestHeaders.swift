@@ -11,6 +11,7 @@ enum RequestHeaders {
         stream.method = methods.find(value)
       } else if equals(name, ":method") {
         stream.isPost = equals(value, "POST")
+        stream.isHead = equals(value, "HEAD")
       }
       return
     }
@@ -24,9 +25,12 @@ enum RequestHeaders {
   }
 
   /// Why a request whose headers are complete can't be served, if so.
-  static func refusal(of stream: HTTP2Stream) -> HTTP2Stream.Refusal? {
+  static func refusal(of stream: HTTP2Stream) -> ServerStream.Refusal? {
+    guard stream.hasGRPCContentType else {
+      if stream.method < 0 { return .http(404) }
+      return .http(stream.isPost ? 415 : 405)
+    }
     if !stream.isPost { return .http(405) }
-    if !stream.hasGRPCContentType { return .http(415) }
     if stream.method < 0 { return .status(RPCStatus(.unimplemented, "unknown method")) }
     if stream.timeout == 0 {
       return .status(RPCStatus(.deadlineExceeded, "the deadline had passed on arrival"))
@@ -53,9 +57,25 @@ enum RequestHeaders {
       } else {
         stream.refusal = .status(RPCStatus(.internalError, "malformed grpc-timeout"))
       }
-    } else if equals(name, "grpc-encoding"), !equals(value, "identity") {
-      stream.refusal = .status(
-        RPCStatus(.unimplemented, "this grpc-encoding is not supported; use identity"))
+    } else if equals(name, "grpc-encoding") {
+      if let encoding = MessageEncoding(value) {
+        stream.reader.encoding = encoding
+      } else {
+        stream.refusal = .status(
+          RPCStatus(.unimplemented, "this grpc-encoding is not supported; use gzip or identity"))
+      }
+    } else if equals(name, "grpc-accept-encoding") {
+      stream.takesGzip = stream.takesGzip || listsGzip(value)
+    }
+  }
+
+  /// Whether `gzip` is among names between commas.
+  private static func listsGzip(_ value: UnsafeRawBufferPointer) -> Bool {
+    value.split(separator: UInt8(ascii: ",")).contains { part in
+      var part = part
+      while part.first == UInt8(ascii: " ") { part = part.dropFirst() }
+      while part.last == UInt8(ascii: " ") { part = part.dropLast() }
+      return equals(UnsafeRawBufferPointer(rebasing: part), "gzip")
     }
   }
 }

@@ -56,7 +56,8 @@ final class ConnectionAcceptor {
       throw ConnectionRefusal(reason: "the peer's identity is not acceptable")
     }
     try pipeline.addHandler(
-      HTTP2ServerHandler(core: core, connection: connection, context: state, loop: loop),
+      ServerConnectionHandler<HTTP2ServerSession>(
+        core: core, connection: connection, context: state, loop: loop),
       position: .last)
   }
 }

@@ -32,7 +32,7 @@ public final class Server: Sendable {
     public var listeners: [ListenAddress]
     /// Needed for TCP listeners that are not insecure.
     public var tls: TLSContext?
-    public var limits = HTTP2Limits()
+    public var limits = ServerLimits()
     /// Event loops; 0: one for each core.
     public var eventLoops = 0
 
@@ -73,7 +73,8 @@ public final class Server: Sendable {
     var states: [ObjectIdentifier: NIOLoopBound<LoopState>] = [:]
     for loop in group.makeIterator() {
       states[ObjectIdentifier(loop)] = try await loop.submit {
-        let state = NIOLoopBound(LoopState(embedder: delegate.makeLoopState()), eventLoop: loop)
+        let state = NIOLoopBound(
+          LoopState(loop, embedder: delegate.makeLoopState()), eventLoop: loop)
         loop.scheduleRepeatedTask(initialDelay: Self.maintenance, delay: Self.maintenance) { _ in
           delegate.maintainLoopState(state.value.embedder)
         }

@@ -4,13 +4,13 @@ internal import NIOCore
 /// What all connections of a server share.
 final class ServerCore: Sendable {
   let methods: MethodTable
-  let limits: HTTP2Limits
+  let limits: ServerLimits
   let delegate: any ServerDelegate
   let connections = ConnectionRegistry()
   /// Asynchronous handlers at work, those of closed connections included.
   let runningTasks = Atomic(0)
 
-  init(methods: [ServiceMethod], limits: HTTP2Limits, delegate: any ServerDelegate) {
+  init(methods: [ServiceMethod], limits: ServerLimits, delegate: any ServerDelegate) {
     self.methods = MethodTable(methods)
     self.limits = limits
     self.delegate = delegate
@@ -24,6 +24,17 @@ final class ServerCore: Sendable {
     }
   }
 
+  /// What a client is told of a handler's error. Errors that are not for clients go to the log.
+  func status(of error: any Error, _ connection: Connection) -> RPCStatus {
+    switch error {
+    case let status as RPCStatus: return status
+    case is CancellationError: return RPCStatus(.cancelled, "the call was cancelled")
+    default:
+      log(.internalError, connection.label, "\(error)")
+      return RPCStatus(.internalError, "internal error")
+    }
+  }
+
   func log(_ kind: ServerEvent.Kind, _ connection: String, _ detail: String) {
     delegate.log(ServerEvent(kind: kind, connection: connection, detail: detail))
   }
@@ -31,16 +42,31 @@ final class ServerCore: Sendable {
 
 /// What one event loop's connections share. Confined to that loop.
 final class LoopState {
+  let eventLoop: any EventLoop
   let embedder: AnyObject
   let arena = Arena()
+  let timers: TimerQueue
+  let executor: LoopExecutor
 
-  init(embedder: AnyObject) { self.embedder = embedder }
+  init(_ loop: any EventLoop, embedder: AnyObject) {
+    eventLoop = loop
+    self.embedder = embedder
+    timers = TimerQueue(loop: loop)
+    executor = LoopExecutor(loop)
+  }
+}
+
+/// An open connection, whatever it speaks. Confined to its event loop.
+protocol ServerConnection: AnyObject {
+  /// Tells the peer to go, lets calls in flight finish, then closes.
+  func drain()
+  func closeNow()
 }
 
 /// The open connections, for draining.
 final class ConnectionRegistry: Sendable {
   private struct State {
-    var handlers: [ObjectIdentifier: NIOLoopBound<HTTP2ServerHandler>] = [:]
+    var handlers: [ObjectIdentifier: NIOLoopBound<any ServerConnection>] = [:]
     var isDraining = false
     var whenEmpty: [CheckedContinuation<Void, Never>] = []
   }
@@ -49,13 +75,13 @@ final class ConnectionRegistry: Sendable {
 
   var isDraining: Bool { drainFlag.load(ordering: .acquiring) }
 
-  func add(_ handler: HTTP2ServerHandler, on loop: any EventLoop) {
-    let bound = NIOLoopBound(handler, eventLoop: loop)
+  func add(_ handler: any ServerConnection, on loop: any EventLoop) {
+    let bound = NIOLoopBound(handler as any ServerConnection, eventLoop: loop)
     let id = ObjectIdentifier(handler)
     state.withLock { $0.handlers[id] = bound }
   }
 
-  func remove(_ handler: HTTP2ServerHandler) {
+  func remove(_ handler: any ServerConnection) {
     let id = ObjectIdentifier(handler)
     let waiting = state.withLock { state -> [CheckedContinuation<Void, Never>] in
       state.handlers[id] = nil

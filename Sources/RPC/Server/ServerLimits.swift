@@ -1,5 +1,5 @@
 /// What a peer may take, per connection. Every limit has a test one past it.
-public struct HTTP2Limits: Sendable, Hashable {
+public struct ServerLimits: Sendable, Hashable {
   /// Calls in flight at once (SETTINGS_MAX_CONCURRENT_STREAMS).
   public var maximumConcurrentStreams = 256
   /// Bytes of one request message, without its 5-byte prefix. Over it: RESOURCE_EXHAUSTED.

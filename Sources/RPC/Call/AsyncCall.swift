@@ -1,0 +1,66 @@
+import Synchronization
+
+/// What an asynchronous handler sees of its call.
+public struct AsyncCall: Sendable {
+  public let connection: Connection
+  /// What `ServerDelegate.connectionOpened` returned.
+  public let context: any AnyObject & Sendable
+  public let metadata: Metadata
+  /// When the client stops waiting; nil: never. The handler's task is cancelled then.
+  public let deadline: ContinuousClock.Instant?
+  /// The message of a unary call came in packed.
+  public let requestWasCompressed: Bool
+  /// What the response carries besides messages.
+  public let response: ResponseControl
+
+  init(
+    connection: Connection, context: any AnyObject & Sendable, metadata: Metadata,
+    deadline: ContinuousClock.Instant?, requestWasCompressed: Bool = false,
+    response: ResponseControl = ResponseControl()
+  ) {
+    self.connection = connection
+    self.context = context
+    self.metadata = metadata
+    self.deadline = deadline
+    self.requestWasCompressed = requestWasCompressed
+    self.response = response
+  }
+}
+
+/// What a handler says of its response besides the messages. Thread-safe.
+///
+/// Names of metadata are in lower case and not reserved, values printable ASCII, those of `-bin` names
+/// base64: other entries are not sent. Together they take `maximumMetadataBytes` at most.
+public final class ResponseControl: Sendable {
+  /// Names, values and 32 for each entry, of either direction. What is beyond is left out.
+  public static let maximumMetadataBytes = 8 * 1024
+
+  struct State: Sendable {
+    var headers = Metadata()
+    var trailers = Metadata()
+    var compresses = false
+  }
+
+  private let state = Mutex(State())
+
+  /// Adds to the initial metadata. Without effect once the first message is sent.
+  public func addHeaders(_ metadata: Metadata) {
+    state.withLock { $0.headers.append(metadata) }
+  }
+
+  /// Adds to the trailing metadata, which is sent with the status.
+  public func addTrailers(_ metadata: Metadata) {
+    state.withLock { $0.trailers.append(metadata) }
+  }
+
+  /// Offers to pack messages, where the client takes that and the protocol can (gRPC with gzip): the
+  /// message of a unary response, those of a stream that are sent with `compress`.
+  ///
+  /// Do not use it where secrets and what a stranger chose are in one message: their sizes would tell
+  /// the one from the other (CRIME).
+  public func enableCompression() {
+    state.withLock { $0.compresses = true }
+  }
+
+  func snapshot() -> State { state.withLock { $0 } }
+}

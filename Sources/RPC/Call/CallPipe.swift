@@ -1,0 +1,276 @@
+import Synchronization
+
+/// The messages of one streaming call, between its handler's task and the connection that carries it.
+/// Thread-safe. Bounded both ways: the connection does not let the peer send more than its windows while
+/// the handler does not read, and `send` waits while the peer does not take.
+///
+/// The connection is told of changes through its mailbox, and then calls `transfer`.
+final class CallPipe: Sendable {
+  /// Response bytes that may wait before `send` waits too; it goes on at half of that.
+  static let maximumWaitingBytes = 64 * 1024
+
+  /// A response message as the connection takes it.
+  struct Outgoing: Sendable {
+    let bytes: [UInt8]
+    let isCompressed: Bool
+  }
+
+  /// What there is to do for the connection.
+  struct Transfer {
+    var messages: [Outgoing]
+    /// Set once, when the handler has returned: nothing follows.
+    var end: RPCStatus?
+    var isEnded: Bool
+  }
+
+  private typealias Reader = CheckedContinuation<Result<ReceivedMessage?, RPCStatus>, Never>
+  private typealias Writer = CheckedContinuation<Void, Never>
+
+  private struct State {
+    // Requests.
+    var received: [ReceivedMessage] = []
+    var receivedHead = 0
+    /// Bytes of the messages that wait for the handler, framing included.
+    var heldBytes = 0
+    var requestEnded = false
+    var reader: Reader?
+    // Responses.
+    var outgoing: [Outgoing] = []
+    /// Bytes sent by the handler that the peer's protocol engine has not taken.
+    var waitingBytes = 0
+    var writers: [Writer] = []
+    var headersRequested = false
+    var handlerReturned = false
+    var result: RPCStatus?
+    var resultTaken = false
+    /// Set when the call is over for reasons of the other side.
+    var failure: RPCStatus?
+    /// The connection knows that there is something to do.
+    var isPosted = false
+  }
+
+  private let state = Mutex(State())
+  private let mailbox: ConnectionMailbox
+  private let key: StreamKey
+  let control: ResponseControl
+  /// Whether the client takes packed messages.
+  let clientTakesGzip: Bool
+
+  init(
+    mailbox: ConnectionMailbox, key: StreamKey, control: ResponseControl, clientTakesGzip: Bool
+  ) {
+    self.mailbox = mailbox
+    self.key = key
+    self.control = control
+    self.clientTakesGzip = clientTakesGzip
+  }
+
+  // MARK: The connection's side
+
+  /// What a message counts for in `heldBytes`.
+  @inline(__always)
+  static func weight(_ message: ReceivedMessage) -> Int {
+    message.bytes.count + MessageReader.prefixLength
+  }
+
+  /// Request messages have come in.
+  func deliver(_ messages: [ReceivedMessage]) {
+    let waiting = state.withLock { state -> (Reader, ReceivedMessage)? in
+      guard state.failure == nil, !state.handlerReturned else { return nil }
+      for message in messages {
+        state.received.append(message)
+        state.heldBytes += Self.weight(message)
+      }
+      guard let reader = state.reader, let message = Self.take(&state) else { return nil }
+      state.reader = nil
+      return (reader, message)
+    }
+    if let (reader, message) = waiting { reader.resume(returning: .success(message)) }
+  }
+
+  /// No request message follows.
+  func endRequests() {
+    let reader = state.withLock { state -> Reader? in
+      state.requestEnded = true
+      defer { state.reader = nil }
+      return state.reader
+    }
+    reader?.resume(returning: .success(nil))
+  }
+
+  /// The call is over: whoever reads or sends gets `status`.
+  func fail(_ status: RPCStatus) {
+    let (reader, writers) = state.withLock { state -> (Reader?, [Writer]) in
+      guard state.failure == nil else { return (nil, []) }
+      state.failure = status
+      state.received = []
+      state.receivedHead = 0
+      state.heldBytes = 0
+      state.outgoing = []
+      defer {
+        state.reader = nil
+        state.writers = []
+      }
+      return (state.reader, state.writers)
+    }
+    reader?.resume(returning: .failure(status))
+    for writer in writers { writer.resume() }
+  }
+
+  /// Bytes of requests that the handler has not taken yet.
+  var heldBytes: Int { state.withLock { $0.heldBytes } }
+
+  /// Takes what there is to send.
+  func transfer() -> Transfer {
+    state.withLock { state in
+      state.isPosted = false
+      let messages = state.outgoing
+      state.outgoing = []
+      let isEnded = state.handlerReturned && !state.resultTaken
+      if isEnded { state.resultTaken = true }
+      return Transfer(messages: messages, end: state.result, isEnded: isEnded)
+    }
+  }
+
+  /// Whether the handler wants the initial metadata sent before any message.
+  var headersRequested: Bool { state.withLock { $0.headersRequested } }
+
+  /// The peer's protocol engine has `waiting` bytes of this call that it could not send yet.
+  func sent(stillWaiting waiting: Int) {
+    let writers = state.withLock { state -> [Writer] in
+      state.waitingBytes = waiting + state.outgoing.reduce(0) { $0 + $1.bytes.count }
+      guard state.waitingBytes <= Self.maximumWaitingBytes / 2 else { return [] }
+      defer { state.writers = [] }
+      return state.writers
+    }
+    for writer in writers { writer.resume() }
+  }
+
+  // MARK: The handler's side
+
+  func next() async throws(RPCStatus) -> ReceivedMessage? {
+    let (now, post) = state.withLock { state in (Self.poll(&state), Self.shouldPost(&state)) }
+    if post { mailbox.post(key) }
+    if let now { return try now.get() }
+    let result = await withTaskCancellationHandler {
+      await withCheckedContinuation { (reader: Reader) in
+        let ready = state.withLock { state -> Result<ReceivedMessage?, RPCStatus>? in
+          if let ready = Self.poll(&state) { return ready }
+          if Task.isCancelled { return .failure(Self.cancelled) }
+          guard state.reader == nil else {
+            return .failure(RPCStatus(.internalError, "the requests of a call have one reader"))
+          }
+          state.reader = reader
+          return nil
+        }
+        if let ready { reader.resume(returning: ready) }
+      }
+    } onCancel: {
+      let reader = state.withLock { state -> Reader? in
+        defer { state.reader = nil }
+        return state.reader
+      }
+      reader?.resume(returning: .failure(Self.cancelled))
+    }
+    return try result.get()
+  }
+
+  func send(_ message: [UInt8], compress: Bool) async throws(RPCStatus) {
+    guard UInt32(exactly: message.count) != nil else {
+      throw RPCStatus(.internalError, "the response message is larger than 4 GiB")
+    }
+    var outgoing = Outgoing(bytes: message, isCompressed: false)
+    if compress, clientTakesGzip, control.snapshot().compresses, let packed = Gzip.compress(message)
+    {
+      outgoing = Outgoing(bytes: packed, isCompressed: true)
+    }
+    let (failure, post, isFull) = state.withLock { state -> (RPCStatus?, Bool, Bool) in
+      if let failure = state.failure { return (failure, false, false) }
+      state.outgoing.append(outgoing)
+      state.waitingBytes += outgoing.bytes.count
+      return (nil, Self.shouldPost(&state, force: true), Self.isFull(state))
+    }
+    if let failure { throw failure }
+    if post { mailbox.post(key) }
+    if isFull { try await waitForRoom() }
+  }
+
+  private func waitForRoom() async throws(RPCStatus) {
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { (writer: Writer) in
+        let goesOn = state.withLock { state -> Bool in
+          if state.failure != nil || Task.isCancelled || !Self.isFull(state) { return true }
+          state.writers.append(writer)
+          return false
+        }
+        if goesOn { writer.resume() }
+      }
+    } onCancel: {
+      // All of them look again; those that were not meant wait at their next message.
+      let writers = state.withLock { state -> [Writer] in
+        defer { state.writers = [] }
+        return state.writers
+      }
+      for writer in writers { writer.resume() }
+    }
+    if let failure = state.withLock({ $0.failure }) { throw failure }
+    if Task.isCancelled { throw Self.cancelled }
+  }
+
+  func sendHeaders() {
+    let post = state.withLock { state -> Bool in
+      guard state.failure == nil, !state.headersRequested else { return false }
+      state.headersRequested = true
+      return Self.shouldPost(&state, force: true)
+    }
+    if post { mailbox.post(key) }
+  }
+
+  /// The handler has returned.
+  ///
+  /// - Parameter status: nil for OK.
+  func finish(_ status: RPCStatus?) {
+    let post = state.withLock { state -> Bool in
+      state.handlerReturned = true
+      state.result = status
+      state.received = []
+      state.receivedHead = 0
+      state.heldBytes = 0
+      return Self.shouldPost(&state, force: true)
+    }
+    if post { mailbox.post(key) }
+  }
+
+  // MARK: Under the lock
+
+  private static let cancelled = RPCStatus(.cancelled, "the call was cancelled")
+
+  /// The next message or the end, if known.
+  private static func poll(_ state: inout State) -> Result<ReceivedMessage?, RPCStatus>? {
+    if let failure = state.failure { return .failure(failure) }
+    if let message = take(&state) { return .success(message) }
+    return state.requestEnded ? .success(nil) : nil
+  }
+
+  private static func take(_ state: inout State) -> ReceivedMessage? {
+    guard state.receivedHead < state.received.count else { return nil }
+    let message = state.received[state.receivedHead]
+    state.receivedHead += 1
+    if state.receivedHead == state.received.count {
+      state.received.removeAll(keepingCapacity: true)
+      state.receivedHead = 0
+    }
+    state.heldBytes -= weight(message)
+    return message
+  }
+
+  private static func isFull(_ state: State) -> Bool { state.waitingBytes > maximumWaitingBytes }
+
+  /// Whether the connection must be told: of requests taken, only when none is left, which is when the
+  /// peer's window matters.
+  private static func shouldPost(_ state: inout State, force: Bool = false) -> Bool {
+    guard !state.isPosted, force || state.received.isEmpty else { return false }
+    state.isPosted = true
+    return true
+  }
+}

@@ -1,0 +1,33 @@
+import CProtobufC
+
+/// What an in-memory handler sees of its call. One object serves a connection's calls one after the
+/// other; it must not be kept. Confined to the connection's event loop.
+public final class InlineCall {
+  public let connection: Connection
+  /// What `ServerDelegate.connectionOpened` returned.
+  public let context: AnyObject
+  /// What `ServerDelegate.makeLoopState` returned for this event loop.
+  public let loopState: AnyObject
+  /// Memory for this call's messages.
+  public let arena: Arena
+
+  /// The call being served. Set only while a handler runs, by the connection, which owns the stream.
+  unowned(unsafe) var stream: ServerStream?
+
+  init(connection: Connection, context: AnyObject, loopState: AnyObject, arena: Arena) {
+    self.connection = connection
+    self.context = context
+    self.loopState = loopState
+    self.arena = arena
+  }
+
+  /// The call's metadata. Costs allocations: for handlers that need it.
+  public var metadata: Metadata { stream?.metadata() ?? Metadata() }
+
+  /// Writes the answer's message: `count` bytes, all of which `fill` must initialise.
+  @inline(__always)
+  public func reply(count: Int, _ fill: (UnsafeMutableRawPointer) -> Void) {
+    guard let stream else { return }
+    fill(stream.beginReply(count: count))
+  }
+}

@@ -1,0 +1,129 @@
+/// How the messages of one direction of a call may be packed (`grpc-encoding`).
+enum MessageEncoding: Sendable {
+  case identity
+  case gzip
+
+  /// nil: one that we do not know.
+  init?(_ name: UnsafeRawBufferPointer) {
+    if equals(name, "identity") {
+      self = .identity
+    } else if equals(name, "gzip") {
+      self = .gzip
+    } else {
+      return nil
+    }
+  }
+}
+
+/// A message as it came in.
+public struct ReceivedMessage: Sendable, Hashable {
+  /// Unpacked.
+  public let bytes: [UInt8]
+  /// Whether the peer had packed it.
+  public let wasCompressed: Bool
+
+  public init(bytes: [UInt8], wasCompressed: Bool = false) {
+    self.bytes = bytes
+    self.wasCompressed = wasCompressed
+  }
+}
+
+/// Cuts a direction of a gRPC call into messages: "Length-Prefixed-Message" of the gRPC-over-HTTP/2
+/// protocol document. Bytes in, messages out, however they are split.
+struct MessageReader: ~Copyable {
+  /// One byte of flags and the length, big-endian.
+  static let prefixLength = 5
+
+  /// Most bytes of a message, packed and unpacked.
+  let limit: Int
+  var encoding = MessageEncoding.identity
+  /// The beginning of a message whose rest is not here yet.
+  private var partial = ByteStore(capacity: 16)
+
+  init(limit: Int) { self.limit = limit }
+
+  /// Bytes held for a message that is not whole.
+  var partialBytes: Int { partial.count }
+
+  mutating func clear() {
+    encoding = .identity
+    partial.clear()
+  }
+
+  /// Takes all of `bytes`; `deliver` is called for each message that is whole now.
+  ///
+  /// - Throws: what the call ends with. Nothing may be fed after that.
+  mutating func feed(
+    _ bytes: UnsafeRawBufferPointer, _ deliver: (ReceivedMessage) -> Void
+  ) throws(RPCStatus) {
+    var rest = bytes
+    if partial.count > 0 {
+      try fill(toPrefix: &rest)
+      guard partial.count >= Self.prefixLength else { return }
+      let whole = Self.prefixLength + (try length(partial.bytes))
+      take(whole - partial.count, from: &rest)
+      guard partial.count == whole else { return }
+      deliver(try message(partial.bytes))
+      partial.clear()
+    }
+    while rest.count >= Self.prefixLength {
+      let whole = Self.prefixLength + (try length(rest))
+      guard rest.count >= whole else { break }
+      deliver(try message(UnsafeRawBufferPointer(rebasing: rest[..<whole])))
+      rest = UnsafeRawBufferPointer(rebasing: rest[whole...])
+    }
+    take(rest.count, from: &rest)
+  }
+
+  /// The call's direction has ended: nothing may be left over.
+  func finish() throws(RPCStatus) {
+    if partial.count > 0 {
+      throw RPCStatus(.internalError, "the last message is cut short")
+    }
+  }
+
+  private mutating func fill(toPrefix rest: inout UnsafeRawBufferPointer) throws(RPCStatus) {
+    if partial.count < Self.prefixLength { take(Self.prefixLength - partial.count, from: &rest) }
+  }
+
+  private mutating func take(_ wanted: Int, from rest: inout UnsafeRawBufferPointer) {
+    let count = min(wanted, rest.count)
+    guard count > 0, let base = rest.baseAddress else { return }
+    partial.append(base, count: count)
+    rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+  }
+
+  /// The length in a message's prefix, once it is known to be acceptable.
+  private func length(_ bytes: UnsafeRawBufferPointer) throws(RPCStatus) -> Int {
+    guard bytes[0] <= 1 else { throw RPCStatus(.internalError, "unknown message flags") }
+    if bytes[0] == 1, encoding == .identity {
+      throw RPCStatus(.internalError, "compressed message without grpc-encoding")
+    }
+    let length = Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: UInt32.self)))
+    guard length <= limit else { throw Self.tooLarge(limit) }
+    return length
+  }
+
+  /// - Parameter framed: a message and its prefix, whole.
+  private func message(_ framed: UnsafeRawBufferPointer) throws(RPCStatus) -> ReceivedMessage {
+    let body = UnsafeRawBufferPointer(rebasing: framed[Self.prefixLength...])
+    guard framed[0] == 1 else { return ReceivedMessage(bytes: Array(body)) }
+    return ReceivedMessage(bytes: try Self.unpack(body, limit: limit), wasCompressed: true)
+  }
+
+  /// Unpacks a gzip message.
+  static func unpack(_ body: UnsafeRawBufferPointer, limit: Int) throws(RPCStatus) -> [UInt8] {
+    do {
+      return try Gzip.decompress(body, limit: limit)
+    } catch {
+      switch error {
+      case .malformed: throw RPCStatus(.internalError, "the message is not whole gzip data")
+      case .tooLarge: throw tooLarge(limit)
+      }
+    }
+  }
+
+  static func tooLarge(_ limit: Int) -> RPCStatus {
+    RPCStatus(.resourceExhausted, "the message is larger than \(limit) bytes")
+  }
+}

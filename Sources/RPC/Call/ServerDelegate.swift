@@ -1,0 +1,36 @@
+/// What the server asks of its embedder.
+public protocol ServerDelegate: Sendable {
+  /// One object for each event loop, for caches that need no lock.
+  func makeLoopState() -> AnyObject
+  /// Called every second on the loop that a state belongs to: a chance to let go of what is stale.
+  func maintainLoopState(_ state: AnyObject)
+  /// A connection was accepted and its peer verified: what its calls will find as `context`.
+  /// nil refuses the connection (the delegate logs why).
+  func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)?
+  /// Adds details to the status of a call that the runtime itself refused: an unknown method, a message
+  /// that is too large, a deadline that has passed.
+  func describe(_ status: RPCStatus) -> RPCStatus
+  /// Why a connection or call was refused before any handler ran: one line for the log.
+  func log(_ event: ServerEvent)
+}
+
+/// Something an operator may want to read.
+public struct ServerEvent: Sendable {
+  public enum Kind: String, Sendable {
+    case listening
+    case handshakeFailed = "handshake_failed"
+    case peerRefused = "peer_refused"
+    case protocolError = "protocol_error"
+    case internalError = "internal_error"
+    case stopped
+  }
+  public let kind: Kind
+  public let connection: String
+  public let detail: String
+
+  public init(kind: Kind, connection: String, detail: String) {
+    self.kind = kind
+    self.connection = connection
+    self.detail = detail
+  }
+}

@@ -1,0 +1,76 @@
+/// One call as a protocol engine keeps it: what is the same for every protocol. Objects are reused by
+/// their connection; confined to its event loop.
+///
+/// `@exclusivity(unchecked)`: the checks at run time cost 6 % of a call, and no access spans a call out.
+class ServerStream: LoopTimer {
+  /// A reason to answer without running a handler.
+  enum Refusal {
+    case status(RPCStatus)
+    /// Not an RPC: an HTTP status.
+    case http(Int)
+  }
+
+  /// Where the connection keeps this stream.
+  final var slot: Int32 = 0
+  /// Grows with each use of the object, so that a late completion finds out that its call is gone.
+  final var generation: UInt32 = 0
+  /// Index into the method table, or -1.
+  final var method: Int32 = -1
+  /// Nanoseconds that the client waits for.
+  final var timeout: UInt64?
+  final var refusal: Refusal?
+  /// In the connection's list of streams to serve, or served already.
+  final var isDispatched = false
+  /// Until the final status is submitted.
+  @exclusivity(unchecked) final var awaitsResponse = true
+  /// The message of a unary request came in packed.
+  final var requestWasCompressed = false
+
+  /// The work of a handler that is not in-memory.
+  final var task: Task<Void, Never>?
+  /// The messages between a streaming handler and this stream.
+  final var pipe: CallPipe?
+  /// What an asynchronous handler says of its response.
+  final var control: ResponseControl?
+  /// Told when the deadline passes.
+  final weak var owner: (any ServerStreamOwner)?
+
+  /// How tasks name this stream.
+  final var key: StreamKey { StreamKey(slot: slot, generation: generation) }
+
+  final func prepareCall() {
+    method = -1
+    timeout = nil
+    refusal = nil
+    isDispatched = false
+    awaitsResponse = true
+    requestWasCompressed = false
+    task = nil
+    pipe = nil
+    control = nil
+    generation &+= 1
+  }
+
+  final override func timerFired() { owner?.deadlinePassed(self) }
+
+  /// Room for a unary response message of `count` bytes, framed as the protocol wants it.
+  func beginReply(count: Int) -> UnsafeMutableRawPointer { preconditionFailure("abstract") }
+
+  /// The call's metadata as the client sent it, without what belongs to the protocol.
+  func metadata() -> Metadata { preconditionFailure("abstract") }
+
+  /// The one message of a request that is not a stream, once it is whole; valid until the stream is
+  /// prepared anew.
+  func message() throws(RPCStatus) -> UnsafeRawBufferPointer { preconditionFailure("abstract") }
+}
+
+/// Names a use of a stream object from other threads.
+struct StreamKey: Sendable, Hashable {
+  let slot: Int32
+  let generation: UInt32
+}
+
+/// The connection of a stream.
+protocol ServerStreamOwner: AnyObject {
+  func deadlinePassed(_ stream: ServerStream)
+}

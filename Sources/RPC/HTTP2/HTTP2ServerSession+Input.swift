@@ -1,0 +1,141 @@
+internal import CNghttp2
+
+/// What nghttp2's callbacks record.
+extension HTTP2ServerSession {
+  func beginStream(_ id: Int32) {
+    let stream = streams.open { HTTP2Stream(limits: limits) }
+    stream.prepare(id: id)
+    latest = stream
+    nghttp2_session_set_stream_user_data(
+      session, id, Unmanaged.passUnretained(stream).toOpaque())
+  }
+
+  @inline(__always)
+  func stream(_ id: Int32) -> HTTP2Stream? {
+    if let latest, latest.id == id { return latest }
+    guard let data = nghttp2_session_get_stream_user_data(session, id) else { return nil }
+    // Streams are held in `streams` until nghttp2 closes them.
+    let stream = Unmanaged<HTTP2Stream>.fromOpaque(data).takeUnretainedValue()
+    latest = stream
+    return stream
+  }
+
+  func header(
+    _ stream: HTTP2Stream, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+  ) {
+    stream.headerListBytes += name.count + value.count + 32
+    if stream.headerListBytes > limits.maximumHeaderListBytes {
+      refuse(stream, RPCStatus(.resourceExhausted, "the header list is too large"))
+      return
+    }
+    RequestHeaders.apply(name, value, to: stream, methods: methods)
+  }
+
+  func headersEnded(_ stream: HTTP2Stream) {
+    guard !stream.headersDone else { return }
+    stream.headersDone = true
+    if stream.refusal == nil { stream.refusal = RequestHeaders.refusal(of: stream) }
+    if stream.refusal != nil || streamsRequest(stream) { dispatch(stream) }
+  }
+
+  func data(_ stream: HTTP2Stream, _ bytes: UnsafePointer<UInt8>, count: Int) {
+    guard stream.refusal == nil, stream.awaitsResponse, !stream.requestFailed else {
+      return consume(stream, count)
+    }
+    if bufferedBytes + count > limits.maximumBufferedBytes {
+      consume(stream, count)
+      return refuse(
+        stream, RPCStatus(.resourceExhausted, "this connection has too many request bytes waiting"))
+    }
+    if streamsRequest(stream) {
+      read(stream, UnsafeRawBufferPointer(start: bytes, count: count))
+    } else if stream.body.count + count > limits.maximumMessageBytes + HTTP2Stream.prefixLength {
+      consume(stream, count)
+      refuse(stream, MessageReader.tooLarge(limits.maximumMessageBytes))
+    } else {
+      stream.body.append(bytes, count: count)
+      stream.countedBytes += count
+      bufferedBytes += count
+      consume(stream, count)
+    }
+  }
+
+  func requestEnded(_ stream: HTTP2Stream) {
+    stream.requestDone = true
+    guard stream.refusal == nil, streamsRequest(stream) else { return dispatch(stream) }
+    do throws(RPCStatus) {
+      try stream.reader.finish()
+      stream.pipe?.endRequests()
+    } catch {
+      refuse(stream, error)
+    }
+  }
+
+  /// The call can't go on. The handler of one that is being served is stopped when the refusal is met
+  /// among those to serve.
+  private func refuse(_ stream: HTTP2Stream, _ status: RPCStatus) {
+    guard stream.refusal == nil else { return }
+    stream.refusal = .status(status)
+    if stream.isDispatched { ready.append(stream) } else if stream.headersDone { dispatch(stream) }
+  }
+
+  func closed(_ stream: HTTP2Stream) {
+    if latest === stream { latest = nil }
+    bufferedBytes -= stream.countedBytes
+    waitingReplyBytes -= stream.waitingReplyBytes
+    if stream.awaitsResponse, stream.isDispatched { ready.remove(stream) }
+    if stream.isScheduled { timers.cancel(stream) }
+    orphan(stream)
+    stream.releaseBuffers()
+    streams.close(stream)
+  }
+
+  private func dispatch(_ stream: HTTP2Stream) {
+    guard !stream.isDispatched else { return }
+    stream.isDispatched = true
+    ready.append(stream)
+  }
+
+  private func streamsRequest(_ stream: HTTP2Stream) -> Bool {
+    stream.method >= 0 && methods.methods[Int(stream.method)].kind.clientStreams
+  }
+
+  // MARK: Flow control
+
+  /// The peer may send as much again.
+  private func consume(_ stream: HTTP2Stream, _ count: Int) {
+    nghttp2_session_consume(session, stream.id, count)
+  }
+
+  /// Cuts streaming requests into messages. The connection's window is given back at once, so that no
+  /// call waits for another's handler; the stream's as its handler takes the messages.
+  private func read(_ stream: HTTP2Stream, _ bytes: UnsafeRawBufferPointer) {
+    nghttp2_session_consume_connection(session, bytes.count)
+    stream.unconsumedBytes += bytes.count
+    do throws(RPCStatus) {
+      try stream.reader.feed(bytes) { incoming.append($0) }
+    } catch {
+      stream.requestFailed = true
+      refuse(stream, error)
+    }
+    if let pipe = stream.pipe {
+      if !incoming.isEmpty { pipe.deliver(incoming) }
+    } else {
+      stream.early += incoming
+    }
+    incoming.removeAll(keepingCapacity: true)
+    grantWindow(stream)
+  }
+
+  /// Gives window back for what the handler has taken, and for the message that is being gathered.
+  func grantWindow(_ stream: HTTP2Stream) {
+    let waiting = stream.pipe?.heldBytes ?? stream.early.reduce(0) { $0 + CallPipe.weight($1) }
+    let counted = waiting + stream.reader.partialBytes
+    bufferedBytes += counted - stream.countedBytes
+    stream.countedBytes = counted
+    let consumed = stream.unconsumedBytes - waiting
+    guard consumed > 0 else { return }
+    stream.unconsumedBytes -= consumed
+    nghttp2_session_consume_stream(session, stream.id, consumed)
+  }
+}

@@ -1,0 +1,173 @@
+internal import NIOCore
+
+/// Drives a protocol engine from a channel: one handler per connection, no channel per call. Handlers of
+/// in-memory methods run here, on the event loop, before the read cycle ends; what they answer is gathered
+/// and flushed once. How calls are run is in `ServerConnectionHandler+Calls.swift`.
+final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundIn = Never
+  typealias OutboundOut = ByteBuffer
+
+  let core: ServerCore
+  let engine: Engine
+  let loop: LoopState
+  let mailbox: ConnectionMailbox
+  let call: InlineCall
+  let asyncContext: any AnyObject & Sendable
+  private var context: ChannelHandlerContext?
+  private var isReading = false
+  private var hasFailed = false
+  /// A read was held back until the peer takes what is written.
+  private var isReadHeld = false
+  private lazy var drainTimer = ActionTimer { [unowned self] in goAway() }
+  /// Set when our side is closed: input is discarded until the peer closes, or this runs out.
+  private lazy var lingerTimer = ActionTimer { [unowned self] in closeNow() }
+  private var isLingering = false
+
+  /// How long a peer is waited for that does not answer a drain's PING.
+  private static var drainPatience: TimeAmount { .seconds(1) }
+  private static var lingerTime: TimeAmount { .seconds(1) }
+
+  init(core: ServerCore, connection: Connection, context: any AnyObject & Sendable, loop: LoopState)
+  {
+    self.core = core
+    self.loop = loop
+    asyncContext = context
+    engine = Engine(methods: core.methods, limits: core.limits, timers: loop.timers)
+    mailbox = ConnectionMailbox(loop: loop.eventLoop)
+    call = InlineCall(
+      connection: connection, context: context, loopState: loop.embedder, arena: loop.arena)
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    mailbox.open(self)
+    core.connections.add(self, on: context.eventLoop)
+    // One that was being set up while the drain began.
+    if core.connections.isDraining { drain() } else { flush() }
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    loop.timers.cancel(drainTimer)
+    loop.timers.cancel(lingerTimer)
+    abandonCalls()
+    self.context = nil
+    core.connections.remove(self)
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    abandonCalls()
+    context.fireChannelInactive()
+  }
+
+  private func abandonCalls() {
+    mailbox.close()
+    engine.abandonCalls()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    // A reset or a broken pipe is the peer's business; the channel goes down with it.
+    context.close(promise: nil)
+  }
+
+  // MARK: Input
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if isLingering { return }
+    isReading = true
+    let buffer = unwrapInboundIn(data)
+    let outcome = buffer.withUnsafeReadableBytes { engine.receive($0) }
+    serveReady()
+    if case .failed(let reason) = outcome { fail(reason) }
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    isReading = false
+    handleMail()
+    flush()
+  }
+
+  /// A peer that does not read is not read from: whatever it sends can make us queue something.
+  func read(context: ChannelHandlerContext) {
+    if context.channel.isWritable { context.read() } else { isReadHeld = true }
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    if context.channel.isWritable { flush() }
+    if isReadHeld, context.channel.isWritable {
+      isReadHeld = false
+      context.read()
+    }
+    context.fireChannelWritabilityChanged()
+  }
+
+  // MARK: Output
+
+  func flush() {
+    guard !isReading, let context, !isLingering else { return }
+    while context.channel.isWritable {
+      var buffer = context.channel.allocator.buffer(capacity: 4096)
+      let outcome = engine.produce(into: &buffer)
+      let full = buffer.readableBytes >= core.limits.maximumOutputBytes
+      if buffer.readableBytes > 0 {
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+      }
+      if case .failed(let reason) = outcome { return fail(reason) }
+      if full { continue }
+      // What was sent may have made room for the answers of calls that wait.
+      guard engine.hasReady else { break }
+      serveReady()
+    }
+    if engine.drainAcknowledged, drainTimer.isScheduled { goAway() }
+    if engine.wantsToClose { endConnection(context) }
+  }
+
+  private func fail(_ reason: String) {
+    guard let context, !hasFailed else { return }
+    hasFailed = true
+    core.log(.protocolError, call.connection.label, reason)
+    var last = context.channel.allocator.buffer(capacity: 64)
+    // What can't be produced now is not worth more: the connection is lost.
+    _ = engine.produce(into: &last)
+    if last.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(last), promise: nil) }
+    linger(context)
+  }
+
+  /// Nothing is left to read or to write.
+  private func endConnection(_ context: ChannelHandlerContext) {
+    if let error = engine.sentError, !isLingering {
+      core.log(.protocolError, call.connection.label, "ended with GOAWAY \(error)")
+    }
+    linger(context)
+  }
+
+  /// Closes in the order that loses nothing: to close with input unread would reset the connection, and
+  /// the peer might never read the GOAWAY and the answers before it.
+  private func linger(_ context: ChannelHandlerContext) {
+    guard !isLingering else { return }
+    isLingering = true
+    loop.timers.schedule(lingerTimer, in: Self.lingerTime)
+    context.close(mode: .output, promise: nil)
+  }
+}
+
+// MARK: Draining
+
+extension ServerConnectionHandler: ServerConnection {
+  func drain() {
+    guard context != nil, !engine.isDraining else { return }
+    engine.beginDrain()
+    loop.timers.schedule(drainTimer, in: Self.drainPatience)
+    flush()
+  }
+
+  private func goAway() {
+    loop.timers.cancel(drainTimer)
+    engine.finishDrain()
+    flush()
+  }
+
+  func closeNow() {
+    context?.close(mode: .all, promise: nil)
+  }
+}

@@ -1,0 +1,64 @@
+internal import NIOCore
+
+/// What became of bytes.
+enum EngineOutcome {
+  case proceed
+  /// The peer broke the protocol beyond repair: send what is pending, then close.
+  case failed(String)
+}
+
+/// The protocol engine of one server connection: bytes in, calls out; answers in, bytes out. Does no
+/// I/O. Confined to one event loop. `ServerConnectionHandler` drives it, and is all that runs handlers.
+protocol ServerEngine: AnyObject {
+  associatedtype Stream: ServerStream
+
+  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue)
+
+  // MARK: Input
+
+  func receive(_ bytes: UnsafeRawBufferPointer) -> EngineOutcome
+  /// The next call to serve, if any: one that is refused, a unary one whose request is whole, or a
+  /// streaming one whose headers are. None while too many answers wait for the peer.
+  func nextReady() -> Stream?
+  /// Whether `nextReady` would return a call.
+  var hasReady: Bool { get }
+  /// An open call; nil when it is over.
+  func stream(_ key: StreamKey) -> Stream?
+  /// Whether the peer takes packed messages for this call.
+  func takesGzip(_ stream: Stream) -> Bool
+  /// A streaming call's handler is about to start: hand it the messages that are here, and those to come.
+  func connect(_ stream: Stream, to pipe: CallPipe)
+
+  // MARK: Answers
+
+  /// OK, with the message written to `beginReply`.
+  func succeed(_ stream: Stream)
+  /// The call's final status, and nothing else from now on.
+  func fail(_ stream: Stream, _ status: RPCStatus)
+  /// Answers a request that is not an RPC.
+  func fail(_ stream: Stream, http status: Int)
+  /// A streaming call's pipe has news: requests taken by the handler, responses, or its end.
+  func transfer(_ stream: Stream)
+
+  // MARK: Output
+
+  /// Appends what is to be sent to `buffer` until nothing is pending or it holds
+  /// `limits.maximumOutputBytes`.
+  func produce(into buffer: inout ByteBuffer) -> EngineOutcome
+  /// Nothing is left to read or to write.
+  var wantsToClose: Bool { get }
+  /// The error with which the engine ended the connection, if it did.
+  var sentError: String? { get }
+
+  // MARK: Ending
+
+  var isDraining: Bool { get }
+  /// First step of a graceful end: the peer is told that no new calls will be taken.
+  func beginDrain()
+  /// The peer is known to have heard of it.
+  var drainAcknowledged: Bool { get }
+  /// Second step: calls that were begun in between still count.
+  func finishDrain()
+  /// The connection is gone: nobody waits for any call.
+  func abandonCalls()
+}

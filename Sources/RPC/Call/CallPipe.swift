@@ -8,6 +8,10 @@ import Synchronization
 final class CallPipe: Sendable {
   /// Response bytes that may wait before `send` waits too; it goes on at half of that.
   static let maximumWaitingBytes = 64 * 1024
+  /// What a message costs besides its bytes, about.
+  static let messageOverhead = 64
+  /// Bytes of requests that the handler takes before the peer may hear of it.
+  private static let windowStep = 32 * 1024
 
   /// A response message as the connection takes it.
   struct Outgoing: Sendable {
@@ -32,12 +36,16 @@ final class CallPipe: Sendable {
     var receivedHead = 0
     /// Bytes of the messages that wait for the handler, framing included.
     var heldBytes = 0
+    /// Bytes that the handler has taken since the connection was last told.
+    var takenBytes = 0
     var requestEnded = false
     var reader: Reader?
     // Responses.
     var outgoing: [Outgoing] = []
-    /// Bytes sent by the handler that the peer's protocol engine has not taken.
-    var waitingBytes = 0
+    /// Cost of `outgoing`.
+    var outgoingBytes = 0
+    /// Bytes that the protocol engine has taken and the peer has not.
+    var unsentBytes = 0
     var writers: [Writer] = []
     var headersRequested = false
     var handlerReturned = false
@@ -83,6 +91,8 @@ final class CallPipe: Sendable {
       }
       guard let reader = state.reader, let message = Self.take(&state) else { return nil }
       state.reader = nil
+      // Handed on at once: the connection, which looks at `held` next, need not be told.
+      state.takenBytes = 0
       return (reader, message)
     }
     if let (reader, message) = waiting { reader.resume(returning: .success(message)) }
@@ -117,15 +127,23 @@ final class CallPipe: Sendable {
     for writer in writers { writer.resume() }
   }
 
-  /// Bytes of requests that the handler has not taken yet.
-  var heldBytes: Int { state.withLock { $0.heldBytes } }
+  /// What the handler has not taken yet: bytes as they came in, and what they cost here.
+  var held: (bytes: Int, cost: Int) {
+    state.withLock { state in
+      let count = state.received.count - state.receivedHead
+      return (state.heldBytes, state.heldBytes + count * Self.messageOverhead)
+    }
+  }
 
   /// Takes what there is to send.
   func transfer() -> Transfer {
     state.withLock { state in
       state.isPosted = false
+      state.takenBytes = 0
       let messages = state.outgoing
       state.outgoing = []
+      state.unsentBytes += state.outgoingBytes
+      state.outgoingBytes = 0
       let isEnded = state.handlerReturned && !state.resultTaken
       if isEnded { state.resultTaken = true }
       return Transfer(messages: messages, end: state.result, isEnded: isEnded)
@@ -138,8 +156,10 @@ final class CallPipe: Sendable {
   /// The peer's protocol engine has `waiting` bytes of this call that it could not send yet.
   func sent(stillWaiting waiting: Int) {
     let writers = state.withLock { state -> [Writer] in
-      state.waitingBytes = waiting + state.outgoing.reduce(0) { $0 + $1.bytes.count }
-      guard state.waitingBytes <= Self.maximumWaitingBytes / 2 else { return [] }
+      state.unsentBytes = waiting
+      guard state.unsentBytes + state.outgoingBytes <= Self.maximumWaitingBytes / 2 else {
+        return []
+      }
       defer { state.writers = [] }
       return state.writers
     }
@@ -187,7 +207,7 @@ final class CallPipe: Sendable {
     let (failure, post, isFull) = state.withLock { state -> (RPCStatus?, Bool, Bool) in
       if let failure = state.failure { return (failure, false, false) }
       state.outgoing.append(outgoing)
-      state.waitingBytes += outgoing.bytes.count
+      state.outgoingBytes += outgoing.bytes.count + Self.messageOverhead
       return (nil, Self.shouldPost(&state, force: true), Self.isFull(state))
     }
     if let failure { throw failure }
@@ -261,15 +281,20 @@ final class CallPipe: Sendable {
       state.receivedHead = 0
     }
     state.heldBytes -= weight(message)
+    state.takenBytes += weight(message)
     return message
   }
 
-  private static func isFull(_ state: State) -> Bool { state.waitingBytes > maximumWaitingBytes }
+  private static func isFull(_ state: State) -> Bool {
+    state.unsentBytes + state.outgoingBytes > maximumWaitingBytes
+  }
 
-  /// Whether the connection must be told: of requests taken, only when none is left, which is when the
-  /// peer's window matters.
+  /// Whether the connection must be told: of requests taken, only when none is left or they were many,
+  /// which is when the peer's window matters.
   private static func shouldPost(_ state: inout State, force: Bool = false) -> Bool {
-    guard !state.isPosted, force || state.received.isEmpty else { return false }
+    guard !state.isPosted,
+      force || state.takenBytes > 0 && (state.received.isEmpty || state.takenBytes >= windowStep)
+    else { return false }
     state.isPosted = true
     return true
   }

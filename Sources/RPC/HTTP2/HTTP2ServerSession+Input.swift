@@ -129,11 +129,11 @@ extension HTTP2ServerSession {
 
   /// Gives window back for what the handler has taken, and for the message that is being gathered.
   func grantWindow(_ stream: HTTP2Stream) {
-    let waiting = stream.pipe?.heldBytes ?? stream.early.reduce(0) { $0 + CallPipe.weight($1) }
-    let counted = waiting + stream.reader.partialBytes
+    let held = stream.pipe?.held ?? stream.earlyHeld
+    let counted = held.cost + stream.reader.partialBytes
     bufferedBytes += counted - stream.countedBytes
     stream.countedBytes = counted
-    let consumed = stream.unconsumedBytes - waiting
+    let consumed = stream.unconsumedBytes - held.bytes
     guard consumed > 0 else { return }
     stream.unconsumedBytes -= consumed
     nghttp2_session_consume_stream(session, stream.id, consumed)

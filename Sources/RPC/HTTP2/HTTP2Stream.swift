@@ -30,6 +30,11 @@ final class HTTP2Stream: ServerStream {
   @exclusivity(unchecked) var reader: MessageReader
   /// Messages that came before the handler was started.
   var early: [ReceivedMessage] = []
+  /// What they are, as `CallPipe.held` would say.
+  var earlyHeld: (bytes: Int, cost: Int) {
+    let bytes = early.reduce(0) { $0 + CallPipe.weight($1) }
+    return (bytes, bytes + early.count * CallPipe.messageOverhead)
+  }
   /// The request can't be read on; nothing more is delivered.
   var requestFailed = false
   /// DATA bytes for which the peer has not been given window again.

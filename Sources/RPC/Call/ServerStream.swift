@@ -11,27 +11,27 @@ class ServerStream: LoopTimer {
   }
 
   /// Where the connection keeps this stream.
-  final var slot: Int32 = 0
+  @exclusivity(unchecked) final var slot: Int32 = 0
   /// Grows with each use of the object, so that a late completion finds out that its call is gone.
-  final var generation: UInt32 = 0
+  @exclusivity(unchecked) final var generation: UInt32 = 0
   /// Index into the method table, or -1.
-  final var method: Int32 = -1
+  @exclusivity(unchecked) final var method: Int32 = -1
   /// Nanoseconds that the client waits for.
-  final var timeout: UInt64?
+  @exclusivity(unchecked) final var timeout: UInt64?
   final var refusal: Refusal?
   /// In the connection's list of streams to serve, or served already.
-  final var isDispatched = false
+  @exclusivity(unchecked) final var isDispatched = false
   /// Until the final status is submitted.
   @exclusivity(unchecked) final var awaitsResponse = true
   /// The message of a unary request came in packed.
-  final var requestWasCompressed = false
+  @exclusivity(unchecked) final var requestWasCompressed = false
 
   /// The work of a handler that is not in-memory.
-  final var task: Task<Void, Never>?
+  @exclusivity(unchecked) final var task: Task<Void, Never>?
   /// The messages between a streaming handler and this stream.
-  final var pipe: CallPipe?
+  @exclusivity(unchecked) final var pipe: CallPipe?
   /// What an asynchronous handler says of its response.
-  final var control: ResponseControl?
+  @exclusivity(unchecked) final var control: ResponseControl?
   /// Told when the deadline passes.
   final weak var owner: (any ServerStreamOwner)?
 

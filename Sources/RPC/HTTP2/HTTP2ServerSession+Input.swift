@@ -5,19 +5,18 @@ extension HTTP2ServerSession {
   func beginStream(_ id: Int32) {
     let stream = streams.open { HTTP2Stream(limits: limits) }
     stream.prepare(id: id)
-    latest = stream
+    latest = (id, Unmanaged.passUnretained(stream))
     nghttp2_session_set_stream_user_data(
       session, id, Unmanaged.passUnretained(stream).toOpaque())
   }
 
+  /// The open stream of this number: held in `streams` until nghttp2 closes it.
   @inline(__always)
-  func stream(_ id: Int32) -> HTTP2Stream? {
-    if let latest, latest.id == id { return latest }
+  func open(_ id: Int32) -> Unmanaged<HTTP2Stream>? {
+    if latest.id == id { return latest.stream }
     guard let data = nghttp2_session_get_stream_user_data(session, id) else { return nil }
-    // Streams are held in `streams` until nghttp2 closes them.
-    let stream = Unmanaged<HTTP2Stream>.fromOpaque(data).takeUnretainedValue()
-    latest = stream
-    return stream
+    latest = (id, Unmanaged<HTTP2Stream>.fromOpaque(data))
+    return latest.stream
   }
 
   func header(
@@ -80,7 +79,7 @@ extension HTTP2ServerSession {
   }
 
   func closed(_ stream: HTTP2Stream) {
-    if latest === stream { latest = nil }
+    if latest.id == stream.id { latest = (0, nil) }
     bufferedBytes -= stream.countedBytes
     waitingReplyBytes -= stream.waitingReplyBytes
     if stream.awaitsResponse, stream.isDispatched { ready.remove(stream) }

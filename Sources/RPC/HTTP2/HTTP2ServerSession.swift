@@ -13,7 +13,7 @@ final class HTTP2ServerSession: ServerEngine {
   let limits: ServerLimits
   let methods: MethodTable
   let timers: TimerQueue
-  private(set) var session: OpaquePointer?
+  @exclusivity(unchecked) private(set) var session: OpaquePointer?
   @exclusivity(unchecked) var streams = StreamTable<HTTP2Stream>()
   @exclusivity(unchecked) var ready = ReadyQueue<HTTP2Stream>()
   /// Request bytes held for all streams.
@@ -21,7 +21,7 @@ final class HTTP2ServerSession: ServerEngine {
   /// Response bytes held for all streams.
   @exclusivity(unchecked) var waitingReplyBytes = 0
   /// The open stream that frames were last about: the next is most often about the same.
-  @exclusivity(unchecked) var latest: HTTP2Stream?
+  @exclusivity(unchecked) var latest: (id: Int32, stream: Unmanaged<HTTP2Stream>?) = (0, nil)
   /// Messages of the DATA frame that is being read.
   @exclusivity(unchecked) var incoming: [ReceivedMessage] = []
   /// Streaming calls of which nghttp2 has taken bytes.

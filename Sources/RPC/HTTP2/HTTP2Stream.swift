@@ -5,15 +5,15 @@
 final class HTTP2Stream: ServerStream {
   static let prefixLength = MessageReader.prefixLength
 
-  var id: Int32 = 0
+  @exclusivity(unchecked) var id: Int32 = 0
   var isPost = false
-  var isHead = false
+  @exclusivity(unchecked) var isHead = false
   var hasGRPCContentType = false
-  var headersDone = false
+  @exclusivity(unchecked) var headersDone = false
   /// The whole request is here (END_STREAM).
-  var requestDone = false
+  @exclusivity(unchecked) var requestDone = false
   /// The client takes packed messages (`grpc-accept-encoding`).
-  var takesGzip = false
+  @exclusivity(unchecked) var takesGzip = false
   var headerListBytes = 0
 
   /// Names and values of custom metadata, end to end in `headerBytes`.
@@ -29,38 +29,38 @@ final class HTTP2Stream: ServerStream {
   /// Cuts a streaming request into messages.
   @exclusivity(unchecked) var reader: MessageReader
   /// Messages that came before the handler was started.
-  var early: [ReceivedMessage] = []
+  @exclusivity(unchecked) var early: [ReceivedMessage] = []
   /// What they are, as `CallPipe.held` would say.
   var earlyHeld: (bytes: Int, cost: Int) {
     let bytes = early.reduce(0) { $0 + CallPipe.weight($1) }
     return (bytes, bytes + early.count * CallPipe.messageOverhead)
   }
   /// The request can't be read on; nothing more is delivered.
-  var requestFailed = false
+  @exclusivity(unchecked) var requestFailed = false
   /// DATA bytes for which the peer has not been given window again.
-  var unconsumedBytes = 0
+  @exclusivity(unchecked) var unconsumedBytes = 0
   /// What the connection counts as buffered for this stream.
-  var countedBytes = 0
+  @exclusivity(unchecked) var countedBytes = 0
 
   // MARK: Response
 
   /// Framed messages that nghttp2 has not taken, from `replySent` on.
   @exclusivity(unchecked) var reply = ByteStore(capacity: 512)
-  var replySent = 0
+  @exclusivity(unchecked) var replySent = 0
   /// Bytes of `reply` that the connection counts as waiting.
-  var waitingReplyBytes = 0
+  @exclusivity(unchecked) var waitingReplyBytes = 0
   /// The initial metadata is submitted.
-  var headersSubmitted = false
+  @exclusivity(unchecked) var headersSubmitted = false
   /// More messages may follow those in `reply`.
-  var replyIsOpen = false
+  @exclusivity(unchecked) var replyIsOpen = false
   /// nghttp2 waits for `resume`: there was nothing to send.
-  var isDeferred = false
+  @exclusivity(unchecked) var isDeferred = false
   /// `reply` is text for people, and ends the response.
-  var replyIsText = false
+  @exclusivity(unchecked) var replyIsText = false
   /// What ends the response, when that is more than OK.
-  var trailers: [(name: [UInt8], value: [UInt8])]?
+  @exclusivity(unchecked) var trailers: [(name: [UInt8], value: [UInt8])]?
   /// The call was answered before the whole request was here.
-  var isAnsweredEarly = false
+  @exclusivity(unchecked) var isAnsweredEarly = false
 
   init(limits: ServerLimits) {
     reader = MessageReader(limit: limits.maximumMessageBytes)

@@ -93,7 +93,7 @@ final class ConnectionAttempt {
       return try pipeline.addHandler(connection)
     }
     guard let tls, tls.side == .client else { throw TLSError("TCP needs a client's TLS context") }
-    let engine = try TLSEngine(tls, side: .client, serverName: serverName ?? host)
+    let engine = try TLSEngine(tls, serverName: serverName ?? host)
     try pipeline.addHandler(
       TLSHandler(engine) { [self] outcome, pipeline in
         do {

@@ -26,12 +26,12 @@ final class ConnectionAcceptor {
 
   func acceptTLS(_ context: ChannelHandlerContext) throws {
     guard let tls else { throw ConnectionRefusal(reason: "TLS is not offered here") }
-    let engine = try TLSEngine(tls, side: .server)
+    let engine = try TLSEngine(tls)
     let handler = TLSHandler(engine) { [self] outcome, operations in
       switch outcome {
       case .success(let session):
         do {
-          try install(operations, session.peer.map { .certificate($0) } ?? .anonymous)
+          try install(operations, session.peer.map { .certificate($0.certificate) } ?? .anonymous)
         } catch {
           core.log(.peerRefused, label, "\(error)")
           return false

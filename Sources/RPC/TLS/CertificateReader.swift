@@ -2,14 +2,19 @@ internal import COpenSSL
 
 /// Reads what we use of an X.509 certificate.
 enum CertificateReader {
+  /// Most extensions of a certificate that we look at. Real ones have about ten.
+  private static let maximumExtensions: Int32 = 64
+
   /// Fails on a certificate whose names can't be read beyond doubt.
   static func read(_ certificate: OpaquePointer) -> Result<PeerCertificate, TLSError> {
     var digest = [UInt8](repeating: 0, count: 32)
     var length: UInt32 = 0
     guard X509_digest(certificate, EVP_sha256(), &digest, &length) == 1, length == 32,
-      let notBefore = seconds(X509_get0_notBefore(certificate)),
-      let notAfter = seconds(X509_get0_notAfter(certificate))
+      let notBefore = notBefore(certificate), let notAfter = notAfter(certificate)
     else { return .failure(.drainingQueue("unreadable certificate")) }
+    guard hasUniqueExtensions(certificate) else {
+      return .failure(TLSError("an extension is there twice, or there are too many"))
+    }
     return uriNames(certificate).map { names in
       PeerCertificate(
         uriNames: names, fingerprint: digest, notBefore: notBefore, notAfter: notAfter,
@@ -17,7 +22,35 @@ enum CertificateReader {
     }
   }
 
-  private static func uriNames(_ certificate: OpaquePointer) -> Result<[String], TLSError> {
+  /// Whether the key may sign certificates or CRLs.
+  static func maySign(_ certificate: OpaquePointer) -> Bool {
+    let usage = X509_get_key_usage(certificate)
+    // All bits: there is no such extension.
+    return usage != UInt32.max && usage & UInt32(KU_KEY_CERT_SIGN | KU_CRL_SIGN) != 0
+  }
+
+  /// Seconds since 1970.
+  static func notBefore(_ certificate: OpaquePointer) -> Int64? {
+    seconds(X509_get0_notBefore(certificate))
+  }
+
+  /// Seconds since 1970.
+  static func notAfter(_ certificate: OpaquePointer) -> Int64? {
+    seconds(X509_get0_notAfter(certificate))
+  }
+
+  /// RFC 5280 §4.2: no extension may be there twice. OpenSSL sees that of those it knows only.
+  private static func hasUniqueExtensions(_ certificate: OpaquePointer) -> Bool {
+    let count = X509_get_ext_count(certificate)
+    guard count <= maximumExtensions else { return false }
+    for index in 0..<max(0, count) {
+      let id = X509_EXTENSION_get_object(X509_get_ext(certificate, index))
+      if X509_get_ext_by_OBJ(certificate, id, index) >= 0 { return false }
+    }
+    return true
+  }
+
+  static func uriNames(_ certificate: OpaquePointer) -> Result<[String], TLSError> {
     var critical: Int32 = 0
     guard let raw = X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, nil) else {
       ERR_clear_error()
@@ -30,20 +63,26 @@ enum CertificateReader {
     for index in 0..<OPENSSL_sk_num(names) {
       guard let value = OPENSSL_sk_value(names, index) else { continue }
       let name = value.assumingMemoryBound(to: GENERAL_NAME.self)
-      guard name.pointee.type == GEN_URI, let text = name.pointee.d.uniformResourceIdentifier
-      else { continue }
-      let bytes = UnsafeBufferPointer(
-        start: ASN1_STRING_get0_data(text), count: Int(ASN1_STRING_length(text)))
+      guard let bytes = text(name.pointee) else { continue }
       // An IA5String of printable ASCII; a NUL would cut the name short for other readers.
       guard bytes.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-        return .failure(TLSError("a URI name with forbidden characters"))
+        return .failure(TLSError("a name with forbidden characters"))
       }
-      found.append(String(decoding: bytes, as: UTF8.self))
+      if name.pointee.type == GEN_URI { found.append(String(decoding: bytes, as: UTF8.self)) }
     }
     return .success(found)
   }
 
-  private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {
+  /// Of a URI, DNS or e-mail name.
+  private static func text(_ name: GENERAL_NAME) -> UnsafeBufferPointer<UInt8>? {
+    guard [GEN_URI, GEN_DNS, GEN_EMAIL].contains(name.type), let text = name.d.ia5 else {
+      return nil
+    }
+    return UnsafeBufferPointer(
+      start: ASN1_STRING_get0_data(text), count: Int(ASN1_STRING_length(text)))
+  }
+
+  static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {
     var parts = tm()
     guard let time, ASN1_TIME_to_tm(time, &parts) == 1 else { return nil }
     let moment = timegm(&parts)

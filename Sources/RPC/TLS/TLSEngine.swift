@@ -6,7 +6,12 @@ internal import NIOCore
 final class TLSEngine {
   /// What a finished handshake says of the other side.
   struct Session {
-    let peer: PeerCertificate?
+    /// Nil: it presented no certificate.
+    let peer: VerifiedPeer?
+    /// Nil only where none is required.
+    let applicationProtocol: ApplicationProtocol?
+    /// Whether the peer was verified when the session was made, and not now.
+    let isResumed: Bool
   }
 
   enum Progress {
@@ -16,47 +21,66 @@ final class TLSEngine {
 
   enum ReadResult {
     case data
+    /// The peer has said that it sends no more (close_notify); it may still read.
     case closed
   }
 
-  private let context: TLSContext
+  let snapshot: TLSSnapshot
   private let ssl: OpaquePointer
   /// Ciphertext from the peer; owned by `ssl`.
   private let incoming: OpaquePointer
   /// Ciphertext for the peer; owned by `ssl`.
   private let outgoing: OpaquePointer
-  /// Why the verification callback refused the peer.
+  /// What the server's certificate must be for.
+  private let serverName: String?
+  /// Why a callback refused the peer.
   private var refusal: String?
+  private var verified: VerifiedPeer?
+  /// The peer of the session that was found for resumption.
+  private var resumable: VerifiedPeer?
+  private var isEstablished = false
+  private var keyUpdates: KeyUpdateBudget
 
-  init(_ context: TLSContext, side: TLSContext.Side, serverName: String? = nil) throws {
+  /// - Parameter serverName: a DNS name or an address; for a client.
+  init(_ context: TLSContext, serverName: String? = nil) throws(TLSError) {
     ERR_clear_error()
-    guard let ssl = SSL_new(context.pointer) else {
-      throw TLSError.drainingQueue("cannot make a TLS connection")
+    let snapshot = context.snapshot
+    guard let ssl = SSL_new(snapshot.pointer) else {
+      throw .drainingQueue("cannot make a TLS connection")
     }
     guard let incoming = BIO_new(BIO_s_mem()), let outgoing = BIO_new(BIO_s_mem()) else {
       SSL_free(ssl)
-      throw TLSError.drainingQueue("cannot make memory buffers")
+      throw .drainingQueue("cannot make memory buffers")
     }
-    self.context = context
+    self.snapshot = snapshot
     self.ssl = ssl
     self.incoming = incoming
     self.outgoing = outgoing
+    self.serverName = serverName
+    keyUpdates = KeyUpdateBudget(snapshot.configuration.limits)
     SSL_set_bio(ssl, incoming, outgoing)
     SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
-    switch side {
+    switch context.side {
     case .server: SSL_set_accept_state(ssl)
     case .client:
       SSL_set_connect_state(ssl)
-      if let serverName { try expect(serverName) }
+      if let serverName { try announce(serverName) }
     }
   }
 
-  deinit { SSL_free(ssl) }
+  deinit {
+    // A connection that ends without close_notify must not spoil its session for others.
+    if isEstablished { SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
+    SSL_free(ssl)
+    ERR_clear_error()
+  }
 
-  /// The client checks that the server's certificate is for this DNS name or address.
-  private func expect(_ name: String) throws {
-    let parameters = SSL_get0_param(ssl)
-    if X509_VERIFY_PARAM_set1_ip_asc(parameters, name) == 1 { return }
+  /// Server name indication (RFC 6066 §3), which is for names only.
+  private func announce(_ name: String) throws(TLSError) {
+    if let address = a2i_IPADDRESS(name) {
+      ASN1_OCTET_STRING_free(address)
+      return
+    }
     ERR_clear_error()
     // SSL_ctrl copies the name.
     let named = name.withCString {
@@ -64,9 +88,7 @@ final class TLSEngine {
         ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, Int(TLSEXT_NAMETYPE_host_name),
         UnsafeMutableRawPointer(mutating: $0))
     }
-    guard named == 1, SSL_set1_host(ssl, name) == 1 else {
-      throw TLSError.drainingQueue("cannot expect the server name \(name)")
-    }
+    guard named == 1 else { throw .drainingQueue("cannot expect the server name \(name)") }
   }
 
   // MARK: Bytes
@@ -89,28 +111,48 @@ final class TLSEngine {
   func handshake() throws(TLSError) -> Progress {
     ERR_clear_error()  // SSL_get_error looks at the thread's queue.
     let result = SSL_do_handshake(ssl)
-    if result == 1 {
-      // The callback that selects a protocol is not asked when the client offers none at all.
-      guard negotiatedHTTP2 else {
-        throw TLSError("no application protocol: h2 was not negotiated")
-      }
-      return .done(Session(peer: peerCertificate()))
-    }
+    if result == 1 { return .done(try finish()) }
     switch SSL_get_error(ssl, result) {
     case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
       return .needsMore
     default:
       let error = TLSError.drainingQueue("TLS handshake failed")
-      throw refusal.map { TLSError("peer refused: \($0)") } ?? error
+      throw refusal.map { TLSError("peer refused: \($0)", code: .peerRefused) } ?? error
     }
   }
 
-  private var negotiatedHTTP2: Bool {
+  private func finish() throws(TLSError) -> Session {
+    defer { ERR_clear_error() }
+    let negotiated = selectedProtocol()
+    guard negotiated != nil || !snapshot.configuration.requiresApplicationProtocol else {
+      throw TLSError("no application protocol was negotiated")
+    }
+    let isResumed = SSL_session_reused(ssl) == 1
+    let peer = isResumed ? resumable : verified
+    try check(peer)
+    isEstablished = true
+    SSL_set_msg_callback(ssl, Self.countMessage)
+    return Session(peer: peer, applicationProtocol: negotiated, isResumed: isResumed)
+  }
+
+  /// Whoever we take the peer for is the one whose certificate OpenSSL has.
+  private func check(_ peer: VerifiedPeer?) throws(TLSError) {
+    var digest = [UInt8](repeating: 0, count: 32)
+    guard let certificate = SSL_get0_peer_certificate(ssl) else {
+      guard peer == nil else { throw TLSError("a peer without its certificate") }
+      return
+    }
+    guard let peer, X509_digest(certificate, EVP_sha256(), &digest, nil) == 1,
+      peer.certificate.fingerprint == digest
+    else { throw TLSError("the certificate is not the one that was verified") }
+  }
+
+  private func selectedProtocol() -> ApplicationProtocol? {
     var name: UnsafePointer<UInt8>?
     var length: UInt32 = 0
     SSL_get0_alpn_selected(ssl, &name, &length)
-    return UnsafeBufferPointer(start: name, count: Int(length)).elementsEqual(
-      ALPN.http2.dropFirst())
+    let bytes = UnsafeBufferPointer(start: name, count: Int(length))
+    return ApplicationProtocol(rawValue: String(decoding: bytes, as: UTF8.self))
   }
 
   /// Decrypts what has come in, to the end of `buffer`.
@@ -123,7 +165,9 @@ final class TLSEngine {
         if read <= 0 { failure = SSL_get_error(ssl, read) }
         return max(0, Int(read))
       }
+      guard !keyUpdates.isExceeded else { throw TLSError("too many KeyUpdates") }
       if count > 0 {
+        keyUpdates.received(count)
         if SSL_pending(ssl) == 0, BIO_ctrl_pending(incoming) == 0 { return .data }
         continue
       }
@@ -137,6 +181,7 @@ final class TLSEngine {
 
   func write(_ bytes: UnsafeRawBufferPointer) throws(TLSError) {
     guard bytes.count > 0 else { return }
+    ERR_clear_error()
     let written = SSL_write(ssl, bytes.baseAddress, Int32(clamping: bytes.count))
     guard written == bytes.count else { throw TLSError.drainingQueue("TLS write failed") }
   }
@@ -147,37 +192,107 @@ final class TLSEngine {
     ERR_clear_error()
   }
 
-  // MARK: Verification
+  // MARK: Callbacks
 
-  /// OpenSSL's chain verification, then the context's own rule. Called within the handshake.
+  /// The engine that owns the SSL whose callback is being called.
+  static func of(_ ssl: OpaquePointer?) -> TLSEngine? {
+    guard let ssl, let data = SSL_get_ex_data(ssl, 0) else { return nil }
+    return Unmanaged<TLSEngine>.fromOpaque(data).takeUnretainedValue()
+  }
+
+  /// Records why the handshake fails.
+  func refuse(_ reason: String) { refusal = reason }
+
+  /// Judges the peer's certificates, in place of OpenSSL's own verification.
   static func verify(_ store: OpaquePointer?) -> Int32 {
     guard let store,
       let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
-      let data = SSL_get_ex_data(OpaquePointer(ssl), 0)
+      let engine = of(OpaquePointer(ssl)), let leaf = X509_STORE_CTX_get0_cert(store)
     else { return 0 }
-    // The engine owns the SSL whose handshake is under way.
-    let engine = Unmanaged<TLSEngine>.fromOpaque(data).takeUnretainedValue()
-    guard X509_verify_cert(store) == 1 else {
-      let code = X509_STORE_CTX_get_error(store)
-      engine.refusal = String(cString: X509_verify_cert_error_string(Int(code)))
+    let outcome = engine.snapshot.trust.judge(
+      leaf: leaf, untrusted: X509_STORE_CTX_get0_untrusted(store)
+    ).flatMap { peer in
+      engine.nameRefusal(leaf).map { .failure($0) } ?? .success(peer)
+    }
+    switch outcome {
+    case .success(let peer):
+      engine.verified = peer
+      // What the ticket says; the cache has its own end.
+      let lifetime = engine.snapshot.sessions.lifetime(with: peer)
+      SSL_SESSION_set_timeout(SSL_get_session(engine.ssl), Int(clamping: lifetime))
+      X509_STORE_CTX_set_error(store, X509_V_OK)
+      return 1
+    case .failure(let refusal):
+      engine.refuse(refusal.reason)
+      X509_STORE_CTX_set_error(store, refusal.code)
       return 0
     }
-    guard let leaf = X509_STORE_CTX_get0_cert(store) else { return 0 }
-    switch CertificateReader.read(leaf) {
-    case .failure(let error):
-      engine.refusal = error.description
-    case .success(let certificate):
-      engine.refusal = engine.context.peerRule(certificate)
-    }
-    if engine.refusal == nil { return 1 }
-    X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED)
-    return 0
   }
 
-  private func peerCertificate() -> PeerCertificate? {
-    guard let leaf = SSL_get1_peer_certificate(ssl) else { return nil }
-    defer { X509_free(leaf) }
-    guard case .success(let certificate) = CertificateReader.read(leaf) else { return nil }
-    return certificate
+  private func nameRefusal(_ leaf: OpaquePointer) -> PeerRefusal? {
+    guard let serverName else { return nil }
+    if let address = a2i_IPADDRESS(serverName) {
+      ASN1_OCTET_STRING_free(address)
+      let matches = X509_check_ip_asc(leaf, serverName, 0) == 1
+      return matches ? nil : PeerRefusal(code: X509_V_ERR_IP_ADDRESS_MISMATCH)
+    }
+    ERR_clear_error()
+    let matches = X509_check_host(leaf, serverName, serverName.utf8.count, 0, nil) == 1
+    return matches ? nil : PeerRefusal(code: X509_V_ERR_HOSTNAME_MISMATCH)
+  }
+
+  /// Offers a new session for resumption. Returns 1 if it is kept, with the caller's reference to it.
+  static func keep(_ session: OpaquePointer?, of ssl: OpaquePointer?) -> Int32 {
+    // Sessions of TLS 1.2 are not resumed: their keys would be.
+    guard let session, let engine = of(ssl), SSL_version(ssl) == TLS1_3_VERSION else { return 0 }
+    let peer = SSL_session_reused(ssl) == 1 ? engine.resumable : engine.verified
+    guard engine.snapshot.sessions.lifetime(with: peer) > 0 else { return 0 }
+    engine.snapshot.sessions.add(session, with: peer)
+    return 1
+  }
+
+  /// The session that a client wants to resume; nil leads to a full handshake.
+  static func session(
+    _ name: UnsafeBufferPointer<UInt8>, for ssl: OpaquePointer?
+  ) -> OpaquePointer? {
+    guard let engine = of(ssl), SSL_version(ssl) == TLS1_3_VERSION,
+      let found = engine.snapshot.sessions.find(name, by: engine.snapshot.trust)
+    else { return nil }
+    engine.resumable = found.peer
+    return found.session
+  }
+
+  private static let countMessage:
+    @convention(c) (
+      Int32, Int32, Int32, UnsafeRawPointer?, Int, OpaquePointer?, UnsafeMutableRawPointer?
+    ) -> Void = { isWritten, _, type, _, _, ssl, _ in
+      guard isWritten == 0, type == SSL3_RT_HANDSHAKE else { return }
+      of(ssl)?.keyUpdates.receivedMessage()
+    }
+}
+
+/// How many post-handshake messages a peer may still send. Each makes both sides derive new keys.
+private struct KeyUpdateBudget {
+  private let limits: TLSLimits
+  private var allowed: Int
+  private var bytes = 0
+  private(set) var isExceeded = false
+
+  init(_ limits: TLSLimits) {
+    self.limits = limits
+    allowed = limits.maximumKeyUpdateBurst
+  }
+
+  mutating func receivedMessage() {
+    allowed -= 1
+    if allowed < 0 { isExceeded = true }
+  }
+
+  mutating func received(_ count: Int) {
+    bytes += count
+    guard bytes >= 1 << 20 else { return }
+    allowed = min(
+      limits.maximumKeyUpdateBurst, allowed + (bytes >> 20) * limits.keyUpdatesPerMebibyte)
+    bytes &= (1 << 20) - 1
   }
 }

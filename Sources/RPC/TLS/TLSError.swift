@@ -2,12 +2,27 @@ internal import COpenSSL
 
 /// A TLS failure, with what OpenSSL said of it. For logs: never sent to the peer.
 public struct TLSError: Error, Sendable, CustomStringConvertible {
+  /// What kind of failure it is.
+  public struct Code: Sendable, Hashable {
+    private let name: String
+    /// Our files or settings can't be used.
+    public static let configuration = Code(name: "configuration")
+    /// The handshake or the connection failed.
+    public static let connection = Code(name: "connection")
+    /// The other side's certificate was refused.
+    public static let peerRefused = Code(name: "peer refused")
+  }
+
+  public let code: Code
   public let description: String
 
-  init(_ what: String) { description = what }
+  init(_ what: String, code: Code = .connection) {
+    self.code = code
+    description = what
+  }
 
   /// Takes OpenSSL's error queue of this thread, and empties it.
-  static func drainingQueue(_ what: String) -> TLSError {
+  static func drainingQueue(_ what: String, code: Code = .connection) -> TLSError {
     var parts: [String] = []
     while true {
       let code = ERR_get_error()
@@ -17,6 +32,6 @@ public struct TLSError: Error, Sendable, CustomStringConvertible {
       let bytes = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
       parts.append(String(decoding: bytes, as: UTF8.self))
     }
-    return TLSError(parts.isEmpty ? what : "\(what): \(parts.joined(separator: "; "))")
+    return TLSError(parts.isEmpty ? what : "\(what): \(parts.joined(separator: "; "))", code: code)
   }
 }

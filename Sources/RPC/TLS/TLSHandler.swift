@@ -13,13 +13,12 @@ final class TLSHandler: ChannelDuplexHandler {
     Result<TLSEngine.Session, TLSError>, ChannelPipeline.SynchronousOperations
   ) -> Bool
 
-  /// A peer that has not finished its handshake by then is cut off.
-  static let handshakeTimeout = TimeAmount.seconds(10)
-
   private let engine: TLSEngine
   private let onHandshake: HandshakeCallback
   private var isEstablished = false
   private var isClosed = false
+  /// The peer has sent close_notify.
+  private var isInputClosed = false
   private var timer: Scheduled<Void>?
 
   init(_ engine: TLSEngine, onHandshake: @escaping HandshakeCallback) {
@@ -29,7 +28,8 @@ final class TLSHandler: ChannelDuplexHandler {
 
   func handlerAdded(context: ChannelHandlerContext) {
     let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-    timer = context.eventLoop.scheduleTask(in: Self.handshakeTimeout) {
+    let timeout = TimeAmount.bounded(engine.snapshot.configuration.limits.handshakeTimeout)
+    timer = context.eventLoop.scheduleTask(in: timeout) {
       let (handler, context) = bound.value
       handler.end(context, TLSError("handshake timed out"))
     }
@@ -51,7 +51,7 @@ final class TLSHandler: ChannelDuplexHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard !isClosed else { return }
+    guard !isClosed, !isInputClosed else { return }
     unwrapInboundIn(data).withUnsafeReadableBytes { engine.receive($0) }
     if !isEstablished { advance(context) }
     if isEstablished { deliver(context) }
@@ -106,7 +106,10 @@ final class TLSHandler: ChannelDuplexHandler {
     do throws(TLSError) {
       let result = try engine.read(into: &plain)
       if plain.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(plain)) }
-      if case .closed = result { context.close(promise: nil) }
+      guard case .closed = result else { return }
+      // It may still read the answers to what it has asked; whoever has them closes.
+      isInputClosed = true
+      context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
     } catch {
       sendPending(context)
       // A TLS 1.3 server refuses a client's certificate only now.

@@ -1,0 +1,132 @@
+/// What the CAs in `authorities` may vouch for: certificates with a SPIFFE ID of one trust domain.
+public struct TrustBundle: Sendable, Hashable {
+  /// The name of the trust domain, such as `example.org`.
+  public var domain: String
+  /// PEM file: the CAs of that domain, and of no other.
+  public var authorities: String
+  /// PEM files with the CRLs of these CAs. With any, each certificate of a chain needs a current CRL of
+  /// its issuer: where one is missing or has expired the peer is refused.
+  public var revocations: [String]
+
+  public init(domain: String, authorities: String, revocations: [String] = []) {
+    self.domain = domain
+    self.authorities = authorities
+    self.revocations = revocations
+  }
+}
+
+/// What is negotiated by ALPN (RFC 7301).
+public enum ApplicationProtocol: String, Sendable, Hashable, CaseIterable {
+  /// HTTP/2 (RFC 9113 §3.2), for gRPC.
+  case http2 = "h2"
+  case ttrpc = "ttrpc"
+}
+
+/// How much a TLS peer may cost us.
+public struct TLSLimits: Sendable, Hashable {
+  /// A peer that has not finished its handshake by then is cut off.
+  public var handshakeTimeout = Duration.seconds(10)
+  /// Certificates between a peer's own and a CA of the bundle (RFC 5280 §6.1).
+  public var maximumIntermediates = 4
+  /// How long a session may be resumed, at most; it also ends with the certificates and CRLs that the
+  /// peer was verified by, and when ours are loaded anew. 0: sessions are not resumed.
+  public var sessionLifetime = Duration.seconds(3600)
+  /// Sessions kept for resumption, the newest.
+  public var maximumSessions = 1024
+  /// Peers whose verified chains are remembered, so that their signatures are not checked anew.
+  public var maximumVerifiedPeers = 4096
+  /// Post-handshake messages, which are KeyUpdates (RFC 8446 §4.6.3), that a peer may send at once …
+  public var maximumKeyUpdateBurst = 1024
+  /// … and for each MiB of data that it sends.
+  public var keyUpdatesPerMebibyte = 16
+
+  public init() {}
+}
+
+extension TLSContext {
+  public enum Side: Sendable { case server, client }
+
+  /// Judges a peer whose chain was verified. Returns why it is refused, or nil. Called on event loops,
+  /// for each handshake, resumption and reload.
+  public typealias PeerRule = @Sendable (PeerCertificate) -> String?
+
+  /// The simple form: one identity, one CA bundle.
+  public struct Files: Sendable, Hashable {
+    /// PEM: the certificate, then intermediates.
+    public var certificateChain: String
+    /// PEM.
+    public var privateKey: String
+    /// PEM: the CAs that may vouch for the other side.
+    public var peerAuthorities: String
+
+    public init(certificateChain: String, privateKey: String, peerAuthorities: String) {
+      self.certificateChain = certificateChain
+      self.privateKey = privateKey
+      self.peerAuthorities = peerAuthorities
+    }
+  }
+
+  /// Who may vouch for the other side.
+  public enum Trust: Sendable, Hashable {
+    /// The CAs of one bundle, for any name. With CRL files, as for `TrustBundle.revocations`.
+    case authorities(String, revocations: [String] = [])
+    /// Peers have SPIFFE IDs, and each trust domain's CAs vouch for that domain only.
+    case domains([TrustBundle])
+  }
+
+  /// Whether a server asks its clients for a certificate.
+  public enum ClientAuthentication: String, Sendable, CaseIterable {
+    /// A client without one is refused.
+    case required
+    /// A client without one is `Peer.anonymous`; one that is presented must be good.
+    case optional
+    /// None is asked for: every client is `Peer.anonymous`.
+    case none
+  }
+
+  /// What a context is made of. Files are read when the context is made, and at each reload.
+  public struct Configuration: Sendable {
+    /// PEM file: our certificate, then intermediates. Nil, for a client: none.
+    public var certificateChain: String?
+    /// PEM file: the key of our certificate, not encrypted.
+    public var privateKey: String?
+    public var trust: Trust
+    /// For a server.
+    public var clientAuthentication = ClientAuthentication.required
+    /// In order of preference. A server takes the first that the client offers.
+    public var applicationProtocols: [ApplicationProtocol]
+    /// Whether a handshake without ALPN fails, on the server with the alert no_application_protocol.
+    public var requiresApplicationProtocol = true
+    public var limits = TLSLimits()
+    /// A rule of the embedder, after all of ours.
+    public var peerRule: PeerRule = { _ in nil }
+    /// Seconds since 1970.
+    var clock: @Sendable () -> Int64 = RealTime.seconds
+
+    public init(
+      certificateChain: String?, privateKey: String?, trust: Trust,
+      applicationProtocols: [ApplicationProtocol] = [.http2]
+    ) {
+      self.certificateChain = certificateChain
+      self.privateKey = privateKey
+      self.trust = trust
+      self.applicationProtocols = applicationProtocols
+    }
+
+    public init(_ files: Files) {
+      self.init(
+        certificateChain: files.certificateChain, privateKey: files.privateKey,
+        trust: .authorities(files.peerAuthorities))
+    }
+
+    /// All the files that it names.
+    var paths: [String] {
+      let trusted: [String] =
+        switch trust {
+        case .authorities(let path, let revocations): [path] + revocations
+        case .domains(let bundles): bundles.flatMap { [$0.authorities] + $0.revocations }
+        }
+      return [certificateChain, privateKey].compactMap { $0 } + trusted
+    }
+  }
+}

@@ -1,0 +1,92 @@
+internal import COpenSSL
+
+/// The CAs of one bundle and their CRLs. Owns an `X509_STORE`.
+final class TrustStore: @unchecked Sendable {  // Never changed once loaded; OpenSSL locks it.
+  private let store: OpaquePointer
+  let authorities: [X509Object]
+  /// When the first of the CRLs ends, in seconds since 1970.
+  private var revocationsEnd = Int64.max
+
+  /// - Parameter domain: the trust domain that the CAs vouch for, if it is one.
+  init(authorities path: String, revocations: [String], domain: String?) throws(TLSError) {
+    authorities = try OpenSSLObjects.certificates(path)
+    guard let store = X509_STORE_new() else { throw .drainingQueue("cannot make a trust store") }
+    self.store = store
+    for authority in authorities {
+      if let domain { try Self.check(authority, isOf: domain, path) }
+      guard X509_STORE_add_cert(store, authority.pointer) == 1 else {
+        throw .drainingQueue("cannot use the CA bundle \(path)", code: .configuration)
+      }
+    }
+    for list in revocations {
+      revocationsEnd = min(revocationsEnd, try OpenSSLObjects.addRevocations(list, to: store))
+    }
+    if !revocations.isEmpty {
+      X509_STORE_set_flags(store, TENANCY_X509_V_FLAG_CRL_CHECK | TENANCY_X509_V_FLAG_CRL_CHECK_ALL)
+    }
+  }
+
+  deinit { X509_STORE_free(store) }
+
+  /// A CA may say which trust domain it is for (X509-SVID §4.2), and then it is for that one.
+  private static func check(
+    _ authority: X509Object, isOf domain: String, _ path: String
+  ) throws(TLSError) {
+    let names: [String]
+    switch CertificateReader.uriNames(authority.pointer) {
+    case .success(let found): names = found
+    case .failure(let error):
+      throw TLSError("a CA in \(path): \(error.description)", code: .configuration)
+    }
+    for name in names where name.hasPrefix("spiffe://") && name != "spiffe://\(domain)" {
+      throw TLSError("a CA in \(path) is for \(name), not for \(domain)", code: .configuration)
+    }
+  }
+
+  /// What of a chain is good from when to when.
+  struct Chain {
+    var validFrom = Int64.min
+    var validUntil = Int64.max
+    var freshUntil = Int64.max
+  }
+
+  /// Verifies the chain from `leaf` to one of the CAs.
+  ///
+  /// - Parameters:
+  ///   - leaf: an `X509`.
+  ///   - untrusted: a stack of `X509`.
+  ///   - now: seconds since 1970.
+  func verify(
+    _ leaf: OpaquePointer, untrusted: OpaquePointer?, of side: TLSContext.Side,
+    maximumIntermediates: Int, now: Int64
+  ) -> Result<Chain, PeerRefusal> {
+    defer { ERR_clear_error() }
+    guard let context = X509_STORE_CTX_new_ex(LeanLibrary.context, nil) else {
+      return .failure(PeerRefusal(code: X509_V_ERR_OUT_OF_MEM))
+    }
+    defer { X509_STORE_CTX_free(context) }
+    guard X509_STORE_CTX_init(context, store, leaf, untrusted) == 1,
+      X509_STORE_CTX_set_default(context, side == .server ? "ssl_server" : "ssl_client") == 1,
+      let parameters = X509_STORE_CTX_get0_param(context)
+    else { return .failure(PeerRefusal(code: X509_V_ERR_UNSPECIFIED)) }
+    X509_VERIFY_PARAM_set_auth_level(parameters, TLSSnapshot.securityLevel)
+    X509_VERIFY_PARAM_set_depth(parameters, Int32(clamping: maximumIntermediates))
+    X509_VERIFY_PARAM_set_time(parameters, time_t(now))
+    guard X509_verify_cert(context) == 1 else {
+      let code = X509_STORE_CTX_get_error(context)
+      return .failure(PeerRefusal(code: code == X509_V_OK ? X509_V_ERR_UNSPECIFIED : code))
+    }
+    var chain = Chain()
+    let certificates = X509_STORE_CTX_get0_chain(context)
+    for index in 0..<max(0, OPENSSL_sk_num(certificates)) {
+      guard let value = OPENSSL_sk_value(certificates, index),
+        let from = CertificateReader.notBefore(OpaquePointer(value)),
+        let until = CertificateReader.notAfter(OpaquePointer(value))
+      else { return .failure(PeerRefusal(code: X509_V_ERR_UNSPECIFIED)) }
+      chain.validFrom = max(chain.validFrom, from)
+      chain.validUntil = min(chain.validUntil, until)
+    }
+    chain.freshUntil = min(chain.validUntil, revocationsEnd)
+    return .success(chain)
+  }
+}

@@ -8,7 +8,7 @@ import TenancyServer
 struct Configuration: Sendable {
   var dataDirectory: String
   var listeners: [ListenAddress]
-  var tls: TLSContext.Files?
+  var tls: TLSSettings?
   var identity: IdentityRules
   var resolution = ResolutionRules()
   var limits = ServerLimits()
@@ -25,14 +25,11 @@ extension Configuration {
     var root = try SettingsReader(json5: json5, file: file)
     dataDirectory = try root.string("data_directory")
     listeners = try root.list("listeners") { try Self.listener(&$0) }
-    tls = try root.section("tls") { tls in
-      TLSContext.Files(
-        certificateChain: try tls.string("certificate"), privateKey: try tls.string("private_key"),
-        peerAuthorities: try tls.string("client_ca"))
-    }
+    tls = try root.section("tls") { try TLSSettings(&$0) }
     let rules = try root.section("identity") { try Self.identity(&$0) }
     guard let rules else { throw root.error("identity is required") }
     identity = rules
+    try bindTrustDomains(root)
     resolution = try root.section("resolution") { try Self.resolution(&$0) } ?? ResolutionRules()
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
@@ -51,6 +48,16 @@ extension Configuration {
       throw root.error("listeners: an insecure one needs identity.insecure_roles")
     }
     guard !listeners.isEmpty else { throw root.error("listeners: at least one is needed") }
+  }
+
+  /// With bundles, their trust domains are those that are accepted.
+  private mutating func bindTrustDomains(_ root: SettingsReader) throws {
+    guard case .domains(let bundles) = tls?.context.trust else { return }
+    let bound = Set(bundles.map(\.domain))
+    guard identity.trustDomains.isEmpty || identity.trustDomains == bound else {
+      throw root.error("identity.trust_domains: not those of tls.trust_bundles")
+    }
+    identity.trustDomains = bound
   }
 
   private static func listener(_ settings: inout SettingsReader) throws -> ListenAddress {

@@ -22,23 +22,26 @@ struct Daemon {
   /// - Parameter onStart: called with the addresses in use.
   func run(onStart: ([ListenAddress]) -> Void) async throws {
     signal(SIGPIPE, SIG_IGN)
-    let stop = StopSignals()
+    let stops = Signals.arrivals([SIGTERM: "SIGTERM", SIGINT: "SIGINT"])
+    // From the start: by default a hangup would end the process.
+    let hangups = Signals.arrivals([SIGHUP: "SIGHUP"])
     try DataDirectory.prepare(configuration.dataDirectory)
     let store = try SQLiteStore(path: "\(configuration.dataDirectory)/tenancy.sqlite")
     let plane = try ControlPlane(store: store, clock: SystemClock.now)
     let dataPlane = try SQLiteDataPlane(directory: "\(configuration.dataDirectory)/tenants")
     let provisioner = Provisioner(plane, dataPlane)
-    let server = try await makeServer(plane, provisioner)
+    let tls = try makeTLS()
+    let server = try await makeServer(plane, provisioner, tls)
     onStart(try await server.start())
     let resumption = Task { await provisioner.resume() }
     let trimming = Task { await MemoryTrimmer.run(plane) }
+    let reloading = Task { await reload(tls, on: hangups) }
     logger.info(
       "serving",
       metadata: ["revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenants.count)"])
 
-    let arrivals = stop.arrivals
     var name = "none"
-    for await signal in arrivals {
+    for await signal in stops {
       name = signal
       break
     }
@@ -46,16 +49,48 @@ struct Daemon {
     await server.stop(within: .seconds(configuration.drainSeconds))
     resumption.cancel()
     trimming.cancel()
+    reloading.cancel()
     await plane.close()
     logger.info("stopped")
   }
 
-  private func makeServer(_ plane: ControlPlane, _ provisioner: Provisioner) async throws -> Server
-  {
+  private func makeTLS() throws -> TLSContext? {
     let identity = configuration.identity
-    let tls = try configuration.tls.map { files in
-      try TLSContext(.server, files, peerRule: { identity.refusal(of: $0) })
+    return try configuration.tls.map { settings in
+      var context = settings.context
+      context.peerRule = { identity.refusal(of: $0) }
+      return try TLSContext(.server, context)
     }
+  }
+
+  /// Reads certificates, keys, CAs and CRLs again when they change, and on SIGHUP, until cancelled.
+  private func reload(_ tls: TLSContext?, on hangups: AsyncStream<String>) async {
+    guard let tls, let interval = configuration.tls?.reloadInterval else { return }
+    let logger = logger
+    let report: @Sendable (TLSError?) -> Void = { error in
+      if let error {
+        logger.error("TLS files not reloaded", metadata: ["error": "\(error)"])
+      } else {
+        logger.notice("TLS files reloaded")
+      }
+    }
+    await withTaskGroup { group in
+      group.addTask { await tls.watch(every: interval, report: report) }
+      for await _ in hangups {
+        do throws(TLSError) {
+          try tls.reload()
+          report(nil)
+        } catch {
+          report(error)
+        }
+      }
+    }
+  }
+
+  private func makeServer(
+    _ plane: ControlPlane, _ provisioner: Provisioner, _ tls: TLSContext?
+  ) async throws -> Server {
+    let identity = configuration.identity
     var server = Server.Configuration(listeners: configuration.listeners, tls: tls)
     server.limits = configuration.limits
     server.eventLoops = configuration.eventLoops

@@ -25,9 +25,12 @@ struct Development {
         .unix(path: "\(path)/tenantd.sock", mode: 0o600), .tcp(host: "127.0.0.1", port: port),
       ],
       identity: identity)
-    configuration.tls = TLSContext.Files(
-      certificateChain: "\(path)/pki/server.pem", privateKey: "\(path)/pki/server.key",
-      peerAuthorities: "\(path)/pki/ca.pem")
+    configuration.tls = TLSSettings(
+      TLSContext.Configuration(
+        certificateChain: "\(path)/pki/server.pem", privateKey: "\(path)/pki/server.key",
+        trust: .domains([
+          TrustBundle(domain: Self.trustDomain, authorities: "\(path)/pki/ca.pem")
+        ])))
     configuration.resolution.baseDomains = ["example.com", "localhost"]
     self.configuration = configuration
   }

@@ -1,10 +1,11 @@
 /// What is known of the other end of a connection, before anything it says about itself.
 public enum Peer: Sendable, Hashable {
-  /// Verified against the configured CA bundle during the handshake.
+  /// Verified during the handshake, or when the session was made that was resumed.
   case certificate(PeerCertificate)
   /// The process at the other end of a Unix socket, as the kernel gives it (SO_PEERCRED).
   case unixProcess(UnixCredentials)
-  /// Nothing: a plain-text TCP connection on loopback, where configuration allows it.
+  /// Nothing: a plain-text TCP connection on loopback, or a TLS client without a certificate, where
+  /// configuration allows it.
   case anonymous
 }
 

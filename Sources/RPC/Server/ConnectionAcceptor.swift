@@ -31,7 +31,8 @@ final class ConnectionAcceptor {
       switch outcome {
       case .success(let session):
         do {
-          try install(operations, session.peer.map { .certificate($0.certificate) } ?? .anonymous)
+          let peer = session.peer
+          try install(operations, peer.map { .certificate($0.certificate) } ?? .anonymous, peer)
         } catch {
           core.log(.peerRefused, label, "\(error)")
           return false
@@ -50,14 +51,17 @@ final class ConnectionAcceptor {
     context.close(promise: nil)
   }
 
-  private func install(_ pipeline: ChannelPipeline.SynchronousOperations, _ peer: Peer) throws {
+  private func install(
+    _ pipeline: ChannelPipeline.SynchronousOperations, _ peer: Peer,
+    _ credential: PeerCredential? = nil
+  ) throws {
     let connection = Connection(peer: peer, label: label)
     guard let state = core.delegate.connectionOpened(connection) else {
       throw ConnectionRefusal(reason: "the peer's identity is not acceptable")
     }
     try pipeline.addHandler(
       ServerConnectionHandler<HTTP2ServerSession>(
-        core: core, connection: connection, context: state, loop: loop),
+        core: core, connection: connection, credential: credential, context: state, loop: loop),
       position: .last)
   }
 }

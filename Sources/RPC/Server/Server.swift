@@ -82,6 +82,8 @@ public final class Server: Sendable {
       }.get()
     }
     loopStates = states
+    // Whoever reloads waits: not an event loop.
+    configuration.tls?.onReload { [weak core] in core?.connections.reviewPeers() }
   }
 
   /// Starts to listen. Returns the addresses in use: with port 0, the port that the system chose.

@@ -23,14 +23,26 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   /// Set when our side is closed: input is discarded until the peer closes, or this runs out.
   private lazy var lingerTimer = ActionTimer { [unowned self] in closeNow() }
   private var isLingering = false
+  private let credential: PeerCredential?
+  private lazy var credentialTimer = ActionTimer { [unowned self] in watchCredential() }
+  /// Set when the connection ends, calls in flight or not.
+  private lazy var cutTimer = ActionTimer { [unowned self] in closeNow() }
 
   /// How long a peer is waited for that does not answer a drain's PING.
   private static var drainPatience: TimeAmount { .seconds(1) }
   private static var lingerTime: TimeAmount { .seconds(1) }
+  /// How long calls in flight may take when the peer's certificate has ended or was revoked.
+  private static var credentialGrace: TimeAmount { .seconds(2) }
+  /// How long they may take when the peer sends no more.
+  private static var halfCloseGrace: TimeAmount { .seconds(30) }
 
-  init(core: ServerCore, connection: Connection, context: any AnyObject & Sendable, loop: LoopState)
-  {
+  /// - Parameter credential: what a TLS peer has proven to be; nil for others.
+  init(
+    core: ServerCore, connection: Connection, credential: PeerCredential?,
+    context: any AnyObject & Sendable, loop: LoopState
+  ) {
     self.core = core
+    self.credential = credential
     self.loop = loop
     asyncContext = context
     engine = Engine(methods: core.methods, limits: core.limits, timers: loop.timers)
@@ -42,14 +54,17 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     mailbox.open(self)
-    core.connections.add(self, on: context.eventLoop)
+    core.connections.add(self, credential, on: context.eventLoop)
     // One that was being set up while the drain began.
     if core.connections.isDraining { drain() } else { flush() }
+    watchCredential()
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
     loop.timers.cancel(drainTimer)
     loop.timers.cancel(lingerTimer)
+    loop.timers.cancel(credentialTimer)
+    loop.timers.cancel(cutTimer)
     abandonCalls()
     self.context = nil
     core.connections.remove(self)
@@ -99,6 +114,15 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
       context.read()
     }
     context.fireChannelWritabilityChanged()
+  }
+
+  /// TLS peers may say that they send no more, and still read the answers to what they have sent.
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case ChannelEvent.inputClosed = event {
+      leave(within: Self.halfCloseGrace)
+    } else {
+      context.fireUserInboundEventTriggered(event)
+    }
   }
 
   // MARK: Output
@@ -169,5 +193,33 @@ extension ServerConnectionHandler: ServerConnection {
 
   func closeNow() {
     context?.close(mode: .all, promise: nil)
+  }
+}
+
+// MARK: Ending
+
+extension ServerConnectionHandler {
+  /// Ends the connection when the peer's certificates have ended, or are not trusted any more.
+  private func watchCredential() {
+    guard let credential, context != nil else { return }
+    if let reason = credential.refusalNow() {
+      end(because: reason)
+    } else {
+      loop.timers.schedule(credentialTimer, in: .bounded(credential.timeToNextLook))
+    }
+  }
+
+  func end(because reason: String) {
+    guard context != nil, !cutTimer.isScheduled else { return }
+    core.log(.peerRefused, call.connection.label, reason)
+    leave(within: Self.credentialGrace)
+  }
+
+  /// Serves what has been asked, and nothing else, for a while at most.
+  private func leave(within grace: TimeAmount) {
+    guard context != nil else { return }
+    if !engine.isDraining { engine.beginDrain() }
+    loop.timers.schedule(cutTimer, in: grace)
+    goAway()
   }
 }

@@ -61,12 +61,21 @@ protocol ServerConnection: AnyObject {
   /// Tells the peer to go, lets calls in flight finish, then closes.
   func drain()
   func closeNow()
+  /// Ends the connection because its peer is not acceptable any more: it is told to go, new calls are
+  /// not served, and those in flight get a moment.
+  func end(because reason: String)
 }
 
 /// The open connections, for draining.
 final class ConnectionRegistry: Sendable {
+  private struct Member {
+    let handler: NIOLoopBound<any ServerConnection>
+    /// Of a TLS connection whose peer has presented a certificate.
+    let credential: PeerCredential?
+  }
+
   private struct State {
-    var handlers: [ObjectIdentifier: NIOLoopBound<any ServerConnection>] = [:]
+    var members: [ObjectIdentifier: Member] = [:]
     var isDraining = false
     var whenEmpty: [CheckedContinuation<Void, Never>] = []
   }
@@ -75,17 +84,19 @@ final class ConnectionRegistry: Sendable {
 
   var isDraining: Bool { drainFlag.load(ordering: .acquiring) }
 
-  func add(_ handler: any ServerConnection, on loop: any EventLoop) {
+  func add(
+    _ handler: any ServerConnection, _ credential: PeerCredential?, on loop: any EventLoop
+  ) {
     let bound = NIOLoopBound(handler as any ServerConnection, eventLoop: loop)
     let id = ObjectIdentifier(handler)
-    state.withLock { $0.handlers[id] = bound }
+    state.withLock { $0.members[id] = Member(handler: bound, credential: credential) }
   }
 
   func remove(_ handler: any ServerConnection) {
     let id = ObjectIdentifier(handler)
     let waiting = state.withLock { state -> [CheckedContinuation<Void, Never>] in
-      state.handlers[id] = nil
-      guard state.handlers.isEmpty else { return [] }
+      state.members[id] = nil
+      guard state.members.isEmpty else { return [] }
       defer { state.whenEmpty = [] }
       return state.whenEmpty
     }
@@ -97,7 +108,7 @@ final class ConnectionRegistry: Sendable {
     drainFlag.store(true, ordering: .releasing)
     let open = state.withLock { state in
       state.isDraining = true
-      return Array(state.handlers.values)
+      return state.members.values.map(\.handler)
     }
     for handler in open {
       handler.eventLoop.execute { handler.value.drain() }
@@ -112,8 +123,8 @@ final class ConnectionRegistry: Sendable {
     }
     await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
       let isEmpty = state.withLock { state -> Bool in
-        if !state.handlers.isEmpty { state.whenEmpty.append(continuation) }
-        return state.handlers.isEmpty
+        if !state.members.isEmpty { state.whenEmpty.append(continuation) }
+        return state.members.isEmpty
       }
       if isEmpty { continuation.resume() }
     }
@@ -121,8 +132,19 @@ final class ConnectionRegistry: Sendable {
   }
 
   private func closeAll() {
-    for handler in state.withLock({ Array($0.handlers.values) }) {
+    for handler in state.withLock({ $0.members.values.map(\.handler) }) {
       handler.eventLoop.execute { handler.value.closeNow() }
+    }
+  }
+
+  /// Judges the peers of all TLS connections anew, and ends the connections of those that are refused.
+  /// Takes a while: not for event loops.
+  func reviewPeers() {
+    let members = state.withLock { Array($0.members.values) }
+    for member in members {
+      guard let reason = member.credential?.refusal() else { continue }
+      let handler = member.handler
+      handler.eventLoop.execute { handler.value.end(because: reason) }
     }
   }
 }

@@ -8,7 +8,13 @@ internal import COpenSSL
 /// code: only its tables are shortened.
 enum LeanLibrary {
   /// An `OSSL_LIB_CTX` for the life of the process; nil, OpenSSL's own, when it can't be made.
-  static let context: OpaquePointer? = make()
+  static var context: OpaquePointer? { library.pointer }
+
+  private static let library = Library(pointer: make())
+
+  private struct Library: @unchecked Sendable {  // OpenSSL locks it.
+    let pointer: OpaquePointer?
+  }
 
   /// Of the key types that certificates and key exchange use, and the MACs and KDFs of TLS 1.2 and 1.3.
   private static let keyTypes: Set<String> = [
@@ -17,7 +23,7 @@ enum LeanLibrary {
 
   /// The default provider of OpenSSL's own context, and its shortened tables. Made once, never freed:
   /// OpenSSL keeps pointers into the tables.
-  private struct Source: @unchecked Sendable {  // Never changed once made; what it points to neither.
+  private struct Source: @unchecked Sendable {  // Nothing of it is ever changed.
     let provider: OpaquePointer
     let decoders: UnsafePointer<OSSL_ALGORITHM>
     let keyManagers: UnsafePointer<OSSL_ALGORITHM>
@@ -46,7 +52,8 @@ enum LeanLibrary {
       var row = OSSL_PROVIDER_query_operation(provider, operation, &mayChange), mayChange == 0
     else { return nil }
     var rows: [OSSL_ALGORITHM] = []
-    while let names = row.pointee.algorithm_names, let properties = row.pointee.property_definition {
+    while let names = row.pointee.algorithm_names, let properties = row.pointee.property_definition
+    {
       // The first of the names, which colons separate, is the usual one.
       let name = String(cString: names).prefix { $0 != ":" }
       if wanted(String(name), String(cString: properties)) { rows.append(row.pointee) }
@@ -61,15 +68,17 @@ enum LeanLibrary {
 
   // MARK: The provider (provider-base(7))
 
-  private typealias Query = @convention(c) (
-    UnsafeMutableRawPointer?, Int32, UnsafeMutablePointer<Int32>?
-  ) -> UnsafePointer<OSSL_ALGORITHM>?
+  private typealias Query =
+    @convention(c) (
+      UnsafeMutableRawPointer?, Int32, UnsafeMutablePointer<Int32>?
+    ) -> UnsafePointer<OSSL_ALGORITHM>?
 
-  private typealias Capabilities = @convention(c) (
-    UnsafeMutableRawPointer?, UnsafePointer<CChar>?,
-    (@convention(c) (UnsafePointer<OSSL_PARAM>?, UnsafeMutableRawPointer?) -> Int32)?,
-    UnsafeMutableRawPointer?
-  ) -> Int32
+  private typealias Capabilities =
+    @convention(c) (
+      UnsafeMutableRawPointer?, UnsafePointer<CChar>?,
+      (@convention(c) (UnsafePointer<OSSL_PARAM>?, UnsafeMutableRawPointer?) -> Int32)?,
+      UnsafeMutableRawPointer?
+    ) -> Int32
 
   private static let query: Query = { _, operation, mayChange in
     guard let source else { return nil }

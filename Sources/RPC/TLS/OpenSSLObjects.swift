@@ -79,9 +79,10 @@ enum OpenSSLObjects {
 
   /// There is nobody to ask.
   private static let refusePassphrase:
-    @convention(c) (UnsafeMutablePointer<CChar>?, Int32, Int32, UnsafeMutableRawPointer?) -> Int32 = {
-      _, _, _, _ in -1
-    }
+    @convention(c) (UnsafeMutablePointer<CChar>?, Int32, Int32, UnsafeMutableRawPointer?) -> Int32 =
+      {
+        _, _, _, _ in -1
+      }
 
   private static func open(_ path: String, _ what: String) throws(TLSError) -> OpaquePointer {
     ERR_clear_error()

@@ -71,6 +71,9 @@ final class PeerTrust: Sendable {
     return configuration.peerRule(peer.certificate).map { PeerRefusal($0) }
   }
 
+  /// Forgets the peers that were verified: this is not the newest set of CAs and CRLs any more.
+  func retire() { verified.withLock { $0 = BoundedCache(capacity: 0) } }
+
   private func judge(
     _ evidence: PeerEvidence, _ verify: () -> Result<VerifiedPeer, PeerRefusal>
   ) -> Result<VerifiedPeer, PeerRefusal> {
@@ -104,9 +107,9 @@ final class PeerTrust: Sendable {
     case .success(let found): certificate = found
     case .failure(let error): return .failure(PeerRefusal(error.description))
     }
-    return store(for: certificate, leaf).flatMap { store in
+    return store(for: certificate, leaf).flatMap { store, domain in
       store.verify(
-        leaf, untrusted: untrusted, of: side,
+        leaf, untrusted: untrusted, of: side, domain: domain,
         maximumIntermediates: configuration.limits.maximumIntermediates, now: configuration.clock())
     }.map { chain in
       VerifiedPeer(
@@ -115,21 +118,21 @@ final class PeerTrust: Sendable {
     }
   }
 
-  /// Which CAs may vouch for a certificate, by its names.
+  /// Which CAs may vouch for a certificate, by its names, and in which trust domain it is.
   private func store(
     for certificate: PeerCertificate, _ leaf: OpaquePointer
-  ) -> Result<TrustStore, PeerRefusal> {
+  ) -> Result<(TrustStore, domain: String?), PeerRefusal> {
     if side == .client, certificate.isAuthority {
       return .failure(PeerRefusal("a CA's certificate is no identity"))
     }
     let isSPIFFE = certificate.uriNames.contains { $0.lowercased().hasPrefix("spiffe:") }
     switch stores {
-    case .any(let store) where !isSPIFFE: return .success(store)
+    case .any(let store) where !isSPIFFE: return .success((store, nil))
     case .any(let store):
-      return spiffeID(of: certificate, leaf).map { _ in store }
+      return spiffeID(of: certificate, leaf).map { (store, $0.trustDomain) }
     case .domains(let stores):
       return spiffeID(of: certificate, leaf).flatMap { id in
-        stores[id.trustDomain].map { .success($0) }
+        stores[id.trustDomain].map { .success(($0, id.trustDomain)) }
           ?? .failure(PeerRefusal("foreign trust domain \(id.trustDomain)"))
       }
     }

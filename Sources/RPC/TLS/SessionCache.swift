@@ -59,6 +59,15 @@ final class SessionCache: Sendable {
     return (entry.session, entry.peer)
   }
 
+  /// Forgets all sessions, for good.
+  func retire() {
+    // What is dropped is freed when the lock is open again.
+    _ = entries.withLock { entries in
+      defer { entries = BoundedCache(capacity: 0) }
+      return entries
+    }
+  }
+
   var count: Int { entries.withLock { $0.count } }
 
   private static func name(_ session: OpaquePointer) -> [UInt8] {

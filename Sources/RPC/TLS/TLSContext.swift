@@ -11,6 +11,7 @@ public final class TLSContext: Sendable {
 
   private struct State {
     var snapshot: TLSSnapshot
+    var nextGeneration: UInt64
     /// The files as they were just before the snapshot was read, or the last attempt was made.
     var stamps: [FileStamp?]
     var observers: [@Sendable () -> Void] = []
@@ -21,7 +22,8 @@ public final class TLSContext: Sendable {
     self.side = side
     self.configuration = configuration
     let stamps = configuration.paths.map { FileStamp($0) }
-    state = Mutex(State(snapshot: try TLSSnapshot(side, configuration), stamps: stamps))
+    let snapshot = try TLSSnapshot(side, configuration, generation: 0)
+    state = Mutex(State(snapshot: snapshot, nextGeneration: 1, stamps: stamps))
   }
 
   /// With one identity, one CA bundle and the defaults otherwise.
@@ -44,15 +46,22 @@ public final class TLSContext: Sendable {
   ///
   /// Blocks while it reads the files.
   /// - Throws: `TLSError`; everything is as before then.
-  public func reload() throws {
+  public func reload() throws(TLSError) {
     let stamps = configuration.paths.map { FileStamp($0) }
     // Before reading: a change while we read is seen as one.
-    state.withLock { $0.stamps = stamps }
-    let snapshot = try TLSSnapshot(side, configuration)
-    let observers = state.withLock { state in
-      state.snapshot = snapshot
-      return state.observers
+    let generation = state.withLock { state in
+      state.stamps = stamps
+      defer { state.nextGeneration += 1 }
+      return state.nextGeneration
     }
+    let loaded = try TLSSnapshot(side, configuration, generation: generation)
+    let (old, observers) = state.withLock { state in
+      // Of two reloads at once the later one counts.
+      guard state.snapshot.generation < generation else { return (loaded, state.observers) }
+      defer { state.snapshot = loaded }
+      return (state.snapshot, state.observers)
+    }
+    old.retire()
     for observer in observers { observer() }
   }
 
@@ -61,7 +70,7 @@ public final class TLSContext: Sendable {
   ///
   /// - Returns: whether they have changed.
   /// - Throws: as `reload`. It is not tried again until a file changes again.
-  public func reloadIfChanged() throws -> Bool {
+  public func reloadIfChanged() throws(TLSError) -> Bool {
     let stamps = configuration.paths.map { FileStamp($0) }
     guard state.withLock({ $0.stamps != stamps }) else { return false }
     try reload()
@@ -74,14 +83,12 @@ public final class TLSContext: Sendable {
   ///   - interval: between looks. A change is seen when it is over.
   ///   - report: told of each reload: nil when it went well, else why not.
   public func watch(every interval: Duration, report: @Sendable (TLSError?) -> Void) async {
-    while !Task.isCancelled {
+    while true {
+      do { try await Task.sleep(for: interval) } catch { return }  // Cancelled.
       do {
-        try await Task.sleep(for: interval)
         if try reloadIfChanged() { report(nil) }
-      } catch let error as TLSError {
-        report(error)
       } catch {
-        return  // Cancelled.
+        report(error)
       }
     }
   }

@@ -7,7 +7,7 @@ final class TLSEngine {
   /// What a finished handshake says of the other side.
   struct Session {
     /// Nil: it presented no certificate.
-    let peer: VerifiedPeer?
+    let peer: PeerCredential?
     /// Nil only where none is required.
     let applicationProtocol: ApplicationProtocol?
     /// Whether the peer was verified when the session was made, and not now.
@@ -25,7 +25,9 @@ final class TLSEngine {
     case closed
   }
 
+  private let context: TLSContext
   let snapshot: TLSSnapshot
+  let side: TLSContext.Side
   private let ssl: OpaquePointer
   /// Ciphertext from the peer; owned by `ssl`.
   private let incoming: OpaquePointer
@@ -52,7 +54,9 @@ final class TLSEngine {
       SSL_free(ssl)
       throw .drainingQueue("cannot make memory buffers")
     }
+    self.context = context
     self.snapshot = snapshot
+    side = context.side
     self.ssl = ssl
     self.incoming = incoming
     self.outgoing = outgoing
@@ -60,7 +64,7 @@ final class TLSEngine {
     keyUpdates = KeyUpdateBudget(snapshot.configuration.limits)
     SSL_set_bio(ssl, incoming, outgoing)
     SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
-    switch context.side {
+    switch side {
     case .server: SSL_set_accept_state(ssl)
     case .client:
       SSL_set_connect_state(ssl)
@@ -132,7 +136,11 @@ final class TLSEngine {
     try check(peer)
     isEstablished = true
     SSL_set_msg_callback(ssl, Self.countMessage)
-    return Session(peer: peer, applicationProtocol: negotiated, isResumed: isResumed)
+    let credential = peer.map {
+      PeerCredential($0, context: context, judgedBy: snapshot)
+    }
+    return Session(
+      peer: credential, applicationProtocol: negotiated, isResumed: isResumed)
   }
 
   /// Whoever we take the peer for is the one whose certificate OpenSSL has.

@@ -109,6 +109,7 @@ final class TLSHandler: ChannelDuplexHandler {
       guard case .closed = result else { return }
       // It may still read the answers to what it has asked; whoever has them closes.
       isInputClosed = true
+      if engine.side == .client { return context.close(promise: nil) }
       context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
     } catch {
       sendPending(context)

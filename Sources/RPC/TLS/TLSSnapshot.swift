@@ -7,13 +7,18 @@ final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe onc
   static let securityLevel: Int32 = 2
 
   let pointer: OpaquePointer
+  /// Newer ones have greater numbers.
+  let generation: UInt64
   let configuration: TLSContext.Configuration
   let trust: PeerTrust
   let sessions: SessionCache
   private let side: TLSContext.Side
 
-  init(_ side: TLSContext.Side, _ configuration: TLSContext.Configuration) throws(TLSError) {
+  init(
+    _ side: TLSContext.Side, _ configuration: TLSContext.Configuration, generation: UInt64
+  ) throws(TLSError) {
     ERR_clear_error()
+    self.generation = generation
     self.side = side
     self.configuration = configuration
     trust = try PeerTrust(configuration, peers: side == .server ? .client : .server)
@@ -31,6 +36,12 @@ final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe onc
   }
 
   deinit { SSL_CTX_free(pointer) }
+
+  /// Connections keep the snapshot that they were made with, but not what a newer one has as well.
+  func retire() {
+    sessions.retire()
+    trust.retire()
+  }
 
   private func restrictProtocol() throws(TLSError) {
     SSL_CTX_ctrl(pointer, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(TLS1_2_VERSION), nil)

@@ -13,7 +13,9 @@ final class TrustStore: @unchecked Sendable {  // Never changed once loaded; Ope
     guard let store = X509_STORE_new() else { throw .drainingQueue("cannot make a trust store") }
     self.store = store
     for authority in authorities {
-      if let domain { try Self.check(authority, isOf: domain, path) }
+      if let domain, let other = try Self.otherDomain(of: authority.pointer, than: domain).get() {
+        throw TLSError("a CA in \(path) is for \(other), not for \(domain)", code: .configuration)
+      }
       guard X509_STORE_add_cert(store, authority.pointer) == 1 else {
         throw .drainingQueue("cannot use the CA bundle \(path)", code: .configuration)
       }
@@ -28,18 +30,12 @@ final class TrustStore: @unchecked Sendable {  // Never changed once loaded; Ope
 
   deinit { X509_STORE_free(store) }
 
-  /// A CA may say which trust domain it is for (X509-SVID §4.2), and then it is for that one.
-  private static func check(
-    _ authority: X509Object, isOf domain: String, _ path: String
-  ) throws(TLSError) {
-    let names: [String]
-    switch CertificateReader.uriNames(authority.pointer) {
-    case .success(let found): names = found
-    case .failure(let error):
-      throw TLSError("a CA in \(path): \(error.description)", code: .configuration)
-    }
-    for name in names where name.hasPrefix("spiffe://") && name != "spiffe://\(domain)" {
-      throw TLSError("a CA in \(path) is for \(name), not for \(domain)", code: .configuration)
+  /// Of which other trust domain than `domain` a CA's certificate says that it is for (X509-SVID §4.2).
+  private static func otherDomain(
+    of authority: OpaquePointer, than domain: String
+  ) -> Result<String?, TLSError> {
+    CertificateReader.uriNames(authority).map { names in
+      names.first { $0.hasPrefix("spiffe://") && $0 != "spiffe://\(domain)" }
     }
   }
 
@@ -55,10 +51,11 @@ final class TrustStore: @unchecked Sendable {  // Never changed once loaded; Ope
   /// - Parameters:
   ///   - leaf: an `X509`.
   ///   - untrusted: a stack of `X509`.
+  ///   - domain: the trust domain that the CAs must be able to vouch for, if it is to be one.
   ///   - now: seconds since 1970.
   func verify(
     _ leaf: OpaquePointer, untrusted: OpaquePointer?, of side: TLSContext.Side,
-    maximumIntermediates: Int, now: Int64
+    domain: String?, maximumIntermediates: Int, now: Int64
   ) -> Result<Chain, PeerRefusal> {
     defer { ERR_clear_error() }
     guard let context = X509_STORE_CTX_new_ex(LeanLibrary.context, nil) else {
@@ -76,13 +73,25 @@ final class TrustStore: @unchecked Sendable {  // Never changed once loaded; Ope
       let code = X509_STORE_CTX_get_error(context)
       return .failure(PeerRefusal(code: code == X509_V_OK ? X509_V_ERR_UNSPECIFIED : code))
     }
+    return read(X509_STORE_CTX_get0_chain(context), domain: domain)
+  }
+
+  private func read(_ certificates: OpaquePointer?, domain: String?) -> Result<Chain, PeerRefusal> {
     var chain = Chain()
-    let certificates = X509_STORE_CTX_get0_chain(context)
     for index in 0..<max(0, OPENSSL_sk_num(certificates)) {
       guard let value = OPENSSL_sk_value(certificates, index),
         let from = CertificateReader.notBefore(OpaquePointer(value)),
         let until = CertificateReader.notAfter(OpaquePointer(value))
       else { return .failure(PeerRefusal(code: X509_V_ERR_UNSPECIFIED)) }
+      if let domain, index > 0 {
+        switch Self.otherDomain(of: OpaquePointer(value), than: domain) {
+        case .success(nil): break
+        case .success(let other?):
+          return .failure(PeerRefusal("a CA of its chain is for \(other), not for \(domain)"))
+        case .failure(let error):
+          return .failure(PeerRefusal("a CA of its chain: \(error.description)"))
+        }
+      }
       chain.validFrom = max(chain.validFrom, from)
       chain.validUntil = min(chain.validUntil, until)
     }

@@ -1,0 +1,52 @@
+import Synchronization
+
+/// The identity of a TLS connection's peer, for as long as the connection is open. Thread-safe.
+final class PeerCredential: Sendable {
+  /// Clocks may be set: an end that is far away is looked at again by then.
+  static let longestWait = Duration.seconds(60)
+
+  private struct Judgement {
+    var peer: VerifiedPeer
+    /// Of the snapshot whose CAs and CRLs the peer was judged by.
+    var generation: UInt64
+  }
+
+  let certificate: PeerCertificate
+  private let context: TLSContext
+  private let latest: Mutex<Judgement>
+
+  init(_ peer: VerifiedPeer, context: TLSContext, judgedBy snapshot: TLSSnapshot) {
+    certificate = peer.certificate
+    self.context = context
+    latest = Mutex(Judgement(peer: peer, generation: snapshot.generation))
+  }
+
+  /// Judges the peer by the newest CAs, CRLs and rules: why it is refused, or nil. May verify a chain.
+  func refusal() -> String? {
+    let snapshot = context.snapshot
+    switch snapshot.trust.judge(latest.withLock { $0.peer.evidence }) {
+    case .success(let peer):
+      latest.withLock { latest in
+        guard latest.generation < snapshot.generation else { return }
+        latest = Judgement(peer: peer, generation: snapshot.generation)
+      }
+      return nil
+    case .failure(let refusal):
+      return refusal.reason
+    }
+  }
+
+  /// Whether the certificates have ended, or the newest CAs and CRLs refuse them.
+  func refusalNow() -> String? {
+    let latest = latest.withLock { $0 }
+    if context.configuration.clock() > latest.peer.validUntil { return "certificate has expired" }
+    return latest.generation == context.snapshot.generation ? nil : refusal()
+  }
+
+  /// When `refusalNow` should be asked again, at the latest.
+  var timeToNextLook: Duration {
+    let left = max(0, latest.withLock { $0.peer.validUntil } - context.configuration.clock())
+    // The last second of a certificate is part of its life.
+    return min(Self.longestWait, .seconds(left + 1))
+  }
+}

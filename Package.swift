@@ -79,7 +79,7 @@ let package = Package(
     .testTarget(
       name: "RPCTests",
       dependencies: [
-        "RPC", .product(name: "NIOCore", package: "swift-nio"),
+        "COpenSSL", "RPC", .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
       swiftSettings: strict),

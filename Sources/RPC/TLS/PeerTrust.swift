@@ -71,6 +71,9 @@ final class PeerTrust: Sendable {
     return configuration.peerRule(peer.certificate).map { PeerRefusal($0) }
   }
 
+  /// How many peers' chains are remembered.
+  var rememberedPeers: Int { verified.withLock { $0.count } }
+
   /// Forgets the peers that were verified: this is not the newest set of CAs and CRLs any more.
   func retire() { verified.withLock { $0 = BoundedCache(capacity: 0) } }
 

@@ -1,0 +1,69 @@
+import NIOCore
+import Synchronization
+
+@testable import RPC
+
+/// Two ends of a TLS connection whose bytes are carried between them by hand.
+struct EnginePair {
+  let server: TLSEngine
+  let client: TLSEngine
+  private(set) var serverResult: Result<TLSEngine.Session, TLSError>?
+  private(set) var clientResult: Result<TLSEngine.Session, TLSError>?
+
+  init(
+    _ server: TLSContext, _ client: TLSContext, serverName: String? = nil
+  ) throws {
+    self.server = try TLSEngine(server)
+    self.client = try TLSEngine(client, serverName: serverName)
+    for _ in 0..<10 {
+      clientResult = clientResult ?? Self.step(self.client)
+      carry(from: self.client, to: self.server)
+      serverResult = serverResult ?? Self.step(self.server)
+      carry(from: self.server, to: self.client)
+    }
+  }
+
+  /// Why the server refused the client, or nil.
+  var serverRefusal: TLSError? {
+    guard case .failure(let error) = serverResult else { return nil }
+    return error
+  }
+
+  var clientRefusal: TLSError? {
+    guard case .failure(let error) = clientResult else { return nil }
+    return error
+  }
+
+  var serverSession: TLSEngine.Session {
+    get throws {
+      guard let serverResult else { throw TLSError("the handshake is not over") }
+      return try serverResult.get()
+    }
+  }
+
+  func carry(from: TLSEngine, to: TLSEngine) {
+    var bytes = ByteBuffer()
+    from.takeOutput(into: &bytes)
+    bytes.withUnsafeReadableBytes { if $0.count > 0 { to.receive($0) } }
+  }
+
+  private static func step(_ engine: TLSEngine) -> Result<TLSEngine.Session, TLSError>? {
+    do throws(TLSError) {
+      switch try engine.handshake() {
+      case .needsMore: return nil
+      case .done(let session): return .success(session)
+      }
+    } catch {
+      return .failure(error)
+    }
+  }
+}
+
+/// A clock that is set by hand, from the real time on.
+final class HandClock: Sendable {
+  private let offset = Mutex(Int64(0))
+
+  @Sendable func now() -> Int64 { RealTime.seconds() + offset.withLock { $0 } }
+
+  func advance(by seconds: Int64) { offset.withLock { $0 += seconds } }
+}

@@ -1,0 +1,141 @@
+import Foundation
+import Testing
+
+@testable import RPC
+
+@Suite("Long TLS connections", .timeLimit(.minutes(1)))
+struct LongConnectionTests {
+  static let path = "/test.Echo/Inline"
+
+  private let pki: TestPKI
+  private let clock = HandClock()
+
+  init() throws {
+    pki = try TestPKI()
+    try pki.writeRevocations([], "ca.crl")
+  }
+
+  /// Runs `body` with a server, and what it reports.
+  private func withServer(
+    _ extra: [ServiceMethod] = [], _ change: (inout TLSContext.Configuration) -> Void = { _ in },
+    _ body: (TLSContext, RPCChannel.Target, EventLog) async throws -> Void
+  ) async throws {
+    var files = try pki.save(pki.issue(.server), "server")
+    files.trust = .authorities(pki.path("ca.pem"), revocations: [pki.path("ca.crl")])
+    files.clock = clock.now
+    change(&files)
+    let tls = try TLSContext(.server, files)
+    var configuration = Server.Configuration(
+      listeners: [.tcp(host: "127.0.0.1", port: 0)], tls: tls)
+    configuration.eventLoops = 1
+    let log = EventLog()
+    let server = try await Server(
+      configuration, methods: EchoService.methods + extra, delegate: log)
+    guard case .tcp(_, let port, _)? = try await server.start().first else {
+      throw TestPKI.Failure()
+    }
+    let outcome: Result<Void, any Error>
+    do {
+      outcome = .success(try await body(tls, .tcp(host: "127.0.0.1", port: port), log))
+    } catch {
+      outcome = .failure(error)
+    }
+    await server.stop(within: .seconds(5))
+    try outcome.get()
+  }
+
+  private func channel(
+    _ issued: TestPKI.Issued, _ name: String, to target: RPCChannel.Target
+  ) throws -> RPCChannel {
+    RPCChannel(target, tls: try TLSContext(.client, pki.save(issued, name)))
+  }
+
+  @Test func aRevokedPeerIsSentAway() async throws {
+    try await withServer { tls, target, log in
+      let bad = try pki.issue(.client())
+      let badChannel = try channel(bad, "bad", to: target)
+      let goodChannel = try channel(pki.issue(.client()), "good", to: target)
+      #expect(await badChannel.refusal(Self.path) == nil)
+      #expect(await goodChannel.refusal(Self.path) == nil)
+      #expect(log.opened == 2)
+      // A reload that revokes nobody ends nothing.
+      try tls.reload()
+      #expect(await badChannel.refusal(Self.path) == nil)
+      #expect(log.opened == 2)
+
+      try pki.writeRevocations([bad], "ca.crl")
+      #expect(try tls.reloadIfChanged())
+      let event = try #require(await log.next(.peerRefused))
+      #expect(event.detail.contains("revoked"))
+      let status = await badChannel.refusal(Self.path)
+      #expect(status?.code == .unavailable)
+      #expect(await goodChannel.refusal(Self.path) == nil)
+      #expect(log.opened == 2)
+      await badChannel.close()
+      await goodChannel.close()
+    }
+  }
+
+  @Test func aPeerWhoseAuthorityIsGoneIsSentAway() async throws {
+    try await withServer { tls, target, log in
+      let channel = try channel(pki.issue(.client()), "client", to: target)
+      #expect(await channel.refusal(Self.path) == nil)
+      let other = try TestPKI.issue(.authority("other"), by: nil)
+      try pki.writeAuthorities([other], "ca.pem")
+      try tls.reload()
+      let event = try #require(await log.next(.peerRefused))
+      #expect(event.detail.contains("issuer"))
+      await channel.close()
+    }
+  }
+
+  @Test func aConnectionEndsWithTheCertificate() async throws {
+    try await withServer { _, target, log in
+      // Long enough for a slow machine to connect.
+      let issued = try pki.issue(.client().with { $0.notAfter = 600 })
+      clock.advance(by: 598)
+      let channel = try channel(issued, "client", to: target)
+      #expect(await channel.refusal(Self.path) == nil)
+      let event = try #require(await log.next(.peerRefused))
+      #expect(event.detail.contains("expired"))
+      let status = await channel.refusal(Self.path)
+      #expect(status?.code == .unavailable)
+      await channel.close()
+    }
+  }
+
+  @Test func aCallInFlightHasAMoment() async throws {
+    let gate = Gate()
+    try await withServer([gate.method]) { tls, target, log in
+      let bad = try pki.issue(.client())
+      let channel = try channel(bad, "bad", to: target)
+      async let answer = channel.unary(path: "/test.Gate/Wait", message: [1])
+      #expect(await gate.next(1) == [.started])
+      try pki.writeRevocations([bad], "ca.crl")
+      try tls.reload()
+      _ = try #require(await log.next(.peerRefused))
+      gate.open()
+      #expect(try await answer == [1])
+      await channel.close()
+    }
+  }
+
+  /// A peer that says all it has to say at once, close_notify included, is answered.
+  @Test func aHalfClosedConnectionIsAnswered() async throws {
+    try await withServer { _, target, _ in
+      let files = try pki.save(pki.issue(.client()), "client")
+      let socket = try TLSSocket(target, files)
+      let request = try ClientRequest(
+        path: Self.path, message: [1, 2, 3], metadata: Metadata(), limits: ClientLimits())
+      let session = HTTP2ClientSession(
+        scheme: "https", authority: "localhost", limits: ClientLimits())
+      var answer: Result<[UInt8], RPCStatus>?
+      _ = session.submit(request, timeout: nil) { answer = $0 }
+      socket.send(session.output())
+      socket.sendCloseNotify()
+      // To the end: the server closes when it has answered.
+      session.feed(socket.readAll())
+      #expect(try answer?.get() == [1, 2, 3])
+    }
+  }
+}

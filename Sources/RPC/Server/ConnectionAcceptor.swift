@@ -19,9 +19,9 @@ final class ConnectionAcceptor {
     self.label = label
   }
 
-  func acceptPlain(_ context: ChannelHandlerContext) throws {
+  func acceptPlain(_ context: ChannelHandlerContext, _ rpcProtocol: RPCProtocol) throws {
     guard let plainPeer else { throw ConnectionRefusal(reason: "plain text is not allowed here") }
-    try install(context.pipeline.syncOperations, plainPeer)
+    try install(context.pipeline.syncOperations, plainPeer, rpcProtocol)
   }
 
   func acceptTLS(_ context: ChannelHandlerContext) throws {
@@ -31,7 +31,7 @@ final class ConnectionAcceptor {
       switch outcome {
       case .success(let session):
         do {
-          try install(operations, session.peer.map { .certificate($0) } ?? .anonymous)
+          try install(operations, session.peer.map { .certificate($0) } ?? .anonymous, .grpc)
         } catch {
           core.log(.peerRefused, label, "\(error)")
           return false
@@ -50,14 +50,31 @@ final class ConnectionAcceptor {
     context.close(promise: nil)
   }
 
-  private func install(_ pipeline: ChannelPipeline.SynchronousOperations, _ peer: Peer) throws {
+  private func install(
+    _ pipeline: ChannelPipeline.SynchronousOperations, _ peer: Peer, _ rpcProtocol: RPCProtocol
+  ) throws {
     let connection = Connection(peer: peer, label: label)
     guard let state = core.delegate.connectionOpened(connection) else {
       throw ConnectionRefusal(reason: "the peer's identity is not acceptable")
     }
-    try pipeline.addHandler(
-      ServerConnectionHandler<HTTP2ServerSession>(
-        core: core, connection: connection, context: state, loop: loop),
-      position: .last)
+    switch rpcProtocol {
+    case .grpc:
+      try pipeline.addHandler(
+        ServerConnectionHandler<HTTP2ServerSession>(
+          core: core, connection: connection, context: state, loop: loop),
+        position: .last)
+    case .ttrpc:
+      try pipeline.addHandler(
+        ServerConnectionHandler<TTRPCServerSession>(
+          core: core, connection: connection, context: state, loop: loop),
+        position: .last)
+    }
   }
+}
+
+/// What a connection speaks, under TLS or without.
+enum RPCProtocol {
+  /// gRPC over HTTP/2.
+  case grpc
+  case ttrpc
 }

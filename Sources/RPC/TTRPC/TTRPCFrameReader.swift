@@ -16,6 +16,8 @@ struct TTRPCFrameReader: ~Copyable {
   private let limit: Int
   private var input = ByteStore(capacity: 4096)
   private var head = 0
+  /// Bytes of the frame before.
+  private var latest = 0
   /// Bytes still to come of a payload that is skipped.
   private var skipped = 0
 
@@ -36,6 +38,7 @@ struct TTRPCFrameReader: ~Copyable {
       input.removeFirst(head)
     }
     head = 0
+    latest = 0
     input.append(base, count: bytes.count)
   }
 
@@ -68,6 +71,13 @@ struct TTRPCFrameReader: ~Copyable {
     let payload = UnsafeRawBufferPointer(
       start: input.base + head + TTRPCFrameHeader.length, count: header.payloadCount)
     head += whole
+    latest = whole
     return .frame(header, payload)
+  }
+
+  /// The frame that `next` returned will be returned again.
+  mutating func putBack() {
+    head -= latest
+    latest = 0
   }
 }

@@ -45,6 +45,10 @@ struct ByteStore: ~Copyable {
     count -= removed
   }
 
+  /// Forgets the last bytes.
+  @inline(__always)
+  mutating func removeLast(_ removed: Int) { count -= removed }
+
   private mutating func grow(to needed: Int) {
     let larger = max(needed, capacity * 2)
     let moved = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 16)

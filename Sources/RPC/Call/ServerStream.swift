@@ -73,4 +73,6 @@ struct StreamKey: Sendable, Hashable {
 /// The connection of a stream.
 protocol ServerStreamOwner: AnyObject {
   func deadlinePassed(_ stream: ServerStream)
+  /// The engine has something to do or to send, other than because of bytes or mail.
+  func engineHasNews()
 }

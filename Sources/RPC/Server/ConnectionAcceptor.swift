@@ -19,9 +19,9 @@ final class ConnectionAcceptor {
     self.label = label
   }
 
-  func acceptPlain(_ context: ChannelHandlerContext) throws {
+  func acceptPlain(_ context: ChannelHandlerContext, _ spoken: ApplicationProtocol) throws {
     guard let plainPeer else { throw ConnectionRefusal(reason: "plain text is not allowed here") }
-    try install(context.pipeline.syncOperations, plainPeer)
+    try install(context.pipeline.syncOperations, plainPeer, spoken)
   }
 
   func acceptTLS(_ context: ChannelHandlerContext) throws {
@@ -32,7 +32,9 @@ final class ConnectionAcceptor {
       case .success(let session):
         do {
           let peer = session.peer
-          try install(operations, peer.map { .certificate($0.certificate) } ?? .anonymous, peer)
+          try install(
+            operations, peer.map { .certificate($0.certificate) } ?? .anonymous,
+            session.applicationProtocol ?? .http2, peer)
         } catch {
           core.log(.peerRefused, label, "\(error)")
           return false
@@ -52,16 +54,24 @@ final class ConnectionAcceptor {
   }
 
   private func install(
-    _ pipeline: ChannelPipeline.SynchronousOperations, _ peer: Peer,
+    _ pipeline: ChannelPipeline.SynchronousOperations, _ peer: Peer, _ spoken: ApplicationProtocol,
     _ credential: PeerCredential? = nil
   ) throws {
     let connection = Connection(peer: peer, label: label)
     guard let state = core.delegate.connectionOpened(connection) else {
       throw ConnectionRefusal(reason: "the peer's identity is not acceptable")
     }
-    try pipeline.addHandler(
-      ServerConnectionHandler<HTTP2ServerSession>(
-        core: core, connection: connection, credential: credential, context: state, loop: loop),
-      position: .last)
+    switch spoken {
+    case .http2:
+      try pipeline.addHandler(
+        ServerConnectionHandler<HTTP2ServerSession>(
+          core: core, connection: connection, credential: credential, context: state, loop: loop),
+        position: .last)
+    case .ttrpc:
+      try pipeline.addHandler(
+        ServerConnectionHandler<TTRPCServerSession>(
+          core: core, connection: connection, credential: credential, context: state, loop: loop),
+        position: .last)
+    }
   }
 }

@@ -9,6 +9,8 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
   private static let tlsHandshake: UInt8 = 0x16
   /// The client connection preface begins with `PRI` (RFC 9113 §3.4).
   private static let http2Preface = UInt8(ascii: "P")
+  /// The highest byte of a frame's length (ttrpc PROTOCOL.md, "Message Frame").
+  private static let ttrpcFrame: UInt8 = 0
 
   static let timeout = TimeAmount.seconds(10)
 
@@ -36,7 +38,8 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
     do {
       switch first {
       case Self.tlsHandshake: try acceptor.acceptTLS(context)
-      case Self.http2Preface: try acceptor.acceptPlain(context)
+      case Self.http2Preface: try acceptor.acceptPlain(context, .http2)
+      case Self.ttrpcFrame: try acceptor.acceptPlain(context, .ttrpc)
       default: throw ConnectionRefusal(reason: "unknown protocol (first byte \(first))")
       }
       context.fireChannelRead(data)

@@ -157,4 +157,6 @@ extension ServerConnectionHandler: ServerStreamOwner {
     fail(stream, RPCStatus(.deadlineExceeded, "the deadline has passed"))
     flush()
   }
+
+  func engineHasNews() { flush() }
 }

@@ -104,15 +104,18 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
 
   /// A peer that does not read is not read from: whatever it sends can make us queue something.
   func read(context: ChannelHandlerContext) {
-    if context.channel.isWritable { context.read() } else { isReadHeld = true }
+    if context.channel.isWritable, engine.takesInput { context.read() } else { isReadHeld = true }
+  }
+
+  private func resumeReading(_ context: ChannelHandlerContext) {
+    guard isReadHeld, context.channel.isWritable, engine.takesInput else { return }
+    isReadHeld = false
+    context.read()
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
     if context.channel.isWritable { flush() }
-    if isReadHeld, context.channel.isWritable {
-      isReadHeld = false
-      context.read()
-    }
+    resumeReading(context)
     context.fireChannelWritabilityChanged()
   }
 
@@ -143,7 +146,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
       serveReady()
     }
     if engine.drainAcknowledged, drainTimer.isScheduled { goAway() }
-    if engine.wantsToClose { endConnection(context) }
+    if engine.wantsToClose { endConnection(context) } else { resumeReading(context) }
   }
 
   private func fail(_ reason: String) {

@@ -17,6 +17,8 @@ protocol ServerEngine: AnyObject {
   // MARK: Input
 
   func receive(_ bytes: UnsafeRawBufferPointer) -> EngineOutcome
+  /// Whether more should be read from the peer: not while the engine has no place for it.
+  var takesInput: Bool { get }
   /// The next call to serve, if any: one that is refused, a unary one whose request is whole, or a
   /// streaming one whose headers are. None while too many answers wait for the peer.
   func nextReady() -> Stream?
@@ -61,4 +63,9 @@ protocol ServerEngine: AnyObject {
   func finishDrain()
   /// The connection is gone: nobody waits for any call.
   func abandonCalls()
+}
+
+extension ServerEngine {
+  /// What has flow control of its own always does.
+  var takesInput: Bool { true }
 }

@@ -21,5 +21,18 @@ public struct ServerLimits: Sendable, Hashable {
   /// Frames of one header block behind its first. Over it the connection ends with GOAWAY.
   public var maximumContinuations = 32
 
+  // ttrpc only, which has no flow control.
+
+  /// Bytes of a streaming call's request messages that its handler has not taken. Over it the
+  /// connection is not read.
+  public var maximumStreamBufferedBytes = 1024 * 1024
+  /// How long a connection is not read because of one call's handler. Then that call ends with
+  /// RESOURCE_EXHAUSTED, and its connection goes on.
+  public var maximumHandlerStall = Duration.seconds(1)
+  /// Frames that break the protocol or ask for nothing, at once and for each second after that. Over it
+  /// the connection ends.
+  public var maximumUselessFrameBurst = 10_000
+  public var uselessFramesPerSecond = 1_000
+
   public init() {}
 }

@@ -14,7 +14,7 @@ enum ALPN {
       return SSL_TLSEXT_ERR_ALERT_FATAL
     }
     let names = Self.names(UnsafeBufferPointer(start: offered, count: Int(length)))
-    for wanted in engine.snapshot.configuration.applicationProtocols {
+    for wanted in engine.snapshot.configuration.protocols(.server) {
       guard let name = names.first(where: { $0.elementsEqual(wanted.rawValue.utf8) }) else {
         continue
       }

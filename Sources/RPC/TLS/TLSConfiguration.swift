@@ -93,8 +93,9 @@ extension TLSContext {
     public var trust: Trust
     /// For a server.
     public var clientAuthentication = ClientAuthentication.required
-    /// In order of preference. A server takes the first that the client offers.
-    public var applicationProtocols: [ApplicationProtocol]
+    /// In order of preference; a server takes the first that the client offers. Nil: all of them on a
+    /// server, HTTP/2 on a client.
+    public var applicationProtocols: [ApplicationProtocol]?
     /// Whether a handshake without ALPN fails, on the server with the alert no_application_protocol.
     public var requiresApplicationProtocol = true
     public var limits = TLSLimits()
@@ -105,12 +106,16 @@ extension TLSContext {
 
     public init(
       certificateChain: String?, privateKey: String?, trust: Trust,
-      applicationProtocols: [ApplicationProtocol] = [.http2]
+      applicationProtocols: [ApplicationProtocol]? = nil
     ) {
       self.certificateChain = certificateChain
       self.privateKey = privateKey
       self.trust = trust
       self.applicationProtocols = applicationProtocols
+    }
+
+    func protocols(_ side: Side) -> [ApplicationProtocol] {
+      applicationProtocols ?? (side == .server ? [.http2, .ttrpc] : [.http2])
     }
 
     public init(_ files: Files) {

@@ -123,7 +123,7 @@ final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe onc
       SSL_CTX_set_alpn_select_cb(pointer, ALPN.select, nil)
       SSL_CTX_set_client_hello_cb(pointer, ALPN.require, nil)
     case .client:
-      let offer = ALPN.encode(configuration.applicationProtocols)
+      let offer = ALPN.encode(configuration.protocols(.client))
       let failed = offer.withUnsafeBufferPointer {
         SSL_CTX_set_alpn_protos(pointer, $0.baseAddress, UInt32($0.count))
       }

@@ -1,0 +1,83 @@
+/// Cuts one direction of a ttrpc connection into frames. Bytes in, frames out, however they are split.
+struct TTRPCFrameReader: ~Copyable {
+  enum Event {
+    /// The payload is valid until the reader is next changed.
+    case frame(TTRPCFrameHeader, UnsafeRawBufferPointer)
+    /// A frame whose payload is longer than allowed: what there is of it is skipped, and what follows
+    /// it is read on. Reported as soon as its header is here.
+    case tooLarge(TTRPCFrameHeader)
+    /// Not ttrpc: nothing that follows can be understood. From now on, this is all there is.
+    case broken(TTRPCFrameHeader)
+  }
+
+  /// Memory that is kept when all is read.
+  private static let idleCapacity = 16 * 1024
+
+  private let limit: Int
+  private var input = ByteStore(capacity: 4096)
+  private var head = 0
+  /// Bytes of the frame before.
+  private var latest = 0
+  /// Bytes still to come of a payload that is skipped.
+  private var skipped = 0
+
+  /// - Parameter limit: bytes of a payload; at most `TTRPCFrameHeader.maximumPayload` counts.
+  init(limit: Int = TTRPCFrameHeader.maximumPayload) {
+    self.limit = min(limit, TTRPCFrameHeader.maximumPayload)
+  }
+
+  /// Bytes that are here and not read.
+  var unreadBytes: Int { input.count - head }
+
+  /// Ends the life of payloads that were handed out.
+  mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    guard let base = bytes.baseAddress else { return }
+    if head == input.count {
+      input.clear(keeping: Self.idleCapacity)
+    } else if head > 0 {
+      input.removeFirst(head)
+    }
+    head = 0
+    latest = 0
+    input.append(base, count: bytes.count)
+  }
+
+  /// Whether `next` would return something.
+  var hasNext: Bool {
+    let unread = unreadBytes - skipped
+    guard unread >= TTRPCFrameHeader.length else { return false }
+    let header = TTRPCFrameHeader(reading: input.base + head + skipped)
+    return header.payloadCount > limit || unread >= TTRPCFrameHeader.length + header.payloadCount
+  }
+
+  /// The next frame, if it is whole. Ends the life of payloads that were handed out.
+  mutating func next() -> Event? {
+    if skipped > 0 {
+      let count = min(skipped, unreadBytes)
+      skipped -= count
+      head += count
+    }
+    guard unreadBytes >= TTRPCFrameHeader.length else { return nil }
+    let header = TTRPCFrameHeader(reading: input.base + head)
+    guard header.payloadCount <= limit else {
+      // What is broken stays so: the header is not taken.
+      if header.payloadCount > TTRPCFrameHeader.maximumLength { return .broken(header) }
+      head += TTRPCFrameHeader.length
+      skipped = header.payloadCount
+      return .tooLarge(header)
+    }
+    let whole = TTRPCFrameHeader.length + header.payloadCount
+    guard unreadBytes >= whole else { return nil }
+    let payload = UnsafeRawBufferPointer(
+      start: input.base + head + TTRPCFrameHeader.length, count: header.payloadCount)
+    head += whole
+    latest = whole
+    return .frame(header, payload)
+  }
+
+  /// The frame that `next` returned will be returned again.
+  mutating func putBack() {
+    head -= latest
+    latest = 0
+  }
+}

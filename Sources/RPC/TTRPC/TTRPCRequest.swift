@@ -1,0 +1,129 @@
+/// The envelope of a call: `ttrpc.Request`, read in place.
+///
+/// Field 1 is the service, 2 the method, 3 the message, 4 the timeout in nanoseconds, 5 the metadata, each
+/// entry a message of key (1) and value (2). Of a field that is there twice, the last counts.
+struct TTRPCRequest {
+  /// Without slashes.
+  private(set) var service = UnsafeRawBufferPointer(start: nil, count: 0)
+  private(set) var method = UnsafeRawBufferPointer(start: nil, count: 0)
+  private(set) var payload = UnsafeRawBufferPointer(start: nil, count: 0)
+  /// Whether there is a payload, which may be empty.
+  private(set) var hasPayload = false
+  /// Zero: the client waits for ever. Negative: no more.
+  private(set) var timeoutNanoseconds: Int64 = 0
+  private(set) var metadataCount = 0
+  /// Names, values and 32 for each entry, as for header lists.
+  private(set) var metadataBytes = 0
+  private let envelope: UnsafeRawBufferPointer
+
+  /// - Parameter envelope: kept valid by the caller for as long as the request is used.
+  init(reading envelope: UnsafeRawBufferPointer) throws(ProtobufReader.Malformed) {
+    self.envelope = envelope
+    var reader = ProtobufReader(envelope)
+    while let field = try reader.next() {
+      switch (field.number, field.value) {
+      case (1, .bytes(let value)): service = value
+      case (2, .bytes(let value)): method = value
+      case (3, .bytes(let value)):
+        payload = value
+        hasPayload = true
+      case (4, .varint(let value)): timeoutNanoseconds = Int64(bitPattern: value)
+      case (5, .bytes(let value)): try count(value)
+      // A known number of another type is an unknown field, too.
+      default: break
+      }
+    }
+  }
+
+  private mutating func count(_ entry: UnsafeRawBufferPointer) throws(ProtobufReader.Malformed) {
+    let (key, value) = try Self.entry(entry)
+    guard Self.isUTF8(key), Self.isUTF8(value) else { throw ProtobufReader.Malformed() }
+    metadataCount += 1
+    metadataBytes += key.count + value.count + 32
+  }
+
+  /// The entries, in order. Costs allocations.
+  func metadata() -> Metadata {
+    var metadata = Metadata()
+    guard metadataCount > 0 else { return metadata }
+    var reader = ProtobufReader(envelope)
+    do {
+      while let field = try reader.next() {
+        guard field.number == 5, case .bytes(let bytes) = field.value else { continue }
+        let (key, value) = try Self.entry(bytes)
+        metadata.add(String(decoding: key, as: UTF8.self), String(decoding: value, as: UTF8.self))
+      }
+    } catch {
+      preconditionFailure("the envelope was read before")
+    }
+    return metadata
+  }
+
+  private static func entry(
+    _ bytes: UnsafeRawBufferPointer
+  ) throws(ProtobufReader.Malformed) -> (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)
+  {
+    var key = UnsafeRawBufferPointer(start: nil, count: 0)
+    var value = key
+    var reader = ProtobufReader(bytes)
+    while let field = try reader.next() {
+      switch (field.number, field.value) {
+      case (1, .bytes(let bytes)): key = bytes
+      case (2, .bytes(let bytes)): value = bytes
+      default: break
+      }
+    }
+    return (key, value)
+  }
+
+  /// proto3 strings are UTF-8: other bytes are refused, not repaired.
+  static func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    bytes.allSatisfy { $0 < 0x80 } || String(validating: bytes, as: UTF8.self) != nil
+  }
+
+  /// Appends a frame with a request to `output`.
+  ///
+  /// - Parameters:
+  ///   - path: `/package.Service/Method`.
+  ///   - payload: nil for a stream whose messages all follow.
+  ///   - timeoutNanoseconds: nil: the client waits for ever.
+  /// - Throws: RESOURCE_EXHAUSTED if it does not fit a frame.
+  static func write(
+    to output: inout ByteStore, stream: UInt32, flags: TTRPCFlags, path: String,
+    payload: UnsafeRawBufferPointer?, timeoutNanoseconds: Int64?, metadata: Metadata
+  ) throws(RPCStatus) {
+    let (service, method) = split(path)
+    var count = ProtobufSize.field(service.utf8.count) + ProtobufSize.field(method.utf8.count)
+    if let payload { count += ProtobufSize.field(payload.count) }
+    if let timeoutNanoseconds {
+      count += 1 + ProtobufSize.varint(UInt64(bitPattern: timeoutNanoseconds))
+    }
+    for entry in metadata.entries { count += ProtobufSize.field(size(entry)) }
+    guard count <= TTRPCFrameHeader.maximumPayload else {
+      throw RPCStatus(
+        .resourceExhausted, "the request is larger than \(TTRPCFrameHeader.maximumPayload) bytes")
+    }
+    let header = TTRPCFrameHeader(payloadCount: count, stream: stream, type: .request, flags: flags)
+    var writer = ProtobufWriter(header.open(in: &output))
+    writer.string(1, String(service))
+    writer.string(2, String(method))
+    if let payload { writer.bytes(3, payload) }
+    if let timeoutNanoseconds { writer.number(4, UInt64(bitPattern: timeoutNanoseconds)) }
+    for entry in metadata.entries {
+      writer.open(5, count: size(entry))
+      writer.string(1, entry.name)
+      writer.string(2, entry.value)
+    }
+  }
+
+  private static func size(_ entry: Metadata.Entry) -> Int {
+    ProtobufSize.field(entry.name.utf8.count) + ProtobufSize.field(entry.value.utf8.count)
+  }
+
+  /// The service and the method of a path.
+  private static func split(_ path: String) -> (service: Substring, method: Substring) {
+    let names = path.hasPrefix("/") ? path.dropFirst() : path[...]
+    guard let slash = names.lastIndex(of: "/") else { return (names, "") }
+    return (names[..<slash], names[names.index(after: slash)...])
+  }
+}

@@ -1,0 +1,161 @@
+internal import NIOCore
+
+/// The ttrpc 1.2 engine of one server connection (containerd/ttrpc, PROTOCOL.md).
+///
+/// Frames are read one at a time, when the one before has been served: the order of answers does not
+/// depend on how the bytes came in, and in-memory methods are served from the input itself. How frames are
+/// read is in `TTRPCServerSession+Input.swift`, how calls are answered in `+Output.swift`.
+///
+/// ttrpc has no flow control, no cancellation and no word for going away. So:
+/// - A connection is not read while its peer does not take what it is sent, nor while a call's handler does
+///   not take the messages that are here for it. The latter for `maximumHandlerStall`; then that call ends
+///   with RESOURCE_EXHAUSTED, and the others go on.
+/// - A drain refuses new calls with UNAVAILABLE, and closes the connection when none is left.
+/// - Response metadata is not sent.
+///
+/// `@exclusivity(unchecked)`: the checks at run time cost 6 % of a call, and no access spans a call out.
+final class TTRPCServerSession: ServerEngine {
+  typealias Stream = TTRPCStream
+
+  let limits: ServerLimits
+  let methods: MethodTable
+  let timers: TimerQueue
+  let output = TTRPCOutput()
+  @exclusivity(unchecked) var reader = TTRPCFrameReader()
+  /// Serves one in-memory call, or carries one refusal, at a time: neither outlasts the frame it is about.
+  let transient: TTRPCStream
+  /// The calls of asynchronous handlers.
+  @exclusivity(unchecked) var streams = StreamTable<TTRPCStream>()
+  /// The same by their number.
+  @exclusivity(unchecked) var open: [UInt32: TTRPCStream] = [:]
+  /// The open call that frames were last about: the next is most often about the same.
+  @exclusivity(unchecked) var latest: TTRPCStream?
+  /// Messages for `latest` that its handler has not been given yet.
+  @exclusivity(unchecked) var incoming: [ReceivedMessage] = []
+  /// Open calls that can't go on: the handler's code ends them.
+  @exclusivity(unchecked) var failing = ReadyQueue<TTRPCStream>()
+  /// Calls whose responses wait for room in the output.
+  @exclusivity(unchecked) var blocked = ReadyQueue<TTRPCStream>()
+  /// Request bytes held for all calls.
+  @exclusivity(unchecked) var bufferedBytes = 0
+  /// The greatest number of a call so far.
+  @exclusivity(unchecked) var lastID: UInt32 = 0
+  /// Calls that were answered while the client was still sending.
+  @exclusivity(unchecked) var unfinished = RecentStreams()
+  @exclusivity(unchecked) var stall = TTRPCStall.none
+  lazy var stallTimer = ActionTimer { [unowned self] in stallExpired() }
+  /// Tells the connection that there is something to do.
+  weak var stallOwner: (any ServerStreamOwner)?
+  /// Frames that a peer may still send without asking for anything.
+  var uselessFrames: RateLimit
+  /// Why nothing more is read.
+  private(set) var failure: String?
+  private(set) var isDraining = false
+  private var isDrained = false
+
+  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue) {
+    self.methods = methods
+    self.limits = limits
+    self.timers = timers
+    transient = TTRPCStream(output: output)
+    uselessFrames = RateLimit(
+      burst: limits.maximumUselessFrameBurst, perSecond: limits.uselessFramesPerSecond)
+  }
+
+  // MARK: Input
+
+  func receive(_ bytes: UnsafeRawBufferPointer) -> EngineOutcome {
+    if failure == nil { reader.append(bytes) }
+    return .proceed
+  }
+
+  var takesInput: Bool { stall != .waiting }
+
+  var hasReady: Bool { !failing.isEmpty || mayRead && reader.hasNext }
+
+  var mayRead: Bool {
+    failure == nil && stall != .waiting && output.waiting <= limits.maximumWaitingReplyBytes
+  }
+
+  func nextReady() -> TTRPCStream? {
+    if !failing.isEmpty, let stream = failing.popFirst() { return stream }
+    while mayRead, let event = reader.next() {
+      if let stream = take(event) {
+        deliver()
+        return stream
+      }
+    }
+    deliver()
+    return nil
+  }
+
+  func stream(_ key: StreamKey) -> TTRPCStream? { streams[key] }
+
+  func takesGzip(_ stream: TTRPCStream) -> Bool { false }
+
+  func connect(_ stream: TTRPCStream, to pipe: CallPipe) {
+    if let request = stream.request, request.hasPayload {
+      count(stream, Self.cost(request.payload.count))
+      pipe.deliver([ReceivedMessage(bytes: Array(request.payload))])
+    }
+    if stream.requestEnded { pipe.endRequests() }
+  }
+
+  /// The peer can't be understood, or not be borne: what is pending is sent, then the connection ends.
+  func fail(_ reason: String) {
+    failure = failure ?? reason
+  }
+
+  // MARK: Output
+
+  func produce(into buffer: inout ByteBuffer) -> EngineOutcome {
+    let limit = limits.maximumOutputBytes
+    repeat {
+      output.send(limit - buffer.readableBytes) { bytes in _ = buffer.writeBytes(bytes) }
+      while output.waiting < limit, !blocked.isEmpty, let stream = blocked.popFirst() {
+        stream.isBlocked = false
+        transfer(stream)
+      }
+    } while output.waiting > 0 && buffer.readableBytes < limit
+    if let failure, output.waiting == 0 { return .failed(failure) }
+    return .proceed
+  }
+
+  var wantsToClose: Bool {
+    isDrained && streams.count == 0 && output.waiting == 0 && !hasReady
+  }
+
+  /// There is no word for it.
+  var sentError: String? { nil }
+
+  // MARK: Ending
+
+  func beginDrain() { isDraining = true }
+
+  /// There is no way to tell the peer: nobody is waited for.
+  var drainAcknowledged: Bool { isDraining }
+
+  func finishDrain() { isDrained = true }
+
+  func abandonCalls() {
+    timers.cancel(stallTimer)
+    let gone = RPCStatus(.cancelled, "the call is over")
+    streams.forEach { stream in
+      timers.cancel(stream)
+      stream.pipe?.fail(gone)
+      stream.task?.cancel()
+      stream.task = nil
+    }
+  }
+}
+
+/// Why frames wait to be read.
+enum TTRPCStall {
+  case none
+  /// The next frame's message has no room.
+  case waiting
+  /// It may have now.
+  case retry
+  /// It has waited long enough.
+  case expired
+}

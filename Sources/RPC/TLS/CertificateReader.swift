@@ -10,6 +10,10 @@ enum CertificateReader {
       let notBefore = seconds(X509_get0_notBefore(certificate)),
       let notAfter = seconds(X509_get0_notAfter(certificate))
     else { return .failure(.drainingQueue("unreadable certificate")) }
+    // Extensions that contradict themselves or can't be parsed leave errors in the thread's queue.
+    guard X509_get_extension_flags(certificate) & UInt32(EXFLAG_INVALID) == 0 else {
+      return .failure(.drainingQueue("a certificate with invalid extensions"))
+    }
     return uriNames(certificate).map { names in
       PeerCertificate(
         uriNames: names, fingerprint: digest, notBefore: notBefore, notAfter: notAfter,

@@ -44,9 +44,3 @@ protocol ClientEngine: AnyObject {
   /// Acts on what was noted, and returns the streams that changed since, in order.
   func settle() -> [ClientStream]
 }
-
-enum EngineOutcome: Equatable {
-  case proceed
-  /// The peer broke the protocol beyond repair.
-  case failed(String)
-}

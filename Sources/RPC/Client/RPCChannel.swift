@@ -116,6 +116,7 @@ public final class RPCChannel: Sendable {
   func begin(
     _ path: String, _ kind: CallKind, _ options: CallOptions, only message: OutboundMessage? = nil
   ) throws(RPCStatus) -> CallMailbox {
+    if Task.isCancelled { throw ClientCall.cancelled }
     var head = try RequestHead(
       path: path, kind: kind, metadata: options.metadata, limits: limits)
     head.usesGzip = options.compressesRequests

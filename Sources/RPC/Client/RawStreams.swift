@@ -63,9 +63,10 @@ public struct RawResponseMessages: AsyncSequence, Sendable {
 
   static func unpacked(_ message: InboundMessage, limit: Int) throws(RPCStatus) -> [UInt8] {
     guard message.isCompressed else { return message.bytes }
-    return try message.bytes.withUnsafeBytes { bytes throws(RPCStatus) in
-      try MessageReader.unpack(bytes, limit: limit)
+    let unpacked = message.bytes.withUnsafeBytes { bytes -> Result<[UInt8], RPCStatus> in
+      Result { () throws(RPCStatus) in try MessageReader.unpack(bytes, limit: limit) }
     }
+    return try unpacked.get()
   }
 
   public struct Iterator: AsyncIteratorProtocol {

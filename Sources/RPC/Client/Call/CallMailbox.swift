@@ -14,6 +14,7 @@ final class CallMailbox: Sendable {
     var isCancelled = false
   }
 
+  private enum Side { case reading, writing }
   private typealias Waiter = CheckedContinuation<Void, Never>
 
   private struct State {
@@ -68,7 +69,7 @@ final class CallMailbox: Sendable {
       }
       wake?()
       if isQueued { return }
-      await waitForChange(\.writers) { [sendLimit] state in
+      await waitForChange(.writing) { [sendLimit] state in
         state.end != nil || state.outstandingCost < sendLimit
       }
     }
@@ -112,13 +113,13 @@ final class CallMailbox: Sendable {
         guard end.status.code == .ok else { throw end.status }
         return nil
       }
-      await waitForChange(\.readers) { $0.end != nil || !$0.responses.isEmpty }
+      await waitForChange(.reading) { $0.end != nil || !$0.responses.isEmpty }
     }
   }
 
   /// The initial metadata, as soon as it is here. Empty for a call that ended without.
   func headers() async throws(RPCStatus) -> Metadata {
-    await waitForChange(\.readers) { $0.end != nil || $0.headers != nil }
+    await waitForChange(.reading) { $0.end != nil || $0.headers != nil }
     let (headers, end) = state.withLock { ($0.headers, $0.end) }
     if let headers { return headers }
     if let end, end.status.code != .ok { throw end.status }
@@ -129,7 +130,7 @@ final class CallMailbox: Sendable {
   func outcome() async -> StreamEnd {
     while true {
       if let end { return end }
-      await waitForChange(\.readers) { $0.end != nil }
+      await waitForChange(.reading) { $0.end != nil }
     }
   }
 
@@ -148,14 +149,16 @@ final class CallMailbox: Sendable {
 
   /// A cancelled task gives the call up: its end is then what everyone waits for.
   private func waitForChange(
-    _ list: WritableKeyPath<State, [Waiter]> & any Sendable,
-    until isThere: @escaping @Sendable (inout State) -> Bool
+    _ side: Side, until isThere: @escaping @Sendable (inout State) -> Bool
   ) async {
     await withTaskCancellationHandler {
       await withCheckedContinuation { (waiter: Waiter) in
         let isReady = state.withLock { state in
           if isThere(&state) { return true }
-          state[keyPath: list].append(waiter)
+          switch side {
+          case .reading: state.readers.append(waiter)
+          case .writing: state.writers.append(waiter)
+          }
           return false
         }
         if isReady { waiter.resume() }

@@ -105,13 +105,12 @@ final class ClientCall: ClientStreamObserver {
     let ready = plan.providers.compactMap { $0.current(for: plan.head.path) }
     if ready.count == plan.providers.count { return use(.success(ready)) }
     let bound = NIOLoopBound(self, eventLoop: shared.loop)
-    let (loop, plan) = (shared.loop, plan)
+    let loop = shared.loop
+    let (providers, path) = (plan.providers, plan.head.path)
     credentials = Task {
       let result = await CredentialsFailure.catching {
         var found: [Metadata] = []
-        for provider in plan.providers {
-          found.append(try await provider.metadata(for: plan.head.path))
-        }
+        for provider in providers { found.append(try await provider.metadata(for: path)) }
         return found
       }
       loop.execute { bound.value.use(result) }

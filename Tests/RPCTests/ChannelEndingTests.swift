@@ -84,9 +84,7 @@ struct ChannelEndingTests {
     let gate = Gate()
     let server = try await TestServer.start([gate.method])
     let client = HTTP2ClientSession(scheme: "http", authority: "a", limits: ClientLimits())
-    let request = try ClientRequest(
-      path: Self.wait, message: [1], metadata: [:], limits: ClientLimits())
-    _ = client.submit(request, timeout: 3_600_000_000_000) { _ in }
+    _ = try SessionCall(client, [1], path: Self.wait)
     let socket = try RawSocket(server.path)
     try socket.send(client.output())
     #expect(await gate.next(1) == [.started])
@@ -191,9 +189,9 @@ struct ChannelEndingTests {
   @Test func deadlineHoldsWhileConnecting() async throws {
     let path = NSTemporaryDirectory() + "rpc-silent-\(UInt32.random(in: 0...UInt32.max))"
     let silent = try RawSocket(listeningOn: path)
-    var limits = ClientLimits()
-    limits.connectTimeout = .milliseconds(300)
-    let channel = RPCChannel(.unix(path: path), tls: nil, limits: limits)
+    var configuration = RPCChannel.Configuration()
+    configuration.limits.connectTimeout = .milliseconds(300)
+    let channel = RPCChannel(.unix(path: path), configuration: configuration)
     let early = await channel.refusal(Self.echo, [], CallOptions(timeout: .milliseconds(50)))
     #expect(early?.code == .deadlineExceeded)
     let late = await channel.refusal(Self.echo)

@@ -18,9 +18,13 @@ extension HTTP2ClientSession {
   @discardableResult
   func feed(_ bytes: [UInt8]) -> Bool {
     let outcome = bytes.withUnsafeBytes { receive($0) }
-    for stream in takeEnded() { stream.complete() }
+    tellObservers()
     if case .proceed = outcome { return true }
     return false
+  }
+
+  func tellObservers() {
+    for stream in settle() { stream.observer?.streamChanged(stream) }
   }
 }
 
@@ -63,23 +67,52 @@ extension HTTP2ServerSession {
   }
 }
 
-/// One call of a client session, and what came of it.
-final class SessionCall {
-  private(set) var results: [Result<[UInt8], RPCStatus>] = []
-  private(set) var stream: HTTP2ClientStream?
+/// One call of a client engine, and what came of it.
+final class SessionCall: ClientStreamObserver {
+  private(set) var headers: [Metadata] = []
+  private(set) var messages: [[UInt8]] = []
+  private(set) var ends: [StreamEnd] = []
+  private(set) var stream: ClientStream?
 
-  init(_ client: HTTP2ClientSession, _ message: [UInt8] = [1, 2, 3]) throws {
-    let request = try ClientRequest(
-      path: "/test.Echo/Inline", message: message, metadata: ["x-a": "b"], limits: client.limits)
-    stream = client.submit(request, timeout: 5_000_000_000) { [weak self] in
-      self?.results.append($0)
+  /// - Parameter message: nil leaves the request open, without any message.
+  init(
+    _ client: some ClientEngine, _ message: [UInt8]? = [1, 2, 3], kind: CallKind = .unary,
+    path: String = "/test.Echo/Inline", previousAttempts: Int = 0
+  ) throws {
+    var head = try RequestHead(
+      path: path, kind: kind, metadata: ["x-a": "b"], limits: ClientLimits())
+    head.previousAttempts = previousAttempts
+    let stream = client.open(head, timeout: 5_000_000_000)
+    stream.observer = self
+    self.stream = stream
+    guard let message else { return }
+    client.send(OutboundMessage(bytes: message), on: stream)
+    client.finishRequests(of: stream)
+  }
+
+  func streamChanged(_ stream: ClientStream) {
+    for event in stream.takeEvents() {
+      switch event {
+      case .headers(let metadata): headers.append(metadata)
+      case .message(let message): messages.append(message.bytes)
+      case .ended(let end): ends.append(end)
+      }
     }
   }
 
-  var code: RPCStatus.Code? {
-    guard case .failure(let status) = results.first else { return nil }
-    return status.code
+  /// What a caller of a unary call would get.
+  var results: [Result<[UInt8], RPCStatus>] {
+    ends.map { end in
+      guard end.status.code == .ok, let message = messages.first else {
+        return .failure(end.status)
+      }
+      return .success(message)
+    }
   }
+
+  var code: RPCStatus.Code? { ends.first?.status.code }
+
+  var isSent: Bool? { (stream as? HTTP2ClientStream)?.isSent }
 }
 
 /// Frames as a server might write them, well-formed or not.

@@ -26,7 +26,9 @@ struct TestServer {
   }
 
   func channel(limits: ClientLimits = ClientLimits()) -> RPCChannel {
-    RPCChannel(.unix(path: path), tls: nil, limits: limits)
+    var configuration = RPCChannel.Configuration()
+    configuration.limits = limits
+    return RPCChannel(.unix(path: path), configuration: configuration)
   }
 
   func stop(within limit: Duration = .seconds(5), keepingDirectory: Bool = false) async throws {

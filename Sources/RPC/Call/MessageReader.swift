@@ -56,6 +56,15 @@ struct MessageReader: ~Copyable {
   mutating func feed(
     _ bytes: UnsafeRawBufferPointer, _ deliver: (ReceivedMessage) -> Void
   ) throws(RPCStatus) {
+    let limit = limit
+    try cut(bytes) { framed throws(RPCStatus) in deliver(try Self.message(framed, limit: limit)) }
+  }
+
+  /// As `feed`, without unpacking: `deliver` gets the message with its prefix, valid during the call.
+  mutating func cut(
+    _ bytes: UnsafeRawBufferPointer,
+    _ deliver: (UnsafeRawBufferPointer) throws(RPCStatus) -> Void
+  ) throws(RPCStatus) {
     var rest = bytes
     if partial.count > 0 {
       try fill(toPrefix: &rest)
@@ -63,13 +72,13 @@ struct MessageReader: ~Copyable {
       let whole = Self.prefixLength + (try length(partial.bytes))
       take(whole - partial.count, from: &rest)
       guard partial.count == whole else { return }
-      deliver(try message(partial.bytes))
+      try deliver(partial.bytes)
       partial.clear()
     }
     while rest.count >= Self.prefixLength {
       let whole = Self.prefixLength + (try length(rest))
       guard rest.count >= whole else { break }
-      deliver(try message(UnsafeRawBufferPointer(rebasing: rest[..<whole])))
+      try deliver(UnsafeRawBufferPointer(rebasing: rest[..<whole]))
       rest = UnsafeRawBufferPointer(rebasing: rest[whole...])
     }
     take(rest.count, from: &rest)
@@ -105,10 +114,12 @@ struct MessageReader: ~Copyable {
   }
 
   /// - Parameter framed: a message and its prefix, whole.
-  private func message(_ framed: UnsafeRawBufferPointer) throws(RPCStatus) -> ReceivedMessage {
-    let body = UnsafeRawBufferPointer(rebasing: framed[Self.prefixLength...])
+  private static func message(
+    _ framed: UnsafeRawBufferPointer, limit: Int
+  ) throws(RPCStatus) -> ReceivedMessage {
+    let body = UnsafeRawBufferPointer(rebasing: framed[prefixLength...])
     guard framed[0] == 1 else { return ReceivedMessage(bytes: Array(body)) }
-    return ReceivedMessage(bytes: try Self.unpack(body, limit: limit), wasCompressed: true)
+    return ReceivedMessage(bytes: try unpack(body, limit: limit), wasCompressed: true)
   }
 
   /// Unpacks a gzip message.

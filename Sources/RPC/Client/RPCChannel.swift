@@ -1,16 +1,21 @@
 internal import NIOCore
 internal import NIOPosix
 
-/// A client's way to one server. Connects when the first call is made, shares the connection among
-/// all calls, and connects anew when it is lost. Thread-safe.
+/// A client's way to a server, at one address or several. Connects when the first call is made, shares
+/// one connection per address among all calls, spreads calls in turn over the addresses that are
+/// connected and healthy, and connects anew when a connection is lost. Thread-safe.
 ///
-/// After a failed attempt the server is left alone for a while (`Backoff`); calls made meanwhile fail
-/// at once with UNAVAILABLE and what went wrong.
+/// After a failed attempt an address is left alone for a while; while none can be reached, calls fail
+/// at once with UNAVAILABLE and what went wrong, unless they wait (`CallOptions.waitForReady`).
+///
+/// A call that no server has looked at is made again on its own; others by `Configuration.retry`, if
+/// they are idempotent.
 public final class RPCChannel: Sendable {
   public enum Target: Sendable, Hashable, CustomStringConvertible {
     /// A Unix socket, in plain text: the kernel vouches for both sides.
     case unix(path: String)
-    /// TCP, always with TLS. `serverName` is what the server's certificate must be for; nil: `host`.
+    /// TCP, always with TLS. All addresses of `host` are used. `serverName` is what the server's
+    /// certificate must be for; nil: `host`.
     case tcp(host: String, port: Int, serverName: String? = nil)
 
     public var description: String {
@@ -21,73 +26,116 @@ public final class RPCChannel: Sendable {
     }
   }
 
-  private let loop: any EventLoop
-  private let connector: NIOLoopBoundBox<ClientConnector?>
-  private let makeConnector: @Sendable () -> ClientConnector
-  private let limits: ClientLimits
+  /// How a channel behaves. The defaults suit most.
+  public struct Configuration: Sendable {
+    public var limits = ClientLimits()
+    /// For calls that are idempotent.
+    public var retry = RetryPolicy()
+    /// Sent with every call, in addition to what the call's options say.
+    public var credentials: (any MetadataProvider)?
+    /// Calls go only to servers that say on `grpc.health.v1.Health/Watch` that this service is serving
+    /// (empty: the server as a whole), or that do not know the method. nil: to all.
+    public var healthService: String?
+    /// nil: silent connections are not asked for a sign of life. ttrpc has no way to.
+    public var keepalive: KeepaliveOptions?
+    public var resolver: any NameResolver = SystemNameResolver()
 
-  /// Does not connect yet.
+    public init() {}
+  }
+
+  private let loop: any EventLoop
+  private let balancer: NIOLoopBoundBox<Balancer?>
+  private let makeBalancer: @Sendable () -> Balancer
+  let configuration: Configuration
+
+  var limits: ClientLimits { configuration.limits }
+
+  /// A channel to one target. Does not connect yet.
   ///
   /// - Parameter tls: a client's context; needed for TCP, not used on Unix sockets.
-  public init(_ target: Target, tls: TLSContext?, limits: ClientLimits = ClientLimits()) {
-    let loop = MultiThreadedEventLoopGroup.singleton.next()
+  public convenience init(
+    _ target: Target, tls: TLSContext? = nil, configuration: Configuration = Configuration()
+  ) {
+    self.init([target], tls: tls, configuration: configuration)
+  }
+
+  /// A channel to several servers that are as good as one another. Does not connect yet.
+  public convenience init(
+    _ targets: [Target], tls: TLSContext? = nil, configuration: Configuration = Configuration()
+  ) {
+    let connections = ConnectionConfiguration(
+      tls: tls, limits: configuration.limits, keepalive: configuration.keepalive)
+    self.init(
+      targets, configuration, on: MultiThreadedEventLoopGroup.singleton.next(),
+      random: { Double.random(in: 0...1) },
+      makeSetUp: { ConnectionAttempt($0, connections, owner: $1) })
+  }
+
+  /// For tests, which bring their own clock, chance and connections.
+  init(
+    _ targets: [Target], _ configuration: Configuration, on loop: any EventLoop,
+    random: @escaping @Sendable () -> Double, makeSetUp: @escaping Subchannel.MakeSetUp
+  ) {
     self.loop = loop
-    self.limits = limits
-    connector = .makeEmptyBox(eventLoop: loop)
-    makeConnector = { ClientConnector(target, tls: tls, limits: limits, loop: loop) }
+    self.configuration = configuration
+    balancer = .makeEmptyBox(eventLoop: loop)
+    makeBalancer = {
+      let limits = configuration.limits
+      let shared = ClientCall.Shared(
+        loop: loop, limits: limits, policy: configuration.retry, random: random)
+      let names = NameTable(
+        targets, resolver: configuration.resolver, limits: limits, loop: loop, random: random)
+      return Balancer(shared, names: names) { address, owner in
+        let health = configuration.healthService.map {
+          HealthWatch(service: $0, loop: loop, random: random)
+        }
+        return Subchannel(
+          address, loop: loop, health: health, random: random, owner: owner, makeSetUp: makeSetUp)
+      }
+    }
   }
 
   deinit {
     // Calls hold the channel, so none is in flight.
-    let connector = connector
+    let balancer = balancer
     loop.execute {
-      connector.value?.close {}
-      connector.value = nil
+      balancer.value?.close {}
+      balancer.value = nil
     }
   }
 
-  /// Calls the method `path` (`/package.Service/Method`) and returns its response message.
-  ///
-  /// - Throws: the status that the server gave, or that tells why there is none. Cancelling the task
-  ///   resets the call and gives CANCELLED.
-  public func unary(
-    path: String, message: [UInt8], options: CallOptions = CallOptions()
-  ) async throws(RPCStatus) -> [UInt8] {
-    let request = try ClientRequest(
-      path: path, message: message, metadata: options.metadata, limits: limits)
-    let deadline = options.timeout.map { NIODeadline.now() + .bounded($0) }
-    let ticket = CallTicket(loop: loop)
-    let result = await withTaskCancellationHandler {
-      await withCheckedContinuation { (answer: ChannelCall.Answer) in
-        loop.execute { [self] in
-          start(ChannelCall(request, deadline: deadline, answer: answer), ticket)
-        }
-      }
-    } onCancel: {
-      ticket.cancel()
-    }
-    return try result.get()
-  }
-
-  /// Closes the connection; calls in flight end with CANCELLED, later ones with UNAVAILABLE.
+  /// Closes the connections; calls in flight end with CANCELLED, later ones with UNAVAILABLE.
   public func close() async {
     await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
       loop.execute { [self] in onLoop().close { done.resume() } }
     }
   }
 
-  private func start(_ call: ChannelCall, _ ticket: CallTicket) {
-    guard ticket.attach(call) else {
-      ticket.detach()
-      return call.finish(.failure(CallTicket.cancelled))
+  /// Begins a call, with the one message of its request if it is not a stream. Whoever does waits for
+  /// its end.
+  func begin(
+    _ path: String, _ kind: CallKind, _ options: CallOptions, only message: OutboundMessage? = nil
+  ) throws(RPCStatus) -> CallMailbox {
+    if Task.isCancelled { throw ClientCall.cancelled }
+    var head = try RequestHead(
+      path: path, kind: kind, metadata: options.metadata, limits: limits)
+    head.usesGzip = options.compressesRequests
+    let plan = ClientCall.Plan(
+      head: head, deadline: options.timeout.map { loop.now + .bounded($0) },
+      waitsForReady: options.waitForReady, isIdempotent: options.isIdempotent ?? false,
+      providers: [configuration.credentials, options.credentials].compactMap(\.self))
+    let mailbox = CallMailbox(limits, only: message)
+    loop.execute { [self] in
+      let balancer = onLoop()
+      balancer.start(ClientCall(plan, mailbox: mailbox, shared: balancer.shared)) {}
     }
-    onLoop().start(call) { ticket.detach() }
+    return mailbox
   }
 
-  private func onLoop() -> ClientConnector {
-    if let made = connector.value { return made }
-    let made = makeConnector()
-    connector.value = made
+  private func onLoop() -> Balancer {
+    if let made = balancer.value { return made }
+    let made = makeBalancer()
+    balancer.value = made
     return made
   }
 }

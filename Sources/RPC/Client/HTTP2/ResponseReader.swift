@@ -1,18 +1,31 @@
 /// Makes sense of the header blocks and data of one response. Knows nothing of connections.
 struct ResponseReader: ~Copyable {
+  /// What a whole header block turned out to be.
+  enum Block {
+    /// Informational (1xx): the response is yet to come.
+    case interim
+    case initial(Metadata)
+    case end(StreamEnd)
+  }
+
   private let limits: ClientLimits
   private var httpStatus: Int?
   private var hasGRPCContentType = false
-  private var isCompressed = false
   private var grpcStatus: RPCStatus.Code?
   private var grpcMessage = ""
   private var details: [UInt8] = []
+  private var metadata = Metadata()
   private var headerListBytes = 0
   /// Past the header block that is not informational (1xx).
   private var headersDone = false
-  private var body = ByteStore(capacity: 512)
+  private var messages: MessageReader
+  /// The server named an encoding that was not offered.
+  private var hasUnknownEncoding = false
 
-  init(_ limits: ClientLimits) { self.limits = limits }
+  init(_ limits: ClientLimits) {
+    self.limits = limits
+    messages = MessageReader(limit: limits.maximumMessageBytes)
+  }
 
   // MARK: Headers
 
@@ -21,6 +34,7 @@ struct ResponseReader: ~Copyable {
     grpcStatus = nil
     grpcMessage = ""
     details = []
+    metadata = Metadata()
     if !headersDone { httpStatus = nil }
   }
 
@@ -36,8 +50,19 @@ struct ResponseReader: ~Copyable {
       httpStatus = Int(String(decoding: value, as: UTF8.self))
     } else if equals(name, "content-type") {
       hasGRPCContentType = hasPrefix(value, "application/grpc")
-    } else if equals(name, "grpc-encoding") {
-      isCompressed = !equals(value, "identity")
+    } else if hasPrefix(name, "grpc-") {
+      reserved(name, value)
+    } else {
+      metadata.add(
+        String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
+    }
+  }
+
+  private mutating func reserved(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+    if equals(name, "grpc-encoding") {
+      let encoding = MessageEncoding(value)
+      hasUnknownEncoding = encoding == nil
+      messages.encoding = encoding ?? .identity
     } else if equals(name, "grpc-status") {
       let number = Int(String(decoding: value, as: UTF8.self))
       grpcStatus = number.map { RPCStatus.Code(number: $0) } ?? .unknown
@@ -46,73 +71,57 @@ struct ResponseReader: ~Copyable {
     } else if equals(name, "grpc-status-details-bin") {
       // Details that can't be read are dropped: the code and the message say enough.
       details = GRPCCoding.base64Decode(value) ?? []
+    } else if equals(name, RetryPushback.headerName) {
+      metadata.add(RetryPushback.name, String(decoding: value, as: UTF8.self))
     }
   }
 
   /// The header block is whole. Fails on a response that can't be gRPC's.
-  mutating func endHeaders(isLast: Bool) throws(RPCStatus) {
-    if headersDone { return }
+  mutating func endHeaders(isLast: Bool) throws(RPCStatus) -> Block {
+    if headersDone { return isLast ? .end(try end()) : .interim }
     let status = httpStatus ?? 0
-    if (100..<200).contains(status), !isLast { return }
+    if (100..<200).contains(status), !isLast { return .interim }
     headersDone = true
     // With a status that ends the call, no more is asked of the response.
-    if isLast, grpcStatus != nil { return }
+    if isLast, grpcStatus != nil { return .end(try end()) }
     guard status == 200 else { throw ResponseStatus.status(http: status) }
     guard hasGRPCContentType else {
       throw RPCStatus(.unknown, "the server's answer is not application/grpc")
     }
-    if isCompressed {
+    if hasUnknownEncoding {
       throw RPCStatus(.internalError, "the server chose a grpc-encoding that was not offered")
     }
+    return isLast ? .end(try end()) : .initial(metadata)
   }
 
-  // MARK: Message
+  // MARK: Messages
 
-  mutating func data(_ bytes: UnsafeRawPointer, count: Int) throws(RPCStatus) {
+  /// Takes in the bytes of a DATA frame; `deliver` gets each message that they complete.
+  mutating func data(
+    _ bytes: UnsafeRawPointer, count: Int, _ deliver: (InboundMessage) throws(RPCStatus) -> Void
+  ) throws(RPCStatus) {
     guard headersDone else { throw RPCStatus(.internalError, "data before the response's headers") }
-    let prefix = min(count, max(0, HTTP2Stream.prefixLength - body.count))
-    body.append(bytes, count: prefix)
-    guard let length = try announcedLength() else { return }
-    guard body.count + count - prefix <= HTTP2Stream.prefixLength + length else {
-      throw RPCStatus(.unimplemented, "the server answered a unary call with several messages")
+    try messages.cut(UnsafeRawBufferPointer(start: bytes, count: count)) {
+      framed throws(RPCStatus) in
+      try deliver(
+        InboundMessage(
+          bytes: Array(framed[MessageReader.prefixLength...]), isCompressed: framed[0] == 1,
+          wireBytes: framed.count))
     }
-    body.append(bytes + prefix, count: count - prefix)
-  }
-
-  /// The length in the message's prefix, once that is here.
-  private func announcedLength() throws(RPCStatus) -> Int? {
-    let bytes = body.bytes
-    guard bytes.count >= HTTP2Stream.prefixLength else { return nil }
-    guard bytes[0] == 0 else {
-      throw RPCStatus(.internalError, "the response message has unknown flags")
-    }
-    let length = Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: UInt32.self)))
-    guard length <= limits.maximumMessageBytes else {
-      throw RPCStatus(
-        .resourceExhausted,
-        "the response message is larger than \(limits.maximumMessageBytes) bytes")
-    }
-    return length
   }
 
   // MARK: End
 
   /// What a response that ended in order amounts to.
-  func result() -> Result<[UInt8], RPCStatus> {
+  func end() throws(RPCStatus) -> StreamEnd {
     guard let grpcStatus else {
-      return .failure(RPCStatus(.unknown, "the response ended without grpc-status"))
+      throw RPCStatus(.unknown, "the response ended without grpc-status")
     }
     guard grpcStatus == .ok else {
-      return .failure(RPCStatus(grpcStatus, grpcMessage, details: details))
+      let status = RPCStatus(grpcStatus, grpcMessage, details: details)
+      return StreamEnd(status: status, trailers: metadata)
     }
-    let bytes = body.bytes
-    if bytes.isEmpty {
-      return .failure(RPCStatus(.unimplemented, "the server answered a unary call with no message"))
-    }
-    guard bytes.count >= HTTP2Stream.prefixLength,
-      UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: UInt32.self))
-        == UInt32(bytes.count - HTTP2Stream.prefixLength)
-    else { return .failure(RPCStatus(.internalError, "the response message is cut short")) }
-    return .success(Array(bytes[HTTP2Stream.prefixLength...]))
+    try messages.finish()
+    return StreamEnd(status: RPCStatus(.ok, grpcMessage), trailers: metadata)
   }
 }

@@ -3,10 +3,6 @@ internal import CNghttp2
 /// The C side of `HTTP2ClientSession`: callbacks that find the session and note what happened. They
 /// capture nothing, never throw, and never call back into nghttp2.
 enum HTTP2ClientCallbacks {
-  /// Bytes that the server may send for one call, and for all, before the session has read them.
-  private static let streamWindow: UInt32 = 1024 * 1024
-  private static let connectionWindow: Int32 = 4 * 1024 * 1024
-
   static func makeSession(
     userData: UnsafeMutableRawPointer, limits: ClientLimits
   ) -> OpaquePointer? {
@@ -21,6 +17,7 @@ enum HTTP2ClientCallbacks {
     defer { nghttp2_option_del(options) }
     nghttp2_option_set_no_closed_streams(options, 1)
     nghttp2_option_set_max_outbound_ack(options, 1000)
+    nghttp2_option_set_no_auto_window_update(options, 1)
 
     var session: OpaquePointer?
     nghttp2_session_client_new2(&session, callbacks, userData, options)
@@ -31,13 +28,15 @@ enum HTTP2ClientCallbacks {
         settings_id: Int32(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE.rawValue),
         value: UInt32(clamping: limits.maximumHeaderListBytes)),
       nghttp2_settings_entry(
-        settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue), value: streamWindow),
+        settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue),
+        value: UInt32(clamping: limits.streamWindowBytes)),
       nghttp2_settings_entry(
         settings_id: Int32(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES.rawValue), value: 1),
     ]
     nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
     nghttp2_session_set_local_window_size(
-      session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, connectionWindow)
+      session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0,
+      Int32(clamping: limits.connectionWindowBytes))
     return session
   }
 
@@ -72,18 +71,20 @@ enum HTTP2ClientCallbacks {
       return 0
     }
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in
-      guard let frame, UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue,
-        let session = HTTP2ClientCallbacks.session(user)
+      guard let frame, let session = HTTP2ClientCallbacks.session(user),
+        let stream = session.stream(frame.pointee.hd.stream_id)
       else { return 0 }
-      session.stream(frame.pointee.hd.stream_id)?.isSent = true
+      switch UInt32(frame.pointee.hd.type) {
+      case NGHTTP2_HEADERS.rawValue: stream.isSent = true
+      case NGHTTP2_DATA.rawValue: session.sent(stream)
+      default: break
+      }
       return 0
     }
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) {
       _, _, id, bytes, count, user in
-      guard let session = HTTP2ClientCallbacks.session(user), let stream = session.stream(id),
-        let bytes
-      else { return 0 }
-      session.data(stream, bytes, count: count)
+      guard let session = HTTP2ClientCallbacks.session(user), let bytes else { return 0 }
+      session.data(session.stream(id), bytes, count: count)
       return 0
     }
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, id, error, user in
@@ -103,9 +104,8 @@ enum HTTP2ClientCallbacks {
     case NGHTTP2_HEADERS.rawValue:
       guard let stream = session.stream(header.stream_id) else { return }
       session.headersEnded(stream, isLast: endsStream)
-      if endsStream { session.responseEnded(stream) }
     case NGHTTP2_DATA.rawValue:
-      if endsStream, let stream = session.stream(header.stream_id) { session.responseEnded(stream) }
+      if endsStream, let stream = session.stream(header.stream_id) { session.dataEnded(stream) }
     default:
       break
     }
@@ -119,13 +119,9 @@ enum HTTP2ClientCallbacks {
     }
     // nghttp2 reads only from streams that it has not closed, which the session still holds.
     let stream = Unmanaged<HTTP2ClientStream>.fromOpaque(data).takeUnretainedValue()
-    let count = min(length, stream.request.count - stream.requestSent)
-    UnsafeMutableRawPointer(buffer).copyMemory(
-      from: stream.request.base + stream.requestSent, byteCount: count)
-    stream.requestSent += count
-    if stream.requestSent == stream.request.count {
-      flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
-    }
+    var isLast = false
+    let count = stream.fill(buffer, length, isLast: &isLast)
+    if isLast { flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
     return count
   }
 

@@ -12,8 +12,10 @@ struct Backoff {
   mutating func reset() { nominal = Self.first }
 
   /// The delay after one more failure.
-  mutating func next(using random: inout some RandomNumberGenerator) -> Duration {
+  ///
+  /// - Parameter random: from 0 to 1.
+  mutating func next(_ random: Double) -> Duration {
     defer { nominal = min(nominal * Self.factor, Self.longest) }
-    return nominal * Double.random(in: (1 - Self.jitter)...(1 + Self.jitter), using: &random)
+    return nominal * (1 - Self.jitter + 2 * Self.jitter * random)
   }
 }

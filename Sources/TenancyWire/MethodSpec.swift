@@ -1,4 +1,5 @@
 public import CProtobufC
+public import RPC
 
 /// Who may call a method: its `tenancy.v1.authorization` option.
 public struct Requirement: Hashable, Sendable {
@@ -39,20 +40,22 @@ public struct MethodIdentity: Hashable, Sendable {
   }
 }
 
-/// A unary method.
+/// A method, and who may call it for which tenant.
 public struct MethodSpec<Request: WireMessage, Response: WireMessage>: Sendable {
-  public let identity: MethodIdentity
+  public let method: RPCMethod<Request, Response>
+  public let requirement: Requirement
   /// Finds the tenant's name in a decoded request: empty when absent, not yet checked as text.
   public let tenantField: (@Sendable (UnsafePointer<Request.CMessage>) -> ProtobufCBinaryData)?
 
-  public var path: String { identity.path }
-  public var requirement: Requirement { identity.requirement }
+  public var path: String { method.path }
+  public var identity: MethodIdentity { MethodIdentity(path: path, requirement: requirement) }
 
   public init(
-    path: String, requirement: Requirement,
+    _ method: RPCMethod<Request, Response>, requirement: Requirement,
     tenantField: (@Sendable (UnsafePointer<Request.CMessage>) -> ProtobufCBinaryData)?
   ) {
-    identity = MethodIdentity(path: path, requirement: requirement)
+    self.method = method
+    self.requirement = requirement
     self.tenantField = tenantField
   }
 }

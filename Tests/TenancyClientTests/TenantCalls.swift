@@ -1,3 +1,4 @@
+import RPC
 import TenancyWire
 
 /// A call of each method whose request names a tenant.

@@ -5,31 +5,28 @@ import pathlib
 import shutil
 import sys
 
-from . import c_messages, descriptors, swift_messages, swift_services
+from . import c_messages, descriptors, modules, swift_messages, swift_services
 from .errors import GenerationError
-
-# Folders that hold nothing but generated code.
-C_FOLDER = "Sources/CTenancyProto"
-WIRE_FOLDER = "Sources/TenancyWire/Generated"
-CLIENT_FOLDER = "Sources/TenancyClient/Generated"
-FOLDERS = (C_FOLDER, WIRE_FOLDER, CLIENT_FOLDER)
+from .modules import FOLDERS
 
 
 def generate(proto: pathlib.Path) -> dict[str, str]:
     """Path -> text of every generated file."""
     everything = descriptors.load(proto)
     reader = descriptors.AuthorizationReader(everything)
-    dropped = c_messages.DROPPED_DEPENDENCIES
-    files = [file for file in everything.file if file.name not in dropped]
     outputs: dict[str, str] = {}
-    wire = swift_messages.generate(files)
-    wire["Services.swift"] = swift_services.specs(files, reader)
-    for folder, texts in (
-        (C_FOLDER, c_messages.generate(files)),
-        (WIRE_FOLDER, wire),
-        (CLIENT_FOLDER, swift_services.clients(files)),
-    ):
-        outputs |= {f"{folder}/{name}": text for name, text in texts.items()}
+    for module, files in modules.split(everything.file, c_messages.DROPPED_DEPENDENCIES):
+        wire = swift_messages.generate(module, files)
+        wire["Services.swift"] = swift_services.specs(module, files, reader)
+        wire["Descriptors.swift"] = swift_services.descriptor_set(module)
+        embedded = descriptors.closure(everything, [file.name for file in files])
+        clients = swift_services.clients(module, files) if module.clients else {}
+        for folder, texts in (
+            (module.c_folder, c_messages.generate(module, files, embedded)),
+            (module.swift_folder, wire),
+            (module.client_folder or module.swift_folder, clients),
+        ):
+            outputs |= {f"{folder}/{name}": text for name, text in texts.items()}
     return outputs
 
 

@@ -9,6 +9,7 @@ from google.protobuf.compiler import plugin_pb2
 from . import descriptors, naming
 from .descriptors import FieldProto, banner
 from .errors import GenerationError
+from .modules import Module
 
 STRUCT_TYPE = ".google.protobuf.Struct"
 DROPPED_DEPENDENCIES = {
@@ -16,23 +17,39 @@ DROPPED_DEPENDENCIES = {
     descriptors.OPTIONS_FILE,
     "google/protobuf/descriptor.proto",
 }
-MODULE = "CTenancyProto"
+# Bytes of a descriptor set on a line of C.
+BYTES_PER_LINE = 24
+
+RUNTIME = "#include <protobuf-c/protobuf-c.h>\n"
+# Swift sees the runtime's types in every module of ours: they must be those of one module.
+RUNTIME_AS_MODULE = f"""#ifdef __clang__
+#if __has_feature(modules)
+#pragma clang module import CProtobufC
+#endif
+#endif
+{RUNTIME}"""
 
 
-def generate(files: list) -> dict[str, str]:
-    """Path below the C target -> text, for `files` (dependencies first)."""
+def generate(module: Module, files: list, embedded: bytes) -> dict[str, str]:
+    """Path below the C target -> text, for `files` (dependencies first) and a descriptor set."""
     adapted = [adapt(file) for file in files]
     response = _run_plugin(adapted)
-    outputs = {"include/module.modulemap": "", f"include/{MODULE}.h": _umbrella(files)}
-    headers = [f"{MODULE}.h"]
+    umbrella = f"{module.c_name}.h"
+    outputs = {
+        "include/module.modulemap": "",
+        f"include/{umbrella}": _umbrella(module, files),
+        "descriptor_set.c": _descriptor_set(module, embedded),
+    }
+    headers = [umbrella]
     for output in response.file:
         source = output.name.removesuffix(".h").removesuffix(".c").removesuffix(".pb-c") + ".proto"
         path = output.name
         if path.endswith(".h"):
             headers.append(path)
             path = f"include/{path}"
-        outputs[path] = f"/* {banner(source)} */\n" + output.content
-    outputs["include/module.modulemap"] = _module_map(headers)
+        content = output.content.replace(RUNTIME, RUNTIME_AS_MODULE)
+        outputs[path] = f"/* {banner(source)} */\n" + content
+    outputs["include/module.modulemap"] = _module_map(module, headers)
     return outputs
 
 
@@ -41,7 +58,8 @@ def adapt(file):
 
     Strings become bytes, as libprotobuf-c's strings end at the first NUL; map entries become plain
     messages; google.protobuf.Struct becomes repeated bytes, since libprotobuf-c decodes
-    recursive types without a limit. All of it is the same on the wire.
+    recursive types without a limit; an `optional` of proto3 becomes the oneof that it is on paper.
+    All of it is the same on the wire.
     """
     adapted = descriptor_pb2.FileDescriptorProto()
     adapted.CopyFrom(file)
@@ -58,8 +76,12 @@ def adapt(file):
 
 def _adapt_message(message) -> None:
     message.ClearField("options")
+    for oneof in message.oneof_decl:
+        # protoc calls them `_field`, which is no name for C.
+        oneof.name = naming.c_oneof(oneof.name)
     for field in message.field:
         field.ClearField("options")
+        field.ClearField("proto3_optional")
         if field.type == FieldProto.TYPE_STRING:
             field.type = FieldProto.TYPE_BYTES
         elif field.type_name == STRUCT_TYPE:
@@ -89,17 +111,22 @@ def _run_plugin(files) -> plugin_pb2.CodeGeneratorResponse:
     return response
 
 
-def _umbrella(files) -> str:
+def _umbrella(module: Module, files) -> str:
     """Includes every header. Swift cannot take a C constant's address, so each descriptor gets a
     function."""
     lines = [
         f"/* {banner()} */",
-        f"#ifndef {MODULE}_H",
-        f"#define {MODULE}_H",
+        f"#ifndef {module.c_name}_H",
+        f"#define {module.c_name}_H",
         "",
     ]
     lines += [f'#include "{file.name.removesuffix(".proto")}.pb-c.h"' for file in files]
-    lines.append("")
+    lines += [
+        "",
+        "/* The protos and what they import: a google.protobuf.FileDescriptorSet. */",
+        f"const uint8_t *{module.c_name}_descriptor_set(size_t *size);",
+        "",
+    ]
     for file in files:
         for name, _, _ in descriptors.messages(file):
             prefix = naming.c_function_prefix(name)
@@ -113,8 +140,30 @@ def _umbrella(files) -> str:
     return "\n".join(lines)
 
 
-def _module_map(headers: list[str]) -> str:
-    lines = [f"// {banner()}", f"module {MODULE} {{"]
+def _descriptor_set(module: Module, embedded: bytes) -> str:
+    lines = [
+        f"/* {banner()} */",
+        f'#include "{module.c_name}.h"',
+        "",
+        "static const uint8_t bytes[] = {",
+    ]
+    for start in range(0, len(embedded), BYTES_PER_LINE):
+        line = ", ".join(str(byte) for byte in embedded[start : start + BYTES_PER_LINE])
+        lines.append(f"  {line},")
+    lines += [
+        "};",
+        "",
+        f"const uint8_t *{module.c_name}_descriptor_set(size_t *size) {{",
+        "  *size = sizeof bytes;",
+        "  return bytes;",
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _module_map(module: Module, headers: list[str]) -> str:
+    lines = [f"// {banner()}", f"module {module.c_name} {{"]
     lines += [f'  header "{header}"' for header in headers]
     lines += ["  export *", "}", ""]
     return "\n".join(lines)

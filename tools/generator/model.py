@@ -11,6 +11,12 @@ NAMESPACES = {
     "tenancy.v1": "V1",
     "google.rpc": "GoogleRPC",
     "google.protobuf": "GoogleProtobuf",
+    "grpc.health.v1": "GRPCHealth",
+    "grpc.reflection.v1": "GRPCReflection",
+    "grpc.reflection.v1alpha": "GRPCReflectionAlpha",
+    "grpc.testing": "GRPCTesting",
+    "ttrpc.integration.streaming": "TTRPCStreaming",
+    "bench.v1": "Bench",
 }
 STRUCT_TYPE = ".google.protobuf.Struct"
 
@@ -49,6 +55,8 @@ class Shape(enum.Enum):
     SINGLE = 1
     LIST = 2
     MAP = 3
+    # One that knows whether it was set: `optional`.
+    OPTIONAL = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +77,11 @@ class Field:
     shape: Shape
     value: Value
     comment: list[str]
+    number: int
     # Full proto name of a map's entry message.
     entry: str = ""
+    # The oneof in C of an `optional`.
+    c_oneof: str = ""
 
     @property
     def swift_type(self) -> str:
@@ -78,6 +89,8 @@ class Field:
             return f"[{self.value.swift}]"
         if self.shape is Shape.MAP:
             return f"[String: {self.value.swift}]"
+        if self.shape is Shape.OPTIONAL:
+            return f"{self.value.swift}?"
         if self.value.kind in (Kind.MESSAGE, Kind.STRUCT):
             return f"{self.value.swift}?"
         return self.value.swift
@@ -88,6 +101,8 @@ class Field:
             return "[]"
         if self.shape is Shape.MAP:
             return "[:]"
+        if self.shape is Shape.OPTIONAL:
+            return "nil"
         kind = self.value.kind
         return {
             Kind.BOOL: "false",
@@ -101,11 +116,41 @@ class Field:
 
 
 @dataclasses.dataclass(frozen=True)
+class Oneof:
+    """At most one of several fields."""
+
+    swift_name: str
+    # Its Swift enum, nested in the message.
+    simple_type: str
+    c_name: str
+    fields: list[Field]
+    comment: list[str]
+
+    @property
+    def swift_type(self) -> str:
+        return f"{self.simple_type}?"
+
+    @property
+    def default(self) -> str:
+        return "nil"
+
+
+@dataclasses.dataclass(frozen=True)
 class Message:
     full_name: str
     swift_name: str
-    fields: list[Field]
+    # In the order of declaration; a oneof where its first field is.
+    members: list[Field | Oneof]
     comment: list[str]
+
+    @property
+    def fields(self) -> list[Field]:
+        """Every field, those of oneofs too."""
+        return [
+            field
+            for member in self.members
+            for field in (member.fields if isinstance(member, Oneof) else [member])
+        ]
 
     @property
     def parent(self) -> str:
@@ -116,13 +161,20 @@ class Message:
         return self.swift_name.rpartition(".")[2]
 
 
+def namespace(package: str) -> str:
+    """The Swift enum that holds what a package declares."""
+    if package not in NAMESPACES:
+        raise GenerationError(f"{package}: no Swift namespace for the package (model.py)")
+    return NAMESPACES[package]
+
+
 def swift_type(proto_name: str) -> str:
     """`.tenancy.v1.Tenant` -> `V1.Tenant`."""
     name = proto_name.lstrip(".")
-    for package, namespace in NAMESPACES.items():
+    for package, outer in NAMESPACES.items():
         if name.startswith(package + "."):
             parts = name[len(package) + 1 :].split(".")
-            return ".".join([namespace, *map(naming.escaped, parts)])
+            return ".".join([outer, *map(naming.escaped, parts)])
     raise GenerationError(f"{name}: no Swift namespace for its package")
 
 
@@ -133,23 +185,46 @@ def message(full_name: str, descriptor, path, comments) -> Message:
         for nested in descriptor.nested_type
         if nested.options.map_entry
     }
-    fields = [
-        _field(full_name, proto, entries, comments.get(path + (2, index), []))
-        for index, proto in enumerate(descriptor.field)
-    ]
-    return Message(full_name, swift_type(full_name), fields, comments.get(path, []))
+    members: list[Field | Oneof] = []
+    oneofs: dict[int, Oneof] = {}
+    for index, proto in enumerate(descriptor.field):
+        field = _field(full_name, proto, entries, comments.get(path + (2, index), []))
+        if not proto.HasField("oneof_index"):
+            members.append(field)
+        elif proto.proto3_optional:
+            members.append(_optional(field, descriptor.oneof_decl[proto.oneof_index].name))
+        else:
+            if proto.oneof_index not in oneofs:
+                comment = comments.get(path + (8, proto.oneof_index), [])
+                oneof = _oneof(full_name, descriptor, proto.oneof_index, comment)
+                oneofs[proto.oneof_index] = oneof
+                members.append(oneof)
+            oneofs[proto.oneof_index].fields.append(field)
+    return Message(full_name, swift_type(full_name), members, comments.get(path, []))
+
+
+def _optional(field: Field, oneof: str) -> Field:
+    return dataclasses.replace(field, shape=Shape.OPTIONAL, c_oneof=naming.c_oneof(oneof))
+
+
+def _oneof(owner: str, descriptor, index: int, comment: list[str]) -> Oneof:
+    name = descriptor.oneof_decl[index].name
+    simple_type = naming.upper_camel(name)
+    if simple_type in {nested.name for nested in [*descriptor.nested_type, *descriptor.enum_type]}:
+        raise GenerationError(f"{owner}.{name}: a nested type has the name of the oneof's own")
+    swift_name = naming.escaped(naming.lower_camel(name))
+    return Oneof(swift_name, naming.escaped(simple_type), naming.c_oneof(name), [], comment)
 
 
 def _field(owner: str, proto, entries, comment) -> Field:
     label = f"{owner}.{proto.name}"
-    if proto.HasField("oneof_index"):
-        raise GenerationError(f"{label}: oneof and optional are not supported")
     repeated = proto.label == _F.LABEL_REPEATED
     entry = entries.get(proto.type_name)
     shape = Shape.MAP if entry else Shape.LIST if repeated else Shape.SINGLE
     value = _value(label, _map_value(label, entry) if entry else proto)
-    if value.kind is Kind.STRUCT and shape is not Shape.SINGLE:
-        raise GenerationError(f"{label}: lists and maps of Struct are not supported")
+    plain = shape is Shape.SINGLE and not proto.HasField("oneof_index")
+    if value.kind is Kind.STRUCT and not plain:
+        raise GenerationError(f"{label}: Struct is supported as a field of its own only")
     return Field(
         proto_name=proto.name,
         json_name=proto.json_name,
@@ -158,6 +233,7 @@ def _field(owner: str, proto, entries, comment) -> Field:
         shape=shape,
         value=value,
         comment=comment,
+        number=proto.number,
         entry=proto.type_name.lstrip(".") if entry else "",
     )
 

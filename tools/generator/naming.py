@@ -27,6 +27,12 @@ def lower_camel(snake: str) -> str:
     return first + "".join(word[0].upper() + word[1:] for word in rest)
 
 
+def upper_camel(snake: str) -> str:
+    """`message_request` -> `MessageRequest`."""
+    text = lower_camel(snake)
+    return text[0].upper() + text[1:]
+
+
 def method_name(name: str) -> str:
     """`CreateTenant` -> `createTenant`."""
     return name[0].lower() + name[1:]
@@ -63,6 +69,11 @@ def c_field(name: str) -> str:
     """The member of the C struct."""
     lower = name.lower()
     return lower + "_" if lower in C_KEYWORDS else lower
+
+
+def c_oneof(name: str) -> str:
+    """The oneof's name in C; the one that protoc makes for `optional text` is called `_text`."""
+    return f"optional{name}" if name.startswith("_") else name.lower()
 
 
 def _camel(part: str) -> str:

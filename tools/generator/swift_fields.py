@@ -1,13 +1,29 @@
 """Swift expressions that read one field from C, write it to C, and turn it into JSON."""
 
 from . import naming
-from .model import Field, Kind, Shape, Value
+from .model import Field, Kind, Oneof, Shape, Value
 
 # Qualified: google.rpc has a message of the same name.
-VIOLATION = "TenancyWire.FieldViolation"
+VIOLATION = "RPC.FieldViolation"
 
 
-def read(field: Field) -> str:
+def read(member: Field | Oneof) -> list[str]:
+    """Statements that set a member of `self` from the C message `c`."""
+    target = f"self.{member.swift_name}"
+    if isinstance(member, Field):
+        return [f"{target} = {_read_field(member)}"]
+    lines = [f"switch c.pointee.{member.c_name}_case.rawValue {{"]
+    for field in member.fields:
+        source = _read_single(field)
+        if field.value.kind is Kind.MESSAGE:
+            value = f"({source}).map {{ .{field.swift_name}($0) }}"
+        else:
+            value = f".{field.swift_name}({source})"
+        lines.append(f"case {field.number}: {target} = {value}")
+    return [*lines, f"default: {target} = nil", "}"]
+
+
+def _read_field(field: Field) -> str:
     """The field's Swift value, from the C message `c`."""
     source = f"c.pointee.{naming.escaped(field.c_name)}"
     count = f"count: c.pointee.n_{field.c_name}"
@@ -25,6 +41,16 @@ def read(field: Field) -> str:
         if helper:
             return f"try WireRead.{helper}({source}, {count}, {path})"
         return f"WireRead.list({source}, {count}) {{ {_read_plain(field.value, '$0')} }}"
+    if field.shape is Shape.OPTIONAL:
+        present = f"c.pointee.{field.c_oneof}_case.rawValue == {field.number}"
+        return f"{present} ? {_read_single(field)} : nil"
+    return _read_single(field)
+
+
+def _read_single(field: Field) -> str:
+    source = f"c.pointee.{naming.escaped(field.c_name)}"
+    path = f'field: "{field.proto_name}"'
+    kind = field.value.kind
     if kind is Kind.STRING:
         return f"try WireText.string({source}, {path})"
     if kind is Kind.MESSAGE:
@@ -52,8 +78,27 @@ def _read_plain(value: Value, source: str) -> str:
     return source
 
 
-def write(field: Field) -> list[str]:
-    """Statements that set the field of the C message `c` from `self`, in `arena`."""
+def write(member: Field | Oneof) -> list[str]:
+    """Statements that set a member of the C message `c` from `self`, in `arena`."""
+    if isinstance(member, Field):
+        return _write_field(member)
+    lines = [f"switch self.{member.swift_name} {{"]
+    for field in member.fields:
+        lines.append(f"case .{field.swift_name}(let value)?:")
+        lines += [f"  {line}" for line in _write_choice(member.c_name, field)]
+    return [*lines, "case nil: break", "}"]
+
+
+def _write_choice(c_oneof: str, field: Field) -> list[str]:
+    """Statements that make `value` what the oneof in C holds."""
+    target = f"c.pointee.{naming.escaped(field.c_name)}"
+    return [
+        f"c.pointee.{c_oneof}_case = .init(rawValue: {field.number})",
+        f"{target} = {_write_value(field.value, 'value')}",
+    ]
+
+
+def _write_field(field: Field) -> list[str]:
     target = f"c.pointee.{naming.escaped(field.c_name)}"
     count = f"c.pointee.n_{field.c_name}"
     source = f"self.{field.swift_name}"
@@ -66,6 +111,9 @@ def write(field: Field) -> list[str]:
             f"  entry.pointee.value = {_write_value(field.value, 'value')}",
             "}",
         ]
+    if field.shape is Shape.OPTIONAL:
+        choice = _write_choice(field.c_oneof, field)
+        return [f"if let value = {source} {{", *[f"  {line}" for line in choice], "}"]
     if field.value.kind is Kind.STRUCT:
         return [f"({count}, {target}) = arena.structure({source})"]
     if field.shape is Shape.LIST:
@@ -87,8 +135,20 @@ def _write_value(value: Value, source: str) -> str:
     }[value.kind]
 
 
-def json(field: Field) -> str:
-    """A statement that puts the field into `object` unless it has its default value."""
+def json(member: Field | Oneof) -> list[str]:
+    """Statements that put a member into `object`, fields with their default value left out."""
+    if isinstance(member, Field):
+        return [_field_json(member)]
+    lines = [f"switch self.{member.swift_name} {{"]
+    for field in member.fields:
+        value = _json_value(field.value.kind, "value")
+        lines.append(
+            f'case .{field.swift_name}(let value)?: object["{field.json_name}"] = {value}'
+        )
+    return [*lines, "case nil: break", "}"]
+
+
+def _field_json(field: Field) -> str:
     source = f"self.{field.swift_name}"
     target = f'object["{field.json_name}"]'
     kind = field.value.kind
@@ -98,7 +158,7 @@ def json(field: Field) -> str:
     if field.shape is Shape.LIST:
         element = _json_value(kind, "$0")
         return f"if !{source}.isEmpty {{ {target} = .array({source}.map {{ {element} }}) }}"
-    if kind in (Kind.MESSAGE, Kind.STRUCT):
+    if field.shape is Shape.OPTIONAL or kind in (Kind.MESSAGE, Kind.STRUCT):
         return f"if let value = {source} {{ {target} = {_json_value(kind, 'value')} }}"
     populated = {
         Kind.SCALAR: f"{source} != 0",

@@ -2,12 +2,11 @@
 
 from . import descriptors, model, naming, swift_fields
 from .descriptors import banner
-from .model import Message
+from .model import Message, Oneof
+from .modules import Module
 
 # Their JSON is not that of their fields; written by hand.
 SPECIAL_JSON = {f"google.protobuf.{name}" for name in ("Any", "Duration", "FieldMask", "Timestamp")}
-
-IMPORTS = ["public import CProtobufC", "public import CTenancyProto", "public import RPC"]
 
 
 def file_header(source: str, imports: list[str]) -> list[str]:
@@ -18,7 +17,18 @@ def doc(comment: list[str], indent: str) -> list[str]:
     return [f"{indent}/// {line}".rstrip() for line in comment]
 
 
-def generate(files: list) -> dict[str, str]:
+def imports(module: Module, messages: list[Message]) -> list[str]:
+    """What a file with these messages, and maybe enums, imports."""
+    found = ["public import RPC"]
+    if messages:
+        found = ["public import CProtobufC", f"public import {module.c_name}", *found]
+    # `json()` is generated with the other fields, or written by hand elsewhere.
+    if module.json and any(message.full_name not in SPECIAL_JSON for message in messages):
+        found.append("public import Tenancy")
+    return found
+
+
+def generate(module: Module, files: list) -> dict[str, str]:
     """File name -> text, for the protos that have messages or enums."""
     outputs = {}
     everything = []
@@ -29,35 +39,33 @@ def generate(files: list) -> dict[str, str]:
             for name, proto, path in descriptors.messages(file)
         ]
         everything += messages
-        outputs[_file_name(file.name)] = _file(file, messages, comments)
+        if messages or file.enum_type:
+            outputs[_file_name(file)] = _file(module, file, messages, comments)
     model.refuse_recursion(everything)
     return outputs
 
 
-def _file_name(proto: str) -> str:
+def _file_name(file) -> str:
     """`tenancy/v1/tenant_manager.proto` -> `V1TenantManager.swift`."""
-    folder, _, name = proto.removesuffix(".proto").rpartition("/")
-    camel = naming.lower_camel(name)
-    return f"{model.NAMESPACES[folder.replace('/', '.')]}{camel[0].upper()}{camel[1:]}.swift"
+    name = file.name.removesuffix(".proto").rpartition("/")[2]
+    return f"{model.namespace(file.package)}{naming.upper_camel(name)}.swift"
 
 
-def _file(file, messages: list[Message], comments) -> str:
-    # `json()` is generated with the other fields, or written by hand elsewhere.
-    has_json = any(message.full_name not in SPECIAL_JSON for message in messages)
-    lines = file_header(file.name, [*IMPORTS, "public import Tenancy"] if has_json else IMPORTS)
-    namespace = model.NAMESPACES[file.package]
-    for index, enum in enumerate(file.enum_type):
-        lines += _enum(namespace, enum, (5, index), comments)
+def _file(module: Module, file, messages: list[Message], comments) -> str:
+    lines = file_header(file.name, imports(module, messages))
+    for name, enum, path in descriptors.enums(file):
+        lines += _enum(name, enum, path, comments)
     for message in messages:
-        lines += _struct(message)
-        lines += _conformance(message)
+        lines += _struct(module, message)
+        lines += _conformance(module, message)
     return "\n".join(lines)
 
 
-def _enum(namespace: str, enum, path, comments) -> list[str]:
-    lines = [f"extension {namespace} {{", *doc(comments.get(path, []), "  ")]
+def _enum(full_name: str, enum, path, comments) -> list[str]:
+    parent, _, name = model.swift_type(full_name).rpartition(".")
+    lines = [f"extension {parent} {{", *doc(comments.get(path, []), "  ")]
     lines += [
-        f"  public struct {enum.name}: WireEnum {{",
+        f"  public struct {name}: WireEnum {{",
         "    public let rawValue: Int32",
         "",
         "    public init(rawValue: Int32) { self.rawValue = rawValue }",
@@ -72,30 +80,46 @@ def _enum(namespace: str, enum, path, comments) -> list[str]:
     return lines + ["    ]", "  }", "}", ""]
 
 
-def _struct(message: Message) -> list[str]:
+def _struct(module: Module, message: Message) -> list[str]:
+    protocols = "WireMessage, JSONRepresentable" if module.json else "WireMessage"
     lines = [f"extension {message.parent} {{", *doc(message.comment, "  ")]
-    lines.append(f"  public struct {message.simple_name}: WireMessage, Hashable, Sendable {{")
-    for field in message.fields:
-        lines += doc(field.comment, "    ")
-        lines.append(f"    public var {field.swift_name}: {field.swift_type}")
-    if message.fields:
+    lines.append(f"  public struct {message.simple_name}: {protocols}, Hashable, Sendable {{")
+    for member in message.members:
+        lines += doc(member.comment, "    ")
+        lines.append(f"    public var {member.swift_name}: {member.swift_type}")
+    if message.members:
         lines.append("")
-    return lines + _memberwise(message) + ["  }", "}", ""]
+    lines += _memberwise(message)
+    for member in message.members:
+        if isinstance(member, Oneof):
+            lines += ["", *_choices(member)]
+    return [*lines, "  }", "}", ""]
+
+
+def _choices(oneof: Oneof) -> list[str]:
+    lines = [f"    /// What `{oneof.swift_name}` can be.".replace("``", "`")]
+    lines.append(f"    public enum {oneof.simple_type}: Hashable, Sendable {{")
+    for field in oneof.fields:
+        lines += doc(field.comment, "      ")
+        lines.append(f"      case {field.swift_name}({field.value.swift})")
+    return [*lines, "    }"]
 
 
 def _memberwise(message: Message) -> list[str]:
-    if not message.fields:
+    if not message.members:
         return ["    public init() {}"]
     parameters = ",\n".join(
-        f"      {field.swift_name}: {field.swift_type} = {field.default}"
-        for field in message.fields
+        f"      {member.swift_name}: {member.swift_type} = {member.default}"
+        for member in message.members
     )
     lines = ["    public init(", parameters, "    ) {"]
-    lines += [f"      self.{field.swift_name} = {field.swift_name}" for field in message.fields]
+    lines += [
+        f"      self.{member.swift_name} = {member.swift_name}" for member in message.members
+    ]
     return lines + ["    }"]
 
 
-def _conformance(message: Message) -> list[str]:
+def _conformance(module: Module, message: Message) -> list[str]:
     prefix = naming.c_function_prefix(message.full_name)
     lines = [
         f"extension {message.swift_name} {{",
@@ -108,8 +132,8 @@ def _conformance(message: Message) -> list[str]:
         "",
         f"  public init(reading c: UnsafePointer<CMessage>) throws({swift_fields.VIOLATION}) {{",
     ]
-    for field in message.fields:
-        lines.append(f"    self.{field.swift_name} = {swift_fields.read(field)}")
+    for member in message.members:
+        lines += [f"    {line}" for line in swift_fields.read(member)]
     lines += [
         "  }",
         "",
@@ -117,17 +141,18 @@ def _conformance(message: Message) -> list[str]:
         "    let c = arena.uninitialized(CMessage.self)",
         f"    {prefix}__init(c)",
     ]
-    for field in message.fields:
-        lines += [f"    {line}" for line in swift_fields.write(field)]
+    for member in message.members:
+        lines += [f"    {line}" for line in swift_fields.write(member)]
     lines += ["    return c", "  }"]
-    if message.full_name not in SPECIAL_JSON:
+    if module.json and message.full_name not in SPECIAL_JSON:
         lines += ["", *_json(message)]
     return lines + ["}", ""]
 
 
 def _json(message: Message) -> list[str]:
-    if not message.fields:
+    if not message.members:
         return ["  public func json() -> JSONValue { .object([:]) }"]
     lines = ["  public func json() -> JSONValue {", "    var object: [String: JSONValue] = [:]"]
-    lines += [f"    {swift_fields.json(field)}" for field in message.fields]
+    for member in message.members:
+        lines += [f"    {line}" for line in swift_fields.json(member)]
     return lines + ["    return .object(object)", "  }"]

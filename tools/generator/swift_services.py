@@ -3,6 +3,7 @@
 from . import descriptors, model, naming
 from .descriptors import AuthorizationReader
 from .errors import GenerationError
+from .modules import Module
 from .swift_messages import doc, file_header
 
 SCOPES = {
@@ -13,18 +14,19 @@ SCOPES = {
 }
 
 
-def specs(files: list, reader: AuthorizationReader) -> str:
+def specs(module: Module, files: list, reader: AuthorizationReader) -> str:
     """The specs of every service."""
-    imports = ["import CProtobufC", "import CTenancyProto"]
-    lines = file_header("", imports)
+    lines = file_header("", ["import CProtobufC", f"import {module.c_name}", "import RPC"])
+    if not module.authorized:
+        lines = file_header("", ["public import RPC"])
     names: dict[str, list[str]] = {}
     for file, index, service in _services(files):
-        namespace = model.NAMESPACES[file.package]
+        namespace = model.namespace(file.package)
         if service.name in {message.name for message in file.message_type}:
             raise GenerationError(f"{service.name} is the name of a service and of a message")
         names.setdefault(namespace, []).append(service.name)
-        lines += _service(namespace, file, index, service, reader)
-    for namespace, services in names.items():
+        lines += _service(module, namespace, file, index, service, reader)
+    for namespace, services in names.items() if module.authorized else ():
         every = " + ".join(f"{name}.methods" for name in services)
         lines += [
             f"extension {namespace} {{",
@@ -36,34 +38,91 @@ def specs(files: list, reader: AuthorizationReader) -> str:
     return "\n".join(lines)
 
 
+def descriptor_set(module: Module) -> str:
+    """Swift's way to the descriptors that are embedded in C."""
+    lines = file_header("", [f"internal import {module.c_name}"])
+    lines += [
+        "/// The protos that this module is generated from.",
+        f"public enum {module.descriptors} {{",
+        "  /// They and all that they import, as an encoded `google.protobuf.FileDescriptorSet`.",
+        "  public static var fileDescriptorSet: [UInt8] {",
+        "    var count = 0",
+        f"    let bytes = {module.c_name}_descriptor_set(&count)",
+        "    return [UInt8](UnsafeBufferPointer(start: bytes, count: count))",
+        "  }",
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def _services(files):
     for file in files:
         for index, service in enumerate(file.service):
             yield file, index, service
 
 
-def _service(namespace: str, file, index: int, service, reader) -> list[str]:
+def _service(module, namespace: str, file, index: int, service, reader) -> list[str]:
     full_name = f"{file.package}.{service.name}"
     comments = descriptors.comments(file)
+    protocol = ": ServiceSpec" if module.authorized else ""
     lines = [f"extension {namespace} {{", *doc(comments.get((6, index), []), "  ")]
     lines += [
-        f"  public enum {service.name}: ServiceSpec {{",
+        f"  public enum {service.name}{protocol} {{",
         f'    public static let name = "{full_name}"',
         "",
     ]
-    for method in service.method:
-        lines += [f"    {line}" for line in _spec(full_name, method, reader)]
-    lines += ["", "    public static let methods: [MethodIdentity] = ["]
-    for method in service.method:
-        lines.append(f"      {naming.escaped(naming.method_name(method.name))}.identity,")
-    return lines + ["    ]", "  }", "}", ""]
+    for position, method in enumerate(service.method):
+        if module.authorized:
+            lines += [f"    {line}" for line in _authorized(full_name, method, reader)]
+        else:
+            lines += doc(comments.get((6, index, 2, position), []), "    ")
+            lines += [f"    {line}" for line in _plain(full_name, method)]
+    if module.authorized:
+        lines += ["", "    public static let methods: [MethodIdentity] = ["]
+        for method in service.method:
+            lines.append(f"      {naming.escaped(naming.method_name(method.name))}.identity,")
+        lines.append("    ]")
+    return lines + ["  }", "}", ""]
 
 
-def _spec(service: str, method, reader: AuthorizationReader) -> list[str]:
+def _kind(method) -> str:
+    return {
+        (False, False): ".unary",
+        (True, False): ".clientStreaming",
+        (False, True): ".serverStreaming",
+        (True, True): ".bidirectional",
+    }[method.client_streaming, method.server_streaming]
+
+
+def _types(method) -> tuple[str, str]:
+    """The request's and the response's Swift type."""
+    return model.swift_type(method.input_type), model.swift_type(method.output_type)
+
+
+def _arguments(service: str, method) -> str:
+    """Of `RPCMethod`."""
+    arguments = f'path: "/{service}/{method.name}", kind: {_kind(method)}'
+    options = method.options
+    if options.idempotency_level != options.IDEMPOTENCY_UNKNOWN:
+        arguments += ", isIdempotent: true"
+    return arguments
+
+
+def _plain(service: str, method) -> list[str]:
+    name = naming.escaped(naming.method_name(method.name))
+    request, response = _types(method)
+    return [
+        f"public static let {name} = RPCMethod<{request}, {response}>(",
+        f"  {_arguments(service, method)})",
+    ]
+
+
+def _authorized(service: str, method, reader: AuthorizationReader) -> list[str]:
     if method.client_streaming or method.server_streaming:
-        raise GenerationError(f"{service}.{method.name}: streaming is not supported")
+        raise GenerationError(f"{service}.{method.name}: the gate admits unary calls only")
     found = reader.read(service, method)
-    request, response = (model.swift_type(name) for name in (method.input_type, method.output_type))
+    request, response = _types(method)
     name = naming.escaped(naming.method_name(method.name))
     arguments = [f'permission: "{found.permission}"', f"scope: {SCOPES[found.scope]}"]
     access = "nil"
@@ -72,7 +131,7 @@ def _spec(service: str, method, reader: AuthorizationReader) -> list[str]:
         access = f"{{ {_tenant_access(found.tenant_field)} }}"
     return [
         f"public static let {name} = MethodSpec<{request}, {response}>(",
-        f'  path: "/{service}/{method.name}",',
+        f"  RPCMethod({_arguments(service, method)}),",
         f"  requirement: Requirement({', '.join(arguments)}),",
         f"  tenantField: {access})",
     ]
@@ -88,36 +147,92 @@ def _tenant_access(path: str) -> str:
     ) + " ?? ProtobufCBinaryData()"
 
 
-def clients(files: list) -> dict[str, str]:
+def clients(module: Module, files: list) -> dict[str, str]:
     """File name -> text, one client for each service."""
     outputs = {}
     for file, index, service in _services(files):
-        imports = ["public import RPC", "public import TenancyWire"]
-        lines = file_header(file.name, imports) + _client(file, index, service)
-        outputs[f"{service.name}Client.swift"] = "\n".join(lines)
+        imports = ["public import RPC"]
+        lines = _client(module, file, index, service)
+        prefix = ""
+        if module.authorized:
+            imports.append("public import TenancyWire")
+        else:
+            # Two packages of a module may have services of the same name.
+            prefix = model.namespace(file.package)
+            lines = [f"extension {prefix} {{", *[f"  {line}".rstrip() for line in lines[:-1]], "}", ""]
+        text = "\n".join(file_header(file.name, imports) + lines)
+        outputs[f"{prefix}{service.name}Client.swift"] = text
     return outputs
 
 
-def _client(file, index: int, service) -> list[str]:
+def _client(module: Module, file, index: int, service) -> list[str]:
     comments = descriptors.comments(file)
+    namespace = model.namespace(file.package)
+    channel = "any UnaryChannel" if module.authorized else "RPCChannel"
     lines = doc(comments.get((6, index), []), "")
     lines += [
         f"public struct {service.name}Client: Sendable {{",
-        "  private let channel: any UnaryChannel",
+        f"  private let channel: {channel}",
         "",
-        "  public init(_ channel: any UnaryChannel) { self.channel = channel }",
+        f"  public init(_ channel: {channel}) {{ self.channel = channel }}",
     ]
-    specs_name = f"{model.NAMESPACES[file.package]}.{service.name}"
     for position, method in enumerate(service.method):
-        name = naming.escaped(naming.method_name(method.name))
         fallback = [f"Calls `{method.name}`."]
         lines += ["", *doc(comments.get((6, index, 2, position), fallback), "  ")]
-        lines += [
-            f"  public func {name}(",
-            f"    _ request: {model.swift_type(method.input_type)},"
-            " options: CallOptions = CallOptions()",
-            f"  ) async throws -> {model.swift_type(method.output_type)} {{",
-            f"    try await channel.call({specs_name}.{name}, request, options)",
-            "  }",
-        ]
+        spec = f"{namespace}.{service.name}.{naming.escaped(naming.method_name(method.name))}"
+        stub = _authorized_stub if module.authorized else _stub
+        lines += [f"  {line}" for line in stub(spec, method)]
     return lines + ["}", ""]
+
+
+OPTIONS = "options: CallOptions = CallOptions()"
+
+
+def _authorized_stub(spec: str, method) -> list[str]:
+    request, response = _types(method)
+    return [
+        f"public func {naming.escaped(naming.method_name(method.name))}(",
+        f"  _ request: {request}, {OPTIONS}",
+        f") async throws -> {response} {{",
+        f"  try await channel.call({spec}, request, options)",
+        "}",
+    ]
+
+
+def _stub(spec: str, method) -> list[str]:
+    request, response = _types(method)
+    name = naming.escaped(naming.method_name(method.name))
+    writer, messages = f"RequestWriter<{request}>", f"ResponseMessages<{response}>"
+    if not method.client_streaming and not method.server_streaming:
+        return [
+            f"public func {name}(",
+            f"  _ request: {request}, {OPTIONS}",
+            f") async throws -> {response} {{",
+            f"  try await channel.unary({spec}, request, options: options)",
+            "}",
+        ]
+    if not method.server_streaming:
+        return [
+            f"public func {name}(",
+            f"  {OPTIONS}, _ send: ({writer}) async throws -> Void",
+            f") async throws -> {response} {{",
+            f"  try await channel.clientStreaming({spec}, options: options, send)",
+            "}",
+        ]
+    if not method.client_streaming:
+        return [
+            f"public func {name}<Result>(",
+            f"  _ request: {request}, {OPTIONS},",
+            f"  _ body: ({messages}) async throws -> Result",
+            ") async throws -> Result {",
+            f"  try await channel.serverStreaming({spec}, request, options: options, body)",
+            "}",
+        ]
+    return [
+        f"public func {name}<Result>(",
+        f"  {OPTIONS},",
+        f"  _ body: ({writer}, {messages}) async throws -> Result",
+        ") async throws -> Result {",
+        f"  try await channel.bidirectional({spec}, options: options, body)",
+        "}",
+    ]

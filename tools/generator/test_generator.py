@@ -93,9 +93,39 @@ class MessageTests(unittest.TestCase):
         self.assert_refused(body, "recursive")
 
     def test_unsupported_fields_are_refused(self):
-        self.assert_refused("message A { oneof x { string y = 1; } }", "oneof")
-        self.assert_refused("message A { optional string y = 1; }", "optional")
         self.assert_refused("message A { map<int32, string> y = 1; }", "map keys")
+        struct = 'import "google/protobuf/struct.proto"; message A '
+        for field in ("repeated S y = 1;", "optional S y = 1;", "oneof x { S y = 1; }"):
+            with self.subTest(field):
+                body = struct + "{ " + field.replace("S", "google.protobuf.Struct") + " }"
+                self.assert_refused(body, "Struct is supported")
+
+    def test_oneof_must_not_hide_a_nested_type(self):
+        self.assert_refused("message A { message X {} oneof x { X y = 1; } }", "nested type")
+
+    def test_oneof_is_an_enum(self):
+        body = "message B {} message A { oneof some_kind { B b = 3; string c = 7; bool d = 9; } }"
+        text = generate(body)["Sources/TenancyWire/Generated/V1Sample.swift"]
+        self.assertIn("public var someKind: SomeKind?", text)
+        self.assertIn("case c(String)", text)
+        self.assertIn("switch c.pointee.some_kind_case.rawValue {", text)
+        self.assertIn("c.pointee.some_kind_case = .init(rawValue: 7)", text)
+        self.assertIn('object["d"] = .bool(value)', text)
+
+    def test_optional_knows_whether_it_is_set(self):
+        outputs = generate("message A { optional string text = 4; optional int32 more = 5; }")
+        text = outputs["Sources/TenancyWire/Generated/V1Sample.swift"]
+        self.assertIn("public var text: String?", text)
+        self.assertIn("public var more: Int32?", text)
+        self.assertIn("c.pointee.optional_text_case.rawValue == 4 ? try WireText", text)
+        self.assertIn("optional_text_case;", outputs["Sources/CTenancyProto/include/tenancy/v1/sample.pb-c.h"])
+
+    def test_nested_enums_are_generated(self):
+        text = generate("message A { enum E { E_NONE = 0; E_ONE = 1; } E e = 1; }")[
+            "Sources/TenancyWire/Generated/V1Sample.swift"
+        ]
+        self.assertIn("extension V1.A {\n  public struct E: WireEnum {", text)
+        self.assertIn("public static let one = Self(rawValue: 1)", text)
 
     def test_c_has_bytes_for_strings(self):
         outputs = generate("message A { string text = 1; map<string, string> more = 2; }")
@@ -125,6 +155,79 @@ class MessageTests(unittest.TestCase):
             self.assertRegex(text, rf"var map{name.capitalize()}: \[String: ")
 
 
+class ModuleTests(unittest.TestCase):
+    PLAIN = """
+        syntax = "proto3";
+        package bench.v1;
+        import "google/protobuf/empty.proto";
+        message A {}
+        service S {
+          rpc Unary(A) returns (A) { option idempotency_level = IDEMPOTENT; }
+          rpc Client(stream A) returns (google.protobuf.Empty);
+          rpc Server(A) returns (stream A);
+          rpc Both(stream A) returns (stream A);
+        }
+    """
+
+    def generate(self, text: str, name: str = "bench/v1/s.proto") -> dict[str, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for path, content in {
+                "tenancy/v1/options.proto": (PROTO / "tenancy/v1/options.proto").read_text(),
+                name: text,
+            }.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_text(content)
+            return command.generate(root)
+
+    def test_every_kind_of_method_is_generated(self):
+        outputs = self.generate(self.PLAIN)
+        specs = outputs["Sources/RPCInterop/Generated/Services.swift"]
+        for name, kind in (
+            ("Unary", ".unary, isIdempotent: true"),
+            ("Client", ".clientStreaming"),
+            ("Server", ".serverStreaming"),
+            ("Both", ".bidirectional"),
+        ):
+            self.assertIn(f'path: "/bench.v1.S/{name}", kind: {kind})', specs)
+
+    def test_messages_without_json_do_not_know_it(self):
+        text = self.generate(self.PLAIN)["Sources/RPCInterop/Generated/BenchS.swift"]
+        self.assertNotIn("json", text.lower())
+
+    def test_authorized_modules_have_no_streams(self):
+        rpc = "rpc Do(stream Request) returns (Response);"
+        with self.assertRaisesRegex(GenerationError, "unary calls only"):
+            generate(f"{MESSAGES} service Sample {{ {rpc} }}")
+
+    def test_every_proto_belongs_to_one_module(self):
+        with self.assertRaisesRegex(GenerationError, "belongs to no module"):
+            self.generate('syntax = "proto3"; package other.v1;', "other/v1/a.proto")
+        body = """
+            syntax = "proto3";
+            package bench.v1;
+            import "google/protobuf/any.proto";
+            message A { google.protobuf.Any any = 1; }
+        """
+        with self.assertRaisesRegex(GenerationError, "any.proto of another module"):
+            self.generate(body)
+
+    def test_descriptors_hold_what_they_import_and_options(self):
+        files = command.descriptors.load(PROTO)
+        found = command.descriptors.FileSet.FromString(
+            command.descriptors.closure(files, ["tenancy/v1/identity.proto"])
+        )
+        names = [file.name for file in found.file]
+        self.assertEqual(names[-1], "tenancy/v1/identity.proto")
+        self.assertIn("google/protobuf/descriptor.proto", names)
+        self.assertNotIn("tenancy/v1/tenant_manager.proto", names)
+        self.assertFalse(any(file.HasField("source_code_info") for file in found.file))
+        method = found.file[-1].service[0].method[0]
+        original = next(f for f in files.file if f.name == names[-1]).service[0].method[0]
+        self.assertTrue(method.options.SerializeToString())
+        self.assertEqual(method.options, original.options)
+
+
 class CommandTests(unittest.TestCase):
     def test_output_is_deterministic(self):
         self.assertEqual(command.generate(PROTO), command.generate(PROTO))
@@ -136,7 +239,7 @@ class CommandTests(unittest.TestCase):
             command.write(outputs, root)
             self.assertEqual(command.stale(outputs, root), [])
             changed, missing, *_ = sorted(outputs)
-            extra = f"{command.WIRE_FOLDER}/Extra.swift"
+            extra = "Sources/TenancyWire/Generated/Extra.swift"
             (root / changed).write_text("changed")
             (root / missing).unlink()
             (root / extra).write_text("")

@@ -14,6 +14,9 @@
 #include "tenancy/v1/tenant_manager.pb-c.h"
 #include "tenancy/v1/tenant_resolver.pb-c.h"
 
+/* The protos and what they import: a google.protobuf.FileDescriptorSet. */
+const uint8_t *CTenancyProto_descriptor_set(size_t *size);
+
 static inline const ProtobufCMessageDescriptor *
 google__protobuf__duration__get_descriptor(void) {
   return &google__protobuf__duration__descriptor;

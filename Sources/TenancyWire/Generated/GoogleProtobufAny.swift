@@ -8,7 +8,7 @@ public import RPC
 extension GoogleProtobuf {
   /// `Any` contains an arbitrary serialized protocol buffer message along with a
   /// URL that describes the type of the serialized message.
-  public struct `Any`: WireMessage, Hashable, Sendable {
+  public struct `Any`: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Identifies the type of the serialized Protobuf message with a URI reference
     /// consisting of a prefix ending in a slash and the fully-qualified type name.
     public var typeUrl: String
@@ -33,7 +33,7 @@ extension GoogleProtobuf.`Any` {
     google__protobuf__any__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.typeUrl = try WireText.string(c.pointee.type_url, field: "type_url")
     self.value = [UInt8](c.pointee.value.bytes)
   }

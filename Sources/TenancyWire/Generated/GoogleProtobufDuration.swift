@@ -12,7 +12,7 @@ extension GoogleProtobuf {
   /// or "month". It is related to Timestamp in that the difference between
   /// two Timestamp values is a Duration and it can be added or subtracted
   /// from a Timestamp. Range is approximately +-10,000 years.
-  public struct Duration: WireMessage, Hashable, Sendable {
+  public struct Duration: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Signed seconds of the span of time. Must be from -315,576,000,000
     /// to +315,576,000,000 inclusive. Note: these bounds are computed from:
     /// 60 sec/min * 60 min/hr * 24 hr/day * 365.25 days/year * 10000 years
@@ -43,7 +43,7 @@ extension GoogleProtobuf.Duration {
     google__protobuf__duration__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.seconds = c.pointee.seconds
     self.nanos = c.pointee.nanos
   }

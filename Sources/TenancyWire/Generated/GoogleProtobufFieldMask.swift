@@ -7,7 +7,7 @@ public import RPC
 
 extension GoogleProtobuf {
   /// `FieldMask` represents a set of symbolic field paths, for example:
-  public struct FieldMask: WireMessage, Hashable, Sendable {
+  public struct FieldMask: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// The set of field mask paths.
     public var paths: [String]
 
@@ -27,7 +27,7 @@ extension GoogleProtobuf.FieldMask {
     google__protobuf__field_mask__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.paths = try WireRead.strings(c.pointee.paths, count: c.pointee.n_paths, field: "paths")
   }
 

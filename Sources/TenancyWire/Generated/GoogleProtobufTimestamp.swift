@@ -11,7 +11,7 @@ extension GoogleProtobuf {
   /// nanosecond resolution. The count is relative to an epoch at UTC midnight on
   /// January 1, 1970, in the proleptic Gregorian calendar which extends the
   /// Gregorian calendar backwards to year one.
-  public struct Timestamp: WireMessage, Hashable, Sendable {
+  public struct Timestamp: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Represents seconds of UTC time since Unix epoch 1970-01-01T00:00:00Z. Must
     /// be between -62135596800 and 253402300799 inclusive (which corresponds to
     /// 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z).
@@ -41,7 +41,7 @@ extension GoogleProtobuf.Timestamp {
     google__protobuf__timestamp__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.seconds = c.pointee.seconds
     self.nanos = c.pointee.nanos
   }

@@ -8,7 +8,7 @@ public import Tenancy
 
 extension GoogleRPC {
   /// A stable, machine-readable cause. `reason` is UPPER_SNAKE_CASE and never changes once published.
-  public struct ErrorInfo: WireMessage, Hashable, Sendable {
+  public struct ErrorInfo: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var reason: String
     public var domain: String
     public var metadata: [String: String]
@@ -33,10 +33,10 @@ extension GoogleRPC.ErrorInfo {
     google__rpc__error_info__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.reason = try WireText.string(c.pointee.reason, field: "reason")
     self.domain = try WireText.string(c.pointee.domain, field: "domain")
-    self.metadata = try WireRead.map(c.pointee.metadata, count: c.pointee.n_metadata, field: "metadata", key: { $0.key }, value: { entry throws(TenancyWire.FieldViolation) in try WireText.string(entry.value, field: "") })
+    self.metadata = try WireRead.map(c.pointee.metadata, count: c.pointee.n_metadata, field: "metadata", key: { $0.key }, value: { entry throws(RPC.FieldViolation) in try WireText.string(entry.value, field: "") })
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -63,7 +63,7 @@ extension GoogleRPC.ErrorInfo {
 
 extension GoogleRPC {
   /// How long a client should wait before it tries again.
-  public struct RetryInfo: WireMessage, Hashable, Sendable {
+  public struct RetryInfo: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var retryDelay: GoogleProtobuf.Duration?
 
     public init(
@@ -82,7 +82,7 @@ extension GoogleRPC.RetryInfo {
     google__rpc__retry_info__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.retryDelay = try WireRead.message(c.pointee.retry_delay, field: "retry_delay")
   }
 
@@ -102,7 +102,7 @@ extension GoogleRPC.RetryInfo {
 
 extension GoogleRPC {
   /// Which fields of a request were refused, and why.
-  public struct BadRequest: WireMessage, Hashable, Sendable {
+  public struct BadRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var fieldViolations: [GoogleRPC.BadRequest.FieldViolation]
 
     public init(
@@ -121,7 +121,7 @@ extension GoogleRPC.BadRequest {
     google__rpc__bad_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.fieldViolations = try WireRead.messages(c.pointee.field_violations, count: c.pointee.n_field_violations, field: "field_violations")
   }
 
@@ -141,7 +141,7 @@ extension GoogleRPC.BadRequest {
 }
 
 extension GoogleRPC.BadRequest {
-  public struct FieldViolation: WireMessage, Hashable, Sendable {
+  public struct FieldViolation: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var field: String
     public var description: String
 
@@ -163,7 +163,7 @@ extension GoogleRPC.BadRequest.FieldViolation {
     google__rpc__bad_request__field_violation__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.field = try WireText.string(c.pointee.field, field: "field")
     self.description = try WireText.string(c.pointee.description, field: "description")
   }
@@ -186,7 +186,7 @@ extension GoogleRPC.BadRequest.FieldViolation {
 
 extension GoogleRPC {
   /// What has to hold before a request can succeed.
-  public struct PreconditionFailure: WireMessage, Hashable, Sendable {
+  public struct PreconditionFailure: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var violations: [GoogleRPC.PreconditionFailure.Violation]
 
     public init(
@@ -205,7 +205,7 @@ extension GoogleRPC.PreconditionFailure {
     google__rpc__precondition_failure__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.violations = try WireRead.messages(c.pointee.violations, count: c.pointee.n_violations, field: "violations")
   }
 
@@ -225,7 +225,7 @@ extension GoogleRPC.PreconditionFailure {
 }
 
 extension GoogleRPC.PreconditionFailure {
-  public struct Violation: WireMessage, Hashable, Sendable {
+  public struct Violation: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var type: String
     public var subject: String
     public var description: String
@@ -250,7 +250,7 @@ extension GoogleRPC.PreconditionFailure.Violation {
     google__rpc__precondition_failure__violation__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.type = try WireText.string(c.pointee.type, field: "type")
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.description = try WireText.string(c.pointee.description, field: "description")
@@ -276,7 +276,7 @@ extension GoogleRPC.PreconditionFailure.Violation {
 
 extension GoogleRPC {
   /// Which limit was met.
-  public struct QuotaFailure: WireMessage, Hashable, Sendable {
+  public struct QuotaFailure: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var violations: [GoogleRPC.QuotaFailure.Violation]
 
     public init(
@@ -295,7 +295,7 @@ extension GoogleRPC.QuotaFailure {
     google__rpc__quota_failure__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.violations = try WireRead.messages(c.pointee.violations, count: c.pointee.n_violations, field: "violations")
   }
 
@@ -315,7 +315,7 @@ extension GoogleRPC.QuotaFailure {
 }
 
 extension GoogleRPC.QuotaFailure {
-  public struct Violation: WireMessage, Hashable, Sendable {
+  public struct Violation: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var subject: String
     public var description: String
 
@@ -337,7 +337,7 @@ extension GoogleRPC.QuotaFailure.Violation {
     google__rpc__quota_failure__violation__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.description = try WireText.string(c.pointee.description, field: "description")
   }

@@ -8,7 +8,7 @@ public import Tenancy
 
 extension GoogleRPC {
   /// The value of `grpc-status-details-bin`.
-  public struct Status: WireMessage, Hashable, Sendable {
+  public struct Status: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var code: Int32
     public var message: String
     public var details: [GoogleProtobuf.`Any`]
@@ -33,7 +33,7 @@ extension GoogleRPC.Status {
     google__rpc__status__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.code = c.pointee.code
     self.message = try WireText.string(c.pointee.message, field: "message")
     self.details = try WireRead.messages(c.pointee.details, count: c.pointee.n_details, field: "details")

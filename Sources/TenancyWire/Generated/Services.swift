@@ -3,6 +3,7 @@
 
 import CProtobufC
 import CTenancyProto
+import RPC
 
 extension V1 {
   /// Role-based access control inside each tenant. The zero value of every response means deny.
@@ -15,51 +16,51 @@ extension V1 {
     public static let name = "tenancy.v1.Authorization"
 
     public static let check = MethodSpec<V1.CheckRequest, V1.CheckResponse>(
-      path: "/tenancy.v1.Authorization/Check",
+      RPCMethod(path: "/tenancy.v1.Authorization/Check", kind: .unary),
       requirement: Requirement(permission: "tenancy.authorization:check", scope: .tenant, tenantField: "tenant"),
       tenantField: { $0.pointee.tenant })
     public static let batchCheck = MethodSpec<V1.BatchCheckRequest, V1.BatchCheckResponse>(
-      path: "/tenancy.v1.Authorization/BatchCheck",
+      RPCMethod(path: "/tenancy.v1.Authorization/BatchCheck", kind: .unary),
       requirement: Requirement(permission: "tenancy.authorization:check", scope: .tenant, tenantField: "tenant"),
       tenantField: { $0.pointee.tenant })
     public static let createRole = MethodSpec<V1.CreateRoleRequest, V1.Role>(
-      path: "/tenancy.v1.Authorization/CreateRole",
+      RPCMethod(path: "/tenancy.v1.Authorization/CreateRole", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:create", scope: .tenant, tenantField: "parent"),
       tenantField: { $0.pointee.parent })
     public static let getRole = MethodSpec<V1.GetRoleRequest, V1.Role>(
-      path: "/tenancy.v1.Authorization/GetRole",
+      RPCMethod(path: "/tenancy.v1.Authorization/GetRole", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
     public static let updateRole = MethodSpec<V1.UpdateRoleRequest, V1.Role>(
-      path: "/tenancy.v1.Authorization/UpdateRole",
+      RPCMethod(path: "/tenancy.v1.Authorization/UpdateRole", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:update", scope: .tenant, tenantField: "role.name"),
       tenantField: { $0.pointee.role?.pointee.name ?? ProtobufCBinaryData() })
     public static let deleteRole = MethodSpec<V1.DeleteRoleRequest, V1.DeleteRoleResponse>(
-      path: "/tenancy.v1.Authorization/DeleteRole",
+      RPCMethod(path: "/tenancy.v1.Authorization/DeleteRole", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:delete", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
     public static let listRoles = MethodSpec<V1.ListRolesRequest, V1.ListRolesResponse>(
-      path: "/tenancy.v1.Authorization/ListRoles",
+      RPCMethod(path: "/tenancy.v1.Authorization/ListRoles", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:list", scope: .tenant, tenantField: "parent"),
       tenantField: { $0.pointee.parent })
     public static let addRolePermissions = MethodSpec<V1.AddRolePermissionsRequest, V1.Role>(
-      path: "/tenancy.v1.Authorization/AddRolePermissions",
+      RPCMethod(path: "/tenancy.v1.Authorization/AddRolePermissions", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:update", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
     public static let removeRolePermissions = MethodSpec<V1.RemoveRolePermissionsRequest, V1.Role>(
-      path: "/tenancy.v1.Authorization/RemoveRolePermissions",
+      RPCMethod(path: "/tenancy.v1.Authorization/RemoveRolePermissions", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:update", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
     public static let createRoleAssignment = MethodSpec<V1.CreateRoleAssignmentRequest, V1.RoleAssignment>(
-      path: "/tenancy.v1.Authorization/CreateRoleAssignment",
+      RPCMethod(path: "/tenancy.v1.Authorization/CreateRoleAssignment", kind: .unary),
       requirement: Requirement(permission: "tenancy.assignments:create", scope: .tenant, tenantField: "parent"),
       tenantField: { $0.pointee.parent })
     public static let deleteRoleAssignment = MethodSpec<V1.DeleteRoleAssignmentRequest, V1.DeleteRoleAssignmentResponse>(
-      path: "/tenancy.v1.Authorization/DeleteRoleAssignment",
+      RPCMethod(path: "/tenancy.v1.Authorization/DeleteRoleAssignment", kind: .unary),
       requirement: Requirement(permission: "tenancy.assignments:delete", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
     public static let listRoleAssignments = MethodSpec<V1.ListRoleAssignmentsRequest, V1.ListRoleAssignmentsResponse>(
-      path: "/tenancy.v1.Authorization/ListRoleAssignments",
+      RPCMethod(path: "/tenancy.v1.Authorization/ListRoleAssignments", kind: .unary),
       requirement: Requirement(permission: "tenancy.assignments:list", scope: .tenant, tenantField: "parent"),
       tenantField: { $0.pointee.parent })
 
@@ -86,7 +87,7 @@ extension V1 {
     public static let name = "tenancy.v1.Identity"
 
     public static let whoAmI = MethodSpec<V1.WhoAmIRequest, V1.WhoAmIResponse>(
-      path: "/tenancy.v1.Identity/WhoAmI",
+      RPCMethod(path: "/tenancy.v1.Identity/WhoAmI", kind: .unary),
       requirement: Requirement(permission: "", scope: .ownSelf),
       tenantField: nil)
 
@@ -102,43 +103,43 @@ extension V1 {
     public static let name = "tenancy.v1.TenantManager"
 
     public static let createTenant = MethodSpec<V1.CreateTenantRequest, V1.Tenant>(
-      path: "/tenancy.v1.TenantManager/CreateTenant",
+      RPCMethod(path: "/tenancy.v1.TenantManager/CreateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:create", scope: .platform),
       tenantField: nil)
     public static let getTenant = MethodSpec<V1.GetTenantRequest, V1.Tenant>(
-      path: "/tenancy.v1.TenantManager/GetTenant",
+      RPCMethod(path: "/tenancy.v1.TenantManager/GetTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
     public static let updateTenant = MethodSpec<V1.UpdateTenantRequest, V1.Tenant>(
-      path: "/tenancy.v1.TenantManager/UpdateTenant",
+      RPCMethod(path: "/tenancy.v1.TenantManager/UpdateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:update", scope: .tenant, tenantField: "tenant.name"),
       tenantField: { $0.pointee.tenant?.pointee.name ?? ProtobufCBinaryData() })
     public static let deactivateTenant = MethodSpec<V1.DeactivateTenantRequest, V1.Tenant>(
-      path: "/tenancy.v1.TenantManager/DeactivateTenant",
+      RPCMethod(path: "/tenancy.v1.TenantManager/DeactivateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:deactivate", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
     public static let activateTenant = MethodSpec<V1.ActivateTenantRequest, V1.Tenant>(
-      path: "/tenancy.v1.TenantManager/ActivateTenant",
+      RPCMethod(path: "/tenancy.v1.TenantManager/ActivateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:activate", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
     public static let deleteTenant = MethodSpec<V1.DeleteTenantRequest, V1.Tenant>(
-      path: "/tenancy.v1.TenantManager/DeleteTenant",
+      RPCMethod(path: "/tenancy.v1.TenantManager/DeleteTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:delete", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
     public static let listTenants = MethodSpec<V1.ListTenantsRequest, V1.ListTenantsResponse>(
-      path: "/tenancy.v1.TenantManager/ListTenants",
+      RPCMethod(path: "/tenancy.v1.TenantManager/ListTenants", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:list", scope: .tenant),
       tenantField: nil)
     public static let updateTenantConfiguration = MethodSpec<V1.UpdateTenantConfigurationRequest, V1.Tenant>(
-      path: "/tenancy.v1.TenantManager/UpdateTenantConfiguration",
+      RPCMethod(path: "/tenancy.v1.TenantManager/UpdateTenantConfiguration", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:configure", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
     public static let provisionTenantResources = MethodSpec<V1.ProvisionTenantResourcesRequest, V1.Tenant>(
-      path: "/tenancy.v1.TenantManager/ProvisionTenantResources",
+      RPCMethod(path: "/tenancy.v1.TenantManager/ProvisionTenantResources", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:provision", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
     public static let deprovisionTenantResources = MethodSpec<V1.DeprovisionTenantResourcesRequest, V1.Tenant>(
-      path: "/tenancy.v1.TenantManager/DeprovisionTenantResources",
+      RPCMethod(path: "/tenancy.v1.TenantManager/DeprovisionTenantResources", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:deprovision", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
 
@@ -171,35 +172,35 @@ extension V1 {
     public static let name = "tenancy.v1.TenantResolver"
 
     public static let resolveTenant = MethodSpec<V1.ResolveTenantRequest, V1.ResolveTenantResponse>(
-      path: "/tenancy.v1.TenantResolver/ResolveTenant",
+      RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
     public static let resolveFromPath = MethodSpec<V1.ResolveFromPathRequest, V1.ResolveTenantResponse>(
-      path: "/tenancy.v1.TenantResolver/ResolveFromPath",
+      RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromPath", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
     public static let resolveFromSubdomain = MethodSpec<V1.ResolveFromSubdomainRequest, V1.ResolveTenantResponse>(
-      path: "/tenancy.v1.TenantResolver/ResolveFromSubdomain",
+      RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromSubdomain", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
     public static let resolveFromHeaders = MethodSpec<V1.ResolveFromHeadersRequest, V1.ResolveTenantResponse>(
-      path: "/tenancy.v1.TenantResolver/ResolveFromHeaders",
+      RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromHeaders", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
     public static let resolveFromToken = MethodSpec<V1.ResolveFromTokenRequest, V1.ResolveTenantResponse>(
-      path: "/tenancy.v1.TenantResolver/ResolveFromToken",
+      RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromToken", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
     public static let resolveFromEnvironment = MethodSpec<V1.ResolveFromEnvironmentRequest, V1.ResolveTenantResponse>(
-      path: "/tenancy.v1.TenantResolver/ResolveFromEnvironment",
+      RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromEnvironment", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
     public static let getDefaultTenant = MethodSpec<V1.GetDefaultTenantRequest, V1.ResolveTenantResponse>(
-      path: "/tenancy.v1.TenantResolver/GetDefaultTenant",
+      RPCMethod(path: "/tenancy.v1.TenantResolver/GetDefaultTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
     public static let validateTenant = MethodSpec<V1.ValidateTenantRequest, V1.ValidateTenantResponse>(
-      path: "/tenancy.v1.TenantResolver/ValidateTenant",
+      RPCMethod(path: "/tenancy.v1.TenantResolver/ValidateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
 

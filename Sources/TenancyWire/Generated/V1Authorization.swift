@@ -31,7 +31,7 @@ extension V1 {
 }
 
 extension V1 {
-  public struct CheckRequest: WireMessage, Hashable, Sendable {
+  public struct CheckRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var tenant: String
     /// Whom the question is about, such as `user:alice` or a SPIFFE id; 1 to 256 bytes.
     public var subject: String
@@ -58,7 +58,7 @@ extension V1.CheckRequest {
     tenancy__v1__check_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.permission = try WireText.string(c.pointee.permission, field: "permission")
@@ -83,7 +83,7 @@ extension V1.CheckRequest {
 }
 
 extension V1 {
-  public struct CheckResponse: WireMessage, Hashable, Sendable {
+  public struct CheckResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var allowed: Bool
     public var reason: V1.DecisionReason
     /// Which role granted it: the id within the tenant.
@@ -113,7 +113,7 @@ extension V1.CheckResponse {
     tenancy__v1__check_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.allowed = c.pointee.allowed != 0
     self.reason = V1.DecisionReason(rawValue: Int32(truncatingIfNeeded: c.pointee.reason.rawValue))
     self.role = try WireText.string(c.pointee.role, field: "role")
@@ -141,7 +141,7 @@ extension V1.CheckResponse {
 }
 
 extension V1 {
-  public struct BatchCheckRequest: WireMessage, Hashable, Sendable {
+  public struct BatchCheckRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var tenant: String
     public var items: [V1.BatchCheckItem]
 
@@ -163,7 +163,7 @@ extension V1.BatchCheckRequest {
     tenancy__v1__batch_check_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
     self.items = try WireRead.messages(c.pointee.items, count: c.pointee.n_items, field: "items")
   }
@@ -186,7 +186,7 @@ extension V1.BatchCheckRequest {
 }
 
 extension V1 {
-  public struct BatchCheckItem: WireMessage, Hashable, Sendable {
+  public struct BatchCheckItem: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var subject: String
     public var permission: String
 
@@ -208,7 +208,7 @@ extension V1.BatchCheckItem {
     tenancy__v1__batch_check_item__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.permission = try WireText.string(c.pointee.permission, field: "permission")
   }
@@ -230,7 +230,7 @@ extension V1.BatchCheckItem {
 }
 
 extension V1 {
-  public struct BatchCheckResponse: WireMessage, Hashable, Sendable {
+  public struct BatchCheckResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// One for each item, in order.
     public var results: [V1.CheckResponse]
 
@@ -250,7 +250,7 @@ extension V1.BatchCheckResponse {
     tenancy__v1__batch_check_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.results = try WireRead.messages(c.pointee.results, count: c.pointee.n_results, field: "results")
   }
 
@@ -272,7 +272,7 @@ extension V1.BatchCheckResponse {
 extension V1 {
   /// A named set of permissions in one tenant. The ids `tenant-admin` (every `tenancy.` permission that
   /// tenants may hold) and `tenant-viewer` (the reading ones) are built in, listed, and immutable.
-  public struct Role: WireMessage, Hashable, Sendable {
+  public struct Role: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Output only on create. `tenants/{tenant id}/roles/{role id}`.
     public var name: String
     public var title: String
@@ -315,7 +315,7 @@ extension V1.Role {
     tenancy__v1__role__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.title = try WireText.string(c.pointee.title, field: "title")
     self.description = try WireText.string(c.pointee.description, field: "description")
@@ -356,7 +356,7 @@ extension V1.Role {
 }
 
 extension V1 {
-  public struct CreateRoleRequest: WireMessage, Hashable, Sendable {
+  public struct CreateRoleRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenants/{id or slug}`.
     public var parent: String
     /// 1 to 63 characters of a-z, 0-9 and '-', starting with a letter.
@@ -383,7 +383,7 @@ extension V1.CreateRoleRequest {
     tenancy__v1__create_role_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.roleId = try WireText.string(c.pointee.role_id, field: "role_id")
     self.role = try WireRead.message(c.pointee.role, field: "role")
@@ -408,7 +408,7 @@ extension V1.CreateRoleRequest {
 }
 
 extension V1 {
-  public struct GetRoleRequest: WireMessage, Hashable, Sendable {
+  public struct GetRoleRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
 
     public init(
@@ -427,7 +427,7 @@ extension V1.GetRoleRequest {
     tenancy__v1__get_role_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
   }
 
@@ -446,7 +446,7 @@ extension V1.GetRoleRequest {
 }
 
 extension V1 {
-  public struct UpdateRoleRequest: WireMessage, Hashable, Sendable {
+  public struct UpdateRoleRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var role: V1.Role?
     public var updateMask: GoogleProtobuf.FieldMask?
 
@@ -468,7 +468,7 @@ extension V1.UpdateRoleRequest {
     tenancy__v1__update_role_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.role = try WireRead.message(c.pointee.role, field: "role")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
   }
@@ -490,7 +490,7 @@ extension V1.UpdateRoleRequest {
 }
 
 extension V1 {
-  public struct DeleteRoleRequest: WireMessage, Hashable, Sendable {
+  public struct DeleteRoleRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
     public var etag: String
     public var force: Bool
@@ -515,7 +515,7 @@ extension V1.DeleteRoleRequest {
     tenancy__v1__delete_role_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.force = c.pointee.force != 0
@@ -540,7 +540,7 @@ extension V1.DeleteRoleRequest {
 }
 
 extension V1 {
-  public struct DeleteRoleResponse: WireMessage, Hashable, Sendable {
+  public struct DeleteRoleResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     public init() {}
   }
 }
@@ -553,7 +553,7 @@ extension V1.DeleteRoleResponse {
     tenancy__v1__delete_role_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -566,7 +566,7 @@ extension V1.DeleteRoleResponse {
 }
 
 extension V1 {
-  public struct ListRolesRequest: WireMessage, Hashable, Sendable {
+  public struct ListRolesRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var parent: String
     public var pageSize: Int32
     public var pageToken: String
@@ -591,7 +591,7 @@ extension V1.ListRolesRequest {
     tenancy__v1__list_roles_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.pageSize = c.pointee.page_size
     self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
@@ -616,7 +616,7 @@ extension V1.ListRolesRequest {
 }
 
 extension V1 {
-  public struct ListRolesResponse: WireMessage, Hashable, Sendable {
+  public struct ListRolesResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var roles: [V1.Role]
     public var nextPageToken: String
 
@@ -638,7 +638,7 @@ extension V1.ListRolesResponse {
     tenancy__v1__list_roles_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.roles = try WireRead.messages(c.pointee.roles, count: c.pointee.n_roles, field: "roles")
     self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
   }
@@ -661,7 +661,7 @@ extension V1.ListRolesResponse {
 }
 
 extension V1 {
-  public struct AddRolePermissionsRequest: WireMessage, Hashable, Sendable {
+  public struct AddRolePermissionsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
     public var permissions: [String]
     public var etag: String
@@ -686,7 +686,7 @@ extension V1.AddRolePermissionsRequest {
     tenancy__v1__add_role_permissions_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.permissions = try WireRead.strings(c.pointee.permissions, count: c.pointee.n_permissions, field: "permissions")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
@@ -712,7 +712,7 @@ extension V1.AddRolePermissionsRequest {
 }
 
 extension V1 {
-  public struct RemoveRolePermissionsRequest: WireMessage, Hashable, Sendable {
+  public struct RemoveRolePermissionsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
     public var permissions: [String]
     public var etag: String
@@ -737,7 +737,7 @@ extension V1.RemoveRolePermissionsRequest {
     tenancy__v1__remove_role_permissions_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.permissions = try WireRead.strings(c.pointee.permissions, count: c.pointee.n_permissions, field: "permissions")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
@@ -763,7 +763,7 @@ extension V1.RemoveRolePermissionsRequest {
 }
 
 extension V1 {
-  public struct RoleAssignment: WireMessage, Hashable, Sendable {
+  public struct RoleAssignment: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Output only. `tenants/{tenant id}/assignments/{assignment id}`.
     public var name: String
     public var subject: String
@@ -797,7 +797,7 @@ extension V1.RoleAssignment {
     tenancy__v1__role_assignment__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.role = try WireText.string(c.pointee.role, field: "role")
@@ -828,7 +828,7 @@ extension V1.RoleAssignment {
 }
 
 extension V1 {
-  public struct CreateRoleAssignmentRequest: WireMessage, Hashable, Sendable {
+  public struct CreateRoleAssignmentRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var parent: String
     public var assignment: V1.RoleAssignment?
 
@@ -850,7 +850,7 @@ extension V1.CreateRoleAssignmentRequest {
     tenancy__v1__create_role_assignment_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.assignment = try WireRead.message(c.pointee.assignment, field: "assignment")
   }
@@ -872,7 +872,7 @@ extension V1.CreateRoleAssignmentRequest {
 }
 
 extension V1 {
-  public struct DeleteRoleAssignmentRequest: WireMessage, Hashable, Sendable {
+  public struct DeleteRoleAssignmentRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
 
     public init(
@@ -891,7 +891,7 @@ extension V1.DeleteRoleAssignmentRequest {
     tenancy__v1__delete_role_assignment_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
   }
 
@@ -910,7 +910,7 @@ extension V1.DeleteRoleAssignmentRequest {
 }
 
 extension V1 {
-  public struct DeleteRoleAssignmentResponse: WireMessage, Hashable, Sendable {
+  public struct DeleteRoleAssignmentResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     public init() {}
   }
 }
@@ -923,7 +923,7 @@ extension V1.DeleteRoleAssignmentResponse {
     tenancy__v1__delete_role_assignment_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -936,7 +936,7 @@ extension V1.DeleteRoleAssignmentResponse {
 }
 
 extension V1 {
-  public struct ListRoleAssignmentsRequest: WireMessage, Hashable, Sendable {
+  public struct ListRoleAssignmentsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var parent: String
     public var pageSize: Int32
     public var pageToken: String
@@ -969,7 +969,7 @@ extension V1.ListRoleAssignmentsRequest {
     tenancy__v1__list_role_assignments_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.pageSize = c.pointee.page_size
     self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
@@ -1000,7 +1000,7 @@ extension V1.ListRoleAssignmentsRequest {
 }
 
 extension V1 {
-  public struct ListRoleAssignmentsResponse: WireMessage, Hashable, Sendable {
+  public struct ListRoleAssignmentsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var assignments: [V1.RoleAssignment]
     public var nextPageToken: String
 
@@ -1022,7 +1022,7 @@ extension V1.ListRoleAssignmentsResponse {
     tenancy__v1__list_role_assignments_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.assignments = try WireRead.messages(c.pointee.assignments, count: c.pointee.n_assignments, field: "assignments")
     self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
   }

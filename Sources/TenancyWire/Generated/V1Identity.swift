@@ -30,7 +30,7 @@ extension V1 {
 }
 
 extension V1 {
-  public struct WhoAmIRequest: WireMessage, Hashable, Sendable {
+  public struct WhoAmIRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public init() {}
   }
 }
@@ -43,7 +43,7 @@ extension V1.WhoAmIRequest {
     tenancy__v1__who_am_irequest__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -56,7 +56,7 @@ extension V1.WhoAmIRequest {
 }
 
 extension V1 {
-  public struct WhoAmIResponse: WireMessage, Hashable, Sendable {
+  public struct WhoAmIResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenants/{id}` of the caller's home tenant; empty for platform identities.
     public var tenant: String
     /// The tenant's slug, likewise.
@@ -98,7 +98,7 @@ extension V1.WhoAmIResponse {
     tenancy__v1__who_am_iresponse__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
     self.tenantSlug = try WireText.string(c.pointee.tenant_slug, field: "tenant_slug")
     self.subject = try WireText.string(c.pointee.subject, field: "subject")

@@ -64,7 +64,7 @@ extension V1 {
 
 extension V1 {
   /// One customer of the platform.
-  public struct Tenant: WireMessage, Hashable, Sendable {
+  public struct Tenant: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Output only. `tenants/{id}`. Wherever a request names a tenant it may use `tenants/{id}`,
     /// `tenants/{slug}`, or the bare id or slug.
     public var name: String
@@ -134,7 +134,7 @@ extension V1.Tenant {
     tenancy__v1__tenant__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.id = try WireText.string(c.pointee.id, field: "id")
     self.slug = try WireText.string(c.pointee.slug, field: "slug")
@@ -190,7 +190,7 @@ extension V1.Tenant {
 
 extension V1 {
   /// A tenant's settings.
-  public struct TenantConfiguration: WireMessage, Hashable, Sendable {
+  public struct TenantConfiguration: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var database: V1.DatabaseConfig?
     public var schema: V1.SchemaConfig?
     public var shared: V1.SharedConfig?
@@ -223,7 +223,7 @@ extension V1.TenantConfiguration {
     tenancy__v1__tenant_configuration__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.database = try WireRead.message(c.pointee.database, field: "database")
     self.schema = try WireRead.message(c.pointee.schema, field: "schema")
     self.shared = try WireRead.message(c.pointee.shared, field: "shared")
@@ -259,7 +259,7 @@ extension V1.TenantConfiguration {
 
 extension V1 {
   /// DATABASE isolation.
-  public struct DatabaseConfig: WireMessage, Hashable, Sendable {
+  public struct DatabaseConfig: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// At most 2,048 bytes.
     public var connectionString: String
     public var username: String
@@ -290,7 +290,7 @@ extension V1.DatabaseConfig {
     tenancy__v1__database_config__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.connectionString = try WireText.string(c.pointee.connection_string, field: "connection_string")
     self.username = try WireText.string(c.pointee.username, field: "username")
     self.password = try WireText.string(c.pointee.password, field: "password")
@@ -319,7 +319,7 @@ extension V1.DatabaseConfig {
 
 extension V1 {
   /// SCHEMA and HYBRID isolation.
-  public struct SchemaConfig: WireMessage, Hashable, Sendable {
+  public struct SchemaConfig: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// SQL identifier: a-z, 0-9 and '_', not starting with a digit, at most 63 characters; unique among
     /// tenants. Derived from the slug when empty.
     public var schemaName: String
@@ -340,7 +340,7 @@ extension V1.SchemaConfig {
     tenancy__v1__schema_config__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.schemaName = try WireText.string(c.pointee.schema_name, field: "schema_name")
   }
 
@@ -360,7 +360,7 @@ extension V1.SchemaConfig {
 
 extension V1 {
   /// SHARED and HYBRID isolation.
-  public struct SharedConfig: WireMessage, Hashable, Sendable {
+  public struct SharedConfig: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// The value of the tenant column in shared tables; unique among tenants. The tenant's id when
     /// empty.
     public var tenantIdentifier: String
@@ -381,7 +381,7 @@ extension V1.SharedConfig {
     tenancy__v1__shared_config__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.tenantIdentifier = try WireText.string(c.pointee.tenant_identifier, field: "tenant_identifier")
   }
 

@@ -7,7 +7,7 @@ public import RPC
 public import Tenancy
 
 extension V1 {
-  public struct CreateTenantRequest: WireMessage, Hashable, Sendable {
+  public struct CreateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var tenant: V1.Tenant?
     /// Optional UUID. Repeating a request with the same id and content answers with the tenant first
     /// made; with other content, INVALID_ARGUMENT. Remembered for at least 24 hours.
@@ -35,7 +35,7 @@ extension V1.CreateTenantRequest {
     tenancy__v1__create_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
     self.validateOnly = c.pointee.validate_only != 0
@@ -60,7 +60,7 @@ extension V1.CreateTenantRequest {
 }
 
 extension V1 {
-  public struct GetTenantRequest: WireMessage, Hashable, Sendable {
+  public struct GetTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
 
     public init(
@@ -79,7 +79,7 @@ extension V1.GetTenantRequest {
     tenancy__v1__get_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
   }
 
@@ -98,7 +98,7 @@ extension V1.GetTenantRequest {
 }
 
 extension V1 {
-  public struct UpdateTenantRequest: WireMessage, Hashable, Sendable {
+  public struct UpdateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name` says which tenant; `etag`, when set, must be current.
     public var tenant: V1.Tenant?
     public var updateMask: GoogleProtobuf.FieldMask?
@@ -124,7 +124,7 @@ extension V1.UpdateTenantRequest {
     tenancy__v1__update_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
     self.validateOnly = c.pointee.validate_only != 0
@@ -149,7 +149,7 @@ extension V1.UpdateTenantRequest {
 }
 
 extension V1 {
-  public struct DeactivateTenantRequest: WireMessage, Hashable, Sendable {
+  public struct DeactivateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
     public var etag: String
 
@@ -171,7 +171,7 @@ extension V1.DeactivateTenantRequest {
     tenancy__v1__deactivate_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
   }
@@ -193,7 +193,7 @@ extension V1.DeactivateTenantRequest {
 }
 
 extension V1 {
-  public struct ActivateTenantRequest: WireMessage, Hashable, Sendable {
+  public struct ActivateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
     public var etag: String
 
@@ -215,7 +215,7 @@ extension V1.ActivateTenantRequest {
     tenancy__v1__activate_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
   }
@@ -237,7 +237,7 @@ extension V1.ActivateTenantRequest {
 }
 
 extension V1 {
-  public struct DeleteTenantRequest: WireMessage, Hashable, Sendable {
+  public struct DeleteTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
     public var etag: String
 
@@ -259,7 +259,7 @@ extension V1.DeleteTenantRequest {
     tenancy__v1__delete_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
   }
@@ -281,7 +281,7 @@ extension V1.DeleteTenantRequest {
 }
 
 extension V1 {
-  public struct ListTenantsRequest: WireMessage, Hashable, Sendable {
+  public struct ListTenantsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// At most this many; 0 means 50, more than 1,000 means 1,000, negative is INVALID_ARGUMENT.
     public var pageSize: Int32
     /// `next_page_token` of the answer before; the filter must be the same.
@@ -315,7 +315,7 @@ extension V1.ListTenantsRequest {
     tenancy__v1__list_tenants_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.pageSize = c.pointee.page_size
     self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
     self.filter = try WireText.string(c.pointee.filter, field: "filter")
@@ -343,7 +343,7 @@ extension V1.ListTenantsRequest {
 }
 
 extension V1 {
-  public struct ListTenantsResponse: WireMessage, Hashable, Sendable {
+  public struct ListTenantsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var tenants: [V1.Tenant]
     /// Empty on the last page.
     public var nextPageToken: String
@@ -366,7 +366,7 @@ extension V1.ListTenantsResponse {
     tenancy__v1__list_tenants_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.tenants = try WireRead.messages(c.pointee.tenants, count: c.pointee.n_tenants, field: "tenants")
     self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
   }
@@ -389,7 +389,7 @@ extension V1.ListTenantsResponse {
 }
 
 extension V1 {
-  public struct UpdateTenantConfigurationRequest: WireMessage, Hashable, Sendable {
+  public struct UpdateTenantConfigurationRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
     public var configuration: V1.TenantConfiguration?
     public var updateMask: GoogleProtobuf.FieldMask?
@@ -417,7 +417,7 @@ extension V1.UpdateTenantConfigurationRequest {
     tenancy__v1__update_tenant_configuration_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.configuration = try WireRead.message(c.pointee.configuration, field: "configuration")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
@@ -445,7 +445,7 @@ extension V1.UpdateTenantConfigurationRequest {
 }
 
 extension V1 {
-  public struct ProvisionTenantResourcesRequest: WireMessage, Hashable, Sendable {
+  public struct ProvisionTenantResourcesRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
 
     public init(
@@ -464,7 +464,7 @@ extension V1.ProvisionTenantResourcesRequest {
     tenancy__v1__provision_tenant_resources_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
   }
 
@@ -483,7 +483,7 @@ extension V1.ProvisionTenantResourcesRequest {
 }
 
 extension V1 {
-  public struct DeprovisionTenantResourcesRequest: WireMessage, Hashable, Sendable {
+  public struct DeprovisionTenantResourcesRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
     public var etag: String
 
@@ -505,7 +505,7 @@ extension V1.DeprovisionTenantResourcesRequest {
     tenancy__v1__deprovision_tenant_resources_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
   }

@@ -36,7 +36,7 @@ extension V1 {
 }
 
 extension V1 {
-  public struct ResolveTenantRequest: WireMessage, Hashable, Sendable {
+  public struct ResolveTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// The request's path, `/tenants/{id or slug}/...`; a query is ignored.
     public var path: String
     /// Host or :authority, `{slug}.{base domain}`, with or without a port.
@@ -73,12 +73,12 @@ extension V1.ResolveTenantRequest {
     tenancy__v1__resolve_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.path = try WireText.string(c.pointee.path, field: "path")
     self.host = try WireText.string(c.pointee.host, field: "host")
-    self.headers = try WireRead.map(c.pointee.headers, count: c.pointee.n_headers, field: "headers", key: { $0.key }, value: { entry throws(TenancyWire.FieldViolation) in try WireText.string(entry.value, field: "") })
+    self.headers = try WireRead.map(c.pointee.headers, count: c.pointee.n_headers, field: "headers", key: { $0.key }, value: { entry throws(RPC.FieldViolation) in try WireText.string(entry.value, field: "") })
     self.token = try WireText.string(c.pointee.token, field: "token")
-    self.environment = try WireRead.map(c.pointee.environment, count: c.pointee.n_environment, field: "environment", key: { $0.key }, value: { entry throws(TenancyWire.FieldViolation) in try WireText.string(entry.value, field: "") })
+    self.environment = try WireRead.map(c.pointee.environment, count: c.pointee.n_environment, field: "environment", key: { $0.key }, value: { entry throws(RPC.FieldViolation) in try WireText.string(entry.value, field: "") })
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -113,7 +113,7 @@ extension V1.ResolveTenantRequest {
 
 extension V1 {
   /// What sidecars and services need of a resolved tenant.
-  public struct ResolvedTenant: WireMessage, Hashable, Sendable {
+  public struct ResolvedTenant: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenants/{id}`.
     public var name: String
     public var id: String
@@ -158,7 +158,7 @@ extension V1.ResolvedTenant {
     tenancy__v1__resolved_tenant__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.id = try WireText.string(c.pointee.id, field: "id")
     self.slug = try WireText.string(c.pointee.slug, field: "slug")
@@ -202,7 +202,7 @@ extension V1.ResolvedTenant {
 
 extension V1 {
   /// What one source said.
-  public struct ResolutionFinding: WireMessage, Hashable, Sendable {
+  public struct ResolutionFinding: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var strategy: V1.ResolutionStrategy
     /// The tenant id or slug that the source named; empty when it named none.
     public var value: String
@@ -229,7 +229,7 @@ extension V1.ResolutionFinding {
     tenancy__v1__resolution_finding__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.strategy = V1.ResolutionStrategy(rawValue: Int32(truncatingIfNeeded: c.pointee.strategy.rawValue))
     self.value = try WireText.string(c.pointee.value, field: "value")
     self.decided = c.pointee.decided != 0
@@ -254,7 +254,7 @@ extension V1.ResolutionFinding {
 }
 
 extension V1 {
-  public struct ResolveTenantResponse: WireMessage, Hashable, Sendable {
+  public struct ResolveTenantResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var tenant: V1.ResolvedTenant?
     /// The source that decided.
     public var strategy: V1.ResolutionStrategy
@@ -281,7 +281,7 @@ extension V1.ResolveTenantResponse {
     tenancy__v1__resolve_tenant_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
     self.strategy = V1.ResolutionStrategy(rawValue: Int32(truncatingIfNeeded: c.pointee.strategy.rawValue))
     self.explanation = try WireRead.messages(c.pointee.explanation, count: c.pointee.n_explanation, field: "explanation")
@@ -307,7 +307,7 @@ extension V1.ResolveTenantResponse {
 }
 
 extension V1 {
-  public struct ResolveFromPathRequest: WireMessage, Hashable, Sendable {
+  public struct ResolveFromPathRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var path: String
 
     public init(
@@ -326,7 +326,7 @@ extension V1.ResolveFromPathRequest {
     tenancy__v1__resolve_from_path_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.path = try WireText.string(c.pointee.path, field: "path")
   }
 
@@ -345,7 +345,7 @@ extension V1.ResolveFromPathRequest {
 }
 
 extension V1 {
-  public struct ResolveFromSubdomainRequest: WireMessage, Hashable, Sendable {
+  public struct ResolveFromSubdomainRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var host: String
 
     public init(
@@ -364,7 +364,7 @@ extension V1.ResolveFromSubdomainRequest {
     tenancy__v1__resolve_from_subdomain_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.host = try WireText.string(c.pointee.host, field: "host")
   }
 
@@ -383,7 +383,7 @@ extension V1.ResolveFromSubdomainRequest {
 }
 
 extension V1 {
-  public struct ResolveFromHeadersRequest: WireMessage, Hashable, Sendable {
+  public struct ResolveFromHeadersRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var headers: [String: String]
 
     public init(
@@ -402,8 +402,8 @@ extension V1.ResolveFromHeadersRequest {
     tenancy__v1__resolve_from_headers_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
-    self.headers = try WireRead.map(c.pointee.headers, count: c.pointee.n_headers, field: "headers", key: { $0.key }, value: { entry throws(TenancyWire.FieldViolation) in try WireText.string(entry.value, field: "") })
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+    self.headers = try WireRead.map(c.pointee.headers, count: c.pointee.n_headers, field: "headers", key: { $0.key }, value: { entry throws(RPC.FieldViolation) in try WireText.string(entry.value, field: "") })
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -425,7 +425,7 @@ extension V1.ResolveFromHeadersRequest {
 }
 
 extension V1 {
-  public struct ResolveFromTokenRequest: WireMessage, Hashable, Sendable {
+  public struct ResolveFromTokenRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var token: String
 
     public init(
@@ -444,7 +444,7 @@ extension V1.ResolveFromTokenRequest {
     tenancy__v1__resolve_from_token_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.token = try WireText.string(c.pointee.token, field: "token")
   }
 
@@ -463,7 +463,7 @@ extension V1.ResolveFromTokenRequest {
 }
 
 extension V1 {
-  public struct ResolveFromEnvironmentRequest: WireMessage, Hashable, Sendable {
+  public struct ResolveFromEnvironmentRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var environment: [String: String]
 
     public init(
@@ -482,8 +482,8 @@ extension V1.ResolveFromEnvironmentRequest {
     tenancy__v1__resolve_from_environment_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
-    self.environment = try WireRead.map(c.pointee.environment, count: c.pointee.n_environment, field: "environment", key: { $0.key }, value: { entry throws(TenancyWire.FieldViolation) in try WireText.string(entry.value, field: "") })
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+    self.environment = try WireRead.map(c.pointee.environment, count: c.pointee.n_environment, field: "environment", key: { $0.key }, value: { entry throws(RPC.FieldViolation) in try WireText.string(entry.value, field: "") })
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -505,7 +505,7 @@ extension V1.ResolveFromEnvironmentRequest {
 }
 
 extension V1 {
-  public struct GetDefaultTenantRequest: WireMessage, Hashable, Sendable {
+  public struct GetDefaultTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public init() {}
   }
 }
@@ -518,7 +518,7 @@ extension V1.GetDefaultTenantRequest {
     tenancy__v1__get_default_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -531,7 +531,7 @@ extension V1.GetDefaultTenantRequest {
 }
 
 extension V1 {
-  public struct ValidateTenantRequest: WireMessage, Hashable, Sendable {
+  public struct ValidateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
 
     public init(
@@ -550,7 +550,7 @@ extension V1.ValidateTenantRequest {
     tenancy__v1__validate_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
   }
 
@@ -569,7 +569,7 @@ extension V1.ValidateTenantRequest {
 }
 
 extension V1 {
-  public struct ValidateTenantResponse: WireMessage, Hashable, Sendable {
+  public struct ValidateTenantResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// True only for an ACTIVE tenant.
     public var valid: Bool
     public var state: V1.TenantState
@@ -596,7 +596,7 @@ extension V1.ValidateTenantResponse {
     tenancy__v1__validate_tenant_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(TenancyWire.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
     self.valid = c.pointee.valid != 0
     self.state = V1.TenantState(rawValue: Int32(truncatingIfNeeded: c.pointee.state.rawValue))
     self.reason = try WireText.string(c.pointee.reason, field: "reason")

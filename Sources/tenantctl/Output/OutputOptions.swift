@@ -1,4 +1,5 @@
 import ArgumentParser
+import RPC
 import TenancyWire
 
 /// How answers are shown.
@@ -10,7 +11,7 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 }
 
 /// A message that people can read.
-protocol Presentable: WireMessage {
+protocol Presentable: JSONRepresentable {
   func lines() -> [String]
 }
 
@@ -21,7 +22,7 @@ struct OutputOptions: ParsableArguments {
   func show(_ message: some Presentable) { print(text(message)) }
 
   /// For answers that say nothing but that it is done.
-  func show(_ message: some WireMessage, done: String) {
+  func show(_ message: some JSONRepresentable, done: String) {
     switch output {
     case .table: print(Printable.text(done))
     case .json: print(message.json().text(pretty: true))

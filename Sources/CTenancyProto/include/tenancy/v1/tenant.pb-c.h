@@ -5,6 +5,11 @@
 #ifndef PROTOBUF_C_tenancy_2fv1_2ftenant_2eproto__INCLUDED
 #define PROTOBUF_C_tenancy_2fv1_2ftenant_2eproto__INCLUDED
 
+#ifdef __clang__
+#if __has_feature(modules)
+#pragma clang module import CProtobufC
+#endif
+#endif
 #include <protobuf-c/protobuf-c.h>
 
 PROTOBUF_C__BEGIN_DECLS

@@ -1,20 +1,21 @@
-import Tenancy
-import CProtobufC
-import RPC
+public import CProtobufC
 
 /// What generated messages use to build their C counterparts.
 extension Arena {
   /// Room for a value that the caller sets.
-  func uninitialized<T>(_: T.Type) -> UnsafeMutablePointer<T> {
+  @inlinable
+  public func uninitialized<T>(_: T.Type) -> UnsafeMutablePointer<T> {
     allocate(MemoryLayout<T>.size).bindMemory(to: T.self, capacity: 1)
   }
 
-  func copy(bytes: [UInt8]) -> ProtobufCBinaryData {
+  @inlinable
+  public func copy(bytes: [UInt8]) -> ProtobufCBinaryData {
     bytes.withUnsafeBytes { copy($0) }
   }
 
   /// A C array with one element for each of `values`.
-  func list<Value, C: BitwiseCopyable>(
+  @inlinable
+  public func list<Value, C: BitwiseCopyable>(
     _ values: [Value], _ element: (Value) -> C
   ) -> UnsafeMutablePointer<C>? {
     if values.isEmpty { return nil }
@@ -24,7 +25,8 @@ extension Arena {
   }
 
   /// A C array of map entries, in the order of their keys: equal messages get equal encodings.
-  func map<Value, Entry>(
+  @inlinable
+  public func map<Value, Entry>(
     _ values: [String: Value],
     initialize: (UnsafeMutablePointer<Entry>?) -> Void,
     set: (UnsafeMutablePointer<Entry>, ProtobufCBinaryData, Value) -> Void
@@ -35,13 +37,5 @@ extension Arena {
       set(entry, copy(key), value)
       return entry
     }
-  }
-
-  /// A `google.protobuf.Struct` as a count and an array: none when absent.
-  func structure(
-    _ object: [String: JSONValue]?
-  ) -> (count: Int, array: UnsafeMutablePointer<ProtobufCBinaryData>?) {
-    guard let object else { return (0, nil) }
-    return (1, list([object]) { copy(bytes: StructCodec.encode($0)) })
   }
 }

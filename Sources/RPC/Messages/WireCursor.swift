@@ -1,7 +1,7 @@
-/// Walks over one message's encoding, trusting none of it.
-struct WireCursor {
+/// Walks over one message's encoding, trusting none of it. For what libprotobuf-c does not decode.
+public struct WireCursor {
   /// A field's content, by wire type.
-  enum Content {
+  public enum Content {
     case varint(UInt64)
     case fixed64(UInt64)
     case fixed32(UInt32)
@@ -11,10 +11,11 @@ struct WireCursor {
   /// The bytes not read yet.
   private var rest: UnsafeRawBufferPointer.SubSequence
 
-  init(_ bytes: UnsafeRawBufferPointer) { rest = bytes[...] }
+  /// - Parameter bytes: must stay valid as long as the cursor and what it gave.
+  public init(_ bytes: UnsafeRawBufferPointer) { rest = bytes[...] }
 
   /// The next field, or nil at the end.
-  mutating func next() throws(FieldViolation) -> (number: UInt32, content: Content)? {
+  public mutating func next() throws(FieldViolation) -> (number: UInt32, content: Content)? {
     if rest.isEmpty { return nil }
     guard let key = UInt32(exactly: try varint()), key >> 3 != 0 else { throw Self.malformed }
     return (key >> 3, try content(wireType: key & 7))
@@ -56,7 +57,7 @@ struct WireCursor {
   }
 
   /// The path is completed by those who catch it.
-  static var malformed: FieldViolation {
+  public static var malformed: FieldViolation {
     FieldViolation(field: "", description: "is not a valid encoding")
   }
 }

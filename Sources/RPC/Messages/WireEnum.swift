@@ -1,4 +1,3 @@
-public import Tenancy
 /// An open proto3 enum: a number that this version does not know is kept.
 public protocol WireEnum: RawRepresentable, Hashable, Sendable, CustomStringConvertible
 where RawValue == Int32 {
@@ -13,9 +12,4 @@ extension WireEnum {
   public var protoName: String { Self.names[rawValue] ?? String(rawValue) }
 
   public var description: String { protoName }
-
-  /// The name, or the number of a value that is not known, as the proto3 JSON mapping has it.
-  public func json() -> JSONValue {
-    Self.names[rawValue].map { .string($0) } ?? .number(Double(rawValue))
-  }
 }

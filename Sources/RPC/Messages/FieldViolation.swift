@@ -1,4 +1,3 @@
-import Tenancy
 /// A field whose content cannot be accepted.
 public struct FieldViolation: Error, Hashable, Sendable {
   /// Where, in proto names: `tenant.configuration.feature_flags["beta"]`, `items[3].subject`.
@@ -16,18 +15,33 @@ public struct FieldViolation: Error, Hashable, Sendable {
 /// message builds none.
 extension FieldViolation {
   /// The same violation, seen from the message that holds `parent`.
-  func inside(_ parent: StaticString) -> FieldViolation {
+  public func inside(_ parent: StaticString) -> FieldViolation {
     inside(path: String(describing: parent))
   }
 
   /// The same violation, seen from the message that holds the list `parent`.
-  func inside(_ parent: StaticString, index: Int) -> FieldViolation {
+  public func inside(_ parent: StaticString, index: Int) -> FieldViolation {
     inside(path: "\(parent)[\(index)]")
   }
 
   /// The same violation, seen from the message that holds the map `parent`.
-  func inside(_ parent: StaticString, key: String) -> FieldViolation {
-    inside(path: "\(parent)[\(JSONValue.string(key).text())]")
+  public func inside(_ parent: StaticString, key: String) -> FieldViolation {
+    inside(path: "\(parent)[\(Self.quoted(key))]")
+  }
+
+  /// A key as JSON text, so that every key can be told from every other.
+  private static func quoted(_ key: String) -> String {
+    var text = "\""
+    for scalar in key.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": text += "\\\(scalar)"
+      case "\u{0}"..<" ":
+        let digits = String(scalar.value, radix: 16)
+        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    return text + "\""
   }
 
   private func inside(path: String) -> FieldViolation {

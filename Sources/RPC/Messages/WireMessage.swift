@@ -1,6 +1,4 @@
-public import Tenancy
 public import CProtobufC
-public import RPC
 
 /// A proto3 message: a Swift value that libprotobuf-c encodes and decodes through its C struct.
 public protocol WireMessage: Sendable {
@@ -15,9 +13,6 @@ public protocol WireMessage: Sendable {
 
   /// Builds the C struct, which is valid as long as what `arena` hands out.
   func write(into arena: Arena) -> UnsafeMutablePointer<CMessage>
-
-  /// The proto3 JSON mapping.
-  func json() -> JSONValue
 }
 
 /// Why bytes are not a message.

@@ -23,12 +23,11 @@ public enum WireText {
   }
 
   /// Why bytes are not acceptable text.
-  @usableFromInline
-  enum Problem {
+  public enum Problem: Sendable {
     case notUTF8
     case containsNUL
 
-    @usableFromInline var description: String {
+    public var description: String {
       switch self {
       case .notUTF8: "is not valid UTF-8"
       case .containsNUL: "contains a NUL character"
@@ -37,8 +36,7 @@ public enum WireText {
   }
 
   /// What is wrong with `bytes`. ASCII, the common case, is looked at eight bytes at a time.
-  @usableFromInline
-  static func problem(in bytes: UnsafeRawBufferPointer) -> Problem? {
+  public static func problem(in bytes: UnsafeRawBufferPointer) -> Problem? {
     let highBits: UInt64 = 0x8080_8080_8080_8080
     let ones: UInt64 = 0x0101_0101_0101_0101
     var offset = 0

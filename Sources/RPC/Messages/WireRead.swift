@@ -1,12 +1,12 @@
-import Tenancy
-import CProtobufC
+public import CProtobufC
 
 /// Reads what generated messages consist of from their C counterparts.
-enum WireRead {
+public enum WireRead {
   /// libprotobuf-c's array of messages, or of a map's entries.
-  typealias Messages<C> = UnsafeMutablePointer<UnsafeMutablePointer<C>?>
+  public typealias Messages<C> = UnsafeMutablePointer<UnsafeMutablePointer<C>?>
 
-  static func message<M: WireMessage>(
+  @inlinable
+  public static func message<M: WireMessage>(
     _ pointer: UnsafeMutablePointer<M.CMessage>?, field: StaticString
   ) throws(FieldViolation) -> M? {
     guard let pointer else { return nil }
@@ -17,7 +17,8 @@ enum WireRead {
     }
   }
 
-  static func messages<M: WireMessage>(
+  @inlinable
+  public static func messages<M: WireMessage>(
     _ array: Messages<M.CMessage>?, count: Int, field: StaticString
   ) throws(FieldViolation) -> [M] {
     guard let array else { return [] }
@@ -34,7 +35,8 @@ enum WireRead {
     return messages
   }
 
-  static func strings(
+  @inlinable
+  public static func strings(
     _ array: UnsafeMutablePointer<ProtobufCBinaryData>?, count: Int, field: StaticString
   ) throws(FieldViolation) -> [String] {
     guard let array else { return [] }
@@ -51,14 +53,16 @@ enum WireRead {
   }
 
   /// A list of what needs no validation.
-  static func list<C, Value>(
+  @inlinable
+  public static func list<C, Value>(
     _ array: UnsafeMutablePointer<C>?, count: Int, _ value: (C) -> Value
   ) -> [Value] {
     UnsafeBufferPointer(start: array, count: array == nil ? 0 : count).map(value)
   }
 
   /// A map; of entries with the same key, the last one counts.
-  static func map<Entry, Value>(
+  @inlinable
+  public static func map<Entry, Value>(
     _ entries: Messages<Entry>?, count: Int, field: StaticString,
     key: (Entry) -> ProtobufCBinaryData, value: (Entry) throws(FieldViolation) -> Value
   ) throws(FieldViolation) -> [String: Value] {
@@ -75,22 +79,5 @@ enum WireRead {
       }
     }
     return map
-  }
-
-  /// A `google.protobuf.Struct`, whose repeats merge as proto3 has it for a singular message.
-  static func structure(
-    _ array: UnsafeMutablePointer<ProtobufCBinaryData>?, count: Int, field: StaticString
-  ) throws(FieldViolation) -> [String: JSONValue]? {
-    guard let array, count > 0 else { return nil }
-    var merged: [String: JSONValue] = [:]
-    for index in 0..<count {
-      let object = try StructCodec.decode(array[index].bytes, field: field)
-      if index == 0 {
-        merged = object
-      } else {
-        merged.merge(object) { _, later in later }
-      }
-    }
-    return merged
   }
 }

@@ -1,0 +1,100 @@
+"""Which protos are generated together: into one C target and one Swift folder."""
+
+import dataclasses
+
+from .errors import GenerationError
+
+
+@dataclasses.dataclass(frozen=True)
+class Module:
+    """A set of protos that import nothing of another module's."""
+
+    # The C target, and the module that Swift imports.
+    c_name: str
+    # What its protos are called by name: files, or folders that end in a slash.
+    sources: tuple[str, ...]
+    # Folder of nothing but generated Swift.
+    swift_folder: str
+    # Folder of nothing but generated client stubs; empty: they go with the messages.
+    client_folder: str
+    # The Swift enum that holds the protos as descriptors.
+    descriptors: str
+    # Whether there are client stubs.
+    clients: bool = True
+    # Whether messages have `json()`, which needs the domain's JSONValue.
+    json: bool = False
+    # Whether each method has to declare its authorization.
+    authorized: bool = False
+
+    @property
+    def c_folder(self) -> str:
+        return f"Sources/{self.c_name}"
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Folders that hold nothing but this module's generated code."""
+        found = (self.c_folder, self.swift_folder, self.client_folder)
+        return tuple(folder for folder in found if folder)
+
+    def has(self, file_name: str) -> bool:
+        return any(
+            file_name.startswith(source) if source.endswith("/") else file_name == source
+            for source in self.sources
+        )
+
+
+TENANCY = Module(
+    c_name="CTenancyProto",
+    sources=(
+        "tenancy/v1/",
+        "google/rpc/",
+        "google/protobuf/any.proto",
+        "google/protobuf/duration.proto",
+        "google/protobuf/field_mask.proto",
+        "google/protobuf/timestamp.proto",
+    ),
+    swift_folder="Sources/TenancyWire/Generated",
+    client_folder="Sources/TenancyClient/Generated",
+    descriptors="TenancyDescriptors",
+    json=True,
+    authorized=True,
+)
+SERVICES = Module(
+    c_name="CRPCProto",
+    sources=("grpc/health/", "grpc/reflection/"),
+    swift_folder="Sources/RPCServices/Generated",
+    client_folder="",
+    descriptors="ServicesDescriptors",
+    clients=False,
+)
+INTEROP = Module(
+    c_name="CInteropProto",
+    sources=("grpc/testing/", "ttrpc/", "bench/", "google/protobuf/empty.proto"),
+    swift_folder="Sources/RPCInterop/Generated",
+    client_folder="",
+    descriptors="InteropDescriptors",
+    clients=False,
+)
+MODULES = (TENANCY, SERVICES, INTEROP)
+FOLDERS = tuple(folder for module in MODULES for folder in module.folders)
+
+
+def split(files: list, dropped: set[str]) -> list[tuple[Module, list]]:
+    """The modules that have files, each with its own, in the order given."""
+    owners = {}
+    for file in files:
+        if file.name in dropped:
+            continue
+        owner = next((module for module in MODULES if module.has(file.name)), None)
+        if owner is None:
+            raise GenerationError(f"{file.name}: belongs to no module (tools/generator/modules.py)")
+        owners[file.name] = owner
+    for file in files:
+        for name in file.dependency:
+            if file.name in owners and owners.get(name, owners[file.name]) != owners[file.name]:
+                raise GenerationError(f"{file.name}: imports {name} of another module")
+    return [
+        (module, [file for file in files if owners.get(file.name) == module])
+        for module in MODULES
+        if module in owners.values()
+    ]

@@ -81,7 +81,8 @@ let package = Package(
     .executableTarget(
       name: "tenantd",
       dependencies: [
-        "CMalloc", "RPC", "Tenancy", "TenancyServer", "TenancyStore", "PKI",
+        "CMalloc", "RPC", "RPCServices", "Tenancy", "TenancyServer", "TenancyStore", "TenancyWire",
+        "PKI",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -2,9 +2,11 @@ import FoundationEssentials
 import Glibc
 import Logging
 import RPC
+import RPCServices
 import Tenancy
 import TenancyServer
 import TenancyStore
+import TenancyWire
 
 /// Puts the parts together, runs them until a signal, and takes them apart again.
 struct Daemon {
@@ -31,10 +33,14 @@ struct Daemon {
     let dataPlane = try SQLiteDataPlane(directory: "\(configuration.dataDirectory)/tenants")
     let provisioner = Provisioner(plane, dataPlane)
     let tls = try makeTLS()
-    let server = try await makeServer(plane, provisioner, tls)
+    let methods = TenancyService.methods(
+      plane: plane, provisioner: provisioner, rules: configuration.resolution)
+    let health = HealthStatus(serving: methods.map(\.service))
+    let server = try await makeServer(plane, try Self.described(methods, health), tls)
     onStart(try await server.start())
     let resumption = Task { await provisioner.resume() }
     let trimming = Task { await MemoryTrimmer.run(plane) }
+    let watching = Task { await StoreHealth.follow(plane, health) }
     let reloading = Task { await reload(tls, on: hangups) }
     logger.info(
       "serving",
@@ -46,12 +52,25 @@ struct Daemon {
       break
     }
     logger.info("stopping", metadata: ["signal": "\(name)"])
+    health.shutDown()
     await server.stop(within: .seconds(configuration.drainSeconds))
     resumption.cancel()
     trimming.cancel()
+    watching.cancel()
     reloading.cancel()
     await plane.close()
     logger.info("stopped")
+  }
+
+  /// The methods, and those that every gRPC server is expected to have beside its own: they disclose
+  /// nothing of any tenant, so whoever may connect may call them.
+  private static func described(
+    _ methods: [ServiceMethod], _ health: HealthStatus
+  ) throws -> [ServiceMethod] {
+    let served = methods + HealthService(health).methods
+    let reflection = try ReflectionService(
+      serving: served, descriptorSets: [TenancyDescriptors.fileDescriptorSet])
+    return served + reflection.methods
   }
 
   private func makeTLS() throws -> TLSContext? {
@@ -88,16 +107,14 @@ struct Daemon {
   }
 
   private func makeServer(
-    _ plane: ControlPlane, _ provisioner: Provisioner, _ tls: TLSContext?
+    _ plane: ControlPlane, _ methods: [ServiceMethod], _ tls: TLSContext?
   ) async throws -> Server {
     let identity = configuration.identity
     var server = Server.Configuration(listeners: configuration.listeners, tls: tls)
     server.limits = configuration.limits
     server.eventLoops = configuration.eventLoops
     return try await Server(
-      server,
-      methods: TenancyService.methods(
-        plane: plane, provisioner: provisioner, rules: configuration.resolution),
+      server, methods: methods,
       delegate: TenancyDelegate(plane: plane, rules: identity, logger: logger))
   }
 }

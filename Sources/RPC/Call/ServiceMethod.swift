@@ -18,6 +18,9 @@ public struct ServiceMethod: Sendable {
   public let kind: CallKind
   let handler: Handler
 
+  /// `package.Service`.
+  public var service: String { String(path.drop { $0 == "/" }.prefix { $0 != "/" }) }
+
   enum Handler: Sendable {
     case inline(InlineHandler)
     case async(AsyncHandler)

@@ -18,8 +18,13 @@ public final class ControlPlane: Sendable {
   private let published: Mutex<Snapshot>
   private let publishedRevision: Atomic<UInt64>
   private let waiting = Mutex(Waiting())
-  /// The store failed in a way that needs a reload before the next write.
-  private let mustReload = Mutex(false)
+  /// Whether the store failed in a way that needs a reload before the next write.
+  private let health = Mutex(Health())
+
+  private struct Health {
+    var mustReload = false
+    var observer: (@Sendable (Bool) -> Void)?
+  }
 
   private struct Waiting {
     var writes: [PendingWrite] = []
@@ -48,8 +53,32 @@ public final class ControlPlane: Sendable {
 
   fileprivate var revision: UInt64 { publishedRevision.load(ordering: .acquiring) }
 
-  /// Whether the last commit succeeded.
-  public var isHealthy: Bool { mustReload.withLock { !$0 } }
+  /// Whether the last commit succeeded, or the store could be read since.
+  public var isHealthy: Bool { health.withLock { !$0.mustReload } }
+
+  /// Tells `observer`, from now on, what `isHealthy` has become. It is called by the writer, at once
+  /// and for each change, and must be quick. There is one observer: the last.
+  public func observeHealth(_ observer: @escaping @Sendable (Bool) -> Void) {
+    queue.async { [self] in
+      let isHealthy = health.withLock { health in
+        health.observer = observer
+        return !health.mustReload
+      }
+      observer(isHealthy)
+    }
+  }
+
+  /// Reads the store again if it has failed, as the next write would: for a server that no one writes to
+  /// as long as it is not healthy. Returns `isHealthy`.
+  public func recover() async -> Bool {
+    await withCheckedContinuation { continuation in
+      queue.async { [self] in
+        // Still not readable: that is what the result says.
+        _ = waiting.withLock { $0.isClosed } ? nil : try? newestState()
+        continuation.resume(returning: isHealthy)
+      }
+    }
+  }
 
   // MARK: Writing
 
@@ -182,17 +211,25 @@ public final class ControlPlane: Sendable {
       return nil
     } catch {
       // What is on disk decides, whatever the error was.
-      mustReload.withLock { $0 = true }
+      setMustReload(true)
       return Self.unavailable
     }
   }
 
   private func newestState() throws(StoreError) -> ControlState {
-    guard mustReload.withLock({ $0 }) else { return state }
+    guard !isHealthy else { return state }
     let state = try Self.load(store)
     publish(state)
-    mustReload.withLock { $0 = false }
+    setMustReload(false)
     return state
+  }
+
+  private func setMustReload(_ mustReload: Bool) {
+    let observer = health.withLock { health in
+      defer { health.mustReload = mustReload }
+      return health.mustReload == mustReload ? nil : health.observer
+    }
+    observer?(!mustReload)
   }
 
   private func publish(_ state: ControlState) {

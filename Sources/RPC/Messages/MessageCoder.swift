@@ -1,0 +1,42 @@
+import Synchronization
+
+/// Messages to bytes and back, with memory that is used again for the next one. Thread-safe.
+final class MessageCoder: Sendable {
+  private let arena = Mutex(Arena())
+
+  /// - Throws: INVALID_ARGUMENT, or RESOURCE_EXHAUSTED for what describes more than an arena holds.
+  func decode<Message: WireMessage>(
+    _: Message.Type, _ bytes: [UInt8]
+  ) throws(RPCStatus) -> Message {
+    try arena.withLock { arena throws(RPCStatus) in
+      arena.reset()
+      return try bytes.span.bytes.withUnsafeBytes { bytes throws(RPCStatus) in
+        do throws(WireError) {
+          return try Message(decoding: bytes, arena: arena)
+        } catch {
+          throw error.status
+        }
+      }
+    }
+  }
+
+  func encode(_ message: some WireMessage) -> [UInt8] {
+    arena.withLock { arena in
+      arena.reset()
+      return message.encode(arena: arena)
+    }
+  }
+}
+
+extension WireError {
+  /// What a client is told whose request can't be read.
+  public var status: RPCStatus {
+    switch self {
+    case .malformed: RPCStatus(.invalidArgument, "not an encoding of the request message")
+    case .tooLarge:
+      RPCStatus(.resourceExhausted, "the request describes more than the server will hold")
+    case .violation(let violation):
+      RPCStatus(.invalidArgument, "\(violation.field): \(violation.description)")
+    }
+  }
+}

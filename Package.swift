@@ -64,7 +64,9 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(name: "RPCServices", dependencies: ["CRPCProto", "RPC"], swiftSettings: strict),
-    .target(name: "RPCInterop", dependencies: ["CInteropProto", "RPC"], swiftSettings: strict),
+    .target(
+      name: "RPCInterop", dependencies: ["CInteropProto", "CProtobufC", "RPC", "RPCServices"],
+      swiftSettings: strict),
     .target(name: "Tenancy", swiftSettings: strict),
     .target(name: "TenancyStore", dependencies: ["Tenancy", "CSQLite"], swiftSettings: strict),
     .target(

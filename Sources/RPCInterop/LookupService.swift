@@ -1,0 +1,46 @@
+import CInteropProto
+import CProtobufC
+public import RPC
+
+/// `bench.v1.Lookup`: what the runtime costs when a handler does next to nothing. Messages stay in C, and
+/// the entry's texts where they are.
+public struct LookupService: Sendable {
+  /// Entries: `key-00000` to `key-09999`.
+  static let entries = 10_000
+
+  private let table = LookupTable(count: Self.entries)
+
+  public init() {}
+
+  public var methods: [ServiceMethod] {
+    [
+      .inline(path: Bench.Lookup.get.path) { [table] (call, message) throws(RPCStatus) in
+        let request: UnsafePointer<Bench.GetRequest.CMessage>
+        do throws(WireError) {
+          request = try Bench.GetRequest.decode(message, arena: call.arena)
+        } catch {
+          throw error.status
+        }
+        // Compared with texts only, so it need not be one.
+        guard let entry = table.find(request.pointee.key.bytes) else {
+          throw RPCStatus(.notFound, "no such entry")
+        }
+        let response = call.arena.uninitialized(Bench.Entry.CMessage.self)
+        bench__v1__entry__init(response)
+        response.pointee.name = Self.lend(entry.name)
+        response.pointee.value = Self.lend(entry.value)
+        response.pointee.revision = entry.revision
+        call.reply(count: Bench.Entry.encodedSize(response)) {
+          Bench.Entry.pack(response, into: $0)
+        }
+      }
+    ]
+  }
+
+  /// libprotobuf-c declares its input mutable, and reads it only.
+  private static func lend(_ text: UnsafeRawBufferPointer) -> ProtobufCBinaryData {
+    ProtobufCBinaryData(
+      len: text.count,
+      data: UnsafeMutablePointer(mutating: text.baseAddress?.assumingMemoryBound(to: UInt8.self)))
+  }
+}

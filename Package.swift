@@ -96,6 +96,15 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    // For test suites, not in the products.
+    .executableTarget(
+      name: "rpc-interop-server",
+      dependencies: [
+        "RPC", "RPCInterop", "RPCServices",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
     .target(name: "PKI", dependencies: ["COpenSSL"], swiftSettings: strict),
 
     .testTarget(name: "PKITests", dependencies: ["PKI"], swiftSettings: strict),

@@ -1,0 +1,73 @@
+import ArgumentParser
+import Glibc
+import Logging
+import RPC
+import RPCInterop
+import RPCServices
+
+/// The conformance server: the runtime, and the services that public test suites call.
+@main
+struct InteropServer: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rpc-interop-server",
+    abstract: "Serves grpc.testing.TestService and ttrpc.integration.streaming.Streaming.",
+    discussion: """
+      For the interoperability and attack suites of others: it serves whoever connects. Prints \
+      "listening on ADDRESS" for each listener. SIGTERM and SIGINT end it.
+      """)
+
+  @Option(help: ArgumentHelp("unix:PATH or tcp:HOST:PORT; may be repeated.", valueName: "address"))
+  var listen: [ListenArgument]
+
+  @OptionGroup var tlsOptions: TLSOptions
+
+  @Option(help: "Threads that serve connections; 0: one for each core.")
+  var eventLoops = 0
+
+  @Option(help: "How long calls in flight may take when the server ends.")
+  var drain = DurationArgument(.seconds(5))
+
+  @Flag(help: "Log why connections and calls are refused.")
+  var verbose = false
+
+  @OptionGroup(title: "Limits") var limitOptions: LimitOptions
+
+  func validate() throws {
+    guard !listen.isEmpty else { throw ValidationError("--listen is needed") }
+    guard (0...256).contains(eventLoops) else { throw ValidationError("--event-loops: 0 to 256") }
+  }
+
+  func run() async throws {
+    signal(SIGPIPE, SIG_IGN)
+    let stop = StopSignals()
+    let tls = try tlsOptions.context()
+    var configuration = Server.Configuration(
+      listeners: listen.map { $0.address(isSecure: tls != nil) }, tls: tls)
+    configuration.limits = limitOptions.limits
+    configuration.eventLoops = eventLoops
+    let health = HealthStatus(serving: InteropServices.names)
+    let server = try await Server(
+      configuration, methods: InteropServices.methods(health: health),
+      delegate: InteropDelegate(logger: logger))
+    for address in try await server.start() { print("listening on \(Self.text(address))") }
+    fflush(nil)  // Whoever waits for the addresses may read them from a pipe.
+
+    for await _ in stop.arrivals { break }
+    health.shutDown()
+    await server.stop(within: drain.duration)
+  }
+
+  private var logger: Logger {
+    var logger = Logger(label: "rpc-interop-server") { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = verbose ? .info : .warning
+    return logger
+  }
+
+  /// As `--listen` takes it.
+  private static func text(_ address: ListenAddress) -> String {
+    switch address {
+    case .unix: address.description
+    case .tcp: "tcp:\(address)"
+    }
+  }
+}

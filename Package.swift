@@ -115,6 +115,11 @@ let package = Package(
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "RPCServicesTests", dependencies: ["RPC", "RPCServices"], swiftSettings: strict),
+    .testTarget(
+      name: "RPCInteropTests", dependencies: ["RPC", "RPCInterop", "rpc-interop-server"],
+      swiftSettings: strict),
     .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
     .testTarget(
       name: "TenancyServerTests",

@@ -46,12 +46,13 @@ enum EchoCommand: Hashable {
     }
   }
 
-  /// `5`, `NOT_FOUND` or `NotFound`.
+  /// `5`, `NOT_FOUND` or `NotFound`; `Canceled`, too, as Go has it.
   private static func code(_ text: Substring) -> RPCStatus.Code? {
     if let number = Int(text) {
       return (1...16).contains(number) ? RPCStatus.Code(number: number) : nil
     }
     let wanted = text.filter { $0 != "_" }.uppercased()
+    if wanted == "CANCELED" { return .cancelled }
     return (1...16).lazy.map { RPCStatus.Code(number: $0) }
       .first { $0.description.filter { $0 != "_" } == wanted }
   }

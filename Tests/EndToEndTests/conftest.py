@@ -1,21 +1,23 @@
 """Fixtures: certificates, a shared server with its operator, and servers of a test's own.
 
-Run with the binary's path in TENANTD; needs grpcio-tools, grpcio-status and cryptography, and the
-openssl, curl, setpriv and cc commands.
+Run with the binaries' paths in TENANTD, TENANTCTL and RPC_INTEROP_SERVER; needs what `tools/install
+--tests` installs.
 """
 
 import itertools
 
 import pytest
 
+from support import conformance
 from support.daemon import Server, binary
 from support.pki import PKI
 
 
 def pytest_configure(config):
-    # A run without the daemon is an error, not a run that skips everything.
+    # A run without the binaries is an error, not a run that skips everything.
     try:
         binary()
+        conformance.binary()
     except RuntimeError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -15,6 +15,8 @@ final class MemoryStore: ControlStore {
 
   func append(_ entries: [LogEntry]) throws(StoreError) { log.withLock { $0 += entries } }
 
+  func checkWritable() {}
+
   func close() {}
 }
 

@@ -158,6 +158,20 @@ extension ControlStoreContract {
       store.close()
       expectError(.unavailable) { _ = try store.load() }
       expectError(.unavailable) { try store.append([Sample.entry(1, [])]) }
+      expectError(.unavailable) { try store.checkWritable() }
+    },
+    ControlStoreContract("checking that it can be written changes nothing") { open in
+      var random = SeededGenerator(seed: 7)
+      var history = RandomHistory()
+      for _ in 0..<3 {
+        try withStore(open) { store in
+          try store.checkWritable()
+          try expectState(history.state, in: store)
+          try store.append(history.nextBatch(using: &random))
+          try store.checkWritable()
+          try expectState(history.state, in: store)
+        }
+      }
     },
   ]
 }

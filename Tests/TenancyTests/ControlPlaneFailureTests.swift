@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import Tenancy
@@ -56,6 +57,45 @@ struct ControlPlaneFailureTests {
     #expect(!test.plane.isHealthy)
     #expect(try await test.plane.reserve("b") == 0)
     #expect(test.plane.isHealthy)
+  }
+
+  @Test func aStoreThatWorksAgainIsFoundWithoutAWrite() async throws {
+    let test = try TestPlane()
+    #expect(await test.plane.recover())
+    #expect(test.store.loads == 1)
+    test.store.failNextAppends(.lostAnswer)
+    _ = await refusal { () async throws(TenancyError) in try await test.plane.reserve("a") }
+    // It must be possible to read it and to write it.
+    test.store.failNextCheck(.unavailable)
+    #expect(await !test.plane.recover())
+    test.store.failNextLoad(.unavailable)
+    #expect(await !test.plane.recover())
+    #expect(!test.plane.has("a"))
+    #expect(await test.plane.recover())
+    #expect(test.plane.isHealthy && test.plane.has("a"))
+  }
+
+  @Test func aClosedPlaneDoesNotTouchItsStore() async throws {
+    let test = try TestPlane()
+    test.store.failNextAppends(.refused(.unavailable))
+    _ = await refusal { () async throws(TenancyError) in try await test.plane.reserve("a") }
+    await test.plane.close()
+    #expect(await !test.plane.recover())
+    #expect(test.store.loads == 1)
+  }
+
+  @Test func theObserverHearsOfEachChange() async throws {
+    let test = try TestPlane()
+    let heard = Mutex<[Bool]>([])
+    test.plane.observeHealth { isHealthy in heard.withLock { $0.append(isHealthy) } }
+    test.store.failNextAppends(.refused(.unavailable), .refused(.unavailable))
+    for name in ["a", "b"] {
+      _ = await refusal { () async throws(TenancyError) in try await test.plane.reserve(name) }
+    }
+    #expect(heard.withLock { $0 } == [true, false, true, false])
+    #expect(await test.plane.recover())
+    #expect(try await test.plane.reserve("c") == 0)
+    #expect(heard.withLock { $0 } == [true, false, true, false, true])
   }
 
   @Test func aStartFailsWithTheStore() {

@@ -17,6 +17,7 @@ final class MemoryStore: ControlStore {
     var batches: [Int] = []
     var appendFailures: [Failure?] = []
     var loadFailures: [StoreError.Code] = []
+    var checkFailures: [StoreError.Code] = []
     var loads = 0
     var closings = 0
     var barrier: Barrier?
@@ -37,6 +38,10 @@ final class MemoryStore: ControlStore {
 
   func failNextLoad(_ code: StoreError.Code) {
     contents.withLock { $0.loadFailures.append(code) }
+  }
+
+  func failNextCheck(_ code: StoreError.Code) {
+    contents.withLock { $0.checkFailures.append(code) }
   }
 
   /// Makes the next append wait.
@@ -75,6 +80,14 @@ final class MemoryStore: ControlStore {
       contents.log += entries
       contents.batches.append(entries.count)
       if case .lostAnswer = failure { throw StoreError(.unknownOutcome, "told to fail") }
+    }
+  }
+
+  func checkWritable() throws(StoreError) {
+    try contents.withLock { contents throws(StoreError) in
+      if !contents.checkFailures.isEmpty {
+        throw StoreError(contents.checkFailures.removeFirst(), "told to fail")
+      }
     }
   }
 

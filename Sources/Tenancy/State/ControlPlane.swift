@@ -53,7 +53,7 @@ public final class ControlPlane: Sendable {
 
   fileprivate var revision: UInt64 { publishedRevision.load(ordering: .acquiring) }
 
-  /// Whether the last commit succeeded, or the store could be read since.
+  /// Whether the last commit succeeded, or the store was found to work since.
   public var isHealthy: Bool { health.withLock { !$0.mustReload } }
 
   /// Tells `observer`, from now on, what `isHealthy` has become. It is called by the writer, at once
@@ -68,13 +68,15 @@ public final class ControlPlane: Sendable {
     }
   }
 
-  /// Reads the store again if it has failed, as the next write would: for a server that no one writes to
-  /// as long as it is not healthy. Returns `isHealthy`.
+  /// Tries a store that has failed again: for a server that no one writes to as long as it is not healthy.
+  /// Returns `isHealthy`, which also becomes true by a write that succeeds.
   public func recover() async -> Bool {
     await withCheckedContinuation { continuation in
       queue.async { [self] in
-        // Still not readable: that is what the result says.
-        _ = waiting.withLock { $0.isClosed } ? nil : try? newestState()
+        if !isHealthy, !waiting.withLock({ $0.isClosed }) {
+          // While it throws, it has failed still: that is what the result says.
+          try? tryStore()
+        }
         continuation.resume(returning: isHealthy)
       }
     }
@@ -222,6 +224,12 @@ public final class ControlPlane: Sendable {
     publish(state)
     setMustReload(false)
     return state
+  }
+
+  private func tryStore() throws(StoreError) {
+    // In this order: it must not look healthy to anyone who then finds that it can't be written to.
+    try store.checkWritable()
+    _ = try newestState()
   }
 
   private func setMustReload(_ mustReload: Bool) {

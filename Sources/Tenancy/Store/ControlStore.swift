@@ -101,6 +101,7 @@ public struct StoredState: Sendable {
 ///    changes nothing.
 /// 4. `load` gives back what was appended, field by field, tenants in order of their ids.
 /// 5. After a crash at any moment, opening again needs no help.
+/// 6. `checkWritable` succeeds only if a batch could be made durable now, and changes nothing.
 public protocol ControlStore: Sendable {
   /// The whole state, consistent.
   /// - Throws: `StoreError`.
@@ -110,6 +111,10 @@ public protocol ControlStore: Sendable {
   /// - Throws: `StoreError`; nothing was added then. After `.unknownOutcome` the batch may or may not
   ///   be there, and only `load` tells.
   func append(_ entries: [LogEntry]) throws(StoreError)
+
+  /// Tries to write, durably, without a change: whether a store that has failed works again.
+  /// - Throws: `StoreError`.
+  func checkWritable() throws(StoreError)
 
   /// Releases what the store holds open. The last call.
   func close()

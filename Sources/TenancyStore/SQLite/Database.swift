@@ -32,9 +32,20 @@ struct Database {
   /// Adds a batch in one transaction.
   func append(_ entries: [LogEntry]) throws(StoreError) {
     guard !entries.isEmpty else { return }
+    try commit { () throws(StoreError) in try writer.write(entries) }
+  }
+
+  /// Commits the first page as it is: a number in it is written again.
+  func checkWritable() throws(StoreError) {
+    try commit { () throws(StoreError) in
+      try asStoreError { () throws(SQLiteError) in try Migrations.rewriteVersion(connection) }
+    }
+  }
+
+  private func commit(_ body: () throws(StoreError) -> Void) throws(StoreError) {
     try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN IMMEDIATE") }
     do {
-      try writer.write(entries)
+      try body()
     } catch {
       try rollBack(after: error)
     }

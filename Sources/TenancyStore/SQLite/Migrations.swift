@@ -41,6 +41,11 @@ enum Migrations {
     }
   }
 
+  /// Writes the version again, in a transaction that the caller has begun.
+  static func rewriteVersion(_ connection: SQLiteConnection) throws(SQLiteError) {
+    try connection.execute("PRAGMA user_version = \(latest)")
+  }
+
   private static let all = [initial]
 
   /// Times are nanoseconds since 1970. Foreign keys are checked at the commit: the order of changes

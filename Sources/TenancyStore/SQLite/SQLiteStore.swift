@@ -40,9 +40,17 @@ public final class SQLiteStore: ControlStore {
   }
 
   public func append(_ entries: [LogEntry]) throws(StoreError) {
+    try write { (database) throws(StoreError) in try database.append(entries) }
+  }
+
+  public func checkWritable() throws(StoreError) {
+    try write { (database) throws(StoreError) in try database.checkWritable() }
+  }
+
+  private func write(_ body: (Database) throws(StoreError) -> Void) throws(StoreError) {
     try state.withLock { (state: inout State) throws(StoreError) in
       do throws(StoreError) {
-        try open(&state).append(entries)
+        try body(open(&state))
       } catch {
         // Whether the batch is in the log is decided by recovery, as after a crash: by opening anew.
         if error.code == .unknownOutcome { state.database = nil }

@@ -1,5 +1,5 @@
-// The C limit: what ResolveTenant and Check cost in C when the server does nothing but the lookup.
-// tenantd is measured against it. epoll, nghttp2, protobuf-c and, for TLS, OpenSSL; no
+// The C limit: what ResolveTenant, Check and a bare Lookup/Get cost in C when the server does nothing but
+// the lookup. tenantd and, for the last, rpc-interop-server are measured against it. epoll, nghttp2, protobuf-c and, for TLS, OpenSSL; no
 // authorization, no logging, no deadlines, no limits beyond fixed buffers.
 //
 //     limit [--threads N] [--tenants N] [--unix PATH] [--tcp HOST:PORT --tls CERT KEY CA]
@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 
+#include "bench/v1/lookup.pb-c.h"
 #include "h2.h"
 #include "tenancy/v1/authorization.pb-c.h"
 #include "tenancy/v1/tenant_resolver.pb-c.h"
@@ -66,6 +67,39 @@ static const struct tenant *tenant_in(ProtobufCBinaryData path) {
   return tenant_find(at, (slash ? slash : end) - at);
 }
 
+// ---- Records of bench.v1.Lookup: `key-00000` to `key-09999`.
+
+#define RECORDS 10000
+
+struct record {
+  char key[16], name[16], value[24];
+  uint64_t revision;
+};
+
+static struct record *records[32768]; // a power of two, more than twice the records
+
+static const struct record *record_find(const uint8_t *key, size_t length) {
+  for (size_t at = slug_hash(key, length);; at++) {
+    const struct record *r = records[at & 32767];
+    if (!r || (strlen(r->key) == length && memcmp(r->key, key, length) == 0)) return r;
+  }
+}
+
+static void records_make(void) {
+  struct record *all = calloc(RECORDS, sizeof *all);
+  if (!all) die("records");
+  for (unsigned n = 0; n < RECORDS; n++) {
+    struct record *r = &all[n];
+    snprintf(r->key, sizeof r->key, "key-%05u", n);
+    snprintf(r->name, sizeof r->name, "entries/%05u", n);
+    snprintf(r->value, sizeof r->value, "value of entry %05u", n);
+    r->revision = n + 1;
+    size_t at = slug_hash((uint8_t *)r->key, strlen(r->key));
+    while (records[at & 32767]) at++;
+    records[at & 32767] = r;
+  }
+}
+
 // ---- Messages. A request is decoded into an arena that the next one overwrites.
 
 static _Thread_local struct {
@@ -89,7 +123,7 @@ static ProtobufCAllocator allocator = {arena_alloc, arena_free, NULL};
 enum status { OK = 0, INVALID_ARGUMENT = 3, NOT_FOUND = 5, UNIMPLEMENTED = 12 };
 
 struct call {
-  enum { NONE, RESOLVE_TENANT, CHECK } method;
+  enum { NONE, RESOLVE_TENANT, CHECK, LOOKUP } method;
   uint32_t received, reply_length, reply_sent;
   struct call *next_free;
   uint8_t body[4096]; // a longer request is refused
@@ -146,6 +180,20 @@ static enum status check(struct call *c, size_t length) {
   return OK;
 }
 
+static enum status lookup(struct call *c, size_t length) {
+  Bench__V1__GetRequest *request = bench__v1__get_request__unpack(&allocator, length, c->body + 5);
+  if (!request) return INVALID_ARGUMENT;
+  const struct record *r = record_find(request->key.data, request->key.len);
+  if (!r) return NOT_FOUND;
+
+  Bench__V1__Entry response = BENCH__V1__ENTRY__INIT;
+  response.name = text(r->name);
+  response.value = text(r->value);
+  response.revision = r->revision;
+  c->reply_length = 5 + bench__v1__entry__pack(&response, c->reply + 5);
+  return OK;
+}
+
 // ---- Calls.
 
 static _Thread_local struct call *free_calls;
@@ -176,7 +224,9 @@ static int answer(nghttp2_session *session, int32_t stream, struct call *c) {
   arena.used = 0;
   if (c->method == NONE) status = UNIMPLEMENTED;
   else if (c->received >= 5 && c->received <= sizeof c->body && length == c->received - 5)
-    status = c->method == CHECK ? check(c, length) : resolve_tenant(c, length);
+    status = c->method == LOOKUP  ? lookup(c, length)
+             : c->method == CHECK ? check(c, length)
+                                  : resolve_tenant(c, length);
 
   if (status != OK) {
     char code[4];
@@ -208,12 +258,15 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
   (void)flags, (void)context;
   static const char resolve[] = "/tenancy.v1.TenantResolver/ResolveTenant";
   static const char authorize[] = "/tenancy.v1.Authorization/Check";
+  static const char get[] = "/bench.v1.Lookup/Get";
   if (name_length != 5 || memcmp(name, ":path", 5) != 0) return 0;
   struct call *c = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
   if (length == sizeof resolve - 1 && memcmp(value, resolve, length) == 0)
     c->method = RESOLVE_TENANT;
   else if (length == sizeof authorize - 1 && memcmp(value, authorize, length) == 0)
     c->method = CHECK;
+  else if (length == sizeof get - 1 && memcmp(value, get, length) == 0)
+    c->method = LOOKUP;
   return 0;
 }
 
@@ -359,6 +412,7 @@ int main(int count, char **arguments) {
   }
 
   tenants_make(tenants);
+  records_make();
   nghttp2_session_callbacks_new(&callbacks);
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);

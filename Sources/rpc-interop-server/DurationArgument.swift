@@ -20,5 +20,7 @@ struct DurationArgument: ExpressibleByArgument, Hashable {
     }
   }
 
+  func set(_ limit: inout Duration) { limit = duration }
+
   var defaultValueDescription: String { duration.description }
 }

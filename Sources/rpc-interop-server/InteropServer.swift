@@ -13,7 +13,8 @@ struct InteropServer: AsyncParsableCommand {
     abstract: "Serves grpc.testing.TestService and ttrpc.integration.streaming.Streaming.",
     discussion: """
       For the interoperability and attack suites of others: it serves whoever connects. Prints \
-      "listening on ADDRESS" for each listener. SIGTERM and SIGINT end it.
+      "listening on ADDRESS" for each listener. SIGTERM and SIGINT end it; SIGHUP makes it read the files \
+      of TLS again.
       """)
 
   @Option(help: ArgumentHelp("unix:PATH or tcp:HOST:PORT; may be repeated.", valueName: "address"))
@@ -39,7 +40,8 @@ struct InteropServer: AsyncParsableCommand {
 
   func run() async throws {
     signal(SIGPIPE, SIG_IGN)
-    let stop = StopSignals()
+    let stops = Signals.arrivals([SIGTERM, SIGINT])
+    let hangups = Signals.arrivals([SIGHUP])
     let tls = try tlsOptions.context()
     var configuration = Server.Configuration(
       listeners: listen.map { $0.address(isSecure: tls != nil) }, tls: tls)
@@ -52,15 +54,37 @@ struct InteropServer: AsyncParsableCommand {
     for address in try await server.start() { print("listening on \(Self.text(address))") }
     fflush(nil)  // Whoever waits for the addresses may read them from a pipe.
 
-    for await _ in stop.arrivals { break }
+    let reloading = Task { await reload(tls, on: hangups) }
+    for await _ in stops { break }
+    reloading.cancel()
     health.shutDown()
     await server.stop(within: drain.duration)
   }
 
   private var logger: Logger {
     var logger = Logger(label: "rpc-interop-server") { StreamLogHandler.standardError(label: $0) }
-    logger.logLevel = verbose ? .info : .warning
+    logger.logLevel = verbose ? .info : .notice
     return logger
+  }
+
+  /// Reads the files of TLS again when they change, and on SIGHUP, until cancelled.
+  private func reload(_ tls: TLSContext?, on hangups: AsyncStream<Void>) async {
+    guard let tls else { return }
+    let report: @Sendable (TLSError?) -> Void = { [logger] error in
+      logger.notice("TLS files read again", metadata: ["error": "\(error?.description ?? "none")"])
+    }
+    await withTaskGroup { group in
+      let interval = tlsOptions.reloadInterval.duration
+      group.addTask { await tls.watch(every: interval, report: report) }
+      for await _ in hangups {
+        do throws(TLSError) {
+          try tls.reload()
+          report(nil)
+        } catch {
+          report(error)
+        }
+      }
+    }
   }
 
   /// As `--listen` takes it.

@@ -4,49 +4,89 @@ import RPC
 /// The runtime's limits, a flag for each: `maximumMessageBytes` is `--max-message-bytes`.
 struct LimitOptions: ParsableArguments {
   @Option(help: "Calls in flight at once on a connection.")
-  var maxConcurrentStreams: Int?
+  var maxConcurrentStreams: Limit?
   @Option(help: "Bytes of one request message.")
-  var maxMessageBytes: Int?
+  var maxMessageBytes: Limit?
   @Option(help: "Bytes of request messages held for all calls of a connection.")
-  var maxBufferedBytes: Int?
+  var maxBufferedBytes: Limit?
   @Option(help: "Bytes of a request's headers.")
-  var maxHeaderListBytes: Int?
+  var maxHeaderListBytes: Limit?
   @Option(help: "Bytes to be sent that wait in a connection.")
-  var maxOutputBytes: Int?
+  var maxOutputBytes: Limit?
   @Option(help: "Bytes of responses that a connection's peer has not taken.")
-  var maxWaitingReplyBytes: Int?
+  var maxWaitingReplyBytes: Limit?
   @Option(help: "Calls that a peer may reset at once.")
-  var maxResetBurst: Int?
+  var maxResetBurst: Limit?
   @Option(help: "Calls that a peer may reset for each second after that.")
-  var resetsPerSecond: Int?
+  var resetsPerSecond: Limit?
   @Option(help: "CONTINUATION frames of one header block.")
-  var maxContinuations: Int?
-
-  func validate() throws {
-    let numbers = [
-      maxConcurrentStreams, maxMessageBytes, maxBufferedBytes, maxHeaderListBytes, maxOutputBytes,
-      maxWaitingReplyBytes, maxResetBurst, resetsPerSecond, maxContinuations,
-    ]
-    guard numbers.allSatisfy({ $0 ?? 1 > 0 }) else {
-      throw ValidationError("limits are greater than 0")
-    }
-  }
+  var maxContinuations: Limit?
+  @Option(help: "ttrpc: bytes of a call's requests that its handler has not taken.")
+  var maxStreamBufferedBytes: Limit?
+  @Option(help: "ttrpc: how long a connection is not read because of one call's handler.")
+  var maxHandlerStall: DurationArgument?
+  @Option(help: "ttrpc: frames that ask for nothing, at once.")
+  var maxUselessFrameBurst: Limit?
+  @Option(help: "ttrpc: frames that ask for nothing, for each second after that.")
+  var uselessFramesPerSecond: Limit?
 
   var limits: ServerLimits {
     var limits = ServerLimits()
-    set(&limits.maximumConcurrentStreams, maxConcurrentStreams)
-    set(&limits.maximumMessageBytes, maxMessageBytes)
-    set(&limits.maximumBufferedBytes, maxBufferedBytes)
-    set(&limits.maximumHeaderListBytes, maxHeaderListBytes)
-    set(&limits.maximumOutputBytes, maxOutputBytes)
-    set(&limits.maximumWaitingReplyBytes, maxWaitingReplyBytes)
-    set(&limits.maximumResetBurst, maxResetBurst)
-    set(&limits.resetsPerSecond, resetsPerSecond)
-    set(&limits.maximumContinuations, maxContinuations)
+    maxConcurrentStreams?.set(&limits.maximumConcurrentStreams)
+    maxMessageBytes?.set(&limits.maximumMessageBytes)
+    maxBufferedBytes?.set(&limits.maximumBufferedBytes)
+    maxHeaderListBytes?.set(&limits.maximumHeaderListBytes)
+    maxOutputBytes?.set(&limits.maximumOutputBytes)
+    maxWaitingReplyBytes?.set(&limits.maximumWaitingReplyBytes)
+    maxResetBurst?.set(&limits.maximumResetBurst)
+    resetsPerSecond?.set(&limits.resetsPerSecond)
+    maxContinuations?.set(&limits.maximumContinuations)
+    maxStreamBufferedBytes?.set(&limits.maximumStreamBufferedBytes)
+    maxHandlerStall?.set(&limits.maximumHandlerStall)
+    maxUselessFrameBurst?.set(&limits.maximumUselessFrameBurst)
+    uselessFramesPerSecond?.set(&limits.uselessFramesPerSecond)
     return limits
   }
+}
 
-  private func set<Value>(_ limit: inout Value, _ option: Value?) {
-    if let option { limit = option }
+/// The limits of TLS, likewise.
+struct TLSLimitOptions: ParsableArguments {
+  @Option(help: "How long a handshake may take.")
+  var handshakeTimeout: DurationArgument?
+  @Option(help: "Certificates between a peer's own and the CA's.")
+  var maxIntermediates: Limit?
+  @Option(help: "How long a session may be resumed; 0s: not at all.")
+  var sessionLifetime: DurationArgument?
+  @Option(help: "Sessions kept for resumption.")
+  var maxSessions: Limit?
+  @Option(help: "Peers whose verified chains are remembered.")
+  var maxVerifiedPeers: Limit?
+  @Option(help: "KeyUpdates that a peer may send at once.")
+  var maxKeyUpdateBurst: Limit?
+  @Option(help: "KeyUpdates that a peer may send for each MiB of data after that.")
+  var keyUpdatesPerMebibyte: Limit?
+
+  var limits: TLSLimits {
+    var limits = TLSLimits()
+    handshakeTimeout?.set(&limits.handshakeTimeout)
+    maxIntermediates?.set(&limits.maximumIntermediates)
+    sessionLifetime?.set(&limits.sessionLifetime)
+    maxSessions?.set(&limits.maximumSessions)
+    maxVerifiedPeers?.set(&limits.maximumVerifiedPeers)
+    maxKeyUpdateBurst?.set(&limits.maximumKeyUpdateBurst)
+    keyUpdatesPerMebibyte?.set(&limits.keyUpdatesPerMebibyte)
+    return limits
   }
+}
+
+/// A number greater than 0.
+struct Limit: ExpressibleByArgument, Hashable {
+  let number: Int
+
+  init?(argument: String) {
+    guard let number = Int(argument), number > 0 else { return nil }
+    self.number = number
+  }
+
+  func set(_ limit: inout Int) { limit = number }
 }

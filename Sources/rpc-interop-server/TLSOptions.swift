@@ -1,11 +1,7 @@
-import ArgumentParser
-import RPC
+public import ArgumentParser
+public import RPC
 
 struct TLSOptions: ParsableArguments {
-  enum ClientAuthentication: String, ExpressibleByArgument, CaseIterable {
-    case none, optional, required
-  }
-
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
@@ -13,28 +9,38 @@ struct TLSOptions: ParsableArguments {
       valueName: "certificate> <key> <ca"))
   var tls: [String] = []
 
-  @Option(help: "Whether clients must have a certificate.")
-  var clientAuth = ClientAuthentication.required
+  @Option(help: "Whether clients are asked for a certificate, and must have one.")
+  var clientAuth = TLSContext.ClientAuthentication.optional
 
-  @Option(help: "PEM file with certificates that are revoked.")
-  var crl: String?
+  @Option(
+    help: ArgumentHelp(
+      "PEM file with a CRL of the CA; may be repeated. With any, each CA of a chain needs a current one.",
+      valueName: "file"))
+  var crl: [String] = []
+
+  @Option(help: "Between looks whether the files have changed, and are to be read again.")
+  var reloadInterval = DurationArgument(.seconds(1))
+
+  @OptionGroup(title: "Limits of TLS") var limitOptions: TLSLimitOptions
 
   func validate() throws {
     guard tls.isEmpty || tls.count == 3 else {
       throw ValidationError("--tls: the certificate's file, the key's and the CA's")
     }
-    guard !tls.isEmpty || crl == nil else { throw ValidationError("--crl needs --tls") }
+    guard !tls.isEmpty || crl.isEmpty else { throw ValidationError("--crl needs --tls") }
   }
 
   /// nil without TLS.
   /// - Throws: `TLSError` when a file can't be used.
   func context() throws -> TLSContext? {
     guard tls.count == 3 else { return nil }
-    guard clientAuth == .required, crl == nil else {
-      throw ValidationError("not supported yet")
-    }
-    return try TLSContext(
-      .server,
-      TLSContext.Files(certificateChain: tls[0], privateKey: tls[1], peerAuthorities: tls[2]))
+    var configuration = TLSContext.Configuration(
+      certificateChain: tls[0], privateKey: tls[1],
+      trust: .authorities(tls[2], revocations: crl))
+    configuration.clientAuthentication = clientAuth
+    configuration.limits = limitOptions.limits
+    return try TLSContext(.server, configuration)
   }
 }
+
+extension TLSContext.ClientAuthentication: ExpressibleByArgument {}

@@ -12,22 +12,28 @@ import Testing
     }
   }
 
-  /// A limit that is new needs a flag.
-  @Test func everyLimitHasAFlagThatSetsIt() throws {
-    let defaults = Array(Mirror(reflecting: ServerLimits()).children)
-    #expect(defaults.count >= 9)
-    for (index, (label, value)) in defaults.enumerated() {
-      let flag = Self.flag(try #require(label))
-      let text = value is Duration ? "12345s" : "12345"
-      let limits = try LimitOptions.parse([flag, text]).limits
-      let changed = Array(Mirror(reflecting: limits).children)
-      for (other, child) in changed.enumerated() where other != index {
-        #expect(
-          "\(child.value)" == "\(defaults[other].value)", "\(flag) also sets \(child.label ?? "")")
+  /// Checks that each property of `defaults` has a flag, by which `parse` sets it and nothing else: a
+  /// limit that is new needs a flag.
+  private static func expectFlags<Limits>(
+    _ defaults: Limits, parse: ([String]) throws -> Limits
+  ) throws {
+    let properties = Array(Mirror(reflecting: defaults).children)
+    #expect(!properties.isEmpty)
+    for (index, (label, value)) in properties.enumerated() {
+      let flag = flag(try #require(label))
+      let changed = try parse([flag, value is Duration ? "12345s" : "12345"])
+      for (other, child) in Mirror(reflecting: changed).children.enumerated() {
+        let isSame = "\(child.value)" == "\(properties[other].value)"
+        #expect(isSame == (other != index), "\(flag) and \(child.label ?? "")")
       }
-      #expect("\(changed[index].value)" != "\(value)", "\(flag) sets nothing")
     }
+  }
+
+  @Test func everyLimitHasAFlagThatSetsIt() throws {
+    try Self.expectFlags(ServerLimits()) { try LimitOptions.parse($0).limits }
+    try Self.expectFlags(TLSLimits()) { try TLSLimitOptions.parse($0).limits }
     #expect(try LimitOptions.parse([]).limits == ServerLimits())
+    #expect(try TLSLimitOptions.parse([]).limits == TLSLimits())
   }
 
   @Test(arguments: [

@@ -2,10 +2,10 @@ internal import COpenSSL
 
 /// OpenSSL's default provider with fewer algorithms: those that TLS as we restrict it can use.
 ///
-/// OpenSSL 3.0 decodes each certificate's public key anew, and for that looks through every decoder and
-/// every key type of the library context, at a cost that grows with their number. With the DSA, DH and
-/// SM2 ones out of sight a handshake costs a sixth less. What is left is the default provider's own
-/// code: only its tables are shortened.
+/// OpenSSL 3.0 decodes the public key of each certificate anew, and for that walks through all decoders
+/// and all algorithms of the library context that it has ever looked for, at a cost that grows with their
+/// number. With the others out of sight a handshake costs a fifth less. What is left is the default
+/// provider's own code: only its tables are shortened.
 enum LeanLibrary {
   /// An `OSSL_LIB_CTX` for the life of the process; nil, OpenSSL's own, when it can't be made.
   static var context: OpaquePointer? { library.pointer }
@@ -16,31 +16,45 @@ enum LeanLibrary {
     let pointer: OpaquePointer?
   }
 
-  /// Of the key types that certificates and key exchange use, and the MACs and KDFs of TLS 1.2 and 1.3.
-  private static let keyTypes: Set<String> = [
-    "EC", "RSA", "RSA-PSS", "ED25519", "ED448", "X25519", "HKDF", "TLS1-PRF", "HMAC",
+  /// What is kept, by operation; all of an operation that is not here. The names are those that OpenSSL
+  /// has first.
+  private static let kept: [Int32: Set<String>] = [
+    OSSL_OP_KEYMGMT: [
+      "EC", "RSA", "RSA-PSS", "ED25519", "ED448", "X25519", "HKDF", "TLS1-PRF", "HMAC",
+    ],
+    OSSL_OP_DECODER: ["EC", "RSA", "RSA-PSS", "ED25519", "ED448"],
+    OSSL_OP_SIGNATURE: ["ECDSA", "RSA", "ED25519", "ED448", "HMAC"],
+    OSSL_OP_KEYEXCH: ["ECDH", "X25519", "HKDF", "TLS1-PRF"],
+    OSSL_OP_KDF: ["HKDF", "TLS13-KDF", "TLS1-PRF"],
+    OSSL_OP_MAC: ["HMAC"],
+    // SHA-1 for looking up names only: the security level forbids it in signatures.
+    OSSL_OP_DIGEST: ["SHA1", "SHA2-256", "SHA2-384", "SHA2-512"],
+    OSSL_OP_CIPHER: [
+      "AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305", "AES-128-CTR", "AES-192-CTR",
+      "AES-256-CTR",
+    ],
   ]
 
   /// The default provider of OpenSSL's own context, and its shortened tables. Made once, never freed:
   /// OpenSSL keeps pointers into the tables.
   private struct Source: @unchecked Sendable {  // Nothing of it is ever changed.
     let provider: OpaquePointer
-    let decoders: UnsafePointer<OSSL_ALGORITHM>
-    let keyManagers: UnsafePointer<OSSL_ALGORITHM>
+    let tables: [Int32: UnsafePointer<OSSL_ALGORITHM>]
   }
 
   private static let source: Source? = {
-    guard let provider = OSSL_PROVIDER_load(nil, "default"),
-      let decoders = shortened(
-        provider, OSSL_OP_DECODER,
-        where: { name, properties in
-          // Of public keys alone: private keys are read in OpenSSL's own context.
-          keyTypes.contains(name) && properties.contains("structure=SubjectPublicKeyInfo")
-        }),
-      let keyManagers = shortened(
-        provider, OSSL_OP_KEYMGMT, where: { name, _ in keyTypes.contains(name) })
-    else { return nil }
-    return Source(provider: provider, decoders: decoders, keyManagers: keyManagers)
+    guard let provider = OSSL_PROVIDER_load(nil, "default") else { return nil }
+    var tables: [Int32: UnsafePointer<OSSL_ALGORITHM>] = [:]
+    for (operation, names) in kept {
+      let table = shortened(provider, operation) { name, properties in
+        // Of public keys alone: private keys are read in OpenSSL's own context.
+        names.contains(name)
+          && (operation != OSSL_OP_DECODER || properties.contains("structure=SubjectPublicKeyInfo"))
+      }
+      guard let table else { return nil }
+      tables[operation] = table
+    }
+    return Source(provider: provider, tables: tables)
   }()
 
   /// A copy of one of the provider's tables with the rows that are wanted; nil if that is none.
@@ -82,13 +96,11 @@ enum LeanLibrary {
 
   private static let query: Query = { _, operation, mayChange in
     guard let source else { return nil }
-    switch operation {
-    case OSSL_OP_DECODER, OSSL_OP_KEYMGMT:
-      mayChange?.pointee = 0
-      return operation == OSSL_OP_DECODER ? source.decoders : source.keyManagers
-    default:
+    guard let table = source.tables[operation] else {
       return OSSL_PROVIDER_query_operation(source.provider, operation, mayChange)
     }
+    mayChange?.pointee = 0
+    return table
   }
 
   /// The key-exchange groups of TLS.

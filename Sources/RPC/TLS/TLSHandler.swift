@@ -87,14 +87,13 @@ final class TLSHandler: ChannelDuplexHandler {
 
   private func advance(_ context: ChannelHandlerContext) {
     do throws(TLSError) {
-      let progress = try engine.handshake()
-      sendPending(context)
-      guard case .done(let session) = progress else { return }
+      guard case .done(let session) = try engine.handshake() else { return sendPending(context) }
       isEstablished = true
       timer?.cancel()
-      if !onHandshake(.success(session), context.pipeline.syncOperations) {
-        context.close(promise: nil)
-      }
+      // What the handlers send first goes out with the last of the handshake.
+      let isWelcome = onHandshake(.success(session), context.pipeline.syncOperations)
+      sendPending(context)
+      if !isWelcome { context.close(promise: nil) }
     } catch {
       sendPending(context)  // The alert.
       end(context, error)

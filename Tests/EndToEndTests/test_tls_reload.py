@@ -1,0 +1,160 @@
+"""Certificates, CAs and CRLs that change while the server runs."""
+
+import datetime
+import os
+import signal
+import socket
+import ssl
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+from support.client import Client, failure
+from support.pki import Authority, platform_id
+from support.waiting import eventually
+
+OPERATOR = platform_id("operator")
+
+
+class Files:
+    """A server's TLS files, of which each test has its own."""
+
+    def __init__(self, directory):
+        self.ca = Authority()
+        self.directory = directory
+        directory.mkdir()
+        self.crl = directory / "ca.crl"
+        self.bundle = directory / "ca.pem"
+        self.replace(self.bundle, self.ca.pem)
+        self.revoke()
+        self.renew()
+
+    @staticmethod
+    def replace(file, content):
+        """In one step, so that nobody reads half of it."""
+        new = file.with_suffix(".new")
+        new.write_bytes(content)
+        os.replace(new, file)
+
+    def renew(self):
+        self.server = self.ca.server()
+        # The key first: the certificate without its key is no harm, but a reload that fails.
+        self.replace(self.directory / "key.pem", self.server.key)
+        self.replace(self.directory / "certificate.pem", self.server.certificate)
+
+    def revoke(self, *credentials, ends=3600):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        builder = (x509.CertificateRevocationListBuilder().issuer_name(self.ca.name)
+                   .last_update(now - datetime.timedelta(seconds=7200))
+                   .next_update(now + datetime.timedelta(seconds=ends)))
+        for credential in credentials:
+            serial = x509.load_pem_x509_certificate(credential.certificate).serial_number
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build())
+        signed = builder.sign(self.ca.key, hashes.SHA256())
+        self.replace(self.crl, signed.public_bytes(serialization.Encoding.PEM))
+
+    def settings(self, **more):
+        return {"certificate": str(self.directory / "certificate.pem"),
+                "private_key": str(self.directory / "key.pem"), **more}
+
+    def one_bundle(self, **more):
+        return self.settings(client_ca=str(self.bundle), crls=[str(self.crl)], **more)
+
+
+@pytest.fixture
+def files(tmp_path):
+    return Files(tmp_path / "tls")
+
+
+def certificate_of(server, files):
+    """What the server presents to a new connection."""
+    context = ssl.create_default_context(cadata=files.ca.pem.decode())
+    context.set_alpn_protocols(["h2"])
+    with socket.create_connection(("127.0.0.1", server.port)) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as secured:
+            return ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True)).strip().encode()
+
+
+def connect(server, files, credential):
+    """The servers of this module have a CA of their own."""
+    return Client(server.address, credential, files.ca.pem)
+
+
+def test_a_hangup_reloads_and_open_connections_go_on(make_server, files):
+    server = make_server(tls=files.one_bundle(reload_seconds=86400)).start()
+    with connect(server, files, files.ca.issue(OPERATOR)) as client:
+        client.who()
+        assert certificate_of(server, files) == files.server.certificate.strip()
+        old = files.server
+        files.renew()
+        assert certificate_of(server, files) == old.certificate.strip()
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "TLS files reloaded" in server.log, "the reload is logged")
+        assert certificate_of(server, files) == files.server.certificate.strip()
+        client.who()
+    assert server.stop() == 0
+
+
+def test_changes_are_seen_without_a_signal(make_server, files):
+    server = make_server(tls=files.one_bundle(reload_seconds=1)).start()
+    bad, good = files.ca.issue(OPERATOR), files.ca.issue(OPERATOR)
+    with connect(server, files, bad) as revoked, connect(server, files, good) as other:
+        revoked.who()
+        other.who()
+        files.revoke(bad)
+        eventually(lambda: "certificate revoked" in server.log, "the connection is ended")
+        failure("UNAVAILABLE", revoked.who)
+        other.who()
+
+
+def test_a_failed_reload_keeps_what_was(make_server, files):
+    server = make_server(tls=files.one_bundle(reload_seconds=1)).start()
+    Files.replace(files.bundle, b"not a certificate\n")
+    eventually(lambda: "TLS files not reloaded" in server.log, "the failure is logged")
+    assert str(files.bundle) in server.log
+    with connect(server, files, files.ca.issue(OPERATOR)) as client:
+        client.who()
+    Files.replace(files.bundle, files.ca.pem)
+    eventually(lambda: "TLS files reloaded" in server.log, "it is put right")
+
+
+def test_a_stale_revocation_list_refuses(make_server, files):
+    files.revoke(ends=-60)
+    server = make_server(tls=files.one_bundle()).start()
+    with connect(server, files, files.ca.issue(OPERATOR)) as client:
+        failure("UNAVAILABLE", client.who)
+    assert "CRL has expired" in server.log
+
+
+def test_each_trust_domain_has_its_own_authorities(make_server, files):
+    other = Authority("Other CA")
+    other_bundle = files.directory / "other.pem"
+    other_bundle.write_bytes(other.pem)
+    server = make_server(
+        tls=files.settings(trust_bundles=[
+            {"trust_domain": "e2e.test", "ca": str(files.bundle), "crls": [str(files.crl)]},
+            {"trust_domain": "other.test", "ca": str(other_bundle)}]),
+        identity={"unix_users": []}).start()
+    foreign = "spiffe://other.test/platform/operator"
+    for credential in files.ca.issue(OPERATOR), other.issue(foreign):
+        with connect(server, files, credential) as client:
+            client.who()
+    for credential in files.ca.issue(foreign), other.issue(OPERATOR):
+        with connect(server, files, credential) as client:
+            failure("UNAVAILABLE", client.who)
+
+
+@pytest.mark.parametrize("tls, message", [
+    (dict(client_ca="x", trust_bundles=[{"trust_domain": "e2e.test", "ca": "x"}]), "either client_ca"),
+    (dict(), "either client_ca"),
+    (dict(trust_bundles=[{"trust_domain": "else.test", "ca": "x"}]), "trust_bundles"),
+    (dict(trust_bundles=[{"trust_domain": "e2e.test", "ca": "x"}], crls=["x"]), "whose they are"),
+    (dict(client_ca="x", reload_seconds=0), "reload_seconds"),
+])
+def test_settings_that_contradict_are_refused(make_server, files, tls, message):
+    server = make_server(tls=files.settings(**tls))
+    server.launch()
+    assert server.wait() != 0
+    assert message in server.log

@@ -18,6 +18,50 @@ struct RawSocket {
     guard write(descriptor, bytes, bytes.count) == bytes.count else { throw Failure() }
   }
 
+  /// Sends all of `bytes`, or says no when the peer has not read for 300 ms.
+  func trySend(_ bytes: [UInt8]) throws -> Bool {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      guard try wait(POLLOUT, milliseconds: 300) else { return false }
+      let count = rest.withUnsafeBytes {
+        Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+      }
+      if count < 0, errno == EAGAIN { continue }
+      guard count > 0 else { throw Failure() }
+      rest = rest.dropFirst(count)
+    }
+    return true
+  }
+
+  /// Waits for `count` bytes.
+  func receive(exactly count: Int) throws -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var have = 0
+    while have < count {
+      guard try wait(POLLIN, milliseconds: 10_000) else { throw Failure() }
+      let got = bytes.withUnsafeMutableBytes { buffer in
+        buffer.baseAddress.map { recv(descriptor, $0 + have, count - have, 0) } ?? 0
+      }
+      guard got > 0 else { throw Failure() }
+      have += got
+    }
+    return bytes
+  }
+
+  /// Waits until the peer has closed its side; false if it sends something instead.
+  func isAtEnd() throws -> Bool {
+    guard try wait(POLLIN, milliseconds: 10_000) else { throw Failure() }
+    var byte: UInt8 = 0
+    return recv(descriptor, &byte, 1, 0) == 0
+  }
+
+  private func wait(_ events: Int32, milliseconds: Int32) throws -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+    let result = poll(&entry, 1, milliseconds)
+    guard result >= 0 else { throw Failure() }
+    return result == 1
+  }
+
   func close() { Glibc.close(descriptor) }
 
   private static func open(

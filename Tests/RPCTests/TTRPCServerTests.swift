@@ -42,6 +42,15 @@ struct TTRPCServerTests {
     #expect(connection.frames() == [.ok(1, Array("key=one;key=two;x=é;".utf8))])
   }
 
+  @Test func idleConnectionHoldsNoLargeBuffers() throws {
+    let connection = try TTRPCTestConnection()
+    let large = [UInt8](repeating: 7, count: 1_000_000)
+    connection.send(.request(1, "/test.Echo/Inline", large))
+    #expect(connection.frames() == [.ok(1, large)])
+    #expect(connection.engine.reader.capacity <= 16 * 1024)
+    #expect(connection.engine.output.bytes.capacity <= 16 * 1024)
+  }
+
   // MARK: Streams
 
   @Test func bidirectional() throws {

@@ -26,23 +26,17 @@ struct MethodTable: Sendable {
 
   /// The index of the method, or -1.
   func find(_ path: UnsafeRawBufferPointer) -> Int32 {
-    find(Self.hash(count: path.count) { path[$0] }) { candidate in
+    find(Self.hash(path)) { candidate in
       candidate.count == path.count && equalBytes(candidate, path)
     }
   }
 
   /// The index of the method whose path is `/service/method`, or -1.
   func find(service: UnsafeRawBufferPointer, method: UnsafeRawBufferPointer) -> Int32 {
-    let slash = UInt8(ascii: "/")
     let middle = 1 + service.count
     let count = middle + 1 + method.count
-    let hash = Self.hash(count: count) { index in
-      index > middle
-        ? method[index - middle - 1]
-        : index == middle || index == 0 ? slash : service[index - 1]
-    }
-    return find(hash) { path in
-      path.count == count && path[middle] == slash
+    return find(Self.hash(method: method, pathCount: count)) { path in
+      path.count == count && path[middle] == Self.slash
         && equalBytes(UnsafeRawBufferPointer(rebasing: path[1..<middle]), service)
         && equalBytes(UnsafeRawBufferPointer(rebasing: path[(middle + 1)...]), method)
     }
@@ -59,17 +53,27 @@ struct MethodTable: Sendable {
     }
   }
 
+  private static let slash = UInt8(ascii: "/")
+
   private static func hash(_ path: UnsafeRawBufferPointer) -> Int {
-    hash(count: path.count) { path[$0] }
+    var start = path.count
+    while start > 0, path[start - 1] != slash { start -= 1 }
+    return hash(method: UnsafeRawBufferPointer(rebasing: path[start...]), pathCount: path.count)
   }
 
-  /// Methods of one package differ in their ends: the length and the last sixteen bytes.
+  /// Methods differ in the length of their path, or in the first or last bytes of their name.
   @inline(__always)
-  private static func hash(count: Int, _ byte: (Int) -> UInt8) -> Int {
-    var value: UInt64 = UInt64(count) &* 0x9E37_79B9_7F4A_7C15
-    for index in (count - min(16, count))..<count {
-      value = (value ^ UInt64(byte(index))) &* 0x100_0000_01B3
+  private static func hash(method: UnsafeRawBufferPointer, pathCount: Int) -> Int {
+    var first: UInt64 = 0
+    var last: UInt64 = 0
+    if method.count >= 8 {
+      first = method.loadUnaligned(as: UInt64.self)
+      last = method.loadUnaligned(fromByteOffset: method.count - 8, as: UInt64.self)
+    } else {
+      for byte in method { first = first << 8 | UInt64(byte) }
     }
-    return Int(truncatingIfNeeded: (value ^ (value >> 29)) & 0x7FFF_FFFF)
+    var value = (first ^ UInt64(truncatingIfNeeded: pathCount)) &* 0x9E37_79B9_7F4A_7C15
+    value = (value ^ (value >> 32) ^ last) &* 0xD6E8_FEB8_6659_FD93
+    return Int(truncatingIfNeeded: (value >> 32) & 0x7FFF_FFFF)
   }
 }

@@ -32,15 +32,23 @@ struct TTRPCFrameReader: ~Copyable {
   /// Ends the life of payloads that were handed out.
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     guard let base = bytes.baseAddress else { return }
-    if head == input.count {
-      input.clear(keeping: Self.idleCapacity)
-    } else if head > 0 {
-      input.removeFirst(head)
-    }
+    releaseRead()
+    if head > 0 { input.removeFirst(head) }
     head = 0
     latest = 0
     input.append(base, count: bytes.count)
   }
+
+  /// Gives what a large frame took back.
+  private mutating func releaseRead() {
+    guard head > 0, head == input.count else { return }
+    input.clear(keeping: Self.idleCapacity)
+    head = 0
+    latest = 0
+  }
+
+  /// Memory held.
+  var capacity: Int { input.capacity }
 
   /// Whether `next` would return something.
   var hasNext: Bool {
@@ -57,7 +65,10 @@ struct TTRPCFrameReader: ~Copyable {
       skipped -= count
       head += count
     }
-    guard unreadBytes >= TTRPCFrameHeader.length else { return nil }
+    guard unreadBytes >= TTRPCFrameHeader.length else {
+      releaseRead()
+      return nil
+    }
     let header = TTRPCFrameHeader(reading: input.base + head)
     guard header.payloadCount <= limit else {
       // What is broken stays so: the header is not taken.

@@ -157,12 +157,15 @@ extension TTRPCServerSession {
     latest = stream
   }
 
+  /// Places for messages that are kept between reads.
+  private static let idleIncoming = 256
+
   /// Gives the handler of the latest call the messages that have come for it.
   @inline(__always)
   func deliver() {
     guard !incoming.isEmpty else { return }
     latest?.pipe?.deliver(incoming)
-    incoming.removeAll(keepingCapacity: true)
+    incoming.removeAll(keepingCapacity: incoming.count <= Self.idleIncoming)
   }
 
   // MARK: Refusals

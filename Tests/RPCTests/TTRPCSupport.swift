@@ -115,7 +115,8 @@ final class TTRPCTestConnection {
     core = ServerCore(methods: methods, limits: limits, delegate: PlainDelegate())
     let state = PlainDelegate.Nothing()
     handler = ServerConnectionHandler(
-      core: core, connection: Connection(peer: .anonymous, label: "test"), context: state,
+      core: core, connection: Connection(peer: .anonymous, label: "test"), credential: nil,
+      context: state,
       loop: LoopState(channel.embeddedEventLoop, embedder: state))
     try channel.pipeline.syncOperations.addHandler(handler)
     try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()

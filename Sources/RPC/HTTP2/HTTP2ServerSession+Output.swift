@@ -62,9 +62,13 @@ extension HTTP2ServerSession {
     append(news.messages, to: stream)
     if news.isEnded {
       stream.task = nil
-      if let status = news.end { return fail(stream, status) }
+      // Without messages the status is all there is: trailers only.
+      if let status = news.end, !stream.headersSubmitted, stream.waitingReplyBytes == 0 {
+        return fail(stream, status)
+      }
       end(stream)
-      stream.trailers = HeaderFields.trailers(nil, custom: pipe.control.snapshot().trailers)
+      stream.trailers = HeaderFields.trailers(
+        news.end, custom: pipe.control.snapshot().trailers)
       if stream.headersSubmitted { closeReply(stream) } else { submitHeaders(stream) }
     } else if stream.headersSubmitted {
       if !news.messages.isEmpty { resume(stream) }

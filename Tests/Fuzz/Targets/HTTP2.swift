@@ -64,18 +64,21 @@ private func runClient(_ pieces: [[UInt8]]) throws {
   limits.maximumMessageBytes = 2_000
   limits.maximumHeaderListBytes = 1_000
   let client = HTTP2ClientSession(scheme: "http", authority: "localhost", limits: limits)
-  var results = [0, 0, 0]
-  for index in results.indices {
-    let request = try ClientRequest(
-      path: EchoMethods.path, message: [1, 2, 3], metadata: ["x-a": "b"], limits: limits)
-    _ = client.submit(request, timeout: 5_000_000_000) { _ in results[index] += 1 }
+  let calls = [CallKind.unary, .serverStreaming, .bidirectional].map { _ in EndCount() }
+  for (call, kind) in zip(calls, [CallKind.unary, .serverStreaming, .bidirectional]) {
+    let head = try RequestHead(
+      path: EchoMethods.path, kind: kind, metadata: ["x-a": "b"], limits: limits)
+    let stream = client.open(head, timeout: 5_000_000_000)
+    stream.observer = call
+    client.send(OutboundMessage(bytes: [1, 2, 3]), on: stream)
+    client.finishRequests(of: stream)
   }
   func step() throws {
-    for stream in client.takeEnded() { stream.complete() }
-    try check(results.allSatisfy { $0 <= 1 }, "a call has two results")
+    for stream in client.settle() { stream.observer?.streamChanged(stream) }
+    try check(calls.allSatisfy { $0.ends <= 1 }, "a call ends twice")
     var output = ByteBuffer()
     _ = client.produce(into: &output)
-    for stream in client.takeEnded() { stream.complete() }
+    for stream in client.settle() { stream.observer?.streamChanged(stream) }
   }
   try step()
   for piece in pieces {
@@ -84,7 +87,16 @@ private func runClient(_ pieces: [[UInt8]]) throws {
   }
   client.endAll(RPCStatus(.unavailable, "lost"))
   try step()
-  try checkEqual(results, [1, 1, 1], "results")
+  try checkEqual(calls.map(\.ends), [1, 1, 1], "ends")
+}
+
+/// How often a call has ended. Takes messages as they come.
+private final class EndCount: ClientStreamObserver {
+  private(set) var ends = 0
+
+  func streamChanged(_ stream: ClientStream) {
+    for case .ended in stream.takeEvents() { ends += 1 }
+  }
 }
 
 extension HTTP2ServerSession {
@@ -125,10 +137,13 @@ struct Conversation {
     let server = HTTP2ServerSession(
       methods: MethodTable(EchoMethods.inline), limits: ServerLimits(),
       timers: TimerQueue(loop: EmbeddedEventLoop()))
-    let call = try ClientRequest(
-      path: path, message: message, metadata: metadata, limits: client.limits)
-    _ = client.submit(call, timeout: 1_000_000) { _ in }
-    _ = client.submit(call, timeout: nil) { _ in }
+    let head = try RequestHead(
+      path: path, kind: .unary, metadata: metadata, limits: client.limits)
+    for timeout in [1_000_000, nil] as [UInt64?] {
+      let stream = client.open(head, timeout: timeout)
+      client.send(OutboundMessage(bytes: message), on: stream)
+      client.finishRequests(of: stream)
+    }
     var request = ByteBuffer()
     var response = ByteBuffer()
     for _ in 0..<3 {
@@ -139,7 +154,7 @@ struct Conversation {
       var received = ByteBuffer()
       _ = server.produce(into: &received)
       _ = received.readableBytesView.withUnsafeBytes { client.receive($0) }
-      _ = client.takeEnded()
+      _ = client.settle()
       request.writeBuffer(&sent)
       response.writeBuffer(&received)
     }

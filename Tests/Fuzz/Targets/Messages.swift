@@ -41,7 +41,7 @@ private struct MessageKind: Sendable {
   let seeds: @Sendable () throws -> [[UInt8]]
   let run: @Sendable ([UInt8]) throws -> Void
 
-  init<Message: WireMessage & Equatable>(_: Message.Type) {
+  init<Message: WireMessage & JSONRepresentable & Equatable>(_: Message.Type) {
     seeds = {
       // Fields of the commonest numbers and types; what is wrong for this message, it has to refuse.
       let text: [UInt8] = [0x0A, 0x04] + Array("acme".utf8)

@@ -30,7 +30,7 @@ let tlsTargets: [FuzzTarget] = [
   FuzzTarget("tls-server") {
     try FuzzTLS.helloSeeds()
   } run: { input in
-    let engine = try TLSEngine(try FuzzTLS.server(), side: .server)
+    let engine = try TLSEngine(try FuzzTLS.server())
     var output = ByteBuffer()
     for piece in input.pieces() {
       piece.withUnsafeBytes { engine.receive($0) }
@@ -85,7 +85,7 @@ enum FuzzTLS {
         TLSContext.Files(
           certificateChain: "\(path)/operator.pem", privateKey: "\(path)/operator.key",
           peerAuthorities: "\(path)/ca.pem")),
-      side: .client, serverName: "localhost")
+      serverName: "localhost")
     _ = try client.handshake()
     var output = ByteBuffer()
     client.takeOutput(into: &output)

@@ -125,17 +125,14 @@ struct LongConnectionTests {
     try await withServer { _, target, _ in
       let files = try pki.save(pki.issue(.client()), "client")
       let socket = try TLSSocket(target, files)
-      let request = try ClientRequest(
-        path: Self.path, message: [1, 2, 3], metadata: Metadata(), limits: ClientLimits())
       let session = HTTP2ClientSession(
         scheme: "https", authority: "localhost", limits: ClientLimits())
-      var answer: Result<[UInt8], RPCStatus>?
-      _ = session.submit(request, timeout: nil) { answer = $0 }
+      let call = try SessionCall(session, [1, 2, 3], path: Self.path)
       socket.send(session.output())
       socket.sendCloseNotify()
       // To the end: the server closes when it has answered.
       session.feed(socket.readAll())
-      #expect(try answer?.get() == [1, 2, 3])
+      #expect(try call.results.first?.get() == [1, 2, 3])
     }
   }
 }

@@ -133,9 +133,13 @@ struct ConnectionPlan: Equatable {
     files = TLSContext.Files(certificateChain: certificate, privateKey: key, peerAuthorities: ca)
   }
 
-  func channel() throws -> RPCChannel {
-    let tls = try files.map { try TLSContext(.client, $0) }
-    return switch endpoint {
+  func channel() throws -> RPCChannel { channel(tls: try tls()) }
+
+  /// What several connections can share; nil for Unix sockets.
+  func tls() throws -> TLSContext? { try files.map { try TLSContext(.client, $0) } }
+
+  func channel(tls: TLSContext?) -> RPCChannel {
+    switch endpoint {
     case .unix(let path): RPCChannel(.unix(path: path), tls: nil)
     case .tcp(let host, let port):
       RPCChannel(.tcp(host: host, port: port, serverName: serverName), tls: tls)

@@ -20,7 +20,8 @@ import Foundation
       """,
     subcommands: [
       TenantGroup.self, RoleGroup.self, CheckCommand.self, ResolveCommand.self,
-      ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, PKIGroup.self,
+      ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
+      PKIGroup.self,
     ])
 
   static func main() async {

@@ -101,7 +101,7 @@ class Ctl:
         return done.stderr
 
 
-SINGLE = {"check", "resolve", "validate", "default-tenant", "whoami"}
+SINGLE = {"check", "resolve", "validate", "default-tenant", "whoami", "load"}
 
 
 def all_commands():

@@ -27,6 +27,7 @@ def test_every_command_as_operator(daemon, way):
                              "spiffe://dev.tenancy.internal/platform/admin")
     tenant_commands(ctl)
     role_commands(ctl)
+    assert ctl("load", *BRIEFLY).startswith("Target: ")
     assert ctl.commands == all_commands()
 
 
@@ -113,10 +114,12 @@ def role_commands(ctl):
         f"{name}/roles/tenant-admin", f"{name}/roles/tenant-viewer"]
 
 
+BRIEFLY = ["--duration", "0.2", "--warmup", "0"]
 WORKLOAD_MAY = [
     ("whoami",), ("tenant get acme",), ("tenant list",), ("role get acme tenant-admin",),
     ("role list acme",), ("role assignments acme",), ("check acme user:alice a:b", 3),
-    ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",)]
+    ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",),
+    ("load --tenant acme --method resolve --method check --duration 0.2 --warmup 0",)]
 WORKLOAD_MAY_NOT = [
     "tenant create --display-name Mine --isolation shared", "tenant update acme --display-name X",
     "tenant configure acme --flag x=true", "tenant provision acme", "tenant activate acme",

@@ -2,10 +2,26 @@
 import PackageDescription
 
 /// Every target of ours: Swift 6 language mode (the tools version's default), no warnings.
-let strict: [SwiftSetting] = [
+var strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// Set by tools/fuzz: our own targets are instrumented, and the fuzz targets, which are tests
+/// otherwise, become a program that libFuzzer drives.
+let fuzzing = Context.environment["TENANCY_FUZZ"] != nil
+if fuzzing {
+  strict.append(
+    .unsafeFlags([
+      "-sanitize=fuzzer,address", "-O",
+      "-sanitize-coverage=edge,trace-cmp,indirect-calls,inline-8bit-counters,pc-table",
+    ]))
+}
+let fuzzed: [Target.Dependency] = [
+  "COpenSSL", "PKI", "RPC", "Tenancy", "TenancyServer", "TenancyWire",
+  .product(name: "NIOCore", package: "swift-nio"),
+  .product(name: "NIOEmbedded", package: "swift-nio"),
 ]
 
 let package = Package(
@@ -98,5 +114,12 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: strict),
+    fuzzing
+      ? .executableTarget(
+        name: "fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["FuzzTests.swift"],
+        swiftSettings: strict, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])])
+      : .testTarget(
+        name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzz",
+        exclude: ["FuzzProgram.swift"], swiftSettings: strict),
   ]
 )

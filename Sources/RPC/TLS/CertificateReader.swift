@@ -15,6 +15,10 @@ enum CertificateReader {
     guard hasUniqueExtensions(certificate) else {
       return .failure(TLSError("an extension is there twice, or there are too many"))
     }
+    // Extensions that contradict themselves or can't be parsed leave errors in the thread's queue.
+    guard X509_get_extension_flags(certificate) & UInt32(EXFLAG_INVALID) == 0 else {
+      return .failure(.drainingQueue("a certificate with invalid extensions"))
+    }
     return uriNames(certificate).map { names in
       PeerCertificate(
         uriNames: names, fingerprint: digest, notBefore: notBefore, notAfter: notAfter,

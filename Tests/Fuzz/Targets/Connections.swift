@@ -1,0 +1,99 @@
+import NIOCore
+import NIOEmbedded
+import PKI
+import Synchronization
+
+@testable import RPC
+
+/// Whole connections: sniffing, TLS, HTTP/2, handlers of every kind, deadlines and the end.
+let connectionTargets: [FuzzTarget] = [
+  FuzzTarget("connection") {
+    try Conversation.seeds().map(\.request) + FuzzTLS.helloSeeds() + [[0], [0x16, 3, 1], [0xFF]]
+  } run: {
+    try Connections.run($0.pieces())
+  },
+  FuzzTarget("connection-frames") {
+    FrameScript.seeds.flatMap { seed in EchoMethods.all.indices.map { [UInt8($0)] + seed } }
+  } run: { input in
+    var script = input
+    let method = EchoMethods.all[Int(script.takeFirst()) % EchoMethods.all.count]
+    // The path of the frames is that of the inline method: the table decides what it is.
+    try Connections.run(
+      [Conversation.preface] + FrameScript.frames(script), methods: [method.at(EchoMethods.path)])
+  },
+]
+
+/// Services that send back what they get.
+enum EchoMethods {
+  static let path = "/test.Echo/Inline"
+
+  static let inline: [ServiceMethod] = [
+    .inline(path: path) { call, message throws(RPCStatus) in
+      call.reply(count: message.count) { target in
+        if let base = message.baseAddress {
+          target.copyMemory(from: base, byteCount: message.count)
+        }
+      }
+    }
+  ]
+
+  static let all: [ServiceMethod] =
+    inline
+    + [CallKind.clientStreaming, .serverStreaming, .bidirectional].map { kind in
+      .streaming(path: "/test.Echo/\(kind)", kind: kind) { _, requests, responses in
+        responses.sendHeaders(["x-initial": "1"])
+        for try await request in requests {
+          try await responses.send(request.bytes, compress: request.wasCompressed)
+        }
+        responses.addTrailers(["x-trailing-bin": "AAEC"])
+      }
+    }
+}
+
+extension ServiceMethod {
+  fileprivate func at(_ path: String) -> ServiceMethod {
+    ServiceMethod(path: path, kind: kind, handler: handler)
+  }
+}
+
+private enum Connections {
+  private final class Delegate: ServerDelegate {
+    private final class Nothing: Sendable {}
+    func makeLoopState() -> AnyObject { Nothing() }
+    func maintainLoopState(_: AnyObject) {}
+    func connectionOpened(_: Connection) -> (any AnyObject & Sendable)? { Nothing() }
+    func describe(_ status: RPCStatus) -> RPCStatus { status }
+    func log(_: ServerEvent) {}
+  }
+
+  static func run(_ pieces: [[UInt8]], methods: [ServiceMethod] = EchoMethods.all) throws {
+    var limits = ServerLimits()
+    limits.maximumConcurrentStreams = 8
+    limits.maximumMessageBytes = 2_000
+    limits.maximumBufferedBytes = 4_000
+    limits.maximumWaitingReplyBytes = 3_000
+    let core = ServerCore(methods: methods, limits: limits, delegate: Delegate())
+    let loop = EmbeddedEventLoop()
+    let state = LoopState(loop, embedder: core.delegate.makeLoopState())
+    let acceptor = ConnectionAcceptor(
+      core: core, loop: state, tls: try FuzzTLS.server(), plainPeer: .anonymous, label: "fuzz")
+    let channel = EmbeddedChannel(handler: ProtocolSniffer(acceptor), loop: loop)
+    try channel.connect(to: SocketAddress(unixDomainSocketPath: "/fuzz")).wait()
+    for piece in pieces where channel.isActive {
+      channel.pipeline.fireChannelRead(ByteBuffer(bytes: piece))
+      channel.pipeline.fireChannelReadComplete()
+      loop.run()
+      // Read, so that not all of it stays in memory.
+      while try channel.readOutbound(as: ByteBuffer.self) != nil {}
+    }
+    // Deadlines, and connections that said nothing.
+    loop.advanceTime(by: .seconds(60))
+    if channel.isActive { channel.pipeline.fireChannelInactive() }
+    _ = try? channel.finish()
+    loop.run()
+    // What the loop still holds would look like a leak.
+    try loop.syncShutdownGracefully()
+    try checkEqual(
+      core.runningTasks.load(ordering: .acquiring), 0, "handlers of a connection that is gone")
+  }
+}

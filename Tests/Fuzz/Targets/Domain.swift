@@ -1,0 +1,133 @@
+@testable import Tenancy
+@testable import TenancyServer
+
+/// What requests and their headers say of tenants.
+let domainTargets: [FuzzTarget] = [
+  FuzzTarget("path") {
+    [
+      "/tenants/acme/x", "/tenants/acme", "/tenants/", "/tenants//a", "/tenants/a%2f", "/a/../b",
+      "x",
+    ]
+    .map { Array($0.utf8) }
+  } run: { input in
+    // What is parsed is found again in a path that says nothing else.
+    let rules = ResolutionRules()
+    guard
+      let range = try selector(
+        input,
+        { bytes throws(TenancyError) in
+          try SelectorParsing.path(bytes, prefix: rules.pathPrefix)
+        })
+    else { return }
+    try checkName(input, range)
+    let plain = Array(rules.pathPrefix.utf8) + input[range]
+    let again = try selector(plain) { bytes throws(TenancyError) in
+      try SelectorParsing.path(bytes, prefix: rules.pathPrefix)
+    }
+    try checkEqual(again, rules.pathPrefix.utf8.count..<plain.count, "parsed again")
+  },
+
+  FuzzTarget("host") {
+    ["acme.example.com", "acme.example.com:443", "ACME.Example.COM.", "a.b.example.com", "[::1]:1"]
+      .map { Array($0.utf8) }
+  } run: { input in
+    guard
+      let range = try selector(
+        input,
+        { bytes throws(TenancyError) in
+          try SelectorParsing.host(bytes, baseDomains: ["example.com", "b.example.com"])
+        })
+    else { return }
+    try checkName(input, range)
+    try checkEqual(range.lowerBound, 0, "start")
+    try check(input[range.upperBound] == UInt8(ascii: "."), "a label ends at a dot")
+  },
+
+  FuzzTarget("header-value") {
+    ["acme", "tenants/acme", "a,b", "", "\0", "0190cafe-0000-7000-8000-000000000000"].map {
+      Array($0.utf8)
+    }
+  } run: { input in
+    guard
+      let range = try selector(
+        input,
+        { bytes throws(TenancyError) in
+          try SelectorParsing.value(bytes, "header")
+        })
+    else { return }
+    try checkEqual(range, 0..<input.count, "all of it")
+    try checkName(input, range)
+  },
+
+  FuzzTarget("names") {
+    ["acme", "tenants/acme", "a-b-c", "equipment:read", "*:*", "tenancy.roles:get"].map {
+      Array($0.utf8)
+    } + [Array(TenantID.generate(atMilliseconds: 1_700_000_000_000).description.utf8)]
+  } run: { input in
+    let text = String(decoding: input, as: UTF8.self)
+    if let slug = Slug(parsing: text) {
+      try checkEqual(slug.text, text, "slug")
+      try check(TenantID(parsing: text) == nil, "both a slug and an id")
+    }
+    if let id = TenantID(parsing: text) { try checkEqual(id.description, text, "id") }
+    let permission = Permission(parsing: text)
+    if let permission { try checkEqual(permission.text, text, "permission") }
+    // Questions are checked without making text; the answer has to be the same.
+    let isQuestion = Permission.colon(in: text.utf8Span.span.bytes) != nil
+    try checkEqual(isQuestion, permission.map { !$0.hasWildcard } ?? false, "question")
+    if let slug = Slug(deriving: text) {
+      try checkEqual(Slug(parsing: slug.text), slug, "a derived slug is one")
+    }
+    for form in [TenantNames.Form.tenant, .child] {
+      let bare = input.withUnsafeBytes { Array(TenantNames.bareName($0, form)) }
+      try check(bare.count <= input.count, "grew")
+    }
+  },
+
+  FuzzTarget("filter") {
+    [
+      #"state = ACTIVE AND slug = "acme-*""#, #"display_name != "x y" "#, "isolation_model=SHARED",
+      "", "AND", "state = ", #"slug = ""#,
+    ].map { Array($0.utf8) }
+  } run: { input in
+    // Refused or understood.
+    _ = try? TenantFilter(parsing: String(decoding: input, as: UTF8.self))
+  },
+
+  FuzzTarget("page-token") {
+    let first = try Page(size: 10, token: "", question: "q")
+    return [Array(first.token(after: "acme").utf8), Array(first.token(after: "").utf8), []]
+  } run: { input in
+    let text = String(decoding: input, as: UTF8.self)
+    if let decoded = Hex.decode(text) { try checkEqual(Hex.encode(decoded), text, "hex") }
+    guard let page = try? Page(size: 1, token: text, question: "q"), let key = page.after else {
+      return
+    }
+    let again = try Page(size: 1, token: page.token(after: key), question: "q")
+    try checkEqual(again.after, key, "token")
+  },
+]
+
+/// A range of `input`, nil if it is refused or names nothing.
+private func selector(
+  _ input: [UInt8], _ parse: (RawSpan) throws(TenancyError) -> Range<Int>?
+) throws -> Range<Int>? {
+  do {
+    guard let range = try parse(input.span.bytes) else { return nil }
+    try check(range.lowerBound >= 0 && range.upperBound <= input.count, "outside of the input")
+    return range
+  } catch is TenancyError {
+    return nil
+  }
+}
+
+/// What names a tenant can't be anything but a name.
+private func checkName(_ input: [UInt8], _ range: Range<Int>) throws {
+  try check((1...Slug.maximumLength).contains(range.count), "a name of \(range.count) bytes")
+  let name = String(decoding: input[range], as: UTF8.self)
+  try check(
+    name.utf8.allSatisfy {
+      $0 == UInt8(ascii: "-") || (0x30...0x39).contains($0) || (0x41...0x5A).contains($0)
+        || (0x61...0x7A).contains($0)
+    }, "the name \(name)")
+}

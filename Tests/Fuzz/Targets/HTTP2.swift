@@ -210,8 +210,12 @@ enum FrameScript {
     let request = settings + [0x81, 4, 1, 0] + [0, 1, 1, UInt8(message.count)] + message
     let response =
       [0xC1, 4, 1, 0] + [0, 0, 1, UInt8(message.count)] + message + [0xD1, 5, 1, 0]
+    // A client that opens its windows late, or never.
+    let shut: [UInt8] = [4, 0, 0, 6, 0, 4, 0, 0, 0, 0]
+    let open: [UInt8] = [8, 0, 1, 4, 0, 0, 0, 4]
     return [
-      request, response, settings + [0x91, 5, 1, 0], settings + [0xA1, 5, 1, 0],
+      shut + request + open + open, shut + request + [3, 0, 1, 4, 0, 0, 0, 8], request, response,
+      settings + [0x91, 5, 1, 0], settings + [0xA1, 5, 1, 0],
       request + [0x81, 4, 3, 0] + [3, 0, 3, 4, 0, 0, 0, 8], settings + [0xB1, 5, 1, 0],
       [6, 0, 0, 8] + [UInt8](repeating: 1, count: 8), [7, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0],
       [8, 0, 0, 4, 0, 1, 0, 0], response + [0xE1, 5, 3, 0], [0xF1, 5, 1, 0],

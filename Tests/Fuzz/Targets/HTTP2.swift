@@ -64,8 +64,8 @@ private func runClient(_ pieces: [[UInt8]]) throws {
   limits.maximumMessageBytes = 2_000
   limits.maximumHeaderListBytes = 1_000
   let client = HTTP2ClientSession(scheme: "http", authority: "localhost", limits: limits)
-  let calls = [CallKind.unary, .serverStreaming, .bidirectional].map { _ in EndCount() }
-  for (call, kind) in zip(calls, [CallKind.unary, .serverStreaming, .bidirectional]) {
+  let calls = [CallKind.unary, .serverStreaming, .bidirectional].map { ($0, EndCount()) }
+  for (kind, call) in calls {
     let head = try RequestHead(
       path: EchoMethods.path, kind: kind, metadata: ["x-a": "b"], limits: limits)
     let stream = client.open(head, timeout: 5_000_000_000)
@@ -75,7 +75,7 @@ private func runClient(_ pieces: [[UInt8]]) throws {
   }
   func step() throws {
     for stream in client.settle() { stream.observer?.streamChanged(stream) }
-    try check(calls.allSatisfy { $0.ends <= 1 }, "a call ends twice")
+    try check(calls.allSatisfy { $0.1.ends <= 1 }, "a call ends twice")
     var output = ByteBuffer()
     _ = client.produce(into: &output)
     for stream in client.settle() { stream.observer?.streamChanged(stream) }
@@ -87,7 +87,7 @@ private func runClient(_ pieces: [[UInt8]]) throws {
   }
   client.endAll(RPCStatus(.unavailable, "lost"))
   try step()
-  try checkEqual(calls.map(\.ends), [1, 1, 1], "ends")
+  try checkEqual(calls.map(\.1.ends), [1, 1, 1], "ends")
 }
 
 /// How often a call has ended. Takes messages as they come.
@@ -225,8 +225,12 @@ enum FrameScript {
     let request = settings + [0x81, 4, 1, 0] + [0, 1, 1, UInt8(message.count)] + message
     let response =
       [0xC1, 4, 1, 0] + [0, 0, 1, UInt8(message.count)] + message + [0xD1, 5, 1, 0]
+    // A client that opens its windows late, or never.
+    let shut: [UInt8] = [4, 0, 0, 6, 0, 4, 0, 0, 0, 0]
+    let open: [UInt8] = [8, 0, 1, 4, 0, 0, 0, 4]
     return [
-      request, response, settings + [0x91, 5, 1, 0], settings + [0xA1, 5, 1, 0],
+      shut + request + open + open, shut + request + [3, 0, 1, 4, 0, 0, 0, 8], request, response,
+      settings + [0x91, 5, 1, 0], settings + [0xA1, 5, 1, 0],
       request + [0x81, 4, 3, 0] + [3, 0, 3, 4, 0, 0, 0, 8], settings + [0xB1, 5, 1, 0],
       [6, 0, 0, 8] + [UInt8](repeating: 1, count: 8), [7, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0],
       [8, 0, 0, 4, 0, 1, 0, 0], response + [0xE1, 5, 3, 0], [0xF1, 5, 1, 0],

@@ -69,6 +69,8 @@ final class HTTP2ServerSession: ServerEngine {
 
   func stream(_ key: StreamKey) -> HTTP2Stream? { streams[key] }
 
+  var openCalls: Int { streams.count }
+
   func takesGzip(_ stream: HTTP2Stream) -> Bool { stream.takesGzip }
 
   func connect(_ stream: HTTP2Stream, to pipe: CallPipe) {

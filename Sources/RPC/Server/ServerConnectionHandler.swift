@@ -121,11 +121,10 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
 
   /// TLS peers may say that they send no more, and still read the answers to what they have sent.
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    if case ChannelEvent.inputClosed = event {
-      leave(within: Self.halfCloseGrace)
-    } else {
-      context.fireUserInboundEventTriggered(event)
+    guard case ChannelEvent.inputClosed = event else {
+      return context.fireUserInboundEventTriggered(event)
     }
+    if engine.openCalls == 0 { closeNow() } else { leave(within: Self.halfCloseGrace) }
   }
 
   // MARK: Output

@@ -54,6 +54,8 @@ protocol ServerEngine: AnyObject {
 
   // MARK: Ending
 
+  /// Calls whose answers have not all been sent.
+  var openCalls: Int { get }
   var isDraining: Bool { get }
   /// First step of a graceful end: the peer is told that no new calls will be taken.
   func beginDrain()

@@ -91,6 +91,8 @@ final class TTRPCServerSession: ServerEngine {
 
   func stream(_ key: StreamKey) -> TTRPCStream? { streams[key] }
 
+  var openCalls: Int { streams.count }
+
   func takesGzip(_ stream: TTRPCStream) -> Bool { false }
 
   func connect(_ stream: TTRPCStream, to pipe: CallPipe) {

@@ -87,7 +87,7 @@ enum OpenSSLObjects {
   private static func open(_ path: String, _ what: String) throws(TLSError) -> OpaquePointer {
     ERR_clear_error()
     guard let file = BIO_new_file(path, "r") else {
-      throw .drainingQueue("cannot read the \(what) \(path)", code: .configuration)
+      throw .drainingQueue("cannot use the \(what) \(path)", code: .configuration)
     }
     return file
   }

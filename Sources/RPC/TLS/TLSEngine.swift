@@ -165,6 +165,17 @@ final class TLSEngine {
 
   /// Decrypts what has come in, to the end of `buffer`.
   func read(into buffer: inout ByteBuffer) throws(TLSError) -> ReadResult {
+    let result = try decrypt(into: &buffer)
+    // One answer to however many KeyUpdates ask for one (RFC 8446 §4.6.3), and now: OpenSSL would wait
+    // until we have something to send.
+    if SSL_get_key_update_type(ssl) != SSL_KEY_UPDATE_NONE {
+      SSL_do_handshake(ssl)
+      ERR_clear_error()
+    }
+    return result
+  }
+
+  private func decrypt(into buffer: inout ByteBuffer) throws(TLSError) -> ReadResult {
     while true {
       var failure: Int32 = 0
       let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 16 * 1024) { space in

@@ -55,19 +55,31 @@ final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe onc
       "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
       + "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
       + "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+    // AES-128 first, as for 1.2: it is fast, and its SHA-256 has instructions of its own.
+    let newerSuites =
+      "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
     guard SSL_CTX_set_cipher_list(pointer, suites) == 1,
-      SSL_CTX_ctrl(pointer, SSL_CTRL_SET_GROUPS_LIST, 0, Self.groups()) == 1
-    else { throw .drainingQueue("cannot restrict the cipher suites") }
+      SSL_CTX_set_ciphersuites(pointer, newerSuites) == 1,
+      restrict(SSL_CTRL_SET_GROUPS_LIST, "X25519:P-256:P-384"),
+      // No SHA-1 and no SHA-224, of ours and of clients.
+      restrict(SSL_CTRL_SET_SIGALGS_LIST, Self.signatures),
+      restrict(SSL_CTRL_SET_CLIENT_SIGALGS_LIST, Self.signatures)
+    else { throw .drainingQueue("cannot restrict the algorithms") }
     // Idle connections give their 32 KiB of record buffers back; what is sent is the chain as
     // configured, and not what the peer's CAs would add to it.
     SSL_CTX_ctrl(
       pointer, SSL_CTRL_MODE, Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN), nil)
   }
 
-  /// Key-exchange groups, as the mutable C string that SSL_CTX_ctrl wants but does not change.
-  private static func groups() -> UnsafeMutableRawPointer {
-    let literal: StaticString = "X25519:P-256:P-384"
-    return UnsafeMutableRawPointer(mutating: literal.utf8Start)
+  private static let signatures: StaticString = """
+    ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:\
+    rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:\
+    rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512
+    """
+
+  /// Sets a list of names. SSL_CTX_ctrl wants them mutable, but does not change them.
+  private func restrict(_ setting: Int32, _ names: StaticString) -> Bool {
+    SSL_CTX_ctrl(pointer, setting, 0, UnsafeMutableRawPointer(mutating: names.utf8Start)) == 1
   }
 
   private func loadIdentity() throws(TLSError) {

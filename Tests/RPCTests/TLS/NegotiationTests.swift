@@ -78,6 +78,29 @@ struct NegotiationTests {
     }
   }
 
+  @Test func strongAlgorithmsOnly() throws {
+    let server = try server()
+    let names = try #require(SSL_CTX_get_ciphers(server.snapshot.pointer))
+    let suites = (0..<OPENSSL_sk_num(names)).compactMap { index in
+      OPENSSL_sk_value(names, index).map {
+        String(cString: SSL_CIPHER_get_name(OpaquePointer($0)))
+      }
+    }
+    #expect(suites.count == 9)
+    #expect(suites.first == "TLS_AES_128_GCM_SHA256")
+    #expect(suites.allSatisfy { $0.contains("GCM") || $0.contains("CHACHA20") })
+    #expect(suites.allSatisfy { $0.hasPrefix("ECDHE-") || $0.hasPrefix("TLS_") })
+    // What the certificate request offers, by its hash functions.
+    let client = try RawTLSClient(server, clientFiles)
+    let count = SSL_get_sigalgs(client.ssl, 0, nil, nil, nil, nil, nil)
+    #expect(count > 0)
+    for index in 0..<count {
+      var hash: Int32 = 0
+      SSL_get_sigalgs(client.ssl, index, nil, &hash, nil, nil, nil)
+      #expect([NID_sha256, NID_sha384, NID_sha512, NID_undef].contains(hash))
+    }
+  }
+
   // MARK: Client authentication
 
   @Test(arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
@@ -128,6 +151,24 @@ struct NegotiationTests {
     #expect(try client.serverRead() == [1, 1])
     update(1)
     #expect(throws: TLSError.self) { try client.serverRead() }
+  }
+
+  @Test func keyUpdatesAreAnsweredAtOnce() throws {
+    let client = try RawTLSClient(server(), clientFiles)
+    #expect(!client.server.hasOutput)
+    SSL_key_update(client.ssl, SSL_KEY_UPDATE_NOT_REQUESTED)
+    client.send([1])
+    #expect(try client.serverRead() == [1])
+    #expect(!client.server.hasOutput)
+    for _ in 0..<2 {
+      SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED)
+      client.send([2])
+    }
+    #expect(try client.serverRead() == [2, 2])
+    // A record with one KeyUpdate: header, message, content type and tag (RFC 8446 §5.2).
+    var answer = ByteBuffer()
+    client.server.takeOutput(into: &answer)
+    #expect(answer.readableBytes == 5 + 5 + 1 + 16)
   }
 
   @Test func closeNotifyComesBehindWhatWasSent() throws {

@@ -57,7 +57,7 @@ struct ReloadTests {
     try pki.save(new, "new")
     let key = pki.path("server.key")
     try FileManager.default.removeItem(atPath: pki.path("server.pem"))
-    try refused("cannot read the certificate")
+    try refused("cannot use the certificate")
     try FileManager.default.copyItem(atPath: pki.path("new.pem"), toPath: pki.path("server.pem"))
     try refused("key")
     try Data("-----BEGIN CERTIFICATE-----\nAAAA\n".utf8).write(

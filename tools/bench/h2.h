@@ -1,6 +1,7 @@
-// What the C limit (limit.c) and the load generator (load.c) share: one HTTP/2 connection over a
-// non-blocking socket, with or without TLS. nghttp2's memory API and OpenSSL's memory BIOs keep
-// system calls to one recv and, normally, one send per wake-up.
+// What the C limit (limit.c) and the load generators (load.c, streams.c) share: one connection over a
+// non-blocking socket, with or without TLS, that speaks HTTP/2 or something else (ttrpc.h). nghttp2's
+// memory API and OpenSSL's memory BIOs keep system calls to one recv and, normally, one send per
+// wake-up.
 #pragma once
 
 #include <errno.h>
@@ -30,7 +31,12 @@ enum {
 
 struct wire {
   int fd;
-  nghttp2_session *session;
+  // What the connection speaks: takes what came in (0, or -1 when the peer broke it), and appends
+  // up to PLAIN bytes of what is due (their number, or -1).
+  int (*receive)(struct wire *, const uint8_t *, size_t);
+  ssize_t (*gather)(struct wire *, uint8_t *);
+  nghttp2_session *session; // of HTTP/2
+  void *frames;             // of ttrpc: struct ttrpc
   SSL *ssl; // NULL: cleartext
   BIO *from_peer, *to_peer;
   size_t length, sent; // of `out`
@@ -60,27 +66,31 @@ static inline void wire_tls(struct wire *w, SSL_CTX *context, int server) {
 }
 
 static inline void wire_close(struct wire *w) {
-  nghttp2_session_del(w->session);
+  nghttp2_session_del(w->session); // if there is one
   SSL_free(w->ssl); // and both BIOs
   close(w->fd);
 }
 
-// Reads once and hands what came to nghttp2. 0, or -1 when the connection is over.
+// Reads once and hands what came on. 0, or -1 when the connection is over.
 static inline int wire_read(struct wire *w) {
   ssize_t n = recv(w->fd, wire_in, sizeof wire_in, 0);
   if (n < 0) return errno == EAGAIN ? 0 : -1;
   if (n == 0) return -1;
-  if (!w->ssl) return nghttp2_session_mem_recv(w->session, wire_in, n) < 0 ? -1 : 0;
+  if (!w->ssl) return w->receive(w, wire_in, n);
   if (BIO_write(w->from_peer, wire_in, n) != n) return -1;
   for (;;) {
     int m = SSL_read(w->ssl, wire_plain, sizeof wire_plain);
     if (m <= 0) return SSL_get_error(w->ssl, m) == SSL_ERROR_WANT_READ ? 0 : -1;
-    if (nghttp2_session_mem_recv(w->session, wire_plain, m) < 0) return -1;
+    if (w->receive(w, wire_plain, m) < 0) return -1;
   }
 }
 
-// Gathers frames into `to` while another one surely fits. -1 on error.
-static inline ssize_t wire_gather(struct wire *w, uint8_t *to) {
+static inline int h2_receive(struct wire *w, const uint8_t *bytes, size_t length) {
+  return nghttp2_session_mem_recv(w->session, bytes, length) < 0 ? -1 : 0;
+}
+
+// Gathers frames into `to` while another one surely fits.
+static inline ssize_t h2_gather(struct wire *w, uint8_t *to) {
   size_t length = 0;
   while (length + FRAME <= PLAIN) {
     const uint8_t *frame;
@@ -104,12 +114,12 @@ static inline int wire_write(struct wire *w) {
     }
     w->length = w->sent = 0;
     if (!w->ssl) {
-      ssize_t n = wire_gather(w, w->out);
+      ssize_t n = w->gather(w, w->out);
       if (n < 0) return -1;
       w->length = n;
     } else {
       if (SSL_is_init_finished(w->ssl)) {
-        ssize_t n = wire_gather(w, wire_plain);
+        ssize_t n = w->gather(w, wire_plain);
         if (n < 0 || (n > 0 && SSL_write(w->ssl, wire_plain, n) != n)) return -1;
       }
       int n = BIO_read(w->to_peer, w->out, sizeof w->out);
@@ -117,6 +127,35 @@ static inline int wire_write(struct wire *w) {
     }
     if (w->length == 0) return 0;
   }
+}
+
+// Windows are large: WINDOW_UPDATE is seldom sent, when half of one is used.
+static inline int wire_speak_h2_client(struct wire *w, nghttp2_session_callbacks *callbacks,
+                                       void *owner) {
+  static const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
+  w->receive = h2_receive;
+  w->gather = h2_gather;
+  if (nghttp2_session_client_new(&w->session, callbacks, owner) != 0 ||
+      nghttp2_submit_settings(w->session, 0, settings, 3) != 0)
+    return -1;
+  return nghttp2_session_set_local_window_size(w->session, 0, 0, 16 << 20);
+}
+
+static inline int wire_speak_h2_server(struct wire *w, nghttp2_session_callbacks *callbacks,
+                                       const nghttp2_option *options) {
+  static const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1000},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
+  w->receive = h2_receive;
+  w->gather = h2_gather;
+  if (nghttp2_session_server_new2(&w->session, callbacks, w, options) != 0 ||
+      nghttp2_submit_settings(w->session, 0, settings, 3) != 0)
+    return -1;
+  return nghttp2_session_set_local_window_size(w->session, 0, 0, 16 << 20);
 }
 
 // TLS 1.3, both sides with certificates. The caller sets ALPN.

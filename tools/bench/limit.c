@@ -1,6 +1,7 @@
-// The C limit: what ResolveTenant, Check and a bare Lookup/Get cost in C when the server does nothing but
-// the lookup. tenantd and, for the last, rpc-interop-server are measured against it. epoll, nghttp2, protobuf-c and, for TLS, OpenSSL; no
-// authorization, no logging, no deadlines, no limits beyond fixed buffers.
+// The C limit: what calls cost in C when the server does nothing but look things up, or send back what
+// it gets. tenantd and rpc-interop-server are measured against it. epoll, nghttp2 or ttrpc's frames,
+// protobuf-c and, for TLS, OpenSSL; no authorization, no logging, no deadlines, no limits beyond fixed
+// buffers.
 //
 //     limit [--threads N] [--tenants N] [--unix PATH] [--tcp HOST:PORT --tls CERT KEY CA]
 //
@@ -11,190 +12,19 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 
-#include "bench/v1/lookup.pb-c.h"
-#include "h2.h"
-#include "tenancy/v1/authorization.pb-c.h"
-#include "tenancy/v1/tenant_resolver.pb-c.h"
+#include "limit_methods.h"
 
-// ---- Tenants: `tenant-00000` and on, found by slug in an open hash table.
-
-struct tenant {
-  char name[48], slug[16], display_name[24], schema_name[16];
-};
-
-static struct tenant **table;
-static size_t table_mask;
-
-static size_t slug_hash(const uint8_t *slug, size_t length) {
-  uint64_t hash = 0xcbf29ce484222325; // FNV-1a
-  for (size_t i = 0; i < length; i++) hash = (hash ^ slug[i]) * 0x100000001b3;
-  return hash ^ hash >> 32;
-}
-
-static const struct tenant *tenant_find(const uint8_t *slug, size_t length) {
-  for (size_t at = slug_hash(slug, length);; at++) {
-    const struct tenant *t = table[at & table_mask];
-    if (!t || (strlen(t->slug) == length && memcmp(t->slug, slug, length) == 0)) return t;
-  }
-}
-
-static void tenants_make(unsigned count) {
-  size_t slots = 2;
-  while (slots < 2 * (size_t)count) slots *= 2;
-  table = calloc(slots, sizeof *table);
-  struct tenant *all = calloc(count, sizeof *all);
-  if (!table || !all) die("tenants");
-  table_mask = slots - 1;
-  for (unsigned n = 0; n < count; n++) {
-    struct tenant *t = &all[n];
-    snprintf(t->name, sizeof t->name, "tenants/01890000-0000-7000-8000-%012x", n);
-    snprintf(t->slug, sizeof t->slug, "tenant-%05u", n);
-    snprintf(t->display_name, sizeof t->display_name, "Tenant %05u", n);
-    snprintf(t->schema_name, sizeof t->schema_name, "tenant_%05u", n);
-    size_t at = slug_hash((uint8_t *)t->slug, strlen(t->slug));
-    while (table[at & table_mask]) at++;
-    table[at & table_mask] = t;
-  }
-}
-
-// The tenant that `/tenants/{slug}/...` or `tenants/{slug}` is about.
-static const struct tenant *tenant_in(ProtobufCBinaryData path) {
-  const uint8_t *at = path.data, *end = path.data + path.len;
-  if (at < end && *at == '/') at++;
-  if (end - at < 8 || memcmp(at, "tenants/", 8) != 0) return NULL;
-  at += 8;
-  const uint8_t *slash = memchr(at, '/', end - at);
-  return tenant_find(at, (slash ? slash : end) - at);
-}
-
-// ---- Records of bench.v1.Lookup: `key-00000` to `key-09999`.
-
-#define RECORDS 10000
-
-struct record {
-  char key[16], name[16], value[24];
-  uint64_t revision;
-};
-
-static struct record *records[32768]; // a power of two, more than twice the records
-
-static const struct record *record_find(const uint8_t *key, size_t length) {
-  for (size_t at = slug_hash(key, length);; at++) {
-    const struct record *r = records[at & 32767];
-    if (!r || (strlen(r->key) == length && memcmp(r->key, key, length) == 0)) return r;
-  }
-}
-
-static void records_make(void) {
-  struct record *all = calloc(RECORDS, sizeof *all);
-  if (!all) die("records");
-  for (unsigned n = 0; n < RECORDS; n++) {
-    struct record *r = &all[n];
-    snprintf(r->key, sizeof r->key, "key-%05u", n);
-    snprintf(r->name, sizeof r->name, "entries/%05u", n);
-    snprintf(r->value, sizeof r->value, "value of entry %05u", n);
-    r->revision = n + 1;
-    size_t at = slug_hash((uint8_t *)r->key, strlen(r->key));
-    while (records[at & 32767]) at++;
-    records[at & 32767] = r;
-  }
-}
-
-// ---- Messages. A request is decoded into an arena that the next one overwrites.
-
-static _Thread_local struct {
-  size_t used;
-  _Alignas(16) uint8_t bytes[64 * 1024];
-} arena;
-
-static void *arena_alloc(void *context, size_t size) {
-  (void)context;
-  size = (size + 15) & ~(size_t)15;
-  if (size > sizeof arena.bytes - arena.used) return NULL;
-  void *made = arena.bytes + arena.used;
-  arena.used += size;
-  return made;
-}
-
-static void arena_free(void *context, void *pointer) { (void)context, (void)pointer; }
-
-static ProtobufCAllocator allocator = {arena_alloc, arena_free, NULL};
-
-enum status { OK = 0, INVALID_ARGUMENT = 3, NOT_FOUND = 5, UNIMPLEMENTED = 12 };
+// ---- gRPC.
 
 struct call {
-  enum { NONE, RESOLVE_TENANT, CHECK, LOOKUP } method;
+  struct stream stream;
   uint32_t received, reply_length, reply_sent;
+  int ended, deferred; // the request is whole; nghttp2 waits for more to send
   struct call *next_free;
-  uint8_t body[4096]; // a longer request is refused
-  uint8_t reply[512]; // a tenant of the table needs less than half of it
+  struct buffer echoed; // framed answers of EchoStream
+  uint8_t body[4096];   // a longer message is refused
+  uint8_t reply[REPLY];
 };
-
-static ProtobufCBinaryData text(const char *string) {
-  return (ProtobufCBinaryData){strlen(string), (uint8_t *)string};
-}
-
-static enum status resolve_tenant(struct call *c, size_t length) {
-  Tenancy__V1__ResolveTenantRequest *request =
-      tenancy__v1__resolve_tenant_request__unpack(&allocator, length, c->body + 5);
-  if (!request) return INVALID_ARGUMENT;
-  const struct tenant *t = tenant_in(request->path);
-  if (!t) return NOT_FOUND;
-
-  Tenancy__V1__ResolvedTenant resolved = TENANCY__V1__RESOLVED_TENANT__INIT;
-  resolved.name = text(t->name);
-  resolved.id = text(t->name + strlen("tenants/"));
-  resolved.slug = text(t->slug);
-  resolved.display_name = text(t->display_name);
-  resolved.state = TENANCY__V1__TENANT_STATE__TENANT_STATE_ACTIVE;
-  resolved.isolation_model = TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_SCHEMA;
-  resolved.epoch = 3;
-  resolved.schema_name = text(t->schema_name);
-
-  Tenancy__V1__ResolutionFinding path = TENANCY__V1__RESOLUTION_FINDING__INIT;
-  path.strategy = TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_PATH;
-  path.value = text(t->slug);
-  path.decided = 1;
-
-  Tenancy__V1__ResolveTenantResponse response = TENANCY__V1__RESOLVE_TENANT_RESPONSE__INIT;
-  response.tenant = &resolved;
-  response.strategy = path.strategy;
-  response.n_explanation = 1;
-  response.explanation = (Tenancy__V1__ResolutionFinding *[]){&path};
-  c->reply_length = 5 + tenancy__v1__resolve_tenant_response__pack(&response, c->reply + 5);
-  return OK;
-}
-
-static enum status check(struct call *c, size_t length) {
-  Tenancy__V1__CheckRequest *request =
-      tenancy__v1__check_request__unpack(&allocator, length, c->body + 5);
-  if (!request) return INVALID_ARGUMENT;
-  if (!tenant_in(request->tenant)) return NOT_FOUND;
-
-  Tenancy__V1__CheckResponse response = TENANCY__V1__CHECK_RESPONSE__INIT;
-  response.allowed = 1;
-  response.reason = TENANCY__V1__DECISION_REASON__DECISION_REASON_ROLE;
-  response.role = text("reader");
-  response.revision = 20000;
-  c->reply_length = 5 + tenancy__v1__check_response__pack(&response, c->reply + 5);
-  return OK;
-}
-
-static enum status lookup(struct call *c, size_t length) {
-  Bench__V1__GetRequest *request = bench__v1__get_request__unpack(&allocator, length, c->body + 5);
-  if (!request) return INVALID_ARGUMENT;
-  const struct record *r = record_find(request->key.data, request->key.len);
-  if (!r) return NOT_FOUND;
-
-  Bench__V1__Entry response = BENCH__V1__ENTRY__INIT;
-  response.name = text(r->name);
-  response.value = text(r->value);
-  response.revision = r->revision;
-  c->reply_length = 5 + bench__v1__entry__pack(&response, c->reply + 5);
-  return OK;
-}
-
-// ---- Calls.
 
 static _Thread_local struct call *free_calls;
 
@@ -202,6 +32,19 @@ static const nghttp2_nv headers[] = {
     NV(":status", "200", 3), NV("content-type", "application/grpc", 16)};
 static const nghttp2_nv status_ok = NV("grpc-status", "0", 1);
 
+static void put_prefix(uint8_t *to, size_t length) {
+  to[0] = 0;
+  put_big_endian(to + 1, length);
+}
+
+static ssize_t last_bytes(nghttp2_session *session, int32_t stream, uint32_t *flags, ssize_t n) {
+  *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+  if (nghttp2_submit_trailer(session, stream, &status_ok, 1) != 0)
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+  return n;
+}
+
+// One message.
 static ssize_t read_reply(nghttp2_session *session, int32_t stream, uint8_t *to, size_t room,
                           uint32_t *flags, nghttp2_data_source *source, void *context) {
   (void)context;
@@ -210,35 +53,84 @@ static ssize_t read_reply(nghttp2_session *session, int32_t stream, uint8_t *to,
   if (n > room) n = room;
   memcpy(to, c->reply + c->reply_sent, n);
   c->reply_sent += n;
-  if (c->reply_sent == c->reply_length) {
-    *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-    if (nghttp2_submit_trailer(session, stream, &status_ok, 1) != 0)
-      return NGHTTP2_ERR_CALLBACK_FAILURE;
+  return c->reply_sent == c->reply_length ? last_bytes(session, stream, flags, n) : (ssize_t)n;
+}
+
+// The parts of DivideStream, made as they are sent.
+static ssize_t read_parts(nghttp2_session *session, int32_t stream, uint8_t *to, size_t room,
+                          uint32_t *flags, nghttp2_data_source *source, void *context) {
+  (void)context;
+  struct call *c = source->ptr;
+  size_t n = 0;
+  for (;;) {
+    size_t left = c->reply_length - c->reply_sent;
+    if (left > room - n) left = room - n;
+    memcpy(to + n, c->reply + c->reply_sent, left);
+    n += left;
+    c->reply_sent += left;
+    if (c->reply_sent < c->reply_length) return n;
+    if (c->stream.count == 0) return last_bytes(session, stream, flags, n);
+    size_t length = give_part(&c->stream, c->reply + 5);
+    put_prefix(c->reply, length);
+    c->reply_length = 5 + length;
+    c->reply_sent = 0;
   }
-  return n;
+}
+
+static ssize_t read_echoes(nghttp2_session *session, int32_t stream, uint8_t *to, size_t room,
+                           uint32_t *flags, nghttp2_data_source *source, void *context) {
+  (void)context;
+  struct call *c = source->ptr;
+  size_t n = c->echoed.length - c->reply_sent;
+  if (n > room) n = room;
+  if (n == 0 && !c->ended) {
+    c->deferred = 1;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  memcpy(to, c->echoed.bytes + c->reply_sent, n);
+  c->reply_sent += n;
+  if (c->reply_sent < c->echoed.length) return n;
+  c->reply_sent = c->echoed.length = 0;
+  return c->ended ? last_bytes(session, stream, flags, n) : (ssize_t)n;
+}
+
+static int respond(nghttp2_session *session, int32_t stream, struct call *c,
+                   nghttp2_data_source_read_callback read) {
+  nghttp2_data_provider provider = {.source.ptr = c, .read_callback = read};
+  return nghttp2_submit_response(session, stream, headers, 2, &provider);
+}
+
+static int refuse(nghttp2_session *session, int32_t stream, enum status status) {
+  char code[4];
+  int digits = snprintf(code, sizeof code, "%d", status);
+  nghttp2_nv only[] = {headers[0], headers[1], NV("grpc-status", code, digits)};
+  only[2].flags = NGHTTP2_NV_FLAG_NONE; // `code` must be copied
+  return nghttp2_submit_response(session, stream, only, 3, NULL);
 }
 
 static int answer(nghttp2_session *session, int32_t stream, struct call *c) {
   enum status status = INVALID_ARGUMENT;
-  size_t length = (size_t)c->body[1] << 24 | c->body[2] << 16 | c->body[3] << 8 | c->body[4];
-  arena.used = 0;
-  if (c->method == NONE) status = UNIMPLEMENTED;
-  else if (c->received >= 5 && c->received <= sizeof c->body && length == c->received - 5)
-    status = c->method == LOOKUP  ? lookup(c, length)
-             : c->method == CHECK ? check(c, length)
-                                  : resolve_tenant(c, length);
-
-  if (status != OK) {
-    char code[4];
-    int digits = snprintf(code, sizeof code, "%d", status);
-    nghttp2_nv only[] = {headers[0], headers[1], NV("grpc-status", code, digits)};
-    only[2].flags = NGHTTP2_NV_FLAG_NONE; // `code` must be copied
-    return nghttp2_submit_response(session, stream, only, 3, NULL);
+  size_t reply_length = 0;
+  size_t length = c->received >= 5 ? big_endian(c->body + 1) : 0;
+  int isWhole = c->received >= 5 && length == c->received - 5;
+  switch (c->stream.method) {
+  case NONE: return refuse(session, stream, UNIMPLEMENTED);
+  case SUM:
+    reply_length = give_sum(&c->stream, c->reply + 5);
+    status = OK;
+    break;
+  case ECHO: return 0; // answered since its headers
+  case DIVIDE:
+    if (!isWhole || take_sum(&c->stream, c->body + 5, length) != OK) break;
+    return respond(session, stream, c, read_parts);
+  default:
+    if (isWhole)
+      status = answer_message(c->stream.method, c->body + 5, length, c->reply + 5, &reply_length);
   }
-  size_t n = c->reply_length - 5;
-  memcpy(c->reply, (uint8_t[]){0, n >> 24, n >> 16, n >> 8, n}, 5);
-  nghttp2_data_provider provider = {.source.ptr = c, .read_callback = read_reply};
-  return nghttp2_submit_response(session, stream, headers, 2, &provider);
+  if (status != OK) return refuse(session, stream, status);
+  put_prefix(c->reply, reply_length);
+  c->reply_length = 5 + reply_length;
+  return respond(session, stream, c, read_reply);
 }
 
 static int on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
@@ -246,9 +138,11 @@ static int on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *
   if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   struct call *c = free_calls;
   if (c) free_calls = c->next_free;
-  else if (!(c = malloc(sizeof *c))) return NGHTTP2_ERR_CALLBACK_FAILURE;
-  c->method = NONE;
+  else if (!(c = calloc(1, sizeof *c))) return NGHTTP2_ERR_CALLBACK_FAILURE;
+  c->stream = (struct stream){NONE, 0, 0};
   c->received = c->reply_length = c->reply_sent = 0;
+  c->ended = c->deferred = 0;
+  c->echoed.length = 0;
   return nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, c);
 }
 
@@ -256,17 +150,47 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                      size_t name_length, const uint8_t *value, size_t length, uint8_t flags,
                      void *context) {
   (void)flags, (void)context;
-  static const char resolve[] = "/tenancy.v1.TenantResolver/ResolveTenant";
-  static const char authorize[] = "/tenancy.v1.Authorization/Check";
-  static const char get[] = "/bench.v1.Lookup/Get";
   if (name_length != 5 || memcmp(name, ":path", 5) != 0) return 0;
   struct call *c = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-  if (length == sizeof resolve - 1 && memcmp(value, resolve, length) == 0)
-    c->method = RESOLVE_TENANT;
-  else if (length == sizeof authorize - 1 && memcmp(value, authorize, length) == 0)
-    c->method = CHECK;
-  else if (length == sizeof get - 1 && memcmp(value, get, length) == 0)
-    c->method = LOOKUP;
+  const uint8_t *slash = length > 1 ? memchr(value + 1, '/', length - 1) : NULL;
+  if (slash)
+    c->stream.method =
+        method_find(value + 1, slash - value - 1, slash + 1, value + length - slash - 1);
+  return 0;
+}
+
+// Takes a whole message of a stream. 0, or -1 if it is none.
+static int on_message(struct call *c, const uint8_t *message, size_t length) {
+  if (c->stream.method == SUM) return take_part(&c->stream, message, length) == OK ? 0 : -1;
+  uint8_t reply[REPLY];
+  size_t n = echo(message, length, reply);
+  if (n == 0) return -1;
+  uint8_t *to = buffer_extend(&c->echoed, 5 + n);
+  put_prefix(to, n);
+  memcpy(to + 5, reply, n);
+  return 0;
+}
+
+// Cuts a streaming request into messages; `body` holds one that is not whole.
+static int read_messages(struct call *c, const uint8_t *data, size_t length) {
+  while (c->received > 0 && length > 0) {
+    size_t wanted = c->received < 5 ? 5 : 5 + big_endian(c->body + 1);
+    if (wanted > sizeof c->body) return -1;
+    size_t n = wanted - c->received < length ? wanted - c->received : length;
+    memcpy(c->body + c->received, data, n);
+    c->received += n;
+    data += n, length -= n;
+    if (c->received < 5 || c->received < 5 + big_endian(c->body + 1)) continue;
+    if (on_message(c, c->body + 5, c->received - 5) < 0) return -1;
+    c->received = 0;
+  }
+  while (length >= 5 && length - 5 >= big_endian(data + 1)) {
+    size_t n = big_endian(data + 1);
+    if (on_message(c, data + 5, n) < 0) return -1;
+    data += 5 + n, length -= 5 + n;
+  }
+  if (length > sizeof c->body) return -1;
+  if (length > 0) memcpy(c->body, data, length), c->received = length;
   return 0;
 }
 
@@ -274,6 +198,12 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
                    size_t length, void *context) {
   (void)flags, (void)context;
   struct call *c = nghttp2_session_get_stream_user_data(session, stream);
+  if (c->stream.method == SUM || c->stream.method == ECHO) {
+    if (read_messages(c, data, length) < 0)
+      return nghttp2_submit_rst_stream(session, 0, stream, NGHTTP2_CANCEL);
+    if (c->deferred) c->deferred = 0, nghttp2_session_resume_data(session, stream);
+    return 0;
+  }
   if (length > sizeof c->body - c->received)
     return nghttp2_submit_rst_stream(session, 0, stream, NGHTTP2_CANCEL);
   memcpy(c->body + c->received, data, length);
@@ -284,9 +214,15 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
   (void)context;
   if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
-  if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
   struct call *c = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-  return c ? answer(session, frame->hd.stream_id, c) : 0;
+  if (!c) return 0;
+  if (frame->hd.type == NGHTTP2_HEADERS && c->stream.method == ECHO &&
+      respond(session, frame->hd.stream_id, c, read_echoes) != 0)
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+  if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+  c->ended = 1;
+  if (c->deferred) c->deferred = 0, nghttp2_session_resume_data(session, frame->hd.stream_id);
+  return answer(session, frame->hd.stream_id, c);
 }
 
 static int on_close(nghttp2_session *session, int32_t stream, uint32_t error, void *context) {
@@ -294,6 +230,88 @@ static int on_close(nghttp2_session *session, int32_t stream, uint32_t error, vo
   struct call *c = nghttp2_session_get_stream_user_data(session, stream);
   if (c) c->next_free = free_calls, free_calls = c;
   return 0;
+}
+
+// ---- ttrpc. Streams are few: the newest of each place in the table.
+
+enum { STREAMS = 64 };
+
+struct peer {
+  struct stream streams[STREAMS];
+  uint32_t dividing; // the stream that DivideStream answers, one at a time
+};
+
+static void end_stream(struct ttrpc *t, uint32_t stream, enum status status, const uint8_t *reply,
+                       size_t length) {
+  if (status != OK) {
+    uint8_t *at = ttrpc_open(t, stream, RESPONSE, 0, 4);
+    memcpy(at, (uint8_t[]){1 << 3 | 2, 2, 1 << 3, status}, 4);
+    return;
+  }
+  uint8_t *at = ttrpc_open(t, stream, RESPONSE, 0,
+                           length ? 1 + varint_size(length) + length : 0);
+  if (length) put_field(at, 2, reply, length);
+}
+
+static int on_request(struct ttrpc *t, uint32_t id, const uint8_t *payload, size_t length) {
+  struct peer *peer = t->owner;
+  struct stream *s = &peer->streams[id / 2 % STREAMS];
+  struct envelope e;
+  uint8_t reply[REPLY];
+  size_t reply_length = 0;
+  if (envelope_read(&e, payload, length) < 0) return -1;
+  enum method method = method_find(e.field[1], e.length[1], e.field[2], e.length[2]);
+  *s = (struct stream){method, 0, 0};
+  if (method == SUM || method == ECHO) return 0;
+  if (method != DIVIDE) {
+    enum status status = answer_message(method, e.field[3], e.length[3], reply, &reply_length);
+    end_stream(t, id, status, reply, reply_length);
+  } else if (peer->dividing || take_sum(s, e.field[3], e.length[3]) != OK) {
+    end_stream(t, id, INVALID_ARGUMENT, NULL, 0);
+  } else {
+    peer->dividing = id;
+  }
+  return 0;
+}
+
+static int on_stream_data(struct ttrpc *t, uint32_t id, int flags, const uint8_t *payload,
+                          size_t length) {
+  struct stream *s = &((struct peer *)t->owner)->streams[id / 2 % STREAMS];
+  uint8_t reply[REPLY];
+  if (!(flags & NO_MESSAGE)) {
+    if (s->method == ECHO) {
+      size_t n = echo(payload, length, reply);
+      if (n == 0) return -1;
+      memcpy(ttrpc_open(t, id, DATA, 0, n), reply, n);
+    } else if (s->method != SUM || take_part(s, payload, length) != OK) {
+      return -1;
+    }
+  }
+  if (!(flags & CLOSED)) return 0;
+  if (s->method == SUM) end_stream(t, id, OK, reply, give_sum(s, reply));
+  else ttrpc_open(t, id, DATA, CLOSED | NO_MESSAGE, 0);
+  return 0;
+}
+
+static int on_ttrpc_frame(struct wire *w, uint32_t stream, int type, int flags,
+                          const uint8_t *payload, size_t length) {
+  struct ttrpc *t = w->frames;
+  if (type == REQUEST) return on_request(t, stream, payload, length);
+  return type == DATA ? on_stream_data(t, stream, flags, payload, length) : -1;
+}
+
+static void refill_parts(struct wire *w) {
+  struct ttrpc *t = w->frames;
+  struct peer *peer = t->owner;
+  uint32_t id = peer->dividing;
+  if (!id) return;
+  struct stream *s = &peer->streams[id / 2 % STREAMS];
+  while (s->count > 0 && t->out.length < PLAIN) {
+    uint8_t part[REPLY];
+    size_t n = give_part(s, part);
+    memcpy(ttrpc_open(t, id, DATA, 0, n), part, n);
+  }
+  if (s->count == 0) peer->dividing = 0, ttrpc_open(t, id, DATA, CLOSED | NO_MESSAGE, 0);
 }
 
 // ---- Connections.
@@ -308,6 +326,31 @@ struct entry {
   struct wire wire;
 };
 
+// The first byte says what the peer speaks.
+static int receive_first(struct wire *w, const uint8_t *bytes, size_t length) {
+  if (bytes[0] != 0) {
+    if (wire_speak_h2_server(w, callbacks, options) != 0) die("session");
+  } else {
+    struct peer *peer = calloc(1, sizeof *peer);
+    if (!peer) die("connection");
+    wire_speak_ttrpc(w, peer, on_ttrpc_frame);
+    ((struct ttrpc *)w->frames)->refill = refill_parts;
+  }
+  return w->receive(w, bytes, length);
+}
+
+static ssize_t gather_nothing(struct wire *w, uint8_t *to) {
+  (void)w, (void)to;
+  return 0;
+}
+
+static void close_connection(struct entry *e) {
+  if (e->wire.frames) free(((struct ttrpc *)e->wire.frames)->owner);
+  ttrpc_free(&e->wire);
+  wire_close(&e->wire);
+  free(e);
+}
+
 static void accept_connection(int epoll, const struct entry *listener) {
   int fd = accept4(listener->wire.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) return; // another thread was faster
@@ -316,15 +359,8 @@ static void accept_connection(int epoll, const struct entry *listener) {
   if (!e) die("connection");
   memset(e, 0, offsetof(struct entry, wire.out));
   e->wire.fd = fd;
-  static const nghttp2_settings_entry settings[] = {
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1000},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20},
-      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
-  if (nghttp2_session_server_new2(&e->wire.session, callbacks, NULL, options) != 0 ||
-      nghttp2_submit_settings(e->wire.session, 0, settings, 3) != 0 ||
-      // Seldom a WINDOW_UPDATE: it is sent when half of the window is used.
-      nghttp2_session_set_local_window_size(e->wire.session, 0, 0, 16 << 20) != 0)
-    die("session");
+  e->wire.receive = receive_first;
+  e->wire.gather = gather_nothing;
   if (listener->encrypted) wire_tls(&e->wire, tls, 1);
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = e};
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) die("epoll_ctl");
@@ -334,10 +370,9 @@ static void serve(int epoll, struct entry *e, uint32_t events) {
   struct wire *w = &e->wire;
   int state = events & (EPOLLIN | EPOLLHUP | EPOLLERR) ? wire_read(w) : 0;
   if (state == 0) state = wire_write(w);
-  if (state < 0 ||
-      (!nghttp2_session_want_read(w->session) && !nghttp2_session_want_write(w->session))) {
-    wire_close(w);
-    free(e);
+  if (state < 0 || (w->session && !nghttp2_session_want_read(w->session) &&
+                    !nghttp2_session_want_write(w->session))) {
+    close_connection(e);
   } else if (state != e->waits_to_write) {
     // Nothing is read while the peer does not read.
     e->waits_to_write = state;
@@ -383,10 +418,10 @@ static void listen_on(const char *unix_path, const char *tcp) {
   e->wire.fd = fd;
 }
 
-static int choose_h2(SSL *ssl, const uint8_t **out, uint8_t *out_length, const uint8_t *in,
+static int choose_protocol(SSL *ssl, const uint8_t **out, uint8_t *out_length, const uint8_t *in,
                      unsigned length, void *context) {
   (void)ssl, (void)context;
-  return SSL_select_next_proto((uint8_t **)out, out_length, (const uint8_t *)"\2h2", 3, in,
+  return SSL_select_next_proto((uint8_t **)out, out_length, (const uint8_t *)"\2h2\5ttrpc", 9, in,
                                length) == OPENSSL_NPN_NEGOTIATED
              ? SSL_TLSEXT_ERR_OK
              : SSL_TLSEXT_ERR_ALERT_FATAL;
@@ -413,6 +448,7 @@ int main(int count, char **arguments) {
 
   tenants_make(tenants);
   records_make();
+  methods_make();
   nghttp2_session_callbacks_new(&callbacks);
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
@@ -425,7 +461,7 @@ int main(int count, char **arguments) {
   if (tcp) {
     tls = tls_context(TLS_server_method(), files);
     SSL_CTX_set_num_tickets(tls, 0);
-    SSL_CTX_set_alpn_select_cb(tls, choose_h2, NULL);
+    SSL_CTX_set_alpn_select_cb(tls, choose_protocol, NULL);
     listen_on(NULL, tcp);
   }
   for (int i = 1; i < threads; i++) {

@@ -1,8 +1,11 @@
-// A gRPC load generator: unary calls over a Unix socket or over TLS with a client certificate.
-// Every answer is checked: :status 200, grpc-status 0, one whole message.
+// A load generator for gRPC and ttrpc: unary calls over a Unix socket or over TLS with a client
+// certificate. Every answer is checked: :status 200, grpc-status 0, one whole message; or a ttrpc
+// response without a status.
 //
 //     load (--unix PATH | --tcp HOST:PORT --tls CERT KEY CA) --path /SERVICE/METHOD --data FILE
-//          [--connections N] [--streams N] [--requests N]
+//          [--ttrpc] [--connections N] [--streams N] [--requests N]
+//
+// With --requests 0 it holds the connections, and exits at the end of its input.
 //
 // FILE holds request messages, each with its gRPC prefix; they are sent in turn. When all
 // connections are up it prints "ready" and waits for a line (or the end) on its input, so that the
@@ -14,7 +17,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
-#include "h2.h"
+#include "ttrpc.h"
 
 struct call {
   uint64_t start;
@@ -30,8 +33,14 @@ struct connection {
   struct wire wire;
   int up, waits_to_write;
   struct call *free_calls;
+  // Of ttrpc: calls by half their stream's number, modulo the table's length.
+  struct call **open;
+  uint32_t next_stream;
 };
 
+enum { OPEN_CALLS = 1 << 12 }; // more than any connection has in flight
+
+static int speaks_ttrpc;
 static const char *path, *scheme = "http";
 static const uint8_t *data, *next_message;
 static size_t data_length;
@@ -42,10 +51,6 @@ static uint64_t now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
-static uint32_t big_endian(const uint8_t *b) {
-  return (uint32_t)b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
 }
 
 // ---- Latencies: 64 buckets for each power of two of nanoseconds, so none is more than 1% off.
@@ -94,6 +99,15 @@ static void issue(struct connection *to) {
     c->request_left = 5 + big_endian(next_message + 1);
     next_message += c->request_left;
     if (next_message == data + data_length) next_message = data;
+    issued++;
+    if (speaks_ttrpc) {
+      struct call **place;
+      while (*(place = &to->open[to->next_stream / 2 % OPEN_CALLS])) to->next_stream += 2;
+      *place = c;
+      request_write(to->wire.frames, to->next_stream, 0, path, c->request + 5, c->request_left - 5);
+      to->next_stream += 2;
+      continue;
+    }
     const nghttp2_nv headers[] = {
         NV(":method", "POST", 4), NV(":scheme", scheme, strlen(scheme)), NV(":path", path, strlen(path)),
         NV(":authority", "localhost", 9), NV("content-type", "application/grpc", 16),
@@ -101,7 +115,6 @@ static void issue(struct connection *to) {
     nghttp2_data_provider provider = {.source.ptr = c, .read_callback = read_request};
     if (nghttp2_submit_request(to->wire.session, NULL, headers, 6, &provider, c) < 0)
       die("request");
-    issued++;
   }
 }
 
@@ -137,12 +150,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
   return 0;
 }
 
-static int on_close(nghttp2_session *session, int32_t stream, uint32_t error, void *context) {
-  struct connection *of = context;
-  struct call *c = nghttp2_session_get_stream_user_data(session, stream);
-  uint32_t message = big_endian(c->prefix + 1);
-  if (error == NGHTTP2_NO_ERROR && c->http_ok && c->grpc_ok && c->received >= 5 &&
-      c->prefix[0] == 0 && message == c->received - 5) {
+static void ended(struct connection *of, struct call *c, int good, uint32_t message) {
+  if (good) {
     ok++;
     record(now() - c->start);
     if (message < shortest) shortest = message;
@@ -153,6 +162,30 @@ static int on_close(nghttp2_session *session, int32_t stream, uint32_t error, vo
   c->next_free = of->free_calls;
   of->free_calls = c;
   issue(of);
+}
+
+static int on_close(nghttp2_session *session, int32_t stream, uint32_t error, void *context) {
+  struct connection *of = context;
+  struct call *c = nghttp2_session_get_stream_user_data(session, stream);
+  uint32_t message = big_endian(c->prefix + 1);
+  ended(of, c,
+        error == NGHTTP2_NO_ERROR && c->http_ok && c->grpc_ok && c->received >= 5 &&
+            c->prefix[0] == 0 && message == c->received - 5,
+        message);
+  return 0;
+}
+
+static int on_ttrpc_frame(struct wire *w, uint32_t stream, int type, int flags,
+                          const uint8_t *payload, size_t length) {
+  (void)flags;
+  struct connection *of = ((struct ttrpc *)w->frames)->owner;
+  struct call **place = &of->open[stream / 2 % OPEN_CALLS], *c = *place;
+  if (type != RESPONSE || !c) return -1;
+  *place = NULL;
+  const uint8_t *message = NULL;
+  size_t message_length = 0;
+  int good = response_read(payload, length, &message, &message_length);
+  ended(of, c, good, message_length);
   return 0;
 }
 
@@ -200,15 +233,16 @@ int main(int count, char **arguments) {
     else if (!strcmp(a, "--tls") && left >= 3) files = &arguments[i + 1], i += 3;
     else if (!strcmp(a, "--path") && left >= 1) path = arguments[++i];
     else if (!strcmp(a, "--data") && left >= 1) file = arguments[++i];
+    else if (!strcmp(a, "--ttrpc")) speaks_ttrpc = 1;
     else if (!strcmp(a, "--connections") && left >= 1) connections = atoi(arguments[++i]);
     else if (!strcmp(a, "--streams") && left >= 1) streams = atoi(arguments[++i]);
     else if (!strcmp(a, "--requests") && left >= 1) requests = strtoull(arguments[++i], NULL, 10);
     else connections = 0; // shows the usage
   }
   if (!path || !file || !unix_path == !tcp || !tcp != !files || connections < 1 || streams < 1 ||
-      requests < 1) {
+      streams > OPEN_CALLS / 2) {
     fprintf(stderr, "usage: load (--unix PATH | --tcp HOST:PORT --tls CERT KEY CA) --path PATH "
-                    "--data FILE [--connections N] [--streams N] [--requests N]\n");
+                    "--data FILE [--ttrpc] [--connections N] [--streams N] [--requests N]\n");
     return 2;
   }
   read_data(file);
@@ -217,7 +251,8 @@ int main(int count, char **arguments) {
   if (tcp) {
     scheme = "https";
     tls = tls_context(TLS_client_method(), files);
-    SSL_CTX_set_alpn_protos(tls, (const uint8_t *)"\2h2", 3);
+    if (speaks_ttrpc) SSL_CTX_set_alpn_protos(tls, (const uint8_t *)"\5ttrpc", 6);
+    else SSL_CTX_set_alpn_protos(tls, (const uint8_t *)"\2h2", 3);
   }
   nghttp2_session_callbacks *callbacks;
   nghttp2_session_callbacks_new(&callbacks);
@@ -238,14 +273,13 @@ int main(int count, char **arguments) {
     if (connect(fd, (struct sockaddr *)&address, length) != 0) die("connect");
     fcntl(fd, F_SETFL, O_NONBLOCK);
     no_delay(fd);
-    static const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
-    if (nghttp2_session_client_new(&one->wire.session, callbacks, one) != 0 ||
-        nghttp2_submit_settings(one->wire.session, 0, settings, 3) != 0 ||
-        nghttp2_session_set_local_window_size(one->wire.session, 0, 0, 16 << 20) != 0)
+    if (speaks_ttrpc) {
+      wire_speak_ttrpc(&one->wire, one, on_ttrpc_frame);
+      one->next_stream = 1;
+      if (!(one->open = calloc(OPEN_CALLS, sizeof *one->open))) die("connection");
+    } else if (wire_speak_h2_client(&one->wire, callbacks, one) != 0) {
       die("session");
+    }
     if (tls) wire_tls(&one->wire, tls, 0);
     for (int s = 0; s < streams; s++) {
       struct call *c = &calls[(size_t)i * streams + s];
@@ -255,12 +289,14 @@ int main(int count, char **arguments) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = one};
     epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
     attend(epoll, one, 0);
-    while (!one->up) turn(epoll);
+    // ttrpc says nothing by itself: without TLS a connection is up when it is there.
+    while (speaks_ttrpc ? tls && !SSL_is_init_finished(one->wire.ssl) : !one->up) turn(epoll);
   }
 
   puts("ready");
   fflush(stdout);
   getchar();
+  if (requests == 0) return 0;
   uint64_t start = now();
   for (int i = 0; i < connections; i++) {
     issue(&all[i]);

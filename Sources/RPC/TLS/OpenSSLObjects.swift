@@ -29,10 +29,14 @@ enum OpenSSLObjects {
     var found: [X509Object] = []
     try readAll(path, "certificate") { file in
       var certificate = emptyCertificate()
-      // A failure frees the certificate as well.
-      guard PEM_read_bio_X509(file, &certificate, refusePassphrase, nil) != nil, let certificate
-      else { return false }
-      found.append(X509Object(certificate))
+      guard PEM_read_bio_X509(file, &certificate, refusePassphrase, nil) != nil,
+        let read = certificate
+      else {
+        // Bytes that are no certificate free it and leave nil; the end of the file does not.
+        X509_free(certificate)
+        return false
+      }
+      found.append(X509Object(read))
       return true
     }
     return found

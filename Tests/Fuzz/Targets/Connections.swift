@@ -8,9 +8,11 @@ import Synchronization
 /// Whole connections: sniffing, TLS, HTTP/2, handlers of every kind, deadlines and the end.
 let connectionTargets: [FuzzTarget] = [
   FuzzTarget("connection") {
-    try Conversation.seeds().map(\.request) + FuzzTLS.helloSeeds() + [[0], [0x16, 3, 1], [0xFF]]
+    try Conversation.seeds().map(\.request) + FuzzTLS.helloSeeds()
+      + TTRPCScript.seeds.map { TTRPCScript.frames($0).flatMap(\.self) }
+      + [[0], [0x16, 3, 1], [0xFF]]
   } run: {
-    try Connections.run($0.pieces())
+    _ = try Connections.run($0.pieces())
   },
   FuzzTarget("connection-frames") {
     FrameScript.seeds.flatMap { seed in EchoMethods.all.indices.map { [UInt8($0)] + seed } }
@@ -18,7 +20,7 @@ let connectionTargets: [FuzzTarget] = [
     var script = input
     let method = EchoMethods.all[Int(script.takeFirst()) % EchoMethods.all.count]
     // The path of the frames is that of the inline method: the table decides what it is.
-    try Connections.run(
+    _ = try Connections.run(
       [Conversation.preface] + FrameScript.frames(script), methods: [method.at(EchoMethods.path)])
   },
 ]
@@ -56,7 +58,7 @@ extension ServiceMethod {
   }
 }
 
-private enum Connections {
+enum Connections {
   private final class Delegate: ServerDelegate {
     private final class Nothing: Sendable {}
     func makeLoopState() -> AnyObject { Nothing() }
@@ -66,7 +68,10 @@ private enum Connections {
     func log(_: ServerEvent) {}
   }
 
-  static func run(_ pieces: [[UInt8]], methods: [ServiceMethod] = EchoMethods.all) throws {
+  /// What the server writes, until the connection is closed.
+  static func run(
+    _ pieces: [[UInt8]], methods: [ServiceMethod] = EchoMethods.all
+  ) throws -> [UInt8] {
     var limits = ServerLimits()
     limits.maximumConcurrentStreams = 8
     limits.maximumMessageBytes = 2_000
@@ -79,12 +84,15 @@ private enum Connections {
       core: core, loop: state, tls: try FuzzTLS.server(), plainPeer: .anonymous, label: "fuzz")
     let channel = EmbeddedChannel(handler: ProtocolSniffer(acceptor), loop: loop)
     try channel.connect(to: SocketAddress(unixDomainSocketPath: "/fuzz")).wait()
+    var output: [UInt8] = []
     for piece in pieces where channel.isActive {
       channel.pipeline.fireChannelRead(ByteBuffer(bytes: piece))
       channel.pipeline.fireChannelReadComplete()
       loop.run()
       // Read, so that not all of it stays in memory.
-      while try channel.readOutbound(as: ByteBuffer.self) != nil {}
+      while let part = try channel.readOutbound(as: ByteBuffer.self) {
+        output += Array(buffer: part)
+      }
     }
     // Deadlines, and connections that said nothing.
     loop.advanceTime(by: .seconds(60))
@@ -95,5 +103,6 @@ private enum Connections {
     try loop.syncShutdownGracefully()
     try checkEqual(
       core.runningTasks.load(ordering: .acquiring), 0, "handlers of a connection that is gone")
+    return output
   }
 }

@@ -68,6 +68,27 @@ struct TTRPCSocketTests {
     }
   }
 
+  @Test func overTLSByALPN() async throws {
+    let pki = try TestPKI()
+    let files = try pki.save(pki.issue(.server), "server")
+    var configuration = Server.Configuration(
+      listeners: [.tcp(host: "127.0.0.1", port: 0)], tls: try TLSContext(.server, files))
+    configuration.eventLoops = 1
+    let server = try await Server(
+      configuration, methods: EchoService.methods, delegate: PlainDelegate())
+    guard case .tcp(_, let port, _)? = try await server.start().first else {
+      throw TestPKI.Failure()
+    }
+    let socket = try TLSSocket(
+      .tcp(host: "127.0.0.1", port: port), pki.save(pki.issue(.client()), "client"),
+      offering: [.ttrpc])
+    let answer = TTRPCTestFrame.ok(1, [2])
+    socket.send(TTRPCTestFrame.request(1, "/test.Echo/Inline", [2]).bytes)
+    #expect(
+      TTRPCTestFrame.parse(try socket.receive(exactly: answer.bytes.count)) == [answer])
+    await server.stop(within: .seconds(5))
+  }
+
   @Test func deadlineCancelsTheHandler() async throws {
     let gate = Gate()
     try await Self.withServer([gate.method]) { _, socket in

@@ -1,7 +1,8 @@
+import Dispatch
 import Foundation
 
 /// A Unix socket for bytes that no client of ours would send.
-struct RawSocket {
+struct RawSocket: Sendable {
   struct Failure: Error {}
   private let descriptor: Int32
 
@@ -19,40 +20,53 @@ struct RawSocket {
   }
 
   /// Sends all of `bytes`, or says no when the peer has not read for 300 ms.
-  func trySend(_ bytes: [UInt8]) throws -> Bool {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      guard try wait(POLLOUT, milliseconds: 300) else { return false }
-      let count = rest.withUnsafeBytes {
-        Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+  func trySend(_ bytes: [UInt8]) async throws -> Bool {
+    try await waiting {
+      var rest = bytes[...]
+      while !rest.isEmpty {
+        guard try wait(POLLOUT, milliseconds: 300) else { return false }
+        let count = rest.withUnsafeBytes {
+          Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+        }
+        if count < 0, errno == EAGAIN { continue }
+        guard count > 0 else { throw Failure() }
+        rest = rest.dropFirst(count)
       }
-      if count < 0, errno == EAGAIN { continue }
-      guard count > 0 else { throw Failure() }
-      rest = rest.dropFirst(count)
+      return true
     }
-    return true
   }
 
   /// Waits for `count` bytes.
-  func receive(exactly count: Int) throws -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    var have = 0
-    while have < count {
-      guard try wait(POLLIN, milliseconds: 10_000) else { throw Failure() }
-      let got = bytes.withUnsafeMutableBytes { buffer in
-        buffer.baseAddress.map { recv(descriptor, $0 + have, count - have, 0) } ?? 0
+  func receive(exactly count: Int) async throws -> [UInt8] {
+    try await waiting {
+      var bytes = [UInt8](repeating: 0, count: count)
+      var have = 0
+      while have < count {
+        guard try wait(POLLIN, milliseconds: 30_000) else { throw Failure() }
+        let got = bytes.withUnsafeMutableBytes { buffer in
+          buffer.baseAddress.map { recv(descriptor, $0 + have, count - have, 0) } ?? 0
+        }
+        guard got > 0 else { throw Failure() }
+        have += got
       }
-      guard got > 0 else { throw Failure() }
-      have += got
+      return bytes
     }
-    return bytes
   }
 
   /// Waits until the peer has closed its side; false if it sends something instead.
-  func isAtEnd() throws -> Bool {
-    guard try wait(POLLIN, milliseconds: 10_000) else { throw Failure() }
-    var byte: UInt8 = 0
-    return recv(descriptor, &byte, 1, 0) == 0
+  func isAtEnd() async throws -> Bool {
+    try await waiting {
+      guard try wait(POLLIN, milliseconds: 30_000) else { throw Failure() }
+      var byte: UInt8 = 0
+      return recv(descriptor, &byte, 1, 0) == 0
+    }
+  }
+
+  /// On a thread that may block: those of tasks are few, and handlers need them.
+  private func waiting<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
+    try await withCheckedThrowingContinuation { continuation in
+      DispatchQueue.global().async { continuation.resume(with: Result { try body() }) }
+    }
   }
 
   private func wait(_ events: Int32, milliseconds: Int32) throws -> Bool {

@@ -24,14 +24,14 @@ struct TTRPCSocketTests {
   }
 
   /// Waits for `count` frames.
-  static func frames(_ socket: RawSocket, _ count: Int) throws -> [TTRPCTestFrame] {
+  static func frames(_ socket: RawSocket, _ count: Int) async throws -> [TTRPCTestFrame] {
     var frames: [TTRPCTestFrame] = []
     for _ in 0..<count {
-      let header = try socket.receive(exactly: TTRPCFrameHeader.length)
+      let header = try await socket.receive(exactly: TTRPCFrameHeader.length)
       let length = header.withUnsafeBytes { bytes in
         bytes.baseAddress.map { TTRPCFrameHeader(reading: $0).payloadCount } ?? 0
       }
-      frames += TTRPCTestFrame.parse(header + (try socket.receive(exactly: length)))
+      frames += TTRPCTestFrame.parse(header + (try await socket.receive(exactly: length)))
     }
     return frames
   }
@@ -47,7 +47,7 @@ struct TTRPCSocketTests {
         .request(13, "/test.Streams/Echo", [6], flags: .remoteOpen), .end(13),
       ]
       try socket.send(frames.flatMap(\.bytes))
-      let answers = Dictionary(grouping: try Self.frames(socket, 10), by: \.stream)
+      let answers = Dictionary(grouping: try await Self.frames(socket, 10), by: \.stream)
       #expect(answers[1] == [.ok(1, [1])])
       #expect(answers[3] == [.ok(3, [2])])
       #expect(answers[5]?.map(\.status?.message) == [EchoService.refusal.message])
@@ -63,16 +63,37 @@ struct TTRPCSocketTests {
       let channel = server.channel()
       #expect(try await channel.ask("/test.Echo/Inline", [1]) == [1])
       try socket.send(TTRPCTestFrame.request(1, "/test.Echo/Inline", [2]).bytes)
-      #expect(try Self.frames(socket, 1) == [.ok(1, [2])])
+      #expect(try await Self.frames(socket, 1) == [.ok(1, [2])])
       await channel.close()
     }
+  }
+
+  @Test func overTLSByALPN() async throws {
+    let pki = try TestPKI()
+    let files = try pki.save(pki.issue(.server), "server")
+    var configuration = Server.Configuration(
+      listeners: [.tcp(host: "127.0.0.1", port: 0)], tls: try TLSContext(.server, files))
+    configuration.eventLoops = 1
+    let server = try await Server(
+      configuration, methods: EchoService.methods, delegate: PlainDelegate())
+    guard case .tcp(_, let port, _)? = try await server.start().first else {
+      throw TestPKI.Failure()
+    }
+    let socket = try TLSSocket(
+      .tcp(host: "127.0.0.1", port: port), pki.save(pki.issue(.client()), "client"),
+      offering: [.ttrpc])
+    let answer = TTRPCTestFrame.ok(1, [2])
+    socket.send(TTRPCTestFrame.request(1, "/test.Echo/Inline", [2]).bytes)
+    #expect(
+      TTRPCTestFrame.parse(try socket.receive(exactly: answer.bytes.count)) == [answer])
+    await server.stop(within: .seconds(5))
   }
 
   @Test func deadlineCancelsTheHandler() async throws {
     let gate = Gate()
     try await Self.withServer([gate.method]) { _, socket in
       try socket.send(TTRPCTestFrame.request(1, "/test.Gate/Wait", timeout: 20_000_000).bytes)
-      #expect(try Self.frames(socket, 1).map(\.code) == [.deadlineExceeded])
+      #expect(try await Self.frames(socket, 1).map(\.code) == [.deadlineExceeded])
       #expect(await gate.next(2) == [.started, .cancelled])
     }
   }
@@ -97,7 +118,7 @@ struct TTRPCSocketTests {
         cut.close()
       }
       try socket.send(TTRPCTestFrame.request(1, "/test.Echo/Inline", [2]).bytes)
-      #expect(try Self.frames(socket, 1) == [.ok(1, [2])])
+      #expect(try await Self.frames(socket, 1) == [.ok(1, [2])])
     }
   }
 
@@ -114,13 +135,13 @@ struct TTRPCSocketTests {
     var answer: TTRPCTestFrame?
     repeat {
       try socket.send(TTRPCTestFrame.request(id, "/test.Echo/Inline").bytes)
-      answer = try Self.frames(socket, 1).first
+      answer = try await Self.frames(socket, 1).first
       id += 2
     } while answer?.code == nil
     #expect(answer?.code == .unavailable)
     gate.open()
-    #expect(try Self.frames(socket, 1) == [.ok(1, [7])])
-    #expect(try socket.isAtEnd())
+    #expect(try await Self.frames(socket, 1) == [.ok(1, [7])])
+    #expect(try await socket.isAtEnd())
     try await stopped
   }
 
@@ -137,14 +158,14 @@ struct TTRPCSocketTests {
       while sent < 64 * 1024 * 1024 {
         var frame = request
         withUnsafeBytes(of: id.bigEndian) { frame.replaceSubrange(4..<8, with: $0) }
-        guard try socket.trySend(frame) else { break }
+        guard try await socket.trySend(frame) else { break }
         sent += frame.count
         id += 2
       }
       #expect(sent < 64 * 1024 * 1024)
       let other = try RawSocket(server.path)
       try other.send(TTRPCTestFrame.request(1, "/test.Echo/Inline", [2]).bytes)
-      #expect(try Self.frames(other, 1) == [.ok(1, [2])])
+      #expect(try await Self.frames(other, 1) == [.ok(1, [2])])
       other.close()
     }
   }

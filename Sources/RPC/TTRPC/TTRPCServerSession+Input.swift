@@ -61,6 +61,7 @@ extension TTRPCServerSession {
           RPCStatus(.resourceExhausted, "this connection has too many request bytes waiting"))
       }
       stream = openStream(header)
+      starting = stream
       if !methods.methods[Int(method)].kind.clientStreams { count(stream, request.payload.count) }
     }
     stream.method = method

@@ -27,6 +27,7 @@ extension TTRPCServerSession {
   @inline(__always)
   private func close(_ stream: TTRPCStream) {
     stream.awaitsResponse = false
+    stream.request = nil
     if !stream.requestEnded { unfinished.insert(stream.id) }
     if stream.isOpen { release(stream) }
   }

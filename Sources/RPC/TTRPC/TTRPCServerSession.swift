@@ -24,6 +24,8 @@ final class TTRPCServerSession: ServerEngine {
   @exclusivity(unchecked) var reader = TTRPCFrameReader()
   /// Serves one in-memory call, or carries one refusal, at a time: neither outlasts the frame it is about.
   let transient: TTRPCStream
+  /// The call of an asynchronous handler that is about to be started, of which the frame is still here.
+  @exclusivity(unchecked) var starting: TTRPCStream?
   /// The calls of asynchronous handlers.
   @exclusivity(unchecked) var streams = StreamTable<TTRPCStream>()
   /// The same by their number.
@@ -78,6 +80,7 @@ final class TTRPCServerSession: ServerEngine {
   }
 
   func nextReady() -> TTRPCStream? {
+    if starting != nil { forgetFrame() }
     if !failing.isEmpty, let stream = failing.popFirst() { return stream }
     while mayRead, let event = reader.next() {
       if let stream = take(event) {
@@ -87,6 +90,12 @@ final class TTRPCServerSession: ServerEngine {
     }
     deliver()
     return nil
+  }
+
+  /// Handlers that go on have what they need of it.
+  private func forgetFrame() {
+    starting?.request = nil
+    starting = nil
   }
 
   func stream(_ key: StreamKey) -> TTRPCStream? { streams[key] }

@@ -88,7 +88,7 @@ final class TTRPCStream: ServerStream {
   /// The message of a response that is not a stream, until its handler returns.
   var heldReply: [UInt8]?
 
-  /// The envelope. Valid until the next frame is read: by then, handlers that outlast it have their copy.
+  /// The envelope, until the next frame is read: handlers that go on have their copy by then.
   @exclusivity(unchecked) var request: TTRPCRequest?
 
   init(output: TTRPCOutput) { self.output = output }
@@ -97,13 +97,11 @@ final class TTRPCStream: ServerStream {
     prepareCall()
     self.id = id
     self.requestEnded = requestEnded
-    request = nil
     isDispatched = true
   }
 
   /// Lets go of what the call held.
   func release() {
-    request = nil
     task = nil
     pipe = nil
     control = nil

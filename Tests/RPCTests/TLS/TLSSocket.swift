@@ -9,7 +9,10 @@ final class TLSSocket {
   private let context: OpaquePointer
   private let ssl: OpaquePointer
 
-  init(_ target: RPCChannel.Target, _ files: TLSContext.Configuration) throws {
+  init(
+    _ target: RPCChannel.Target, _ files: TLSContext.Configuration,
+    offering protocols: [ApplicationProtocol] = [.http2]
+  ) throws {
     guard case .tcp(let host, let port, _) = target, let context = SSL_CTX_new(TLS_client_method()),
       let ssl = SSL_new(context), let connection = BIO_new_connect("\(host):\(port)")
     else { throw TestPKI.Failure() }
@@ -17,7 +20,8 @@ final class TLSSocket {
     self.ssl = ssl
     SSL_use_certificate_chain_file(ssl, files.certificateChain)
     SSL_use_PrivateKey_file(ssl, files.privateKey, SSL_FILETYPE_PEM)
-    SSL_set_alpn_protos(ssl, ALPN.encode([.http2]), 3)
+    let offer = ALPN.encode(protocols)
+    SSL_set_alpn_protos(ssl, offer, UInt32(offer.count))
     SSL_set_bio(ssl, connection, connection)
     guard SSL_connect(ssl) == 1 else { throw TestPKI.Failure() }
   }
@@ -30,6 +34,18 @@ final class TLSSocket {
   func send(_ bytes: [UInt8]) { SSL_write(ssl, bytes, Int32(bytes.count)) }
 
   func sendCloseNotify() { SSL_shutdown(ssl) }
+
+  /// Waits for `count` bytes.
+  func receive(exactly count: Int) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    while bytes.count < count {
+      var rest = [UInt8](repeating: 0, count: count - bytes.count)
+      let got = SSL_read(ssl, &rest, Int32(rest.count))
+      guard got > 0 else { throw TestPKI.Failure() }
+      bytes += rest.prefix(Int(got))
+    }
+    return bytes
+  }
 
   /// Until the peer closes.
   func readAll() -> [UInt8] {

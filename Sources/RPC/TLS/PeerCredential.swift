@@ -5,6 +5,10 @@ final class PeerCredential: Sendable {
   /// Clocks may be set: an end that is far away is looked at again by then.
   static let longestWait = Duration.seconds(60)
 
+  /// Seconds that a connection stays open after its peer's certificates have ended: time for an embedder
+  /// who judges each call to tell the peer why.
+  static let courtesy: Int64 = 2
+
   private struct Judgement {
     var peer: VerifiedPeer
     /// Of the snapshot whose CAs and CRLs the peer was judged by.
@@ -39,13 +43,16 @@ final class PeerCredential: Sendable {
   /// Whether the certificates have ended, or the newest CAs and CRLs refuse them.
   func refusalNow() -> String? {
     let latest = latest.withLock { $0 }
-    if context.configuration.clock() > latest.peer.validUntil { return "certificate has expired" }
+    if context.configuration.clock() > latest.peer.validUntil + Self.courtesy {
+      return "certificate has expired"
+    }
     return latest.generation == context.snapshot.generation ? nil : refusal()
   }
 
   /// When `refusalNow` should be asked again, at the latest.
   var timeToNextLook: Duration {
-    let left = max(0, latest.withLock { $0.peer.validUntil } - context.configuration.clock())
+    let end = latest.withLock { $0.peer.validUntil } + Self.courtesy
+    let left = max(0, end - context.configuration.clock())
     // The last second of a certificate is part of its life.
     return min(Self.longestWait, .seconds(left + 1))
   }

@@ -1,3 +1,4 @@
+import COpenSSL
 import Foundation
 import Testing
 
@@ -133,6 +134,23 @@ struct LongConnectionTests {
       // To the end: the server closes when it has answered.
       session.feed(socket.readAll())
       #expect(try call.results.first?.get() == [1, 2, 3])
+    }
+  }
+
+  @Test func aHandshakeThatDoesNotEndIsCut() async throws {
+    try await withServer {
+      $0.limits.handshakeTimeout = .milliseconds(100)
+    } _: { _, target, log in
+      guard case .tcp(let host, let port, _) = target,
+        let socket = BIO_new_connect("\(host):\(port)")
+      else { throw TestPKI.Failure() }
+      defer { BIO_free_all(socket) }
+      // The beginning of a record that never comes to its end.
+      try #require(BIO_write(socket, [0x16, 3, 1, 0, 200] as [UInt8], 5) == 5)
+      var byte: UInt8 = 0
+      #expect(BIO_read(socket, &byte, 1) == 0)
+      let event = try #require(await log.next(.handshakeFailed))
+      #expect(event.detail == "handshake timed out")
     }
   }
 }

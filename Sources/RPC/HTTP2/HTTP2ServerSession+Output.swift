@@ -56,8 +56,9 @@ extension HTTP2ServerSession {
 
   func transfer(_ stream: HTTP2Stream) {
     guard let pipe = stream.pipe else { return }
-    if !stream.requestDone || stream.countedBytes > 0 { grantWindow(stream) }
     let news = pipe.transfer()
+    // After that: what the handler takes from here on is told anew.
+    if !stream.requestDone || stream.countedBytes > 0 { grantWindow(stream) }
     guard stream.awaitsResponse else { return }
     append(news.messages, to: stream)
     if news.isEnded {

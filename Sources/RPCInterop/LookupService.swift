@@ -15,9 +15,10 @@ public struct LookupService: Sendable {
   public var methods: [ServiceMethod] {
     [
       .inline(path: Bench.Lookup.get.path) { [table] (call, message) throws(RPCStatus) in
+        let arena = call.arena
         let request: UnsafePointer<Bench.GetRequest.CMessage>
         do throws(WireError) {
-          request = try Bench.GetRequest.decode(message, arena: call.arena)
+          request = try Bench.GetRequest.decode(message, arena: arena)
         } catch {
           throw error.status
         }
@@ -25,7 +26,7 @@ public struct LookupService: Sendable {
         guard let entry = table.find(request.pointee.key.bytes) else {
           throw RPCStatus(.notFound, "no such entry")
         }
-        let response = call.arena.uninitialized(Bench.Entry.CMessage.self)
+        let response = arena.uninitialized(Bench.Entry.CMessage.self)
         bench__v1__entry__init(response)
         response.pointee.name = Self.lend(entry.name)
         response.pointee.value = Self.lend(entry.value)
@@ -37,10 +38,8 @@ public struct LookupService: Sendable {
     ]
   }
 
-  /// libprotobuf-c declares its input mutable, and reads it only.
-  private static func lend(_ text: UnsafeRawBufferPointer) -> ProtobufCBinaryData {
+  private static func lend(_ text: UnsafeMutableRawBufferPointer) -> ProtobufCBinaryData {
     ProtobufCBinaryData(
-      len: text.count,
-      data: UnsafeMutablePointer(mutating: text.baseAddress?.assumingMemoryBound(to: UInt8.self)))
+      len: text.count, data: text.baseAddress?.assumingMemoryBound(to: UInt8.self))
   }
 }

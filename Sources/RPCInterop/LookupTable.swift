@@ -3,62 +3,89 @@
 #endif
 
 /// Entries found by the bytes of their key, without a copy or an allocation. Filled once, then only read.
+///
+/// An entry is one cache line, and the table beside it is small: a look-up misses the caches twice.
 final class LookupTable: @unchecked Sendable {  // Nothing changes after `init`.
-  /// Texts that the table owns.
+  /// An entry where it is: valid as long as the table.
   struct Entry {
-    let key: UnsafeRawBufferPointer
-    let name: UnsafeRawBufferPointer
-    let value: UnsafeRawBufferPointer
-    let revision: UInt64
+    static let size = 64
+    static let keyLength = "key-00000".utf8.count
+    static let nameLength = "entries/00000".utf8.count
+    static let valueLength = "value of entry 00000".utf8.count
+
+    fileprivate static let nameOffset = 16
+    fileprivate static let valueOffset = 32
+    fileprivate static let revisionOffset = 56
+
+    fileprivate let base: UnsafeMutableRawPointer
+
+    var key: UnsafeRawBufferPointer { .init(start: base, count: Self.keyLength) }
+    var name: UnsafeMutableRawBufferPointer {
+      .init(start: base + Self.nameOffset, count: Self.nameLength)
+    }
+    var value: UnsafeMutableRawBufferPointer {
+      .init(start: base + Self.valueOffset, count: Self.valueLength)
+    }
+    var revision: UInt64 { base.load(fromByteOffset: Self.revisionOffset, as: UInt64.self) }
   }
 
-  private let slots: UnsafeMutableBufferPointer<Entry?>
+  /// As many as five digits can number.
+  static let maximumCount = 100_000
+
+  private let entries: UnsafeMutableRawPointer
+  /// Numbers of entries, or -1.
+  private let slots: UnsafeMutablePointer<Int32>
   private let mask: Int
 
   /// `key-00000` and on.
+  ///
+  /// - Precondition: `count` is at most `maximumCount`.
   init(count: Int) {
+    precondition(count <= Self.maximumCount)
     var size = 16
     while size < count * 2 { size *= 2 }
     mask = size - 1
     slots = .allocate(capacity: size)
-    slots.initialize(repeating: nil)
-    for number in 0..<count {
-      let digits = String(number)
-      let text = String(repeating: "0", count: max(0, 5 - digits.count)) + digits
-      insert(
-        Entry(
-          key: Self.copy("key-\(text)"), name: Self.copy("entries/\(text)"),
-          value: Self.copy("value of entry \(text)"), revision: UInt64(number) + 1))
-    }
+    slots.initialize(repeating: -1, count: size)
+    entries = .allocate(byteCount: max(count, 1) * Entry.size, alignment: Entry.size)
+    for number in 0..<count { insert(number) }
   }
 
   deinit {
-    for entry in slots {
-      entry?.key.deallocate()
-      entry?.name.deallocate()
-      entry?.value.deallocate()
-    }
     slots.deallocate()
+    entries.deallocate()
   }
 
-  /// What is found is valid as long as the table.
   func find(_ key: UnsafeRawBufferPointer) -> Entry? {
+    guard key.count == Entry.keyLength, let wanted = key.baseAddress else { return nil }
     var at = Self.hash(key) & mask
-    while let entry = slots[at] {
-      if entry.key.count == key.count, let mine = entry.key.baseAddress,
-        let other = key.baseAddress, memcmp(mine, other, key.count) == 0
-      {
-        return entry
-      }
+    while slots[at] >= 0 {
+      let entry = entry(Int(slots[at]))
+      if memcmp(entry.base, wanted, Entry.keyLength) == 0 { return entry }
       at = (at + 1) & mask
     }
     return nil
   }
 
-  private func insert(_ entry: Entry) {
+  private func entry(_ number: Int) -> Entry { Entry(base: entries + number * Entry.size) }
+
+  private func insert(_ number: Int) {
+    let entry = entry(number)
+    let digits = String(number)
+    let text = String(repeating: "0", count: 5 - digits.count) + digits
+    for (offset, text) in [
+      (0, "key-\(text)"), (Entry.nameOffset, "entries/\(text)"),
+      (Entry.valueOffset, "value of entry \(text)"),
+    ] {
+      let target = UnsafeMutableRawBufferPointer(
+        start: entry.base + offset, count: text.utf8.count)
+      target.copyBytes(from: text.utf8)
+    }
+    entry.base.storeBytes(
+      of: UInt64(number) + 1, toByteOffset: Entry.revisionOffset, as: UInt64.self)
     var at = Self.hash(entry.key) & mask
-    while slots[at] != nil { at = (at + 1) & mask }
-    slots[at] = entry
+    while slots[at] >= 0 { at = (at + 1) & mask }
+    slots[at] = Int32(number)
   }
 
   /// FNV-1a.
@@ -66,11 +93,5 @@ final class LookupTable: @unchecked Sendable {  // Nothing changes after `init`.
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in key { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     return Int(truncatingIfNeeded: (hash ^ hash >> 32) & 0x7fff_ffff)
-  }
-
-  private static func copy(_ text: String) -> UnsafeRawBufferPointer {
-    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: text.utf8.count, alignment: 1)
-    bytes.copyBytes(from: text.utf8)
-    return UnsafeRawBufferPointer(bytes)
   }
 }

@@ -8,9 +8,9 @@ public import RPC
 /// `UnimplementedCall` is left out, as it must be.
 public struct TestService: Sendable {
   /// Bytes of a payload that may be asked for. Over it: INVALID_ARGUMENT.
-  static let maximumPayloadBytes = 64 * 1024 * 1024
+  static let maximumPayloadBytes = 16 * 1024 * 1024
   /// Messages that one HalfDuplexCall may ask for. Over it: RESOURCE_EXHAUSTED.
-  static let maximumHeldParameters = 10_000
+  static let maximumHeldParameters = 1000
 
   private typealias Spec = GRPCTesting.TestService
 

@@ -126,6 +126,12 @@ def test_half_duplex(stub):
     assert [len(answer.payload.body) for answer in answers] == [31415, 9, 2653]
 
 
+def test_half_duplex_holds_so_much_and_no_more(stub):
+    assert len(list(stub.HalfDuplexCall(iter([output(*[1] * 1000)]), timeout=20))) == 1000
+    answers = stub.HalfDuplexCall(iter([output(*[1] * 1000), output(1)]), timeout=20)
+    assert answers.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 def test_empty_stream(stub):
     answers = stub.FullDuplexCall(iter(()), timeout=20)
     assert list(answers) == []
@@ -272,7 +278,7 @@ def test_responses_wait_as_asked(stub):
     assert failure.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-@pytest.mark.parametrize("fields", [dict(response_size=-1), dict(response_size=64 * 1024 * 1024 + 1),
+@pytest.mark.parametrize("fields", [dict(response_size=-1), dict(response_size=16 * 1024 * 1024 + 1),
                                     dict(response_type=7)])
 def test_what_makes_no_sense_is_refused(stub, fields):
     with pytest.raises(grpc.RpcError) as failure:

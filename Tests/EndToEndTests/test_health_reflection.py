@@ -73,6 +73,13 @@ def test_watch(health):
         watch.cancel()
 
 
+def test_watch_keeps_no_long_names(health):
+    watch = health.Watch(asked("x" * 1024), timeout=20)
+    assert next(watch).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+    watch.cancel()
+    assert health.Watch(asked("x" * 1025), timeout=20).code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_watchers_hear_of_the_end(make_server):
     server = make_server().start()
     with server.operator() as client:

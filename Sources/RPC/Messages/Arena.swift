@@ -34,8 +34,9 @@ public final class Arena {
       to: ProtobufCAllocator(
         alloc: { context, size in
           // `context` is the arena that owns this vtable, alive while libprotobuf-c runs.
-          let arena = Unmanaged<Arena>.fromOpaque(context.unsafelyUnwrapped).takeUnretainedValue()
-          return arena.allocateWithinLimit(size)
+          Unmanaged<Arena>.fromOpaque(context.unsafelyUnwrapped)._withUnsafeGuaranteedRef {
+            $0.allocateWithinLimit(size)
+          }
         },
         free: { _, _ in },
         allocator_data: nil))

@@ -42,7 +42,7 @@ extension ServerConnectionHandler {
 
   /// Ends a call that no handler answers, or not in time.
   private func fail(_ stream: Engine.Stream, _ status: RPCStatus) {
-    let described = status.details.isEmpty ? core.delegate.describe(status) : status
+    let described = core.described(status)
     if let task = stream.task {
       stream.task = nil
       stream.pipe?.fail(described)
@@ -92,7 +92,7 @@ extension ServerConnectionHandler {
         try await handler(call, RequestMessages(pipe: pipe), ResponseWriter(pipe))
         pipe.finish(nil)
       } catch {
-        pipe.finish(core.status(of: error, call.connection))
+        pipe.finish(core.described(core.status(of: error, call.connection)))
       }
     }
     switch executor {

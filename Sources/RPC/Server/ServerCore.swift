@@ -35,6 +35,11 @@ final class ServerCore: Sendable {
     }
   }
 
+  /// With the embedder's details, where there are none.
+  func described(_ status: RPCStatus) -> RPCStatus {
+    status.details.isEmpty ? delegate.describe(status) : status
+  }
+
   func log(_ kind: ServerEvent.Kind, _ connection: String, _ detail: String) {
     delegate.log(ServerEvent(kind: kind, connection: connection, detail: detail))
   }

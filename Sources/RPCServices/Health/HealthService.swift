@@ -4,6 +4,8 @@ public import RPC
 public struct HealthService: Sendable {
   /// Statuses that List tells. Over it: RESOURCE_EXHAUSTED, as its protocol has it.
   static let maximumListed = 100
+  /// Bytes of a service's name that Watch takes, since it keeps it. Over it: INVALID_ARGUMENT.
+  static let maximumNameBytes = 1024
 
   private let health: HealthStatus
 
@@ -26,6 +28,10 @@ public struct HealthService: Sendable {
           statuses: all.mapValues { GRPCHealth.HealthCheckResponse(status: $0) })
       },
       .serverStreaming(GRPCHealth.Health.watch) { [health] _, request, responses in
+        guard request.service.utf8.count <= Self.maximumNameBytes else {
+          throw RPCStatus(
+            .invalidArgument, "service: is longer than \(Self.maximumNameBytes) bytes")
+        }
         var last: HealthStatus.Status?
         // Ends when the client goes away, too: its task is cancelled.
         for await status in health.updates(of: request.service) where status != last {

@@ -303,9 +303,15 @@ class Case:
     connections: int
     streams: int
     requests: int
+    protocol: str = "grpc"
 
     def __str__(self):
-        return f"{self.method.rsplit('/')[-1]} {self.transport} {self.connections}x{self.streams}"
+        spoken = "" if self.protocol == "grpc" else f"{self.protocol} "
+        return f"{self.method.rsplit('/')[-1]} {spoken}{self.transport} {self.connections}x{self.streams}"
+
+    def suits(self, server):
+        """Whether the server does this: gRPC C++ has neither TLS here nor ttrpc."""
+        return server.tcp is not None or (self.transport == "unix" and self.protocol == "grpc")
 
 
 def cpu_per_rpc(before, after, requests):
@@ -318,6 +324,8 @@ def run_load(server, case, directory, tools, sizes, requests):
         endpoint = ["--tcp", server.tcp, "--tls", *(directory / f for f in ("client.pem", "client.key", "ca.pem"))]
     command = [tools / "load", *endpoint, "--path", case.method, "--data", directory / data_file(case.method),
                "--connections", case.connections, "--streams", case.streams, "--requests", requests]  # fmt: skip
+    if case.protocol == "ttrpc":
+        command.append("--ttrpc")
     with subprocess.Popen(
         list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as generator:
@@ -376,15 +384,15 @@ def measure(servers, cases, rounds, directory, tools, sizes):
     """{case: {server: {figure: median, and every run}}}"""
     runs = {(case, server.name): [] for case in cases for server in servers}
     for case, server in itertools.product(cases, servers):  # warm-up
-        if server.tcp or case.transport == "unix":
+        if case.suits(server):
             run_load(server, case, directory, tools, sizes[server.name], max(case.requests // 10, 256))
     for n in range(1, rounds + 1):
         for case in cases:
             for server in servers:
-                if not server.tcp and case.transport == "tls":
+                if not case.suits(server):
                     continue
                 run = run_load(server, case, directory, tools, sizes[server.name], case.requests)
-                if case.transport == "unix":
+                if case.transport == "unix" and case.protocol == "grpc":
                     run |= run_h2load(server, case, directory, case.requests)
                 runs[case, server.name].append(run)
         print(f"round {n} of {rounds}", file=sys.stderr)
@@ -405,11 +413,11 @@ def measure(servers, cases, rounds, directory, tools, sizes):
 def print_table(results):
     columns = "cpu_us", "rpc_per_s", "p50_us", "p99_us", "h2load_cpu_us", "h2load_rpc_per_s"
     heads = "CPU us/RPC", "RPC/s", "p50 us", "p99 us", "h2load: CPU", "RPC/s"
-    print(f"\n{'':24}{'':10}{heads[0]:>11}{'x limit':>9}" + "".join(f"{h:>12}" for h in heads[1:]))
+    print(f"\n{'':30}{'':10}{heads[0]:>11}{'x limit':>9}" + "".join(f"{h:>12}" for h in heads[1:]))
     for case, servers in results.items():
         label = str(case)
         for name, figures in servers.items():
-            line = f"{label:24}{name:10}{figures['cpu_us']:>11.2f}{figures['cpu_by_limit']:>9.2f}"
+            line = f"{label:30}{name:10}{figures['cpu_us']:>11.2f}{figures['cpu_by_limit']:>9.2f}"
             for column in columns[1:]:
                 value = figures.get(column)
                 digits = 0 if column.endswith("per_s") else 2 if "cpu" in column else 1
@@ -436,8 +444,9 @@ def main():
     many, few = (10_000, 1_000) if options.quick else (100_000, 10_000)
     rounds = min(options.rounds, 2) if options.quick else options.rounds
     cases = [
-        Case(method, transport, connections, streams, requests)
+        Case(method, transport, connections, streams, requests, protocol)
         for method in (RESOLVE, CHECK)
+        for protocol in ("grpc", "ttrpc")
         for transport in ("unix", "tls")
         for connections, streams, requests in ((8, 32, many), (1, 1, few))
     ]

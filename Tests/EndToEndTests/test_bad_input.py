@@ -307,15 +307,15 @@ def test_mask_paths(operator, home, path):
         role=authz.Role(name=f"{home.name}/roles/x"), update_mask=FieldMask(paths=[path])))
 
 
-def curl(server, *arguments, path="/tenancy.v1.Identity/WhoAmI") -> str:
-    """The status of a plain HTTP/2 request.
+def curl(server, *arguments, path="/tenancy.v1.Identity/WhoAmI", body="/dev/null") -> str:
+    """The status of a plain HTTP/2 request, behind the body if that goes to `-`.
 
     Requests have no body: curl 7.88 may overlook an answer that comes before the end of the request,
     and is followed by RST_STREAM with NO_ERROR (RFC 9113 §8.1), when it reads both at once.
     """
     return subprocess.run(
         ["curl", "--silent", "--http2-prior-knowledge", "--max-time", "20", "--unix-socket",
-         str(server.socket), "-o", "/dev/null", "-w", "%{http_code}", *arguments,
+         str(server.socket), "-o", body, "-w", "%{http_code}", *arguments,
          f"http://tenantd{path}"], capture_output=True, text=True, check=True).stdout
 
 
@@ -333,13 +333,26 @@ GRPC = ["-H", "content-type: application/grpc"]
 ])
 def test_http_requests_that_are_not_grpc(server, status, arguments):
     assert curl(server, *arguments) == status
-    assert curl(server, *arguments, path="/") == status
+    # A path without a method is not found, but for requests that say they are gRPC or data.
+    elsewhere = "404" if status == "405" and GRPC[1] not in arguments else status
+    assert curl(server, *arguments, path="/") == elsewhere
+
+
+@pytest.mark.parametrize("status, path, arguments", [
+    ("404", "/healthz", []), ("405", "/tenancy.v1.Identity/WhoAmI", []),
+    ("415", "/tenancy.v1.Identity/WhoAmI", ["-d", ""]),
+])
+def test_http_refusals_say_why(server, status, path, arguments):
+    answer = curl(server, *arguments, path=path, body="-")
+    assert answer.startswith(f"{status} ") and "gRPC" in answer and answer.endswith(f"\n{status}")
+    head = curl(server, "-I", "-D", "/dev/stdout", path=path)
+    assert "content-type: text/plain; charset=utf-8" in head
 
 
 def test_refusals_say_what_would_be_accepted(server):
     assert "allow: POST" in curl(server, "-D", "/dev/stdout")
-    gzip = curl(server, "-D", "/dev/stdout", "-d", "", *GRPC, "-H", "grpc-encoding: gzip")
-    assert "grpc-status: 12" in gzip and "grpc-accept-encoding: identity" in gzip
+    packed = curl(server, "-D", "/dev/stdout", "-d", "", *GRPC, "-H", "grpc-encoding: snappy")
+    assert "grpc-status: 12" in packed and "grpc-accept-encoding: gzip,identity" in packed
 
 
 def test_a_header_block_that_cannot_be_decoded(make_server):

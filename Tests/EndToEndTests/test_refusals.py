@@ -167,7 +167,7 @@ def test_tls_on_the_unix_socket(server, pki, others, logged):
     logged("TLS is not offered here")
 
 
-@pytest.mark.parametrize("sent", [b"\xff", b"GET / HTTP/1.1\r\n\r\n", b"\0" * 10, b"\x15\3\1\0\2\1\0"])
+@pytest.mark.parametrize("sent", [b"\xff", b"GET / HTTP/1.1\r\n\r\n", b"\1" * 10, b"\x15\3\1\0\2\1\0"])
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 def test_another_first_byte(server, others, logged, sent, transport):
     where = server.socket if transport == "unix" else ("127.0.0.1", server.port)

@@ -15,7 +15,7 @@ __all__ = ["daemon", "place"]  # Fixtures.
     ("whoami --address somewhere", 64, "neither unix:PATH nor HOST:PORT"),
     ("whoami --address ::1:7443", 64, "in brackets: [::1]:7443"),
     ("whoami --address localhost:7443", 64, "give --ca, --cert and --key"),
-    ("whoami --address localhost:1 --ca /no/ca --cert /no/cert --key /no/key", 2, "/no/cert"),
+    ("whoami --address localhost:1 --ca /no/ca --cert /no/cert --key /no/key", 2, "/no/ca"),
     ("whoami --address unix:/no/socket", 2, "hint: is a server listening on unix:/no/socket?"),
     ("whoami --address unix:/no/socket", 2,
      "UNAVAILABLE: cannot connect to unix:/no/socket: No such file or directory\n"),

@@ -27,8 +27,9 @@ enum RequestHeaders {
   /// Why a request whose headers are complete can't be served, if so.
   static func refusal(of stream: HTTP2Stream) -> ServerStream.Refusal? {
     guard stream.hasGRPCContentType else {
-      if stream.method < 0 { return .http(404) }
-      return .http(stream.isPost ? 415 : 405)
+      // "gRPC over HTTP2", section "Requests", for whatever path.
+      if stream.isPost { return .http(415) }
+      return .http(stream.method < 0 ? 404 : 405)
     }
     if !stream.isPost { return .http(405) }
     if stream.method < 0 { return .status(RPCStatus(.unimplemented, "unknown method")) }

@@ -111,14 +111,18 @@ let package = Package(
     .testTarget(
       name: "RPCTests",
       dependencies: [
-        "COpenSSL", "RPC", .product(name: "NIOCore", package: "swift-nio"),
+        "CNghttp2", "COpenSSL", "RPC", .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
       swiftSettings: strict),
     .testTarget(
       name: "RPCServicesTests", dependencies: ["RPC", "RPCServices"], swiftSettings: strict),
     .testTarget(
-      name: "RPCInteropTests", dependencies: ["RPC", "RPCInterop", "rpc-interop-server"],
+      name: "RPCInteropTests",
+      dependencies: [
+        "RPC", "RPCInterop", "RPCServices", "rpc-interop-server",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: strict),
     .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
     .testTarget(

@@ -3,27 +3,27 @@ import Testing
 
 @Suite("A channel and a server over a Unix socket", .timeLimit(.minutes(1)))
 struct ChannelTests {
-  @Test(arguments: ["/test.Echo/Inline", "/test.Echo/Async"])
-  func echoes(path: String) async throws {
-    try await withEcho { channel async throws in
+  @Test(arguments: ["/test.Echo/Inline", "/test.Echo/Async"], [WireProtocol.grpc, .ttrpc])
+  func echoes(path: String, wire: WireProtocol) async throws {
+    try await withEcho(wire: wire) { channel async throws in
       for message in [[], [1], Array("hello".utf8)] as [[UInt8]] {
         #expect(try await channel.ask(path, message) == message)
       }
     }
   }
 
-  @Test(arguments: ["/test.Echo/Inline", "/test.Echo/Async"])
-  func carriesLargeMessages(path: String) async throws {
-    try await withEcho { channel async throws in
+  @Test(arguments: ["/test.Echo/Inline", "/test.Echo/Async"], [WireProtocol.grpc, .ttrpc])
+  func carriesLargeMessages(path: String, wire: WireProtocol) async throws {
+    try await withEcho(wire: wire) { channel async throws in
       let message = (0..<1_048_576).map { UInt8(truncatingIfNeeded: $0 &* 31) }
       #expect(try await channel.ask(path, message) == message)
     }
   }
 
   /// More calls than the server takes at once: the rest wait in the client.
-  @Test(arguments: ["/test.Echo/Inline", "/test.Echo/Async"])
-  func carriesThousandConcurrentCalls(path: String) async throws {
-    try await withEcho { channel async throws in
+  @Test(arguments: ["/test.Echo/Inline", "/test.Echo/Async"], [WireProtocol.grpc, .ttrpc])
+  func carriesThousandConcurrentCalls(path: String, wire: WireProtocol) async throws {
+    try await withEcho(wire: wire) { channel async throws in
       try await withThrowingTaskGroup(of: Bool.self) { group in
         for index in 0..<1000 {
           let message = Array("message \(index)".utf8)
@@ -36,11 +36,11 @@ struct ChannelTests {
     }
   }
 
-  @Test(arguments: ["/test.Echo/Refuse", "/test.Echo/RefuseAsync"])
-  func carriesStatus(path: String) async throws {
-    try await withEcho { channel async throws in
+  @Test(arguments: ["/test.Echo/Refuse", "/test.Echo/RefuseAsync"], [WireProtocol.grpc, .ttrpc])
+  func carriesStatus(path: String, wire: WireProtocol) async throws {
+    try await withEcho(wire: wire) { channel async throws in
       let found = await channel.refusal(path)
-      #expect(found == EchoService.refusal)
+      #expect(found == EchoService.refusal(over: wire))
     }
   }
 

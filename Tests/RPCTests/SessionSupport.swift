@@ -123,20 +123,53 @@ enum Frame {
     bigEndian(UInt32(payload.count)).dropFirst() + [type, flags] + bigEndian(stream) + payload
   }
 
+  struct Parsed {
+    let type: UInt8
+    let flags: UInt8
+    let stream: UInt32
+    let payload: [UInt8]
+  }
+
+  /// The frames in what one side wrote; the client's preface is skipped.
+  static func parse(_ bytes: [UInt8]) -> [Parsed] {
+    var rest = bytes[...]
+    if rest.starts(with: Array("PRI * HTTP/2.0".utf8)) { rest = rest.dropFirst(24) }
+    var frames: [Parsed] = []
+    while rest.count >= 9 {
+      let head = Array(rest.prefix(9))
+      let length = head[0..<3].reduce(0) { $0 << 8 | Int($1) }
+      frames.append(
+        Parsed(
+          type: head[3], flags: head[4],
+          stream: head[5..<9].reduce(0) { $0 << 8 | UInt32($1) },
+          payload: Array(rest.dropFirst(9).prefix(length))))
+      rest = rest.dropFirst(9 + length)
+    }
+    return frames
+  }
+
+  static func window(stream: UInt32, _ bytes: UInt32) -> [UInt8] {
+    raw(type: 8, stream: stream, bigEndian(bytes))
+  }
+
   /// Field values of up to 126 bytes, without compression.
-  static func headers(_ fields: [(String, String)], end: Bool = false) -> [UInt8] {
+  static func headers(
+    _ fields: [(String, String)], end: Bool = false, stream: UInt32 = 1
+  ) -> [UInt8] {
     var block: [UInt8] = []
     for (name, value) in fields {
       block += [0, UInt8(name.utf8.count)] + name.utf8 + [UInt8(value.utf8.count)] + value.utf8
     }
-    return raw(type: 1, flags: end ? 5 : 4, stream: 1, block)
+    return raw(type: 1, flags: end ? 5 : 4, stream: stream, block)
   }
 
-  static func data(_ bytes: [UInt8], end: Bool = false) -> [UInt8] {
-    raw(type: 0, flags: end ? 1 : 0, stream: 1, bytes)
+  static func data(_ bytes: [UInt8], end: Bool = false, stream: UInt32 = 1) -> [UInt8] {
+    raw(type: 0, flags: end ? 1 : 0, stream: stream, bytes)
   }
 
-  static func reset(_ code: UInt32) -> [UInt8] { raw(type: 3, stream: 1, bigEndian(code)) }
+  static func reset(_ code: UInt32, stream: UInt32 = 1) -> [UInt8] {
+    raw(type: 3, stream: stream, bigEndian(code))
+  }
 
   static func goAway(last: UInt32) -> [UInt8] {
     raw(type: 7, stream: 0, bigEndian(last) + bigEndian(0))

@@ -4,27 +4,30 @@ import Testing
 
 @Suite("Streaming calls of a channel", .timeLimit(.minutes(1)))
 struct StreamingChannelTests {
-  static func run(_ body: (RPCChannel) async throws -> Void) async throws {
-    try await withEcho(StreamService.methods, body)
+  static func run(
+    _ wire: WireProtocol = .grpc, _ body: (RPCChannel) async throws -> Void
+  ) async throws {
+    try await withEcho(StreamService.methods, wire: wire, body)
   }
 
-  @Test(arguments: [0, 1, 200] as [UInt8])
-  func serverStreams(number: UInt8) async throws {
-    try await Self.run { channel async throws in
+  @Test(arguments: [0, 1, 200] as [UInt8], [WireProtocol.grpc, .ttrpc])
+  func serverStreams(number: UInt8, wire: WireProtocol) async throws {
+    let metadata = wire == .grpc ? ["1", "2"] : []
+    try await Self.run(wire) { channel async throws in
       try await channel.serverStreaming(path: StreamService.each, message: [number]) { responses in
-        #expect(try await responses.initialMetadata["x-first"] == ["1"])
+        #expect(try await responses.initialMetadata["x-first"] == Array(metadata.prefix(1)))
         var seen: [UInt8] = []
         for try await message in responses { seen += message }
         #expect(seen == Array(0..<number))
-        #expect(responses.trailingMetadata["x-last"] == ["2"])
+        #expect(responses.trailingMetadata["x-last"] == Array(metadata.suffix(1)))
         #expect(try await responses.next() == nil)
       }
     }
   }
 
-  @Test(arguments: [0, 1, 300])
-  func clientStreams(number: Int) async throws {
-    try await Self.run { channel async throws in
+  @Test(arguments: [0, 1, 300], [WireProtocol.grpc, .ttrpc])
+  func clientStreams(number: Int, wire: WireProtocol) async throws {
+    try await Self.run(wire) { channel async throws in
       let answer = try await channel.clientStreaming(path: StreamService.count) { requests in
         for index in 0..<number { try await requests.send([UInt8](repeating: 1, count: index)) }
       }
@@ -33,8 +36,9 @@ struct StreamingChannelTests {
   }
 
   /// Each message waits for the answer to the one before: nothing may be held back.
-  @Test func streamsBothWaysInTurn() async throws {
-    try await Self.run { channel async throws in
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func streamsBothWaysInTurn(wire: WireProtocol) async throws {
+    try await Self.run(wire) { channel async throws in
       try await channel.bidirectional(path: StreamService.echo) { requests, responses in
         for index in 0..<200 {
           let message = [UInt8](repeating: UInt8(index), count: index * 97)
@@ -48,8 +52,9 @@ struct StreamingChannelTests {
   }
 
   /// Far more than any window or buffer holds, both ways at once.
-  @Test func streamsBothWaysAtOnce() async throws {
-    try await Self.run { channel async throws in
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func streamsBothWaysAtOnce(wire: WireProtocol) async throws {
+    try await Self.run(wire) { channel async throws in
       let message = (0..<40_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
       try await channel.bidirectional(path: StreamService.echo) { requests, responses in
         try await withThrowingTaskGroup { group in
@@ -66,8 +71,9 @@ struct StreamingChannelTests {
     }
   }
 
-  @Test func messagesLargerThanWindowsPass() async throws {
-    try await Self.run { channel async throws in
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func messagesLargerThanWindowsPass(wire: WireProtocol) async throws {
+    try await Self.run(wire) { channel async throws in
       let message = (0..<3_500_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
       try await channel.bidirectional(path: StreamService.echo) { requests, responses in
         for _ in 0..<2 {
@@ -78,8 +84,9 @@ struct StreamingChannelTests {
     }
   }
 
-  @Test func severalTasksMaySendAndRead() async throws {
-    try await Self.run { channel async throws in
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func severalTasksMaySendAndRead(wire: WireProtocol) async throws {
+    try await Self.run(wire) { channel async throws in
       let total = try await channel.bidirectional(path: StreamService.echo) { requests, responses in
         try await withThrowingTaskGroup(of: Int.self) { group in
           for task in 0..<8 {
@@ -100,8 +107,9 @@ struct StreamingChannelTests {
     }
   }
 
-  @Test func failureComesAfterMessagesAndWithTrailers() async throws {
-    try await Self.run { channel async throws in
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func failureComesAfterMessagesAndWithTrailers(wire: WireProtocol) async throws {
+    try await Self.run(wire) { channel async throws in
       let seen = Mutex<[ResponseMetadata]>([])
       var options = CallOptions()
       options.onMetadata = { metadata in seen.withLock { $0.append(metadata) } }
@@ -113,15 +121,16 @@ struct StreamingChannelTests {
           for try await message in responses { answers.append(message) }
         }
       }
-      #expect(error == EchoService.refusal)
+      #expect(error == EchoService.refusal(over: wire))
       #expect(answers == [[0], [1]])
-      #expect(seen.withLock { $0.map { $0.trailing["x-why"] } } == [["two"]])
+      #expect(seen.withLock { $0.map { $0.trailing["x-why"] } } == [wire == .grpc ? ["two"] : []])
     }
   }
 
   /// The server's answer counts, though the client had more to say.
-  @Test func serverMayAnswerEarly() async throws {
-    try await Self.run { channel async throws in
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func serverMayAnswerEarly(wire: WireProtocol) async throws {
+    try await Self.run(wire) { channel async throws in
       let answer = try await channel.clientStreaming(path: StreamService.early) { requests in
         while true { try await requests.send([UInt8](repeating: 1, count: 10_000)) }
       }
@@ -130,8 +139,9 @@ struct StreamingChannelTests {
     }
   }
 
-  @Test func sendingTooLateSaysWhy() async throws {
-    try await Self.run { channel async throws in
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func sendingTooLateSaysWhy(wire: WireProtocol) async throws {
+    try await Self.run(wire) { channel async throws in
       let message = try await channel.clientStreaming(path: StreamService.count) { requests in
         requests.finish()
         requests.finish()
@@ -256,15 +266,15 @@ struct StreamEndingTests {
   }
 
   /// At each of the places where a task can wait.
-  @Test(arguments: ["next", "headers", "send"])
-  func cancelledTaskEndsTheCall(place: String) async throws {
+  @Test(arguments: ["next", "headers", "send"], [WireProtocol.grpc, .ttrpc])
+  func cancelledTaskEndsTheCall(place: String, wire: WireProtocol) async throws {
     let (waits, waiting) = AsyncStream<Void>.makeStream()
     let silent = ServiceMethod.streaming(path: Self.path, kind: .bidirectional) {
       call, requests, responses in
       waiting.yield()
       for await _ in AsyncStream<Void>.makeStream().stream {}  // Until cancelled.
     }
-    try await withEcho([silent]) { channel async throws in
+    try await withEcho([silent], wire: wire) { channel async throws in
       let call = Task {
         try await channel.bidirectional(path: Self.path) { requests, responses in
           try await requests.send([1])
@@ -284,8 +294,9 @@ struct StreamEndingTests {
     }
   }
 
-  @Test func deadlineEndsStream() async throws {
-    try await withEcho(StreamService.methods) { channel async throws in
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func deadlineEndsStream(wire: WireProtocol) async throws {
+    try await withEcho(StreamService.methods, wire: wire) { channel async throws in
       #expect(try await channel.ask("/test.Echo/Inline", [1]) == [1])
       let error = await #expect(throws: RPCStatus.self) {
         try await channel.serverStreaming(

@@ -25,8 +25,11 @@ struct TestServer {
     return TestServer(directory: directory, path: path, server: server)
   }
 
-  func channel(limits: ClientLimits = ClientLimits()) -> RPCChannel {
+  func channel(
+    limits: ClientLimits = ClientLimits(), wire: WireProtocol = .grpc
+  ) -> RPCChannel {
     var configuration = RPCChannel.Configuration()
+    configuration.wireProtocol = wire
     configuration.limits = limits
     return RPCChannel(.unix(path: path), configuration: configuration)
   }
@@ -40,10 +43,11 @@ struct TestServer {
 /// Runs `body` with a server and a channel to it, and closes both.
 func withEcho(
   _ extra: [ServiceMethod] = [], limits: ServerLimits = ServerLimits(),
-  client: ClientLimits = ClientLimits(), _ body: (RPCChannel) async throws -> Void
+  client: ClientLimits = ClientLimits(), wire: WireProtocol = .grpc,
+  _ body: (RPCChannel) async throws -> Void
 ) async throws {
   let server = try await TestServer.start(extra, limits: limits)
-  let channel = server.channel(limits: client)
+  let channel = server.channel(limits: client, wire: wire)
   let outcome: Result<Void, any Error>
   do {
     outcome = .success(try await body(channel))
@@ -104,6 +108,11 @@ final class PlainDelegate: ServerDelegate {
 enum EchoService {
   static let refusal = RPCStatus(
     .failedPrecondition, "100 % Zürich – \u{1D11E}\n", details: [0, 255, 7, 61])
+
+  /// What a client gets of it: over ttrpc details travel as messages, which these bytes are not.
+  static func refusal(over wire: WireProtocol) -> RPCStatus {
+    wire == .grpc ? refusal : RPCStatus(refusal.code, refusal.message)
+  }
 
   static let methods: [ServiceMethod] = [
     .inline(path: "/test.Echo/Inline") { call, message in

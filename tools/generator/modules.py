@@ -73,7 +73,6 @@ INTEROP = Module(
     swift_folder="Sources/RPCInterop/Generated",
     client_folder="",
     descriptors="InteropDescriptors",
-    clients=False,
 )
 MODULES = (TENANCY, SERVICES, INTEROP)
 FOLDERS = tuple(folder for module in MODULES for folder in module.folders)

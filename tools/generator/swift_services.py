@@ -205,7 +205,7 @@ def _stub(spec: str, method) -> list[str]:
     writer, messages = f"RequestWriter<{request}>", f"ResponseMessages<{response}>"
     if not method.client_streaming and not method.server_streaming:
         return [
-            f"public func {name}(",
+            f"public nonisolated(nonsending) func {name}(",
             f"  _ request: {request}, {OPTIONS}",
             f") async throws -> {response} {{",
             f"  try await channel.unary({spec}, request, options: options)",
@@ -213,7 +213,7 @@ def _stub(spec: str, method) -> list[str]:
         ]
     if not method.server_streaming:
         return [
-            f"public func {name}(",
+            f"public nonisolated(nonsending) func {name}(",
             f"  {OPTIONS}, _ send: ({writer}) async throws -> Void",
             f") async throws -> {response} {{",
             f"  try await channel.clientStreaming({spec}, options: options, send)",
@@ -221,7 +221,7 @@ def _stub(spec: str, method) -> list[str]:
         ]
     if not method.client_streaming:
         return [
-            f"public func {name}<Result>(",
+            f"public nonisolated(nonsending) func {name}<Result>(",
             f"  _ request: {request}, {OPTIONS},",
             f"  _ body: ({messages}) async throws -> Result",
             ") async throws -> Result {",
@@ -229,7 +229,7 @@ def _stub(spec: str, method) -> list[str]:
             "}",
         ]
     return [
-        f"public func {name}<Result>(",
+        f"public nonisolated(nonsending) func {name}<Result>(",
         f"  {OPTIONS},",
         f"  _ body: ({writer}, {messages}) async throws -> Result",
         ") async throws -> Result {",

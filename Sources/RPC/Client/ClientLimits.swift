@@ -24,6 +24,9 @@ public struct ClientLimits: Sendable, Hashable {
   public var connectionWindowBytes = 4 * 1024 * 1024
   /// Request bytes that a call keeps so that it can be made again. Over it, it can't.
   public var maximumReplayBytes = 256 * 1024
+  /// Calls of one ttrpc connection that its server knows of; more wait. Over HTTP/2 servers say how many
+  /// they take.
+  public var maximumTTRPCCalls = 128
   /// Addresses of one channel. More that a name resolves to are not used.
   public var maximumAddresses = 64
   /// Connecting, the TLS handshake and the server's first settings together.

@@ -77,7 +77,9 @@ extension RPCChannel {
       mailbox: mailbox, packs: packs(options), limit: limits.maximumRequestMessageBytes)
   }
 
-  private func packs(_ options: CallOptions) -> Bool { options.compressesRequests }
+  private func packs(_ options: CallOptions) -> Bool {
+    options.compressesRequests && configuration.wireProtocol == .grpc
+  }
 
   /// The only message of a response.
   private nonisolated(nonsending) func response(

@@ -28,6 +28,9 @@ public final class RPCChannel: Sendable {
 
   /// How a channel behaves. The defaults suit most.
   public struct Configuration: Sendable {
+    /// All servers of the channel speak it. Over TLS it is negotiated: for ttrpc, the context's
+    /// `applicationProtocols` must offer that and nothing else.
+    public var wireProtocol = WireProtocol.grpc
     public var limits = ClientLimits()
     /// For calls that are idempotent.
     public var retry = RetryPolicy()
@@ -52,7 +55,8 @@ public final class RPCChannel: Sendable {
 
   /// A channel to one target. Does not connect yet.
   ///
-  /// - Parameter tls: a client's context; needed for TCP, not used on Unix sockets.
+  /// - Parameter tls: a client's context; needed for TCP, not used on Unix sockets. Each connection
+  ///   takes what the context has loaded when it is made (`TLSContext.reload`).
   public convenience init(
     _ target: Target, tls: TLSContext? = nil, configuration: Configuration = Configuration()
   ) {
@@ -64,7 +68,8 @@ public final class RPCChannel: Sendable {
     _ targets: [Target], tls: TLSContext? = nil, configuration: Configuration = Configuration()
   ) {
     let connections = ConnectionConfiguration(
-      tls: tls, limits: configuration.limits, keepalive: configuration.keepalive)
+      wireProtocol: configuration.wireProtocol, tls: tls, limits: configuration.limits,
+      keepalive: configuration.keepalive)
     self.init(
       targets, configuration, on: MultiThreadedEventLoopGroup.singleton.next(),
       random: { Double.random(in: 0...1) },
@@ -124,7 +129,8 @@ public final class RPCChannel: Sendable {
       head: head, deadline: options.timeout.map { loop.now + .bounded($0) },
       waitsForReady: options.waitForReady, isIdempotent: options.isIdempotent ?? false,
       providers: [configuration.credentials, options.credentials].compactMap(\.self))
-    let mailbox = CallMailbox(limits, only: message)
+    let mailbox = CallMailbox(
+      limits, reportsAll: configuration.wireProtocol == .ttrpc, only: message)
     loop.execute { [self] in
       let balancer = onLoop()
       balancer.start(ClientCall(plan, mailbox: mailbox, shared: balancer.shared)) {}

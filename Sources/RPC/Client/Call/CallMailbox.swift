@@ -36,9 +36,14 @@ final class CallMailbox: Sendable {
   private let sendLimit: Int
   /// Taken response bytes that are worth telling the loop of.
   private let reportBytes: Int
+  /// Whether the loop is told, too, when nothing is left to take.
+  private let reportsAll: Bool
 
-  /// - Parameter message: the only one of a request that is not a stream.
-  init(_ limits: ClientLimits, only message: OutboundMessage? = nil) {
+  /// - Parameters:
+  ///   - reportsAll: what was taken counts for all calls of a connection, and not for this one alone.
+  ///   - message: the only one of a request that is not a stream.
+  init(_ limits: ClientLimits, reportsAll: Bool = false, only message: OutboundMessage? = nil) {
+    self.reportsAll = reportsAll
     sendLimit = limits.maximumSendBufferBytes
     // With nghttp2 holding back up to half a window, a quarter is left to the server.
     reportBytes = limits.streamWindowBytes / 4
@@ -104,8 +109,9 @@ final class CallMailbox: Sendable {
           return (nil, state.end, nil) as (InboundMessage?, StreamEnd?, Wake?)
         }
         state.wishes.consumedBytes += message.wireBytes
-        let isWorthwhile = state.wishes.consumedBytes >= reportBytes && state.end == nil
-        return (message, nil, isWorthwhile ? Self.toWake(&state) : nil)
+        let isWorthwhile =
+          state.wishes.consumedBytes >= reportBytes || reportsAll && state.responses.isEmpty
+        return (message, nil, isWorthwhile && state.end == nil ? Self.toWake(&state) : nil)
       }
       wake?()
       if let message { return message }

@@ -79,7 +79,7 @@ final class ClientCall: ClientStreamObserver {
     if let deadline = plan.deadline {
       guard deadline > loop.now else { return end(Self.tooLate) }
       deadlineTimer = loop.assumeIsolated().scheduleTask(deadline: deadline) { [self] in
-        end(wasSubmitted ? RPCStatus(.deadlineExceeded, "the deadline has passed") : Self.tooLate)
+        end(wasSubmitted ? Self.passed : Self.tooLate)
       }
     }
     readWishes()
@@ -88,6 +88,7 @@ final class ClientCall: ClientStreamObserver {
 
   private static let tooLate = RPCStatus(
     .deadlineExceeded, "the deadline passed before the call could be sent")
+  private static let passed = RPCStatus(.deadlineExceeded, "the deadline has passed")
   static let cancelled = RPCStatus(.cancelled, "the caller cancelled the call")
 
   private func beginAttempt() {
@@ -185,9 +186,14 @@ final class ClientCall: ClientStreamObserver {
     if !messages.isEmpty { mailbox.post(messages) }
   }
 
-  private func attemptEnded(_ end: StreamEnd) {
+  private func attemptEnded(_ given: StreamEnd) {
     guard !isDone else { return }
     carrier = nil
+    var end = given
+    if given.status.code == .cancelled, let deadline = plan.deadline, shared.loop.now >= deadline {
+      // The server's clock was faster: it resets what is late.
+      end = StreamEnd(status: Self.passed, trailers: given.trailers)
+    }
     let decision = retry.decide(
       end, isCommitted: replay.isCommitted, budget: shared.budget, random: shared.random())
     switch decision {

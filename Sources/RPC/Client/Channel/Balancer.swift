@@ -82,9 +82,11 @@ final class Balancer: CallPlacer, SubchannelOwner {
     var found: (connection: ClientConnection, at: Int)?
     var isConnecting = false
     var failure: (status: RPCStatus, until: NIODeadline?)?
-    for offset in subchannels.indices {
-      let index = (turn + offset) % subchannels.count
-      let subchannel = subchannels[index]
+    // An attempt may fail at once, and change the list.
+    let candidates = subchannels
+    for offset in candidates.indices {
+      let index = (turn + offset) % candidates.count
+      let subchannel = candidates[index]
       if case .idle = subchannel.availability { subchannel.connect() }
       switch subchannel.availability {
       case .ready(let connection): if found == nil { found = (connection, index) }
@@ -95,7 +97,7 @@ final class Balancer: CallPlacer, SubchannelOwner {
       }
     }
     if let found {
-      turn = (found.at + 1) % subchannels.count
+      turn = (found.at + 1) % candidates.count
       return .connection(found.connection)
     }
     if isConnecting { return .wait }

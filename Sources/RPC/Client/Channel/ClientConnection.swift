@@ -4,6 +4,8 @@ internal import NIOCore
 protocol ClientConnectionOwner: AnyObject {
   /// The server speaks the protocol: calls may be opened.
   func connectionReady(_ connection: ClientConnection)
+  /// It takes no more calls; those that are open go on.
+  func connectionLeaving(_ connection: ClientConnection)
   /// The connection is gone; its calls have ended.
   func connectionClosed(_ connection: ClientConnection, reason: String)
 }
@@ -22,6 +24,7 @@ final class ClientConnection: ChannelDuplexHandler {
   private var isReading = false
   private var isFlushScheduled = false
   private var wasEstablished = false
+  private var wasLeaving = false
   /// A read was held back until callers take what is there.
   private var isReadHeld = false
   /// Why the connection ends, if that is known before it does.
@@ -59,10 +62,6 @@ final class ClientConnection: ChannelDuplexHandler {
 
   func consumed(_ bytes: Int, of stream: ClientStream) {
     engine.consumed(bytes, of: stream)
-    if isReadHeld, !engine.isInputPaused, let context {
-      isReadHeld = false
-      context.read()
-    }
   }
 
   func cancel(_ stream: ClientStream, _ status: RPCStatus) {
@@ -125,6 +124,7 @@ final class ClientConnection: ChannelDuplexHandler {
     let outcome = buffer.withUnsafeReadableBytes { engine.receive($0) }
     noteEstablished()
     settle()
+    noteLeaving()
     if case .failed(let reason) = outcome { fail("the server broke the protocol: \(reason)") }
   }
 
@@ -132,6 +132,12 @@ final class ClientConnection: ChannelDuplexHandler {
     guard engine.isEstablished, !wasEstablished else { return }
     wasEstablished = true
     owner?.connectionReady(self)
+  }
+
+  private func noteLeaving() {
+    guard engine.isGoingAway, !wasLeaving else { return }
+    wasLeaving = true
+    owner?.connectionLeaving(self)
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -191,8 +197,12 @@ final class ClientConnection: ChannelDuplexHandler {
   private func settle() {
     while true {
       let changed = engine.settle()
-      if changed.isEmpty { return }
+      if changed.isEmpty { break }
       for stream in changed { stream.observer?.streamChanged(stream) }
+    }
+    if isReadHeld, !engine.isInputPaused, let context {
+      isReadHeld = false
+      context.read()
     }
   }
 

@@ -94,7 +94,7 @@ final class ConnectionAttempt: ConnectionSetUp {
     try pipeline.addHandler(
       TLSHandler(engine) { [self] outcome, pipeline in
         do {
-          _ = try outcome.get()
+          try configuration.check(try outcome.get().applicationProtocol)
           try pipeline.addHandler(connection, position: .last)
           return true
         } catch {
@@ -107,12 +107,25 @@ final class ConnectionAttempt: ConnectionSetUp {
 
 /// How a channel makes its connections.
 struct ConnectionConfiguration: Sendable {
+  let wireProtocol: WireProtocol
   let tls: TLSContext?
   let limits: ClientLimits
   let keepalive: KeepaliveOptions?
 
+  /// Fails if what the servers of the channel speak was not negotiated.
+  func check(_ negotiated: ApplicationProtocol?) throws(TLSError) {
+    let wanted: ApplicationProtocol = wireProtocol == .grpc ? .http2 : .ttrpc
+    guard negotiated == wanted || negotiated == nil else {
+      throw TLSError("\(wanted.rawValue) was not negotiated")
+    }
+  }
+
   func makeEngine(for address: ServerAddress) -> any ClientEngine {
-    HTTP2ClientSession(
-      scheme: address.usesTLS ? "https" : "http", authority: address.authority, limits: limits)
+    switch wireProtocol {
+    case .grpc:
+      HTTP2ClientSession(
+        scheme: address.usesTLS ? "https" : "http", authority: address.authority, limits: limits)
+    case .ttrpc: TTRPCClientSession(limits: limits)
+    }
   }
 }

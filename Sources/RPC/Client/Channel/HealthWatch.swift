@@ -82,13 +82,27 @@ final class HealthWatch: ClientStreamObserver {
   }
 
   private func judge(_ message: InboundMessage) {
-    guard !message.isCompressed,
-      case .number(Self.serving)? = ProtoFields.last(1, in: message.bytes[...])
-    else {
+    guard !message.isCompressed, Self.status(message.bytes) == Self.serving else {
       let name = service.isEmpty ? "the server" : service
       return change(.unhealthy(RPCStatus(.unavailable, "\(name) says that it is not serving")))
     }
     change(.healthy)
+  }
+
+  /// HealthCheckResponse: field 1, an enum; nil if it can't be read.
+  private static func status(_ bytes: [UInt8]) -> UInt64? {
+    bytes.withUnsafeBytes { bytes in
+      var reader = ProtobufReader(bytes)
+      var found: UInt64 = 0
+      do throws(ProtobufReader.Malformed) {
+        while let field = try reader.next() {
+          if field.number == 1, case .varint(let value) = field.value { found = value }
+        }
+        return found
+      } catch {
+        return nil
+      }
+    }
   }
 
   private func ended(_ status: RPCStatus, on connection: ClientConnection) {

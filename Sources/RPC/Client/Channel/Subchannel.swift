@@ -125,6 +125,13 @@ final class Subchannel: ClientConnectionOwner {
     owner?.subchannelChanged(self)
   }
 
+  /// The server is going away: it must not wait for us to stop watching its health.
+  func connectionLeaving(_ connection: ClientConnection) {
+    guard case .ready(let current) = state, current === connection else { return }
+    health?.stop()
+    owner?.subchannelChanged(self)
+  }
+
   func connectionClosed(_ connection: ClientConnection, reason: String) {
     let wasOpen = connections.removeValue(forKey: ObjectIdentifier(connection)) != nil
     switch state {

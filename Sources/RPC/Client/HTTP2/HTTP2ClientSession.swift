@@ -52,9 +52,13 @@ final class HTTP2ClientSession: ClientEngine {
     let data = Unmanaged.passUnretained(stream).toOpaque()
     var provider = nghttp2_data_provider(
       source: nghttp2_data_source(ptr: data), read_callback: HTTP2ClientCallbacks.readRequest)
-    let id = fields(head, timeout).withNative { base, count in
-      nghttp2_submit_request(session, nil, base, count, &provider, data)
-    }
+    // After GOAWAY nghttp2 would take it, and never send it.
+    let id =
+      isGoingAway
+      ? 0
+      : fields(head, timeout).withNative { base, count in
+        nghttp2_submit_request(session, nil, base, count, &provider, data)
+      }
     if id > 0 {
       stream.id = id
       streams[id] = stream

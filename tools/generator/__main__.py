@@ -20,7 +20,7 @@ def generate(proto: pathlib.Path) -> dict[str, str]:
         wire["Services.swift"] = swift_services.specs(module, files, reader)
         wire["Descriptors.swift"] = swift_services.descriptor_set(module)
         embedded = descriptors.closure(everything, [file.name for file in files])
-        clients = swift_services.clients(module, files) if module.clients else {}
+        clients = swift_services.clients(module, files)
         for folder, texts in (
             (module.c_folder, c_messages.generate(module, files, embedded)),
             (module.swift_folder, wire),

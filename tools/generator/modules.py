@@ -19,8 +19,6 @@ class Module:
     client_folder: str
     # The Swift enum that holds the protos as descriptors.
     descriptors: str
-    # Whether there are client stubs.
-    clients: bool = True
     # Whether messages have `json()`, which needs the domain's JSONValue.
     json: bool = False
     # Whether each method has to declare its authorization.
@@ -65,7 +63,6 @@ SERVICES = Module(
     swift_folder="Sources/RPCServices/Generated",
     client_folder="",
     descriptors="ServicesDescriptors",
-    clients=False,
 )
 INTEROP = Module(
     c_name="CInteropProto",

@@ -191,6 +191,10 @@ class ModuleTests(unittest.TestCase):
         ):
             self.assertIn(f'path: "/bench.v1.S/{name}", kind: {kind})', specs)
 
+        client = outputs["Sources/RPCInterop/Generated/BenchSClient.swift"]
+        self.assertIn("_ body: (RequestWriter<Bench.A>, ResponseMessages<Bench.A>)", client)
+        self.assertIn("channel.clientStreaming(Bench.S.client, options: options, send)", client)
+
     def test_messages_without_json_do_not_know_it(self):
         text = self.generate(self.PLAIN)["Sources/RPCInterop/Generated/BenchS.swift"]
         self.assertNotIn("json", text.lower())

@@ -40,6 +40,7 @@ struct InteropServer: AsyncParsableCommand {
 
   func run() async throws {
     signal(SIGPIPE, SIG_IGN)
+    Descriptors.raiseLimit()
     let stops = Signals.arrivals([SIGTERM, SIGINT])
     let hangups = Signals.arrivals([SIGHUP])
     let tls = try tlsOptions.context()

@@ -25,10 +25,44 @@ struct LimitOptions: ParsableArguments {
   var maxStreamBufferedBytes: Limit?
   @Option(help: "ttrpc: how long a connection is not read because of one call's handler.")
   var maxHandlerStall: DurationArgument?
-  @Option(help: "ttrpc: frames that ask for nothing, at once.")
+  @Option(help: "Frames that ask for nothing, at once.")
   var maxUselessFrameBurst: Limit?
-  @Option(help: "ttrpc: frames that ask for nothing, for each second after that.")
+  @Option(help: "Frames that ask for nothing, for each second after that.")
   var uselessFramesPerSecond: Limit?
+  @Option(help: "HTTP/2: pings that may come too early.")
+  var maxPingStrikes: Limit?
+  @Option(help: "Open connections.")
+  var maxConnections: Limit?
+  @Option(help: "Open connections of one peer.")
+  var maxConnectionsPerPeer: Limit?
+  @Option(help: "Asynchronous handlers at work.")
+  var maxPendingCalls: Limit?
+  @Option(help: "Calls that each connection may have nonetheless.")
+  var guaranteedCalls: Limit?
+  @Option(help: "Bytes of requests held for all connections.")
+  var maxTotalBufferedBytes: Limit?
+  @Option(help: "Bytes of responses that the peers of all connections have not taken.")
+  var maxTotalWaitingReplyBytes: Limit?
+  @Option(help: "HTTP/2: pings in less than this come too early.")
+  var minPingInterval: DurationArgument?
+  @Option(help: "When refused calls are told to come back.")
+  var retryDelay: DurationArgument?
+  @Option(help: "Until a connection's first byte.")
+  var firstByteTimeout: DurationArgument?
+  @Option(help: "How long a peer may leave a frame unfinished, or take nothing.")
+  var stallTimeout: DurationArgument?
+  @Option(help: "Until a request or message is whole.")
+  var requestTimeout: DurationArgument?
+  @Option(help: "What the calls of an old connection have left.")
+  var connectionAgeGrace: DurationArgument?
+  @Option(help: "Until a ping is answered.")
+  var keepaliveTimeout: DurationArgument?
+  @Option(help: "Connections without calls for so long are told to go.")
+  var idleTimeout: DurationArgument?
+  @Option(help: "Connections as old are told to go.")
+  var maxConnectionAge: DurationArgument?
+  @Option(help: "Peers that are silent for so long are asked for a sign of life.")
+  var keepaliveInterval: DurationArgument?
 
   var limits: ServerLimits {
     var limits = ServerLimits()
@@ -45,6 +79,23 @@ struct LimitOptions: ParsableArguments {
     maxHandlerStall?.set(&limits.maximumHandlerStall)
     maxUselessFrameBurst?.set(&limits.maximumUselessFrameBurst)
     uselessFramesPerSecond?.set(&limits.uselessFramesPerSecond)
+    maxPingStrikes?.set(&limits.maximumPingStrikes)
+    maxConnections?.set(&limits.maximumConnections)
+    maxConnectionsPerPeer?.set(&limits.maximumConnectionsPerPeer)
+    maxPendingCalls?.set(&limits.maximumPendingCalls)
+    guaranteedCalls?.set(&limits.guaranteedCalls)
+    maxTotalBufferedBytes?.set(&limits.maximumTotalBufferedBytes)
+    maxTotalWaitingReplyBytes?.set(&limits.maximumTotalWaitingReplyBytes)
+    minPingInterval?.set(&limits.minimumPingInterval)
+    retryDelay?.set(&limits.retryDelay)
+    firstByteTimeout?.set(&limits.firstByteTimeout)
+    stallTimeout?.set(&limits.stallTimeout)
+    requestTimeout?.set(&limits.requestTimeout)
+    connectionAgeGrace?.set(&limits.connectionAgeGrace)
+    keepaliveTimeout?.set(&limits.keepaliveTimeout)
+    if let idleTimeout { limits.idleTimeout = idleTimeout.duration }
+    if let maxConnectionAge { limits.maximumConnectionAge = maxConnectionAge.duration }
+    if let keepaliveInterval { limits.keepaliveInterval = keepaliveInterval.duration }
     return limits
   }
 }

@@ -150,7 +150,27 @@ extension Configuration {
       try settings.integer("reset_burst", in: 1...1_000_000) ?? limits.maximumResetBurst
     limits.resetsPerSecond =
       try settings.integer("resets_per_second", in: 1...1_000_000) ?? limits.resetsPerSecond
+    limits.maximumConnections =
+      try settings.integer("connections", in: 1...1_000_000) ?? limits.maximumConnections
+    limits.maximumConnectionsPerPeer =
+      try settings.integer("connections_per_peer", in: 1...1_000_000)
+      ?? limits.maximumConnectionsPerPeer
+    limits.maximumPendingCalls =
+      try settings.integer("pending_calls", in: 1...1_000_000) ?? limits.maximumPendingCalls
+    limits.stallTimeout = try seconds("stall_seconds", &settings) ?? limits.stallTimeout
+    limits.requestTimeout = try seconds("request_seconds", &settings) ?? limits.requestTimeout
+    limits.idleTimeout = try seconds("idle_seconds", &settings) ?? limits.idleTimeout
+    limits.maximumConnectionAge =
+      try seconds("connection_age_seconds", &settings) ?? limits.maximumConnectionAge
+    limits.keepaliveInterval =
+      try seconds("keepalive_seconds", &settings) ?? limits.keepaliveInterval
     return limits
+  }
+
+  private static func seconds(
+    _ name: String, _ settings: inout SettingsReader
+  ) throws -> Duration? {
+    try settings.integer(name, in: 1...1_000_000).map { .seconds($0) }
   }
 }
 

@@ -32,6 +32,7 @@ struct Serve: AsyncParsableCommand {
 
   func run() async throws {
     MemoryTrimmer.prepare()
+    Descriptors.raiseLimit()
     if let config {
       let configuration = try Self.read(config)
       try await Daemon(configuration).run { _ in }

@@ -10,7 +10,17 @@ import pytest
 
 from support import conformance
 from support.daemon import Server, binary
+from support.interop import InteropServer
 from support.pki import PKI
+from support.siege import Siege
+
+
+def pytest_addoption(parser):
+    parser.addoption("--attack", type=float, default=0.7, metavar="SECONDS",
+                     help="how long each attack of the hostile-peer suites lasts")
+    parser.addoption("--noise", type=float, default=0.25, metavar="SECONDS",
+                     help="what scheduling alone may cost: attackers, server and clients share the"
+                          " machine. Less on one that does nothing else.")
 
 
 def pytest_configure(config):
@@ -94,3 +104,39 @@ def slug():
             return f"{self}-{ending}"
 
     return Fresh(f"t{next(_numbers)}")
+
+
+# MARK: The conformance server
+
+@pytest.fixture(scope="session")
+def seconds(request):
+    """How long an attack lasts."""
+    return request.config.getoption("--attack")
+
+
+@pytest.fixture
+def interop_server(pki):
+    """Starts conformance servers for one test: `interop_server(transport, *flags)`."""
+    started = []
+
+    def start(transport: str, *flags: str, **named) -> InteropServer:
+        started.append(InteropServer(transport, pki, *flags, **named))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def siege(request, pki):
+    """A conformance server on the transport that the parameter names, with a client that it serves."""
+    server = InteropServer(request.param, pki)
+    try:
+        siege = Siege(server, request.config.getoption("--noise"))
+        try:
+            yield siege
+        finally:
+            siege.close()
+    finally:
+        server.close()

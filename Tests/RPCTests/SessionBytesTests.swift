@@ -12,7 +12,7 @@ struct SessionBytesTests {
   static func server() -> HTTP2ServerSession {
     HTTP2ServerSession(
       methods: MethodTable(EchoService.methods), limits: ServerLimits(),
-      timers: TimerQueue(loop: EmbeddedEventLoop()))
+      timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ServerMemory(ServerLimits()))
   }
 
   @Test func serverAnswersTheSameByteByByte() throws {

@@ -61,12 +61,16 @@ final class CallPipe: Sendable {
   private let mailbox: ConnectionMailbox
   private let key: StreamKey
   let control: ResponseControl
+  /// What the responses of all calls may hold.
+  private let memory: MemoryBudget
   /// Whether the client takes packed messages.
   let clientTakesGzip: Bool
 
   init(
-    mailbox: ConnectionMailbox, key: StreamKey, control: ResponseControl, clientTakesGzip: Bool
+    mailbox: ConnectionMailbox, key: StreamKey, control: ResponseControl, clientTakesGzip: Bool,
+    memory: MemoryBudget
   ) {
+    self.memory = memory
     self.mailbox = mailbox
     self.key = key
     self.control = control
@@ -208,7 +212,7 @@ final class CallPipe: Sendable {
       if let failure = state.failure { return (failure, false, false) }
       state.outgoing.append(outgoing)
       state.outgoingBytes += outgoing.bytes.count + Self.messageOverhead
-      return (nil, Self.shouldPost(&state, force: true), Self.isFull(state))
+      return (nil, Self.shouldPost(&state, force: true), self.isFull(state))
     }
     if let failure { throw failure }
     if post { mailbox.post(key) }
@@ -219,7 +223,7 @@ final class CallPipe: Sendable {
     await withTaskCancellationHandler {
       await withCheckedContinuation { (writer: Writer) in
         let goesOn = state.withLock { state -> Bool in
-          if state.failure != nil || Task.isCancelled || !Self.isFull(state) { return true }
+          if state.failure != nil || Task.isCancelled || !self.isFull(state) { return true }
           state.writers.append(writer)
           return false
         }
@@ -285,8 +289,10 @@ final class CallPipe: Sendable {
     return message
   }
 
-  private static func isFull(_ state: State) -> Bool {
-    state.unsentBytes + state.outgoingBytes > maximumWaitingBytes
+  /// When the memory for responses is used up, a call has one message at a time.
+  private func isFull(_ state: State) -> Bool {
+    let waiting = state.unsentBytes + state.outgoingBytes
+    return waiting > Self.maximumWaitingBytes || waiting > 0 && memory.isExhausted
   }
 
   /// Whether the connection must be told: of requests taken, only when none is left or they were many,

@@ -7,8 +7,9 @@ public protocol ServerDelegate: Sendable {
   /// A connection was accepted and its peer verified: what its calls will find as `context`.
   /// nil refuses the connection (the delegate logs why).
   func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)?
-  /// Adds details to the status of a call that the runtime itself refused: an unknown method, a message
-  /// that is too large, a deadline that has passed.
+  /// Adds details to the status of a call that the runtime itself refused: an unknown method, a
+  /// message that is too large, a deadline that has passed. One with a `retryAfter` that is
+  /// returned without details gets a `google.rpc.RetryInfo`.
   func describe(_ status: RPCStatus) -> RPCStatus
   /// Why a connection or call was refused before any handler ran: one line for the log.
   func log(_ event: ServerEvent)
@@ -21,6 +22,8 @@ public struct ServerEvent: Sendable {
     case handshakeFailed = "handshake_failed"
     case peerRefused = "peer_refused"
     case protocolError = "protocol_error"
+    /// A peer that did not take part any more was cut off.
+    case peerStalled = "peer_stalled"
     case internalError = "internal_error"
     case stopped
   }

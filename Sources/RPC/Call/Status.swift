@@ -5,11 +5,16 @@ public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
   public let message: String
   /// A serialized `google.rpc.Status`, or empty. Travels as `grpc-status-details-bin`.
   public let details: [UInt8]
+  /// When the call is worth another try, if the server knows. Travels as RetryInfo in `details`.
+  public let retryAfter: Duration?
 
-  public init(_ code: Code, _ message: String, details: [UInt8] = []) {
+  public init(
+    _ code: Code, _ message: String, details: [UInt8] = [], retryAfter: Duration? = nil
+  ) {
     self.code = code
     self.message = message
     self.details = details
+    self.retryAfter = retryAfter
   }
 
   public var description: String { "\(code): \(message)" }

@@ -27,8 +27,8 @@ enum HTTP2Callbacks {
     nghttp2_option_set_no_auto_window_update(options, 1)
     nghttp2_option_set_max_outbound_ack(options, 1000)
     nghttp2_option_set_max_send_header_block_length(options, 64 * 1024)
-    nghttp2_option_set_stream_reset_rate_limit(
-      options, UInt64(limits.maximumResetBurst), UInt64(limits.resetsPerSecond))
+    // Resets are counted by `FrameWatch`, those that the peer makes us send included.
+    nghttp2_option_set_stream_reset_rate_limit(options, .max, .max)
     nghttp2_option_set_max_continuations(options, limits.maximumContinuations)
 
     var session: OpaquePointer?
@@ -121,8 +121,11 @@ enum HTTP2Callbacks {
     let header = frame.pointee.hd
     switch UInt32(header.type) {
     case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
-      guard header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { return 0 }
+      let result = withSession(user) { $0.frames.sentAnswer() }
+      guard header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 else { return result }
       return withStream(user, header.stream_id) { $0.answerSent($1) }
+    case NGHTTP2_RST_STREAM.rawValue:
+      return withSession(user) { $0.frames.sentReset(header.stream_id) }
     case NGHTTP2_GOAWAY.rawValue:
       let goAway = frame.pointee.goaway
       let reason = UnsafeRawBufferPointer(start: goAway.opaque_data, count: goAway.opaque_data_len)

@@ -3,8 +3,9 @@ internal import CNghttp2
 /// What nghttp2's callbacks record.
 extension HTTP2ServerSession {
   func beginStream(_ id: Int32) {
-    let stream = streams.open { HTTP2Stream(limits: limits) }
+    let stream = streams.open { HTTP2Stream(limits: limits, meter: unpackMeter) }
     stream.prepare(id: id)
+    stream.beginTick = tick
     latest = (id, Unmanaged.passUnretained(stream))
     nghttp2_session_set_stream_user_data(
       session, id, Unmanaged.passUnretained(stream).toOpaque())
@@ -24,6 +25,11 @@ extension HTTP2ServerSession {
   ) {
     stream.headerListBytes += name.count + value.count + 32
     if stream.headerListBytes > limits.maximumHeaderListBytes {
+      // Entries of the table can be named again and again, a byte each.
+      if stream.headerListBytes > Self.hopelessHeaderLists * limits.maximumHeaderListBytes {
+        frames.endForHeaders()
+      }
+      guard stream.refusal == nil else { return }
       refuse(stream, RPCStatus(.resourceExhausted, "the header list is too large"))
       return
     }
@@ -41,10 +47,10 @@ extension HTTP2ServerSession {
     guard stream.refusal == nil, stream.awaitsResponse, !stream.requestFailed else {
       return consume(stream, count)
     }
-    if bufferedBytes + count > limits.maximumBufferedBytes {
+    guard hasRoomForRequest(count) else {
       consume(stream, count)
       return refuse(
-        stream, RPCStatus(.resourceExhausted, "this connection has too many request bytes waiting"))
+        stream, RPCStatus(.resourceExhausted, "too many request bytes are waiting"))
     }
     if streamsRequest(stream) {
       read(stream, UnsafeRawBufferPointer(start: bytes, count: count))
@@ -99,6 +105,38 @@ extension HTTP2ServerSession {
     stream.method >= 0 && methods.methods[Int(stream.method)].kind.clientStreams
   }
 
+  /// Times the limit that a header list may have before its connection ends.
+  private static var hopelessHeaderLists: Int { 16 }
+
+  // MARK: Supervision
+
+  var progress: ConnectionProgress {
+    ConnectionProgress(
+      isInputPartial: frames.isPartial, framesBegun: frames.begun, waitingBytes: waitingReplyBytes,
+      takenBytes: takenBytes, openCalls: streams.count, pingsAcknowledged: pingsAcknowledged)
+  }
+
+  func look(refusingAfter looks: UInt32) {
+    tick &+= 1
+    var late: [HTTP2Stream] = []
+    streams.forEach { stream in
+      guard stream.awaitsResponse, !stream.requestDone, stream.refusal == nil else { return }
+      if streamsRequest(stream) {
+        // Between messages a stream may rest as long as it likes.
+        guard stream.reader.partialBytes > 0, stream.messagesSeen == stream.messagesRead else {
+          stream.messagesSeen = stream.reader.partialBytes > 0 ? stream.messagesRead : .max
+          stream.beginTick = tick
+          return
+        }
+      }
+      if tick &- stream.beginTick >= looks { late.append(stream) }
+    }
+    for stream in late {
+      stream.requestFailed = true
+      refuse(stream, RPCStatus(.deadlineExceeded, "the request did not come in whole in time"))
+    }
+  }
+
   // MARK: Flow control
 
   /// The peer may send as much again.
@@ -113,10 +151,14 @@ extension HTTP2ServerSession {
     stream.unconsumedBytes += bytes.count
     do throws(RPCStatus) {
       try stream.reader.feed(bytes) { incoming.append($0) }
+      for message in incoming where message.wasCompressed {
+        try unpackMeter.count(message.bytes.count)
+      }
     } catch {
       stream.requestFailed = true
       refuse(stream, error)
     }
+    stream.messagesRead &+= UInt64(incoming.count)
     if let pipe = stream.pipe {
       if !incoming.isEmpty { pipe.deliver(incoming) }
     } else {

@@ -175,6 +175,7 @@ extension HTTP2ServerSession {
   /// nghttp2 has taken `count` bytes of `reply`.
   @inline(__always)
   func taken(_ stream: HTTP2Stream, _ count: Int) {
+    takenBytes &+= UInt64(count)
     stream.replySent += count
     stream.waitingReplyBytes -= count
     waitingReplyBytes -= count

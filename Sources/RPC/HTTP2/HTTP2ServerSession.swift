@@ -29,14 +29,31 @@ final class HTTP2ServerSession: ServerEngine {
   /// What calls that are over leave behind: a handler's task to cancel, and its pipe to break.
   private var orphans: [(task: Task<Void, Never>, pipe: CallPipe?)] = []
 
+  /// What the peer's frames amount to.
+  @exclusivity(unchecked) var frames: FrameWatch
+  let unpackMeter: UnpackMeter
+  /// What is held of the server's memory.
+  @exclusivity(unchecked) private var requestShare: MemoryShare
+  @exclusivity(unchecked) private var replyShare: MemoryShare
+  /// Counts the supervisor's looks at this connection.
+  @exclusivity(unchecked) var tick: UInt32 = 0
+  private(set) var pingsAcknowledged: UInt64 = 0
+  /// Response bytes that nghttp2 has taken so far.
+  @exclusivity(unchecked) var takenBytes: UInt64 = 0
+  private var isCutOff = false
+
   private(set) var isDraining = false
   private(set) var drainAcknowledged = false
   private(set) var sentError: String?
 
-  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue) {
+  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue, memory: ServerMemory) {
     self.methods = methods
     self.limits = limits
     self.timers = timers
+    frames = FrameWatch(limits)
+    unpackMeter = UnpackMeter(limits)
+    requestShare = MemoryShare(of: memory.requests)
+    replyShare = MemoryShare(of: memory.replies)
     session = HTTP2Callbacks.makeServerSession(
       userData: Unmanaged.passUnretained(self).toOpaque(), limits: limits)
   }
@@ -46,8 +63,15 @@ final class HTTP2ServerSession: ServerEngine {
   // MARK: Input
 
   func receive(_ bytes: UnsafeRawBufferPointer) -> EngineOutcome {
+    frames.scan(bytes, isOpen: { open($0) != nil })
+    if let breach = cutOff() { return breach }
     let used = nghttp2_session_mem_recv(
       session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
+    // Not sooner: nghttp2 may have heard of them only now.
+    for stream in frames.takeMisused() {
+      nghttp2_submit_rst_stream(
+        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream, NGHTTP2_STREAM_CLOSED.rawValue)
+    }
     cancelOrphans()
     guard used >= 0 else {
       // The peer is told why; what it sends from now on is not looked at.
@@ -57,10 +81,40 @@ final class HTTP2ServerSession: ServerEngine {
     return .proceed
   }
 
-  var hasReady: Bool { !ready.isEmpty && waitingReplyBytes <= limits.maximumWaitingReplyBytes }
+  /// Says why to a peer that goes too far (RFC 9113 §10.5).
+  private func cutOff() -> EngineOutcome? {
+    guard let breach = frames.breach else { return nil }
+    if !isCutOff {
+      isCutOff = true
+      let reason = Array(breach.reason.utf8)
+      nghttp2_submit_goaway(
+        session, UInt8(NGHTTP2_FLAG_NONE.rawValue),
+        nghttp2_session_get_last_proc_stream_id(session), breach.error.rawValue, reason,
+        reason.count)
+    }
+    return .failed(breach.reason)
+  }
+
+  var hasReady: Bool { !ready.isEmpty && hasRoomForReplies }
+
+  /// Whether what waits for the peer leaves room for more.
+  private var hasRoomForReplies: Bool {
+    waitingReplyBytes <= limits.maximumWaitingReplyBytes && replyShare.hold(waitingReplyBytes)
+  }
+
+  func hasRoom(forReply count: Int) -> Bool {
+    waitingReplyBytes == 0
+      || waitingReplyBytes + count <= limits.maximumWaitingReplyBytes
+        && replyShare.hold(waitingReplyBytes + count)
+  }
+
+  /// The same for requests, with `count` bytes more.
+  func hasRoomForRequest(_ count: Int) -> Bool {
+    bufferedBytes + count <= limits.maximumBufferedBytes && requestShare.hold(bufferedBytes + count)
+  }
 
   func nextReady() -> HTTP2Stream? {
-    if !ready.isEmpty, waitingReplyBytes > limits.maximumWaitingReplyBytes {
+    if !ready.isEmpty, !hasRoomForReplies {
       ready.compact()
       return nil
     }
@@ -88,15 +142,17 @@ final class HTTP2ServerSession: ServerEngine {
     defer {
       reportDrained()
       cancelOrphans()
+      _ = replyShare.hold(waitingReplyBytes)
+      _ = requestShare.hold(bufferedBytes)
     }
     while buffer.readableBytes < limits.maximumOutputBytes {
       var data: UnsafePointer<UInt8>?
       let count = nghttp2_session_mem_send(session, &data)
-      if count == 0 { return .proceed }
+      if count == 0 { return cutOff() ?? .proceed }
       guard count > 0 else { return .failed(String(cString: nghttp2_strerror(Int32(count)))) }
       buffer.writeBytes(UnsafeRawBufferPointer(start: data, count: count))
     }
-    return .proceed
+    return cutOff() ?? .proceed
   }
 
   private func reportDrained() {
@@ -121,7 +177,12 @@ final class HTTP2ServerSession: ServerEngine {
     nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
   }
 
+  func ping() -> Bool {
+    nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil) == 0
+  }
+
   func pingAcknowledged() {
+    pingsAcknowledged &+= 1
     if isDraining { drainAcknowledged = true }
   }
 

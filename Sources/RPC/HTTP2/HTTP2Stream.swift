@@ -15,6 +15,12 @@ final class HTTP2Stream: ServerStream {
   /// The client takes packed messages (`grpc-accept-encoding`).
   @exclusivity(unchecked) var takesGzip = false
   var headerListBytes = 0
+  /// When the request began, or the message that is being gathered: the session's tick.
+  @exclusivity(unchecked) var beginTick: UInt32 = 0
+  /// Messages of a streaming request so far.
+  @exclusivity(unchecked) var messagesRead: UInt64 = 0
+  /// How many there were at the supervisor's last look, while another was gathered.
+  @exclusivity(unchecked) var messagesSeen = UInt64.max
 
   /// Names and values of custom metadata, end to end in `headerBytes`.
   @exclusivity(unchecked) private var headerEnds: [(name: Int32, value: Int32)] = []
@@ -62,7 +68,10 @@ final class HTTP2Stream: ServerStream {
   /// The call was answered before the whole request was here.
   @exclusivity(unchecked) var isAnsweredEarly = false
 
-  init(limits: ServerLimits) {
+  private let meter: UnpackMeter
+
+  init(limits: ServerLimits, meter: UnpackMeter) {
+    self.meter = meter
     reader = MessageReader(limit: limits.maximumMessageBytes)
   }
 
@@ -76,6 +85,8 @@ final class HTTP2Stream: ServerStream {
     requestDone = false
     takesGzip = false
     headerListBytes = 0
+    messagesRead = 0
+    messagesSeen = .max
     headerEnds.removeAll(keepingCapacity: true)
     headerBytes.clear()
     body.clear()
@@ -170,6 +181,7 @@ final class HTTP2Stream: ServerStream {
       throw RPCStatus(.internalError, "compressed message without grpc-encoding")
     }
     unpacked = try MessageReader.unpack(message, limit: reader.limit)
+    try meter.count(unpacked.count)
     requestWasCompressed = true
     body.clear()
     unpacked.withUnsafeBytes { bytes in

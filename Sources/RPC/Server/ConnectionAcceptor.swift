@@ -6,12 +6,17 @@ final class ConnectionAcceptor {
   private let loop: LoopState
   private let tls: TLSContext?
   private let plainPeer: Peer?
+  private let channel: any Channel
   private let label: String
 
   /// - Parameters:
   ///   - tls: nil where the listener does not take TLS.
   ///   - plainPeer: who a plain-text peer is; nil where plain text is not allowed.
-  init(core: ServerCore, loop: LoopState, tls: TLSContext?, plainPeer: Peer?, label: String) {
+  init(
+    core: ServerCore, loop: LoopState, tls: TLSContext?, plainPeer: Peer?, channel: any Channel,
+    label: String
+  ) {
+    self.channel = channel
     self.core = core
     self.loop = loop
     self.tls = tls
@@ -57,6 +62,11 @@ final class ConnectionAcceptor {
     _ pipeline: ChannelPipeline.SynchronousOperations, _ peer: Peer, _ spoken: ApplicationProtocol,
     _ credential: PeerCredential? = nil
   ) throws {
+    let key = PeerKey(peer, address: channel.remoteAddress?.ipAddress ?? "")
+    guard core.census.enter(key) else {
+      throw ConnectionRefusal(reason: "the peer has too many connections")
+    }
+    channel.closeFuture.whenComplete { [core] _ in core.census.leave(key) }
     let connection = Connection(peer: peer, label: label)
     guard let state = core.delegate.connectionOpened(connection) else {
       throw ConnectionRefusal(reason: "the peer's identity is not acceptable")

@@ -1,7 +1,7 @@
 internal import NIOCore
 
 /// Tells from a connection's first byte what it speaks, and builds the pipeline for it. A connection
-/// that stays silent for `timeout` is closed.
+/// that stays silent for `firstByteTimeout` is closed.
 final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
 
@@ -12,8 +12,6 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
   /// The highest byte of a frame's length (ttrpc PROTOCOL.md, "Message Frame").
   private static let ttrpcFrame: UInt8 = 0
 
-  static let timeout = TimeAmount.seconds(10)
-
   private let acceptor: ConnectionAcceptor
   private var timer: Scheduled<Void>?
   private var isDone = false
@@ -22,7 +20,9 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
 
   func handlerAdded(context: ChannelHandlerContext) {
     let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-    timer = context.eventLoop.scheduleTask(in: Self.timeout) {
+    timer = context.eventLoop.scheduleTask(
+      in: TimeAmount.bounded(acceptor.core.limits.firstByteTimeout)
+    ) {
       bound.value.close(promise: nil)
     }
   }

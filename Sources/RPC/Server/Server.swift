@@ -123,7 +123,7 @@ public final class Server: Sendable {
   private func listen(_ address: ListenAddress) async throws -> ListenAddress {
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: Self.backlog)
-      .childChannelOption(.maxMessagesPerRead, value: 4)
+      .childChannelOption(.maxMessagesPerRead, value: 1)
       .childChannelOption(.allowRemoteHalfClosure, value: false)
     do {
       switch address {
@@ -190,8 +190,14 @@ public final class Server: Sendable {
     guard let loop = loopStates[ObjectIdentifier(channel.eventLoop)]?.value else {
       throw ConnectionRefusal(reason: "unknown event loop")
     }
+    guard core.census.enter() else {
+      core.log(.peerRefused, label, "there are too many connections")
+      throw ConnectionRefusal(reason: "there are too many connections")
+    }
+    channel.closeFuture.whenComplete { [core] _ in core.census.leave() }
     let acceptor = ConnectionAcceptor(
-      core: core, loop: loop, tls: tls, plainPeer: plainPeer, label: label)
+      core: core, loop: loop, tls: tls, plainPeer: plainPeer,
+      channel: channel, label: label)
     try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(acceptor))
   }
 }

@@ -4,7 +4,8 @@ internal import NIOCore
 /// How a connection's calls are run.
 extension ServerConnectionHandler {
   func serveReady() {
-    while let stream = engine.nextReady() {
+    while mayStart, let stream = engine.nextReady() {
+      countInTurn()
       guard stream.awaitsResponse else { continue }
       switch stream.refusal {
       case .status(let status): fail(stream, status)
@@ -13,6 +14,55 @@ extension ServerConnectionHandler {
       }
     }
   }
+
+  /// A handler has been started. Only so many are before the first has had time to answer: what
+  /// they answer must fit into memory, and nobody knows how much it is.
+  private func countFresh() {
+    freshCalls += 1
+    guard !freshTimer.isScheduled else { return }
+    loop.timers.schedule(
+      freshTimer, in: freshWindow == 1 ? Self.freshTimeOfLargeMessages : Self.freshTime)
+  }
+
+  /// Large messages go one by one, small ones soon many at a time.
+  private func noteResponse(_ count: Int) {
+    freshWindow =
+      count > MemoryShare.allowance ? 1 : min(freshWindow + 1, core.limits.maximumFreshCalls)
+  }
+
+  /// Whether the next call may be served now.
+  var mayStart: Bool {
+    callsInTurn < core.limits.maximumCallsPerTurn
+      && (freshCalls == 0
+        || freshCalls < freshWindow && !core.memory.replies.isExhausted)
+  }
+
+  /// One that has many calls does not keep the others of its event loop waiting.
+  private func countInTurn() {
+    callsInTurn += 1
+    if callsInTurn == core.limits.maximumCallsPerTurn { loop.timers.schedule(turnTimer, in: .zero) }
+  }
+
+  /// Input, or the next turn of the event loop.
+  func beginTurn() {
+    if !turnTimer.isScheduled { callsInTurn = 0 }
+  }
+
+  func endTurn() {
+    callsInTurn = 0
+    serveReady()
+    flush()
+  }
+
+  /// Handlers that were started have had their time.
+  func endFresh() {
+    freshCalls = 0
+    serveReady()
+    flush()
+  }
+
+  private static var freshTime: TimeAmount { .milliseconds(1) }
+  private static var freshTimeOfLargeMessages: TimeAmount { .milliseconds(10) }
 
   private func serve(_ stream: Engine.Stream) {
     do throws(RPCStatus) {
@@ -26,8 +76,10 @@ extension ServerConnectionHandler {
         try handler(call, message)
         engine.succeed(stream)
       case .async(let handler):
+        try admit()
         start(handler, stream, Array(try stream.message()))
       case .streaming(let handler, let executor):
+        try admit()
         let message =
           method.kind.clientStreams
           ? nil
@@ -53,9 +105,22 @@ extension ServerConnectionHandler {
 
   // MARK: Asynchronous handlers
 
+  /// Before the request is looked at: a server that has more to do than it can says so cheaply. A
+  /// connection with few calls is served all the same, or one peer could keep all others out.
+  private func admit() throws(RPCStatus) {
+    let limits = core.limits
+    guard core.runningTasks.load(ordering: .relaxed) >= limits.maximumPendingCalls,
+      engine.progress.openCalls > limits.guaranteedCalls
+    else { return }
+    throw RPCStatus(
+      .resourceExhausted, "the server has too many calls at work", retryAfter: limits.retryDelay)
+  }
+
   private func start(
     _ handler: @escaping ServiceMethod.AsyncHandler, _ stream: Engine.Stream, _ message: [UInt8]
   ) {
+    if message.count > MemoryShare.allowance { freshWindow = 1 }
+    countFresh()
     let call = prepare(stream)
     let (core, mailbox, key) = (core, mailbox, stream.key)
     core.runningTasks.add(1, ordering: .acquiringAndReleasing)
@@ -76,7 +141,7 @@ extension ServerConnectionHandler {
     let call = prepare(stream)
     let pipe = CallPipe(
       mailbox: mailbox, key: stream.key, control: call.response,
-      clientTakesGzip: engine.takesGzip(stream))
+      clientTakesGzip: engine.takesGzip(stream), memory: core.memory.replies)
     stream.pipe = pipe
     if let message {
       pipe.deliver([message])
@@ -130,8 +195,16 @@ extension ServerConnectionHandler {
 
   private func finish(_ stream: Engine.Stream, _ result: Result<[UInt8], RPCStatus>) {
     stream.task = nil
+    freshCalls = max(0, freshCalls - 1)
     switch result {
     case .success(let message):
+      noteResponse(message.count)
+      guard engine.hasRoom(forReply: message.count) else {
+        let status = RPCStatus(
+          .resourceExhausted, "too many responses wait for this client",
+          retryAfter: core.limits.retryDelay)
+        return fail(stream, status)
+      }
       let target = stream.beginReply(count: message.count)
       message.withUnsafeBytes { bytes in
         if let base = bytes.baseAddress { target.copyMemory(from: base, byteCount: bytes.count) }

@@ -14,7 +14,21 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   let mailbox: ConnectionMailbox
   let call: InlineCall
   let asyncContext: any AnyObject & Sendable
-  private var context: ChannelHandlerContext?
+  private(set) var context: ChannelHandlerContext?
+  /// Bytes given to the channel so far.
+  private(set) var writtenBytes: UInt64 = 0
+  var judge: ConnectionJudge
+  /// Unary handlers that were started a moment ago and have not answered.
+  var freshCalls = 0
+  /// How many there may be.
+  var freshWindow = 2
+  /// Calls that were served in this turn of the event loop.
+  var callsInTurn = 0
+  private(set) lazy var turnTimer = ActionTimer { [unowned self] in endTurn() }
+  private(set) lazy var freshTimer = ActionTimer { [unowned self] in endFresh() }
+  private(set) lazy var watchTimer = ActionTimer { [unowned self] in look() }
+  /// Ends what is left of a connection that was told to go.
+  private(set) lazy var graceTimer = ActionTimer { [unowned self] in closeNow() }
   private var isReading = false
   private var hasFailed = false
   /// A read was held back until the peer takes what is written.
@@ -45,7 +59,9 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     self.credential = credential
     self.loop = loop
     asyncContext = context
-    engine = Engine(methods: core.methods, limits: core.limits, timers: loop.timers)
+    engine = Engine(
+      methods: core.methods, limits: core.limits, timers: loop.timers, memory: core.memory)
+    judge = ConnectionJudge(core.limits, now: .now(), jitter: .random(in: -1...1))
     mailbox = ConnectionMailbox(loop: loop.eventLoop)
     call = InlineCall(
       connection: connection, context: context, loopState: loop.embedder, arena: loop.arena)
@@ -55,6 +71,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     self.context = context
     mailbox.open(self)
     core.connections.add(self, credential, on: context.eventLoop)
+    beginSupervision()
     // One that was being set up while the drain began.
     if core.connections.isDraining { drain() } else { flush() }
     watchCredential()
@@ -65,6 +82,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     loop.timers.cancel(lingerTimer)
     loop.timers.cancel(credentialTimer)
     loop.timers.cancel(cutTimer)
+    endSupervision()
     abandonCalls()
     self.context = nil
     core.connections.remove(self)
@@ -90,6 +108,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     if isLingering { return }
     isReading = true
+    beginTurn()
     let buffer = unwrapInboundIn(data)
     let outcome = buffer.withUnsafeReadableBytes { engine.receive($0) }
     serveReady()
@@ -104,11 +123,16 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
 
   /// A peer that does not read is not read from: whatever it sends can make us queue something.
   func read(context: ChannelHandlerContext) {
-    if context.channel.isWritable, engine.takesInput { context.read() } else { isReadHeld = true }
+    if mayRead(context) { context.read() } else { isReadHeld = true }
+  }
+
+  /// Nor is one whose calls wait for their turn: it has said enough.
+  private func mayRead(_ context: ChannelHandlerContext) -> Bool {
+    context.channel.isWritable && engine.takesInput && (mayStart || !engine.hasReady)
   }
 
   private func resumeReading(_ context: ChannelHandlerContext) {
-    guard isReadHeld, context.channel.isWritable, engine.takesInput else { return }
+    guard isReadHeld, mayRead(context) else { return }
     isReadHeld = false
     context.read()
   }
@@ -136,12 +160,13 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
       let outcome = engine.produce(into: &buffer)
       let full = buffer.readableBytes >= core.limits.maximumOutputBytes
       if buffer.readableBytes > 0 {
+        writtenBytes &+= UInt64(buffer.readableBytes)
         context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
       }
       if case .failed(let reason) = outcome { return fail(reason) }
       if full { continue }
       // What was sent may have made room for the answers of calls that wait.
-      guard engine.hasReady else { break }
+      guard engine.hasReady, mayStart else { break }
       serveReady()
     }
     if engine.drainAcknowledged, drainTimer.isScheduled { goAway() }

@@ -7,6 +7,9 @@ final class ServerCore: Sendable {
   let limits: ServerLimits
   let delegate: any ServerDelegate
   let connections = ConnectionRegistry()
+  let memory: ServerMemory
+  let census: ConnectionCensus
+  private let peerEvents = Mutex(PeerEvents())
   /// Asynchronous handlers at work, those of closed connections included.
   let runningTasks = Atomic(0)
 
@@ -14,6 +17,10 @@ final class ServerCore: Sendable {
     self.methods = MethodTable(methods)
     self.limits = limits
     self.delegate = delegate
+    memory = ServerMemory(limits)
+    census = ConnectionCensus(
+      maximum: min(limits.maximumConnections, Descriptors.limit - Descriptors.reserved),
+      maximumPerPeer: limits.maximumConnectionsPerPeer)
   }
 
   /// Waits for cancelled handlers to return, but no longer than `limit`.
@@ -37,11 +44,44 @@ final class ServerCore: Sendable {
 
   /// With the embedder's details, where there are none.
   func described(_ status: RPCStatus) -> RPCStatus {
-    status.details.isEmpty ? delegate.describe(status) : status
+    guard status.details.isEmpty else { return status }
+    let described = delegate.describe(status)
+    guard described.details.isEmpty, let delay = described.retryAfter else { return described }
+    return RPCStatus(
+      described.code, described.message, details: RetryInfo.details(described, delay: delay),
+      retryAfter: delay)
   }
 
+  /// What peers can cause is logged only so often: an attack must not fill the disk.
   func log(_ kind: ServerEvent.Kind, _ connection: String, _ detail: String) {
-    delegate.log(ServerEvent(kind: kind, connection: connection, detail: detail))
+    let dropped = peerEvents.withLock { events -> Int? in
+      guard kind.isCausedByPeers else { return 0 }
+      guard events.limit.take() else {
+        events.dropped += 1
+        return nil
+      }
+      defer { events.dropped = 0 }
+      return events.dropped
+    }
+    guard let dropped else { return }
+    let note = dropped > 0 ? " (\(dropped) events before were not logged)" : ""
+    delegate.log(ServerEvent(kind: kind, connection: connection, detail: detail + note))
+  }
+}
+
+extension ServerCore {
+  fileprivate struct PeerEvents {
+    var limit = RateLimit(burst: 200, perSecond: 20)
+    var dropped = 0
+  }
+}
+
+extension ServerEvent.Kind {
+  fileprivate var isCausedByPeers: Bool {
+    switch self {
+    case .handshakeFailed, .peerRefused, .protocolError, .peerStalled: true
+    case .listening, .internalError, .stopped: false
+    }
   }
 }
 

@@ -7,12 +7,13 @@ enum EngineOutcome {
   case failed(String)
 }
 
-/// The protocol engine of one server connection: bytes in, calls out; answers in, bytes out. Does no
-/// I/O. Confined to one event loop. `ServerConnectionHandler` drives it, and is all that runs handlers.
+/// The protocol engine of one server connection: bytes in, calls out; answers in, bytes out. Does
+/// no I/O. Confined to one event loop. `ServerConnectionHandler` drives it, and is all that runs
+/// handlers.
 protocol ServerEngine: AnyObject {
   associatedtype Stream: ServerStream
 
-  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue)
+  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue, memory: ServerMemory)
 
   // MARK: Input
 
@@ -28,7 +29,8 @@ protocol ServerEngine: AnyObject {
   func stream(_ key: StreamKey) -> Stream?
   /// Whether the peer takes packed messages for this call.
   func takesGzip(_ stream: Stream) -> Bool
-  /// A streaming call's handler is about to start: hand it the messages that are here, and those to come.
+  /// A streaming call's handler is about to start: hand it the messages that are here, and those to
+  /// come.
   func connect(_ stream: Stream, to pipe: CallPipe)
 
   // MARK: Answers
@@ -51,6 +53,20 @@ protocol ServerEngine: AnyObject {
   var wantsToClose: Bool { get }
   /// The error with which the engine ended the connection, if it did.
   var sentError: String? { get }
+
+  /// Whether the response of a handler that has run can be kept until the peer takes it. One that
+  /// has taken all others always has room.
+  func hasRoom(forReply count: Int) -> Bool
+
+  // MARK: Supervision
+
+  /// How far the connection has come.
+  var progress: ConnectionProgress { get }
+  /// The supervisor looks. Requests, and messages of streams, that have been incomplete for `looks`
+  /// looks are refused.
+  func look(refusingAfter looks: UInt32)
+  /// Asks the peer for a sign of life. False if the protocol has no way to.
+  func ping() -> Bool
 
   // MARK: Ending
 

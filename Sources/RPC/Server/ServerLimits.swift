@@ -6,6 +6,10 @@ public struct ServerLimits: Sendable, Hashable {
   public var maximumMessageBytes = 4 * 1024 * 1024
   /// Bytes of request messages held for all calls of one connection. Over it: RESOURCE_EXHAUSTED.
   public var maximumBufferedBytes = 16 * 1024 * 1024
+  /// Bytes of request messages when unpacked, at once and for each second after that, of one
+  /// connection. Over it: RESOURCE_EXHAUSTED.
+  public var maximumUnpackedBurst = 64 * 1024 * 1024
+  public var unpackedBytesPerSecond = 32 * 1024 * 1024
   /// Names, values and 32 for each field (RFC 9113 §6.5.2). Over it: RESOURCE_EXHAUSTED.
   public var maximumHeaderListBytes = 16 * 1024
   /// Response bytes waiting in a connection before no more are produced until the peer reads.
@@ -14,12 +18,22 @@ public struct ServerLimits: Sendable, Hashable {
   /// control. Above it, requests wait to be served.
   public var maximumWaitingReplyBytes = 16 * 1024 * 1024
 
-  /// Calls that a peer may reset at once, and for each second after that (a client's deadline is a reset
-  /// too). Over it the connection ends with GOAWAY.
+  /// Calls that a peer may reset, or make the server reset, at once and for each second after that (a
+  /// client's deadline is a reset too). Over it the connection ends with GOAWAY.
   public var maximumResetBurst = 10_000
   public var resetsPerSecond = 1_000
   /// Frames of one header block behind its first. Over it the connection ends with GOAWAY.
   public var maximumContinuations = 32
+
+  /// Frames that break the protocol or ask for nothing (PING, SETTINGS, WINDOW_UPDATE, empty DATA
+  /// and the like), beyond those that calls explain: at once, and for each second after that. Over
+  /// it the connection ends.
+  public var maximumUselessFrameBurst = 10_000
+  public var uselessFramesPerSecond = 1_000
+  /// HTTP/2 PINGs in less than this, while nothing is sent to the peer, are strikes; over
+  /// `maximumPingStrikes` the connection ends with GOAWAY `too_many_pings`.
+  public var minimumPingInterval = Duration.seconds(5)
+  public var maximumPingStrikes = 2
 
   // ttrpc only, which has no flow control.
 
@@ -29,10 +43,53 @@ public struct ServerLimits: Sendable, Hashable {
   /// How long a connection is not read because of one call's handler. Then that call ends with
   /// RESOURCE_EXHAUSTED, and its connection goes on.
   public var maximumHandlerStall = Duration.seconds(1)
-  /// Frames that break the protocol or ask for nothing, at once and for each second after that. Over it
-  /// the connection ends.
-  public var maximumUselessFrameBurst = 10_000
-  public var uselessFramesPerSecond = 1_000
+
+  // MARK: All connections
+
+  /// Open connections, those included that have not said who they are. Over it a new one is closed
+  /// at once. Never more than the process may have descriptors, less `Descriptors.reserved`.
+  public var maximumConnections = 16_384
+  /// Open connections of one peer: a certificate, a user of a Unix socket, or an address without
+  /// TLS.
+  public var maximumConnectionsPerPeer = 4_096
+  /// Asynchronous handlers at work. Over it, calls are refused with RESOURCE_EXHAUSTED, except on
+  /// connections that have fewer than `guaranteedCalls`.
+  public var maximumPendingCalls = 4_000
+  public var guaranteedCalls = 8
+  /// Calls of one connection that are served before other connections have their turn.
+  public var maximumCallsPerTurn = 64
+  /// Unary asynchronous calls that a connection starts before it waits a millisecond for the first
+  /// to answer. It begins with two, and goes on with one while messages are large.
+  public var maximumFreshCalls = 16
+  /// When to come back is told to calls that are refused because of `maximumPendingCalls`.
+  public var retryDelay = Duration.seconds(1)
+  /// Request bytes that all connections hold. Over it, a connection that holds more than 64 KiB is
+  /// refused more: RESOURCE_EXHAUSTED.
+  public var maximumTotalBufferedBytes = 24 * 1024 * 1024
+  /// Response bytes of all connections that peers have not taken. Over it, a connection that holds
+  /// more than 64 KiB is served no more until its peer takes some.
+  public var maximumTotalWaitingReplyBytes = 12 * 1024 * 1024
+
+  // MARK: Time
+
+  /// Until a connection's first byte.
+  public var firstByteTimeout = Duration.seconds(10)
+  /// A peer is cut off that for so long leaves a frame unfinished, or takes none of the bytes that
+  /// are there for it.
+  public var stallTimeout = Duration.seconds(30)
+  /// A unary request, or one message of a stream, must come in whole within this. After it:
+  /// DEADLINE_EXCEEDED.
+  public var requestTimeout = Duration.seconds(60)
+  /// A connection without calls for so long is told to go. nil: never.
+  public var idleTimeout: Duration? = .seconds(3600)
+  /// A connection as old as this, give or take a tenth, is told to go. nil: never.
+  public var maximumConnectionAge: Duration?
+  /// What is left then of a connection that was told to go because of its age is cut.
+  public var connectionAgeGrace = Duration.seconds(30)
+  /// A peer that sends nothing for so long is asked for a sign of life. nil: never.
+  public var keepaliveInterval: Duration? = .seconds(300)
+  /// Within this it has to answer.
+  public var keepaliveTimeout = Duration.seconds(20)
 
   public init() {}
 }

@@ -50,6 +50,9 @@ struct TTRPCFrameReader: ~Copyable {
   /// Memory held.
   var capacity: Int { input.capacity }
 
+  /// A frame has begun and is not whole.
+  var isPartial: Bool { skipped > 0 || unreadBytes > 0 && !hasNext }
+
   /// Whether `next` would return something.
   var hasNext: Bool {
     let unread = unreadBytes - skipped

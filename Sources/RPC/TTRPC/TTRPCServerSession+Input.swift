@@ -222,7 +222,7 @@ extension TTRPCServerSession {
   @inline(__always)
   private func fits(_ count: Int, _ stream: TTRPCStream?) -> Bool {
     let held = stream?.countedBytes ?? 0
-    return bufferedBytes + count <= limits.maximumBufferedBytes
+    return bufferedBytes + count <= limits.maximumBufferedBytes && hasMemory(for: count)
       && (held == 0 || held + count <= limits.maximumStreamBufferedBytes)
   }
 

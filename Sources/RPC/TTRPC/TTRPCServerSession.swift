@@ -50,13 +50,20 @@ final class TTRPCServerSession: ServerEngine {
   weak var stallOwner: (any ServerStreamOwner)?
   /// Frames that a peer may still send without asking for anything.
   var uselessFrames: RateLimit
+  /// What is held of the server's memory.
+  @exclusivity(unchecked) private var requestShare: MemoryShare
+  @exclusivity(unchecked) private var replyShare: MemoryShare
+  /// Frames read so far.
+  @exclusivity(unchecked) private var framesRead: UInt64 = 0
   /// Why nothing more is read.
   private(set) var failure: String?
   private(set) var isDraining = false
   private var isDrained = false
 
-  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue) {
+  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue, memory: ServerMemory) {
     self.methods = methods
+    requestShare = MemoryShare(of: memory.requests)
+    replyShare = MemoryShare(of: memory.replies)
     self.limits = limits
     self.timers = timers
     transient = TTRPCStream(output: output)
@@ -77,12 +84,23 @@ final class TTRPCServerSession: ServerEngine {
 
   var mayRead: Bool {
     failure == nil && stall != .waiting && output.waiting <= limits.maximumWaitingReplyBytes
+      && replyShare.hold(output.waiting)
   }
+
+  func hasRoom(forReply count: Int) -> Bool {
+    output.waiting == 0
+      || output.waiting + count <= limits.maximumWaitingReplyBytes
+        && replyShare.hold(output.waiting + count)
+  }
+
+  /// Whether all connections together leave room for `count` request bytes more.
+  func hasMemory(for count: Int) -> Bool { requestShare.hold(bufferedBytes + count) }
 
   func nextReady() -> TTRPCStream? {
     if starting != nil { forgetFrame() }
     if !failing.isEmpty, let stream = failing.popFirst() { return stream }
     while mayRead, let event = reader.next() {
+      framesRead &+= 1
       if let stream = take(event) {
         deliver()
         return stream
@@ -128,6 +146,8 @@ final class TTRPCServerSession: ServerEngine {
         transfer(stream)
       }
     } while output.waiting > 0 && buffer.readableBytes < limit
+    _ = replyShare.hold(output.waiting)
+    _ = requestShare.hold(bufferedBytes)
     if let failure, output.waiting == 0 { return .failed(failure) }
     return .proceed
   }
@@ -138,6 +158,21 @@ final class TTRPCServerSession: ServerEngine {
 
   /// There is no word for it.
   var sentError: String? { nil }
+
+  // MARK: Supervision
+
+  /// ttrpc has no windows: what waits here waits for the socket, which is looked at without us.
+  var progress: ConnectionProgress {
+    ConnectionProgress(
+      isInputPartial: takesInput && reader.isPartial,
+      framesBegun: framesRead, openCalls: streams.count)
+  }
+
+  /// Requests come in one frame: those that are not whole are the supervisor's business.
+  func look(refusingAfter looks: UInt32) {}
+
+  /// There is no word for it either.
+  func ping() -> Bool { false }
 
   // MARK: Ending
 

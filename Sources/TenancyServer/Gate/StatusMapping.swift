@@ -30,7 +30,11 @@ enum StatusMapping {
     var details = [
       pack("google.rpc.ErrorInfo", GoogleRPC.ErrorInfo(reason: reason, domain: domain), arena)
     ]
-    if status.code == .resourceExhausted {
+    if let delay = status.retryAfter {
+      let info = GoogleRPC.RetryInfo(
+        retryDelay: GoogleProtobuf.Duration(seconds: max(1, delay.components.seconds)))
+      details.append(pack("google.rpc.RetryInfo", info, arena))
+    } else if status.code == .resourceExhausted {
       let violation = GoogleRPC.BadRequest.FieldViolation(
         field: "request", description: status.message)
       details.append(

@@ -80,9 +80,11 @@ enum Connections {
     let core = ServerCore(methods: methods, limits: limits, delegate: Delegate())
     let loop = EmbeddedEventLoop()
     let state = LoopState(loop, embedder: core.delegate.makeLoopState())
+    let channel = EmbeddedChannel(loop: loop)
     let acceptor = ConnectionAcceptor(
-      core: core, loop: state, tls: try FuzzTLS.server(), plainPeer: .anonymous, label: "fuzz")
-    let channel = EmbeddedChannel(handler: ProtocolSniffer(acceptor), loop: loop)
+      core: core, loop: state, tls: try FuzzTLS.server(), plainPeer: .anonymous, channel: channel,
+      label: "fuzz")
+    try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(acceptor))
     try channel.connect(to: SocketAddress(unixDomainSocketPath: "/fuzz")).wait()
     var output: [UInt8] = []
     for piece in pieces where channel.isActive {

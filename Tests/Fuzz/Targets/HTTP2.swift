@@ -39,7 +39,7 @@ private func runServer(_ pieces: [[UInt8]]) throws {
   limits.maximumResetBurst = 10
   let server = HTTP2ServerSession(
     methods: MethodTable(EchoMethods.inline), limits: limits,
-    timers: TimerQueue(loop: EmbeddedEventLoop()))
+    timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ServerMemory(limits))
   for piece in pieces {
     guard case .proceed = piece.withUnsafeBytes({ server.receive($0) }) else { break }
     server.serve()
@@ -136,7 +136,7 @@ struct Conversation {
       scheme: "http", authority: "localhost", limits: ClientLimits())
     let server = HTTP2ServerSession(
       methods: MethodTable(EchoMethods.inline), limits: ServerLimits(),
-      timers: TimerQueue(loop: EmbeddedEventLoop()))
+      timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ServerMemory(ServerLimits()))
     let head = try RequestHead(
       path: path, kind: .unary, metadata: metadata, limits: client.limits)
     for timeout in [1_000_000, nil] as [UInt64?] {

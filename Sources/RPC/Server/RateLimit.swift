@@ -13,15 +13,15 @@ struct RateLimit {
     left = Double(burst)
   }
 
-  /// Counts one; false if it is one too many.
-  mutating func take(at now: NIODeadline = .now()) -> Bool {
+  /// Counts so many; false if they are too many.
+  mutating func take(_ count: Int = 1, at now: NIODeadline = .now()) -> Bool {
     if let time {
       let seconds = Double((now - time).nanoseconds) / 1e9
       left = min(burst, left + seconds * perSecond)
     }
     time = now
-    guard left >= 1 else { return false }
-    left -= 1
+    guard left >= Double(count) else { return false }
+    left -= Double(count)
     return true
   }
 }

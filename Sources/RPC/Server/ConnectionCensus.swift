@@ -1,0 +1,65 @@
+import Synchronization
+
+/// Who a connection counts for.
+enum PeerKey: Hashable, Sendable {
+  /// The first URI name of a certificate, or its fingerprint when it has none.
+  case workload(String)
+  case user(UInt32)
+  /// Without a certificate: the address that it comes from.
+  case address(String)
+
+  init(_ peer: Peer, address: String) {
+    switch peer {
+    case .certificate(let certificate):
+      self = .workload(certificate.uriNames.first ?? certificate.fingerprintText)
+    case .unixProcess(let process): self = .user(process.userID)
+    case .anonymous: self = .address(address)
+    }
+  }
+}
+
+/// Counts a server's connections, all and by peer. Thread-safe.
+final class ConnectionCensus: Sendable {
+  private struct Counts {
+    var all = 0
+    var byPeer: [PeerKey: Int] = [:]
+  }
+
+  private let counts = Mutex(Counts())
+  private let maximum: Int
+  private let maximumPerPeer: Int
+
+  init(maximum: Int, maximumPerPeer: Int) {
+    self.maximum = maximum
+    self.maximumPerPeer = maximumPerPeer
+  }
+
+  /// Counts a connection that has come. False if there is no room.
+  func enter() -> Bool {
+    counts.withLock { counts in
+      guard counts.all < maximum else { return false }
+      counts.all += 1
+      return true
+    }
+  }
+
+  /// One that was counted has gone.
+  func leave() { counts.withLock { $0.all -= 1 } }
+
+  /// Counts a connection for its peer. False if the peer has as many as it may.
+  func enter(_ peer: PeerKey) -> Bool {
+    counts.withLock { counts in
+      let count = counts.byPeer[peer, default: 0]
+      guard count < maximumPerPeer else { return false }
+      counts.byPeer[peer] = count + 1
+      return true
+    }
+  }
+
+  func leave(_ peer: PeerKey) {
+    counts.withLock { counts in
+      guard let count = counts.byPeer[peer] else { return }
+      counts.byPeer[peer] = count > 1 ? count - 1 : nil
+    }
+  }
+}

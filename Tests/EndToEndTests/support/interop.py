@@ -1,0 +1,143 @@
+"""Runs the conformance server, and knows what it serves."""
+
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+from .attacker import Place
+from .waiting import eventually
+from .wire import field, number
+
+SERVICE = "/grpc.testing.TestService/"
+EMPTY = SERVICE + "EmptyCall"
+UNARY = SERVICE + "UnaryCall"
+FULL_DUPLEX = SERVICE + "FullDuplexCall"
+STREAMING_INPUT = SERVICE + "StreamingInputCall"
+STREAMING_OUTPUT = SERVICE + "StreamingOutputCall"
+
+TRANSPORTS = ("unix", "tcp", "tls")
+
+
+def simple_request(response_size: int, payload: bytes = b"") -> bytes:
+    """`grpc.testing.SimpleRequest`."""
+    return number(2, response_size) + (field(3, field(2, payload)) if payload else b"")
+
+
+def streaming_request(*sizes: int, interval: int = 0) -> bytes:
+    """`grpc.testing.StreamingOutputCallRequest`; `interval` in microseconds before each response."""
+    pause = number(2, interval) if interval else b""
+    return b"".join(field(2, number(1, size) + pause) for size in sizes)
+
+
+def binary() -> str:
+    path = os.environ.get("RPC_INTEROP_SERVER")
+    if not path or not os.access(path, os.X_OK):
+        raise RuntimeError("set RPC_INTEROP_SERVER to the rpc-interop-server binary under test")
+    return os.path.abspath(path)
+
+
+class InteropServer:
+    """The conformance server on one transport."""
+
+    def __init__(self, transport: str, pki, *flags: str, descriptors: int = 0):
+        self.transport = transport
+        self._directory = Path(tempfile.mkdtemp(prefix="interop-"))
+        socket = self._directory / "socket"
+        command = [binary(), "--listen",
+                   f"unix:{socket}" if transport == "unix" else "tcp:127.0.0.1:0", *flags]
+        self._files = ()
+        if transport == "tls":
+            certificate, key = pki.python.platform("interop").write(self._directory)
+            authority = self._directory / "authority.pem"
+            authority.write_bytes(pki.python.pem)
+            self._files = (authority, certificate, key)
+            command += ["--tls", *map(str, (*pki.files, pki.authorities))]
+        if descriptors:
+            command = ["prlimit", f"--nofile={descriptors}:{descriptors}", "--", *command]
+        self._log: list[str] = []
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.address = self._address(socket)
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self._log.append(line)
+        self.process.stdout.close()
+
+    def _address(self, socket: Path) -> str | tuple[str, int]:
+        def listening():
+            if self.process.poll() is not None:
+                raise AssertionError(f"the server ended at once:\n{self.log}")
+            if self.transport == "unix":
+                return socket.exists() and str(socket)
+            port = re.search(r"listening on tcp:127\.0\.0\.1:(\d+)", self.log)
+            return port and ("127.0.0.1", int(port[1]))
+
+        return eventually(listening, "the server listens", 30)
+
+    @property
+    def log(self) -> str:
+        return "".join(self._log)
+
+    @property
+    def target(self) -> str:
+        """For gRPC clients."""
+        if self.transport == "unix":
+            return f"unix:{self.address}"
+        return f"localhost:{self.address[1]}"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Authority, certificate and key of a client; empty without TLS."""
+        return self._files
+
+    def place(self, alpn: str = "h2", maximum: ssl.TLSVersion | None = None) -> Place:
+        """For raw connections."""
+        if not self._files:
+            return Place(self.address)
+        context = ssl.create_default_context(cafile=self._files[0])
+        context.load_cert_chain(*self._files[1:])
+        context.set_alpn_protocols([alpn])
+        if maximum:
+            context.maximum_version = maximum
+        return Place(self.address, context)
+
+    # MARK: What it costs
+
+    @property
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def reset_peak(self) -> int:
+        """Forgets the memory peak; returns what is resident now, in KiB."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        return self._status("VmRSS")
+
+    @property
+    def peak(self) -> int:
+        """KiB resident at most since `reset_peak`."""
+        return self._status("VmHWM")
+
+    def _status(self, key: str) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition(f"{key}:")[2].split()[0])
+
+    @property
+    def processor_time(self) -> float:
+        """Seconds, of all threads."""
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        shutil.rmtree(self._directory, ignore_errors=True)

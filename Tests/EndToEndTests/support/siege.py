@@ -1,0 +1,75 @@
+"""What must hold while a server is attacked, and afterwards."""
+
+import contextlib
+import time
+
+from .interop import EMPTY, InteropServer
+from .probe import Probe, Report
+from .waiting import eventually
+
+MEBIBYTE = 1024
+
+LARGEST_GROWTH = 64 * MEBIBYTE
+"""KiB that the server may grow during an attack."""
+
+LARGEST_P99 = 0.5
+"""Seconds that 99 of 100 calls of a well-behaved client take at most."""
+
+SLOWDOWN = 10
+"""Times the quiet p99 that the p99 under attack may be."""
+
+SPARE = 2
+"""Descriptors that a server opens once, some time after its start."""
+
+IDLE = 0.25
+"""Processor seconds a second that a server without attackers may use."""
+
+
+class Siege:
+    """A server with a well-behaved client that calls all the time."""
+
+    def __init__(self, server: InteropServer, noise: float):
+        """A p99 below `noise` seconds is not held against the server."""
+        self.server = server
+        self._noise = noise
+        self._probe = Probe(server.target, EMPTY, server.files)
+        self._probe.report()
+        time.sleep(1)
+        self.quiet = self._probe.report().quantile(0.99)
+        self._descriptors = server.descriptors + SPARE
+
+    @contextlib.contextmanager
+    def endured(self, growth: int = LARGEST_GROWTH):
+        """The block is an attack that must not be felt."""
+        before = self.server.reset_peak()
+        self._probe.report()
+        yield
+        report = self._probe.report()
+        grown = self.server.peak - before
+        assert self.server.process.poll() is None, f"the server ended:\n{self.server.log[-4000:]}"
+        self._judge(report)
+        assert grown < growth, f"grew by {grown} KiB"
+        self._recover()
+
+    def _judge(self, report: Report) -> None:
+        assert not report.failures, f"{len(report.failures)} of {report.count}: {report.failures[0]}"
+        assert report.count > 5, "the well-behaved client was hardly served"
+        p99 = report.quantile(0.99)
+        allowed = min(LARGEST_P99, max(self._noise, SLOWDOWN * self.quiet))
+        assert p99 <= allowed, f"p99 {p99 * 1e3:.0f} ms; quiet {self.quiet * 1e3:.1f} ms"
+
+    def _recover(self) -> None:
+        """Nothing of the attack is left: no connection, no work."""
+        eventually(lambda: self.server.descriptors <= self._descriptors,
+                   "the attackers' connections are closed")
+
+        def idle() -> bool:
+            before = self.server.processor_time
+            time.sleep(0.2)
+            return self.server.processor_time - before < IDLE * 0.2
+
+        eventually(idle, "the server has nothing to do")
+        Probe(self.server.target, EMPTY, self.server.files).close()  # Newcomers are served.
+
+    def close(self) -> None:
+        self._probe.close()

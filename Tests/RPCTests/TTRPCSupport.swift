@@ -113,6 +113,8 @@ final class TTRPCTestConnection {
     limits: ServerLimits = ServerLimits()
   ) throws {
     core = ServerCore(methods: methods, limits: limits, delegate: PlainDelegate())
+    // From here on the loop's clock follows the real one.
+    channel.embeddedEventLoop.advanceTime(to: .now())
     let state = PlainDelegate.Nothing()
     handler = ServerConnectionHandler(
       core: core, connection: Connection(peer: .anonymous, label: "test"), credential: nil,

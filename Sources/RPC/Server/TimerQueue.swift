@@ -46,12 +46,19 @@ final class TimerQueue {
   }
 
   func schedule(_ timer: LoopTimer, in delay: TimeAmount) {
-    schedule(timer, at: .now() + delay)
+    schedule(timer, at: loop.now + delay)
   }
 
   /// Without effect on one that is not set. The loop's task is left: it finds nothing to do.
   func cancel(_ timer: LoopTimer) {
     if timer.isScheduled { remove(timer) }
+  }
+
+  /// Lets go of the loop: nothing fires until a timer is set again.
+  func stop() {
+    wake?.cancel()
+    wake = nil
+    wakeTime = .distantFuture
   }
 
   /// Fires what is due at `now`.
@@ -73,7 +80,7 @@ final class TimerQueue {
   private func wakeUp() {
     wake = nil
     wakeTime = .distantFuture
-    advance(to: .now())
+    advance(to: loop.now)
     arm()
   }
 

@@ -20,6 +20,8 @@ final class ClientCall: ClientStreamObserver {
   /// What the calls of a channel share.
   final class Shared {
     let loop: any EventLoop
+    /// Nearly every call sets a deadline and cancels it.
+    let timers: TimerQueue
     let limits: ClientLimits
     let policy: RetryPolicy
     let budget: RetryBudget
@@ -31,6 +33,7 @@ final class ClientCall: ClientStreamObserver {
       random: @escaping () -> Double = { Double.random(in: 0...1) }
     ) {
       self.loop = loop
+      timers = TimerQueue(loop: loop)
       self.limits = limits
       self.policy = policy
       budget = RetryBudget(policy)
@@ -48,8 +51,8 @@ final class ClientCall: ClientStreamObserver {
   private var carrier: (connection: ClientConnection, stream: ClientStream)?
   /// The cost of the messages that servers have taken, in the attempt that got furthest.
   private var releasedCost = 0
-  private var deadlineTimer: Scheduled<Void>?
-  private var retryTimer: Scheduled<Void>?
+  private var deadlineTimer: ActionTimer?
+  private var retryTimer: ActionTimer?
   private var credentials: Task<Void, Never>?
   private var onEnd: (() -> Void)?
   private(set) var isDone = false
@@ -78,7 +81,7 @@ final class ClientCall: ClientStreamObserver {
     mailbox.attach { loop.execute { bound.value.readWishes() } }
     if let deadline = plan.deadline {
       guard deadline > loop.now else { return end(Self.tooLate) }
-      deadlineTimer = loop.assumeIsolated().scheduleTask(deadline: deadline) { [self] in
+      deadlineTimer = schedule(at: deadline) { [self] in
         end(wasSubmitted ? Self.passed : Self.tooLate)
       }
     }
@@ -203,11 +206,18 @@ final class ClientCall: ClientStreamObserver {
       // An attempt that can't be made in time would only hide what went wrong.
       if let deadline = plan.deadline, due >= deadline { return finish(end) }
       // Not from here, even without a delay: the connection that failed is telling all its calls.
-      retryTimer = shared.loop.assumeIsolated().scheduleTask(deadline: due) { [self] in
+      retryTimer = schedule(at: due) { [self] in
         retryTimer = nil
         beginAttempt()
       }
     }
+  }
+
+  /// The timer holds the call until it is over.
+  private func schedule(at deadline: NIODeadline, _ action: @escaping () -> Void) -> ActionTimer {
+    let timer = ActionTimer(action)
+    shared.timers.schedule(timer, at: deadline)
+    return timer
   }
 
   // MARK: Ending
@@ -237,8 +247,9 @@ final class ClientCall: ClientStreamObserver {
   private func finish(_ end: StreamEnd) {
     guard !isDone else { return }
     isDone = true
-    deadlineTimer?.cancel()
-    retryTimer?.cancel()
+    for timer in [deadlineTimer, retryTimer] {
+      if let timer { shared.timers.cancel(timer) }
+    }
     credentials?.cancel()
     (deadlineTimer, retryTimer, credentials, carrier) = (nil, nil, nil, nil)
     onEnd?()

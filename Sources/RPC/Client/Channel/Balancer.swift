@@ -164,6 +164,7 @@ final class Balancer: CallPlacer, SubchannelOwner {
     let status = RPCStatus(.cancelled, "the channel was closed")
     for call in calls.values { call.end(status) }
     waiting = []
+    shared.timers.stop()
     for subchannel in subchannels + retired.values { subchannel.close(status) }
     notifyIfClosed()
   }

@@ -25,6 +25,8 @@ enum HTTP2Callbacks {
     defer { nghttp2_option_del(options) }
     nghttp2_option_set_no_closed_streams(options, 1)
     nghttp2_option_set_no_auto_window_update(options, 1)
+    // Whether requests are well-formed is judged by `RequestForm`.
+    nghttp2_option_set_no_http_messaging(options, 1)
     nghttp2_option_set_max_outbound_ack(options, 1000)
     nghttp2_option_set_max_send_header_block_length(options, 64 * 1024)
     // Resets are counted by `FrameWatch`, those that the peer makes us send included.
@@ -61,7 +63,6 @@ enum HTTP2Callbacks {
       _, frame, name, nameLength, value, valueLength, _, user in
       guard let frame else { return 0 }
       return HTTP2Callbacks.withStream(user, frame.pointee.hd.stream_id) { session, stream in
-        guard !stream.headersDone else { return }
         session.header(
           stream, UnsafeRawBufferPointer(start: name, count: nameLength),
           UnsafeRawBufferPointer(start: value, count: valueLength))
@@ -103,7 +104,7 @@ enum HTTP2Callbacks {
     switch UInt32(header.type) {
     case NGHTTP2_HEADERS.rawValue:
       return withStream(user, header.stream_id) { session, stream in
-        session.headersEnded(stream)
+        session.headersEnded(stream, isLast: endsStream)
         if endsStream { session.requestEnded(stream) }
       }
     case NGHTTP2_DATA.rawValue where endsStream:

@@ -33,17 +33,47 @@ extension HTTP2ServerSession {
       refuse(stream, RPCStatus(.resourceExhausted, "the header list is too large"))
       return
     }
-    RequestHeaders.apply(name, value, to: stream, methods: methods)
+    guard let field = RequestField(name) else { return malformed(stream) }
+    if stream.headersDone {
+      // Trailers mean nothing to gRPC.
+      if !RequestForm.takesTrailer(field, value) { malformed(stream) }
+    } else if stream.form.take(field, value) {
+      RequestHeaders.apply(field, name, value, to: stream, methods: methods)
+    } else {
+      malformed(stream)
+    }
   }
 
-  func headersEnded(_ stream: HTTP2Stream) {
-    guard !stream.headersDone else { return }
+  /// The stream is not HTTP: it is reset, and no handler hears of it (RFC 9113 §8.1.1).
+  private func malformed(_ stream: HTTP2Stream) {
+    guard !stream.isMalformed else { return }
+    stream.isMalformed = true
+    if stream.isDispatched { ready.remove(stream) }
+    stream.isDispatched = true
+    stream.awaitsResponse = false
+    nghttp2_submit_rst_stream(
+      session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, NGHTTP2_PROTOCOL_ERROR.rawValue)
+  }
+
+  /// A header block is whole.
+  ///
+  /// - Parameter isLast: nothing of the request follows.
+  func headersEnded(_ stream: HTTP2Stream, isLast: Bool) {
+    if stream.isMalformed { return }
+    if stream.headersDone {
+      // A second block is the trailers.
+      if !isLast { malformed(stream) }
+      return
+    }
     stream.headersDone = true
+    // Of a header list that is too large, not all was looked at.
+    guard stream.refusal != nil || stream.form.headersAreWhole else { return malformed(stream) }
     if stream.refusal == nil { stream.refusal = RequestHeaders.refusal(of: stream) }
     if stream.refusal != nil || streamsRequest(stream) { dispatch(stream) }
   }
 
   func data(_ stream: HTTP2Stream, _ bytes: UnsafePointer<UInt8>, count: Int) {
+    if !stream.form.data(count) { malformed(stream) }
     guard stream.refusal == nil, stream.awaitsResponse, !stream.requestFailed else {
       return consume(stream, count)
     }
@@ -66,6 +96,8 @@ extension HTTP2ServerSession {
   }
 
   func requestEnded(_ stream: HTTP2Stream) {
+    if !stream.isMalformed, !stream.form.bodyIsWhole { malformed(stream) }
+    if stream.isMalformed { return }
     stream.requestDone = true
     guard stream.refusal == nil, streamsRequest(stream) else { return dispatch(stream) }
     do throws(RPCStatus) {

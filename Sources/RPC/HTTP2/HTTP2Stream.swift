@@ -22,6 +22,10 @@ final class HTTP2Stream: ServerStream {
   /// How many there were at the supervisor's last look, while another was gathered.
   @exclusivity(unchecked) var messagesSeen = UInt64.max
 
+  /// Whether the request is HTTP.
+  @exclusivity(unchecked) var form = RequestForm()
+  @exclusivity(unchecked) var isMalformed = false
+
   /// Names and values of custom metadata, end to end in `headerBytes`.
   @exclusivity(unchecked) private var headerEnds: [(name: Int32, value: Int32)] = []
   @exclusivity(unchecked) private var headerBytes = ByteStore(capacity: 256)
@@ -81,6 +85,8 @@ final class HTTP2Stream: ServerStream {
     isPost = false
     isHead = false
     hasGRPCContentType = false
+    form = RequestForm()
+    isMalformed = false
     headersDone = false
     requestDone = false
     takesGzip = false

@@ -1,26 +1,25 @@
 /// What the header fields of a request mean to a gRPC server.
 enum RequestHeaders {
-  /// Notes one field. Names are in lower case: nghttp2 refuses others (RFC 9113 §8.2.1).
+  /// Notes one field, which is well-formed.
   static func apply(
-    _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, to stream: HTTP2Stream,
-    methods: MethodTable
+    _ field: RequestField, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer,
+    to stream: HTTP2Stream, methods: MethodTable
   ) {
-    guard let first = name.first else { return }
-    if first == UInt8(ascii: ":") {
-      if equals(name, ":path") {
-        stream.method = methods.find(value)
-      } else if equals(name, ":method") {
-        stream.isPost = equals(value, "POST")
-        stream.isHead = equals(value, "HEAD")
+    switch field {
+    case .path: stream.method = methods.find(value)
+    case .method:
+      stream.isPost = equals(value, "POST")
+      stream.isHead = equals(value, "HEAD")
+    case .contentType: stream.hasGRPCContentType = isGRPC(value)
+    case .timeout:
+      stream.timeout = GRPCCoding.parseTimeout(value)
+      if stream.timeout == nil {
+        stream.refusal = .status(RPCStatus(.internalError, "malformed grpc-timeout"))
       }
-      return
-    }
-    if equals(name, "content-type") {
-      stream.hasGRPCContentType = isGRPC(value)
-    } else if hasPrefix(name, "grpc-") {
-      applyReserved(name, value, to: stream)
-    } else if !equals(name, "te") && !equals(name, "user-agent") {
-      stream.addHeader(name, value)
+    case .encoding: applyEncoding(value, to: stream)
+    case .acceptEncoding: stream.takesGzip = stream.takesGzip || listsGzip(value)
+    case .custom, .contentLength, .host: stream.addHeader(name, value)
+    case .scheme, .authority, .te, .userAgent, .reserved: break
     }
   }
 
@@ -49,24 +48,12 @@ enum RequestHeaders {
       || hasPrefix(rest, "+proto;")
   }
 
-  private static func applyReserved(
-    _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, to stream: HTTP2Stream
-  ) {
-    if equals(name, "grpc-timeout") {
-      if let timeout = GRPCCoding.parseTimeout(value) {
-        stream.timeout = timeout
-      } else {
-        stream.refusal = .status(RPCStatus(.internalError, "malformed grpc-timeout"))
-      }
-    } else if equals(name, "grpc-encoding") {
-      if let encoding = MessageEncoding(value) {
-        stream.reader.encoding = encoding
-      } else {
-        stream.refusal = .status(
-          RPCStatus(.unimplemented, "this grpc-encoding is not supported; use gzip or identity"))
-      }
-    } else if equals(name, "grpc-accept-encoding") {
-      stream.takesGzip = stream.takesGzip || listsGzip(value)
+  private static func applyEncoding(_ name: UnsafeRawBufferPointer, to stream: HTTP2Stream) {
+    if let encoding = MessageEncoding(name) {
+      stream.reader.encoding = encoding
+    } else {
+      stream.refusal = .status(
+        RPCStatus(.unimplemented, "this grpc-encoding is not supported; use gzip or identity"))
     }
   }
 

@@ -150,6 +150,9 @@ extension Configuration {
       try settings.integer("reset_burst", in: 1...1_000_000) ?? limits.maximumResetBurst
     limits.resetsPerSecond =
       try settings.integer("resets_per_second", in: 1...1_000_000) ?? limits.resetsPerSecond
+    limits.maximumTotalBufferedBytes =
+      try settings.integer("total_buffered_bytes", in: 1024...1_000_000_000_000)
+      ?? limits.maximumTotalBufferedBytes
     limits.maximumConnections =
       try settings.integer("connections", in: 1...1_000_000) ?? limits.maximumConnections
     limits.maximumConnectionsPerPeer =

@@ -65,10 +65,10 @@ public struct ServerLimits: Sendable, Hashable {
   public var retryDelay = Duration.seconds(1)
   /// Request bytes that all connections hold. Over it, a connection that holds more than 64 KiB is
   /// refused more: RESOURCE_EXHAUSTED.
-  public var maximumTotalBufferedBytes = 24 * 1024 * 1024
+  public var maximumTotalBufferedBytes = 20 * 1024 * 1024
   /// Response bytes of all connections that peers have not taken. Over it, a connection that holds
   /// more than 64 KiB is served no more until its peer takes some.
-  public var maximumTotalWaitingReplyBytes = 12 * 1024 * 1024
+  public var maximumTotalWaitingReplyBytes = 8 * 1024 * 1024
 
   // MARK: Time
 

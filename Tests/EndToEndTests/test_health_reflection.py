@@ -257,9 +257,9 @@ def test_errors_do_not_end_the_stream(channel, version):
 
 
 def grpcurl(server, *arguments: str) -> str:
-    # Beside this Python. Old versions name a socket's path as the authority, which is not a host.
-    command = [Path(sys.executable).with_name("grpcurl"), "-plaintext", "-unix", "-authority",
-               "localhost", *arguments[:-1], str(server.socket), *arguments[-1].split(" ")]
+    # Beside this Python. This version sends the socket's path as `:authority`.
+    command = [Path(sys.executable).with_name("grpcurl"), "-plaintext", "-unix", *arguments[:-1],
+               str(server.socket), *arguments[-1].split(" ")]
     return subprocess.run(
         command, capture_output=True, text=True, check=True, timeout=30).stdout
 

@@ -136,13 +136,22 @@ struct ConnectionPlan: Equatable {
   func channel() throws -> RPCChannel { channel(tls: try tls()) }
 
   /// What several connections can share; nil for Unix sockets.
-  func tls() throws -> TLSContext? { try files.map { try TLSContext(.client, $0) } }
+  func tls(speaking wireProtocol: WireProtocol = .grpc) throws -> TLSContext? {
+    guard let files else { return nil }
+    var configuration = TLSContext.Configuration(files)
+    configuration.applicationProtocols = wireProtocol == .ttrpc ? [.ttrpc] : [.http2]
+    return try TLSContext(.client, configuration)
+  }
 
-  func channel(tls: TLSContext?) -> RPCChannel {
-    switch endpoint {
-    case .unix(let path): RPCChannel(.unix(path: path), tls: nil)
-    case .tcp(let host, let port):
-      RPCChannel(.tcp(host: host, port: port, serverName: serverName), tls: tls)
-    }
+  /// - Parameter tls: made for the same protocol.
+  func channel(tls: TLSContext?, speaking wireProtocol: WireProtocol = .grpc) -> RPCChannel {
+    var configuration = RPCChannel.Configuration()
+    configuration.wireProtocol = wireProtocol
+    let target: RPCChannel.Target =
+      switch endpoint {
+      case .unix(let path): .unix(path: path)
+      case .tcp(let host, let port): .tcp(host: host, port: port, serverName: serverName)
+      }
+    return RPCChannel(target, tls: tls, configuration: configuration)
   }
 }

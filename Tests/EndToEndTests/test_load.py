@@ -14,12 +14,14 @@ def load(ctl, *arguments, code=0):
     return json.loads(ctl("load", "--json", "-", *arguments, code=code))
 
 
+@pytest.mark.parametrize("spoken", ["grpc", "ttrpc"])
 @pytest.mark.parametrize("way", ["unix", "tls"])
-def test_open_loop(daemon, way):
+def test_open_loop(daemon, way, spoken):
     ctl = daemon.over_unix() if way == "unix" else daemon.over_tls("operator")
     make_active(ctl, "acme")
     report = load(ctl, "--rate", "200", "--duration", "1", "--warmup", "0.1", "--connections", "3",
-                  "--method", "resolve=3", "--method", "check=1")
+                  "--protocol", spoken, "--method", "resolve=3", "--method", "check=1")
+    assert report["protocol"] == spoken
     assert report["calls"] + report["never_sent"] == 200
     assert report["codes"] == {"OK": report["calls"]}
     assert report["failed"] == 0 and report["failed_latency_us"] is None

@@ -161,6 +161,12 @@ final class TTRPCTestConnection {
   func close() throws {
     _ = try channel.finish(acceptAlreadyClosed: true)
   }
+
+  deinit {
+    // Otherwise channel, pipeline and loop hold one another for ever. Errors are the test's to look for.
+    _ = try? channel.finish(acceptAlreadyClosed: true)
+    try? channel.embeddedEventLoop.syncShutdownGracefully()
+  }
 }
 
 /// Streams that run on the event loop.

@@ -38,8 +38,11 @@ struct LoadCommand: AsyncParsableCommand {
   func run() async throws {
     let plan = try LoadPlan(load)
     let connection = try ConnectionPlan(server, environment: ProcessInfo.processInfo.environment)
-    let tls = try connection.tls()
-    let channels = (0..<plan.connections).map { _ in connection.channel(tls: tls) }
+    let spoken = plan.spoken.wireProtocol
+    let tls = try connection.tls(speaking: spoken)
+    let channels = (0..<plan.connections).map { _ in
+      connection.channel(tls: tls, speaking: spoken)
+    }
     let report: LoadReport
     do {
       report = try await measure(plan, connection, channels)

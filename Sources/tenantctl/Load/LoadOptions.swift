@@ -1,4 +1,13 @@
 import ArgumentParser
+import RPC
+
+/// What a load speaks with the server.
+enum LoadProtocol: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case grpc
+  case ttrpc
+
+  var wireProtocol: WireProtocol { self == .grpc ? .grpc : .ttrpc }
+}
 
 /// What the load is made of, as the command line says it.
 struct LoadOptions: ParsableArguments {
@@ -25,6 +34,9 @@ struct LoadOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("Connections that share the calls.", valueName: "number"))
   var connections = 1
+
+  @Option(name: .customLong("protocol"), help: "What to speak with the server.")
+  var spoken = LoadProtocol.grpc
 
   @Option(help: ArgumentHelp("How long to measure.", valueName: "seconds"))
   var duration = 10.0
@@ -71,6 +83,7 @@ struct LoadPlan: Sendable, Equatable {
   static let maximumTenants = 1_000_000
 
   let shape: LoadShape
+  let spoken: LoadProtocol
   let connections: Int
   let methods: [LoadMethod]
   let mix: LoadMix
@@ -84,6 +97,7 @@ struct LoadPlan: Sendable, Equatable {
       arrivals: try Self.arrivals(options),
       warmup: try Self.nanoseconds(options.warmup, "--warmup", from: 0),
       duration: try Self.nanoseconds(options.duration, "--duration", from: 0.001))
+    spoken = options.spoken
     connections = try Self.check(
       options.connections, "--connections", 1...Self.maximumConnections)
     let weighted =

@@ -35,7 +35,9 @@ struct LoadReport: Sendable {
   func lines() -> [String] {
     var fields = Fields()
     fields.add(
-      "Target", "\(target), \(plan.connections) connection\(plan.connections == 1 ? "" : "s")")
+      "Target",
+      "\(target), \(plan.connections) connection\(plan.connections == 1 ? "" : "s"), \(plan.spoken)"
+    )
     fields.add("Load", load)
     fields.add(
       "Calls",
@@ -107,6 +109,7 @@ struct LoadReport: Sendable {
   func json() -> JSONValue {
     var fields: [String: JSONValue] = [
       "target": .string(target),
+      "protocol": .string(plan.spoken.rawValue),
       "connections": .number(Double(plan.connections)),
       "warmup_s": .number(Double(plan.shape.warmup) / 1e9),
       "duration_s": .number(Double(plan.shape.duration) / 1e9),

@@ -58,6 +58,12 @@ enum FuzzTLS {
       let path = NSTemporaryDirectory() + "fuzz-pki-\(UInt32.random(in: 0...UInt32.max))"
       _ = try DevelopmentPKI.ensure(directory: path, trustDomain: "fuzz.test")
       made = path
+      atexit {
+        // Nothing is left behind; what can't be removed is of no use to anybody.
+        if let path = FuzzTLS.directory.withLock({ $0 }) {
+          try? FileManager.default.removeItem(atPath: path)
+        }
+      }
       return path
     }
   }

@@ -20,9 +20,11 @@ import Testing
     let plan = try Self.plan([
       "--rate", "1000", "--poisson", "--max-outstanding", "7", "--method", "check=3", "--method",
       "resolve", "--tenant", "tenants/acme", "--tenant-count", "2", "--tenant-prefix", "t-",
+      "--protocol", "ttrpc",
     ])
     #expect(plan.shape.arrivals == .open(rate: 1_000, isPoisson: true, maximumOutstanding: 7))
     #expect(plan.methods == [.check, .resolve] && plan.mix == LoadMix(weights: [3, 1]))
+    #expect(plan.spoken == .ttrpc)
     #expect(plan.tenants == ["acme", "t-00000", "t-00001"])
   }
 
@@ -69,7 +71,7 @@ import Testing
       ["--rate", "6.5", "--method", "resolve=5", "--method", "check"], calls, late: 3, unsent: 4)
     #expect(
       report.lines() == [
-        "Target:      unix:/s, 1 connection",
+        "Target:      unix:/s, 1 connection, grpc",
         "Load:        open loop, 6.50/s evenly, at most 4096 in flight, 10.0 s after 1.0 s of warm-up",
         "Calls:       13 in 2.00 s (6/s)",
         "Failed:      2 (NOT_FOUND 1, UNAVAILABLE 1)",
@@ -90,6 +92,7 @@ import Testing
     let report = try Self.report(
       ["--concurrency", "3"], [Self.call(.ok), Self.call(.internalError, milliseconds: 9)])
     guard case .object(let fields) = report.json() else { return #expect(Bool(false)) }
+    #expect(fields["protocol"] == .string("grpc"))
     #expect(fields["loop"] == .string("closed") && fields["concurrency"] == .number(3))
     #expect(fields["calls"] == .number(2) && fields["failed"] == .number(1))
     #expect(fields["calls_per_s"] == .number(1) && fields["elapsed_s"] == .number(2))

@@ -12,8 +12,9 @@ enum HTTP2Callbacks {
     HeaderFields.field("grpc-status", "0")
   ]
 
+  /// - Parameter memory: lives as long as the session.
   static func makeServerSession(
-    userData: UnsafeMutableRawPointer, limits: ServerLimits
+    userData: UnsafeMutableRawPointer, limits: ServerLimits, memory: HTTP2Memory
   ) -> OpaquePointer? {
     var callbacks: OpaquePointer?
     nghttp2_session_callbacks_new(&callbacks)
@@ -34,7 +35,8 @@ enum HTTP2Callbacks {
     nghttp2_option_set_max_continuations(options, limits.maximumContinuations)
 
     var session: OpaquePointer?
-    nghttp2_session_server_new2(&session, callbacks, userData, options)
+    var functions = memory.functions
+    nghttp2_session_server_new3(&session, callbacks, userData, options, &functions)
     let settings = [
       nghttp2_settings_entry(
         settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue),

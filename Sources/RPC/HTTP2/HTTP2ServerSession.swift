@@ -14,6 +14,7 @@ final class HTTP2ServerSession: ServerEngine {
   let methods: MethodTable
   let timers: TimerQueue
   @exclusivity(unchecked) private(set) var session: OpaquePointer?
+  private let blocks = HTTP2Memory()
   @exclusivity(unchecked) var streams = StreamTable<HTTP2Stream>()
   @exclusivity(unchecked) var ready = ReadyQueue<HTTP2Stream>()
   /// Request bytes held for all streams.
@@ -55,7 +56,7 @@ final class HTTP2ServerSession: ServerEngine {
     requestShare = MemoryShare(of: memory.requests)
     replyShare = MemoryShare(of: memory.replies)
     session = HTTP2Callbacks.makeServerSession(
-      userData: Unmanaged.passUnretained(self).toOpaque(), limits: limits)
+      userData: Unmanaged.passUnretained(self).toOpaque(), limits: limits, memory: blocks)
   }
 
   deinit { nghttp2_session_del(session) }

@@ -55,7 +55,28 @@ enum RequestField {
     for end in [first, last] where end == UInt8(ascii: " ") || end == UInt8(ascii: "\t") {
       return false
     }
-    return value.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == UInt8(ascii: "\t") }
+    guard let base = value.baseAddress else { return true }
+    var at = 0
+    while at + 8 <= value.count {
+      let eight = base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+      // A high bit for each byte below 0x20 or equal to 0x7F, and for some above: those are looked at.
+      let low =
+        (eight &- 0x2020_2020_2020_2020)
+        | ((eight ^ 0x7F7F_7F7F_7F7F_7F7F) &- 0x0101_0101_0101_0101)
+      if (low | eight) & 0x8080_8080_8080_8080 != 0, !areValueBytes(value, at..<at + 8) {
+        return false
+      }
+      at += 8
+    }
+    return areValueBytes(value, at..<value.count)
+  }
+
+  private static func areValueBytes(
+    _ value: UnsafeRawBufferPointer, _ range: Range<Int>
+  ) -> Bool {
+    range.allSatisfy {
+      value[$0] >= 0x20 && value[$0] != 0x7F || value[$0] == UInt8(ascii: "\t")
+    }
   }
 }
 

@@ -142,6 +142,28 @@ struct FrameWatchTests {
     #expect(session.output().isEmpty)
   }
 
+  /// The answer comes at once, the reset a moment later: what the peer does wrong in between is seen.
+  @Test func readsOnBehindAnAnswerThatIsNoRPC() {
+    let session = Self.session()
+    var block: [UInt8] = []
+    for (name, value) in [
+      (":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a"),
+    ] {
+      block += [0, UInt8(name.utf8.count)] + name.utf8 + [UInt8(value.utf8.count)] + value.utf8
+    }
+    _ = Self.failure(session, Self.opening() + Frame.raw(type: 1, flags: 4, stream: 1, block))
+    #expect(session.serveEcho() == 1)
+    let reset: [UInt8] = [0, 0, 4, 3, 0, 0, 0, 0, 1]
+    let answer = session.output()
+    #expect(!answer.isEmpty && !answer.suffix(13).starts(with: reset))
+    for _ in 0..<2 {
+      session.look(refusingAfter: 100)
+      #expect(session.output().isEmpty)
+    }
+    session.look(refusingAfter: 100)
+    #expect(session.output() == reset + [0, 0, 0, 0])
+  }
+
   @Test func knowsWhatIsUnfinished() {
     let session = Self.session()
     var bytes = Self.opening()

@@ -148,10 +148,19 @@ extension HTTP2ServerSession {
       takenBytes: takenBytes, openCalls: streams.count, pingsAcknowledged: pingsAcknowledged)
   }
 
+  /// How long the rest of a request that is not an RPC is read after its answer.
+  private static var looksPastAnswer: UInt32 { 3 }
+
   func look(refusingAfter looks: UInt32) {
     tick &+= 1
     var late: [HTTP2Stream] = []
+    var answered: [Int32] = []
     streams.forEach { stream in
+      if !stream.awaitsResponse, !stream.requestDone, case .http = stream.refusal,
+        tick &- stream.beginTick >= Self.looksPastAnswer
+      {
+        answered.append(stream.id)
+      }
       guard stream.awaitsResponse, !stream.requestDone, stream.refusal == nil else { return }
       if streamsRequest(stream) {
         // Between messages a stream may rest as long as it likes.
@@ -162,6 +171,10 @@ extension HTTP2ServerSession {
         }
       }
       if tick &- stream.beginTick >= looks { late.append(stream) }
+    }
+    for id in answered {
+      nghttp2_submit_rst_stream(
+        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, NGHTTP2_NO_ERROR.rawValue)
     }
     for stream in late {
       stream.requestFailed = true

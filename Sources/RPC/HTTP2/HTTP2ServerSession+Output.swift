@@ -186,6 +186,9 @@ extension HTTP2ServerSession {
   /// for (RFC 9113 §8.1). Not sooner: from a reset on, nghttp2 sends nothing else for the stream.
   func answerSent(_ stream: HTTP2Stream) {
     guard stream.isAnsweredEarly, !stream.requestDone else { return }
+    // What is not an RPC is read on for a moment: the rest of it may break rules that its sender must hear
+    // of, and some clients overlook an answer that a reset follows. The supervisor ends it.
+    if case .http = stream.refusal { return }
     nghttp2_submit_rst_stream(
       session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, NGHTTP2_NO_ERROR.rawValue)
   }

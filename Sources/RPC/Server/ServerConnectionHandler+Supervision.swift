@@ -28,10 +28,8 @@ extension ServerConnectionHandler {
     case .ping: if engine.ping() { flush() }
     }
     engine.look(refusingAfter: looksPerRequest)
-    if engine.hasReady {
-      serveReady()
-      flush()
-    }
+    serveReady()
+    flush()
     beginSupervision()
   }
 

@@ -9,6 +9,10 @@ struct LimitOptions: ParsableArguments {
   var maxMessageBytes: Limit?
   @Option(help: "Bytes of request messages held for all calls of a connection.")
   var maxBufferedBytes: Limit?
+  @Option(help: "Bytes of a connection's requests when unpacked, at once.")
+  var maxUnpackedBurst: Limit?
+  @Option(help: "Bytes of a connection's requests when unpacked, for each second after that.")
+  var unpackedBytesPerSecond: Limit?
   @Option(help: "Bytes of a request's headers.")
   var maxHeaderListBytes: Limit?
   @Option(help: "Bytes to be sent that wait in a connection.")
@@ -39,6 +43,10 @@ struct LimitOptions: ParsableArguments {
   var maxPendingCalls: Limit?
   @Option(help: "Calls that each connection may have nonetheless.")
   var guaranteedCalls: Limit?
+  @Option(help: "Calls of one connection that are served before others have their turn.")
+  var maxCallsPerTurn: Limit?
+  @Option(help: "Asynchronous calls that a connection starts before it waits for an answer.")
+  var maxFreshCalls: Limit?
   @Option(help: "Bytes of requests held for all connections.")
   var maxTotalBufferedBytes: Limit?
   @Option(help: "Bytes of responses that the peers of all connections have not taken.")
@@ -69,6 +77,8 @@ struct LimitOptions: ParsableArguments {
     maxConcurrentStreams?.set(&limits.maximumConcurrentStreams)
     maxMessageBytes?.set(&limits.maximumMessageBytes)
     maxBufferedBytes?.set(&limits.maximumBufferedBytes)
+    maxUnpackedBurst?.set(&limits.maximumUnpackedBurst)
+    unpackedBytesPerSecond?.set(&limits.unpackedBytesPerSecond)
     maxHeaderListBytes?.set(&limits.maximumHeaderListBytes)
     maxOutputBytes?.set(&limits.maximumOutputBytes)
     maxWaitingReplyBytes?.set(&limits.maximumWaitingReplyBytes)
@@ -84,6 +94,8 @@ struct LimitOptions: ParsableArguments {
     maxConnectionsPerPeer?.set(&limits.maximumConnectionsPerPeer)
     maxPendingCalls?.set(&limits.maximumPendingCalls)
     guaranteedCalls?.set(&limits.guaranteedCalls)
+    maxCallsPerTurn?.set(&limits.maximumCallsPerTurn)
+    maxFreshCalls?.set(&limits.maximumFreshCalls)
     maxTotalBufferedBytes?.set(&limits.maximumTotalBufferedBytes)
     maxTotalWaitingReplyBytes?.set(&limits.maximumTotalWaitingReplyBytes)
     minPingInterval?.set(&limits.minimumPingInterval)

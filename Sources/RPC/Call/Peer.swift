@@ -36,11 +36,16 @@ public struct PeerCertificate: Sendable, Hashable {
 /// One accepted connection, for the life of which the embedder may keep a `context`.
 public final class Connection: Sendable {
   public let peer: Peer
-  /// For logs: the listener's address and the peer's.
-  public let label: String
+  /// For logs: the listener's address and the peer's. Made each time: ask only to log it.
+  public var label: String { source.description }
 
-  init(peer: Peer, label: String) {
+  private let source: any ConnectionLabel
+
+  init(peer: Peer, label: any ConnectionLabel) {
     self.peer = peer
-    self.label = label
+    source = label
   }
 }
+
+/// What makes a connection's label when it is asked for: most never are.
+typealias ConnectionLabel = CustomStringConvertible & Sendable

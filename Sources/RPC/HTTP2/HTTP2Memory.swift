@@ -7,6 +7,9 @@ internal import CNghttp2
 /// Memory for one nghttp2 session: the small blocks of calls that end are kept for those that begin, which
 /// saves 6 % of a call. Confined to the session, which must not outlive it.
 ///
+/// Each session holds a buffer for the largest frame from its beginning to its end, and most need a small
+/// part of it: that is a block of a pool, of which untouched pages cost nothing.
+///
 /// `@exclusivity(unchecked)`: see `HTTP2ServerSession`.
 final class HTTP2Memory {
   /// Blocks are of so many bytes, or a multiple.
@@ -18,11 +21,21 @@ final class HTTP2Memory {
   /// In front of each block, for its class; keeps the alignment of malloc(3).
   private static let headerSize = 16
 
+  /// What counts as a frame buffer: 16 KiB (RFC 9113 §4.2), and what nghttp2 and we add.
+  static let bufferBytes = 16 * 1024...20 * 1024
+  /// Sessions whose frame buffers are of the pool. More get theirs from malloc(3).
+  private static let maximumPooled = 16 * 1024
+  private static let sharedBuffers = BlockPool(
+    blockBytes: bufferBytes.upperBound, capacity: maximumPooled)
+
+  private let buffers: BlockPool
   /// The first kept block of each class; each leads to the next.
   private let kept: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   private let counts: UnsafeMutablePointer<Int>
 
-  init() {
+  /// - Parameter buffers: of `bufferBytes.upperBound` each.
+  init(buffers: BlockPool = HTTP2Memory.sharedBuffers) {
+    self.buffers = buffers
     kept = .allocate(capacity: Self.classes)
     kept.initialize(repeating: nil, count: Self.classes)
     counts = .allocate(capacity: Self.classes)
@@ -71,7 +84,7 @@ final class HTTP2Memory {
   }
 
   @inline(__always)
-  private func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
+  func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
     let index = (max(size, 1) - 1) / Self.granule
     if index < Self.classes, let block = kept[index] {
       kept[index] = block.load(as: UnsafeMutableRawPointer?.self)
@@ -84,24 +97,30 @@ final class HTTP2Memory {
   private func allocateAnew(_ size: Int, _ index: Int) -> UnsafeMutableRawPointer? {
     // A large block says its size in place of its class, which is smaller than any such size.
     let isLarge = index >= Self.classes
-    let room = isLarge ? size : (index + 1) * Self.granule
-    guard let base = malloc(Self.headerSize + room) else { return nil }
+    let room = Self.headerSize + (isLarge ? size : (index + 1) * Self.granule)
+    let buffer = Self.bufferBytes.contains(room) ? buffers.take() : nil
+    guard let base = buffer ?? malloc(room) else { return nil }
     base.storeBytes(of: isLarge ? size : index, as: Int.self)
     return base + Self.headerSize
   }
 
   @inline(__always)
-  private func free(_ block: UnsafeMutableRawPointer?) {
+  func free(_ block: UnsafeMutableRawPointer?) {
     guard let block else { return }
     let base = block - Self.headerSize
     let index = base.load(as: Int.self)
-    guard index < Self.classes, counts[index] < Self.maximumKept else { return Glibc.free(base) }
+    guard index < Self.classes else { return freeLarge(base) }
+    guard counts[index] < Self.maximumKept else { return Glibc.free(base) }
     block.storeBytes(of: kept[index], as: UnsafeMutableRawPointer?.self)
     kept[index] = block
     counts[index] += 1
   }
 
-  private func reallocate(
+  private func freeLarge(_ base: UnsafeMutableRawPointer) {
+    if !buffers.giveBack(base) { Glibc.free(base) }
+  }
+
+  func reallocate(
     _ block: UnsafeMutableRawPointer?, _ size: Int
   ) -> UnsafeMutableRawPointer? {
     guard let block else { return allocate(size) }

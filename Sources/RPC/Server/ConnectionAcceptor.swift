@@ -7,14 +7,14 @@ final class ConnectionAcceptor {
   private let tls: TLSContext?
   private let plainPeer: Peer?
   private let channel: any Channel
-  private let label: String
+  private let label: any ConnectionLabel
 
   /// - Parameters:
   ///   - tls: nil where the listener does not take TLS.
   ///   - plainPeer: who a plain-text peer is; nil where plain text is not allowed.
   init(
     core: ServerCore, loop: LoopState, tls: TLSContext?, plainPeer: Peer?, channel: any Channel,
-    label: String
+    label: any ConnectionLabel
   ) {
     self.channel = channel
     self.core = core
@@ -24,6 +24,8 @@ final class ConnectionAcceptor {
     self.label = label
   }
 
+  var timers: TimerQueue { loop.timers }
+
   func acceptPlain(_ context: ChannelHandlerContext, _ spoken: ApplicationProtocol) throws {
     guard let plainPeer else { throw ConnectionRefusal(reason: "plain text is not allowed here") }
     try install(context.pipeline.syncOperations, plainPeer, spoken)
@@ -32,7 +34,7 @@ final class ConnectionAcceptor {
   func acceptTLS(_ context: ChannelHandlerContext) throws {
     guard let tls else { throw ConnectionRefusal(reason: "TLS is not offered here") }
     let engine = try TLSEngine(tls)
-    let handler = TLSHandler(engine) { [self] outcome, operations in
+    let handler = TLSHandler(engine, timers: timers) { [self] outcome, operations in
       switch outcome {
       case .success(let session):
         do {
@@ -41,12 +43,12 @@ final class ConnectionAcceptor {
             operations, peer.map { .certificate($0.certificate) } ?? .anonymous,
             session.applicationProtocol ?? .http2, peer)
         } catch {
-          core.log(.peerRefused, label, "\(error)")
+          core.log(.peerRefused, label.description, "\(error)")
           return false
         }
         return true
       case .failure(let error):
-        core.log(.handshakeFailed, label, error.description)
+        core.log(.handshakeFailed, label.description, error.description)
         return false
       }
     }
@@ -54,7 +56,7 @@ final class ConnectionAcceptor {
   }
 
   func refuse(_ context: ChannelHandlerContext, _ error: any Error) {
-    core.log(.peerRefused, label, "\(error)")
+    core.log(.peerRefused, label.description, "\(error)")
     context.close(promise: nil)
   }
 

@@ -13,21 +13,21 @@ final class ProtocolSniffer: ChannelInboundHandler, RemovableChannelHandler {
   private static let ttrpcFrame: UInt8 = 0
 
   private let acceptor: ConnectionAcceptor
-  private var timer: Scheduled<Void>?
+  private var context: ChannelHandlerContext?
+  private lazy var timer = ActionTimer { [unowned self] in context?.close(promise: nil) }
   private var isDone = false
 
   init(_ acceptor: ConnectionAcceptor) { self.acceptor = acceptor }
 
   func handlerAdded(context: ChannelHandlerContext) {
-    let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-    timer = context.eventLoop.scheduleTask(
-      in: TimeAmount.bounded(acceptor.core.limits.firstByteTimeout)
-    ) {
-      bound.value.close(promise: nil)
-    }
+    self.context = context
+    acceptor.timers.schedule(timer, in: .bounded(acceptor.core.limits.firstByteTimeout))
   }
 
-  func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+  func handlerRemoved(context: ChannelHandlerContext) {
+    acceptor.timers.cancel(timer)
+    self.context = nil
+  }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)

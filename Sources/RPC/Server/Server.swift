@@ -45,6 +45,9 @@ public final class Server: Sendable {
   /// Connections that wait to be accepted. A full backlog of a Unix socket refuses connects.
   private static let backlog: Int32 = 4096
 
+  /// Reads of a connection before others have their turn.
+  private static let messagesPerRead: UInt = 1
+
   private static let maintenance = TimeAmount.seconds(1)
 
   /// How long a handler may take to return after it was cancelled by `stop`.
@@ -123,8 +126,6 @@ public final class Server: Sendable {
   private func listen(_ address: ListenAddress) async throws -> ListenAddress {
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: Self.backlog)
-      .childChannelOption(.maxMessagesPerRead, value: 1)
-      .childChannelOption(.allowRemoteHalfClosure, value: false)
     do {
       switch address {
       case .unix(let path, let mode):
@@ -145,7 +146,6 @@ public final class Server: Sendable {
         let channel =
           try await bootstrap
           .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-          .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
           .childChannelInitializer { [self] channel in acceptTCP(channel, address, insecure) }
           .bind(host: host, port: port).get()
         let chosen = channel.localAddress?.port ?? port
@@ -170,7 +170,7 @@ public final class Server: Sendable {
         userID: found.user, groupID: found.group, processID: found.process)
       try sniff(
         channel, tls: nil, plainPeer: .unixProcess(peer),
-        label: "unix:\(path) pid \(found.process) uid \(found.user)")
+        label: ConnectionOrigin.unix(path: path, peer))
     }
   }
 
@@ -180,25 +180,39 @@ public final class Server: Sendable {
     channel.eventLoop.makeCompletedFuture {
       try sniff(
         channel, tls: configuration.tls, plainPeer: insecure ? .anonymous : nil,
-        label: "\(address) peer \(channel.remoteAddress.map { "\($0)" } ?? "unknown")")
+        label: ConnectionOrigin.tcp(address, channel.remoteAddress))
     }
   }
 
-  private func sniff(_ channel: any Channel, tls: TLSContext?, plainPeer: Peer?, label: String)
-    throws
-  {
+  private func sniff(
+    _ channel: any Channel, tls: TLSContext?, plainPeer: Peer?, label: any ConnectionLabel
+  ) throws {
     guard let loop = loopStates[ObjectIdentifier(channel.eventLoop)]?.value else {
       throw ConnectionRefusal(reason: "unknown event loop")
     }
     guard core.census.enter() else {
-      core.log(.peerRefused, label, "there are too many connections")
+      core.log(.peerRefused, label.description, "there are too many connections")
       throw ConnectionRefusal(reason: "there are too many connections")
     }
     channel.closeFuture.whenComplete { [core] _ in core.census.leave() }
+    try channel.syncOptions?.setOption(.maxMessagesPerRead, value: Self.messagesPerRead)
     let acceptor = ConnectionAcceptor(
       core: core, loop: loop, tls: tls, plainPeer: plainPeer,
       channel: channel, label: label)
     try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(acceptor))
+  }
+}
+
+/// Where a connection came from, for logs.
+private enum ConnectionOrigin: ConnectionLabel {
+  case unix(path: String, UnixCredentials)
+  case tcp(ListenAddress, SocketAddress?)
+
+  var description: String {
+    switch self {
+    case .unix(let path, let peer): "unix:\(path) pid \(peer.processID) uid \(peer.userID)"
+    case .tcp(let address, let peer): "\(address) peer \(peer.map { "\($0)" } ?? "unknown")"
+    }
   }
 }
 

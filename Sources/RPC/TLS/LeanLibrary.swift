@@ -20,11 +20,11 @@ enum LeanLibrary {
   /// has first.
   private static let kept: [Int32: Set<String>] = [
     OSSL_OP_KEYMGMT: [
-      "EC", "RSA", "RSA-PSS", "ED25519", "ED448", "X25519", "HKDF", "TLS1-PRF", "HMAC",
+      "EC", "RSA", "RSA-PSS", "ED25519", "ED448", "X25519", "HMAC",
     ],
     OSSL_OP_DECODER: ["EC", "RSA", "RSA-PSS", "ED25519", "ED448"],
     OSSL_OP_SIGNATURE: ["ECDSA", "RSA", "ED25519", "ED448", "HMAC"],
-    OSSL_OP_KEYEXCH: ["ECDH", "X25519", "HKDF", "TLS1-PRF"],
+    OSSL_OP_KEYEXCH: ["ECDH", "X25519"],
     OSSL_OP_KDF: ["HKDF", "TLS13-KDF", "TLS1-PRF"],
     OSSL_OP_MAC: ["HMAC"],
     // SHA-1 for looking up names only: the security level forbids it in signatures.

@@ -43,17 +43,21 @@ final class PeerCredential: Sendable {
   /// Whether the certificates have ended, or the newest CAs and CRLs refuse them.
   func refusalNow() -> String? {
     let latest = latest.withLock { $0 }
-    if context.configuration.clock() > latest.peer.validUntil + Self.courtesy {
-      return "certificate has expired"
-    }
+    let now = context.configuration.clock()
+    if now > latest.peer.validUntil + Self.courtesy { return "certificate has expired" }
+    // Where a CRL has ended nobody knows who was revoked since.
+    if let end = latest.peer.revocationsUntil, now > end { return refusal() }
     return latest.generation == context.snapshot.generation ? nil : refusal()
   }
 
   /// When `refusalNow` should be asked again, at the latest.
   var timeToNextLook: Duration {
-    let end = latest.withLock { $0.peer.validUntil } + Self.courtesy
-    let left = max(0, end - context.configuration.clock())
-    // The last second of a certificate is part of its life.
+    let peer = latest.withLock { $0.peer }
+    let now = context.configuration.clock()
+    // A CRL that has ended was of another CA, if the peer is still here.
+    let ends = [peer.validUntil + Self.courtesy, peer.revocationsUntil].compactMap(\.self)
+    let left = ends.filter { $0 >= now }.min().map { $0 - now } ?? 0
+    // The last second of a certificate, or of a CRL, is part of its life.
     return min(Self.longestWait, .seconds(left + 1))
   }
 }

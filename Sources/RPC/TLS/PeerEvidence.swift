@@ -66,6 +66,8 @@ final class VerifiedPeer: Sendable {
   let validUntil: Int64
   /// When the verification has to be done anew: the chain has ended, or a CRL.
   let freshUntil: Int64
+  /// When the first of the CRLs ends, if that is before the chain does.
+  var revocationsUntil: Int64? { freshUntil < validUntil ? freshUntil : nil }
 
   init(
     certificate: PeerCertificate, evidence: PeerEvidence, validFrom: Int64, validUntil: Int64,

@@ -24,7 +24,8 @@ public enum ApplicationProtocol: String, Sendable, Hashable, CaseIterable {
 
 /// How much a TLS peer may cost us.
 public struct TLSLimits: Sendable, Hashable {
-  /// A peer that has not finished its handshake by then is cut off.
+  /// A client that has not finished its handshake by then is cut off. Clients themselves wait for servers
+  /// as `ClientLimits` says.
   public var handshakeTimeout = Duration.seconds(10)
   /// Certificates between a peer's own and a CA of the bundle (RFC 5280 §6.1).
   public var maximumIntermediates = 4

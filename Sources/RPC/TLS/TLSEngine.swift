@@ -1,7 +1,7 @@
 internal import COpenSSL
 internal import NIOCore
 
-/// One TLS connection over memory BIOs: bytes in, bytes out, no I/O. Owns the `SSL`. Confined to one
+/// One TLS connection, without I/O: bytes in, bytes out. Owns the `SSL`. Confined to one
 /// event loop; every call leaves OpenSSL's error queue empty.
 final class TLSEngine {
   /// What a finished handshake says of the other side.
@@ -25,14 +25,19 @@ final class TLSEngine {
     case closed
   }
 
+  /// Plain text of one record (RFC 8446 §5.1).
+  private static let maximumRecord = 16 * 1024
+  /// What a record adds to it: header, type, tag; in TLS 1.2 a nonce.
+  private static let recordOverhead = 32
+  /// Room that is made for plain text, at least.
+  private static let minimumRead = 512
+
   private let context: TLSContext
   let snapshot: TLSSnapshot
   let side: TLSContext.Side
   private let ssl: OpaquePointer
-  /// Ciphertext from the peer; owned by `ssl`.
-  private let incoming: OpaquePointer
-  /// Ciphertext for the peer; owned by `ssl`.
-  private let outgoing: OpaquePointer
+  /// Ciphertext from the peer and for it.
+  private let wire = TLSWire()
   /// What the server's certificate must be for.
   private let serverName: String?
   /// Why a callback refused the peer.
@@ -50,19 +55,17 @@ final class TLSEngine {
     guard let ssl = SSL_new(snapshot.pointer) else {
       throw .drainingQueue("cannot make a TLS connection")
     }
-    guard let incoming = BIO_new(BIO_s_mem()), let outgoing = BIO_new(BIO_s_mem()) else {
+    guard let bio = wire.makeBIO() else {
       SSL_free(ssl)
-      throw .drainingQueue("cannot make memory buffers")
+      throw .drainingQueue("cannot make a TLS connection's wire")
     }
     self.context = context
     self.snapshot = snapshot
     side = context.side
     self.ssl = ssl
-    self.incoming = incoming
-    self.outgoing = outgoing
     self.serverName = serverName
     keyUpdates = KeyUpdateBudget(snapshot.configuration.limits)
-    SSL_set_bio(ssl, incoming, outgoing)
+    SSL_set_bio(ssl, bio, bio)  // Takes over our reference.
     SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
     switch side {
     case .server: SSL_set_accept_state(ssl)
@@ -97,20 +100,13 @@ final class TLSEngine {
 
   // MARK: Bytes
 
-  func receive(_ bytes: UnsafeRawBufferPointer) {
-    BIO_write(incoming, bytes.baseAddress, Int32(bytes.count))
-  }
+  /// Takes ciphertext, for the next `handshake` or `read`.
+  func receive(_ bytes: ByteBuffer) { wire.receive(bytes) }
 
-  /// Moves pending ciphertext to `buffer`.
-  func takeOutput(into buffer: inout ByteBuffer) {
-    let pending = BIO_ctrl_pending(outgoing)
-    guard pending > 0 else { return }
-    buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: pending) { space in
-      max(0, Int(BIO_read(outgoing, space.baseAddress, Int32(pending))))
-    }
-  }
+  /// Pending ciphertext; nil: there is none.
+  func takeOutput() -> ByteBuffer? { wire.takeOutput() }
 
-  var hasOutput: Bool { BIO_ctrl_pending(outgoing) > 0 }
+  var hasOutput: Bool { wire.hasOutput }
 
   func handshake() throws(TLSError) -> Progress {
     ERR_clear_error()  // SSL_get_error looks at the thread's queue.
@@ -178,7 +174,10 @@ final class TLSEngine {
   private func decrypt(into buffer: inout ByteBuffer) throws(TLSError) -> ReadResult {
     while true {
       var failure: Int32 = 0
-      let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 16 * 1024) { space in
+      // Plain text is shorter than the records that it comes in.
+      let size = max(
+        Self.minimumRead, min(wire.pendingInput, Self.maximumRecord), Int(SSL_pending(ssl)))
+      let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { space in
         ERR_clear_error()
         let read = SSL_read(ssl, space.baseAddress, Int32(clamping: space.count))
         if read <= 0 { failure = SSL_get_error(ssl, read) }
@@ -187,7 +186,7 @@ final class TLSEngine {
       guard !keyUpdates.isExceeded else { throw TLSError("too many KeyUpdates") }
       if count > 0 {
         keyUpdates.received(count)
-        if SSL_pending(ssl) == 0, BIO_ctrl_pending(incoming) == 0 { return .data }
+        if SSL_pending(ssl) == 0, wire.pendingInput == 0 { return .data }
         continue
       }
       switch failure {
@@ -201,8 +200,16 @@ final class TLSEngine {
   func write(_ bytes: UnsafeRawBufferPointer) throws(TLSError) {
     guard bytes.count > 0 else { return }
     ERR_clear_error()
+    let records = bytes.count / Self.maximumRecord + 1
+    wire.reserveOutput(bytes.count + records * Self.recordOverhead)
     let written = SSL_write(ssl, bytes.baseAddress, Int32(clamping: bytes.count))
     guard written == bytes.count else { throw TLSError.drainingQueue("TLS write failed") }
+  }
+
+  /// Gives OpenSSL's record buffers back, 33 KiB, unless something waits in them: for between two reads.
+  /// OpenSSL's own mode for that gets and frees them again for each record.
+  func releaseBuffers() {
+    if SSL_has_pending(ssl) == 0 { SSL_free_buffers(ssl) }
   }
 
   /// Queues close_notify.

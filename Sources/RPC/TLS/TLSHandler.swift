@@ -17,26 +17,38 @@ final class TLSHandler: ChannelDuplexHandler {
   private let onHandshake: HandshakeCallback
   private var isEstablished = false
   private var isClosed = false
+  private var isReading = false
   /// The peer has sent close_notify.
   private var isInputClosed = false
-  private var timer: Scheduled<Void>?
+  private let timers: TimerQueue?
+  private var timer: ActionTimer?
 
-  init(_ engine: TLSEngine, onHandshake: @escaping HandshakeCallback) {
+  /// - Parameter timers: for the time that a handshake may take; nil: whoever adds the handler watches it.
+  init(
+    _ engine: TLSEngine, timers: TimerQueue? = nil, onHandshake: @escaping HandshakeCallback
+  ) {
     self.engine = engine
+    self.timers = timers
     self.onHandshake = onHandshake
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
-    let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-    let timeout = TimeAmount.bounded(engine.snapshot.configuration.limits.handshakeTimeout)
-    timer = context.eventLoop.scheduleTask(in: timeout) {
-      let (handler, context) = bound.value
-      handler.end(context, TLSError("handshake timed out"))
+    if let timers {
+      let timer = ActionTimer { [unowned self] in end(context, TLSError("handshake timed out")) }
+      timers.schedule(
+        timer, in: .bounded(engine.snapshot.configuration.limits.handshakeTimeout))
+      self.timer = timer
     }
     if context.channel.isActive { advance(context) }
   }
 
-  func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+  func handlerRemoved(context: ChannelHandlerContext) { cancelTimer() }
+
+  private func cancelTimer() {
+    guard let timer else { return }
+    timers?.cancel(timer)
+    self.timer = nil
+  }
 
   func channelActive(context: ChannelHandlerContext) {
     advance(context)
@@ -46,13 +58,14 @@ final class TLSHandler: ChannelDuplexHandler {
   func channelInactive(context: ChannelHandlerContext) {
     if !isEstablished { end(context, TLSError("the peer closed during the handshake")) }
     isClosed = true
-    timer?.cancel()
+    cancelTimer()
     context.fireChannelInactive()
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard !isClosed, !isInputClosed else { return }
-    unwrapInboundIn(data).withUnsafeReadableBytes { engine.receive($0) }
+    isReading = true
+    engine.receive(unwrapInboundIn(data))
     if !isEstablished { advance(context) }
     if isEstablished { deliver(context) }
   }
@@ -60,6 +73,13 @@ final class TLSHandler: ChannelDuplexHandler {
   func channelReadComplete(context: ChannelHandlerContext) {
     context.fireChannelReadComplete()
     sendPending(context)
+    isReading = false
+    engine.releaseBuffers()
+  }
+
+  func flush(context: ChannelHandlerContext) {
+    context.flush()
+    if !isReading { engine.releaseBuffers() }
   }
 
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -67,9 +87,7 @@ final class TLSHandler: ChannelDuplexHandler {
       try unwrapOutboundIn(data).withUnsafeReadableBytes { bytes throws(TLSError) in
         try engine.write(bytes)
       }
-      var buffer = context.channel.allocator.buffer(capacity: 0)
-      engine.takeOutput(into: &buffer)
-      context.write(wrapOutboundOut(buffer), promise: promise)
+      context.write(wrapOutboundOut(engine.takeOutput() ?? ByteBuffer()), promise: promise)
     } catch {
       promise?.fail(error)
       context.close(promise: nil)
@@ -89,7 +107,7 @@ final class TLSHandler: ChannelDuplexHandler {
     do throws(TLSError) {
       guard case .done(let session) = try engine.handshake() else { return sendPending(context) }
       isEstablished = true
-      timer?.cancel()
+      cancelTimer()
       // What the handlers send first goes out with the last of the handshake.
       let isWelcome = onHandshake(.success(session), context.pipeline.syncOperations)
       sendPending(context)
@@ -101,7 +119,7 @@ final class TLSHandler: ChannelDuplexHandler {
   }
 
   private func deliver(_ context: ChannelHandlerContext) {
-    var plain = context.channel.allocator.buffer(capacity: 16 * 1024)
+    var plain = ByteBuffer()
     do throws(TLSError) {
       let result = try engine.read(into: &plain)
       if plain.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(plain)) }
@@ -119,16 +137,14 @@ final class TLSHandler: ChannelDuplexHandler {
   }
 
   private func sendPending(_ context: ChannelHandlerContext) {
-    guard engine.hasOutput else { return }
-    var buffer = context.channel.allocator.buffer(capacity: 0)
-    engine.takeOutput(into: &buffer)
-    context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+    guard let output = engine.takeOutput() else { return }
+    context.writeAndFlush(wrapOutboundOut(output), promise: nil)
   }
 
   private func end(_ context: ChannelHandlerContext, _ error: TLSError) {
     guard !isEstablished, !isClosed else { return }
     isClosed = true
-    timer?.cancel()
+    cancelTimer()
     _ = onHandshake(.failure(error), context.pipeline.syncOperations)
     context.close(promise: nil)
   }

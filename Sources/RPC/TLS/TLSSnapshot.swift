@@ -65,10 +65,8 @@ final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe onc
       restrict(SSL_CTRL_SET_SIGALGS_LIST, Self.signatures),
       restrict(SSL_CTRL_SET_CLIENT_SIGALGS_LIST, Self.signatures)
     else { throw .drainingQueue("cannot restrict the algorithms") }
-    // Idle connections give their 32 KiB of record buffers back; what is sent is the chain as
-    // configured, and not what the peer's CAs would add to it.
-    SSL_CTX_ctrl(
-      pointer, SSL_CTRL_MODE, Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN), nil)
+    // What is sent is the chain as configured, and not what the peer's CAs would add to it.
+    SSL_CTX_ctrl(pointer, SSL_CTRL_MODE, Int(SSL_MODE_NO_AUTO_CHAIN), nil)
   }
 
   private static let signatures: StaticString = """

@@ -42,9 +42,7 @@ struct EnginePair {
   }
 
   func carry(from: TLSEngine, to: TLSEngine) {
-    var bytes = ByteBuffer()
-    from.takeOutput(into: &bytes)
-    bytes.withUnsafeReadableBytes { if $0.count > 0 { to.receive($0) } }
+    if let bytes = from.takeOutput() { to.receive(bytes) }
   }
 
   private static func step(_ engine: TLSEngine) -> Result<TLSEngine.Session, TLSError>? {

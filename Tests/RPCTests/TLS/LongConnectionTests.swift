@@ -105,6 +105,20 @@ struct LongConnectionTests {
     }
   }
 
+  @Test func aConnectionEndsWithTheRevocationList() async throws {
+    try pki.writeRevocations([], "ca.crl", nextUpdate: 600)
+    try await withServer { _, target, log in
+      // Long enough for a slow machine to connect.
+      clock.advance(by: 597)
+      let channel = try channel(pki.issue(.client()), "client", to: target)
+      #expect(await channel.refusal(Self.path) == nil)
+      let event = try #require(await log.next(.peerRefused))
+      #expect(event.detail.contains("CRL has expired"))
+      #expect(await channel.refusal(Self.path)?.code == .unavailable)
+      await channel.close()
+    }
+  }
+
   @Test func aCallInFlightHasAMoment() async throws {
     let gate = Gate()
     try await withServer([gate.method]) { tls, target, log in

@@ -135,14 +135,13 @@ final class RawTLSClient {
     while true {
       let count = BIO_read(outgoing, &bytes, Int32(bytes.count))
       guard count > 0 else { return }
-      bytes.prefix(Int(count)).withUnsafeBytes { server.receive($0) }
+      server.receive(ByteBuffer(bytes: bytes.prefix(Int(count))))
     }
   }
 
   private func toClient() {
-    var buffer = ByteBuffer()
-    server.takeOutput(into: &buffer)
-    let bytes = Array(buffer.readableBytesView)
-    if !bytes.isEmpty { BIO_write(incoming, bytes, Int32(bytes.count)) }
+    guard let output = server.takeOutput() else { return }
+    let bytes = Array(output.readableBytesView)
+    BIO_write(incoming, bytes, Int32(bytes.count))
   }
 }

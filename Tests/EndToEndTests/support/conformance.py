@@ -3,15 +3,11 @@ grpcio-tools for this run, and calls whose frames are made by hand."""
 
 import atexit
 import gzip
-import os
-import re
 import shutil
-import signal
 import struct
 import subprocess
 import sys
 import tempfile
-import threading
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,7 +15,7 @@ from pathlib import Path
 import grpc
 from grpc_tools import protoc
 
-from .waiting import eventually
+from .conformance_process import ConformanceProcess, binary
 
 PROTO = Path(__file__).resolve().parents[3] / "proto"
 TRANSPORTS = ("unix", "tcp", "mtls")
@@ -47,59 +43,21 @@ from bench.v1 import lookup_pb2, lookup_pb2_grpc  # noqa: E402  (only now can th
 from grpc.testing import empty_pb2, messages_pb2, test_pb2_grpc  # noqa: E402
 from ttrpc.integration.streaming import test_pb2, test_pb2_grpc as streaming_grpc  # noqa: E402
 
-__all__ = ["InteropServer", "TRANSPORTS", "empty_pb2", "frame", "frames", "lookup_pb2",
+__all__ = ["InteropServer", "TRANSPORTS", "binary", "empty_pb2", "frame", "frames", "lookup_pb2",
            "lookup_pb2_grpc", "messages_pb2", "streaming_grpc", "test_pb2", "test_pb2_grpc"]
 
 
-def binary() -> str:
-    path = os.environ.get("RPC_INTEROP_SERVER")
-    if not path or not os.access(path, os.X_OK):
-        raise RuntimeError("set RPC_INTEROP_SERVER to the rpc-interop-server binary under test")
-    return os.path.abspath(path)
-
-
-class InteropServer:
+class InteropServer(ConformanceProcess):
     """The conformance server on a Unix socket and on TCP, the latter with TLS if there is a PKI."""
 
     def __init__(self, *flags: str, pki=None, authorities: Path | None = None):
+        super().__init__()
         self.pki = pki
-        self.directory = Path(tempfile.mkdtemp(prefix="interop-"))
-        self.socket = self.directory / "socket"
-        self._log: list[str] = []
         command = [binary(), "--listen", f"unix:{self.socket}", "--listen", "tcp:127.0.0.1:0"]
         if pki:
             command += ["--tls", *map(str, pki.files), str(authorities or pki.authorities)]
-        self.process = subprocess.Popen(
-            [*command, *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self.port = eventually(self._port, "the server listens", 60)
-
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            self._log.append(line)
-        self.process.stdout.close()
-
-    def _port(self) -> int | None:
-        if self.process.poll() is not None:
-            raise AssertionError(f"the server ended at once:\n{self.log}")
-        found = re.search(r"^listening on tcp:127\.0\.0\.1:(\d+)$", self.log, re.M)
-        return found and int(found[1])
-
-    @property
-    def log(self) -> str:
-        return "".join(self._log)
-
-    def stop(self, seconds: float = 20) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(seconds)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self._reader.join()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.start([*command, *flags])
+        self.port = int(self.listening(r"tcp:127\.0\.0\.1:(\d+)")[1])
 
     def channel(self, transport: str, credential=None) -> grpc.Channel:
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", 1 << 26)]

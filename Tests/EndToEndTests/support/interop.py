@@ -1,16 +1,11 @@
 """Runs the conformance server, and knows what it serves."""
 
 import os
-import re
-import shutil
 import ssl
-import subprocess
-import tempfile
-import threading
 from pathlib import Path
 
 from .attacker import Place
-from .waiting import eventually
+from .conformance_process import ConformanceProcess, binary
 from .wire import field, number
 
 SERVICE = "/grpc.testing.TestService/"
@@ -34,57 +29,31 @@ def streaming_request(*sizes: int, interval: int = 0) -> bytes:
     return b"".join(field(2, number(1, size) + pause) for size in sizes)
 
 
-def binary() -> str:
-    path = os.environ.get("RPC_INTEROP_SERVER")
-    if not path or not os.access(path, os.X_OK):
-        raise RuntimeError("set RPC_INTEROP_SERVER to the rpc-interop-server binary under test")
-    return os.path.abspath(path)
-
-
-class InteropServer:
+class InteropServer(ConformanceProcess):
     """The conformance server on one transport."""
 
     def __init__(self, transport: str, pki, *flags: str, descriptors: int = 0):
+        super().__init__()
         self.transport = transport
-        self._directory = Path(tempfile.mkdtemp(prefix="interop-"))
-        socket = self._directory / "socket"
         command = [binary(), "--listen",
-                   f"unix:{socket}" if transport == "unix" else "tcp:127.0.0.1:0", *flags]
+                   f"unix:{self.socket}" if transport == "unix" else "tcp:127.0.0.1:0", *flags]
         self._files = ()
         if transport == "tls":
-            certificate, key = pki.python.platform("interop").write(self._directory)
-            authority = self._directory / "authority.pem"
+            certificate, key = pki.python.platform("interop").write(self.directory)
+            authority = self.directory / "authority.pem"
             authority.write_bytes(pki.python.pem)
             self._files = (authority, certificate, key)
             command += ["--tls", *map(str, (*pki.files, pki.authorities))]
         if descriptors:
             command = ["prlimit", f"--nofile={descriptors}:{descriptors}", "--", *command]
-        self._log: list[str] = []
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self.address = self._address(socket)
+        self.start(command)
+        self.address = self._address()
 
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            self._log.append(line)
-        self.process.stdout.close()
-
-    def _address(self, socket: Path) -> str | tuple[str, int]:
-        def listening():
-            if self.process.poll() is not None:
-                raise AssertionError(f"the server ended at once:\n{self.log}")
-            if self.transport == "unix":
-                return socket.exists() and str(socket)
-            port = re.search(r"listening on tcp:127\.0\.0\.1:(\d+)", self.log)
-            return port and ("127.0.0.1", int(port[1]))
-
-        return eventually(listening, "the server listens", 30)
-
-    @property
-    def log(self) -> str:
-        return "".join(self._log)
+    def _address(self) -> str | tuple[str, int]:
+        if self.transport == "unix":
+            self.listening("unix:.*")
+            return str(self.socket)
+        return ("127.0.0.1", int(self.listening(r"tcp:127\.0\.0\.1:(\d+)")[1]))
 
     @property
     def target(self) -> str:
@@ -134,10 +103,3 @@ class InteropServer:
         """Seconds, of all threads."""
         tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self._reader.join()
-        shutil.rmtree(self._directory, ignore_errors=True)

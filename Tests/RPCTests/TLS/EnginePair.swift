@@ -59,9 +59,19 @@ struct EnginePair {
 
 /// A clock that is set by hand, from the real time on.
 final class HandClock: Sendable {
-  private let offset = Mutex(Int64(0))
+  private struct State {
+    var offset: Int64 = 0
+    var stopped: Int64?
+  }
 
-  @Sendable func now() -> Int64 { RealTime.seconds() + offset.withLock { $0 } }
+  private let state = Mutex(State())
 
-  func advance(by seconds: Int64) { offset.withLock { $0 += seconds } }
+  @Sendable func now() -> Int64 {
+    state.withLock { ($0.stopped ?? RealTime.seconds()) + $0.offset }
+  }
+
+  func advance(by seconds: Int64) { state.withLock { $0.offset += seconds } }
+
+  /// From now on only `advance` moves it: however slow the machine is, no more time passes.
+  func stop() { state.withLock { $0.stopped = RealTime.seconds() } }
 }

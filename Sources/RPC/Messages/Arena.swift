@@ -8,7 +8,7 @@ public import CProtobufC
 /// `@exclusivity(unchecked)`: the checks at run time cost 6 % of a call, and no access spans a call out.
 public final class Arena {
   /// Bytes that a block holds unless one request needs more.
-  private static let blockSize = 16 * 1024
+  public static let blockSize = 16 * 1024
   private static let alignment = 16
 
   @exclusivity(unchecked) private var blocks: [UnsafeMutableRawBufferPointer] = []
@@ -22,10 +22,11 @@ public final class Arena {
   /// message can describe a large one. Exceeding it makes decoding fail.
   public let limit: Int
 
-  public init(limit: Int = 32 * 1024 * 1024) {
+  /// - Parameter firstBlock: bytes that are kept by `reset`.
+  public init(limit: Int = 32 * 1024 * 1024, firstBlock: Int = blockSize) {
     self.limit = limit
     let first = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: Self.blockSize, alignment: Self.alignment)
+      byteCount: max(firstBlock, Self.alignment), alignment: Self.alignment)
     blocks.append(first)
     cursor = first.baseAddress.unsafelyUnwrapped  // `allocate` with a size over 0 gives an address.
     left = first.count

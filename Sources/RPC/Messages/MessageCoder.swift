@@ -2,14 +2,17 @@ import Synchronization
 
 /// Messages to bytes and back, with memory that is used again for the next one. Thread-safe.
 final class MessageCoder: Sendable {
-  private let arena = Mutex(Arena())
+  /// Made for the first message: many calls wait for one. Most messages are small.
+  private let arena = Mutex<Arena?>(nil)
+
+  private static let firstBlock = 1024
 
   /// - Throws: INVALID_ARGUMENT, or RESOURCE_EXHAUSTED for what describes more than an arena holds.
   func decode<Message: WireMessage>(
     _: Message.Type, _ bytes: [UInt8]
   ) throws(RPCStatus) -> Message {
-    try arena.withLock { arena throws(RPCStatus) in
-      arena.reset()
+    try arena.withLock { kept throws(RPCStatus) in
+      let arena = Self.ready(&kept)
       return try bytes.span.bytes.withUnsafeBytes { bytes throws(RPCStatus) in
         do throws(WireError) {
           return try Message(decoding: bytes, arena: arena)
@@ -21,10 +24,14 @@ final class MessageCoder: Sendable {
   }
 
   func encode(_ message: some WireMessage) -> [UInt8] {
-    arena.withLock { arena in
-      arena.reset()
-      return message.encode(arena: arena)
-    }
+    arena.withLock { message.encode(arena: Self.ready(&$0)) }
+  }
+
+  private static func ready(_ kept: inout Arena?) -> Arena {
+    let arena = kept ?? Arena(firstBlock: firstBlock)
+    arena.reset()
+    kept = arena
+    return arena
   }
 }
 

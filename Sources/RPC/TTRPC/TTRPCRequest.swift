@@ -120,10 +120,14 @@ struct TTRPCRequest {
     ProtobufSize.field(entry.name.utf8.count) + ProtobufSize.field(entry.value.utf8.count)
   }
 
+  private static let slash = UInt8(ascii: "/")
+
   /// The service and the method of a path.
   private static func split(_ path: String) -> (service: Substring, method: Substring) {
-    let names = path.hasPrefix("/") ? path.dropFirst() : path[...]
-    guard let slash = names.lastIndex(of: "/") else { return (names, "") }
-    return (names[..<slash], names[names.index(after: slash)...])
+    // By bytes: a mark behind a slash makes one character with it.
+    let bytes = path.utf8
+    let names = path[bytes.index(bytes.startIndex, offsetBy: bytes.first == slash ? 1 : 0)...]
+    guard let end = names.utf8.lastIndex(of: slash) else { return (names, "") }
+    return (names[..<end], names[names.utf8.index(after: end)...])
   }
 }

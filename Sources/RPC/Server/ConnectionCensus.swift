@@ -8,12 +8,12 @@ enum PeerKey: Hashable, Sendable {
   /// Without a certificate: the address that it comes from.
   case address(String)
 
-  init(_ peer: Peer, address: String) {
+  init(_ peer: Peer, address: @autoclosure () -> String) {
     switch peer {
     case .certificate(let certificate):
       self = .workload(certificate.uriNames.first ?? certificate.fingerprintText)
     case .unixProcess(let process): self = .user(process.userID)
-    case .anonymous: self = .address(address)
+    case .anonymous: self = .address(address())
     }
   }
 }

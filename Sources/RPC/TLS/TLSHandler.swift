@@ -14,7 +14,8 @@ final class TLSHandler: ChannelDuplexHandler {
   ) -> Bool
 
   private let engine: TLSEngine
-  private let onHandshake: HandshakeCallback
+  /// Let go of when it was called.
+  private var onHandshake: HandshakeCallback?
   private var isEstablished = false
   private var isClosed = false
   private var isReading = false
@@ -109,13 +110,21 @@ final class TLSHandler: ChannelDuplexHandler {
       isEstablished = true
       cancelTimer()
       // What the handlers send first goes out with the last of the handshake.
-      let isWelcome = onHandshake(.success(session), context.pipeline.syncOperations)
+      let isWelcome = report(.success(session), context)
       sendPending(context)
       if !isWelcome { context.close(promise: nil) }
     } catch {
       sendPending(context)  // The alert.
       end(context, error)
     }
+  }
+
+  private func report(
+    _ outcome: Result<TLSEngine.Session, TLSError>, _ context: ChannelHandlerContext
+  ) -> Bool {
+    guard let onHandshake else { return false }
+    self.onHandshake = nil
+    return onHandshake(outcome, context.pipeline.syncOperations)
   }
 
   private func deliver(_ context: ChannelHandlerContext) {
@@ -145,7 +154,7 @@ final class TLSHandler: ChannelDuplexHandler {
     guard !isEstablished, !isClosed else { return }
     isClosed = true
     cancelTimer()
-    _ = onHandshake(.failure(error), context.pipeline.syncOperations)
+    _ = report(.failure(error), context)
     context.close(promise: nil)
   }
 }

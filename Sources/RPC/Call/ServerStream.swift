@@ -12,8 +12,9 @@ class ServerStream: LoopTimer {
 
   /// Where the connection keeps this stream.
   @exclusivity(unchecked) final var slot: Int32 = 0
-  /// Grows with each use of the object, so that a late completion finds out that its call is gone.
-  @exclusivity(unchecked) final var generation: UInt32 = 0
+  /// The number of the call among its connection's, so that a late completion finds out that its call is
+  /// gone.
+  @exclusivity(unchecked) final var generation: UInt64 = 0
   /// Index into the method table, or -1.
   @exclusivity(unchecked) final var method: Int32 = -1
   /// Nanoseconds that the client waits for.
@@ -48,7 +49,6 @@ class ServerStream: LoopTimer {
     task = nil
     pipe = nil
     control = nil
-    generation &+= 1
   }
 
   final override func timerFired() { owner?.deadlinePassed(self) }
@@ -67,7 +67,7 @@ class ServerStream: LoopTimer {
 /// Names a use of a stream object from other threads.
 struct StreamKey: Sendable, Hashable {
   let slot: Int32
-  let generation: UInt32
+  let generation: UInt64
 }
 
 /// The connection of a stream.

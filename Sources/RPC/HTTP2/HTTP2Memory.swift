@@ -43,14 +43,20 @@ final class HTTP2Memory {
   }
 
   deinit {
+    trim()
+    kept.deallocate()
+    counts.deallocate()
+  }
+
+  /// Gives up the blocks that are kept.
+  func trim() {
     for index in 0..<Self.classes {
       while let block = kept[index] {
         kept[index] = block.load(as: UnsafeMutableRawPointer?.self)
         Glibc.free(block - Self.headerSize)
       }
+      counts[index] = 0
     }
-    kept.deallocate()
-    counts.deallocate()
   }
 
   /// What nghttp2 calls. It keeps the pointer to this object, unretained.

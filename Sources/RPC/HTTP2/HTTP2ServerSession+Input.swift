@@ -153,6 +153,12 @@ extension HTTP2ServerSession {
 
   func look(refusingAfter looks: UInt32) {
     tick &+= 1
+    if streams.count == 0 {
+      // A connection without calls does not keep what many at once have needed.
+      streams.trim()
+      blocks.trim()
+      return
+    }
     var late: [HTTP2Stream] = []
     var answered: [Int32] = []
     streams.forEach { stream in

@@ -14,7 +14,7 @@ final class HTTP2ServerSession: ServerEngine {
   let methods: MethodTable
   let timers: TimerQueue
   @exclusivity(unchecked) private(set) var session: OpaquePointer?
-  private let blocks = HTTP2Memory()
+  let blocks = HTTP2Memory()
   @exclusivity(unchecked) var streams = StreamTable<HTTP2Stream>()
   @exclusivity(unchecked) var ready = ReadyQueue<HTTP2Stream>()
   /// Request bytes held for all streams.

@@ -1,4 +1,5 @@
-/// The open calls of a connection. Stream objects are used again; keys of earlier uses find nothing.
+/// The open calls of a connection. Stream objects are used again; keys of earlier calls find nothing, as
+/// each call has a number of its own.
 ///
 /// `@exclusivity(unchecked)` where it is held: see `HTTP2ServerSession`.
 struct StreamTable<Stream: ServerStream>: ~Copyable {
@@ -8,12 +9,16 @@ struct StreamTable<Stream: ServerStream>: ~Copyable {
   private var streams: [Stream?] = []
   private var freeSlots: [Int32] = []
   private var idle: [Stream] = []
+  /// Calls opened so far.
+  private var generation: UInt64 = 0
 
   var count: Int { streams.count - freeSlots.count }
 
   /// A stream object in a slot. The caller prepares it.
   mutating func open(_ make: () -> Stream) -> Stream {
     let stream = idle.popLast() ?? make()
+    generation += 1
+    stream.generation = generation
     if let slot = freeSlots.popLast() {
       stream.slot = slot
       streams[Int(slot)] = stream
@@ -26,10 +31,14 @@ struct StreamTable<Stream: ServerStream>: ~Copyable {
 
   /// The object may be used again at once.
   mutating func close(_ stream: Stream) {
-    stream.generation &+= 1
     streams[Int(stream.slot)] = nil
     freeSlots.append(stream.slot)
     if idle.count < maximumIdle { idle.append(stream) }
+  }
+
+  /// Gives up what is kept for reuse.
+  mutating func trim() {
+    if !idle.isEmpty { idle = [] }
   }
 
   subscript(key: StreamKey) -> Stream? {

@@ -72,8 +72,16 @@ struct LimitOptions: ParsableArguments {
   @Option(help: "Peers that are silent for so long are asked for a sign of life.")
   var keepaliveInterval: DurationArgument?
 
-  var limits: ServerLimits {
+  /// The runtime's own, but that slow peers are cut within 10 seconds, as suites of attacks expect.
+  static let defaults = {
     var limits = ServerLimits()
+    limits.stallTimeout = .seconds(10)
+    limits.requestTimeout = .seconds(10)
+    return limits
+  }()
+
+  var limits: ServerLimits {
+    var limits = Self.defaults
     maxConcurrentStreams?.set(&limits.maximumConcurrentStreams)
     maxMessageBytes?.set(&limits.maximumMessageBytes)
     maxBufferedBytes?.set(&limits.maximumBufferedBytes)

@@ -33,9 +33,9 @@ import Testing
   }
 
   @Test func everyLimitHasAFlagThatSetsIt() throws {
-    try Self.expectFlags(ServerLimits()) { try LimitOptions.parse($0).limits }
+    try Self.expectFlags(LimitOptions.defaults) { try LimitOptions.parse($0).limits }
     try Self.expectFlags(TLSLimits()) { try TLSLimitOptions.parse($0).limits }
-    #expect(try LimitOptions.parse([]).limits == ServerLimits())
+    #expect(try LimitOptions.parse([]).limits == LimitOptions.defaults)
     #expect(try TLSLimitOptions.parse([]).limits == TLSLimits())
   }
 

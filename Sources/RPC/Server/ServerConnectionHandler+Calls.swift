@@ -66,8 +66,7 @@ extension ServerConnectionHandler {
 
   private func serve(_ stream: Engine.Stream) {
     do throws(RPCStatus) {
-      let method = core.methods.methods[Int(stream.method)]
-      switch method.handler {
+      switch core.methods.methods[Int(stream.method)].handler {
       case .inline(let handler):
         let message = try stream.message()
         call.arena.reset()
@@ -81,7 +80,7 @@ extension ServerConnectionHandler {
       case .streaming(let handler, let executor):
         try admit()
         let message =
-          method.kind.clientStreams
+          core.methods.methods[Int(stream.method)].kind.clientStreams
           ? nil
           : ReceivedMessage(
             bytes: Array(try stream.message()), wasCompressed: stream.requestWasCompressed)

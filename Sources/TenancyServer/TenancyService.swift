@@ -59,7 +59,7 @@ public struct TenancyDelegate: ServerDelegate {
     let level: Logger.Level =
       switch event.kind {
       case .listening, .stopped: .info
-      case .handshakeFailed, .peerRefused, .peerStalled, .protocolError: .warning
+      case .handshakeFailed, .outOfDescriptors, .peerRefused, .peerStalled, .protocolError: .warning
       case .internalError: .error
       }
     logger.log(

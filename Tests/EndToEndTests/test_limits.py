@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from support import http2, ttrpc
-from support.attacker import client_hello, greeting
+from support.attacker import client_hello, crowd, greeting
 from support.client import failure
 from support.http2 import ENHANCE_YOUR_CALM, data, fields, headers, message, ping, request, settings
 from support.interop import (
@@ -252,3 +252,14 @@ def test_floods(interop_server, case):
             received += connection.recv(65_536)
         assert http2.goaway_error(received) is None
     assert goaway(server, greeting() + flood(allowed + 1)) == ENHANCE_YOUR_CALM
+
+
+def test_newcomers_wait_for_descriptors(interop_server):
+    """Where the process has no descriptors for more, connections wait in the backlog, and are served."""
+    server = interop_server("tcp", descriptors=100)
+    with grpc.insecure_channel(server.target, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        with crowd(server.place(), 60, greeting()):
+            call = channel.unary_unary(EMPTY).future(b"", timeout=30, wait_for_ready=True)
+            with pytest.raises(grpc.FutureTimeoutError):
+                call.result(timeout=1)
+        assert call.result() == b""

@@ -1,4 +1,5 @@
 import NIOCore
+import Synchronization
 import Testing
 
 @testable import RPC
@@ -139,7 +140,7 @@ struct SharedLimitTests {
   }
 
   @Test func census() {
-    let census = ConnectionCensus(maximum: 2, maximumPerPeer: 1)
+    let census = ConnectionCensus(maximum: 2, maximumPerPeer: 1, descriptors: 10)
     #expect(census.enter() && census.enter())
     #expect(!census.enter())
     census.leave()
@@ -150,6 +151,23 @@ struct SharedLimitTests {
     #expect(census.enter(.workload("spiffe://a/b")))
     census.leave(.user(1))
     #expect(census.enter(.user(1)))
+  }
+
+  @Test func listenersWaitForDescriptors() {
+    let census = ConnectionCensus(maximum: 9, maximumPerPeer: 9, descriptors: 2)
+    let resumed = Mutex(0)
+    let resume: @Sendable () -> Void = { resumed.withLock { $0 += 1 } }
+    #expect(census.mayAccept(resume) && census.enter() && census.enter())
+    #expect(!census.mayAccept(resume) && !census.mayAccept(resume))
+    // One look at a listener may accept several: these count, and the wait goes on until they are gone.
+    #expect(census.enter())
+    census.leave()
+    #expect(resumed.withLock { $0 } == 0)
+    census.leave()
+    #expect(resumed.withLock { $0 } == 2)
+    #expect(census.mayAccept(resume))
+    census.leave()
+    #expect(resumed.withLock { $0 } == 2)
   }
 
   @Test func retryInfo() {

@@ -24,6 +24,8 @@ public struct ServerEvent: Sendable {
     case protocolError = "protocol_error"
     /// A peer that did not take part any more was cut off.
     case peerStalled = "peer_stalled"
+    /// No more connections are accepted until some end.
+    case outOfDescriptors = "out_of_descriptors"
     case internalError = "internal_error"
     case stopped
   }

@@ -23,15 +23,30 @@ final class ConnectionCensus: Sendable {
   private struct Counts {
     var all = 0
     var byPeer: [PeerKey: Int] = [:]
+    /// Listeners that wait until there is a descriptor for the next connection.
+    var waiting: [@Sendable () -> Void] = []
   }
 
   private let counts = Mutex(Counts())
   private let maximum: Int
   private let maximumPerPeer: Int
+  private let descriptors: Int
 
-  init(maximum: Int, maximumPerPeer: Int) {
+  /// - Parameter descriptors: how many connections the process has descriptors for.
+  init(maximum: Int, maximumPerPeer: Int, descriptors: Int) {
     self.maximum = maximum
     self.maximumPerPeer = maximumPerPeer
+    self.descriptors = descriptors
+  }
+
+  /// Whether there is a descriptor for one more connection. If not, `resume` is called once when there
+  /// may be, from any thread.
+  func mayAccept(_ resume: @escaping @Sendable () -> Void) -> Bool {
+    counts.withLock { counts in
+      if counts.all < descriptors { return true }
+      counts.waiting.append(resume)
+      return false
+    }
   }
 
   /// Counts a connection that has come. False if there is no room.
@@ -44,7 +59,15 @@ final class ConnectionCensus: Sendable {
   }
 
   /// One that was counted has gone.
-  func leave() { counts.withLock { $0.all -= 1 } }
+  func leave() {
+    let waiting = counts.withLock { counts -> [@Sendable () -> Void] in
+      counts.all -= 1
+      guard counts.all < descriptors, !counts.waiting.isEmpty else { return [] }
+      defer { counts.waiting = [] }
+      return counts.waiting
+    }
+    for resume in waiting { resume() }
+  }
 
   /// Counts a connection for its peer. False if the peer has as many as it may.
   func enter(_ peer: PeerKey) -> Bool {

@@ -126,6 +126,12 @@ public final class Server: Sendable {
   private func listen(_ address: ListenAddress) async throws -> ListenAddress {
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: Self.backlog)
+      .serverChannelOption(.maxMessagesPerRead, value: AcceptGate.acceptedPerRead)
+      .serverChannelInitializer { [core] channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(AcceptGate(core: core, address: address))
+        }
+      }
     do {
       switch address {
       case .unix(let path, let mode):
@@ -190,11 +196,6 @@ public final class Server: Sendable {
     guard let loop = loopStates[ObjectIdentifier(channel.eventLoop)]?.value else {
       throw ConnectionRefusal(reason: "unknown event loop")
     }
-    guard core.census.enter() else {
-      core.log(.peerRefused, label.description, "there are too many connections")
-      throw ConnectionRefusal(reason: "there are too many connections")
-    }
-    channel.closeFuture.whenComplete { [core] _ in core.census.leave() }
     try channel.syncOptions?.setOption(.maxMessagesPerRead, value: Self.messagesPerRead)
     let acceptor = ConnectionAcceptor(
       core: core, loop: loop, tls: tls, plainPeer: plainPeer,

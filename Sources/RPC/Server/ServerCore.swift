@@ -19,8 +19,9 @@ final class ServerCore: Sendable {
     self.delegate = delegate
     memory = ServerMemory(limits)
     census = ConnectionCensus(
-      maximum: min(limits.maximumConnections, Descriptors.limit - Descriptors.reserved),
-      maximumPerPeer: limits.maximumConnectionsPerPeer)
+      maximum: limits.maximumConnections,
+      maximumPerPeer: limits.maximumConnectionsPerPeer,
+      descriptors: max(1, Descriptors.limit - Descriptors.reserved))
   }
 
   /// Waits for cancelled handlers to return, but no longer than `limit`.
@@ -79,7 +80,7 @@ extension ServerCore {
 extension ServerEvent.Kind {
   fileprivate var isCausedByPeers: Bool {
     switch self {
-    case .handshakeFailed, .peerRefused, .protocolError, .peerStalled: true
+    case .handshakeFailed, .peerRefused, .protocolError, .peerStalled, .outOfDescriptors: true
     case .listening, .internalError, .stopped: false
     }
   }

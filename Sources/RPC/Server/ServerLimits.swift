@@ -47,7 +47,8 @@ public struct ServerLimits: Sendable, Hashable {
   // MARK: All connections
 
   /// Open connections, those included that have not said who they are. Over it a new one is closed
-  /// at once. Never more than the process may have descriptors, less `Descriptors.reserved`.
+  /// at once. Where the process has fewer descriptors, less `Descriptors.reserved`, new ones wait in the
+  /// listener's backlog instead.
   public var maximumConnections = 16_384
   /// Open connections of one peer: a certificate, a user of a Unix socket, or an address without
   /// TLS.

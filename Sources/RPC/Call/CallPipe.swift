@@ -7,7 +7,7 @@ import Synchronization
 /// The connection is told of changes through its mailbox, and then calls `transfer`.
 final class CallPipe: Sendable {
   /// Response bytes that may wait before `send` waits too; it goes on at half of that.
-  static let maximumWaitingBytes = 64 * 1024
+  static let maximumWaitingBytes = 32 * 1024
   /// What a message costs besides its bytes, about.
   static let messageOverhead = 64
   /// Bytes of requests that the handler takes before the peer may hear of it.

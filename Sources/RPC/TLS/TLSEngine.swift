@@ -130,6 +130,10 @@ final class TLSEngine {
     let isResumed = SSL_session_reused(ssl) == 1
     let peer = isResumed ? resumable : verified
     try check(peer)
+    // OpenSSL has refused such a client already; to be anonymous must never be the way in.
+    if side == .server, snapshot.configuration.clientAuthentication == .required, peer == nil {
+      throw TLSError("a client without a certificate", code: .peerRefused)
+    }
     isEstablished = true
     SSL_set_msg_callback(ssl, Self.countMessage)
     let credential = peer.map {

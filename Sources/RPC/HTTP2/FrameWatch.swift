@@ -197,7 +197,8 @@ struct FrameWatch {
 
   private mutating func beginCall(_ stream: Int32) {
     credit = min(credit + Self.creditOfCall, maximumCredit)
-    if stream > lastStream + 2 { skipped = (lastStream + 1)...(stream - 1) }
+    // Wider than the numbers are: they reach the greatest that 31 bits hold.
+    if Int(stream) > Int(lastStream) + 2 { skipped = (lastStream + 1)...(stream - 1) }
     lastStream = stream
   }
 

@@ -63,10 +63,11 @@ final class CallMailbox: Sendable {
   func send(_ message: OutboundMessage) async throws(RPCStatus) {
     while true {
       let (isQueued, wake) = try state.withLock { state throws(RPCStatus) in
-        if let end = state.end { throw Self.failure(end) }
+        // First: it is the caller's mistake, however the call has gone meanwhile.
         if state.finishedBefore {
           throw RPCStatus(.internalError, "a message was sent after the last one")
         }
+        if let end = state.end { throw Self.failure(end) }
         guard state.outstandingCost < sendLimit else { return (false, nil) as (Bool, Wake?) }
         state.outstandingCost += message.cost
         state.wishes.messages.append(message)

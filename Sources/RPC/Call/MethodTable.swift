@@ -24,6 +24,23 @@ struct MethodTable: Sendable {
     self.slots = slots
   }
 
+  /// What serves the method of this index; nil: there is none, as of -1.
+  @inline(__always)
+  func handler(_ index: Int32) -> ServiceMethod.Handler? {
+    methods.indices.contains(Int(index)) ? methods[Int(index)].handler : nil
+  }
+
+  /// Whether the requests of a method may have any number of messages; false where there is no method.
+  @inline(__always)
+  func clientStreams(_ index: Int32) -> Bool {
+    methods.indices.contains(Int(index)) && methods[Int(index)].kind.clientStreams
+  }
+
+  /// Likewise for its responses.
+  func serverStreams(_ index: Int32) -> Bool {
+    methods.indices.contains(Int(index)) && methods[Int(index)].kind.serverStreams
+  }
+
   /// The index of the method, or -1.
   func find(_ path: UnsafeRawBufferPointer) -> Int32 {
     find(Self.hash(path)) { candidate in

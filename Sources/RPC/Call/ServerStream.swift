@@ -13,7 +13,7 @@ class ServerStream: LoopTimer {
   /// Where the connection keeps this stream.
   @exclusivity(unchecked) final var slot: Int32 = 0
   /// The number of the call among its connection's, so that a late completion finds out that its call is
-  /// gone.
+  /// gone; 0 when the object is not in use.
   @exclusivity(unchecked) final var generation: UInt64 = 0
   /// Index into the method table, or -1.
   @exclusivity(unchecked) final var method: Int32 = -1

@@ -77,7 +77,10 @@ enum HTTP2Callbacks {
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) {
       _, _, id, bytes, count, user in
       guard let bytes else { return 0 }
-      return HTTP2Callbacks.withStream(user, id) { $0.data($1, bytes, count: count) }
+      return HTTP2Callbacks.withSession(user) { session in
+        guard let stream = session.open(id) else { return session.dataOfNoCall(count: count) }
+        stream._withUnsafeGuaranteedRef { session.data($0, bytes, count: count) }
+      }
     }
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in
       guard let frame else { return 0 }
@@ -133,7 +136,9 @@ enum HTTP2Callbacks {
       let goAway = frame.pointee.goaway
       let reason = UnsafeRawBufferPointer(start: goAway.opaque_data, count: goAway.opaque_data_len)
       return withSession(user) {
-        $0.goAwaySent(goAway.error_code, reason: String(decoding: reason, as: UTF8.self))
+        $0.goAwaySent(
+          goAway.error_code, last: goAway.last_stream_id,
+          reason: String(decoding: reason, as: UTF8.self))
       }
     default:
       return 0

@@ -3,6 +3,13 @@ internal import CNghttp2
 /// What nghttp2's callbacks record.
 extension HTTP2ServerSession {
   func beginStream(_ id: Int32) {
+    // The peer has been told, or will be, that this call is not taken: it may make it elsewhere, and here
+    // nobody may hear of it (RFC 9113 §6.8).
+    guard id <= lastAnnounced else {
+      nghttp2_submit_rst_stream(
+        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, NGHTTP2_REFUSED_STREAM.rawValue)
+      return
+    }
     let stream = streams.open { HTTP2Stream(limits: limits, meter: unpackMeter) }
     stream.prepare(id: id)
     stream.beginTick = tick
@@ -48,7 +55,6 @@ extension HTTP2ServerSession {
   private func malformed(_ stream: HTTP2Stream) {
     guard !stream.isMalformed else { return }
     stream.isMalformed = true
-    if stream.isDispatched { ready.remove(stream) }
     stream.isDispatched = true
     stream.awaitsResponse = false
     nghttp2_submit_rst_stream(
@@ -71,6 +77,9 @@ extension HTTP2ServerSession {
     if stream.refusal == nil { stream.refusal = RequestHeaders.refusal(of: stream) }
     if stream.refusal != nil || streamsRequest(stream) { dispatch(stream) }
   }
+
+  /// DATA of a call that was never taken: only the connection's window is given back.
+  func dataOfNoCall(count: Int) { nghttp2_session_consume_connection(session, count) }
 
   func data(_ stream: HTTP2Stream, _ bytes: UnsafePointer<UInt8>, count: Int) {
     if !stream.form.data(count) { malformed(stream) }
@@ -111,7 +120,7 @@ extension HTTP2ServerSession {
   /// The call can't go on. The handler of one that is being served is stopped when the refusal is met
   /// among those to serve.
   private func refuse(_ stream: HTTP2Stream, _ status: RPCStatus) {
-    guard stream.refusal == nil else { return }
+    guard stream.refusal == nil, stream.awaitsResponse else { return }
     stream.refusal = .status(status)
     if stream.isDispatched { ready.append(stream) } else if stream.headersDone { dispatch(stream) }
   }
@@ -120,7 +129,6 @@ extension HTTP2ServerSession {
     if latest.id == stream.id { latest = (0, nil) }
     bufferedBytes -= stream.countedBytes
     waitingReplyBytes -= stream.waitingReplyBytes
-    if stream.awaitsResponse, stream.isDispatched { ready.remove(stream) }
     if stream.isScheduled { timers.cancel(stream) }
     orphan(stream)
     stream.releaseBuffers()
@@ -134,7 +142,7 @@ extension HTTP2ServerSession {
   }
 
   private func streamsRequest(_ stream: HTTP2Stream) -> Bool {
-    stream.method >= 0 && methods.methods[Int(stream.method)].kind.clientStreams
+    methods.clientStreams(stream.method)
   }
 
   /// Times the limit that a header list may have before its connection ends.

@@ -179,7 +179,7 @@ extension HTTP2ServerSession {
     stream.replySent += count
     stream.waitingReplyBytes -= count
     waitingReplyBytes -= count
-    if stream.pipe != nil { drained.append(stream) }
+    if stream.pipe != nil { drained.append(stream.key) }
   }
 
   /// The last frame of an answer has gone. The rest of a request that was answered early is not waited

@@ -16,7 +16,7 @@ final class HTTP2ServerSession: ServerEngine {
   @exclusivity(unchecked) private(set) var session: OpaquePointer?
   let blocks = HTTP2Memory()
   @exclusivity(unchecked) var streams = StreamTable<HTTP2Stream>()
-  @exclusivity(unchecked) var ready = ReadyQueue<HTTP2Stream>()
+  @exclusivity(unchecked) var ready = CallQueue<HTTP2Stream>()
   /// Request bytes held for all streams.
   @exclusivity(unchecked) var bufferedBytes = 0
   /// Response bytes held for all streams.
@@ -26,7 +26,7 @@ final class HTTP2ServerSession: ServerEngine {
   /// Messages of the DATA frame that is being read.
   @exclusivity(unchecked) var incoming: [ReceivedMessage] = []
   /// Streaming calls of which nghttp2 has taken bytes.
-  @exclusivity(unchecked) var drained: [HTTP2Stream] = []
+  @exclusivity(unchecked) var drained: [StreamKey] = []
   /// What calls that are over leave behind: a handler's task to cancel, and its pipe to break.
   private var orphans: [(task: Task<Void, Never>, pipe: CallPipe?)] = []
 
@@ -42,6 +42,9 @@ final class HTTP2ServerSession: ServerEngine {
   /// Response bytes that nghttp2 has taken so far.
   @exclusivity(unchecked) var takenBytes: UInt64 = 0
   private var isCutOff = false
+  /// The last call that a GOAWAY owns, sent or not yet: from the moment that one is submitted, none above
+  /// it is taken.
+  @exclusivity(unchecked) private(set) var lastAnnounced = Int32.max
 
   private(set) var isDraining = false
   private(set) var drainAcknowledged = false
@@ -87,11 +90,7 @@ final class HTTP2ServerSession: ServerEngine {
     guard let breach = frames.breach else { return nil }
     if !isCutOff {
       isCutOff = true
-      let reason = Array(breach.reason.utf8)
-      nghttp2_submit_goaway(
-        session, UInt8(NGHTTP2_FLAG_NONE.rawValue),
-        nghttp2_session_get_last_proc_stream_id(session), breach.error.rawValue, reason,
-        reason.count)
+      submitGoAway(breach.error, breach.reason)
     }
     return .failed(breach.reason)
   }
@@ -115,10 +114,7 @@ final class HTTP2ServerSession: ServerEngine {
   }
 
   func nextReady() -> HTTP2Stream? {
-    if !ready.isEmpty, !hasRoomForReplies {
-      ready.compact()
-      return nil
-    }
+    if !ready.isEmpty, !hasRoomForReplies { return nil }
     return ready.popFirst()
   }
 
@@ -158,7 +154,8 @@ final class HTTP2ServerSession: ServerEngine {
 
   private func reportDrained() {
     guard !drained.isEmpty else { return }
-    for stream in drained {
+    for key in drained {
+      guard let stream = streams[key] else { continue }
       stream.pipe?.sent(stillWaiting: stream.reply.count - stream.replySent)
     }
     drained.removeAll(keepingCapacity: true)
@@ -188,12 +185,20 @@ final class HTTP2ServerSession: ServerEngine {
   }
 
   func finishDrain() {
-    nghttp2_submit_goaway(
-      session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nghttp2_session_get_last_proc_stream_id(session),
-      NGHTTP2_NO_ERROR.rawValue, nil, 0)
+    if lastAnnounced == .max { submitGoAway(NGHTTP2_NO_ERROR, "") }
   }
 
-  func goAwaySent(_ code: UInt32, reason: String) {
+  /// Owns the calls that have begun, and none that begins from now on.
+  private func submitGoAway(_ error: nghttp2_error_code, _ reason: String) {
+    lastAnnounced = min(lastAnnounced, nghttp2_session_get_last_proc_stream_id(session))
+    let text = Array(reason.utf8)
+    nghttp2_submit_goaway(
+      session, UInt8(NGHTTP2_FLAG_NONE.rawValue), lastAnnounced, error.rawValue, text, text.count)
+  }
+
+  /// - Parameter last: the last call that it owns; of nghttp2's own choice when it ends the connection.
+  func goAwaySent(_ code: UInt32, last: Int32, reason: String) {
+    lastAnnounced = min(lastAnnounced, last)
     guard code != NGHTTP2_NO_ERROR.rawValue else { return }
     sentError = "\(String(cString: nghttp2_http2_strerror(code))) \(reason)"
   }

@@ -4,7 +4,7 @@ internal import NIOCore
 /// How a connection's calls are run.
 extension ServerConnectionHandler {
   func serveReady() {
-    while mayStart, let stream = engine.nextReady() {
+    while !isLingering, mayStart, let stream = engine.nextReady() {
       countInTurn()
       guard stream.awaitsResponse else { continue }
       switch stream.refusal {
@@ -66,7 +66,7 @@ extension ServerConnectionHandler {
 
   private func serve(_ stream: Engine.Stream) {
     do throws(RPCStatus) {
-      switch core.methods.methods[Int(stream.method)].handler {
+      switch core.methods.handler(stream.method) {
       case .inline(let handler):
         let message = try stream.message()
         call.arena.reset()
@@ -80,11 +80,13 @@ extension ServerConnectionHandler {
       case .streaming(let handler, let executor):
         try admit()
         let message =
-          core.methods.methods[Int(stream.method)].kind.clientStreams
+          core.methods.clientStreams(stream.method)
           ? nil
           : ReceivedMessage(
             bytes: Array(try stream.message()), wasCompressed: stream.requestWasCompressed)
         start(handler, on: executor, stream, message)
+      // An engine refuses such a call itself; nothing is served in its place.
+      case nil: throw RPCStatus(.unimplemented, "unknown method")
       }
     } catch {
       fail(stream, error)

@@ -36,7 +36,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   private lazy var drainTimer = ActionTimer { [unowned self] in goAway() }
   /// Set when our side is closed: input is discarded until the peer closes, or this runs out.
   private lazy var lingerTimer = ActionTimer { [unowned self] in closeNow() }
-  private var isLingering = false
+  private(set) var isLingering = false
   private let credential: PeerCredential?
   private lazy var credentialTimer = ActionTimer { [unowned self] in watchCredential() }
   /// Set when the connection ends, calls in flight or not.

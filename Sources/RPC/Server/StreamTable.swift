@@ -9,7 +9,7 @@ struct StreamTable<Stream: ServerStream>: ~Copyable {
   private var streams: [Stream?] = []
   private var freeSlots: [Int32] = []
   private var idle: [Stream] = []
-  /// Calls opened so far.
+  /// Calls opened so far: 0 is no call's number.
   private var generation: UInt64 = 0
 
   var count: Int { streams.count - freeSlots.count }
@@ -29,8 +29,9 @@ struct StreamTable<Stream: ServerStream>: ~Copyable {
     return stream
   }
 
-  /// The object may be used again at once.
+  /// The object may be used again at once. Nothing that names the call finds it any more.
   mutating func close(_ stream: Stream) {
+    stream.generation = 0
     streams[Int(stream.slot)] = nil
     freeSlots.append(stream.slot)
     if idle.count < maximumIdle { idle.append(stream) }
@@ -53,36 +54,57 @@ struct StreamTable<Stream: ServerStream>: ~Copyable {
   }
 }
 
-/// Calls that wait to be served, in order of arrival. What is taken is given up in batches, so that a
-/// queue that is never empty does not grow.
-struct ReadyQueue<Stream: ServerStream> {
-  private var streams: [Stream] = []
+/// Calls that wait for something, in order of arrival.
+///
+/// An entry names a call, not an object: when the call is over or answered it is passed over, whatever the
+/// object is used for by then. So nobody has to take a call out, and none is met twice.
+struct CallQueue<Stream: ServerStream> {
+  private struct Entry {
+    let stream: Stream
+    let generation: UInt64
+
+    var isCurrent: Bool { stream.generation == generation && stream.awaitsResponse }
+  }
+
+  private static var leastSweep: Int { 64 }
+
+  private var entries: [Entry] = []
   private var head = 0
+  /// With so many entries, those that are not current are given up before there are more.
+  private var sweepCount = Self.leastSweep
 
-  var isEmpty: Bool { head == streams.count }
+  /// Whether `popFirst` would return nothing.
+  var isEmpty: Bool {
+    mutating get {
+      while head < entries.count, !entries[head].isCurrent { head += 1 }
+      return head == entries.count
+    }
+  }
 
-  mutating func append(_ stream: Stream) { streams.append(stream) }
+  /// Entries held, current or not.
+  var held: Int { entries.count }
+
+  /// The call's place is behind all others. One that is there already keeps its place, too.
+  mutating func append(_ stream: Stream) {
+    if entries.count >= sweepCount { sweep() }
+    entries.append(Entry(stream: stream, generation: stream.generation))
+  }
 
   mutating func popFirst() -> Stream? {
-    guard head < streams.count else {
-      streams.removeAll(keepingCapacity: true)
+    guard !isEmpty else {
+      entries.removeAll(keepingCapacity: true)
       head = 0
       return nil
     }
     head += 1
-    return streams[head - 1]
+    return entries[head - 1].stream
   }
 
-  /// Between batches.
-  mutating func compact() {
-    if head > 0 {
-      streams.removeFirst(head)
-      head = 0
-    }
-  }
-
-  mutating func remove(_ stream: Stream) {
-    compact()
-    streams.removeAll { $0 === stream }
+  /// Twice as many entries as there were current ones make it worth a look at all.
+  private mutating func sweep() {
+    entries.removeFirst(head)
+    head = 0
+    entries.removeAll { !$0.isCurrent }
+    sweepCount = max(Self.leastSweep, 2 * entries.count)
   }
 }

@@ -47,7 +47,7 @@ extension TTRPCServerSession {
     let method = methods.find(service: request.service, method: request.method)
     if let status = refusal(header, request, method) { return refuse(header, status) }
     let stream: TTRPCStream
-    if case .inline = methods.methods[Int(method)].handler {
+    if case .inline = methods.handler(method) {
       stream = transient
       stream.prepare(id: header.stream, requestEnded: true)
     } else {
@@ -62,7 +62,7 @@ extension TTRPCServerSession {
       }
       stream = openStream(header)
       starting = stream
-      if !methods.methods[Int(method)].kind.clientStreams { count(stream, request.payload.count) }
+      if !methods.clientStreams(method) { count(stream, request.payload.count) }
     }
     stream.method = method
     stream.request = request
@@ -81,7 +81,7 @@ extension TTRPCServerSession {
         : RPCStatus(.invalidArgument, "the frame does not hold a ttrpc.Request")
     }
     if header.flags.contains(.remoteOpen),
-      header.flags.contains(.remoteClosed) || !methods.methods[Int(method)].kind.clientStreams
+      header.flags.contains(.remoteClosed) || !methods.clientStreams(method)
     {
       return RPCStatus(.invalidArgument, "the flags do not fit the method")
     }

@@ -40,8 +40,6 @@ extension TTRPCServerSession {
     }
     open[stream.id] = nil
     bufferedBytes -= stream.countedBytes
-    if stream.refusal != nil { failing.remove(stream) }
-    if stream.isBlocked { blocked.remove(stream) }
     stream.release()
     streams.close(stream)
     retryStalled()
@@ -63,7 +61,7 @@ extension TTRPCServerSession {
     // In this order: of messages that the handler takes from now on, the pipe tells again.
     recount(stream)
     retryStalled()
-    let isStream = methods.methods[Int(stream.method)].kind.serverStreams
+    let isStream = methods.serverStreams(stream.method)
     for message in news.messages {
       if let status = isStream ? send(stream, message) : hold(stream, message) {
         return abort(stream, status)
@@ -104,7 +102,7 @@ extension TTRPCServerSession {
   private func end(_ stream: TTRPCStream, _ status: RPCStatus?) {
     stream.task = nil
     if let status { return fail(stream, status) }
-    if methods.methods[Int(stream.method)].kind.serverStreams {
+    if methods.serverStreams(stream.method) {
       let header = TTRPCFrameHeader(
         payloadCount: 0, stream: stream.id, type: .data, flags: [.remoteClosed, .noData])
       _ = header.open(in: &output.bytes)

@@ -35,9 +35,9 @@ final class TTRPCServerSession: ServerEngine {
   /// Messages for `latest` that its handler has not been given yet.
   @exclusivity(unchecked) var incoming: [ReceivedMessage] = []
   /// Open calls that can't go on: the handler's code ends them.
-  @exclusivity(unchecked) var failing = ReadyQueue<TTRPCStream>()
+  @exclusivity(unchecked) var failing = CallQueue<TTRPCStream>()
   /// Calls whose responses wait for room in the output.
-  @exclusivity(unchecked) var blocked = ReadyQueue<TTRPCStream>()
+  @exclusivity(unchecked) var blocked = CallQueue<TTRPCStream>()
   /// Request bytes held for all calls.
   @exclusivity(unchecked) var bufferedBytes = 0
   /// The greatest number of a call so far.
@@ -98,7 +98,7 @@ final class TTRPCServerSession: ServerEngine {
 
   func nextReady() -> TTRPCStream? {
     if starting != nil { forgetFrame() }
-    if !failing.isEmpty, let stream = failing.popFirst() { return stream }
+    if let stream = failing.popFirst() { return stream }
     while mayRead, let event = reader.next() {
       framesRead &+= 1
       if let stream = take(event) {
@@ -141,7 +141,7 @@ final class TTRPCServerSession: ServerEngine {
     let limit = limits.maximumOutputBytes
     repeat {
       output.send(limit - buffer.readableBytes) { bytes in _ = buffer.writeBytes(bytes) }
-      while output.waiting < limit, !blocked.isEmpty, let stream = blocked.popFirst() {
+      while output.waiting < limit, let stream = blocked.popFirst() {
         stream.isBlocked = false
         transfer(stream)
       }

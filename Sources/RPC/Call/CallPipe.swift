@@ -199,6 +199,7 @@ final class CallPipe: Sendable {
     return try result.get()
   }
 
+  /// - Throws: why the call is over, or INTERNAL when its handler has returned.
   func send(_ message: [UInt8], compress: Bool) async throws(RPCStatus) {
     guard UInt32(exactly: message.count) != nil else {
       throw RPCStatus(.internalError, "the response message is larger than 4 GiB")
@@ -209,7 +210,7 @@ final class CallPipe: Sendable {
       outgoing = Outgoing(bytes: packed, isCompressed: true)
     }
     let (failure, post, isFull) = state.withLock { state -> (RPCStatus?, Bool, Bool) in
-      if let failure = state.failure { return (failure, false, false) }
+      if let failure = Self.ending(state) { return (failure, false, false) }
       state.outgoing.append(outgoing)
       state.outgoingBytes += outgoing.bytes.count + Self.messageOverhead
       return (nil, Self.shouldPost(&state, force: true), self.isFull(state))
@@ -223,7 +224,7 @@ final class CallPipe: Sendable {
     await withTaskCancellationHandler {
       await withCheckedContinuation { (writer: Writer) in
         let goesOn = state.withLock { state -> Bool in
-          if state.failure != nil || Task.isCancelled || !self.isFull(state) { return true }
+          if Self.ending(state) != nil || Task.isCancelled || !self.isFull(state) { return true }
           state.writers.append(writer)
           return false
         }
@@ -237,41 +238,54 @@ final class CallPipe: Sendable {
       }
       for writer in writers { writer.resume() }
     }
-    if let failure = state.withLock({ $0.failure }) { throw failure }
+    if let failure = state.withLock({ Self.ending($0) }) { throw failure }
     if Task.isCancelled { throw Self.cancelled }
   }
 
   func sendHeaders() {
     let post = state.withLock { state -> Bool in
-      guard state.failure == nil, !state.headersRequested else { return false }
+      guard Self.ending(state) == nil, !state.headersRequested else { return false }
       state.headersRequested = true
       return Self.shouldPost(&state, force: true)
     }
     if post { mailbox.post(key) }
   }
 
-  /// The handler has returned.
+  /// The handler has returned. Whoever else reads or sends for the call, or will, gets an error: nobody
+  /// takes their messages any more.
   ///
   /// - Parameter status: nil for OK.
   func finish(_ status: RPCStatus?) {
-    let post = state.withLock { state -> Bool in
+    let (post, reader, writers) = state.withLock { state -> (Bool, Reader?, [Writer]) in
       state.handlerReturned = true
       state.result = status
       state.received = []
       state.receivedHead = 0
       state.heldBytes = 0
-      return Self.shouldPost(&state, force: true)
+      defer {
+        state.reader = nil
+        state.writers = []
+      }
+      return (Self.shouldPost(&state, force: true), state.reader, state.writers)
     }
     if post { mailbox.post(key) }
+    reader?.resume(returning: .failure(Self.returned))
+    for writer in writers { writer.resume() }
   }
 
   // MARK: Under the lock
 
   private static let cancelled = RPCStatus(.cancelled, "the call was cancelled")
+  private static let returned = RPCStatus(.internalError, "the call's handler has returned")
+
+  /// Why nothing can be read or sent any more, if so.
+  private static func ending(_ state: State) -> RPCStatus? {
+    state.failure ?? (state.handlerReturned ? returned : nil)
+  }
 
   /// The next message or the end, if known.
   private static func poll(_ state: inout State) -> Result<ReceivedMessage?, RPCStatus>? {
-    if let failure = state.failure { return .failure(failure) }
+    if let failure = ending(state) { return .failure(failure) }
     if let message = take(&state) { return .success(message) }
     return state.requestEnded ? .success(nil) : nil
   }

@@ -1,3 +1,5 @@
+internal import NIOCore
+
 /// One call as a protocol engine keeps it: what is the same for every protocol. Objects are reused by
 /// their connection; confined to its event loop.
 ///
@@ -19,6 +21,8 @@ class ServerStream: LoopTimer {
   @exclusivity(unchecked) final var method: Int32 = -1
   /// Nanoseconds that the client waits for.
   @exclusivity(unchecked) final var timeout: UInt64?
+  /// When the client stops waiting, from the arrival of its headers on; nil: never.
+  @exclusivity(unchecked) final private(set) var expiry: NIODeadline?
   final var refusal: Refusal?
   /// In the connection's list of streams to serve, or served already.
   @exclusivity(unchecked) final var isDispatched = false
@@ -42,6 +46,7 @@ class ServerStream: LoopTimer {
   final func prepareCall() {
     method = -1
     timeout = nil
+    expiry = nil
     refusal = nil
     isDispatched = false
     awaitsResponse = true
@@ -50,6 +55,15 @@ class ServerStream: LoopTimer {
     pipe = nil
     control = nil
   }
+
+  /// The headers are here since `arrival`: what the client waits for begins then, not when a handler does.
+  final func startClock(at arrival: @autoclosure () -> NIODeadline) {
+    guard let timeout else { return }
+    expiry = arrival() + .nanoseconds(Int64(min(timeout, Self.longestTimeout)))
+  }
+
+  /// 146 years.
+  private static var longestTimeout: UInt64 { UInt64(Int64.max / 2) }
 
   final override func timerFired() { owner?.deadlinePassed(self) }
 

@@ -75,6 +75,10 @@ extension HTTP2ServerSession {
     // Of a header list that is too large, not all was looked at.
     guard stream.refusal != nil || stream.form.headersAreWhole else { return malformed(stream) }
     if stream.refusal == nil { stream.refusal = RequestHeaders.refusal(of: stream) }
+    if stream.timeout != nil {
+      stream.startClock(at: timers.turnTime)
+      timed.append(stream.key)
+    }
     if stream.refusal != nil || streamsRequest(stream) { dispatch(stream) }
   }
 

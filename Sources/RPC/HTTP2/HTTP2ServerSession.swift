@@ -25,6 +25,8 @@ final class HTTP2ServerSession: ServerEngine {
   @exclusivity(unchecked) var latest: (id: Int32, stream: Unmanaged<HTTP2Stream>?) = (0, nil)
   /// Messages of the DATA frame that is being read.
   @exclusivity(unchecked) var incoming: [ReceivedMessage] = []
+  /// Calls with a deadline whose headers are among the bytes at hand.
+  @exclusivity(unchecked) var timed: [StreamKey] = []
   /// Streaming calls of which nghttp2 has taken bytes.
   @exclusivity(unchecked) var drained: [StreamKey] = []
   /// What calls that are over leave behind: a handler's task to cancel, and its pipe to break.
@@ -67,6 +69,7 @@ final class HTTP2ServerSession: ServerEngine {
   // MARK: Input
 
   func receive(_ bytes: UnsafeRawBufferPointer) -> EngineOutcome {
+    timers.beginTurn()
     frames.scan(bytes, isOpen: { open($0) != nil })
     if let breach = cutOff() { return breach }
     let used = nghttp2_session_mem_recv(
@@ -83,6 +86,15 @@ final class HTTP2ServerSession: ServerEngine {
       return .failed(String(cString: nghttp2_strerror(Int32(used))))
     }
     return .proceed
+  }
+
+  func inputEnded(_ watch: (HTTP2Stream) -> Void) {
+    guard !timed.isEmpty else { return }
+    for key in timed {
+      guard let stream = streams[key], stream.awaitsResponse, !stream.isScheduled else { continue }
+      watch(stream)
+    }
+    timed.removeAll(keepingCapacity: true)
   }
 
   /// Says why to a peer that goes too far (RFC 9113 §10.5).

@@ -10,9 +10,28 @@ extension ServerConnectionHandler {
       switch stream.refusal {
       case .status(let status): fail(stream, status)
       case .http(let status): engine.fail(stream, http: status)
+      case nil where isLate(stream): fail(stream, Self.deadlineExceeded)
       case nil: serve(stream)
       }
     }
+  }
+
+  /// Nobody waits for the call any more: it has come in slowly, or has waited long for its turn.
+  @inline(__always)
+  private func isLate(_ stream: Engine.Stream) -> Bool {
+    guard let expiry = stream.expiry else { return false }
+    return expiry <= loop.timers.turnTime
+  }
+
+  /// The deadline of a call holds while its request comes in, and while it waits for its turn.
+  func watchDeadline(_ stream: Engine.Stream) {
+    guard let expiry = stream.expiry, !stream.isScheduled else { return }
+    stream.owner = self
+    loop.timers.schedule(stream, at: expiry)
+  }
+
+  private static var deadlineExceeded: RPCStatus {
+    RPCStatus(.deadlineExceeded, "the deadline has passed")
   }
 
   /// A handler has been started. Only so many are before the first has had time to answer: what
@@ -49,6 +68,7 @@ extension ServerConnectionHandler {
   }
 
   func endTurn() {
+    loop.timers.beginTurn()
     callsInTurn = 0
     serveReady()
     flush()
@@ -56,6 +76,7 @@ extension ServerConnectionHandler {
 
   /// Handlers that were started have had their time.
   func endFresh() {
+    loop.timers.beginTurn()
     freshCalls = 0
     serveReady()
     flush()
@@ -167,16 +188,14 @@ extension ServerConnectionHandler {
     }
   }
 
-  /// What an asynchronous handler gets; starts the deadline's clock.
+  /// What an asynchronous handler gets. It is cancelled when the deadline passes.
   private func prepare(_ stream: Engine.Stream) -> AsyncCall {
     let control = ResponseControl()
     stream.control = control
     stream.owner = self
-    var deadline: ContinuousClock.Instant?
-    if let timeout = stream.timeout {
-      let nanoseconds = Int64(min(timeout, UInt64(Int64.max / 2)))
-      deadline = ContinuousClock.now.advanced(by: .nanoseconds(nanoseconds))
-      loop.timers.schedule(stream, in: .nanoseconds(nanoseconds))
+    watchDeadline(stream)
+    let deadline = stream.expiry.map {
+      ContinuousClock.now.advanced(by: .nanoseconds(($0 - loop.timers.turnTime).nanoseconds))
     }
     return AsyncCall(
       connection: call.connection, context: asyncContext, metadata: stream.metadata(),
@@ -219,6 +238,7 @@ extension ServerConnectionHandler {
 
 extension ServerConnectionHandler: MailboxReader {
   func readMail() {
+    loop.timers.beginTurn()
     handleMail()
     flush()
   }
@@ -228,7 +248,7 @@ extension ServerConnectionHandler: ServerStreamOwner {
   func deadlinePassed(_ stream: ServerStream) {
     // A connection's streams are all of its engine's kind.
     guard let stream = engine.stream(stream.key), stream.awaitsResponse else { return }
-    fail(stream, RPCStatus(.deadlineExceeded, "the deadline has passed"))
+    fail(stream, Self.deadlineExceeded)
     flush()
   }
 

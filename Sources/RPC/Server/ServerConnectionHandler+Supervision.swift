@@ -27,6 +27,7 @@ extension ServerConnectionHandler {
     case .retire(let reason): retire(reason)
     case .ping: if engine.ping() { flush() }
     }
+    loop.timers.beginTurn()
     engine.look(refusingAfter: looksPerRequest)
     serveReady()
     flush()

@@ -112,6 +112,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     let buffer = unwrapInboundIn(data)
     let outcome = buffer.withUnsafeReadableBytes { engine.receive($0) }
     serveReady()
+    engine.inputEnded { watchDeadline($0) }
     if case .failed(let reason) = outcome { fail(reason) }
   }
 
@@ -167,6 +168,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
       if full { continue }
       // What was sent may have made room for the answers of calls that wait.
       guard engine.hasReady, mayStart else { break }
+      loop.timers.beginTurn()
       serveReady()
     }
     if engine.drainAcknowledged, drainTimer.isScheduled { goAway() }

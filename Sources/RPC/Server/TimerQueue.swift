@@ -35,6 +35,21 @@ final class TimerQueue {
 
   var count: Int { heap.count }
 
+  /// The time of the turn, read once when somebody asks.
+  private var turn: NIODeadline?
+
+  /// Something has happened on the loop: `turnTime` is read anew.
+  @inline(__always)
+  func beginTurn() { turn = nil }
+
+  /// When what the loop is about now began; good for deadlines, which need not be exact to the microsecond.
+  var turnTime: NIODeadline {
+    if let turn { return turn }
+    let now = loop.now
+    turn = now
+    return now
+  }
+
   /// Sets a timer, anew if it is set already.
   func schedule(_ timer: LoopTimer, at deadline: NIODeadline) {
     if timer.isScheduled { remove(timer) }
@@ -63,6 +78,7 @@ final class TimerQueue {
 
   /// Fires what is due at `now`.
   func advance(to now: NIODeadline) {
+    turn = now
     while let first = heap.first, first.deadline <= now {
       remove(first)
       first.timerFired()

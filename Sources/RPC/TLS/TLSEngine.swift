@@ -267,7 +267,9 @@ final class TLSEngine {
       return matches ? nil : PeerRefusal(code: X509_V_ERR_IP_ADDRESS_MISMATCH)
     }
     ERR_clear_error()
-    let matches = X509_check_host(leaf, serverName, serverName.utf8.count, 0, nil) == 1
+    // The subject's common name is no host name (RFC 9525 §6.3): only DNS names of the SAN count.
+    let flags = UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
+    let matches = X509_check_host(leaf, serverName, serverName.utf8.count, flags, nil) == 1
     return matches ? nil : PeerRefusal(code: X509_V_ERR_HOSTNAME_MISMATCH)
   }
 

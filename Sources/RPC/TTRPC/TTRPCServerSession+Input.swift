@@ -66,7 +66,10 @@ extension TTRPCServerSession {
     }
     stream.method = method
     stream.request = request
-    if request.timeoutNanoseconds > 0 { stream.timeout = UInt64(request.timeoutNanoseconds) }
+    if request.timeoutNanoseconds > 0 {
+      stream.timeout = UInt64(request.timeoutNanoseconds)
+      stream.startClock(at: arrival ?? timers.turnTime)
+    }
     return stream
   }
 

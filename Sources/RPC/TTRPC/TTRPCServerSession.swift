@@ -53,6 +53,8 @@ final class TTRPCServerSession: ServerEngine {
   /// What is held of the server's memory.
   @exclusivity(unchecked) private var requestShare: MemoryShare
   @exclusivity(unchecked) private var replyShare: MemoryShare
+  /// When the frames came that are here and not read; nil: just now.
+  private(set) var arrival: NIODeadline?
   /// Frames read so far.
   @exclusivity(unchecked) private var framesRead: UInt64 = 0
   /// Why nothing more is read.
@@ -74,8 +76,15 @@ final class TTRPCServerSession: ServerEngine {
   // MARK: Input
 
   func receive(_ bytes: UnsafeRawBufferPointer) -> EngineOutcome {
+    timers.beginTurn()
+    arrival = nil
     if failure == nil { reader.append(bytes) }
     return .proceed
+  }
+
+  /// Calls are served as their frames are read; frames that wait keep the time when they came.
+  func inputEnded(_ watch: (TTRPCStream) -> Void) {
+    if reader.hasNext { arrival = timers.turnTime }
   }
 
   var takesInput: Bool { stall != .waiting }

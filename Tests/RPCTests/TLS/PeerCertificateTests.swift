@@ -140,6 +140,21 @@ struct PeerCertificateTests {
     #expect(pair.clientRefusal == nil)
   }
 
+  /// The name of a subject is no host name, whatever it says (RFC 9525 §6.3).
+  @Test(arguments: [([], false), (["localhost"], true), (["other"], false), (["loc*"], false)])
+  func hostNamesAreOfTheSubjectAlternativeName(_ names: [String], isAccepted: Bool) throws {
+    let pki = try TestPKI()
+    let leaf = try pki.issue(
+      .server.with {
+        $0.commonName = "localhost"
+        $0.dnsNames = names
+      })
+    let server = try TLSContext(.server, pki.save(leaf, "server"))
+    let client = try TLSContext(.client, pki.save(pki.issue(.client()), "client"))
+    let pair = try EnginePair(server, client, serverName: "localhost")
+    #expect((pair.clientRefusal == nil) == isAccepted)
+  }
+
   // MARK: Revocation
 
   @Test func revocationsAreLookedAtInTheWholeChain() throws {

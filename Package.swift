@@ -19,7 +19,7 @@ if fuzzing {
     ]))
 }
 let fuzzed: [Target.Dependency] = [
-  "COpenSSL", "PKI", "RPC", "Tenancy", "TenancyServer", "TenancyWire",
+  "COpenSSL", "PKI", "RPC", "RPCServices", "Tenancy", "TenancyServer", "TenancyWire",
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOEmbedded", package: "swift-nio"),
 ]

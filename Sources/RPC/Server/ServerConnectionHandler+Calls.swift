@@ -146,7 +146,7 @@ extension ServerConnectionHandler {
     let call = prepare(stream)
     let (core, mailbox, key) = (core, mailbox, stream.key)
     core.runningTasks.add(1, ordering: .acquiringAndReleasing)
-    stream.task = Task {
+    stream.task = Task(executorPreference: core.pool) {
       defer { core.runningTasks.subtract(1, ordering: .acquiringAndReleasing) }
       do {
         mailbox.post(key, .success(try await handler(call, message)))
@@ -184,7 +184,8 @@ extension ServerConnectionHandler {
     }
     switch executor {
     case .eventLoop: stream.task = .immediate(executorPreference: loop.executor, operation: body)
-    case .concurrentPool: stream.task = Task(operation: body)
+    case .concurrentPool:
+      stream.task = Task(executorPreference: core.pool, operation: body)
     }
   }
 

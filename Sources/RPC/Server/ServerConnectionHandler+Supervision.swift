@@ -18,7 +18,7 @@ extension ServerConnectionHandler {
     // Sockets have this option: without it, what peers do not read is known by their windows alone.
     let buffered = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     let verdict = judge.judge(
-      engine.progress, buffered: buffered, written: writtenBytes, at: .now())
+      engine.progress, buffered: buffered, written: writtenBytes, at: loop.eventLoop.now)
     switch verdict {
     case .fine: break
     case .stalled(let reason):

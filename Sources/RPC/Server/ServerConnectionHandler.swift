@@ -61,7 +61,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     asyncContext = context
     engine = Engine(
       methods: core.methods, limits: core.limits, timers: loop.timers, memory: core.memory)
-    judge = ConnectionJudge(core.limits, now: .now(), jitter: .random(in: -1...1))
+    judge = ConnectionJudge(core.limits, now: loop.eventLoop.now, jitter: .random(in: -1...1))
     mailbox = ConnectionMailbox(loop: loop.eventLoop)
     call = InlineCall(
       connection: connection, context: context, loopState: loop.embedder, arena: loop.arena)

@@ -12,8 +12,14 @@ final class ServerCore: Sendable {
   private let peerEvents = Mutex(PeerEvents())
   /// Asynchronous handlers at work, those of closed connections included.
   let runningTasks = Atomic(0)
+  /// Where handlers run that do not run on event loops; nil: Swift's pool of threads.
+  let pool: (any TaskExecutor)?
 
-  init(methods: [ServiceMethod], limits: ServerLimits, delegate: any ServerDelegate) {
+  init(
+    methods: [ServiceMethod], limits: ServerLimits, delegate: any ServerDelegate,
+    pool: (any TaskExecutor)? = nil
+  ) {
+    self.pool = pool
     self.methods = MethodTable(methods)
     self.limits = limits
     self.delegate = delegate

@@ -52,7 +52,9 @@ struct HTTP2Peer: ScriptedPeer {
 
   // MARK: Streams
 
-  private static let special: [UInt32] = [0, 2, 1, 0x7FFF_FFFF, 0x7FFF_FFFD, 0x7FFF_FFFE, 0xFFFF_FFFF]
+  private static let special: [UInt32] = [
+    0, 2, 1, 0x7FFF_FFFF, 0x7FFF_FFFD, 0x7FFF_FFFE, 0xFFFF_FFFF,
+  ]
 
   /// The number of a new stream; most often the next.
   private mutating func new(_ script: inout Script) -> UInt32 {

@@ -31,7 +31,9 @@ enum ScriptSeeds {
   }
 
   /// One message; `order` as handlers understand it.
-  private static func data(_ order: UInt8, _ flags: UInt8 = 1, size: UInt8 = 2, of stream: UInt8 = 0)
+  private static func data(
+    _ order: UInt8, _ flags: UInt8 = 1, size: UInt8 = 2, of stream: UInt8 = 0
+  )
     -> [UInt8]
   {
     [3, flags, order, size, stream]

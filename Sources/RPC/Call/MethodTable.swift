@@ -16,29 +16,36 @@ struct MethodTable: Sendable {
     for (index, path) in paths.enumerated() {
       var at = path.withUnsafeBytes { Self.hash($0) } & (size - 1)
       while slots[at] >= 0 {
+        // In range: the methods are ours.
         precondition(paths[Int(slots[at])] != path, "\(methods[index].path) is served twice")
         at = (at + 1) & (size - 1)
       }
-      slots[at] = Int32(index)
+      slots[at] = Int32(index)  // In range: the methods are ours.
     }
     self.slots = slots
+  }
+
+  @inline(__always)
+  private subscript(index: Int32) -> ServiceMethod? {
+    let index = Int(index)
+    return methods.indices.contains(index) ? methods[index] : nil
   }
 
   /// What serves the method of this index; nil: there is none, as of -1.
   @inline(__always)
   func handler(_ index: Int32) -> ServiceMethod.Handler? {
-    methods.indices.contains(Int(index)) ? methods[Int(index)].handler : nil
+    self[index]?.handler
   }
 
   /// Whether the requests of a method may have any number of messages; false where there is no method.
   @inline(__always)
   func clientStreams(_ index: Int32) -> Bool {
-    methods.indices.contains(Int(index)) && methods[Int(index)].kind.clientStreams
+    self[index]?.kind.clientStreams ?? false
   }
 
   /// Likewise for its responses.
   func serverStreams(_ index: Int32) -> Bool {
-    methods.indices.contains(Int(index)) && methods[Int(index)].kind.serverStreams
+    self[index]?.kind.serverStreams ?? false
   }
 
   /// The index of the method, or -1.
@@ -65,6 +72,7 @@ struct MethodTable: Sendable {
     while true {
       let index = slots[at]
       if index < 0 { return -1 }
+      // In range: `init` has put it there.
       if paths[Int(index)].withUnsafeBytes(isWanted) { return index }
       at = (at + 1) & mask
     }

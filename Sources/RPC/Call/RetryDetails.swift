@@ -26,6 +26,6 @@ extension RetryInfo {
       bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
       rest >>= 7
     }
-    return bytes + [UInt8(rest)]
+    return bytes + [UInt8(truncatingIfNeeded: rest)]
   }
 }

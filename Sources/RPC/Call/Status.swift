@@ -26,7 +26,7 @@ public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
     private init(_ rawValue: UInt8) { self.rawValue = rawValue }
 
     public init(number: Int) {
-      self = (0...16).contains(number) ? Code(UInt8(number)) : .unknown
+      self = (0...16).contains(number) ? Code(UInt8(truncatingIfNeeded: number)) : .unknown
     }
 
     public static let ok = Code(0)
@@ -47,7 +47,7 @@ public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
     public static let dataLoss = Code(15)
     public static let unauthenticated = Code(16)
 
-    public var description: String { Self.names[Int(rawValue)] }
+    public var description: String { Self.names[Int(rawValue)] }  // In range: no other codes are made.
 
     private static let names = [
       "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",

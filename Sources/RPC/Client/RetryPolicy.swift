@@ -77,6 +77,7 @@ enum RetryPushback: Equatable {
     }
     // What can't be read asks for no retry (gRFC A6, "Pushback").
     let isNumber = values.count == 1 && !text.isEmpty && text.utf8.allSatisfy(Self.isDigit)
+    // In range: nil if it is not.
     self = (isNumber ? Int32(text) : nil).map { .after(.milliseconds($0)) } ?? .never
   }
 

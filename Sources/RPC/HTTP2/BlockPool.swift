@@ -28,7 +28,7 @@ final class BlockPool: Sendable {
   ///   - blockBytes: that each block must hold.
   ///   - capacity: blocks in use at most.
   init(blockBytes: Int, capacity: Int) {
-    pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))
+    pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))  // In range: a constant of C.
     self.blockBytes = (blockBytes + pageBytes - 1) / pageBytes * pageBytes
     let length = self.blockBytes * capacity
     let range = mmap(
@@ -63,6 +63,7 @@ final class BlockPool: Sendable {
   func giveBack(_ block: UnsafeMutableRawPointer) -> Bool {
     guard owns(block) else { return false }
     madvise(block + pageBytes, blockBytes - pageBytes, MADV_DONTNEED)
+    // In range: blocks are numbered by `Int32`.
     let index = Int32((UInt(bitPattern: block) - base) / UInt(blockBytes))
     state.withLock { $0.free.append(index) }
     return true

@@ -40,10 +40,10 @@ enum HTTP2Callbacks {
     let settings = [
       nghttp2_settings_entry(
         settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue),
-        value: UInt32(limits.maximumConcurrentStreams)),
+        value: UInt32(clamping: limits.maximumConcurrentStreams)),
       nghttp2_settings_entry(
         settings_id: Int32(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE.rawValue),
-        value: UInt32(limits.maximumHeaderListBytes)),
+        value: UInt32(clamping: limits.maximumHeaderListBytes)),
       nghttp2_settings_entry(
         settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue), value: 256 * 1024),
       nghttp2_settings_entry(

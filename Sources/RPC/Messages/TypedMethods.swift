@@ -8,6 +8,7 @@ extension ServiceMethod {
     _ method: RPCMethod<Request, Response>,
     _ handler: @escaping @Sendable (InlineCall, Request) throws(RPCStatus) -> Response
   ) -> ServiceMethod {
+    // In range: the methods are ours.
     precondition(method.kind == .unary, "\(method.path) is not unary")
     return .inline(path: method.path) { (call, bytes) throws(RPCStatus) in
       let request: Request
@@ -25,6 +26,7 @@ extension ServiceMethod {
     _ method: RPCMethod<Request, Response>,
     _ handler: @escaping @Sendable (AsyncCall, Request) async throws -> Response
   ) -> ServiceMethod {
+    // In range: the methods are ours.
     precondition(method.kind == .unary, "\(method.path) is not unary")
     return .async(path: method.path) { call, bytes in
       let coder = MessageCoder()
@@ -39,6 +41,7 @@ extension ServiceMethod {
     _ handler:
       @escaping @Sendable (AsyncCall, Request, ResponseStream<Response>) async throws -> Void
   ) -> ServiceMethod {
+    // In range: the methods are ours.
     precondition(method.kind == .serverStreaming, "\(method.path) does not stream as declared")
     return .streaming(path: method.path, kind: method.kind, on: executor) {
       call, requests, responses in
@@ -52,6 +55,7 @@ extension ServiceMethod {
     _ method: RPCMethod<Request, Response>, on executor: HandlerExecutor = .eventLoop,
     _ handler: @escaping @Sendable (AsyncCall, RequestStream<Request>) async throws -> Response
   ) -> ServiceMethod {
+    // In range: the methods are ours.
     precondition(method.kind == .clientStreaming, "\(method.path) does not stream as declared")
     return .streaming(path: method.path, kind: method.kind, on: executor) {
       call, requests, responses in
@@ -68,6 +72,7 @@ extension ServiceMethod {
       @escaping @Sendable (AsyncCall, RequestStream<Request>, ResponseStream<Response>)
       async throws -> Void
   ) -> ServiceMethod {
+    // In range: the methods are ours.
     precondition(method.kind == .bidirectional, "\(method.path) does not stream as declared")
     return .streaming(path: method.path, kind: method.kind, on: executor) {
       call, requests, responses in

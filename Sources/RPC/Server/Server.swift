@@ -264,7 +264,7 @@ struct UnixSocketFile {
   /// lack of descriptors do not.
   private static func answers(_ path: String) -> Bool {
     let type = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
-    let descriptor = socket(AF_UNIX, Int32(type), 0)
+    let descriptor = socket(AF_UNIX, Int32(type), 0)  // In range: constants of C.
     guard descriptor >= 0 else { return true }
     defer { close(descriptor) }
     var address = sockaddr_un()

@@ -21,9 +21,9 @@ struct StreamTable<Stream: ServerStream>: ~Copyable {
     stream.generation = generation
     if let slot = freeSlots.popLast() {
       stream.slot = slot
-      streams[Int(slot)] = stream
+      streams[Int(slot)] = stream  // In range: slots are places of the array, which never shrinks.
     } else {
-      stream.slot = Int32(streams.count)
+      stream.slot = Int32(streams.count)  // In range: as many as calls may be open.
       streams.append(stream)
     }
     return stream
@@ -32,7 +32,7 @@ struct StreamTable<Stream: ServerStream>: ~Copyable {
   /// The object may be used again at once. Nothing that names the call finds it any more.
   mutating func close(_ stream: Stream) {
     stream.generation = 0
-    streams[Int(stream.slot)] = nil
+    streams[Int(stream.slot)] = nil  // In range: see `open`.
     freeSlots.append(stream.slot)
     if idle.count < maximumIdle { idle.append(stream) }
   }
@@ -43,6 +43,7 @@ struct StreamTable<Stream: ServerStream>: ~Copyable {
   }
 
   subscript(key: StreamKey) -> Stream? {
+    // In range: keys are made by calls of this table.
     guard let stream = streams[Int(key.slot)], stream.generation == key.generation else {
       return nil
     }

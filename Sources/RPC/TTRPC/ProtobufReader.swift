@@ -44,6 +44,7 @@ struct ProtobufReader: ~Copyable {
     // Groups (3 and 4), which proto3 does not have, and what does not exist.
     default: throw Malformed()
     }
+    // In range: at most 29 bits.
     return Field(number: UInt32(number), value: value)
   }
 

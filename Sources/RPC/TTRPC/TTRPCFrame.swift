@@ -68,6 +68,7 @@ struct TTRPCFrameHeader: Hashable, Sendable {
   /// - Precondition: the payload is no longer than a frame may say.
   @inline(__always)
   func open(in output: inout ByteStore) -> UnsafeMutableRawPointer {
+    // In range: who writes a frame has refused longer messages.
     precondition(payloadCount <= Self.maximumLength, "frames this long do not exist")
     let start = output.extend(by: Self.length + payloadCount)
     write(to: start)

@@ -54,6 +54,7 @@ struct TTRPCRequest {
         metadata.add(String(decoding: key, as: UTF8.self), String(decoding: value, as: UTF8.self))
       }
     } catch {
+      // In range: `init` has read all of the envelope.
       preconditionFailure("the envelope was read before")
     }
     return metadata

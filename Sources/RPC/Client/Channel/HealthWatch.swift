@@ -37,10 +37,10 @@ final class HealthWatch: ClientStreamObserver {
     var rest = number
     var bytes: [UInt8] = []
     while rest >= 0x80 {
-      bytes.append(UInt8(rest & 0x7F) | 0x80)
+      bytes.append(UInt8(truncatingIfNeeded: rest & 0x7F) | 0x80)
       rest >>= 7
     }
-    return bytes + [UInt8(rest)]
+    return bytes + [UInt8(truncatingIfNeeded: rest)]
   }
 
   func start(on connection: ClientConnection) {

@@ -29,7 +29,7 @@ struct RequestFields {
         native.append(
           nghttp2_nv(
             name: at, value: at + field.name, namelen: field.name, valuelen: field.value,
-            flags: UInt8(flags.rawValue)))
+            flags: UInt8(truncatingIfNeeded: flags.rawValue)))
         at += field.name + field.value
       }
       return native.withUnsafeBufferPointer { body($0.baseAddress, $0.count) }

@@ -153,6 +153,7 @@ final class TTRPCClientSession: ClientEngine {
     known[id] = stream
     if let message { taken(stream, message) }
     // Client's numbers are odd, and used once.
+    // In range: looked at first.
     if nextID > UInt32.max - 2 { isGoingAway = true } else { nextID += 2 }
   }
 

@@ -47,7 +47,8 @@ public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
     public static let dataLoss = Code(15)
     public static let unauthenticated = Code(16)
 
-    public var description: String { Self.names[Int(rawValue)] }  // In range: no other codes are made.
+    // In range: no other codes are made.
+    public var description: String { Self.names[Int(rawValue)] }
 
     private static let names = [
       "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",

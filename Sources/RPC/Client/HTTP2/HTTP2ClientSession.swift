@@ -142,7 +142,9 @@ final class HTTP2ClientSession: ClientEngine {
   func receive(_ bytes: UnsafeRawBufferPointer) -> EngineOutcome {
     let used = nghttp2_session_mem_recv(
       session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
-    guard used >= 0 else { return .failed(String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: used)))) }
+    guard used >= 0 else {
+      return .failed(String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: used))))
+    }
     return .proceed
   }
 
@@ -151,7 +153,9 @@ final class HTTP2ClientSession: ClientEngine {
       var data: UnsafePointer<UInt8>?
       let count = nghttp2_session_mem_send(session, &data)
       if count == 0 { return .proceed }
-      guard count > 0 else { return .failed(String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: count)))) }
+      guard count > 0 else {
+        return .failed(String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: count))))
+      }
       buffer.writeBytes(UnsafeRawBufferPointer(start: data, count: count))
     }
     return .proceed

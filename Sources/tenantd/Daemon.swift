@@ -44,7 +44,7 @@ struct Daemon {
     let reloading = Task { await reload(tls, on: hangups) }
     logger.info(
       "serving",
-      metadata: ["revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenants.count)"])
+      metadata: ["revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenantCount)"])
 
     var name = "none"
     for await signal in stops {

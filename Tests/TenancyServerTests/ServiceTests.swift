@@ -134,15 +134,32 @@ struct NameFormTests {
     #expect(error?.violations.first?.field == (id == nil ? "name" : nil))
   }
 
+  @Test func aNameHasALength() {
+    let prefix = "tenants/a/roles/"
+    let longest = prefix + String(repeating: "r", count: RoleService.maximumNameBytes - 16)
+    let slashes = String(repeating: "/", count: 4 << 20)
+    for (name, message) in [
+      (longest, nil), (longest + "r", "name: longer than 256 bytes"),
+      (slashes, "name: longer than 256 bytes"),
+    ] {
+      let error = thrown { () throws(TenancyError) in
+        try RoleService.id(in: name, "roles", field: "name")
+      }
+      #expect(error?.message == message)
+    }
+  }
+
   @Test func aRoleIsOfTheSameTenant() throws {
     let tenant = Sample.tenant(1, "acme")
     let record = try #require(try Sample.plane([tenant]).state.find("acme"))
     for name in ["r", "tenants/acme/roles/r", "tenants/\(tenant.id)/roles/r"] {
-      #expect(try RoleService.roleID(name, in: record) == "r")
+      #expect(try RoleService.roleID(name, in: record, field: "role") == "r")
     }
     for name in ["tenants/beta/roles/r", "x/acme/roles/r", "tenants/acme/r", "/"] {
-      let error = thrown { () throws(TenancyError) in try RoleService.roleID(name, in: record) }
-      #expect(error?.violations.first?.field == "assignment.role")
+      let error = thrown { () throws(TenancyError) in
+        try RoleService.roleID(name, in: record, field: "role")
+      }
+      #expect(error?.violations.first?.field == "role")
     }
   }
 }

@@ -80,3 +80,14 @@ extension String {
     try utf8Span.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in try body(bytes) }
   }
 }
+
+extension Cursor {
+  /// What is left, whatever it costs.
+  var all: [Element] {
+    var cursor = self
+    var budget = WorkBudget.uncapped
+    var found: [Element] = []
+    while let element = cursor.next(&budget) { found.append(element) }
+    return found
+  }
+}

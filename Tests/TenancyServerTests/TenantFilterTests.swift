@@ -29,7 +29,8 @@ struct TenantFilterTests {
   ])
   func selects(_ filter: String, _ slugs: String) throws {
     let parsed = try TenantFilter(parsing: filter)
-    let found = Self.tenants.filter { parsed.matches($0) }.map(\.slug.text)
+    var budget = WorkBudget()
+    let found = Self.tenants.filter { parsed.matches($0, &budget) }.map(\.slug.text)
     #expect(found.joined(separator: " ") == slugs)
   }
 

@@ -86,4 +86,20 @@ struct TenantNamesTests {
       #expect(error?.violations.first?.field == "parent")
     }
   }
+
+  /// Of a name of megabytes no more is read than tells that it is no tenant's.
+  @Test func longNamesAreNotReadToTheirEnd() throws {
+    let long = "tenants/" + String(repeating: "a", count: 4 << 20) + "/roles/x"
+    try long.withBytes { bytes throws(TenancyError) in
+      #expect(TenantNames.bareName(bytes, .child).count == TenantNames.maximumLength + 1)
+    }
+    for form in [TenantNames.Form.tenant, .child] {
+      #expect(Self.requireAcme(long, form)?.reason == .invalidField)
+      let error = thrown { () throws(TenancyError) in try Self.find(long, form) }
+      #expect(error?.reason == .invalidField)
+    }
+    let longest = String(repeating: "a", count: TenantNames.maximumLength)
+    #expect(Self.requireAcme(longest)?.reason == .tenantMismatch)
+    #expect(Self.requireAcme(longest + "a")?.reason == .invalidField)
+  }
 }

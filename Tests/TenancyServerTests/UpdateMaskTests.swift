@@ -42,6 +42,37 @@ struct UpdateMaskTests {
   }
 }
 
+struct UpdateMaskLimitTests {
+  private static func refusedField(_ paths: [String]) -> String? {
+    thrown { () throws(TenancyError) in
+      try UpdateMask(GoogleProtobuf.FieldMask(paths: paths), all: []) { _ in true }
+    }?.violations.first?.field
+  }
+
+  @Test func aMaskHasALimitOfPaths() {
+    let paths = Array(repeating: "a", count: UpdateMask.maximumPaths)
+    #expect(Self.refusedField(paths) == nil)
+    #expect(Self.refusedField(paths + ["a"]) == "update_mask.paths")
+  }
+
+  @Test func aPathHasALimit() {
+    let path = String(repeating: "a", count: UpdateMask.maximumPathBytes)
+    #expect(Self.refusedField(["a", path]) == nil)
+    #expect(Self.refusedField(["a", path + "a"]) == "update_mask.paths[1]")
+  }
+
+  /// Before the writer has to merge them.
+  @Test func settingsThatAreTooLargeAreRefusedAtOnce() {
+    for (count, isGood) in [(65_529, true), (65_530, false)] {
+      let sent = V1.TenantConfiguration(
+        customSettings: ["a": .string(String(repeating: "x", count: count - 1))])
+      let error = thrown { () throws(TenancyError) in try ConfigurationChange(sent, nil) }
+      #expect((error == nil) == isGood)
+      #expect(isGood || error?.violations.first?.field == "configuration.custom_settings")
+    }
+  }
+}
+
 struct ConfigurationChangeTests {
   private static let before = TenantConfiguration(
     database: DatabaseConfiguration(connectionString: "db", username: "u", password: "secret"),

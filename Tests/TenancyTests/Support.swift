@@ -109,3 +109,19 @@ func refusal<R>(of body: () async throws(TenancyError) -> R) async -> TenancyErr
     return error
   }
 }
+
+extension Cursor {
+  /// What is left, whatever it costs.
+  var all: [Element] {
+    var cursor = self
+    var budget = WorkBudget.uncapped
+    var found: [Element] = []
+    while let element = cursor.next(&budget) { found.append(element) }
+    return found
+  }
+}
+
+extension TenantPolicy {
+  var roles: [CompiledRole] { roles().all }
+  var assignments: [RoleAssignment] { assignments().all }
+}

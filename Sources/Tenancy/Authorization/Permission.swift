@@ -2,6 +2,8 @@
 public struct Permission: Hashable, Sendable {
   /// Bytes of one part.
   public static let maximumPartLength = 64
+  /// Bytes of both parts and the colon.
+  public static let maximumLength = 2 * maximumPartLength + 1
 
   /// Resources of this framework's own API. A `*` resource never covers them.
   public static let reservedPrefix = "tenancy."
@@ -16,6 +18,7 @@ public struct Permission: Hashable, Sendable {
   /// Returns nil when `text` is not two parts of 1 to 64 characters of a-z, 0-9, `_`, `-` and `.`, or
   /// `*` alone, with one colon between.
   public init?(parsing text: String) {
+    guard text.utf8.count <= Self.maximumLength else { return nil }
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     guard parts.count == 2, parts.allSatisfy({ $0 == "*" || Self.isName($0.utf8) }) else {
       return nil
@@ -40,6 +43,7 @@ public struct Permission: Hashable, Sendable {
   /// Checks the form of a question without making a `String`: returns where the colon is, or nil for
   /// what is not a permission without wildcards.
   public static func colon(in question: RawSpan) -> Int? {
+    guard question.byteCount <= maximumLength else { return nil }
     var colon: Int?
     for offset in 0..<question.byteCount {
       let byte = question.unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // offset < byteCount
@@ -53,6 +57,17 @@ public struct Permission: Hashable, Sendable {
       (1...maximumPartLength).contains(question.byteCount - colon - 1)
     else { return nil }
     return colon
+  }
+
+  /// Whether a question is about a resource of this framework's own API.
+  static func isReserved(_ question: RawSpan) -> Bool {
+    let prefix = reservedPrefix.utf8Span.span
+    guard question.byteCount >= prefix.count else { return false }
+    for offset in 0..<prefix.count
+    where question.unsafeLoad(fromByteOffset: offset, as: UInt8.self) != prefix[offset] {
+      return false
+    }
+    return true
   }
 }
 
@@ -80,7 +95,7 @@ public struct PermissionSet: Sendable {
   public func grants(_ question: RawSpan, colon: Int) -> Bool {
     if exact.find(question) != nil { return true }
     if resources.find(question.extracting(0..<colon)) != nil { return true }
-    if Self.isReserved(question) { return false }
+    if Permission.isReserved(question) { return false }
     return everything
       || actions.find(question.extracting((colon + 1)..<question.byteCount)) != nil
   }
@@ -101,15 +116,5 @@ public struct PermissionSet: Sendable {
     case (let resource, _):
       return resources[resource] != nil || (everything && !permission.isReserved)
     }
-  }
-
-  private static func isReserved(_ question: RawSpan) -> Bool {
-    let prefix = Permission.reservedPrefix.utf8Span.span
-    guard question.byteCount >= prefix.count else { return false }
-    for offset in 0..<prefix.count
-    where question.unsafeLoad(fromByteOffset: offset, as: UInt8.self) != prefix[offset] {
-      return false
-    }
-    return true
   }
 }

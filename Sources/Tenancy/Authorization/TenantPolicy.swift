@@ -1,133 +1,105 @@
 /// Who may do what in one tenant. A value: changing a copy leaves the original alone.
+///
+/// Questions are answered by look-ups, lists by cursors: neither costs more where there is more.
 public struct TenantPolicy: Sendable {
-  /// A role, ready for questions.
+  /// A role, and by which number the tenant's sets of roles know it.
   public final class CompiledRole: Sendable {
     public let role: Role
     public let isBuiltIn: Bool
-    let permissions: PermissionSet
+    let number: Int
 
-    public func covers(_ permission: Permission) -> Bool { permissions.covers(permission) }
-
-    init(_ role: Role, isBuiltIn: Bool = false) {
+    init(_ role: Role, number: Int, isBuiltIn: Bool = false) {
       self.role = role
+      self.number = number
       self.isBuiltIn = isBuiltIn
-      permissions = PermissionSet(role.permissions.compactMap(Permission.init(parsing:)))
     }
   }
 
-  private var rolesByID: [String: CompiledRole] = [:]
-  private var subjects = ByteTable<[RoleAssignment]>()
-  /// In order of their ids, which is the order of their making.
-  public private(set) var assignments: [RoleAssignment] = []
+  /// Shared by all copies; one for all tenants that have neither roles nor assignments.
+  private final class Shared: Sendable {
+    let content: PolicyContent
+
+    init(_ content: PolicyContent) { self.content = content }
+
+    static let empty = Shared(PolicyContent())
+  }
+
+  private var shared = Shared.empty
 
   public init() {}
 
   // MARK: Questions
 
-  /// The role that grants `question` to `subject` at `now`, or nil: denied.
+  /// A role that grants `question` to `subject` at `now`, or nil: denied.
+  /// - Parameter colon: where the question's is (`Permission.colon(in:)`).
   public func grantingRole(
-    subject: RawSpan, question: RawSpan, colon: Int, now: Timestamp
+    subject: RawSpan, question: RawSpan, colon: Int, now: Timestamp, _ budget: inout WorkBudget
   ) -> CompiledRole? {
-    guard let held = subjects.find(subject) else { return nil }
-    for assignment in held {
-      if let end = assignment.expireTime, end <= now { continue }
-      if let role = role(assignment.role), role.permissions.grants(question, colon: colon) {
-        return role
-      }
-    }
-    return nil
+    shared.content.grantingRole(
+      subject: subject, question: question, colon: colon, now: now, &budget)
   }
 
-  public func role(_ id: String) -> CompiledRole? { rolesByID[id] ?? BuiltInRoles.byID[id] }
-
-  /// Every role, built-in ones too, in order of their ids.
-  public var roles: [CompiledRole] {
-    (Array(rolesByID.values) + BuiltInRoles.byID.values).sorted { $0.role.id < $1.role.id }
+  /// Whether a role of `subject` grants everything that `permission` stands for, wildcards included.
+  public func holds(
+    _ permission: Permission, subject: String, now: Timestamp, _ budget: inout WorkBudget
+  ) -> Bool {
+    shared.content.holds(permission, subject: subject, now: now, &budget)
   }
 
-  public var customRoleCount: Int { rolesByID.count }
+  public func role(_ id: String) -> CompiledRole? { shared.content.role(id) }
 
-  public func assignments(of subject: String) -> [RoleAssignment] { subjects[subject] ?? [] }
+  /// Roles that are not built in.
+  public var customRoleCount: Int { shared.content.roles.count }
 
-  public func assignment(_ id: String) -> RoleAssignment? {
-    position(of: id).map { assignments[$0] }
+  public var assignmentCount: Int { shared.content.assignments.count }
+
+  public func assignment(_ id: String) -> RoleAssignment? { shared.content.assignment(id) }
+
+  /// What of `role` the subject has been given. There is one at most, unless it has ended.
+  func assignment(of subject: String, role: String) -> RoleAssignment? {
+    shared.content.holdings[subject]?.assignments.first { $0.role == role }
   }
 
-  public func isAssigned(_ role: String) -> Bool { assignments.contains { $0.role == role } }
+  /// All assignments of a role, in the order of their ids: for the writer.
+  func holders(of role: String) -> [RoleAssignment] { shared.content.holders[role] ?? [] }
+
+  // MARK: Lists
+
+  /// Every role behind that of `id`, built-in ones too, in the order of their ids.
+  public func roles(after id: String = "") -> Cursor<CompiledRole> {
+    shared.content.order.cursor { $0.role.id <= id }
+  }
+
+  /// Assignments in the order of their ids, which is the order of their making, behind that of `id`.
+  public func assignments(after id: String = "") -> Cursor<RoleAssignment> {
+    shared.content.assignments.cursor { $0.id <= id }
+  }
+
+  /// Those of one subject.
+  public func assignments(of subject: String, after id: String = "") -> Cursor<RoleAssignment> {
+    (shared.content.holdings[subject]?.assignments ?? []).cursor { $0.id <= id }
+  }
+
+  /// Those of one role.
+  public func assignments(ofRole role: String, after id: String = "") -> Cursor<RoleAssignment> {
+    holders(of: role).cursor { $0.id <= id }
+  }
 
   // MARK: Changes
 
-  mutating func put(_ role: Role) { rolesByID[role.id] = CompiledRole(role) }
+  mutating func put(_ role: Role) { edit { $0.put(role) } }
 
-  mutating func deleteRole(_ id: String) { rolesByID[id] = nil }
+  mutating func deleteRole(_ id: String) { edit { $0.deleteRole(id) } }
 
-  mutating func put(_ assignment: RoleAssignment) {
-    deleteAssignment(assignment.id)
-    let at = assignments.firstIndexAfterAll { $0.id < assignment.id }
-    assignments.insert(assignment, at: at)
-    subjects[assignment.subject, default: []].append(assignment)
-  }
+  mutating func put(_ assignment: RoleAssignment) { edit { $0.put(assignment) } }
 
-  mutating func deleteAssignment(_ id: String) {
-    guard let position = position(of: id) else { return }
-    let subject = assignments.remove(at: position).subject
-    let left = (subjects[subject] ?? []).filter { $0.id != id }
-    subjects[subject] = left.isEmpty ? nil : left
-  }
+  mutating func deleteAssignment(_ id: String) { edit { $0.deleteAssignment(id) } }
 
-  private func position(of id: String) -> Int? {
-    let at = assignments.firstIndexAfterAll { $0.id < id }
-    return at < assignments.count && assignments[at].id == id ? at : nil
-  }
-}
-
-extension ByteTable {
-  subscript(key: String, default fallback: @autoclosure () -> Value) -> Value {
-    get { self[key] ?? fallback() }
-    set { self[key] = newValue }
-  }
-}
-
-extension Array {
-  /// Binary search in an array whose elements that satisfy `isBefore` all come first.
-  func firstIndexAfterAll(_ isBefore: (Element) -> Bool) -> Int {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if isBefore(self[middle]) { low = middle + 1 } else { high = middle }
-    }
-    return low
-  }
-}
-
-/// Roles that every tenant has. They are not stored.
-public enum BuiltInRoles {
-  public static let admin = make(
-    "tenant-admin", "Tenant administrator", "Manages the tenant's settings, roles and assignments.",
-    [
-      "tenancy.assignments:*", "tenancy.authorization:*", "tenancy.roles:*",
-      "tenancy.tenants:configure", "tenancy.tenants:get", "tenancy.tenants:list",
-      "tenancy.tenants:resolve", "tenancy.tenants:update",
-    ])
-  public static let viewer = make(
-    "tenant-viewer", "Tenant viewer", "Reads the tenant's settings, roles and assignments.",
-    [
-      "tenancy.assignments:list", "tenancy.authorization:check", "tenancy.roles:get",
-      "tenancy.roles:list", "tenancy.tenants:get", "tenancy.tenants:list",
-      "tenancy.tenants:resolve",
-    ])
-
-  static let byID = [admin.role.id: admin, viewer.role.id: viewer]
-
-  private static func make(
-    _ id: String, _ title: String, _ summary: String, _ permissions: [String]
-  ) -> TenantPolicy.CompiledRole {
-    let epoch = Timestamp(nanoseconds: 0)
-    return TenantPolicy.CompiledRole(
-      Role(
-        id: id, title: title, summary: summary, permissions: permissions, version: 1,
-        createTime: epoch, updateTime: epoch),
-      isBuiltIn: true)
+  private mutating func edit(_ change: (inout PolicyContent) -> Void) {
+    var content = shared.content
+    // If nobody else has what was there, it need not be copied.
+    shared = .empty
+    change(&content)
+    shared = Shared(content)
   }
 }

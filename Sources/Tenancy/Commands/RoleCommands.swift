@@ -73,14 +73,15 @@ public struct RoleCommands: Sendable {
   public func deleteRole(id: String, etag: String, force: Bool) async throws(TenancyError) {
     try await write("roles.delete") { (policy, transaction) throws(TenancyError) -> Void in
       _ = try Self.editable(id, etag, policy)
-      let held = policy.assignments.filter { $0.role == id }
+      let held = policy.holders(of: id)
       guard held.isEmpty || force else {
         throw TenancyError(
           .failedPrecondition, .roleInUse,
           "the role is assigned \(held.count) times: delete these first, or use force",
           metadata: ["assignments": String(held.count)])
       }
-      for assignment in held {
+      // The last first: from the end of a list they go without moving the others.
+      for assignment in held.reversed() {
         transaction.emit(.deleteAssignment(tenant, id: assignment.id), about: tenant)
       }
       transaction.emit(.deleteRole(tenant, id: id), about: tenant)
@@ -105,13 +106,13 @@ public struct RoleCommands: Sendable {
       if let expireTime, expireTime <= transaction.now {
         throw .invalid("assignment.expire_time", "must be in the future")
       }
-      guard policy.assignments.count < Self.maximumAssignments else {
+      guard policy.assignmentCount < Self.maximumAssignments else {
         throw TenancyError(
           .resourceExhausted, .limitReached,
           "a tenant has at most \(Self.maximumAssignments) assignments")
       }
       _ = try check(role.permissions, "assignment.role", transaction.state)
-      if let old = policy.assignments(of: subject).first(where: { $0.role == id }) {
+      if let old = policy.assignment(of: subject, role: id) {
         // One that has expired makes room for a new one.
         guard let end = old.expireTime, end <= transaction.now else {
           throw TenancyError(
@@ -172,19 +173,27 @@ public struct RoleCommands: Sendable {
     guard permissions.count <= 2 * Self.maximumPermissions else {
       throw .invalid(field, "at most \(Self.maximumPermissions)")
     }
+    for (index, text) in permissions.enumerated()
+    where text.utf8.count > Permission.maximumLength {
+      throw Self.malformed("\(field)[\(index)]")
+    }
     let sorted = Set(permissions).sorted()
     guard sorted.count <= Self.maximumPermissions else {
       throw .invalid(field, "at most \(Self.maximumPermissions)")
     }
     for (index, text) in permissions.enumerated() where !judged.contains(text) {
       guard let permission = Permission(parsing: text) else {
-        throw .invalid("\(field)[\(index)]", "not a permission of the form resource:action")
+        throw Self.malformed("\(field)[\(index)]")
       }
       if permission.isReserved, !holds(permission, state) {
         throw .missing(permission: text)
       }
     }
     return sorted
+  }
+
+  private static func malformed(_ field: String) -> TenancyError {
+    .invalid(field, "not a permission of the form resource:action")
   }
 
   private static func editable(
@@ -205,10 +214,10 @@ public struct RoleCommands: Sendable {
   }
 
   private static func checkText(_ role: Role) throws(TenancyError) {
-    guard role.title.unicodeScalars.count <= maximumTitleLength else {
+    guard role.title.hasAtMost(characters: maximumTitleLength) else {
       throw .invalid("role.title", "at most \(maximumTitleLength) characters")
     }
-    guard role.summary.unicodeScalars.count <= maximumDescriptionLength else {
+    guard role.summary.hasAtMost(characters: maximumDescriptionLength) else {
       throw .invalid("role.description", "at most \(maximumDescriptionLength) characters")
     }
   }

@@ -1,5 +1,5 @@
 /// The rules for what a tenant may look like. Field names are those of the API.
-enum TenantRules {
+public enum TenantRules {
   static let maximumDisplayNameLength = 200
   static let maximumSettingsBytes = 64 * 1024
   static let maximumSettingsDepth = 32
@@ -12,7 +12,7 @@ enum TenantRules {
   static let maximumTenantIdentifierBytes = 128
 
   static func check(displayName: String) throws(TenancyError) {
-    guard (1...maximumDisplayNameLength).contains(displayName.unicodeScalars.count),
+    guard !displayName.isEmpty, displayName.hasAtMost(characters: maximumDisplayNameLength),
       displayName.unicodeScalars.allSatisfy({ !isControl($0) })
     else {
       throw .invalid(
@@ -88,7 +88,8 @@ enum TenantRules {
     }
   }
 
-  private static func check(settings: [String: JSONValue]) throws(TenancyError) {
+  /// Checks the size of settings, and no more of it than that takes.
+  public static func check(settings: [String: JSONValue]) throws(TenancyError) {
     var bytes = 0
     guard measure(.object(settings), depth: 0, into: &bytes) else {
       throw .invalid(
@@ -109,9 +110,10 @@ enum TenantRules {
     }
   }
 
-  /// Adds up text and a byte for each value; false when nested too deep.
+  /// Adds up text and a few bytes for each value, until there are too many; false when nested too deep.
   private static func measure(_ value: JSONValue, depth: Int, into bytes: inout Int) -> Bool {
     guard depth <= maximumSettingsDepth else { return false }
+    guard bytes <= maximumSettingsBytes else { return true }
     switch value {
     case .null, .bool: bytes += 4
     case .number: bytes += 8

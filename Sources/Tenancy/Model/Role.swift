@@ -26,8 +26,8 @@ public struct Role: Hashable, Sendable {
   public var etag: String { "v\(version)" }
 }
 
-/// That a subject holds a role in one tenant.
-public struct RoleAssignment: Hashable, Sendable {
+/// That a subject holds a role in one tenant. Immutable, and in memory once however many lists it is in.
+public final class RoleAssignment: Hashable, Sendable {
   /// Unique within the tenant: canonical UUID text.
   public let id: String
   public let subject: String
@@ -44,4 +44,11 @@ public struct RoleAssignment: Hashable, Sendable {
     self.createTime = createTime
     self.expireTime = expireTime
   }
+
+  public static func == (a: RoleAssignment, b: RoleAssignment) -> Bool {
+    a.id == b.id && a.subject == b.subject && a.role == b.role && a.createTime == b.createTime
+      && a.expireTime == b.expireTime
+  }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(id) }
 }

@@ -1,12 +1,19 @@
 /// Finds the tenant's name in selectors, which anyone can forge: what is not canonical is refused
 /// rather than guessed at.
-enum SelectorParsing {
+public enum SelectorParsing {
   /// Longest path or host looked at, in bytes.
-  static let maximumLength = 8192
+  public static let maximumLength = 8192
+
+  /// For those who want to know before they look at the text at all.
+  public static func checkLength(_ bytes: Int, _ field: String) throws(TenancyError) {
+    guard bytes <= maximumLength else {
+      throw malformed(field, "longer than \(maximumLength) bytes")
+    }
+  }
 
   /// Where the name is in `/tenants/{name}/…`; nil when the path is about something else.
   static func path(_ path: RawSpan, prefix: String) throws(TenancyError) -> Range<Int>? {
-    guard path.byteCount <= maximumLength else { throw malformed("path", "too long") }
+    try checkLength(path.byteCount, "path")
     guard path.byteCount > 0, path.byte(0) == UInt8(ascii: "/") else {
       throw malformed("path", "must begin with a slash")
     }
@@ -22,7 +29,7 @@ enum SelectorParsing {
 
   /// Where the name is in `{name}.{base domain}`; nil for other hosts.
   static func host(_ host: RawSpan, baseDomains: [String]) throws(TenancyError) -> Range<Int>? {
-    guard host.byteCount <= maximumLength else { throw malformed("host", "too long") }
+    try checkLength(host.byteCount, "host")
     var end = try hostEnd(host)
     if end > 0, host.byte(end - 1) == UInt8(ascii: ".") { end -= 1 }
     guard end > 0 else { throw malformed("host", "is empty") }

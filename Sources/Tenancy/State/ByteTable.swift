@@ -57,6 +57,26 @@ public struct ByteTable<Value: Sendable>: Sendable {
     }
   }
 
+  /// Changes the value of a key where it is, beginning with `fallback` if there is none. `change` says
+  /// whether the key is to go.
+  mutating func update(
+    _ key: String, default fallback: @autoclosure () -> Value, _ change: (inout Value) -> Bool
+  ) {
+    if buckets.isEmpty { buckets = [[]] }
+    let hash = key.utf8Span.span.bytes.withUnsafeBytes { Self.hash($0) }
+    let bucket = hash & (buckets.count - 1)
+    guard let position = buckets[bucket].firstIndex(where: { $0.hash == hash && $0.key == key })
+    else {
+      var value = fallback()
+      if !change(&value) { self[key] = value }
+      return
+    }
+    if change(&buckets[bucket][position].value) {
+      buckets[bucket].remove(at: position)
+      count -= 1
+    }
+  }
+
   /// All keys and values, in no order.
   public var entries: [(key: String, value: Value)] {
     buckets.joined().map { ($0.key, $0.value) }

@@ -19,8 +19,8 @@ public final class TenantRecord: Sendable {
 /// changes under its reader.
 public struct ControlState: Sendable {
   public private(set) var revision: UInt64 = 0
-  /// In order of their ids.
-  public private(set) var tenants: [TenantRecord] = []
+  /// In order of their ids. Others go through them with a cursor.
+  private(set) var tenants: [TenantRecord] = []
   /// By id and by slug.
   private var index = ByteTable<TenantRecord>()
   private var names = [ReservedName.Kind: ByteTable<TenantID>]()
@@ -49,9 +49,11 @@ public struct ControlState: Sendable {
 
   public var rememberedRequests: Int { requests.count }
 
-  /// The position of the first tenant whose id is greater.
-  public func position(after id: TenantID) -> Int {
-    tenants.firstIndexAfterAll { $0.tenant.id <= id }
+  public var tenantCount: Int { tenants.count }
+
+  /// The tenants in order of their ids, those with greater ones than `id` if it is given.
+  public func tenants(after id: TenantID? = nil) -> Cursor<TenantRecord> {
+    tenants.cursor { record in id.map { record.tenant.id <= $0 } ?? false }
   }
 
   // MARK: Changing

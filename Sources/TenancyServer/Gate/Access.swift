@@ -18,23 +18,26 @@ struct Access {
     return target
   }
 
-  /// All tenants that the caller may see, in order of their ids.
-  var visibleTenants: [TenantRecord] {
-    if let home { return [home] }
-    return caller.isPlatform ? snapshot.state.tenants : []
+  /// The tenants that the caller may see, in order of their ids, those with greater ones than `id`.
+  func visibleTenants(after id: TenantID? = nil) -> Cursor<TenantRecord> {
+    if caller.isPlatform { return snapshot.state.tenants(after: id) }
+    guard let home else { return Cursor() }
+    return id.map { home.tenant.id <= $0 } ?? false ? Cursor() : Cursor(only: home)
   }
 
-  /// Those of them with greater ids.
-  func visibleTenants(after id: TenantID) -> ArraySlice<TenantRecord> {
-    guard home == nil, caller.isPlatform else {
-      return visibleTenants.filter { $0.tenant.id > id }[...]
+  /// Of them, the one of this slug.
+  func visibleTenants(after id: TenantID?, slug: String) -> Cursor<TenantRecord> {
+    guard caller.isPlatform else { return visibleTenants(after: id) }
+    guard let found = snapshot.state.find(slug), id.map({ found.tenant.id > $0 }) ?? true else {
+      return Cursor()
     }
-    return snapshot.state.tenants[snapshot.state.position(after: id)...]
+    return Cursor(only: found)
   }
 
   /// Finds a tenant by id or slug. Callers with a home get TENANT_MISMATCH for every other name.
   func find(_ name: RawSpan) throws(TenancyError) -> TenantRecord? {
-    let found = snapshot.state.find(name)
+    // A name that is too long is no tenant's, and not worth looking at.
+    let found = name.byteCount <= TenantNames.maximumLength ? snapshot.state.find(name) : nil
     if caller.isPlatform { return found }
     guard let home, let found, found.tenant.id == home.tenant.id else { throw .tenantMismatch }
     return found

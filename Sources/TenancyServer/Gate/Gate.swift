@@ -63,11 +63,12 @@ struct Gate: Sendable {
     case .tenant: break
     }
     if caller.permittedMethods[rule.index] { return }
+    var budget = WorkBudget()
     let question = rule.permissionText.utf8Span.span.bytes
     guard let colon = Permission.colon(in: question),
       home.policy.grantingRole(
-        subject: caller.subject.utf8Span.span.bytes, question: question, colon: colon, now: now)
-        != nil
+        subject: caller.subject.utf8Span.span.bytes, question: question, colon: colon, now: now,
+        &budget) != nil
     else { throw .missing(permission: rule.permissionText) }
   }
 

@@ -13,12 +13,16 @@ enum TenantNames {
 
   static let collection = "tenants/"
 
+  /// Bytes of an id or a slug. What is longer is not read to its end.
+  static let maximumLength = Slug.maximumLength
+
   /// The tenant that a platform identity names.
   /// - Parameter field: where the request names it.
   static func find(
     _ name: UnsafeRawBufferPointer, _ form: Form, field: String, _ state: borrowing ControlState
   ) throws(TenancyError) -> TenantRecord {
     let bare = bareName(name, form)
+    guard bare.count <= maximumLength else { throw malformed(field) }
     if let record = state.find(bare.bytes) { return record }
     throw isWellFormed(bare) ? .tenantNotFound : malformed(field)
   }
@@ -32,7 +36,8 @@ enum TenantNames {
     throw isWellFormed(bare) ? .tenantMismatch : malformed(field)
   }
 
-  /// The id or slug in a name; what is not of the form gives no tenant's name.
+  /// The id or slug in a name; what is not of the form gives no tenant's name, and of one that is too
+  /// long there may be more.
   static func bareName(_ name: UnsafeRawBufferPointer, _ form: Form) -> UnsafeRawBufferPointer {
     let prefix = UnsafeRawBufferPointer(rebasing: name.prefix(collection.utf8.count))
     let hasCollection = equal(prefix, collection)
@@ -43,19 +48,21 @@ enum TenantNames {
     case .child:
       guard hasCollection else { return UnsafeRawBufferPointer(start: nil, count: 0) }
       var end = start
-      while end < name.count, name[end] != UInt8(ascii: "/") { end += 1 }
+      while end < name.count, end - start <= maximumLength, name[end] != UInt8(ascii: "/") {
+        end += 1
+      }
       return UnsafeRawBufferPointer(rebasing: name[start..<end])
     }
   }
 
   private static func isWellFormed(_ bare: UnsafeRawBufferPointer) -> Bool {
-    guard (1...Slug.maximumLength).contains(bare.count) else { return false }
+    guard (1...maximumLength).contains(bare.count) else { return false }
     let text = String(decoding: bare, as: UTF8.self)
     return Slug(parsing: text) != nil || TenantID(parsing: text) != nil
   }
 
   private static func equal(_ bytes: UnsafeRawBufferPointer, _ text: String) -> Bool {
-    bytes.elementsEqual(text.utf8)
+    bytes.count == text.utf8.count && bytes.elementsEqual(text.utf8)
   }
 
   private static func malformed(_ field: String) -> TenancyError {

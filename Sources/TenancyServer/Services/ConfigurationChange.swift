@@ -17,9 +17,11 @@ struct ConfigurationChange: Sendable {
     let mask = try UpdateMask(mask, all: Self.whole) { path in
       Self.whole.contains(path)
         || [Self.settingPrefix, Self.flagPrefix].contains {
-          path.hasPrefix($0) && path.count > $0.count
+          path.hasPrefix($0) && path.utf8.count > $0.utf8.count
         }
     }
+    // Before the writer merges them.
+    try TenantRules.check(settings: sent.customSettings ?? [:])
     self.sent = sent
     paths = mask.paths
     isImplied = mask.isImplied

@@ -3,6 +3,11 @@ import TenancyWire
 
 /// An update mask (AIP-134) resolved against the paths that a method knows.
 struct UpdateMask {
+  /// Paths of one mask, repeats included.
+  static let maximumPaths = 2_000
+  /// Bytes of one path.
+  static let maximumPathBytes = 1_024
+
   let paths: Set<String>
   /// No mask was given: what is populated counts.
   let isImplied: Bool
@@ -14,8 +19,17 @@ struct UpdateMask {
     _ mask: GoogleProtobuf.FieldMask?, all: [String], isKnown: (String) -> Bool
   ) throws(TenancyError) {
     let given = mask?.paths ?? []
-    for (index, path) in given.enumerated() where path != "*" && !isKnown(path) {
-      throw .invalid("update_mask.paths[\(index)]", "\"\(path)\" can't be updated")
+    guard given.count <= Self.maximumPaths else {
+      throw .invalid("update_mask.paths", "at most \(Self.maximumPaths)")
+    }
+    for (index, path) in given.enumerated() where path != "*" {
+      guard path.utf8.count <= Self.maximumPathBytes else {
+        throw .invalid(
+          "update_mask.paths[\(index)]", "longer than \(Self.maximumPathBytes) bytes")
+      }
+      guard isKnown(path) else {
+        throw .invalid("update_mask.paths[\(index)]", "\"\(path)\" can't be updated")
+      }
     }
     isImplied = given.isEmpty
     paths = given.contains("*") ? Set(all) : Set(given)

@@ -5,6 +5,7 @@ import TenancyWire
 enum RequestIDs {
   /// A UUID in its canonical form, either case.
   static func isWellFormed(_ text: String) -> Bool {
+    guard text.utf8.count == 36 else { return false }
     let lengths = text.split(separator: "-", omittingEmptySubsequences: false).map(\.utf8.count)
     return lengths == [8, 4, 4, 4, 12]
       && text.utf8.allSatisfy {

@@ -4,6 +4,9 @@ import TenancyWire
 
 /// The management of roles and assignments in `tenancy.v1.Authorization`.
 struct RoleService: Sendable {
+  /// Bytes of a role's or an assignment's name. A longer one is not taken apart.
+  static let maximumNameBytes = 256
+
   let plane: ControlPlane
 
   func methods(_ gate: Gate) -> [ServiceMethod] {
@@ -17,7 +20,10 @@ struct RoleService: Sendable {
         try await commands(access).deleteRole(id: id, etag: request.etag, force: request.force)
         return V1.DeleteRoleResponse()
       },
-      gate.inline(API.listRoles, list),
+      gate.inline(API.listRoles) { (access, request) throws(TenancyError) in
+        var budget = WorkBudget()
+        return try list(access, request, &budget)
+      },
       gate.async(API.addRolePermissions, names: .child) { (access, request) throws(TenancyError) in
         try Self.checkForm(request.permissions)
         return try await change(access, request.name, request.etag, "roles.addPermissions") {
@@ -26,7 +32,7 @@ struct RoleService: Sendable {
       },
       gate.async(API.removeRolePermissions, names: .child) {
         (access, request) throws(TenancyError) in
-        let removed = Set(request.permissions)
+        let removed = Set(request.permissions.filter(Self.canBeHeld))
         return try await change(access, request.name, request.etag, "roles.removePermissions") {
           $0.permissions.removeAll { removed.contains($0) }
         }
@@ -38,7 +44,10 @@ struct RoleService: Sendable {
         try await commands(access).unassign(id: id)
         return V1.DeleteRoleAssignmentResponse()
       },
-      gate.inline(API.listRoleAssignments, listAssignments),
+      gate.inline(API.listRoleAssignments) { (access, request) throws(TenancyError) in
+        var budget = WorkBudget()
+        return try listAssignments(access, request, &budget)
+      },
     ]
   }
 
@@ -91,27 +100,17 @@ struct RoleService: Sendable {
     return V1.Role(role, tenant: try access.requireTarget().idText)
   }
 
-  private func list(
-    _ access: Access, _ request: V1.ListRolesRequest
+  func list(
+    _ access: Access, _ request: V1.ListRolesRequest, _ budget: inout WorkBudget
   ) throws(TenancyError) -> V1.ListRolesResponse {
     let record = try access.requireTarget()
     let page = try Page(
       size: request.pageSize, token: request.pageToken, question: "roles \(record.idText)")
-    var roles = record.policy.roles[...]
-    if let after = page.after { roles = roles.drop { $0.role.id <= after } }
-    var response = V1.ListRolesResponse()
-    var bytes = 0
-    var last = ""
-    for role in roles {
-      if response.roles.count == page.size || bytes > Page.maximumBytes {
-        response.nextPageToken = page.token(after: last)
-        break
-      }
-      last = role.role.id
-      bytes += 256 + role.role.approximateBytes
-      response.roles.append(V1.Role(role, tenant: record.idText))
+    let roles = record.policy.roles(after: page.after ?? "")
+    let (found, next) = page.collect(roles, &budget, key: \.role.id) { role in
+      (V1.Role(role, tenant: record.idText), role.role.answerBytes)
     }
-    return response
+    return V1.ListRolesResponse(roles: found, nextPageToken: next)
   }
 
   // MARK: Assignments
@@ -122,28 +121,38 @@ struct RoleService: Sendable {
     let record = try access.requireTarget()
     let sent = request.assignment ?? V1.RoleAssignment()
     let made = try await commands(access).assign(
-      subject: sent.subject, role: try Self.roleID(sent.role, in: record),
+      subject: sent.subject, role: try Self.roleID(sent.role, in: record, field: "assignment.role"),
       expireTime: try sent.expireTime?.domain("assignment.expire_time"))
     return V1.RoleAssignment(made, tenant: record.idText)
   }
 
-  private func listAssignments(
-    _ access: Access, _ request: V1.ListRoleAssignmentsRequest
+  func listAssignments(
+    _ access: Access, _ request: V1.ListRoleAssignmentsRequest, _ budget: inout WorkBudget
   ) throws(TenancyError) -> V1.ListRoleAssignmentsResponse {
     let record = try access.requireTarget()
-    let role = request.role.isEmpty ? "" : try Self.roleID(request.role, in: record)
+    let subject = request.subject
+    guard subject.utf8.count <= RoleCommands.maximumSubjectBytes else {
+      throw .invalid("subject", "at most \(RoleCommands.maximumSubjectBytes) bytes")
+    }
+    let role = try Self.roleID(request.role, in: record, field: "role")
     let page = try Page(
       size: request.pageSize, token: request.pageToken,
-      question: "assignments \(record.idText) \(request.subject) \(role)")
-    let all =
-      request.subject.isEmpty
-      ? record.policy.assignments : record.policy.assignments(of: request.subject)
+      question: "assignments \(record.idText) \(subject) \(role)")
     let start = page.after ?? ""
-    let wanted = all.filter { (role.isEmpty || $0.role == role) && $0.id > start }
-    let shown = wanted.prefix(page.size)
-    return V1.ListRoleAssignmentsResponse(
-      assignments: shown.map { V1.RoleAssignment($0, tenant: record.idText) },
-      nextPageToken: shown.count < wanted.count ? page.token(after: shown.last?.id ?? "") : "")
+    let list =
+      if !subject.isEmpty {
+        record.policy.assignments(of: subject, after: start)
+      } else if !role.isEmpty {
+        record.policy.assignments(ofRole: role, after: start)
+      } else {
+        record.policy.assignments(after: start)
+      }
+    let (found, next) = page.collect(
+      list, &budget, key: \.id, where: { assignment, _ in role.isEmpty || assignment.role == role }
+    ) { assignment in
+      (V1.RoleAssignment(assignment, tenant: record.idText), assignment.answerBytes)
+    }
+    return V1.ListRoleAssignmentsResponse(assignments: found, nextPageToken: next)
   }
 
   // MARK: Names
@@ -153,6 +162,11 @@ struct RoleService: Sendable {
     for (index, text) in permissions.enumerated() where Permission(parsing: text) == nil {
       throw .invalid("permissions[\(index)]", "not a permission of the form resource:action")
     }
+  }
+
+  /// Whether a role could have it: what is longer is no permission.
+  private static func canBeHeld(_ permission: String) -> Bool {
+    permission.utf8.count <= Permission.maximumLength
   }
 
   private func commands(_ access: Access) throws(TenancyError) -> RoleCommands {
@@ -171,17 +185,17 @@ struct RoleService: Sendable {
   ) -> Bool {
     if caller.isPlatform { return caller.permissions.covers(permission) }
     if caller.permissions.covers(permission) { return true }
-    guard let policy = home?.policy else { return false }
-    return policy.assignments(of: caller.subject).contains { assignment in
-      if let end = assignment.expireTime, end <= now { return false }
-      return policy.role(assignment.role)?.covers(permission) ?? false
-    }
+    var budget = WorkBudget.uncapped
+    return home?.policy.holds(permission, subject: caller.subject, now: now, &budget) ?? false
   }
 
   /// The last part of `tenants/{tenant}/{collection}/{id}`.
   static func id(in name: String, _ collection: String, field: String) throws(TenancyError)
     -> String
   {
+    guard name.utf8.count <= maximumNameBytes else {
+      throw .invalid(field, "longer than \(maximumNameBytes) bytes")
+    }
     let parts = name.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 4, parts[0] == "tenants", parts[2] == collection, !parts[3].isEmpty else {
       throw .invalid(field, "must be tenants/{tenant}/\(collection)/{id}")
@@ -189,20 +203,31 @@ struct RoleService: Sendable {
     return String(parts[3])
   }
 
-  /// A role by its id, or by its name, which must be of the same tenant.
-  static func roleID(_ text: String, in record: TenantRecord) throws(TenancyError) -> String {
+  /// A role by its id, or by its name, which must be of the same tenant. Empty where none is named.
+  static func roleID(
+    _ text: String, in record: TenantRecord, field: String
+  ) throws(TenancyError) -> String {
+    guard text.utf8.count <= maximumNameBytes else {
+      throw .invalid(field, "longer than \(maximumNameBytes) bytes")
+    }
     guard text.contains("/") else { return text }
     let owner = text.split(separator: "/", omittingEmptySubsequences: false).dropFirst().first
     guard
       owner.map(String.init) == record.idText || owner.map(String.init) == record.tenant.slug.text
-    else { throw .invalid("assignment.role", "must be a role of the same tenant") }
-    return try id(in: text, "roles", field: "assignment.role")
+    else { throw .invalid(field, "must be a role of the same tenant") }
+    return try id(in: text, "roles", field: field)
   }
 }
 
 extension Role {
-  /// An upper bound good enough to keep pages small.
-  fileprivate var approximateBytes: Int {
-    permissions.reduce(title.utf8.count + summary.utf8.count) { $0 + $1.utf8.count + 4 }
+  /// Good enough to keep pages small.
+  fileprivate var answerBytes: Int {
+    permissions.reduce(title.utf8.count + summary.utf8.count + 2 * id.utf8.count) {
+      $0 + $1.utf8.count + WorkBudget.elementBytes
+    }
   }
+}
+
+extension RoleAssignment {
+  fileprivate var answerBytes: Int { subject.utf8.count + role.utf8.count + 2 * id.utf8.count }
 }

@@ -1,6 +1,7 @@
 import Tenancy
 
-/// The filter of ListTenants: a subset of AIP-160, comparisons joined by AND.
+/// The filter of ListTenants: a subset of AIP-160, comparisons joined by AND. Text is compared byte by
+/// byte, so that a comparison costs little whatever is in it.
 struct TenantFilter {
   private enum Pattern {
     case exact(String)
@@ -8,8 +9,9 @@ struct TenantFilter {
 
     func matches(_ text: String) -> Bool {
       switch self {
-      case .exact(let wanted): text == wanted
-      case .prefix(let wanted): text.hasPrefix(wanted)
+      case .exact(let wanted):
+        text.utf8.count == wanted.utf8.count && text.utf8.elementsEqual(wanted.utf8)
+      case .prefix(let wanted): text.utf8.starts(with: wanted.utf8)
       }
     }
   }
@@ -40,8 +42,17 @@ struct TenantFilter {
     self.comparisons = comparisons
   }
 
-  func matches(_ tenant: Tenant) -> Bool {
-    comparisons.allSatisfy { comparison in
+  /// The slug that a tenant must have, where the filter names one: there is no need to look for it.
+  var slug: String? {
+    for comparison in comparisons where comparison.field == "slug" && !comparison.isNegated {
+      if case .exact(let slug) = comparison.pattern { return slug }
+    }
+    return nil
+  }
+
+  func matches(_ tenant: Tenant, _ budget: inout WorkBudget) -> Bool {
+    for comparison in comparisons {
+      budget.visit()
       let value =
         switch comparison.field {
         case "state": tenant.state.rawValue
@@ -49,8 +60,9 @@ struct TenantFilter {
         case "slug": tenant.slug.text
         default: tenant.displayName
         }
-      return comparison.pattern.matches(value) != comparison.isNegated
+      if comparison.pattern.matches(value) == comparison.isNegated { return false }
     }
+    return true
   }
 
   private static func comparison(_ tokens: inout FilterTokens) throws(TenancyError) -> Comparison {
@@ -109,29 +121,39 @@ private struct FilterTokens {
   var isAtEnd: Bool { position == tokens.count }
 
   init(_ text: String) throws(TenancyError) {
-    var rest = text[...]
-    while let character = rest.first {
-      if character == " " {
+    var rest = text.utf8[...]
+    while let byte = rest.first {
+      switch byte {
+      case UInt8(ascii: " "):
         rest.removeFirst()
-      } else if character == "\"" {
+      case UInt8(ascii: "\""):
         rest.removeFirst()
-        guard let close = rest.firstIndex(of: "\"") else {
+        guard let close = rest.firstIndex(of: byte) else {
           throw .invalid("filter", "a quoted text is not closed")
         }
-        tokens.append(.text(String(rest[..<close])))
+        tokens.append(.text(String(Substring(rest[..<close]))))
         rest = rest[rest.index(after: close)...]
-      } else if rest.hasPrefix("!=") {
+      case UInt8(ascii: "!") where rest.dropFirst().first == UInt8(ascii: "="):
         tokens.append(.symbol("!="))
-        rest = rest.dropFirst(2)
-      } else if character == "=" {
+        rest.removeFirst(2)
+      case UInt8(ascii: "="):
         tokens.append(.symbol("="))
         rest.removeFirst()
-      } else {
-        let word = rest.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || "_-".contains($0)) }
+      default:
+        let word = rest.prefix { Self.isWordByte($0) }
         guard !word.isEmpty else { throw .invalid("filter", "unexpected character") }
-        tokens.append(.word(String(word)))
-        rest = rest.dropFirst(word.count)
+        tokens.append(.word(String(Substring(word))))
+        rest = rest[word.endIndex...]
       }
+    }
+  }
+
+  private static func isWordByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+      true
+    default: false
     }
   }
 

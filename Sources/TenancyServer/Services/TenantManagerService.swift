@@ -22,7 +22,10 @@ struct TenantManagerService: Sendable {
       gate.async(API.deleteTenant) { (access, request) throws(TenancyError) in
         try await move(access, .delete, request.etag)
       },
-      gate.inline(API.listTenants, list),
+      gate.inline(API.listTenants) { (access, request) throws(TenancyError) in
+        var budget = WorkBudget()
+        return try list(access, request, &budget)
+      },
       gate.async(API.updateTenantConfiguration, configure),
       gate.async(API.provisionTenantResources) { (access, _) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
@@ -135,44 +138,53 @@ struct TenantManagerService: Sendable {
       try await commands(access).update(id, update, action: "tenants.configure"))
   }
 
-  private func list(
-    _ access: Access, _ request: V1.ListTenantsRequest
+  func list(
+    _ access: Access, _ request: V1.ListTenantsRequest, _ budget: inout WorkBudget
   ) throws(TenancyError) -> V1.ListTenantsResponse {
     let filter = try TenantFilter(parsing: request.filter)
     let page = try Page(
       size: request.pageSize, token: request.pageToken,
       question: "tenants \(request.showDeleted) \(request.filter)")
-    var tenants = access.visibleTenants[...]
-    if let after = page.after {
-      guard let id = TenantID(parsing: after) else {
+    let after = try page.after.map { text throws(TenancyError) in
+      guard let id = TenantID(parsing: text) else {
         throw .invalid("page_token", "not one that this list gave out")
       }
-      tenants = access.visibleTenants(after: id)
+      return id
     }
-    var response = V1.ListTenantsResponse()
-    var bytes = 0
-    for record in tenants {
-      let tenant = record.tenant
-      guard tenant.state != .deleted || request.showDeleted, filter.matches(tenant) else {
-        continue
+    let tenants =
+      if let slug = filter.slug {
+        access.visibleTenants(after: after, slug: slug)
+      } else {
+        access.visibleTenants(after: after)
       }
-      if response.tenants.count == page.size || bytes > Page.maximumBytes {
-        response.nextPageToken = page.token(after: response.tenants.last?.id ?? "")
-        break
+    let (found, next) = page.collect(
+      tenants, &budget, key: \.idText,
+      where: { record, budget in
+        (record.tenant.state != .deleted || request.showDeleted)
+          && filter.matches(record.tenant, &budget)
       }
-      let message = V1.Tenant(tenant)
-      bytes += 256 + message.approximateConfigurationBytes
-      response.tenants.append(message)
-    }
-    return response
+    ) { record in (V1.Tenant(record.tenant), record.tenant.answerBytes) }
+    return V1.ListTenantsResponse(tenants: found, nextPageToken: next)
   }
 }
 
-extension V1.Tenant {
-  /// An upper bound good enough to keep pages small.
-  fileprivate var approximateConfigurationBytes: Int {
-    guard let configuration, let settings = configuration.customSettings else { return 0 }
-    let text = settings.isEmpty ? 0 : JSONValue.object(settings).text().utf8.count
-    return 2 * text + 150 * configuration.featureFlags.count
+extension Tenant {
+  /// Good enough to keep pages small.
+  fileprivate var answerBytes: Int {
+    configuration.featureFlags.keys.reduce(
+      128 + displayName.utf8.count + JSONValue.object(configuration.customSettings).answerBytes
+    ) { $0 + $1.utf8.count + WorkBudget.elementBytes }
+  }
+}
+
+extension JSONValue {
+  fileprivate var answerBytes: Int {
+    switch self {
+    case .null, .bool, .number: WorkBudget.elementBytes
+    case .string(let text): WorkBudget.elementBytes + text.utf8.count
+    case .array(let items): items.reduce(WorkBudget.elementBytes) { $0 + $1.answerBytes }
+    case .object(let members):
+      members.reduce(WorkBudget.elementBytes) { $0 + $1.key.utf8.count + $1.value.answerBytes }
+    }
   }
 }

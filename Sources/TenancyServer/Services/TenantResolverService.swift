@@ -102,11 +102,13 @@ private struct Sources {
   var given = StrategySet()
 
   mutating func takePath(_ text: ProtobufCBinaryData) throws(TenancyError) {
+    try SelectorParsing.checkLength(text.bytes.count, "path")
     path = try WireErrors.text(text, "path")
     if !path.isEmpty { given.insert(StrategySet(.path)) }
   }
 
   mutating func takeHost(_ text: ProtobufCBinaryData) throws(TenancyError) {
+    try SelectorParsing.checkLength(text.bytes.count, "host")
     host = try WireErrors.text(text, "host")
     if !host.isEmpty { given.insert(StrategySet(.subdomain)) }
   }

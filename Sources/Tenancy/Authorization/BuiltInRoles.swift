@@ -1,0 +1,38 @@
+/// Roles that every tenant has. They are not stored.
+public enum BuiltInRoles {
+  public static let admin = make(
+    0, "tenant-admin", "Tenant administrator",
+    "Manages the tenant's settings, roles and assignments.",
+    [
+      "tenancy.assignments:*", "tenancy.authorization:*", "tenancy.roles:*",
+      "tenancy.tenants:configure", "tenancy.tenants:get", "tenancy.tenants:list",
+      "tenancy.tenants:resolve", "tenancy.tenants:update",
+    ])
+  public static let viewer = make(
+    1, "tenant-viewer", "Tenant viewer", "Reads the tenant's settings, roles and assignments.",
+    [
+      "tenancy.assignments:list", "tenancy.authorization:check", "tenancy.roles:get",
+      "tenancy.roles:list", "tenancy.tenants:get", "tenancy.tenants:list",
+      "tenancy.tenants:resolve",
+    ])
+
+  /// By their numbers, which are the first of every tenant, and in the order of their ids.
+  static let all = [admin, viewer]
+  static let byID = Dictionary(uniqueKeysWithValues: all.map { ($0.role.id, $0) })
+
+  /// What they grant, once for all tenants: nothing but permissions on this framework's own API.
+  static let grants = all.reduce(into: GrantIndex()) { grants, role in
+    grants.insert(role.role.permissions, of: role.number)
+  }
+
+  private static func make(
+    _ number: Int, _ id: String, _ title: String, _ summary: String, _ permissions: [String]
+  ) -> TenantPolicy.CompiledRole {
+    let epoch = Timestamp(nanoseconds: 0)
+    return TenantPolicy.CompiledRole(
+      Role(
+        id: id, title: title, summary: summary, permissions: permissions, version: 1,
+        createTime: epoch, updateTime: epoch),
+      number: number, isBuiltIn: true)
+  }
+}

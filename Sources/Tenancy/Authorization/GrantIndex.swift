@@ -1,0 +1,73 @@
+/// Which of a tenant's roles grant what. A question takes at most three look-ups, however many roles
+/// there are and however many permissions they have.
+struct GrantIndex: Sendable {
+  private var exact = ByteTable<RoleSet>()
+  /// `resource:*`
+  private var resources = ByteTable<RoleSet>()
+  /// `*:action`
+  private var actions = ByteTable<RoleSet>()
+  private var everything = RoleSet()
+
+  // MARK: Questions
+
+  /// The roles that grant `question`, whose colon is at `colon` (`Permission.colon(in:)`).
+  func roles(granting question: RawSpan, colon: Int) -> RoleSet {
+    var roles = exact.find(question) ?? RoleSet()
+    if let more = resources.find(question.extracting(0..<colon)) { roles.formUnion(more) }
+    if Permission.isReserved(question) { return roles }
+    roles.formUnion(everything)
+    if let more = actions.find(question.extracting((colon + 1)..<question.byteCount)) {
+      roles.formUnion(more)
+    }
+    return roles
+  }
+
+  /// The roles that grant everything that `permission` stands for, wildcards included.
+  func roles(covering permission: Permission) -> RoleSet {
+    guard permission.hasWildcard else {
+      let text = permission.text
+      let question = text.utf8Span.span.bytes
+      guard let colon = Permission.colon(in: question) else { return RoleSet() }
+      return roles(granting: question, colon: colon)
+    }
+    var roles = permission.isReserved ? RoleSet() : everything
+    switch (permission.resource, permission.action) {
+    case ("*", "*"): break
+    case ("*", let action): roles.formUnion(actions[action] ?? RoleSet())
+    case (let resource, _): roles.formUnion(resources[resource] ?? RoleSet())
+    }
+    return roles
+  }
+
+  // MARK: Changes
+
+  mutating func insert(_ permissions: some Sequence<String>, of role: Int) {
+    edit(permissions) { $0.insert(role) }
+  }
+
+  mutating func remove(_ permissions: some Sequence<String>, of role: Int) {
+    edit(permissions) { $0.remove(role) }
+  }
+
+  private mutating func edit(
+    _ permissions: some Sequence<String>, _ change: (inout RoleSet) -> Void
+  ) {
+    for permission in permissions.lazy.compactMap({ Permission(parsing: $0) }) {
+      switch (permission.resource, permission.action) {
+      case ("*", "*"): change(&everything)
+      case ("*", let action): Self.edit(&actions, action, change)
+      case (let resource, "*"): Self.edit(&resources, resource, change)
+      default: Self.edit(&exact, permission.text, change)
+      }
+    }
+  }
+
+  private static func edit(
+    _ table: inout ByteTable<RoleSet>, _ key: String, _ change: (inout RoleSet) -> Void
+  ) {
+    table.update(key, default: RoleSet()) { roles in
+      change(&roles)
+      return roles.isEmpty
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/// What one subject holds in one tenant.
+struct Holdings: Sendable {
+  /// A role that is held until a moment.
+  private struct Ending: Sendable {
+    let end: Timestamp
+    let role: Int
+  }
+
+  /// In order of their ids.
+  private(set) var assignments: [RoleAssignment] = []
+  /// Roles that are held without an end.
+  private var lasting = RoleSet()
+  /// Those that end latest come first, so that those that have ended need not be looked at.
+  private var ending: [Ending] = []
+
+  /// One of `roles` that is held at `now`.
+  func first(of roles: RoleSet, at now: Timestamp, _ budget: inout WorkBudget) -> Int? {
+    budget.visit(min(lasting.words, roles.words))
+    if roles.isEmpty { return nil }
+    if let role = lasting.firstCommon(with: roles) { return role }
+    for held in ending {
+      guard held.end > now else { return nil }
+      budget.visit()
+      if roles.contains(held.role) { return held.role }
+    }
+    return nil
+  }
+
+  /// - Parameter role: the number of the assignment's role; nil where there is no such role.
+  mutating func insert(_ assignment: RoleAssignment, role: Int?) {
+    let at = assignments.firstIndexAfterAll { $0.id < assignment.id }
+    assignments.insert(assignment, at: at)
+    if let role { hold(role, until: assignment.expireTime) }
+  }
+
+  /// - Parameter number: the numbers of roles, as they are now.
+  mutating func remove(id: String, _ number: (String) -> Int?) {
+    assignments.removeAll { $0.id == id }
+    renumber(number)
+  }
+
+  /// Roles have come or gone.
+  mutating func renumber(_ number: (String) -> Int?) {
+    lasting = RoleSet()
+    ending = []
+    for assignment in assignments {
+      if let role = number(assignment.role) { hold(role, until: assignment.expireTime) }
+    }
+  }
+
+  private mutating func hold(_ role: Int, until end: Timestamp?) {
+    guard let end else {
+      lasting.insert(role)
+      return
+    }
+    let at = ending.firstIndexAfterAll { $0.end >= end }
+    ending.insert(Ending(end: end, role: role), at: at)
+  }
+}

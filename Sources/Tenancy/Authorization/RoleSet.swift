@@ -1,0 +1,56 @@
+/// A set of one tenant's roles, by their numbers. The first 64 take no memory of their own.
+struct RoleSet: Sendable {
+  private var first: UInt64 = 0
+  private var others: [UInt64] = []
+
+  var isEmpty: Bool { first == 0 && others.allSatisfy { $0 == 0 } }
+
+  /// What looking at all of it costs.
+  var words: Int { 1 + others.count }
+
+  func contains(_ number: Int) -> Bool {
+    if number < 64 { return first & (1 << number) != 0 }
+    let word = number / 64 - 1
+    return word < others.count && others[word] & (1 << (number % 64)) != 0
+  }
+
+  mutating func insert(_ number: Int) {
+    if number < 64 {
+      first |= 1 << number
+      return
+    }
+    let word = number / 64 - 1
+    while others.count <= word { others.append(0) }
+    others[word] |= 1 << (number % 64)
+  }
+
+  mutating func remove(_ number: Int) {
+    if number < 64 {
+      first &= ~(1 << number)
+    } else if number / 64 - 1 < others.count {
+      others[number / 64 - 1] &= ~(1 << (number % 64))
+      while others.last == 0 { others.removeLast() }
+    }
+  }
+
+  mutating func formUnion(_ more: RoleSet) {
+    first |= more.first
+    if others.isEmpty {
+      others = more.others
+    } else {
+      while others.count < more.others.count { others.append(0) }
+      for word in more.others.indices { others[word] |= more.others[word] }
+    }
+  }
+
+  /// The lowest number that both have.
+  func firstCommon(with other: RoleSet) -> Int? {
+    let common = first & other.first
+    if common != 0 { return common.trailingZeroBitCount }
+    for word in 0..<min(others.count, other.others.count) {
+      let common = others[word] & other.others[word]
+      if common != 0 { return 64 * (word + 1) + common.trailingZeroBitCount }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,36 @@
+/// What one call may look at and answer with. Reads run on event loops, where each keeps all others
+/// waiting: one that has spent its budget answers with what it has, or refuses.
+///
+/// It counts work and not time, so that tests can tell how a call's cost grows with what it touches.
+public struct WorkBudget: Sendable {
+  /// Elements that one call of a list looks at: tenants, roles or assignments, and each comparison of
+  /// a filter with one of them.
+  public static let maximumVisits = 2_000
+  /// Bytes of one page's messages, roughly. A page ends early rather than grow over this.
+  public static let maximumAnswerBytes = 256 * 1024
+  /// What an element of an answer costs besides its text, in bytes.
+  public static let elementBytes = 32
+
+  private let visitLimit: Int
+  private let answerLimit: Int
+  public private(set) var visits = 0
+  public private(set) var answerBytes = 0
+
+  public init(visits: Int = maximumVisits, answerBytes: Int = maximumAnswerBytes) {
+    visitLimit = visits
+    answerLimit = answerBytes
+  }
+
+  /// No limit, only a count: for the writer, which has limits of its own.
+  public static var uncapped: WorkBudget { WorkBudget(visits: .max, answerBytes: .max) }
+
+  /// Nothing more may be looked at.
+  public var isSpent: Bool { visits >= visitLimit }
+
+  /// Nothing more may be put into the answer.
+  public var isFull: Bool { answerBytes > answerLimit }
+
+  public mutating func visit(_ count: Int = 1) { visits += count }
+
+  public mutating func answer(bytes: Int) { answerBytes += bytes }
+}

@@ -89,7 +89,7 @@ struct Gate: Sendable {
     let rule = MethodRule.of(spec.path)
     return .inline(path: spec.path) { (call, message) throws(RPCStatus) in
       do throws(TenancyError) {
-        let request = try WireErrors.decode(Request.self, message, call.arena)
+        let request = try WireErrors.decode(Request.self, message, call.arena, rule)
         // The server's delegate makes these two, of these types.
         let caller = unsafeDowncast(call.context, to: Caller.self)
         let reader = unsafeDowncast(call.loopState, to: SnapshotReader.self)
@@ -139,7 +139,7 @@ struct Gate: Sendable {
   ) throws(TenancyError) -> (Access, Request) {
     let arena = Arena()
     return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
-      let request = try WireErrors.decode(Request.self, bytes, arena)
+      let request = try WireErrors.decode(Request.self, bytes, arena, rule)
       let access = try admit(
         caller, rule, tenantName: spec.tenantField.map { $0(request).bytes }, form,
         snapshot: plane.snapshot)

@@ -12,6 +12,8 @@ struct MethodRule: Sendable {
   let permissionText: String
   /// The request field that names the tenant; empty where there is none.
   let tenantField: String
+  /// Of the error for a request that says too much: selectors are refused as such.
+  let excessReason: TenancyError.Reason
 
   static let all: [MethodRule] = V1.methods.enumerated().map { index, method in
     MethodRule(index: index, method)
@@ -27,6 +29,8 @@ struct MethodRule: Sendable {
     permissionText = method.requirement.permission
     permission = Permission(parsing: permissionText)
     tenantField = method.requirement.tenantField ?? ""
+    excessReason =
+      path.hasPrefix("/\(V1.TenantResolver.name)/Resolve") ? .malformedSelector : .invalidField
     // The generator refuses such methods too; a table that says otherwise must not be served.
     precondition(
       permission != nil || scope == .ownSelf || scope == .anonymous,

@@ -7,8 +7,9 @@ import TenancyWire
 enum WireErrors {
   @inline(__always)
   static func decode<Message: WireMessage>(
-    _: Message.Type, _ bytes: UnsafeRawBufferPointer, _ arena: Arena
+    _: Message.Type, _ bytes: UnsafeRawBufferPointer, _ arena: Arena, _ rule: MethodRule
   ) throws(TenancyError) -> UnsafePointer<Message.CMessage> {
+    try RequestLimits.check(bytes, Message.descriptor, reason: rule.excessReason)
     do throws(WireError) {
       return try Message.decode(bytes, arena: arena)
     } catch {

@@ -5,6 +5,8 @@ public import Tenancy
 ///
 /// libprotobuf-c would follow any nesting that a message claims until the stack ends.
 public enum StructCodec {
+  /// Bytes of an encoding that is decoded: several times those of settings as large as they may be.
+  public static let maximumBytes = 256 * 1024
   /// How deep objects and arrays may nest, the Struct itself included.
   public static let maximumDepth = 32
 
@@ -12,7 +14,10 @@ public enum StructCodec {
   public static func decode(
     _ bytes: UnsafeRawBufferPointer, field: StaticString
   ) throws(FieldViolation) -> [String: JSONValue] {
-    do {
+    do throws(FieldViolation) {
+      guard bytes.count <= maximumBytes else {
+        throw FieldViolation(field: "", description: "is longer than \(maximumBytes) bytes")
+      }
       return try object(bytes, depth: 1)
     } catch {
       throw error.inside(field)
@@ -20,7 +25,7 @@ public enum StructCodec {
   }
 
   /// Field numbers of struct.proto.
-  private enum Number {
+  enum Number {
     static let structFields: UInt32 = 1
     static let listValues: UInt32 = 1
     static let entryKey: UInt32 = 1
@@ -134,83 +139,5 @@ extension StructCodec {
     if depth > maximumDepth {
       throw FieldViolation(field: "", description: "is nested more than \(maximumDepth) deep")
     }
-  }
-}
-
-// MARK: - Encoding
-
-extension StructCodec {
-  /// Encodes a Struct, its keys in order: equal objects have equal encodings.
-  ///
-  /// One nested deeper than `maximumDepth` is cut off one level below it, where every `decode`
-  /// refuses it. NaN and infinity, which JSON does not have, become null.
-  public static func encode(_ object: [String: JSONValue]) -> [UInt8] {
-    var output: [UInt8] = []
-    append(object, depth: 1, to: &output)
-    return output
-  }
-
-  private static func append(
-    _ object: [String: JSONValue], depth: Int, to output: inout [UInt8]
-  ) {
-    if depth > maximumDepth { return }
-    for (key, value) in object.sorted(by: { $0.key < $1.key }) {
-      appendMessage(Number.structFields, to: &output) { output in
-        append(key, as: Number.entryKey, to: &output)
-        appendMessage(Number.entryValue, to: &output) { append(value, depth: depth, to: &$0) }
-      }
-    }
-  }
-
-  private static func append(_ array: [JSONValue], depth: Int, to output: inout [UInt8]) {
-    if depth > maximumDepth { return }
-    for value in array {
-      appendMessage(Number.listValues, to: &output) { append(value, depth: depth, to: &$0) }
-    }
-  }
-
-  private static func append(_ value: JSONValue, depth: Int, to output: inout [UInt8]) {
-    switch value {
-    case .number(let number) where number.isFinite:
-      appendVarint(UInt64(Number.number << 3 | 1), to: &output)
-      withUnsafeBytes(of: number.bitPattern.littleEndian) { output.append(contentsOf: $0) }
-    case .null, .number:
-      appendVarint(UInt64(Number.null << 3), to: &output)
-      output.append(0)
-    case .bool(let value):
-      appendVarint(UInt64(Number.bool << 3), to: &output)
-      output.append(value ? 1 : 0)
-    case .string(let text):
-      append(text, as: Number.string, to: &output)
-    case .array(let array):
-      appendMessage(Number.array, to: &output) { append(array, depth: depth + 1, to: &$0) }
-    case .object(let object):
-      appendMessage(Number.object, to: &output) { append(object, depth: depth + 1, to: &$0) }
-    }
-  }
-
-  private static func append(_ text: String, as number: UInt32, to output: inout [UInt8]) {
-    appendMessage(number, to: &output) { $0.append(contentsOf: text.utf8) }
-  }
-
-  /// A length-delimited field with what `body` appends; the length goes in once it is known.
-  private static func appendMessage(
-    _ number: UInt32, to output: inout [UInt8], body: (inout [UInt8]) -> Void
-  ) {
-    appendVarint(UInt64(number << 3 | 2), to: &output)
-    let start = output.count
-    body(&output)
-    var length: [UInt8] = []
-    appendVarint(UInt64(output.count - start), to: &length)
-    output.insert(contentsOf: length, at: start)
-  }
-
-  private static func appendVarint(_ value: UInt64, to output: inout [UInt8]) {
-    var value = value
-    while value >= 0x80 {
-      output.append(UInt8(truncatingIfNeeded: value) | 0x80)
-      value >>= 7
-    }
-    output.append(UInt8(value))
   }
 }

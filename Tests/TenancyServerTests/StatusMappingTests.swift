@@ -60,6 +60,36 @@ struct StatusMappingTests {
       ])
   }
 
+  @Test func violationsHaveALimit() throws {
+    func violations(_ count: Int, bytes: Int) throws -> [GoogleRPC.BadRequest.FieldViolation] {
+      let one = TenancyError.FieldViolation(
+        field: "f", description: String(repeating: "d", count: bytes - 1))
+      let error = TenancyError(
+        .invalidArgument, .invalidField, "many", violations: Array(repeating: one, count: count))
+      let details = try Self.details(error)
+      return try Self.decode(GoogleRPC.BadRequest.self, try #require(details["BadRequest"]))
+        .fieldViolations
+    }
+    let fitting = StatusMapping.maximumViolationBytes / 64
+    #expect(try violations(fitting, bytes: 64).count == fitting)
+    let cut = try violations(fitting + 1, bytes: 64)
+    #expect(cut.count == fitting + 1)
+    #expect(cut.last == .init(field: "request", description: "and 1 more violations"))
+    #expect(try violations(1_000_000, bytes: 64).last?.description == "and 999976 more violations")
+  }
+
+  /// Trailers hold no more.
+  @Test func anErrorFitsIntoTrailersWhateverItQuotes() {
+    let huge = String(repeating: "ü", count: 1 << 20)
+    let error = TenancyError(
+      .failedPrecondition, .invalidField, huge, metadata: ["a": huge],
+      violations: Array(repeating: .init(field: huge, description: huge), count: 100),
+      retryAfterSeconds: 1)
+    let status = StatusMapping.status(of: error)
+    #expect(status.message.utf8.count == StatusMapping.maximumTextBytes)
+    #expect(status.details.count <= HeaderFields.maximumDetailsBytes)
+  }
+
   @Test func whenToTryAgain() throws {
     let error = try #require(Lifecycle.refusal(for: .maintenance))
     let details = try Self.details(error)

@@ -51,6 +51,61 @@ import Testing
     #expect(violation(StructCodec.encode(nested(500))) != nil)
   }
 
+  @Test func lengthIsLimited() {
+    func text(_ count: Int) -> [UInt8] {
+      structure(RawEncoding.field(3, [UInt8](repeating: 0x61, count: count)))
+    }
+    let around = text(StructCodec.maximumBytes).count - StructCodec.maximumBytes
+    #expect(violation(text(StructCodec.maximumBytes - around)) == nil)
+    #expect(
+      violation(text(StructCodec.maximumBytes - around + 1))
+        == FieldViolation(field: "settings", description: "is longer than 262144 bytes"))
+  }
+
+  /// Settings as large as they may be, of the shapes that grow most when they are encoded.
+  @Test(
+    arguments: [
+      .array(Array(repeating: .null, count: 16_000)),
+      .array(Array(repeating: .array([]), count: 32_000)),
+      .object(Dictionary(uniqueKeysWithValues: (0..<5_000).map { ("\($0)", .object([:])) })),
+      .string(String(repeating: "é", count: 32_000)),
+    ] as [JSONValue])
+  func whatMayBeStoredFits(_ value: JSONValue) throws {
+    var nested = value
+    for _ in 0..<29 { nested = .array([nested]) }
+    let encoded = StructCodec.encode(["k": nested])
+    #expect(encoded.count <= StructCodec.maximumBytes * 3 / 4)
+    #expect(try decode(encoded) == ["k": nested])
+  }
+
+  @Test func keysAreInTheOrderOfTheirBytes() {
+    let keys = [
+      "", "a", "aaaaaaaa", "aaaaaaaab", "aaaaaaaa\u{1}", "b", "o\u{301}", "z", "é", "𝄞", "☂",
+    ]
+    let object = Dictionary(uniqueKeysWithValues: keys.map { ($0, JSONValue.null) })
+    let sorted = ByteOrder.sorted(object).map(\.key)
+    #expect(sorted == keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+    let other = Dictionary(uniqueKeysWithValues: keys.reversed().map { ($0, JSONValue.null) })
+    #expect(StructCodec.encode(object) == StructCodec.encode(other))
+  }
+
+  @Test func anOrderOfBytes() {
+    var generator = SeededGenerator(state: 5)
+    for _ in 0..<200 {
+      let keys = Set(
+        (0..<50).map { _ in
+          String(
+            (0..<Int.random(in: 0...20, using: &generator)).map { _ in
+              "aaaaaabé".randomElement(using: &generator) ?? "a"
+            })
+        })
+      let object = Dictionary(uniqueKeysWithValues: keys.map { ($0, $0.count) })
+      let sorted = ByteOrder.sorted(object)
+      #expect(sorted.map(\.key) == keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+      #expect(sorted.allSatisfy { object[$0.key] == $0.value })
+    }
+  }
+
   @Test func hugeDepthIsRefused() {
     // Lists in lists, written from the inside out.
     var value: [UInt8] = []

@@ -34,12 +34,10 @@ public struct ReflectionService: Sendable {
       GRPCReflection.ServerReflection.serverReflectionInfo.path,
       GRPCReflectionAlpha.ServerReflection.serverReflectionInfo.path,
     ].map { path in
-      .bidirectional(
-        RPCMethod<Request, Response>(path: path, kind: .bidirectional)
-      ) { _, requests, responses in
+      .streaming(path: path, kind: .bidirectional) { _, requests, responses in
         // Files that the client has, so that none is sent for its own sake and again as an import.
         var sent: Set<String> = []
-        while let request = try await requests.next() {
+        while let request = try await SmallRequests.next(Request.self, of: requests) {
           try await responses.send(
             Response(
               validHost: request.host, originalRequest: request,

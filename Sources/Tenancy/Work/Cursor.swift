@@ -1,7 +1,7 @@
 /// The elements of an ordered list from one of its places on. It gives them against a budget only, and
 /// there is no other way through: a read that scans can't be written by mistake.
 public struct Cursor<Element: Sendable>: Sendable {
-  private var rest: ArraySlice<Element>
+  @usableFromInline var rest: ArraySlice<Element>
 
   init(_ rest: ArraySlice<Element>) { self.rest = rest }
 
@@ -12,9 +12,10 @@ public struct Cursor<Element: Sendable>: Sendable {
   public init() { rest = [] }
 
   /// There are no more elements, whatever the budget.
-  public var isAtEnd: Bool { rest.isEmpty }
+  @inlinable public var isAtEnd: Bool { rest.isEmpty }
 
   /// The next element; nil at the end, and once the budget is spent.
+  @inlinable
   public mutating func next(_ budget: inout WorkBudget) -> Element? {
     guard !budget.isSpent, let element = rest.popFirst() else { return nil }
     budget.visit()

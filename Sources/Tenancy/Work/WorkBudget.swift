@@ -11,9 +11,10 @@ public struct WorkBudget: Sendable {
   /// What an element of an answer costs besides its text, in bytes.
   public static let elementBytes = 32
 
-  private let visitLimit: Int
+  @usableFromInline let visitLimit: Int
   private let answerLimit: Int
-  public private(set) var visits = 0
+  @usableFromInline var visited = 0
+  @inlinable public var visits: Int { visited }
   public private(set) var answerBytes = 0
 
   public init(visits: Int = maximumVisits, answerBytes: Int = maximumAnswerBytes) {
@@ -25,12 +26,13 @@ public struct WorkBudget: Sendable {
   public static var uncapped: WorkBudget { WorkBudget(visits: .max, answerBytes: .max) }
 
   /// Nothing more may be looked at.
-  public var isSpent: Bool { visits >= visitLimit }
+  @inlinable public var isSpent: Bool { visited >= visitLimit }
 
   /// Nothing more may be put into the answer.
   public var isFull: Bool { answerBytes > answerLimit }
 
-  public mutating func visit(_ count: Int = 1) { visits += count }
+  @inlinable
+  public mutating func visit(_ count: Int = 1) { visited += count }
 
   public mutating func answer(bytes: Int) { answerBytes += bytes }
 }

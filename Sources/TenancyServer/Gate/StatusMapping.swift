@@ -8,7 +8,9 @@ enum StatusMapping {
   static let domain = "tenancy.v1"
 
   /// Bytes of one text in an error. Some quote the request, and all must fit into trailers.
-  private static let maximumTextBytes = 512
+  static let maximumTextBytes = 512
+  /// Bytes of all violations in an error. The others are counted only.
+  static let maximumViolationBytes = 1536
 
   static func status(of error: TenancyError) -> RPCStatus {
     let code = code(of: error.category)
@@ -55,13 +57,8 @@ enum StatusMapping {
           metadata: error.metadata.mapValues { $0.clipped(toBytes: maximumTextBytes) }), arena)
     ]
     if !error.violations.isEmpty {
-      let violations = error.violations.map {
-        GoogleRPC.BadRequest.FieldViolation(
-          field: $0.field.clipped(toBytes: maximumTextBytes),
-          description: $0.description.clipped(toBytes: maximumTextBytes))
-      }
-      details.append(
-        pack("google.rpc.BadRequest", GoogleRPC.BadRequest(fieldViolations: violations), arena))
+      let request = GoogleRPC.BadRequest(fieldViolations: violations(of: error))
+      details.append(pack("google.rpc.BadRequest", request, arena))
     }
     if error.category == .failedPrecondition {
       let violation = GoogleRPC.PreconditionFailure.Violation(
@@ -82,6 +79,25 @@ enum StatusMapping {
       details.append(pack("google.rpc.RetryInfo", GoogleRPC.RetryInfo(retryDelay: delay), arena))
     }
     return details
+  }
+
+  /// The first of them, as many as fit, and how many there are more.
+  private static func violations(
+    of error: TenancyError
+  ) -> [GoogleRPC.BadRequest.FieldViolation] {
+    var told: [GoogleRPC.BadRequest.FieldViolation] = []
+    var bytes = 0
+    for violation in error.violations {
+      let field = violation.field.clipped(toBytes: maximumTextBytes)
+      let description = violation.description.clipped(toBytes: maximumTextBytes)
+      bytes += field.utf8.count + description.utf8.count
+      guard bytes <= maximumViolationBytes else {
+        let left = error.violations.count - told.count
+        return told + [.init(field: "request", description: "and \(left) more violations")]
+      }
+      told.append(.init(field: field, description: description))
+    }
+    return told
   }
 
   private static func pack(

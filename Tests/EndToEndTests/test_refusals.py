@@ -40,6 +40,11 @@ CERTIFICATES = {
                                    "purpose"),
     "RSA of 1024 bits": (lambda ca: ca.issue(WEB, key=rsa.generate_private_key(65537, 1024)),
                          "key too weak"),
+    # OpenSSL's security level alone would take these.
+    "RSA of 1984 bits": (lambda ca: ca.issue(WEB, key=rsa.generate_private_key(65537, 1984)),
+                         "key too weak"),
+    "RSA of 2047 bits": (lambda ca: ca.issue(WEB, key=rsa.generate_private_key(65537, 2047)),
+                         "key too weak"),
 }
 
 NOT_SPIFFE = "not a SPIFFE ID"

@@ -33,6 +33,17 @@ enum CertificateReader {
     return usage != UInt32.max && usage & UInt32(KU_KEY_CERT_SIGN | KU_CRL_SIGN) != 0
   }
 
+  /// Bits of an RSA key, at least.
+  static let minimumRSABits: Int32 = 2048
+
+  /// Whether the key is RSA and too short. OpenSSL's security level of 112 bits lets keys from 1,984 bits
+  /// on pass: it rounds their strength.
+  static func hasWeakKey(_ certificate: OpaquePointer) -> Bool {
+    guard let key = X509_get0_pubkey(certificate) else { return true }  // Unreadable: not trusted.
+    let isRSA = [EVP_PKEY_RSA, EVP_PKEY_RSA_PSS].contains(EVP_PKEY_get_base_id(key))
+    return isRSA && EVP_PKEY_get_bits(key) < minimumRSABits
+  }
+
   /// Seconds since 1970.
   static func notBefore(_ certificate: OpaquePointer) -> Int64? {
     seconds(X509_get0_notBefore(certificate))

@@ -3,7 +3,8 @@ internal import COpenSSL
 /// A `TLSContext` as loaded at one time. Owns the `SSL_CTX`, the CAs and CRLs, and what depends on them:
 /// verified chains and sessions to resume.
 final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe once configured.
-  /// 112 bits: no RSA below 2048, no SHA-1 signatures. The default depends on how OpenSSL was built.
+  /// 112 bits: no SHA-1 signatures, no short keys (of RSA: see `CertificateReader.hasWeakKey`). The default
+  /// depends on how OpenSSL was built.
   static let securityLevel: Int32 = 2
 
   let pointer: OpaquePointer
@@ -87,6 +88,11 @@ final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe onc
       return
     }
     let chain = try OpenSSLObjects.certificates(path)
+    guard !chain.contains(where: { CertificateReader.hasWeakKey($0.pointer) }) else {
+      throw .drainingQueue(
+        "an RSA key in \(path) has less than \(CertificateReader.minimumRSABits) bits",
+        code: .configuration)
+    }
     guard let own = chain.first, SSL_CTX_use_certificate(pointer, own.pointer) == 1 else {
       throw .drainingQueue("cannot use the certificate \(path)", code: .configuration)
     }

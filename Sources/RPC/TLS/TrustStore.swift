@@ -83,6 +83,10 @@ final class TrustStore: @unchecked Sendable {  // Never changed once loaded; Ope
         let from = CertificateReader.notBefore(OpaquePointer(value)),
         let until = CertificateReader.notAfter(OpaquePointer(value))
       else { return .failure(PeerRefusal(code: X509_V_ERR_UNSPECIFIED)) }
+      if CertificateReader.hasWeakKey(OpaquePointer(value)) {
+        let code = index == 0 ? X509_V_ERR_EE_KEY_TOO_SMALL : X509_V_ERR_CA_KEY_TOO_SMALL
+        return .failure(PeerRefusal(code: code))
+      }
       if let domain, index > 0 {
         switch Self.otherDomain(of: OpaquePointer(value), than: domain) {
         case .success(nil): break

@@ -39,6 +39,10 @@ struct LimitOptions: ParsableArguments {
   var maxConnections: Limit?
   @Option(help: "Open connections of one peer.")
   var maxConnectionsPerPeer: Limit?
+  @Option(help: "Open connections that have proven nothing.")
+  var maxUnprovenConnections: Limit?
+  @Option(help: "Those of one address or user.")
+  var maxUnprovenPerOrigin: Limit?
   @Option(help: "Asynchronous handlers at work.")
   var maxPendingCalls: Limit?
   @Option(help: "Calls that each connection may have nonetheless.")
@@ -100,6 +104,8 @@ struct LimitOptions: ParsableArguments {
     maxPingStrikes?.set(&limits.maximumPingStrikes)
     maxConnections?.set(&limits.maximumConnections)
     maxConnectionsPerPeer?.set(&limits.maximumConnectionsPerPeer)
+    maxUnprovenConnections?.set(&limits.maximumUnprovenConnections)
+    maxUnprovenPerOrigin?.set(&limits.maximumUnprovenPerOrigin)
     maxPendingCalls?.set(&limits.maximumPendingCalls)
     guaranteedCalls?.set(&limits.guaranteedCalls)
     maxCallsPerTurn?.set(&limits.maximumCallsPerTurn)

@@ -158,6 +158,12 @@ extension Configuration {
     limits.maximumConnectionsPerPeer =
       try settings.integer("connections_per_peer", in: 1...1_000_000)
       ?? limits.maximumConnectionsPerPeer
+    limits.maximumUnprovenConnections =
+      try settings.integer("unproven_connections", in: 1...1_000_000)
+      ?? limits.maximumUnprovenConnections
+    limits.maximumUnprovenPerOrigin =
+      try settings.integer("unproven_per_origin", in: 1...1_000_000)
+      ?? limits.maximumUnprovenPerOrigin
     limits.maximumPendingCalls =
       try settings.integer("pending_calls", in: 1...1_000_000) ?? limits.maximumPendingCalls
     limits.stallTimeout = try seconds("stall_seconds", &settings) ?? limits.stallTimeout

@@ -16,7 +16,8 @@ struct EmbeddedServer {
     state = LoopState(loop, embedder: core.delegate.makeLoopState())
     channel = EmbeddedChannel(loop: loop)
     let acceptor = ConnectionAcceptor(
-      core: core, loop: state, tls: nil, plainPeer: .anonymous, channel: channel, label: "test")
+      core: core, loop: state, tls: nil, plainPeer: .anonymous, origin: .unknown, channel: channel,
+      label: "test")
     try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(acceptor))
     try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()
   }

@@ -139,37 +139,6 @@ struct SharedLimitTests {
     func hold(_ bytes: Int) -> Bool { share.hold(bytes) }
   }
 
-  @Test func census() {
-    let census = ConnectionCensus(maximum: 2, maximumPerPeer: 1, descriptors: 10)
-    #expect(census.enter() && census.enter())
-    #expect(!census.enter())
-    census.leave()
-    #expect(census.enter())
-    #expect(census.enter(.user(1)))
-    #expect(!census.enter(.user(1)))
-    #expect(census.enter(.user(2)))
-    #expect(census.enter(.workload("spiffe://a/b")))
-    census.leave(.user(1))
-    #expect(census.enter(.user(1)))
-  }
-
-  @Test func listenersWaitForDescriptors() {
-    let census = ConnectionCensus(maximum: 9, maximumPerPeer: 9, descriptors: 2)
-    let resumed = Mutex(0)
-    let resume: @Sendable () -> Void = { resumed.withLock { $0 += 1 } }
-    #expect(census.mayAccept(resume) && census.enter() && census.enter())
-    #expect(!census.mayAccept(resume) && !census.mayAccept(resume))
-    // One look at a listener may accept several: these count, and the wait goes on until they are gone.
-    #expect(census.enter())
-    census.leave()
-    #expect(resumed.withLock { $0 } == 0)
-    census.leave()
-    #expect(resumed.withLock { $0 } == 2)
-    #expect(census.mayAccept(resume))
-    census.leave()
-    #expect(resumed.withLock { $0 } == 2)
-  }
-
   @Test func retryInfo() {
     let status = RPCStatus(.resourceExhausted, "busy", retryAfter: .milliseconds(1500))
     let details = RetryInfo.details(status, delay: .milliseconds(1500))

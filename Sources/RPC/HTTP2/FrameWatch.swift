@@ -113,6 +113,9 @@ struct FrameWatch {
   /// The preface, a frame or a header block has begun and is not whole.
   var isPartial: Bool { payloadLeft > 0 || !partial.isEmpty || blockIsOpen || begun == 0 }
 
+  /// The preface and a first frame, which must be SETTINGS, are whole.
+  var hasOpened: Bool { begun > 1 || begun == 1 && payloadLeft == 0 }
+
   /// Looks at what nghttp2 is to read next.
   ///
   /// - Parameter isOpen: whether nghttp2 has a stream, by its number.

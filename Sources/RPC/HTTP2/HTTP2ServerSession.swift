@@ -107,6 +107,8 @@ final class HTTP2ServerSession: ServerEngine {
     return .failed(breach.reason)
   }
 
+  var hasOpened: Bool { frames.hasOpened }
+
   var hasReady: Bool { !ready.isEmpty && hasRoomForReplies }
 
   /// Whether what waits for the peer leaves room for more.

@@ -8,13 +8,15 @@ final class ConnectionAcceptor {
   private let plainPeer: Peer?
   private let channel: any Channel
   private let label: any ConnectionLabel
+  private let newcomer: Newcomer
 
   /// - Parameters:
   ///   - tls: nil where the listener does not take TLS.
   ///   - plainPeer: who a plain-text peer is; nil where plain text is not allowed.
+  ///   - origin: what the connection counts for until it has proven more.
   init(
-    core: ServerCore, loop: LoopState, tls: TLSContext?, plainPeer: Peer?, channel: any Channel,
-    label: any ConnectionLabel
+    core: ServerCore, loop: LoopState, tls: TLSContext?, plainPeer: Peer?, origin: Origin,
+    channel: any Channel, label: any ConnectionLabel
   ) {
     self.channel = channel
     self.core = core
@@ -22,19 +24,28 @@ final class ConnectionAcceptor {
     self.tls = tls
     self.plainPeer = plainPeer
     self.label = label
+    let newcomer = Newcomer(core.census, from: origin) {
+      core.log(.peerRefused, label.description, "it has proven nothing, and others need the room")
+      channel.close(promise: nil)
+    }
+    self.newcomer = newcomer
+    let bound = NIOLoopBound(newcomer, eventLoop: channel.eventLoop)
+    channel.closeFuture.whenComplete { _ in bound.value.left() }
   }
 
   var timers: TimerQueue { loop.timers }
 
   func acceptPlain(_ context: ChannelHandlerContext, _ spoken: ApplicationProtocol) throws {
     guard let plainPeer else { throw ConnectionRefusal(reason: "plain text is not allowed here") }
-    try install(context.pipeline.syncOperations, plainPeer, spoken)
+    try install(context.pipeline.syncOperations, plainPeer, spoken, newcomer: newcomer)
   }
 
   func acceptTLS(_ context: ChannelHandlerContext) throws {
     guard let tls else { throw ConnectionRefusal(reason: "TLS is not offered here") }
     let engine = try TLSEngine(tls)
-    let handler = TLSHandler(engine, timers: timers) { [self] outcome, operations in
+    let handler = TLSHandler(engine, timers: timers) { [newcomer] in
+      newcomer.answered()
+    } onHandshake: { [self] outcome, operations in
       switch outcome {
       case .success(let session):
         do {
@@ -42,6 +53,7 @@ final class ConnectionAcceptor {
           try install(
             operations, peer.map { .certificate($0.certificate) } ?? .anonymous,
             session.applicationProtocol ?? .http2, peer)
+          newcomer.proven()
         } catch {
           core.log(.peerRefused, label.description, "\(error)")
           return false
@@ -62,7 +74,7 @@ final class ConnectionAcceptor {
 
   private func install(
     _ pipeline: ChannelPipeline.SynchronousOperations, _ peer: Peer, _ spoken: ApplicationProtocol,
-    _ credential: PeerCredential? = nil
+    _ credential: PeerCredential? = nil, newcomer: Newcomer? = nil
   ) throws {
     let key = PeerKey(peer, address: channel.remoteAddress?.ipAddress ?? "")
     guard core.census.enter(key) else {
@@ -77,12 +89,16 @@ final class ConnectionAcceptor {
     case .http2:
       try pipeline.addHandler(
         ServerConnectionHandler<HTTP2ServerSession>(
-          core: core, connection: connection, credential: credential, context: state, loop: loop),
+          core: core, connection: connection, credential: credential, context: state,
+          newcomer: newcomer,
+          loop: loop),
         position: .last)
     case .ttrpc:
       try pipeline.addHandler(
         ServerConnectionHandler<TTRPCServerSession>(
-          core: core, connection: connection, credential: credential, context: state, loop: loop),
+          core: core, connection: connection, credential: credential, context: state,
+          newcomer: newcomer,
+          loop: loop),
         position: .last)
     }
   }

@@ -175,7 +175,7 @@ public final class Server: Sendable {
       let peer = UnixCredentials(
         userID: found.user, groupID: found.group, processID: found.process)
       try sniff(
-        channel, tls: nil, plainPeer: .unixProcess(peer),
+        channel, tls: nil, plainPeer: .unixProcess(peer), origin: .user(peer.userID),
         label: ConnectionOrigin.unix(path: path, peer))
     }
   }
@@ -186,19 +186,21 @@ public final class Server: Sendable {
     channel.eventLoop.makeCompletedFuture {
       try sniff(
         channel, tls: configuration.tls, plainPeer: insecure ? .anonymous : nil,
+        origin: Origin(channel.remoteAddress),
         label: ConnectionOrigin.tcp(address, channel.remoteAddress))
     }
   }
 
   private func sniff(
-    _ channel: any Channel, tls: TLSContext?, plainPeer: Peer?, label: any ConnectionLabel
+    _ channel: any Channel, tls: TLSContext?, plainPeer: Peer?, origin: Origin,
+    label: any ConnectionLabel
   ) throws {
     guard let loop = loopStates[ObjectIdentifier(channel.eventLoop)]?.value else {
       throw ConnectionRefusal(reason: "unknown event loop")
     }
     try channel.syncOptions?.setOption(.maxMessagesPerRead, value: Self.messagesPerRead)
     let acceptor = ConnectionAcceptor(
-      core: core, loop: loop, tls: tls, plainPeer: plainPeer,
+      core: core, loop: loop, tls: tls, plainPeer: plainPeer, origin: origin,
       channel: channel, label: label)
     try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(acceptor))
   }

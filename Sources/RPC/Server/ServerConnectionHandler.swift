@@ -38,6 +38,8 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   private lazy var lingerTimer = ActionTimer { [unowned self] in closeNow() }
   private(set) var isLingering = false
   private let credential: PeerCredential?
+  /// Until the peer has said what its protocol begins with; nil where it had proven more before.
+  private var newcomer: Newcomer?
   private lazy var credentialTimer = ActionTimer { [unowned self] in watchCredential() }
   /// Set when the connection ends, calls in flight or not.
   private lazy var cutTimer = ActionTimer { [unowned self] in closeNow() }
@@ -50,11 +52,14 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   /// How long they may take when the peer sends no more.
   private static var halfCloseGrace: TimeAmount { .seconds(30) }
 
-  /// - Parameter credential: what a TLS peer has proven to be; nil for others.
+  /// - Parameters:
+  ///   - credential: what a TLS peer has proven to be; nil for others.
+  ///   - newcomer: to be told when the peer has begun as its protocol wants it; nil: not needed.
   init(
     core: ServerCore, connection: Connection, credential: PeerCredential?,
-    context: any AnyObject & Sendable, loop: LoopState
+    context: any AnyObject & Sendable, newcomer: Newcomer? = nil, loop: LoopState
   ) {
+    self.newcomer = newcomer
     self.core = core
     self.credential = credential
     self.loop = loop
@@ -113,7 +118,13 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     let outcome = buffer.withUnsafeReadableBytes { engine.receive($0) }
     serveReady()
     engine.inputEnded { watchDeadline($0) }
+    if newcomer != nil, engine.hasOpened { settle() }
     if case .failed(let reason) = outcome { fail(reason) }
+  }
+
+  private func settle() {
+    newcomer?.proven()
+    newcomer = nil
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {

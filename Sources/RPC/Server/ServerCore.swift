@@ -25,9 +25,8 @@ final class ServerCore: Sendable {
     self.delegate = delegate
     memory = ServerMemory(limits)
     census = ConnectionCensus(
-      maximum: limits.maximumConnections,
-      maximumPerPeer: limits.maximumConnectionsPerPeer,
-      descriptors: max(1, Descriptors.limit - Descriptors.reserved))
+      ConnectionCensus.Limits(limits, descriptors: max(1, Descriptors.limit - Descriptors.reserved))
+    )
   }
 
   /// Waits for cancelled handlers to return, but no longer than `limit`.
@@ -60,7 +59,10 @@ final class ServerCore: Sendable {
   }
 
   /// What peers can cause is logged only so often: an attack must not fill the disk.
-  func log(_ kind: ServerEvent.Kind, _ connection: String, _ detail: String) {
+  func log(
+    _ kind: ServerEvent.Kind, _ connection: @autoclosure () -> String,
+    _ detail: @autoclosure () -> String
+  ) {
     let dropped = peerEvents.withLock { events -> Int? in
       guard kind.isCausedByPeers else { return 0 }
       guard events.limit.take() else {
@@ -72,7 +74,7 @@ final class ServerCore: Sendable {
     }
     guard let dropped else { return }
     let note = dropped > 0 ? " (\(dropped) events before were not logged)" : ""
-    delegate.log(ServerEvent(kind: kind, connection: connection, detail: detail + note))
+    delegate.log(ServerEvent(kind: kind, connection: connection(), detail: detail() + note))
   }
 }
 

@@ -21,6 +21,8 @@ protocol ServerEngine: AnyObject {
   /// What was received has had its turn. `watch` gets the calls that have a deadline and are not served
   /// yet.
   func inputEnded(_ watch: (Stream) -> Void)
+  /// The peer has said, in full, what the protocol begins with.
+  var hasOpened: Bool { get }
   /// Whether more should be read from the peer: not while the engine has no place for it.
   var takesInput: Bool { get }
   /// The next call to serve, if any: one that is refused, a unary one whose request is whole, or a

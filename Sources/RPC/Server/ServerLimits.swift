@@ -46,13 +46,20 @@ public struct ServerLimits: Sendable, Hashable {
 
   // MARK: All connections
 
-  /// Open connections, those included that have not said who they are. Over it a new one is closed
-  /// at once. Where the process has fewer descriptors, less `Descriptors.reserved`, new ones wait in the
+  /// Open connections, those included that have not said who they are. Over it one of these has to go, or
+  /// else the new one is closed at once. Where the process has fewer descriptors, less `Descriptors.reserved`, new ones wait in the
   /// listener's backlog instead.
   public var maximumConnections = 16_384
   /// Open connections of one peer: a certificate, a user of a Unix socket, or an address without
   /// TLS.
   public var maximumConnectionsPerPeer = 4_096
+  /// Open connections that have not proven anything: that have not finished a TLS handshake or, in plain
+  /// text, the beginning of their protocol. Counted by themselves are those to which nothing was answered
+  /// and those in a handshake, of all and of one origin: an IPv4 address, an IPv6 network of 64 bits, or a
+  /// user of a Unix socket. Over it the oldest is closed, also when `maximumConnections` or the process's
+  /// descriptors are used up. Never more than a quarter of what there is room for.
+  public var maximumUnprovenConnections = 4_096
+  public var maximumUnprovenPerOrigin = 1_024
   /// Asynchronous handlers at work. Over it, calls are refused with RESOURCE_EXHAUSTED, except on
   /// connections that have fewer than `guaranteedCalls`.
   public var maximumPendingCalls = 4_000

@@ -15,6 +15,8 @@ final class TLSHandler: ChannelDuplexHandler {
 
   private let engine: TLSEngine
   /// Let go of when it was called.
+  private var onAnswer: (() -> Void)?
+  /// Let go of when it was called.
   private var onHandshake: HandshakeCallback?
   private var isEstablished = false
   private var isClosed = false
@@ -24,10 +26,14 @@ final class TLSHandler: ChannelDuplexHandler {
   private let timers: TimerQueue?
   private var timer: ActionTimer?
 
-  /// - Parameter timers: for the time that a handshake may take; nil: whoever adds the handler watches it.
+  /// - Parameters:
+  ///   - timers: for the time that a handshake may take; nil: whoever adds the handler watches it.
+  ///   - onAnswer: called when our first part of a server's handshake is sent.
   init(
-    _ engine: TLSEngine, timers: TimerQueue? = nil, onHandshake: @escaping HandshakeCallback
+    _ engine: TLSEngine, timers: TimerQueue? = nil, onAnswer: (() -> Void)? = nil,
+    onHandshake: @escaping HandshakeCallback
   ) {
+    self.onAnswer = onAnswer
     self.engine = engine
     self.timers = timers
     self.onHandshake = onHandshake
@@ -106,7 +112,10 @@ final class TLSHandler: ChannelDuplexHandler {
 
   private func advance(_ context: ChannelHandlerContext) {
     do throws(TLSError) {
-      guard case .done(let session) = try engine.handshake() else { return sendPending(context) }
+      guard case .done(let session) = try engine.handshake() else {
+        if engine.hasOutput { noteAnswer() }
+        return sendPending(context)
+      }
       isEstablished = true
       cancelTimer()
       // What the handlers send first goes out with the last of the handshake.
@@ -117,6 +126,11 @@ final class TLSHandler: ChannelDuplexHandler {
       sendPending(context)  // The alert.
       end(context, error)
     }
+  }
+
+  private func noteAnswer() {
+    onAnswer?()
+    onAnswer = nil
   }
 
   private func report(

@@ -87,6 +87,8 @@ final class TTRPCServerSession: ServerEngine {
     if reader.hasNext { arrival = timers.turnTime }
   }
 
+  var hasOpened: Bool { framesRead > 0 }
+
   var takesInput: Bool { stall != .waiting }
 
   var hasReady: Bool { !failing.isEmpty || mayRead && reader.hasNext }

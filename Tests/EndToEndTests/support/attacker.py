@@ -30,9 +30,11 @@ class Place:
     address: str | tuple[str, int]
     tls: ssl.SSLContext | None = None
 
-    def connect(self, timeout: float = 20) -> socket.socket:
+    def connect(self, timeout: float = 20, source: str = "") -> socket.socket:
+        """`source` is an address of this machine's."""
         if isinstance(self.address, tuple):
-            plain = socket.create_connection(self.address, timeout)
+            plain = socket.create_connection(
+                self.address, timeout, source_address=(source, 0) if source else None)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         else:
             plain = socket.socket(socket.AF_UNIX)
@@ -157,13 +159,14 @@ def assail(place: Place, script: Script, seconds: float, connections: int, reads
 
 
 @contextlib.contextmanager
-def crowd(place: Place, count: int, opening: bytes = b""):
-    """Many connections that say `opening` and no more. Yields those that the server took."""
+def crowd(place: Place, count: int, opening: bytes = b"", sources: tuple[str, ...] = ("",)):
+    """Many connections that say `opening` and no more, from each source in turn. Yields those that
+    the server took."""
     taken = []
     try:
-        for _ in range(count):
+        for number in range(count):
             try:
-                connection = place.connect(timeout=5)
+                connection = place.connect(5, sources[number % len(sources)])
                 taken.append(connection)
                 connection.sendall(opening)
             except OSError:

@@ -33,7 +33,8 @@ final class ScriptedConnection<Engine: AuditedEngine, Peer: ScriptedPeer> {
     state = LoopState(loop, embedder: core.delegate.makeLoopState())
     channel = EmbeddedChannel(loop: loop)
     let acceptor = ConnectionAcceptor(
-      core: core, loop: state, tls: nil, plainPeer: .anonymous, channel: channel, label: "fuzz")
+      core: core, loop: state, tls: nil, plainPeer: .anonymous, origin: .unknown, channel: channel,
+      label: "fuzz")
     try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(acceptor))
     try channel.connect(to: SocketAddress(unixDomainSocketPath: "/fuzz")).wait()
   }

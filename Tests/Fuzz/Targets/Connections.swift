@@ -82,8 +82,8 @@ enum Connections {
     let state = LoopState(loop, embedder: core.delegate.makeLoopState())
     let channel = EmbeddedChannel(loop: loop)
     let acceptor = ConnectionAcceptor(
-      core: core, loop: state, tls: try FuzzTLS.server(), plainPeer: .anonymous, channel: channel,
-      label: "fuzz")
+      core: core, loop: state, tls: try FuzzTLS.server(), plainPeer: .anonymous,
+      origin: .unknown, channel: channel, label: "fuzz")
     try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(acceptor))
     try channel.connect(to: SocketAddress(unixDomainSocketPath: "/fuzz")).wait()
     var output: [UInt8] = []
@@ -105,6 +105,7 @@ enum Connections {
     try loop.syncShutdownGracefully()
     try checkEqual(
       core.runningTasks.load(ordering: .acquiring), 0, "handlers of a connection that is gone")
+    try checkEqual(core.census.unproven, 0, "a connection that is gone is counted")
     return output
   }
 }

@@ -6,6 +6,7 @@ enum GRPCCoding {
     var number: UInt64 = 0
     for byte in text.dropLast() {
       guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+      // In range: eight digits.
       number = number * 10 + UInt64(byte - UInt8(ascii: "0"))
     }
     let unit: UInt64
@@ -66,9 +67,9 @@ enum GRPCCoding {
 
   private static func hexValue(_ byte: UInt8) -> UInt8? {
     switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte &- UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte &- UInt8(ascii: "a") &+ 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte &- UInt8(ascii: "A") &+ 10
     default: nil
     }
   }
@@ -87,10 +88,10 @@ enum GRPCCoding {
       held += 8
       while held >= 6 {
         held -= 6
-        out.append(base64Alphabet[Int(bits >> UInt32(held)) & 63])
+        out.append(base64Alphabet[Int(bits >> held & 63)])
       }
     }
-    if held > 0 { out.append(base64Alphabet[Int(bits << UInt32(6 - held)) & 63]) }
+    if held > 0 { out.append(base64Alphabet[Int(bits << (6 - held) & 63)]) }
     return out
   }
 
@@ -104,9 +105,9 @@ enum GRPCCoding {
     for byte in text {
       let value: UInt32
       switch byte {
-      case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = UInt32(byte - UInt8(ascii: "A"))
-      case UInt8(ascii: "a")...UInt8(ascii: "z"): value = UInt32(byte - UInt8(ascii: "a")) + 26
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = UInt32(byte - UInt8(ascii: "0")) + 52
+      case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = UInt32(byte &- UInt8(ascii: "A"))
+      case UInt8(ascii: "a")...UInt8(ascii: "z"): value = UInt32(byte &- UInt8(ascii: "a")) + 26
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = UInt32(byte &- UInt8(ascii: "0")) + 52
       case UInt8(ascii: "+"): value = 62
       case UInt8(ascii: "/"): value = 63
       case UInt8(ascii: "="):
@@ -121,7 +122,7 @@ enum GRPCCoding {
       held += 6
       if held >= 8 {
         held -= 8
-        out.append(UInt8(truncatingIfNeeded: bits >> UInt32(held)))
+        out.append(UInt8(truncatingIfNeeded: bits >> held))
       }
     }
     if padding > 0, (symbols + padding) % 4 != 0 { return nil }

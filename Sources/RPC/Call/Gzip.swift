@@ -35,7 +35,7 @@ enum Gzip {
       var result = Z_OK
       let part = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
         stream.next_out = buffer.baseAddress
-        stream.avail_out = UInt32(room)
+        stream.avail_out = UInt32(clamping: room)
         result = inflate(&stream, Z_NO_FLUSH)
         count = room - Int(stream.avail_out)
       }

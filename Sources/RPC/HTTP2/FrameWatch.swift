@@ -48,7 +48,7 @@ struct FrameWatch {
       type = first & 0xFF
       flags = UInt32(bytes[4])
       let id = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 5, as: UInt32.self))
-      stream = Int32(id & 0x7FFF_FFFF)
+      stream = Int32(truncatingIfNeeded: id & 0x7FFF_FFFF)
     }
 
     func has(_ flag: nghttp2_flag) -> Bool { flags & flag.rawValue != 0 }
@@ -195,12 +195,12 @@ struct FrameWatch {
   private func dependency(_ payload: UnsafeRawBufferPointer) -> Int32? {
     guard payload.count >= 4 else { return nil }
     let id = UInt32(bigEndian: payload.loadUnaligned(as: UInt32.self))
-    return Int32(id & 0x7FFF_FFFF)
+    return Int32(truncatingIfNeeded: id & 0x7FFF_FFFF)
   }
 
   private mutating func beginCall(_ stream: Int32) {
     credit = min(credit + Self.creditOfCall, maximumCredit)
-    // Wider than the numbers are: they reach the greatest that 31 bits hold.
+    // In range: compared in a wider type, as numbers reach the greatest that 31 bits hold.
     if Int(stream) > Int(lastStream) + 2 { skipped = (lastStream + 1)...(stream - 1) }
     lastStream = stream
   }

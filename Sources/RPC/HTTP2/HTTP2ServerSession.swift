@@ -83,7 +83,7 @@ final class HTTP2ServerSession: ServerEngine {
     guard used >= 0 else {
       // The peer is told why; what it sends from now on is not looked at.
       nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM.rawValue)
-      return .failed(String(cString: nghttp2_strerror(Int32(used))))
+      return .failed(String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: used))))
     }
     return .proceed
   }
@@ -160,7 +160,9 @@ final class HTTP2ServerSession: ServerEngine {
       var data: UnsafePointer<UInt8>?
       let count = nghttp2_session_mem_send(session, &data)
       if count == 0 { return cutOff() ?? .proceed }
-      guard count > 0 else { return .failed(String(cString: nghttp2_strerror(Int32(count)))) }
+      guard count > 0 else {
+        return .failed(String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: count))))
+      }
       buffer.writeBytes(UnsafeRawBufferPointer(start: data, count: count))
     }
     return cutOff() ?? .proceed

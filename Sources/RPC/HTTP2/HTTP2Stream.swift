@@ -131,6 +131,7 @@ final class HTTP2Stream: ServerStream {
     if let base = value.baseAddress, value.count > 0 {
       headerBytes.append(base, count: value.count)
     }
+    // In range: header lists have a limit.
     headerEnds.append((Int32(headerBytes.count - value.count), Int32(headerBytes.count)))
   }
 
@@ -141,6 +142,7 @@ final class HTTP2Stream: ServerStream {
     for (name, value) in headerEnds {
       metadata.add(
         String(decoding: bytes[start..<Int(name)], as: UTF8.self),
+        // In range: `addHeader` has noted where they are.
         String(decoding: bytes[Int(name)..<Int(value)], as: UTF8.self))
       start = Int(value)
     }
@@ -158,7 +160,7 @@ final class HTTP2Stream: ServerStream {
   func appendMessage(count: Int, isCompressed: Bool) -> UnsafeMutableRawPointer {
     let start = reply.extend(by: Self.prefixLength + count)
     start.storeBytes(of: isCompressed ? 1 : 0, as: UInt8.self)
-    (start + 1).storeBytes(of: UInt32(count).bigEndian, as: UInt32.self)
+    (start + 1).storeBytes(of: UInt32(truncatingIfNeeded: count).bigEndian, as: UInt32.self)
     return start + Self.prefixLength
   }
 

@@ -110,6 +110,12 @@ struct ControlStateTests {
       #expect(
         record.policy.assignments(ofRole: role).all
           == assignments.filter { $0.role == role }.sorted { $0.id < $1.id })
+      for subject in ids.map({ "user:\($0)" }) {
+        #expect(
+          record.policy.assignments(of: subject, role: role).all
+            == assignments.filter { $0.role == role && $0.subject == subject }
+            .sorted { $0.id < $1.id })
+      }
       #expect(record.policy.assignment(role) == model.assignments[Model.Key(tenant: id, id: role)])
     }
     #expect(record.provisionedSteps == Set(model.steps.filter { $0.tenant == id }.map(\.id)))

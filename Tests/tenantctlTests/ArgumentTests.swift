@@ -114,4 +114,14 @@ import Testing
     #expect(more == "y")
     await #expect(throws: UsageError.self) { try await all.collect { _ in ([1], "same") } }
   }
+
+  /// Where a filter passes much over, pages may be empty and not the last.
+  @Test func emptyPagesArePassedOver() async throws {
+    let pages = ["": ([], "x"), "x": ([], "y"), "y": ([1], "z"), "z": ([2], "")]
+    let one = try PageOptions.parse([])
+    let (some, more) = try await one.collect { token in pages[token] ?? ([], "") }
+    #expect(some == [1] && more == "z")
+    let (none, end) = try await one.collect { _ in ([Int](), "") }
+    #expect(none.isEmpty && end.isEmpty)
+  }
 }

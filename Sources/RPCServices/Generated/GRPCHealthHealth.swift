@@ -28,7 +28,7 @@ extension GRPCHealth.HealthCheckResponse {
 
 extension GRPCHealth {
   public struct HealthCheckRequest: WireMessage, Hashable, Sendable {
-    /// `package.Service`; empty for the server as a whole.
+    /// `package.Service`; empty for the server as a whole. At most 1,024 bytes.
     public var service: String
 
     public init(

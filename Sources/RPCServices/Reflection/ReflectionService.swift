@@ -34,7 +34,8 @@ public struct ReflectionService: Sendable {
       GRPCReflection.ServerReflection.serverReflectionInfo.path,
       GRPCReflectionAlpha.ServerReflection.serverReflectionInfo.path,
     ].map { path in
-      .streaming(path: path, kind: .bidirectional) { _, requests, responses in
+      // Off the event loop: who sends many requests at once would have it for as long as they last.
+      .streaming(path: path, kind: .bidirectional, on: .concurrentPool) { _, requests, responses in
         // Files that the client has, so that none is sent for its own sake and again as an import.
         var sent: Set<String> = []
         while let request = try await SmallRequests.next(Request.self, of: requests) {

@@ -8,6 +8,8 @@ struct Holdings: Sendable {
 
   /// In order of their ids.
   private(set) var assignments: [RoleAssignment] = []
+  /// The same in order of their roles, then of their ids. For one assignment it is the same array.
+  private var byRole: [RoleAssignment] = []
   /// Roles that are held without an end.
   private var lasting = RoleSet()
   /// Those that end latest come first, so that those that have ended need not be looked at.
@@ -26,17 +28,40 @@ struct Holdings: Sendable {
     return nil
   }
 
+  /// Those of one role, in order of their ids, behind that of `id`. Commands allow one.
+  func assignments(ofRole role: String, after id: String) -> Cursor<RoleAssignment> {
+    let start = byRole.firstIndexAfterAll { $0.role == role ? $0.id <= id : $0.role < role }
+    let end = byRole.firstIndexAfterAll { $0.role <= role }
+    return Cursor(byRole[start..<max(start, end)])
+  }
+
   /// - Parameter role: the number of the assignment's role; nil where there is no such role.
   mutating func insert(_ assignment: RoleAssignment, role: Int?) {
-    let at = assignments.firstIndexAfterAll { $0.id < assignment.id }
-    assignments.insert(assignment, at: at)
+    if assignments.isEmpty {
+      assignments = [assignment]
+      byRole = assignments
+    } else {
+      assignments.insert(
+        assignment, at: assignments.firstIndexAfterAll { $0.id < assignment.id })
+      byRole.insert(
+        assignment, at: byRole.firstIndexAfterAll { Self.isInOrder($0, assignment) })
+    }
     if let role { hold(role, until: assignment.expireTime) }
   }
 
   /// - Parameter number: the numbers of roles, as they are now.
   mutating func remove(id: String, _ number: (String) -> Int?) {
     assignments.removeAll { $0.id == id }
+    if assignments.count > 1 {
+      byRole.removeAll { $0.id == id }
+    } else {
+      byRole = assignments
+    }
     renumber(number)
+  }
+
+  private static func isInOrder(_ a: RoleAssignment, _ b: RoleAssignment) -> Bool {
+    a.role == b.role ? a.id < b.id : a.role < b.role
   }
 
   /// Roles have come or gone.

@@ -55,9 +55,10 @@ public struct TenantPolicy: Sendable {
 
   public func assignment(_ id: String) -> RoleAssignment? { shared.content.assignment(id) }
 
-  /// What of `role` the subject has been given. There is one at most, unless it has ended.
+  /// The assignment by which the subject has the role.
   func assignment(of subject: String, role: String) -> RoleAssignment? {
-    shared.content.holdings[subject]?.assignments.first { $0.role == role }
+    var (list, budget) = (assignments(of: subject, role: role), WorkBudget())
+    return list.next(&budget)
   }
 
   /// All assignments of a role, in the order of their ids: for the writer.
@@ -78,6 +79,13 @@ public struct TenantPolicy: Sendable {
   /// Those of one subject.
   public func assignments(of subject: String, after id: String = "") -> Cursor<RoleAssignment> {
     (shared.content.holdings[subject]?.assignments ?? []).cursor { $0.id <= id }
+  }
+
+  /// Those of one subject and one role.
+  public func assignments(
+    of subject: String, role: String, after id: String = ""
+  ) -> Cursor<RoleAssignment> {
+    shared.content.holdings[subject]?.assignments(ofRole: role, after: id) ?? Cursor()
   }
 
   /// Those of one role.

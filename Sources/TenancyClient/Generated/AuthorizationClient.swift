@@ -23,7 +23,8 @@ public struct AuthorizationClient: Sendable {
     try await channel.call(V1.Authorization.check, request, options)
   }
 
-  /// Up to 1,000 checks in one tenant, answered in order from one revision.
+  /// Up to 1,000 checks in one tenant, answered in order from one revision. INVALID_ARGUMENT for
+  /// `items` where answering takes a look at more than 100,000 roles that are held until some moment.
   public func batchCheck(
     _ request: V1.BatchCheckRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.BatchCheckResponse {
@@ -59,7 +60,7 @@ public struct AuthorizationClient: Sendable {
     try await channel.call(V1.Authorization.deleteRole, request, options)
   }
 
-  /// Calls `ListRoles`.
+  /// In the order of their ids. A page may be shorter than asked for, and yet not the last.
   public func listRoles(
     _ request: V1.ListRolesRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ListRolesResponse {
@@ -94,7 +95,7 @@ public struct AuthorizationClient: Sendable {
     try await channel.call(V1.Authorization.deleteRoleAssignment, request, options)
   }
 
-  /// Calls `ListRoleAssignments`.
+  /// Oldest first. A page may be shorter than asked for, and yet not the last.
   public func listRoleAssignments(
     _ request: V1.ListRoleAssignmentsRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ListRoleAssignmentsResponse {

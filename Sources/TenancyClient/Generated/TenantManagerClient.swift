@@ -55,7 +55,8 @@ public struct TenantManagerClient: Sendable {
   }
 
   /// Lists the tenants that the caller may see, oldest first. A tenant's own credentials see that
-  /// tenant only.
+  /// tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
+  /// is empty.
   public func listTenants(
     _ request: V1.ListTenantsRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ListTenantsResponse {
@@ -65,7 +66,8 @@ public struct TenantManagerClient: Sendable {
   /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`,
   /// `custom_settings`, `feature_flags`, `custom_settings.{key}`, `feature_flags.{key}` (absent in
   /// `configuration`: removed), or `*`. With an empty mask, what is populated is merged, key by key.
-  /// `database`, `schema` and `shared` decide where data lives and need a platform identity.
+  /// `database`, `schema` and `shared` decide where data lives and need a platform identity. A mask has
+  /// at most 2,000 paths of at most 1,024 bytes.
   public func updateTenantConfiguration(
     _ request: V1.UpdateTenantConfigurationRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {

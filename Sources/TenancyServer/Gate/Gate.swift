@@ -115,7 +115,8 @@ struct Gate: Sendable {
     }
   }
 
-  /// A method that writes: answered off the event loop.
+  /// A method that writes, or whose answers can be large: answered off the event loop, where the runtime
+  /// lets a connection have a few such calls at a time.
   func async<Request, Response>(
     _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
     _ body: @escaping @Sendable (Access, Request) async throws(TenancyError) -> Response

@@ -20,7 +20,7 @@ struct RoleService: Sendable {
         try await commands(access).deleteRole(id: id, etag: request.etag, force: request.force)
         return V1.DeleteRoleResponse()
       },
-      gate.inline(API.listRoles) { (access, request) throws(TenancyError) in
+      gate.async(API.listRoles) { (access, request) throws(TenancyError) in
         var budget = WorkBudget()
         return try list(access, request, &budget)
       },
@@ -44,7 +44,7 @@ struct RoleService: Sendable {
         try await commands(access).unassign(id: id)
         return V1.DeleteRoleAssignmentResponse()
       },
-      gate.inline(API.listRoleAssignments) { (access, request) throws(TenancyError) in
+      gate.async(API.listRoleAssignments) { (access, request) throws(TenancyError) in
         var budget = WorkBudget()
         return try listAssignments(access, request, &budget)
       },
@@ -140,16 +140,16 @@ struct RoleService: Sendable {
       question: "assignments \(record.idText) \(subject) \(role)")
     let start = page.after ?? ""
     let list =
-      if !subject.isEmpty {
+      if !subject.isEmpty, !role.isEmpty {
+        record.policy.assignments(of: subject, role: role, after: start)
+      } else if !subject.isEmpty {
         record.policy.assignments(of: subject, after: start)
       } else if !role.isEmpty {
         record.policy.assignments(ofRole: role, after: start)
       } else {
         record.policy.assignments(after: start)
       }
-    let (found, next) = page.collect(
-      list, &budget, key: \.id, where: { assignment, _ in role.isEmpty || assignment.role == role }
-    ) { assignment in
+    let (found, next) = page.collect(list, &budget, key: \.id) { assignment in
       (V1.RoleAssignment(assignment, tenant: record.idText), assignment.answerBytes)
     }
     return V1.ListRoleAssignmentsResponse(assignments: found, nextPageToken: next)

@@ -11,7 +11,7 @@ struct TenantManagerService: Sendable {
     typealias API = V1.TenantManager
     return [
       gate.async(API.createTenant, create),
-      gate.inline(API.getTenant, get),
+      gate.async(API.getTenant, get),
       gate.async(API.updateTenant, update),
       gate.async(API.deactivateTenant) { (access, request) throws(TenancyError) in
         try await move(access, .deactivate, request.etag)
@@ -22,7 +22,7 @@ struct TenantManagerService: Sendable {
       gate.async(API.deleteTenant) { (access, request) throws(TenancyError) in
         try await move(access, .delete, request.etag)
       },
-      gate.inline(API.listTenants) { (access, request) throws(TenancyError) in
+      gate.async(API.listTenants) { (access, request) throws(TenancyError) in
         var budget = WorkBudget()
         return try list(access, request, &budget)
       },

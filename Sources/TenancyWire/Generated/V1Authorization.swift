@@ -409,6 +409,7 @@ extension V1.CreateRoleRequest {
 
 extension V1 {
   public struct GetRoleRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// At most 256 bytes, as every name of a role or an assignment.
     public var name: String
 
     public init(
@@ -568,6 +569,8 @@ extension V1.DeleteRoleResponse {
 extension V1 {
   public struct ListRolesRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var parent: String
+    /// At most this many; 0 means 50, more than 1,000 means 1,000, negative is INVALID_ARGUMENT. A page
+    /// ends at about 256 KiB.
     public var pageSize: Int32
     public var pageToken: String
 
@@ -938,11 +941,12 @@ extension V1.DeleteRoleAssignmentResponse {
 extension V1 {
   public struct ListRoleAssignmentsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var parent: String
+    /// As in ListRolesRequest.
     public var pageSize: Int32
     public var pageToken: String
-    /// Only those of this subject.
+    /// Only those of this subject; at most 256 bytes.
     public var subject: String
-    /// Only those of this role id.
+    /// Only those of this role id; at most 256 bytes.
     public var role: String
 
     public init(

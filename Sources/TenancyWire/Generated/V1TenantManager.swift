@@ -282,13 +282,14 @@ extension V1.DeleteTenantRequest {
 
 extension V1 {
   public struct ListTenantsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
-    /// At most this many; 0 means 50, more than 1,000 means 1,000, negative is INVALID_ARGUMENT.
+    /// At most this many; 0 means 50, more than 1,000 means 1,000, negative is INVALID_ARGUMENT. One call
+    /// looks at 2,000 tenants and comparisons of the filter at most, and a page ends at about 256 KiB.
     public var pageSize: Int32
     /// `next_page_token` of the answer before; the filter must be the same.
     public var pageToken: String
     /// AIP-160 subset: comparisons joined by AND. Fields `state`, `isolation_model`, `slug`,
-    /// `display_name`; operators `=` and `!=`; text in double quotes may end in `*` (prefix). For
-    /// example: `state = ACTIVE AND slug = "acme-*"`.
+    /// `display_name`; operators `=` and `!=`; text in double quotes may end in `*` (prefix), and is
+    /// compared byte by byte. At most 2,048 bytes. For example: `state = ACTIVE AND slug = "acme-*"`.
     public var filter: String
     /// Include DELETED tenants.
     public var showDeleted: Bool
@@ -345,7 +346,7 @@ extension V1.ListTenantsRequest {
 extension V1 {
   public struct ListTenantsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var tenants: [V1.Tenant]
-    /// Empty on the last page.
+    /// Empty on the last page, and on no other.
     public var nextPageToken: String
 
     public init(

@@ -37,9 +37,9 @@ extension V1 {
 
 extension V1 {
   public struct ResolveTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
-    /// The request's path, `/tenants/{id or slug}/...`; a query is ignored.
+    /// The request's path, `/tenants/{id or slug}/...`; a query is ignored. At most 8,192 bytes.
     public var path: String
-    /// Host or :authority, `{slug}.{base domain}`, with or without a port.
+    /// Host or :authority, `{slug}.{base domain}`, with or without a port. At most 8,192 bytes.
     public var host: String
     /// Request headers; only the tenant header (x-tenant-id unless configured) is looked at. Names are
     /// compared without regard to case.

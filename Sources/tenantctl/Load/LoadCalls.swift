@@ -83,10 +83,16 @@ struct LoadCalls: Sendable {
   /// The slugs of tenants that serve, for loads that name none.
   static func tenants(of channel: any UnaryChannel, _ options: CallOptions) async throws -> [String]
   {
-    let page = try await TenantManagerClient(channel).listTenants(
-      V1.ListTenantsRequest(pageSize: Int32(listedTenants), filter: "state = ACTIVE"),
-      options: options)
-    let slugs = page.tenants.map(\.slug)
+    let client = TenantManagerClient(channel)
+    func page(_ token: String) async throws -> (items: [String], next: String) {
+      let page = try await client.listTenants(
+        V1.ListTenantsRequest(
+          pageSize: Int32(listedTenants), pageToken: token, filter: "state = ACTIVE"),
+        options: options)
+      return (page.tenants.map(\.slug), page.nextPageToken)
+    }
+    let (first, next) = try await page("")
+    let (slugs, _) = try await PageOptions.follow(first, next, until: listedTenants, page)
     guard !slugs.isEmpty else {
       throw UsageError(
         "no tenant is active: name some by --tenant, --tenants-file or --tenant-count")

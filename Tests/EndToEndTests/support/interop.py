@@ -1,11 +1,11 @@
 """Runs the conformance server, and knows what it serves."""
 
-import os
 import ssl
 from pathlib import Path
 
 from .attacker import Place
 from .conformance_process import ConformanceProcess, binary
+from .measured import Measured
 from .wire import field, number
 
 SERVICE = "/grpc.testing.TestService/"
@@ -29,7 +29,7 @@ def streaming_request(*sizes: int, interval: int = 0) -> bytes:
     return b"".join(field(2, number(1, size) + pause) for size in sizes)
 
 
-class InteropServer(ConformanceProcess):
+class InteropServer(ConformanceProcess, Measured):
     """The conformance server on one transport."""
 
     def __init__(self, transport: str, pki, *flags: str, descriptors: int = 0):
@@ -77,29 +77,3 @@ class InteropServer(ConformanceProcess):
         if maximum:
             context.maximum_version = maximum
         return Place(self.address, context)
-
-    # MARK: What it costs
-
-    @property
-    def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-    def reset_peak(self) -> int:
-        """Forgets the memory peak; returns what is resident now, in KiB."""
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
-        return self._status("VmRSS")
-
-    @property
-    def peak(self) -> int:
-        """KiB resident at most since `reset_peak`."""
-        return self._status("VmHWM")
-
-    def _status(self, key: str) -> int:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.partition(f"{key}:")[2].split()[0])
-
-    @property
-    def processor_time(self) -> float:
-        """Seconds, of all threads."""
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9

@@ -28,11 +28,12 @@ IDLE = 0.25
 class Siege:
     """A server with a well-behaved client that calls all the time."""
 
-    def __init__(self, server: InteropServer, noise: float):
-        """A p99 below `noise` seconds is not held against the server."""
+    def __init__(self, server: InteropServer, noise: float, path: str = EMPTY):
+        """A p99 below `noise` seconds is not held against the server. The client calls `path`."""
         self.server = server
         self._noise = noise
-        self._probe = Probe(server.target, EMPTY, server.files)
+        self._path = path
+        self._probe = Probe(server.target, path, server.files)
         self._probe.report()
         time.sleep(1)
         self.quiet = self._probe.report().quantile(0.99)
@@ -69,7 +70,7 @@ class Siege:
             return self.server.processor_time - before < IDLE * 0.2
 
         eventually(idle, "the server has nothing to do")
-        Probe(self.server.target, EMPTY, self.server.files).close()  # Newcomers are served.
+        Probe(self.server.target, self._path, self.server.files).close()  # Newcomers are served.
 
     def close(self) -> None:
         self._probe.close()

@@ -142,6 +142,10 @@ struct TLSLimitOptions: ParsableArguments {
   var maxKeyUpdateBurst: Limit?
   @Option(help: "KeyUpdates that a peer may send for each MiB of data after that.")
   var keyUpdatesPerMebibyte: Limit?
+  @Option(help: "Records too small for a frame's header that a peer may send at once.")
+  var maxSmallRecordBurst: Limit?
+  @Option(help: "Such records that a peer may send for each second after that.")
+  var smallRecordsPerSecond: Limit?
 
   var limits: TLSLimits {
     var limits = TLSLimits()
@@ -152,6 +156,8 @@ struct TLSLimitOptions: ParsableArguments {
     maxVerifiedPeers?.set(&limits.maximumVerifiedPeers)
     maxKeyUpdateBurst?.set(&limits.maximumKeyUpdateBurst)
     keyUpdatesPerMebibyte?.set(&limits.keyUpdatesPerMebibyte)
+    maxSmallRecordBurst?.set(&limits.maximumSmallRecordBurst)
+    smallRecordsPerSecond?.set(&limits.smallRecordsPerSecond)
     return limits
   }
 }

@@ -43,7 +43,9 @@ final class ConnectionAcceptor {
   func acceptTLS(_ context: ChannelHandlerContext) throws {
     guard let tls else { throw ConnectionRefusal(reason: "TLS is not offered here") }
     let engine = try TLSEngine(tls)
-    let handler = TLSHandler(engine, timers: timers) { [newcomer] in
+    let handler = TLSHandler(
+      engine, timers: timers, recordTimeout: .bounded(core.limits.stallTimeout)
+    ) { [newcomer] in
       newcomer.answered()
     } onHandshake: { [self] outcome, operations in
       switch outcome {

@@ -40,6 +40,10 @@ public struct TLSLimits: Sendable, Hashable {
   public var maximumKeyUpdateBurst = 1024
   /// … and for each MiB of data that it sends.
   public var keyUpdatesPerMebibyte = 16
+  /// Records too small for the header of a frame that a peer may send at once …
+  public var maximumSmallRecordBurst = 10_000
+  /// … and for each second after that. Over either the connection ends.
+  public var smallRecordsPerSecond = 1_000
 
   public init() {}
 }

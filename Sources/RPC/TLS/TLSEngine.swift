@@ -47,6 +47,7 @@ final class TLSEngine {
   private var resumable: VerifiedPeer?
   private var isEstablished = false
   private var keyUpdates: KeyUpdateBudget
+  private var smallRecords: SmallRecordBudget
 
   /// - Parameter serverName: a DNS name or an address; for a client.
   init(_ context: TLSContext, serverName: String? = nil) throws(TLSError) {
@@ -65,6 +66,7 @@ final class TLSEngine {
     self.ssl = ssl
     self.serverName = serverName
     keyUpdates = KeyUpdateBudget(snapshot.configuration.limits)
+    smallRecords = SmallRecordBudget(snapshot.configuration.limits)
     SSL_set_bio(ssl, bio, bio)  // Takes over our reference.
     SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
     switch side {
@@ -182,7 +184,8 @@ final class TLSEngine {
       let size = max(
         Self.minimumRead, min(wire.pendingInput, Self.maximumRecord), Int(SSL_pending(ssl)))
       let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { space in
-        ERR_clear_error()
+        // To clear it takes a fifth of a small record, and it is empty most often.
+        if ERR_peek_error() != 0 { ERR_clear_error() }
         let read = SSL_read(ssl, space.baseAddress, Int32(clamping: space.count))
         if read <= 0 { failure = SSL_get_error(ssl, read) }
         return max(0, Int(read))
@@ -190,7 +193,12 @@ final class TLSEngine {
       guard !keyUpdates.isExceeded else { throw TLSError("too many KeyUpdates") }
       if count > 0 {
         keyUpdates.received(count)
-        if SSL_pending(ssl) == 0, wire.pendingInput == 0 { return .data }
+        let isWhole = SSL_pending(ssl) == 0
+        smallRecords.received(count, isWhole: isWhole)
+        guard !smallRecords.isExceeded else {
+          throw TLSError("too many records that hold next to nothing")
+        }
+        if isWhole, wire.pendingInput == 0 { return .data }
         continue
       }
       switch failure {
@@ -211,10 +219,15 @@ final class TLSEngine {
   }
 
   /// Gives OpenSSL's record buffers back, 33 KiB, unless something waits in them: for between two reads.
-  /// OpenSSL's own mode for that gets and frees them again for each record.
-  func releaseBuffers() {
-    if SSL_has_pending(ssl) == 0 { SSL_free_buffers(ssl) }
+  /// OpenSSL's own mode for that gets and frees them again for each record. Returns whether nothing waits:
+  /// after a read, what waits is the beginning of a record.
+  @discardableResult
+  func releaseBuffers() -> Bool {
+    SSL_has_pending(ssl) == 0 && SSL_free_buffers(ssl) == 1
   }
+
+  /// Records of application data read so far.
+  var recordsRead: UInt64 { smallRecords.records }
 
   /// Queues close_notify.
   func close() {
@@ -301,30 +314,4 @@ final class TLSEngine {
       guard isWritten == 0, type == SSL3_RT_HANDSHAKE else { return }
       of(ssl)?.keyUpdates.receivedMessage()
     }
-}
-
-/// How many post-handshake messages a peer may still send. Each makes both sides derive new keys.
-private struct KeyUpdateBudget {
-  private let limits: TLSLimits
-  private var allowed: Int
-  private var bytes = 0
-  private(set) var isExceeded = false
-
-  init(_ limits: TLSLimits) {
-    self.limits = limits
-    allowed = limits.maximumKeyUpdateBurst
-  }
-
-  mutating func receivedMessage() {
-    allowed -= 1
-    if allowed < 0 { isExceeded = true }
-  }
-
-  mutating func received(_ count: Int) {
-    bytes += count
-    guard bytes >= 1 << 20 else { return }
-    allowed = min(
-      limits.maximumKeyUpdateBurst, allowed + (bytes >> 20) * limits.keyUpdatesPerMebibyte)
-    bytes &= (1 << 20) - 1
-  }
 }

@@ -25,14 +25,21 @@ final class TLSHandler: ChannelDuplexHandler {
   private var isInputClosed = false
   private let timers: TimerQueue?
   private var timer: ActionTimer?
+  /// How long a record may be unfinished.
+  private let recordTimeout: TimeAmount?
+  /// Looks whether a record that was unfinished still is.
+  private var recordTimer: ActionTimer?
+  private var unfinishedRecord: UInt64 = 0
 
   /// - Parameters:
   ///   - timers: for the time that a handshake may take; nil: whoever adds the handler watches it.
+  ///   - recordTimeout: after the handshake; nil: without end.
   ///   - onAnswer: called when our first part of a server's handshake is sent.
   init(
-    _ engine: TLSEngine, timers: TimerQueue? = nil, onAnswer: (() -> Void)? = nil,
-    onHandshake: @escaping HandshakeCallback
+    _ engine: TLSEngine, timers: TimerQueue? = nil, recordTimeout: TimeAmount? = nil,
+    onAnswer: (() -> Void)? = nil, onHandshake: @escaping HandshakeCallback
   ) {
+    self.recordTimeout = recordTimeout
     self.onAnswer = onAnswer
     self.engine = engine
     self.timers = timers
@@ -49,7 +56,30 @@ final class TLSHandler: ChannelDuplexHandler {
     if context.channel.isActive { advance(context) }
   }
 
-  func handlerRemoved(context: ChannelHandlerContext) { cancelTimer() }
+  func handlerRemoved(context: ChannelHandlerContext) {
+    cancelTimer()
+    if let recordTimer { timers?.cancel(recordTimer) }
+  }
+
+  // MARK: Unfinished records
+
+  /// Large records are often unfinished after a read: a timer that is set is left, and looks then whether
+  /// it is still the same record.
+  private func watchRecord(_ context: ChannelHandlerContext) {
+    guard let timers, let recordTimeout, isEstablished, !isClosed else { return }
+    let timer = recordTimer ?? ActionTimer { [unowned self] in judgeRecord(context) }
+    recordTimer = timer
+    guard !timer.isScheduled else { return }
+    unfinishedRecord = engine.recordsRead
+    timers.schedule(timer, in: recordTimeout)
+  }
+
+  private func judgeRecord(_ context: ChannelHandlerContext) {
+    guard !engine.releaseBuffers() else { return }
+    guard engine.recordsRead == unfinishedRecord else { return watchRecord(context) }
+    context.fireErrorCaught(TLSError("a record was begun and not finished"))
+    context.close(promise: nil)
+  }
 
   private func cancelTimer() {
     guard let timer else { return }
@@ -81,7 +111,7 @@ final class TLSHandler: ChannelDuplexHandler {
     context.fireChannelReadComplete()
     sendPending(context)
     isReading = false
-    engine.releaseBuffers()
+    if !engine.releaseBuffers() { watchRecord(context) }
   }
 
   func flush(context: ChannelHandlerContext) {

@@ -21,6 +21,11 @@ attack = Register("tcp")
 CROWD = 1500
 """Connections in a flood."""
 
+IDLERS = 1000
+
+IDLE_COST = 0.005
+"""Processor seconds a second that these may cost: they were 27 ms when each was looked at twice."""
+
 
 def dripping(content: bytes):
     """A byte every now and then."""
@@ -159,6 +164,21 @@ def test_more_connections_than_are_served(siege, seconds, opening):
     with siege.endured(), crowd(siege.server.place(), CROWD, opening) as taken:
         time.sleep(seconds)
         assert taken
+
+
+@pytest.mark.parametrize("transport", ["unix", "tls"])
+def test_idle_connections_cost_nothing(interop_server, transport):
+    """Not even a look now and then: what they have to do, they say."""
+    server = interop_server(transport)
+    with crowd(server.place(), IDLERS, greeting()) as taken:
+        assert len(taken) == IDLERS
+        for connection in taken:
+            assert connection.recv(1)
+        time.sleep(1.5)  # Until each has been looked at once more.
+        before = server.processor_time
+        time.sleep(2)
+        used = (server.processor_time - before) / 2
+        assert used < IDLE_COST, f"{100 * used:.2f} % of a core"
 
 
 def test_out_of_descriptors(interop_server, seconds, request):

@@ -157,10 +157,10 @@ struct FrameWatchTests {
     let answer = session.output()
     #expect(!answer.isEmpty && !answer.suffix(13).starts(with: reset))
     for _ in 0..<2 {
-      session.look(refusingAfter: 100)
+      #expect(session.look(refusingAfter: 100))
       #expect(session.output().isEmpty)
     }
-    session.look(refusingAfter: 100)
+    #expect(session.look(refusingAfter: 100))
     #expect(session.output() == reset + [0, 0, 0, 0])
   }
 
@@ -176,6 +176,28 @@ struct FrameWatchTests {
     }
     let block = Frame.raw(type: 1, flags: 1, stream: 3, [0x82])  // Without END_HEADERS.
     #expect(Self.failure(session, block) == nil)
-    #expect(session.progress.isInputPartial)
+    #expect(session.progress.isInputPartial && session.progress.isBlockPartial)
+    // The block counts as one, however many frames continue it.
+    let begun = session.progress.framesBegun
+    for _ in 0..<5 {
+      #expect(Self.failure(session, Frame.raw(type: 9, stream: 3, [])) == nil)
+      #expect(session.progress.framesBegun == begun)
+    }
+    #expect(Self.failure(session, Frame.raw(type: 9, flags: 4, stream: 3, [])) == nil)
+    #expect(!session.progress.isInputPartial && !session.progress.isBlockPartial)
+    #expect(Self.failure(session, Self.ping) == nil)
+    #expect(session.progress.framesBegun == begun + 1)
+  }
+
+  /// One frame of a block is one as well, while it is not whole.
+  @Test func knowsABlockInOneFrame() {
+    let session = Self.session()
+    let request = Self.request(1)
+    #expect(Self.failure(session, Self.opening() + request.dropLast()) == nil)
+    #expect(session.progress.isBlockPartial)
+    #expect(Self.failure(session, request.suffix(1)) == nil)
+    #expect(!session.progress.isBlockPartial)
+    #expect(Self.failure(session, Array(Self.ping.dropLast())) == nil)
+    #expect(session.progress.isInputPartial && !session.progress.isBlockPartial)
   }
 }

@@ -50,6 +50,19 @@ struct SupervisionTests {
     #expect(Self.first(verdicts) == nil)
   }
 
+  /// The frames of a header block are no progress: its request's time runs.
+  @Test(arguments: [(10, 60, 10), (30, 60, 30), (30, 5, 5)])
+  func headerBlock(_ stall: Int, _ request: Int, _ end: Int) {
+    var limits = Self.limits
+    limits.stallTimeout = .seconds(stall)
+    limits.requestTimeout = .seconds(request)
+    let verdicts = Self.verdicts(limits, seconds: 31) { _ in
+      (ConnectionProgress(isInputPartial: true, isBlockPartial: true, framesBegun: 3), 0, 0)
+    }
+    #expect(Self.first(verdicts) == end)
+    #expect(verdicts[end] == .stalled("a header block was begun and not finished"))
+  }
+
   @Test(arguments: [0, 100, 102, 103])
   func window(_ bytesPerSecond: UInt64) {
     let verdicts = Self.verdicts(seconds: 12) { second in
@@ -80,6 +93,41 @@ struct SupervisionTests {
       (ConnectionProgress(openCalls: 1), 0, 0)
     }
     #expect(Self.first(busy) == nil)
+    // Calls that begin and end between two looks.
+    let quick = Self.verdicts(limits, seconds: 200) { second in
+      (ConnectionProgress(callsBegun: UInt64(second / 99)), 0, 0)
+    }
+    #expect(Self.first(quick) == nil)
+  }
+
+  /// A protocol without pings has no keepalive.
+  @Test func noPings() {
+    var limits = Self.limits
+    limits.idleTimeout = nil
+    var judge = ConnectionJudge(limits, now: Self.start, jitter: 0, canPing: false)
+    for second in 0...100 {
+      let verdict = judge.judge(
+        ConnectionProgress(), buffered: 0, written: 0, at: Self.start + .seconds(Int64(second)))
+      #expect(verdict == .fine)
+    }
+    #expect(judge.nextLook == nil)
+  }
+
+  @Test func whenToLookAgain() {
+    var limits = Self.limits
+    limits.maximumConnectionAge = .seconds(70)
+    var judge = ConnectionJudge(limits, now: Self.start, jitter: 0)
+    func look(at second: Int64, pings: UInt64 = 0) -> Int64? {
+      let now = Self.start + .seconds(second)
+      _ = judge.judge(
+        ConnectionProgress(pingsAcknowledged: pings), buffered: 0, written: 0, at: now)
+      return judge.nextLook.map { ($0 - Self.start).nanoseconds / 1_000_000_000 }
+    }
+    #expect(look(at: 0) == 30, "a sign of life is due")
+    #expect(look(at: 30) == 35, "it must have come by then")
+    #expect(look(at: 32, pings: 1) == 62)
+    #expect(look(at: 62, pings: 1) == 67)
+    #expect(look(at: 64, pings: 2) == 70, "the connection is old")
   }
 
   @Test(arguments: [-1.0, 0, 1])

@@ -81,7 +81,9 @@ struct FrameWatch {
   /// The beginning of a frame's header whose rest is not here yet.
   private var partial: [UInt8] = []
   private var blockIsOpen = false
-  /// Frames begun so far.
+  /// The latest frame is of a header block.
+  private var isInBlock = false
+  /// Frames and header blocks begun so far; the frames of a block count as one.
   private(set) var begun: UInt64 = 0
 
   // MARK: Streams
@@ -112,6 +114,9 @@ struct FrameWatch {
 
   /// The preface, a frame or a header block has begun and is not whole.
   var isPartial: Bool { payloadLeft > 0 || !partial.isEmpty || blockIsOpen || begun == 0 }
+
+  /// Likewise of a header block alone.
+  var isBlockPartial: Bool { blockIsOpen || isInBlock && payloadLeft > 0 }
 
   /// The preface and a first frame, which must be SETTINGS, are whole.
   var hasOpened: Bool { begun > 1 || begun == 1 && payloadLeft == 0 }
@@ -149,7 +154,8 @@ struct FrameWatch {
   private mutating func begin(
     _ header: Header, _ payload: UnsafeRawBufferPointer, _ isOpen: (Int32) -> Bool
   ) {
-    begun += 1
+    if !blockIsOpen { begun += 1 }
+    isInBlock = blockIsOpen
     payloadLeft = header.payload
     switch header.type {
     case NGHTTP2_DATA.rawValue:
@@ -158,6 +164,7 @@ struct FrameWatch {
       if isEmpty || header.has(NGHTTP2_FLAG_PADDED) { charge(1) }
       if isClosed(header.stream, isOpen) { misused.append(header.stream) }
     case NGHTTP2_HEADERS.rawValue:
+      isInBlock = true
       blockIsOpen = !header.has(NGHTTP2_FLAG_END_HEADERS)
       if header.stream > lastStream { beginCall(header.stream) }
       charge(1)

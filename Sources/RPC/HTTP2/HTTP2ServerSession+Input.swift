@@ -156,38 +156,47 @@ extension HTTP2ServerSession {
 
   var progress: ConnectionProgress {
     ConnectionProgress(
-      isInputPartial: frames.isPartial, framesBegun: frames.begun, waitingBytes: waitingReplyBytes,
-      takenBytes: takenBytes, openCalls: streams.count, pingsAcknowledged: pingsAcknowledged)
+      isInputPartial: frames.isPartial, isBlockPartial: frames.isBlockPartial,
+      framesBegun: frames.begun, waitingBytes: waitingReplyBytes, takenBytes: takenBytes,
+      openCalls: streams.count, callsBegun: streams.opened, pingsAcknowledged: pingsAcknowledged)
   }
 
   /// How long the rest of a request that is not an RPC is read after its answer.
   private static var looksPastAnswer: UInt32 { 3 }
 
-  func look(refusingAfter looks: UInt32) {
+  func look(refusingAfter looks: UInt32) -> Bool {
     tick &+= 1
+    let isUnderWay = frames.isPartial || waitingReplyBytes > 0 || !ready.isEmpty
     if streams.count == 0 {
       // A connection without calls does not keep what many at once have needed.
       streams.trim()
       blocks.trim()
-      return
+      return isUnderWay
     }
+    return lookAtCalls(refusingAfter: looks) || isUnderWay
+  }
+
+  /// Returns whether a request is not whole.
+  private func lookAtCalls(refusingAfter looks: UInt32) -> Bool {
+    var isUnderWay = false
     var late: [HTTP2Stream] = []
     var answered: [Int32] = []
     streams.forEach { stream in
-      if !stream.awaitsResponse, !stream.requestDone, case .http = stream.refusal,
-        tick &- stream.beginTick >= Self.looksPastAnswer
-      {
-        answered.append(stream.id)
+      if !stream.awaitsResponse, !stream.requestDone, case .http = stream.refusal {
+        isUnderWay = true
+        if tick &- stream.beginTick >= Self.looksPastAnswer { answered.append(stream.id) }
       }
       guard stream.awaitsResponse, !stream.requestDone, stream.refusal == nil else { return }
       if streamsRequest(stream) {
         // Between messages a stream may rest as long as it likes.
+        isUnderWay = isUnderWay || stream.reader.partialBytes > 0
         guard stream.reader.partialBytes > 0, stream.messagesSeen == stream.messagesRead else {
           stream.messagesSeen = stream.reader.partialBytes > 0 ? stream.messagesRead : .max
           stream.beginTick = tick
           return
         }
       }
+      isUnderWay = true
       if tick &- stream.beginTick >= looks { late.append(stream) }
     }
     for id in answered {
@@ -198,6 +207,7 @@ extension HTTP2ServerSession {
       stream.requestFailed = true
       refuse(stream, RPCStatus(.deadlineExceeded, "the request did not come in whole in time"))
     }
+    return isUnderWay
   }
 
   // MARK: Flow control

@@ -191,9 +191,9 @@ final class HTTP2ServerSession: ServerEngine {
     nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
   }
 
-  func ping() -> Bool {
-    nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil) == 0
-  }
+  static var canPing: Bool { true }
+
+  func ping() { nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil) }
 
   func pingAcknowledged() {
     pingsAcknowledged &+= 1

@@ -4,13 +4,17 @@ internal import NIOCore
 struct ConnectionProgress {
   /// A frame has begun and is not whole, or the connection's opening is not.
   var isInputPartial = false
-  /// Frames begun so far.
+  /// What is not whole is a header block: the time of its request runs.
+  var isBlockPartial = false
+  /// Frames begun so far; those of a header block count as one.
   var framesBegun: UInt64 = 0
   /// Response bytes that wait for the peer to make room in its windows.
   var waitingBytes = 0
   /// Response bytes that the peer has made room for so far.
   var takenBytes: UInt64 = 0
   var openCalls = 0
+  /// Grows with each call that begins.
+  var callsBegun: UInt64 = 0
   /// Pings of ours that the peer has answered.
   var pingsAcknowledged: UInt64 = 0
 }
@@ -39,17 +43,21 @@ struct ConnectionJudge {
   }
 
   private let limits: ServerLimits
+  private let keepaliveInterval: Duration?
   private let retirement: NIODeadline?
   private var input: (frames: UInt64, since: NIODeadline)?
   private var window: Mark?
   private var socket: Mark?
   private var idleSince: NIODeadline
+  private var lastCalls: UInt64 = 0
   private var lastFrames: UInt64 = 0
   private var lastActivity: NIODeadline
   private var pingSent: (answers: UInt64, at: NIODeadline)?
 
-  init(_ limits: ServerLimits, now: NIODeadline, jitter: Double) {
+  /// - Parameter canPing: whether the protocol has a way to ask for a sign of life.
+  init(_ limits: ServerLimits, now: NIODeadline, jitter: Double, canPing: Bool = true) {
     self.limits = limits
+    keepaliveInterval = canPing ? limits.keepaliveInterval : nil
     idleSince = now
     lastActivity = now
     retirement = limits.maximumConnectionAge.map {
@@ -57,7 +65,7 @@ struct ConnectionJudge {
     }
   }
 
-  /// How often to look.
+  /// How often to look while something is under way.
   static func interval(_ limits: ServerLimits) -> TimeAmount {
     let shortest = [
       limits.stallTimeout, limits.requestTimeout, limits.idleTimeout, limits.maximumConnectionAge,
@@ -74,13 +82,7 @@ struct ConnectionJudge {
     _ progress: ConnectionProgress, buffered: Int, written: UInt64, at now: NIODeadline
   ) -> Verdict {
     let patience = TimeAmount.bounded(limits.stallTimeout)
-    if !progress.isInputPartial {
-      input = nil
-    } else if input?.frames != progress.framesBegun {
-      input = (progress.framesBegun, now)
-    } else if let since = input?.since, now - since >= patience {
-      return .stalled("a frame was begun and not finished")
-    }
+    if let reason = judgeInput(progress, patience, at: now) { return .stalled(reason) }
     if Self.isStalled(&window, progress.waitingBytes, progress.takenBytes, patience, now) {
       return .stalled("answers were not taken")
     }
@@ -89,6 +91,25 @@ struct ConnectionJudge {
       return .stalled("the connection was not read")
     }
     return judgeAge(progress, at: now)
+  }
+
+  private mutating func judgeInput(
+    _ progress: ConnectionProgress, _ patience: TimeAmount, at now: NIODeadline
+  ) -> String? {
+    guard progress.isInputPartial else {
+      input = nil
+      return nil
+    }
+    guard let (frames, since) = input, frames == progress.framesBegun else {
+      input = (progress.framesBegun, now)
+      return nil
+    }
+    if progress.isBlockPartial {
+      // Where it is not whole no answer can be given: the connection is all that can be ended.
+      let limit = min(patience, TimeAmount.bounded(limits.requestTimeout))
+      return now - since >= limit ? "a header block was begun and not finished" : nil
+    }
+    return now - since >= patience ? "a frame was begun and not finished" : nil
   }
 
   private static func isStalled(
@@ -109,7 +130,8 @@ struct ConnectionJudge {
   private mutating func judgeAge(
     _ progress: ConnectionProgress, at now: NIODeadline
   ) -> Verdict {
-    if progress.openCalls > 0 { idleSince = now }
+    if progress.openCalls > 0 || progress.callsBegun != lastCalls { idleSince = now }
+    lastCalls = progress.callsBegun
     if lastFrames != progress.framesBegun {
       lastActivity = now
       lastFrames = progress.framesBegun
@@ -125,7 +147,7 @@ struct ConnectionJudge {
   private mutating func judgeLife(
     _ progress: ConnectionProgress, at now: NIODeadline
   ) -> Verdict {
-    guard let interval = limits.keepaliveInterval else { return .fine }
+    guard let interval = keepaliveInterval else { return .fine }
     if let sent = pingSent {
       if progress.pingsAcknowledged > sent.answers {
         pingSent = nil
@@ -138,5 +160,15 @@ struct ConnectionJudge {
     guard now - lastActivity >= TimeAmount.bounded(interval) else { return .fine }
     pingSent = (progress.pingsAcknowledged, now)
     return .ping
+  }
+
+  /// When to look again at a connection on which nothing is under way, and nothing happens till then. Nil:
+  /// never.
+  var nextLook: NIODeadline? {
+    let idleEnd = limits.idleTimeout.map { idleSince + TimeAmount.bounded($0) }
+    let lifeSign =
+      pingSent.map { $0.at + TimeAmount.bounded(limits.keepaliveTimeout) }
+      ?? keepaliveInterval.map { lastActivity + TimeAmount.bounded($0) }
+    return [retirement, idleEnd, lifeSign].compactMap(\.self).min()
   }
 }

@@ -3,7 +3,14 @@ internal import NIOCore
 /// Peers that do not take part any more are cut off, old and idle connections are told to go.
 extension ServerConnectionHandler {
   func beginSupervision() {
+    isUnwatched = false
     loop.timers.schedule(watchTimer, in: ConnectionJudge.interval(core.limits))
+  }
+
+  /// Something has come in, or is to be sent: from now on there may be something under way.
+  @inline(__always)
+  func watch() {
+    if isUnwatched { beginSupervision() }
   }
 
   func endSupervision() {
@@ -25,13 +32,27 @@ extension ServerConnectionHandler {
       core.log(.peerStalled, call.connection.label, reason)
       return closeNow()
     case .retire(let reason): retire(reason)
-    case .ping: if engine.ping() { flush() }
+    case .ping: engine.ping()
     }
+    isUnwatched = false
     loop.timers.beginTurn()
-    engine.look(refusingAfter: looksPerRequest)
+    let isUnderWay = engine.look(refusingAfter: looksPerRequest)
     serveReady()
     flush()
-    beginSupervision()
+    if isUnderWay || buffered > 0 || isReadHeld {
+      beginSupervision()
+    } else {
+      rest()
+    }
+  }
+
+  /// A connection on which nothing is under way costs nothing until something happens, or its time has
+  /// come.
+  private func rest() {
+    isUnwatched = true
+    guard let next = judge.nextLook else { return loop.timers.cancel(watchTimer) }
+    let soonest = loop.eventLoop.now + ConnectionJudge.interval(core.limits)
+    loop.timers.schedule(watchTimer, at: max(next, soonest))
   }
 
   private func retire(_ reason: String) {

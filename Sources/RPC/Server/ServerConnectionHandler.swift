@@ -29,10 +29,12 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   private(set) lazy var watchTimer = ActionTimer { [unowned self] in look() }
   /// Ends what is left of a connection that was told to go.
   private(set) lazy var graceTimer = ActionTimer { [unowned self] in closeNow() }
+  /// Nothing was under way at the supervisor's last look, and nothing has happened since.
+  var isUnwatched = false
   private var isReading = false
   private var hasFailed = false
   /// A read was held back until the peer takes what is written.
-  private var isReadHeld = false
+  private(set) var isReadHeld = false
   private lazy var drainTimer = ActionTimer { [unowned self] in goAway() }
   /// Set when our side is closed: input is discarded until the peer closes, or this runs out.
   private lazy var lingerTimer = ActionTimer { [unowned self] in closeNow() }
@@ -66,7 +68,8 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     asyncContext = context
     engine = Engine(
       methods: core.methods, limits: core.limits, timers: loop.timers, memory: core.memory)
-    judge = ConnectionJudge(core.limits, now: loop.eventLoop.now, jitter: .random(in: -1...1))
+    judge = ConnectionJudge(
+      core.limits, now: loop.eventLoop.now, jitter: .random(in: -1...1), canPing: Engine.canPing)
     mailbox = ConnectionMailbox(loop: loop.eventLoop)
     call = InlineCall(
       connection: connection, context: context, loopState: loop.embedder, arena: loop.arena)
@@ -105,6 +108,9 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     // A reset or a broken pipe is the peer's business; the channel goes down with it.
+    if let error = error as? TLSError {
+      core.log(.protocolError, call.connection.label, error.description)
+    }
     context.close(promise: nil)
   }
 
@@ -113,6 +119,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     if isLingering { return }
     isReading = true
+    watch()
     beginTurn()
     let buffer = unwrapInboundIn(data)
     let outcome = buffer.withUnsafeReadableBytes { engine.receive($0) }
@@ -167,6 +174,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
 
   func flush() {
     guard !isReading, let context, !isLingering else { return }
+    watch()
     while context.channel.isWritable {
       var buffer = context.channel.allocator.buffer(capacity: 4096)
       let outcome = engine.produce(into: &buffer)

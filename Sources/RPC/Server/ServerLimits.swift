@@ -82,11 +82,11 @@ public struct ServerLimits: Sendable, Hashable {
 
   /// Until a connection's first byte.
   public var firstByteTimeout = Duration.seconds(10)
-  /// A peer is cut off that for so long leaves a frame unfinished, or takes none of the bytes that
-  /// are there for it.
+  /// A peer is cut off that for so long leaves a frame, a header block or a record of TLS unfinished, or
+  /// takes none of the bytes that are there for it.
   public var stallTimeout = Duration.seconds(30)
-  /// A unary request, or one message of a stream, must come in whole within this. After it:
-  /// DEADLINE_EXCEEDED.
+  /// A unary request, or one message of a stream, must come in whole within this, from the first byte of
+  /// its headers. After it: DEADLINE_EXCEEDED, or where its headers are not whole the connection is cut.
   public var requestTimeout = Duration.seconds(60)
   /// A connection without calls for so long is told to go. nil: never.
   public var idleTimeout: Duration? = .seconds(3600)

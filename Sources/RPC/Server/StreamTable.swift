@@ -11,6 +11,7 @@ struct StreamTable<Stream: ServerStream>: ~Copyable {
   private var idle: [Stream] = []
   /// Calls opened so far: 0 is no call's number.
   private var generation: UInt64 = 0
+  var opened: UInt64 { generation }
 
   var count: Int { streams.count - freeSlots.count }
 

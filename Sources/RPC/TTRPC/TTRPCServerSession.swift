@@ -176,14 +176,18 @@ final class TTRPCServerSession: ServerEngine {
   var progress: ConnectionProgress {
     ConnectionProgress(
       isInputPartial: takesInput && reader.isPartial,
-      framesBegun: framesRead, openCalls: streams.count)
+      framesBegun: framesRead, openCalls: streams.count, callsBegun: UInt64(lastID))
   }
 
   /// Requests come in one frame: those that are not whole are the supervisor's business.
-  func look(refusingAfter looks: UInt32) {}
+  func look(refusingAfter looks: UInt32) -> Bool {
+    reader.unreadBytes > 0 || output.waiting > 0 || stall != .none || !failing.isEmpty
+  }
 
   /// There is no word for it either.
-  func ping() -> Bool { false }
+  static var canPing: Bool { false }
+
+  func ping() {}
 
   // MARK: Ending
 

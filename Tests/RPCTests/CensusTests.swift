@@ -162,7 +162,11 @@ struct CensusTests {
     }
     #expect(gone.take().isEmpty)
     #expect(!census.mayAccept { resumed.withLock { $0 += 1 } })
+    #expect(gone.take().isEmpty, "those that came last have a moment to say who they are")
+    census.makeRoom()
     #expect(gone.take() == (1...Int(AcceptGate.acceptedPerRead)).map(String.init))
+    census.makeRoom()
+    #expect(gone.take().isEmpty, "those that have to go leave room enough")
     #expect(resumed.withLock { $0 } == 0, "their descriptors are not free yet")
     census.leave()
     #expect(resumed.withLock { $0 } == 1)

@@ -69,16 +69,24 @@ final class ConnectionCensus: Sendable {
 
   // MARK: All
 
-  /// Whether there is a descriptor for one more connection. If not, some that have not proven anything
-  /// have to go, and `resume` is called once when there may be a descriptor, from any thread.
+  /// Whether there is a descriptor for one more connection. If not, `resume` is called once when there may
+  /// be, from any thread.
   func mayAccept(_ resume: @escaping @Sendable () -> Void) -> Bool {
-    let evicted = state.withLock { state -> [@Sendable () -> Void]? in
-      if state.all < limits.descriptors { return nil }
+    state.withLock { state in
+      if state.all < limits.descriptors { return true }
       state.waiting.append(resume)
-      return (0..<AcceptGate.acceptedPerRead).compactMap { _ in Self.evict(&state) }
+      return false
     }
-    for close in evicted ?? [] { close() }
-    return evicted == nil
+  }
+
+  /// Newcomers have waited for a moment: where there is no descriptor still, some connections that have
+  /// not proven anything have to go.
+  func makeRoom() {
+    let evicted = state.withLock { state -> [@Sendable () -> Void] in
+      guard state.all - state.leaving >= limits.descriptors else { return [] }
+      return (0..<limits.evictedAtOnce).compactMap { _ in Self.evict(&state) }
+    }
+    for close in evicted { close() }
   }
 
   /// Counts a connection that has come. False if there is no room, and nobody who has to make some.
@@ -179,6 +187,10 @@ final class ConnectionCensus: Sendable {
 }
 
 extension ConnectionCensus.Limits {
+  /// As many newcomers are let in at least for each moment that they wait, and an eighth of all: a backlog
+  /// full of silent ones is worked off in a second.
+  var evictedAtOnce: Int { max(Int(AcceptGate.acceptedPerRead), descriptors / 8) }
+
   /// Below this a few that come at once would drive each other out before anybody looks at them.
   static let fewestUnproven = 2 * Int(AcceptGate.acceptedPerRead)
 

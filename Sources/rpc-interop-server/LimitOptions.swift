@@ -15,6 +15,10 @@ struct LimitOptions: ParsableArguments {
   var unpackedBytesPerSecond: Limit?
   @Option(help: "Bytes of a request's headers.")
   var maxHeaderListBytes: Limit?
+  @Option(help: "Bytes of a connection's headers beyond 2 KiB of each call, at once.")
+  var maxHeaderBurst: Limit?
+  @Option(help: "Such bytes for each second after that.")
+  var headerBytesPerSecond: Limit?
   @Option(help: "Bytes to be sent that wait in a connection.")
   var maxOutputBytes: Limit?
   @Option(help: "Bytes of responses that a connection's peer has not taken.")
@@ -92,6 +96,8 @@ struct LimitOptions: ParsableArguments {
     maxUnpackedBurst?.set(&limits.maximumUnpackedBurst)
     unpackedBytesPerSecond?.set(&limits.unpackedBytesPerSecond)
     maxHeaderListBytes?.set(&limits.maximumHeaderListBytes)
+    maxHeaderBurst?.set(&limits.maximumHeaderBurst)
+    headerBytesPerSecond?.set(&limits.headerBytesPerSecond)
     maxOutputBytes?.set(&limits.maximumOutputBytes)
     maxWaitingReplyBytes?.set(&limits.maximumWaitingReplyBytes)
     maxResetBurst?.set(&limits.maximumResetBurst)

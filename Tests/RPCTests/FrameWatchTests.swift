@@ -114,6 +114,61 @@ struct FrameWatchTests {
     #expect(Self.failure(session, overflow(11)) == "too many resets")
   }
 
+  /// A request whose header list is `bytes` larger than that of the others.
+  private static func request(_ stream: UInt32, with bytes: Int) -> [UInt8] {
+    let value = [UInt8](repeating: 0x61, count: bytes - 33)
+    // A literal with a name of one byte; the value's length takes two bytes more (RFC 7541 §5.1).
+    let rest = value.count - 127
+    let block =
+      Array(Self.request(stream).dropFirst(9)) + [0, 1, 0x62, 127, UInt8(rest & 127 | 128)]
+      + [UInt8(rest >> 7)] + value
+    return Frame.raw(type: 1, flags: 5, stream: stream, block)
+  }
+
+  /// What every call may have is free; beyond it, the limit is the last that is allowed.
+  @Test func bytesOfHeaders() throws {
+    let session = Self.session {
+      $0.maximumHeaderBurst = 10_000
+      $0.headerBytesPerSecond = 1
+    }
+    #expect(Self.failure(session, Self.opening() + Self.request(1)) == nil)
+    let plain = try #require(session.nextReady()?.headerListBytes)
+    let large = HeaderBudget.free - plain + 2_500
+    for call in 0..<50 {
+      #expect(Self.failure(session, Self.request(UInt32(3 + 2 * call))) == nil)
+    }
+    for call in 0..<4 {
+      #expect(Self.failure(session, Self.request(UInt32(201 + 2 * call), with: large)) == nil)
+    }
+    let next = Self.request(301, with: large - 2_400)
+    #expect(Self.failure(session, next) == "too many bytes of headers")
+  }
+
+  /// A peer that opens its window by a byte at a time makes us send frames that hold next to nothing.
+  @Test(arguments: [1, 100, FrameWatch.scrap])
+  func scraps(_ window: Int) throws {
+    let session = Self.session {
+      $0.maximumUselessFrameBurst = 100
+      $0.uselessFramesPerSecond = 1
+    }
+    let noWindow = Frame.raw(type: 4, stream: 0, [0, 4, 0, 0, 0, 0])
+    let message = [UInt8](repeating: 7, count: 100_000)
+    #expect(Self.failure(session, Self.preface + noWindow + Self.request(1, end: false)) == nil)
+    let body = [0] + Frame.bigEndian(UInt32(message.count)) + message
+    for part in stride(from: 0, to: body.count, by: 16_000) {
+      let end = min(part + 16_000, body.count)
+      let data = Frame.raw(
+        type: 0, flags: end == body.count ? 1 : 0, stream: 1, Array(body[part..<end]))
+      #expect(Self.failure(session, data) == nil)
+    }
+    #expect(session.serveEcho() == 1)
+    let update = Frame.raw(type: 8, stream: 1, Frame.bigEndian(UInt32(window)))
+    var sent = 0
+    while sent < 90, Self.failure(session, update) == nil { sent += 1 }
+    // 16 for SETTINGS; each WINDOW_UPDATE counts as one, and each scrap that it lets us send as well.
+    #expect(window < FrameWatch.scrap ? (35...50).contains(sent) : sent == 90, "\(sent)")
+  }
+
   @Test func headersForAClosedStream() {
     let session = Self.session()
     let bytes = Self.opening() + Self.request(1, end: false) + Self.reset(1)

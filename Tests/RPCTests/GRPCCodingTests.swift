@@ -74,4 +74,32 @@ struct GRPCCodingTests {
   func refusesMalformedBase64(text: String) {
     #expect(GRPCCoding.base64Decode(Array(text.utf8)) == nil)
   }
+
+  @Test func decodesValuesBetweenCommas() {
+    var metadata = Metadata()
+    metadata.add("a-bin", "Zg, Zm8=,,!,Zm9v")
+    let fields = Array("b-binZm9v,Zgb-binZ m 8".utf8)
+    let received = fields.withUnsafeBytes {
+      Metadata(ReceivedMetadata($0, ends: [(5, 12), (17, 22)]))
+    }
+    #expect(
+      metadata.bytes("a-bin").map { String(decoding: $0, as: UTF8.self) } == ["f", "fo", "", "foo"])
+    #expect(
+      received.bytes("b-bin").map { String(decoding: $0, as: UTF8.self) } == ["foo", "f", "fo"])
+    #expect(received.bytes("b-bin", atMost: 2).count == 2)
+    #expect(received.bytes("b").isEmpty)
+  }
+
+  /// However it came: what is asked is found, in order, and what is added comes behind it.
+  @Test func metadataAsItCameIn() {
+    let bytes = Array("abcd".utf8)
+    var received = bytes.withUnsafeBytes {
+      Metadata(ReceivedMetadata($0, ends: [(1, 2), (3, 4)]))
+    }
+    #expect(received == ["a": "b", "c": "d"])
+    received.add("A", "e")
+    #expect(received["a"] == ["b", "e"] && received["c"] == ["d"] && received["b"].isEmpty)
+    #expect(received.entries.map(\.name) == ["a", "c", "a"])
+    #expect(Set([received, ["a": "b", "c": "d", "a": "e"]]).count == 1)
+  }
 }

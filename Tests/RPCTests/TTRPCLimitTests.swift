@@ -51,6 +51,37 @@ struct TTRPCLimitTests {
     #expect(connection.frames().map(\.code) == [nil, .resourceExhausted])
   }
 
+  /// What every call may have is free; beyond it, the limit is the last that is allowed.
+  @Test func bytesOfMetadata() throws {
+    let connection = try Self.connection {
+      $0.maximumHeaderBurst = 3000
+      $0.headerBytesPerSecond = 1
+    }
+    func call(_ id: UInt32, _ bytes: Int) -> TTRPCTestFrame {
+      .request(id, Self.echo, metadata: ["k": String(repeating: "v", count: bytes - 33)])
+    }
+    connection.send(call(1, HeaderBudget.free), call(3, HeaderBudget.free))
+    connection.send(call(5, HeaderBudget.free + 1500), call(7, HeaderBudget.free + 1500))
+    #expect(connection.frames().map(\.code) == [nil, nil, nil, nil])
+    #expect(connection.engine.failure == nil)
+    connection.send(call(9, HeaderBudget.free + 100))
+    #expect(connection.engine.failure == "too many bytes of metadata")
+  }
+
+  /// When there is no room, what handlers have taken is counted once, and not for each frame.
+  @Test func fullCallsAreCountedOnce() throws {
+    let connection = try Self.connection { $0.maximumBufferedBytes = 100 }
+    let refused = (1...50).map { number in
+      TTRPCTestFrame.request(
+        UInt32(1 + 2 * number), "/test.Echo/Async", [UInt8](repeating: 7, count: 20))
+    }
+    let held = TTRPCTestFrame.request(1, "/test.Echo/Async", [UInt8](repeating: 7, count: 90))
+    connection.send(([held] + refused).flatMap(\.bytes))
+    let codes = connection.frames().filter { $0.stream > 1 }.map(\.code)
+    #expect(codes == Array(repeating: .resourceExhausted, count: 50))
+    #expect(connection.engine.recounts == 1)
+  }
+
   @Test func responseOverTheFrameLimit() throws {
     let connection = try TTRPCTestConnection()
     // A key, a length of four bytes, and the message.

@@ -1,21 +1,33 @@
 /// Call metadata: names in lower case, in the order received, repeats kept. The values of names that
 /// end in `-bin` are still base64 here.
 public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
-  public private(set) var entries: [Entry] = []
+  /// What a call came with, before what was added here.
+  private let received: ReceivedMetadata
+  private var added: [Entry] = []
+
+  /// All of it. Made anew each time of what has come with a call: to ask for a name costs less.
+  public var entries: [Entry] { received.entries + added }
 
   public struct Entry: Sendable, Hashable {
     public let name: String
     public let value: String
   }
 
-  public init() {}
+  public init() { received = ReceivedMetadata() }
+
+  init(_ received: ReceivedMetadata) { self.received = received }
+
+  public static func == (a: Metadata, b: Metadata) -> Bool { a.entries == b.entries }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(entries) }
 
   public init(dictionaryLiteral elements: (String, String)...) {
+    self.init()
     for (name, value) in elements { add(name, value) }
   }
 
   public mutating func add(_ name: String, _ value: String) {
-    entries.append(Entry(name: name.lowercased(), value: value))
+    added.append(Entry(name: name.lowercased(), value: value))
   }
 
   /// Adds a value of any bytes. The name ends in `-bin`.
@@ -23,20 +35,29 @@ public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     add(name, String(decoding: GRPCCoding.base64Encode(bytes), as: UTF8.self))
   }
 
-  public mutating func append(_ other: Metadata) { entries += other.entries }
+  public mutating func append(_ other: Metadata) { added += other.entries }
 
   /// The values of a name (lower case), in order.
   public subscript(name: String) -> [String] {
-    entries.compactMap { $0.name == name ? $0.value : nil }
+    var values: [String] = []
+    received.forEachValue(of: name) { values.append(ReceivedMetadata.text($0)) }
+    for entry in added where entry.name == name { values.append(entry.value) }
+    return values
   }
 
   /// The values of a name that ends in `-bin`, decoded, in order. Several may come in one, with commas
-  /// between; what is not base64 is left out.
-  public func bytes(_ name: String) -> [[UInt8]] {
-    self[name].flatMap { value in
-      value.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-        .compactMap { GRPCCoding.base64Decode($0.filter { $0 != UInt8(ascii: " ") }) }
+  /// between; what is not base64 is left out, and so are those behind the first `limit`: a peer can send
+  /// thousands in no space.
+  public func bytes(_ name: String, atMost limit: Int = .max) -> [[UInt8]] {
+    var values: [[UInt8]] = []
+    received.forEachValue(of: name) { GRPCCoding.decodeList($0, into: &values, limit: limit) }
+    for entry in added where entry.name == name {
+      var text = entry.value
+      text.withUTF8 {
+        GRPCCoding.decodeList(UnsafeRawBufferPointer($0), into: &values, limit: limit)
+      }
     }
+    return values
   }
 }
 

@@ -28,6 +28,8 @@ struct FrameWatch {
       error: NGHTTP2_PROTOCOL_ERROR, reason: "stream identifiers go back")
     static let headers = Breach(
       error: NGHTTP2_ENHANCE_YOUR_CALM, reason: "a header list far over the limit")
+    static let headerBytes = Breach(
+      error: NGHTTP2_ENHANCE_YOUR_CALM, reason: "too many bytes of headers")
     static let priority = Breach(
       error: NGHTTP2_PROTOCOL_ERROR, reason: "PRIORITY for no stream, or on itself")
   }
@@ -59,6 +61,8 @@ struct FrameWatch {
   /// And one DATA or HEADERS frame of ours: WINDOW_UPDATE for stream and connection, now and then a
   /// PING.
   private static let creditOfAnswer = 3
+  /// DATA of ours that is shorter because of the peer's window: its WINDOW_UPDATE has explained nothing.
+  static let scrap = 1024
   /// A SETTINGS frame makes nghttp2 look at all open streams.
   private static let costOfSettings = 16
 
@@ -69,6 +73,7 @@ struct FrameWatch {
   private let minimumPingInterval: TimeAmount
   private var useless: RateLimit
   private var resets: RateLimit
+  private var headers: HeaderBudget
   private var credit = 0
   private var lastPing: NIODeadline?
   private var pingStrikes = 0
@@ -109,6 +114,7 @@ struct FrameWatch {
     minimumPingInterval = TimeAmount.bounded(limits.minimumPingInterval)
     useless = RateLimit(
       burst: limits.maximumUselessFrameBurst, perSecond: limits.uselessFramesPerSecond)
+    headers = HeaderBudget(limits)
     resets = RateLimit(burst: limits.maximumResetBurst, perSecond: limits.resetsPerSecond)
   }
 
@@ -234,6 +240,16 @@ struct FrameWatch {
     credit = min(credit + Self.creditOfAnswer, maximumCredit)
     pingStrikes = 0
     lastPing = nil
+  }
+
+  /// The peer's window lets us send a scrap: it costs as a frame that asks for nothing, and the DATA frame
+  /// that it goes out in pays for nothing.
+  mutating func sendsScrap() { charge(1 + Self.creditOfAnswer) }
+
+  /// A header block is whole that had so many bytes.
+  @inline(__always)
+  mutating func gotHeaders(_ bytes: Int) {
+    if !headers.take(bytes) { breach = breach ?? .headerBytes }
   }
 
   /// We have sent RST_STREAM: a peer can make us do so.

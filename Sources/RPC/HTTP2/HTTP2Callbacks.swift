@@ -171,7 +171,10 @@ enum HTTP2Callbacks {
         from: stream.reply.base + stream.replySent, byteCount: count)
       session.taken(stream, count)
     }
-    guard stream.replySent == stream.reply.count else { return count }
+    guard stream.replySent == stream.reply.count else {
+      if count < FrameWatch.scrap { session.frames.sendsScrap() }
+      return count
+    }
     if stream.replyIsOpen {
       if count > 0 { return count }
       stream.isDeferred = true

@@ -65,6 +65,7 @@ extension HTTP2ServerSession {
   ///
   /// - Parameter isLast: nothing of the request follows.
   func headersEnded(_ stream: HTTP2Stream, isLast: Bool) {
+    frames.gotHeaders(stream.headerListBytes)
     if stream.isMalformed { return }
     if stream.headersDone {
       // A second block is the trailers.

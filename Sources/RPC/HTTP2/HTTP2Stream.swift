@@ -136,17 +136,8 @@ final class HTTP2Stream: ServerStream {
   }
 
   override func metadata() -> Metadata {
-    var metadata = Metadata()
-    var start = 0
-    let bytes = headerBytes.bytes
-    for (name, value) in headerEnds {
-      metadata.add(
-        String(decoding: bytes[start..<Int(name)], as: UTF8.self),
-        // In range: `addHeader` has noted where they are.
-        String(decoding: bytes[Int(name)..<Int(value)], as: UTF8.self))
-      start = Int(value)
-    }
-    return metadata
+    headerEnds.isEmpty
+      ? Metadata() : Metadata(ReceivedMetadata(headerBytes.bytes, ends: headerEnds))
   }
 
   // MARK: Messages

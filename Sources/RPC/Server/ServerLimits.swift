@@ -12,6 +12,10 @@ public struct ServerLimits: Sendable, Hashable {
   public var unpackedBytesPerSecond = 32 * 1024 * 1024
   /// Names, values and 32 for each field (RFC 9113 §6.5.2). Over it: RESOURCE_EXHAUSTED.
   public var maximumHeaderListBytes = 16 * 1024
+  /// Bytes of header lists beyond the first 2 KiB of each call's, at once and for each second after that,
+  /// of one connection: they cost their reader more than their sender. Over it the connection ends.
+  public var maximumHeaderBurst = 16 * 1024 * 1024
+  public var headerBytesPerSecond = 8 * 1024 * 1024
   /// Response bytes waiting in a connection before no more are produced until the peer reads.
   public var maximumOutputBytes = 256 * 1024
   /// Bytes of response messages that a connection's peer has not taken yet, because of its flow

@@ -42,22 +42,29 @@ struct TTRPCRequest {
     metadataBytes += key.count + value.count + 32
   }
 
-  /// The entries, in order. Costs allocations.
+  /// The entries, in order; names in lower case.
   func metadata() -> Metadata {
-    var metadata = Metadata()
-    guard metadataCount > 0 else { return metadata }
+    guard metadataCount > 0 else { return Metadata() }
+    var text: [UInt8] = []
+    text.reserveCapacity(metadataBytes)
+    var ends: [(name: Int32, value: Int32)] = []
+    ends.reserveCapacity(metadataCount)
     var reader = ProtobufReader(envelope)
     do {
       while let field = try reader.next() {
         guard field.number == 5, case .bytes(let bytes) = field.value else { continue }
         let (key, value) = try Self.entry(bytes)
-        metadata.add(String(decoding: key, as: UTF8.self), String(decoding: value, as: UTF8.self))
+        let isLower = key.allSatisfy { $0 < 0x80 && !(0x41...0x5A).contains($0) }
+        if isLower { text += key } else { text += ReceivedMetadata.text(key).lowercased().utf8 }
+        let middle = Int32(clamping: text.count)
+        text += value
+        ends.append((middle, Int32(clamping: text.count)))
       }
     } catch {
       // In range: `init` has read all of the envelope.
       preconditionFailure("the envelope was read before")
     }
-    return metadata
+    return text.withUnsafeBytes { Metadata(ReceivedMetadata($0, ends: ends)) }
   }
 
   private static func entry(

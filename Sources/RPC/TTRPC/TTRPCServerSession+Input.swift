@@ -44,6 +44,7 @@ extension TTRPCServerSession {
     } catch {
       return breach(header, "the frame does not hold a ttrpc.Request")
     }
+    if !headers.take(request.metadataBytes) { fail("too many bytes of metadata") }
     let method = methods.find(service: request.service, method: request.method)
     if let status = refusal(header, request, method) { return refuse(header, status) }
     let stream: TTRPCStream
@@ -216,9 +217,13 @@ extension TTRPCServerSession {
   /// call's.
   private func hasRoom(_ count: Int, for stream: TTRPCStream? = nil) -> Bool {
     if fits(count, stream) { return true }
-    // Handlers take messages without a word.
     deliver()
-    streams.forEach { recount($0) }
+    // Handlers take messages without a word. All of them are asked once, and not for each frame.
+    if !isRecounted {
+      isRecounted = true
+      recounts += 1
+      streams.forEach { recount($0) }
+    }
     return fits(count, stream)
   }
 
@@ -253,10 +258,12 @@ extension TTRPCServerSession {
 
   /// Something has changed that a waiting frame may have waited for.
   func retryStalled() {
+    isRecounted = false
     if stall == .waiting { stall = .retry }
   }
 
   func stallExpired() {
+    isRecounted = false
     stall = .expired
     stallOwner?.engineHasNews()
   }

@@ -50,6 +50,11 @@ final class TTRPCServerSession: ServerEngine {
   weak var stallOwner: (any ServerStreamOwner)?
   /// Frames that a peer may still send without asking for anything.
   var uselessFrames: RateLimit
+  var headers: HeaderBudget
+  /// What handlers have not taken was counted, and nothing has been read or taken since.
+  @exclusivity(unchecked) var isRecounted = false
+  /// How often that was done.
+  var recounts: UInt64 = 0
   /// What is held of the server's memory.
   @exclusivity(unchecked) private var requestShare: MemoryShare
   @exclusivity(unchecked) private var replyShare: MemoryShare
@@ -69,6 +74,7 @@ final class TTRPCServerSession: ServerEngine {
     self.limits = limits
     self.timers = timers
     transient = TTRPCStream(output: output)
+    headers = HeaderBudget(limits)
     uselessFrames = RateLimit(
       burst: limits.maximumUselessFrameBurst, perSecond: limits.uselessFramesPerSecond)
   }
@@ -78,6 +84,7 @@ final class TTRPCServerSession: ServerEngine {
   func receive(_ bytes: UnsafeRawBufferPointer) -> EngineOutcome {
     timers.beginTurn()
     arrival = nil
+    isRecounted = false
     if failure == nil { reader.append(bytes) }
     return .proceed
   }

@@ -1,0 +1,59 @@
+/// Metadata as it came in: bytes, of which text is made when somebody asks for it. Most handlers do not ask,
+/// and a peer that sends much of it in few bytes must not have it all made into text.
+struct ReceivedMetadata: Sendable {
+  /// Names, in lower case, and values, end to end.
+  private let bytes: [UInt8]
+  /// Where each name and its value end.
+  private let ends: [(name: Int32, value: Int32)]
+
+  init() {
+    bytes = []
+    ends = []
+  }
+
+  /// - Parameter bytes: names and values, in order, of which `ends` says where each ends.
+  init(_ bytes: UnsafeRawBufferPointer, ends: [(name: Int32, value: Int32)]) {
+    self.bytes = Array(bytes)
+    self.ends = ends
+  }
+
+  var entries: [Metadata.Entry] {
+    guard !ends.isEmpty else { return [] }
+    var entries: [Metadata.Entry] = []
+    entries.reserveCapacity(ends.count)
+    forEach { name, value in
+      entries.append(Metadata.Entry(name: Self.text(name), value: Self.text(value)))
+    }
+    return entries
+  }
+
+  /// Lends the values of a name, in order.
+  func forEachValue(of name: String, _ body: (UnsafeRawBufferPointer) -> Void) {
+    guard !ends.isEmpty else { return }
+    var name = name
+    name.withUTF8 { wanted in
+      forEach { found, value in
+        if found.count == wanted.count, equalBytes(found, UnsafeRawBufferPointer(wanted)) {
+          body(value)
+        }
+      }
+    }
+  }
+
+  private func forEach(_ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void) {
+    bytes.withUnsafeBytes { all in
+      var start = 0
+      for (name, value) in ends {
+        let (middle, end) = (Int(name), Int(value))
+        body(
+          UnsafeRawBufferPointer(rebasing: all[start..<middle]),
+          UnsafeRawBufferPointer(rebasing: all[middle..<end]))
+        start = end
+      }
+    }
+  }
+
+  static func text(_ bytes: UnsafeRawBufferPointer) -> String {
+    String(decoding: bytes, as: UTF8.self)
+  }
+}

@@ -13,6 +13,7 @@ from support.http2 import ENHANCE_YOUR_CALM, data, fields, headers, message, pin
 from support.interop import (
     EMPTY, FULL_DUPLEX, STREAMING_OUTPUT, UNARY, simple_request, streaming_request)
 from support.raw import read_all
+from support.waiting import eventually
 
 STALL = 1.0
 """Seconds that servers here are told to be patient."""
@@ -217,6 +218,14 @@ def test_pending_calls(interop_server):
     with grpc.insecure_channel(server.target, options) as channel:
         stream = channel.unary_stream(STREAMING_OUTPUT)
         sleeping = [stream(sleep, timeout=60) for _ in range(20)]
+
+        def is_shed() -> bool:
+            try:
+                return channel.unary_unary(UNARY)(b"", timeout=10) is None
+            except grpc.RpcError:
+                return True
+
+        eventually(is_shed, "the client has sent all of the calls")
         assert call(server, UNARY, simple_request(1))
         error = failure("RESOURCE_EXHAUSTED", channel.unary_unary(UNARY), b"", timeout=10,
                         wait_for_ready=True)

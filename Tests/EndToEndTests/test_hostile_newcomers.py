@@ -58,8 +58,9 @@ def restless(place, opening: bytes, sources: tuple[str, ...], count: int = CROWD
     over = threading.Event()
 
     def come_again():
-        # Not faster than the backlog of a Unix socket is taken: full, it refuses everybody.
-        while not over.wait(0.02):
+        # Not faster than the backlog of a Unix socket is taken: full, it refuses everybody. And not so
+        # many hellos that to answer them takes all of the processor.
+        while not over.wait(0.2 if len(opening) > 100 else 0.02):
             with crowd(place, 100, opening, sources):
                 pass
 

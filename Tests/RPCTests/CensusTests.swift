@@ -23,6 +23,18 @@ struct CensusTests {
     }
   }
 
+  /// Each time that it is asked, what has come before has been here for long enough.
+  private final class Clock {
+    private(set) var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+    func later(by time: TimeAmount = Newcomers.grace) -> NIODeadline {
+      now = now + time
+      return now
+    }
+  }
+
+  private let clock = Clock()
+
   private static func census(
     maximum: Int = 100, perPeer: Int = 100, descriptors: Int = 100, unproven: Int = 100,
     perOrigin: Int = 100
@@ -72,16 +84,16 @@ struct CensusTests {
   @Test func theOldestOfAnOriginGoes() {
     let census = Self.census(perOrigin: 3)
     let gone = Gone()
-    _ = census.admit(.ipv4(9), gone.note("other"))
-    let first = (1...3).map { census.admit(.ipv4(1), gone.note("\($0)")) }
+    _ = census.admit(.ipv4(9), at: clock.later(), gone.note("other"))
+    let first = (1...3).map { census.admit(.ipv4(1), at: clock.later(), gone.note("\($0)")) }
     #expect(gone.take().isEmpty)
-    _ = census.admit(.ipv4(1), gone.note("4"))
+    _ = census.admit(.ipv4(1), at: clock.later(), gone.note("4"))
     #expect(gone.take() == ["1"])
     // What has proven itself, or has gone, counts no more.
     #expect(census.settle(first[1], .silent))
-    _ = census.admit(.ipv4(1), gone.note("5"))
+    _ = census.admit(.ipv4(1), at: clock.later(), gone.note("5"))
     #expect(gone.take().isEmpty)
-    _ = census.admit(.ipv4(1), gone.note("6"))
+    _ = census.admit(.ipv4(1), at: clock.later(), gone.note("6"))
     #expect(gone.take() == ["3"])
     #expect(!census.settle(first[0], .silent), "it had to go")
     #expect(census.unproven == 4)
@@ -91,14 +103,20 @@ struct CensusTests {
   @Test func theGreediestGoFirst() {
     let census = Self.census(unproven: 6, perOrigin: 5)
     let gone = Gone()
-    _ = census.admit(.user(1), gone.note("modest"))
-    for number in 1...3 { _ = census.admit(.user(2), gone.note("few \(number)")) }
-    for number in 1...2 { _ = census.admit(.user(3), gone.note("two \(number)")) }
+    _ = census.admit(.user(1), at: clock.later(), gone.note("modest"))
+    for number in 1...3 {
+      _ = census.admit(.user(2), at: clock.later(), gone.note("few \(number)"))
+    }
+    for number in 1...2 {
+      _ = census.admit(.user(3), at: clock.later(), gone.note("two \(number)"))
+    }
     #expect(gone.take().isEmpty)
-    _ = census.admit(.user(4), gone.note("new"))
+    _ = census.admit(.user(4), at: clock.later(), gone.note("new"))
     #expect(gone.take() == ["few 1"])
     // The first of either that have two, then always of the one that has more.
-    for number in 3...6 { _ = census.admit(.user(3), gone.note("two \(number)")) }
+    for number in 3...6 {
+      _ = census.admit(.user(3), at: clock.later(), gone.note("two \(number)"))
+    }
     let left = gone.take()
     #expect(left.count == 4 && !left.contains("modest") && !left.contains("new"))
     #expect(census.unproven == 6)
@@ -107,7 +125,9 @@ struct CensusTests {
   @Test func theOldestOfAllGoesWhereEachHasOne() {
     let census = Self.census(unproven: 3)
     let gone = Gone()
-    for number in 1...5 { _ = census.admit(.ipv4(UInt32(number)), gone.note("\(number)")) }
+    for number in 1...5 {
+      _ = census.admit(.ipv4(UInt32(number)), at: clock.later(), gone.note("\(number)"))
+    }
     #expect(gone.take() == ["1", "2"])
   }
 
@@ -115,18 +135,18 @@ struct CensusTests {
   @Test func stagesAreCountedByThemselves() throws {
     let census = Self.census(perOrigin: 2)
     let gone = Gone()
-    let honest = census.admit(.ipv4(1), gone.note("honest"))
-    let answered = try #require(census.advance(honest, .ipv4(1)))
-    for number in 1...4 { _ = census.admit(.ipv4(1), gone.note("\(number)")) }
+    let honest = census.admit(.ipv4(1), at: clock.later(), gone.note("honest"))
+    let answered = try #require(census.advance(honest, .ipv4(1), at: clock.later()))
+    for number in 1...4 { _ = census.admit(.ipv4(1), at: clock.later(), gone.note("\(number)")) }
     #expect(gone.take() == ["1", "2"])
-    #expect(census.advance(honest, .ipv4(1)) == nil, "it is not silent any more")
+    #expect(census.advance(honest, .ipv4(1), at: clock.later()) == nil, "it is not silent any more")
     for number in 5...6 {
-      let ticket = census.admit(.ipv4(2), gone.note("\(number)"))
-      #expect(census.advance(ticket, .ipv4(2)) != nil)
+      let ticket = census.admit(.ipv4(2), at: clock.later(), gone.note("\(number)"))
+      #expect(census.advance(ticket, .ipv4(2), at: clock.later()) != nil)
     }
     #expect(gone.take().isEmpty)
-    let third = census.admit(.ipv4(2), gone.note("7"))
-    #expect(census.advance(third, .ipv4(2)) != nil)
+    let third = census.admit(.ipv4(2), at: clock.later(), gone.note("7"))
+    #expect(census.advance(third, .ipv4(2), at: clock.later()) != nil)
     #expect(gone.take() == ["5"])
     #expect(census.settle(answered, .answered))
   }
@@ -136,7 +156,7 @@ struct CensusTests {
     let gone = Gone()
     for number in 1...3 {
       #expect(census.enter())
-      if number > 1 { _ = census.admit(.ipv4(1), gone.note("\(number)")) }
+      if number > 1 { _ = census.admit(.ipv4(1), at: clock.later(), gone.note("\(number)")) }
     }
     // The one that had to go is still there for a moment.
     #expect(census.enter())
@@ -158,7 +178,7 @@ struct CensusTests {
     for number in 1...20 {
       #expect(census.mayAccept {})
       #expect(census.enter())
-      _ = census.admit(.ipv4(1), gone.note("\(number)"))
+      _ = census.admit(.ipv4(1), at: clock.later(), gone.note("\(number)"))
     }
     #expect(gone.take().isEmpty)
     #expect(!census.mayAccept { resumed.withLock { $0 += 1 } })
@@ -186,8 +206,9 @@ struct CensusTests {
         model.remove(at: victim)
       } else {
         let origin = UInt32(random.next() % 4)
-        let (ticket, evicted) = newcomers.add(from: .ipv4(origin), gone.note("\(number)"))
-        evicted?()
+        let (ticket, evicted) = newcomers.add(
+          from: .ipv4(origin), at: clock.later(), gone.note("\(number)"))
+        for close in evicted { close() }
         let expected = Self.victims(model.map(\.origin), newcomer: origin)
         let left = gone.take()
         #expect(left.isEmpty == expected.isEmpty)
@@ -208,6 +229,34 @@ struct CensusTests {
     guard origins.count >= 12 else { return [] }
     let most = counts.values.map(\.count).max() ?? 0
     return counts.values.filter { $0.count == most }.compactMap(\.first)
+  }
+
+  // MARK: Those that have only just come
+
+  /// What they have said may not have been looked at: they go when they have had a moment.
+  @Test func whoHasJustComeStaysForAMoment() {
+    let census = Self.census(perOrigin: 4)
+    let gone = Gone()
+    for number in 1...6 { _ = census.admit(.ipv4(1), at: clock.now, gone.note("\(number)")) }
+    #expect(gone.take().isEmpty)
+    // Two go for each that comes, until there are as many as allowed.
+    _ = census.admit(.ipv4(1), at: clock.later(), gone.note("7"))
+    #expect(gone.take() == ["1", "2"])
+    _ = census.admit(.ipv4(1), at: clock.later(), gone.note("8"))
+    #expect(gone.take() == ["3", "4"])
+    _ = census.admit(.ipv4(1), at: clock.later(), gone.note("9"))
+    #expect(gone.take() == ["5"])
+    #expect(census.unproven == 4)
+  }
+
+  /// They go at once when there are half as many again as there may be.
+  @Test func farTooManyDoNotStay() {
+    let census = Self.census(perOrigin: 4)
+    let gone = Gone()
+    for number in 1...7 { _ = census.admit(.ipv4(1), at: clock.now, gone.note("\(number)")) }
+    #expect(gone.take().isEmpty)
+    _ = census.admit(.ipv4(1), at: clock.now, gone.note("8"))
+    #expect(gone.take() == ["1"])
   }
 
   // MARK: Limits and origins

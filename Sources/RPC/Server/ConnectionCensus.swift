@@ -1,4 +1,5 @@
 import Synchronization
+internal import NIOCore
 
 /// Who a connection counts for.
 enum PeerKey: Hashable, Sendable {
@@ -148,26 +149,30 @@ final class ConnectionCensus: Sendable {
   /// Counts a connection that has not said anything yet.
   ///
   /// - Parameter close: how it has to go if it must. Called from any thread, once at most.
-  func admit(_ origin: Origin, _ close: @escaping @Sendable () -> Void) -> Newcomers.Ticket {
+  func admit(
+    _ origin: Origin, at now: NIODeadline = .now(), _ close: @escaping Newcomers.Close
+  ) -> Newcomers.Ticket {
     let (ticket, evicted) = state.withLock { state in
-      let (ticket, evicted) = state.silent.add(from: origin, close)
-      if evicted != nil { state.leaving += 1 }
+      let (ticket, evicted) = state.silent.add(from: origin, at: now, close)
+      state.leaving += evicted.count
       return (ticket, evicted)
     }
-    evicted?()
+    for close in evicted { close() }
     return ticket
   }
 
   /// A connection has said enough for an answer. Nil if it had to go before.
-  func advance(_ ticket: Newcomers.Ticket, _ origin: Origin) -> Newcomers.Ticket? {
+  func advance(
+    _ ticket: Newcomers.Ticket, _ origin: Origin, at now: NIODeadline = .now()
+  ) -> Newcomers.Ticket? {
     let (next, evicted) = state.withLock {
-      state -> (Newcomers.Ticket?, (@Sendable () -> Void)?) in
-      guard let close = state.silent.remove(ticket) else { return (nil, nil) }
-      let (next, evicted) = state.answered.add(from: origin, close)
-      if evicted != nil { state.leaving += 1 }
+      state -> (Newcomers.Ticket?, [Newcomers.Close]) in
+      guard let close = state.silent.remove(ticket) else { return (nil, []) }
+      let (next, evicted) = state.answered.add(from: origin, at: now, close)
+      state.leaving += evicted.count
       return (next, evicted)
     }
-    evicted?()
+    for close in evicted { close() }
     return next
   }
 

@@ -1,6 +1,16 @@
+internal import NIOCore
+
 /// Connections that have not proven anything yet, in order of arrival: all of them, and those of each
 /// origin. To add one, to take out any, and to find the oldest costs the same however many there are.
 struct Newcomers: ~Copyable {
+  typealias Close = @Sendable () -> Void
+
+  /// What has just come may have said something that nobody has looked at yet: it stays for so long, until
+  /// there are half as many again as there may be.
+  static let grace = TimeAmount.milliseconds(20)
+  /// That many have to go at most when one comes.
+  private static let evictionsPerArrival = 2
+
   /// Names a connection that is here, for good: places are used again, numbers are not.
   struct Ticket: Hashable, Sendable {
     fileprivate let place: Int
@@ -10,7 +20,8 @@ struct Newcomers: ~Copyable {
   private struct Entry {
     let number: UInt64
     let origin: Origin
-    let close: @Sendable () -> Void
+    let since: NIODeadline
+    let close: Close
   }
 
   private let maximum: Int
@@ -33,19 +44,17 @@ struct Newcomers: ~Copyable {
   var count: Int { line.count }
 
   /// Adds the newest. Over a limit, the oldest of its origin has to go, or of the origin that has the most:
-  /// `close` is how.
+  /// `close` is how. Those go a moment later that have only just come, unless they are far too many.
   mutating func add(
-    from origin: Origin, _ close: @escaping @Sendable () -> Void
-  ) -> (Ticket, evicted: (@Sendable () -> Void)?) {
-    var evicted: (@Sendable () -> Void)?
-    if let own = lineOfOrigin[origin], own.count >= maximumPerOrigin {
-      evicted = removeFirst(of: own)
-    } else if line.count >= maximum {
-      evicted = removeOldest()
+    from origin: Origin, at now: NIODeadline, _ close: @escaping Close
+  ) -> (Ticket, evicted: [Close]) {
+    var evicted: [Close] = []
+    while evicted.count < Self.evictionsPerArrival, let close = removeExcess(of: origin, at: now) {
+      evicted.append(close)
     }
     added += 1
     let place = freePlaces.popLast() ?? entries.count
-    let entry = Entry(number: added, origin: origin, close: close)
+    let entry = Entry(number: added, origin: origin, since: now, close: close)
     if place == entries.count { entries.append(entry) } else { entries[place] = entry }
     links.append(place, to: &line)
     linksOfOrigin.append(place, to: &lineOfOrigin[origin, default: Line()])
@@ -54,25 +63,40 @@ struct Newcomers: ~Copyable {
   }
 
   /// Takes one out. Nil if it had to go before.
-  mutating func remove(_ ticket: Ticket) -> (@Sendable () -> Void)? {
+  mutating func remove(_ ticket: Ticket) -> Close? {
     guard let entry = entries[ticket.place], entry.number == ticket.number else { return nil }
     return remove(at: ticket.place)
   }
 
   /// Takes out the oldest of the origin that has the most, of all where none has two; the caller closes
-  /// it. Nil if there is none.
-  mutating func removeOldest() -> (@Sendable () -> Void)? {
+  /// it.
+  ///
+  /// - Parameter now: nil: even if it has only just come. Nil is returned if there is none to take.
+  mutating func removeOldest(at now: NIODeadline? = nil) -> Close? {
     guard originsByCount.count > 2, let greedy = originsByCount.last?.first,
       let own = lineOfOrigin[greedy]
-    else { return removeFirst(of: line) }
-    return removeFirst(of: own)
+    else { return removeFirst(of: line, at: now) }
+    return removeFirst(of: own, at: now)
   }
 
-  private mutating func removeFirst(of line: Line) -> (@Sendable () -> Void)? {
-    line.first.flatMap { remove(at: $0) }
+  /// One that must go before another of `origin` comes.
+  private mutating func removeExcess(of origin: Origin, at now: NIODeadline) -> Close? {
+    if let own = lineOfOrigin[origin], own.count >= maximumPerOrigin {
+      return removeFirst(of: own, at: Self.isFar(own.count, over: maximumPerOrigin) ? nil : now)
+    }
+    guard line.count >= maximum else { return nil }
+    return removeOldest(at: Self.isFar(line.count, over: maximum) ? nil : now)
   }
 
-  private mutating func remove(at place: Int) -> (@Sendable () -> Void)? {
+  private static func isFar(_ count: Int, over limit: Int) -> Bool { count - limit > limit / 2 }
+
+  private mutating func removeFirst(of line: Line, at now: NIODeadline?) -> Close? {
+    guard let place = line.first, let entry = entries[place] else { return nil }
+    if let now, now - entry.since < Self.grace { return nil }
+    return remove(at: place)
+  }
+
+  private mutating func remove(at place: Int) -> Close? {
     guard let entry = entries[place] else { return nil }
     entries[place] = nil
     freePlaces.append(place)

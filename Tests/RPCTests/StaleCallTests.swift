@@ -181,6 +181,20 @@ struct StaleCallTests {
     #expect(announced.allSatisfy { Array($0.payload[0..<4]) == [0, 0, 0, 1] })
   }
 
+  /// What more is said of them is no mistake: their peer has not heard yet. The calls that are owned go on.
+  @Test func disownedCallsDoNotEndTheConnection() {
+    let session = Self.opened()
+    #expect(Self.feed(session, Self.request(1)))
+    session.finishDrain()
+    #expect(Self.feed(session, Self.head(3)))
+    let trailers = Frame.headers([("x-trailer", "1")], end: true, stream: 3)
+    #expect(Self.feed(session, Frame.data([0], stream: 3)))
+    #expect(Self.feed(session, trailers))
+    #expect(Self.serve(session) == [1])
+    let resets = Frame.parse(session.output()).filter { $0.type == 3 }
+    #expect(resets.allSatisfy { $0.stream == 3 && $0.payload == [0, 0, 0, 7] })
+  }
+
   /// Their requests do not hold the window of the calls that are served.
   @Test func disownedCallsGiveTheWindowBack() {
     let session = Self.opened()

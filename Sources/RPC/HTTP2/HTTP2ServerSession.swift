@@ -70,7 +70,8 @@ final class HTTP2ServerSession: ServerEngine {
 
   func receive(_ bytes: UnsafeRawBufferPointer) -> EngineOutcome {
     timers.beginTurn()
-    frames.scan(bytes, isOpen: { open($0) != nil })
+    // Of calls that are not taken more may be said, until the peer has heard of it.
+    frames.scan(bytes, isOpen: { $0 > lastAnnounced || open($0) != nil })
     if let breach = cutOff() { return breach }
     let used = nghttp2_session_mem_recv(
       session, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)

@@ -60,10 +60,11 @@ struct TTRPCSocketTests {
 
   @Test func bothProtocolsOnOneListener() async throws {
     try await Self.withServer { server, socket in
-      let channel = server.channel()
-      #expect(try await channel.ask("/test.Echo/Inline", [1]) == [1])
+      // First: one that stays silent while the other is served may be closed on a busy machine.
       try socket.send(TTRPCTestFrame.request(1, "/test.Echo/Inline", [2]).bytes)
       #expect(try await Self.frames(socket, 1) == [.ok(1, [2])])
+      let channel = server.channel()
+      #expect(try await channel.ask("/test.Echo/Inline", [1]) == [1])
       await channel.close()
     }
   }

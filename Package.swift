@@ -57,7 +57,7 @@ let package = Package(
     .target(
       name: "RPC",
       dependencies: [
-        "CProtobufC", "COpenSSL", "CNghttp2", "CZlib",
+        "CMalloc", "CProtobufC", "COpenSSL", "CNghttp2", "CZlib",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "Logging", package: "swift-log"),
@@ -83,8 +83,7 @@ let package = Package(
     .executableTarget(
       name: "tenantd",
       dependencies: [
-        "CMalloc", "RPC", "RPCServices", "Tenancy", "TenancyServer", "TenancyStore", "TenancyWire",
-        "PKI",
+        "PKI", "RPC", "RPCServices", "Tenancy", "TenancyServer", "TenancyStore", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -13,6 +13,20 @@ struct LimitOptions: ParsableArguments {
   var maxUnpackedBurst: Limit?
   @Option(help: "Bytes of a connection's requests when unpacked, for each second after that.")
   var unpackedBytesPerSecond: Limit?
+  @Option(help: "Times its size that a message may unpack to without a budget of its own kind.")
+  var maxUnpackedRatio: Limit?
+  @Option(help: "Bytes of a peer's requests when unpacked, at once.")
+  var maxUnpackedBurstPerPeer: Limit?
+  @Option(help: "Bytes of a peer's requests when unpacked, for each second after that.")
+  var unpackedBytesPerSecondPerPeer: Limit?
+  @Option(help: "Bytes of all requests when unpacked, at once.")
+  var maxTotalUnpackedBurst: Limit?
+  @Option(help: "Bytes of all requests when unpacked, for each second after that.")
+  var totalUnpackedBytesPerSecond: Limit?
+  @Option(help: "How often a connection may ask for more memory or unpacking than there is.")
+  var maxOverdrafts: Limit?
+  @Option(help: "The same, for each second after that.")
+  var overdraftsPerSecond: Limit?
   @Option(help: "Bytes of a request's headers.")
   var maxHeaderListBytes: Limit?
   @Option(help: "Bytes of a connection's headers beyond 2 KiB of each call, at once.")
@@ -95,6 +109,13 @@ struct LimitOptions: ParsableArguments {
     maxBufferedBytes?.set(&limits.maximumBufferedBytes)
     maxUnpackedBurst?.set(&limits.maximumUnpackedBurst)
     unpackedBytesPerSecond?.set(&limits.unpackedBytesPerSecond)
+    maxUnpackedRatio?.set(&limits.maximumUnpackedRatio)
+    maxUnpackedBurstPerPeer?.set(&limits.maximumUnpackedBurstPerPeer)
+    unpackedBytesPerSecondPerPeer?.set(&limits.unpackedBytesPerSecondPerPeer)
+    maxTotalUnpackedBurst?.set(&limits.maximumTotalUnpackedBurst)
+    totalUnpackedBytesPerSecond?.set(&limits.totalUnpackedBytesPerSecond)
+    maxOverdrafts?.set(&limits.maximumOverdrafts)
+    overdraftsPerSecond?.set(&limits.overdraftsPerSecond)
     maxHeaderListBytes?.set(&limits.maximumHeaderListBytes)
     maxHeaderBurst?.set(&limits.maximumHeaderBurst)
     headerBytesPerSecond?.set(&limits.headerBytesPerSecond)

@@ -39,7 +39,6 @@ struct Daemon {
     let server = try await makeServer(plane, try Self.described(methods, health), tls)
     onStart(try await server.start())
     let resumption = Task { await provisioner.resume() }
-    let trimming = Task { await MemoryTrimmer.run(plane) }
     let watching = Task { await StoreHealth.follow(plane, health) }
     let reloading = Task { await reload(tls, on: hangups) }
     logger.info(
@@ -55,7 +54,6 @@ struct Daemon {
     health.shutDown()
     await server.stop(within: .seconds(configuration.drainSeconds))
     resumption.cancel()
-    trimming.cancel()
     watching.cancel()
     reloading.cancel()
     await plane.close()

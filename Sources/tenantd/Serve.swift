@@ -31,7 +31,6 @@ struct Serve: AsyncParsableCommand {
   }
 
   func run() async throws {
-    MemoryTrimmer.prepare()
     Descriptors.raiseLimit()
     if let config {
       let configuration = try Self.read(config)

@@ -9,15 +9,16 @@ import time
 
 import pytest
 
-from support import nasty
+from support import hoards, nasty
 from support.attacker import Place, assail
 from support.attacks import batches
 from support.daemon import Server
-from support.http2 import LARGEST_WINDOW, PREFACE, request, settings, window_update
+from support.http2 import LARGEST_WINDOW, PREFACE, message, request, settings, window_update
 from support.measured import Measured
 from support.pki import tenant_id
 from support.siege import LARGEST_GROWTH, Siege
 from support.storm import Storm
+from support.wire import field
 
 CONNECTIONS = 16
 """Of the hostile tenant."""
@@ -94,6 +95,22 @@ def test_small_calls_at_full_speed(hostage, name):
     with hostage.endured():
         damage = assail(place, calls(nasty.SMALL), 2, CONNECTIONS, reads=True)
     assert damage.sent > 100_000, "the attack was not carried out"
+
+
+REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+SYMBOL = message(field(4, b"tenancy.v1.TenantManager"))
+"""Asks for a file of some ten kilobytes."""
+
+
+@pytest.mark.parametrize("script", [
+    hoards.bombs(RESOLVE), hoards.bombs("/tenancy.v1.Authorization/BatchCheck"),
+    hoards.blocked_bombs(REFLECTION, SYMBOL * 20),
+], ids=["inline", "off the loop", "nobody reads"])
+def test_bombs(hostage, script):
+    """What a workload without any role packs, unpacks to a thousand times as much."""
+    place = hostage.server.place(hostage.server.workload)
+    with hostage.endured_and_forgotten():
+        assail(place, script, 4, 64, reads=True)
 
 
 def test_every_nasty_call(hostage):

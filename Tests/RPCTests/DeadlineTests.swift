@@ -77,7 +77,7 @@ struct DeadlineTests {
     let loop = EmbeddedEventLoop()
     let session = TTRPCServerSession(
       methods: MethodTable(EchoService.methods), limits: ServerLimits(),
-      timers: TimerQueue(loop: loop), memory: ServerMemory(ServerLimits()))
+      timers: TimerQueue(loop: loop), memory: ConnectionMemory(ServerLimits()))
     let frames = TTRPCTestFrame.request(1, "/test.Echo/Inline", [1], timeout: 5_000_000_000).bytes
     let came = loop.now
     _ = frames.withUnsafeBytes { session.receive($0) }

@@ -17,7 +17,7 @@ struct FrameWatchTests {
     change(&limits)
     return HTTP2ServerSession(
       methods: MethodTable(EchoService.methods), limits: limits,
-      timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ServerMemory(limits))
+      timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ConnectionMemory(limits))
   }
 
   /// Why the session wants its connection to end after these bytes, or nil.

@@ -15,18 +15,24 @@ struct MessageReaderTests {
   ) throws(RPCStatus) -> [ReceivedMessage] {
     var reader = MessageReader(limit: limit)
     reader.encoding = encoding
-    var messages: [ReceivedMessage] = []
+    var framed: [FramedMessage] = []
     for piece in pieces {
       let fed = piece.withUnsafeBytes { bytes -> Result<Void, RPCStatus> in
         do throws(RPCStatus) {
-          try reader.feed(bytes) { messages.append($0) }
+          try reader.feed(bytes) { framed.append($0) }
           return .success(())
         } catch { return .failure(error) }
       }
       try fed.get()
     }
     try reader.finish()
-    return messages
+    return try framed.map { message throws(RPCStatus) in
+      guard message.isPacked else { return ReceivedMessage(bytes: message.bytes) }
+      let unpacked = message.bytes.withUnsafeBytes { bytes in
+        Result { () throws(RPCStatus) in try MessageReader.unpack(bytes, limit: limit) }
+      }
+      return ReceivedMessage(bytes: try unpacked.get(), wasCompressed: true)
+    }
   }
 
   @Test func everySplitGivesTheSameMessages() throws {

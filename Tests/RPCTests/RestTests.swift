@@ -19,7 +19,8 @@ struct RestTests {
       channel.embeddedEventLoop.advanceTime(to: .now())
       let state = PlainDelegate.Nothing()
       handler = ServerConnectionHandler(
-        core: core, connection: Connection(peer: .anonymous, label: "test"), credential: nil,
+        core: core, connection: Connection(peer: .anonymous, label: "test"), peer: .user(1),
+        credential: nil,
         context: state, loop: LoopState(channel.embeddedEventLoop, embedder: state))
       try channel.pipeline.syncOperations.addHandler(handler)
       try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()

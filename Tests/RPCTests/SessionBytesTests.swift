@@ -12,7 +12,7 @@ struct SessionBytesTests {
   static func server() -> HTTP2ServerSession {
     HTTP2ServerSession(
       methods: MethodTable(EchoService.methods), limits: ServerLimits(),
-      timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ServerMemory(ServerLimits()))
+      timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ConnectionMemory(ServerLimits()))
   }
 
   @Test func serverAnswersTheSameByteByByte() throws {

@@ -2,6 +2,13 @@ import NIOCore
 
 @testable import RPC
 
+extension ConnectionMemory {
+  /// For an engine that is alone.
+  convenience init(_ limits: ServerLimits) {
+    self.init(ServerMemory(limits), peer: .user(1), limits: limits) { _, _ in }
+  }
+}
+
 extension HTTP2ClientSession {
   /// All bytes that the session has to send.
   func output() -> [UInt8] {
@@ -52,6 +59,7 @@ extension HTTP2ServerSession {
       case .http(let status): fail(stream, http: status)
       case nil:
         do throws(RPCStatus) {
+          try unpack(stream)
           let message = try stream.message()
           let target = stream.beginReply(count: message.count)
           if let base = message.baseAddress {

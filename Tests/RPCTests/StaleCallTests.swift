@@ -19,7 +19,7 @@ struct StaleCallTests {
       ]
     return HTTP2ServerSession(
       methods: MethodTable(methods), limits: ServerLimits(),
-      timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ServerMemory(ServerLimits()))
+      timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ConnectionMemory(ServerLimits()))
   }
 
   private static func fields(_ path: String) -> [(String, String)] {

@@ -7,7 +7,7 @@ import Testing
 struct StreamTableTests {
   private static func make() -> HTTP2Stream {
     let limits = ServerLimits()
-    return HTTP2Stream(limits: limits, meter: UnpackMeter(limits))
+    return HTTP2Stream(limits: limits)
   }
 
   /// What a task says late of a call that is over must not reach another, whichever object has its slot.

@@ -157,49 +157,10 @@ struct SupervisionTests {
 
 @Suite("Limits of all connections")
 struct SharedLimitTests {
-  @Test func memoryIsShared() {
-    let budget = MemoryBudget(limit: 256 * 1024)
-    let greedy = Holder(budget)
-    let modest = Holder(budget)
-    #expect(greedy.hold(320 * 1024))  // 64 KiB are its own, 256 KiB the budget's.
-    #expect(!greedy.hold(320 * 1024 + 1))
-    #expect(modest.hold(MemoryShare.allowance))
-    #expect(!modest.hold(MemoryShare.allowance + 1))
-    #expect(greedy.hold(0))
-    #expect(modest.hold(MemoryShare.allowance + 1))
-  }
-
-  @Test func memoryIsGivenBack() {
-    let budget = MemoryBudget(limit: 0)
-    var holder: Holder? = Holder(budget)
-    #expect(holder?.hold(1 << 20) == false)
-    #expect(budget.isExhausted)
-    holder = nil
-    #expect(!budget.isExhausted)
-  }
-
-  /// `#expect` takes no values that can't be copied.
-  private final class Holder {
-    private var share: MemoryShare
-
-    init(_ budget: MemoryBudget) { share = MemoryShare(of: budget) }
-
-    func hold(_ bytes: Int) -> Bool { share.hold(bytes) }
-  }
-
   @Test func retryInfo() {
     let status = RPCStatus(.resourceExhausted, "busy", retryAfter: .milliseconds(1500))
     let details = RetryInfo.details(status, delay: .milliseconds(1500))
     let described = RPCStatus(.resourceExhausted, "busy", details: details)
     #expect(RetryInfo.delay(in: described) == .milliseconds(1500))
-  }
-
-  @Test func unpacking() throws {
-    var limits = ServerLimits()
-    limits.maximumUnpackedBurst = 1000
-    limits.unpackedBytesPerSecond = 1
-    let meter = UnpackMeter(limits)
-    try meter.count(1000)
-    #expect(throws: RPCStatus.self) { try meter.count(500) }
   }
 }

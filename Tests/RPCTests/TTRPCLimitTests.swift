@@ -75,7 +75,8 @@ struct TTRPCLimitTests {
       TTRPCTestFrame.request(
         UInt32(1 + 2 * number), "/test.Echo/Async", [UInt8](repeating: 7, count: 20))
     }
-    let held = TTRPCTestFrame.request(1, "/test.Echo/Async", [UInt8](repeating: 7, count: 90))
+    let held = TTRPCTestFrame.request(
+      1, "/test.Streams/Ignore", [UInt8](repeating: 7, count: 90), flags: .remoteOpen)
     connection.send(([held] + refused).flatMap(\.bytes))
     let codes = connection.frames().filter { $0.stream > 1 }.map(\.code)
     #expect(codes == Array(repeating: .resourceExhausted, count: 50))
@@ -233,5 +234,47 @@ struct TTRPCLimitTests {
     #expect(!recent.contains(0) && recent.contains(1) && recent.contains(5000))
     recent.remove(1)
     #expect(!recent.contains(1))
+  }
+}
+
+@Suite("What a ttrpc connection gives up")
+struct TTRPCGiveUpTests {
+  private static let echo = "/test.Echo/Inline"
+
+  /// A frame that is not whole counts, and is skipped when others need the memory.
+  @Test func unfinishedFrames() throws {
+    let connection = try TTRPCTestConnection()
+    let budget = connection.core.memory.requests
+    let limit = budget.room
+    let whole = TTRPCTestFrame.request(1, Self.echo, [UInt8](repeating: 1, count: 100_000)).bytes
+    connection.send(Array(whole.prefix(90_000)))
+    #expect(budget.room < limit - 80_000)
+    #expect(!connection.engine.giveUp(.requests, 1))
+    #expect(budget.room == limit && connection.engine.reader.capacity < 20_000)
+    connection.run()
+    connection.send(Array(whole.dropFirst(90_000)))
+    connection.send(.request(3, Self.echo, [5]))
+    let frames = connection.frames()
+    #expect(frames.map(\.stream) == [1, 3] && frames.map(\.code) == [.resourceExhausted, nil])
+  }
+
+  /// What can't be skipped because its header is not here is little.
+  @Test func unfinishedHeaders() throws {
+    let connection = try TTRPCTestConnection()
+    let whole = TTRPCTestFrame.request(1, Self.echo, [7]).bytes
+    connection.send(Array(whole.prefix(9)))
+    _ = connection.engine.giveUp(.requests, 1)
+    connection.send(Array(whole.dropFirst(9)))
+    #expect(connection.frames() == [.ok(1, [7])])
+  }
+
+  @Test func whoIsAskedTooOftenIsCut() throws {
+    var limits = ServerLimits()
+    limits.maximumOverdrafts = 2
+    let connection = try TTRPCTestConnection(limits: limits)
+    for expected in [false, false, true] {
+      _ = connection.engine.giveUp(.requests, 1)
+      #expect((connection.engine.failure != nil) == expected)
+    }
   }
 }

@@ -117,7 +117,8 @@ final class TTRPCTestConnection {
     channel.embeddedEventLoop.advanceTime(to: .now())
     let state = PlainDelegate.Nothing()
     handler = ServerConnectionHandler(
-      core: core, connection: Connection(peer: .anonymous, label: "test"), credential: nil,
+      core: core, connection: Connection(peer: .anonymous, label: "test"),
+      peer: .address(""), credential: nil,
       context: state,
       loop: LoopState(channel.embeddedEventLoop, embedder: state))
     try channel.pipeline.syncOperations.addHandler(handler)
@@ -195,10 +196,11 @@ enum TTRPCTestService {
     },
     .streaming(path: "/test.Streams/Hold", kind: .bidirectional) { _, requests, _ in
       for try await _ in requests {}
-      // Until the task is cancelled.
-      let (never, source) = AsyncStream.makeStream(of: Void.self)
-      for await _ in never {}
-      withExtendedLifetime(source) {}
+      await untilCancelled()
+    },
+    // Takes none of its messages.
+    .streaming(path: "/test.Streams/Ignore", kind: .bidirectional) { _, _, _ in
+      await untilCancelled()
     },
     .inline(path: "/test.Streams/Silent") { _, _ in },
     .inline(path: "/test.Streams/ReplyAndRefuse") { call, _ throws(RPCStatus) in
@@ -221,4 +223,10 @@ enum TTRPCTestService {
       }
     },
   ]
+
+  private static func untilCancelled() async {
+    let (never, source) = AsyncStream.makeStream(of: Void.self)
+    for await _ in never {}
+    withExtendedLifetime(source) {}
+  }
 }

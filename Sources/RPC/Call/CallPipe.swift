@@ -17,6 +17,8 @@ final class CallPipe: Sendable {
   struct Outgoing: Sendable {
     let bytes: [UInt8]
     let isCompressed: Bool
+    /// Held until the connection counts the message.
+    var inFlight: ReplyInFlight?
   }
 
   /// What there is to do for the connection.
@@ -25,14 +27,16 @@ final class CallPipe: Sendable {
     /// Set once, when the handler has returned: nothing follows.
     var end: RPCStatus?
     var isEnded: Bool
+    /// The requests can't be read on: what the call ends with.
+    var refusal: RPCStatus?
   }
 
-  private typealias Reader = CheckedContinuation<Result<ReceivedMessage?, RPCStatus>, Never>
+  private typealias Reader = CheckedContinuation<Result<FramedMessage?, RPCStatus>, Never>
   private typealias Writer = CheckedContinuation<Void, Never>
 
   private struct State {
     // Requests.
-    var received: [ReceivedMessage] = []
+    var received: [FramedMessage] = []
     var receivedHead = 0
     /// Bytes of the messages that wait for the handler, framing included.
     var heldBytes = 0
@@ -40,6 +44,10 @@ final class CallPipe: Sendable {
     var takenBytes = 0
     var requestEnded = false
     var reader: Reader?
+    /// For the message that the handler has.
+    var grip: MemoryGrip?
+    /// Why that was the last.
+    var refusal: RPCStatus?
     // Responses.
     var outgoing: [Outgoing] = []
     /// Cost of `outgoing`.
@@ -61,14 +69,13 @@ final class CallPipe: Sendable {
   private let mailbox: ConnectionMailbox
   private let key: StreamKey
   let control: ResponseControl
-  /// What the responses of all calls may hold.
-  private let memory: MemoryBudget
+  private let memory: ConnectionMemory
   /// Whether the client takes packed messages.
   let clientTakesGzip: Bool
 
   init(
     mailbox: ConnectionMailbox, key: StreamKey, control: ResponseControl, clientTakesGzip: Bool,
-    memory: MemoryBudget
+    memory: ConnectionMemory
   ) {
     self.memory = memory
     self.mailbox = mailbox
@@ -81,13 +88,13 @@ final class CallPipe: Sendable {
 
   /// What a message counts for in `heldBytes`.
   @inline(__always)
-  static func weight(_ message: ReceivedMessage) -> Int {
+  static func weight(_ message: FramedMessage) -> Int {
     message.bytes.count + MessageReader.prefixLength
   }
 
   /// Request messages have come in.
-  func deliver(_ messages: [ReceivedMessage]) {
-    let waiting = state.withLock { state -> (Reader, ReceivedMessage)? in
+  func deliver(_ messages: [FramedMessage]) {
+    let waiting = state.withLock { state -> (Reader, FramedMessage)? in
       guard state.failure == nil, !state.handlerReturned else { return nil }
       for message in messages {
         state.received.append(message)
@@ -150,7 +157,8 @@ final class CallPipe: Sendable {
       state.outgoingBytes = 0
       let isEnded = state.handlerReturned && !state.resultTaken
       if isEnded { state.resultTaken = true }
-      return Transfer(messages: messages, end: state.result, isEnded: isEnded)
+      return Transfer(
+        messages: messages, end: state.result, isEnded: isEnded, refusal: state.refusal)
     }
   }
 
@@ -173,12 +181,42 @@ final class CallPipe: Sendable {
   // MARK: The handler's side
 
   func next() async throws(RPCStatus) -> ReceivedMessage? {
-    let (now, post) = state.withLock { state in (Self.poll(&state), Self.shouldPost(&state)) }
+    guard let framed = try await nextFramed() else { return nil }
+    guard framed.isPacked || framed.bytes.count > MemoryBudget.allowance else {
+      return ReceivedMessage(bytes: framed.bytes)
+    }
+    do throws(RPCStatus) {
+      let intake = RequestIntake(memory: memory, mailbox: mailbox, key: key)
+      let opened = try intake.open(framed)
+      state.withLock { $0.grip = opened.grip }
+      return opened.message
+    } catch {
+      refuse(error)
+      throw error
+    }
+  }
+
+  /// A message can't be read: the connection ends the call.
+  private func refuse(_ status: RPCStatus) {
+    let post = state.withLock { state in
+      state.refusal = state.refusal ?? status
+      return Self.shouldPost(&state, force: true)
+    }
+    if post { mailbox.post(key) }
+  }
+
+  private func nextFramed() async throws(RPCStatus) -> FramedMessage? {
+    let (now, post, grip) = state.withLock { state in
+      // The handler is done with the message before.
+      let grip = state.grip.take()
+      return (Self.poll(&state), Self.shouldPost(&state), grip)
+    }
+    withExtendedLifetime(grip) {}  // Given up outside of the lock.
     if post { mailbox.post(key) }
     if let now { return try now.get() }
     let result = await withTaskCancellationHandler {
       await withCheckedContinuation { (reader: Reader) in
-        let ready = state.withLock { state -> Result<ReceivedMessage?, RPCStatus>? in
+        let ready = state.withLock { state -> Result<FramedMessage?, RPCStatus>? in
           if let ready = Self.poll(&state) { return ready }
           if Task.isCancelled { return .failure(Self.cancelled) }
           guard state.reader == nil else {
@@ -201,6 +239,11 @@ final class CallPipe: Sendable {
 
   /// - Throws: why the call is over, or INTERNAL when its handler has returned.
   func send(_ message: [UInt8], compress: Bool) async throws(RPCStatus) {
+    if try enqueue(message, compress: compress) { try await waitForRoom() }
+  }
+
+  /// Not in `send`, which would keep all of it while it waits. Returns whether it must.
+  private func enqueue(_ message: [UInt8], compress: Bool) throws(RPCStatus) -> Bool {
     guard UInt32(exactly: message.count) != nil else {
       throw RPCStatus(.internalError, "the response message is larger than 4 GiB")
     }
@@ -209,6 +252,7 @@ final class CallPipe: Sendable {
     {
       outgoing = Outgoing(bytes: packed, isCompressed: true)
     }
+    outgoing.inFlight = .note(outgoing.bytes.count, memory)
     let (failure, post, isFull) = state.withLock { state -> (RPCStatus?, Bool, Bool) in
       if let failure = Self.ending(state) { return (failure, false, false) }
       state.outgoing.append(outgoing)
@@ -217,7 +261,7 @@ final class CallPipe: Sendable {
     }
     if let failure { throw failure }
     if post { mailbox.post(key) }
-    if isFull { try await waitForRoom() }
+    return isFull
   }
 
   private func waitForRoom() async throws(RPCStatus) {
@@ -258,6 +302,7 @@ final class CallPipe: Sendable {
   func finish(_ status: RPCStatus?) {
     let (post, reader, writers) = state.withLock { state -> (Bool, Reader?, [Writer]) in
       state.handlerReturned = true
+      state.grip = nil
       state.result = status
       state.received = []
       state.receivedHead = 0
@@ -284,13 +329,13 @@ final class CallPipe: Sendable {
   }
 
   /// The next message or the end, if known.
-  private static func poll(_ state: inout State) -> Result<ReceivedMessage?, RPCStatus>? {
-    if let failure = ending(state) { return .failure(failure) }
+  private static func poll(_ state: inout State) -> Result<FramedMessage?, RPCStatus>? {
+    if let failure = ending(state) ?? state.refusal { return .failure(failure) }
     if let message = take(&state) { return .success(message) }
     return state.requestEnded ? .success(nil) : nil
   }
 
-  private static func take(_ state: inout State) -> ReceivedMessage? {
+  private static func take(_ state: inout State) -> FramedMessage? {
     guard state.receivedHead < state.received.count else { return nil }
     let message = state.received[state.receivedHead]
     state.receivedHead += 1
@@ -306,7 +351,7 @@ final class CallPipe: Sendable {
   /// When the memory for responses is used up, a call has one message at a time.
   private func isFull(_ state: State) -> Bool {
     let waiting = state.unsentBytes + state.outgoingBytes
-    return waiting > Self.maximumWaitingBytes || waiting > 0 && memory.isExhausted
+    return waiting > Self.maximumWaitingBytes || waiting > 0 && memory.server.replies.isExhausted
   }
 
   /// Whether the connection must be told: of requests taken, only when none is left or they were many,

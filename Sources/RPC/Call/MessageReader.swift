@@ -28,6 +28,12 @@ public struct ReceivedMessage: Sendable, Hashable {
   }
 }
 
+/// A message of a request as it was sent.
+struct FramedMessage: Sendable, Hashable {
+  let bytes: [UInt8]
+  var isPacked = false
+}
+
 /// Cuts a direction of a gRPC call into messages: "Length-Prefixed-Message" of the gRPC-over-HTTP/2
 /// protocol document. Bytes in, messages out, however they are split.
 struct MessageReader: ~Copyable {
@@ -54,13 +60,14 @@ struct MessageReader: ~Copyable {
   ///
   /// - Throws: what the call ends with. Nothing may be fed after that.
   mutating func feed(
-    _ bytes: UnsafeRawBufferPointer, _ deliver: (ReceivedMessage) -> Void
+    _ bytes: UnsafeRawBufferPointer, _ deliver: (FramedMessage) -> Void
   ) throws(RPCStatus) {
-    let limit = limit
-    try cut(bytes) { framed throws(RPCStatus) in deliver(try Self.message(framed, limit: limit)) }
+    try cut(bytes) { framed throws(RPCStatus) in
+      deliver(FramedMessage(bytes: Array(framed[Self.prefixLength...]), isPacked: framed[0] == 1))
+    }
   }
 
-  /// As `feed`, without unpacking: `deliver` gets the message with its prefix, valid during the call.
+  /// As `feed`; `deliver` gets the message with its prefix, valid during the call.
   mutating func cut(
     _ bytes: UnsafeRawBufferPointer,
     _ deliver: (UnsafeRawBufferPointer) throws(RPCStatus) -> Void
@@ -113,24 +120,31 @@ struct MessageReader: ~Copyable {
     return length
   }
 
-  /// - Parameter framed: a message and its prefix, whole.
-  private static func message(
-    _ framed: UnsafeRawBufferPointer, limit: Int
-  ) throws(RPCStatus) -> ReceivedMessage {
-    let body = UnsafeRawBufferPointer(rebasing: framed[prefixLength...])
-    guard framed[0] == 1 else { return ReceivedMessage(bytes: Array(body)) }
-    return ReceivedMessage(bytes: try unpack(body, limit: limit), wasCompressed: true)
-  }
-
-  /// Unpacks a gzip message.
+  /// Unpacks a gzip message of our own choice: of a server that was called.
   static func unpack(_ body: UnsafeRawBufferPointer, limit: Int) throws(RPCStatus) -> [UInt8] {
     do {
       return try Gzip.decompress(body, limit: limit)
     } catch {
-      switch error {
-      case .malformed: throw RPCStatus(.internalError, "the message is not whole gzip data")
-      case .tooLarge: throw tooLarge(limit)
-      }
+      throw status(error, limit: limit)
+    }
+  }
+
+  /// What a gzip message unpacks to.
+  static func unpackedSize(
+    _ body: UnsafeRawBufferPointer, limit: Int
+  ) throws(RPCStatus) -> Int {
+    do {
+      return try Gzip.size(of: body, limit: limit)
+    } catch {
+      throw status(error, limit: limit)
+    }
+  }
+
+  static func status(_ failure: Gzip.Failure, limit: Int) -> RPCStatus {
+    switch failure {
+    case .malformed: RPCStatus(.internalError, "the message is not whole gzip data")
+    case .tooLarge: tooLarge(limit)
+    case .refused: RPCStatus(.resourceExhausted, "the message takes too much work to unpack")
     }
   }
 

@@ -28,6 +28,8 @@ class ServerStream: LoopTimer {
   @exclusivity(unchecked) final var isDispatched = false
   /// Until the final status is submitted.
   @exclusivity(unchecked) final var awaitsResponse = true
+  /// Messages of the request may be packed.
+  @exclusivity(unchecked) final var mayBePacked = false
   /// The message of a unary request came in packed.
   @exclusivity(unchecked) final var requestWasCompressed = false
 
@@ -50,6 +52,7 @@ class ServerStream: LoopTimer {
     refusal = nil
     isDispatched = false
     awaitsResponse = true
+    mayBePacked = false
     requestWasCompressed = false
     task = nil
     pipe = nil
@@ -73,9 +76,17 @@ class ServerStream: LoopTimer {
   /// The call's metadata as the client sent it, without what belongs to the protocol.
   func metadata() -> Metadata { preconditionFailure("abstract") }
 
+  /// Whoever needs the metadata has it.
+  func releaseMetadata() {}
+
   /// The one message of a request that is not a stream, once it is whole; valid until the stream is
   /// prepared anew.
   func message() throws(RPCStatus) -> UnsafeRawBufferPointer { preconditionFailure("abstract") }
+
+  /// The same as it was sent, for who unpacks it later.
+  func framedMessage() throws(RPCStatus) -> FramedMessage {
+    FramedMessage(bytes: Array(try message()))
+  }
 }
 
 /// Names a use of a stream object from other threads.

@@ -30,6 +30,8 @@ struct FrameWatch {
       error: NGHTTP2_ENHANCE_YOUR_CALM, reason: "a header list far over the limit")
     static let headerBytes = Breach(
       error: NGHTTP2_ENHANCE_YOUR_CALM, reason: "too many bytes of headers")
+    static let overdrafts = Breach(
+      error: NGHTTP2_ENHANCE_YOUR_CALM, reason: "too much asked for, again and again")
     static let priority = Breach(
       error: NGHTTP2_PROTOCOL_ERROR, reason: "PRIORITY for no stream, or on itself")
   }
@@ -272,6 +274,9 @@ struct FrameWatch {
 
   /// A header list is so large that it can't be honest.
   mutating func endForHeaders() { breach = breach ?? .headers }
+
+  /// The peer has asked too often for more memory or work than there is for it.
+  mutating func endForOverdrafts() { breach = breach ?? .overdrafts }
 
   // MARK: Limits
 

@@ -165,6 +165,8 @@ enum HTTP2Callbacks {
     _ stream: HTTP2Stream, _ session: HTTP2ServerSession, _ native: OpaquePointer?,
     _ buffer: UnsafeMutablePointer<UInt8>, _ length: Int, _ flags: UnsafeMutablePointer<UInt32>
   ) -> Int {
+    // A reset is on its way.
+    if stream.isReplyGivenUp { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
     let count = min(length, stream.reply.count - stream.replySent)
     if count > 0 {
       UnsafeMutableRawPointer(buffer).copyMemory(

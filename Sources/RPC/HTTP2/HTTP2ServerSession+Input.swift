@@ -10,7 +10,7 @@ extension HTTP2ServerSession {
         session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, NGHTTP2_REFUSED_STREAM.rawValue)
       return
     }
-    let stream = streams.open { HTTP2Stream(limits: limits, meter: unpackMeter) }
+    let stream = streams.open { HTTP2Stream(limits: limits) }
     stream.prepare(id: id)
     stream.beginTick = tick
     latest = (id, Unmanaged.passUnretained(stream))
@@ -39,6 +39,9 @@ extension HTTP2ServerSession {
       guard stream.refusal == nil else { return }
       refuse(stream, RPCStatus(.resourceExhausted, "the header list is too large"))
       return
+    }
+    if stream.headerListBytes > Self.usualHeaderBytes {
+      guard countHeader(stream, name.count + value.count) else { return }
     }
     guard let field = RequestField(name) else { return malformed(stream) }
     if stream.headersDone {
@@ -93,8 +96,7 @@ extension HTTP2ServerSession {
     }
     guard hasRoomForRequest(count) else {
       consume(stream, count)
-      return refuse(
-        stream, RPCStatus(.resourceExhausted, "too many request bytes are waiting"))
+      return refuse(stream, noRoom)
     }
     if streamsRequest(stream) {
       read(stream, UnsafeRawBufferPointer(start: bytes, count: count))
@@ -124,9 +126,13 @@ extension HTTP2ServerSession {
 
   /// The call can't go on. The handler of one that is being served is stopped when the refusal is met
   /// among those to serve.
-  private func refuse(_ stream: HTTP2Stream, _ status: RPCStatus) {
+  func refuse(_ stream: HTTP2Stream, _ status: RPCStatus) {
     guard stream.refusal == nil, stream.awaitsResponse else { return }
     stream.refusal = .status(status)
+    // Of its request nothing is wanted any more; a handler's messages go with its pipe.
+    stream.releaseRequest()
+    stream.countedHeaderBytes = 0
+    recount(stream, stream.pipe?.held.cost ?? 0)
     if stream.isDispatched { ready.append(stream) } else if stream.headersDone { dispatch(stream) }
   }
 
@@ -225,9 +231,6 @@ extension HTTP2ServerSession {
     stream.unconsumedBytes += bytes.count
     do throws(RPCStatus) {
       try stream.reader.feed(bytes) { incoming.append($0) }
-      for message in incoming where message.wasCompressed {
-        try unpackMeter.count(message.bytes.count)
-      }
     } catch {
       stream.requestFailed = true
       refuse(stream, error)
@@ -235,7 +238,7 @@ extension HTTP2ServerSession {
     stream.messagesRead &+= UInt64(incoming.count)
     if let pipe = stream.pipe {
       if !incoming.isEmpty { pipe.deliver(incoming) }
-    } else {
+    } else if stream.refusal == nil {
       stream.early += incoming
     }
     incoming.removeAll(keepingCapacity: true)
@@ -245,9 +248,7 @@ extension HTTP2ServerSession {
   /// Gives window back for what the handler has taken, and for the message that is being gathered.
   func grantWindow(_ stream: HTTP2Stream) {
     let held = stream.pipe?.held ?? stream.earlyHeld
-    let counted = held.cost + stream.reader.partialBytes
-    bufferedBytes += counted - stream.countedBytes
-    stream.countedBytes = counted
+    recount(stream, held.cost + stream.reader.partialBytes + stream.countedHeaderBytes)
     let consumed = stream.unconsumedBytes - held.bytes
     guard consumed > 0 else { return }
     stream.unconsumedBytes -= consumed

@@ -60,6 +60,10 @@ extension HTTP2ServerSession {
     // After that: what the handler takes from here on is told anew.
     if !stream.requestDone || stream.countedBytes > 0 { grantWindow(stream) }
     guard stream.awaitsResponse else { return }
+    if let refusal = news.refusal {
+      judgeOverdrafts()
+      return refuse(stream, refusal)
+    }
     append(news.messages, to: stream)
     if news.isEnded {
       stream.task = nil

@@ -24,7 +24,7 @@ final class HTTP2ServerSession: ServerEngine {
   /// The open stream that frames were last about: the next is most often about the same.
   @exclusivity(unchecked) var latest: (id: Int32, stream: Unmanaged<HTTP2Stream>?) = (0, nil)
   /// Messages of the DATA frame that is being read.
-  @exclusivity(unchecked) var incoming: [ReceivedMessage] = []
+  @exclusivity(unchecked) var incoming: [FramedMessage] = []
   /// Calls with a deadline whose headers are among the bytes at hand.
   @exclusivity(unchecked) var timed: [StreamKey] = []
   /// Streaming calls of which nghttp2 has taken bytes.
@@ -34,10 +34,14 @@ final class HTTP2ServerSession: ServerEngine {
 
   /// What the peer's frames amount to.
   @exclusivity(unchecked) var frames: FrameWatch
-  let unpackMeter: UnpackMeter
   /// What is held of the server's memory.
-  @exclusivity(unchecked) private var requestShare: MemoryShare
-  @exclusivity(unchecked) private var replyShare: MemoryShare
+  let memory: ConnectionMemory
+  @exclusivity(unchecked) var requestShare: MemoryShare
+  @exclusivity(unchecked) var replyShare: MemoryShare
+  /// Response bytes in the socket's queue, when the peer does not read them.
+  @exclusivity(unchecked) var socketBytes = 0
+  /// When requests that do not come on were last given up for others of this connection.
+  @exclusivity(unchecked) var giveUpTick = UInt32.max
   /// Counts the supervisor's looks at this connection.
   @exclusivity(unchecked) var tick: UInt32 = 0
   private(set) var pingsAcknowledged: UInt64 = 0
@@ -52,14 +56,14 @@ final class HTTP2ServerSession: ServerEngine {
   private(set) var drainAcknowledged = false
   private(set) var sentError: String?
 
-  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue, memory: ServerMemory) {
+  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue, memory: ConnectionMemory) {
     self.methods = methods
     self.limits = limits
     self.timers = timers
     frames = FrameWatch(limits)
-    unpackMeter = UnpackMeter(limits)
-    requestShare = MemoryShare(of: memory.requests)
-    replyShare = MemoryShare(of: memory.replies)
+    self.memory = memory
+    requestShare = memory.requestShare
+    replyShare = memory.replyShare
     session = HTTP2Callbacks.makeServerSession(
       userData: Unmanaged.passUnretained(self).toOpaque(), limits: limits, memory: blocks)
   }
@@ -112,22 +116,6 @@ final class HTTP2ServerSession: ServerEngine {
 
   var hasReady: Bool { !ready.isEmpty && hasRoomForReplies }
 
-  /// Whether what waits for the peer leaves room for more.
-  private var hasRoomForReplies: Bool {
-    waitingReplyBytes <= limits.maximumWaitingReplyBytes && replyShare.hold(waitingReplyBytes)
-  }
-
-  func hasRoom(forReply count: Int) -> Bool {
-    waitingReplyBytes == 0
-      || waitingReplyBytes + count <= limits.maximumWaitingReplyBytes
-        && replyShare.hold(waitingReplyBytes + count)
-  }
-
-  /// The same for requests, with `count` bytes more.
-  func hasRoomForRequest(_ count: Int) -> Bool {
-    bufferedBytes + count <= limits.maximumBufferedBytes && requestShare.hold(bufferedBytes + count)
-  }
-
   func nextReady() -> HTTP2Stream? {
     if !ready.isEmpty, !hasRoomForReplies { return nil }
     return ready.popFirst()
@@ -153,9 +141,8 @@ final class HTTP2ServerSession: ServerEngine {
   func produce(into buffer: inout ByteBuffer) -> EngineOutcome {
     defer {
       reportDrained()
+      tellHeld()
       cancelOrphans()
-      _ = replyShare.hold(waitingReplyBytes)
-      _ = requestShare.hold(bufferedBytes)
     }
     while buffer.readableBytes < limits.maximumOutputBytes {
       var data: UnsafePointer<UInt8>?

@@ -4,6 +4,8 @@
 /// `@exclusivity(unchecked)`: the checks at run time cost 6 % of a call, and no access spans a call out.
 final class HTTP2Stream: ServerStream {
   static let prefixLength = MessageReader.prefixLength
+  /// For the next call's headers.
+  private static let keptHeaderBytes = 1024
 
   @exclusivity(unchecked) var id: Int32 = 0
   var isPost = false
@@ -34,12 +36,10 @@ final class HTTP2Stream: ServerStream {
 
   /// The framed message of a request that is not a stream.
   @exclusivity(unchecked) var body = ByteStore(capacity: 512)
-  /// A packed one, unpacked.
-  private var unpacked: [UInt8] = []
   /// Cuts a streaming request into messages.
   @exclusivity(unchecked) var reader: MessageReader
   /// Messages that came before the handler was started.
-  @exclusivity(unchecked) var early: [ReceivedMessage] = []
+  @exclusivity(unchecked) var early: [FramedMessage] = []
   /// What they are, as `CallPipe.held` would say.
   var earlyHeld: (bytes: Int, cost: Int) {
     let bytes = early.reduce(0) { $0 + CallPipe.weight($1) }
@@ -51,6 +51,8 @@ final class HTTP2Stream: ServerStream {
   @exclusivity(unchecked) var unconsumedBytes = 0
   /// What the connection counts as buffered for this stream.
   @exclusivity(unchecked) var countedBytes = 0
+  /// Of these, for headers that are larger than most.
+  @exclusivity(unchecked) var countedHeaderBytes = 0
 
   // MARK: Response
 
@@ -65,6 +67,8 @@ final class HTTP2Stream: ServerStream {
   @exclusivity(unchecked) var replyIsOpen = false
   /// nghttp2 waits for `resume`: there was nothing to send.
   @exclusivity(unchecked) var isDeferred = false
+  /// The response was given up: nothing of it is sent any more.
+  @exclusivity(unchecked) var isReplyGivenUp = false
   /// `reply` is text for people, and ends the response.
   @exclusivity(unchecked) var replyIsText = false
   /// What ends the response, when that is more than OK.
@@ -72,10 +76,7 @@ final class HTTP2Stream: ServerStream {
   /// The call was answered before the whole request was here.
   @exclusivity(unchecked) var isAnsweredEarly = false
 
-  private let meter: UnpackMeter
-
-  init(limits: ServerLimits, meter: UnpackMeter) {
-    self.meter = meter
+  init(limits: ServerLimits) {
     reader = MessageReader(limit: limits.maximumMessageBytes)
   }
 
@@ -94,37 +95,50 @@ final class HTTP2Stream: ServerStream {
     messagesRead = 0
     messagesSeen = .max
     headerEnds.removeAll(keepingCapacity: true)
-    headerBytes.clear()
+    headerBytes.clear(keeping: Self.keptHeaderBytes)
     body.clear()
     reader.clear()
     requestFailed = false
     unconsumedBytes = 0
     countedBytes = 0
+    countedHeaderBytes = 0
     reply.clear()
     replySent = 0
     waitingReplyBytes = 0
     headersSubmitted = false
     replyIsOpen = false
     isDeferred = false
+    isReplyGivenUp = false
     replyIsText = false
     isAnsweredEarly = false
   }
 
   /// Gives what a large call took back.
   func releaseBuffers() {
-    headerBytes.clear()
-    body.clear()
-    reader.clear()
+    releaseRequest()
     reply.clear()
-    if !unpacked.isEmpty { unpacked = [] }
-    if !early.isEmpty { early = [] }
     if trailers != nil { trailers = nil }
     task = nil
     pipe = nil
     control = nil
   }
 
+  /// Nobody will ask for the request any more.
+  func releaseRequest() {
+    headerEnds.removeAll(keepingCapacity: true)
+    headerBytes.clear(keeping: Self.keptHeaderBytes)
+    body.clear()
+    reader.clear()
+    if !early.isEmpty { early = [] }
+  }
+
   // MARK: Metadata
+
+  override func releaseMetadata() {
+    guard headerBytes.count > 0 else { return }
+    headerEnds.removeAll(keepingCapacity: true)
+    headerBytes.clear(keeping: Self.keptHeaderBytes)
+  }
 
   func addHeader(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
     if let base = name.baseAddress { headerBytes.append(base, count: name.count) }
@@ -168,24 +182,41 @@ final class HTTP2Stream: ServerStream {
         length < bytes.count - Self.prefixLength ? .unimplemented : .internalError,
         "a unary request has exactly one whole message")
     }
-    let message = UnsafeRawBufferPointer(rebasing: bytes[Self.prefixLength...])
-    return bytes[0] == 0 ? message : try unpack(message, flags: bytes[0])
+    guard bytes[0] == 0 else {
+      throw RPCStatus(
+        .internalError,
+        bytes[0] == 1
+          ? "compressed message without grpc-encoding" : "unknown message flags")
+    }
+    return UnsafeRawBufferPointer(rebasing: bytes[Self.prefixLength...])
   }
 
-  private func unpack(
-    _ message: UnsafeRawBufferPointer, flags: UInt8
-  ) throws(RPCStatus) -> UnsafeRawBufferPointer {
-    guard flags == 1 else { throw RPCStatus(.internalError, "unknown message flags") }
-    guard reader.encoding == .gzip else {
-      throw RPCStatus(.internalError, "compressed message without grpc-encoding")
-    }
-    unpacked = try MessageReader.unpack(message, limit: reader.limit)
-    try meter.count(unpacked.count)
+  override func framedMessage() throws(RPCStatus) -> FramedMessage {
+    guard let packed = packedMessage else { return FramedMessage(bytes: Array(try message())) }
+    return FramedMessage(bytes: Array(packed), isPacked: true)
+  }
+
+  /// The message of a request that is not a stream, if it is whole and packed.
+  var packedMessage: UnsafeRawBufferPointer? {
+    let bytes = body.bytes
+    guard mayBePacked, bytes.count >= Self.prefixLength, bytes[0] == 1 else { return nil }
+    let length = Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 1, as: UInt32.self)))
+    guard length == bytes.count - Self.prefixLength else { return nil }
+    return UnsafeRawBufferPointer(rebasing: bytes[Self.prefixLength...])
+  }
+
+  /// Replaces `packedMessage` by what it unpacks to: `size` bytes.
+  func replaceMessage(
+    _ size: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(RPCStatus) -> Void
+  ) throws(RPCStatus) {
+    var unpacked = ByteStore(capacity: Self.prefixLength + size + 1)
+    let start = unpacked.extend(by: Self.prefixLength + size + 1)
+    start.storeBytes(of: 0, as: UInt8.self)
+    // In range: no message is larger than 4 GiB.
+    (start + 1).storeBytes(of: UInt32(size).bigEndian, as: UInt32.self)
+    try fill(UnsafeMutableRawBufferPointer(start: start + Self.prefixLength, count: size + 1))
+    unpacked.removeLast(1)
+    body = unpacked
     requestWasCompressed = true
-    body.clear()
-    unpacked.withUnsafeBytes { bytes in
-      if let base = bytes.baseAddress, bytes.count > 0 { body.append(base, count: bytes.count) }
-    }
-    return body.bytes
   }
 }

@@ -51,6 +51,7 @@ enum RequestHeaders {
   private static func applyEncoding(_ name: UnsafeRawBufferPointer, to stream: HTTP2Stream) {
     if let encoding = MessageEncoding(name) {
       stream.reader.encoding = encoding
+      stream.mayBePacked = encoding == .gzip
     } else {
       stream.refusal = .status(
         RPCStatus(.unimplemented, "this grpc-encoding is not supported; use gzip or identity"))

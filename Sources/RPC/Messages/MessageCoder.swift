@@ -13,6 +13,8 @@ final class MessageCoder: Sendable {
   ) throws(RPCStatus) -> Message {
     try arena.withLock { kept throws(RPCStatus) in
       let arena = Self.ready(&kept)
+      // What a large message took is not kept while its handler works.
+      defer { arena.reset() }
       return try bytes.span.bytes.withUnsafeBytes { bytes throws(RPCStatus) in
         do throws(WireError) {
           return try Message(decoding: bytes, arena: arena)
@@ -24,12 +26,15 @@ final class MessageCoder: Sendable {
   }
 
   func encode(_ message: some WireMessage) -> [UInt8] {
-    arena.withLock { message.encode(arena: Self.ready(&$0)) }
+    arena.withLock { kept in
+      let arena = Self.ready(&kept)
+      defer { arena.reset() }
+      return message.encode(arena: arena)
+    }
   }
 
   private static func ready(_ kept: inout Arena?) -> Arena {
     let arena = kept ?? Arena(firstBlock: firstBlock)
-    arena.reset()
     kept = arena
     return arena
   }

@@ -91,14 +91,14 @@ final class ConnectionAcceptor {
     case .http2:
       try pipeline.addHandler(
         ServerConnectionHandler<HTTP2ServerSession>(
-          core: core, connection: connection, credential: credential, context: state,
+          core: core, connection: connection, peer: key, credential: credential, context: state,
           newcomer: newcomer,
           loop: loop),
         position: .last)
     case .ttrpc:
       try pipeline.addHandler(
         ServerConnectionHandler<TTRPCServerSession>(
-          core: core, connection: connection, credential: credential, context: state,
+          core: core, connection: connection, peer: key, credential: credential, context: state,
           newcomer: newcomer,
           loop: loop),
         position: .last)

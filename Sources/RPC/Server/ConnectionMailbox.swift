@@ -8,12 +8,26 @@ final class ConnectionMailbox: Sendable {
     /// Streaming calls whose pipe has news.
     var keys: [StreamKey] = []
     /// Unary calls whose handler has returned.
-    var results: [(key: StreamKey, result: Result<[UInt8], RPCStatus>)] = []
+    var results: [Outcome] = []
+    /// Calls whose handlers hold a message that the memory is needed of.
+    var unaffordable: [StreamKey] = []
+    /// Bytes that the connection is asked to give up.
+    var requestBytes = 0
+    var replyBytes = 0
+  }
+
+  /// What a unary call's handler has returned.
+  struct Outcome: Sendable {
+    let key: StreamKey
+    let result: Result<[UInt8], RPCStatus>
+    /// Held until the connection counts the response.
+    var inFlight: ReplyInFlight?
   }
 
   private struct State {
     var mail = Mail()
     var isScheduled = false
+    var isClosed = false
   }
 
   private let state = Mutex(State())
@@ -30,20 +44,36 @@ final class ConnectionMailbox: Sendable {
   func open(_ reader: any MailboxReader) { self.reader.value = reader }
 
   /// On the event loop. Mail is dropped from now on.
-  func close() { reader.value = nil }
-
-  func post(_ key: StreamKey) {
-    let first = state.withLock { state in
-      state.mail.keys.append(key)
-      defer { state.isScheduled = true }
-      return !state.isScheduled
+  func close() {
+    reader.value = nil
+    let dropped = state.withLock { state in
+      state.isClosed = true
+      defer { state.mail = Mail() }
+      return state.mail
     }
-    if first { schedule() }
+    withExtendedLifetime(dropped) {}  // Given up outside of the lock.
   }
 
-  func post(_ key: StreamKey, _ result: Result<[UInt8], RPCStatus>) {
+  func post(_ key: StreamKey) { post { $0.keys.append(key) } }
+
+  func post(_ outcome: Outcome) { post { $0.results.append(outcome) } }
+
+  func post(unaffordable key: StreamKey) { post { $0.unaffordable.append(key) } }
+
+  func post(giveUp kind: ConnectionMemory.Kind, _ bytes: Int) {
+    post { mail in
+      switch kind {
+      case .requests: mail.requestBytes += bytes
+      case .replies: mail.replyBytes += bytes
+      }
+    }
+  }
+
+  @inline(__always)
+  private func post(_ add: (inout Mail) -> Void) {
     let first = state.withLock { state in
-      state.mail.results.append((key, result))
+      guard !state.isClosed else { return false }
+      add(&state.mail)
       defer { state.isScheduled = true }
       return !state.isScheduled
     }
@@ -53,7 +83,10 @@ final class ConnectionMailbox: Sendable {
   /// On the event loop: what has come since the last time.
   func take() -> Mail {
     state.withLock { state in
-      defer { state = State() }
+      defer {
+        state.mail = Mail()
+        state.isScheduled = false
+      }
       return state.mail
     }
   }

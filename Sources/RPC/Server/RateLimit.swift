@@ -14,14 +14,33 @@ struct RateLimit {
   }
 
   /// Counts so many; false if they are too many.
-  mutating func take(_ count: Int = 1, at now: NIODeadline = .now()) -> Bool {
-    if let time {
-      let seconds = Double((now - time).nanoseconds) / 1e9
-      left = min(burst, left + seconds * perSecond)
-    }
-    time = now
+  ///
+  /// - Parameter members: those who share it, each having a limit of its own made like this one: what
+  ///   counts here is one part of so many.
+  mutating func take(_ count: Int = 1, at now: NIODeadline = .now(), among members: Int = 1) -> Bool
+  {
+    refill(at: now, among: members)
     guard left >= Double(count) else { return false }
     left -= Double(count)
     return true
+  }
+
+  /// What was taken was not used.
+  mutating func giveBack(_ count: Int) { left = min(burst, left + Double(count)) }
+
+  /// Whether it is as if nothing had been taken.
+  mutating func isFull(at now: NIODeadline) -> Bool {
+    refill(at: now, among: 1)
+    return left >= burst
+  }
+
+  private mutating func refill(at now: NIODeadline, among members: Int) {
+    if let time, now > time {
+      let seconds = Double((now - time).nanoseconds) / 1e9
+      left += seconds * perSecond / Double(members)
+    }
+    left = min(burst / Double(members), left)
+    // Who has asked for the time first may come later.
+    time = max(now, time ?? now)
   }
 }

@@ -58,6 +58,8 @@ public final class Server: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let loopStates: [ObjectIdentifier: NIOLoopBound<LoopState>]
   private let listening = Mutex<[Listening]>([])
+  /// From `start` to `stop`.
+  private let keeping = Mutex<Task<Void, Never>?>(nil)
 
   private struct Listening {
     let channel: any Channel
@@ -71,6 +73,7 @@ public final class Server: Sendable {
   ) async throws {
     self.configuration = configuration
     core = ServerCore(methods: methods, limits: configuration.limits, delegate: delegate)
+    MemoryKeeper.prepare()
     let cores = configuration.eventLoops > 0 ? configuration.eventLoops : System.coreCount
     group = MultiThreadedEventLoopGroup(numberOfThreads: cores)
     var states: [ObjectIdentifier: NIOLoopBound<LoopState>] = [:]
@@ -93,6 +96,7 @@ public final class Server: Sendable {
   /// - Throws: `ServerStartError`; nothing listens then.
   public func start() async throws -> [ListenAddress] {
     var bound: [ListenAddress] = []
+    keeping.withLock { $0 = Task { await MemoryKeeper.run() } }
     do {
       for listener in configuration.listeners {
         let address = try await listen(listener)
@@ -117,6 +121,7 @@ public final class Server: Sendable {
       // At once: while calls are drained, another server may take the path.
       listener.file?.remove()
     }
+    keeping.withLock { $0?.cancel() }
     await core.connections.drain(within: limit)
     // They report to event loops, which must not be gone by then.
     await core.awaitTasks(within: Self.handlerPatience)
@@ -199,6 +204,7 @@ public final class Server: Sendable {
       throw ConnectionRefusal(reason: "unknown event loop")
     }
     try channel.syncOptions?.setOption(.maxMessagesPerRead, value: Self.messagesPerRead)
+    try channel.syncOptions?.setOption(.recvAllocator, value: ReadAllocator())
     let acceptor = ConnectionAcceptor(
       core: core, loop: loop, tls: tls, plainPeer: plainPeer, origin: origin,
       channel: channel, label: label)

@@ -43,15 +43,18 @@ extension ServerConnectionHandler {
       freshTimer, in: freshWindow == 1 ? Self.freshTimeOfLargeMessages : Self.freshTime)
   }
 
+  /// Bytes of a message that is large.
+  private static var largeMessage: Int { 64 * 1024 }
+
   /// Large messages go one by one, small ones soon many at a time.
   private func noteResponse(_ count: Int) {
     freshWindow =
-      count > MemoryShare.allowance ? 1 : min(freshWindow + 1, core.limits.maximumFreshCalls)
+      count > Self.largeMessage ? 1 : min(freshWindow + 1, core.limits.maximumFreshCalls)
   }
 
   /// Whether the next call may be served now.
   var mayStart: Bool {
-    callsInTurn < core.limits.maximumCallsPerTurn
+    callsInTurn < core.limits.maximumCallsPerTurn && (gatedCalls == nil || hasPassedGate())
       && (freshCalls == 0
         || freshCalls < freshWindow && !core.memory.replies.isExhausted)
   }
@@ -60,6 +63,11 @@ extension ServerConnectionHandler {
   private func countInTurn() {
     callsInTurn += 1
     if callsInTurn == core.limits.maximumCallsPerTurn { loop.timers.schedule(turnTimer, in: .zero) }
+  }
+
+  private func endOwnTurn() {
+    callsInTurn = core.limits.maximumCallsPerTurn
+    loop.timers.schedule(turnTimer, in: .zero)
   }
 
   /// Input, or the next turn of the event loop.
@@ -89,22 +97,24 @@ extension ServerConnectionHandler {
     do throws(RPCStatus) {
       switch core.methods.handler(stream.method) {
       case .inline(let handler):
+        if stream.mayBePacked { try unpack(stream) }
         let message = try stream.message()
         call.arena.reset()
         call.stream = stream
         defer { call.stream = nil }
         try handler(call, message)
+        if message.count > MemoryBudget.allowance { engine.handOver(stream) }
         engine.succeed(stream)
       case .async(let handler):
         try admit()
-        start(handler, stream, Array(try stream.message()))
+        if stream.mayBePacked { try unpack(stream) }
+        let message = Array(try stream.message())
+        engine.handOver(stream)
+        start(handler, stream, message, try grip(message.count, stream))
       case .streaming(let handler, let executor):
         try admit()
         let message =
-          core.methods.clientStreams(stream.method)
-          ? nil
-          : ReceivedMessage(
-            bytes: Array(try stream.message()), wasCompressed: stream.requestWasCompressed)
+          core.methods.clientStreams(stream.method) ? nil : try stream.framedMessage()
         start(handler, on: executor, stream, message)
       // An engine refuses such a call itself; nothing is served in its place.
       case nil: throw RPCStatus(.unimplemented, "unknown method")
@@ -112,6 +122,17 @@ extension ServerConnectionHandler {
     } catch {
       fail(stream, error)
     }
+  }
+
+  /// Unpacking takes time: then others have their turn.
+  private func unpack(_ stream: Engine.Stream) throws(RPCStatus) {
+    defer { if callsInTurn < core.limits.maximumCallsPerTurn { endOwnTurn() } }
+    try engine.unpack(stream)
+  }
+
+  private func grip(_ count: Int, _ stream: Engine.Stream) throws(RPCStatus) -> MemoryGrip? {
+    guard count > MemoryBudget.allowance else { return nil }
+    return try RequestIntake(memory: engine.memory, mailbox: mailbox, key: stream.key).grip(count)
   }
 
   /// Ends a call that no handler answers, or not in time.
@@ -139,43 +160,60 @@ extension ServerConnectionHandler {
   }
 
   private func start(
-    _ handler: @escaping ServiceMethod.AsyncHandler, _ stream: Engine.Stream, _ message: [UInt8]
+    _ handler: @escaping ServiceMethod.AsyncHandler, _ stream: Engine.Stream, _ message: [UInt8],
+    _ grip: MemoryGrip?
   ) {
-    if message.count > MemoryShare.allowance { freshWindow = 1 }
+    if message.count > Self.largeMessage { freshWindow = 1 }
     countFresh()
     let call = prepare(stream)
-    let (core, mailbox, key) = (core, mailbox, stream.key)
+    let (core, mailbox, memory, key) = (core, mailbox, engine.memory, stream.key)
+    let (gate, gated) = (core.memory.replyGate, enterGate())
     core.runningTasks.add(1, ordering: .acquiringAndReleasing)
     stream.task = Task(executorPreference: core.pool) {
-      defer { core.runningTasks.subtract(1, ordering: .acquiringAndReleasing) }
+      defer {
+        core.runningTasks.subtract(1, ordering: .acquiringAndReleasing)
+        withExtendedLifetime(grip) {}
+      }
       do {
-        mailbox.post(key, .success(try await handler(call, message)))
+        // What was started before it may have closed the gate by now.
+        if let gated {
+          try await gated.pass(key)
+        } else if gate.isClosed {
+          try await gate.wait(memory)
+        }
+        let answer = try await handler(call, message)
+        let inFlight = ReplyInFlight.note(answer.count, memory)
+        mailbox.post(.init(key: key, result: .success(answer), inFlight: inFlight))
       } catch {
-        mailbox.post(key, .failure(core.status(of: error, call.connection)))
+        mailbox.post(.init(key: key, result: .failure(core.status(of: error, call.connection))))
       }
     }
   }
 
   private func start(
     _ handler: @escaping ServiceMethod.StreamingHandler, on executor: HandlerExecutor,
-    _ stream: Engine.Stream, _ message: ReceivedMessage?
+    _ stream: Engine.Stream, _ message: FramedMessage?
   ) {
+    if let message { stream.requestWasCompressed = message.isPacked }
     let call = prepare(stream)
     let pipe = CallPipe(
       mailbox: mailbox, key: stream.key, control: call.response,
-      clientTakesGzip: engine.takesGzip(stream), memory: core.memory.replies)
+      clientTakesGzip: engine.takesGzip(stream), memory: engine.memory)
     stream.pipe = pipe
     if let message {
       pipe.deliver([message])
       pipe.endRequests()
+      engine.handOver(stream)
     } else {
       engine.connect(stream, to: pipe)
     }
-    let core = core
+    let (core, key) = (core, stream.key)
+    let gated = enterGate()
     core.runningTasks.add(1, ordering: .acquiringAndReleasing)
     let body: @Sendable () async -> Void = {
       defer { core.runningTasks.subtract(1, ordering: .acquiringAndReleasing) }
       do {
+        try await gated?.pass(key)
         try await handler(call, RequestMessages(pipe: pipe), ResponseWriter(pipe))
         pipe.finish(nil)
       } catch {
@@ -189,6 +227,21 @@ extension ServerConnectionHandler {
     }
   }
 
+  /// Before a handler is started: nil if it need not wait.
+  private func enterGate() -> GatedCalls? {
+    guard core.memory.replyGate.isClosed else { return nil }
+    let calls = gatedCalls ?? GatedCalls(engine.memory, mailbox)
+    gatedCalls = calls
+    calls.enter()
+    return calls
+  }
+
+  private func hasPassedGate() -> Bool {
+    guard gatedCalls?.isEmpty == true else { return false }
+    gatedCalls = nil
+    return true
+  }
+
   /// What an asynchronous handler gets. It is cancelled when the deadline passes.
   private func prepare(_ stream: Engine.Stream) -> AsyncCall {
     let control = ResponseControl()
@@ -198,8 +251,11 @@ extension ServerConnectionHandler {
     let deadline = stream.expiry.map {
       ContinuousClock.now.advanced(by: .nanoseconds(($0 - loop.timers.turnTime).nanoseconds))
     }
+    let metadata = stream.metadata()
+    // What the engine counts for it is for the handler's from now on.
+    stream.releaseMetadata()
     return AsyncCall(
-      connection: call.connection, context: asyncContext, metadata: stream.metadata(),
+      connection: call.connection, context: asyncContext, metadata: metadata,
       deadline: deadline, requestWasCompressed: stream.requestWasCompressed, response: control)
   }
 
@@ -209,9 +265,29 @@ extension ServerConnectionHandler {
     for key in mail.keys {
       if let stream = engine.stream(key) { engine.transfer(stream) }
     }
-    for (key, result) in mail.results {
-      if let stream = engine.stream(key), stream.awaitsResponse { finish(stream, result) }
+    for outcome in mail.results {
+      guard let stream = engine.stream(outcome.key), stream.awaitsResponse else { continue }
+      finish(stream, outcome.result)
     }
+    giveUp(mail)
+  }
+
+  /// Others need the memory of what is held here.
+  private func giveUp(_ mail: ConnectionMailbox.Mail) {
+    for key in mail.unaffordable {
+      guard let stream = engine.stream(key), stream.awaitsResponse else { continue }
+      // Not to be repeated without a thought: its handler has begun.
+      let reason = "the server needs the memory of this request"
+      fail(stream, RPCStatus(.resourceExhausted, reason))
+    }
+    var mustClose = false
+    if mail.requestBytes > 0 { mustClose = engine.giveUp(.requests, mail.requestBytes) }
+    if mail.replyBytes > 0 { mustClose = engine.giveUp(.replies, mail.replyBytes) || mustClose }
+    if mustClose {
+      core.log(.peerStalled, call.connection.label, "others needed the memory of its answers")
+      closeNow()
+    }
+    serveReady()
   }
 
   private func finish(_ stream: Engine.Stream, _ result: Result<[UInt8], RPCStatus>) {

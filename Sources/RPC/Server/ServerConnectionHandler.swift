@@ -22,6 +22,8 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   var freshCalls = 0
   /// How many there may be.
   var freshWindow = 2
+  /// Those that wait until there is room for what they answer, if any did.
+  var gatedCalls: GatedCalls?
   /// Calls that were served in this turn of the event loop.
   var callsInTurn = 0
   private(set) lazy var turnTimer = ActionTimer { [unowned self] in endTurn() }
@@ -58,7 +60,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   ///   - credential: what a TLS peer has proven to be; nil for others.
   ///   - newcomer: to be told when the peer has begun as its protocol wants it; nil: not needed.
   init(
-    core: ServerCore, connection: Connection, credential: PeerCredential?,
+    core: ServerCore, connection: Connection, peer: PeerKey, credential: PeerCredential?,
     context: any AnyObject & Sendable, newcomer: Newcomer? = nil, loop: LoopState
   ) {
     self.newcomer = newcomer
@@ -66,11 +68,15 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     self.credential = credential
     self.loop = loop
     asyncContext = context
+    let mailbox = ConnectionMailbox(loop: loop.eventLoop)
+    let memory = ConnectionMemory(core.memory, peer: peer, limits: core.limits) { kind, bytes in
+      mailbox.post(giveUp: kind, bytes)
+    }
+    self.mailbox = mailbox
     engine = Engine(
-      methods: core.methods, limits: core.limits, timers: loop.timers, memory: core.memory)
+      methods: core.methods, limits: core.limits, timers: loop.timers, memory: memory)
     judge = ConnectionJudge(
       core.limits, now: loop.eventLoop.now, jitter: .random(in: -1...1), canPing: Engine.canPing)
-    mailbox = ConnectionMailbox(loop: loop.eventLoop)
     call = InlineCall(
       connection: connection, context: context, loopState: loop.embedder, arena: loop.arena)
   }
@@ -190,8 +196,20 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
       loop.timers.beginTurn()
       serveReady()
     }
+    noteSocket(context)
     if engine.drainAcknowledged, drainTimer.isScheduled { goAway() }
     if engine.wantsToClose { endConnection(context) } else { resumeReading(context) }
+  }
+
+  /// What the peer does not read counts.
+  private func noteSocket(_ context: ChannelHandlerContext) {
+    if context.channel.isWritable {
+      if engine.socketBytes > 0 { engine.socketHolds(0) }
+      return
+    }
+    // Sockets have this option: without it, such bytes do not count.
+    let buffered = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    engine.socketHolds(Int(buffered))
   }
 
   private func fail(_ reason: String) {

@@ -13,7 +13,7 @@ enum EngineOutcome {
 protocol ServerEngine: AnyObject {
   associatedtype Stream: ServerStream
 
-  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue, memory: ServerMemory)
+  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue, memory: ConnectionMemory)
 
   // MARK: Input
 
@@ -32,6 +32,10 @@ protocol ServerEngine: AnyObject {
   var hasReady: Bool { get }
   /// An open call; nil when it is over.
   func stream(_ key: StreamKey) -> Stream?
+  /// Unpacks the message of a request that is not a stream.
+  func unpack(_ stream: Stream) throws(RPCStatus)
+  /// A handler has such a message, as far as it wants it: what the engine holds of it is given up.
+  func handOver(_ stream: Stream)
   /// Whether the peer takes packed messages for this call.
   func takesGzip(_ stream: Stream) -> Bool
   /// A streaming call's handler is about to start: hand it the messages that are here, and those to
@@ -62,6 +66,20 @@ protocol ServerEngine: AnyObject {
   /// Whether the response of a handler that has run can be kept until the peer takes it. One that
   /// has taken all others always has room.
   func hasRoom(forReply count: Int) -> Bool
+
+  // MARK: Memory
+
+  var memory: ConnectionMemory { get }
+  /// Other connections need what this one holds: calls are refused or cut until so many bytes are given up.
+  ///
+  /// - Returns: whether the connection must be closed, because there is no other way.
+  func giveUp(_ kind: ConnectionMemory.Kind, _ bytes: Int) -> Bool
+  /// So many bytes wait in the socket's queue for a peer that does not read them.
+  func socketHolds(_ bytes: Int)
+  /// As `socketHolds` said last.
+  var socketBytes: Int { get }
+  /// The peer has asked for more than there is for it: if that was once too often, the connection ends.
+  func judgeOverdrafts()
 
   // MARK: Supervision
 
@@ -94,4 +112,7 @@ protocol ServerEngine: AnyObject {
 extension ServerEngine {
   /// What has flow control of its own always does.
   var takesInput: Bool { true }
+
+  /// What can't be packed needs no unpacking.
+  func unpack(_ stream: Stream) throws(RPCStatus) {}
 }

@@ -7,9 +7,17 @@ public struct ServerLimits: Sendable, Hashable {
   /// Bytes of request messages held for all calls of one connection. Over it: RESOURCE_EXHAUSTED.
   public var maximumBufferedBytes = 16 * 1024 * 1024
   /// Bytes of request messages when unpacked, at once and for each second after that, of one
-  /// connection. Over it: RESOURCE_EXHAUSTED.
-  public var maximumUnpackedBurst = 64 * 1024 * 1024
-  public var unpackedBytesPerSecond = 32 * 1024 * 1024
+  /// connection. Over it: RESOURCE_EXHAUSTED. The largest message is always within the burst, of this
+  /// and of the limits for peers and for all.
+  public var maximumUnpackedBurst = 16 * 1024 * 1024
+  public var unpackedBytesPerSecond = 16 * 1024 * 1024
+  /// Messages that unpack to more than so many times their size have budgets of their own, a quarter of
+  /// the others.
+  public var maximumUnpackedRatio = 32
+  /// Calls refused because they were to be unpacked, and times that the connection was asked to give up
+  /// what it held, at once and for each second after that. Over it the connection ends.
+  public var maximumOverdrafts = 16
+  public var overdraftsPerSecond = 1
   /// Names, values and 32 for each field (RFC 9113 §6.5.2). Over it: RESOURCE_EXHAUSTED.
   public var maximumHeaderListBytes = 16 * 1024
   /// Bytes of header lists beyond the first 2 KiB of each call's, at once and for each second after that,
@@ -75,11 +83,18 @@ public struct ServerLimits: Sendable, Hashable {
   public var maximumFreshCalls = 16
   /// When to come back is told to calls that are refused because of `maximumPendingCalls`.
   public var retryDelay = Duration.seconds(1)
-  /// Request bytes that all connections hold. Over it, a connection that holds more than 64 KiB is
-  /// refused more: RESOURCE_EXHAUSTED.
+  /// Bytes of request messages when unpacked, as above, of all connections of one peer.
+  public var maximumUnpackedBurstPerPeer = 32 * 1024 * 1024
+  public var unpackedBytesPerSecondPerPeer = 32 * 1024 * 1024
+  /// And of all peers.
+  public var maximumTotalUnpackedBurst = 64 * 1024 * 1024
+  public var totalUnpackedBytesPerSecond = 64 * 1024 * 1024
+  /// Request bytes that are held for all connections that hold more than 16 KiB, large messages in the
+  /// hands of handlers included. Over it, what the largest and oldest holders have is given up for what
+  /// comes: RESOURCE_EXHAUSTED; and if it is they who ask for more, that is refused.
   public var maximumTotalBufferedBytes = 20 * 1024 * 1024
-  /// Response bytes of all connections that peers have not taken. Over it, a connection that holds
-  /// more than 64 KiB is served no more until its peer takes some.
+  /// Response bytes that peers have not taken, of all connections that hold more than 16 KiB. Over it, the
+  /// largest and oldest are given up, and such a connection is served no more until its peer takes some.
   public var maximumTotalWaitingReplyBytes = 8 * 1024 * 1024
 
   // MARK: Time

@@ -89,6 +89,17 @@ struct TTRPCFrameReader: ~Copyable {
     return .frame(header, payload)
   }
 
+  /// The next frame, whose beginning is here and no more, is not wanted: it is skipped, and what is here of
+  /// it forgotten. nil: there is none, or not even its header.
+  mutating func abandon() -> TTRPCFrameHeader? {
+    guard skipped == 0, !hasNext, unreadBytes >= TTRPCFrameHeader.length else { return nil }
+    let header = TTRPCFrameHeader(reading: input.base + head)
+    skipped = header.payloadCount - (unreadBytes - TTRPCFrameHeader.length)
+    head = input.count
+    releaseRead()
+    return header
+  }
+
   /// The frame that `next` returned will be returned again.
   mutating func putBack() {
     head -= latest

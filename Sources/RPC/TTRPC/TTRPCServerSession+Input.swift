@@ -57,9 +57,7 @@ extension TTRPCServerSession {
           header, RPCStatus(.resourceExhausted, "this connection has too many calls in flight"))
       }
       guard hasRoom(request.payload.count) else {
-        return refuse(
-          header,
-          RPCStatus(.resourceExhausted, "this connection has too many request bytes waiting"))
+        return refuse(header, noRoom)
       }
       stream = openStream(header)
       starting = stream
@@ -139,7 +137,7 @@ extension TTRPCServerSession {
       let cost = Self.cost(payload.count)
       guard hasRoom(cost, for: stream) else { return wait(header, stream) }
       count(stream, cost)
-      incoming.append(ReceivedMessage(bytes: Array(payload)))
+      incoming.append(FramedMessage(bytes: Array(payload)))
     }
     if header.flags.contains(.remoteClosed) {
       stream.requestEnded = true
@@ -182,7 +180,7 @@ extension TTRPCServerSession {
   }
 
   /// The frame is answered with `status`, which ends the call that it is about, if it is open.
-  private func refuse(_ header: TTRPCFrameHeader, _ status: RPCStatus) -> TTRPCStream? {
+  func refuse(_ header: TTRPCFrameHeader, _ status: RPCStatus) -> TTRPCStream? {
     if let stream = find(header.stream) {
       stream.refusal = .status(status)
       return stream
@@ -199,46 +197,7 @@ extension TTRPCServerSession {
     if !uselessFrames.take() { fail("too many frames that ask for nothing") }
   }
 
-  // MARK: Room
-
-  /// What it costs to hold a message of `count` bytes, as its pipe reckons.
-  static func cost(_ count: Int) -> Int {
-    count + MessageReader.prefixLength + CallPipe.messageOverhead
-  }
-
-  /// Counts request bytes that are held for a call.
-  @inline(__always)
-  func count(_ stream: TTRPCStream, _ added: Int) {
-    stream.countedBytes += added
-    bufferedBytes += added
-  }
-
-  /// Whether a message of a new call (nil) or of an open one has room. One that is alone always has its
-  /// call's.
-  private func hasRoom(_ count: Int, for stream: TTRPCStream? = nil) -> Bool {
-    if fits(count, stream) { return true }
-    deliver()
-    // Handlers take messages without a word. All of them are asked once, and not for each frame.
-    if !isRecounted {
-      isRecounted = true
-      recounts += 1
-      streams.forEach { recount($0) }
-    }
-    return fits(count, stream)
-  }
-
-  @inline(__always)
-  private func fits(_ count: Int, _ stream: TTRPCStream?) -> Bool {
-    let held = stream?.countedBytes ?? 0
-    return bufferedBytes + count <= limits.maximumBufferedBytes && hasMemory(for: count)
-      && (held == 0 || held + count <= limits.maximumStreamBufferedBytes)
-  }
-
-  /// Counts what the handler has not taken.
-  func recount(_ stream: TTRPCStream) {
-    guard let pipe = stream.pipe else { return }
-    count(stream, pipe.held.cost - stream.countedBytes)
-  }
+  // MARK: Stalls
 
   /// There is no room for a message: nothing more is read, for a while.
   private func wait(_ header: TTRPCFrameHeader, _ stream: TTRPCStream) -> TTRPCStream? {

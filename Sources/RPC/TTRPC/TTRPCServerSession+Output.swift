@@ -61,6 +61,7 @@ extension TTRPCServerSession {
     // In this order: of messages that the handler takes from now on, the pipe tells again.
     recount(stream)
     retryStalled()
+    if let refusal = news.refusal { return abort(stream, refusal) }
     let isStream = methods.serverStreams(stream.method)
     for message in news.messages {
       if let status = isStream ? send(stream, message) : hold(stream, message) {
@@ -119,7 +120,7 @@ extension TTRPCServerSession {
   }
 
   /// The call can't go on because of us; its handler is stopped when it is met among those to serve.
-  private func abort(_ stream: TTRPCStream, _ status: RPCStatus) {
+  func abort(_ stream: TTRPCStream, _ status: RPCStatus) {
     stream.refusal = .status(status)
     failing.append(stream)
   }

@@ -33,7 +33,7 @@ final class TTRPCServerSession: ServerEngine {
   /// The open call that frames were last about: the next is most often about the same.
   @exclusivity(unchecked) var latest: TTRPCStream?
   /// Messages for `latest` that its handler has not been given yet.
-  @exclusivity(unchecked) var incoming: [ReceivedMessage] = []
+  @exclusivity(unchecked) var incoming: [FramedMessage] = []
   /// Open calls that can't go on: the handler's code ends them.
   @exclusivity(unchecked) var failing = CallQueue<TTRPCStream>()
   /// Calls whose responses wait for room in the output.
@@ -56,8 +56,13 @@ final class TTRPCServerSession: ServerEngine {
   /// How often that was done.
   var recounts: UInt64 = 0
   /// What is held of the server's memory.
-  @exclusivity(unchecked) private var requestShare: MemoryShare
-  @exclusivity(unchecked) private var replyShare: MemoryShare
+  let memory: ConnectionMemory
+  @exclusivity(unchecked) var requestShare: MemoryShare
+  @exclusivity(unchecked) var replyShare: MemoryShare
+  /// Response bytes in the socket's queue, when the peer does not read them.
+  @exclusivity(unchecked) var socketBytes = 0
+  /// A frame that was given up before it was whole, for others: to be refused.
+  @exclusivity(unchecked) var abandoned: TTRPCFrameHeader?
   /// When the frames came that are here and not read; nil: just now.
   private(set) var arrival: NIODeadline?
   /// Frames read so far.
@@ -67,10 +72,11 @@ final class TTRPCServerSession: ServerEngine {
   private(set) var isDraining = false
   private var isDrained = false
 
-  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue, memory: ServerMemory) {
+  init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue, memory: ConnectionMemory) {
     self.methods = methods
-    requestShare = MemoryShare(of: memory.requests)
-    replyShare = MemoryShare(of: memory.replies)
+    self.memory = memory
+    requestShare = memory.requestShare
+    replyShare = memory.replyShare
     self.limits = limits
     self.timers = timers
     transient = TTRPCStream(output: output)
@@ -98,24 +104,19 @@ final class TTRPCServerSession: ServerEngine {
 
   var takesInput: Bool { stall != .waiting }
 
-  var hasReady: Bool { !failing.isEmpty || mayRead && reader.hasNext }
+  var hasReady: Bool { abandoned != nil || !failing.isEmpty || mayRead && reader.hasNext }
 
-  var mayRead: Bool {
+  private var mayRead: Bool {
     failure == nil && stall != .waiting && output.waiting <= limits.maximumWaitingReplyBytes
-      && replyShare.hold(output.waiting)
+      && replyShare.mayGoOn(output.waiting + socketBytes)
   }
-
-  func hasRoom(forReply count: Int) -> Bool {
-    output.waiting == 0
-      || output.waiting + count <= limits.maximumWaitingReplyBytes
-        && replyShare.hold(output.waiting + count)
-  }
-
-  /// Whether all connections together leave room for `count` request bytes more.
-  func hasMemory(for count: Int) -> Bool { requestShare.hold(bufferedBytes + count) }
 
   func nextReady() -> TTRPCStream? {
     if starting != nil { forgetFrame() }
+    if let header = abandoned {
+      abandoned = nil
+      return refuse(header, noRoom)
+    }
     if let stream = failing.popFirst() { return stream }
     while mayRead, let event = reader.next() {
       framesRead &+= 1
@@ -143,7 +144,7 @@ final class TTRPCServerSession: ServerEngine {
   func connect(_ stream: TTRPCStream, to pipe: CallPipe) {
     if let request = stream.request, request.hasPayload {
       count(stream, Self.cost(request.payload.count))
-      pipe.deliver([ReceivedMessage(bytes: Array(request.payload))])
+      pipe.deliver([FramedMessage(bytes: Array(request.payload))])
     }
     if stream.requestEnded { pipe.endRequests() }
   }
@@ -164,8 +165,7 @@ final class TTRPCServerSession: ServerEngine {
         transfer(stream)
       }
     } while output.waiting > 0 && buffer.readableBytes < limit
-    _ = replyShare.hold(output.waiting)
-    _ = requestShare.hold(bufferedBytes)
+    tellHeld()
     if let failure, output.waiting == 0 { return .failed(failure) }
     return .proceed
   }

@@ -129,9 +129,12 @@ class Damage:
     sent: int
 
 
-def assail(place: Place, script: Script, seconds: float, connections: int, reads: bool) -> Damage:
-    """Runs a script on each of some connections, again and again where the server cuts one."""
-    lines = [_Line(place, script, reads) for _ in range(connections)]
+def assail(place: Place | list[Place], script: Script, seconds: float, connections: int,
+           reads: bool) -> Damage:
+    """Runs a script on each of some connections, again and again where the server cuts one. They are
+    made in turn from several places, which differ in who comes."""
+    places = place if isinstance(place, list) else [place]
+    lines = [_Line(places[number % len(places)], script, reads) for number in range(connections)]
     end = time.monotonic() + seconds
     try:
         while (now := time.monotonic()) < end:

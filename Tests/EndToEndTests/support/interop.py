@@ -35,6 +35,7 @@ class InteropServer(ConformanceProcess, Measured):
     def __init__(self, transport: str, pki, *flags: str, descriptors: int = 0):
         super().__init__()
         self.transport = transport
+        self._pki = pki
         command = [binary(), "--listen",
                    f"unix:{self.socket}" if transport == "unix" else "tcp:127.0.0.1:0", *flags]
         self._files = ()
@@ -67,12 +68,16 @@ class InteropServer(ConformanceProcess, Measured):
         """Authority, certificate and key of a client; empty without TLS."""
         return self._files
 
-    def place(self, alpn: str = "h2", maximum: ssl.TLSVersion | None = None) -> Place:
-        """For raw connections."""
+    def place(self, alpn: str = "h2", maximum: ssl.TLSVersion | None = None,
+              role: str | None = None) -> Place:
+        """For raw connections; with TLS of the client that `files` are of, or one of its own."""
         if not self._files:
             return Place(self.address)
+        files = self._files[1:]
+        if role is not None:
+            files = self._pki.python.platform(role).write(self.directory / role)
         context = ssl.create_default_context(cafile=self._files[0])
-        context.load_cert_chain(*self._files[1:])
+        context.load_cert_chain(*files)
         context.set_alpn_protocols([alpn])
         if maximum:
             context.maximum_version = maximum

@@ -14,6 +14,11 @@ class Measured:
     def reset_peak(self) -> int:
         """Forgets the memory peak; returns what is resident now, in KiB."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        return self.resident
+
+    @property
+    def resident(self) -> int:
+        """KiB."""
         return self._status("VmRSS")
 
     @property

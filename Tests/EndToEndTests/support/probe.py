@@ -1,15 +1,20 @@
 """A well-behaved client in a process of its own, so that an attacker's work is not counted as its time.
 
-Run as `python -m support.probe TARGET PATH [CA CERTIFICATE KEY]`. Calls PATH with an empty message, a
-hundred times a second. For every line on its input it tells of the calls since the last, as JSON.
+Run as `python -m support.probe TARGET PATH CONTENTS [CA CERTIFICATE KEY]`. Calls PATH a hundred times a
+second, with each of CONTENTS in turn: bytes of the message, and `z` behind them where it is to be packed.
+For every line on its input it tells of the calls since the last, as JSON.
 """
 
+import itertools
 import json
+import random
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+
+from .wire import field
 
 PAUSE = 0.01
 """Seconds between calls."""
@@ -18,8 +23,25 @@ DEADLINE = 5.0
 """Seconds after which a call counts as failed."""
 
 
-def main(target: str, path: str, *files: str) -> None:
+UNKNOWN_FIELD = 2000
+"""A field that no message has: whoever reads it skips it."""
+
+
+def text(size: int) -> bytes:
+    """What packs as well as most of what people send: to a fifth or so."""
+    source = random.Random(1)
+    words = [source.randbytes(4).hex().encode() for _ in range(200)]
+    return b" ".join(source.choices(words, k=size // 9 + 1))[:size]
+
+
+def main(target: str, path: str, contents: str, *files: str) -> None:
     import grpc
+
+    messages = []
+    for content in contents.split(","):
+        size = int(content.rstrip("z"))
+        packing = grpc.Compression.Gzip if content.endswith("z") else grpc.Compression.NoCompression
+        messages.append((field(UNKNOWN_FIELD, text(size)) if size else b"", packing))
 
     options = [("grpc.use_local_subchannel_pool", 1)]
     if files:
@@ -35,13 +57,14 @@ def main(target: str, path: str, *files: str) -> None:
     lock, times, failures = threading.Lock(), [], []
 
     def calls() -> None:
-        while True:
+        for content, packing in itertools.cycle(messages):
             start = time.monotonic()
             try:
-                call(b"", timeout=DEADLINE)
+                call(content, timeout=DEADLINE, compression=packing)
             except grpc.RpcError as error:
                 with lock:
-                    failures.append(f"{error.code().name}: {error.details()}")
+                    failures.append(
+                        f"{len(content)} bytes: {error.code().name}: {error.details()}")
             with lock:
                 times.append(time.monotonic() - start)
             time.sleep(PAUSE)
@@ -61,6 +84,11 @@ class Report:
         self.count = len(times)
         self._times = sorted(times)
 
+    @property
+    def worst(self) -> float:
+        """Seconds."""
+        return self._times[-1]
+
     def quantile(self, part: float) -> float:
         """Seconds."""
         return self._times[min(self.count - 1, int(self.count * part))]
@@ -69,9 +97,9 @@ class Report:
 class Probe:
     """The client, seen from the test."""
 
-    def __init__(self, target: str, path: str, files: tuple = ()):
+    def __init__(self, target: str, path: str, files: tuple = (), contents: str = "0"):
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.probe", target, path, *map(str, files)],
+            [sys.executable, "-m", "support.probe", target, path, contents, *map(str, files)],
             cwd=Path(__file__).resolve().parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True)
         assert self._process.stdout.readline() == "ready\n", "the well-behaved client is not served"

@@ -12,6 +12,9 @@ MEBIBYTE = 1024
 LARGEST_GROWTH = 64 * MEBIBYTE
 """KiB that the server may grow during an attack."""
 
+KEPT = 16 * MEBIBYTE
+"""KiB of an attack that a server may keep for longer than a minute."""
+
 LARGEST_P99 = 0.5
 """Seconds that 99 of 100 calls of a well-behaved client take at most."""
 
@@ -28,12 +31,13 @@ IDLE = 0.25
 class Siege:
     """A server with a well-behaved client that calls all the time."""
 
-    def __init__(self, server: InteropServer, noise: float, path: str = EMPTY):
-        """A p99 below `noise` seconds is not held against the server. The client calls `path`."""
+    def __init__(self, server: InteropServer, noise: float, path: str = EMPTY, contents: str = "0"):
+        """A p99 below `noise` seconds is not held against the server. The client calls `path` with
+        messages as `contents` says (`support.probe`)."""
         self.server = server
         self._noise = noise
         self._path = path
-        self._probe = Probe(server.target, path, server.files)
+        self._probe = Probe(server.target, path, server.files, contents)
         self._probe.report()
         time.sleep(1)
         self.quiet = self._probe.report().quantile(0.99)
@@ -52,9 +56,19 @@ class Siege:
         assert grown < growth, f"grew by {grown} KiB"
         self._recover()
 
+    @contextlib.contextmanager
+    def endured_and_forgotten(self, growth: int = LARGEST_GROWTH):
+        """The same; not one call of the well-behaved client is slow, and memory is given back."""
+        before = self.server.resident
+        with self.endured(growth):
+            yield
+        assert self.worst < LARGEST_P99, f"{self.worst * 1e3:.0f} ms"
+        eventually(lambda: self.server.resident < before + KEPT, "memory is given back", 60)
+
     def _judge(self, report: Report) -> None:
         assert not report.failures, f"{len(report.failures)} of {report.count}: {report.failures[0]}"
         assert report.count > 5, "the well-behaved client was hardly served"
+        self.worst = report.worst
         p99 = report.quantile(0.99)
         allowed = min(LARGEST_P99, max(self._noise, SLOWDOWN * self.quiet))
         assert p99 <= allowed, f"p99 {p99 * 1e3:.0f} ms; quiet {self.quiet * 1e3:.1f} ms"

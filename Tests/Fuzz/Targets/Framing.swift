@@ -66,7 +66,7 @@ func frame(_ message: [UInt8], flags: UInt8 = 0) -> [UInt8] {
 private struct ReadMessages {
   static let limit = 1_000
 
-  var messages: [ReceivedMessage] = []
+  var messages: [FramedMessage] = []
   var failure: RPCStatus.Code?
   var left = 0
 

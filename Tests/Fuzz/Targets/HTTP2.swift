@@ -39,7 +39,7 @@ private func runServer(_ pieces: [[UInt8]]) throws {
   limits.maximumResetBurst = 10
   let server = HTTP2ServerSession(
     methods: MethodTable(EchoMethods.inline), limits: limits,
-    timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ServerMemory(limits))
+    timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ConnectionMemory(limits))
   for piece in pieces {
     guard case .proceed = piece.withUnsafeBytes({ server.receive($0) }) else { break }
     server.serve()
@@ -99,6 +99,13 @@ private final class EndCount: ClientStreamObserver {
   }
 }
 
+extension ConnectionMemory {
+  /// For an engine that is alone.
+  convenience init(_ limits: ServerLimits) {
+    self.init(ServerMemory(limits), peer: .user(1), limits: limits) { _, _ in }
+  }
+}
+
 extension HTTP2ServerSession {
   /// Answers what is ready, as the connection's handler does.
   func serve() {
@@ -114,6 +121,7 @@ extension HTTP2ServerSession {
 
   private func answer(_ stream: HTTP2Stream) {
     do throws(RPCStatus) {
+      try unpack(stream)
       let message = try stream.message()
       let target = stream.beginReply(count: message.count)
       if let base = message.baseAddress { target.copyMemory(from: base, byteCount: message.count) }
@@ -136,7 +144,7 @@ struct Conversation {
       scheme: "http", authority: "localhost", limits: ClientLimits())
     let server = HTTP2ServerSession(
       methods: MethodTable(EchoMethods.inline), limits: ServerLimits(),
-      timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ServerMemory(ServerLimits()))
+      timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ConnectionMemory(ServerLimits()))
     let head = try RequestHead(
       path: path, kind: .unary, metadata: metadata, limits: client.limits)
     for timeout in [1_000_000, nil] as [UInt64?] {

@@ -1,0 +1,89 @@
+import Synchronization
+
+#if canImport(Glibc)
+  internal import CMalloc
+  import Glibc
+#endif
+
+/// Gives memory back to the system that a burst of work has left free: malloc(3) keeps it otherwise.
+///
+/// Looks every few seconds at how much is resident. When that has grown since memory was last given back,
+/// and grows no more, the allocator is asked to. That costs the more the more there is to give, and threads
+/// that want memory meanwhile wait: so not while there is a burst, unless it lasts.
+///
+/// All of that is the process's, not a server's: programs that serve have no other need of it.
+struct MemoryKeeper {
+  static let interval = Duration.seconds(5)
+  /// Looks that a burst may last before memory is given back all the same.
+  private static let patience = 4
+  /// Bytes that are not worth it.
+  private static let slack = 1024 * 1024
+  /// Threads share so many heaps at most. Many heaps keep many free pages.
+  private static let maximumHeaps: Int32 = 2
+
+  /// Resident when memory was last given back.
+  private var floor = 0
+  /// At the last look.
+  private var last = 0
+  /// Looks that have seen it grown.
+  private var looks = 0
+
+  /// Whether memory should be given back now.
+  ///
+  /// - Parameter resident: bytes.
+  mutating func look(_ resident: Int) -> Bool {
+    let isGrowing = resident > last + Self.slack
+    last = resident
+    // What has gone by itself is not waited for again.
+    floor = min(floor, resident)
+    guard resident > floor + Self.slack else {
+      looks = 0
+      return false
+    }
+    looks += 1
+    return !isGrowing || looks >= Self.patience
+  }
+
+  /// Memory has been given back.
+  mutating func gaveBack(_ resident: Int) {
+    (floor, last, looks) = (resident, resident, 0)
+  }
+
+  /// Before the threads are started that serve.
+  static func prepare() {
+    #if canImport(Glibc)
+      mallopt(M_ARENA_MAX, maximumHeaps)
+    #endif
+  }
+
+  /// Runs until cancelled.
+  static func run() async {
+    #if canImport(Glibc)
+      var keeper = MemoryKeeper()
+      while let resident = residentBytes() {
+        if keeper.look(resident) {
+          malloc_trim(0)
+          keeper.gaveBack(residentBytes() ?? resident)
+        }
+        do { try await Task.sleep(for: interval) } catch { return }
+      }
+    #endif
+  }
+
+  #if canImport(Glibc)
+    /// Of this process; nil: the system does not say.
+    static func residentBytes() -> Int? {
+      let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+      guard file >= 0 else { return nil }
+      defer { close(file) }
+      var text = [UInt8](repeating: 0, count: 128)
+      let count = read(file, &text, text.count)
+      // Pages: all, resident, and more.
+      let numbers = text.prefix(max(0, count)).split(separator: UInt8(ascii: " "))
+      guard numbers.count > 1, let pages = Int(String(decoding: numbers[1], as: UTF8.self)) else {
+        return nil
+      }
+      return pages * Int(getpagesize())
+    }
+  #endif
+}

@@ -106,13 +106,14 @@ def answer(connection, stream: int, received: bytes) -> bytes:
         received += chunk
 
 
-@pytest.mark.parametrize("value", ["A" * VALUE, "," * VALUE], ids=["large", "empty"])
-def test_binary_metadata_costs_little(interop_server, value):
-    """They took 150 and 1,600 µs in an optimised server, and the attacker 1."""
+@pytest.mark.parametrize("value, most", [("A" * VALUE, 4), ("," * VALUE, 3)], ids=["large", "empty"])
+def test_binary_metadata_costs_little(interop_server, value, most):
+    """`most`: times what a call without it costs. They took four and sixty times as much."""
     server = interop_server("unix")
-    plain = cost_of_a_call(server, b"", b"", 300)
-    cost = cost_of_a_call(server, NAMED * 4, literal(ECHOED, value, indexed=True), 300)
-    assert cost - plain < 120e-6, f"{cost * 1e6:.0f} µs a call, {plain * 1e6:.0f} without it"
+    plain = min(cost_of_a_call(server, b"", b"", 100) for _ in range(3))
+    named = literal(ECHOED, value, indexed=True)
+    cost = min(cost_of_a_call(server, NAMED * 4, named, 100) for _ in range(3))
+    assert cost < most * plain, f"{cost * 1e6:.0f} µs a call, {plain * 1e6:.0f} without it"
 
 
 @pytest.mark.parametrize("window, is_cut", [(1, True), (1000, True), (2000, False)])

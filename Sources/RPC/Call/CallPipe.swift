@@ -180,8 +180,10 @@ final class CallPipe: Sendable {
 
   // MARK: The handler's side
 
-  func next() async throws(RPCStatus) -> ReceivedMessage? {
-    guard let framed = try await nextFramed() else { return nil }
+  nonisolated(nonsending) func next() async throws(RPCStatus) -> ReceivedMessage? {
+    var ready = takeNext()
+    if ready == nil { ready = await waitForNext() }
+    guard let framed = try ready?.get() else { return nil }
     guard framed.isPacked || framed.bytes.count > MemoryBudget.allowance else {
       return ReceivedMessage(bytes: framed.bytes)
     }
@@ -205,7 +207,8 @@ final class CallPipe: Sendable {
     if post { mailbox.post(key) }
   }
 
-  private func nextFramed() async throws(RPCStatus) -> FramedMessage? {
+  /// The next message or the end; nil: not known yet.
+  private func takeNext() -> Result<FramedMessage?, RPCStatus>? {
     let (now, post, grip) = state.withLock { state in
       // The handler is done with the message before.
       let grip = state.grip.take()
@@ -213,8 +216,11 @@ final class CallPipe: Sendable {
     }
     withExtendedLifetime(grip) {}  // Given up outside of the lock.
     if post { mailbox.post(key) }
-    if let now { return try now.get() }
-    let result = await withTaskCancellationHandler {
+    return now
+  }
+
+  private func waitForNext() async -> Result<FramedMessage?, RPCStatus> {
+    await withTaskCancellationHandler {
       await withCheckedContinuation { (reader: Reader) in
         let ready = state.withLock { state -> Result<FramedMessage?, RPCStatus>? in
           if let ready = Self.poll(&state) { return ready }
@@ -234,11 +240,12 @@ final class CallPipe: Sendable {
       }
       reader?.resume(returning: .failure(Self.cancelled))
     }
-    return try result.get()
   }
 
   /// - Throws: why the call is over, or INTERNAL when its handler has returned.
-  func send(_ message: [UInt8], compress: Bool) async throws(RPCStatus) {
+  nonisolated(nonsending) func send(
+    _ message: [UInt8], compress: Bool
+  ) async throws(RPCStatus) {
     if try enqueue(message, compress: compress) { try await waitForRoom() }
   }
 

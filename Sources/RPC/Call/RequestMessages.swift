@@ -9,7 +9,9 @@ public struct RequestMessages: AsyncSequence, Sendable {
   ///
   /// - Throws: CANCELLED when the client went away or the task was cancelled, DEADLINE_EXCEEDED, or what
   ///   is wrong with what the client sent.
-  public func next() async throws(RPCStatus) -> ReceivedMessage? { try await pipe.next() }
+  public nonisolated(nonsending) func next() async throws(RPCStatus) -> ReceivedMessage? {
+    try await pipe.next()
+  }
 
   public func makeAsyncIterator() -> Iterator { Iterator(pipe: pipe) }
 
@@ -39,7 +41,9 @@ public final class ResponseWriter: Sendable {
   ///
   /// - Parameter compress: packs it, if `enableCompression` was called and the client takes that.
   /// - Throws: why the call is over: CANCELLED when the client went away, DEADLINE_EXCEEDED.
-  public func send(_ message: [UInt8], compress: Bool = false) async throws(RPCStatus) {
+  public nonisolated(nonsending) func send(
+    _ message: [UInt8], compress: Bool = false
+  ) async throws(RPCStatus) {
     try await pipe.send(message, compress: compress)
   }
 

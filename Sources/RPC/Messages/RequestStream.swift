@@ -17,10 +17,12 @@ public struct RequestStream<Message: WireMessage>: AsyncSequence, Sendable {
   /// The next message; nil once the client has sent all.
   ///
   /// - Throws: as `RequestMessages.next`; INVALID_ARGUMENT for bytes that are not the message.
-  public func next() async throws(RPCStatus) -> Message? { try await nextReceived()?.message }
+  public nonisolated(nonsending) func next() async throws(RPCStatus) -> Message? {
+    try await nextReceived()?.message
+  }
 
   /// The same, with how the message came in.
-  public func nextReceived() async throws(RPCStatus) -> Received? {
+  public nonisolated(nonsending) func nextReceived() async throws(RPCStatus) -> Received? {
     guard let received = try await messages.next() else { return nil }
     return Received(
       message: try coder.decode(Message.self, received.bytes),

@@ -11,7 +11,9 @@ public struct ResponseStream<Message: WireMessage>: Sendable {
   /// - Parameter compress: packs it, if `ResponseControl.enableCompression` was called and the client
   ///   takes that.
   /// - Throws: why the call is over: CANCELLED when the client went away, DEADLINE_EXCEEDED.
-  public func send(_ message: Message, compress: Bool = false) async throws(RPCStatus) {
+  public nonisolated(nonsending) func send(
+    _ message: Message, compress: Bool = false
+  ) async throws(RPCStatus) {
     try await writer.send(coder.encode(message), compress: compress)
   }
 

@@ -53,6 +53,7 @@ extension ServerConnectionHandler {
   }
 
   /// Whether the next call may be served now.
+  @inline(__always)
   var mayStart: Bool {
     callsInTurn < core.limits.maximumCallsPerTurn && (gatedCalls == nil || hasPassedGate())
       && (freshCalls == 0

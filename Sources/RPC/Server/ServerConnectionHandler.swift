@@ -19,13 +19,13 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   private(set) var writtenBytes: UInt64 = 0
   var judge: ConnectionJudge
   /// Unary handlers that were started a moment ago and have not answered.
-  var freshCalls = 0
+  @exclusivity(unchecked) var freshCalls = 0
   /// How many there may be.
-  var freshWindow = 2
+  @exclusivity(unchecked) var freshWindow = 2
   /// Those that wait until there is room for what they answer, if any did.
-  var gatedCalls: GatedCalls?
+  @exclusivity(unchecked) var gatedCalls: GatedCalls?
   /// Calls that were served in this turn of the event loop.
-  var callsInTurn = 0
+  @exclusivity(unchecked) var callsInTurn = 0
   private(set) lazy var turnTimer = ActionTimer { [unowned self] in endTurn() }
   private(set) lazy var freshTimer = ActionTimer { [unowned self] in endFresh() }
   private(set) lazy var watchTimer = ActionTimer { [unowned self] in look() }

@@ -77,10 +77,8 @@ struct CallQueue<Stream: ServerStream> {
 
   /// Whether `popFirst` would return nothing.
   var isEmpty: Bool {
-    mutating get {
-      while head < entries.count, !entries[head].isCurrent { head += 1 }
-      return head == entries.count
-    }
+    @inline(__always)
+    mutating get { head == entries.count || skipsToEnd() }
   }
 
   /// Entries held, current or not.
@@ -92,7 +90,10 @@ struct CallQueue<Stream: ServerStream> {
     entries.append(Entry(stream: stream, generation: stream.generation))
   }
 
-  mutating func popFirst() -> Stream? {
+  @inline(__always)
+  mutating func popFirst() -> Stream? { entries.isEmpty ? nil : takeFirst() }
+
+  private mutating func takeFirst() -> Stream? {
     guard !isEmpty else {
       entries.removeAll(keepingCapacity: true)
       head = 0
@@ -100,6 +101,12 @@ struct CallQueue<Stream: ServerStream> {
     }
     head += 1
     return entries[head - 1].stream
+  }
+
+  /// Goes past entries that are not current.
+  private mutating func skipsToEnd() -> Bool {
+    while head < entries.count, !entries[head].isCurrent { head += 1 }
+    return head == entries.count
   }
 
   /// Twice as many entries as there were current ones make it worth a look at all.

@@ -49,8 +49,8 @@ final class TTRPCServerSession: ServerEngine {
   /// Tells the connection that there is something to do.
   weak var stallOwner: (any ServerStreamOwner)?
   /// Frames that a peer may still send without asking for anything.
-  var uselessFrames: RateLimit
-  var headers: HeaderBudget
+  @exclusivity(unchecked) var uselessFrames: RateLimit
+  @exclusivity(unchecked) var headers: HeaderBudget
   /// What handlers have not taken was counted, and nothing has been read or taken since.
   @exclusivity(unchecked) var isRecounted = false
   /// How often that was done.

@@ -26,10 +26,13 @@ extension Configuration {
     dataDirectory = try root.string("data_directory")
     listeners = try root.list("listeners") { try Self.listener(&$0) }
     tls = try root.section("tls") { try TLSSettings(&$0) }
-    let rules = try root.section("identity") { try Self.identity(&$0) }
+    let rules = try root.section("identity") { settings in
+      let domains = try Self.trustDomains(&settings)
+      return (domains, try Self.identity(&settings, domains))
+    }
     guard let rules else { throw root.error("identity is required") }
-    identity = rules
-    try bindTrustDomains(root)
+    identity = rules.1
+    try bindTrustDomains(rules.0, root)
     resolution = try root.section("resolution") { try Self.resolution(&$0) } ?? ResolutionRules()
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
@@ -50,14 +53,33 @@ extension Configuration {
     guard !listeners.isEmpty else { throw root.error("listeners: at least one is needed") }
   }
 
-  /// With bundles, their trust domains are those that are accepted.
-  private mutating func bindTrustDomains(_ root: SettingsReader) throws {
-    guard case .domains(let bundles) = tls?.context.trust else { return }
-    let bound = Set(bundles.map(\.domain))
-    guard identity.trustDomains.isEmpty || identity.trustDomains == bound else {
+  /// With bundles, their trust domains are those that are accepted, and they say what these may name. The
+  /// server's own, the one that `identity` names or the first bundle's, may name everything.
+  private mutating func bindTrustDomains(_ named: [String], _ root: SettingsReader) throws {
+    guard case .domains(let bundles) = tls?.context.trust, let tls else {
+      guard named.count <= 1 else {
+        throw root.error(
+          "identity.trust_domains: client_ca vouches for one trust domain; for others say in "
+            + "tls.trust_bundles what they may name")
+      }
+      guard tls == nil || named.count == 1 else {
+        throw root.error("identity.trust_domain is required with tls.client_ca")
+      }
+      return
+    }
+    guard named.allSatisfy({ name in bundles.contains { $0.domain == name } }) else {
       throw root.error("identity.trust_domains: not those of tls.trust_bundles")
     }
-    identity.trustDomains = bound
+    let own = named.first ?? bundles.first?.domain ?? ""
+    identity.trustDomains = [:]
+    for (domain, grant) in tls.grants {
+      identity.trustDomains[domain] = grant ?? (domain == own ? .everything : .nothing)
+      for role in grant?.platformRoles ?? []
+      where role != TrustDomainGrant.all && identity.platformRoles[role] == nil {
+        throw root.error(
+          "tls.trust_bundles: \(domain): platform_roles: there is no platform role \(role)")
+      }
+    }
   }
 
   private static func listener(_ settings: inout SettingsReader) throws -> ListenAddress {
@@ -80,10 +102,28 @@ extension Configuration {
     return .tcp(host: host, port: Int(port), insecure: insecure)
   }
 
-  private static func identity(_ settings: inout SettingsReader) throws -> IdentityRules {
-    var domains = try settings.strings("trust_domains") ?? []
-    if let domain = try settings.optionalString("trust_domain") { domains.append(domain) }
-    var rules = IdentityRules(trustDomains: Set(domains))
+  /// The server's own first.
+  private static func trustDomains(_ settings: inout SettingsReader) throws -> [String] {
+    let one = try settings.optionalString("trust_domain").map { domain in
+      try settings.trustDomain(domain, "trust_domain")
+    }
+    let several = try settings.strings("trust_domains")?.map { domain in
+      try settings.trustDomain(domain, "trust_domains")
+    }
+    guard one == nil || several == nil else {
+      throw settings.error("trust_domain and trust_domains: give one of them")
+    }
+    let domains = several ?? one.map { [$0] } ?? []
+    guard Set(domains).count == domains.count else {
+      throw settings.error("trust_domains: each at most once")
+    }
+    return domains
+  }
+
+  private static func identity(
+    _ settings: inout SettingsReader, _ domains: [String]
+  ) throws -> IdentityRules {
+    var rules = IdentityRules(trustDomains: domains)
     let users = try settings.list("unix_users") { user in
       (try user.integer("uid", in: 0...Int(UInt32.max)), try user.strings("roles"))
     }
@@ -190,6 +230,13 @@ extension Substring {
 }
 
 extension SettingsReader {
+  func trustDomain(_ text: String, _ name: String) throws -> String {
+    guard SPIFFEID(parsing: "spiffe://\(text)/x")?.trustDomain == text else {
+      throw error("\(name): \"\(text)\" is not a SPIFFE trust domain such as example.org")
+    }
+    return text
+  }
+
   fileprivate func permission(_ text: String) throws -> Permission {
     guard let permission = Permission(parsing: text) else {
       throw error("\"\(text)\" is not a permission (resource:action)")

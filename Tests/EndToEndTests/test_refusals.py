@@ -38,6 +38,7 @@ CERTIFICATES = {
     "a CA as leaf": (lambda ca: ca.issue(WEB, ca=True), "CA"),
     "server authentication only": (lambda ca: ca.issue(WEB, usages=(Usage.SERVER_AUTH,)),
                                    "purpose"),
+    "no extended key usage": (lambda ca: ca.issue(WEB, usages=()), "without extended key usage"),
     "RSA of 1024 bits": (lambda ca: ca.issue(WEB, key=rsa.generate_private_key(65537, 1024)),
                          "key too weak"),
     # OpenSSL's security level alone would take these.
@@ -69,6 +70,7 @@ NAMES = {
     "spiffe://e2e.test/tenant/acme/" + "x" * 2048: NOT_SPIFFE,
     "spiffe://e2e.test/tenant": "neither a tenant nor a platform role",
     "spiffe://e2e.test/platform": "neither a tenant nor a platform role",
+    "spiffe://e2e.test/platform/operator/a/b": "neither a tenant nor a platform role",
     "spiffe://e2e.test/Tenant/acme": "neither a tenant nor a platform role",
     "spiffe://e2e.test/tenant/ACME": "not in canonical form",
     "spiffe://e2e.test/tenant/a_b": "not in canonical form",

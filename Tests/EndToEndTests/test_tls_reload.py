@@ -135,7 +135,7 @@ def test_each_trust_domain_has_its_own_authorities(make_server, files):
     server = make_server(
         tls=files.settings(trust_bundles=[
             {"trust_domain": "e2e.test", "ca": str(files.bundle), "crls": [str(files.crl)]},
-            {"trust_domain": "other.test", "ca": str(other_bundle)}]),
+            {"trust_domain": "other.test", "ca": str(other_bundle), "platform_roles": ["operator"]}]),
         identity={"unix_users": []}).start()
     foreign = "spiffe://other.test/platform/operator"
     for credential in files.ca.issue(OPERATOR), other.issue(foreign):
@@ -146,7 +146,36 @@ def test_each_trust_domain_has_its_own_authorities(make_server, files):
             failure("UNAVAILABLE", client.who)
 
 
+def test_a_foreign_trust_domain_names_what_it_is_granted(make_server, files):
+    other = Authority("Other CA")
+    other_bundle = files.directory / "other.pem"
+    other_bundle.write_bytes(other.pem)
+    foreign = {"trust_domain": "other.test", "ca": str(other_bundle)}
+    own = {"trust_domain": "e2e.test", "ca": str(files.bundle), "crls": [str(files.crl)]}
+    names = ["platform/admin", "platform/viewer", "tenant/acme/app", "tenant/globex/app"]
+    for grant, admitted in (
+            ({}, set()), ({"platform_roles": ["viewer"], "tenants": ["acme"]}, set(names[1:3]))):
+        server = make_server(
+            tls=files.settings(trust_bundles=[own, foreign | grant]),
+            identity={"unix_users": [{"uid": os.getuid(), "roles": ["operator"]}]}).start()
+        with server.operator() as client:
+            for slug in "acme", "globex":
+                client.create(slug)
+        for name in names:
+            with connect(server, files, other.issue(f"spiffe://other.test/{name}")) as client:
+                if name in admitted:
+                    client.who()
+                else:
+                    failure("UNAVAILABLE", client.who)
+                    eventually(lambda: "other.test may not name" in server.log, "it is logged")
+        server.stop()
+
+
 @pytest.mark.parametrize("tls, message", [
+    (dict(trust_bundles=[{"trust_domain": "e2e.test", "ca": "x", "platform_roles": ["nobody"]}]),
+     "no platform role nobody"),
+    (dict(trust_bundles=[{"trust_domain": "e2e.test", "ca": "x", "tenants": ["No Slug"]}]),
+     "neither a tenant's id nor a slug"),
     (dict(client_ca="x", trust_bundles=[{"trust_domain": "e2e.test", "ca": "x"}]), "either client_ca"),
     (dict(), "either client_ca"),
     (dict(trust_bundles=[{"trust_domain": "else.test", "ca": "x"}]), "trust_bundles"),

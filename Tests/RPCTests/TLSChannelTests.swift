@@ -15,8 +15,9 @@ private struct Certificates {
           + "-keyout \(name).key -out \(name).pem")
     }
     try issue("server", by: "ca", "subjectAltName=DNS:localhost,IP:127.0.0.1")
-    try issue("client", by: "ca", "subjectAltName=URI:spiffe://example.org/a")
-    try issue("stranger", by: "other", "subjectAltName=URI:spiffe://example.org/a")
+    let client = "subjectAltName=URI:spiffe://example.org/a\nextendedKeyUsage=clientAuth"
+    try issue("client", by: "ca", client)
+    try issue("stranger", by: "other", client)
   }
 
   func files(_ name: String, trusting authority: String = "ca") -> TLSContext.Files {

@@ -8,6 +8,8 @@ struct IdentityRulesTests {
   private static let rules: IdentityRules = {
     var rules = IdentityRules(trustDomains: ["example.org", "b.test"])
     rules.unixUsers = [0: ["admin"], 7: []]
+    rules.trustDomains["b.test"] = TrustDomainGrant(
+      platformRoles: ["viewer"], tenants: ["acme", id])
     return rules
   }()
 
@@ -16,7 +18,8 @@ struct IdentityRulesTests {
   @Test(arguments: [
     "spiffe://example.org/tenant/acme", "spiffe://b.test/tenant/acme/workload/a.B_c-1",
     "spiffe://example.org/tenant/\(id)/x", "spiffe://example.org/platform/admin",
-    "spiffe://example.org/platform/nobody-knows/this",
+    "spiffe://example.org/platform/nobody-knows/this", "spiffe://b.test/platform/viewer",
+    "spiffe://b.test/platform/viewer/dashboard", "spiffe://b.test/tenant/\(id)",
   ])
   func accepts(_ name: String) {
     #expect(Self.rules.refusal(of: Sample.certificate([name])) == nil)
@@ -42,10 +45,20 @@ struct IdentityRulesTests {
     " spiffe://example.org/tenant/acme", "spiffe://evil.org/tenant/acme",
     "spiffe://example.org.evil.org/tenant/acme", "spiffe://example.orgx/platform/admin",
     "spiffe://x.example.org/platform/admin", "tenant/acme",
+    "spiffe://example.org/platform/admin/x/y", "spiffe://b.test/platform/admin",
+    "spiffe://b.test/platform/*", "spiffe://b.test/tenant/globex/app",
     "spiffe://example.org/tenant/acme/" + String(repeating: "x", count: 2048),
   ])
   func refuses(_ name: String) {
     #expect(Self.rules.refusal(of: Sample.certificate([name])) != nil)
+  }
+
+  @Test func onlyTheFirstTrustDomainNamesWhatItLikes() {
+    let rules = IdentityRules(trustDomains: ["own.test", "partner.test"])
+    for path in ["platform/admin", "platform/viewer", "tenant/acme/app"] {
+      #expect(rules.refusal(of: Sample.certificate(["spiffe://own.test/\(path)"])) == nil)
+      #expect(rules.refusal(of: Sample.certificate(["spiffe://partner.test/\(path)"])) != nil)
+    }
   }
 
   @Test func exactlyOneNameOfALeaf() {

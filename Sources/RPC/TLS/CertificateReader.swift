@@ -33,6 +33,12 @@ enum CertificateReader {
     return usage != UInt32.max && usage & UInt32(KU_KEY_CERT_SIGN | KU_CRL_SIGN) != 0
   }
 
+  /// Whether the certificate says what it may be used for. OpenSSL, which judges what it says, takes one
+  /// that says nothing to be good for everything.
+  static func namesItsUse(_ certificate: OpaquePointer) -> Bool {
+    X509_get_extension_flags(certificate) & UInt32(EXFLAG_XKUSAGE) != 0
+  }
+
   /// Bits of an RSA key, at least.
   static let minimumRSABits: Int32 = 2048
 

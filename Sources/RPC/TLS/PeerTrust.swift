@@ -128,6 +128,9 @@ final class PeerTrust: Sendable {
     if side == .client, certificate.isAuthority {
       return .failure(PeerRefusal("a CA's certificate is no identity"))
     }
+    if side == .client, !CertificateReader.namesItsUse(leaf) {
+      return .failure(PeerRefusal("a certificate without extended key usage"))
+    }
     let isSPIFFE = certificate.uriNames.contains { $0.lowercased().hasPrefix("spiffe:") }
     switch stores {
     case .any(let store) where !isSPIFFE: return .success((store, nil))

@@ -3,8 +3,8 @@ public import Tenancy
 
 /// How a connection's peer becomes a caller.
 public struct IdentityRules: Sendable {
-  /// SPIFFE trust domains whose certificates are accepted.
-  public var trustDomains: Set<String>
+  /// SPIFFE trust domains whose certificates are accepted, and what these may name.
+  public var trustDomains: [String: TrustDomainGrant]
   /// Unix user ids that are platform identities, and their roles.
   public var unixUsers: [UInt32: [String]] = [:]
   /// Platform roles of whoever calls over an insecure listener; empty: nobody may.
@@ -14,7 +14,12 @@ public struct IdentityRules: Sendable {
   /// What every workload of a tenant may do in its tenant without a role there.
   public var workloadPermissions: [Permission] = IdentityRules.defaultWorkloadPermissions
 
-  public init(trustDomains: Set<String>) { self.trustDomains = trustDomains }
+  /// - Parameter trustDomains: the first may name everything, the others nothing until they are granted it.
+  public init(trustDomains: [String]) {
+    self.trustDomains = Dictionary(
+      trustDomains.enumerated().map { ($1, $0 == 0 ? .everything : .nothing) },
+      uniquingKeysWith: { first, _ in first })
+  }
 
   /// `admin` and `operator` may do everything, `viewer` reads, `resolver` (gateways and sidecars)
   /// resolves and checks.
@@ -97,7 +102,8 @@ public struct IdentityRules: Sendable {
   }
 
   /// X.509-SVID rules (SPIFFE X509-SVID §2 and §4): a leaf with exactly one URI name, a SPIFFE ID; and
-  /// ours: a known trust domain, `/tenant/{id or slug}/…` or `/platform/{role}/…`.
+  /// ours: a known trust domain, and of what it may name `/tenant/{id or slug}/…`, `/platform/{role}` or
+  /// `/platform/{role}/{workload}`.
   private func identity(of certificate: PeerCertificate) -> Result<Identity, IdentityRefusal> {
     guard !certificate.isAuthority else {
       return .failure(IdentityRefusal("a CA's certificate is no identity"))
@@ -109,7 +115,7 @@ public struct IdentityRules: Sendable {
     guard let id = SPIFFEID(parsing: name) else {
       return .failure(IdentityRefusal("the URI name is not a SPIFFE ID"))
     }
-    guard trustDomains.contains(id.trustDomain) else {
+    guard let grant = trustDomains[id.trustDomain] else {
       return .failure(IdentityRefusal("foreign trust domain \(id.trustDomain)"))
     }
     switch (id.path.first, id.path.dropFirst().first) {
@@ -117,9 +123,15 @@ public struct IdentityRules: Sendable {
       guard TenantID(parsing: tenant) != nil || Slug(parsing: tenant) != nil else {
         return .failure(IdentityRefusal("the tenant in the SPIFFE ID is not in canonical form"))
       }
+      guard grant.covers(tenant: tenant) else {
+        return .failure(IdentityRefusal("\(id.trustDomain) may not name the tenant \(tenant)"))
+      }
       return .success(.tenant(name: tenant, id))
-    case ("platform", .some):
-      return .success(.platform(roles: [id.path[1]], id))
+    case ("platform", let role?) where id.path.count <= 3:
+      guard grant.covers(platformRole: role) else {
+        return .failure(IdentityRefusal("\(id.trustDomain) may not name the platform role \(role)"))
+      }
+      return .success(.platform(roles: [role], id))
     default:
       return .failure(IdentityRefusal("the SPIFFE ID names neither a tenant nor a platform role"))
     }

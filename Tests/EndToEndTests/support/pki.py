@@ -42,6 +42,7 @@ class Credential:
         files = directory / "certificate.pem", directory / "key.pem"
         for file, content in zip(files, (self.certificate, self.key)):
             file.write_bytes(content)
+        files[1].chmod(0o600)
         return files
 
 
@@ -76,7 +77,8 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(
             x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        if usages:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         certificate = builder.sign(self.key, hashes.SHA256())
         return Credential(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
 

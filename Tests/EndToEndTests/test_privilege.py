@@ -78,8 +78,11 @@ def test_a_tenant_s_admin_keeps_off_the_database(connect, admin, pki, slug):
     admin.assign(slug, tenant_id(slug), "tenant-admin")
     chief = connect(pki.python.tenant(slug))
     configure(chief, slug, feature_flags={"x": True})
-    for database in (dict(connection_string="host=mine"), dict(connection_string="host=db",
-                                                               password="q")):
+    assert chief.get(slug).configuration.database == tenant.DatabaseConfig(password_set=True)
+    # Guesses that are right are told from others no more than by whom they come.
+    for database in (dict(connection_string="host=mine"), dict(connection_string="host=db"),
+                     dict(password="p"), dict(password="q"),
+                     dict(connection_string="host=db", password="p")):
         denied(configure, chief, slug, database=tenant.DatabaseConfig(**database))
     denied(configure, chief, slug, "database")
     denied(update, chief, slug, "configuration")

@@ -46,8 +46,10 @@ enum ResolverStory {
       .environment, "acme")
     expect(
       try await resolver.getDefaultTenant(V1.GetDefaultTenantRequest()), .default, "acme")
-    expect(
-      try await resolver.resolveTenant(V1.ResolveTenantRequest()), .default, "acme")
+    let unnamed = try await refusal {
+      try await resolver.resolveTenant(V1.ResolveTenantRequest())
+    }
+    #expect(unnamed.code == .notFound)
     let token = try await refusal {
       try await resolver.resolveFromToken(V1.ResolveFromTokenRequest(token: "abc"))
     }

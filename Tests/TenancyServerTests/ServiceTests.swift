@@ -104,6 +104,14 @@ struct ServiceTests {
     #expect(made.configuration?.database?.passwordSet == true)
     let again = try await call(V1.TenantManager.createTenant, request, by: admin)
     #expect(again == made)
+    // What is stored of the request tells a password from none, but not one from another.
+    let tenant = try #require(request.tenant)
+    func digest(_ password: String) -> String {
+      var tenant = tenant
+      tenant.configuration?.database?.password = password
+      return RequestIDs.digest(of: tenant)
+    }
+    #expect(digest("secret") == digest("guess") && digest("secret") != digest(""))
     request.tenant?.displayName = "Delta"
     await #expect(throws: RPCStatus.self) {
       try await call(V1.TenantManager.createTenant, request, by: admin)

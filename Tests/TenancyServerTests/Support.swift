@@ -50,6 +50,17 @@ enum Sample {
       isAuthority: isAuthority)
   }
 
+  private static let rules = IdentityRules(trustDomains: ["d"])
+
+  static let `operator` = Caller(
+    .platform(roles: ["operator"]), subject: "operator", source: .certificate, certificate: nil,
+    rules: rules)
+
+  /// Of the tenant acme.
+  static let workload = Caller(
+    .tenant(name: "acme"), subject: "workload", source: .certificate, certificate: nil,
+    rules: rules)
+
   /// A control plane that holds these tenants and what else is given.
   static func plane(_ tenants: [Tenant], _ changes: [Change] = []) throws -> ControlPlane {
     let store = MemoryStore()

@@ -66,7 +66,9 @@ struct TenantNamesTests {
     #expect(error?.message == TenancyError.tenantMismatch.message)
   }
 
-  @Test(arguments: ["nobody", "tenants/nobody", Sample.id(9).description])
+  @Test(arguments: [
+    "nobody", "tenants/nobody", Sample.id(9).description, "0190b0c0-1234-4abc-9def-0123456789ab",
+  ])
   func unknownNamesAreNotFound(_ name: String) {
     #expect(thrown { () throws(TenancyError) in try Self.find(name) }?.reason == .tenantNotFound)
   }

@@ -66,7 +66,9 @@ struct UpdateMaskLimitTests {
     for (count, isGood) in [(65_529, true), (65_530, false)] {
       let sent = V1.TenantConfiguration(
         customSettings: ["a": .string(String(repeating: "x", count: count - 1))])
-      let error = thrown { () throws(TenancyError) in try ConfigurationChange(sent, nil) }
+      let error = thrown { () throws(TenancyError) in
+        try ConfigurationChange(sent, nil, by: Sample.operator)
+      }
       #expect((error == nil) == isGood)
       #expect(isGood || error?.violations.first?.field == "configuration.custom_settings")
     }
@@ -82,9 +84,10 @@ struct ConfigurationChangeTests {
     featureFlags: ["on": true, "off": false])
 
   private static func apply(
-    _ sent: V1.TenantConfiguration, _ paths: [String]?
+    _ sent: V1.TenantConfiguration, _ paths: [String]?, by caller: Caller = Sample.operator
   ) throws(TenancyError) -> TenantConfiguration {
-    try ConfigurationChange(sent, paths.map { GoogleProtobuf.FieldMask(paths: $0) }).apply(before)
+    let mask = paths.map { GoogleProtobuf.FieldMask(paths: $0) }
+    return try ConfigurationChange(sent, mask, by: caller).apply(before)
   }
 
   @Test func withoutAMaskWhatIsSentIsMerged() throws {
@@ -130,7 +133,8 @@ struct ConfigurationChangeTests {
     let sent = V1.TenantConfiguration(schema: V1.SchemaConfig(schemaName: "new"))
     let wanted = TenantConfiguration(schema: SchemaConfiguration(schemaName: "new"))
     #expect(try Self.apply(sent, ["*"]) == wanted)
-    #expect(try ConfigurationChange.replacement(by: sent)(Self.before) == wanted)
+    #expect(
+      try ConfigurationChange.replacement(by: sent, by: Sample.operator)(Self.before) == wanted)
   }
 
   @Test func aPasswordThatIsNotSentStays() throws {
@@ -145,8 +149,36 @@ struct ConfigurationChangeTests {
     }
   }
 
+  /// Whether they are what the server has or not.
+  @Test(arguments: [("db", ""), ("", "secret"), ("db", "secret"), ("db", "guess"), ("x", "")])
+  func tenantsIdentitiesSendNoSecrets(_ connection: String, _ password: String) {
+    let sent = V1.TenantConfiguration(
+      database: V1.DatabaseConfig(
+        connectionString: connection, username: "u", password: password))
+    for paths in [nil, ["database"], ["*"], ["feature_flags"]] {
+      let error = thrown { () throws(TenancyError) in
+        try Self.apply(sent, paths, by: Sample.workload)
+      }
+      #expect(error?.reason == .permissionMissing)
+    }
+    let error = thrown { () throws(TenancyError) in
+      try ConfigurationChange.replacement(by: sent, by: Sample.workload)(Self.before)
+    }
+    #expect(error?.reason == .permissionMissing)
+  }
+
+  @Test func whatTenantsIdentitiesReadTheyMaySendBack() throws {
+    let read = V1.TenantConfiguration(Self.before, for: Sample.workload)
+    #expect(read.database?.connectionString == "" && read.database?.username == "u")
+    #expect(try Self.apply(read, nil, by: Sample.workload) == Self.before)
+    #expect(
+      try ConfigurationChange.replacement(by: read, by: Sample.workload)(Self.before)
+        == Self.before)
+  }
+
   @Test func passwordsAreNeverAnswered() {
-    let answer = V1.TenantConfiguration(Self.before)
+    let answer = V1.TenantConfiguration(Self.before, for: Sample.operator)
+    #expect(answer.database?.connectionString == "db")
     #expect(answer.database?.password == "")
     #expect(answer.database?.passwordSet == true)
     #expect(!answer.json().description.contains("secret"))

@@ -85,7 +85,7 @@ struct ResolverModelTests {
     func find(_ name: String) -> Tenant? {
       made.tenants.first { $0.slug.text == name || $0.id.description == name }
     }
-    var first: (strategy: ResolutionStrategy, tenant: Tenant?)?
+    var first: (strategy: ResolutionStrategy, name: String, tenant: Tenant?)?
     for strategy in made.rules.order {
       switch made.said[strategy] {
       case nil, .nobody: continue
@@ -93,23 +93,19 @@ struct ResolverModelTests {
       case .name(let name):
         let tenant = find(name)
         guard let earlier = first else {
-          first = (strategy, tenant)
+          first = (strategy, name, tenant)
           continue
         }
         let agrees =
           made.home.map { ($0.id == tenant?.id) == ($0.id == earlier.tenant?.id) }
-          ?? (tenant?.id == earlier.tenant?.id)
+          ?? (tenant?.id == earlier.tenant?.id && (tenant != nil || name == earlier.name))
         if agrees { continue }
         let isPin = earlier.strategy == .environment || strategy == .environment
         return (nil, isPin ? .environmentPinConflict : .tenantAmbiguous)
       }
     }
-    if first == nil, made.mayFallBack {
-      if let home = made.home {
-        first = (.credential, home)
-      } else if let name = made.rules.defaultTenant {
-        first = (.default, find(name))
-      }
+    if first == nil, made.mayFallBack, let home = made.home {
+      first = (.credential, home.slug.text, home)
     }
     guard let first else { return (nil, .tenantUnresolved) }
     if let home = made.home, home.id != first.tenant?.id { return (nil, .tenantMismatch) }

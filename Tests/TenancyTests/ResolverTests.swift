@@ -82,16 +82,22 @@ struct ResolverTests {
     #expect(Self.reason(Selectors(header: "gone")) == .tenantNotFound)
   }
 
-  @Test func withoutANameTheHomeAnswersElseTheDefault() throws {
+  @Test func unknownNamesDisagreeAsWellForThoseWhoMayKnow() {
+    let two = Selectors(path: "/tenants/nobody", header: "no-one")
+    #expect(Self.reason(two) == .tenantAmbiguous)
+    #expect(Self.reason(two, home: Self.acme) == .tenantMismatch)
+    #expect(
+      Self.reason(Selectors(header: "no-one", environment: "nobody")) == .environmentPinConflict)
+    #expect(Self.reason(Selectors(path: "/tenants/NoBody", header: "nobody")) == .tenantNotFound)
+  }
+
+  @Test func withoutANameTheHomeAnswersAndNeverTheDefault() throws {
     let nothing = Selectors(path: "/health")
     let home = try Self.resolver().resolve(nothing, in: Self.state, home: Self.beta)
     #expect(home.record.tenant == Self.beta)
     #expect(home.strategy == .credential)
     let resolver = Self.resolver { $0.defaultTenant = "acme" }
-    let byDefault = try resolver.resolve(nothing, in: Self.state)
-    #expect(byDefault.record.tenant == Self.acme)
-    #expect(byDefault.strategy == .default)
-    // The default is for callers without a tenant of their own.
+    #expect(resolver.answer(nothing, in: Self.state).reason == .tenantUnresolved)
     #expect(resolver.answer(nothing, in: Self.state, home: Self.beta).tenant == Self.beta.id)
   }
 
@@ -100,13 +106,6 @@ struct ResolverTests {
     #expect(Self.reason(nothing) == .tenantUnresolved)
     #expect(Self.reason(Selectors()) == .tenantUnresolved)
     #expect(Self.reason(nothing, home: Self.acme, mayFallBack: false) == .tenantUnresolved)
-  }
-
-  @Test func aDefaultThatIsNotThereIsNotFound() {
-    for name in ["nobody", "gone"] {
-      let resolver = Self.resolver { $0.defaultTenant = name }
-      #expect(resolver.answer(Selectors(), in: Self.state).reason == .tenantNotFound)
-    }
   }
 
   @Test(arguments: TenantState.allCases)

@@ -14,7 +14,9 @@ struct RoleCommandsTests {
   /// Commands of a caller that holds these permissions of the API.
   private func commands(holding held: String..., in tenant: TenantID? = nil) -> RoleCommands {
     let set = PermissionSet(held.map(Sample.permission))
-    return RoleCommands(test.plane, actor: "alice", tenant: tenant ?? id) { permission, _ in
+    return RoleCommands(
+      test.plane, actor: "alice", tenant: tenant ?? id, judge: .server
+    ) { permission, _ in
       set.covers(permission)
     }
   }
@@ -47,7 +49,7 @@ struct RoleCommandsTests {
   @Test func aNewRoleHasItsPermissionsSortedAndOnce() async throws {
     let role = try await create("reader", "docs:read", "a:b", "docs:read")
     #expect(role.permissions == ["a:b", "docs:read"])
-    #expect(role.etag == "v1")
+    #expect(role.version == test.plane.state.revision)
     #expect(policy.role("reader")?.role == role)
   }
 
@@ -110,13 +112,14 @@ struct RoleCommandsTests {
   }
 
   @Test func etagsAndBuiltInRoles() async throws {
-    _ = try await create("a", "docs:read")
-    let after = try await commands().updateRole(id: "a", etag: "v1") { $0.title = "T" }
-    #expect(after.etag == "v2")
-    let same = try await commands().updateRole(id: "a", etag: "v2") { $0.title = "T" }
+    let made = try await create("a", "docs:read")
+    let after = try await commands().updateRole(id: "a", etag: made.etag) { $0.title = "T" }
+    #expect(after.etag != made.etag)
+    let same = try await commands().updateRole(id: "a", etag: after.etag) { $0.title = "T" }
     #expect(same == after)
     let expected: [(String, String, TenancyError.Reason)] = [
-      ("a", "v1", .etagMismatch), ("nobody", "", .roleNotFound), ("tenant-admin", "", .roleBuiltIn),
+      ("a", made.etag, .etagMismatch), ("nobody", "", .roleNotFound),
+      ("tenant-admin", "", .roleBuiltIn),
     ]
     for (role, etag, reason) in expected {
       let updated = await refusal { () async throws(TenancyError) in
@@ -127,6 +130,46 @@ struct RoleCommandsTests {
         try await commands().deleteRole(id: role, etag: etag, force: true)
       }
       #expect(deleted?.reason == reason)
+    }
+  }
+
+  @Test func aRoleThatIsMadeAgainHasNoEarlierEtag() async throws {
+    var etags = Set<String>()
+    for _ in 0..<3 {
+      etags.insert(try await create("a", "docs:read").etag)
+      etags.insert(try await commands().updateRole(id: "a", etag: "") { $0.title = "T" }.etag)
+      try await commands().deleteRole(id: "a", etag: "", force: false)
+    }
+    #expect(etags.count == 6)
+  }
+
+  @Test func subjectsOfOtherTenantsAreRefused() async throws {
+    let renamed = Sample.tenant(1, slug: "renamed")
+    try await test.plane.write(actor: "test", action: "test") {
+      (transaction) throws(TenancyError) in
+      transaction.emit(.reserveName(ReservedName(.slug, "tenant-1"), renamed.id), about: renamed.id)
+      transaction.emit(.putTenant(renamed), about: renamed.id)
+      transaction.emit(.putTenant(Sample.tenant(2)), about: Sample.id(2))
+      transaction.emit(
+        .reserveName(ReservedName(.slug, "former-2"), Sample.id(2)), about: Sample.id(2))
+    }
+    _ = try await create("a", "docs:read")
+    for own in [
+      "spiffe://d/tenant/renamed/w", "spiffe://d/tenant/tenant-1/w", "spiffe://d/tenant/\(id)/w",
+      "spiffe://d/tenant/renamed", "spiffe://d/platform/viewer", "user:alice",
+      "tenant/tenant-2", "spiffe-user",
+    ] {
+      _ = try await assign(own, "a")
+    }
+    for foreign in [
+      "spiffe://d/tenant/tenant-2/w", "spiffe://d/tenant/former-2/w", "spiffe://d/tenant/nobody/w",
+      "spiffe://d/tenant/\(Sample.id(2))/w", "spiffe://d/tenant/\(Sample.id(3))",
+      "spiffe://other/tenant/tenant-2", "SPIFFE://d/tenant/tenant-2/w", "spiffe://d/tenant",
+      "spiffe://d//tenant/tenant-2", "spiffe://d/%74enant/tenant-2", "spiffe:/d/tenant/tenant-2",
+      "spiffe://d/x/../tenant/tenant-2", "spiffe://d/tenant/tenant-2?x",
+    ] {
+      let error = await refusal { () async throws(TenancyError) in try await assign(foreign, "a") }
+      #expect(error?.reason == .foreignSubject, "\(foreign)")
     }
   }
 
@@ -195,7 +238,7 @@ struct RoleCommandsTests {
   // MARK: Assignments
 
   @Test(arguments: [
-    ("user:1", true), ("spiffe://d/tenant/a", true), ("ü", true),
+    ("user:1", true), ("spiffe://d/tenant/tenant-1/a", true), ("ü", true),
     (String(repeating: "a", count: 256), true), (String(repeating: "a", count: 257), false),
     ("", false), ("a b", false), ("a\n", false), ("\u{7F}", false), ("a\0", false),
   ])

@@ -125,3 +125,19 @@ extension TenantPolicy {
   var roles: [CompiledRole] { roles().all }
   var assignments: [RoleAssignment] { assignments().all }
 }
+
+extension TenantCommands {
+  init(_ plane: ControlPlane, actor: String) { self.init(plane, actor: actor, judge: .server) }
+}
+
+extension Provisioner {
+  func provision(_ id: TenantID, actor: String) async throws(TenancyError) -> Tenant {
+    try await provision(id, actor: actor, judge: .server)
+  }
+
+  func deprovision(
+    _ id: TenantID, etag: String, actor: String
+  ) async throws(TenancyError) -> Tenant {
+    try await deprovision(id, etag: etag, actor: actor, judge: .server)
+  }
+}

@@ -250,6 +250,86 @@ struct TenantCommandsTests {
     }
   }
 
+  private static func database(_ connection: String, _ user: String = "u") -> TenantConfiguration {
+    TenantConfiguration(
+      database: DatabaseConfiguration(connectionString: connection, username: user, password: "p"))
+  }
+
+  @Test func aDatabaseIsOneTenantsForOneUser() async throws {
+    let first = try await create("a", model: .database, Self.database("host=db"))
+    let other = try await create("b", model: .database, Self.database("host=db", "v"))
+    for taken in [
+      await refusal { () async throws(TenancyError) in
+        try await create("c", model: .database, Self.database("host=db"))
+      },
+      await refusal { () async throws(TenancyError) in
+        try await update(other) { $0.configuration = { _ in Self.database("host=db") } }
+      },
+    ] {
+      #expect(taken?.reason == .nameTaken)
+    }
+    // What one gives up another may have.
+    _ = try await update(first) { $0.configuration = { _ in Self.database("host=new") } }
+    _ = try await update(other) { $0.configuration = { _ in Self.database("host=db") } }
+  }
+
+  @Test func aDatabaseDoesNotChangeUnderAnActiveTenant() async throws {
+    let tenant = try await create("a", model: .database, Self.database("host=db"))
+    var active = tenant
+    active.state = .active
+    try await test.put(active)
+    let moved = await refusal { () async throws(TenancyError) in
+      try await update(tenant) { $0.configuration = { _ in Self.database("host=new") } }
+    }
+    #expect(moved?.reason == .illegalTransition)
+    // A password does.
+    let after = try await update(tenant) {
+      $0.configuration = { (before) throws(TenancyError) in
+        var after = before
+        after.database?.password = "q"
+        return after
+      }
+    }
+    #expect(after.configuration.database?.password == "q")
+  }
+
+  @Test(arguments: [
+    ("postgres://u:secret@h/db", false), ("postgresql://u@h:5432/db", true),
+    ("postgres://u:s/e@h/db", false), ("postgres://h:5432,i:5432/db?application_name=a@b", true),
+    ("postgres://h/db?user=u&password=x", false), ("postgres://h/db?%70assword=x", false),
+    ("host=db password=secret", false), ("host=db PassWord = 'x'", false), ("host=db", true),
+    ("host=db sslpassword=x", false), ("Server=h;Uid=u;Pwd=x", false), ("Server=h;Uid=u", true),
+    ("u:secret@tcp(h)/db", false), ("host=db passfile=/run/pgpass", true),
+    ("postgres://u%3Asecret@h/db", false), ("postgres://[::1]:5432/db", true), ("", true),
+  ])
+  func aConnectionStringHoldsNoPassword(_ text: String, _ isGood: Bool) async throws {
+    let made = await refusal { () async throws(TenancyError) in
+      try await create("a", model: .database, Self.database(text))
+    }
+    let field = "configuration.database.connection_string"
+    #expect(made?.violations.first?.field == (isGood ? nil : field))
+    let tenant = try await create("b", model: .database, Self.database("host=b"))
+    let changed = await refusal { () async throws(TenancyError) in
+      try await update(tenant) { $0.configuration = { _ in Self.database(text, "v") } }
+    }
+    #expect(changed?.violations.first?.field == (isGood ? nil : field))
+  }
+
+  /// In a store of an earlier version.
+  @Test func aPasswordThatIsThereKeepsNobodyFromOtherChanges() async throws {
+    var tenant = try await create("a", model: .database)
+    tenant.configuration = Self.database("host=db password=x")
+    try await test.put(tenant)
+    #expect(try await update(tenant) { $0.displayName = "New" }.displayName == "New")
+  }
+
+  @Test func aSlugInTheFormOfAnIDIsRefusedAsSuch() async {
+    let error = await refusal { () async throws(TenancyError) in
+      try await create("0190b0c0-1234-4abc-9def-0123456789ab")
+    }
+    #expect(error?.message.contains("UUID") == true)
+  }
+
   @Test func aTenantsCallerMayChangeNeitherSlugNorDatabase() async throws {
     let tenant = try await create("acme", model: .database)
     let database = DatabaseConfiguration(connectionString: "db", username: "u", password: "p")

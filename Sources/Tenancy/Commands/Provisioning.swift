@@ -34,14 +34,17 @@ public final class Provisioner: Sendable {
   }
 
   /// Provisions a tenant; on an active one this changes nothing.
-  public func provision(_ id: TenantID, actor: String) async throws(TenancyError) -> Tenant {
+  /// - Parameter judge: whether the actor may begin; what has begun goes on.
+  public func provision(
+    _ id: TenantID, actor: String, judge: WriteJudge
+  ) async throws(TenancyError) -> Tenant {
     let task = work.withLock { work -> Task<Result<Tenant, TenancyError>, Never>? in
       if let task = work.provisioning[id] { return task }
       if work.destroying.contains(id) { return nil }
       let task = Task { () -> Result<Tenant, TenancyError> in
         let result: Result<Tenant, TenancyError>
         do throws(TenancyError) {
-          result = .success(try await self.run(id, TenantCommands(self.plane, actor: actor)))
+          result = .success(try await self.run(id, actor: actor, judge: judge))
         } catch {
           result = .failure(error)
         }
@@ -57,7 +60,7 @@ public final class Provisioner: Sendable {
 
   /// Destroys a tenant's resources.
   public func deprovision(
-    _ id: TenantID, etag: String, actor: String
+    _ id: TenantID, etag: String, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
     guard let tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
     guard Lifecycle.next(tenant.state, .deprovision) != nil else {
@@ -72,7 +75,7 @@ public final class Provisioner: Sendable {
     guard isFree else { throw Self.busy }
     defer { work.withLock { _ = $0.destroying.remove(id) } }
     // First recorded, then destroyed: a crash in between leaves files that provisioning makes anew.
-    let after = try await TenantCommands(plane, actor: actor).move(
+    let after = try await TenantCommands(plane, actor: actor, judge: judge).move(
       id, .deprovision, etag: etag, also: [.clearProvisioningSteps(id)])
     do {
       try await offLoop { try $0.destroy(for: tenant) }
@@ -86,15 +89,19 @@ public final class Provisioner: Sendable {
   public func resume() async {
     for record in plane.state.tenants where record.tenant.state == .provisioning {
       // The failure is recorded in the tenant's state, where operators find it.
-      _ = try? await provision(record.tenant.id, actor: "system")
+      _ = try? await provision(record.tenant.id, actor: "system", judge: .server)
     }
   }
 
-  private func run(_ id: TenantID, _ commands: TenantCommands) async throws(TenancyError) -> Tenant
-  {
+  private func run(
+    _ id: TenantID, actor: String, judge: WriteJudge
+  ) async throws(TenancyError) -> Tenant {
+    let commands = TenantCommands(plane, actor: actor, judge: .server)
     guard var tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
     if tenant.state == .active { return tenant }
-    if tenant.state != .provisioning { tenant = try await commands.move(id, .provision) }
+    if tenant.state != .provisioning {
+      tenant = try await TenantCommands(plane, actor: actor, judge: judge).move(id, .provision)
+    }
     do {
       // Without a step on record, what is there is left from a destruction that a crash cut short.
       if plane.state.find(id)?.provisionedSteps.isEmpty ?? false {

@@ -10,16 +10,19 @@ public struct RoleCommands: Sendable {
   private let plane: ControlPlane
   private let actor: String
   private let tenant: TenantID
+  private let judge: WriteJudge
   /// Whether the caller itself holds a permission: nobody gives away reserved ones that they lack.
   private let holds: @Sendable (Permission, ControlState) -> Bool
 
+  /// - Parameter judge: whether the caller may still when it is done.
   public init(
-    _ plane: ControlPlane, actor: String, tenant: TenantID,
+    _ plane: ControlPlane, actor: String, tenant: TenantID, judge: WriteJudge,
     holds: @escaping @Sendable (Permission, ControlState) -> Bool
   ) {
     self.plane = plane
     self.actor = actor
     self.tenant = tenant
+    self.judge = judge
     self.holds = holds
   }
 
@@ -41,7 +44,9 @@ public struct RoleCommands: Sendable {
       }
       let role = Role(
         id: id, title: title, summary: summary,
-        permissions: try check(permissions, "role.permissions", transaction.state), version: 1,
+        permissions: try check(permissions, "role.permissions", transaction.state),
+        // Greater than that of any role of this id before: each of its versions took a revision.
+        version: transaction.state.revision + 1,
         createTime: transaction.now, updateTime: transaction.now)
       try Self.checkText(role)
       transaction.emit(.putRole(tenant, role), about: tenant)
@@ -100,6 +105,10 @@ public struct RoleCommands: Sendable {
           "assignment.subject",
           "1 to \(Self.maximumSubjectBytes) bytes without control characters or spaces")
       }
+      guard !ForeignSubjects.isForeign(subject, to: tenant, transaction.state) else {
+        throw .invalid(
+          "assignment.subject", "a workload, but not one of this tenant", reason: .foreignSubject)
+      }
       guard let role = policy.role(id)?.role else {
         throw TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
       }
@@ -156,7 +165,8 @@ public struct RoleCommands: Sendable {
     _ body: @escaping @Sendable (TenantPolicy, inout Transaction) throws(TenancyError) -> Result
   ) async throws(TenancyError) -> Result {
     try await plane.write(actor: actor, action: action) {
-      [tenant] (transaction) throws(TenancyError) -> Result in
+      [tenant, judge] (transaction) throws(TenancyError) -> Result in
+      try judge.judge(transaction)
       guard let record = transaction.state.find(tenant), record.tenant.state != .deleted else {
         throw .tenantNotFound
       }

@@ -2,11 +2,15 @@
 public struct TenantCommands: Sendable {
   private let plane: ControlPlane
   private let actor: String
+  private let judge: WriteJudge
 
-  /// - Parameter actor: who asks, for the log and for request ids.
-  public init(_ plane: ControlPlane, actor: String) {
+  /// - Parameters:
+  ///   - actor: who asks, for the log and for request ids.
+  ///   - judge: whether they may still when it is done.
+  public init(_ plane: ControlPlane, actor: String, judge: WriteJudge) {
     self.plane = plane
     self.actor = actor
+    self.judge = judge
   }
 
   /// Remembered requests above which those of more than a day ago are forgotten.
@@ -37,7 +41,7 @@ public struct TenantCommands: Sendable {
 
   /// Creates a tenant in state `pending`.
   public func create(_ new: NewTenant, validateOnly: Bool) async throws(TenancyError) -> Tenant {
-    try await plane.write(actor: actor, action: "tenants.create") {
+    try await write("tenants.create") {
       [actor] (transaction) throws(TenancyError) -> Tenant in
       if !new.requestID.isEmpty, let earlier = transaction.state.request(new.requestID, of: actor) {
         guard earlier.digest == new.digest, let record = transaction.state.find(earlier.tenant)
@@ -78,7 +82,7 @@ public struct TenantCommands: Sendable {
   public func update(
     _ id: TenantID, _ update: Update, action: String, validateOnly: Bool = false
   ) async throws(TenancyError) -> Tenant {
-    try await plane.write(actor: actor, action: action) {
+    try await write(action) {
       (transaction) throws(TenancyError) -> Tenant in
       let before = try Self.current(id, update.etag, transaction.state).tenant
       guard before.state != .deleted else { throw .tenantNotFound }
@@ -97,6 +101,11 @@ public struct TenantCommands: Sendable {
       if after.isolationModel != before.isolationModel { Self.dropUnused(&after) }
       after.configuration = try TenantRules.complete(
         after.configuration, model: after.isolationModel, id: id, slug: after.slug)
+      if after.configuration.database?.connectionString
+        != before.configuration.database?.connectionString
+      {
+        try TenantRules.checkSecrets(in: after.configuration.database)
+      }
       try Self.checkMove(from: before, to: after, allowed: update.mayMove)
       try Self.checkFree(after, in: transaction.state)
       guard after != before else { return before }
@@ -117,7 +126,7 @@ public struct TenantCommands: Sendable {
   public func move(
     _ id: TenantID, _ event: Lifecycle.Event, etag: String = "", also: [Change] = []
   ) async throws(TenancyError) -> Tenant {
-    try await plane.write(actor: actor, action: "tenants.\(event)") {
+    try await write("tenants.\(event)") {
       (transaction) throws(TenancyError) -> Tenant in
       let record = try Self.current(id, etag, transaction.state)
       if record.tenant.state == .deleted, event != .deprovision { throw .tenantNotFound }
@@ -130,9 +139,20 @@ public struct TenantCommands: Sendable {
 
   /// Records that a provisioning step is done.
   public func finishStep(_ id: TenantID, _ step: String) async throws(TenancyError) {
-    try await plane.write(actor: actor, action: "tenants.provisioningStep") {
+    try await write("tenants.provisioningStep") {
       (transaction) throws(TenancyError) -> Void in
       transaction.emit(.putProvisioningStep(id, name: step), about: id)
+    }
+  }
+
+  private func write<Result: Sendable>(
+    _ action: String,
+    _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
+  ) async throws(TenancyError) -> Result {
+    try await plane.write(actor: actor, action: action) {
+      [judge] (transaction) throws(TenancyError) -> Result in
+      try judge.judge(transaction)
+      return try body(&transaction)
     }
   }
 
@@ -142,11 +162,12 @@ public struct TenantCommands: Sendable {
     try TenantRules.check(displayName: new.displayName)
     let id = TenantID.generate(atMilliseconds: now.milliseconds)
     let slug = try TenantRules.slug(new.slug, displayName: new.displayName)
+    let configuration = try TenantRules.complete(
+      new.configuration, model: new.isolationModel, id: id, slug: slug)
+    try TenantRules.checkSecrets(in: configuration.database)
     return Tenant(
       id: id, slug: slug, displayName: new.displayName, state: .pending,
-      isolationModel: new.isolationModel,
-      configuration: try TenantRules.complete(
-        new.configuration, model: new.isolationModel, id: id, slug: slug),
+      isolationModel: new.isolationModel, configuration: configuration,
       version: 1, epoch: 1, createTime: now, updateTime: now)
   }
 
@@ -185,6 +206,14 @@ public struct TenantCommands: Sendable {
           metadata: ["field": field, "value": name.text])
       }
     }
+    if let place = tenant.configuration.database?.place, let owner = state.owner(of: place),
+      owner != tenant.id
+    {
+      throw TenancyError(
+        .alreadyExists, .nameTaken,
+        "configuration.database: another tenant has this database with this user",
+        metadata: ["field": "configuration.database"])
+    }
   }
 
   private static func reserveNames(of tenant: Tenant, _ transaction: inout Transaction) {
@@ -217,7 +246,12 @@ public struct TenantCommands: Sendable {
     after.isolationModel != before.isolationModel
       || after.configuration.schema != before.configuration.schema
       || after.configuration.shared != before.configuration.shared
+      || after.configuration.database?.place != before.configuration.database?.place
   }
+
+  public static let notTheirs = TenancyError(
+    .permissionDenied, .permissionMissing,
+    "only platform identities may change the slug or where data lives")
 
   /// Where data lives is the platform's business, and stays while there is data.
   private static func checkMove(
@@ -226,11 +260,7 @@ public struct TenantCommands: Sendable {
     let moves = moves(from: before, to: after)
     let touches = moves || after.configuration.database != before.configuration.database
     guard touches || after.slug != before.slug else { return }
-    guard allowed else {
-      throw TenancyError(
-        .permissionDenied, .permissionMissing,
-        "only platform identities may change the slug or where data lives")
-    }
+    guard allowed else { throw notTheirs }
     guard !moves || before.state == .pending || before.state == .provisionFailed else {
       throw TenancyError(
         .failedPrecondition, .illegalTransition,

@@ -25,6 +25,9 @@ public enum TenantRules {
       if let derived = Slug(deriving: displayName) { return derived }
       throw .invalid("tenant.slug", "none can be made from the display name: give one")
     }
+    guard !TenantID.isUUID(text) else {
+      throw .invalid("tenant.slug", "must not have the form of a UUID: it would read as an id")
+    }
     guard let slug = Slug(parsing: text) else {
       throw .invalid("tenant.slug", "a lower-case DNS label: 1 to 63 of a-z, 0-9 and '-'")
     }
@@ -71,6 +74,14 @@ public enum TenantRules {
     if let database = configuration.database { try check(database) }
     try check(settings: configuration.customSettings)
     try check(flags: configuration.featureFlags)
+  }
+
+  /// For strings that are new: a store of an earlier version may hold others.
+  static func checkSecrets(in database: DatabaseConfiguration?) throws(TenancyError) {
+    guard let database, ConnectionStrings.holdsSecret(database.connectionString) else { return }
+    throw .invalid(
+      "configuration.database.connection_string",
+      "must not hold a password: give it as configuration.database.password")
   }
 
   private static func check(_ database: DatabaseConfiguration) throws(TenancyError) {

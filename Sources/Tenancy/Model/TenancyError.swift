@@ -83,6 +83,7 @@ extension TenancyError.Reason {
   public static let roleBuiltIn = Self("ROLE_BUILT_IN")
   public static let assignmentNotFound = Self("ASSIGNMENT_NOT_FOUND")
   public static let assignmentExists = Self("ASSIGNMENT_EXISTS")
+  public static let foreignSubject = Self("FOREIGN_SUBJECT")
   public static let requestReused = Self("REQUEST_ID_REUSED")
   public static let limitReached = Self("LIMIT_REACHED")
   public static let provisioningFailed = Self("PROVISIONING_FAILED")

@@ -88,6 +88,18 @@ public struct DatabaseConfiguration: Hashable, Sendable, Codable {
     self.username = username
     self.password = password
   }
+
+  /// Which database it is, and as whom; nil where it names none.
+  var place: DatabasePlace? {
+    connectionString.isEmpty
+      ? nil : DatabasePlace(connectionString: connectionString, username: username)
+  }
+}
+
+/// A database as one of its users sees it. One tenant's only.
+struct DatabasePlace: Hashable, Sendable {
+  let connectionString: String
+  let username: String
 }
 
 public struct SchemaConfiguration: Hashable, Sendable, Codable {

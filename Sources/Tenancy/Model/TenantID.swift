@@ -21,6 +21,9 @@ public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible 
 
   public var description: String { UUIDText.format(high: high, low: low) }
 
+  /// Whether `text` is a UUID of any version, in lower case.
+  public static func isUUID(_ text: String) -> Bool { UUIDText.parse(text.utf8) != nil }
+
   public static func < (a: Self, b: Self) -> Bool { (a.high, a.low) < (b.high, b.low) }
 
   /// A new id for a moment in milliseconds since 1970. Thread-safe; later ids are greater even within

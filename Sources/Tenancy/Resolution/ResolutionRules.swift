@@ -1,7 +1,7 @@
 /// Where a tenant's name can come from.
 public enum ResolutionStrategy: UInt8, Sendable, CaseIterable {
   case path, subdomain, header, environment
-  /// The default for callers that name none.
+  /// The default, of which GetDefaultTenant tells.
   case `default`
   /// The caller's own credential.
   case credential
@@ -32,7 +32,7 @@ public struct ResolutionRules: Sendable {
   /// Lower case.
   public var headerName = "x-tenant-id"
   public var environmentVariable = "TENANT_ID"
-  /// Id or slug of the tenant for callers that name none.
+  /// Id or slug of the tenant of which GetDefaultTenant tells.
   public var defaultTenant: String?
 
   public init() {}

@@ -26,8 +26,7 @@ public struct Resolver: Sendable {
   /// Resolves from the selectors in `given`; the others are not looked at.
   /// - Parameters:
   ///   - home: the caller's own tenant; nil for platform identities, which may resolve any.
-  ///   - mayFallBack: whether the caller's own tenant or the default answers when no selector names
-  ///     one.
+  ///   - mayFallBack: whether the caller's own tenant answers when no selector names one.
   /// - Throws: `TenancyError`; see the reasons at TenantResolver in the API. For callers with a home
   ///   an unknown tenant and a forbidden one answer alike.
   public func resolve(
@@ -52,17 +51,12 @@ public struct Resolver: Sendable {
         break
       }
     }
-    if tally.named.isEmpty, mayFallBack { try fallBack(&tally, state) }
+    if tally.named.isEmpty, mayFallBack { fallBack(&tally) }
     return try conclude(tally)
   }
 
-  private func fallBack(_ tally: inout Tally, _ state: borrowing ControlState) throws(TenancyError)
-  {
-    if let home = tally.home {
-      tally.note(.credential, home)
-    } else if let name = rules.defaultTenant {
-      tally.note(.default, state.find(name))
-    }
+  private func fallBack(_ tally: inout Tally) {
+    if let home = tally.home { tally.note(.credential, home) }
   }
 
   private func conclude(_ tally: Tally) throws(TenancyError) -> Resolution {
@@ -87,6 +81,8 @@ private struct Tally {
   var namedByID = StrategySet()
   var strategy: ResolutionStrategy?
   var record: TenantRecord?
+  /// The first name, in lower case, if it is no tenant's that the caller may see.
+  private var unknown: [UInt8]?
   /// The first name was not that of the caller's own tenant.
   var isForeign = false
 
@@ -104,19 +100,27 @@ private struct Tally {
     let foreign = home != nil && found?.tenant.id != home?.tenant.id
     let seen = foreign ? nil : found
     if let first = self.strategy {
-      let agrees = home == nil ? seen === record : foreign == isForeign
-      if !agrees {
+      if !agrees(text.extracting(range), seen, foreign) {
         throw first == .environment || strategy == .environment ? Self.pinned : Self.ambiguous
       }
     } else {
       self.strategy = strategy
       record = seen
       isForeign = foreign
+      if home == nil, seen == nil { unknown = lowercase(text.extracting(range)) }
     }
     named.insert(StrategySet(strategy))
     if range.count == UUIDText.length, let seen, isID(text.extracting(range), seen) {
       namedByID.insert(StrategySet(strategy))
     }
+  }
+
+  /// Whether a source says what the first one said. For platform identities, who may know of every tenant,
+  /// two names that are none's are still two.
+  private func agrees(_ name: RawSpan, _ seen: TenantRecord?, _ isForeign: Bool) -> Bool {
+    guard home == nil else { return isForeign == self.isForeign }
+    guard let unknown else { return seen === record }
+    return seen == nil && unknown == lowercase(name)
   }
 
   mutating func note(_ strategy: ResolutionStrategy, _ record: TenantRecord?) {
@@ -129,14 +133,11 @@ private struct Tally {
   /// Looks a name up in canonical, lower-case form.
   private func find(_ name: RawSpan, _ state: borrowing ControlState) -> TenantRecord? {
     if let record = state.find(name) { return record }
-    var lower = [UInt8]()
-    var changed = false
-    for offset in 0..<name.byteCount {
-      let byte = name.byte(offset)
-      lower.append(SelectorParsing.lowercase(byte))
-      changed = changed || lower[offset] != byte
-    }
-    return changed ? state.find(lower.span.bytes) : nil
+    return state.find(lowercase(name).span.bytes)
+  }
+
+  private func lowercase(_ name: RawSpan) -> [UInt8] {
+    (0..<name.byteCount).map { SelectorParsing.lowercase(name.byte($0)) }
   }
 
   private func isID(_ name: RawSpan, _ record: TenantRecord) -> Bool {

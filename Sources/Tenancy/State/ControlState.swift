@@ -23,6 +23,7 @@ public struct ControlState: Sendable {
   private(set) var tenants: [TenantRecord] = []
   /// By id and by slug.
   private var index = ByteTable<TenantRecord>()
+  private var databases: [DatabasePlace: TenantID] = [:]
   private var names = [ReservedName.Kind: ByteTable<TenantID>]()
   /// The few sets of steps that tenants have between them, so that each is in memory once.
   private var stepSets = Set<Set<String>>()
@@ -42,6 +43,9 @@ public struct ControlState: Sendable {
 
   /// Whose name this is, or was.
   public func owner(of name: ReservedName) -> TenantID? { names[name.kind]?[name.text] }
+
+  /// Which tenant has its data there. In stores of earlier versions there may be several: then the first.
+  func owner(of place: DatabasePlace) -> TenantID? { databases[place] }
 
   public func request(_ id: String, of actor: String) -> RememberedRequest? {
     requests[Self.key(id, actor)]
@@ -69,6 +73,7 @@ public struct ControlState: Sendable {
   private struct Draft {
     var tenant: Tenant
     var formerSlug: Slug?
+    var formerPlace: DatabasePlace?
     var policy: TenantPolicy
     var steps: Set<String>
   }
@@ -107,7 +112,8 @@ public struct ControlState: Sendable {
     if let draft = drafts[id] { return draft }
     guard let record = find(id) else { return nil }
     drafts[id] = Draft(
-      tenant: record.tenant, formerSlug: record.tenant.slug, policy: record.policy,
+      tenant: record.tenant, formerSlug: record.tenant.slug,
+      formerPlace: record.tenant.configuration.database?.place, policy: record.policy,
       steps: record.provisionedSteps)
     return drafts[id]
   }
@@ -124,6 +130,9 @@ public struct ControlState: Sendable {
       tenant: draft.tenant, policy: draft.policy,
       provisionedSteps: stepSets.insert(draft.steps).memberAfterInsert)
     if let former = draft.formerSlug, former != draft.tenant.slug { index[former.text] = nil }
+    let (former, place) = (draft.formerPlace, draft.tenant.configuration.database?.place)
+    if let former, former != place, databases[former] == draft.tenant.id { databases[former] = nil }
+    if let place, databases[place] == nil { databases[place] = draft.tenant.id }
     index[record.idText] = record
     index[draft.tenant.slug.text] = record
     let at = tenants.firstIndexAfterAll { $0.tenant.id < draft.tenant.id }

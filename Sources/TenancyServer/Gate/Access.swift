@@ -11,6 +11,17 @@ struct Access {
   let target: TenantRecord?
   let now: Timestamp
   let snapshot: Snapshot
+  /// Judges the call again where it writes; nil on the event loop, where nothing is written.
+  var judge: WriteJudge?
+
+  /// - Throws: INTERNAL for a call that was not admitted to write.
+  func requireJudge() throws(TenancyError) -> WriteJudge {
+    guard let judge else {
+      throw TenancyError(
+        .internalError, TenancyError.Reason("INTERNAL"), "the call was not admitted to write")
+    }
+    return judge
+  }
 
   /// The admitted tenant of a method with a tenant field.
   func requireTarget() throws(TenancyError) -> TenantRecord {

@@ -31,8 +31,8 @@ struct Gate: Sendable {
       }
       return Access(caller: caller, home: nil, target: target, now: now, snapshot: snapshot)
     case .tenant(let name):
-      let home = try self.home(name, rule, snapshot)
-      try judge(caller, rule, home, now)
+      let home = try Self.home(name, rule, snapshot.state)
+      try Self.judge(caller, rule, home, now)
       if let tenantName {
         try TenantNames.require(tenantName, form, field: rule.tenantField, toBe: home)
       }
@@ -43,18 +43,18 @@ struct Gate: Sendable {
   }
 
   /// The caller's tenant, which must exist and, but for questions about oneself, be served.
-  private func home(
-    _ name: String, _ rule: MethodRule, _ snapshot: Snapshot
+  private static func home(
+    _ name: String, _ rule: MethodRule, _ state: borrowing ControlState
   ) throws(TenancyError) -> TenantRecord {
-    guard let home = snapshot.state.find(name.utf8Span.span.bytes), home.tenant.state != .deleted
-    else { throw Self.unknownHome }
+    guard let home = state.find(name.utf8Span.span.bytes), home.tenant.state != .deleted
+    else { throw unknownHome }
     if rule.scope != .ownSelf, let refusal = Lifecycle.refusal(for: home.tenant.state) {
       throw refusal
     }
     return home
   }
 
-  private func judge(
+  private static func judge(
     _ caller: Caller, _ rule: MethodRule, _ home: TenantRecord, _ now: Timestamp
   ) throws(TenancyError) {
     switch rule.scope {
@@ -70,6 +70,19 @@ struct Gate: Sendable {
         subject: caller.subject.utf8Span.span.bytes, question: question, colon: colon, now: now,
         &budget) != nil
     else { throw .missing(permission: rule.permissionText) }
+  }
+
+  /// Judges an admitted call again, on the state that its change is applied to. What platform identities
+  /// may do does not change while the server runs.
+  private static func judge(_ access: Access, _ rule: MethodRule) -> WriteJudge {
+    let (caller, id) = (access.caller, access.home?.tenant.id)
+    return WriteJudge { (state, now) throws(TenancyError) in
+      if let end = caller.expireTime, end < now { throw expired }
+      guard case .tenant(let name) = caller.kind else { return }
+      let home = try home(name, rule, state)
+      guard home.tenant.id == id else { throw unknownHome }
+      try judge(caller, rule, home, now)
+    }
   }
 
   private static let expired = TenancyError(
@@ -141,9 +154,10 @@ struct Gate: Sendable {
     let arena = Arena()
     return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
       let request = try WireErrors.decode(Request.self, bytes, arena, rule)
-      let access = try admit(
+      var access = try admit(
         caller, rule, tenantName: spec.tenantField.map { $0(request).bytes }, form,
         snapshot: plane.snapshot)
+      access.judge = Self.judge(access, rule)
       return (access, try WireErrors.read(Request.self, request))
     }
   }

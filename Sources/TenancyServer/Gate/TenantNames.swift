@@ -58,7 +58,8 @@ enum TenantNames {
   private static func isWellFormed(_ bare: UnsafeRawBufferPointer) -> Bool {
     guard (1...maximumLength).contains(bare.count) else { return false }
     let text = String(decoding: bare, as: UTF8.self)
-    return Slug(parsing: text) != nil || TenantID(parsing: text) != nil
+    // A UUID of another version is no tenant's, but could be in the eyes of who sends it.
+    return Slug(parsing: text) != nil || TenantID.isUUID(text)
   }
 
   private static func equal(_ bytes: UnsafeRawBufferPointer, _ text: String) -> Bool {

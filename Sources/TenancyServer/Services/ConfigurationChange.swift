@@ -11,9 +11,13 @@ struct ConfigurationChange: Sendable {
   private let paths: Set<String>
   private let isImplied: Bool
 
+  private let keepsConnection: Bool
+
   init(
-    _ sent: V1.TenantConfiguration, _ mask: GoogleProtobuf.FieldMask?
+    _ sent: V1.TenantConfiguration, _ mask: GoogleProtobuf.FieldMask?, by caller: Caller
   ) throws(TenancyError) {
+    try sent.database?.refuseSecrets(of: caller)
+    keepsConnection = !caller.isPlatform
     let mask = try UpdateMask(mask, all: Self.whole) { path in
       Self.whole.contains(path)
         || [Self.settingPrefix, Self.flagPrefix].contains {
@@ -29,11 +33,16 @@ struct ConfigurationChange: Sendable {
 
   /// The whole configuration is replaced; a password that is not sent stays.
   static func replacement(
-    by sent: V1.TenantConfiguration
-  ) -> @Sendable (TenantConfiguration) throws(TenancyError) -> TenantConfiguration {
-    { (before) throws(TenancyError) in
+    by sent: V1.TenantConfiguration, by caller: Caller
+  ) throws(TenancyError)
+    -> @Sendable (TenantConfiguration) throws(TenancyError) -> TenantConfiguration
+  {
+    try sent.database?.refuseSecrets(of: caller)
+    let keepsConnection = !caller.isPlatform
+    return { (before) throws(TenancyError) in
       var after = sent.domain
-      after.database = sent.database?.domain(keeping: before.database)
+      after.database = sent.database?.domain(
+        keeping: before.database, keepsConnection: keepsConnection)
       return after
     }
   }
@@ -52,7 +61,8 @@ struct ConfigurationChange: Sendable {
   /// What is populated is merged, key by key.
   private func merge(into configuration: inout TenantConfiguration) {
     if let database = sent.database {
-      configuration.database = database.domain(keeping: configuration.database)
+      configuration.database = database.domain(
+        keeping: configuration.database, keepsConnection: keepsConnection)
     }
     if let schema = sent.schema { configuration.schema = schema.domain }
     if let shared = sent.shared { configuration.shared = shared.domain }
@@ -63,7 +73,8 @@ struct ConfigurationChange: Sendable {
   private func replace(_ path: String, in configuration: inout TenantConfiguration) {
     switch path {
     case "database":
-      configuration.database = sent.database?.domain(keeping: configuration.database)
+      configuration.database = sent.database?.domain(
+        keeping: configuration.database, keepsConnection: keepsConnection)
     case "schema": configuration.schema = sent.schema?.domain
     case "shared": configuration.shared = sent.shared?.domain
     case "custom_settings": configuration.customSettings = sent.customSettings ?? [:]

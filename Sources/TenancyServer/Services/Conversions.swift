@@ -3,12 +3,13 @@ import TenancyWire
 
 /// Domain values as messages of the API, and back.
 extension V1.Tenant {
-  init(_ tenant: Tenant) {
+  /// As `caller` may see it.
+  init(_ tenant: Tenant, for caller: Caller) {
     self.init(
       name: TenantNames.collection + tenant.id.description, id: tenant.id.description,
       slug: tenant.slug.text, displayName: tenant.displayName, state: V1.TenantState(tenant.state),
       isolationModel: V1.IsolationModel(tenant.isolationModel),
-      configuration: V1.TenantConfiguration(tenant.configuration), etag: tenant.etag,
+      configuration: V1.TenantConfiguration(tenant.configuration, for: caller), etag: tenant.etag,
       epoch: tenant.epoch, createTime: GoogleProtobuf.Timestamp(tenant.createTime),
       updateTime: GoogleProtobuf.Timestamp(tenant.updateTime),
       deleteTime: tenant.deleteTime.map { GoogleProtobuf.Timestamp($0) },
@@ -53,12 +54,12 @@ extension V1.IsolationModel {
 }
 
 extension V1.TenantConfiguration {
-  /// Passwords stay behind.
-  init(_ configuration: TenantConfiguration) {
+  /// Passwords stay behind; connection strings are for platform identities.
+  init(_ configuration: TenantConfiguration, for caller: Caller) {
     self.init(
       database: configuration.database.map {
         V1.DatabaseConfig(
-          connectionString: $0.connectionString, username: $0.username,
+          connectionString: caller.isPlatform ? $0.connectionString : "", username: $0.username,
           passwordSet: !$0.password.isEmpty)
       },
       schema: configuration.schema.map { V1.SchemaConfig(schemaName: $0.schemaName) },
@@ -77,11 +78,22 @@ extension V1.TenantConfiguration {
 }
 
 extension V1.DatabaseConfig {
-  /// Without a password, the one that was there stays: the API never gave it out to send back.
-  func domain(keeping former: DatabaseConfiguration?) -> DatabaseConfiguration {
+  /// Without a password, the one that was there stays: the API never gave it out to send back. For tenants'
+  /// identities the same is true of the connection string.
+  func domain(
+    keeping former: DatabaseConfiguration?, keepsConnection: Bool = false
+  ) -> DatabaseConfiguration {
     DatabaseConfiguration(
-      connectionString: connectionString, username: username,
-      password: password.isEmpty ? former?.password ?? "" : password)
+      connectionString: keepsConnection ? former?.connectionString ?? "" : connectionString,
+      username: username, password: password.isEmpty ? former?.password ?? "" : password)
+  }
+
+  /// What tenants' identities are never shown they may not send either: whether it is what the server has
+  /// would tell them.
+  func refuseSecrets(of caller: Caller) throws(TenancyError) {
+    guard caller.isPlatform || (password.isEmpty && connectionString.isEmpty) else {
+      throw TenantCommands.notTheirs
+    }
   }
 }
 

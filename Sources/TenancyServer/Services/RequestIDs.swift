@@ -13,8 +13,17 @@ enum RequestIDs {
       }
   }
 
-  /// A digest of the message: equal messages have equal encodings.
-  static func digest(of message: some WireMessage) -> String {
+  /// A digest of what a tenant is to be, of its password only that there is one: the digest is stored.
+  static func digest(of tenant: V1.Tenant) -> String {
+    var open = tenant
+    if let password = open.configuration?.database?.password, !password.isEmpty {
+      open.configuration?.database?.password = "set"
+    }
+    return digest(ofMessage: open)
+  }
+
+  /// Equal messages have equal encodings.
+  private static func digest(ofMessage message: some WireMessage) -> String {
     SHA256Digest.hex(message.encode(arena: Arena()))
   }
 }

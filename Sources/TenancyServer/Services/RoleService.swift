@@ -173,7 +173,9 @@ struct RoleService: Sendable {
     let caller = access.caller
     let record = try access.requireTarget()
     let id = record.tenant.id
-    return RoleCommands(plane, actor: caller.subject, tenant: id) { permission, state in
+    return RoleCommands(
+      plane, actor: caller.subject, tenant: id, judge: try access.requireJudge()
+    ) { permission, state in
       Self.holds(permission, caller, state.find(id), now: plane.now)
     }
   }

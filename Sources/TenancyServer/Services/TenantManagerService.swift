@@ -29,18 +29,23 @@ struct TenantManagerService: Sendable {
       gate.async(API.updateTenantConfiguration, configure),
       gate.async(API.provisionTenantResources) { (access, _) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
-        return V1.Tenant(try await provisioner.provision(id, actor: access.caller.subject))
+        return V1.Tenant(
+          try await provisioner.provision(
+            id, actor: access.caller.subject, judge: try access.requireJudge()),
+          for: access.caller)
       },
       gate.async(API.deprovisionTenantResources) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         return V1.Tenant(
-          try await provisioner.deprovision(id, etag: request.etag, actor: access.caller.subject))
+          try await provisioner.deprovision(
+            id, etag: request.etag, actor: access.caller.subject, judge: try access.requireJudge()),
+          for: access.caller)
       },
     ]
   }
 
-  private func commands(_ access: Access) -> TenantCommands {
-    TenantCommands(plane, actor: access.caller.subject)
+  private func commands(_ access: Access) throws(TenancyError) -> TenantCommands {
+    TenantCommands(plane, actor: access.caller.subject, judge: try access.requireJudge())
   }
 
   private func create(
@@ -57,7 +62,9 @@ struct TenantManagerService: Sendable {
       configuration: tenant.configuration?.domain ?? TenantConfiguration(), requestID: id,
       digest: id.isEmpty ? "" : RequestIDs.digest(of: tenant))
     do throws(TenancyError) {
-      return V1.Tenant(try await commands(access).create(new, validateOnly: request.validateOnly))
+      return V1.Tenant(
+        try await commands(access).create(new, validateOnly: request.validateOnly),
+        for: access.caller)
     } catch {
       throw Self.fieldsOfTenant(error)
     }
@@ -66,14 +73,15 @@ struct TenantManagerService: Sendable {
   private func get(
     _ access: Access, _ request: V1.GetTenantRequest
   ) throws(TenancyError) -> V1.Tenant {
-    V1.Tenant(try access.requireTarget().tenant)
+    V1.Tenant(try access.requireTarget().tenant, for: access.caller)
   }
 
   private func move(
     _ access: Access, _ event: Lifecycle.Event, _ etag: String
   ) async throws(TenancyError) -> V1.Tenant {
     let id = try access.requireTarget().tenant.id
-    return V1.Tenant(try await commands(access).move(id, event, etag: etag))
+    return V1.Tenant(
+      try await commands(access).move(id, event, etag: etag), for: access.caller)
   }
 
   private func update(
@@ -95,13 +103,14 @@ struct TenantManagerService: Sendable {
       update.isolationModel = try sent.isolationModel.domain("tenant.isolation_model")
     }
     if mask.covers("configuration", populated: sent.configuration != nil) {
-      update.configuration = ConfigurationChange.replacement(
-        by: sent.configuration ?? V1.TenantConfiguration())
+      update.configuration = try ConfigurationChange.replacement(
+        by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller)
     }
     do throws(TenancyError) {
       return V1.Tenant(
         try await commands(access).update(
-          id, update, action: "tenants.update", validateOnly: request.validateOnly))
+          id, update, action: "tenants.update", validateOnly: request.validateOnly),
+        for: access.caller)
     } catch {
       throw Self.fieldsOfTenant(error)
     }
@@ -132,10 +141,11 @@ struct TenantManagerService: Sendable {
     let id = try access.requireTarget().tenant.id
     var update = TenantCommands.Update(etag: request.etag, mayMove: access.caller.isPlatform)
     update.configuration = try ConfigurationChange(
-      request.configuration ?? V1.TenantConfiguration(), request.updateMask
+      request.configuration ?? V1.TenantConfiguration(), request.updateMask, by: access.caller
     ).apply
     return V1.Tenant(
-      try await commands(access).update(id, update, action: "tenants.configure"))
+      try await commands(access).update(id, update, action: "tenants.configure"),
+      for: access.caller)
   }
 
   func list(
@@ -163,7 +173,7 @@ struct TenantManagerService: Sendable {
         (record.tenant.state != .deleted || request.showDeleted)
           && filter.matches(record.tenant, &budget)
       }
-    ) { record in (V1.Tenant(record.tenant), record.tenant.answerBytes) }
+    ) { record in (V1.Tenant(record.tenant, for: access.caller), record.tenant.answerBytes) }
     return V1.ListTenantsResponse(tenants: found, nextPageToken: next)
   }
 }

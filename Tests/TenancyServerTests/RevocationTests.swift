@@ -1,0 +1,160 @@
+import Dispatch
+import Synchronization
+import TenancyWire
+import Testing
+
+@testable import RPC
+@testable import Tenancy
+@testable import TenancyServer
+
+/// Calls that were admitted before a revocation and come to the writer after it.
+struct RevocationTests {
+  private static let rules = IdentityRules(trustDomains: ["d"])
+  private static let queued = 300
+
+  private let store = HeldStore()
+  private let plane: ControlPlane
+  private let methods: [ServiceMethod]
+  private let admin = Caller(
+    .platform(roles: ["admin"]), subject: "admin", source: .certificate, certificate: nil,
+    rules: rules)
+  /// Holds tenant-admin in acme.
+  private let manager = Caller(
+    .tenant(name: "acme"), subject: "manager", source: .certificate, certificate: nil, rules: rules)
+
+  init() throws {
+    var acme = Sample.tenant(1, "acme")
+    acme.configuration.schema = SchemaConfiguration(schemaName: "acme")
+    let assignment = RoleAssignment(
+      id: "1", subject: "manager", role: "tenant-admin", createTime: Sample.now, expireTime: nil)
+    try store.append([
+      LogEntry(
+        revision: 1, time: Sample.now, actor: "test", action: "test", tenant: nil,
+        changes: [.putTenant(acme), .putAssignment(acme.id, assignment)])
+    ])
+    plane = try ControlPlane(store: store, clock: { Sample.now })
+    methods = TenancyService.methods(
+      plane: plane, provisioner: Provisioner(plane, NoDataPlane()), rules: ResolutionRules())
+  }
+
+  private func call<Request, Response>(
+    _ spec: MethodSpec<Request, Response>, _ request: Request, by caller: Caller
+  ) async throws {
+    let method = try #require(methods.first { $0.path == spec.path })
+    guard case .async(let handler) = method.handler else {
+      throw RPCStatus(.unimplemented, "not asynchronous")
+    }
+    let call = AsyncCall(
+      connection: Connection(peer: .anonymous, label: "test"), context: caller,
+      metadata: Metadata(), deadline: nil)
+    _ = try await handler(call, request.encode(arena: Arena()))
+  }
+
+  /// Queues a revocation, and behind it writes of the manager, while the writer is busy. Nothing of the
+  /// manager may be committed after the revocation.
+  private func revoke(_ action: String, _ revocation: @escaping @Sendable () async throws -> Void)
+    async throws
+  {
+    store.hold()
+    let busy = Task.immediate {
+      try await call(
+        V1.TenantManager.updateTenant,
+        V1.UpdateTenantRequest(tenant: V1.Tenant(name: "tenants/acme", displayName: "Busy")),
+        by: admin)
+    }
+    await store.waitUntilHeld()
+    let revoking = Task.immediate { try await revocation() }
+    let writes = (0..<Self.queued).map { number in
+      Task.immediate { () -> RPCStatus.Code in
+        do {
+          if number.isMultiple(of: 2) {
+            try await call(
+              V1.Authorization.createRole,
+              V1.CreateRoleRequest(parent: "tenants/acme", roleId: "r\(number)"), by: manager)
+          } else {
+            let configuration = V1.TenantConfiguration(featureFlags: ["f\(number)": true])
+            try await call(
+              V1.TenantManager.updateTenantConfiguration,
+              V1.UpdateTenantConfigurationRequest(
+                name: "tenants/acme", configuration: configuration), by: manager)
+          }
+          return .ok
+        } catch {
+          return (error as? RPCStatus)?.code ?? .unknown
+        }
+      }
+    }
+    store.release()
+    try await busy.value
+    try await revoking.value
+    var acknowledged = 0
+    for write in writes {
+      let code = await write.value
+      #expect(code == .ok || code == .permissionDenied)
+      if code == .ok { acknowledged += 1 }
+    }
+    let log = store.entries
+    let revoked = try #require(log.firstIndex { $0.action == action })
+    #expect(log[revoked...].filter { $0.actor == "manager" }.count == 0)
+    #expect(acknowledged == log[..<revoked].filter { $0.actor == "manager" }.count)
+  }
+
+  @Test func aSuspendedTenantsAdministratorWritesNothingMore() async throws {
+    try await revoke("tenants.deactivate") {
+      try await call(
+        V1.TenantManager.deactivateTenant, V1.DeactivateTenantRequest(name: "acme"), by: admin)
+    }
+  }
+
+  @Test func whoseRoleIsRevokedWritesNothingMore() async throws {
+    try await revoke("assignments.delete") {
+      try await call(
+        V1.Authorization.deleteRoleAssignment,
+        V1.DeleteRoleAssignmentRequest(name: "tenants/acme/assignments/1"), by: admin)
+    }
+  }
+}
+
+private struct NoDataPlane: DataPlane {
+  func steps(for tenant: Tenant) -> [String] { [] }
+  func perform(_ step: String, for tenant: Tenant) throws {}
+  func destroy(for tenant: Tenant) throws {}
+}
+
+/// A store in memory whose next `append` takes until it is released.
+private final class HeldStore: ControlStore {
+  private let log = Mutex<[LogEntry]>([])
+  private let isHolding = Mutex(false)
+  private let held = AsyncStream<Void>.makeStream()
+  private let released = DispatchSemaphore(value: 0)
+
+  var entries: [LogEntry] { log.withLock { $0 } }
+
+  func hold() { isHolding.withLock { $0 = true } }
+
+  func waitUntilHeld() async {
+    for await _ in held.stream { return }
+  }
+
+  func release() { released.signal() }
+
+  func load() throws(StoreError) -> StoredState {
+    log.withLock { StoredState(revision: UInt64($0.count), changes: $0.flatMap(\.changes)) }
+  }
+
+  func append(_ entries: [LogEntry]) throws(StoreError) {
+    let isFirst = isHolding.withLock { isHolding in
+      defer { isHolding = false }
+      return isHolding
+    }
+    if isFirst {
+      held.continuation.yield()
+      released.wait()
+    }
+    log.withLock { $0 += entries }
+  }
+
+  func checkWritable() {}
+
+  func close() {}
+}

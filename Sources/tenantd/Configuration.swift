@@ -51,6 +51,16 @@ extension Configuration {
       throw root.error("listeners: an insecure one needs identity.insecure_roles")
     }
     guard !listeners.isEmpty else { throw root.error("listeners: at least one is needed") }
+    for (index, listener) in listeners.enumerated() {
+      switch listener {
+      case .tcp(_, _, insecure: false) where tls == nil:
+        throw root.error("listeners[\(index)]: needs tls, or on loopback insecure: true")
+      case .tcp(_, 0, _): break
+      case _ where listeners[..<index].contains { $0.place == listener.place }:
+        throw root.error("listeners[\(index)]: the address is there twice")
+      default: break
+      }
+    }
   }
 
   /// With bundles, their trust domains are those that are accepted, and they say what these may name. The
@@ -82,8 +92,17 @@ extension Configuration {
     }
   }
 
+  /// Bytes of `sun_path`, without the NUL behind it.
+  private static let maximumSocketPath = 107
+
   private static func listener(_ settings: inout SettingsReader) throws -> ListenAddress {
     if let path = try settings.optionalString("unix") {
+      guard try settings.optionalString("tcp") == nil else {
+        throw settings.error("unix and tcp: give one of them, and another listener for the other")
+      }
+      guard path.utf8.count <= maximumSocketPath else {
+        throw settings.error("unix: longer than \(maximumSocketPath) bytes, the system's limit")
+      }
       let mode = try settings.optionalString("mode") ?? "0660"
       guard let bits = UInt16(mode, radix: 8), bits <= 0o777 else {
         throw settings.error("mode: octal permission bits such as 0660")
@@ -92,7 +111,7 @@ extension Configuration {
     }
     let address = try settings.string("tcp")
     guard let colon = address.lastIndex(of: ":"),
-      let port = UInt16(address[address.index(after: colon)...])
+      let port = UInt16(address[address.index(after: colon)...]), colon != address.startIndex
     else { throw settings.error("tcp: HOST:PORT") }
     let host = address[..<colon].trimmingBrackets
     let insecure = try settings.boolean("insecure") ?? false
@@ -129,7 +148,9 @@ extension Configuration {
     }
     for (uid, roles) in users {
       guard let uid, let roles else { throw settings.error("unix_users: uid and roles") }
-      rules.unixUsers[UInt32(uid)] = roles
+      guard rules.unixUsers.updateValue(roles, forKey: UInt32(uid)) == nil else {
+        throw settings.error("unix_users: uid \(uid) is there twice")
+      }
     }
     for (role, permissions) in try settings.stringLists("platform_roles") ?? [] {
       rules.platformRoles[role] = try permissions.map { try settings.permission($0) }
@@ -166,12 +187,34 @@ extension Configuration {
       rules.pathPrefix = prefix
     }
     rules.baseDomains = try settings.strings("base_domains")?.map { $0.lowercased() } ?? []
-    if let name = try settings.optionalString("header") { rules.headerName = name.lowercased() }
+    for domain in rules.baseDomains
+    where !domain.split(separator: ".", omittingEmptySubsequences: false)
+      .allSatisfy({ Slug(parsing: String($0)) != nil })
+    {
+      throw settings.error("base_domains: \"\(domain)\" is not a domain such as example.com")
+    }
+    if let name = try settings.optionalString("header") {
+      guard name.utf8.allSatisfy(Self.isHeaderByte) else {
+        throw settings.error("header: \"\(name)\" is not the name of a header")
+      }
+      rules.headerName = name.lowercased()
+    }
     if let name = try settings.optionalString("environment_variable") {
+      guard !name.contains("="), !name.utf8.contains(0) else {
+        throw settings.error("environment_variable: \"\(name)\" is not the name of a variable")
+      }
       rules.environmentVariable = name
     }
     rules.defaultTenant = try settings.optionalString("default_tenant")
+    if let name = rules.defaultTenant, Slug(parsing: name) == nil, TenantID(parsing: name) == nil {
+      throw settings.error("default_tenant: \"\(name)\" is neither a tenant's id nor a slug")
+    }
     return rules
+  }
+
+  /// Those of a token (RFC 9110 §5.6.2).
+  private static func isHeaderByte(_ byte: UInt8) -> Bool {
+    byte > 0x20 && byte < 0x7F && !"\"(),/:;<=>?@[\\]{}".utf8.contains(byte)
   }
 
   private static func limits(_ settings: inout SettingsReader) throws -> ServerLimits {
@@ -223,6 +266,15 @@ extension Configuration {
   }
 }
 
+extension ListenAddress {
+  fileprivate var place: String {
+    switch self {
+    case .tcp(let host, let port, _): "\(host):\(port)"
+    case .unix(let path, _): path
+    }
+  }
+}
+
 extension Substring {
   fileprivate var trimmingBrackets: String {
     hasPrefix("[") && hasSuffix("]") ? String(dropFirst().dropLast()) : String(self)
@@ -240,6 +292,9 @@ extension SettingsReader {
   fileprivate func permission(_ text: String) throws -> Permission {
     guard let permission = Permission(parsing: text) else {
       throw error("\"\(text)\" is not a permission (resource:action)")
+    }
+    guard IdentityRules.isUsed(permission) else {
+      throw error("no method of the API needs the permission \(text)")
     }
     return permission
   }

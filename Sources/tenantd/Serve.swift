@@ -17,17 +17,22 @@ struct Serve: AsyncParsableCommand {
   @Flag(help: "Development mode.")
   var dev = false
 
-  @Option(help: "Development mode: where everything is kept.")
-  var directory = ".build-dev"
+  @Option(help: "Development mode: where everything is kept. (default: .build-dev)")
+  var directory: String?
 
-  @Option(help: "Development mode: TCP port on 127.0.0.1; 0 lets the system choose.")
-  var port = 7443
+  @Option(
+    help: "Development mode: TCP port on 127.0.0.1; 0 lets the system choose. (default: 7443)")
+  var port: Int?
 
   func validate() throws {
     guard (config == nil) == dev else {
       throw ValidationError("give either --config FILE or --dev")
     }
-    guard (0...65_535).contains(port) else { throw ValidationError("--port: 0 to 65535") }
+    for (option, isGiven) in [("--directory", directory != nil), ("--port", port != nil)]
+    where isGiven && !dev {
+      throw ValidationError("\(option) is for --dev: with --config the file says it")
+    }
+    guard (0...65_535).contains(port ?? 0) else { throw ValidationError("--port: 0 to 65535") }
   }
 
   func run() async throws {
@@ -36,7 +41,7 @@ struct Serve: AsyncParsableCommand {
       let configuration = try Self.read(config)
       try await Daemon(configuration).run { _ in }
     } else {
-      let development = try Development(directory: directory, port: port)
+      let development = try Development(directory: directory ?? ".build-dev", port: port ?? 7443)
       try await Daemon(development.configuration).run { addresses in
         print(development.guide(addresses))
         fflush(nil)  // Whoever waits for the guide may read it from a file.
@@ -46,7 +51,8 @@ struct Serve: AsyncParsableCommand {
 
   private static func read(_ file: String) throws -> Configuration {
     guard let data = FileManager.default.contents(atPath: file) else {
-      throw ValidationError("cannot read \(file)")
+      let cause = access(file, R_OK) == 0 ? "it is no file" : String(cString: strerror(errno))
+      throw ValidationError("cannot read \(file): \(cause)")
     }
     do {
       return try Configuration(json5: data, file: file)

@@ -24,6 +24,9 @@ struct SettingsReader {
     } catch {
       throw ConfigurationError(description: "\(file): an object with settings is expected")
     }
+    if let key = DuplicateKeys.first(in: String(decoding: json5, as: UTF8.self)) {
+      throw ConfigurationError(description: "\(file): \(key): is there twice")
+    }
     self.file = file
     place = ""
   }

@@ -193,6 +193,30 @@ def refused(server) -> str:
     (dict(drain_seconds=-1), "drain_seconds: a number"),
     (dict(log_level="loud"), "log_level"),
     (dict(tls={"certificate": "x"}), "tls.private_key is required"),
+    (dict(identity={"trust_domain": "x", "platform_roles": {"a": ["tenancy.tenants:lst"]}}),
+     "no method of the API needs the permission tenancy.tenants:lst"),
+    (dict(identity={"trust_domain": "x", "platform_roles": {"a": ["*:*"]}}), "no method of the API"),
+    (dict(identity={"trust_domain": "x", "workload_permissions": ["docs:read"]}),
+     "no method of the API"),
+    (dict(identity={"trust_domain": "X"}), '"X" is not a SPIFFE trust domain'),
+    (dict(identity={"trust_domain": "x", "trust_domains": ["x"]}), "give one of them"),
+    (dict(identity={"trust_domains": ["x", "x"]}), "each at most once"),
+    (dict(identity={"trust_domains": ["x", "y"]}), "client_ca vouches for one trust domain"),
+    (dict(identity={}), "identity.trust_domain is required"),
+    (dict(identity={"trust_domain": "x", "unix_users": [{"uid": 1, "roles": []}] * 2}),
+     "uid 1 is there twice"),
+    (dict(resolution={"default_tenant": "No Slug"}), "neither a tenant's id nor a slug"),
+    (dict(resolution={"default_tenant": "0190b0c0-1234-4abc-9def-0123456789ab"}),
+     "neither a tenant's id nor a slug"),
+    (dict(resolution={"base_domains": ["https://example.com"]}), "is not a domain"),
+    (dict(resolution={"base_domains": [".example.com"]}), "is not a domain"),
+    (dict(resolution={"header": "x tenant"}), "is not the name of a header"),
+    (dict(resolution={"environment_variable": "A=B"}), "is not the name of a variable"),
+    (dict(listeners=[{"unix": "/x", "tcp": "127.0.0.1:1"}]), "give one of them"),
+    (dict(listeners=[{"unix": "/" + "x" * 107}]), "longer than 107 bytes"),
+    (dict(listeners=[{"unix": "/x"}, {"unix": "/x", "mode": "0600"}]), "the address is there twice"),
+    (dict(listeners=[{"tcp": ":7443"}]), "tcp: HOST:PORT"),
+    (dict(listeners=[{"tcp": "127.0.0.1:70000"}]), "tcp: HOST:PORT"),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_settings_that_are_wrong(make_server, change, said):
     server = make_server(**change)
@@ -210,7 +234,11 @@ def test_tls_files_that_cannot_be_read(make_server):
 
 @pytest.mark.parametrize("content, said", [
     (b"", "not JSON5"), (b"[1]", "an object with settings is expected"), (b"{a: [", "not JSON5"),
-    (b"{a: '\xff\xfe'}", "an object with settings"), (None, "cannot read")])
+    (b"{a: '\xff\xfe'}", "an object with settings"), (None, "No such file"),
+    (b"{log_level: 'info', log_level: 'error'}", "log_level: is there twice"),
+    (b"{a: {'b': 1, // b\n \"\\u0062\": 2}}", "b: is there twice"),
+    (b"{a: {b: 1}, b: [{b: 1}, {b: 1}]}", "data_directory is required"),
+    (b"{a: 'b', /* , a: */ b: 'a, a: 1'}", "data_directory is required")])
 def test_files_that_are_no_configuration(tmp_path, content, said):
     file = tmp_path / "tenantd.json5"
     if content is not None:
@@ -218,6 +246,13 @@ def test_files_that_are_no_configuration(tmp_path, content, said):
     run = subprocess.run([binary(), "serve", "--config", str(file)], capture_output=True, text=True)
     assert run.returncode == os.EX_USAGE
     assert said in run.stderr
+
+
+@pytest.mark.parametrize("option", [("--port", "1"), ("--directory", "/x")])
+def test_options_of_another_mode(tmp_path, option):
+    run = subprocess.run([binary(), "serve", "--config", "x.json5", *option], capture_output=True, text=True)
+    assert run.returncode == os.EX_USAGE
+    assert f"{option[0]} is for --dev" in run.stderr
 
 
 def test_json5_as_people_write_it(make_server):

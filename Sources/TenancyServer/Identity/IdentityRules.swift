@@ -48,6 +48,12 @@ public struct IdentityRules: Sendable {
     texts.compactMap(Permission.init(parsing:))
   }
 
+  /// Whether a method of the API needs what the permission, a wildcard maybe, stands for.
+  public static func isUsed(_ permission: Permission) -> Bool {
+    let set = PermissionSet([permission])
+    return MethodRule.all.contains { rule in rule.permission.map { set.grants($0) } ?? false }
+  }
+
   // MARK: Judging
 
   /// Why a verified certificate is not an identity here, or nil. Applied within the handshake.

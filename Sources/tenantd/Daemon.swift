@@ -28,7 +28,10 @@ struct Daemon {
     // From the start: by default a hangup would end the process.
     let hangups = Signals.arrivals([SIGHUP: "SIGHUP"])
     try DataDirectory.prepare(configuration.dataDirectory)
-    let store = try SQLiteStore(path: "\(configuration.dataDirectory)/tenancy.sqlite")
+    let database = "\(configuration.dataDirectory)/tenancy.sqlite"
+    for suffix in ["", "-wal", "-shm", ".lock"] { try OwnFiles.check(database + suffix) }
+    if let key = configuration.tls?.context.privateKey { try OwnFiles.checkKey(key) }
+    let store = try SQLiteStore(path: database)
     let plane = try ControlPlane(store: store, clock: SystemClock.now)
     let dataPlane = try SQLiteDataPlane(directory: "\(configuration.dataDirectory)/tenants")
     let provisioner = Provisioner(plane, dataPlane)
@@ -39,7 +42,7 @@ struct Daemon {
     let server = try await makeServer(plane, try Self.described(methods, health), tls)
     onStart(try await server.start())
     let resumption = Task { await provisioner.resume() }
-    let watching = Task { await StoreHealth.follow(plane, health) }
+    let watching = Task { await StoreHealth.follow(plane, health, logger) }
     let reloading = Task { await reload(tls, on: hangups) }
     logger.info(
       "serving",
@@ -123,7 +126,7 @@ enum SystemClock {
   static func now() -> Timestamp {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
-    return Timestamp(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    return Timestamp(seconds: Int64(time.tv_sec), subsecondNanoseconds: Int64(time.tv_nsec))
   }
 }
 
@@ -136,6 +139,7 @@ enum DataDirectory {
           description: "cannot make the data directory \(path): \(String(cString: strerror(errno)))"
         )
       }
+      try OwnFiles.checkDirectory(path)
       return
     }
     // The new name must survive a power cut as well as what is in it.

@@ -15,6 +15,11 @@ struct Development {
     let path = URL(filePath: directory).standardized.path
     self.directory = path
     try DataDirectory.prepare(path)
+    // Whoever made this CA names operators.
+    try OwnFiles.checkDirectory("\(path)/pki")
+    for name in ["ca.key", "server.key", "operator.key"] {
+      try OwnFiles.check("\(path)/pki/\(name)")
+    }
     _ = try DevelopmentPKI.ensure(
       directory: "\(path)/pki", trustDomain: Self.trustDomain, tenants: ["acme", "globex"])
     var identity = IdentityRules(trustDomains: [Self.trustDomain])

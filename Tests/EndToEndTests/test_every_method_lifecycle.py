@@ -63,18 +63,18 @@ def test_masks_of_the_configuration(operator, slug):
 def test_a_password_goes_in_and_never_comes_out(server, operator, slug):
     secret = "correct horse battery staple"
     made = operator.create(slug, api.DATABASE, configuration=tenant.TenantConfiguration(
-        database=tenant.DatabaseConfig(connection_string="host=db", username="u", password=secret)))
+        database=tenant.DatabaseConfig(connection_string=f"host={slug}", username="u", password=secret)))
     answers = [
         made, operator.get(slug),
         operator.manager.ListTenants(manager.ListTenantsRequest(filter=f"slug = {slug}")),
-        configure(operator, slug, database=tenant.DatabaseConfig(connection_string="host=other")),
+        configure(operator, slug, database=tenant.DatabaseConfig(connection_string=f"host=other-{slug}")),
         operator.provision(slug), operator.suspend(slug), operator.delete(slug),
     ]
     assert all(secret.encode() not in answer.SerializeToString() for answer in answers)
     assert made.configuration.database.password_set
     # Without a password in the request, the stored one stays.
     assert answers[3].database == tenant.DatabaseConfig(
-        connection_string="host=other", password_set=True)
+        connection_string=f"host=other-{slug}", password_set=True)
     assert secret not in server.log
 
 

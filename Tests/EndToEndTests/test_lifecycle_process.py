@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 import uuid
+from pathlib import Path
 
 import grpc
 import pytest
@@ -246,6 +247,60 @@ def test_files_that_are_no_configuration(tmp_path, content, said):
     run = subprocess.run([binary(), "serve", "--config", str(file)], capture_output=True, text=True)
     assert run.returncode == os.EX_USAGE
     assert said in run.stderr
+
+
+def others_can_read(server):
+    (server.data / "tenancy.sqlite").chmod(0o666)
+    return "chmod 600"
+
+
+def a_link(server):
+    database = server.data / "tenancy.sqlite"
+    database.rename(server.directory / "elsewhere")
+    database.symlink_to(server.directory / "elsewhere")
+    return "not a plain file"
+
+
+def others_can_write(server):
+    server.data.chmod(0o777)
+    return "chmod go-w"
+
+
+def another_owner(server):
+    os.chown(server.data, 12345, -1)
+    return f"chown {os.getuid()}"
+
+
+def a_key_for_all(server):
+    key = Path(server.settings["tls"]["private_key"])
+    copy = server.directory / "copy.key"
+    copy.write_bytes(key.read_bytes())
+    copy.chmod(0o644)
+    server.settings["tls"]["private_key"] = str(copy)
+    return "chmod 600"
+
+
+@pytest.mark.parametrize("spoil", [
+    others_can_read, a_link, others_can_write,
+    pytest.param(another_owner, marks=pytest.mark.skipif(os.getuid() != 0, reason="only root can")),
+    a_key_for_all])
+def test_files_that_others_control_are_refused(make_server, spoil):
+    server = make_server().start()
+    assert server.stop() == 0
+    said = spoil(server)
+    server.launch()
+    assert server.wait() != 0
+    assert said in server.log and "mend it with" in server.log
+
+
+def test_a_development_directory_of_others_is_refused(tmp_path):
+    """Whose CA makes the operators of `--dev`?"""
+    pki = tmp_path / "dev" / "pki"
+    pki.mkdir(parents=True)
+    pki.chmod(0o777)
+    run = subprocess.run([binary(), "serve", "--dev", "--directory", str(tmp_path / "dev"), "--port", "0"],
+                         capture_output=True, text=True, timeout=60)
+    assert run.returncode != 0 and "chmod go-w" in run.stderr
 
 
 @pytest.mark.parametrize("option", [("--port", "1"), ("--directory", "/x")])

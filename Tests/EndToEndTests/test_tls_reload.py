@@ -34,6 +34,7 @@ class Files:
     def replace(file, content):
         """In one step, so that nobody reads half of it."""
         new = file.with_suffix(".new")
+        new.touch(0o600)
         new.write_bytes(content)
         os.replace(new, file)
 

@@ -88,6 +88,50 @@ import Testing
     #expect(error?.description.contains(expected) == true, "\(error?.description ?? "")")
   }
 
+  @Test(arguments: [
+    "UPDATE tenants SET slug = 'acme'",
+    "UPDATE reserved_names SET tenant_id = (SELECT max(id) FROM tenants)",
+  ])
+  func tenantsThatShareASlugAreNotServed(_ sql: String) throws {
+    let store = try SQLiteStore(path: path)
+    var (first, second) = (Sample.tenant(1), Sample.tenant(2))
+    first.slug = try #require(Slug(parsing: "acme"))
+    second.slug = try #require(Slug(parsing: "other"))
+    try store.append([
+      Sample.entry(
+        1,
+        [
+          .putTenant(first), .putTenant(second),
+          .reserveName(ReservedName(.slug, "acme"), first.id),
+        ])
+    ])
+    store.close()
+    try execute(sql)
+    let doctored = try SQLiteStore(path: path)
+    let error = #expect(throws: StoreError.self) { try doctored.load() }
+    #expect(error?.code == .corrupt)
+    #expect(error?.description.contains("acme") == true)
+  }
+
+  @Test func aReplacedPasswordIsInNoFile() throws {
+    let store = try SQLiteStore(path: path)
+    var tenant = Sample.tenant(1)
+    func files() throws -> [Data] {
+      try ["", "-wal"].map { try Data(contentsOf: URL(filePath: path + $0)) }
+    }
+    func hold(_ password: String) throws -> Bool {
+      try files().contains { $0.range(of: Data(password.utf8)) != nil }
+    }
+    for (revision, password) in [(1, "former-secret"), (2, "later-secret")] as [(UInt64, String)] {
+      tenant.version = revision
+      tenant.configuration.database = DatabaseConfiguration(
+        connectionString: "", username: "", password: password)
+      try store.append([Sample.entry(revision, [.putTenant(tenant)])])
+      #expect(try hold(password))
+    }
+    #expect(try !hold("former-secret"))
+  }
+
   @Test func theLogHoldsNoCredentials() throws {
     let store = try SQLiteStore(path: path)
     try store.append([Sample.entry(1, [.putTenant(Sample.extremeTenant)])])

@@ -87,7 +87,7 @@ struct ControlPlaneFailureTests {
   @Test func theObserverHearsOfEachChange() async throws {
     let test = try TestPlane()
     let heard = Mutex<[Bool]>([])
-    test.plane.observeHealth { isHealthy in heard.withLock { $0.append(isHealthy) } }
+    test.plane.observeHealth { failure in heard.withLock { $0.append(failure == nil) } }
     test.store.failNextAppends(.refused(.unavailable), .refused(.unavailable))
     for name in ["a", "b"] {
       _ = await refusal { () async throws(TenancyError) in try await test.plane.reserve(name) }

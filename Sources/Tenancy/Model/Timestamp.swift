@@ -4,10 +4,19 @@ public struct Timestamp: Hashable, Comparable, Sendable {
 
   public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
+  /// Before 1970 and beyond 2262: the nearest moment that there is.
+  public init(seconds: Int64, subsecondNanoseconds: Int64) {
+    let (whole, overflow) = max(0, seconds).multipliedReportingOverflow(by: 1_000_000_000)
+    let (sum, carry) = whole.addingReportingOverflow(subsecondNanoseconds)
+    nanoseconds = overflow || carry ? .max : sum
+  }
+
   public static func < (a: Self, b: Self) -> Bool { a.nanoseconds < b.nanoseconds }
 
   public static func + (moment: Self, days: Days) -> Timestamp {
-    Timestamp(nanoseconds: moment.nanoseconds + days.count * 86_400 * 1_000_000_000)
+    let (sum, overflow) = moment.nanoseconds.addingReportingOverflow(
+      days.count * 86_400 * 1_000_000_000)
+    return Timestamp(nanoseconds: overflow ? (days.count < 0 ? .min : .max) : sum)
   }
 
   public var seconds: Int64 { nanoseconds / 1_000_000_000 }

@@ -22,8 +22,9 @@ public final class ControlPlane: Sendable {
   private let health = Mutex(Health())
 
   private struct Health {
-    var mustReload = false
-    var observer: (@Sendable (Bool) -> Void)?
+    /// With what it failed.
+    var failure: StoreError?
+    var observer: (@Sendable (StoreError?) -> Void)?
   }
 
   private struct Waiting {
@@ -54,17 +55,18 @@ public final class ControlPlane: Sendable {
   fileprivate var revision: UInt64 { publishedRevision.load(ordering: .acquiring) }
 
   /// Whether the last commit succeeded, or the store was found to work since.
-  public var isHealthy: Bool { health.withLock { !$0.mustReload } }
+  public var isHealthy: Bool { health.withLock { $0.failure == nil } }
 
-  /// Tells `observer`, from now on, what `isHealthy` has become. It is called by the writer, at once
-  /// and for each change, and must be quick. There is one observer: the last.
-  public func observeHealth(_ observer: @escaping @Sendable (Bool) -> Void) {
+  /// Tells `observer`, from now on, with what the store has failed, or nil when it works. It is called by
+  /// the writer, at once and for each change of `isHealthy`, and must be quick. There is one observer: the
+  /// last.
+  public func observeHealth(_ observer: @escaping @Sendable (StoreError?) -> Void) {
     queue.async { [self] in
-      let isHealthy = health.withLock { health in
+      let failure = health.withLock { health in
         health.observer = observer
-        return !health.mustReload
+        return health.failure
       }
-      observer(isHealthy)
+      observer(failure)
     }
   }
 
@@ -213,7 +215,7 @@ public final class ControlPlane: Sendable {
       return nil
     } catch {
       // What is on disk decides, whatever the error was.
-      setMustReload(true)
+      setFailure(error)
       return Self.unavailable
     }
   }
@@ -222,7 +224,7 @@ public final class ControlPlane: Sendable {
     guard !isHealthy else { return state }
     let state = try Self.load(store)
     publish(state)
-    setMustReload(false)
+    setFailure(nil)
     return state
   }
 
@@ -232,12 +234,12 @@ public final class ControlPlane: Sendable {
     _ = try newestState()
   }
 
-  private func setMustReload(_ mustReload: Bool) {
+  private func setFailure(_ failure: StoreError?) {
     let observer = health.withLock { health in
-      defer { health.mustReload = mustReload }
-      return health.mustReload == mustReload ? nil : health.observer
+      defer { health.failure = failure }
+      return (health.failure == nil) == (failure == nil) ? nil : health.observer
     }
-    observer?(!mustReload)
+    observer?(failure)
   }
 
   private func publish(_ state: ControlState) {

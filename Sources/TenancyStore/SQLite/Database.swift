@@ -32,7 +32,11 @@ struct Database {
   /// Adds a batch in one transaction.
   func append(_ entries: [LogEntry]) throws(StoreError) {
     guard !entries.isEmpty else { return }
-    try commit { () throws(StoreError) in try writer.write(entries) }
+    var replacesSecret = false
+    try commit { () throws(StoreError) in replacesSecret = try writer.write(entries) }
+    // The log has what was there before. Its truncation can wait for another process that reads, and no
+    // failure of it takes back what is durable: the next checkpoint does it.
+    if replacesSecret { try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)") }
   }
 
   /// Commits the first page as it is: a number in it is written again.
@@ -81,7 +85,8 @@ struct Database {
 
   /// `trusted_schema=OFF` and `cell_size_check=ON`: a damaged or doctored file is met with care.
   /// `cache_size=-512` (KiB): reads are answered from our own memory, writes touch few pages.
-  /// `secure_delete=ON`: a password that was replaced does not linger in free space.
+  /// `secure_delete=ON`: a password that was replaced does not linger in free space; nor in the log, see
+  /// `append`.
   private static let settings = """
     PRAGMA cache_size = -512;
     PRAGMA busy_timeout = 5000;

@@ -30,7 +30,28 @@ struct StateReader {
 
   /// Tenants first: everything else refers to them.
   private func changes() throws(StoreError) -> [Change] {
-    try tenants() + names() + roles() + assignments() + steps() + requests()
+    let changes = try tenants() + names() + roles() + assignments() + steps() + requests()
+    try Self.checkSlugs(changes)
+    return changes
+  }
+
+  /// What every write makes sure of, and no constraint of a file that others may have changed: two tenants
+  /// of one slug would answer as each other.
+  private static func checkSlugs(_ changes: [Change]) throws(StoreError) {
+    var owners: [Slug: TenantID] = [:]
+    for case .putTenant(let tenant) in changes {
+      guard let other = owners.updateValue(tenant.id, forKey: tenant.slug) else { continue }
+      throw StoreError(
+        .corrupt, "table tenants, rows \(other) and \(tenant.id): both have the slug \(tenant.slug)"
+      )
+    }
+    for case .reserveName(let name, let owner) in changes where name.kind == .slug {
+      guard let slug = Slug(parsing: name.text), let holder = owners[slug], holder != owner else {
+        continue
+      }
+      throw StoreError(
+        .corrupt, "table tenants, row \(holder): its slug \(slug) is reserved for \(owner)")
+    }
   }
 
   private func tenants() throws(StoreError) -> [Change] {

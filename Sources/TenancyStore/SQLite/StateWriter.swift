@@ -6,6 +6,7 @@ struct StateWriter {
   private let json: JSONCoding
   private let lastRevision: SQLiteStatement
   private let insertEntry: SQLiteStatement
+  private let storedPassword: SQLiteStatement
   private let putTenant: SQLiteStatement
   private let reserveName: SQLiteStatement
   private let putRole: SQLiteStatement
@@ -22,6 +23,8 @@ struct StateWriter {
     self.json = json
     lastRevision = try connection.prepare("SELECT max(revision) FROM log")
     insertEntry = try connection.prepare(SQL.insertEntry)
+    storedPassword = try connection.prepare(
+      "SELECT configuration ->> '$.database.password' FROM tenants WHERE id = ?1")
     putTenant = try connection.prepare(SQL.putTenant)
     reserveName = try connection.prepare(SQL.reserveName)
     putRole = try connection.prepare(SQL.putRole)
@@ -36,7 +39,9 @@ struct StateWriter {
   }
 
   /// - Throws: `.conflict` unless the entries' revisions follow the last one.
-  func write(_ entries: [LogEntry]) throws(StoreError) {
+  /// - Returns: whether a password was replaced or removed.
+  func write(_ entries: [LogEntry]) throws(StoreError) -> Bool {
+    var replacesSecret = false
     var last = try storedRevision()
     for entry in entries {
       guard last < Int64.max, entry.revision == UInt64(last) + 1 else {
@@ -48,8 +53,22 @@ struct StateWriter {
         insertEntry, .integer(last), .time(entry.time), .text(entry.actor), .text(entry.action),
         entry.tenant.map(SQLiteValue.id) ?? .null, .text(changes))
       for change in entry.changes {
+        if case .putTenant(let tenant) = change, try replacesPassword(tenant) {
+          replacesSecret = true
+        }
         try apply(change)
       }
+    }
+    return replacesSecret
+  }
+
+  private func replacesPassword(_ tenant: Tenant) throws(StoreError) -> Bool {
+    guard tenant.version > 1 else { return false }
+    return try asStoreError { () throws(SQLiteError) in
+      defer { storedPassword.reset() }
+      try storedPassword.bind([.id(tenant.id)])
+      guard try storedPassword.step(), let former = storedPassword.text(0) else { return false }
+      return !former.isEmpty && former != tenant.configuration.database?.password
     }
   }
 

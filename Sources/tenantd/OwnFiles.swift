@@ -1,0 +1,64 @@
+import Glibc
+
+/// Files and directories that hold secrets, or from which trust comes: nobody else may have put them there
+/// or be able to change them. What is not there is passed over.
+enum OwnFiles {
+  /// A directory of ours that nobody else can write to.
+  static func checkDirectory(_ path: String) throws {
+    guard let info = try status(path) else { return }
+    guard info.st_mode & S_IFMT == S_IFDIR else {
+      throw ConfigurationError(
+        description: "\(path) is not a directory: name one in the configuration, not a link to it")
+    }
+    try checkOwner(path, info)
+    guard info.st_mode & 0o022 == 0 else {
+      throw ConfigurationError(
+        description: "others can write to \(path): mend it with: chmod go-w '\(path)'")
+    }
+  }
+
+  /// A file of ours that nobody else can read or write.
+  static func check(_ path: String) throws {
+    guard let info = try status(path) else { return }
+    guard info.st_mode & S_IFMT == S_IFREG else {
+      throw ConfigurationError(
+        description:
+          "\(path) is not a plain file: mend it with: rm '\(path)', or put the file itself there")
+    }
+    try checkOwner(path, info)
+    guard info.st_mode & 0o077 == 0 else {
+      throw ConfigurationError(
+        description: "others can read or write \(path): mend it with: chmod 600 '\(path)'")
+    }
+  }
+
+  /// A private key that not everybody can read, which may be a link: secrets are often mounted so.
+  static func checkKey(_ path: String) throws {
+    var info = stat()
+    guard stat(path, &info) == 0 else { return }  // Whoever reads it says why it can't be.
+    guard info.st_mode & 0o037 == 0 else {
+      throw ConfigurationError(
+        description: "others can read or write the private key \(path): mend it with: "
+          + "chmod 600 '\(path)'")
+    }
+  }
+
+  private static func checkOwner(_ path: String, _ info: stat) throws {
+    guard info.st_uid == geteuid() else {
+      throw ConfigurationError(
+        description:
+          "\(path) belongs to the user \(info.st_uid), not to \(geteuid()), who runs this: "
+          + "mend it with: chown \(geteuid()) '\(path)'")
+    }
+  }
+
+  private static func status(_ path: String) throws -> stat? {
+    var info = stat()
+    if lstat(path, &info) == 0 { return info }
+    guard errno == ENOENT else {
+      throw ConfigurationError(
+        description: "cannot look at \(path): \(String(cString: strerror(errno)))")
+    }
+    return nil
+  }
+}

@@ -60,7 +60,7 @@ public struct TenantResolverClient: Sendable {
     try await channel.call(V1.TenantResolver.resolveFromEnvironment, request, options)
   }
 
-  /// The tenant configured for callers that name none; NOT_FOUND when none is.
+  /// The tenant that is configured as the default; NOT_FOUND when none is. No other method answers with it.
   public func getDefaultTenant(
     _ request: V1.GetDefaultTenantRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ResolveTenantResponse {

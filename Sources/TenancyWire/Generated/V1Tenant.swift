@@ -260,7 +260,7 @@ extension V1.TenantConfiguration {
 extension V1 {
   /// DATABASE isolation.
   public struct DatabaseConfig: WireMessage, JSONRepresentable, Hashable, Sendable {
-    /// At most 2,048 bytes.
+    /// At most 2,048 bytes, without a password. Only platform identities see it and may send it.
     public var connectionString: String
     public var username: String
     /// Input only: stored, never returned.

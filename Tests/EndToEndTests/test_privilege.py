@@ -49,9 +49,11 @@ def test_a_role_gives_and_its_end_takes(connect, admin, pki, home):
     web.role(home.name, "clerk", "a:b")
     admin.authz.DeleteRoleAssignment(authz.DeleteRoleAssignmentRequest(name=given.name))
     denied(web.role, home.name, "clerk2", "a:b")
-    # The subject is the whole SPIFFE ID: by slug it is another one.
-    admin.assign(home.name, tenant_id(home.slug), "tenant-admin")
+    # By the tenant's slug it is the same subject, and of another workload it is not.
+    admin.assign(home.name, tenant_id(home.slug, "other"), "tenant-admin")
     denied(web.role, home.name, "clerk2", "a:b")
+    admin.assign(home.name, tenant_id(home.slug), "tenant-admin")
+    web.role(home.name, "clerk2", "a:b")
 
 
 def test_a_tenant_s_admin_stays_in_its_place(chief, home):
@@ -134,6 +136,9 @@ def test_certificates_name_tenants_by_slug_and_by_id(connect, admin, pki, home, 
 
     renamed = f"{home.slug}-renamed"
     update(admin, home.name, "slug", slug=renamed)
+    assert by_slug.who().tenant == by_slug.get(home.id).name == home.name
+    admin.manager.RetireTenantSlug(
+        manager.RetireTenantSlugRequest(name=home.name, slug=home.slug))
     for call in (by_slug.who, lambda: by_slug.get(home.id)):
         assert failure("PERMISSION_DENIED", call).reason == "IDENTITY_UNKNOWN"
     assert by_id.who().tenant_slug == renamed

@@ -124,6 +124,7 @@ WORKLOAD_MAY_NOT = [
     "tenant create --display-name Mine --isolation shared", "tenant update acme --display-name X",
     "tenant configure acme --flag x=true", "tenant provision acme", "tenant activate acme",
     "tenant deactivate acme", "tenant deprovision acme", "tenant delete acme",
+    "tenant retire-slug acme former",
     "role create acme mine", "role update acme mine --title X", "role delete acme mine",
     "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
     "role assign acme user:alice tenant-admin", "role unassign acme 1"]

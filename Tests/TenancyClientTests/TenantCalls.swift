@@ -41,6 +41,9 @@ struct TenantCall {
       TenantCall(API.provisionTenantResources.identity) {
         try await $0.tenants.provisionTenantResources(V1.ProvisionTenantResourcesRequest(name: $1))
       },
+      TenantCall(API.retireTenantSlug.identity) {
+        try await $0.tenants.retireTenantSlug(V1.RetireTenantSlugRequest(name: $1, slug: "old"))
+      },
       TenantCall(API.deprovisionTenantResources.identity) {
         try await $0.tenants.deprovisionTenantResources(
           V1.DeprovisionTenantResourcesRequest(name: $1))

@@ -67,6 +67,11 @@ enum TenantManagerStory {
     #expect(stale.code == .aborted)
     #expect(stale.errorInfo?.metadata == ["etag": renamed.etag])
 
+    #expect(renamed.formerSlugs == [V1.FormerSlug(slug: acme.slug)])
+    let retired = try await client.tenants.retireTenantSlug(
+      V1.RetireTenantSlugRequest(name: acme.name, slug: acme.slug, etag: renamed.etag))
+    #expect(retired.formerSlugs.isEmpty && retired.etag != renamed.etag)
+
     let configured = try await client.tenants.updateTenantConfiguration(
       V1.UpdateTenantConfigurationRequest(
         name: acme.name,
@@ -77,7 +82,7 @@ enum TenantManagerStory {
             "custom_settings.seats", "custom_settings.theme", "feature_flags.preview",
             "feature_flags.legacy",
           ]),
-        etag: renamed.etag))
+        etag: retired.etag))
     #expect(configured.configuration?.customSettings == ["seats": .number(50)])
     #expect(configured.configuration?.featureFlags == ["beta": true, "preview": true])
     #expect(configured.configuration?.schema == V1.SchemaConfig(schemaName: "acme"))

@@ -85,6 +85,9 @@ struct AdmissionRow: CustomStringConvertible {
       "TenantManager/ProvisionTenantResources", "tenancy.tenants:provision", "platform",
       names: true, operators),
     AdmissionRow(
+      "TenantManager/RetireTenantSlug", "tenancy.tenants:retire", "platform", names: true,
+      operators),
+    AdmissionRow(
       "TenantManager/DeprovisionTenantResources", "tenancy.tenants:deprovision", "platform",
       names: true, operators),
   ]

@@ -19,7 +19,7 @@ struct TenantNamesTests {
     _ name: String, _ form: TenantNames.Form = .tenant
   ) throws(TenancyError) -> TenantID {
     try name.withBytes { bytes throws(TenancyError) in
-      try TenantNames.find(bytes, form, field: "parent", state).tenant.id
+      try TenantNames.find(bytes, form, field: "parent", state, at: Sample.now).tenant.id
     }
   }
 

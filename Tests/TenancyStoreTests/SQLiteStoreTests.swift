@@ -53,6 +53,36 @@ import Testing
     expectError(.corrupt) { _ = try SQLiteStore(path: path) }
   }
 
+  @Test func aDatabaseOfVersion1KeepsWhatItHas() throws {
+    let tenant = Sample.tenant(1)
+    let names: [Change] = ["now", "once"].map {
+      .reserveName(ReservedName(.slug, $0), tenant.id)
+    }
+    let old = try SQLiteStore(path: path)
+    try old.append([Sample.entry(1, [.putTenant(tenant)] + names)])
+    old.close()
+    try execute("ALTER TABLE reserved_names DROP COLUMN retired; PRAGMA user_version = 1")
+    let store = try SQLiteStore(path: path)
+    #expect(try store.load().changes == [.putTenant(tenant)] + names)
+    try store.append([Sample.entry(2, [.retireSlug(Sample.slug("once"), tenant.id)])])
+    store.close()
+    let again = try SQLiteStore(path: path)
+    defer { again.close() }
+    #expect(try again.load().changes.last == .retireSlug(Sample.slug("once"), tenant.id))
+  }
+
+  @Test func aSlugThatIsTakenAgainIsNotRetired() throws {
+    let tenant = Sample.tenant(1)
+    let name = Change.reserveName(ReservedName(.slug, "once"), tenant.id)
+    let store = try SQLiteStore(path: path)
+    defer { store.close() }
+    try store.append([
+      Sample.entry(1, [.putTenant(tenant), name, .retireSlug(Sample.slug("once"), tenant.id)]),
+      Sample.entry(2, [name]),
+    ])
+    #expect(try store.load().changes == [.putTenant(tenant), name])
+  }
+
   @Test func anUnmarkedDatabaseOfSomeoneElseIsRefusedAndLeftAsItIs() throws {
     #expect(FileManager.default.createFile(atPath: path, contents: nil))
     try execute("CREATE TABLE theirs (x)")

@@ -13,6 +13,7 @@ struct StateModel: Equatable {
   var revision: UInt64 = 0
   var tenants: [TenantID: Tenant] = [:]
   var names: [ReservedName: TenantID] = [:]
+  var retired: Set<Slug> = []
   var roles: [Key: Role] = [:]
   var assignments: [Key: RoleAssignment] = [:]
   var steps: Set<Key> = []
@@ -28,7 +29,10 @@ struct StateModel: Equatable {
     case .deleteAssignment(let tenant, let id): assignments[Key(tenant: tenant, id: id)] = nil
     case .putProvisioningStep(let tenant, let name): steps.insert(Key(tenant: tenant, id: name))
     case .clearProvisioningSteps(let tenant): steps = steps.filter { $0.tenant != tenant }
-    case .reserveName(let name, let tenant): names[name] = tenant
+    case .reserveName(let name, let tenant):
+      names[name] = tenant
+      if name.kind == .slug, let slug = Slug(parsing: name.text) { retired.remove(slug) }
+    case .retireSlug(let slug, _): retired.insert(slug)
     case .rememberRequest(let request):
       requests[RequestKey(actor: request.actor, id: request.requestID)] = request
     case .forgetRequests(let moment): requests = requests.filter { $0.value.time >= moment }

@@ -50,7 +50,7 @@ extension Resolver {
       path: path.utf8Span.span.bytes, host: host.utf8Span.span.bytes,
       header: header.utf8Span.span.bytes, environment: environment.utf8Span.span.bytes,
       given: selectors.given, state: state, home: home.flatMap { state.find($0.id) },
-      mayFallBack: mayFallBack)
+      now: Sample.moment, mayFallBack: mayFallBack)
   }
 
   func answer(

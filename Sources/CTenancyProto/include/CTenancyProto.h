@@ -166,6 +166,10 @@ tenancy__v1__tenant__get_descriptor(void) {
   return &tenancy__v1__tenant__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__former_slug__get_descriptor(void) {
+  return &tenancy__v1__former_slug__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_configuration__get_descriptor(void) {
   return &tenancy__v1__tenant_configuration__descriptor;
 }
@@ -192,6 +196,10 @@ tenancy__v1__get_tenant_request__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__update_tenant_request__get_descriptor(void) {
   return &tenancy__v1__update_tenant_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__retire_tenant_slug_request__get_descriptor(void) {
+  return &tenancy__v1__retire_tenant_slug_request__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__deactivate_tenant_request__get_descriptor(void) {

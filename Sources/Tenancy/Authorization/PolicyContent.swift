@@ -86,7 +86,7 @@ struct PolicyContent: Sendable {
   /// Roles come before their assignments and go after them, but a log need not say so.
   private mutating func renumberHolders(of id: String) {
     let roles = roles
-    for subject in Set((holders[id] ?? []).map(\.subject)) {
+    for subject in Set((holders[id] ?? []).map(\.holder)) {
       holdings.update(subject, default: Holdings()) { held in
         held.renumber { Self.role($0, roles)?.number }
         return false
@@ -101,7 +101,7 @@ struct PolicyContent: Sendable {
     Self.insert(assignment, into: &assignments)
     Self.insert(assignment, into: &holders[assignment.role, default: []])
     let number = role(assignment.role)?.number
-    holdings.update(assignment.subject, default: Holdings()) { held in
+    holdings.update(assignment.holder, default: Holdings()) { held in
       held.insert(assignment, role: number)
       return false
     }
@@ -113,7 +113,7 @@ struct PolicyContent: Sendable {
     Self.remove(id, from: &holders[former.role, default: []])
     if holders[former.role]?.isEmpty ?? false { holders[former.role] = nil }
     let roles = roles
-    holdings.update(former.subject, default: Holdings()) { held in
+    holdings.update(former.holder, default: Holdings()) { held in
       held.remove(id: id) { Self.role($0, roles)?.number }
       return held.assignments.isEmpty
     }

@@ -55,10 +55,14 @@ public struct TenantPolicy: Sendable {
 
   public func assignment(_ id: String) -> RoleAssignment? { shared.content.assignment(id) }
 
-  /// The assignment by which the subject has the role.
-  func assignment(of subject: String, role: String) -> RoleAssignment? {
-    var (list, budget) = (assignments(of: subject, role: role), WorkBudget())
-    return list.next(&budget)
+  /// The assignment that gives the role to the subject, named so; one by another name of its tenant is
+  /// another.
+  func assignment(of subject: String, holder: String, role: String) -> RoleAssignment? {
+    var (list, budget) = (assignments(of: holder, role: role), WorkBudget.uncapped)
+    while let found = list.next(&budget) {
+      if found.subject == subject { return found }
+    }
+    return nil
   }
 
   /// All assignments of a role, in the order of their ids: for the writer.

@@ -31,10 +31,11 @@ public struct RoleCommands: Sendable {
   public func createRole(
     id: String, title: String, summary: String, permissions: [String]
   ) async throws(TenancyError) -> Role {
-    try await write("roles.create") { (policy, transaction) throws(TenancyError) -> Role in
+    try await write("roles.create") { (record, transaction) throws(TenancyError) -> Role in
       guard Self.isRoleID(id) else {
         throw .invalid("role_id", "1 to 63 of a-z, 0-9 and '-', starting with a letter")
       }
+      let policy = record.policy
       guard policy.role(id) == nil else {
         throw TenancyError(.alreadyExists, .roleExists, "the role \(id) exists")
       }
@@ -59,8 +60,8 @@ public struct RoleCommands: Sendable {
     id: String, etag: String, action: String = "roles.update",
     _ change: @escaping @Sendable (inout Role) throws(TenancyError) -> Void
   ) async throws(TenancyError) -> Role {
-    try await write(action) { (policy, transaction) throws(TenancyError) -> Role in
-      let before = try Self.editable(id, etag, policy)
+    try await write(action) { (record, transaction) throws(TenancyError) -> Role in
+      let before = try Self.editable(id, etag, record.policy)
       var after = before
       try change(&after)
       let held = Set(before.permissions)
@@ -76,9 +77,9 @@ public struct RoleCommands: Sendable {
   }
 
   public func deleteRole(id: String, etag: String, force: Bool) async throws(TenancyError) {
-    try await write("roles.delete") { (policy, transaction) throws(TenancyError) -> Void in
-      _ = try Self.editable(id, etag, policy)
-      let held = policy.holders(of: id)
+    try await write("roles.delete") { (record, transaction) throws(TenancyError) -> Void in
+      _ = try Self.editable(id, etag, record.policy)
+      let held = record.policy.holders(of: id)
       guard held.isEmpty || force else {
         throw TenancyError(
           .failedPrecondition, .roleInUse,
@@ -99,7 +100,8 @@ public struct RoleCommands: Sendable {
     subject: String, role id: String, expireTime: Timestamp?
   ) async throws(TenancyError) -> RoleAssignment {
     try await write("assignments.create") {
-      (policy, transaction) throws(TenancyError) -> RoleAssignment in
+      (record, transaction) throws(TenancyError) -> RoleAssignment in
+      let policy = record.policy
       guard Self.isSubject(subject) else {
         throw .invalid(
           "assignment.subject",
@@ -121,7 +123,9 @@ public struct RoleCommands: Sendable {
           "a tenant has at most \(Self.maximumAssignments) assignments")
       }
       _ = try check(role.permissions, "assignment.role", transaction.state)
-      if let old = policy.assignment(of: subject, role: id) {
+      if let old = policy.assignment(
+        of: subject, holder: record.holder(subject), role: id)
+      {
         // One that has expired makes room for a new one.
         guard let end = old.expireTime, end <= transaction.now else {
           throw TenancyError(
@@ -139,8 +143,8 @@ public struct RoleCommands: Sendable {
   }
 
   public func unassign(id: String) async throws(TenancyError) {
-    try await write("assignments.delete") { (policy, transaction) throws(TenancyError) -> Void in
-      guard policy.assignment(id) != nil else {
+    try await write("assignments.delete") { (record, transaction) throws(TenancyError) -> Void in
+      guard record.policy.assignment(id) != nil else {
         throw TenancyError(.notFound, .assignmentNotFound, "there is no such assignment")
       }
       transaction.emit(.deleteAssignment(tenant, id: id), about: tenant)
@@ -162,7 +166,7 @@ public struct RoleCommands: Sendable {
 
   private func write<Result: Sendable>(
     _ action: String,
-    _ body: @escaping @Sendable (TenantPolicy, inout Transaction) throws(TenancyError) -> Result
+    _ body: @escaping @Sendable (TenantRecord, inout Transaction) throws(TenancyError) -> Result
   ) async throws(TenancyError) -> Result {
     try await plane.write(actor: actor, action: action) {
       [tenant, judge] (transaction) throws(TenancyError) -> Result in
@@ -170,7 +174,7 @@ public struct RoleCommands: Sendable {
       guard let record = transaction.state.find(tenant), record.tenant.state != .deleted else {
         throw .tenantNotFound
       }
-      return try body(record.policy, &transaction)
+      return try body(record, &transaction)
     }
   }
 

@@ -118,6 +118,29 @@ public struct TenantCommands: Sendable {
         transaction.emit(.clearProvisioningSteps(id), about: id)
       }
       Self.reserveNames(of: after, &transaction)
+      if after.slug != before.slug { Self.revive(after, &transaction) }
+      return after
+    }
+  }
+
+  /// Ends that a former slug stands for the tenant. It stays reserved.
+  public func retire(
+    slug text: String, of id: TenantID, etag: String
+  ) async throws(TenancyError) -> Tenant {
+    try await plane.write(actor: actor, action: "tenants.retireSlug") {
+      (transaction) throws(TenancyError) -> Tenant in
+      let before = try Self.current(id, etag, transaction.state).tenant
+      guard before.state != .deleted else { throw .tenantNotFound }
+      guard let former = transaction.state.formerSlug(text), former.tenant == id else {
+        throw TenancyError(
+          .notFound, .slugNotFound, "the tenant has no former slug \"\(text)\"",
+          violations: [.init(field: "slug", description: "no former slug of the tenant")])
+      }
+      var after = before
+      after.version += 1
+      after.updateTime = transaction.now
+      transaction.emit(.putTenant(after), about: id)
+      transaction.emit(.retireSlug(former.slug, id), about: id)
       return after
     }
   }
@@ -220,6 +243,15 @@ public struct TenantCommands: Sendable {
     for (name, _) in names(of: tenant) where transaction.state.owner(of: name) != tenant.id {
       transaction.emit(.reserveName(name, tenant.id), about: tenant.id)
     }
+  }
+
+  /// A slug that was retired is not any more when the tenant takes it again.
+  private static func revive(_ tenant: Tenant, _ transaction: inout Transaction) {
+    let name = ReservedName(.slug, tenant.slug.text)
+    guard transaction.state.owner(of: name) == tenant.id,
+      transaction.state.formerSlug(tenant.slug.text) == nil
+    else { return }
+    transaction.emit(.reserveName(name, tenant.id), about: tenant.id)
   }
 
   private static func remember(

@@ -31,15 +31,27 @@ public final class RoleAssignment: Hashable, Sendable {
   /// Unique within the tenant: canonical UUID text.
   public let id: String
   public let subject: String
+  /// The subject by the id of its tenant, whichever name it has in `subject`; other subjects as they are.
+  let holder: String
   public let role: String
   public let createTime: Timestamp
   public let expireTime: Timestamp?
 
-  public init(
+  public convenience init(
     id: String, subject: String, role: String, createTime: Timestamp, expireTime: Timestamp?
+  ) {
+    self.init(
+      id: id, subject: subject, holder: subject, role: role, createTime: createTime,
+      expireTime: expireTime)
+  }
+
+  init(
+    id: String, subject: String, holder: String, role: String, createTime: Timestamp,
+    expireTime: Timestamp?
   ) {
     self.id = id
     self.subject = subject
+    self.holder = holder
     self.role = role
     self.createTime = createTime
     self.expireTime = expireTime
@@ -51,4 +63,12 @@ public final class RoleAssignment: Hashable, Sendable {
   }
 
   public func hash(into hasher: inout Hasher) { hasher.combine(id) }
+
+  func held(by holder: String) -> RoleAssignment {
+    holder == self.holder
+      ? self
+      : RoleAssignment(
+        id: id, subject: subject, holder: holder, role: role, createTime: createTime,
+        expireTime: expireTime)
+  }
 }

@@ -76,6 +76,7 @@ extension TenancyError.Reason {
   public static let illegalTransition = Self("ILLEGAL_TRANSITION")
   public static let etagMismatch = Self("ETAG_MISMATCH")
   public static let nameTaken = Self("NAME_TAKEN")
+  public static let slugNotFound = Self("SLUG_NOT_FOUND")
   public static let permissionMissing = Self("PERMISSION_MISSING")
   public static let roleNotFound = Self("ROLE_NOT_FOUND")
   public static let roleExists = Self("ROLE_EXISTS")

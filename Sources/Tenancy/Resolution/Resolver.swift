@@ -31,9 +31,9 @@ public struct Resolver: Sendable {
   ///   an unknown tenant and a forbidden one answer alike.
   public func resolve(
     path: RawSpan, host: RawSpan, header: RawSpan, environment: RawSpan, given: StrategySet,
-    state: borrowing ControlState, home: TenantRecord?, mayFallBack: Bool
+    state: borrowing ControlState, home: TenantRecord?, now: Timestamp, mayFallBack: Bool
   ) throws(TenancyError) -> Resolution {
-    var tally = Tally(home: home)
+    var tally = Tally(home: home, now: now)
     for strategy in rules.order where given.contains(strategy) {
       switch strategy {
       case .path:
@@ -76,6 +76,7 @@ public struct Resolver: Sendable {
 /// What the sources have said so far.
 private struct Tally {
   let home: TenantRecord?
+  let now: Timestamp
   var given = StrategySet()
   var named = StrategySet()
   var namedByID = StrategySet()
@@ -86,7 +87,10 @@ private struct Tally {
   /// The first name was not that of the caller's own tenant.
   var isForeign = false
 
-  init(home: TenantRecord?) { self.home = home }
+  init(home: TenantRecord?, now: Timestamp) {
+    self.home = home
+    self.now = now
+  }
 
   /// Notes a source that named the tenant at `range` of `text`, or none.
   mutating func add(
@@ -132,8 +136,9 @@ private struct Tally {
 
   /// Looks a name up in canonical, lower-case form.
   private func find(_ name: RawSpan, _ state: borrowing ControlState) -> TenantRecord? {
-    if let record = state.find(name) { return record }
-    return state.find(lowercase(name).span.bytes)
+    let own = home?.tenant.id
+    if let record = state.find(name, at: now, of: own) { return record }
+    return state.find(lowercase(name).span.bytes, at: now, of: own)
   }
 
   private func lowercase(_ name: RawSpan) -> [UInt8] {

@@ -6,12 +6,17 @@ public final class TenantRecord: Sendable {
   public let idText: String
   /// Provisioning steps that are done.
   public let provisionedSteps: Set<String>
+  /// In the order of the slugs; without those that are retired.
+  public let formerSlugs: [FormerSlug]
 
-  init(tenant: Tenant, policy: TenantPolicy, provisionedSteps: Set<String>) {
+  init(
+    tenant: Tenant, policy: TenantPolicy, provisionedSteps: Set<String>, formerSlugs: [FormerSlug]
+  ) {
     self.tenant = tenant
     self.policy = policy
     idText = tenant.id.description
     self.provisionedSteps = provisionedSteps
+    self.formerSlugs = formerSlugs
   }
 }
 
@@ -24,6 +29,7 @@ public struct ControlState: Sendable {
   /// By id and by slug.
   private var index = ByteTable<TenantRecord>()
   private var databases: [DatabasePlace: TenantID] = [:]
+  private var formerSlugs = ByteTable<FormerSlug>()
   private var names = [ReservedName.Kind: ByteTable<TenantID>]()
   /// The few sets of steps that tenants have between them, so that each is in memory once.
   private var stepSets = Set<Set<String>>()
@@ -37,9 +43,29 @@ public struct ControlState: Sendable {
   @inline(__always)
   public func find(_ name: RawSpan) -> TenantRecord? { index.find(name) }
 
+  /// The same, and if there is none, the tenant that had this slug until it was renamed, which counts
+  /// as a use of it.
+  /// - Parameter home: if given, the only tenant that is found by a former slug.
+  @inline(__always)
+  public func find(
+    _ name: RawSpan, at now: Timestamp, of home: TenantID? = nil
+  ) -> TenantRecord? {
+    index.find(name) ?? findRenamed(name, now, home)
+  }
+
+  private func findRenamed(_ name: RawSpan, _ now: Timestamp, _ home: TenantID?) -> TenantRecord? {
+    guard let former = formerSlugs.find(name), home == nil || home == former.tenant else {
+      return nil
+    }
+    former.noteUse(at: now)
+    return find(former.tenant)
+  }
+
   public func find(_ name: String) -> TenantRecord? { index[name] }
 
   public func find(_ id: TenantID) -> TenantRecord? { index[id.description] }
+
+  public func formerSlug(_ text: String) -> FormerSlug? { formerSlugs[text] }
 
   /// Whose name this is, or was.
   public func owner(of name: ReservedName) -> TenantID? { names[name.kind]?[name.text] }
@@ -72,10 +98,22 @@ public struct ControlState: Sendable {
 
   private struct Draft {
     var tenant: Tenant
-    var formerSlug: Slug?
+    /// As it was found.
+    var slug: Slug?
+    var formerSlugs: [FormerSlug] = []
     var formerPlace: DatabasePlace?
     var policy: TenantPolicy
     var steps: Set<String>
+
+    mutating func rename(to slug: Slug) {
+      if slug != tenant.slug { addFormer(tenant.slug) }
+    }
+
+    mutating func addFormer(_ slug: Slug) {
+      if formerSlugs.contains(where: { $0.slug == slug }) { return }
+      let at = formerSlugs.firstIndexAfterAll { $0.slug.text < slug.text }
+      formerSlugs.insert(FormerSlug(slug, of: tenant.id), at: at)
+    }
   }
 
   private mutating func apply(_ change: Change, _ drafts: inout [TenantID: Draft]) {
@@ -84,6 +122,7 @@ public struct ControlState: Sendable {
       if draft(tenant.id, &drafts) == nil {
         drafts[tenant.id] = Draft(tenant: tenant, policy: TenantPolicy(), steps: [])
       } else {
+        drafts[tenant.id]?.rename(to: tenant.slug)
         drafts[tenant.id]?.tenant = tenant
       }
     case .putRole(let id, let role):
@@ -91,7 +130,9 @@ public struct ControlState: Sendable {
     case .deleteRole(let id, let role):
       edit(id, &drafts) { $0.policy.deleteRole(role) }
     case .putAssignment(let id, let assignment):
-      edit(id, &drafts) { $0.policy.put(assignment) }
+      let tenant = draft(id, &drafts)?.tenant
+      let held = assignment.held(by: holder(assignment.subject, in: tenant))
+      edit(id, &drafts) { $0.policy.put(held) }
     case .deleteAssignment(let id, let assignment):
       edit(id, &drafts) { $0.policy.deleteAssignment(assignment) }
     case .putProvisioningStep(let id, let step):
@@ -100,6 +141,9 @@ public struct ControlState: Sendable {
       edit(id, &drafts) { $0.steps = [] }
     case .reserveName(let name, let id):
       names[name.kind, default: ByteTable()][name.text] = id
+      if name.kind == .slug { noteSlug(name.text, of: id, &drafts) }
+    case .retireSlug(let slug, let id):
+      edit(id, &drafts) { draft in draft.formerSlugs.removeAll { $0.slug == slug } }
     case .rememberRequest(let request):
       requests[Self.key(request.requestID, request.actor)] = request
     case .forgetRequests(let moment):
@@ -112,7 +156,7 @@ public struct ControlState: Sendable {
     if let draft = drafts[id] { return draft }
     guard let record = find(id) else { return nil }
     drafts[id] = Draft(
-      tenant: record.tenant, formerSlug: record.tenant.slug,
+      tenant: record.tenant, slug: record.tenant.slug, formerSlugs: record.formerSlugs,
       formerPlace: record.tenant.configuration.database?.place, policy: record.policy,
       steps: record.provisionedSteps)
     return drafts[id]
@@ -125,11 +169,39 @@ public struct ControlState: Sendable {
     body(&drafts.values[position])
   }
 
-  private mutating func seal(_ draft: Draft) {
+  /// A reserved slug that is not the tenant's current one is a former one. Those of the time before
+  /// they were kept are, too.
+  private mutating func noteSlug(
+    _ text: String, of id: TenantID, _ drafts: inout [TenantID: Draft]
+  ) {
+    edit(id, &drafts) { draft in
+      guard draft.tenant.slug.text != text, let slug = Slug(parsing: text) else { return }
+      draft.addFormer(slug)
+    }
+  }
+
+  /// A subject of this tenant by its id: by whichever of its slugs it was given, it is the same.
+  private func holder(_ subject: String, in tenant: Tenant?) -> String {
+    guard let tenant, let name = TenantSubject.name(in: subject.utf8Span.span.bytes) else {
+      return subject
+    }
+    let slug = TenantSubject.name(name, of: subject)
+    guard slug == tenant.slug.text || names[.slug]?[slug] == tenant.id else { return subject }
+    return TenantSubject.text(subject, name, replacedBy: tenant.id.description)
+  }
+
+  private mutating func seal(_ changed: Draft) {
+    var draft = changed
+    let current = draft.tenant.slug
+    let before = draft.slug.flatMap { find($0.text) }?.formerSlugs ?? []
+    if let former = draft.slug, former != current { index[former.text] = nil }
+    draft.formerSlugs.removeAll { $0.slug == current }
+    for former in before { formerSlugs[former.slug.text] = nil }
+    for former in draft.formerSlugs { formerSlugs[former.slug.text] = former }
     let record = TenantRecord(
       tenant: draft.tenant, policy: draft.policy,
-      provisionedSteps: stepSets.insert(draft.steps).memberAfterInsert)
-    if let former = draft.formerSlug, former != draft.tenant.slug { index[former.text] = nil }
+      provisionedSteps: stepSets.insert(draft.steps).memberAfterInsert,
+      formerSlugs: draft.formerSlugs)
     let (former, place) = (draft.formerPlace, draft.tenant.configuration.database?.place)
     if let former, former != place, databases[former] == draft.tenant.id { databases[former] = nil }
     if let place, databases[place] == nil { databases[place] = draft.tenant.id }

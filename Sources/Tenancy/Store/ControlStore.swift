@@ -12,6 +12,9 @@ public enum Change: Hashable, Sendable {
   case clearProvisioningSteps(TenantID)
   /// A name belongs to this tenant for good: it is never given to another.
   case reserveName(ReservedName, TenantID)
+  /// A former slug of this tenant does not stand for it any more. It stays reserved; reserving it
+  /// again ends the retirement.
+  case retireSlug(Slug, TenantID)
   case rememberRequest(RememberedRequest)
   /// Requests remembered before this moment are forgotten.
   case forgetRequests(before: Timestamp)

@@ -33,6 +33,15 @@ public struct TenantManagerClient: Sendable {
     try await channel.call(V1.TenantManager.updateTenant, request, options)
   }
 
+  /// Ends that a former slug stands for the tenant: certificates, selectors and names that carry it are
+  /// refused from then on. It is never given to another tenant; what roles grant stays. GetTenant says
+  /// how often it was used of late.
+  public func retireTenantSlug(
+    _ request: V1.RetireTenantSlugRequest, options: CallOptions = CallOptions()
+  ) async throws -> V1.Tenant {
+    try await channel.call(V1.TenantManager.retireTenantSlug, request, options)
+  }
+
   /// ACTIVE or MAINTENANCE -> SUSPENDED.
   public func deactivateTenant(
     _ request: V1.DeactivateTenantRequest, options: CallOptions = CallOptions()

@@ -48,7 +48,9 @@ struct Access {
   /// Finds a tenant by id or slug. Callers with a home get TENANT_MISMATCH for every other name.
   func find(_ name: RawSpan) throws(TenancyError) -> TenantRecord? {
     // A name that is too long is no tenant's, and not worth looking at.
-    let found = name.byteCount <= TenantNames.maximumLength ? snapshot.state.find(name) : nil
+    let found =
+      name.byteCount <= TenantNames.maximumLength
+      ? snapshot.state.find(name, at: now, of: home?.tenant.id) : nil
     if caller.isPlatform { return found }
     guard let home, let found, found.tenant.id == home.tenant.id else { throw .tenantMismatch }
     return found

@@ -27,11 +27,11 @@ struct Gate: Sendable {
         throw .missing(permission: rule.permissionText)
       }
       let target = try tenantName.map { name throws(TenancyError) in
-        try TenantNames.find(name, form, field: rule.tenantField, snapshot.state)
+        try TenantNames.find(name, form, field: rule.tenantField, snapshot.state, at: now)
       }
       return Access(caller: caller, home: nil, target: target, now: now, snapshot: snapshot)
     case .tenant(let name):
-      let home = try Self.home(name, rule, snapshot.state)
+      let home = try Self.home(name, rule, snapshot.state, now)
       try Self.judge(caller, rule, home, now)
       if let tenantName {
         try TenantNames.require(tenantName, form, field: rule.tenantField, toBe: home)
@@ -44,9 +44,9 @@ struct Gate: Sendable {
 
   /// The caller's tenant, which must exist and, but for questions about oneself, be served.
   private static func home(
-    _ name: String, _ rule: MethodRule, _ state: borrowing ControlState
+    _ name: String, _ rule: MethodRule, _ state: borrowing ControlState, _ now: Timestamp
   ) throws(TenancyError) -> TenantRecord {
-    guard let home = state.find(name.utf8Span.span.bytes), home.tenant.state != .deleted
+    guard let home = state.find(name.utf8Span.span.bytes, at: now), home.tenant.state != .deleted
     else { throw unknownHome }
     if rule.scope != .ownSelf, let refusal = Lifecycle.refusal(for: home.tenant.state) {
       throw refusal
@@ -66,7 +66,7 @@ struct Gate: Sendable {
     var budget = WorkBudget()
     let question = rule.permissionText.utf8Span.span.bytes
     guard let colon = Permission.colon(in: question),
-      home.policy.grantingRole(
+      home.grantingRole(
         subject: caller.subject.utf8Span.span.bytes, question: question, colon: colon, now: now,
         &budget) != nil
     else { throw .missing(permission: rule.permissionText) }

@@ -19,11 +19,12 @@ enum TenantNames {
   /// The tenant that a platform identity names.
   /// - Parameter field: where the request names it.
   static func find(
-    _ name: UnsafeRawBufferPointer, _ form: Form, field: String, _ state: borrowing ControlState
+    _ name: UnsafeRawBufferPointer, _ form: Form, field: String, _ state: borrowing ControlState,
+    at now: Timestamp
   ) throws(TenancyError) -> TenantRecord {
     let bare = bareName(name, form)
     guard bare.count <= maximumLength else { throw malformed(field) }
-    if let record = state.find(bare.bytes) { return record }
+    if let record = state.find(bare.bytes, at: now) { return record }
     throw isWellFormed(bare) ? .tenantNotFound : malformed(field)
   }
 
@@ -32,7 +33,7 @@ enum TenantNames {
     _ name: UnsafeRawBufferPointer, _ form: Form, field: String, toBe home: TenantRecord
   ) throws(TenancyError) {
     let bare = bareName(name, form)
-    if equal(bare, home.tenant.slug.text) || equal(bare, home.idText) { return }
+    if home.isNamed(bare.bytes) { return }
     throw isWellFormed(bare) ? .tenantMismatch : malformed(field)
   }
 

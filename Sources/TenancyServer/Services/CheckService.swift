@@ -85,7 +85,7 @@ struct CheckService: Sendable {
       return response
     }
     guard
-      let role = record.policy.grantingRole(
+      let role = record.grantingRole(
         subject: subject, question: question, colon: colon, now: access.now, &budget)
     else {
       response.pointee.reason = TENANCY__V1__DECISION_REASON__DECISION_REASON_NO_GRANT

@@ -4,7 +4,7 @@ import TenancyWire
 /// Domain values as messages of the API, and back.
 extension V1.Tenant {
   /// As `caller` may see it.
-  init(_ tenant: Tenant, for caller: Caller) {
+  init(_ tenant: Tenant, former: [FormerSlug], at now: Timestamp, for caller: Caller) {
     self.init(
       name: TenantNames.collection + tenant.id.description, id: tenant.id.description,
       slug: tenant.slug.text, displayName: tenant.displayName, state: V1.TenantState(tenant.state),
@@ -13,7 +13,17 @@ extension V1.Tenant {
       epoch: tenant.epoch, createTime: GoogleProtobuf.Timestamp(tenant.createTime),
       updateTime: GoogleProtobuf.Timestamp(tenant.updateTime),
       deleteTime: tenant.deleteTime.map { GoogleProtobuf.Timestamp($0) },
-      purgeTime: tenant.purgeTime.map { GoogleProtobuf.Timestamp($0) })
+      purgeTime: tenant.purgeTime.map { GoogleProtobuf.Timestamp($0) },
+      formerSlugs: former.map { V1.FormerSlug($0, at: now) })
+  }
+}
+
+extension V1.FormerSlug {
+  init(_ former: FormerSlug, at now: Timestamp) {
+    let uses = former.recentUses(at: now)
+    self.init(
+      slug: former.slug.text, recentUses: uses.count,
+      lastUseTime: uses.last.map { GoogleProtobuf.Timestamp($0) })
   }
 }
 

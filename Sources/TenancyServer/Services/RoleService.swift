@@ -139,11 +139,12 @@ struct RoleService: Sendable {
       size: request.pageSize, token: request.pageToken,
       question: "assignments \(record.idText) \(subject) \(role)")
     let start = page.after ?? ""
+    let holder = record.holder(subject)
     let list =
       if !subject.isEmpty, !role.isEmpty {
-        record.policy.assignments(of: subject, role: role, after: start)
+        record.policy.assignments(of: holder, role: role, after: start)
       } else if !subject.isEmpty {
-        record.policy.assignments(of: subject, after: start)
+        record.policy.assignments(of: holder, after: start)
       } else if !role.isEmpty {
         record.policy.assignments(ofRole: role, after: start)
       } else {
@@ -188,7 +189,7 @@ struct RoleService: Sendable {
     if caller.isPlatform { return caller.permissions.covers(permission) }
     if caller.permissions.covers(permission) { return true }
     var budget = WorkBudget.uncapped
-    return home?.policy.holds(permission, subject: caller.subject, now: now, &budget) ?? false
+    return home?.holds(permission, subject: caller.subject, now: now, &budget) ?? false
   }
 
   /// The last part of `tenants/{tenant}/{collection}/{id}`.
@@ -214,9 +215,9 @@ struct RoleService: Sendable {
     }
     guard text.contains("/") else { return text }
     let owner = text.split(separator: "/", omittingEmptySubsequences: false).dropFirst().first
-    guard
-      owner.map(String.init) == record.idText || owner.map(String.init) == record.tenant.slug.text
-    else { throw .invalid(field, "must be a role of the same tenant") }
+    guard let owner = owner.map(String.init), record.isNamed(owner.utf8Span.span.bytes) else {
+      throw .invalid(field, "must be a role of the same tenant")
+    }
     return try id(in: text, "roles", field: field)
   }
 }

@@ -13,6 +13,12 @@ struct TenantManagerService: Sendable {
       gate.async(API.createTenant, create),
       gate.async(API.getTenant, get),
       gate.async(API.updateTenant, update),
+      gate.async(API.retireTenantSlug) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        return answer(
+          try await commands(access).retire(slug: request.slug, of: id, etag: request.etag),
+          for: access.caller)
+      },
       gate.async(API.deactivateTenant) { (access, request) throws(TenancyError) in
         try await move(access, .deactivate, request.etag)
       },
@@ -29,14 +35,14 @@ struct TenantManagerService: Sendable {
       gate.async(API.updateTenantConfiguration, configure),
       gate.async(API.provisionTenantResources) { (access, _) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
-        return V1.Tenant(
+        return answer(
           try await provisioner.provision(
             id, actor: access.caller.subject, judge: try access.requireJudge()),
           for: access.caller)
       },
       gate.async(API.deprovisionTenantResources) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
-        return V1.Tenant(
+        return answer(
           try await provisioner.deprovision(
             id, etag: request.etag, actor: access.caller.subject, judge: try access.requireJudge()),
           for: access.caller)
@@ -62,7 +68,7 @@ struct TenantManagerService: Sendable {
       configuration: tenant.configuration?.domain ?? TenantConfiguration(), requestID: id,
       digest: id.isEmpty ? "" : RequestIDs.digest(of: tenant))
     do throws(TenancyError) {
-      return V1.Tenant(
+      return answer(
         try await commands(access).create(new, validateOnly: request.validateOnly),
         for: access.caller)
     } catch {
@@ -70,17 +76,23 @@ struct TenantManagerService: Sendable {
     }
   }
 
+  /// A tenant with what the newest state knows besides.
+  private func answer(_ tenant: Tenant, for caller: Caller) -> V1.Tenant {
+    V1.Tenant(
+      tenant, former: plane.state.find(tenant.id)?.formerSlugs ?? [], at: plane.now, for: caller)
+  }
+
   private func get(
     _ access: Access, _ request: V1.GetTenantRequest
   ) throws(TenancyError) -> V1.Tenant {
-    V1.Tenant(try access.requireTarget().tenant, for: access.caller)
+    answer(try access.requireTarget().tenant, for: access.caller)
   }
 
   private func move(
     _ access: Access, _ event: Lifecycle.Event, _ etag: String
   ) async throws(TenancyError) -> V1.Tenant {
     let id = try access.requireTarget().tenant.id
-    return V1.Tenant(
+    return answer(
       try await commands(access).move(id, event, etag: etag), for: access.caller)
   }
 
@@ -107,7 +119,7 @@ struct TenantManagerService: Sendable {
         by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller)
     }
     do throws(TenancyError) {
-      return V1.Tenant(
+      return answer(
         try await commands(access).update(
           id, update, action: "tenants.update", validateOnly: request.validateOnly),
         for: access.caller)
@@ -143,7 +155,7 @@ struct TenantManagerService: Sendable {
     update.configuration = try ConfigurationChange(
       request.configuration ?? V1.TenantConfiguration(), request.updateMask, by: access.caller
     ).apply
-    return V1.Tenant(
+    return answer(
       try await commands(access).update(id, update, action: "tenants.configure"),
       for: access.caller)
   }
@@ -173,7 +185,12 @@ struct TenantManagerService: Sendable {
         (record.tenant.state != .deleted || request.showDeleted)
           && filter.matches(record.tenant, &budget)
       }
-    ) { record in (V1.Tenant(record.tenant, for: access.caller), record.tenant.answerBytes) }
+    ) { record in
+      (
+        V1.Tenant(record.tenant, former: record.formerSlugs, at: access.now, for: access.caller),
+        record.tenant.answerBytes + record.formerSlugs.count * Slug.maximumLength
+      )
+    }
     return V1.ListTenantsResponse(tenants: found, nextPageToken: next)
   }
 }

@@ -63,7 +63,7 @@ struct TenantResolverService: Sendable {
     let resolution = try resolver.resolve(
       path: sources.path.bytes, host: sources.host.bytes, header: sources.header.bytes,
       environment: sources.environment.bytes, given: sources.given, state: access.snapshot.state,
-      home: access.home, mayFallBack: mayFallBack)
+      home: access.home, now: access.now, mayFallBack: mayFallBack)
     return try ResolutionAnswer.make(resolution, rules: resolver.rules, arena)
   }
 

@@ -43,6 +43,9 @@ struct ChangeDocument: Encodable {
       try put("reserveName", tenant)
       try box.encode(name.kind.rawValue, forKey: .kind)
       try box.encode(name.text, forKey: .name)
+    case .retireSlug(let slug, let tenant):
+      try put("retireSlug", tenant)
+      try box.encode(slug.text, forKey: .name)
     case .rememberRequest(let request):
       try put("rememberRequest", request.tenant)
       try box.encode(RequestDocument(request), forKey: .request)

@@ -46,7 +46,11 @@ enum Migrations {
     try connection.execute("PRAGMA user_version = \(latest)")
   }
 
-  private static let all = [initial]
+  private static let all = [initial, retiredSlugs]
+
+  private static let retiredSlugs = """
+    ALTER TABLE reserved_names ADD COLUMN retired INTEGER NOT NULL DEFAULT 0;
+    """
 
   /// Times are nanoseconds since 1970. Foreign keys are checked at the commit: the order of changes
   /// within a batch is free. The log has none, for it tells the past and not the present.

@@ -30,7 +30,8 @@ struct StateReader {
 
   /// Tenants first: everything else refers to them.
   private func changes() throws(StoreError) -> [Change] {
-    let changes = try tenants() + names() + roles() + assignments() + steps() + requests()
+    let changes =
+      try tenants() + names() + retiredSlugs() + roles() + assignments() + steps() + requests()
     try Self.checkSlugs(changes)
     return changes
   }
@@ -75,6 +76,13 @@ struct StateReader {
     let sql = "SELECT kind, name, tenant_id FROM reserved_names ORDER BY kind, name"
     return try rows(sql, of: "reserved_names", keyColumns: 2) { row throws(StoreError) in
       .reserveName(ReservedName(try row.name(), try row.text()), try row.tenantID())
+    }
+  }
+
+  private func retiredSlugs() throws(StoreError) -> [Change] {
+    let sql = "SELECT name, tenant_id FROM reserved_names WHERE kind = 'slug' AND retired <> 0"
+    return try rows(sql, of: "reserved_names", keyColumns: 1) { row throws(StoreError) in
+      .retireSlug(try row.slug(), try row.tenantID())
     }
   }
 

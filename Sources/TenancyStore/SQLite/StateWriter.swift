@@ -9,6 +9,7 @@ struct StateWriter {
   private let storedPassword: SQLiteStatement
   private let putTenant: SQLiteStatement
   private let reserveName: SQLiteStatement
+  private let retireSlug: SQLiteStatement
   private let putRole: SQLiteStatement
   private let deleteRole: SQLiteStatement
   private let putAssignment: SQLiteStatement
@@ -27,6 +28,8 @@ struct StateWriter {
       "SELECT configuration ->> '$.database.password' FROM tenants WHERE id = ?1")
     putTenant = try connection.prepare(SQL.putTenant)
     reserveName = try connection.prepare(SQL.reserveName)
+    retireSlug = try connection.prepare(
+      "UPDATE reserved_names SET retired = 1 WHERE kind = 'slug' AND name = ?1 AND tenant_id = ?2")
     putRole = try connection.prepare(SQL.putRole)
     deleteRole = try connection.prepare("DELETE FROM roles WHERE tenant_id = ?1 AND id = ?2")
     putAssignment = try connection.prepare(SQL.putAssignment)
@@ -104,6 +107,8 @@ struct StateWriter {
       try run(clearSteps, .id(tenant))
     case .reserveName(let name, let tenant):
       try reserve(name, for: tenant)
+    case .retireSlug(let slug, let tenant):
+      try run(retireSlug, .text(slug.text), .id(tenant))
     case .rememberRequest(let request):
       try run(
         rememberRequest, .text(request.actor), .text(request.requestID), .text(request.digest),
@@ -164,7 +169,7 @@ private enum SQL {
   /// Changes no row when the name is another tenant's.
   static let reserveName = """
     INSERT INTO reserved_names (kind, name, tenant_id) VALUES (?1, ?2, ?3)
-    ON CONFLICT (kind, name) DO UPDATE SET tenant_id = tenant_id
+    ON CONFLICT (kind, name) DO UPDATE SET retired = 0
     WHERE tenant_id = excluded.tenant_id
     """
 

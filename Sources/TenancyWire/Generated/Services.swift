@@ -114,6 +114,10 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/UpdateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:update", scope: .tenant, tenantField: "tenant.name"),
       tenantField: { $0.pointee.tenant?.pointee.name ?? ProtobufCBinaryData() })
+    public static let retireTenantSlug = MethodSpec<V1.RetireTenantSlugRequest, V1.Tenant>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/RetireTenantSlug", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:retire", scope: .platform, tenantField: "name"),
+      tenantField: { $0.pointee.name })
     public static let deactivateTenant = MethodSpec<V1.DeactivateTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/DeactivateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:deactivate", scope: .platform, tenantField: "name"),
@@ -147,6 +151,7 @@ extension V1 {
       createTenant.identity,
       getTenant.identity,
       updateTenant.identity,
+      retireTenantSlug.identity,
       deactivateTenant.identity,
       activateTenant.identity,
       deleteTenant.identity,

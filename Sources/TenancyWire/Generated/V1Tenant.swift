@@ -71,8 +71,9 @@ extension V1 {
     /// Output only. UUIDv7 in canonical lower-case text. Never changes, never reused.
     public var id: String
     /// Lower-case DNS label (RFC 1035 length, 1 to 63 characters of a-z, 0-9 and '-', starting and
-    /// ending with a letter or digit). Unique; may change, but a former slug is never given to another
-    /// tenant. Derived from `display_name` when empty on create.
+    /// ending with a letter or digit). Unique; may change: a former slug goes on to stand for the tenant
+    /// in names, selectors, certificates and roles' subjects until RetireTenantSlug ends that, and is
+    /// never given to another tenant. Derived from `display_name` when empty on create.
     public var slug: String
     /// Human-readable name, 1 to 200 characters.
     public var displayName: String
@@ -93,6 +94,8 @@ extension V1 {
     public var deleteTime: GoogleProtobuf.Timestamp?
     /// When a deleted tenant's data may be destroyed.
     public var purgeTime: GoogleProtobuf.Timestamp?
+    /// Output only. Those that still stand for the tenant.
+    public var formerSlugs: [V1.FormerSlug]
 
     public init(
       name: String = "",
@@ -107,7 +110,8 @@ extension V1 {
       createTime: GoogleProtobuf.Timestamp? = nil,
       updateTime: GoogleProtobuf.Timestamp? = nil,
       deleteTime: GoogleProtobuf.Timestamp? = nil,
-      purgeTime: GoogleProtobuf.Timestamp? = nil
+      purgeTime: GoogleProtobuf.Timestamp? = nil,
+      formerSlugs: [V1.FormerSlug] = []
     ) {
       self.name = name
       self.id = id
@@ -122,6 +126,7 @@ extension V1 {
       self.updateTime = updateTime
       self.deleteTime = deleteTime
       self.purgeTime = purgeTime
+      self.formerSlugs = formerSlugs
     }
   }
 }
@@ -148,6 +153,7 @@ extension V1.Tenant {
     self.updateTime = try WireRead.message(c.pointee.update_time, field: "update_time")
     self.deleteTime = try WireRead.message(c.pointee.delete_time, field: "delete_time")
     self.purgeTime = try WireRead.message(c.pointee.purge_time, field: "purge_time")
+    self.formerSlugs = try WireRead.messages(c.pointee.former_slugs, count: c.pointee.n_former_slugs, field: "former_slugs")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -166,6 +172,8 @@ extension V1.Tenant {
     c.pointee.update_time = self.updateTime?.write(into: arena)
     c.pointee.delete_time = self.deleteTime?.write(into: arena)
     c.pointee.purge_time = self.purgeTime?.write(into: arena)
+    c.pointee.n_former_slugs = self.formerSlugs.count
+    c.pointee.former_slugs = arena.list(self.formerSlugs) { Optional($0.write(into: arena)) }
     return c
   }
 
@@ -184,6 +192,59 @@ extension V1.Tenant {
     if let value = self.updateTime { object["updateTime"] = value.json() }
     if let value = self.deleteTime { object["deleteTime"] = value.json() }
     if let value = self.purgeTime { object["purgeTime"] = value.json() }
+    if !self.formerSlugs.isEmpty { object["formerSlugs"] = .array(self.formerSlugs.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// A slug that a tenant had before it was renamed.
+  public struct FormerSlug: WireMessage, JSONRepresentable, Hashable, Sendable {
+    public var slug: String
+    /// How often it stood for the tenant at this server in the last 7 days, since its start at most.
+    public var recentUses: UInt64
+    public var lastUseTime: GoogleProtobuf.Timestamp?
+
+    public init(
+      slug: String = "",
+      recentUses: UInt64 = 0,
+      lastUseTime: GoogleProtobuf.Timestamp? = nil
+    ) {
+      self.slug = slug
+      self.recentUses = recentUses
+      self.lastUseTime = lastUseTime
+    }
+  }
+}
+
+extension V1.FormerSlug {
+  public typealias CMessage = Tenancy__V1__FormerSlug
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__former_slug__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+    self.slug = try WireText.string(c.pointee.slug, field: "slug")
+    self.recentUses = c.pointee.recent_uses
+    self.lastUseTime = try WireRead.message(c.pointee.last_use_time, field: "last_use_time")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__former_slug__init(c)
+    c.pointee.slug = arena.copy(self.slug)
+    c.pointee.recent_uses = self.recentUses
+    c.pointee.last_use_time = self.lastUseTime?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.slug.isEmpty { object["slug"] = .string(self.slug) }
+    if self.recentUses != 0 { object["recentUses"] = WireJSON.scalar(self.recentUses) }
+    if let value = self.lastUseTime { object["lastUseTime"] = value.json() }
     return .object(object)
   }
 }

@@ -149,6 +149,57 @@ extension V1.UpdateTenantRequest {
 }
 
 extension V1 {
+  public struct RetireTenantSlugRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    public var name: String
+    /// One of the tenant's `former_slugs`, else NOT_FOUND.
+    public var slug: String
+    public var etag: String
+
+    public init(
+      name: String = "",
+      slug: String = "",
+      etag: String = ""
+    ) {
+      self.name = name
+      self.slug = slug
+      self.etag = etag
+    }
+  }
+}
+
+extension V1.RetireTenantSlugRequest {
+  public typealias CMessage = Tenancy__V1__RetireTenantSlugRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__retire_tenant_slug_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.slug = try WireText.string(c.pointee.slug, field: "slug")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__retire_tenant_slug_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.slug = arena.copy(self.slug)
+    c.pointee.etag = arena.copy(self.etag)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.slug.isEmpty { object["slug"] = .string(self.slug) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    return .object(object)
+  }
+}
+
+extension V1 {
   public struct DeactivateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
     public var etag: String

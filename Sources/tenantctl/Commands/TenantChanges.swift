@@ -7,7 +7,8 @@ struct UpdateTenantCommand: AsyncParsableCommand {
 
   @OptionGroup var tenant: TenantArgument
   @Option(help: "Its new name for people.") var displayName: String?
-  @Option(help: "Its new name in URLs. The old one stays reserved.") var slug: String?
+  @Option(help: "Its new name in URLs. The old one goes on to stand for it: see retire-slug.")
+  var slug: String?
   @Option(help: "Possible before resources are provisioned.") var isolation: Isolation?
   @OptionGroup var etag: EtagOptions
   @Flag(help: "Checks only, changes nothing.") var validateOnly = false
@@ -43,6 +44,30 @@ struct UpdateTenantCommand: AsyncParsableCommand {
     output.show(
       try await server.connected { try await $0.tenants.updateTenant(request, options: $0.options) }
     )
+  }
+}
+
+struct RetireSlugCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "retire-slug", abstract: "Ends that a former slug stands for its tenant.",
+    discussion: """
+      Certificates, paths, hosts and configurations that carry it are refused from then on. \
+      `tenant get` shows how often it was used of late. What roles grant stays.
+      """)
+
+  @OptionGroup var tenant: TenantArgument
+  @Argument(help: "One of the tenant's former slugs.") var slug: String
+  @OptionGroup var etag: EtagOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.RetireTenantSlugRequest(
+      name: try tenant.name(), slug: slug, etag: etag.etag)
+    output.show(
+      try await server.connected {
+        try await $0.tenants.retireTenantSlug(request, options: $0.options)
+      })
   }
 }
 

@@ -9,7 +9,7 @@ struct TenantGroup: ParsableCommand {
       CreateTenantCommand.self, GetTenantCommand.self, ListTenantsCommand.self,
       UpdateTenantCommand.self, ConfigureTenantCommand.self, ProvisionTenantCommand.self,
       ActivateTenantCommand.self, DeactivateTenantCommand.self, DeprovisionTenantCommand.self,
-      DeleteTenantCommand.self,
+      DeleteTenantCommand.self, RetireSlugCommand.self,
     ])
 }
 

@@ -6,6 +6,7 @@ extension V1.Tenant: Presentable {
     var fields = Fields()
     fields.add("Name", name)
     fields.add("Slug", slug)
+    fields.add("Former slugs", each: formerSlugs.map(\.line))
     fields.add("Display name", displayName)
     fields.add("State", state.shortName)
     fields.add("Isolation", isolationModel.shortName)
@@ -17,6 +18,13 @@ extension V1.Tenant: Presentable {
     fields.add("Deleted", deleteTime?.text ?? "")
     fields.add("Purged after", purgeTime?.text ?? "")
     return fields.lines()
+  }
+}
+
+extension V1.FormerSlug {
+  fileprivate var line: String {
+    let last = lastUseTime.map { ", last \($0.text)" } ?? ""
+    return "\(slug) (used \(recentUses) times in 7 days\(last))"
   }
 }
 

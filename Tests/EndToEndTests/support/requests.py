@@ -96,6 +96,8 @@ PLATFORM = {
     "TenantManager/DeactivateTenant": _named(manager.DeactivateTenantRequest),
     "TenantManager/ActivateTenant": _named(manager.ActivateTenantRequest),
     "TenantManager/DeleteTenant": _named(manager.DeleteTenantRequest),
+    "TenantManager/RetireTenantSlug": lambda name: manager.RetireTenantSlugRequest(
+        name=name, slug="old"),
     "TenantManager/ProvisionTenantResources": _named(manager.ProvisionTenantResourcesRequest),
     "TenantManager/DeprovisionTenantResources": _named(manager.DeprovisionTenantResourcesRequest),
 }

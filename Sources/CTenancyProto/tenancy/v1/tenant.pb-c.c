@@ -53,6 +53,51 @@ void   tenancy__v1__tenant__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__tenant__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__former_slug__init
+                     (Tenancy__V1__FormerSlug         *message)
+{
+  static const Tenancy__V1__FormerSlug init_value = TENANCY__V1__FORMER_SLUG__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__former_slug__get_packed_size
+                     (const Tenancy__V1__FormerSlug *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__former_slug__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__former_slug__pack
+                     (const Tenancy__V1__FormerSlug *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__former_slug__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__former_slug__pack_to_buffer
+                     (const Tenancy__V1__FormerSlug *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__former_slug__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__FormerSlug *
+       tenancy__v1__former_slug__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__FormerSlug *)
+     protobuf_c_message_unpack (&tenancy__v1__former_slug__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__former_slug__free_unpacked
+                     (Tenancy__V1__FormerSlug *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__former_slug__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__tenant_configuration__feature_flags_entry__init
                      (Tenancy__V1__TenantConfiguration__FeatureFlagsEntry         *message)
 {
@@ -239,7 +284,7 @@ void   tenancy__v1__shared_config__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__shared_config__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[13] =
+static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[14] =
 {
   {
     "name",
@@ -397,6 +442,18 @@ static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[13]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "former_slugs",
+    14,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__Tenant, n_former_slugs),
+    offsetof(Tenancy__V1__Tenant, former_slugs),
+    &tenancy__v1__former_slug__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__tenant__field_indices_by_name[] = {
   6,   /* field[6] = configuration */
@@ -405,6 +462,7 @@ static const unsigned tenancy__v1__tenant__field_indices_by_name[] = {
   3,   /* field[3] = display_name */
   8,   /* field[8] = epoch */
   7,   /* field[7] = etag */
+  13,   /* field[13] = former_slugs */
   1,   /* field[1] = id */
   5,   /* field[5] = isolation_model */
   0,   /* field[0] = name */
@@ -416,7 +474,7 @@ static const unsigned tenancy__v1__tenant__field_indices_by_name[] = {
 static const ProtobufCIntRange tenancy__v1__tenant__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 13 }
+  { 0, 14 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor =
 {
@@ -426,11 +484,75 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor =
   "Tenancy__V1__Tenant",
   "tenancy.v1",
   sizeof(Tenancy__V1__Tenant),
-  13,
+  14,
   tenancy__v1__tenant__field_descriptors,
   tenancy__v1__tenant__field_indices_by_name,
   1,  tenancy__v1__tenant__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__tenant__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__former_slug__field_descriptors[3] =
+{
+  {
+    "slug",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__FormerSlug, slug),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "recent_uses",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__FormerSlug, recent_uses),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "last_use_time",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__FormerSlug, last_use_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__former_slug__field_indices_by_name[] = {
+  2,   /* field[2] = last_use_time */
+  1,   /* field[1] = recent_uses */
+  0,   /* field[0] = slug */
+};
+static const ProtobufCIntRange tenancy__v1__former_slug__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__former_slug__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.FormerSlug",
+  "FormerSlug",
+  "Tenancy__V1__FormerSlug",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__FormerSlug),
+  3,
+  tenancy__v1__former_slug__field_descriptors,
+  tenancy__v1__former_slug__field_indices_by_name,
+  1,  tenancy__v1__former_slug__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__former_slug__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__feature_flags_entry__field_descriptors[2] =

@@ -143,6 +143,51 @@ void   tenancy__v1__update_tenant_request__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__update_tenant_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__retire_tenant_slug_request__init
+                     (Tenancy__V1__RetireTenantSlugRequest         *message)
+{
+  static const Tenancy__V1__RetireTenantSlugRequest init_value = TENANCY__V1__RETIRE_TENANT_SLUG_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__retire_tenant_slug_request__get_packed_size
+                     (const Tenancy__V1__RetireTenantSlugRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_slug_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__retire_tenant_slug_request__pack
+                     (const Tenancy__V1__RetireTenantSlugRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_slug_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__retire_tenant_slug_request__pack_to_buffer
+                     (const Tenancy__V1__RetireTenantSlugRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_slug_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RetireTenantSlugRequest *
+       tenancy__v1__retire_tenant_slug_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RetireTenantSlugRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__retire_tenant_slug_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__retire_tenant_slug_request__free_unpacked
+                     (Tenancy__V1__RetireTenantSlugRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_slug_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__deactivate_tenant_request__init
                      (Tenancy__V1__DeactivateTenantRequest         *message)
 {
@@ -667,6 +712,70 @@ const ProtobufCMessageDescriptor tenancy__v1__update_tenant_request__descriptor 
   tenancy__v1__update_tenant_request__field_indices_by_name,
   1,  tenancy__v1__update_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__update_tenant_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__retire_tenant_slug_request__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RetireTenantSlugRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "slug",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RetireTenantSlugRequest, slug),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RetireTenantSlugRequest, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__retire_tenant_slug_request__field_indices_by_name[] = {
+  2,   /* field[2] = etag */
+  0,   /* field[0] = name */
+  1,   /* field[1] = slug */
+};
+static const ProtobufCIntRange tenancy__v1__retire_tenant_slug_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_slug_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RetireTenantSlugRequest",
+  "RetireTenantSlugRequest",
+  "Tenancy__V1__RetireTenantSlugRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RetireTenantSlugRequest),
+  3,
+  tenancy__v1__retire_tenant_slug_request__field_descriptors,
+  tenancy__v1__retire_tenant_slug_request__field_indices_by_name,
+  1,  tenancy__v1__retire_tenant_slug_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__retire_tenant_slug_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__deactivate_tenant_request__field_descriptors[2] =

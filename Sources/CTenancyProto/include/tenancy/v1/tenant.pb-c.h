@@ -23,6 +23,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "google/protobuf/timestamp.pb-c.h"
 
 typedef struct Tenancy__V1__Tenant Tenancy__V1__Tenant;
+typedef struct Tenancy__V1__FormerSlug Tenancy__V1__FormerSlug;
 typedef struct Tenancy__V1__TenantConfiguration Tenancy__V1__TenantConfiguration;
 typedef struct Tenancy__V1__TenantConfiguration__FeatureFlagsEntry Tenancy__V1__TenantConfiguration__FeatureFlagsEntry;
 typedef struct Tenancy__V1__DatabaseConfig Tenancy__V1__DatabaseConfig;
@@ -70,10 +71,24 @@ struct  Tenancy__V1__Tenant
   Google__Protobuf__Timestamp *update_time;
   Google__Protobuf__Timestamp *delete_time;
   Google__Protobuf__Timestamp *purge_time;
+  size_t n_former_slugs;
+  Tenancy__V1__FormerSlug **former_slugs;
 };
 #define TENANCY__V1__TENANT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, NULL, {0,NULL}, 0, NULL, NULL, NULL, NULL }
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, NULL, {0,NULL}, 0, NULL, NULL, NULL, NULL, 0,NULL }
+
+
+struct  Tenancy__V1__FormerSlug
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData slug;
+  uint64_t recent_uses;
+  Google__Protobuf__Timestamp *last_use_time;
+};
+#define TENANCY__V1__FORMER_SLUG__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__former_slug__descriptor) \
+    , {0,NULL}, 0, NULL }
 
 
 struct  Tenancy__V1__TenantConfiguration__FeatureFlagsEntry
@@ -154,6 +169,25 @@ Tenancy__V1__Tenant *
                       const uint8_t       *data);
 void   tenancy__v1__tenant__free_unpacked
                      (Tenancy__V1__Tenant *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__FormerSlug methods */
+void   tenancy__v1__former_slug__init
+                     (Tenancy__V1__FormerSlug         *message);
+size_t tenancy__v1__former_slug__get_packed_size
+                     (const Tenancy__V1__FormerSlug   *message);
+size_t tenancy__v1__former_slug__pack
+                     (const Tenancy__V1__FormerSlug   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__former_slug__pack_to_buffer
+                     (const Tenancy__V1__FormerSlug   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__FormerSlug *
+       tenancy__v1__former_slug__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__former_slug__free_unpacked
+                     (Tenancy__V1__FormerSlug *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__TenantConfiguration__FeatureFlagsEntry methods */
 void   tenancy__v1__tenant_configuration__feature_flags_entry__init
@@ -239,6 +273,9 @@ void   tenancy__v1__shared_config__free_unpacked
 typedef void (*Tenancy__V1__Tenant_Closure)
                  (const Tenancy__V1__Tenant *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__FormerSlug_Closure)
+                 (const Tenancy__V1__FormerSlug *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__TenantConfiguration__FeatureFlagsEntry_Closure)
                  (const Tenancy__V1__TenantConfiguration__FeatureFlagsEntry *message,
                   void *closure_data);
@@ -263,6 +300,7 @@ typedef void (*Tenancy__V1__SharedConfig_Closure)
 extern const ProtobufCEnumDescriptor    tenancy__v1__tenant_state__descriptor;
 extern const ProtobufCEnumDescriptor    tenancy__v1__isolation_model__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__former_slug__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__feature_flags_entry__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__database_config__descriptor;

@@ -26,6 +26,7 @@ PROTOBUF_C__BEGIN_DECLS
 typedef struct Tenancy__V1__CreateTenantRequest Tenancy__V1__CreateTenantRequest;
 typedef struct Tenancy__V1__GetTenantRequest Tenancy__V1__GetTenantRequest;
 typedef struct Tenancy__V1__UpdateTenantRequest Tenancy__V1__UpdateTenantRequest;
+typedef struct Tenancy__V1__RetireTenantSlugRequest Tenancy__V1__RetireTenantSlugRequest;
 typedef struct Tenancy__V1__DeactivateTenantRequest Tenancy__V1__DeactivateTenantRequest;
 typedef struct Tenancy__V1__ActivateTenantRequest Tenancy__V1__ActivateTenantRequest;
 typedef struct Tenancy__V1__DeleteTenantRequest Tenancy__V1__DeleteTenantRequest;
@@ -73,6 +74,18 @@ struct  Tenancy__V1__UpdateTenantRequest
 #define TENANCY__V1__UPDATE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__update_tenant_request__descriptor) \
     , NULL, NULL, 0 }
+
+
+struct  Tenancy__V1__RetireTenantSlugRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData slug;
+  ProtobufCBinaryData etag;
+};
+#define TENANCY__V1__RETIRE_TENANT_SLUG_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__retire_tenant_slug_request__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL} }
 
 
 struct  Tenancy__V1__DeactivateTenantRequest
@@ -223,6 +236,25 @@ Tenancy__V1__UpdateTenantRequest *
                       const uint8_t       *data);
 void   tenancy__v1__update_tenant_request__free_unpacked
                      (Tenancy__V1__UpdateTenantRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__RetireTenantSlugRequest methods */
+void   tenancy__v1__retire_tenant_slug_request__init
+                     (Tenancy__V1__RetireTenantSlugRequest         *message);
+size_t tenancy__v1__retire_tenant_slug_request__get_packed_size
+                     (const Tenancy__V1__RetireTenantSlugRequest   *message);
+size_t tenancy__v1__retire_tenant_slug_request__pack
+                     (const Tenancy__V1__RetireTenantSlugRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__retire_tenant_slug_request__pack_to_buffer
+                     (const Tenancy__V1__RetireTenantSlugRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__RetireTenantSlugRequest *
+       tenancy__v1__retire_tenant_slug_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__retire_tenant_slug_request__free_unpacked
+                     (Tenancy__V1__RetireTenantSlugRequest *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__DeactivateTenantRequest methods */
 void   tenancy__v1__deactivate_tenant_request__init
@@ -387,6 +419,9 @@ typedef void (*Tenancy__V1__GetTenantRequest_Closure)
 typedef void (*Tenancy__V1__UpdateTenantRequest_Closure)
                  (const Tenancy__V1__UpdateTenantRequest *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__RetireTenantSlugRequest_Closure)
+                 (const Tenancy__V1__RetireTenantSlugRequest *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__DeactivateTenantRequest_Closure)
                  (const Tenancy__V1__DeactivateTenantRequest *message,
                   void *closure_data);
@@ -420,6 +455,7 @@ typedef void (*Tenancy__V1__DeprovisionTenantResourcesRequest_Closure)
 extern const ProtobufCMessageDescriptor tenancy__v1__create_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__update_tenant_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_slug_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__deactivate_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__activate_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__delete_tenant_request__descriptor;

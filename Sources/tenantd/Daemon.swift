@@ -34,7 +34,11 @@ struct Daemon {
     let store = try SQLiteStore(path: database)
     let plane = try ControlPlane(store: store, clock: SystemClock.now)
     let dataPlane = try SQLiteDataPlane(directory: "\(configuration.dataDirectory)/tenants")
-    let provisioner = Provisioner(plane, dataPlane)
+    let logger = logger
+    let provisioner = Provisioner(plane, dataPlane) { tenant, why in
+      logger.error("tenant's resources", metadata: ["tenant": "\(tenant)", "reason": "\(why)"])
+    }
+    try await provisioner.checkData()
     let tls = try makeTLS()
     let methods = TenancyService.methods(
       plane: plane, provisioner: provisioner, rules: configuration.resolution)

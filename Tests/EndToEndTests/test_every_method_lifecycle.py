@@ -68,7 +68,7 @@ def test_a_password_goes_in_and_never_comes_out(server, operator, slug):
         made, operator.get(slug),
         operator.manager.ListTenants(manager.ListTenantsRequest(filter=f"slug = {slug}")),
         configure(operator, slug, database=tenant.DatabaseConfig(connection_string=f"host=other-{slug}")),
-        operator.provision(slug), operator.suspend(slug), operator.delete(slug),
+        operator.delete(slug),
     ]
     assert all(secret.encode() not in answer.SerializeToString() for answer in answers)
     assert made.configuration.database.password_set
@@ -185,10 +185,49 @@ def test_failed_provisioning_can_be_tried_again(server, operator, slug):
     schema.mkdir()
     error = failure("FAILED_PRECONDITION", operator.provision, slug)
     assert error.reason == "PROVISIONING_FAILED"
-    assert operator.get(slug).state == api.PROVISION_FAILED
+    failed = operator.get(slug)
+    assert failed.state == api.PROVISION_FAILED
+    assert failed.state_reason == error.metadata["cause"] != ""
+    assert failed.state_reason in server.log and made.id in server.log
     schema.rmdir()
-    assert operator.provision(slug).state == api.ACTIVE
+    again = operator.provision(slug)
+    assert (again.state, again.state_reason) == (api.ACTIVE, "")
     assert owners(schema) == [(made.id,)]
+
+
+def test_a_database_elsewhere_is_not_provisioned_as_a_file(server, operator, slug):
+    made = operator.create(slug, api.DATABASE, configuration=tenant.TenantConfiguration(
+        database=tenant.DatabaseConfig(connection_string="postgresql://db.internal/acme")))
+    error = failure("FAILED_PRECONDITION", operator.provision, slug)
+    assert error.reason == "PROVISIONING_UNSUPPORTED"
+    assert operator.get(slug).state == api.PENDING
+    assert not (server.data / "tenants" / "databases" / f"{made.id}.sqlite").exists()
+
+
+@pytest.mark.parametrize("model", [api.DATABASE, api.SCHEMA, api.SHARED])
+def test_lost_data_is_noticed_at_the_start(make_server, model):
+    server = make_server()
+    server.start()
+    with server.operator() as client:
+        made = client.active("lost", model)
+    server.stop()
+    file = server.data / "tenants" / {
+        api.DATABASE: f"databases/{made.id}.sqlite", api.SCHEMA: "schemas/lost.sqlite",
+        api.SHARED: "shared.sqlite"}[model]
+    file.rename(f"{file}.away")
+    server.start()
+    with server.operator() as client:
+        found = client.get("lost")
+        assert found.state == api.MAINTENANCE and str(file) in found.state_reason
+        assert found.state_reason in server.log
+        error = failure("FAILED_PRECONDITION", client.manager.ActivateTenant,
+                        manager.ActivateTenantRequest(name="lost"))
+        assert error.reason == "DATA_MISSING"
+    server.stop()
+    (file.parent / f"{file.name}.away").rename(file)
+    server.start()
+    with server.operator() as client:
+        assert client.get("lost").state == api.ACTIVE
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

@@ -72,7 +72,11 @@ def tenant_commands(ctl):
     assert "UNIMPLEMENTED" in ctl.error("resolve", "--token-file", "-", stdin="token\n")
     assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")
 
-    assert ctl.json("tenant", "delete", "vault")["state"] == "TENANT_STATE_DELETED"
+    renamed = ctl.json("tenant", "update", "vault", "--slug", "vault-two")
+    assert [one["slug"] for one in renamed["formerSlugs"]] == ["vault"]
+    assert "vault (used " in ctl("tenant", "get", "vault")
+    assert "formerSlugs" not in ctl.json("tenant", "retire-slug", "vault-two", "vault")
+    assert ctl.json("tenant", "delete", "vault-two")["state"] == "TENANT_STATE_DELETED"
     assert ctl.json("tenant", "list") == {}
     assert [one["id"] for one in ctl.json("tenant", "list", "--show-deleted")["tenants"]] == [
         made["id"]]

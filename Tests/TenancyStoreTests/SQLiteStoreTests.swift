@@ -61,7 +61,9 @@ import Testing
     let old = try SQLiteStore(path: path)
     try old.append([Sample.entry(1, [.putTenant(tenant)] + names)])
     old.close()
-    try execute("ALTER TABLE reserved_names DROP COLUMN retired; PRAGMA user_version = 1")
+    try execute(
+      "ALTER TABLE reserved_names DROP COLUMN retired; PRAGMA user_version = 1;"
+        + "ALTER TABLE tenants DROP COLUMN state_reason")
     let store = try SQLiteStore(path: path)
     #expect(try store.load().changes == [.putTenant(tenant)] + names)
     try store.append([Sample.entry(2, [.retireSlug(Sample.slug("once"), tenant.id)])])

@@ -7,9 +7,11 @@ struct LifecycleTests {
   static let legal: [TenantState: [Lifecycle.Event: TenantState]] = [
     .pending: [.provision: .provisioning, .delete: .deleted],
     .provisioning: [.provisioned: .active, .provisioningFailed: .provisionFailed],
-    .active: [.deactivate: .suspended, .delete: .deleted],
+    .active: [.deactivate: .suspended, .delete: .deleted, .dataMissing: .maintenance],
     .suspended: [.activate: .active, .delete: .deleted, .deprovision: .pending],
-    .maintenance: [.activate: .active, .deactivate: .suspended, .delete: .deleted],
+    .maintenance: [
+      .activate: .active, .deactivate: .suspended, .delete: .deleted, .dataFound: .active,
+    ],
     .provisionFailed: [.provision: .provisioning, .delete: .deleted, .deprovision: .pending],
     .deleted: [.deprovision: .deleted],
   ]

@@ -15,6 +15,8 @@ private final class FakeDataPlane: DataPlane {
     var events: [String] = []
     var failures: Set<String> = []
     var barriers: [String: Barrier] = [:]
+    var refusal: String?
+    var missing: String?
   }
   private let state = Mutex(State())
 
@@ -27,6 +29,14 @@ private final class FakeDataPlane: DataPlane {
     state.withLock { $0.barriers[event] = barrier }
     return barrier
   }
+
+  func refuse(_ why: String) { state.withLock { $0.refusal = why } }
+
+  func lose(_ what: String?) { state.withLock { $0.missing = what } }
+
+  func refusal(for tenant: Tenant) -> String? { state.withLock { $0.refusal } }
+
+  func missing(for tenant: Tenant) -> String? { state.withLock { $0.missing } }
 
   func steps(for tenant: Tenant) -> [String] { Self.steps }
 
@@ -86,12 +96,44 @@ struct ProvisionerTests {
     #expect(error?.category == .failedPrecondition)
     #expect(error?.metadata == ["cause": "\(step) broke"])
     #expect(record?.tenant.state == .provisionFailed)
+    #expect(record?.tenant.stateReason == "\(step) broke")
     #expect(record?.provisionedSteps == Set(FakeDataPlane.steps.prefix(failing)))
     #expect(try await provisioner.provision(id, actor: "test").state == .active)
     let first = ["destroy"] + FakeDataPlane.steps.prefix(failing + 1)
     // With no step on record, what the failed one left goes as well.
     let rest = failing == 0 ? FakeDataPlane.wholeRun : Array(FakeDataPlane.steps.dropFirst(failing))
     #expect(data.events == first + rest)
+  }
+
+  @Test func whatCanNotBeDoneIsRefusedBeforeAnythingIs() async throws {
+    try await begin(.pending)
+    data.refuse("no cluster")
+    #expect(await provisionRefusal()?.reason == .provisioningUnsupported)
+    #expect(record?.tenant.state == .pending && data.events.isEmpty)
+  }
+
+  @Test func aRunThatAnEarlierVersionBeganEndsWithTheReason() async throws {
+    try await begin(.provisioning)
+    data.refuse("no cluster")
+    await provisioner.resume()
+    #expect(record?.tenant.state == .provisionFailed)
+    #expect(record?.tenant.stateReason == "no cluster" && data.events.isEmpty)
+  }
+
+  @Test func dataThatIsGoneTakesItsTenantOutOfServiceUntilItIsBack() async throws {
+    try await begin(.active)
+    data.lose("the file is missing")
+    try await provisioner.checkData()
+    #expect(record?.tenant.state == .maintenance)
+    #expect(record?.tenant.stateReason == "the file is missing")
+    #expect(
+      thrown { () throws(TenancyError) in try provisioner.requireData(id) }?.reason
+        == .dataMissing)
+    try await provisioner.checkData()
+    #expect(record?.tenant.state == .maintenance)
+    data.lose(nil)
+    try await provisioner.checkData()
+    #expect(record?.tenant.state == .active && record?.tenant.stateReason == "")
   }
 
   @Test func anActiveTenantStaysAsItIs() async throws {

@@ -11,6 +11,15 @@ public protocol DataPlane: Sendable {
   func perform(_ step: String, for tenant: Tenant) throws
   /// Destroys what the steps made; what is not there is passed over.
   func destroy(for tenant: Tenant) throws
+  /// Why this tenant can't be provisioned here at all, in words that operators may read; nil if it can.
+  func refusal(for tenant: Tenant) -> String?
+  /// What the steps made and is not there any more, in words that operators may read; nil if all is.
+  func missing(for tenant: Tenant) -> String?
+}
+
+extension DataPlane {
+  public func refusal(for tenant: Tenant) -> String? { nil }
+  public func missing(for tenant: Tenant) -> String? { nil }
 }
 
 /// Runs provisioning: each step is recorded when done, so that a crash or failure resumes with the
@@ -18,6 +27,7 @@ public protocol DataPlane: Sendable {
 public final class Provisioner: Sendable {
   private let plane: ControlPlane
   private let dataPlane: any DataPlane
+  private let report: @Sendable (TenantID, String) -> Void
   /// Where the data plane may block.
   private let queue = DispatchQueue(label: "tenancy.provisioner", attributes: .concurrent)
   private let work = Mutex(Work())
@@ -28,9 +38,14 @@ public final class Provisioner: Sendable {
     var destroying: Set<TenantID> = []
   }
 
-  public init(_ plane: ControlPlane, _ dataPlane: any DataPlane) {
+  /// - Parameter report: told of each failure with its reason, for the log.
+  public init(
+    _ plane: ControlPlane, _ dataPlane: any DataPlane,
+    report: @escaping @Sendable (TenantID, String) -> Void = { _, _ in }
+  ) {
     self.plane = plane
     self.dataPlane = dataPlane
+    self.report = report
   }
 
   /// Provisions a tenant; on an active one this changes nothing.
@@ -80,6 +95,7 @@ public final class Provisioner: Sendable {
     do {
       try await offLoop { try $0.destroy(for: tenant) }
     } catch {
+      report(id, "resources are not destroyed: \(error)")
       throw Self.failed("\(error)")
     }
     return after
@@ -93,12 +109,62 @@ public final class Provisioner: Sendable {
     }
   }
 
+  /// Takes tenants whose data is gone out of service, and those that it has come back to into it. For
+  /// the start, before anyone is served.
+  /// - Throws: what the store throws.
+  public func checkData() async throws(TenancyError) {
+    let commands = TenantCommands(plane, actor: "system", judge: .server)
+    for record in plane.state.tenants {
+      let tenant = record.tenant
+      switch tenant.state {
+      case .active:
+        guard let missing = dataPlane.missing(for: tenant) else { continue }
+        report(tenant.id, missing)
+        _ = try await commands.move(tenant.id, .dataMissing, reason: missing)
+      case .maintenance where !tenant.stateReason.isEmpty:
+        if let missing = dataPlane.missing(for: tenant) {
+          report(tenant.id, missing)
+        } else {
+          _ = try await commands.move(tenant.id, .dataFound)
+        }
+      default: continue
+      }
+    }
+  }
+
+  /// - Throws: FAILED_PRECONDITION if the tenant's data is not there.
+  public func requireData(_ id: TenantID) throws(TenancyError) {
+    guard let tenant = plane.state.find(id)?.tenant,
+      tenant.state == .suspended || tenant.state == .maintenance,
+      let missing = dataPlane.missing(for: tenant)
+    else { return }
+    throw TenancyError(
+      .failedPrecondition, .dataMissing,
+      "\(missing): restore it, or deprovision the tenant and provision it anew")
+  }
+
+  /// A tenant that a version before this one began to provision is told so in its state.
+  private func refuse(
+    _ tenant: Tenant, _ why: String, _ commands: TenantCommands
+  ) async throws(TenancyError) -> Never {
+    report(tenant.id, why)
+    if tenant.state == .provisioning {
+      _ = try await commands.move(tenant.id, .provisioningFailed, reason: why)
+    }
+    throw TenancyError(.failedPrecondition, .provisioningUnsupported, why)
+  }
+
   private func run(
     _ id: TenantID, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
     let commands = TenantCommands(plane, actor: actor, judge: .server)
     guard var tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
     if tenant.state == .active { return tenant }
+    if Lifecycle.next(tenant.state, .provision) != nil || tenant.state == .provisioning,
+      let why = dataPlane.refusal(for: tenant)
+    {
+      try await refuse(tenant, why, commands)
+    }
     if tenant.state != .provisioning {
       tenant = try await TenantCommands(plane, actor: actor, judge: judge).move(id, .provision)
     }
@@ -117,7 +183,8 @@ public final class Provisioner: Sendable {
     } catch let error as TenancyError {
       throw error  // The store: the tenant stays in PROVISIONING and is resumed.
     } catch {
-      _ = try await commands.move(id, .provisioningFailed)
+      report(id, "provisioning failed: \(error)")
+      _ = try await commands.move(id, .provisioningFailed, reason: "\(error)")
       throw Self.failed("\(error)")
     }
     return try await commands.move(id, .provisioned)

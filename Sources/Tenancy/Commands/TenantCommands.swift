@@ -147,13 +147,14 @@ public struct TenantCommands: Sendable {
 
   /// Moves a tenant along its lifecycle.
   public func move(
-    _ id: TenantID, _ event: Lifecycle.Event, etag: String = "", also: [Change] = []
+    _ id: TenantID, _ event: Lifecycle.Event, etag: String = "", reason: String = "",
+    also: [Change] = []
   ) async throws(TenancyError) -> Tenant {
     try await write("tenants.\(event)") {
       (transaction) throws(TenancyError) -> Tenant in
       let record = try Self.current(id, etag, transaction.state)
       if record.tenant.state == .deleted, event != .deprovision { throw .tenantNotFound }
-      let after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now)
+      let after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now, reason: reason)
       transaction.emit(.putTenant(after), about: id)
       for change in also { transaction.emit(change, about: id) }
       return after

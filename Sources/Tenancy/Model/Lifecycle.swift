@@ -3,8 +3,13 @@ public enum Lifecycle {
   public enum Event: String, Sendable, CaseIterable {
     case provision, provisioned
     case provisioningFailed = "provisioning failure"
+    case dataMissing = "loss of data"
+    case dataFound = "return of data"
     case activate, deactivate, delete, deprovision
   }
+
+  /// Characters of a state's reason. The rest is cut.
+  static let maximumReasonLength = 500
 
   /// Days between a soft delete and the moment when data may be destroyed.
   public static let daysUntilPurge = Days(30)
@@ -15,6 +20,8 @@ public enum Lifecycle {
     case (.pending, .provision), (.provisionFailed, .provision): .provisioning
     case (.provisioning, .provisioned): .active
     case (.provisioning, .provisioningFailed): .provisionFailed
+    case (.active, .dataMissing): .maintenance
+    case (.maintenance, .dataFound): .active
     case (.active, .deactivate), (.maintenance, .deactivate): .suspended
     case (.suspended, .activate), (.maintenance, .activate): .active
     case (.pending, .delete), (.active, .delete), (.suspended, .delete), (.maintenance, .delete),
@@ -28,7 +35,7 @@ public enum Lifecycle {
 
   /// The tenant after `event`: a new state, a new epoch, a new version.
   public static func apply(
-    _ event: Event, to tenant: Tenant, at now: Timestamp
+    _ event: Event, to tenant: Tenant, at now: Timestamp, reason: String = ""
   ) throws(TenancyError) -> Tenant {
     guard let state = next(tenant.state, event) else {
       throw TenancyError(
@@ -38,6 +45,7 @@ public enum Lifecycle {
     }
     var after = tenant
     after.state = state
+    after.stateReason = String(reason.prefix(maximumReasonLength))
     after.epoch += 1
     after.version += 1
     after.updateTime = now

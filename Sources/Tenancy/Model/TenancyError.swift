@@ -88,6 +88,8 @@ extension TenancyError.Reason {
   public static let requestReused = Self("REQUEST_ID_REUSED")
   public static let limitReached = Self("LIMIT_REACHED")
   public static let provisioningFailed = Self("PROVISIONING_FAILED")
+  public static let provisioningUnsupported = Self("PROVISIONING_UNSUPPORTED")
+  public static let dataMissing = Self("DATA_MISSING")
   public static let storeUnavailable = Self("STORE_UNAVAILABLE")
   public static let notImplemented = Self("NOT_IMPLEMENTED")
   public static let identityUnknown = Self("IDENTITY_UNKNOWN")

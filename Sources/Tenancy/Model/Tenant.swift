@@ -16,12 +16,14 @@ public struct Tenant: Hashable, Sendable {
   public var deleteTime: Timestamp?
   /// When a deleted tenant's data may be destroyed.
   public var purgeTime: Timestamp?
+  /// Why the tenant is `provisionFailed` or in `maintenance`, for operators; else empty.
+  public var stateReason: String
 
   public init(
     id: TenantID, slug: Slug, displayName: String, state: TenantState,
     isolationModel: IsolationModel, configuration: TenantConfiguration, version: UInt64,
     epoch: UInt64, createTime: Timestamp, updateTime: Timestamp, deleteTime: Timestamp? = nil,
-    purgeTime: Timestamp? = nil
+    purgeTime: Timestamp? = nil, stateReason: String = ""
   ) {
     self.id = id
     self.slug = slug
@@ -35,6 +37,7 @@ public struct Tenant: Hashable, Sendable {
     self.updateTime = updateTime
     self.deleteTime = deleteTime
     self.purgeTime = purgeTime
+    self.stateReason = stateReason
   }
 
   public var etag: String { "v\(version)" }

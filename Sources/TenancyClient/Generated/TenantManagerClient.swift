@@ -49,7 +49,7 @@ public struct TenantManagerClient: Sendable {
     try await channel.call(V1.TenantManager.deactivateTenant, request, options)
   }
 
-  /// SUSPENDED or MAINTENANCE -> ACTIVE.
+  /// SUSPENDED or MAINTENANCE -> ACTIVE. FAILED_PRECONDITION (DATA_MISSING) while its data is not there.
   public func activateTenant(
     _ request: V1.ActivateTenantRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {
@@ -85,6 +85,8 @@ public struct TenantManagerClient: Sendable {
 
   /// PENDING or PROVISION_FAILED -> PROVISIONING -> ACTIVE. Steps are recorded and idempotent: after a
   /// crash the server goes on with the first that is not done. On an ACTIVE tenant it changes nothing.
+  /// A failure's reason is in `state_reason`. With the embedded data plane a tenant that has a
+  /// `connection_string` is refused (PROVISIONING_UNSUPPORTED): it would be a file, and not that.
   public func provisionTenantResources(
     _ request: V1.ProvisionTenantResourcesRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {

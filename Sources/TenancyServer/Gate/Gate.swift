@@ -79,7 +79,7 @@ struct Gate: Sendable {
     return WriteJudge { (state, now) throws(TenancyError) in
       if let end = caller.expireTime, end < now { throw expired }
       guard case .tenant(let name) = caller.kind else { return }
-      let home = try home(name, rule, state)
+      let home = try home(name, rule, state, now)
       guard home.tenant.id == id else { throw unknownHome }
       try judge(caller, rule, home, now)
     }

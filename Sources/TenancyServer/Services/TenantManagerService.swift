@@ -92,6 +92,7 @@ struct TenantManagerService: Sendable {
     _ access: Access, _ event: Lifecycle.Event, _ etag: String
   ) async throws(TenancyError) -> V1.Tenant {
     let id = try access.requireTarget().tenant.id
+    if event == .activate { try provisioner.requireData(id) }
     return answer(
       try await commands(access).move(id, event, etag: etag), for: access.caller)
   }

@@ -58,6 +58,23 @@ public final class SQLiteDataPlane: DataPlane {
     if tenant.isolationModel.usesShared, access(sharedPath, F_OK) == 0 { try unregister(tenant) }
   }
 
+  public func refusal(for tenant: Tenant) -> String? {
+    guard tenant.isolationModel.usesDatabase,
+      let database = tenant.configuration.database, !database.connectionString.isEmpty
+    else { return nil }
+    return "the embedded data plane makes a file for DATABASE isolation and connects to no server: "
+      + "a tenant with a connection_string can't be provisioned"
+  }
+
+  public func missing(for tenant: Tenant) -> String? {
+    var paths: [String] = []
+    if tenant.isolationModel.usesDatabase { paths.append(databasePath(tenant)) }
+    // A tenant without a schema name has no file either.
+    if tenant.isolationModel.usesSchema, let path = try? schemaPath(tenant) { paths.append(path) }
+    if tenant.isolationModel.usesShared { paths.append(sharedPath) }
+    return paths.first { access($0, F_OK) != 0 }.map { "the data file \($0) is missing" }
+  }
+
   // MARK: Files
 
   private func databasePath(_ tenant: Tenant) -> String {

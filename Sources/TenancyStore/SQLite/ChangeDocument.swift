@@ -64,6 +64,7 @@ private struct TenantDocument: Encodable {
   let version, epoch: UInt64
   let createTime, updateTime: Int64
   let deleteTime, purgeTime: Int64?
+  let stateReason: String?
 
   init(_ tenant: Tenant) {
     id = tenant.id.description
@@ -78,6 +79,7 @@ private struct TenantDocument: Encodable {
     updateTime = tenant.updateTime.nanoseconds
     deleteTime = tenant.deleteTime?.nanoseconds
     purgeTime = tenant.purgeTime?.nanoseconds
+    stateReason = tenant.stateReason.isEmpty ? nil : tenant.stateReason
   }
 }
 

@@ -46,7 +46,11 @@ enum Migrations {
     try connection.execute("PRAGMA user_version = \(latest)")
   }
 
-  private static let all = [initial, retiredSlugs]
+  private static let all = [initial, retiredSlugs, stateReasons]
+
+  private static let stateReasons = """
+    ALTER TABLE tenants ADD COLUMN state_reason TEXT NOT NULL DEFAULT '';
+    """
 
   private static let retiredSlugs = """
     ALTER TABLE reserved_names ADD COLUMN retired INTEGER NOT NULL DEFAULT 0;

@@ -58,7 +58,7 @@ struct StateReader {
   private func tenants() throws(StoreError) -> [Change] {
     let sql = """
       SELECT id, slug, display_name, state, isolation_model, configuration, version, epoch,
-        create_time, update_time, delete_time, purge_time
+        create_time, update_time, delete_time, purge_time, state_reason
       FROM tenants ORDER BY id
       """
     return try rows(sql, of: "tenants", keyColumns: 1) { row throws(StoreError) in
@@ -68,7 +68,7 @@ struct StateReader {
           state: try row.name(), isolationModel: try row.name(), configuration: try row.json(),
           version: try row.counter(), epoch: try row.counter(), createTime: try row.time(),
           updateTime: try row.time(), deleteTime: try row.optionalTime(),
-          purgeTime: try row.optionalTime()))
+          purgeTime: try row.optionalTime(), stateReason: try row.text()))
     }
   }
 

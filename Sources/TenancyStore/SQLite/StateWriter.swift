@@ -124,7 +124,7 @@ struct StateWriter {
       .text(tenant.state.rawValue), .text(tenant.isolationModel.rawValue),
       .text(try json.faithfulText(tenant.configuration)), .counter(tenant.version),
       .counter(tenant.epoch), .time(tenant.createTime), .time(tenant.updateTime),
-      .optionalTime(tenant.deleteTime), .optionalTime(tenant.purgeTime))
+      .optionalTime(tenant.deleteTime), .optionalTime(tenant.purgeTime), .text(tenant.stateReason))
   }
 
   private func put(_ role: Role, of tenant: TenantID) throws(StoreError) {
@@ -157,13 +157,14 @@ private enum SQL {
 
   static let putTenant = """
     INSERT INTO tenants (id, slug, display_name, state, isolation_model, configuration, version,
-      epoch, create_time, update_time, delete_time, purge_time)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+      epoch, create_time, update_time, delete_time, purge_time, state_reason)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
     ON CONFLICT (id) DO UPDATE SET slug = excluded.slug, display_name = excluded.display_name,
       state = excluded.state, isolation_model = excluded.isolation_model,
       configuration = excluded.configuration, version = excluded.version, epoch = excluded.epoch,
       create_time = excluded.create_time, update_time = excluded.update_time,
-      delete_time = excluded.delete_time, purge_time = excluded.purge_time
+      delete_time = excluded.delete_time, purge_time = excluded.purge_time,
+      state_reason = excluded.state_reason
     """
 
   /// Changes no row when the name is another tenant's.

@@ -96,6 +96,9 @@ extension V1 {
     public var purgeTime: GoogleProtobuf.Timestamp?
     /// Output only. Those that still stand for the tenant.
     public var formerSlugs: [V1.FormerSlug]
+    /// Output only. Why the tenant is in PROVISION_FAILED, or in MAINTENANCE since its data was not there
+    /// when the server started; else empty.
+    public var stateReason: String
 
     public init(
       name: String = "",
@@ -111,7 +114,8 @@ extension V1 {
       updateTime: GoogleProtobuf.Timestamp? = nil,
       deleteTime: GoogleProtobuf.Timestamp? = nil,
       purgeTime: GoogleProtobuf.Timestamp? = nil,
-      formerSlugs: [V1.FormerSlug] = []
+      formerSlugs: [V1.FormerSlug] = [],
+      stateReason: String = ""
     ) {
       self.name = name
       self.id = id
@@ -127,6 +131,7 @@ extension V1 {
       self.deleteTime = deleteTime
       self.purgeTime = purgeTime
       self.formerSlugs = formerSlugs
+      self.stateReason = stateReason
     }
   }
 }
@@ -154,6 +159,7 @@ extension V1.Tenant {
     self.deleteTime = try WireRead.message(c.pointee.delete_time, field: "delete_time")
     self.purgeTime = try WireRead.message(c.pointee.purge_time, field: "purge_time")
     self.formerSlugs = try WireRead.messages(c.pointee.former_slugs, count: c.pointee.n_former_slugs, field: "former_slugs")
+    self.stateReason = try WireText.string(c.pointee.state_reason, field: "state_reason")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -174,6 +180,7 @@ extension V1.Tenant {
     c.pointee.purge_time = self.purgeTime?.write(into: arena)
     c.pointee.n_former_slugs = self.formerSlugs.count
     c.pointee.former_slugs = arena.list(self.formerSlugs) { Optional($0.write(into: arena)) }
+    c.pointee.state_reason = arena.copy(self.stateReason)
     return c
   }
 
@@ -193,6 +200,7 @@ extension V1.Tenant {
     if let value = self.deleteTime { object["deleteTime"] = value.json() }
     if let value = self.purgeTime { object["purgeTime"] = value.json() }
     if !self.formerSlugs.isEmpty { object["formerSlugs"] = .array(self.formerSlugs.map { $0.json() }) }
+    if !self.stateReason.isEmpty { object["stateReason"] = .string(self.stateReason) }
     return .object(object)
   }
 }

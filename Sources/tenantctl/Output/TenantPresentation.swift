@@ -9,6 +9,7 @@ extension V1.Tenant: Presentable {
     fields.add("Former slugs", each: formerSlugs.map(\.line))
     fields.add("Display name", displayName)
     fields.add("State", state.shortName)
+    fields.add("Reason", stateReason)
     fields.add("Isolation", isolationModel.shortName)
     configuration?.add(to: &fields)
     fields.add("Epoch", String(epoch))

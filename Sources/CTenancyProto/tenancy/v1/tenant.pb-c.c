@@ -284,7 +284,7 @@ void   tenancy__v1__shared_config__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__shared_config__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[14] =
+static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[15] =
 {
   {
     "name",
@@ -454,6 +454,18 @@ static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[14]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "state_reason",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Tenant, state_reason),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__tenant__field_indices_by_name[] = {
   6,   /* field[6] = configuration */
@@ -469,12 +481,13 @@ static const unsigned tenancy__v1__tenant__field_indices_by_name[] = {
   12,   /* field[12] = purge_time */
   2,   /* field[2] = slug */
   4,   /* field[4] = state */
+  14,   /* field[14] = state_reason */
   10,   /* field[10] = update_time */
 };
 static const ProtobufCIntRange tenancy__v1__tenant__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 14 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor =
 {
@@ -484,7 +497,7 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor =
   "Tenancy__V1__Tenant",
   "tenancy.v1",
   sizeof(Tenancy__V1__Tenant),
-  14,
+  15,
   tenancy__v1__tenant__field_descriptors,
   tenancy__v1__tenant__field_indices_by_name,
   1,  tenancy__v1__tenant__number_ranges,

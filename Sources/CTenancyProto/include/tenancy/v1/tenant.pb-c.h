@@ -73,10 +73,11 @@ struct  Tenancy__V1__Tenant
   Google__Protobuf__Timestamp *purge_time;
   size_t n_former_slugs;
   Tenancy__V1__FormerSlug **former_slugs;
+  ProtobufCBinaryData state_reason;
 };
 #define TENANCY__V1__TENANT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, NULL, {0,NULL}, 0, NULL, NULL, NULL, NULL, 0,NULL }
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, NULL, {0,NULL}, 0, NULL, NULL, NULL, NULL, 0,NULL, {0,NULL} }
 
 
 struct  Tenancy__V1__FormerSlug

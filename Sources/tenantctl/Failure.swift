@@ -17,6 +17,11 @@ struct CallFailure: Error {
   let timeout: Double
 }
 
+/// The answer could not be shown.
+struct OutputFailure: Error {
+  let reason: String
+}
+
 /// What a command that fails says on stderr, and its exit code.
 struct Failure {
   static let refused: Int32 = 1
@@ -37,8 +42,11 @@ struct Failure {
         status: error.status, info: error.status.errorInfo,
         violations: error.status.fieldViolations,
         hint: Self.hint(error))
+    case let error as OutputFailure:
+      self.init(lines: ["cannot write the answer: \(error.reason)"], exitCode: Self.refused)
     case let error as TLSError:
-      self.init(lines: [error.description], exitCode: Self.noConnection)
+      // Only what the connection itself met is a failed connection: the rest are files on this side.
+      self.init(lines: [error.description], exitCode: Self.refused)
     case let error as PKIError:
       self.init(
         lines: [error.description] + (error.code == .exists ? ["hint: --force replaces it"] : []),
@@ -60,7 +68,9 @@ struct Failure {
     violations: [GoogleRPC.BadRequest.FieldViolation], hint: String?
   ) {
     let reason = info.map { $0.reason.isEmpty ? "" : " (\($0.reason))" } ?? ""
-    let message = status.message.isEmpty ? "" : ": \(status.message)"
+    // What a violation says is not said twice.
+    let isRepeated = violations.contains { status.message == "\($0.field): \($0.description)" }
+    let message = status.message.isEmpty || isRepeated ? "" : ": \(status.message)"
     let noConnection = status.code == .unavailable || status.code == .deadlineExceeded
     self.init(
       lines: ["\(status.code)\(reason)\(message)"]
@@ -83,7 +93,7 @@ struct Failure {
   static func hint(_ failure: CallFailure) -> String? {
     switch failure.status.code {
     case .unavailable where failure.status.details.isEmpty:
-      "is a server listening on \(failure.endpoint)?"
+      connectionHint(failure)
     case .deadlineExceeded:
       "no answer from \(failure.endpoint) in \(failure.timeout) seconds; --timeout allows more"
     case .unauthenticated:
@@ -91,12 +101,35 @@ struct Failure {
       case .unix: "the server must be told to accept this Unix user"
       case .tcp: "the server accepts no certificate but of its CA and trust domains"
       }
+    case .permissionDenied where failure.status.errorInfo?.reason == "IDENTITY_UNKNOWN":
+      "there is no tenant, or no longer, of the name that the certificate carries"
     case .permissionDenied:
       "`tenantctl whoami` shows who the server takes you for"
     case .aborted:
       "somebody was faster: `get` it again, then use the new etag"
     default:
       nil
+    }
+  }
+
+  /// What the channel's own words about a connection that failed suggest, and nothing else.
+  private static func connectionHint(_ failure: CallFailure) -> String? {
+    let message = failure.status.message
+    func says(_ words: String...) -> Bool { words.contains { message.contains($0) } }
+    return if says("cannot find the server's address") {
+      "no such host: check the name in \(failure.endpoint)"
+    } else if says("Permission denied") {
+      "this user may not open the socket: its group and mode are the server's configuration"
+    } else if says("hostname mismatch", "IP address mismatch") {
+      "the server's certificate is for another name: --server-name says which is meant"
+    } else if says("peer refused") {
+      "is --ca the CA of the server's certificate?"
+    } else if says("alert") {
+      "the server refused our certificate: its log says why"
+    } else if says("Connection refused", "No such file", "Connection timed out") {
+      "is a server listening on \(failure.endpoint)?"
+    } else {
+      "the connection to \(failure.endpoint) failed"
     }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Tenancy
 
 /// The command line client of the Tenancy server.
 @main struct Tenantctl: AsyncParsableCommand {
@@ -11,6 +12,8 @@ import Foundation
       the variables TENANCY_ADDRESS, TENANCY_CA, TENANCY_CERT and TENANCY_KEY. A Unix socket needs \
       no certificate: the server knows the user.
 
+      `tenantctl --generate-completion-script bash|zsh|fish` prints completions for the shell.
+
       EXIT CODES:
         0   done
         1   the server refused, or something else failed
@@ -18,6 +21,7 @@ import Foundation
         3   the answer is no: `check` denied, `validate` found the tenant not valid
         64  wrong usage
       """,
+    version: "tenantctl \(Version.text)",
     subcommands: [
       TenantGroup.self, RoleGroup.self, CheckCommand.self, ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
@@ -32,11 +36,19 @@ import Foundation
       } else {
         try command.run()
       }
+      try Self.flush()
     } catch {
       // Help, parsing errors and exit codes are ArgumentParser's own.
       guard let failure = Failure(error) else { exit(withError: error) }
       failure.report()
       Foundation.exit(failure.exitCode)
+    }
+  }
+
+  /// What is still in the buffer of the standard output may find no room there.
+  private static func flush() throws {
+    guard fflush(nil) == 0 else {
+      throw OutputFailure(reason: String(cString: strerror(errno)))
     }
   }
 }

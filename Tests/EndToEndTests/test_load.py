@@ -53,7 +53,8 @@ def test_failures_are_counted_and_fail(daemon, place):
     make_active(ctl, "acme")
     half = place / "tenants"
     half.write_text("# one of these is not there\nacme\n\nnobody\n")
-    report = load(ctl, "--tenants-file", str(half), "--duration", "0.5", "--warmup", "0")
+    report = load(ctl, "--tenants-file", str(half), "--duration", "0.5", "--warmup", "0",
+                  code=1)
     assert set(report["codes"]) == {"OK", "NOT_FOUND"}
     assert report["failed"] == report["codes"]["NOT_FOUND"] == report["calls"] - report["codes"]["OK"]
     assert report["failed_latency_us"]["p50"] > 0
@@ -82,7 +83,7 @@ def test_server_that_goes_away(daemon):
         assert daemon.stop() == 0
         output, _ = running.communicate(timeout=PATIENCE)
     report = json.loads(output)
-    assert running.returncode == 0
+    assert running.returncode == 1, "most calls failed"
     assert report["codes"]["OK"] > 0 and report["codes"]["UNAVAILABLE"] > 0
     assert report["calls"] + report["never_sent"] == 300
 

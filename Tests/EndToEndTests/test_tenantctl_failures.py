@@ -1,11 +1,16 @@
 """tenantctl without a server that answers, and with certificates that fit or don't."""
 
 import contextlib
+import json
+import os
+import re
 import socket
 import stat
+import subprocess
+import time
 
 import pytest
-from tenantctl_process import Ctl, daemon, make_active, place
+from tenantctl_process import Ctl, binary as ctl_binary, daemon, make_active, place
 
 __all__ = ["daemon", "place"]  # Fixtures.
 
@@ -15,7 +20,8 @@ __all__ = ["daemon", "place"]  # Fixtures.
     ("whoami --address somewhere", 64, "neither unix:PATH nor HOST:PORT"),
     ("whoami --address ::1:7443", 64, "in brackets: [::1]:7443"),
     ("whoami --address localhost:7443", 64, "give --ca, --cert and --key"),
-    ("whoami --address localhost:1 --ca /no/ca --cert /no/cert --key /no/key", 2, "/no/ca"),
+    ("whoami --address localhost:1 --ca /no/ca --cert /no/cert --key /no/key", 1, "/no/ca"),
+    ("whoami --address unix:/no/socket --timeout 1", 2, "hint: is a server listening"),
     ("whoami --address unix:/no/socket", 2, "hint: is a server listening on unix:/no/socket?"),
     ("whoami --address unix:/no/socket", 2,
      "UNAVAILABLE: cannot connect to unix:/no/socket: No such file or directory\n"),
@@ -72,7 +78,45 @@ def test_certificates_of_the_development_authority(daemon):
 
     # For a tenant that is not there, a certificate is worth nothing.
     Ctl()("pki", "tenant", "--tenant", "nobody", "--workload", "w", *where)
-    assert "IDENTITY_UNKNOWN" in daemon.over_tls("nobody.w").error("tenant", "list")
+    nobody = daemon.over_tls("nobody.w").error("whoami")
+    assert "IDENTITY_UNKNOWN" in nobody and "hint: there is no tenant" in nobody
+
+
+def test_an_answer_that_finds_no_room(daemon):
+    ctl = daemon.over_unix()
+    make_active(ctl, "acme")
+    for line in ("tenant list", "tenant list -o json", "whoami"):
+        with open("/dev/full", "w") as full:
+            ended = subprocess.run(
+                [ctl_binary("TENANTCTL"), *line.split()], stdout=full, stderr=subprocess.PIPE,
+                text=True, env=os.environ | ctl.environment)
+        assert ended.returncode == 1, line
+        assert "cannot write the answer: No space left on device" in ended.stderr
+
+
+def test_a_page_that_is_not_all_is_said_to_be_one(daemon):
+    ctl = daemon.over_unix()
+    for number in range(51):
+        ctl("tenant", "create", "--display-name", f"T{number}", "--isolation", "shared")
+    ended = ctl.run("tenant", "list", "--output", "json")
+    assert len(json.loads(ended.stdout)["tenants"]) == 50
+    assert ended.stderr.startswith("There are more: --all")
+    assert ctl.run("tenant", "list", "--output", "json", "--all").stderr == ""
+
+
+def test_the_version():
+    assert re.fullmatch(r"tenantctl \d+\.\d+\.\d+", Ctl()("--version").strip())
+
+
+def test_a_load_that_gets_nowhere_ends_and_says_so(daemon):
+    ctl = daemon.over_unix()
+    make_active(ctl, "acme")
+    start = time.monotonic()
+    ctl.run("load", "--tenant", "nobody", "--duration", "60", "--warmup", "0", code=1)
+    assert time.monotonic() - start < 30
+    ctl.run("load", "--tenant", "acme", "--tenant", "nobody", "--duration", "0.3", "--warmup", "0",
+            code=1)
+    ctl.run("load", "--tenant", "acme", "--duration", "0.3", "--warmup", "0")
 
 
 def test_an_authority_of_its_own(daemon, place):
@@ -84,10 +128,15 @@ def test_an_authority_of_its_own(daemon, place):
         f"{name}.{kind}" for name in ("ca", "server", "operator") for kind in ("pem", "key")}
     stranger = daemon.over_tls("operator", place / "own").error("whoami", code=2)
     assert "UNAVAILABLE" in stranger and "alert" in stranger
+    assert "hint: the server refused our certificate" in stranger
+    assert "listening" not in stranger
     wrong = ("--ca", str(place / "own" / "ca.pem"))
     assert "peer refused" in daemon.over_tls("operator").error("whoami", *wrong, code=2)
-    assert "hostname mismatch" in daemon.over_tls("operator").error(
+    mismatch = daemon.over_tls("operator").error(
         "whoami", "--server-name", "tenantd.internal", code=2)
+    assert "hostname mismatch" in mismatch and "hint: the server's certificate is for" in mismatch
+    unknown = daemon.over_tls("operator").error("whoami", *wrong, code=2)
+    assert "hint: is --ca the CA" in unknown and "listening" not in unknown
 
     before = (place / "own" / "operator.pem").read_bytes()
     assert "hint: --force replaces it" in Ctl().error("pki", "operator", *where)

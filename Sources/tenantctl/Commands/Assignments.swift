@@ -110,6 +110,8 @@ struct ListAssignmentsCommand: AsyncParsableCommand {
         return (page.assignments, page.nextPageToken)
       }
     }
-    output.show(V1.ListRoleAssignmentsResponse(assignments: assignments, nextPageToken: next))
+    output.show(
+      V1.ListRoleAssignmentsResponse(assignments: assignments, nextPageToken: next), next: next,
+      of: pages)
   }
 }

@@ -78,7 +78,7 @@ struct ListRolesCommand: AsyncParsableCommand {
         return (page.roles, page.nextPageToken)
       }
     }
-    output.show(V1.ListRolesResponse(roles: roles, nextPageToken: next))
+    output.show(V1.ListRolesResponse(roles: roles, nextPageToken: next), next: next, of: pages)
   }
 }
 

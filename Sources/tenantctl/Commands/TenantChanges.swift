@@ -58,10 +58,12 @@ struct RetireSlugCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @Argument(help: "One of the tenant's former slugs.") var slug: String
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
+    try confirmation.confirm("Refuse all that still carries \(slug)?")
     let request = V1.RetireTenantSlugRequest(
       name: try tenant.name(), slug: slug, etag: etag.etag)
     output.show(
@@ -128,10 +130,12 @@ struct DeprovisionTenantCommand: AsyncParsableCommand {
 
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
+    try confirmation.confirm("Destroy the data of \(tenant.tenant)?")
     let request = V1.DeprovisionTenantResourcesRequest(name: try tenant.name(), etag: etag.etag)
     output.show(
       try await server.connected {
@@ -183,10 +187,12 @@ struct DeleteTenantCommand: AsyncParsableCommand {
 
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
+    try confirmation.confirm("Delete \(tenant.tenant)? It can't be restored.")
     let request = V1.DeleteTenantRequest(name: try tenant.name(), etag: etag.etag)
     output.show(
       try await server.connected { try await $0.tenants.deleteTenant(request, options: $0.options) }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import TenancyWire
 
 /// `tenantctl tenant …`.
@@ -19,6 +20,21 @@ struct TenantArgument: ParsableArguments {
   var tenant: String
 
   func name() throws(UsageError) -> String { try ResourceName.tenant(tenant) }
+}
+
+/// For what can't be taken back.
+struct ConfirmationOptions: ParsableArguments {
+  @Flag(name: [.customShort("y"), .long], help: "Does not ask, which it does at a terminal only.")
+  var yes = false
+
+  /// - Throws: `UsageError` unless the answer is yes.
+  func confirm(_ question: String) throws(UsageError) {
+    guard !yes, isatty(STDIN_FILENO) == 1 else { return }
+    FileHandle.standardError.write(Data("\(Printable.text(question)) [y/N] ".utf8))
+    guard ["y", "yes"].contains(readLine()?.lowercased() ?? "") else {
+      throw UsageError("nothing was changed")
+    }
+  }
 }
 
 /// For changes that must not overwrite somebody else's.
@@ -92,6 +108,7 @@ struct ListTenantsCommand: AsyncParsableCommand {
         return (page.tenants, page.nextPageToken)
       }
     }
-    output.show(V1.ListTenantsResponse(tenants: tenants, nextPageToken: next))
+    output.show(
+      V1.ListTenantsResponse(tenants: tenants, nextPageToken: next), next: next, of: pages)
   }
 }

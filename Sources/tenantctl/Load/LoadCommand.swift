@@ -14,7 +14,8 @@ struct LoadCommand: AsyncParsableCommand {
       --tenants-file or --tenant-count; without, the server's active tenants are used.
 
       Connecting is not measured. An interrupt (^C) ends the load early, and reports it. The exit \
-      code is not 0 if no call succeeded.
+      code is not 0 if more than 1 % of the calls failed. When none has succeeded after five \
+      seconds, the load ends.
       """)
 
   @OptionGroup var load: LoadOptions
@@ -106,6 +107,9 @@ struct LoadCommand: AsyncParsableCommand {
 
 /// Runs a load and says each second how it goes.
 struct LoadProgress: Sendable {
+  /// Seconds after which a load ends in which nothing has succeeded.
+  static let hopeless = 5
+
   private let run: LoadRun
   private let methods: Int
 
@@ -126,6 +130,11 @@ struct LoadProgress: Sendable {
       while (try? await Task.sleep(for: .seconds(1))) != nil {
         second += 1
         let interval = run.recorder.take()
+        if second == Self.hopeless, total.succeeded + interval.succeeded == 0,
+          total.failed + interval.failed > 0
+        {
+          run.stop()
+        }
         let isWarm = UInt64(second) * 1_000_000_000 > run.shape.warmup
         show(
           isWarm

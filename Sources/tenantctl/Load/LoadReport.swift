@@ -15,7 +15,8 @@ struct LoadReport: Sendable {
   var callsPerSecond: Double { Double(tally.calls) / seconds }
 
   /// Nothing was sent, or nothing succeeded.
-  var isFailure: Bool { tally.succeeded == 0 }
+  /// Whether more than one call in a hundred failed.
+  var isFailure: Bool { tally.succeeded == 0 || tally.failed > tally.calls / 100 }
 
   /// As other commands would exit: with 2 if the server was never reached.
   var exitCode: Int32 {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import RPC
 import TenancyWire
 
@@ -20,6 +21,16 @@ struct OutputOptions: ParsableArguments {
   var output = OutputFormat.table
 
   func show(_ message: some Presentable) { print(text(message)) }
+
+  /// A page of a list. As JSON it is the message, so that what is missing is said on
+  /// stderr, but not to those who go from page to page by themselves.
+  func show(_ message: some Presentable, next token: String, of page: PageOptions) {
+    show(message)
+    guard output == .json, page.pageSize == 0, page.pageToken.isEmpty else { return }
+    for line in Paging.note(token) {
+      FileHandle.standardError.write(Data("\(Printable.text(line))\n".utf8))
+    }
+  }
 
   /// For answers that say nothing but that it is done.
   func show(_ message: some JSONRepresentable, done: String) {

@@ -85,7 +85,7 @@ import Testing
         "all           11     6.817   6.001   10.002  20.000  20.000  20.000  20.000",
         "(failed)      2      3.500   3.000   4.000   4.000   4.000   4.000   4.000",
       ])
-    #expect(report.exitCode == 0)
+    #expect(report.exitCode == Failure.refused)
   }
 
   @Test func json() throws {
@@ -107,7 +107,12 @@ import Testing
 
   @Test func exitCodes() throws {
     func code(_ calls: [FinishedCall]) throws -> Int32 { try Self.report([], calls).exitCode }
-    #expect(try code([Self.call(.unavailable), Self.call(.ok)]) == 0)
+    #expect(try code([Self.call(.ok)]) == 0)
+    #expect(try code([Self.call(.unavailable), Self.call(.ok)]) == Failure.refused)
+    let hundred = (0..<100).map { _ in Self.call(.ok) }
+    #expect(try code(hundred + [Self.call(.unavailable)]) == 0)
+    #expect(
+      try code(hundred + [Self.call(.unavailable), Self.call(.notFound)]) == Failure.refused)
     #expect(try code([Self.call(.unavailable), Self.call(.notFound)]) == Failure.refused)
     #expect(
       try code([Self.call(.unavailable), Self.call(.deadlineExceeded)]) == Failure.noConnection)

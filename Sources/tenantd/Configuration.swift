@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import Logging
 import RPC
 import Tenancy
@@ -107,7 +108,7 @@ extension Configuration {
       guard let bits = UInt16(mode, radix: 8), bits <= 0o777 else {
         throw settings.error("mode: octal permission bits such as 0660")
       }
-      return .unix(path: path, mode: bits)
+      return .unix(path: path, mode: bits, group: try group(&settings))
     }
     let address = try settings.string("tcp")
     guard let colon = address.lastIndex(of: ":"),
@@ -119,6 +120,16 @@ extension Configuration {
       throw settings.error("insecure: only on loopback")
     }
     return .tcp(host: host, port: Int(port), insecure: insecure)
+  }
+
+  /// Who may open a socket besides its owner, by name or number.
+  private static func group(_ settings: inout SettingsReader) throws -> UInt32? {
+    guard let name = try settings.optionalString("group") else { return nil }
+    if let number = UInt32(name), number != .max { return number }
+    guard let entry = getgrnam(name) else {
+      throw settings.error("group: there is no group \(name)")
+    }
+    return entry.pointee.gr_gid
   }
 
   /// The server's own first.

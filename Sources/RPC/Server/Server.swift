@@ -8,14 +8,15 @@ internal import NIOPosix
 
 /// Where a server listens.
 public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
-  /// A Unix socket. `mode` are its permission bits.
-  case unix(path: String, mode: UInt16)
+  /// A Unix socket. `mode` are its permission bits, `group` the id of the group that they are for, by
+  /// default the process'.
+  case unix(path: String, mode: UInt16, group: UInt32? = nil)
   /// TCP. Plain text only where `insecure`, for debugging on loopback.
   case tcp(host: String, port: Int, insecure: Bool = false)
 
   public var description: String {
     switch self {
-    case .unix(let path, _): "unix:\(path)"
+    case .unix(let path, _, _): "unix:\(path)"
     case .tcp(let host, let port, _): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
   }
@@ -139,13 +140,16 @@ public final class Server: Sendable {
       }
     do {
       switch address {
-      case .unix(let path, let mode):
+      case .unix(let path, let mode, let group):
         try UnixSocketFile.prepare(path)
         let channel = try await bootstrap.childChannelInitializer { [self] channel in
           acceptUnix(channel, path)
         }.bind(unixDomainSocketPath: path).get()
         let file = UnixSocketFile(path)
         listening.withLock { $0.append(Listening(channel: channel, file: file)) }
+        if let group, chown(path, uid_t.max, group) != 0 {
+          throw ServerStartError(description: "cannot give \(path) to the group \(group)")
+        }
         guard chmod(path, mode_t(mode)) == 0 else {
           throw ServerStartError(description: "cannot set the mode of \(path)")
         }

@@ -101,4 +101,14 @@ import Testing
     // The zero value denies.
     #expect(V1.CheckResponse().lines() == ["denied"])
   }
+
+  @Test func aTableFitsIntoTheTerminal() {
+    var table = Table("SLUG", "CREATED", "NAME")
+    table.add("acme", "2026-01-01", String(repeating: "x", count: 60))
+    #expect(table.lines(width: nil, expendable: "CREATED")[1].count == 78)
+    #expect(table.lines(width: 78, expendable: "CREATED")[1].contains("2026"))
+    #expect(table.lines(width: 70, expendable: "CREATED")[1].count == 66)
+    #expect(
+      table.lines(width: 20, expendable: "CREATED") == ["SLUG  NAME", "acme  xxxxxxxxxxxxx…"])
+  }
 }

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Columns of text for people.
 struct Table {
   private let header: [String]
@@ -11,8 +13,19 @@ struct Table {
   }
 
   /// One line for the header and each row. The last column is not padded.
-  func lines() -> [String] {
-    Self.align([header] + rows, gap: 2)
+  /// - Parameters:
+  ///   - width: longer lines are cut; nil: none are.
+  ///   - expendable: the column that is left out if lines would have to be cut.
+  func lines(width: Int? = Terminal.width, expendable: String? = nil) -> [String] {
+    let all = Self.align([header] + rows, gap: 2)
+    guard let width, all.contains(where: { $0.count > width }) else { return all }
+    let dropped = header.firstIndex { $0 == expendable }
+    let kept = ([header] + rows).map { row in
+      row.enumerated().filter { $0.offset != dropped }.map(\.element)
+    }
+    return Self.align(kept, gap: 2).map { line in
+      line.count > width ? line.prefix(max(0, width - 1)) + "…" : line
+    }
   }
 
   /// Pads every cell but the last of its row to the widest in its column.
@@ -50,4 +63,16 @@ struct Fields {
   }
 
   func lines() -> [String] { Table.align(rows, gap: 2) }
+}
+
+/// Where people read.
+enum Terminal {
+  /// Characters in a line of it; nil where the standard output is something else.
+  static var width: Int? {
+    var size = winsize()
+    guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0,
+      size.ws_col > 0
+    else { return nil }
+    return Int(size.ws_col)
+  }
 }

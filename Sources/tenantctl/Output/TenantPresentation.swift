@@ -55,7 +55,7 @@ extension V1.ListTenantsResponse: Presentable {
         tenant.slug, tenant.state.shortName, tenant.isolationModel.shortName,
         tenant.createTime?.text ?? "", tenant.id, tenant.displayName)
     }
-    return table.lines() + Paging.note(nextPageToken)
+    return table.lines(expendable: "CREATED") + Paging.note(nextPageToken)
   }
 }
 

@@ -281,7 +281,7 @@ extension ListenAddress {
   fileprivate var place: String {
     switch self {
     case .tcp(let host, let port, _): "\(host):\(port)"
-    case .unix(let path, _): path
+    case .unix(let path, _, _): path
     }
   }
 }

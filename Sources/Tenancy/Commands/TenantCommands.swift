@@ -127,8 +127,7 @@ public struct TenantCommands: Sendable {
   public func retire(
     slug text: String, of id: TenantID, etag: String
   ) async throws(TenancyError) -> Tenant {
-    try await plane.write(actor: actor, action: "tenants.retireSlug") {
-      (transaction) throws(TenancyError) -> Tenant in
+    try await write("tenants.retireSlug") { (transaction) throws(TenancyError) -> Tenant in
       let before = try Self.current(id, etag, transaction.state).tenant
       guard before.state != .deleted else { throw .tenantNotFound }
       guard let former = transaction.state.formerSlug(text), former.tenant == id else {

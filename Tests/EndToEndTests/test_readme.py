@@ -3,13 +3,15 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from support.daemon import Server
 from tenantctl_process import binary
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 
 
 def block(language: str, start: str) -> str:
@@ -17,6 +19,26 @@ def block(language: str, start: str) -> str:
     [found] = [text for kind, text in re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S)
                if kind == language and start in text]
     return found
+
+
+class Shell:
+    """Where the README's reader is, with what they have installed."""
+
+    def __init__(self, directory: Path, socket: str):
+        self._directory = directory
+        self._socket = socket
+        directory.mkdir()
+        (directory / "proto").symlink_to(ROOT / "proto")
+
+    def run(self, language: str, start: str, *program: str) -> str:
+        """What the block prints, with this server's socket in the place of its own."""
+        text = block(language, start).replace("/run/tenantd.sock", self._socket)
+        path = [Path(binary("TENANTCTL")).parent, Path(sys.executable).parent, "/usr/bin", "/bin"]
+        done = subprocess.run(
+            [*(program or ("bash", "-euc")), text], cwd=self._directory, capture_output=True, text=True,
+            timeout=60, check=False, env=os.environ | {"PATH": ":".join(map(str, path))})
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="the README's operator is root")
@@ -36,13 +58,11 @@ def test_the_commands_on_a_server_with_the_configuration(tmp_path, pki):
         try:
             while str(server.socket) not in (line := daemon.stdout.readline()):
                 assert line, "tenantd ended"
-            commands = block("", "tenantctl tenant create").replace(
-                "/run/tenantd.sock", str(server.socket))
-            done = subprocess.run(
-                ["bash", "-euc", commands], capture_output=True, text=True, timeout=60, check=False,
-                env=os.environ | {"PATH": f"{Path(binary('TENANTCTL')).parent}:/usr/bin:/bin"})
-            assert done.returncode == 0, done.stderr
-            assert "allowed: by the role engineer" in done.stdout
+            shell = Shell(tmp_path / "project", str(server.socket))
+            assert "allowed: by the role engineer" in shell.run("", "tenantctl tenant create")
+            assert "tenancy.v1.TenantResolver" in shell.run("", "grpcurl -plaintext -unix")
+            shell.run("", "grpc_tools.protoc")
+            assert shell.run("python", "import grpc", sys.executable, "-c") == "acme\n"
         finally:
             daemon.terminate()
     server.close()

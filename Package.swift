@@ -19,7 +19,7 @@ if fuzzing {
     ]))
 }
 let fuzzed: [Target.Dependency] = [
-  "COpenSSL", "PKI", "RPC", "RPCServices", "Tenancy", "TenancyServer", "TenancyWire",
+  "COpenSSL", "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancyServer", "TenancyWire",
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOEmbedded", package: "swift-nio"),
 ]
@@ -28,7 +28,7 @@ let package = Package(
   name: "tenancy",
   products: [
     .library(name: "Tenancy", targets: ["Tenancy"]),
-    .library(name: "TenancyClient", targets: ["TenancyClient"]),
+    .library(name: "TenancyClient", targets: ["TenancyClient", "TenancyRPC", "TenancyWire"]),
     .executable(name: "tenantd", targets: ["tenantd"]),
     .executable(name: "tenantctl", targets: ["tenantctl"]),
   ],
@@ -55,7 +55,7 @@ let package = Package(
     .target(name: "CInteropProto", dependencies: ["CProtobufC"]),
 
     .target(
-      name: "RPC",
+      name: "TenancyRPC",
       dependencies: [
         "CMalloc", "CProtobufC", "COpenSSL", "CNghttp2", "CZlib",
         .product(name: "NIOCore", package: "swift-nio"),
@@ -63,27 +63,31 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .target(name: "RPCServices", dependencies: ["CRPCProto", "RPC"], swiftSettings: strict),
+    .target(name: "RPCServices", dependencies: ["CRPCProto", "TenancyRPC"], swiftSettings: strict),
     .target(
-      name: "RPCInterop", dependencies: ["CInteropProto", "CProtobufC", "RPC", "RPCServices"],
+      name: "RPCInterop",
+      dependencies: ["CInteropProto", "CProtobufC", "TenancyRPC", "RPCServices"],
       swiftSettings: strict),
     .target(name: "Tenancy", swiftSettings: strict),
     .target(name: "TenancyStore", dependencies: ["Tenancy", "CSQLite"], swiftSettings: strict),
     .target(
-      name: "TenancyWire", dependencies: ["RPC", "CTenancyProto", "Tenancy"], swiftSettings: strict),
+      name: "TenancyWire", dependencies: ["TenancyRPC", "CTenancyProto", "Tenancy"],
+      swiftSettings: strict),
     .target(
       name: "TenancyServer",
       dependencies: [
-        "CProtobufC", "CTenancyProto", "RPC", "Tenancy", "TenancyWire",
+        "CProtobufC", "CTenancyProto", "TenancyRPC", "Tenancy", "TenancyWire",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .target(name: "TenancyClient", dependencies: ["RPC", "TenancyWire"], swiftSettings: strict),
+    .target(
+      name: "TenancyClient", dependencies: ["TenancyRPC", "TenancyWire"], swiftSettings: strict),
 
     .executableTarget(
       name: "tenantd",
       dependencies: [
-        "PKI", "RPC", "RPCServices", "Tenancy", "TenancyServer", "TenancyStore", "TenancyWire",
+        "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancyServer", "TenancyStore",
+        "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -91,7 +95,7 @@ let package = Package(
     .executableTarget(
       name: "tenantctl",
       dependencies: [
-        "PKI", "RPC", "Tenancy", "TenancyClient", "TenancyWire",
+        "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -99,7 +103,7 @@ let package = Package(
     .executableTarget(
       name: "rpc-interop-server",
       dependencies: [
-        "RPC", "RPCInterop", "RPCServices",
+        "TenancyRPC", "RPCInterop", "RPCServices",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -110,31 +114,33 @@ let package = Package(
     .testTarget(
       name: "RPCTests",
       dependencies: [
-        "CNghttp2", "COpenSSL", "RPC", .product(name: "NIOCore", package: "swift-nio"),
+        "CNghttp2", "COpenSSL", "TenancyRPC", .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "RPCServicesTests", dependencies: ["RPC", "RPCServices"], swiftSettings: strict),
+      name: "RPCServicesTests", dependencies: ["TenancyRPC", "RPCServices"], swiftSettings: strict),
     .testTarget(
       name: "RPCInteropTests",
       dependencies: [
-        "RPC", "RPCInterop", "RPCServices", "rpc-interop-server",
+        "TenancyRPC", "RPCInterop", "RPCServices", "rpc-interop-server",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
     .testTarget(
       name: "TenancyServerTests",
-      dependencies: ["RPC", "Tenancy", "TenancyServer", "TenancyWire"], swiftSettings: strict),
+      dependencies: ["TenancyRPC", "Tenancy", "TenancyServer", "TenancyWire"], swiftSettings: strict
+    ),
     .testTarget(name: "TenancyStoreTests", dependencies: ["TenancyStore"], swiftSettings: strict),
     .testTarget(
-      name: "TenancyWireTests", dependencies: ["RPC", "Tenancy", "TenancyWire"],
+      name: "TenancyWireTests", dependencies: ["TenancyRPC", "Tenancy", "TenancyWire"],
       swiftSettings: strict),
     .testTarget(
       name: "TenancyClientTests",
       dependencies: [
-        "COpenSSL", "PKI", "RPC", "Tenancy", "TenancyClient", "TenancyServer", "TenancyStore",
+        "COpenSSL", "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyServer",
+        "TenancyStore",
         "TenancyWire", .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),

@@ -1,4 +1,4 @@
-import RPC
+import TenancyRPC
 
 /// What the text of an Echo makes the server do before it answers.
 enum EchoCommand: Hashable {

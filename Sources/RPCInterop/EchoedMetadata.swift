@@ -1,4 +1,4 @@
-import RPC
+import TenancyRPC
 
 /// Metadata that the interoperability tests want back.
 enum EchoedMetadata {

@@ -1,5 +1,5 @@
-public import RPC
 public import RPCServices
+public import TenancyRPC
 
 /// All that the conformance server serves, on any protocol of the runtime.
 public enum InteropServices {

@@ -1,6 +1,6 @@
 import CInteropProto
 import CProtobufC
-public import RPC
+public import TenancyRPC
 
 /// `bench.v1.Lookup`: what the runtime costs when a handler does next to nothing. Messages stay in C, and
 /// the entry's texts where they are.

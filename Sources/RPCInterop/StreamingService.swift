@@ -1,4 +1,4 @@
-public import RPC
+public import TenancyRPC
 
 /// `ttrpc.integration.streaming.Streaming`, as ttrpc's public integration tests want it; and `Echo` does as
 /// its message says, so that tests can make a server sleep or fail (`EchoCommand`).

@@ -1,4 +1,4 @@
-public import RPC
+public import TenancyRPC
 
 #if canImport(Glibc)
   import Glibc

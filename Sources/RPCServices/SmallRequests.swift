@@ -1,4 +1,4 @@
-import RPC
+import TenancyRPC
 
 /// Requests of the services that any server has. They ask for things by name; one that is larger than
 /// such a request can be is refused before anything in it is looked at, since that would happen on the

@@ -1,4 +1,4 @@
-public import RPC
+public import TenancyRPC
 public import TenancyWire
 
 extension RPCChannel: UnaryChannel {

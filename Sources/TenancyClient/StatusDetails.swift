@@ -1,4 +1,4 @@
-public import RPC
+public import TenancyRPC
 public import TenancyWire
 
 /// What a Tenancy server says of an error beyond its code (AIP-193). Each is empty or nil where the

@@ -1,4 +1,4 @@
-public import RPC
+public import TenancyRPC
 
 /// All services of a Tenancy server over one connection.
 public struct TenancyClient: Sendable {

@@ -1,6 +1,6 @@
 public import Logging
-public import RPC
 public import Tenancy
+public import TenancyRPC
 import TenancyWire
 
 /// Everything that `tenantd` serves, as methods for the RPC runtime.

@@ -1,5 +1,5 @@
-public import RPC
 public import Tenancy
+public import TenancyRPC
 
 /// A message that has a JSON form.
 public protocol JSONRepresentable {

@@ -1,5 +1,5 @@
 import CProtobufC
-import RPC
+import TenancyRPC
 
 extension Arena {
   /// A C array of map entries, as the runtime's function of this name makes it for other modules: in

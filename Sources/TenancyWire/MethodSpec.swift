@@ -1,5 +1,5 @@
 public import CProtobufC
-public import RPC
+public import TenancyRPC
 
 /// Who may call a method: its `tenancy.v1.authorization` option.
 public struct Requirement: Hashable, Sendable {

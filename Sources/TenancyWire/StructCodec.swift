@@ -1,5 +1,5 @@
-public import RPC
 public import Tenancy
+public import TenancyRPC
 
 /// Encodes and decodes `google.protobuf.Struct`, with a limit on its nesting.
 ///

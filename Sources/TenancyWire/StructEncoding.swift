@@ -1,5 +1,5 @@
-import RPC
 public import Tenancy
+import TenancyRPC
 
 extension StructCodec {
   /// Encodes a Struct, its keys in order: equal objects have equal encodings.

@@ -1,6 +1,6 @@
 import CProtobufC
-import RPC
 import Tenancy
+import TenancyRPC
 
 /// Fields of the type `google.protobuf.Struct`, which are repeated bytes in C.
 extension Arena {

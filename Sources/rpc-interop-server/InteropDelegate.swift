@@ -1,5 +1,5 @@
 import Logging
-import RPC
+import TenancyRPC
 
 /// Serves anybody, and logs what happens.
 struct InteropDelegate: ServerDelegate {

@@ -1,9 +1,9 @@
 import ArgumentParser
 import Glibc
 import Logging
-import RPC
 import RPCInterop
 import RPCServices
+import TenancyRPC
 
 /// The conformance server: the runtime, and the services that public test suites call.
 @main

@@ -1,5 +1,5 @@
 import ArgumentParser
-import RPC
+import TenancyRPC
 
 /// The runtime's limits, a flag for each: `maximumMessageBytes` is `--max-message-bytes`.
 struct LimitOptions: ParsableArguments {

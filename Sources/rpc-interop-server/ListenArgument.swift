@@ -1,5 +1,5 @@
 import ArgumentParser
-import RPC
+import TenancyRPC
 
 /// `unix:PATH` or `tcp:HOST:PORT`.
 struct ListenArgument: ExpressibleByArgument, Hashable {

@@ -1,5 +1,5 @@
 public import ArgumentParser
-public import RPC
+public import TenancyRPC
 
 struct TLSOptions: ParsableArguments {
   @Option(

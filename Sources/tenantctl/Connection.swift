@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
-import RPC
 import TenancyClient
+import TenancyRPC
 
 /// Where the server is and who we are.
 struct ServerOptions: ParsableArguments {

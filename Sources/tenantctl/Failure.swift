@@ -1,7 +1,7 @@
 import Foundation
 import PKI
-import RPC
 import TenancyClient
+import TenancyRPC
 import TenancyWire
 
 /// Arguments that don't make sense together.

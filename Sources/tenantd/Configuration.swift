@@ -1,8 +1,8 @@
 import FoundationEssentials
 import Glibc
 import Logging
-import RPC
 import Tenancy
+import TenancyRPC
 import TenancyServer
 
 /// What `tenantd serve` is told. One JSON5 object; an unknown setting is an error.

@@ -1,9 +1,9 @@
 import FoundationEssentials
 import Glibc
 import Logging
-import RPC
 import RPCServices
 import Tenancy
+import TenancyRPC
 import TenancyServer
 import TenancyStore
 import TenancyWire

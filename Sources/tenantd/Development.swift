@@ -1,7 +1,7 @@
 import FoundationEssentials
 import Glibc
 import PKI
-import RPC
+import TenancyRPC
 import TenancyServer
 
 /// `--dev`: everything in one directory, made when missing.

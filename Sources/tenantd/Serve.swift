@@ -1,7 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Glibc
-import RPC
+import TenancyRPC
 
 struct Serve: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

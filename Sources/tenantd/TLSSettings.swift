@@ -1,5 +1,5 @@
-import RPC
 import Tenancy
+import TenancyRPC
 import TenancyServer
 
 /// The `tls` section of the configuration.

@@ -1,4 +1,4 @@
-import RPC
+import TenancyRPC
 import Testing
 
 @testable import RPCInterop

@@ -1,7 +1,7 @@
 import Foundation
-import RPC
 import RPCInterop
 import RPCServices
+import TenancyRPC
 
 /// The conformance server's services in this process, on a Unix socket.
 struct LiveServer {

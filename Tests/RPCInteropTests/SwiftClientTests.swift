@@ -1,9 +1,9 @@
 import Foundation
 import Logging
-import RPC
 import RPCInterop
 import RPCServices
 import Synchronization
+import TenancyRPC
 import Testing
 
 @testable import rpc_interop_server

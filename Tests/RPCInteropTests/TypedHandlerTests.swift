@@ -1,6 +1,6 @@
-import RPC
 import RPCInterop
 import RPCServices
+import TenancyRPC
 import Testing
 
 /// What typed handlers make of bytes that are not theirs, and health by its generated stub.

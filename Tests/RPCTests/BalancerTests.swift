@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Calls over several addresses")
 struct BalancerTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Memory of HTTP/2 sessions")
 struct BlockPoolTests {

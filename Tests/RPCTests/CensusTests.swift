@@ -2,7 +2,7 @@ import NIOCore
 import Synchronization
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Who is counted, and who has to go")
 struct CensusTests {

@@ -2,7 +2,7 @@ import Foundation
 import NIOCore
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Calls that end early, and connections that come and go", .timeLimit(.minutes(1)))
 struct ChannelEndingTests {

@@ -1,4 +1,4 @@
-import RPC
+import TenancyRPC
 import Testing
 
 @Suite("A channel and a server over a Unix socket", .timeLimit(.minutes(1)))

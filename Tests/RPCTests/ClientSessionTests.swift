@@ -1,6 +1,6 @@
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("What a client makes of responses")
 struct ClientSessionTests {

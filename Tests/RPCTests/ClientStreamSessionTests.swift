@@ -1,6 +1,6 @@
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Streams of a client's HTTP/2 engine")
 struct ClientStreamSessionTests {

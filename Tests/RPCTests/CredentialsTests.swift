@@ -1,7 +1,7 @@
 import Synchronization
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// A clock that a test turns, and a token service that it answers.
 private final class TokenService: Sendable {

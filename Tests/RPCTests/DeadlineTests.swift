@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// What a client waits for begins when its headers arrive.
 @Suite("Deadlines hold while requests come in and wait")

@@ -1,7 +1,7 @@
 import NIOCore
 import NIOEmbedded
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// A server's side of one plain connection, without sockets, on a loop whose clock is set by hand. For
 /// methods that answer on the event loop.

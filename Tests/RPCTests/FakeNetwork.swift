@@ -2,7 +2,7 @@ import CNghttp2
 import NIOCore
 import NIOEmbedded
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// Servers that a test plays itself, byte by byte, on an event loop whose clock it turns.
 final class FakeNetwork {

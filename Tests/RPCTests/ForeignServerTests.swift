@@ -1,6 +1,6 @@
 import Foundation
-import RPC
 import Synchronization
+import TenancyRPC
 import Testing
 
 /// A server of gRPC's own Python library, in a process of its own.

@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// What `FrameWatch` makes of frames, through the session that it belongs to.
 @Suite("Frames that cost too much, or name streams that are over")

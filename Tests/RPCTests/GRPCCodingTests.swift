@@ -1,6 +1,6 @@
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Text codings of gRPC")
 struct GRPCCodingTests {

@@ -1,5 +1,5 @@
-import RPC
 import Synchronization
+import TenancyRPC
 import Testing
 
 /// A handler's writer and requests are values: others may hold them when it has returned.

@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Messages in the hands of handlers, and on their way")
 struct HeldMessageTests {

@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// What an HTTP/2 connection holds of requests and responses, and gives up for others.
 @Suite("What a connection gives up")

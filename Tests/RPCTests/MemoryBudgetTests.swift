@@ -2,7 +2,7 @@ import NIOCore
 import Synchronization
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("What all connections hold")
 struct MemoryBudgetTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Messages cut out of a call's bytes")
 struct MessageReaderTests {

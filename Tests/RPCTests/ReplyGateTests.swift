@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("When handlers begin")
 struct ReplyGateTests {

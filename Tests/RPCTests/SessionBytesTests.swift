@@ -1,7 +1,7 @@
 import NIOEmbedded
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("HTTP/2 engines, byte by byte")
 struct SessionBytesTests {

@@ -1,6 +1,6 @@
 import NIOCore
 
-@testable import RPC
+@testable import TenancyRPC
 
 extension ConnectionMemory {
   /// For an engine that is alone.

@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// What a peer does to calls that wait to be served, are over, or were never taken.
 @Suite("Calls that are not there are not served")

@@ -1,4 +1,4 @@
-import RPC
+import TenancyRPC
 
 /// Methods of the streaming kinds, for clients to call.
 enum StreamService {

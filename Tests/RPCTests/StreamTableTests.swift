@@ -1,7 +1,7 @@
 import NIOEmbedded
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("The calls of a connection")
 struct StreamTableTests {

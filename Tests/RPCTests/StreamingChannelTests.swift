@@ -1,5 +1,5 @@
-import RPC
 import Synchronization
+import TenancyRPC
 import Testing
 
 @Suite("Streaming calls of a channel", .timeLimit(.minutes(1)))

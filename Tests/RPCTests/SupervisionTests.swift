@@ -2,7 +2,7 @@ import NIOCore
 import Synchronization
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Peers that do not take part any more")
 struct SupervisionTests {

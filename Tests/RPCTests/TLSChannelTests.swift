@@ -1,5 +1,5 @@
 import Foundation
-import RPC
+import TenancyRPC
 import Testing
 
 /// Certificates of two CAs, made by the openssl command.

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 extension TTRPCClientSession {
   /// The frames that the session has to send.

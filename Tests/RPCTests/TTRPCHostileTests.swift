@@ -1,6 +1,6 @@
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// Each thing that a peer may do wrong has a defined answer, and costs nobody else anything.
 @Suite("ttrpc, hostile frames")

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// ttrpc through a real server on a Unix socket.
 @Suite("ttrpc over a socket")

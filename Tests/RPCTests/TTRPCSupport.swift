@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// A frame, for tests to send and to compare.
 struct TTRPCTestFrame: Equatable, CustomStringConvertible {

@@ -1,6 +1,6 @@
 import Foundation
-import RPC
 import Synchronization
+import TenancyRPC
 
 /// A real server on a Unix socket in a directory of its own.
 struct TestServer {

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("What peers make us unpack")
 struct UnpackTests {

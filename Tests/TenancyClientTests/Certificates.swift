@@ -1,6 +1,6 @@
 import COpenSSL
 import Foundation
-import RPC
+import TenancyRPC
 
 @testable import PKI
 

@@ -1,7 +1,7 @@
 import PKI
-import RPC
 import Tenancy
 import TenancyClient
+import TenancyRPC
 import TenancyWire
 import Testing
 

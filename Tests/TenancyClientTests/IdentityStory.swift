@@ -1,5 +1,5 @@
 import Glibc
-import RPC
+import TenancyRPC
 import TenancyWire
 import Testing
 

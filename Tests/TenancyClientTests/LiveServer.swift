@@ -1,10 +1,10 @@
 import Foundation
 import Logging
 import PKI
-import RPC
 import Synchronization
 import Tenancy
 import TenancyClient
+import TenancyRPC
 import TenancyServer
 import TenancyStore
 import Testing

@@ -1,5 +1,5 @@
-import RPC
 import TenancyClient
+import TenancyRPC
 import TenancyWire
 import Testing
 

@@ -1,6 +1,6 @@
-import RPC
 import Synchronization
 import TenancyClient
+import TenancyRPC
 import TenancyWire
 import Testing
 

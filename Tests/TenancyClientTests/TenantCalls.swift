@@ -1,4 +1,4 @@
-import RPC
+import TenancyRPC
 import TenancyWire
 
 /// A call of each method whose request names a tenant.

@@ -1,6 +1,6 @@
-import RPC
 import Tenancy
 import TenancyClient
+import TenancyRPC
 import TenancyWire
 import Testing
 

@@ -1,8 +1,8 @@
 import TenancyWire
 import Testing
 
-@testable import RPC
 @testable import Tenancy
+@testable import TenancyRPC
 @testable import TenancyServer
 
 /// Every method against every kind of caller.

@@ -1,7 +1,7 @@
 import Testing
 
-@testable import RPC
 @testable import Tenancy
+@testable import TenancyRPC
 @testable import TenancyServer
 
 struct IdentityRulesTests {

@@ -1,8 +1,8 @@
 import TenancyWire
 import Testing
 
-@testable import RPC
 @testable import Tenancy
+@testable import TenancyRPC
 @testable import TenancyServer
 
 /// What the lists cost, counted, where there is little and where there is much; and that pages that end

@@ -1,8 +1,8 @@
 import TenancyWire
 import Testing
 
-@testable import RPC
 @testable import Tenancy
+@testable import TenancyRPC
 @testable import TenancyServer
 
 /// What is looked at of a request before it is decoded, counted.

@@ -3,8 +3,8 @@ import Synchronization
 import TenancyWire
 import Testing
 
-@testable import RPC
 @testable import Tenancy
+@testable import TenancyRPC
 @testable import TenancyServer
 
 /// Calls that were admitted before a revocation and come to the writer after it.

@@ -1,8 +1,8 @@
 import Synchronization
 import TenancyWire
 
-@testable import RPC
 @testable import Tenancy
+@testable import TenancyRPC
 @testable import TenancyServer
 
 /// A control store in memory.

@@ -1,5 +1,5 @@
-import RPC
 import Tenancy
+import TenancyRPC
 import Testing
 
 @testable import TenancyWire

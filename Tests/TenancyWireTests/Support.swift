@@ -1,5 +1,5 @@
 import Tenancy
-import RPC
+import TenancyRPC
 
 @testable import TenancyWire
 

@@ -1,5 +1,5 @@
 import ArgumentParser
-import RPC
+import TenancyRPC
 import TenancyWire
 import Testing
 

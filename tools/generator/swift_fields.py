@@ -4,7 +4,7 @@ from . import naming
 from .model import Field, Kind, Oneof, Shape, Value
 
 # Qualified: google.rpc has a message of the same name.
-VIOLATION = "RPC.FieldViolation"
+VIOLATION = "TenancyRPC.FieldViolation"
 
 
 def read(member: Field | Oneof) -> list[str]:

@@ -19,7 +19,7 @@ def doc(comment: list[str], indent: str) -> list[str]:
 
 def imports(module: Module, messages: list[Message]) -> list[str]:
     """What a file with these messages, and maybe enums, imports."""
-    found = ["public import RPC"]
+    found = ["public import TenancyRPC"]
     if messages:
         found = ["public import CProtobufC", f"public import {module.c_name}", *found]
     # `json()` is generated with the other fields, or written by hand elsewhere.

@@ -16,9 +16,9 @@ SCOPES = {
 
 def specs(module: Module, files: list, reader: AuthorizationReader) -> str:
     """The specs of every service."""
-    lines = file_header("", ["import CProtobufC", f"import {module.c_name}", "import RPC"])
+    lines = file_header("", ["import CProtobufC", f"import {module.c_name}", "import TenancyRPC"])
     if not module.authorized:
-        lines = file_header("", ["public import RPC"])
+        lines = file_header("", ["public import TenancyRPC"])
     names: dict[str, list[str]] = {}
     for file, index, service in _services(files):
         namespace = model.namespace(file.package)
@@ -151,7 +151,7 @@ def clients(module: Module, files: list) -> dict[str, str]:
     """File name -> text, one client for each service."""
     outputs = {}
     for file, index, service in _services(files):
-        imports = ["public import RPC"]
+        imports = ["public import TenancyRPC"]
         lines = _client(module, file, index, service)
         prefix = ""
         if module.authorized:

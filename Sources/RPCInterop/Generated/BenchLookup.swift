@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CInteropProto
-public import RPC
+public import TenancyRPC
 
 extension Bench {
   public struct GetRequest: WireMessage, Hashable, Sendable {
@@ -26,7 +26,7 @@ extension Bench.GetRequest {
     bench__v1__get_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.key = try WireText.string(c.pointee.key, field: "key")
   }
 
@@ -64,7 +64,7 @@ extension Bench.Entry {
     bench__v1__entry__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.value = try WireText.string(c.pointee.value, field: "value")
     self.revision = c.pointee.revision

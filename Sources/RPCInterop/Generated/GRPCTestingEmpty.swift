@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CInteropProto
-public import RPC
+public import TenancyRPC
 
 extension GRPCTesting {
   public struct Empty: WireMessage, Hashable, Sendable {
@@ -19,7 +19,7 @@ extension GRPCTesting.Empty {
     grpc__testing__empty__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {

@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CInteropProto
-public import RPC
+public import TenancyRPC
 
 extension GRPCTesting {
   public struct PayloadType: WireEnum {
@@ -58,7 +58,7 @@ extension GRPCTesting.BoolValue {
     grpc__testing__bool_value__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.value = c.pointee.value != 0
   }
 
@@ -94,7 +94,7 @@ extension GRPCTesting.Payload {
     grpc__testing__payload__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.type = GRPCTesting.PayloadType(rawValue: Int32(truncatingIfNeeded: c.pointee.type.rawValue))
     self.body = [UInt8](c.pointee.body.bytes)
   }
@@ -132,7 +132,7 @@ extension GRPCTesting.EchoStatus {
     grpc__testing__echo_status__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.code = c.pointee.code
     self.message = try WireText.string(c.pointee.message, field: "message")
   }
@@ -197,7 +197,7 @@ extension GRPCTesting.SimpleRequest {
     grpc__testing__simple_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.responseType = GRPCTesting.PayloadType(rawValue: Int32(truncatingIfNeeded: c.pointee.response_type.rawValue))
     self.responseSize = c.pointee.response_size
     self.payload = try WireRead.message(c.pointee.payload, field: "payload")
@@ -262,7 +262,7 @@ extension GRPCTesting.SimpleResponse {
     grpc__testing__simple_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.payload = try WireRead.message(c.pointee.payload, field: "payload")
     self.username = try WireText.string(c.pointee.username, field: "username")
     self.oauthScope = try WireText.string(c.pointee.oauth_scope, field: "oauth_scope")
@@ -308,7 +308,7 @@ extension GRPCTesting.StreamingInputCallRequest {
     grpc__testing__streaming_input_call_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.payload = try WireRead.message(c.pointee.payload, field: "payload")
     self.expectCompressed = try WireRead.message(c.pointee.expect_compressed, field: "expect_compressed")
   }
@@ -343,7 +343,7 @@ extension GRPCTesting.StreamingInputCallResponse {
     grpc__testing__streaming_input_call_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.aggregatedPayloadSize = c.pointee.aggregated_payload_size
   }
 
@@ -385,7 +385,7 @@ extension GRPCTesting.ResponseParameters {
     grpc__testing__response_parameters__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.size = c.pointee.size
     self.intervalUs = c.pointee.interval_us
     self.compressed = try WireRead.message(c.pointee.compressed, field: "compressed")
@@ -431,7 +431,7 @@ extension GRPCTesting.StreamingOutputCallRequest {
     grpc__testing__streaming_output_call_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.responseType = GRPCTesting.PayloadType(rawValue: Int32(truncatingIfNeeded: c.pointee.response_type.rawValue))
     self.responseParameters = try WireRead.messages(c.pointee.response_parameters, count: c.pointee.n_response_parameters, field: "response_parameters")
     self.payload = try WireRead.message(c.pointee.payload, field: "payload")
@@ -470,7 +470,7 @@ extension GRPCTesting.StreamingOutputCallResponse {
     grpc__testing__streaming_output_call_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.payload = try WireRead.message(c.pointee.payload, field: "payload")
   }
 

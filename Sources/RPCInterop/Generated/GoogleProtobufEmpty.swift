@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CInteropProto
-public import RPC
+public import TenancyRPC
 
 extension GoogleProtobuf {
   /// A generic empty message that you can re-use to avoid defining duplicated
@@ -22,7 +22,7 @@ extension GoogleProtobuf.Empty {
     google__protobuf__empty__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {

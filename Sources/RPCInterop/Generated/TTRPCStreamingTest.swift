@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CInteropProto
-public import RPC
+public import TenancyRPC
 
 extension TTRPCStreaming {
   public struct EchoPayload: WireMessage, Hashable, Sendable {
@@ -28,7 +28,7 @@ extension TTRPCStreaming.EchoPayload {
     ttrpc__integration__streaming__echo_payload__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.seq = c.pointee.seq
     self.msg = try WireText.string(c.pointee.msg, field: "msg")
   }
@@ -62,7 +62,7 @@ extension TTRPCStreaming.Part {
     ttrpc__integration__streaming__part__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.add = c.pointee.add
   }
 
@@ -97,7 +97,7 @@ extension TTRPCStreaming.Sum {
     ttrpc__integration__streaming__sum__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.sum = c.pointee.sum
     self.num = c.pointee.num
   }

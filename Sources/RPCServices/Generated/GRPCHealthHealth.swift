@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CRPCProto
-public import RPC
+public import TenancyRPC
 
 extension GRPCHealth.HealthCheckResponse {
   public struct ServingStatus: WireEnum {
@@ -47,7 +47,7 @@ extension GRPCHealth.HealthCheckRequest {
     grpc__health__v1__health_check_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.service = try WireText.string(c.pointee.service, field: "service")
   }
 
@@ -79,7 +79,7 @@ extension GRPCHealth.HealthCheckResponse {
     grpc__health__v1__health_check_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.status = GRPCHealth.HealthCheckResponse.ServingStatus(rawValue: Int32(truncatingIfNeeded: c.pointee.status.rawValue))
   }
 
@@ -105,7 +105,7 @@ extension GRPCHealth.HealthListRequest {
     grpc__health__v1__health_list_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -136,8 +136,8 @@ extension GRPCHealth.HealthListResponse {
     grpc__health__v1__health_list_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
-    self.statuses = try WireRead.map(c.pointee.statuses, count: c.pointee.n_statuses, field: "statuses", key: { $0.key }, value: { entry throws(RPC.FieldViolation) in try WireRead.message(entry.value, field: "") ?? GRPCHealth.HealthCheckResponse() })
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.statuses = try WireRead.map(c.pointee.statuses, count: c.pointee.n_statuses, field: "statuses", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireRead.message(entry.value, field: "") ?? GRPCHealth.HealthCheckResponse() })
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {

@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CRPCProto
-public import RPC
+public import TenancyRPC
 
 extension GRPCReflectionAlpha {
   public struct ServerReflectionRequest: WireMessage, Hashable, Sendable {
@@ -42,7 +42,7 @@ extension GRPCReflectionAlpha.ServerReflectionRequest {
     grpc__reflection__v1alpha__server_reflection_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.host = try WireText.string(c.pointee.host, field: "host")
     switch c.pointee.message_request_case.rawValue {
     case 3: self.messageRequest = .fileByFilename(try WireText.string(c.pointee.file_by_filename, field: "file_by_filename"))
@@ -104,7 +104,7 @@ extension GRPCReflectionAlpha.ExtensionRequest {
     grpc__reflection__v1alpha__extension_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.containingType = try WireText.string(c.pointee.containing_type, field: "containing_type")
     self.extensionNumber = c.pointee.extension_number
   }
@@ -154,7 +154,7 @@ extension GRPCReflectionAlpha.ServerReflectionResponse {
     grpc__reflection__v1alpha__server_reflection_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.validHost = try WireText.string(c.pointee.valid_host, field: "valid_host")
     self.originalRequest = try WireRead.message(c.pointee.original_request, field: "original_request")
     switch c.pointee.message_response_case.rawValue {
@@ -211,7 +211,7 @@ extension GRPCReflectionAlpha.FileDescriptorResponse {
     grpc__reflection__v1alpha__file_descriptor_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.fileDescriptorProto = WireRead.list(c.pointee.file_descriptor_proto, count: c.pointee.n_file_descriptor_proto) { [UInt8]($0.bytes) }
   }
 
@@ -248,7 +248,7 @@ extension GRPCReflectionAlpha.ExtensionNumberResponse {
     grpc__reflection__v1alpha__extension_number_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.baseTypeName = try WireText.string(c.pointee.base_type_name, field: "base_type_name")
     self.extensionNumber = WireRead.list(c.pointee.extension_number, count: c.pointee.n_extension_number) { $0 }
   }
@@ -283,7 +283,7 @@ extension GRPCReflectionAlpha.ListServiceResponse {
     grpc__reflection__v1alpha__list_service_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.service = try WireRead.messages(c.pointee.service, count: c.pointee.n_service, field: "service")
   }
 
@@ -317,7 +317,7 @@ extension GRPCReflectionAlpha.ServiceResponse {
     grpc__reflection__v1alpha__service_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
   }
 
@@ -353,7 +353,7 @@ extension GRPCReflectionAlpha.ErrorResponse {
     grpc__reflection__v1alpha__error_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.errorCode = c.pointee.error_code
     self.errorMessage = try WireText.string(c.pointee.error_message, field: "error_message")
   }

@@ -1,4 +1,4 @@
-public import RPC
+public import TenancyRPC
 
 /// `grpc.health.v1.Health`, for a server to serve.
 public struct HealthService: Sendable {

@@ -1,4 +1,4 @@
-import RPC
+import TenancyRPC
 
 /// What a set of protos declares, and in which file. Made once, from descriptors that we trust.
 struct DescriptorIndex: Sendable {

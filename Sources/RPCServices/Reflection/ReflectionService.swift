@@ -1,4 +1,4 @@
-public import RPC
+public import TenancyRPC
 
 /// `grpc.reflection.v1.ServerReflection` and its `v1alpha`, for a server to serve: clients without protos,
 /// such as grpcurl, learn from it what there is to call.

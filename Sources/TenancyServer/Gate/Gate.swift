@@ -1,6 +1,6 @@
 import CProtobufC
-import RPC
 import Tenancy
+import TenancyRPC
 import TenancyWire
 
 /// The one place where calls are admitted: who calls, may they, and for which tenant. Every method is

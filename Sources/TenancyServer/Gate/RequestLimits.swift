@@ -1,6 +1,6 @@
 import CProtobufC
-import RPC
 import Tenancy
+import TenancyRPC
 
 /// How much one request may describe. A request of 4 MiB can hold two million fields, each of which
 /// takes much more time and memory than its two bytes: it is looked through before it is decoded, and

@@ -1,5 +1,5 @@
-import RPC
 import Tenancy
+import TenancyRPC
 import TenancyWire
 
 /// Domain errors to RPC status, in this one file: code, message and `google.rpc` details (AIP-193).

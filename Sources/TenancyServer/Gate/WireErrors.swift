@@ -1,6 +1,6 @@
 import CProtobufC
-import RPC
 import Tenancy
+import TenancyRPC
 import TenancyWire
 
 /// What is wrong with a request's bytes, as the framework's own error.

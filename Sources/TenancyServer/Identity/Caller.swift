@@ -1,5 +1,5 @@
-import RPC
 import Tenancy
+import TenancyRPC
 import TenancyWire
 
 /// Who is at the other end of a connection. Worked out once; what it may do is judged at each call.

@@ -1,5 +1,5 @@
-public import RPC
 public import Tenancy
+public import TenancyRPC
 
 /// How a connection's peer becomes a caller.
 public struct IdentityRules: Sendable {

@@ -1,7 +1,7 @@
 import CProtobufC
 import CTenancyProto
-import RPC
 import Tenancy
+import TenancyRPC
 import TenancyWire
 
 /// The questions of `tenancy.v1.Authorization`, on messages in C: this is the hot path.

@@ -1,5 +1,5 @@
-import RPC
 import Tenancy
+import TenancyRPC
 import TenancyWire
 
 /// `tenancy.v1.Identity`.

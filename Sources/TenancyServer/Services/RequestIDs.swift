@@ -1,4 +1,4 @@
-import RPC
+import TenancyRPC
 import TenancyWire
 
 /// Request ids (AIP-155): what was asked under an id must be asked again alike.

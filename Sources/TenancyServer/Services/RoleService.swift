@@ -1,5 +1,5 @@
-import RPC
 import Tenancy
+import TenancyRPC
 import TenancyWire
 
 /// The management of roles and assignments in `tenancy.v1.Authorization`.

@@ -1,7 +1,7 @@
 import CProtobufC
 import CTenancyProto
-import RPC
 import Tenancy
+import TenancyRPC
 import TenancyWire
 
 /// `tenancy.v1.TenantResolver`. Works on messages in C: this is the hot path.

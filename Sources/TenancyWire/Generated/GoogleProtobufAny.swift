@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CTenancyProto
-public import RPC
+public import TenancyRPC
 
 extension GoogleProtobuf {
   /// `Any` contains an arbitrary serialized protocol buffer message along with a
@@ -33,7 +33,7 @@ extension GoogleProtobuf.`Any` {
     google__protobuf__any__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.typeUrl = try WireText.string(c.pointee.type_url, field: "type_url")
     self.value = [UInt8](c.pointee.value.bytes)
   }

@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CTenancyProto
-public import RPC
+public import TenancyRPC
 
 extension GoogleProtobuf {
   /// A Duration represents a signed, fixed-length span of time represented
@@ -43,7 +43,7 @@ extension GoogleProtobuf.Duration {
     google__protobuf__duration__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.seconds = c.pointee.seconds
     self.nanos = c.pointee.nanos
   }

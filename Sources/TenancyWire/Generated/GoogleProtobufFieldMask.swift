@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CTenancyProto
-public import RPC
+public import TenancyRPC
 
 extension GoogleProtobuf {
   /// `FieldMask` represents a set of symbolic field paths, for example:
@@ -27,7 +27,7 @@ extension GoogleProtobuf.FieldMask {
     google__protobuf__field_mask__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.paths = try WireRead.strings(c.pointee.paths, count: c.pointee.n_paths, field: "paths")
   }
 

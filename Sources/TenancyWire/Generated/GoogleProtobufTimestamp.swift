@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CTenancyProto
-public import RPC
+public import TenancyRPC
 
 extension GoogleProtobuf {
   /// A Timestamp represents a point in time independent of any time zone or local
@@ -41,7 +41,7 @@ extension GoogleProtobuf.Timestamp {
     google__protobuf__timestamp__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.seconds = c.pointee.seconds
     self.nanos = c.pointee.nanos
   }

@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CTenancyProto
-public import RPC
+public import TenancyRPC
 public import Tenancy
 
 extension GoogleRPC {
@@ -33,10 +33,10 @@ extension GoogleRPC.ErrorInfo {
     google__rpc__error_info__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.reason = try WireText.string(c.pointee.reason, field: "reason")
     self.domain = try WireText.string(c.pointee.domain, field: "domain")
-    self.metadata = try WireRead.map(c.pointee.metadata, count: c.pointee.n_metadata, field: "metadata", key: { $0.key }, value: { entry throws(RPC.FieldViolation) in try WireText.string(entry.value, field: "") })
+    self.metadata = try WireRead.map(c.pointee.metadata, count: c.pointee.n_metadata, field: "metadata", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireText.string(entry.value, field: "") })
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -82,7 +82,7 @@ extension GoogleRPC.RetryInfo {
     google__rpc__retry_info__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.retryDelay = try WireRead.message(c.pointee.retry_delay, field: "retry_delay")
   }
 
@@ -121,7 +121,7 @@ extension GoogleRPC.BadRequest {
     google__rpc__bad_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.fieldViolations = try WireRead.messages(c.pointee.field_violations, count: c.pointee.n_field_violations, field: "field_violations")
   }
 
@@ -163,7 +163,7 @@ extension GoogleRPC.BadRequest.FieldViolation {
     google__rpc__bad_request__field_violation__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.field = try WireText.string(c.pointee.field, field: "field")
     self.description = try WireText.string(c.pointee.description, field: "description")
   }
@@ -205,7 +205,7 @@ extension GoogleRPC.PreconditionFailure {
     google__rpc__precondition_failure__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.violations = try WireRead.messages(c.pointee.violations, count: c.pointee.n_violations, field: "violations")
   }
 
@@ -250,7 +250,7 @@ extension GoogleRPC.PreconditionFailure.Violation {
     google__rpc__precondition_failure__violation__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.type = try WireText.string(c.pointee.type, field: "type")
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.description = try WireText.string(c.pointee.description, field: "description")
@@ -295,7 +295,7 @@ extension GoogleRPC.QuotaFailure {
     google__rpc__quota_failure__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.violations = try WireRead.messages(c.pointee.violations, count: c.pointee.n_violations, field: "violations")
   }
 
@@ -337,7 +337,7 @@ extension GoogleRPC.QuotaFailure.Violation {
     google__rpc__quota_failure__violation__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.description = try WireText.string(c.pointee.description, field: "description")
   }

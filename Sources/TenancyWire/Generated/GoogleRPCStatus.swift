@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CTenancyProto
-public import RPC
+public import TenancyRPC
 public import Tenancy
 
 extension GoogleRPC {
@@ -33,7 +33,7 @@ extension GoogleRPC.Status {
     google__rpc__status__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.code = c.pointee.code
     self.message = try WireText.string(c.pointee.message, field: "message")
     self.details = try WireRead.messages(c.pointee.details, count: c.pointee.n_details, field: "details")

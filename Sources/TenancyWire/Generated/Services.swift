@@ -3,7 +3,7 @@
 
 import CProtobufC
 import CTenancyProto
-import RPC
+import TenancyRPC
 
 extension V1 {
   /// Role-based access control inside each tenant. The zero value of every response means deny.

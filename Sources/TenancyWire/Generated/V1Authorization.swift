@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CTenancyProto
-public import RPC
+public import TenancyRPC
 public import Tenancy
 
 extension V1 {
@@ -58,7 +58,7 @@ extension V1.CheckRequest {
     tenancy__v1__check_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.permission = try WireText.string(c.pointee.permission, field: "permission")
@@ -113,7 +113,7 @@ extension V1.CheckResponse {
     tenancy__v1__check_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.allowed = c.pointee.allowed != 0
     self.reason = V1.DecisionReason(rawValue: Int32(truncatingIfNeeded: c.pointee.reason.rawValue))
     self.role = try WireText.string(c.pointee.role, field: "role")
@@ -163,7 +163,7 @@ extension V1.BatchCheckRequest {
     tenancy__v1__batch_check_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
     self.items = try WireRead.messages(c.pointee.items, count: c.pointee.n_items, field: "items")
   }
@@ -208,7 +208,7 @@ extension V1.BatchCheckItem {
     tenancy__v1__batch_check_item__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.permission = try WireText.string(c.pointee.permission, field: "permission")
   }
@@ -250,7 +250,7 @@ extension V1.BatchCheckResponse {
     tenancy__v1__batch_check_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.results = try WireRead.messages(c.pointee.results, count: c.pointee.n_results, field: "results")
   }
 
@@ -315,7 +315,7 @@ extension V1.Role {
     tenancy__v1__role__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.title = try WireText.string(c.pointee.title, field: "title")
     self.description = try WireText.string(c.pointee.description, field: "description")
@@ -383,7 +383,7 @@ extension V1.CreateRoleRequest {
     tenancy__v1__create_role_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.roleId = try WireText.string(c.pointee.role_id, field: "role_id")
     self.role = try WireRead.message(c.pointee.role, field: "role")
@@ -428,7 +428,7 @@ extension V1.GetRoleRequest {
     tenancy__v1__get_role_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
   }
 
@@ -469,7 +469,7 @@ extension V1.UpdateRoleRequest {
     tenancy__v1__update_role_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.role = try WireRead.message(c.pointee.role, field: "role")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
   }
@@ -516,7 +516,7 @@ extension V1.DeleteRoleRequest {
     tenancy__v1__delete_role_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.force = c.pointee.force != 0
@@ -554,7 +554,7 @@ extension V1.DeleteRoleResponse {
     tenancy__v1__delete_role_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -594,7 +594,7 @@ extension V1.ListRolesRequest {
     tenancy__v1__list_roles_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.pageSize = c.pointee.page_size
     self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
@@ -641,7 +641,7 @@ extension V1.ListRolesResponse {
     tenancy__v1__list_roles_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.roles = try WireRead.messages(c.pointee.roles, count: c.pointee.n_roles, field: "roles")
     self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
   }
@@ -689,7 +689,7 @@ extension V1.AddRolePermissionsRequest {
     tenancy__v1__add_role_permissions_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.permissions = try WireRead.strings(c.pointee.permissions, count: c.pointee.n_permissions, field: "permissions")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
@@ -740,7 +740,7 @@ extension V1.RemoveRolePermissionsRequest {
     tenancy__v1__remove_role_permissions_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.permissions = try WireRead.strings(c.pointee.permissions, count: c.pointee.n_permissions, field: "permissions")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
@@ -800,7 +800,7 @@ extension V1.RoleAssignment {
     tenancy__v1__role_assignment__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.role = try WireText.string(c.pointee.role, field: "role")
@@ -853,7 +853,7 @@ extension V1.CreateRoleAssignmentRequest {
     tenancy__v1__create_role_assignment_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.assignment = try WireRead.message(c.pointee.assignment, field: "assignment")
   }
@@ -894,7 +894,7 @@ extension V1.DeleteRoleAssignmentRequest {
     tenancy__v1__delete_role_assignment_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
   }
 
@@ -926,7 +926,7 @@ extension V1.DeleteRoleAssignmentResponse {
     tenancy__v1__delete_role_assignment_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -973,7 +973,7 @@ extension V1.ListRoleAssignmentsRequest {
     tenancy__v1__list_role_assignments_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.pageSize = c.pointee.page_size
     self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
@@ -1026,7 +1026,7 @@ extension V1.ListRoleAssignmentsResponse {
     tenancy__v1__list_role_assignments_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.assignments = try WireRead.messages(c.pointee.assignments, count: c.pointee.n_assignments, field: "assignments")
     self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
   }

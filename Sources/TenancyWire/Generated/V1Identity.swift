@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CTenancyProto
-public import RPC
+public import TenancyRPC
 public import Tenancy
 
 extension V1 {
@@ -43,7 +43,7 @@ extension V1.WhoAmIRequest {
     tenancy__v1__who_am_irequest__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -98,7 +98,7 @@ extension V1.WhoAmIResponse {
     tenancy__v1__who_am_iresponse__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
     self.tenantSlug = try WireText.string(c.pointee.tenant_slug, field: "tenant_slug")
     self.subject = try WireText.string(c.pointee.subject, field: "subject")

@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CTenancyProto
-public import RPC
+public import TenancyRPC
 public import Tenancy
 
 extension V1 {
@@ -144,7 +144,7 @@ extension V1.Tenant {
     tenancy__v1__tenant__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.id = try WireText.string(c.pointee.id, field: "id")
     self.slug = try WireText.string(c.pointee.slug, field: "slug")
@@ -233,7 +233,7 @@ extension V1.FormerSlug {
     tenancy__v1__former_slug__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.slug = try WireText.string(c.pointee.slug, field: "slug")
     self.recentUses = c.pointee.recent_uses
     self.lastUseTime = try WireRead.message(c.pointee.last_use_time, field: "last_use_time")
@@ -292,7 +292,7 @@ extension V1.TenantConfiguration {
     tenancy__v1__tenant_configuration__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.database = try WireRead.message(c.pointee.database, field: "database")
     self.schema = try WireRead.message(c.pointee.schema, field: "schema")
     self.shared = try WireRead.message(c.pointee.shared, field: "shared")
@@ -359,7 +359,7 @@ extension V1.DatabaseConfig {
     tenancy__v1__database_config__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.connectionString = try WireText.string(c.pointee.connection_string, field: "connection_string")
     self.username = try WireText.string(c.pointee.username, field: "username")
     self.password = try WireText.string(c.pointee.password, field: "password")
@@ -409,7 +409,7 @@ extension V1.SchemaConfig {
     tenancy__v1__schema_config__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.schemaName = try WireText.string(c.pointee.schema_name, field: "schema_name")
   }
 
@@ -450,7 +450,7 @@ extension V1.SharedConfig {
     tenancy__v1__shared_config__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.tenantIdentifier = try WireText.string(c.pointee.tenant_identifier, field: "tenant_identifier")
   }
 

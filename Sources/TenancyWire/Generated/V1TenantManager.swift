@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CTenancyProto
-public import RPC
+public import TenancyRPC
 public import Tenancy
 
 extension V1 {
@@ -35,7 +35,7 @@ extension V1.CreateTenantRequest {
     tenancy__v1__create_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
     self.validateOnly = c.pointee.validate_only != 0
@@ -79,7 +79,7 @@ extension V1.GetTenantRequest {
     tenancy__v1__get_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
   }
 
@@ -124,7 +124,7 @@ extension V1.UpdateTenantRequest {
     tenancy__v1__update_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
     self.validateOnly = c.pointee.validate_only != 0
@@ -175,7 +175,7 @@ extension V1.RetireTenantSlugRequest {
     tenancy__v1__retire_tenant_slug_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.slug = try WireText.string(c.pointee.slug, field: "slug")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
@@ -222,7 +222,7 @@ extension V1.DeactivateTenantRequest {
     tenancy__v1__deactivate_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
   }
@@ -266,7 +266,7 @@ extension V1.ActivateTenantRequest {
     tenancy__v1__activate_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
   }
@@ -310,7 +310,7 @@ extension V1.DeleteTenantRequest {
     tenancy__v1__delete_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
   }
@@ -367,7 +367,7 @@ extension V1.ListTenantsRequest {
     tenancy__v1__list_tenants_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.pageSize = c.pointee.page_size
     self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
     self.filter = try WireText.string(c.pointee.filter, field: "filter")
@@ -418,7 +418,7 @@ extension V1.ListTenantsResponse {
     tenancy__v1__list_tenants_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.tenants = try WireRead.messages(c.pointee.tenants, count: c.pointee.n_tenants, field: "tenants")
     self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
   }
@@ -469,7 +469,7 @@ extension V1.UpdateTenantConfigurationRequest {
     tenancy__v1__update_tenant_configuration_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.configuration = try WireRead.message(c.pointee.configuration, field: "configuration")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
@@ -516,7 +516,7 @@ extension V1.ProvisionTenantResourcesRequest {
     tenancy__v1__provision_tenant_resources_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
   }
 
@@ -557,7 +557,7 @@ extension V1.DeprovisionTenantResourcesRequest {
     tenancy__v1__deprovision_tenant_resources_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
   }

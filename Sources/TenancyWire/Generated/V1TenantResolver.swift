@@ -3,7 +3,7 @@
 
 public import CProtobufC
 public import CTenancyProto
-public import RPC
+public import TenancyRPC
 public import Tenancy
 
 extension V1 {
@@ -73,12 +73,12 @@ extension V1.ResolveTenantRequest {
     tenancy__v1__resolve_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.path = try WireText.string(c.pointee.path, field: "path")
     self.host = try WireText.string(c.pointee.host, field: "host")
-    self.headers = try WireRead.map(c.pointee.headers, count: c.pointee.n_headers, field: "headers", key: { $0.key }, value: { entry throws(RPC.FieldViolation) in try WireText.string(entry.value, field: "") })
+    self.headers = try WireRead.map(c.pointee.headers, count: c.pointee.n_headers, field: "headers", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireText.string(entry.value, field: "") })
     self.token = try WireText.string(c.pointee.token, field: "token")
-    self.environment = try WireRead.map(c.pointee.environment, count: c.pointee.n_environment, field: "environment", key: { $0.key }, value: { entry throws(RPC.FieldViolation) in try WireText.string(entry.value, field: "") })
+    self.environment = try WireRead.map(c.pointee.environment, count: c.pointee.n_environment, field: "environment", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireText.string(entry.value, field: "") })
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -158,7 +158,7 @@ extension V1.ResolvedTenant {
     tenancy__v1__resolved_tenant__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.id = try WireText.string(c.pointee.id, field: "id")
     self.slug = try WireText.string(c.pointee.slug, field: "slug")
@@ -229,7 +229,7 @@ extension V1.ResolutionFinding {
     tenancy__v1__resolution_finding__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.strategy = V1.ResolutionStrategy(rawValue: Int32(truncatingIfNeeded: c.pointee.strategy.rawValue))
     self.value = try WireText.string(c.pointee.value, field: "value")
     self.decided = c.pointee.decided != 0
@@ -281,7 +281,7 @@ extension V1.ResolveTenantResponse {
     tenancy__v1__resolve_tenant_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
     self.strategy = V1.ResolutionStrategy(rawValue: Int32(truncatingIfNeeded: c.pointee.strategy.rawValue))
     self.explanation = try WireRead.messages(c.pointee.explanation, count: c.pointee.n_explanation, field: "explanation")
@@ -326,7 +326,7 @@ extension V1.ResolveFromPathRequest {
     tenancy__v1__resolve_from_path_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.path = try WireText.string(c.pointee.path, field: "path")
   }
 
@@ -364,7 +364,7 @@ extension V1.ResolveFromSubdomainRequest {
     tenancy__v1__resolve_from_subdomain_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.host = try WireText.string(c.pointee.host, field: "host")
   }
 
@@ -402,8 +402,8 @@ extension V1.ResolveFromHeadersRequest {
     tenancy__v1__resolve_from_headers_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
-    self.headers = try WireRead.map(c.pointee.headers, count: c.pointee.n_headers, field: "headers", key: { $0.key }, value: { entry throws(RPC.FieldViolation) in try WireText.string(entry.value, field: "") })
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.headers = try WireRead.map(c.pointee.headers, count: c.pointee.n_headers, field: "headers", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireText.string(entry.value, field: "") })
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -444,7 +444,7 @@ extension V1.ResolveFromTokenRequest {
     tenancy__v1__resolve_from_token_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.token = try WireText.string(c.pointee.token, field: "token")
   }
 
@@ -482,8 +482,8 @@ extension V1.ResolveFromEnvironmentRequest {
     tenancy__v1__resolve_from_environment_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
-    self.environment = try WireRead.map(c.pointee.environment, count: c.pointee.n_environment, field: "environment", key: { $0.key }, value: { entry throws(RPC.FieldViolation) in try WireText.string(entry.value, field: "") })
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.environment = try WireRead.map(c.pointee.environment, count: c.pointee.n_environment, field: "environment", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireText.string(entry.value, field: "") })
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -518,7 +518,7 @@ extension V1.GetDefaultTenantRequest {
     tenancy__v1__get_default_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -550,7 +550,7 @@ extension V1.ValidateTenantRequest {
     tenancy__v1__validate_tenant_request__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
   }
 
@@ -596,7 +596,7 @@ extension V1.ValidateTenantResponse {
     tenancy__v1__validate_tenant_response__get_descriptor()
   }
 
-  public init(reading c: UnsafePointer<CMessage>) throws(RPC.FieldViolation) {
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.valid = c.pointee.valid != 0
     self.state = V1.TenantState(rawValue: Int32(truncatingIfNeeded: c.pointee.state.rawValue))
     self.reason = try WireText.string(c.pointee.reason, field: "reason")

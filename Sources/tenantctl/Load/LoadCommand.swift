@@ -1,8 +1,8 @@
 import ArgumentParser
 import Dispatch
 import Foundation
-import RPC
 import TenancyClient
+import TenancyRPC
 
 struct LoadCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

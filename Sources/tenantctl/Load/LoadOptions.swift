@@ -1,5 +1,5 @@
 import ArgumentParser
-import RPC
+import TenancyRPC
 
 /// What a load speaks with the server.
 enum LoadProtocol: String, ExpressibleByArgument, CaseIterable, Sendable {

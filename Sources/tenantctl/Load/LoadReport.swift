@@ -1,6 +1,6 @@
 import Foundation
-import RPC
 import Tenancy
+import TenancyRPC
 
 /// What a load came to.
 struct LoadReport: Sendable {

@@ -1,6 +1,6 @@
 import Dispatch
-import RPC
 import Synchronization
+import TenancyRPC
 
 /// How calls are made, and for how long. All times are nanoseconds.
 struct LoadShape: Sendable, Equatable {

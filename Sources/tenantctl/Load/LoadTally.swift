@@ -1,5 +1,5 @@
-import RPC
 import Synchronization
+import TenancyRPC
 
 /// What came of a number of calls.
 struct LoadTally: Sendable {

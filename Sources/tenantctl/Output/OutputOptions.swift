@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import RPC
+import TenancyRPC
 import TenancyWire
 
 /// How answers are shown.

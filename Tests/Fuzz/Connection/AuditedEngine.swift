@@ -1,4 +1,4 @@
-@testable import RPC
+@testable import TenancyRPC
 
 /// An engine whose books can be looked at.
 protocol AuditedEngine: ServerEngine {

@@ -1,4 +1,4 @@
-@testable import RPC
+@testable import TenancyRPC
 
 /// A client that speaks HTTP/2, in frames of odd orders, numbers and flags.
 struct HTTP2Peer: ScriptedPeer {

@@ -1,5 +1,5 @@
-import RPC
 import Synchronization
+import TenancyRPC
 
 /// What the handlers of one scripted connection have done. Each request says its number in `x-id`.
 final class Ledger: Sendable {

@@ -1,4 +1,4 @@
-@testable import RPC
+@testable import TenancyRPC
 
 /// Whole connections with session, handler and services, driven by scripts.
 let scriptTargets: [FuzzTarget] = [

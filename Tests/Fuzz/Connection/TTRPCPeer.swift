@@ -1,4 +1,4 @@
-@testable import RPC
+@testable import TenancyRPC
 
 /// A client that speaks ttrpc, in frames of odd orders, numbers and flags.
 struct TTRPCPeer: ScriptedPeer {

@@ -1,4 +1,4 @@
-@testable import RPC
+@testable import TenancyRPC
 
 /// Text codings of gRPC, and names.
 let codingTargets: [FuzzTarget] = [

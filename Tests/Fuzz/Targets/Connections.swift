@@ -3,7 +3,7 @@ import NIOEmbedded
 import PKI
 import Synchronization
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// Whole connections: sniffing, TLS, HTTP/2, handlers of every kind, deadlines and the end.
 let connectionTargets: [FuzzTarget] = [

@@ -1,4 +1,4 @@
-@testable import RPC
+@testable import TenancyRPC
 
 /// gRPC's length-prefixed messages, and gzip.
 let framingTargets: [FuzzTarget] = [

@@ -1,7 +1,7 @@
 import NIOCore
 import NIOEmbedded
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// HTTP/2 engines, without sockets. What the bytes are is up to the peer; what the engines count of
 /// them, and that every call ends once, is up to us.

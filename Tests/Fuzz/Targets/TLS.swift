@@ -4,7 +4,7 @@ import NIOCore
 import PKI
 import Synchronization
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// Certificates and TLS records.
 let tlsTargets: [FuzzTarget] = [

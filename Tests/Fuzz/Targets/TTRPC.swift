@@ -1,4 +1,4 @@
-@testable import RPC
+@testable import TenancyRPC
 
 /// ttrpc's frames, envelopes and connections.
 let ttrpcTargets: [FuzzTarget] = [

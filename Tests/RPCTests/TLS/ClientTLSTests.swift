@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("A channel's TLS connections", .timeLimit(.minutes(1)))
 struct ClientTLSTests {

@@ -2,7 +2,7 @@ import COpenSSL
 import Foundation
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Long TLS connections", .timeLimit(.minutes(1)))
 struct LongConnectionTests {

@@ -2,7 +2,7 @@ import COpenSSL
 import NIOCore
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Negotiating TLS")
 struct NegotiationTests {

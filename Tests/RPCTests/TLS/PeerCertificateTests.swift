@@ -1,7 +1,7 @@
 import COpenSSL
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Certificates of TLS clients")
 struct PeerCertificateTests {

@@ -1,7 +1,7 @@
 import COpenSSL
 import NIOCore
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// A TLS client by OpenSSL alone, with settings that ours does not have, against a `TLSEngine`.
 final class RawTLSClient {

@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Reloading TLS files", .timeLimit(.minutes(1)))
 struct ReloadTests {

@@ -2,7 +2,7 @@ import COpenSSL
 import Synchronization
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Resuming TLS sessions")
 struct ResumptionTests {

@@ -3,7 +3,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import RPC
+@testable import TenancyRPC
 
 @Suite("Records that hold next to nothing, or are not whole")
 struct SmallRecordTests {

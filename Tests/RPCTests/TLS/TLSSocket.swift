@@ -2,7 +2,7 @@ import COpenSSL
 import Foundation
 import Synchronization
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// A blocking TLS client over TCP.
 final class TLSSocket {

@@ -1,7 +1,7 @@
 import COpenSSL
 import Foundation
 
-@testable import RPC
+@testable import TenancyRPC
 
 /// Certificates of all kinds, good and bad, made as a test needs them. In a directory of its own.
 final class TestPKI {

@@ -1,5 +1,5 @@
-import RPC
 import Synchronization
+import TenancyRPC
 import Testing
 
 @testable import tenantctl

@@ -197,7 +197,7 @@ def test_failed_provisioning_can_be_tried_again(server, operator, slug):
 
 def test_a_database_elsewhere_is_not_provisioned_as_a_file(server, operator, slug):
     made = operator.create(slug, api.DATABASE, configuration=tenant.TenantConfiguration(
-        database=tenant.DatabaseConfig(connection_string="postgresql://db.internal/acme")))
+        database=tenant.DatabaseConfig(connection_string=f"postgresql://db.internal/{slug}")))
     error = failure("FAILED_PRECONDITION", operator.provision, slug)
     assert error.reason == "PROVISIONING_UNSUPPORTED"
     assert operator.get(slug).state == api.PENDING

@@ -75,9 +75,8 @@ def test_a_tenant_s_admin_stays_in_its_place(chief, home):
 
 
 def test_a_tenant_s_admin_keeps_off_the_database(connect, admin, pki, slug):
-    admin.active(slug, api.DATABASE)
-    configure(admin, slug, database=tenant.DatabaseConfig(
-        connection_string="host=db", password="p"))
+    admin.active(slug, api.DATABASE, configuration=tenant.TenantConfiguration(
+        database=tenant.DatabaseConfig(password="p")))
     admin.assign(slug, tenant_id(slug), "tenant-admin")
     chief = connect(pki.python.tenant(slug))
     configure(chief, slug, feature_flags={"x": True})

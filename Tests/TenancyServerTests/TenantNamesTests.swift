@@ -29,7 +29,7 @@ struct TenantNamesTests {
     guard let home = state.find("acme") else { preconditionFailure("no home") }
     return thrown { () throws(TenancyError) in
       try name.withBytes { bytes throws(TenancyError) in
-        try TenantNames.require(bytes, form, field: "parent", toBe: home)
+        try TenantNames.require(bytes, form, field: "parent", toBe: home, at: Sample.now)
       }
     }
   }

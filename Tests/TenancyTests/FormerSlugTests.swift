@@ -66,6 +66,19 @@ struct FormerSlugTests {
     }
   }
 
+  /// What would be refused once the slug is retired.
+  @Test func namesOfOneselfAndSubjectsAreUsesToo() throws {
+    let record = try #require(test.plane.state.find(id))
+    let isNamed = record.isNamed("old".utf8Span.span.bytes, at: test.clock.now)
+    #expect(isNamed && uses("old") == 1)
+    let (subject, question) = ("spiffe://a.example/tenant/old/app", "docs:read")
+    var budget = WorkBudget()
+    let granted = record.grantingRole(
+      subject: subject.utf8Span.span.bytes, question: question.utf8Span.span.bytes, colon: 4,
+      now: test.clock.now, &budget)
+    #expect(granted == nil && uses("old") == 2)
+  }
+
   @Test func usesOfTheLastSevenDaysAreCounted() {
     #expect(uses("old") == 0)
     for _ in 0..<3 { _ = find("old") }

@@ -70,7 +70,8 @@ public struct ControlState: Sendable {
   /// Whose name this is, or was.
   public func owner(of name: ReservedName) -> TenantID? { names[name.kind]?[name.text] }
 
-  /// Which tenant has its data there. In stores of earlier versions there may be several: then the first.
+  /// Which tenant has its data there. In stores of earlier versions there may be several: then the one
+  /// of the least id.
   func owner(of place: DatabasePlace) -> TenantID? { databases[place] }
 
   public func request(_ id: String, of actor: String) -> RememberedRequest? {
@@ -204,7 +205,9 @@ public struct ControlState: Sendable {
       formerSlugs: draft.formerSlugs)
     let (former, place) = (draft.formerPlace, draft.tenant.configuration.database?.place)
     if let former, former != place, databases[former] == draft.tenant.id { databases[former] = nil }
-    if let place, databases[place] == nil { databases[place] = draft.tenant.id }
+    if let place, databases[place].map({ draft.tenant.id < $0 }) ?? true {
+      databases[place] = draft.tenant.id
+    }
     index[record.idText] = record
     index[draft.tenant.slug.text] = record
     let at = tenants.firstIndexAfterAll { $0.tenant.id < draft.tenant.id }

@@ -5,7 +5,7 @@ extension TenantRecord {
   public func grantingRole(
     subject: RawSpan, question: RawSpan, colon: Int, now: Timestamp, _ budget: inout WorkBudget
   ) -> TenantPolicy.CompiledRole? {
-    guard let name = slug(in: subject) else {
+    guard let name = slug(in: subject, at: now) else {
       return policy.grantingRole(
         subject: subject, question: question, colon: colon, now: now, &budget)
     }
@@ -40,22 +40,26 @@ extension TenantRecord {
   }
 
   /// Whether this is the tenant's id, its slug or a former one.
-  public func isNamed(_ name: RawSpan) -> Bool {
-    name.equals(idText) || isSlug(name)
+  /// - Parameter now: if given, a former slug counts as used.
+  public func isNamed(_ name: RawSpan, at now: Timestamp? = nil) -> Bool {
+    name.equals(idText) || isSlug(name, at: now)
   }
 
   /// Where a subject names this tenant by its slug or a former one.
   @inline(__always)
-  private func slug(in subject: RawSpan) -> Range<Int>? {
-    guard let name = TenantSubject.name(in: subject), isSlug(subject.extracting(name)) else {
-      return nil
-    }
+  private func slug(in subject: RawSpan, at now: Timestamp? = nil) -> Range<Int>? {
+    guard let name = TenantSubject.name(in: subject),
+      isSlug(subject.extracting(name), at: now)
+    else { return nil }
     return name
   }
 
-  private func isSlug(_ name: RawSpan) -> Bool {
+  private func isSlug(_ name: RawSpan, at now: Timestamp?) -> Bool {
     if name.equals(tenant.slug.text) { return true }
-    for former in formerSlugs where name.equals(former.slug.text) { return true }
+    for former in formerSlugs where name.equals(former.slug.text) {
+      if let now { former.noteUse(at: now) }
+      return true
+    }
     return false
   }
 }

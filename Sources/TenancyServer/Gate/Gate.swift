@@ -34,7 +34,7 @@ struct Gate: Sendable {
       let home = try Self.home(name, rule, snapshot.state, now)
       try Self.judge(caller, rule, home, now)
       if let tenantName {
-        try TenantNames.require(tenantName, form, field: rule.tenantField, toBe: home)
+        try TenantNames.require(tenantName, form, field: rule.tenantField, toBe: home, at: now)
       }
       return Access(
         caller: caller, home: home, target: tenantName == nil ? nil : home, now: now,

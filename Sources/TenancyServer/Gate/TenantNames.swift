@@ -30,10 +30,11 @@ enum TenantNames {
 
   /// Admits only the caller's own tenant; every other name answers alike, existing or not.
   static func require(
-    _ name: UnsafeRawBufferPointer, _ form: Form, field: String, toBe home: TenantRecord
+    _ name: UnsafeRawBufferPointer, _ form: Form, field: String, toBe home: TenantRecord,
+    at now: Timestamp
   ) throws(TenancyError) {
     let bare = bareName(name, form)
-    if home.isNamed(bare.bytes) { return }
+    if home.isNamed(bare.bytes, at: now) { return }
     throw isWellFormed(bare) ? .tenantMismatch : malformed(field)
   }
 

@@ -14,7 +14,9 @@ extension V1.Tenant {
       updateTime: GoogleProtobuf.Timestamp(tenant.updateTime),
       deleteTime: tenant.deleteTime.map { GoogleProtobuf.Timestamp($0) },
       purgeTime: tenant.purgeTime.map { GoogleProtobuf.Timestamp($0) },
-      formerSlugs: former.map { V1.FormerSlug($0, at: now) }, stateReason: tenant.stateReason)
+      formerSlugs: former.map { V1.FormerSlug($0, at: now) },
+      // It may name files.
+      stateReason: caller.isPlatform ? tenant.stateReason : "")
   }
 }
 

@@ -20,7 +20,7 @@ SECONDS = 4.0
 """Of an attack that is all there soon."""
 
 BOMBING = 10.0
-"""Seconds. Bombs are sent at a rate: less would not show how long a server bears them."""
+"""Seconds. Bombs are sent at a rate, and so are requests: less would not show how long a server bears them."""
 
 
 @pytest.fixture
@@ -106,7 +106,8 @@ def test_requests_never_finished_of_many_peers(besiege):
 def test_requests_never_finished_again_and_again(besiege):
     siege = besiege("unix")
     with siege.endured_and_forgotten():
-        damage = assail(siege.server.place(), hoards.hoarding_again(240, 48 << 10), SECONDS, 2, True)
+        damage = assail(
+            siege.server.place(), hoards.hoarding_again(240, 48 << 10), BOMBING, 2, True)
     assert damage.cuts, "nobody was cut"
 
 

@@ -108,9 +108,28 @@ struct HeldMessageTests {
     keeper.gaveBack(10 * mebibyte)
     #expect([10, 11, 40, 80, 80].map(look) == [false, false, false, false, true])
     keeper.gaveBack(12 * mebibyte)
-    #expect([12, 13].map(look) == [false, false])
     // A burst that does not end.
     #expect([20, 30, 40, 50].map(look) == [false, false, false, true])
+  }
+
+  @Test func whatWasInUseThenIsGivenBackLater() {
+    var keeper = MemoryKeeper()
+    let mebibyte = 1 << 20
+    /// Looks until memory is given back, of which so much is left.
+    func looks(_ before: Int, left: Int) -> Int? {
+      guard let count = (1...1000).first(where: { _ in keeper.look(before * mebibyte) }) else {
+        return nil
+      }
+      keeper.gaveBack(left * mebibyte)
+      return count
+    }
+    #expect(looks(10, left: 10) == 2)
+    // Given back while it is still held.
+    #expect(looks(80, left: 80) == 2)
+    #expect([80, 80, 80].map { looks($0, left: $0) } == [1, 2, 4])
+    #expect(looks(80, left: 30) == 8)
+    #expect(looks(30, left: 10) == 1)
+    #expect(looks(10, left: 10) == nil)
   }
 
   @Test func largeReadBuffersAreNotKept() {

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOEmbedded
+import Synchronization
 import Testing
 
 @testable import TenancyRPC
@@ -13,10 +14,14 @@ struct ReplyGateTests {
 
     init() {
       var limits = ServerLimits()
-      limits.maximumTotalWaitingReplyBytes = 0
+      limits.maximumTotalWaitingReplyBytes = 4096
       server = ServerMemory(limits)
+      take(4097)
+    }
+
+    func take(_ bytes: Int) {
       let now = NIODeadline.now()
-      _ = server.replies.holds(holder, 1, since: now, at: now)
+      _ = server.replies.holds(holder, bytes, since: now, at: now)
     }
 
     func connection(_ peer: UInt32 = 1) -> ConnectionMemory {
@@ -26,13 +31,42 @@ struct ReplyGateTests {
     func leave() { server.replies.release(holder) }
   }
 
+  /// What a holder was asked to give up.
+  private final class Asked: Sendable {
+    private let last = Mutex<Int?>(nil)
+
+    func note(_ bytes: Int) { last.withLock { $0 = bytes } }
+    var bytes: Int? { last.withLock { $0 } }
+  }
+
+  private final class Work: Sendable {
+    private let counts = Mutex((now: 0, most: 0, done: 0))
+
+    func begin() {
+      counts.withLock {
+        $0.now += 1
+        $0.most = max($0.most, $0.now)
+      }
+    }
+
+    func end() {
+      counts.withLock {
+        $0.now -= 1
+        $0.done += 1
+      }
+    }
+
+    var most: Int { counts.withLock { $0.most } }
+    var done: Int { counts.withLock { $0.done } }
+  }
+
   @Test func everybodysTurnComesThoughThereIsNoRoom() async throws {
     let crowded = Crowded()
     let gate = crowded.server.replyGate
     #expect(gate.isClosed)
     let connection = crowded.connection()
     try await withThrowingTaskGroup { group in
-      for _ in 0..<10 { group.addTask { try await gate.wait(connection) } }
+      for _ in 0..<10 { group.addTask { _ = try await gate.wait(connection) } }
       try await group.waitForAll()
     }
     crowded.leave()
@@ -47,9 +81,70 @@ struct ReplyGateTests {
     let calls = (0..<10_000).map { _ in Task { try await gate.wait(connection) } }
     for call in calls { call.cancel() }
     for call in calls { _ = await call.result }
-    try await gate.wait(connection)
+    _ = try await gate.wait(connection)
     crowded.leave()
     #expect(!gate.isClosed)
+  }
+
+  /// Those who were let in and have not answered are as many as there may be, however long the threads
+  /// that would run them are busy with something else.
+  @Test func onlyAFewAreAtWork() async throws {
+    let crowded = Crowded()
+    let gate = crowded.server.replyGate
+    let connection = crowded.connection()
+    let work = Work()
+    try await withThrowingTaskGroup { group in
+      for _ in 0..<40 {
+        group.addTask {
+          let passage = try await gate.wait(connection)
+          work.begin()
+          // Longer than the gate's intervals, and much shorter than who is not counted any more.
+          try await Task.sleep(for: ReplyGate.interval * 3)
+          work.end()
+          withExtendedLifetime(passage) {}
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(work.done == 40 && work.most <= ReplyGate.least)
+  }
+
+  @Test func whoTakesLongIsNotCountedForEver() {
+    var begun = BegunCalls()
+    begun.beginRound()
+    begun.add(3)
+    let first = begun.round
+    begun.settle(first)
+    #expect(begun.count == 2)
+    for _ in 1..<BegunCalls.rounds { begun.beginRound() }
+    #expect(begun.count == 2)
+    begun.beginRound()
+    #expect(begun.count == 0)
+    begun.add(1)
+    begun.settle(first)
+    #expect(begun.count == 1)
+  }
+
+  /// Who waits would be the one to ask others for room.
+  @Test func nobodyBeginsWhileFarTooMuchIsHeld() async throws {
+    var limits = ServerLimits()
+    limits.maximumTotalWaitingReplyBytes = 4096
+    let server = ServerMemory(limits)
+    let asked = Asked()
+    let holder = MemoryBudget.Holder(peer: .user(1)) { bytes in asked.note(bytes) }
+    let now = NIODeadline.now()
+    _ = server.replies.holds(holder, 8192, since: now, at: now)
+    let connection = ConnectionMemory(server, peer: .user(2), limits: limits) { _, _ in }
+    let work = Work()
+    let waiting = Task {
+      _ = try await server.replyGate.wait(connection)
+      work.begin()
+    }
+    while asked.bytes == nil { await Task.yield() }
+    #expect(asked.bytes == 4096)
+    #expect(work.most == 0)
+    server.replies.release(holder)
+    try await waiting.value
   }
 
   @Test func nobodyWaitsBehindAllThatAnotherHasSent() {

@@ -88,6 +88,9 @@ final class MemoryBudget: Sendable {
   /// Nobody should take more than its allowance.
   var isExhausted: Bool { used.load(ordering: .relaxed) > limit }
 
+  /// So much is held that nobody can be let in before others have given up what they hold.
+  var isOverfull: Bool { used.load(ordering: .relaxed) > limit + limit / 2 }
+
   /// What is left.
   var room: Int { max(0, limit - used.load(ordering: .relaxed)) }
 
@@ -137,6 +140,15 @@ final class MemoryBudget: Sendable {
     return min(excess, bytes)
   }
 
+  /// Asks the largest and oldest for what is held beyond the limit, for nobody in particular.
+  func makeRoom(at now: NIODeadline) {
+    let requests = state.withLock { state -> [Request] in
+      guard state.used - state.asked > limit else { return [] }
+      return ask(&state, heaviestFirst(state, at: now), for: state.used - state.asked - limit)
+    }
+    for request in requests { request.holder.giveUp(request.bytes) }
+  }
+
   /// A holder has given up what it can.
   func settle(_ holder: Holder) {
     state.withLock { state in
@@ -183,7 +195,13 @@ final class MemoryBudget: Sendable {
     }
     let heaviest = heaviestFirst(state, for: asker, own, at: now)
     if heaviest.isEmpty { state.vain = (asker.peer, own, now) }
-    let target = state.used - state.asked - limit + limit / Self.slack
+    return ask(&state, heaviest, for: state.used - state.asked - limit + limit / Self.slack)
+  }
+
+  /// Asks for so many bytes.
+  private func ask(
+    _ state: inout State, _ heaviest: [ObjectIdentifier], for target: Int
+  ) -> [Request] {
     var found: [Request] = []
     var freed = 0
     for id in heaviest where freed < target {
@@ -204,22 +222,37 @@ final class MemoryBudget: Sendable {
   private func heaviestFirst(
     _ state: State, for asker: Holder, _ own: Double, at now: NIODeadline
   ) -> [ObjectIdentifier] {
+    let peers = peerWeights(state, at: now)
+    let ownPeer = Self.multiple * (peers[asker.peer] ?? 0)
+    return heaviestFirst(state, peers, at: now) { entry, weight in
+      entry.holder.peer == asker.peer
+        ? weight > Self.multiple * own : peers[entry.holder.peer] ?? 0 > ownPeer
+    }
+  }
+
+  /// All that can be asked, in order.
+  private func heaviestFirst(_ state: State, at now: NIODeadline) -> [ObjectIdentifier] {
+    heaviestFirst(state, peerWeights(state, at: now), at: now) { _, _ in true }
+  }
+
+  private func heaviestFirst(
+    _ state: State, _ peers: [PeerKey: Double], at now: NIODeadline,
+    where isHeavy: (Entry, _ weight: Double) -> Bool
+  ) -> [ObjectIdentifier] {
+    var found: [(id: ObjectIdentifier, peer: Double, own: Double)] = []
+    for (id, entry) in state.entries {
+      let weight = entry.ownWeight(at: now)
+      guard weight > 0, isHeavy(entry, weight) else { continue }
+      found.append((id, peers[entry.holder.peer] ?? 0, weight))
+    }
+    return found.sorted { ($0.peer, $0.own) > ($1.peer, $1.own) }.map(\.id)
+  }
+
+  private func peerWeights(_ state: State, at now: NIODeadline) -> [PeerKey: Double] {
     var peers: [PeerKey: Double] = [:]
     for entry in state.entries.values {
       peers[entry.holder.peer, default: 0] += entry.weight(at: now)
     }
-    let ownPeer = Self.multiple * (peers[asker.peer] ?? 0)
-    var found: [(id: ObjectIdentifier, peer: Double, own: Double)] = []
-    for (id, entry) in state.entries {
-      let peer = peers[entry.holder.peer] ?? 0
-      let weight = entry.ownWeight(at: now)
-      guard weight > 0,
-        entry.holder.peer == asker.peer ? weight > Self.multiple * own : peer > ownPeer
-      else {
-        continue
-      }
-      found.append((id, peer, weight))
-    }
-    return found.sorted { ($0.peer, $0.own) > ($1.peer, $1.own) }.map(\.id)
+    return peers
   }
 }

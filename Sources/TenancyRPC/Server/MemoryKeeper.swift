@@ -9,7 +9,8 @@ import Synchronization
 ///
 /// Looks every few seconds at how much is resident. When that has grown since memory was last given back,
 /// and grows no more, the allocator is asked to. That costs the more the more there is to give, and threads
-/// that want memory meanwhile wait: so not while there is a burst, unless it lasts.
+/// that want memory meanwhile wait: so not while there is a burst, unless it lasts. What was still in use
+/// then is asked for again later, ever more rarely while that is in vain.
 ///
 /// All of that is the process's, not a server's: programs that serve have no other need of it.
 struct MemoryKeeper {
@@ -27,6 +28,11 @@ struct MemoryKeeper {
   private var last = 0
   /// Looks that have seen it grown.
   private var looks = 0
+  /// The least that was ever left.
+  private var lowest = Int.max
+  /// Looks until what was left is asked for again, and from one time to the next.
+  private var (wait, pause) = (0, 1)
+  private static let longestPause = 64
 
   /// Whether memory should be given back now.
   ///
@@ -38,7 +44,9 @@ struct MemoryKeeper {
     floor = min(floor, resident)
     guard resident > floor + Self.slack else {
       looks = 0
-      return false
+      guard resident - Self.slack > lowest else { return false }
+      wait -= 1
+      return wait <= 0
     }
     looks += 1
     return !isGrowing || looks >= Self.patience
@@ -46,7 +54,10 @@ struct MemoryKeeper {
 
   /// Memory has been given back.
   mutating func gaveBack(_ resident: Int) {
-    (floor, last, looks) = (resident, resident, 0)
+    let wasWorthIt = looks > 0 || last - resident > Self.slack
+    pause = wasWorthIt ? 1 : min(2 * pause, Self.longestPause)
+    (floor, last, looks, wait) = (resident, resident, 0, pause)
+    lowest = min(lowest, resident)
   }
 
   /// Before the threads are started that serve.

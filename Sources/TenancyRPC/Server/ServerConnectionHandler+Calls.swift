@@ -177,11 +177,11 @@ extension ServerConnectionHandler {
       }
       do {
         // What was started before it may have closed the gate by now.
-        if let gated {
-          try await gated.pass(key)
-        } else if gate.isClosed {
-          try await gate.wait(memory)
-        }
+        let passage =
+          if let gated { try await gated.pass(key) } else {
+            gate.isClosed ? try await gate.wait(memory) : nil as ReplyGate.Passage?
+          }
+        defer { withExtendedLifetime(passage) {} }
         let answer = try await handler(call, message)
         let inFlight = ReplyInFlight.note(answer.count, memory)
         mailbox.post(.init(key: key, result: .success(answer), inFlight: inFlight))
@@ -214,7 +214,8 @@ extension ServerConnectionHandler {
     let body: @Sendable () async -> Void = {
       defer { core.runningTasks.subtract(1, ordering: .acquiringAndReleasing) }
       do {
-        try await gated?.pass(key)
+        let passage = try await gated?.pass(key)
+        defer { withExtendedLifetime(passage) {} }
         try await handler(call, RequestMessages(pipe: pipe), ResponseWriter(pipe))
         pipe.finish(nil)
       } catch {

@@ -190,6 +190,12 @@ def handshakes(server, directory, count):
 # ---- Servers
 
 
+def write_requests(directory):
+    keys = [f"key-{n * 7 % RECORDS:05d}".encode() for n in range(1_000)]
+    messages = [bytes([1 << 3 | 2, len(key)]) + key for key in keys]
+    (directory / "Get.bin").write_bytes(b"".join(struct.pack(">BI", 0, len(m)) + m for m in messages))
+
+
 def start_interop(directory, binary):
     unix, tcp = directory / "interop.sock", bench.free_address()
     files = [directory / f for f in ("server.pem", "server.key", "ca.pem")]
@@ -256,9 +262,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="tenancy-bench-") as temporary:
         directory = pathlib.Path(temporary)
         bench.certificates(directory)
-        keys = [f"key-{n * 7 % RECORDS:05d}".encode() for n in range(1_000)]
-        messages = [bytes([1 << 3 | 2, len(key)]) + key for key in keys]
-        (directory / "Get.bin").write_bytes(b"".join(struct.pack(">BI", 0, len(m)) + m for m in messages))
+        write_requests(directory)
         starts = [(start_interop, directory, options.binary), (bench.start_limit, directory, options.tools, 1)]
         with contextlib.ExitStack() as stack:
             servers = [stack.enter_context(running(*start)) for start in starts]

@@ -13,6 +13,8 @@ public final class InlineCall {
 
   /// The call being served. Set only while a handler runs, by the connection, which owns the stream.
   unowned(unsafe) var stream: ServerStream?
+  /// Of the message that was written last.
+  @exclusivity(unchecked) var replyBytes = 0
 
   init(connection: Connection, context: AnyObject, loopState: AnyObject, arena: Arena) {
     self.connection = connection
@@ -28,6 +30,7 @@ public final class InlineCall {
   @inline(__always)
   public func reply(count: Int, _ fill: (UnsafeMutableRawPointer) -> Void) {
     guard let stream else { return }
+    replyBytes = count
     fill(stream.beginReply(count: count))
   }
 }

@@ -24,14 +24,14 @@ extension Arena {
     return array
   }
 
-  /// A C array of map entries, in the order of their keys: equal messages get equal encodings.
+  /// A C array of map entries, in the order of their keys' bytes: equal messages get equal encodings.
   @inlinable
   public func map<Value, Entry>(
     _ values: [String: Value],
     initialize: (UnsafeMutablePointer<Entry>?) -> Void,
     set: (UnsafeMutablePointer<Entry>, ProtobufCBinaryData, Value) -> Void
   ) -> UnsafeMutablePointer<UnsafeMutablePointer<Entry>?>? {
-    list(values.sorted { $0.key < $1.key }) { key, value in
+    list(values.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) { key, value in
       let entry = uninitialized(Entry.self)
       initialize(entry)
       set(entry, copy(key), value)

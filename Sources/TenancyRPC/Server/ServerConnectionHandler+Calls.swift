@@ -60,29 +60,6 @@ extension ServerConnectionHandler {
         || freshCalls < freshWindow && !core.memory.replies.isExhausted)
   }
 
-  /// One that has many calls does not keep the others of its event loop waiting.
-  private func countInTurn() {
-    callsInTurn += 1
-    if callsInTurn == core.limits.maximumCallsPerTurn { loop.timers.schedule(turnTimer, in: .zero) }
-  }
-
-  private func endOwnTurn() {
-    callsInTurn = core.limits.maximumCallsPerTurn
-    loop.timers.schedule(turnTimer, in: .zero)
-  }
-
-  /// Input, or the next turn of the event loop.
-  func beginTurn() {
-    if !turnTimer.isScheduled { callsInTurn = 0 }
-  }
-
-  func endTurn() {
-    loop.timers.beginTurn()
-    callsInTurn = 0
-    serveReady()
-    flush()
-  }
-
   /// Handlers that were started have had their time.
   func endFresh() {
     loop.timers.beginTurn()
@@ -106,6 +83,7 @@ extension ServerConnectionHandler {
         try handler(call, message)
         if message.count > MemoryBudget.allowance { engine.handOver(stream) }
         engine.succeed(stream)
+        countBytes(message.count + call.replyBytes)
       case .async(let handler):
         try admit()
         if stream.mayBePacked { try unpack(stream) }
@@ -127,7 +105,7 @@ extension ServerConnectionHandler {
 
   /// Unpacking takes time: then others have their turn.
   private func unpack(_ stream: Engine.Stream) throws(RPCStatus) {
-    defer { if callsInTurn < core.limits.maximumCallsPerTurn { endOwnTurn() } }
+    defer { endOwnTurn() }
     try engine.unpack(stream)
   }
 

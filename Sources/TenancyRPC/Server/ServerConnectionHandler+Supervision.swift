@@ -17,7 +17,6 @@ extension ServerConnectionHandler {
     loop.timers.cancel(watchTimer)
     loop.timers.cancel(graceTimer)
     loop.timers.cancel(freshTimer)
-    loop.timers.cancel(turnTimer)
   }
 
   func look() {

@@ -100,12 +100,14 @@ final class LoopState {
   let embedder: AnyObject
   let arena = Arena()
   let timers: TimerQueue
+  let turns: LoopTurns
   let executor: LoopExecutor
 
   init(_ loop: any EventLoop, embedder: AnyObject) {
     eventLoop = loop
     self.embedder = embedder
     timers = TimerQueue(loop: loop)
+    turns = LoopTurns(timers)
     executor = LoopExecutor(loop)
   }
 }

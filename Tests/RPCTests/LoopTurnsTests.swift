@@ -1,0 +1,136 @@
+import Glibc
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import TenancyRPC
+
+@Suite("Turns of the connections of an event loop")
+struct LoopTurnsTests {
+  private final class Taker: TurnTaker {
+    private let action: () -> Void
+    init(_ action: @escaping () -> Void) { self.action = action }
+    func takeTurn() { action() }
+  }
+
+  private final class Log {
+    var turns: [Int] = []
+    var now = NIODeadline.uptimeNanoseconds(0)
+  }
+
+  @Test func peersHaveTheirTurnsOneAfterTheOther() {
+    let loop = EmbeddedEventLoop()
+    let log = Log()
+    let turns = LoopTurns(TimerQueue(loop: loop)) { log.now }
+    for (number, peer) in [(1, 1), (2, 1), (3, 1), (4, 2), (5, 3)] {
+      turns.enter(Taker { log.turns.append(number) }, of: .user(UInt32(peer)))
+    }
+    #expect(log.turns.isEmpty && !turns.isEmpty)
+    loop.run()
+    #expect(log.turns == [1, 4, 5, 2, 3] && turns.isEmpty)
+  }
+
+  /// The loop looks for input between.
+  @Test func allOfThemTogetherDoSoMuchAndNoMore() {
+    let loop = EmbeddedEventLoop()
+    let log = Log()
+    let timers = TimerQueue(loop: loop)
+    let turns = LoopTurns(timers) { log.now }
+    for number in 1...5 {
+      let taker = Taker {
+        log.turns.append(number)
+        log.now = log.now + .nanoseconds(LoopTurns.budget.nanoseconds / 2)
+      }
+      turns.enter(taker, of: .user(1))
+    }
+    timers.advance(to: loop.now)
+    #expect(log.turns == [1, 2])
+    timers.advance(to: loop.now)
+    #expect(log.turns == [1, 2, 3, 4])
+    timers.advance(to: loop.now)
+    #expect(log.turns == [1, 2, 3, 4, 5] && turns.isEmpty)
+  }
+
+  /// Connections of one loop, whose calls are counted as they are served.
+  private final class Shared {
+    let log = Log()
+    let loop = EmbeddedEventLoop()
+    private let core: ServerCore
+    private let state: LoopState
+    private let nothing = PlainDelegate.Nothing()
+
+    init() {
+      let methods = [1000, 100_000].map { [log] size in
+        ServiceMethod.inline(path: "/test.Turns/Answer\(size)") { call, message in
+          log.turns.append(Int(message.first ?? 0))
+          call.reply(count: size) { memset($0, 0, size) }
+        }
+      }
+      core = ServerCore(methods: methods, limits: ServerLimits(), delegate: PlainDelegate())
+      state = LoopState(loop, embedder: nothing)
+    }
+
+    func connect(_ peer: UInt32) throws -> EmbeddedChannel {
+      let channel = EmbeddedChannel(loop: loop)
+      let handler = ServerConnectionHandler<TTRPCServerSession>(
+        core: core, connection: Connection(peer: .anonymous, label: "test"), peer: .user(peer),
+        credential: nil, context: nothing, loop: state)
+      try channel.pipeline.syncOperations.addHandler(handler)
+      try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()
+      return channel
+    }
+
+    /// All in one read, and nothing that it makes due.
+    func send(_ channel: EmbeddedChannel, _ number: UInt8, _ calls: Int, size: Int) throws {
+      let frames = (0..<UInt32(calls)).flatMap { call in
+        TTRPCTestFrame.request(2 * call + 1, "/test.Turns/Answer\(size)", [number]).bytes
+      }
+      channel.pipeline.fireChannelRead(ByteBuffer(bytes: frames))
+      channel.pipeline.fireChannelReadComplete()
+    }
+
+    func close(_ channels: EmbeddedChannel...) throws {
+      for channel in channels { _ = try channel.finish(acceptAlreadyClosed: true) }
+      try loop.syncShutdownGracefully()
+    }
+  }
+
+  @Test func whoAsksForLargeAnswersHasShortTurns() throws {
+    let shared = Shared()
+    let (many, few) = (try shared.connect(1), try shared.connect(2))
+    try shared.send(many, 1, 20, size: 100_000)
+    try shared.send(few, 2, 3, size: 1000)
+    #expect(shared.log.turns == [1, 2, 2, 2])
+    shared.loop.run()
+    #expect(shared.log.turns.count == 23)
+    try shared.close(many, few)
+  }
+
+  /// What has just come in has no turn before those that wait, if it is of one that always has much.
+  @Test func whoHadMuchGoesToTheEndOfTheLine() throws {
+    let shared = Shared()
+    let (first, second) = (try shared.connect(1), try shared.connect(2))
+    try shared.send(first, 1, 2, size: 100_000)
+    shared.loop.run()
+    #expect(shared.log.turns == [1, 1])
+    try shared.send(second, 2, 2, size: 100_000)
+    try shared.send(first, 1, 1, size: 1000)
+    #expect(shared.log.turns == [1, 1, 2])
+    shared.loop.run()
+    #expect(shared.log.turns.count == 5)
+    try shared.close(first, second)
+  }
+
+  /// A connection that goes while it waits is not served any more.
+  @Test func whoGoesHasNoTurn() throws {
+    let shared = Shared()
+    let channel = try shared.connect(1)
+    try shared.send(channel, 1, 5, size: 100_000)
+    #expect(shared.log.turns == [1])
+    channel.pipeline.fireChannelInactive()
+    _ = try channel.finish(acceptAlreadyClosed: true)
+    shared.loop.run()
+    #expect(shared.log.turns == [1])
+    try shared.close()
+  }
+}

@@ -69,7 +69,9 @@ struct Failure {
   ) {
     let reason = info.map { $0.reason.isEmpty ? "" : " (\($0.reason))" } ?? ""
     // What a violation says is not said twice.
-    let isRepeated = violations.contains { status.message == "\($0.field): \($0.description)" }
+    let isRepeated = violations.contains {
+      status.message.hasPrefix("\($0.field): \($0.description)")
+    }
     let message = status.message.isEmpty || isRepeated ? "" : ": \(status.message)"
     let noConnection = status.code == .unavailable || status.code == .deadlineExceeded
     self.init(

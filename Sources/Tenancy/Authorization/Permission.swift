@@ -27,6 +27,11 @@ public struct Permission: Hashable, Sendable {
     action = String(parts[1])
   }
 
+  /// What is said of a text that is none.
+  public static func malformed(_ field: String) -> TenancyError {
+    .invalid(field, "not a permission of the form resource:action")
+  }
+
   private static func isName(_ bytes: some Collection<UInt8>) -> Bool {
     (1...maximumPartLength).contains(bytes.count) && bytes.allSatisfy(isNameByte)
   }

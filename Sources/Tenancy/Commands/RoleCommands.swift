@@ -32,9 +32,12 @@ public struct RoleCommands: Sendable {
     id: String, title: String, summary: String, permissions: [String]
   ) async throws(TenancyError) -> Role {
     try await write("roles.create") { (record, transaction) throws(TenancyError) -> Role in
-      guard Self.isRoleID(id) else {
-        throw .invalid("role_id", "1 to 63 of a-z, 0-9 and '-', starting with a letter")
+      var checks = FieldChecks()
+      if !Self.isRoleID(id) {
+        checks.note(.invalid("role_id", "1 to 63 of a-z, 0-9 and '-', starting with a letter"))
       }
+      Self.checkForm(title: title, summary: summary, permissions, &checks)
+      try checks.finish()
       let policy = record.policy
       guard policy.role(id) == nil else {
         throw TenancyError(.alreadyExists, .roleExists, "the role \(id) exists")
@@ -45,11 +48,10 @@ public struct RoleCommands: Sendable {
       }
       let role = Role(
         id: id, title: title, summary: summary,
-        permissions: try check(permissions, "role.permissions", transaction.state),
+        permissions: try check(permissions, transaction.state),
         // Greater than that of any role of this id before: each of its versions took a revision.
         version: transaction.state.revision + 1,
         createTime: transaction.now, updateTime: transaction.now)
-      try Self.checkText(role)
       transaction.emit(.putRole(tenant, role), about: tenant)
       return role
     }
@@ -65,9 +67,11 @@ public struct RoleCommands: Sendable {
       var after = before
       try change(&after)
       let held = Set(before.permissions)
-      after.permissions = try check(
-        after.permissions, "role.permissions", transaction.state, judged: held)
-      try Self.checkText(after)
+      var checks = FieldChecks()
+      Self.checkForm(
+        title: after.title, summary: after.summary, after.permissions, judged: held, &checks)
+      try checks.finish()
+      after.permissions = try check(after.permissions, transaction.state, judged: held)
       guard after != before else { return before }
       after.version += 1
       after.updateTime = transaction.now
@@ -96,33 +100,32 @@ public struct RoleCommands: Sendable {
 
   // MARK: Assignments
 
+  /// - Parameters:
+  ///   - id: nil if `checks` has refused it.
+  ///   - checks: what is known to be wrong with the request.
   public func assign(
-    subject: String, role id: String, expireTime: Timestamp?
+    subject: String, role id: String?, expireTime: Timestamp?, checks: FieldChecks = FieldChecks()
   ) async throws(TenancyError) -> RoleAssignment {
     try await write("assignments.create") {
       (record, transaction) throws(TenancyError) -> RoleAssignment in
       let policy = record.policy
-      guard Self.isSubject(subject) else {
-        throw .invalid(
-          "assignment.subject",
-          "1 to \(Self.maximumSubjectBytes) bytes without control characters or spaces")
-      }
-      guard !ForeignSubjects.isForeign(subject, to: tenant, transaction.state) else {
-        throw .invalid(
-          "assignment.subject", "a workload, but not one of this tenant", reason: .foreignSubject)
-      }
-      guard let role = policy.role(id)?.role else {
-        throw TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
+      var checks = checks
+      try checks.value { () throws(TenancyError) in
+        try checkSubject(subject, transaction.state)
       }
       if let expireTime, expireTime <= transaction.now {
-        throw .invalid("assignment.expire_time", "must be in the future")
+        checks.note(.invalid("assignment.expire_time", "must be in the future"))
+      }
+      guard checks.passed, let id else { throw checks.failure }
+      guard let role = policy.role(id)?.role else {
+        throw TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
       }
       guard policy.assignmentCount < Self.maximumAssignments else {
         throw TenancyError(
           .resourceExhausted, .limitReached,
           "a tenant has at most \(Self.maximumAssignments) assignments")
       }
-      _ = try check(role.permissions, "assignment.role", transaction.state)
+      _ = try check(role.permissions, transaction.state)
       if let old = policy.assignment(
         of: subject, holder: record.holder(subject), role: id)
       {
@@ -178,26 +181,15 @@ public struct RoleCommands: Sendable {
     }
   }
 
-  /// Sorted, without repeats, each well formed and each the caller's to give (`judged` ones were
-  /// there before).
+  /// Sorted, without repeats, each the caller's to give (`judged` ones were there before).
+  /// - Parameter permissions: well formed.
   private func check(
-    _ permissions: [String], _ field: String, _ state: ControlState, judged: Set<String> = []
+    _ permissions: [String], _ state: ControlState, judged: Set<String> = []
   ) throws(TenancyError) -> [String] {
-    // Before any work: this runs on the one writer, and a request can name a million.
-    guard permissions.count <= 2 * Self.maximumPermissions else {
-      throw .invalid(field, "at most \(Self.maximumPermissions)")
-    }
-    for (index, text) in permissions.enumerated()
-    where text.utf8.count > Permission.maximumLength {
-      throw Self.malformed("\(field)[\(index)]")
-    }
     let sorted = Set(permissions).sorted()
-    guard sorted.count <= Self.maximumPermissions else {
-      throw .invalid(field, "at most \(Self.maximumPermissions)")
-    }
-    for (index, text) in permissions.enumerated() where !judged.contains(text) {
+    for text in permissions where !judged.contains(text) {
       guard let permission = Permission(parsing: text) else {
-        throw Self.malformed("\(field)[\(index)]")
+        throw Permission.malformed("role.permissions")
       }
       if permission.isReserved, !holds(permission, state) {
         throw .missing(permission: text)
@@ -206,8 +198,16 @@ public struct RoleCommands: Sendable {
     return sorted
   }
 
-  private static func malformed(_ field: String) -> TenancyError {
-    .invalid(field, "not a permission of the form resource:action")
+  private func checkSubject(_ subject: String, _ state: ControlState) throws(TenancyError) {
+    guard Self.isSubject(subject) else {
+      throw .invalid(
+        "assignment.subject",
+        "1 to \(Self.maximumSubjectBytes) bytes without control characters or spaces")
+    }
+    guard !ForeignSubjects.isForeign(subject, to: tenant, state) else {
+      throw .invalid(
+        "assignment.subject", "a workload, but not one of this tenant", reason: .foreignSubject)
+    }
   }
 
   private static func editable(
@@ -227,12 +227,32 @@ public struct RoleCommands: Sendable {
     return found.role
   }
 
-  private static func checkText(_ role: Role) throws(TenancyError) {
-    guard role.title.hasAtMost(characters: maximumTitleLength) else {
-      throw .invalid("role.title", "at most \(maximumTitleLength) characters")
+  /// - Parameter judged: permissions that were there before.
+  private static func checkForm(
+    title: String, summary: String, _ permissions: [String], judged: Set<String> = [],
+    _ checks: inout FieldChecks
+  ) {
+    if !title.hasAtMost(characters: maximumTitleLength) {
+      checks.note(.invalid("role.title", "at most \(maximumTitleLength) characters"))
     }
-    guard role.summary.hasAtMost(characters: maximumDescriptionLength) else {
-      throw .invalid("role.description", "at most \(maximumDescriptionLength) characters")
+    if !summary.hasAtMost(characters: maximumDescriptionLength) {
+      checks.note(.invalid("role.description", "at most \(maximumDescriptionLength) characters"))
+    }
+    // Before any work: this runs on the one writer, and a request can name a million.
+    let short = permissions.prefix(2 * maximumPermissions + 1).lazy.filter {
+      $0.utf8.count <= Permission.maximumLength
+    }
+    guard permissions.count <= 2 * maximumPermissions,
+      permissions.count <= maximumPermissions || Set(short).count <= maximumPermissions
+    else {
+      checks.note(.invalid("role.permissions", "at most \(maximumPermissions)"))
+      return
+    }
+    for (index, text) in permissions.enumerated() where !judged.contains(text) {
+      guard !checks.isFull else { return }
+      if Permission(parsing: text) == nil {
+        checks.note(Permission.malformed("role.permissions[\(index)]"))
+      }
     }
   }
 }

@@ -19,16 +19,20 @@ public struct TenantCommands: Sendable {
   public struct NewTenant: Sendable {
     public var slug: String
     public var displayName: String
-    public var isolationModel: IsolationModel
+    /// Nil if `checks` has refused it.
+    public var isolationModel: IsolationModel?
     public var configuration: TenantConfiguration
+    /// What is known to be wrong with the request.
+    public var checks: FieldChecks
     /// Empty: none.
     public var requestID: String
     /// Of the request's content.
     public var digest: String
 
     public init(
-      slug: String, displayName: String, isolationModel: IsolationModel,
-      configuration: TenantConfiguration, requestID: String = "", digest: String = ""
+      slug: String, displayName: String, isolationModel: IsolationModel?,
+      configuration: TenantConfiguration, requestID: String = "", digest: String = "",
+      checks: FieldChecks = FieldChecks()
     ) {
       self.slug = slug
       self.displayName = displayName
@@ -36,6 +40,7 @@ public struct TenantCommands: Sendable {
       self.configuration = configuration
       self.requestID = requestID
       self.digest = digest
+      self.checks = checks
     }
   }
 
@@ -70,6 +75,8 @@ public struct TenantCommands: Sendable {
       (@Sendable (TenantConfiguration) throws(TenancyError) -> TenantConfiguration)?
     /// Empty: any.
     public var etag: String
+    /// What is known to be wrong with the request.
+    public var checks = FieldChecks()
     /// Whether the caller may change slug, isolation model and where data lives.
     public var mayMove: Bool
 
@@ -86,26 +93,7 @@ public struct TenantCommands: Sendable {
       (transaction) throws(TenancyError) -> Tenant in
       let before = try Self.current(id, update.etag, transaction.state).tenant
       guard before.state != .deleted else { throw .tenantNotFound }
-      var after = before
-      if let name = update.displayName {
-        try TenantRules.check(displayName: name)
-        after.displayName = name
-      }
-      if let slug = update.slug {
-        after.slug = try TenantRules.slug(slug, displayName: after.displayName)
-      }
-      if let model = update.isolationModel { after.isolationModel = model }
-      if let change = update.configuration {
-        after.configuration = try change(before.configuration)
-      }
-      if after.isolationModel != before.isolationModel { Self.dropUnused(&after) }
-      after.configuration = try TenantRules.complete(
-        after.configuration, model: after.isolationModel, id: id, slug: after.slug)
-      if after.configuration.database?.connectionString
-        != before.configuration.database?.connectionString
-      {
-        try TenantRules.checkSecrets(in: after.configuration.database)
-      }
+      var after = try Self.apply(update, to: before)
       try Self.checkMove(from: before, to: after, allowed: update.mayMove)
       try Self.checkFree(after, in: transaction.state)
       guard after != before else { return before }
@@ -182,16 +170,55 @@ public struct TenantCommands: Sendable {
   // MARK: Rules
 
   private static func make(_ new: NewTenant, at now: Timestamp) throws(TenancyError) -> Tenant {
-    try TenantRules.check(displayName: new.displayName)
+    var checks = new.checks
+    try checks.value { () throws(TenancyError) in
+      try TenantRules.check(displayName: new.displayName)
+    }
+    let slug = try checks.value { () throws(TenancyError) in
+      try TenantRules.slug(new.slug, displayName: new.displayName)
+    }
+    try TenantRules.check(new.configuration, model: new.isolationModel, &checks)
+    try checks.value { () throws(TenancyError) in
+      try TenantRules.checkSecrets(in: new.configuration.database)
+    }
+    guard checks.passed, let slug, let model = new.isolationModel else { throw checks.failure }
     let id = TenantID.generate(atMilliseconds: now.milliseconds)
-    let slug = try TenantRules.slug(new.slug, displayName: new.displayName)
-    let configuration = try TenantRules.complete(
-      new.configuration, model: new.isolationModel, id: id, slug: slug)
-    try TenantRules.checkSecrets(in: configuration.database)
     return Tenant(
-      id: id, slug: slug, displayName: new.displayName, state: .pending,
-      isolationModel: new.isolationModel, configuration: configuration,
+      id: id, slug: slug, displayName: new.displayName, state: .pending, isolationModel: model,
+      configuration: TenantRules.complete(new.configuration, model: model, id: id, slug: slug),
       version: 1, epoch: 1, createTime: now, updateTime: now)
+  }
+
+  private static func apply(
+    _ update: Update, to before: Tenant
+  ) throws(TenancyError) -> Tenant {
+    var checks = update.checks
+    var after = before
+    if let name = update.displayName {
+      try checks.value { () throws(TenancyError) in try TenantRules.check(displayName: name) }
+      after.displayName = name
+    }
+    if let text = update.slug {
+      let slug = try checks.value { () throws(TenancyError) in
+        guard !text.isEmpty else { throw .invalid("tenant.slug", "can't be empty") }
+        return try TenantRules.slug(text, displayName: after.displayName)
+      }
+      if let slug { after.slug = slug }
+    }
+    if let model = update.isolationModel { after.isolationModel = model }
+    if let change = update.configuration {
+      after.configuration = try change(before.configuration)
+    }
+    if after.isolationModel != before.isolationModel { dropUnused(&after) }
+    try TenantRules.check(after.configuration, model: after.isolationModel, &checks)
+    let database = after.configuration.database
+    if database?.connectionString != before.configuration.database?.connectionString {
+      try checks.value { () throws(TenancyError) in try TenantRules.checkSecrets(in: database) }
+    }
+    try checks.finish()
+    after.configuration = TenantRules.complete(
+      after.configuration, model: after.isolationModel, id: before.id, slug: after.slug)
+    return after
   }
 
   private static func current(

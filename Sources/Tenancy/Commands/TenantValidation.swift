@@ -34,10 +34,10 @@ public enum TenantRules {
     return slug
   }
 
-  /// Checks a configuration and fills in the names that follow from the tenant itself.
+  /// Fills in the names that follow from the tenant itself.
   static func complete(
     _ configuration: TenantConfiguration, model: IsolationModel, id: TenantID, slug: Slug
-  ) throws(TenancyError) -> TenantConfiguration {
+  ) -> TenantConfiguration {
     var result = configuration
     if model.usesSchema, (result.schema?.schemaName ?? "").isEmpty {
       result.schema = SchemaConfiguration(schemaName: schemaName(for: slug))
@@ -45,35 +45,49 @@ public enum TenantRules {
     if model.usesShared, (result.shared?.tenantIdentifier ?? "").isEmpty {
       result.shared = SharedConfiguration(tenantIdentifier: id.description)
     }
-    if !model.usesSchema, result.schema != nil {
-      throw .invalid("configuration.schema", "only for SCHEMA and HYBRID isolation")
-    }
-    if !model.usesShared, result.shared != nil {
-      throw .invalid("configuration.shared", "only for SHARED and HYBRID isolation")
-    }
-    if !model.usesDatabase, result.database != nil {
-      throw .invalid("configuration.database", "only for DATABASE isolation")
-    }
-    try check(result)
     return result
   }
 
-  private static func check(_ configuration: TenantConfiguration) throws(TenancyError) {
-    if let name = configuration.schema?.schemaName, !isSchemaName(name) {
-      throw .invalid(
-        "configuration.schema.schema_name",
-        "1 to \(maximumSchemaNameLength) of a-z, 0-9 and '_', not starting with a digit")
+  /// Checks a configuration before it is completed.
+  /// - Parameter model: nil if it was refused itself.
+  static func check(
+    _ configuration: TenantConfiguration, model: IsolationModel?, _ checks: inout FieldChecks
+  ) throws(TenancyError) {
+    if let model { check(configuration, fits: model, &checks) }
+    // An empty name is one to be filled in.
+    if let name = configuration.schema?.schemaName, !name.isEmpty, !isSchemaName(name) {
+      checks.note(
+        .invalid(
+          "configuration.schema.schema_name",
+          "1 to \(maximumSchemaNameLength) of a-z, 0-9 and '_', not starting with a digit"))
     }
-    if let name = configuration.shared?.tenantIdentifier,
+    if let name = configuration.shared?.tenantIdentifier, !name.isEmpty,
       !isPrintable(name, upTo: maximumTenantIdentifierBytes)
     {
-      throw .invalid(
-        "configuration.shared.tenant_identifier",
-        "1 to \(maximumTenantIdentifierBytes) printable ASCII characters")
+      checks.note(
+        .invalid(
+          "configuration.shared.tenant_identifier",
+          "1 to \(maximumTenantIdentifierBytes) printable ASCII characters"))
     }
-    if let database = configuration.database { try check(database) }
-    try check(settings: configuration.customSettings)
-    try check(flags: configuration.featureFlags)
+    if let database = configuration.database { check(database, &checks) }
+    try checks.value { () throws(TenancyError) in
+      try check(settings: configuration.customSettings)
+    }
+    try checks.value { () throws(TenancyError) in try check(flags: configuration.featureFlags) }
+  }
+
+  private static func check(
+    _ configuration: TenantConfiguration, fits model: IsolationModel, _ checks: inout FieldChecks
+  ) {
+    if !model.usesSchema, configuration.schema != nil {
+      checks.note(.invalid("configuration.schema", "only for SCHEMA and HYBRID isolation"))
+    }
+    if !model.usesShared, configuration.shared != nil {
+      checks.note(.invalid("configuration.shared", "only for SHARED and HYBRID isolation"))
+    }
+    if !model.usesDatabase, configuration.database != nil {
+      checks.note(.invalid("configuration.database", "only for DATABASE isolation"))
+    }
   }
 
   /// For strings that are new: a store of an earlier version may hold others.
@@ -84,18 +98,13 @@ public enum TenantRules {
       "must not hold a password: give it as configuration.database.password")
   }
 
-  private static func check(_ database: DatabaseConfiguration) throws(TenancyError) {
-    guard database.connectionString.utf8.count <= maximumConnectionStringBytes else {
-      throw .invalid(
-        "configuration.database.connection_string", "at most \(maximumConnectionStringBytes) bytes")
-    }
-    guard database.username.utf8.count <= maximumCredentialBytes else {
-      throw .invalid(
-        "configuration.database.username", "at most \(maximumCredentialBytes) bytes")
-    }
-    guard database.password.utf8.count <= maximumCredentialBytes else {
-      throw .invalid(
-        "configuration.database.password", "at most \(maximumCredentialBytes) bytes")
+  private static func check(_ database: DatabaseConfiguration, _ checks: inout FieldChecks) {
+    for (field, text, limit) in [
+      ("connection_string", database.connectionString, maximumConnectionStringBytes),
+      ("username", database.username, maximumCredentialBytes),
+      ("password", database.password, maximumCredentialBytes),
+    ] where text.utf8.count > limit {
+      checks.note(.invalid("configuration.database.\(field)", "at most \(limit) bytes"))
     }
   }
 

@@ -22,15 +22,16 @@ struct UpdateMask {
     guard given.count <= Self.maximumPaths else {
       throw .invalid("update_mask.paths", "at most \(Self.maximumPaths)")
     }
-    for (index, path) in given.enumerated() where path != "*" {
-      guard path.utf8.count <= Self.maximumPathBytes else {
-        throw .invalid(
-          "update_mask.paths[\(index)]", "longer than \(Self.maximumPathBytes) bytes")
-      }
-      guard isKnown(path) else {
-        throw .invalid("update_mask.paths[\(index)]", "\"\(path)\" can't be updated")
+    var checks = FieldChecks()
+    for (index, path) in given.enumerated() where path != "*" && !checks.isFull {
+      let field = "update_mask.paths[\(index)]"
+      if path.utf8.count > Self.maximumPathBytes {
+        checks.note(.invalid(field, "longer than \(Self.maximumPathBytes) bytes"))
+      } else if !isKnown(path) {
+        checks.note(.invalid(field, "\"\(path)\" can't be updated"))
       }
     }
+    try checks.finish()
     isImplied = given.isEmpty
     paths = given.contains("*") ? Set(all) : Set(given)
   }

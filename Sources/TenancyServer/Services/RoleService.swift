@@ -120,9 +120,15 @@ struct RoleService: Sendable {
   ) async throws(TenancyError) -> V1.RoleAssignment {
     let record = try access.requireTarget()
     let sent = request.assignment ?? V1.RoleAssignment()
+    var checks = FieldChecks()
+    let role = try checks.value { () throws(TenancyError) in
+      try Self.roleID(sent.role, in: record, field: "assignment.role")
+    }
+    let expireTime = try checks.value { () throws(TenancyError) in
+      try sent.expireTime?.domain("assignment.expire_time")
+    }
     let made = try await commands(access).assign(
-      subject: sent.subject, role: try Self.roleID(sent.role, in: record, field: "assignment.role"),
-      expireTime: try sent.expireTime?.domain("assignment.expire_time"))
+      subject: sent.subject, role: role, expireTime: expireTime ?? nil, checks: checks)
     return V1.RoleAssignment(made, tenant: record.idText)
   }
 
@@ -160,9 +166,12 @@ struct RoleService: Sendable {
 
   /// Says which of the request's permissions is malformed; the command knows the whole role's only.
   private static func checkForm(_ permissions: [String]) throws(TenancyError) {
+    var checks = FieldChecks()
     for (index, text) in permissions.enumerated() where Permission(parsing: text) == nil {
-      throw .invalid("permissions[\(index)]", "not a permission of the form resource:action")
+      checks.note(Permission.malformed("permissions[\(index)]"))
+      if checks.isFull { break }
     }
+    try checks.finish()
   }
 
   /// Whether a role could have it: what is longer is no permission.

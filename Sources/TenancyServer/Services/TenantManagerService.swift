@@ -59,14 +59,17 @@ struct TenantManagerService: Sendable {
   ) async throws(TenancyError) -> V1.Tenant {
     guard let tenant = request.tenant else { throw .invalid("tenant", "is required") }
     let id = request.requestId
-    if !id.isEmpty, !RequestIDs.isWellFormed(id) {
-      throw .invalid("request_id", "must be a UUID")
+    var checks = FieldChecks()
+    let hasID = !id.isEmpty && RequestIDs.isWellFormed(id)
+    if !id.isEmpty, !hasID { checks.note(.invalid("request_id", "must be a UUID")) }
+    let model = try checks.value { () throws(TenancyError) in
+      try tenant.isolationModel.domain("tenant.isolation_model")
     }
     let new = TenantCommands.NewTenant(
-      slug: tenant.slug, displayName: tenant.displayName,
-      isolationModel: try tenant.isolationModel.domain("tenant.isolation_model"),
-      configuration: tenant.configuration?.domain ?? TenantConfiguration(), requestID: id,
-      digest: id.isEmpty ? "" : RequestIDs.digest(of: tenant))
+      slug: tenant.slug, displayName: tenant.displayName, isolationModel: model,
+      configuration: tenant.configuration?.domain ?? TenantConfiguration(),
+      requestID: hasID ? id : "", digest: hasID ? RequestIDs.digest(of: tenant) : "",
+      checks: checks)
     do throws(TenancyError) {
       return answer(
         try await commands(access).create(new, validateOnly: request.validateOnly),
@@ -106,14 +109,15 @@ struct TenantManagerService: Sendable {
     let mask = try UpdateMask(request.updateMask, all: all, isKnown: all.contains)
     var update = TenantCommands.Update(etag: sent.etag, mayMove: access.caller.isPlatform)
     if mask.covers("slug", populated: !sent.slug.isEmpty) {
-      guard !sent.slug.isEmpty else { throw .invalid("tenant.slug", "can't be empty") }
       update.slug = sent.slug
     }
     if mask.covers("display_name", populated: !sent.displayName.isEmpty) {
       update.displayName = sent.displayName
     }
     if mask.covers("isolation_model", populated: sent.isolationModel != .unspecified) {
-      update.isolationModel = try sent.isolationModel.domain("tenant.isolation_model")
+      update.isolationModel = try update.checks.value { () throws(TenancyError) in
+        try sent.isolationModel.domain("tenant.isolation_model")
+      }
     }
     if mask.covers("configuration", populated: sent.configuration != nil) {
       update.configuration = try ConfigurationChange.replacement(
@@ -139,8 +143,10 @@ struct TenantManagerService: Sendable {
     }
     var metadata = error.metadata
     if isBelow(field) { metadata["field"] = "tenant.\(field)" }
+    // It begins with the field that it is about, the first of several.
+    let message = isBelow(error.message) ? "tenant.\(error.message)" : error.message
     return TenancyError(
-      error.category, error.reason, "tenant.\(error.message)", metadata: metadata,
+      error.category, error.reason, message, metadata: metadata,
       violations: error.violations.map {
         isBelow($0.field)
           ? .init(field: "tenant.\($0.field)", description: $0.description) : $0

@@ -24,7 +24,9 @@ struct ServerOptions: ParsableArguments {
       "The name the server's certificate must have, if it is not HOST.", valueName: "name"))
   var serverName: String?
 
-  @Option(help: ArgumentHelp("How long to wait for each answer.", valueName: "seconds"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("How long to wait for each answer.", valueName: "seconds"))
   var timeout = 10.0
 
   /// Runs `body` on a connection, which is closed whatever happens.
@@ -64,11 +66,19 @@ enum Endpoint: Hashable, CustomStringConvertible {
   case unix(path: String)
   case tcp(host: String, port: Int)
 
+  /// Bytes of a Unix socket's path that the system takes.
+  private static let maximumSocketPath = 107
+
   /// `unix:PATH`, `HOST:PORT` or `[IPv6]:PORT`.
   init(parsing text: String) throws(UsageError) {
     let scheme = "unix:"
     if text.hasPrefix(scheme), text.utf8.count > scheme.utf8.count {
-      self = .unix(path: String(text.dropFirst(scheme.count)))
+      let path = String(text.dropFirst(scheme.count))
+      guard path.utf8.count <= Self.maximumSocketPath else {
+        throw UsageError(
+          "the path of a Unix socket has at most \(Self.maximumSocketPath) bytes: '\(path)'")
+      }
+      self = .unix(path: path)
       return
     }
     guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
@@ -77,8 +87,11 @@ enum Endpoint: Hashable, CustomStringConvertible {
     var host = text[..<colon]
     if host.hasPrefix("["), host.hasSuffix("]") {
       host = host.dropFirst().dropLast()
-    } else if host.contains(":") {
+    } else if host.contains(":"), !host.contains("["), !host.contains("]") {
       throw UsageError("an IPv6 address stands in brackets: [\(host)]:\(port)")
+    }
+    guard !host.contains("["), !host.contains("]") else {
+      throw UsageError("the address '\(text)' is neither unix:PATH nor [IPv6]:PORT")
     }
     guard !host.isEmpty else { throw UsageError("the address '\(text)' has no host") }
     self = .tcp(host: String(host), port: port)

@@ -115,6 +115,9 @@ extension Configuration {
       let port = UInt16(address[address.index(after: colon)...]), colon != address.startIndex
     else { throw settings.error("tcp: HOST:PORT") }
     let host = address[..<colon].trimmingBrackets
+    guard !host.contains("["), !host.contains("]") else {
+      throw settings.error("tcp: HOST:PORT, or [IPv6]:PORT")
+    }
     let insecure = try settings.boolean("insecure") ?? false
     guard !insecure || ["127.0.0.1", "::1", "localhost"].contains(host) else {
       throw settings.error("insecure: only on loopback")

@@ -21,6 +21,7 @@ struct Serve: AsyncParsableCommand {
   var directory: String?
 
   @Option(
+    parsing: .unconditional,  // So that a negative one is told to be wrong, not missing.
     help: "Development mode: TCP port on 127.0.0.1; 0 lets the system choose. (default: 7443)")
   var port: Int?
 

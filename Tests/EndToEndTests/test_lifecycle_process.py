@@ -218,6 +218,10 @@ def refused(server) -> str:
     (dict(listeners=[{"unix": "/x"}, {"unix": "/x", "mode": "0600"}]), "the address is there twice"),
     (dict(listeners=[{"tcp": ":7443"}]), "tcp: HOST:PORT"),
     (dict(listeners=[{"tcp": "127.0.0.1:70000"}]), "tcp: HOST:PORT"),
+    (dict(listeners=[{"tcp": "127.0.0.1:-1"}]), "tcp: HOST:PORT"),
+    (dict(listeners=[{"tcp": "[::1:7443"}]), "tcp: HOST:PORT, or [IPv6]:PORT"),
+    (dict(listeners=[{"unix": ""}]), "listeners[0].unix: a text is expected"),
+    (dict(listeners=[{"unix": "/x", "mode": "0999"}]), "mode: octal"),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_settings_that_are_wrong(make_server, change, said):
     server = make_server(**change)
@@ -239,7 +243,9 @@ def test_tls_files_that_cannot_be_read(make_server):
     (b"{log_level: 'info', log_level: 'error'}", "log_level: is there twice"),
     (b"{a: {'b': 1, // b\n \"\\u0062\": 2}}", "b: is there twice"),
     (b"{a: {b: 1}, b: [{b: 1}, {b: 1}]}", "data_directory is required"),
-    (b"{a: 'b', /* , a: */ b: 'a, a: 1'}", "data_directory is required")])
+    (b"{a: 'b', /* , a: */ b: 'a, a: 1'}", "data_directory is required"),
+    (b"{log_level: 'info'}\n\n}", "not JSON5"), (b"{log_level: 'info'} more", "not JSON5"),
+    (b"{log_level: 'info', tls: {]}", "not JSON5")])
 def test_files_that_are_no_configuration(tmp_path, content, said):
     file = tmp_path / "tenantd.json5"
     if content is not None:
@@ -247,6 +253,36 @@ def test_files_that_are_no_configuration(tmp_path, content, said):
     run = subprocess.run([binary(), "serve", "--config", str(file)], capture_output=True, text=True)
     assert run.returncode == os.EX_USAGE
     assert said in run.stderr
+
+
+@pytest.mark.parametrize("listener, said", [
+    ({"unix": "/no/such/place/socket"}, "cannot listen on unix:/no/such/place/socket: No such file or directory"),
+    ({"tcp": "192.0.2.1:1"}, "cannot listen on 192.0.2.1:1: Cannot assign requested address"),
+    ({"tcp": "no.such.host.invalid:1"}, "cannot listen on no.such.host.invalid:1: "),
+    ({"tcp": None}, "Address already in use")])
+def test_addresses_that_cannot_be_had(make_server, listener, said):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        if listener.get("tcp", "") is None:
+            listener = {"tcp": f"127.0.0.1:{other.getsockname()[1]}"}
+        server = make_server(listeners=[listener])
+        server.launch()
+        assert server.wait() == 1
+    assert said in server.log and "errno" not in server.log and "Error." not in server.log
+
+
+def test_a_configuration_that_cannot_be_read(tmp_path):
+    run = subprocess.run([binary(), "serve", "--config", str(tmp_path)], capture_output=True, text=True)
+    assert run.returncode == os.EX_USAGE and f"cannot read {tmp_path}: it is no file" in run.stderr
+
+
+@pytest.mark.parametrize("arguments, code, said", [
+    (("--dev", "--port", "-1"), os.EX_USAGE, "--port: 0 to 65535"),
+    (("--dev", "--directory", "{}/" + "x" * 100, "--port", "0"), 1, "the path is longer than 107 bytes"),
+    (("--dev", "--config", "x"), os.EX_USAGE, "give either --config FILE or --dev"), ((), os.EX_USAGE, "give")])
+def test_arguments_that_are_wrong(tmp_path, arguments, code, said):
+    run = subprocess.run([binary(), "serve", *(one.format(tmp_path) for one in arguments)],
+                         capture_output=True, text=True, timeout=60)
+    assert run.returncode == code and said in run.stderr
 
 
 def others_can_read(server):

@@ -19,6 +19,7 @@ import Testing
 
   @Test(arguments: [
     "", "unix:", "localhost", "localhost:", ":1", "a:0", "a:65536", "::1:80", "a:x",
+    "[::1:80", "::1]:80", "[a]b:80",
   ])
   func notEndpoints(text: String) {
     #expect(throws: UsageError.self) { try Endpoint(parsing: text) }

@@ -170,7 +170,8 @@ public final class Server: Sendable {
     } catch let error as ServerStartError {
       throw error
     } catch {
-      throw ServerStartError(description: "cannot listen on \(address): \(error)")
+      throw ServerStartError(
+        description: "cannot listen on \(address): \(SocketFailure.reason(error))")
     }
   }
 

@@ -109,7 +109,7 @@ enum InputFile {
         path == "-"
         ? try FileHandle.standardInput.readToEnd() : try Data(contentsOf: URL(filePath: path))
     } catch {
-      throw UsageError("cannot read \(path)")
+      throw UsageError("cannot read \(path): \(error.localizedDescription)")
     }
     guard let text = String(data: data ?? Data(), encoding: .utf8) else {
       throw UsageError("\(path) is not UTF-8 text")

@@ -2,7 +2,10 @@ import ArgumentParser
 
 /// Which part of a list.
 struct PageOptions: ParsableArguments {
-  @Option(help: "At most this many from one call; 0: as many as the server likes.")
+  // Unconditional, so that a negative one is told to be wrong, not missing.
+  @Option(
+    parsing: .unconditional,
+    help: "At most this many from one call; 0: as many as the server likes.")
   var pageSize: Int32 = 0
 
   @Option(help: "Goes on where an earlier page ended.")
@@ -10,6 +13,10 @@ struct PageOptions: ParsableArguments {
 
   @Flag(help: "Follows the pages to the end.")
   var all = false
+
+  func validate() throws {
+    guard pageSize >= 0 else { throw ValidationError("--page-size must not be negative") }
+  }
 
   /// Asks for one page, or with `--all` for one after the other, and joins their items. One page is the
   /// first that has something: a filter can keep the server from finding anything in one call.

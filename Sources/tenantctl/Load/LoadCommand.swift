@@ -38,6 +38,8 @@ struct LoadCommand: AsyncParsableCommand {
 
   func run() async throws {
     let plan = try LoadPlan(load)
+    // Before the load, not after it.
+    for file in [json, histogram].compactMap(\.self) where file != "-" { try Self.open(file) }
     let connection = try ConnectionPlan(server, environment: ProcessInfo.processInfo.environment)
     let spoken = plan.spoken.wireProtocol
     let tls = try connection.tls(speaking: spoken)
@@ -96,11 +98,19 @@ struct LoadCommand: AsyncParsableCommand {
     }
   }
 
+  /// Leaves what is in it.
+  private static func open(_ file: String) throws(UsageError) {
+    guard let stream = fopen(file, "a") else {
+      throw UsageError("cannot write \(file): \(String(cString: strerror(errno)))")
+    }
+    fclose(stream)
+  }
+
   private static func write(_ text: String, to file: String) throws(UsageError) {
     do {
       try Data(text.utf8).write(to: URL(filePath: file))
     } catch {
-      throw UsageError("cannot write \(file)")
+      throw UsageError("cannot write \(file): \(error.localizedDescription)")
     }
   }
 }

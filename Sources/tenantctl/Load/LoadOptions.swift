@@ -38,7 +38,8 @@ struct LoadOptions: ParsableArguments {
   @Option(name: .customLong("protocol"), help: "What to speak with the server.")
   var spoken = LoadProtocol.grpc
 
-  @Option(help: ArgumentHelp("How long to measure.", valueName: "seconds"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("How long to measure.", valueName: "seconds"))
   var duration = 10.0
 
   @Option(help: ArgumentHelp("How long to call before measuring.", valueName: "seconds"))

@@ -74,7 +74,7 @@ final class ConnectionAttempt: ConnectionSetUp {
       self.channel = channel
       if isAbandoned { channel.close(promise: nil) }
     case .failure(let error):
-      fail(ConnectFailure.reason(error))
+      fail(SocketFailure.reason(error))
     }
   }
 

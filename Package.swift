@@ -154,3 +154,11 @@ let package = Package(
         exclude: ["FuzzProgram.swift"], swiftSettings: strict),
   ]
 )
+
+// Set by the test of the README, which has put the Swift program that is there into this directory.
+if Context.environment["TENANCY_README"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "readme-client", dependencies: ["TenancyClient", "TenancyRPC", "TenancyWire"],
+      path: ".build-readme/client"))
+}

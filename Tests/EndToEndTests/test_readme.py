@@ -1,17 +1,25 @@
-"""The README's configuration and commands, from the README."""
+"""The README's configuration, commands and programs, from the README, as a newcomer takes them: from top to
+bottom, behind `tools/run`."""
 
+import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
+from support.client import Client
 from support.daemon import Server
-from tenantctl_process import binary
+from tenantctl_process import PATIENCE, binary
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+SOCKET = ".build-dev/tenantd.sock"
 
 
 def block(language: str, start: str) -> str:
@@ -21,28 +29,142 @@ def block(language: str, start: str) -> str:
     return found
 
 
-class Shell:
-    """Where the README's reader is, with what they have installed."""
+class Newcomer:
+    """Where the README's reader is, with what they have installed, and with `tools/run` running."""
 
-    def __init__(self, directory: Path, socket: str):
-        self._directory = directory
-        self._socket = socket
-        directory.mkdir()
-        (directory / "proto").symlink_to(ROOT / "proto")
+    def __init__(self):
+        # Short: a Unix socket's path has 107 bytes at most.
+        self.home = Path(tempfile.mkdtemp(prefix="readme-"))
+        self.project = self.home / "src" / "tenancy"  # Where Go looks for packages, too.
+        programs = Path(binary("TENANTD")).resolve().parent
+        (self.project / ".build-release").mkdir(parents=True)
+        (self.project / ".build-release" / "release").symlink_to(programs)
+        for name in ("proto", "tools"):
+            (self.project / name).symlink_to(ROOT / name)
+        # Port 0: 7443 may be in use here.
+        assert block("", "tools/run") == "tools/run\n"
+        self._run = subprocess.Popen(
+            ["tools/run", "--no-build", "--port", "0"], cwd=self.project, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, env=self.environment(), start_new_session=True)
+        watchdog = threading.Timer(PATIENCE, self._run.kill)
+        watchdog.start()
+        self.said = ""
+        while "goes on serving" not in self.said:
+            line = self._run.stdout.readline()
+            assert line, f"tools/run ended:\n{self.said}"
+            self.said += line
+        watchdog.cancel()
 
-    def run(self, language: str, start: str, *program: str) -> str:
-        """What the block prints, with this server's socket in the place of its own."""
-        text = block(language, start).replace("/run/tenantd.sock", self._socket)
-        path = [Path(binary("TENANTCTL")).parent, Path(sys.executable).parent, "/usr/bin", "/bin"]
+    @property
+    def port(self) -> str:
+        return re.search(r"--address 127\.0\.0\.1:(\d+)", self.said)[1]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        path = [Path(sys.executable).parent, "/usr/bin", "/bin"]
+        return os.environ | {"PATH": ":".join(map(str, path))} | more
+
+    def __call__(self, *program, text: str = "", **environment: str) -> str:
+        """What a program prints, or the shell with `text`."""
         done = subprocess.run(
-            [*(program or ("bash", "-euc")), text], cwd=self._directory, capture_output=True, text=True,
-            timeout=60, check=False, env=os.environ | {"PATH": ":".join(map(str, path))})
-        assert done.returncode == 0, done.stderr
+            [*program] if program else ["bash", "-euc", text], cwd=self.project, capture_output=True,
+            text=True, timeout=500, check=False, env=self.environment(**environment))
+        assert done.returncode == 0, f"{program or text}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def close(self):
+        os.killpg(self._run.pid, signal.SIGTERM)
+        self._run.wait()
+        self._run.stdout.close()
+        shutil.rmtree(self.home)
+
+
+@pytest.fixture(scope="module")
+def newcomer():
+    newcomer = Newcomer()
+    yield newcomer
+    newcomer.close()
+
+
+def test_tenantctl(newcomer):
+    """`tools/run` has made acme: nothing of what follows may be there already."""
+    assert "allowed: by the role engineer" in newcomer.said
+    commands = block("", "tenantctl tenant create")
+    assert "allowed: by the role engineer" in newcomer(text=commands)
+    load = block("", "tenantctl load --rate")
+    for long, short in (("--rate 20000", "--rate 1000"), ("--duration 60", "--duration 1"),
+                        ("--duration 10", "--duration 1")):
+        assert load.count(long) == 1
+        load = load.replace(long, f"{short} --warmup 0")
+    exports = "".join(line + "\n" for line in commands.splitlines() if line.startswith("export "))
+    assert len(re.findall(r"^Target: +unix:", newcomer(text=exports + load), re.M)) == 2
+    assert json.loads((newcomer.project / "result.json").read_text())
+    assert "Percentile" in (newcomer.project / "latencies.hgrm").read_text()
+
+
+def test_grpcurl(newcomer):
+    said = newcomer(text=block("", "grpcurl -plaintext -unix"))
+    assert "tenancy.v1.TenantResolver" in said and '"slug": "acme"' in said
+
+
+def test_python(newcomer):
+    newcomer(text=block("", "grpc_tools.protoc"))
+    assert newcomer(sys.executable, "-c", block("python", "import grpc")) == "acme\n"
+
+
+def test_go(newcomer):
+    """With today's generator, and with Debian's ttrpc, whose codec is made to know what that generates."""
+    newcomer(text=block("", "--go_out"))
+    program = newcomer.project / "client" / "main.go"
+    program.write_text(block("go", "ttrpc.NewClient"))
+    codec = "github.com/containerd/ttrpc/codec.go"
+    overlay = newcomer.home / "overlay.json"
+    overlay.write_text(json.dumps({"Replace": {
+        f"/usr/share/gocode/src/{codec}": str(Path(__file__).with_name("ttrpc_go") / "codec" / "codec.go")}}))
+    # The module `client`, as it is called where there are no modules.
+    (newcomer.home / "src" / "client").symlink_to(newcomer.project / "client")
+    newcomer("go", "build", "-overlay", str(overlay), "-o", "client/client", "client",
+             GO111MODULE="off", GOPATH=f"{newcomer.home}:/usr/share/gocode",
+             GOCACHE=str(newcomer.home / "go"))
+    assert newcomer("client/client") == "acme\n"
+
+
+def test_swift(newcomer):
+    """Built as a part of this package, for what it depends on is built already."""
+    program = block("swift", "RPCChannel(")
+    for text, here in (('"../tenancy/.build-dev/pki"', f'"{newcomer.project}/.build-dev/pki"'),
+                       ("port: 7443", f"port: {newcomer.port}")):
+        assert program.count(text) == 1
+        program = program.replace(text, here)
+    directory = ROOT / ".build-readme" / "client"
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "main.swift").write_text(program)
+    environment = os.environ | {"TENANCY_README": "1"}
+    for arguments in (("--product", "readme-client"), ("--show-bin-path",)):
+        done = subprocess.run(["swift", "build", *arguments], cwd=ROOT, capture_output=True, text=True,
+                              env=environment, timeout=500, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert newcomer(f"{done.stdout.strip()}/readme-client") == "acme\n"
+
+
+def test_a_swift_package_that_depends_on_this_one(tmp_path):
+    """Its manifest is read, and names a product that there is."""
+    (tmp_path / "Package.swift").write_text(block("swift", "PackageDescription"))
+
+    def dump(directory):
+        said = subprocess.run(["swift", "package", "dump-package"], cwd=directory, capture_output=True,
+                              check=True, timeout=120).stdout
+        return json.loads(said)
+
+    [target] = dump(tmp_path)["targets"]
+    [[product, package, *_]] = [one["product"] for one in target["dependencies"]]
+    ours = dump(ROOT)
+    assert package == ours["name"]
+    [modules] = [one["targets"] for one in ours["products"] if one["name"] == product]
+    assert set(re.findall(r"^import (\w+)", block("swift", "RPCChannel("), re.M)) <= set(modules)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="the README's operator is root")
-def test_the_commands_on_a_server_with_the_configuration(tmp_path, pki):
+def test_the_configuration(tmp_path, pki):
     certificate, key = pki.files
     server = Server(tmp_path, pki)
     configuration = block("js", "data_directory")
@@ -58,11 +180,8 @@ def test_the_commands_on_a_server_with_the_configuration(tmp_path, pki):
         try:
             while str(server.socket) not in (line := daemon.stdout.readline()):
                 assert line, "tenantd ended"
-            shell = Shell(tmp_path / "project", str(server.socket))
-            assert "allowed: by the role engineer" in shell.run("", "tenantctl tenant create")
-            assert "tenancy.v1.TenantResolver" in shell.run("", "grpcurl -plaintext -unix")
-            shell.run("", "grpc_tools.protoc")
-            assert shell.run("python", "import grpc", sys.executable, "-c") == "acme\n"
+            with Client(f"unix:{server.socket}") as client:
+                assert client.who().platform_roles == ["admin"]
         finally:
             daemon.terminate()
     server.close()

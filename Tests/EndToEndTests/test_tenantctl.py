@@ -1,5 +1,6 @@
 """Every command of tenantctl, over every way in, against `tenantd serve --dev`."""
 
+import json
 import os
 import re
 
@@ -72,7 +73,8 @@ def tenant_commands(ctl):
     assert "UNIMPLEMENTED" in ctl.error("resolve", "--token-file", "-", stdin="token\n")
     assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")
 
-    renamed = ctl.json("tenant", "update", "vault", "--slug", "vault-two")
+    renamed = json.loads(ctl.run(
+        "tenant", "update", "vault", "--slug", "vault-two", "--output", "json").stdout)
     assert [one["slug"] for one in renamed["formerSlugs"]] == ["vault"]
     assert "vault (used " in ctl("tenant", "get", "vault")
     assert "formerSlugs" not in ctl.json("tenant", "retire-slug", "vault-two", "vault")

@@ -41,9 +41,24 @@ struct UpdateTenantCommand: AsyncParsableCommand {
 
   func run() async throws {
     let request = try request()
-    output.show(
-      try await server.connected { try await $0.tenants.updateTenant(request, options: $0.options) }
-    )
+    let updated = try await server.connected {
+      try await $0.tenants.updateTenant(request, options: $0.options)
+    }
+    output.show(updated)
+    if slug != nil, !validateOnly { output.remark(Self.remarks(on: updated)) }
+  }
+
+  /// What still goes by a name that the tenant had.
+  static func remarks(on tenant: V1.Tenant) -> [String] {
+    tenant.formerSlugs.flatMap { former in
+      [
+        "\(former.slug) goes on to stand for \(tenant.slug): in certificates"
+          + " (spiffe://.../tenant/\(former.slug)/...), paths, hosts, headers, environments and"
+          + " configurations that carry it. Used \(former.recentUses) times in the last seven days.",
+        "When `tenantctl tenant get \(tenant.slug)` counts no more uses,"
+          + " `tenantctl tenant retire-slug \(tenant.slug) \(former.slug)` ends it.",
+      ]
+    }
   }
 }
 

@@ -27,7 +27,12 @@ struct OutputOptions: ParsableArguments {
   func show(_ message: some Presentable, next token: String, of page: PageOptions) {
     show(message)
     guard output == .json, page.pageSize == 0, page.pageToken.isEmpty else { return }
-    for line in Paging.note(token) {
+    remark(Paging.note(token))
+  }
+
+  /// What is worth knowing besides, on stderr.
+  func remark(_ lines: [String]) {
+    for line in lines {
       FileHandle.standardError.write(Data("\(Printable.text(line))\n".utf8))
     }
   }

@@ -122,12 +122,20 @@ struct Failure {
       "no such host: check the name in \(failure.endpoint)"
     } else if says("Permission denied") {
       "this user may not open the socket: its group and mode are the server's configuration"
-    } else if says("hostname mismatch", "IP address mismatch") {
+    } else if says("is not for the name") {
       "the server's certificate is for another name: --server-name says which is meant"
-    } else if says("peer refused") {
+    } else if says("its CA is unknown here", "it is not of the CA that it names") {
       "is --ca the CA of the server's certificate?"
-    } else if says("alert") {
-      "the server refused our certificate: its log says why"
+    } else if says("refused: certificate has expired", "refused: certificate is not yet valid") {
+      "the server needs a new certificate, or the clock here is wrong"
+    } else if says("our certificate: it has expired") {
+      "--cert and --key need a new certificate"
+    } else if says("our certificate: it does not know its CA") {
+      "--cert is of a CA that the server does not have"
+    } else if says("our certificate") {
+      "the log of the server says why"
+    } else if says("does not speak TLS") {
+      "is \(failure.endpoint) the server's TLS port?"
     } else if says("Connection refused", "No such file", "Connection timed out") {
       "is a server listening on \(failure.endpoint)?"
     } else {

@@ -34,7 +34,7 @@ struct HandshakeTests {
         try await server.over(files) { try await $0.identity.whoAmI(V1.WhoAmIRequest()) }
       }
       #expect(status.code == .unavailable)
-      #expect(status.message.contains("alert"), "\(status)")
+      #expect(status.message.contains("refused our certificate"), "\(status)")
       // The reason is in the log and nowhere else.
       #expect(!status.message.contains(Certificates.neighbourDomain))
       #expect(status.details.isEmpty)
@@ -70,6 +70,21 @@ struct HandshakeTests {
     }
   }
 
+  @Test func aClientWithoutACertificate() async throws {
+    try await withLiveServer { server in
+      var configuration = TLSContext.Configuration(
+        try server.certificates.issue(.operatorProfile))
+      configuration.certificateChain = nil
+      configuration.privateKey = nil
+      let channel = RPCChannel(server.target(), tls: try TLSContext(.client, configuration))
+      let status = try await refusal {
+        try await Stubs.run(channel) { try await $0.identity.whoAmI(V1.WhoAmIRequest()) }
+      }
+      #expect(status.code == .unavailable)
+      #expect(status.message.contains("wants a certificate, and got none"), "\(status)")
+    }
+  }
+
   @Test func clientRefusesAServerOfAnotherName() async throws {
     try await withLiveServer { server in
       let files = try server.certificates.issue(.operatorProfile)
@@ -79,7 +94,7 @@ struct HandshakeTests {
         }
       }
       #expect(status.code == .unavailable)
-      #expect(status.message.contains("hostname mismatch"), "\(status)")
+      #expect(status.message.contains("it is not for the name"), "\(status)")
       let me = try await server.over(files, serverName: "localhost") {
         try await $0.identity.whoAmI(V1.WhoAmIRequest())
       }
@@ -94,7 +109,7 @@ struct HandshakeTests {
         try await server.over(files) { try await $0.identity.whoAmI(V1.WhoAmIRequest()) }
       }
       #expect(status.code == .unavailable)
-      #expect(status.message.contains("peer refused"), "\(status)")
+      #expect(status.message.contains("certificate is refused"), "\(status)")
     }
   }
 

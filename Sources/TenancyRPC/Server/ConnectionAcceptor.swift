@@ -62,7 +62,7 @@ final class ConnectionAcceptor {
         }
         return true
       case .failure(let error):
-        core.log(.handshakeFailed, label.description, error.description)
+        core.log(.handshakeFailed, label.description, error.logText)
         return false
       }
     }

@@ -120,7 +120,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     // A reset or a broken pipe is the peer's business; the channel goes down with it.
     if let error = error as? TLSError {
-      core.log(.protocolError, call.connection.label, error.description)
+      core.log(.protocolError, call.connection.label, error.logText)
     }
     context.close(promise: nil)
   }

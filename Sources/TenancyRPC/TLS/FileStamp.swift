@@ -15,6 +15,11 @@ struct FileStamp: Hashable {
   private let changed: Int64
   private let changedNanoseconds: Int64
 
+  static func isDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
   /// Nil when there is no such file.
   init?(_ path: String) {
     var status = stat()

@@ -25,9 +25,11 @@ enum OpenSSLObjects {
   }
 
   /// All the certificates of a file; there is at least one.
-  static func certificates(_ path: String) throws(TLSError) -> [X509Object] {
+  static func certificates(
+    _ path: String, _ what: String = "certificate"
+  ) throws(TLSError) -> [X509Object] {
     var found: [X509Object] = []
-    try readAll(path, "certificate") { file in
+    try readAll(path, what) { file in
       var certificate = emptyCertificate()
       guard PEM_read_bio_X509(file, &certificate, refusePassphrase, nil) != nil,
         let read = certificate
@@ -90,6 +92,10 @@ enum OpenSSLObjects {
 
   private static func open(_ path: String, _ what: String) throws(TLSError) -> OpaquePointer {
     ERR_clear_error()
+    // It opens, and then reads as an empty file.
+    guard !FileStamp.isDirectory(path) else {
+      throw TLSError("cannot use the \(what) \(path): it is a directory", code: .configuration)
+    }
     guard let file = BIO_new_file(path, "r") else {
       throw .drainingQueue("cannot use the \(what) \(path)", code: .configuration)
     }

@@ -90,11 +90,17 @@ struct PeerRefusal: Error {
 
   init(code: Int32) {
     self.code = code
-    reason = String(cString: X509_verify_cert_error_string(Int(code)))
+    let said = String(cString: X509_verify_cert_error_string(Int(code)))
+    reason = TLSCause.words(verification: code).map { "\($0) (\(said))" } ?? said
   }
 
   init(_ reason: String, code: Int32 = X509_V_ERR_CERT_REJECTED) {
     self.code = code
     self.reason = reason
+  }
+
+  /// The certificate is for others than who was meant.
+  static func name(_ expected: String, code: Int32) -> PeerRefusal {
+    PeerRefusal("it is not for the name \(expected)", code: code)
   }
 }

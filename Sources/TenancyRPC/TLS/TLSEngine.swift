@@ -119,8 +119,12 @@ final class TLSEngine {
       return .needsMore
     default:
       let error = TLSError.drainingQueue("TLS handshake failed")
-      throw refusal.map { TLSError("peer refused: \($0)", code: .peerRefused) } ?? error
+      throw refusal.map { TLSError("\(refused): \($0)", code: .peerRefused) } ?? error
     }
+  }
+
+  private var refused: String {
+    side == .client ? "the server's certificate is refused" : "peer refused"
   }
 
   private func finish() throws(TLSError) -> Session {
@@ -277,13 +281,13 @@ final class TLSEngine {
     if let address = a2i_IPADDRESS(serverName) {
       ASN1_OCTET_STRING_free(address)
       let matches = X509_check_ip_asc(leaf, serverName, 0) == 1
-      return matches ? nil : PeerRefusal(code: X509_V_ERR_IP_ADDRESS_MISMATCH)
+      return matches ? nil : .name(serverName, code: X509_V_ERR_IP_ADDRESS_MISMATCH)
     }
     ERR_clear_error()
     // The subject's common name is no host name (RFC 9525 §6.3): only DNS names of the SAN count.
     let flags = UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
     let matches = X509_check_host(leaf, serverName, serverName.utf8.count, flags, nil) == 1
-    return matches ? nil : PeerRefusal(code: X509_V_ERR_HOSTNAME_MISMATCH)
+    return matches ? nil : .name(serverName, code: X509_V_ERR_HOSTNAME_MISMATCH)
   }
 
   /// Offers a new session for resumption. Returns 1 if it is kept, with the caller's reference to it.

@@ -1,6 +1,6 @@
 internal import COpenSSL
 
-/// A TLS failure, with what OpenSSL said of it. For logs: never sent to the peer.
+/// A TLS failure. For those who run this side: never sent to the peer.
 public struct TLSError: Error, Sendable, CustomStringConvertible {
   /// What kind of failure it is.
   public struct Code: Sendable, Hashable {
@@ -14,24 +14,33 @@ public struct TLSError: Error, Sendable, CustomStringConvertible {
   }
 
   public let code: Code
+  /// In plain words where the cause is a known one, else in OpenSSL's.
   public let description: String
+  /// With all that OpenSSL said of it, for logs.
+  public let logText: String
 
-  init(_ what: String, code: Code = .connection) {
+  init(_ what: String, code: Code = .connection, logText: String? = nil) {
     self.code = code
     description = what
+    self.logText = logText ?? what
   }
 
   /// Takes OpenSSL's error queue of this thread, and empties it.
   static func drainingQueue(_ what: String, code: Code = .connection) -> TLSError {
     var parts: [String] = []
+    var cause: String?
     while true {
       let code = ERR_get_error()
       if code == 0 { break }
+      cause = cause ?? TLSCause.words(code)
       var text = [CChar](repeating: 0, count: 256)
       ERR_error_string_n(code, &text, text.count)
       let bytes = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
       parts.append(String(decoding: bytes, as: UTF8.self))
     }
-    return TLSError(parts.isEmpty ? what : "\(what): \(parts.joined(separator: "; "))", code: code)
+    guard !parts.isEmpty else { return TLSError(what, code: code) }
+    let said = parts.joined(separator: "; ")
+    guard let cause else { return TLSError("\(what): \(said)", code: code) }
+    return TLSError("\(what): \(cause)", code: code, logText: "\(what): \(cause) (\(said))")
   }
 }

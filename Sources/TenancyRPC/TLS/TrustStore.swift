@@ -9,7 +9,7 @@ final class TrustStore: @unchecked Sendable {  // Never changed once loaded; Ope
 
   /// - Parameter domain: the trust domain that the CAs vouch for, if it is one.
   init(authorities path: String, revocations: [String], domain: String?) throws(TLSError) {
-    authorities = try OpenSSLObjects.certificates(path)
+    authorities = try OpenSSLObjects.certificates(path, "CA bundle")
     guard let store = X509_STORE_new() else { throw .drainingQueue("cannot make a trust store") }
     self.store = store
     for authority in authorities {

@@ -39,6 +39,7 @@ struct Daemon {
       logger.error("tenant's resources", metadata: ["tenant": "\(tenant)", "reason": "\(why)"])
     }
     try await provisioner.checkData()
+    reportLeftovers(in: plane.state)
     let tls = try makeTLS()
     let methods = TenancyService.methods(
       plane: plane, provisioner: provisioner, rules: configuration.resolution)
@@ -65,6 +66,24 @@ struct Daemon {
     reloading.cancel()
     await plane.close()
     logger.info("stopped")
+  }
+
+  /// Once: none of it comes to be any more.
+  private func reportLeftovers(in state: ControlState) {
+    let leftovers = Leftovers(in: state)
+    for (message, found) in [
+      (
+        "roles assigned to workloads of other tenants grant nothing: delete the assignments",
+        leftovers.foreignAssignments
+      ),
+      ("tenants have the database and user of another tenant", leftovers.sharedDatabases),
+    ] where found.count > 0 {
+      logger.warning(
+        "\(message)",
+        metadata: [
+          "count": "\(found.count)", "first": "\(found.examples.joined(separator: "; "))",
+        ])
+    }
   }
 
   /// The methods, and those that every gRPC server is expected to have beside its own: they disclose

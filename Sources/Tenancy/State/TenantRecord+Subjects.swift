@@ -5,13 +5,17 @@ extension TenantRecord {
   public func grantingRole(
     subject: RawSpan, question: RawSpan, colon: Int, now: Timestamp, _ budget: inout WorkBudget
   ) -> TenantPolicy.CompiledRole? {
-    guard let name = slug(in: subject, at: now) else {
+    let name: Range<Int>
+    switch holding(subject, at: now) {
+    case .nothing: return nil
+    case .asNamed:
       return policy.grantingRole(
         subject: subject, question: question, colon: colon, now: now, &budget)
+    case .bySlug(let range): name = range
     }
     let length = subject.byteCount - name.count + idText.utf8.count
     return withUnsafeTemporaryAllocation(byteCount: length, alignment: 1) { space in
-      // `slug(in:)` found the name within the subject, so that the three parts fill the space.
+      // `holding` found the name within the subject, so that the three parts fill the space.
       subject.withUnsafeBytes { bytes in
         space.copyBytes(from: bytes.prefix(name.lowerBound))
         UnsafeMutableRawBufferPointer(rebasing: space.dropFirst(name.lowerBound))
@@ -30,12 +34,13 @@ extension TenantRecord {
   public func holds(
     _ permission: Permission, subject: String, now: Timestamp, _ budget: inout WorkBudget
   ) -> Bool {
-    policy.holds(permission, subject: holder(subject), now: now, &budget)
+    if case .nothing = holding(subject.utf8Span.span.bytes) { return false }
+    return policy.holds(permission, subject: holder(subject), now: now, &budget)
   }
 
   /// The subject as the policy knows it.
   public func holder(_ subject: String) -> String {
-    guard let name = slug(in: subject.utf8Span.span.bytes) else { return subject }
+    guard case .bySlug(let name) = holding(subject.utf8Span.span.bytes) else { return subject }
     return TenantSubject.text(subject, name, replacedBy: idText)
   }
 
@@ -45,13 +50,25 @@ extension TenantRecord {
     name.equals(idText) || isSlug(name, at: now)
   }
 
-  /// Where a subject names this tenant by its slug or a former one.
+  /// What is held here by a subject.
+  private enum Holding {
+    /// It is another tenant's workload, whatever a store of an earlier version has assigned to it.
+    case nothing
+    case asNamed
+    /// It names this tenant by its slug or a former one, and holds what it holds by the id.
+    case bySlug(Range<Int>)
+  }
+
   @inline(__always)
-  private func slug(in subject: RawSpan, at now: Timestamp? = nil) -> Range<Int>? {
-    guard let name = TenantSubject.name(in: subject),
-      isSlug(subject.extracting(name), at: now)
-    else { return nil }
-    return name
+  private func holding(_ subject: RawSpan, at now: Timestamp? = nil) -> Holding {
+    switch TenantSubject.kind(of: subject) {
+    case .other: return .asNamed
+    case .malformed: return .nothing
+    case .workload(let name):
+      let owner = subject.extracting(name)
+      if owner.equals(idText) { return .asNamed }
+      return isSlug(owner, at: now) ? .bySlug(name) : .nothing
+    }
   }
 
   private func isSlug(_ name: RawSpan, at now: Timestamp?) -> Bool {

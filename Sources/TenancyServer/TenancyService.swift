@@ -41,7 +41,7 @@ public struct TenancyDelegate: ServerDelegate {
   }
 
   public func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
-    switch rules.caller(connection.peer) {
+    switch rules.caller(connection.peer, refusal: { connection.refusal() }) {
     case .success(let caller):
       logger.debug(
         "connected", metadata: ["peer": "\(connection.label)", "subject": "\(caller.subject)"])

@@ -4,12 +4,14 @@ import datetime
 import os
 import signal
 import socket
+import sqlite3
 import ssl
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+from support import api
 from support.client import Client, failure
 from support.pki import Authority, platform_id
 from support.waiting import eventually
@@ -108,6 +110,38 @@ def test_changes_are_seen_without_a_signal(make_server, files):
         eventually(lambda: "certificate revoked" in server.log, "the connection is ended")
         failure("UNAVAILABLE", revoked.who)
         other.who()
+
+
+def test_writes_that_wait_are_judged_by_the_newest_lists(make_server, files):
+    """Queued behind a write that the database's lock holds up; the certificate is revoked meanwhile."""
+    server = make_server(tls=files.one_bundle(reload_seconds=86400)).start()
+    doomed = files.ca.issue(OPERATOR + "/doomed")
+    with connect(server, files, doomed) as client, server.operator() as admin:
+        admin.create("acme")
+        client.create("before")
+        database = sqlite3.connect(server.data / "tenancy.sqlite", isolation_level=None)
+        database.execute("BEGIN IMMEDIATE")
+        request = api.manager.UpdateTenantRequest(
+            tenant=api.tenant.Tenant(name="tenants/acme", display_name="Busy"))
+        busy = admin.manager.UpdateTenant.future(request, timeout=20)
+        create = client.manager.CreateTenant
+        writes = [create.future(api.manager.CreateTenantRequest(tenant=api.tenant.Tenant(
+            slug=f"late-{number}", display_name="x", isolation_model=api.SCHEMA)), timeout=20)
+            for number in range(8)]
+        # Answered behind the writes on the same connection: they have been read.
+        client.who()
+        files.revoke(doomed)
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "TLS files reloaded" in server.log, "the reload is logged")
+        database.execute("ROLLBACK")
+        busy.result()
+        codes = [write.code().name for write in writes if write.exception()]
+        # Those that the connection had not begun with end with it.
+        assert len(codes) == len(writes) and set(codes) <= {"UNAUTHENTICATED", "UNAVAILABLE"}
+        assert "UNAUTHENTICATED" in codes
+        actors = database.execute("SELECT actor, count(*) FROM log GROUP BY actor").fetchall()
+        assert dict(actors)[OPERATOR + "/doomed"] == 1
+        database.close()
 
 
 def test_a_failed_reload_keeps_what_was(make_server, files):

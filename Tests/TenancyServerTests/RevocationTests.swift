@@ -13,16 +13,22 @@ struct RevocationTests {
   private static let queued = 300
 
   private let store = HeldStore()
+  /// Whether the manager's certificate is revoked.
+  private let isRevoked: Flag
   private let plane: ControlPlane
   private let methods: [ServiceMethod]
   private let admin = Caller(
     .platform(roles: ["admin"]), subject: "admin", source: .certificate, certificate: nil,
     rules: rules)
   /// Holds tenant-admin in acme.
-  private let manager = Caller(
-    .tenant(name: "acme"), subject: "manager", source: .certificate, certificate: nil, rules: rules)
+  private let manager: Caller
 
   init() throws {
+    let isRevoked = Flag()
+    self.isRevoked = isRevoked
+    manager = Caller(
+      .tenant(name: "acme"), subject: "manager", source: .certificate, certificate: nil,
+      rules: Self.rules, refusal: { isRevoked.isSet ? "certificate revoked" : nil })
     var acme = Sample.tenant(1, "acme")
     acme.configuration.schema = SchemaConfiguration(schemaName: "acme")
     let assignment = RoleAssignment(
@@ -64,7 +70,24 @@ struct RevocationTests {
     }
     await store.waitUntilHeld()
     let revoking = Task.immediate { try await revocation() }
-    let writes = (0..<Self.queued).map { number in
+    let writes = queueWrites()
+    store.release()
+    try await busy.value
+    try await revoking.value
+    var acknowledged = 0
+    for write in writes {
+      let code = await write.value
+      #expect(code == .ok || code == .permissionDenied)
+      if code == .ok { acknowledged += 1 }
+    }
+    let log = store.entries
+    let revoked = try #require(log.firstIndex { $0.action == action })
+    #expect(log[revoked...].filter { $0.actor == "manager" }.count == 0)
+    #expect(acknowledged == log[..<revoked].filter { $0.actor == "manager" }.count)
+  }
+
+  private func queueWrites() -> [Task<RPCStatus.Code, Never>] {
+    (0..<Self.queued).map { number in
       Task.immediate { () -> RPCStatus.Code in
         do {
           if number.isMultiple(of: 2) {
@@ -84,19 +107,6 @@ struct RevocationTests {
         }
       }
     }
-    store.release()
-    try await busy.value
-    try await revoking.value
-    var acknowledged = 0
-    for write in writes {
-      let code = await write.value
-      #expect(code == .ok || code == .permissionDenied)
-      if code == .ok { acknowledged += 1 }
-    }
-    let log = store.entries
-    let revoked = try #require(log.firstIndex { $0.action == action })
-    #expect(log[revoked...].filter { $0.actor == "manager" }.count == 0)
-    #expect(acknowledged == log[..<revoked].filter { $0.actor == "manager" }.count)
   }
 
   @Test func aSuspendedTenantsAdministratorWritesNothingMore() async throws {
@@ -106,6 +116,24 @@ struct RevocationTests {
     }
   }
 
+  /// The CRL is not part of the state: it counts from the moment in which it is loaded.
+  @Test func whoseCertificateIsRevokedWritesNothingMore() async throws {
+    store.hold()
+    let busy = Task.immediate {
+      try await call(
+        V1.TenantManager.updateTenant,
+        V1.UpdateTenantRequest(tenant: V1.Tenant(name: "tenants/acme", displayName: "Busy")),
+        by: admin)
+    }
+    await store.waitUntilHeld()
+    let writes = queueWrites()
+    isRevoked.set()
+    store.release()
+    try await busy.value
+    for write in writes { #expect(await write.value == .unauthenticated) }
+    #expect(store.entries.filter { $0.actor == "manager" }.count == 0)
+  }
+
   @Test func whoseRoleIsRevokedWritesNothingMore() async throws {
     try await revoke("assignments.delete") {
       try await call(
@@ -113,6 +141,13 @@ struct RevocationTests {
         V1.DeleteRoleAssignmentRequest(name: "tenants/acme/assignments/1"), by: admin)
     }
   }
+}
+
+private final class Flag: Sendable {
+  private let flag = Atomic(false)
+
+  var isSet: Bool { flag.load(ordering: .acquiring) }
+  func set() { flag.store(true, ordering: .releasing) }
 }
 
 private struct NoDataPlane: DataPlane {

@@ -94,6 +94,7 @@ extension TenancyError.Reason {
   public static let notImplemented = Self("NOT_IMPLEMENTED")
   public static let identityUnknown = Self("IDENTITY_UNKNOWN")
   public static let identityExpired = Self("IDENTITY_EXPIRED")
+  public static let identityRevoked = Self("IDENTITY_REVOKED")
 }
 
 extension TenancyError {

@@ -40,11 +40,20 @@ public final class Connection: Sendable {
   public var label: String { source.description }
 
   private let source: any ConnectionLabel
+  private let standing: @Sendable () -> String?
 
-  init(peer: Peer, label: any ConnectionLabel) {
+  /// - Parameter standing: why the peer is not accepted any more, or nil.
+  init(
+    peer: Peer, label: any ConnectionLabel, standing: @escaping @Sendable () -> String? = { nil }
+  ) {
     self.peer = peer
+    self.standing = standing
     source = label
   }
+
+  /// Why the peer is not accepted any more, or nil: the CAs, CRLs and rules that were loaded last refuse its
+  /// certificate. Thread-safe; the first question after a reload may verify a chain.
+  public func refusal() -> String? { standing() }
 }
 
 /// What makes a connection's label when it is asked for: most never are.

@@ -83,7 +83,7 @@ final class ConnectionAcceptor {
       throw ConnectionRefusal(reason: "the peer has too many connections")
     }
     channel.closeFuture.whenComplete { [core] _ in core.census.leave(key) }
-    let connection = Connection(peer: peer, label: label)
+    let connection = Connection(peer: peer, label: label) { credential?.refusalNow() }
     guard let state = core.delegate.connectionOpened(connection) else {
       throw ConnectionRefusal(reason: "the peer's identity is not acceptable")
     }

@@ -13,6 +13,8 @@ final class PeerCredential: Sendable {
     var peer: VerifiedPeer
     /// Of the snapshot whose CAs and CRLs the peer was judged by.
     var generation: UInt64
+    /// Why a newer snapshot refuses the peer, and which.
+    var refusal: (reason: String, generation: UInt64)?
   }
 
   let certificate: PeerCertificate
@@ -36,18 +38,22 @@ final class PeerCredential: Sendable {
       }
       return nil
     case .failure(let refusal):
+      latest.withLock { $0.refusal = (refusal.reason, snapshot.generation) }
       return refusal.reason
     }
   }
 
-  /// Whether the certificates have ended, or the newest CAs and CRLs refuse them.
+  /// Whether the certificates have ended, or the newest CAs and CRLs refuse them. Who is refused once is so
+  /// until others are loaded: asking again costs nothing.
   func refusalNow() -> String? {
     let latest = latest.withLock { $0 }
     let now = context.configuration.clock()
     if now > latest.peer.validUntil + Self.courtesy { return "certificate has expired" }
+    let generation = context.snapshot.generation
+    if let refusal = latest.refusal, refusal.generation == generation { return refusal.reason }
     // Where a CRL has ended nobody knows who was revoked since.
     if let end = latest.peer.revocationsUntil, now > end { return refusal() }
-    return latest.generation == context.snapshot.generation ? nil : refusal()
+    return latest.generation == generation ? nil : refusal()
   }
 
   /// When `refusalNow` should be asked again, at the latest.

@@ -72,12 +72,13 @@ struct Gate: Sendable {
     else { throw .missing(permission: rule.permissionText) }
   }
 
-  /// Judges an admitted call again, on the state that its change is applied to. What platform identities
-  /// may do does not change while the server runs.
+  /// Judges an admitted call again, on the state that its change is applied to, and by the CAs and CRLs of
+  /// that moment. What platform identities may do does not change while the server runs.
   private static func judge(_ access: Access, _ rule: MethodRule) -> WriteJudge {
     let (caller, id) = (access.caller, access.home?.tenant.id)
     return WriteJudge { (state, now) throws(TenancyError) in
       if let end = caller.expireTime, end < now { throw expired }
+      if caller.refusal() != nil { throw revoked }
       guard case .tenant(let name) = caller.kind else { return }
       let home = try home(name, rule, state, now)
       guard home.tenant.id == id else { throw unknownHome }
@@ -87,6 +88,8 @@ struct Gate: Sendable {
 
   private static let expired = TenancyError(
     .unauthenticated, .identityExpired, "the certificate has expired")
+  private static let revoked = TenancyError(
+    .unauthenticated, .identityRevoked, "the certificate is not accepted any more")
   private static let unknownHome = TenancyError(
     .permissionDenied, .identityUnknown, "the certificate's tenant is not known here")
 

@@ -22,11 +22,14 @@ final class Caller: Sendable {
   let permissions: PermissionSet
   /// The same for the API's methods, by `MethodRule.index`.
   let permittedMethods: [Bool]
+  /// Why its certificate is not accepted any more, or nil.
+  let refusal: @Sendable () -> String?
 
   init(
     _ kind: Kind, subject: String, source: V1.IdentitySource, certificate: PeerCertificate?,
-    rules: IdentityRules
+    rules: IdentityRules, refusal: @escaping @Sendable () -> String? = { nil }
   ) {
+    self.refusal = refusal
     self.kind = kind
     self.subject = subject
     self.source = source

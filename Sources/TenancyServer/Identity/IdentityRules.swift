@@ -65,7 +65,10 @@ public struct IdentityRules: Sendable {
   }
 
   /// The caller behind a peer.
-  func caller(_ peer: Peer) -> Result<Caller, IdentityRefusal> {
+  /// - Parameter refusal: why the peer is not accepted any more, or nil.
+  func caller(
+    _ peer: Peer, refusal: @escaping @Sendable () -> String? = { nil }
+  ) -> Result<Caller, IdentityRefusal> {
     switch peer {
     case .certificate(let certificate):
       identity(of: certificate).map { identity in
@@ -73,11 +76,11 @@ public struct IdentityRules: Sendable {
         case .tenant(let name, let id):
           Caller(
             .tenant(name: name), subject: id.description, source: .certificate,
-            certificate: certificate, rules: self)
+            certificate: certificate, rules: self, refusal: refusal)
         case .platform(let roles, let id):
           Caller(
             .platform(roles: roles), subject: id.description, source: .certificate,
-            certificate: certificate, rules: self)
+            certificate: certificate, rules: self, refusal: refusal)
         }
       }
     case .unixProcess(let process):

@@ -29,11 +29,13 @@ struct Daemon {
     let hangups = Signals.arrivals([SIGHUP: "SIGHUP"])
     try DataDirectory.prepare(configuration.dataDirectory)
     let database = "\(configuration.dataDirectory)/tenancy.sqlite"
+    let resources = "\(configuration.dataDirectory)/tenants"
     for suffix in ["", "-wal", "-shm", ".lock"] { try OwnFiles.check(database + suffix) }
-    if let key = configuration.tls?.context.privateKey { try OwnFiles.checkKey(key) }
+    try OwnFiles.checkTree(resources)
+    if let tls = configuration.tls { try OwnFiles.check(tls.context) }
     let store = try SQLiteStore(path: database)
     let plane = try ControlPlane(store: store, clock: SystemClock.now)
-    let dataPlane = try SQLiteDataPlane(directory: "\(configuration.dataDirectory)/tenants")
+    let dataPlane = try SQLiteDataPlane(directory: resources)
     let logger = logger
     let provisioner = Provisioner(plane, dataPlane) { tenant, why in
       logger.error("tenant's resources", metadata: ["tenant": "\(tenant)", "reason": "\(why)"])
@@ -102,6 +104,14 @@ struct Daemon {
     return try configuration.tls.map { settings in
       var context = settings.context
       context.peerRule = { identity.refusal(of: $0) }
+      context.fileRule = {
+        do {
+          try OwnFiles.check(settings.context)
+          return nil
+        } catch {
+          return "\(error)"
+        }
+      }
       return try TLSContext(.server, context)
     }
   }

@@ -1,4 +1,6 @@
+import FoundationEssentials
 import Glibc
+import TenancyRPC
 
 /// Files and directories that hold secrets, or from which trust comes: nobody else may have put them there
 /// or be able to change them. What is not there is passed over.
@@ -8,7 +10,7 @@ enum OwnFiles {
     guard let info = try status(path) else { return }
     guard info.st_mode & S_IFMT == S_IFDIR else {
       throw ConfigurationError(
-        description: "\(path) is not a directory: name one in the configuration, not a link to it")
+        description: "\(path) is not a directory: put the directory itself there, not a link to it")
     }
     try checkOwner(path, info)
     guard info.st_mode & 0o022 == 0 else {
@@ -32,15 +34,53 @@ enum OwnFiles {
     }
   }
 
+  /// A directory as above, and all that is in it.
+  static func checkTree(_ path: String) throws {
+    guard try status(path) != nil else { return }
+    try checkDirectory(path)
+    for name in try FileManager.default.contentsOfDirectory(atPath: path) {
+      let entry = "\(path)/\(name)"
+      // What is gone meanwhile is passed over by both.
+      if try status(entry).map({ $0.st_mode & S_IFMT == S_IFDIR }) ?? false {
+        try checkTree(entry)
+      } else {
+        try check(entry)
+      }
+    }
+  }
+
+  /// The files of TLS: from most of them comes trust, and one is a secret.
+  static func check(_ tls: TLSContext.Configuration) throws {
+    if let key = tls.privateKey { try checkKey(key) }
+    for path in tls.paths where path != tls.privateKey { try checkTrusted(path) }
+  }
+
   /// A private key that not everybody can read, which may be a link: secrets are often mounted so.
-  static func checkKey(_ path: String) throws {
-    var info = stat()
-    guard stat(path, &info) == 0 else { return }  // Whoever reads it says why it can't be.
+  private static func checkKey(_ path: String) throws {
+    guard let info = try checkTrusted(path) else { return }
     guard info.st_mode & 0o037 == 0 else {
       throw ConfigurationError(
         description: "others can read or write the private key \(path): mend it with: "
           + "chmod 600 '\(path)'")
     }
+  }
+
+  /// A file that says who is trusted, which may be a link: nobody but root or us can change it.
+  @discardableResult
+  static func checkTrusted(_ path: String) throws -> stat? {
+    var info = stat()
+    guard stat(path, &info) == 0 else { return nil }  // Whoever reads it says why it can't be.
+    guard info.st_uid == 0 || info.st_uid == geteuid() else {
+      throw ConfigurationError(
+        description:
+          "\(path) belongs to the user \(info.st_uid), neither to root nor to \(geteuid()), "
+          + "who runs this: mend it with: chown \(geteuid()) '\(path)'")
+    }
+    guard info.st_mode & 0o022 == 0 else {
+      throw ConfigurationError(
+        description: "others can write to \(path): mend it with: chmod go-w '\(path)'")
+    }
+    return info
   }
 
   private static func checkOwner(_ path: String, _ info: stat) throws {

@@ -56,6 +56,7 @@ struct Serve: AsyncParsableCommand {
       throw ValidationError("cannot read \(file): \(cause)")
     }
     do {
+      try OwnFiles.checkTrusted(file)
       return try Configuration(json5: data, file: file)
     } catch let error as ConfigurationError {
       throw ValidationError(error.description)

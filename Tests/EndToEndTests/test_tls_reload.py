@@ -155,6 +155,20 @@ def test_a_failed_reload_keeps_what_was(make_server, files):
     eventually(lambda: "TLS files reloaded" in server.log, "it is put right")
 
 
+@pytest.mark.parametrize("name, mode, mend", [
+    ("key.pem", 0o644, "chmod 600"), ("ca.pem", 0o666, "chmod go-w"), ("ca.crl", 0o620, "chmod go-w")])
+def test_files_that_others_control_are_not_reloaded(make_server, files, name, mode, mend):
+    server = make_server(tls=files.one_bundle(reload_seconds=1)).start()
+    file = files.directory / name
+    file.chmod(mode)
+    eventually(lambda: "TLS files not reloaded" in server.log, "the failure is logged")
+    assert mend in server.log and str(file) in server.log
+    with connect(server, files, files.ca.issue(OPERATOR)) as client:
+        client.who()
+    file.chmod(0o600)
+    eventually(lambda: "TLS files reloaded" in server.log, "it is put right")
+
+
 def test_a_stale_revocation_list_refuses(make_server, files):
     files.revoke(ends=-60)
     server = make_server(tls=files.one_bundle()).start()

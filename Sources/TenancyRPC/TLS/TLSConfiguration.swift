@@ -106,6 +106,9 @@ extension TLSContext {
     public var limits = TLSLimits()
     /// A rule of the embedder, after all of ours.
     public var peerRule: PeerRule = { _ in nil }
+    /// A rule of the embedder for the files: asked each time before they are read. Returns why they are not
+    /// to be used, or nil.
+    public var fileRule: @Sendable () -> String? = { nil }
     /// Seconds since 1970.
     var clock: @Sendable () -> Int64 = RealTime.seconds
 
@@ -130,7 +133,7 @@ extension TLSContext {
     }
 
     /// All the files that it names.
-    var paths: [String] {
+    public var paths: [String] {
       let trusted: [String] =
         switch trust {
         case .authorities(let path, let revocations): [path] + revocations

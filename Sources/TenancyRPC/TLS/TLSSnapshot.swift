@@ -19,6 +19,7 @@ final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe onc
     _ side: TLSContext.Side, _ configuration: TLSContext.Configuration, generation: UInt64
   ) throws(TLSError) {
     ERR_clear_error()
+    if let reason = configuration.fileRule() { throw TLSError(reason, code: .configuration) }
     self.generation = generation
     self.side = side
     self.configuration = configuration

@@ -300,6 +300,11 @@ struct TenantCommandsTests {
     ("host=db password=secret", false), ("host=db PassWord = 'x'", false), ("host=db", true),
     ("host=db sslpassword=x", false), ("Server=h;Uid=u;Pwd=x", false), ("Server=h;Uid=u", true),
     ("u:secret@tcp(h)/db", false), ("host=db passfile=/run/pgpass", true),
+    ("u:123/e@h", false), ("postgres://u:123/e@h", false), ("postgres://u:1?2@h", false),
+    ("postgres://u:1#2@h/db", false), ("scott/tiger@h", false),
+    ("jdbc:oracle:thin:u/p@h:1:x", false),
+    ("postgres://h:5432/db?user=a@b", true), ("postgres://[::1]/db?user=a@b", true),
+    ("postgres://u@h/db", true), ("h:5432/db", true),
     ("postgres://u%3Asecret@h/db", false), ("postgres://[::1]:5432/db", true), ("", true),
   ])
   func aConnectionStringHoldsNoPassword(_ text: String, _ isGood: Bool) async throws {

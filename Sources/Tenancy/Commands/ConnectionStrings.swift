@@ -16,22 +16,32 @@ enum ConnectionStrings {
     }
   }
 
-  /// `user:password@host`, behind a scheme or not.
+  /// `user:password@host`, behind a scheme or not, or `user/password@host`. Passwords are written without
+  /// the encoding that their characters need: only what can't be one is taken for something else.
   private static func hasSecretInAuthority(_ text: String) -> Bool {
-    let start = text.firstRange(of: "://")?.upperBound ?? text.startIndex
+    let scheme = text.firstRange(of: "://")
+    let start = scheme?.upperBound ?? text.startIndex
     guard let at = text[start...].lastIndex(of: "@") else { return false }
-    let authority = text[start...].prefix { !"/?#".contains($0) }
-    // Behind a host and its port, an @ is part of the path or the query.
-    if authority.endIndex <= at, let colon = authority.lastIndex(of: ":"),
-      authority[authority.index(after: colon)...].allSatisfy(\.isNumber)
-    {
-      return false
+    let before = text[start..<at]
+    guard before.contains(":") else {
+      return scheme == nil && before.contains("/") && !before.contains("=")
     }
-    return text[start..<at].contains(":")
+    return !isQuery(before)
+  }
+
+  /// Whether text ends in a query's setting, behind a host, its port if any, and a path.
+  private static func isQuery(_ text: Substring) -> Bool {
+    let authority = text.prefix { !"/?#".contains($0) }
+    let rest = text[authority.endIndex...]
+    guard rest.hasPrefix("/"), let query = rest.firstIndex(of: "?"), rest[query...].contains("=")
+    else { return false }
+    if authority.hasSuffix("]") { return true }
+    guard let colon = authority.lastIndex(of: ":") else { return true }
+    return authority[authority.index(after: colon)...].allSatisfy(\.isNumber)
   }
 
   /// Without percent-encoding, which drivers undo in keys as well.
-  private static func decoded(_ text: String) -> String {
+  static func decoded(_ text: String) -> String {
     var bytes: [UInt8] = []
     var rest = Array(text.utf8)[...]
     while let byte = rest.popFirst() {

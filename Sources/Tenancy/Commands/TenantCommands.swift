@@ -305,7 +305,13 @@ public struct TenantCommands: Sendable {
     after.isolationModel != before.isolationModel
       || after.configuration.schema != before.configuration.schema
       || after.configuration.shared != before.configuration.shared
-      || after.configuration.database?.place != before.configuration.database?.place
+      || address(after.configuration.database) != address(before.configuration.database)
+  }
+
+  /// As it is written: settings that make no other place of it may lead to other tables.
+  private static func address(_ database: DatabaseConfiguration?) -> [String]? {
+    guard let database, database.place != nil else { return nil }
+    return [database.connectionString, database.username]
   }
 
   public static let notTheirs = TenancyError(

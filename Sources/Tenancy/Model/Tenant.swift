@@ -99,12 +99,6 @@ public struct DatabaseConfiguration: Hashable, Sendable, Codable {
   }
 }
 
-/// A database as one of its users sees it. One tenant's only.
-struct DatabasePlace: Hashable, Sendable {
-  let connectionString: String
-  let username: String
-}
-
 public struct SchemaConfiguration: Hashable, Sendable, Codable {
   public var schemaName: String
   public init(schemaName: String) { self.schemaName = schemaName }

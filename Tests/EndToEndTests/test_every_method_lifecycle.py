@@ -230,6 +230,33 @@ def test_lost_data_is_noticed_at_the_start(make_server, model):
         assert client.get("lost").state == api.ACTIVE
 
 
+def test_a_lost_row_is_noticed_at_the_start(make_server):
+    """One tenant's in the file that all share: the others are served."""
+    server = make_server().start()
+    with server.operator() as client:
+        lost, kept = client.active("lost", api.SHARED), client.active("kept", api.SHARED)
+    assert server.stop() == 0
+    file = server.data / "tenants" / "shared.sqlite"
+
+    def change(sql, *values):
+        database = sqlite3.connect(file)
+        with database:
+            database.execute(sql, values)
+        database.close()
+
+    change("DELETE FROM tenancy_tenants WHERE tenant_id = ?", lost.id)
+    server.start()
+    with server.operator() as client:
+        found = client.get("lost")
+        assert found.state == api.MAINTENANCE and "row in the data file" in found.state_reason
+        assert client.get("kept") == kept
+    assert server.stop() == 0
+    change("INSERT INTO tenancy_tenants VALUES (?, ?)", lost.id, lost.id)
+    server.start()
+    with server.operator() as client:
+        assert client.get("lost").state == api.ACTIVE
+
+
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_numbers_that_json_does_not_have(operator, slug, number):
     operator.create(slug)

@@ -36,7 +36,10 @@ private final class FakeDataPlane: DataPlane {
 
   func refusal(for tenant: Tenant) -> String? { state.withLock { $0.refusal } }
 
-  func missing(for tenant: Tenant) -> String? { state.withLock { $0.missing } }
+  func missing(among tenants: [Tenant]) -> [TenantID: String] {
+    guard let why = state.withLock(\.missing) else { return [:] }
+    return Dictionary(tenants.map { ($0.id, why) }) { first, _ in first }
+  }
 
   func steps(for tenant: Tenant) -> [String] { Self.steps }
 
@@ -134,6 +137,28 @@ struct ProvisionerTests {
     data.lose(nil)
     try await provisioner.checkData()
     #expect(record?.tenant.state == .active && record?.tenant.stateReason == "")
+  }
+
+  /// A store syncs for each commit.
+  @Test func manyTenantsWithoutDataAreRecordedInFewCommits() async throws {
+    let count = 2 * TenantCommands.maximumMoves + 1
+    try await test.plane.write(actor: "test", action: "test") {
+      (transaction) throws(TenancyError) in
+      for number in 1...UInt64(count) {
+        transaction.emit(.putTenant(Sample.tenant(number)), about: Sample.id(number))
+      }
+    }
+    #expect(test.store.log.last?.tenant == nil)
+    let before = test.store.batches.count
+    data.lose("the disk is new")
+    try await provisioner.checkData()
+    #expect(test.store.batches.count == before + 3)
+    #expect(test.store.log.suffix(3).map(\.changes.count) == [1000, 1000, 1])
+    #expect(test.store.log.last?.tenant == Sample.id(UInt64(count)))
+    #expect(test.plane.state.tenants.allSatisfy { $0.tenant.state == .maintenance })
+    data.lose(nil)
+    try await provisioner.checkData()
+    #expect(test.plane.state.tenants.allSatisfy { $0.tenant.state == .active })
   }
 
   @Test func anActiveTenantStaysAsItIs() async throws {

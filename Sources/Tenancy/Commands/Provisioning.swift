@@ -13,13 +13,14 @@ public protocol DataPlane: Sendable {
   func destroy(for tenant: Tenant) throws
   /// Why this tenant can't be provisioned here at all, in words that operators may read; nil if it can.
   func refusal(for tenant: Tenant) -> String?
-  /// What the steps made and is not there any more, in words that operators may read; nil if all is.
-  func missing(for tenant: Tenant) -> String?
+  /// What the steps made and is not there any more, in words that operators may read; nothing for tenants
+  /// of whom all is.
+  func missing(among tenants: [Tenant]) -> [TenantID: String]
 }
 
 extension DataPlane {
   public func refusal(for tenant: Tenant) -> String? { nil }
-  public func missing(for tenant: Tenant) -> String? { nil }
+  public func missing(among tenants: [Tenant]) -> [TenantID: String] { [:] }
 }
 
 /// Runs provisioning: each step is recorded when done, so that a crash or failure resumes with the
@@ -113,30 +114,25 @@ public final class Provisioner: Sendable {
   /// the start, before anyone is served.
   /// - Throws: what the store throws.
   public func checkData() async throws(TenancyError) {
-    let commands = TenantCommands(plane, actor: "system", judge: .server)
-    for record in plane.state.tenants {
-      let tenant = record.tenant
-      switch tenant.state {
-      case .active:
-        guard let missing = dataPlane.missing(for: tenant) else { continue }
-        report(tenant.id, missing)
-        _ = try await commands.move(tenant.id, .dataMissing, reason: missing)
-      case .maintenance where !tenant.stateReason.isEmpty:
-        if let missing = dataPlane.missing(for: tenant) {
-          report(tenant.id, missing)
-        } else {
-          _ = try await commands.move(tenant.id, .dataFound)
-        }
-      default: continue
-      }
+    let tenants = plane.state.tenants.map(\.tenant).filter { tenant in
+      tenant.state == .active || tenant.state == .maintenance && !tenant.stateReason.isEmpty
     }
+    let missing = dataPlane.missing(among: tenants)
+    for tenant in tenants {
+      if let missing = missing[tenant.id] { report(tenant.id, missing) }
+    }
+    let commands = TenantCommands(plane, actor: "system", judge: .server)
+    let lost = tenants.filter { $0.state == .active && missing[$0.id] != nil }
+    try await commands.move(lost.map(\.id), .dataMissing) { missing[$0] ?? "" }
+    let found = tenants.filter { $0.state == .maintenance && missing[$0.id] == nil }
+    try await commands.move(found.map(\.id), .dataFound)
   }
 
   /// - Throws: FAILED_PRECONDITION if the tenant's data is not there.
   public func requireData(_ id: TenantID) throws(TenancyError) {
     guard let tenant = plane.state.find(id)?.tenant,
       tenant.state == .suspended || tenant.state == .maintenance,
-      let missing = dataPlane.missing(for: tenant)
+      let missing = dataPlane.missing(among: [tenant])[id]
     else { return }
     throw TenancyError(
       .failedPrecondition, .dataMissing,

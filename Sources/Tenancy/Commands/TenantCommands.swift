@@ -148,6 +148,31 @@ public struct TenantCommands: Sendable {
     }
   }
 
+  /// Tenants moved in one transaction, at most.
+  static let maximumMoves = 1000
+
+  /// Moves many tenants in few transactions; those that can't move by now stay.
+  func move(
+    _ ids: [TenantID], _ event: Lifecycle.Event,
+    reason: @escaping @Sendable (TenantID) -> String = { _ in "" }
+  ) async throws(TenancyError) {
+    var rest = ids[...]
+    while !rest.isEmpty {
+      let some = rest.prefix(Self.maximumMoves)
+      rest = rest.dropFirst(Self.maximumMoves)
+      try await write("tenants.\(event)") { (transaction) throws(TenancyError) -> Void in
+        for id in some {
+          guard let tenant = transaction.state.find(id)?.tenant,
+            Lifecycle.next(tenant.state, event) != nil
+          else { continue }
+          let after = try Lifecycle.apply(
+            event, to: tenant, at: transaction.now, reason: reason(id))
+          transaction.emit(.putTenant(after), about: id)
+        }
+      }
+    }
+  }
+
   /// Records that a provisioning step is done.
   public func finishStep(_ id: TenantID, _ step: String) async throws(TenancyError) {
     try await write("tenants.provisioningStep") {

@@ -274,6 +274,7 @@ public struct Transaction {
   public let state: ControlState
   public let now: Timestamp
   fileprivate(set) var changes: [Change] = []
+  /// The tenant that all changes are about, if it is one.
   fileprivate(set) var subject: TenantID?
 
   fileprivate init(state: ControlState, now: Timestamp) {
@@ -283,8 +284,8 @@ public struct Transaction {
 
   /// Adds a change, about this tenant.
   public mutating func emit(_ change: Change, about tenant: TenantID) {
+    subject = changes.isEmpty || subject == tenant ? tenant : nil
     changes.append(change)
-    subject = tenant
   }
 
   fileprivate mutating func discard() { changes = [] }

@@ -66,13 +66,23 @@ public final class SQLiteDataPlane: DataPlane {
       + "a tenant with a connection_string can't be provisioned"
   }
 
-  public func missing(for tenant: Tenant) -> String? {
-    var paths: [String] = []
-    if tenant.isolationModel.usesDatabase { paths.append(databasePath(tenant)) }
-    // A tenant without a schema name has no file either.
-    if tenant.isolationModel.usesSchema, let path = try? schemaPath(tenant) { paths.append(path) }
-    if tenant.isolationModel.usesShared { paths.append(sharedPath) }
-    return paths.first { access($0, F_OK) != 0 }.map { "the data file \($0) is missing" }
+  public func missing(among tenants: [Tenant]) -> [TenantID: String] {
+    var missing: [TenantID: String] = [:]
+    var sharers: [Tenant] = []
+    for tenant in tenants {
+      var paths: [String] = []
+      if tenant.isolationModel.usesDatabase { paths.append(databasePath(tenant)) }
+      // A tenant without a schema name has no file either.
+      if tenant.isolationModel.usesSchema, let path = try? schemaPath(tenant) { paths.append(path) }
+      if tenant.isolationModel.usesShared { paths.append(sharedPath) }
+      if let path = paths.first(where: { access($0, F_OK) != 0 }) {
+        missing[tenant.id] = "the data file \(path) is missing"
+      } else if tenant.isolationModel.usesShared {
+        sharers.append(tenant)
+      }
+    }
+    let rows = missingRows(of: sharers)
+    return missing.merging(rows) { file, _ in file }
   }
 
   // MARK: Files
@@ -159,6 +169,32 @@ public final class SQLiteDataPlane: DataPlane {
       guard try query.step(), query.text(0) == tenant.id.description else {
         throw StoreError(.conflict, "the tenant identifier belongs to another tenant")
       }
+    }
+  }
+
+  /// Of these tenants those who have no row of their own in the shared file.
+  private func missingRows(of tenants: [Tenant]) -> [TenantID: String] {
+    if tenants.isEmpty { return [:] }
+    do {
+      return try shared.withLock { _ in
+        let connection = try SQLiteConnection(path: sharedPath)
+        try configure(connection)
+        let query = try connection.prepare(
+          "SELECT tenant_id FROM tenancy_tenants WHERE tenant_identifier = ?")
+        defer { query.reset() }
+        var missing: [TenantID: String] = [:]
+        for tenant in tenants {
+          query.reset()
+          try query.bind([.text(tenant.configuration.shared?.tenantIdentifier ?? "")])
+          if try query.step(), query.text(0) == tenant.id.description { continue }
+          missing[tenant.id] = "the tenant's row in the data file \(sharedPath) is missing"
+        }
+        return missing
+      }
+    } catch {
+      // What can't be read is not there for anybody.
+      let why = "the data file \(sharedPath) can't be read: \(error)"
+      return Dictionary(tenants.map { ($0.id, why) }) { first, _ in first }
     }
   }
 

@@ -50,11 +50,11 @@ import Testing
   @Test func anEmptyFileIsANewStore() throws {
     let path = directory.file("empty.db")
     #expect(FileManager.default.createFile(atPath: path, contents: nil))
-    #expect(try SQLiteStore(path: path).load().revision == 0)
+    #expect(try SQLiteStore(path: path, isAudited: false).load().revision == 0)
     let bare = directory.file("bare.db")
     #expect(FileManager.default.createFile(atPath: bare, contents: nil))
     #expect(try SQLiteConnection(path: bare).text("PRAGMA journal_mode = WAL") == "wal")
-    #expect(try SQLiteStore(path: bare).load().revision == 0)
+    #expect(try SQLiteStore(path: bare, isAudited: false).load().revision == 0)
   }
 
   /// The files as a killed process leaves them, and the states after each batch.
@@ -66,7 +66,7 @@ import Testing
 
   private func crashedStore(padding: Int, batches: Int) throws -> Crash {
     let path = directory.file("live.db")
-    let store = try SQLiteStore(path: path)
+    let store = try SQLiteStore(path: path, isAudited: false)
     defer { store.close() }
     var random = SeededGenerator(seed: 3)
     var history = RandomHistory()
@@ -87,7 +87,7 @@ import Testing
     let path = directory.file("copy.db")
     try crash.database.write(to: URL(filePath: path))
     try log.write(to: URL(filePath: path + "-wal"))
-    let store = try SQLiteStore(path: path)
+    let store = try SQLiteStore(path: path, isAudited: false)
     defer { store.close() }
     let state = try loadedState(store)
     #expect(state == crash.states[state.revision], "not a prefix at \(log.count)")

@@ -15,20 +15,20 @@ import Testing
 
   @Test(arguments: ControlStoreContract.all)
   func keepsItsPromise(_ contract: ControlStoreContract) throws {
-    try contract.check { try SQLiteStore(path: path) }
+    try contract.check { try SQLiteStore(path: path, isAudited: false) }
   }
 
   @Test func aSecondStoreOnTheSameFileIsRefused() throws {
-    let first = try SQLiteStore(path: path)
-    expectError(.unavailable) { _ = try SQLiteStore(path: path) }
+    let first = try SQLiteStore(path: path, isAudited: false)
+    expectError(.unavailable) { _ = try SQLiteStore(path: path, isAudited: false) }
     try first.append([Sample.entry(1, [])])
     first.close()
-    try SQLiteStore(path: path).close()
+    try SQLiteStore(path: path, isAudited: false).close()
   }
 
   @Test func aStoreThatCannotBeOpenedLeavesNoLock() throws {
     try Data(repeating: 0x41, count: 5000).write(to: URL(filePath: path))
-    for _ in 0..<2 { expectError(.corrupt) { _ = try SQLiteStore(path: path) } }
+    for _ in 0..<2 { expectError(.corrupt) { _ = try SQLiteStore(path: path, isAudited: false) } }
   }
 
   @Test func aMissingDirectoryIsUnavailable() {
@@ -40,7 +40,7 @@ import Testing
   @Test func garbageIsRefusedAndLeftAsItIs() throws {
     let garbage = Data((0..<10_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
     try garbage.write(to: URL(filePath: path))
-    expectError(.corrupt) { _ = try SQLiteStore(path: path) }
+    expectError(.corrupt) { _ = try SQLiteStore(path: path, isAudited: false) }
     #expect(try Data(contentsOf: URL(filePath: path)) == garbage)
   }
 
@@ -48,9 +48,9 @@ import Testing
     "PRAGMA user_version = 1000", "PRAGMA user_version = -1", "PRAGMA application_id = 7",
   ])
   func aFileOfAnotherVersionOrApplicationIsRefused(_ sql: String) throws {
-    try SQLiteStore(path: path).close()
+    try SQLiteStore(path: path, isAudited: false).close()
     try execute(sql)
-    expectError(.corrupt) { _ = try SQLiteStore(path: path) }
+    expectError(.corrupt) { _ = try SQLiteStore(path: path, isAudited: false) }
   }
 
   @Test func aDatabaseOfVersion1KeepsWhatItHas() throws {
@@ -58,17 +58,17 @@ import Testing
     let names: [Change] = ["now", "once"].map {
       .reserveName(ReservedName(.slug, $0), tenant.id)
     }
-    let old = try SQLiteStore(path: path)
+    let old = try SQLiteStore(path: path, isAudited: false)
     try old.append([Sample.entry(1, [.putTenant(tenant)] + names)])
     old.close()
     try execute(
       "ALTER TABLE reserved_names DROP COLUMN retired; PRAGMA user_version = 1;"
         + "ALTER TABLE tenants DROP COLUMN state_reason")
-    let store = try SQLiteStore(path: path)
+    let store = try SQLiteStore(path: path, isAudited: false)
     #expect(try store.load().changes == [.putTenant(tenant)] + names)
     try store.append([Sample.entry(2, [.retireSlug(Sample.slug("once"), tenant.id)])])
     store.close()
-    let again = try SQLiteStore(path: path)
+    let again = try SQLiteStore(path: path, isAudited: false)
     defer { again.close() }
     #expect(try again.load().changes.last == .retireSlug(Sample.slug("once"), tenant.id))
   }
@@ -76,7 +76,7 @@ import Testing
   @Test func aSlugThatIsTakenAgainIsNotRetired() throws {
     let tenant = Sample.tenant(1)
     let name = Change.reserveName(ReservedName(.slug, "once"), tenant.id)
-    let store = try SQLiteStore(path: path)
+    let store = try SQLiteStore(path: path, isAudited: false)
     defer { store.close() }
     try store.append([
       Sample.entry(1, [.putTenant(tenant), name, .retireSlug(Sample.slug("once"), tenant.id)]),
@@ -89,7 +89,7 @@ import Testing
     #expect(FileManager.default.createFile(atPath: path, contents: nil))
     try execute("CREATE TABLE theirs (x)")
     let before = try Data(contentsOf: URL(filePath: path))
-    expectError(.corrupt) { _ = try SQLiteStore(path: path) }
+    expectError(.corrupt) { _ = try SQLiteStore(path: path, isAudited: false) }
     #expect(try Data(contentsOf: URL(filePath: path)) == before)
   }
 
@@ -102,7 +102,7 @@ import Testing
     ("UPDATE log SET revision = -1", "table log, row -1"),
   ])
   func aRowThatDoesNotParseIsNamed(_ sql: String, _ expected: String) throws {
-    let store = try SQLiteStore(path: path)
+    let store = try SQLiteStore(path: path, isAudited: false)
     let tenant = Sample.tenant(1)
     try store.append([
       Sample.entry(
@@ -114,39 +114,14 @@ import Testing
     ])
     store.close()
     try execute(sql)
-    let damaged = try SQLiteStore(path: path)
+    let damaged = try SQLiteStore(path: path, isAudited: false)
     let error = #expect(throws: StoreError.self) { try damaged.load() }
     #expect(error?.code == .corrupt)
     #expect(error?.description.contains(expected) == true, "\(error?.description ?? "")")
   }
 
-  @Test(arguments: [
-    "UPDATE tenants SET slug = 'acme'",
-    "UPDATE reserved_names SET tenant_id = (SELECT max(id) FROM tenants)",
-  ])
-  func tenantsThatShareASlugAreNotServed(_ sql: String) throws {
-    let store = try SQLiteStore(path: path)
-    var (first, second) = (Sample.tenant(1), Sample.tenant(2))
-    first.slug = try #require(Slug(parsing: "acme"))
-    second.slug = try #require(Slug(parsing: "other"))
-    try store.append([
-      Sample.entry(
-        1,
-        [
-          .putTenant(first), .putTenant(second),
-          .reserveName(ReservedName(.slug, "acme"), first.id),
-        ])
-    ])
-    store.close()
-    try execute(sql)
-    let doctored = try SQLiteStore(path: path)
-    let error = #expect(throws: StoreError.self) { try doctored.load() }
-    #expect(error?.code == .corrupt)
-    #expect(error?.description.contains("acme") == true)
-  }
-
   @Test func aReplacedPasswordIsInNoFile() throws {
-    let store = try SQLiteStore(path: path)
+    let store = try SQLiteStore(path: path, isAudited: false)
     var tenant = Sample.tenant(1)
     func files() throws -> [Data] {
       try ["", "-wal"].map { try Data(contentsOf: URL(filePath: path + $0)) }
@@ -165,7 +140,7 @@ import Testing
   }
 
   @Test func theLogHoldsNoCredentials() throws {
-    let store = try SQLiteStore(path: path)
+    let store = try SQLiteStore(path: path, isAudited: false)
     try store.append([Sample.entry(1, [.putTenant(Sample.extremeTenant)])])
     store.close()
     let connection = try SQLiteConnection(path: path)
@@ -179,7 +154,7 @@ import Testing
   }
 
   @Test func filesAreReadableByTheirOwnerOnly() throws {
-    let store = try SQLiteStore(path: path)
+    let store = try SQLiteStore(path: path, isAudited: false)
     try store.append([Sample.entry(1, [])])
     for suffix in ["", "-wal", "-shm", ".lock"] {
       let attributes = try FileManager.default.attributesOfItem(atPath: path + suffix)
@@ -197,16 +172,16 @@ import Testing
   }
 
   @Test func aReaderInAnotherProcessDoesNotKeepTheStoreFromOpening() throws {
-    try SQLiteStore(path: path).close()
+    try SQLiteStore(path: path, isAudited: false).close()
     let reader = try SQLiteConnection(path: path)
     try reader.execute("BEGIN; SELECT * FROM log")
-    let store = try SQLiteStore(path: path)
+    let store = try SQLiteStore(path: path, isAudited: false)
     try store.append([Sample.entry(1, [])])
     #expect(try store.load().revision == 1)
   }
 
   @Test func errorsNeverHoldBoundValues() throws {
-    let store = try SQLiteStore(path: path)
+    let store = try SQLiteStore(path: path, isAudited: false)
     let secret = "s3cr3t"
     let stray = Change.putRole(Sample.id(1), Sample.role(secret))
     let error = #expect(throws: StoreError.self) { try store.append([Sample.entry(1, [stray])]) }

@@ -162,6 +162,8 @@ public struct RoleCommands: Sendable {
       && text.utf8.allSatisfy(Slug.isAllowed)
   }
 
+  public static func isBuiltIn(role id: String) -> Bool { BuiltInRoles.byID[id] != nil }
+
   public static func isSubject(_ text: String) -> Bool {
     (1...maximumSubjectBytes).contains(text.utf8.count)
       && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F }

@@ -62,7 +62,7 @@ public enum TenantRules {
           "1 to \(maximumSchemaNameLength) of a-z, 0-9 and '_', not starting with a digit"))
     }
     if let name = configuration.shared?.tenantIdentifier, !name.isEmpty,
-      !isPrintable(name, upTo: maximumTenantIdentifierBytes)
+      !isTenantIdentifier(name)
     {
       checks.note(
         .invalid(
@@ -157,7 +157,7 @@ public enum TenantRules {
     return String((prefix + name).prefix(maximumSchemaNameLength))
   }
 
-  private static func isSchemaName(_ text: String) -> Bool {
+  public static func isSchemaName(_ text: String) -> Bool {
     guard let first = text.utf8.first, text.utf8.count <= maximumSchemaNameLength else {
       return false
     }
@@ -169,8 +169,9 @@ public enum TenantRules {
       }
   }
 
-  private static func isPrintable(_ text: String, upTo limit: Int) -> Bool {
-    (1...limit).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+  public static func isTenantIdentifier(_ text: String) -> Bool {
+    (1...maximumTenantIdentifierBytes).contains(text.utf8.count)
+      && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
   }
 
   private static func isControl(_ scalar: Unicode.Scalar) -> Bool {

@@ -25,8 +25,8 @@ struct Database {
     }
   }
 
-  func load() throws(StoreError) -> StoredState {
-    try StateReader(connection: connection, json: json).read()
+  func load(audited isAudited: Bool) throws(StoreError) -> StoredState {
+    try StateReader(connection: connection, json: json, isAudited: isAudited).read()
   }
 
   /// Adds a batch in one transaction.

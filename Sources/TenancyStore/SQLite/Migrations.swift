@@ -24,6 +24,19 @@ enum Migrations {
       throw StoreError(
         .corrupt, "the database has version \(version), this program knows up to \(latest)")
     }
+    try refuseCode(in: connection)
+  }
+
+  /// Triggers would change what is written, and views what is read; we make neither.
+  private static func refuseCode(in connection: SQLiteConnection) throws(StoreError) {
+    let name = try asStoreError { () throws(SQLiteError) in
+      try connection.text(
+        "SELECT name FROM sqlite_schema WHERE type IN ('trigger', 'view') LIMIT 1")
+    }
+    guard name.isEmpty else {
+      throw StoreError(
+        .corrupt, "the database has a trigger or view that this program did not make: \(name)")
+    }
   }
 
   /// Takes the steps not yet taken, each in a transaction of its own together with its number.

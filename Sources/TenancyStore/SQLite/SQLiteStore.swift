@@ -18,8 +18,17 @@ public final class SQLiteStore: ControlStore {
     var database: Database?
   }
 
+  private let isAudited: Bool
+
   /// Opens a store, creating the file where there is none. Its directory must exist.
-  public init(path: String) throws(StoreError) {
+  public convenience init(path: String) throws(StoreError) {
+    try self.init(path: path, isAudited: true)
+  }
+
+  /// - Parameter isAudited: whether loading refuses rows that no command can have made. The promises of
+  ///   `ControlStore` hold for all others as well.
+  init(path: String, isAudited: Bool) throws(StoreError) {
+    self.isAudited = isAudited
     guard !path.isEmpty, !path.utf8.contains(0) else {
       throw StoreError(.unavailable, "not a path: \(path.debugDescription)")
     }
@@ -35,7 +44,7 @@ public final class SQLiteStore: ControlStore {
 
   public func load() throws(StoreError) -> StoredState {
     try state.withLock { (state: inout State) throws(StoreError) -> StoredState in
-      try open(&state).load()
+      try open(&state).load(audited: isAudited)
     }
   }
 

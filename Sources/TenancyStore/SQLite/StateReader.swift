@@ -4,12 +4,16 @@ internal import Tenancy
 struct StateReader {
   let connection: SQLiteConnection
   let json: JSONCoding
+  /// Whether rows that parse are held to what writes promise.
+  let isAudited: Bool
 
   /// Inside one read transaction, so that another process' writes do not show halfway.
   func read() throws(StoreError) -> StoredState {
     try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
     let result = Result { () throws(StoreError) in
-      StoredState(revision: try lastRevision(), changes: try changes())
+      let stored = StoredState(revision: try lastRevision(), changes: try changes())
+      if isAudited { try StateAudit.check(stored) }
+      return stored
     }
     // Ends a transaction that only read.
     try asStoreError { () throws(SQLiteError) in
@@ -25,34 +29,19 @@ struct StateReader {
     guard let revision = UInt64(exactly: revision) else {
       throw StoreError(.corrupt, "table log, row \(revision): not a revision")
     }
+    // Both are at an end of the table; what is between could be told by reading all of it only.
+    let first = try asStoreError { () throws(SQLiteError) in
+      try connection.integer("SELECT min(revision) FROM log")
+    }
+    guard revision == 0 || first == 1 else {
+      throw StoreError(.corrupt, "table log, row \(first): the revisions before it are missing")
+    }
     return revision
   }
 
   /// Tenants first: everything else refers to them.
   private func changes() throws(StoreError) -> [Change] {
-    let changes =
-      try tenants() + names() + retiredSlugs() + roles() + assignments() + steps() + requests()
-    try Self.checkSlugs(changes)
-    return changes
-  }
-
-  /// What every write makes sure of, and no constraint of a file that others may have changed: two tenants
-  /// of one slug would answer as each other.
-  private static func checkSlugs(_ changes: [Change]) throws(StoreError) {
-    var owners: [Slug: TenantID] = [:]
-    for case .putTenant(let tenant) in changes {
-      guard let other = owners.updateValue(tenant.id, forKey: tenant.slug) else { continue }
-      throw StoreError(
-        .corrupt, "table tenants, rows \(other) and \(tenant.id): both have the slug \(tenant.slug)"
-      )
-    }
-    for case .reserveName(let name, let owner) in changes where name.kind == .slug {
-      guard let slug = Slug(parsing: name.text), let holder = owners[slug], holder != owner else {
-        continue
-      }
-      throw StoreError(
-        .corrupt, "table tenants, row \(holder): its slug \(slug) is reserved for \(owner)")
-    }
+    try tenants() + names() + retiredSlugs() + roles() + assignments() + steps() + requests()
   }
 
   private func tenants() throws(StoreError) -> [Change] {

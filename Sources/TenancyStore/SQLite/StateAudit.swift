@@ -1,0 +1,166 @@
+internal import Tenancy
+
+/// What every write makes sure of, checked anew for a file that others may have changed: two tenants of one
+/// name would answer as each other, and a role without its tenant would be served by chance. Sees each row
+/// once.
+struct StateAudit {
+  private let revision: UInt64
+  private var tenants: [TenantID: Tenant] = [:]
+  private var slugs: [Slug: TenantID] = [:]
+  private var names: [ReservedName: TenantID] = [:]
+  private var roles: Set<Key> = []
+
+  private struct Key: Hashable {
+    let tenant: TenantID
+    let id: String
+  }
+
+  private init(revision: UInt64) { self.revision = revision }
+
+  /// - Parameter changes: as `StateReader` makes them: tenants first, and roles before assignments.
+  /// - Throws: `.corrupt` with the first row that no write can have left.
+  static func check(_ stored: StoredState) throws(StoreError) {
+    var audit = StateAudit(revision: stored.revision)
+    for change in stored.changes { try audit.check(change) }
+    for tenant in audit.tenants.values { try audit.checkNames(of: tenant) }
+  }
+
+  private mutating func check(_ change: Change) throws(StoreError) {
+    switch change {
+    case .putTenant(let tenant):
+      try check(tenant, Row("tenants", tenant.id))
+    case .reserveName(let name, let id):
+      try check(name, id, Row("reserved_names", name.kind.rawValue, name.text))
+    case .retireSlug(let slug, let id):
+      let row = Row("reserved_names", "slug", slug)
+      try row.require(slugs[slug] != id, "it is retired, and is the slug of \(id)")
+    case .putRole(let id, let role):
+      try check(role, of: id, Row("roles", id, role.id))
+    case .putAssignment(let id, let assignment):
+      try check(assignment, of: id, Row("assignments", id, assignment.id))
+    case .putProvisioningStep(let id, let name):
+      try requireTenant(id, Row("provisioning_steps", id, name))
+    case .rememberRequest(let request):
+      let row = Row("requests", request.actor, request.requestID)
+      try requireTenant(request.tenant, row)
+      try row.require(Self.isDigest(request.digest), "its digest is none")
+    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests:
+      break  // A state that is stored has none of these.
+    }
+  }
+
+  private mutating func check(_ tenant: Tenant, _ row: Row) throws(StoreError) {
+    try row.require(tenants.updateValue(tenant, forKey: tenant.id) == nil, "it is there twice")
+    let other = slugs.updateValue(tenant.id, forKey: tenant.slug)
+    try row.require(
+      other == nil, "it and \(other.map { "\($0)" } ?? "") have the slug \(tenant.slug)")
+    try checkVersion(tenant.version, row)
+    try row.require(
+      (1...tenant.version).contains(tenant.epoch),
+      "its epoch \(tenant.epoch) is none of its version")
+    let isDeleted = tenant.state == .deleted
+    try row.require(
+      isDeleted == (tenant.deleteTime != nil) && isDeleted == (tenant.purgeTime != nil),
+      "its state \(tenant.state.rawValue) does not fit its times of deletion")
+    let (model, configuration) = (tenant.isolationModel, tenant.configuration)
+    try row.require(
+      model.usesSchema == (configuration.schema != nil)
+        && model.usesShared == (configuration.shared != nil)
+        && (model.usesDatabase || configuration.database == nil),
+      "its configuration does not fit its isolation model \(model.rawValue)")
+  }
+
+  private mutating func check(_ name: ReservedName, _ id: TenantID, _ row: Row) throws(StoreError) {
+    try requireTenant(id, row)
+    let isName =
+      switch name.kind {
+      case .slug: Slug(parsing: name.text) != nil
+      case .schema: TenantRules.isSchemaName(name.text)
+      case .tenantIdentifier: TenantRules.isTenantIdentifier(name.text)
+      }
+    try row.require(isName, "it is no such name")
+    try row.require(names.updateValue(id, forKey: name) == nil, "it is there twice")
+  }
+
+  /// What a tenant is called by now is reserved for it.
+  private func checkNames(of tenant: Tenant) throws(StoreError) {
+    let configuration = tenant.configuration
+    let current = [
+      ReservedName(.slug, tenant.slug.text),
+      configuration.schema.map { ReservedName(.schema, $0.schemaName) },
+      configuration.shared.map { ReservedName(.tenantIdentifier, $0.tenantIdentifier) },
+    ]
+    for name in current.compactMap(\.self) where names[name] != tenant.id {
+      let owner = names[name].map { "reserved for \($0)" } ?? "not reserved"
+      throw Row("tenants", tenant.id).corruption(
+        "its \(name.kind.rawValue) \(name.text) is \(owner)")
+    }
+  }
+
+  private mutating func check(_ role: Role, of id: TenantID, _ row: Row) throws(StoreError) {
+    try requireTenant(id, row)
+    try row.require(RoleCommands.isRoleID(role.id), "it is no id of a role")
+    try row.require(!RoleCommands.isBuiltIn(role: role.id), "the role is built in")
+    try checkVersion(role.version, row)
+    try row.require(
+      role.permissions.allSatisfy { Permission(parsing: $0) != nil }, "it has what is no permission"
+    )
+    let isSorted = zip(role.permissions, role.permissions.dropFirst()).allSatisfy { $0 < $1 }
+    try row.require(isSorted, "its permissions are not in order, each once")
+    try row.require(
+      roles.insert(Key(tenant: id, id: role.id)).inserted, "it is there twice")
+  }
+
+  private func check(
+    _ assignment: RoleAssignment, of id: TenantID, _ row: Row
+  ) throws(StoreError) {
+    try requireTenant(id, row)
+    try row.require(TenantID(parsing: assignment.id) != nil, "its id is none")
+    try row.require(RoleCommands.isSubject(assignment.subject), "its subject is none")
+    try row.require(
+      roles.contains(Key(tenant: id, id: assignment.role))
+        || RoleCommands.isBuiltIn(role: assignment.role),
+      "the tenant has no role \(assignment.role)")
+  }
+
+  private func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) {
+    try row.require(tenants[id] != nil, "there is no tenant \(id)")
+  }
+
+  /// Each version took a revision.
+  private func checkVersion(_ version: UInt64, _ row: Row) throws(StoreError) {
+    try row.require(
+      version >= 1 && version <= revision,
+      "its version \(version) is none that the log's \(revision) revisions can have made")
+  }
+
+  private static func isDigest(_ text: String) -> Bool {
+    text.utf8.count == 64
+      && text.utf8.allSatisfy { byte in
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+          || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+      }
+  }
+}
+
+/// A row, for a message that is made only where it is needed.
+private struct Row {
+  let table: String
+  let key: [any CustomStringConvertible]
+
+  init(_ table: String, _ key: any CustomStringConvertible...) {
+    self.table = table
+    self.key = key
+  }
+
+  func require(
+    _ condition: Bool, _ what: @autoclosure () -> String
+  ) throws(StoreError) {
+    if !condition { throw corruption(what()) }
+  }
+
+  func corruption(_ what: String) -> StoreError {
+    let key = key.map { "\($0)" }.joined(separator: "/")
+    return StoreError(.corrupt, "table \(table), row \(key): \(what)")
+  }
+}

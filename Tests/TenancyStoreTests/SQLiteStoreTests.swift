@@ -73,6 +73,49 @@ import Testing
     #expect(try again.load().changes.last == .retireSlug(Sample.slug("once"), tenant.id))
   }
 
+  /// They covered the password of a tenant's database.
+  @Test func digestsOfEarlierVersionsAreTakenOut() throws {
+    let digest = String(repeating: "0badcafe", count: 8)
+    func request(_ id: String, _ tenant: TenantID) -> Change {
+      .rememberRequest(
+        RememberedRequest(
+          actor: "uid:0", requestID: id, digest: digest, tenant: tenant,
+          time: Timestamp(nanoseconds: 1)))
+    }
+    var (first, moved, plain) = (Sample.tenant(1), Sample.tenant(2), Sample.tenant(3))
+    first.isolationModel = .database
+    moved.isolationModel = .database
+    plain.isolationModel = .shared
+    let old = try SQLiteStore(path: path, isAudited: false)
+    try old.append([
+      Sample.entry(1, [.putTenant(first), request("first", first.id)]),
+      Sample.entry(2, [.putTenant(moved), request("moved", moved.id)]),
+    ])
+    moved.isolationModel = .schema
+    let kept = request("plain", plain.id)
+    try old.append([Sample.entry(3, [.putTenant(moved)])])
+    let digests = "SELECT group_concat(json_extract(changes, '$[1].request.digest')) FROM log"
+    let puts = "SELECT group_concat(json_extract(changes, '$[0].tenant.slug')) FROM log"
+    let before = try SQLiteConnection(path: path).text(puts)
+    #expect(try SQLiteConnection(path: path).text(digests) == "\(digest),\(digest)")
+    old.close()
+    try execute("PRAGMA user_version = 3")
+    let store = try SQLiteStore(path: path, isAudited: false)
+    #expect(try store.load().changes == [.putTenant(first), .putTenant(moved)])
+    #expect(try SQLiteConnection(path: path).text(digests) == "[redacted],[redacted]")
+    #expect(try SQLiteConnection(path: path).text(puts) == before)
+    for suffix in ["", "-wal"] {
+      let file = try Data(contentsOf: URL(filePath: path + suffix))
+      #expect(file.range(of: Data(digest.utf8)) == nil)
+    }
+    try store.append([Sample.entry(4, [.putTenant(plain), kept])])
+    store.close()
+    try execute("PRAGMA user_version = 3")
+    let again = try SQLiteStore(path: path, isAudited: false)
+    defer { again.close() }
+    #expect(try again.load().changes.last == kept)
+  }
+
   @Test func aSlugThatIsTakenAgainIsNotRetired() throws {
     let tenant = Sample.tenant(1)
     let name = Change.reserveName(ReservedName(.slug, "once"), tenant.id)

@@ -59,7 +59,31 @@ enum Migrations {
     try connection.execute("PRAGMA user_version = \(latest)")
   }
 
-  private static let all = [initial, retiredSlugs, stateReasons]
+  private static let all = [initial, retiredSlugs, stateReasons, digestsOfPasswords]
+
+  /// Digests of requests once covered the database's password, so that guesses could be tried on them. They
+  /// go for every tenant that has a database, or had one when it was made: requests are forgotten, and in
+  /// the log the digest is taken out.
+  private static let digestsOfPasswords = """
+    CREATE TEMP TABLE makings AS
+      SELECT revision FROM log
+      WHERE changes LIKE '%"change":"rememberRequest"%'
+        AND changes LIKE '%"isolationModel":"database"%';
+
+    DELETE FROM requests WHERE tenant_id IN (
+      SELECT id FROM tenants WHERE isolation_model = 'database'
+      UNION SELECT value ->> '$.tenant' FROM log JOIN makings USING (revision), json_each(changes)
+        WHERE value ->> '$.change' = 'rememberRequest');
+
+    UPDATE log SET changes = (
+      SELECT json_group_array(json(
+        CASE WHEN value ->> '$.change' = 'rememberRequest'
+          THEN json_set(value, '$.request.digest', '[redacted]') ELSE value END))
+      FROM json_each(log.changes))
+    WHERE revision IN (SELECT revision FROM makings);
+
+    DROP TABLE makings;
+    """
 
   private static let stateReasons = """
     ALTER TABLE tenants ADD COLUMN state_reason TEXT NOT NULL DEFAULT '';

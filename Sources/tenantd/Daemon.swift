@@ -24,6 +24,8 @@ struct Daemon {
   /// - Parameter onStart: called with the addresses in use.
   func run(onStart: ([ListenAddress]) -> Void) async throws {
     signal(SIGPIPE, SIG_IGN)
+    // A file that may not grow is an error of that write, which the store reports.
+    signal(SIGXFSZ, SIG_IGN)
     let stops = Signals.arrivals([SIGTERM: "SIGTERM", SIGINT: "SIGINT"])
     // From the start: by default a hangup would end the process.
     let hangups = Signals.arrivals([SIGHUP: "SIGHUP"])

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import ssl
 
+import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -124,11 +125,21 @@ def test_writes_that_wait_are_judged_by_the_newest_lists(make_server, files):
         request = api.manager.UpdateTenantRequest(
             tenant=api.tenant.Tenant(name="tenants/acme", display_name="Busy"))
         busy = admin.manager.UpdateTenant.future(request, timeout=20)
+
+        def held_up():
+            """A write without a change is answered at once, but not behind one that is held up."""
+            dry = api.manager.CreateTenantRequest(validate_only=True, tenant=api.tenant.Tenant(
+                slug="dry", display_name="x", isolation_model=api.SCHEMA))
+            try:
+                admin.manager.CreateTenant(dry, timeout=0.5)
+            except grpc.RpcError as error:
+                return error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+        eventually(held_up, "the writer is held up")
         create = client.manager.CreateTenant
         writes = [create.future(api.manager.CreateTenantRequest(tenant=api.tenant.Tenant(
             slug=f"late-{number}", display_name="x", isolation_model=api.SCHEMA)), timeout=20)
             for number in range(8)]
-        # Answered behind the writes on the same connection: they have been read.
         client.who()
         files.revoke(doomed)
         server.process.send_signal(signal.SIGHUP)

@@ -36,7 +36,8 @@ final class LoopTurns {
     if !timer.isScheduled { timers.schedule(timer, in: .zero) }
   }
 
-  private func run() {
+  /// Gives turns until there has been enough of it for now.
+  func run() {
     let end = now() + Self.budget
     repeat {
       // A line that is empty is not kept.

@@ -53,7 +53,7 @@ extension ServerConnectionHandler: TurnTaker {
 
   func takeTurn() {
     isInLine = false
-    guard context != nil else { return }
+    guard let context, context.channel.isActive else { return }
     loop.timers.beginTurn()
     hadMuch = false
     callsInTurn = 0

@@ -118,13 +118,19 @@ struct LoopTurnsTests {
     let shared = Shared()
     let (first, second) = (try shared.connect(1), try shared.connect(2))
     try shared.send(first, 1, 0..<2, size: 100_000)
+    #expect(shared.turns == [1])
     shared.loop.run()
     #expect(shared.turns == [1, 1])
-    try shared.send(second, 2, 0..<2, size: 100_000)
-    try shared.send(first, 1, 2..<3, size: 1000)
-    #expect(shared.turns == [1, 1, 2])
+    // It has had much, and nobody waits: its turn begins at once, and lasts for one.
+    try shared.send(first, 1, 2..<4, size: 100_000)
+    #expect(shared.turns == [1, 1, 1])
     shared.loop.run()
-    #expect(shared.turns.count == 5)
+    try shared.send(first, 1, 4..<5, size: 100_000)
+    try shared.send(second, 2, 0..<2, size: 100_000)
+    try shared.send(first, 1, 5..<6, size: 1000)
+    #expect(shared.turns == [1, 1, 1, 1, 1, 2])
+    shared.loop.run()
+    #expect(shared.turns.count == 8)
     try shared.close(first, second)
   }
 

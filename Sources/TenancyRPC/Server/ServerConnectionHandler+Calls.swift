@@ -55,7 +55,7 @@ extension ServerConnectionHandler {
   /// Whether the next call may be served now.
   @inline(__always)
   var mayStart: Bool {
-    callsInTurn < core.limits.maximumCallsPerTurn && (gatedCalls == nil || hasPassedGate())
+    turns.calls < core.limits.maximumCallsPerTurn && (gatedCalls == nil || hasPassedGate())
       && (freshCalls == 0
         || freshCalls < freshWindow && !core.memory.replies.isExhausted)
   }

@@ -1,10 +1,28 @@
 internal import NIOCore
 
+/// What a connection has done in its turn.
+struct TurnCount {
+  /// Large ones count as several.
+  var calls = 0
+  /// When it began; nil: not known.
+  var began: NIODeadline?
+  /// Calls that had been then.
+  var callsBefore = 0
+  /// Of `calls`: when to look at the clock.
+  var nextLook = 1
+  /// Calls from one look to the next.
+  var stride = 1
+  /// Its last turn was not enough for all that it had to do.
+  var hadMuch = false
+}
+
 /// One that has many calls does not keep the others of its event loop waiting: when its turn is over, the
 /// rest waits in the line of `LoopTurns`.
 extension ServerConnectionHandler: TurnTaker {
-  /// Calls between looks at the clock: a power of two.
-  private static var callsPerLook: Int { 4 }
+  /// Most calls between looks at the clock.
+  private static var longestStride: Int { 32 }
+  /// Time between looks at the clock.
+  private static var timePerLook: TimeAmount { .microseconds(40) }
   /// Bytes of request and response that count as a call.
   private static var bytesPerCall: Int { 1024 }
 
@@ -12,40 +30,58 @@ extension ServerConnectionHandler: TurnTaker {
   @inline(__always)
   func beginTurn() {
     if isInLine { return }
-    callsInTurn = 0
-    turnBegan = nil
-    if hadMuch { joinLine() }
+    startTurn()
+    if turns.hadMuch { joinLine() }
+  }
+
+  @inline(__always)
+  private func startTurn() {
+    // A look at the clock is felt in turns of a few calls.
+    turns.began = turns.calls > turns.stride / 2 ? .now() : nil
+    turns.callsBefore = 0
+    turns.calls = 0
+    turns.nextLook = min(turns.stride, core.limits.maximumCallsPerTurn)
   }
 
   /// Others wait: who had much to do a moment ago has no turn before them.
   private func joinLine() {
-    if loop.turns.isEmpty { hadMuch = false } else { endOwnTurn() }
+    if loop.turns.isEmpty { turns.hadMuch = false } else { endOwnTurn() }
   }
 
   @inline(__always)
   func countInTurn() {
-    callsInTurn += 1
-    let isOver = callsInTurn >= core.limits.maximumCallsPerTurn
-    if isOver || callsInTurn & (Self.callsPerLook - 1) == 0 { lookAtTurn() }
+    turns.calls += 1
+    if turns.calls >= turns.nextLook { lookAtTurn() }
   }
 
   @inline(__always)
   func countBytes(_ count: Int) {
     guard count >= Self.bytesPerCall else { return }
-    callsInTurn += count / Self.bytesPerCall
-    lookAtTurn()
+    turns.calls += count / Self.bytesPerCall
+    if turns.calls >= turns.nextLook { lookAtTurn() }
   }
 
   private func lookAtTurn() {
-    if callsInTurn >= core.limits.maximumCallsPerTurn { return endOwnTurn() }
+    let most = core.limits.maximumCallsPerTurn
+    if turns.calls >= most { return endOwnTurn() }
     let now = NIODeadline.now()
-    guard let began = turnBegan else { return turnBegan = now }
-    if now - began > LoopTurns.slice { endOwnTurn() }
+    if let began = turns.began {
+      let time = now - began
+      if time > LoopTurns.slice { endOwnTurn() }
+      let timePerCall = time.nanoseconds / Int64(turns.calls - turns.callsBefore)
+      let stride = Int(Self.timePerLook.nanoseconds / max(timePerCall, 1))
+      // Cheap calls may be followed by others.
+      turns.stride = min(max(stride, 1), 2 * turns.stride, Self.longestStride)
+    } else {
+      turns.began = now
+      turns.callsBefore = turns.calls
+    }
+    turns.nextLook = min(turns.calls + turns.stride, most)
   }
 
   func endOwnTurn() {
-    callsInTurn = core.limits.maximumCallsPerTurn
-    hadMuch = true
+    turns.calls = core.limits.maximumCallsPerTurn
+    turns.hadMuch = true
     guard !isInLine, context != nil else { return }
     isInLine = true
     loop.turns.enter(self, of: engine.memory.peer)
@@ -55,9 +91,8 @@ extension ServerConnectionHandler: TurnTaker {
     isInLine = false
     guard let context, context.channel.isActive else { return }
     loop.timers.beginTurn()
-    hadMuch = false
-    callsInTurn = 0
-    turnBegan = nil
+    turns.hadMuch = false
+    startTurn()
     serveReady()
     flush()
   }

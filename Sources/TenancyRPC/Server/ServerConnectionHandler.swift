@@ -24,14 +24,9 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   @exclusivity(unchecked) var freshWindow = 2
   /// Those that wait until there is room for what they answer, if any did.
   @exclusivity(unchecked) var gatedCalls: GatedCalls?
-  /// Calls that were served in this turn; large ones count as several.
-  @exclusivity(unchecked) var callsInTurn = 0
-  /// When some of them had been; nil: not yet.
-  @exclusivity(unchecked) var turnBegan: NIODeadline?
+  @exclusivity(unchecked) var turns = TurnCount()
   /// The rest waits for its turn.
   @exclusivity(unchecked) var isInLine = false
-  /// Its last turn was not enough for all that it had to do.
-  @exclusivity(unchecked) var hadMuch = false
   private(set) lazy var freshTimer = ActionTimer { [unowned self] in endFresh() }
   private(set) lazy var watchTimer = ActionTimer { [unowned self] in look() }
   /// Ends what is left of a connection that was told to go.

@@ -16,7 +16,7 @@ from support.daemon import Server
 from support.http2 import LARGEST_WINDOW, PREFACE, message, request, settings, window_update
 from support.measured import Measured
 from support.pki import tenant_id
-from support.siege import LARGEST_GROWTH, Siege
+from support.siege import Siege
 from support.storm import Storm
 from support.wire import field
 
@@ -118,8 +118,7 @@ def test_every_nasty_call(hostage):
     server = hostage.server
     storms = []
     try:
-        # Twice as much as elsewhere: what the administrator writes stays, as tenants have no budget yet.
-        with hostage.endured(growth=2 * LARGEST_GROWTH):
+        with hostage.endured():
             half = CONNECTIONS // 2
             storms.append(Storm(server.target, server.workload, half,
                                 "SMALL", "ANSWERS", "REQUESTS"))
@@ -131,4 +130,4 @@ def test_every_nasty_call(hostage):
         for storm in storms:
             storm.kill()
     for codes in ended:
-        assert codes["OK"] > 20 and codes["INVALID_ARGUMENT"] > 20, codes
+        assert codes["OK"] > 20 and codes["INVALID_ARGUMENT"] > 5, codes

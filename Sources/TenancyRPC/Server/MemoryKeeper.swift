@@ -21,6 +21,11 @@ struct MemoryKeeper {
   private static let slack = 1024 * 1024
   /// Threads share so many heaps at most. Many heaps keep many free pages.
   private static let maximumHeaps: Int32 = 2
+  /// Bytes. Larger blocks are the system's own, and go back to it when they are freed: among smaller ones
+  /// they would leave gaps that fill slowly. malloc(3) raises its own bound with each that it frees.
+  private static let largeBlock: Int32 = 2 * 1024 * 1024
+  /// Bytes that a heap keeps at its end: to give them back with each large message would cost more.
+  private static let keptAtEnd: Int32 = 4 * 1024 * 1024
 
   /// Resident when memory was last given back.
   private var floor = 0
@@ -64,6 +69,8 @@ struct MemoryKeeper {
   static func prepare() {
     #if canImport(Glibc)
       mallopt(M_ARENA_MAX, maximumHeaps)
+      mallopt(M_MMAP_THRESHOLD, largeBlock)
+      mallopt(M_TRIM_THRESHOLD, keptAtEnd)
     #endif
   }
 

@@ -39,6 +39,8 @@ enum OwnFiles {
     guard try status(path) != nil else { return }
     try checkDirectory(path)
     for name in try FileManager.default.contentsOfDirectory(atPath: path) {
+      // A volume's own.
+      if name == "lost+found" { continue }
       let entry = "\(path)/\(name)"
       // What is gone meanwhile is passed over by both.
       if try status(entry).map({ $0.st_mode & S_IFMT == S_IFDIR }) ?? false {

@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOEmbedded
+import NIOPosix
 import Synchronization
 import Testing
 
@@ -48,6 +49,47 @@ struct LoopTurnsTests {
     #expect(log.turns == [1, 2, 3, 4])
     turns.run()
     #expect(log.turns == [1, 2, 3, 4, 5] && turns.isEmpty)
+  }
+
+  /// However many are in the line, the loop goes on with what else there is to do.
+  @Test(.timeLimit(.minutes(1)))
+  func theLoopLooksForInputBetween() async throws {
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let loop = group.next()
+    let accepted = loop.makePromise(of: Void.self)
+    let listener = try await ServerBootstrap(group: group)
+      .childChannelInitializer { channel in
+        accepted.succeed()
+        return channel.close()
+      }
+      .bind(host: "127.0.0.1", port: 0).get()
+    let line = try await loop.submit {
+      NIOLoopBound(EndlessLine(loop), eventLoop: loop)
+    }.get()
+    let address = try #require(listener.localAddress)
+    let client = try await ClientBootstrap(group: NIOSingletons.posixEventLoopGroup)
+      .connect(to: address).get()
+    try await accepted.futureResult.get()
+    try await loop.submit { line.value.end() }.get()
+    client.close(promise: nil)
+    try await listener.close()
+    try await group.shutdownGracefully()
+  }
+
+  /// One that always has more to do.
+  private final class EndlessLine: TurnTaker {
+    private let turns: LoopTurns
+    private let timers: TimerQueue
+    private var isOver = false
+
+    init(_ loop: any EventLoop) {
+      timers = TimerQueue(loop: loop)
+      turns = LoopTurns(timers) { loop.now }
+      turns.enter(self, of: .user(1))
+    }
+
+    func takeTurn() { if !isOver { turns.enter(self, of: .user(1)) } }
+    func end() { isOver = true }
   }
 
   /// Connections of one loop, whose calls are counted as they are served.

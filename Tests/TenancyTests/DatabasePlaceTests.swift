@@ -28,6 +28,20 @@ struct DatabasePlaceTests {
     #expect(place(text) == place("postgres://db.example/app"))
   }
 
+  /// Forms that are not known, or that name more than a server and a database.
+  @Test(arguments: [
+    ("app@tcp(db1:3306)/acme?parseTime=true", "app@tcp(db2:3306)/acme?parseTime=true"),
+    ("jdbc:oracle:thin:@(DESCRIPTION=(HOST=a))", "jdbc:oracle:thin:@(DESCRIPTION=(HOST=b))"),
+    ("(DESCRIPTION=(ADDRESS=(HOST=a)(PORT=1)))", "(DESCRIPTION=(ADDRESS=(HOST=b)(PORT=1)))"),
+    ("DSN=acme;UID=app", "DSN=globex;UID=app"), ("account=a;db=main", "account=b;db=main"),
+    ("Server=h;InstanceName=A;Database=x", "Server=h;InstanceName=B;Database=x"),
+    ("service=a", "service=b"), ("x=1;y=2", "x=1;y=3"), ("one", "two"),
+  ])
+  func whatIsNotKnownIsToldApart(one: String, other: String) {
+    #expect(place(one) != place(other))
+    #expect(place(one) == place(one))
+  }
+
   @Test(arguments: [
     ("postgres://localhost/a", "postgres://127.0.0.1/a"), ("postgres://[::1]/a", "dbname=a"),
     ("postgres:///a", "host=LOCALHOST dbname=a"), ("postgres://h/u", "postgres://h"),

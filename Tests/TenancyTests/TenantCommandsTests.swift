@@ -273,6 +273,22 @@ struct TenantCommandsTests {
     _ = try await update(other) { $0.configuration = { _ in Self.database("host=db") } }
   }
 
+  /// Of a store of an earlier version, which compared connection strings as they were written.
+  @Test func whoSharesADatabaseSinceThenMayChangeWhatElseThereIs() async throws {
+    _ = try await create("a", model: .database, Self.database("postgres://h/app"))
+    let other = try await create("b", model: .database, Self.database("postgres://h/other"))
+    var sharer = other
+    sharer.configuration = Self.database("postgres://h:5432/app")
+    try await test.put(sharer)
+    let renamed = try await update(sharer) { $0.displayName = "Other" }
+    #expect(renamed.displayName == "Other")
+    let moved = try await update(renamed) { $0.configuration = { _ in Self.database("dbname=x") } }
+    let back = await refusal { () async throws(TenancyError) in
+      try await update(moved) { $0.configuration = { _ in Self.database("postgres://h/app") } }
+    }
+    #expect(back?.reason == .nameTaken)
+  }
+
   @Test func aDatabaseDoesNotChangeUnderAnActiveTenant() async throws {
     let tenant = try await create("a", model: .database, Self.database("host=db"))
     var active = tenant

@@ -15,7 +15,8 @@ public protocol DataPlane: Sendable {
   func refusal(for tenant: Tenant) -> String?
   /// What the steps made and is not there any more, in words that operators may read; nothing for tenants
   /// of whom all is.
-  func missing(among tenants: [Tenant]) -> [TenantID: String]
+  /// - Throws: what says nothing of the data.
+  func missing(among tenants: [Tenant]) throws -> [TenantID: String]
 }
 
 extension DataPlane {
@@ -112,12 +113,12 @@ public final class Provisioner: Sendable {
 
   /// Takes tenants whose data is gone out of service, and those that it has come back to into it. For
   /// the start, before anyone is served.
-  /// - Throws: what the store throws.
+  /// - Throws: what the store throws; UNAVAILABLE if the data can't be looked at now.
   public func checkData() async throws(TenancyError) {
     let tenants = plane.state.tenants.map(\.tenant).filter { tenant in
       tenant.state == .active || tenant.state == .maintenance && !tenant.stateReason.isEmpty
     }
-    let missing = dataPlane.missing(among: tenants)
+    let missing = try missing(among: tenants)
     for tenant in tenants {
       if let missing = missing[tenant.id] { report(tenant.id, missing) }
     }
@@ -128,15 +129,26 @@ public final class Provisioner: Sendable {
     try await commands.move(found.map(\.id), .dataFound)
   }
 
-  /// - Throws: FAILED_PRECONDITION if the tenant's data is not there.
+  /// - Throws: FAILED_PRECONDITION if the tenant's data is not there; UNAVAILABLE as `checkData`.
   public func requireData(_ id: TenantID) throws(TenancyError) {
     guard let tenant = plane.state.find(id)?.tenant,
       tenant.state == .suspended || tenant.state == .maintenance,
-      let missing = dataPlane.missing(among: [tenant])[id]
+      let missing = try missing(among: [tenant])[id]
     else { return }
     throw TenancyError(
       .failedPrecondition, .dataMissing,
       "\(missing): restore it, or deprovision the tenant and provision it anew")
+  }
+
+  /// That they can't be looked at doesn't mean that they are lost.
+  private func missing(among tenants: [Tenant]) throws(TenancyError) -> [TenantID: String] {
+    do {
+      return try dataPlane.missing(among: tenants)
+    } catch {
+      throw TenancyError(
+        .unavailable, .storeUnavailable, "tenants' data can't be looked at now: \(error)",
+        retryAfterSeconds: 1)
+    }
   }
 
   /// A tenant that a version before this one began to provision is told so in its state.

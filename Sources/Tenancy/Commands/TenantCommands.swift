@@ -95,7 +95,7 @@ public struct TenantCommands: Sendable {
       guard before.state != .deleted else { throw .tenantNotFound }
       var after = try Self.apply(update, to: before)
       try Self.checkMove(from: before, to: after, allowed: update.mayMove)
-      try Self.checkFree(after, in: transaction.state)
+      try Self.checkFree(after, from: before, in: transaction.state)
       guard after != before else { return before }
       after.version += 1
       after.updateTime = transaction.now
@@ -273,7 +273,11 @@ public struct TenantCommands: Sendable {
     return names
   }
 
-  private static func checkFree(_ tenant: Tenant, in state: ControlState) throws(TenancyError) {
+  /// - Parameter before: the same tenant as it is now. A store of an earlier version may have given one
+  ///   database to two tenants: that is judged when it changes.
+  private static func checkFree(
+    _ tenant: Tenant, from before: Tenant? = nil, in state: ControlState
+  ) throws(TenancyError) {
     for (name, field) in names(of: tenant) {
       if let owner = state.owner(of: name), owner != tenant.id {
         throw TenancyError(
@@ -281,7 +285,8 @@ public struct TenantCommands: Sendable {
           metadata: ["field": field, "value": name.text])
       }
     }
-    if let place = tenant.configuration.database?.place, let owner = state.owner(of: place),
+    if let place = tenant.configuration.database?.place,
+      place != before?.configuration.database?.place, let owner = state.owner(of: place),
       owner != tenant.id
     {
       throw TenancyError(

@@ -1,6 +1,7 @@
 /// A database as one of its users sees it. One tenant's only. The spellings of a connection string that lead
 /// to one database are equal: case of the host, default port, percent-encoding, order and form of settings.
-/// Settings that choose neither server nor database nor user are passed over.
+/// Settings that choose neither server nor database nor user are passed over; a string of a form that is
+/// not known is equal to itself alone.
 struct DatabasePlace: Hashable, Sendable {
   /// `host:port`, in order.
   let servers: [String]
@@ -10,9 +11,14 @@ struct DatabasePlace: Hashable, Sendable {
   init(connectionString: String, username: String) {
     let parts = ConnectionParts(parsing: connectionString)
     let user = username.isEmpty ? parts.user : username
+    guard parts.isKnown else {
+      (servers, database, self.username) = ([], connectionString, user)
+      return
+    }
     servers = Set(parts.servers).sorted()
     // PostgreSQL's default.
-    database = parts.database.isEmpty && parts.isPostgreSQL ? user : parts.database
+    let name = parts.database.isEmpty && parts.isPostgreSQL ? user : parts.database
+    database = parts.instance.isEmpty ? name : "\(parts.instance)\\\(name)"
     self.username = user
   }
 }
@@ -22,20 +28,26 @@ struct DatabasePlace: Hashable, Sendable {
 private struct ConnectionParts {
   var database = ""
   var user = ""
+  /// Of several on one server.
+  private(set) var instance = ""
+  /// What it chooses could be told.
+  private(set) var isKnown = true
   private(set) var isPostgreSQL = false
   private var hosts: [Substring] = []
   private var addresses: [Substring] = []
   private var ports: [Substring] = []
   private var defaultPort = ""
 
-  private enum Setting { case host, address, port, database, user }
+  private enum Setting { case host, address, port, database, instance, user }
 
   /// Without spaces, `_` and `-`.
   private static let settings: [String: Setting] = [
     "host": .host, "server": .host, "datasource": .host, "addr": .host, "address": .host,
     "networkaddress": .host, "hostname": .host, "servername": .host, "hostaddr": .address,
     "port": .port, "portnumber": .port, "dbname": .database, "database": .database,
-    "databasename": .database, "initialcatalog": .database, "db": .database, "service": .database,
+    "databasename": .database, "initialcatalog": .database, "db": .database,
+    "service": .instance, "servicename": .instance, "sid": .instance, "instance": .instance,
+    "instancename": .instance, "dsn": .instance, "account": .instance,
     "user": .user, "username": .user, "userid": .user, "uid": .user, "usr": .user,
   ]
 
@@ -52,9 +64,11 @@ private struct ConnectionParts {
       readURI(text[mark.upperBound...])
     } else if text.contains("="), text.contains(";") || !Self.isPostgreSQLForm(text) {
       readSettings(text[...], separator: ";")
+      isKnown = !hosts.isEmpty || !addresses.isEmpty || !instance.isEmpty
     } else if text.contains("=") {
       choose(engine: "postgresql")
       readKeywords(text[...])
+      isKnown = Self.settings[Self.name(of: text.prefix { $0 != "=" })] != nil
     } else {
       readURI(text[...])
     }
@@ -161,9 +175,13 @@ private struct ConnectionParts {
     return !key.contains(where: \.isWhitespace)
   }
 
+  /// What a setting is called in `settings`.
+  private static func name(of key: Substring) -> String {
+    key.lowercased().filter { !$0.isWhitespace && $0 != "_" && $0 != "-" }
+  }
+
   private mutating func set(_ key: Substring, _ value: Substring) {
-    let name = key.lowercased().filter { !$0.isWhitespace && $0 != "_" && $0 != "-" }
-    switch Self.settings[name] {
+    switch Self.settings[Self.name(of: key)] {
     case .host:
       let parts = value.split(separator: ",")
       // `host,port`, as SQL Server has it.
@@ -175,6 +193,7 @@ private struct ConnectionParts {
     case .address: addresses = value.split(separator: ",")
     case .port: ports = value.split(separator: ",")
     case .database: database = String(value)
+    case .instance: instance = String(value)
     case .user: user = String(value)
     case nil: break
     }

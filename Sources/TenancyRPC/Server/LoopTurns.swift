@@ -17,13 +17,17 @@ final class LoopTurns {
   /// What one connection may do before others have their turn.
   static let slice = TimeAmount.microseconds(200)
 
+  /// Until the next of them: without it the loop would find one task after the other due, and never look.
+  private static let pause = TimeAmount.microseconds(50)
+
   private let timers: TimerQueue
-  private let now: () -> NIODeadline
+  let now: () -> NIODeadline
+  private var isRunning = false
   private var peers = Round<PeerKey, Line>()
   private lazy var timer = ActionTimer { [unowned self] in run() }
 
   /// - Parameter now: the time, read anew.
-  init(_ timers: TimerQueue, now: @escaping () -> NIODeadline = NIODeadline.now) {
+  init(_ timers: TimerQueue, now: @escaping () -> NIODeadline) {
     self.timers = timers
     self.now = now
   }
@@ -33,11 +37,13 @@ final class LoopTurns {
   /// One that is not in the line yet goes to its end.
   func enter(_ taker: any TurnTaker, of peer: PeerKey) {
     peers.add(to: peer, Line()) { $0.append(taker) }
-    if !timer.isScheduled { timers.schedule(timer, in: .zero) }
+    if !isRunning, !timer.isScheduled { timers.schedule(timer, in: .zero) }
   }
 
   /// Gives turns until there has been enough of it for now.
   func run() {
+    isRunning = true
+    defer { isRunning = false }
     let end = now() + Self.budget
     repeat {
       // A line that is empty is not kept.
@@ -45,6 +51,6 @@ final class LoopTurns {
       guard let taker, let taker else { return }
       taker.takeTurn()
     } while now() < end
-    if !isEmpty, !timer.isScheduled { timers.schedule(timer, in: .zero) }
+    if !isEmpty { timers.schedule(timer, in: Self.pause) }
   }
 }

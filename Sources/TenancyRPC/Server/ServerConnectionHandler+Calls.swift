@@ -63,6 +63,7 @@ extension ServerConnectionHandler {
   /// Handlers that were started have had their time.
   func endFresh() {
     loop.timers.beginTurn()
+    resumeTurn()
     freshCalls = 0
     serveReady()
     flush()
@@ -296,6 +297,7 @@ extension ServerConnectionHandler {
 extension ServerConnectionHandler: MailboxReader {
   func readMail() {
     loop.timers.beginTurn()
+    resumeTurn()
     handleMail()
     flush()
   }

@@ -35,6 +35,7 @@ extension ServerConnectionHandler {
     }
     isUnwatched = false
     loop.timers.beginTurn()
+    resumeTurn()
     let isUnderWay = engine.look(refusingAfter: looksPerRequest)
     serveReady()
     flush()

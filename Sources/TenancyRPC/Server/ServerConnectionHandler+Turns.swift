@@ -37,7 +37,7 @@ extension ServerConnectionHandler: TurnTaker {
   @inline(__always)
   private func startTurn() {
     // A look at the clock is felt in turns of a few calls.
-    turns.began = turns.calls > turns.stride / 2 ? .now() : nil
+    turns.began = turns.calls > turns.stride / 2 ? loop.turns.now() : nil
     turns.callsBefore = 0
     turns.calls = 0
     turns.nextLook = min(turns.stride, core.limits.maximumCallsPerTurn)
@@ -64,7 +64,7 @@ extension ServerConnectionHandler: TurnTaker {
   private func lookAtTurn() {
     let most = core.limits.maximumCallsPerTurn
     if turns.calls >= most { return endOwnTurn() }
-    let now = NIODeadline.now()
+    let now = loop.turns.now()
     if let began = turns.began {
       let time = now - began
       if time > LoopTurns.slice { endOwnTurn() }
@@ -85,6 +85,13 @@ extension ServerConnectionHandler: TurnTaker {
     guard !isInLine, context != nil else { return }
     isInLine = true
     loop.turns.enter(self, of: engine.memory.peer)
+  }
+
+  /// The turn goes on after it has waited for something.
+  func resumeTurn() {
+    guard !isInLine else { return }
+    turns.began = nil
+    turns.nextLook = min(turns.calls + turns.stride, core.limits.maximumCallsPerTurn)
   }
 
   func takeTurn() {

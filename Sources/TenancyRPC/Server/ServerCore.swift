@@ -107,7 +107,7 @@ final class LoopState {
     eventLoop = loop
     self.embedder = embedder
     timers = TimerQueue(loop: loop)
-    turns = LoopTurns(timers)
+    turns = LoopTurns(timers) { loop.now }
     executor = LoopExecutor(loop)
   }
 }

@@ -66,7 +66,7 @@ public final class SQLiteDataPlane: DataPlane {
       + "a tenant with a connection_string can't be provisioned"
   }
 
-  public func missing(among tenants: [Tenant]) -> [TenantID: String] {
+  public func missing(among tenants: [Tenant]) throws -> [TenantID: String] {
     var missing: [TenantID: String] = [:]
     var sharers: [Tenant] = []
     for tenant in tenants {
@@ -81,7 +81,7 @@ public final class SQLiteDataPlane: DataPlane {
         sharers.append(tenant)
       }
     }
-    let rows = missingRows(of: sharers)
+    let rows = try missingRows(of: sharers)
     return missing.merging(rows) { file, _ in file }
   }
 
@@ -141,7 +141,7 @@ public final class SQLiteDataPlane: DataPlane {
 
   private func configure(_ connection: SQLiteConnection) throws {
     try connection.execute(
-      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;")
+      "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
   }
 
   // MARK: Shared rows
@@ -173,7 +173,9 @@ public final class SQLiteDataPlane: DataPlane {
   }
 
   /// Of these tenants those who have no row of their own in the shared file.
-  private func missingRows(of tenants: [Tenant]) -> [TenantID: String] {
+  ///
+  /// - Throws: what says nothing of the rows: a file that is busy, or can't be opened now.
+  private func missingRows(of tenants: [Tenant]) throws -> [TenantID: String] {
     if tenants.isEmpty { return [:] }
     do {
       return try shared.withLock { _ in
@@ -191,8 +193,7 @@ public final class SQLiteDataPlane: DataPlane {
         }
         return missing
       }
-    } catch {
-      // What can't be read is not there for anybody.
+    } catch let error as SQLiteError where error.meansLoss {
       let why = "the data file \(sharedPath) can't be read: \(error)"
       return Dictionary(tenants.map { ($0.id, why) }) { first, _ in first }
     }

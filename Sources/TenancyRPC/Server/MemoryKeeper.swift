@@ -33,11 +33,14 @@ struct MemoryKeeper {
   private var last = 0
   /// Looks that have seen it grown.
   private var looks = 0
-  /// The least that was ever left.
-  private var lowest = Int.max
+  /// The least that there ever was.
+  private var lowest: Int
   /// Looks until what was left is asked for again, and from one time to the next.
   private var (wait, pause) = (0, 1)
   private static let longestPause = 64
+
+  /// - Parameter resident: bytes at the start.
+  init(resident: Int) { lowest = resident }
 
   /// Whether memory should be given back now.
   ///
@@ -77,7 +80,7 @@ struct MemoryKeeper {
   /// Runs until cancelled.
   static func run() async {
     #if canImport(Glibc)
-      var keeper = MemoryKeeper()
+      var keeper = MemoryKeeper(resident: residentBytes() ?? 0)
       while let resident = residentBytes() {
         if keeper.look(resident) {
           malloc_trim(0)

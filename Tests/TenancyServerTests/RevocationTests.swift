@@ -56,11 +56,8 @@ struct RevocationTests {
     _ = try await handler(call, request.encode(arena: Arena()))
   }
 
-  /// Queues a revocation, and behind it writes of the manager, while the writer is busy. Nothing of the
-  /// manager may be committed after the revocation.
-  private func revoke(_ action: String, _ revocation: @escaping @Sendable () async throws -> Void)
-    async throws
-  {
+  /// Keeps the writer busy until `queue` has put writes behind what it does.
+  private func whileBusy<Queued>(_ queue: () -> Queued) async throws -> Queued {
     store.hold()
     let busy = Task.immediate {
       try await call(
@@ -69,10 +66,20 @@ struct RevocationTests {
         by: admin)
     }
     await store.waitUntilHeld()
-    let revoking = Task.immediate { try await revocation() }
-    let writes = queueWrites()
+    let queued = queue()
     store.release()
     try await busy.value
+    return queued
+  }
+
+  /// Queues a revocation, and behind it writes of the manager, while the writer is busy. Nothing of the
+  /// manager may be committed after the revocation.
+  private func revoke(_ action: String, _ revocation: @escaping @Sendable () async throws -> Void)
+    async throws
+  {
+    let (revoking, writes) = try await whileBusy {
+      (Task.immediate { try await revocation() }, queueWrites())
+    }
     try await revoking.value
     var acknowledged = 0
     for write in writes {
@@ -118,18 +125,10 @@ struct RevocationTests {
 
   /// The CRL is not part of the state: it counts from the moment in which it is loaded.
   @Test func whoseCertificateIsRevokedWritesNothingMore() async throws {
-    store.hold()
-    let busy = Task.immediate {
-      try await call(
-        V1.TenantManager.updateTenant,
-        V1.UpdateTenantRequest(tenant: V1.Tenant(name: "tenants/acme", displayName: "Busy")),
-        by: admin)
+    let writes = try await whileBusy {
+      defer { isRevoked.set() }
+      return queueWrites()
     }
-    await store.waitUntilHeld()
-    let writes = queueWrites()
-    isRevoked.set()
-    store.release()
-    try await busy.value
     for write in writes { #expect(await write.value == .unauthenticated) }
     #expect(store.entries.filter { $0.actor == "manager" }.count == 0)
   }

@@ -13,7 +13,7 @@ public final class InlineCall {
 
   /// The call being served. Set only while a handler runs, by the connection, which owns the stream.
   unowned(unsafe) var stream: ServerStream?
-  /// Of the message that was written last.
+  /// Of the message that this call has written.
   @exclusivity(unchecked) var replyBytes = 0
 
   init(connection: Connection, context: AnyObject, loopState: AnyObject, arena: Arena) {

@@ -80,6 +80,7 @@ extension ServerConnectionHandler {
         let message = try stream.message()
         call.arena.reset()
         call.stream = stream
+        call.replyBytes = 0
         defer { call.stream = nil }
         try handler(call, message)
         if message.count > MemoryBudget.allowance { engine.handOver(stream) }

@@ -60,6 +60,14 @@ struct RowReader {
     try unwrap(statement.text(next()).flatMap { coding.decode(Value.self, $0) })
   }
 
+  mutating func configuration() throws(StoreError) -> TenantConfiguration {
+    if let text = statement.text(column), let plain = PlainConfiguration.decode(text) {
+      _ = next()
+      return plain
+    }
+    return try json()
+  }
+
   private mutating func next() -> Int32 {
     defer { column += 1 }
     return column

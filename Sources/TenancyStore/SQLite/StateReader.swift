@@ -54,7 +54,8 @@ struct StateReader {
       .putTenant(
         Tenant(
           id: try row.tenantID(), slug: try row.slug(), displayName: try row.text(),
-          state: try row.name(), isolationModel: try row.name(), configuration: try row.json(),
+          state: try row.name(), isolationModel: try row.name(),
+          configuration: try row.configuration(),
           version: try row.counter(), epoch: try row.counter(), createTime: try row.time(),
           updateTime: try row.time(), deleteTime: try row.optionalTime(),
           purgeTime: try row.optionalTime(), stateReason: try row.text()))

@@ -22,6 +22,7 @@ struct PlainConfigurationTests {
   func readsWhatIsWritten(_ configuration: TenantConfiguration) throws {
     let text = try Self.json.faithfulText(configuration)
     #expect(PlainConfiguration.decode(text) == configuration)
+    #expect(PlainConfiguration.encode(configuration) == text)
   }
 
   @Test(arguments: [
@@ -35,6 +36,7 @@ struct PlainConfigurationTests {
   func leavesOthersToTheDecoder(_ configuration: TenantConfiguration) throws {
     let text = try Self.json.faithfulText(configuration)
     #expect(PlainConfiguration.decode(text) == nil)
+    #expect(PlainConfiguration.encode(configuration) == nil)
     #expect(Self.json.decode(TenantConfiguration.self, text) == configuration)
   }
 

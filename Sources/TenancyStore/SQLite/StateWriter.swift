@@ -122,7 +122,7 @@ struct StateWriter {
     try run(
       putTenant, .id(tenant.id), .text(tenant.slug.text), .text(tenant.displayName),
       .text(tenant.state.rawValue), .text(tenant.isolationModel.rawValue),
-      .text(try json.faithfulText(tenant.configuration)), .counter(tenant.version),
+      .text(try json.text(of: tenant.configuration)), .counter(tenant.version),
       .counter(tenant.epoch), .time(tenant.createTime), .time(tenant.updateTime),
       .optionalTime(tenant.deleteTime), .optionalTime(tenant.purgeTime), .text(tenant.stateReason))
   }

@@ -5,14 +5,13 @@ internal import Tenancy
 struct Database {
   private let connection: SQLiteConnection
   private let json = JSONCoding()
-  private let writer: StateWriter
+  private let runner: SQLiteStateRunner
 
   init(path: String) throws(StoreError) {
     let connection = try asStoreError { () throws(SQLiteError) in
       try SQLiteConnection(path: path)
     }
     self.connection = connection
-    let json = json
     try asStoreError { () throws(SQLiteError) in
       try connection.execute(Self.settings)
     }
@@ -20,23 +19,54 @@ struct Database {
     try Self.makeDurable(connection)
     try Migrations.run(on: connection)
     try asStoreError { () throws(SQLiteError) in try Self.syncRecovered(connection) }
-    writer = try asStoreError { () throws(SQLiteError) in
-      try StateWriter(connection, json: json)
-    }
+    runner = try asStoreError { () throws(SQLiteError) in try SQLiteStateRunner(connection) }
   }
 
+  /// Inside one read transaction, so that another process' writes do not show halfway.
+  /// - Parameter isAudited: whether rows that parse are held to what writes promise.
   func load(audited isAudited: Bool) throws(StoreError) -> StoredState {
-    try StateReader(connection: connection, json: json, isAudited: isAudited).read()
+    try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
+    let result = Result { () throws(StoreError) in
+      let reader = StateReader(source: connection, json: json)
+      let stored = StoredState(revision: try lastRevision(), changes: try reader.changes())
+      if isAudited { try StateAudit.check(stored) }
+      return stored
+    }
+    // Ends a transaction that only read.
+    try asStoreError { () throws(SQLiteError) in
+      if connection.isInTransaction { try connection.execute("ROLLBACK") }
+    }
+    return try result.get()
+  }
+
+  private func lastRevision() throws(StoreError) -> UInt64 {
+    let revision = try asStoreError { () throws(SQLiteError) in
+      try connection.integer("SELECT max(revision) FROM log")
+    }
+    guard let revision = UInt64(exactly: revision) else {
+      throw StoreError(.corrupt, "table log, row \(revision): not a revision")
+    }
+    // Both are at an end of the table; what is between could be told by reading all of it only.
+    let first = try asStoreError { () throws(SQLiteError) in
+      try connection.integer("SELECT min(revision) FROM log")
+    }
+    guard revision == 0 || first == 1 else {
+      throw StoreError(.corrupt, "table log, row \(first): the revisions before it are missing")
+    }
+    return revision
   }
 
   /// Adds a batch in one transaction.
   func append(_ entries: [LogEntry]) throws(StoreError) {
     guard !entries.isEmpty else { return }
-    var replacesSecret = false
-    try commit { () throws(StoreError) in replacesSecret = try writer.write(entries) }
+    runner.replacesSecret = false
+    try commit { () throws(StoreError) in
+      var runner = runner
+      try StateWriter(json: json).write(entries, after: try runner.storedRevision(), to: &runner)
+    }
     // The log has what was there before. Its truncation can wait for another process that reads, and no
     // failure of it takes back what is durable: the next checkpoint does it.
-    if replacesSecret { try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)") }
+    if runner.replacesSecret { try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)") }
   }
 
   /// Commits the first page as it is: a number in it is written again.

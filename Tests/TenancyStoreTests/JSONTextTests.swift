@@ -9,7 +9,9 @@ struct JSONTextTests {
   /// Every ASCII character, and some of more bytes.
   @Test func stringsAreWrittenAsTheEncoderWritesThem() throws {
     let texts =
-      (0..<128 as Range<UInt8>).map { "a\(Unicode.Scalar($0))b" } + ["", "é", "𝄞/\u{2028}\u{FEFF}", "e\u{301}"]
+      (0..<128 as Range<UInt8>).map { "a\(Unicode.Scalar($0))b" } + [
+        "", "é", "𝄞/\u{2028}\u{FEFF}", "e\u{301}",
+      ]
     for text in texts {
       var json = JSONText()
       json.string(text)

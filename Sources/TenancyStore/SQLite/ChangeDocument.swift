@@ -12,6 +12,14 @@ struct ChangeDocument: Encodable {
     case change, tenant, role, assignment, id, kind, name, request, before
   }
 
+  /// As it is in the log.
+  static func configurationText(
+    _ configuration: TenantConfiguration, _ coding: JSONCoding
+  ) throws(StoreError) -> String {
+    if let text = PlainConfiguration.encode(configuration) { return text }
+    return try coding.text(configuration.withoutCredentials)
+  }
+
   func encode(to encoder: any Encoder) throws {
     var box = encoder.container(keyedBy: Key.self)
     func put(_ name: String, _ tenant: TenantID) throws {

@@ -16,7 +16,7 @@ struct StateWriter {
         throw StoreError(.conflict, "revision \(entry.revision) does not follow \(last)")
       }
       last += 1
-      let changes = try json.text(entry.changes.map(ChangeDocument.init))
+      let changes = try ChangeDocument.text(of: entry.changes, json)
       try runner.run(
         .insertEntry, .integer(last), .time(entry.time), .text(entry.actor), .text(entry.action),
         entry.tenant.map(SQLValue.id) ?? .null, .text(changes))

@@ -193,19 +193,28 @@ public final class ControlPlane: Sendable {
     var entries: [LogEntry] = []
     var acknowledgements: [@Sendable (TenancyError?) -> Void] = []
     for write in batch {
-      var transaction = Transaction(state: state, now: clock())
-      acknowledgements.append(write.run(&transaction))
-      guard !transaction.changes.isEmpty else { continue }
-      let revision = state.revision + 1
-      entries.append(
-        LogEntry(
-          revision: revision, time: transaction.now, actor: write.actor, action: write.action,
-          tenant: transaction.subject, changes: transaction.changes))
-      state.apply(transaction.changes, revision: revision)
+      let entry = judge(write, on: state, &acknowledgements)
+      guard let entry else { continue }
+      entries.append(entry)
+      state.apply(entry.changes, revision: entry.revision)
     }
     let failure = persist(entries)
     if failure == nil, !entries.isEmpty { publish(state) }
     for acknowledge in acknowledgements { acknowledge(failure) }
+  }
+
+  /// Runs a write's body. The transaction's hold on the state ends here: what only the batch has can then be
+  /// changed in place.
+  private func judge(
+    _ write: PendingWrite, on state: borrowing ControlState,
+    _ acknowledgements: inout [@Sendable (TenancyError?) -> Void]
+  ) -> LogEntry? {
+    var transaction = Transaction(state: copy state, now: clock())
+    acknowledgements.append(write.run(&transaction))
+    guard !transaction.changes.isEmpty else { return nil }
+    return LogEntry(
+      revision: state.revision + 1, time: transaction.now, actor: write.actor,
+      action: write.action, tenant: transaction.subject, changes: transaction.changes)
   }
 
   private func persist(_ entries: [LogEntry]) -> TenancyError? {

@@ -34,13 +34,37 @@ public struct ControlState: Sendable {
   private var index = ByteTable<TenantRecord>()
   private var databases = ByteTable<TenantID>()
   private var formerSlugs = ByteTable<FormerSlug>()
-  private var names = [ReservedName.Kind: ByteTable<TenantID>]()
+  private var names = Names()
   /// The few sets of steps that tenants have between them, so that each is in memory once.
   private var stepSets = Set<Set<String>>()
   private var requests = ByteTable<RememberedRequest>()
   private var requestsByTime = OrderedTree<RememberedRequest>()
 
   public init() {}
+
+  /// Whose each reserved name is. (A dictionary of tables would be copied by every change.)
+  private struct Names: Sendable {
+    private var slugs = ByteTable<TenantID>()
+    private var schemas = ByteTable<TenantID>()
+    private var identifiers = ByteTable<TenantID>()
+
+    subscript(kind: ReservedName.Kind) -> ByteTable<TenantID> {
+      _read {
+        switch kind {
+        case .slug: yield slugs
+        case .schema: yield schemas
+        case .tenantIdentifier: yield identifiers
+        }
+      }
+      _modify {
+        switch kind {
+        case .slug: yield &slugs
+        case .schema: yield &schemas
+        case .tenantIdentifier: yield &identifiers
+        }
+      }
+    }
+  }
 
   // MARK: Reading
 
@@ -73,7 +97,7 @@ public struct ControlState: Sendable {
   public func formerSlug(_ text: String) -> FormerSlug? { formerSlugs[text] }
 
   /// Whose name this is, or was.
-  public func owner(of name: ReservedName) -> TenantID? { names[name.kind]?[name.text] }
+  public func owner(of name: ReservedName) -> TenantID? { names[name.kind][name.text] }
 
   /// Which tenant has its data there. In stores of earlier versions there may be several: then the one
   /// of the least id.
@@ -185,7 +209,7 @@ public struct ControlState: Sendable {
     case .clearProvisioningSteps(let id):
       edit(id, &drafts) { $0.steps = [] }
     case .reserveName(let name, let id):
-      names[name.kind, default: ByteTable()][name.text] = id
+      names[name.kind][name.text] = id
       if name.kind == .slug { noteSlug(name.text, of: id, &drafts) }
     case .retireSlug(let slug, let id):
       edit(id, &drafts) { draft in draft.formerSlugs.removeAll { $0.slug == slug } }
@@ -231,7 +255,7 @@ public struct ControlState: Sendable {
       return subject
     }
     let slug = TenantSubject.name(name, of: subject)
-    guard slug == tenant.slug.text || names[.slug]?[slug] == tenant.id else { return subject }
+    guard slug == tenant.slug.text || names[.slug][slug] == tenant.id else { return subject }
     return TenantSubject.text(subject, name, replacedBy: tenant.id.description)
   }
 
@@ -269,8 +293,8 @@ public struct ControlState: Sendable {
     tenants.unsharedNodes(with: other.tenants) + index.unshared(with: other.index).nodes
       + databases.unshared(with: other.databases).nodes
       + formerSlugs.unshared(with: other.formerSlugs).nodes
-      + names.reduce(0) { sum, table in
-        sum + table.value.unshared(with: other.names[table.key] ?? ByteTable()).nodes
+      + ReservedName.Kind.allCases.reduce(0) { sum, kind in
+        sum + names[kind].unshared(with: other.names[kind]).nodes
       } + requests.unshared(with: other.requests).nodes
       + requestsByTime.unsharedNodes(with: other.requestsByTime)
   }

@@ -24,7 +24,7 @@ public enum Change: Hashable, Sendable {
 /// A name that must be unique among tenants, past and present.
 public struct ReservedName: Hashable, Sendable {
   /// Raw values are those stored on disk.
-  public enum Kind: String, Hashable, Sendable {
+  public enum Kind: String, Hashable, Sendable, CaseIterable {
     case slug, schema
     case tenantIdentifier = "tenant_identifier"
   }

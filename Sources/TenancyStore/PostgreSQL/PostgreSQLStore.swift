@@ -140,9 +140,7 @@ public final class PostgreSQLStore: ControlStore {
       try checkLog(first: ends.integer(0) ?? 0, last: ends.integer(1) ?? 0, row.revision)
       let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
       let reader = StateReader(source: rows, json: JSONCoding())
-      let stored = StoredState(revision: UInt64(row.revision), changes: try reader.changes())
-      if isAudited { try StateAudit.check(stored) }
-      return stored
+      return try reader.read(revision: UInt64(row.revision), audited: isAudited)
     }
     // Ends a transaction that only read. Where it can't, the connection is let go.
     if connection.isUsable { _ = try run("ROLLBACK") }

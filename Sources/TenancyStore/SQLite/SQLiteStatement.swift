@@ -93,6 +93,10 @@ extension SQLiteStatement: TableRow {
       let bytes = sqlite3_column_text(handle, column)
     else { return nil }
     let count = Int(sqlite3_column_bytes(handle, column))
-    return String(validating: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
+    // SQLite's until the next step; copied here.
+    let span = Span(_unsafeStart: bytes, count: count)
+    // Text that is not valid is none, as promised.
+    guard let utf8 = try? UTF8Span(validating: span) else { return nil }
+    return String(copying: utf8)
   }
 }

@@ -6,7 +6,7 @@ struct PostgreSQLBatch {
   let configuration: PostgreSQLConfiguration
 
   static let statements =
-    StateStatement.allCases.map(\.prepared) + [lock, advance, notify]
+    StateStatement.allPrepared + [lock, advance, notify]
 
   private static let lock = PreparedStatement(
     name: "lock", sql: "SELECT \(RevisionRow.columns) FROM tenancy_revision FOR UPDATE")
@@ -79,6 +79,24 @@ struct PostgreSQLBatch {
       try asStoreError { () throws(PostgreSQLError) in try results[2].check("UPDATE") }
     }
   }
+
+  /// Makes sure that all that could be read before is durable, on the standby too: commits a record of
+  /// nothing, for which no other write is waited for.
+  func prove() throws(StoreError) {
+    let results = try asStoreError { () throws(PostgreSQLError) in
+      try connection.pipeline(until: deadline) { () throws(PostgreSQLError) in
+        try connection.queue(Self.begin)
+        try connection.queue(Self.record, [])
+      }
+    }
+    try commit { () throws(StoreError) in
+      try asStoreError { () throws(PostgreSQLError) in
+        for result in results { try result.check(Self.record) }
+      }
+    }
+  }
+
+  private static let record = "SELECT pg_logical_emit_message(true, 'tenancy', '')"
 
   private func lockedRow(_ results: [PostgreSQLResult]) throws(StoreError) -> RevisionRow {
     try asStoreError { () throws(PostgreSQLError) in

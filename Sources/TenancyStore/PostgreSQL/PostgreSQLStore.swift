@@ -45,8 +45,8 @@ public final class PostgreSQLStore: ControlStore {
   public func load() throws(StoreError) -> StoredState {
     try withConnection { (state, connection) throws(StoreError) in
       let stored = try read(&state, connection)
-      // What was read may be on this server only: after a commit that is not so is its whole past.
-      try batch(connection).touch()
+      // What was read may be on this server only. When a later commit is not, neither is that.
+      try batch(connection).prove()
       state.durable = max(state.durable, Int64(clamping: stored.revision))
       return stored
     }

@@ -17,9 +17,12 @@ struct StatementRecorder: StatementRunner {
 }
 
 extension StateStatement {
-  var prepared: PreparedStatement {
-    PreparedStatement(name: "state_\(rawValue)", sql: sql(.postgreSQL))
+  /// In the order of the raw values.
+  static let allPrepared = allCases.map { statement in
+    PreparedStatement(name: "state_\(statement.rawValue)", sql: statement.sql(.postgreSQL))
   }
+
+  var prepared: PreparedStatement { Self.allPrepared[rawValue] }
 }
 
 /// Reads rows inside a transaction, in pieces, so that a large table is not held twice in memory and no
@@ -31,21 +34,24 @@ struct PostgreSQLRows: RowSource {
   let timeout: Duration
 
   func readRows(
-    _ sql: String, _ body: (PostgreSQLRow) throws(StoreError) -> Void
+    _ sql: String, _ values: [SQLValue], _ body: (PostgreSQLRow) throws(StoreError) -> Bool
   ) throws(StoreError) {
-    try run("DECLARE piecewise NO SCROLL CURSOR FOR \(sql)")
-    while true {
+    try run("DECLARE piecewise NO SCROLL CURSOR FOR \(sql)", values)
+    var goesOn = true
+    while goesOn {
       let result = try run("FETCH \(Self.rowsPerFetch) FROM piecewise")
-      for index in 0..<result.rowCount { try body(result.row(index)) }
+      for index in 0..<result.rowCount where goesOn { goesOn = try body(result.row(index)) }
       if result.rowCount < Self.rowsPerFetch { break }
     }
     try run("CLOSE piecewise")
   }
 
   @discardableResult
-  private func run(_ sql: String) throws(StoreError) -> PostgreSQLResult {
+  private func run(
+    _ sql: String, _ values: [SQLValue] = []
+  ) throws(StoreError) -> PostgreSQLResult {
     try asStoreError { () throws(PostgreSQLError) in
-      try connection.run(sql, until: Deadline(in: timeout))
+      try connection.run(sql, values, until: Deadline(in: timeout))
     }
   }
 }

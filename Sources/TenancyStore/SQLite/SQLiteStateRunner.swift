@@ -55,12 +55,16 @@ final class SQLiteStateRunner: StatementRunner {
 
 extension SQLiteConnection: RowSource {
   func readRows(
-    _ sql: String, _ body: (SQLiteStatement) throws(StoreError) -> Void
+    _ sql: String, _ values: [SQLValue], _ body: (SQLiteStatement) throws(StoreError) -> Bool
   ) throws(StoreError) {
-    let statement = try asStoreError { () throws(SQLiteError) in try prepare(sql) }
+    let statement = try asStoreError { () throws(SQLiteError) in
+      let statement = try prepare(sql)
+      try statement.bind(values)
+      return statement
+    }
     defer { statement.reset() }
     while try asStoreError({ () throws(SQLiteError) in try statement.step() }) {
-      try body(statement)
+      guard try body(statement) else { return }
     }
   }
 }

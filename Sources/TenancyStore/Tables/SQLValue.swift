@@ -5,6 +5,7 @@ enum SQLValue: Equatable {
   case null
   case integer(Int64)
   case text(String)
+  case blob([UInt8])
 }
 
 extension SQLValue {
@@ -21,15 +22,19 @@ protocol TableRow {
   func integer(_ column: Int32) -> Int64?
   /// Nil unless the column is text in valid UTF-8.
   func text(_ column: Int32) -> String?
+  /// Nil unless the column is a blob.
+  func bytes(_ column: Int32) -> [UInt8]?
 }
 
 /// Where rows are read from: a connection to either database.
 protocol RowSource {
   associatedtype Row: TableRow
 
-  /// Calls `body` with each row of a query, in the query's order. A row lasts as long as the call.
+  /// Calls `body` with each row of a query, in the query's order, until it returns false. A row lasts as
+  /// long as the call.
+  /// - Parameter values: of the query's parameters.
   func readRows(
-    _ sql: String, _ body: (Row) throws(StoreError) -> Void
+    _ sql: String, _ values: [SQLValue], _ body: (Row) throws(StoreError) -> Bool
   ) throws(StoreError)
 }
 

@@ -27,6 +27,8 @@ extension ControlPlane {
 }
 
 struct ControlPlaneTests {
+  private let limits = WriteLimits()
+
   @Test func aWriteIsInTheStoreAndInTheStateWhenItReturns() async throws {
     let test = try TestPlane()
     #expect(try await test.plane.reserve("a") == 0)
@@ -72,11 +74,11 @@ struct ControlPlaneTests {
     let barrier = test.store.holdNextAppend()
     let first = test.plane.startReserving("first")
     await barrier.reached()
-    let rest = (0..<(ControlPlane.maximumBatch + 88)).map { test.plane.startReserving("n\($0)") }
+    let rest = (0..<(limits.batch + 88)).map { test.plane.startReserving("n\($0)") }
     barrier.open()
     #expect(await first.value == 0)
     for (offset, write) in rest.enumerated() { #expect(await write.value == UInt64(offset) + 1) }
-    #expect(test.store.batches == [1, ControlPlane.maximumBatch, 88])
+    #expect(test.store.batches == [1, limits.batch, 88])
   }
 
   @Test func oneWriteOverTheLimitIsRefused() async throws {
@@ -84,7 +86,7 @@ struct ControlPlaneTests {
     let barrier = test.store.holdNextAppend()
     let first = test.plane.startReserving("first")
     await barrier.reached()
-    let waiting = (0..<ControlPlane.maximumWaiting).map { test.plane.startReserving("n\($0)") }
+    let waiting = (0..<limits.waiting).map { test.plane.startReserving("n\($0)") }
     let error = await refusal { () async throws(TenancyError) in
       try await test.plane.reserve("over")
     }
@@ -95,7 +97,7 @@ struct ControlPlaneTests {
     #expect(await first.value == 0)
     for write in waiting { #expect(await write.value != nil) }
     #expect(!test.plane.has("over"))
-    #expect(test.store.log.count == ControlPlane.maximumWaiting + 1)
+    #expect(test.store.log.count == limits.waiting + 1)
     _ = try await test.plane.reserve("over")
   }
 

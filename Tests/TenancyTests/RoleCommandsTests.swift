@@ -186,6 +186,32 @@ struct RoleCommandsTests {
     #expect(policy.assignments.isEmpty)
   }
 
+  @Test func aRoleThatIsAssignedOftenIsDeletedInSeveralTransactions() async throws {
+    let made = try await create("a", "docs:read")
+    let id = id
+    let count = 2 * RoleCommands.maximumDeletions + 1
+    try await test.plane.write(actor: "test", action: "test") {
+      (transaction) throws(TenancyError) in
+      for number in 0..<count {
+        let assignment = Sample.assignment("x\(number)", "user:\(number)", role: "a")
+        transaction.emit(.putAssignment(id, assignment), about: id)
+      }
+    }
+    let before = test.store.log.count
+    try await commands().deleteRole(id: "a", etag: made.etag, force: true)
+    #expect(policy.role("a") == nil)
+    #expect(policy.assignments.isEmpty)
+    let entries = test.store.log.dropFirst(before)
+    #expect(entries.count == 3)
+    #expect(entries.allSatisfy { $0.changes.count <= WriteTerms.maximumCost })
+    // From the first on nobody has anything by it.
+    let isEmptied = entries.first?.changes.contains { change in
+      if case .putRole(_, let role) = change { return role.permissions.isEmpty }
+      return false
+    }
+    #expect(isEmptied == true)
+  }
+
   // MARK: Reserved permissions
 
   @Test(arguments: ["tenancy.roles:create", "tenancy.roles:*", "tenancy.other:get"])

@@ -43,8 +43,7 @@ public struct RoleCommands: Sendable {
         throw TenancyError(.alreadyExists, .roleExists, "the role \(id) exists")
       }
       guard policy.customRoleCount < Self.maximumRoles else {
-        throw TenancyError(
-          .resourceExhausted, .limitReached, "a tenant has at most \(Self.maximumRoles) roles")
+        throw .exhausted(.roles, of: .tenant(tenant), limit: Self.maximumRoles)
       }
       let role = Role(
         id: id, title: title, summary: summary,
@@ -58,11 +57,14 @@ public struct RoleCommands: Sendable {
   }
 
   /// Changes a role; `change` gets the role as it is.
+  /// - Parameter priority: `revoking` for changes that can but take permissions away.
   public func updateRole(
     id: String, etag: String, action: String = "roles.update",
+    priority: WriteTerms.Priority = .ordinary,
     _ change: @escaping @Sendable (inout Role) throws(TenancyError) -> Void
   ) async throws(TenancyError) -> Role {
-    try await write(action) { (record, transaction) throws(TenancyError) -> Role in
+    try await write(action, priority, rewriting: id) {
+      (record, transaction) throws(TenancyError) -> Role in
       let before = try Self.editable(id, etag, record.policy)
       var after = before
       try change(&after)
@@ -80,9 +82,30 @@ public struct RoleCommands: Sendable {
     }
   }
 
+  /// Assignments that are deleted in one transaction with their role, at most.
+  static let maximumDeletions = WriteTerms.maximumCost / 2
+
+  /// Deletes a role.
+  /// - Parameter force: also when it is assigned, and its assignments with it. Those of a role that has
+  ///   more than `maximumDeletions` go in several transactions, before it does, so that others need not wait
+  ///   for all of them. From the first on the role has no permissions; if a later one fails, what is left
+  ///   can be deleted in the same way.
   public func deleteRole(id: String, etag: String, force: Bool) async throws(TenancyError) {
-    try await write("roles.delete") { (record, transaction) throws(TenancyError) -> Void in
-      _ = try Self.editable(id, etag, record.policy)
+    var expected = etag
+    while let next = try await deleteSome(of: id, expected, force) {
+      if !etag.isEmpty { expected = next }
+    }
+  }
+
+  /// Deletes a role, or some of its assignments and all its permissions: then the result is its new etag.
+  private func deleteSome(
+    of id: String, _ etag: String, _ force: Bool
+  ) async throws(TenancyError) -> String? {
+    let held = plane.state.find(tenant)?.policy.assignmentCount(ofRole: id) ?? 0
+    let changes = min(force ? held : 0, Self.maximumDeletions)
+    return try await write("roles.delete", .revoking, rewriting: id, changes: changes) {
+      (record, transaction) throws(TenancyError) -> String? in
+      var role = try Self.editable(id, etag, record.policy)
       let count = record.policy.assignmentCount(ofRole: id)
       guard count == 0 || force else {
         throw TenancyError(
@@ -90,11 +113,22 @@ public struct RoleCommands: Sendable {
           "the role is assigned \(count) times: delete these first, or use force",
           metadata: ["assignments": String(count)])
       }
-      var (held, budget) = (record.policy.assignments(ofRole: id), WorkBudget.uncapped)
+      var budget = WorkBudget(visits: Self.maximumDeletions, answerBytes: .max)
+      var held = record.policy.assignments(ofRole: id)
       while let assignment = held.next(&budget) {
         transaction.emit(.deleteAssignment(tenant, id: assignment.id), about: tenant)
       }
-      transaction.emit(.deleteRole(tenant, id: id), about: tenant)
+      guard count > Self.maximumDeletions else {
+        transaction.emit(.deleteRole(tenant, id: id), about: tenant)
+        return nil
+      }
+      if !role.permissions.isEmpty {
+        role.permissions = []
+        role.version += 1
+        role.updateTime = transaction.now
+        transaction.emit(.putRole(tenant, role), about: tenant)
+      }
+      return role.etag
     }
   }
 
@@ -121,9 +155,7 @@ public struct RoleCommands: Sendable {
         throw TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
       }
       guard policy.assignmentCount < Self.maximumAssignments else {
-        throw TenancyError(
-          .resourceExhausted, .limitReached,
-          "a tenant has at most \(Self.maximumAssignments) assignments")
+        throw .exhausted(.assignments, of: .tenant(tenant), limit: Self.maximumAssignments)
       }
       _ = try check(role.permissions, transaction.state)
       if let old = policy.assignment(
@@ -146,7 +178,8 @@ public struct RoleCommands: Sendable {
   }
 
   public func unassign(id: String) async throws(TenancyError) {
-    try await write("assignments.delete") { (record, transaction) throws(TenancyError) -> Void in
+    try await write("assignments.delete", .revoking) {
+      (record, transaction) throws(TenancyError) -> Void in
       guard record.policy.assignment(id) != nil else {
         throw TenancyError(.notFound, .assignmentNotFound, "there is no such assignment")
       }
@@ -169,11 +202,17 @@ public struct RoleCommands: Sendable {
       && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F }
   }
 
+  /// - Parameters:
+  ///   - id: the role that is written again, with its permissions.
+  ///   - changes: how many there are beside the one.
   private func write<Result: Sendable>(
-    _ action: String,
+    _ action: String, _ priority: WriteTerms.Priority = .ordinary, rewriting id: String? = nil,
+    changes: Int = 0,
     _ body: @escaping @Sendable (TenantRecord, inout Transaction) throws(TenancyError) -> Result
   ) async throws(TenancyError) -> Result {
-    try await plane.write(actor: actor, action: action) {
+    let role = id.flatMap { plane.state.find(tenant)?.policy.role($0)?.role }
+    let terms = judge.terms(priority, rewriting: role?.contentBytes ?? 0, changes: changes)
+    return try await plane.write(actor: actor, action: action, terms: terms) {
       [tenant, judge] (transaction) throws(TenancyError) -> Result in
       try judge.judge(transaction)
       guard let record = transaction.state.find(tenant), record.tenant.state != .deleted else {

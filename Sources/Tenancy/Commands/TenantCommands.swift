@@ -91,7 +91,7 @@ public struct TenantCommands: Sendable {
   public func update(
     _ id: TenantID, _ update: Update, action: String, validateOnly: Bool = false
   ) async throws(TenancyError) -> Tenant {
-    try await write(action) {
+    try await write(action, rewriting: id) {
       (transaction) throws(TenancyError) -> Tenant in
       let before = try Self.current(id, update.etag, transaction.state).tenant
       guard before.state != .deleted else { throw .tenantNotFound }
@@ -117,7 +117,8 @@ public struct TenantCommands: Sendable {
   public func retire(
     slug text: String, of id: TenantID, etag: String
   ) async throws(TenancyError) -> Tenant {
-    try await write("tenants.retireSlug") { (transaction) throws(TenancyError) -> Tenant in
+    try await write("tenants.retireSlug", .revoking, rewriting: id) {
+      (transaction) throws(TenancyError) -> Tenant in
       let before = try Self.current(id, etag, transaction.state).tenant
       guard before.state != .deleted else { throw .tenantNotFound }
       guard let former = transaction.state.formerSlug(text), former.tenant == id else {
@@ -139,7 +140,8 @@ public struct TenantCommands: Sendable {
     _ id: TenantID, _ event: Lifecycle.Event, etag: String = "", reason: String = "",
     also: [Change] = []
   ) async throws(TenancyError) -> Tenant {
-    try await write("tenants.\(event)") {
+    // Those along the lifecycle are few for each tenant, and waited for.
+    try await write("tenants.\(event)", .revoking, rewriting: id) {
       (transaction) throws(TenancyError) -> Tenant in
       let record = try Self.current(id, etag, transaction.state)
       if record.tenant.state == .deleted, event != .deprovision { throw .tenantNotFound }
@@ -151,7 +153,7 @@ public struct TenantCommands: Sendable {
   }
 
   /// Tenants moved in one transaction, at most.
-  static let maximumMoves = 1000
+  static let maximumMoves = WriteTerms.maximumCost - 1
 
   /// Moves many tenants in few transactions; those that can't move by now stay.
   func move(
@@ -162,7 +164,8 @@ public struct TenantCommands: Sendable {
     while !rest.isEmpty {
       let some = rest.prefix(Self.maximumMoves)
       rest = rest.dropFirst(Self.maximumMoves)
-      try await write("tenants.\(event)") { (transaction) throws(TenancyError) -> Void in
+      try await write("tenants.\(event)", changes: some.count) {
+        (transaction) throws(TenancyError) -> Void in
         for id in some {
           guard let tenant = transaction.state.find(id)?.tenant,
             Lifecycle.next(tenant.state, event) != nil
@@ -183,11 +186,18 @@ public struct TenantCommands: Sendable {
     }
   }
 
+  /// - Parameters:
+  ///   - id: the tenant that is written again, with its configuration.
+  ///   - changes: how many there are, where there can be many.
   private func write<Result: Sendable>(
-    _ action: String,
+    _ action: String, _ priority: WriteTerms.Priority = .ordinary, rewriting id: TenantID? = nil,
+    changes: Int = 0,
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
   ) async throws(TenancyError) -> Result {
-    try await plane.write(actor: actor, action: action) {
+    let before = id.flatMap { plane.state.find($0) }
+    let terms = judge.terms(
+      priority, rewriting: before?.tenant.contentBytes ?? 0, changes: changes)
+    return try await plane.write(actor: actor, action: action, terms: terms) {
       [judge] (transaction) throws(TenancyError) -> Result in
       try judge.judge(transaction)
       return try body(&transaction)

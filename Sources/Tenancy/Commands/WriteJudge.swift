@@ -1,15 +1,41 @@
 /// Whether who asked for a change may still make it, judged on the state that the change is applied to: a
 /// call is admitted on a snapshot, and much can be committed while it waits for the writer.
 public struct WriteJudge: Sendable {
+  /// Who asked, for the queue and the budgets.
+  let payer: WritePayer
+  /// How large the request is.
+  private let requestBytes: Int
   private let body: @Sendable (ControlState, Timestamp) throws(TenancyError) -> Void
 
-  /// - Parameter body: runs on the writer, so it must be quick; what it throws refuses the change.
-  public init(_ body: @escaping @Sendable (ControlState, Timestamp) throws(TenancyError) -> Void) {
+  /// - Parameters:
+  ///   - payer: on whose account the change is.
+  ///   - requestBytes: the size of the request.
+  ///   - body: runs on the writer, so it must be quick; what it throws refuses the change.
+  public init(
+    payer: WritePayer, requestBytes: Int,
+    _ body: @escaping @Sendable (ControlState, Timestamp) throws(TenancyError) -> Void
+  ) {
+    self.payer = payer
+    self.requestBytes = requestBytes
     self.body = body
   }
 
   /// For what the server goes on with by itself.
-  public static let server = WriteJudge { (_, _) throws(TenancyError) in }
+  public static let server = WriteJudge(payer: .server, requestBytes: 0) {
+    (_, _) throws(TenancyError) in
+  }
+
+  /// How the change waits for the writer.
+  /// - Parameters:
+  ///   - bytes: of what is there and is written again with the change.
+  ///   - changes: how many there are beside the one.
+  func terms(
+    _ priority: WriteTerms.Priority = .ordinary, rewriting bytes: Int = 0, changes: Int = 0
+  ) -> WriteTerms {
+    WriteTerms(
+      payer: payer, priority: priority,
+      cost: WriteTerms.cost(ofBytes: requestBytes + bytes) + changes)
+  }
 
   func judge(_ transaction: borrowing Transaction) throws(TenancyError) {
     try body(transaction.state, transaction.now)

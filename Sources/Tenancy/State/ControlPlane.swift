@@ -7,11 +7,6 @@ import Synchronization
 public final class ControlPlane: Sendable {
   public typealias Clock = @Sendable () -> Timestamp
 
-  /// Writes committed in one go, at most.
-  static let maximumBatch = 512
-  /// Writes waiting, at most. Over it: RESOURCE_EXHAUSTED.
-  static let maximumWaiting = 8192
-
   private let store: any ControlStore
   private let clock: Clock
   private let queue = DispatchQueue(label: "tenancy.control-plane.writer")
@@ -28,7 +23,7 @@ public final class ControlPlane: Sendable {
   }
 
   private struct Waiting {
-    var writes: [PendingWrite] = []
+    var writes = WriteQueue<PendingWrite>()
     var isScheduled = false
     var isClosed = false
   }
@@ -90,17 +85,18 @@ public final class ControlPlane: Sendable {
   /// - Parameters:
   ///   - actor: who does it, for the log.
   ///   - action: what is done, such as `tenants.create`.
+  ///   - terms: how it waits for the writer, and on whose account.
   ///   - body: emits changes, or throws and changes nothing. It runs on the writer, so it must be
   ///     quick; without changes nothing is committed.
-  /// - Throws: what `body` throws, or UNAVAILABLE when the store fails, or CANCELLED when the task was
-  ///   cancelled before the writer came to it.
+  /// - Throws: what `body` throws; RESOURCE_EXHAUSTED when too many writes wait; UNAVAILABLE when the
+  ///   store fails; CANCELLED when the task was cancelled before the writer came to it.
   public func write<Result: Sendable>(
-    actor: String, action: String,
+    actor: String, action: String, terms: WriteTerms = .server,
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
   ) async throws(TenancyError) -> Result {
     let flag = CancellationFlag()
     let outcome: Swift.Result<Result, TenancyError> = await withTaskCancellationHandler {
-      await waitForWrite(actor: actor, action: action, flag, body)
+      await waitForWrite(actor: actor, action: action, terms, flag, body)
     } onCancel: {
       flag.set()
     }
@@ -108,7 +104,7 @@ public final class ControlPlane: Sendable {
   }
 
   private func waitForWrite<Result: Sendable>(
-    actor: String, action: String, _ flag: CancellationFlag,
+    actor: String, action: String, _ terms: WriteTerms, _ flag: CancellationFlag,
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
   ) async -> Swift.Result<Result, TenancyError> {
     await withCheckedContinuation { continuation in
@@ -129,7 +125,7 @@ public final class ControlPlane: Sendable {
           }
         },
         refuse: { continuation.resume(returning: .failure($0)) })
-      enqueue(write)
+      enqueue(write, terms)
     }
   }
 
@@ -145,12 +141,13 @@ public final class ControlPlane: Sendable {
     }
   }
 
-  private func enqueue(_ write: PendingWrite) {
-    enum Answer { case accepted, schedule, full, closed }
+  private func enqueue(_ write: PendingWrite, _ terms: WriteTerms) {
+    enum Answer { case accepted, schedule, refused(TenancyError) }
     let answer = waiting.withLock { waiting -> Answer in
-      if waiting.isClosed { return .closed }
-      if waiting.writes.count >= Self.maximumWaiting { return .full }
-      waiting.writes.append(write)
+      if waiting.isClosed { return .refused(Self.stopping) }
+      if let refusal = waiting.writes.add(write, terms) {
+        return .refused(TenancyError(refusal, of: terms.payer))
+      }
       if waiting.isScheduled { return .accepted }
       waiting.isScheduled = true
       return .schedule
@@ -158,12 +155,7 @@ public final class ControlPlane: Sendable {
     switch answer {
     case .accepted: break
     case .schedule: queue.async { self.drain() }
-    case .full:
-      write.refuse(
-        TenancyError(
-          .resourceExhausted, .limitReached, "too many writes are waiting", retryAfterSeconds: 1))
-    case .closed:
-      write.refuse(TenancyError(.unavailable, .storeUnavailable, "the server is stopping"))
+    case .refused(let error): write.refuse(error)
     }
   }
 
@@ -172,13 +164,16 @@ public final class ControlPlane: Sendable {
   private func drain() {
     while true {
       let batch = waiting.withLock { waiting -> [PendingWrite] in
-        let batch = Array(waiting.writes.prefix(Self.maximumBatch))
-        waiting.writes.removeFirst(batch.count)
+        let batch = waiting.writes.take()
         if batch.isEmpty { waiting.isScheduled = false }
         return batch
       }
       if batch.isEmpty { return }
+      let start = clock().nanoseconds
       commit(batch)
+      // A clock that is set meanwhile makes a batch too small or too large: no harm that lasts.
+      let took = clock().nanoseconds &- start
+      waiting.withLock { $0.writes.noteBatch(nanoseconds: took) }
     }
   }
 
@@ -265,6 +260,8 @@ public final class ControlPlane: Sendable {
 
   private static let cancelled = TenancyError(
     .cancelled, TenancyError.Reason("CANCELLED"), "the call was cancelled before it took effect")
+  private static let stopping = TenancyError(
+    .unavailable, .storeUnavailable, "the server is stopping")
   private static let unavailable = TenancyError(
     .unavailable, .storeUnavailable, "the store can't take the change now", retryAfterSeconds: 1)
 }

@@ -74,9 +74,14 @@ struct Gate: Sendable {
 
   /// Judges an admitted call again, on the state that its change is applied to, and by the CAs and CRLs of
   /// that moment. What platform identities may do does not change while the server runs.
-  private static func judge(_ access: Access, _ rule: MethodRule) -> WriteJudge {
+  private static func judge(
+    _ access: Access, _ rule: MethodRule, requestBytes: Int
+  ) -> WriteJudge {
     let (caller, id) = (access.caller, access.home?.tenant.id)
-    return WriteJudge { (state, now) throws(TenancyError) in
+    // A platform identity waits on its own account whichever tenant it writes about.
+    let payer = id.map { WritePayer.tenant($0) } ?? .platform(caller.subject)
+    return WriteJudge(payer: payer, requestBytes: requestBytes) {
+      (state, now) throws(TenancyError) in
       if let end = caller.expireTime, end < now { throw expired }
       if caller.refusal() != nil { throw revoked }
       guard case .tenant(let name) = caller.kind else { return }
@@ -160,7 +165,7 @@ struct Gate: Sendable {
       var access = try admit(
         caller, rule, tenantName: spec.tenantField.map { $0(request).bytes }, form,
         snapshot: plane.snapshot)
-      access.judge = Self.judge(access, rule)
+      access.judge = Self.judge(access, rule, requestBytes: message.count)
       return (access, try WireErrors.read(Request.self, request))
     }
   }

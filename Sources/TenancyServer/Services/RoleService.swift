@@ -33,7 +33,9 @@ struct RoleService: Sendable {
       gate.async(API.removeRolePermissions, names: .child) {
         (access, request) throws(TenancyError) in
         let removed = Set(request.permissions.filter(Self.canBeHeld))
-        return try await change(access, request.name, request.etag, "roles.removePermissions") {
+        return try await change(
+          access, request.name, request.etag, "roles.removePermissions", .revoking
+        ) {
           $0.permissions.removeAll { removed.contains($0) }
         }
       },
@@ -90,12 +92,15 @@ struct RoleService: Sendable {
   }
 
   private func change(
-    _ access: Access, _ name: String, _ etag: String, _ action: String, field: String = "name",
+    _ access: Access, _ name: String, _ etag: String, _ action: String,
+    _ priority: WriteTerms.Priority = .ordinary, field: String = "name",
     _ body: @escaping @Sendable (inout Role) -> Void
   ) async throws(TenancyError) -> V1.Role {
     let id = try Self.id(in: name, "roles", field: field)
-    let role = try await commands(access).updateRole(id: id, etag: etag, action: action) {
-      (role) throws(TenancyError) in body(&role)
+    let role = try await commands(access).updateRole(
+      id: id, etag: etag, action: action, priority: priority
+    ) { (role) throws(TenancyError) in
+      body(&role)
     }
     return V1.Role(role, tenant: try access.requireTarget().idText)
   }

@@ -1,0 +1,54 @@
+/// What a payer has a limited amount of. Names are those of the API, and keep their meaning.
+public struct Quota: Hashable, Sendable, CustomStringConvertible {
+  public let name: String
+  /// What it is counted in, such as `bytes`.
+  public let unit: String
+
+  public var description: String { name }
+
+  /// Custom roles.
+  public static let roles = Quota(name: "roles", unit: "roles")
+  /// Assignments of roles.
+  public static let assignments = Quota(name: "assignments", unit: "assignments")
+  /// Writes that wait for the writer.
+  public static let waitingWrites = Quota(name: "waiting-writes", unit: "writes")
+}
+
+extension TenancyError {
+  /// A quota is used up.
+  /// - Parameters:
+  ///   - hint: what the caller can do about it, as the end of a sentence.
+  ///   - retryAfterSeconds: when it may be otherwise, where time alone makes it so.
+  static func exhausted(
+    _ quota: Quota, of payer: WritePayer, limit: Int, hint: String = "delete some",
+    retryAfterSeconds: Int64? = nil
+  ) -> TenancyError {
+    var metadata = ["quota": quota.name, "limit": String(limit)]
+    let whose: String
+    switch payer {
+    case .tenant(let id):
+      metadata["subject"] = "tenants/\(id)"
+      whose = "the tenant"
+    case .platform: whose = "the caller"
+    case .server: whose = "the server"
+    }
+    return TenancyError(
+      .resourceExhausted, .limitReached,
+      "\(whose) has used up its quota \(quota.name), \(limit) \(quota.unit): \(hint)",
+      metadata: metadata, retryAfterSeconds: retryAfterSeconds)
+  }
+
+  /// The queue has no room for a payer's write.
+  init(_ refusal: WriteQueueRefusal, of payer: WritePayer) {
+    switch refusal {
+    case .payer(let limit):
+      self = .exhausted(
+        .waitingWrites, of: payer, limit: limit, hint: "wait for answers before asking for more",
+        retryAfterSeconds: 1)
+    case .all:
+      self = TenancyError(
+        .resourceExhausted, .limitReached, "too many writes are waiting",
+        metadata: ["quota": Quota.waitingWrites.name], retryAfterSeconds: 1)
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/// How much a tenant's state takes, roughly: what its parts were measured to take in this program, rounded
+/// up. It is kept with each change and never counted anew, so it costs the same however much there is.
+///
+/// Names that were once the tenant's are left out: only the platform gives new ones.
+public struct TenantFootprint: Hashable, Sendable {
+  /// In memory: settings, flags and roles.
+  public internal(set) var residentBytes = 0
+  /// In memory: assignments, with their places in all indexes.
+  public internal(set) var assignmentBytes = 0
+  /// On disk: the rows of all of it.
+  public internal(set) var storedBytes = 0
+
+  static func + (a: Self, b: Self) -> Self {
+    TenantFootprint(
+      residentBytes: a.residentBytes + b.residentBytes,
+      assignmentBytes: a.assignmentBytes + b.assignmentBytes,
+      storedBytes: a.storedBytes + b.storedBytes)
+  }
+
+  static func - (a: Self, b: Self) -> Self {
+    TenantFootprint(
+      residentBytes: a.residentBytes - b.residentBytes,
+      assignmentBytes: a.assignmentBytes - b.assignmentBytes,
+      storedBytes: a.storedBytes - b.storedBytes)
+  }
+
+  static func += (a: inout Self, b: Self) { a = a + b }
+
+  /// Counts what takes the place of something else.
+  mutating func replace(_ former: TenantFootprint?, by new: TenantFootprint?) {
+    if let former { self = self - former }
+    if let new { self = self + new }
+  }
+}
+
+/// Bytes that go with a part beside its text: headers of objects and strings, places in tables.
+private enum Overhead {
+  static let tenant = 512
+  /// A key and a value of a table, or a flag.
+  static let entry = 64
+  static let role = 512
+  /// It is in its role and in the index of what roles grant.
+  static let permission = 128
+  static let assignment = 384
+  static let row = 160
+}
+
+extension Tenant {
+  var footprint: TenantFootprint {
+    let (bytes, entries) = configuration.content
+    let text = bytes + displayName.utf8.count + stateReason.utf8.count
+    return TenantFootprint(
+      residentBytes: Overhead.tenant + text + entries * Overhead.entry,
+      storedBytes: Overhead.row + text)
+  }
+
+  /// What is written of it with each change.
+  var contentBytes: Int { footprint.storedBytes }
+}
+
+extension TenantConfiguration {
+  /// Bytes of text, and how many values there are.
+  fileprivate var content: (bytes: Int, entries: Int) {
+    var (bytes, entries) = (0, featureFlags.count)
+    for name in featureFlags.keys { bytes += name.utf8.count + 8 }
+    for (key, value) in customSettings {
+      bytes += key.utf8.count
+      value.measure(&bytes, &entries)
+    }
+    if let database {
+      bytes += database.connectionString.utf8.count + database.username.utf8.count
+      bytes += database.password.utf8.count
+    }
+    bytes += schema?.schemaName.utf8.count ?? 0
+    bytes += shared?.tenantIdentifier.utf8.count ?? 0
+    return (bytes, entries)
+  }
+}
+
+extension JSONValue {
+  fileprivate func measure(_ bytes: inout Int, _ entries: inout Int) {
+    entries += 1
+    switch self {
+    case .null, .bool, .number: bytes += 8
+    case .string(let text): bytes += text.utf8.count
+    case .array(let items): for item in items { item.measure(&bytes, &entries) }
+    case .object(let members):
+      for (key, item) in members {
+        bytes += key.utf8.count
+        item.measure(&bytes, &entries)
+      }
+    }
+  }
+}
+
+extension Role {
+  var footprint: TenantFootprint {
+    let text = title.utf8.count + summary.utf8.count + id.utf8.count
+    let names = permissions.reduce(0) { $0 + $1.utf8.count }
+    return TenantFootprint(
+      residentBytes: Overhead.role + text + 2 * names + permissions.count * Overhead.permission,
+      storedBytes: Overhead.row + text + names + 4 * permissions.count)
+  }
+
+  /// What is written of it with each change.
+  var contentBytes: Int { footprint.storedBytes }
+}
+
+extension RoleAssignment {
+  var footprint: TenantFootprint {
+    let text = subject.utf8.count + role.utf8.count
+    return TenantFootprint(
+      assignmentBytes: Overhead.assignment + text, storedBytes: Overhead.row + text)
+  }
+}

@@ -135,9 +135,9 @@ struct TestPlane {
   let clock = TestClock()
   let plane: ControlPlane
 
-  init(_ store: MemoryStore = MemoryStore()) throws {
+  init(_ store: MemoryStore = MemoryStore(), quotas: TenantQuotas = TenantQuotas()) throws {
     self.store = store
-    plane = try ControlPlane(store: store, clock: { [clock] in clock.now })
+    plane = try ControlPlane(store: store, clock: { [clock] in clock.now }, quotas: quotas)
   }
 
   /// Adds a tenant as it is.

@@ -13,6 +13,7 @@ public final class ControlPlane: Sendable {
   private let published: Mutex<Snapshot>
   private let publishedRevision: Atomic<UInt64>
   private let waiting = Mutex(Waiting())
+  let budgets: TenantBudgets
   /// Whether the store failed in a way that needs a reload before the next write.
   private let health = Mutex(Health())
 
@@ -29,8 +30,12 @@ public final class ControlPlane: Sendable {
   }
 
   /// Loads the state. Blocks.
+  /// - Parameter quotas: of each tenant.
   /// - Throws: `StoreError`.
-  public init(store: any ControlStore, clock: @escaping Clock) throws(StoreError) {
+  public init(
+    store: any ControlStore, clock: @escaping Clock, quotas: TenantQuotas = TenantQuotas()
+  ) throws(StoreError) {
+    budgets = TenantBudgets(quotas)
     self.store = store
     self.clock = clock
     let state = try Self.load(store)
@@ -48,6 +53,10 @@ public final class ControlPlane: Sendable {
   public var now: Timestamp { clock() }
 
   fileprivate var revision: UInt64 { publishedRevision.load(ordering: .acquiring) }
+
+  func waitingWrites(of payer: WritePayer) -> Int {
+    waiting.withLock { $0.writes.waiting(of: payer) }
+  }
 
   /// Whether the last commit succeeded, or the store was found to work since.
   public var isHealthy: Bool { health.withLock { $0.failure == nil } }
@@ -88,8 +97,8 @@ public final class ControlPlane: Sendable {
   ///   - terms: how it waits for the writer, and on whose account.
   ///   - body: emits changes, or throws and changes nothing. It runs on the writer, so it must be
   ///     quick; without changes nothing is committed.
-  /// - Throws: what `body` throws; RESOURCE_EXHAUSTED when too many writes wait; UNAVAILABLE when the
-  ///   store fails; CANCELLED when the task was cancelled before the writer came to it.
+  /// - Throws: what `body` throws; RESOURCE_EXHAUSTED when too many writes wait, or a tenant would have or
+  ///   do more than it may; UNAVAILABLE when the store fails; CANCELLED when the task was cancelled before the writer came to it.
   public func write<Result: Sendable>(
     actor: String, action: String, terms: WriteTerms = .server,
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
@@ -107,14 +116,21 @@ public final class ControlPlane: Sendable {
     actor: String, action: String, _ terms: WriteTerms, _ flag: CancellationFlag,
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
   ) async -> Swift.Result<Result, TenancyError> {
-    await withCheckedContinuation { continuation in
+    do throws(TenancyError) {
+      try budgets.admit(terms, at: clock())
+    } catch {
+      return .failure(error)
+    }
+    return await withCheckedContinuation { continuation in
+      let counted = Counted()
       let write = PendingWrite(
         actor: actor, action: action,
-        run: { transaction in
+        run: { [budgets] transaction in
           do throws(TenancyError) {
             // Nobody waits for it: the writer's time is for those who do.
             if flag.isSet { throw Self.cancelled }
             let value = try body(&transaction)
+            try budgets.judge(transaction, terms, counted: &counted.logBytes)
             return { error in
               continuation.resume(returning: error.map { .failure($0) } ?? .success(value))
             }
@@ -155,7 +171,9 @@ public final class ControlPlane: Sendable {
     switch answer {
     case .accepted: break
     case .schedule: queue.async { self.drain() }
-    case .refused(let error): write.refuse(error)
+    case .refused(let error):
+      budgets.giveBack(terms, at: clock())
+      write.refuse(error)
     }
   }
 
@@ -272,6 +290,11 @@ private final class CancellationFlag: Sendable {
 
   var isSet: Bool { flag.load(ordering: .relaxed) }
   func set() { flag.store(true, ordering: .relaxed) }
+}
+
+/// What a write has counted of its tenant's budget. On the writer only, which runs one write at a time.
+private final class Counted: @unchecked Sendable {
+  var logBytes = 0
 }
 
 /// What a write sees and does.

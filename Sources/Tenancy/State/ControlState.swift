@@ -9,10 +9,14 @@ public final class TenantRecord: Ordered {
   public let provisionedSteps: Set<String>
   /// In the order of the slugs; without those that are retired.
   public let formerSlugs: [FormerSlug]
+  /// How much all of it takes.
+  public let footprint: TenantFootprint
 
   init(
-    tenant: Tenant, policy: TenantPolicy, provisionedSteps: Set<String>, formerSlugs: [FormerSlug]
+    tenant: Tenant, policy: TenantPolicy, provisionedSteps: Set<String>, formerSlugs: [FormerSlug],
+    footprint: TenantFootprint
   ) {
+    self.footprint = footprint
     self.tenant = tenant
     self.policy = policy
     idText = tenant.id.description
@@ -136,9 +140,10 @@ public struct ControlState: Sendable {
     var formerPlace: DatabasePlace?
     var policy: TenantPolicy
     var steps: Set<String>
+    var footprint: TenantFootprint
 
     init(new tenant: Tenant) {
-      (self.tenant, policy, steps) = (tenant, TenantPolicy(), [])
+      (self.tenant, policy, steps, footprint) = (tenant, TenantPolicy(), [], tenant.footprint)
     }
 
     init(of record: TenantRecord) {
@@ -148,6 +153,7 @@ public struct ControlState: Sendable {
       formerPlace = tenant.configuration.database?.place
       policy = record.policy
       steps = record.provisionedSteps
+      footprint = record.footprint
     }
 
     mutating func rename(to slug: Slug) {
@@ -189,21 +195,34 @@ public struct ControlState: Sendable {
     switch change {
     case .putTenant(let tenant):
       if let at = draft(tenant.id, &drafts) {
+        drafts.list[at].footprint.replace(
+          drafts.list[at].tenant.footprint, by: tenant.footprint)
         drafts.list[at].rename(to: tenant.slug)
         drafts.list[at].tenant = tenant
       } else {
         _ = drafts.add(Draft(new: tenant))
       }
     case .putRole(let id, let role):
-      edit(id, &drafts) { $0.policy.put(role) }
+      edit(id, &drafts) {
+        $0.footprint.replace($0.policy.role(role.id)?.footprint, by: role.footprint)
+        $0.policy.put(role)
+      }
     case .deleteRole(let id, let role):
-      edit(id, &drafts) { $0.policy.deleteRole(role) }
+      edit(id, &drafts) {
+        $0.footprint.replace($0.policy.role(role)?.footprint, by: nil)
+        $0.policy.deleteRole(role)
+      }
     case .putAssignment(let id, let assignment):
       guard let at = draft(id, &drafts) else { return }
-      let holder = holder(assignment.subject, in: drafts.list[at].tenant)
-      drafts.list[at].policy.put(assignment.held(by: holder))
+      let held = assignment.held(by: holder(assignment.subject, in: drafts.list[at].tenant))
+      drafts.list[at].footprint.replace(
+        drafts.list[at].policy.assignment(held.id)?.footprint, by: held.footprint)
+      drafts.list[at].policy.put(held)
     case .deleteAssignment(let id, let assignment):
-      edit(id, &drafts) { $0.policy.deleteAssignment(assignment) }
+      edit(id, &drafts) {
+        $0.footprint.replace($0.policy.assignment(assignment)?.footprint, by: nil)
+        $0.policy.deleteAssignment(assignment)
+      }
     case .putProvisioningStep(let id, let step):
       edit(id, &drafts) { $0.steps.insert(step) }
     case .clearProvisioningSteps(let id):
@@ -270,7 +289,7 @@ public struct ControlState: Sendable {
     let record = TenantRecord(
       tenant: draft.tenant, policy: draft.policy,
       provisionedSteps: stepSets.insert(draft.steps).memberAfterInsert,
-      formerSlugs: draft.formerSlugs)
+      formerSlugs: draft.formerSlugs, footprint: draft.footprint)
     notePlace(of: draft)
     index[record.idText] = record
     index[draft.tenant.slug.text] = record

@@ -113,3 +113,8 @@ extension RoleAssignment {
       assignmentBytes: Overhead.assignment + text, storedBytes: Overhead.row + text)
   }
 }
+
+extension TenantPolicy.CompiledRole {
+  /// Built-in roles are in memory once for all tenants.
+  var footprint: TenantFootprint? { isBuiltIn ? nil : role.footprint }
+}

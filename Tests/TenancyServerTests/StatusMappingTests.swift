@@ -90,6 +90,22 @@ struct StatusMappingTests {
     #expect(status.details.count <= HeaderFields.maximumDetailsBytes)
   }
 
+  @Test func aQuotaIsNamedWithItsSubject() throws {
+    let id = Sample.id(1)
+    let error = TenancyError.exhausted(
+      .assignments, of: .tenant(id), limit: 5, retryAfterSeconds: 2)
+    let details = try Self.details(error)
+    let failure = try Self.decode(
+      GoogleRPC.QuotaFailure.self, try #require(details["QuotaFailure"]))
+    #expect(failure.violations.map(\.subject) == ["tenants/\(id)"])
+    #expect(failure.violations.map(\.description) == [error.message])
+    let info = try Self.decode(GoogleRPC.ErrorInfo.self, try #require(details["ErrorInfo"]))
+    #expect(info.reason == "LIMIT_REACHED")
+    #expect(
+      info.metadata == ["quota": "assignments", "limit": "5", "subject": "tenants/\(id)"])
+    #expect(details["RetryInfo"] != nil)
+  }
+
   @Test func whenToTryAgain() throws {
     let error = try #require(Lifecycle.refusal(for: .maintenance))
     let details = try Self.details(error)

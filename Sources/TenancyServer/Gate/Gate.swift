@@ -136,6 +136,10 @@ struct Gate: Sendable {
     }
   }
 
+  /// Enough for most requests and answers of methods off the loop. There are two arenas and not one, because
+  /// many calls wait for the writer between the one and the other, and hold nothing meanwhile.
+  private static let arenaBytes = 2 * 1024
+
   /// A method that writes, or whose answers can be large: answered off the event loop, where the runtime
   /// lets a connection have a few such calls at a time.
   func async<Request, Response>(
@@ -148,7 +152,7 @@ struct Gate: Sendable {
         guard let caller = call.context as? Caller else { throw Self.unknownHome }
         let (access, request) = try admitDecoded(caller, rule, spec, form, message)
         let response = try await body(access, request)
-        return response.encode(arena: Arena())
+        return response.encode(arena: Arena(firstBlock: Self.arenaBytes))
       } catch {
         throw StatusMapping.status(of: error)
       }
@@ -159,7 +163,7 @@ struct Gate: Sendable {
     _ caller: Caller, _ rule: MethodRule, _ spec: MethodSpec<Request, Response>,
     _ form: TenantNames.Form, _ message: [UInt8]
   ) throws(TenancyError) -> (Access, Request) {
-    let arena = Arena()
+    let arena = Arena(firstBlock: Self.arenaBytes)
     return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
       let request = try WireErrors.decode(Request.self, bytes, arena, rule)
       var access = try admit(

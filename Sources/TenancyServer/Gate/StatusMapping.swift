@@ -12,17 +12,21 @@ enum StatusMapping {
   /// Bytes of all violations in an error. The others are counted only.
   static let maximumViolationBytes = 1536
 
+  /// Enough for most errors, details included. Larger ones take more.
+  static let arenaBytes = 2 * 1024
+
   static func status(of error: TenancyError) -> RPCStatus {
     let code = code(of: error.category)
     let message = error.message.clipped(toBytes: maximumTextBytes)
+    let arena = Arena(firstBlock: arenaBytes)
     let status = GoogleRPC.Status(
-      code: Int32(code.rawValue), message: message, details: details(of: error))
-    return RPCStatus(code, message, details: status.encode(arena: Arena()))
+      code: Int32(code.rawValue), message: message, details: details(of: error, arena))
+    return RPCStatus(code, message, details: status.encode(arena: arena))
   }
 
   /// A status of the RPC runtime's own, with the details that every error of this API has.
   static func describe(_ status: RPCStatus) -> RPCStatus {
-    let arena = Arena()
+    let arena = Arena(firstBlock: arenaBytes)
     let reason =
       switch status.code {
       case .unimplemented: TenancyError.Reason.notImplemented.rawValue
@@ -47,8 +51,9 @@ enum StatusMapping {
     return RPCStatus(status.code, status.message, details: message.encode(arena: arena))
   }
 
-  private static func details(of error: TenancyError) -> [GoogleProtobuf.`Any`] {
-    let arena = Arena()
+  private static func details(
+    of error: TenancyError, _ arena: Arena
+  ) -> [GoogleProtobuf.`Any`] {
     var details = [
       pack(
         "google.rpc.ErrorInfo",
@@ -69,7 +74,9 @@ enum StatusMapping {
           GoogleRPC.PreconditionFailure(violations: [violation]), arena))
     }
     if error.category == .resourceExhausted {
+      // Errors about a quota say whose, and which, in their metadata.
       let violation = GoogleRPC.QuotaFailure.Violation(
+        subject: error.metadata["subject"] ?? "",
         description: error.message.clipped(toBytes: maximumTextBytes))
       details.append(
         pack("google.rpc.QuotaFailure", GoogleRPC.QuotaFailure(violations: [violation]), arena))

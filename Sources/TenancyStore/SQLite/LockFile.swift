@@ -12,10 +12,10 @@ final class LockFile {
       throw StoreError(.unavailable, "cannot open \(path): \(errorText(errno))")
     }
     // flock, not fcntl: a lock of fcntl is lost when any other descriptor of the file is closed, and
-    // does not keep out a second store in the same process. A throwing initializer runs no deinit.
+    // does not keep out a second store in the same process. An initializer that throws when all properties
+    // are set runs `deinit`, which closes the descriptor: closed here as well, it could be another's by then.
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       let reason = errno
-      Glibc.close(descriptor)
       throw reason == EWOULDBLOCK
         ? StoreError(.unavailable, "another process uses this store: \(path) is locked")
         : StoreError(.unavailable, "cannot lock \(path): \(errorText(reason))")
@@ -23,45 +23,8 @@ final class LockFile {
   }
 
   deinit {
+    guard descriptor >= 0 else { return }
     // Nothing was written: there is no error worth knowing.
     Glibc.close(descriptor)
   }
-}
-
-/// Files of which only existence and durability matter.
-enum FileSystem {
-  /// Creates an empty file that only its owner may read. One that exists is left as it is.
-  static func createPrivateFile(path: String) throws(StoreError) {
-    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else {
-      throw StoreError(.unavailable, "cannot open \(path): \(errorText(errno))")
-    }
-    // Nothing was written: there is no error worth knowing.
-    Glibc.close(descriptor)
-  }
-
-  /// Makes the creation of files in a file's directory survive power loss.
-  static func syncDirectory(of path: String) throws(StoreError) {
-    let directory = parent(of: path)
-    let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw StoreError(.unavailable, "cannot open \(directory): \(errorText(errno))")
-    }
-    defer { Glibc.close(descriptor) }
-    guard fsync(descriptor) == 0 else {
-      throw StoreError(.unavailable, "cannot sync \(directory): \(errorText(errno))")
-    }
-  }
-
-  static func parent(of path: String) -> String {
-    guard let slash = path.lastIndex(of: "/") else { return "." }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
-  }
-}
-
-private func errorText(_ code: Int32) -> String {
-  var text = [CChar](repeating: 0, count: 128)
-  // An unknown code makes "Unknown error n": the result adds nothing.
-  _ = strerror_r(code, &text, text.count)
-  return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

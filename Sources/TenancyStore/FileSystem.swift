@@ -1,0 +1,41 @@
+internal import Glibc
+public import Tenancy
+
+/// Files of which only existence and durability matter.
+public enum FileSystem {
+  /// Creates an empty file that only its owner may read. One that exists is left as it is.
+  static func createPrivateFile(path: String) throws(StoreError) {
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else {
+      throw StoreError(.unavailable, "cannot open \(path): \(errorText(errno))")
+    }
+    // Nothing was written: there is no error worth knowing.
+    Glibc.close(descriptor)
+  }
+
+  /// Makes the creation of a file, or of a directory, in its directory survive power loss.
+  /// - Throws: `StoreError` if that can't be promised.
+  public static func syncDirectory(of path: String) throws(StoreError) {
+    let directory = parent(of: path)
+    let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw StoreError(.unavailable, "cannot open \(directory): \(errorText(errno))")
+    }
+    defer { Glibc.close(descriptor) }
+    guard fsync(descriptor) == 0 else {
+      throw StoreError(.unavailable, "cannot sync \(directory): \(errorText(errno))")
+    }
+  }
+
+  static func parent(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+}
+
+func errorText(_ code: Int32) -> String {
+  var text = [CChar](repeating: 0, count: 128)
+  // An unknown code makes "Unknown error n": the result adds nothing.
+  _ = strerror_r(code, &text, text.count)
+  return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}

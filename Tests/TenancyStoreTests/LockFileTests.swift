@@ -1,0 +1,51 @@
+import Glibc
+import Synchronization
+import Tenancy
+import Testing
+
+@testable import TenancyStore
+
+struct LockFileTests {
+  private let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  @Test func whoComesSecondIsRefusedAndMayTryAgain() throws {
+    let path = directory.file("lock")
+    var first: LockFile? = try LockFile(path: path)
+    #expect(throws: StoreError.self) { try LockFile(path: path) }
+    // The one that failed has not let go of the first one's lock.
+    #expect(throws: StoreError.self) { try LockFile(path: path) }
+    withExtendedLifetime(first) {}
+    first = nil
+    _ = try LockFile(path: path)
+  }
+
+  /// A descriptor that is closed twice is, the second time, somebody else's.
+  @Test func aRefusalClosesNothingOfOthers() async throws {
+    let path = directory.file("lock")
+    let first = try LockFile(path: path)
+    let isDone = Atomic(false)
+    let lost = await withTaskGroup(of: Int.self) { group in
+      for _ in 0..<2 {
+        group.addTask {
+          var lost = 0
+          while !isDone.load(ordering: .relaxed) {
+            let mine = open("/dev/null", O_RDONLY | O_CLOEXEC)
+            if fcntl(mine, F_GETFD) < 0 { lost += 1 }
+            if close(mine) != 0 { lost += 1 }
+          }
+          return lost
+        }
+      }
+      for _ in 0..<20_000 {
+        // It is locked: that is the point.
+        _ = try? LockFile(path: path)
+      }
+      isDone.store(true, ordering: .relaxed)
+      return await group.reduce(0, +)
+    }
+    #expect(lost == 0)
+    withExtendedLifetime(first) {}
+  }
+}

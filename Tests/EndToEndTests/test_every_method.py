@@ -84,6 +84,12 @@ def test_the_life_of_a_tenant_takes_every_method(operator, slug):
         authz.BatchCheckItem(subject="user:al", permission="bill:read")])).results[0].allowed
     assert list(roles.ListRoleAssignments(
         authz.ListRoleAssignmentsRequest(parent=name)).assignments) == [given]
+    usage = tenants.GetTenantUsage(manager.GetTenantUsageRequest(name=slug))
+    assert usage.name == f"{name}/usage"
+    used = {one.quota: one.used for one in usage.quotas}
+    # The operator's writes are not on the tenant's account.
+    assert (used["roles"], used["assignments"], used["writes"]) == (1, 1, 0)
+    assert all(0 <= one.used <= one.limit for one in usage.quotas)
     roles.DeleteRoleAssignment(authz.DeleteRoleAssignmentRequest(name=given.name))
     roles.DeleteRole(authz.DeleteRoleRequest(name=role.name))
 

@@ -212,8 +212,8 @@ def test_a_home_in_maintenance(make_server, pki):
         assert activated.state == api.ACTIVE and web.get("acme") == activated
 
 
-READS = {"TenantManager/GetTenant", "TenantManager/ListTenants", "Authorization/GetRole",
-         "Authorization/ListRoles", "Authorization/ListRoleAssignments"}
+READS = {"TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantManager/ListTenants",
+         "Authorization/GetRole", "Authorization/ListRoles", "Authorization/ListRoleAssignments"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}
 CHECKS = {"Authorization/Check", "Authorization/BatchCheck"}
 PLATFORM_ROLES = {

@@ -77,6 +77,9 @@ def tenant_commands(ctl):
         "tenant", "update", "vault", "--slug", "vault-two", "--output", "json").stdout)
     assert [one["slug"] for one in renamed["formerSlugs"]] == ["vault"]
     assert "vault (used " in ctl("tenant", "get", "vault")
+    used = {one["quota"]: one for one in ctl.json("tenant", "usage", "vault")["quotas"]}
+    assert used["assignments"]["limit"] == "100000" and "used" not in used["assignments"]
+    assert "COMES BACK" in ctl("tenant", "usage", "vault")
     assert "formerSlugs" not in ctl.json("tenant", "retire-slug", "vault-two", "vault")
     assert ctl.json("tenant", "delete", "vault-two")["state"] == "TENANT_STATE_DELETED"
     assert ctl.json("tenant", "list") == {}
@@ -122,7 +125,7 @@ def role_commands(ctl):
 
 BRIEFLY = ["--duration", "0.2", "--warmup", "0"]
 WORKLOAD_MAY = [
-    ("whoami",), ("tenant get acme",), ("tenant list",), ("role get acme tenant-admin",),
+    ("whoami",), ("tenant get acme",), ("tenant list",), ("tenant usage acme",), ("role get acme tenant-admin",),
     ("role list acme",), ("role assignments acme",), ("check acme user:alice a:b", 3),
     ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",),
     ("load --tenant acme --method resolve --method check --duration 0.2 --warmup 0",)]
@@ -153,7 +156,7 @@ def test_every_command_as_workload(daemon):
     assert me["tenant"] == acme["name"] and me["tenantSlug"] == "acme"
     assert me["subject"] == "spiffe://dev.tenancy.internal/tenant/acme/dev"
     assert [one["slug"] for one in ctl.json("tenant", "list")["tenants"]] == ["acme"]
-    for line in ("tenant get {}", "role list {}", "check {} user:alice a:b", "validate {}",
+    for line in ("tenant get {}", "tenant usage {}", "role list {}", "check {} user:alice a:b", "validate {}",
                  "resolve --path /tenants/{}/x"):
         globex = ctl.error(*line.format("globex").split())
         assert "PERMISSION_DENIED (TENANT_MISMATCH)" in globex

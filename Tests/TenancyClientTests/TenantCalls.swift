@@ -20,6 +20,9 @@ struct TenantCall {
     typealias API = V1.TenantManager
     return [
       TenantCall(API.getTenant.identity) { try await $0.get($1) },
+      TenantCall(API.getTenantUsage.identity) {
+        try await $0.tenants.getTenantUsage(V1.GetTenantUsageRequest(name: $1))
+      },
       TenantCall(API.updateTenant.identity) {
         try await $0.tenants.updateTenant(
           V1.UpdateTenantRequest(tenant: V1.Tenant(name: $1, displayName: "Taken over")))

@@ -46,6 +46,10 @@ enum TenantManagerStory {
     #expect(reused.code == .invalidArgument)
     #expect(reused.errorInfo?.reason == "REQUEST_ID_REUSED")
 
+    let usage = try await client.tenants.getTenantUsage(V1.GetTenantUsageRequest(name: acme.name))
+    #expect(usage.name == "\(acme.name)/usage")
+    #expect(usage.quotas.contains { $0.quota == "resident-bytes" && $0.used > 500 })
+
     for name in [acme.id, acme.slug, acme.name, "tenants/\(acme.slug)"] {
       #expect(try await client.get(name) == acme)
     }

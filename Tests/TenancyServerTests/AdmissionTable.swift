@@ -67,6 +67,8 @@ struct AdmissionRow: CustomStringConvertible {
       "TenantManager/CreateTenant", "tenancy.tenants:create", "platform", names: false, operators),
     AdmissionRow("TenantManager/GetTenant", "tenancy.tenants:get", "tenant", names: true, readers),
     AdmissionRow(
+      "TenantManager/GetTenantUsage", "tenancy.tenants:get", "tenant", names: true, readers),
+    AdmissionRow(
       "TenantManager/UpdateTenant", "tenancy.tenants:update", "tenant", names: true, changers),
     AdmissionRow(
       "TenantManager/DeactivateTenant", "tenancy.tenants:deactivate", "platform", names: true,

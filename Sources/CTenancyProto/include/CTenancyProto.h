@@ -194,6 +194,18 @@ tenancy__v1__get_tenant_request__get_descriptor(void) {
   return &tenancy__v1__get_tenant_request__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_tenant_usage_request__get_descriptor(void) {
+  return &tenancy__v1__get_tenant_usage_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_usage__get_descriptor(void) {
+  return &tenancy__v1__tenant_usage__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__quota_usage__get_descriptor(void) {
+  return &tenancy__v1__quota_usage__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__update_tenant_request__get_descriptor(void) {
   return &tenancy__v1__update_tenant_request__descriptor;
 }

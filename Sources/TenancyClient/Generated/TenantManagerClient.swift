@@ -24,6 +24,13 @@ public struct TenantManagerClient: Sendable {
     try await channel.call(V1.TenantManager.getTenant, request, options)
   }
 
+  /// What the tenant uses of its quotas now, and what it may.
+  public func getTenantUsage(
+    _ request: V1.GetTenantUsageRequest, options: CallOptions = CallOptions()
+  ) async throws -> V1.TenantUsage {
+    try await channel.call(V1.TenantManager.getTenantUsage, request, options)
+  }
+
   /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`
   /// (whole) or `*` (all of these). An empty mask means every populated field. Changing `slug` or
   /// `isolation_model` also needs a platform identity.

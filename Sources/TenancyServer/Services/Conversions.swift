@@ -20,6 +20,18 @@ extension V1.Tenant {
   }
 }
 
+extension V1.TenantUsage {
+  init(_ usage: [QuotaUsage], tenant: String) {
+    self.init(
+      name: "\(TenantNames.collection)\(tenant)/usage",
+      quotas: usage.map { usage in
+        V1.QuotaUsage(
+          quota: usage.quota.name, unit: usage.quota.unit, used: Int64(usage.used),
+          limit: Int64(usage.limit), restoredPerSecond: Int64(usage.restoredPerSecond ?? 0))
+      })
+  }
+}
+
 extension V1.FormerSlug {
   init(_ former: FormerSlug, at now: Timestamp) {
     let uses = former.recentUses(at: now)

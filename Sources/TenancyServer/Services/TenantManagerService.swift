@@ -12,6 +12,10 @@ struct TenantManagerService: Sendable {
     return [
       gate.async(API.createTenant, create),
       gate.async(API.getTenant, get),
+      gate.async(API.getTenantUsage) { (access, _) throws(TenancyError) in
+        let record = try access.requireTarget()
+        return V1.TenantUsage(plane.usage(of: record), tenant: record.idText)
+      },
       gate.async(API.updateTenant, update),
       gate.async(API.retireTenantSlug) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id

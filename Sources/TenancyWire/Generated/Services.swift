@@ -110,6 +110,10 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/GetTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    public static let getTenantUsage = MethodSpec<V1.GetTenantUsageRequest, V1.TenantUsage>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/GetTenantUsage", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
     public static let updateTenant = MethodSpec<V1.UpdateTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/UpdateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:update", scope: .tenant, tenantField: "tenant.name"),
@@ -150,6 +154,7 @@ extension V1 {
     public static let methods: [MethodIdentity] = [
       createTenant.identity,
       getTenant.identity,
+      getTenantUsage.identity,
       updateTenant.identity,
       retireTenantSlug.identity,
       deactivateTenant.identity,

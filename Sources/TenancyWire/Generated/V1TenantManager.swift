@@ -98,6 +98,162 @@ extension V1.GetTenantRequest {
 }
 
 extension V1 {
+  public struct GetTenantUsageRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    public var name: String
+
+    public init(
+      name: String = ""
+    ) {
+      self.name = name
+    }
+  }
+}
+
+extension V1.GetTenantUsageRequest {
+  public typealias CMessage = Tenancy__V1__GetTenantUsageRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__get_tenant_usage_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__get_tenant_usage_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// What a tenant uses. Sizes are estimates. What would go beyond a quota is RESOURCE_EXHAUSTED, with the
+  /// quota's name in `ErrorInfo.metadata` and the tenant as `QuotaFailure.violations.subject`. Who uses
+  /// more than a quota allows, because it was made smaller, keeps that; and nothing that takes away from others
+  /// or frees is ever refused for it.
+  public struct TenantUsage: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants/{id}/usage`.
+    public var name: String
+    /// All that there are: `resident-bytes` (settings, flags and roles in memory), `assignment-bytes`
+    /// (assignments in memory), `stored-bytes` (all of it on disk), `roles`, `assignments`, `log-bytes` and
+    /// `writes` (of the tenant's own workloads, of late), `waiting-writes`.
+    public var quotas: [V1.QuotaUsage]
+
+    public init(
+      name: String = "",
+      quotas: [V1.QuotaUsage] = []
+    ) {
+      self.name = name
+      self.quotas = quotas
+    }
+  }
+}
+
+extension V1.TenantUsage {
+  public typealias CMessage = Tenancy__V1__TenantUsage
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__tenant_usage__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.quotas = try WireRead.messages(c.pointee.quotas, count: c.pointee.n_quotas, field: "quotas")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__tenant_usage__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.n_quotas = self.quotas.count
+    c.pointee.quotas = arena.list(self.quotas) { Optional($0.write(into: arena)) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.quotas.isEmpty { object["quotas"] = .array(self.quotas.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  public struct QuotaUsage: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Such as `assignments`.
+    public var quota: String
+    /// What it is counted in: `bytes`, `roles`, `assignments` or `writes`.
+    public var unit: String
+    public var used: Int64
+    public var limit: Int64
+    /// For what is used up by doing and comes back with time: how much in each second. Otherwise 0.
+    public var restoredPerSecond: Int64
+
+    public init(
+      quota: String = "",
+      unit: String = "",
+      used: Int64 = 0,
+      limit: Int64 = 0,
+      restoredPerSecond: Int64 = 0
+    ) {
+      self.quota = quota
+      self.unit = unit
+      self.used = used
+      self.limit = limit
+      self.restoredPerSecond = restoredPerSecond
+    }
+  }
+}
+
+extension V1.QuotaUsage {
+  public typealias CMessage = Tenancy__V1__QuotaUsage
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__quota_usage__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.quota = try WireText.string(c.pointee.quota, field: "quota")
+    self.unit = try WireText.string(c.pointee.unit, field: "unit")
+    self.used = c.pointee.used
+    self.limit = c.pointee.limit
+    self.restoredPerSecond = c.pointee.restored_per_second
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__quota_usage__init(c)
+    c.pointee.quota = arena.copy(self.quota)
+    c.pointee.unit = arena.copy(self.unit)
+    c.pointee.used = self.used
+    c.pointee.limit = self.limit
+    c.pointee.restored_per_second = self.restoredPerSecond
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.quota.isEmpty { object["quota"] = .string(self.quota) }
+    if !self.unit.isEmpty { object["unit"] = .string(self.unit) }
+    if self.used != 0 { object["used"] = WireJSON.scalar(self.used) }
+    if self.limit != 0 { object["limit"] = WireJSON.scalar(self.limit) }
+    if self.restoredPerSecond != 0 { object["restoredPerSecond"] = WireJSON.scalar(self.restoredPerSecond) }
+    return .object(object)
+  }
+}
+
+extension V1 {
   public struct UpdateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name` says which tenant; `etag`, when set, must be current.
     public var tenant: V1.Tenant?

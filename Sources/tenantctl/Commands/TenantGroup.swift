@@ -10,7 +10,7 @@ struct TenantGroup: ParsableCommand {
       CreateTenantCommand.self, GetTenantCommand.self, ListTenantsCommand.self,
       UpdateTenantCommand.self, ConfigureTenantCommand.self, ProvisionTenantCommand.self,
       ActivateTenantCommand.self, DeactivateTenantCommand.self, DeprovisionTenantCommand.self,
-      DeleteTenantCommand.self, RetireSlugCommand.self,
+      DeleteTenantCommand.self, RetireSlugCommand.self, TenantUsageCommand.self,
     ])
 }
 
@@ -84,6 +84,23 @@ struct GetTenantCommand: AsyncParsableCommand {
     let request = V1.GetTenantRequest(name: try tenant.name())
     output.show(
       try await server.connected { try await $0.tenants.getTenant(request, options: $0.options) })
+  }
+}
+
+struct TenantUsageCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "usage", abstract: "Shows what a tenant uses of its quotas.")
+
+  @OptionGroup var tenant: TenantArgument
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.GetTenantUsageRequest(name: try tenant.name())
+    output.show(
+      try await server.connected {
+        try await $0.tenants.getTenantUsage(request, options: $0.options)
+      })
   }
 }
 

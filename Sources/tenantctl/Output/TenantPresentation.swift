@@ -59,6 +59,18 @@ extension V1.ListTenantsResponse: Presentable {
   }
 }
 
+extension V1.TenantUsage: Presentable {
+  func lines() -> [String] {
+    var table = Table("QUOTA", "USED", "LIMIT", "UNIT", "COMES BACK")
+    for one in quotas {
+      table.add(
+        one.quota, String(one.used), String(one.limit), one.unit,
+        one.restoredPerSecond == 0 ? "" : "\(one.restoredPerSecond) per second")
+    }
+    return table.lines()
+  }
+}
+
 extension V1.ResolveTenantResponse: Presentable {
   func lines() -> [String] {
     var fields = Fields()

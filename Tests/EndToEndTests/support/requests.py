@@ -48,6 +48,7 @@ def _batch(name):
 # The tenant is a field of its own: `tenants/{x}` or the bare id or slug.
 ABOUT_A_TENANT = {
     "TenantManager/GetTenant": _named(manager.GetTenantRequest),
+    "TenantManager/GetTenantUsage": _named(manager.GetTenantUsageRequest),
     "TenantManager/UpdateTenant": _update,
     "TenantManager/UpdateTenantConfiguration": _configure,
     "TenantResolver/ValidateTenant": _named(resolver.ValidateTenantRequest),

@@ -98,6 +98,141 @@ void   tenancy__v1__get_tenant_request__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__get_tenant_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__get_tenant_usage_request__init
+                     (Tenancy__V1__GetTenantUsageRequest         *message)
+{
+  static const Tenancy__V1__GetTenantUsageRequest init_value = TENANCY__V1__GET_TENANT_USAGE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__get_tenant_usage_request__get_packed_size
+                     (const Tenancy__V1__GetTenantUsageRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__get_tenant_usage_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__get_tenant_usage_request__pack
+                     (const Tenancy__V1__GetTenantUsageRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__get_tenant_usage_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__get_tenant_usage_request__pack_to_buffer
+                     (const Tenancy__V1__GetTenantUsageRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__get_tenant_usage_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__GetTenantUsageRequest *
+       tenancy__v1__get_tenant_usage_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__GetTenantUsageRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__get_tenant_usage_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__get_tenant_usage_request__free_unpacked
+                     (Tenancy__V1__GetTenantUsageRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__get_tenant_usage_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__tenant_usage__init
+                     (Tenancy__V1__TenantUsage         *message)
+{
+  static const Tenancy__V1__TenantUsage init_value = TENANCY__V1__TENANT_USAGE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__tenant_usage__get_packed_size
+                     (const Tenancy__V1__TenantUsage *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_usage__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__tenant_usage__pack
+                     (const Tenancy__V1__TenantUsage *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_usage__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__tenant_usage__pack_to_buffer
+                     (const Tenancy__V1__TenantUsage *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_usage__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__TenantUsage *
+       tenancy__v1__tenant_usage__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__TenantUsage *)
+     protobuf_c_message_unpack (&tenancy__v1__tenant_usage__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__tenant_usage__free_unpacked
+                     (Tenancy__V1__TenantUsage *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__tenant_usage__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__quota_usage__init
+                     (Tenancy__V1__QuotaUsage         *message)
+{
+  static const Tenancy__V1__QuotaUsage init_value = TENANCY__V1__QUOTA_USAGE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__quota_usage__get_packed_size
+                     (const Tenancy__V1__QuotaUsage *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__quota_usage__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__quota_usage__pack
+                     (const Tenancy__V1__QuotaUsage *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__quota_usage__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__quota_usage__pack_to_buffer
+                     (const Tenancy__V1__QuotaUsage *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__quota_usage__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__QuotaUsage *
+       tenancy__v1__quota_usage__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__QuotaUsage *)
+     protobuf_c_message_unpack (&tenancy__v1__quota_usage__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__quota_usage__free_unpacked
+                     (Tenancy__V1__QuotaUsage *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__quota_usage__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__update_tenant_request__init
                      (Tenancy__V1__UpdateTenantRequest         *message)
 {
@@ -648,6 +783,185 @@ const ProtobufCMessageDescriptor tenancy__v1__get_tenant_request__descriptor =
   tenancy__v1__get_tenant_request__field_indices_by_name,
   1,  tenancy__v1__get_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__get_tenant_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__get_tenant_usage_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__GetTenantUsageRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__get_tenant_usage_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange tenancy__v1__get_tenant_usage_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__get_tenant_usage_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.GetTenantUsageRequest",
+  "GetTenantUsageRequest",
+  "Tenancy__V1__GetTenantUsageRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__GetTenantUsageRequest),
+  1,
+  tenancy__v1__get_tenant_usage_request__field_descriptors,
+  tenancy__v1__get_tenant_usage_request__field_indices_by_name,
+  1,  tenancy__v1__get_tenant_usage_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__get_tenant_usage_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_usage__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantUsage, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "quotas",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__TenantUsage, n_quotas),
+    offsetof(Tenancy__V1__TenantUsage, quotas),
+    &tenancy__v1__quota_usage__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__tenant_usage__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = quotas */
+};
+static const ProtobufCIntRange tenancy__v1__tenant_usage__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__tenant_usage__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.TenantUsage",
+  "TenantUsage",
+  "Tenancy__V1__TenantUsage",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__TenantUsage),
+  2,
+  tenancy__v1__tenant_usage__field_descriptors,
+  tenancy__v1__tenant_usage__field_indices_by_name,
+  1,  tenancy__v1__tenant_usage__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__tenant_usage__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__quota_usage__field_descriptors[5] =
+{
+  {
+    "quota",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__QuotaUsage, quota),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "unit",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__QuotaUsage, unit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "used",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__QuotaUsage, used),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "limit",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__QuotaUsage, limit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "restored_per_second",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__QuotaUsage, restored_per_second),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__quota_usage__field_indices_by_name[] = {
+  3,   /* field[3] = limit */
+  0,   /* field[0] = quota */
+  4,   /* field[4] = restored_per_second */
+  1,   /* field[1] = unit */
+  2,   /* field[2] = used */
+};
+static const ProtobufCIntRange tenancy__v1__quota_usage__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__quota_usage__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.QuotaUsage",
+  "QuotaUsage",
+  "Tenancy__V1__QuotaUsage",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__QuotaUsage),
+  5,
+  tenancy__v1__quota_usage__field_descriptors,
+  tenancy__v1__quota_usage__field_indices_by_name,
+  1,  tenancy__v1__quota_usage__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__quota_usage__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__update_tenant_request__field_descriptors[3] =

@@ -25,6 +25,9 @@ PROTOBUF_C__BEGIN_DECLS
 
 typedef struct Tenancy__V1__CreateTenantRequest Tenancy__V1__CreateTenantRequest;
 typedef struct Tenancy__V1__GetTenantRequest Tenancy__V1__GetTenantRequest;
+typedef struct Tenancy__V1__GetTenantUsageRequest Tenancy__V1__GetTenantUsageRequest;
+typedef struct Tenancy__V1__TenantUsage Tenancy__V1__TenantUsage;
+typedef struct Tenancy__V1__QuotaUsage Tenancy__V1__QuotaUsage;
 typedef struct Tenancy__V1__UpdateTenantRequest Tenancy__V1__UpdateTenantRequest;
 typedef struct Tenancy__V1__RetireTenantSlugRequest Tenancy__V1__RetireTenantSlugRequest;
 typedef struct Tenancy__V1__DeactivateTenantRequest Tenancy__V1__DeactivateTenantRequest;
@@ -62,6 +65,42 @@ struct  Tenancy__V1__GetTenantRequest
 #define TENANCY__V1__GET_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__get_tenant_request__descriptor) \
     , {0,NULL} }
+
+
+struct  Tenancy__V1__GetTenantUsageRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+};
+#define TENANCY__V1__GET_TENANT_USAGE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__get_tenant_usage_request__descriptor) \
+    , {0,NULL} }
+
+
+struct  Tenancy__V1__TenantUsage
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  size_t n_quotas;
+  Tenancy__V1__QuotaUsage **quotas;
+};
+#define TENANCY__V1__TENANT_USAGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_usage__descriptor) \
+    , {0,NULL}, 0,NULL }
+
+
+struct  Tenancy__V1__QuotaUsage
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData quota;
+  ProtobufCBinaryData unit;
+  int64_t used;
+  int64_t limit;
+  int64_t restored_per_second;
+};
+#define TENANCY__V1__QUOTA_USAGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__quota_usage__descriptor) \
+    , {0,NULL}, {0,NULL}, 0, 0, 0 }
 
 
 struct  Tenancy__V1__UpdateTenantRequest
@@ -217,6 +256,63 @@ Tenancy__V1__GetTenantRequest *
                       const uint8_t       *data);
 void   tenancy__v1__get_tenant_request__free_unpacked
                      (Tenancy__V1__GetTenantRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__GetTenantUsageRequest methods */
+void   tenancy__v1__get_tenant_usage_request__init
+                     (Tenancy__V1__GetTenantUsageRequest         *message);
+size_t tenancy__v1__get_tenant_usage_request__get_packed_size
+                     (const Tenancy__V1__GetTenantUsageRequest   *message);
+size_t tenancy__v1__get_tenant_usage_request__pack
+                     (const Tenancy__V1__GetTenantUsageRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__get_tenant_usage_request__pack_to_buffer
+                     (const Tenancy__V1__GetTenantUsageRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__GetTenantUsageRequest *
+       tenancy__v1__get_tenant_usage_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__get_tenant_usage_request__free_unpacked
+                     (Tenancy__V1__GetTenantUsageRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__TenantUsage methods */
+void   tenancy__v1__tenant_usage__init
+                     (Tenancy__V1__TenantUsage         *message);
+size_t tenancy__v1__tenant_usage__get_packed_size
+                     (const Tenancy__V1__TenantUsage   *message);
+size_t tenancy__v1__tenant_usage__pack
+                     (const Tenancy__V1__TenantUsage   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__tenant_usage__pack_to_buffer
+                     (const Tenancy__V1__TenantUsage   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__TenantUsage *
+       tenancy__v1__tenant_usage__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__tenant_usage__free_unpacked
+                     (Tenancy__V1__TenantUsage *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__QuotaUsage methods */
+void   tenancy__v1__quota_usage__init
+                     (Tenancy__V1__QuotaUsage         *message);
+size_t tenancy__v1__quota_usage__get_packed_size
+                     (const Tenancy__V1__QuotaUsage   *message);
+size_t tenancy__v1__quota_usage__pack
+                     (const Tenancy__V1__QuotaUsage   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__quota_usage__pack_to_buffer
+                     (const Tenancy__V1__QuotaUsage   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__QuotaUsage *
+       tenancy__v1__quota_usage__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__quota_usage__free_unpacked
+                     (Tenancy__V1__QuotaUsage *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__UpdateTenantRequest methods */
 void   tenancy__v1__update_tenant_request__init
@@ -416,6 +512,15 @@ typedef void (*Tenancy__V1__CreateTenantRequest_Closure)
 typedef void (*Tenancy__V1__GetTenantRequest_Closure)
                  (const Tenancy__V1__GetTenantRequest *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__GetTenantUsageRequest_Closure)
+                 (const Tenancy__V1__GetTenantUsageRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__TenantUsage_Closure)
+                 (const Tenancy__V1__TenantUsage *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__QuotaUsage_Closure)
+                 (const Tenancy__V1__QuotaUsage *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__UpdateTenantRequest_Closure)
                  (const Tenancy__V1__UpdateTenantRequest *message,
                   void *closure_data);
@@ -454,6 +559,9 @@ typedef void (*Tenancy__V1__DeprovisionTenantResourcesRequest_Closure)
 
 extern const ProtobufCMessageDescriptor tenancy__v1__create_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_usage_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__tenant_usage__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__quota_usage__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__update_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_slug_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__deactivate_tenant_request__descriptor;

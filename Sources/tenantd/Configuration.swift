@@ -14,6 +14,7 @@ struct Configuration: Sendable {
   var identity: IdentityRules
   var resolution = ResolutionRules()
   var limits = ServerLimits()
+  var quotas = TenantQuotas()
   /// 0: one for each core.
   var eventLoops = 0
   /// How long calls in flight may take after SIGTERM.
@@ -38,6 +39,7 @@ extension Configuration {
     try bindTrustDomains(rules.0, root)
     resolution = try root.section("resolution") { try Self.resolution(&$0) } ?? ResolutionRules()
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
+    quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
     drainSeconds = try root.integer("drain_seconds", in: 0...3600) ?? 30
     if let name = try root.optionalString("log_level") {

@@ -34,7 +34,8 @@ struct Daemon {
     try OwnFiles.checkTree(resources)
     if let tls = configuration.tls { try OwnFiles.check(tls.context) }
     let store = try configuration.store.open(dataDirectory: configuration.dataDirectory)
-    let plane = try ControlPlane(store: store, clock: SystemClock.now)
+    let plane = try ControlPlane(
+      store: store, clock: SystemClock.now, quotas: configuration.quotas)
     let dataPlane = try SQLiteDataPlane(directory: resources)
     let logger = logger
     let provisioner = Provisioner(plane, dataPlane) { tenant, why in
@@ -176,10 +177,6 @@ enum DataDirectory {
       return
     }
     // The new name must survive a power cut as well as what is in it.
-    let parent = URL(filePath: path).standardized.deletingLastPathComponent().path
-    let descriptor = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { return }
-    fsync(descriptor)
-    close(descriptor)
+    try FileSystem.syncDirectory(of: URL(filePath: path).standardized.path)
   }
 }

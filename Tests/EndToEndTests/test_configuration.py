@@ -21,6 +21,8 @@ def refused(server) -> str:
 
 @pytest.mark.parametrize("change, said", [
     (dict(lisseners=[]), "lisseners: no such setting"),
+    (dict(quotas={"roles": 5}), "quotas.roles: no such setting"),
+    (dict(quotas={"writes": 0}), "quotas.writes: a number from 1"),
     (dict(limits={"streams": 5}), "limits.streams: no such setting"),
     (dict(limits={"message_bytes": 5}), "limits.message_bytes: a number from 1024"),
     (dict(data_directory=""), "data_directory: a text is expected"),

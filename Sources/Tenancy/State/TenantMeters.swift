@@ -31,7 +31,7 @@ struct TenantMeters {
     guard let meter = current[tenant] ?? former[tenant] else { return 0 }
     let rate = rate(rated)
     let wait = min(max(Self.full(rated, meter) - now.nanoseconds, 0), Self.longest(rate))
-    return Int(Double(wait) / 1e9 * Double(rate.perSecond))
+    return Int((Double(wait) / 1e9 * Double(rate.perSecond)).rounded())
   }
 
   /// Counts an amount, which may also be negative: what was counted is given back.

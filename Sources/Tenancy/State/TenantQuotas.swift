@@ -17,8 +17,9 @@ public struct TenantQuotas: Hashable, Sendable {
     }
   }
 
-  /// Memory for settings, flags and roles: a thousand roles of forty permissions each.
-  public var residentBytes = 8 << 20
+  /// Memory for settings, flags and roles: a thousand roles of eighty permissions each, or forty of as many
+  /// and as long ones as there may be.
+  public var residentBytes = 16 << 20
   /// Memory for assignments, of which there may be `RoleCommands.maximumAssignments`: as many with
   /// subjects of a hundred bytes.
   public var assignmentBytes = 48 << 20

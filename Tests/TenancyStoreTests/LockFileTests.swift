@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import Synchronization
 import Tenancy
 import Testing
@@ -25,27 +25,35 @@ struct LockFileTests {
   @Test func aRefusalClosesNothingOfOthers() async throws {
     let path = directory.file("lock")
     let first = try LockFile(path: path)
-    let isDone = Atomic(false)
+    let witness = Witness()
     let lost = await withTaskGroup(of: Int.self) { group in
-      for _ in 0..<2 {
-        group.addTask {
-          var lost = 0
-          while !isDone.load(ordering: .relaxed) {
-            let mine = open("/dev/null", O_RDONLY | O_CLOEXEC)
-            if fcntl(mine, F_GETFD) < 0 { lost += 1 }
-            if close(mine) != 0 { lost += 1 }
-          }
-          return lost
-        }
-      }
+      for _ in 0..<2 { group.addTask { witness.watch() } }
       for _ in 0..<20_000 {
         // It is locked: that is the point.
         _ = try? LockFile(path: path)
       }
-      isDone.store(true, ordering: .relaxed)
+      witness.stop()
       return await group.reduce(0, +)
     }
     #expect(lost == 0)
     withExtendedLifetime(first) {}
+  }
+}
+
+/// Opens and closes files of its own.
+private final class Witness: Sendable {
+  private let isDone = Atomic(false)
+
+  func stop() { isDone.store(true, ordering: .relaxed) }
+
+  /// How many of them were closed by others, until it is stopped.
+  func watch() -> Int {
+    var lost = 0
+    while !isDone.load(ordering: .relaxed) {
+      let mine = open("/dev/null", O_RDONLY | O_CLOEXEC)
+      if fcntl(mine, F_GETFD) < 0 { lost += 1 }
+      if close(mine) != 0 { lost += 1 }
+    }
+    return lost
   }
 }

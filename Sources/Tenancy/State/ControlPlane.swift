@@ -98,7 +98,8 @@ public final class ControlPlane: Sendable {
   ///   - body: emits changes, or throws and changes nothing. It runs on the writer, so it must be
   ///     quick; without changes nothing is committed.
   /// - Throws: what `body` throws; RESOURCE_EXHAUSTED when too many writes wait, or a tenant would have or
-  ///   do more than it may; UNAVAILABLE when the store fails; CANCELLED when the task was cancelled before the writer came to it.
+  ///   do more than it may; UNAVAILABLE when the store fails; CANCELLED when the task was cancelled before
+  ///   the writer came to it.
   public func write<Result: Sendable>(
     actor: String, action: String, terms: WriteTerms = .server,
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result

@@ -52,8 +52,9 @@ public struct AuthorizationClient: Sendable {
     try await channel.call(V1.Authorization.updateRole, request, options)
   }
 
-  /// FAILED_PRECONDITION while the role is assigned, unless `force`, which also removes its
-  /// assignments.
+  /// FAILED_PRECONDITION while the role is assigned, unless `force`, which also removes its assignments. Of
+  /// a role with more than 256 they go in several changes: the first takes all permissions from the role, and
+  /// the last deletes it. If the call fails in between, calling again does the rest.
   public func deleteRole(
     _ request: V1.DeleteRoleRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.DeleteRoleResponse {

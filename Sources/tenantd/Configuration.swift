@@ -13,6 +13,7 @@ struct Configuration: Sendable {
   var identity: IdentityRules
   var resolution = ResolutionRules()
   var limits = ServerLimits()
+  var logRetention = LogRetention()
   /// 0: one for each core.
   var eventLoops = 0
   /// How long calls in flight may take after SIGTERM.
@@ -36,6 +37,7 @@ extension Configuration {
     try bindTrustDomains(rules.0, root)
     resolution = try root.section("resolution") { try Self.resolution(&$0) } ?? ResolutionRules()
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
+    logRetention = try root.section("log") { try Self.retention(&$0) } ?? LogRetention()
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
     drainSeconds = try root.integer("drain_seconds", in: 0...3600) ?? 30
     if let name = try root.optionalString("log_level") {
@@ -271,6 +273,17 @@ extension Configuration {
     limits.keepaliveInterval =
       try seconds("keepalive_seconds", &settings) ?? limits.keepaliveInterval
     return limits
+  }
+
+  private static func retention(_ settings: inout SettingsReader) throws -> LogRetention {
+    var retention = LogRetention()
+    retention.days =
+      try settings.integer("retention_days", in: 1...36_500).map { Days(Int64($0)) }
+      ?? retention.days
+    retention.entries =
+      try settings.integer(
+        "retention_entries", in: LogRetention.minimumEntries...1_000_000_000) ?? retention.entries
+    return retention
   }
 
   private static func seconds(

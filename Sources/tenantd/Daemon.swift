@@ -36,7 +36,8 @@ struct Daemon {
     try OwnFiles.checkTree(resources)
     if let tls = configuration.tls { try OwnFiles.check(tls.context) }
     let store = try SQLiteStore(path: database)
-    let plane = try ControlPlane(store: store, clock: SystemClock.now)
+    let plane = try ControlPlane(
+      store: store, clock: SystemClock.now, retention: configuration.logRetention)
     let dataPlane = try SQLiteDataPlane(directory: resources)
     let logger = logger
     let provisioner = Provisioner(plane, dataPlane) { tenant, why in
@@ -52,6 +53,7 @@ struct Daemon {
     onStart(try await server.start())
     let resumption = Task { await provisioner.resume() }
     let watching = Task { await StoreHealth.follow(plane, health, logger) }
+    let compacting = Task { await LogCompaction.run(plane, logger) }
     let reloading = Task { await reload(tls, on: hangups) }
     logger.info(
       "serving",
@@ -67,6 +69,7 @@ struct Daemon {
     await server.stop(within: .seconds(configuration.drainSeconds))
     resumption.cancel()
     watching.cancel()
+    compacting.cancel()
     reloading.cancel()
     await plane.close()
     logger.info("stopped")

@@ -12,9 +12,13 @@ public final class ControlPlane: Sendable {
   /// Writes waiting, at most. Over it: RESOURCE_EXHAUSTED.
   static let maximumWaiting = 8192
 
-  private let store: any ControlStore
-  private let clock: Clock
-  private let queue = DispatchQueue(label: "tenancy.control-plane.writer")
+  let store: any ControlStore
+  let clock: Clock
+  let options: Options
+  let queue = DispatchQueue(label: "tenancy.control-plane.writer")
+  let tail: LogTail
+  /// Where those read the log whom the tail has left behind.
+  let logReader = DispatchQueue(label: "tenancy.control-plane.log-reader")
   private let published: Mutex<Snapshot>
   private let publishedRevision: Atomic<UInt64>
   private let waiting = Mutex(Waiting())
@@ -35,10 +39,18 @@ public final class ControlPlane: Sendable {
 
   /// Loads the state. Blocks.
   /// - Throws: `StoreError`.
-  public init(store: any ControlStore, clock: @escaping Clock) throws(StoreError) {
+  public convenience init(
+    store: any ControlStore, clock: @escaping Clock, retention: LogRetention = LogRetention()
+  ) throws(StoreError) {
+    try self.init(store: store, clock: clock, options: Options(retention: retention))
+  }
+
+  init(store: any ControlStore, clock: @escaping Clock, options: Options) throws(StoreError) {
     self.store = store
     self.clock = clock
+    self.options = options
     let state = try Self.load(store)
+    tail = LogTail(after: state.revision, options.tail)
     published = Mutex(Snapshot(state))
     publishedRevision = Atomic(state.revision)
   }
@@ -52,7 +64,7 @@ public final class ControlPlane: Sendable {
 
   public var now: Timestamp { clock() }
 
-  fileprivate var revision: UInt64 { publishedRevision.load(ordering: .acquiring) }
+  var revision: UInt64 { publishedRevision.load(ordering: .acquiring) }
 
   /// Whether the last commit succeeded, or the store was found to work since.
   public var isHealthy: Bool { health.withLock { $0.failure == nil } }
@@ -139,6 +151,7 @@ public final class ControlPlane: Sendable {
     await withCheckedContinuation { continuation in
       queue.async {
         self.drain()
+        self.tail.close()
         self.store.close()
         continuation.resume()
       }
@@ -157,7 +170,7 @@ public final class ControlPlane: Sendable {
     }
     switch answer {
     case .accepted: break
-    case .schedule: queue.async { self.drain() }
+    case .schedule: queue.async { self.takeTurn() }
     case .full:
       write.refuse(
         TenancyError(
@@ -169,63 +182,39 @@ public final class ControlPlane: Sendable {
 
   // MARK: The writer (on `queue` only)
 
+  /// One batch; then what else waits for the writer has its turn.
+  private func takeTurn() {
+    if commitNext() { queue.async { self.takeTurn() } }
+  }
+
   private func drain() {
-    while true {
-      let batch = waiting.withLock { waiting -> [PendingWrite] in
-        let batch = Array(waiting.writes.prefix(Self.maximumBatch))
-        waiting.writes.removeFirst(batch.count)
-        if batch.isEmpty { waiting.isScheduled = false }
-        return batch
-      }
-      if batch.isEmpty { return }
-      commit(batch)
-    }
+    while commitNext() {}
   }
 
-  private func commit(_ batch: [PendingWrite]) {
-    var state: ControlState
-    do throws(StoreError) {
-      state = try newestState()
-    } catch {
-      for write in batch { write.refuse(Self.unavailable) }
-      return
+  private func commitNext() -> Bool {
+    let batch = waiting.withLock { waiting -> [PendingWrite] in
+      let batch = Array(waiting.writes.prefix(Self.maximumBatch))
+      waiting.writes.removeFirst(batch.count)
+      if batch.isEmpty { waiting.isScheduled = false }
+      return batch
     }
-    var entries: [LogEntry] = []
-    var acknowledgements: [@Sendable (TenancyError?) -> Void] = []
-    for write in batch {
-      var transaction = Transaction(state: state, now: clock())
-      acknowledgements.append(write.run(&transaction))
-      guard !transaction.changes.isEmpty else { continue }
-      let revision = state.revision + 1
-      entries.append(
-        LogEntry(
-          revision: revision, time: transaction.now, actor: write.actor, action: write.action,
-          tenant: transaction.subject, changes: transaction.changes))
-      state.apply(transaction.changes, revision: revision)
-    }
-    let failure = persist(entries)
-    if failure == nil, !entries.isEmpty { publish(state) }
-    for acknowledge in acknowledgements { acknowledge(failure) }
+    if batch.isEmpty { return false }
+    commit(batch)
+    return true
   }
 
-  private func persist(_ entries: [LogEntry]) -> TenancyError? {
-    guard !entries.isEmpty else { return nil }
-    do throws(StoreError) {
-      try store.append(entries)
-      return nil
-    } catch {
-      // What is on disk decides, whatever the error was.
-      setFailure(error)
-      return Self.unavailable
-    }
-  }
-
-  private func newestState() throws(StoreError) -> ControlState {
+  func newestState() throws(StoreError) -> ControlState {
     guard !isHealthy else { return state }
-    let state = try Self.load(store)
-    publish(state)
+    try reload()
     setFailure(nil)
     return state
+  }
+
+  /// Takes the state anew from the store. What is on disk decides.
+  func reload() throws(StoreError) {
+    let state = try Self.load(store)
+    publish(state)
+    tail.restart(after: state.revision)
   }
 
   private func tryStore() throws(StoreError) {
@@ -234,12 +223,18 @@ public final class ControlPlane: Sendable {
     _ = try newestState()
   }
 
-  private func setFailure(_ failure: StoreError?) {
+  func setFailure(_ failure: StoreError?) {
     let observer = health.withLock { health in
       defer { health.failure = failure }
       return (health.failure == nil) == (failure == nil) ? nil : health.observer
     }
     observer?(failure)
+  }
+
+  /// In this order: who is given an entry finds it in the state.
+  func publish(_ state: ControlState, _ entries: [LogEntry]) {
+    publish(state)
+    tail.append(entries)
   }
 
   private func publish(_ state: ControlState) {
@@ -256,7 +251,7 @@ public final class ControlPlane: Sendable {
 
   private static let cancelled = TenancyError(
     .cancelled, TenancyError.Reason("CANCELLED"), "the call was cancelled before it took effect")
-  private static let unavailable = TenancyError(
+  static let unavailable = TenancyError(
     .unavailable, .storeUnavailable, "the store can't take the change now", retryAfterSeconds: 1)
 }
 
@@ -274,24 +269,24 @@ public struct Transaction {
   public let state: ControlState
   public let now: Timestamp
   fileprivate(set) var changes: [Change] = []
-  /// The tenant that all changes are about, if it is one.
-  fileprivate(set) var subject: TenantID?
+  /// The tenants that the changes are about, each once.
+  fileprivate(set) var tenants: [TenantID] = []
 
-  fileprivate init(state: ControlState, now: Timestamp) {
+  init(state: ControlState, now: Timestamp) {
     self.state = state
     self.now = now
   }
 
   /// Adds a change, about this tenant.
   public mutating func emit(_ change: Change, about tenant: TenantID) {
-    subject = changes.isEmpty || subject == tenant ? tenant : nil
+    if tenants.last != tenant, !tenants.contains(tenant) { tenants.append(tenant) }
     changes.append(change)
   }
 
-  fileprivate mutating func discard() { changes = [] }
+  fileprivate mutating func discard() { (changes, tenants) = ([], []) }
 }
 
-private struct PendingWrite: Sendable {
+struct PendingWrite: Sendable {
   let actor: String
   let action: String
   /// Runs the body; returns how to answer it when its batch is durable (nil) or has failed.

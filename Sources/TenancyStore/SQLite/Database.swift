@@ -5,6 +5,7 @@ internal import Tenancy
 struct Database {
   private let connection: SQLiteConnection
   private let json = JSONCoding()
+  private let log: LogTable
   private let writer: StateWriter
 
   init(path: String) throws(StoreError) {
@@ -20,8 +21,10 @@ struct Database {
     try Self.makeDurable(connection)
     try Migrations.run(on: connection)
     try asStoreError { () throws(SQLiteError) in try Self.syncRecovered(connection) }
+    let log = try asStoreError { () throws(SQLiteError) in try LogTable(connection, json: json) }
+    self.log = log
     writer = try asStoreError { () throws(SQLiteError) in
-      try StateWriter(connection, json: json)
+      try StateWriter(connection, log: log, json: json)
     }
   }
 
@@ -37,6 +40,16 @@ struct Database {
     // The log has what was there before. Its truncation can wait for another process that reads, and no
     // failure of it takes back what is durable: the next checkpoint does it.
     if replacesSecret { try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)") }
+  }
+
+  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogTable.RawEntry] {
+    try log.entries(after: revision, limit: limit)
+  }
+
+  func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] { try log.oldest(limit: limit) }
+
+  func compact(through revision: UInt64) throws(StoreError) {
+    try commit { () throws(StoreError) in try log.remove(through: revision) }
   }
 
   /// Commits the first page as it is: a number in it is written again.

@@ -26,6 +26,18 @@ struct RowReader {
     try unwrap(statement.text(next()))
   }
 
+  mutating func integer() throws(StoreError) -> Int64 {
+    try unwrap(integer(next()))
+  }
+
+  mutating func optionalText() throws(StoreError) -> String? {
+    guard !statement.isNull(column) else {
+      _ = next()
+      return nil
+    }
+    return try text()
+  }
+
   mutating func time() throws(StoreError) -> Timestamp {
     try unwrap(integer(next()).map(Timestamp.init(nanoseconds:)))
   }

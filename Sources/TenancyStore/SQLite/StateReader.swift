@@ -11,7 +11,8 @@ struct StateReader {
   func read() throws(StoreError) -> StoredState {
     try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
     let result = Result { () throws(StoreError) in
-      let stored = StoredState(revision: try lastRevision(), changes: try changes())
+      let stored = StoredState(
+        revision: try LogBounds.check(connection), changes: try changes())
       if isAudited { try StateAudit.check(stored) }
       return stored
     }
@@ -20,23 +21,6 @@ struct StateReader {
       if connection.isInTransaction { try connection.execute("ROLLBACK") }
     }
     return try result.get()
-  }
-
-  private func lastRevision() throws(StoreError) -> UInt64 {
-    let revision = try asStoreError { () throws(SQLiteError) in
-      try connection.integer("SELECT max(revision) FROM log")
-    }
-    guard let revision = UInt64(exactly: revision) else {
-      throw StoreError(.corrupt, "table log, row \(revision): not a revision")
-    }
-    // Both are at an end of the table; what is between could be told by reading all of it only.
-    let first = try asStoreError { () throws(SQLiteError) in
-      try connection.integer("SELECT min(revision) FROM log")
-    }
-    guard revision == 0 || first == 1 else {
-      throw StoreError(.corrupt, "table log, row \(first): the revisions before it are missing")
-    }
-    return revision
   }
 
   /// Tenants first: everything else refers to them.

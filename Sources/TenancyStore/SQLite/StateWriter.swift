@@ -4,8 +4,7 @@ internal import Tenancy
 struct StateWriter {
   private let connection: SQLiteConnection
   private let json: JSONCoding
-  private let lastRevision: SQLiteStatement
-  private let insertEntry: SQLiteStatement
+  private let log: LogTable
   private let storedPassword: SQLiteStatement
   private let putTenant: SQLiteStatement
   private let reserveName: SQLiteStatement
@@ -19,11 +18,10 @@ struct StateWriter {
   private let rememberRequest: SQLiteStatement
   private let forgetRequests: SQLiteStatement
 
-  init(_ connection: SQLiteConnection, json: JSONCoding) throws(SQLiteError) {
+  init(_ connection: SQLiteConnection, log: LogTable, json: JSONCoding) throws(SQLiteError) {
     self.connection = connection
+    self.log = log
     self.json = json
-    lastRevision = try connection.prepare("SELECT max(revision) FROM log")
-    insertEntry = try connection.prepare(SQL.insertEntry)
     storedPassword = try connection.prepare(
       "SELECT configuration ->> '$.database.password' FROM tenants WHERE id = ?1")
     putTenant = try connection.prepare(SQL.putTenant)
@@ -45,16 +43,13 @@ struct StateWriter {
   /// - Returns: whether a password was replaced or removed.
   func write(_ entries: [LogEntry]) throws(StoreError) -> Bool {
     var replacesSecret = false
-    var last = try storedRevision()
+    var last = try log.last()
     for entry in entries {
       guard last < Int64.max, entry.revision == UInt64(last) + 1 else {
         throw StoreError(.conflict, "revision \(entry.revision) does not follow \(last)")
       }
       last += 1
-      let changes = try json.text(entry.changes.map(ChangeDocument.init))
-      try run(
-        insertEntry, .integer(last), .time(entry.time), .text(entry.actor), .text(entry.action),
-        entry.tenant.map(SQLiteValue.id) ?? .null, .text(changes))
+      try log.insert(entry, revision: last)
       for change in entry.changes {
         if case .putTenant(let tenant) = change, try replacesPassword(tenant) {
           replacesSecret = true
@@ -73,18 +68,6 @@ struct StateWriter {
       guard try storedPassword.step(), let former = storedPassword.text(0) else { return false }
       return !former.isEmpty && former != tenant.configuration.database?.password
     }
-  }
-
-  private func storedRevision() throws(StoreError) -> Int64 {
-    let revision = try asStoreError { () throws(SQLiteError) in
-      defer { lastRevision.reset() }
-      // There is always a row; it is null, read as 0, while the log is empty.
-      return try lastRevision.step() ? lastRevision.integer(0) : 0
-    }
-    guard revision >= 0 else {
-      throw StoreError(.corrupt, "table log, row \(revision): not a revision")
-    }
-    return revision
   }
 
   private func apply(_ change: Change) throws(StoreError) {
@@ -119,6 +102,10 @@ struct StateWriter {
   }
 
   private func put(_ tenant: Tenant) throws(StoreError) {
+    let settings = JSONValue.object(tenant.configuration.customSettings)
+    guard !settings.isDeeper(than: JSONCoding.maximumDepth) else {
+      throw StoreError(.conflict, "settings are nested too deep")
+    }
     try run(
       putTenant, .id(tenant.id), .text(tenant.slug.text), .text(tenant.displayName),
       .text(tenant.state.rawValue), .text(tenant.isolationModel.rawValue),
@@ -150,11 +137,6 @@ struct StateWriter {
 /// A put replaces by updating in place: REPLACE would delete the row first and trip over the foreign
 /// keys that point to it.
 private enum SQL {
-  static let insertEntry = """
-    INSERT INTO log (revision, time, actor, action, tenant_id, changes)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-    """
-
   static let putTenant = """
     INSERT INTO tenants (id, slug, display_name, state, isolation_model, configuration, version,
       epoch, create_time, update_time, delete_time, purge_time, state_reason)

@@ -46,6 +46,7 @@ let package = Package(
       name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
 
     .systemLibrary(name: "CMalloc"),
 
@@ -69,7 +70,9 @@ let package = Package(
       dependencies: ["CInteropProto", "CProtobufC", "TenancyRPC", "RPCServices"],
       swiftSettings: strict),
     .target(name: "Tenancy", swiftSettings: strict),
-    .target(name: "TenancyStore", dependencies: ["Tenancy", "CSQLite"], swiftSettings: strict),
+    .target(
+      name: "TenancyStore", dependencies: ["Tenancy", "CSQLite", "CPostgreSQL"],
+      swiftSettings: strict),
     .target(
       name: "TenancyWire", dependencies: ["TenancyRPC", "CTenancyProto", "Tenancy"],
       swiftSettings: strict),

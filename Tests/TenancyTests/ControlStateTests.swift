@@ -70,7 +70,7 @@ struct ControlStateTests {
   }
 
   private static func expectEqual(_ state: ControlState, _ model: Model) {
-    #expect(state.tenants.map(\.tenant) == model.tenants.values.sorted { $0.id < $1.id })
+    #expect(state.allTenants.map(\.tenant) == model.tenants.values.sorted { $0.id < $1.id })
     for number in 0..<UInt64(12) {
       let id = Sample.id(number)
       let tenant = model.tenants[id]

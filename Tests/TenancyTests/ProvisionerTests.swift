@@ -155,10 +155,10 @@ struct ProvisionerTests {
     #expect(test.store.batches.count == before + 3)
     #expect(test.store.log.suffix(3).map(\.changes.count) == [1000, 1000, 1])
     #expect(test.store.log.last?.tenants == [Sample.id(UInt64(count))])
-    #expect(test.plane.state.tenants.allSatisfy { $0.tenant.state == .maintenance })
+    #expect(test.plane.state.allTenants.allSatisfy { $0.tenant.state == .maintenance })
     data.lose(nil)
     try await provisioner.checkData()
-    #expect(test.plane.state.tenants.allSatisfy { $0.tenant.state == .active })
+    #expect(test.plane.state.allTenants.allSatisfy { $0.tenant.state == .active })
   }
 
   @Test func anActiveTenantStaysAsItIs() async throws {
@@ -219,7 +219,7 @@ struct ProvisionerTests {
     }
     await provisioner.resume()
     #expect(data.events == FakeDataPlane.wholeRun)
-    let states = test.plane.state.tenants.map(\.tenant.state)
+    let states = test.plane.state.allTenants.map(\.tenant.state)
     #expect(states == TenantState.allCases.map { $0 == .provisioning ? .active : $0 })
   }
 

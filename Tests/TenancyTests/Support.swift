@@ -25,6 +25,10 @@ struct SeededGenerator: RandomNumberGenerator {
   }
 }
 
+extension ControlState {
+  var allTenants: [TenantRecord] { tenants().all }
+}
+
 /// A clock that tests set.
 final class TestClock: Sendable {
   private let moment: Mutex<Timestamp>

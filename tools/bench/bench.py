@@ -137,8 +137,8 @@ def free_address():
         return f"127.0.0.1:{s.getsockname()[1]}"
 
 
-def start(name, directory, command, unix, tcp=None):
-    """Starts a server; returns when it accepts connections."""
+def start(name, directory, command, unix, tcp=None, patience=30, step=0.05):
+    """Starts a server; returns when it accepts connections, looking every `step` seconds for `patience`."""
     log = directory / f"{unix.stem}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -147,7 +147,7 @@ def start(name, directory, command, unix, tcp=None):
     if tcp:
         host, port = tcp.rsplit(":", 1)
         addresses.append((socket.AF_INET, (host, int(port))))
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + patience
     for family, address in addresses:
         while True:
             with socket.socket(family) as s:
@@ -156,7 +156,7 @@ def start(name, directory, command, unix, tcp=None):
             if process.poll() is not None or time.monotonic() > give_up:
                 server.stop()
                 sys.exit(f"{name} does not listen on {address}:\n{log.read_text()}")
-            time.sleep(0.05)
+            time.sleep(step)
     return server
 
 

@@ -18,6 +18,7 @@ public enum BuiltInRoles {
 
   /// By their numbers, which are the first of every tenant, and in the order of their ids.
   static let all = [admin, viewer]
+  static let tree = all.reduce(into: OrderedTree<TenantPolicy.CompiledRole>()) { $0.put($1) }
   static let byID = Dictionary(uniqueKeysWithValues: all.map { ($0.role.id, $0) })
 
   /// What they grant, once for all tenants: nothing but permissions on this framework's own API.

@@ -49,6 +49,12 @@ struct GrantIndex: Sendable {
     edit(permissions) { $0.remove(role) }
   }
 
+  /// For tests.
+  func unsharedNodes(with other: Self) -> Int {
+    exact.unshared(with: other.exact).nodes + resources.unshared(with: other.resources).nodes
+      + actions.unshared(with: other.actions).nodes
+  }
+
   private mutating func edit(
     _ permissions: some Sequence<String>, _ change: (inout RoleSet) -> Void
   ) {

@@ -28,6 +28,11 @@ struct Holdings: Sendable {
     return nil
   }
 
+  /// Those behind that of `id`.
+  func assignments(after id: String) -> Cursor<RoleAssignment> {
+    Cursor(assignments[assignments.firstIndexAfterAll { $0.id <= id }...])
+  }
+
   /// Those of one role, in order of their ids, behind that of `id`. Commands allow one.
   func assignments(ofRole role: String, after id: String) -> Cursor<RoleAssignment> {
     let start = byRole.firstIndexAfterAll { $0.role == role ? $0.id <= id : $0.role < role }

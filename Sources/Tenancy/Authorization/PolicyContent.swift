@@ -2,19 +2,18 @@
 struct PolicyContent: Sendable {
   typealias CompiledRole = TenantPolicy.CompiledRole
 
-  /// By id, built-in ones left out.
-  private(set) var roles: [String: CompiledRole] = [:]
   /// By id, all.
-  private(set) var order = BuiltInRoles.all
-  /// By number, all. A number that is free again is used again.
-  private var numbered: [CompiledRole?] = BuiltInRoles.all
+  private(set) var roles = BuiltInRoles.tree
+  /// By number, all.
+  private var numbered = RoleNumbers(BuiltInRoles.all)
   /// What roles grant, built-in ones left out.
   private var grants = GrantIndex()
 
-  /// In order of their ids, as in all lists of them.
-  private(set) var assignments: [RoleAssignment] = []
+  private(set) var assignments = OrderedTree<RoleAssignment>()
+  /// By subject.
   private(set) var holdings = ByteTable<Holdings>()
-  private(set) var holders: [String: [RoleAssignment]] = [:]
+  /// By role.
+  private(set) var holders = ByteTable<OrderedTree<RoleAssignment>>()
 
   // MARK: Questions
 
@@ -26,7 +25,7 @@ struct PolicyContent: Sendable {
     if Permission.isReserved(question) {
       granting.formUnion(BuiltInRoles.grants.roles(granting: question, colon: colon))
     }
-    return held.first(of: granting, at: now, &budget).flatMap { numbered[$0] }
+    return held.first(of: granting, at: now, &budget).flatMap { numbered.role($0) }
   }
 
   func holds(
@@ -38,57 +37,53 @@ struct PolicyContent: Sendable {
     return held.first(of: covering, at: now, &budget) != nil
   }
 
-  func role(_ id: String) -> CompiledRole? { Self.role(id, roles) }
+  func role(_ id: String) -> CompiledRole? { roles.find(id) }
 
-  private static func role(_ id: String, _ roles: [String: CompiledRole]) -> CompiledRole? {
-    roles[id] ?? BuiltInRoles.byID[id]
-  }
+  func assignment(_ id: String) -> RoleAssignment? { assignments.find(id) }
 
-  func assignment(_ id: String) -> RoleAssignment? {
-    let at = assignments.firstIndexAfterAll { $0.id < id }
-    return at < assignments.count && assignments[at].id == id ? assignments[at] : nil
+  /// Nodes that are not shared with `other`: for tests, which hold changes to what they touch.
+  func unsharedNodes(with other: Self) -> Int {
+    roles.unsharedNodes(with: other.roles) + grants.unsharedNodes(with: other.grants)
+      + assignments.unsharedNodes(with: other.assignments)
+      + holdings.unshared(with: other.holdings).nodes
+      + holders.unshared(with: other.holders).nodes
+      + holders.entries.reduce(0) { sum, held in
+        sum + held.value.unsharedNodes(with: other.holders[held.key] ?? OrderedTree())
+      }
   }
 
   // MARK: Roles
 
   mutating func put(_ role: Role) {
-    let former = roles[role.id]
-    let compiled = CompiledRole(role, number: former?.number ?? freeNumber())
+    let former = self.role(role.id)
+    let compiled = CompiledRole(role, number: former?.number ?? numbered.free)
     let before = Set(former?.role.permissions ?? [])
     let after = Set(role.permissions)
     grants.remove(before.subtracting(after), of: compiled.number)
     grants.insert(after.subtracting(before), of: compiled.number)
-    roles[role.id] = compiled
-    numbered[compiled.number] = compiled
-    let at = order.firstIndexAfterAll { $0.role.id < role.id }
-    if former == nil {
-      order.insert(compiled, at: at)
-      renumberHolders(of: role.id)
-    } else {
-      order[at] = compiled
-    }
+    numbered.put(compiled)
+    roles.put(compiled)
+    if former == nil { renumberHolders(of: role.id) }
   }
 
   mutating func deleteRole(_ id: String) {
-    guard let former = roles.removeValue(forKey: id) else { return }
+    guard let former = role(id), !former.isBuiltIn else { return }
+    roles.remove(id)
     grants.remove(former.role.permissions, of: former.number)
-    numbered[former.number] = nil
-    order.remove(at: order.firstIndexAfterAll { $0.role.id < id })
+    numbered.remove(former.number)
     renumberHolders(of: id)
-  }
-
-  private mutating func freeNumber() -> Int {
-    if let free = numbered.firstIndex(where: { $0 == nil }) { return free }
-    numbered.append(nil)
-    return numbered.count - 1
   }
 
   /// Roles come before their assignments and go after them, but a log need not say so.
   private mutating func renumberHolders(of id: String) {
+    guard let held = holders[id] else { return }
     let roles = roles
-    for subject in Set((holders[id] ?? []).map(\.holder)) {
+    var subjects = Set<String>()
+    var (list, budget) = (held.cursor(), WorkBudget.uncapped)
+    while let assignment = list.next(&budget) { subjects.insert(assignment.holder) }
+    for subject in subjects {
       holdings.update(subject, default: Holdings()) { held in
-        held.renumber { Self.role($0, roles)?.number }
+        held.renumber { roles.find($0)?.number }
         return false
       }
     }
@@ -98,8 +93,11 @@ struct PolicyContent: Sendable {
 
   mutating func put(_ assignment: RoleAssignment) {
     deleteAssignment(assignment.id)
-    Self.insert(assignment, into: &assignments)
-    Self.insert(assignment, into: &holders[assignment.role, default: []])
+    assignments.put(assignment)
+    holders.update(assignment.role, default: OrderedTree()) { held in
+      held.put(assignment)
+      return false
+    }
     let number = role(assignment.role)?.number
     holdings.update(assignment.holder, default: Holdings()) { held in
       held.insert(assignment, role: number)
@@ -108,22 +106,53 @@ struct PolicyContent: Sendable {
   }
 
   mutating func deleteAssignment(_ id: String) {
-    guard let former = assignment(id) else { return }
-    Self.remove(id, from: &assignments)
-    Self.remove(id, from: &holders[former.role, default: []])
-    if holders[former.role]?.isEmpty ?? false { holders[former.role] = nil }
+    guard let former = assignments.remove(id) else { return }
+    holders.update(former.role, default: OrderedTree()) { held in
+      held.remove(id)
+      return held.isEmpty
+    }
     let roles = roles
     holdings.update(former.holder, default: Holdings()) { held in
-      held.remove(id: id) { Self.role($0, roles)?.number }
+      held.remove(id: id) { roles.find($0)?.number }
       return held.assignments.isEmpty
     }
   }
+}
 
-  private static func insert(_ assignment: RoleAssignment, into list: inout [RoleAssignment]) {
-    list.insert(assignment, at: list.firstIndexAfterAll { $0.id < assignment.id })
+/// A tenant's roles by their numbers. A number that is free again is used again.
+private struct RoleNumbers: Sendable {
+  typealias CompiledRole = TenantPolicy.CompiledRole
+
+  private static let chunk = 32
+
+  /// In chunks, so that a change copies one of them.
+  private var chunks: [[CompiledRole?]] = []
+  private var used = RoleSet()
+
+  /// - Parameter roles: numbered from 0.
+  init(_ roles: [CompiledRole]) {
+    for role in roles { put(role) }
   }
 
-  private static func remove(_ id: String, from list: inout [RoleAssignment]) {
-    list.remove(at: list.firstIndexAfterAll { $0.id < id })
+  var free: Int { used.firstMissing }
+
+  func role(_ number: Int) -> CompiledRole? {
+    guard used.contains(number) else { return nil }
+    // In range: `put` made room for a number that is used.
+    return chunks[number / Self.chunk][number % Self.chunk]
+  }
+
+  mutating func put(_ role: CompiledRole) {
+    while role.number / Self.chunk >= chunks.count {
+      chunks.append(Array(repeating: nil, count: Self.chunk))
+    }
+    chunks[role.number / Self.chunk][role.number % Self.chunk] = role
+    used.insert(role.number)
+  }
+
+  mutating func remove(_ number: Int) {
+    guard used.contains(number) else { return }
+    chunks[number / Self.chunk][number % Self.chunk] = nil
+    used.remove(number)
   }
 }

@@ -5,6 +5,13 @@ struct RoleSet: Sendable {
 
   var isEmpty: Bool { first == 0 && others.allSatisfy { $0 == 0 } }
 
+  /// The lowest number that is not in it.
+  var firstMissing: Int {
+    if first != .max { return (~first).trailingZeroBitCount }
+    let word = others.firstIndex { $0 != .max } ?? others.count
+    return 64 * (word + 1) + (word < others.count ? (~others[word]).trailingZeroBitCount : 0)
+  }
+
   /// What looking at all of it costs.
   var words: Int { 1 + others.count }
 

@@ -3,10 +3,11 @@
 /// Questions are answered by look-ups, lists by cursors: neither costs more where there is more.
 public struct TenantPolicy: Sendable {
   /// A role, and by which number the tenant's sets of roles know it.
-  public final class CompiledRole: Sendable {
+  public final class CompiledRole: Ordered {
     public let role: Role
     public let isBuiltIn: Bool
     let number: Int
+    public var orderKey: String { role.id }
 
     init(_ role: Role, number: Int, isBuiltIn: Bool = false) {
       self.role = role
@@ -49,7 +50,7 @@ public struct TenantPolicy: Sendable {
   public func role(_ id: String) -> CompiledRole? { shared.content.role(id) }
 
   /// Roles that are not built in.
-  public var customRoleCount: Int { shared.content.roles.count }
+  public var customRoleCount: Int { shared.content.roles.count - BuiltInRoles.all.count }
 
   public var assignmentCount: Int { shared.content.assignments.count }
 
@@ -65,24 +66,24 @@ public struct TenantPolicy: Sendable {
     return nil
   }
 
-  /// All assignments of a role, in the order of their ids: for the writer.
-  func holders(of role: String) -> [RoleAssignment] { shared.content.holders[role] ?? [] }
+  /// How often a role is assigned.
+  func assignmentCount(ofRole role: String) -> Int { shared.content.holders[role]?.count ?? 0 }
 
   // MARK: Lists
 
   /// Every role behind that of `id`, built-in ones too, in the order of their ids.
   public func roles(after id: String = "") -> Cursor<CompiledRole> {
-    shared.content.order.cursor { $0.role.id <= id }
+    shared.content.roles.cursor(after: id)
   }
 
   /// Assignments in the order of their ids, which is the order of their making, behind that of `id`.
   public func assignments(after id: String = "") -> Cursor<RoleAssignment> {
-    shared.content.assignments.cursor { $0.id <= id }
+    shared.content.assignments.cursor(after: id)
   }
 
   /// Those of one subject.
   public func assignments(of subject: String, after id: String = "") -> Cursor<RoleAssignment> {
-    (shared.content.holdings[subject]?.assignments ?? []).cursor { $0.id <= id }
+    shared.content.holdings[subject]?.assignments(after: id) ?? Cursor()
   }
 
   /// Those of one subject and one role.
@@ -94,7 +95,7 @@ public struct TenantPolicy: Sendable {
 
   /// Those of one role.
   public func assignments(ofRole role: String, after id: String = "") -> Cursor<RoleAssignment> {
-    holders(of: role).cursor { $0.id <= id }
+    shared.content.holders[role]?.cursor(after: id) ?? Cursor()
   }
 
   // MARK: Changes

@@ -105,9 +105,9 @@ public final class Provisioner: Sendable {
 
   /// Goes on with what a crash interrupted.
   public func resume() async {
-    for record in plane.state.tenants where record.tenant.state == .provisioning {
+    for tenant in tenants(where: { $0.state == .provisioning }) {
       // The failure is recorded in the tenant's state, where operators find it.
-      _ = try? await provision(record.tenant.id, actor: "system", judge: .server)
+      _ = try? await provision(tenant.id, actor: "system", judge: .server)
     }
   }
 
@@ -115,7 +115,7 @@ public final class Provisioner: Sendable {
   /// the start, before anyone is served.
   /// - Throws: what the store throws; UNAVAILABLE if the data can't be looked at now.
   public func checkData() async throws(TenancyError) {
-    let tenants = plane.state.tenants.map(\.tenant).filter { tenant in
+    let tenants = tenants { tenant in
       tenant.state == .active || tenant.state == .maintenance && !tenant.stateReason.isEmpty
     }
     let missing = try missing(among: tenants)
@@ -127,6 +127,16 @@ public final class Provisioner: Sendable {
     try await commands.move(lost.map(\.id), .dataMissing) { missing[$0] ?? "" }
     let found = tenants.filter { $0.state == .maintenance && missing[$0.id] == nil }
     try await commands.move(found.map(\.id), .dataFound)
+  }
+
+  /// Looks at all: for the start.
+  private func tenants(where isWanted: (Tenant) -> Bool) -> [Tenant] {
+    var (cursor, budget) = (plane.state.tenants(), WorkBudget.uncapped)
+    var found: [Tenant] = []
+    while let record = cursor.next(&budget) {
+      if isWanted(record.tenant) { found.append(record.tenant) }
+    }
+    return found
   }
 
   /// - Throws: FAILED_PRECONDITION if the tenant's data is not there; UNAVAILABLE as `checkData`.

@@ -83,15 +83,15 @@ public struct RoleCommands: Sendable {
   public func deleteRole(id: String, etag: String, force: Bool) async throws(TenancyError) {
     try await write("roles.delete") { (record, transaction) throws(TenancyError) -> Void in
       _ = try Self.editable(id, etag, record.policy)
-      let held = record.policy.holders(of: id)
-      guard held.isEmpty || force else {
+      let count = record.policy.assignmentCount(ofRole: id)
+      guard count == 0 || force else {
         throw TenancyError(
           .failedPrecondition, .roleInUse,
-          "the role is assigned \(held.count) times: delete these first, or use force",
-          metadata: ["assignments": String(held.count)])
+          "the role is assigned \(count) times: delete these first, or use force",
+          metadata: ["assignments": String(count)])
       }
-      // The last first: from the end of a list they go without moving the others.
-      for assignment in held.reversed() {
+      var (held, budget) = (record.policy.assignments(ofRole: id), WorkBudget.uncapped)
+      while let assignment = held.next(&budget) {
         transaction.emit(.deleteAssignment(tenant, id: assignment.id), about: tenant)
       }
       transaction.emit(.deleteRole(tenant, id: id), about: tenant)

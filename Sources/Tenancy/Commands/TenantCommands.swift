@@ -15,6 +15,8 @@ public struct TenantCommands: Sendable {
 
   /// Remembered requests above which those of more than a day ago are forgotten.
   static let requestsBeforeForgetting = 10_000
+  /// Remembered requests at most: above it the oldest goes, however young.
+  static let maximumRequests = 100_000
 
   public struct NewTenant: Sendable {
     public var slug: String
@@ -314,14 +316,24 @@ public struct TenantCommands: Sendable {
   private static func remember(
     _ new: NewTenant, _ id: TenantID, _ actor: String, _ transaction: inout Transaction
   ) {
-    if transaction.state.rememberedRequests >= requestsBeforeForgetting {
-      transaction.emit(.forgetRequests(before: transaction.now + Days(-1)), about: id)
+    if let moment = forgetting(transaction.state, at: transaction.now) {
+      transaction.emit(.forgetRequests(before: moment), about: id)
     }
     transaction.emit(
       .rememberRequest(
         RememberedRequest(
           actor: actor, requestID: new.requestID, digest: new.digest, tenant: id,
           time: transaction.now)), about: id)
+  }
+
+  /// Requests before this moment are to be forgotten; nil where there is room for another.
+  private static func forgetting(_ state: ControlState, at now: Timestamp) -> Timestamp? {
+    guard state.rememberedRequests >= requestsBeforeForgetting, let oldest = state.oldestRequest
+    else { return nil }
+    let yesterday = now + Days(-1)
+    if oldest.time < yesterday { return yesterday }
+    guard state.rememberedRequests >= maximumRequests else { return nil }
+    return Timestamp(nanoseconds: oldest.time.nanoseconds + 1)
   }
 
   /// A change of model leaves nothing of the old one behind.

@@ -8,6 +8,11 @@ struct DatabasePlace: Hashable, Sendable {
   let database: String
   let username: String
 
+  /// The same for equal places, and for those only.
+  var text: String {
+    (servers + [database, username]).map { "\($0.utf8.count):\($0)" }.joined(separator: ",")
+  }
+
   init(connectionString: String, username: String) {
     let parts = ConnectionParts(parsing: connectionString)
     let user = username.isEmpty ? parts.user : username

@@ -27,7 +27,7 @@ public struct Role: Hashable, Sendable {
 }
 
 /// That a subject holds a role in one tenant. Immutable, and in memory once however many lists it is in.
-public final class RoleAssignment: Hashable, Sendable {
+public final class RoleAssignment: Hashable, Ordered {
   /// Unique within the tenant: canonical UUID text.
   public let id: String
   public let subject: String
@@ -36,6 +36,7 @@ public final class RoleAssignment: Hashable, Sendable {
   public let role: String
   public let createTime: Timestamp
   public let expireTime: Timestamp?
+  public var orderKey: String { id }
 
   public convenience init(
     id: String, subject: String, role: String, createTime: Timestamp, expireTime: Timestamp?

@@ -13,8 +13,8 @@ public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible 
 
   /// Parses the canonical form: 36 characters, lower-case hex, hyphens, version 7, RFC variant.
   /// Returns nil for anything else.
-  public init?(parsing text: some StringProtocol) {
-    guard let (high, low) = UUIDText.parse(text.utf8) else { return nil }
+  public init?(parsing text: String) {
+    guard let (high, low) = UUIDText.parse(text.utf8Span.span.bytes) else { return nil }
     guard (high >> 12) & 0xF == 7, low >> 62 == 0b10 else { return nil }
     self.init(high: high, low: low)
   }
@@ -22,7 +22,9 @@ public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible 
   public var description: String { UUIDText.format(high: high, low: low) }
 
   /// Whether `text` is a UUID of any version, in lower case.
-  public static func isUUID(_ text: String) -> Bool { UUIDText.parse(text.utf8) != nil }
+  public static func isUUID(_ text: String) -> Bool {
+    UUIDText.parse(text.utf8Span.span.bytes) != nil
+  }
 
   public static func < (a: Self, b: Self) -> Bool { (a.high, a.low) < (b.high, b.low) }
 
@@ -51,11 +53,12 @@ public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible 
 enum UUIDText {
   static let length = 36
 
-  static func parse(_ utf8: some Collection<UInt8>) -> (high: UInt64, low: UInt64)? {
-    guard utf8.count == length else { return nil }
+  static func parse(_ text: RawSpan) -> (high: UInt64, low: UInt64)? {
+    guard text.byteCount == length else { return nil }
     var high: UInt64 = 0
     var low: UInt64 = 0
-    for (position, byte) in utf8.enumerated() {
+    for position in 0..<length {
+      let byte = text.byte(position)
       if position == 8 || position == 13 || position == 18 || position == 23 {
         guard byte == UInt8(ascii: "-") else { return nil }
         continue

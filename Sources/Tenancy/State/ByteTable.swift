@@ -1,20 +1,13 @@
-/// An immutable-by-sharing hash table whose keys are UTF-8 text, looked up by raw bytes without
-/// making a `String`. A copy is cheap, and changing a copy leaves the original alone: it copies one
-/// bucket and the list of buckets.
+/// A hash table whose keys are UTF-8 text, looked up by raw bytes without making a `String`. A value:
+/// changing a copy leaves the original alone, and copies no more than the nodes on the way to the key, so
+/// that a change costs the same in a table of ten and of ten million.
 ///
-/// Hashing is SipHash with a seed of the process, so peers can't aim for one bucket.
+/// A hash trie (Bagwell, "Ideal Hash Trees") whose leaves are short lists. Hashing is SipHash with a seed
+/// of the process, so peers can't aim for one leaf.
 public struct ByteTable<Value: Sendable>: Sendable {
-  private struct Slot: Sendable {
-    let hash: Int
-    let key: String
-    var value: Value
-  }
+  private typealias Slot = TableSlot<Value>
 
-  /// Average entries in a bucket before the number of buckets doubles.
-  private static var load: Int { 8 }
-
-  /// A power of two, or none while the table is empty.
-  private var buckets: [[Slot]] = []
+  private var root = TableNode<Value>.leaf([])
   public private(set) var count = 0
 
   public init() {}
@@ -23,36 +16,26 @@ public struct ByteTable<Value: Sendable>: Sendable {
 
   @inline(__always)
   public func find(_ key: RawSpan) -> Value? {
-    guard count > 0 else { return nil }
-    return key.withUnsafeBytes { bytes in
+    key.withUnsafeBytes { bytes in
       let hash = Self.hash(bytes)
-      for slot in buckets[hash & (buckets.count - 1)]
-      where slot.hash == hash && Self.equal(slot.key, bytes) {
-        return slot.value
-      }
-      return nil
+      return root.find(hash, path: hash, bytes)
     }
   }
 
   public subscript(key: String) -> Value? {
     get { find(key.utf8Span.span.bytes) }
     set {
-      if buckets.isEmpty { buckets = [[]] }
-      let hash = key.utf8Span.span.bytes.withUnsafeBytes { Self.hash($0) }
-      let bucket = hash & (buckets.count - 1)
-      let position = buckets[bucket].firstIndex { $0.hash == hash && $0.key == key }
-      switch (position, newValue) {
-      case (let position?, let value?):
-        buckets[bucket][position].value = value
-      case (let position?, nil):
-        buckets[bucket].remove(at: position)
-        count -= 1
-      case (nil, let value?):
-        buckets[bucket].append(Slot(hash: hash, key: key, value: value))
-        count += 1
-        if count > buckets.count * Self.load { grow() }
-      case (nil, nil):
-        break
+      edit(key) { slots, position, hash in
+        switch (position, newValue) {
+        case (let position?, let value?):
+          slots[position].value = value
+        case (let position?, nil):
+          slots.remove(at: position)
+        case (nil, let value?):
+          slots.append(Slot(hash: hash, key: key, value: value))
+        case (nil, nil):
+          break
+        }
       }
     }
   }
@@ -62,46 +45,183 @@ public struct ByteTable<Value: Sendable>: Sendable {
   mutating func update(
     _ key: String, default fallback: @autoclosure () -> Value, _ change: (inout Value) -> Bool
   ) {
-    if buckets.isEmpty { buckets = [[]] }
-    let hash = key.utf8Span.span.bytes.withUnsafeBytes { Self.hash($0) }
-    let bucket = hash & (buckets.count - 1)
-    guard let position = buckets[bucket].firstIndex(where: { $0.hash == hash && $0.key == key })
-    else {
-      var value = fallback()
-      if !change(&value) { self[key] = value }
-      return
-    }
-    if change(&buckets[bucket][position].value) {
-      buckets[bucket].remove(at: position)
-      count -= 1
+    edit(key) { slots, position, hash in
+      if let position {
+        if change(&slots[position].value) { slots.remove(at: position) }
+      } else {
+        var value = fallback()
+        if !change(&value) { slots.append(Slot(hash: hash, key: key, value: value)) }
+      }
     }
   }
 
   /// All keys and values, in no order.
   public var entries: [(key: String, value: Value)] {
-    buckets.joined().map { ($0.key, $0.value) }
+    var entries: [(key: String, value: Value)] = []
+    entries.reserveCapacity(count)
+    root.collect(into: &entries)
+    return entries
   }
 
-  private mutating func grow() {
-    var larger = [[Slot]](repeating: [], count: buckets.count * 2)
-    for bucket in buckets {
-      for slot in bucket { larger[slot.hash & (larger.count - 1)].append(slot) }
+  /// Nodes that are not shared with `other`, and bytes of them, roughly: for tests, which hold changes to
+  /// what they touch.
+  func unshared(with other: Self) -> (nodes: Int, bytes: Int) { root.unshared(with: other.root) }
+
+  /// - Parameter body: gets the leaf of the key, where in it the key is, and its hash.
+  private mutating func edit(_ key: String, _ body: (inout [Slot], Int?, UInt) -> Void) {
+    let hash = key.utf8Span.span.bytes.withUnsafeBytes { Self.hash($0) }
+    count += root.edit(path: hash, depth: 0) { slots in
+      body(
+        &slots, slots.firstIndex { $0.hash == hash && $0.key.utf8.elementsEqual(key.utf8) }, hash)
     }
-    buckets = larger
   }
 
   @inline(__always)
-  private static func hash(_ bytes: UnsafeRawBufferPointer) -> Int {
+  private static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt {
     var hasher = Hasher()
     hasher.combine(bytes: bytes)
-    return hasher.finalize()
+    return UInt(bitPattern: hasher.finalize())
+  }
+}
+
+private struct TableSlot<Value: Sendable>: Sendable {
+  let hash: UInt
+  let key: String
+  var value: Value
+}
+
+private enum TableNode<Value: Sendable>: Sendable {
+  typealias Slot = TableSlot<Value>
+
+  case leaf([Slot])
+  /// As many as `fanOut`, by the next bits of the hash.
+  case branch([TableNode])
+
+  private static var bits: UInt { 5 }
+  private static var fanOut: Int { 32 }
+  /// Entries of a leaf before it becomes a branch.
+  private static var capacity: Int { 12 }
+  /// Where a hash has no more bits. Leaves there have no bound; only equal hashes lead to them.
+  private static var maximumDepth: UInt { 12 }
+
+  private static func child(_ path: UInt) -> Int { Int(path & UInt(fanOut - 1)) }
+
+  /// - Parameter path: what is left of the hash.
+  func find(_ hash: UInt, path: UInt, _ key: UnsafeRawBufferPointer) -> Value? {
+    switch self {
+    case .leaf(let slots):
+      // By pointer: what is only looked at is not retained.
+      return slots.withUnsafeBufferPointer { slots in
+        for at in slots.indices where slots[at].hash == hash {
+          if slots[at].key.utf8Span.span.bytes.equals(key) { return slots[at].value }
+        }
+        return nil
+      }
+    case .branch(let children):
+      return children.withUnsafeBufferPointer { children in
+        // In range: a branch has as many children as a path can lead to.
+        children[Self.child(path)].find(hash, path: path >> Self.bits, key)
+      }
+    }
   }
 
+  /// Changes a leaf; returns by how many entries it grew. Nodes that nobody else has are changed in place.
+  mutating func edit(
+    path: UInt, depth: UInt, _ body: (inout [Slot]) -> Void
+  ) -> Int {
+    switch self {
+    case .leaf(var slots):
+      // What was there is let go, so that it has one owner.
+      self = .leaf([])
+      let before = slots.count
+      body(&slots)
+      let growth = slots.count - before
+      self =
+        slots.count > Self.capacity && depth < Self.maximumDepth
+        ? Self.split(slots, depth) : .leaf(slots)
+      return growth
+    case .branch(var children):
+      self = .leaf([])
+      let at = Self.child(path)
+      let growth = children[at].edit(path: path >> Self.bits, depth: depth + 1, body)
+      let isEmpty = growth < 0 && children[at].isEmptyLeaf && children.allSatisfy(\.isEmptyLeaf)
+      self = isEmpty ? .leaf([]) : .branch(children)
+      return growth
+    }
+  }
+
+  private var isEmptyLeaf: Bool {
+    if case .leaf(let slots) = self { slots.isEmpty } else { false }
+  }
+
+  private static func split(_ slots: [Slot], _ depth: UInt) -> Self {
+    var leaves = [[Slot]](repeating: [], count: fanOut)
+    for slot in slots { leaves[child(slot.hash >> (depth * bits))].append(slot) }
+    return .branch(
+      leaves.map { slots in
+        slots.count > capacity && depth + 1 < maximumDepth ? split(slots, depth + 1) : .leaf(slots)
+      })
+  }
+
+  func collect(into entries: inout [(key: String, value: Value)]) {
+    switch self {
+    case .leaf(let slots): for slot in slots { entries.append((slot.key, slot.value)) }
+    case .branch(let children): for child in children { child.collect(into: &entries) }
+    }
+  }
+
+  func unshared(with other: Self) -> (nodes: Int, bytes: Int) {
+    switch (self, other) {
+    case (.leaf(let slots), _):
+      if case .leaf(let others) = other, slots.isSame(as: others) { return (0, 0) }
+      return slots.isEmpty ? (0, 0) : (1, slots.count * MemoryLayout<Slot>.stride)
+    case (.branch(let children), _):
+      var (nodes, bytes) = (1, children.count * MemoryLayout<Self>.stride)
+      var others = [Self](repeating: .leaf([]), count: children.count)
+      if case .branch(let found) = other {
+        if children.isSame(as: found) { return (0, 0) }
+        others = found
+      }
+      for (child, other) in zip(children, others) {
+        let more = child.unshared(with: other)
+        (nodes, bytes) = (nodes + more.nodes, bytes + more.bytes)
+      }
+      return (nodes, bytes)
+    }
+  }
+}
+
+extension RawSpan {
+  /// Eight bytes at a time: most keys are ids, of 36.
   @inline(__always)
-  private static func equal(_ key: String, _ bytes: UnsafeRawBufferPointer) -> Bool {
-    let text = key.utf8
-    guard text.count == bytes.count else { return false }
-    return text.withContiguousStorageIfAvailable { UnsafeRawBufferPointer($0).elementsEqual(bytes) }
-      ?? text.elementsEqual(bytes)
+  func equals(_ other: UnsafeRawBufferPointer) -> Bool {
+    guard byteCount == other.count else { return false }
+    return withUnsafeBytes { bytes in
+      var at = 0
+      while at + 8 <= bytes.count {
+        // In range: both have as many bytes.
+        let (mine, theirs) = (
+          bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self),
+          other.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+        )
+        if mine != theirs { return false }
+        at += 8
+      }
+      while at < bytes.count {
+        if bytes[at] != other[at] { return false }
+        at += 1
+      }
+      return true
+    }
+  }
+}
+
+extension Array {
+  /// Whether both have the same memory.
+  func isSame(as other: Self) -> Bool {
+    count == other.count
+      && withUnsafeBufferPointer { mine in
+        other.withUnsafeBufferPointer { mine.baseAddress == $0.baseAddress }
+      }
   }
 }

@@ -25,16 +25,25 @@ extension ControlPlane {
     init(_ batch: [PendingWrite], on state: ControlState, _ clock: Clock) {
       self.state = state
       for write in batch {
-        var transaction = Transaction(state: self.state, now: clock())
-        acknowledgements.append(write.run(&transaction))
-        guard !transaction.changes.isEmpty else { continue }
-        let revision = self.state.revision + 1
-        entries.append(
-          LogEntry(
-            revision: revision, time: transaction.now, actor: write.actor, action: write.action,
-            tenants: transaction.tenants, changes: transaction.changes))
-        self.state.apply(transaction.changes, revision: revision)
+        let entry = Self.judge(write, on: self.state, clock, &acknowledgements)
+        guard let entry else { continue }
+        entries.append(entry)
+        self.state.apply(entry.changes, revision: entry.revision)
       }
+    }
+
+    /// Runs a write's body. The transaction's hold on the state ends here: what only the batch has can then
+    /// be changed in place.
+    private static func judge(
+      _ write: PendingWrite, on state: borrowing ControlState, _ clock: Clock,
+      _ acknowledgements: inout [@Sendable (TenancyError?) -> Void]
+    ) -> LogEntry? {
+      var transaction = Transaction(state: copy state, now: clock())
+      acknowledgements.append(write.run(&transaction))
+      guard !transaction.changes.isEmpty else { return nil }
+      return LogEntry(
+        revision: state.revision + 1, time: transaction.now, actor: write.actor,
+        action: write.action, tenants: transaction.tenants, changes: transaction.changes)
     }
 
     func acknowledge(_ failure: TenancyError?) {

@@ -1,9 +1,10 @@
 /// A tenant as event loops read it. Immutable.
-public final class TenantRecord: Sendable {
+public final class TenantRecord: Ordered {
   public let tenant: Tenant
   public let policy: TenantPolicy
   /// Canonical text of the id.
   public let idText: String
+  public var orderKey: TenantID { tenant.id }
   /// Provisioning steps that are done.
   public let provisionedSteps: Set<String>
   /// In the order of the slugs; without those that are retired.
@@ -21,21 +22,49 @@ public final class TenantRecord: Sendable {
 }
 
 /// The control plane at one revision. A value with shared structure: a copy is cheap, and never
-/// changes under its reader.
+/// changes under its reader. What a change costs does not depend on how many tenants there are.
+///
+/// The structures are our own: questions come as bytes of a message, for which `TreeDictionary` of
+/// swift-collections would need a `String` each, and lists begin behind any id.
 public struct ControlState: Sendable {
   public private(set) var revision: UInt64 = 0
-  /// In order of their ids. Others go through them with a cursor.
-  private(set) var tenants: [TenantRecord] = []
+  /// Others go through them with a cursor.
+  private(set) var tenants = OrderedTree<TenantRecord>()
   /// By id and by slug.
   private var index = ByteTable<TenantRecord>()
-  private var databases: [DatabasePlace: TenantID] = [:]
+  private var databases = ByteTable<TenantID>()
   private var formerSlugs = ByteTable<FormerSlug>()
-  private var names = [ReservedName.Kind: ByteTable<TenantID>]()
+  private var names = Names()
   /// The few sets of steps that tenants have between them, so that each is in memory once.
   private var stepSets = Set<Set<String>>()
   private var requests = ByteTable<RememberedRequest>()
+  private var requestsByTime = OrderedTree<RememberedRequest>()
 
   public init() {}
+
+  /// Whose each reserved name is. (A dictionary of tables would be copied by every change.)
+  private struct Names: Sendable {
+    private var slugs = ByteTable<TenantID>()
+    private var schemas = ByteTable<TenantID>()
+    private var identifiers = ByteTable<TenantID>()
+
+    subscript(kind: ReservedName.Kind) -> ByteTable<TenantID> {
+      _read {
+        switch kind {
+        case .slug: yield slugs
+        case .schema: yield schemas
+        case .tenantIdentifier: yield identifiers
+        }
+      }
+      _modify {
+        switch kind {
+        case .slug: yield &slugs
+        case .schema: yield &schemas
+        case .tenantIdentifier: yield &identifiers
+        }
+      }
+    }
+  }
 
   // MARK: Reading
 
@@ -68,11 +97,11 @@ public struct ControlState: Sendable {
   public func formerSlug(_ text: String) -> FormerSlug? { formerSlugs[text] }
 
   /// Whose name this is, or was.
-  public func owner(of name: ReservedName) -> TenantID? { names[name.kind]?[name.text] }
+  public func owner(of name: ReservedName) -> TenantID? { names[name.kind][name.text] }
 
   /// Which tenant has its data there. In stores of earlier versions there may be several: then the one
   /// of the least id.
-  func owner(of place: DatabasePlace) -> TenantID? { databases[place] }
+  func owner(of place: DatabasePlace) -> TenantID? { databases[place.text] }
 
   public func request(_ id: String, of actor: String) -> RememberedRequest? {
     requests[Self.key(id, actor)]
@@ -80,20 +109,22 @@ public struct ControlState: Sendable {
 
   public var rememberedRequests: Int { requests.count }
 
+  public var oldestRequest: RememberedRequest? { requestsByTime.first }
+
   public var tenantCount: Int { tenants.count }
 
   /// The tenants in order of their ids, those with greater ones than `id` if it is given.
   public func tenants(after id: TenantID? = nil) -> Cursor<TenantRecord> {
-    tenants.cursor { record in id.map { record.tenant.id <= $0 } ?? false }
+    tenants.cursor(after: id)
   }
 
   // MARK: Changing
 
   /// Applies changes in order and takes the revision.
   public mutating func apply(_ changes: [Change], revision: UInt64) {
-    var drafts: [TenantID: Draft] = [:]
+    var drafts = Drafts()
     for change in changes { apply(change, &drafts) }
-    for draft in drafts.values { seal(draft) }
+    for draft in drafts.list { seal(draft) }
     self.revision = revision
   }
 
@@ -106,6 +137,19 @@ public struct ControlState: Sendable {
     var policy: TenantPolicy
     var steps: Set<String>
 
+    init(new tenant: Tenant) {
+      (self.tenant, policy, steps) = (tenant, TenantPolicy(), [])
+    }
+
+    init(of record: TenantRecord) {
+      tenant = record.tenant
+      slug = tenant.slug
+      formerSlugs = record.formerSlugs
+      formerPlace = tenant.configuration.database?.place
+      policy = record.policy
+      steps = record.provisionedSteps
+    }
+
     mutating func rename(to slug: Slug) {
       if slug != tenant.slug { addFormer(tenant.slug) }
     }
@@ -117,23 +161,47 @@ public struct ControlState: Sendable {
     }
   }
 
-  private mutating func apply(_ change: Change, _ drafts: inout [TenantID: Draft]) {
+  /// The tenants that a revision changes: one, or all of a store that is loaded.
+  private struct Drafts {
+    /// Above it, looking for one by one would cost more than an index.
+    private static let fewest = 8
+
+    var list: [Draft] = []
+    private var positions: [TenantID: Int] = [:]
+
+    func position(of id: TenantID) -> Int? {
+      list.count <= Self.fewest ? list.firstIndex { $0.tenant.id == id } : positions[id]
+    }
+
+    /// - Returns: where it is.
+    mutating func add(_ draft: Draft) -> Int {
+      list.append(draft)
+      if list.count == Self.fewest + 1 {
+        for (at, draft) in list.enumerated() { positions[draft.tenant.id] = at }
+      } else if list.count > Self.fewest {
+        positions[draft.tenant.id] = list.count - 1
+      }
+      return list.count - 1
+    }
+  }
+
+  private mutating func apply(_ change: Change, _ drafts: inout Drafts) {
     switch change {
     case .putTenant(let tenant):
-      if draft(tenant.id, &drafts) == nil {
-        drafts[tenant.id] = Draft(tenant: tenant, policy: TenantPolicy(), steps: [])
+      if let at = draft(tenant.id, &drafts) {
+        drafts.list[at].rename(to: tenant.slug)
+        drafts.list[at].tenant = tenant
       } else {
-        drafts[tenant.id]?.rename(to: tenant.slug)
-        drafts[tenant.id]?.tenant = tenant
+        _ = drafts.add(Draft(new: tenant))
       }
     case .putRole(let id, let role):
       edit(id, &drafts) { $0.policy.put(role) }
     case .deleteRole(let id, let role):
       edit(id, &drafts) { $0.policy.deleteRole(role) }
     case .putAssignment(let id, let assignment):
-      let tenant = draft(id, &drafts)?.tenant
-      let held = assignment.held(by: holder(assignment.subject, in: tenant))
-      edit(id, &drafts) { $0.policy.put(held) }
+      guard let at = draft(id, &drafts) else { return }
+      let holder = holder(assignment.subject, in: drafts.list[at].tenant)
+      drafts.list[at].policy.put(assignment.held(by: holder))
     case .deleteAssignment(let id, let assignment):
       edit(id, &drafts) { $0.policy.deleteAssignment(assignment) }
     case .putProvisioningStep(let id, let step):
@@ -141,40 +209,40 @@ public struct ControlState: Sendable {
     case .clearProvisioningSteps(let id):
       edit(id, &drafts) { $0.steps = [] }
     case .reserveName(let name, let id):
-      names[name.kind, default: ByteTable()][name.text] = id
+      names[name.kind][name.text] = id
       if name.kind == .slug { noteSlug(name.text, of: id, &drafts) }
     case .retireSlug(let slug, let id):
       edit(id, &drafts) { draft in draft.formerSlugs.removeAll { $0.slug == slug } }
     case .rememberRequest(let request):
-      requests[Self.key(request.requestID, request.actor)] = request
+      remember(request)
     case .forgetRequests(let moment):
-      for (key, request) in requests.entries where request.time < moment { requests[key] = nil }
+      while let oldest = requestsByTime.first, oldest.time < moment {
+        requestsByTime.remove(oldest.orderKey)
+        requests[Self.key(oldest.requestID, oldest.actor)] = nil
+      }
     }
   }
 
-  /// The draft of a tenant that exists, begun if need be.
-  private func draft(_ id: TenantID, _ drafts: inout [TenantID: Draft]) -> Draft? {
-    if let draft = drafts[id] { return draft }
-    guard let record = find(id) else { return nil }
-    drafts[id] = Draft(
-      tenant: record.tenant, slug: record.tenant.slug, formerSlugs: record.formerSlugs,
-      formerPlace: record.tenant.configuration.database?.place, policy: record.policy,
-      steps: record.provisionedSteps)
-    return drafts[id]
+  private mutating func remember(_ request: RememberedRequest) {
+    let key = Self.key(request.requestID, request.actor)
+    if let former = requests[key] { requestsByTime.remove(former.orderKey) }
+    requests[key] = request
+    requestsByTime.put(request)
   }
 
-  private func edit(
-    _ id: TenantID, _ drafts: inout [TenantID: Draft], _ body: (inout Draft) -> Void
-  ) {
-    guard draft(id, &drafts) != nil, let position = drafts.index(forKey: id) else { return }
-    body(&drafts.values[position])
+  /// Where the draft of a tenant that exists is, begun if need be.
+  private func draft(_ id: TenantID, _ drafts: inout Drafts) -> Int? {
+    drafts.position(of: id) ?? find(id).map { drafts.add(Draft(of: $0)) }
+  }
+
+  private func edit(_ id: TenantID, _ drafts: inout Drafts, _ body: (inout Draft) -> Void) {
+    guard let at = draft(id, &drafts) else { return }
+    body(&drafts.list[at])
   }
 
   /// A reserved slug that is not the tenant's current one is a former one. Those of the time before
   /// they were kept are, too.
-  private mutating func noteSlug(
-    _ text: String, of id: TenantID, _ drafts: inout [TenantID: Draft]
-  ) {
+  private func noteSlug(_ text: String, of id: TenantID, _ drafts: inout Drafts) {
     edit(id, &drafts) { draft in
       guard draft.tenant.slug.text != text, let slug = Slug(parsing: text) else { return }
       draft.addFormer(slug)
@@ -182,40 +250,53 @@ public struct ControlState: Sendable {
   }
 
   /// A subject of this tenant by its id: by whichever of its slugs it was given, it is the same.
-  private func holder(_ subject: String, in tenant: Tenant?) -> String {
-    guard let tenant, let name = TenantSubject.name(in: subject.utf8Span.span.bytes) else {
+  private func holder(_ subject: String, in tenant: borrowing Tenant) -> String {
+    guard let name = TenantSubject.name(in: subject.utf8Span.span.bytes) else {
       return subject
     }
     let slug = TenantSubject.name(name, of: subject)
-    guard slug == tenant.slug.text || names[.slug]?[slug] == tenant.id else { return subject }
+    guard slug == tenant.slug.text || names[.slug][slug] == tenant.id else { return subject }
     return TenantSubject.text(subject, name, replacedBy: tenant.id.description)
   }
 
   private mutating func seal(_ changed: Draft) {
     var draft = changed
     let current = draft.tenant.slug
-    let before = draft.slug.flatMap { find($0.text) }?.formerSlugs ?? []
-    if let former = draft.slug, former != current { index[former.text] = nil }
+    if let slug = draft.slug {
+      for former in find(slug.text)?.formerSlugs ?? [] { formerSlugs[former.slug.text] = nil }
+      if slug != current { index[slug.text] = nil }
+    }
     draft.formerSlugs.removeAll { $0.slug == current }
-    for former in before { formerSlugs[former.slug.text] = nil }
     for former in draft.formerSlugs { formerSlugs[former.slug.text] = former }
     let record = TenantRecord(
       tenant: draft.tenant, policy: draft.policy,
       provisionedSteps: stepSets.insert(draft.steps).memberAfterInsert,
       formerSlugs: draft.formerSlugs)
-    let (former, place) = (draft.formerPlace, draft.tenant.configuration.database?.place)
+    notePlace(of: draft)
+    index[record.idText] = record
+    index[draft.tenant.slug.text] = record
+    tenants.put(record)
+  }
+
+  private mutating func notePlace(of draft: Draft) {
+    let (former, place) = (
+      draft.formerPlace?.text, draft.tenant.configuration.database?.place?.text
+    )
     if let former, former != place, databases[former] == draft.tenant.id { databases[former] = nil }
     if let place, databases[place].map({ draft.tenant.id < $0 }) ?? true {
       databases[place] = draft.tenant.id
     }
-    index[record.idText] = record
-    index[draft.tenant.slug.text] = record
-    let at = tenants.firstIndexAfterAll { $0.tenant.id < draft.tenant.id }
-    if at < tenants.count, tenants[at].tenant.id == draft.tenant.id {
-      tenants[at] = record
-    } else {
-      tenants.insert(record, at: at)
-    }
+  }
+
+  /// What is not shared with another state, in nodes: for tests, which hold changes to what they touch.
+  func unsharedNodes(with other: Self) -> Int {
+    tenants.unsharedNodes(with: other.tenants) + index.unshared(with: other.index).nodes
+      + databases.unshared(with: other.databases).nodes
+      + formerSlugs.unshared(with: other.formerSlugs).nodes
+      + ReservedName.Kind.allCases.reduce(0) { sum, kind in
+        sum + names[kind].unshared(with: other.names[kind]).nodes
+      } + requests.unshared(with: other.requests).nodes
+      + requestsByTime.unsharedNodes(with: other.requestsByTime)
   }
 
   private static func key(_ id: String, _ actor: String) -> String { "\(id) \(actor)" }

@@ -22,7 +22,8 @@ public struct Leftovers: Sendable {
 
   /// Looks at every tenant and assignment: for the start.
   public init(in state: ControlState) {
-    for record in state.tenants {
+    var (tenants, budget) = (state.tenants(), WorkBudget.uncapped)
+    while let record = tenants.next(&budget) {
       let tenant = record.tenant
       if let place = tenant.configuration.database?.place, let owner = state.owner(of: place),
         owner != tenant.id

@@ -1,8 +1,9 @@
 /// One row's change. Applying the changes of all entries in revision order gives the state.
+/// Large ones are kept apart (`indirect`), for a store loads millions of small ones.
 public enum Change: Hashable, Sendable {
   /// Inserts the tenant or replaces the one of the same id.
-  case putTenant(Tenant)
-  case putRole(TenantID, Role)
+  indirect case putTenant(Tenant)
+  indirect case putRole(TenantID, Role)
   case deleteRole(TenantID, id: String)
   case putAssignment(TenantID, RoleAssignment)
   case deleteAssignment(TenantID, id: String)
@@ -15,7 +16,7 @@ public enum Change: Hashable, Sendable {
   /// A former slug of this tenant does not stand for it any more. It stays reserved; reserving it
   /// again ends the retirement.
   case retireSlug(Slug, TenantID)
-  case rememberRequest(RememberedRequest)
+  indirect case rememberRequest(RememberedRequest)
   /// Requests remembered before this moment are forgotten.
   case forgetRequests(before: Timestamp)
 }
@@ -23,7 +24,7 @@ public enum Change: Hashable, Sendable {
 /// A name that must be unique among tenants, past and present.
 public struct ReservedName: Hashable, Sendable {
   /// Raw values are those stored on disk.
-  public enum Kind: String, Hashable, Sendable {
+  public enum Kind: String, Hashable, Sendable, CaseIterable {
     case slug, schema
     case tenantIdentifier = "tenant_identifier"
   }
@@ -37,7 +38,18 @@ public struct ReservedName: Hashable, Sendable {
 }
 
 /// A create request that was carried out, so that its repetition is answered alike.
-public struct RememberedRequest: Hashable, Sendable {
+public struct RememberedRequest: Hashable, Ordered {
+  /// In order of their times.
+  public struct OrderKey: Comparable, Sendable {
+    let time: Timestamp
+    let requestID: String
+    let actor: String
+
+    public static func < (a: Self, b: Self) -> Bool {
+      (a.time, a.requestID, a.actor) < (b.time, b.requestID, b.actor)
+    }
+  }
+
   /// Who asked: a request id is unique for one actor only.
   public let actor: String
   public let requestID: String
@@ -45,6 +57,7 @@ public struct RememberedRequest: Hashable, Sendable {
   public let digest: String
   public let tenant: TenantID
   public let time: Timestamp
+  public var orderKey: OrderKey { OrderKey(time: time, requestID: requestID, actor: actor) }
 
   public init(
     actor: String, requestID: String, digest: String, tenant: TenantID, time: Timestamp

@@ -35,6 +35,14 @@ struct ChangeDocument: Codable {
     case change, tenant, role, assignment, id, kind, name, request, before
   }
 
+  /// As it is in the log.
+  static func configurationText(
+    _ configuration: TenantConfiguration, _ coding: JSONCoding
+  ) throws(StoreError) -> String {
+    if let text = PlainConfiguration.encode(configuration) { return text }
+    return try coding.text(ConfigurationDocument(configuration))
+  }
+
   private enum Kind: String, Codable {
     case putTenant, putRole, deleteRole, putAssignment, deleteAssignment, putProvisioningStep
     case clearProvisioningSteps, reserveName, retireSlug, rememberRequest, forgetRequests

@@ -5,15 +5,13 @@ internal import Tenancy
 struct Database {
   private let connection: SQLiteConnection
   private let json = JSONCoding()
-  private let log: LogTable
-  private let writer: StateWriter
+  private let runner: SQLiteStateRunner
 
   init(path: String) throws(StoreError) {
     let connection = try asStoreError { () throws(SQLiteError) in
       try SQLiteConnection(path: path)
     }
     self.connection = connection
-    let json = json
     try asStoreError { () throws(SQLiteError) in
       try connection.execute(Self.settings)
     }
@@ -21,35 +19,53 @@ struct Database {
     try Self.makeDurable(connection)
     try Migrations.run(on: connection)
     try asStoreError { () throws(SQLiteError) in try Self.syncRecovered(connection) }
-    let log = try asStoreError { () throws(SQLiteError) in try LogTable(connection, json: json) }
-    self.log = log
-    writer = try asStoreError { () throws(SQLiteError) in
-      try StateWriter(connection, log: log, json: json)
-    }
+    runner = try asStoreError { () throws(SQLiteError) in try SQLiteStateRunner(connection) }
   }
 
+  /// Inside one read transaction, so that another process' writes do not show halfway.
+  /// - Parameter isAudited: whether rows that parse are held to what writes promise.
   func load(audited isAudited: Bool) throws(StoreError) -> StoredState {
-    try StateReader(connection: connection, json: json, isAudited: isAudited).read()
+    try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
+    let result = Result { () throws(StoreError) in
+      let reader = StateReader(source: connection, json: json)
+      let stored = StoredState(revision: try lastRevision(), changes: try reader.changes())
+      if isAudited { try StateAudit.check(stored) }
+      return stored
+    }
+    // Ends a transaction that only read.
+    try asStoreError { () throws(SQLiteError) in
+      if connection.isInTransaction { try connection.execute("ROLLBACK") }
+    }
+    return try result.get()
   }
 
-  /// Adds a batch in one transaction.
-  func append(_ entries: [LogEntry]) throws(StoreError) {
-    guard !entries.isEmpty else { return }
-    var replacesSecret = false
-    try commit { () throws(StoreError) in replacesSecret = try writer.write(entries) }
-    // The log has what was there before. Its truncation can wait for another process that reads, and no
-    // failure of it takes back what is durable: the next checkpoint does it.
-    if replacesSecret { try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)") }
-  }
+  private var log: LogReader<SQLiteConnection> { LogReader(source: connection, json: json) }
 
-  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogTable.RawEntry] {
+  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogRow] {
     try log.entries(after: revision, limit: limit)
   }
 
   func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] { try log.oldest(limit: limit) }
 
   func compact(through revision: UInt64) throws(StoreError) {
-    try commit { () throws(StoreError) in try log.remove(through: revision) }
+    try commit { () throws(StoreError) in
+      var runner = runner
+      let revision = min(Int64(clamping: revision), try runner.storedRevision())
+      try StateWriter(json: json).compact(through: revision, with: &runner)
+    }
+  }
+
+  /// Adds a batch in one transaction.
+  func append(_ entries: [LogEntry]) throws(StoreError) {
+    guard !entries.isEmpty else { return }
+    runner.replacesSecret = false
+    try commit { () throws(StoreError) in
+      var runner = runner
+      try StateWriter(json: json).write(entries, after: try runner.storedRevision(), to: &runner)
+    }
+    // The log has what was there before. Its truncation can wait for another process that reads, and no
+    // failure of it takes back what is durable: the next checkpoint does it.
+    if runner.replacesSecret { try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)") }
   }
 
   /// Commits the first page as it is: a number in it is written again.

@@ -60,7 +60,7 @@ final class SQLiteConnection {
   func integer(_ sql: String) throws(SQLiteError) -> Int64 {
     let statement = try prepare(sql)
     defer { statement.reset() }
-    return try statement.step() ? statement.integer(0) : 0
+    return try statement.step() ? statement.integer(0) ?? 0 : 0
   }
 
   /// Likewise, as text; empty when there is no row.

@@ -1,12 +1,5 @@
 internal import CSQLite
 
-/// A value bound to a parameter.
-enum SQLiteValue {
-  case null
-  case integer(Int64)
-  case text(String)
-}
-
 /// Owns one compiled statement.
 final class SQLiteStatement {
   private let handle: OpaquePointer
@@ -33,14 +26,14 @@ final class SQLiteStatement {
   }
 
   /// Runs a statement to its end.
-  func run(_ values: [SQLiteValue]) throws(SQLiteError) {
+  func run(_ values: [SQLValue]) throws(SQLiteError) {
     defer { reset() }
     try bind(values)
     while try step() {}
   }
 
   /// Binds all parameters, from the first.
-  func bind(_ values: [SQLiteValue]) throws(SQLiteError) {
+  func bind(_ values: [SQLValue]) throws(SQLiteError) {
     for (index, value) in values.enumerated() {
       try bind(value, at: Int32(index + 1))
     }
@@ -62,7 +55,7 @@ final class SQLiteStatement {
     sqlite3_clear_bindings(handle)
   }
 
-  private func bind(_ value: SQLiteValue, at index: Int32) throws(SQLiteError) {
+  private func bind(_ value: SQLValue, at index: Int32) throws(SQLiteError) {
     let code =
       switch value {
       case .null: sqlite3_bind_null(handle, index)
@@ -85,13 +78,14 @@ final class SQLiteStatement {
 }
 
 /// The current row's columns, counted from 0.
-extension SQLiteStatement {
+extension SQLiteStatement: TableRow {
   func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
 
-  func isInteger(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_INTEGER }
-
-  /// 0 unless the column is a number.
-  func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
+  /// Nil unless the column is an integer.
+  func integer(_ column: Int32) -> Int64? {
+    guard sqlite3_column_type(handle, column) == SQLITE_INTEGER else { return nil }
+    return sqlite3_column_int64(handle, column)
+  }
 
   /// Nil unless the column is text in valid UTF-8.
   func text(_ column: Int32) -> String? {

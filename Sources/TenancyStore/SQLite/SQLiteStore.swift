@@ -60,7 +60,7 @@ public final class SQLiteStore: ControlStore {
     // Outside of the lock, which a write may wait for.
     var entries: [LogEntry] = []
     entries.reserveCapacity(rows.count)
-    for row in rows { entries.append(try LogTable.decode(row, json)) }
+    for row in rows { entries.append(try row.entry(json)) }
     return entries
   }
 

@@ -33,6 +33,12 @@ struct JSONCoding: Sendable {
     return text
   }
 
+  /// The same for a configuration, which mostly needs no encoder.
+  func text(of configuration: TenantConfiguration) throws(StoreError) -> String {
+    if let text = PlainConfiguration.encode(configuration) { return text }
+    return try faithfulText(configuration)
+  }
+
   /// Nil when the text is not JSON or not of this type.
   func decode<Value: Decodable>(_ type: Value.Type, _ text: String) -> Value? {
     // Lost is where the text is wrong. The message would quote it, and it may hold secrets.

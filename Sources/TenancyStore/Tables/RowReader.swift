@@ -2,36 +2,36 @@ internal import Tenancy
 
 /// Reads a row's columns from left to right. A value that this program never writes is corruption,
 /// reported with the table and the row's key but not with the value.
-struct RowReader {
+struct RowReader<Row: TableRow> {
   private let table: String
-  private let statement: SQLiteStatement
+  private let row: Row
   private let coding: JSONCoding
   private let keyColumns: Int32
   private var column: Int32 = 0
 
   /// - Parameter keyColumns: how many columns, from the left, tell the row from others.
-  init(_ statement: SQLiteStatement, table: String, keyColumns: Int32, json: JSONCoding) {
-    self.statement = statement
+  init(_ row: Row, table: String, keyColumns: Int32, json: JSONCoding) {
+    self.row = row
     self.table = table
     self.keyColumns = keyColumns
     coding = json
   }
 
   func corruption(_ what: String) -> StoreError {
-    let key = (0..<keyColumns).map { statement.text($0) ?? "?" }
+    let key = (0..<keyColumns).map { row.text($0) ?? "?" }
     return StoreError(.corrupt, "table \(table), row \(key.joined(separator: "/")): \(what)")
   }
 
   mutating func text() throws(StoreError) -> String {
-    try unwrap(statement.text(next()))
+    try unwrap(row.text(next()))
   }
 
   mutating func integer() throws(StoreError) -> Int64 {
-    try unwrap(integer(next()))
+    try unwrap(row.integer(next()))
   }
 
   mutating func optionalText() throws(StoreError) -> String? {
-    guard !statement.isNull(column) else {
+    guard !row.isNull(column) else {
       _ = next()
       return nil
     }
@@ -39,11 +39,11 @@ struct RowReader {
   }
 
   mutating func time() throws(StoreError) -> Timestamp {
-    try unwrap(integer(next()).map(Timestamp.init(nanoseconds:)))
+    try unwrap(row.integer(next()).map(Timestamp.init(nanoseconds:)))
   }
 
   mutating func optionalTime() throws(StoreError) -> Timestamp? {
-    guard !statement.isNull(column) else {
+    guard !row.isNull(column) else {
       _ = next()
       return nil
     }
@@ -52,24 +52,32 @@ struct RowReader {
 
   /// A counter, stored as the signed integer of the same bits.
   mutating func counter() throws(StoreError) -> UInt64 {
-    try unwrap(integer(next()).map(UInt64.init(bitPattern:)))
+    try unwrap(row.integer(next()).map(UInt64.init(bitPattern:)))
   }
 
   mutating func tenantID() throws(StoreError) -> TenantID {
-    try unwrap(statement.text(next()).flatMap(TenantID.init(parsing:)))
+    try unwrap(row.text(next()).flatMap(TenantID.init(parsing:)))
   }
 
   mutating func slug() throws(StoreError) -> Slug {
-    try unwrap(statement.text(next()).flatMap(Slug.init(parsing:)))
+    try unwrap(row.text(next()).flatMap(Slug.init(parsing:)))
   }
 
   /// An enumeration by its raw value.
   mutating func name<Name: RawRepresentable<String>>() throws(StoreError) -> Name {
-    try unwrap(statement.text(next()).flatMap(Name.init(rawValue:)))
+    try unwrap(row.text(next()).flatMap(Name.init(rawValue:)))
   }
 
   mutating func json<Value: Decodable>() throws(StoreError) -> Value {
-    try unwrap(statement.text(next()).flatMap { coding.decode(Value.self, $0) })
+    try unwrap(row.text(next()).flatMap { coding.decode(Value.self, $0) })
+  }
+
+  mutating func configuration() throws(StoreError) -> TenantConfiguration {
+    if let text = row.text(column), let plain = PlainConfiguration.decode(text) {
+      _ = next()
+      return plain
+    }
+    return try json()
   }
 
   private mutating func next() -> Int32 {
@@ -77,21 +85,8 @@ struct RowReader {
     return column
   }
 
-  private func integer(_ column: Int32) -> Int64? {
-    statement.isInteger(column) ? statement.integer(column) : nil
-  }
-
   private func unwrap<Value>(_ value: Value?) throws(StoreError) -> Value {
     guard let value else { throw corruption("column \(column) does not parse") }
     return value
-  }
-}
-
-extension SQLiteValue {
-  static func id(_ id: TenantID) -> SQLiteValue { .text(id.description) }
-  static func time(_ time: Timestamp) -> SQLiteValue { .integer(time.nanoseconds) }
-  static func counter(_ value: UInt64) -> SQLiteValue { .integer(Int64(bitPattern: value)) }
-  static func optionalTime(_ time: Timestamp?) -> SQLiteValue {
-    time.map(SQLiteValue.time) ?? .null
   }
 }

@@ -5,7 +5,7 @@ internal import Tenancy
 /// once.
 struct StateAudit {
   private let revision: UInt64
-  private var tenants: [TenantID: Tenant] = [:]
+  private var tenants: Set<TenantID> = []
   private var slugs: [Slug: TenantID] = [:]
   private var names: [ReservedName: TenantID] = [:]
   private var roles: Set<Key> = []
@@ -21,8 +21,18 @@ struct StateAudit {
   /// - Throws: `.corrupt` with the first row that no write can have left.
   static func check(_ stored: StoredState) throws(StoreError) {
     var audit = StateAudit(revision: stored.revision)
+    audit.expect(rows: stored.changes.count)
     for change in stored.changes { try audit.check(change) }
-    for tenant in audit.tenants.values { try audit.checkNames(of: tenant) }
+    for change in stored.changes {
+      if case .putTenant(let tenant) = change { try audit.checkNames(of: tenant) }
+    }
+  }
+
+  /// Growing step by step would take longer than looking. A tenant has two names or three, and other rows.
+  private mutating func expect(rows: Int) {
+    names.reserveCapacity(rows / 2)
+    tenants.reserveCapacity(rows / 4)
+    slugs.reserveCapacity(rows / 4)
   }
 
   private mutating func check(_ change: Change) throws(StoreError) {
@@ -32,7 +42,7 @@ struct StateAudit {
     case .reserveName(let name, let id):
       try check(name, id, Row("reserved_names", name.kind.rawValue, name.text))
     case .retireSlug(let slug, let id):
-      let row = Row("reserved_names", "slug", slug)
+      let row = Row("reserved_names", "slug", slug.text)
       try row.require(slugs[slug] != id, "it is retired, and is the slug of \(id)")
     case .putRole(let id, let role):
       try check(role, of: id, Row("roles", id, role.id))
@@ -50,7 +60,7 @@ struct StateAudit {
   }
 
   private mutating func check(_ tenant: Tenant, _ row: Row) throws(StoreError) {
-    try row.require(tenants.updateValue(tenant, forKey: tenant.id) == nil, "it is there twice")
+    try row.require(tenants.insert(tenant.id).inserted, "it is there twice")
     let other = slugs.updateValue(tenant.id, forKey: tenant.slug)
     try row.require(
       other == nil, "it and \(other.map { "\($0)" } ?? "") have the slug \(tenant.slug)")
@@ -124,7 +134,7 @@ struct StateAudit {
   }
 
   private func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) {
-    try row.require(tenants[id] != nil, "there is no tenant \(id)")
+    try row.require(tenants.contains(id), "there is no tenant \(id)")
   }
 
   /// Each version took a revision.
@@ -145,12 +155,16 @@ struct StateAudit {
 
 /// A row, for a message that is made only where it is needed.
 private struct Row {
-  let table: String
-  let key: [any CustomStringConvertible]
+  let table: StaticString
+  let first: any CustomStringConvertible & Sendable
+  let second: String?
 
-  init(_ table: String, _ key: any CustomStringConvertible...) {
+  init(
+    _ table: StaticString, _ first: any CustomStringConvertible & Sendable, _ second: String? = nil
+  ) {
     self.table = table
-    self.key = key
+    self.first = first
+    self.second = second
   }
 
   func require(
@@ -160,7 +174,7 @@ private struct Row {
   }
 
   func corruption(_ what: String) -> StoreError {
-    let key = key.map { "\($0)" }.joined(separator: "/")
+    let key = "\(first)\(second.map { "/\($0)" } ?? "")"
     return StoreError(.corrupt, "table \(table), row \(key): \(what)")
   }
 }

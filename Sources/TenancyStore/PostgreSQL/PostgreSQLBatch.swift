@@ -1,0 +1,132 @@
+internal import Tenancy
+
+/// One write transaction on one connection.
+struct PostgreSQLBatch {
+  let connection: PostgreSQLConnection
+  let configuration: PostgreSQLConfiguration
+
+  static let statements =
+    StateStatement.allCases.map(\.prepared) + [lock, advance, notify]
+
+  private static let lock = PreparedStatement(
+    name: "lock", sql: "SELECT \(RevisionRow.columns) FROM tenancy_revision FOR UPDATE")
+  private static let advance = PreparedStatement(
+    name: "advance", sql: "UPDATE tenancy_revision SET revision = $1")
+  private static let notify = PreparedStatement(name: "notify", sql: "SELECT pg_notify($1, $2)")
+  private static let begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+  /// - Returns: the revision that the entries follow.
+  static func record(
+    _ entries: [LogEntry], in recorder: inout StatementRecorder
+  ) throws(StoreError) -> Int64 {
+    guard let first = entries.first?.revision, let revision = Int64(exactly: first), revision > 0
+    else { throw StoreError(.conflict, "the first revision is none") }
+    try StateWriter(json: JSONCoding()).write(entries, after: revision - 1, to: &recorder)
+    return revision - 1
+  }
+
+  /// Everything is sent at once and judged when it has been run: whether revisions follow, too. Only then
+  /// the commit is sent, so that every failure before it leaves nothing.
+  /// - Parameters:
+  ///   - revision: the one that must be stored.
+  ///   - check: whether it is the right store.
+  func write(
+    _ steps: [StatementRecorder.Step], after revision: Int64, to last: Int64,
+    check: (RevisionRow) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let results = try asStoreError { () throws(PostgreSQLError) in
+      try connection.pipeline(until: deadline) { () throws(PostgreSQLError) in
+        try connection.queue(Self.begin)
+        try connection.queue(Self.lock, [])
+        for step in steps { try connection.queue(step.statement.prepared, step.values) }
+        try connection.queue(Self.advance, [.integer(last)])
+        try connection.queue(Self.notify, [.text(configuration.channel), .text("\(last)")])
+      }
+    }
+    try commit { () throws(StoreError) in
+      let row = try lockedRow(results)
+      try check(row)
+      // Whatever failed after that failed because of it.
+      guard row.revision == revision else {
+        throw StoreError(
+          .conflict, "revision \(revision + 1) does not follow \(row.revision)")
+      }
+      for (step, result) in zip(steps, results.dropFirst(2)) {
+        try asStoreError { () throws(PostgreSQLError) in
+          try result.check(step.statement.prepared.sql)
+        }
+        if let refusal = step.refusal, result.changedRows != 1 {
+          throw StoreError(.conflict, refusal)
+        }
+      }
+      for result in results.suffix(2) {
+        try asStoreError { () throws(PostgreSQLError) in try result.check(Self.advance.sql) }
+      }
+    }
+  }
+
+  /// Commits the row with the last revision as it is.
+  func touch() throws(StoreError) {
+    let results = try asStoreError { () throws(PostgreSQLError) in
+      try connection.pipeline(until: deadline) { () throws(PostgreSQLError) in
+        try connection.queue(Self.begin)
+        try connection.queue(Self.lock, [])
+        try connection.queue("UPDATE tenancy_revision SET revision = revision")
+      }
+    }
+    try commit { () throws(StoreError) in
+      _ = try lockedRow(results)
+      try asStoreError { () throws(PostgreSQLError) in try results[2].check("UPDATE") }
+    }
+  }
+
+  /// Runs statements that leave the revision as it is.
+  func run(_ steps: [StatementRecorder.Step]) throws(StoreError) {
+    let results = try asStoreError { () throws(PostgreSQLError) in
+      try connection.pipeline(until: deadline) { () throws(PostgreSQLError) in
+        try connection.queue(Self.begin)
+        try connection.queue(Self.lock, [])
+        for step in steps { try connection.queue(step.statement.prepared, step.values) }
+      }
+    }
+    try commit { () throws(StoreError) in
+      _ = try lockedRow(results)
+      for (step, result) in zip(steps, results.dropFirst(2)) {
+        try asStoreError { () throws(PostgreSQLError) in
+          try result.check(step.statement.prepared.sql)
+        }
+      }
+    }
+  }
+
+  private func lockedRow(_ results: [PostgreSQLResult]) throws(StoreError) -> RevisionRow {
+    try asStoreError { () throws(PostgreSQLError) in
+      try results[0].check(Self.begin)
+      try results[1].check(Self.lock.sql)
+    }
+    return try RevisionRow(results[1])
+  }
+
+  /// - Parameter judge: throws when the transaction is to be rolled back.
+  private func commit(if judge: () throws(StoreError) -> Void) throws(StoreError) {
+    do throws(StoreError) {
+      try judge()
+    } catch {
+      // Where that fails, the connection is let go, which rolls back as well.
+      _ = try? connection.run("ROLLBACK", until: deadline)
+      throw error
+    }
+    do throws(PostgreSQLError) {
+      guard let doubt = try connection.commit(until: deadline) else { return }
+      throw PostgreSQLError(.connection, doubt.message, sqlState: doubt.sqlState)
+    } catch {
+      // An error that leaves the connection as it was is one of a transaction that was rolled back.
+      guard error.kind == .server, connection.isIdle else {
+        throw StoreError(.unknownOutcome, error.description)
+      }
+      throw StoreError(error)
+    }
+  }
+
+  private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
+}

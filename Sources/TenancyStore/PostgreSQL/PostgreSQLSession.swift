@@ -1,0 +1,65 @@
+internal import Tenancy
+
+/// A connection to the store's schema, made anew when it was lost. Not thread-safe.
+struct PostgreSQLSession {
+  private var connector: PostgreSQLConnector
+  private let statements: [PreparedStatement]
+  private var connection: PostgreSQLConnection?
+  private var backoff = Backoff()
+  private var lastFailure: StoreError?
+  private var random = SystemRandomNumberGenerator()
+
+  /// - Parameter statements: prepared on each connection.
+  init(_ configuration: PostgreSQLConfiguration, statements: [PreparedStatement]) {
+    connector = PostgreSQLConnector(configuration)
+    self.statements = statements
+  }
+
+  /// Lends the connection. One that was lost since it was last used, before a COMMIT was sent, is
+  /// replaced, and `body` runs once more.
+  /// - Throws: what `body` throws; or `.unavailable` when no server takes writes, without trying when it
+  ///   has been tried a moment ago.
+  mutating func withConnection<Result>(
+    _ body: (PostgreSQLConnection) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    let isKept = connection != nil
+    let used = try current()
+    do throws(StoreError) {
+      defer { if !used.isIdle { connection = nil } }
+      return try body(used)
+    } catch {
+      guard isKept, error.code == .unavailable, used.isLost else { throw error }
+    }
+    let fresh = try current()
+    defer { if !fresh.isIdle { connection = nil } }
+    return try body(fresh)
+  }
+
+  private mutating func current() throws(StoreError) -> PostgreSQLConnection {
+    if let connection { return connection }
+    if let wait = backoff.remaining {
+      let cause = lastFailure?.description ?? "PostgreSQL has failed"
+      throw StoreError(lastFailure?.code ?? .unavailable, "\(cause) (next attempt in \(wait))")
+    }
+    do throws(StoreError) {
+      let connection = try open()
+      self.connection = connection
+      backoff.succeed()
+      return connection
+    } catch {
+      backoff.fail(using: &random)
+      lastFailure = error
+      throw error
+    }
+  }
+
+  private mutating func open() throws(StoreError) -> PostgreSQLConnection {
+    let connection = try connector.connect()
+    let configuration = connector.configuration
+    try PostgreSQLMigrations(connection: connection, configuration: configuration).run()
+    try asStoreError { () throws(PostgreSQLError) in
+      try connection.prepare(statements, until: Deadline(in: configuration.answerTimeout))
+    }
+    return connection
+  }
+}

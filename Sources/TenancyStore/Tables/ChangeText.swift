@@ -1,0 +1,134 @@
+internal import Tenancy
+
+/// The text of `ChangeDocument`s, byte by byte what its encoder makes, without an encoder: every write makes
+/// one, on the one thread that commits.
+extension ChangeDocument {
+  /// A log row's `changes`.
+  static func text(of changes: [Change], _ coding: JSONCoding) throws(StoreError) -> String {
+    var json = JSONText(capacity: 512 * changes.count)
+    try json.array { json throws(StoreError) in
+      for change in changes { try Self(change).write(to: &json, coding) }
+    }
+    return json.text
+  }
+
+  /// Keys in order, as in all JSON that is stored.
+  private func write(to json: inout JSONText, _ coding: JSONCoding) throws(StoreError) {
+    try json.object { json throws(StoreError) in
+      switch change {
+      case .putTenant(let tenant):
+        json.pair("change", "putTenant")
+        json.key("tenant")
+        try Self.write(tenant, to: &json, coding)
+      case .putRole(let tenant, let role):
+        json.pair("change", "putRole")
+        json.key("role")
+        try Self.write(role, to: &json)
+        json.pair("tenant", tenant.description)
+      case .deleteRole(let tenant, let id):
+        json.pairs(("change", "deleteRole"), ("id", id), ("tenant", tenant.description))
+      case .putAssignment(let tenant, let assignment):
+        json.key("assignment")
+        try Self.write(assignment, to: &json)
+        json.pairs(("change", "putAssignment"), ("tenant", tenant.description))
+      case .deleteAssignment(let tenant, let id):
+        json.pairs(("change", "deleteAssignment"), ("id", id), ("tenant", tenant.description))
+      case .putProvisioningStep(let tenant, let name):
+        json.pairs(
+          ("change", "putProvisioningStep"), ("name", name), ("tenant", tenant.description))
+      case .clearProvisioningSteps(let tenant):
+        json.pairs(("change", "clearProvisioningSteps"), ("tenant", tenant.description))
+      case .reserveName(let name, let tenant):
+        json.pairs(
+          ("change", "reserveName"), ("kind", name.kind.rawValue), ("name", name.text),
+          ("tenant", tenant.description))
+      case .retireSlug(let slug, let tenant):
+        json.pairs(("change", "retireSlug"), ("name", slug.text), ("tenant", tenant.description))
+      case .rememberRequest(let request):
+        json.pair("change", "rememberRequest")
+        json.key("request")
+        try Self.write(request, to: &json)
+        json.pair("tenant", request.tenant.description)
+      case .forgetRequests(let before):
+        json.pair("before", before)
+        json.pair("change", "forgetRequests")
+      }
+    }
+  }
+
+  private static func write(
+    _ tenant: Tenant, to json: inout JSONText, _ coding: JSONCoding
+  ) throws(StoreError) {
+    try json.object { json throws(StoreError) in
+      json.key("configuration")
+      json.json(try configurationText(tenant.configuration, coding))
+      json.pair("createTime", tenant.createTime)
+      json.pair("deleteTime", tenant.deleteTime)
+      json.pair("displayName", tenant.displayName)
+      json.pair("epoch", tenant.epoch)
+      json.pairs(("id", tenant.id.description), ("isolationModel", tenant.isolationModel.rawValue))
+      json.pair("purgeTime", tenant.purgeTime)
+      json.pairs(("slug", tenant.slug.text), ("state", tenant.state.rawValue))
+      if !tenant.stateReason.isEmpty { json.pair("stateReason", tenant.stateReason) }
+      json.pair("updateTime", tenant.updateTime)
+      json.pair("version", tenant.version)
+    }
+  }
+
+  private static func write(_ role: Role, to json: inout JSONText) throws(StoreError) {
+    try json.object { json throws(StoreError) in
+      json.pair("createTime", role.createTime)
+      json.pair("id", role.id)
+      json.key("permissions")
+      try json.array { json throws(StoreError) in
+        for permission in role.permissions { json.string(permission) }
+      }
+      json.pairs(("summary", role.summary), ("title", role.title))
+      json.pair("updateTime", role.updateTime)
+      json.pair("version", role.version)
+    }
+  }
+
+  private static func write(
+    _ assignment: RoleAssignment, to json: inout JSONText
+  ) throws(StoreError) {
+    try json.object { json throws(StoreError) in
+      json.pair("createTime", assignment.createTime)
+      json.pair("expireTime", assignment.expireTime)
+      json.pairs(("id", assignment.id), ("role", assignment.role), ("subject", assignment.subject))
+    }
+  }
+
+  private static func write(
+    _ request: RememberedRequest, to json: inout JSONText
+  ) throws(StoreError) {
+    try json.object { json throws(StoreError) in
+      json.pairs(
+        ("actor", request.actor), ("digest", request.digest), ("requestID", request.requestID))
+      json.pair("time", request.time)
+    }
+  }
+}
+
+extension JSONText {
+  fileprivate mutating func pair(_ key: StaticString, _ value: String) {
+    self.key(key)
+    string(value)
+  }
+
+  fileprivate mutating func pairs(_ pairs: (StaticString, String)...) {
+    for (key, value) in pairs { pair(key, value) }
+  }
+
+  fileprivate mutating func pair(_ key: StaticString, _ value: UInt64) {
+    self.key(key)
+    number(value)
+  }
+
+  /// A key that is left out without a value.
+  fileprivate mutating func pair(_ key: StaticString, _ value: Timestamp?) {
+    guard let value else { return }
+    self.key(key)
+    number(value.nanoseconds)
+  }
+}

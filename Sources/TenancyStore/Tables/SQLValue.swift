@@ -1,0 +1,60 @@
+internal import Tenancy
+
+/// A value bound to a statement's parameter.
+enum SQLValue: Equatable {
+  case null
+  case integer(Int64)
+  case text(String)
+}
+
+extension SQLValue {
+  static func id(_ id: TenantID) -> SQLValue { .text(id.description) }
+  static func time(_ time: Timestamp) -> SQLValue { .integer(time.nanoseconds) }
+  static func counter(_ value: UInt64) -> SQLValue { .integer(Int64(bitPattern: value)) }
+  static func optionalTime(_ time: Timestamp?) -> SQLValue { time.map(SQLValue.time) ?? .null }
+}
+
+/// A row of a query's result; columns are counted from 0.
+protocol TableRow {
+  func isNull(_ column: Int32) -> Bool
+  /// Nil unless the column is an integer.
+  func integer(_ column: Int32) -> Int64?
+  /// Nil unless the column is text in valid UTF-8.
+  func text(_ column: Int32) -> String?
+}
+
+/// Where rows are read from: a connection to either database.
+protocol RowSource {
+  associatedtype Row: TableRow
+
+  /// Calls `body` with each row of a query, in the query's order, while it returns true. A row lasts as long
+  /// as the call.
+  func readRows(
+    _ sql: String, while body: (Row) throws(StoreError) -> Bool
+  ) throws(StoreError)
+}
+
+extension RowSource {
+  func readRows(
+    _ sql: String, _ body: (Row) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    try readRows(
+      sql,
+      while: { (row) throws(StoreError) -> Bool in
+        try body(row)
+        return true
+      })
+  }
+}
+
+/// Runs the statements of changes, inside the transaction of whoever made it.
+protocol StatementRunner {
+  /// Called before the statements that put this tenant.
+  mutating func willPut(_ tenant: Tenant) throws(StoreError)
+
+  /// Runs a statement, at once or later, but in the order of the calls.
+  /// - Parameter refusal: why it is a conflict when the statement changes no row; nil when it may.
+  mutating func run(
+    _ statement: StateStatement, _ values: [SQLValue], refusal: String?
+  ) throws(StoreError)
+}

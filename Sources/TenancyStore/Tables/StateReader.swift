@@ -1,0 +1,92 @@
+internal import Tenancy
+
+/// Reads the whole state out of the tables. Runs once per start, so that its statements are not kept.
+struct StateReader<Source: RowSource> {
+  let source: Source
+  let json: JSONCoding
+
+  /// Inside the caller's transaction. Tenants first: everything else refers to them.
+  func changes() throws(StoreError) -> [Change] {
+    try tenants() + names() + retiredSlugs() + roles() + assignments() + steps() + requests()
+  }
+
+  private func tenants() throws(StoreError) -> [Change] {
+    try rows(of: .tenants) { row throws(StoreError) in
+      .putTenant(
+        Tenant(
+          id: try row.tenantID(), slug: try row.slug(), displayName: try row.text(),
+          state: try row.name(), isolationModel: try row.name(),
+          configuration: try row.configuration(),
+          version: try row.counter(), epoch: try row.counter(), createTime: try row.time(),
+          updateTime: try row.time(), deleteTime: try row.optionalTime(),
+          purgeTime: try row.optionalTime(), stateReason: try row.text()))
+    }
+  }
+
+  private func names() throws(StoreError) -> [Change] {
+    try rows(of: .reservedNames) { row throws(StoreError) in
+      .reserveName(ReservedName(try row.name(), try row.text()), try row.tenantID())
+    }
+  }
+
+  private func retiredSlugs() throws(StoreError) -> [Change] {
+    let sql = "SELECT name, tenant_id FROM reserved_names WHERE kind = 'slug' AND retired <> 0"
+    return try rows(sql, of: "reserved_names", keyColumns: 1) { row throws(StoreError) in
+      .retireSlug(try row.slug(), try row.tenantID())
+    }
+  }
+
+  private func roles() throws(StoreError) -> [Change] {
+    try rows(of: .roles) { row throws(StoreError) in
+      .putRole(
+        try row.tenantID(),
+        Role(
+          id: try row.text(), title: try row.text(), summary: try row.text(),
+          permissions: try row.json(), version: try row.counter(), createTime: try row.time(),
+          updateTime: try row.time()))
+    }
+  }
+
+  private func assignments() throws(StoreError) -> [Change] {
+    try rows(of: .assignments) { row throws(StoreError) in
+      .putAssignment(
+        try row.tenantID(),
+        RoleAssignment(
+          id: try row.text(), subject: try row.text(), role: try row.text(),
+          createTime: try row.time(), expireTime: try row.optionalTime()))
+    }
+  }
+
+  private func steps() throws(StoreError) -> [Change] {
+    try rows(of: .provisioningSteps) { row throws(StoreError) in
+      .putProvisioningStep(try row.tenantID(), name: try row.text())
+    }
+  }
+
+  private func requests() throws(StoreError) -> [Change] {
+    try rows(of: .requests) { row throws(StoreError) in
+      .rememberRequest(
+        RememberedRequest(
+          actor: try row.text(), requestID: try row.text(), digest: try row.text(),
+          tenant: try row.tenantID(), time: try row.time()))
+    }
+  }
+
+  private func rows(
+    of table: Table, decode: (inout RowReader<Source.Row>) throws(StoreError) -> Change
+  ) throws(StoreError) -> [Change] {
+    try rows(table.selectAll, of: table.name, keyColumns: table.keyCount, decode: decode)
+  }
+
+  private func rows(
+    _ sql: String, of table: String, keyColumns: Int,
+    decode: (inout RowReader<Source.Row>) throws(StoreError) -> Change
+  ) throws(StoreError) -> [Change] {
+    var changes: [Change] = []
+    try source.readRows(sql) { (row: Source.Row) throws(StoreError) in
+      var reader = RowReader(row, table: table, keyColumns: Int32(keyColumns), json: json)
+      changes.append(try decode(&reader))
+    }
+    return changes
+  }
+}

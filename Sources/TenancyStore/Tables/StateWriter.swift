@@ -1,0 +1,112 @@
+internal import Tenancy
+
+/// Turns log entries and their changes into statements, which are the same in both databases.
+struct StateWriter {
+  let json: JSONCoding
+
+  /// Inside the caller's transaction.
+  /// - Parameter last: the revision that is stored.
+  /// - Throws: `.conflict` unless the entries' revisions follow the last one.
+  func write(
+    _ entries: [LogEntry], after last: Int64, to runner: inout some StatementRunner
+  ) throws(StoreError) {
+    var last = last
+    for entry in entries {
+      guard last < Int64.max, entry.revision == UInt64(last) + 1 else {
+        throw StoreError(.conflict, "revision \(entry.revision) does not follow \(last)")
+      }
+      last += 1
+      try insert(entry, revision: last, to: &runner)
+      for change in entry.changes { try apply(change, to: &runner) }
+    }
+  }
+
+  private func insert(
+    _ entry: LogEntry, revision: Int64, to runner: inout some StatementRunner
+  ) throws(StoreError) {
+    let (tenants, isOne) = (entry.tenants, entry.tenants.count == 1)
+    let several = tenants.count > 1 ? try json.text(tenants.map(\.description)) : nil
+    try runner.run(
+      .insertEntry, .integer(revision), .time(entry.time), .text(entry.actor),
+      .text(entry.action), isOne ? tenants.first.map(SQLValue.id) ?? .null : .null,
+      .text(try ChangeDocument.text(of: entry.changes, json)), .integer(ChangeDocument.form),
+      several.map(SQLValue.text) ?? .null)
+    if entry.changes.contains(where: \.isRedactedInLog) {
+      try runner.run(.raiseFloor, .integer(revision))
+    }
+  }
+
+  /// Removes the log up to a revision, which must not be beyond the last one.
+  func compact(through revision: Int64, with runner: inout some StatementRunner) throws(StoreError)
+  {
+    for statement in [StateStatement.removeEntries, .noteRemoved, .raiseFloor] {
+      try runner.run(statement, .integer(revision))
+    }
+  }
+
+  private func apply(
+    _ change: Change, to runner: inout some StatementRunner
+  ) throws(StoreError) {
+    switch change {
+    case .putTenant(let tenant):
+      try put(tenant, to: &runner)
+    case .putRole(let tenant, let role):
+      try put(role, of: tenant, to: &runner)
+    case .deleteRole(let tenant, let id):
+      try runner.run(.deleteRole, .id(tenant), .text(id))
+    case .putAssignment(let tenant, let assignment):
+      try runner.run(
+        .putAssignment, .id(tenant), .text(assignment.id), .text(assignment.subject),
+        .text(assignment.role), .time(assignment.createTime), .optionalTime(assignment.expireTime))
+    case .deleteAssignment(let tenant, let id):
+      try runner.run(.deleteAssignment, .id(tenant), .text(id))
+    case .putProvisioningStep(let tenant, let name):
+      try runner.run(.putStep, .id(tenant), .text(name))
+    case .clearProvisioningSteps(let tenant):
+      try runner.run(.clearSteps, .id(tenant))
+    case .reserveName(let name, let tenant):
+      try runner.run(
+        .reserveName, [.text(name.kind.rawValue), .text(name.text), .id(tenant)],
+        refusal: "the \(name.kind.rawValue) \(name.text) is reserved for another tenant")
+    case .retireSlug(let slug, let tenant):
+      try runner.run(.retireSlug, .text(slug.text), .id(tenant))
+    case .rememberRequest(let request):
+      try runner.run(
+        .rememberRequest, .text(request.actor), .text(request.requestID), .text(request.digest),
+        .id(request.tenant), .time(request.time))
+    case .forgetRequests(let moment):
+      try runner.run(.forgetRequests, .time(moment))
+    }
+  }
+
+  private func put(_ tenant: Tenant, to runner: inout some StatementRunner) throws(StoreError) {
+    let settings = JSONValue.object(tenant.configuration.customSettings)
+    guard !settings.isDeeper(than: JSONCoding.maximumDepth) else {
+      throw StoreError(.conflict, "settings are nested too deep")
+    }
+    try runner.willPut(tenant)
+    try runner.run(
+      .putTenant, .id(tenant.id), .text(tenant.slug.text), .text(tenant.displayName),
+      .text(tenant.state.rawValue), .text(tenant.isolationModel.rawValue),
+      .text(try json.text(of: tenant.configuration)), .counter(tenant.version),
+      .counter(tenant.epoch), .time(tenant.createTime), .time(tenant.updateTime),
+      .optionalTime(tenant.deleteTime), .optionalTime(tenant.purgeTime), .text(tenant.stateReason))
+  }
+
+  private func put(
+    _ role: Role, of tenant: TenantID, to runner: inout some StatementRunner
+  ) throws(StoreError) {
+    try runner.run(
+      .putRole, .id(tenant), .text(role.id), .text(role.title), .text(role.summary),
+      .text(try json.faithfulText(role.permissions)), .counter(role.version),
+      .time(role.createTime), .time(role.updateTime))
+  }
+}
+
+extension StatementRunner {
+  fileprivate mutating func run(
+    _ statement: StateStatement, _ values: SQLValue...
+  ) throws(StoreError) {
+    try run(statement, values, refusal: nil)
+  }
+}

@@ -1,0 +1,168 @@
+/// Where the two databases differ in their SQL.
+enum SQLDialect {
+  case sqlite, postgreSQL
+
+  /// The placeholder of a parameter, counted from 1.
+  func parameter(_ number: Int) -> String {
+    switch self {
+    case .sqlite: "?\(number)"
+    case .postgreSQL: "$\(number)"
+    }
+  }
+}
+
+/// One table, for both databases: what statements on it are made from. The migrations of each make it.
+struct Table {
+  struct Column {
+    enum ColumnType { case integer, text }
+    let name: String
+    let type: ColumnType
+    var isNullable = false
+
+    static func text(_ name: String) -> Column { Column(name: name, type: .text) }
+    static func integer(_ name: String) -> Column { Column(name: name, type: .integer) }
+    static func nullable(_ column: Column) -> Column {
+      Column(name: column.name, type: column.type, isNullable: true)
+    }
+  }
+
+  let name: String
+  /// Those that tell a row from others come first.
+  let columns: [Column]
+  let keyCount: Int
+  /// Columns with a default that no put writes; they come last.
+  var kept: [Column] = []
+
+  var key: [String] { columns.prefix(keyCount).map(\.name) }
+
+  /// All rows, in order of their keys.
+  var selectAll: String {
+    "SELECT \(list(columns.map(\.name))) FROM \(name) ORDER BY \(list(key))"
+  }
+
+  func insert(_ dialect: SQLDialect) -> String {
+    let parameters = (1...columns.count).map(dialect.parameter)
+    return "INSERT INTO \(name) (\(list(columns.map(\.name)))) VALUES (\(list(parameters)))"
+  }
+
+  /// Inserts a row or replaces the one of the same key. It is updated in place: SQLite's REPLACE would
+  /// delete it first and trip over the foreign keys that point to it.
+  func put(_ dialect: SQLDialect) -> String {
+    let others = columns.dropFirst(keyCount).map { "\($0.name) = excluded.\($0.name)" }
+    let action = others.isEmpty ? "NOTHING" : "UPDATE SET \(list(others))"
+    return "\(insert(dialect)) ON CONFLICT (\(list(key))) DO \(action)"
+  }
+
+  /// Deletes the rows in which these columns have the values of the parameters.
+  func delete(_ dialect: SQLDialect, where columns: String...) -> String {
+    let conditions = columns.enumerated().map { "\($1) = \(dialect.parameter($0 + 1))" }
+    return "DELETE FROM \(name) WHERE \(conditions.joined(separator: " AND "))"
+  }
+
+  private func list(_ parts: [String]) -> String { parts.joined(separator: ", ") }
+}
+
+/// Times are nanoseconds since 1970; versions and epochs are the signed integers of the same bits.
+extension Table {
+  static let log = Table(
+    name: "log",
+    columns: [
+      .integer("revision"), .integer("time"), .text("actor"), .text("action"),
+      .nullable(.text("tenant_id")), .text("changes"), .integer("form"),
+      .nullable(.text("tenant_ids")),
+    ], keyCount: 1)
+
+  /// One row: from which revision on the log can be followed, and up to which it is removed.
+  static let logFloor = Table(
+    name: "log_floor", columns: [.integer("id"), .integer("revision"), .integer("removed")],
+    keyCount: 1)
+
+  static let tenants = Table(
+    name: "tenants",
+    columns: [
+      .text("id"), .text("slug"), .text("display_name"), .text("state"), .text("isolation_model"),
+      .text("configuration"), .integer("version"), .integer("epoch"), .integer("create_time"),
+      .integer("update_time"), .nullable(.integer("delete_time")),
+      .nullable(.integer("purge_time")), .text("state_reason"),
+    ], keyCount: 1)
+
+  static let reservedNames = Table(
+    name: "reserved_names", columns: [.text("kind"), .text("name"), .text("tenant_id")],
+    keyCount: 2, kept: [.integer("retired")])
+
+  static let roles = Table(
+    name: "roles",
+    columns: [
+      .text("tenant_id"), .text("id"), .text("title"), .text("summary"), .text("permissions"),
+      .integer("version"), .integer("create_time"), .integer("update_time"),
+    ], keyCount: 2)
+
+  static let assignments = Table(
+    name: "assignments",
+    columns: [
+      .text("tenant_id"), .text("id"), .text("subject"), .text("role"), .integer("create_time"),
+      .nullable(.integer("expire_time")),
+    ], keyCount: 2)
+
+  static let provisioningSteps = Table(
+    name: "provisioning_steps", columns: [.text("tenant_id"), .text("name")], keyCount: 2)
+
+  static let requests = Table(
+    name: "requests",
+    columns: [
+      .text("actor"), .text("request_id"), .text("digest"), .text("tenant_id"), .integer("time"),
+    ], keyCount: 2)
+
+  static let all = [
+    log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
+  ]
+}
+
+/// What changes the tables: each is compiled once for a connection.
+enum StateStatement: Int, CaseIterable {
+  case insertEntry
+  case raiseFloor
+  case removeEntries
+  case noteRemoved
+  case putTenant
+  case reserveName
+  case retireSlug
+  case putRole
+  case deleteRole
+  case putAssignment
+  case deleteAssignment
+  case putStep
+  case clearSteps
+  case rememberRequest
+  case forgetRequests
+
+  func sql(_ dialect: SQLDialect) -> String {
+    switch self {
+    case .insertEntry: return Table.log.insert(dialect)
+    case .raiseFloor:
+      let revision = dialect.parameter(1)
+      return "UPDATE log_floor SET revision = \(revision) WHERE revision < \(revision)"
+    case .removeEntries: return "DELETE FROM log WHERE revision <= \(dialect.parameter(1))"
+    case .noteRemoved:
+      let revision = dialect.parameter(1)
+      return "UPDATE log_floor SET removed = \(revision) WHERE removed < \(revision)"
+    case .putTenant: return Table.tenants.put(dialect)
+    case .reserveName:
+      // Changes no row when the name is another tenant's.
+      return "\(Table.reservedNames.insert(dialect)) ON CONFLICT (kind, name) "
+        + "DO UPDATE SET retired = 0 WHERE reserved_names.tenant_id = excluded.tenant_id"
+    case .retireSlug:
+      return "UPDATE reserved_names SET retired = 1 WHERE kind = 'slug' "
+        + "AND name = \(dialect.parameter(1)) AND tenant_id = \(dialect.parameter(2))"
+    case .putRole: return Table.roles.put(dialect)
+    case .deleteRole: return Table.roles.delete(dialect, where: "tenant_id", "id")
+    case .putAssignment: return Table.assignments.put(dialect)
+    case .deleteAssignment: return Table.assignments.delete(dialect, where: "tenant_id", "id")
+    case .putStep: return Table.provisioningSteps.put(dialect)
+    case .clearSteps: return Table.provisioningSteps.delete(dialect, where: "tenant_id")
+    case .rememberRequest: return Table.requests.put(dialect)
+    case .forgetRequests:
+      return "DELETE FROM requests WHERE time < \(dialect.parameter(1))"
+    }
+  }
+}

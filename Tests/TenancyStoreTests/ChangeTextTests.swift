@@ -1,0 +1,46 @@
+import Tenancy
+import Testing
+
+@testable import TenancyStore
+
+/// What is written without an encoder is what the encoder would write.
+struct ChangeTextTests {
+  private static let coding = JSONCoding()
+
+  private static func expectEncoded(_ changes: [Change]) throws {
+    let text = try ChangeDocument.text(of: changes, coding)
+    #expect(text == (try coding.text(changes.map(ChangeDocument.init))))
+  }
+
+  @Test func extremeValues() throws {
+    let id = Sample.extremeTenant.id
+    var tenant = Sample.extremeTenant
+    tenant.stateReason = "\u{8}\u{C}\n\r\t\u{1F}\"\\/é"
+    let role = Role(
+      id: "r", title: "\"\n", summary: "𝄞", permissions: ["a:b", "*:*"], version: .max,
+      createTime: Timestamp(nanoseconds: .min), updateTime: Timestamp(nanoseconds: .max))
+    let assignment = RoleAssignment(
+      id: "a", subject: "user:\"\\", role: "r", createTime: Timestamp(nanoseconds: -1),
+      expireTime: Timestamp(nanoseconds: .max))
+    try Self.expectEncoded([
+      .putTenant(tenant), .putTenant(Sample.tenant(1)), .putRole(id, role),
+      .putRole(id, Sample.role("x")), .deleteRole(id, id: "\u{0}"), .putAssignment(id, assignment),
+      .putAssignment(id, Sample.assignment("b")), .deleteAssignment(id, id: "b"),
+      .putProvisioningStep(id, name: "s"), .clearProvisioningSteps(id),
+      .reserveName(ReservedName(.tenantIdentifier, "n"), id),
+      .reserveName(ReservedName(.schema, "n"), id), .retireSlug(tenant.slug, id),
+      .rememberRequest(Sample.request("r", tenant: id, at: .min)),
+      .forgetRequests(before: Timestamp(nanoseconds: .max)),
+    ])
+    try Self.expectEncoded([])
+  }
+
+  @Test(arguments: 0..<8 as Range<UInt64>)
+  func randomHistories(_ seed: UInt64) throws {
+    var random = SeededGenerator(seed: seed)
+    var history = RandomHistory()
+    for _ in 0..<40 {
+      for entry in history.nextBatch(using: &random) { try Self.expectEncoded(entry.changes) }
+    }
+  }
+}

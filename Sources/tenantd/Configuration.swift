@@ -8,6 +8,7 @@ import TenancyServer
 /// What `tenantd serve` is told. One JSON5 object; an unknown setting is an error.
 struct Configuration: Sendable {
   var dataDirectory: String
+  var store = StoreSettings.embedded
   var listeners: [ListenAddress]
   var tls: TLSSettings?
   var identity: IdentityRules
@@ -26,6 +27,7 @@ extension Configuration {
   init(json5: Data, file: String) throws {
     var root = try SettingsReader(json5: json5, file: file)
     dataDirectory = try root.string("data_directory")
+    store = try root.section("store") { try StoreSettings(&$0) } ?? .embedded
     listeners = try root.list("listeners") { try Self.listener(&$0) }
     tls = try root.section("tls") { try TLSSettings(&$0) }
     let rules = try root.section("identity") { settings in

@@ -30,12 +30,10 @@ struct Daemon {
     // From the start: by default a hangup would end the process.
     let hangups = Signals.arrivals([SIGHUP: "SIGHUP"])
     try DataDirectory.prepare(configuration.dataDirectory)
-    let database = "\(configuration.dataDirectory)/tenancy.sqlite"
     let resources = "\(configuration.dataDirectory)/tenants"
-    for suffix in ["", "-wal", "-shm", ".lock"] { try OwnFiles.check(database + suffix) }
     try OwnFiles.checkTree(resources)
     if let tls = configuration.tls { try OwnFiles.check(tls.context) }
-    let store = try SQLiteStore(path: database)
+    let store = try configuration.store.open(dataDirectory: configuration.dataDirectory)
     let plane = try ControlPlane(
       store: store, clock: SystemClock.now, retention: configuration.logRetention)
     let dataPlane = try SQLiteDataPlane(directory: resources)

@@ -53,16 +53,16 @@ enum OwnFiles {
 
   /// The files of TLS: from most of them comes trust, and one is a secret.
   static func check(_ tls: TLSContext.Configuration) throws {
-    if let key = tls.privateKey { try checkKey(key) }
+    if let key = tls.privateKey { try checkSecret(key, "private key") }
     for path in tls.paths where path != tls.privateKey { try checkTrusted(path) }
   }
 
-  /// A private key that not everybody can read, which may be a link: secrets are often mounted so.
-  private static func checkKey(_ path: String) throws {
+  /// A secret that not everybody can read, which may be a link: secrets are often mounted so.
+  static func checkSecret(_ path: String, _ what: String) throws {
     guard let info = try checkTrusted(path) else { return }
     guard info.st_mode & 0o037 == 0 else {
       throw ConfigurationError(
-        description: "others can read or write the private key \(path): mend it with: "
+        description: "others can read or write the \(what) \(path): mend it with: "
           + "chmod 600 '\(path)'")
     }
   }

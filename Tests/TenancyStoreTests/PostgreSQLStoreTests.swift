@@ -159,6 +159,37 @@ struct PostgreSQLStoreTests {
     #expect(try store.load().changes == tenants)
   }
 
+  @Test func aQueryIsReadUntilItIsToldToStop() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.append((1...9).map { Sample.entry($0, []) })
+    let connection = try server.connect(schema: schema)
+    let rows = PostgreSQLRows(connection: connection, timeout: .seconds(30))
+    try connection.runScript("BEGIN", until: Deadline(in: .seconds(30)))
+    for _ in 0..<2 {
+      var found: [Int64?] = []
+      try rows.readRows(
+        "SELECT revision FROM log WHERE revision > 2 ORDER BY revision",
+        while: { row in
+          found.append(row.integer(0))
+          return found.count < 3
+        })
+      #expect(found == [3, 4, 5])
+    }
+  }
+
+  @Test func bytesComeBack() throws {
+    let connection = try server.connect(schema: schema)
+    for bytes in [[], [0], Array(0...255)] as [[UInt8]] {
+      let row = try connection.run(
+        "SELECT $1::bytea, $2::text", [.blob(bytes), .null], until: Deadline(in: .seconds(30))
+      ).row(0)
+      #expect(row.bytes(0) == bytes)
+      #expect(row.text(0) == nil && row.integer(0) == nil)
+      #expect(row.isNull(1) && row.text(1) == nil && row.bytes(1) == nil)
+    }
+  }
+
   @Test func errorsNeverHoldBoundValues() throws {
     let store = try open()
     let secret = "s3cr3t"
@@ -200,6 +231,34 @@ struct PostgreSQLStoreTests {
       "UPDATE tenancy_revision SET revision = 2, store_id = 'other';"
         + "INSERT INTO log VALUES (2, 0, '', '', NULL, '[]', 1, NULL)", schema: schema)
     expectError(.corrupt) { _ = try store.load() }
+  }
+
+  @Test func anExclusiveStoreKeepsAnotherAway() throws {
+    var configuration = server.configuration(schema: schema)
+    configuration.isExclusive = true
+    let first = try PostgreSQLStore(configuration, isAudited: false)
+    let error = #expect(throws: StoreError.self) { try PostgreSQLStore(configuration) }
+    #expect(error?.code == .unavailable)
+    #expect(error?.description.contains("another process uses this store") == true)
+    try first.append([Sample.entry(1, [])])
+    // Another schema is another store.
+    configuration.schema = PostgreSQLServer.newSchema()
+    try PostgreSQLStore(configuration).close()
+    configuration.schema = schema
+    first.close()
+    let end = Deadline(in: .seconds(10))
+    while true {
+      do throws(StoreError) {
+        let second = try PostgreSQLStore(configuration, isAudited: false)
+        let stored = try second.load().revision
+        #expect(stored == 1)
+        second.close()
+        break
+      } catch {
+        // The server hears of the former's end a moment later.
+        guard error.code == .unavailable, !end.hasPassed else { throw error }
+      }
+    }
   }
 
   @Test func twoStoresWithConcurrentWritesLoseNothing() async throws {

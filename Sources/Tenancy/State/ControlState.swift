@@ -124,7 +124,7 @@ public struct ControlState: Sendable {
   public mutating func apply(_ changes: [Change], revision: UInt64) {
     var drafts = Drafts()
     for change in changes { apply(change, &drafts) }
-    for draft in drafts.list { seal(draft) }
+    for at in drafts.list.indices { seal(&drafts.list[at]) }
     self.revision = revision
   }
 
@@ -259,8 +259,7 @@ public struct ControlState: Sendable {
     return TenantSubject.text(subject, name, replacedBy: tenant.id.description)
   }
 
-  private mutating func seal(_ changed: Draft) {
-    var draft = changed
+  private mutating func seal(_ draft: inout Draft) {
     let current = draft.tenant.slug
     if let slug = draft.slug {
       for former in find(slug.text)?.formerSlugs ?? [] { formerSlugs[former.slug.text] = nil }
@@ -278,7 +277,7 @@ public struct ControlState: Sendable {
     tenants.put(record)
   }
 
-  private mutating func notePlace(of draft: Draft) {
+  private mutating func notePlace(of draft: borrowing Draft) {
     let (former, place) = (
       draft.formerPlace?.text, draft.tenant.configuration.database?.place?.text
     )

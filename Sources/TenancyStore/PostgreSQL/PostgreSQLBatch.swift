@@ -6,7 +6,7 @@ struct PostgreSQLBatch {
   let configuration: PostgreSQLConfiguration
 
   static let statements =
-    StateStatement.allCases.map(\.prepared) + [lock, advance, notify]
+    StateStatement.allPrepared + [lock, advance, notify]
 
   private static let lock = PreparedStatement(
     name: "lock", sql: "SELECT \(RevisionRow.columns) FROM tenancy_revision FOR UPDATE")
@@ -65,6 +65,41 @@ struct PostgreSQLBatch {
     }
   }
 
+  /// Removes the log's begin, up to a revision or the last.
+  func compact(
+    through revision: Int64, check: (RevisionRow) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let locked = try pipeline { () throws(PostgreSQLError) in
+      try connection.queue(Self.begin)
+      try connection.queue(Self.lock, [])
+    }
+    try commit { () throws(StoreError) in
+      let row = try lockedRow(locked)
+      try check(row)
+      var recorder = StatementRecorder()
+      try StateWriter(json: JSONCoding()).compact(
+        through: min(revision, row.revision), with: &recorder)
+      let results = try pipeline { () throws(PostgreSQLError) in
+        for step in recorder.steps {
+          try connection.queue(step.statement.prepared, step.values)
+        }
+      }
+      for (step, result) in zip(recorder.steps, results) {
+        try asStoreError { () throws(PostgreSQLError) in
+          try result.check(step.statement.prepared.sql)
+        }
+      }
+    }
+  }
+
+  private func pipeline(
+    _ body: () throws(PostgreSQLError) -> Void
+  ) throws(StoreError) -> [PostgreSQLResult] {
+    try asStoreError { () throws(PostgreSQLError) in
+      try connection.pipeline(until: deadline, body)
+    }
+  }
+
   /// Commits the row with the last revision as it is.
   func touch() throws(StoreError) {
     let results = try asStoreError { () throws(PostgreSQLError) in
@@ -80,24 +115,23 @@ struct PostgreSQLBatch {
     }
   }
 
-  /// Runs statements that leave the revision as it is.
-  func run(_ steps: [StatementRecorder.Step]) throws(StoreError) {
+  /// Makes sure that all that could be read before is durable, on the standby too: commits a record of
+  /// nothing, for which no other write is waited for.
+  func prove() throws(StoreError) {
     let results = try asStoreError { () throws(PostgreSQLError) in
       try connection.pipeline(until: deadline) { () throws(PostgreSQLError) in
         try connection.queue(Self.begin)
-        try connection.queue(Self.lock, [])
-        for step in steps { try connection.queue(step.statement.prepared, step.values) }
+        try connection.queue(Self.record, [])
       }
     }
     try commit { () throws(StoreError) in
-      _ = try lockedRow(results)
-      for (step, result) in zip(steps, results.dropFirst(2)) {
-        try asStoreError { () throws(PostgreSQLError) in
-          try result.check(step.statement.prepared.sql)
-        }
+      try asStoreError { () throws(PostgreSQLError) in
+        for result in results { try result.check(Self.record) }
       }
     }
   }
+
+  private static let record = "SELECT pg_logical_emit_message(true, 'tenancy', '')"
 
   private func lockedRow(_ results: [PostgreSQLResult]) throws(StoreError) -> RevisionRow {
     try asStoreError { () throws(PostgreSQLError) in

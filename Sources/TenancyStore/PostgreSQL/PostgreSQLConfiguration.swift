@@ -48,6 +48,8 @@ public struct PostgreSQLConfiguration: Sendable {
   /// The schema that holds the tables; made when missing.
   public var schema = "tenancy"
   public var applicationName = "tenantd"
+  /// Whether the store refuses to work while another process has it open in the same way.
+  public var isExclusive = false
 
   /// To connect to one host.
   public var connectTimeout = Duration.seconds(3)
@@ -144,6 +146,8 @@ public struct PostgreSQLConfiguration: Sendable {
       "lock_timeout=\(milliseconds(lockTimeout))",
       "idle_in_transaction_session_timeout=\(milliseconds(idleInTransactionTimeout))",
       "client_min_messages=warning",
+      // The server notices a node that is gone without a word, and lets go of what it held.
+      "tcp_keepalives_idle=10", "tcp_keepalives_interval=5", "tcp_keepalives_count=3",
     ]
     return settings.map { "-c \($0)" }.joined(separator: " ")
   }

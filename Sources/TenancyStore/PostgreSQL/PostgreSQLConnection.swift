@@ -10,7 +10,9 @@ final class PostgreSQLConnection {
   private let notices: NoticeLog
   /// Set when the server did not answer in time: what it sends later would be taken for other answers.
   private var isAbandoned = false
-  private var hasTimedOut = false
+  private(set) var hasTimedOut = false
+  /// Who works for it in the server.
+  var backend: PostgreSQLBackend?
   /// The statements of the pipeline that is being made.
   private var queued: [String] = []
 
@@ -226,9 +228,17 @@ final class PostgreSQLConnection {
       case .null: strings.append(nil)
       case .integer(let integer): strings.append("\(integer)")
       case .text(let text): strings.append(NULFreeText.encode(text))
+      case .blob(let bytes): strings.append(hexadecimal(bytes))
       }
     }
     return strings
+  }
+
+  /// As BYTEA is written.
+  private static func hexadecimal(_ bytes: [UInt8]) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    let text = bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    return "\\x" + String(decoding: text, as: UTF8.self)
   }
 
   private static func connect(
@@ -271,6 +281,12 @@ final class PostgreSQLConnection {
       state = PQconnectPoll(handle)
     }
   }
+}
+
+/// A process of a server: its number may be another's later.
+struct PostgreSQLBackend {
+  let number: Int64
+  let start: String
 }
 
 /// A statement that a connection knows by name.

@@ -46,11 +46,13 @@ struct PostgreSQLConnector {
     let row = try connection.run(
       """
       SELECT current_setting('server_version_num')::int, current_setting('server_encoding')::text,
-        current_setting('fsync')::text, current_setting('synchronous_commit')::text
+        current_setting('fsync')::text, current_setting('synchronous_commit')::text,
+        pid, backend_start::text
+      FROM pg_catalog.pg_stat_activity WHERE pid = pg_backend_pid()
       """, until: deadline
     ).row(0)
     guard let version = row.integer(0), version >= Self.oldestVersion else {
-      throw PostgreSQLError(.server, "a server of version 12 or newer is needed")
+      throw PostgreSQLError(.server, "a server of version 14 or newer is needed")
     }
     guard row.text(1) == "UTF8" else {
       throw PostgreSQLError(.server, "the database's encoding is not UTF8")
@@ -58,11 +60,14 @@ struct PostgreSQLConnector {
     guard row.text(2) == "on" else {
       throw PostgreSQLError(.server, "the server has fsync off: it loses what it has committed")
     }
+    if let number = row.integer(4), let start = row.text(5) {
+      connection.backend = PostgreSQLBackend(number: number, start: start)
+    }
     // With these a commit waits for this server's disk and, where there is one, for the standby's.
     guard let level = row.text(3), !["on", "remote_apply"].contains(level) else { return }
     try connection.run("SET synchronous_commit = on", until: deadline)
   }
 
-  /// Of `ON CONFLICT`, `gen_random_uuid`'s forerunners and all else that is used.
-  private static let oldestVersion: Int64 = 120_000
+  /// The first whose `pg_terminate_backend` can wait.
+  private static let oldestVersion: Int64 = 140_000
 }

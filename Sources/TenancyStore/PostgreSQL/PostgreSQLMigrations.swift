@@ -101,7 +101,7 @@ struct PostgreSQLMigrations {
   }
 
   /// "Tncy", as in the header of our SQLite files.
-  private static let lock: Int32 = 0x546E_6379
+  static let lock: Int32 = 0x546E_6379
 
   /// Not with IF NOT EXISTS: that needs the right to make one even when it is there.
   private func createSchema() throws(PostgreSQLError) {

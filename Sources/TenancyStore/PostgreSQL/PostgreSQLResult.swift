@@ -107,10 +107,17 @@ struct PostgreSQLRow: TableRow {
       String(validating: bytes, as: UTF8.self).flatMap(NULFreeText.decode)
     }
   }
+
+  /// Nil unless the column is BYTEA.
+  func bytes(_ column: Int32) -> [UInt8]? {
+    guard !isNull(column), result.type(column) == TypeID.bytea else { return nil }
+    return result.withBytes(index, column) { Array($0) }
+  }
 }
 
 /// The object identifiers of built-in types, which never change.
 private enum TypeID {
+  static let bytea: Oid = 17
   static let int8: Oid = 20
   static let int4: Oid = 23
   static let text: Oid = 25

@@ -4,14 +4,23 @@ internal import Tenancy
 struct PostgreSQLSession {
   private var connector: PostgreSQLConnector
   private let statements: [PreparedStatement]
+  private let isClaiming: Bool
   private var connection: PostgreSQLConnection?
+  /// Of a connection that got no answer in time: it may wait for a standby still, with the lock on the
+  /// last revision, and does not notice that nobody listens any more.
+  private var abandoned: PostgreSQLBackend?
   private var backoff = Backoff()
   private var lastFailure: StoreError?
   private var random = SystemRandomNumberGenerator()
 
-  /// - Parameter statements: prepared on each connection.
-  init(_ configuration: PostgreSQLConfiguration, statements: [PreparedStatement]) {
+  /// - Parameters:
+  ///   - statements: prepared on each connection.
+  ///   - isClaiming: whether it is the connection that keeps others away, where that is asked for.
+  init(
+    _ configuration: PostgreSQLConfiguration, statements: [PreparedStatement], isClaiming: Bool
+  ) {
     connector = PostgreSQLConnector(configuration)
+    self.isClaiming = isClaiming && configuration.isExclusive
     self.statements = statements
   }
 
@@ -25,14 +34,20 @@ struct PostgreSQLSession {
     let isKept = connection != nil
     let used = try current()
     do throws(StoreError) {
-      defer { if !used.isIdle { connection = nil } }
+      defer { keep(used) }
       return try body(used)
     } catch {
       guard isKept, error.code == .unavailable, used.isLost else { throw error }
     }
     let fresh = try current()
-    defer { if !fresh.isIdle { connection = nil } }
+    defer { keep(fresh) }
     return try body(fresh)
+  }
+
+  private mutating func keep(_ used: PostgreSQLConnection) {
+    guard !used.isIdle else { return }
+    if used.hasTimedOut { abandoned = used.backend }
+    connection = nil
   }
 
   private mutating func current() throws(StoreError) -> PostgreSQLConnection {
@@ -56,10 +71,48 @@ struct PostgreSQLSession {
   private mutating func open() throws(StoreError) -> PostgreSQLConnection {
     let connection = try connector.connect()
     let configuration = connector.configuration
+    if let abandoned {
+      try end(abandoned, connection)
+      self.abandoned = nil
+    }
     try PostgreSQLMigrations(connection: connection, configuration: configuration).run()
+    if isClaiming { try claim(connection) }
     try asStoreError { () throws(PostgreSQLError) in
       try connection.prepare(statements, until: Deadline(in: configuration.answerTimeout))
     }
     return connection
   }
+
+  /// Ends the transaction of a former connection. It may have been committed by now, or not.
+  private func end(
+    _ backend: PostgreSQLBackend, _ connection: PostgreSQLConnection
+  ) throws(StoreError) {
+    try asStoreError { () throws(PostgreSQLError) in
+      _ = try connection.run(
+        """
+        SELECT pg_terminate_backend(pid, 1000) FROM pg_catalog.pg_stat_activity
+        WHERE pid = $1 AND backend_start::text = $2
+        """, [.integer(backend.number), .text(backend.start)],
+        until: Deadline(in: connector.configuration.answerTimeout))
+    }
+  }
+
+  /// Keeps others away for as long as the connection lasts.
+  private func claim(_ connection: PostgreSQLConnection) throws(StoreError) {
+    let configuration = connector.configuration
+    let isOurs = try asStoreError { () throws(PostgreSQLError) in
+      try connection.run(
+        "SELECT pg_try_advisory_lock(\(Self.lock), hashtext($1))::int",
+        [.text(configuration.schema)], until: Deadline(in: configuration.answerTimeout)
+      ).row(0).integer(0) == 1
+    }
+    guard isOurs else {
+      throw StoreError(
+        .unavailable,
+        "another process uses this store: the schema \(configuration.schema) is locked")
+    }
+  }
+
+  /// Next to that of migrations.
+  private static let lock = PostgreSQLMigrations.lock + 1
 }

@@ -17,9 +17,12 @@ struct StatementRecorder: StatementRunner {
 }
 
 extension StateStatement {
-  var prepared: PreparedStatement {
-    PreparedStatement(name: "state_\(rawValue)", sql: sql(.postgreSQL))
+  /// In the order of the raw values.
+  static let allPrepared = allCases.map { statement in
+    PreparedStatement(name: "state_\(statement.rawValue)", sql: statement.sql(.postgreSQL))
   }
+
+  var prepared: PreparedStatement { Self.allPrepared[rawValue] }
 }
 
 /// Reads rows inside a transaction, in pieces, so that a large table is not held twice in memory and no

@@ -28,9 +28,7 @@ struct Database {
     try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
     let result = Result { () throws(StoreError) in
       let reader = StateReader(source: connection, json: json)
-      let stored = StoredState(revision: try lastRevision(), changes: try reader.changes())
-      if isAudited { try StateAudit.check(stored) }
-      return stored
+      return try reader.read(revision: try lastRevision(), audited: isAudited)
     }
     // Ends a transaction that only read.
     try asStoreError { () throws(SQLiteError) in

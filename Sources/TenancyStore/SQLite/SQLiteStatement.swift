@@ -66,6 +66,11 @@ final class SQLiteStatement {
           sqlite3_bind_text64(
             handle, index, bytes, UInt64(text.utf8.count), Self.transient, UInt8(SQLITE_UTF8))
         }
+      case .blob(let bytes):
+        // Of nothing there is no address, and with none SQLite binds null.
+        bytes.isEmpty
+          ? sqlite3_bind_zeroblob(handle, index, 0)
+          : sqlite3_bind_blob64(handle, index, bytes, UInt64(bytes.count), Self.transient)
       }
     guard code == SQLITE_OK else { throw connection.lastError(sql: sql) }
   }
@@ -87,12 +92,24 @@ extension SQLiteStatement: TableRow {
     return sqlite3_column_int64(handle, column)
   }
 
+  /// Nil unless the column is a blob.
+  func bytes(_ column: Int32) -> [UInt8]? {
+    guard sqlite3_column_type(handle, column) == SQLITE_BLOB else { return nil }
+    let start = sqlite3_column_blob(handle, column)
+    let count = Int(sqlite3_column_bytes(handle, column))
+    return Array(UnsafeRawBufferPointer(start: start, count: count))
+  }
+
   /// Nil unless the column is text in valid UTF-8.
   func text(_ column: Int32) -> String? {
     guard sqlite3_column_type(handle, column) == SQLITE_TEXT,
       let bytes = sqlite3_column_text(handle, column)
     else { return nil }
     let count = Int(sqlite3_column_bytes(handle, column))
-    return String(validating: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
+    // SQLite's until the next step; copied here.
+    let span = Span(_unsafeStart: bytes, count: count)
+    // Text that is not valid is none, as promised.
+    guard let utf8 = try? UTF8Span(validating: span) else { return nil }
+    return String(copying: utf8)
   }
 }

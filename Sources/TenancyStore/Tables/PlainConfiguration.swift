@@ -4,26 +4,29 @@ internal import Tenancy
 /// without a JSON coder, which would take a third of the time that loading a large store does, and a fifth of
 /// a write's. Any other text, and every other spelling of these, is left to the coder.
 enum PlainConfiguration {
-  private static let start = Array(#"{"customSettings":{},"featureFlags":{}"#.utf8)
-  private static let schema = Array(#","schema":{"schemaName":""#.utf8)
-  private static let shared = Array(#","shared":{"tenantIdentifier":""#.utf8)
+  private static let start: StaticString = #"{"customSettings":{},"featureFlags":{}"#
+  private static let schema: StaticString = #","schema":{"schemaName":""#
+  private static let shared: StaticString = #","shared":{"tenantIdentifier":""#
   /// Behind a name.
-  private static let end = Array(#""}"#.utf8)
+  private static let end: StaticString = #""}"#
 
   /// Nil for a text that is not of this form.
   static func decode(_ text: String) -> TenantConfiguration? {
-    var rest = text.utf8[...]
-    guard skip(start, in: &rest) else { return nil }
-    var configuration = TenantConfiguration()
-    if skip(schema, in: &rest) {
-      guard let name = name(in: &rest) else { return nil }
-      configuration.schema = SchemaConfiguration(schemaName: name)
+    var text = text
+    return text.withUTF8 { bytes in
+      var rest = bytes[...]
+      guard skip(start, in: &rest) else { return nil }
+      var configuration = TenantConfiguration()
+      if skip(schema, in: &rest) {
+        guard let name = name(in: &rest) else { return nil }
+        configuration.schema = SchemaConfiguration(schemaName: name)
+      }
+      if skip(shared, in: &rest) {
+        guard let name = name(in: &rest) else { return nil }
+        configuration.shared = SharedConfiguration(tenantIdentifier: name)
+      }
+      return rest.count == 1 && rest.first == UInt8(ascii: "}") ? configuration : nil
     }
-    if skip(shared, in: &rest) {
-      guard let name = name(in: &rest) else { return nil }
-      configuration.shared = SharedConfiguration(tenantIdentifier: name)
-    }
-    return rest.elementsEqual(CollectionOfOne(UInt8(ascii: "}"))) ? configuration : nil
   }
 
   /// The text that the coder makes, too; nil for a configuration that is not of this kind.
@@ -34,26 +37,33 @@ enum PlainConfiguration {
     let names = [
       (schema, configuration.schema?.schemaName), (shared, configuration.shared?.tenantIdentifier),
     ]
-    var text = start
+    var text = ""
+    func add(_ part: StaticString) { text += part.description }
+    add(start)
     for case (let key, let name?) in names {
       guard name.utf8.allSatisfy(isPlain) else { return nil }
-      text += key + name.utf8 + end
+      add(key)
+      text += name
+      add(end)
     }
-    return String(decoding: text + CollectionOfOne(UInt8(ascii: "}")), as: UTF8.self)
+    return text + "}"
   }
 
-  private static func skip(_ part: [UInt8], in rest: inout Substring.UTF8View) -> Bool {
-    guard rest.starts(with: part) else { return false }
-    rest = rest.dropFirst(part.count)
-    return true
+  private static func skip(
+    _ part: StaticString, in rest: inout Slice<UnsafeBufferPointer<UInt8>>
+  ) -> Bool {
+    part.withUTF8Buffer { part in
+      guard rest.count >= part.count, zip(rest, part).allSatisfy({ $0 == $1 }) else { return false }
+      rest = rest.dropFirst(part.count)
+      return true
+    }
   }
 
   /// Up to the quote, the brace behind it included.
-  private static func name(in rest: inout Substring.UTF8View) -> String? {
+  private static func name(in rest: inout Slice<UnsafeBufferPointer<UInt8>>) -> String? {
     let name = rest.prefix(while: isPlain)
-    let text = String(Substring(name))
-    rest = rest[name.endIndex...]
-    return skip(end, in: &rest) ? text : nil
+    rest = rest.dropFirst(name.count)
+    return skip(end, in: &rest) ? String(decoding: name, as: UTF8.self) : nil
   }
 
   /// What JSON writes as it is, and names are made of.

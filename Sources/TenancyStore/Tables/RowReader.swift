@@ -2,7 +2,7 @@ internal import Tenancy
 
 /// Reads a row's columns from left to right. A value that this program never writes is corruption,
 /// reported with the table and the row's key but not with the value.
-struct RowReader<Row: TableRow> {
+struct RowReader<Row: TableRow>: ~Copyable {
   private let table: String
   private let row: Row
   private let coding: JSONCoding

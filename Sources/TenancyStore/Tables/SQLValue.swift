@@ -5,6 +5,7 @@ enum SQLValue: Equatable {
   case null
   case integer(Int64)
   case text(String)
+  case blob([UInt8])
 }
 
 extension SQLValue {
@@ -21,6 +22,8 @@ protocol TableRow {
   func integer(_ column: Int32) -> Int64?
   /// Nil unless the column is text in valid UTF-8.
   func text(_ column: Int32) -> String?
+  /// Nil unless the column is a blob.
+  func bytes(_ column: Int32) -> [UInt8]?
 }
 
 /// Where rows are read from: a connection to either database.

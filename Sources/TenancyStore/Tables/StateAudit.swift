@@ -1,3 +1,5 @@
+internal import Dispatch
+internal import Synchronization
 internal import Tenancy
 
 /// What every write makes sure of, checked anew for a file that others may have changed: two tenants of one
@@ -9,30 +11,35 @@ struct StateAudit {
   private var slugs: [Slug: TenantID] = [:]
   private var names: [ReservedName: TenantID] = [:]
   private var roles: Set<Key> = []
+  /// The rows of tenants.
+  private var named: [Change] = []
 
   private struct Key: Hashable {
     let tenant: TenantID
     let id: String
   }
 
-  private init(revision: UInt64) { self.revision = revision }
+  init(revision: UInt64) { self.revision = revision }
 
-  /// - Parameter changes: as `StateReader` makes them: tenants first, and roles before assignments.
+  /// - Parameter rows: of one table, as `StateReader` makes them: tenants first, and roles before assignments.
   /// - Throws: `.corrupt` with the first row that no write can have left.
-  static func check(_ stored: StoredState) throws(StoreError) {
-    var audit = StateAudit(revision: stored.revision)
-    audit.expect(rows: stored.changes.count)
-    for change in stored.changes { try audit.check(change) }
-    for change in stored.changes {
-      if case .putTenant(let tenant) = change { try audit.checkNames(of: tenant) }
+  mutating func check(_ rows: [Change]) throws(StoreError) {
+    switch rows.first {
+    case .putTenant:
+      tenants.reserveCapacity(rows.count)
+      slugs.reserveCapacity(rows.count)
+      named = rows
+    case .reserveName: names.reserveCapacity(rows.count)
+    default: break  // There are few of others, or none.
     }
+    for change in rows { try check(change) }
   }
 
-  /// Growing step by step would take longer than looking. A tenant has two names or three, and other rows.
-  private mutating func expect(rows: Int) {
-    names.reserveCapacity(rows / 2)
-    tenants.reserveCapacity(rows / 4)
-    slugs.reserveCapacity(rows / 4)
+  /// What needs all rows.
+  func finish() throws(StoreError) {
+    for change in named {
+      if case .putTenant(let tenant) = change { try checkNames(of: tenant) }
+    }
   }
 
   private mutating func check(_ change: Change) throws(StoreError) {
@@ -150,6 +157,37 @@ struct StateAudit {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
           || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
       }
+  }
+}
+
+/// An audit that goes on while the next table is read.
+final class BackgroundAudit: Sendable {
+  private let queue = DispatchQueue(label: "tenancy.store.audit")
+  private let state: Mutex<(audit: StateAudit, failure: StoreError?)>
+
+  init(revision: UInt64) { state = Mutex((StateAudit(revision: revision), nil)) }
+
+  /// In the order of the calls.
+  func check(_ rows: [Change]) {
+    queue.async { [self] in run { audit throws(StoreError) in try audit.check(rows) } }
+  }
+
+  /// Waits for what was given.
+  /// - Throws: `.corrupt` with the first row that no write can have left.
+  func finish() throws(StoreError) {
+    queue.sync { [self] in run { audit throws(StoreError) in try audit.finish() } }
+    if let failure = state.withLock({ $0.failure }) { throw failure }
+  }
+
+  private func run(_ body: (inout StateAudit) throws(StoreError) -> Void) {
+    state.withLock { state in
+      guard state.failure == nil else { return }
+      do throws(StoreError) {
+        try body(&state.audit)
+      } catch {
+        state.failure = error
+      }
+    }
   }
 }
 

@@ -5,9 +5,21 @@ struct StateReader<Source: RowSource> {
   let source: Source
   let json: JSONCoding
 
-  /// Inside the caller's transaction. Tenants first: everything else refers to them.
-  func changes() throws(StoreError) -> [Change] {
-    try tenants() + names() + retiredSlugs() + roles() + assignments() + steps() + requests()
+  /// Inside the caller's transaction.
+  /// - Parameters:
+  ///   - revision: the last one.
+  ///   - isAudited: whether rows that parse are held to what writes promise.
+  func read(revision: UInt64, audited isAudited: Bool) throws(StoreError) -> StoredState {
+    let audit = isAudited ? BackgroundAudit(revision: revision) : nil
+    var changes: [Change] = []
+    // Tenants first, and roles before assignments: others refer to them.
+    for table in [tenants, names, retiredSlugs, roles, assignments, steps, requests] {
+      let rows = try table()
+      audit?.check(rows)
+      changes += rows
+    }
+    try audit?.finish()
+    return StoredState(revision: revision, changes: changes)
   }
 
   private func tenants() throws(StoreError) -> [Change] {
@@ -83,9 +95,10 @@ struct StateReader<Source: RowSource> {
     decode: (inout RowReader<Source.Row>) throws(StoreError) -> Change
   ) throws(StoreError) -> [Change] {
     var changes: [Change] = []
-    try source.readRows(sql) { (row: Source.Row) throws(StoreError) in
+    try source.readRows(sql, []) { (row: Source.Row) throws(StoreError) in
       var reader = RowReader(row, table: table, keyColumns: Int32(keyColumns), json: json)
       changes.append(try decode(&reader))
+      return true
     }
     return changes
   }

@@ -52,13 +52,17 @@ class Server:
             "resolution": {"base_domains": ["tenants.example", "apps.example.org"]},
         }
 
+    @staticmethod
+    def file_of(settings: dict) -> str:
+        return json.dumps(settings, indent=2)
+
     # MARK: Processes
 
     def launch(self, environment: dict[str, str] | None = None) -> subprocess.Popen:
         """Starts the daemon without waiting for it to listen."""
         assert self.process is None or self.process.poll() is not None, "it runs"
         file = self.directory / "tenantd.json5"
-        file.write_text(json.dumps(self.settings, indent=2))
+        file.write_text(self.file_of(self.settings))
         self._log = []
         self.process = subprocess.Popen(
             [binary(), "serve", "--config", str(file)], stdout=subprocess.DEVNULL,

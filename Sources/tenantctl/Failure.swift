@@ -107,6 +107,8 @@ struct Failure {
       "there is no tenant, or no longer, of the name that the certificate carries"
     case .permissionDenied:
       "`tenantctl whoami` shows who the server takes you for"
+    case .aborted where failure.status.errorInfo?.reason == "WRITE_CONFLICT":
+      "nothing was changed: try again"
     case .aborted:
       "somebody was faster: `get` it again, then use the new etag"
     default:

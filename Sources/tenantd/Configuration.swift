@@ -15,6 +15,7 @@ struct Configuration: Sendable {
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   var quotas = TenantQuotas()
+  var logRetention = LogRetention()
   /// 0: one for each core.
   var eventLoops = 0
   /// How long calls in flight may take after SIGTERM.
@@ -40,6 +41,7 @@ extension Configuration {
     resolution = try root.section("resolution") { try Self.resolution(&$0) } ?? ResolutionRules()
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
+    logRetention = try root.section("log") { try Self.retention(&$0) } ?? LogRetention()
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
     drainSeconds = try root.integer("drain_seconds", in: 0...3600) ?? 30
     if let name = try root.optionalString("log_level") {
@@ -275,6 +277,17 @@ extension Configuration {
     limits.keepaliveInterval =
       try seconds("keepalive_seconds", &settings) ?? limits.keepaliveInterval
     return limits
+  }
+
+  private static func retention(_ settings: inout SettingsReader) throws -> LogRetention {
+    var retention = LogRetention()
+    retention.days =
+      try settings.integer("retention_days", in: 1...36_500).map { Days(Int64($0)) }
+      ?? retention.days
+    retention.entries =
+      try settings.integer(
+        "retention_entries", in: LogRetention.minimumEntries...1_000_000_000) ?? retention.entries
+    return retention
   }
 
   private static func seconds(

@@ -35,7 +35,8 @@ struct Daemon {
     if let tls = configuration.tls { try OwnFiles.check(tls.context) }
     let store = try configuration.store.open(dataDirectory: configuration.dataDirectory)
     let plane = try ControlPlane(
-      store: store, clock: SystemClock.now, quotas: configuration.quotas)
+      store: store, clock: SystemClock.now, quotas: configuration.quotas,
+      retention: configuration.logRetention)
     let dataPlane = try SQLiteDataPlane(directory: resources)
     let logger = logger
     let provisioner = Provisioner(plane, dataPlane) { tenant, why in
@@ -51,6 +52,7 @@ struct Daemon {
     onStart(try await server.start())
     let resumption = Task { await provisioner.resume() }
     let watching = Task { await StoreHealth.follow(plane, health, logger) }
+    let compacting = Task { await LogCompaction.run(plane, logger) }
     let reloading = Task { await reload(tls, on: hangups) }
     logger.info(
       "serving",
@@ -66,6 +68,7 @@ struct Daemon {
     await server.stop(within: .seconds(configuration.drainSeconds))
     resumption.cancel()
     watching.cancel()
+    compacting.cancel()
     reloading.cancel()
     await plane.close()
     logger.info("stopped")

@@ -35,7 +35,7 @@ struct RevocationTests {
       id: "1", subject: "manager", role: "tenant-admin", createTime: Sample.now, expireTime: nil)
     try store.append([
       LogEntry(
-        revision: 1, time: Sample.now, actor: "test", action: "test", tenant: nil,
+        revision: 1, time: Sample.now, actor: "test", action: "test", tenants: [],
         changes: [.putTenant(acme), .putAssignment(acme.id, assignment)])
     ])
     plane = try ControlPlane(store: store, clock: { Sample.now })
@@ -187,6 +187,14 @@ private final class HeldStore: ControlStore {
     }
     log.withLock { $0 += entries }
   }
+
+  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry] {
+    log.withLock { Array($0.filter { $0.revision > revision }.prefix(limit)) }
+  }
+
+  func oldestEntries(limit: Int) -> [LogMark] { [] }
+
+  func compact(through revision: UInt64) {}
 
   func checkWritable() {}
 

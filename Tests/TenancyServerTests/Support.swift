@@ -15,6 +15,14 @@ final class MemoryStore: ControlStore {
 
   func append(_ entries: [LogEntry]) throws(StoreError) { log.withLock { $0 += entries } }
 
+  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry] {
+    log.withLock { Array($0.filter { $0.revision > revision }.prefix(limit)) }
+  }
+
+  func oldestEntries(limit: Int) -> [LogMark] { [] }
+
+  func compact(through revision: UInt64) {}
+
   func checkWritable() {}
 
   func close() {}
@@ -66,7 +74,7 @@ enum Sample {
     let store = MemoryStore()
     try store.append([
       LogEntry(
-        revision: 1, time: now, actor: "test", action: "test", tenant: nil,
+        revision: 1, time: now, actor: "test", action: "test", tenants: [],
         changes: tenants.map(Change.putTenant) + changes)
     ])
     return try ControlPlane(store: store, clock: { now })

@@ -15,7 +15,7 @@ struct ControlStoreContract: Sendable, CustomTestStringConvertible {
     self.check = check
   }
 
-  static let all = revisions + atomicity + fidelity + changes + durability
+  static let all = revisions + atomicity + fidelity + changes + durability + log + compaction
 }
 
 /// Runs a check on a store and closes it.
@@ -28,11 +28,7 @@ func withStore(_ open: ControlStoreContract.Open, _ body: (any ControlStore) thr
 
 /// The state a store gives back, rebuilt from its changes.
 func loadedState(_ store: any ControlStore) throws -> StateModel {
-  let stored = try store.load()
-  var state = StateModel()
-  for change in stored.changes { state.apply(change) }
-  state.revision = stored.revision
-  return state
+  StateModel(try store.load())
 }
 
 func expectState(
@@ -159,6 +155,9 @@ extension ControlStoreContract {
       expectError(.unavailable) { _ = try store.load() }
       expectError(.unavailable) { try store.append([Sample.entry(1, [])]) }
       expectError(.unavailable) { try store.checkWritable() }
+      expectError(.unavailable) { _ = try store.entries(after: 0, limit: 1) }
+      expectError(.unavailable) { _ = try store.oldestEntries(limit: 1) }
+      expectError(.unavailable) { try store.compact(through: 0) }
     },
     ControlStoreContract("checking that it can be written changes nothing") { open in
       var random = SeededGenerator(seed: 7)

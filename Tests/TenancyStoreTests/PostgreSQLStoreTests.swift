@@ -169,11 +169,11 @@ struct PostgreSQLStoreTests {
     for _ in 0..<2 {
       var found: [Int64?] = []
       try rows.readRows(
-        "SELECT revision FROM log WHERE revision > $1 ORDER BY revision", [.integer(2)]
-      ) { row in
-        found.append(row.integer(0))
-        return found.count < 3
-      }
+        "SELECT revision FROM log WHERE revision > 2 ORDER BY revision",
+        while: { row in
+          found.append(row.integer(0))
+          return found.count < 3
+        })
       #expect(found == [3, 4, 5])
     }
   }
@@ -211,7 +211,7 @@ struct PostgreSQLStoreTests {
     try store.append([Sample.entry(1, [.putTenant(Sample.extremeTenant)])])
     store.close()
     let changes = try server.text("SELECT changes FROM log", schema: schema)
-    #expect(changes?.contains("[redacted]") == true)
+    #expect(changes?.contains(#""redacted":true"#) == true)
     #expect(changes?.contains("pass/word") == false)
     #expect(changes?.contains("hidden-in-url") == false)
   }
@@ -229,7 +229,7 @@ struct PostgreSQLStoreTests {
     }
     try server.execute(
       "UPDATE tenancy_revision SET revision = 2, store_id = 'other';"
-        + "INSERT INTO log VALUES (2, 0, '', '', NULL, '[]')", schema: schema)
+        + "INSERT INTO log VALUES (2, 0, '', '', NULL, '[]', 1, NULL)", schema: schema)
     expectError(.corrupt) { _ = try store.load() }
   }
 

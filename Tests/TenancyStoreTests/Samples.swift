@@ -60,6 +60,6 @@ enum Sample {
   static func entry(_ revision: UInt64, _ changes: [Change]) -> LogEntry {
     LogEntry(
       revision: revision, time: Timestamp(nanoseconds: 1), actor: "uid:0", action: "test",
-      tenant: nil, changes: changes)
+      tenants: [], changes: changes)
   }
 }

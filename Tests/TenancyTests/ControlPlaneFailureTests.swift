@@ -11,7 +11,7 @@ struct ControlPlaneFailureTests {
     #expect(error?.retryAfterSeconds != nil)
   }
 
-  @Test(arguments: [StoreError.Code.unavailable, .corrupt, .conflict, .unknownOutcome])
+  @Test(arguments: [StoreError.Code.unavailable, .corrupt, .unknownOutcome])
   func aFailedAppendLeavesTheStateAndTheNextWriteWorks(_ code: StoreError.Code) async throws {
     let test = try TestPlane()
     _ = try await test.plane.reserve("before")
@@ -28,18 +28,48 @@ struct ControlPlaneFailureTests {
     #expect(test.plane.has("before") && test.plane.has("b") && !test.plane.has("a"))
   }
 
-  @Test func afterALostAnswerTheStoreDecides() async throws {
+  @Test func whatIsThereAfterALostAnswerIsAcknowledged() async throws {
     let test = try TestPlane()
     let reader = SnapshotReader(test.plane)
     test.store.failNextAppends(.lostAnswer)
+    #expect(try await test.plane.reserve("a") == 0)
+    #expect(test.plane.has("a") && test.plane.isHealthy && test.store.loads == 1)
+    #expect(reader.snapshot.state.revision == 1)
+    #expect(try await test.plane.reserve("b") == 1)
+    #expect(test.store.log.map(\.revision) == [1, 2])
+  }
+
+  @Test func whatIsNotThereAfterALostAnswerIsRefused() async throws {
+    let test = try TestPlane()
+    test.store.failNextAppends(.lostBatch)
     Self.expectUnavailable(
       await refusal { () async throws(TenancyError) in try await test.plane.reserve("a") })
-    #expect(!test.plane.has("a"))
+    #expect(!test.plane.isHealthy && test.store.log.isEmpty)
+    #expect(try await test.plane.reserve("b") == 0)
+  }
+
+  /// What is visible may not be durable yet, such as on a standby.
+  @Test func afterALostAnswerNothingIsAcknowledgedWithoutALaterDurableWrite() async throws {
+    let test = try TestPlane()
+    test.store.failNextAppends(.lostAnswer)
+    test.store.failNextCheck(.unavailable)
+    Self.expectUnavailable(
+      await refusal { () async throws(TenancyError) in try await test.plane.reserve("a") })
+    #expect(!test.plane.isHealthy && !test.plane.has("a"))
     // The next write is judged with what is in the store.
     #expect(try await test.plane.reserve("b") == 1)
     #expect(test.plane.has("a") && test.plane.has("b"))
-    #expect(reader.snapshot.state.revision == 2)
-    #expect(test.store.log.map(\.revision) == [1, 2])
+  }
+
+  @Test func aLostAnswerThatCantBeLookedUpIsUnknown() async throws {
+    let test = try TestPlane()
+    test.store.failNextAppends(.lostAnswer)
+    test.store.failNextEntries(.unavailable)
+    Self.expectUnavailable(
+      await refusal { () async throws(TenancyError) in try await test.plane.reserve("a") })
+    #expect(!test.plane.isHealthy && !test.plane.has("a"))
+    #expect(try await test.plane.reserve("b") == 1)
+    #expect(test.plane.has("a") && test.plane.isHealthy)
   }
 
   @Test func aReloadThatFailsRefusesWithoutRunningTheWrite() async throws {
@@ -64,6 +94,7 @@ struct ControlPlaneFailureTests {
     #expect(await test.plane.recover())
     #expect(test.store.loads == 1)
     test.store.failNextAppends(.lostAnswer)
+    test.store.failNextEntries(.unavailable)
     _ = await refusal { () async throws(TenancyError) in try await test.plane.reserve("a") }
     // It must be possible to read it and to write it.
     test.store.failNextCheck(.unavailable)

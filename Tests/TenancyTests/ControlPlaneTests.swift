@@ -38,9 +38,25 @@ struct ControlPlaneTests {
     #expect(entry.revision == 1)
     #expect(entry.actor == "test")
     #expect(entry.action == "a")
-    #expect(entry.tenant == Sample.id(1))
+    #expect(entry.tenants == [Sample.id(1)])
     #expect(entry.time == test.clock.now)
     #expect(entry.changes == [.reserveName(ReservedName(.slug, "a"), Sample.id(1))])
+  }
+
+  @Test func anEntryTellsAllTenantsThatItConcerns() async throws {
+    let test = try TestPlane()
+    for numbers in [[1, 2, 1], [2, 2, 1, 3, 3]] as [[UInt64]] {
+      try await test.plane.write(actor: "test", action: "several") {
+        (transaction) throws(TenancyError) in
+        for number in numbers {
+          transaction.emit(.clearProvisioningSteps(Sample.id(number)), about: Sample.id(number))
+        }
+      }
+    }
+    #expect(
+      test.store.log.map(\.tenants) == [
+        [Sample.id(1), Sample.id(2)], [Sample.id(2), Sample.id(1), Sample.id(3)],
+      ])
   }
 
   @Test func aStartLoadsWhatTheStoreHas() async throws {

@@ -1,7 +1,17 @@
-import Dispatch
 import Synchronization
 
 @testable import Tenancy
+
+/// What stores in memory keep: outlives them, as a disk does, and several may have it open.
+final class MemoryLog: Sendable {
+  struct State {
+    var entries: [LogEntry] = []
+    var removed: UInt64 = 0
+    var floor: UInt64 = 0
+    var model = StateModel()
+  }
+  let state = Mutex(State())
+}
 
 /// A control store in memory. Atomic; told what to fail at, and when to wait.
 final class MemoryStore: ControlStore {
@@ -10,25 +20,47 @@ final class MemoryStore: ControlStore {
     case refused(StoreError.Code)
     /// The batch is added all the same.
     case lostAnswer
+    /// Nothing is added, and the answer is lost.
+    case lostBatch
+    /// Others write this first.
+    case overtaken([LogEntry])
+  }
+
+  /// How many entries it removed, and how many batches had been appended by then.
+  struct Compaction: Sendable {
+    let count, batches: Int
   }
 
   private struct Contents {
-    var log: [LogEntry] = []
     var batches: [Int] = []
+    var compactions: [Compaction] = []
     var appendFailures: [Failure?] = []
     var loadFailures: [StoreError.Code] = []
     var checkFailures: [StoreError.Code] = []
+    var entriesFailures: [StoreError.Code] = []
     var loads = 0
+    var reads = 0
     var closings = 0
     var barrier: Barrier?
   }
 
+  let disk: MemoryLog
+  private let isStrict: Bool
   private let contents = Mutex(Contents())
 
-  var log: [LogEntry] { contents.withLock { $0.log } }
+  /// - Parameter isStrict: whether changes are checked as real stores check them.
+  init(_ disk: MemoryLog = MemoryLog(), isStrict: Bool = false) {
+    self.disk = disk
+    self.isStrict = isStrict
+  }
+
+  var log: [LogEntry] { disk.state.withLock { $0.entries } }
   /// How many entries each successful append had.
   var batches: [Int] { contents.withLock { $0.batches } }
+  var compactions: [Compaction] { contents.withLock { $0.compactions } }
   var loads: Int { contents.withLock { $0.loads } }
+  /// Calls of `entries`.
+  var reads: Int { contents.withLock { $0.reads } }
   var closings: Int { contents.withLock { $0.closings } }
 
   /// How the next appends fail, in order; nil: not at all.
@@ -44,6 +76,10 @@ final class MemoryStore: ControlStore {
     contents.withLock { $0.checkFailures.append(code) }
   }
 
+  func failNextEntries(_ code: StoreError.Code) {
+    contents.withLock { $0.entriesFailures.append(code) }
+  }
+
   /// Makes the next append wait.
   func holdNextAppend() -> Barrier {
     let barrier = Barrier()
@@ -52,13 +88,49 @@ final class MemoryStore: ControlStore {
   }
 
   func load() throws(StoreError) -> StoredState {
-    try contents.withLock { contents throws(StoreError) in
+    try use { contents in
       contents.loads += 1
-      if !contents.loadFailures.isEmpty {
-        throw StoreError(contents.loadFailures.removeFirst(), "told to fail")
+      return contents.loadFailures.isEmpty ? nil : contents.loadFailures.removeFirst()
+    }
+    return disk.state.withLock {
+      StoredState(revision: $0.model.revision, changes: $0.model.changes)
+    }
+  }
+
+  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry] {
+    try use { contents in
+      contents.reads += 1
+      return contents.entriesFailures.isEmpty ? nil : contents.entriesFailures.removeFirst()
+    }
+    return try disk.state.withLock { state throws(StoreError) in
+      guard revision >= state.floor else {
+        throw StoreError(.compacted(floor: state.floor), "compacted")
       }
-      return StoredState(
-        revision: UInt64(contents.log.count), changes: contents.log.flatMap(\.changes))
+      guard revision < state.model.revision else { return [] }
+      return state.entries.dropFirst(Int(revision - state.removed)).prefix(limit)
+        .map(\.withoutSecrets)
+    }
+  }
+
+  func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] {
+    try use { _ in nil }
+    return disk.state.withLock { state in
+      state.entries.prefix(limit).map { LogMark(revision: $0.revision, time: $0.time) }
+    }
+  }
+
+  func compact(through revision: UInt64) throws(StoreError) {
+    try use { _ in nil }
+    let count = disk.state.withLock { state in
+      let before = state.entries.count
+      let removed = max(state.removed, min(revision, state.model.revision))
+      state.entries.removeFirst(Int(removed - state.removed))
+      state.removed = removed
+      state.floor = max(state.floor, removed)
+      return before - state.entries.count
+    }
+    contents.withLock { contents in
+      contents.compactions.append(Compaction(count: count, batches: contents.batches.count))
     }
   }
 
@@ -68,83 +140,89 @@ final class MemoryStore: ControlStore {
       return contents.barrier
     }
     barrier?.pass()
-    try contents.withLock { contents throws(StoreError) in
-      guard contents.closings == 0 else { throw StoreError(.unavailable, "closed") }
-      let failure = contents.appendFailures.isEmpty ? nil : contents.appendFailures.removeFirst()
-      if case .refused(let code) = failure { throw StoreError(code, "told to fail") }
+    let failure = contents.withLock { contents in
+      contents.appendFailures.isEmpty ? nil : contents.appendFailures.removeFirst()
+    }
+    try use { _ in if case .refused(let code) = failure { code } else { nil } }
+    if case .lostBatch = failure { throw StoreError(.unknownOutcome, "told to fail") }
+    if case .overtaken(let others) = failure { try add(others) }
+    try add(entries)
+    contents.withLock { $0.batches.append(entries.count) }
+    if case .lostAnswer = failure { throw StoreError(.unknownOutcome, "told to fail") }
+  }
+
+  private func add(_ entries: [LogEntry]) throws(StoreError) {
+    try disk.state.withLock { state throws(StoreError) in
       for (offset, entry) in entries.enumerated() {
-        guard entry.revision == UInt64(contents.log.count + offset + 1) else {
+        guard entry.revision == state.model.revision + UInt64(offset) + 1 else {
           throw StoreError(.conflict, "revision \(entry.revision) does not follow")
         }
       }
-      contents.log += entries
-      contents.batches.append(entries.count)
-      if case .lostAnswer = failure { throw StoreError(.unknownOutcome, "told to fail") }
+      if isStrict { try StrictChanges.check(entries, on: state.model) }
+      for entry in entries {
+        state.model.apply(entry)
+        if entry.changes.contains(where: StrictChanges.isRedacted) { state.floor = entry.revision }
+      }
+      state.entries += entries
     }
   }
 
   func checkWritable() throws(StoreError) {
-    try contents.withLock { contents throws(StoreError) in
-      if !contents.checkFailures.isEmpty {
-        throw StoreError(contents.checkFailures.removeFirst(), "told to fail")
-      }
-    }
+    try use { $0.checkFailures.isEmpty ? nil : $0.checkFailures.removeFirst() }
   }
 
   func close() { contents.withLock { $0.closings += 1 } }
+
+  private func use(_ failure: (inout Contents) -> StoreError.Code?) throws(StoreError) {
+    let code = try contents.withLock { contents throws(StoreError) in
+      guard contents.closings == 0 else { throw StoreError(.unavailable, "closed") }
+      return failure(&contents)
+    }
+    if let code { throw StoreError(code, "told to fail") }
+  }
 }
 
-/// Where a blocking call waits until a test opens it.
-final class Barrier: Sendable {
-  private struct State {
-    var isReached = false
-    var waiter: CheckedContinuation<Void, Never>?
-  }
-  private let state = Mutex(State())
-  private let opened = DispatchSemaphore(value: 0)
-
-  /// Returns when the call has come.
-  func reached() async {
-    await withCheckedContinuation { continuation in
-      let isReached = state.withLock { state in
-        if !state.isReached { state.waiter = continuation }
-        return state.isReached
+/// What real stores refuse.
+private enum StrictChanges {
+  static func check(_ entries: [LogEntry], on model: StateModel) throws(StoreError) {
+    var model = model
+    for change in entries.flatMap(\.changes) {
+      switch change {
+      case .reserveName(let name, let tenant):
+        guard model.names[name] ?? tenant == tenant else {
+          throw StoreError(.conflict, "the name is another tenant's")
+        }
+      case .putTenant(let tenant):
+        guard isFaithful(.object(tenant.configuration.customSettings), levels: 500) else {
+          throw StoreError(.conflict, "the value does not come back")
+        }
+      case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
+        .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests:
+        break
       }
-      if isReached { continuation.resume() }
+      model.apply(change)
+    }
+    let used = Set(model.names.values).union(model.roles.keys.map(\.tenant))
+      .union(model.assignments.keys.map(\.tenant)).union(model.steps.map(\.tenant))
+      .union(model.requests.values.map(\.tenant))
+    guard used.allSatisfy({ model.tenants[$0] != nil }) else {
+      throw StoreError(.conflict, "there is no such tenant")
     }
   }
 
-  func open() { opened.signal() }
-
-  fileprivate func pass() {
-    let waiter = state.withLock { state in
-      state.isReached = true
-      return state.waiter
-    }
-    waiter?.resume()
-    opened.wait()
+  static func isRedacted(_ change: Change) -> Bool {
+    guard case .putTenant(let tenant) = change else { return false }
+    return tenant.configuration.database?.hasSecretConnectionString ?? false
   }
 
-  /// For other fakes that block.
-  func wait() { pass() }
-}
-
-/// A control plane over a store in memory, with a clock that stands still.
-struct TestPlane {
-  let store: MemoryStore
-  let clock = TestClock()
-  let plane: ControlPlane
-
-  init(_ store: MemoryStore = MemoryStore(), quotas: TenantQuotas = TenantQuotas()) throws {
-    self.store = store
-    plane = try ControlPlane(store: store, clock: { [clock] in clock.now }, quotas: quotas)
-  }
-
-  /// Adds a tenant as it is.
-  func put(_ tenant: Tenant) async throws {
-    try await plane.write(actor: "test", action: "test") {
-      (transaction) throws(TenancyError) in
-      transaction.emit(.putTenant(tenant), about: tenant.id)
+  private static func isFaithful(_ value: JSONValue, levels: Int) -> Bool {
+    switch value {
+    case .null, .bool, .string: true
+    case .number(let number): number.isFinite
+    case .array(let values):
+      levels > 0 && values.allSatisfy { isFaithful($0, levels: levels - 1) }
+    case .object(let values):
+      levels > 0 && values.values.allSatisfy { isFaithful($0, levels: levels - 1) }
     }
   }
 }

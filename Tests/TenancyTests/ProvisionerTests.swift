@@ -148,13 +148,13 @@ struct ProvisionerTests {
         transaction.emit(.putTenant(Sample.tenant(number)), about: Sample.id(number))
       }
     }
-    #expect(test.store.log.last?.tenant == nil)
+    #expect(test.store.log.last?.tenants.count == count)
     let before = test.store.batches.count
     data.lose("the disk is new")
     try await provisioner.checkData()
     #expect(test.store.batches.count == before + 3)
     #expect(test.store.log.suffix(3).map(\.changes.count) == [1000, 1000, 1])
-    #expect(test.store.log.last?.tenant == Sample.id(UInt64(count)))
+    #expect(test.store.log.last?.tenants == [Sample.id(UInt64(count))])
     #expect(test.plane.state.allTenants.allSatisfy { $0.tenant.state == .maintenance })
     data.lose(nil)
     try await provisioner.checkData()

@@ -9,7 +9,7 @@ struct TenantBudgetTests {
   private func plane(_ change: (inout TenantQuotas) -> Void) async throws -> TestPlane {
     var quotas = TenantQuotas()
     change(&quotas)
-    let test = try TestPlane(quotas: quotas)
+    let test = try TestPlane(options: ControlPlane.Options(quotas: quotas))
     try await test.put(Sample.tenant(1))
     return test
   }

@@ -4,6 +4,7 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
   public enum Category: Sendable, Hashable {
     case invalidArgument, notFound, alreadyExists, failedPrecondition, permissionDenied, aborted
     case unavailable, unimplemented, resourceExhausted, unauthenticated, internalError, cancelled
+    case outOfRange
   }
 
   /// A stable, machine-readable cause. Once published a reason keeps its meaning.
@@ -91,6 +92,10 @@ extension TenancyError.Reason {
   public static let provisioningUnsupported = Self("PROVISIONING_UNSUPPORTED")
   public static let dataMissing = Self("DATA_MISSING")
   public static let storeUnavailable = Self("STORE_UNAVAILABLE")
+  /// Other writes were faster; nothing was changed.
+  public static let writeConflict = Self("WRITE_CONFLICT")
+  public static let writeRefused = Self("WRITE_REFUSED")
+  public static let revisionCompacted = Self("REVISION_COMPACTED")
   public static let notImplemented = Self("NOT_IMPLEMENTED")
   public static let identityUnknown = Self("IDENTITY_UNKNOWN")
   public static let identityExpired = Self("IDENTITY_EXPIRED")

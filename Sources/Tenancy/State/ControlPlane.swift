@@ -7,9 +7,13 @@ import Synchronization
 public final class ControlPlane: Sendable {
   public typealias Clock = @Sendable () -> Timestamp
 
-  private let store: any ControlStore
-  private let clock: Clock
-  private let queue = DispatchQueue(label: "tenancy.control-plane.writer")
+  let store: any ControlStore
+  let clock: Clock
+  let options: Options
+  let queue = DispatchQueue(label: "tenancy.control-plane.writer")
+  let tail: LogTail
+  /// Where those read the log whom the tail has left behind.
+  let logReader = DispatchQueue(label: "tenancy.control-plane.log-reader")
   private let published: Mutex<Snapshot>
   private let publishedRevision: Atomic<UInt64>
   private let waiting = Mutex(Waiting())
@@ -30,15 +34,25 @@ public final class ControlPlane: Sendable {
   }
 
   /// Loads the state. Blocks.
-  /// - Parameter quotas: of each tenant.
+  /// - Parameters:
+  ///   - quotas: of each tenant.
+  ///   - retention: how long the log is kept.
   /// - Throws: `StoreError`.
-  public init(
-    store: any ControlStore, clock: @escaping Clock, quotas: TenantQuotas = TenantQuotas()
+  public convenience init(
+    store: any ControlStore, clock: @escaping Clock, quotas: TenantQuotas = TenantQuotas(),
+    retention: LogRetention = LogRetention()
   ) throws(StoreError) {
-    budgets = TenantBudgets(quotas)
+    try self.init(
+      store: store, clock: clock, options: Options(retention: retention, quotas: quotas))
+  }
+
+  init(store: any ControlStore, clock: @escaping Clock, options: Options) throws(StoreError) {
+    budgets = TenantBudgets(options.quotas)
     self.store = store
     self.clock = clock
+    self.options = options
     let state = try Self.load(store)
+    tail = LogTail(after: state.revision, options.tail)
     published = Mutex(Snapshot(state))
     publishedRevision = Atomic(state.revision)
   }
@@ -52,7 +66,7 @@ public final class ControlPlane: Sendable {
 
   public var now: Timestamp { clock() }
 
-  fileprivate var revision: UInt64 { publishedRevision.load(ordering: .acquiring) }
+  var revision: UInt64 { publishedRevision.load(ordering: .acquiring) }
 
   func waitingWrites(of payer: WritePayer) -> Int {
     waiting.withLock { $0.writes.waiting(of: payer) }
@@ -152,6 +166,7 @@ public final class ControlPlane: Sendable {
     await withCheckedContinuation { continuation in
       queue.async {
         self.drain()
+        self.tail.close()
         self.store.close()
         continuation.resume()
       }
@@ -171,7 +186,7 @@ public final class ControlPlane: Sendable {
     }
     switch answer {
     case .accepted: break
-    case .schedule: queue.async { self.drain() }
+    case .schedule: queue.async { self.takeTurn() }
     case .refused(let error):
       budgets.giveBack(terms, at: clock())
       write.refuse(error)
@@ -180,75 +195,42 @@ public final class ControlPlane: Sendable {
 
   // MARK: The writer (on `queue` only)
 
+  /// One batch; then what else waits for the writer has its turn.
+  private func takeTurn() {
+    if commitNext() { queue.async { self.takeTurn() } }
+  }
+
   private func drain() {
-    while true {
-      let batch = waiting.withLock { waiting -> [PendingWrite] in
-        let batch = waiting.writes.take()
-        if batch.isEmpty { waiting.isScheduled = false }
-        return batch
-      }
-      if batch.isEmpty { return }
-      let start = clock().nanoseconds
-      commit(batch)
-      // A clock that is set meanwhile makes a batch too small or too large: no harm that lasts.
-      let took = clock().nanoseconds &- start
-      waiting.withLock { $0.writes.noteBatch(nanoseconds: took) }
-    }
+    while commitNext() {}
   }
 
-  private func commit(_ batch: [PendingWrite]) {
-    var state: ControlState
-    do throws(StoreError) {
-      state = try newestState()
-    } catch {
-      for write in batch { write.refuse(Self.unavailable) }
-      return
+  private func commitNext() -> Bool {
+    let batch = waiting.withLock { waiting -> [PendingWrite] in
+      let batch = waiting.writes.take()
+      if batch.isEmpty { waiting.isScheduled = false }
+      return batch
     }
-    var entries: [LogEntry] = []
-    var acknowledgements: [@Sendable (TenancyError?) -> Void] = []
-    for write in batch {
-      let entry = judge(write, on: state, &acknowledgements)
-      guard let entry else { continue }
-      entries.append(entry)
-      state.apply(entry.changes, revision: entry.revision)
-    }
-    let failure = persist(entries)
-    if failure == nil, !entries.isEmpty { publish(state) }
-    for acknowledge in acknowledgements { acknowledge(failure) }
+    if batch.isEmpty { return false }
+    let start = clock().nanoseconds
+    commit(batch)
+    // A clock that is set meanwhile makes a batch too small or too large: no harm that lasts.
+    let took = clock().nanoseconds &- start
+    waiting.withLock { $0.writes.noteBatch(nanoseconds: took) }
+    return true
   }
 
-  /// Runs a write's body. The transaction's hold on the state ends here: what only the batch has can then be
-  /// changed in place.
-  private func judge(
-    _ write: PendingWrite, on state: borrowing ControlState,
-    _ acknowledgements: inout [@Sendable (TenancyError?) -> Void]
-  ) -> LogEntry? {
-    var transaction = Transaction(state: copy state, now: clock())
-    acknowledgements.append(write.run(&transaction))
-    guard !transaction.changes.isEmpty else { return nil }
-    return LogEntry(
-      revision: state.revision + 1, time: transaction.now, actor: write.actor,
-      action: write.action, tenant: transaction.subject, changes: transaction.changes)
-  }
-
-  private func persist(_ entries: [LogEntry]) -> TenancyError? {
-    guard !entries.isEmpty else { return nil }
-    do throws(StoreError) {
-      try store.append(entries)
-      return nil
-    } catch {
-      // What is on disk decides, whatever the error was.
-      setFailure(error)
-      return Self.unavailable
-    }
-  }
-
-  private func newestState() throws(StoreError) -> ControlState {
+  func newestState() throws(StoreError) -> ControlState {
     guard !isHealthy else { return state }
-    let state = try Self.load(store)
-    publish(state)
+    try reload()
     setFailure(nil)
     return state
+  }
+
+  /// Takes the state anew from the store. What is on disk decides.
+  func reload() throws(StoreError) {
+    let state = try Self.load(store)
+    publish(state)
+    tail.restart(after: state.revision)
   }
 
   private func tryStore() throws(StoreError) {
@@ -257,12 +239,18 @@ public final class ControlPlane: Sendable {
     _ = try newestState()
   }
 
-  private func setFailure(_ failure: StoreError?) {
+  func setFailure(_ failure: StoreError?) {
     let observer = health.withLock { health in
       defer { health.failure = failure }
       return (health.failure == nil) == (failure == nil) ? nil : health.observer
     }
     observer?(failure)
+  }
+
+  /// In this order: who is given an entry finds it in the state.
+  func publish(_ state: ControlState, _ entries: [LogEntry]) {
+    publish(state)
+    tail.append(entries)
   }
 
   private func publish(_ state: ControlState) {
@@ -281,7 +269,7 @@ public final class ControlPlane: Sendable {
     .cancelled, TenancyError.Reason("CANCELLED"), "the call was cancelled before it took effect")
   private static let stopping = TenancyError(
     .unavailable, .storeUnavailable, "the server is stopping")
-  private static let unavailable = TenancyError(
+  static let unavailable = TenancyError(
     .unavailable, .storeUnavailable, "the store can't take the change now", retryAfterSeconds: 1)
 }
 
@@ -304,24 +292,24 @@ public struct Transaction {
   public let state: ControlState
   public let now: Timestamp
   fileprivate(set) var changes: [Change] = []
-  /// The tenant that all changes are about, if it is one.
-  fileprivate(set) var subject: TenantID?
+  /// The tenants that the changes are about, each once.
+  fileprivate(set) var tenants: [TenantID] = []
 
-  fileprivate init(state: ControlState, now: Timestamp) {
+  init(state: ControlState, now: Timestamp) {
     self.state = state
     self.now = now
   }
 
   /// Adds a change, about this tenant.
   public mutating func emit(_ change: Change, about tenant: TenantID) {
-    subject = changes.isEmpty || subject == tenant ? tenant : nil
+    if tenants.last != tenant, !tenants.contains(tenant) { tenants.append(tenant) }
     changes.append(change)
   }
 
-  fileprivate mutating func discard() { changes = [] }
+  fileprivate mutating func discard() { (changes, tenants) = ([], []) }
 }
 
-private struct PendingWrite: Sendable {
+struct PendingWrite: Sendable {
   let actor: String
   let action: String
   /// Runs the body; returns how to answer it when its batch is durable (nil) or has failed.

@@ -70,32 +70,6 @@ public struct RememberedRequest: Hashable, Ordered {
   }
 }
 
-/// One command's effect: a row of the revision log.
-public struct LogEntry: Hashable, Sendable {
-  /// Consecutive from 1.
-  public let revision: UInt64
-  public let time: Timestamp
-  /// Who did it: a SPIFFE id, `uid:{n}` or `system`.
-  public let actor: String
-  /// What was done, such as `tenants.create`.
-  public let action: String
-  /// The tenant concerned.
-  public let tenant: TenantID?
-  public let changes: [Change]
-
-  public init(
-    revision: UInt64, time: Timestamp, actor: String, action: String, tenant: TenantID?,
-    changes: [Change]
-  ) {
-    self.revision = revision
-    self.time = time
-    self.actor = actor
-    self.action = action
-    self.tenant = tenant
-    self.changes = changes
-  }
-}
-
 /// What a store holds: the last revision, and puts and reservations that rebuild the state.
 public struct StoredState: Sendable {
   public let revision: UInt64
@@ -107,8 +81,8 @@ public struct StoredState: Sendable {
   }
 }
 
-/// Where the control plane is kept. Calls block; only the control plane's writer makes them, one at a
-/// time.
+/// Where the control plane is kept. Calls block; the control plane's writer makes them, one at a time, and
+/// others may call `entries` at the same time.
 ///
 /// Every store promises:
 /// 1. `append` is atomic: after any failure or crash, all of a batch is there or nothing of it.
@@ -117,7 +91,14 @@ public struct StoredState: Sendable {
 ///    changes nothing.
 /// 4. `load` gives back what was appended, field by field, tenants in order of their ids.
 /// 5. After a crash at any moment, opening again needs no help.
-/// 6. `checkWritable` succeeds only if a batch could be made durable now, and changes nothing.
+/// 6. `checkWritable` succeeds only if a batch could be made durable now, and changes nothing. What was
+///    visible before it was called is durable when it returns.
+/// 7. `entries` gives what was appended and is durable, field by field, each revision once and in order,
+///    without the secrets that `LogEntry.withoutSecrets` takes out.
+/// 8. The state at any revision is that of a snapshot (`load`) and the entries after it, applied in order.
+/// 9. The log can be followed from its floor on, 0 in a new store, and every later revision. Only `compact`
+///    raises the floor, and an entry that can't be told without a secret.
+/// 10. `compact` is atomic and durable, and changes neither the state nor the last revision.
 public protocol ControlStore: Sendable {
   /// The whole state, consistent.
   /// - Throws: `StoreError`.
@@ -127,6 +108,20 @@ public protocol ControlStore: Sendable {
   /// - Throws: `StoreError`; nothing was added then. After `.unknownOutcome` the batch may or may not
   ///   be there, and only `load` tells.
   func append(_ entries: [LogEntry]) throws(StoreError)
+
+  /// Entries from `revision` + 1 on: at most `limit` of them, and fewer where they are large, but none
+  /// only if there are none.
+  /// - Throws: `StoreError`: `.compacted` if `revision` is below the floor.
+  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry]
+
+  /// What of the log is kept, from its begin on, at most `limit` entries: also those that can't be followed
+  /// any more.
+  /// - Throws: `StoreError`.
+  func oldestEntries(limit: Int) throws(StoreError) -> [LogMark]
+
+  /// Removes the entries up to and including a revision, the last at most, and makes it the floor.
+  /// - Throws: `StoreError`; nothing was removed then, unless it is `.unknownOutcome`.
+  func compact(through revision: UInt64) throws(StoreError)
 
   /// Tries to write, durably, without a change: whether a store that has failed works again.
   /// - Throws: `StoreError`.
@@ -147,6 +142,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     case conflict
     /// The commit failed in a way that leaves open whether it took effect.
     case unknownOutcome
+    /// The log does not reach back so far. It can be followed from this revision on.
+    case compacted(floor: UInt64)
   }
   public let code: Code
   /// For the log; never sent to clients.

@@ -128,6 +128,7 @@ enum StatusMapping {
     case .unauthenticated: .unauthenticated
     case .internalError: .internalError
     case .cancelled: .cancelled
+    case .outOfRange: .outOfRange
     }
   }
 }

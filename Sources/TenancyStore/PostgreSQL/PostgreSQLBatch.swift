@@ -65,6 +65,41 @@ struct PostgreSQLBatch {
     }
   }
 
+  /// Removes the log's begin, up to a revision or the last.
+  func compact(
+    through revision: Int64, check: (RevisionRow) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let locked = try pipeline { () throws(PostgreSQLError) in
+      try connection.queue(Self.begin)
+      try connection.queue(Self.lock, [])
+    }
+    try commit { () throws(StoreError) in
+      let row = try lockedRow(locked)
+      try check(row)
+      var recorder = StatementRecorder()
+      try StateWriter(json: JSONCoding()).compact(
+        through: min(revision, row.revision), with: &recorder)
+      let results = try pipeline { () throws(PostgreSQLError) in
+        for step in recorder.steps {
+          try connection.queue(step.statement.prepared, step.values)
+        }
+      }
+      for (step, result) in zip(recorder.steps, results) {
+        try asStoreError { () throws(PostgreSQLError) in
+          try result.check(step.statement.prepared.sql)
+        }
+      }
+    }
+  }
+
+  private func pipeline(
+    _ body: () throws(PostgreSQLError) -> Void
+  ) throws(StoreError) -> [PostgreSQLResult] {
+    try asStoreError { () throws(PostgreSQLError) in
+      try connection.pipeline(until: deadline, body)
+    }
+  }
+
   /// Commits the row with the last revision as it is.
   func touch() throws(StoreError) {
     let results = try asStoreError { () throws(PostgreSQLError) in

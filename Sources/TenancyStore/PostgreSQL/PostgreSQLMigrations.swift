@@ -166,8 +166,18 @@ struct PostgreSQLMigrations {
       actor TEXT COLLATE "C" NOT NULL,
       action TEXT COLLATE "C" NOT NULL,
       tenant_id TEXT COLLATE "C",
-      changes TEXT COLLATE "C" NOT NULL
+      changes TEXT COLLATE "C" NOT NULL,
+      form BIGINT NOT NULL,
+      tenant_ids TEXT COLLATE "C"
     );
+
+    CREATE TABLE log_floor (
+      id BIGINT PRIMARY KEY CHECK (id = 0),
+      revision BIGINT NOT NULL,
+      removed BIGINT NOT NULL
+    );
+
+    INSERT INTO log_floor (id, revision, removed) VALUES (0, 0, 0);
 
     CREATE TABLE tenants (
       id TEXT COLLATE "C" PRIMARY KEY,

@@ -4,6 +4,7 @@ internal import Tenancy
 struct PostgreSQLSession {
   private var connector: PostgreSQLConnector
   private let statements: [PreparedStatement]
+  private let isClaiming: Bool
   private var connection: PostgreSQLConnection?
   /// Of a connection that got no answer in time: it may wait for a standby still, with the lock on the
   /// last revision, and does not notice that nobody listens any more.
@@ -12,9 +13,14 @@ struct PostgreSQLSession {
   private var lastFailure: StoreError?
   private var random = SystemRandomNumberGenerator()
 
-  /// - Parameter statements: prepared on each connection.
-  init(_ configuration: PostgreSQLConfiguration, statements: [PreparedStatement]) {
+  /// - Parameters:
+  ///   - statements: prepared on each connection.
+  ///   - isClaiming: whether it is the connection that keeps others away, where that is asked for.
+  init(
+    _ configuration: PostgreSQLConfiguration, statements: [PreparedStatement], isClaiming: Bool
+  ) {
     connector = PostgreSQLConnector(configuration)
+    self.isClaiming = isClaiming && configuration.isExclusive
     self.statements = statements
   }
 
@@ -70,7 +76,7 @@ struct PostgreSQLSession {
       self.abandoned = nil
     }
     try PostgreSQLMigrations(connection: connection, configuration: configuration).run()
-    if configuration.isExclusive { try claim(connection) }
+    if isClaiming { try claim(connection) }
     try asStoreError { () throws(PostgreSQLError) in
       try connection.prepare(statements, until: Deadline(in: configuration.answerTimeout))
     }

@@ -7,19 +7,22 @@ public import Tenancy
 /// with the last revision, so that revisions are consecutive and visible in order, on all nodes. A commit
 /// is acknowledged when the server's disk has it and, where the server is told to wait for a standby, the
 /// standby's. Where it stays open whether that is so (the connection was lost, or the wait was cancelled,
-/// which the server reports as a success with a warning), the outcome is unknown, and `load` tells: what
-/// it has read it returns only after a commit of its own, which is as durable and comes after.
+/// which the server reports as a success with a warning), the outcome is unknown, and `load` and `entries`
+/// tell: what they have read they return only after a commit of their own, which is as durable and comes
+/// after.
 ///
 /// Every wait ends: `append` takes two answers at most, each `statementTimeout` and two seconds, and the
-/// time to connect.
+/// time to connect. There are two connections, so that reading the log does not wait for a write.
 public final class PostgreSQLStore: ControlStore {
   private let configuration: PostgreSQLConfiguration
   private let isAudited: Bool
-  private let state: Mutex<State>
+  private let json = JSONCoding()
+  /// Absent when the store is closed.
+  private let writer: Mutex<PostgreSQLSession?>
+  private let reader: Mutex<PostgreSQLSession?>
+  private let seen = Mutex(Seen())
 
-  private struct State {
-    /// Absent when the store is closed.
-    var session: PostgreSQLSession?
+  private struct Seen {
     /// What this store has seen to be durable: a database that has less has lost it.
     var durable: Int64 = 0
     var storeID: String?
@@ -37,42 +40,159 @@ public final class PostgreSQLStore: ControlStore {
     if let problem = configuration.problem { throw StoreError(.unavailable, problem) }
     self.configuration = configuration
     self.isAudited = isAudited
-    var session = PostgreSQLSession(configuration, statements: PostgreSQLBatch.statements)
+    var session = PostgreSQLSession(
+      configuration, statements: PostgreSQLBatch.statements, isClaiming: true)
     try session.withConnection { _ throws(StoreError) in }
-    state = Mutex(State(session: session))
+    writer = Mutex(session)
+    reader = Mutex(PostgreSQLSession(configuration, statements: [], isClaiming: false))
   }
 
-  public func load() throws(StoreError) -> StoredState {
-    try withConnection { (state, connection) throws(StoreError) in
-      let stored = try read(&state, connection)
-      // What was read may be on this server only. When a later commit is not, neither is that.
-      try batch(connection).prove()
-      state.durable = max(state.durable, Int64(clamping: stored.revision))
-      return stored
+  public func close() {
+    writer.withLock { $0 = nil }
+    reader.withLock { $0 = nil }
+  }
+
+  private func withConnection<Result: Sendable>(
+    of session: borrowing Mutex<PostgreSQLSession?>,
+    _ body: (PostgreSQLConnection) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    try session.withLock { (held: inout PostgreSQLSession?) throws(StoreError) -> Result in
+      guard var session = held else { throw StoreError(.unavailable, "the store is closed") }
+      defer { held = session }
+      return try session.withConnection(body)
     }
   }
+
+  private func batch(_ connection: PostgreSQLConnection) -> PostgreSQLBatch {
+    PostgreSQLBatch(connection: connection, configuration: configuration)
+  }
+
+  /// Whether it is the store that this one has worked on so far.
+  private func check(_ row: RevisionRow) throws(StoreError) {
+    guard row.schemaVersion <= PostgreSQLMigrations.latest else {
+      throw StoreError(
+        .corrupt,
+        "the database's schema \(configuration.schema) has version \(row.schemaVersion) by now; this "
+          + "program, \(Version.text), knows up to \(PostgreSQLMigrations.latest): run the newer one"
+      )
+    }
+    let (durable, isSame) = seen.withLock { seen in
+      if seen.storeID == nil { seen.storeID = row.storeID }
+      return (seen.durable, seen.storeID == row.storeID)
+    }
+    guard isSame else {
+      throw StoreError(.corrupt, "another store is in the place of the one that was there")
+    }
+    guard row.revision >= durable else {
+      throw StoreError(
+        .corrupt,
+        "the database has gone back to revision \(row.revision), \(durable) was there: writes are "
+          + "lost, or it is an older copy")
+    }
+  }
+
+  private func setDurable(_ revision: UInt64) {
+    seen.withLock { $0.durable = max($0.durable, Int64(clamping: revision)) }
+  }
+
+  // MARK: Writing
 
   public func append(_ entries: [LogEntry]) throws(StoreError) {
     guard let last = entries.last else { return }
     var recorder = StatementRecorder()
     // Before anything is locked.
     let first = try PostgreSQLBatch.record(entries, in: &recorder)
-    try withConnection { (state, connection) throws(StoreError) in
-      try batch(connection).write(recorder.steps, after: first, to: Int64(clamping: last.revision))
-      {
-        (row) throws(StoreError) in try check(row, &state)
-      }
-      state.durable = max(state.durable, Int64(clamping: last.revision))
+    try withConnection(of: writer) { connection throws(StoreError) in
+      try batch(connection).write(
+        recorder.steps, after: first, to: Int64(clamping: last.revision), check: check)
+    }
+    setDurable(last.revision)
+  }
+
+  public func compact(through revision: UInt64) throws(StoreError) {
+    try withConnection(of: writer) { connection throws(StoreError) in
+      try batch(connection).compact(through: Int64(clamping: revision), check: check)
     }
   }
 
   public func checkWritable() throws(StoreError) {
-    try withConnection { (_, connection) throws(StoreError) in try batch(connection).touch() }
+    try withConnection(of: writer) { connection throws(StoreError) in
+      try batch(connection).touch()
+    }
   }
 
-  public func close() {
-    state.withLock { $0.session = nil }
+  // MARK: Reading
+
+  public func load() throws(StoreError) -> StoredState {
+    try withConnection(of: writer) { connection throws(StoreError) in
+      let stored = try read(connection) { row throws(StoreError) in
+        let revision = try log(connection).checkBounds(last: row.revision)
+        let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
+        return try StateReader(source: rows, json: json).read(
+          revision: revision, audited: isAudited)
+      }
+      try prove(stored.revision, connection)
+      return stored
+    }
   }
+
+  public func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry] {
+    let rows = try withConnection(of: reader) { connection throws(StoreError) in
+      let rows = try read(connection) { _ throws(StoreError) in
+        try log(connection).entries(after: revision, limit: limit)
+      }
+      if let last = rows.last?.revision { try prove(last, connection) }
+      return rows
+    }
+    // Outside of the lock, which others may wait for.
+    var entries: [LogEntry] = []
+    entries.reserveCapacity(rows.count)
+    for row in rows { entries.append(try row.entry(json)) }
+    return entries
+  }
+
+  public func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] {
+    try withConnection(of: reader) { connection throws(StoreError) in
+      try read(connection) { _ throws(StoreError) in try log(connection).oldest(limit: limit) }
+    }
+  }
+
+  private func log(_ connection: PostgreSQLConnection) -> LogReader<PostgreSQLRows> {
+    let rows = PostgreSQLRows(
+      connection: connection, timeout: configuration.answerTimeout,
+      perFetch: PostgreSQLRows.entriesPerFetch)
+    return LogReader(source: rows, json: json)
+  }
+
+  /// What was read may be on this server only. When a later commit is not, neither is that.
+  private func prove(_ revision: UInt64, _ connection: PostgreSQLConnection) throws(StoreError) {
+    guard Int64(clamping: revision) > seen.withLock({ $0.durable }) else { return }
+    try batch(connection).prove()
+    setDurable(revision)
+  }
+
+  /// Reads in one transaction, on one state of the store that this one has worked on so far.
+  private func read<Result>(
+    _ connection: PostgreSQLConnection,
+    _ body: (RevisionRow) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    func run(_ sql: String) throws(StoreError) -> PostgreSQLResult {
+      try asStoreError { () throws(PostgreSQLError) in
+        try connection.run(sql, until: Deadline(in: configuration.answerTimeout))
+      }
+    }
+    _ = try run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    let result = Swift.Result { () throws(StoreError) in
+      let row = try RevisionRow(try run("SELECT \(RevisionRow.columns) FROM tenancy_revision"))
+      try check(row)
+      return try body(row)
+    }
+    // Ends a transaction that only read. Where it can't, the connection is let go.
+    if connection.isUsable { _ = try run("ROLLBACK") }
+    return try result.get()
+  }
+
+  // MARK: Listening
 
   /// Calls `onChange` when the log may have grown, by this node or another: for each notification, each
   /// time a connection for them was made, and at the poll interval when there is none.
@@ -81,79 +201,5 @@ public final class PostgreSQLStore: ControlStore {
     onFailure: @escaping @Sendable (StoreError) -> Void = { _ in }
   ) throws(StoreError) -> PostgreSQLListener {
     try PostgreSQLListener(configuration, onChange: onChange, onFailure: onFailure)
-  }
-
-  private func batch(_ connection: PostgreSQLConnection) -> PostgreSQLBatch {
-    PostgreSQLBatch(connection: connection, configuration: configuration)
-  }
-
-  private func withConnection<Result: Sendable>(
-    _ body: (inout State, PostgreSQLConnection) throws(StoreError) -> Result
-  ) throws(StoreError) -> Result {
-    try state.withLock { (state: inout State) throws(StoreError) -> Result in
-      guard var session = state.session else {
-        throw StoreError(.unavailable, "the store is closed")
-      }
-      defer { state.session = session }
-      return try session.withConnection { connection throws(StoreError) in
-        try body(&state, connection)
-      }
-    }
-  }
-
-  /// Whether it is the store that this one has worked on so far.
-  private func check(_ row: RevisionRow, _ state: inout State) throws(StoreError) {
-    guard row.schemaVersion <= PostgreSQLMigrations.latest else {
-      throw StoreError(
-        .corrupt,
-        "the database's schema \(configuration.schema) has version \(row.schemaVersion) by now; this "
-          + "program, \(Version.text), knows up to \(PostgreSQLMigrations.latest): run the newer one"
-      )
-    }
-    guard state.storeID ?? row.storeID == row.storeID else {
-      throw StoreError(.corrupt, "another store is in the place of the one that was there")
-    }
-    state.storeID = row.storeID
-    guard row.revision >= state.durable else {
-      throw StoreError(
-        .corrupt,
-        "the database has gone back to revision \(row.revision), \(state.durable) was there: writes are "
-          + "lost, or it is an older copy")
-    }
-  }
-
-  private func read(
-    _ state: inout State, _ connection: PostgreSQLConnection
-  ) throws(StoreError) -> StoredState {
-    func run(_ sql: String) throws(StoreError) -> PostgreSQLResult {
-      try asStoreError { () throws(PostgreSQLError) in
-        try connection.run(sql, until: Deadline(in: configuration.answerTimeout))
-      }
-    }
-    _ = try run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    let result = Result { () throws(StoreError) in
-      let row = try RevisionRow(try run("SELECT \(RevisionRow.columns) FROM tenancy_revision"))
-      try check(row, &state)
-      let ends = try run(
-        "SELECT coalesce(min(revision), 0), coalesce(max(revision), 0) FROM log"
-      ).row(0)
-      try checkLog(first: ends.integer(0) ?? 0, last: ends.integer(1) ?? 0, row.revision)
-      let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
-      let reader = StateReader(source: rows, json: JSONCoding())
-      return try reader.read(revision: UInt64(row.revision), audited: isAudited)
-    }
-    // Ends a transaction that only read. Where it can't, the connection is let go.
-    if connection.isUsable { _ = try run("ROLLBACK") }
-    return try result.get()
-  }
-
-  private func checkLog(first: Int64, last: Int64, _ revision: Int64) throws(StoreError) {
-    guard last == revision else {
-      throw StoreError(
-        .corrupt, "table log ends at \(last), but the last revision is \(revision)")
-    }
-    guard revision == 0 || first == 1 else {
-      throw StoreError(.corrupt, "table log, row \(first): the revisions before it are missing")
-    }
   }
 }

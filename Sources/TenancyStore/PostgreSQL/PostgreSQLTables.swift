@@ -29,29 +29,31 @@ extension StateStatement {
 /// piece comes near the time limit of a statement.
 struct PostgreSQLRows: RowSource {
   static let rowsPerFetch = 2000
+  /// Of the log, whose rows may be large.
+  static let entriesPerFetch = 32
 
   let connection: PostgreSQLConnection
   let timeout: Duration
+  var perFetch = rowsPerFetch
 
   func readRows(
-    _ sql: String, _ values: [SQLValue], _ body: (PostgreSQLRow) throws(StoreError) -> Bool
+    _ sql: String, while body: (PostgreSQLRow) throws(StoreError) -> Bool
   ) throws(StoreError) {
-    try run("DECLARE piecewise NO SCROLL CURSOR FOR \(sql)", values)
-    var goesOn = true
-    while goesOn {
-      let result = try run("FETCH \(Self.rowsPerFetch) FROM piecewise")
-      for index in 0..<result.rowCount where goesOn { goesOn = try body(result.row(index)) }
-      if result.rowCount < Self.rowsPerFetch { break }
+    try run("DECLARE piecewise NO SCROLL CURSOR FOR \(sql)")
+    fetching: while true {
+      let result = try run("FETCH \(perFetch) FROM piecewise")
+      for index in 0..<result.rowCount {
+        guard try body(result.row(index)) else { break fetching }
+      }
+      if result.rowCount < perFetch { break }
     }
     try run("CLOSE piecewise")
   }
 
   @discardableResult
-  private func run(
-    _ sql: String, _ values: [SQLValue] = []
-  ) throws(StoreError) -> PostgreSQLResult {
+  private func run(_ sql: String) throws(StoreError) -> PostgreSQLResult {
     try asStoreError { () throws(PostgreSQLError) in
-      try connection.run(sql, values, until: Deadline(in: timeout))
+      try connection.run(sql, until: Deadline(in: timeout))
     }
   }
 }

@@ -1,9 +1,32 @@
 internal import Tenancy
 
-/// A change as the log keeps it, for people and tools to read: the state is never rebuilt from it.
-/// Times are nanoseconds since 1970. Credentials are left out, because the log is kept for good and
-/// is shown to more people than the tenants' settings are.
-struct ChangeDocument: Encodable {
+/// A change as the log keeps it: form 1, complete but for secrets, so that others can follow it.
+///
+/// A log row's `changes` is a JSON array of objects, one for each change, to be applied in order. `change`
+/// says which, and the other keys are:
+///
+///     putTenant               tenant: {id, slug, displayName, state, isolationModel, configuration, version,
+///                               epoch, createTime, updateTime, deleteTime?, purgeTime?, stateReason?}
+///     putRole                 tenant, role: {id, title, summary, permissions, version, createTime, updateTime}
+///     deleteRole              tenant, id
+///     putAssignment           tenant, assignment: {id, subject, role, createTime, expireTime?}
+///     deleteAssignment        tenant, id
+///     putProvisioningStep     tenant, name
+///     clearProvisioningSteps  tenant
+///     reserveName             tenant, kind: slug, schema or tenant_identifier; name
+///     retireSlug              tenant, name
+///     rememberRequest         tenant, request: {actor, requestID, digest, time}
+///     forgetRequests          before
+///
+/// `tenant` is an id except in `putTenant`; times are nanoseconds since 1970, counters unsigned. Of
+/// `configuration.database` there are `connectionString` and `username`; the password is not in the log, and
+/// a connection string that holds one is not either: then `redacted` is true, and the change can't be
+/// decoded. Keys that a reader does not know are to be passed over; a change that it does not know means that
+/// it is too old to follow.
+struct ChangeDocument: Codable {
+  /// Of log rows written by this program. Rows of form 0, of earlier versions, are for people only.
+  static let form: Int64 = 1
+
   let change: Change
 
   init(_ change: Change) { self.change = change }
@@ -17,58 +40,125 @@ struct ChangeDocument: Encodable {
     _ configuration: TenantConfiguration, _ coding: JSONCoding
   ) throws(StoreError) -> String {
     if let text = PlainConfiguration.encode(configuration) { return text }
-    return try coding.text(configuration.withoutCredentials)
+    return try coding.text(ConfigurationDocument(configuration))
+  }
+
+  private enum Kind: String, Codable {
+    case putTenant, putRole, deleteRole, putAssignment, deleteAssignment, putProvisioningStep
+    case clearProvisioningSteps, reserveName, retireSlug, rememberRequest, forgetRequests
   }
 
   func encode(to encoder: any Encoder) throws {
     var box = encoder.container(keyedBy: Key.self)
-    func put(_ name: String, _ tenant: TenantID) throws {
-      try box.encode(name, forKey: .change)
+    func put(_ kind: Kind, _ tenant: TenantID) throws {
+      try box.encode(kind, forKey: .change)
       try box.encode(tenant.description, forKey: .tenant)
     }
     switch change {
     case .putTenant(let tenant):
-      try box.encode("putTenant", forKey: .change)
+      try box.encode(Kind.putTenant, forKey: .change)
       try box.encode(TenantDocument(tenant), forKey: .tenant)
     case .putRole(let tenant, let role):
-      try put("putRole", tenant)
+      try put(.putRole, tenant)
       try box.encode(RoleDocument(role), forKey: .role)
     case .deleteRole(let tenant, let id):
-      try put("deleteRole", tenant)
+      try put(.deleteRole, tenant)
       try box.encode(id, forKey: .id)
     case .putAssignment(let tenant, let assignment):
-      try put("putAssignment", tenant)
+      try put(.putAssignment, tenant)
       try box.encode(AssignmentDocument(assignment), forKey: .assignment)
     case .deleteAssignment(let tenant, let id):
-      try put("deleteAssignment", tenant)
+      try put(.deleteAssignment, tenant)
       try box.encode(id, forKey: .id)
     case .putProvisioningStep(let tenant, let name):
-      try put("putProvisioningStep", tenant)
+      try put(.putProvisioningStep, tenant)
       try box.encode(name, forKey: .name)
     case .clearProvisioningSteps(let tenant):
-      try put("clearProvisioningSteps", tenant)
+      try put(.clearProvisioningSteps, tenant)
     case .reserveName(let name, let tenant):
-      try put("reserveName", tenant)
+      try put(.reserveName, tenant)
       try box.encode(name.kind.rawValue, forKey: .kind)
       try box.encode(name.text, forKey: .name)
     case .retireSlug(let slug, let tenant):
-      try put("retireSlug", tenant)
+      try put(.retireSlug, tenant)
       try box.encode(slug.text, forKey: .name)
     case .rememberRequest(let request):
-      try put("rememberRequest", request.tenant)
+      try put(.rememberRequest, request.tenant)
       try box.encode(RequestDocument(request), forKey: .request)
     case .forgetRequests(let before):
-      try box.encode("forgetRequests", forKey: .change)
+      try box.encode(Kind.forgetRequests, forKey: .change)
       try box.encode(before.nanoseconds, forKey: .before)
+    }
+  }
+
+  /// - Throws: `ChangeDecodingError`, or `DecodingError`.
+  init(from decoder: any Decoder) throws {
+    let box = try decoder.container(keyedBy: Key.self)
+    func text(_ key: Key) throws -> String { try box.decode(String.self, forKey: key) }
+    func tenant() throws -> TenantID {
+      try TenantID(parsing: text(.tenant)).decoded()
+    }
+    switch try box.decode(Kind.self, forKey: .change) {
+    case .putTenant:
+      change = .putTenant(try box.decode(TenantDocument.self, forKey: .tenant).tenant())
+    case .putRole:
+      change = .putRole(try tenant(), try box.decode(RoleDocument.self, forKey: .role).role)
+    case .deleteRole:
+      change = .deleteRole(try tenant(), id: try text(.id))
+    case .putAssignment:
+      let document = try box.decode(AssignmentDocument.self, forKey: .assignment)
+      change = .putAssignment(try tenant(), document.assignment)
+    case .deleteAssignment:
+      change = .deleteAssignment(try tenant(), id: try text(.id))
+    case .putProvisioningStep:
+      change = .putProvisioningStep(try tenant(), name: try text(.name))
+    case .clearProvisioningSteps:
+      change = .clearProvisioningSteps(try tenant())
+    case .reserveName:
+      let kind = try ReservedName.Kind(rawValue: text(.kind)).decoded()
+      change = .reserveName(ReservedName(kind, try text(.name)), try tenant())
+    case .retireSlug:
+      change = .retireSlug(try Slug(parsing: text(.name)).decoded(), try tenant())
+    case .rememberRequest:
+      let document = try box.decode(RequestDocument.self, forKey: .request)
+      change = .rememberRequest(document.request(of: try tenant()))
+    case .forgetRequests:
+      change = .forgetRequests(
+        before: Timestamp(nanoseconds: try box.decode(Int64.self, forKey: .before)))
     }
   }
 }
 
-private struct TenantDocument: Encodable {
+/// Why a change of the log can't be had again.
+enum ChangeDecodingError: Error, Hashable {
+  /// It is not what this program writes.
+  case malformed
+  /// A secret was left out without which it is another change.
+  case redacted
+}
+
+extension Optional {
+  /// The value of a text that parses.
+  fileprivate func decoded() throws(ChangeDecodingError) -> Wrapped {
+    guard let self else { throw .malformed }
+    return self
+  }
+}
+
+extension Change {
+  /// Whether it has a form from which it can be had again: passwords apart, it has, unless a connection
+  /// string would have to go.
+  var isRedactedInLog: Bool {
+    guard case .putTenant(let tenant) = self else { return false }
+    return tenant.configuration.database?.hasSecretConnectionString ?? false
+  }
+}
+
+private struct TenantDocument: Codable {
   let id, slug, displayName: String
   let state: TenantState
   let isolationModel: IsolationModel
-  let configuration: TenantConfiguration
+  let configuration: ConfigurationDocument
   let version, epoch: UInt64
   let createTime, updateTime: Int64
   let deleteTime, purgeTime: Int64?
@@ -80,7 +170,7 @@ private struct TenantDocument: Encodable {
     displayName = tenant.displayName
     state = tenant.state
     isolationModel = tenant.isolationModel
-    configuration = tenant.configuration.withoutCredentials
+    configuration = ConfigurationDocument(tenant.configuration)
     version = tenant.version
     epoch = tenant.epoch
     createTime = tenant.createTime.nanoseconds
@@ -89,19 +179,61 @@ private struct TenantDocument: Encodable {
     purgeTime = tenant.purgeTime?.nanoseconds
     stateReason = tenant.stateReason.isEmpty ? nil : tenant.stateReason
   }
-}
 
-extension TenantConfiguration {
-  /// The connection string goes as well: drivers accept a password within it, in many notations.
-  fileprivate var withoutCredentials: TenantConfiguration {
-    var copy = self
-    copy.database?.password = "[redacted]"
-    copy.database?.connectionString = "[redacted]"
-    return copy
+  func tenant() throws(ChangeDecodingError) -> Tenant {
+    Tenant(
+      id: try TenantID(parsing: id).decoded(), slug: try Slug(parsing: slug).decoded(),
+      displayName: displayName, state: state, isolationModel: isolationModel,
+      configuration: try configuration.configuration(), version: version, epoch: epoch,
+      createTime: Timestamp(nanoseconds: createTime),
+      updateTime: Timestamp(nanoseconds: updateTime),
+      deleteTime: deleteTime.map(Timestamp.init(nanoseconds:)),
+      purgeTime: purgeTime.map(Timestamp.init(nanoseconds:)), stateReason: stateReason ?? "")
   }
 }
 
-private struct RoleDocument: Encodable {
+private struct ConfigurationDocument: Codable {
+  let database: DatabaseDocument?
+  let schema: SchemaConfiguration?
+  let shared: SharedConfiguration?
+  let customSettings: [String: JSONValue]
+  let featureFlags: [String: Bool]
+
+  init(_ configuration: TenantConfiguration) {
+    database = configuration.database.map(DatabaseDocument.init)
+    schema = configuration.schema
+    shared = configuration.shared
+    customSettings = configuration.customSettings
+    featureFlags = configuration.featureFlags
+  }
+
+  func configuration() throws(ChangeDecodingError) -> TenantConfiguration {
+    TenantConfiguration(
+      database: try database?.configuration(), schema: schema, shared: shared,
+      customSettings: customSettings, featureFlags: featureFlags)
+  }
+}
+
+private struct DatabaseDocument: Codable {
+  let connectionString: String?
+  let username: String
+  let redacted: Bool?
+
+  init(_ database: DatabaseConfiguration) {
+    let isSecret = database.hasSecretConnectionString
+    connectionString = isSecret ? nil : database.connectionString
+    username = database.username
+    redacted = isSecret ? true : nil
+  }
+
+  func configuration() throws(ChangeDecodingError) -> DatabaseConfiguration {
+    guard redacted != true else { throw .redacted }
+    return DatabaseConfiguration(
+      connectionString: try connectionString.decoded(), username: username, password: "")
+  }
+}
+
+private struct RoleDocument: Codable {
   let id, title, summary: String
   let permissions: [String]
   let version: UInt64
@@ -116,9 +248,16 @@ private struct RoleDocument: Encodable {
     createTime = role.createTime.nanoseconds
     updateTime = role.updateTime.nanoseconds
   }
+
+  var role: Role {
+    Role(
+      id: id, title: title, summary: summary, permissions: permissions, version: version,
+      createTime: Timestamp(nanoseconds: createTime),
+      updateTime: Timestamp(nanoseconds: updateTime))
+  }
 }
 
-private struct AssignmentDocument: Encodable {
+private struct AssignmentDocument: Codable {
   let id, subject, role: String
   let createTime: Int64
   let expireTime: Int64?
@@ -130,9 +269,15 @@ private struct AssignmentDocument: Encodable {
     createTime = assignment.createTime.nanoseconds
     expireTime = assignment.expireTime?.nanoseconds
   }
+
+  var assignment: RoleAssignment {
+    RoleAssignment(
+      id: id, subject: subject, role: role, createTime: Timestamp(nanoseconds: createTime),
+      expireTime: expireTime.map(Timestamp.init(nanoseconds:)))
+  }
 }
 
-private struct RequestDocument: Encodable {
+private struct RequestDocument: Codable {
   let actor, requestID, digest: String
   let time: Int64
 
@@ -141,5 +286,11 @@ private struct RequestDocument: Encodable {
     requestID = request.requestID
     digest = request.digest
     time = request.time.nanoseconds
+  }
+
+  func request(of tenant: TenantID) -> RememberedRequest {
+    RememberedRequest(
+      actor: actor, requestID: requestID, digest: digest, tenant: tenant,
+      time: Timestamp(nanoseconds: time))
   }
 }

@@ -28,7 +28,7 @@ struct Database {
     try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
     let result = Result { () throws(StoreError) in
       let reader = StateReader(source: connection, json: json)
-      return try reader.read(revision: try lastRevision(), audited: isAudited)
+      return try reader.read(revision: try log.checkBounds(), audited: isAudited)
     }
     // Ends a transaction that only read.
     try asStoreError { () throws(SQLiteError) in
@@ -37,21 +37,20 @@ struct Database {
     return try result.get()
   }
 
-  private func lastRevision() throws(StoreError) -> UInt64 {
-    let revision = try asStoreError { () throws(SQLiteError) in
-      try connection.integer("SELECT max(revision) FROM log")
+  private var log: LogReader<SQLiteConnection> { LogReader(source: connection, json: json) }
+
+  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogRow] {
+    try log.entries(after: revision, limit: limit)
+  }
+
+  func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] { try log.oldest(limit: limit) }
+
+  func compact(through revision: UInt64) throws(StoreError) {
+    try commit { () throws(StoreError) in
+      var runner = runner
+      let revision = min(Int64(clamping: revision), try runner.storedRevision())
+      try StateWriter(json: json).compact(through: revision, with: &runner)
     }
-    guard let revision = UInt64(exactly: revision) else {
-      throw StoreError(.corrupt, "table log, row \(revision): not a revision")
-    }
-    // Both are at an end of the table; what is between could be told by reading all of it only.
-    let first = try asStoreError { () throws(SQLiteError) in
-      try connection.integer("SELECT min(revision) FROM log")
-    }
-    guard revision == 0 || first == 1 else {
-      throw StoreError(.corrupt, "table log, row \(first): the revisions before it are missing")
-    }
-    return revision
   }
 
   /// Adds a batch in one transaction.

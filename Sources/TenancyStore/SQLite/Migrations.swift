@@ -59,7 +59,26 @@ enum Migrations {
     try connection.execute("PRAGMA user_version = \(latest)")
   }
 
-  private static let all = [initial, retiredSlugs, stateReasons, digestsOfPasswords]
+  private static let all = [
+    initial, retiredSlugs, stateReasons, digestsOfPasswords, followableLog,
+  ]
+
+  /// Entries up to now are for people only: form 0. The log can be followed from `log_floor.revision` on, and
+  /// what is up to `removed` is gone. `tenant_ids`, a JSON array, is there where an entry concerns several
+  /// tenants, and `tenant_id` where it concerns one.
+  private static let followableLog = """
+    ALTER TABLE log ADD COLUMN form INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE log ADD COLUMN tenant_ids TEXT;
+
+    CREATE TABLE log_floor (
+      id INTEGER PRIMARY KEY CHECK (id = 0),
+      revision INTEGER NOT NULL,
+      removed INTEGER NOT NULL
+    ) STRICT;
+
+    INSERT INTO log_floor (id, revision, removed)
+      SELECT 0, coalesce(max(revision), 0), 0 FROM log;
+    """
 
   /// Digests of requests once covered the database's password, so that guesses could be tried on them. They
   /// go for every tenant that has a database, or had one when it was made: requests are forgotten, and in

@@ -16,7 +16,8 @@ final class SQLiteStateRunner: StatementRunner {
       statements.append(try connection.prepare(statement.sql(.sqlite)))
     }
     self.statements = statements
-    lastRevision = try connection.prepare("SELECT max(revision) FROM log")
+    lastRevision = try connection.prepare(
+      "SELECT max(coalesce((SELECT max(revision) FROM log), 0), (SELECT revision FROM log_floor))")
     storedPassword = try connection.prepare(
       "SELECT configuration ->> '$.database.password' FROM tenants WHERE id = ?1")
   }
@@ -24,7 +25,7 @@ final class SQLiteStateRunner: StatementRunner {
   func storedRevision() throws(StoreError) -> Int64 {
     let revision = try asStoreError { () throws(SQLiteError) in
       defer { lastRevision.reset() }
-      // There is always a row; it is null, read as 0, while the log is empty.
+      // There is always a row; it is 0 in a new store.
       return try lastRevision.step() ? lastRevision.integer(0) ?? 0 : 0
     }
     guard revision >= 0 else {
@@ -55,13 +56,9 @@ final class SQLiteStateRunner: StatementRunner {
 
 extension SQLiteConnection: RowSource {
   func readRows(
-    _ sql: String, _ values: [SQLValue], _ body: (SQLiteStatement) throws(StoreError) -> Bool
+    _ sql: String, while body: (SQLiteStatement) throws(StoreError) -> Bool
   ) throws(StoreError) {
-    let statement = try asStoreError { () throws(SQLiteError) in
-      let statement = try prepare(sql)
-      try statement.bind(values)
-      return statement
-    }
+    let statement = try asStoreError { () throws(SQLiteError) in try prepare(sql) }
     defer { statement.reset() }
     while try asStoreError({ () throws(SQLiteError) in try statement.step() }) {
       guard try body(statement) else { return }

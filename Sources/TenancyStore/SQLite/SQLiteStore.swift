@@ -10,6 +10,7 @@ public import Tenancy
 /// page cache only, and must not be seen and then vanish.
 public final class SQLiteStore: ControlStore {
   private let path: String
+  private let json = JSONCoding()
   private let state: Mutex<State>
 
   /// What is released at the end. The database is absent after a commit of unknown outcome.
@@ -50,6 +51,27 @@ public final class SQLiteStore: ControlStore {
 
   public func append(_ entries: [LogEntry]) throws(StoreError) {
     try write { (database) throws(StoreError) in try database.append(entries) }
+  }
+
+  public func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry] {
+    let rows = try state.withLock { (state: inout State) throws(StoreError) in
+      try open(&state).entries(after: revision, limit: limit)
+    }
+    // Outside of the lock, which a write may wait for.
+    var entries: [LogEntry] = []
+    entries.reserveCapacity(rows.count)
+    for row in rows { entries.append(try row.entry(json)) }
+    return entries
+  }
+
+  public func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] {
+    try state.withLock { (state: inout State) throws(StoreError) in
+      try open(&state).oldestEntries(limit: limit)
+    }
+  }
+
+  public func compact(through revision: UInt64) throws(StoreError) {
+    try write { (database) throws(StoreError) in try database.compact(through: revision) }
   }
 
   public func checkWritable() throws(StoreError) {

@@ -2,7 +2,10 @@ internal import FoundationEssentials
 internal import Tenancy
 
 /// JSON as it is stored: compact, keys sorted, so that equal values have equal text.
-struct JSONCoding {
+struct JSONCoding: Sendable {
+  /// Levels of tenants' settings. The decoder goes 512 deep, and in the log they are a few levels down.
+  static let maximumDepth = 500
+
   private let encoder: JSONEncoder
   private let decoder = JSONDecoder()
 
@@ -39,6 +42,24 @@ struct JSONCoding {
   /// Nil when the text is not JSON or not of this type.
   func decode<Value: Decodable>(_ type: Value.Type, _ text: String) -> Value? {
     // Lost is where the text is wrong. The message would quote it, and it may hold secrets.
-    try? decoder.decode(type, from: Data(text.utf8))
+    try? value(type, text)
+  }
+
+  /// - Throws: what the type's decoding throws. It may quote the text: not for people.
+  func value<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
+    try decoder.decode(type, from: Data(text.utf8))
+  }
+}
+
+extension JSONValue {
+  /// Whether it has more than so many levels.
+  func isDeeper(than levels: Int) -> Bool {
+    switch self {
+    case .null, .bool, .number, .string: false
+    case .array(let values):
+      levels == 0 || values.contains { $0.isDeeper(than: levels - 1) }
+    case .object(let values):
+      levels == 0 || values.values.contains { $0.isDeeper(than: levels - 1) }
+    }
   }
 }

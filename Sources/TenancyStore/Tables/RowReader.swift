@@ -26,6 +26,18 @@ struct RowReader<Row: TableRow>: ~Copyable {
     try unwrap(row.text(next()))
   }
 
+  mutating func integer() throws(StoreError) -> Int64 {
+    try unwrap(row.integer(next()))
+  }
+
+  mutating func optionalText() throws(StoreError) -> String? {
+    guard !row.isNull(column) else {
+      _ = next()
+      return nil
+    }
+    return try text()
+  }
+
   mutating func time() throws(StoreError) -> Timestamp {
     try unwrap(row.integer(next()).map(Timestamp.init(nanoseconds:)))
   }

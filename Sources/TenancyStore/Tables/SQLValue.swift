@@ -30,12 +30,24 @@ protocol TableRow {
 protocol RowSource {
   associatedtype Row: TableRow
 
-  /// Calls `body` with each row of a query, in the query's order, until it returns false. A row lasts as
-  /// long as the call.
-  /// - Parameter values: of the query's parameters.
+  /// Calls `body` with each row of a query, in the query's order, while it returns true. A row lasts as long
+  /// as the call.
   func readRows(
-    _ sql: String, _ values: [SQLValue], _ body: (Row) throws(StoreError) -> Bool
+    _ sql: String, while body: (Row) throws(StoreError) -> Bool
   ) throws(StoreError)
+}
+
+extension RowSource {
+  func readRows(
+    _ sql: String, _ body: (Row) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    try readRows(
+      sql,
+      while: { (row) throws(StoreError) -> Bool in
+        try body(row)
+        return true
+      })
+  }
 }
 
 /// Runs the statements of changes, inside the transaction of whoever made it.

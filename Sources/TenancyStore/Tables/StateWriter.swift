@@ -16,11 +16,31 @@ struct StateWriter {
         throw StoreError(.conflict, "revision \(entry.revision) does not follow \(last)")
       }
       last += 1
-      let changes = try ChangeDocument.text(of: entry.changes, json)
-      try runner.run(
-        .insertEntry, .integer(last), .time(entry.time), .text(entry.actor), .text(entry.action),
-        entry.tenant.map(SQLValue.id) ?? .null, .text(changes))
+      try insert(entry, revision: last, to: &runner)
       for change in entry.changes { try apply(change, to: &runner) }
+    }
+  }
+
+  private func insert(
+    _ entry: LogEntry, revision: Int64, to runner: inout some StatementRunner
+  ) throws(StoreError) {
+    let (tenants, isOne) = (entry.tenants, entry.tenants.count == 1)
+    let several = tenants.count > 1 ? try json.text(tenants.map(\.description)) : nil
+    try runner.run(
+      .insertEntry, .integer(revision), .time(entry.time), .text(entry.actor),
+      .text(entry.action), isOne ? tenants.first.map(SQLValue.id) ?? .null : .null,
+      .text(try ChangeDocument.text(of: entry.changes, json)), .integer(ChangeDocument.form),
+      several.map(SQLValue.text) ?? .null)
+    if entry.changes.contains(where: \.isRedactedInLog) {
+      try runner.run(.raiseFloor, .integer(revision))
+    }
+  }
+
+  /// Removes the log up to a revision, which must not be beyond the last one.
+  func compact(through revision: Int64, with runner: inout some StatementRunner) throws(StoreError)
+  {
+    for statement in [StateStatement.removeEntries, .noteRemoved, .raiseFloor] {
+      try runner.run(statement, .integer(revision))
     }
   }
 
@@ -60,6 +80,10 @@ struct StateWriter {
   }
 
   private func put(_ tenant: Tenant, to runner: inout some StatementRunner) throws(StoreError) {
+    let settings = JSONValue.object(tenant.configuration.customSettings)
+    guard !settings.isDeeper(than: JSONCoding.maximumDepth) else {
+      throw StoreError(.conflict, "settings are nested too deep")
+    }
     try runner.willPut(tenant)
     try runner.run(
       .putTenant, .id(tenant.id), .text(tenant.slug.text), .text(tenant.displayName),

@@ -68,8 +68,14 @@ extension Table {
     name: "log",
     columns: [
       .integer("revision"), .integer("time"), .text("actor"), .text("action"),
-      .nullable(.text("tenant_id")), .text("changes"),
+      .nullable(.text("tenant_id")), .text("changes"), .integer("form"),
+      .nullable(.text("tenant_ids")),
     ], keyCount: 1)
+
+  /// One row: from which revision on the log can be followed, and up to which it is removed.
+  static let logFloor = Table(
+    name: "log_floor", columns: [.integer("id"), .integer("revision"), .integer("removed")],
+    keyCount: 1)
 
   static let tenants = Table(
     name: "tenants",
@@ -108,13 +114,16 @@ extension Table {
     ], keyCount: 2)
 
   static let all = [
-    log, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
+    log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
   ]
 }
 
 /// What changes the tables: each is compiled once for a connection.
 enum StateStatement: Int, CaseIterable {
   case insertEntry
+  case raiseFloor
+  case removeEntries
+  case noteRemoved
   case putTenant
   case reserveName
   case retireSlug
@@ -130,6 +139,13 @@ enum StateStatement: Int, CaseIterable {
   func sql(_ dialect: SQLDialect) -> String {
     switch self {
     case .insertEntry: return Table.log.insert(dialect)
+    case .raiseFloor:
+      let revision = dialect.parameter(1)
+      return "UPDATE log_floor SET revision = \(revision) WHERE revision < \(revision)"
+    case .removeEntries: return "DELETE FROM log WHERE revision <= \(dialect.parameter(1))"
+    case .noteRemoved:
+      let revision = dialect.parameter(1)
+      return "UPDATE log_floor SET removed = \(revision) WHERE removed < \(revision)"
     case .putTenant: return Table.tenants.put(dialect)
     case .reserveName:
       // Changes no row when the name is another tenant's.

@@ -1,0 +1,57 @@
+/// How much of the log is kept for those who follow it.
+public struct LogRetention: Sendable {
+  /// The newest entries, kept however old they are.
+  public static let minimumEntries = 1000
+
+  /// Entries that are older may go.
+  public var days: Days
+  /// What is beyond so many goes, however new it is. At least `minimumEntries`.
+  public var entries: Int
+
+  public init(days: Days = Days(30), entries: Int = 1_000_000) {
+    self.days = days
+    self.entries = max(entries, Self.minimumEntries)
+  }
+
+  /// The last of the oldest entries that may go.
+  /// - Parameter oldest: the begin of the log.
+  func removable(of oldest: [LogMark], last: UInt64, now: Timestamp) -> UInt64? {
+    let moment = now + Days(-days.count)
+    let gone = oldest.prefix { mark in
+      let behind = last - min(last, mark.revision)
+      return behind >= UInt64(entries)
+        || (behind >= UInt64(Self.minimumEntries) && mark.time < moment)
+    }
+    return gone.last?.revision
+  }
+}
+
+extension ControlPlane {
+  /// Entries removed in one go, so that no write waits long for it.
+  static let compactionStep = 256
+
+  /// Removes from the log what need not be kept, in small steps between which writes have their turn. To be
+  /// called now and then.
+  /// - Throws: `StoreError`; what was removed by then is.
+  public func compactLog() async throws(StoreError) {
+    while true {
+      let outcome: Result<Bool, StoreError> = await withCheckedContinuation { continuation in
+        queue.async { [self] in
+          continuation.resume(
+            returning: Result { () throws(StoreError) in try compactOneStep() })
+        }
+      }
+      guard try outcome.get(), !Task.isCancelled else { return }
+    }
+  }
+
+  /// Returns whether there may be more to remove.
+  private func compactOneStep() throws(StoreError) -> Bool {
+    guard isHealthy, !tail.isClosed else { return false }
+    let oldest = try store.oldestEntries(limit: Self.compactionStep)
+    let gone = options.retention.removable(of: oldest, last: revision, now: clock())
+    guard let gone else { return false }
+    try store.compact(through: gone)
+    return gone == oldest.last?.revision
+  }
+}

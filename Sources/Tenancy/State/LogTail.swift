@@ -1,0 +1,206 @@
+import Dispatch
+import Synchronization
+
+/// The newest entries of the log in memory, for those who follow it closely, and who waits for the next.
+/// Thread-safe. The writer adds to it; what that costs does not depend on how many wait.
+final class LogTail: Sendable {
+  struct Limits: Sendable {
+    var entries = 1024
+    /// About bytes.
+    var weight = 4 << 20
+  }
+
+  /// What there is behind a revision.
+  enum Answer {
+    case entries([LogEntry])
+    /// Nothing yet.
+    case nothing
+    /// The tail begins later: the store has it, up to this revision.
+    case inStore(through: UInt64)
+    /// The store has lost what it had, and goes on from this revision.
+    case takenBack(to: UInt64)
+    case closed
+  }
+
+  private struct Item {
+    let entry: LogEntry
+    let weight: Int
+  }
+
+  private struct State {
+    /// By revision modulo their number.
+    var items: [Item?]
+    var count = 0
+    var weight = 0
+    var last: UInt64
+    /// The least revision since the beginning that the log was taken back to, and how often it was.
+    var takenBack: (to: UInt64, times: Int) = (0, 0)
+    var isClosed = false
+    var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+    var nextWaiter: UInt64 = 0
+  }
+
+  private let limits: Limits
+  private let state: Mutex<State>
+  /// Where those who wait are woken, so that the writer does not do it.
+  private let waker = DispatchQueue(label: "tenancy.control-plane.log-waker")
+
+  init(after revision: UInt64, _ limits: Limits = Limits()) {
+    self.limits = limits
+    state = Mutex(
+      State(items: Array(repeating: nil, count: max(1, limits.entries)), last: revision))
+  }
+
+  var isClosed: Bool { state.withLock { $0.isClosed } }
+
+  /// Entries in memory, and their weight.
+  var size: (entries: Int, weight: Int) { state.withLock { ($0.count, $0.weight) } }
+
+  /// How many wait.
+  var waiters: Int { state.withLock { $0.waiters.count } }
+
+  /// How often the log was taken back: who follows it must not go on over that.
+  var timesTakenBack: Int { state.withLock { $0.takenBack.times } }
+
+  // MARK: The writer's side
+
+  /// Adds entries that follow the last one.
+  func append(_ entries: [LogEntry]) {
+    let items = entries.map { entry in
+      let told = entry.withoutSecrets
+      return Item(entry: told, weight: told.weight)
+    }
+    change { state in
+      for item in items {
+        while state.count == state.items.count { removeFirst(&state) }
+        state.last = item.entry.revision
+        state.items[slot(state.last, state)] = item
+        state.count += 1
+        state.weight += item.weight
+      }
+      while state.weight > limits.weight, state.count > 0 { removeFirst(&state) }
+    }
+  }
+
+  /// Goes on from another revision: what is between is in the store.
+  func restart(after revision: UInt64) {
+    change { state in
+      while state.count > 0 { removeFirst(&state) }
+      if revision < state.last {
+        state.takenBack = (revision, state.takenBack.times + 1)
+      }
+      state.last = revision
+    }
+  }
+
+  /// Ends all who follow.
+  func close() {
+    change { $0.isClosed = true }
+  }
+
+  private func change(_ body: (inout State) -> Void) {
+    let woken = state.withLock { state in
+      body(&state)
+      let waiters = state.waiters
+      state.waiters = [:]
+      return waiters
+    }
+    if woken.isEmpty { return }
+    waker.async {
+      for waiter in woken.values { waiter.resume() }
+    }
+  }
+
+  private func removeFirst(_ state: inout State) {
+    let first = slot(state.last - UInt64(state.count) + 1, state)
+    state.weight -= state.items[first]?.weight ?? 0
+    state.items[first] = nil
+    state.count -= 1
+  }
+
+  private func slot(_ revision: UInt64, _ state: State) -> Int {
+    Int(revision % UInt64(state.items.count))
+  }
+
+  // MARK: The followers' side
+
+  /// - Parameter times: how often the log was taken back when the follower began.
+  func read(after revision: UInt64, limit: Int, takenBack times: Int) -> Answer {
+    state.withLock { state in
+      if times != state.takenBack.times { return .takenBack(to: state.takenBack.to) }
+      guard revision < state.last else { return state.isClosed ? .closed : .nothing }
+      guard state.last - revision <= UInt64(state.count) else {
+        return state.isClosed ? .closed : .inStore(through: state.last)
+      }
+      let end = min(state.last, revision + UInt64(limit))
+      return .entries((revision + 1...end).compactMap { state.items[slot($0, state)]?.entry })
+    }
+  }
+
+  /// Returns when there may be more than up to `revision`, or when the task is cancelled.
+  func wait(after revision: UInt64) async {
+    let number = state.withLock { state in
+      state.nextWaiter += 1
+      return state.nextWaiter
+    }
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let isDone = state.withLock { state in
+          // Who is cancelled later finds the waiter; who was before is seen here.
+          if state.isClosed || state.last > revision || Task.isCancelled { return true }
+          state.waiters[number] = continuation
+          return false
+        }
+        if isDone { continuation.resume() }
+      }
+    } onCancel: {
+      state.withLock { $0.waiters.removeValue(forKey: number) }?.resume()
+    }
+  }
+}
+
+/// About what something holds in memory, in bytes.
+extension LogEntry {
+  fileprivate var weight: Int {
+    changes.reduce(128 + actor.utf8.count + 16 * tenants.count) { $0 + $1.weight }
+  }
+}
+
+extension Change {
+  fileprivate var weight: Int {
+    let base = 128
+    return switch self {
+    case .putTenant(let tenant): base + tenant.weight
+    case .putRole(_, let role):
+      role.permissions.reduce(base + role.summary.utf8.count + role.title.utf8.count) {
+        $0 + 16 + $1.utf8.count
+      }
+    case .putAssignment(_, let assignment): base + 128 + assignment.subject.utf8.count
+    case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
+      .reserveName, .retireSlug, .forgetRequests:
+      base
+    case .rememberRequest(let request): base + 128 + request.actor.utf8.count
+    }
+  }
+}
+
+extension Tenant {
+  fileprivate var weight: Int {
+    let database = configuration.database
+    let texts = [displayName, stateReason, database?.connectionString, database?.username]
+    let settings = JSONValue.object(configuration.customSettings).weight
+    return texts.reduce(256 + settings) { $0 + ($1?.utf8.count ?? 0) }
+      + configuration.featureFlags.reduce(0) { $0 + 32 + $1.key.utf8.count }
+  }
+}
+
+extension JSONValue {
+  fileprivate var weight: Int {
+    switch self {
+    case .null, .bool, .number: 16
+    case .string(let text): 16 + text.utf8.count
+    case .array(let values): values.reduce(32) { $0 + $1.weight }
+    case .object(let values): values.reduce(32) { $0 + 32 + $1.key.utf8.count + $1.value.weight }
+    }
+  }
+}

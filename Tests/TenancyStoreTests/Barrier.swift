@@ -1,0 +1,1 @@
+../TenancyTests/Barrier.swift

@@ -1,0 +1,186 @@
+import Foundation
+import Tenancy
+import Testing
+
+@testable import TenancyStore
+
+@Suite struct ChangeDocumentTests {
+  private let json = JSONCoding()
+
+  /// Every kind of change, with whatever its fields may hold.
+  @Test func everyChangeComesBack() throws {
+    var random = RandomChanges(seed: 21)
+    var kinds: [Int: Int] = [:]
+    for _ in 0..<3000 {
+      let (kind, change) = random.next()
+      kinds[kind, default: 0] += 1
+      let text = try json.text([ChangeDocument(change)])
+      let decoded = try json.value([ChangeDocument].self, text).map(\.change)
+      #expect(decoded == [change], "\(text)")
+      // Once more: also where `==` is not particular.
+      #expect(try json.text(decoded.map(ChangeDocument.init)) == text)
+    }
+    #expect(kinds.count == RandomChanges.kinds && kinds.values.allSatisfy { $0 > 50 })
+  }
+
+  @Test func theFormIsTheOneThatIsDocumented() throws {
+    var tenant = Sample.tenant(1)
+    tenant.configuration.database = DatabaseConfiguration(
+      connectionString: "host=db", username: "u", password: "hidden")
+    let id = tenant.id.description
+    let expected: [(Change, String)] = [
+      (
+        .putTenant(tenant),
+        #"{"change":"putTenant","tenant":{"configuration":{"customSettings":{},"database":"#
+          + #"{"connectionString":"host=db","username":"u"},"featureFlags":{}},"createTime":1,"#
+          + #""displayName":"Tenant 1","epoch":1,"id":"\#(id)","isolationModel":"schema","#
+          + #""slug":"tenant-1","state":"pending","updateTime":2,"version":1}}"#
+      ),
+      (.deleteRole(tenant.id, id: "r"), #"{"change":"deleteRole","id":"r","tenant":"\#(id)"}"#),
+      (
+        .reserveName(ReservedName(.tenantIdentifier, "t"), tenant.id),
+        #"{"change":"reserveName","kind":"tenant_identifier","name":"t","tenant":"\#(id)"}"#
+      ),
+      (
+        .forgetRequests(before: Timestamp(nanoseconds: 5)),
+        #"{"before":5,"change":"forgetRequests"}"#
+      ),
+    ]
+    for (change, text) in expected { #expect(try json.text(ChangeDocument(change)) == text) }
+  }
+
+  @Test func keysOfLaterVersionsArePassedOver() throws {
+    let text = #"[{"change":"forgetRequests","before":7,"more":{"a":[1]}}]"#
+    #expect(
+      try json.value([ChangeDocument].self, text).map(\.change)
+        == [.forgetRequests(before: Timestamp(nanoseconds: 7))])
+  }
+
+  @Test func aConnectionStringWithASecretIsLeftOutAndSaysSo() throws {
+    for (number, string) in ["postgres://u:hidden@db/x", "host=db password=hidden"].enumerated() {
+      var tenant = Sample.tenant(UInt64(number))
+      tenant.configuration.database = DatabaseConfiguration(
+        connectionString: string, username: "u", password: "hidden")
+      let text = try json.text([ChangeDocument(.putTenant(tenant))])
+      #expect(!text.contains("hidden"))
+      #expect(throws: ChangeDecodingError.redacted) {
+        try json.value([ChangeDocument].self, text)
+      }
+    }
+  }
+
+  @Test(arguments: [
+    #"[{"change":"unknown"}]"#, #"[{"change":"deleteRole","id":"r","tenant":"none"}]"#,
+    #"[{"change":"reserveName","kind":"odd","name":"t","tenant":"\#(Sample.id(1))"}]"#,
+    #"[{"change":"retireSlug","name":"UPPER","tenant":"\#(Sample.id(1))"}]"#,
+    #"[{"change":"forgetRequests"}]"#, #"[{}]"#, "[", "{}",
+  ])
+  func whatIsNoChangeIsRefused(_ text: String) {
+    #expect(throws: (any Error).self) { try json.value([ChangeDocument].self, text) }
+  }
+}
+
+/// Changes with fields that are as odd as the types allow; secrets, which do not come back, left out.
+private struct RandomChanges {
+  static let kinds = 11
+  private var random: SeededGenerator
+
+  init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+
+  mutating func next() -> (kind: Int, Change) {
+    let kind = Int.random(in: 0..<Self.kinds, using: &random)
+    return (kind, change(kind))
+  }
+
+  private mutating func change(_ kind: Int) -> Change {
+    switch kind {
+    case 0: .putTenant(tenant())
+    case 1: .putRole(id(), role())
+    case 2: .deleteRole(id(), id: text())
+    case 3:
+      .putAssignment(
+        id(),
+        RoleAssignment(
+          id: text(), subject: text(), role: text(), createTime: time(),
+          expireTime: Bool.random(using: &random) ? time() : nil))
+    case 4: .deleteAssignment(id(), id: text())
+    case 5: .putProvisioningStep(id(), name: text())
+    case 6: .clearProvisioningSteps(id())
+    case 7:
+      .reserveName(
+        ReservedName(pick([.slug, .schema, .tenantIdentifier]), text()), id())
+    case 8: .retireSlug(Sample.slug("s\(random.next() % 1000)"), id())
+    case 9:
+      .rememberRequest(
+        RememberedRequest(
+          actor: text(), requestID: text(), digest: text(), tenant: id(), time: time()))
+    default: .forgetRequests(before: time())
+    }
+  }
+
+  private mutating func tenant() -> Tenant {
+    var configuration = TenantConfiguration(
+      customSettings: [text(): value(4), text() + "2": value(2)],
+      featureFlags: [text(): Bool.random(using: &random)])
+    if Bool.random(using: &random) {
+      let host = ["", "host=db", "postgres://db:5432/x?application_name=ü", "jdbc:x"]
+      configuration.database = DatabaseConfiguration(
+        connectionString: pick(host), username: text(), password: "")
+    }
+    if Bool.random(using: &random) {
+      configuration.schema = SchemaConfiguration(schemaName: text())
+      configuration.shared = SharedConfiguration(tenantIdentifier: text())
+    }
+    let isDeleted = Bool.random(using: &random)
+    return Tenant(
+      id: id(), slug: Sample.slug("s\(random.next() % 1000)"), displayName: text(),
+      state: pick(TenantState.allCases), isolationModel: pick(IsolationModel.allCases),
+      configuration: configuration, version: counter(), epoch: counter(), createTime: time(),
+      updateTime: time(), deleteTime: isDeleted ? time() : nil, purgeTime: isDeleted ? time() : nil,
+      stateReason: text())
+  }
+
+  private mutating func role() -> Role {
+    Role(
+      id: text(), title: text(), summary: text(), permissions: [text(), text()],
+      version: counter(), createTime: time(), updateTime: time())
+  }
+
+  private mutating func value(_ levels: Int) -> JSONValue {
+    switch Int.random(in: 0..<(levels > 0 ? 6 : 4), using: &random) {
+    case 0: .null
+    case 1: .bool(Bool.random(using: &random))
+    case 2: .number(number())
+    case 3: .string(text())
+    case 4: .array([value(levels - 1), value(levels - 1)])
+    default: .object([text(): value(levels - 1), text() + "2": value(levels - 1)])
+    }
+  }
+
+  private mutating func number() -> Double {
+    let number = Double(bitPattern: random.next())
+    return number.isFinite ? number : 0.5
+  }
+
+  private mutating func text() -> String {
+    let odd = [
+      "", "a", "\u{0}", "\"", "\\", "/", "\n", "\u{7F}", "\u{85}", "\u{2028}", "\u{FEFF}", "é",
+      "e\u{301}", "\u{1F9EA}", "\u{10FFFF}", "null", "1", "{}", "[redacted]", " ",
+    ]
+    return (0..<Int.random(in: 0...4, using: &random)).map { _ in pick(odd) }.joined()
+  }
+
+  private mutating func id() -> TenantID { Sample.id(UInt64.random(in: 0..<64, using: &random)) }
+
+  private mutating func counter() -> UInt64 {
+    pick([0, 1, UInt64(Int64.max), UInt64(Int64.max) + 1, .max, random.next()])
+  }
+
+  private mutating func time() -> Timestamp {
+    Timestamp(nanoseconds: pick([.min, -1, 0, 1, .max, Int64(bitPattern: random.next())]))
+  }
+
+  private mutating func pick<Value>(_ choices: [Value]) -> Value {
+    choices[Int.random(in: 0..<choices.count, using: &random)]
+  }
+}

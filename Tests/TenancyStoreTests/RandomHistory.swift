@@ -1,0 +1,69 @@
+import Tenancy
+
+/// SplitMix64: the same numbers in every run.
+struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+}
+
+/// Makes valid batches without end, and knows the state that they make.
+struct RandomHistory {
+  private(set) var state = StateModel()
+  /// Bytes of padding in a tenant's settings, to make large commits.
+  var padding = 0
+
+  mutating func nextBatch(using random: inout SeededGenerator) -> [LogEntry] {
+    (0..<Int.random(in: 1...5, using: &random)).map { _ in
+      state.revision += 1
+      let changes = (0..<Int.random(in: 0...4, using: &random)).map { _ in
+        nextChange(using: &random)
+      }
+      let tenants = state.tenants.keys.sorted().prefix(Int.random(in: 0...3, using: &random))
+      return LogEntry(
+        revision: state.revision, time: Timestamp(nanoseconds: Int64(state.revision)),
+        actor: "system", action: "test", tenants: Array(tenants), changes: changes)
+    }
+  }
+
+  private mutating func nextChange(using random: inout SeededGenerator) -> Change {
+    let number = UInt64.random(in: 0..<32, using: &random)
+    let change = makeChange(number, using: &random)
+    state.apply(change)
+    return change
+  }
+
+  private func makeChange(_ number: UInt64, using random: inout SeededGenerator) -> Change {
+    var tenant = state.tenants[Sample.id(number)] ?? Sample.tenant(number)
+    let id = "x\(Int.random(in: 0..<4, using: &random))"
+    guard state.tenants[tenant.id] != nil else { return .putTenant(tenant) }
+    switch Int.random(in: 0..<10, using: &random) {
+    case 0: return .putRole(tenant.id, Sample.role(id))
+    case 1: return .deleteRole(tenant.id, id: id)
+    case 2: return .putAssignment(tenant.id, Sample.assignment(id))
+    case 3: return .deleteAssignment(tenant.id, id: id)
+    case 4: return .putProvisioningStep(tenant.id, name: id)
+    case 5: return .clearProvisioningSteps(tenant.id)
+    case 6: return .reserveName(ReservedName(.slug, "\(id)-\(number)"), tenant.id)
+    case 7:
+      return .rememberRequest(
+        Sample.request(id, tenant: tenant.id, at: Int64(state.revision)))
+    case 8:
+      return .forgetRequests(before: Timestamp(nanoseconds: Int64(state.revision) - 5))
+    default:
+      tenant.version += 1
+      tenant.state = TenantState.allCases.randomElement(using: &random) ?? .active
+      tenant.configuration.customSettings["n"] = .number(Double(random.next()))
+      tenant.configuration.customSettings["p"] = .string(String(repeating: "p", count: padding))
+      return .putTenant(tenant)
+    }
+  }
+}

@@ -1,0 +1,1 @@
+../TenancyStoreTests/StateModel.swift

@@ -1,0 +1,23 @@
+@testable import Tenancy
+
+/// A control plane over a store in memory, with a clock that stands still.
+struct TestPlane {
+  let store: MemoryStore
+  let clock = TestClock()
+  let plane: ControlPlane
+
+  init(
+    _ store: MemoryStore = MemoryStore(), options: ControlPlane.Options = ControlPlane.Options()
+  ) throws {
+    self.store = store
+    plane = try ControlPlane(store: store, clock: { [clock] in clock.now }, options: options)
+  }
+
+  /// Adds a tenant as it is.
+  func put(_ tenant: Tenant) async throws {
+    try await plane.write(actor: "test", action: "test") {
+      (transaction) throws(TenancyError) in
+      transaction.emit(.putTenant(tenant), about: tenant.id)
+    }
+  }
+}

@@ -28,7 +28,7 @@ struct Database {
     try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
     let result = Result { () throws(StoreError) in
       let reader = StateReader(source: connection, json: json)
-      return try reader.read(revision: try lastRevision(), audited: isAudited)
+      return try reader.read(revision: try log.checkBounds(), audited: isAudited)
     }
     // Ends a transaction that only read.
     try asStoreError { () throws(SQLiteError) in

@@ -129,7 +129,9 @@ public final class PostgreSQLStore: ControlStore {
       let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
       let revision = try LogReader(source: rows, json: JSONCoding()).checkBounds(last: last)
       let reader = StateReader(source: rows, json: JSONCoding())
-      return try reader.read(revision: revision, audited: isAudited)
+      let stored = StoredState(revision: revision, changes: try reader.changes())
+      if isAudited { try StateAudit.check(stored) }
+      return stored
     }
   }
 

@@ -28,7 +28,7 @@ struct Database {
     try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
     let result = Result { () throws(StoreError) in
       let reader = StateReader(source: connection, json: json)
-      let stored = StoredState(revision: try lastRevision(), changes: try reader.changes())
+      let stored = StoredState(revision: try log.checkBounds(), changes: try reader.changes())
       if isAudited { try StateAudit.check(stored) }
       return stored
     }

@@ -83,7 +83,7 @@ struct StateReader<Source: RowSource> {
     decode: (inout RowReader<Source.Row>) throws(StoreError) -> Change
   ) throws(StoreError) -> [Change] {
     var changes: [Change] = []
-    try source.readRows(sql) { (row: Source.Row) throws(StoreError) in
+    try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in
       var reader = RowReader(row, table: table, keyColumns: Int32(keyColumns), json: json)
       changes.append(try decode(&reader))
     }

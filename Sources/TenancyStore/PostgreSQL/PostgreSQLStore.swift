@@ -141,7 +141,7 @@ public final class PostgreSQLStore: ControlStore {
       let rows = try read(connection) { _ throws(StoreError) in
         try log(connection).entries(after: revision, limit: limit)
       }
-      if let last = rows.last?.revision { try prove(last, connection) }
+      if let last = rows.last?.mark.revision { try prove(last, connection) }
       return rows
     }
     // Outside of the lock, which others may wait for.

@@ -98,8 +98,7 @@ struct LogRow: Sendable {
   /// Of changes, more or less: a log of large entries is read in smaller parts.
   static let bytesPerRead = 1 << 20
 
-  var revision: UInt64 { mark.revision }
-  fileprivate let mark: LogMark
+  let mark: LogMark
   private let form: Int64
   private let actor, action: String
   fileprivate let changes: String

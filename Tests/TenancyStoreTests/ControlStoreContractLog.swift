@@ -184,7 +184,7 @@ extension ControlStoreContract {
           }
           let last = history.state.revision
           // In the last rounds all of it, and more than there is.
-          floor = round < 6 ? UInt64.random(in: floor...last, using: &random) : last
+          floor = round < 6 ? UInt64.random(in: (floor + 1)...last, using: &random) : last
           kept.removeAll { $0.revision <= floor }
           try store.compact(through: round == 7 ? .max : floor)
           // What is gone can't go again.

@@ -124,7 +124,7 @@ extension ControlStoreContract {
     ControlStoreContract("settings of any depth come back from the log or are refused") { open in
       try withStore(open) { (store) throws in
         var (value, revision, refused) = (JSONValue.null, UInt64(0), 0)
-        for _ in 0..<560 {
+        for _ in 0..<80 {
           value = .array([value])
           var tenant = Sample.tenant(1)
           tenant.configuration.customSettings["x"] = value

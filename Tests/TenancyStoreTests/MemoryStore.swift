@@ -1,1 +1,228 @@
-../TenancyTests/MemoryStore.swift
+import Synchronization
+
+@testable import Tenancy
+
+/// What stores in memory keep: outlives them, as a disk does, and several may have it open.
+final class MemoryLog: Sendable {
+  struct State {
+    var entries: [LogEntry] = []
+    var removed: UInt64 = 0
+    var floor: UInt64 = 0
+    var model = StateModel()
+  }
+  let state = Mutex(State())
+}
+
+/// A control store in memory. Atomic; told what to fail at, and when to wait.
+final class MemoryStore: ControlStore {
+  enum Failure: Sendable {
+    /// Nothing is added.
+    case refused(StoreError.Code)
+    /// The batch is added all the same.
+    case lostAnswer
+    /// Nothing is added, and the answer is lost.
+    case lostBatch
+    /// Others write this first.
+    case overtaken([LogEntry])
+  }
+
+  /// How many entries it removed, and how many batches had been appended by then.
+  struct Compaction: Sendable {
+    let count, batches: Int
+  }
+
+  private struct Contents {
+    var batches: [Int] = []
+    var compactions: [Compaction] = []
+    var appendFailures: [Failure?] = []
+    var loadFailures: [StoreError.Code] = []
+    var checkFailures: [StoreError.Code] = []
+    var entriesFailures: [StoreError.Code] = []
+    var loads = 0
+    var reads = 0
+    var closings = 0
+    var barrier: Barrier?
+  }
+
+  let disk: MemoryLog
+  private let isStrict: Bool
+  private let contents = Mutex(Contents())
+
+  /// - Parameter isStrict: whether changes are checked as real stores check them.
+  init(_ disk: MemoryLog = MemoryLog(), isStrict: Bool = false) {
+    self.disk = disk
+    self.isStrict = isStrict
+  }
+
+  var log: [LogEntry] { disk.state.withLock { $0.entries } }
+  /// How many entries each successful append had.
+  var batches: [Int] { contents.withLock { $0.batches } }
+  var compactions: [Compaction] { contents.withLock { $0.compactions } }
+  var loads: Int { contents.withLock { $0.loads } }
+  /// Calls of `entries`.
+  var reads: Int { contents.withLock { $0.reads } }
+  var closings: Int { contents.withLock { $0.closings } }
+
+  /// How the next appends fail, in order; nil: not at all.
+  func failNextAppends(_ failures: Failure?...) {
+    contents.withLock { $0.appendFailures += failures }
+  }
+
+  func failNextLoad(_ code: StoreError.Code) {
+    contents.withLock { $0.loadFailures.append(code) }
+  }
+
+  func failNextCheck(_ code: StoreError.Code) {
+    contents.withLock { $0.checkFailures.append(code) }
+  }
+
+  func failNextEntries(_ code: StoreError.Code) {
+    contents.withLock { $0.entriesFailures.append(code) }
+  }
+
+  /// Makes the next append wait.
+  func holdNextAppend() -> Barrier {
+    let barrier = Barrier()
+    contents.withLock { $0.barrier = barrier }
+    return barrier
+  }
+
+  func load() throws(StoreError) -> StoredState {
+    try use { contents in
+      contents.loads += 1
+      return contents.loadFailures.isEmpty ? nil : contents.loadFailures.removeFirst()
+    }
+    return disk.state.withLock {
+      StoredState(revision: $0.model.revision, changes: $0.model.changes)
+    }
+  }
+
+  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry] {
+    try use { contents in
+      contents.reads += 1
+      return contents.entriesFailures.isEmpty ? nil : contents.entriesFailures.removeFirst()
+    }
+    return try disk.state.withLock { state throws(StoreError) in
+      guard revision >= state.floor else {
+        throw StoreError(.compacted(floor: state.floor), "compacted")
+      }
+      guard revision < state.model.revision else { return [] }
+      return state.entries.dropFirst(Int(revision - state.removed)).prefix(limit)
+        .map(\.withoutSecrets)
+    }
+  }
+
+  func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] {
+    try use { _ in nil }
+    return disk.state.withLock { state in
+      state.entries.prefix(limit).map { LogMark(revision: $0.revision, time: $0.time) }
+    }
+  }
+
+  func compact(through revision: UInt64) throws(StoreError) {
+    try use { _ in nil }
+    let count = disk.state.withLock { state in
+      let before = state.entries.count
+      let removed = max(state.removed, min(revision, state.model.revision))
+      state.entries.removeFirst(Int(removed - state.removed))
+      state.removed = removed
+      state.floor = max(state.floor, removed)
+      return before - state.entries.count
+    }
+    contents.withLock { contents in
+      contents.compactions.append(Compaction(count: count, batches: contents.batches.count))
+    }
+  }
+
+  func append(_ entries: [LogEntry]) throws(StoreError) {
+    let barrier = contents.withLock { contents in
+      defer { contents.barrier = nil }
+      return contents.barrier
+    }
+    barrier?.pass()
+    let failure = contents.withLock { contents in
+      contents.appendFailures.isEmpty ? nil : contents.appendFailures.removeFirst()
+    }
+    try use { _ in if case .refused(let code) = failure { code } else { nil } }
+    if case .lostBatch = failure { throw StoreError(.unknownOutcome, "told to fail") }
+    if case .overtaken(let others) = failure { try add(others) }
+    try add(entries)
+    contents.withLock { $0.batches.append(entries.count) }
+    if case .lostAnswer = failure { throw StoreError(.unknownOutcome, "told to fail") }
+  }
+
+  private func add(_ entries: [LogEntry]) throws(StoreError) {
+    try disk.state.withLock { state throws(StoreError) in
+      for (offset, entry) in entries.enumerated() {
+        guard entry.revision == state.model.revision + UInt64(offset) + 1 else {
+          throw StoreError(.conflict, "revision \(entry.revision) does not follow")
+        }
+      }
+      if isStrict { try StrictChanges.check(entries, on: state.model) }
+      for entry in entries {
+        state.model.apply(entry)
+        if entry.changes.contains(where: StrictChanges.isRedacted) { state.floor = entry.revision }
+      }
+      state.entries += entries
+    }
+  }
+
+  func checkWritable() throws(StoreError) {
+    try use { $0.checkFailures.isEmpty ? nil : $0.checkFailures.removeFirst() }
+  }
+
+  func close() { contents.withLock { $0.closings += 1 } }
+
+  private func use(_ failure: (inout Contents) -> StoreError.Code?) throws(StoreError) {
+    let code = try contents.withLock { contents throws(StoreError) in
+      guard contents.closings == 0 else { throw StoreError(.unavailable, "closed") }
+      return failure(&contents)
+    }
+    if let code { throw StoreError(code, "told to fail") }
+  }
+}
+
+/// What real stores refuse.
+private enum StrictChanges {
+  static func check(_ entries: [LogEntry], on model: StateModel) throws(StoreError) {
+    var model = model
+    for change in entries.flatMap(\.changes) {
+      switch change {
+      case .reserveName(let name, let tenant):
+        guard model.names[name] ?? tenant == tenant else {
+          throw StoreError(.conflict, "the name is another tenant's")
+        }
+      case .putTenant(let tenant):
+        guard isFaithful(.object(tenant.configuration.customSettings), levels: 64) else {
+          throw StoreError(.conflict, "the value does not come back")
+        }
+      case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
+        .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests:
+        break
+      }
+      model.apply(change)
+    }
+    let used = Set(model.names.values).union(model.roles.keys.map(\.tenant))
+      .union(model.assignments.keys.map(\.tenant)).union(model.steps.map(\.tenant))
+      .union(model.requests.values.map(\.tenant))
+    guard used.allSatisfy({ model.tenants[$0] != nil }) else {
+      throw StoreError(.conflict, "there is no such tenant")
+    }
+  }
+
+  static func isRedacted(_ change: Change) -> Bool {
+    guard case .putTenant(let tenant) = change else { return false }
+    return tenant.configuration.database?.hasSecretConnectionString ?? false
+  }
+
+  private static func isFaithful(_ value: JSONValue, levels: Int) -> Bool {
+    switch value {
+    case .null, .bool, .string: true
+    case .number(let number): number.isFinite
+    case .array(let values):
+      levels > 0 && values.allSatisfy { isFaithful($0, levels: levels - 1) }
+    case .object(let values):
+      levels > 0 && values.values.allSatisfy { isFaithful($0, levels: levels - 1) }
+    }
+  }
+}

@@ -193,7 +193,7 @@ private enum StrictChanges {
           throw StoreError(.conflict, "the name is another tenant's")
         }
       case .putTenant(let tenant):
-        guard isFaithful(.object(tenant.configuration.customSettings), levels: 500) else {
+        guard isFaithful(.object(tenant.configuration.customSettings), levels: 64) else {
           throw StoreError(.conflict, "the value does not come back")
         }
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,

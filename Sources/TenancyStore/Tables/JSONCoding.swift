@@ -3,8 +3,8 @@ internal import Tenancy
 
 /// JSON as it is stored: compact, keys sorted, so that equal values have equal text.
 struct JSONCoding: Sendable {
-  /// Levels of tenants' settings. The decoder goes 512 deep, and in the log they are a few levels down.
-  static let maximumDepth = 500
+  /// Levels of settings: twice what the API takes. The cost of a coder grows with the square of them.
+  static let maximumDepth = 64
 
   private let encoder: JSONEncoder
   private let decoder = JSONDecoder()

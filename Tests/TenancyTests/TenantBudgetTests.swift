@@ -64,6 +64,7 @@ struct TenantBudgetTests {
 
   @Test func settingsCountToo() async throws {
     let test = try await plane { $0.residentBytes = 10_000 }
+    try await test.put(Sample.tenant(1, state: .pending))
     let judge = WriteJudge(payer: .platform("operator"), requestBytes: 0) {
       (_, _) throws(TenancyError) in
     }

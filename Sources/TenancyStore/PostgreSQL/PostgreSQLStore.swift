@@ -69,6 +69,12 @@ public final class PostgreSQLStore: ControlStore {
 
   /// Whether it is the store that this one has worked on so far.
   private func check(_ row: RevisionRow) throws(StoreError) {
+    try check(row, against: seen.withLock { $0.durable })
+  }
+
+  /// - Parameter durable: the revision that was known to be durable before the row was read: while it is read,
+  ///   more may become durable.
+  private func check(_ row: RevisionRow, against durable: Int64) throws(StoreError) {
     guard row.schemaVersion <= PostgreSQLMigrations.latest else {
       throw StoreError(
         .corrupt,
@@ -76,9 +82,9 @@ public final class PostgreSQLStore: ControlStore {
           + "program, \(Version.text), knows up to \(PostgreSQLMigrations.latest): run the newer one"
       )
     }
-    let (durable, isSame) = seen.withLock { seen in
+    let isSame = seen.withLock { seen in
       if seen.storeID == nil { seen.storeID = row.storeID }
-      return (seen.durable, seen.storeID == row.storeID)
+      return seen.storeID == row.storeID
     }
     guard isSame else {
       throw StoreError(.corrupt, "another store is in the place of the one that was there")
@@ -181,10 +187,11 @@ public final class PostgreSQLStore: ControlStore {
         try connection.run(sql, until: Deadline(in: configuration.answerTimeout))
       }
     }
+    let durable = seen.withLock { $0.durable }
     _ = try run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     let result = Swift.Result { () throws(StoreError) in
       let row = try RevisionRow(try run("SELECT \(RevisionRow.columns) FROM tenancy_revision"))
-      try check(row)
+      try check(row, against: durable)
       return try body(row)
     }
     // Ends a transaction that only read. Where it can't, the connection is let go.

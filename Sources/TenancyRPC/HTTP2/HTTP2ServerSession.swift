@@ -145,15 +145,57 @@ final class HTTP2ServerSession: ServerEngine {
       cancelOrphans()
     }
     while buffer.readableBytes < limits.maximumOutputBytes {
-      var data: UnsafePointer<UInt8>?
-      let count = nghttp2_session_mem_send(session, &data)
-      if count == 0 { return cutOff() ?? .proceed }
-      guard count > 0 else {
-        return .failed(String(cString: nghttp2_strerror(Int32(truncatingIfNeeded: count))))
+      let most = limits.maximumOutputBytes - buffer.readableBytes
+      var next = NextFrame.none
+      buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 0) { room in
+        fill(room, most, &next)
       }
-      buffer.writeBytes(UnsafeRawBufferPointer(start: data, count: count))
+      switch next {
+      case .none: return cutOff() ?? .proceed
+      case .unknown: break
+      case .failed(let error): return .failed(String(cString: nghttp2_strerror(error)))
+      // The buffer grows, if it is not full.
+      case .waits(let bytes): buffer.writeBytes(bytes)
+      }
     }
     return cutOff() ?? .proceed
+  }
+
+  /// What follows the frames that were written.
+  private enum NextFrame {
+    case none
+    /// There is enough for now.
+    case unknown
+    case failed(Int32)
+    /// Valid until nghttp2 is asked for another.
+    case waits(UnsafeRawBufferPointer)
+  }
+
+  /// Writes frames where they are sent from, until there are none, or there is no room for the next, or at
+  /// least `most` bytes are there. A `writeBytes` for each frame took 2 % of a call.
+  ///
+  /// - Returns: bytes written.
+  @inline(__always)
+  private func fill(
+    _ room: UnsafeMutableRawBufferPointer, _ most: Int, _ next: inout NextFrame
+  ) -> Int {
+    var written = 0
+    while written < most {
+      var data: UnsafePointer<UInt8>?
+      let count = nghttp2_session_mem_send(session, &data)
+      guard count > 0, let data else {
+        next = count < 0 ? .failed(Int32(truncatingIfNeeded: count)) : .none
+        return written
+      }
+      guard let base = room.baseAddress, count <= room.count - written else {
+        next = .waits(UnsafeRawBufferPointer(start: data, count: count))
+        return written
+      }
+      (base + written).copyMemory(from: data, byteCount: count)
+      written += count
+    }
+    next = .unknown
+    return written
   }
 
   private func reportDrained() {

@@ -51,32 +51,45 @@ enum RequestField {
 
   /// Field values (RFC 9113 §8.2.1, RFC 9110 §5.5): no control characters but tabs, no space at the ends.
   static func isValue(_ value: UnsafeRawBufferPointer) -> Bool {
-    guard let first = value.first, let last = value.last else { return true }
-    for end in [first, last] where end == UInt8(ascii: " ") || end == UInt8(ascii: "\t") {
-      return false
+    guard let base = value.baseAddress, !value.isEmpty else { return true }
+    if isBlank(value[0]) || isBlank(value[value.count - 1]) { return false }
+    guard value.count >= 8 else {
+      // Two looks at four bytes, which may overlap.
+      guard value.count >= 4 else { return areValueBytes(value) }
+      let first = base.loadUnaligned(as: UInt32.self)
+      let last = base.loadUnaligned(fromByteOffset: value.count - 4, as: UInt32.self)
+      return arePlain(UInt64(first) << 32 | UInt64(last)) || areValueBytes(value)
     }
-    guard let base = value.baseAddress else { return true }
     var at = 0
-    while at + 8 <= value.count {
-      let eight = base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-      // A high bit for each byte below 0x20 or equal to 0x7F, and for some above: those are looked at.
-      let low =
-        (eight &- 0x2020_2020_2020_2020)
-        | ((eight ^ 0x7F7F_7F7F_7F7F_7F7F) &- 0x0101_0101_0101_0101)
-      if (low | eight) & 0x8080_8080_8080_8080 != 0, !areValueBytes(value, at..<at + 8) {
-        return false
+    // The last eight may overlap those before.
+    while at < value.count - 8 {
+      guard arePlain(base.loadUnaligned(fromByteOffset: at, as: UInt64.self)) else {
+        return areValueBytes(value)
       }
       at += 8
     }
-    return areValueBytes(value, at..<value.count)
+    return arePlain(base.loadUnaligned(fromByteOffset: value.count - 8, as: UInt64.self))
+      || areValueBytes(value)
   }
 
-  private static func areValueBytes(
-    _ value: UnsafeRawBufferPointer, _ range: Range<Int>
-  ) -> Bool {
-    range.allSatisfy {
-      value[$0] >= 0x20 && value[$0] != 0x7F || value[$0] == UInt8(ascii: "\t")
-    }
+  @inline(__always)
+  private static func isBlank(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
+  }
+
+  /// Whether eight bytes are value bytes, if that is seen at once: not so of some that are looked at one by
+  /// one.
+  @inline(__always)
+  private static func arePlain(_ eight: UInt64) -> Bool {
+    // A high bit for each byte below 0x20 or equal to 0x7F, and for some above.
+    let low =
+      (eight &- 0x2020_2020_2020_2020)
+      | ((eight ^ 0x7F7F_7F7F_7F7F_7F7F) &- 0x0101_0101_0101_0101)
+    return (low | eight) & 0x8080_8080_8080_8080 == 0
+  }
+
+  private static func areValueBytes(_ value: UnsafeRawBufferPointer) -> Bool {
+    value.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == UInt8(ascii: "\t") }
   }
 }
 

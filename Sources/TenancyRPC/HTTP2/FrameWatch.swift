@@ -221,14 +221,14 @@ struct FrameWatch {
   }
 
   /// Whether the client is wrong to use a stream (RFC 9113 §5.1). Those that were never begun, and
-  /// those of the server, are nghttp2's to judge.
+  /// those of the server, are nghttp2's to judge. (Mutating, or a copy of all of this would be looked at.)
   @inline(__always)
-  private func isClosed(_ stream: Int32, _ isOpen: (Int32) -> Bool) -> Bool {
+  private mutating func isClosed(_ stream: Int32, _ isOpen: (Int32) -> Bool) -> Bool {
     guard stream <= lastKnown || !resetNow.isEmpty || skipped != nil else { return false }
     return isOver(stream, isOpen)
   }
 
-  private func isOver(_ stream: Int32, _ isOpen: (Int32) -> Bool) -> Bool {
+  private mutating func isOver(_ stream: Int32, _ isOpen: (Int32) -> Bool) -> Bool {
     guard stream > 0, stream & 1 == 1, stream <= lastStream else { return false }
     if resetNow.contains(stream) || skipped?.contains(stream) == true { return true }
     return stream <= lastKnown && !isOpen(stream) && !resetByUs.contains(stream)

@@ -49,14 +49,19 @@ class ServerStream: LoopTimer {
     method = -1
     timeout = nil
     expiry = nil
-    refusal = nil
+    if refusal != nil { refusal = nil }
     isDispatched = false
     awaitsResponse = true
     mayBePacked = false
     requestWasCompressed = false
-    task = nil
-    pipe = nil
-    control = nil
+    releaseHandler()
+  }
+
+  /// Lets go of what belongs to an asynchronous handler, if there is one.
+  final func releaseHandler() {
+    if task != nil { task = nil }
+    if pipe != nil { pipe = nil }
+    if control != nil { control = nil }
   }
 
   /// The headers are here since `arrival`: what the client waits for begins then, not when a handler does.

@@ -133,7 +133,11 @@ extension HTTP2ServerSession {
     stream.releaseRequest()
     stream.countedHeaderBytes = 0
     recount(stream, stream.pipe?.held.cost ?? 0)
-    if stream.isDispatched { ready.append(stream) } else if stream.headersDone { dispatch(stream) }
+    if stream.isDispatched {
+      ready.append(stream, streams)
+    } else if stream.headersDone {
+      dispatch(stream)
+    }
   }
 
   func closed(_ stream: HTTP2Stream) {
@@ -149,7 +153,7 @@ extension HTTP2ServerSession {
   private func dispatch(_ stream: HTTP2Stream) {
     guard !stream.isDispatched else { return }
     stream.isDispatched = true
-    ready.append(stream)
+    ready.append(stream, streams)
   }
 
   private func streamsRequest(_ stream: HTTP2Stream) -> Bool {
@@ -173,7 +177,7 @@ extension HTTP2ServerSession {
 
   func look(refusingAfter looks: UInt32) -> Bool {
     tick &+= 1
-    let isUnderWay = frames.isPartial || waitingReplyBytes > 0 || !ready.isEmpty
+    let isUnderWay = frames.isPartial || waitingReplyBytes > 0 || !ready.isEmpty(streams)
     if streams.count == 0 {
       // A connection without calls does not keep what many at once have needed.
       streams.trim()

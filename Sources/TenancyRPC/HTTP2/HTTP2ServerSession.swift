@@ -114,11 +114,11 @@ final class HTTP2ServerSession: ServerEngine {
 
   var hasOpened: Bool { frames.hasOpened }
 
-  var hasReady: Bool { !ready.isEmpty && hasRoomForReplies }
+  var hasReady: Bool { !ready.isEmpty(streams) && hasRoomForReplies }
 
   func nextReady() -> HTTP2Stream? {
-    if !ready.isEmpty, !hasRoomForReplies { return nil }
-    return ready.popFirst()
+    guard ready.mayHaveCalls, hasRoomForReplies else { return nil }
+    return ready.popFirst(streams)
   }
 
   func stream(_ key: StreamKey) -> HTTP2Stream? { streams[key] }

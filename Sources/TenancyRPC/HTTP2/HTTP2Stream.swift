@@ -94,10 +94,8 @@ final class HTTP2Stream: ServerStream {
     headerListBytes = 0
     messagesRead = 0
     messagesSeen = .max
-    headerEnds.removeAll(keepingCapacity: true)
-    headerBytes.clear(keeping: Self.keptHeaderBytes)
-    body.clear()
-    reader.clear()
+    // Emptied when it was released.
+    releaseRequest()
     requestFailed = false
     unconsumedBytes = 0
     countedBytes = 0
@@ -118,14 +116,12 @@ final class HTTP2Stream: ServerStream {
     releaseRequest()
     reply.clear()
     if trailers != nil { trailers = nil }
-    task = nil
-    pipe = nil
-    control = nil
+    releaseHandler()
   }
 
   /// Nobody will ask for the request any more.
   func releaseRequest() {
-    headerEnds.removeAll(keepingCapacity: true)
+    if !headerEnds.isEmpty { headerEnds.removeAll(keepingCapacity: true) }
     headerBytes.clear(keeping: Self.keptHeaderBytes)
     body.clear()
     reader.clear()

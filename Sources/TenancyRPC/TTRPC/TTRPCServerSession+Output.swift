@@ -53,7 +53,7 @@ extension TTRPCServerSession {
       // The rest stays in the pipe, and its handler waits.
       if !stream.isBlocked {
         stream.isBlocked = true
-        blocked.append(stream)
+        blocked.append(stream, streams)
       }
       return
     }
@@ -122,6 +122,6 @@ extension TTRPCServerSession {
   /// The call can't go on because of us; its handler is stopped when it is met among those to serve.
   func abort(_ stream: TTRPCStream, _ status: RPCStatus) {
     stream.refusal = .status(status)
-    failing.append(stream)
+    failing.append(stream, streams)
   }
 }

@@ -104,7 +104,7 @@ final class TTRPCServerSession: ServerEngine {
 
   var takesInput: Bool { stall != .waiting }
 
-  var hasReady: Bool { abandoned != nil || !failing.isEmpty || mayRead && reader.hasNext }
+  var hasReady: Bool { abandoned != nil || !failing.isEmpty(streams) || mayRead && reader.hasNext }
 
   private var mayRead: Bool {
     failure == nil && stall != .waiting && output.waiting <= limits.maximumWaitingReplyBytes
@@ -117,7 +117,7 @@ final class TTRPCServerSession: ServerEngine {
       abandoned = nil
       return refuse(header, noRoom)
     }
-    if let stream = failing.popFirst() { return stream }
+    if let stream = failing.popFirst(streams) { return stream }
     while mayRead, let event = reader.next() {
       framesRead &+= 1
       if let stream = take(event) {
@@ -160,7 +160,7 @@ final class TTRPCServerSession: ServerEngine {
     let limit = limits.maximumOutputBytes
     repeat {
       output.send(limit - buffer.readableBytes) { bytes in _ = buffer.writeBytes(bytes) }
-      while output.waiting < limit, let stream = blocked.popFirst() {
+      while output.waiting < limit, let stream = blocked.popFirst(streams) {
         stream.isBlocked = false
         transfer(stream)
       }
@@ -188,7 +188,7 @@ final class TTRPCServerSession: ServerEngine {
 
   /// Requests come in one frame: those that are not whole are the supervisor's business.
   func look(refusingAfter looks: UInt32) -> Bool {
-    reader.unreadBytes > 0 || output.waiting > 0 || stall != .none || !failing.isEmpty
+    reader.unreadBytes > 0 || output.waiting > 0 || stall != .none || !failing.isEmpty(streams)
   }
 
   /// There is no word for it either.

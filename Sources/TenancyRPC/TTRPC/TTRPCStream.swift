@@ -102,9 +102,7 @@ final class TTRPCStream: ServerStream {
 
   /// Lets go of what the call held.
   func release() {
-    task = nil
-    pipe = nil
-    control = nil
+    releaseHandler()
     heldReply = nil
     countedBytes = 0
     isOpen = false

@@ -49,6 +49,24 @@ struct ProtobufReader: ~Copyable {
   }
 
   @inline(__always)
+  var isAtEnd: Bool { at >= bytes.count }
+
+  /// If the next field is one of bytes whose key and length take a byte each, as most do: its number and
+  /// what it holds. Reads nothing otherwise.
+  @inline(__always)
+  mutating func nextShort() -> (number: UInt8, value: UnsafeRawBufferPointer)? {
+    guard let base = bytes.baseAddress, bytes.count - at >= 2 else { return nil }
+    let key = base.load(fromByteOffset: at, as: UInt8.self)
+    let count = Int(base.load(fromByteOffset: at + 1, as: UInt8.self))
+    guard key & 0x87 == 2, key >= 1 << 3, count < 0x80, count <= bytes.count - at - 2 else {
+      return nil
+    }
+    let start = base + at + 2
+    at += 2 + count
+    return (key >> 3, UnsafeRawBufferPointer(start: start, count: count))
+  }
+
+  @inline(__always)
   private mutating func varint() throws(Malformed) -> UInt64 {
     guard at < bytes.count else { throw Malformed() }
     let first = bytes[at]

@@ -20,18 +20,33 @@ struct TTRPCRequest {
   init(reading envelope: UnsafeRawBufferPointer) throws(ProtobufReader.Malformed) {
     self.envelope = envelope
     var reader = ProtobufReader(envelope)
-    while let field = try reader.next() {
-      switch (field.number, field.value) {
-      case (1, .bytes(let value)): service = value
-      case (2, .bytes(let value)): method = value
-      case (3, .bytes(let value)):
-        payload = value
-        hasPayload = true
-      case (4, .varint(let value)): timeoutNanoseconds = Int64(bitPattern: value)
-      case (5, .bytes(let value)): try count(value)
-      // A known number of another type is an unknown field, too.
-      default: break
+    while !reader.isAtEnd {
+      if let (number, value) = reader.nextShort() {
+        try take(number, value)
+      } else if let field = try reader.next() {
+        switch field.value {
+        case .bytes(let value): try take(UInt8(clamping: field.number), value)
+        case .varint(let value) where field.number == 4:
+          timeoutNanoseconds = Int64(bitPattern: value)
+        // A known number of another type is an unknown field, too.
+        case .varint, .fixed: break
+        }
       }
+    }
+  }
+
+  @inline(__always)
+  private mutating func take(
+    _ number: UInt8, _ value: UnsafeRawBufferPointer
+  ) throws(ProtobufReader.Malformed) {
+    switch number {
+    case 1: service = value
+    case 2: method = value
+    case 3:
+      payload = value
+      hasPayload = true
+    case 5: try count(value)
+    default: break
     }
   }
 

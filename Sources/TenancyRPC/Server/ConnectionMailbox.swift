@@ -31,6 +31,8 @@ final class ConnectionMailbox: Sendable {
   }
 
   private let state = Mutex(State())
+  /// Nothing was posted since the last time: there is nothing to lock for.
+  private let isEmpty = Atomic(true)
   private let loop: any EventLoop
   private let reader: NIOLoopBoundBox<(any MailboxReader)?>
 
@@ -74,15 +76,21 @@ final class ConnectionMailbox: Sendable {
     let first = state.withLock { state in
       guard !state.isClosed else { return false }
       add(&state.mail)
+      isEmpty.store(false, ordering: .relaxed)
       defer { state.isScheduled = true }
       return !state.isScheduled
     }
     if first { schedule() }
   }
 
-  /// On the event loop: what has come since the last time.
-  func take() -> Mail {
+  /// On the event loop: what has come since the last time; nil: nothing. What comes while this looks is
+  /// read by the task that its post makes.
+  @inline(__always)
+  func take() -> Mail? { isEmpty.load(ordering: .relaxed) ? nil : takeAll() }
+
+  private func takeAll() -> Mail {
     state.withLock { state in
+      isEmpty.store(true, ordering: .relaxed)
       defer {
         state.mail = Mail()
         state.isScheduled = false

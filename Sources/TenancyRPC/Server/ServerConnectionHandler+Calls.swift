@@ -243,7 +243,7 @@ extension ServerConnectionHandler {
 
   /// Acts upon what tasks have posted.
   func handleMail() {
-    let mail = mailbox.take()
+    guard let mail = mailbox.take() else { return }
     for key in mail.keys {
       if let stream = engine.stream(key) { engine.transfer(stream) }
     }

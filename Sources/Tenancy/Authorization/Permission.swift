@@ -36,14 +36,9 @@ public struct Permission: Hashable, Sendable {
     (1...maximumPartLength).contains(bytes.count) && bytes.allSatisfy(isNameByte)
   }
 
-  static func isNameByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-      UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
-      true
-    default: false
-    }
-  }
+  private static let nameBytes = ASCIISet("abcdefghijklmnopqrstuvwxyz0123456789_-.")
+
+  static func isNameByte(_ byte: UInt8) -> Bool { nameBytes.contains(byte) }
 
   /// Checks the form of a question without making a `String`: returns where the colon is, or nil for
   /// what is not a permission without wildcards.
@@ -52,11 +47,9 @@ public struct Permission: Hashable, Sendable {
     var colon: Int?
     for offset in 0..<question.byteCount {
       let byte = question.unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // offset < byteCount
-      if byte == UInt8(ascii: ":"), colon == nil {
-        colon = offset
-      } else if !isNameByte(byte) {
-        return nil
-      }
+      if nameBytes.contains(byte) { continue }
+      guard byte == UInt8(ascii: ":"), colon == nil else { return nil }
+      colon = offset
     }
     guard let colon, (1...maximumPartLength).contains(colon),
       (1...maximumPartLength).contains(question.byteCount - colon - 1)
@@ -65,15 +58,7 @@ public struct Permission: Hashable, Sendable {
   }
 
   /// Whether a question is about a resource of this framework's own API.
-  static func isReserved(_ question: RawSpan) -> Bool {
-    let prefix = reservedPrefix.utf8Span.span
-    guard question.byteCount >= prefix.count else { return false }
-    for offset in 0..<prefix.count
-    where question.unsafeLoad(fromByteOffset: offset, as: UInt8.self) != prefix[offset] {
-      return false
-    }
-    return true
-  }
+  static func isReserved(_ question: RawSpan) -> Bool { question.begins(with: reservedPrefix) }
 }
 
 /// Permissions compiled for questions: at most three look-ups, no allocation.

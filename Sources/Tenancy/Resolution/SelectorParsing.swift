@@ -71,10 +71,18 @@ public enum SelectorParsing {
     guard (1...Slug.maximumLength).contains(range.count) else {
       throw malformed(field, "a tenant's name has 1 to \(Slug.maximumLength) characters")
     }
-    for offset in range where !Slug.isAllowed(lowercase(text.byte(offset))) {
+    for offset in range where !nameBytes.contains(text.byte(offset)) {
       throw malformed(field, "a tenant's name has letters, digits and hyphens only")
     }
   }
+
+  /// Those of a slug, in either case.
+  private static let nameBytes = ASCIISet(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+
+  /// Those that a path may have anywhere, and that neither end a segment nor the path.
+  private static let ordinaryPathBytes = ASCIISet(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,:@=\"<>[]^`{|}")
 
   /// Escapes, dot segments, doubled slashes and backslashes are read in different ways by different
   /// programs; a path with them before its query is refused.
@@ -82,6 +90,7 @@ public enum SelectorParsing {
     var segmentStart = 1
     for offset in 0...path.byteCount {
       let byte = offset < path.byteCount ? path.byte(offset) : UInt8(ascii: "?")
+      if ordinaryPathBytes.contains(byte) { continue }
       switch byte {
       case UInt8(ascii: "%"), UInt8(ascii: "\\"), UInt8(ascii: ";"), 0...0x20, 0x7F...0xFF:
         throw malformed("path", "escapes and unusual characters are not accepted")
@@ -141,13 +150,6 @@ extension RawSpan {
   func byte(_ offset: Int) -> UInt8 {
     precondition(offset >= 0 && offset < byteCount)
     return unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // Checked above.
-  }
-
-  func begins(with text: String) -> Bool {
-    let other = text.utf8Span.span
-    guard other.count <= byteCount else { return false }
-    for offset in 0..<other.count where byte(offset) != other[offset] { return false }
-    return true
   }
 
   /// Whether `text`, in lower case, is at `start` in either case.

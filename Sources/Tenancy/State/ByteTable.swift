@@ -113,7 +113,7 @@ private enum TableNode<Value: Sendable>: Sendable {
       // By pointer: what is only looked at is not retained.
       return slots.withUnsafeBufferPointer { slots in
         for at in slots.indices where slots[at].hash == hash {
-          if slots[at].key.utf8Span.span.bytes.equals(key) { return slots[at].value }
+          if Self.equal(slots[at].key, key) { return slots[at].value }
         }
         return nil
       }
@@ -123,6 +123,11 @@ private enum TableNode<Value: Sendable>: Sendable {
         children[Self.child(path)].find(hash, path: path >> Self.bits, key)
       }
     }
+  }
+
+  @inline(__always)
+  private static func equal(_ text: String, _ key: UnsafeRawBufferPointer) -> Bool {
+    text.utf8Span.span.bytes.withUnsafeBytes { $0.holdsSame(as: key) }
   }
 
   /// Changes a leaf; returns by how many entries it grew. Nodes that nobody else has are changed in place.
@@ -187,31 +192,6 @@ private enum TableNode<Value: Sendable>: Sendable {
         (nodes, bytes) = (nodes + more.nodes, bytes + more.bytes)
       }
       return (nodes, bytes)
-    }
-  }
-}
-
-extension RawSpan {
-  /// Eight bytes at a time: most keys are ids, of 36.
-  @inline(__always)
-  func equals(_ other: UnsafeRawBufferPointer) -> Bool {
-    guard byteCount == other.count else { return false }
-    return withUnsafeBytes { bytes in
-      var at = 0
-      while at + 8 <= bytes.count {
-        // In range: both have as many bytes.
-        let (mine, theirs) = (
-          bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self),
-          other.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-        )
-        if mine != theirs { return false }
-        at += 8
-      }
-      while at < bytes.count {
-        if bytes[at] != other[at] { return false }
-        at += 1
-      }
-      return true
     }
   }
 }

@@ -12,6 +12,7 @@ enum TenantNames {
   }
 
   static let collection = "tenants/"
+  private static let prefix: StaticString = "tenants/"
 
   /// Bytes of an id or a slug. What is longer is not read to its end.
   static let maximumLength = Slug.maximumLength
@@ -41,9 +42,11 @@ enum TenantNames {
   /// The id or slug in a name; what is not of the form gives no tenant's name, and of one that is too
   /// long there may be more.
   static func bareName(_ name: UnsafeRawBufferPointer, _ form: Form) -> UnsafeRawBufferPointer {
-    let prefix = UnsafeRawBufferPointer(rebasing: name.prefix(collection.utf8.count))
-    let hasCollection = equal(prefix, collection)
-    let start = hasCollection ? prefix.count : 0
+    // The text of a `StaticString` is there as long as the program.
+    let wanted = UnsafeRawBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount)
+    let beginning = UnsafeRawBufferPointer(rebasing: name.prefix(wanted.count))
+    let hasCollection = beginning.holdsSame(as: wanted)
+    let start = hasCollection ? wanted.count : 0
     switch form {
     case .tenant:
       return UnsafeRawBufferPointer(rebasing: name[start...])
@@ -62,10 +65,6 @@ enum TenantNames {
     let text = String(decoding: bare, as: UTF8.self)
     // A UUID of another version is no tenant's, but could be in the eyes of who sends it.
     return Slug(parsing: text) != nil || TenantID.isUUID(text)
-  }
-
-  private static func equal(_ bytes: UnsafeRawBufferPointer, _ text: String) -> Bool {
-    bytes.count == text.utf8.count && bytes.elementsEqual(text.utf8)
   }
 
   private static func malformed(_ field: String) -> TenancyError {

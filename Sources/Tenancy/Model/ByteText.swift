@@ -1,0 +1,71 @@
+/// A set of ASCII characters. To know whether a byte is in it takes a few instructions, where comparing with
+/// one range after the other is felt in each path and question.
+struct ASCIISet: Sendable {
+  private let low: UInt64
+  private let high: UInt64
+
+  init(_ members: StaticString) {
+    var low: UInt64 = 0
+    var high: UInt64 = 0
+    members.withUTF8Buffer { bytes in
+      for byte in bytes {
+        if byte < 64 { low |= 1 << UInt64(byte) } else { high |= 1 << UInt64(byte & 63) }
+      }
+    }
+    self.low = low
+    self.high = high
+  }
+
+  @inline(__always)
+  func contains(_ byte: UInt8) -> Bool {
+    byte < 128 && (byte < 64 ? low : high) >> UInt64(byte & 63) & 1 == 1
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// Whether both hold the same bytes, looked at eight at a time; `elementsEqual` takes about as long for
+  /// one.
+  public func holdsSame(as other: UnsafeRawBufferPointer) -> Bool {
+    guard count == other.count else { return false }
+    guard let first = baseAddress, let second = other.baseAddress else { return true }  // Empty.
+    guard count >= 8 else { return Self.areEqual(first, second, fewerThanEight: count) }
+    var at = 0
+    while at < count - 8 {
+      guard Self.areEqual(first, second, at, UInt64.self) else { return false }
+      at += 8
+    }
+    // The last eight may overlap those before.
+    return Self.areEqual(first, second, count - 8, UInt64.self)
+  }
+
+  @inline(__always)
+  private static func areEqual(
+    _ first: UnsafeRawPointer, _ second: UnsafeRawPointer, fewerThanEight count: Int
+  ) -> Bool {
+    if count >= 4 {
+      return areEqual(first, second, 0, UInt32.self)
+        && areEqual(first, second, count - 4, UInt32.self)
+    }
+    for at in 0..<count where !areEqual(first, second, at, UInt8.self) { return false }
+    return true
+  }
+
+  @inline(__always)
+  private static func areEqual<Word: FixedWidthInteger & BitwiseCopyable>(
+    _ first: UnsafeRawPointer, _ second: UnsafeRawPointer, _ at: Int, _: Word.Type
+  ) -> Bool {
+    first.loadUnaligned(fromByteOffset: at, as: Word.self)
+      == second.loadUnaligned(fromByteOffset: at, as: Word.self)
+  }
+}
+
+extension RawSpan {
+  func begins(with text: String) -> Bool {
+    let wanted = text.utf8Span.span.bytes
+    guard wanted.byteCount <= byteCount else { return false }
+    let beginning = extracting(0..<wanted.byteCount)
+    return wanted.withUnsafeBytes { wanted in
+      beginning.withUnsafeBytes { $0.holdsSame(as: wanted) }
+    }
+  }
+}

@@ -9,14 +9,14 @@ public import CProtobufC
 public final class Arena {
   /// Bytes that a block holds unless one request needs more.
   public static let blockSize = 16 * 1024
-  private static let alignment = 16
+  @inlinable static var alignment: Int { 16 }
 
   @exclusivity(unchecked) private var blocks: [UnsafeMutableRawBufferPointer] = []
-  @exclusivity(unchecked) private var cursor: UnsafeMutableRawPointer
-  @exclusivity(unchecked) private var left: Int
+  @exclusivity(unchecked) @usableFromInline var cursor: UnsafeMutableRawPointer
+  @exclusivity(unchecked) @usableFromInline var left: Int
   @exclusivity(unchecked) private var taken = 0
   /// The C vtable that libprotobuf-c calls; it points back here, unretained.
-  private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
+  @usableFromInline let allocator: UnsafeMutablePointer<ProtobufCAllocator>
 
   /// Most bytes that decoding may take between two resets, whatever the message's own size: a small
   /// message can describe a large one. Exceeding it makes decoding fail.
@@ -64,6 +64,7 @@ public final class Arena {
 
   /// Uninitialised memory, 16-byte aligned.
   @inline(__always)
+  @inlinable
   public func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer {
     let size = (byteCount + Self.alignment - 1) & ~(Self.alignment - 1)
     if size > left { addBlock(atLeast: size) }
@@ -75,6 +76,7 @@ public final class Arena {
 
   /// A zeroed value of a C type.
   @inline(__always)
+  @inlinable
   public func zeroed<T: BitwiseCopyable>(_: T.Type) -> UnsafeMutablePointer<T> {
     let size = MemoryLayout<T>.size
     let raw = allocate(size)
@@ -83,6 +85,7 @@ public final class Arena {
   }
 
   /// A zeroed C array.
+  @inlinable
   public func zeroedArray<T: BitwiseCopyable>(_: T.Type, count: Int) -> UnsafeMutablePointer<T> {
     let size = MemoryLayout<T>.stride * count
     let raw = allocate(max(size, 1))
@@ -93,27 +96,38 @@ public final class Arena {
   /// A copy of `text` in UTF-8, as libprotobuf-c's pointer and length.
   @inline(__always)
   public func copy(_ text: String) -> ProtobufCBinaryData {
-    var text = text
-    return text.withUTF8 { copy(UnsafeRawBufferPointer($0)) }
+    let count = text.utf8.count
+    guard count > 0 else { return ProtobufCBinaryData() }
+    let target = allocate(count)
+    Self.write(text, count, to: target)
+    return ProtobufCBinaryData(len: count, data: target.assumingMemoryBound(to: UInt8.self))
   }
 
   /// A copy of two texts, one behind the other.
   public func copy(_ first: String, _ second: String) -> ProtobufCBinaryData {
-    var (first, second) = (first, second)
-    return first.withUTF8 { first in
-      second.withUTF8 { second in
-        let target = allocate(max(first.count + second.count, 1))
-        UnsafeMutableRawBufferPointer(start: target, count: first.count).copyBytes(from: first)
-        UnsafeMutableRawBufferPointer(start: target + first.count, count: second.count)
-          .copyBytes(from: second)
-        return ProtobufCBinaryData(
-          len: first.count + second.count, data: target.assumingMemoryBound(to: UInt8.self))
-      }
+    let counts = (first: first.utf8.count, second: second.utf8.count)
+    let target = allocate(max(counts.first + counts.second, 1))
+    Self.write(first, counts.first, to: target)
+    Self.write(second, counts.second, to: target + counts.first)
+    return ProtobufCBinaryData(
+      len: counts.first + counts.second, data: target.assumingMemoryBound(to: UInt8.self))
+  }
+
+  /// Writes the `count` bytes of a text.
+  @inline(__always)
+  private static func write(_ text: String, _ count: Int, to target: UnsafeMutableRawPointer) {
+    let isWritten: Void? = text.utf8.withContiguousStorageIfAvailable { bytes in
+      if let base = bytes.baseAddress { target.copyMemory(from: base, byteCount: count) }
+    }
+    // Text that came from elsewhere.
+    if isWritten == nil {
+      UnsafeMutableRawBufferPointer(start: target, count: count).copyBytes(from: text.utf8)
     }
   }
 
   /// A copy of `bytes`.
   @inline(__always)
+  @inlinable
   public func copy(_ bytes: UnsafeRawBufferPointer) -> ProtobufCBinaryData {
     guard let source = bytes.baseAddress, bytes.count > 0 else { return ProtobufCBinaryData() }
     let target = allocate(bytes.count)
@@ -123,6 +137,7 @@ public final class Arena {
 
   /// Lends the vtable for a call into libprotobuf-c.
   @inline(__always)
+  @inlinable
   public func withAllocator<R>(_ body: (UnsafeMutablePointer<ProtobufCAllocator>) -> R) -> R {
     withExtendedLifetime(self) { body(allocator) }
   }
@@ -132,7 +147,8 @@ public final class Arena {
     return taken > limit ? nil : allocate(byteCount)
   }
 
-  private func addBlock(atLeast size: Int) {
+  @usableFromInline
+  func addBlock(atLeast size: Int) {
     let block = UnsafeMutableRawBufferPointer.allocate(
       byteCount: max(size, Self.blockSize), alignment: Self.alignment)
     blocks.append(block)

@@ -81,7 +81,7 @@ extension WireMessage {
   }
 
   /// Every generated struct starts with a `ProtobufCMessage`.
-  @usableFromInline
+  @inlinable
   static func base(_ c: UnsafePointer<CMessage>) -> UnsafePointer<ProtobufCMessage> {
     UnsafeRawPointer(c).assumingMemoryBound(to: ProtobufCMessage.self)
   }

@@ -75,11 +75,12 @@ enum HTTP2Callbacks {
       return HTTP2Callbacks.frameReceived(frame.pointee.hd, user)
     }
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) {
-      _, _, id, bytes, count, user in
+      _, flags, id, bytes, count, user in
       guard let bytes else { return 0 }
+      let isLast = flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
       return HTTP2Callbacks.withSession(user) { session in
         guard let stream = session.open(id) else { return session.dataOfNoCall(count: count) }
-        stream._withUnsafeGuaranteedRef { session.data($0, bytes, count: count) }
+        stream._withUnsafeGuaranteedRef { session.data($0, bytes, count: count, isLast: isLast) }
       }
     }
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, user in

@@ -89,7 +89,10 @@ extension HTTP2ServerSession {
   /// DATA of a call that was never taken: only the connection's window is given back.
   func dataOfNoCall(count: Int) { nghttp2_session_consume_connection(session, count) }
 
-  func data(_ stream: HTTP2Stream, _ bytes: UnsafePointer<UInt8>, count: Int) {
+  /// - Parameter isLast: of the request's last frame.
+  func data(
+    _ stream: HTTP2Stream, _ bytes: UnsafePointer<UInt8>, count: Int, isLast: Bool
+  ) {
     if !stream.form.data(count) { malformed(stream) }
     guard stream.refusal == nil, stream.awaitsResponse, !stream.requestFailed else {
       return consume(stream, count)
@@ -107,7 +110,12 @@ extension HTTP2ServerSession {
       stream.body.append(bytes, count: count)
       stream.countedBytes += count
       bufferedBytes += count
-      consume(stream, count)
+      // Where nothing follows, the stream's window is not needed any more.
+      if isLast {
+        nghttp2_session_consume_connection(session, count)
+      } else {
+        consume(stream, count)
+      }
     }
   }
 

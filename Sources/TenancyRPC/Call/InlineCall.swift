@@ -11,8 +11,8 @@ public final class InlineCall {
   /// Memory for this call's messages.
   public let arena: Arena
 
-  /// The call being served. Set only while a handler runs, by the connection, which owns the stream.
-  unowned(unsafe) var stream: ServerStream?
+  /// The call being served. Set only while a handler runs, by the connection, which holds the stream.
+  @exclusivity(unchecked) private var stream: Unmanaged<ServerStream>?
   /// Of the message that this call has written.
   @exclusivity(unchecked) var replyBytes = 0
 
@@ -24,13 +24,26 @@ public final class InlineCall {
   }
 
   /// The call's metadata. Costs allocations: for handlers that need it.
-  public var metadata: Metadata { stream?.metadata() ?? Metadata() }
+  public var metadata: Metadata {
+    stream?._withUnsafeGuaranteedRef { $0.metadata() } ?? Metadata()
+  }
+
+  /// A handler is about to run, which has returned before the connection lets go of `stream`.
+  @inline(__always)
+  func begin(_ stream: ServerStream) {
+    arena.reset()
+    self.stream = .passUnretained(stream)
+    replyBytes = 0
+  }
+
+  @inline(__always)
+  func end() { stream = nil }
 
   /// Writes the answer's message: `count` bytes, all of which `fill` must initialise.
   @inline(__always)
   public func reply(count: Int, _ fill: (UnsafeMutableRawPointer) -> Void) {
     guard let stream else { return }
     replyBytes = count
-    fill(stream.beginReply(count: count))
+    fill(stream._withUnsafeGuaranteedRef { $0.beginReply(count: count) })
   }
 }

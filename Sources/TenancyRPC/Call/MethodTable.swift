@@ -94,6 +94,9 @@ struct MethodTable: Sendable {
     if method.count >= 8 {
       first = method.loadUnaligned(as: UInt64.self)
       last = method.loadUnaligned(fromByteOffset: method.count - 8, as: UInt64.self)
+    } else if method.count >= 4 {
+      first = UInt64(method.loadUnaligned(as: UInt32.self))
+      last = UInt64(method.loadUnaligned(fromByteOffset: method.count - 4, as: UInt32.self))
     } else {
       for byte in method { first = first << 8 | UInt64(byte) }
     }

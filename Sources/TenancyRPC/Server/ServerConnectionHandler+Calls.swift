@@ -78,10 +78,8 @@ extension ServerConnectionHandler {
       case .inline(let handler):
         if stream.mayBePacked { try unpack(stream) }
         let message = try stream.message()
-        call.arena.reset()
-        call.stream = stream
-        call.replyBytes = 0
-        defer { call.stream = nil }
+        call.begin(stream)
+        defer { call.end() }
         try handler(call, message)
         if message.count > MemoryBudget.allowance { engine.handOver(stream) }
         engine.succeed(stream)

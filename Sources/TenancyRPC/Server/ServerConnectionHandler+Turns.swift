@@ -94,6 +94,8 @@ extension ServerConnectionHandler: TurnTaker {
     turns.nextLook = min(turns.calls + turns.stride, core.limits.maximumCallsPerTurn)
   }
 
+  @specialized(where Engine == HTTP2ServerSession)
+  @specialized(where Engine == TTRPCServerSession)
   func takeTurn() {
     isInLine = false
     guard let context, context.channel.isActive else { return }

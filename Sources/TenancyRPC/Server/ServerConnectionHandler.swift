@@ -122,6 +122,8 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
 
   // MARK: Input
 
+  @specialized(where Engine == HTTP2ServerSession)
+  @specialized(where Engine == TTRPCServerSession)
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     if isLingering { return }
     isReading = true
@@ -140,6 +142,8 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     newcomer = nil
   }
 
+  @specialized(where Engine == HTTP2ServerSession)
+  @specialized(where Engine == TTRPCServerSession)
   func channelReadComplete(context: ChannelHandlerContext) {
     isReading = false
     handleMail()

@@ -45,6 +45,7 @@ public struct Permission: Hashable, Sendable {
   public static func colon(in question: RawSpan) -> Int? {
     guard question.byteCount <= maximumLength else { return nil }
     var colon: Int?
+    let nameBytes = Self.nameBytes
     for offset in 0..<question.byteCount {
       let byte = question.unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // offset < byteCount
       if nameBytes.contains(byte) { continue }

@@ -60,6 +60,15 @@ extension UnsafeRawBufferPointer {
 }
 
 extension RawSpan {
+  /// Where the first byte at `start` or behind it is that is not in `set`; the end if there is none.
+  func end(of set: ASCIISet, from start: Int) -> Int {
+    withUnsafeBytes { bytes in
+      var at = start
+      while at < bytes.count, set.contains(bytes[at]) { at += 1 }
+      return at
+    }
+  }
+
   func begins(with text: String) -> Bool {
     let wanted = text.utf8Span.span.bytes
     guard wanted.byteCount <= byteCount else { return false }

@@ -20,8 +20,8 @@ public enum SelectorParsing {
     try refuseUnclearPath(path)
     guard path.begins(with: prefix) else { return nil }
     let start = prefix.utf8.count
-    var end = start
-    while end < path.byteCount, !isPathEnd(path.byte(end)) { end += 1 }
+    let end = path.end(of: ordinaryPathBytes, from: start)
+    guard end == path.byteCount || isPathEnd(path.byte(end)) else { throw notAName("path") }
     guard end > start else { throw malformed("path", "names no tenant") }
     try checkName(path, start..<end, "path")
     return start..<end
@@ -71,9 +71,13 @@ public enum SelectorParsing {
     guard (1...Slug.maximumLength).contains(range.count) else {
       throw malformed(field, "a tenant's name has 1 to \(Slug.maximumLength) characters")
     }
-    for offset in range where !nameBytes.contains(text.byte(offset)) {
-      throw malformed(field, "a tenant's name has letters, digits and hyphens only")
+    guard text.end(of: nameBytes, from: range.lowerBound) >= range.upperBound else {
+      throw notAName(field)
     }
+  }
+
+  private static func notAName(_ field: String) -> TenancyError {
+    malformed(field, "a tenant's name has letters, digits and hyphens only")
   }
 
   /// Those of a slug, in either case.
@@ -88,9 +92,10 @@ public enum SelectorParsing {
   /// programs; a path with them before its query is refused.
   private static func refuseUnclearPath(_ path: RawSpan) throws(TenancyError) {
     var segmentStart = 1
-    for offset in 0...path.byteCount {
+    var offset = 0
+    while true {
+      offset = path.end(of: ordinaryPathBytes, from: offset)
       let byte = offset < path.byteCount ? path.byte(offset) : UInt8(ascii: "?")
-      if ordinaryPathBytes.contains(byte) { continue }
       switch byte {
       case UInt8(ascii: "%"), UInt8(ascii: "\\"), UInt8(ascii: ";"), 0...0x20, 0x7F...0xFF:
         throw malformed("path", "escapes and unusual characters are not accepted")
@@ -109,6 +114,7 @@ public enum SelectorParsing {
         if byte != UInt8(ascii: "/") { return }
       default: break
       }
+      offset += 1
     }
   }
 

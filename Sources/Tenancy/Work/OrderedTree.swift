@@ -123,7 +123,8 @@ enum OrderedNode<Element: Ordered>: Sendable {
       if let new { children.insert(new, at: at + 1) }
       let more = new.flatMap { _ in Self.split(&children, isLast) }
       self = .branch(children)
-      return (former, more.map { Child(start: $0[0].start, node: .branch($0)) })  // In range: `split`.
+      // In range: what `split` returns is never empty.
+      return (former, more.map { Child(start: $0[0].start, node: .branch($0)) })
     }
   }
 

@@ -179,6 +179,7 @@ struct RequestForm {
     var number: UInt64 = 0
     for byte in text {
       guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+      // In range: at most eighteen digits, as checked.
       number = number * 10 + UInt64(byte - UInt8(ascii: "0"))
     }
     return number

@@ -33,6 +33,18 @@ import Testing
   @Test(arguments: ["\u{10}", "x\u{10}1", "\u{10}\u{10}\u{10}"])
   func textThatIsNotOursIsRefused(_ text: String) { #expect(NULFreeText.decode(text) == nil) }
 
+  @Test func errorsAreOneLineHoweverLongTheStatement() {
+    let sql = "CREATE TABLE x (\n  y TEXT\n);\n" + String(repeating: "SELECT 1;\n", count: 100)
+    let errors = [
+      SQLiteError(code: 1, message: "m", sql: sql).description,
+      PostgreSQLError(.server, "m", sqlState: "42601", statement: sql).description,
+    ]
+    for error in errors {
+      #expect(error.contains("m in: CREATE TABLE x ( y TEXT ); SELECT 1;"))
+      #expect(!error.contains("\n") && error.count < 300)
+    }
+  }
+
   @Test func aConnectionStringIsRead() throws {
     let text = """
       host=a,b port=1,2 dbname=d user='u v' sslrootcert=/ca sslcert=/c sslkey=/k application_name=n

@@ -26,7 +26,7 @@ struct PostgreSQLError: Error, CustomStringConvertible {
 
   var description: String {
     let code = sqlState.isEmpty ? "" : " \(sqlState)"
-    let place = statement.isEmpty ? "" : " in: \(statement)"
+    let place = statement.isEmpty ? "" : " in: \(statement.quotedStatement)"
     return "PostgreSQL\(code): \(message)\(place)"
   }
 }

@@ -12,7 +12,8 @@ struct SQLiteError: Error, CustomStringConvertible {
   /// The file holds no database, or not the one that it should: no table of that name, for instance.
   var meansLoss: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_ERROR].contains(primaryCode) }
   var description: String {
-    sql.isEmpty ? "SQLite \(code): \(message)" : "SQLite \(code): \(message) in: \(sql)"
+    sql.isEmpty
+      ? "SQLite \(code): \(message)" : "SQLite \(code): \(message) in: \(sql.quotedStatement)"
   }
 }
 

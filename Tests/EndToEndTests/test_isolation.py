@@ -138,8 +138,8 @@ def test_nothing_of_the_other_tenant_was_touched(admin, theirs):
 
 
 WORKLOAD_MAY = {
-    "TenantManager/GetTenant", "TenantResolver/ValidateTenant", "Authorization/Check",
-    "Authorization/BatchCheck", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
+    "TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantResolver/ValidateTenant",
+    "Authorization/Check", "Authorization/BatchCheck", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
     "Authorization/GetRole", *BY_SELECTOR}
 
 

@@ -1,6 +1,7 @@
 """One tenant's administrator writes as much as the server takes: what that is to others, to the tenant's
 own suspension, and to the server's memory and disk."""
 
+import itertools
 import time
 
 import grpc
@@ -71,13 +72,17 @@ def busy(tmp_path, pki):
         server.close()
 
 
+#: For subjects that have no role yet.
+NUMBERS = itertools.count()
+
+
 def written(client, home) -> list[float]:
     """How long each of many writes took."""
     took = []
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         start = time.monotonic()
-        client.assign(home.name, f"user:{len(took)}", "tenant-viewer")
+        client.assign(home.name, f"user:{next(NUMBERS)}", "tenant-viewer")
         took.append(time.monotonic() - start)
     return took
 

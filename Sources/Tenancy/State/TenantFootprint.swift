@@ -1,5 +1,6 @@
-/// How much a tenant's state takes, roughly: what its parts were measured to take in this program, rounded
-/// up. It is kept with each change and never counted anew, so it costs the same however much there is.
+/// How much a tenant's state takes, roughly: worked out from the sizes of its objects and texts and of their
+/// places in tables, rounded up. It is kept with each change and never counted anew, so it costs the same
+/// however much there is.
 ///
 /// Names that were once the tenant's are left out: only the platform gives new ones.
 public struct TenantFootprint: Hashable, Sendable {

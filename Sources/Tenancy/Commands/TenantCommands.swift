@@ -343,7 +343,8 @@ public struct TenantCommands: Sendable {
     let yesterday = now + Days(-1)
     if oldest.time < yesterday { return yesterday }
     guard state.rememberedRequests >= maximumRequests else { return nil }
-    return Timestamp(nanoseconds: oldest.time.nanoseconds + 1)
+    // A time from a store can be any.
+    return Timestamp(nanoseconds: min(oldest.time.nanoseconds, .max - 1) + 1)
   }
 
   /// A change of model leaves nothing of the old one behind.

@@ -10,7 +10,8 @@ extension V1 {
   public struct CreateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var tenant: V1.Tenant?
     /// Optional UUID. Repeating a request with the same id and content answers with the tenant first
-    /// made; with other content, INVALID_ARGUMENT. Remembered for at least 24 hours.
+    /// made; with other content, INVALID_ARGUMENT. Remembered for at least 24 hours, unless 100,000 more
+    /// were made meanwhile.
     public var requestId: String
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool

@@ -133,27 +133,6 @@ struct TenantCommandsTests {
     #expect(test.plane.state.tenants.count == 2)
   }
 
-  /// One past the bound, all of the same day.
-  @Test func theOldestRequestMakesRoomForAnother() async throws {
-    let tenant = try await create("acme")
-    let now = test.clock.now.nanoseconds
-    try await test.plane.write(actor: "test", action: "test") {
-      (transaction) throws(TenancyError) in
-      for number in 0..<TenantCommands.maximumRequests {
-        transaction.emit(
-          .rememberRequest(
-            RememberedRequest(
-              actor: "alice", requestID: "\(number)", digest: "", tenant: tenant.id,
-              time: Timestamp(nanoseconds: now + Int64(number)))), about: tenant.id)
-      }
-    }
-    _ = try await create("b", request: "b")
-    let state = test.plane.state
-    #expect(state.rememberedRequests == TenantCommands.maximumRequests)
-    #expect(state.request("0", of: "alice") == nil)
-    #expect(state.request("1", of: "alice") != nil && state.request("b", of: "alice") != nil)
-  }
-
   @Test func requestsAreForgottenAfterADayWhenThereAreMany() async throws {
     let tenant = try await create("acme")
     let old = test.clock.now

@@ -29,6 +29,30 @@ struct TenantLimitsTests {
     String(repeating: character, count: count)
   }
 
+  /// One past the bound, all of the same day.
+  @Test func theOldestRequestMakesRoomForAnother() async throws {
+    let now = test.clock.now.nanoseconds
+    try await test.put(Sample.tenant(1))
+    try await test.plane.write(actor: "test", action: "test") {
+      (transaction) throws(TenancyError) in
+      for number in 0..<TenantCommands.maximumRequests {
+        transaction.emit(
+          .rememberRequest(
+            RememberedRequest(
+              actor: "test", requestID: "\(number)", digest: "", tenant: Sample.id(1),
+              time: Timestamp(nanoseconds: now + Int64(number)))), about: Sample.id(1))
+      }
+    }
+    let new = TenantCommands.NewTenant(
+      slug: "b", displayName: "B", isolationModel: .hybrid, configuration: TenantConfiguration(),
+      requestID: "b")
+    _ = try await TenantCommands(test.plane, actor: "test").create(new, validateOnly: false)
+    let state = test.plane.state
+    #expect(state.rememberedRequests == TenantCommands.maximumRequests)
+    #expect(state.request("0", of: "test") == nil)
+    #expect(state.request("1", of: "test") != nil && state.request("b", of: "test") != nil)
+  }
+
   @Test(arguments: [
     ("a", true), (text(200), true), (text(201), false), (text(200, of: "é"), true), ("", false),
     ("a\u{0}", false), ("a\n", false), ("a\u{7F}", false), ("a\u{85}", false), ("東京 – Ω", true),

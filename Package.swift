@@ -69,6 +69,7 @@ let package = Package(
       dependencies: ["CInteropProto", "CProtobufC", "TenancyRPC", "RPCServices"],
       swiftSettings: strict),
     .target(name: "Tenancy", swiftSettings: strict),
+    .target(name: "TenancySecrets", dependencies: ["COpenSSL", "Tenancy"], swiftSettings: strict),
     .target(name: "TenancyStore", dependencies: ["Tenancy", "CSQLite"], swiftSettings: strict),
     .target(
       name: "TenancyWire", dependencies: ["TenancyRPC", "CTenancyProto", "Tenancy"],
@@ -86,8 +87,8 @@ let package = Package(
     .executableTarget(
       name: "tenantd",
       dependencies: [
-        "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancyServer", "TenancyStore",
-        "TenancyWire",
+        "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancySecrets", "TenancyServer",
+        "TenancyStore", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -132,7 +133,12 @@ let package = Package(
       name: "TenancyServerTests",
       dependencies: ["TenancyRPC", "Tenancy", "TenancyServer", "TenancyWire"], swiftSettings: strict
     ),
-    .testTarget(name: "TenancyStoreTests", dependencies: ["TenancyStore"], swiftSettings: strict),
+    .testTarget(
+      name: "TenancySecretsTests", dependencies: ["Tenancy", "TenancySecrets"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TenancyStoreTests", dependencies: ["TenancySecrets", "TenancyStore"],
+      swiftSettings: strict),
     .testTarget(
       name: "TenancyWireTests", dependencies: ["TenancyRPC", "Tenancy", "TenancyWire"],
       swiftSettings: strict),

@@ -131,8 +131,8 @@ let package = Package(
     .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
     .testTarget(
       name: "TenancyServerTests",
-      dependencies: ["TenancyRPC", "Tenancy", "TenancyServer", "TenancyWire"], swiftSettings: strict
-    ),
+      dependencies: ["TenancyRPC", "Tenancy", "TenancySecrets", "TenancyServer", "TenancyWire"],
+      swiftSettings: strict),
     .testTarget(
       name: "TenancySecretsTests", dependencies: ["Tenancy", "TenancySecrets"],
       swiftSettings: strict),
@@ -145,9 +145,9 @@ let package = Package(
     .testTarget(
       name: "TenancyClientTests",
       dependencies: [
-        "COpenSSL", "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyServer",
-        "TenancyStore",
-        "TenancyWire", .product(name: "Logging", package: "swift-log"),
+        "COpenSSL", "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancySecrets",
+        "TenancyServer", "TenancyStore", "TenancyWire",
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: strict),

@@ -11,6 +11,8 @@ struct Configuration: Sendable {
   var listeners: [ListenAddress]
   var tls: TLSSettings?
   var identity: IdentityRules
+  /// Nil: no secrets are taken.
+  var secrets: SecretSettings?
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   /// 0: one for each core.
@@ -27,6 +29,7 @@ extension Configuration {
     dataDirectory = try root.string("data_directory")
     listeners = try root.list("listeners") { try Self.listener(&$0) }
     tls = try root.section("tls") { try TLSSettings(&$0) }
+    secrets = try root.section("secrets") { try SecretSettings(&$0) }
     let rules = try root.section("identity") { settings in
       let domains = try Self.trustDomains(&settings)
       return (domains, try Self.identity(&settings, domains))

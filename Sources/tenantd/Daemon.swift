@@ -4,6 +4,7 @@ import Logging
 import RPCServices
 import Tenancy
 import TenancyRPC
+import TenancySecrets
 import TenancyServer
 import TenancyStore
 import TenancyWire
@@ -29,14 +30,20 @@ struct Daemon {
     let stops = Signals.arrivals([SIGTERM: "SIGTERM", SIGINT: "SIGINT"])
     // From the start: by default a hangup would end the process.
     let hangups = Signals.arrivals([SIGHUP: "SIGHUP"])
+    let keyring = try configuration.secrets.map { settings in
+      let keys = try settings.read()
+      return Keyring(master: keys.master, previous: keys.previous)
+    }
     try DataDirectory.prepare(configuration.dataDirectory)
     let database = "\(configuration.dataDirectory)/tenancy.sqlite"
     let resources = "\(configuration.dataDirectory)/tenants"
     for suffix in ["", "-wal", "-shm", ".lock"] { try OwnFiles.check(database + suffix) }
     try OwnFiles.checkTree(resources)
     if let tls = configuration.tls { try OwnFiles.check(tls.context) }
-    let store = try SQLiteStore(path: database)
-    let plane = try ControlPlane(store: store, clock: SystemClock.now)
+    let store = try SQLiteStore(path: database, sealer: keyring)
+    let plane = try ControlPlane(store: store, sealer: keyring, clock: SystemClock.now)
+    let secrets = prepare(keyring, plane)
+    try await secrets?.vault.prepareKeys()
     let dataPlane = try SQLiteDataPlane(directory: resources)
     let logger = logger
     let provisioner = Provisioner(plane, dataPlane) { tenant, why in
@@ -46,13 +53,15 @@ struct Daemon {
     reportLeftovers(in: plane.state)
     let tls = try makeTLS()
     let methods = TenancyService.methods(
-      plane: plane, provisioner: provisioner, rules: configuration.resolution)
+      plane: plane, provisioner: provisioner, rules: configuration.resolution,
+      vault: secrets?.vault)
     let health = HealthStatus(serving: methods.map(\.service))
     let server = try await makeServer(plane, try Self.described(methods, health), tls)
     onStart(try await server.start())
     let resumption = Task { await provisioner.resume() }
     let watching = Task { await StoreHealth.follow(plane, health, logger) }
-    let reloading = Task { await reload(tls, on: hangups) }
+    let reloading = Task { await reload(tls, secrets, on: hangups) }
+    let sealing = Task { await secrets?.vault.keepSealed() }
     logger.info(
       "serving",
       metadata: ["revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenantCount)"])
@@ -68,6 +77,7 @@ struct Daemon {
     resumption.cancel()
     watching.cancel()
     reloading.cancel()
+    sealing.cancel()
     await plane.close()
     logger.info("stopped")
   }
@@ -101,6 +111,11 @@ struct Daemon {
     return served + reflection.methods
   }
 
+  private func prepare(_ keyring: Keyring?, _ plane: ControlPlane) -> Secrets? {
+    guard let keyring, let settings = configuration.secrets else { return nil }
+    return Secrets(settings, keyring, plane, logger)
+  }
+
   private func makeTLS() throws -> TLSContext? {
     let identity = configuration.identity
     return try configuration.tls.map { settings in
@@ -118,9 +133,11 @@ struct Daemon {
     }
   }
 
-  /// Reads certificates, keys, CAs and CRLs again when they change, and on SIGHUP, until cancelled.
-  private func reload(_ tls: TLSContext?, on hangups: AsyncStream<String>) async {
-    guard let tls, let interval = configuration.tls?.reloadInterval else { return }
+  /// Reads certificates, keys, CAs and CRLs again when they change, and these and master keys on SIGHUP,
+  /// until cancelled.
+  private func reload(
+    _ tls: TLSContext?, _ secrets: Secrets?, on hangups: AsyncStream<String>
+  ) async {
     let logger = logger
     let report: @Sendable (TLSError?) -> Void = { error in
       if let error {
@@ -130,14 +147,19 @@ struct Daemon {
       }
     }
     await withTaskGroup { group in
-      group.addTask { await tls.watch(every: interval, report: report) }
+      if let tls, let interval = configuration.tls?.reloadInterval {
+        group.addTask { await tls.watch(every: interval, report: report) }
+      }
       for await _ in hangups {
         do throws(TLSError) {
-          try tls.reload()
-          report(nil)
+          if let tls {
+            try tls.reload()
+            report(nil)
+          }
         } catch {
           report(error)
         }
+        await secrets?.reload()
       }
     }
   }
@@ -177,11 +199,21 @@ enum DataDirectory {
       try OwnFiles.checkDirectory(path)
       return
     }
-    // The new name must survive a power cut as well as what is in it.
+    try syncParent(of: path)
+  }
+
+  /// A new name must survive a power cut as well as what is in it.
+  static func syncParent(of path: String) throws {
     let parent = URL(filePath: path).standardized.deletingLastPathComponent().path
     let descriptor = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { return }
-    fsync(descriptor)
-    close(descriptor)
+    guard descriptor >= 0 else {
+      throw ConfigurationError(
+        description: "cannot open \(parent): \(String(cString: strerror(errno)))")
+    }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else {
+      throw ConfigurationError(
+        description: "cannot sync \(parent): \(String(cString: strerror(errno)))")
+    }
   }
 }

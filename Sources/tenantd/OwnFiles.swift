@@ -57,12 +57,12 @@ enum OwnFiles {
     for path in tls.paths where path != tls.privateKey { try checkTrusted(path) }
   }
 
-  /// A private key that not everybody can read, which may be a link: secrets are often mounted so.
-  private static func checkKey(_ path: String) throws {
+  /// A private or secret key that not everybody can read, which may be a link: secrets are often mounted so.
+  static func checkKey(_ path: String) throws {
     guard let info = try checkTrusted(path) else { return }
     guard info.st_mode & 0o037 == 0 else {
       throw ConfigurationError(
-        description: "others can read or write the private key \(path): mend it with: "
+        description: "others can read or write the key \(path): mend it with: "
           + "chmod 600 '\(path)'")
     }
   }

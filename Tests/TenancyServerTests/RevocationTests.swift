@@ -188,6 +188,10 @@ private final class HeldStore: ControlStore {
     log.withLock { $0 += entries }
   }
 
+  func secret(_ purpose: SecretPurpose, of tenant: TenantID) -> StoredSecret? { nil }
+
+  func dataKeys() -> [WrappedDataKey] { [] }
+
   func checkWritable() {}
 
   func close() {}

@@ -83,6 +83,28 @@ final class MemoryStore: ControlStore {
     }
   }
 
+  /// As entries have put it.
+  func secret(
+    _ purpose: SecretPurpose, of tenant: TenantID
+  ) throws(StoreError) -> StoredSecret? {
+    var found: StoredSecret?
+    for change in log.flatMap(\.changes) {
+      switch change {
+      case .putSecret(tenant, purpose, let reference, let sealed?):
+        found = StoredSecret(reference: reference, sealed: sealed)
+      case .deleteSecret(tenant, purpose): found = nil
+      default: break
+      }
+    }
+    return found
+  }
+
+  func dataKeys() throws(StoreError) -> [WrappedDataKey] {
+    var keys: [KeyID: WrappedDataKey] = [:]
+    for case .putDataKey(let key) in log.flatMap(\.changes) { keys[key.id] = key }
+    return keys.values.sorted { $0.id.description < $1.id.description }
+  }
+
   func checkWritable() throws(StoreError) {
     try contents.withLock { contents throws(StoreError) in
       if !contents.checkFailures.isEmpty {
@@ -135,9 +157,9 @@ struct TestPlane {
   let clock = TestClock()
   let plane: ControlPlane
 
-  init(_ store: MemoryStore = MemoryStore()) throws {
+  init(_ store: MemoryStore = MemoryStore(), sealer: (any SecretSealer)? = nil) throws {
     self.store = store
-    plane = try ControlPlane(store: store, clock: { [clock] in clock.now })
+    plane = try ControlPlane(store: store, sealer: sealer, clock: { [clock] in clock.now })
   }
 
   /// Adds a tenant as it is.

@@ -12,6 +12,8 @@ public final class ControlPlane: Sendable {
   /// Writes waiting, at most. Over it: RESOURCE_EXHAUSTED.
   static let maximumWaiting = 8192
 
+  /// Seals what is secret in requests; nil where no master key is configured.
+  public let sealer: (any SecretSealer)?
   private let store: any ControlStore
   private let clock: Clock
   private let queue = DispatchQueue(label: "tenancy.control-plane.writer")
@@ -35,7 +37,10 @@ public final class ControlPlane: Sendable {
 
   /// Loads the state. Blocks.
   /// - Throws: `StoreError`.
-  public init(store: any ControlStore, clock: @escaping Clock) throws(StoreError) {
+  public init(
+    store: any ControlStore, sealer: (any SecretSealer)? = nil, clock: @escaping Clock
+  ) throws(StoreError) {
+    self.sealer = sealer
     self.store = store
     self.clock = clock
     let state = try Self.load(store)
@@ -82,6 +87,23 @@ public final class ControlPlane: Sendable {
         continuation.resume(returning: isHealthy)
       }
     }
+  }
+
+  /// Looks up in the store what the state does not hold, between two commits: store and state are of one
+  /// revision. `body` runs on the writer, so it must be quick.
+  func consult<Result: Sendable>(
+    _ body: @escaping @Sendable (any ControlStore, ControlState) throws(StoreError) -> Result
+  ) async throws(StoreError) -> Result {
+    let outcome: Swift.Result<Result, StoreError> = await withCheckedContinuation { continuation in
+      queue.async { [self] in
+        continuation.resume(
+          returning: Swift.Result { () throws(StoreError) in
+            if let failure = health.withLock({ $0.failure }) { throw failure }
+            return try body(store, state)
+          })
+      }
+    }
+    return try outcome.get()
   }
 
   // MARK: Writing
@@ -285,6 +307,12 @@ public struct Transaction {
   /// Adds a change, about this tenant.
   public mutating func emit(_ change: Change, about tenant: TenantID) {
     subject = changes.isEmpty || subject == tenant ? tenant : nil
+    changes.append(change)
+  }
+
+  /// Adds a change that is about no tenant.
+  public mutating func emit(_ change: Change) {
+    subject = nil
     changes.append(change)
   }
 

@@ -149,6 +149,8 @@ public struct ControlState: Sendable {
       requests[Self.key(request.requestID, request.actor)] = request
     case .forgetRequests(let moment):
       for (key, request) in requests.entries where request.time < moment { requests[key] = nil }
+    case .putSecret, .deleteSecret, .putDataKey:
+      break  // The tenant refers to its secrets; they and the keys are in the store only.
     }
   }
 

@@ -10,6 +10,7 @@ struct ChangeDocument: Encodable {
 
   private enum Key: String, CodingKey {
     case change, tenant, role, assignment, id, kind, name, request, before
+    case purpose, version, key, masterKey, state
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -52,6 +53,19 @@ struct ChangeDocument: Encodable {
     case .forgetRequests(let before):
       try box.encode("forgetRequests", forKey: .change)
       try box.encode(before.nanoseconds, forKey: .before)
+    case .putSecret(let tenant, let purpose, let reference, _):
+      try put("putSecret", tenant)
+      try box.encode(purpose, forKey: .purpose)
+      try box.encode(reference.version, forKey: .version)
+      try box.encode(reference.key, forKey: .key)
+    case .deleteSecret(let tenant, let purpose):
+      try put("deleteSecret", tenant)
+      try box.encode(purpose, forKey: .purpose)
+    case .putDataKey(let key):
+      try box.encode("putDataKey", forKey: .change)
+      try box.encode(key.id, forKey: .key)
+      try box.encode(key.masterKey, forKey: .masterKey)
+      try box.encode(key.state.rawValue, forKey: .state)
     }
   }
 }
@@ -87,7 +101,6 @@ extension TenantConfiguration {
   /// The connection string goes as well: drivers accept a password within it, in many notations.
   fileprivate var withoutCredentials: TenantConfiguration {
     var copy = self
-    copy.database?.password = "[redacted]"
     copy.database?.connectionString = "[redacted]"
     return copy
   }

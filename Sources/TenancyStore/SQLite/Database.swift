@@ -6,37 +6,51 @@ struct Database {
   private let connection: SQLiteConnection
   private let json = JSONCoding()
   private let writer: StateWriter
+  private let secrets: SecretTables
+  private let sealer: (any SecretSealer)?
 
-  init(path: String) throws(StoreError) {
+  /// - Parameter sealer: takes in the data keys.
+  init(path: String, sealer: (any SecretSealer)?) throws(StoreError) {
     let connection = try asStoreError { () throws(SQLiteError) in
       try SQLiteConnection(path: path)
     }
     self.connection = connection
+    self.sealer = sealer
     let json = json
     try asStoreError { () throws(SQLiteError) in
       try connection.execute(Self.settings)
     }
     try Migrations.check(connection)
     try Self.makeDurable(connection)
-    try Migrations.run(on: connection)
+    try Migrations.run(on: connection, sealer: sealer)
     try asStoreError { () throws(SQLiteError) in try Self.syncRecovered(connection) }
+    let secrets = try asStoreError { () throws(SQLiteError) in
+      try SecretTables(connection, json: json)
+    }
+    try SecretAudit.installKeys(of: secrets, in: sealer)
+    self.secrets = secrets
     writer = try asStoreError { () throws(SQLiteError) in
-      try StateWriter(connection, json: json)
+      try StateWriter(connection, json: json, secrets: secrets)
     }
   }
 
   func load(audited isAudited: Bool) throws(StoreError) -> StoredState {
-    try StateReader(connection: connection, json: json, isAudited: isAudited).read()
+    try StateReader(connection: connection, json: json, isAudited: isAudited).read {
+      (changes) throws(StoreError) in
+      try SecretAudit.check(secrets, against: changes, sealer: sealer)
+    }
   }
+
+  func secret(at place: SecretPlace) throws(StoreError) -> StoredSecret? {
+    try secrets.secret(at: place)
+  }
+
+  func dataKeys() throws(StoreError) -> [WrappedDataKey] { try secrets.dataKeys() }
 
   /// Adds a batch in one transaction.
   func append(_ entries: [LogEntry]) throws(StoreError) {
     guard !entries.isEmpty else { return }
-    var replacesSecret = false
-    try commit { () throws(StoreError) in replacesSecret = try writer.write(entries) }
-    // The log has what was there before. Its truncation can wait for another process that reads, and no
-    // failure of it takes back what is durable: the next checkpoint does it.
-    if replacesSecret { try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)") }
+    try commit { () throws(StoreError) in try writer.write(entries) }
   }
 
   /// Commits the first page as it is: a number in it is written again.
@@ -85,8 +99,7 @@ struct Database {
 
   /// `trusted_schema=OFF` and `cell_size_check=ON`: a damaged or doctored file is met with care.
   /// `cache_size=-512` (KiB): reads are answered from our own memory, writes touch few pages.
-  /// `secure_delete=ON`: a password that was replaced does not linger in free space; nor in the log, see
-  /// `append`.
+  /// `secure_delete=ON`: what was deleted does not linger in free space.
   private static let settings = """
     PRAGMA cache_size = -512;
     PRAGMA busy_timeout = 5000;

@@ -47,6 +47,14 @@ struct RowReader {
     try unwrap(statement.text(next()).flatMap(TenantID.init(parsing:)))
   }
 
+  mutating func keyID() throws(StoreError) -> KeyID {
+    try unwrap(statement.text(next()).flatMap(KeyID.init(parsing:)))
+  }
+
+  mutating func bytes() throws(StoreError) -> [UInt8] {
+    try unwrap(statement.bytes(next()))
+  }
+
   mutating func slug() throws(StoreError) -> Slug {
     try unwrap(statement.text(next()).flatMap(Slug.init(parsing:)))
   }

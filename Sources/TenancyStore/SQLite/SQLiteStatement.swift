@@ -5,6 +5,7 @@ enum SQLiteValue {
   case null
   case integer(Int64)
   case text(String)
+  case blob([UInt8])
 }
 
 /// Owns one compiled statement.
@@ -73,6 +74,11 @@ final class SQLiteStatement {
           sqlite3_bind_text64(
             handle, index, bytes, UInt64(text.utf8.count), Self.transient, UInt8(SQLITE_UTF8))
         }
+      case .blob(let bytes):
+        // Of nothing there is no address, and with none SQLite binds null.
+        bytes.isEmpty
+          ? sqlite3_bind_zeroblob(handle, index, 0)
+          : sqlite3_bind_blob64(handle, index, bytes, UInt64(bytes.count), Self.transient)
       }
     guard code == SQLITE_OK else { throw connection.lastError(sql: sql) }
   }
@@ -92,6 +98,14 @@ extension SQLiteStatement {
 
   /// 0 unless the column is a number.
   func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
+
+  /// Nil unless the column is a blob.
+  func bytes(_ column: Int32) -> [UInt8]? {
+    guard sqlite3_column_type(handle, column) == SQLITE_BLOB else { return nil }
+    let start = sqlite3_column_blob(handle, column)
+    let count = Int(sqlite3_column_bytes(handle, column))
+    return Array(UnsafeRawBufferPointer(start: start, count: count))
+  }
 
   /// Nil unless the column is text in valid UTF-8.
   func text(_ column: Int32) -> String? {

@@ -19,16 +19,23 @@ public final class SQLiteStore: ControlStore {
   }
 
   private let isAudited: Bool
+  private let sealer: (any SecretSealer)?
 
   /// Opens a store, creating the file where there is none. Its directory must exist.
-  public convenience init(path: String) throws(StoreError) {
-    try self.init(path: path, isAudited: true)
+  /// - Parameter sealer: takes in the store's data keys, and seals what earlier versions stored in the clear.
+  /// - Throws: `.unavailable` also if there are secrets, in the clear or sealed, and no sealer or not the one
+  ///   that they were sealed by.
+  public convenience init(path: String, sealer: (any SecretSealer)? = nil) throws(StoreError) {
+    try self.init(path: path, sealer: sealer, isAudited: true)
   }
 
   /// - Parameter isAudited: whether loading refuses rows that no command can have made. The promises of
   ///   `ControlStore` hold for all others as well.
-  init(path: String, isAudited: Bool) throws(StoreError) {
+  init(
+    path: String, sealer: (any SecretSealer)? = nil, isAudited: Bool
+  ) throws(StoreError) {
     self.isAudited = isAudited
+    self.sealer = sealer
     guard !path.isEmpty, !path.utf8.contains(0) else {
       throw StoreError(.unavailable, "not a path: \(path.debugDescription)")
     }
@@ -36,7 +43,7 @@ public final class SQLiteStore: ControlStore {
     // First of all: another process' database is not to be touched.
     let lock = try LockFile(path: path + ".lock")
     try FileSystem.createPrivateFile(path: path)
-    let database = try Database(path: path)
+    let database = try Database(path: path, sealer: sealer)
     // SQLite syncs the directory for the log's sake only, and only when it first syncs the log.
     try FileSystem.syncDirectory(of: path)
     state = Mutex(State(lock: lock, database: database))
@@ -50,6 +57,20 @@ public final class SQLiteStore: ControlStore {
 
   public func append(_ entries: [LogEntry]) throws(StoreError) {
     try write { (database) throws(StoreError) in try database.append(entries) }
+  }
+
+  public func secret(
+    _ purpose: SecretPurpose, of tenant: TenantID
+  ) throws(StoreError) -> StoredSecret? {
+    try state.withLock { (state: inout State) throws(StoreError) -> StoredSecret? in
+      try open(&state).secret(at: SecretPlace(tenant: tenant, purpose: purpose))
+    }
+  }
+
+  public func dataKeys() throws(StoreError) -> [WrappedDataKey] {
+    try state.withLock { (state: inout State) throws(StoreError) -> [WrappedDataKey] in
+      try open(&state).dataKeys()
+    }
   }
 
   public func checkWritable() throws(StoreError) {
@@ -79,7 +100,7 @@ public final class SQLiteStore: ControlStore {
   private func open(_ state: inout State) throws(StoreError) -> Database {
     guard state.lock != nil else { throw StoreError(.unavailable, "the store is closed") }
     if let database = state.database { return database }
-    let database = try Database(path: path)
+    let database = try Database(path: path, sealer: sealer)
     state.database = database
     return database
   }

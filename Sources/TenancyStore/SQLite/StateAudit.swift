@@ -44,12 +44,14 @@ struct StateAudit {
       let row = Row("requests", request.actor, request.requestID)
       try requireTenant(request.tenant, row)
       try row.require(Self.isDigest(request.digest), "its digest is none")
-    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests:
+    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .putSecret,
+      .deleteSecret, .putDataKey:
       break  // A state that is stored has none of these.
     }
   }
 
   private mutating func check(_ tenant: Tenant, _ row: Row) throws(StoreError) {
+    let configuration = tenant.configuration
     try row.require(tenants.updateValue(tenant, forKey: tenant.id) == nil, "it is there twice")
     let other = slugs.updateValue(tenant.id, forKey: tenant.slug)
     try row.require(
@@ -58,11 +60,15 @@ struct StateAudit {
     try row.require(
       (1...tenant.version).contains(tenant.epoch),
       "its epoch \(tenant.epoch) is none of its version")
+    if let version = configuration.database?.password?.version {
+      try row.require(
+        (1...tenant.version).contains(version), "its password's version \(version) is none of it")
+    }
     let isDeleted = tenant.state == .deleted
     try row.require(
       isDeleted == (tenant.deleteTime != nil) && isDeleted == (tenant.purgeTime != nil),
       "its state \(tenant.state.rawValue) does not fit its times of deletion")
-    let (model, configuration) = (tenant.isolationModel, tenant.configuration)
+    let model = tenant.isolationModel
     try row.require(
       model.usesSchema == (configuration.schema != nil)
         && model.usesShared == (configuration.shared != nil)

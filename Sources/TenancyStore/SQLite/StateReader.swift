@@ -8,11 +8,17 @@ struct StateReader {
   let isAudited: Bool
 
   /// Inside one read transaction, so that another process' writes do not show halfway.
-  func read() throws(StoreError) -> StoredState {
+  /// - Parameter audit: looks at what the state alone does not tell.
+  func read(
+    audit: ([Change]) throws(StoreError) -> Void
+  ) throws(StoreError) -> StoredState {
     try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
     let result = Result { () throws(StoreError) in
       let stored = StoredState(revision: try lastRevision(), changes: try changes())
-      if isAudited { try StateAudit.check(stored) }
+      if isAudited {
+        try StateAudit.check(stored)
+        try audit(stored.changes)
+      }
       return stored
     }
     // Ends a transaction that only read.

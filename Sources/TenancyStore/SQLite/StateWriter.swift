@@ -6,7 +6,6 @@ struct StateWriter {
   private let json: JSONCoding
   private let lastRevision: SQLiteStatement
   private let insertEntry: SQLiteStatement
-  private let storedPassword: SQLiteStatement
   private let putTenant: SQLiteStatement
   private let reserveName: SQLiteStatement
   private let retireSlug: SQLiteStatement
@@ -19,13 +18,16 @@ struct StateWriter {
   private let rememberRequest: SQLiteStatement
   private let forgetRequests: SQLiteStatement
 
-  init(_ connection: SQLiteConnection, json: JSONCoding) throws(SQLiteError) {
+  private let secrets: SecretTables
+
+  init(
+    _ connection: SQLiteConnection, json: JSONCoding, secrets: SecretTables
+  ) throws(SQLiteError) {
     self.connection = connection
     self.json = json
+    self.secrets = secrets
     lastRevision = try connection.prepare("SELECT max(revision) FROM log")
     insertEntry = try connection.prepare(SQL.insertEntry)
-    storedPassword = try connection.prepare(
-      "SELECT configuration ->> '$.database.password' FROM tenants WHERE id = ?1")
     putTenant = try connection.prepare(SQL.putTenant)
     reserveName = try connection.prepare(SQL.reserveName)
     retireSlug = try connection.prepare(
@@ -42,9 +44,7 @@ struct StateWriter {
   }
 
   /// - Throws: `.conflict` unless the entries' revisions follow the last one.
-  /// - Returns: whether a password was replaced or removed.
-  func write(_ entries: [LogEntry]) throws(StoreError) -> Bool {
-    var replacesSecret = false
+  func write(_ entries: [LogEntry]) throws(StoreError) {
     var last = try storedRevision()
     for entry in entries {
       guard last < Int64.max, entry.revision == UInt64(last) + 1 else {
@@ -55,23 +55,7 @@ struct StateWriter {
       try run(
         insertEntry, .integer(last), .time(entry.time), .text(entry.actor), .text(entry.action),
         entry.tenant.map(SQLiteValue.id) ?? .null, .text(changes))
-      for change in entry.changes {
-        if case .putTenant(let tenant) = change, try replacesPassword(tenant) {
-          replacesSecret = true
-        }
-        try apply(change)
-      }
-    }
-    return replacesSecret
-  }
-
-  private func replacesPassword(_ tenant: Tenant) throws(StoreError) -> Bool {
-    guard tenant.version > 1 else { return false }
-    return try asStoreError { () throws(SQLiteError) in
-      defer { storedPassword.reset() }
-      try storedPassword.bind([.id(tenant.id)])
-      guard try storedPassword.step(), let former = storedPassword.text(0) else { return false }
-      return !former.isEmpty && former != tenant.configuration.database?.password
+      for change in entry.changes { try apply(change) }
     }
   }
 
@@ -115,6 +99,13 @@ struct StateWriter {
         .id(request.tenant), .time(request.time))
     case .forgetRequests(let moment):
       try run(forgetRequests, .time(moment))
+    case .putSecret(let tenant, let purpose, let reference, let sealed):
+      try secrets.put(
+        reference, sealed, at: SecretPlace(tenant: tenant, purpose: purpose))
+    case .deleteSecret(let tenant, let purpose):
+      try secrets.delete(at: SecretPlace(tenant: tenant, purpose: purpose))
+    case .putDataKey(let key):
+      try secrets.put(key)
     }
   }
 

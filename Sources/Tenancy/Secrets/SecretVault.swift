@@ -80,6 +80,8 @@ public final class SecretVault: Sendable {
       do throws(TenancyError) {
         try await resealAll()
       } catch {
+        // The server is stopping: the next start goes on with it.
+        if Task.isCancelled { return }
         report("secrets are not all sealed under the active key yet: \(error)")
         // A cancelled sleep is followed by the end of the stream.
         try? await Task.sleep(for: Self.pause)

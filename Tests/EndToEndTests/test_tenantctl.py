@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import uuid
 
 import pytest
 from tenantctl_process import Daemon, all_commands, daemon, make_active, place
@@ -29,6 +30,8 @@ def test_every_command_as_operator(daemon, way):
     tenant_commands(ctl)
     role_commands(ctl)
     assert ctl("load", *BRIEFLY).startswith("Target: ")
+    key = ctl.json("secrets", "rotate-data-key")["dataKey"]
+    assert uuid.UUID(hex=key) and key not in ctl("secrets", "rotate-data-key")
     assert ctl.commands == all_commands()
 
 

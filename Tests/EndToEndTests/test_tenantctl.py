@@ -136,7 +136,7 @@ WORKLOAD_MAY_NOT = [
     "tenant retire-slug acme former",
     "role create acme mine", "role update acme mine --title X", "role delete acme mine",
     "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
-    "role assign acme user:alice tenant-admin", "role unassign acme 1"]
+    "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key"]
 
 
 def test_every_command_as_workload(daemon):

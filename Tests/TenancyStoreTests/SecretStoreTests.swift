@@ -258,7 +258,7 @@ import Testing
 
   @Test func aPasswordOfAnyCharactersIsSealedAsItIs() throws {
     let (first, _) = try fill()
-    let password = "p\u{0}ä\u{1F511}\"\\/'\u{7F}"
+    let password = "\u{0}pä\u{1F511}\"\\/'\u{7F}"
     let json = try #require(
       String(data: try JSONEncoder().encode([password]), encoding: .utf8))
     try setBack([])

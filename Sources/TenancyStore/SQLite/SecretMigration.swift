@@ -99,7 +99,7 @@ enum SecretMigration {
         """
         SELECT id, version FROM tenants
         WHERE json_type(configuration, '$.database.password') = 'text'
-          AND configuration ->> '$.database.password' <> ''
+          AND configuration -> '$.database.password' <> '""'
         """)
     }
     defer { statement.reset() }

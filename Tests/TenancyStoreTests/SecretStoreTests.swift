@@ -60,7 +60,8 @@ import Testing
   /// A store with two tenants and their passwords.
   private func fill() throws -> (Tenant, Tenant) {
     let (first, second) = (Self.tenant(1), Self.tenant(2))
-    let store = try open(keyring)
+    // Not the one that seals here: a store without keys would take its own from it.
+    let store = try open(Keyring(master: master))
     defer { store.close() }
     try store.append([
       Sample.entry(1, [.putDataKey(key)]), Sample.entry(2, try changes(first, "one-pass").changes),

@@ -5,6 +5,7 @@ import Synchronization
 import Tenancy
 import TenancyClient
 import TenancyRPC
+import TenancySecrets
 import TenancyServer
 import TenancyStore
 import Testing
@@ -36,8 +37,11 @@ struct LiveServer {
     certificates = try Certificates(directory: directory)
     let clock = SteppedClock()
     self.clock = clock
+    let keyring = Keyring(master: try MasterKey())
     plane = try ControlPlane(
-      store: try SQLiteStore(path: "\(directory)/tenancy.sqlite"), clock: { clock.now })
+      store: try SQLiteStore(path: "\(directory)/tenancy.sqlite", sealer: keyring),
+      sealer: keyring, clock: { clock.now })
+    try await SecretVault(plane, keyring).prepareKeys()
     var identity = IdentityRules(trustDomains: [Certificates.trustDomain])
     identity.unixUsers = [getuid(): ["admin"]]
     var resolution = ResolutionRules()

@@ -16,6 +16,7 @@ struct ControlStoreContract: Sendable, CustomTestStringConvertible {
   }
 
   static let all = revisions + atomicity + fidelity + changes + durability + log + compaction
+    + secrets
 }
 
 /// Runs a check on a store and closes it.

@@ -12,7 +12,9 @@ struct PostgreSQLStoreTests {
   init() throws { server = try PostgreSQLServer.shared.get() }
 
   private func open() throws -> PostgreSQLStore {
-    try PostgreSQLStore(server.configuration(schema: schema), isAudited: false)
+    try PostgreSQLStore(
+      server.configuration(schema: schema), sealer: try ContractSecrets.keyring(),
+      isAudited: false)
   }
 
   @Test(arguments: ControlStoreContract.all)
@@ -38,6 +40,7 @@ struct PostgreSQLStoreTests {
           switch column.type {
           case .integer: ("bigint", "")
           case .text: ("text", "C")
+          case .blob: ("bytea", "")
           }
         return "\(column.name) \(type) \(column.isNullable ? "YES" : "NO") \(collation)"
       }

@@ -197,6 +197,10 @@ private final class HeldStore: ControlStore {
 
   func compact(through revision: UInt64) {}
 
+  func secret(_ purpose: SecretPurpose, of tenant: TenantID) -> StoredSecret? { nil }
+
+  func dataKeys() -> [WrappedDataKey] { [] }
+
   func checkWritable() {}
 
   func close() {}

@@ -91,6 +91,8 @@ extension TenancyError.Reason {
   public static let provisioningFailed = Self("PROVISIONING_FAILED")
   public static let provisioningUnsupported = Self("PROVISIONING_UNSUPPORTED")
   public static let dataMissing = Self("DATA_MISSING")
+  public static let secretsNotConfigured = Self("SECRETS_NOT_CONFIGURED")
+  public static let secretsFailed = Self("SECRETS_FAILED")
   public static let storeUnavailable = Self("STORE_UNAVAILABLE")
   /// Other writes were faster; nothing was changed.
   public static let writeConflict = Self("WRITE_CONFLICT")

@@ -7,6 +7,8 @@ import Synchronization
 public final class ControlPlane: Sendable {
   public typealias Clock = @Sendable () -> Timestamp
 
+  /// Seals what is secret in requests; nil where no master key is configured.
+  public let sealer: (any SecretSealer)?
   let store: any ControlStore
   let clock: Clock
   let options: Options
@@ -39,15 +41,20 @@ public final class ControlPlane: Sendable {
   ///   - retention: how long the log is kept.
   /// - Throws: `StoreError`.
   public convenience init(
-    store: any ControlStore, clock: @escaping Clock, quotas: TenantQuotas = TenantQuotas(),
-    retention: LogRetention = LogRetention()
+    store: any ControlStore, sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
+    quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention()
   ) throws(StoreError) {
     try self.init(
-      store: store, clock: clock, options: Options(retention: retention, quotas: quotas))
+      store: store, sealer: sealer, clock: clock,
+      options: Options(retention: retention, quotas: quotas))
   }
 
-  init(store: any ControlStore, clock: @escaping Clock, options: Options) throws(StoreError) {
+  init(
+    store: any ControlStore, sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
+    options: Options
+  ) throws(StoreError) {
     budgets = TenantBudgets(options.quotas)
+    self.sealer = sealer
     self.store = store
     self.clock = clock
     self.options = options
@@ -100,6 +107,23 @@ public final class ControlPlane: Sendable {
         continuation.resume(returning: isHealthy)
       }
     }
+  }
+
+  /// Looks up in the store what the state does not hold, between two commits: store and state are of one
+  /// revision. `body` runs on the writer, so it must be quick.
+  func consult<Result: Sendable>(
+    _ body: @escaping @Sendable (any ControlStore, ControlState) throws(StoreError) -> Result
+  ) async throws(StoreError) -> Result {
+    let outcome: Swift.Result<Result, StoreError> = await withCheckedContinuation { continuation in
+      queue.async { [self] in
+        continuation.resume(
+          returning: Swift.Result { () throws(StoreError) in
+            if let failure = health.withLock({ $0.failure }) { throw failure }
+            return try body(store, state)
+          })
+      }
+    }
+    return try outcome.get()
   }
 
   // MARK: Writing
@@ -305,6 +329,9 @@ public struct Transaction {
     if tenants.last != tenant, !tenants.contains(tenant) { tenants.append(tenant) }
     changes.append(change)
   }
+
+  /// Adds a change that is about no tenant.
+  public mutating func emit(_ change: Change) { changes.append(change) }
 
   fileprivate mutating func discard() { (changes, tenants) = ([], []) }
 }

@@ -14,13 +14,14 @@ enum SQLDialect {
 /// One table, for both databases: what statements on it are made from. The migrations of each make it.
 struct Table {
   struct Column {
-    enum ColumnType { case integer, text }
+    enum ColumnType { case integer, text, blob }
     let name: String
     let type: ColumnType
     var isNullable = false
 
     static func text(_ name: String) -> Column { Column(name: name, type: .text) }
     static func integer(_ name: String) -> Column { Column(name: name, type: .integer) }
+    static func blob(_ name: String) -> Column { Column(name: name, type: .blob) }
     static func nullable(_ column: Column) -> Column {
       Column(name: column.name, type: column.type, isNullable: true)
     }
@@ -35,10 +36,11 @@ struct Table {
 
   var key: [String] { columns.prefix(keyCount).map(\.name) }
 
+  /// All rows, in whatever order.
+  var select: String { "SELECT \(list(columns.map(\.name))) FROM \(name)" }
+
   /// All rows, in order of their keys.
-  var selectAll: String {
-    "SELECT \(list(columns.map(\.name))) FROM \(name) ORDER BY \(list(key))"
-  }
+  var selectAll: String { "\(select) ORDER BY \(list(key))" }
 
   func insert(_ dialect: SQLDialect) -> String {
     let parameters = (1...columns.count).map(dialect.parameter)
@@ -113,8 +115,23 @@ extension Table {
       .text("actor"), .text("request_id"), .text("digest"), .text("tenant_id"), .integer("time"),
     ], keyCount: 2)
 
+  /// Wrapped. One is active at most.
+  static let dataKeys = Table(
+    name: "data_keys",
+    columns: [
+      .text("id"), .text("master_key_id"), .blob("wrapped"), .integer("create_time"),
+      .text("state"),
+    ], keyCount: 1)
+
+  static let secrets = Table(
+    name: "secrets",
+    columns: [
+      .text("tenant_id"), .text("purpose"), .integer("version"), .text("key_id"), .blob("sealed"),
+    ], keyCount: 2)
+
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
+    dataKeys, secrets,
   ]
 }
 
@@ -135,6 +152,9 @@ enum StateStatement: Int, CaseIterable {
   case clearSteps
   case rememberRequest
   case forgetRequests
+  case putSecret
+  case deleteSecret
+  case putDataKey
 
   func sql(_ dialect: SQLDialect) -> String {
     switch self {
@@ -163,6 +183,9 @@ enum StateStatement: Int, CaseIterable {
     case .rememberRequest: return Table.requests.put(dialect)
     case .forgetRequests:
       return "DELETE FROM requests WHERE time < \(dialect.parameter(1))"
+    case .putSecret: return Table.secrets.put(dialect)
+    case .deleteSecret: return Table.secrets.delete(dialect, where: "tenant_id", "purpose")
+    case .putDataKey: return Table.dataKeys.put(dialect)
     }
   }
 }

@@ -12,6 +12,7 @@ public final class ControlPlane: Sendable {
   let options: Options
   let queue = DispatchQueue(label: "tenancy.control-plane.writer")
   let tail: LogTail
+  var auditor: Auditor? { options.auditor }
   /// Where those read the log whom the tail has left behind.
   let logReader = DispatchQueue(label: "tenancy.control-plane.log-reader")
   private let published: Mutex<Snapshot>
@@ -44,6 +45,20 @@ public final class ControlPlane: Sendable {
   ) throws(StoreError) {
     try self.init(
       store: store, clock: clock, options: Options(retention: retention, quotas: quotas))
+  }
+
+  /// As above, and audits every change in the transaction that makes it. Blocks.
+  /// - Parameter hash: SHA-256.
+  /// - Throws: `StoreError`.
+  public convenience init(
+    auditing store: any AuditedStore, hash: @escaping AuditHash, clock: @escaping Clock,
+    quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention()
+  ) throws(StoreError) {
+    try self.init(
+      store: store, clock: clock,
+      options: Options(
+        retention: retention, quotas: quotas,
+        auditor: Auditor(store, hash: hash, limits: DenialTable.Limits())))
   }
 
   init(store: any ControlStore, clock: @escaping Clock, options: Options) throws(StoreError) {
@@ -167,6 +182,8 @@ public final class ControlPlane: Sendable {
       queue.async {
         self.drain()
         self.tail.close()
+        // What can't be written now is lost; it was denied, and the store's failure is known.
+        try? self.auditor?.flush(at: self.now)
         self.store.close()
         continuation.resume()
       }
@@ -294,6 +311,8 @@ public struct Transaction {
   fileprivate(set) var changes: [Change] = []
   /// The tenants that the changes are about, each once.
   fileprivate(set) var tenants: [TenantID] = []
+  /// Who asked, where it is not the server itself.
+  var origin: AuditOrigin?
 
   init(state: ControlState, now: Timestamp) {
     self.state = state

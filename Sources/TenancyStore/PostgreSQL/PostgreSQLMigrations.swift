@@ -139,7 +139,18 @@ struct PostgreSQLMigrations {
 
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
 
-  private static let all = [initial]
+  private static let all = [initial, auditRecords]
+
+  /// `AuditEncoding` tells what the records are. Without a foreign key: a chain outlasts its tenant.
+  private static let auditRecords = """
+    CREATE TABLE audit_records (
+      chain TEXT COLLATE "C" NOT NULL,
+      sequence BIGINT NOT NULL,
+      record BYTEA NOT NULL,
+      hash BYTEA NOT NULL,
+      PRIMARY KEY (chain, sequence)
+    );
+    """
 
   /// Texts are compared by their bytes, as SQLite does. Foreign keys are checked at the commit: the order
   /// of changes within a batch is free. The log has none, for it tells the past and not the present.

@@ -60,7 +60,7 @@ enum Migrations {
   }
 
   private static let all = [
-    initial, retiredSlugs, stateReasons, digestsOfPasswords, followableLog,
+    initial, retiredSlugs, stateReasons, digestsOfPasswords, followableLog, auditRecords,
   ]
 
   /// Entries up to now are for people only: form 0. The log can be followed from `log_floor.revision` on, and
@@ -78,6 +78,18 @@ enum Migrations {
 
     INSERT INTO log_floor (id, revision, removed)
       SELECT 0, coalesce(max(revision), 0), 0 FROM log;
+    """
+
+  /// `AuditEncoding` tells what the records are. What was done before is in the log, and in no chain. Without
+  /// a foreign key: a chain outlasts its tenant.
+  private static let auditRecords = """
+    CREATE TABLE audit_records (
+      chain TEXT NOT NULL,
+      sequence INTEGER NOT NULL,
+      record BLOB NOT NULL,
+      hash BLOB NOT NULL,
+      PRIMARY KEY (chain, sequence)
+    ) STRICT, WITHOUT ROWID;
     """
 
   /// Digests of requests once covered the database's password, so that guesses could be tried on them. They

@@ -14,13 +14,14 @@ enum SQLDialect {
 /// One table, for both databases: what statements on it are made from. The migrations of each make it.
 struct Table {
   struct Column {
-    enum ColumnType { case integer, text }
+    enum ColumnType { case integer, text, blob }
     let name: String
     let type: ColumnType
     var isNullable = false
 
     static func text(_ name: String) -> Column { Column(name: name, type: .text) }
     static func integer(_ name: String) -> Column { Column(name: name, type: .integer) }
+    static func blob(_ name: String) -> Column { Column(name: name, type: .blob) }
     static func nullable(_ column: Column) -> Column {
       Column(name: column.name, type: column.type, isNullable: true)
     }
@@ -115,6 +116,7 @@ extension Table {
 
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
+    auditRecords,
   ]
 }
 
@@ -135,6 +137,7 @@ enum StateStatement: Int, CaseIterable {
   case clearSteps
   case rememberRequest
   case forgetRequests
+  case insertAuditRecord
 
   func sql(_ dialect: SQLDialect) -> String {
     switch self {
@@ -163,6 +166,7 @@ enum StateStatement: Int, CaseIterable {
     case .rememberRequest: return Table.requests.put(dialect)
     case .forgetRequests:
       return "DELETE FROM requests WHERE time < \(dialect.parameter(1))"
+    case .insertAuditRecord: return Table.auditRecords.insert(dialect)
     }
   }
 }

@@ -14,7 +14,7 @@ public enum TenancyService {
       TenantManagerService(plane: plane, provisioner: provisioner).methods(gate)
       + TenantResolverService(resolver: Resolver(rules)).methods(gate)
       + CheckService().methods(gate) + RoleService(plane: plane).methods(gate)
-      + IdentityService().methods(gate)
+      + IdentityService().methods(gate) + AuditService(plane: plane).methods(gate)
     let missing = Set(V1.methods.map(\.path)).subtracting(methods.map(\.path))
     precondition(missing.isEmpty, "not served: \(missing.sorted())")
     return methods
@@ -41,7 +41,9 @@ public struct TenancyDelegate: ServerDelegate {
   }
 
   public func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
-    switch rules.caller(connection.peer, refusal: { connection.refusal() }) {
+    let caller = rules.caller(
+      connection.peer, refusal: { connection.refusal() }, source: { connection.label })
+    switch caller {
     case .success(let caller):
       logger.debug(
         "connected", metadata: ["peer": "\(connection.label)", "subject": "\(caller.subject)"])

@@ -37,7 +37,8 @@ struct LiveServer {
     let clock = SteppedClock()
     self.clock = clock
     plane = try ControlPlane(
-      store: try SQLiteStore(path: "\(directory)/tenancy.sqlite"), clock: { clock.now })
+      auditing: try SQLiteStore(path: "\(directory)/tenancy.sqlite"), hash: SHA256Digest.bytes,
+      clock: { clock.now })
     var identity = IdentityRules(trustDomains: [Certificates.trustDomain])
     identity.unixUsers = [getuid(): ["admin"]]
     var resolution = ResolutionRules()

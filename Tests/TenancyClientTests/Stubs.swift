@@ -10,6 +10,7 @@ struct Stubs {
   let resolver: TenantResolverClient
   let authorization: AuthorizationClient
   let identity: IdentityClient
+  let audit: AuditClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -35,6 +36,7 @@ struct Stubs {
     resolver = TenantResolverClient(channel)
     authorization = AuthorizationClient(channel)
     identity = IdentityClient(channel)
+    audit = AuditClient(channel)
   }
 
   // MARK: In fewer words

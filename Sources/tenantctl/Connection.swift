@@ -58,6 +58,7 @@ struct Connection {
   var tenants: TenantManagerClient { TenantManagerClient(channel) }
   var resolver: TenantResolverClient { TenantResolverClient(channel) }
   var authorization: AuthorizationClient { AuthorizationClient(channel) }
+  var audit: AuditClient { AuditClient(channel) }
   var identity: IdentityClient { IdentityClient(channel) }
 }
 

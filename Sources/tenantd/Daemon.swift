@@ -35,8 +35,10 @@ struct Daemon {
     if let tls = configuration.tls { try OwnFiles.check(tls.context) }
     let store = try configuration.store.open(dataDirectory: configuration.dataDirectory)
     let plane = try ControlPlane(
-      store: store, clock: SystemClock.now, quotas: configuration.quotas,
+      auditing: store, hash: SHA256Digest.bytes, clock: SystemClock.now,
+      quotas: configuration.quotas,
       retention: configuration.logRetention)
+    let audit = try await AuditTrail(plane, configuration.audit, self.logger)
     let dataPlane = try SQLiteDataPlane(directory: resources)
     let logger = logger
     let provisioner = Provisioner(plane, dataPlane) { tenant, why in
@@ -54,6 +56,7 @@ struct Daemon {
     let watching = Task { await StoreHealth.follow(plane, health, logger) }
     let compacting = Task { await LogCompaction.run(plane, logger) }
     let reloading = Task { await reload(tls, on: hangups) }
+    let auditing = Task { await audit.run() }
     logger.info(
       "serving",
       metadata: ["revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenantCount)"])
@@ -70,6 +73,8 @@ struct Daemon {
     watching.cancel()
     compacting.cancel()
     reloading.cancel()
+    auditing.cancel()
+    await audit.finish()
     await plane.close()
     logger.info("stopped")
   }

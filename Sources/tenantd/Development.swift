@@ -36,6 +36,11 @@ struct Development {
         trust: .domains([
           TrustBundle(domain: Self.trustDomain, authorities: "\(path)/pki/ca.pem")
         ])))
+    try OwnFiles.check("\(path)/audit.key")
+    try SigningKey.ensure(private: "\(path)/audit.key", public: "\(path)/audit.pub")
+    configuration.audit.checkpoints = AuditSettings.Checkpoints(
+      key: "\(path)/audit.key", file: AuditSettings.file(in: configuration.dataDirectory),
+      interval: .seconds(5))
     configuration.resolution.baseDomains = ["example.com", "localhost"]
     self.configuration = configuration
   }

@@ -14,7 +14,7 @@ enum StoreSettings: Sendable {
   }
 
   /// Blocks.
-  func open(dataDirectory: String) throws -> any ControlStore {
+  func open(dataDirectory: String) throws -> any AuditedStore {
     switch self {
     case .embedded:
       let database = "\(dataDirectory)/tenancy.sqlite"

@@ -5,6 +5,7 @@ import os
 import re
 
 import pytest
+from support.waiting import eventually
 from tenantctl_process import Daemon, all_commands, daemon, make_active, place
 
 __all__ = ["daemon", "place"]  # Fixtures.
@@ -28,8 +29,28 @@ def test_every_command_as_operator(daemon, way):
                              "spiffe://dev.tenancy.internal/platform/admin")
     tenant_commands(ctl)
     role_commands(ctl)
+    audit_commands(ctl, daemon.directory)
     assert ctl("load", *BRIEFLY).startswith("Target: ")
     assert ctl.commands == all_commands()
+
+
+def audit_commands(ctl, directory):
+    signed = directory / "data" / "audit-checkpoints.jsonl"
+    eventually(signed.exists, "the first checkpoint")
+    checkpoints, records = directory / "checkpoints", directory / "records"
+    checkpoints.write_text(signed.read_text())
+    listed = ctl.json("audit", "list", "--all")["records"]
+    assert any("heads" in record for record in listed)
+    assert rows(ctl("audit", "list", "--all"))[0][:4] == ["RECORD", "TIME", "DECISION", "ACTION"]
+    records.write_text(ctl("audit", "export", "--all"))
+    assert records.read_text().count('{"chain":"platform"') == len(listed)
+    arguments = ["audit", "verify", str(records), "--checkpoints", str(checkpoints),
+                 "--public-key", str(directory / "audit.pub")]
+    assert re.fullmatch(r"verified: \d+ records in \d+ chains\n", ctl(*arguments))
+    records.write_text(records.read_text().replace('"sequence":2,', '"sequence":3,', 1))
+    assert "record 2 of chain platform" in ctl.error(*arguments) or "record 2 is missing" in (
+        ctl.error(*arguments))
+    assert "usage" in ctl.error("audit", "export", "acme", "--all", code=64).lower()
 
 
 def tenant_commands(ctl):

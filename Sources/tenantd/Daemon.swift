@@ -41,8 +41,9 @@ struct Daemon {
     let store = try configuration.store.open(
       dataDirectory: configuration.dataDirectory, sealer: keyring)
     let plane = try ControlPlane(
-      store: store, sealer: keyring, clock: SystemClock.now, quotas: configuration.quotas,
-      retention: configuration.logRetention)
+      auditing: store, hash: SHA256Digest.bytes, sealer: keyring, clock: SystemClock.now,
+      quotas: configuration.quotas, retention: configuration.logRetention)
+    let audit = try await AuditTrail(plane, configuration.audit, self.logger)
     let secrets = prepare(keyring, plane)
     try await secrets?.vault.prepareKeys()
     let dataPlane = try SQLiteDataPlane(directory: resources)
@@ -63,6 +64,7 @@ struct Daemon {
     let watching = Task { await StoreHealth.follow(plane, health, logger) }
     let compacting = Task { await LogCompaction.run(plane, logger) }
     let reloading = Task { await reload(tls, secrets, on: hangups) }
+    let auditing = Task { await audit.run() }
     let sealing = Task { await secrets?.vault.keepSealed() }
     logger.info(
       "serving",
@@ -81,6 +83,8 @@ struct Daemon {
     compacting.cancel()
     reloading.cancel()
     sealing.cancel()
+    auditing.cancel()
+    await audit.finish()
     await plane.close()
     logger.info("stopped")
   }

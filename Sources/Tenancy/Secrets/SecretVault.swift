@@ -235,7 +235,7 @@ public final class SecretVault: Sendable {
   ) async throws(TenancyError) {
     try await plane.write(actor: asked.actor, action: asked.action) {
       [judge = asked.judge] (transaction) throws(TenancyError) in
-      try judge.judge(transaction)
+      try judge.judge(&transaction)
       for key in keys { transaction.emit(.putDataKey(key)) }
     }
   }

@@ -14,6 +14,7 @@ public final class ControlPlane: Sendable {
   let options: Options
   let queue = DispatchQueue(label: "tenancy.control-plane.writer")
   let tail: LogTail
+  var auditor: Auditor? { options.auditor }
   /// Where those read the log whom the tail has left behind.
   let logReader = DispatchQueue(label: "tenancy.control-plane.log-reader")
   private let published: Mutex<Snapshot>
@@ -47,6 +48,21 @@ public final class ControlPlane: Sendable {
     try self.init(
       store: store, sealer: sealer, clock: clock,
       options: Options(retention: retention, quotas: quotas))
+  }
+
+  /// As above, and audits every change in the transaction that makes it. Blocks.
+  /// - Parameter hash: SHA-256.
+  /// - Throws: `StoreError`.
+  public convenience init(
+    auditing store: any AuditedStore, hash: @escaping AuditHash,
+    sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
+    quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention()
+  ) throws(StoreError) {
+    try self.init(
+      store: store, sealer: sealer, clock: clock,
+      options: Options(
+        retention: retention, quotas: quotas,
+        auditor: Auditor(store, hash: hash, limits: DenialTable.Limits())))
   }
 
   init(
@@ -191,6 +207,8 @@ public final class ControlPlane: Sendable {
       queue.async {
         self.drain()
         self.tail.close()
+        // What can't be written now is lost; it was denied, and the store's failure is known.
+        try? self.auditor?.flush(at: self.now)
         self.store.close()
         continuation.resume()
       }
@@ -318,6 +336,8 @@ public struct Transaction {
   fileprivate(set) var changes: [Change] = []
   /// The tenants that the changes are about, each once.
   fileprivate(set) var tenants: [TenantID] = []
+  /// Who asked, where it is not the server itself.
+  var origin: AuditOrigin?
 
   init(state: ControlState, now: Timestamp) {
     self.state = state

@@ -8,6 +8,8 @@ import TenancyWire
 struct Gate: Sendable {
   let plane: ControlPlane
 
+  private var denials: Denials { Denials(plane: plane) }
+
   // MARK: Admission
 
   /// Judges a call by its method's rule.
@@ -75,12 +77,15 @@ struct Gate: Sendable {
   /// Judges an admitted call again, on the state that its change is applied to, and by the CAs and CRLs of
   /// that moment. What platform identities may do does not change while the server runs.
   private static func judge(
-    _ access: Access, _ rule: MethodRule, requestBytes: Int
+    _ access: Access, _ rule: MethodRule, _ requestID: String, requestBytes: Int
   ) -> WriteJudge {
     let (caller, id) = (access.caller, access.home?.tenant.id)
     // A platform identity waits on its own account whichever tenant it writes about.
     let payer = id.map { WritePayer.tenant($0) } ?? .platform(caller.subject)
-    return WriteJudge(payer: payer, requestBytes: requestBytes) {
+    return WriteJudge(
+      payer: payer, requestBytes: requestBytes,
+      origin: Denials.origin(caller, home: id, requestID)
+    ) {
       (state, now) throws(TenancyError) in
       if let end = caller.expireTime, end < now { throw expired }
       if caller.refusal() != nil { throw revoked }
@@ -109,17 +114,23 @@ struct Gate: Sendable {
   ) -> ServiceMethod {
     let rule = MethodRule.of(spec.path)
     return .inline(path: spec.path) { (call, message) throws(RPCStatus) in
+      // The server's delegate makes these two, of these types.
+      let caller = unsafeDowncast(call.context, to: Caller.self)
+      let reader = unsafeDowncast(call.loopState, to: SnapshotReader.self)
+      var named: UnsafeRawBufferPointer?
       do throws(TenancyError) {
         let request = try WireErrors.decode(Request.self, message, call.arena, rule)
-        // The server's delegate makes these two, of these types.
-        let caller = unsafeDowncast(call.context, to: Caller.self)
-        let reader = unsafeDowncast(call.loopState, to: SnapshotReader.self)
+        named = spec.tenantField.map { $0(request).bytes }
         let access = try admit(
-          caller, rule, tenantName: spec.tenantField.map { $0(request).bytes }, form,
-          snapshot: reader.snapshot)
+          caller, rule, tenantName: named, form, snapshot: reader.snapshot)
         let response = UnsafePointer(try body(access, request, call.arena))
         call.reply(count: Response.encodedSize(response)) { Response.pack(response, into: $0) }
       } catch {
+        if Denials.isDenial(error) {
+          denials.note(
+            error, caller, rule, named, form, reader.snapshot,
+            Denials.requestID(in: call.metadata))
+        }
         throw StatusMapping.status(of: error)
       }
     }
@@ -150,9 +161,15 @@ struct Gate: Sendable {
     return .async(path: spec.path) { call, message in
       do throws(TenancyError) {
         guard let caller = call.context as? Caller else { throw Self.unknownHome }
-        let (access, request) = try admitDecoded(caller, rule, spec, form, message)
-        let response = try await body(access, request)
-        return response.encode(arena: Arena(firstBlock: Self.arenaBytes))
+        let requestID = Denials.requestID(in: call.metadata)
+        let (access, request) = try admitDecoded(caller, rule, spec, form, message, requestID)
+        do throws(TenancyError) {
+          let response = try await body(access, request)
+          return response.encode(arena: Arena(firstBlock: Self.arenaBytes))
+        } catch {
+          denials.note(error, access, rule, requestID)
+          throw error
+        }
       } catch {
         throw StatusMapping.status(of: error)
       }
@@ -161,15 +178,21 @@ struct Gate: Sendable {
 
   private func admitDecoded<Request, Response>(
     _ caller: Caller, _ rule: MethodRule, _ spec: MethodSpec<Request, Response>,
-    _ form: TenantNames.Form, _ message: [UInt8]
+    _ form: TenantNames.Form, _ message: [UInt8], _ requestID: String
   ) throws(TenancyError) -> (Access, Request) {
     let arena = Arena(firstBlock: Self.arenaBytes)
     return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
       let request = try WireErrors.decode(Request.self, bytes, arena, rule)
-      var access = try admit(
-        caller, rule, tenantName: spec.tenantField.map { $0(request).bytes }, form,
-        snapshot: plane.snapshot)
-      access.judge = Self.judge(access, rule, requestBytes: message.count)
+      let snapshot = plane.snapshot
+      let named = spec.tenantField.map { $0(request).bytes }
+      var access: Access
+      do throws(TenancyError) {
+        access = try admit(caller, rule, tenantName: named, form, snapshot: snapshot)
+      } catch {
+        denials.note(error, caller, rule, named, form, snapshot, requestID)
+        throw error
+      }
+      access.judge = Self.judge(access, rule, requestID, requestBytes: message.count)
       return (access, try WireErrors.read(Request.self, request))
     }
   }

@@ -131,7 +131,7 @@ extension Table {
 
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    dataKeys, secrets,
+    dataKeys, secrets, auditRecords,
   ]
 }
 
@@ -155,6 +155,7 @@ enum StateStatement: Int, CaseIterable {
   case putSecret
   case deleteSecret
   case putDataKey
+  case insertAuditRecord
 
   func sql(_ dialect: SQLDialect) -> String {
     switch self {
@@ -186,6 +187,7 @@ enum StateStatement: Int, CaseIterable {
     case .putSecret: return Table.secrets.put(dialect)
     case .deleteSecret: return Table.secrets.delete(dialect, where: "tenant_id", "purpose")
     case .putDataKey: return Table.dataKeys.put(dialect)
+    case .insertAuditRecord: return Table.auditRecords.insert(dialect)
     }
   }
 }

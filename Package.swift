@@ -69,7 +69,8 @@ let package = Package(
       dependencies: ["CInteropProto", "CProtobufC", "TenancyRPC", "RPCServices"],
       swiftSettings: strict),
     .target(name: "Tenancy", swiftSettings: strict),
-    .target(name: "TenancyStore", dependencies: ["Tenancy", "CSQLite"], swiftSettings: strict),
+    .target(
+      name: "TenancyStore", dependencies: ["Tenancy", "COpenSSL", "CSQLite"], swiftSettings: strict),
     .target(
       name: "TenancyWire", dependencies: ["TenancyRPC", "CTenancyProto", "Tenancy"],
       swiftSettings: strict),
@@ -95,7 +96,7 @@ let package = Package(
     .executableTarget(
       name: "tenantctl",
       dependencies: [
-        "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyWire",
+        "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyStore", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

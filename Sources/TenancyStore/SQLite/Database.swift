@@ -25,6 +25,11 @@ struct Database {
     }
   }
 
+  /// - Throws: `.unavailable` unless it may be served.
+  func incarnation(_ path: String) throws(StoreError) -> StoreIncarnation {
+    try Incarnations.requireCurrent(connection, path)
+  }
+
   func load(audited isAudited: Bool) throws(StoreError) -> StoredState {
     try StateReader(connection: connection, json: json, isAudited: isAudited).read()
   }

@@ -59,7 +59,7 @@ enum FileSystem {
   }
 }
 
-private func errorText(_ code: Int32) -> String {
+func errorText(_ code: Int32) -> String {
   var text = [CChar](repeating: 0, count: 128)
   // An unknown code makes "Unknown error n": the result adds nothing.
   _ = strerror_r(code, &text, text.count)

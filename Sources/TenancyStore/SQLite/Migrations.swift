@@ -6,6 +6,8 @@ enum Migrations {
   /// Marks the file as ours in SQLite's header: "Tncy".
   static let applicationID: Int64 = 0x546E_6379
   static let latest = Int64(all.count)
+  /// The oldest version whose rows `StateReader` reads as they are.
+  static let oldestReadable: Int64 = 4
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -59,7 +61,9 @@ enum Migrations {
     try connection.execute("PRAGMA user_version = \(latest)")
   }
 
-  private static let all = [initial, retiredSlugs, stateReasons, digestsOfPasswords]
+  private static let all = [
+    initial, retiredSlugs, stateReasons, digestsOfPasswords, Incarnations.table,
+  ]
 
   /// Digests of requests once covered the database's password, so that guesses could be tried on them. They
   /// go for every tenant that has a database, or had one when it was made: requests are forgotten, and in

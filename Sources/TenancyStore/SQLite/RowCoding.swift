@@ -19,7 +19,8 @@ struct RowReader {
 
   func corruption(_ what: String) -> StoreError {
     let key = (0..<keyColumns).map { statement.text($0) ?? "?" }
-    return StoreError(.corrupt, "table \(table), row \(key.joined(separator: "/")): \(what)")
+    return StoreError(
+      corrupt: StoreError.Place(table: table, row: key.joined(separator: "/"), what: what))
   }
 
   mutating func text() throws(StoreError) -> String {

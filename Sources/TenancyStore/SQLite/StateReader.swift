@@ -6,6 +6,8 @@ struct StateReader {
   let json: JSONCoding
   /// Whether rows that parse are held to what writes promise.
   let isAudited: Bool
+  /// Takes what is wrong, one row after the other; without it, the first is thrown.
+  var findings: StoreFindings?
 
   /// Inside one read transaction, so that another process' writes do not show halfway.
   func read() throws(StoreError) -> StoredState {
@@ -40,7 +42,7 @@ struct StateReader {
   }
 
   /// Tenants first: everything else refers to them.
-  private func changes() throws(StoreError) -> [Change] {
+  func changes() throws(StoreError) -> [Change] {
     try tenants() + names() + retiredSlugs() + roles() + assignments() + steps() + requests()
   }
 
@@ -131,10 +133,30 @@ struct StateReader {
     let statement = try asStoreError { () throws(SQLiteError) in try connection.prepare(sql) }
     defer { statement.reset() }
     var changes: [Change] = []
-    while try asStoreError({ () throws(SQLiteError) in try statement.step() }) {
-      var row = RowReader(statement, table: table, keyColumns: keyColumns, json: json)
-      changes.append(try decode(&row))
+    func next() throws(StoreError) -> Bool {
+      try tolerating(orElse: false) { () throws(StoreError) in
+        try asStoreError { () throws(SQLiteError) in try statement.step() }
+      }
+    }
+    while try next() {
+      let change: Change? = try tolerating(orElse: nil) { () throws(StoreError) in
+        var row = RowReader(statement, table: table, keyColumns: keyColumns, json: json)
+        return try decode(&row)
+      }
+      if let change { changes.append(change) }
     }
     return changes
+  }
+
+  private func tolerating<Value>(
+    orElse value: Value, _ body: () throws(StoreError) -> Value
+  ) throws(StoreError) -> Value {
+    do throws(StoreError) {
+      return try body()
+    } catch {
+      guard let findings else { throw error }
+      findings.add(error)
+      return value
+    }
   }
 }

@@ -12,9 +12,12 @@ import TenancyWire
 struct Daemon {
   private let configuration: Configuration
   private let logger: Logger
+  private let acceptsRestored: Bool
 
-  init(_ configuration: Configuration) {
+  /// - Parameter acceptsRestored: whether a store that was restored from a backup is served.
+  init(_ configuration: Configuration, acceptsRestored: Bool) {
     self.configuration = configuration
+    self.acceptsRestored = acceptsRestored
     var logger = Logger(label: "tenantd") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = configuration.logLevel
     self.logger = logger
@@ -35,6 +38,7 @@ struct Daemon {
     for suffix in ["", "-wal", "-shm", ".lock"] { try OwnFiles.check(database + suffix) }
     try OwnFiles.checkTree(resources)
     if let tls = configuration.tls { try OwnFiles.check(tls.context) }
+    if acceptsRestored { try SQLiteStore.acceptRestored(path: database) }
     let store = try SQLiteStore(path: database)
     let plane = try ControlPlane(store: store, clock: SystemClock.now)
     let dataPlane = try SQLiteDataPlane(directory: resources)
@@ -55,7 +59,10 @@ struct Daemon {
     let reloading = Task { await reload(tls, on: hangups) }
     logger.info(
       "serving",
-      metadata: ["revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenantCount)"])
+      metadata: [
+        "revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenantCount)",
+        "incarnation": "\(store.incarnation.id)",
+      ])
 
     var name = "none"
     for await signal in stops {

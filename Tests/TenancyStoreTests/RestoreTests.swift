@@ -144,6 +144,7 @@ import Testing
     try FileManager.default.copyItem(atPath: sample.path, toPath: waiting)
     let error = #expect(throws: StoreError.self) { try SQLiteStore(path: sample.path) }
     #expect(error?.description.contains("cut short") == true)
+    #expect(try !StoreCheck.run(path: sample.path).isSound)
     _ = try sample.restore(replaces: true, accepts: true)
     #expect(!FileManager.default.fileExists(atPath: waiting))
     try SQLiteStore(path: sample.path).close()

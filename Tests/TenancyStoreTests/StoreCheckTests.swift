@@ -50,6 +50,7 @@ import Testing
       UPDATE tenants SET epoch = 0 WHERE id = '\(Sample.id(2))';
       UPDATE roles SET permissions = '{}';
       UPDATE assignments SET subject = 'a b' WHERE id = '\(Sample.id(7))';
+      UPDATE incarnations SET id = 'x';
       DELETE FROM log WHERE revision = 2;
       UPDATE log SET changes = '{' WHERE revision = 3;
       """)
@@ -57,7 +58,7 @@ import Testing
     let rows = findings.map { "\($0.table ?? "")/\($0.row ?? "")" }
     #expect(
       Set(rows) == [
-        "log/3", "tenants/\(Sample.id(1))", "tenants/\(Sample.id(2))",
+        "incarnations/1", "log/3", "tenants/\(Sample.id(1))", "tenants/\(Sample.id(2))",
         "roles/\(Sample.id(1))/clerk", "assignments/\(Sample.id(1))/\(Sample.id(7))",
         // Its role can't be read, and is not there for that.
         "assignments/\(Sample.id(1))/\(Sample.id(8))",

@@ -18,7 +18,9 @@ struct RowReader {
   }
 
   func corruption(_ what: String) -> StoreError {
-    let key = (0..<keyColumns).map { statement.text($0) ?? "?" }
+    let key = (0..<keyColumns).map {
+      statement.isInteger($0) ? "\(statement.integer($0))" : statement.text($0) ?? "?"
+    }
     return StoreError(
       corrupt: StoreError.Place(table: table, row: key.joined(separator: "/"), what: what))
   }

@@ -71,7 +71,7 @@ public struct SQLiteBackup {
       stat(FileSystem.parent(of: store), &ours) == 0 && ours.st_dev == theirs.st_dev
       && ours.st_ino == theirs.st_ino
     guard !(isBeside && name.hasPrefix(base)) else {
-      throw StoreError(.conflict, "\(target) is the store's own")
+      throw StoreError(.unavailable, "\(target) is the store's own")
     }
   }
 

@@ -1,3 +1,4 @@
+internal import Glibc
 public import Tenancy
 
 /// How many rows a store has.
@@ -41,9 +42,14 @@ public enum StoreCheck {
   /// reading everything takes.
   /// - Throws: `StoreError` if the store can't be read at all.
   public static func run(path: String) throws(StoreError) -> StoreReport {
-    try StillStore.read(path) { (connection) throws(StoreError) in
+    var report = try StillStore.read(path) { (connection) throws(StoreError) in
       try check(connection, path: path)
     }
+    if access(path + SQLiteRestore.waiting, F_OK) == 0 {
+      report.findings.append(
+        StoreFinding("a restore was cut short: it may be half of what it was, and is not served"))
+    }
+    return report
   }
 
   /// In one read transaction.
@@ -82,14 +88,25 @@ public enum StoreCheck {
       findings.add(StoreFinding("it is empty: no server has made a store of it yet"))
       return
     }
-    try checkFile(connection, findings)
-    let incarnations = try checkIncarnations(connection, findings)
+    // One part that can't be read keeps none of the others from being looked at.
+    findings.note { () throws(StoreError) in try checkFile(connection, findings) }
+    var incarnations: [StoreIncarnation] = []
+    findings.note { () throws(StoreError) in
+      incarnations = try checkIncarnations(connection, findings)
+    }
     report.incarnation = incarnations.last
-    report.revision = try LogCheck(connection: connection, findings: findings).run(incarnations)
-    report.counts = try StoreCounts(connection)
+    var revision: UInt64?
+    findings.note { () throws(StoreError) in
+      revision = try LogCheck(connection: connection, findings: findings).run(incarnations)
+    }
+    report.revision = revision ?? 0
+    findings.note { () throws(StoreError) in report.counts = try StoreCounts(connection) }
     // Older rows are not read as they are: a server migrates them when it starts.
     guard report.schemaVersion >= Migrations.oldestReadable else { return }
-    try checkRows(connection, report.revision, findings)
+    findings.note { () throws(StoreError) in
+      // Without the log, no version is known to be too high.
+      try checkRows(connection, revision ?? .max, findings)
+    }
     report.isAudited = true
   }
 

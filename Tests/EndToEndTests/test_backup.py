@@ -177,11 +177,12 @@ def test_a_killed_restore_leaves_the_store_or_nothing(large, make_server, tmp_pa
     ctl("restore", backup, "--data-directory", tmp_path / "elsewhere")
     duration = time.monotonic() - began
     outcomes = set()
-    for _ in range(KILLS):
+    for number in range(KILLS):
         process = subprocess.Popen(
             [binary("TENANTCTL"), "restore", backup, "--data-directory", server.data, "--replace",
              "--accept"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        time.sleep(chosen.uniform(0, duration))
+        # Later and later: once it is restored, it stays so.
+        time.sleep(chosen.uniform(number, number + 1) * duration / KILLS)
         process.kill()
         process.stderr.close()
         process.wait()

@@ -71,7 +71,7 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "Tenancy", swiftSettings: strict),
     .target(
-      name: "TenancyStore", dependencies: ["Tenancy", "CSQLite", "CPostgreSQL"],
+      name: "TenancyStore", dependencies: ["Tenancy", "COpenSSL", "CSQLite", "CPostgreSQL"],
       swiftSettings: strict),
     .target(
       name: "TenancyWire", dependencies: ["TenancyRPC", "CTenancyProto", "Tenancy"],
@@ -98,7 +98,7 @@ let package = Package(
     .executableTarget(
       name: "tenantctl",
       dependencies: [
-        "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyWire",
+        "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyStore", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

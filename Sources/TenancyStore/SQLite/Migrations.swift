@@ -6,6 +6,8 @@ enum Migrations {
   /// Marks the file as ours in SQLite's header: "Tncy".
   static let applicationID: Int64 = 0x546E_6379
   static let latest = Int64(all.count)
+  /// The oldest version whose rows `StateReader` reads as they are.
+  static let oldestReadable: Int64 = 4
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -60,7 +62,7 @@ enum Migrations {
   }
 
   private static let all = [
-    initial, retiredSlugs, stateReasons, digestsOfPasswords, followableLog,
+    initial, retiredSlugs, stateReasons, digestsOfPasswords, followableLog, Incarnations.table,
   ]
 
   /// Entries up to now are for people only: form 0. The log can be followed from `log_floor.revision` on, and

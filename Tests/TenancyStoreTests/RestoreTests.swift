@@ -162,6 +162,30 @@ import Testing
     }
   }
 
+  /// The gap in the log is no loss, wherever its begin is removed to.
+  @Test(arguments: [1, 2, 3, 5, 8, 9, 10] as [UInt64])
+  func theLogOfARestoredStoreIsCompacted(_ revision: UInt64) throws {
+    let former = try SQLiteStore(path: sample.path)
+    try former.append((4...7).map { SampleStore.creation($0, $0) })
+    former.close()
+    let report = try sample.restore(replaces: true, accepts: true)
+    #expect(report.incarnation.firstRevision == 8)
+    for isAgain in [false, true] {
+      let store = try SQLiteStore(path: sample.path)
+      defer { store.close() }
+      if !isAgain { try store.append((9...10).map { SampleStore.creation($0, $0) }) }
+      try store.compact(through: revision)
+      #expect(try store.load().revision == 10)
+      let floor = max(revision, 8)
+      #expect(
+        try store.entries(after: floor, limit: 9).map(\.revision) == Array((floor...10).dropFirst())
+      )
+      expectError(.compacted(floor: floor)) { _ = try store.entries(after: floor - 1, limit: 9) }
+    }
+    let check = try StoreCheck.run(path: sample.path)
+    #expect(check.isSound, "\(check.findings)")
+  }
+
   private func stored(_ path: String) throws -> StoredState {
     let store = try SQLiteStore(path: path)
     defer { store.close() }

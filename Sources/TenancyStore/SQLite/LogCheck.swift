@@ -20,7 +20,9 @@ struct LogCheck {
     var last = floor.removed
     try connection.readRows(floor.selectAll) { (row: SQLiteStatement) throws(StoreError) -> Void in
       let revision = row.integer(0) ?? 0
-      findings.note { () throws(StoreError) in try check(row, isFollowable: revision > floor.revision) }
+      findings.note { () throws(StoreError) in
+        try check(row, isFollowable: revision > floor.revision)
+      }
       if !Self.follows(revision, last, incarnations) {
         let what = last == 0 ? "the revisions before it are missing" : "does not follow \(last)"
         findings.add(StoreFinding(table: "log", row: "\(revision)", what))

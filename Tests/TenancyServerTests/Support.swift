@@ -23,6 +23,12 @@ final class MemoryStore: ControlStore {
 
   func compact(through revision: UInt64) {}
 
+  var incarnationID: String { "test" }
+
+  func leases(limit: Int) -> [StoredLease] { [] }
+
+  func renew(_ lease: Lease, lasting: Duration) {}
+
   func checkWritable() {}
 
   func close() {}

@@ -15,7 +15,8 @@ struct ControlStoreContract: Sendable, CustomTestStringConvertible {
     self.check = check
   }
 
-  static let all = revisions + atomicity + fidelity + changes + durability + log + compaction
+  static let all =
+    revisions + atomicity + fidelity + changes + durability + log + compaction + leases
 }
 
 /// Runs a check on a store and closes it.

@@ -7,6 +7,8 @@ extension ControlPlane {
     var retention = LogRetention()
     var quotas = TenantQuotas()
     var tail = LogTail.Limits()
+    var maximumStaleness: Duration?
+    var waitingReads = ReadWaiters.Limits()
     /// Waits before a batch is run again for the nth time.
     var pause: @Sendable (_ attempt: Int) -> Void = ControlPlane.pause
   }
@@ -41,10 +43,11 @@ extension ControlPlane {
     ) -> LogEntry? {
       var transaction = Transaction(state: copy state, now: clock())
       acknowledgements.append(write.run(&transaction))
-      guard !transaction.changes.isEmpty else { return nil }
+      guard !transaction.changes.isEmpty || transaction.lease != nil else { return nil }
       return LogEntry(
         revision: state.revision + 1, time: transaction.now, actor: write.actor,
-        action: write.action, tenants: transaction.tenants, changes: transaction.changes)
+        action: write.action, tenants: transaction.tenants, changes: transaction.changes,
+        lease: transaction.lease)
     }
 
     func acknowledge(_ failure: TenancyError?) {
@@ -56,8 +59,9 @@ extension ControlPlane {
     case durable
     /// Others have written, and the state is newer now.
     case overtaken
-    /// Nobody has, and yet it contradicts what is stored.
-    case contradiction
+    /// Nobody has, and yet one of the writes can't be: it contradicts what is stored, or is about a lease
+    /// that another has.
+    case refused(TenancyError)
     case failed
   }
 
@@ -77,7 +81,7 @@ extension ControlPlane {
         if !judged.entries.isEmpty { publish(judged.state, judged.entries) }
         return judged.acknowledge(nil)
       case .failed: return judged.acknowledge(Self.unavailable)
-      case .contradiction: return separate(batch, judged)
+      case .refused(let error): return separate(batch, judged, error)
       case .overtaken where attempt == Self.maximumAttempts:
         return judged.acknowledge(Self.overtaken)
       case .overtaken: options.pause(attempt)
@@ -85,9 +89,9 @@ extension ControlPlane {
     }
   }
 
-  /// One write that contradicts what is stored must not fail others of its batch.
-  private func separate(_ batch: [PendingWrite], _ judged: Judged) {
-    guard batch.count > 1 else { return judged.acknowledge(Self.contradiction) }
+  /// One write that can't be must not fail others of its batch.
+  private func separate(_ batch: [PendingWrite], _ judged: Judged, _ error: TenancyError) {
+    guard batch.count > 1 else { return judged.acknowledge(error) }
     let middle = batch.count / 2
     commit(Array(batch[..<middle]))
     commit(Array(batch[middle...]))
@@ -95,13 +99,18 @@ extension ControlPlane {
 
   private func persist(_ entries: [LogEntry]) -> Outcome {
     guard let first = entries.first else { return .durable }
+    let moment = Staleness.moment(clock())
     do throws(StoreError) {
       try store.append(entries)
+      // It was the newest state that it was appended to.
+      staleness.noteCurrent(at: moment)
       return .durable
     } catch {
       switch error.code {
       case .conflict: return afterConflict(first.revision - 1)
       case .unknownOutcome: return lookUp(entries, error)
+      case .leaseHeld: return .refused(Self.leaseHeld)
+      case .leaseLost: return .refused(Self.leaseLost)
       case .unavailable, .corrupt, .compacted:
         setFailure(error)
         return .failed
@@ -113,7 +122,7 @@ extension ControlPlane {
   private func afterConflict(_ revision: UInt64) -> Outcome {
     do throws(StoreError) {
       try follow()
-      return state.revision == revision ? .contradiction : .overtaken
+      return state.revision == revision ? .refused(Self.contradiction) : .overtaken
     } catch {
       setFailure(error)
       return .failed
@@ -167,10 +176,14 @@ extension ControlPlane {
   /// Takes over what other nodes have written: when they have told of it, or when it is time to look.
   /// - Throws: UNAVAILABLE when the store fails.
   /// - Returns: the revision of the state that is there now, at least.
+  /// - Parameter target: nothing is done if that revision is there.
   @discardableResult
-  public func catchUp() async throws(TenancyError) -> UInt64 {
+  public func catchUp(to target: UInt64? = nil) async throws(TenancyError) -> UInt64 {
     let outcome: Result<UInt64, TenancyError> = await withCheckedContinuation { continuation in
       queue.async { [self] in
+        if let target, isHealthy, revision >= target {
+          return continuation.resume(returning: .success(revision))
+        }
         do throws(StoreError) {
           _ = try newestState()
           try follow()

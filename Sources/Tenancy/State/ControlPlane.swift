@@ -14,10 +14,16 @@ public final class ControlPlane: Sendable {
   let tail: LogTail
   /// Where those read the log whom the tail has left behind.
   let logReader = DispatchQueue(label: "tenancy.control-plane.log-reader")
+  /// Where leases are renewed.
+  let leaseQueue = DispatchQueue(label: "tenancy.control-plane.leases")
   private let published: Mutex<Snapshot>
   private let publishedRevision: Atomic<UInt64>
   private let waiting = Mutex(Waiting())
   let budgets: TenantBudgets
+  let staleness: Staleness
+  let readers: ReadWaiters
+  /// Of consistency tokens.
+  let storeKey: UInt64
   /// Whether the store failed in a way that needs a reload before the next write.
   private let health = Mutex(Health())
 
@@ -37,13 +43,17 @@ public final class ControlPlane: Sendable {
   /// - Parameters:
   ///   - quotas: of each tenant.
   ///   - retention: how long the log is kept.
+  ///   - maximumStaleness: for how long the state is answered from without a sign that it is current; nil if
+  ///     nobody else writes to the store.
   /// - Throws: `StoreError`.
   public convenience init(
     store: any ControlStore, clock: @escaping Clock, quotas: TenantQuotas = TenantQuotas(),
-    retention: LogRetention = LogRetention()
+    retention: LogRetention = LogRetention(), maximumStaleness: Duration? = nil
   ) throws(StoreError) {
     try self.init(
-      store: store, clock: clock, options: Options(retention: retention, quotas: quotas))
+      store: store, clock: clock,
+      options: Options(
+        retention: retention, quotas: quotas, maximumStaleness: maximumStaleness))
   }
 
   init(store: any ControlStore, clock: @escaping Clock, options: Options) throws(StoreError) {
@@ -51,10 +61,15 @@ public final class ControlPlane: Sendable {
     self.store = store
     self.clock = clock
     self.options = options
+    staleness = Staleness(options.maximumStaleness)
+    readers = ReadWaiters(options.waitingReads)
+    let moment = Staleness.moment(clock())
     let state = try Self.load(store)
+    storeKey = ConsistencyToken(incarnation: store.incarnationID, revision: 0).store
     tail = LogTail(after: state.revision, options.tail)
     published = Mutex(Snapshot(state))
     publishedRevision = Atomic(state.revision)
+    staleness.noteCurrent(at: moment)
   }
 
   // MARK: Reading
@@ -255,7 +270,8 @@ public final class ControlPlane: Sendable {
 
   private func publish(_ state: ControlState) {
     published.withLock { $0 = Snapshot(state) }
-    publishedRevision.store(state.revision, ordering: .releasing)
+    publishedRevision.store(state.revision, ordering: .sequentiallyConsistent)
+    readers.published(state.revision)
   }
 
   private static func load(_ store: any ControlStore) throws(StoreError) -> ControlState {
@@ -294,6 +310,8 @@ public struct Transaction {
   fileprivate(set) var changes: [Change] = []
   /// The tenants that the changes are about, each once.
   fileprivate(set) var tenants: [TenantID] = []
+  /// What the entry does to a lease.
+  private(set) var lease: LeaseAction?
 
   init(state: ControlState, now: Timestamp) {
     self.state = state
@@ -306,7 +324,31 @@ public struct Transaction {
     changes.append(change)
   }
 
-  fileprivate mutating func discard() { (changes, tenants) = ([], []) }
+  /// Takes a lease, if nobody else has it then: the write is refused otherwise. It is an entry of the log also
+  /// without changes.
+  /// - Parameter holder: who may take it again before it expires.
+  mutating func take(
+    _ name: String, holder: String, lasting: Duration, about tenant: TenantID?
+  ) -> Lease {
+    note(.take(name: name, holder: holder, lasting: lasting), tenant)
+    return Lease(name: name, fencingNumber: state.revision + 1)
+  }
+
+  /// Commits the changes only if the lease was not lost, and goes on holding it.
+  mutating func hold(_ lease: Lease, lasting: Duration, about tenant: TenantID?) {
+    note(.hold(lease, lasting: lasting), tenant)
+  }
+
+  /// Commits the changes only if the lease was not lost, and gives it up.
+  mutating func release(_ lease: Lease, about tenant: TenantID?) { note(.release(lease), tenant) }
+
+  private mutating func note(_ action: LeaseAction, _ tenant: TenantID?) {
+    precondition(lease == nil, "a write is about one lease")
+    lease = action
+    if let tenant, !tenants.contains(tenant) { tenants.append(tenant) }
+  }
+
+  fileprivate mutating func discard() { (changes, tenants, lease) = ([], [], nil) }
 }
 
 struct PendingWrite: Sendable {

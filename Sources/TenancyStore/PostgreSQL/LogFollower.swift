@@ -1,3 +1,4 @@
+internal import Synchronization
 public import Tenancy
 
 /// Keeps a control plane up with what other nodes write to its store, until it is stopped or let go: at each
@@ -19,13 +20,19 @@ public final class LogFollower: Sendable {
     let (stream, changes) = AsyncStream.makeStream(
       of: Void.self, bufferingPolicy: .bufferingNewest(1))
     self.changes = changes
+    let news = News()
     task = Task {
       for await _ in stream {
-        // What it throws is that the store has failed, which the plane's health says.
-        _ = try? await plane.catchUp()
+        // What it throws is that the store has failed, which the plane's health says. What this node has
+        // written itself is there already.
+        _ = try? await plane.catchUp(to: news.take())
       }
     }
-    listener = try store.listen({ changes.yield() }, onFailure: onFailure)
+    listener = try store.listen(
+      onRevision: {
+        news.add($0)
+        changes.yield()
+      }, onFailure: onFailure)
   }
 
   deinit { changes.finish() }
@@ -35,5 +42,33 @@ public final class LogFollower: Sendable {
     listener.stop()
     changes.finish()
     await task.value
+  }
+}
+
+/// What was heard since it was last acted upon.
+private final class News: Sendable {
+  private struct State {
+    var revision: UInt64 = 0
+    /// It is not known up to where the log has grown.
+    var mustLook = false
+  }
+  private let state = Mutex(State())
+
+  func add(_ revision: UInt64?) {
+    state.withLock { state in
+      if let revision {
+        state.revision = max(state.revision, revision)
+      } else {
+        state.mustLook = true
+      }
+    }
+  }
+
+  /// Up to which revision to catch up; nil: as far as there is.
+  func take() -> UInt64? {
+    state.withLock { state in
+      defer { state.mustLook = false }
+      return state.mustLook ? nil : state.revision
+    }
   }
 }

@@ -139,7 +139,17 @@ struct PostgreSQLMigrations {
 
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
 
-  private static let all = [initial]
+  private static let all = [initial, leases]
+
+  /// Times are milliseconds since 1970 by the server's clock.
+  private static let leases = """
+    CREATE TABLE leases (
+      name TEXT COLLATE "C" PRIMARY KEY,
+      holder TEXT COLLATE "C" NOT NULL,
+      fencing_number BIGINT NOT NULL,
+      expire_time BIGINT NOT NULL
+    );
+    """
 
   /// Texts are compared by their bytes, as SQLite does. Foreign keys are checked at the commit: the order
   /// of changes within a batch is free. The log has none, for it tells the past and not the present.

@@ -47,6 +47,8 @@ public final class PostgreSQLStore: ControlStore {
     reader = Mutex(PostgreSQLSession(configuration, statements: [], isClaiming: false))
   }
 
+  public var incarnationID: String { seen.withLock { $0.storeID ?? "" } }
+
   public func close() {
     writer.withLock { $0 = nil }
     reader.withLock { $0 = nil }
@@ -163,6 +165,22 @@ public final class PostgreSQLStore: ControlStore {
     }
   }
 
+  public func leases(limit: Int) throws(StoreError) -> [StoredLease] {
+    try withConnection(of: reader) { connection throws(StoreError) in
+      try read(connection) { _ throws(StoreError) in
+        let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
+        return try LeaseReader(source: rows, json: json).leases(.postgreSQL, limit: limit)
+      }
+    }
+  }
+
+  /// By the connection for reading: it must not wait for writes.
+  public func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+    try withConnection(of: reader) { connection throws(StoreError) in
+      try batch(connection).renew(lease, lasting: duration)
+    }
+  }
+
   private func log(_ connection: PostgreSQLConnection) -> LogReader<PostgreSQLRows> {
     let rows = PostgreSQLRows(
       connection: connection, timeout: configuration.answerTimeout,
@@ -207,6 +225,15 @@ public final class PostgreSQLStore: ControlStore {
     _ onChange: @escaping @Sendable () -> Void,
     onFailure: @escaping @Sendable (StoreError) -> Void = { _ in }
   ) throws(StoreError) -> PostgreSQLListener {
-    try PostgreSQLListener(configuration, onChange: onChange, onFailure: onFailure)
+    try listen(onRevision: { _ in onChange() }, onFailure: onFailure)
+  }
+
+  /// As above.
+  /// - Parameter onRevision: is told up to where the log has grown, where that is known.
+  func listen(
+    onRevision: @escaping @Sendable (UInt64?) -> Void,
+    onFailure: @escaping @Sendable (StoreError) -> Void
+  ) throws(StoreError) -> PostgreSQLListener {
+    try PostgreSQLListener(configuration, onChange: onRevision, onFailure: onFailure)
   }
 }

@@ -60,8 +60,18 @@ enum Migrations {
   }
 
   private static let all = [
-    initial, retiredSlugs, stateReasons, digestsOfPasswords, followableLog,
+    initial, retiredSlugs, stateReasons, digestsOfPasswords, followableLog, leases,
   ]
+
+  /// Times are milliseconds since 1970.
+  private static let leases = """
+    CREATE TABLE IF NOT EXISTS leases (
+      name TEXT PRIMARY KEY NOT NULL,
+      holder TEXT NOT NULL,
+      fencing_number INTEGER NOT NULL,
+      expire_time INTEGER NOT NULL
+    ) STRICT;
+    """
 
   /// Entries up to now are for people only: form 0. The log can be followed from `log_floor.revision` on, and
   /// what is up to `removed` is gone. `tenant_ids`, a JSON array, is there where an entry concerns several

@@ -21,6 +21,9 @@ public final class SQLiteStore: ControlStore {
 
   private let isAudited: Bool
 
+  /// A store in a file has no lives of its own yet: whoever restores one ends all its readers first.
+  public var incarnationID: String { "" }
+
   /// Opens a store, creating the file where there is none. Its directory must exist.
   public convenience init(path: String) throws(StoreError) {
     try self.init(path: path, isAudited: true)
@@ -72,6 +75,16 @@ public final class SQLiteStore: ControlStore {
 
   public func compact(through revision: UInt64) throws(StoreError) {
     try write { (database) throws(StoreError) in try database.compact(through: revision) }
+  }
+
+  public func leases(limit: Int) throws(StoreError) -> [StoredLease] {
+    try state.withLock { (state: inout State) throws(StoreError) in
+      try open(&state).leases(limit: limit)
+    }
+  }
+
+  public func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+    try write { (database) throws(StoreError) in try database.renew(lease, lasting: duration) }
   }
 
   public func checkWritable() throws(StoreError) {

@@ -58,6 +58,7 @@ struct Connection {
   var tenants: TenantManagerClient { TenantManagerClient(channel) }
   var resolver: TenantResolverClient { TenantResolverClient(channel) }
   var authorization: AuthorizationClient { AuthorizationClient(channel) }
+  var secrets: SecretsClient { SecretsClient(channel) }
   var identity: IdentityClient { IdentityClient(channel) }
 }
 

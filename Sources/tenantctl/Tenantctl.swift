@@ -25,7 +25,7 @@ import Tenancy
     subcommands: [
       TenantGroup.self, RoleGroup.self, CheckCommand.self, ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
-      PKIGroup.self,
+      SecretsGroup.self, PKIGroup.self,
     ])
 
   static func main() async {

@@ -12,6 +12,8 @@ struct Configuration: Sendable {
   var listeners: [ListenAddress]
   var tls: TLSSettings?
   var identity: IdentityRules
+  /// Nil: no secrets are taken.
+  var secrets: SecretSettings?
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   var quotas = TenantQuotas()
@@ -31,6 +33,7 @@ extension Configuration {
     store = try root.section("store") { try StoreSettings(&$0) } ?? .embedded
     listeners = try root.list("listeners") { try Self.listener(&$0) }
     tls = try root.section("tls") { try TLSSettings(&$0) }
+    secrets = try root.section("secrets") { try SecretSettings(&$0) }
     let rules = try root.section("identity") { settings in
       let domains = try Self.trustDomains(&settings)
       return (domains, try Self.identity(&settings, domains))

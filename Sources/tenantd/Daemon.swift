@@ -4,6 +4,7 @@ import Logging
 import RPCServices
 import Tenancy
 import TenancyRPC
+import TenancySecrets
 import TenancyServer
 import TenancyStore
 import TenancyWire
@@ -29,14 +30,21 @@ struct Daemon {
     let stops = Signals.arrivals([SIGTERM: "SIGTERM", SIGINT: "SIGINT"])
     // From the start: by default a hangup would end the process.
     let hangups = Signals.arrivals([SIGHUP: "SIGHUP"])
+    let keyring = try configuration.secrets.map { settings in
+      let keys = try settings.read()
+      return Keyring(master: keys.master, previous: keys.previous)
+    }
     try DataDirectory.prepare(configuration.dataDirectory)
     let resources = "\(configuration.dataDirectory)/tenants"
     try OwnFiles.checkTree(resources)
     if let tls = configuration.tls { try OwnFiles.check(tls.context) }
-    let store = try configuration.store.open(dataDirectory: configuration.dataDirectory)
+    let store = try configuration.store.open(
+      dataDirectory: configuration.dataDirectory, sealer: keyring)
     let plane = try ControlPlane(
-      store: store, clock: SystemClock.now, quotas: configuration.quotas,
+      store: store, sealer: keyring, clock: SystemClock.now, quotas: configuration.quotas,
       retention: configuration.logRetention)
+    let secrets = prepare(keyring, plane)
+    try await secrets?.vault.prepareKeys()
     let dataPlane = try SQLiteDataPlane(directory: resources)
     let logger = logger
     let provisioner = Provisioner(plane, dataPlane) { tenant, why in
@@ -46,14 +54,16 @@ struct Daemon {
     reportLeftovers(in: plane.state)
     let tls = try makeTLS()
     let methods = TenancyService.methods(
-      plane: plane, provisioner: provisioner, rules: configuration.resolution)
+      plane: plane, provisioner: provisioner, rules: configuration.resolution,
+      vault: secrets?.vault)
     let health = HealthStatus(serving: methods.map(\.service))
     let server = try await makeServer(plane, try Self.described(methods, health), tls)
     onStart(try await server.start())
     let resumption = Task { await provisioner.resume() }
     let watching = Task { await StoreHealth.follow(plane, health, logger) }
     let compacting = Task { await LogCompaction.run(plane, logger) }
-    let reloading = Task { await reload(tls, on: hangups) }
+    let reloading = Task { await reload(tls, secrets, on: hangups) }
+    let sealing = Task { await secrets?.vault.keepSealed() }
     logger.info(
       "serving",
       metadata: ["revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenantCount)"])
@@ -70,6 +80,7 @@ struct Daemon {
     watching.cancel()
     compacting.cancel()
     reloading.cancel()
+    sealing.cancel()
     await plane.close()
     logger.info("stopped")
   }
@@ -103,6 +114,11 @@ struct Daemon {
     return served + reflection.methods
   }
 
+  private func prepare(_ keyring: Keyring?, _ plane: ControlPlane) -> Secrets? {
+    guard let keyring, let settings = configuration.secrets else { return nil }
+    return Secrets(settings, keyring, plane, logger)
+  }
+
   private func makeTLS() throws -> TLSContext? {
     let identity = configuration.identity
     return try configuration.tls.map { settings in
@@ -120,9 +136,11 @@ struct Daemon {
     }
   }
 
-  /// Reads certificates, keys, CAs and CRLs again when they change, and on SIGHUP, until cancelled.
-  private func reload(_ tls: TLSContext?, on hangups: AsyncStream<String>) async {
-    guard let tls, let interval = configuration.tls?.reloadInterval else { return }
+  /// Reads certificates, keys, CAs and CRLs again when they change, and these and master keys on SIGHUP,
+  /// until cancelled.
+  private func reload(
+    _ tls: TLSContext?, _ secrets: Secrets?, on hangups: AsyncStream<String>
+  ) async {
     let logger = logger
     let report: @Sendable (TLSError?) -> Void = { error in
       if let error {
@@ -132,14 +150,19 @@ struct Daemon {
       }
     }
     await withTaskGroup { group in
-      group.addTask { await tls.watch(every: interval, report: report) }
+      if let tls, let interval = configuration.tls?.reloadInterval {
+        group.addTask { await tls.watch(every: interval, report: report) }
+      }
       for await _ in hangups {
         do throws(TLSError) {
-          try tls.reload()
-          report(nil)
+          if let tls {
+            try tls.reload()
+            report(nil)
+          }
         } catch {
           report(error)
         }
+        await secrets?.reload()
       }
     }
   }

@@ -14,12 +14,13 @@ enum StoreSettings: Sendable {
   }
 
   /// Blocks.
-  func open(dataDirectory: String) throws -> any ControlStore {
+  /// - Parameter sealer: of the secrets in it.
+  func open(dataDirectory: String, sealer: (any SecretSealer)?) throws -> any ControlStore {
     switch self {
     case .embedded:
       let database = "\(dataDirectory)/tenancy.sqlite"
       for suffix in ["", "-wal", "-shm", ".lock"] { try OwnFiles.check(database + suffix) }
-      return try SQLiteStore(path: database)
+      return try SQLiteStore(path: database, sealer: sealer)
     case .postgreSQL(let configuration):
       if let file = configuration.passwordFile { try OwnFiles.checkSecret(file, "password file") }
       if let tls = configuration.tls {
@@ -28,7 +29,7 @@ enum StoreSettings: Sendable {
           try OwnFiles.checkTrusted(file)
         }
       }
-      return try PostgreSQLStore(configuration)
+      return try PostgreSQLStore(configuration, sealer: sealer)
     }
   }
 

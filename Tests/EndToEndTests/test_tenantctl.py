@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import uuid
 
 import pytest
 from tenantctl_process import Daemon, all_commands, daemon, make_active, place
@@ -29,6 +30,8 @@ def test_every_command_as_operator(daemon, way):
     tenant_commands(ctl)
     role_commands(ctl)
     assert ctl("load", *BRIEFLY).startswith("Target: ")
+    key = ctl.json("secrets", "rotate-data-key")["dataKey"]
+    assert uuid.UUID(hex=key) and key not in ctl("secrets", "rotate-data-key")
     assert ctl.commands == all_commands()
 
 
@@ -136,7 +139,7 @@ WORKLOAD_MAY_NOT = [
     "tenant retire-slug acme former",
     "role create acme mine", "role update acme mine --title X", "role delete acme mine",
     "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
-    "role assign acme user:alice tenant-admin", "role unassign acme 1"]
+    "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key"]
 
 
 def test_every_command_as_workload(daemon):

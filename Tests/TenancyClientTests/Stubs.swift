@@ -10,6 +10,7 @@ struct Stubs {
   let resolver: TenantResolverClient
   let authorization: AuthorizationClient
   let identity: IdentityClient
+  let secrets: SecretsClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -35,6 +36,7 @@ struct Stubs {
     resolver = TenantResolverClient(channel)
     authorization = AuthorizationClient(channel)
     identity = IdentityClient(channel)
+    secrets = SecretsClient(channel)
   }
 
   // MARK: In fewer words

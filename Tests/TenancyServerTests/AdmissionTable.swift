@@ -30,7 +30,9 @@ struct AdmissionRow: CustomStringConvertible {
 
   static let all: [AdmissionRow] =
     authorization + manager + resolver + [
-      AdmissionRow("Identity/WhoAmI", "", "self", names: false, everyone)
+      AdmissionRow(
+        "Secrets/RotateDataKey", "tenancy.secrets:rotate", "platform", names: false, operators),
+      AdmissionRow("Identity/WhoAmI", "", "self", names: false, everyone),
     ]
 
   private static let authorization = [

@@ -203,6 +203,10 @@ private final class HeldStore: ControlStore {
 
   func renew(_ lease: Lease, lasting: Duration) {}
 
+  func secret(_ purpose: SecretPurpose, of tenant: TenantID) -> StoredSecret? { nil }
+
+  func dataKeys() -> [WrappedDataKey] { [] }
+
   func checkWritable() {}
 
   func close() {}

@@ -16,7 +16,8 @@ struct ControlStoreContract: Sendable, CustomTestStringConvertible {
   }
 
   static let all =
-    revisions + atomicity + fidelity + changes + durability + log + compaction + leases
+    revisions + atomicity + fidelity + changes + durability + log + compaction
+    + secrets + leases
 }
 
 /// Runs a check on a store and closes it.

@@ -10,6 +10,7 @@ final class MemoryLog: Sendable {
     var floor: UInt64 = 0
     var model = StateModel()
     var leases = MemoryLeases()
+    var secrets = KeptSecrets()
   }
   let state = Mutex(State())
 
@@ -90,6 +91,7 @@ final class MemoryStore: ControlStore {
     self.isStrict = isStrict
   }
 
+  var leasesHeld: [StoredLease] { disk.state.withLock { $0.leases.all } }
   var incarnationID: String { "memory" }
   var log: [LogEntry] { disk.state.withLock { $0.entries } }
   /// How many entries each successful append had.
@@ -202,7 +204,10 @@ final class MemoryStore: ControlStore {
           throw StoreError(.conflict, "revision \(entry.revision) does not follow")
         }
       }
-      if isStrict { try StrictChanges.check(entries, on: state.model) }
+      if isStrict {
+        try StrictChanges.check(entries, on: state.model)
+        try state.secrets.check(entries)
+      }
       var leases = state.leases
       for entry in entries {
         if let action = entry.lease { try leases.apply(action, revision: entry.revision) }
@@ -210,6 +215,7 @@ final class MemoryStore: ControlStore {
       state.leases = leases
       for entry in entries {
         state.model.apply(entry)
+        state.secrets.apply(entry)
         if entry.changes.contains(where: StrictChanges.isRedacted) { state.floor = entry.revision }
       }
       state.entries += entries.map(\.withoutLease)
@@ -226,6 +232,18 @@ final class MemoryStore: ControlStore {
     try use { _ in nil }
     try disk.state.withLock { state throws(StoreError) in
       try state.leases.apply(.hold(lease, lasting: duration), revision: 0)
+    }
+  }
+
+  func secret(
+    _ purpose: SecretPurpose, of tenant: TenantID
+  ) throws(StoreError) -> StoredSecret? {
+    disk.state.withLock { $0.secrets.sealed[SecretPlace(tenant: tenant, purpose: purpose)] }
+  }
+
+  func dataKeys() throws(StoreError) -> [WrappedDataKey] {
+    disk.state.withLock { state in
+      state.secrets.keys.values.sorted { $0.id.description < $1.id.description }
     }
   }
 
@@ -252,6 +270,50 @@ extension LogEntry {
   }
 }
 
+/// What no load gives back.
+struct KeptSecrets {
+  var sealed: [SecretPlace: StoredSecret] = [:]
+  var keys: [KeyID: WrappedDataKey] = [:]
+
+  mutating func apply(_ entry: LogEntry) {
+    for change in entry.changes {
+      switch change {
+      case .putSecret(let tenant, let purpose, let reference, let content):
+        sealed[SecretPlace(tenant: tenant, purpose: purpose)] = content.map {
+          StoredSecret(reference: reference, sealed: $0)
+        }
+      case .deleteSecret(let tenant, let purpose):
+        sealed[SecretPlace(tenant: tenant, purpose: purpose)] = nil
+      case .putDataKey(let key): keys[key.id] = key
+      case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment,
+        .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
+        .rememberRequest, .forgetRequests:
+        break
+      }
+    }
+  }
+
+  /// What real stores refuse.
+  func check(_ entries: [LogEntry]) throws(StoreError) {
+    for change in entries.flatMap(\.changes) {
+      if case .putSecret(_, _, _, nil) = change {
+        throw StoreError(.conflict, "the secret has no content")
+      }
+      if case .putDataKey(let key) = change, key.wrapped.isEmpty {
+        throw StoreError(.conflict, "the key has no content")
+      }
+    }
+    var after = self
+    for entry in entries { after.apply(entry) }
+    guard after.keys.values.count(where: { $0.state == .active }) <= 1 else {
+      throw StoreError(.conflict, "there are two active keys")
+    }
+    guard after.sealed.values.allSatisfy({ after.keys[$0.reference.key] != nil }) else {
+      throw StoreError(.conflict, "there is no such key")
+    }
+  }
+}
+
 /// What real stores refuse.
 private enum StrictChanges {
   static func check(_ entries: [LogEntry], on model: StateModel) throws(StoreError) {
@@ -267,7 +329,8 @@ private enum StrictChanges {
           throw StoreError(.conflict, "the value does not come back")
         }
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
-        .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests:
+        .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests, .putSecret,
+        .deleteSecret, .putDataKey:
         break
       }
       model.apply(change)

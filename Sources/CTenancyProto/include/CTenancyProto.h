@@ -10,6 +10,7 @@
 #include "google/protobuf/timestamp.pb-c.h"
 #include "tenancy/v1/authorization.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
+#include "tenancy/v1/secrets.pb-c.h"
 #include "tenancy/v1/tenant.pb-c.h"
 #include "tenancy/v1/tenant_manager.pb-c.h"
 #include "tenancy/v1/tenant_resolver.pb-c.h"
@@ -160,6 +161,14 @@ tenancy__v1__who_am_irequest__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__who_am_iresponse__get_descriptor(void) {
   return &tenancy__v1__who_am_iresponse__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__rotate_data_key_request__get_descriptor(void) {
+  return &tenancy__v1__rotate_data_key_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__rotate_data_key_response__get_descriptor(void) {
+  return &tenancy__v1__rotate_data_key_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant__get_descriptor(void) {

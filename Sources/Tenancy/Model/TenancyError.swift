@@ -93,6 +93,8 @@ extension TenancyError.Reason {
   public static let dataMissing = Self("DATA_MISSING")
   /// Only other nodes reach it.
   public static let dataElsewhere = Self("DATA_ELSEWHERE")
+  public static let secretsNotConfigured = Self("SECRETS_NOT_CONFIGURED")
+  public static let secretsFailed = Self("SECRETS_FAILED")
   public static let storeUnavailable = Self("STORE_UNAVAILABLE")
   /// Other writes were faster; nothing was changed.
   public static let writeConflict = Self("WRITE_CONFLICT")

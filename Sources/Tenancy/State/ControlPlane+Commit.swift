@@ -162,8 +162,8 @@ extension ControlPlane {
         var state = state
         let entries = try store.entries(after: state.revision, limit: Self.entriesPerRead)
         guard !entries.isEmpty else { return }
-        // What is left out in the log is in the store's state.
-        if entries.contains(where: \.mayLackSecrets) { return try reload() }
+        // Before anyone sees what is sealed under a new one.
+        if entries.contains(where: \.replacesKeys) { try installKeys() }
         for entry in entries { state.apply(entry.changes, revision: entry.revision) }
         publish(state, entries)
       }

@@ -89,3 +89,29 @@ extension ControlPlane {
     .aborted, .leaseLost, "another node has taken over: look at what it makes of it",
     retryAfterSeconds: 1)
 }
+
+extension Transaction {
+  /// Takes a lease, if nobody else has it then: the write is refused otherwise. It is an entry of the log also
+  /// without changes.
+  /// - Parameter holder: who may take it again before it expires.
+  mutating func take(
+    _ name: String, holder: String, lasting: Duration, about tenant: TenantID?
+  ) -> Lease {
+    note(.take(name: name, holder: holder, lasting: lasting), tenant)
+    return Lease(name: name, fencingNumber: state.revision + 1)
+  }
+
+  /// Commits the changes only if the lease was not lost, and goes on holding it.
+  mutating func hold(_ lease: Lease, lasting: Duration, about tenant: TenantID?) {
+    note(.hold(lease, lasting: lasting), tenant)
+  }
+
+  /// Commits the changes only if the lease was not lost, and gives it up.
+  mutating func release(_ lease: Lease, about tenant: TenantID?) { note(.release(lease), tenant) }
+
+  private mutating func note(_ action: LeaseAction, _ tenant: TenantID?) {
+    precondition(lease == nil, "a write is about one lease")
+    lease = action
+    if let tenant { concern(tenant) }
+  }
+}

@@ -7,6 +7,8 @@ import Synchronization
 public final class ControlPlane: Sendable {
   public typealias Clock = @Sendable () -> Timestamp
 
+  /// Seals what is secret in requests; nil where no master key is configured.
+  public let sealer: (any SecretSealer)?
   let store: any ControlStore
   let clock: Clock
   let options: Options
@@ -47,17 +49,22 @@ public final class ControlPlane: Sendable {
   ///     nobody else writes to the store.
   /// - Throws: `StoreError`.
   public convenience init(
-    store: any ControlStore, clock: @escaping Clock, quotas: TenantQuotas = TenantQuotas(),
-    retention: LogRetention = LogRetention(), maximumStaleness: Duration? = nil
+    store: any ControlStore, sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
+    quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention(),
+    maximumStaleness: Duration? = nil
   ) throws(StoreError) {
     try self.init(
-      store: store, clock: clock,
+      store: store, sealer: sealer, clock: clock,
       options: Options(
         retention: retention, quotas: quotas, maximumStaleness: maximumStaleness))
   }
 
-  init(store: any ControlStore, clock: @escaping Clock, options: Options) throws(StoreError) {
+  init(
+    store: any ControlStore, sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
+    options: Options
+  ) throws(StoreError) {
     budgets = TenantBudgets(options.quotas)
+    self.sealer = sealer
     self.store = store
     self.clock = clock
     self.options = options
@@ -115,6 +122,23 @@ public final class ControlPlane: Sendable {
         continuation.resume(returning: isHealthy)
       }
     }
+  }
+
+  /// Looks up in the store what the state does not hold, between two commits: store and state are of one
+  /// revision. `body` runs on the writer, so it must be quick.
+  func consult<Result: Sendable>(
+    _ body: @escaping @Sendable (any ControlStore, ControlState) throws(StoreError) -> Result
+  ) async throws(StoreError) -> Result {
+    let outcome: Swift.Result<Result, StoreError> = await withCheckedContinuation { continuation in
+      queue.async { [self] in
+        continuation.resume(
+          returning: Swift.Result { () throws(StoreError) in
+            if let failure = health.withLock({ $0.failure }) { throw failure }
+            return try body(store, state)
+          })
+      }
+    }
+    return try outcome.get()
   }
 
   // MARK: Writing
@@ -243,6 +267,7 @@ public final class ControlPlane: Sendable {
 
   /// Takes the state anew from the store. What is on disk decides.
   func reload() throws(StoreError) {
+    try installKeys()
     let state = try Self.load(store)
     publish(state)
     tail.restart(after: state.revision)
@@ -311,7 +336,7 @@ public struct Transaction {
   /// The tenants that the changes are about, each once.
   fileprivate(set) var tenants: [TenantID] = []
   /// What the entry does to a lease.
-  private(set) var lease: LeaseAction?
+  var lease: LeaseAction?
 
   init(state: ControlState, now: Timestamp) {
     self.state = state
@@ -320,33 +345,16 @@ public struct Transaction {
 
   /// Adds a change, about this tenant.
   public mutating func emit(_ change: Change, about tenant: TenantID) {
-    if tenants.last != tenant, !tenants.contains(tenant) { tenants.append(tenant) }
+    concern(tenant)
     changes.append(change)
   }
 
-  /// Takes a lease, if nobody else has it then: the write is refused otherwise. It is an entry of the log also
-  /// without changes.
-  /// - Parameter holder: who may take it again before it expires.
-  mutating func take(
-    _ name: String, holder: String, lasting: Duration, about tenant: TenantID?
-  ) -> Lease {
-    note(.take(name: name, holder: holder, lasting: lasting), tenant)
-    return Lease(name: name, fencingNumber: state.revision + 1)
+  mutating func concern(_ tenant: TenantID) {
+    if tenants.last != tenant, !tenants.contains(tenant) { tenants.append(tenant) }
   }
 
-  /// Commits the changes only if the lease was not lost, and goes on holding it.
-  mutating func hold(_ lease: Lease, lasting: Duration, about tenant: TenantID?) {
-    note(.hold(lease, lasting: lasting), tenant)
-  }
-
-  /// Commits the changes only if the lease was not lost, and gives it up.
-  mutating func release(_ lease: Lease, about tenant: TenantID?) { note(.release(lease), tenant) }
-
-  private mutating func note(_ action: LeaseAction, _ tenant: TenantID?) {
-    precondition(lease == nil, "a write is about one lease")
-    lease = action
-    if let tenant, !tenants.contains(tenant) { tenants.append(tenant) }
-  }
+  /// Adds a change that is about no tenant.
+  public mutating func emit(_ change: Change) { changes.append(change) }
 
   fileprivate mutating func discard() { (changes, tenants, lease) = ([], [], nil) }
 }

@@ -19,6 +19,12 @@ public enum Change: Hashable, Sendable {
   indirect case rememberRequest(RememberedRequest)
   /// Requests remembered before this moment are forgotten.
   case forgetRequests(before: Timestamp)
+  /// Puts a sealed secret in the place of the former one of this purpose. Nil where the log tells of it,
+  /// which holds no secrets, sealed or not.
+  indirect case putSecret(TenantID, SecretPurpose, SecretReference, SealedSecret?)
+  case deleteSecret(TenantID, SecretPurpose)
+  /// Inserts the key or replaces the one of the same id.
+  indirect case putDataKey(WrappedDataKey)
 }
 
 /// A name that must be unique among tenants, past and present.
@@ -99,7 +105,9 @@ public struct StoredState: Sendable {
 /// 9. The log can be followed from its floor on, 0 in a new store, and every later revision. Only `compact`
 ///    raises the floor, and an entry that can't be told without a secret.
 /// 10. `compact` is atomic and durable, and changes neither the state nor the last revision.
-/// 11. An entry with a `LeaseAction` is committed only if the lease is as the action demands, in the same
+/// 11. Sealed secrets and wrapped keys are in no log and in no `load`: `secret` and `dataKeys` give back what
+///    was appended last. A secret whose data key is not there is refused, and so is a second active key.
+/// 12. An entry with a `LeaseAction` is committed only if the lease is as the action demands, in the same
 ///     transaction, and the whole batch is refused otherwise. Leases expire by the store's clock, which is the
 ///     same for all nodes, and survive what the log survives.
 public protocol ControlStore: Sendable {
@@ -142,6 +150,14 @@ public protocol ControlStore: Sendable {
   /// Tries to write, durably, without a change: whether a store that has failed works again.
   /// - Throws: `StoreError`.
   func checkWritable() throws(StoreError)
+
+  /// The sealed secret of this purpose; nil if the tenant has none.
+  /// - Throws: `StoreError`.
+  func secret(_ purpose: SecretPurpose, of tenant: TenantID) throws(StoreError) -> StoredSecret?
+
+  /// All data keys, in order of their ids.
+  /// - Throws: `StoreError`.
+  func dataKeys() throws(StoreError) -> [WrappedDataKey]
 
   /// Releases what the store holds open. The last call.
   func close()

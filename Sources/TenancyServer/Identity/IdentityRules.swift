@@ -42,6 +42,7 @@ public struct IdentityRules: Sendable {
 
   private static let everything = permissions([
     "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.roles:*", "tenancy.assignments:*",
+    "tenancy.secrets:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {

@@ -139,7 +139,30 @@ struct PostgreSQLMigrations {
 
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
 
-  private static let all = [initial, leases]
+  private static let all = [initial, secrets, leases]
+
+  /// A password in a configuration is a reference from here on. No version that was released has stored one
+  /// in the clear here.
+  private static let secrets = """
+    CREATE TABLE data_keys (
+      id TEXT COLLATE "C" PRIMARY KEY,
+      master_key_id TEXT COLLATE "C" NOT NULL,
+      wrapped BYTEA NOT NULL,
+      create_time BIGINT NOT NULL,
+      state TEXT COLLATE "C" NOT NULL
+    );
+
+    CREATE UNIQUE INDEX one_active_data_key ON data_keys (state) WHERE state = 'active';
+
+    CREATE TABLE secrets (
+      tenant_id TEXT COLLATE "C" NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      purpose TEXT COLLATE "C" NOT NULL,
+      version BIGINT NOT NULL,
+      key_id TEXT COLLATE "C" NOT NULL REFERENCES data_keys (id) DEFERRABLE INITIALLY DEFERRED,
+      sealed BYTEA NOT NULL,
+      PRIMARY KEY (tenant_id, purpose)
+    );
+    """
 
   /// Times are milliseconds since 1970 by the server's clock.
   private static let leases = """

@@ -16,6 +16,7 @@ public import Tenancy
 public final class PostgreSQLStore: ControlStore {
   private let configuration: PostgreSQLConfiguration
   private let isAudited: Bool
+  private let sealer: (any SecretSealer)?
   private let json = JSONCoding()
   /// Absent when the store is closed.
   private let writer: Mutex<PostgreSQLSession?>
@@ -29,22 +30,32 @@ public final class PostgreSQLStore: ControlStore {
   }
 
   /// Connects, makes the schema when it is missing, and takes the steps to its newest version.
-  /// - Throws: `StoreError`: `.corrupt` when the schema is newer or not ours.
-  public convenience init(_ configuration: PostgreSQLConfiguration) throws(StoreError) {
-    try self.init(configuration, isAudited: true)
+  /// - Parameter sealer: takes in the store's data keys.
+  /// - Throws: `StoreError`: `.corrupt` when the schema is newer or not ours, `.unavailable` also if there are
+  ///   secrets and no sealer or not the one that they were sealed by.
+  public convenience init(
+    _ configuration: PostgreSQLConfiguration, sealer: (any SecretSealer)? = nil
+  ) throws(StoreError) {
+    try self.init(configuration, sealer: sealer, isAudited: true)
   }
 
   /// - Parameter isAudited: whether loading refuses rows that no command can have made. The promises of
   ///   `ControlStore` hold for all others as well.
-  init(_ configuration: PostgreSQLConfiguration, isAudited: Bool) throws(StoreError) {
+  init(
+    _ configuration: PostgreSQLConfiguration, sealer: (any SecretSealer)? = nil, isAudited: Bool
+  ) throws(StoreError) {
     if let problem = configuration.problem { throw StoreError(.unavailable, problem) }
     self.configuration = configuration
     self.isAudited = isAudited
+    self.sealer = sealer
     var session = PostgreSQLSession(
       configuration, statements: PostgreSQLBatch.statements, isClaiming: true)
     try session.withConnection { _ throws(StoreError) in }
     writer = Mutex(session)
     reader = Mutex(PostgreSQLSession(configuration, statements: [], isClaiming: false))
+    try withSecrets { secrets throws(StoreError) in
+      try SecretAudit.installKeys(of: secrets, in: sealer)
+    }
   }
 
   public var incarnationID: String { seen.withLock { $0.storeID ?? "" } }
@@ -136,8 +147,10 @@ public final class PostgreSQLStore: ControlStore {
       let stored = try read(connection) { row throws(StoreError) in
         let revision = try log(connection).checkBounds(last: row.revision)
         let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
+        // Another node may have made keys since.
+        try SecretAudit.installKeys(of: SecretReader(source: rows, json: json), in: sealer)
         return try StateReader(source: rows, json: json).read(
-          revision: revision, audited: isAudited)
+          revision: revision, audited: isAudited, sealer: sealer)
       }
       try prove(stored.revision, connection)
       return stored
@@ -178,6 +191,31 @@ public final class PostgreSQLStore: ControlStore {
   public func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
     try withConnection(of: reader) { connection throws(StoreError) in
       try batch(connection).renew(lease, lasting: duration)
+    }
+  }
+
+  public func secret(
+    _ purpose: SecretPurpose, of tenant: TenantID
+  ) throws(StoreError) -> StoredSecret? {
+    try withSecrets { secrets throws(StoreError) in
+      try secrets.secret(at: SecretPlace(tenant: tenant, purpose: purpose))
+    }
+  }
+
+  public func dataKeys() throws(StoreError) -> [WrappedDataKey] {
+    try withSecrets { secrets throws(StoreError) in try secrets.dataKeys() }
+  }
+
+  private func withSecrets<Result: Sendable>(
+    _ body: (SecretReader<PostgreSQLRows>) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    try withConnection(of: reader) { connection throws(StoreError) in
+      let (result, revision) = try read(connection) { row throws(StoreError) in
+        let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
+        return (try body(SecretReader(source: rows, json: json)), row.revision)
+      }
+      try prove(UInt64(revision), connection)
+      return result
     }
   }
 

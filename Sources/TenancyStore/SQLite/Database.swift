@@ -6,19 +6,23 @@ struct Database {
   private let connection: SQLiteConnection
   private let json = JSONCoding()
   private let runner: SQLiteStateRunner
+  private let sealer: (any SecretSealer)?
 
-  init(path: String) throws(StoreError) {
+  /// - Parameter sealer: takes in the data keys.
+  init(path: String, sealer: (any SecretSealer)?) throws(StoreError) {
     let connection = try asStoreError { () throws(SQLiteError) in
       try SQLiteConnection(path: path)
     }
     self.connection = connection
+    self.sealer = sealer
     try asStoreError { () throws(SQLiteError) in
       try connection.execute(Self.settings)
     }
     try Migrations.check(connection)
     try Self.makeDurable(connection)
-    try Migrations.run(on: connection)
+    try Migrations.run(on: connection, sealer: sealer)
     try asStoreError { () throws(SQLiteError) in try Self.syncRecovered(connection) }
+    try SecretAudit.installKeys(of: SecretReader(source: connection, json: json), in: sealer)
     runner = try asStoreError { () throws(SQLiteError) in try SQLiteStateRunner(connection) }
   }
 
@@ -28,7 +32,8 @@ struct Database {
     try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
     let result = Result { () throws(StoreError) in
       let reader = StateReader(source: connection, json: json)
-      return try reader.read(revision: try log.checkBounds(), audited: isAudited)
+      return try reader.read(
+        revision: try log.checkBounds(), audited: isAudited, sealer: sealer)
     }
     // Ends a transaction that only read.
     try asStoreError { () throws(SQLiteError) in
@@ -36,6 +41,16 @@ struct Database {
     }
     return try result.get()
   }
+
+  private var secrets: SecretReader<SQLiteConnection> {
+    SecretReader(source: connection, json: json)
+  }
+
+  func secret(at place: SecretPlace) throws(StoreError) -> StoredSecret? {
+    try secrets.secret(at: place)
+  }
+
+  func dataKeys() throws(StoreError) -> [WrappedDataKey] { try secrets.dataKeys() }
 
   private var log: LogReader<SQLiteConnection> { LogReader(source: connection, json: json) }
 
@@ -67,14 +82,10 @@ struct Database {
   /// Adds a batch in one transaction.
   func append(_ entries: [LogEntry]) throws(StoreError) {
     guard !entries.isEmpty else { return }
-    runner.replacesSecret = false
     try commit { () throws(StoreError) in
       var runner = runner
       try StateWriter(json: json).write(entries, after: try runner.storedRevision(), to: &runner)
     }
-    // The log has what was there before. Its truncation can wait for another process that reads, and no
-    // failure of it takes back what is durable: the next checkpoint does it.
-    if runner.replacesSecret { try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)") }
   }
 
   /// Commits the first page as it is: a number in it is written again.
@@ -123,8 +134,7 @@ struct Database {
 
   /// `trusted_schema=OFF` and `cell_size_check=ON`: a damaged or doctored file is met with care.
   /// `cache_size=-512` (KiB): reads are answered from our own memory, writes touch few pages.
-  /// `secure_delete=ON`: a password that was replaced does not linger in free space; nor in the log, see
-  /// `append`.
+  /// `secure_delete=ON`: what was deleted does not linger in free space.
   private static let settings = """
     PRAGMA cache_size = -512;
     PRAGMA busy_timeout = 5000;

@@ -40,18 +40,35 @@ enum Migrations {
   }
 
   /// Takes the steps not yet taken, each in a transaction of its own together with its number.
-  static func run(on connection: SQLiteConnection) throws(StoreError) {
-    try asStoreError { () throws(SQLiteError) in
-      let version = try connection.integer("PRAGMA user_version")
-      for (index, sql) in all.enumerated().dropFirst(Int(version)) {
-        // A failure leaves the transaction open; opening then fails, and closing rolls it back.
+  /// - Parameter sealer: for secrets that were stored in the clear.
+  static func run(
+    on connection: SQLiteConnection, sealer: (any SecretSealer)?
+  ) throws(StoreError) {
+    let version = try asStoreError { () throws(SQLiteError) in
+      try connection.integer("PRAGMA user_version")
+    }
+    for (index, step) in all.enumerated().dropFirst(Int(version)) {
+      try step.before?(connection)
+      // A failure leaves the transaction open; opening then fails, and closing rolls it back.
+      try asStoreError { () throws(SQLiteError) in
         try connection.execute("BEGIN IMMEDIATE")
-        try connection.execute(sql)
+        try connection.execute(step.sql)
+      }
+      try step.after?(connection, sealer)
+      try asStoreError { () throws(SQLiteError) in
         try connection.execute("PRAGMA application_id = \(applicationID)")
         try connection.execute("PRAGMA user_version = \(index + 1)")
         try connection.execute("COMMIT")
       }
     }
+  }
+
+  private struct Step: Sendable {
+    /// What can't be done in a transaction. It may be done again.
+    var before: (@Sendable (SQLiteConnection) throws(StoreError) -> Void)?
+    let sql: String
+    /// What SQL can't do, in the same transaction.
+    var after: (@Sendable (SQLiteConnection, (any SecretSealer)?) throws(StoreError) -> Void)?
   }
 
   /// Writes the version again, in a transaction that the caller has begun.
@@ -60,7 +77,11 @@ enum Migrations {
   }
 
   private static let all = [
-    initial, retiredSlugs, stateReasons, digestsOfPasswords, followableLog, leases,
+    Step(sql: initial), Step(sql: retiredSlugs), Step(sql: stateReasons),
+    Step(sql: digestsOfPasswords), Step(sql: followableLog),
+    Step(sql: SecretMigration.tables, after: SecretMigration.seal),
+    Step(before: SecretMigration.emptySpace, sql: ""),
+    Step(sql: leases),
   ]
 
   /// Times are milliseconds since 1970.

@@ -5,9 +5,6 @@ final class SQLiteStateRunner: StatementRunner {
   private let connection: SQLiteConnection
   private let statements: [SQLiteStatement]
   private let lastRevision: SQLiteStatement
-  private let storedPassword: SQLiteStatement
-  /// Whether a password was replaced or removed since this was last set.
-  var replacesSecret = false
 
   init(_ connection: SQLiteConnection) throws(SQLiteError) {
     self.connection = connection
@@ -18,8 +15,6 @@ final class SQLiteStateRunner: StatementRunner {
     self.statements = statements
     lastRevision = try connection.prepare(
       "SELECT max(coalesce((SELECT max(revision) FROM log), 0), (SELECT revision FROM log_floor))")
-    storedPassword = try connection.prepare(
-      "SELECT configuration ->> '$.database.password' FROM tenants WHERE id = ?1")
   }
 
   func storedRevision() throws(StoreError) -> Int64 {
@@ -32,16 +27,6 @@ final class SQLiteStateRunner: StatementRunner {
       throw StoreError(.corrupt, "table log, row \(revision): not a revision")
     }
     return revision
-  }
-
-  func willPut(_ tenant: Tenant) throws(StoreError) {
-    guard tenant.version > 1 else { return }
-    let former = try asStoreError { () throws(SQLiteError) in
-      defer { storedPassword.reset() }
-      try storedPassword.bind([.id(tenant.id)])
-      return try storedPassword.step() ? storedPassword.text(0) ?? "" : ""
-    }
-    if !former.isEmpty, former != tenant.configuration.database?.password { replacesSecret = true }
   }
 
   func run(

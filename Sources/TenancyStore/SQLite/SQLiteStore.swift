@@ -20,19 +20,26 @@ public final class SQLiteStore: ControlStore {
   }
 
   private let isAudited: Bool
+  private let sealer: (any SecretSealer)?
 
   /// A store in a file has no lives of its own yet: whoever restores one ends all its readers first.
   public var incarnationID: String { "" }
 
   /// Opens a store, creating the file where there is none. Its directory must exist.
-  public convenience init(path: String) throws(StoreError) {
-    try self.init(path: path, isAudited: true)
+  /// - Parameter sealer: takes in the store's data keys, and seals what earlier versions stored in the clear.
+  /// - Throws: `.unavailable` also if there are secrets, in the clear or sealed, and no sealer or not the one
+  ///   that they were sealed by.
+  public convenience init(path: String, sealer: (any SecretSealer)? = nil) throws(StoreError) {
+    try self.init(path: path, sealer: sealer, isAudited: true)
   }
 
   /// - Parameter isAudited: whether loading refuses rows that no command can have made. The promises of
   ///   `ControlStore` hold for all others as well.
-  init(path: String, isAudited: Bool) throws(StoreError) {
+  init(
+    path: String, sealer: (any SecretSealer)? = nil, isAudited: Bool
+  ) throws(StoreError) {
     self.isAudited = isAudited
+    self.sealer = sealer
     guard !path.isEmpty, !path.utf8.contains(0) else {
       throw StoreError(.unavailable, "not a path: \(path.debugDescription)")
     }
@@ -40,7 +47,7 @@ public final class SQLiteStore: ControlStore {
     // First of all: another process' database is not to be touched.
     let lock = try LockFile(path: path + ".lock")
     try FileSystem.createPrivateFile(path: path)
-    let database = try Database(path: path)
+    let database = try Database(path: path, sealer: sealer)
     // SQLite syncs the directory for the log's sake only, and only when it first syncs the log.
     try FileSystem.syncDirectory(of: path)
     state = Mutex(State(lock: lock, database: database))
@@ -70,6 +77,20 @@ public final class SQLiteStore: ControlStore {
   public func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] {
     try state.withLock { (state: inout State) throws(StoreError) in
       try open(&state).oldestEntries(limit: limit)
+    }
+  }
+
+  public func secret(
+    _ purpose: SecretPurpose, of tenant: TenantID
+  ) throws(StoreError) -> StoredSecret? {
+    try state.withLock { (state: inout State) throws(StoreError) -> StoredSecret? in
+      try open(&state).secret(at: SecretPlace(tenant: tenant, purpose: purpose))
+    }
+  }
+
+  public func dataKeys() throws(StoreError) -> [WrappedDataKey] {
+    try state.withLock { (state: inout State) throws(StoreError) -> [WrappedDataKey] in
+      try open(&state).dataKeys()
     }
   }
 
@@ -114,7 +135,7 @@ public final class SQLiteStore: ControlStore {
   private func open(_ state: inout State) throws(StoreError) -> Database {
     guard state.lock != nil else { throw StoreError(.unavailable, "the store is closed") }
     if let database = state.database { return database }
-    let database = try Database(path: path)
+    let database = try Database(path: path, sealer: sealer)
     state.database = database
     return database
   }

@@ -59,6 +59,14 @@ struct RowReader<Row: TableRow>: ~Copyable {
     try unwrap(row.text(next()).flatMap(TenantID.init(parsing:)))
   }
 
+  mutating func keyID() throws(StoreError) -> KeyID {
+    try unwrap(row.text(next()).flatMap(KeyID.init(parsing:)))
+  }
+
+  mutating func bytes() throws(StoreError) -> [UInt8] {
+    try unwrap(row.bytes(next()))
+  }
+
   mutating func slug() throws(StoreError) -> Slug {
     try unwrap(row.text(next()).flatMap(Slug.init(parsing:)))
   }

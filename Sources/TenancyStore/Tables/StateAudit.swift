@@ -61,7 +61,8 @@ struct StateAudit {
       let row = Row("requests", request.actor, request.requestID)
       try requireTenant(request.tenant, row)
       try row.require(Self.isDigest(request.digest), "its digest is none")
-    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests:
+    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .putSecret,
+      .deleteSecret, .putDataKey:
       break  // A state that is stored has none of these.
     }
   }
@@ -75,6 +76,10 @@ struct StateAudit {
     try row.require(
       (1...tenant.version).contains(tenant.epoch),
       "its epoch \(tenant.epoch) is none of its version")
+    if let version = tenant.configuration.database?.password?.version {
+      try row.require(
+        (1...tenant.version).contains(version), "its password's version \(version) is none of it")
+    }
     let isDeleted = tenant.state == .deleted
     try row.require(
       isDeleted == (tenant.deleteTime != nil) && isDeleted == (tenant.purgeTime != nil),

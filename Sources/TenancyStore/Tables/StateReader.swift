@@ -9,7 +9,10 @@ struct StateReader<Source: RowSource> {
   /// - Parameters:
   ///   - revision: the last one.
   ///   - isAudited: whether rows that parse are held to what writes promise.
-  func read(revision: UInt64, audited isAudited: Bool) throws(StoreError) -> StoredState {
+  ///   - sealer: opens all secrets, if they are audited.
+  func read(
+    revision: UInt64, audited isAudited: Bool, sealer: (any SecretSealer)?
+  ) throws(StoreError) -> StoredState {
     let audit = isAudited ? BackgroundAudit(revision: revision) : nil
     var changes: [Change] = []
     // Tenants first, and roles before assignments: others refer to them.
@@ -18,7 +21,10 @@ struct StateReader<Source: RowSource> {
       audit?.check(rows)
       changes += rows
     }
-    try audit?.finish()
+    if let audit {
+      try audit.finish()
+      try SecretAudit.check(SecretReader(source: source, json: json), changes, sealer)
+    }
     return StoredState(revision: revision, changes: changes)
   }
 

@@ -104,6 +104,23 @@ struct StateWriter {
         .id(request.tenant), .time(request.time))
     case .forgetRequests(let moment):
       try runner.run(.forgetRequests, .time(moment))
+    case .putSecret(let tenant, let purpose, let reference, let sealed):
+      // As the log tells of it.
+      guard let sealed else {
+        throw StoreError(.conflict, "the secret of \(tenant) has no content")
+      }
+      try runner.run(
+        .putSecret, .id(tenant), .text(purpose.rawValue), .counter(reference.version),
+        .text(reference.key.description), .blob(sealed.bytes))
+    case .deleteSecret(let tenant, let purpose):
+      try runner.run(.deleteSecret, .id(tenant), .text(purpose.rawValue))
+    case .putDataKey(let key):
+      guard !key.wrapped.isEmpty else {
+        throw StoreError(.conflict, "the data key \(key.id) has no content")
+      }
+      try runner.run(
+        .putDataKey, .text(key.id.description), .text(key.masterKey.description),
+        .blob(key.wrapped), .time(key.createTime), .text(key.state.rawValue))
     }
   }
 
@@ -112,7 +129,6 @@ struct StateWriter {
     guard !settings.isDeeper(than: JSONCoding.maximumDepth) else {
       throw StoreError(.conflict, "settings are nested too deep")
     }
-    try runner.willPut(tenant)
     try runner.run(
       .putTenant, .id(tenant.id), .text(tenant.slug.text), .text(tenant.displayName),
       .text(tenant.state.rawValue), .text(tenant.isolationModel.rawValue),

@@ -25,13 +25,14 @@ enum SQLDialect {
 /// One table, for both databases: what statements on it are made from. The migrations of each make it.
 struct Table {
   struct Column {
-    enum ColumnType { case integer, text }
+    enum ColumnType { case integer, text, blob }
     let name: String
     let type: ColumnType
     var isNullable = false
 
     static func text(_ name: String) -> Column { Column(name: name, type: .text) }
     static func integer(_ name: String) -> Column { Column(name: name, type: .integer) }
+    static func blob(_ name: String) -> Column { Column(name: name, type: .blob) }
     static func nullable(_ column: Column) -> Column {
       Column(name: column.name, type: column.type, isNullable: true)
     }
@@ -46,10 +47,11 @@ struct Table {
 
   var key: [String] { columns.prefix(keyCount).map(\.name) }
 
+  /// All rows, in whatever order.
+  var select: String { "SELECT \(list(columns.map(\.name))) FROM \(name)" }
+
   /// All rows, in order of their keys.
-  var selectAll: String {
-    "SELECT \(list(columns.map(\.name))) FROM \(name) ORDER BY \(list(key))"
-  }
+  var selectAll: String { "\(select) ORDER BY \(list(key))" }
 
   func insert(_ dialect: SQLDialect) -> String {
     let parameters = (1...columns.count).map(dialect.parameter)
@@ -132,9 +134,23 @@ extension Table {
       .text("name"), .text("holder"), .integer("fencing_number"), .integer("expire_time"),
     ], keyCount: 1)
 
+  /// Wrapped. One is active at most.
+  static let dataKeys = Table(
+    name: "data_keys",
+    columns: [
+      .text("id"), .text("master_key_id"), .blob("wrapped"), .integer("create_time"),
+      .text("state"),
+    ], keyCount: 1)
+
+  static let secrets = Table(
+    name: "secrets",
+    columns: [
+      .text("tenant_id"), .text("purpose"), .integer("version"), .text("key_id"), .blob("sealed"),
+    ], keyCount: 2)
+
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    leases,
+    dataKeys, secrets, leases,
   ]
 }
 
@@ -174,6 +190,9 @@ enum StateStatement: Int, CaseIterable {
   case clearSteps
   case rememberRequest
   case forgetRequests
+  case putSecret
+  case deleteSecret
+  case putDataKey
   case takeLease
   case holdLease
   case releaseLease
@@ -185,7 +204,7 @@ enum StateStatement: Int, CaseIterable {
     case .holdLease, .releaseLease: .leaseLost
     case .insertEntry, .raiseFloor, .removeEntries, .noteRemoved, .putTenant, .reserveName,
       .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
-      .rememberRequest, .forgetRequests:
+      .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey:
       .conflict
     }
   }
@@ -222,6 +241,9 @@ enum StateStatement: Int, CaseIterable {
       return "UPDATE leases SET expire_time = \(dialect.nowMilliseconds) + \(dialect.parameter(3)) "
         + "WHERE name = \(dialect.parameter(1)) AND fencing_number = \(dialect.parameter(2))"
     case .releaseLease: return Table.leases.delete(dialect, where: "name", "fencing_number")
+    case .putSecret: return Table.secrets.put(dialect)
+    case .deleteSecret: return Table.secrets.delete(dialect, where: "tenant_id", "purpose")
+    case .putDataKey: return Table.dataKeys.put(dialect)
     }
   }
 }

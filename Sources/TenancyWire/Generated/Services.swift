@@ -98,6 +98,23 @@ extension V1 {
 }
 
 extension V1 {
+  /// The keys that tenants' secrets are sealed under. FAILED_PRECONDITION, SECRETS_NOT_CONFIGURED, where the
+  /// server has no master key.
+  public enum Secrets: ServiceSpec {
+    public static let name = "tenancy.v1.Secrets"
+
+    public static let rotateDataKey = MethodSpec<V1.RotateDataKeyRequest, V1.RotateDataKeyResponse>(
+      RPCMethod(path: "/tenancy.v1.Secrets/RotateDataKey", kind: .unary),
+      requirement: Requirement(permission: "tenancy.secrets:rotate", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      rotateDataKey.identity,
+    ]
+  }
+}
+
+extension V1 {
   /// The lifecycle of tenants. Reads answer from memory; a write is acknowledged when it is on disk.
   public enum TenantManager: ServiceSpec {
     public static let name = "tenancy.v1.TenantManager"
@@ -230,5 +247,5 @@ extension V1 {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Authorization.methods + Identity.methods + TenantManager.methods + TenantResolver.methods
+    Authorization.methods + Identity.methods + Secrets.methods + TenantManager.methods + TenantResolver.methods
 }

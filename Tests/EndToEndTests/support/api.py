@@ -35,6 +35,8 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     identity_pb2 as identity,
     identity_pb2_grpc as identity_grpc,
     options_pb2 as options,
+    secrets_pb2 as secrets,
+    secrets_pb2_grpc as secrets_grpc,
     tenant_manager_pb2 as manager,
     tenant_manager_pb2_grpc as manager_grpc,
     tenant_pb2 as tenant,
@@ -43,9 +45,9 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
 )
 
 __all__ = ["authz", "authz_grpc", "identity", "identity_grpc", "manager", "manager_grpc", "options",
-           "resolver", "resolver_grpc", "tenant", "methods", "PENDING", "PROVISIONING", "ACTIVE",
-           "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED", "DATABASE", "SCHEMA", "SHARED",
-           "HYBRID"]
+           "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant", "methods", "PENDING",
+           "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED",
+           "DATABASE", "SCHEMA", "SHARED", "HYBRID"]
 
 PENDING = tenant.TENANT_STATE_PENDING
 PROVISIONING = tenant.TENANT_STATE_PROVISIONING
@@ -62,7 +64,7 @@ HYBRID = tenant.ISOLATION_MODEL_HYBRID
 
 def methods() -> dict:
     """Every method of the API by `Service/Method`, from the descriptors."""
-    files = (authz, identity, manager, resolver)
+    files = (authz, identity, manager, resolver, secrets)
     return {
         f"{service.name}/{method.name}": method
         for file in files

@@ -7,8 +7,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from . import api
 
-authz, identity, manager, resolver, tenant = (
-    api.authz, api.identity, api.manager, api.resolver, api.tenant)
+authz, identity, manager, resolver, secrets, tenant = (
+    api.authz, api.identity, api.manager, api.resolver, api.secrets, api.tenant)
 
 
 def _named(kind):
@@ -101,6 +101,7 @@ PLATFORM = {
         name=name, slug="old"),
     "TenantManager/ProvisionTenantResources": _named(manager.ProvisionTenantResourcesRequest),
     "TenantManager/DeprovisionTenantResources": _named(manager.DeprovisionTenantResourcesRequest),
+    "Secrets/RotateDataKey": lambda _: secrets.RotateDataKeyRequest(),
 }
 
 # These name no tenant.

@@ -126,6 +126,14 @@ import Testing
     }
     #expect(await test.plane.confirmCurrent())
     #expect(!isStale(test))
+    // It was seen a moment ago, so that nothing is asked.
+    test.store.failNextCheck(.unavailable)
+    #expect(await test.plane.confirmCurrent(ifNotWithin: .seconds(600)))
+    #expect(test.plane.isHealthy)
+    #expect(await test.plane.confirmCurrent())
+    #expect(!test.plane.isHealthy)
+    #expect(await test.plane.confirmCurrent(ifNotWithin: .seconds(600)))
+    #expect(test.plane.isHealthy)
     test.clock.advance(seconds: 61)
     try await test.put(Sample.tenant(1))
     #expect(!isStale(test))

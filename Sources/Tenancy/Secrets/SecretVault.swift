@@ -61,12 +61,12 @@ public final class SecretVault: Sendable {
   private func waitingForOthers(
     _ body: () async throws(TenancyError) -> Int
   ) async throws(TenancyError) -> Int {
-    let end = ContinuousClock.now + 2 * Self.leaseDuration
+    let end = ContinuousClock.now + Self.leaseDuration * 2
     while true {
       do throws(TenancyError) {
         return try await body()
       } catch {
-        guard error.reason == .leaseHeld, .now < end, !Task.isCancelled else { throw error }
+        guard error.reason == .leaseHeld, ContinuousClock.now < end, !Task.isCancelled else { throw error }
         // A cancelled sleep is followed by the last attempt.
         try? await Task.sleep(for: Self.leasePause)
       }

@@ -91,10 +91,15 @@ extension ControlPlane {
 
   /// Makes sure that the state is current, by a commit of nothing: a server that was deposed would let itself be
   /// read for ever. To be called several times within `maximumStaleness`.
+  /// - Parameter age: nothing is done if it was seen since, as by a write, and the store works.
   /// - Returns: whether the node may answer.
   @discardableResult
-  public func confirmCurrent() async -> Bool {
-    await withCheckedContinuation { continuation in
+  public func confirmCurrent(ifNotWithin age: Duration = .zero) async -> Bool {
+    if isHealthy, staleness.age < age {
+      staleness.look()
+      return !isStale(at: clock())
+    }
+    return await withCheckedContinuation { continuation in
       queue.async { [self] in
         do throws(StoreError) {
           let moment = Staleness.moment(clock())

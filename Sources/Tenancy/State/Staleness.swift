@@ -42,6 +42,9 @@ final class Staleness: Sendable {
     }
   }
 
+  /// How long ago the state was known to be current.
+  var age: Duration { last.withLock { $0.duration(to: .now) } }
+
   @inline(__always)
   func isStale(at now: Timestamp) -> Bool {
     now.nanoseconds > end.load(ordering: .relaxed) || isOverdue.load(ordering: .relaxed)

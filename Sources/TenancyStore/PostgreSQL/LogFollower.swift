@@ -7,6 +7,8 @@ public final class LogFollower: Sendable {
   private let listener: PostgreSQLListener
   private let changes: AsyncStream<Void>.Continuation
   private let task: Task<Void, Never>
+  /// Looks at the interval, whatever has become of the connection for notifications.
+  private let polling: Task<Void, Never>
 
   /// - Parameters:
   ///   - store: the plane's.
@@ -28,6 +30,14 @@ public final class LogFollower: Sendable {
         _ = try? await plane.catchUp(to: news.take())
       }
     }
+    let interval = store.pollInterval
+    polling = Task {
+      // A cancelled sleep ends it.
+      while (try? await Task.sleep(for: interval)) != nil {
+        news.add(nil)
+        changes.yield()
+      }
+    }
     listener = try store.listen(
       onRevision: {
         news.add($0)
@@ -35,11 +45,15 @@ public final class LogFollower: Sendable {
       }, onFailure: onFailure)
   }
 
-  deinit { changes.finish() }
+  deinit {
+    polling.cancel()
+    changes.finish()
+  }
 
   /// Returns when the plane is not being caught up any more.
   public func stop() async {
     listener.stop()
+    polling.cancel()
     changes.finish()
     await task.value
   }

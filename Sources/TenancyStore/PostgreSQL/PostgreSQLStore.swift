@@ -257,6 +257,8 @@ public final class PostgreSQLStore: ControlStore {
 
   // MARK: Listening
 
+  var pollInterval: Duration { configuration.pollInterval }
+
   /// Calls `onChange` when the log may have grown, by this node or another: for each notification, each
   /// time a connection for them was made, and at the poll interval when there is none.
   public func listen(

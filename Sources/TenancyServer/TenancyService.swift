@@ -17,6 +17,7 @@ public enum TenancyService {
       TenantResolverService(resolver: Resolver(rules)).methods(gate),
       CheckService().methods(gate), RoleService(plane: plane).methods(gate),
       IdentityService().methods(gate), SecretService(vault: vault).methods(gate),
+      AuditService(plane: plane).methods(gate),
     ]
     let methods = services.flatMap(\.self)
     let missing = Set(V1.methods.map(\.path)).subtracting(methods.map(\.path))
@@ -45,7 +46,9 @@ public struct TenancyDelegate: ServerDelegate {
   }
 
   public func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
-    switch rules.caller(connection.peer, refusal: { connection.refusal() }) {
+    let caller = rules.caller(
+      connection.peer, refusal: { connection.refusal() }, source: { connection.label })
+    switch caller {
     case .success(let caller):
       logger.debug(
         "connected", metadata: ["peer": "\(connection.label)", "subject": "\(caller.subject)"])

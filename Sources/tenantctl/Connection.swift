@@ -93,6 +93,7 @@ struct Connection {
   var resolver: TenantResolverClient { TenantResolverClient(channel) }
   var authorization: AuthorizationClient { AuthorizationClient(channel) }
   var secrets: SecretsClient { SecretsClient(channel) }
+  var audit: AuditClient { AuditClient(channel) }
   var identity: IdentityClient { IdentityClient(channel) }
 }
 

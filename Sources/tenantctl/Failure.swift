@@ -1,5 +1,6 @@
 import Foundation
 import PKI
+import Tenancy
 import TenancyClient
 import TenancyRPC
 import TenancyWire
@@ -42,6 +43,8 @@ struct Failure {
         status: error.status, info: error.status.errorInfo,
         violations: error.status.fieldViolations,
         hint: Self.hint(error))
+    case let error as AuditFault:
+      self.init(lines: [error.description], exitCode: Self.refused)
     case let error as OutputFailure:
       self.init(lines: ["cannot write the answer: \(error.reason)"], exitCode: Self.refused)
     case let error as TLSError:

@@ -23,7 +23,7 @@ import Tenancy
       """,
     version: "tenantctl \(Version.text)",
     subcommands: [
-      TenantGroup.self, RoleGroup.self, CheckCommand.self, ResolveCommand.self,
+      TenantGroup.self, RoleGroup.self, AuditGroup.self, CheckCommand.self, ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
       SecretsGroup.self, PKIGroup.self,
     ])

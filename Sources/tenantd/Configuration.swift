@@ -19,6 +19,7 @@ struct Configuration: Sendable {
   var limits = ServerLimits()
   var quotas = TenantQuotas()
   var logRetention = LogRetention()
+  var audit = AuditSettings()
   /// 0: one for each core.
   var eventLoops = 0
   /// How long calls in flight may take after SIGTERM.
@@ -52,6 +53,10 @@ extension Configuration {
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
     logRetention = try root.section("log") { try Self.retention(&$0) } ?? LogRetention()
+    let directory = dataDirectory
+    audit =
+      try root.section("audit") { try AuditSettings(&$0, dataDirectory: directory) }
+      ?? AuditSettings()
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
     drainSeconds = try root.integer("drain_seconds", in: 0...3600) ?? 30
     if let name = try root.optionalString("log_level") {

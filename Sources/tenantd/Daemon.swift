@@ -43,8 +43,10 @@ struct Daemon {
     let store = try configuration.store.open(
       dataDirectory: configuration.dataDirectory, sealer: keyring)
     let plane = try ControlPlane(
-      store: store, sealer: keyring, clock: SystemClock.now, quotas: configuration.quotas,
-      retention: configuration.logRetention, maximumStaleness: nodes.maximumStaleness)
+      auditing: store, hash: SHA256Digest.bytes, sealer: keyring, clock: SystemClock.now,
+      quotas: configuration.quotas, retention: configuration.logRetention,
+      maximumStaleness: nodes.maximumStaleness)
+    let audit = try await AuditTrail(plane, configuration.audit, self.logger)
     let logger = logger
     let follower = try nodes.follow(store, plane, logger)
     let secrets = prepare(keyring, plane, terms)
@@ -69,6 +71,7 @@ struct Daemon {
     let watching = Task { await StoreHealth.follow(plane, health, logger) }
     let compacting = Task { await LogCompaction.run(plane, logger) }
     let reloading = Task { await reload(tls, secrets, on: hangups) }
+    let auditing = Task { await audit.run() }
     let sealing = Task { await secrets?.vault.keepSealed() }
     logger.info(
       "serving",
@@ -87,6 +90,8 @@ struct Daemon {
     compacting.cancel()
     reloading.cancel()
     sealing.cancel()
+    auditing.cancel()
+    await audit.finish()
     await follower?.stop()
     await plane.close()
     logger.info("stopped")

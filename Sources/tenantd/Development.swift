@@ -39,6 +39,11 @@ struct Development {
         ])))
     try MasterKey.makeFile("\(path)/master.key")
     configuration.secrets = SecretSettings(masterKey: .file("\(path)/master.key"))
+    try OwnFiles.check("\(path)/audit.key")
+    try SigningKey.ensure(private: "\(path)/audit.key", public: "\(path)/audit.pub")
+    configuration.audit.checkpoints = AuditSettings.Checkpoints(
+      key: "\(path)/audit.key", file: AuditSettings.file(in: configuration.dataDirectory),
+      interval: .seconds(5))
     configuration.resolution.baseDomains = ["example.com", "localhost"]
     self.configuration = configuration
   }

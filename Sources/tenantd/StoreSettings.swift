@@ -23,7 +23,7 @@ enum StoreSettings: Sendable {
 
   /// Blocks.
   /// - Parameter sealer: of the secrets in it.
-  func open(dataDirectory: String, sealer: (any SecretSealer)?) throws -> any ControlStore {
+  func open(dataDirectory: String, sealer: (any SecretSealer)?) throws -> any AuditedStore {
     switch self {
     case .embedded:
       let database = "\(dataDirectory)/tenancy.sqlite"

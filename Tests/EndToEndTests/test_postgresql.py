@@ -127,4 +127,4 @@ def test_the_section_of_the_readme(make_server, database, pki, tmp_path):
     server.file_of = lambda settings: json.dumps(settings)[:-1] + "," + section + "}"
     server.start()
     assert server.stop() == 0
-    assert int(database.sql("SELECT count(*) FROM tenancy.tenancy_migrations")) > 0
+    assert database.sql("SELECT min(version) FROM tenancy.tenancy_migrations") == "1"

@@ -39,8 +39,8 @@ struct LiveServer {
     self.clock = clock
     let keyring = Keyring(master: try MasterKey())
     plane = try ControlPlane(
-      store: try SQLiteStore(path: "\(directory)/tenancy.sqlite", sealer: keyring),
-      sealer: keyring, clock: { clock.now })
+      auditing: try SQLiteStore(path: "\(directory)/tenancy.sqlite", sealer: keyring),
+      hash: SHA256Digest.bytes, sealer: keyring, clock: { clock.now })
     let vault = SecretVault(plane, keyring)
     try await vault.prepareKeys()
     var identity = IdentityRules(trustDomains: [Certificates.trustDomain])

@@ -11,6 +11,7 @@ struct Stubs {
   let authorization: AuthorizationClient
   let identity: IdentityClient
   let secrets: SecretsClient
+  let audit: AuditClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -37,6 +38,7 @@ struct Stubs {
     authorization = AuthorizationClient(channel)
     identity = IdentityClient(channel)
     secrets = SecretsClient(channel)
+    audit = AuditClient(channel)
   }
 
   // MARK: In fewer words

@@ -22,6 +22,10 @@ struct PostgreSQLStoreTests {
     try contract.check { try open() }
   }
 
+  @Test func keepsItsPromisesOfAuditing() throws {
+    try AuditedStoreContract.check { try open() }
+  }
+
   @Test func theTablesAreAsTheirDescriptionSays() throws {
     try open().close()
     for table in Table.all {

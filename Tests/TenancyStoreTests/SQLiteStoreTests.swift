@@ -217,7 +217,7 @@ import Testing
   private func makeOlder(version: Int) throws {
     try execute(
       "ALTER TABLE log DROP COLUMN form; ALTER TABLE log DROP COLUMN tenant_ids;"
-        + "DROP TABLE log_floor; PRAGMA user_version = \(version)")
+        + "DROP TABLE log_floor; DROP TABLE audit_records; PRAGMA user_version = \(version)")
   }
 
   /// Runs SQL behind the store's back.

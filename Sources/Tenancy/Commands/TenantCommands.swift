@@ -203,7 +203,7 @@ public struct TenantCommands: Sendable {
       priority, rewriting: before?.tenant.contentBytes ?? 0, changes: changes)
     return try await plane.write(actor: actor, action: action, terms: terms) {
       [judge] (transaction) throws(TenancyError) -> Result in
-      try judge.judge(transaction)
+      try judge.judge(&transaction)
       return try body(&transaction)
     }
   }

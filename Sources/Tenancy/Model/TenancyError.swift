@@ -31,10 +31,11 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
     let metadata: [String: String]
     let violations: [FieldViolation]
     let retryAfterSeconds: Int64?
+    let attempted: TenantID?
 
     init(
       _ category: Category, _ reason: Reason, _ message: String, _ metadata: [String: String],
-      _ violations: [FieldViolation], _ retryAfterSeconds: Int64?
+      _ violations: [FieldViolation], _ retryAfterSeconds: Int64?, _ attempted: TenantID?
     ) {
       self.category = category
       self.reason = reason
@@ -42,15 +43,18 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
       self.metadata = metadata
       self.violations = violations
       self.retryAfterSeconds = retryAfterSeconds
+      self.attempted = attempted
     }
   }
   private let storage: Storage
 
   public init(
     _ category: Category, _ reason: Reason, _ message: String, metadata: [String: String] = [:],
-    violations: [FieldViolation] = [], retryAfterSeconds: Int64? = nil
+    violations: [FieldViolation] = [], retryAfterSeconds: Int64? = nil,
+    attempted: TenantID? = nil
   ) {
-    storage = Storage(category, reason, message, metadata, violations, retryAfterSeconds)
+    storage = Storage(
+      category, reason, message, metadata, violations, retryAfterSeconds, attempted)
   }
 
   public var category: Category { storage.category }
@@ -58,6 +62,8 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
   /// For the caller: names nothing that the caller may not know.
   public var message: String { storage.message }
   public var metadata: [String: String] { storage.metadata }
+  /// The other tenant that the caller tried to reach, for the audit trail: never for the caller.
+  public var attempted: TenantID? { storage.attempted }
   public var violations: [FieldViolation] { storage.violations }
   public var retryAfterSeconds: Int64? { storage.retryAfterSeconds }
   public var description: String { "\(reason): \(message)" }
@@ -132,6 +138,14 @@ extension TenancyError {
   /// Not the caller's tenant, whether it exists or not.
   public static let tenantMismatch = TenancyError(
     .permissionDenied, .tenantMismatch, "the caller may not act for this tenant")
+
+  /// The same, to the caller.
+  /// - Parameter tenant: the one that it is; nil: there is none.
+  public static func tenantMismatch(reaching tenant: TenantID?) -> TenancyError {
+    guard let tenant else { return tenantMismatch }
+    return TenancyError(
+      tenantMismatch.category, tenantMismatch.reason, tenantMismatch.message, attempted: tenant)
+  }
 
   /// The caller lacks a permission that the method needs.
   public static func missing(permission: String) -> TenancyError {

@@ -66,7 +66,9 @@ public final class SecretVault: Sendable {
       do throws(TenancyError) {
         return try await body()
       } catch {
-        guard error.reason == .leaseHeld, ContinuousClock.now < end, !Task.isCancelled else { throw error }
+        guard error.reason == .leaseHeld, ContinuousClock.now < end, !Task.isCancelled else {
+          throw error
+        }
         // A cancelled sleep is followed by the last attempt.
         try? await Task.sleep(for: Self.leasePause)
       }
@@ -282,7 +284,7 @@ public final class SecretVault: Sendable {
   ) async throws(TenancyError) {
     try await plane.write(actor: asked.actor, action: asked.action) {
       [judge = asked.judge] (transaction) throws(TenancyError) in
-      try judge.judge(transaction)
+      try judge.judge(&transaction)
       for key in keys { transaction.emit(.putDataKey(key)) }
       transaction.release(lease, about: nil)
     }

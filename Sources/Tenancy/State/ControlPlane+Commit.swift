@@ -9,6 +9,8 @@ extension ControlPlane {
     var tail = LogTail.Limits()
     var maximumStaleness: Duration?
     var waitingReads = ReadWaiters.Limits()
+    /// Nil: nothing is audited.
+    var auditor: Auditor?
     /// Waits before a batch is run again for the nth time.
     var pause: @Sendable (_ attempt: Int) -> Void = ControlPlane.pause
   }
@@ -22,15 +24,17 @@ extension ControlPlane {
   private struct Judged {
     var state: ControlState
     var entries: [LogEntry] = []
+    var notes: [AuditNote] = []
     var acknowledgements: [@Sendable (TenancyError?) -> Void] = []
 
     /// Each body is run as if it were the first time; only one run is acknowledged.
     init(_ batch: [PendingWrite], on state: ControlState, _ clock: Clock) {
       self.state = state
       for write in batch {
-        let entry = Self.judge(write, on: self.state, clock, &acknowledgements)
-        guard let entry else { continue }
+        let judged = Self.judge(write, on: self.state, clock, &acknowledgements)
+        guard let (entry, note) = judged else { continue }
         entries.append(entry)
+        notes.append(note)
         self.state.apply(entry.changes, revision: entry.revision)
       }
     }
@@ -40,14 +44,15 @@ extension ControlPlane {
     private static func judge(
       _ write: PendingWrite, on state: borrowing ControlState, _ clock: Clock,
       _ acknowledgements: inout [@Sendable (TenancyError?) -> Void]
-    ) -> LogEntry? {
+    ) -> (LogEntry, AuditNote)? {
       var transaction = Transaction(state: copy state, now: clock())
       acknowledgements.append(write.run(&transaction))
       guard !transaction.changes.isEmpty || transaction.lease != nil else { return nil }
-      return LogEntry(
+      let entry = LogEntry(
         revision: state.revision + 1, time: transaction.now, actor: write.actor,
         action: write.action, tenants: transaction.tenants, changes: transaction.changes,
         lease: transaction.lease)
+      return (entry, AuditNote(entry, by: transaction.origin))
     }
 
     func acknowledge(_ failure: TenancyError?) {
@@ -76,7 +81,7 @@ extension ControlPlane {
         return
       }
       let judged = Judged(batch, on: state, clock)
-      switch persist(judged.entries) {
+      switch persist(judged.entries, judged.notes) {
       case .durable:
         if !judged.entries.isEmpty { publish(judged.state, judged.entries) }
         return judged.acknowledge(nil)
@@ -97,11 +102,15 @@ extension ControlPlane {
     commit(Array(batch[middle...]))
   }
 
-  private func persist(_ entries: [LogEntry]) -> Outcome {
+  private func persist(_ entries: [LogEntry], _ notes: [AuditNote]) -> Outcome {
     guard let first = entries.first else { return .durable }
     let moment = Staleness.moment(clock())
     do throws(StoreError) {
-      try store.append(entries)
+      if let auditor {
+        try auditor.append(entries, notes, at: now)
+      } else {
+        try store.append(entries)
+      }
       // It was the newest state that it was appended to.
       staleness.noteCurrent(at: moment)
       return .durable

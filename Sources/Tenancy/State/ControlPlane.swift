@@ -14,6 +14,7 @@ public final class ControlPlane: Sendable {
   let options: Options
   let queue = DispatchQueue(label: "tenancy.control-plane.writer")
   let tail: LogTail
+  var auditor: Auditor? { options.auditor }
   /// Where those read the log whom the tail has left behind.
   let logReader = DispatchQueue(label: "tenancy.control-plane.log-reader")
   /// Where leases are renewed.
@@ -57,6 +58,22 @@ public final class ControlPlane: Sendable {
       store: store, sealer: sealer, clock: clock,
       options: Options(
         retention: retention, quotas: quotas, maximumStaleness: maximumStaleness))
+  }
+
+  /// As above, and audits every change in the transaction that makes it. Blocks.
+  /// - Parameter hash: SHA-256.
+  /// - Throws: `StoreError`.
+  public convenience init(
+    auditing store: any AuditedStore, hash: @escaping AuditHash,
+    sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
+    quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention(),
+    maximumStaleness: Duration? = nil
+  ) throws(StoreError) {
+    try self.init(
+      store: store, sealer: sealer, clock: clock,
+      options: Options(
+        retention: retention, quotas: quotas, maximumStaleness: maximumStaleness,
+        auditor: Auditor(store, hash: hash, limits: DenialTable.Limits())))
   }
 
   init(
@@ -206,6 +223,8 @@ public final class ControlPlane: Sendable {
       queue.async {
         self.drain()
         self.tail.close()
+        // What can't be written now is lost; it was denied, and the store's failure is known.
+        try? self.auditor?.flush(at: self.now)
         self.store.close()
         continuation.resume()
       }
@@ -337,6 +356,8 @@ public struct Transaction {
   fileprivate(set) var tenants: [TenantID] = []
   /// What the entry does to a lease.
   var lease: LeaseAction?
+  /// Who asked, where it is not the server itself.
+  var origin: AuditOrigin?
 
   init(state: ControlState, now: Timestamp) {
     self.state = state
@@ -365,30 +386,4 @@ struct PendingWrite: Sendable {
   /// Runs the body; returns how to answer it when its batch is durable (nil) or has failed.
   let run: @Sendable (inout Transaction) -> @Sendable (TenancyError?) -> Void
   let refuse: @Sendable (TenancyError) -> Void
-}
-
-/// A reader's own hold on the newest state: looks at one atomic, and takes the lock only when the
-/// state has changed. Confined to one event loop.
-public final class SnapshotReader {
-  private let plane: ControlPlane
-  private var held: Snapshot
-
-  public init(_ plane: ControlPlane) {
-    self.plane = plane
-    held = plane.snapshot
-  }
-
-  /// The newest acknowledged state.
-  @inline(__always)
-  public var snapshot: Snapshot {
-    if plane.revision != held.state.revision { held = plane.snapshot }
-    return held
-  }
-}
-
-/// One revision of the state, shared by all who read it.
-public final class Snapshot: Sendable {
-  public let state: ControlState
-
-  init(_ state: ControlState) { self.state = state }
 }

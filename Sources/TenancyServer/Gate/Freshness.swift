@@ -54,7 +54,8 @@ extension Gate {
         return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
           let arena = Arena(firstBlock: Self.arenaBytes)
           let response = try answer(
-            spec, form, rule, caller, plane.snapshot, bytes, arena, body)
+            spec, form, rule, caller, plane.snapshot, bytes, arena,
+            requestID: Denials.requestID(in: call.metadata), body)
           return [UInt8](unsafeUninitializedCapacity: Response.encodedSize(response)) {
             buffer, count in
             count = buffer.baseAddress.map { Response.pack(response, into: $0) } ?? 0

@@ -6,14 +6,14 @@ struct PostgreSQLBatch {
   let configuration: PostgreSQLConfiguration
 
   static let statements =
-    StateStatement.allPrepared + [lock, advance, notify]
+    StateStatement.allPrepared + [lock, advance, notify, auditHead]
 
-  private static let lock = PreparedStatement(
+  static let lock = PreparedStatement(
     name: "lock", sql: "SELECT \(RevisionRow.columns) FROM tenancy_revision FOR UPDATE")
-  private static let advance = PreparedStatement(
+  static let advance = PreparedStatement(
     name: "advance", sql: "UPDATE tenancy_revision SET revision = $1")
-  private static let notify = PreparedStatement(name: "notify", sql: "SELECT pg_notify($1, $2)")
-  private static let begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+  static let notify = PreparedStatement(name: "notify", sql: "SELECT pg_notify($1, $2)")
+  static let begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
   /// - Returns: the revision that the entries follow.
   static func record(
@@ -113,7 +113,7 @@ struct PostgreSQLBatch {
     }
   }
 
-  private func pipeline(
+  func pipeline(
     _ body: () throws(PostgreSQLError) -> Void
   ) throws(StoreError) -> [PostgreSQLResult] {
     try asStoreError { () throws(PostgreSQLError) in
@@ -154,7 +154,7 @@ struct PostgreSQLBatch {
 
   private static let record = "SELECT pg_logical_emit_message(true, 'tenancy', '')"
 
-  private func lockedRow(_ results: [PostgreSQLResult]) throws(StoreError) -> RevisionRow {
+  func lockedRow(_ results: [PostgreSQLResult]) throws(StoreError) -> RevisionRow {
     try asStoreError { () throws(PostgreSQLError) in
       try results[0].check(Self.begin)
       try results[1].check(Self.lock.sql)
@@ -163,7 +163,7 @@ struct PostgreSQLBatch {
   }
 
   /// - Parameter judge: throws when the transaction is to be rolled back.
-  private func commit(if judge: () throws(StoreError) -> Void) throws(StoreError) {
+  func commit(if judge: () throws(StoreError) -> Void) throws(StoreError) {
     do throws(StoreError) {
       try judge()
     } catch {

@@ -139,7 +139,7 @@ struct PostgreSQLMigrations {
 
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
 
-  private static let all = [initial, secrets, leases]
+  private static let all = [initial, secrets, auditRecords, leases]
 
   /// A password in a configuration is a reference from here on. No version that was released has stored one
   /// in the clear here.
@@ -161,6 +161,17 @@ struct PostgreSQLMigrations {
       key_id TEXT COLLATE "C" NOT NULL REFERENCES data_keys (id) DEFERRABLE INITIALLY DEFERRED,
       sealed BYTEA NOT NULL,
       PRIMARY KEY (tenant_id, purpose)
+    );
+    """
+
+  /// `AuditEncoding` tells what the records are. Without a foreign key: a chain outlasts its tenant.
+  private static let auditRecords = """
+    CREATE TABLE audit_records (
+      chain TEXT COLLATE "C" NOT NULL,
+      sequence BIGINT NOT NULL,
+      record BYTEA NOT NULL,
+      hash BYTEA NOT NULL,
+      PRIMARY KEY (chain, sequence)
     );
     """
 

@@ -13,7 +13,7 @@ public import Tenancy
 ///
 /// Every wait ends: `append` takes two answers at most, each `statementTimeout` and two seconds, and the
 /// time to connect. There are two connections, so that reading the log does not wait for a write.
-public final class PostgreSQLStore: ControlStore {
+public final class PostgreSQLStore: AuditedStore {
   private let configuration: PostgreSQLConfiguration
   private let isAudited: Bool
   private let sealer: (any SecretSealer)?
@@ -126,6 +126,14 @@ public final class PostgreSQLStore: ControlStore {
         recorder.steps, after: first, to: Int64(clamping: last.revision), check: check)
     }
     setDurable(last.revision)
+  }
+
+  public func append(_ entries: [LogEntry], audit: AuditBatch) throws(StoreError) {
+    guard !entries.isEmpty || !audit.notes.isEmpty else { return }
+    try withConnection(of: writer) { connection throws(StoreError) in
+      try batch(connection).write(entries, audit: audit, check: check)
+    }
+    if let last = entries.last { setDurable(last.revision) }
   }
 
   public func compact(through revision: UInt64) throws(StoreError) {
@@ -253,6 +261,43 @@ public final class PostgreSQLStore: ControlStore {
     // Ends a transaction that only read. Where it can't, the connection is let go.
     if connection.isUsable { _ = try run("ROLLBACK") }
     return try result.get()
+  }
+
+  // MARK: Auditing
+
+  public func auditRecords(
+    of chain: AuditChain, after sequence: UInt64, limit: Int
+  ) throws(StoreError) -> [StoredAuditRecord] {
+    let values: [SQLValue] = [
+      .text(chain.description), .integer(Int64(clamping: sequence)), .integer(Int64(limit)),
+    ]
+    return try audit(AuditQuery.page(.postgreSQL), values) { row throws(StoreError) in
+      try AuditQuery.record(row, of: chain)
+    }
+  }
+
+  public func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
+    try audit(AuditQuery.head(.postgreSQL), [.text(chain.description)]) { row throws(StoreError) in
+      try AuditQuery.head(row, of: chain)
+    }.first
+  }
+
+  /// What a checkpoint signs must be there after a failover, too.
+  private func audit<Found: Sendable>(
+    _ sql: String, _ values: [SQLValue], _ body: (PostgreSQLRow) throws(StoreError) -> Found
+  ) throws(StoreError) -> [Found] {
+    try withConnection(of: reader) { connection throws(StoreError) in
+      let found = try read(connection) { _ throws(StoreError) in
+        let result = try asStoreError { () throws(PostgreSQLError) in
+          try connection.run(sql, values, until: Deadline(in: configuration.answerTimeout))
+        }
+        var found: [Found] = []
+        for index in 0..<result.rowCount { found.append(try body(result.row(index))) }
+        return found
+      }
+      if !found.isEmpty { try batch(connection).prove() }
+      return found
+    }
   }
 
   // MARK: Listening

@@ -80,12 +80,27 @@ struct Database {
   }
 
   /// Adds a batch in one transaction.
-  func append(_ entries: [LogEntry]) throws(StoreError) {
-    guard !entries.isEmpty else { return }
+  func append(_ entries: [LogEntry], audit: AuditBatch? = nil) throws(StoreError) {
+    guard !entries.isEmpty || audit != nil else { return }
     try commit { () throws(StoreError) in
       var runner = runner
-      try StateWriter(json: json).write(entries, after: try runner.storedRevision(), to: &runner)
+      let writer = StateWriter(json: json)
+      try writer.write(entries, after: try runner.storedRevision(), to: &runner)
+      if let audit {
+        let heads = try runner.auditHeads(of: audit.chains)
+        try writer.write(audit, after: heads, to: &runner)
+      }
     }
+  }
+
+  func auditRecords(
+    of chain: AuditChain, after sequence: UInt64, limit: Int
+  ) throws(StoreError) -> [StoredAuditRecord] {
+    try runner.auditRecords(of: chain, after: sequence, limit: limit)
+  }
+
+  func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
+    try runner.auditHeads(of: [chain])[chain]
   }
 
   /// Commits the first page as it is: a number in it is written again.

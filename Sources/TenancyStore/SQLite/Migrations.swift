@@ -80,7 +80,7 @@ enum Migrations {
     Step(sql: initial), Step(sql: retiredSlugs), Step(sql: stateReasons),
     Step(sql: digestsOfPasswords), Step(sql: followableLog),
     Step(sql: SecretMigration.tables, after: SecretMigration.seal),
-    Step(before: SecretMigration.emptySpace, sql: ""),
+    Step(before: SecretMigration.emptySpace, sql: ""), Step(sql: auditRecords),
     Step(sql: leases),
   ]
 
@@ -109,6 +109,18 @@ enum Migrations {
 
     INSERT INTO log_floor (id, revision, removed)
       SELECT 0, coalesce(max(revision), 0), 0 FROM log;
+    """
+
+  /// `AuditEncoding` tells what the records are. What was done before is in the log, and in no chain. Without
+  /// a foreign key: a chain outlasts its tenant.
+  private static let auditRecords = """
+    CREATE TABLE IF NOT EXISTS audit_records (
+      chain TEXT NOT NULL,
+      sequence INTEGER NOT NULL,
+      record BLOB NOT NULL,
+      hash BLOB NOT NULL,
+      PRIMARY KEY (chain, sequence)
+    ) STRICT, WITHOUT ROWID;
     """
 
   /// Digests of requests once covered the database's password, so that guesses could be tried on them. They

@@ -8,7 +8,7 @@ public import Tenancy
 /// `synchronous=FULL` SQLite syncs the write-ahead log before a commit returns. Opening recovers what
 /// the log holds, and syncs it before anything is read: a commit cut short by a crash may be in the
 /// page cache only, and must not be seen and then vanish.
-public final class SQLiteStore: ControlStore {
+public final class SQLiteStore: AuditedStore {
   private let path: String
   private let json = JSONCoding()
   private let state: Mutex<State>
@@ -106,6 +106,24 @@ public final class SQLiteStore: ControlStore {
 
   public func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
     try write { (database) throws(StoreError) in try database.renew(lease, lasting: duration) }
+  }
+
+  public func append(_ entries: [LogEntry], audit: AuditBatch) throws(StoreError) {
+    try write { (database) throws(StoreError) in try database.append(entries, audit: audit) }
+  }
+
+  public func auditRecords(
+    of chain: AuditChain, after sequence: UInt64, limit: Int
+  ) throws(StoreError) -> [StoredAuditRecord] {
+    try state.withLock { (state: inout State) throws(StoreError) in
+      try open(&state).auditRecords(of: chain, after: sequence, limit: limit)
+    }
+  }
+
+  public func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
+    try state.withLock { (state: inout State) throws(StoreError) in
+      try open(&state).auditHead(of: chain)
+    }
   }
 
   public func checkWritable() throws(StoreError) {

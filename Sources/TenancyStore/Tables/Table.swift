@@ -150,7 +150,7 @@ extension Table {
 
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    dataKeys, secrets, leases,
+    dataKeys, secrets, auditRecords, leases,
   ]
 }
 
@@ -193,6 +193,7 @@ enum StateStatement: Int, CaseIterable {
   case putSecret
   case deleteSecret
   case putDataKey
+  case insertAuditRecord
   case takeLease
   case holdLease
   case releaseLease
@@ -204,7 +205,7 @@ enum StateStatement: Int, CaseIterable {
     case .holdLease, .releaseLease: .leaseLost
     case .insertEntry, .raiseFloor, .removeEntries, .noteRemoved, .putTenant, .reserveName,
       .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
-      .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey:
+      .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .insertAuditRecord:
       .conflict
     }
   }
@@ -244,6 +245,7 @@ enum StateStatement: Int, CaseIterable {
     case .putSecret: return Table.secrets.put(dialect)
     case .deleteSecret: return Table.secrets.delete(dialect, where: "tenant_id", "purpose")
     case .putDataKey: return Table.dataKeys.put(dialect)
+    case .insertAuditRecord: return Table.auditRecords.insert(dialect)
     }
   }
 }

@@ -164,6 +164,11 @@ extension ControlPlane {
     }
   }
 
+  /// Makes the state the newest that there is.
+  func refresh() throws(StoreError) {
+    if isHealthy { try follow() } else { _ = try newestState() }
+  }
+
   /// Takes over what others have written since the newest state.
   func follow() throws(StoreError) {
     do throws(StoreError) {
@@ -194,8 +199,7 @@ extension ControlPlane {
           return continuation.resume(returning: .success(revision))
         }
         do throws(StoreError) {
-          _ = try newestState()
-          try follow()
+          try refresh()
           continuation.resume(returning: .success(revision))
         } catch {
           if !tail.isClosed { setFailure(error) }

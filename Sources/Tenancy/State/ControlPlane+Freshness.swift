@@ -69,8 +69,7 @@ extension ControlPlane {
     let number = readers.beginLooking()
     do throws(StoreError) {
       if tail.isClosed { throw StoreError(.unavailable, "closed") }
-      _ = try newestState()
-      try follow()
+      try refresh()
       readers.endLooking(upTo: number, at: revision)
     } catch {
       if !tail.isClosed { setFailure(error) }
@@ -103,9 +102,9 @@ extension ControlPlane {
       queue.async { [self] in
         do throws(StoreError) {
           let moment = Staleness.moment(clock())
-          _ = try newestState()
-          try follow()
+          // In this order: it must not look healthy before it can be written to.
           try store.checkWritable()
+          try refresh()
           staleness.noteCurrent(at: moment)
         } catch {
           if !tail.isClosed { setFailure(error) }

@@ -279,6 +279,8 @@ public final class ControlPlane: Sendable {
 
   func newestState() throws(StoreError) -> ControlState {
     guard !isHealthy else { return state }
+    // What reads the log has to work as well, or the store would seem to have failed again a moment later.
+    _ = try store.leases(limit: 1)
     try reload()
     setFailure(nil)
     return state

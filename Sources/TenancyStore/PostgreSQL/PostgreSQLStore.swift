@@ -49,10 +49,10 @@ public final class PostgreSQLStore: AuditedStore {
     self.isAudited = isAudited
     self.sealer = sealer
     var session = PostgreSQLSession(
-      configuration, statements: PostgreSQLBatch.statements, isClaiming: true)
+      configuration, statements: PostgreSQLBatch.statements)
     try session.withConnection { _ throws(StoreError) in }
     writer = Mutex(session)
-    reader = Mutex(PostgreSQLSession(configuration, statements: [], isClaiming: false))
+    reader = Mutex(PostgreSQLSession(configuration, statements: []))
     try withSecrets { secrets throws(StoreError) in
       try SecretAudit.installKeys(of: secrets, in: sealer)
     }

@@ -19,8 +19,9 @@ enum StoreHealth {
   /// answer from.
   static func follow(_ plane: ControlPlane, _ health: HealthStatus, _ logger: Logger) async {
     let hasFailed = Atomic(false)
+    let teller = HealthTeller(plane, health)
     plane.observeHealth { failure in
-      tell(hasFailed: failure != nil, isStale: plane.isStale(at: plane.now), plane, health)
+      teller.tell()
       if let failure {
         logger.error("the store has failed", metadata: ["reason": "\(failure.description)"])
       } else if hasFailed.load(ordering: .relaxed) {
@@ -36,19 +37,21 @@ enum StoreHealth {
       }
       return
     }
-    await followStaleness(plane, health, logger, maximum)
+    await followStaleness(plane, teller, logger, maximum)
   }
 
   private static func followStaleness(
-    _ plane: ControlPlane, _ health: HealthStatus, _ logger: Logger, _ maximum: Duration
+    _ plane: ControlPlane, _ teller: HealthTeller, _ logger: Logger, _ maximum: Duration
   ) async {
     var wasStale = false
     while !Task.isCancelled {
+      // A cancelled sleep ends the loop at its condition.
       try? await Task.sleep(for: min(interval, maximum / 8))
       let isStale = await !plane.confirmCurrent(ifNotWithin: maximum / 4)
+      // Also when this has not seen it change: whoever looks at the store may have, for a moment.
+      teller.tell()
       guard isStale != wasStale else { continue }
       wasStale = isStale
-      tell(hasFailed: !plane.isHealthy, isStale: isStale, plane, health)
       if isStale {
         logger.error("the state is older than nodes.maximum_staleness_seconds: nothing is answered")
       } else {
@@ -56,15 +59,34 @@ enum StoreHealth {
       }
     }
   }
+}
+
+/// Tells the health service how things are, and nothing when they are as before. Thread-safe.
+private final class HealthTeller: Sendable {
+  private struct Told: Equatable {
+    let hasFailed, isStale: Bool
+  }
+
+  private let plane: ControlPlane
+  private let health: HealthStatus
+  private let told = Mutex(Told(hasFailed: false, isStale: false))
+
+  init(_ plane: ControlPlane, _ health: HealthStatus) {
+    self.plane = plane
+    self.health = health
+  }
 
   /// A node that has lost its database goes on answering for a while, and says so of what it answers.
-  private static func tell(
-    hasFailed: Bool, isStale: Bool, _ plane: ControlPlane, _ health: HealthStatus
-  ) {
-    guard plane.maximumStaleness != nil else { return health.setSuspended(hasFailed) }
-    health.setSuspended(isStale)
-    for service in health.services where !answering.contains(service) {
-      health.set(hasFailed ? .notServing : .serving, for: service)
+  func tell() {
+    told.withLock { told in
+      let now = Told(hasFailed: !plane.isHealthy, isStale: plane.isStale(at: plane.now))
+      guard now != told else { return }
+      told = now
+      guard plane.maximumStaleness != nil else { return health.setSuspended(now.hasFailed) }
+      health.setSuspended(now.isStale)
+      for service in health.services where !StoreHealth.answering.contains(service) {
+        health.set(now.hasFailed ? .notServing : .serving, for: service)
+      }
     }
   }
 }

@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 from . import api, ttrpc
 
@@ -15,7 +16,17 @@ def settings(database, poll: int = 60_000, **nodes) -> dict:
     """A node's, that hears of writes by notifications alone unless `poll` (milliseconds) is short."""
     store = database.settings
     store["postgresql"]["poll_milliseconds"] = poll
-    return {"store": store} | ({"nodes": nodes} if nodes else {})
+    shared = {"store": store, "secrets": {"master_key": {"file": str(_master_key(database))}}}
+    return shared | ({"nodes": nodes} if nodes else {})
+
+
+def _master_key(database) -> Path:
+    """All nodes of a store have one."""
+    path = database.directory / "master.key"
+    if not path.exists():
+        path.touch(0o600)
+        path.write_text(os.urandom(32).hex())
+    return path
 
 
 def token_of(call) -> str:

@@ -9,6 +9,7 @@ import TenancyServer
 struct Configuration: Sendable {
   var dataDirectory: String
   var store = StoreSettings.embedded
+  var nodes = NodeSettings()
   var listeners: [ListenAddress]
   var tls: TLSSettings?
   var identity: IdentityRules
@@ -32,6 +33,12 @@ extension Configuration {
     var root = try SettingsReader(json5: json5, file: file)
     dataDirectory = try root.string("data_directory")
     store = try root.section("store") { try StoreSettings(&$0) } ?? .embedded
+    if let nodes = try root.section("nodes", { try NodeSettings(&$0) }) {
+      guard store.isShared else {
+        throw root.error("nodes: only one can be on a store in a file: set store.postgresql")
+      }
+      self.nodes = nodes
+    }
     listeners = try root.list("listeners") { try Self.listener(&$0) }
     tls = try root.section("tls") { try TLSSettings(&$0) }
     secrets = try root.section("secrets") { try SecretSettings(&$0) }

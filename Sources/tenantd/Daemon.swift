@@ -41,18 +41,22 @@ struct Daemon {
     let resources = "\(configuration.dataDirectory)/tenants"
     try OwnFiles.checkTree(resources)
     if let tls = configuration.tls { try OwnFiles.check(tls.context) }
+    let nodes = Nodes(configuration.nodes, on: configuration.store)
+    let terms = nodes.terms
     let store = try configuration.store.open(
       dataDirectory: configuration.dataDirectory, sealer: keyring,
       acceptsRestored: acceptsRestored)
     let plane = try ControlPlane(
       auditing: store, hash: SHA256Digest.bytes, sealer: keyring, clock: SystemClock.now,
-      quotas: configuration.quotas, retention: configuration.logRetention)
+      quotas: configuration.quotas, retention: configuration.logRetention,
+      maximumStaleness: nodes.maximumStaleness)
     let audit = try await AuditTrail(plane, configuration.audit, self.logger)
-    let secrets = prepare(keyring, plane)
-    try await secrets?.vault.prepareKeys()
-    let dataPlane = try SQLiteDataPlane(directory: resources)
     let logger = logger
-    let provisioner = Provisioner(plane, dataPlane) { tenant, why in
+    let follower = try nodes.follow(store, plane, logger)
+    let secrets = prepare(keyring, plane, terms)
+    try await secrets?.vault.prepareKeys()
+    let dataPlane = try nodes.dataPlane(resources)
+    let provisioner = Provisioner(plane, dataPlane, terms: terms) { tenant, why in
       logger.error("tenant's resources", metadata: ["tenant": "\(tenant)", "reason": "\(why)"])
     }
     try await provisioner.checkData()
@@ -64,7 +68,10 @@ struct Daemon {
     let health = HealthStatus(serving: methods.map(\.service))
     let server = try await makeServer(plane, try Self.described(methods, health), tls)
     onStart(try await server.start())
-    let resumption = Task { await provisioner.resume() }
+    let resumption = Task {
+      await provisioner.resume()
+      await provisioner.takeOver()
+    }
     let watching = Task { await StoreHealth.follow(plane, health, logger) }
     let compacting = Task { await LogCompaction.run(plane, logger) }
     let reloading = Task { await reload(tls, secrets, on: hangups) }
@@ -92,6 +99,7 @@ struct Daemon {
     sealing.cancel()
     auditing.cancel()
     await audit.finish()
+    await follower?.stop()
     await plane.close()
     logger.info("stopped")
   }
@@ -125,9 +133,11 @@ struct Daemon {
     return served + reflection.methods
   }
 
-  private func prepare(_ keyring: Keyring?, _ plane: ControlPlane) -> Secrets? {
+  private func prepare(
+    _ keyring: Keyring?, _ plane: ControlPlane, _ terms: Provisioner.Terms
+  ) -> Secrets? {
     guard let keyring, let settings = configuration.secrets else { return nil }
-    return Secrets(settings, keyring, plane, logger)
+    return Secrets(settings, keyring, plane, terms, logger)
   }
 
   private func makeTLS() throws -> TLSContext? {

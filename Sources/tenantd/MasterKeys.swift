@@ -119,12 +119,13 @@ struct Secrets: Sendable {
   private let logger: Logger
 
   init(
-    _ settings: SecretSettings, _ keyring: Keyring, _ plane: ControlPlane, _ logger: Logger
+    _ settings: SecretSettings, _ keyring: Keyring, _ plane: ControlPlane,
+    _ terms: Provisioner.Terms, _ logger: Logger
   ) {
     self.settings = settings
     self.keyring = keyring
     self.logger = logger
-    vault = SecretVault(plane, keyring) { why in
+    vault = SecretVault(plane, keyring, holder: terms.holder) { why in
       logger.error("secrets", metadata: ["reason": "\(why)"])
     }
   }

@@ -20,6 +20,14 @@ enum StoreSettings: Sendable {
     self = .postgreSQL(postgreSQL)
   }
 
+  /// Whether several nodes can be on it at a time.
+  var isShared: Bool {
+    switch self {
+    case .embedded: false
+    case .postgreSQL: true
+    }
+  }
+
   /// Blocks.
   /// - Parameters:
   ///   - sealer: of the secrets in it.
@@ -64,9 +72,10 @@ enum StoreSettings: Sendable {
     configuration.lockTimeout = try duration("lock", &settings) ?? configuration.lockTimeout
     configuration.idleInTransactionTimeout =
       try duration("idle_in_transaction", &settings) ?? configuration.idleInTransactionTimeout
-    configuration.pollInterval = try duration("poll", &settings) ?? configuration.pollInterval
-    // Until nodes follow the log, one that does not write would answer from a state that is over.
-    configuration.isExclusive = true
+    // The bound for what another node writes to be seen here when notifications are lost.
+    configuration.pollInterval =
+      try settings.integer("poll_milliseconds", in: 10...60_000).map { .milliseconds($0) }
+      ?? configuration.pollInterval
     if let problem = configuration.problem { throw settings.error(problem) }
     return configuration
   }

@@ -24,6 +24,12 @@ final class MemoryStore: ControlStore {
 
   func compact(through revision: UInt64) {}
 
+  var incarnationID: String { "test" }
+
+  func leases(limit: Int) -> [StoredLease] { [] }
+
+  func renew(_ lease: Lease, lasting: Duration) {}
+
   func secret(_ purpose: SecretPurpose, of tenant: TenantID) -> StoredSecret? {
     let found = log.withLock(\.self).flatMap(\.changes).compactMap { change -> StoredSecret? in
       guard case .putSecret(tenant, purpose, let reference, let sealed?) = change else {

@@ -17,7 +17,7 @@ struct ControlStoreContract: Sendable, CustomTestStringConvertible {
 
   static let all =
     revisions + atomicity + fidelity + changes + durability + log + compaction
-    + secrets
+    + secrets + leases
 }
 
 /// Runs a check on a store and closes it.

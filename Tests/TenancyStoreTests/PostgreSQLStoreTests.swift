@@ -241,34 +241,6 @@ struct PostgreSQLStoreTests {
     expectError(.corrupt) { _ = try store.load() }
   }
 
-  @Test func anExclusiveStoreKeepsAnotherAway() throws {
-    var configuration = server.configuration(schema: schema)
-    configuration.isExclusive = true
-    let first = try PostgreSQLStore(configuration, isAudited: false)
-    let error = #expect(throws: StoreError.self) { try PostgreSQLStore(configuration) }
-    #expect(error?.code == .unavailable)
-    #expect(error?.description.contains("another process uses this store") == true)
-    try first.append([Sample.entry(1, [])])
-    // Another schema is another store.
-    configuration.schema = PostgreSQLServer.newSchema()
-    try PostgreSQLStore(configuration).close()
-    configuration.schema = schema
-    first.close()
-    let end = Deadline(in: .seconds(10))
-    while true {
-      do throws(StoreError) {
-        let second = try PostgreSQLStore(configuration, isAudited: false)
-        let stored = try second.load().revision
-        #expect(stored == 1)
-        second.close()
-        break
-      } catch {
-        // The server hears of the former's end a moment later.
-        guard error.code == .unavailable, !end.hasPassed else { throw error }
-      }
-    }
-  }
-
   @Test func twoStoresWithConcurrentWritesLoseNothing() async throws {
     let configuration = server.configuration(schema: schema)
     try open().close()

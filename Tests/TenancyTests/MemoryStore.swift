@@ -9,9 +9,44 @@ final class MemoryLog: Sendable {
     var removed: UInt64 = 0
     var floor: UInt64 = 0
     var model = StateModel()
+    var leases = MemoryLeases()
     var secrets = KeptSecrets()
   }
   let state = Mutex(State())
+
+  /// The clock by which leases expire stands still otherwise.
+  func advance(by duration: Duration) { state.withLock { $0.leases.now += duration } }
+}
+
+/// Leases by a clock of their own.
+struct MemoryLeases {
+  var now = Duration.zero
+  private var held: [String: (lease: Lease, holder: String, end: Duration)] = [:]
+
+  var all: [StoredLease] {
+    held.values.sorted { ($0.end, $0.lease.name) < ($1.end, $1.lease.name) }
+      .map { StoredLease(lease: $0.lease, holder: $0.holder, remaining: $0.end - now) }
+  }
+
+  mutating func apply(_ action: LeaseAction, revision: UInt64) throws(StoreError) {
+    switch action {
+    case .take(let name, let holder, let duration):
+      if let other = held[name], other.holder != holder, other.end > now {
+        throw StoreError(.leaseHeld, "held")
+      }
+      held[name] = (Lease(name: name, fencingNumber: revision), holder, now + duration)
+    case .hold(let lease, let duration):
+      try require(lease)
+      held[lease.name]?.end = now + duration
+    case .release(let lease):
+      try require(lease)
+      held[lease.name] = nil
+    }
+  }
+
+  private func require(_ lease: Lease) throws(StoreError) {
+    guard held[lease.name]?.lease == lease else { throw StoreError(.leaseLost, "lost") }
+  }
 }
 
 /// A control store in memory. Atomic; told what to fail at, and when to wait.
@@ -43,6 +78,7 @@ final class MemoryStore: ControlStore {
     var reads = 0
     var closings = 0
     var barrier: Barrier?
+    var renewalBarrier: Barrier?
   }
 
   let disk: MemoryLog
@@ -55,6 +91,8 @@ final class MemoryStore: ControlStore {
     self.isStrict = isStrict
   }
 
+  var leasesHeld: [StoredLease] { disk.state.withLock { $0.leases.all } }
+  var incarnationID: String { "memory" }
   var log: [LogEntry] { disk.state.withLock { $0.entries } }
   /// How many entries each successful append had.
   var batches: [Int] { contents.withLock { $0.batches } }
@@ -85,6 +123,13 @@ final class MemoryStore: ControlStore {
   func holdNextAppend() -> Barrier {
     let barrier = Barrier()
     contents.withLock { $0.barrier = barrier }
+    return barrier
+  }
+
+  /// Makes the next renewal of a lease wait.
+  func holdNextRenewal() -> Barrier {
+    let barrier = Barrier()
+    contents.withLock { $0.renewalBarrier = barrier }
     return barrier
   }
 
@@ -163,12 +208,30 @@ final class MemoryStore: ControlStore {
         try StrictChanges.check(entries, on: state.model)
         try state.secrets.check(entries)
       }
+      var leases = state.leases
+      for entry in entries {
+        if let action = entry.lease { try leases.apply(action, revision: entry.revision) }
+      }
+      state.leases = leases
       for entry in entries {
         state.model.apply(entry)
         state.secrets.apply(entry)
         if entry.changes.contains(where: StrictChanges.isRedacted) { state.floor = entry.revision }
       }
-      state.entries += entries
+      state.entries += entries.map(\.withoutLease)
+    }
+  }
+
+  func leases(limit: Int) throws(StoreError) -> [StoredLease] {
+    try use { _ in nil }
+    return disk.state.withLock { Array($0.leases.all.prefix(limit)) }
+  }
+
+  func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+    contents.withLock { $0.renewalBarrier.take() }?.pass()
+    try use { _ in nil }
+    try disk.state.withLock { state throws(StoreError) in
+      try state.leases.apply(.hold(lease, lasting: duration), revision: 0)
     }
   }
 
@@ -196,6 +259,14 @@ final class MemoryStore: ControlStore {
       return failure(&contents)
     }
     if let code { throw StoreError(code, "told to fail") }
+  }
+}
+
+extension LogEntry {
+  fileprivate var withoutLease: LogEntry {
+    LogEntry(
+      revision: revision, time: time, actor: actor, action: action, tenants: tenants,
+      changes: changes)
   }
 }
 

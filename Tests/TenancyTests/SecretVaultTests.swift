@@ -164,9 +164,37 @@ struct SecretVaultTests {
 
   @Test func preparingTwiceChangesNothing() async throws {
     let log = test.store.log
-    #expect(log.count == 1)
+    // The lease of the keys, and the first one.
+    #expect(log.count == 2 && test.store.leasesHeld.isEmpty)
     #expect(try await vault.prepareKeys() == 0)
     #expect(test.store.log == log)
+  }
+
+  @Test func whatAnotherNodeDoesWithKeysIsFollowed() async throws {
+    let tenant = try await create("acme", password: "secret")
+    let otherSealer = TestSealer()
+    let other = try TestPlane(MemoryStore(test.store.disk), sealer: otherSealer)
+    let otherVault = SecretVault(other.plane, otherSealer, holder: "other")
+    #expect(try await otherVault.prepareKeys() == 0)
+    try await vault.rotateDataKey(actor: "alice", judge: .server)
+    #expect(otherSealer.activeKey != sealer.activeKey)
+    #expect(try await vault.resealAll() == 1)
+    try await other.plane.catchUp()
+    #expect(otherSealer.activeKey == sealer.activeKey)
+    let found = try await otherVault.open(.databasePassword, of: tenant.id)
+    #expect(found?.reveal() == Array("secret".utf8))
+    // One at a time.
+    let lease = try await test.plane.take("keys/data", holder: "third", lasting: .seconds(60))
+    for vault in [vault, otherVault] {
+      let error = await refusal { () async throws(TenancyError) in
+        try await vault.rotateDataKey(actor: "alice", judge: .server)
+      }
+      #expect(error?.reason == .leaseHeld)
+    }
+    try await test.plane.release(lease)
+    try await vault.rotateDataKey(actor: "alice", judge: .server)
+    try await other.plane.catchUp()
+    #expect(otherSealer.activeKey == sealer.activeKey && test.store.leasesHeld.isEmpty)
   }
 
   @Test func anotherDataKeySealsEverythingAnew() async throws {

@@ -190,18 +190,10 @@ public struct TenantCommands: Sendable {
     }
   }
 
-  /// Records that a provisioning step is done.
-  public func finishStep(_ id: TenantID, _ step: String) async throws(TenancyError) {
-    try await write("tenants.provisioningStep") {
-      (transaction) throws(TenancyError) -> Void in
-      transaction.emit(.putProvisioningStep(id, name: step), about: id)
-    }
-  }
-
   /// - Parameters:
   ///   - id: the tenant that is written again, with its configuration.
   ///   - changes: how many there are, where there can be many.
-  private func write<Result: Sendable>(
+  func write<Result: Sendable>(
     _ action: String, _ priority: WriteTerms.Priority = .ordinary, rewriting id: TenantID? = nil,
     changes: Int = 0,
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
@@ -272,7 +264,7 @@ public struct TenantCommands: Sendable {
     return after
   }
 
-  private static func current(
+  static func current(
     _ id: TenantID, _ etag: String, _ state: ControlState
   ) throws(TenancyError) -> TenantRecord {
     guard let record = state.find(id) else { throw .tenantNotFound }

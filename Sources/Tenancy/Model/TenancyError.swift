@@ -97,12 +97,23 @@ extension TenancyError.Reason {
   public static let provisioningFailed = Self("PROVISIONING_FAILED")
   public static let provisioningUnsupported = Self("PROVISIONING_UNSUPPORTED")
   public static let dataMissing = Self("DATA_MISSING")
+  /// Only other nodes reach it.
+  public static let dataElsewhere = Self("DATA_ELSEWHERE")
   public static let secretsNotConfigured = Self("SECRETS_NOT_CONFIGURED")
   public static let secretsFailed = Self("SECRETS_FAILED")
   public static let storeUnavailable = Self("STORE_UNAVAILABLE")
   /// Other writes were faster; nothing was changed.
   public static let writeConflict = Self("WRITE_CONFLICT")
   public static let writeRefused = Self("WRITE_REFUSED")
+  /// Another node does what was asked for, or does what it excludes.
+  public static let leaseHeld = Self("LEASE_HELD")
+  /// Another node has taken over what this one was doing.
+  public static let leaseLost = Self("LEASE_LOST")
+  /// The state is not as fresh as a consistency token demands.
+  public static let revisionNotReached = Self("REVISION_NOT_REACHED")
+  public static let tokenOfAnotherStore = Self("TOKEN_OF_ANOTHER_STORE")
+  /// The node has not seen its database for longer than it may answer without.
+  public static let stateStale = Self("STATE_STALE")
   public static let revisionCompacted = Self("REVISION_COMPACTED")
   public static let notImplemented = Self("NOT_IMPLEMENTED")
   public static let identityUnknown = Self("IDENTITY_UNKNOWN")

@@ -3,24 +3,35 @@ import Synchronization
 /// Opens tenants' secrets for use, and replaces the keys that they are sealed under while the server runs.
 /// Thread-safe.
 ///
-/// One process at a time may replace keys of a store.
+/// Of several nodes on a store one at a time replaces keys: the one that holds their lease.
 public final class SecretVault: Sendable {
   /// Secrets sealed anew in one transaction, at most.
   static let maximumReseals = 64
 
   private let plane: ControlPlane
   private let sealer: any SecretSealer
+  private let holder: String
   private let report: @Sendable (String) -> Void
   private let isReplacingKeys = Atomic(false)
   private let wakeups = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-  /// - Parameter report: told, for the log, of secrets that can't be sealed anew.
+  /// The lease of a store's data keys, and for how long a node that has died with it keeps others from it.
+  private static let leaseName = "keys/data"
+  private static let leaseDuration = Duration.seconds(10)
+  /// Before a lease that another node has is asked for again.
+  private static let leasePause = Duration.milliseconds(200)
+
+  /// - Parameters:
+  ///   - holder: as whom leases are taken; see `Provisioner.Terms`.
+  ///   - report: told, for the log, of secrets that can't be sealed anew.
   public init(
     _ plane: ControlPlane, _ sealer: any SecretSealer,
+    holder: String = Provisioner.Terms().holder,
     report: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.plane = plane
     self.sealer = sealer
+    self.holder = holder
     self.report = report
   }
 
@@ -31,16 +42,36 @@ public final class SecretVault: Sendable {
   @discardableResult
   public func prepareKeys(actor: String = "system") async throws(TenancyError) -> Int {
     let asked = Asked(actor: actor, action: "secrets.wrapDataKeys", judge: .server)
-    return try await replaceKeys(asked) {
-      [plane, sealer] (keys) throws(SecretError) -> [WrappedDataKey] in
-      var changed: [WrappedDataKey] = []
-      for key in keys {
-        if let wrapped = try sealer.rewrap(key) { changed.append(wrapped) }
+    return try await waitingForOthers { () throws(TenancyError) in
+      try await replaceKeys(asked) {
+        [plane, sealer] (keys) throws(SecretError) -> [WrappedDataKey] in
+        var changed: [WrappedDataKey] = []
+        for key in keys {
+          if let wrapped = try sealer.rewrap(key) { changed.append(wrapped) }
+        }
+        if !keys.contains(where: { $0.state == .active }) {
+          changed.append(try sealer.makeDataKey(at: plane.now))
+        }
+        return changed
       }
-      if !keys.contains(where: { $0.state == .active }) {
-        changed.append(try sealer.makeDataKey(at: plane.now))
+    }
+  }
+
+  /// Nodes that start together have the same to do: one does it, and the others find it done.
+  private func waitingForOthers(
+    _ body: () async throws(TenancyError) -> Int
+  ) async throws(TenancyError) -> Int {
+    let end = ContinuousClock.now + Self.leaseDuration * 2
+    while true {
+      do throws(TenancyError) {
+        return try await body()
+      } catch {
+        guard error.reason == .leaseHeld, ContinuousClock.now < end, !Task.isCancelled else {
+          throw error
+        }
+        // A cancelled sleep is followed by the last attempt.
+        try? await Task.sleep(for: Self.leasePause)
       }
-      return changed
     }
   }
 
@@ -216,27 +247,46 @@ public final class SecretVault: Sendable {
         .aborted, .secretsFailed, "keys are being replaced by another call", retryAfterSeconds: 1)
     }
     defer { isReplacingKeys.store(false, ordering: .releasing) }
-    let keys = try await storedKeys()
-    try take(keys)
+    // At most starts there is nothing to do.
+    guard try await !changes(body).isEmpty else { return 0 }
+    let lease = try await plane.take(
+      Self.leaseName, holder: holder, lasting: Self.leaseDuration)
     let changed: [WrappedDataKey]
-    do throws(SecretError) {
-      changed = try body(keys)
+    do throws(TenancyError) {
+      // Another node may have done it meanwhile.
+      changed = try await changes(body)
+      if !changed.isEmpty { try await write(changed, asked, under: lease) }
     } catch {
-      throw Self.failed(error)
+      // What is not given up expires.
+      try? await plane.release(lease)
+      throw error
     }
-    if !changed.isEmpty { try await write(changed, asked) }
+    if changed.isEmpty { try await plane.release(lease) }
     // What is sealed from here on is sealed under the new key: it is durable.
     try take(try await storedKeys())
     return changed.count
   }
 
+  private func changes(
+    _ body: ([WrappedDataKey]) throws(SecretError) -> [WrappedDataKey]
+  ) async throws(TenancyError) -> [WrappedDataKey] {
+    let keys = try await storedKeys()
+    try take(keys)
+    do throws(SecretError) {
+      return try body(keys)
+    } catch {
+      throw Self.failed(error)
+    }
+  }
+
   private func write(
-    _ keys: [WrappedDataKey], _ asked: Asked
+    _ keys: [WrappedDataKey], _ asked: Asked, under lease: Lease
   ) async throws(TenancyError) {
     try await plane.write(actor: asked.actor, action: asked.action) {
       [judge = asked.judge] (transaction) throws(TenancyError) in
       try judge.judge(&transaction)
       for key in keys { transaction.emit(.putDataKey(key)) }
+      transaction.release(lease, about: nil)
     }
   }
 

@@ -17,10 +17,16 @@ public final class ControlPlane: Sendable {
   var auditor: Auditor? { options.auditor }
   /// Where those read the log whom the tail has left behind.
   let logReader = DispatchQueue(label: "tenancy.control-plane.log-reader")
+  /// Where leases are renewed.
+  let leaseQueue = DispatchQueue(label: "tenancy.control-plane.leases")
   private let published: Mutex<Snapshot>
   private let publishedRevision: Atomic<UInt64>
   private let waiting = Mutex(Waiting())
   let budgets: TenantBudgets
+  let staleness: Staleness
+  let readers: ReadWaiters
+  /// Of consistency tokens.
+  let storeKey: UInt64
   /// Whether the store failed in a way that needs a reload before the next write.
   private let health = Mutex(Health())
 
@@ -40,14 +46,18 @@ public final class ControlPlane: Sendable {
   /// - Parameters:
   ///   - quotas: of each tenant.
   ///   - retention: how long the log is kept.
+  ///   - maximumStaleness: for how long the state is answered from without a sign that it is current; nil if
+  ///     nobody else writes to the store.
   /// - Throws: `StoreError`.
   public convenience init(
     store: any ControlStore, sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
-    quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention()
+    quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention(),
+    maximumStaleness: Duration? = nil
   ) throws(StoreError) {
     try self.init(
       store: store, sealer: sealer, clock: clock,
-      options: Options(retention: retention, quotas: quotas))
+      options: Options(
+        retention: retention, quotas: quotas, maximumStaleness: maximumStaleness))
   }
 
   /// As above, and audits every change in the transaction that makes it. Blocks.
@@ -56,12 +66,13 @@ public final class ControlPlane: Sendable {
   public convenience init(
     auditing store: any AuditedStore, hash: @escaping AuditHash,
     sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
-    quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention()
+    quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention(),
+    maximumStaleness: Duration? = nil
   ) throws(StoreError) {
     try self.init(
       store: store, sealer: sealer, clock: clock,
       options: Options(
-        retention: retention, quotas: quotas,
+        retention: retention, quotas: quotas, maximumStaleness: maximumStaleness,
         auditor: Auditor(store, hash: hash, limits: DenialTable.Limits())))
   }
 
@@ -74,10 +85,15 @@ public final class ControlPlane: Sendable {
     self.store = store
     self.clock = clock
     self.options = options
+    staleness = Staleness(options.maximumStaleness)
+    readers = ReadWaiters(options.waitingReads)
+    let moment = Staleness.moment(clock())
     let state = try Self.load(store)
+    storeKey = ConsistencyToken(incarnation: store.incarnationID, revision: 0).store
     tail = LogTail(after: state.revision, options.tail)
     published = Mutex(Snapshot(state))
     publishedRevision = Atomic(state.revision)
+    staleness.noteCurrent(at: moment)
   }
 
   // MARK: Reading
@@ -263,6 +279,8 @@ public final class ControlPlane: Sendable {
 
   func newestState() throws(StoreError) -> ControlState {
     guard !isHealthy else { return state }
+    // What reads the log has to work as well, or the store would seem to have failed again a moment later.
+    _ = try store.leases(limit: 1)
     try reload()
     setFailure(nil)
     return state
@@ -270,6 +288,7 @@ public final class ControlPlane: Sendable {
 
   /// Takes the state anew from the store. What is on disk decides.
   func reload() throws(StoreError) {
+    try installKeys()
     let state = try Self.load(store)
     publish(state)
     tail.restart(after: state.revision)
@@ -297,7 +316,8 @@ public final class ControlPlane: Sendable {
 
   private func publish(_ state: ControlState) {
     published.withLock { $0 = Snapshot(state) }
-    publishedRevision.store(state.revision, ordering: .releasing)
+    publishedRevision.store(state.revision, ordering: .sequentiallyConsistent)
+    readers.published(state.revision)
   }
 
   private static func load(_ store: any ControlStore) throws(StoreError) -> ControlState {
@@ -336,6 +356,8 @@ public struct Transaction {
   fileprivate(set) var changes: [Change] = []
   /// The tenants that the changes are about, each once.
   fileprivate(set) var tenants: [TenantID] = []
+  /// What the entry does to a lease.
+  var lease: LeaseAction?
   /// Who asked, where it is not the server itself.
   var origin: AuditOrigin?
 
@@ -346,14 +368,18 @@ public struct Transaction {
 
   /// Adds a change, about this tenant.
   public mutating func emit(_ change: Change, about tenant: TenantID) {
-    if tenants.last != tenant, !tenants.contains(tenant) { tenants.append(tenant) }
+    concern(tenant)
     changes.append(change)
+  }
+
+  mutating func concern(_ tenant: TenantID) {
+    if tenants.last != tenant, !tenants.contains(tenant) { tenants.append(tenant) }
   }
 
   /// Adds a change that is about no tenant.
   public mutating func emit(_ change: Change) { changes.append(change) }
 
-  fileprivate mutating func discard() { (changes, tenants) = ([], []) }
+  fileprivate mutating func discard() { (changes, tenants, lease) = ([], [], nil) }
 }
 
 struct PendingWrite: Sendable {
@@ -362,30 +388,4 @@ struct PendingWrite: Sendable {
   /// Runs the body; returns how to answer it when its batch is durable (nil) or has failed.
   let run: @Sendable (inout Transaction) -> @Sendable (TenancyError?) -> Void
   let refuse: @Sendable (TenancyError) -> Void
-}
-
-/// A reader's own hold on the newest state: looks at one atomic, and takes the lock only when the
-/// state has changed. Confined to one event loop.
-public final class SnapshotReader {
-  private let plane: ControlPlane
-  private var held: Snapshot
-
-  public init(_ plane: ControlPlane) {
-    self.plane = plane
-    held = plane.snapshot
-  }
-
-  /// The newest acknowledged state.
-  @inline(__always)
-  public var snapshot: Snapshot {
-    if plane.revision != held.state.revision { held = plane.snapshot }
-    return held
-  }
-}
-
-/// One revision of the state, shared by all who read it.
-public final class Snapshot: Sendable {
-  public let state: ControlState
-
-  init(_ state: ControlState) { self.state = state }
 }

@@ -107,10 +107,17 @@ public struct StoredState: Sendable {
 /// 10. `compact` is atomic and durable, and changes neither the state nor the last revision.
 /// 11. Sealed secrets and wrapped keys are in no log and in no `load`: `secret` and `dataKeys` give back what
 ///    was appended last. A secret whose data key is not there is refused, and so is a second active key.
+/// 12. An entry with a `LeaseAction` is committed only if the lease is as the action demands, in the same
+///     transaction, and the whole batch is refused otherwise. Leases expire by the store's clock, which is the
+///     same for all nodes, and survive what the log survives.
 public protocol ControlStore: Sendable {
   /// The whole state, consistent.
   /// - Throws: `StoreError`.
   func load() throws(StoreError) -> StoredState
+
+  /// Tells this store, in one of its lives, from all others: a store that was restored to an earlier state lives
+  /// another one. Known when something has been loaded.
+  var incarnationID: String { get }
 
   /// Adds entries to the log and applies their changes.
   /// - Throws: `StoreError`; nothing was added then. After `.unknownOutcome` the batch may or may not
@@ -130,6 +137,15 @@ public protocol ControlStore: Sendable {
   /// Removes the entries up to and including a revision, the last at most, and makes it the floor.
   /// - Throws: `StoreError`; nothing was removed then, unless it is `.unknownOutcome`.
   func compact(through revision: UInt64) throws(StoreError)
+
+  /// The leases that are held or have expired, those first that expire first.
+  /// - Throws: `StoreError`.
+  func leases(limit: Int) throws(StoreError) -> [StoredLease]
+
+  /// Goes on holding a lease while there is nothing to record, for `lasting` from now on. That need not be
+  /// durable.
+  /// - Throws: `StoreError`: `.leaseLost` if it was taken over or released.
+  func renew(_ lease: Lease, lasting: Duration) throws(StoreError)
 
   /// Tries to write, durably, without a change: whether a store that has failed works again.
   /// - Throws: `StoreError`.
@@ -160,6 +176,10 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     case unknownOutcome
     /// The log does not reach back so far. It can be followed from this revision on.
     case compacted(floor: UInt64)
+    /// Another holder has the lease that was to be taken.
+    case leaseHeld
+    /// The lease was taken over or released: what was done under it is not recorded.
+    case leaseLost
   }
   public let code: Code
   /// For the log; never sent to clients.

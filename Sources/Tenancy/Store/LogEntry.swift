@@ -10,10 +10,12 @@ public struct LogEntry: Hashable, Sendable {
   /// The tenants concerned, each once, in the order in which the changes first name them.
   public let tenants: [TenantID]
   public let changes: [Change]
+  /// Not a part of the log: those who follow it do not see it.
+  public let lease: LeaseAction?
 
   public init(
     revision: UInt64, time: Timestamp, actor: String, action: String, tenants: [TenantID],
-    changes: [Change]
+    changes: [Change], lease: LeaseAction? = nil
   ) {
     self.revision = revision
     self.time = time
@@ -21,6 +23,7 @@ public struct LogEntry: Hashable, Sendable {
     self.action = action
     self.tenants = tenants
     self.changes = changes
+    self.lease = lease
   }
 }
 
@@ -40,7 +43,7 @@ public struct LogMark: Hashable, Sendable {
 extension LogEntry {
   /// As those who follow the log see it.
   public var withoutSecrets: LogEntry {
-    guard changes.contains(where: \.mayHoldSecrets) else { return self }
+    guard lease != nil || changes.contains(where: \.mayHoldSecrets) else { return self }
     return LogEntry(
       revision: revision, time: time, actor: actor, action: action, tenants: tenants,
       changes: changes.map(\.withoutSecrets))

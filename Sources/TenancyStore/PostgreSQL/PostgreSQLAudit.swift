@@ -54,7 +54,7 @@ extension PostgreSQLBatch {
         try result.check(step.statement.prepared.sql)
       }
       if let refusal = step.refusal, result.changedRows != 1 {
-        throw StoreError(.conflict, refusal)
+        throw StoreError(step.statement.refusalCode, refusal)
       }
     }
     for result in results.dropFirst(steps.count) {

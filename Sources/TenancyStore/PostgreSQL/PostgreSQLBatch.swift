@@ -56,7 +56,7 @@ struct PostgreSQLBatch {
           try result.check(step.statement.prepared.sql)
         }
         if let refusal = step.refusal, result.changedRows != 1 {
-          throw StoreError(.conflict, refusal)
+          throw StoreError(step.statement.refusalCode, refusal)
         }
       }
       for result in results.suffix(2) {
@@ -87,6 +87,27 @@ struct PostgreSQLBatch {
       for (step, result) in zip(recorder.steps, results) {
         try asStoreError { () throws(PostgreSQLError) in
           try result.check(step.statement.prepared.sql)
+        }
+      }
+    }
+  }
+
+  /// Goes on holding a lease. Waits for no write but one that is about the same lease.
+  func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+    var recorder = StatementRecorder()
+    try StateWriter(json: JSONCoding()).hold(lease, lasting: duration, with: &recorder)
+    let steps = recorder.steps
+    let results = try pipeline { () throws(PostgreSQLError) in
+      try connection.queue(Self.begin)
+      for step in steps { try connection.queue(step.statement.prepared.sql, step.values) }
+    }
+    try commit { () throws(StoreError) in
+      for (step, result) in zip(steps, results.dropFirst()) {
+        try asStoreError { () throws(PostgreSQLError) in
+          try result.check(step.statement.prepared.sql)
+        }
+        if let refusal = step.refusal, result.changedRows != 1 {
+          throw StoreError(step.statement.refusalCode, refusal)
         }
       }
     }

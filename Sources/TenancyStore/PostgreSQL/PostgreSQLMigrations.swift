@@ -139,7 +139,7 @@ struct PostgreSQLMigrations {
 
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
 
-  private static let all = [initial, secrets, auditRecords]
+  private static let all = [initial, secrets, auditRecords, leases]
 
   /// A password in a configuration is a reference from here on. No version that was released has stored one
   /// in the clear here.
@@ -172,6 +172,16 @@ struct PostgreSQLMigrations {
       record BYTEA NOT NULL,
       hash BYTEA NOT NULL,
       PRIMARY KEY (chain, sequence)
+    );
+    """
+
+  /// Times are milliseconds since 1970 by the server's clock.
+  private static let leases = """
+    CREATE TABLE leases (
+      name TEXT COLLATE "C" PRIMARY KEY,
+      holder TEXT COLLATE "C" NOT NULL,
+      fencing_number BIGINT NOT NULL,
+      expire_time BIGINT NOT NULL
     );
     """
 

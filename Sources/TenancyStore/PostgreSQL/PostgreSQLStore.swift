@@ -49,14 +49,16 @@ public final class PostgreSQLStore: AuditedStore {
     self.isAudited = isAudited
     self.sealer = sealer
     var session = PostgreSQLSession(
-      configuration, statements: PostgreSQLBatch.statements, isClaiming: true)
+      configuration, statements: PostgreSQLBatch.statements)
     try session.withConnection { _ throws(StoreError) in }
     writer = Mutex(session)
-    reader = Mutex(PostgreSQLSession(configuration, statements: [], isClaiming: false))
+    reader = Mutex(PostgreSQLSession(configuration, statements: []))
     try withSecrets { secrets throws(StoreError) in
       try SecretAudit.installKeys(of: secrets, in: sealer)
     }
   }
+
+  public var incarnationID: String { seen.withLock { $0.storeID ?? "" } }
 
   public func close() {
     writer.withLock { $0 = nil }
@@ -184,6 +186,22 @@ public final class PostgreSQLStore: AuditedStore {
     }
   }
 
+  public func leases(limit: Int) throws(StoreError) -> [StoredLease] {
+    try withConnection(of: reader) { connection throws(StoreError) in
+      try read(connection) { _ throws(StoreError) in
+        let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
+        return try LeaseReader(source: rows, json: json).leases(.postgreSQL, limit: limit)
+      }
+    }
+  }
+
+  /// By the connection for reading: it must not wait for writes.
+  public func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+    try withConnection(of: reader) { connection throws(StoreError) in
+      try batch(connection).renew(lease, lasting: duration)
+    }
+  }
+
   public func secret(
     _ purpose: SecretPurpose, of tenant: TenantID
   ) throws(StoreError) -> StoredSecret? {
@@ -284,12 +302,23 @@ public final class PostgreSQLStore: AuditedStore {
 
   // MARK: Listening
 
+  var pollInterval: Duration { configuration.pollInterval }
+
   /// Calls `onChange` when the log may have grown, by this node or another: for each notification, each
   /// time a connection for them was made, and at the poll interval when there is none.
   public func listen(
     _ onChange: @escaping @Sendable () -> Void,
     onFailure: @escaping @Sendable (StoreError) -> Void = { _ in }
   ) throws(StoreError) -> PostgreSQLListener {
-    try PostgreSQLListener(configuration, onChange: onChange, onFailure: onFailure)
+    try listen(onRevision: { _ in onChange() }, onFailure: onFailure)
+  }
+
+  /// As above.
+  /// - Parameter onRevision: is told up to where the log has grown, where that is known.
+  func listen(
+    onRevision: @escaping @Sendable (UInt64?) -> Void,
+    onFailure: @escaping @Sendable (StoreError) -> Void
+  ) throws(StoreError) -> PostgreSQLListener {
+    try PostgreSQLListener(configuration, onChange: onRevision, onFailure: onFailure)
   }
 }

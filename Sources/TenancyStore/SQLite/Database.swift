@@ -73,6 +73,17 @@ struct Database {
     }
   }
 
+  func leases(limit: Int) throws(StoreError) -> [StoredLease] {
+    try LeaseReader(source: connection, json: json).leases(.sqlite, limit: limit)
+  }
+
+  func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+    try commit { () throws(StoreError) in
+      var runner = runner
+      try StateWriter(json: json).hold(lease, lasting: duration, with: &runner)
+    }
+  }
+
   /// Adds a batch in one transaction.
   func append(_ entries: [LogEntry], audit: AuditBatch? = nil) throws(StoreError) {
     guard !entries.isEmpty || audit != nil else { return }

@@ -85,8 +85,18 @@ enum Migrations {
     Step(sql: digestsOfPasswords), Step(sql: followableLog),
     Step(sql: SecretMigration.tables, after: SecretMigration.seal),
     Step(before: SecretMigration.emptySpace, sql: ""), Step(sql: auditRecords),
-    Step(sql: Incarnations.table),
+    Step(sql: leases), Step(sql: Incarnations.table),
   ]
+
+  /// Times are milliseconds since 1970.
+  private static let leases = """
+    CREATE TABLE IF NOT EXISTS leases (
+      name TEXT PRIMARY KEY NOT NULL,
+      holder TEXT NOT NULL,
+      fencing_number INTEGER NOT NULL,
+      expire_time INTEGER NOT NULL
+    ) STRICT;
+    """
 
   /// Entries up to now are for people only: form 0. The log can be followed from `log_floor.revision` on, and
   /// what is up to `removed` is gone. `tenant_ids`, a JSON array, is there where an entry concerns several

@@ -74,7 +74,9 @@ final class SQLiteStateRunner: StatementRunner {
     try asStoreError { () throws(SQLiteError) in
       try statements[statement.rawValue].run(values)
     }
-    if let refusal, connection.changedRows != 1 { throw StoreError(.conflict, refusal) }
+    if let refusal, connection.changedRows != 1 {
+      throw StoreError(statement.refusalCode, refusal)
+    }
   }
 }
 

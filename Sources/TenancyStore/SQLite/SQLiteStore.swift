@@ -24,6 +24,9 @@ public final class SQLiteStore: AuditedStore {
   private let isAudited: Bool
   private let sealer: (any SecretSealer)?
 
+  /// A store in a file has no lives of its own yet: whoever restores one ends all its readers first.
+  public var incarnationID: String { "" }
+
   /// Opens a store, creating the file where there is none. Its directory must exist.
   /// - Parameter sealer: takes in the store's data keys, and seals what earlier versions stored in the clear.
   /// - Throws: `.unavailable` also if there are secrets, in the clear or sealed, and no sealer or not the one
@@ -97,6 +100,16 @@ public final class SQLiteStore: AuditedStore {
 
   public func compact(through revision: UInt64) throws(StoreError) {
     try write { (database) throws(StoreError) in try database.compact(through: revision) }
+  }
+
+  public func leases(limit: Int) throws(StoreError) -> [StoredLease] {
+    try state.withLock { (state: inout State) throws(StoreError) in
+      try open(&state).leases(limit: limit)
+    }
+  }
+
+  public func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+    try write { (database) throws(StoreError) in try database.renew(lease, lasting: duration) }
   }
 
   public func append(_ entries: [LogEntry], audit: AuditBatch) throws(StoreError) {

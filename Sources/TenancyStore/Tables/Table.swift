@@ -1,6 +1,17 @@
+internal import Tenancy
+
 /// Where the two databases differ in their SQL.
 enum SQLDialect {
   case sqlite, postgreSQL
+
+  /// The server's time, or this machine's where the store is in a file, in milliseconds since 1970. It moves on
+  /// within a transaction.
+  var nowMilliseconds: String {
+    switch self {
+    case .sqlite: "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+    case .postgreSQL: "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    }
+  }
 
   /// The placeholder of a parameter, counted from 1.
   func parameter(_ number: Int) -> String {
@@ -115,6 +126,14 @@ extension Table {
       .text("actor"), .text("request_id"), .text("digest"), .text("tenant_id"), .integer("time"),
     ], keyCount: 2)
 
+  /// A lease's fencing number is the revision of the entry that took it. Times are milliseconds since 1970 by
+  /// the database's clock.
+  static let leases = Table(
+    name: "leases",
+    columns: [
+      .text("name"), .text("holder"), .integer("fencing_number"), .integer("expire_time"),
+    ], keyCount: 1)
+
   /// Wrapped. One is active at most.
   static let dataKeys = Table(
     name: "data_keys",
@@ -131,8 +150,27 @@ extension Table {
 
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    dataKeys, secrets, auditRecords,
+    dataKeys, secrets, auditRecords, leases,
   ]
+}
+
+extension Table {
+  /// Changes no row while another holder has it. The last parameter is for how long it is taken.
+  fileprivate static func takeLease(_ dialect: SQLDialect) -> String {
+    let now = dialect.nowMilliseconds
+    let values = (1...3).map(dialect.parameter) + ["\(now) + \(dialect.parameter(4))"]
+    return "INSERT INTO leases (name, holder, fencing_number, expire_time) "
+      + "VALUES (\(values.joined(separator: ", "))) ON CONFLICT (name) DO UPDATE SET "
+      + "holder = excluded.holder, fencing_number = excluded.fencing_number, "
+      + "expire_time = excluded.expire_time "
+      + "WHERE leases.expire_time <= \(now) OR leases.holder = excluded.holder"
+  }
+
+  /// With how long they last still, those first that expire first.
+  static func selectLeases(_ dialect: SQLDialect, limit: Int) -> String {
+    "SELECT name, holder, fencing_number, expire_time - \(dialect.nowMilliseconds) FROM leases "
+      + "ORDER BY expire_time, name LIMIT \(max(0, limit))"
+  }
 }
 
 /// What changes the tables: each is compiled once for a connection.
@@ -156,6 +194,21 @@ enum StateStatement: Int, CaseIterable {
   case deleteSecret
   case putDataKey
   case insertAuditRecord
+  case takeLease
+  case holdLease
+  case releaseLease
+
+  /// Why a statement that changes no row is refused, where that is not a conflict.
+  var refusalCode: StoreError.Code {
+    switch self {
+    case .takeLease: .leaseHeld
+    case .holdLease, .releaseLease: .leaseLost
+    case .insertEntry, .raiseFloor, .removeEntries, .noteRemoved, .putTenant, .reserveName,
+      .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
+      .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .insertAuditRecord:
+      .conflict
+    }
+  }
 
   func sql(_ dialect: SQLDialect) -> String {
     switch self {
@@ -189,6 +242,11 @@ enum StateStatement: Int, CaseIterable {
     case .rememberRequest: return Table.requests.put(dialect)
     case .forgetRequests:
       return "DELETE FROM requests WHERE time < \(dialect.parameter(1))"
+    case .takeLease: return Table.takeLease(dialect)
+    case .holdLease:
+      return "UPDATE leases SET expire_time = \(dialect.nowMilliseconds) + \(dialect.parameter(3)) "
+        + "WHERE name = \(dialect.parameter(1)) AND fencing_number = \(dialect.parameter(2))"
+    case .releaseLease: return Table.leases.delete(dialect, where: "name", "fencing_number")
     case .putSecret: return Table.secrets.put(dialect)
     case .deleteSecret: return Table.secrets.delete(dialect, where: "tenant_id", "purpose")
     case .putDataKey: return Table.dataKeys.put(dialect)

@@ -72,7 +72,7 @@ let package = Package(
     .target(name: "Tenancy", swiftSettings: strict),
     .target(name: "TenancySecrets", dependencies: ["COpenSSL", "Tenancy"], swiftSettings: strict),
     .target(
-      name: "TenancyStore", dependencies: ["Tenancy", "CSQLite", "CPostgreSQL"],
+      name: "TenancyStore", dependencies: ["Tenancy", "COpenSSL", "CSQLite", "CPostgreSQL"],
       swiftSettings: strict),
     .target(
       name: "TenancyWire", dependencies: ["TenancyRPC", "CTenancyProto", "Tenancy"],
@@ -99,7 +99,7 @@ let package = Package(
     .executableTarget(
       name: "tenantctl",
       dependencies: [
-        "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyWire",
+        "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyStore", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

@@ -50,6 +50,11 @@ struct Failure {
     case let error as TLSError:
       // Only what the connection itself met is a failed connection: the rest are files on this side.
       self.init(lines: [error.description], exitCode: Self.refused)
+    case let error as StoreError:
+      self.init(
+        lines: error.description.split(separator: "\n").map(String.init)
+          + (error.code == .conflict ? ["hint: --replace replaces it"] : []),
+        exitCode: Self.refused)
     case let error as PKIError:
       self.init(
         lines: [error.description] + (error.code == .exists ? ["hint: --force replaces it"] : []),

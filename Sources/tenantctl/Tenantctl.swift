@@ -25,7 +25,8 @@ import Tenancy
     subcommands: [
       TenantGroup.self, RoleGroup.self, AuditGroup.self, CheckCommand.self, ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
-      SecretsGroup.self, PKIGroup.self,
+      SecretsGroup.self, PKIGroup.self, BackupCommand.self, RestoreCommand.self,
+      VerifyBackupCommand.self,
     ])
 
   static func main() async {

@@ -13,9 +13,12 @@ import TenancyWire
 struct Daemon {
   private let configuration: Configuration
   private let logger: Logger
+  private let acceptsRestored: Bool
 
-  init(_ configuration: Configuration) {
+  /// - Parameter acceptsRestored: whether a store that was restored from a backup is served.
+  init(_ configuration: Configuration, acceptsRestored: Bool) {
     self.configuration = configuration
+    self.acceptsRestored = acceptsRestored
     var logger = Logger(label: "tenantd") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = configuration.logLevel
     self.logger = logger
@@ -41,7 +44,8 @@ struct Daemon {
     let nodes = Nodes(configuration.nodes, on: configuration.store)
     let terms = nodes.terms
     let store = try configuration.store.open(
-      dataDirectory: configuration.dataDirectory, sealer: keyring)
+      dataDirectory: configuration.dataDirectory, sealer: keyring,
+      acceptsRestored: acceptsRestored)
     let plane = try ControlPlane(
       auditing: store, hash: SHA256Digest.bytes, sealer: keyring, clock: SystemClock.now,
       quotas: configuration.quotas, retention: configuration.logRetention,
@@ -75,7 +79,10 @@ struct Daemon {
     let sealing = Task { await secrets?.vault.keepSealed() }
     logger.info(
       "serving",
-      metadata: ["revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenantCount)"])
+      metadata: [
+        "revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenantCount)",
+        "incarnation": "\((store as? SQLiteStore)?.incarnation.id ?? "none")",
+      ])
 
     var name = "none"
     for await signal in stops {

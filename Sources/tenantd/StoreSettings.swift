@@ -7,6 +7,13 @@ enum StoreSettings: Sendable {
   case embedded
   case postgreSQL(PostgreSQLConfiguration)
 
+  var isEmbedded: Bool {
+    switch self {
+    case .embedded: true
+    case .postgreSQL: false
+    }
+  }
+
   init(_ settings: inout SettingsReader) throws {
     let postgreSQL = try settings.section("postgresql") { try Self.postgreSQL(&$0) }
     guard let postgreSQL else { throw settings.error("postgresql is required") }
@@ -22,12 +29,17 @@ enum StoreSettings: Sendable {
   }
 
   /// Blocks.
-  /// - Parameter sealer: of the secrets in it.
-  func open(dataDirectory: String, sealer: (any SecretSealer)?) throws -> any AuditedStore {
+  /// - Parameters:
+  ///   - sealer: of the secrets in it.
+  ///   - acceptsRestored: whether a store that was restored from a backup is served.
+  func open(
+    dataDirectory: String, sealer: (any SecretSealer)?, acceptsRestored: Bool
+  ) throws -> any AuditedStore {
     switch self {
     case .embedded:
       let database = "\(dataDirectory)/tenancy.sqlite"
       for suffix in ["", "-wal", "-shm", ".lock"] { try OwnFiles.check(database + suffix) }
+      if acceptsRestored { try SQLiteStore.acceptRestored(path: database) }
       return try SQLiteStore(path: database, sealer: sealer)
     case .postgreSQL(let configuration):
       if let file = configuration.passwordFile { try OwnFiles.checkSecret(file, "password file") }

@@ -184,9 +184,33 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
   public let code: Code
   /// For the log; never sent to clients.
   public let description: String
+  /// The row that is wrong, where one is.
+  public let place: Place?
+
+  /// A row, and what is wrong with it.
+  public struct Place: Hashable, Sendable {
+    public let table: String
+    /// Its key.
+    public let row: String
+    public let what: String
+
+    public init(table: String, row: String, what: String) {
+      self.table = table
+      self.row = row
+      self.what = what
+    }
+  }
 
   public init(_ code: Code, _ description: String) {
     self.code = code
     self.description = description
+    place = nil
+  }
+
+  /// `.corrupt`, with the row.
+  public init(corrupt place: Place) {
+    code = .corrupt
+    description = "table \(place.table), row \(place.row): \(place.what)"
+    self.place = place
   }
 }

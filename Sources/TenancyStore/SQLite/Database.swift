@@ -26,6 +26,11 @@ struct Database {
     runner = try asStoreError { () throws(SQLiteError) in try SQLiteStateRunner(connection) }
   }
 
+  /// - Throws: `.unavailable` unless it may be served.
+  func incarnation(_ path: String) throws(StoreError) -> StoreIncarnation {
+    try Incarnations.requireCurrent(connection, path)
+  }
+
   /// Inside one read transaction, so that another process' writes do not show halfway.
   /// - Parameter isAudited: whether rows that parse are held to what writes promise.
   func load(audited isAudited: Bool) throws(StoreError) -> StoredState {

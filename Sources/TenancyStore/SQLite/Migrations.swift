@@ -6,6 +6,10 @@ enum Migrations {
   /// Marks the file as ours in SQLite's header: "Tncy".
   static let applicationID: Int64 = 0x546E_6379
   static let latest = Int64(all.count)
+  /// The oldest version whose rows `StateReader` reads as they are.
+  static let oldestReadable: Int64 = 6
+  /// From here on there are audit records.
+  static let firstWithAudit: Int64 = 8
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -81,6 +85,7 @@ enum Migrations {
     Step(sql: digestsOfPasswords), Step(sql: followableLog),
     Step(sql: SecretMigration.tables, after: SecretMigration.seal),
     Step(before: SecretMigration.emptySpace, sql: ""), Step(sql: auditRecords),
+    Step(sql: Incarnations.table),
     Step(sql: leases),
   ]
 

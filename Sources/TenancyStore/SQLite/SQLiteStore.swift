@@ -12,6 +12,8 @@ public final class SQLiteStore: AuditedStore {
   private let path: String
   private let json = JSONCoding()
   private let state: Mutex<State>
+  /// The life of the store in which it was opened.
+  public let incarnation: StoreIncarnation
 
   /// What is released at the end. The database is absent after a commit of unknown outcome.
   private struct State {
@@ -22,8 +24,7 @@ public final class SQLiteStore: AuditedStore {
   private let isAudited: Bool
   private let sealer: (any SecretSealer)?
 
-  /// A store in a file has no lives of its own yet: whoever restores one ends all its readers first.
-  public var incarnationID: String { "" }
+  public var incarnationID: String { incarnation.id }
 
   /// Opens a store, creating the file where there is none. Its directory must exist.
   /// - Parameter sealer: takes in the store's data keys, and seals what earlier versions stored in the clear.
@@ -46,8 +47,10 @@ public final class SQLiteStore: AuditedStore {
     self.path = path
     // First of all: another process' database is not to be touched.
     let lock = try LockFile(path: path + ".lock")
+    try Self.refuseHalfRestored(path)
     try FileSystem.createPrivateFile(path: path)
     let database = try Database(path: path, sealer: sealer)
+    incarnation = try database.incarnation(path)
     // SQLite syncs the directory for the log's sake only, and only when it first syncs the log.
     try FileSystem.syncDirectory(of: path)
     state = Mutex(State(lock: lock, database: database))

@@ -18,8 +18,11 @@ struct RowReader<Row: TableRow>: ~Copyable {
   }
 
   func corruption(_ what: String) -> StoreError {
-    let key = (0..<keyColumns).map { row.text($0) ?? "?" }
-    return StoreError(.corrupt, "table \(table), row \(key.joined(separator: "/")): \(what)")
+    let key = (0..<keyColumns).map { column in
+      row.text(column) ?? row.integer(column).map { "\($0)" } ?? "?"
+    }
+    return StoreError(
+      corrupt: StoreError.Place(table: table, row: key.joined(separator: "/"), what: what))
   }
 
   mutating func text() throws(StoreError) -> String {

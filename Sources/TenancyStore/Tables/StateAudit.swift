@@ -13,6 +13,8 @@ struct StateAudit {
   private var roles: Set<Key> = []
   /// The rows of tenants.
   private var named: [Change] = []
+  /// Tenants that are there, though their rows can't be read: what refers to them is not wrong for that.
+  private var unreadable: Set<TenantID> = []
 
   private struct Key: Hashable {
     let tenant: TenantID
@@ -40,6 +42,23 @@ struct StateAudit {
     for change in named {
       if case .putTenant(let tenant) = change { try checkNames(of: tenant) }
     }
+  }
+
+  /// All that is wrong: each row that is, with the first that is wrong with it.
+  /// - Parameter unreadable: tenants whose rows do not parse.
+  static func findings(in stored: StoredState, unreadable: Set<TenantID>) -> [StoreError] {
+    var audit = StateAudit(revision: stored.revision)
+    audit.unreadable = unreadable
+    var errors: [StoreError] = []
+    func note(_ body: () throws(StoreError) -> Void) {
+      do { try body() } catch { errors.append(error) }
+    }
+    for change in stored.changes { note { () throws(StoreError) in try audit.check(change) } }
+    for change in stored.changes {
+      guard case .putTenant(let tenant) = change else { continue }
+      note { () throws(StoreError) in try audit.checkNames(of: tenant) }
+    }
+    return errors
   }
 
   private mutating func check(_ change: Change) throws(StoreError) {
@@ -120,6 +139,9 @@ struct StateAudit {
   }
 
   private mutating func check(_ role: Role, of id: TenantID, _ row: Row) throws(StoreError) {
+    // First of all: assignments of a role that is wrong are not wrong for that.
+    try row.require(
+      roles.insert(Key(tenant: id, id: role.id)).inserted, "it is there twice")
     try requireTenant(id, row)
     try row.require(RoleCommands.isRoleID(role.id), "it is no id of a role")
     try row.require(!RoleCommands.isBuiltIn(role: role.id), "the role is built in")
@@ -129,8 +151,6 @@ struct StateAudit {
     )
     let isSorted = zip(role.permissions, role.permissions.dropFirst()).allSatisfy { $0 < $1 }
     try row.require(isSorted, "its permissions are not in order, each once")
-    try row.require(
-      roles.insert(Key(tenant: id, id: role.id)).inserted, "it is there twice")
   }
 
   private func check(
@@ -146,7 +166,8 @@ struct StateAudit {
   }
 
   private func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) {
-    try row.require(tenants.contains(id), "there is no tenant \(id)")
+    try row.require(
+      tenants.contains(id) || unreadable.contains(id), "there is no tenant \(id)")
   }
 
   /// Each version took a revision.
@@ -218,6 +239,6 @@ private struct Row {
 
   func corruption(_ what: String) -> StoreError {
     let key = "\(first)\(second.map { "/\($0)" } ?? "")"
-    return StoreError(.corrupt, "table \(table), row \(key): \(what)")
+    return StoreError(corrupt: StoreError.Place(table: "\(table)", row: key, what: what))
   }
 }

@@ -4,6 +4,8 @@ internal import Tenancy
 struct StateReader<Source: RowSource> {
   let source: Source
   let json: JSONCoding
+  /// Takes what is wrong, one row after the other; without it, the first is thrown.
+  var findings: StoreFindings?
 
   /// Inside the caller's transaction.
   /// - Parameters:
@@ -14,18 +16,25 @@ struct StateReader<Source: RowSource> {
     revision: UInt64, audited isAudited: Bool, sealer: (any SecretSealer)?
   ) throws(StoreError) -> StoredState {
     let audit = isAudited ? BackgroundAudit(revision: revision) : nil
-    var changes: [Change] = []
-    // Tenants first, and roles before assignments: others refer to them.
-    for table in [tenants, names, retiredSlugs, roles, assignments, steps, requests] {
-      let rows = try table()
-      audit?.check(rows)
-      changes += rows
-    }
+    let changes = try changes { audit?.check($0) }
     if let audit {
       try audit.finish()
       try SecretAudit.check(SecretReader(source: source, json: json), changes, sealer)
     }
     return StoredState(revision: revision, changes: changes)
+  }
+
+  /// All rows, inside the caller's transaction.
+  /// - Parameter onTable: called with the rows of each table, when they are read.
+  func changes(_ onTable: ([Change]) -> Void = { _ in }) throws(StoreError) -> [Change] {
+    var changes: [Change] = []
+    // Tenants first, and roles before assignments: others refer to them.
+    for table in [tenants, names, retiredSlugs, roles, assignments, steps, requests] {
+      let rows = try table()
+      onTable(rows)
+      changes += rows
+    }
+    return changes
   }
 
   private func tenants() throws(StoreError) -> [Change] {
@@ -101,10 +110,26 @@ struct StateReader<Source: RowSource> {
     decode: (inout RowReader<Source.Row>) throws(StoreError) -> Change
   ) throws(StoreError) -> [Change] {
     var changes: [Change] = []
-    try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in
-      var reader = RowReader(row, table: table, keyColumns: Int32(keyColumns), json: json)
-      changes.append(try decode(&reader))
+    try tolerating { () throws(StoreError) in
+      try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in
+        var reader = RowReader(row, table: table, keyColumns: Int32(keyColumns), json: json)
+        do throws(StoreError) {
+          changes.append(try decode(&reader))
+        } catch {
+          try note(error)
+        }
+      }
     }
     return changes
+  }
+
+  /// A table that can't be read to its end ends where it can't.
+  private func tolerating(_ body: () throws(StoreError) -> Void) throws(StoreError) {
+    do throws(StoreError) { try body() } catch { try note(error) }
+  }
+
+  private func note(_ error: StoreError) throws(StoreError) {
+    guard let findings else { throw error }
+    findings.add(error)
   }
 }

@@ -219,7 +219,12 @@ enum StateStatement: Int, CaseIterable {
     case .removeEntries: return "DELETE FROM log WHERE revision <= \(dialect.parameter(1))"
     case .noteRemoved:
       let revision = dialect.parameter(1)
-      return "UPDATE log_floor SET removed = \(revision) WHERE removed < \(revision)"
+      // Behind a gap that a restore has left, the log begins where it goes on.
+      return """
+        UPDATE log_floor SET removed = coalesce((SELECT min(log.revision) - 1 FROM log
+            HAVING min(log.revision) <= log_floor.revision), \(revision))
+          WHERE removed < \(revision)
+        """
     case .putTenant: return Table.tenants.put(dialect)
     case .reserveName:
       // Changes no row when the name is another tenant's.

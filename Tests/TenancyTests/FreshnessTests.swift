@@ -39,15 +39,17 @@ import Testing
 
   /// Nobody tells the other node.
   @Test func aReadWithATokenSeesWhatWasWrittenElsewhere() async throws {
+    var behind = 0
     for number in 1...20 as ClosedRange<UInt64> {
       try await one.put(Sample.tenant(number))
       let token = one.plane.token
-      #expect(try !other.plane.hasReached(token))
+      // A look into the store for the read before may go on, and find this as well.
+      if try !other.plane.hasReached(token) { behind += 1 }
       #expect(await reach(token) == nil)
       #expect(other.plane.state.find(Sample.id(number)) != nil)
       #expect(try other.plane.hasReached(token))
     }
-    #expect(other.plane.readers.isEmpty)
+    #expect(behind > 0 && other.plane.readers.isEmpty)
   }
 
   @Test func aRevisionThatTheStoreDoesNotHaveIsToldAtOnce() async throws {
@@ -65,7 +67,7 @@ import Testing
     other.store.failNextEntries(.unavailable)
     #expect(await reach(one.plane.token) == nil)
     try await one.put(Sample.tenant(2))
-    for _ in 0..<100 { other.store.failNextEntries(.unavailable) }
+    for _ in 0..<10_000 { other.store.failNextEntries(.unavailable) }
     let error = await reach(one.plane.token, within: .milliseconds(100))
     #expect(error?.category == .unavailable && error?.reason == .revisionNotReached)
     #expect(await reach(one.plane.token, within: .zero)?.reason == .revisionNotReached)

@@ -249,6 +249,10 @@ public final class SecretVault: Sendable {
     defer { isReplacingKeys.store(false, ordering: .releasing) }
     // At most starts there is nothing to do.
     guard try await !changes(body).isEmpty else { return 0 }
+    // Who may not do it takes no lease either.
+    try await plane.write(actor: asked.actor, action: asked.action) {
+      [judge = asked.judge] (transaction) throws(TenancyError) in try judge.judge(&transaction)
+    }
     let lease = try await plane.take(
       Self.leaseName, holder: holder, lasting: Self.leaseDuration)
     let changed: [WrappedDataKey]

@@ -108,7 +108,7 @@ extension ServerConnectionHandler {
     to handler: ServiceMethod.AsyncHandler?
   ) throws(RPCStatus) {
     // An engine may have no place for a call that it takes to be answered at once.
-    guard let handler, engine.stream(stream.key) === stream else {
+    guard let handler, stream.mayWait else {
       throw RPCStatus(.internalError, "nothing answers the call")
     }
     try admit()

@@ -85,7 +85,8 @@ enum Migrations {
     Step(sql: digestsOfPasswords), Step(sql: followableLog),
     Step(sql: SecretMigration.tables, after: SecretMigration.seal),
     Step(before: SecretMigration.emptySpace, sql: ""), Step(sql: auditRecords),
-    Step(sql: leases), Step(sql: Incarnations.table),
+    Step(sql: Incarnations.table),
+    Step(sql: leases),
   ]
 
   /// Times are milliseconds since 1970.

@@ -24,8 +24,7 @@ public final class SQLiteStore: AuditedStore {
   private let isAudited: Bool
   private let sealer: (any SecretSealer)?
 
-  /// A store in a file has no lives of its own yet: whoever restores one ends all its readers first.
-  public var incarnationID: String { "" }
+  public var incarnationID: String { incarnation.id }
 
   /// Opens a store, creating the file where there is none. Its directory must exist.
   /// - Parameter sealer: takes in the store's data keys, and seals what earlier versions stored in the clear.

@@ -57,10 +57,10 @@ struct Development {
       tenantd is ready (development mode; data and certificates in \(directory)).
 
       Over the Unix socket, as an operator:
-        tenantctl --address unix:\(directory)/tenantd.sock whoami
+        tenantctl whoami --address unix:\(directory)/tenantd.sock
       Over mutual TLS, as an operator:
-        tenantctl --address 127.0.0.1:\(port ?? 0) --ca \(directory)/pki/ca.pem \\
-          --cert \(directory)/pki/operator.pem --key \(directory)/pki/operator.key whoami
+        tenantctl whoami --address 127.0.0.1:\(port ?? 0) --ca \(directory)/pki/ca.pem \\
+          --cert \(directory)/pki/operator.pem --key \(directory)/pki/operator.key
       """
   }
 }

@@ -36,7 +36,7 @@ class Daemon:
         watchdog.daemon = True
         watchdog.start()
         self.guide = ""
-        while "operator.key whoami" not in self.guide:
+        while "operator.key\n" not in self.guide:
             line = self.process.stdout.readline()
             assert line, "tenantd ended before it was ready: " + self.log()
             self.guide += line

@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import subprocess
 import uuid
 
 import pytest
 from support.waiting import eventually
-from tenantctl_process import Daemon, all_commands, daemon, make_active, place
+from tenantctl_process import PATIENCE, Daemon, all_commands, binary, daemon, make_active, place
 
 __all__ = ["daemon", "place"]  # Fixtures.
 
@@ -19,6 +20,17 @@ def rows(table):
 
 def fields(text):
     return dict(re.split(r": +", line, maxsplit=1) for line in text.splitlines())
+
+
+def test_the_commands_of_the_guide(daemon):
+    """As they stand there, for a shell."""
+    commands = re.findall(r"^  tenantctl ((?:.*\\\n)*.*)$", daemon.guide, re.M)
+    assert len(commands) == 2
+    for command in commands:
+        done = subprocess.run(f"{binary('TENANTCTL')} {command}", shell=True, capture_output=True,
+                              text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 0, done
+        assert "admin" in fields(done.stdout)["Platform roles"]
 
 
 @pytest.mark.parametrize("way", ["unix", "tls"])

@@ -67,7 +67,11 @@ import Testing
     other.store.failNextEntries(.unavailable)
     #expect(await reach(one.plane.token) == nil)
     try await one.put(Sample.tenant(2))
-    for _ in 0..<10_000 { other.store.failNextEntries(.unavailable) }
+    for _ in 0..<1000 {
+      other.store.failNextEntries(.unavailable)
+      // Once it has failed, all is loaded anew.
+      other.store.failNextLoad(.unavailable)
+    }
     let error = await reach(one.plane.token, within: .milliseconds(100))
     #expect(error?.category == .unavailable && error?.reason == .revisionNotReached)
     #expect(await reach(one.plane.token, within: .zero)?.reason == .revisionNotReached)

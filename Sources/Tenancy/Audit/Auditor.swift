@@ -61,7 +61,8 @@ extension ControlPlane {
     let time = now
     let event = AuditEvent(
       origin: origin, action: action,
-      named: named.prefix(bytes: DenialTable.maximumNameBytes), decision: .denied, reason: reason,
+      named: named.withoutControls.prefix(bytes: DenialTable.maximumNameBytes), decision: .denied,
+      reason: reason,
       firstTime: time, time: time)
     var note = AuditNote(
       event: event, chains: [origin.home.map(AuditChain.tenant) ?? .platform])
@@ -125,6 +126,14 @@ extension ControlPlane {
 }
 
 extension String {
+  /// With U+FFFD for each control character: whoever reads a chain is not to stumble over what a caller of
+  /// another tenant wrote.
+  var withoutControls: String {
+    let isControl = { (scalar: Unicode.Scalar) in scalar.properties.generalCategory == .control }
+    guard unicodeScalars.contains(where: isControl) else { return self }
+    return String(String.UnicodeScalarView(unicodeScalars.map { isControl($0) ? "\u{FFFD}" : $0 }))
+  }
+
   /// As many whole characters as fit.
   func prefix(bytes limit: Int) -> String {
     if utf8.count <= limit { return self }

@@ -60,9 +60,15 @@ struct Denials {
     return origin
   }
 
-  /// What the caller calls the request. A longer one is none.
+  /// What the caller calls the request, in printable ASCII. A longer one, or another, is none: it would be read
+  /// by other tenants as well.
   static func requestID(in metadata: Metadata) -> String {
-    metadata[requestIDName].first { $0.utf8.count <= maximumRequestID } ?? ""
+    metadata[requestIDName].first(where: isRequestID) ?? ""
+  }
+
+  static func isRequestID(_ text: String) -> Bool {
+    (1...maximumRequestID).contains(text.utf8.count)
+      && text.utf8.allSatisfy { (UInt8(ascii: " ")...UInt8(ascii: "~")).contains($0) }
   }
 
   private static let requestIDName = "x-request-id"

@@ -99,6 +99,22 @@ struct PostgreSQLStoreTests {
     #expect(try server.text("SELECT count(*)::text FROM log", schema: schema) == "0")
   }
 
+  /// As after a failover, when one connection is to the new server and the other to the deposed one.
+  @Test func whatIsReadIsNotOlderThanWhatWasFoundWritable() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.append([Sample.entry(1, [])])
+    #expect(try store.entries(after: 1, limit: 10) == [])
+    try server.execute("UPDATE tenancy_revision SET revision = 2", schema: schema)
+    try store.checkWritable()
+    try server.execute("UPDATE tenancy_revision SET revision = 1", schema: schema)
+    expectError(.corrupt) { _ = try store.entries(after: 1, limit: 10) }
+    expectError(.corrupt) { try store.checkWritable() }
+    try server.execute("UPDATE tenancy_revision SET revision = 2", schema: schema)
+    try store.checkWritable()
+    #expect(try store.entries(after: 1, limit: 10) == [])
+  }
+
   @Test func aSchemaOfSomeoneElseIsRefusedAndLeftAsItIs() throws {
     try server.execute("CREATE SCHEMA \(schema); CREATE TABLE theirs (x INT)", schema: schema)
     expectError(.corrupt) { _ = try open() }

@@ -122,7 +122,10 @@ struct PostgreSQLBatch {
   }
 
   /// Commits the row with the last revision as it is.
-  func touch() throws(StoreError) {
+  /// - Parameter check: whether it is the right store.
+  /// - Returns: the revision, which is durable.
+  func touch(check: (RevisionRow) throws(StoreError) -> Void) throws(StoreError) -> Int64 {
+    var revision: Int64 = 0
     let results = try asStoreError { () throws(PostgreSQLError) in
       try connection.pipeline(until: deadline) { () throws(PostgreSQLError) in
         try connection.queue(Self.begin)
@@ -131,9 +134,12 @@ struct PostgreSQLBatch {
       }
     }
     try commit { () throws(StoreError) in
-      _ = try lockedRow(results)
+      let row = try lockedRow(results)
+      try check(row)
       try asStoreError { () throws(PostgreSQLError) in try results[2].check("UPDATE") }
+      revision = row.revision
     }
+    return revision
   }
 
   /// Makes sure that all that could be read before is durable, on the standby too: commits a record of

@@ -38,6 +38,9 @@ struct PostgreSQLSession {
     return try body(fresh)
   }
 
+  /// Has the next use make a connection anew.
+  mutating func letGo() { connection = nil }
+
   private mutating func keep(_ used: PostgreSQLConnection) {
     guard !used.isIdle else { return }
     if used.hasTimedOut { abandoned = used.backend }

@@ -72,7 +72,13 @@ public final class PostgreSQLStore: AuditedStore {
     try session.withLock { (held: inout PostgreSQLSession?) throws(StoreError) -> Result in
       guard var session = held else { throw StoreError(.unavailable, "the store is closed") }
       defer { held = session }
-      return try session.withConnection(body)
+      do throws(StoreError) {
+        return try session.withConnection(body)
+      } catch {
+        // It may be the wrong server: the next connection finds the one that takes writes.
+        if error.code == .corrupt { session.letGo() }
+        throw error
+      }
     }
   }
 
@@ -142,10 +148,13 @@ public final class PostgreSQLStore: AuditedStore {
     }
   }
 
+  /// What is read after it has at least its revision, or is refused: the connection for reading may still be
+  /// to a server that was deposed, which would let itself be read for ever.
   public func checkWritable() throws(StoreError) {
-    try withConnection(of: writer) { connection throws(StoreError) in
-      try batch(connection).touch()
+    let revision = try withConnection(of: writer) { connection throws(StoreError) in
+      try batch(connection).touch(check: check)
     }
+    setDurable(UInt64(revision))
   }
 
   // MARK: Reading

@@ -14,7 +14,12 @@ public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible 
   /// Parses the canonical form: 36 characters, lower-case hex, hyphens, version 7, RFC variant.
   /// Returns nil for anything else.
   public init?(parsing text: String) {
-    guard let (high, low) = UUIDText.parse(text.utf8Span.span.bytes) else { return nil }
+    self.init(parsing: text.utf8Span.span.bytes)
+  }
+
+  /// The same of the bytes of a text.
+  public init?(parsing text: RawSpan) {
+    guard let (high, low) = UUIDText.parse(text) else { return nil }
     guard (high >> 12) & 0xF == 7, low >> 62 == 0b10 else { return nil }
     self.init(high: high, low: low)
   }

@@ -5,14 +5,37 @@ internal import Tenancy
 /// What every write makes sure of, checked anew for a file that others may have changed: two tenants of one
 /// name would answer as each other, and a role without its tenant would be served by chance. Sees each row
 /// once.
+///
+/// That names are unique is seen from their order, and that they are their tenants' where the name is: no
+/// table of names is made, which would take as long as reading them.
 struct StateAudit {
   private let revision: UInt64
-  private var tenants: Set<TenantID> = []
-  private var slugs: [Slug: TenantID] = [:]
-  private var names: [ReservedName: TenantID] = [:]
+  private var positions = TenantPositions()
+  /// The rows of tenants and of names, tenants by their positions.
+  private var tenants: [Change] = []
+  private var names: [Change] = []
+  private var lastName: ReservedName?
+  /// Of each tenant: which of its current names are reserved for it.
+  private var reserved: [Names] = []
   private var roles: Set<Key> = []
-  /// The rows of tenants.
-  private var named: [Change] = []
+
+  private struct Names: OptionSet {
+    let rawValue: UInt8
+    static let slug = Names(rawValue: 1)
+    static let schema = Names(rawValue: 2)
+    static let identifier = Names(rawValue: 4)
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    init(_ kind: ReservedName.Kind) {
+      self =
+        switch kind {
+        case .slug: .slug
+        case .schema: .schema
+        case .tenantIdentifier: .identifier
+        }
+    }
+  }
 
   private struct Key: Hashable {
     let tenant: TenantID
@@ -26,20 +49,49 @@ struct StateAudit {
   mutating func check(_ rows: [Change]) throws(StoreError) {
     switch rows.first {
     case .putTenant:
-      tenants.reserveCapacity(rows.count)
-      slugs.reserveCapacity(rows.count)
-      named = rows
-    case .reserveName: names.reserveCapacity(rows.count)
-    default: break  // There are few of others, or none.
+      tenants = rows
+      reserved.reserveCapacity(rows.count)
+    case .reserveName: names = rows
+    default: break
     }
     for change in rows { try check(change) }
   }
 
   /// What needs all rows.
   func finish() throws(StoreError) {
-    for change in named {
-      if case .putTenant(let tenant) = change { try checkNames(of: tenant) }
+    for (at, change) in tenants.enumerated() {
+      guard case .putTenant(let tenant) = change else { continue }
+      let missing = Self.currentNames(of: tenant).subtracting(reserved[at])  // In range: one each.
+      for kind in ReservedName.Kind.allCases where missing.contains(Names(kind)) {
+        let name = Self.name(kind, of: tenant) ?? ""
+        throw Row("tenants", tenant.id).corruption(
+          "its \(kind.rawValue) \(name) is \(owner(of: ReservedName(kind, name)))")
+      }
     }
+  }
+
+  /// What a tenant is called by now is reserved for it.
+  private static func currentNames(of tenant: borrowing Tenant) -> Names {
+    var names = Names.slug
+    if tenant.configuration.schema != nil { names.insert(.schema) }
+    if tenant.configuration.shared != nil { names.insert(.identifier) }
+    return names
+  }
+
+  private static func name(
+    _ kind: ReservedName.Kind, of tenant: borrowing Tenant
+  ) -> String? {
+    switch kind {
+    case .slug: tenant.slug.text
+    case .schema: tenant.configuration.schema?.schemaName
+    case .tenantIdentifier: tenant.configuration.shared?.tenantIdentifier
+    }
+  }
+
+  /// For a message: looks at all.
+  private func owner(of wanted: ReservedName) -> String {
+    for case .reserveName(wanted, let id) in names { return "reserved for \(id)" }
+    return "not reserved"
   }
 
   private mutating func check(_ change: Change) throws(StoreError) {
@@ -50,7 +102,8 @@ struct StateAudit {
       try check(name, id, Row("reserved_names", name.kind.rawValue, name.text))
     case .retireSlug(let slug, let id):
       let row = Row("reserved_names", "slug", slug.text)
-      try row.require(slugs[slug] != id, "it is retired, and is the slug of \(id)")
+      try row.require(
+        tenant(of: id)?.slug != slug, "it is retired, and is the slug of \(id)")
     case .putRole(let id, let role):
       try check(role, of: id, Row("roles", id, role.id))
     case .putAssignment(let id, let assignment):
@@ -67,10 +120,10 @@ struct StateAudit {
   }
 
   private mutating func check(_ tenant: Tenant, _ row: Row) throws(StoreError) {
-    try row.require(tenants.insert(tenant.id).inserted, "it is there twice")
-    let other = slugs.updateValue(tenant.id, forKey: tenant.slug)
     try row.require(
-      other == nil, "it and \(other.map { "\($0)" } ?? "") have the slug \(tenant.slug)")
+      positions.ids.last.map { $0 < tenant.id } ?? true, "it is there twice, or out of order")
+    _ = positions.append(tenant.id)
+    reserved.append([])
     try checkVersion(tenant.version, row)
     try row.require(
       (1...tenant.version).contains(tenant.epoch),
@@ -96,22 +149,26 @@ struct StateAudit {
       case .tenantIdentifier: TenantRules.isTenantIdentifier(name.text)
       }
     try row.require(isName, "it is no such name")
-    try row.require(names.updateValue(id, forKey: name) == nil, "it is there twice")
+    try row.require(
+      lastName.map { Self.isOrdered($0, name) } ?? true, "it is there twice, or out of order")
+    lastName = name
+    if let at = positions.find(id), let tenant = tenant(of: id),
+      Self.name(name.kind, of: tenant) == name.text
+    {
+      reserved[at].insert(Names(name.kind))  // In range: it has the position.
+    }
   }
 
-  /// What a tenant is called by now is reserved for it.
-  private func checkNames(of tenant: Tenant) throws(StoreError) {
-    let configuration = tenant.configuration
-    let current = [
-      ReservedName(.slug, tenant.slug.text),
-      configuration.schema.map { ReservedName(.schema, $0.schemaName) },
-      configuration.shared.map { ReservedName(.tenantIdentifier, $0.tenantIdentifier) },
-    ]
-    for name in current.compactMap(\.self) where names[name] != tenant.id {
-      let owner = names[name].map { "reserved for \($0)" } ?? "not reserved"
-      throw Row("tenants", tenant.id).corruption(
-        "its \(name.kind.rawValue) \(name.text) is \(owner)")
-    }
+  /// As the databases have it: byte by byte.
+  private static func isOrdered(_ first: ReservedName, _ second: ReservedName) -> Bool {
+    let (kind, other) = (first.kind.rawValue, second.kind.rawValue)
+    return kind == other
+      ? first.text.utf8.lexicographicallyPrecedes(second.text.utf8) : kind < other
+  }
+
+  private func tenant(of id: TenantID) -> Tenant? {
+    guard let at = positions.find(id), case .putTenant(let tenant) = tenants[at] else { return nil }
+    return tenant
   }
 
   private mutating func check(_ role: Role, of id: TenantID, _ row: Row) throws(StoreError) {
@@ -141,7 +198,7 @@ struct StateAudit {
   }
 
   private func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) {
-    try row.require(tenants.contains(id), "there is no tenant \(id)")
+    try row.require(positions.find(id) != nil, "there is no tenant \(id)")
   }
 
   /// Each version took a revision.

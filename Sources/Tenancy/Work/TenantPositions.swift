@@ -32,7 +32,9 @@ public struct TenantPositions: Sendable {
     let hash = id.low &* factors.0 &+ id.high &* factors.1
     var slot = Int(truncatingIfNeeded: hash >> UInt64(64 - slots.count.trailingZeroBitCount))
     // In range: a slot holds a position of `ids`.
-    while slots[slot] != 0, ids[Int(slots[slot]) - 1] != id { slot = (slot + 1) & (slots.count - 1) }
+    while slots[slot] != 0, ids[Int(slots[slot]) - 1] != id {
+      slot = (slot + 1) & (slots.count - 1)
+    }
     return slot
   }
 

@@ -1,4 +1,5 @@
 internal import Dispatch
+internal import Glibc
 internal import Synchronization
 internal import Tenancy
 
@@ -102,8 +103,9 @@ struct StateAudit {
       try check(name, id, Row("reserved_names", name.kind.rawValue, name.text))
     case .retireSlug(let slug, let id):
       let row = Row("reserved_names", "slug", slug.text)
-      try row.require(
-        tenant(of: id)?.slug != slug, "it is retired, and is the slug of \(id)")
+      if let at = positions.find(id), case .putTenant(let tenant) = tenants[at] {
+        try row.require(tenant.slug != slug, "it is retired, and is the slug of \(id)")
+      }
     case .putRole(let id, let role):
       try check(role, of: id, Row("roles", id, role.id))
     case .putAssignment(let id, let assignment):
@@ -141,7 +143,7 @@ struct StateAudit {
   }
 
   private mutating func check(_ name: ReservedName, _ id: TenantID, _ row: Row) throws(StoreError) {
-    try requireTenant(id, row)
+    let at = try requireTenant(id, row)
     let isName =
       switch name.kind {
       case .slug: Slug(parsing: name.text) != nil
@@ -152,23 +154,23 @@ struct StateAudit {
     try row.require(
       lastName.map { Self.isOrdered($0, name) } ?? true, "it is there twice, or out of order")
     lastName = name
-    if let at = positions.find(id), let tenant = tenant(of: id),
-      Self.name(name.kind, of: tenant) == name.text
-    {
-      reserved[at].insert(Names(name.kind))  // In range: it has the position.
+    if case .putTenant(let tenant) = tenants[at], Self.name(name.kind, of: tenant) == name.text {
+      reserved[at].insert(Names(name.kind))
     }
   }
 
   /// As the databases have it: byte by byte.
   private static func isOrdered(_ first: ReservedName, _ second: ReservedName) -> Bool {
-    let (kind, other) = (first.kind.rawValue, second.kind.rawValue)
-    return kind == other
-      ? first.text.utf8.lexicographicallyPrecedes(second.text.utf8) : kind < other
-  }
-
-  private func tenant(of id: TenantID) -> Tenant? {
-    guard let at = positions.find(id), case .putTenant(let tenant) = tenants[at] else { return nil }
-    return tenant
+    guard first.kind == second.kind else { return first.kind.rawValue < second.kind.rawValue }
+    return first.text.utf8Span.span.bytes.withUnsafeBytes { first in
+      second.text.utf8Span.span.bytes.withUnsafeBytes { second in
+        guard let one = first.baseAddress, let other = second.baseAddress else {
+          return first.isEmpty && !second.isEmpty
+        }
+        let order = memcmp(one, other, min(first.count, second.count))
+        return order < 0 || order == 0 && first.count < second.count
+      }
+    }
   }
 
   private mutating func check(_ role: Role, of id: TenantID, _ row: Row) throws(StoreError) {
@@ -197,8 +199,11 @@ struct StateAudit {
       "the tenant has no role \(assignment.role)")
   }
 
-  private func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) {
-    try row.require(positions.find(id) != nil, "there is no tenant \(id)")
+  /// - Returns: its position, which is one of `tenants` and of `reserved`.
+  @discardableResult
+  private func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) -> Int {
+    guard let at = positions.find(id) else { throw row.corruption("there is no tenant \(id)") }
+    return at
   }
 
   /// Each version took a revision.

@@ -70,8 +70,9 @@ let package = Package(
       dependencies: ["CInteropProto", "CProtobufC", "TenancyRPC", "RPCServices"],
       swiftSettings: strict),
     .target(name: "Tenancy", swiftSettings: strict),
+    .target(name: "TenancySecrets", dependencies: ["COpenSSL", "Tenancy"], swiftSettings: strict),
     .target(
-      name: "TenancyStore", dependencies: ["Tenancy", "CSQLite", "CPostgreSQL"],
+      name: "TenancyStore", dependencies: ["Tenancy", "COpenSSL", "CSQLite", "CPostgreSQL"],
       swiftSettings: strict),
     .target(
       name: "TenancyWire", dependencies: ["TenancyRPC", "CTenancyProto", "Tenancy"],
@@ -89,8 +90,8 @@ let package = Package(
     .executableTarget(
       name: "tenantd",
       dependencies: [
-        "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancyServer", "TenancyStore",
-        "TenancyWire",
+        "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancySecrets", "TenancyServer",
+        "TenancyStore", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -98,7 +99,7 @@ let package = Package(
     .executableTarget(
       name: "tenantctl",
       dependencies: [
-        "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyWire",
+        "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyStore", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -133,18 +134,23 @@ let package = Package(
     .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
     .testTarget(
       name: "TenancyServerTests",
-      dependencies: ["TenancyRPC", "Tenancy", "TenancyServer", "TenancyWire"], swiftSettings: strict
-    ),
-    .testTarget(name: "TenancyStoreTests", dependencies: ["TenancyStore"], swiftSettings: strict),
+      dependencies: ["TenancyRPC", "Tenancy", "TenancySecrets", "TenancyServer", "TenancyWire"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TenancySecretsTests", dependencies: ["Tenancy", "TenancySecrets"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TenancyStoreTests", dependencies: ["TenancySecrets", "TenancyStore"],
+      swiftSettings: strict),
     .testTarget(
       name: "TenancyWireTests", dependencies: ["TenancyRPC", "Tenancy", "TenancyWire"],
       swiftSettings: strict),
     .testTarget(
       name: "TenancyClientTests",
       dependencies: [
-        "COpenSSL", "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyServer",
-        "TenancyStore",
-        "TenancyWire", .product(name: "Logging", package: "swift-log"),
+        "COpenSSL", "PKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancySecrets",
+        "TenancyServer", "TenancyStore", "TenancyWire",
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: strict),

@@ -6,6 +6,7 @@ public struct TenancyClient: Sendable {
   public let resolver: TenantResolverClient
   public let authorization: AuthorizationClient
   public let identity: IdentityClient
+  public let audit: AuditClient
   private let channel: RPCChannel
 
   /// Shares `channel` with whoever else uses it.
@@ -15,6 +16,7 @@ public struct TenancyClient: Sendable {
     resolver = TenantResolverClient(channel)
     authorization = AuthorizationClient(channel)
     identity = IdentityClient(channel)
+    audit = AuditClient(channel)
   }
 
   /// Connects with the first call.

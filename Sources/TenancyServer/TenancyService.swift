@@ -6,15 +6,20 @@ import TenancyWire
 /// Everything that `tenantd` serves, as methods for the RPC runtime.
 public enum TenancyService {
   /// - Precondition: the result serves every method of the API; one that is missing stops the start.
+  /// - Parameter vault: nil where no master key is configured.
   public static func methods(
-    plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules
+    plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
+    vault: SecretVault? = nil
   ) -> [ServiceMethod] {
     let gate = Gate(plane: plane)
-    let methods =
-      TenantManagerService(plane: plane, provisioner: provisioner).methods(gate)
-      + TenantResolverService(resolver: Resolver(rules)).methods(gate)
-      + CheckService().methods(gate) + RoleService(plane: plane).methods(gate)
-      + IdentityService().methods(gate)
+    let services: [[ServiceMethod]] = [
+      TenantManagerService(plane: plane, provisioner: provisioner).methods(gate),
+      TenantResolverService(resolver: Resolver(rules)).methods(gate),
+      CheckService().methods(gate), RoleService(plane: plane).methods(gate),
+      IdentityService().methods(gate), SecretService(vault: vault).methods(gate),
+      AuditService(plane: plane).methods(gate),
+    ]
+    let methods = services.flatMap(\.self)
     let missing = Set(V1.methods.map(\.path)).subtracting(methods.map(\.path))
     precondition(missing.isEmpty, "not served: \(missing.sorted())")
     return methods
@@ -41,7 +46,9 @@ public struct TenancyDelegate: ServerDelegate {
   }
 
   public func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
-    switch rules.caller(connection.peer, refusal: { connection.refusal() }) {
+    let caller = rules.caller(
+      connection.peer, refusal: { connection.refusal() }, source: { connection.label })
+    switch caller {
     case .success(let caller):
       logger.debug(
         "connected", metadata: ["peer": "\(connection.label)", "subject": "\(caller.subject)"])

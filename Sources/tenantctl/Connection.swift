@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Synchronization
 import TenancyClient
 import TenancyRPC
 
@@ -29,6 +30,14 @@ struct ServerOptions: ParsableArguments {
     help: ArgumentHelp("How long to wait for each answer.", valueName: "seconds"))
   var timeout = 10.0
 
+  @Option(
+    help: ArgumentHelp(
+      "Answer from a state that is at least as fresh as this token says.", valueName: "token"))
+  var consistencyToken: String?
+
+  @Flag(help: "Say on stderr which token reads elsewhere need to see what this command has done.")
+  var printConsistencyToken = false
+
   /// Runs `body` on a connection, which is closed whatever happens.
   /// - Throws: `UsageError`, `TLSError`, `CallFailure`, and what `body` throws.
   func connected<Answer>(
@@ -36,17 +45,42 @@ struct ServerOptions: ParsableArguments {
   ) async throws -> Answer {
     let plan = try ConnectionPlan(self, environment: ProcessInfo.processInfo.environment)
     let channel = try plan.channel()
-    let connection = Connection(
-      channel: channel, options: CallOptions(timeout: .seconds(plan.timeout)))
+    let last = LastToken()
+    let connection = Connection(channel: channel, options: callOptions(plan.timeout, last))
     do {
       let answer = try await body(connection)
       await channel.close()
+      if printConsistencyToken { last.report() }
       return answer
     } catch {
       await channel.close()
       guard let status = error as? RPCStatus else { throw error }
       throw CallFailure(status: status, endpoint: plan.endpoint, timeout: plan.timeout)
     }
+  }
+}
+
+extension ServerOptions {
+  private func callOptions(_ timeout: Double, _ last: LastToken) -> CallOptions {
+    var options = CallOptions(timeout: .seconds(timeout))
+    if let consistencyToken { options.require(consistencyToken: consistencyToken) }
+    options.onMetadata = { last.note($0) }
+    return options
+  }
+}
+
+/// The consistency token of the last response that had one.
+private final class LastToken: Sendable {
+  private let token = Mutex<String?>(nil)
+
+  func note(_ metadata: ResponseMetadata) {
+    guard let found = metadata.consistencyToken else { return }
+    token.withLock { $0 = found }
+  }
+
+  func report() {
+    guard let token = token.withLock(\.self) else { return }
+    FileHandle.standardError.write(Data("consistency token: \(Printable.text(token))\n".utf8))
   }
 }
 
@@ -58,6 +92,8 @@ struct Connection {
   var tenants: TenantManagerClient { TenantManagerClient(channel) }
   var resolver: TenantResolverClient { TenantResolverClient(channel) }
   var authorization: AuthorizationClient { AuthorizationClient(channel) }
+  var secrets: SecretsClient { SecretsClient(channel) }
+  var audit: AuditClient { AuditClient(channel) }
   var identity: IdentityClient { IdentityClient(channel) }
 }
 

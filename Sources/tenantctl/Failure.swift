@@ -1,5 +1,6 @@
 import Foundation
 import PKI
+import Tenancy
 import TenancyClient
 import TenancyRPC
 import TenancyWire
@@ -42,11 +43,18 @@ struct Failure {
         status: error.status, info: error.status.errorInfo,
         violations: error.status.fieldViolations,
         hint: Self.hint(error))
+    case let error as AuditFault:
+      self.init(lines: [error.description], exitCode: Self.refused)
     case let error as OutputFailure:
       self.init(lines: ["cannot write the answer: \(error.reason)"], exitCode: Self.refused)
     case let error as TLSError:
       // Only what the connection itself met is a failed connection: the rest are files on this side.
       self.init(lines: [error.description], exitCode: Self.refused)
+    case let error as StoreError:
+      self.init(
+        lines: error.description.split(separator: "\n").map(String.init)
+          + (error.code == .conflict ? ["hint: --replace replaces it"] : []),
+        exitCode: Self.refused)
     case let error as PKIError:
       self.init(
         lines: [error.description] + (error.code == .exists ? ["hint: --force replaces it"] : []),

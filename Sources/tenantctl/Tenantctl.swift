@@ -23,9 +23,10 @@ import Tenancy
       """,
     version: "tenantctl \(Version.text)",
     subcommands: [
-      TenantGroup.self, RoleGroup.self, CheckCommand.self, ResolveCommand.self,
+      TenantGroup.self, RoleGroup.self, AuditGroup.self, CheckCommand.self, ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
-      PKIGroup.self,
+      SecretsGroup.self, PKIGroup.self, BackupCommand.self, RestoreCommand.self,
+      VerifyBackupCommand.self,
     ])
 
   static func main() async {

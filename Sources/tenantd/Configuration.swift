@@ -9,13 +9,17 @@ import TenancyServer
 struct Configuration: Sendable {
   var dataDirectory: String
   var store = StoreSettings.embedded
+  var nodes = NodeSettings()
   var listeners: [ListenAddress]
   var tls: TLSSettings?
   var identity: IdentityRules
+  /// Nil: no secrets are taken.
+  var secrets: SecretSettings?
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   var quotas = TenantQuotas()
   var logRetention = LogRetention()
+  var audit = AuditSettings()
   /// 0: one for each core.
   var eventLoops = 0
   /// How long calls in flight may take after SIGTERM.
@@ -29,8 +33,15 @@ extension Configuration {
     var root = try SettingsReader(json5: json5, file: file)
     dataDirectory = try root.string("data_directory")
     store = try root.section("store") { try StoreSettings(&$0) } ?? .embedded
+    if let nodes = try root.section("nodes", { try NodeSettings(&$0) }) {
+      guard store.isShared else {
+        throw root.error("nodes: only one can be on a store in a file: set store.postgresql")
+      }
+      self.nodes = nodes
+    }
     listeners = try root.list("listeners") { try Self.listener(&$0) }
     tls = try root.section("tls") { try TLSSettings(&$0) }
+    secrets = try root.section("secrets") { try SecretSettings(&$0) }
     let rules = try root.section("identity") { settings in
       let domains = try Self.trustDomains(&settings)
       return (domains, try Self.identity(&settings, domains))
@@ -42,6 +53,10 @@ extension Configuration {
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
     logRetention = try root.section("log") { try Self.retention(&$0) } ?? LogRetention()
+    let directory = dataDirectory
+    audit =
+      try root.section("audit") { try AuditSettings(&$0, dataDirectory: directory) }
+      ?? AuditSettings()
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
     drainSeconds = try root.integer("drain_seconds", in: 0...3600) ?? 30
     if let name = try root.optionalString("log_level") {

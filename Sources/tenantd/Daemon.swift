@@ -4,6 +4,7 @@ import Logging
 import RPCServices
 import Tenancy
 import TenancyRPC
+import TenancySecrets
 import TenancyServer
 import TenancyStore
 import TenancyWire
@@ -12,9 +13,12 @@ import TenancyWire
 struct Daemon {
   private let configuration: Configuration
   private let logger: Logger
+  private let acceptsRestored: Bool
 
-  init(_ configuration: Configuration) {
+  /// - Parameter acceptsRestored: whether a store that was restored from a backup is served.
+  init(_ configuration: Configuration, acceptsRestored: Bool) {
     self.configuration = configuration
+    self.acceptsRestored = acceptsRestored
     var logger = Logger(label: "tenantd") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = configuration.logLevel
     self.logger = logger
@@ -29,34 +33,56 @@ struct Daemon {
     let stops = Signals.arrivals([SIGTERM: "SIGTERM", SIGINT: "SIGINT"])
     // From the start: by default a hangup would end the process.
     let hangups = Signals.arrivals([SIGHUP: "SIGHUP"])
+    let keyring = try configuration.secrets.map { settings in
+      let keys = try settings.read()
+      return Keyring(master: keys.master, previous: keys.previous)
+    }
     try DataDirectory.prepare(configuration.dataDirectory)
     let resources = "\(configuration.dataDirectory)/tenants"
     try OwnFiles.checkTree(resources)
     if let tls = configuration.tls { try OwnFiles.check(tls.context) }
-    let store = try configuration.store.open(dataDirectory: configuration.dataDirectory)
+    let nodes = Nodes(configuration.nodes, on: configuration.store)
+    let terms = nodes.terms
+    let store = try configuration.store.open(
+      dataDirectory: configuration.dataDirectory, sealer: keyring,
+      acceptsRestored: acceptsRestored)
     let plane = try ControlPlane(
-      store: store, clock: SystemClock.now, quotas: configuration.quotas,
-      retention: configuration.logRetention)
-    let dataPlane = try SQLiteDataPlane(directory: resources)
+      auditing: store, hash: SHA256Digest.bytes, sealer: keyring, clock: SystemClock.now,
+      quotas: configuration.quotas, retention: configuration.logRetention,
+      maximumStaleness: nodes.maximumStaleness)
+    let audit = try await AuditTrail(plane, configuration.audit, self.logger)
     let logger = logger
-    let provisioner = Provisioner(plane, dataPlane) { tenant, why in
+    let follower = try nodes.follow(store, plane, logger)
+    let secrets = prepare(keyring, plane, terms)
+    try await secrets?.vault.prepareKeys()
+    let dataPlane = try nodes.dataPlane(resources)
+    let provisioner = Provisioner(plane, dataPlane, terms: terms) { tenant, why in
       logger.error("tenant's resources", metadata: ["tenant": "\(tenant)", "reason": "\(why)"])
     }
     try await provisioner.checkData()
     reportLeftovers(in: plane.state)
     let tls = try makeTLS()
     let methods = TenancyService.methods(
-      plane: plane, provisioner: provisioner, rules: configuration.resolution)
+      plane: plane, provisioner: provisioner, rules: configuration.resolution,
+      vault: secrets?.vault)
     let health = HealthStatus(serving: methods.map(\.service))
     let server = try await makeServer(plane, try Self.described(methods, health), tls)
     onStart(try await server.start())
-    let resumption = Task { await provisioner.resume() }
+    let resumption = Task {
+      await provisioner.resume()
+      await provisioner.takeOver()
+    }
     let watching = Task { await StoreHealth.follow(plane, health, logger) }
     let compacting = Task { await LogCompaction.run(plane, logger) }
-    let reloading = Task { await reload(tls, on: hangups) }
+    let reloading = Task { await reload(tls, secrets, on: hangups) }
+    let auditing = Task { await audit.run() }
+    let sealing = Task { await secrets?.vault.keepSealed() }
     logger.info(
       "serving",
-      metadata: ["revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenantCount)"])
+      metadata: [
+        "revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenantCount)",
+        "incarnation": "\((store as? SQLiteStore)?.incarnation.id ?? "none")",
+      ])
 
     var name = "none"
     for await signal in stops {
@@ -70,6 +96,10 @@ struct Daemon {
     watching.cancel()
     compacting.cancel()
     reloading.cancel()
+    sealing.cancel()
+    auditing.cancel()
+    await audit.finish()
+    await follower?.stop()
     await plane.close()
     logger.info("stopped")
   }
@@ -103,6 +133,13 @@ struct Daemon {
     return served + reflection.methods
   }
 
+  private func prepare(
+    _ keyring: Keyring?, _ plane: ControlPlane, _ terms: Provisioner.Terms
+  ) -> Secrets? {
+    guard let keyring, let settings = configuration.secrets else { return nil }
+    return Secrets(settings, keyring, plane, terms, logger)
+  }
+
   private func makeTLS() throws -> TLSContext? {
     let identity = configuration.identity
     return try configuration.tls.map { settings in
@@ -120,9 +157,11 @@ struct Daemon {
     }
   }
 
-  /// Reads certificates, keys, CAs and CRLs again when they change, and on SIGHUP, until cancelled.
-  private func reload(_ tls: TLSContext?, on hangups: AsyncStream<String>) async {
-    guard let tls, let interval = configuration.tls?.reloadInterval else { return }
+  /// Reads certificates, keys, CAs and CRLs again when they change, and these and master keys on SIGHUP,
+  /// until cancelled.
+  private func reload(
+    _ tls: TLSContext?, _ secrets: Secrets?, on hangups: AsyncStream<String>
+  ) async {
     let logger = logger
     let report: @Sendable (TLSError?) -> Void = { error in
       if let error {
@@ -132,14 +171,19 @@ struct Daemon {
       }
     }
     await withTaskGroup { group in
-      group.addTask { await tls.watch(every: interval, report: report) }
+      if let tls, let interval = configuration.tls?.reloadInterval {
+        group.addTask { await tls.watch(every: interval, report: report) }
+      }
       for await _ in hangups {
         do throws(TLSError) {
-          try tls.reload()
-          report(nil)
+          if let tls {
+            try tls.reload()
+            report(nil)
+          }
         } catch {
           report(error)
         }
+        await secrets?.reload()
       }
     }
   }

@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import PKI
 import TenancyRPC
+import TenancySecrets
 import TenancyServer
 
 /// `--dev`: everything in one directory, made when missing.
@@ -36,6 +37,13 @@ struct Development {
         trust: .domains([
           TrustBundle(domain: Self.trustDomain, authorities: "\(path)/pki/ca.pem")
         ])))
+    try MasterKey.makeFile("\(path)/master.key")
+    configuration.secrets = SecretSettings(masterKey: .file("\(path)/master.key"))
+    try OwnFiles.check("\(path)/audit.key")
+    try SigningKey.ensure(private: "\(path)/audit.key", public: "\(path)/audit.pub")
+    configuration.audit.checkpoints = AuditSettings.Checkpoints(
+      key: "\(path)/audit.key", file: AuditSettings.file(in: configuration.dataDirectory),
+      interval: .seconds(5))
     configuration.resolution.baseDomains = ["example.com", "localhost"]
     self.configuration = configuration
   }

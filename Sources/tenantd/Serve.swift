@@ -25,6 +25,10 @@ struct Serve: AsyncParsableCommand {
     help: "Development mode: TCP port on 127.0.0.1; 0 lets the system choose. (default: 7443)")
   var port: Int?
 
+  @Flag(
+    help: "Serves a store that was restored from a backup, without what was acknowledged later.")
+  var acceptRestored = false
+
   func validate() throws {
     guard (config == nil) == dev else {
       throw ValidationError("give either --config FILE or --dev")
@@ -40,17 +44,21 @@ struct Serve: AsyncParsableCommand {
     Descriptors.raiseLimit()
     if let config {
       let configuration = try Self.read(config)
-      try await Daemon(configuration).run { _ in }
+      if acceptRestored, !configuration.store.isEmbedded {
+        throw ValidationError("--accept-restored is for the embedded store")
+      }
+      try await Daemon(configuration, acceptsRestored: acceptRestored).run { _ in }
     } else {
       let development = try Development(directory: directory ?? ".build-dev", port: port ?? 7443)
-      try await Daemon(development.configuration).run { addresses in
+      let daemon = Daemon(development.configuration, acceptsRestored: acceptRestored)
+      try await daemon.run { addresses in
         print(development.guide(addresses))
         fflush(nil)  // Whoever waits for the guide may read it from a file.
       }
     }
   }
 
-  private static func read(_ file: String) throws -> Configuration {
+  static func read(_ file: String) throws -> Configuration {
     guard let data = FileManager.default.contents(atPath: file) else {
       let cause = access(file, R_OK) == 0 ? "it is no file" : String(cString: strerror(errno))
       throw ValidationError("cannot read \(file): \(cause)")

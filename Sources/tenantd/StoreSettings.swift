@@ -7,19 +7,40 @@ enum StoreSettings: Sendable {
   case embedded
   case postgreSQL(PostgreSQLConfiguration)
 
+  var isEmbedded: Bool {
+    switch self {
+    case .embedded: true
+    case .postgreSQL: false
+    }
+  }
+
   init(_ settings: inout SettingsReader) throws {
     let postgreSQL = try settings.section("postgresql") { try Self.postgreSQL(&$0) }
     guard let postgreSQL else { throw settings.error("postgresql is required") }
     self = .postgreSQL(postgreSQL)
   }
 
+  /// Whether several nodes can be on it at a time.
+  var isShared: Bool {
+    switch self {
+    case .embedded: false
+    case .postgreSQL: true
+    }
+  }
+
   /// Blocks.
-  func open(dataDirectory: String) throws -> any ControlStore {
+  /// - Parameters:
+  ///   - sealer: of the secrets in it.
+  ///   - acceptsRestored: whether a store that was restored from a backup is served.
+  func open(
+    dataDirectory: String, sealer: (any SecretSealer)?, acceptsRestored: Bool
+  ) throws -> any AuditedStore {
     switch self {
     case .embedded:
       let database = "\(dataDirectory)/tenancy.sqlite"
       for suffix in ["", "-wal", "-shm", ".lock"] { try OwnFiles.check(database + suffix) }
-      return try SQLiteStore(path: database)
+      if acceptsRestored { try SQLiteStore.acceptRestored(path: database) }
+      return try SQLiteStore(path: database, sealer: sealer)
     case .postgreSQL(let configuration):
       if let file = configuration.passwordFile { try OwnFiles.checkSecret(file, "password file") }
       if let tls = configuration.tls {
@@ -28,7 +49,7 @@ enum StoreSettings: Sendable {
           try OwnFiles.checkTrusted(file)
         }
       }
-      return try PostgreSQLStore(configuration)
+      return try PostgreSQLStore(configuration, sealer: sealer)
     }
   }
 
@@ -51,9 +72,10 @@ enum StoreSettings: Sendable {
     configuration.lockTimeout = try duration("lock", &settings) ?? configuration.lockTimeout
     configuration.idleInTransactionTimeout =
       try duration("idle_in_transaction", &settings) ?? configuration.idleInTransactionTimeout
-    configuration.pollInterval = try duration("poll", &settings) ?? configuration.pollInterval
-    // Until nodes follow the log, one that does not write would answer from a state that is over.
-    configuration.isExclusive = true
+    // The bound for what another node writes to be seen here when notifications are lost.
+    configuration.pollInterval =
+      try settings.integer("poll_milliseconds", in: 10...60_000).map { .milliseconds($0) }
+      ?? configuration.pollInterval
     if let problem = configuration.problem { throw settings.error(problem) }
     return configuration
   }

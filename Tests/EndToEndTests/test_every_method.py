@@ -120,6 +120,13 @@ def test_the_life_of_a_tenant_takes_every_method(operator, slug):
         manager.DeprovisionTenantResourcesRequest(name=name)).state == api.PENDING
     assert tenants.DeleteTenant(manager.DeleteTenantRequest(name=name)).state == api.DELETED
 
+    api.secrets_grpc.SecretsStub(channel).RotateDataKey(api.secrets.RotateDataKeyRequest())
+    audit = api.audit_grpc.AuditStub(channel)
+    records = audit.ListAuditRecords(api.audit.ListAuditRecordsRequest(parent=name)).records
+    assert [record.action for record in records][0] == "tenants.create"
+    exported = audit.ExportAuditRecords(api.audit.ExportAuditRecordsRequest(parent=name))
+    assert f"tenants/{exported.chain}" == name and len(exported.records) == len(records)
+
     # These two have tests of their own: one needs a configuration, one is not served yet.
     apart = {"TenantResolver/GetDefaultTenant", "TenantResolver/ResolveFromToken"}
     assert recorder.answered == set(api.methods()) - apart

@@ -63,17 +63,6 @@ def test_a_database_that_fails_is_unavailable_and_works_again(make_server, datab
     assert server.stop() == 0
 
 
-def test_a_second_daemon_on_the_same_schema_is_refused(make_server, database):
-    server = make_server(store=database.settings).start()
-    other = make_server(store=database.settings)
-    other.launch()
-    assert other.wait() != 0
-    assert "another process uses this store" in other.log
-    other.settings["store"]["postgresql"]["schema"] = "another"
-    other.start()
-    assert (server.stop(), other.stop()) == (0, 0)
-
-
 def test_a_newer_schema_is_refused(make_server, database):
     server = make_server(store=database.settings).start()
     assert server.stop() == 0
@@ -138,4 +127,4 @@ def test_the_section_of_the_readme(make_server, database, pki, tmp_path):
     server.file_of = lambda settings: json.dumps(settings)[:-1] + "," + section + "}"
     server.start()
     assert server.stop() == 0
-    assert database.sql("SELECT count(*) FROM tenancy.tenancy_migrations") == "1"
+    assert database.sql("SELECT min(version) FROM tenancy.tenancy_migrations") == "1"

@@ -101,6 +101,15 @@ def test_tenantctl(newcomer):
     assert "Percentile" in (newcomer.project / "latencies.hgrm").read_text()
 
 
+def test_backup(newcomer):
+    """Of the server that runs."""
+    exports = "".join(line + "\n" for line in block("", "tenantctl tenant create").splitlines()
+                      if line.startswith("export "))
+    said = newcomer(text=exports + block("", "tenantctl backup"))
+    assert re.search(r"^Written: +tenancy.backup", said, re.M)
+    assert len(re.findall(r"tenancy.sqlite: sound$", said, re.M)) == 2
+
+
 def test_grpcurl(newcomer):
     said = newcomer(text=block("", "grpcurl -plaintext -unix"))
     assert "tenancy.v1.TenantResolver" in said and '"slug": "acme"' in said

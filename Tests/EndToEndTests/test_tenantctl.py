@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import uuid
 
 import pytest
+from support.waiting import eventually
 from tenantctl_process import Daemon, all_commands, daemon, make_active, place
 
 __all__ = ["daemon", "place"]  # Fixtures.
@@ -28,8 +30,30 @@ def test_every_command_as_operator(daemon, way):
                              "spiffe://dev.tenancy.internal/platform/admin")
     tenant_commands(ctl)
     role_commands(ctl)
+    audit_commands(ctl, daemon.directory)
     assert ctl("load", *BRIEFLY).startswith("Target: ")
+    key = ctl.json("secrets", "rotate-data-key")["dataKey"]
+    assert uuid.UUID(hex=key) and key not in ctl("secrets", "rotate-data-key")
     assert ctl.commands == all_commands()
+
+
+def audit_commands(ctl, directory):
+    signed = directory / "data" / "audit-checkpoints.jsonl"
+    eventually(signed.exists, "the first checkpoint")
+    checkpoints, records = directory / "checkpoints", directory / "records"
+    checkpoints.write_text(signed.read_text())
+    listed = ctl.json("audit", "list", "--all")["records"]
+    assert any("heads" in record for record in listed)
+    assert rows(ctl("audit", "list", "--all"))[0][:4] == ["RECORD", "TIME", "DECISION", "ACTION"]
+    records.write_text(ctl("audit", "export", "--all"))
+    assert records.read_text().count('{"chain":"platform"') == len(listed)
+    arguments = ["audit", "verify", str(records), "--checkpoints", str(checkpoints),
+                 "--public-key", str(directory / "audit.pub")]
+    assert re.fullmatch(r"verified: \d+ records in \d+ chains\n", ctl(*arguments))
+    records.write_text(records.read_text().replace('"sequence":2,', '"sequence":3,', 1))
+    assert "record 2 of chain platform" in ctl.error(*arguments) or "record 2 is missing" in (
+        ctl.error(*arguments))
+    assert "usage" in ctl.error("audit", "export", "acme", "--all", code=64).lower()
 
 
 def tenant_commands(ctl):
@@ -136,7 +160,8 @@ WORKLOAD_MAY_NOT = [
     "tenant retire-slug acme former",
     "role create acme mine", "role update acme mine --title X", "role delete acme mine",
     "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
-    "role assign acme user:alice tenant-admin", "role unassign acme 1"]
+    "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key",
+    "audit list acme", "audit export acme"]
 
 
 def test_every_command_as_workload(daemon):
@@ -150,7 +175,8 @@ def test_every_command_as_workload(daemon):
         assert "PERMISSION_DENIED (PERMISSION_MISSING)" in text, line
         assert "hint: `tenantctl whoami`" in text
     assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")
-    assert ctl.commands == all_commands()
+    # Which needs no server.
+    assert ctl.commands == all_commands() - {"audit verify"}
 
     me = ctl.json("whoami")
     assert me["tenant"] == acme["name"] and me["tenantSlug"] == "acme"

@@ -7,7 +7,10 @@ struct EveryMethodTests {
   func answers(over transport: Transport) async throws {
     // The stories make tenants of the same names: each has a server of its own.
     var called: Set<String> = []
-    for story in [TenantManagerStory.run, ResolverStory.run, AuthorizationStory.run] {
+    for story in [
+      TenantManagerStory.run, ResolverStory.run, AuthorizationStory.run, SecretsStory.run,
+      AuditStory.run,
+    ] {
       try await withLiveServer { server in
         try await server.asOperator(over: transport) { client in
           try await story(client)

@@ -5,6 +5,7 @@ import Synchronization
 import Tenancy
 import TenancyClient
 import TenancyRPC
+import TenancySecrets
 import TenancyServer
 import TenancyStore
 import Testing
@@ -36,8 +37,12 @@ struct LiveServer {
     certificates = try Certificates(directory: directory)
     let clock = SteppedClock()
     self.clock = clock
+    let keyring = Keyring(master: try MasterKey())
     plane = try ControlPlane(
-      store: try SQLiteStore(path: "\(directory)/tenancy.sqlite"), clock: { clock.now })
+      auditing: try SQLiteStore(path: "\(directory)/tenancy.sqlite", sealer: keyring),
+      hash: SHA256Digest.bytes, sealer: keyring, clock: { clock.now })
+    let vault = SecretVault(plane, keyring)
+    try await vault.prepareKeys()
     var identity = IdentityRules(trustDomains: [Certificates.trustDomain])
     identity.unixUsers = [getuid(): ["admin"]]
     var resolution = ResolutionRules()
@@ -62,7 +67,7 @@ struct LiveServer {
       methods: TenancyService.methods(
         plane: plane,
         provisioner: Provisioner(plane, try SQLiteDataPlane(directory: "\(directory)/tenants")),
-        rules: resolution),
+        rules: resolution, vault: vault),
       delegate: events)
     let ports = try await server.start().compactMap { address -> Int? in
       if case .tcp(_, let port, _) = address { port } else { nil }

@@ -10,6 +10,8 @@ struct Stubs {
   let resolver: TenantResolverClient
   let authorization: AuthorizationClient
   let identity: IdentityClient
+  let secrets: SecretsClient
+  let audit: AuditClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -35,6 +37,8 @@ struct Stubs {
     resolver = TenantResolverClient(channel)
     authorization = AuthorizationClient(channel)
     identity = IdentityClient(channel)
+    secrets = SecretsClient(channel)
+    audit = AuditClient(channel)
   }
 
   // MARK: In fewer words

@@ -26,11 +26,18 @@ struct AdmissionRow: CustomStringConvertible {
   private static let readers = "admin viewer workload tenantViewer tenantAdmin"
   private static let changers = "admin tenantAdmin"
   private static let operators = "admin"
+  private static let auditors = "admin viewer tenantAdmin"
   private static let everyone = checkers + " unknown"
 
   static let all: [AdmissionRow] =
     authorization + manager + resolver + [
-      AdmissionRow("Identity/WhoAmI", "", "self", names: false, everyone)
+      AdmissionRow(
+        "Secrets/RotateDataKey", "tenancy.secrets:rotate", "platform", names: false, operators),
+      AdmissionRow(
+        "Audit/ListAuditRecords", "tenancy.audit:list", "tenant", names: false, auditors),
+      AdmissionRow(
+        "Audit/ExportAuditRecords", "tenancy.audit:export", "tenant", names: false, auditors),
+      AdmissionRow("Identity/WhoAmI", "", "self", names: false, everyone),
     ]
 
   private static let authorization = [

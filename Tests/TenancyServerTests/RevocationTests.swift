@@ -197,6 +197,16 @@ private final class HeldStore: ControlStore {
 
   func compact(through revision: UInt64) {}
 
+  var incarnationID: String { "test" }
+
+  func leases(limit: Int) -> [StoredLease] { [] }
+
+  func renew(_ lease: Lease, lasting: Duration) {}
+
+  func secret(_ purpose: SecretPurpose, of tenant: TenantID) -> StoredSecret? { nil }
+
+  func dataKeys() -> [WrappedDataKey] { [] }
+
   func checkWritable() {}
 
   func close() {}

@@ -24,13 +24,16 @@ struct ServiceTests {
   private let manager = Caller(
     .tenant(name: "acme"), subject: "manager", source: .certificate, certificate: nil, rules: rules)
 
-  init() throws {
+  init() throws { try self.init(sealer: Sample.keyring()) }
+
+  private init(sealer: (any SecretSealer)?) throws {
     var acme = Sample.tenant(1, "acme")
     acme.configuration.schema = SchemaConfiguration(schemaName: "acme")
     let assignment = RoleAssignment(
       id: "1", subject: "manager", role: "tenant-admin", createTime: Sample.now, expireTime: nil)
     plane = try Sample.plane(
-      [acme, Sample.tenant(2, "beta")], [.putAssignment(acme.id, assignment)])
+      [acme, Sample.tenant(2, "beta")], [.putAssignment(acme.id, assignment)],
+      sealer: sealer)
     methods = TenancyService.methods(
       plane: plane, provisioner: Provisioner(plane, NoDataPlane()), rules: ResolutionRules())
   }
@@ -91,6 +94,52 @@ struct ServiceTests {
     request.tenant?.slug = "new"
     let moved = try await call(V1.TenantManager.updateTenant, request, by: admin)
     #expect(moved.slug == "new")
+  }
+
+  @Test func withoutAMasterKeyPasswordsAreRefusedAndNothingElse() async throws {
+    let server = try ServiceTests(sealer: nil)
+    var request = V1.CreateTenantRequest(
+      tenant: V1.Tenant(displayName: "Gamma", isolationModel: .database))
+    request.tenant?.configuration = V1.TenantConfiguration(
+      database: V1.DatabaseConfig(connectionString: "db", password: "secret"))
+    let error = await #expect(throws: RPCStatus.self) {
+      try await server.call(V1.TenantManager.createTenant, request, by: admin)
+    }
+    #expect(error?.code == .failedPrecondition)
+    #expect(error?.message.contains("secrets.master_key") == true)
+    #expect(error?.message.contains("secret\"") == false)
+    request.tenant?.configuration?.database?.password = ""
+    let made = try await server.call(V1.TenantManager.createTenant, request, by: admin)
+    #expect(made.configuration?.database?.passwordSet == false)
+  }
+
+  @Test func aPasswordThatIsSentIsSealedAndReplaced() async throws {
+    var request = V1.CreateTenantRequest(
+      tenant: V1.Tenant(displayName: "Gamma", isolationModel: .database))
+    let database = V1.DatabaseConfig(connectionString: "db", password: "secret")
+    request.tenant?.configuration = V1.TenantConfiguration(database: database)
+    let made = try await call(V1.TenantManager.createTenant, request, by: admin)
+    let id = try #require(TenantID(parsing: made.id))
+    func versions() -> UInt64? {
+      plane.state.find(id)?.tenant.configuration.database?.password?.version
+    }
+    #expect(versions() == 1)
+    let settings = V1.UpdateTenantConfigurationRequest(
+      name: made.name, configuration: V1.TenantConfiguration(database: database),
+      updateMask: GoogleProtobuf.FieldMask(paths: ["feature_flags"]))
+    _ = try await call(V1.TenantManager.updateTenantConfiguration, settings, by: admin)
+    #expect(versions() == 1)
+    for (paths, version) in [([], 2), (["database"], 3), (["*"], 4)] as [([String], UInt64)] {
+      var change = settings
+      change.updateMask = GoogleProtobuf.FieldMask(paths: paths)
+      _ = try await call(V1.TenantManager.updateTenantConfiguration, change, by: admin)
+      #expect(versions() == version)
+    }
+    let whole = V1.UpdateTenantRequest(
+      tenant: V1.Tenant(
+        name: made.name, configuration: V1.TenantConfiguration(database: database)))
+    _ = try await call(V1.TenantManager.updateTenant, whole, by: admin)
+    #expect(versions() == 5)
   }
 
   @Test func aRequestIDIsForOneRequest() async throws {

@@ -1,4 +1,5 @@
 import Synchronization
+import TenancySecrets
 import TenancyWire
 
 @testable import Tenancy
@@ -23,6 +24,24 @@ final class MemoryStore: ControlStore {
 
   func compact(through revision: UInt64) {}
 
+  var incarnationID: String { "test" }
+
+  func leases(limit: Int) -> [StoredLease] { [] }
+
+  func renew(_ lease: Lease, lasting: Duration) {}
+
+  func secret(_ purpose: SecretPurpose, of tenant: TenantID) -> StoredSecret? {
+    let found = log.withLock(\.self).flatMap(\.changes).compactMap { change -> StoredSecret? in
+      guard case .putSecret(tenant, purpose, let reference, let sealed?) = change else {
+        return nil
+      }
+      return StoredSecret(reference: reference, sealed: sealed)
+    }
+    return found.last
+  }
+
+  func dataKeys() -> [WrappedDataKey] { [] }
+
   func checkWritable() {}
 
   func close() {}
@@ -31,6 +50,13 @@ final class MemoryStore: ControlStore {
 /// Values for tests.
 enum Sample {
   static let now = Timestamp(nanoseconds: 1_800_000_000 * 1_000_000_000)
+
+  /// With a data key in use.
+  static func keyring() throws -> Keyring {
+    let keyring = Keyring(master: try MasterKey())
+    try keyring.install([keyring.makeDataKey(at: now)])
+    return keyring
+  }
 
   static func id(_ number: UInt64) -> TenantID {
     TenantID(high: number << 16 | 0x7000, low: 0b10 << 62 | number)
@@ -70,14 +96,16 @@ enum Sample {
     rules: rules)
 
   /// A control plane that holds these tenants and what else is given.
-  static func plane(_ tenants: [Tenant], _ changes: [Change] = []) throws -> ControlPlane {
+  static func plane(
+    _ tenants: [Tenant], _ changes: [Change] = [], sealer: (any SecretSealer)? = nil
+  ) throws -> ControlPlane {
     let store = MemoryStore()
     try store.append([
       LogEntry(
         revision: 1, time: now, actor: "test", action: "test", tenants: [],
         changes: tenants.map(Change.putTenant) + changes)
     ])
-    return try ControlPlane(store: store, clock: { now })
+    return try ControlPlane(store: store, sealer: sealer, clock: { now })
   }
 }
 

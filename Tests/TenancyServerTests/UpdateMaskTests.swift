@@ -76,8 +76,9 @@ struct UpdateMaskLimitTests {
 }
 
 struct ConfigurationChangeTests {
+  private static let secret = SecretReference(version: 7, key: KeyID(high: 1, low: 2))
   private static let before = TenantConfiguration(
-    database: DatabaseConfiguration(connectionString: "db", username: "u", password: "secret"),
+    database: DatabaseConfiguration(connectionString: "db", username: "u", password: secret),
     schema: SchemaConfiguration(schemaName: "s"),
     shared: SharedConfiguration(tenantIdentifier: "i"),
     customSettings: ["a": .number(1), "b": .object(["c": .null])],
@@ -99,7 +100,7 @@ struct ConfigurationChangeTests {
       [])
     var wanted = Self.before
     wanted.database = DatabaseConfiguration(
-      connectionString: "db2", username: "u2", password: "secret")
+      connectionString: "db2", username: "u2", password: Self.secret)
     wanted.customSettings = ["a": .number(1), "b": .string("new"), "d": .bool(true)]
     wanted.featureFlags = ["on": true, "off": true]
     #expect(after == wanted)
@@ -141,12 +142,22 @@ struct ConfigurationChangeTests {
     for paths in [nil, ["database"], ["*"]] {
       let kept = try Self.apply(
         V1.TenantConfiguration(database: V1.DatabaseConfig(connectionString: "x")), paths)
-      #expect(kept.database?.password == "secret")
+      #expect(kept.database?.password == Self.secret)
       #expect(kept.database?.connectionString == "x")
-      let changed = try Self.apply(
-        V1.TenantConfiguration(database: V1.DatabaseConfig(password: "new")), paths)
-      #expect(changed.database?.password == "new")
+      #expect(try Self.password(V1.DatabaseConfig(password: "new"), paths) == "new")
+      #expect(try Self.password(V1.DatabaseConfig(connectionString: "x"), paths) == nil)
     }
+    #expect(try Self.password(V1.DatabaseConfig(password: "new"), ["feature_flags"]) == nil)
+  }
+
+  /// That which a change sets.
+  private static func password(
+    _ database: V1.DatabaseConfig, _ paths: [String]?
+  ) throws -> String? {
+    let mask = paths.map { GoogleProtobuf.FieldMask(paths: $0) }
+    let change = try ConfigurationChange(
+      V1.TenantConfiguration(database: database), mask, by: Sample.operator)
+    return change.databasePassword.map { String(decoding: $0.reveal(), as: UTF8.self) }
   }
 
   /// Whether they are what the server has or not.

@@ -26,13 +26,16 @@ import Testing
   @Test func theFormIsTheOneThatIsDocumented() throws {
     var tenant = Sample.tenant(1)
     tenant.configuration.database = DatabaseConfiguration(
-      connectionString: "host=db", username: "u", password: "hidden")
+      connectionString: "host=db", username: "u",
+      password: SecretReference(version: 3, key: KeyID(high: 0, low: 0x1F)))
+    let key = "00000000-0000-0000-0000-00000000001f"
     let id = tenant.id.description
     let expected: [(Change, String)] = [
       (
         .putTenant(tenant),
         #"{"change":"putTenant","tenant":{"configuration":{"customSettings":{},"database":"#
-          + #"{"connectionString":"host=db","username":"u"},"featureFlags":{}},"createTime":1,"#
+          + #"{"connectionString":"host=db","password":{"key":"\#(key)","version":3},"#
+          + #""username":"u"},"featureFlags":{}},"createTime":1,"#
           + #""displayName":"Tenant 1","epoch":1,"id":"\#(id)","isolationModel":"schema","#
           + #""slug":"tenant-1","state":"pending","updateTime":2,"version":1}}"#
       ),
@@ -44,6 +47,25 @@ import Testing
       (
         .forgetRequests(before: Timestamp(nanoseconds: 5)),
         #"{"before":5,"change":"forgetRequests"}"#
+      ),
+      (
+        .putSecret(
+          tenant.id, .databasePassword, SecretReference(version: 3, key: KeyID(high: 0, low: 0x1F)),
+          SealedSecret(bytes: [1, 2])),
+        #"{"change":"putSecret","key":"\#(key)","purpose":"database_password","#
+          + #""tenant":"\#(id)","version":3}"#
+      ),
+      (
+        .deleteSecret(tenant.id, .databasePassword),
+        #"{"change":"deleteSecret","purpose":"database_password","tenant":"\#(id)"}"#
+      ),
+      (
+        .putDataKey(
+          WrappedDataKey(
+            id: KeyID(high: 0, low: 0x1F), masterKey: KeyID(high: 0, low: 0x1F), wrapped: [1, 2],
+            createTime: Timestamp(nanoseconds: 4), state: .active)),
+        #"{"change":"putDataKey","createTime":4,"key":"\#(key)","masterKey":"\#(key)","#
+          + #""state":"active"}"#
       ),
     ]
     for (change, text) in expected { #expect(try json.text(ChangeDocument(change)) == text) }
@@ -60,7 +82,7 @@ import Testing
     for (number, string) in ["postgres://u:hidden@db/x", "host=db password=hidden"].enumerated() {
       var tenant = Sample.tenant(UInt64(number))
       tenant.configuration.database = DatabaseConfiguration(
-        connectionString: string, username: "u", password: "hidden")
+        connectionString: string, username: "u")
       let text = try json.text([ChangeDocument(.putTenant(tenant))])
       #expect(!text.contains("hidden"))
       #expect(throws: ChangeDecodingError.redacted) {
@@ -82,7 +104,7 @@ import Testing
 
 /// Changes with fields that are as odd as the types allow; secrets, which do not come back, left out.
 private struct RandomChanges {
-  static let kinds = 11
+  static let kinds = 14
   private var random: SeededGenerator
 
   init(seed: UInt64) { random = SeededGenerator(seed: seed) }
@@ -114,6 +136,13 @@ private struct RandomChanges {
       .rememberRequest(
         RememberedRequest(
           actor: text(), requestID: text(), digest: text(), tenant: id(), time: time()))
+    case 10: .putSecret(id(), .databasePassword, reference(), nil)
+    case 11: .deleteSecret(id(), .databasePassword)
+    case 12:
+      .putDataKey(
+        WrappedDataKey(
+          id: keyID(), masterKey: keyID(), wrapped: [], createTime: time(),
+          state: pick([.active, .retired])))
     default: .forgetRequests(before: time())
     }
   }
@@ -125,7 +154,8 @@ private struct RandomChanges {
     if Bool.random(using: &random) {
       let host = ["", "host=db", "postgres://db:5432/x?application_name=ü", "jdbc:x"]
       configuration.database = DatabaseConfiguration(
-        connectionString: pick(host), username: text(), password: "")
+        connectionString: pick(host), username: text(),
+        password: Bool.random(using: &random) ? reference() : nil)
     }
     if Bool.random(using: &random) {
       configuration.schema = SchemaConfiguration(schemaName: text())
@@ -171,6 +201,12 @@ private struct RandomChanges {
   }
 
   private mutating func id() -> TenantID { Sample.id(UInt64.random(in: 0..<64, using: &random)) }
+
+  private mutating func keyID() -> KeyID { KeyID(high: counter(), low: counter()) }
+
+  private mutating func reference() -> SecretReference {
+    SecretReference(version: counter(), key: keyID())
+  }
 
   private mutating func counter() -> UInt64 {
     pick([0, 1, UInt64(Int64.max), UInt64(Int64.max) + 1, .max, random.next()])

@@ -22,6 +22,10 @@ struct ChangeTextTests {
     let assignment = RoleAssignment(
       id: "a", subject: "user:\"\\", role: "r", createTime: Timestamp(nanoseconds: -1),
       expireTime: Timestamp(nanoseconds: .max))
+    let reference = SecretReference(version: .max, key: KeyID(high: .max, low: 0))
+    let key = WrappedDataKey(
+      id: reference.key, masterKey: KeyID(high: 0, low: .max), wrapped: [1],
+      createTime: Timestamp(nanoseconds: .min), state: .retired)
     try Self.expectEncoded([
       .putTenant(tenant), .putTenant(Sample.tenant(1)), .putRole(id, role),
       .putRole(id, Sample.role("x")), .deleteRole(id, id: "\u{0}"), .putAssignment(id, assignment),
@@ -31,6 +35,8 @@ struct ChangeTextTests {
       .reserveName(ReservedName(.schema, "n"), id), .retireSlug(tenant.slug, id),
       .rememberRequest(Sample.request("r", tenant: id, at: .min)),
       .forgetRequests(before: Timestamp(nanoseconds: .max)),
+      .putSecret(id, .databasePassword, reference, SealedSecret(bytes: [1])),
+      .deleteSecret(id, .databasePassword), .putDataKey(key),
     ])
     try Self.expectEncoded([])
   }

@@ -15,7 +15,9 @@ struct ControlStoreContract: Sendable, CustomTestStringConvertible {
     self.check = check
   }
 
-  static let all = revisions + atomicity + fidelity + changes + durability + log + compaction
+  static let all =
+    revisions + atomicity + fidelity + changes + durability + log + compaction
+    + secrets + leases
 }
 
 /// Runs a check on a store and closes it.

@@ -89,26 +89,24 @@ extension ControlStoreContract {
         }
       }
     },
-    ControlStoreContract("passwords are in the state and not in the log") { open in
+    ControlStoreContract("the log tells which password a tenant has") { open in
       var tenant = Sample.tenant(1)
       let database = DatabaseConfiguration(
-        connectionString: "host=db port=5432", username: "u", password: "hidden")
+        connectionString: "host=db port=5432", username: "u",
+        password: SecretReference(version: .max, key: KeyID(high: .max, low: 0)))
       tenant.configuration.database = database
       let entry = Sample.entry(1, [.putTenant(tenant)])
       try withStore(open) { (store) throws in
         try store.append([entry])
         #expect(try store.load().changes == [.putTenant(tenant)])
-        let logged = try store.entries(after: 0, limit: 1)
-        #expect(logged == [entry.withoutSecrets])
-        tenant.configuration.database?.password = ""
-        #expect(logged.first?.changes == [.putTenant(tenant)])
+        #expect(try store.entries(after: 0, limit: 1) == [entry])
       }
     },
     ControlStoreContract("the log can be followed only behind what can't be told without a secret")
     { open in
       var tenant = Sample.tenant(1)
       tenant.configuration.database = DatabaseConfiguration(
-        connectionString: "postgres://u:hidden@db/x", username: "", password: "")
+        connectionString: "postgres://u:hidden@db/x", username: "")
       let last = Sample.entry(3, [.putTenant(Sample.tenant(2))])
       try withStore(open) { (store) throws in
         try store.append([Sample.entry(1, []), Sample.entry(2, [.putTenant(tenant)]), last])

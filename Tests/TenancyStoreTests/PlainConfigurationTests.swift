@@ -29,7 +29,7 @@ struct PlainConfigurationTests {
     TenantConfiguration(customSettings: ["a": .bool(true)]),
     TenantConfiguration(featureFlags: ["a": true]),
     TenantConfiguration(
-      database: DatabaseConfiguration(connectionString: "", username: "", password: "")),
+      database: DatabaseConfiguration(connectionString: "", username: "")),
     TenantConfiguration(schema: SchemaConfiguration(schemaName: #"a"b"#)),
     TenantConfiguration(shared: SharedConfiguration(tenantIdentifier: "a\\u0062é")),
   ])

@@ -91,7 +91,7 @@ struct PostgreSQLListenerTests {
     store.close()
     configuration.hosts = [.init("127.0.0.1", port: 1)]
     let failed = DispatchSemaphore(value: 0)
-    let listener = try PostgreSQLListener(configuration) {
+    let listener = try PostgreSQLListener(configuration) { _ in
     } onFailure: { _ in
       failed.signal()
     }

@@ -72,6 +72,38 @@ struct PostgreSQLNodesTests {
       #expect(try await subscriber.value == (1...UInt64(acknowledged) + 1).map { $0 })
     }
   }
+
+  @Test func ofSeveralNodesOneTakesALease() async throws {
+    let nodes = try (0..<4).map { _ in try node() }
+    var last: UInt64 = 0
+    for round in 0..<5 {
+      let taken = try await withThrowingTaskGroup(of: Lease?.self) { group in
+        for (number, plane) in nodes.enumerated() {
+          group.addTask {
+            do throws(TenancyError) {
+              return try await plane.take(
+                "work", holder: "\(round) \(number)", lasting: .seconds(600))
+            } catch {
+              guard error.reason == .leaseHeld || error.reason == .writeConflict else {
+                throw error
+              }
+              return nil
+            }
+          }
+        }
+        return try await group.reduce(into: [Lease]()) { if let lease = $1 { $0.append(lease) } }
+      }
+      let lease = try #require(taken.first)
+      #expect(taken.count == 1 && lease.fencingNumber > last)
+      last = lease.fencingNumber
+      // By any node: it is the number that counts.
+      try await nodes[round % 4].release(lease)
+    }
+    for plane in nodes {
+      #expect(plane.isHealthy)
+      await plane.close()
+    }
+  }
 }
 
 extension ControlPlane {

@@ -118,7 +118,7 @@ import Testing
     {
       tenant.version = revision
       tenant.configuration.database = DatabaseConfiguration(
-        connectionString: string, username: "u", password: "Hidden")
+        connectionString: string, username: "u")
       try store.append([Sample.entry(revision, [.putTenant(tenant)])])
     }
     let log = try SQLiteConnection(path: path).text(

@@ -26,7 +26,7 @@ enum Sample {
     configuration: TenantConfiguration(
       database: DatabaseConfiguration(
         connectionString: "postgres://user:hidden-in-url@db/x", username: "u\u{2028}",
-        password: "pass/word\u{0}\u{1F511}"),
+        password: SecretReference(version: .max, key: KeyID(high: .max, low: 0))),
       schema: SchemaConfiguration(schemaName: ""),
       shared: SharedConfiguration(tenantIdentifier: "t"),
       customSettings: [

@@ -36,6 +36,7 @@ struct StateModel: Equatable {
     case .rememberRequest(let request):
       requests[RequestKey(actor: request.actor, id: request.requestID)] = request
     case .forgetRequests(let moment): requests = requests.filter { $0.value.time >= moment }
+    case .putSecret, .deleteSecret, .putDataKey: break  // No load gives them back.
     }
   }
 }

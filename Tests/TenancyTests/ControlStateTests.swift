@@ -30,6 +30,7 @@ private struct Model {
     case .rememberRequest(let request):
       requests["\(request.actor) \(request.requestID)"] = request
     case .forgetRequests(let moment): requests = requests.filter { $0.value.time >= moment }
+    case .putSecret, .deleteSecret, .putDataKey: break  // Not in the state.
     }
   }
 }

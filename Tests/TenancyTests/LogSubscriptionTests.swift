@@ -164,9 +164,26 @@ struct LogSubscriptionTests {
     let test = try TestPlane()
     var tenant = Sample.tenant(1)
     tenant.configuration.database = DatabaseConfiguration(
-      connectionString: "postgres://u:hidden@db/x", username: "u", password: "hidden")
+      connectionString: "postgres://u:hidden@db/x", username: "u",
+      password: SecretReference(version: 1, key: KeyID(high: 1, low: 2)))
     try await test.put(tenant)
-    let entries = try await Self.collect(test.plane, after: 0, count: 1)
+    let (id, reference) = (tenant.id, SecretReference(version: 1, key: KeyID(high: 1, low: 2)))
+    let key = WrappedDataKey(
+      id: reference.key, masterKey: reference.key, wrapped: Array("hidden".utf8),
+      createTime: Timestamp(nanoseconds: 1), state: .active)
+    try await test.plane.write(actor: "test", action: "test") {
+      (transaction) throws(TenancyError) in
+      transaction.emit(.putDataKey(key))
+      transaction.emit(
+        .putSecret(
+          id, .databasePassword, reference, SealedSecret(bytes: Array("hidden".utf8))), about: id)
+    }
+    let entries = try await Self.collect(test.plane, after: 0, count: 2)
+    #expect(!"\(entries)".contains("\(Array("hidden".utf8))"))
+    guard case .putSecret(_, _, reference, nil) = entries[1].changes[1] else {
+      Issue.record("\(entries[1])")
+      return
+    }
     #expect(!"\(entries)".contains("hidden"))
     #expect(test.plane.state.find(tenant.id)?.tenant == tenant)
   }

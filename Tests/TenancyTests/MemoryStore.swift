@@ -9,8 +9,44 @@ final class MemoryLog: Sendable {
     var removed: UInt64 = 0
     var floor: UInt64 = 0
     var model = StateModel()
+    var leases = MemoryLeases()
+    var secrets = KeptSecrets()
   }
   let state = Mutex(State())
+
+  /// The clock by which leases expire stands still otherwise.
+  func advance(by duration: Duration) { state.withLock { $0.leases.now += duration } }
+}
+
+/// Leases by a clock of their own.
+struct MemoryLeases {
+  var now = Duration.zero
+  private var held: [String: (lease: Lease, holder: String, end: Duration)] = [:]
+
+  var all: [StoredLease] {
+    held.values.sorted { ($0.end, $0.lease.name) < ($1.end, $1.lease.name) }
+      .map { StoredLease(lease: $0.lease, holder: $0.holder, remaining: $0.end - now) }
+  }
+
+  mutating func apply(_ action: LeaseAction, revision: UInt64) throws(StoreError) {
+    switch action {
+    case .take(let name, let holder, let duration):
+      if let other = held[name], other.holder != holder, other.end > now {
+        throw StoreError(.leaseHeld, "held")
+      }
+      held[name] = (Lease(name: name, fencingNumber: revision), holder, now + duration)
+    case .hold(let lease, let duration):
+      try require(lease)
+      held[lease.name]?.end = now + duration
+    case .release(let lease):
+      try require(lease)
+      held[lease.name] = nil
+    }
+  }
+
+  private func require(_ lease: Lease) throws(StoreError) {
+    guard held[lease.name]?.lease == lease else { throw StoreError(.leaseLost, "lost") }
+  }
 }
 
 /// A control store in memory. Atomic; told what to fail at, and when to wait.
@@ -42,6 +78,7 @@ final class MemoryStore: ControlStore {
     var reads = 0
     var closings = 0
     var barrier: Barrier?
+    var renewalBarrier: Barrier?
   }
 
   let disk: MemoryLog
@@ -54,6 +91,8 @@ final class MemoryStore: ControlStore {
     self.isStrict = isStrict
   }
 
+  var leasesHeld: [StoredLease] { disk.state.withLock { $0.leases.all } }
+  var incarnationID: String { "memory" }
   var log: [LogEntry] { disk.state.withLock { $0.entries } }
   /// How many entries each successful append had.
   var batches: [Int] { contents.withLock { $0.batches } }
@@ -84,6 +123,13 @@ final class MemoryStore: ControlStore {
   func holdNextAppend() -> Barrier {
     let barrier = Barrier()
     contents.withLock { $0.barrier = barrier }
+    return barrier
+  }
+
+  /// Makes the next renewal of a lease wait.
+  func holdNextRenewal() -> Barrier {
+    let barrier = Barrier()
+    contents.withLock { $0.renewalBarrier = barrier }
     return barrier
   }
 
@@ -158,12 +204,46 @@ final class MemoryStore: ControlStore {
           throw StoreError(.conflict, "revision \(entry.revision) does not follow")
         }
       }
-      if isStrict { try StrictChanges.check(entries, on: state.model) }
+      if isStrict {
+        try StrictChanges.check(entries, on: state.model)
+        try state.secrets.check(entries)
+      }
+      var leases = state.leases
+      for entry in entries {
+        if let action = entry.lease { try leases.apply(action, revision: entry.revision) }
+      }
+      state.leases = leases
       for entry in entries {
         state.model.apply(entry)
+        state.secrets.apply(entry)
         if entry.changes.contains(where: StrictChanges.isRedacted) { state.floor = entry.revision }
       }
-      state.entries += entries
+      state.entries += entries.map(\.withoutLease)
+    }
+  }
+
+  func leases(limit: Int) throws(StoreError) -> [StoredLease] {
+    try use { _ in nil }
+    return disk.state.withLock { Array($0.leases.all.prefix(limit)) }
+  }
+
+  func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+    contents.withLock { $0.renewalBarrier.take() }?.pass()
+    try use { _ in nil }
+    try disk.state.withLock { state throws(StoreError) in
+      try state.leases.apply(.hold(lease, lasting: duration), revision: 0)
+    }
+  }
+
+  func secret(
+    _ purpose: SecretPurpose, of tenant: TenantID
+  ) throws(StoreError) -> StoredSecret? {
+    disk.state.withLock { $0.secrets.sealed[SecretPlace(tenant: tenant, purpose: purpose)] }
+  }
+
+  func dataKeys() throws(StoreError) -> [WrappedDataKey] {
+    disk.state.withLock { state in
+      state.secrets.keys.values.sorted { $0.id.description < $1.id.description }
     }
   }
 
@@ -182,6 +262,58 @@ final class MemoryStore: ControlStore {
   }
 }
 
+extension LogEntry {
+  fileprivate var withoutLease: LogEntry {
+    LogEntry(
+      revision: revision, time: time, actor: actor, action: action, tenants: tenants,
+      changes: changes)
+  }
+}
+
+/// What no load gives back.
+struct KeptSecrets {
+  var sealed: [SecretPlace: StoredSecret] = [:]
+  var keys: [KeyID: WrappedDataKey] = [:]
+
+  mutating func apply(_ entry: LogEntry) {
+    for change in entry.changes {
+      switch change {
+      case .putSecret(let tenant, let purpose, let reference, let content):
+        sealed[SecretPlace(tenant: tenant, purpose: purpose)] = content.map {
+          StoredSecret(reference: reference, sealed: $0)
+        }
+      case .deleteSecret(let tenant, let purpose):
+        sealed[SecretPlace(tenant: tenant, purpose: purpose)] = nil
+      case .putDataKey(let key): keys[key.id] = key
+      case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment,
+        .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
+        .rememberRequest, .forgetRequests:
+        break
+      }
+    }
+  }
+
+  /// What real stores refuse.
+  func check(_ entries: [LogEntry]) throws(StoreError) {
+    for change in entries.flatMap(\.changes) {
+      if case .putSecret(_, _, _, nil) = change {
+        throw StoreError(.conflict, "the secret has no content")
+      }
+      if case .putDataKey(let key) = change, key.wrapped.isEmpty {
+        throw StoreError(.conflict, "the key has no content")
+      }
+    }
+    var after = self
+    for entry in entries { after.apply(entry) }
+    guard after.keys.values.count(where: { $0.state == .active }) <= 1 else {
+      throw StoreError(.conflict, "there are two active keys")
+    }
+    guard after.sealed.values.allSatisfy({ after.keys[$0.reference.key] != nil }) else {
+      throw StoreError(.conflict, "there is no such key")
+    }
+  }
+}
+
 /// What real stores refuse.
 private enum StrictChanges {
   static func check(_ entries: [LogEntry], on model: StateModel) throws(StoreError) {
@@ -197,7 +329,8 @@ private enum StrictChanges {
           throw StoreError(.conflict, "the value does not come back")
         }
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
-        .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests:
+        .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests, .putSecret,
+        .deleteSecret, .putDataKey:
         break
       }
       model.apply(change)

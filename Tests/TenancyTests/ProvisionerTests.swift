@@ -1,60 +1,6 @@
-import Synchronization
 import Testing
 
 @testable import Tenancy
-
-/// A data plane that remembers what it did, and fails or waits where it is told to.
-private final class FakeDataPlane: DataPlane {
-  struct Broken: Error, CustomStringConvertible { let description: String }
-
-  static let steps = ["first", "second", "third"]
-  /// What a run does for a tenant of which no step is on record: leftovers go first.
-  static let wholeRun = ["destroy"] + steps
-
-  private struct State {
-    var events: [String] = []
-    var failures: Set<String> = []
-    var barriers: [String: Barrier] = [:]
-    var refusal: String?
-    var missing: String?
-  }
-  private let state = Mutex(State())
-
-  var events: [String] { state.withLock { $0.events } }
-
-  func failNext(_ event: String) { state.withLock { _ = $0.failures.insert(event) } }
-
-  func holdNext(_ event: String) -> Barrier {
-    let barrier = Barrier()
-    state.withLock { $0.barriers[event] = barrier }
-    return barrier
-  }
-
-  func refuse(_ why: String) { state.withLock { $0.refusal = why } }
-
-  func lose(_ what: String?) { state.withLock { $0.missing = what } }
-
-  func refusal(for tenant: Tenant) -> String? { state.withLock { $0.refusal } }
-
-  func missing(among tenants: [Tenant]) -> [TenantID: String] {
-    guard let why = state.withLock(\.missing) else { return [:] }
-    return Dictionary(tenants.map { ($0.id, why) }) { first, _ in first }
-  }
-
-  func steps(for tenant: Tenant) -> [String] { Self.steps }
-
-  func perform(_ step: String, for tenant: Tenant) throws { try record(step) }
-
-  func destroy(for tenant: Tenant) throws { try record("destroy") }
-
-  private func record(_ event: String) throws {
-    state.withLock { $0.barriers.removeValue(forKey: event) }?.wait()
-    try state.withLock { state in
-      state.events.append(event)
-      if state.failures.remove(event) != nil { throw Broken(description: "\(event) broke") }
-    }
-  }
-}
 
 struct ProvisionerTests {
   private let test: TestPlane
@@ -227,7 +173,10 @@ struct ProvisionerTests {
   @Test(arguments: [TenantState.suspended, .provisionFailed, .deleted])
   func deprovisioningForgetsTheStepsAndDestroys(_ state: TenantState) async throws {
     try await begin(state)
-    try await TenantCommands(test.plane, actor: "test").finishStep(id, "first")
+    try await test.plane.write(actor: "test", action: "test") {
+      [id] (transaction) throws(TenancyError) in
+      transaction.emit(.putProvisioningStep(id, name: "first"), about: id)
+    }
     let tenant = try await provisioner.deprovision(id, etag: "v1", actor: "test")
     #expect(tenant.state == (state == .deleted ? .deleted : .pending))
     #expect(record?.tenant == tenant)

@@ -6,17 +6,18 @@ import Testing
 struct TenantLimitsTests {
   private let test: TestPlane
 
-  init() throws { test = try TestPlane() }
+  init() throws { test = try TestPlane(sealer: TestSealer(active: true)) }
 
   /// The field that creating such a tenant is refused for; nil: it is not.
   private func violation(
     name: String = "Name", slug: String = "acme", model: IsolationModel = .hybrid,
-    _ change: (inout TenantConfiguration) -> Void = { _ in }
+    password: String? = nil, _ change: (inout TenantConfiguration) -> Void = { _ in }
   ) async -> String? {
     var configuration = TenantConfiguration()
     change(&configuration)
     let new = TenantCommands.NewTenant(
-      slug: slug, displayName: name, isolationModel: model, configuration: configuration)
+      slug: slug, displayName: name, isolationModel: model, configuration: configuration,
+      databasePassword: password.map { ClearSecret($0) })
     let error = await refusal { () async throws(TenancyError) in
       try await TenantCommands(test.plane, actor: "test").create(new, validateOnly: true)
     }
@@ -94,10 +95,9 @@ struct TenantLimitsTests {
       (1, 1, 1025, "password"),
     ] as [(Int, Int, Int, String?)])
   func databases(_ connection: Int, _ user: Int, _ password: Int, _ field: String?) async {
-    let found = await violation(model: .database) {
+    let found = await violation(model: .database, password: Self.text(password)) {
       $0.database = DatabaseConfiguration(
-        connectionString: Self.text(connection), username: Self.text(user),
-        password: Self.text(password))
+        connectionString: Self.text(connection), username: Self.text(user))
     }
     #expect(found == field.map { "configuration.database.\($0)" })
   }
@@ -107,7 +107,7 @@ struct TenantLimitsTests {
       (
         "database", [.database],
         {
-          $0.database = DatabaseConfiguration(connectionString: "", username: "", password: "")
+          $0.database = DatabaseConfiguration(connectionString: "", username: "")
         }
       ),
       ("schema", [.schema, .hybrid], { $0.schema = SchemaConfiguration(schemaName: "s") }),

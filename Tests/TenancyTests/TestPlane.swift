@@ -7,10 +7,12 @@ struct TestPlane {
   let plane: ControlPlane
 
   init(
-    _ store: MemoryStore = MemoryStore(), options: ControlPlane.Options = ControlPlane.Options()
+    _ store: MemoryStore = MemoryStore(), sealer: (any SecretSealer)? = nil,
+    options: ControlPlane.Options = ControlPlane.Options()
   ) throws {
     self.store = store
-    plane = try ControlPlane(store: store, clock: { [clock] in clock.now }, options: options)
+    plane = try ControlPlane(
+      store: store, sealer: sealer, clock: { [clock] in clock.now }, options: options)
   }
 
   /// Adds a tenant as it is.

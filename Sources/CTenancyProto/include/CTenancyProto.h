@@ -6,10 +6,12 @@
 #include "google/rpc/error_details.pb-c.h"
 #include "google/protobuf/any.pb-c.h"
 #include "google/rpc/status.pb-c.h"
-#include "google/protobuf/field_mask.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
+#include "tenancy/v1/audit.pb-c.h"
+#include "google/protobuf/field_mask.pb-c.h"
 #include "tenancy/v1/authorization.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
+#include "tenancy/v1/secrets.pb-c.h"
 #include "tenancy/v1/tenant.pb-c.h"
 #include "tenancy/v1/tenant_manager.pb-c.h"
 #include "tenancy/v1/tenant_resolver.pb-c.h"
@@ -62,12 +64,40 @@ google__rpc__status__get_descriptor(void) {
   return &google__rpc__status__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
-google__protobuf__field_mask__get_descriptor(void) {
-  return &google__protobuf__field_mask__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
 google__protobuf__timestamp__get_descriptor(void) {
   return &google__protobuf__timestamp__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__audit_record__get_descriptor(void) {
+  return &tenancy__v1__audit_record__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__audit_head__get_descriptor(void) {
+  return &tenancy__v1__audit_head__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_audit_records_request__get_descriptor(void) {
+  return &tenancy__v1__list_audit_records_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_audit_records_response__get_descriptor(void) {
+  return &tenancy__v1__list_audit_records_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__export_audit_records_request__get_descriptor(void) {
+  return &tenancy__v1__export_audit_records_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__exported_audit_record__get_descriptor(void) {
+  return &tenancy__v1__exported_audit_record__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__export_audit_records_response__get_descriptor(void) {
+  return &tenancy__v1__export_audit_records_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+google__protobuf__field_mask__get_descriptor(void) {
+  return &google__protobuf__field_mask__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__check_request__get_descriptor(void) {
@@ -160,6 +190,14 @@ tenancy__v1__who_am_irequest__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__who_am_iresponse__get_descriptor(void) {
   return &tenancy__v1__who_am_iresponse__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__rotate_data_key_request__get_descriptor(void) {
+  return &tenancy__v1__rotate_data_key_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__rotate_data_key_response__get_descriptor(void) {
+  return &tenancy__v1__rotate_data_key_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant__get_descriptor(void) {

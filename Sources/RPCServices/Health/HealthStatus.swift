@@ -49,6 +49,9 @@ public final class HealthStatus: Sendable {
     state = Mutex(State(services: all))
   }
 
+  /// Those that are known, "" for the server among them.
+  public var services: [String] { state.withLock { Array($0.services.keys) } }
+
   /// Sets the status of a service, which becomes known with it.
   public func set(_ status: Status, for service: String) {
     state.withLock { state in

@@ -2,9 +2,9 @@
 public enum BuiltInRoles {
   public static let admin = make(
     0, "tenant-admin", "Tenant administrator",
-    "Manages the tenant's settings, roles and assignments.",
+    "Manages the tenant's settings, roles and assignments, and reads its audit trail.",
     [
-      "tenancy.assignments:*", "tenancy.authorization:*", "tenancy.roles:*",
+      "tenancy.assignments:*", "tenancy.audit:*", "tenancy.authorization:*", "tenancy.roles:*",
       "tenancy.tenants:configure", "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:resolve", "tenancy.tenants:update",
     ])

@@ -17,19 +17,43 @@ public protocol DataPlane: Sendable {
   /// of whom all is.
   /// - Throws: what says nothing of the data.
   func missing(among tenants: [Tenant]) throws -> [TenantID: String]
+  /// Where it makes things, when only some nodes reach that; nil if all nodes of a store do, or there is one.
+  /// It never changes, and no other place has the same.
+  var place: String? { get }
 }
 
 extension DataPlane {
   public func refusal(for tenant: Tenant) -> String? { nil }
   public func missing(among tenants: [Tenant]) -> [TenantID: String] { [:] }
+  public var place: String? { nil }
 }
 
 /// Runs provisioning: each step is recorded when done, so that a crash or failure resumes with the
 /// first that is not. One run at a time for a tenant; callers that come meanwhile share it.
+///
+/// Of several nodes on one store, the one that holds the lease of the tenant's resources does it: a lease for
+/// each tenant and not for each node, so that a node that is slow with one tenant keeps nobody from the others,
+/// and what a dead node leaves is taken over by whoever comes first. Taking, holding and giving it up are part
+/// of the commits that there are anyway. Who has lost it records nothing any more.
 public final class Provisioner: Sendable {
-  private let plane: ControlPlane
-  private let dataPlane: any DataPlane
-  private let report: @Sendable (TenantID, String) -> Void
+  /// As whom, and for how long, leases are taken.
+  public struct Terms: Sendable {
+    /// This node, in this life; or in every life, where there is no other node: what it left it goes on with
+    /// at once then.
+    public var holder: String
+    /// Between two signs of life of a node that is at work.
+    public var leaseDuration: Duration
+
+    public init(holder: String = "embedded", leaseDuration: Duration = .seconds(15)) {
+      self.holder = holder
+      self.leaseDuration = leaseDuration
+    }
+  }
+
+  let plane: ControlPlane
+  let dataPlane: any DataPlane
+  let terms: Terms
+  let report: @Sendable (TenantID, String) -> Void
   /// Where the data plane may block.
   private let queue = DispatchQueue(label: "tenancy.provisioner", attributes: .concurrent)
   private let work = Mutex(Work())
@@ -42,16 +66,26 @@ public final class Provisioner: Sendable {
 
   /// - Parameter report: told of each failure with its reason, for the log.
   public init(
-    _ plane: ControlPlane, _ dataPlane: any DataPlane,
+    _ plane: ControlPlane, _ dataPlane: any DataPlane, terms: Terms = Terms(),
     report: @escaping @Sendable (TenantID, String) -> Void = { _, _ in }
   ) {
     self.plane = plane
     self.dataPlane = dataPlane
+    self.terms = terms
     self.report = report
   }
 
+  /// Whether this node is at work on a tenant's resources.
+  func isAtWork(on id: TenantID) -> Bool {
+    work.withLock { $0.provisioning[id] != nil || $0.destroying.contains(id) }
+  }
+
+  // MARK: Making
+
   /// Provisions a tenant; on an active one this changes nothing.
   /// - Parameter judge: whether the actor may begin; what has begun goes on.
+  /// - Throws: ABORTED with LEASE_HELD while another node is at work on it, and with LEASE_LOST when another
+  ///   has taken over from this one.
   public func provision(
     _ id: TenantID, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
@@ -75,137 +109,126 @@ public final class Provisioner: Sendable {
     return try await task.value.get()
   }
 
+  private func run(
+    _ id: TenantID, actor: String, judge: WriteJudge
+  ) async throws(TenancyError) -> Tenant {
+    guard let tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
+    if tenant.state == .active { return tenant }
+    let commands = TenantCommands(plane, actor: actor, judge: .server)
+    guard tenant.state == .provisioning else {
+      if Lifecycle.next(tenant.state, .provision) != nil,
+        let why = dataPlane.refusal(for: tenant)
+      {
+        report(id, why)
+        throw Self.unsupported(why)
+      }
+      let (begun, lease) = try await TenantCommands(plane, actor: actor, judge: judge).begin(
+        id, .provision, as: terms)
+      return try await make(begun, under: lease, commands)
+    }
+    guard let lease = try await commands.resume(id, as: terms) else {
+      // Another node was faster.
+      guard let tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
+      return tenant
+    }
+    // A tenant that a version before this one began to provision is told so in its state.
+    if let why = dataPlane.refusal(for: tenant) {
+      report(id, why)
+      _ = try await commands.end(id, .provisioningFailed, reason: why, releasing: lease)
+      throw Self.unsupported(why)
+    }
+    return try await make(tenant, under: lease, commands)
+  }
+
+  private func make(
+    _ tenant: Tenant, under lease: Lease, _ commands: TenantCommands
+  ) async throws(TenancyError) -> Tenant {
+    try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
+      do {
+        try await prepare(tenant, under: lease, commands)
+        for step in dataPlane.steps(for: tenant) {
+          if plane.state.find(tenant.id)?.provisionedSteps.contains(step) == true { continue }
+          try await offLoop { try $0.perform(step, for: tenant) }
+          try await commands.finishStep(tenant.id, step, under: lease, as: terms)
+        }
+      } catch let error as TenancyError {
+        throw error  // The store, or another node: the tenant stays in PROVISIONING and is resumed.
+      } catch {
+        report(tenant.id, "provisioning failed: \(error)")
+        _ = try await commands.end(
+          tenant.id, .provisioningFailed, reason: "\(error)", releasing: lease)
+        throw Self.failed("\(error)")
+      }
+      return try await commands.end(tenant.id, .provisioned, releasing: lease)
+    }
+  }
+
+  /// Without a step on record, what is there is left from a destruction that a crash cut short. What was made
+  /// at another place is not here, and is made anew: nobody has used it.
+  private func prepare(
+    _ tenant: Tenant, under lease: Lease, _ commands: TenantCommands
+  ) async throws {
+    guard let record = plane.state.find(tenant.id),
+      record.provisionedSteps.isEmpty || !isHere(record)
+    else { return }
+    try await offLoop { try $0.destroy(for: tenant) }
+    if let mark = placeMark {
+      try await commands.settle(tenant.id, mark, under: lease, as: terms)
+    }
+  }
+
+  // MARK: Destroying
+
   /// Destroys a tenant's resources.
+  /// - Throws: FAILED_PRECONDITION with DATA_ELSEWHERE if only other nodes reach them; as `provision`.
   public func deprovision(
     _ id: TenantID, etag: String, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
-    guard let tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
+    guard let record = plane.state.find(id) else { throw .tenantNotFound }
+    let tenant = record.tenant
     guard Lifecycle.next(tenant.state, .deprovision) != nil else {
       // The same error as the move itself gives, before anything is destroyed.
       _ = try Lifecycle.apply(.deprovision, to: tenant, at: plane.now)
       return tenant
     }
-    // What is destroyed must not be what another call makes anew meanwhile.
+    guard isReachable(record) else { throw Self.elsewhere }
+    return try await destroying(id) { () throws(TenancyError) in
+      // First recorded, then destroyed: what a crash leaves is destroyed when the lease has expired, or by
+      // provisioning.
+      let (after, lease) = try await TenantCommands(plane, actor: actor, judge: judge).begin(
+        id, .deprovision, etag: etag, also: [.clearProvisioningSteps(id)], as: terms)
+      try await destroy(tenant, under: lease)
+      return after
+    }
+  }
+
+  /// What is destroyed must not be what another call makes anew meanwhile.
+  func destroying<Result: Sendable>(
+    _ id: TenantID, _ body: () async throws(TenancyError) -> Result
+  ) async throws(TenancyError) -> Result {
     let isFree = work.withLock {
       $0.provisioning[id] == nil && $0.destroying.insert(id).inserted
     }
     guard isFree else { throw Self.busy }
     defer { work.withLock { _ = $0.destroying.remove(id) } }
-    // First recorded, then destroyed: a crash in between leaves files that provisioning makes anew.
-    let after = try await TenantCommands(plane, actor: actor, judge: judge).move(
-      id, .deprovision, etag: etag, also: [.clearProvisioningSteps(id)])
-    do {
-      try await offLoop { try $0.destroy(for: tenant) }
-    } catch {
-      report(id, "resources are not destroyed: \(error)")
-      throw Self.failed("\(error)")
-    }
-    return after
+    return try await body()
   }
 
-  /// Goes on with what a crash interrupted.
-  public func resume() async {
-    for tenant in tenants(where: { $0.state == .provisioning }) {
-      // The failure is recorded in the tenant's state, where operators find it.
-      _ = try? await provision(tenant.id, actor: "system", judge: .server)
-    }
-  }
-
-  /// Takes tenants whose data is gone out of service, and those that it has come back to into it. For
-  /// the start, before anyone is served.
-  /// - Throws: what the store throws; UNAVAILABLE if the data can't be looked at now.
-  public func checkData() async throws(TenancyError) {
-    let tenants = tenants { tenant in
-      tenant.state == .active || tenant.state == .maintenance && !tenant.stateReason.isEmpty
-    }
-    let missing = try missing(among: tenants)
-    for tenant in tenants {
-      if let missing = missing[tenant.id] { report(tenant.id, missing) }
-    }
-    let commands = TenantCommands(plane, actor: "system", judge: .server)
-    let lost = tenants.filter { $0.state == .active && missing[$0.id] != nil }
-    try await commands.move(lost.map(\.id), .dataMissing) { missing[$0] ?? "" }
-    let found = tenants.filter { $0.state == .maintenance && missing[$0.id] == nil }
-    try await commands.move(found.map(\.id), .dataFound)
-  }
-
-  /// Looks at all: for the start.
-  private func tenants(where isWanted: (Tenant) -> Bool) -> [Tenant] {
-    var (cursor, budget) = (plane.state.tenants(), WorkBudget.uncapped)
-    var found: [Tenant] = []
-    while let record = cursor.next(&budget) {
-      if isWanted(record.tenant) { found.append(record.tenant) }
-    }
-    return found
-  }
-
-  /// - Throws: FAILED_PRECONDITION if the tenant's data is not there; UNAVAILABLE as `checkData`.
-  public func requireData(_ id: TenantID) throws(TenancyError) {
-    guard let tenant = plane.state.find(id)?.tenant,
-      tenant.state == .suspended || tenant.state == .maintenance,
-      let missing = try missing(among: [tenant])[id]
-    else { return }
-    throw TenancyError(
-      .failedPrecondition, .dataMissing,
-      "\(missing): restore it, or deprovision the tenant and provision it anew")
-  }
-
-  /// That they can't be looked at doesn't mean that they are lost.
-  private func missing(among tenants: [Tenant]) throws(TenancyError) -> [TenantID: String] {
-    do {
-      return try dataPlane.missing(among: tenants)
-    } catch {
-      throw TenancyError(
-        .unavailable, .storeUnavailable, "tenants' data can't be looked at now: \(error)",
-        retryAfterSeconds: 1)
-    }
-  }
-
-  /// A tenant that a version before this one began to provision is told so in its state.
-  private func refuse(
-    _ tenant: Tenant, _ why: String, _ commands: TenantCommands
-  ) async throws(TenancyError) -> Never {
-    report(tenant.id, why)
-    if tenant.state == .provisioning {
-      _ = try await commands.move(tenant.id, .provisioningFailed, reason: why)
-    }
-    throw TenancyError(.failedPrecondition, .provisioningUnsupported, why)
-  }
-
-  private func run(
-    _ id: TenantID, actor: String, judge: WriteJudge
-  ) async throws(TenancyError) -> Tenant {
-    let commands = TenantCommands(plane, actor: actor, judge: .server)
-    guard var tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
-    if tenant.state == .active { return tenant }
-    if Lifecycle.next(tenant.state, .provision) != nil || tenant.state == .provisioning,
-      let why = dataPlane.refusal(for: tenant)
-    {
-      try await refuse(tenant, why, commands)
-    }
-    if tenant.state != .provisioning {
-      tenant = try await TenantCommands(plane, actor: actor, judge: judge).move(id, .provision)
-    }
-    do {
-      // Without a step on record, what is there is left from a destruction that a crash cut short.
-      if plane.state.find(id)?.provisionedSteps.isEmpty ?? false {
-        let subject = tenant
-        try await offLoop { try $0.destroy(for: subject) }
+  func destroy(_ tenant: Tenant, under lease: Lease) async throws(TenancyError) {
+    let failure: String? = await plane.holding(lease, lasting: terms.leaseDuration) {
+      do {
+        try await offLoop { try $0.destroy(for: tenant) }
+        return nil
+      } catch {
+        return "\(error)"
       }
-      for step in dataPlane.steps(for: tenant) {
-        if plane.state.find(id)?.provisionedSteps.contains(step) == true { continue }
-        let subject = tenant
-        try await offLoop { try $0.perform(step, for: subject) }
-        try await commands.finishStep(id, step)
-      }
-    } catch let error as TenancyError {
-      throw error  // The store: the tenant stays in PROVISIONING and is resumed.
-    } catch {
-      report(id, "provisioning failed: \(error)")
-      _ = try await commands.move(id, .provisioningFailed, reason: "\(error)")
-      throw Self.failed("\(error)")
     }
-    return try await commands.move(id, .provisioned)
+    // If it is not released it expires, and the destruction is done again.
+    try? await plane.release(lease, about: tenant.id)
+    if let failure {
+      report(tenant.id, "resources are not destroyed: \(failure)")
+      throw Self.failed(failure)
+    }
   }
 
   private func offLoop(_ body: @escaping @Sendable (any DataPlane) throws -> Void) async throws {
@@ -215,9 +238,35 @@ public final class Provisioner: Sendable {
     }
   }
 
+  // MARK: Places
+
+  /// Recorded as a step: what was done there is to be seen from nowhere else.
+  private var placeMark: String? { dataPlane.place.map { Self.placePrefix + $0 } }
+
+  private static let placePrefix = "place:"
+
+  /// Whether this node knows that what was made for the tenant is where it would make it.
+  func isHere(_ record: TenantRecord) -> Bool {
+    placeMark.map { record.provisionedSteps.contains($0) } ?? true
+  }
+
+  /// Whether it is not known to be elsewhere.
+  private func isReachable(_ record: TenantRecord) -> Bool {
+    isHere(record) || !record.provisionedSteps.contains { $0.hasPrefix(Self.placePrefix) }
+  }
+
+  // MARK: Errors
+
   private static let busy = TenancyError(
     .aborted, .illegalTransition,
     "the tenant's resources are being made or destroyed by another call", retryAfterSeconds: 1)
+  private static let elsewhere = TenancyError(
+    .failedPrecondition, .dataElsewhere,
+    "the tenant's data is in the data directory of another node: ask that node")
+
+  private static func unsupported(_ why: String) -> TenancyError {
+    TenancyError(.failedPrecondition, .provisioningUnsupported, why)
+  }
 
   private static func failed(_ why: String) -> TenancyError {
     TenancyError(

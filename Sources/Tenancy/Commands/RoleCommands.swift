@@ -214,7 +214,7 @@ public struct RoleCommands: Sendable {
     let terms = judge.terms(priority, rewriting: role?.contentBytes ?? 0, changes: changes)
     return try await plane.write(actor: actor, action: action, terms: terms) {
       [tenant, judge] (transaction) throws(TenancyError) -> Result in
-      try judge.judge(transaction)
+      try judge.judge(&transaction)
       guard let record = transaction.state.find(tenant), record.tenant.state != .deleted else {
         throw .tenantNotFound
       }

@@ -24,6 +24,8 @@ public struct TenantCommands: Sendable {
     /// Nil if `checks` has refused it.
     public var isolationModel: IsolationModel?
     public var configuration: TenantConfiguration
+    /// That of the database in `configuration`, to be sealed.
+    public var databasePassword: ClearSecret?
     /// What is known to be wrong with the request.
     public var checks: FieldChecks
     /// Empty: none.
@@ -33,13 +35,14 @@ public struct TenantCommands: Sendable {
 
     public init(
       slug: String, displayName: String, isolationModel: IsolationModel?,
-      configuration: TenantConfiguration, requestID: String = "", digest: String = "",
-      checks: FieldChecks = FieldChecks()
+      configuration: TenantConfiguration, databasePassword: ClearSecret? = nil,
+      requestID: String = "", digest: String = "", checks: FieldChecks = FieldChecks()
     ) {
       self.slug = slug
       self.displayName = displayName
       self.isolationModel = isolationModel
       self.configuration = configuration
+      self.databasePassword = databasePassword
       self.requestID = requestID
       self.digest = digest
       self.checks = checks
@@ -49,7 +52,7 @@ public struct TenantCommands: Sendable {
   /// Creates a tenant in state `pending`.
   public func create(_ new: NewTenant, validateOnly: Bool) async throws(TenancyError) -> Tenant {
     try await write("tenants.create") {
-      [actor] (transaction) throws(TenancyError) -> Tenant in
+      [actor, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
       if !new.requestID.isEmpty, let earlier = transaction.state.request(new.requestID, of: actor) {
         guard earlier.digest == new.digest, let record = transaction.state.find(earlier.tenant)
         else {
@@ -58,10 +61,12 @@ public struct TenantCommands: Sendable {
         }
         return record.tenant
       }
-      let tenant = try Self.make(new, at: transaction.now)
+      var tenant = try Self.make(new, at: transaction.now)
       try Self.checkFree(tenant, in: transaction.state)
+      let secret = try Self.seal(new.databasePassword, into: &tenant, sealer)
       if validateOnly { return tenant }
       transaction.emit(.putTenant(tenant), about: tenant.id)
+      Self.emit(secret, of: tenant, &transaction)
       Self.reserveNames(of: tenant, &transaction)
       if !new.requestID.isEmpty { Self.remember(new, tenant.id, actor, &transaction) }
       return tenant
@@ -75,6 +80,9 @@ public struct TenantCommands: Sendable {
     public var isolationModel: IsolationModel?
     public var configuration:
       (@Sendable (TenantConfiguration) throws(TenancyError) -> TenantConfiguration)?
+    /// That of the database in the configuration, to be sealed; nil leaves alone. It counts as a change even
+    /// if it is the former one: nobody looks.
+    public var databasePassword: ClearSecret?
     /// Empty: any.
     public var etag: String
     /// What is known to be wrong with the request.
@@ -92,17 +100,21 @@ public struct TenantCommands: Sendable {
     _ id: TenantID, _ update: Update, action: String, validateOnly: Bool = false
   ) async throws(TenancyError) -> Tenant {
     try await write(action, rewriting: id) {
-      (transaction) throws(TenancyError) -> Tenant in
+      [sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
       let before = try Self.current(id, update.etag, transaction.state).tenant
       guard before.state != .deleted else { throw .tenantNotFound }
       var after = try Self.apply(update, to: before)
-      try Self.checkMove(from: before, to: after, allowed: update.mayMove)
+      let password = after.configuration.database == nil ? nil : update.databasePassword
+      try Self.checkMove(
+        from: before, to: after, setsPassword: password != nil, allowed: update.mayMove)
       try Self.checkFree(after, from: before, in: transaction.state)
-      guard after != before else { return before }
+      guard after != before || password != nil else { return before }
       after.version += 1
       after.updateTime = transaction.now
+      let secret = try Self.seal(password, into: &after, sealer)
       if validateOnly { return after }
       transaction.emit(.putTenant(after), about: id)
+      Self.emit(secret, of: after, from: before, &transaction)
       // Steps that a failed provisioning did were done for the old place.
       if Self.moves(from: before, to: after) {
         transaction.emit(.clearProvisioningSteps(id), about: id)
@@ -178,18 +190,10 @@ public struct TenantCommands: Sendable {
     }
   }
 
-  /// Records that a provisioning step is done.
-  public func finishStep(_ id: TenantID, _ step: String) async throws(TenancyError) {
-    try await write("tenants.provisioningStep") {
-      (transaction) throws(TenancyError) -> Void in
-      transaction.emit(.putProvisioningStep(id, name: step), about: id)
-    }
-  }
-
   /// - Parameters:
   ///   - id: the tenant that is written again, with its configuration.
   ///   - changes: how many there are, where there can be many.
-  private func write<Result: Sendable>(
+  func write<Result: Sendable>(
     _ action: String, _ priority: WriteTerms.Priority = .ordinary, rewriting id: TenantID? = nil,
     changes: Int = 0,
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
@@ -199,7 +203,7 @@ public struct TenantCommands: Sendable {
       priority, rewriting: before?.tenant.contentBytes ?? 0, changes: changes)
     return try await plane.write(actor: actor, action: action, terms: terms) {
       [judge] (transaction) throws(TenancyError) -> Result in
-      try judge.judge(transaction)
+      try judge.judge(&transaction)
       return try body(&transaction)
     }
   }
@@ -215,6 +219,7 @@ public struct TenantCommands: Sendable {
       try TenantRules.slug(new.slug, displayName: new.displayName)
     }
     try TenantRules.check(new.configuration, model: new.isolationModel, &checks)
+    TenantRules.check(password: new.databasePassword, &checks)
     try checks.value { () throws(TenancyError) in
       try TenantRules.checkSecrets(in: new.configuration.database)
     }
@@ -248,6 +253,7 @@ public struct TenantCommands: Sendable {
     }
     if after.isolationModel != before.isolationModel { dropUnused(&after) }
     try TenantRules.check(after.configuration, model: after.isolationModel, &checks)
+    TenantRules.check(password: update.databasePassword, &checks)
     let database = after.configuration.database
     if database?.connectionString != before.configuration.database?.connectionString {
       try checks.value { () throws(TenancyError) in try TenantRules.checkSecrets(in: database) }
@@ -258,7 +264,7 @@ public struct TenantCommands: Sendable {
     return after
   }
 
-  private static func current(
+  static func current(
     _ id: TenantID, _ etag: String, _ state: ControlState
   ) throws(TenancyError) -> TenantRecord {
     guard let record = state.find(id) else { throw .tenantNotFound }
@@ -352,38 +358,5 @@ public struct TenantCommands: Sendable {
     if !tenant.isolationModel.usesDatabase { tenant.configuration.database = nil }
     if !tenant.isolationModel.usesSchema { tenant.configuration.schema = nil }
     if !tenant.isolationModel.usesShared { tenant.configuration.shared = nil }
-  }
-
-  private static func moves(from before: Tenant, to after: Tenant) -> Bool {
-    after.isolationModel != before.isolationModel
-      || after.configuration.schema != before.configuration.schema
-      || after.configuration.shared != before.configuration.shared
-      || address(after.configuration.database) != address(before.configuration.database)
-  }
-
-  /// As it is written: settings that make no other place of it may lead to other tables.
-  private static func address(_ database: DatabaseConfiguration?) -> [String]? {
-    guard let database, database.place != nil else { return nil }
-    return [database.connectionString, database.username]
-  }
-
-  public static let notTheirs = TenancyError(
-    .permissionDenied, .permissionMissing,
-    "only platform identities may change the slug or where data lives")
-
-  /// Where data lives is the platform's business, and stays while there is data.
-  private static func checkMove(
-    from before: Tenant, to after: Tenant, allowed: Bool
-  ) throws(TenancyError) {
-    let moves = moves(from: before, to: after)
-    let touches = moves || after.configuration.database != before.configuration.database
-    guard touches || after.slug != before.slug else { return }
-    guard allowed else { throw notTheirs }
-    guard !moves || before.state == .pending || before.state == .provisionFailed else {
-      throw TenancyError(
-        .failedPrecondition, .illegalTransition,
-        "where data lives can't change while resources are provisioned",
-        metadata: ["state": before.state.rawValue])
-    }
   }
 }

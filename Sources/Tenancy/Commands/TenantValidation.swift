@@ -102,10 +102,15 @@ public enum TenantRules {
     for (field, text, limit) in [
       ("connection_string", database.connectionString, maximumConnectionStringBytes),
       ("username", database.username, maximumCredentialBytes),
-      ("password", database.password, maximumCredentialBytes),
     ] where text.utf8.count > limit {
       checks.note(.invalid("configuration.database.\(field)", "at most \(limit) bytes"))
     }
+  }
+
+  static func check(password: ClearSecret?, _ checks: inout FieldChecks) {
+    guard let password, password.byteCount > maximumCredentialBytes else { return }
+    checks.note(
+      .invalid("configuration.database.password", "at most \(maximumCredentialBytes) bytes"))
   }
 
   /// Checks the size of settings, and no more of it than that takes.

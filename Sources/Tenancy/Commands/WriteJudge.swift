@@ -5,18 +5,21 @@ public struct WriteJudge: Sendable {
   let payer: WritePayer
   /// How large the request is.
   private let requestBytes: Int
+  private let origin: AuditOrigin?
   private let body: @Sendable (ControlState, Timestamp) throws(TenancyError) -> Void
 
   /// - Parameters:
   ///   - payer: on whose account the change is.
   ///   - requestBytes: the size of the request.
+  ///   - origin: who asked, for the audit trail; nil: the server itself.
   ///   - body: runs on the writer, so it must be quick; what it throws refuses the change.
   public init(
-    payer: WritePayer, requestBytes: Int,
+    payer: WritePayer, requestBytes: Int, origin: AuditOrigin? = nil,
     _ body: @escaping @Sendable (ControlState, Timestamp) throws(TenancyError) -> Void
   ) {
     self.payer = payer
     self.requestBytes = requestBytes
+    self.origin = origin
     self.body = body
   }
 
@@ -37,7 +40,8 @@ public struct WriteJudge: Sendable {
       cost: WriteTerms.cost(ofBytes: requestBytes + bytes) + changes)
   }
 
-  func judge(_ transaction: borrowing Transaction) throws(TenancyError) {
+  func judge(_ transaction: inout Transaction) throws(TenancyError) {
+    transaction.origin = origin
     try body(transaction.state, transaction.now)
   }
 }

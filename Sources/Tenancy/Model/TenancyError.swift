@@ -31,10 +31,11 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
     let metadata: [String: String]
     let violations: [FieldViolation]
     let retryAfterSeconds: Int64?
+    let attempted: TenantID?
 
     init(
       _ category: Category, _ reason: Reason, _ message: String, _ metadata: [String: String],
-      _ violations: [FieldViolation], _ retryAfterSeconds: Int64?
+      _ violations: [FieldViolation], _ retryAfterSeconds: Int64?, _ attempted: TenantID?
     ) {
       self.category = category
       self.reason = reason
@@ -42,15 +43,18 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
       self.metadata = metadata
       self.violations = violations
       self.retryAfterSeconds = retryAfterSeconds
+      self.attempted = attempted
     }
   }
   private let storage: Storage
 
   public init(
     _ category: Category, _ reason: Reason, _ message: String, metadata: [String: String] = [:],
-    violations: [FieldViolation] = [], retryAfterSeconds: Int64? = nil
+    violations: [FieldViolation] = [], retryAfterSeconds: Int64? = nil,
+    attempted: TenantID? = nil
   ) {
-    storage = Storage(category, reason, message, metadata, violations, retryAfterSeconds)
+    storage = Storage(
+      category, reason, message, metadata, violations, retryAfterSeconds, attempted)
   }
 
   public var category: Category { storage.category }
@@ -58,6 +62,8 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
   /// For the caller: names nothing that the caller may not know.
   public var message: String { storage.message }
   public var metadata: [String: String] { storage.metadata }
+  /// The other tenant that the caller tried to reach, for the audit trail: never for the caller.
+  public var attempted: TenantID? { storage.attempted }
   public var violations: [FieldViolation] { storage.violations }
   public var retryAfterSeconds: Int64? { storage.retryAfterSeconds }
   public var description: String { "\(reason): \(message)" }
@@ -91,10 +97,23 @@ extension TenancyError.Reason {
   public static let provisioningFailed = Self("PROVISIONING_FAILED")
   public static let provisioningUnsupported = Self("PROVISIONING_UNSUPPORTED")
   public static let dataMissing = Self("DATA_MISSING")
+  /// Only other nodes reach it.
+  public static let dataElsewhere = Self("DATA_ELSEWHERE")
+  public static let secretsNotConfigured = Self("SECRETS_NOT_CONFIGURED")
+  public static let secretsFailed = Self("SECRETS_FAILED")
   public static let storeUnavailable = Self("STORE_UNAVAILABLE")
   /// Other writes were faster; nothing was changed.
   public static let writeConflict = Self("WRITE_CONFLICT")
   public static let writeRefused = Self("WRITE_REFUSED")
+  /// Another node does what was asked for, or does what it excludes.
+  public static let leaseHeld = Self("LEASE_HELD")
+  /// Another node has taken over what this one was doing.
+  public static let leaseLost = Self("LEASE_LOST")
+  /// The state is not as fresh as a consistency token demands.
+  public static let revisionNotReached = Self("REVISION_NOT_REACHED")
+  public static let tokenOfAnotherStore = Self("TOKEN_OF_ANOTHER_STORE")
+  /// The node has not seen its database for longer than it may answer without.
+  public static let stateStale = Self("STATE_STALE")
   public static let revisionCompacted = Self("REVISION_COMPACTED")
   public static let notImplemented = Self("NOT_IMPLEMENTED")
   public static let identityUnknown = Self("IDENTITY_UNKNOWN")
@@ -119,6 +138,14 @@ extension TenancyError {
   /// Not the caller's tenant, whether it exists or not.
   public static let tenantMismatch = TenancyError(
     .permissionDenied, .tenantMismatch, "the caller may not act for this tenant")
+
+  /// The same, to the caller.
+  /// - Parameter tenant: the one that it is; nil: there is none.
+  public static func tenantMismatch(reaching tenant: TenantID?) -> TenancyError {
+    guard let tenant else { return tenantMismatch }
+    return TenancyError(
+      tenantMismatch.category, tenantMismatch.reason, tenantMismatch.message, attempted: tenant)
+  }
 
   /// The caller lacks a permission that the method needs.
   public static func missing(permission: String) -> TenancyError {

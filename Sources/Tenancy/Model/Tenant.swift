@@ -83,10 +83,11 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
 public struct DatabaseConfiguration: Hashable, Sendable, Codable {
   public var connectionString: String
   public var username: String
-  /// Stored, never returned by the API, never logged.
-  public var password: String
+  /// Which sealed secret it is; nil where none is stored. The password itself is in requests only, and with
+  /// who opens it for use: see `SecretVault`.
+  public var password: SecretReference?
 
-  public init(connectionString: String, username: String, password: String) {
+  public init(connectionString: String, username: String, password: SecretReference? = nil) {
     self.connectionString = connectionString
     self.username = username
     self.password = password

@@ -64,7 +64,7 @@ public struct Resolver: Sendable {
       throw TenancyError(.notFound, .tenantUnresolved, "no source names a tenant")
     }
     guard let record = tally.record, !tally.isForeign else {
-      throw tally.home == nil ? .tenantNotFound : .tenantMismatch
+      throw tally.home == nil ? .tenantNotFound : .tenantMismatch(reaching: tally.attempted)
     }
     if let refusal = Lifecycle.refusal(for: record.tenant.state) { throw refusal }
     return Resolution(
@@ -86,6 +86,8 @@ private struct Tally {
   private var unknown: [UInt8]?
   /// The first name was not that of the caller's own tenant.
   var isForeign = false
+  /// The first other tenant that a caller with a home named.
+  var attempted: TenantID?
 
   init(home: TenantRecord?, now: Timestamp) {
     self.home = home
@@ -103,6 +105,7 @@ private struct Tally {
     // A caller with a home learns of every other name only that it is another.
     let foreign = home != nil && found?.tenant.id != home?.tenant.id
     let seen = foreign ? nil : found
+    if foreign, attempted == nil { attempted = found?.tenant.id }
     if let first = self.strategy {
       if !agrees(text.extracting(range), seen, foreign) {
         throw first == .environment || strategy == .environment ? Self.pinned : Self.ambiguous

@@ -7,6 +7,10 @@ extension ControlPlane {
     var retention = LogRetention()
     var quotas = TenantQuotas()
     var tail = LogTail.Limits()
+    var maximumStaleness: Duration?
+    var waitingReads = ReadWaiters.Limits()
+    /// Nil: nothing is audited.
+    var auditor: Auditor?
     /// Waits before a batch is run again for the nth time.
     var pause: @Sendable (_ attempt: Int) -> Void = ControlPlane.pause
   }
@@ -20,15 +24,17 @@ extension ControlPlane {
   private struct Judged {
     var state: ControlState
     var entries: [LogEntry] = []
+    var notes: [AuditNote] = []
     var acknowledgements: [@Sendable (TenancyError?) -> Void] = []
 
     /// Each body is run as if it were the first time; only one run is acknowledged.
     init(_ batch: [PendingWrite], on state: ControlState, _ clock: Clock) {
       self.state = state
       for write in batch {
-        let entry = Self.judge(write, on: self.state, clock, &acknowledgements)
-        guard let entry else { continue }
+        let judged = Self.judge(write, on: self.state, clock, &acknowledgements)
+        guard let (entry, note) = judged else { continue }
         entries.append(entry)
+        notes.append(note)
         self.state.apply(entry.changes, revision: entry.revision)
       }
     }
@@ -38,13 +44,15 @@ extension ControlPlane {
     private static func judge(
       _ write: PendingWrite, on state: borrowing ControlState, _ clock: Clock,
       _ acknowledgements: inout [@Sendable (TenancyError?) -> Void]
-    ) -> LogEntry? {
+    ) -> (LogEntry, AuditNote)? {
       var transaction = Transaction(state: copy state, now: clock())
       acknowledgements.append(write.run(&transaction))
-      guard !transaction.changes.isEmpty else { return nil }
-      return LogEntry(
+      guard !transaction.changes.isEmpty || transaction.lease != nil else { return nil }
+      let entry = LogEntry(
         revision: state.revision + 1, time: transaction.now, actor: write.actor,
-        action: write.action, tenants: transaction.tenants, changes: transaction.changes)
+        action: write.action, tenants: transaction.tenants, changes: transaction.changes,
+        lease: transaction.lease)
+      return (entry, AuditNote(entry, by: transaction.origin))
     }
 
     func acknowledge(_ failure: TenancyError?) {
@@ -56,8 +64,9 @@ extension ControlPlane {
     case durable
     /// Others have written, and the state is newer now.
     case overtaken
-    /// Nobody has, and yet it contradicts what is stored.
-    case contradiction
+    /// Nobody has, and yet one of the writes can't be: it contradicts what is stored, or is about a lease
+    /// that another has.
+    case refused(TenancyError)
     case failed
   }
 
@@ -72,12 +81,12 @@ extension ControlPlane {
         return
       }
       let judged = Judged(batch, on: state, clock)
-      switch persist(judged.entries) {
+      switch persist(judged.entries, judged.notes) {
       case .durable:
         if !judged.entries.isEmpty { publish(judged.state, judged.entries) }
         return judged.acknowledge(nil)
       case .failed: return judged.acknowledge(Self.unavailable)
-      case .contradiction: return separate(batch, judged)
+      case .refused(let error): return separate(batch, judged, error)
       case .overtaken where attempt == Self.maximumAttempts:
         return judged.acknowledge(Self.overtaken)
       case .overtaken: options.pause(attempt)
@@ -85,23 +94,32 @@ extension ControlPlane {
     }
   }
 
-  /// One write that contradicts what is stored must not fail others of its batch.
-  private func separate(_ batch: [PendingWrite], _ judged: Judged) {
-    guard batch.count > 1 else { return judged.acknowledge(Self.contradiction) }
+  /// One write that can't be must not fail others of its batch.
+  private func separate(_ batch: [PendingWrite], _ judged: Judged, _ error: TenancyError) {
+    guard batch.count > 1 else { return judged.acknowledge(error) }
     let middle = batch.count / 2
     commit(Array(batch[..<middle]))
     commit(Array(batch[middle...]))
   }
 
-  private func persist(_ entries: [LogEntry]) -> Outcome {
+  private func persist(_ entries: [LogEntry], _ notes: [AuditNote]) -> Outcome {
     guard let first = entries.first else { return .durable }
+    let moment = Staleness.moment(clock())
     do throws(StoreError) {
-      try store.append(entries)
+      if let auditor {
+        try auditor.append(entries, notes, at: now)
+      } else {
+        try store.append(entries)
+      }
+      // It was the newest state that it was appended to.
+      staleness.noteCurrent(at: moment)
       return .durable
     } catch {
       switch error.code {
       case .conflict: return afterConflict(first.revision - 1)
       case .unknownOutcome: return lookUp(entries, error)
+      case .leaseHeld: return .refused(Self.leaseHeld)
+      case .leaseLost: return .refused(Self.leaseLost)
       case .unavailable, .corrupt, .compacted:
         setFailure(error)
         return .failed
@@ -113,7 +131,7 @@ extension ControlPlane {
   private func afterConflict(_ revision: UInt64) -> Outcome {
     do throws(StoreError) {
       try follow()
-      return state.revision == revision ? .contradiction : .overtaken
+      return state.revision == revision ? .refused(Self.contradiction) : .overtaken
     } catch {
       setFailure(error)
       return .failed
@@ -146,6 +164,11 @@ extension ControlPlane {
     }
   }
 
+  /// Makes the state the newest that there is.
+  func refresh() throws(StoreError) {
+    if isHealthy { try follow() } else { _ = try newestState() }
+  }
+
   /// Takes over what others have written since the newest state.
   func follow() throws(StoreError) {
     do throws(StoreError) {
@@ -153,8 +176,8 @@ extension ControlPlane {
         var state = state
         let entries = try store.entries(after: state.revision, limit: Self.entriesPerRead)
         guard !entries.isEmpty else { return }
-        // What is left out in the log is in the store's state.
-        if entries.contains(where: \.mayLackSecrets) { return try reload() }
+        // Before anyone sees what is sealed under a new one.
+        if entries.contains(where: \.replacesKeys) { try installKeys() }
         for entry in entries { state.apply(entry.changes, revision: entry.revision) }
         publish(state, entries)
       }
@@ -167,13 +190,16 @@ extension ControlPlane {
   /// Takes over what other nodes have written: when they have told of it, or when it is time to look.
   /// - Throws: UNAVAILABLE when the store fails.
   /// - Returns: the revision of the state that is there now, at least.
+  /// - Parameter target: nothing is done if that revision is there.
   @discardableResult
-  public func catchUp() async throws(TenancyError) -> UInt64 {
+  public func catchUp(to target: UInt64? = nil) async throws(TenancyError) -> UInt64 {
     let outcome: Result<UInt64, TenancyError> = await withCheckedContinuation { continuation in
       queue.async { [self] in
+        if let target, isHealthy, revision >= target {
+          return continuation.resume(returning: .success(revision))
+        }
         do throws(StoreError) {
-          _ = try newestState()
-          try follow()
+          try refresh()
           continuation.resume(returning: .success(revision))
         } catch {
           if !tail.isClosed { setFailure(error) }

@@ -7,17 +7,26 @@ import Synchronization
 public final class ControlPlane: Sendable {
   public typealias Clock = @Sendable () -> Timestamp
 
+  /// Seals what is secret in requests; nil where no master key is configured.
+  public let sealer: (any SecretSealer)?
   let store: any ControlStore
   let clock: Clock
   let options: Options
   let queue = DispatchQueue(label: "tenancy.control-plane.writer")
   let tail: LogTail
+  var auditor: Auditor? { options.auditor }
   /// Where those read the log whom the tail has left behind.
   let logReader = DispatchQueue(label: "tenancy.control-plane.log-reader")
+  /// Where leases are renewed.
+  let leaseQueue = DispatchQueue(label: "tenancy.control-plane.leases")
   private let published: Mutex<Snapshot>
   private let publishedRevision: Atomic<UInt64>
   private let waiting = Mutex(Waiting())
   let budgets: TenantBudgets
+  let staleness: Staleness
+  let readers: ReadWaiters
+  /// Of consistency tokens.
+  let storeKey: UInt64
   /// Whether the store failed in a way that needs a reload before the next write.
   private let health = Mutex(Health())
 
@@ -37,24 +46,54 @@ public final class ControlPlane: Sendable {
   /// - Parameters:
   ///   - quotas: of each tenant.
   ///   - retention: how long the log is kept.
+  ///   - maximumStaleness: for how long the state is answered from without a sign that it is current; nil if
+  ///     nobody else writes to the store.
   /// - Throws: `StoreError`.
   public convenience init(
-    store: any ControlStore, clock: @escaping Clock, quotas: TenantQuotas = TenantQuotas(),
-    retention: LogRetention = LogRetention()
+    store: any ControlStore, sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
+    quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention(),
+    maximumStaleness: Duration? = nil
   ) throws(StoreError) {
     try self.init(
-      store: store, clock: clock, options: Options(retention: retention, quotas: quotas))
+      store: store, sealer: sealer, clock: clock,
+      options: Options(
+        retention: retention, quotas: quotas, maximumStaleness: maximumStaleness))
   }
 
-  init(store: any ControlStore, clock: @escaping Clock, options: Options) throws(StoreError) {
+  /// As above, and audits every change in the transaction that makes it. Blocks.
+  /// - Parameter hash: SHA-256.
+  /// - Throws: `StoreError`.
+  public convenience init(
+    auditing store: any AuditedStore, hash: @escaping AuditHash,
+    sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
+    quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention(),
+    maximumStaleness: Duration? = nil
+  ) throws(StoreError) {
+    try self.init(
+      store: store, sealer: sealer, clock: clock,
+      options: Options(
+        retention: retention, quotas: quotas, maximumStaleness: maximumStaleness,
+        auditor: Auditor(store, hash: hash, limits: DenialTable.Limits())))
+  }
+
+  init(
+    store: any ControlStore, sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
+    options: Options
+  ) throws(StoreError) {
     budgets = TenantBudgets(options.quotas)
+    self.sealer = sealer
     self.store = store
     self.clock = clock
     self.options = options
+    staleness = Staleness(options.maximumStaleness)
+    readers = ReadWaiters(options.waitingReads)
+    let moment = Staleness.moment(clock())
     let state = try Self.load(store)
+    storeKey = ConsistencyToken(incarnation: store.incarnationID, revision: 0).store
     tail = LogTail(after: state.revision, options.tail)
     published = Mutex(Snapshot(state))
     publishedRevision = Atomic(state.revision)
+    staleness.noteCurrent(at: moment)
   }
 
   // MARK: Reading
@@ -100,6 +139,23 @@ public final class ControlPlane: Sendable {
         continuation.resume(returning: isHealthy)
       }
     }
+  }
+
+  /// Looks up in the store what the state does not hold, between two commits: store and state are of one
+  /// revision. `body` runs on the writer, so it must be quick.
+  func consult<Result: Sendable>(
+    _ body: @escaping @Sendable (any ControlStore, ControlState) throws(StoreError) -> Result
+  ) async throws(StoreError) -> Result {
+    let outcome: Swift.Result<Result, StoreError> = await withCheckedContinuation { continuation in
+      queue.async { [self] in
+        continuation.resume(
+          returning: Swift.Result { () throws(StoreError) in
+            if let failure = health.withLock({ $0.failure }) { throw failure }
+            return try body(store, state)
+          })
+      }
+    }
+    return try outcome.get()
   }
 
   // MARK: Writing
@@ -167,6 +223,8 @@ public final class ControlPlane: Sendable {
       queue.async {
         self.drain()
         self.tail.close()
+        // What can't be written now is lost; it was denied, and the store's failure is known.
+        try? self.auditor?.flush(at: self.now)
         self.store.close()
         continuation.resume()
       }
@@ -221,6 +279,8 @@ public final class ControlPlane: Sendable {
 
   func newestState() throws(StoreError) -> ControlState {
     guard !isHealthy else { return state }
+    // What reads the log has to work as well, or the store would seem to have failed again a moment later.
+    _ = try store.leases(limit: 1)
     try reload()
     setFailure(nil)
     return state
@@ -228,6 +288,7 @@ public final class ControlPlane: Sendable {
 
   /// Takes the state anew from the store. What is on disk decides.
   func reload() throws(StoreError) {
+    try installKeys()
     let state = try Self.load(store)
     publish(state)
     tail.restart(after: state.revision)
@@ -255,7 +316,8 @@ public final class ControlPlane: Sendable {
 
   private func publish(_ state: ControlState) {
     published.withLock { $0 = Snapshot(state) }
-    publishedRevision.store(state.revision, ordering: .releasing)
+    publishedRevision.store(state.revision, ordering: .sequentiallyConsistent)
+    readers.published(state.revision)
   }
 
   private static func load(_ store: any ControlStore) throws(StoreError) -> ControlState {
@@ -291,6 +353,10 @@ public struct Transaction {
   fileprivate(set) var changes: [Change] = []
   /// The tenants that the changes are about, each once.
   fileprivate(set) var tenants: [TenantID] = []
+  /// What the entry does to a lease.
+  var lease: LeaseAction?
+  /// Who asked, where it is not the server itself.
+  var origin: AuditOrigin?
 
   init(state: ControlState, now: Timestamp) {
     self.state = state
@@ -299,11 +365,18 @@ public struct Transaction {
 
   /// Adds a change, about this tenant.
   public mutating func emit(_ change: Change, about tenant: TenantID) {
-    if tenants.last != tenant, !tenants.contains(tenant) { tenants.append(tenant) }
+    concern(tenant)
     changes.append(change)
   }
 
-  fileprivate mutating func discard() { (changes, tenants) = ([], []) }
+  mutating func concern(_ tenant: TenantID) {
+    if tenants.last != tenant, !tenants.contains(tenant) { tenants.append(tenant) }
+  }
+
+  /// Adds a change that is about no tenant.
+  public mutating func emit(_ change: Change) { changes.append(change) }
+
+  fileprivate mutating func discard() { (changes, tenants, lease) = ([], [], nil) }
 }
 
 struct PendingWrite: Sendable {
@@ -312,30 +385,4 @@ struct PendingWrite: Sendable {
   /// Runs the body; returns how to answer it when its batch is durable (nil) or has failed.
   let run: @Sendable (inout Transaction) -> @Sendable (TenancyError?) -> Void
   let refuse: @Sendable (TenancyError) -> Void
-}
-
-/// A reader's own hold on the newest state: looks at one atomic, and takes the lock only when the
-/// state has changed. Confined to one event loop.
-public final class SnapshotReader {
-  private let plane: ControlPlane
-  private var held: Snapshot
-
-  public init(_ plane: ControlPlane) {
-    self.plane = plane
-    held = plane.snapshot
-  }
-
-  /// The newest acknowledged state.
-  @inline(__always)
-  public var snapshot: Snapshot {
-    if plane.revision != held.state.revision { held = plane.snapshot }
-    return held
-  }
-}
-
-/// One revision of the state, shared by all who read it.
-public final class Snapshot: Sendable {
-  public let state: ControlState
-
-  init(_ state: ControlState) { self.state = state }
 }

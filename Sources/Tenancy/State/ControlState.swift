@@ -238,6 +238,8 @@ public struct ControlState: Sendable {
         requestsByTime.remove(oldest.orderKey)
         requests[Self.key(oldest.requestID, oldest.actor)] = nil
       }
+    case .putSecret, .deleteSecret, .putDataKey:
+      break  // The tenant refers to its secrets; they and the keys are in the store only.
     }
   }
 

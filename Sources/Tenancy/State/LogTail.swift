@@ -177,7 +177,7 @@ extension Change {
       }
     case .putAssignment(_, let assignment): base + 128 + assignment.subject.utf8.count
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
-      .reserveName, .retireSlug, .forgetRequests:
+      .reserveName, .retireSlug, .forgetRequests, .putSecret, .deleteSecret, .putDataKey:
       base
     case .rememberRequest(let request): base + 128 + request.actor.utf8.count
     }

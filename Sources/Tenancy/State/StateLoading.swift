@@ -44,9 +44,11 @@ struct StateLoading {
       switch change {
       case .putTenant: next = .tenants
       case .reserveName: next = .names
-      case .putRole, .putAssignment, .putProvisioningStep, .retireSlug, .rememberRequest:
+      case .putRole, .putAssignment, .putProvisioningStep, .retireSlug, .rememberRequest,
+        .putSecret, .putDataKey:
         next = .others
-      case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests: return false
+      case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .deleteSecret:
+        return false
       }
       defer { part = next }
       return part.rawValue <= next.rawValue
@@ -90,7 +92,7 @@ struct StateLoading {
     case .putTenant, .putProvisioningStep: break  // They are in the records.
     case .reserveName(let name, let id): take(name, of: id)
     case .putRole, .putAssignment, .retireSlug, .rememberRequest, .deleteRole, .deleteAssignment,
-      .clearProvisioningSteps, .forgetRequests:
+      .clearProvisioningSteps, .forgetRequests, .putSecret, .deleteSecret, .putDataKey:
       rest.append(change)
     }
   }

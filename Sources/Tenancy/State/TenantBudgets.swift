@@ -99,7 +99,8 @@ final class TenantBudgets: Sendable {
       case .deleteAssignment(let id, let assignment):
         replace(id, state.find(id)?.policy.assignment(assignment)?.footprint, nil)
       case .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
-        .rememberRequest, .forgetRequests:
+        .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey:
+        // A secret counts with the tenant that refers to it.
         break
       }
     }
@@ -152,7 +153,8 @@ extension Change {
     case .putRole(_, let role): role.footprint.storedBytes
     case .putAssignment(_, let assignment): assignment.footprint.storedBytes
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
-      .reserveName, .retireSlug, .rememberRequest, .forgetRequests:
+      .reserveName, .retireSlug, .rememberRequest, .forgetRequests, .putSecret, .deleteSecret,
+      .putDataKey:
       Self.smallBytes
     }
   }
@@ -162,10 +164,13 @@ extension Change {
   /// Whether it only takes something away.
   fileprivate var isDeletion: Bool {
     switch self {
-    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .retireSlug, .forgetRequests:
+    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .retireSlug, .forgetRequests,
+      .deleteSecret:
       true
     case .putRole(_, let role): role.permissions.isEmpty
-    case .putTenant, .putAssignment, .putProvisioningStep, .reserveName, .rememberRequest: false
+    case .putTenant, .putAssignment, .putProvisioningStep, .reserveName, .rememberRequest,
+      .putSecret, .putDataKey:
+      false
     }
   }
 }

@@ -44,6 +44,8 @@ private enum Overhead {
   static let permission = 128
   static let assignment = 384
   static let row = 160
+  /// The reference, and a row with what a password is when it is sealed.
+  static let secret = 320
 }
 
 extension Tenant {
@@ -70,7 +72,7 @@ extension TenantConfiguration {
     }
     if let database {
       bytes += database.connectionString.utf8.count + database.username.utf8.count
-      bytes += database.password.utf8.count
+      if database.password != nil { bytes += Overhead.secret }
     }
     bytes += schema?.schemaName.utf8.count ?? 0
     bytes += shared?.tenantIdentifier.utf8.count ?? 0

@@ -19,6 +19,12 @@ public enum Change: Hashable, Sendable {
   indirect case rememberRequest(RememberedRequest)
   /// Requests remembered before this moment are forgotten.
   case forgetRequests(before: Timestamp)
+  /// Puts a sealed secret in the place of the former one of this purpose. Nil where the log tells of it,
+  /// which holds no secrets, sealed or not.
+  indirect case putSecret(TenantID, SecretPurpose, SecretReference, SealedSecret?)
+  case deleteSecret(TenantID, SecretPurpose)
+  /// Inserts the key or replaces the one of the same id.
+  indirect case putDataKey(WrappedDataKey)
 }
 
 /// A name that must be unique among tenants, past and present.
@@ -108,10 +114,19 @@ public struct StoredState: Sendable {
 /// 9. The log can be followed from its floor on, 0 in a new store, and every later revision. Only `compact`
 ///    raises the floor, and an entry that can't be told without a secret.
 /// 10. `compact` is atomic and durable, and changes neither the state nor the last revision.
+/// 11. Sealed secrets and wrapped keys are in no log and in no `load`: `secret` and `dataKeys` give back what
+///    was appended last. A secret whose data key is not there is refused, and so is a second active key.
+/// 12. An entry with a `LeaseAction` is committed only if the lease is as the action demands, in the same
+///     transaction, and the whole batch is refused otherwise. Leases expire by the store's clock, which is the
+///     same for all nodes, and survive what the log survives.
 public protocol ControlStore: Sendable {
   /// The whole state, consistent.
   /// - Throws: `StoreError`.
   func load() throws(StoreError) -> StoredState
+
+  /// Tells this store, in one of its lives, from all others: a store that was restored to an earlier state lives
+  /// another one. Known when something has been loaded.
+  var incarnationID: String { get }
 
   /// Adds entries to the log and applies their changes.
   /// - Throws: `StoreError`; nothing was added then. After `.unknownOutcome` the batch may or may not
@@ -132,9 +147,26 @@ public protocol ControlStore: Sendable {
   /// - Throws: `StoreError`; nothing was removed then, unless it is `.unknownOutcome`.
   func compact(through revision: UInt64) throws(StoreError)
 
+  /// The leases that are held or have expired, those first that expire first.
+  /// - Throws: `StoreError`.
+  func leases(limit: Int) throws(StoreError) -> [StoredLease]
+
+  /// Goes on holding a lease while there is nothing to record, for `lasting` from now on. That need not be
+  /// durable.
+  /// - Throws: `StoreError`: `.leaseLost` if it was taken over or released.
+  func renew(_ lease: Lease, lasting: Duration) throws(StoreError)
+
   /// Tries to write, durably, without a change: whether a store that has failed works again.
   /// - Throws: `StoreError`.
   func checkWritable() throws(StoreError)
+
+  /// The sealed secret of this purpose; nil if the tenant has none.
+  /// - Throws: `StoreError`.
+  func secret(_ purpose: SecretPurpose, of tenant: TenantID) throws(StoreError) -> StoredSecret?
+
+  /// All data keys, in order of their ids.
+  /// - Throws: `StoreError`.
+  func dataKeys() throws(StoreError) -> [WrappedDataKey]
 
   /// Releases what the store holds open. The last call.
   func close()
@@ -153,13 +185,41 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     case unknownOutcome
     /// The log does not reach back so far. It can be followed from this revision on.
     case compacted(floor: UInt64)
+    /// Another holder has the lease that was to be taken.
+    case leaseHeld
+    /// The lease was taken over or released: what was done under it is not recorded.
+    case leaseLost
   }
   public let code: Code
   /// For the log; never sent to clients.
   public let description: String
+  /// The row that is wrong, where one is.
+  public let place: Place?
+
+  /// A row, and what is wrong with it.
+  public struct Place: Hashable, Sendable {
+    public let table: String
+    /// Its key.
+    public let row: String
+    public let what: String
+
+    public init(table: String, row: String, what: String) {
+      self.table = table
+      self.row = row
+      self.what = what
+    }
+  }
 
   public init(_ code: Code, _ description: String) {
     self.code = code
     self.description = description
+    place = nil
+  }
+
+  /// `.corrupt`, with the row.
+  public init(corrupt place: Place) {
+    code = .corrupt
+    description = "table \(place.table), row \(place.row): \(place.what)"
+    self.place = place
   }
 }

@@ -10,10 +10,12 @@ public struct LogEntry: Hashable, Sendable {
   /// The tenants concerned, each once, in the order in which the changes first name them.
   public let tenants: [TenantID]
   public let changes: [Change]
+  /// Not a part of the log: those who follow it do not see it.
+  public let lease: LeaseAction?
 
   public init(
     revision: UInt64, time: Timestamp, actor: String, action: String, tenants: [TenantID],
-    changes: [Change]
+    changes: [Change], lease: LeaseAction? = nil
   ) {
     self.revision = revision
     self.time = time
@@ -21,6 +23,7 @@ public struct LogEntry: Hashable, Sendable {
     self.action = action
     self.tenants = tenants
     self.changes = changes
+    self.lease = lease
   }
 }
 
@@ -35,47 +38,59 @@ public struct LogMark: Hashable, Sendable {
   }
 }
 
-/// Secrets are kept in the state and not in the log, which is read by more people and kept for longer.
+/// Secrets are kept in the store and not in the log, which is read by more people and kept for longer: it says
+/// which they are.
 extension LogEntry {
   /// As those who follow the log see it.
   public var withoutSecrets: LogEntry {
-    guard changes.contains(where: \.concernsDatabase) else { return self }
+    guard lease != nil || changes.contains(where: \.mayHoldSecrets) else { return self }
     return LogEntry(
       revision: revision, time: time, actor: actor, action: action, tenants: tenants,
       changes: changes.map(\.withoutSecrets))
   }
-
-  /// Whether something may be missing that only the store's state has.
-  var mayLackSecrets: Bool {
-    changes.contains { change in
-      guard case .putTenant(let tenant) = change else { return false }
-      return tenant.configuration.database?.password.isEmpty ?? false
-    }
-  }
 }
 
 extension Change {
-  fileprivate var concernsDatabase: Bool {
-    guard case .putTenant(let tenant) = self else { return false }
-    return tenant.configuration.database != nil
+  fileprivate var mayHoldSecrets: Bool {
+    switch self {
+    case .putTenant(let tenant): tenant.configuration.database != nil
+    case .putSecret, .putDataKey: true
+    case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
+      .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
+      .deleteSecret:
+      false
+    }
   }
 
   fileprivate var withoutSecrets: Change {
-    guard case .putTenant(var tenant) = self else { return self }
-    if let database = tenant.configuration.database {
-      tenant.configuration.database = database.withoutSecrets
+    switch self {
+    case .putTenant(var tenant):
+      if let database = tenant.configuration.database {
+        tenant.configuration.database = database.withoutSecrets
+      }
+      return .putTenant(tenant)
+    case .putSecret(let tenant, let purpose, let reference, _):
+      return .putSecret(tenant, purpose, reference, nil)
+    case .putDataKey(let key):
+      return .putDataKey(
+        WrappedDataKey(
+          id: key.id, masterKey: key.masterKey, wrapped: [], createTime: key.createTime,
+          state: key.state))
+    case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
+      .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
+      .deleteSecret:
+      return self
     }
-    return .putTenant(tenant)
   }
 }
 
 extension DatabaseConfiguration {
-  /// Without the password, and without the connection string if there is one in it, in whichever of the
-  /// notations of drivers: earlier versions took it.
+  /// Without the connection string if there is a password in it, in whichever of the notations of drivers:
+  /// earlier versions took it.
   public var withoutSecrets: DatabaseConfiguration {
     DatabaseConfiguration(
       connectionString: hasSecretConnectionString ? "" : connectionString, username: username,
-      password: "")
+      password: password)
   }
 
   /// Whether the connection string holds a password of its own.

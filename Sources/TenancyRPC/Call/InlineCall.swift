@@ -15,6 +15,8 @@ public final class InlineCall {
   @exclusivity(unchecked) private var stream: Unmanaged<ServerStream>?
   /// Of the message that this call has written.
   @exclusivity(unchecked) var replyBytes = 0
+  /// The method's asynchronous handler is to answer.
+  @exclusivity(unchecked) var isPutOff = false
 
   init(connection: Connection, context: AnyObject, loopState: AnyObject, arena: Arena) {
     self.connection = connection
@@ -34,7 +36,12 @@ public final class InlineCall {
     arena.reset()
     self.stream = .passUnretained(stream)
     replyBytes = 0
+    isPutOff = false
   }
+
+  /// Has the method's asynchronous handler answer instead, with the same message: this one must return
+  /// without a reply then. Only a call with metadata can be put off: others are over at once.
+  public func putOff() { isPutOff = true }
 
   @inline(__always)
   func end() { stream = nil }

@@ -22,7 +22,7 @@ public struct ServiceMethod: Sendable {
   public var service: String { String(path.drop { $0 == "/" }.prefix { $0 != "/" }) }
 
   enum Handler: Sendable {
-    case inline(InlineHandler)
+    case inline(InlineHandler, orElse: AsyncHandler?)
     case async(AsyncHandler)
     case streaming(StreamingHandler, HandlerExecutor)
   }
@@ -43,8 +43,11 @@ public struct ServiceMethod: Sendable {
     @Sendable (_ call: AsyncCall, _ requests: RequestMessages, _ responses: ResponseWriter)
     async throws -> Void
 
-  public static func inline(path: String, _ handler: @escaping InlineHandler) -> ServiceMethod {
-    ServiceMethod(path: path, kind: .unary, handler: .inline(handler))
+  /// - Parameter waiting: answers a call that `handler` has put off, because it must wait for something.
+  public static func inline(
+    path: String, orElse waiting: AsyncHandler? = nil, _ handler: @escaping InlineHandler
+  ) -> ServiceMethod {
+    ServiceMethod(path: path, kind: .unary, handler: .inline(handler, orElse: waiting))
   }
 
   public static func async(path: String, _ handler: @escaping AsyncHandler) -> ServiceMethod {

@@ -75,21 +75,20 @@ extension ServerConnectionHandler {
   private func serve(_ stream: Engine.Stream) {
     do throws(RPCStatus) {
       switch core.methods.handler(stream.method) {
-      case .inline(let handler):
+      case .inline(let handler, let waiting):
         if stream.mayBePacked { try unpack(stream) }
         let message = try stream.message()
         call.begin(stream)
         defer { call.end() }
         try handler(call, message)
+        if call.isPutOff { return try putOff(stream, message, to: waiting) }
         if message.count > MemoryBudget.allowance { engine.handOver(stream) }
         engine.succeed(stream)
         countBytes(message.count + call.replyBytes)
       case .async(let handler):
         try admit()
         if stream.mayBePacked { try unpack(stream) }
-        let message = Array(try stream.message())
-        engine.handOver(stream)
-        start(handler, stream, message, try grip(message.count, stream))
+        try start(handler, stream, try stream.message())
       case .streaming(let handler, let executor):
         try admit()
         let message =
@@ -101,6 +100,28 @@ extension ServerConnectionHandler {
     } catch {
       fail(stream, error)
     }
+  }
+
+  /// An inline handler found that its call must wait.
+  private func putOff(
+    _ stream: Engine.Stream, _ message: UnsafeRawBufferPointer,
+    to handler: ServiceMethod.AsyncHandler?
+  ) throws(RPCStatus) {
+    // An engine may have no place for a call that it takes to be answered at once.
+    guard let handler, stream.mayWait else {
+      throw RPCStatus(.internalError, "nothing answers the call")
+    }
+    try admit()
+    try start(handler, stream, message)
+  }
+
+  private func start(
+    _ handler: @escaping ServiceMethod.AsyncHandler, _ stream: Engine.Stream,
+    _ message: UnsafeRawBufferPointer
+  ) throws(RPCStatus) {
+    let message = Array(message)
+    engine.handOver(stream)
+    start(handler, stream, message, try grip(message.count, stream))
   }
 
   /// Unpacking takes time: then others have their turn.

@@ -3,10 +3,13 @@ internal import COpenSSL
 /// SHA-256 (FIPS 180-4).
 public enum SHA256Digest {
   /// Lower-case hex.
-  public static func hex(_ bytes: [UInt8]) -> String {
+  public static func hex(_ bytes: [UInt8]) -> String { HexText.encode(self.bytes(bytes)) }
+
+  @Sendable
+  public static func bytes(_ bytes: [UInt8]) -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: 32)
     SHA256(bytes, bytes.count, &digest)
-    return HexText.encode(digest)
+    return digest
   }
 }
 

@@ -48,7 +48,7 @@ extension TTRPCServerSession {
     let method = methods.find(service: request.service, method: request.method)
     if let status = refusal(header, request, method) { return refuse(header, status) }
     let stream: TTRPCStream
-    if case .inline = methods.handler(method) {
+    if isAnsweredAtOnce(request, method) {
       stream = transient
       stream.prepare(id: header.stream, requestEnded: true)
     } else {
@@ -70,6 +70,13 @@ extension TTRPCServerSession {
       stream.startClock(at: arrival ?? timers.turnTime)
     }
     return stream
+  }
+
+  /// Whether the call is over before the next frame is read: it can be put off only for what its metadata say.
+  @inline(__always)
+  private func isAnsweredAtOnce(_ request: TTRPCRequest, _ method: Int32) -> Bool {
+    guard case .inline(_, let waiting) = methods.handler(method) else { return false }
+    return waiting == nil || request.metadataCount == 0
   }
 
   /// Why a request can't be served, if so.

@@ -113,6 +113,9 @@ final class TTRPCStream: ServerStream {
     output.beginReply(stream: id, count: count)
   }
 
+  /// One that is not open serves a call that is over before the next frame is read.
+  override var mayWait: Bool { isOpen }
+
   override func metadata() -> Metadata { request?.metadata() ?? Metadata() }
 
   /// One that is not there is an empty one: that is how proto3 writes it.

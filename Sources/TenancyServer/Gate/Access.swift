@@ -52,7 +52,9 @@ struct Access {
       name.byteCount <= TenantNames.maximumLength
       ? snapshot.state.find(name, at: now, of: home?.tenant.id) : nil
     if caller.isPlatform { return found }
-    guard let home, let found, found.tenant.id == home.tenant.id else { throw .tenantMismatch }
+    guard let home, let found, found.tenant.id == home.tenant.id else {
+      throw .tenantMismatch(reaching: found?.tenant.id)
+    }
     return found
   }
 }

@@ -8,6 +8,8 @@ import TenancyWire
 struct Gate: Sendable {
   let plane: ControlPlane
 
+  private var denials: Denials { Denials(plane: plane) }
+
   // MARK: Admission
 
   /// Judges a call by its method's rule.
@@ -20,6 +22,7 @@ struct Gate: Sendable {
     _ form: TenantNames.Form, snapshot: Snapshot
   ) throws(TenancyError) -> Access {
     let now = plane.now
+    if plane.isStale(at: now) { throw ControlPlane.stale }
     if let end = caller.expireTime, end < now { throw Self.expired }
     switch caller.kind {
     case .platform:
@@ -75,12 +78,15 @@ struct Gate: Sendable {
   /// Judges an admitted call again, on the state that its change is applied to, and by the CAs and CRLs of
   /// that moment. What platform identities may do does not change while the server runs.
   private static func judge(
-    _ access: Access, _ rule: MethodRule, requestBytes: Int
+    _ access: Access, _ rule: MethodRule, _ requestID: String, requestBytes: Int
   ) -> WriteJudge {
     let (caller, id) = (access.caller, access.home?.tenant.id)
     // A platform identity waits on its own account whichever tenant it writes about.
     let payer = id.map { WritePayer.tenant($0) } ?? .platform(caller.subject)
-    return WriteJudge(payer: payer, requestBytes: requestBytes) {
+    return WriteJudge(
+      payer: payer, requestBytes: requestBytes,
+      origin: Denials.origin(caller, home: id, requestID)
+    ) {
       (state, now) throws(TenancyError) in
       if let end = caller.expireTime, end < now { throw expired }
       if caller.refusal() != nil { throw revoked }
@@ -95,7 +101,7 @@ struct Gate: Sendable {
     .unauthenticated, .identityExpired, "the certificate has expired")
   private static let revoked = TenancyError(
     .unauthenticated, .identityRevoked, "the certificate is not accepted any more")
-  private static let unknownHome = TenancyError(
+  static let unknownHome = TenancyError(
     .permissionDenied, .identityUnknown, "the certificate's tenant is not known here")
 
   // MARK: Registration
@@ -108,20 +114,44 @@ struct Gate: Sendable {
       throws(TenancyError) -> UnsafeMutablePointer<Response.CMessage>
   ) -> ServiceMethod {
     let rule = MethodRule.of(spec.path)
-    return .inline(path: spec.path) { (call, message) throws(RPCStatus) in
+    let waiting = afterWaiting(spec, names: form, body)
+    return .inline(path: spec.path, orElse: waiting) { (call, message) throws(RPCStatus) in
       do throws(TenancyError) {
-        let request = try WireErrors.decode(Request.self, message, call.arena, rule)
+        if try mustWait(call) { return call.putOff() }
         // The server's delegate makes these two, of these types.
         let caller = unsafeDowncast(call.context, to: Caller.self)
         let reader = unsafeDowncast(call.loopState, to: SnapshotReader.self)
-        let access = try admit(
-          caller, rule, tenantName: spec.tenantField.map { $0(request).bytes }, form,
-          snapshot: reader.snapshot)
-        let response = UnsafePointer(try body(access, request, call.arena))
+        let response = try answer(
+          spec, form, rule, caller, reader.snapshot, message, call.arena,
+          requestID: Denials.requestID(in: call.metadata), body)
         call.reply(count: Response.encodedSize(response)) { Response.pack(response, into: $0) }
       } catch {
         throw StatusMapping.status(of: error)
       }
+    }
+  }
+
+  /// Admits and answers one call, and tells the audit trail if that is denied.
+  @inline(__always)
+  func answer<Request, Response>(
+    _ spec: MethodSpec<Request, Response>, _ form: TenantNames.Form, _ rule: MethodRule,
+    _ caller: Caller, _ snapshot: Snapshot, _ message: UnsafeRawBufferPointer, _ arena: Arena,
+    requestID: @autoclosure () -> String,
+    _ body:
+      (Access, UnsafePointer<Request.CMessage>, Arena)
+      throws(TenancyError) -> UnsafeMutablePointer<Response.CMessage>
+  ) throws(TenancyError) -> UnsafePointer<Response.CMessage> {
+    var named: UnsafeRawBufferPointer?
+    do throws(TenancyError) {
+      let request = try WireErrors.decode(Request.self, message, arena, rule)
+      named = spec.tenantField.map { $0(request).bytes }
+      let access = try admit(caller, rule, tenantName: named, form, snapshot: snapshot)
+      return UnsafePointer(try body(access, request, arena))
+    } catch {
+      if Denials.isDenial(error) {
+        denials.note(error, caller, rule, named, form, snapshot, requestID())
+      }
+      throw error
     }
   }
 
@@ -138,7 +168,7 @@ struct Gate: Sendable {
 
   /// Enough for most requests and answers of methods off the loop. There are two arenas and not one, because
   /// many calls wait for the writer between the one and the other, and hold nothing meanwhile.
-  private static let arenaBytes = 2 * 1024
+  static let arenaBytes = 2 * 1024
 
   /// A method that writes, or whose answers can be large: answered off the event loop, where the runtime
   /// lets a connection have a few such calls at a time.
@@ -150,9 +180,17 @@ struct Gate: Sendable {
     return .async(path: spec.path) { call, message in
       do throws(TenancyError) {
         guard let caller = call.context as? Caller else { throw Self.unknownHome }
-        let (access, request) = try admitDecoded(caller, rule, spec, form, message)
-        let response = try await body(access, request)
-        return response.encode(arena: Arena(firstBlock: Self.arenaBytes))
+        try await waitForState(call, caller)
+        let requestID = Denials.requestID(in: call.metadata)
+        let (access, request) = try admitDecoded(caller, rule, spec, form, message, requestID)
+        do throws(TenancyError) {
+          let response = try await body(access, request)
+          giveToken(call)
+          return response.encode(arena: Arena(firstBlock: Self.arenaBytes))
+        } catch {
+          denials.note(error, access, rule, requestID)
+          throw error
+        }
       } catch {
         throw StatusMapping.status(of: error)
       }
@@ -161,15 +199,21 @@ struct Gate: Sendable {
 
   private func admitDecoded<Request, Response>(
     _ caller: Caller, _ rule: MethodRule, _ spec: MethodSpec<Request, Response>,
-    _ form: TenantNames.Form, _ message: [UInt8]
+    _ form: TenantNames.Form, _ message: [UInt8], _ requestID: String
   ) throws(TenancyError) -> (Access, Request) {
     let arena = Arena(firstBlock: Self.arenaBytes)
     return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
       let request = try WireErrors.decode(Request.self, bytes, arena, rule)
-      var access = try admit(
-        caller, rule, tenantName: spec.tenantField.map { $0(request).bytes }, form,
-        snapshot: plane.snapshot)
-      access.judge = Self.judge(access, rule, requestBytes: message.count)
+      let snapshot = plane.snapshot
+      let named = spec.tenantField.map { $0(request).bytes }
+      var access: Access
+      do throws(TenancyError) {
+        access = try admit(caller, rule, tenantName: named, form, snapshot: snapshot)
+      } catch {
+        denials.note(error, caller, rule, named, form, snapshot, requestID)
+        throw error
+      }
+      access.judge = Self.judge(access, rule, requestID, requestBytes: message.count)
       return (access, try WireErrors.read(Request.self, request))
     }
   }

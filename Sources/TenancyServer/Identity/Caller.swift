@@ -24,12 +24,16 @@ final class Caller: Sendable {
   let permittedMethods: [Bool]
   /// Why its certificate is not accepted any more, or nil.
   let refusal: @Sendable () -> String?
+  /// The connection, for the audit trail.
+  let connection: @Sendable () -> String
 
   init(
     _ kind: Kind, subject: String, source: V1.IdentitySource, certificate: PeerCertificate?,
-    rules: IdentityRules, refusal: @escaping @Sendable () -> String? = { nil }
+    rules: IdentityRules, refusal: @escaping @Sendable () -> String? = { nil },
+    connection: @escaping @Sendable () -> String = { "" }
   ) {
     self.refusal = refusal
+    self.connection = connection
     self.kind = kind
     self.subject = subject
     self.source = source

@@ -28,7 +28,7 @@ public struct IdentityRules: Sendable {
     "viewer": permissions([
       "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
       "tenancy.authorization:check", "tenancy.roles:get", "tenancy.roles:list",
-      "tenancy.assignments:list",
+      "tenancy.assignments:list", "tenancy.audit:list", "tenancy.audit:export",
     ]),
     "resolver": permissions(["tenancy.tenants:resolve", "tenancy.authorization:check"]),
   ]
@@ -42,6 +42,8 @@ public struct IdentityRules: Sendable {
 
   private static let everything = permissions([
     "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.roles:*", "tenancy.assignments:*",
+    "tenancy.secrets:*",
+    "tenancy.audit:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {
@@ -65,9 +67,12 @@ public struct IdentityRules: Sendable {
   }
 
   /// The caller behind a peer.
-  /// - Parameter refusal: why the peer is not accepted any more, or nil.
+  /// - Parameters:
+  ///   - refusal: why the peer is not accepted any more, or nil.
+  ///   - source: names its connection.
   func caller(
-    _ peer: Peer, refusal: @escaping @Sendable () -> String? = { nil }
+    _ peer: Peer, refusal: @escaping @Sendable () -> String? = { nil },
+    source: @escaping @Sendable () -> String = { "" }
   ) -> Result<Caller, IdentityRefusal> {
     switch peer {
     case .certificate(let certificate):
@@ -76,11 +81,11 @@ public struct IdentityRules: Sendable {
         case .tenant(let name, let id):
           Caller(
             .tenant(name: name), subject: id.description, source: .certificate,
-            certificate: certificate, rules: self, refusal: refusal)
+            certificate: certificate, rules: self, refusal: refusal, connection: source)
         case .platform(let roles, let id):
           Caller(
             .platform(roles: roles), subject: id.description, source: .certificate,
-            certificate: certificate, rules: self, refusal: refusal)
+            certificate: certificate, rules: self, refusal: refusal, connection: source)
         }
       }
     case .unixProcess(let process):
@@ -88,8 +93,7 @@ public struct IdentityRules: Sendable {
         .success(
           Caller(
             .platform(roles: roles), subject: "uid:\(process.userID)", source: .unixPeer,
-            certificate: nil, rules: self
-          ))
+            certificate: nil, rules: self, connection: source))
       } else {
         .failure(IdentityRefusal("the Unix user \(process.userID) is not allowed"))
       }
@@ -100,7 +104,7 @@ public struct IdentityRules: Sendable {
         .success(
           Caller(
             .platform(roles: insecureRoles), subject: "insecure", source: .insecure,
-            certificate: nil, rules: self))
+            certificate: nil, rules: self, connection: source))
       }
     }
   }

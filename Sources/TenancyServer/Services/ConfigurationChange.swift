@@ -47,6 +47,12 @@ struct ConfigurationChange: Sendable {
     }
   }
 
+  /// The password that is to replace the stored one.
+  var databasePassword: ClearSecret? {
+    guard isImplied || paths.contains("database") else { return nil }
+    return sent.database?.clearPassword
+  }
+
   @Sendable
   func apply(_ before: TenantConfiguration) throws(TenancyError) -> TenantConfiguration {
     var after = before

@@ -84,7 +84,7 @@ extension V1.TenantConfiguration {
       database: configuration.database.map {
         V1.DatabaseConfig(
           connectionString: caller.isPlatform ? $0.connectionString : "", username: $0.username,
-          passwordSet: !$0.password.isEmpty)
+          passwordSet: $0.password != nil)
       },
       schema: configuration.schema.map { V1.SchemaConfig(schemaName: $0.schemaName) },
       shared: configuration.shared.map {
@@ -102,15 +102,18 @@ extension V1.TenantConfiguration {
 }
 
 extension V1.DatabaseConfig {
-  /// Without a password, the one that was there stays: the API never gave it out to send back. For tenants'
-  /// identities the same is true of the connection string.
+  /// The password that was there stays: one that is sent is to be sealed first, see `clearPassword`. For
+  /// tenants' identities the connection string stays as well: the API never gave it out to send back.
   func domain(
     keeping former: DatabaseConfiguration?, keepsConnection: Bool = false
   ) -> DatabaseConfiguration {
     DatabaseConfiguration(
       connectionString: keepsConnection ? former?.connectionString ?? "" : connectionString,
-      username: username, password: password.isEmpty ? former?.password ?? "" : password)
+      username: username, password: former?.password)
   }
+
+  /// What replaces the stored password; nil if the request has none.
+  var clearPassword: ClearSecret? { password.isEmpty ? nil : ClearSecret(password) }
 
   /// What tenants' identities are never shown they may not send either: whether it is what the server has
   /// would tell them.

@@ -72,6 +72,7 @@ struct TenantManagerService: Sendable {
     let new = TenantCommands.NewTenant(
       slug: tenant.slug, displayName: tenant.displayName, isolationModel: model,
       configuration: tenant.configuration?.domain ?? TenantConfiguration(),
+      databasePassword: tenant.configuration?.database?.clearPassword,
       requestID: hasID ? id : "", digest: hasID ? RequestIDs.digest(of: tenant) : "",
       checks: checks)
     do throws(TenancyError) {
@@ -126,6 +127,7 @@ struct TenantManagerService: Sendable {
     if mask.covers("configuration", populated: sent.configuration != nil) {
       update.configuration = try ConfigurationChange.replacement(
         by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller)
+      update.databasePassword = sent.configuration?.database?.clearPassword
     }
     do throws(TenancyError) {
       return answer(
@@ -163,9 +165,10 @@ struct TenantManagerService: Sendable {
   ) async throws(TenancyError) -> V1.Tenant {
     let id = try access.requireTarget().tenant.id
     var update = TenantCommands.Update(etag: request.etag, mayMove: access.caller.isPlatform)
-    update.configuration = try ConfigurationChange(
-      request.configuration ?? V1.TenantConfiguration(), request.updateMask, by: access.caller
-    ).apply
+    let change = try ConfigurationChange(
+      request.configuration ?? V1.TenantConfiguration(), request.updateMask, by: access.caller)
+    update.configuration = change.apply
+    update.databasePassword = change.databasePassword
     return answer(
       try await commands(access).update(id, update, action: "tenants.configure"),
       for: access.caller)

@@ -15,12 +15,16 @@ public final class SQLiteDataPlane: DataPlane {
   }
 
   private let directory: String
+  public let place: String?
   /// The shared file has one writer at a time.
   private let shared = Mutex(())
 
-  /// - Parameter directory: where the files go; made when missing, mode 0700.
+  /// - Parameters:
+  ///   - directory: where the files go; made when missing, mode 0700.
+  ///   - isOneOfSeveral: whether other nodes of the store have directories of their own. Nodes that share one,
+  ///     by a file system of theirs, are at one place.
   /// - Throws: `StoreError`.
-  public init(directory: String) throws(StoreError) {
+  public init(directory: String, isOneOfSeveral: Bool = false) throws(StoreError) {
     self.directory = directory
     for path in [directory, "\(directory)/databases", "\(directory)/schemas"] {
       guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
@@ -29,6 +33,7 @@ public final class SQLiteDataPlane: DataPlane {
       // Also when it exists: a crash may have come between the two.
       try FileSystem.syncDirectory(of: path)
     }
+    place = isOneOfSeveral ? try PlaceFile.read("\(directory)/place") : nil
   }
 
   public func steps(for tenant: Tenant) -> [String] {

@@ -1,3 +1,4 @@
+internal import Synchronization
 public import Tenancy
 
 /// Keeps a control plane up with what other nodes write to its store, until it is stopped or let go: at each
@@ -6,6 +7,8 @@ public final class LogFollower: Sendable {
   private let listener: PostgreSQLListener
   private let changes: AsyncStream<Void>.Continuation
   private let task: Task<Void, Never>
+  /// Looks at the interval, whatever has become of the connection for notifications.
+  private let polling: Task<Void, Never>
 
   /// - Parameters:
   ///   - store: the plane's.
@@ -19,21 +22,67 @@ public final class LogFollower: Sendable {
     let (stream, changes) = AsyncStream.makeStream(
       of: Void.self, bufferingPolicy: .bufferingNewest(1))
     self.changes = changes
+    let news = News()
     task = Task {
       for await _ in stream {
-        // What it throws is that the store has failed, which the plane's health says.
-        _ = try? await plane.catchUp()
+        // What it throws is that the store has failed, which the plane's health says. What this node has
+        // written itself is there already.
+        _ = try? await plane.catchUp(to: news.take())
       }
     }
-    listener = try store.listen({ changes.yield() }, onFailure: onFailure)
+    let interval = store.pollInterval
+    polling = Task {
+      // A cancelled sleep ends it.
+      while (try? await Task.sleep(for: interval)) != nil {
+        news.add(nil)
+        changes.yield()
+      }
+    }
+    listener = try store.listen(
+      onRevision: {
+        news.add($0)
+        changes.yield()
+      }, onFailure: onFailure)
   }
 
-  deinit { changes.finish() }
+  deinit {
+    polling.cancel()
+    changes.finish()
+  }
 
   /// Returns when the plane is not being caught up any more.
   public func stop() async {
     listener.stop()
+    polling.cancel()
     changes.finish()
     await task.value
+  }
+}
+
+/// What was heard since it was last acted upon.
+private final class News: Sendable {
+  private struct State {
+    var revision: UInt64 = 0
+    /// It is not known up to where the log has grown.
+    var mustLook = false
+  }
+  private let state = Mutex(State())
+
+  func add(_ revision: UInt64?) {
+    state.withLock { state in
+      if let revision {
+        state.revision = max(state.revision, revision)
+      } else {
+        state.mustLook = true
+      }
+    }
+  }
+
+  /// Up to which revision to catch up; nil: as far as there is.
+  func take() -> UInt64? {
+    state.withLock { state in
+      defer { state.mustLook = false }
+      return state.mustLook ? nil : state.revision
+    }
   }
 }

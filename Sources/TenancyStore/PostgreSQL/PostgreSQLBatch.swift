@@ -6,14 +6,14 @@ struct PostgreSQLBatch {
   let configuration: PostgreSQLConfiguration
 
   static let statements =
-    StateStatement.allPrepared + [lock, advance, notify]
+    StateStatement.allPrepared + [lock, advance, notify, auditHead]
 
-  private static let lock = PreparedStatement(
+  static let lock = PreparedStatement(
     name: "lock", sql: "SELECT \(RevisionRow.columns) FROM tenancy_revision FOR UPDATE")
-  private static let advance = PreparedStatement(
+  static let advance = PreparedStatement(
     name: "advance", sql: "UPDATE tenancy_revision SET revision = $1")
-  private static let notify = PreparedStatement(name: "notify", sql: "SELECT pg_notify($1, $2)")
-  private static let begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+  static let notify = PreparedStatement(name: "notify", sql: "SELECT pg_notify($1, $2)")
+  static let begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
   /// - Returns: the revision that the entries follow.
   static func record(
@@ -56,7 +56,7 @@ struct PostgreSQLBatch {
           try result.check(step.statement.prepared.sql)
         }
         if let refusal = step.refusal, result.changedRows != 1 {
-          throw StoreError(.conflict, refusal)
+          throw StoreError(step.statement.refusalCode, refusal)
         }
       }
       for result in results.suffix(2) {
@@ -92,7 +92,28 @@ struct PostgreSQLBatch {
     }
   }
 
-  private func pipeline(
+  /// Goes on holding a lease. Waits for no write but one that is about the same lease.
+  func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+    var recorder = StatementRecorder()
+    try StateWriter(json: JSONCoding()).hold(lease, lasting: duration, with: &recorder)
+    let steps = recorder.steps
+    let results = try pipeline { () throws(PostgreSQLError) in
+      try connection.queue(Self.begin)
+      for step in steps { try connection.queue(step.statement.prepared.sql, step.values) }
+    }
+    try commit { () throws(StoreError) in
+      for (step, result) in zip(steps, results.dropFirst()) {
+        try asStoreError { () throws(PostgreSQLError) in
+          try result.check(step.statement.prepared.sql)
+        }
+        if let refusal = step.refusal, result.changedRows != 1 {
+          throw StoreError(step.statement.refusalCode, refusal)
+        }
+      }
+    }
+  }
+
+  func pipeline(
     _ body: () throws(PostgreSQLError) -> Void
   ) throws(StoreError) -> [PostgreSQLResult] {
     try asStoreError { () throws(PostgreSQLError) in
@@ -133,7 +154,7 @@ struct PostgreSQLBatch {
 
   private static let record = "SELECT pg_logical_emit_message(true, 'tenancy', '')"
 
-  private func lockedRow(_ results: [PostgreSQLResult]) throws(StoreError) -> RevisionRow {
+  func lockedRow(_ results: [PostgreSQLResult]) throws(StoreError) -> RevisionRow {
     try asStoreError { () throws(PostgreSQLError) in
       try results[0].check(Self.begin)
       try results[1].check(Self.lock.sql)
@@ -142,7 +163,7 @@ struct PostgreSQLBatch {
   }
 
   /// - Parameter judge: throws when the transaction is to be rolled back.
-  private func commit(if judge: () throws(StoreError) -> Void) throws(StoreError) {
+  func commit(if judge: () throws(StoreError) -> Void) throws(StoreError) {
     do throws(StoreError) {
       try judge()
     } catch {

@@ -48,8 +48,6 @@ public struct PostgreSQLConfiguration: Sendable {
   /// The schema that holds the tables; made when missing.
   public var schema = "tenancy"
   public var applicationName = "tenantd"
-  /// Whether the store refuses to work while another process has it open in the same way.
-  public var isExclusive = false
 
   /// To connect to one host.
   public var connectTimeout = Duration.seconds(3)

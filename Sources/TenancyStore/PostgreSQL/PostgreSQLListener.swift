@@ -10,7 +10,7 @@ public final class PostgreSQLListener: Sendable {
   private let finished = DispatchGroup()
 
   init(
-    _ configuration: PostgreSQLConfiguration, onChange: @escaping @Sendable () -> Void,
+    _ configuration: PostgreSQLConfiguration, onChange: @escaping @Sendable (UInt64?) -> Void,
     onFailure: @escaping @Sendable (StoreError) -> Void
   ) throws(StoreError) {
     let stopping = try StopPipe()
@@ -32,7 +32,8 @@ public final class PostgreSQLListener: Sendable {
 private struct ListeningLoop: Sendable {
   let configuration: PostgreSQLConfiguration
   let stopping: StopPipe
-  let onChange: @Sendable () -> Void
+  /// With the last revision, where it is known.
+  let onChange: @Sendable (UInt64?) -> Void
   let onFailure: @Sendable (StoreError) -> Void
 
   func run() {
@@ -46,33 +47,44 @@ private struct ListeningLoop: Sendable {
           try connection.run("LISTEN \(configuration.channel)", until: deadline)
           backoff.succeed()
           // What was notified before is not heard of.
-          onChange()
+          onChange(nil)
           try hear(connection)
         }
       } catch {
         onFailure(error)
         _ = Deadline(in: backoff.fail(using: &random)).wait(for: [stopping.event])
-        if !stopping.isSignalled { onChange() }
+        if !stopping.isSignalled { onChange(nil) }
       }
     }
   }
 
   /// Until stopped.
   private func hear(_ connection: PostgreSQLConnection) throws(PostgreSQLError) {
+    var lastLook = ContinuousClock.now
     while true {
       let ready = Deadline(in: configuration.pollInterval).wait(
         for: [(connection.descriptor, POLLIN), stopping.event])
       if stopping.isSignalled { return }
       if ready[0] {
-        if try !connection.notifications().isEmpty { onChange() }
-      } else {
-        onChange()
-        // Whether there is still someone who would notify.
-        try connection.run("SELECT 1", until: deadline)
-        // Came with the answer, so that the descriptor does not tell.
-        if try !connection.notifications().isEmpty { onChange() }
+        try tell(connection)
+        // Others' writes may come without end, and a notification may be lost between two.
+        if lastLook.duration(to: .now) < configuration.pollInterval { continue }
       }
+      lastLook = .now
+      onChange(nil)
+      // Whether there is still someone who would notify.
+      try connection.run("SELECT 1", until: deadline)
+      // Came with the answer, so that the descriptor does not tell.
+      try tell(connection)
     }
+  }
+
+  /// Of several notifications the last is enough.
+  private func tell(_ connection: PostgreSQLConnection) throws(PostgreSQLError) {
+    let payloads = try connection.notifications()
+    if payloads.isEmpty { return }
+    let revisions = payloads.map { UInt64($0) }
+    onChange(revisions.contains(nil) ? nil : revisions.compactMap(\.self).max())
   }
 
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }

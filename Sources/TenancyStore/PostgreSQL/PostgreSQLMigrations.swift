@@ -139,7 +139,51 @@ struct PostgreSQLMigrations {
 
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
 
-  private static let all = [initial]
+  private static let all = [initial, secrets, auditRecords, leases]
+
+  /// A password in a configuration is a reference from here on. No version that was released has stored one
+  /// in the clear here.
+  private static let secrets = """
+    CREATE TABLE data_keys (
+      id TEXT COLLATE "C" PRIMARY KEY,
+      master_key_id TEXT COLLATE "C" NOT NULL,
+      wrapped BYTEA NOT NULL,
+      create_time BIGINT NOT NULL,
+      state TEXT COLLATE "C" NOT NULL
+    );
+
+    CREATE UNIQUE INDEX one_active_data_key ON data_keys (state) WHERE state = 'active';
+
+    CREATE TABLE secrets (
+      tenant_id TEXT COLLATE "C" NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      purpose TEXT COLLATE "C" NOT NULL,
+      version BIGINT NOT NULL,
+      key_id TEXT COLLATE "C" NOT NULL REFERENCES data_keys (id) DEFERRABLE INITIALLY DEFERRED,
+      sealed BYTEA NOT NULL,
+      PRIMARY KEY (tenant_id, purpose)
+    );
+    """
+
+  /// `AuditEncoding` tells what the records are. Without a foreign key: a chain outlasts its tenant.
+  private static let auditRecords = """
+    CREATE TABLE audit_records (
+      chain TEXT COLLATE "C" NOT NULL,
+      sequence BIGINT NOT NULL,
+      record BYTEA NOT NULL,
+      hash BYTEA NOT NULL,
+      PRIMARY KEY (chain, sequence)
+    );
+    """
+
+  /// Times are milliseconds since 1970 by the server's clock.
+  private static let leases = """
+    CREATE TABLE leases (
+      name TEXT COLLATE "C" PRIMARY KEY,
+      holder TEXT COLLATE "C" NOT NULL,
+      fencing_number BIGINT NOT NULL,
+      expire_time BIGINT NOT NULL
+    );
+    """
 
   /// Texts are compared by their bytes, as SQLite does. Foreign keys are checked at the commit: the order
   /// of changes within a batch is free. The log has none, for it tells the past and not the present.

@@ -4,7 +4,6 @@ internal import Tenancy
 struct PostgreSQLSession {
   private var connector: PostgreSQLConnector
   private let statements: [PreparedStatement]
-  private let isClaiming: Bool
   private var connection: PostgreSQLConnection?
   /// Of a connection that got no answer in time: it may wait for a standby still, with the lock on the
   /// last revision, and does not notice that nobody listens any more.
@@ -13,14 +12,9 @@ struct PostgreSQLSession {
   private var lastFailure: StoreError?
   private var random = SystemRandomNumberGenerator()
 
-  /// - Parameters:
-  ///   - statements: prepared on each connection.
-  ///   - isClaiming: whether it is the connection that keeps others away, where that is asked for.
-  init(
-    _ configuration: PostgreSQLConfiguration, statements: [PreparedStatement], isClaiming: Bool
-  ) {
+  /// - Parameter statements: prepared on each connection.
+  init(_ configuration: PostgreSQLConfiguration, statements: [PreparedStatement]) {
     connector = PostgreSQLConnector(configuration)
-    self.isClaiming = isClaiming && configuration.isExclusive
     self.statements = statements
   }
 
@@ -76,7 +70,6 @@ struct PostgreSQLSession {
       self.abandoned = nil
     }
     try PostgreSQLMigrations(connection: connection, configuration: configuration).run()
-    if isClaiming { try claim(connection) }
     try asStoreError { () throws(PostgreSQLError) in
       try connection.prepare(statements, until: Deadline(in: configuration.answerTimeout))
     }
@@ -96,23 +89,4 @@ struct PostgreSQLSession {
         until: Deadline(in: connector.configuration.answerTimeout))
     }
   }
-
-  /// Keeps others away for as long as the connection lasts.
-  private func claim(_ connection: PostgreSQLConnection) throws(StoreError) {
-    let configuration = connector.configuration
-    let isOurs = try asStoreError { () throws(PostgreSQLError) in
-      try connection.run(
-        "SELECT pg_try_advisory_lock(\(Self.lock), hashtext($1))::int",
-        [.text(configuration.schema)], until: Deadline(in: configuration.answerTimeout)
-      ).row(0).integer(0) == 1
-    }
-    guard isOurs else {
-      throw StoreError(
-        .unavailable,
-        "another process uses this store: the schema \(configuration.schema) is locked")
-    }
-  }
-
-  /// Next to that of migrations.
-  private static let lock = PostgreSQLMigrations.lock + 1
 }

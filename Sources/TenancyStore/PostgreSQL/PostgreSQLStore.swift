@@ -13,9 +13,10 @@ public import Tenancy
 ///
 /// Every wait ends: `append` takes two answers at most, each `statementTimeout` and two seconds, and the
 /// time to connect. There are two connections, so that reading the log does not wait for a write.
-public final class PostgreSQLStore: ControlStore {
+public final class PostgreSQLStore: AuditedStore {
   private let configuration: PostgreSQLConfiguration
   private let isAudited: Bool
+  private let sealer: (any SecretSealer)?
   private let json = JSONCoding()
   /// Absent when the store is closed.
   private let writer: Mutex<PostgreSQLSession?>
@@ -29,23 +30,35 @@ public final class PostgreSQLStore: ControlStore {
   }
 
   /// Connects, makes the schema when it is missing, and takes the steps to its newest version.
-  /// - Throws: `StoreError`: `.corrupt` when the schema is newer or not ours.
-  public convenience init(_ configuration: PostgreSQLConfiguration) throws(StoreError) {
-    try self.init(configuration, isAudited: true)
+  /// - Parameter sealer: takes in the store's data keys.
+  /// - Throws: `StoreError`: `.corrupt` when the schema is newer or not ours, `.unavailable` also if there are
+  ///   secrets and no sealer or not the one that they were sealed by.
+  public convenience init(
+    _ configuration: PostgreSQLConfiguration, sealer: (any SecretSealer)? = nil
+  ) throws(StoreError) {
+    try self.init(configuration, sealer: sealer, isAudited: true)
   }
 
   /// - Parameter isAudited: whether loading refuses rows that no command can have made. The promises of
   ///   `ControlStore` hold for all others as well.
-  init(_ configuration: PostgreSQLConfiguration, isAudited: Bool) throws(StoreError) {
+  init(
+    _ configuration: PostgreSQLConfiguration, sealer: (any SecretSealer)? = nil, isAudited: Bool
+  ) throws(StoreError) {
     if let problem = configuration.problem { throw StoreError(.unavailable, problem) }
     self.configuration = configuration
     self.isAudited = isAudited
+    self.sealer = sealer
     var session = PostgreSQLSession(
-      configuration, statements: PostgreSQLBatch.statements, isClaiming: true)
+      configuration, statements: PostgreSQLBatch.statements)
     try session.withConnection { _ throws(StoreError) in }
     writer = Mutex(session)
-    reader = Mutex(PostgreSQLSession(configuration, statements: [], isClaiming: false))
+    reader = Mutex(PostgreSQLSession(configuration, statements: []))
+    try withSecrets { secrets throws(StoreError) in
+      try SecretAudit.installKeys(of: secrets, in: sealer)
+    }
   }
+
+  public var incarnationID: String { seen.withLock { $0.storeID ?? "" } }
 
   public func close() {
     writer.withLock { $0 = nil }
@@ -115,6 +128,14 @@ public final class PostgreSQLStore: ControlStore {
     setDurable(last.revision)
   }
 
+  public func append(_ entries: [LogEntry], audit: AuditBatch) throws(StoreError) {
+    guard !entries.isEmpty || !audit.notes.isEmpty else { return }
+    try withConnection(of: writer) { connection throws(StoreError) in
+      try batch(connection).write(entries, audit: audit, check: check)
+    }
+    if let last = entries.last { setDurable(last.revision) }
+  }
+
   public func compact(through revision: UInt64) throws(StoreError) {
     try withConnection(of: writer) { connection throws(StoreError) in
       try batch(connection).compact(through: Int64(clamping: revision), check: check)
@@ -134,8 +155,10 @@ public final class PostgreSQLStore: ControlStore {
       let stored = try read(connection) { row throws(StoreError) in
         let revision = try log(connection).checkBounds(last: row.revision)
         let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
+        // Another node may have made keys since.
+        try SecretAudit.installKeys(of: SecretReader(source: rows, json: json), in: sealer)
         return try StateReader(source: rows, json: json).read(
-          revision: revision, audited: isAudited)
+          revision: revision, audited: isAudited, sealer: sealer)
       }
       try prove(stored.revision, connection)
       return stored
@@ -160,6 +183,47 @@ public final class PostgreSQLStore: ControlStore {
   public func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] {
     try withConnection(of: reader) { connection throws(StoreError) in
       try read(connection) { _ throws(StoreError) in try log(connection).oldest(limit: limit) }
+    }
+  }
+
+  public func leases(limit: Int) throws(StoreError) -> [StoredLease] {
+    try withConnection(of: reader) { connection throws(StoreError) in
+      try read(connection) { _ throws(StoreError) in
+        let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
+        return try LeaseReader(source: rows, json: json).leases(.postgreSQL, limit: limit)
+      }
+    }
+  }
+
+  /// By the connection for reading: it must not wait for writes.
+  public func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+    try withConnection(of: reader) { connection throws(StoreError) in
+      try batch(connection).renew(lease, lasting: duration)
+    }
+  }
+
+  public func secret(
+    _ purpose: SecretPurpose, of tenant: TenantID
+  ) throws(StoreError) -> StoredSecret? {
+    try withSecrets { secrets throws(StoreError) in
+      try secrets.secret(at: SecretPlace(tenant: tenant, purpose: purpose))
+    }
+  }
+
+  public func dataKeys() throws(StoreError) -> [WrappedDataKey] {
+    try withSecrets { secrets throws(StoreError) in try secrets.dataKeys() }
+  }
+
+  private func withSecrets<Result: Sendable>(
+    _ body: (SecretReader<PostgreSQLRows>) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    try withConnection(of: reader) { connection throws(StoreError) in
+      let (result, revision) = try read(connection) { row throws(StoreError) in
+        let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
+        return (try body(SecretReader(source: rows, json: json)), row.revision)
+      }
+      try prove(UInt64(revision), connection)
+      return result
     }
   }
 
@@ -199,7 +263,46 @@ public final class PostgreSQLStore: ControlStore {
     return try result.get()
   }
 
+  // MARK: Auditing
+
+  public func auditRecords(
+    of chain: AuditChain, after sequence: UInt64, limit: Int
+  ) throws(StoreError) -> [StoredAuditRecord] {
+    let values: [SQLValue] = [
+      .text(chain.description), .integer(Int64(clamping: sequence)), .integer(Int64(limit)),
+    ]
+    return try audit(AuditQuery.page(.postgreSQL), values) { row throws(StoreError) in
+      try AuditQuery.record(row, of: chain)
+    }
+  }
+
+  public func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
+    try audit(AuditQuery.head(.postgreSQL), [.text(chain.description)]) { row throws(StoreError) in
+      try AuditQuery.head(row, of: chain)
+    }.first
+  }
+
+  /// What a checkpoint signs must be there after a failover, too.
+  private func audit<Found: Sendable>(
+    _ sql: String, _ values: [SQLValue], _ body: (PostgreSQLRow) throws(StoreError) -> Found
+  ) throws(StoreError) -> [Found] {
+    try withConnection(of: reader) { connection throws(StoreError) in
+      let found = try read(connection) { _ throws(StoreError) in
+        let result = try asStoreError { () throws(PostgreSQLError) in
+          try connection.run(sql, values, until: Deadline(in: configuration.answerTimeout))
+        }
+        var found: [Found] = []
+        for index in 0..<result.rowCount { found.append(try body(result.row(index))) }
+        return found
+      }
+      if !found.isEmpty { try batch(connection).prove() }
+      return found
+    }
+  }
+
   // MARK: Listening
+
+  var pollInterval: Duration { configuration.pollInterval }
 
   /// Calls `onChange` when the log may have grown, by this node or another: for each notification, each
   /// time a connection for them was made, and at the poll interval when there is none.
@@ -207,6 +310,15 @@ public final class PostgreSQLStore: ControlStore {
     _ onChange: @escaping @Sendable () -> Void,
     onFailure: @escaping @Sendable (StoreError) -> Void = { _ in }
   ) throws(StoreError) -> PostgreSQLListener {
-    try PostgreSQLListener(configuration, onChange: onChange, onFailure: onFailure)
+    try listen(onRevision: { _ in onChange() }, onFailure: onFailure)
+  }
+
+  /// As above.
+  /// - Parameter onRevision: is told up to where the log has grown, where that is known.
+  func listen(
+    onRevision: @escaping @Sendable (UInt64?) -> Void,
+    onFailure: @escaping @Sendable (StoreError) -> Void
+  ) throws(StoreError) -> PostgreSQLListener {
+    try PostgreSQLListener(configuration, onChange: onRevision, onFailure: onFailure)
   }
 }

@@ -9,8 +9,6 @@ struct StatementRecorder: StatementRunner {
   }
   private(set) var steps: [Step] = []
 
-  func willPut(_ tenant: Tenant) {}
-
   mutating func run(_ statement: StateStatement, _ values: [SQLValue], refusal: String?) {
     steps.append(Step(statement: statement, values: values, refusal: refusal))
   }

@@ -6,20 +6,29 @@ struct Database {
   private let connection: SQLiteConnection
   private let json = JSONCoding()
   private let runner: SQLiteStateRunner
+  private let sealer: (any SecretSealer)?
 
-  init(path: String) throws(StoreError) {
+  /// - Parameter sealer: takes in the data keys.
+  init(path: String, sealer: (any SecretSealer)?) throws(StoreError) {
     let connection = try asStoreError { () throws(SQLiteError) in
       try SQLiteConnection(path: path)
     }
     self.connection = connection
+    self.sealer = sealer
     try asStoreError { () throws(SQLiteError) in
       try connection.execute(Self.settings)
     }
     try Migrations.check(connection)
     try Self.makeDurable(connection)
-    try Migrations.run(on: connection)
+    try Migrations.run(on: connection, sealer: sealer)
     try asStoreError { () throws(SQLiteError) in try Self.syncRecovered(connection) }
+    try SecretAudit.installKeys(of: SecretReader(source: connection, json: json), in: sealer)
     runner = try asStoreError { () throws(SQLiteError) in try SQLiteStateRunner(connection) }
+  }
+
+  /// - Throws: `.unavailable` unless it may be served.
+  func incarnation(_ path: String) throws(StoreError) -> StoreIncarnation {
+    try Incarnations.requireCurrent(connection, path)
   }
 
   /// Inside one read transaction, so that another process' writes do not show halfway.
@@ -28,7 +37,8 @@ struct Database {
     try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
     let result = Result { () throws(StoreError) in
       let reader = StateReader(source: connection, json: json)
-      return try reader.read(revision: try log.checkBounds(), audited: isAudited)
+      return try reader.read(
+        revision: try log.checkBounds(), audited: isAudited, sealer: sealer)
     }
     // Ends a transaction that only read.
     try asStoreError { () throws(SQLiteError) in
@@ -36,6 +46,16 @@ struct Database {
     }
     return try result.get()
   }
+
+  private var secrets: SecretReader<SQLiteConnection> {
+    SecretReader(source: connection, json: json)
+  }
+
+  func secret(at place: SecretPlace) throws(StoreError) -> StoredSecret? {
+    try secrets.secret(at: place)
+  }
+
+  func dataKeys() throws(StoreError) -> [WrappedDataKey] { try secrets.dataKeys() }
 
   private var log: LogReader<SQLiteConnection> { LogReader(source: connection, json: json) }
 
@@ -53,17 +73,39 @@ struct Database {
     }
   }
 
-  /// Adds a batch in one transaction.
-  func append(_ entries: [LogEntry]) throws(StoreError) {
-    guard !entries.isEmpty else { return }
-    runner.replacesSecret = false
+  func leases(limit: Int) throws(StoreError) -> [StoredLease] {
+    try LeaseReader(source: connection, json: json).leases(.sqlite, limit: limit)
+  }
+
+  func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
     try commit { () throws(StoreError) in
       var runner = runner
-      try StateWriter(json: json).write(entries, after: try runner.storedRevision(), to: &runner)
+      try StateWriter(json: json).hold(lease, lasting: duration, with: &runner)
     }
-    // The log has what was there before. Its truncation can wait for another process that reads, and no
-    // failure of it takes back what is durable: the next checkpoint does it.
-    if runner.replacesSecret { try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)") }
+  }
+
+  /// Adds a batch in one transaction.
+  func append(_ entries: [LogEntry], audit: AuditBatch? = nil) throws(StoreError) {
+    guard !entries.isEmpty || audit != nil else { return }
+    try commit { () throws(StoreError) in
+      var runner = runner
+      let writer = StateWriter(json: json)
+      try writer.write(entries, after: try runner.storedRevision(), to: &runner)
+      if let audit {
+        let heads = try runner.auditHeads(of: audit.chains)
+        try writer.write(audit, after: heads, to: &runner)
+      }
+    }
+  }
+
+  func auditRecords(
+    of chain: AuditChain, after sequence: UInt64, limit: Int
+  ) throws(StoreError) -> [StoredAuditRecord] {
+    try runner.auditRecords(of: chain, after: sequence, limit: limit)
+  }
+
+  func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
+    try runner.auditHeads(of: [chain])[chain]
   }
 
   /// Commits the first page as it is: a number in it is written again.
@@ -112,8 +154,7 @@ struct Database {
 
   /// `trusted_schema=OFF` and `cell_size_check=ON`: a damaged or doctored file is met with care.
   /// `cache_size=-512` (KiB): reads are answered from our own memory, writes touch few pages.
-  /// `secure_delete=ON`: a password that was replaced does not linger in free space; nor in the log, see
-  /// `append`.
+  /// `secure_delete=ON`: what was deleted does not linger in free space.
   private static let settings = """
     PRAGMA cache_size = -512;
     PRAGMA busy_timeout = 5000;

@@ -6,6 +6,10 @@ enum Migrations {
   /// Marks the file as ours in SQLite's header: "Tncy".
   static let applicationID: Int64 = 0x546E_6379
   static let latest = Int64(all.count)
+  /// The oldest version whose rows `StateReader` reads as they are.
+  static let oldestReadable: Int64 = 6
+  /// From here on there are audit records.
+  static let firstWithAudit: Int64 = 8
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -40,18 +44,35 @@ enum Migrations {
   }
 
   /// Takes the steps not yet taken, each in a transaction of its own together with its number.
-  static func run(on connection: SQLiteConnection) throws(StoreError) {
-    try asStoreError { () throws(SQLiteError) in
-      let version = try connection.integer("PRAGMA user_version")
-      for (index, sql) in all.enumerated().dropFirst(Int(version)) {
-        // A failure leaves the transaction open; opening then fails, and closing rolls it back.
+  /// - Parameter sealer: for secrets that were stored in the clear.
+  static func run(
+    on connection: SQLiteConnection, sealer: (any SecretSealer)?
+  ) throws(StoreError) {
+    let version = try asStoreError { () throws(SQLiteError) in
+      try connection.integer("PRAGMA user_version")
+    }
+    for (index, step) in all.enumerated().dropFirst(Int(version)) {
+      try step.before?(connection)
+      // A failure leaves the transaction open; opening then fails, and closing rolls it back.
+      try asStoreError { () throws(SQLiteError) in
         try connection.execute("BEGIN IMMEDIATE")
-        try connection.execute(sql)
+        try connection.execute(step.sql)
+      }
+      try step.after?(connection, sealer)
+      try asStoreError { () throws(SQLiteError) in
         try connection.execute("PRAGMA application_id = \(applicationID)")
         try connection.execute("PRAGMA user_version = \(index + 1)")
         try connection.execute("COMMIT")
       }
     }
+  }
+
+  private struct Step: Sendable {
+    /// What can't be done in a transaction. It may be done again.
+    var before: (@Sendable (SQLiteConnection) throws(StoreError) -> Void)?
+    let sql: String
+    /// What SQL can't do, in the same transaction.
+    var after: (@Sendable (SQLiteConnection, (any SecretSealer)?) throws(StoreError) -> Void)?
   }
 
   /// Writes the version again, in a transaction that the caller has begun.
@@ -60,8 +81,23 @@ enum Migrations {
   }
 
   private static let all = [
-    initial, retiredSlugs, stateReasons, digestsOfPasswords, followableLog,
+    Step(sql: initial), Step(sql: retiredSlugs), Step(sql: stateReasons),
+    Step(sql: digestsOfPasswords), Step(sql: followableLog),
+    Step(sql: SecretMigration.tables, after: SecretMigration.seal),
+    Step(before: SecretMigration.emptySpace, sql: ""), Step(sql: auditRecords),
+    Step(sql: Incarnations.table),
+    Step(sql: leases),
   ]
+
+  /// Times are milliseconds since 1970.
+  private static let leases = """
+    CREATE TABLE IF NOT EXISTS leases (
+      name TEXT PRIMARY KEY NOT NULL,
+      holder TEXT NOT NULL,
+      fencing_number INTEGER NOT NULL,
+      expire_time INTEGER NOT NULL
+    ) STRICT;
+    """
 
   /// Entries up to now are for people only: form 0. The log can be followed from `log_floor.revision` on, and
   /// what is up to `removed` is gone. `tenant_ids`, a JSON array, is there where an entry concerns several
@@ -78,6 +114,18 @@ enum Migrations {
 
     INSERT INTO log_floor (id, revision, removed)
       SELECT 0, coalesce(max(revision), 0), 0 FROM log;
+    """
+
+  /// `AuditEncoding` tells what the records are. What was done before is in the log, and in no chain. Without
+  /// a foreign key: a chain outlasts its tenant.
+  private static let auditRecords = """
+    CREATE TABLE IF NOT EXISTS audit_records (
+      chain TEXT NOT NULL,
+      sequence INTEGER NOT NULL,
+      record BLOB NOT NULL,
+      hash BLOB NOT NULL,
+      PRIMARY KEY (chain, sequence)
+    ) STRICT, WITHOUT ROWID;
     """
 
   /// Digests of requests once covered the database's password, so that guesses could be tried on them. They

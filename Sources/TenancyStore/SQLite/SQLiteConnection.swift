@@ -22,10 +22,22 @@ final class SQLiteConnection {
   let handle: OpaquePointer
 
   /// Opens a file that exists.
-  init(path: String) throws(SQLiteError) {
-    let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+  convenience init(path: String) throws(SQLiteError) {
+    try self.init(Self.plainName(of: path), of: path, SQLITE_OPEN_READWRITE)
+  }
+
+  /// Opens a file that exists to read it, and nothing else.
+  /// - Parameter isStill: whether nobody else can change it meanwhile: then no other file is made or read.
+  convenience init(reading path: String, isStill: Bool) throws(SQLiteError) {
+    let options = isStill ? "?mode=ro&immutable=1" : "?mode=ro"
+    try self.init(
+      Self.uri(of: path) + options, of: path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI)
+  }
+
+  private init(_ name: String, of path: String, _ mode: Int32) throws(SQLiteError) {
+    let flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
     var opened: OpaquePointer?
-    let code = sqlite3_open_v2(Self.plainName(of: path), &opened, flags, nil)
+    let code = sqlite3_open_v2(name, &opened, flags, nil)
     guard code == SQLITE_OK, let opened else {
       let message = String(cString: sqlite3_errstr(code))
       // A handle that failed to open must be closed all the same; nil is allowed.
@@ -80,5 +92,13 @@ final class SQLiteConnection {
   /// SQLite reads `file:…` as a URI with options and `:memory:` as no file at all. A path is a path.
   private static func plainName(of path: String) -> String {
     path.hasPrefix("/") ? path : "./" + path
+  }
+
+  /// In it, `?` begins the options, `#` ends the name, and `%` introduces a byte.
+  private static func uri(of path: String) -> String {
+    // What follows two slashes is a host, and then comes the path.
+    let start = path.hasPrefix("/") ? "file://" : "file:"
+    let escapes: [Character: String] = ["?": "%3f", "#": "%23", "%": "%25"]
+    return plainName(of: path).reduce(into: start) { $0 += escapes[$1] ?? String($1) }
   }
 }

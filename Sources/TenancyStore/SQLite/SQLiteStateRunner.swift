@@ -5,9 +5,8 @@ final class SQLiteStateRunner: StatementRunner {
   private let connection: SQLiteConnection
   private let statements: [SQLiteStatement]
   private let lastRevision: SQLiteStatement
-  private let storedPassword: SQLiteStatement
-  /// Whether a password was replaced or removed since this was last set.
-  var replacesSecret = false
+  private let auditHead: SQLiteStatement
+  private let auditPage: SQLiteStatement
 
   init(_ connection: SQLiteConnection) throws(SQLiteError) {
     self.connection = connection
@@ -18,8 +17,43 @@ final class SQLiteStateRunner: StatementRunner {
     self.statements = statements
     lastRevision = try connection.prepare(
       "SELECT max(coalesce((SELECT max(revision) FROM log), 0), (SELECT revision FROM log_floor))")
-    storedPassword = try connection.prepare(
-      "SELECT configuration ->> '$.database.password' FROM tenants WHERE id = ?1")
+    auditHead = try connection.prepare(AuditQuery.head(.sqlite))
+    auditPage = try connection.prepare(AuditQuery.page(.sqlite))
+  }
+
+  /// Where chains end; those without records are left out.
+  func auditHeads(of chains: Set<AuditChain>) throws(StoreError) -> [AuditChain: AuditHead] {
+    var heads: [AuditChain: AuditHead] = [:]
+    for chain in chains {
+      try read(auditHead, [.text(chain.description)]) { row throws(StoreError) in
+        heads[chain] = try AuditQuery.head(row, of: chain)
+      }
+    }
+    return heads
+  }
+
+  func auditRecords(
+    of chain: AuditChain, after sequence: UInt64, limit: Int
+  ) throws(StoreError) -> [StoredAuditRecord] {
+    var records: [StoredAuditRecord] = []
+    let values: [SQLValue] = [
+      .text(chain.description), .integer(Int64(clamping: sequence)), .integer(Int64(limit)),
+    ]
+    try read(auditPage, values) { row throws(StoreError) in
+      records.append(try AuditQuery.record(row, of: chain))
+    }
+    return records
+  }
+
+  private func read(
+    _ statement: SQLiteStatement, _ values: [SQLValue],
+    _ body: (SQLiteStatement) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    defer { statement.reset() }
+    try asStoreError { () throws(SQLiteError) in try statement.bind(values) }
+    while try asStoreError({ () throws(SQLiteError) in try statement.step() }) {
+      try body(statement)
+    }
   }
 
   func storedRevision() throws(StoreError) -> Int64 {
@@ -34,23 +68,15 @@ final class SQLiteStateRunner: StatementRunner {
     return revision
   }
 
-  func willPut(_ tenant: Tenant) throws(StoreError) {
-    guard tenant.version > 1 else { return }
-    let former = try asStoreError { () throws(SQLiteError) in
-      defer { storedPassword.reset() }
-      try storedPassword.bind([.id(tenant.id)])
-      return try storedPassword.step() ? storedPassword.text(0) ?? "" : ""
-    }
-    if !former.isEmpty, former != tenant.configuration.database?.password { replacesSecret = true }
-  }
-
   func run(
     _ statement: StateStatement, _ values: [SQLValue], refusal: String?
   ) throws(StoreError) {
     try asStoreError { () throws(SQLiteError) in
       try statements[statement.rawValue].run(values)
     }
-    if let refusal, connection.changedRows != 1 { throw StoreError(.conflict, refusal) }
+    if let refusal, connection.changedRows != 1 {
+      throw StoreError(statement.refusalCode, refusal)
+    }
   }
 }
 

@@ -8,10 +8,12 @@ public import Tenancy
 /// `synchronous=FULL` SQLite syncs the write-ahead log before a commit returns. Opening recovers what
 /// the log holds, and syncs it before anything is read: a commit cut short by a crash may be in the
 /// page cache only, and must not be seen and then vanish.
-public final class SQLiteStore: ControlStore {
+public final class SQLiteStore: AuditedStore {
   private let path: String
   private let json = JSONCoding()
   private let state: Mutex<State>
+  /// The life of the store in which it was opened.
+  public let incarnation: StoreIncarnation
 
   /// What is released at the end. The database is absent after a commit of unknown outcome.
   private struct State {
@@ -20,24 +22,35 @@ public final class SQLiteStore: ControlStore {
   }
 
   private let isAudited: Bool
+  private let sealer: (any SecretSealer)?
+
+  public var incarnationID: String { incarnation.id }
 
   /// Opens a store, creating the file where there is none. Its directory must exist.
-  public convenience init(path: String) throws(StoreError) {
-    try self.init(path: path, isAudited: true)
+  /// - Parameter sealer: takes in the store's data keys, and seals what earlier versions stored in the clear.
+  /// - Throws: `.unavailable` also if there are secrets, in the clear or sealed, and no sealer or not the one
+  ///   that they were sealed by.
+  public convenience init(path: String, sealer: (any SecretSealer)? = nil) throws(StoreError) {
+    try self.init(path: path, sealer: sealer, isAudited: true)
   }
 
   /// - Parameter isAudited: whether loading refuses rows that no command can have made. The promises of
   ///   `ControlStore` hold for all others as well.
-  init(path: String, isAudited: Bool) throws(StoreError) {
+  init(
+    path: String, sealer: (any SecretSealer)? = nil, isAudited: Bool
+  ) throws(StoreError) {
     self.isAudited = isAudited
+    self.sealer = sealer
     guard !path.isEmpty, !path.utf8.contains(0) else {
       throw StoreError(.unavailable, "not a path: \(path.debugDescription)")
     }
     self.path = path
     // First of all: another process' database is not to be touched.
     let lock = try LockFile(path: path + ".lock")
+    try Self.refuseHalfRestored(path)
     try FileSystem.createPrivateFile(path: path)
-    let database = try Database(path: path)
+    let database = try Database(path: path, sealer: sealer)
+    incarnation = try database.incarnation(path)
     // SQLite syncs the directory for the log's sake only, and only when it first syncs the log.
     try FileSystem.syncDirectory(of: path)
     state = Mutex(State(lock: lock, database: database))
@@ -70,8 +83,50 @@ public final class SQLiteStore: ControlStore {
     }
   }
 
+  public func secret(
+    _ purpose: SecretPurpose, of tenant: TenantID
+  ) throws(StoreError) -> StoredSecret? {
+    try state.withLock { (state: inout State) throws(StoreError) -> StoredSecret? in
+      try open(&state).secret(at: SecretPlace(tenant: tenant, purpose: purpose))
+    }
+  }
+
+  public func dataKeys() throws(StoreError) -> [WrappedDataKey] {
+    try state.withLock { (state: inout State) throws(StoreError) -> [WrappedDataKey] in
+      try open(&state).dataKeys()
+    }
+  }
+
   public func compact(through revision: UInt64) throws(StoreError) {
     try write { (database) throws(StoreError) in try database.compact(through: revision) }
+  }
+
+  public func leases(limit: Int) throws(StoreError) -> [StoredLease] {
+    try state.withLock { (state: inout State) throws(StoreError) in
+      try open(&state).leases(limit: limit)
+    }
+  }
+
+  public func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+    try write { (database) throws(StoreError) in try database.renew(lease, lasting: duration) }
+  }
+
+  public func append(_ entries: [LogEntry], audit: AuditBatch) throws(StoreError) {
+    try write { (database) throws(StoreError) in try database.append(entries, audit: audit) }
+  }
+
+  public func auditRecords(
+    of chain: AuditChain, after sequence: UInt64, limit: Int
+  ) throws(StoreError) -> [StoredAuditRecord] {
+    try state.withLock { (state: inout State) throws(StoreError) in
+      try open(&state).auditRecords(of: chain, after: sequence, limit: limit)
+    }
+  }
+
+  public func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
+    try state.withLock { (state: inout State) throws(StoreError) in
+      try open(&state).auditHead(of: chain)
+    }
   }
 
   public func checkWritable() throws(StoreError) {
@@ -101,7 +156,7 @@ public final class SQLiteStore: ControlStore {
   private func open(_ state: inout State) throws(StoreError) -> Database {
     guard state.lock != nil else { throw StoreError(.unavailable, "the store is closed") }
     if let database = state.database { return database }
-    let database = try Database(path: path)
+    let database = try Database(path: path, sealer: sealer)
     state.database = database
     return database
   }

@@ -1,6 +1,6 @@
 internal import Tenancy
 
-/// A change as the log keeps it: form 1, complete but for secrets, so that others can follow it.
+/// A change as the log keeps it: form 1, complete, so that others can follow it.
 ///
 /// A log row's `changes` is a JSON array of objects, one for each change, to be applied in order. `change`
 /// says which, and the other keys are:
@@ -17,11 +17,14 @@ internal import Tenancy
 ///     retireSlug              tenant, name
 ///     rememberRequest         tenant, request: {actor, requestID, digest, time}
 ///     forgetRequests          before
+///     putSecret               tenant, purpose: database_password; version, key
+///     deleteSecret            tenant, purpose
+///     putDataKey              key, masterKey, createTime, state: active or retired
 ///
-/// `tenant` is an id except in `putTenant`; times are nanoseconds since 1970, counters unsigned. Of
-/// `configuration.database` there are `connectionString` and `username`; the password is not in the log, and
-/// a connection string that holds one is not either: then `redacted` is true, and the change can't be
-/// decoded. Keys that a reader does not know are to be passed over; a change that it does not know means that
+/// `tenant` is an id except in `putTenant`; times are nanoseconds since 1970, counters unsigned. Of a secret the
+/// log says which it is, by its `version` and the id of the data `key` that it is sealed under, and never what
+/// it is, sealed or not; `configuration.database.password` is that, too. A connection string that holds a
+/// password is not in the log: then `redacted` is true, and the change can't be decoded. Keys that a reader does not know are to be passed over; a change that it does not know means that
 /// it is too old to follow.
 struct ChangeDocument: Codable {
   /// Of log rows written by this program. Rows of form 0, of earlier versions, are for people only.
@@ -33,6 +36,7 @@ struct ChangeDocument: Codable {
 
   private enum Key: String, CodingKey {
     case change, tenant, role, assignment, id, kind, name, request, before
+    case purpose, version, key, masterKey, createTime, state
   }
 
   /// As it is in the log.
@@ -46,6 +50,7 @@ struct ChangeDocument: Codable {
   private enum Kind: String, Codable {
     case putTenant, putRole, deleteRole, putAssignment, deleteAssignment, putProvisioningStep
     case clearProvisioningSteps, reserveName, retireSlug, rememberRequest, forgetRequests
+    case putSecret, deleteSecret, putDataKey
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -88,6 +93,20 @@ struct ChangeDocument: Codable {
     case .forgetRequests(let before):
       try box.encode(Kind.forgetRequests, forKey: .change)
       try box.encode(before.nanoseconds, forKey: .before)
+    case .putSecret(let tenant, let purpose, let reference, _):
+      try put(.putSecret, tenant)
+      try box.encode(purpose.rawValue, forKey: .purpose)
+      try box.encode(reference.version, forKey: .version)
+      try box.encode(reference.key, forKey: .key)
+    case .deleteSecret(let tenant, let purpose):
+      try put(.deleteSecret, tenant)
+      try box.encode(purpose.rawValue, forKey: .purpose)
+    case .putDataKey(let key):
+      try box.encode(Kind.putDataKey, forKey: .change)
+      try box.encode(key.id, forKey: .key)
+      try box.encode(key.masterKey, forKey: .masterKey)
+      try box.encode(key.createTime.nanoseconds, forKey: .createTime)
+      try box.encode(key.state.rawValue, forKey: .state)
     }
   }
 
@@ -97,6 +116,10 @@ struct ChangeDocument: Codable {
     func text(_ key: Key) throws -> String { try box.decode(String.self, forKey: key) }
     func tenant() throws -> TenantID {
       try TenantID(parsing: text(.tenant)).decoded()
+    }
+    func key(_ key: Key) throws -> KeyID { try box.decode(KeyID.self, forKey: key) }
+    func purpose() throws -> SecretPurpose {
+      try SecretPurpose(rawValue: text(.purpose)).decoded()
     }
     switch try box.decode(Kind.self, forKey: .change) {
     case .putTenant:
@@ -125,6 +148,19 @@ struct ChangeDocument: Codable {
     case .forgetRequests:
       change = .forgetRequests(
         before: Timestamp(nanoseconds: try box.decode(Int64.self, forKey: .before)))
+    case .putSecret:
+      let version = try box.decode(UInt64.self, forKey: .version)
+      change = .putSecret(
+        try tenant(), try purpose(), SecretReference(version: version, key: try key(.key)), nil)
+    case .deleteSecret:
+      change = .deleteSecret(try tenant(), try purpose())
+    case .putDataKey:
+      let time = try box.decode(Int64.self, forKey: .createTime)
+      change = .putDataKey(
+        WrappedDataKey(
+          id: try key(.key), masterKey: try key(.masterKey), wrapped: [],
+          createTime: Timestamp(nanoseconds: time),
+          state: try WrappedDataKey.State(rawValue: text(.state)).decoded()))
     }
   }
 }
@@ -146,8 +182,7 @@ extension Optional {
 }
 
 extension Change {
-  /// Whether it has a form from which it can be had again: passwords apart, it has, unless a connection
-  /// string would have to go.
+  /// Whether it has no form from which it can be had again: because a connection string would have to go.
   var isRedactedInLog: Bool {
     guard case .putTenant(let tenant) = self else { return false }
     return tenant.configuration.database?.hasSecretConnectionString ?? false
@@ -217,19 +252,21 @@ private struct ConfigurationDocument: Codable {
 private struct DatabaseDocument: Codable {
   let connectionString: String?
   let username: String
+  let password: SecretReference?
   let redacted: Bool?
 
   init(_ database: DatabaseConfiguration) {
     let isSecret = database.hasSecretConnectionString
     connectionString = isSecret ? nil : database.connectionString
     username = database.username
+    password = database.password
     redacted = isSecret ? true : nil
   }
 
   func configuration() throws(ChangeDecodingError) -> DatabaseConfiguration {
     guard redacted != true else { throw .redacted }
     return DatabaseConfiguration(
-      connectionString: try connectionString.decoded(), username: username, password: "")
+      connectionString: try connectionString.decoded(), username: username, password: password)
   }
 }
 

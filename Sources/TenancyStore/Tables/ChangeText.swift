@@ -52,6 +52,21 @@ extension ChangeDocument {
       case .forgetRequests(let before):
         json.pair("before", before)
         json.pair("change", "forgetRequests")
+      case .putSecret(let tenant, let purpose, let reference, _):
+        json.pairs(
+          ("change", "putSecret"), ("key", reference.key.description),
+          ("purpose", purpose.rawValue), ("tenant", tenant.description))
+        json.pair("version", reference.version)
+      case .deleteSecret(let tenant, let purpose):
+        json.pairs(
+          ("change", "deleteSecret"), ("purpose", purpose.rawValue),
+          ("tenant", tenant.description))
+      case .putDataKey(let key):
+        json.pair("change", "putDataKey")
+        json.pair("createTime", key.createTime)
+        json.pairs(
+          ("key", key.id.description), ("masterKey", key.masterKey.description),
+          ("state", key.state.rawValue))
       }
     }
   }

@@ -30,12 +30,12 @@ struct LogReader<Source: RowSource> {
     return checked
   }
 
-  private struct Ends {
+  struct Ends {
     let first, last: Int64?
     let floors, floor, removed: Int64
   }
 
-  private func ends() throws(StoreError) -> Ends {
+  func ends() throws(StoreError) -> Ends {
     let sql = """
       SELECT (SELECT min(revision) FROM log), (SELECT max(revision) FROM log),
         (SELECT count(*) FROM log_floor), (SELECT max(revision) FROM log_floor),
@@ -61,8 +61,7 @@ struct LogReader<Source: RowSource> {
     }
     guard revision < Int64.max, limit > 0 else { return [] }
     let sql = """
-      SELECT revision, time, form, actor, action, changes, tenant_id, tenant_ids
-      FROM log WHERE revision > \(revision) ORDER BY revision LIMIT \(limit)
+      SELECT \(LogRow.columns) FROM log WHERE revision > \(revision) ORDER BY revision LIMIT \(limit)
       """
     var (found, bytes): ([LogRow], Int) = ([], 0)
     try source.readRows(
@@ -98,13 +97,15 @@ struct LogRow: Sendable {
   /// Of changes, more or less: a log of large entries is read in smaller parts.
   static let bytesPerRead = 1 << 20
 
+  static let columns = "revision, time, form, actor, action, changes, tenant_id, tenant_ids"
+
   let mark: LogMark
   private let form: Int64
   private let actor, action: String
   fileprivate let changes: String
   private let tenant, several: String?
 
-  fileprivate init(_ row: inout RowReader<some TableRow>) throws(StoreError) {
+  init(_ row: inout RowReader<some TableRow>) throws(StoreError) {
     mark = LogMark(revision: try row.counter(), time: try row.time())
     form = try row.integer()
     actor = try row.text()
@@ -124,7 +125,8 @@ struct LogRow: Sendable {
       tenants: try tenants(json), changes: try decodedChanges(json))
   }
 
-  private func tenants(_ json: JSONCoding) throws(StoreError) -> [TenantID] {
+  /// - Throws: `.corrupt`.
+  func tenants(_ json: JSONCoding) throws(StoreError) -> [TenantID] {
     var names = tenant.map { [$0] } ?? []
     if let several {
       guard let list = json.decode([String].self, several) else {
@@ -149,6 +151,6 @@ struct LogRow: Sendable {
   }
 
   private func corruption(_ what: String) -> StoreError {
-    StoreError(.corrupt, "table log, row \(mark.revision): \(what)")
+    StoreError(corrupt: StoreError.Place(table: "log", row: "\(mark.revision)", what: what))
   }
 }

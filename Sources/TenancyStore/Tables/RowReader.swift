@@ -18,8 +18,11 @@ struct RowReader<Row: TableRow>: ~Copyable {
   }
 
   func corruption(_ what: String) -> StoreError {
-    let key = (0..<keyColumns).map { row.text($0) ?? "?" }
-    return StoreError(.corrupt, "table \(table), row \(key.joined(separator: "/")): \(what)")
+    let key = (0..<keyColumns).map { column in
+      row.text(column) ?? row.integer(column).map { "\($0)" } ?? "?"
+    }
+    return StoreError(
+      corrupt: StoreError.Place(table: table, row: key.joined(separator: "/"), what: what))
   }
 
   mutating func text() throws(StoreError) -> String {
@@ -57,6 +60,14 @@ struct RowReader<Row: TableRow>: ~Copyable {
 
   mutating func tenantID() throws(StoreError) -> TenantID {
     try unwrap(row.withText(next()) { TenantID(parsing: $0) })
+  }
+
+  mutating func keyID() throws(StoreError) -> KeyID {
+    try unwrap(row.text(next()).flatMap(KeyID.init(parsing:)))
+  }
+
+  mutating func bytes() throws(StoreError) -> [UInt8] {
+    try unwrap(row.bytes(next()))
   }
 
   mutating func slug() throws(StoreError) -> Slug {

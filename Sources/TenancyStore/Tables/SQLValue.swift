@@ -55,9 +55,6 @@ extension RowSource {
 
 /// Runs the statements of changes, inside the transaction of whoever made it.
 protocol StatementRunner {
-  /// Called before the statements that put this tenant.
-  mutating func willPut(_ tenant: Tenant) throws(StoreError)
-
   /// Runs a statement, at once or later, but in the order of the calls.
   /// - Parameter refusal: why it is a conflict when the statement changes no row; nil when it may.
   mutating func run(

@@ -19,6 +19,8 @@ struct StateAudit {
   /// Of each tenant: which of its current names are reserved for it.
   private var reserved: [Names] = []
   private var roles: Set<Key> = []
+  /// Tenants that are there, though their rows can't be read: what refers to them is not wrong for that.
+  private var unreadable: Set<TenantID> = []
 
   private struct Names: OptionSet {
     let rawValue: UInt8
@@ -50,7 +52,7 @@ struct StateAudit {
   mutating func check(_ rows: [Change]) throws(StoreError) {
     switch rows.first {
     case .putTenant:
-      tenants = rows
+      tenants.reserveCapacity(rows.count)
       reserved.reserveCapacity(rows.count)
     case .reserveName: names = rows
     default: break
@@ -60,14 +62,34 @@ struct StateAudit {
 
   /// What needs all rows.
   func finish() throws(StoreError) {
-    for (at, change) in tenants.enumerated() {
-      guard case .putTenant(let tenant) = change else { continue }
-      let missing = Self.currentNames(of: tenant).subtracting(reserved[at])  // In range: one each.
-      for kind in ReservedName.Kind.allCases where missing.contains(Names(kind)) {
-        let name = Self.name(kind, of: tenant) ?? ""
-        throw Row("tenants", tenant.id).corruption(
-          "its \(kind.rawValue) \(name) is \(owner(of: ReservedName(kind, name)))")
-      }
+    for at in tenants.indices { try checkNames(at) }
+  }
+
+  /// All that is wrong: each row that is, with the first that is wrong with it.
+  /// - Parameter unreadable: tenants whose rows do not parse.
+  static func findings(in stored: StoredState, unreadable: Set<TenantID>) -> [StoreError] {
+    var audit = StateAudit(revision: stored.revision)
+    audit.unreadable = unreadable
+    var errors: [StoreError] = []
+    func note(_ body: () throws(StoreError) -> Void) {
+      do { try body() } catch { errors.append(error) }
+    }
+    for rows in stored.tables {
+      if case .reserveName = rows.first { audit.names = rows }
+      for change in rows { note { () throws(StoreError) in try audit.check(change) } }
+    }
+    for at in audit.tenants.indices { note { () throws(StoreError) in try audit.checkNames(at) } }
+    return errors
+  }
+
+  /// - Parameter at: a tenant's position.
+  private func checkNames(_ at: Int) throws(StoreError) {
+    guard case .putTenant(let tenant) = tenants[at] else { return }
+    let missing = Self.currentNames(of: tenant).subtracting(reserved[at])  // In range: one each.
+    for kind in ReservedName.Kind.allCases where missing.contains(Names(kind)) {
+      let name = Self.name(kind, of: tenant) ?? ""
+      throw Row("tenants", tenant.id).corruption(
+        "its \(kind.rawValue) \(name) is \(owner(of: ReservedName(kind, name)))")
     }
   }
 
@@ -98,7 +120,14 @@ struct StateAudit {
   private mutating func check(_ change: Change) throws(StoreError) {
     switch change {
     case .putTenant(let tenant):
-      try check(tenant, Row("tenants", tenant.id))
+      let row = Row("tenants", tenant.id)
+      try row.require(
+        positions.ids.last.map { $0 < tenant.id } ?? true, "it is there twice, or out of order")
+      // Together, and before anything else can be wrong with it: positions are those of all three.
+      _ = positions.append(tenant.id)
+      tenants.append(change)
+      reserved.append([])
+      try check(tenant, row)
     case .reserveName(let name, let id):
       try check(name, id, Row("reserved_names", name.kind.rawValue, name.text))
     case .retireSlug(let slug, let id):
@@ -116,20 +145,21 @@ struct StateAudit {
       let row = Row("requests", request.actor, request.requestID)
       try requireTenant(request.tenant, row)
       try row.require(Self.isDigest(request.digest), "its digest is none")
-    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests:
+    case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .putSecret,
+      .deleteSecret, .putDataKey:
       break  // A state that is stored has none of these.
     }
   }
 
-  private mutating func check(_ tenant: Tenant, _ row: Row) throws(StoreError) {
-    try row.require(
-      positions.ids.last.map { $0 < tenant.id } ?? true, "it is there twice, or out of order")
-    _ = positions.append(tenant.id)
-    reserved.append([])
+  private func check(_ tenant: Tenant, _ row: Row) throws(StoreError) {
     try checkVersion(tenant.version, row)
     try row.require(
       (1...tenant.version).contains(tenant.epoch),
       "its epoch \(tenant.epoch) is none of its version")
+    if let version = tenant.configuration.database?.password?.version {
+      try row.require(
+        (1...tenant.version).contains(version), "its password's version \(version) is none of it")
+    }
     let isDeleted = tenant.state == .deleted
     try row.require(
       isDeleted == (tenant.deleteTime != nil) && isDeleted == (tenant.purgeTime != nil),
@@ -154,7 +184,9 @@ struct StateAudit {
     try row.require(
       lastName.map { Self.isOrdered($0, name) } ?? true, "it is there twice, or out of order")
     lastName = name
-    if case .putTenant(let tenant) = tenants[at], Self.name(name.kind, of: tenant) == name.text {
+    if let at, case .putTenant(let tenant) = tenants[at],
+      Self.name(name.kind, of: tenant) == name.text
+    {
       reserved[at].insert(Names(name.kind))
     }
   }
@@ -174,6 +206,9 @@ struct StateAudit {
   }
 
   private mutating func check(_ role: Role, of id: TenantID, _ row: Row) throws(StoreError) {
+    // First of all: assignments of a role that is wrong are not wrong for that.
+    try row.require(
+      roles.insert(Key(tenant: id, id: role.id)).inserted, "it is there twice")
     try requireTenant(id, row)
     try row.require(RoleCommands.isRoleID(role.id), "it is no id of a role")
     try row.require(!RoleCommands.isBuiltIn(role: role.id), "the role is built in")
@@ -183,8 +218,6 @@ struct StateAudit {
     )
     let isSorted = zip(role.permissions, role.permissions.dropFirst()).allSatisfy { $0 < $1 }
     try row.require(isSorted, "its permissions are not in order, each once")
-    try row.require(
-      roles.insert(Key(tenant: id, id: role.id)).inserted, "it is there twice")
   }
 
   private func check(
@@ -199,11 +232,12 @@ struct StateAudit {
       "the tenant has no role \(assignment.role)")
   }
 
-  /// - Returns: its position, which is one of `tenants` and of `reserved`.
+  /// - Returns: its position, which is one of `tenants` and of `reserved`; nil where its row can't be read.
   @discardableResult
-  private func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) -> Int {
-    guard let at = positions.find(id) else { throw row.corruption("there is no tenant \(id)") }
-    return at
+  private func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) -> Int? {
+    if let at = positions.find(id) { return at }
+    try row.require(unreadable.contains(id), "there is no tenant \(id)")
+    return nil
   }
 
   /// Each version took a revision.
@@ -275,6 +309,6 @@ private struct Row {
 
   func corruption(_ what: String) -> StoreError {
     let key = "\(first)\(second.map { "/\($0)" } ?? "")"
-    return StoreError(.corrupt, "table \(table), row \(key): \(what)")
+    return StoreError(corrupt: StoreError.Place(table: "\(table)", row: key, what: what))
   }
 }

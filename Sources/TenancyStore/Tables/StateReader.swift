@@ -4,29 +4,45 @@ internal import Tenancy
 struct StateReader<Source: RowSource> {
   let source: Source
   let json: JSONCoding
+  /// Takes what is wrong, one row after the other; without it, the first is thrown.
+  var findings: StoreFindings?
 
   /// Inside the caller's transaction.
   /// - Parameters:
   ///   - revision: the last one.
   ///   - isAudited: whether rows that parse are held to what writes promise.
-  func read(revision: UInt64, audited isAudited: Bool) throws(StoreError) -> StoredState {
+  ///   - sealer: opens all secrets, if they are audited.
+  func read(
+    revision: UInt64, audited isAudited: Bool, sealer: (any SecretSealer)?
+  ) throws(StoreError) -> StoredState {
     let audit = isAudited ? BackgroundAudit(revision: revision) : nil
+    let tables = try tables { audit?.check($0) }
+    if let audit {
+      try audit.finish()
+      try SecretAudit.check(
+        SecretReader(source: source, json: json), tenants: tables.first ?? [], sealer)
+    }
+    return StoredState(revision: revision, tables: tables)
+  }
+
+  /// All rows, inside the caller's transaction.
+  /// - Parameter onTable: called with the rows of each table, when they are read.
+  func tables(_ onTable: ([Change]) -> Void = { _ in }) throws(StoreError) -> [[Change]] {
     var tables: [[Change]] = []
     // Tenants first, and roles before assignments: others refer to them.
     for read in [tenants, names, retiredSlugs, roles, assignments, steps, requests] {
       let rows = try read()
-      audit?.check(rows)
+      onTable(rows)
       tables.append(rows)
     }
-    try audit?.finish()
-    return StoredState(revision: revision, tables: tables)
+    return tables
   }
 
   /// As they lie, and put in order where they are not: ids grow with time, so they mostly are. To go through
   /// them by their key's index takes twice as long.
   private func tenants() throws(StoreError) -> [Change] {
     var (last, isSorted): (TenantID?, Bool) = (nil, true)
-    var tenants = try rows(Table.tenants.selectUnordered, of: .tenants) {
+    var tenants = try rows(Table.tenants.select, of: .tenants) {
       row throws(StoreError) in
       let tenant = Tenant(
         id: try row.tenantID(), slug: try row.slug(), displayName: try row.text(),
@@ -110,11 +126,27 @@ struct StateReader<Source: RowSource> {
     decode: (inout RowReader<Source.Row>) throws(StoreError) -> Change
   ) throws(StoreError) -> [Change] {
     var changes: [Change] = []
-    try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in
-      var reader = RowReader(row, table: table, keyColumns: Int32(keyColumns), json: json)
-      changes.append(try decode(&reader))
+    try tolerating { () throws(StoreError) in
+      try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in
+        var reader = RowReader(row, table: table, keyColumns: Int32(keyColumns), json: json)
+        do throws(StoreError) {
+          changes.append(try decode(&reader))
+        } catch {
+          try note(error)
+        }
+      }
     }
     return changes
+  }
+
+  /// A table that can't be read to its end ends where it can't.
+  private func tolerating(_ body: () throws(StoreError) -> Void) throws(StoreError) {
+    do throws(StoreError) { try body() } catch { try note(error) }
+  }
+
+  private func note(_ error: StoreError) throws(StoreError) {
+    guard let findings else { throw error }
+    findings.add(error)
   }
 }
 

@@ -17,6 +17,7 @@ struct StateWriter {
       }
       last += 1
       try insert(entry, revision: last, to: &runner)
+      if let lease = entry.lease { try write(lease, revision: last, to: &runner) }
       for change in entry.changes { try apply(change, to: &runner) }
     }
   }
@@ -34,6 +35,33 @@ struct StateWriter {
     if entry.changes.contains(where: \.isRedactedInLog) {
       try runner.run(.raiseFloor, .integer(revision))
     }
+  }
+
+  private func write(
+    _ action: LeaseAction, revision: Int64, to runner: inout some StatementRunner
+  ) throws(StoreError) {
+    switch action {
+    case .take(let name, let holder, let duration):
+      try runner.run(
+        .takeLease,
+        [.text(name), .text(holder), .integer(revision), .integer(duration.wholeMilliseconds)],
+        refusal: "the lease \(name) is held by another")
+    case .hold(let lease, let duration):
+      try hold(lease, lasting: duration, with: &runner)
+    case .release(let lease):
+      try runner.run(
+        .releaseLease, [.text(lease.name), .counter(lease.fencingNumber)],
+        refusal: lease.lossText)
+    }
+  }
+
+  func hold(
+    _ lease: Lease, lasting duration: Duration, with runner: inout some StatementRunner
+  ) throws(StoreError) {
+    try runner.run(
+      .holdLease,
+      [.text(lease.name), .counter(lease.fencingNumber), .integer(duration.wholeMilliseconds)],
+      refusal: lease.lossText)
   }
 
   /// Removes the log up to a revision, which must not be beyond the last one.
@@ -76,6 +104,23 @@ struct StateWriter {
         .id(request.tenant), .time(request.time))
     case .forgetRequests(let moment):
       try runner.run(.forgetRequests, .time(moment))
+    case .putSecret(let tenant, let purpose, let reference, let sealed):
+      // As the log tells of it.
+      guard let sealed else {
+        throw StoreError(.conflict, "the secret of \(tenant) has no content")
+      }
+      try runner.run(
+        .putSecret, .id(tenant), .text(purpose.rawValue), .counter(reference.version),
+        .text(reference.key.description), .blob(sealed.bytes))
+    case .deleteSecret(let tenant, let purpose):
+      try runner.run(.deleteSecret, .id(tenant), .text(purpose.rawValue))
+    case .putDataKey(let key):
+      guard !key.wrapped.isEmpty else {
+        throw StoreError(.conflict, "the data key \(key.id) has no content")
+      }
+      try runner.run(
+        .putDataKey, .text(key.id.description), .text(key.masterKey.description),
+        .blob(key.wrapped), .time(key.createTime), .text(key.state.rawValue))
     }
   }
 
@@ -84,7 +129,6 @@ struct StateWriter {
     guard !settings.isDeeper(than: JSONCoding.maximumDepth) else {
       throw StoreError(.conflict, "settings are nested too deep")
     }
-    try runner.willPut(tenant)
     try runner.run(
       .putTenant, .id(tenant.id), .text(tenant.slug.text), .text(tenant.displayName),
       .text(tenant.state.rawValue), .text(tenant.isolationModel.rawValue),
@@ -100,6 +144,12 @@ struct StateWriter {
       .putRole, .id(tenant), .text(role.id), .text(role.title), .text(role.summary),
       .text(try json.faithfulText(role.permissions)), .counter(role.version),
       .time(role.createTime), .time(role.updateTime))
+  }
+}
+
+extension Lease {
+  fileprivate var lossText: String {
+    "the lease \(name) with the fencing number \(fencingNumber) was lost"
   }
 }
 

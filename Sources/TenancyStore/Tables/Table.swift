@@ -1,6 +1,17 @@
+internal import Tenancy
+
 /// Where the two databases differ in their SQL.
 enum SQLDialect {
   case sqlite, postgreSQL
+
+  /// The server's time, or this machine's where the store is in a file, in milliseconds since 1970. It moves on
+  /// within a transaction.
+  var nowMilliseconds: String {
+    switch self {
+    case .sqlite: "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+    case .postgreSQL: "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    }
+  }
 
   /// The placeholder of a parameter, counted from 1.
   func parameter(_ number: Int) -> String {
@@ -14,13 +25,14 @@ enum SQLDialect {
 /// One table, for both databases: what statements on it are made from. The migrations of each make it.
 struct Table {
   struct Column {
-    enum ColumnType { case integer, text }
+    enum ColumnType { case integer, text, blob }
     let name: String
     let type: ColumnType
     var isNullable = false
 
     static func text(_ name: String) -> Column { Column(name: name, type: .text) }
     static func integer(_ name: String) -> Column { Column(name: name, type: .integer) }
+    static func blob(_ name: String) -> Column { Column(name: name, type: .blob) }
     static func nullable(_ column: Column) -> Column {
       Column(name: column.name, type: column.type, isNullable: true)
     }
@@ -35,11 +47,11 @@ struct Table {
 
   var key: [String] { columns.prefix(keyCount).map(\.name) }
 
-  /// All rows, in order of their keys.
-  var selectAll: String { "\(selectUnordered) ORDER BY \(list(key))" }
+  /// All rows, in whatever order.
+  var select: String { "SELECT \(list(columns.map(\.name))) FROM \(name)" }
 
-  /// All rows, in the order that takes the least time.
-  var selectUnordered: String { "SELECT \(list(columns.map(\.name))) FROM \(name)" }
+  /// All rows, in order of their keys.
+  var selectAll: String { "\(select) ORDER BY \(list(key))" }
 
   func insert(_ dialect: SQLDialect) -> String {
     let parameters = (1...columns.count).map(dialect.parameter)
@@ -114,9 +126,51 @@ extension Table {
       .text("actor"), .text("request_id"), .text("digest"), .text("tenant_id"), .integer("time"),
     ], keyCount: 2)
 
+  /// A lease's fencing number is the revision of the entry that took it. Times are milliseconds since 1970 by
+  /// the database's clock.
+  static let leases = Table(
+    name: "leases",
+    columns: [
+      .text("name"), .text("holder"), .integer("fencing_number"), .integer("expire_time"),
+    ], keyCount: 1)
+
+  /// Wrapped. One is active at most.
+  static let dataKeys = Table(
+    name: "data_keys",
+    columns: [
+      .text("id"), .text("master_key_id"), .blob("wrapped"), .integer("create_time"),
+      .text("state"),
+    ], keyCount: 1)
+
+  static let secrets = Table(
+    name: "secrets",
+    columns: [
+      .text("tenant_id"), .text("purpose"), .integer("version"), .text("key_id"), .blob("sealed"),
+    ], keyCount: 2)
+
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
+    dataKeys, secrets, auditRecords, leases,
   ]
+}
+
+extension Table {
+  /// Changes no row while another holder has it. The last parameter is for how long it is taken.
+  fileprivate static func takeLease(_ dialect: SQLDialect) -> String {
+    let now = dialect.nowMilliseconds
+    let values = (1...3).map(dialect.parameter) + ["\(now) + \(dialect.parameter(4))"]
+    return "INSERT INTO leases (name, holder, fencing_number, expire_time) "
+      + "VALUES (\(values.joined(separator: ", "))) ON CONFLICT (name) DO UPDATE SET "
+      + "holder = excluded.holder, fencing_number = excluded.fencing_number, "
+      + "expire_time = excluded.expire_time "
+      + "WHERE leases.expire_time <= \(now) OR leases.holder = excluded.holder"
+  }
+
+  /// With how long they last still, those first that expire first.
+  static func selectLeases(_ dialect: SQLDialect, limit: Int) -> String {
+    "SELECT name, holder, fencing_number, expire_time - \(dialect.nowMilliseconds) FROM leases "
+      + "ORDER BY expire_time, name LIMIT \(max(0, limit))"
+  }
 }
 
 /// What changes the tables: each is compiled once for a connection.
@@ -136,6 +190,25 @@ enum StateStatement: Int, CaseIterable {
   case clearSteps
   case rememberRequest
   case forgetRequests
+  case putSecret
+  case deleteSecret
+  case putDataKey
+  case insertAuditRecord
+  case takeLease
+  case holdLease
+  case releaseLease
+
+  /// Why a statement that changes no row is refused, where that is not a conflict.
+  var refusalCode: StoreError.Code {
+    switch self {
+    case .takeLease: .leaseHeld
+    case .holdLease, .releaseLease: .leaseLost
+    case .insertEntry, .raiseFloor, .removeEntries, .noteRemoved, .putTenant, .reserveName,
+      .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
+      .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .insertAuditRecord:
+      .conflict
+    }
+  }
 
   func sql(_ dialect: SQLDialect) -> String {
     switch self {
@@ -146,7 +219,12 @@ enum StateStatement: Int, CaseIterable {
     case .removeEntries: return "DELETE FROM log WHERE revision <= \(dialect.parameter(1))"
     case .noteRemoved:
       let revision = dialect.parameter(1)
-      return "UPDATE log_floor SET removed = \(revision) WHERE removed < \(revision)"
+      // Behind a gap that a restore has left, the log begins where it goes on.
+      return """
+        UPDATE log_floor SET removed = coalesce((SELECT min(log.revision) - 1 FROM log
+            HAVING min(log.revision) <= log_floor.revision), \(revision))
+          WHERE removed < \(revision)
+        """
     case .putTenant: return Table.tenants.put(dialect)
     case .reserveName:
       // Changes no row when the name is another tenant's.
@@ -164,6 +242,15 @@ enum StateStatement: Int, CaseIterable {
     case .rememberRequest: return Table.requests.put(dialect)
     case .forgetRequests:
       return "DELETE FROM requests WHERE time < \(dialect.parameter(1))"
+    case .takeLease: return Table.takeLease(dialect)
+    case .holdLease:
+      return "UPDATE leases SET expire_time = \(dialect.nowMilliseconds) + \(dialect.parameter(3)) "
+        + "WHERE name = \(dialect.parameter(1)) AND fencing_number = \(dialect.parameter(2))"
+    case .releaseLease: return Table.leases.delete(dialect, where: "name", "fencing_number")
+    case .putSecret: return Table.secrets.put(dialect)
+    case .deleteSecret: return Table.secrets.delete(dialect, where: "tenant_id", "purpose")
+    case .putDataKey: return Table.dataKeys.put(dialect)
+    case .insertAuditRecord: return Table.auditRecords.insert(dialect)
     }
   }
 }

@@ -6,6 +6,28 @@ import CTenancyProto
 import TenancyRPC
 
 extension V1 {
+  /// Who did what, and who was denied what. Records form one hash chain per tenant, and one of the platform over
+  /// the heads of all. A tenant's identities read their own tenant's chain, the platform's read all.
+  public enum Audit: ServiceSpec {
+    public static let name = "tenancy.v1.Audit"
+
+    public static let listAuditRecords = MethodSpec<V1.ListAuditRecordsRequest, V1.ListAuditRecordsResponse>(
+      RPCMethod(path: "/tenancy.v1.Audit/ListAuditRecords", kind: .unary),
+      requirement: Requirement(permission: "tenancy.audit:list", scope: .tenant),
+      tenantField: nil)
+    public static let exportAuditRecords = MethodSpec<V1.ExportAuditRecordsRequest, V1.ExportAuditRecordsResponse>(
+      RPCMethod(path: "/tenancy.v1.Audit/ExportAuditRecords", kind: .unary),
+      requirement: Requirement(permission: "tenancy.audit:export", scope: .tenant),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      listAuditRecords.identity,
+      exportAuditRecords.identity,
+    ]
+  }
+}
+
+extension V1 {
   /// Role-based access control inside each tenant. The zero value of every response means deny.
   ///
   /// A permission is `resource:action`. Each part is 1 to 64 characters of a-z, 0-9, '_', '-' and '.',
@@ -93,6 +115,23 @@ extension V1 {
 
     public static let methods: [MethodIdentity] = [
       whoAmI.identity,
+    ]
+  }
+}
+
+extension V1 {
+  /// The keys that tenants' secrets are sealed under. FAILED_PRECONDITION, SECRETS_NOT_CONFIGURED, where the
+  /// server has no master key.
+  public enum Secrets: ServiceSpec {
+    public static let name = "tenancy.v1.Secrets"
+
+    public static let rotateDataKey = MethodSpec<V1.RotateDataKeyRequest, V1.RotateDataKeyResponse>(
+      RPCMethod(path: "/tenancy.v1.Secrets/RotateDataKey", kind: .unary),
+      requirement: Requirement(permission: "tenancy.secrets:rotate", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      rotateDataKey.identity,
     ]
   }
 }
@@ -230,5 +269,5 @@ extension V1 {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Authorization.methods + Identity.methods + TenantManager.methods + TenantResolver.methods
+    Audit.methods + Authorization.methods + Identity.methods + Secrets.methods + TenantManager.methods + TenantResolver.methods
 }

@@ -332,7 +332,8 @@ extension V1 {
     /// At most 2,048 bytes, without a password. Only platform identities see it and may send it.
     public var connectionString: String
     public var username: String
-    /// Input only: stored, never returned.
+    /// Input only: sealed, never returned. FAILED_PRECONDITION, SECRETS_NOT_CONFIGURED, where the server has
+    /// no master key. At most 1,024 bytes; one that is sent counts as a change even if it is the stored one.
     public var password: String
     /// Output only: whether a password is stored.
     public var passwordSet: Bool

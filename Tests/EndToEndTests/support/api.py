@@ -32,9 +32,13 @@ sys.path.insert(0, _generate())
 from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     authorization_pb2 as authz,
     authorization_pb2_grpc as authz_grpc,
+    audit_pb2 as audit,
+    audit_pb2_grpc as audit_grpc,
     identity_pb2 as identity,
     identity_pb2_grpc as identity_grpc,
     options_pb2 as options,
+    secrets_pb2 as secrets,
+    secrets_pb2_grpc as secrets_grpc,
     tenant_manager_pb2 as manager,
     tenant_manager_pb2_grpc as manager_grpc,
     tenant_pb2 as tenant,
@@ -42,10 +46,10 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     tenant_resolver_pb2_grpc as resolver_grpc,
 )
 
-__all__ = ["authz", "authz_grpc", "identity", "identity_grpc", "manager", "manager_grpc", "options",
-           "resolver", "resolver_grpc", "tenant", "methods", "PENDING", "PROVISIONING", "ACTIVE",
-           "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED", "DATABASE", "SCHEMA", "SHARED",
-           "HYBRID"]
+__all__ = ["audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
+           "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant", "methods", "PENDING",
+           "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED",
+           "DATABASE", "SCHEMA", "SHARED", "HYBRID"]
 
 PENDING = tenant.TENANT_STATE_PENDING
 PROVISIONING = tenant.TENANT_STATE_PROVISIONING
@@ -62,7 +66,7 @@ HYBRID = tenant.ISOLATION_MODEL_HYBRID
 
 def methods() -> dict:
     """Every method of the API by `Service/Method`, from the descriptors."""
-    files = (authz, identity, manager, resolver)
+    files = (audit, authz, identity, manager, resolver, secrets)
     return {
         f"{service.name}/{method.name}": method
         for file in files

@@ -26,6 +26,7 @@ class Client:
         self.resolver = api.resolver_grpc.TenantResolverStub(self.channel)
         self.authz = api.authz_grpc.AuthorizationStub(self.channel)
         self.identity = api.identity_grpc.IdentityStub(self.channel)
+        self.secrets = api.secrets_grpc.SecretsStub(self.channel)
 
     def who(self, timeout: float = 10):
         return self.identity.WhoAmI(api.identity.WhoAmIRequest(), timeout=timeout)

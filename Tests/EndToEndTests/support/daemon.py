@@ -34,6 +34,8 @@ class Server:
         self.socket_directory.chmod(0o755)
         self.socket = self.socket_directory / "socket"
         self.data = directory / "data"
+        self.master_key = directory / "master.key"
+        self.new_master_key()
         self.settings = self._settings(mode) | settings
         self.process: subprocess.Popen | None = None
         self.port = 0
@@ -49,12 +51,20 @@ class Server:
                     "client_ca": str(self.pki.authorities)},
             "identity": {"trust_domain": TRUST_DOMAIN,
                          "unix_users": [{"uid": os.getuid(), "roles": ["operator"]}]},
+            "secrets": {"master_key": {"file": str(self.master_key)}},
             "resolution": {"base_domains": ["tenants.example", "apps.example.org"]},
         }
 
     @staticmethod
     def file_of(settings: dict) -> str:
         return json.dumps(settings, indent=2)
+
+    def new_master_key(self) -> None:
+        """Puts another one in its place."""
+        draft = self.master_key.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text(os.urandom(32).hex() + "\n")
+        draft.rename(self.master_key)
 
     # MARK: Processes
 

@@ -1,0 +1,85 @@
+/// An exported record, one line of a file:
+///
+///     {"chain":"{platform or tenant id}","sequence":{n},"hash":"{hex}","record":"{hex}"}
+///
+/// A signed checkpoint, likewise:
+///
+///     {"chain":"…","sequence":{n},"hash":"{hex}","count":{n},"time":{n},"signature":"{hex}"}
+///
+/// Nothing else is in a line, so that every changed byte of it shows. `AuditEncoding` tells the rest.
+public struct AuditLine: Hashable, Sendable {
+  public let record: StoredAuditRecord
+
+  public init(_ record: StoredAuditRecord) { self.record = record }
+
+  public var text: String {
+    "{\"chain\":\"\(record.chain)\",\"sequence\":\(record.sequence),\"hash\":\""
+      + "\(HexBytes.text(record.hash))\",\"record\":\"\(HexBytes.text(record.bytes))\"}"
+  }
+
+  /// Nil for anything that `text` does not make.
+  public init?(parsing text: String) {
+    let parts = Self.parts(text)
+    guard parts.count == 15, let chain = AuditChain(parsing: parts[3]),
+      let sequence = UInt64(parts[6].dropFirst().dropLast()), let hash = HexBytes.bytes(parts[9]),
+      let bytes = HexBytes.bytes(parts[13])
+    else { return nil }
+    record = StoredAuditRecord(chain: chain, sequence: sequence, bytes: bytes, hash: hash)
+    guard self.text == text else { return nil }
+  }
+
+  fileprivate static func parts(_ text: String) -> [String] {
+    text.split(separator: "\"", omittingEmptySubsequences: false).map(String.init)
+  }
+}
+
+/// Where a chain ended at some time, signed.
+public struct AuditCheckpoint: Hashable, Sendable {
+  public let chain: AuditChain
+  public let head: AuditHead
+  /// Records in the chain.
+  public let count: UInt64
+  public let time: Timestamp
+  public let signature: [UInt8]
+
+  /// - Parameter sign: signs these bytes with Ed25519.
+  public init<Failure: Error>(
+    _ chain: AuditChain, _ head: AuditHead, time: Timestamp,
+    sign: ([UInt8]) throws(Failure) -> [UInt8]
+  ) throws(Failure) {
+    self.chain = chain
+    self.head = head
+    self.time = time
+    count = head.sequence
+    signature = try sign(
+      AuditEncoding.checkpointInput(chain, head, count: head.sequence, time: time))
+  }
+
+  /// What the signature is over.
+  public var signedBytes: [UInt8] {
+    AuditEncoding.checkpointInput(chain, head, count: count, time: time)
+  }
+
+  public var text: String {
+    "{\"chain\":\"\(chain)\",\"sequence\":\(head.sequence),\"hash\":\""
+      + "\(HexBytes.text(head.hash))\",\"count\":\(count),\"time\":\(time.nanoseconds),"
+      + "\"signature\":\"\(HexBytes.text(signature))\"}"
+  }
+
+  /// Nil for anything that `text` does not make. The signature is not looked at.
+  public init?(parsing text: String) {
+    let parts = AuditLine.parts(text)
+    guard parts.count == 19, let chain = AuditChain(parsing: parts[3]),
+      let sequence = UInt64(parts[6].dropFirst().dropLast()), let hash = HexBytes.bytes(parts[9]),
+      let count = UInt64(parts[12].dropFirst().dropLast()),
+      let time = Int64(parts[14].dropFirst().dropLast()),
+      let signature = HexBytes.bytes(parts[17])
+    else { return nil }
+    self.chain = chain
+    head = AuditHead(sequence: sequence, hash: hash)
+    self.count = count
+    self.time = Timestamp(nanoseconds: time)
+    self.signature = signature
+    guard self.text == text else { return nil }
+  }
+}

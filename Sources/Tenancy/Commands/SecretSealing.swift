@@ -1,0 +1,55 @@
+/// How the commands that change tenants keep their secrets.
+extension TenantCommands {
+  /// Seals a password for a tenant as it is about to be stored, and makes the tenant refer to it.
+  /// - Throws: FAILED_PRECONDITION where there is nothing to seal it with.
+  static func seal(
+    _ password: ClearSecret?, into tenant: inout Tenant, _ sealer: (any SecretSealer)?
+  ) throws(TenancyError) -> StoredSecret? {
+    guard let password, tenant.configuration.database != nil else { return nil }
+    guard let sealer else { throw notConfigured }
+    let place = SecretPlace(tenant: tenant.id, purpose: .databasePassword)
+    do throws(SecretError) {
+      let secret = try sealer.seal(password, for: place, version: tenant.version)
+      tenant.configuration.database?.password = secret.reference
+      return secret
+    } catch {
+      throw TenancyError(.internalError, .secretsFailed, "the password can't be sealed: \(error)")
+    }
+  }
+
+  /// Emits what became of a tenant's secret, after the tenant itself.
+  /// - Parameter secret: what was sealed anew.
+  static func emit(
+    _ secret: StoredSecret?, of after: Tenant, from before: Tenant? = nil,
+    _ transaction: inout Transaction
+  ) {
+    let purpose = SecretPurpose.databasePassword
+    if let secret {
+      transaction.emit(
+        .putSecret(after.id, purpose, secret.reference, secret.sealed), about: after.id)
+    } else if before?.reference(to: purpose) != nil, after.reference(to: purpose) == nil {
+      transaction.emit(.deleteSecret(after.id, purpose), about: after.id)
+    }
+  }
+
+  private static let notConfigured = TenancyError(
+    .failedPrecondition, .secretsNotConfigured,
+    "configuration.database.password can't be stored: the server has no master key to seal it with "
+      + "(secrets.master_key in its configuration)")
+}
+
+extension Tenant {
+  /// Which secret of this purpose the tenant has.
+  public func reference(to purpose: SecretPurpose) -> SecretReference? {
+    switch purpose {
+    case .databasePassword: configuration.database?.password
+    }
+  }
+
+  /// Makes the tenant refer to another sealing of a secret that it has.
+  mutating func refer(to reference: SecretReference, for purpose: SecretPurpose) {
+    switch purpose {
+    case .databasePassword: configuration.database?.password = reference
+    }
+  }
+}

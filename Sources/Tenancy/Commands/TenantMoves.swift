@@ -1,0 +1,36 @@
+/// Where a tenant's data lives, and who may change it.
+extension TenantCommands {
+  static func moves(from before: Tenant, to after: Tenant) -> Bool {
+    after.isolationModel != before.isolationModel
+      || after.configuration.schema != before.configuration.schema
+      || after.configuration.shared != before.configuration.shared
+      || address(after.configuration.database) != address(before.configuration.database)
+  }
+
+  /// As it is written: settings that make no other place of it may lead to other tables.
+  private static func address(_ database: DatabaseConfiguration?) -> [String]? {
+    guard let database, database.place != nil else { return nil }
+    return [database.connectionString, database.username]
+  }
+
+  public static let notTheirs = TenancyError(
+    .permissionDenied, .permissionMissing,
+    "only platform identities may change the slug or where data lives")
+
+  /// Where data lives is the platform's business, and stays while there is data.
+  static func checkMove(
+    from before: Tenant, to after: Tenant, setsPassword: Bool, allowed: Bool
+  ) throws(TenancyError) {
+    let moves = moves(from: before, to: after)
+    let touches =
+      moves || setsPassword || after.configuration.database != before.configuration.database
+    guard touches || after.slug != before.slug else { return }
+    guard allowed else { throw notTheirs }
+    guard !moves || before.state == .pending || before.state == .provisionFailed else {
+      throw TenancyError(
+        .failedPrecondition, .illegalTransition,
+        "where data lives can't change while resources are provisioned",
+        metadata: ["state": before.state.rawValue])
+    }
+  }
+}

@@ -1,0 +1,324 @@
+import Synchronization
+
+/// Opens tenants' secrets for use, and replaces the keys that they are sealed under while the server runs.
+/// Thread-safe.
+///
+/// Of several nodes on a store one at a time replaces keys: the one that holds their lease.
+public final class SecretVault: Sendable {
+  /// Secrets sealed anew in one transaction, at most.
+  static let maximumReseals = 64
+
+  private let plane: ControlPlane
+  private let sealer: any SecretSealer
+  private let holder: String
+  private let report: @Sendable (String) -> Void
+  private let isReplacingKeys = Atomic(false)
+  private let wakeups = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+
+  /// The lease of a store's data keys, and for how long a node that has died with it keeps others from it.
+  private static let leaseName = "keys/data"
+  private static let leaseDuration = Duration.seconds(10)
+  /// Before a lease that another node has is asked for again.
+  private static let leasePause = Duration.milliseconds(200)
+
+  /// - Parameters:
+  ///   - holder: as whom leases are taken; see `Provisioner.Terms`.
+  ///   - report: told, for the log, of secrets that can't be sealed anew.
+  public init(
+    _ plane: ControlPlane, _ sealer: any SecretSealer,
+    holder: String = Provisioner.Terms().holder,
+    report: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
+    self.plane = plane
+    self.sealer = sealer
+    self.holder = holder
+    self.report = report
+  }
+
+  /// Makes the first data key where there is none, and wraps those that there are by the master key of now.
+  /// For the start, and after the sealer was given another master key.
+  /// - Returns: how many keys were made or wrapped anew.
+  /// - Throws: ABORTED while keys are being replaced; what the store throws.
+  @discardableResult
+  public func prepareKeys(actor: String = "system") async throws(TenancyError) -> Int {
+    let asked = Asked(actor: actor, action: "secrets.wrapDataKeys", judge: .server)
+    return try await waitingForOthers { () throws(TenancyError) in
+      try await replaceKeys(asked) {
+        [plane, sealer] (keys) throws(SecretError) -> [WrappedDataKey] in
+        var changed: [WrappedDataKey] = []
+        for key in keys {
+          if let wrapped = try sealer.rewrap(key) { changed.append(wrapped) }
+        }
+        if !keys.contains(where: { $0.state == .active }) {
+          changed.append(try sealer.makeDataKey(at: plane.now))
+        }
+        return changed
+      }
+    }
+  }
+
+  /// Nodes that start together have the same to do: one does it, and the others find it done.
+  private func waitingForOthers(
+    _ body: () async throws(TenancyError) -> Int
+  ) async throws(TenancyError) -> Int {
+    let end = ContinuousClock.now + Self.leaseDuration * 2
+    while true {
+      do throws(TenancyError) {
+        return try await body()
+      } catch {
+        guard error.reason == .leaseHeld, ContinuousClock.now < end, !Task.isCancelled else {
+          throw error
+        }
+        // A cancelled sleep is followed by the last attempt.
+        try? await Task.sleep(for: Self.leasePause)
+      }
+    }
+  }
+
+  /// Seals what is new under a new data key from now on; `keepSealed` then does it for what is there.
+  /// - Returns: the new key's id.
+  /// - Throws: ABORTED while keys are being replaced; what `judge` and the store throw.
+  @discardableResult
+  public func rotateDataKey(
+    actor: String, judge: WriteJudge
+  ) async throws(TenancyError) -> KeyID {
+    let asked = Asked(actor: actor, action: "secrets.rotateDataKey", judge: judge)
+    _ = try await replaceKeys(asked) {
+      [plane, sealer] (keys) throws(SecretError) -> [WrappedDataKey] in
+      // In this order: there is one active key at any moment.
+      let retired = keys.filter { $0.state == .active }.map { key in
+        var key = key
+        key.state = .retired
+        return key
+      }
+      return retired + [try sealer.makeDataKey(at: plane.now)]
+    }
+    wakeups.continuation.yield()
+    guard let active = sealer.activeKey else {
+      throw Self.failed(SecretError(.unknownKey, "there is no active data key"))
+    }
+    return active
+  }
+
+  /// How long to wait after the store has failed.
+  private static let pause = Duration.seconds(5)
+
+  /// Seals anew what is sealed under another key than the active one: now, for that may have been cut short,
+  /// and after each rotation, until cancelled. To be called once.
+  public func keepSealed() async {
+    wakeups.continuation.yield()
+    for await _ in wakeups.stream {
+      do throws(TenancyError) {
+        try await resealAll()
+      } catch {
+        // The server is stopping: the next start goes on with it.
+        if Task.isCancelled { return }
+        report("secrets are not all sealed under the active key yet: \(error)")
+        // A cancelled sleep is followed by the end of the stream.
+        try? await Task.sleep(for: Self.pause)
+        wakeups.continuation.yield()
+      }
+    }
+  }
+
+  /// A tenant's secret, in the clear; nil if it has none.
+  /// - Throws: `StoreError`, `.corrupt` with the row if it does not open.
+  public func open(
+    _ purpose: SecretPurpose, of id: TenantID
+  ) async throws(StoreError) -> ClearSecret? {
+    let (reference, stored) = try await plane.consult { (store, state) throws(StoreError) in
+      (state.find(id)?.tenant.reference(to: purpose), try store.secret(purpose, of: id))
+    }
+    guard let reference else { return nil }
+    return try open(stored, as: reference, SecretPlace(tenant: id, purpose: purpose))
+  }
+
+  /// Seals under the active key whatever is sealed under another: a few at a time, between other writes.
+  /// When cancelled, the rest stays as it is, which is no harm.
+  /// - Returns: how many secrets were sealed anew.
+  /// - Throws: what the store throws.
+  @discardableResult
+  public func resealAll() async throws(TenancyError) -> Int {
+    guard let active = sealer.activeKey else { return 0 }
+    var (tenants, budget) = (plane.state.tenants(), WorkBudget.uncapped)
+    var count = 0
+    var places: [SecretPlace] = []
+    while let record = tenants.next(&budget) {
+      for purpose in SecretPurpose.allCases {
+        guard let key = record.tenant.reference(to: purpose)?.key, key != active else { continue }
+        places.append(SecretPlace(tenant: record.tenant.id, purpose: purpose))
+      }
+      guard places.count >= Self.maximumReseals else { continue }
+      if Task.isCancelled { return count }
+      count += try await reseal(places)
+      places = []
+    }
+    return try await count + reseal(places)
+  }
+
+  // MARK: Details
+
+  private func open(
+    _ stored: StoredSecret?, as reference: SecretReference, _ place: SecretPlace
+  ) throws(StoreError) -> ClearSecret {
+    let row = "table secrets, row \(place.tenant)/\(place.purpose.rawValue)"
+    guard let stored, stored.reference == reference else {
+      throw StoreError(
+        .corrupt,
+        "\(row): not version \(reference.version) under the data key \(reference.key), to which its "
+          + "tenant refers")
+    }
+    do throws(SecretError) {
+      return try sealer.open(stored, for: place)
+    } catch {
+      throw StoreError(.corrupt, "\(row): it does not open: \(error)")
+    }
+  }
+
+  private struct Resealed: Sendable {
+    let place: SecretPlace
+    let former: SecretReference
+    let secret: StoredSecret
+  }
+
+  private func reseal(_ places: [SecretPlace]) async throws(TenancyError) -> Int {
+    guard !places.isEmpty else { return 0 }
+    let resealed = try await sealAnew(places)
+    guard !resealed.isEmpty else { return 0 }
+    return try await plane.write(actor: "system", action: "secrets.reseal") {
+      (transaction) throws(TenancyError) -> Int in
+      var count = 0
+      for item in resealed {
+        let (id, purpose) = (item.place.tenant, item.place.purpose)
+        // What was set or removed meanwhile stays so.
+        guard var tenant = transaction.state.find(id)?.tenant,
+          tenant.reference(to: purpose) == item.former
+        else { continue }
+        // Of the same version: nobody who reads the tenant sees a change.
+        tenant.refer(to: item.secret.reference, for: purpose)
+        transaction.emit(.putTenant(tenant), about: id)
+        transaction.emit(
+          .putSecret(id, purpose, item.secret.reference, item.secret.sealed), about: id)
+        count += 1
+      }
+      return count
+    }
+  }
+
+  private func sealAnew(_ places: [SecretPlace]) async throws(TenancyError) -> [Resealed] {
+    let found = try await consult { (store, state) throws(StoreError) in
+      var found: [(SecretPlace, SecretReference, StoredSecret?)] = []
+      for place in places {
+        guard let reference = state.find(place.tenant)?.tenant.reference(to: place.purpose) else {
+          continue
+        }
+        found.append((place, reference, try store.secret(place.purpose, of: place.tenant)))
+      }
+      return found
+    }
+    var resealed: [Resealed] = []
+    for (place, reference, stored) in found {
+      do {
+        let clear = try open(stored, as: reference, place)
+        resealed.append(
+          Resealed(
+            place: place, former: reference,
+            secret: try sealer.seal(clear, for: place, version: reference.version)))
+      } catch {
+        // The others are not to wait for it.
+        report("\(error)")
+      }
+    }
+    return resealed
+  }
+
+  private struct Asked {
+    let actor: String
+    let action: String
+    let judge: WriteJudge
+  }
+
+  /// Changes data keys: finds out what the store has, stores what `body` makes of it, and takes it in.
+  private func replaceKeys(
+    _ asked: Asked, _ body: ([WrappedDataKey]) throws(SecretError) -> [WrappedDataKey]
+  ) async throws(TenancyError) -> Int {
+    guard !isReplacingKeys.exchange(true, ordering: .acquiring) else {
+      throw TenancyError(
+        .aborted, .secretsFailed, "keys are being replaced by another call", retryAfterSeconds: 1)
+    }
+    defer { isReplacingKeys.store(false, ordering: .releasing) }
+    // At most starts there is nothing to do.
+    guard try await !changes(body).isEmpty else { return 0 }
+    // Who may not do it takes no lease either.
+    try await plane.write(actor: asked.actor, action: asked.action) {
+      [judge = asked.judge] (transaction) throws(TenancyError) in try judge.judge(&transaction)
+    }
+    let lease = try await plane.take(
+      Self.leaseName, holder: holder, lasting: Self.leaseDuration)
+    let changed: [WrappedDataKey]
+    do throws(TenancyError) {
+      // Another node may have done it meanwhile.
+      changed = try await changes(body)
+      if !changed.isEmpty { try await write(changed, asked, under: lease) }
+    } catch {
+      // What is not given up expires.
+      try? await plane.release(lease)
+      throw error
+    }
+    if changed.isEmpty { try await plane.release(lease) }
+    // What is sealed from here on is sealed under the new key: it is durable.
+    try take(try await storedKeys())
+    return changed.count
+  }
+
+  private func changes(
+    _ body: ([WrappedDataKey]) throws(SecretError) -> [WrappedDataKey]
+  ) async throws(TenancyError) -> [WrappedDataKey] {
+    let keys = try await storedKeys()
+    try take(keys)
+    do throws(SecretError) {
+      return try body(keys)
+    } catch {
+      throw Self.failed(error)
+    }
+  }
+
+  private func write(
+    _ keys: [WrappedDataKey], _ asked: Asked, under lease: Lease
+  ) async throws(TenancyError) {
+    try await plane.write(actor: asked.actor, action: asked.action) {
+      [judge = asked.judge] (transaction) throws(TenancyError) in
+      try judge.judge(&transaction)
+      for key in keys { transaction.emit(.putDataKey(key)) }
+      transaction.release(lease, about: nil)
+    }
+  }
+
+  private func storedKeys() async throws(TenancyError) -> [WrappedDataKey] {
+    try await consult { (store, _) throws(StoreError) in try store.dataKeys() }
+  }
+
+  private func consult<Result: Sendable>(
+    _ body: @escaping @Sendable (any ControlStore, ControlState) throws(StoreError) -> Result
+  ) async throws(TenancyError) -> Result {
+    do throws(StoreError) {
+      return try await plane.consult(body)
+    } catch {
+      report("\(error)")
+      throw TenancyError(
+        .unavailable, .storeUnavailable, "the store can't be read now", retryAfterSeconds: 1)
+    }
+  }
+
+  private func take(_ keys: [WrappedDataKey]) throws(TenancyError) {
+    do throws(SecretError) {
+      try sealer.install(keys)
+    } catch {
+      throw Self.failed(error)
+    }
+  }
+
+  private static func failed(_ error: SecretError) -> TenancyError {
+    TenancyError(.internalError, .secretsFailed, "the keys can't be replaced: \(error)")
+  }
+}

@@ -1,0 +1,148 @@
+/// The id of a data key or of a master key: 128 bits, written as a UUID is.
+public struct KeyID: Hashable, Sendable, CustomStringConvertible {
+  public let high: UInt64
+  public let low: UInt64
+
+  public init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+
+  /// Parses 36 characters, lower-case hex and hyphens. Returns nil for anything else.
+  public init?(parsing text: String) {
+    guard let (high, low) = UUIDText.parse(text.utf8Span.span.bytes) else { return nil }
+    self.init(high: high, low: low)
+  }
+
+  public var description: String { UUIDText.format(high: high, low: low) }
+}
+
+extension KeyID: Codable {
+  public init(from decoder: any Decoder) throws {
+    let box = try decoder.singleValueContainer()
+    guard let id = KeyID(parsing: try box.decode(String.self)) else {
+      throw DecodingError.dataCorruptedError(in: box, debugDescription: "not the id of a key")
+    }
+    self = id
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var box = encoder.singleValueContainer()
+    try box.encode(description)
+  }
+}
+
+/// What a secret is for. It is sealed together with the secret, so that none stands in for another. Raw
+/// values are those stored on disk.
+public enum SecretPurpose: String, Hashable, Sendable, CaseIterable, Codable {
+  case databasePassword = "database_password"
+}
+
+/// Which secret it is, and nothing of it.
+public struct SecretReference: Hashable, Sendable, Codable {
+  /// Grows each time that the secret is set: the tenant's version by then.
+  public let version: UInt64
+  /// The data key that it is sealed under.
+  public let key: KeyID
+
+  public init(version: UInt64, key: KeyID) {
+    self.version = version
+    self.key = key
+  }
+}
+
+/// A secret that only the holder of its data key can read. Its format is the sealer's.
+public struct SealedSecret: Hashable, Sendable, CustomStringConvertible {
+  public let bytes: [UInt8]
+
+  public init(bytes: [UInt8]) { self.bytes = bytes }
+
+  public var description: String { "[sealed, \(bytes.count) bytes]" }
+}
+
+/// A secret as a store holds it.
+public struct StoredSecret: Hashable, Sendable {
+  public let reference: SecretReference
+  public let sealed: SealedSecret
+
+  public init(reference: SecretReference, sealed: SealedSecret) {
+    self.reference = reference
+    self.sealed = sealed
+  }
+}
+
+/// A key that secrets are sealed under, itself wrapped by a master key.
+public struct WrappedDataKey: Hashable, Sendable, CustomStringConvertible {
+  /// Raw values are those stored on disk.
+  public enum State: String, Hashable, Sendable, CaseIterable {
+    /// Seals what is new. One key at most.
+    case active
+    /// Opens what it sealed.
+    case retired
+  }
+
+  public let id: KeyID
+  /// The master key that it is wrapped by.
+  public let masterKey: KeyID
+  /// Its format is the sealer's. Empty where the log tells of it, which holds no keys.
+  public let wrapped: [UInt8]
+  public let createTime: Timestamp
+  public var state: State
+
+  public init(
+    id: KeyID, masterKey: KeyID, wrapped: [UInt8], createTime: Timestamp, state: State
+  ) {
+    self.id = id
+    self.masterKey = masterKey
+    self.wrapped = wrapped
+    self.createTime = createTime
+    self.state = state
+  }
+
+  public var description: String { "[data key \(id), wrapped by \(masterKey)]" }
+}
+
+/// A secret in the clear, on its way from a request to the sealer or from there to who needs it. Never
+/// printed and never encoded. Its memory is not wiped: it comes from a text, of which Swift makes copies.
+public struct ClearSecret: Sendable, CustomStringConvertible, CustomDebugStringConvertible,
+  CustomReflectable
+{
+  private let bytes: [UInt8]
+
+  public init(_ text: String) { bytes = Array(text.utf8) }
+  public init(bytes: [UInt8]) { self.bytes = bytes }
+
+  public var byteCount: Int { bytes.count }
+
+  /// The secret itself.
+  public func reveal() -> [UInt8] { bytes }
+
+  public var description: String { "[secret]" }
+  public var debugDescription: String { description }
+  public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// Why a secret could not be sealed or opened. Never quotes a secret or a key.
+public struct SecretError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// What kind of failure it is. Stable; more may come.
+  public struct Code: Sendable, Hashable, CustomStringConvertible {
+    public let description: String
+
+    /// What is said to be a key is none.
+    public static let invalidKey = Code(description: "INVALID_KEY")
+    /// A key is needed that is not there.
+    public static let unknownKey = Code(description: "UNKNOWN_KEY")
+    /// It was changed, or was sealed for another place or under another key.
+    public static let damaged = Code(description: "DAMAGED")
+    /// The cryptographic library failed.
+    public static let library = Code(description: "LIBRARY")
+  }
+
+  public let code: Code
+  public let description: String
+
+  public init(_ code: Code, _ description: String) {
+    self.code = code
+    self.description = description
+  }
+}

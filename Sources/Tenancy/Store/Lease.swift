@@ -1,0 +1,53 @@
+/// The right to do what only one node may do, such as making a tenant's resources. It lasts for a while by the
+/// store's clock, and longer when it is held again; then others may take it over.
+///
+/// It is taken, held and released by entries of the log, in the transaction that commits them, so that it
+/// costs no commit of its own and nothing is recorded by who has lost it. What is done outside of the store
+/// is not fenced: steps must be such that doing them again, or late, does no harm.
+public struct Lease: Hashable, Sendable {
+  /// Of the work: `kind/subject`.
+  public let name: String
+  /// The revision of the entry that took it: greater than that of every earlier holder.
+  public let fencingNumber: UInt64
+
+  public init(name: String, fencingNumber: UInt64) {
+    self.name = name
+    self.fencingNumber = fencingNumber
+  }
+}
+
+/// What an entry of the log does to a lease besides its changes. A store commits the entry only if it can.
+public enum LeaseAction: Hashable, Sendable {
+  /// Takes it, for `lasting` from the commit on, with the entry's revision as the fencing number: if nobody
+  /// holds it, or the same holder does, or it has expired.
+  case take(name: String, holder: String, lasting: Duration)
+  /// Goes on holding it, for `lasting` from the commit on: unless it was taken over or released.
+  case hold(Lease, lasting: Duration)
+  /// Gives it up: unless it was taken over or released.
+  case release(Lease)
+}
+
+/// A lease as the store has it.
+public struct StoredLease: Hashable, Sendable {
+  public let lease: Lease
+  /// Who took it: a node, in one of its lives.
+  public let holder: String
+  /// For how long it lasts by the store's clock. When this is not above zero it has expired.
+  public let remaining: Duration
+
+  public init(lease: Lease, holder: String, remaining: Duration) {
+    self.lease = lease
+    self.holder = holder
+    self.remaining = remaining
+  }
+
+  public var hasExpired: Bool { remaining <= .zero }
+}
+
+extension Duration {
+  /// Rounded down.
+  public var wholeMilliseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds * 1000 + attoseconds / 1_000_000_000_000_000
+  }
+}

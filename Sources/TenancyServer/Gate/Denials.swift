@@ -1,0 +1,96 @@
+import Tenancy
+import TenancyRPC
+import TenancyWire
+
+/// Tells the audit trail of calls that were denied.
+struct Denials {
+  let plane: ControlPlane
+
+  /// Notes an error of a call that was not admitted, if it is a denial.
+  /// - Parameter named: the request's tenant field; nil where the method has none or it was not reached.
+  func note(
+    _ error: TenancyError, _ caller: Caller, _ rule: MethodRule, _ named: UnsafeRawBufferPointer?,
+    _ form: TenantNames.Form, _ snapshot: Snapshot, _ requestID: String
+  ) {
+    guard Self.isDenial(error) else { return }
+    let home = Self.home(of: caller, snapshot)
+    let bare = named.map { TenantNames.bareName($0, form) }
+    let isNearby = bare.map { $0.count <= TenantNames.maximumLength } ?? false
+    let target = isNearby ? bare.flatMap { Self.known($0, snapshot) } : nil
+    note(
+      error, caller, rule, home: home,
+      named: bare.map { String(decoding: $0.prefix(TenantNames.maximumLength), as: UTF8.self) },
+      target: error.attempted ?? target, requestID)
+  }
+
+  /// Notes an error of a call that was admitted, if what it asked for was denied.
+  func note(
+    _ error: TenancyError, _ access: Access, _ rule: MethodRule, _ requestID: String
+  ) {
+    guard Self.isDenial(error) else { return }
+    note(
+      error, access.caller, rule, home: access.home?.tenant.id,
+      named: access.target.map(\.idText), target: error.attempted ?? access.target?.tenant.id,
+      requestID)
+  }
+
+  private func note(
+    _ error: TenancyError, _ caller: Caller, _ rule: MethodRule, home: TenantID?, named: String?,
+    target: TenantID?, _ requestID: String
+  ) {
+    plane.noteDenial(
+      by: Self.origin(caller, home: home, requestID), action: rule.path, named: named ?? "",
+      target: target,
+      reason: error.reason.rawValue)
+  }
+
+  /// Who a caller is, to the audit trail. The connection's name is made here: not on the way of what is
+  /// allowed and only read.
+  static func origin(_ caller: Caller, home: TenantID?, _ requestID: String) -> AuditOrigin {
+    var origin = AuditOrigin(
+      home: home, subject: caller.subject, source: caller.connection(), requestID: requestID)
+    if let certificate = caller.certificate {
+      origin.credential = .certificate
+      origin.credentialID = certificate.fingerprintText
+    } else if caller.source == .unixPeer {
+      origin.credential = .unixUser
+    } else if caller.source == .insecure {
+      origin.credential = .insecure
+    }
+    return origin
+  }
+
+  /// What the caller calls the request. A longer one is none.
+  static func requestID(in metadata: Metadata) -> String {
+    metadata[requestIDName].first { $0.utf8.count <= maximumRequestID } ?? ""
+  }
+
+  private static let requestIDName = "x-request-id"
+  /// Bytes.
+  private static let maximumRequestID = 64
+
+  /// The tenant of an id, a slug or a former slug, of which this is no use.
+  static func known(_ bare: UnsafeRawBufferPointer, _ snapshot: Snapshot) -> TenantID? {
+    if let found = snapshot.state.find(bare.bytes) { return found.tenant.id }
+    return snapshot.state.formerSlug(String(decoding: bare, as: UTF8.self))?.tenant
+  }
+
+  private static func home(
+    of caller: Caller, _ snapshot: Snapshot
+  ) -> TenantID? {
+    switch caller.kind {
+    case .platform: nil
+    case .tenant(let name):
+      snapshot.state.find(name)?.tenant.id ?? snapshot.state.formerSlug(name)?.tenant
+    }
+  }
+
+  static func isDenial(_ error: TenancyError) -> Bool {
+    switch error.category {
+    case .permissionDenied, .unauthenticated: true
+    case .invalidArgument, .notFound, .alreadyExists, .failedPrecondition, .aborted, .unavailable,
+      .unimplemented, .resourceExhausted, .internalError, .cancelled, .outOfRange:
+      false
+    }
+  }
+}

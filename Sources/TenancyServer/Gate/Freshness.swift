@@ -1,0 +1,79 @@
+import Tenancy
+import TenancyRPC
+import TenancyWire
+
+/// Consistency tokens travel in the metadata of calls, so that no message needs a field for them: a request
+/// that carries one is answered from a state that is at least as fresh, and the answers of methods that can
+/// write carry one. (Answers over ttrpc have no metadata: what is written there gives none.)
+enum ConsistencyMetadata {
+  static let name = "tenancy-consistency-token"
+
+  /// - Throws: INVALID_ARGUMENT if there is one that is none, or more than one.
+  static func token(in metadata: Metadata) throws(TenancyError) -> ConsistencyToken? {
+    let values = metadata[name]
+    guard let text = values.first else { return nil }
+    guard values.count == 1 else { throw .invalid(name, "is there more than once") }
+    guard let token = ConsistencyToken(parsing: text) else {
+      throw .invalid(name, "is not a consistency token of this API")
+    }
+    return token
+  }
+}
+
+extension Gate {
+  /// Whether a call must wait for the state that it asks for: not where others are served.
+  @inline(__always)
+  func mustWait(_ call: InlineCall) throws(TenancyError) -> Bool {
+    guard let token = try ConsistencyMetadata.token(in: call.metadata) else { return false }
+    return try !plane.hasReached(token)
+  }
+
+  /// Waits for it.
+  func waitForState(_ call: AsyncCall, _ caller: Caller) async throws(TenancyError) {
+    guard let token = try ConsistencyMetadata.token(in: call.metadata) else { return }
+    try await plane.reach(token, caller: caller.account, by: call.deadline)
+  }
+
+  /// Tells who may have written of what state to ask others for.
+  func giveToken(_ call: AsyncCall) {
+    call.response.addHeaders([ConsistencyMetadata.name: plane.token.text])
+  }
+
+  /// What answers a method on messages in C when its call must wait.
+  func afterWaiting<Request, Response>(
+    _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form,
+    _ body:
+      @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
+      throws(TenancyError) -> UnsafeMutablePointer<Response.CMessage>
+  ) -> ServiceMethod.AsyncHandler {
+    let rule = MethodRule.of(spec.path)
+    return { call, message in
+      do throws(TenancyError) {
+        guard let caller = call.context as? Caller else { throw Self.unknownHome }
+        try await waitForState(call, caller)
+        return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
+          let arena = Arena(firstBlock: Self.arenaBytes)
+          let response = try answer(
+            spec, form, rule, caller, plane.snapshot, bytes, arena,
+            requestID: Denials.requestID(in: call.metadata), body)
+          return [UInt8](unsafeUninitializedCapacity: Response.encodedSize(response)) {
+            buffer, count in
+            count = buffer.baseAddress.map { Response.pack(response, into: $0) } ?? 0
+          }
+        }
+      } catch {
+        throw StatusMapping.status(of: error)
+      }
+    }
+  }
+}
+
+extension Caller {
+  /// On whose account a call waits: all workloads of a tenant are one, by whichever of its names.
+  fileprivate var account: String {
+    switch kind {
+    case .platform: "platform \(subject)"
+    case .tenant(let name): "tenant \(name)"
+    }
+  }
+}

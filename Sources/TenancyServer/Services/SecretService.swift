@@ -1,0 +1,24 @@
+import Tenancy
+import TenancyRPC
+import TenancyWire
+
+/// `tenancy.v1.Secrets`.
+struct SecretService: Sendable {
+  /// Nil where no master key is configured.
+  let vault: SecretVault?
+
+  func methods(_ gate: Gate) -> [ServiceMethod] {
+    [
+      gate.async(V1.Secrets.rotateDataKey) { (access, _) throws(TenancyError) in
+        guard let vault else {
+          throw TenancyError(
+            .failedPrecondition, .secretsNotConfigured,
+            "the server has no master key (secrets.master_key in its configuration)")
+        }
+        let key = try await vault.rotateDataKey(
+          actor: access.caller.subject, judge: try access.requireJudge())
+        return V1.RotateDataKeyResponse(dataKey: key.description)
+      }
+    ]
+  }
+}

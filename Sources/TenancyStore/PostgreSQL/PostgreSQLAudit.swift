@@ -1,0 +1,64 @@
+internal import Tenancy
+
+/// Audit records in the transaction of what they tell.
+extension PostgreSQLBatch {
+  static let auditHead = PreparedStatement(
+    name: "audit_head", sql: AuditQuery.head(.postgreSQL))
+
+  /// First all chains' ends are read, under the lock that every write takes, then everything is sent at once.
+  /// - Parameter check: whether it is the right store.
+  func write(
+    _ entries: [LogEntry], audit: AuditBatch, check: (RevisionRow) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    var recorder = StatementRecorder()
+    let first = entries.isEmpty ? nil : try Self.record(entries, in: &recorder)
+    let chains = Array(audit.chains)
+    let locked = try pipeline { () throws(PostgreSQLError) in
+      try connection.queue(Self.begin)
+      try connection.queue(Self.lock, [])
+      for chain in chains { try connection.queue(Self.auditHead, [.text(chain.description)]) }
+    }
+    try commit { () throws(StoreError) in
+      let row = try lockedRow(locked)
+      try check(row)
+      if let first, row.revision != first {
+        throw StoreError(.conflict, "revision \(first + 1) does not follow \(row.revision)")
+      }
+      let heads = try heads(of: chains, in: locked.dropFirst(2))
+      try StateWriter(json: JSONCoding()).write(audit, after: heads, to: &recorder)
+      try run(recorder.steps, last: entries.last.map { Int64(clamping: $0.revision) })
+    }
+  }
+
+  private func heads(
+    of chains: [AuditChain], in results: ArraySlice<PostgreSQLResult>
+  ) throws(StoreError) -> [AuditChain: AuditHead] {
+    var heads: [AuditChain: AuditHead] = [:]
+    for (chain, result) in zip(chains, results) {
+      try asStoreError { () throws(PostgreSQLError) in try result.check(Self.auditHead.sql) }
+      if result.rowCount > 0 { heads[chain] = try AuditQuery.head(result.row(0), of: chain) }
+    }
+    return heads
+  }
+
+  /// - Parameter last: the revision that is the last then; nil: it stays.
+  private func run(_ steps: [StatementRecorder.Step], last: Int64?) throws(StoreError) {
+    let results = try pipeline { () throws(PostgreSQLError) in
+      for step in steps { try connection.queue(step.statement.prepared, step.values) }
+      guard let last else { return }
+      try connection.queue(Self.advance, [.integer(last)])
+      try connection.queue(Self.notify, [.text(configuration.channel), .text("\(last)")])
+    }
+    for (step, result) in zip(steps, results) {
+      try asStoreError { () throws(PostgreSQLError) in
+        try result.check(step.statement.prepared.sql)
+      }
+      if let refusal = step.refusal, result.changedRows != 1 {
+        throw StoreError(step.statement.refusalCode, refusal)
+      }
+    }
+    for result in results.dropFirst(steps.count) {
+      try asStoreError { () throws(PostgreSQLError) in try result.check(Self.advance.sql) }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+internal import COpenSSL
+internal import Tenancy
+
+/// Whether the chains of audit records are whole, each by itself and with the heads that the platform's names.
+/// What was signed is for `tenantctl audit verify`: a store that was cut off and rewritten to its end is sound.
+struct AuditCheck {
+  let connection: SQLiteConnection
+  let findings: StoreFindings
+
+  func run() throws(StoreError) {
+    let hashes = try asStoreError { () throws(SQLiteError) in
+      try connection.prepare(
+        "SELECT hash FROM audit_records WHERE chain = ?1 AND sequence = ?2")
+    }
+    var heads: [TenantID: UInt64] = [:]
+    let lengths = try checkChains { (end, record) throws(StoreError) in
+      heads[end.tenant] = max(heads[end.tenant] ?? 0, end.head.sequence)
+      if try hash(of: end, hashes) != end.head.hash {
+        report(
+          .platform, record,
+          "says that record \(end.head.sequence) of \(end.tenant) is another, or it is missing")
+      }
+    }
+    // Every record is written together with a head that covers it.
+    for (tenant, length) in lengths.sorted(by: { $0.key < $1.key })
+    where length > heads[tenant] ?? 0 {
+      report(.tenant(tenant), (heads[tenant] ?? 0) + 1, "is in no head of the platform's chain")
+    }
+  }
+
+  /// - Parameter onHead: called with each head that the platform's chain names, and that record's sequence.
+  /// - Returns: how long the tenants' chains are.
+  private func checkChains(
+    _ onHead: (AuditRecord.TenantHead, UInt64) throws(StoreError) -> Void
+  ) throws(StoreError) -> [TenantID: UInt64] {
+    var lengths: [TenantID: UInt64] = [:]
+    var (current, last): (AuditChain?, AuditHead) = (nil, .start)
+    let sql = "SELECT chain, sequence, record, hash FROM audit_records ORDER BY chain, sequence"
+    try connection.readRows(sql) { (row: SQLiteStatement) throws(StoreError) -> Void in
+      guard let chain = row.text(0).flatMap(AuditChain.init(parsing:)),
+        let sequence = row.integer(1).flatMap(UInt64.init(exactly:)),
+        let bytes = row.bytes(2), let hash = row.bytes(3)
+      else {
+        let key = "\(row.text(0) ?? "?")/\(row.integer(1) ?? 0)"
+        findings.add(StoreFinding(table: "audit_records", row: key, "does not parse"))
+        return
+      }
+      if chain != current { (current, last) = (chain, .start) }
+      check(bytes, hash, chain, sequence, after: last)
+      last = AuditHead(sequence: sequence, hash: hash)
+      if let tenant = chain.tenant { lengths[tenant] = sequence }
+      guard chain == .platform,
+        case .heads(let ends, _) = AuditEncoding.decode(bytes)?.content
+      else { return }
+      for end in ends { try onHead(end, sequence) }
+    }
+    return lengths
+  }
+
+  private func check(
+    _ bytes: [UInt8], _ hash: [UInt8], _ chain: AuditChain, _ sequence: UInt64,
+    after last: AuditHead
+  ) {
+    guard sequence == last.sequence &+ 1 else {
+      return report(chain, last.sequence &+ 1, "is missing")
+    }
+    guard Self.sha256(AuditEncoding.hashInput(bytes, after: last.hash)) == hash else {
+      return report(chain, sequence, "is not the one that was written: its hash does not fit")
+    }
+    let record = AuditEncoding.decode(bytes)
+    if record?.chain != chain || record?.sequence != sequence {
+      report(chain, sequence, "is of another place")
+    }
+  }
+
+  private func hash(
+    of end: AuditRecord.TenantHead, _ statement: SQLiteStatement
+  ) throws(StoreError) -> [UInt8]? {
+    defer { statement.reset() }
+    return try asStoreError { () throws(SQLiteError) in
+      try statement.bind([.text(end.tenant.description), .counter(end.head.sequence)])
+      return try statement.step() ? statement.bytes(0) : nil
+    }
+  }
+
+  private func report(_ chain: AuditChain, _ sequence: UInt64, _ what: String) {
+    findings.add(StoreFinding(table: "audit_records", row: "\(chain)/\(sequence)", what))
+  }
+
+  static func sha256(_ bytes: [UInt8]) -> [UInt8] {
+    var digest = [UInt8](repeating: 0, count: AuditEncoding.hashBytes)
+    SHA256(bytes, bytes.count, &digest)
+    return digest
+  }
+}

@@ -1,0 +1,51 @@
+internal import Tenancy
+
+/// Reads sealed secrets and wrapped data keys, inside the caller's transaction.
+struct SecretReader<Source: RowSource> {
+  let source: Source
+  let json: JSONCoding
+
+  func secret(at place: SecretPlace) throws(StoreError) -> StoredSecret? {
+    var found: StoredSecret?
+    // Both are of hexadecimal digits and letters only.
+    let place = "tenant_id = '\(place.tenant)' AND purpose = '\(place.purpose.rawValue)'"
+    try read("\(Table.secrets.select) WHERE \(place)") { _, secret in found = secret }
+    return found
+  }
+
+  /// Gives each secret to `body`, one at a time: together they may be large.
+  func eachSecret(
+    _ body: (SecretPlace, StoredSecret) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    try read(Table.secrets.selectAll, body)
+  }
+
+  private func read(
+    _ sql: String, _ body: (SecretPlace, StoredSecret) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let table = Table.secrets
+    try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in
+      var row = RowReader(
+        row, table: table.name, keyColumns: Int32(table.keyCount), json: json)
+      let place = SecretPlace(tenant: try row.tenantID(), purpose: try row.name())
+      let reference = SecretReference(version: try row.counter(), key: try row.keyID())
+      let sealed = SealedSecret(bytes: try row.bytes())
+      try body(place, StoredSecret(reference: reference, sealed: sealed))
+    }
+  }
+
+  /// In order of their ids.
+  func dataKeys() throws(StoreError) -> [WrappedDataKey] {
+    var keys: [WrappedDataKey] = []
+    let table = Table.dataKeys
+    try source.readRows(table.selectAll) { (row: Source.Row) throws(StoreError) -> Void in
+      var row = RowReader(
+        row, table: table.name, keyColumns: Int32(table.keyCount), json: json)
+      keys.append(
+        WrappedDataKey(
+          id: try row.keyID(), masterKey: try row.keyID(), wrapped: try row.bytes(),
+          createTime: try row.time(), state: try row.name()))
+    }
+    return keys
+  }
+}

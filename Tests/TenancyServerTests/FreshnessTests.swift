@@ -1,0 +1,64 @@
+import Synchronization
+import TenancyWire
+import Testing
+
+@testable import Tenancy
+@testable import TenancyRPC
+@testable import TenancyServer
+
+struct FreshnessTests {
+  private final class Clock: Sendable {
+    private let moment = Mutex(Sample.now)
+    var now: Timestamp { moment.withLock { $0 } }
+
+    func advance(seconds: Int64) {
+      moment.withLock { $0 = Timestamp(nanoseconds: $0.nanoseconds + seconds * 1_000_000_000) }
+    }
+  }
+
+  @Test func aNodeWhoseStateIsTooOldAdmitsNobodyToAnything() async throws {
+    let (store, clock) = (MemoryStore(), Clock())
+    try store.append([
+      LogEntry(
+        revision: 1, time: Sample.now, actor: "test", action: "test", tenants: [],
+        changes: [.putTenant(Sample.tenant(1, "acme"))])
+    ])
+    let plane = try ControlPlane(
+      store: store, clock: { clock.now }, maximumStaleness: .seconds(60))
+    let gate = Gate(plane: plane)
+    func refusal(_ row: AdmissionRow, _ caller: Caller) -> TenancyError? {
+      thrown { () throws(TenancyError) in
+        try "tenants/acme/x/y".withBytes { bytes throws(TenancyError) in
+          _ = try gate.admit(
+            caller, MethodRule.of(row.path), tenantName: row.namesTenant ? bytes : nil, .child,
+            snapshot: plane.snapshot)
+        }
+      }
+    }
+    clock.advance(seconds: 60)
+    #expect(AdmissionRow.all.allSatisfy { refusal($0, Sample.operator)?.reason != .stateStale })
+    clock.advance(seconds: 1)
+    for row in AdmissionRow.all {
+      for caller in [Sample.operator, Sample.workload] {
+        let error = refusal(row, caller)
+        #expect(error?.reason == .stateStale && error?.category == .unavailable, "\(row.path)")
+      }
+    }
+    #expect(await plane.confirmCurrent())
+    #expect(AdmissionRow.all.allSatisfy { refusal($0, Sample.operator)?.reason != .stateStale })
+  }
+
+  @Test func aTokenIsReadFromMetadataOrRefused() throws {
+    let token = ConsistencyToken(store: 1, revision: 2)
+    let name = ConsistencyMetadata.name
+    #expect(try ConsistencyMetadata.token(in: [:]) == nil)
+    #expect(try ConsistencyMetadata.token(in: ["other": "x", name: token.text]) == token)
+    for wrong in [[name: ""], [name: "x"], [name: token.text, "a": "b", name: token.text]]
+      as [Metadata]
+    {
+      let error = thrown { () throws(TenancyError) in try ConsistencyMetadata.token(in: wrong) }
+      #expect(error?.category == .invalidArgument)
+      #expect(error?.violations.map(\.field) == [name])
+    }
+  }
+}

@@ -1,0 +1,256 @@
+import Testing
+
+@testable import Tenancy
+
+/// No hash for anything but tests: what it depends on is all that matters here. That the real one is SHA-256
+/// shows a verifier in another language, see Tests/EndToEndTests/test_audit.py.
+@Sendable private func testHash(_ bytes: [UInt8]) -> [UInt8] {
+  var words: [UInt64] = [1, 2, 3, 4]
+  for byte in bytes {
+    for index in words.indices {
+      words[index] = (words[index] ^ UInt64(byte)) &* 0x100_0000_01B3 &+ UInt64(index)
+    }
+  }
+  return words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
+}
+
+private let acme = TenantID(high: 1 << 16 | 0x7000, low: 0b10 << 62 | 1)
+private let globex = TenantID(high: 2 << 16 | 0x7000, low: 0b10 << 62 | 2)
+
+private func event(
+  _ number: Int64, home: TenantID? = nil, subject: String = "uid:0", named: String = ""
+) -> AuditEvent {
+  AuditEvent(
+    origin: AuditOrigin(
+      home: home, subject: subject, credential: .certificate, credentialID: "c0ffee",
+      source: "127.0.0.1:7443 <- 127.0.0.1:\(number)", requestID: "r"),
+    action: "tenants.create", named: named, decision: .allowed, revision: UInt64(number),
+    firstTime: Timestamp(nanoseconds: number), time: Timestamp(nanoseconds: number))
+}
+
+/// Chains as an export has them.
+private struct Export {
+  private(set) var records: [StoredAuditRecord] = []
+  private var heads: [AuditChain: AuditHead] = [:]
+
+  mutating func append(_ notes: [AuditNote]) {
+    let batch = AuditBatch(notes, time: Timestamp(nanoseconds: 9), hash: testHash)
+    for record in batch.records(after: heads) {
+      records.append(record)
+      heads[record.chain] = AuditHead(sequence: record.sequence, hash: record.hash)
+    }
+  }
+
+  /// Two tenants, the second also concerned by what the first did.
+  static func sample() -> Export {
+    var export = Export()
+    for number in 1...4 {
+      export.append([
+        AuditNote(event: event(Int64(number), home: acme), chains: [.tenant(acme)]),
+        AuditNote(
+          event: event(Int64(number), home: acme, named: "globex"),
+          chains: [.tenant(acme), .tenant(globex)]),
+      ])
+    }
+    export.append([AuditNote(event: event(9), chains: [.platform])])
+    return export
+  }
+
+  /// Each chain's lines in a row.
+  var lines: [String] {
+    let chains: [AuditChain] = [.platform, .tenant(acme), .tenant(globex)]
+    return chains.flatMap { chain in
+      records.filter { $0.chain == chain }.map { AuditLine($0).text }
+    }
+  }
+
+  func checkpoints(_ chains: [AuditChain] = [.platform]) -> [String] {
+    chains.map { chain in
+      AuditCheckpoint(chain, heads[chain] ?? .start, time: Timestamp(nanoseconds: 1)) {
+        testHash($0)
+      }.text
+    }
+  }
+}
+
+/// Nil: all is well.
+private func fault(
+  _ lines: [String], _ checkpoints: [String], isPartial: Bool = false
+) -> String? {
+  do throws(AuditFault) {
+    var verifier = AuditVerifier(hash: testHash, isSigned: { testHash($0) == $1 })
+    for line in lines { try verifier.add(line: line, at: "f") }
+    for line in checkpoints { try verifier.add(checkpoint: line, at: "c") }
+    try verifier.finish(isPartial: isPartial)
+    return nil
+  } catch {
+    return error.description
+  }
+}
+
+@Suite struct AuditTests {
+  @Test func recordsComeBackAsTheyWere() {
+    var full = event(7, home: acme, subject: "spiffe://d/Ünï\u{0}", named: "globex")
+    full.tenant = acme
+    full.decision = .denied
+    full.reason = "TENANT_MISMATCH"
+    full.count = .max
+    full.firstTime = Timestamp(nanoseconds: .min)
+    let heads = [AuditRecord.TenantHead(tenant: acme, head: .start)]
+    for record in [
+      AuditRecord(chain: .tenant(acme), sequence: 1, content: .event(full)),
+      AuditRecord(chain: .platform, sequence: .max, content: .event(event(0))),
+      AuditRecord(
+        chain: .platform, sequence: 2, content: .heads(heads, time: Timestamp(nanoseconds: 3))),
+      AuditRecord(
+        chain: .platform, sequence: 2, content: .heads([], time: Timestamp(nanoseconds: 3))),
+    ] {
+      let bytes = AuditEncoding.encode(record)
+      #expect(AuditEncoding.decode(bytes) == record)
+      #expect(AuditEncoding.decode(bytes + [0]) == nil)
+      for count in bytes.indices { #expect(AuditEncoding.decode(Array(bytes[..<count])) == nil) }
+    }
+  }
+
+  @Test func bytesThatAreNoRecordAreRefused() {
+    let record = AuditRecord(chain: .tenant(acme), sequence: 1, content: .event(event(1)))
+    let bytes = AuditEncoding.encode(record)
+    for index in bytes.indices {
+      var changed = bytes
+      changed[index] ^= 0x80
+      // Decoded or not, it is never taken for the same one.
+      #expect(AuditEncoding.decode(changed) != record)
+    }
+    // A tenant's chain has no heads of others.
+    let heads = AuditEncoding.encode(
+      AuditRecord(
+        chain: .tenant(acme), sequence: 1, content: .heads([], time: Timestamp(nanoseconds: 0))))
+    #expect(AuditEncoding.decode(heads) == nil)
+  }
+
+  @Test func aNoteStandsInEachOfItsChainsAndNamesNoOtherTenant() throws {
+    let export = Export.sample()
+    let events = export.records.compactMap { stored -> (AuditChain, AuditEvent)? in
+      guard case .event(let event) = AuditEncoding.decode(stored.bytes)?.content else { return nil }
+      return (stored.chain, event)
+    }
+    #expect(events.filter { $0.0 == .tenant(globex) }.count == 4)
+    #expect(events.filter { $0.0 == .tenant(acme) }.count == 8)
+    #expect(events.allSatisfy { $0.1.tenant == nil || $0.1.tenant == $0.0.tenant })
+  }
+
+  @Test func wholeChainsVerify() {
+    let export = Export.sample()
+    let tenants: [AuditChain] = [.platform, .tenant(acme), .tenant(globex)]
+    #expect(fault(export.lines, export.checkpoints()) == nil)
+    #expect(fault(export.lines, export.checkpoints(tenants)) == nil)
+    let own = export.records.filter { $0.chain == .tenant(acme) }.map { AuditLine($0).text }
+    #expect(fault(own, export.checkpoints(tenants), isPartial: true) == nil)
+    // What no checkpoint is about may be cut off.
+    #expect(fault(export.lines, []) != nil)
+    #expect(fault(own, export.checkpoints(), isPartial: true) != nil)
+  }
+
+  @Test func everyChangedCharacterShows() {
+    let export = Export.sample()
+    let (lines, checkpoints) = (export.lines, export.checkpoints())
+    for (number, line) in lines.enumerated() {
+      for index in line.utf8.indices {
+        var changed = Array(line.utf8)
+        let offset = line.utf8.distance(from: line.utf8.startIndex, to: index)
+        changed[offset] ^= 1
+        var copy = lines
+        copy[number] = String(decoding: changed, as: UTF8.self)
+        #expect(fault(copy, checkpoints) != nil, "line \(number), byte \(offset)")
+      }
+    }
+    for offset in checkpoints[0].utf8.indices.enumerated().map(\.offset) {
+      var changed = Array(checkpoints[0].utf8)
+      changed[offset] ^= 1
+      #expect(fault(lines, [String(decoding: changed, as: UTF8.self)]) != nil, "byte \(offset)")
+    }
+  }
+
+  @Test func whatIsRemovedOrMovedIsNamed() throws {
+    let export = Export.sample()
+    let (lines, checkpoints) = (export.lines, export.checkpoints())
+    func lineNumber(_ chain: AuditChain, _ sequence: UInt64) throws -> Int {
+      let prefix = "{\"chain\":\"\(chain)\",\"sequence\":\(sequence),"
+      return try #require(lines.firstIndex { $0.hasPrefix(prefix) })
+    }
+    func expect(_ lines: [String], names what: String) {
+      let found = fault(lines, checkpoints)
+      #expect(found?.contains(what) ?? false, "\(found ?? "no fault")")
+    }
+    for (chain, count) in [(AuditChain.platform, 5), (.tenant(acme), 8), (.tenant(globex), 4)] {
+      for sequence in 1...UInt64(count) {
+        var copy = lines
+        copy.remove(at: try lineNumber(chain, sequence))
+        expect(copy, names: "chain \(chain): record \(sequence) is missing")
+        guard sequence < count else { continue }
+        copy = lines
+        copy.swapAt(try lineNumber(chain, sequence), try lineNumber(chain, sequence + 1))
+        expect(copy, names: "chain \(chain): record \(sequence) is missing")
+      }
+      let rest = lines.filter { !$0.contains("\"chain\":\"\(chain)\"") }
+      expect(rest, names: "chain \(chain): record 1 is missing, and all after it")
+    }
+  }
+
+  @Test func aRewrittenEndIsNamedByThePlatformsChain() throws {
+    var export = Export.sample()
+    let genuine = export
+    // With all hashes made anew, but for those of the platform.
+    export = Export()
+    for number in 1...8 {
+      export.append([
+        AuditNote(event: event(Int64(number) + 100, home: acme), chains: [.tenant(acme)])
+      ])
+    }
+    let forged = export.records.filter { $0.chain == .tenant(acme) }.map { AuditLine($0).text }
+    let others = genuine.records.filter { $0.chain != .tenant(acme) }.map { AuditLine($0).text }
+    let found = fault(others + forged, genuine.checkpoints())
+    #expect(found?.contains("chain \(acme): record 2, or one before it, is another") ?? false)
+    var longer = genuine
+    longer.append([AuditNote(event: event(1), chains: [.tenant(globex)])])
+    let extra = try #require(longer.records.last { $0.chain == .tenant(globex) })
+    let unknown = fault(genuine.lines + [AuditLine(extra).text], genuine.checkpoints())
+    #expect(unknown?.contains("record 5 is in no head") ?? false)
+  }
+}
+
+@Suite struct DenialTableTests {
+  private func denied(_ subject: String, _ chains: [AuditChain], at time: Int64 = 1) -> AuditNote {
+    var denial = event(time, home: acme, subject: subject)
+    denial.decision = .denied
+    return AuditNote(event: denial, chains: chains)
+  }
+
+  @Test func alikeOnesAreCounted() throws {
+    let table = DenialTable()
+    for time in 1...100 { table.note(denied("a", [.tenant(acme)], at: Int64(time))) }
+    let notes = table.drain()
+    #expect(notes.count == 1)
+    let only = try #require(notes.first?.event)
+    #expect(only.count == 100)
+    #expect(only.firstTime == Timestamp(nanoseconds: 1) && only.time == Timestamp(nanoseconds: 100))
+    #expect(table.drain().isEmpty)
+  }
+
+  @Test func aFloodIsBoundedAndNoneOfItIsLeftOut() {
+    let limits = DenialTable.Limits(perChain: 3, all: 5, crowdedChains: 2)
+    let table = DenialTable(limits)
+    let tenants = (1...10).map { TenantID(high: $0 << 16 | 0x7000, low: 0b10 << 62) }
+    for tenant in tenants {
+      for number in 0..<7 { table.note(denied("\(number)", [.tenant(tenant)])) }
+    }
+    let notes = table.drain()
+    // The platform's record of others comes on top.
+    #expect(notes.count <= limits.all + limits.crowdedChains + 1)
+    #expect(notes.reduce(0) { $0 + $1.event.count } == 70)
+    for tenant in tenants {
+      #expect(notes.filter { $0.chains == [.tenant(tenant)] }.count <= limits.perChain + 1)
+    }
+    #expect(notes.contains { $0.chains == [.platform] && $0.event.reason == "OTHERS" })
+  }
+}

@@ -1,0 +1,60 @@
+import Synchronization
+
+@testable import Tenancy
+
+/// A data plane that remembers what it did, and fails or waits where it is told to.
+final class FakeDataPlane: DataPlane {
+  struct Broken: Error, CustomStringConvertible { let description: String }
+
+  static let steps = ["first", "second", "third"]
+  /// What a run does for a tenant of which no step is on record: leftovers go first.
+  static let wholeRun = ["destroy"] + steps
+
+  let place: String?
+
+  init(place: String? = nil) { self.place = place }
+
+  private struct State {
+    var events: [String] = []
+    var failures: Set<String> = []
+    var barriers: [String: Barrier] = [:]
+    var refusal: String?
+    var missing: String?
+  }
+  private let state = Mutex(State())
+
+  var events: [String] { state.withLock { $0.events } }
+
+  func failNext(_ event: String) { state.withLock { _ = $0.failures.insert(event) } }
+
+  func holdNext(_ event: String) -> Barrier {
+    let barrier = Barrier()
+    state.withLock { $0.barriers[event] = barrier }
+    return barrier
+  }
+
+  func refuse(_ why: String) { state.withLock { $0.refusal = why } }
+
+  func lose(_ what: String?) { state.withLock { $0.missing = what } }
+
+  func refusal(for tenant: Tenant) -> String? { state.withLock { $0.refusal } }
+
+  func missing(among tenants: [Tenant]) -> [TenantID: String] {
+    guard let why = state.withLock(\.missing) else { return [:] }
+    return Dictionary(tenants.map { ($0.id, why) }) { first, _ in first }
+  }
+
+  func steps(for tenant: Tenant) -> [String] { Self.steps }
+
+  func perform(_ step: String, for tenant: Tenant) throws { try record(step) }
+
+  func destroy(for tenant: Tenant) throws { try record("destroy") }
+
+  private func record(_ event: String) throws {
+    state.withLock { $0.barriers.removeValue(forKey: event) }?.wait()
+    try state.withLock { state in
+      state.events.append(event)
+      if state.failures.remove(event) != nil { throw Broken(description: "\(event) broke") }
+    }
+  }
+}

@@ -1,9 +1,15 @@
 """Fills a stopped server's store with tenants, for what would take hours over the API: copies of one that the
 server has made itself, row for row, each with an id and names of its own. Of the log only that each was made is
-copied: it would be several GB, and is not read by a start."""
+copied: it would be several GB, and is not read by a start. Audit records are not copied, and none are forged:
+a copy has no chain before the server's next record of it, as a tenant of the time before there were chains.
+`tenantd check` finds such a store sound."""
 
 import contextlib
 import sqlite3
+
+#: What a tenant's rows in them say holds for this tenant only: a sealed secret opens at its place, and a
+#: request's id is given once.
+UNIQUE = "secrets", "requests"
 
 
 def rows(db, table, tenant):
@@ -25,6 +31,8 @@ class Copies:
         self._revision = None
         tables = [name for (name,) in self._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         self._rows = [(table, row) for table in tables for row in rows(self._db, table, tenant)]
+        if unique := {table for table, _ in self._rows}.intersection(UNIQUE):
+            raise ValueError(f"{tenant} can't be copied: it has rows in {', '.join(sorted(unique))}")
         if "log" in tables:
             (self._revision,) = self._db.execute("SELECT max(revision) FROM log").fetchone()
             self._rows = [pair for pair in self._rows if pair[1].get("action", "tenants.create") == "tenants.create"]

@@ -3,6 +3,7 @@
 Tenants (SHARED, each with two names) are made over the Unix socket by 1, 8 and 64 writers, against stores
 of several sizes, and beside them the same rows are written to the same disk by a bare loop of transactions
 with the same settings: one tenant in each, and as many as there are writers. Server CPU is all threads'.
+Most tenants of a large store are not made over the API, which would take hours: see filled.py.
 """
 
 import argparse
@@ -21,8 +22,12 @@ import time
 import uuid
 
 import bench
+import filled
+import grpc
 
 CREATE = "/tenancy.v1.TenantManager/CreateTenant"
+#: What a store has more of is copied.
+MADE_AT_MOST = 10_000
 #: connections and calls of each
 WRITERS = {1: (1, 1), 8: (8, 1), 64: (8, 8)}
 
@@ -46,6 +51,25 @@ class Maker:
                 file.write(struct.pack(">BI", 0, len(message)) + message)
         self.made += count
         return path
+
+
+def fill(server, maker, binary, count):
+    """Adds so many tenants, provisioned as most of a store's are. Returns the server."""
+    slug = f"sample-of-{count}"
+    with grpc.insecure_channel(f"unix:{server.unix}") as to:
+        manager = maker.api.TenantManagerStub(to)
+        sample = manager.CreateTenant(maker.api.CreateTenantRequest(tenant=maker.api.Tenant(
+            slug=slug, display_name=slug,
+            isolation_model=maker.api.ISOLATION_MODEL_SHARED)))  # fmt: skip
+        sample = manager.ProvisionTenantResources(maker.api.ProvisionTenantResourcesRequest(name=sample.name))
+        while sample.state == maker.api.TENANT_STATE_PROVISIONING:
+            time.sleep(0.05)
+            sample = manager.GetTenant(maker.api.GetTenantRequest(name=sample.name))
+    server.stop()
+    slugs = [f"customer-{number}" for number in range(maker.made, maker.made + count - 1)]
+    filled.fill(maker.directory / "data", sample, slugs)
+    maker.made += count
+    return restart(server, maker.directory, binary)[0]
 
 
 def run(server, maker, tools, writers, count):
@@ -103,7 +127,8 @@ class Bare:
 
 def restart(server, directory, binary):
     """Stops the server and starts it on the same data. Returns it with the seconds until it answers."""
-    server.stop()
+    if server.process.poll() is None:
+        server.stop()
     unix = server.unix
     unix.unlink(missing_ok=True)
     start = time.monotonic()
@@ -125,7 +150,9 @@ def measure(options, directory):
     results, empty = [], bench.settled_rss(server)
     try:
         for size in options.sizes:
-            if size > maker.made:
+            if size > maker.made + MADE_AT_MOST:
+                server = fill(server, maker, options.binary, size - maker.made)
+            elif size > maker.made:
                 run(server, maker, options.tools, 64, size - maker.made)
             figures = {"tenants": size, "writers": {}}
             for writers in WRITERS:

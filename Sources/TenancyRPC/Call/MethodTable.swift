@@ -1,6 +1,9 @@
 /// Finds a method by its path. Built once; the set of paths is ours, so a fixed hash will do.
 struct MethodTable: Sendable {
   let methods: [ServiceMethod]
+  /// Theirs: what a call needs no more of.
+  private let handlers: [ServiceMethod.Handler]
+  private let waiting: [ServiceMethod.AsyncHandler?]
   private let slots: [Int32]
   private let paths: [[UInt8]]
   private let mask: Int
@@ -8,6 +11,8 @@ struct MethodTable: Sendable {
   /// - Precondition: no path is there twice.
   init(_ methods: [ServiceMethod]) {
     self.methods = methods
+    handlers = methods.map(\.handler)
+    waiting = methods.map(\.waiting)
     paths = methods.map { Array($0.path.utf8) }
     var size = 16
     while size < methods.count * 4 { size *= 2 }
@@ -34,7 +39,14 @@ struct MethodTable: Sendable {
   /// What serves the method of this index; nil: there is none, as of -1.
   @inline(__always)
   func handler(_ index: Int32) -> ServiceMethod.Handler? {
-    self[index]?.handler
+    let index = Int(index)
+    return handlers.indices.contains(index) ? handlers[index] : nil
+  }
+
+  /// What answers its calls that were put off.
+  func waitingHandler(_ index: Int32) -> ServiceMethod.AsyncHandler? {
+    let index = Int(index)
+    return waiting.indices.contains(index) ? waiting[index] : nil
   }
 
   /// Whether the requests of a method may have any number of messages; false where there is no method.

@@ -17,12 +17,14 @@ public struct ServiceMethod: Sendable {
   public let path: String
   public let kind: CallKind
   let handler: Handler
+  /// Answers a call that an inline handler has put off.
+  var waiting: AsyncHandler?
 
   /// `package.Service`.
   public var service: String { String(path.drop { $0 == "/" }.prefix { $0 != "/" }) }
 
   enum Handler: Sendable {
-    case inline(InlineHandler, orElse: AsyncHandler?)
+    case inline(InlineHandler)
     case async(AsyncHandler)
     case streaming(StreamingHandler, HandlerExecutor)
   }
@@ -47,7 +49,7 @@ public struct ServiceMethod: Sendable {
   public static func inline(
     path: String, orElse waiting: AsyncHandler? = nil, _ handler: @escaping InlineHandler
   ) -> ServiceMethod {
-    ServiceMethod(path: path, kind: .unary, handler: .inline(handler, orElse: waiting))
+    ServiceMethod(path: path, kind: .unary, handler: .inline(handler), waiting: waiting)
   }
 
   public static func async(path: String, _ handler: @escaping AsyncHandler) -> ServiceMethod {

@@ -75,13 +75,13 @@ extension ServerConnectionHandler {
   private func serve(_ stream: Engine.Stream) {
     do throws(RPCStatus) {
       switch core.methods.handler(stream.method) {
-      case .inline(let handler, let waiting):
+      case .inline(let handler):
         if stream.mayBePacked { try unpack(stream) }
         let message = try stream.message()
         call.begin(stream)
         defer { call.end() }
         try handler(call, message)
-        if call.isPutOff { return try putOff(stream, message, to: waiting) }
+        if call.isPutOff { return try putOff(stream, message) }
         if message.count > MemoryBudget.allowance { engine.handOver(stream) }
         engine.succeed(stream)
         countBytes(message.count + call.replyBytes)
@@ -104,11 +104,10 @@ extension ServerConnectionHandler {
 
   /// An inline handler found that its call must wait.
   private func putOff(
-    _ stream: Engine.Stream, _ message: UnsafeRawBufferPointer,
-    to handler: ServiceMethod.AsyncHandler?
+    _ stream: Engine.Stream, _ message: UnsafeRawBufferPointer
   ) throws(RPCStatus) {
     // An engine may have no place for a call that it takes to be answered at once.
-    guard let handler, stream.mayWait else {
+    guard let handler = core.methods.waitingHandler(stream.method), stream.mayWait else {
       throw RPCStatus(.internalError, "nothing answers the call")
     }
     try admit()

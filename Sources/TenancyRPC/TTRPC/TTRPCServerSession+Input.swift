@@ -75,8 +75,8 @@ extension TTRPCServerSession {
   /// Whether the call is over before the next frame is read: it can be put off only for what its metadata say.
   @inline(__always)
   private func isAnsweredAtOnce(_ request: TTRPCRequest, _ method: Int32) -> Bool {
-    guard case .inline(_, let waiting) = methods.handler(method) else { return false }
-    return waiting == nil || request.metadataCount == 0
+    guard case .inline = methods.handler(method) else { return false }
+    return request.metadataCount == 0 || methods.waitingHandler(method) == nil
   }
 
   /// Why a request can't be served, if so.

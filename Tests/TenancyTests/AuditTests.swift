@@ -223,39 +223,3 @@ private func fault(
     #expect(unknown?.contains("record 5 is in no head") ?? false)
   }
 }
-
-@Suite struct DenialTableTests {
-  private func denied(_ subject: String, _ chains: [AuditChain], at time: Int64 = 1) -> AuditNote {
-    var denial = event(time, home: acme, subject: subject)
-    denial.decision = .denied
-    return AuditNote(event: denial, chains: chains)
-  }
-
-  @Test func alikeOnesAreCounted() throws {
-    let table = DenialTable()
-    for time in 1...100 { table.note(denied("a", [.tenant(acme)], at: Int64(time))) }
-    let notes = table.drain()
-    #expect(notes.count == 1)
-    let only = try #require(notes.first?.event)
-    #expect(only.count == 100)
-    #expect(only.firstTime == Timestamp(nanoseconds: 1) && only.time == Timestamp(nanoseconds: 100))
-    #expect(table.drain().isEmpty)
-  }
-
-  @Test func aFloodIsBoundedAndNoneOfItIsLeftOut() {
-    let limits = DenialTable.Limits(perChain: 3, all: 5, crowdedChains: 2)
-    let table = DenialTable(limits)
-    let tenants = (1...10).map { TenantID(high: $0 << 16 | 0x7000, low: 0b10 << 62) }
-    for tenant in tenants {
-      for number in 0..<7 { table.note(denied("\(number)", [.tenant(tenant)])) }
-    }
-    let notes = table.drain()
-    // The platform's record of others comes on top.
-    #expect(notes.count <= limits.all + limits.crowdedChains + 1)
-    #expect(notes.reduce(0) { $0 + $1.event.count } == 70)
-    for tenant in tenants {
-      #expect(notes.filter { $0.chains == [.tenant(tenant)] }.count <= limits.perChain + 1)
-    }
-    #expect(notes.contains { $0.chains == [.platform] && $0.event.reason == "OTHERS" })
-  }
-}

@@ -5,6 +5,8 @@ import Synchronization
 final class Auditor: Sendable {
   /// Records that are read in one go.
   static let maximumPage = 512
+  /// Denials that are written in one transaction.
+  static let maximumPortion = 256
 
   private let store: any AuditedStore
   private let hash: AuditHash
@@ -24,17 +26,32 @@ final class Auditor: Sendable {
     try store.append(entries, audit: AuditBatch(notes, time: now, hash: hash))
   }
 
-  /// Writes what was denied. What can't be written is tried again the next time; after an unknown outcome it
-  /// may then be there twice, which is better than not at all. On the writer only.
-  func flush(at now: Timestamp) throws(StoreError) {
-    let notes = unwritten.withLock { unwritten in
+  /// Writes the next portion of what was denied. What can't be written is tried again the next time; after an
+  /// unknown outcome it may then be there twice, which is better than not at all. On the writer only.
+  /// - Parameter isFirst: whether what was denied since the last time is taken up: as often as it is, records
+  ///   are made of what is alike.
+  /// - Returns: whether there is more to write.
+  func flushPortion(isFirst: Bool, at now: Timestamp) throws(StoreError) -> Bool {
+    let portion = unwritten.withLock { unwritten in
       // One after the other, so that what waits is bounded.
-      if unwritten.isEmpty { unwritten = denials.drain() }
-      return unwritten
+      if unwritten.isEmpty, isFirst { unwritten = denials.drain() }
+      return Array(unwritten.prefix(Self.maximumPortion))
     }
-    guard !notes.isEmpty else { return }
-    try append([], notes, at: now)
-    unwritten.withLock { $0 = [] }
+    guard !portion.isEmpty else { return false }
+    try append([], portion, at: now)
+    return unwritten.withLock { unwritten in
+      unwritten.removeFirst(portion.count)
+      return !unwritten.isEmpty
+    }
+  }
+
+  /// Writes all that was denied. On the writer only.
+  func flush(at now: Timestamp) throws(StoreError) {
+    // What was left from the last time, and what was denied since.
+    for _ in 0..<2 {
+      var isFirst = true
+      while try flushPortion(isFirst: isFirst, at: now) { isFirst = false }
+    }
   }
 
   func records(
@@ -71,19 +88,41 @@ extension ControlPlane {
     auditor.denials.note(note)
   }
 
-  /// Writes what was denied since the last time, and returns when that is durable or has failed.
+  /// Writes what was denied since the last time, and returns when that is durable or has failed: in portions,
+  /// between which writes have their turns, and behind the revocations that wait.
   /// - Returns: with what it failed; it is tried again the next time.
   @discardableResult
   public func writeDenials() async -> StoreError? {
-    guard let auditor else { return nil }
-    return await withCheckedContinuation { continuation in
-      queue.async { [self] in
-        do throws(StoreError) {
-          try auditor.flush(at: now)
-          continuation.resume(returning: nil)
-        } catch {
-          continuation.resume(returning: error)
-        }
+    guard auditor != nil else { return nil }
+    var isFirst = true
+    while true {
+      switch await nextDenials(isFirst: isFirst) {
+      case .success(true): isFirst = false
+      case .success(false): return nil
+      case .failure(let error): return error
+      }
+    }
+  }
+
+  /// Runs what may wait on the writer, when no revocation does. Whoever revokes without end delays it by so many
+  /// batches only: it has to be done as well.
+  func behindRevocations(
+    afterBatches limit: Int = 64, _ body: @escaping @Sendable () -> Void
+  ) {
+    queue.async { [self] in
+      guard limit > 0, hasWaitingRevocations else { return body() }
+      // The next batch is in the queue already, and then it is this one's turn again.
+      behindRevocations(afterBatches: limit - 1, body)
+    }
+  }
+
+  private func nextDenials(isFirst: Bool) async -> Result<Bool, StoreError> {
+    await withCheckedContinuation { continuation in
+      behindRevocations { [self] in
+        continuation.resume(
+          returning: Result { () throws(StoreError) in
+            try auditor?.flushPortion(isFirst: isFirst, at: now) ?? false
+          })
       }
     }
   }

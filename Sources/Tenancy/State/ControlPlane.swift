@@ -111,6 +111,8 @@ public final class ControlPlane: Sendable {
     waiting.withLock { $0.writes.waiting(of: payer) }
   }
 
+  var hasWaitingRevocations: Bool { waiting.withLock { $0.writes.hasRevoking } }
+
   /// Whether the last commit succeeded, or the store was found to work since.
   public var isHealthy: Bool { health.withLock { $0.failure == nil } }
 

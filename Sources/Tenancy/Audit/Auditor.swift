@@ -13,13 +13,16 @@ final class Auditor: Sendable {
   let denials: DenialTable
   /// Taken from the table, and not written as far as is known.
   private let unwritten = Mutex<[AuditNote]>([])
-  /// Where those wait who read, beside the writer.
-  let reader = DispatchQueue(label: "tenancy.control-plane.audit-reader")
+  let reads: AuditReads
 
-  init(_ store: any AuditedStore, hash: @escaping AuditHash, limits: DenialTable.Limits) {
+  init(
+    _ store: any AuditedStore, hash: @escaping AuditHash, limits: DenialTable.Limits,
+    reads: AuditReads.Limits = AuditReads.Limits()
+  ) {
     self.store = store
     self.hash = hash
     denials = DenialTable(limits)
+    self.reads = AuditReads(reads)
   }
 
   func append(_ entries: [LogEntry], _ notes: [AuditNote], at now: Timestamp) throws(StoreError) {
@@ -127,12 +130,15 @@ extension ControlPlane {
     }
   }
 
-  /// Records of a chain, from `sequence` + 1 on, at most `limit` and not more than 512.
-  /// - Throws: UNAVAILABLE when the store fails, UNIMPLEMENTED without an audit trail.
+  /// Records of a chain, from `sequence` + 1 on, at most `limit` and not more than 512, and fewer where they are
+  /// large.
+  /// - Parameter reader: who reads them, one page at a time.
+  /// - Throws: UNAVAILABLE when the store fails, UNIMPLEMENTED without an audit trail, RESOURCE_EXHAUSTED when
+  ///   the reader asks for more pages before it has those that it asked for.
   public func auditRecords(
-    of chain: AuditChain, after sequence: UInt64, limit: Int
+    of chain: AuditChain, after sequence: UInt64, limit: Int, by reader: WritePayer = .server
   ) async throws(TenancyError) -> [StoredAuditRecord] {
-    try await readAudit { (auditor) throws(StoreError) in
+    try await readAudit(reader) { (auditor) throws(StoreError) in
       try auditor.records(of: chain, after: sequence, limit: limit)
     }
   }
@@ -140,28 +146,29 @@ extension ControlPlane {
   /// Where a chain ends; nil: it has no records.
   /// - Throws: as `auditRecords`.
   public func auditHead(of chain: AuditChain) async throws(TenancyError) -> AuditHead? {
-    try await readAudit { (auditor) throws(StoreError) in try auditor.head(of: chain) }
+    try await readAudit(.server) { (auditor) throws(StoreError) in try auditor.head(of: chain) }
   }
 
   private func readAudit<Value: Sendable>(
-    _ body: @escaping @Sendable (Auditor) throws(StoreError) -> Value
+    _ reader: WritePayer, _ body: @escaping @Sendable (Auditor) throws(StoreError) -> Value
   ) async throws(TenancyError) -> Value {
     guard let auditor else {
       throw TenancyError(.unimplemented, .notImplemented, "there is no audit trail")
     }
-    let result: Result<Value, StoreError> = await withCheckedContinuation { continuation in
-      auditor.reader.async {
-        continuation.resume(
-          returning: Result { () throws(StoreError) in try body(auditor) })
+    let result: Result<Value, TenancyError> = await withCheckedContinuation { continuation in
+      let refusal = auditor.reads.read(reader) {
+        let read = Result { () throws(StoreError) in try body(auditor) }
+        continuation.resume(returning: read.mapError { _ in Self.unreadable })
+      }
+      if let refusal {
+        continuation.resume(returning: .failure(TenancyError(refusal, of: reader)))
       }
     }
-    do {
-      return try result.get()
-    } catch {
-      throw TenancyError(
-        .unavailable, .storeUnavailable, "the store can't be read now", retryAfterSeconds: 1)
-    }
+    return try result.get()
   }
+
+  private static let unreadable = TenancyError(
+    .unavailable, .storeUnavailable, "the store can't be read now", retryAfterSeconds: 1)
 }
 
 extension String {

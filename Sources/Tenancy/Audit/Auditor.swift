@@ -69,6 +69,9 @@ final class Auditor: Sendable {
 }
 
 extension ControlPlane {
+  /// Of the store: see `ControlStore.incarnationID`.
+  public var incarnationID: String { store.incarnationID }
+
   /// Counts a call that was denied; it is written with the next `writeDenials`. Cheap and never waits for the
   /// store. Without an audit trail it does nothing.
   /// - Parameters:

@@ -218,12 +218,12 @@ def ctl_verify(records, checkpoints, public_key):
 
 def test_a_line_that_a_crash_cut_off_spoils_no_checkpoints(server, pki, keys, tmp_path):
     acme, _ = cause_records(server, pki)
-    server.kill()
+    assert server.stop() == 0
     file = server.data / "audit-checkpoints.jsonl"
     whole = file.read_text()
     file.write_text(whole + whole.splitlines()[0][:70])
-    # As it is, it is named, and the rest is taken.
     server.start()
+    assert file.read_text().startswith(whole + '{"chain":"platform"')
     assert json.loads(file.read_text().splitlines()[-1])["chain"] == PLATFORM
     with server.operator() as operator:
         operator.role(acme.name, "clerk", "bill:read")

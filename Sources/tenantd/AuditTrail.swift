@@ -1,4 +1,3 @@
-import Glibc
 import Logging
 import PKI
 import Tenancy
@@ -64,7 +63,7 @@ struct AuditTrail: Sendable {
 private actor CheckpointWriter {
   private let plane: ControlPlane
   private let key: SigningKey
-  private let path: String
+  private let file: CheckpointFile
   /// Up to here of the platform's chain, checkpoints are made.
   private var last: UInt64 = 0
 
@@ -72,15 +71,13 @@ private actor CheckpointWriter {
     self.plane = plane
     try OwnFiles.checkSecret(settings.key, "audit key")
     key = try SigningKey(file: settings.key)
-    path = settings.file
-    try OwnFiles.check(path)
+    file = try CheckpointFile(settings.file)
   }
 
   /// A first one of the platform's chain, which runs over all others: an ending before this start shows.
   func begin() async throws {
     guard let head = try await plane.auditHead(of: .platform) else { return }
-    let checkpoint = try AuditCheckpoint(.platform, head, time: plane.now, sign: key.sign)
-    try add([checkpoint])
+    try file.add([sign(.platform, head, at: plane.now)])
     last = head.sequence
   }
 
@@ -101,29 +98,18 @@ private actor CheckpointWriter {
     }
     guard let platform else { return }
     let time = plane.now
-    var made = [try AuditCheckpoint(.platform, platform, time: time, sign: key.sign)]
+    var made = [try sign(.platform, platform, at: time)]
     for (tenant, head) in grown.sorted(by: { $0.key < $1.key }) {
-      made.append(try AuditCheckpoint(.tenant(tenant), head, time: time, sign: key.sign))
+      made.append(try sign(.tenant(tenant), head, at: time))
     }
-    try add(made)
+    try file.add(made)
     last = platform.sequence
   }
 
-  private func add(_ checkpoints: [AuditCheckpoint]) throws {
-    let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-    guard descriptor >= 0 else { throw failure("cannot open") }
-    defer { close(descriptor) }
-    var rest = Array(checkpoints.map { $0.text + "\n" }.joined().utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw failure("cannot write") }
-      rest = rest.dropFirst(count)
-    }
-    guard fsync(descriptor) == 0 else { throw failure("cannot sync") }
-  }
-
-  private func failure(_ what: String) -> ConfigurationError {
-    ConfigurationError(description: "\(what) \(path): \(String(cString: strerror(errno)))")
+  private func sign(
+    _ chain: AuditChain, _ head: AuditHead, at time: Timestamp
+  ) throws -> AuditCheckpoint {
+    try AuditCheckpoint(
+      chain, head, time: time, incarnation: plane.incarnationID, sign: key.sign)
   }
 }

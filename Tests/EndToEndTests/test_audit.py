@@ -208,3 +208,67 @@ def test_chains_go_on_after_a_crash(server, pki, keys, tmp_path):
     with server.operator() as operator:
         operator.role(acme.name, "clerk", "bill:read")
     assert Exported(server, tmp_path, keys[1]).verify() is None
+
+
+def ctl_verify(records, checkpoints, public_key):
+    return subprocess.run(
+        [binary("TENANTCTL"), "audit", "verify", records, "--checkpoints", checkpoints,
+         "--public-key", public_key], capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_a_line_that_a_crash_cut_off_spoils_no_checkpoints(server, pki, keys, tmp_path):
+    acme, _ = cause_records(server, pki)
+    assert server.stop() == 0
+    file = server.data / "audit-checkpoints.jsonl"
+    whole = file.read_text()
+    file.write_text(whole + whole.splitlines()[0][:70])
+    server.start()
+    assert file.read_text().startswith(whole + '{"chain":"platform"')
+    assert json.loads(file.read_text().splitlines()[-1])["chain"] == PLATFORM
+    with server.operator() as operator:
+        operator.role(acme.name, "clerk", "bill:read")
+    exported = Exported(server, tmp_path, keys[1])
+    assert exported.verify() is None
+    for line in exported.checkpoints:
+        assert json.loads(line)["kind"] == "end"
+    (tmp_path / "cut").write_text("\n".join(exported.checkpoints) + "\n" + exported.checkpoints[0][:70])
+    done = ctl_verify(tmp_path / "records", tmp_path / "cut", keys[1])
+    assert done.returncode == 0, done
+    assert f"cut:{len(exported.checkpoints) + 1}: the line is cut off" in done.stderr
+    # Written by a version that went on in the same line.
+    merged = [exported.checkpoints[0][:70] + exported.checkpoints[0], *exported.checkpoints[1:]]
+    (tmp_path / "cut").write_text("".join(f"{line}\n" for line in merged))
+    done = ctl_verify(tmp_path / "records", tmp_path / "cut", keys[1])
+    assert done.returncode == 0 and "cut:1: a line is cut off" in done.stderr, done
+
+
+def test_a_restore_is_audited_and_ends_a_life(server, pki, keys, tmp_path):
+    acme, _ = cause_records(server, pki)
+    ctl = Ctl({"TENANCY_ADDRESS": f"unix:{server.socket}"})
+    ctl("backup", str(tmp_path / "backup"), "--data-directory", str(server.data))
+    with server.operator() as operator:
+        for number in range(5):
+            operator.role(acme.name, f"later{number}", "bill:read")
+    assert server.stop() == 0
+    ctl("restore", str(tmp_path / "backup"), "--data-directory", str(server.data), "--replace",
+        "--accept", "--yes")
+    server.start()
+    with server.operator() as operator:
+        found = [one for one in records(operator) if one.action == "store.restore"]
+        assert len(found) == 1 and found[0].subject == f"uid:{os.getuid()}"
+        assert "backup of " in found[0].source and " at revision " in found[0].source
+        operator.role(acme.name, "clerk", "bill:read")
+    exported = Exported(server, tmp_path, keys[1])
+    lives = {json.loads(line)["incarnation"] for line in exported.checkpoints}
+    assert len(lives) == 2 and found[0].named_tenant in lives
+    assert exported.verify() is not None  # A note, and no error.
+    done = ctl_verify(tmp_path / "records", tmp_path / "checkpoints", keys[1])
+    assert done.returncode == 0 and "of the former life of the store" in done.stderr, done
+    # What both lives have is still held to the former's checkpoints, and this life to its own.
+    last = exported.count(acme.id)
+    place = exported.index(acme.id, last)
+    lines = exported.lines
+    assert f"chain {acme.id}: record {last} " in exported.verify(lines[:place] + lines[place + 1:])
+    # Without the record of the restore, nothing excuses what does not fit.
+    place = exported.index(PLATFORM, found[0].sequence)
+    assert "record" in exported.verify(lines[:place] + lines[place + 1:])

@@ -27,6 +27,27 @@ import Testing
     #expect(try StoreCheck.run(path: path).isSound)
   }
 
+  /// In the platform's chain, which goes on from what the backup had.
+  @Test func theRestoreIsAudited() throws {
+    let path = sample.directory.file("second.sqlite")
+    let former = try SQLiteStore(path: sample.path)
+    let formerID = former.incarnationID
+    former.close()
+    let report = try sample.restore(to: path, accepts: true)
+    let store = try SQLiteStore(path: path)
+    defer { store.close() }
+    let stored = try #require(try store.auditRecords(of: .platform, after: 0, limit: 9).last)
+    guard case .event(let event) = AuditEncoding.decode(stored.bytes)?.content else {
+      Issue.record("no event")
+      return
+    }
+    #expect(event.action == "store.restore" && event.origin.subject.hasPrefix("uid:"))
+    #expect(event.named == report.incarnation.id && event.named == store.incarnationID)
+    #expect(event.source.hasPrefix("backup of \(formerID) at revision 3, made "))
+    #expect(event.revision == report.incarnation.firstRevision)
+    #expect(try StoreCheck.run(path: path).isSound)
+  }
+
   /// Etags, epochs and revisions of what is given up must never be taken for those of what comes.
   @Test func nothingOfTheFormerStoreMatchesByAccident() throws {
     let store = try SQLiteStore(path: sample.path)

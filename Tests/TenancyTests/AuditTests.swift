@@ -64,9 +64,30 @@ private struct Export {
     }
   }
 
+  /// Of a record, its chain's last or not.
+  func checkpoint(
+    _ chain: AuditChain, at sequence: UInt64, kind: AuditCheckpoint.Kind = .end,
+    of life: String? = "life"
+  ) throws -> String {
+    let record = try #require(records.first { $0.chain == chain && $0.sequence == sequence })
+    return AuditCheckpoint(
+      chain, AuditHead(sequence: sequence, hash: record.hash), kind: kind,
+      time: Timestamp(nanoseconds: Int64(sequence)), incarnation: life
+    ) { testHash($0) }.text
+  }
+
+  /// What is left when the first of a chain are gone.
+  func lines(without count: UInt64, of chain: AuditChain) -> [String] {
+    records.filter { $0.chain != chain || $0.sequence > count }
+      .sorted { ("\($0.chain)", $0.sequence) < ("\($1.chain)", $1.sequence) }
+      .map { AuditLine($0).text }
+  }
+
   func checkpoints(_ chains: [AuditChain] = [.platform]) -> [String] {
     chains.map { chain in
-      AuditCheckpoint(chain, heads[chain] ?? .start, time: Timestamp(nanoseconds: 1)) {
+      AuditCheckpoint(
+        chain, heads[chain] ?? .start, time: Timestamp(nanoseconds: 1), incarnation: "life"
+      ) {
         testHash($0)
       }.text
     }
@@ -79,8 +100,8 @@ private func fault(
 ) -> String? {
   do throws(AuditFault) {
     var verifier = AuditVerifier(hash: testHash, isSigned: { testHash($0) == $1 })
-    for line in lines { try verifier.add(line: line, at: "f") }
     for line in checkpoints { try verifier.add(checkpoint: line, at: "c") }
+    for line in lines { try verifier.add(line: line, at: "f") }
     try verifier.finish(isPartial: isPartial)
     return nil
   } catch {
@@ -224,38 +245,108 @@ private func fault(
   }
 }
 
-@Suite struct DenialTableTests {
-  private func denied(_ subject: String, _ chains: [AuditChain], at time: Int64 = 1) -> AuditNote {
-    var denial = event(time, home: acme, subject: subject)
-    denial.decision = .denied
-    return AuditNote(event: denial, chains: chains)
+@Suite struct AuditCheckpointTests {
+  @Test func bothFormsComeBack() throws {
+    let export = Export.sample()
+    for life in [nil, "c0ffee"] {
+      let text = try export.checkpoint(.tenant(acme), at: 2, of: life)
+      let parsed = try #require(AuditCheckpoint(parsing: text))
+      #expect(parsed.text == text && parsed.incarnation == life && parsed.kind == .end)
+    }
+    let begin = try export.checkpoint(.platform, at: 2, kind: .begin)
+    #expect(AuditCheckpoint(parsing: begin)?.kind == .begin)
+    let changed = begin.replacing("begin", with: "end")
+    #expect(fault(export.lines, export.checkpoints() + [changed])?.contains("not signed") ?? false)
   }
 
-  @Test func alikeOnesAreCounted() throws {
-    let table = DenialTable()
-    for time in 1...100 { table.note(denied("a", [.tenant(acme)], at: Int64(time))) }
-    let notes = table.drain()
-    #expect(notes.count == 1)
-    let only = try #require(notes.first?.event)
-    #expect(only.count == 100)
-    #expect(only.firstTime == Timestamp(nanoseconds: 1) && only.time == Timestamp(nanoseconds: 100))
-    #expect(table.drain().isEmpty)
+  @Test func checkpointsOfEarlierVersionsHold() throws {
+    let export = Export.sample()
+    #expect(fault(export.lines, [try export.checkpoint(.platform, at: 5, of: nil)]) == nil)
+    let cut = export.lines.filter { !$0.contains("platform\",\"sequence\":5,") }
+    #expect(fault(cut, [try export.checkpoint(.platform, at: 5, of: nil)]) != nil)
   }
 
-  @Test func aFloodIsBoundedAndNoneOfItIsLeftOut() {
-    let limits = DenialTable.Limits(perChain: 3, all: 5, crowdedChains: 2)
-    let table = DenialTable(limits)
-    let tenants = (1...10).map { TenantID(high: $0 << 16 | 0x7000, low: 0b10 << 62) }
-    for tenant in tenants {
-      for number in 0..<7 { table.note(denied("\(number)", [.tenant(tenant)])) }
+  @Test func aChainMayBeginBehindACheckpointThatSaysSo() throws {
+    let export = Export.sample()
+    let end = export.checkpoints()
+    let ordinary = try export.checkpoint(.tenant(acme), at: 3)
+    let begin = try export.checkpoint(.tenant(acme), at: 3, kind: .begin)
+    let rest = export.lines(without: 3, of: .tenant(acme))
+    #expect(fault(rest, end + [begin]) == nil)
+    // It need not.
+    #expect(fault(export.lines, end + [begin]) == nil)
+    // An ordinary one does not say so, nor one of another chain, nor is more than that removed.
+    let missing = "chain \(acme): record 1 is missing"
+    #expect(fault(rest, end + [ordinary])?.contains(missing) ?? false)
+    #expect(fault(rest, end)?.contains(missing) ?? false)
+    let less = export.lines(without: 4, of: .tenant(acme))
+    let found = fault(less, end + [begin])
+    #expect(found?.contains("chain \(acme): record 4 is missing") ?? false)
+    // And what is behind it is as it was.
+    #expect(fault(rest.filter { !$0.contains("\"sequence\":8,") }, end + [begin]) != nil)
+  }
+
+  @Test func thePlatformsChainMayBeginLater() throws {
+    let export = Export.sample()
+    let begin = try export.checkpoint(.platform, at: 2, kind: .begin)
+    let rest = export.lines(without: 2, of: .platform)
+    #expect(fault(rest, export.checkpoints() + [begin]) == nil)
+    #expect(fault(rest, export.checkpoints()) != nil)
+  }
+
+  /// A restore, after which the chains go on from an earlier state.
+  @Test func aFormerLifeIsNamedAndNotWrong() throws {
+    var backup = Export()
+    backup.append([AuditNote(event: event(1, home: acme), chains: [.tenant(acme)])])
+    var former = backup
+    for number in 2...4 {
+      former.append([
+        AuditNote(event: event(Int64(number)), chains: [.tenant(acme), .tenant(globex)])
+      ])
     }
-    let notes = table.drain()
-    // The platform's record of others comes on top.
-    #expect(notes.count <= limits.all + limits.crowdedChains + 1)
-    #expect(notes.reduce(0) { $0 + $1.event.count } == 70)
-    for tenant in tenants {
-      #expect(notes.filter { $0.chains == [.tenant(tenant)] }.count <= limits.perChain + 1)
+    let old = [
+      try former.checkpoint(.platform, at: 1, of: "one"),
+      try former.checkpoint(.platform, at: 4, of: "one"),
+      try former.checkpoint(.tenant(acme), at: 3, of: "one"),
+      try former.checkpoint(.tenant(globex), at: 2, of: nil),
+    ]
+    var restored = backup
+    var restore = event(5)
+    restore.action = AuditLives.restoreAction
+    restore.named = "two"
+    restored.append([AuditNote(event: restore, chains: [.platform])])
+    restored.append([AuditNote(event: event(6, home: acme), chains: [.tenant(acme)])])
+    let new = [try restored.checkpoint(.platform, at: 3, of: "two")]
+    var verifier = AuditVerifier(hash: testHash, isSigned: { testHash($0) == $1 })
+    for line in old + new { try verifier.add(checkpoint: line, at: "c") }
+    for line in restored.lines(without: 0, of: .platform) { try verifier.add(line: line, at: "f") }
+    try verifier.finish(isPartial: false)
+    let note = try #require(verifier.notes.first)
+    #expect(note.hasPrefix("3 checkpoints are of the former life") && note.contains("record 2"))
+
+    // The former life's alone show no end of this one.
+    #expect(fault(restored.lines(without: 0, of: .platform), old) != nil)
+    // A life that no restore tells of is this one: what does not fit it is wrong.
+    var silent = backup
+    silent.append([AuditNote(event: event(6, home: acme), chains: [.tenant(acme)])])
+    let lines = silent.lines(without: 0, of: .platform)
+    let latest = [try silent.checkpoint(.platform, at: 2, of: "two")]
+    #expect(fault(lines, latest) == nil)
+    #expect(fault(lines, latest + old) != nil)
+  }
+
+  @Test func aLineThatWasCutOffIsNamedAndTheRestTaken() throws {
+    let export = Export.sample()
+    let whole = export.checkpoints()[0]
+    var verifier = AuditVerifier(hash: testHash, isSigned: { testHash($0) == $1 })
+    try verifier.add(checkpoint: String(whole.prefix(90)) + whole, at: "c:1")
+    verifier.add(cutOffCheckpoint: String(whole.prefix(20)), at: "c:2")
+    for line in export.lines { try verifier.add(line: line, at: "f") }
+    try verifier.finish(isPartial: false)
+    #expect(verifier.notes.count == 2)
+    #expect(verifier.notes[0].hasPrefix("c:1: ") && verifier.notes[1].hasPrefix("c:2: "))
+    #expect(throws: AuditFault.self) {
+      try verifier.add(checkpoint: String(whole.prefix(90)), at: "c:3")
     }
-    #expect(notes.contains { $0.chains == [.platform] && $0.event.reason == "OTHERS" })
   }
 }

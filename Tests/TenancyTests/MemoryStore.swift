@@ -11,6 +11,7 @@ final class MemoryLog: Sendable {
     var model = StateModel()
     var leases = MemoryLeases()
     var secrets = KeptSecrets()
+    var audit: [AuditChain: [StoredAuditRecord]] = [:]
   }
   let state = Mutex(State())
 

@@ -94,13 +94,15 @@ public struct AuditBatch: Sendable {
 /// 1. A batch's log entries and records are stored together or not at all.
 /// 2. Each chain's sequences are consecutive from 1, and each record's hash covers the one before, whoever
 ///    else writes at the same time.
-/// 3. `auditRecords` gives back what was stored, byte by byte, in order.
+/// 3. `auditRecords` gives back what was stored, byte by byte, in order. Neither a write nor who follows the log
+///    waits for it.
 public protocol AuditedStore: ControlStore {
   /// As `append(_:)`, and adds the batch's records to their chains. Without entries, the records alone.
   /// - Throws: as `append(_:)`.
   func append(_ entries: [LogEntry], audit: AuditBatch) throws(StoreError)
 
-  /// Records of a chain, from `sequence` + 1 on, at most `limit`. May be called while the writer writes.
+  /// Records of a chain, from `sequence` + 1 on, at most `limit`, and fewer where they are large, but none
+  /// only if there are none. May be called while the writer writes.
   /// - Throws: `StoreError`.
   func auditRecords(
     of chain: AuditChain, after sequence: UInt64, limit: Int

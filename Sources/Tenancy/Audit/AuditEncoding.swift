@@ -15,12 +15,30 @@
 ///
 /// A checkpoint is signed with Ed25519 (RFC 8032) over
 ///
+///     "tenancy.audit.checkpoint" ‖ 02 ‖ kind (1) ‖ chain (16) ‖ sequence (8) ‖ hash (32) ‖ count (8)
+///         ‖ time (8) ‖ incarnation
+///
+/// and earlier versions have signed, of the first kind only,
+///
 ///     "tenancy.audit.checkpoint" ‖ 01 ‖ chain (16) ‖ sequence (8) ‖ hash (32) ‖ count (8) ‖ time (8)
+///
+/// Kind 1 says that the chain had this record, and no later one. Kind 2 says that it begins after this record:
+/// what is up to it was removed for its age or number. A chain may begin at 1, or behind a record of which
+/// a checkpoint of the second kind tells, whose hash then stands for that of the record before; behind any other, a
+/// record is missing. Heads of what was removed can't be compared, and are left out. Before records of the
+/// platform's chain are removed, the heads in them where chains still end are said again in a new record.
+///
+/// The incarnation is the store's life in which the checkpoint was made (a text). A restore from a backup begins
+/// another one, with an event in the platform's chain: its action is `store.restore`, `named` the incarnation
+/// that begins, and `source` tells of the backup: its incarnation, revision and time. What a
+/// checkpoint of a former life says of records after those that the backup had is of what the restore gave up; up
+/// to there it holds. A life whose beginning is not in the platform's chain ends at the first restore there.
 ///
 /// Equal records have equal bytes, and no others decode.
 public enum AuditEncoding {
   public static let version: UInt8 = 1
   public static let hashBytes = 32
+  private static let checkpointVersion: UInt8 = 2
 
   private static let eventKind: UInt8 = 1
   private static let headsKind: UInt8 = 2
@@ -120,16 +138,32 @@ public enum AuditEncoding {
 
   /// What a checkpoint's signature is over.
   public static func checkpointInput(
-    _ chain: AuditChain, _ head: AuditHead, count: UInt64, time: Timestamp
+    _ kind: AuditCheckpoint.Kind, _ chain: AuditChain, _ head: AuditHead, count: UInt64,
+    time: Timestamp, incarnation: String?
   ) -> [UInt8] {
     var out = ByteWriter(bytes: Array("tenancy.audit.checkpoint".utf8))
-    out.put(version)
+    if incarnation == nil {
+      out.put(version)
+    } else {
+      out.put(checkpointVersion)
+      out.put(kind.code)
+    }
     out.put(chain.tenant)
     out.put(head.sequence)
     out.bytes += head.hash
     out.put(count)
     out.put(time)
+    if let incarnation { out.put(incarnation) }
     return out.bytes
+  }
+}
+
+extension AuditCheckpoint.Kind {
+  fileprivate var code: UInt8 {
+    switch self {
+    case .end: 1
+    case .begin: 2
+    }
   }
 }
 

@@ -33,52 +33,76 @@ public struct AuditLine: Hashable, Sendable {
   }
 }
 
-/// Where a chain ended at some time, signed.
+/// Where a chain ended at some time, or begins since then, signed.
 public struct AuditCheckpoint: Hashable, Sendable {
+  /// Raw values are those of the lines.
+  public enum Kind: String, Hashable, Sendable {
+    /// The chain ended here.
+    case end
+    /// What is up to here was removed for its age or number, and may be missing.
+    case begin
+  }
+
+  public let kind: Kind
   public let chain: AuditChain
   public let head: AuditHead
-  /// Records in the chain.
+  /// Records in the chain up to here, those that were removed as well.
   public let count: UInt64
   public let time: Timestamp
+  /// The life of the store; nil: a checkpoint of an earlier version, which does not tell.
+  public let incarnation: String?
   public let signature: [UInt8]
 
-  /// - Parameter sign: signs these bytes with Ed25519.
+  /// - Parameters:
+  ///   - incarnation: see `ControlStore.incarnationID`.
+  ///   - sign: signs these bytes with Ed25519.
   public init<Failure: Error>(
-    _ chain: AuditChain, _ head: AuditHead, time: Timestamp,
-    sign: ([UInt8]) throws(Failure) -> [UInt8]
+    _ chain: AuditChain, _ head: AuditHead, kind: Kind = .end, time: Timestamp,
+    incarnation: String?, sign: ([UInt8]) throws(Failure) -> [UInt8]
   ) throws(Failure) {
+    self.kind = kind
     self.chain = chain
     self.head = head
     self.time = time
+    self.incarnation = incarnation
     count = head.sequence
     signature = try sign(
-      AuditEncoding.checkpointInput(chain, head, count: head.sequence, time: time))
+      AuditEncoding.checkpointInput(
+        kind, chain, head, count: head.sequence, time: time, incarnation: incarnation))
   }
 
   /// What the signature is over.
   public var signedBytes: [UInt8] {
-    AuditEncoding.checkpointInput(chain, head, count: count, time: time)
+    AuditEncoding.checkpointInput(
+      kind, chain, head, count: count, time: time, incarnation: incarnation)
   }
 
   public var text: String {
-    "{\"chain\":\"\(chain)\",\"sequence\":\(head.sequence),\"hash\":\""
+    let life = incarnation.map { "\"kind\":\"\(kind.rawValue)\",\"incarnation\":\"\($0)\"," } ?? ""
+    return "\(Self.start)\(chain)\",\"sequence\":\(head.sequence),\"hash\":\""
       + "\(HexBytes.text(head.hash))\",\"count\":\(count),\"time\":\(time.nanoseconds),"
-      + "\"signature\":\"\(HexBytes.text(signature))\"}"
+      + "\(life)\"signature\":\"\(HexBytes.text(signature))\"}"
   }
+
+  /// With what each line begins.
+  static let start = "{\"chain\":\""
 
   /// Nil for anything that `text` does not make. The signature is not looked at.
   public init?(parsing text: String) {
     let parts = AuditLine.parts(text)
-    guard parts.count == 19, let chain = AuditChain(parsing: parts[3]),
+    guard parts.count == 19 || parts.count == 27, let chain = AuditChain(parsing: parts[3]),
       let sequence = UInt64(parts[6].dropFirst().dropLast()), let hash = HexBytes.bytes(parts[9]),
       let count = UInt64(parts[12].dropFirst().dropLast()),
       let time = Int64(parts[14].dropFirst().dropLast()),
-      let signature = HexBytes.bytes(parts[17])
+      let signature = HexBytes.bytes(parts[parts.count - 2]),
+      let kind = parts.count == 19 ? Kind.end : Kind(rawValue: parts[17])
     else { return nil }
+    self.kind = kind
     self.chain = chain
     head = AuditHead(sequence: sequence, hash: hash)
     self.count = count
     self.time = Timestamp(nanoseconds: time)
+    incarnation = parts.count == 19 ? nil : parts[21]
     self.signature = signature
     guard self.text == text else { return nil }
   }

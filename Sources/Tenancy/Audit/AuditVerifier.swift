@@ -3,20 +3,23 @@ public struct AuditFault: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
   init(_ description: String) { self.description = description }
 
-  /// A file whose last line has no end.
-  public init(cutOff file: String, line: Int) {
-    self.init("\(file):\(line): the line is cut off")
-  }
+  /// A line that has no end.
+  public init(cutOff place: String) { self.init("\(place): the line is cut off") }
 }
 
-/// Verifies exported chains against each other and against signed checkpoints, with nothing else at hand.
+/// Verifies exported chains against each other and against signed checkpoints, with nothing else at hand. The
+/// checkpoints are taken first: they tell where a chain may begin.
 public struct AuditVerifier {
   private let hash: AuditHash
   private let isSigned: ([UInt8], _ signature: [UInt8]) -> Bool
-  /// The hashes of each chain's records, in order.
-  private var chains: [AuditChain: [[UInt8]]] = [:]
+  private var chains: [AuditChain: VerifiedChain] = [:]
   private var heads: [(record: UInt64, head: AuditRecord.TenantHead)] = []
   private var checkpoints: [AuditCheckpoint] = []
+  /// The hashes of the records behind which chains may begin.
+  private var begins: [AuditChain: [UInt64: [UInt8]]] = [:]
+  private var lives = AuditLives()
+  /// What is not wrong, and yet to be known.
+  public private(set) var notes: [String] = []
 
   /// - Parameters:
   ///   - hash: SHA-256.
@@ -31,65 +34,105 @@ public struct AuditVerifier {
   public var recordCount: Int { chains.values.reduce(0) { $0 + $1.count } }
   public var chainCount: Int { chains.count }
 
-  /// Takes the next line of an export.
-  /// - Parameter place: names the line.
-  public mutating func add(line: String, at place: String) throws(AuditFault) {
-    guard let record = AuditLine(parsing: line)?.record else {
-      throw AuditFault("\(place): no record, or a changed one\(next(line))")
-    }
-    let (chain, sequence) = (record.chain, record.sequence)
-    let expected = UInt64(chains[chain]?.count ?? 0) + 1
-    guard sequence == expected else {
-      let found = "record \(sequence) is in its place"
-      throw AuditFault(
-        sequence > expected
-          ? "\(place): chain \(chain): record \(expected) is missing: \(found)"
-          : "\(place): chain \(chain): record \(expected) is missing or moved: \(found)")
-    }
-    let previous = chains[chain]?.last ?? AuditHead.start.hash
-    guard hash(AuditEncoding.hashInput(record.bytes, after: previous)) == record.hash else {
-      throw AuditFault(
-        "\(place): chain \(chain): record \(sequence) is not the one that was written: its hash does not "
-          + "fit")
-    }
-    guard let content = AuditEncoding.decode(record.bytes), content.chain == chain,
-      content.sequence == sequence
-    else {
-      throw AuditFault("\(place): chain \(chain): record \(sequence) is of another place")
-    }
-    chains[chain, default: []].append(record.hash)
-    if case .heads(let ends, _) = content.content {
-      heads += ends.map { (record: sequence, head: $0) }
-    }
-  }
+  // MARK: Taking lines
 
-  /// Which record the line should have been, if its begin tells the chain.
-  private func next(_ line: String) -> String {
-    let parts = line.split(separator: "\"", omittingEmptySubsequences: false)
-    guard parts.count > 3, let chain = AuditChain(parsing: String(parts[3])) else { return "" }
-    return ", where record \((chains[chain]?.count ?? 0) + 1) of chain \(chain) should be"
-  }
-
-  /// Takes a line of the file of checkpoints.
+  /// Takes a line of the file of checkpoints, before all records. One whose begin was cut off when the disk was
+  /// full, and is followed by a whole one, is noted, and the whole one taken.
   public mutating func add(checkpoint line: String, at place: String) throws(AuditFault) {
-    guard let checkpoint = AuditCheckpoint(parsing: line) else {
+    guard let checkpoint = AuditCheckpoint(parsing: line) ?? afterCutOff(line, place) else {
       throw AuditFault("\(place): no checkpoint, or a changed one")
     }
     guard isSigned(checkpoint.signedBytes, checkpoint.signature) else {
       throw AuditFault("\(place): the checkpoint is not signed with this key")
     }
     checkpoints.append(checkpoint)
+    if checkpoint.kind == .begin {
+      begins[checkpoint.chain, default: [:]][checkpoint.head.sequence] = checkpoint.head.hash
+    }
   }
+
+  /// Takes the last line of the file of checkpoints where it has no end: it was not written to its end, and is none.
+  public mutating func add(cutOffCheckpoint line: String, at place: String) {
+    notes.append("\(place): the line is cut off, and left out")
+  }
+
+  private mutating func afterCutOff(_ line: String, _ place: String) -> AuditCheckpoint? {
+    let starts = line.ranges(of: AuditCheckpoint.start)
+    guard starts.count > 1, let last = starts.last,
+      let checkpoint = AuditCheckpoint(parsing: String(line[last.lowerBound...]))
+    else { return nil }
+    notes.append("\(place): a line is cut off, and left out; what follows it there is whole")
+    return checkpoint
+  }
+
+  /// Takes the next line of an export.
+  /// - Parameter place: names the line.
+  public mutating func add(line: String, at place: String) throws(AuditFault) {
+    guard let record = AuditLine(parsing: line)?.record else {
+      throw AuditFault("\(place): no record, or a changed one\(next(line))")
+    }
+    let (name, sequence) = (record.chain, record.sequence)
+    if chains[name] == nil { chains[name] = begin(of: name, at: sequence) }
+    let expected = (chains[name]?.last ?? 0) + 1
+    guard sequence == expected else {
+      let found = "record \(sequence) is in its place"
+      throw AuditFault(
+        sequence > expected
+          ? "\(place): chain \(name): record \(expected) is missing: \(found)"
+          : "\(place): chain \(name): record \(expected) is missing or moved: \(found)")
+    }
+    guard
+      hash(AuditEncoding.hashInput(record.bytes, after: chains[name]?.lastHash ?? []))
+        == record.hash
+    else {
+      throw AuditFault(
+        "\(place): chain \(name): record \(sequence) is not the one that was written: its hash does not "
+          + "fit")
+    }
+    guard let content = AuditEncoding.decode(record.bytes), content.chain == name,
+      content.sequence == sequence
+    else {
+      throw AuditFault("\(place): chain \(name): record \(sequence) is of another place")
+    }
+    chains[name]?.append(record.hash)
+    switch content.content {
+    case .heads(let ends, _): heads += ends.map { (record: sequence, head: $0) }
+    case .event(let event): if name == .platform { lives.note(event, at: sequence) }
+    }
+  }
+
+  /// Where a chain begins whose first record is this: behind the last record before it that a checkpoint says to
+  /// have been removed, or at 1.
+  private func begin(of chain: AuditChain, at sequence: UInt64) -> VerifiedChain {
+    let removed = begins[chain]?.filter { $0.key < sequence }.max { $0.key < $1.key }
+    return VerifiedChain(
+      after: removed.map { AuditHead(sequence: $0.key, hash: $0.value) } ?? .start)
+  }
+
+  /// Which record the line should have been, if its begin tells the chain.
+  private func next(_ line: String) -> String {
+    let parts = line.split(separator: "\"", omittingEmptySubsequences: false)
+    guard parts.count > 3, let chain = AuditChain(parsing: String(parts[3])) else { return "" }
+    return ", where record \((chains[chain]?.last ?? 0) + 1) of chain \(chain) should be"
+  }
+
+  // MARK: Judging
 
   /// Judges the chains' ends, when all lines have been taken.
   /// - Parameter isPartial: whether chains may be missing, as for a tenant that sees only its own.
-  public func finish(isPartial: Bool) throws(AuditFault) {
+  public mutating func finish(isPartial: Bool) throws(AuditFault) {
     guard !chains.isEmpty else { throw AuditFault("there are no records") }
-    for (record, head) in heads { try check(head, record, isPartial) }
+    for (record, head) in heads {
+      try check(
+        head.head, of: .tenant(head.tenant), isPartial, "record \(record) of the platform's chain")
+    }
+    lives.settle(isPlatformKnown: chains[.platform] != nil, checkpoints)
+    let ends = lives.ends(heads)
     var isCovered = false
     for checkpoint in checkpoints {
-      if try check(checkpoint, isPartial) { isCovered = true }
+      if try holds(checkpoint, ends, isPartial) { isCovered = true }
     }
+    notes += lives.notes
     guard isCovered else {
       throw AuditFault(
         "no checkpoint is about these chains: nothing shows that their ends are not cut off")
@@ -97,24 +140,44 @@ public struct AuditVerifier {
     if chains[.platform] != nil { try checkEnds() }
   }
 
+  /// Whether a checkpoint is about the end of one of the chains, in this life of the store.
+  private mutating func holds(
+    _ checkpoint: AuditCheckpoint, _ ends: AuditLives.Ends, _ isPartial: Bool
+  ) throws(AuditFault) -> Bool {
+    let (name, head) = (checkpoint.chain, checkpoint.head)
+    let isFormer = lives.isFormer(checkpoint)
+    if isFormer, head.sequence > ends.end(of: name, in: checkpoint.incarnation) {
+      if chains[name]?.hash(of: head.sequence) != head.hash { lives.countFormer() }
+      return false
+    }
+    guard checkpoint.count == head.sequence else {
+      throw AuditFault("chain \(name): the checkpoint's count is not its record's number")
+    }
+    try check(
+      head, of: name, isPartial,
+      "the checkpoint of \(checkpoint.time.seconds) seconds after 1970")
+    return checkpoint.kind == .end && chains[name] != nil && !isFormer
+  }
+
+  /// Whether a chain has a record, with this hash; what was removed can't be judged.
   private func check(
-    _ end: AuditRecord.TenantHead, _ record: UInt64, _ isPartial: Bool
+    _ head: AuditHead, of name: AuditChain, _ isPartial: Bool, _ who: @autoclosure () -> String
   ) throws(AuditFault) {
-    let says = "says record \(record) of the platform's chain"
-    guard let hashes = chains[.tenant(end.tenant)] else {
+    guard let chain = chains[name] else {
       if isPartial { return }
       throw AuditFault(
-        "chain \(end.tenant): record 1 is missing, and all after it: it has \(end.head.sequence), \(says)"
+        "chain \(name): record 1 is missing, and all after it: it has \(head.sequence), says \(who())"
       )
     }
-    guard end.head.sequence <= hashes.count else {
+    guard head.sequence <= chain.last else {
       throw AuditFault(
-        "chain \(end.tenant): record \(hashes.count + 1) is missing: it has \(end.head.sequence), \(says)"
+        "chain \(name): record \(chain.last + 1) is missing: it has \(head.sequence), says \(who())"
       )
     }
-    guard end.head.sequence > 0, hashes[Int(end.head.sequence) - 1] == end.head.hash else {
+    if head.sequence > 0, head.sequence < chain.begin { return }
+    guard chain.hash(of: head.sequence) == head.hash, head.sequence > 0 else {
       throw AuditFault(
-        "chain \(end.tenant): record \(end.head.sequence), or one before it, is another, \(says)")
+        "chain \(name): record \(head.sequence), or one before it, is another, says \(who())")
     }
   }
 
@@ -123,37 +186,36 @@ public struct AuditVerifier {
     let ends = heads.reduce(into: [AuditChain: UInt64]()) {
       $0[.tenant($1.head.tenant)] = max($0[.tenant($1.head.tenant)] ?? 0, $1.head.head.sequence)
     }
-    for (chain, hashes) in chains.sorted(by: { "\($0.key)" < "\($1.key)" })
-    where chain != .platform {
-      let end = ends[chain] ?? 0
-      guard hashes.count <= end else {
-        throw AuditFault(
-          "chain \(chain): record \(end + 1) is in no head of the platform's chain")
+    for (name, chain) in chains.sorted(by: { "\($0.key)" < "\($1.key)" }) where name != .platform {
+      let end = ends[name] ?? 0
+      guard chain.last <= end else {
+        throw AuditFault("chain \(name): record \(end + 1) is in no head of the platform's chain")
       }
     }
   }
+}
 
-  /// Whether the checkpoint is about one of the chains.
-  private func check(
-    _ checkpoint: AuditCheckpoint, _ isPartial: Bool
-  ) throws(AuditFault) -> Bool {
-    let says = "says the checkpoint of \(checkpoint.time.seconds) seconds after 1970"
-    let (chain, head) = (checkpoint.chain, checkpoint.head)
-    guard let hashes = chains[chain] else {
-      if isPartial { return false }
-      throw AuditFault(
-        "chain \(chain): record 1 is missing, and all after it: it has \(checkpoint.count), \(says)"
-      )
-    }
-    guard head.sequence <= hashes.count, checkpoint.count == head.sequence else {
-      throw AuditFault(
-        "chain \(chain): record \(hashes.count + 1) is missing: it has \(checkpoint.count), \(says)"
-      )
-    }
-    guard head.sequence > 0, hashes[Int(head.sequence) - 1] == head.hash else {
-      throw AuditFault(
-        "chain \(chain): record \(head.sequence), or one before it, is another, \(says)")
-    }
-    return true
+/// The hashes of a chain's records, in order, from its begin on.
+private struct VerifiedChain {
+  /// The last record that was removed; 0: none was.
+  let begin: UInt64
+  private let beginHash: [UInt8]
+  private var hashes: [[UInt8]] = []
+
+  init(after head: AuditHead) {
+    begin = head.sequence
+    beginHash = head.hash
+  }
+
+  var count: Int { hashes.count }
+  var last: UInt64 { begin + UInt64(hashes.count) }
+  var lastHash: [UInt8] { hashes.last ?? beginHash }
+
+  mutating func append(_ hash: [UInt8]) { hashes.append(hash) }
+
+  /// Nil where there is none.
+  func hash(of sequence: UInt64) -> [UInt8]? {
+    guard sequence >= begin, sequence <= last else { return nil }
+    return sequence == begin ? beginHash : hashes[Int(sequence - begin) - 1]
   }
 }

@@ -5,36 +5,56 @@ import Synchronization
 final class Auditor: Sendable {
   /// Records that are read in one go.
   static let maximumPage = 512
+  /// Denials that are written in one transaction.
+  static let maximumPortion = 256
 
   private let store: any AuditedStore
   private let hash: AuditHash
   let denials: DenialTable
   /// Taken from the table, and not written as far as is known.
   private let unwritten = Mutex<[AuditNote]>([])
-  /// Where those wait who read, beside the writer.
-  let reader = DispatchQueue(label: "tenancy.control-plane.audit-reader")
+  let reads: AuditReads
 
-  init(_ store: any AuditedStore, hash: @escaping AuditHash, limits: DenialTable.Limits) {
+  init(
+    _ store: any AuditedStore, hash: @escaping AuditHash, limits: DenialTable.Limits,
+    reads: AuditReads.Limits = AuditReads.Limits()
+  ) {
     self.store = store
     self.hash = hash
     denials = DenialTable(limits)
+    self.reads = AuditReads(reads)
   }
 
   func append(_ entries: [LogEntry], _ notes: [AuditNote], at now: Timestamp) throws(StoreError) {
     try store.append(entries, audit: AuditBatch(notes, time: now, hash: hash))
   }
 
-  /// Writes what was denied. What can't be written is tried again the next time; after an unknown outcome it
-  /// may then be there twice, which is better than not at all. On the writer only.
-  func flush(at now: Timestamp) throws(StoreError) {
-    let notes = unwritten.withLock { unwritten in
+  /// Writes the next portion of what was denied. What can't be written is tried again the next time; after an
+  /// unknown outcome it may then be there twice, which is better than not at all. On the writer only.
+  /// - Parameter isFirst: whether what was denied since the last time is taken up: as often as it is, records
+  ///   are made of what is alike.
+  /// - Returns: whether there is more to write.
+  func flushPortion(isFirst: Bool, at now: Timestamp) throws(StoreError) -> Bool {
+    let portion = unwritten.withLock { unwritten in
       // One after the other, so that what waits is bounded.
-      if unwritten.isEmpty { unwritten = denials.drain() }
-      return unwritten
+      if unwritten.isEmpty, isFirst { unwritten = denials.drain() }
+      return Array(unwritten.prefix(Self.maximumPortion))
     }
-    guard !notes.isEmpty else { return }
-    try append([], notes, at: now)
-    unwritten.withLock { $0 = [] }
+    guard !portion.isEmpty else { return false }
+    try append([], portion, at: now)
+    return unwritten.withLock { unwritten in
+      unwritten.removeFirst(portion.count)
+      return !unwritten.isEmpty
+    }
+  }
+
+  /// Writes all that was denied. On the writer only.
+  func flush(at now: Timestamp) throws(StoreError) {
+    // What was left from the last time, and what was denied since.
+    for _ in 0..<2 {
+      var isFirst = true
+      while try flushPortion(isFirst: isFirst, at: now) { isFirst = false }
+    }
   }
 
   func records(
@@ -49,6 +69,9 @@ final class Auditor: Sendable {
 }
 
 extension ControlPlane {
+  /// Of the store: see `ControlStore.incarnationID`.
+  public var incarnationID: String { store.incarnationID }
+
   /// Counts a call that was denied; it is written with the next `writeDenials`. Cheap and never waits for the
   /// store. Without an audit trail it does nothing.
   /// - Parameters:
@@ -71,29 +94,54 @@ extension ControlPlane {
     auditor.denials.note(note)
   }
 
-  /// Writes what was denied since the last time, and returns when that is durable or has failed.
+  /// Writes what was denied since the last time, and returns when that is durable or has failed: in portions,
+  /// between which writes have their turns, and behind the revocations that wait.
   /// - Returns: with what it failed; it is tried again the next time.
   @discardableResult
   public func writeDenials() async -> StoreError? {
-    guard let auditor else { return nil }
-    return await withCheckedContinuation { continuation in
-      queue.async { [self] in
-        do throws(StoreError) {
-          try auditor.flush(at: now)
-          continuation.resume(returning: nil)
-        } catch {
-          continuation.resume(returning: error)
-        }
+    guard auditor != nil else { return nil }
+    var isFirst = true
+    while true {
+      switch await nextDenials(isFirst: isFirst) {
+      case .success(true): isFirst = false
+      case .success(false): return nil
+      case .failure(let error): return error
       }
     }
   }
 
-  /// Records of a chain, from `sequence` + 1 on, at most `limit` and not more than 512.
-  /// - Throws: UNAVAILABLE when the store fails, UNIMPLEMENTED without an audit trail.
+  /// Runs what may wait on the writer, when no revocation does. Whoever revokes without end delays it by so many
+  /// batches only: it has to be done as well.
+  func behindRevocations(
+    afterBatches limit: Int = 64, _ body: @escaping @Sendable () -> Void
+  ) {
+    queue.async { [self] in
+      guard limit > 0, hasWaitingRevocations else { return body() }
+      // The next batch is in the queue already, and then it is this one's turn again.
+      behindRevocations(afterBatches: limit - 1, body)
+    }
+  }
+
+  private func nextDenials(isFirst: Bool) async -> Result<Bool, StoreError> {
+    await withCheckedContinuation { continuation in
+      behindRevocations { [self] in
+        continuation.resume(
+          returning: Result { () throws(StoreError) in
+            try auditor?.flushPortion(isFirst: isFirst, at: now) ?? false
+          })
+      }
+    }
+  }
+
+  /// Records of a chain, from `sequence` + 1 on, at most `limit` and not more than 512, and fewer where they are
+  /// large.
+  /// - Parameter reader: who reads them, one page at a time.
+  /// - Throws: UNAVAILABLE when the store fails, UNIMPLEMENTED without an audit trail, RESOURCE_EXHAUSTED when
+  ///   the reader asks for more pages before it has those that it asked for.
   public func auditRecords(
-    of chain: AuditChain, after sequence: UInt64, limit: Int
+    of chain: AuditChain, after sequence: UInt64, limit: Int, by reader: WritePayer = .server
   ) async throws(TenancyError) -> [StoredAuditRecord] {
-    try await readAudit { (auditor) throws(StoreError) in
+    try await readAudit(reader) { (auditor) throws(StoreError) in
       try auditor.records(of: chain, after: sequence, limit: limit)
     }
   }
@@ -101,28 +149,29 @@ extension ControlPlane {
   /// Where a chain ends; nil: it has no records.
   /// - Throws: as `auditRecords`.
   public func auditHead(of chain: AuditChain) async throws(TenancyError) -> AuditHead? {
-    try await readAudit { (auditor) throws(StoreError) in try auditor.head(of: chain) }
+    try await readAudit(.server) { (auditor) throws(StoreError) in try auditor.head(of: chain) }
   }
 
   private func readAudit<Value: Sendable>(
-    _ body: @escaping @Sendable (Auditor) throws(StoreError) -> Value
+    _ reader: WritePayer, _ body: @escaping @Sendable (Auditor) throws(StoreError) -> Value
   ) async throws(TenancyError) -> Value {
     guard let auditor else {
       throw TenancyError(.unimplemented, .notImplemented, "there is no audit trail")
     }
-    let result: Result<Value, StoreError> = await withCheckedContinuation { continuation in
-      auditor.reader.async {
-        continuation.resume(
-          returning: Result { () throws(StoreError) in try body(auditor) })
+    let result: Result<Value, TenancyError> = await withCheckedContinuation { continuation in
+      let refusal = auditor.reads.read(reader) {
+        let read = Result { () throws(StoreError) in try body(auditor) }
+        continuation.resume(returning: read.mapError { _ in Self.unreadable })
+      }
+      if let refusal {
+        continuation.resume(returning: .failure(TenancyError(refusal, of: reader)))
       }
     }
-    do {
-      return try result.get()
-    } catch {
-      throw TenancyError(
-        .unavailable, .storeUnavailable, "the store can't be read now", retryAfterSeconds: 1)
-    }
+    return try result.get()
   }
+
+  private static let unreadable = TenancyError(
+    .unavailable, .storeUnavailable, "the store can't be read now", retryAfterSeconds: 1)
 }
 
 extension String {

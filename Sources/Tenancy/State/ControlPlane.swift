@@ -111,6 +111,8 @@ public final class ControlPlane: Sendable {
     waiting.withLock { $0.writes.waiting(of: payer) }
   }
 
+  var hasWaitingRevocations: Bool { waiting.withLock { $0.writes.hasRevoking } }
+
   /// Whether the last commit succeeded, or the store was found to work since.
   public var isHealthy: Bool { health.withLock { $0.failure == nil } }
 
@@ -196,12 +198,14 @@ public final class ControlPlane: Sendable {
       let counted = Counted()
       let write = PendingWrite(
         actor: actor, action: action,
-        run: { [budgets] transaction in
+        run: { [budgets, isAudited = auditor != nil] transaction in
           do throws(TenancyError) {
             // Nobody waits for it: the writer's time is for those who do.
             if flag.isSet { throw Self.cancelled }
             let value = try body(&transaction)
-            try budgets.judge(transaction, terms, counted: &counted.logBytes)
+            let auditBytes = isAudited ? transaction.auditBytes(actor, action) : 0
+            try budgets.judge(
+              transaction, terms, auditBytes: auditBytes, counted: &counted.logBytes)
             return { error in
               continuation.resume(returning: error.map { .failure($0) } ?? .success(value))
             }

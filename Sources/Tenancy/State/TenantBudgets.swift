@@ -45,17 +45,20 @@ final class TenantBudgets: Sendable {
 
   // MARK: When a write has been carried out
 
-  /// Judges what a write would change, and counts what it adds to the log.
-  /// - Parameter counted: what it has counted; also what it counted before, if it is carried out again.
+  /// Judges what a write would change, and counts what it adds to the log and to the audit trail.
+  /// - Parameters:
+  ///   - auditBytes: of the records that it makes, in all chains.
+  ///   - counted: what it has counted; also what it counted before, if it is carried out again.
   /// - Throws: RESOURCE_EXHAUSTED if a tenant would have more than it may.
   func judge(
-    _ transaction: borrowing Transaction, _ terms: WriteTerms, counted: inout Int
+    _ transaction: borrowing Transaction, _ terms: WriteTerms, auditBytes: Int,
+    counted: inout Int
   ) throws(TenancyError) {
     switch terms.payer {
     case .server: return
     case .tenant(let id):
       if terms.priority == .ordinary { try judgeGrowth(transaction) }
-      try countLog(transaction.changes, terms, id, transaction.now, &counted)
+      try countLog(transaction.changes, auditBytes, terms, id, transaction.now, &counted)
     case .platform:
       if terms.priority == .ordinary { try judgeGrowth(transaction) }
     }
@@ -108,11 +111,11 @@ final class TenantBudgets: Sendable {
   }
 
   private func countLog(
-    _ changes: [Change], _ terms: WriteTerms, _ id: TenantID, _ now: Timestamp,
-    _ counted: inout Int
+    _ changes: [Change], _ auditBytes: Int, _ terms: WriteTerms, _ id: TenantID,
+    _ now: Timestamp, _ counted: inout Int
   ) throws(TenancyError) {
     guard !changes.isEmpty else { return }
-    let bytes = changes.reduce(Self.entryBytes) { $0 + $1.logBytes }
+    let bytes = changes.reduce(Self.entryBytes + auditBytes) { $0 + $1.logBytes }
     let before = counted
     let rate = quotas.logBytes
     let allowed: Int? =

@@ -25,7 +25,8 @@ public struct TenantQuotas: Hashable, Sendable {
   public var assignmentBytes = 48 << 20
   /// Disk for all of that. What the log has of it is bounded by `logBytes` and by how long it is kept.
   public var storedBytes = 32 << 20
-  /// Growth of the log by what the tenant's own workloads do: as much in a minute as at once.
+  /// Growth of the log and of the audit chains, its own and others', by what the tenant's own workloads do: as
+  /// much in a minute as at once.
   public var logBytes = Rate(burst: 16 << 20, perSecond: (16 << 20) / 60)
   /// Writes of the tenant's own workloads. A large one counts for several: one more for each KiB of its
   /// request and of what is written again with it.

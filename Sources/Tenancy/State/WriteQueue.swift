@@ -45,6 +45,7 @@ struct WriteQueue<Element> {
 
   var count: Int { revoking.count + ordinary.count }
   var isEmpty: Bool { count == 0 }
+  var hasRevoking: Bool { !revoking.isEmpty }
 
   func waiting(of payer: WritePayer) -> Int {
     revoking.waiting(of: payer) + ordinary.waiting(of: payer)

@@ -46,7 +46,10 @@ struct AuditService: Sendable {
     }
     let limit = min(page.size, Self.maximumPageSize)
     // One more than asked for tells whether there is a page after this one.
-    var records = try await plane.auditRecords(of: chain, after: after, limit: limit + 1)
+    let reader = access.home.map { WritePayer.tenant($0.tenant.id) }
+    var records = try await plane.auditRecords(
+      of: chain, after: after, limit: limit + 1,
+      by: reader ?? .platform(access.caller.subject))
     let isLast = records.count <= limit
     if !isLast { records.removeLast(records.count - limit) }
     var bytes = 0

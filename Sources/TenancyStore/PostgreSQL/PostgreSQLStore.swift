@@ -12,7 +12,8 @@ public import Tenancy
 /// after.
 ///
 /// Every wait ends: `append` takes two answers at most, each `statementTimeout` and two seconds, and the
-/// time to connect. There are two connections, so that reading the log does not wait for a write.
+/// time to connect. There are three connections, so that reading the log does not wait for a write, and neither it
+/// nor a lease for who reads audit records.
 public final class PostgreSQLStore: AuditedStore {
   private let configuration: PostgreSQLConfiguration
   private let isAudited: Bool
@@ -21,6 +22,8 @@ public final class PostgreSQLStore: AuditedStore {
   /// Absent when the store is closed.
   private let writer: Mutex<PostgreSQLSession?>
   private let reader: Mutex<PostgreSQLSession?>
+  /// Connects when it is first needed.
+  private let auditReader: Mutex<PostgreSQLSession?>
   private let seen = Mutex(Seen())
 
   private struct Seen {
@@ -53,6 +56,7 @@ public final class PostgreSQLStore: AuditedStore {
     try session.withConnection { _ throws(StoreError) in }
     writer = Mutex(session)
     reader = Mutex(PostgreSQLSession(configuration, statements: []))
+    auditReader = Mutex(PostgreSQLSession(configuration, statements: []))
     try withSecrets { secrets throws(StoreError) in
       try SecretAudit.installKeys(of: secrets, in: sealer)
     }
@@ -63,6 +67,7 @@ public final class PostgreSQLStore: AuditedStore {
   public func close() {
     writer.withLock { $0 = nil }
     reader.withLock { $0 = nil }
+    auditReader.withLock { $0 = nil }
   }
 
   private func withConnection<Result: Sendable>(
@@ -280,7 +285,7 @@ public final class PostgreSQLStore: AuditedStore {
     let values: [SQLValue] = [
       .text(chain.description), .integer(Int64(clamping: sequence)), .integer(Int64(limit)),
     ]
-    return try audit(AuditQuery.page(.postgreSQL), values) { row throws(StoreError) in
+    return try audit(AuditQuery.boundedPage(.postgreSQL), values) { row throws(StoreError) in
       try AuditQuery.record(row, of: chain)
     }
   }
@@ -295,7 +300,7 @@ public final class PostgreSQLStore: AuditedStore {
   private func audit<Found: Sendable>(
     _ sql: String, _ values: [SQLValue], _ body: (PostgreSQLRow) throws(StoreError) -> Found
   ) throws(StoreError) -> [Found] {
-    try withConnection(of: reader) { connection throws(StoreError) in
+    try withConnection(of: auditReader) { connection throws(StoreError) in
       let found = try read(connection) { _ throws(StoreError) in
         let result = try asStoreError { () throws(PostgreSQLError) in
           try connection.run(sql, values, until: Deadline(in: configuration.answerTimeout))

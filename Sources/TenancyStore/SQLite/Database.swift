@@ -98,16 +98,6 @@ struct Database {
     }
   }
 
-  func auditRecords(
-    of chain: AuditChain, after sequence: UInt64, limit: Int
-  ) throws(StoreError) -> [StoredAuditRecord] {
-    try runner.auditRecords(of: chain, after: sequence, limit: limit)
-  }
-
-  func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
-    try runner.auditHeads(of: [chain])[chain]
-  }
-
   /// Commits the first page as it is: a number in it is written again.
   func checkWritable() throws(StoreError) {
     try commit { () throws(StoreError) in

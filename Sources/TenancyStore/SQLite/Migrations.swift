@@ -118,7 +118,7 @@ enum Migrations {
 
   /// `AuditEncoding` tells what the records are. What was done before is in the log, and in no chain. Without
   /// a foreign key: a chain outlasts its tenant.
-  private static let auditRecords = """
+  static let auditRecords = """
     CREATE TABLE IF NOT EXISTS audit_records (
       chain TEXT NOT NULL,
       sequence INTEGER NOT NULL,

@@ -136,6 +136,7 @@ public struct SQLiteRestore {
         VALUES (?1, ?2, ?3, 'store.restore', NULL, '[]')
         """
       ).run([revision, .integer(now * 1_000_000_000), .text("uid:\(getuid())")])
+      try connection.execute(Migrations.auditRecords)
       try connection.prepare("UPDATE tenants SET version = ?1, epoch = ?1").run([revision])
       try connection.prepare("UPDATE roles SET version = ?1").run([revision])
       let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'log_floor'"
@@ -148,7 +149,39 @@ public struct SQLiteRestore {
     guard let incarnation = try Incarnations.newest(connection) else {
       throw StoreError(.corrupt, "table incarnations: it is empty")
     }
+    try record(incarnation, from: manifest, connection)
     return incarnation
+  }
+
+  /// In the platform's chain; `AuditEncoding` tells what is in it.
+  private func record(
+    _ incarnation: StoreIncarnation, from manifest: BackupManifest, _ connection: SQLiteConnection
+  ) throws(StoreError) {
+    let time = Timestamp(seconds: BackupFile.seconds(), subsecondNanoseconds: 0)
+    let backup = manifest.incarnation?.id ?? "unknown"
+    let event = AuditEvent(
+      origin: AuditOrigin(
+        subject: "uid:\(getuid())", credential: .unixUser,
+        source: "backup of \(backup) at revision \(manifest.revision), made \(manifest.time)"),
+      action: AuditLives.restoreAction, named: incarnation.id, decision: .allowed,
+      revision: incarnation.firstRevision, firstTime: time, time: time)
+    var head: AuditHead?
+    try asStoreError({ () throws(SQLiteError) in
+      try connection.prepare(AuditQuery.head(.sqlite))
+    }).read([.text(AuditChain.platform.description)]) { row throws(StoreError) in
+      head = try AuditQuery.head(row, of: .platform)
+      return false
+    }
+    let batch = AuditBatch(
+      [AuditNote(event: event, chains: [.platform])], time: time, hash: AuditCheck.sha256)
+    for record in batch.records(after: head.map { [AuditChain.platform: $0] } ?? [:]) {
+      try asStoreError { () throws(SQLiteError) in
+        try connection.prepare(Table.auditRecords.insert(.sqlite)).run([
+          .text(record.chain.description), .counter(record.sequence), .blob(record.bytes),
+          .blob(record.hash),
+        ])
+      }
+    }
   }
 
   /// A trial: everything is read and judged as a server does it.

@@ -6,7 +6,6 @@ final class SQLiteStateRunner: StatementRunner {
   private let statements: [SQLiteStatement]
   private let lastRevision: SQLiteStatement
   private let auditHead: SQLiteStatement
-  private let auditPage: SQLiteStatement
 
   init(_ connection: SQLiteConnection) throws(SQLiteError) {
     self.connection = connection
@@ -18,42 +17,18 @@ final class SQLiteStateRunner: StatementRunner {
     lastRevision = try connection.prepare(
       "SELECT max(coalesce((SELECT max(revision) FROM log), 0), (SELECT revision FROM log_floor))")
     auditHead = try connection.prepare(AuditQuery.head(.sqlite))
-    auditPage = try connection.prepare(AuditQuery.page(.sqlite))
   }
 
   /// Where chains end; those without records are left out.
   func auditHeads(of chains: Set<AuditChain>) throws(StoreError) -> [AuditChain: AuditHead] {
     var heads: [AuditChain: AuditHead] = [:]
     for chain in chains {
-      try read(auditHead, [.text(chain.description)]) { row throws(StoreError) in
+      try auditHead.read([.text(chain.description)]) { row throws(StoreError) in
         heads[chain] = try AuditQuery.head(row, of: chain)
+        return false
       }
     }
     return heads
-  }
-
-  func auditRecords(
-    of chain: AuditChain, after sequence: UInt64, limit: Int
-  ) throws(StoreError) -> [StoredAuditRecord] {
-    var records: [StoredAuditRecord] = []
-    let values: [SQLValue] = [
-      .text(chain.description), .integer(Int64(clamping: sequence)), .integer(Int64(limit)),
-    ]
-    try read(auditPage, values) { row throws(StoreError) in
-      records.append(try AuditQuery.record(row, of: chain))
-    }
-    return records
-  }
-
-  private func read(
-    _ statement: SQLiteStatement, _ values: [SQLValue],
-    _ body: (SQLiteStatement) throws(StoreError) -> Void
-  ) throws(StoreError) {
-    defer { statement.reset() }
-    try asStoreError { () throws(SQLiteError) in try statement.bind(values) }
-    while try asStoreError({ () throws(SQLiteError) in try statement.step() }) {
-      try body(statement)
-    }
   }
 
   func storedRevision() throws(StoreError) -> Int64 {

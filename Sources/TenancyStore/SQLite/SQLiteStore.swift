@@ -12,6 +12,8 @@ public final class SQLiteStore: AuditedStore {
   private let path: String
   private let json = JSONCoding()
   private let state: Mutex<State>
+  /// Made when it is first needed. Locked inside of `state`, where both are.
+  private let auditReader = Mutex<SQLiteAuditReader?>(nil)
   /// The life of the store in which it was opened.
   public let incarnation: StoreIncarnation
 
@@ -118,14 +120,31 @@ public final class SQLiteStore: AuditedStore {
   public func auditRecords(
     of chain: AuditChain, after sequence: UInt64, limit: Int
   ) throws(StoreError) -> [StoredAuditRecord] {
-    try state.withLock { (state: inout State) throws(StoreError) in
-      try open(&state).auditRecords(of: chain, after: sequence, limit: limit)
+    try withAuditReader { (reader) throws(StoreError) in
+      try reader.auditRecords(of: chain, after: sequence, limit: limit)
     }
   }
 
   public func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
-    try state.withLock { (state: inout State) throws(StoreError) in
-      try open(&state).auditHead(of: chain)
+    try withAuditReader { (reader) throws(StoreError) in try reader.auditHead(of: chain) }
+  }
+
+  /// By a connection of its own: neither the writer nor who follows the log waits for it.
+  func withAuditReader<Result: Sendable>(
+    _ body: (SQLiteAuditReader) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    // After an unknown outcome nothing is read that was not recovered.
+    try state.withLock { (state: inout State) throws(StoreError) in _ = try open(&state) }
+    return try auditReader.withLock {
+      (held: inout SQLiteAuditReader?) throws(StoreError) -> Result in
+      let reader = try held ?? SQLiteAuditReader(path: path)
+      held = reader
+      do throws(StoreError) {
+        return try body(reader)
+      } catch {
+        held = nil
+        throw error
+      }
     }
   }
 
@@ -138,8 +157,12 @@ public final class SQLiteStore: AuditedStore {
       do throws(StoreError) {
         try body(open(&state))
       } catch {
-        // Whether the batch is in the log is decided by recovery, as after a crash: by opening anew.
-        if error.code == .unknownOutcome { state.database = nil }
+        // Whether the batch is in the log is decided by recovery, as after a crash: by opening anew, when
+        // nobody else has it open.
+        if error.code == .unknownOutcome {
+          auditReader.withLock { $0 = nil }
+          state.database = nil
+        }
         throw error
       }
     }
@@ -147,7 +170,8 @@ public final class SQLiteStore: AuditedStore {
 
   public func close() {
     state.withLock { state in
-      // In this order: the lock outlasts the database.
+      // In this order: the last connection empties the log, and the lock outlasts the database.
+      auditReader.withLock { $0 = nil }
       state.database = nil
       state.lock = nil
     }

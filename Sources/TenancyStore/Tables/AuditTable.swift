@@ -15,10 +15,24 @@ enum AuditQuery {
       + "ORDER BY sequence DESC LIMIT 1"
   }
 
+  /// Records of one page, roughly: it ends with the one that goes beyond. More than what is sent in one.
+  static let maximumPageBytes = 512 * 1024
+
   /// Of a chain, after a sequence, at most so many: sequence, record and hash.
   static func page(_ dialect: SQLDialect) -> String {
     "SELECT sequence, record, hash FROM audit_records WHERE chain = \(dialect.parameter(1)) "
       + "AND sequence > \(dialect.parameter(2)) ORDER BY sequence LIMIT \(dialect.parameter(3))"
+  }
+
+  /// As above, up to `maximumPageBytes`, for a server that sends all that was asked for.
+  static func boundedPage(_ dialect: SQLDialect) -> String {
+    """
+    SELECT sequence, record, hash FROM (
+      SELECT sequence, record, hash,
+        sum(octet_length(record)) OVER (ORDER BY sequence) - octet_length(record) AS bytes_before
+      FROM (\(page(dialect))) AS page) AS summed
+    WHERE bytes_before < \(maximumPageBytes) ORDER BY sequence
+    """
   }
 
   static func head(_ row: some TableRow, of chain: AuditChain) throws(StoreError) -> AuditHead {

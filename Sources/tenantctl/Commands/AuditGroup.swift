@@ -121,30 +121,37 @@ struct VerifyAuditCommand: ParsableCommand {
     let key = try VerifyingKey(file: publicKey)
     var verifier = AuditVerifier(
       hash: SHA256Digest.bytes, isSigned: { key.verify($1, of: $0) })
+    try Self.eachLine(of: checkpoints) { line, place, isWhole throws(AuditFault) in
+      if isWhole {
+        try verifier.add(checkpoint: line, at: place)
+      } else {
+        verifier.add(cutOffCheckpoint: line, at: place)
+      }
+    }
     for file in files {
-      try Self.eachLine(of: file) { line, place throws(AuditFault) in
+      try Self.eachLine(of: file) { line, place, isWhole throws(AuditFault) in
+        guard isWhole else { throw AuditFault(cutOff: place) }
         try verifier.add(line: line, at: place)
       }
     }
-    try Self.eachLine(of: checkpoints) { line, place throws(AuditFault) in
-      try verifier.add(checkpoint: line, at: place)
-    }
     try verifier.finish(isPartial: partial)
+    for note in verifier.notes { FileHandle.standardError.write(Data("note: \(note)\n".utf8)) }
     print("verified: \(verifier.recordCount) records in \(verifier.chainCount) chains")
   }
 
+  /// - Parameter body: is told whether the line has an end.
   private static func eachLine(
-    of file: String, _ body: (_ line: String, _ place: String) throws(AuditFault) -> Void
+    of file: String,
+    _ body: (_ line: String, _ place: String, _ isWhole: Bool) throws(AuditFault) -> Void
   ) throws {
     guard let data = FileManager.default.contents(atPath: file) else {
       throw UsageError("cannot read \(file)")
     }
     let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-    guard lines.last?.isEmpty ?? true else {
-      throw AuditFault(cutOff: file, line: lines.count)
-    }
-    for (index, line) in lines.dropLast().enumerated() {
-      try body(String(decoding: line, as: UTF8.self), "\(file):\(index + 1)")
+    for (index, line) in lines.enumerated() {
+      let isWhole = index + 1 < lines.count
+      guard isWhole || !line.isEmpty else { continue }
+      try body(String(decoding: line, as: UTF8.self), "\(file):\(index + 1)", isWhole)
     }
   }
 }

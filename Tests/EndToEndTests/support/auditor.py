@@ -77,14 +77,61 @@ def chain_bytes(chain):
     return NOBODY if chain == PLATFORM else uuid.UUID(chain).bytes
 
 
+def signed(sent):
+    """What a checkpoint's signature is over."""
+    kinds = {"end": b"\x01", "begin": b"\x02"}
+    isolated = "incarnation" not in sent
+    message = b"tenancy.audit.checkpoint" + (b"\x01" if isolated else b"\x02" + kinds[sent["kind"]])
+    message += (chain_bytes(sent["chain"]) + struct.pack(">Q", sent["sequence"])
+                + bytes.fromhex(sent["hash"]) + struct.pack(">Qq", sent["count"], sent["time"]))
+    if not isolated:
+        life = sent["incarnation"].encode()
+        message += struct.pack(">I", len(life)) + life
+    return message
+
+
+class Lives:
+    """Up to where checkpoints of former lives of the store hold; `records` are the platform's."""
+
+    def __init__(self, records):
+        self.records = records
+        self.restores = [(record.sequence, record.event["named"]) for record in records
+                         if record.event.get("action") == "store.restore"]
+
+    def end(self, chain, life):
+        """None: it is the present life."""
+        lives = [named for _, named in self.restores]
+        if not lives or life == lives[-1]:
+            return None
+        ending = self.restores[lives.index(life) + 1 if life in lives else 0][0]
+        if chain == PLATFORM:
+            return ending - 1
+        heads = [head for record in self.records if record.sequence < ending
+                 for head in record.heads if head[0] == chain]
+        return heads[-1][1] if heads else 0
+
+
 def verify(lines, checkpoints, public_key):
     """Returns the records by chain; raises Wrong."""
     key = load_pem_public_key(public_key)
-    hashes, records = {}, {}
+    checkpoints = [json.loads(line) for line in checkpoints]
+    begins = {}
+    for sent in checkpoints:
+        try:
+            key.verify(bytes.fromhex(sent["signature"]), signed(sent))
+        except InvalidSignature:
+            raise Wrong("a checkpoint's signature") from None
+        if sent.get("kind") == "begin":
+            begins[sent["chain"], sent["sequence"]] = bytes.fromhex(sent["hash"])
+    hashes, records, removed = {}, {}, {}
     for line in lines:
         sent = json.loads(line)
         chain, data = sent["chain"], bytes.fromhex(sent["record"])
-        before = hashes.setdefault(chain, [bytes(32)])
+        if chain not in hashes:
+            begin = begins.get((chain, sent["sequence"] - 1))
+            removed[chain] = sent["sequence"] - 1 if begin else 0
+            hashes[chain] = [None] * removed[chain] + [begin or bytes(32)]
+        before = hashes[chain]
         place = f"chain {chain}: record {len(before)}"
         if sent["sequence"] != len(before):
             raise Wrong(f"{place} is missing")
@@ -101,21 +148,15 @@ def verify(lines, checkpoints, public_key):
         known = hashes.get(chain, [b""])
         if len(known) <= sequence:
             raise Wrong(f"chain {chain}: record {len(known)} is missing")
-        if known[sequence] != digest:
+        if removed.get(chain, 0) <= sequence and known[sequence] != digest:
             raise Wrong(f"chain {chain}: record {sequence} is another")
 
     for record in records.get(PLATFORM, []):
         for head in record.heads:
             ends(*head)
-    for line in checkpoints:
-        sent = json.loads(line)
-        digest = bytes.fromhex(sent["hash"])
-        message = (b"tenancy.audit.checkpoint\x01" + chain_bytes(sent["chain"])
-                   + struct.pack(">Q", sent["sequence"]) + digest
-                   + struct.pack(">Qq", sent["count"], sent["time"]))
-        try:
-            key.verify(bytes.fromhex(sent["signature"]), message)
-        except InvalidSignature:
-            raise Wrong("a checkpoint's signature") from None
-        ends(sent["chain"], sent["sequence"], digest)
+    lives = Lives(records.get(PLATFORM, []))
+    for sent in checkpoints:
+        end = lives.end(sent["chain"], sent.get("incarnation"))
+        if end is None or sent["sequence"] <= end:
+            ends(sent["chain"], sent["sequence"], bytes.fromhex(sent["hash"]))
     return records

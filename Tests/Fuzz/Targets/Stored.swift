@@ -173,7 +173,7 @@ private enum Sample {
 
   static func checkpoint(of records: [StoredAuditRecord]) -> AuditCheckpoint {
     let head = records.last.map { AuditHead(sequence: $0.sequence, hash: $0.hash) } ?? .start
-    return AuditCheckpoint(.platform, head, time: time, sign: sign)
+    return AuditCheckpoint(.platform, head, time: time, incarnation: "life", sign: sign)
   }
 
   /// In the place of SHA-256 and of a signature: what is tested is who looks at them.

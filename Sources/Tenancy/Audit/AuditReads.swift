@@ -1,0 +1,83 @@
+import Dispatch
+import Synchronization
+
+/// Lets those read audit records who ask for it: one page after the other, one of each reader at a time, so that
+/// nobody waits for more than one page of each of the others. Thread-safe.
+final class AuditReads: Sendable {
+  struct Limits: Sendable {
+    /// Pages of one reader that wait for its own.
+    var waitingOfReader = 4
+    /// Readers whose pages wait.
+    var readers = 1024
+  }
+
+  enum Refusal: Equatable {
+    /// So many of the reader's wait already.
+    case reader(limit: Int)
+    case all
+  }
+
+  private let limits: Limits
+  /// Not the writer's, and not that of those who follow the log.
+  private let queue = DispatchQueue(label: "tenancy.control-plane.audit-reader")
+  /// What waits for the page that its reader has under way.
+  private let lines = Mutex<[WritePayer: Fifo<@Sendable () -> Void>]>([:])
+
+  init(_ limits: Limits = Limits()) { self.limits = limits }
+
+  /// Runs `body` when it is its turn, unless too many wait.
+  func read(_ reader: WritePayer, _ body: @escaping @Sendable () -> Void) -> Refusal? {
+    enum Answer { case now, later, refused(Refusal) }
+    let answer = lines.withLock { lines -> Answer in
+      guard lines[reader] != nil else {
+        guard lines.count < limits.readers || reader == .server else { return .refused(.all) }
+        lines[reader] = Fifo()
+        return .now
+      }
+      guard lines[reader]?.count ?? 0 < limits.waitingOfReader || reader == .server else {
+        return .refused(.reader(limit: limits.waitingOfReader))
+      }
+      lines[reader]?.append(body)
+      return .later
+    }
+    switch answer {
+    case .now: run(reader, body)
+    case .later: break
+    case .refused(let refusal): return refusal
+    }
+    return nil
+  }
+
+  private func run(_ reader: WritePayer, _ body: @escaping @Sendable () -> Void) {
+    queue.async { [self] in
+      body()
+      let next = lines.withLock { lines -> (@Sendable () -> Void)? in
+        let next = lines[reader]?.popFirst()
+        if next == nil { lines[reader] = nil }
+        return next
+      }
+      // Behind those of others.
+      if let next { run(reader, next) }
+    }
+  }
+}
+
+extension Quota {
+  /// Pages of audit records that wait.
+  static let auditPages = Quota(name: "audit-pages", unit: "pages")
+}
+
+extension TenancyError {
+  init(_ refusal: AuditReads.Refusal, of reader: WritePayer) {
+    switch refusal {
+    case .reader(let limit):
+      self = .exhausted(
+        .auditPages, of: reader, limit: limit, hint: "wait for answers before asking for more",
+        retryAfterSeconds: 1)
+    case .all:
+      self = TenancyError(
+        .resourceExhausted, .limitReached, "too many wait for pages of audit records",
+        metadata: ["quota": Quota.auditPages.name], retryAfterSeconds: 1)
+    }
+  }
+}

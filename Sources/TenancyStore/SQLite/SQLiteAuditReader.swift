@@ -1,0 +1,66 @@
+internal import Tenancy
+
+/// Reads audit records by a connection of its own, which sees what is committed and keeps no write waiting: in WAL
+/// mode neither waits for the other. Not thread-safe.
+final class SQLiteAuditReader {
+  private let head: SQLiteStatement
+  private let page: SQLiteStatement
+
+  /// The database must be open, by whoever writes: it has been recovered then.
+  init(path: String) throws(StoreError) {
+    (head, page) = try asStoreError { () throws(SQLiteError) in
+      let connection = try SQLiteConnection(reading: path, isStill: false)
+      try connection.execute(Self.settings)
+      return (
+        try connection.prepare(AuditQuery.head(.sqlite)),
+        try connection.prepare(AuditQuery.page(.sqlite))
+      )
+    }
+  }
+
+  /// As those of `Database`: a damaged or doctored file is met with care.
+  private static let settings = """
+    PRAGMA cache_size = -512;
+    PRAGMA busy_timeout = 5000;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA cell_size_check = ON;
+    """
+
+  func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
+    var found: AuditHead?
+    try head.read([.text(chain.description)]) { row throws(StoreError) in
+      found = try AuditQuery.head(row, of: chain)
+      return false
+    }
+    return found
+  }
+
+  func auditRecords(
+    of chain: AuditChain, after sequence: UInt64, limit: Int
+  ) throws(StoreError) -> [StoredAuditRecord] {
+    var (records, bytes): ([StoredAuditRecord], Int) = ([], 0)
+    let values: [SQLValue] = [
+      .text(chain.description), .integer(Int64(clamping: sequence)), .integer(Int64(limit)),
+    ]
+    try page.read(values) { row throws(StoreError) in
+      let record = try AuditQuery.record(row, of: chain)
+      records.append(record)
+      bytes += record.bytes.count
+      return bytes < AuditQuery.maximumPageBytes
+    }
+    return records
+  }
+}
+
+extension SQLiteStatement {
+  /// Runs it, and ends when `body` says so.
+  func read(
+    _ values: [SQLValue], while body: (SQLiteStatement) throws(StoreError) -> Bool
+  ) throws(StoreError) {
+    defer { reset() }
+    try asStoreError { () throws(SQLiteError) in try bind(values) }
+    while try asStoreError({ () throws(SQLiteError) in try step() }) {
+      guard try body(self) else { return }
+    }
+  }
+}

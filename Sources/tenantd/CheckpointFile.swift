@@ -1,0 +1,83 @@
+import Glibc
+import Tenancy
+
+/// The file of checkpoints: whole lines only, whatever the disk does.
+struct CheckpointFile {
+  private let path: String
+
+  /// A last line that has no end, as after a crash, is cut off.
+  /// - Throws: `ConfigurationError`.
+  init(_ path: String) throws {
+    self.path = path
+    try OwnFiles.check(path)
+    guard access(path, F_OK) == 0 else { return }
+    try withFile { descriptor, size in
+      let end = try endOfLines(descriptor, size)
+      guard end < size else { return }
+      try cut(descriptor, to: end)
+    }
+  }
+
+  /// Adds lines durably, all of them or none.
+  /// - Throws: `ConfigurationError`.
+  func add(_ checkpoints: [AuditCheckpoint]) throws {
+    try withFile { descriptor, size in
+      // What another failure may have left.
+      let end = try endOfLines(descriptor, size)
+      if end < size { try cut(descriptor, to: end) }
+      do {
+        try write(Array(checkpoints.map { $0.text + "\n" }.joined().utf8)[...], to: descriptor)
+        guard fsync(descriptor) == 0 else { throw failure("cannot sync") }
+      } catch {
+        // What fails here is cut off the next time.
+        try? cut(descriptor, to: end)
+        throw error
+      }
+    }
+  }
+
+  private func withFile(_ body: (_ descriptor: Int32, _ size: off_t) throws -> Void) throws {
+    let descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard descriptor >= 0 else { throw failure("cannot open") }
+    defer { close(descriptor) }
+    var info = stat()
+    guard fstat(descriptor, &info) == 0 else { throw failure("cannot look at") }
+    try body(descriptor, info.st_size)
+  }
+
+  private func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) throws {
+    var rest = bytes
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw failure("cannot write") }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  private func cut(_ descriptor: Int32, to size: off_t) throws {
+    guard ftruncate(descriptor, size) == 0, fsync(descriptor) == 0 else {
+      throw failure("cannot cut the last line off")
+    }
+  }
+
+  /// Behind the last line that has an end.
+  private func endOfLines(_ descriptor: Int32, _ size: off_t) throws -> off_t {
+    var end = size
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while end > 0 {
+      let start = max(0, end - off_t(buffer.count))
+      let count = pread(descriptor, &buffer, Int(end - start), start)
+      guard count == Int(end - start) else { throw failure("cannot read") }
+      if let newline = buffer[..<count].lastIndex(of: UInt8(ascii: "\n")) {
+        return start + off_t(newline) + 1
+      }
+      end = start
+    }
+    return 0
+  }
+
+  private func failure(_ what: String) -> ConfigurationError {
+    ConfigurationError(description: "\(what) \(path): \(String(cString: strerror(errno)))")
+  }
+}

@@ -1,11 +1,13 @@
-"""What was acknowledged survives: `kill -9`, and simulated power cuts.
+"""What was acknowledged survives: `kill -9` of the daemon, of its PostgreSQL, and simulated power cuts.
 
-TENANCY_CRASH_ROUNDS and TENANCY_POWERCUT_ROUNDS say how often; TENANCY_SEED makes the moments differ.
+TENANCY_CRASH_ROUNDS and TENANCY_POWERCUT_ROUNDS say how often, TENANCY_CRASH_WRITERS how many write
+meanwhile; TENANCY_SEED makes the moments differ. Hundreds of rounds: `tools/test crashes`.
 """
 
 import os
 import random
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -16,7 +18,11 @@ import grpc
 import pytest
 
 from support import api
+from support.auditor import PLATFORM, verify
+from support.nodes import settings as postgresql_settings
+from support.postgresql import PostgreSQL
 from support.waiting import eventually
+from tenantctl_process import Ctl
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "durability"))
 import powercut  # noqa: E402  (the simulation has tests of its own there)
@@ -26,7 +32,9 @@ authz, manager, tenant = api.authz, api.manager, api.tenant
 CRASHES = int(os.environ.get("TENANCY_CRASH_ROUNDS", 8))
 CUTS = int(os.environ.get("TENANCY_POWERCUT_ROUNDS", 4))
 SEED = int(os.environ.get("TENANCY_SEED", 1))
-WRITERS = 6
+WRITERS = int(os.environ.get("TENANCY_CRASH_WRITERS", 6))
+# Then a new store is begun: to look through all of it each time takes longer and longer.
+ROUNDS_OF_A_STORE = 10
 ISOLATION = [api.DATABASE, api.SCHEMA, api.SHARED, api.HYBRID]
 
 
@@ -73,8 +81,8 @@ def write_on(client, acknowledged, prefix):
             "UNAVAILABLE", "UNKNOWN", "CANCELLED", "INTERNAL", "FAILED_PRECONDITION"), error
 
 
-def run_writers(server, acknowledged, label, moment):
-    """Writes from several connections, and kills the server in the midst of it."""
+def run_writers(server, acknowledged, label, moment, crash):
+    """Writes from several connections, and lets something crash in the midst of it."""
     clients = [server.operator() for _ in range(WRITERS)]
     threads = [threading.Thread(target=write_on, args=(client, acknowledged, f"{label}-{number}"))
                for number, client in enumerate(clients)]
@@ -84,7 +92,7 @@ def run_writers(server, acknowledged, label, moment):
     eventually(lambda: acknowledged.writes > before + 10 or server.process.poll() is not None,
                "writes are acknowledged")
     time.sleep(moment)  # Not a wait for anything: the moment of the crash is to be any.
-    server.kill()
+    crash()
     for thread in threads:
         thread.join()
     for client in clients:
@@ -133,6 +141,25 @@ def check_file(server):
     database.close()
 
 
+def check_chains(server, acknowledged, key):
+    """Every audit chain holds, by no code of ours, and has what was acknowledged. Returns the checkpoints."""
+    lines = Ctl({"TENANCY_ADDRESS": f"unix:{server.socket}"})("audit", "export", "--all").splitlines()
+    file = server.data / "audit-checkpoints.jsonl"
+    signed = file.read_text().splitlines(keepends=True) if file.exists() else []
+    # What is not whole is not signed.
+    checkpoints = [line for line in signed if line.endswith("}\n")]
+    records = verify(lines, checkpoints, key.read_bytes())
+    revisions = [one.event["revision"] for chain, found in records.items() if chain != PLATFORM
+                 for one in found if one.event["revision"]]
+    assert len(revisions) == len(set(revisions)) and records[PLATFORM]
+    for slug, one in acknowledged.tenants.items():
+        actions = [record.event["action"] for record in records[one.id]]
+        assert actions[0] == "tenants.create"
+        if slug not in acknowledged.in_doubt:
+            assert actions[-1] == "tenants.deactivate" and "assignments.create" in actions, actions
+    return checkpoints
+
+
 def check_data_plane(server, acknowledged):
     """What provisioning said it had made is there, and belongs to whom it should."""
     tenants = server.data / "tenants"
@@ -161,18 +188,92 @@ def rows(file, query):
         database.close()
 
 
-def test_kill_9(make_server):
+@pytest.fixture(scope="session")
+def audit_key(tmp_path_factory):
+    """The files of a key that signs checkpoints."""
+    directory = tmp_path_factory.mktemp("audit")
+    secret, public = directory / "audit.key", directory / "audit.pub"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", secret], check=True)
+    subprocess.run(["openssl", "pkey", "-in", secret, "-pubout", "-out", public], check=True)
+    secret.chmod(0o600)
+    return secret, public
+
+
+@pytest.fixture
+def make_audited(make_server, audit_key):
+    """Makes servers that sign as often as they can."""
+    audit = {"checkpoint_key": str(audit_key[0]), "checkpoint_seconds": 1, "window_seconds": 1}
+    return lambda **settings: make_server(audit=audit, **settings)
+
+
+def test_kill_9(make_audited, audit_key):
     chosen = random.Random(SEED)
-    server, acknowledged = make_server(), Acknowledged()
+    writes, checkpoints = 0, []
     for round in range(CRASHES):
+        if round % ROUNDS_OF_A_STORE == 0:
+            server, acknowledged = make_audited(), Acknowledged()
+        before = acknowledged.writes
         server.start()
-        run_writers(server, acknowledged, f"r{round}", chosen.uniform(0, 0.3))
+        run_writers(server, acknowledged, f"r{round}", chosen.uniform(0, 0.3), server.kill)
         server.start()
         check(server, acknowledged)
+        checkpoints += check_chains(server, acknowledged, audit_key[1])
         server.kill()
         check_file(server)
         check_data_plane(server, acknowledged)
-    assert acknowledged.writes > 10 * CRASHES
+        writes += acknowledged.writes - before
+    assert writes > 10 * CRASHES and checkpoints
+
+
+def works(server):
+    with server.operator() as client:
+        try:
+            return client.create(f"again-{time.monotonic_ns()}")
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+            return None
+
+
+def test_kill_9_of_one_or_both_on_postgresql(make_audited, audit_key):
+    """The daemon, the database's server with all its processes, or both at once."""
+    chosen = random.Random(SEED)
+    database, writes = PostgreSQL(), 0
+    try:
+        for round in range(CRASHES):
+            if round % ROUNDS_OF_A_STORE == 0:
+                if round:
+                    server.kill()
+                    database.sql("DROP SCHEMA tenancy CASCADE")
+                server, acknowledged = make_audited(**postgresql_settings(database)).start(), Acknowledged()
+            before, victims = acknowledged.writes, chosen.choice(["daemon", "database", "both"])
+
+            def crash(victims=victims, server=server):
+                if victims != "daemon":
+                    database.tell("kill")
+                if victims != "database":
+                    server.kill()
+
+            run_writers(server, acknowledged, f"r{round}", chosen.uniform(0, 0.3), crash)
+            if victims != "daemon":
+                database.tell("start")
+            if victims != "database":
+                server.start()
+            slug = eventually(lambda: works(server), f"it works after a crash of {victims}", 30).slug
+            acknowledged.in_doubt.add(slug)
+            # Those of attempts that got no answer.
+            acknowledged.in_doubt |= {one for one in slugs(database) if one.startswith("again-")}
+            check(server, acknowledged)
+            check_chains(server, acknowledged, audit_key[1])
+            assert database.sql("SELECT count(*) = max(revision) FROM tenancy.log") == "t"
+            writes += acknowledged.writes - before
+        server.kill()
+    finally:
+        database.close()
+    assert writes > 10 * CRASHES
+
+
+def slugs(database):
+    return database.sql("SELECT slug FROM tenancy.tenants").splitlines()
 
 
 @pytest.fixture(scope="session")
@@ -181,22 +282,27 @@ def library(tmp_path_factory):
 
 
 @pytest.mark.parametrize("torn", [False, True])
-def test_power_cuts(make_server, library, tmp_path, torn):
+def test_power_cuts(make_audited, audit_key, library, tmp_path, torn):
     chosen = random.Random(SEED + torn)
-    machine = powercut.Machine(library, tmp_path / "machine")
-    server, acknowledged = make_server(), Acknowledged()
-    server.data = machine.data
-    server.settings["data_directory"] = str(machine.data)
+    writes = 0
     for round in range(CUTS):
+        if round % ROUNDS_OF_A_STORE == 0:
+            machine = powercut.Machine(library, tmp_path / f"machine{round}")
+            server, acknowledged = make_audited(), Acknowledged()
+            server.data = machine.data
+            server.settings["data_directory"] = str(machine.data)
+        before = acknowledged.writes
         server.start(machine.environment(torn=SEED + round if torn else None))
-        run_writers(server, acknowledged, f"r{round}", chosen.uniform(0, 0.3))
+        run_writers(server, acknowledged, f"r{round}", chosen.uniform(0, 0.3), server.kill)
         machine.cut()
         check_file(server)
         check_data_plane(server, acknowledged)
         server.start()
         check(server, acknowledged)
+        check_chains(server, acknowledged, audit_key[1])
         assert server.stop() == 0
-    assert acknowledged.writes > 10 * CUTS
+        writes += acknowledged.writes - before
+    assert writes > 10 * CUTS
 
 
 @pytest.mark.parametrize("model, steps", [

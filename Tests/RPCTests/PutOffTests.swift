@@ -11,7 +11,8 @@ struct PutOffTests {
         throw EchoService.refusal
       },
       { call, message in
-        guard call.metadata["wait"].isEmpty else { return call.putOff() }
+        #expect(call.hasMetadata("wait") == !call.metadata["wait"].isEmpty)
+        guard !call.hasMetadata("wait") else { return call.putOff() }
         call.reply(count: message.count) { target in
           if let base = message.baseAddress {
             target.copyMemory(from: base, byteCount: message.count)
@@ -24,7 +25,8 @@ struct PutOffTests {
   ]
 
   private func options(_ wait: String?) -> CallOptions {
-    CallOptions(metadata: wait.map { ["wait": $0] } ?? Metadata(), timeout: .seconds(20))
+    CallOptions(
+      metadata: wait.map { ["first": "wait", "wait": $0] } ?? Metadata(), timeout: .seconds(20))
   }
 
   @Test(arguments: [WireProtocol.grpc, .ttrpc], [0, 3, 100_000])
@@ -35,6 +37,11 @@ struct PutOffTests {
         let now = try await channel.unary(
           path: "/test.Wait/Echo", message: message, options: options(nil))
         #expect(now == message)
+        let named = CallOptions(
+          metadata: ["later": "wait", "waits": "wait", "wai": "t"], timeout: .seconds(20))
+        let alike = try await channel.unary(
+          path: "/test.Wait/Echo", message: message, options: named)
+        #expect(alike == message)
         let later = try await channel.unary(
           path: "/test.Wait/Echo", message: message, options: options("yes"))
         #expect(later == [1] + message)

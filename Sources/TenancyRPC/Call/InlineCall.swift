@@ -30,6 +30,12 @@ public final class InlineCall {
     stream?._withUnsafeGuaranteedRef { $0.metadata() } ?? Metadata()
   }
 
+  /// Whether there is metadata of a name (lower case). Costs less than to ask for its value.
+  @inline(__always)
+  public func hasMetadata(_ name: StaticString) -> Bool {
+    stream?._withUnsafeGuaranteedRef { $0.hasMetadata(name) } ?? false
+  }
+
   /// A handler is about to run, which has returned before the connection lets go of `stream`.
   @inline(__always)
   func begin(_ stream: ServerStream) {

@@ -45,6 +45,11 @@ public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     return values
   }
 
+  /// Whether there is a name (lower case).
+  func has(_ name: StaticString) -> Bool {
+    received.has(name) || added.contains { $0.name == name.description }
+  }
+
   /// The values of a name that ends in `-bin`, decoded, in order. Several may come in one, with commas
   /// between; what is not base64 is left out, and so are those behind the first `limit`: a peer can send
   /// thousands in no space.

@@ -53,6 +53,28 @@ struct ReceivedMetadata: Sendable {
     }
   }
 
+  func has(_ name: StaticString) -> Bool {
+    bytes.withUnsafeBytes { Self.has(name, in: $0, ends: ends) }
+  }
+
+  /// Whether a name is among those that end where `ends` says, without making anything of them.
+  static func has(
+    _ name: StaticString, in bytes: UnsafeRawBufferPointer, ends: [(name: Int32, value: Int32)]
+  ) -> Bool {
+    let wanted = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+    var start = 0
+    for (nameEnd, valueEnd) in ends {
+      let middle = Int(nameEnd)
+      if middle - start == wanted.count,
+        equalBytes(UnsafeRawBufferPointer(rebasing: bytes[start..<middle]), wanted)
+      {
+        return true
+      }
+      start = Int(valueEnd)
+    }
+    return false
+  }
+
   static func text(_ bytes: UnsafeRawBufferPointer) -> String {
     String(decoding: bytes, as: UTF8.self)
   }

@@ -81,6 +81,9 @@ class ServerStream: LoopTimer {
   /// The call's metadata as the client sent it, without what belongs to the protocol.
   func metadata() -> Metadata { preconditionFailure("abstract") }
 
+  /// Whether there is metadata of a name.
+  func hasMetadata(_ name: StaticString) -> Bool { preconditionFailure("abstract") }
+
   /// Whether its call can be answered later than at once.
   var mayWait: Bool { true }
 

@@ -150,6 +150,11 @@ final class HTTP2Stream: ServerStream {
       ? Metadata() : Metadata(ReceivedMetadata(headerBytes.bytes, ends: headerEnds))
   }
 
+  override func hasMetadata(_ name: StaticString) -> Bool {
+    if headerEnds.isEmpty { return false }
+    return ReceivedMetadata.has(name, in: headerBytes.bytes, ends: headerEnds)
+  }
+
   // MARK: Messages
 
   override func beginReply(count: Int) -> UnsafeMutableRawPointer {

@@ -51,9 +51,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   /// How long a peer is waited for that does not answer a drain's PING.
   private static var drainPatience: TimeAmount { .seconds(1) }
   private static var lingerTime: TimeAmount { .seconds(1) }
-  /// How long calls in flight may take when the peer's certificate has ended or was revoked.
-  private static var credentialGrace: TimeAmount { .seconds(2) }
-  /// How long they may take when the peer sends no more.
+  /// How long calls in flight may take when the peer sends no more.
   private static var halfCloseGrace: TimeAmount { .seconds(30) }
 
   /// - Parameters:
@@ -282,7 +280,7 @@ extension ServerConnectionHandler {
   func end(because reason: String) {
     guard context != nil, !cutTimer.isScheduled else { return }
     core.log(.peerRefused, call.connection.label, reason)
-    leave(within: Self.credentialGrace)
+    leave(within: .bounded(core.limits.credentialGrace))
   }
 
   /// Serves what has been asked, and nothing else, for a while at most.

@@ -113,6 +113,8 @@ public struct ServerLimits: Sendable, Hashable {
   public var maximumConnectionAge: Duration?
   /// What is left then of a connection that was told to go because of its age is cut.
   public var connectionAgeGrace = Duration.seconds(30)
+  /// What calls in flight have left when their peer's certificate has ended or was revoked: then they are cut.
+  public var credentialGrace = Duration.seconds(2)
   /// A peer that sends nothing for so long is asked for a sign of life. nil: never.
   public var keepaliveInterval: Duration? = .seconds(300)
   /// Within this it has to answer.

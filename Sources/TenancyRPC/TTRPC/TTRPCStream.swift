@@ -118,6 +118,11 @@ final class TTRPCStream: ServerStream {
 
   override func metadata() -> Metadata { request?.metadata() ?? Metadata() }
 
+  override func hasMetadata(_ name: StaticString) -> Bool {
+    guard let request, request.metadataCount > 0 else { return false }
+    return request.metadata().has(name)
+  }
+
   /// One that is not there is an empty one: that is how proto3 writes it.
   override func message() throws(RPCStatus) -> UnsafeRawBufferPointer {
     request?.payload ?? UnsafeRawBufferPointer(start: nil, count: 0)

@@ -6,7 +6,8 @@ import TenancyWire
 /// that carries one is answered from a state that is at least as fresh, and the answers of methods that can
 /// write carry one. (Answers over ttrpc have no metadata: what is written there gives none.)
 enum ConsistencyMetadata {
-  static let name = "tenancy-consistency-token"
+  static let key: StaticString = "tenancy-consistency-token"
+  static let name = key.description
 
   /// - Throws: INVALID_ARGUMENT if there is one that is none, or more than one.
   static func token(in metadata: Metadata) throws(TenancyError) -> ConsistencyToken? {
@@ -24,7 +25,10 @@ extension Gate {
   /// Whether a call must wait for the state that it asks for: not where others are served.
   @inline(__always)
   func mustWait(_ call: InlineCall) throws(TenancyError) -> Bool {
-    guard let token = try ConsistencyMetadata.token(in: call.metadata) else { return false }
+    // Looked for in every call, and most have none.
+    guard call.hasMetadata(ConsistencyMetadata.key),
+      let token = try ConsistencyMetadata.token(in: call.metadata)
+    else { return false }
     return try !plane.hasReached(token)
   }
 

@@ -19,6 +19,7 @@ struct LongConnectionTests {
   /// Runs `body` with a server, and what it reports.
   private func withServer(
     _ extra: [ServiceMethod] = [], _ change: (inout TLSContext.Configuration) -> Void = { _ in },
+    grace: Duration = .seconds(2),
     _ body: (TLSContext, RPCChannel.Target, EventLog) async throws -> Void
   ) async throws {
     var files = try pki.save(pki.issue(.server), "server")
@@ -29,6 +30,7 @@ struct LongConnectionTests {
     var configuration = Server.Configuration(
       listeners: [.tcp(host: "127.0.0.1", port: 0)], tls: tls)
     configuration.eventLoops = 1
+    configuration.limits.credentialGrace = grace
     let log = EventLog()
     let server = try await Server(
       configuration, methods: EchoService.methods + extra, delegate: log)
@@ -125,7 +127,8 @@ struct LongConnectionTests {
 
   @Test func aCallInFlightHasAMoment() async throws {
     let gate = Gate()
-    try await withServer([gate.method]) { tls, target, log in
+    // Longer than a busy machine may take for what follows.
+    try await withServer([gate.method], grace: .seconds(300)) { tls, target, log in
       let bad = try pki.issue(.client())
       let channel = try channel(bad, "bad", to: target)
       async let answer = channel.unary(path: "/test.Gate/Wait", message: [1])
@@ -135,6 +138,27 @@ struct LongConnectionTests {
       _ = try #require(await log.next(.peerRefused))
       gate.open()
       #expect(try await answer == [1])
+      await channel.close()
+    }
+  }
+
+  @Test func aCallInFlightIsCutAfterThat() async throws {
+    let gate = Gate()
+    defer { gate.open() }
+    try await withServer([gate.method], grace: .milliseconds(20)) { tls, target, log in
+      let bad = try pki.issue(.client())
+      let channel = try channel(bad, "bad", to: target)
+      async let answer = channel.unary(path: "/test.Gate/Wait", message: [1])
+      #expect(await gate.next(1) == [.started])
+      try pki.writeRevocations([bad], "ca.crl")
+      try tls.reload()
+      do {
+        _ = try await answer
+        Issue.record("answered by a handler that waits")
+      } catch let status as RPCStatus {
+        #expect(status.code == .unavailable)
+      }
+      gate.open()
       await channel.close()
     }
   }

@@ -57,12 +57,11 @@ struct FreshnessTests {
     func payer(_ caller: Caller, _ path: String) -> ReadPayer? {
       gate.payer(of: caller, MethodRule.of("/tenancy.v1.\(path)"), state)
     }
-    func workload(_ name: String, permits: [String] = ["tenancy.tenants:resolve"]) -> Caller {
-      Caller(
-        .tenant(name: name), subject: "w", source: .certificate, certificate: nil,
-        rules: IdentityRules(
-          trustDomains: ["d"],
-          workloadPermissions: permits.compactMap { Permission(parsing: $0) }))
+    func workload(_ name: String, permits: Bool = true) -> Caller {
+      var rules = IdentityRules(trustDomains: ["d"])
+      if !permits { rules.workloadPermissions = [] }
+      return Caller(
+        .tenant(name: name), subject: "w", source: .certificate, certificate: nil, rules: rules)
     }
     let (validate, provision) = (
       "TenantResolver/ValidateTenant", "TenantManager/ProvisionTenantResources"
@@ -70,7 +69,7 @@ struct FreshnessTests {
     let id = "\(Sample.id(1))"
     #expect(payer(workload("acme"), validate) == .admitted("tenant \(id)"))
     #expect(payer(workload(id), validate) == .admitted("tenant \(id)"))
-    #expect(payer(workload("acme", permits: []), validate) == .stranger("tenant \(id)"))
+    #expect(payer(workload("acme", permits: false), validate) == .stranger("tenant \(id)"))
     #expect(payer(workload("gone"), validate) == .stranger("tenant \(Sample.id(2))"))
     #expect(payer(workload("new"), validate) == .stranger("tenant new"))
     #expect(payer(workload("acme"), provision) == nil)

@@ -129,7 +129,8 @@ public final class SecretVault: Sendable {
     _ purpose: SecretPurpose, of id: TenantID
   ) async throws(StoreError) -> ClearSecret? {
     let place = SecretPlace(tenant: id, purpose: purpose)
-    for attempt in 1... {
+    var attempt = 1
+    while true {
       let (reference, stored) = try await plane.consult { (store, state) throws(StoreError) in
         (state.find(id)?.tenant.reference(to: purpose), try store.secret(purpose, of: id))
       }
@@ -139,6 +140,7 @@ public final class SecretVault: Sendable {
       } catch {
         guard attempt < Self.maximumReads else { throw error }
       }
+      attempt += 1
       try await catchUp()
     }
   }

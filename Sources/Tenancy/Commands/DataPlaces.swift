@@ -14,7 +14,9 @@ struct DataPlaces: Hashable, Sendable {
   private static let madePrefix = "place:"
   private static let leftPrefix = "left:"
 
-  init() {}
+  /// The steps that say so, of tenants that have them: to look for among all tenants.
+  static func madeMark(_ place: String) -> String { madePrefix + place }
+  static func leftMark(_ place: String) -> String { leftPrefix + place }
 
   init(_ record: TenantRecord) {
     for step in record.provisionedSteps {

@@ -6,9 +6,9 @@ extension Provisioner {
 
   /// Goes on with what a crash of this node interrupted, and leaves alone what another holds: for the start.
   public func resume() async {
-    let place = place
     let left = tenants { record in
-      record.tenant.state == .provisioning || DataPlaces(record).isLeft(at: place)
+      record.tenant.state == .provisioning
+        || record.provisionedSteps.contains(leftMark) && DataPlaces(record).isLeft(at: place)
     }
     for tenant in left {
       if tenant.state == .provisioning {
@@ -114,6 +114,7 @@ extension Provisioner {
   private func adoptData() async throws(TenancyError) {
     guard dataPlane.place != nil else { return }
     let tenants = tenants { record in
+      if record.provisionedSteps.isEmpty || isHere(record) { return false }
       let places = DataPlaces(record)
       return places.made.isEmpty && !places.steps.isEmpty
     }

@@ -57,6 +57,8 @@ public final class Provisioner: Sendable {
   let dataPlane: any DataPlane
   let terms: Terms
   let report: @Sendable (TenantID, String) -> Void
+  /// Steps that are looked for among all tenants.
+  let madeMark, leftMark: String
   /// Where the data plane may block.
   private let queue = DispatchQueue(label: "tenancy.provisioner", attributes: .concurrent)
   let work = Mutex(Work())
@@ -76,6 +78,8 @@ public final class Provisioner: Sendable {
   ) {
     self.plane = plane
     self.dataPlane = dataPlane
+    let place = dataPlane.place ?? DataPlaces.only
+    (madeMark, leftMark) = (DataPlaces.madeMark(place), DataPlaces.leftMark(place))
     self.terms = terms
     self.report = report
   }
@@ -267,7 +271,9 @@ public final class Provisioner: Sendable {
   var place: String { dataPlane.place ?? DataPlaces.only }
 
   /// Whether this node knows that what was made for the tenant is where it would make it.
-  func isHere(_ record: TenantRecord) -> Bool { DataPlaces(record).isMade(at: place) }
+  func isHere(_ record: TenantRecord) -> Bool {
+    dataPlane.place == nil || record.provisionedSteps.contains(madeMark)
+  }
 
   /// Whether data is here of which it is not recorded where it is.
   private func isFound(_ tenant: Tenant, _ places: DataPlaces) throws(TenancyError) -> Bool {

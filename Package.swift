@@ -19,7 +19,8 @@ if fuzzing {
     ]))
 }
 let fuzzed: [Target.Dependency] = [
-  "COpenSSL", "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancyServer", "TenancyWire",
+  "COpenSSL", "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancySecrets",
+  "TenancyServer", "TenancyStore", "TenancyWire",
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOEmbedded", package: "swift-nio"),
 ]

@@ -143,9 +143,10 @@ def check_file(server):
 
 def check_chains(server, acknowledged, key):
     """Every audit chain holds, by no code of ours, and has what was acknowledged. Returns the checkpoints."""
-    lines = Ctl({"TENANCY_ADDRESS": f"unix:{server.socket}"})("audit", "export", "--all").splitlines()
+    # Before the records, some of which may be written meanwhile.
     file = server.data / "audit-checkpoints.jsonl"
     signed = file.read_text().splitlines(keepends=True) if file.exists() else []
+    lines = Ctl({"TENANCY_ADDRESS": f"unix:{server.socket}"})("audit", "export", "--all").splitlines()
     # What is not whole is not signed.
     checkpoints = [line for line in signed if line.endswith("}\n")]
     records = verify(lines, checkpoints, key.read_bytes())

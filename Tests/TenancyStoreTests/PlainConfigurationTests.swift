@@ -21,7 +21,7 @@ struct PlainConfigurationTests {
   @Test(arguments: plain)
   func readsWhatIsWritten(_ configuration: TenantConfiguration) throws {
     let text = try Self.json.faithfulText(configuration)
-    #expect(PlainConfiguration.decode(text) == configuration)
+    #expect(PlainConfiguration.decode(text.utf8Span.span.bytes) == configuration)
     #expect(PlainConfiguration.encode(configuration) == text)
   }
 
@@ -35,7 +35,7 @@ struct PlainConfigurationTests {
   ])
   func leavesOthersToTheDecoder(_ configuration: TenantConfiguration) throws {
     let text = try Self.json.faithfulText(configuration)
-    #expect(PlainConfiguration.decode(text) == nil)
+    #expect(PlainConfiguration.decode(text.utf8Span.span.bytes) == nil)
     #expect(PlainConfiguration.encode(configuration) == nil)
     #expect(Self.json.decode(TenantConfiguration.self, text) == configuration)
   }
@@ -51,7 +51,7 @@ struct PlainConfigurationTests {
       for change in [[], [0x22], [bytes[at], bytes[at]], [0x7D], [0x30], [0x5C]] {
         let doctored = String(
           decoding: bytes[..<at] + change + bytes[(at + 1)...], as: UTF8.self)
-        guard let found = PlainConfiguration.decode(doctored) else { continue }
+        guard let found = PlainConfiguration.decode(doctored.utf8Span.span.bytes) else { continue }
         #expect(found == Self.json.decode(TenantConfiguration.self, doctored))
       }
     }

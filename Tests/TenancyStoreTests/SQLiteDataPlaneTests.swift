@@ -51,4 +51,41 @@ struct SQLiteDataPlaneTests {
     #expect(mkdir(file, 0o700) == 0)
     #expect(throws: SQLiteError.self) { try plane.missing(among: [tenant]) }
   }
+
+  /// Of so many, rows are not looked for one by one.
+  @Test(arguments: [99, 300])
+  func lostRowsAreFoundAmongMany(_ count: UInt64) throws {
+    let plane = try provisioned()
+    let tenants = (1...count).map { number in
+      var tenant = Sample.tenant(number)
+      tenant.isolationModel = .shared
+      tenant.configuration.shared = SharedConfiguration(tenantIdentifier: "t\(number)")
+      return tenant
+    }
+    let connection = try SQLiteConnection(path: file)
+    try connection.execute("DELETE FROM tenancy_tenants; BEGIN")
+    let insert = try connection.prepare("INSERT INTO tenancy_tenants VALUES (?, ?)")
+    for tenant in tenants.reversed() {
+      try insert.run([
+        .text(tenant.configuration.shared?.tenantIdentifier ?? ""), .id(tenant.id),
+      ])
+    }
+    try connection.execute("COMMIT")
+    #expect(try plane.missing(among: tenants).isEmpty)
+    #expect(try plane.missing(among: tenants + [tenants[0]]).isEmpty)
+    try connection.execute(
+      """
+      DELETE FROM tenancy_tenants WHERE tenant_identifier = 't3';
+      UPDATE tenancy_tenants SET tenant_identifier = 'other' WHERE tenant_identifier = 't5';
+      UPDATE tenancy_tenants SET tenant_id = 'x' WHERE tenant_identifier = 't7';
+      INSERT INTO tenancy_tenants VALUES ('more', 'none')
+      """)
+    let missing = try plane.missing(among: tenants)
+    #expect(Set(missing.keys) == Set([3, 5, 7].map { Sample.id($0) }))
+    #expect(missing.values.allSatisfy { $0.contains("row") })
+    #expect(try plane.missing(among: [tenants[0], tenants[2]]).keys.count == 1)
+    // Far more rows than tenants.
+    try connection.execute("UPDATE tenancy_tenants SET rowid = 100000 WHERE tenant_id = 'none'")
+    #expect(Set(try plane.missing(among: tenants).keys) == Set(missing.keys))
+  }
 }

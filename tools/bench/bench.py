@@ -111,7 +111,7 @@ def certificates(directory):
                 "-out", f"{name}.pem", "-days", "1", "-extfile", f"{name}.cnf")  # fmt: skip
 
 
-def write_config(directory, data, unix, tcp):
+def write_config(directory, data, unix, tcp, **others):
     file = directory / "tenantd.json"
     settings = {
         "data_directory": str(data),
@@ -127,7 +127,7 @@ def write_config(directory, data, unix, tcp):
         },
         "resolution": {"base_domains": ["example.com"]},
     }
-    file.write_text(json.dumps(settings, indent=2))
+    file.write_text(json.dumps(settings | others, indent=2))
     return file
 
 
@@ -160,11 +160,11 @@ def start(name, directory, command, unix, tcp=None, patience=30, step=0.05):
     return server
 
 
-def start_tenantd(directory, binary):
+def start_tenantd(directory, binary, **settings):
     data = directory / "data"
     data.mkdir(mode=0o700)
     unix, tcp = directory / "tenantd.sock", free_address()
-    config = write_config(directory, data, unix, tcp)
+    config = write_config(directory, data, unix, tcp, **settings)
     return start("tenantd", directory, [binary.resolve(), "serve", "--config", config], unix, tcp)
 
 

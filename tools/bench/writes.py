@@ -3,9 +3,12 @@
 Tenants (SHARED, each with two names) are made over the Unix socket by 1, 8 and 64 writers, against stores
 of several sizes, and beside them the same rows are written to the same disk by a bare loop of transactions
 with the same settings: one tenant in each, and as many as there are writers. Server CPU is all threads'.
+With --postgresql the store is a PostgreSQL of the tests' own, whose CPU is not in the figures.
+Most tenants of a large store are not made over the API, which would take hours: see filled.py.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -21,8 +24,13 @@ import time
 import uuid
 
 import bench
+import filled
+import grpc
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 CREATE = "/tenancy.v1.TenantManager/CreateTenant"
+#: What a store has more of is copied.
+MADE_AT_MOST = 10_000
 #: connections and calls of each
 WRITERS = {1: (1, 1), 8: (8, 1), 64: (8, 8)}
 
@@ -46,6 +54,25 @@ class Maker:
                 file.write(struct.pack(">BI", 0, len(message)) + message)
         self.made += count
         return path
+
+
+def fill(server, maker, binary, count):
+    """Adds so many tenants, provisioned as most of a store's are. Returns the server."""
+    slug = f"sample-of-{count}"
+    with grpc.insecure_channel(f"unix:{server.unix}") as to:
+        manager = maker.api.TenantManagerStub(to)
+        sample = manager.CreateTenant(maker.api.CreateTenantRequest(tenant=maker.api.Tenant(
+            slug=slug, display_name=slug,
+            isolation_model=maker.api.ISOLATION_MODEL_SHARED)))  # fmt: skip
+        sample = manager.ProvisionTenantResources(maker.api.ProvisionTenantResourcesRequest(name=sample.name))
+        while sample.state == maker.api.TENANT_STATE_PROVISIONING:
+            time.sleep(0.05)
+            sample = manager.GetTenant(maker.api.GetTenantRequest(name=sample.name))
+    server.stop()
+    slugs = [f"customer-{number}" for number in range(maker.made, maker.made + count - 1)]
+    filled.fill(maker.directory / "data", sample, slugs)
+    maker.made += count
+    return restart(server, maker.directory, binary)[0]
 
 
 def run(server, maker, tools, writers, count):
@@ -101,9 +128,58 @@ class Bare:
         return transactions * tenants / (time.monotonic() - start)
 
 
+class BarePostgreSQL:
+    """The same by pgbench, on one connection: all rows of a transaction in one prepared statement."""
+
+    def __init__(self, database):
+        self._database = database
+        database.sql("""
+            DROP SCHEMA IF EXISTS bare CASCADE;
+            CREATE SCHEMA bare;
+            CREATE SEQUENCE bare.revision;
+            CREATE TABLE bare.log (revision BIGINT PRIMARY KEY, time BIGINT, actor TEXT, action TEXT, tenant_id TEXT,
+              changes TEXT);
+            CREATE TABLE bare.tenants (id TEXT PRIMARY KEY, slug TEXT, name TEXT, configuration TEXT);
+            CREATE TABLE bare.names (kind TEXT, name TEXT, tenant_id TEXT, PRIMARY KEY (kind, name));
+            """)
+
+    def run(self, transactions, tenants):
+        script = self._database.directory / "bare.sql"
+        script.write_text(f"""
+            WITH made AS (INSERT INTO bare.tenants SELECT id, id, id, id FROM
+                (SELECT gen_random_uuid()::text AS id FROM generate_series(1, {tenants})) AS ids RETURNING id),
+              logged AS (INSERT INTO bare.log SELECT nextval('bare.revision'), 0, 'uid:0', 'tenants.create', id,
+                repeat('x', 900) FROM made)
+            INSERT INTO bare.names SELECT kind, id, id FROM made, (VALUES ('slug'), ('tenant_identifier')) AS k (kind);
+            """.replace("\n", " "))  # fmt: skip
+        [program] = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/pgbench"))[-1:]
+        done = subprocess.run(
+            [program, "-n", "-M", "prepared", "-c", "1", "-t", str(transactions), "-f", script, "-h",
+             self._database.directory, "-p", str(self._database.port), "-U", "tenancy", "postgres"],
+            check=True, capture_output=True, text=True)  # fmt: skip
+        return float(re.search(r"tps = ([\d.]+)", done.stdout)[1]) * tenants
+
+
+@contextlib.contextmanager
+def store(options, directory):
+    """Gives the settings of a store, and what makes the bare loop beside it of a name."""
+    if not options.postgresql:
+        yield {}, lambda name: Bare(directory / f"bare-{name}.sqlite")
+        return
+    sys.path.insert(0, str(ROOT / "Tests" / "EndToEndTests"))
+    from support.postgresql import PostgreSQL
+
+    database = PostgreSQL()
+    try:
+        yield {"store": database.settings}, lambda _: BarePostgreSQL(database)
+    finally:
+        database.close()
+
+
 def restart(server, directory, binary):
     """Stops the server and starts it on the same data. Returns it with the seconds until it answers."""
-    server.stop()
+    if server.process.poll() is None:
+        server.stop()
     unix = server.unix
     unix.unlink(missing_ok=True)
     start = time.monotonic()
@@ -117,20 +193,22 @@ def peak(server):
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
 
-def measure(options, directory):
+def measure(options, directory, settings, bare_loop):
     (directory / "stubs").mkdir()
     maker = Maker(bench.stubs(directory / "stubs"), directory)
     bench.certificates(directory)
-    server = bench.start_tenantd(directory, options.binary)
+    server = bench.start_tenantd(directory, options.binary, **settings)
     results, empty = [], bench.settled_rss(server)
     try:
         for size in options.sizes:
-            if size > maker.made:
+            if size > maker.made + MADE_AT_MOST and not options.postgresql:
+                server = fill(server, maker, options.binary, size - maker.made)
+            elif size > maker.made:
                 run(server, maker, options.tools, 64, size - maker.made)
             figures = {"tenants": size, "writers": {}}
             for writers in WRITERS:
                 count = options.count * (1 if writers == 1 else 4)
-                bare = Bare(directory / f"bare-{size}-{writers}.sqlite")
+                bare = bare_loop(f"{size}-{writers}")
                 figures["writers"][writers] = run(server, maker, options.tools, writers, count) | {
                     "bare_per_s": bare.run(max(count // 4, 100) // writers + 1, writers)
                 }
@@ -158,17 +236,22 @@ def main():
     parser.add_argument("--binary", required=True, type=pathlib.Path, help="tenantd, built for release")
     parser.add_argument("--tools", required=True, type=pathlib.Path, help="directory of the built C programs")
     parser.add_argument("--sizes", type=lambda text: [int(size) for size in text.split(",")], metavar="N,N,...",
-                        default=[1_000, 100_000, 1_000_000], help="tenants, ascending")  # fmt: skip
+                        help="tenants, ascending (default: 1000,100000,1000000; of PostgreSQL: 1000,20000)")  # fmt: skip
+    parser.add_argument("--postgresql", action="store_true", help="the store is a PostgreSQL, started for this")
     parser.add_argument("--count", type=int, default=2_000, help="of one writer; of more, four times as many")
     parser.add_argument("--quick", action="store_true", help="1,000 and 20,000 tenants, a quarter of the writes")
     parser.add_argument("--directory", type=pathlib.Path, help="where the stores are (default: a temporary one)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there too")
     options = parser.parse_args()
+    if not options.sizes:
+        options.sizes = [1_000, 20_000] if options.quick or options.postgresql else [1_000, 100_000, 1_000_000]
     if options.quick:
-        options.sizes, options.count = [1_000, 20_000], options.count // 4
+        options.count //= 4
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # not without stopping the server
     with tempfile.TemporaryDirectory(prefix="tenancy-bench-", dir=options.directory) as temporary:
-        results = measure(options, pathlib.Path(temporary))
+        directory = pathlib.Path(temporary)
+        with store(options, directory) as (settings, bare_loop):
+            results = measure(options, directory, settings, bare_loop)
     if options.json:
         options.json.write_text(json.dumps({"cpus": os.cpu_count(), "results": results}, indent=2))
 

@@ -14,7 +14,12 @@ public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible 
   /// Parses the canonical form: 36 characters, lower-case hex, hyphens, version 7, RFC variant.
   /// Returns nil for anything else.
   public init?(parsing text: String) {
-    guard let (high, low) = UUIDText.parse(text.utf8Span.span.bytes) else { return nil }
+    self.init(parsing: text.utf8Span.span.bytes)
+  }
+
+  /// The same of the bytes of a text.
+  public init?(parsing text: RawSpan) {
+    guard let (high, low) = UUIDText.parse(text) else { return nil }
     guard (high >> 12) & 0xF == 7, low >> 62 == 0b10 else { return nil }
     self.init(high: high, low: low)
   }
@@ -55,23 +60,31 @@ enum UUIDText {
 
   static func parse(_ text: RawSpan) -> (high: UInt64, low: UInt64)? {
     guard text.byteCount == length else { return nil }
-    var high: UInt64 = 0
-    var low: UInt64 = 0
-    for position in 0..<length {
-      let byte = text.byte(position)
-      if position == 8 || position == 13 || position == 18 || position == 23 {
-        guard byte == UInt8(ascii: "-") else { return nil }
-        continue
-      }
-      let digit: UInt8
-      switch byte {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
-      case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
-      default: return nil
-      }
-      if position < 18 { high = high << 4 | UInt64(digit) } else { low = low << 4 | UInt64(digit) }
+    return text.withUnsafeBytes { text in
+      // In range: the places of the hyphens and of the words' digits are below the length.
+      guard text[8] == hyphen, text[13] == hyphen, text[18] == hyphen, text[23] == hyphen,
+        let a = word(text, 0..<8), let b = word(text, 9..<13), let c = word(text, 14..<18),
+        let d = word(text, 19..<23), let e = word(text, 24..<36)
+      else { return nil }
+      return (a << 32 | b << 16 | c, d << 48 | e)
     }
-    return (high, low)
+  }
+
+  private static let hyphen = UInt8(ascii: "-")
+
+  /// Hex digits in lower case, 16 at most.
+  @inline(__always)
+  private static func word(_ text: UnsafeRawBufferPointer, _ range: Range<Int>) -> UInt64? {
+    var word: UInt64 = 0
+    var isHex = true
+    // All of them, without a branch for each.
+    for at in range {
+      let byte = text[at]
+      let (digit, letter) = (byte &- UInt8(ascii: "0"), byte &- UInt8(ascii: "a"))
+      isHex = isHex && (digit < 10 || letter < 6)
+      word = word << 4 | UInt64(digit < 10 ? digit : letter &+ 10)
+    }
+    return isHex ? word : nil
   }
 
   static func format(high: UInt64, low: UInt64) -> String {

@@ -12,6 +12,22 @@ public struct ByteTable<Value: Sendable>: Sendable {
 
   public init() {}
 
+  /// A table of many, as fast as they can be sorted by their hashes. Of entries with one key the last stays.
+  init(_ entries: [(key: String, value: Value)]) {
+    var places: [TablePlace] = []
+    places.reserveCapacity(entries.count)
+    for (at, entry) in entries.enumerated() {
+      let hash = entry.key.utf8Span.span.bytes.withUnsafeBytes { Self.hash($0) }
+      places.append(TablePlace(hash: hash, at: at))
+    }
+    var space = places
+    root = places.withUnsafeMutableBufferPointer { places in
+      space.withUnsafeMutableBufferPointer { space in
+        TableNode(entries, places, space, depth: 0, &count)
+      }
+    }
+  }
+
   public var isEmpty: Bool { count == 0 }
 
   @inline(__always)
@@ -84,6 +100,12 @@ public struct ByteTable<Value: Sendable>: Sendable {
   }
 }
 
+/// Where an entry of many is that make a table. Nothing to count references of: it is moved for free.
+private struct TablePlace {
+  let hash: UInt
+  let at: Int
+}
+
 private struct TableSlot<Value: Sendable>: Sendable {
   let hash: UInt
   let key: String
@@ -105,6 +127,63 @@ private enum TableNode<Value: Sendable>: Sendable {
   private static var maximumDepth: UInt { 12 }
 
   private static func child(_ path: UInt) -> Int { Int(path & UInt(fanOut - 1)) }
+
+  /// - Parameters:
+  ///   - places: of the entries of this node, in their order; left in any.
+  ///   - space: as much again.
+  ///   - count: grows by the keys.
+  init(
+    _ entries: [(key: String, value: Value)], _ places: UnsafeMutableBufferPointer<TablePlace>,
+    _ space: UnsafeMutableBufferPointer<TablePlace>, depth: UInt, _ count: inout Int
+  ) {
+    guard places.count > Self.capacity, depth < Self.maximumDepth else {
+      let slots = Self.slots(entries, places)
+      count += slots.count
+      self = .leaf(slots)
+      return
+    }
+    let shift = depth * Self.bits
+    var ends = [Int](repeating: 0, count: Self.fanOut)
+    for place in places { ends[Self.child(place.hash >> shift)] += 1 }
+    for child in 1..<Self.fanOut { ends[child] += ends[child - 1] }
+    var starts = [0] + ends.dropLast()
+    for place in places {
+      let child = Self.child(place.hash >> shift)
+      space[starts[child]] = place
+      starts[child] += 1
+    }
+    var children: [Self] = []
+    children.reserveCapacity(Self.fanOut)
+    var start = 0
+    for end in ends {
+      // In range: the ends rise to the number of places.
+      children.append(
+        Self(
+          entries, UnsafeMutableBufferPointer(rebasing: space[start..<end]),
+          UnsafeMutableBufferPointer(rebasing: places[start..<end]), depth: depth + 1, &count))
+      start = end
+    }
+    self = .branch(children)
+  }
+
+  private static func slots(
+    _ entries: [(key: String, value: Value)], _ places: UnsafeMutableBufferPointer<TablePlace>
+  ) -> [Slot] {
+    var slots: [Slot] = []
+    slots.reserveCapacity(places.count)
+    for place in places {
+      let entry = entries[place.at]
+      let former = slots.firstIndex { slot in
+        slot.hash == place.hash && slot.key.utf8.elementsEqual(entry.key.utf8)
+      }
+      if let former {
+        slots[former].value = entry.value
+      } else {
+        slots.append(Slot(hash: place.hash, key: entry.key, value: entry.value))
+      }
+    }
+    return slots
+  }
 
   /// - Parameter path: what is left of the hash.
   func find(_ hash: UInt, path: UInt, _ key: UnsafeRawBufferPointer) -> Value? {

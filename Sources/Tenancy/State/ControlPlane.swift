@@ -323,10 +323,7 @@ public final class ControlPlane: Sendable {
   }
 
   private static func load(_ store: any ControlStore) throws(StoreError) -> ControlState {
-    let stored = try store.load()
-    var state = ControlState()
-    state.apply(stored.changes, revision: stored.revision)
-    return state
+    ControlState(try store.load())
   }
 
   private static let cancelled = TenancyError(

@@ -19,9 +19,18 @@ public final class TenantRecord: Ordered {
     self.footprint = footprint
     self.tenant = tenant
     self.policy = policy
-    idText = tenant.id.description
+    idText = tenant.idText
     self.provisionedSteps = provisionedSteps
     self.formerSlugs = formerSlugs
+  }
+}
+
+extension Tenant {
+  /// In memory once, where it is the tenant's identifier in shared tables as well.
+  fileprivate var idText: String {
+    let text = id.description
+    return configuration.shared.flatMap { $0.tenantIdentifier == text ? $0.tenantIdentifier : nil }
+      ?? text
   }
 }
 
@@ -38,7 +47,7 @@ public struct ControlState: Sendable {
   private var index = ByteTable<TenantRecord>()
   private var databases = ByteTable<TenantID>()
   private var formerSlugs = ByteTable<FormerSlug>()
-  private var names = Names()
+  private var names = ReservedNames()
   /// The few sets of steps that tenants have between them, so that each is in memory once.
   private var stepSets = Set<Set<String>>()
   private var requests = ByteTable<RememberedRequest>()
@@ -46,28 +55,18 @@ public struct ControlState: Sendable {
 
   public init() {}
 
-  /// Whose each reserved name is. (A dictionary of tables would be copied by every change.)
-  private struct Names: Sendable {
-    private var slugs = ByteTable<TenantID>()
-    private var schemas = ByteTable<TenantID>()
-    private var identifiers = ByteTable<TenantID>()
-
-    subscript(kind: ReservedName.Kind) -> ByteTable<TenantID> {
-      _read {
-        switch kind {
-        case .slug: yield slugs
-        case .schema: yield schemas
-        case .tenantIdentifier: yield identifiers
-        }
-      }
-      _modify {
-        switch kind {
-        case .slug: yield &slugs
-        case .schema: yield &schemas
-        case .tenantIdentifier: yield &identifiers
-        }
-      }
-    }
+  /// A state of what is loaded at once.
+  init(
+    revision: UInt64, tenants: OrderedTree<TenantRecord>, index: ByteTable<TenantRecord>,
+    names: ReservedNames, stepSets: Set<Set<String>>
+  ) {
+    self.revision = revision
+    self.tenants = tenants
+    self.index = index
+    self.names = names
+    self.stepSets = stepSets
+    var (all, budget) = (tenants.cursor(), WorkBudget.uncapped)
+    while let record = all.next(&budget) { notePlace(nil, of: record.tenant) }
   }
 
   // MARK: Reading
@@ -292,19 +291,17 @@ public struct ControlState: Sendable {
       tenant: draft.tenant, policy: draft.policy,
       provisionedSteps: stepSets.insert(draft.steps).memberAfterInsert,
       formerSlugs: draft.formerSlugs, footprint: draft.footprint)
-    notePlace(of: draft)
+    notePlace(draft.formerPlace, of: draft.tenant)
     index[record.idText] = record
     index[draft.tenant.slug.text] = record
     tenants.put(record)
   }
 
-  private mutating func notePlace(of draft: borrowing Draft) {
-    let (former, place) = (
-      draft.formerPlace?.text, draft.tenant.configuration.database?.place?.text
-    )
-    if let former, former != place, databases[former] == draft.tenant.id { databases[former] = nil }
-    if let place, databases[place].map({ draft.tenant.id < $0 }) ?? true {
-      databases[place] = draft.tenant.id
+  private mutating func notePlace(_ formerPlace: DatabasePlace?, of tenant: borrowing Tenant) {
+    let (former, place) = (formerPlace?.text, tenant.configuration.database?.place?.text)
+    if let former, former != place, databases[former] == tenant.id { databases[former] = nil }
+    if let place, databases[place].map({ tenant.id < $0 }) ?? true {
+      databases[place] = tenant.id
     }
   }
 

@@ -5,7 +5,7 @@ public enum Change: Hashable, Sendable {
   indirect case putTenant(Tenant)
   indirect case putRole(TenantID, Role)
   case deleteRole(TenantID, id: String)
-  case putAssignment(TenantID, RoleAssignment)
+  indirect case putAssignment(TenantID, RoleAssignment)
   case deleteAssignment(TenantID, id: String)
   /// This provisioning step is done.
   case putProvisioningStep(TenantID, name: String)
@@ -79,11 +79,20 @@ public struct RememberedRequest: Hashable, Ordered {
 /// What a store holds: the last revision, and puts and reservations that rebuild the state.
 public struct StoredState: Sendable {
   public let revision: UInt64
-  public let changes: [Change]
+  /// The rows of each table, in the order in which they are to be applied. Large stores have millions, which
+  /// are not put into one list for nothing.
+  public let tables: [[Change]]
+
+  /// All of them in one list.
+  public var changes: [Change] { Array(tables.joined()) }
 
   public init(revision: UInt64, changes: [Change]) {
+    self.init(revision: revision, tables: [changes])
+  }
+
+  public init(revision: UInt64, tables: [[Change]]) {
     self.revision = revision
-    self.changes = changes
+    self.tables = tables
   }
 }
 

@@ -18,6 +18,12 @@ struct OrderedTree<Element: Ordered>: Sendable {
 
   init() {}
 
+  /// - Parameter elements: in order of their keys, each key once.
+  init(sorted elements: [Element]) {
+    count = elements.count
+    root = OrderedNode(sorted: elements)
+  }
+
   var isEmpty: Bool { count == 0 }
 
   func find(_ key: Key) -> Element? { root.find(key) }
@@ -74,6 +80,19 @@ enum OrderedNode<Element: Ordered>: Sendable {
 
   /// Elements of a leaf, children of a branch.
   private static var capacity: Int { 32 }
+
+  /// Of full nodes, as elements that are added one after the other at the end make them.
+  init(sorted elements: [Element]) {
+    var nodes = Self.parts(elements).map { Self.leaf($0) }
+    while nodes.count > 1 { nodes = Self.parts(nodes.map { Child($0) }).map { Self.branch($0) } }
+    self = nodes.first ?? .leaf([])
+  }
+
+  private static func parts<Part>(_ all: [Part]) -> [[Part]] {
+    stride(from: 0, to: all.count, by: capacity).map { start in
+      Array(all[start..<min(start + capacity, all.count)])
+    }
+  }
 
   func find(_ key: Element.OrderKey) -> Element? {
     switch self {

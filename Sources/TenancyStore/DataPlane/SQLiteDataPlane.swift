@@ -81,7 +81,6 @@ public final class SQLiteDataPlane: DataPlane {
       if tenant.isolationModel.usesDatabase { paths.append(databasePath(tenant)) }
       // A tenant without a schema name has no file either.
       if tenant.isolationModel.usesSchema, let path = try? schemaPath(tenant) { paths.append(path) }
-      if tenant.isolationModel.usesShared { paths.append(sharedPath) }
       if let path = paths.first(where: { access($0, F_OK) != 0 }) {
         missing[tenant.id] = "the data file \(path) is missing"
       } else if tenant.isolationModel.usesShared {
@@ -186,26 +185,24 @@ public final class SQLiteDataPlane: DataPlane {
   /// - Throws: what says nothing of the rows: a file that is busy, or can't be opened now.
   private func missingRows(of tenants: [Tenant]) throws -> [TenantID: String] {
     if tenants.isEmpty { return [:] }
+    guard access(sharedPath, F_OK) == 0 else {
+      return Self.all(tenants, "the data file \(sharedPath) is missing")
+    }
     do {
       return try shared.withLock { _ in
         let connection = try SQLiteConnection(path: sharedPath)
         try configure(connection)
-        let query = try connection.prepare(
-          "SELECT tenant_id FROM tenancy_tenants WHERE tenant_identifier = ?")
-        defer { query.reset() }
-        var missing: [TenantID: String] = [:]
-        for tenant in tenants {
-          query.reset()
-          try query.bind([.text(tenant.configuration.shared?.tenantIdentifier ?? "")])
-          if try query.step(), query.text(0) == tenant.id.description { continue }
-          missing[tenant.id] = "the tenant's row in the data file \(sharedPath) is missing"
-        }
-        return missing
+        let rows = SharedRows(connection)
+        let missing = try rows.search(for: try rows.scan(for: tenants))
+        return Self.all(missing, "the tenant's row in the data file \(sharedPath) is missing")
       }
     } catch let error as SQLiteError where error.meansLoss {
-      let why = "the data file \(sharedPath) can't be read: \(error)"
-      return Dictionary(tenants.map { ($0.id, why) }) { first, _ in first }
+      return Self.all(tenants, "the data file \(sharedPath) can't be read: \(error)")
     }
+  }
+
+  private static func all(_ tenants: [Tenant], _ why: String) -> [TenantID: String] {
+    Dictionary(tenants.map { ($0.id, why) }) { first, _ in first }
   }
 
   private func unregister(_ tenant: Tenant, _ permit: () throws -> Void) throws {

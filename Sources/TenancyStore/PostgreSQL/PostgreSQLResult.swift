@@ -108,6 +108,11 @@ struct PostgreSQLRow: TableRow {
     }
   }
 
+  /// Text with NUL is stored in another form: it is lent as it was.
+  func withText<Result>(_ column: Int32, _ body: (RawSpan) -> Result?) -> Result? {
+    text(column).flatMap { body($0.utf8Span.span.bytes) }
+  }
+
   /// Nil unless the column is BYTEA.
   func bytes(_ column: Int32) -> [UInt8]? {
     guard !isNull(column), result.type(column) == TypeID.bytea else { return nil }

@@ -5,7 +5,7 @@ internal import Tenancy
 /// later life are above all that were given out in an earlier one, as far as anyone can tell.
 public struct StoreIncarnation: Codable, Hashable, Sendable {
   /// Raw values are those stored on disk.
-  public enum State: String, Codable, Sendable {
+  public enum State: String, CaseIterable, Codable, Sendable {
     /// A server may serve it.
     case current
     /// It is a backup: a server must not serve it.

@@ -112,4 +112,13 @@ extension SQLiteStatement: TableRow {
     guard let utf8 = try? UTF8Span(validating: span) else { return nil }
     return String(copying: utf8)
   }
+
+  func withText<Result>(_ column: Int32, _ body: (RawSpan) -> Result?) -> Result? {
+    guard sqlite3_column_type(handle, column) == SQLITE_TEXT,
+      let bytes = sqlite3_column_text(handle, column)
+    else { return nil }
+    let count = Int(sqlite3_column_bytes(handle, column))
+    // SQLite's until the next step.
+    return body(Span(_unsafeStart: bytes, count: count).bytes)
+  }
 }

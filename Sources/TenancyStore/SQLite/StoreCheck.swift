@@ -173,7 +173,7 @@ public enum StoreCheck {
     let before = findings.all.count
     let reader = StateReader(
       source: connection, json: JSONCoding(), findings: findings)
-    let stored = StoredState(revision: revision, changes: try reader.changes())
+    let stored = StoredState(revision: revision, tables: try reader.tables())
     var unreadable: Set<TenantID> = []
     if findings.all.count > before {
       try each(connection, "SELECT id FROM tenants") { row in
@@ -184,12 +184,11 @@ public enum StoreCheck {
     findings.note { () throws(StoreError) in
       let secrets = SecretReader(source: connection, json: JSONCoding())
       // Keys and what they open are the server's to prove: there is no master key here.
-      try SecretAudit.check(secrets, stored.changes, nil)
+      try SecretAudit.check(secrets, tenants: stored.tables.first ?? [], nil)
     }
     guard findings.all.count == before else { return }
     // As the server does it: what it would trip over, this trips over.
-    var state = ControlState()
-    state.apply(stored.changes, revision: revision)
+    let state = ControlState(stored)
     if state.tenantCount != Int(clamping: try StoreCounts(connection).tenants) {
       findings.add(StoreFinding(table: "tenants", "the state has \(state.tenantCount) of them"))
     }

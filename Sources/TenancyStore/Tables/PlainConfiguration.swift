@@ -11,10 +11,9 @@ enum PlainConfiguration {
   private static let end: StaticString = #""}"#
 
   /// Nil for a text that is not of this form.
-  static func decode(_ text: String) -> TenantConfiguration? {
-    var text = text
-    return text.withUTF8 { bytes in
-      var rest = bytes[...]
+  static func decode(_ text: RawSpan) -> TenantConfiguration? {
+    text.withUnsafeBytes { bytes in
+      var rest = bytes
       guard skip(start, in: &rest) else { return nil }
       var configuration = TenantConfiguration()
       if skip(schema, in: &rest) {
@@ -50,19 +49,22 @@ enum PlainConfiguration {
   }
 
   private static func skip(
-    _ part: StaticString, in rest: inout Slice<UnsafeBufferPointer<UInt8>>
+    _ part: StaticString, in rest: inout UnsafeRawBufferPointer
   ) -> Bool {
     part.withUTF8Buffer { part in
-      guard rest.count >= part.count, zip(rest, part).allSatisfy({ $0 == $1 }) else { return false }
-      rest = rest.dropFirst(part.count)
+      guard rest.count >= part.count,
+        UnsafeRawBufferPointer(rebasing: rest.prefix(part.count))
+          .holdsSame(as: UnsafeRawBufferPointer(part))
+      else { return false }
+      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(part.count))
       return true
     }
   }
 
   /// Up to the quote, the brace behind it included.
-  private static func name(in rest: inout Slice<UnsafeBufferPointer<UInt8>>) -> String? {
+  private static func name(in rest: inout UnsafeRawBufferPointer) -> String? {
     let name = rest.prefix(while: isPlain)
-    rest = rest.dropFirst(name.count)
+    rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(name.count))
     return skip(end, in: &rest) ? String(decoding: name, as: UTF8.self) : nil
   }
 

@@ -59,7 +59,7 @@ struct RowReader<Row: TableRow>: ~Copyable {
   }
 
   mutating func tenantID() throws(StoreError) -> TenantID {
-    try unwrap(row.text(next()).flatMap(TenantID.init(parsing:)))
+    try unwrap(row.withText(next()) { TenantID(parsing: $0) })
   }
 
   mutating func keyID() throws(StoreError) -> KeyID {
@@ -75,8 +75,15 @@ struct RowReader<Row: TableRow>: ~Copyable {
   }
 
   /// An enumeration by its raw value.
-  mutating func name<Name: RawRepresentable<String>>() throws(StoreError) -> Name {
-    try unwrap(row.text(next()).flatMap(Name.init(rawValue:)))
+  mutating func name<Name: RawRepresentable<String> & CaseIterable>() throws(StoreError) -> Name {
+    try unwrap(
+      row.withText(next()) { text in
+        text.withUnsafeBytes { bytes in
+          Name.allCases.first { name in
+            name.rawValue.utf8Span.span.bytes.withUnsafeBytes { $0.holdsSame(as: bytes) }
+          }
+        }
+      })
   }
 
   mutating func json<Value: Decodable>() throws(StoreError) -> Value {
@@ -84,7 +91,7 @@ struct RowReader<Row: TableRow>: ~Copyable {
   }
 
   mutating func configuration() throws(StoreError) -> TenantConfiguration {
-    if let text = row.text(column), let plain = PlainConfiguration.decode(text) {
+    if let plain = row.withText(column, { PlainConfiguration.decode($0) }) {
       _ = next()
       return plain
     }

@@ -22,6 +22,9 @@ protocol TableRow {
   func integer(_ column: Int32) -> Int64?
   /// Nil unless the column is text in valid UTF-8.
   func text(_ column: Int32) -> String?
+  /// Lends the bytes of a text, valid UTF-8 or not, for what is made of them without a string.
+  /// - Returns: nil unless the column is text, else what `body` returns.
+  func withText<Result>(_ column: Int32, _ body: (RawSpan) -> Result?) -> Result?
   /// Nil unless the column is a blob.
   func bytes(_ column: Int32) -> [UInt8]?
 }

@@ -32,13 +32,13 @@ enum SecretAudit {
   }
 
   /// Looks at each secret once, and opens it where there is a sealer.
-  /// - Parameter changes: those that make the state, tenants first.
+  /// - Parameter tenants: the rows of tenants.
   /// - Throws: `.corrupt` with the first row that no write can have left.
   static func check(
-    _ tables: SecretReader<some RowSource>, _ changes: [Change], _ sealer: (any SecretSealer)?
+    _ tables: SecretReader<some RowSource>, tenants: [Change], _ sealer: (any SecretSealer)?
   ) throws(StoreError) {
     var expected: [SecretPlace: SecretReference] = [:]
-    for change in changes {
+    for change in tenants {
       guard case .putTenant(let tenant) = change else { break }
       for purpose in SecretPurpose.allCases {
         guard let reference = tenant.reference(to: purpose) else { continue }

@@ -1,20 +1,44 @@
 internal import Dispatch
+internal import Glibc
 internal import Synchronization
 internal import Tenancy
 
 /// What every write makes sure of, checked anew for a file that others may have changed: two tenants of one
 /// name would answer as each other, and a role without its tenant would be served by chance. Sees each row
 /// once.
+///
+/// That names are unique is seen from their order, and that they are their tenants' where the name is: no
+/// table of names is made, which would take as long as reading them.
 struct StateAudit {
   private let revision: UInt64
-  private var tenants: Set<TenantID> = []
-  private var slugs: [Slug: TenantID] = [:]
-  private var names: [ReservedName: TenantID] = [:]
+  private var positions = TenantPositions()
+  /// The rows of tenants and of names, tenants by their positions.
+  private var tenants: [Change] = []
+  private var names: [Change] = []
+  private var lastName: ReservedName?
+  /// Of each tenant: which of its current names are reserved for it.
+  private var reserved: [Names] = []
   private var roles: Set<Key> = []
-  /// The rows of tenants.
-  private var named: [Change] = []
   /// Tenants that are there, though their rows can't be read: what refers to them is not wrong for that.
   private var unreadable: Set<TenantID> = []
+
+  private struct Names: OptionSet {
+    let rawValue: UInt8
+    static let slug = Names(rawValue: 1)
+    static let schema = Names(rawValue: 2)
+    static let identifier = Names(rawValue: 4)
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    init(_ kind: ReservedName.Kind) {
+      self =
+        switch kind {
+        case .slug: .slug
+        case .schema: .schema
+        case .tenantIdentifier: .identifier
+        }
+    }
+  }
 
   private struct Key: Hashable {
     let tenant: TenantID
@@ -29,19 +53,16 @@ struct StateAudit {
     switch rows.first {
     case .putTenant:
       tenants.reserveCapacity(rows.count)
-      slugs.reserveCapacity(rows.count)
-      named = rows
-    case .reserveName: names.reserveCapacity(rows.count)
-    default: break  // There are few of others, or none.
+      reserved.reserveCapacity(rows.count)
+    case .reserveName: names = rows
+    default: break
     }
     for change in rows { try check(change) }
   }
 
   /// What needs all rows.
   func finish() throws(StoreError) {
-    for change in named {
-      if case .putTenant(let tenant) = change { try checkNames(of: tenant) }
-    }
+    for at in tenants.indices { try checkNames(at, owner: owner) }
   }
 
   /// All that is wrong: each row that is, with the first that is wrong with it.
@@ -53,23 +74,81 @@ struct StateAudit {
     func note(_ body: () throws(StoreError) -> Void) {
       do { try body() } catch { errors.append(error) }
     }
-    for change in stored.changes { note { () throws(StoreError) in try audit.check(change) } }
-    for change in stored.changes {
-      guard case .putTenant(let tenant) = change else { continue }
-      note { () throws(StoreError) in try audit.checkNames(of: tenant) }
+    for rows in stored.tables {
+      if case .reserveName = rows.first { audit.names = rows }
+      for change in rows { note { () throws(StoreError) in try audit.check(change) } }
+    }
+    // For messages only, of which there may be one for each tenant.
+    lazy var owners = audit.owners
+    for at in audit.tenants.indices {
+      note { () throws(StoreError) in try audit.checkNames(at) { owners[$0] } }
     }
     return errors
+  }
+
+  /// - Parameters:
+  ///   - at: a tenant's position.
+  ///   - owner: for whom a name is reserved.
+  private func checkNames(
+    _ at: Int, owner: (ReservedName) -> TenantID?
+  ) throws(StoreError) {
+    guard case .putTenant(let tenant) = tenants[at] else { return }
+    let missing = Self.currentNames(of: tenant).subtracting(reserved[at])  // In range: one each.
+    for kind in ReservedName.Kind.allCases where missing.contains(Names(kind)) {
+      let name = Self.name(kind, of: tenant) ?? ""
+      let owner = owner(ReservedName(kind, name)).map { "reserved for \($0)" } ?? "not reserved"
+      throw Row("tenants", tenant.id).corruption("its \(kind.rawValue) \(name) is \(owner)")
+    }
+  }
+
+  /// What a tenant is called by now is reserved for it.
+  private static func currentNames(of tenant: borrowing Tenant) -> Names {
+    var names = Names.slug
+    if tenant.configuration.schema != nil { names.insert(.schema) }
+    if tenant.configuration.shared != nil { names.insert(.identifier) }
+    return names
+  }
+
+  private static func name(
+    _ kind: ReservedName.Kind, of tenant: borrowing Tenant
+  ) -> String? {
+    switch kind {
+    case .slug: tenant.slug.text
+    case .schema: tenant.configuration.schema?.schemaName
+    case .tenantIdentifier: tenant.configuration.shared?.tenantIdentifier
+    }
+  }
+
+  /// For one message: looks at all.
+  private func owner(of wanted: ReservedName) -> TenantID? {
+    for case .reserveName(wanted, let id) in names { return id }
+    return nil
+  }
+
+  private var owners: [ReservedName: TenantID] {
+    var owners: [ReservedName: TenantID] = [:]
+    for case .reserveName(let name, let id) in names { owners[name] = id }
+    return owners
   }
 
   private mutating func check(_ change: Change) throws(StoreError) {
     switch change {
     case .putTenant(let tenant):
-      try check(tenant, Row("tenants", tenant.id))
+      let row = Row("tenants", tenant.id)
+      try row.require(
+        positions.ids.last.map { $0 < tenant.id } ?? true, "it is there twice, or out of order")
+      // Together, and before anything else can be wrong with it: positions are those of all three.
+      _ = positions.append(tenant.id)
+      tenants.append(change)
+      reserved.append([])
+      try check(tenant, row)
     case .reserveName(let name, let id):
       try check(name, id, Row("reserved_names", name.kind.rawValue, name.text))
     case .retireSlug(let slug, let id):
       let row = Row("reserved_names", "slug", slug.text)
-      try row.require(slugs[slug] != id, "it is retired, and is the slug of \(id)")
+      if let at = positions.find(id), case .putTenant(let tenant) = tenants[at] {
+        try row.require(tenant.slug != slug, "it is retired, and is the slug of \(id)")
+      }
     case .putRole(let id, let role):
       try check(role, of: id, Row("roles", id, role.id))
     case .putAssignment(let id, let assignment):
@@ -86,11 +165,7 @@ struct StateAudit {
     }
   }
 
-  private mutating func check(_ tenant: Tenant, _ row: Row) throws(StoreError) {
-    try row.require(tenants.insert(tenant.id).inserted, "it is there twice")
-    let other = slugs.updateValue(tenant.id, forKey: tenant.slug)
-    try row.require(
-      other == nil, "it and \(other.map { "\($0)" } ?? "") have the slug \(tenant.slug)")
+  private func check(_ tenant: Tenant, _ row: Row) throws(StoreError) {
     try checkVersion(tenant.version, row)
     try row.require(
       (1...tenant.version).contains(tenant.epoch),
@@ -112,7 +187,7 @@ struct StateAudit {
   }
 
   private mutating func check(_ name: ReservedName, _ id: TenantID, _ row: Row) throws(StoreError) {
-    try requireTenant(id, row)
+    let at = try requireTenant(id, row)
     let isName =
       switch name.kind {
       case .slug: Slug(parsing: name.text) != nil
@@ -120,21 +195,27 @@ struct StateAudit {
       case .tenantIdentifier: TenantRules.isTenantIdentifier(name.text)
       }
     try row.require(isName, "it is no such name")
-    try row.require(names.updateValue(id, forKey: name) == nil, "it is there twice")
+    try row.require(
+      lastName.map { Self.isOrdered($0, name) } ?? true, "it is there twice, or out of order")
+    lastName = name
+    if let at, case .putTenant(let tenant) = tenants[at],
+      Self.name(name.kind, of: tenant) == name.text
+    {
+      reserved[at].insert(Names(name.kind))
+    }
   }
 
-  /// What a tenant is called by now is reserved for it.
-  private func checkNames(of tenant: Tenant) throws(StoreError) {
-    let configuration = tenant.configuration
-    let current = [
-      ReservedName(.slug, tenant.slug.text),
-      configuration.schema.map { ReservedName(.schema, $0.schemaName) },
-      configuration.shared.map { ReservedName(.tenantIdentifier, $0.tenantIdentifier) },
-    ]
-    for name in current.compactMap(\.self) where names[name] != tenant.id {
-      let owner = names[name].map { "reserved for \($0)" } ?? "not reserved"
-      throw Row("tenants", tenant.id).corruption(
-        "its \(name.kind.rawValue) \(name.text) is \(owner)")
+  /// As the databases have it: byte by byte.
+  private static func isOrdered(_ first: ReservedName, _ second: ReservedName) -> Bool {
+    guard first.kind == second.kind else { return first.kind.rawValue < second.kind.rawValue }
+    return first.text.utf8Span.span.bytes.withUnsafeBytes { first in
+      second.text.utf8Span.span.bytes.withUnsafeBytes { second in
+        guard let one = first.baseAddress, let other = second.baseAddress else {
+          return first.isEmpty && !second.isEmpty
+        }
+        let order = memcmp(one, other, min(first.count, second.count))
+        return order < 0 || order == 0 && first.count < second.count
+      }
     }
   }
 
@@ -165,9 +246,12 @@ struct StateAudit {
       "the tenant has no role \(assignment.role)")
   }
 
-  private func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) {
-    try row.require(
-      tenants.contains(id) || unreadable.contains(id), "there is no tenant \(id)")
+  /// - Returns: its position, which is one of `tenants` and of `reserved`; nil where its row can't be read.
+  @discardableResult
+  private func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) -> Int? {
+    if let at = positions.find(id) { return at }
+    try row.require(unreadable.contains(id), "there is no tenant \(id)")
+    return nil
   }
 
   /// Each version took a revision.

@@ -77,6 +77,7 @@ struct Daemon {
     let reloading = Task { await reload(tls, secrets, on: hangups) }
     let auditing = Task { await audit.run() }
     let sealing = Task { await secrets?.vault.keepSealed() }
+    let reporting = Task { await nodes.report(plane, follower, as: terms, logger) }
     logger.info(
       "serving",
       metadata: [
@@ -97,6 +98,7 @@ struct Daemon {
     compacting.cancel()
     reloading.cancel()
     sealing.cancel()
+    reporting.cancel()
     auditing.cancel()
     await audit.finish()
     await follower?.stop()

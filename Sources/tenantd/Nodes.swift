@@ -10,6 +10,8 @@ struct NodeSettings: Sendable {
   var maximumStaleness = Duration.seconds(300)
   /// For how long a node that gives no sign of life keeps others from its work.
   var leaseDuration = Duration.seconds(15)
+  /// Between two lines of the log that say how the node gets on.
+  var statusInterval = Duration.seconds(60)
 
   init() {}
 
@@ -19,6 +21,8 @@ struct NodeSettings: Sendable {
       ?? maximumStaleness
     leaseDuration =
       try settings.integer("lease_seconds", in: 1...3600).map { .seconds($0) } ?? leaseDuration
+    statusInterval =
+      try settings.integer("status_seconds", in: 1...86_400).map { .seconds($0) } ?? statusInterval
   }
 }
 
@@ -33,6 +37,15 @@ struct Nodes: Sendable {
   }
 
   var maximumStaleness: Duration? { isShared ? settings.maximumStaleness : nil }
+
+  /// Says how the node gets on, until cancelled; nothing where it has a store for itself.
+  func report(
+    _ plane: ControlPlane, _ follower: LogFollower?, as terms: Provisioner.Terms, _ logger: Logger
+  ) async {
+    guard let follower else { return }
+    await NodeReport(plane: plane, follower: follower, holder: terms.holder, logger: logger)
+      .run(every: settings.statusInterval)
+  }
 
   /// Tenants' data is in the node's own directory.
   func dataPlane(_ directory: String) throws -> SQLiteDataPlane {

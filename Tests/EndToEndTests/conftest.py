@@ -11,7 +11,9 @@ import pytest
 from support import conformance
 from support.daemon import Server, binary
 from support.interop import InteropServer
+from support.nodes import settings as node_settings
 from support.pki import PKI
+from support.postgresql import PostgreSQL
 from support.siege import Siege
 
 
@@ -46,6 +48,23 @@ def server(tmp_path_factory, pki):
         assert server.process.poll() is None, f"tenantd ended:\n{server.log}"
     finally:
         server.close()
+
+
+@pytest.fixture
+def database():
+    """A PostgreSQL for one test alone."""
+    database = PostgreSQL()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def make_nodes(make_server, database):
+    """Makes and starts nodes on it."""
+    def make(count: int, **named):
+        return [make_server(**node_settings(database, **named)).start() for _ in range(count)]
+
+    return make
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Two and three nodes on one PostgreSQL."""
 
 import os
-import signal
-import sqlite3
 import statistics
 import threading
 import time
@@ -14,25 +12,9 @@ from support import api
 from support.client import Failure, failure
 from support.nodes import (TOKEN, behind, create, deaf, known, over_ttrpc, seconds, settings,
                            token_of, validate)
-from support.postgresql import PostgreSQL
 from support.waiting import eventually
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
-
-
-@pytest.fixture
-def database():
-    database = PostgreSQL()
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def make_nodes(make_server, database):
-    def make(count: int, **named):
-        return [make_server(**settings(database, **named)).start() for _ in range(count)]
-
-    return make
 
 
 def test_what_one_writes_the_others_see(make_nodes):
@@ -205,69 +187,6 @@ def test_a_reader_never_goes_back_behind_its_tokens(make_nodes, database):
                 assert shown(reader, "acme", token) == number
 
 
-def test_a_node_that_is_paused_while_it_provisions(make_server, database):
-    """Another leaves the tenant alone until the lease has expired; then the first records nothing more."""
-    one = make_server(**settings(database, lease_seconds=6)).start()
-    with one.operator() as admin:
-        admin.active("first", api.SHARED)
-        acme = admin.create("acme", api.SHARED)
-        # Its data plane waits for a lock, before any step is on record.
-        lock = sqlite3.connect(one.data / "tenants" / "shared.sqlite", isolation_level=None)
-        lock.execute("BEGIN IMMEDIATE")
-        call = admin.manager.ProvisionTenantResources.future(
-            api.manager.ProvisionTenantResourcesRequest(name=acme.name), timeout=120)
-        eventually(lambda: admin.get("acme").state == api.tenant.TENANT_STATE_PROVISIONING, "it begins")
-        one.process.send_signal(signal.SIGSTOP)
-        try:
-            began = time.monotonic()
-            other = make_server(**settings(database, lease_seconds=6)).start()
-            with other.operator() as client:
-                held = failure("ABORTED", client.provision, "acme")
-                assert held.reason == "LEASE_HELD"
-                # It goes on by itself.
-                eventually(lambda: client.get("acme").state == api.tenant.TENANT_STATE_ACTIVE,
-                           "another node takes over")
-                assert time.monotonic() - began > 2
-                epoch = client.get("acme").epoch
-                lock.execute("ROLLBACK")
-                lock.close()
-                one.process.send_signal(signal.SIGCONT)
-                with pytest.raises(grpc.RpcError) as late:
-                    call.result()
-                assert Failure.of(late.value).reason == "LEASE_LOST"
-                assert client.get("acme").epoch == epoch
-                steps = database.sql("SELECT string_agg(name, ',' ORDER BY name) FROM"
-                                     f" tenancy.provisioning_steps WHERE tenant_id = '{acme.id}'")
-                place = (other.data / "tenants" / "place").read_text()
-                assert steps == f"place:{place},register_shared"
-                assert database.sql("SELECT count(*) FROM tenancy.leases") == "0"
-                # Each node destroys what it made.
-                client.suspend("acme")
-                elsewhere = failure("FAILED_PRECONDITION", deprovision, admin, "acme",
-                                    token=create(client, "later"))
-                assert elsewhere.reason == "DATA_ELSEWHERE"
-                deprovision(client, "acme")
-        finally:
-            one.process.send_signal(signal.SIGCONT)
-    assert "the store has failed" not in other.log
-
-
-def deprovision(client, name: str, token: str | None = None):
-    return client.manager.DeprovisionTenantResources(
-        api.manager.DeprovisionTenantResourcesRequest(name=name), timeout=20,
-        **(behind(token) if token else {}))
-
-
-def test_a_node_leaves_what_another_node_has_made(make_nodes):
-    [one] = make_nodes(1)
-    with one.operator() as admin:
-        admin.active("acme", api.SHARED)
-        [other] = make_nodes(1)
-        with other.operator() as client:
-            assert client.get("acme").state == api.tenant.TENANT_STATE_ACTIVE
-    assert other.stop() == 0
-
-
 def test_a_node_that_has_lost_its_database(make_nodes, database):
     [node] = make_nodes(1, maximum_staleness_seconds=3)
     with node.operator() as client:
@@ -311,21 +230,22 @@ def is_stale(client) -> bool:
         return True
 
 
-def test_a_crashed_node_is_made_up_for(make_server, database):
-    one = make_server(**settings(database, lease_seconds=2)).start()
-    with one.operator() as admin:
-        acme = admin.create("acme", api.SHARED)
-        admin.active("first", api.SHARED)
-        lock = sqlite3.connect(one.data / "tenants" / "shared.sqlite", isolation_level=None)
-        lock.execute("BEGIN IMMEDIATE")
-        admin.manager.ProvisionTenantResources.future(
-            api.manager.ProvisionTenantResourcesRequest(name=acme.name), timeout=120)
-        eventually(lambda: admin.get("acme").state == api.tenant.TENANT_STATE_PROVISIONING, "it begins")
-    one.kill()
-    lock.close()
-    other = make_server(**settings(database, lease_seconds=2)).start()
-    with other.operator() as client:
-        eventually(lambda: client.get("acme").state == api.tenant.TENANT_STATE_ACTIVE, "it goes on")
+def test_a_node_tells_how_it_gets_on(make_nodes):
+    one, other = make_nodes(2, status_seconds=1)
+    with one.operator() as writer, other.operator() as reader:
+        token = create(writer, "acme")
+        later = token[:17] + f"{int(token[17:], 16) + 1000:016x}"
+        failure("UNAVAILABLE", validate, reader, "acme", later)
+
+        def told():
+            lines = [line for line in other.log.splitlines() if "node status" in line]
+            return lines and lines[-1]
+
+        eventually(lambda: told() and f"revision={int(token[17:], 16)}" in told()
+                   and "reads_unknown=1" in told(), "it says so")
+        for part in ("revisions_behind=0", "stale=false", "store_works=true", "leases_own=0",
+                     "leases_others=0", "leases_expired=0", "reads_waiting=0", "looks=1"):
+            assert part in told(), told()
 
 
 @pytest.mark.parametrize("given, said", [

@@ -9,17 +9,9 @@ import grpc
 import pytest
 
 from support.client import failure
-from support.postgresql import PostgreSQL
 from support.waiting import eventually
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
-
-
-@pytest.fixture
-def database():
-    database = PostgreSQL()
-    yield database
-    database.close()
 
 
 def created(admin, slug: str) -> bool:

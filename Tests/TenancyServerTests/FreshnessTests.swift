@@ -48,6 +48,42 @@ struct FreshnessTests {
     #expect(AdmissionRow.all.allSatisfy { refusal($0, Sample.operator)?.reason != .stateStale })
   }
 
+  /// By whichever of its names, and without a wait for who is refused in any case.
+  @Test func aCallWaitsOnItsTenantsAccount() throws {
+    let plane = try Sample.plane([
+      Sample.tenant(1, "acme"), Sample.tenant(2, "gone", state: .suspended),
+    ])
+    let (gate, state) = (Gate(plane: plane), plane.state)
+    func payer(_ caller: Caller, _ path: String) -> ReadPayer? {
+      gate.payer(of: caller, MethodRule.of("/tenancy.v1.\(path)"), state)
+    }
+    func workload(_ name: String, permits: Bool = true) -> Caller {
+      var rules = IdentityRules(trustDomains: ["d"])
+      if !permits { rules.workloadPermissions = [] }
+      return Caller(
+        .tenant(name: name), subject: "w", source: .certificate, certificate: nil, rules: rules)
+    }
+    let (validate, provision) = (
+      "TenantResolver/ValidateTenant", "TenantManager/ProvisionTenantResources"
+    )
+    let id = "\(Sample.id(1))"
+    #expect(payer(workload("acme"), validate) == .admitted("tenant \(id)"))
+    #expect(payer(workload(id), validate) == .admitted("tenant \(id)"))
+    #expect(payer(workload("acme", permits: false), validate) == .stranger("tenant \(id)"))
+    #expect(payer(workload("gone"), validate) == .stranger("tenant \(Sample.id(2))"))
+    #expect(payer(workload("new"), validate) == .stranger("tenant new"))
+    #expect(payer(workload("acme"), provision) == nil)
+    #expect(payer(Sample.operator, provision) == .admitted("platform operator"))
+    let nobody = Caller(
+      .platform(roles: []), subject: "n", source: .certificate, certificate: nil,
+      rules: IdentityRules(trustDomains: ["d"]))
+    #expect(payer(nobody, provision) == nil)
+    let expired = Caller(
+      .tenant(name: "acme"), subject: "w", source: .certificate,
+      certificate: Sample.certificate([], notAfter: 1), rules: IdentityRules(trustDomains: ["d"]))
+    #expect(payer(expired, validate) == nil)
+  }
+
   @Test func aTokenIsReadFromMetadataOrRefused() throws {
     let token = ConsistencyToken(store: 1, revision: 2)
     let name = ConsistencyMetadata.name

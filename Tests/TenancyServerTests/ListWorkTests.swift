@@ -248,6 +248,6 @@ struct ListWorkTests {
   private struct NoDataPlane: DataPlane {
     func steps(for tenant: Tenant) -> [String] { [] }
     func perform(_ step: String, for tenant: Tenant) throws {}
-    func destroy(for tenant: Tenant) throws {}
+    func destroy(for tenant: Tenant, permit: () throws -> Void) throws {}
   }
 }

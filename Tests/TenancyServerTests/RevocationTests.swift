@@ -153,7 +153,7 @@ private final class Flag: Sendable {
 private struct NoDataPlane: DataPlane {
   func steps(for tenant: Tenant) -> [String] { [] }
   func perform(_ step: String, for tenant: Tenant) throws {}
-  func destroy(for tenant: Tenant) throws {}
+  func destroy(for tenant: Tenant, permit: () throws -> Void) throws {}
 }
 
 /// A store in memory whose next `append` takes until it is released.

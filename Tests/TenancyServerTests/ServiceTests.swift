@@ -12,7 +12,7 @@ struct ServiceTests {
   private struct NoDataPlane: DataPlane {
     func steps(for tenant: Tenant) -> [String] { [] }
     func perform(_ step: String, for tenant: Tenant) throws {}
-    func destroy(for tenant: Tenant) throws {}
+    func destroy(for tenant: Tenant, permit: () throws -> Void) throws {}
   }
 
   private let plane: ControlPlane

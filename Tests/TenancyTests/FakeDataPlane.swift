@@ -48,10 +48,21 @@ final class FakeDataPlane: DataPlane {
 
   func perform(_ step: String, for tenant: Tenant) throws { try record(step) }
 
-  func destroy(for tenant: Tenant) throws { try record("destroy") }
+  /// In two acts, of which the first is none to be seen.
+  func destroy(for tenant: Tenant, permit: () throws -> Void) throws {
+    wait(for: "destroy")
+    try permit()
+    wait(for: "rest")
+    try permit()
+    try record("destroy")
+  }
+
+  private func wait(for event: String) {
+    state.withLock { $0.barriers.removeValue(forKey: event) }?.wait()
+  }
 
   private func record(_ event: String) throws {
-    state.withLock { $0.barriers.removeValue(forKey: event) }?.wait()
+    wait(for: event)
     try state.withLock { state in
       state.events.append(event)
       if state.failures.remove(event) != nil { throw Broken(description: "\(event) broke") }

@@ -15,7 +15,7 @@ import Testing
     _ token: ConsistencyToken, within wait: Duration? = nil
   ) async -> TenancyError? {
     await refusal { () async throws(TenancyError) in
-      try await other.plane.reach(token, caller: "a", by: wait.map { .now + $0 })
+      try await other.plane.reach(token, payer: .admitted("a"), by: wait.map { .now + $0 })
     }
   }
 
@@ -81,7 +81,9 @@ import Testing
   @Test func whoWaitsIsBounded() async {
     let waiters = ReadWaiters(.init(total: 3, perCaller: 2))
     func wait(_ caller: String) -> Task<ReadWaiters.Verdict, Never> {
-      Task.immediate { await waiters.wait(for: 5, caller, isThere: { false }, look: {}) }
+      Task.immediate {
+        await waiters.wait(for: 5, .admitted(caller), isThere: { false }, look: {})
+      }
     }
     let (first, second) = (wait("a"), wait("a"))
     #expect(await wait("a").value == .tooMany)
@@ -103,6 +105,84 @@ import Testing
     #expect(await fourth.value == .unknown)
     waiters.published(5)
     #expect(await fifth.value == .reached)
+    #expect(waiters.isEmpty)
+  }
+}
+
+/// What asking for what there is not costs.
+@Suite(.timeLimit(.minutes(5))) struct ForgedTokenTests {
+  private let test: TestPlane
+
+  init() throws { test = try TestPlane() }
+
+  private func reach(_ payer: ReadPayer) async -> TenancyError? {
+    let token = ConsistencyToken(store: test.plane.token.store, revision: 1000)
+    return await refusal { () async throws(TenancyError) in
+      try await test.plane.reach(token, payer: payer, by: nil)
+    }
+  }
+
+  /// The writer is at work all the time.
+  @Test func itIsAnsweredWithoutTheWriter() async throws {
+    let barrier = test.store.holdNextAppend()
+    let write = Task.immediate { try await test.put(Sample.tenant(1)) }
+    await barrier.reached()
+    #expect(await reach(.admitted("a"))?.reason == .revisionNotReached)
+    barrier.open()
+    try await write.value
+  }
+
+  @Test func theStoreIsAskedForAllTogetherAndNotTooOften() async throws {
+    let began = ContinuousClock.now
+    for _ in 0..<5 {
+      await withTaskGroup { group in
+        for number in 0..<20 {
+          group.addTask { #expect(await reach(.admitted("\(number)")) != nil) }
+        }
+      }
+    }
+    let most = began.duration(to: .now) / ReadWaiters.Limits().lookInterval + 1
+    #expect(test.store.reads >= 1 && Double(test.store.reads) <= most)
+    #expect(test.plane.readers.totals.unknown == 100)
+  }
+
+  @Test func aNodeTellsHowItGetsOn() async throws {
+    try await test.put(Sample.tenant(1))
+    _ = await reach(.admitted("a"))
+    let lease = try await test.plane.take("a", holder: "me", lasting: .seconds(9))
+    _ = try await test.plane.take("b", holder: "other", lasting: .seconds(9))
+    _ = try await test.plane.take("c", holder: "me", lasting: .zero)
+    var counts = try await test.plane.leaseCounts(of: "me")
+    #expect(counts == LeaseCounts(own: 1, others: 1, expired: 1))
+    try await test.plane.release(lease)
+    counts = try await test.plane.leaseCounts(of: "me")
+    #expect(counts == LeaseCounts(own: 0, others: 1, expired: 1))
+    let status = test.plane.nodeStatus
+    #expect(status.revision == 5 && status.isHealthy && !status.isStale)
+    #expect(status.waits.unknown == 1 && status.waits.looks == 1 && status.waits.waiting == 0)
+    // The age is counted from when the state was proven current.
+    let before = test.plane.nodeStatus.age
+    #expect(test.plane.nodeStatus.age >= before)
+    await test.plane.confirmCurrent()
+  }
+
+  @Test func strangersHaveASmallPartForThemselves() async {
+    let waiters = ReadWaiters(.init(total: 5, perCaller: 4, strangers: 2, perStranger: 1))
+    func wait(_ payer: ReadPayer) -> Task<ReadWaiters.Verdict, Never> {
+      Task.immediate { await waiters.wait(for: 5, payer, isThere: { false }, look: {}) }
+    }
+    let (first, second) = (wait(.stranger("a")), wait(.stranger("b")))
+    #expect(await wait(.stranger("a")).value == .tooMany)
+    #expect(await wait(.stranger("c")).value == .tooMany)
+    let admitted = (0..<3).map { _ in wait(.admitted("a")) }
+    #expect(await wait(.admitted("a")).value == .tooMany)
+    first.cancel()
+    #expect(await first.value == .cancelled)
+    let third = wait(.stranger("c"))
+    waiters.published(5)
+    for task in admitted + [second, third] { #expect(await task.value == .reached) }
+    let totals = waiters.totals
+    #expect(totals.reached == 5 && totals.refused == 3 && totals.cancelled == 1)
     #expect(waiters.isEmpty)
   }
 }

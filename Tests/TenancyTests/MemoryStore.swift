@@ -75,6 +75,7 @@ final class MemoryStore: ControlStore {
     var loadFailures: [StoreError.Code] = []
     var checkFailures: [StoreError.Code] = []
     var entriesFailures: [StoreError.Code] = []
+    var renewalFailures: [StoreError.Code] = []
     var loads = 0
     var reads = 0
     var closings = 0
@@ -114,6 +115,10 @@ final class MemoryStore: ControlStore {
 
   func failNextCheck(_ code: StoreError.Code) {
     contents.withLock { $0.checkFailures.append(code) }
+  }
+
+  func failNextRenewal(_ code: StoreError.Code) {
+    contents.withLock { $0.renewalFailures.append(code) }
   }
 
   func failNextEntries(_ code: StoreError.Code) {
@@ -230,7 +235,7 @@ final class MemoryStore: ControlStore {
 
   func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
     contents.withLock { $0.renewalBarrier.take() }?.pass()
-    try use { _ in nil }
+    try use { $0.renewalFailures.isEmpty ? nil : $0.renewalFailures.removeFirst() }
     try disk.state.withLock { state throws(StoreError) in
       try state.leases.apply(.hold(lease, lasting: duration), revision: 0)
     }

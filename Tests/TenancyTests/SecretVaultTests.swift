@@ -197,6 +197,53 @@ struct SecretVaultTests {
     #expect(otherSealer.activeKey == sealer.activeKey && test.store.leasesHeld.isEmpty)
   }
 
+  /// Another node has replaced the keys between the moment when they were read here and the one when they are
+  /// taken in.
+  @Test func keysThatWereReadBeforeDoNotReplaceNewerOnes() async throws {
+    let otherSealer = TestSealer()
+    let other = try TestPlane(MemoryStore(test.store.disk), sealer: otherSealer)
+    let otherVault = SecretVault(other.plane, otherSealer, holder: "other")
+    let barrier = otherSealer.holdNextInstall()
+    let preparing = Task.immediate { try await otherVault.prepareKeys() }
+    await barrier.reached()
+    try await vault.rotateDataKey(actor: "alice", judge: .server)
+    let following = Task.immediate { try await other.plane.catchUp() }
+    // Time enough to take in the newer ones, if nothing keeps it from that.
+    await withTaskGroup { group in
+      group.addTask { _ = try? await following.value }
+      group.addTask { try? await Task.sleep(for: .milliseconds(300)) }
+      await group.next()
+      barrier.open()
+    }
+    _ = try await preparing.value
+    _ = try await following.value
+    #expect(otherSealer.activeKey == sealer.activeKey)
+  }
+
+  /// Nobody has told this node of it yet.
+  @Test func aSecretThatAnotherNodeHasJustChangedIsNotCorrupt() async throws {
+    let tenant = try await create("acme", password: "old")
+    let otherSealer = TestSealer()
+    let other = try TestPlane(MemoryStore(test.store.disk), sealer: otherSealer)
+    let otherVault = SecretVault(other.plane, otherSealer, holder: "other")
+    try await otherVault.prepareKeys()
+    _ = try await update(tenant) { $0.databasePassword = ClearSecret("new") }
+    var found = try await otherVault.open(.databasePassword, of: tenant.id)
+    #expect(found?.reveal() == Array("new".utf8))
+    // Sealed under a key that this node does not know yet.
+    try await vault.rotateDataKey(actor: "alice", judge: .server)
+    #expect(try await vault.resealAll() == 1)
+    found = try await otherVault.open(.databasePassword, of: tenant.id)
+    #expect(found?.reveal() == Array("new".utf8))
+    try await vault.rotateDataKey(actor: "alice", judge: .server)
+    #expect(try await otherVault.resealAll() == 0)
+    try await other.plane.catchUp()
+    _ = try await update(tenant) { $0.databasePassword = ClearSecret("newest") }
+    // Not told as a failure, nor sealed anew in the place of the newer one.
+    #expect(try await otherVault.resealAll() == 0)
+    #expect(try await opened(tenant) == "newest")
+  }
+
   @Test func anotherDataKeySealsEverythingAnew() async throws {
     var tenants: [Tenant] = []
     for number in 0..<(2 * SecretVault.maximumReseals + 3) {

@@ -140,8 +140,8 @@ extension Provisioner {
   }
 
   func deprovision(
-    _ id: TenantID, etag: String, actor: String
+    _ id: TenantID, etag: String, force: Bool = false, actor: String
   ) async throws(TenancyError) -> Tenant {
-    try await deprovision(id, etag: etag, actor: actor, judge: .server)
+    try await deprovision(id, etag: etag, force: force, actor: actor, judge: .server)
   }
 }

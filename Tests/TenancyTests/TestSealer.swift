@@ -9,6 +9,7 @@ final class TestSealer: SecretSealer {
     var keys: Set<KeyID> = []
     var active: KeyID?
     var made: UInt64 = 0
+    var barrier: Barrier?
   }
   private let state = Mutex(State())
 
@@ -20,7 +21,15 @@ final class TestSealer: SecretSealer {
 
   func replaceMaster(by id: KeyID) { state.withLock { $0.master = id } }
 
+  /// Makes the next keys wait before they are taken in.
+  func holdNextInstall() -> Barrier {
+    let barrier = Barrier()
+    state.withLock { $0.barrier = barrier }
+    return barrier
+  }
+
   func install(_ keys: [WrappedDataKey]) throws(SecretError) {
+    state.withLock { $0.barrier.take() }?.pass()
     state.withLock { state in
       state.active = keys.first { $0.state == .active }?.id
       state.keys.formUnion(keys.map(\.id))

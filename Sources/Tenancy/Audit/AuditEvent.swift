@@ -85,7 +85,7 @@ public struct AuditEvent: Hashable, Sendable {
   /// The tenant as the request named it, where it was denied.
   public var named: String
   public var decision: Decision
-  /// Why it was denied; empty where it was allowed.
+  /// Why it was denied; where it was allowed, what a change gave up, if anything.
   public var reason: String
   /// Of the change; 0 where there is none.
   public var revision: UInt64

@@ -13,17 +13,85 @@ extension TenantCommands {
   /// Moves a tenant along its lifecycle and takes the lease of its resources.
   /// - Throws: ABORTED with LEASE_HELD while another node is at work on them.
   func begin(
-    _ id: TenantID, _ event: Lifecycle.Event, etag: String = "", also: [Change] = [],
-    as terms: Provisioner.Terms
+    _ id: TenantID, _ event: Lifecycle.Event, as terms: Provisioner.Terms
   ) async throws(TenancyError) -> (Tenant, Lease) {
     try await write("tenants.\(event)", .revoking, rewriting: id) {
       (transaction) throws(TenancyError) -> (Tenant, Lease) in
-      let record = try Self.current(id, etag, transaction.state)
-      if record.tenant.state == .deleted, event != .deprovision { throw .tenantNotFound }
+      let record = try Self.current(id, "", transaction.state)
+      if record.tenant.state == .deleted { throw .tenantNotFound }
       let after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now)
       transaction.emit(.putTenant(after), about: id)
-      for change in also { transaction.emit(change, about: id) }
       return (after, Self.take(id, terms, &transaction))
+    }
+  }
+
+  /// Moves a tenant whose data is to be destroyed, and takes the lease of its resources. Where the data is stays
+  /// on record until it is destroyed: whoever goes on with it knows whether it is there to be found.
+  /// - Parameters:
+  ///   - site: where the caller can destroy, and whether the data was found there, where it is recorded nowhere.
+  ///   - force: whether data at other places is given up, which the audit trail then tells.
+  /// - Throws: FAILED_PRECONDITION with DATA_ELSEWHERE if the data is not there; ABORTED with LEASE_HELD while
+  ///   another node is at work on it.
+  func beginDestruction(
+    _ id: TenantID, etag: String, at site: (place: String, isHere: Bool), force: Bool,
+    as terms: Provisioner.Terms
+  ) async throws(TenancyError) -> (Tenant, Lease) {
+    try await write("tenants.\(Lifecycle.Event.deprovision)", .revoking, rewriting: id) {
+      (transaction) throws(TenancyError) -> (Tenant, Lease) in
+      let record = try Self.current(id, etag, transaction.state)
+      var places = DataPlaces(record)
+      var after = record.tenant
+      // One whose destruction was begun is where it goes.
+      if after.state != .pending || places.left.isEmpty {
+        after = try Lifecycle.apply(.deprovision, to: after, at: transaction.now)
+        transaction.emit(.putTenant(after), about: id)
+      }
+      if force {
+        let given = places.giveUp(allBut: site.place, isHere: site.isHere)
+        if !given.isEmpty { transaction.remark = "DATA_GIVEN_UP \(given.joined(separator: ","))" }
+      } else {
+        try places.require(site.place, isHere: site.isHere)
+      }
+      places.leave(at: site.place)
+      transaction.record(places, of: id)
+      return (after, Self.take(id, terms, &transaction))
+    }
+  }
+
+  /// Records where tenants' data was found, of whom that is not recorded.
+  /// - Returns: of how many.
+  func adopt(_ ids: [TenantID], at place: String) async throws(TenancyError) -> Int {
+    var count = 0
+    for start in stride(from: 0, to: ids.count, by: Self.maximumMoves) {
+      let part = ids[start..<min(ids.count, start + Self.maximumMoves)]
+      count += try await write("tenants.provisioningPlace", changes: part.count) {
+        (transaction) throws(TenancyError) -> Int in
+        var count = 0
+        for id in part {
+          guard let record = transaction.state.find(id) else { continue }
+          var places = DataPlaces(record)
+          // Another node may have been faster.
+          guard places.made.isEmpty, !places.steps.isEmpty else { continue }
+          places.made = [place]
+          transaction.record(places, of: id)
+          count += 1
+        }
+        return count
+      }
+    }
+    return count
+  }
+
+  /// Records that what a tenant left at a place is destroyed, and gives the lease up.
+  /// - Throws: ABORTED with LEASE_LOST if another node has taken over.
+  func endDestruction(
+    _ id: TenantID, at place: String, releasing lease: Lease
+  ) async throws(TenancyError) {
+    try await write("tenants.destroyed", .revoking) {
+      (transaction) throws(TenancyError) -> Void in
+      var places = DataPlaces(try Self.current(id, "", transaction.state))
+      if places.left.remove(place) != nil { transaction.record(places, of: id) }
+      transaction.release(lease, about: id)
     }
   }
 
@@ -53,13 +121,14 @@ extension TenantCommands {
       leaseName(of: id), holder: terms.holder, lasting: terms.leaseDuration, about: id)
   }
 
-  /// Records where the steps are done from now on, and that none is.
+  /// Records where the steps are done from now on, and that none is. What was made elsewhere is left there.
   func settle(
-    _ id: TenantID, _ place: String, under lease: Lease, as terms: Provisioner.Terms
+    _ id: TenantID, at place: String, under lease: Lease, as terms: Provisioner.Terms
   ) async throws(TenancyError) {
     try await write("tenants.provisioningPlace") { (transaction) throws(TenancyError) -> Void in
-      transaction.emit(.clearProvisioningSteps(id), about: id)
-      transaction.emit(.putProvisioningStep(id, name: place), about: id)
+      var places = DataPlaces(try Self.current(id, "", transaction.state))
+      places.settle(at: place)
+      transaction.record(places, of: id)
       transaction.hold(lease, lasting: terms.leaseDuration, about: id)
     }
   }

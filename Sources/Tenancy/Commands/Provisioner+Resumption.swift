@@ -6,18 +6,29 @@ extension Provisioner {
 
   /// Goes on with what a crash of this node interrupted, and leaves alone what another holds: for the start.
   public func resume() async {
-    for tenant in tenants(where: { $0.tenant.state == .provisioning }) {
-      // The failure is recorded in the tenant's state, where operators find it.
-      _ = try? await provision(tenant.id, actor: "system", judge: .server)
+    let left = tenants { record in
+      record.tenant.state == .provisioning
+        || record.provisionedSteps.contains(leftMark) && DataPlaces(record).isLeft(at: place)
     }
+    for tenant in left {
+      if tenant.state == .provisioning {
+        // The failure is recorded in the tenant's state, where operators find it.
+        _ = try? await provision(tenant.id, actor: "system", judge: .server)
+      } else {
+        work.withLock { _ = $0.unfinished.insert(tenant.id) }
+      }
+    }
+    await finishDestroying()
   }
 
-  /// Goes on, until cancelled, with what nodes have left whose leases have expired.
+  /// Goes on, until cancelled, with what nodes have left whose leases have expired, and with what this one has
+  /// not done.
   public func takeOver() async {
     while !Task.isCancelled {
       // A cancelled sleep ends the loop at its condition.
       try? await Task.sleep(for: terms.leaseDuration / 2)
       await takeOverExpired()
+      await finishDestroying()
     }
   }
 
@@ -36,32 +47,97 @@ extension Provisioner {
       if tenant.state == .provisioning {
         _ = try? await provision(id, actor: "system", judge: .server)
       } else {
-        try? await finishDestroying(tenant)
+        try? await finishDestroying(id)
       }
     }
   }
 
-  /// A node has recorded that resources go, and did not say that they have gone.
-  private func finishDestroying(_ tenant: Tenant) async throws(TenancyError) {
-    let id = tenant.id
+  /// Once: what tenants have left here. What fails is tried again the next time.
+  func finishDestroying() async {
+    for id in work.withLock({ $0.unfinished.sorted() }) where !isAtWork(on: id) {
+      if Task.isCancelled { return }
+      guard let record = plane.state.find(id), mayBeToDestroy(record) else {
+        work.withLock { _ = $0.unfinished.remove(id) }
+        continue
+      }
+      guard isToBeDestroyedHere(record) else { continue }
+      // What it throws was told, or is a matter of the store's health, or the lease is another's.
+      try? await finishDestroying(id)
+    }
+  }
+
+  /// Whether there is something here to be destroyed, now or when another node has taken over for good.
+  private func mayBeToDestroy(_ record: TenantRecord) -> Bool {
+    isToBeDestroyedHere(record)
+      || record.tenant.state == .provisioning && DataPlaces(record).made.contains(place)
+  }
+
+  /// A node has recorded that resources go, and did not say that they have gone. What is at another place stays
+  /// on record as being there, for the node that has it.
+  private func finishDestroying(_ id: TenantID) async throws(TenancyError) {
     try await destroying(id) { () throws(TenancyError) in
       let name = TenantCommands.leaseName(of: id)
       let lease = try await plane.take(
         name, holder: terms.holder, lasting: terms.leaseDuration, about: id)
       // On the state with the lease: nobody else moves it along until it is released.
-      guard let record = plane.state.find(id), record.provisionedSteps.isEmpty,
-        record.tenant.state == .pending || record.tenant.state == .deleted
-      else { return try await plane.release(lease, about: id) }
-      try await destroy(record.tenant, under: lease)
+      if let record = plane.state.find(id), isToBeDestroyedHere(record) {
+        return try await finish(record.tenant, under: lease)
+      }
+      work.withLock { _ = $0.unfinished.remove(id) }
+      if let record = plane.state.find(id) { reportElsewhere(record) }
+      try await plane.release(lease, about: id)
     }
   }
 
+  private func isToBeDestroyedHere(_ record: TenantRecord) -> Bool {
+    if DataPlaces(record).isLeft(at: place) { return true }
+    // Begun by a version that did not record what it left.
+    return record.provisionedSteps.isEmpty
+      && (record.tenant.state == .pending || record.tenant.state == .deleted)
+  }
+
+  private func reportElsewhere(_ record: TenantRecord) {
+    let left = DataPlaces(record).left.sorted().joined(separator: ", ")
+    if left.isEmpty { return }
+    report(
+      record.tenant.id,
+      "its data is yet to be destroyed in another node's data directory, whose file `place` says: \(left)"
+    )
+  }
+
   // MARK: Data that is gone
+
+  /// Tenants told of by name in one go.
+  private static let maximumNamed = 16
+
+  /// Records of tenants that a version before this one provisioned that their data is here, if it is.
+  private func adoptData() async throws(TenancyError) {
+    guard dataPlane.place != nil else { return }
+    let tenants = tenants { record in
+      if record.provisionedSteps.isEmpty || isHere(record) { return false }
+      let places = DataPlaces(record)
+      return places.made.isEmpty && !places.steps.isEmpty
+    }
+    if tenants.isEmpty { return }
+    let missing = try missing(among: tenants)
+    let found = tenants.filter { missing[$0.id] == nil }.map(\.id)
+    _ = try await TenantCommands(plane, actor: "system", judge: .server).adopt(found, at: place)
+    let lost = tenants.filter { missing[$0.id] != nil }
+    for tenant in lost.prefix(Self.maximumNamed) {
+      let more =
+        tenant.id == lost.prefix(Self.maximumNamed).last?.id ? lost.count - Self.maximumNamed : 0
+      report(
+        tenant.id,
+        "where its data is was not recorded, and it is not here: \(missing[tenant.id] ?? "")"
+          + (more > 0 ? "; so it is with \(more) more tenants" : ""))
+    }
+  }
 
   /// Takes tenants whose data is gone out of service, and those that it has come back to into it. For
   /// the start, before anyone is served. Of tenants whose data is where other nodes are it says nothing.
   /// - Throws: what the store throws; UNAVAILABLE if the data can't be looked at now.
   public func checkData() async throws(TenancyError) {
+    try await adoptData()
     let tenants = tenants { record in
       let tenant = record.tenant
       return isHere(record)
@@ -100,7 +176,7 @@ extension Provisioner {
   }
 
   /// That they can't be looked at doesn't mean that they are lost.
-  private func missing(among tenants: [Tenant]) throws(TenancyError) -> [TenantID: String] {
+  func missing(among tenants: [Tenant]) throws(TenancyError) -> [TenantID: String] {
     do {
       return try dataPlane.missing(among: tenants)
     } catch {

@@ -10,7 +10,10 @@ public protocol DataPlane: Sendable {
   /// - Throws: why it failed, in words that operators may read.
   func perform(_ step: String, for tenant: Tenant) throws
   /// Destroys what the steps made; what is not there is passed over.
-  func destroy(for tenant: Tenant) throws
+  /// - Parameter permit: to be called right before each act that destroys something; blocks, and throws if it
+  ///   must not be done any more.
+  /// - Throws: what `permit` throws, or why it failed.
+  func destroy(for tenant: Tenant, permit: () throws -> Void) throws
   /// Why this tenant can't be provisioned here at all, in words that operators may read; nil if it can.
   func refusal(for tenant: Tenant) -> String?
   /// What the steps made and is not there any more, in words that operators may read; nothing for tenants
@@ -54,14 +57,18 @@ public final class Provisioner: Sendable {
   let dataPlane: any DataPlane
   let terms: Terms
   let report: @Sendable (TenantID, String) -> Void
+  /// Steps that are looked for among all tenants.
+  let madeMark, leftMark: String
   /// Where the data plane may block.
   private let queue = DispatchQueue(label: "tenancy.provisioner", attributes: .concurrent)
-  private let work = Mutex(Work())
+  let work = Mutex(Work())
 
-  private struct Work {
+  struct Work {
     var provisioning: [TenantID: Task<Result<Tenant, TenancyError>, Never>] = [:]
     /// Their resources are being destroyed, or about to be.
     var destroying: Set<TenantID> = []
+    /// What they have left here is not destroyed yet: it is tried again.
+    var unfinished: Set<TenantID> = []
   }
 
   /// - Parameter report: told of each failure with its reason, for the log.
@@ -71,6 +78,8 @@ public final class Provisioner: Sendable {
   ) {
     self.plane = plane
     self.dataPlane = dataPlane
+    let place = dataPlane.place ?? DataPlaces.only
+    (madeMark, leftMark) = (DataPlaces.madeMark(place), DataPlaces.leftMark(place))
     self.terms = terms
     self.report = report
   }
@@ -99,7 +108,13 @@ public final class Provisioner: Sendable {
         } catch {
           result = .failure(error)
         }
-        self.work.withLock { $0.provisioning[id] = nil }
+        self.work.withLock { work in
+          work.provisioning[id] = nil
+          // Another makes it anew, elsewhere perhaps: what is here then goes.
+          if case .failure(let error) = result, error.reason == .leaseLost {
+            work.unfinished.insert(id)
+          }
+        }
         return result
       }
       work.provisioning[id] = task
@@ -164,40 +179,43 @@ public final class Provisioner: Sendable {
   }
 
   /// Without a step on record, what is there is left from a destruction that a crash cut short. What was made
-  /// at another place is not here, and is made anew: nobody has used it.
+  /// at another place is not here, and is made anew: that it was begun there stays on record.
   private func prepare(
     _ tenant: Tenant, under lease: Lease, _ commands: TenantCommands
   ) async throws {
-    guard let record = plane.state.find(tenant.id),
-      record.provisionedSteps.isEmpty || !isHere(record)
-    else { return }
-    try await offLoop { try $0.destroy(for: tenant) }
-    if let mark = placeMark {
-      try await commands.settle(tenant.id, mark, under: lease, as: terms)
+    guard let record = plane.state.find(tenant.id) else { return }
+    let places = DataPlaces(record)
+    guard places.steps.isEmpty || !places.isMade(at: place) else { return }
+    try await destroy(tenant, holding: lease)
+    if dataPlane.place != nil || !places.left.isEmpty {
+      try await commands.settle(tenant.id, at: place, under: lease, as: terms)
     }
   }
 
   // MARK: Destroying
 
-  /// Destroys a tenant's resources.
+  /// Destroys a tenant's resources. Of a PENDING tenant, what an earlier call has not come to.
+  /// - Parameter force: whether data that only other nodes reach is given up. The audit trail records it.
   /// - Throws: FAILED_PRECONDITION with DATA_ELSEWHERE if only other nodes reach them; as `provision`.
   public func deprovision(
-    _ id: TenantID, etag: String, actor: String, judge: WriteJudge
+    _ id: TenantID, etag: String, force: Bool = false, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
     guard let record = plane.state.find(id) else { throw .tenantNotFound }
     let tenant = record.tenant
-    guard Lifecycle.next(tenant.state, .deprovision) != nil else {
-      // The same error as the move itself gives, before anything is destroyed.
+    let places = DataPlaces(record)
+    if tenant.state != .pending || places.left.isEmpty {
+      // The same error as the move itself gives, before anything is looked at.
       _ = try Lifecycle.apply(.deprovision, to: tenant, at: plane.now)
-      return tenant
     }
-    guard isReachable(record) else { throw Self.elsewhere }
+    let site = (place: place, isHere: try isFound(tenant, places))
+    if !force { try places.require(site.place, isHere: site.isHere) }
     return try await destroying(id) { () throws(TenancyError) in
       // First recorded, then destroyed: what a crash leaves is destroyed when the lease has expired, or by
       // provisioning.
-      let (after, lease) = try await TenantCommands(plane, actor: actor, judge: judge).begin(
-        id, .deprovision, etag: etag, also: [.clearProvisioningSteps(id)], as: terms)
-      try await destroy(tenant, under: lease)
+      let commands = TenantCommands(plane, actor: actor, judge: judge)
+      let (after, lease) = try await commands.beginDestruction(
+        id, etag: etag, at: site, force: force, as: terms)
+      try await finish(tenant, under: lease)
       return after
     }
   }
@@ -214,21 +232,30 @@ public final class Provisioner: Sendable {
     return try await body()
   }
 
-  func destroy(_ tenant: Tenant, under lease: Lease) async throws(TenancyError) {
-    let failure: String? = await plane.holding(lease, lasting: terms.leaseDuration) {
+  /// Destroys what a tenant has left here, and records that. The lease is given up in the same moment and not
+  /// when it fails: then this node tries again, and another when the lease has expired.
+  func finish(_ tenant: Tenant, under lease: Lease) async throws(TenancyError) {
+    let id = tenant.id
+    work.withLock { _ = $0.unfinished.insert(id) }
+    try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
       do {
-        try await offLoop { try $0.destroy(for: tenant) }
-        return nil
+        try await destroy(tenant, holding: lease)
+      } catch let error as TenancyError {
+        throw error  // The store, or another node.
       } catch {
-        return "\(error)"
+        report(id, "resources are not destroyed: \(error)")
+        throw Self.failed("\(error)")
       }
+      try await TenantCommands(plane, actor: "system", judge: .server)
+        .endDestruction(id, at: place, releasing: lease)
     }
-    // If it is not released it expires, and the destruction is done again.
-    try? await plane.release(lease, about: tenant.id)
-    if let failure {
-      report(tenant.id, "resources are not destroyed: \(failure)")
-      throw Self.failed(failure)
-    }
+    work.withLock { _ = $0.unfinished.remove(id) }
+  }
+
+  /// Nothing is destroyed that this node does not know to be its own to destroy at that moment.
+  private func destroy(_ tenant: Tenant, holding lease: Lease) async throws {
+    let held = LeaseGuard(plane, lease, lasting: terms.leaseDuration)
+    try await offLoop { try $0.destroy(for: tenant) { try held.require() } }
   }
 
   private func offLoop(_ body: @escaping @Sendable (any DataPlane) throws -> Void) async throws {
@@ -240,19 +267,18 @@ public final class Provisioner: Sendable {
 
   // MARK: Places
 
-  /// Recorded as a step: what was done there is to be seen from nowhere else.
-  private var placeMark: String? { dataPlane.place.map { Self.placePrefix + $0 } }
-
-  private static let placePrefix = "place:"
+  /// Where this node makes things.
+  var place: String { dataPlane.place ?? DataPlaces.only }
 
   /// Whether this node knows that what was made for the tenant is where it would make it.
   func isHere(_ record: TenantRecord) -> Bool {
-    placeMark.map { record.provisionedSteps.contains($0) } ?? true
+    dataPlane.place == nil || record.provisionedSteps.contains(madeMark)
   }
 
-  /// Whether it is not known to be elsewhere.
-  private func isReachable(_ record: TenantRecord) -> Bool {
-    isHere(record) || !record.provisionedSteps.contains { $0.hasPrefix(Self.placePrefix) }
+  /// Whether data is here of which it is not recorded where it is.
+  private func isFound(_ tenant: Tenant, _ places: DataPlaces) throws(TenancyError) -> Bool {
+    guard dataPlane.place != nil, places.made.isEmpty, !places.steps.isEmpty else { return true }
+    return try missing(among: [tenant])[tenant.id] == nil
   }
 
   // MARK: Errors
@@ -260,10 +286,6 @@ public final class Provisioner: Sendable {
   private static let busy = TenancyError(
     .aborted, .illegalTransition,
     "the tenant's resources are being made or destroyed by another call", retryAfterSeconds: 1)
-  private static let elsewhere = TenancyError(
-    .failedPrecondition, .dataElsewhere,
-    "the tenant's data is in the data directory of another node: ask that node")
-
   private static func unsupported(_ why: String) -> TenancyError {
     TenancyError(.failedPrecondition, .provisioningUnsupported, why)
   }

@@ -101,12 +101,14 @@ public struct TenantCommands: Sendable {
   ) async throws(TenancyError) -> Tenant {
     try await write(action, rewriting: id) {
       [sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
-      let before = try Self.current(id, update.etag, transaction.state).tenant
+      let record = try Self.current(id, update.etag, transaction.state)
+      let before = record.tenant
       guard before.state != .deleted else { throw .tenantNotFound }
       var after = try Self.apply(update, to: before)
       let password = after.configuration.database == nil ? nil : update.databasePassword
       try Self.checkMove(
         from: before, to: after, setsPassword: password != nil, allowed: update.mayMove)
+      if Self.moves(from: before, to: after) { try Self.checkLeftovers(record) }
       try Self.checkFree(after, from: before, in: transaction.state)
       guard after != before || password != nil else { return before }
       after.version += 1

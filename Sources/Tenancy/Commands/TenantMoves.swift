@@ -33,4 +33,13 @@ extension TenantCommands {
         metadata: ["state": before.state.rawValue])
     }
   }
+
+  /// What is yet to be destroyed is found by where data lives.
+  static func checkLeftovers(_ record: TenantRecord) throws(TenancyError) {
+    if DataPlaces(record).left.isEmpty { return }
+    throw TenancyError(
+      .failedPrecondition, .illegalTransition,
+      "where data lives can't change before the former data is destroyed: deprovision the tenant",
+      metadata: ["state": record.tenant.state.rawValue])
+  }
 }

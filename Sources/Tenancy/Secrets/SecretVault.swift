@@ -7,6 +7,8 @@ import Synchronization
 public final class SecretVault: Sendable {
   /// Secrets sealed anew in one transaction, at most.
   static let maximumReseals = 64
+  /// How often a secret is read that is not what its tenant refers to, each time on the newest state.
+  static let maximumReads = 4
 
   private let plane: ControlPlane
   private let sealer: any SecretSealer
@@ -126,11 +128,31 @@ public final class SecretVault: Sendable {
   public func open(
     _ purpose: SecretPurpose, of id: TenantID
   ) async throws(StoreError) -> ClearSecret? {
-    let (reference, stored) = try await plane.consult { (store, state) throws(StoreError) in
-      (state.find(id)?.tenant.reference(to: purpose), try store.secret(purpose, of: id))
+    let place = SecretPlace(tenant: id, purpose: purpose)
+    var attempt = 1
+    while true {
+      let (reference, stored) = try await plane.consult { (store, state) throws(StoreError) in
+        (state.find(id)?.tenant.reference(to: purpose), try store.secret(purpose, of: id))
+      }
+      guard let reference else { return nil }
+      do throws(StoreError) {
+        return try open(stored, as: reference, place)
+      } catch {
+        guard attempt < Self.maximumReads else { throw error }
+      }
+      attempt += 1
+      try await catchUp()
     }
-    guard let reference else { return nil }
-    return try open(stored, as: reference, SecretPlace(tenant: id, purpose: purpose))
+  }
+
+  /// Another node may have written between the state and what was read of the store: then that is newer, and
+  /// nothing is wrong.
+  private func catchUp() async throws(StoreError) {
+    do throws(TenancyError) {
+      try await plane.catchUp()
+    } catch {
+      throw StoreError(.unavailable, "the store can't be read now")
+    }
   }
 
   /// Seals under the active key whatever is sealed under another: a few at a time, between other writes.
@@ -206,30 +228,44 @@ public final class SecretVault: Sendable {
   }
 
   private func sealAnew(_ places: [SecretPlace]) async throws(TenancyError) -> [Resealed] {
-    let found = try await consult { (store, state) throws(StoreError) in
+    var resealed: [Resealed] = []
+    var (left, errors) = (places, [String]())
+    for attempt in 1...Self.maximumReads where !left.isEmpty {
+      if attempt > 1 { try await plane.catchUp() }
+      let found = try await stored(left)
+      (left, errors) = ([], [])
+      for (place, reference, stored) in found {
+        do {
+          let clear = try open(stored, as: reference, place)
+          resealed.append(
+            Resealed(
+              place: place, former: reference,
+              secret: try sealer.seal(clear, for: place, version: reference.version)))
+        } catch {
+          left.append(place)
+          errors.append("\(error)")
+        }
+      }
+    }
+    // The others are not to wait for them.
+    for error in errors { report(error) }
+    return resealed
+  }
+
+  private func stored(
+    _ places: [SecretPlace]
+  ) async throws(TenancyError) -> [(SecretPlace, SecretReference, StoredSecret?)] {
+    try await consult { [sealer] (store, state) throws(StoreError) in
       var found: [(SecretPlace, SecretReference, StoredSecret?)] = []
       for place in places {
-        guard let reference = state.find(place.tenant)?.tenant.reference(to: place.purpose) else {
-          continue
-        }
+        // Removed, or sealed anew by another, in the meantime.
+        guard let reference = state.find(place.tenant)?.tenant.reference(to: place.purpose),
+          reference.key != sealer.activeKey
+        else { continue }
         found.append((place, reference, try store.secret(place.purpose, of: place.tenant)))
       }
       return found
     }
-    var resealed: [Resealed] = []
-    for (place, reference, stored) in found {
-      do {
-        let clear = try open(stored, as: reference, place)
-        resealed.append(
-          Resealed(
-            place: place, former: reference,
-            secret: try sealer.seal(clear, for: place, version: reference.version)))
-      } catch {
-        // The others are not to wait for it.
-        report("\(error)")
-      }
-    }
-    return resealed
   }
 
   private struct Asked {
@@ -267,15 +303,14 @@ public final class SecretVault: Sendable {
     }
     if changed.isEmpty { try await plane.release(lease) }
     // What is sealed from here on is sealed under the new key: it is durable.
-    try take(try await storedKeys())
+    _ = try await installedKeys()
     return changed.count
   }
 
   private func changes(
     _ body: ([WrappedDataKey]) throws(SecretError) -> [WrappedDataKey]
   ) async throws(TenancyError) -> [WrappedDataKey] {
-    let keys = try await storedKeys()
-    try take(keys)
+    let keys = try await installedKeys()
     do throws(SecretError) {
       return try body(keys)
     } catch {
@@ -294,8 +329,21 @@ public final class SecretVault: Sendable {
     }
   }
 
-  private func storedKeys() async throws(TenancyError) -> [WrappedDataKey] {
-    try await consult { (store, _) throws(StoreError) in try store.dataKeys() }
+  /// Reads the keys that the store has and takes them in, in one: what is taken in by and by is then in the order
+  /// of the store, also where the log brings another node's rotation meanwhile.
+  private func installedKeys() async throws(TenancyError) -> [WrappedDataKey] {
+    let outcome = try await consult { [sealer] (store, _) throws(StoreError) in
+      let keys = try store.dataKeys()
+      return Result { () throws(SecretError) in
+        try sealer.install(keys)
+        return keys
+      }
+    }
+    do throws(SecretError) {
+      return try outcome.get()
+    } catch {
+      throw Self.failed(error)
+    }
   }
 
   private func consult<Result: Sendable>(
@@ -307,14 +355,6 @@ public final class SecretVault: Sendable {
       report("\(error)")
       throw TenancyError(
         .unavailable, .storeUnavailable, "the store can't be read now", retryAfterSeconds: 1)
-    }
-  }
-
-  private func take(_ keys: [WrappedDataKey]) throws(TenancyError) {
-    do throws(SecretError) {
-      try sealer.install(keys)
-    } catch {
-      throw Self.failed(error)
     }
   }
 

@@ -52,7 +52,9 @@ extension ControlPlane {
         revision: state.revision + 1, time: transaction.now, actor: write.actor,
         action: write.action, tenants: transaction.tenants, changes: transaction.changes,
         lease: transaction.lease)
-      return (entry, AuditNote(entry, by: transaction.origin))
+      var note = AuditNote(entry, by: transaction.origin)
+      note.event.reason = transaction.remark
+      return (entry, note)
     }
 
     func acknowledge(_ failure: TenancyError?) {

@@ -3,7 +3,7 @@ import Dispatch
 /// How fresh the state is, where others write to the store as well.
 extension ControlPlane {
   /// Before a store that has failed is looked into again for those who wait.
-  private static let lookInterval = DispatchTimeInterval.milliseconds(250)
+  private static let lookInterval = Duration.milliseconds(250)
   /// How long a read without a deadline of its own waits.
   private static let maximumWait = Duration.seconds(30)
   /// What is left of a call's deadline to say that it was in vain.
@@ -21,22 +21,22 @@ extension ControlPlane {
     return revision >= token.revision
   }
 
-  /// Returns when the state is as fresh as a token demands. The store is asked at once, so that lost
-  /// notifications delay nobody; many who wait share the question.
+  /// Returns when the state is as fresh as a token demands. The store is asked at once, or a moment after it was
+  /// asked before, so that lost notifications delay nobody; all who wait share the question.
   /// - Parameters:
-  ///   - caller: each may wait with so many reads only.
+  ///   - payer: each may wait with so many reads only.
   ///   - deadline: of the call.
   /// - Throws: UNAVAILABLE with REVISION_NOT_REACHED when it does not come in time, or the store does not have
   ///   it; RESOURCE_EXHAUSTED when too many wait; as `hasReached`.
   public func reach(
-    _ token: ConsistencyToken, caller: String, by deadline: ContinuousClock.Instant?
+    _ token: ConsistencyToken, payer: ReadPayer, by deadline: ContinuousClock.Instant?
   ) async throws(TenancyError) {
     if try hasReached(token) { return }
     let left = deadline.map { ContinuousClock.now.duration(to: $0) } ?? Self.maximumWait
     // Of a short one not all of it.
     let wait = min(left - min(Self.margin, left / 4), Self.maximumWait)
     guard wait > .zero else { throw Self.notReached }
-    switch await waitToReach(token.revision, caller, wait) {
+    switch await waitToReach(token.revision, payer, wait) {
     case .reached: return
     case .unknown: throw Self.unknownRevision
     case .cancelled: throw Self.notReached
@@ -45,13 +45,13 @@ extension ControlPlane {
   }
 
   private func waitToReach(
-    _ revision: UInt64, _ caller: String, _ wait: Duration
+    _ revision: UInt64, _ payer: ReadPayer, _ wait: Duration
   ) async -> ReadWaiters.Verdict {
     await withTaskGroup(of: ReadWaiters.Verdict.self) { [self] group in
       group.addTask {
         await self.readers.wait(
-          for: revision, caller, isThere: { self.revision >= revision },
-          look: { self.queue.async { self.lookForReaders() } })
+          for: revision, payer, isThere: { self.revision >= revision },
+          look: { self.scheduleLook() })
       }
       group.addTask {
         // Cancelled when the other has ended.
@@ -64,9 +64,28 @@ extension ControlPlane {
     }
   }
 
-  /// On `queue` only.
+  private func scheduleLook(after pause: Duration = .zero) {
+    let pause = max(pause, readers.pauseBeforeLooking())
+    lookQueue.asyncAfter(deadline: .now() + .milliseconds(Int(pause.wholeMilliseconds))) {
+      self.lookForReaders()
+    }
+  }
+
+  /// On `lookQueue` only: what the store does not have costs no write its turn.
   private func lookForReaders() {
     let number = readers.beginLooking()
+    let before = revision
+    if isHealthy, !tail.isClosed,
+      // What it throws the writer finds out as well.
+      let news = try? store.entries(after: before, limit: 1), news.isEmpty
+    {
+      return readers.endLooking(upTo: number, at: revision)
+    }
+    queue.async { self.catchUpForReaders(upTo: number) }
+  }
+
+  /// On `queue` only.
+  private func catchUpForReaders(upTo number: UInt64) {
     do throws(StoreError) {
       if tail.isClosed { throw StoreError(.unavailable, "closed") }
       try refresh()
@@ -74,7 +93,7 @@ extension ControlPlane {
     } catch {
       if !tail.isClosed { setFailure(error) }
       guard readers.mustLookAgain() else { return }
-      queue.asyncAfter(deadline: .now() + Self.lookInterval) { self.lookForReaders() }
+      scheduleLook(after: Self.lookInterval)
     }
   }
 

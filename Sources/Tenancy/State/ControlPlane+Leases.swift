@@ -52,6 +52,15 @@ extension ControlPlane {
     }
   }
 
+  /// Blocks: for who can't wait otherwise.
+  /// - Throws: `StoreError`: `.leaseLost` if it was taken over or released.
+  func renewNow(_ lease: Lease, lasting: Duration) throws(StoreError) {
+    let outcome = leaseQueue.sync { [store] in
+      Result { () throws(StoreError) in try store.renew(lease, lasting: lasting) }
+    }
+    try outcome.get()
+  }
+
   private func renew(_ lease: Lease, lasting: Duration) async throws(StoreError) {
     try await onLeaseQueue { (store) throws(StoreError) in
       try store.renew(lease, lasting: lasting)

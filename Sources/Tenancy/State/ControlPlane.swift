@@ -17,6 +17,8 @@ public final class ControlPlane: Sendable {
   var auditor: Auditor? { options.auditor }
   /// Where those read the log whom the tail has left behind.
   let logReader = DispatchQueue(label: "tenancy.control-plane.log-reader")
+  /// Where the store is looked into for reads that wait.
+  let lookQueue = DispatchQueue(label: "tenancy.control-plane.looks")
   /// Where leases are renewed.
   let leaseQueue = DispatchQueue(label: "tenancy.control-plane.leases")
   private let published: Mutex<Snapshot>
@@ -361,6 +363,8 @@ public struct Transaction {
   var lease: LeaseAction?
   /// Who asked, where it is not the server itself.
   var origin: AuditOrigin?
+  /// What the audit trail is to know of the change besides.
+  var remark = ""
 
   init(state: ControlState, now: Timestamp) {
     self.state = state

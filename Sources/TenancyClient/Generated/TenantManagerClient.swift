@@ -101,7 +101,8 @@ public struct TenantManagerClient: Sendable {
   }
 
   /// Destroys a tenant's provisioned resources: SUSPENDED or PROVISION_FAILED -> PENDING; a DELETED
-  /// tenant stays DELETED. Refused on an ACTIVE tenant.
+  /// tenant stays DELETED. Refused on an ACTIVE tenant. On a PENDING tenant it goes on with a destruction that
+  /// was begun and failed; such a tenant's server tries again by itself, too.
   public func deprovisionTenantResources(
     _ request: V1.DeprovisionTenantResourcesRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {

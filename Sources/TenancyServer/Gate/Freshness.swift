@@ -32,10 +32,15 @@ extension Gate {
     return try !plane.hasReached(token)
   }
 
-  /// Waits for it.
-  func waitForState(_ call: AsyncCall, _ caller: Caller) async throws(TenancyError) {
-    guard let token = try ConsistencyMetadata.token(in: call.metadata) else { return }
-    try await plane.reach(token, caller: caller.account, by: call.deadline)
+  /// Waits for it, on the account of who may wait. Who is refused whatever the state is does not wait for it:
+  /// the admission that follows says why.
+  func waitForState(
+    _ call: AsyncCall, _ caller: Caller, _ rule: MethodRule
+  ) async throws(TenancyError) {
+    guard let token = try ConsistencyMetadata.token(in: call.metadata),
+      let payer = payer(of: caller, rule, plane.snapshot.state)
+    else { return }
+    try await plane.reach(token, payer: payer, by: call.deadline)
   }
 
   /// Tells who may have written of what state to ask others for.
@@ -54,7 +59,7 @@ extension Gate {
     return { call, message in
       do throws(TenancyError) {
         guard let caller = call.context as? Caller else { throw Self.unknownHome }
-        try await waitForState(call, caller)
+        try await waitForState(call, caller, rule)
         return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
           let arena = Arena(firstBlock: Self.arenaBytes)
           let response = try answer(
@@ -68,16 +73,6 @@ extension Gate {
       } catch {
         throw StatusMapping.status(of: error)
       }
-    }
-  }
-}
-
-extension Caller {
-  /// On whose account a call waits: all workloads of a tenant are one, by whichever of its names.
-  fileprivate var account: String {
-    switch kind {
-    case .platform: "platform \(subject)"
-    case .tenant(let name): "tenant \(name)"
     }
   }
 }

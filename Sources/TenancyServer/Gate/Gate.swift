@@ -97,6 +97,32 @@ struct Gate: Sendable {
     }
   }
 
+  /// On whose account a call waits for a fresher state than this one, before it is admitted on that. All
+  /// workloads of a tenant are one, by whichever of its names. Who would not be admitted now may be then, as
+  /// where the tenant or the role is what was just written.
+  /// - Returns: nil for who would not be admitted then either.
+  func payer(
+    of caller: Caller, _ rule: MethodRule, _ state: borrowing ControlState
+  ) -> ReadPayer? {
+    let now = plane.now
+    if plane.isStale(at: now) || caller.expireTime.map({ $0 < now }) ?? false { return nil }
+    switch caller.kind {
+    case .platform:
+      if rule.permission != nil, !caller.permittedMethods[rule.index] { return nil }
+      return .admitted("platform \(caller.subject)")
+    case .tenant(let name):
+      if rule.scope == .platform { return nil }
+      do throws(TenancyError) {
+        let home = try Self.home(name, rule, state, now)
+        try Self.judge(caller, rule, home, now)
+        return .admitted("tenant \(home.idText)")
+      } catch {
+        let known = state.find(name.utf8Span.span.bytes, at: now)
+        return .stranger("tenant \(known?.idText ?? name)")
+      }
+    }
+  }
+
   private static let expired = TenancyError(
     .unauthenticated, .identityExpired, "the certificate has expired")
   private static let revoked = TenancyError(
@@ -180,7 +206,7 @@ struct Gate: Sendable {
     return .async(path: spec.path) { call, message in
       do throws(TenancyError) {
         guard let caller = call.context as? Caller else { throw Self.unknownHome }
-        try await waitForState(call, caller)
+        try await waitForState(call, caller, rule)
         let requestID = Denials.requestID(in: call.metadata)
         let (access, request) = try admitDecoded(caller, rule, spec, form, message, requestID)
         do throws(TenancyError) {

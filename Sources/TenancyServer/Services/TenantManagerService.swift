@@ -48,7 +48,8 @@ struct TenantManagerService: Sendable {
         let id = try access.requireTarget().tenant.id
         return answer(
           try await provisioner.deprovision(
-            id, etag: request.etag, actor: access.caller.subject, judge: try access.requireJudge()),
+            id, etag: request.etag, force: request.force, actor: access.caller.subject,
+            judge: try access.requireJudge()),
           for: access.caller)
       },
     ]

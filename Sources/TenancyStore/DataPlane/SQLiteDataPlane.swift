@@ -53,14 +53,16 @@ public final class SQLiteDataPlane: DataPlane {
     }
   }
 
-  public func destroy(for tenant: Tenant) throws {
-    if tenant.isolationModel.usesDatabase { try remove(databasePath(tenant)) }
+  public func destroy(for tenant: Tenant, permit: () throws -> Void) throws {
+    if tenant.isolationModel.usesDatabase { try remove(databasePath(tenant), permit) }
     if tenant.isolationModel.usesSchema {
       let path = try schemaPath(tenant)
       if access(path, F_OK) == 0 { try checkOwner(SQLiteConnection(path: path), tenant, path) }
-      try remove(path)
+      try remove(path, permit)
     }
-    if tenant.isolationModel.usesShared, access(sharedPath, F_OK) == 0 { try unregister(tenant) }
+    if tenant.isolationModel.usesShared, access(sharedPath, F_OK) == 0 {
+      try unregister(tenant, permit)
+    }
   }
 
   public func refusal(for tenant: Tenant) -> String? {
@@ -134,8 +136,10 @@ public final class SQLiteDataPlane: DataPlane {
     try FileSystem.syncDirectory(of: path)
   }
 
-  private func remove(_ path: String) throws {
+  private func remove(_ path: String, _ permit: () throws -> Void) throws {
     for file in [path, "\(path)-wal", "\(path)-shm"] {
+      if access(file, F_OK) != 0, errno == ENOENT { continue }
+      try permit()
       guard unlink(file) == 0 || errno == ENOENT else {
         throw StoreError(.unavailable, "cannot remove \(file)")
       }
@@ -201,12 +205,16 @@ public final class SQLiteDataPlane: DataPlane {
     Dictionary(tenants.map { ($0.id, why) }) { first, _ in first }
   }
 
-  private func unregister(_ tenant: Tenant) throws {
+  private func unregister(_ tenant: Tenant, _ permit: () throws -> Void) throws {
     try shared.withLock { _ in
       let connection = try SQLiteConnection(path: sharedPath)
       try configure(connection)
       let delete = try connection.prepare("DELETE FROM tenancy_tenants WHERE tenant_id = ?")
+      // Also what it waited for is over by now.
+      try connection.execute("BEGIN IMMEDIATE")
+      try permit()
       try delete.run([.text(tenant.id.description)])
+      try connection.execute("COMMIT")
     }
   }
 }

@@ -9,6 +9,7 @@ public final class LogFollower: Sendable {
   private let task: Task<Void, Never>
   /// Looks at the interval, whatever has become of the connection for notifications.
   private let polling: Task<Void, Never>
+  private let news: News
 
   /// - Parameters:
   ///   - store: the plane's.
@@ -23,6 +24,7 @@ public final class LogFollower: Sendable {
       of: Void.self, bufferingPolicy: .bufferingNewest(1))
     self.changes = changes
     let news = News()
+    self.news = news
     task = Task {
       for await _ in stream {
         // What it throws is that the store has failed, which the plane's health says. What this node has
@@ -44,6 +46,9 @@ public final class LogFollower: Sendable {
         changes.yield()
       }, onFailure: onFailure)
   }
+
+  /// The newest revision that this node was told of.
+  public var heard: UInt64 { news.heard }
 
   deinit {
     polling.cancel()
@@ -67,6 +72,8 @@ private final class News: Sendable {
     var mustLook = false
   }
   private let state = Mutex(State())
+
+  var heard: UInt64 { state.withLock { $0.revision } }
 
   func add(_ revision: UInt64?) {
     state.withLock { state in

@@ -70,7 +70,8 @@ extension V1 {
     /// The tenant as the request named it, where it was denied: there may be none of the name. At most 128 bytes.
     public var namedTenant: String
     public var decision: V1.AuditDecision
-    /// Why it was denied: the `reason` of the error, or OTHERS for those that were too many to be told apart.
+    /// Why it was denied: the `reason` of the error, or OTHERS for those that were too many to be told apart. Of a
+    /// change that gave up a tenant's data, DATA_GIVEN_UP and where that was.
     public var reason: String
     /// That the change made; 0 where there is none.
     public var revision: UInt64

@@ -695,13 +695,19 @@ extension V1 {
   public struct DeprovisionTenantResourcesRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var name: String
     public var etag: String
+    /// Give up data that only another node reaches, one that is gone for good, instead of answering
+    /// FAILED_PRECONDITION with DATA_ELSEWHERE. Nothing destroys that data any more; the audit trail records where
+    /// it was, as DATA_GIVEN_UP.
+    public var force: Bool
 
     public init(
       name: String = "",
-      etag: String = ""
+      etag: String = "",
+      force: Bool = false
     ) {
       self.name = name
       self.etag = etag
+      self.force = force
     }
   }
 }
@@ -717,6 +723,7 @@ extension V1.DeprovisionTenantResourcesRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.force = c.pointee.force != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -724,6 +731,7 @@ extension V1.DeprovisionTenantResourcesRequest {
     tenancy__v1__deprovision_tenant_resources_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.force = self.force ? 1 : 0
     return c
   }
 
@@ -731,6 +739,7 @@ extension V1.DeprovisionTenantResourcesRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.force { object["force"] = .bool(self.force) }
     return .object(object)
   }
 }

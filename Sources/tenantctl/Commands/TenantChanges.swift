@@ -145,13 +145,19 @@ struct DeprovisionTenantCommand: AsyncParsableCommand {
 
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
+  @Flag(help: "Gives up data that only a node reaches that is gone for good. It is audited.")
+  var force = false
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    try confirmation.confirm("Destroy the data of \(tenant.tenant)?")
-    let request = V1.DeprovisionTenantResourcesRequest(name: try tenant.name(), etag: etag.etag)
+    try confirmation.confirm(
+      force
+        ? "Destroy the data of \(tenant.tenant), and give up what other nodes have of it?"
+        : "Destroy the data of \(tenant.tenant)?")
+    let request = V1.DeprovisionTenantResourcesRequest(
+      name: try tenant.name(), etag: etag.etag, force: force)
     output.show(
       try await server.connected {
         try await $0.tenants.deprovisionTenantResources(request, options: $0.options)

@@ -1488,7 +1488,7 @@ const ProtobufCMessageDescriptor tenancy__v1__provision_tenant_resources_request
   (ProtobufCMessageInit) tenancy__v1__provision_tenant_resources_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__deprovision_tenant_resources_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__deprovision_tenant_resources_request__field_descriptors[3] =
 {
   {
     "name",
@@ -1514,15 +1514,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__deprovision_tenant_resources_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "force",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeprovisionTenantResourcesRequest, force),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__deprovision_tenant_resources_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
+  2,   /* field[2] = force */
   0,   /* field[0] = name */
 };
 static const ProtobufCIntRange tenancy__v1__deprovision_tenant_resources_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__deprovision_tenant_resources_request__descriptor =
 {
@@ -1532,7 +1545,7 @@ const ProtobufCMessageDescriptor tenancy__v1__deprovision_tenant_resources_reque
   "Tenancy__V1__DeprovisionTenantResourcesRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeprovisionTenantResourcesRequest),
-  2,
+  3,
   tenancy__v1__deprovision_tenant_resources_request__field_descriptors,
   tenancy__v1__deprovision_tenant_resources_request__field_indices_by_name,
   1,  tenancy__v1__deprovision_tenant_resources_request__number_ranges,

@@ -213,10 +213,11 @@ struct  Tenancy__V1__DeprovisionTenantResourcesRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean force;
 };
 #define TENANCY__V1__DEPROVISION_TENANT_RESOURCES_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__deprovision_tenant_resources_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 /* Tenancy__V1__CreateTenantRequest methods */

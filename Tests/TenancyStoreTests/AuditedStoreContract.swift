@@ -55,7 +55,7 @@ enum AuditedStoreContract {
   private static func checkBounds(of store: any AuditedStore) throws {
     let chain = AuditChain.tenant(Sample.id(9))
     var large = note(1, [chain])
-    large.event.source = String(repeating: "x", count: AuditQuery.maximumPageBytes / 4)
+    large.event.origin.source = String(repeating: "x", count: AuditQuery.maximumPageBytes / 4)
     try store.append([], audit: batch([AuditNote](repeating: large, count: 10)))
     var (read, last): ([UInt64], UInt64) = ([], 0)
     while true {

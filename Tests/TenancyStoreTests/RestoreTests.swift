@@ -43,7 +43,7 @@ import Testing
     }
     #expect(event.action == "store.restore" && event.origin.subject.hasPrefix("uid:"))
     #expect(event.named == report.incarnation.id && event.named == store.incarnationID)
-    #expect(event.source.hasPrefix("backup of \(formerID) at revision 3, made "))
+    #expect(event.origin.source.hasPrefix("backup of \(formerID) at revision 3, made "))
     #expect(event.revision == report.incarnation.firstRevision)
     #expect(try StoreCheck.run(path: path).isSound)
   }

@@ -80,8 +80,8 @@ private func attempt(_ home: TenantID?, on target: TenantID, _ subject: String) 
   @Test func manyHomesBeyondTheirPartsAreCountedTogether() {
     let table = DenialTable(
       DenialTable.Limits(perChain: 1, all: 2, crowdedChains: 2, perHome: 1, crowdedHomes: 3))
-    for home in 1...50 {
-      for target in 51...53 { table.note(attempt(id(home), on: id(target), "s")) }
+    for home in UInt64(1)...50 {
+      for target in UInt64(51)...53 { table.note(attempt(id(home), on: id(target), "s")) }
     }
     let notes = table.drain()
     #expect(notes.count <= 2 + 2 + 3 + 1)

@@ -137,7 +137,8 @@ public final class SQLiteStore: AuditedStore {
     try state.withLock { (state: inout State) throws(StoreError) in _ = try open(&state) }
     return try auditReader.withLock {
       (held: inout SQLiteAuditReader?) throws(StoreError) -> Result in
-      let reader = try held ?? SQLiteAuditReader(path: path)
+      let reader: SQLiteAuditReader
+      if let held { reader = held } else { reader = try SQLiteAuditReader(path: path) }
       held = reader
       do throws(StoreError) {
         return try body(reader)

@@ -115,7 +115,7 @@ let storedTargets: [FuzzTarget] = [
   } run: { input in
     // What is read without the coder is what the coder reads, and is written as it does.
     let text = String(decoding: input, as: UTF8.self)
-    guard let plain = PlainConfiguration.decode(text) else { return }
+    guard let plain = PlainConfiguration.decode(text.utf8Span.span.bytes) else { return }
     let json = JSONCoding()
     try checkEqual(json.decode(TenantConfiguration.self, text), plain, "configuration")
     try checkEqual(try json.text(of: plain), text, "text")

@@ -85,6 +85,8 @@ struct LimitOptions: ParsableArguments {
   var requestTimeout: DurationArgument?
   @Option(help: "What the calls of an old connection have left.")
   var connectionAgeGrace: DurationArgument?
+  @Option(help: "What the calls of a peer have left whose certificate has ended.")
+  var credentialGrace: DurationArgument?
   @Option(help: "Until a ping is answered.")
   var keepaliveTimeout: DurationArgument?
   @Option(help: "Connections without calls for so long are told to go.")
@@ -145,6 +147,7 @@ struct LimitOptions: ParsableArguments {
     stallTimeout?.set(&limits.stallTimeout)
     requestTimeout?.set(&limits.requestTimeout)
     connectionAgeGrace?.set(&limits.connectionAgeGrace)
+    credentialGrace?.set(&limits.credentialGrace)
     keepaliveTimeout?.set(&limits.keepaliveTimeout)
     if let idleTimeout { limits.idleTimeout = idleTimeout.duration }
     if let maxConnectionAge { limits.maximumConnectionAge = maxConnectionAge.duration }

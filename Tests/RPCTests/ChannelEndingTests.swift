@@ -147,7 +147,8 @@ struct ChannelEndingTests {
       ending.yield()
       return message
     }
-    let server = try await TestServer.start([slow])
+    // Longer than a busy machine may take.
+    let server = try await TestServer.start([slow], patience: .seconds(300))
     let channel = server.channel()
     let call = Task { await channel.refusal(Self.wait) }
     for await _ in started {}

@@ -10,7 +10,7 @@ struct TestServer {
 
   static func start(
     at given: String? = nil, _ extra: [ServiceMethod] = [], limits: ServerLimits = ServerLimits(),
-    delegate: PlainDelegate = PlainDelegate()
+    delegate: PlainDelegate = PlainDelegate(), patience: Duration = .seconds(2)
   ) async throws -> TestServer {
     let directory = given ?? NSTemporaryDirectory() + "rpc-\(UInt32.random(in: 0...UInt32.max))"
     try FileManager.default.createDirectory(
@@ -19,6 +19,7 @@ struct TestServer {
     var configuration = Server.Configuration(listeners: [.unix(path: path, mode: 0o600)])
     configuration.eventLoops = 1
     configuration.limits = limits
+    configuration.handlerPatience = patience
     let server = try await Server(
       configuration, methods: EchoService.methods + extra, delegate: delegate)
     _ = try await server.start()

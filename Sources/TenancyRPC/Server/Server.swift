@@ -36,6 +36,8 @@ public final class Server: Sendable {
     public var limits = ServerLimits()
     /// Event loops; 0: one for each core.
     public var eventLoops = 0
+    /// How long a handler may take to return after it was cancelled by `stop`.
+    public var handlerPatience = Duration.seconds(2)
 
     public init(listeners: [ListenAddress], tls: TLSContext? = nil) {
       self.listeners = listeners
@@ -50,9 +52,6 @@ public final class Server: Sendable {
   private static let messagesPerRead: UInt = 1
 
   private static let maintenance = TimeAmount.seconds(1)
-
-  /// How long a handler may take to return after it was cancelled by `stop`.
-  private static let handlerPatience = Duration.seconds(2)
 
   private let core: ServerCore
   private let configuration: Configuration
@@ -125,7 +124,7 @@ public final class Server: Sendable {
     keeping.withLock { $0?.cancel() }
     await core.connections.drain(within: limit)
     // They report to event loops, which must not be gone by then.
-    await core.awaitTasks(within: Self.handlerPatience)
+    await core.awaitTasks(within: configuration.handlerPatience)
     try? await group.shutdownGracefully()  // The loops are empty; a failure leaves nothing to do.
   }
 

@@ -1,12 +1,13 @@
 import Glibc
 import Tenancy
 
-/// The file of checkpoints: whole lines only, whatever the disk does.
+/// The file of checkpoints: whole lines only, whatever the disk does. Where a line can't be cut off, as in a file
+/// that can only be appended to, what follows is added behind it: who verifies knows what that is.
 struct CheckpointFile {
   private let path: String
 
   /// A last line that has no end, as after a crash, is cut off.
-  /// - Throws: `ConfigurationError`.
+  /// - Throws: `ConfigurationError`, also if the end is of no checkpoint.
   init(_ path: String) throws {
     self.path = path
     try OwnFiles.check(path)
@@ -14,7 +15,10 @@ struct CheckpointFile {
     try withFile { descriptor, size in
       let end = try endOfLines(descriptor, size)
       guard end < size else { return }
-      try cut(descriptor, to: end)
+      guard try isBegin(descriptor, from: end, to: size) else {
+        throw ConfigurationError(description: "\(path) does not hold audit checkpoints")
+      }
+      try? cut(descriptor, to: end)
     }
   }
 
@@ -24,7 +28,7 @@ struct CheckpointFile {
     try withFile { descriptor, size in
       // What another failure may have left.
       let end = try endOfLines(descriptor, size)
-      if end < size { try cut(descriptor, to: end) }
+      if end < size { try? cut(descriptor, to: end) }
       do {
         try write(Array(checkpoints.map { $0.text + "\n" }.joined().utf8)[...], to: descriptor)
         guard fsync(descriptor) == 0 else { throw failure("cannot sync") }
@@ -75,6 +79,16 @@ struct CheckpointFile {
       end = start
     }
     return 0
+  }
+
+  /// Whether the bytes are the begin of a checkpoint, as far as they go.
+  private func isBegin(_ descriptor: Int32, from start: off_t, to end: off_t) throws -> Bool {
+    let begin = Array(AuditCheckpoint.start.utf8)
+    var bytes = [UInt8](repeating: 0, count: min(begin.count, Int(end - start)))
+    guard pread(descriptor, &bytes, bytes.count, start) == bytes.count else {
+      throw failure("cannot read")
+    }
+    return begin.starts(with: bytes)
   }
 
   private func failure(_ what: String) -> ConfigurationError {

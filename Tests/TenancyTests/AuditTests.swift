@@ -67,12 +67,12 @@ private struct Export {
   /// Of a record, its chain's last or not.
   func checkpoint(
     _ chain: AuditChain, at sequence: UInt64, kind: AuditCheckpoint.Kind = .end,
-    of life: String? = "life"
+    of life: String? = "life", time: Int64? = nil
   ) throws -> String {
     let record = try #require(records.first { $0.chain == chain && $0.sequence == sequence })
     return AuditCheckpoint(
       chain, AuditHead(sequence: sequence, hash: record.hash), kind: kind,
-      time: Timestamp(nanoseconds: Int64(sequence)), incarnation: life
+      time: Timestamp(nanoseconds: time ?? Int64(sequence)), incarnation: life
     ) { testHash($0) }.text
   }
 
@@ -262,6 +262,11 @@ private func fault(
   @Test func checkpointsOfEarlierVersionsHold() throws {
     let export = Export.sample()
     #expect(fault(export.lines, [try export.checkpoint(.platform, at: 5, of: nil)]) == nil)
+    // Also for who has only an own chain, beside newer ones about others that name a life.
+    let own = export.lines.filter { $0.contains("\(acme)\",\"sequence\"") }
+    let mixed = [try export.checkpoint(.tenant(acme), at: 2, of: nil)] + export.checkpoints()
+    #expect(fault(own, mixed, isPartial: true) == nil)
+    #expect(fault(Array(own.dropLast(own.count - 1)), mixed, isPartial: true) != nil)
     let cut = export.lines.filter { !$0.contains("platform\",\"sequence\":5,") }
     #expect(fault(cut, [try export.checkpoint(.platform, at: 5, of: nil)]) != nil)
   }
@@ -324,6 +329,9 @@ private func fault(
     let note = try #require(verifier.notes.first)
     #expect(note.hasPrefix("3 checkpoints are of the former life") && note.contains("record 2"))
 
+    // One that began after all restores that are told of: the tail that told of it was cut off.
+    let cut = [try former.checkpoint(.platform, at: 4, of: "three", time: 5_000_000_000)]
+    #expect(fault(restored.lines(without: 0, of: .platform), new + cut) != nil)
     // The former life's alone show no end of this one.
     #expect(fault(restored.lines(without: 0, of: .platform), old) != nil)
     // A life that no restore tells of is this one: what does not fit it is wrong.

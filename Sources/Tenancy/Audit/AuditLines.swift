@@ -85,7 +85,7 @@ public struct AuditCheckpoint: Hashable, Sendable {
   }
 
   /// With what each line begins.
-  static let start = "{\"chain\":\""
+  public static let start = "{\"chain\":\""
 
   /// Nil for anything that `text` does not make. The signature is not looked at.
   public init?(parsing text: String) {

@@ -3,7 +3,7 @@ public struct AuditLives {
   /// `AuditEvent.action` of a restore.
   public static let restoreAction = "store.restore"
 
-  private var restores: [(record: UInt64, incarnation: String)] = []
+  private var restores: [(record: UInt64, incarnation: String, time: Timestamp)] = []
   /// Nil: not known, and all checkpoints are held to be of this one.
   private var current: String?
   /// Checkpoints that are of what a restore gave up.
@@ -13,7 +13,7 @@ public struct AuditLives {
   mutating func note(_ event: AuditEvent, at sequence: UInt64) {
     guard event.action == Self.restoreAction, event.decision == .allowed, event.origin.home == nil
     else { return }
-    restores.append((sequence, event.named))
+    restores.append((sequence, event.named, event.time))
   }
 
   /// Says which life it is now, when all records have been taken.
@@ -30,8 +30,14 @@ public struct AuditLives {
   }
 
   func isFormer(_ checkpoint: AuditCheckpoint) -> Bool {
-    guard let current else { return false }
-    return checkpoint.incarnation != current
+    guard let current, checkpoint.incarnation != current else { return false }
+    guard let last = restores.last else {
+      // One of the form that names no life says nothing of a restore: it holds.
+      return checkpoint.incarnation != nil
+    }
+    // A life that began after the last restore that is told of: what tells of its beginning was cut off.
+    return restores.contains { $0.incarnation == checkpoint.incarnation }
+      || checkpoint.time.seconds <= last.time.seconds
   }
 
   mutating func countFormer() { formers += 1 }
@@ -50,7 +56,7 @@ public struct AuditLives {
 
   /// Up to where the chains of former lives are those of this one.
   struct Ends {
-    fileprivate let restores: [(record: UInt64, incarnation: String)]
+    fileprivate let restores: [(record: UInt64, incarnation: String, time: Timestamp)]
     /// Before each restore.
     fileprivate let tenants: [[AuditChain: UInt64]]
 

@@ -6,8 +6,9 @@ import Synchronization
 /// Its size is bounded. A chain has places for different ones of its own callers, and as many for those of
 /// others, so that strangers can't crowd out what the tenant's own were denied. The rest is counted under the
 /// chain's name alone, its own and others' apart. Callers of one home take up no more than their part of the
-/// table, whatever names they call: what is beyond it stands in their own chain as a count, and so does, in the
-/// platform's, what too many homes are beyond.
+/// table, whatever names they call: calls that are beyond it, in one chain or several, stand in their own chain and
+/// in the platform's as a count, and in the platform's alone where too many homes are beyond. Callers of a home
+/// that is not known have a part together, apart from the platform's own.
 final class DenialTable: Sendable {
   struct Limits: Sendable {
     /// Different ones in one chain of its own callers, and as many of others.
@@ -31,20 +32,53 @@ final class DenialTable: Sendable {
   /// Bytes of a name that came with a request.
   static let maximumNameBytes = 128
 
+  /// Whose callers they are.
+  private enum Home: Hashable {
+    case tenant(TenantID)
+    case platform
+    /// Of a tenant, by its certificate, that there is not.
+    case unknown
+
+    init(_ event: AuditEvent) {
+      if let home = event.origin.home {
+        self = .tenant(home)
+      } else {
+        self =
+          event.reason == TenancyError.Reason.identityUnknown.description ? .unknown : .platform
+      }
+    }
+
+    /// Where what they did is counted that stands nowhere else.
+    var chains: [AuditChain] {
+      switch self {
+      case .tenant(let home): [.tenant(home), .platform]
+      case .platform, .unknown: [.platform]
+      }
+    }
+
+    func owns(_ chain: AuditChain) -> Bool {
+      switch self {
+      case .tenant(let home): chain.tenant == home
+      case .platform: chain.tenant == nil
+      case .unknown: false
+      }
+    }
+  }
+
   /// A chain, and whether the callers are its own.
   private struct Side: Hashable {
     let chain: AuditChain
     let isOwn: Bool
 
-    init(_ chain: AuditChain, _ home: TenantID?) {
+    init(_ chain: AuditChain, _ home: Home) {
       self.chain = chain
-      isOwn = chain.tenant == home
+      isOwn = home.owns(chain)
     }
   }
 
   private struct Key: Hashable {
     let side: Side
-    let home: TenantID?
+    let home: Home
     let subject: String
     let credentialID: String
     let action: String
@@ -56,10 +90,10 @@ final class DenialTable: Sendable {
     var denials: [Key: AuditEvent] = [:]
     var perSide: [Side: Int] = [:]
     /// Different ones, and crowds, that callers of a home have made.
-    var perHome: [TenantID?: Int] = [:]
+    var perHome: [Home: Int] = [:]
     var crowds: [Side: AuditEvent] = [:]
-    /// By the callers' home, in its chain.
-    var elsewhere: [TenantID?: AuditEvent] = [:]
+    /// By the callers' home.
+    var elsewhere: [Home: AuditEvent] = [:]
   }
 
   private let limits: Limits
@@ -70,7 +104,13 @@ final class DenialTable: Sendable {
   /// Counts an event in each of its chains.
   func note(_ note: AuditNote) {
     contents.withLock { contents in
-      for chain in note.chains { count(note.event(in: chain), in: chain, &contents) }
+      let home = Home(note.event)
+      var isPlaced = true
+      for chain in note.chains where !count(note.event(in: chain), home, in: chain, &contents) {
+        isPlaced = false
+      }
+      // Once, in however many chains it should stand.
+      if !isPlaced { countElsewhere(note.event, home, &contents) }
     }
   }
 
@@ -80,16 +120,16 @@ final class DenialTable: Sendable {
       let notes =
         contents.denials.map { AuditNote(event: $1, chains: [$0.side.chain]) }
         + contents.crowds.map { AuditNote(event: $1, chains: [$0.chain]) }
-        + contents.elsewhere.map {
-          AuditNote(event: $1, chains: [$0.map(AuditChain.tenant) ?? .platform])
-        }
+        + contents.elsewhere.map { AuditNote(event: $1, chains: $0.chains) }
       contents = Contents()
       return notes.sorted { $0.event.firstTime < $1.event.firstTime }
     }
   }
 
-  private func count(_ event: AuditEvent, in chain: AuditChain, _ contents: inout Contents) {
-    let home = event.origin.home
+  /// - Returns: whether there was a place for it.
+  private func count(
+    _ event: AuditEvent, _ home: Home, in chain: AuditChain, _ contents: inout Contents
+  ) -> Bool {
     let side = Side(chain, home)
     let key = Key(
       side: side, home: home, subject: event.origin.subject,
@@ -106,39 +146,39 @@ final class DenialTable: Sendable {
       contents.crowds.values[index].add(event)
     } else if contents.crowds.count < limits.crowdedChains, takePart(of: home, &contents) {
       contents.crowds[side] = Self.others(
-        event, Self.othersAction, home: side.isOwn ? home : nil, in: chain)
+        event, Self.othersAction, home: side.isOwn ? event.origin.home : nil, of: chain.tenant)
     } else {
-      countElsewhere(event, &contents)
+      return false
     }
+    return true
   }
 
-  private func takePart(of home: TenantID?, _ contents: inout Contents) -> Bool {
+  private func takePart(of home: Home, _ contents: inout Contents) -> Bool {
     guard contents.perHome[home, default: 0] < limits.perHome else { return false }
     contents.perHome[home, default: 0] += 1
     return true
   }
 
-  private func countElsewhere(_ event: AuditEvent, _ contents: inout Contents) {
-    let home = event.origin.home
+  private func countElsewhere(_ event: AuditEvent, _ home: Home, _ contents: inout Contents) {
     // The platform's always has its place.
     let isThere =
       contents.elsewhere[home] != nil || contents.elsewhere.count < limits.crowdedHomes
-    let crowd = isThere ? home : nil
+    let crowd = isThere ? home : .platform
     if let index = contents.elsewhere.index(forKey: crowd) {
       contents.elsewhere.values[index].add(event)
     } else {
       contents.elsewhere[crowd] = Self.others(
-        event, Self.elsewhereAction, home: crowd, in: crowd.map(AuditChain.tenant) ?? .platform)
+        event, Self.elsewhereAction, home: isThere ? event.origin.home : nil, of: nil)
     }
   }
 
   private static func others(
-    _ event: AuditEvent, _ action: String, home: TenantID?, in chain: AuditChain
+    _ event: AuditEvent, _ action: String, home: TenantID?, of tenant: TenantID?
   ) -> AuditEvent {
     AuditEvent(
-      origin: AuditOrigin(home: home, subject: ""), action: action,
-      tenant: action == othersAction ? chain.tenant : nil, decision: .denied,
-      reason: othersReason, count: event.count, firstTime: event.firstTime, time: event.time)
+      origin: AuditOrigin(home: home, subject: ""), action: action, tenant: tenant,
+      decision: .denied, reason: othersReason, count: event.count, firstTime: event.firstTime,
+      time: event.time)
   }
 }
 

@@ -110,10 +110,8 @@ public final class Provisioner: Sendable {
         }
         self.work.withLock { work in
           work.provisioning[id] = nil
-          // Another makes it anew, elsewhere perhaps: what is here then goes.
-          if case .failure(let error) = result, error.reason == .leaseLost {
-            work.unfinished.insert(id)
-          }
+          // Another may make it anew, elsewhere perhaps: what is here then goes.
+          if case .failure = result { work.unfinished.insert(id) }
         }
         return result
       }

@@ -210,7 +210,8 @@ public final class SQLiteDataPlane: DataPlane {
       let connection = try SQLiteConnection(path: sharedPath)
       try configure(connection)
       let delete = try connection.prepare("DELETE FROM tenancy_tenants WHERE tenant_id = ?")
-      // Also what it waited for is over by now.
+      // Before others wait for the file; then it mostly is known still.
+      try permit()
       try connection.execute("BEGIN IMMEDIATE")
       try permit()
       try delete.run([.text(tenant.id.description)])

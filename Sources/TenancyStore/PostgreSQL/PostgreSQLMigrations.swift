@@ -139,7 +139,11 @@ struct PostgreSQLMigrations {
 
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
 
-  private static let all = [initial, secrets, auditRecords, leases]
+  private static let all = [initial, secrets, auditRecords, leases, marksOfLeftData]
+
+  /// They are among the steps of tenants: a program that does not know them would take such data for what it has
+  /// just made.
+  private static let marksOfLeftData = "SELECT"
 
   /// A password in a configuration is a reference from here on. No version that was released has stored one
   /// in the clear here.

@@ -87,6 +87,9 @@ enum Migrations {
     Step(before: SecretMigration.emptySpace, sql: ""), Step(sql: auditRecords),
     Step(sql: Incarnations.table),
     Step(sql: leases),
+    // Marks of data that is left to be destroyed are among the steps of tenants: a program that does not know
+    // them would take such data for what it has just made.
+    Step(sql: ""),
   ]
 
   /// Times are milliseconds since 1970.

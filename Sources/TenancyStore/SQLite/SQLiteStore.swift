@@ -133,13 +133,16 @@ public final class SQLiteStore: AuditedStore {
   func withAuditReader<Result: Sendable>(
     _ body: (SQLiteAuditReader) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
-    // After an unknown outcome nothing is read that was not recovered.
-    try state.withLock { (state: inout State) throws(StoreError) in _ = try open(&state) }
+    // After an unknown outcome nothing is read that was not recovered, and after the end nothing is opened.
+    try state.withLock { (state: inout State) throws(StoreError) -> Void in
+      _ = try open(&state)
+      try auditReader.withLock { (held: inout SQLiteAuditReader?) throws(StoreError) -> Void in
+        if held == nil { held = try SQLiteAuditReader(path: path) }
+      }
+    }
     return try auditReader.withLock {
       (held: inout SQLiteAuditReader?) throws(StoreError) -> Result in
-      let reader: SQLiteAuditReader
-      if let held { reader = held } else { reader = try SQLiteAuditReader(path: path) }
-      held = reader
+      guard let reader = held else { throw StoreError(.unavailable, "\(path) was closed") }
       do throws(StoreError) {
         return try body(reader)
       } catch {

@@ -95,13 +95,15 @@ class Lives:
 
     def __init__(self, records):
         self.records = records
-        self.restores = [(record.sequence, record.event["named"]) for record in records
+        self.restores = [(record.sequence, record.event["named"], record.time) for record in records
                          if record.event.get("action") == "store.restore"]
 
-    def end(self, chain, life):
-        """None: it is the present life."""
-        lives = [named for _, named in self.restores]
+    def end(self, chain, life, time):
+        """None: it is the present life, or one of which the records do not tell."""
+        lives = [named for _, named, _ in self.restores]
         if not lives or life == lives[-1]:
+            return None
+        if life not in lives and time // 10**9 > self.restores[-1][2] // 10**9:
             return None
         ending = self.restores[lives.index(life) + 1 if life in lives else 0][0]
         if chain == PLATFORM:
@@ -156,7 +158,7 @@ def verify(lines, checkpoints, public_key):
             ends(*head)
     lives = Lives(records.get(PLATFORM, []))
     for sent in checkpoints:
-        end = lives.end(sent["chain"], sent.get("incarnation"))
+        end = lives.end(sent["chain"], sent.get("incarnation"), sent["time"])
         if end is None or sent["sequence"] <= end:
             ends(sent["chain"], sent["sequence"], bytes.fromhex(sent["hash"]))
     return records

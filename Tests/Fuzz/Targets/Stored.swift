@@ -135,9 +135,10 @@ let storedTargets: [FuzzTarget] = [
   },
 ]
 
-/// What the seeds are made of. Keys are made anew by each process, and are of no use elsewhere.
+/// What the seeds are made of. Keys are made anew by each process, and are of no use elsewhere; all else is the
+/// same in each, as one writes the seeds that another reads.
 private enum Sample {
-  static let tenant = TenantID.generate(atMilliseconds: 1_700_000_000_000)
+  static let tenant = TenantID(high: 0x018B_CFE5_6800_7000, low: 0b10 << 62)
   static let time = Timestamp(nanoseconds: 1_700_000_000_000_000_000)
 
   static let records: [AuditRecord] = {

@@ -85,7 +85,10 @@ extension ControlPlane {
       let judged = Judged(batch, on: state, clock)
       switch persist(judged.entries, judged.notes) {
       case .durable:
-        if !judged.entries.isEmpty { publish(judged.state, judged.entries) }
+        if !judged.entries.isEmpty {
+          publish(judged.state, judged.entries)
+          setFailure(nil)
+        }
         return judged.acknowledge(nil)
       case .failed: return judged.acknowledge(Self.unavailable)
       case .refused(let error): return separate(batch, judged, error)
@@ -123,7 +126,7 @@ extension ControlPlane {
       case .leaseHeld: return .refused(Self.leaseHeld)
       case .leaseLost: return .refused(Self.leaseLost)
       case .unavailable, .corrupt, .compacted:
-        setFailure(error)
+        setWriteFailure(error)
         return .failed
       }
     }
@@ -135,7 +138,7 @@ extension ControlPlane {
       try follow()
       return state.revision == revision ? .refused(Self.contradiction) : .overtaken
     } catch {
-      setFailure(error)
+      setWriteFailure(error)
       return .failed
     }
   }
@@ -150,7 +153,7 @@ extension ControlPlane {
       while !rest.isEmpty {
         let found = try store.entries(after: revision, limit: rest.count)
         guard !found.isEmpty else {
-          setFailure(failure)
+          setWriteFailure(failure)
           return .failed
         }
         for entry in found {
@@ -161,7 +164,7 @@ extension ControlPlane {
       try store.checkWritable()
       return .durable
     } catch {
-      setFailure(error)
+      setWriteFailure(error)
       return .failed
     }
   }

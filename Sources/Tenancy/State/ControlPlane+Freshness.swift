@@ -124,6 +124,7 @@ extension ControlPlane {
           // In this order: it must not look healthy before it can be written to.
           try store.checkWritable()
           try refresh()
+          if !hasJustWrittenInVain() { setFailure(nil) }
           staleness.noteCurrent(at: moment)
         } catch {
           if !tail.isClosed { setFailure(error) }

@@ -16,7 +16,8 @@ extension MemoryStore: AuditedStore {
   func auditRecords(
     of chain: AuditChain, after sequence: UInt64, limit: Int
   ) throws(StoreError) -> [StoredAuditRecord] {
-    disk.state.withLock { state in
+    beginAuditRead()
+    return disk.state.withLock { state in
       Array((state.audit[chain] ?? []).filter { $0.sequence > sequence }.prefix(limit))
     }
   }

@@ -81,6 +81,8 @@ final class MemoryStore: ControlStore {
     var closings = 0
     var barrier: Barrier?
     var renewalBarrier: Barrier?
+    var auditBarrier: Barrier?
+    var auditReads = 0
   }
 
   let disk: MemoryLog
@@ -130,6 +132,24 @@ final class MemoryStore: ControlStore {
     let barrier = Barrier()
     contents.withLock { $0.barrier = barrier }
     return barrier
+  }
+
+  /// Makes the next page of audit records wait.
+  func holdNextAuditRead() -> Barrier {
+    let barrier = Barrier()
+    contents.withLock { $0.auditBarrier = barrier }
+    return barrier
+  }
+
+  /// Pages of audit records that were read.
+  var auditReads: Int { contents.withLock { $0.auditReads } }
+
+  func beginAuditRead() {
+    let barrier = contents.withLock { contents in
+      contents.auditReads += 1
+      return contents.auditBarrier.take()
+    }
+    barrier?.pass()
   }
 
   /// Makes the next renewal of a lease wait.

@@ -211,9 +211,11 @@ public final class ControlPlane: Sendable {
     }
   }
 
-  /// Waits for writes under way, refuses later ones, and closes the store.
+  /// Waits for writes under way, refuses later ones, and closes the store. Of pages of audit records it waits for
+  /// the one that is being read, which the store bounds.
   public func close() async {
     waiting.withLock { $0.isClosed = true }
+    auditor?.reads.close()
     await withCheckedContinuation { continuation in
       queue.async {
         self.drain()
@@ -298,7 +300,7 @@ public final class ControlPlane: Sendable {
     ControlState(try store.load())
   }
 
-  private static let cancelled = TenancyError(
+  static let cancelled = TenancyError(
     .cancelled, TenancyError.Reason("CANCELLED"), "the call was cancelled before it took effect")
   private static let stopping = TenancyError(
     .unavailable, .storeUnavailable, "the server is stopping")

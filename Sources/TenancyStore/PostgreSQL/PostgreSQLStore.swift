@@ -256,13 +256,14 @@ public final class PostgreSQLStore: AuditedStore {
   }
 
   /// Reads in one transaction, on one state of the store that this one has worked on so far.
+  /// - Parameter deadline: of all of it; nil: each answer has a time of its own.
   private func read<Result>(
-    _ connection: PostgreSQLConnection,
+    _ connection: PostgreSQLConnection, until deadline: Deadline? = nil,
     _ body: (RevisionRow) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
     func run(_ sql: String) throws(StoreError) -> PostgreSQLResult {
       try asStoreError { () throws(PostgreSQLError) in
-        try connection.run(sql, until: Deadline(in: configuration.answerTimeout))
+        try connection.run(sql, until: deadline ?? Deadline(in: configuration.answerTimeout))
       }
     }
     let durable = seen.withLock { $0.durable }
@@ -296,20 +297,22 @@ public final class PostgreSQLStore: AuditedStore {
     }.first
   }
 
-  /// What a checkpoint signs must be there after a failover, too.
+  /// What a checkpoint signs must be there after a failover, too. All of it has the time of one answer: closing
+  /// the store waits for it.
   private func audit<Found: Sendable>(
     _ sql: String, _ values: [SQLValue], _ body: (PostgreSQLRow) throws(StoreError) -> Found
   ) throws(StoreError) -> [Found] {
     try withConnection(of: auditReader) { connection throws(StoreError) in
-      let found = try read(connection) { _ throws(StoreError) in
+      let deadline = Deadline(in: configuration.answerTimeout)
+      let found = try read(connection, until: deadline) { _ throws(StoreError) in
         let result = try asStoreError { () throws(PostgreSQLError) in
-          try connection.run(sql, values, until: Deadline(in: configuration.answerTimeout))
+          try connection.run(sql, values, until: deadline)
         }
         var found: [Found] = []
         for index in 0..<result.rowCount { found.append(try body(result.row(index))) }
         return found
       }
-      if !found.isEmpty { try batch(connection).prove() }
+      if !found.isEmpty { try batch(connection).prove(until: deadline) }
       return found
     }
   }

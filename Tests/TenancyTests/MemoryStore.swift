@@ -32,7 +32,9 @@ struct MemoryLeases {
   mutating func apply(_ action: LeaseAction, revision: UInt64) throws(StoreError) {
     switch action {
     case .take(let name, let holder, let duration):
-      if let other = held[name], other.holder != holder, other.end > now {
+      if let other = held[name], other.holder != holder, other.end > now,
+        other.end - now <= Lease.longest
+      {
         throw StoreError(.leaseHeld, "held")
       }
       held[name] = (Lease(name: name, fencingNumber: revision), holder, now + duration)

@@ -11,6 +11,8 @@ extension ControlPlane {
     var waitingReads = ReadWaiters.Limits()
     /// Nil: nothing is audited.
     var auditor: Auditor?
+    /// By a clock that nobody sets.
+    var instant: @Sendable () -> ContinuousClock.Instant = { .now }
     /// Waits before a batch is run again for the nth time.
     var pause: @Sendable (_ attempt: Int) -> Void = ControlPlane.pause
   }

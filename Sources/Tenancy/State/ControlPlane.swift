@@ -30,6 +30,7 @@ public final class ControlPlane: Sendable {
   /// Of consistency tokens.
   let storeKey: UInt64
   let doubts = Mutex(StoreDoubts())
+  let ageing = Mutex(AgePace())
   private let health = Mutex(Health())
 
   private struct Health {

@@ -163,7 +163,8 @@ extension Table {
       + "VALUES (\(values.joined(separator: ", "))) ON CONFLICT (name) DO UPDATE SET "
       + "holder = excluded.holder, fencing_number = excluded.fencing_number, "
       + "expire_time = excluded.expire_time "
-      + "WHERE leases.expire_time <= \(now) OR leases.holder = excluded.holder"
+      + "WHERE leases.expire_time <= \(now) OR leases.holder = excluded.holder "
+      + "OR leases.expire_time > \(now) + \(Lease.longest.wholeMilliseconds)"
   }
 
   /// With how long they last still, those first that expire first.

@@ -74,7 +74,10 @@ struct ControlPlaneFailureTests {
   }
 
   @Test func aReloadThatFailsRefusesWithoutRunningTheWrite() async throws {
-    let test = try TestPlane()
+    let steady = SteadyClock()
+    var options = ControlPlane.Options()
+    options.instant = { steady.now }
+    let test = try TestPlane(options: options)
     test.store.failNextAppends(.refused(.corrupt))
     _ = await refusal { () async throws(TenancyError) in try await test.plane.reserve("a") }
     test.store.failNextLoad(.corrupt)
@@ -85,7 +88,11 @@ struct ControlPlaneFailureTests {
       }
     }
     Self.expectUnavailable(error)
-    #expect(!test.plane.isHealthy)
+    #expect(!test.plane.isHealthy && test.store.loads == 2)
+    // It is not read again for each that comes.
+    for _ in 0..<10 { #expect(await test.plane.startReserving("x").value == nil) }
+    #expect(test.store.loads == 2)
+    steady.advance(by: ControlPlane.loadInterval)
     #expect(try await test.plane.reserve("b") == 0)
     #expect(test.plane.isHealthy)
   }

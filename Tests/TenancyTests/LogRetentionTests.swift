@@ -1,4 +1,3 @@
-import Synchronization
 import Testing
 
 @testable import Tenancy
@@ -57,12 +56,6 @@ struct LogRetentionTests {
     #expect(removable(5099) == 99)
     #expect(removable(9000) == 100)
     #expect(LogRetention(entries: 1).entries == LogRetention.minimumEntries)
-  }
-
-  private final class SteadyClock: Sendable {
-    private let moment = Mutex(ContinuousClock.now)
-    var now: ContinuousClock.Instant { moment.withLock { $0 } }
-    func advance(by duration: Duration) { moment.withLock { $0 += duration } }
   }
 
   private func plane(_ entries: Int, _ steady: SteadyClock = SteadyClock()) throws -> TestPlane {

@@ -89,7 +89,7 @@ extension ControlPlane {
       case .durable:
         if !judged.entries.isEmpty {
           publish(judged.state, judged.entries)
-          setFailure(nil)
+          setDurable()
         }
         return judged.acknowledge(nil)
       case .failed: return judged.acknowledge(Self.unavailable)

@@ -9,11 +9,16 @@ struct StoreDoubts: Sendable {
   /// A write has failed since the store was last looked at: that another kind of write works, such as one that
   /// needs less room, does not say that this one would.
   var hasWrittenInVain = false
+  /// The last load in vain, which may have read all there is before it came to what is wrong.
+  var failedLoad: (failure: StoreError, instant: ContinuousClock.Instant)?
 }
 
 /// How a store that has failed is found to work again: by a write that is durable, and by nothing less. On
 /// `queue` only, but for `recover`.
 extension ControlPlane {
+  /// Before a load that has failed is tried again.
+  static let loadInterval = Duration.seconds(1)
+
   /// Tries a store that has failed again: for a server that no one writes to as long as it is not healthy. Where
   /// some do, in vain, it is they who find out: what is tried here needs less of the store than they do.
   /// - Returns: `isHealthy`, which also becomes true by a write that succeeds.
@@ -54,8 +59,24 @@ extension ControlPlane {
   /// another one meanwhile, as by a failover that has lost the end of the log.
   private func confirmState() throws(StoreError) {
     let (last, mustReload) = doubts.withLock { ($0.last, $0.mustReload) }
-    guard !mustReload, try isStored(last) else { return try reload() }
+    guard !mustReload, try isStored(last) else { return try reloadNowAndThen() }
     try follow()
+  }
+
+  /// Whoever writes in vain does not make the store be read without end.
+  private func reloadNowAndThen() throws(StoreError) {
+    let now = options.instant()
+    if let failed = doubts.withLock({ $0.failedLoad }),
+      failed.instant.duration(to: now) < Self.loadInterval
+    {
+      throw failed.failure
+    }
+    do throws(StoreError) {
+      try reload()
+    } catch {
+      doubts.withLock { $0.failedLoad = (error, options.instant()) }
+      throw error
+    }
   }
 
   /// Whether the state and the log are of one history.
@@ -84,7 +105,17 @@ extension ControlPlane {
     let last = try lastEntry(upTo: state.revision)
     publish(state, last: last)
     tail.restart(after: state.revision)
-    doubts.withLock { $0.mustReload = false }
+    doubts.withLock { doubts in
+      doubts.mustReload = false
+      doubts.failedLoad = nil
+    }
+  }
+
+  /// A write is durable.
+  func setDurable() {
+    guard !isHealthy else { return }
+    doubts.withLock { $0.hasWrittenInVain = false }
+    setFailure(nil)
   }
 
   /// The store has failed at a write.

@@ -39,9 +39,7 @@ extension AuditTrail {
       // A store that fails is told of by others, and asked again.
       if (try? await plane.hasDueAuditRecords(settings.retention)) == true {
         return logger.warning(
-          "audit records are older, or more, than is to be kept, and are not removed: that takes "
-            + "audit.checkpoint_key; 0 as audit.retention_days and audit.maximum_records keeps them"
-        )
+          "audit records that need not be kept are not removed: that takes audit.checkpoint_key")
       }
       // A cancelled sleep ends the loop at its condition.
       try? await Task.sleep(for: Self.retentionInterval)

@@ -12,6 +12,8 @@ final class MemoryLog: Sendable {
     var leases = MemoryLeases()
     var secrets = KeptSecrets()
     var audit: [AuditChain: [StoredAuditRecord]] = [:]
+    /// The last that was removed.
+    var auditFloors: [AuditChain: AuditHead] = [:]
   }
   let state = Mutex(State())
 

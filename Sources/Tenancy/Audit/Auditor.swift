@@ -8,8 +8,8 @@ final class Auditor: Sendable {
   /// Denials that are written in one transaction.
   static let maximumPortion = 256
 
-  private let store: any AuditedStore
-  private let hash: AuditHash
+  let store: any AuditedStore
+  let hash: AuditHash
   let denials: DenialTable
   /// Taken from the table, and not written as far as is known.
   private let unwritten = Mutex<[AuditNote]>([])
@@ -153,7 +153,7 @@ extension ControlPlane {
     try await readAudit(.server) { (auditor) throws(StoreError) in try auditor.head(of: chain) }
   }
 
-  private func readAudit<Value: Sendable>(
+  func readAudit<Value: Sendable>(
     _ reader: WritePayer, _ body: @escaping @Sendable (Auditor) throws(StoreError) -> Value
   ) async throws(TenancyError) -> Value {
     guard let auditor else {

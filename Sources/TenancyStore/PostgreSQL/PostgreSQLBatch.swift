@@ -6,7 +6,7 @@ struct PostgreSQLBatch {
   let configuration: PostgreSQLConfiguration
 
   static let statements =
-    StateStatement.allPrepared + [lock, advance, notify, auditHead]
+    StateStatement.allPrepared + [lock, advance, notify, auditEnd]
 
   static let lock = PreparedStatement(
     name: "lock", sql: "SELECT \(RevisionRow.columns) FROM tenancy_revision FOR UPDATE")

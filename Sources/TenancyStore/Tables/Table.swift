@@ -150,7 +150,7 @@ extension Table {
 
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    dataKeys, secrets, auditRecords, leases,
+    dataKeys, secrets, auditRecords, auditChains, leases,
   ]
 }
 
@@ -195,6 +195,10 @@ enum StateStatement: Int, CaseIterable {
   case deleteSecret
   case putDataKey
   case insertAuditRecord
+  case noteAuditChain
+  case noteAuditBegin
+  case moveAuditBegin
+  case removeAuditRecords
   case takeLease
   case holdLease
   case releaseLease
@@ -206,7 +210,8 @@ enum StateStatement: Int, CaseIterable {
     case .holdLease, .releaseLease: .leaseLost
     case .insertEntry, .raiseFloor, .removeEntries, .noteRemoved, .putTenant, .reserveName,
       .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
-      .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .insertAuditRecord:
+      .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .insertAuditRecord,
+      .noteAuditChain, .noteAuditBegin, .moveAuditBegin, .removeAuditRecords:
       .conflict
     }
   }
@@ -252,6 +257,12 @@ enum StateStatement: Int, CaseIterable {
     case .deleteSecret: return Table.secrets.delete(dialect, where: "tenant_id", "purpose")
     case .putDataKey: return Table.dataKeys.put(dialect)
     case .insertAuditRecord: return Table.auditRecords.insert(dialect)
+    case .noteAuditChain: return Table.noteAuditChain(dialect)
+    case .noteAuditBegin: return Table.noteAuditBegin(dialect)
+    case .moveAuditBegin: return Table.moveAuditBegin(dialect)
+    case .removeAuditRecords:
+      return "DELETE FROM audit_records WHERE chain = \(dialect.parameter(1)) "
+        + "AND sequence <= \(dialect.parameter(2))"
     }
   }
 }

@@ -131,6 +131,9 @@ public final class ControlPlane: Sendable {
     }
   }
 
+  /// Writes that wait for their turn. Thread-safe.
+  public var waitingWrites: Int { waiting.withLock { $0.writes.count } }
+
   /// Tries a store that has failed again: for a server that no one writes to as long as it is not healthy.
   /// Returns `isHealthy`, which also becomes true by a write that succeeds.
   public func recover() async -> Bool {

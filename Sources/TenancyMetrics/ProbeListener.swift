@@ -48,7 +48,8 @@ public final class ProbeListener: Sendable {
   /// - Returns: the address in use: with port 0, the port that the system chose.
   /// - Throws: when the address can't be bound.
   public func start(_ address: ListenAddress) async throws -> ListenAddress {
-    let room = NIOLoopBoundBox(Self.maximumConnections, eventLoop: group.next())
+    let room = NIOLoopBoundBox.makeBoxSendingValue(
+      Self.maximumConnections, eventLoop: group.next())
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 128)
       .childChannelOption(.allowRemoteHalfClosure, value: true)

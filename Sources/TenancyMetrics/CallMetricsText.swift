@@ -10,7 +10,7 @@ enum CallMetricsText {
     text.begin(
       duration, .histogram, "From the arrival of a call's headers until its status is final.")
     for (labels, row) in rows {
-      histogram(duration, labels, row.buckets, sum: row.nanoseconds, into: &text)
+      text.histogram(duration, labels, CallTable.bounds, row.buckets, sum: row.nanoseconds)
     }
     counter(
       "rpc_server_call_queue_seconds_total",
@@ -36,21 +36,6 @@ enum CallMetricsText {
   ) {
     text.begin(name, .counter, help)
     for (labels, row) in rows { text.sample(name, labels, value(row)) }
-  }
-
-  private static func histogram(
-    _ name: String, _ labels: [Label], _ buckets: [UInt64], sum: UInt64,
-    into text: inout MetricsText
-  ) {
-    var total: UInt64 = 0
-    for (index, count) in buckets.enumerated() {
-      total &+= count
-      let bound =
-        index < CallTable.bounds.count ? MetricsText.seconds(CallTable.bounds[index]) : "+Inf"
-      text.sample(name + "_bucket", labels + [("le", bound)], String(total))
-    }
-    text.sample(name + "_sum", labels, MetricsText.seconds(sum))
-    text.sample(name + "_count", labels, String(total))
   }
 
   /// A method that there is not is `_OTHER`: its name is the peer's, and there may be any number.
@@ -114,8 +99,8 @@ enum CallMetricsText {
     for counts in seen {
       for (index, count) in counts.lateness.enumerated() { buckets[index] &+= count }
     }
-    histogram(
-      lag, [], buckets, sum: seen.reduce(0) { $0 &+ $1.latenessNanoseconds }, into: &text)
+    text.histogram(
+      lag, [], CallTable.bounds, buckets, sum: seen.reduce(0) { $0 &+ $1.latenessNanoseconds })
   }
 
   static func render(

@@ -34,6 +34,26 @@ public struct MetricsText: Sendable {
     sample(name, [], value)
   }
 
+  /// The samples of a histogram.
+  ///
+  /// - Parameters:
+  ///   - bounds: upper ones, in nanoseconds.
+  ///   - counts: for each bound what is below it and above the one before, and at the end what is above all.
+  ///   - sum: in nanoseconds.
+  public mutating func histogram(
+    _ name: String, _ labels: [(name: String, value: String)] = [], _ bounds: [UInt64],
+    _ counts: [UInt64], sum: UInt64
+  ) {
+    var total: UInt64 = 0
+    for (index, count) in counts.enumerated() {
+      total &+= count
+      let bound = index < bounds.count ? Self.seconds(bounds[index]) : "+Inf"
+      sample(name + "_bucket", labels + [("le", bound)], String(total))
+    }
+    sample(name + "_sum", labels, Self.seconds(sum))
+    sample(name + "_count", labels, String(total))
+  }
+
   /// Seconds, exact to the nanosecond.
   public static func seconds(_ nanoseconds: UInt64) -> String {
     let rest = String(nanoseconds % 1_000_000_000)

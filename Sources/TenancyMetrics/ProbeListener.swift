@@ -51,7 +51,7 @@ public final class ProbeListener: Sendable {
     let room = NIOLoopBoundBox.makeBoxSendingValue(
       Self.maximumConnections, eventLoop: group.next())
     let bootstrap = ServerBootstrap(group: group)
-      .serverChannelOption(.backlog, value: 128)
+      .serverChannelOption(.backlog, value: 1024)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
       .childChannelInitializer { [pages] channel in
         channel.eventLoop.makeCompletedFuture {

@@ -82,6 +82,12 @@ final class Monitor: Sendable {
     text.single(
       "tenancy_write_queue_depth", .gauge, "Writes that wait for their turn.",
       "\(plane.waitingWrites)")
+    let batches = "tenancy_write_batch_duration_seconds"
+    let times = plane.writeTimes
+    text.begin(
+      batches, .histogram,
+      "How long batches of writes held the writer, the store's commit included.")
+    text.histogram(batches, WriteTimes.bounds, times.counts, sum: times.nanoseconds)
     if let age = plane.stateAge {
       let (seconds, attoseconds) = age.components
       text.single(

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -113,6 +114,7 @@ def test_counts_after_known_calls(watched, pki):
         assert samples["tenancy_tenants"] == 1 and samples["tenancy_revision"] > 1
         assert samples["process_resident_memory_bytes"] > 1 << 20
         assert samples["tenancy_store_healthy"] == samples["tenancy_ready"] == 1
+        assert samples["tenancy_write_batch_duration_seconds_count"] >= 1
         acme = admin.get("acme").id
         assert samples[f'tenancy_tenant_calls_total{{tenant="{acme}"}}'] >= 2
     assert server.stop() == 0
@@ -169,16 +171,22 @@ def test_not_ready_while_draining(watched):
     server, probe = watched
     server.settings["drain_seconds"] = 5
     server.start()
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    done = threading.Event()
+
+    def never_whole():
+        done.wait(20)
+        yield b""
+
     with server.operator() as admin:
-        watch = health_pb2_grpc.HealthStub(admin.channel).Watch(
-            health_pb2.HealthCheckRequest(), timeout=30)
-        next(watch)
+        # A call that is open: its request does not come.
+        open_call = admin.channel.stream_unary("/tenancy.v1.Identity/WhoAmI").future(never_whole())
+        eventually(lambda: probe.metrics()["rpc_server_active_calls"] == 1, "the call has begun", 5)
         server.process.send_signal(signal.SIGTERM)
         eventually(lambda: probe.ask("/readyz")[0] == 503, "it drains", 4)
         assert probe.ask("/readyz")[1].startswith("failed serving\n")
         assert probe.ask("/livez")[0] == 200
-        watch.cancel()
+        open_call.cancel()
+        done.set()
     assert server.wait() == 0
     with pytest.raises(OSError):
         probe.connect()

@@ -40,6 +40,36 @@ struct CheckpointFile {
     }
   }
 
+  /// The life of the store in which a chain's newest checkpoint was made; nil: there is none, or it does not say.
+  /// Reads backwards.
+  /// - Throws: `ConfigurationError`.
+  func lastIncarnation(of chain: AuditChain) throws -> String? {
+    guard access(path, F_OK) == 0 else { return nil }
+    var found: String?
+    try withFile { descriptor, size in
+      var (position, rest) = (size, [UInt8]())
+      while position > 0 {
+        let start = max(0, position - 65_536)
+        var bytes = [UInt8](repeating: 0, count: Int(position - start))
+        guard pread(descriptor, &bytes, bytes.count, start) == bytes.count else {
+          throw failure("cannot read")
+        }
+        bytes += rest
+        position = start
+        var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        // Its begin may be further ahead.
+        rest = start > 0 ? Array(lines.removeFirst()) : []
+        for line in lines.reversed() {
+          let checkpoint = AuditCheckpoint(parsing: String(decoding: line, as: UTF8.self))
+          guard let checkpoint, checkpoint.chain == chain else { continue }
+          found = checkpoint.incarnation
+          return
+        }
+      }
+    }
+    return found
+  }
+
   private func withFile(_ body: (_ descriptor: Int32, _ size: off_t) throws -> Void) throws {
     let descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { throw failure("cannot open") }

@@ -51,7 +51,8 @@ struct Daemon {
       auditing: store, hash: SHA256Digest.bytes, sealer: keyring, clock: SystemClock.now,
       quotas: configuration.quotas, retention: configuration.logRetention,
       maximumStaleness: nodes.maximumStaleness)
-    let audit = try await AuditTrail(plane, configuration.audit, self.logger)
+    let audit = try await AuditTrail(
+      plane, configuration.audit, as: terms.holder, self.logger)
     let logger = logger
     let follower = try nodes.follow(store, plane, logger)
     let secrets = prepare(keyring, plane, terms)

@@ -272,3 +272,94 @@ def test_a_restore_is_audited_and_ends_a_life(server, pki, keys, tmp_path):
     # Without the record of the restore, nothing excuses what does not fit.
     place = exported.index(PLATFORM, found[0].sequence)
     assert "record" in exported.verify(lines[:place] + lines[place + 1:])
+
+
+def begins(server):
+    """Of each chain: behind which record it begins, as the newest checkpoint says."""
+    lines = (server.data / "audit-checkpoints.jsonl").read_text().splitlines()
+    signed = [one for one in map(json.loads, lines) if one["kind"] == "begin"]
+    return {one["chain"]: one["sequence"] for one in signed}
+
+
+def test_old_records_are_removed_and_what_is_left_verifies(make_server, keys, tmp_path):
+    server = make_server(audit={
+        "checkpoint_key": str(keys[0]), "window_seconds": 1, "maximum_records": 50}).start()
+    ctl = Ctl({"TENANCY_ADDRESS": f"unix:{server.socket}"})
+    with server.operator() as operator:
+        acme, globex = operator.active("acme"), operator.active("globex")
+        for number in range(150):
+            operator.role(acme.name, f"clerk{number}", "bill:read")
+        for parent in ("", "acme"):
+            # Over its bound by what it takes to remove records, and no more than 15.
+            eventually(lambda p=parent: len(records(operator, p)) <= 65 and begins(server),
+                       "old records are removed", seconds=60)
+        own, platform = records(operator, "acme"), records(operator)
+        assert own[0].sequence == begins(server)[acme.id] + 1 > 80
+        assert platform[0].sequence == begins(server)[PLATFORM] + 1 > 80
+        assert records(operator, "globex")[0].sequence == 1
+        # The platform's chain still tells where that of the idle tenant ends.
+        assert globex.id in {head.tenant for record in platform for head in record.heads}
+    assert "sound" in check(server)
+    exported = Exported(server, tmp_path, keys[1])
+    assert exported.verify() is None
+    ended = [line for line in exported.checkpoints if json.loads(line)["kind"] == "end"]
+    assert "record 1 is missing" in exported.verify(checkpoints=ended)
+    for chain in (PLATFORM, acme.id):
+        sequences = [json.loads(line)["sequence"] for line in exported.lines
+                     if json.loads(line)["chain"] == chain]
+        for sequence in (sequences[0], sequences[len(sequences) // 2], sequences[-1]):
+            place = exported.index(chain, sequence)
+            named = f"chain {chain}: record {sequence} "
+            assert named in exported.verify(exported.lines[:place] + exported.lines[place + 1:])
+    own = [line for line in exported.lines if json.loads(line)["chain"] == acme.id]
+    assert exported.verify(own, partial=True) is None
+
+    with sqlite3.connect(server.data / "tenancy.sqlite") as database:
+        database.execute("UPDATE audit_chains SET floor = floor + 1 WHERE chain = ?", [acme.id])
+    database.close()
+    assert f"{acme.id}/{sequences[0]}" in check(server)
+    server.start()
+    with server.operator() as operator:
+        operator.role(globex.name, "clerk", "bill:read")
+    assert ctl("audit", "list", "globex")
+
+
+def check(server):
+    return subprocess.run(
+        [binary("TENANTD"), "check", "--data-directory", server.data], capture_output=True,
+        text=True, timeout=30, check=False).stdout
+
+
+def test_without_a_key_nothing_is_removed(make_server):
+    server = make_server(audit={"maximum_records": 20}).start()
+    with server.operator() as operator:
+        acme = operator.active("acme")
+        for number in range(50):
+            operator.role(acme.name, f"clerk{number}", "bill:read")
+        eventually(lambda: "that takes audit.checkpoint_key" in server.log, "it is said", seconds=60)
+        assert records(operator, "acme")[0].sequence == 1
+    assert server.stop() == 0 and server.log.count("that takes audit.checkpoint_key") == 1
+
+
+def test_after_a_restore_all_ends_are_signed(server, pki, keys, tmp_path):
+    acme, globex = cause_records(server, pki)
+    ctl = Ctl({"TENANCY_ADDRESS": f"unix:{server.socket}"})
+    ctl("backup", str(tmp_path / "backup"), "--data-directory", str(server.data))
+    assert server.stop() == 0
+    ctl("restore", str(tmp_path / "backup"), "--data-directory", str(server.data), "--replace",
+        "--accept", "--yes")
+    file = server.data / "audit-checkpoints.jsonl"
+    before = len(file.read_text().splitlines())
+    server.start()
+    signed = [json.loads(line) for line in file.read_text().splitlines()[before:]]
+    assert {acme.id, globex.id, PLATFORM} == {one["chain"] for one in signed}
+    (tmp_path / "own").write_text(ctl("audit", "export", "acme"))
+    done = subprocess.run(
+        [binary("TENANTCTL"), "audit", "verify", tmp_path / "own", "--checkpoints", file,
+         "--public-key", keys[1], "--partial"], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done
+    assert server.stop() == 0
+    count = len(file.read_text().splitlines())
+    server.start()
+    # Once.
+    assert len(file.read_text().splitlines()) == count + 1

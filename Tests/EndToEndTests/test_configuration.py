@@ -68,6 +68,8 @@ def refused(server) -> str:
     (dict(resolution={"base_domains": ["https://example.com"]}), "is not a domain"),
     (dict(resolution={"base_domains": [".example.com"]}), "is not a domain"),
     (dict(resolution={"header": "x tenant"}), "is not the name of a header"),
+    (dict(audit={"retention_days": -1}), "audit.retention_days: a number from 0 to 36500"),
+    (dict(audit={"maximum_records": 0.5}), "audit.maximum_records: a number from 0 to"),
     (dict(resolution={"environment_variable": "A=B"}), "is not the name of a variable"),
     (dict(listeners=[{"unix": "/x", "tcp": "127.0.0.1:1"}]), "give one of them"),
     (dict(listeners=[{"unix": "/" + "x" * 107}]), "longer than 107 bytes"),

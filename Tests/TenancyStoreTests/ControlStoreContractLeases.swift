@@ -25,6 +25,17 @@ extension ControlStoreContract {
         #expect(try store.load().revision == 4)
       }
     },
+    ControlStoreContract("a lease of a clock that was set back keeps nobody from the work") {
+      open in
+      try withStore(open) { (store) throws in
+        try store.append([taking(1, "a", "one", lasting: Lease.longest - .seconds(60))])
+        try store.append([taking(2, "b", "one", lasting: Lease.longest + .seconds(60))])
+        expectError(.leaseHeld) { try store.append([taking(3, "a", "other")]) }
+        #expect(try held(store) == ["a 1 one", "b 2 one expired"])
+        try store.append([taking(3, "b", "other")])
+        #expect(try held(store).sorted() == ["a 1 one", "b 3 other"])
+      }
+    },
     ControlStoreContract("who has lost a lease records nothing, and nobody else of the batch") {
       open in
       try withStore(open) { (store) throws in

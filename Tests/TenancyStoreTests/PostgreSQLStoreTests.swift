@@ -26,6 +26,25 @@ struct PostgreSQLStoreTests {
     try AuditedStoreContract.check { try open() }
   }
 
+  @Test func keepsItsPromisesOfAuditRetention() throws {
+    try AuditRetentionContract.check { try open() }
+  }
+
+  @Test func auditChainsOfAnEarlierVersionAreFound() throws {
+    let chain = AuditChain.tenant(Sample.id(1))
+    let former = try open()
+    try AuditRetentionContract.add(1...3, to: [chain], in: former)
+    former.close()
+    let before = PostgreSQLMigrations.latest - 1
+    try server.execute(
+      "DROP TABLE audit_chains; DELETE FROM tenancy_migrations WHERE version > \(before);"
+        + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)
+    let store = try open()
+    defer { store.close() }
+    #expect(try AuditRetentionContract.due(store, before: 1)[chain] == 0)
+    #expect(try AuditRetentionContract.due(store, longerThan: 2)[chain] == 0)
+  }
+
   @Test func theTablesAreAsTheirDescriptionSays() throws {
     try open().close()
     for table in Table.all {

@@ -16,13 +16,62 @@ extension MemoryStore: AuditedStore {
   func auditRecords(
     of chain: AuditChain, after sequence: UInt64, limit: Int
   ) throws(StoreError) -> [StoredAuditRecord] {
-    disk.state.withLock { state in
+    beginAuditRead()
+    return disk.state.withLock { state in
       Array((state.audit[chain] ?? []).filter { $0.sequence > sequence }.prefix(limit))
     }
   }
 
   func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
     disk.state.withLock { Self.head($0.audit[chain]) }
+  }
+
+  func dueAuditBegins(
+    before moment: Timestamp?, longerThan length: UInt64?, limit: Int
+  ) throws(StoreError) -> [AuditBegin] {
+    disk.state.withLock { state in
+      let due = state.audit.filter { _, records in
+        let oldest = records.first.flatMap { AuditEncoding.decode($0.bytes)?.time }
+        let isOld = moment.map { oldest ?? $0 < $0 } ?? false
+        return isOld && records.count > 1 || length.map { UInt64(records.count) > $0 } ?? false
+      }
+      return due.keys.sorted { "\($0)" < "\($1)" }.prefix(limit).map {
+        AuditBegin(chain: $0, floor: state.auditFloors[$0] ?? .start)
+      }
+    }
+  }
+
+  func auditEnds(after chain: AuditChain?, limit: Int) throws(StoreError) -> [AuditEnd] {
+    disk.state.withLock { state in
+      let ends = state.audit.compactMap { chain, records in
+        Self.head(records).map { AuditEnd(chain: chain, head: $0) }
+      }
+      let later = ends.filter { "\($0.chain)" > chain?.description ?? "" }
+      return Array(later.sorted { "\($0.chain)" < "\($1.chain)" }.prefix(limit))
+    }
+  }
+
+  func trimAudit(_ trims: [AuditTrim], _ hold: LeaseHold?) throws(StoreError) {
+    try append([])
+    try disk.state.withLock { state throws(StoreError) in
+      var (audit, floors, leases) = (state.audit, state.auditFloors, state.leases)
+      if let hold {
+        try leases.apply(.hold(hold.lease, lasting: hold.duration), revision: 0)
+      }
+      for trim in trims {
+        guard let through = trim.through else { continue }
+        let records = audit[trim.begin.chain] ?? []
+        let isThere = records.dropLast().contains {
+          $0.sequence == through.sequence && $0.hash == through.hash
+        }
+        guard isThere, floors[trim.begin.chain] ?? .start == trim.begin.floor else {
+          throw StoreError(.conflict, "the chain does not begin there")
+        }
+        audit[trim.begin.chain] = records.filter { $0.sequence > through.sequence }
+        floors[trim.begin.chain] = through
+      }
+      (state.audit, state.auditFloors, state.leases) = (audit, floors, leases)
+    }
   }
 
   private static func head(_ records: [StoredAuditRecord]?) -> AuditHead? {

@@ -225,6 +225,17 @@ import Testing
     #expect(!isStale(test))
   }
 
+  /// It looks old then, and is seen anew at once.
+  @Test func aClockThatIsSetAheadSilencesNobodyForLong() async throws {
+    let test = try plane(.seconds(60))
+    test.clock.advance(seconds: 365 * 86_400)
+    #expect(isStale(test))
+    #expect(await test.plane.confirmCurrent(ifNotWithin: .seconds(15)))
+    #expect(!isStale(test))
+    test.clock.advance(seconds: -365 * 86_400)
+    #expect(await test.plane.confirmCurrent(ifNotWithin: .seconds(15)))
+  }
+
   @Test func aWriteThatFailsProvesNothing() async throws {
     let test = try plane(.seconds(60))
     test.clock.advance(seconds: 61)

@@ -206,6 +206,7 @@ struct LogSubscriptionTests {
     }
     test.store.failNextAppends(.refused(.unavailable))
     #expect(await test.plane.startReserving("d").value == nil)
+    #expect(await !test.plane.recover())
     #expect(await test.plane.recover())
     let error = await refusal { () async throws(TenancyError) in try await iterator.next() }
     #expect(error?.category == .outOfRange && error?.metadata["oldest_revision"] == "2")

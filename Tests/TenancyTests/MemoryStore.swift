@@ -12,6 +12,8 @@ final class MemoryLog: Sendable {
     var leases = MemoryLeases()
     var secrets = KeptSecrets()
     var audit: [AuditChain: [StoredAuditRecord]] = [:]
+    /// The last that was removed.
+    var auditFloors: [AuditChain: AuditHead] = [:]
   }
   let state = Mutex(State())
 
@@ -32,7 +34,9 @@ struct MemoryLeases {
   mutating func apply(_ action: LeaseAction, revision: UInt64) throws(StoreError) {
     switch action {
     case .take(let name, let holder, let duration):
-      if let other = held[name], other.holder != holder, other.end > now {
+      if let other = held[name], other.holder != holder, other.end > now,
+        other.end - now <= Lease.longest
+      {
         throw StoreError(.leaseHeld, "held")
       }
       held[name] = (Lease(name: name, fencingNumber: revision), holder, now + duration)
@@ -81,6 +85,8 @@ final class MemoryStore: ControlStore {
     var closings = 0
     var barrier: Barrier?
     var renewalBarrier: Barrier?
+    var auditBarrier: Barrier?
+    var auditReads = 0
   }
 
   let disk: MemoryLog
@@ -130,6 +136,24 @@ final class MemoryStore: ControlStore {
     let barrier = Barrier()
     contents.withLock { $0.barrier = barrier }
     return barrier
+  }
+
+  /// Makes the next page of audit records wait.
+  func holdNextAuditRead() -> Barrier {
+    let barrier = Barrier()
+    contents.withLock { $0.auditBarrier = barrier }
+    return barrier
+  }
+
+  /// Pages of audit records that were read.
+  var auditReads: Int { contents.withLock { $0.auditReads } }
+
+  func beginAuditRead() {
+    let barrier = contents.withLock { contents in
+      contents.auditReads += 1
+      return contents.auditBarrier.take()
+    }
+    barrier?.pass()
   }
 
   /// Makes the next renewal of a lease wait.

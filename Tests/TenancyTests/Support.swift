@@ -44,6 +44,13 @@ final class TestClock: Sendable {
   }
 }
 
+/// A clock that nobody sets: it moves on when a test says so.
+final class SteadyClock: Sendable {
+  private let moment = Mutex(ContinuousClock.now)
+  var now: ContinuousClock.Instant { moment.withLock { $0 } }
+  func advance(by duration: Duration) { moment.withLock { $0 += duration } }
+}
+
 /// Values for tests.
 enum Sample {
   static let moment = Timestamp(nanoseconds: 1_800_000_000 * 1_000_000_000)

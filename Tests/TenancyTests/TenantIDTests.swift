@@ -59,8 +59,17 @@ struct TenantIDTests {
     }
   }
 
+  /// Whoever has one could name the next.
+  @Test func idsCantBeGuessedWhereTheClockWasAhead() {
+    _ = TenantID.generate(atMilliseconds: 2_100_000_000_000)
+    let ids = (0..<100).map { _ in TenantID.generate(atMilliseconds: 1_900_000_000_000) }
+    let steps = zip(ids, ids.dropFirst()).map { $1.low &- $0.low }
+    #expect(zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 })
+    #expect(Set(steps).count == steps.count && !steps.contains(1))
+  }
+
   @Test func anIDCarriesItsMoment() {
-    let moment: UInt64 = 2_000_000_000_000
+    let moment: UInt64 = 2_200_000_000_000
     #expect(TenantID.generate(atMilliseconds: moment).high >> 16 == moment)
   }
 

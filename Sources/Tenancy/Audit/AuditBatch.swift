@@ -43,18 +43,27 @@ public struct AuditBatch: Sendable {
   public static let maximumHeads = 256
 
   public let notes: [AuditNote]
+  /// Where tenants' chains ended, to be said again where they still do.
+  public let restated: [AuditRecord.TenantHead]
   public let time: Timestamp
   private let hash: AuditHash
 
-  public init(_ notes: [AuditNote], time: Timestamp, hash: @escaping AuditHash) {
+  public init(
+    _ notes: [AuditNote], restating heads: [AuditRecord.TenantHead] = [], time: Timestamp,
+    hash: @escaping AuditHash
+  ) {
     self.notes = notes
+    restated = heads
     self.time = time
     self.hash = hash
   }
 
-  /// The chains that get records.
+  /// The chains that get records, or whose ends are said again.
   public var chains: Set<AuditChain> {
-    notes.isEmpty ? [] : notes.reduce(into: [.platform]) { $0.formUnion($1.chains) }
+    guard !notes.isEmpty || !restated.isEmpty else { return [] }
+    return notes.reduce(into: Set(restated.map { .tenant($0.tenant) } + [.platform])) {
+      $0.formUnion($1.chains)
+    }
   }
 
   /// The records, each chain's in order: the events, then the tenants' new heads in the platform's chain.
@@ -79,6 +88,9 @@ public struct AuditBatch: Sendable {
         if let tenant = chain.tenant, seen.insert(tenant).inserted { changed.append(tenant) }
       }
     }
+    for end in restated where heads[.tenant(end.tenant)] == end.head {
+      if seen.insert(end.tenant).inserted { changed.append(end.tenant) }
+    }
     for start in stride(from: 0, to: changed.count, by: Self.maximumHeads) {
       let part = changed[start..<min(start + Self.maximumHeads, changed.count)]
       let ends = part.map { tenant in
@@ -96,6 +108,8 @@ public struct AuditBatch: Sendable {
 ///    else writes at the same time.
 /// 3. `auditRecords` gives back what was stored, byte by byte, in order. Neither a write nor who follows the log
 ///    waits for it.
+/// 4. Only `trimAudit` removes records, the oldest of a chain and never its last: together with where the chain
+///    begins then, or not at all.
 public protocol AuditedStore: ControlStore {
   /// As `append(_:)`, and adds the batch's records to their chains. Without entries, the records alone.
   /// - Throws: as `append(_:)`.
@@ -111,4 +125,22 @@ public protocol AuditedStore: ControlStore {
   /// Where a chain ends; nil: it has no records.
   /// - Throws: `StoreError`.
   func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead?
+
+  /// Chains that may have records to be removed, at most `limit` of each kind and each once: whose oldest is
+  /// older than a moment, or which have more records than this by at least 15. Some may have none. What
+  /// other chains have costs nothing.
+  /// - Throws: `StoreError`.
+  func dueAuditBegins(
+    before moment: Timestamp?, longerThan length: UInt64?, limit: Int
+  ) throws(StoreError) -> [AuditBegin]
+
+  /// Chains with their ends, in order of their names, behind one or from the first on, at most `limit`.
+  /// - Throws: `StoreError`.
+  func auditEnds(after chain: AuditChain?, limit: Int) throws(StoreError) -> [AuditEnd]
+
+  /// Moves chains' begins, and removes the records before them, all or none.
+  /// - Parameter hold: a lease that must not have been lost, and is held on.
+  /// - Throws: `StoreError`: `.conflict` if a begin is not where it was, or the last record to be removed is not
+  ///   there, another, or the chain's last; `.leaseLost`.
+  func trimAudit(_ trims: [AuditTrim], _ hold: LeaseHold?) throws(StoreError)
 }

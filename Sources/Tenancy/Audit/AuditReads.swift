@@ -15,6 +15,8 @@ final class AuditReads: Sendable {
     /// So many of the reader's wait already.
     case reader(limit: Int)
     case all
+    /// No page is read any more.
+    case closed
   }
 
   private let limits: Limits
@@ -22,11 +24,19 @@ final class AuditReads: Sendable {
   private let queue = DispatchQueue(label: "tenancy.control-plane.audit-reader")
   /// What waits for the page that its reader has under way.
   private let lines = Mutex<[WritePayer: Fifo<@Sendable () -> Void>]>([:])
+  private let closed = Atomic(false)
 
   init(_ limits: Limits = Limits()) { self.limits = limits }
 
-  /// Runs `body` when it is its turn, unless too many wait.
+  /// From now on nothing is read but what is under way: so that nobody waits for more than that to end.
+  func close() { closed.store(true, ordering: .relaxed) }
+
+  /// Whether what has its turn is not to be read any more.
+  var isClosed: Bool { closed.load(ordering: .relaxed) }
+
+  /// Runs `body` when it is its turn, unless too many wait: also when it is closed by then.
   func read(_ reader: WritePayer, _ body: @escaping @Sendable () -> Void) -> Refusal? {
+    if isClosed { return .closed }
     enum Answer { case now, later, refused(Refusal) }
     let answer = lines.withLock { lines -> Answer in
       guard lines[reader] != nil else {
@@ -78,6 +88,8 @@ extension TenancyError {
       self = TenancyError(
         .resourceExhausted, .limitReached, "too many wait for pages of audit records",
         metadata: ["quota": Quota.auditPages.name], retryAfterSeconds: 1)
+    case .closed:
+      self = TenancyError(.unavailable, .storeUnavailable, "the server is stopping")
     }
   }
 }

@@ -8,8 +8,8 @@ final class Auditor: Sendable {
   /// Denials that are written in one transaction.
   static let maximumPortion = 256
 
-  private let store: any AuditedStore
-  private let hash: AuditHash
+  let store: any AuditedStore
+  let hash: AuditHash
   let denials: DenialTable
   /// Taken from the table, and not written as far as is known.
   private let unwritten = Mutex<[AuditNote]>([])
@@ -137,7 +137,8 @@ extension ControlPlane {
   /// large.
   /// - Parameter reader: who reads them, one page at a time.
   /// - Throws: UNAVAILABLE when the store fails, UNIMPLEMENTED without an audit trail, RESOURCE_EXHAUSTED when
-  ///   the reader asks for more pages before it has those that it asked for.
+  ///   the reader asks for more pages before it has those that it asked for, CANCELLED at once when the task is
+  ///   cancelled: a page that is under way is read to its end, and one that waits is not read.
   public func auditRecords(
     of chain: AuditChain, after sequence: UInt64, limit: Int, by reader: WritePayer = .server
   ) async throws(TenancyError) -> [StoredAuditRecord] {
@@ -152,20 +153,29 @@ extension ControlPlane {
     try await readAudit(.server) { (auditor) throws(StoreError) in try auditor.head(of: chain) }
   }
 
-  private func readAudit<Value: Sendable>(
+  func readAudit<Value: Sendable>(
     _ reader: WritePayer, _ body: @escaping @Sendable (Auditor) throws(StoreError) -> Value
   ) async throws(TenancyError) -> Value {
     guard let auditor else {
       throw TenancyError(.unimplemented, .notImplemented, "there is no audit trail")
     }
-    let result: Result<Value, TenancyError> = await withCheckedContinuation { continuation in
-      let refusal = auditor.reads.read(reader) {
-        let read = Result { () throws(StoreError) in try body(auditor) }
-        continuation.resume(returning: read.mapError { _ in Self.unreadable })
+    let page = AuditPage<Value>()
+    let result = await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        guard page.begin(continuation) else { return }
+        let refusal = auditor.reads.read(reader) {
+          // Nobody waits for it: the store's time is for those who do.
+          guard page.isWaitedFor else { return }
+          guard !auditor.reads.isClosed else {
+            return page.end(.failure(TenancyError(.closed, of: reader)))
+          }
+          let read = Result { () throws(StoreError) in try body(auditor) }
+          page.end(read.mapError { _ in Self.unreadable })
+        }
+        if let refusal { page.end(.failure(TenancyError(refusal, of: reader))) }
       }
-      if let refusal {
-        continuation.resume(returning: .failure(TenancyError(refusal, of: reader)))
-      }
+    } onCancel: {
+      page.end(.failure(Self.cancelled))
     }
     return try result.get()
   }

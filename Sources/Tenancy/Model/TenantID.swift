@@ -34,7 +34,8 @@ public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible 
   public static func < (a: Self, b: Self) -> Bool { (a.high, a.low) < (b.high, b.low) }
 
   /// A new id for a moment in milliseconds since 1970. Thread-safe; later ids are greater even within
-  /// one millisecond or when the clock steps back (RFC 9562 §6.2, method 2).
+  /// one millisecond or when the clock steps back (RFC 9562 §6.2, method 2), and by a random number each, so that
+  /// they can't be guessed where it was far ahead for a moment.
   public static func generate(atMilliseconds now: UInt64) -> TenantID {
     let random = UInt64.random(in: 0...(.max >> 2))
     return lastIssued.withLock { last in
@@ -42,15 +43,20 @@ public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible 
         high: (now << 16) | 0x7000 | UInt64.random(in: 0...0xFFF), low: (0b10 << 62) | random)
       if candidate > last {
         last = candidate
-      } else if last.low << 2 == .max << 2 {
+        return last
+      }
+      let low = (last.low & (.max >> 2)) + 1 + random & maximumStep
+      if low > .max >> 2 {
         last = TenantID(high: ((last.high >> 16) + 1) << 16 | 0x7000, low: (0b10 << 62) | random)
       } else {
-        last = TenantID(high: last.high, low: last.low + 1)
+        last = TenantID(high: last.high, low: (0b10 << 62) | low)
       }
       return last
     }
   }
 
+  /// Less one. Of 62 bits it leaves room for as many steps again.
+  private static let maximumStep: UInt64 = 1 << 32 - 1
   private static let lastIssued = Mutex(TenantID(high: 0, low: 0))
 }
 

@@ -11,6 +11,8 @@ extension ControlPlane {
     var waitingReads = ReadWaiters.Limits()
     /// Nil: nothing is audited.
     var auditor: Auditor?
+    /// By a clock that nobody sets.
+    var instant: @Sendable () -> ContinuousClock.Instant = { .now }
     /// Waits before a batch is run again for the nth time.
     var pause: @Sendable (_ attempt: Int) -> Void = ControlPlane.pause
   }
@@ -85,7 +87,10 @@ extension ControlPlane {
       let judged = Judged(batch, on: state, clock)
       switch persist(judged.entries, judged.notes) {
       case .durable:
-        if !judged.entries.isEmpty { publish(judged.state, judged.entries) }
+        if !judged.entries.isEmpty {
+          publish(judged.state, judged.entries)
+          setDurable()
+        }
         return judged.acknowledge(nil)
       case .failed: return judged.acknowledge(Self.unavailable)
       case .refused(let error): return separate(batch, judged, error)
@@ -123,7 +128,7 @@ extension ControlPlane {
       case .leaseHeld: return .refused(Self.leaseHeld)
       case .leaseLost: return .refused(Self.leaseLost)
       case .unavailable, .corrupt, .compacted:
-        setFailure(error)
+        setWriteFailure(error)
         return .failed
       }
     }
@@ -135,7 +140,7 @@ extension ControlPlane {
       try follow()
       return state.revision == revision ? .refused(Self.contradiction) : .overtaken
     } catch {
-      setFailure(error)
+      setWriteFailure(error)
       return .failed
     }
   }
@@ -150,7 +155,7 @@ extension ControlPlane {
       while !rest.isEmpty {
         let found = try store.entries(after: revision, limit: rest.count)
         guard !found.isEmpty else {
-          setFailure(failure)
+          setWriteFailure(failure)
           return .failed
         }
         for entry in found {
@@ -161,7 +166,7 @@ extension ControlPlane {
       try store.checkWritable()
       return .durable
     } catch {
-      setFailure(error)
+      setWriteFailure(error)
       return .failed
     }
   }

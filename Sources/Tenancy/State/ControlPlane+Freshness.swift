@@ -112,11 +112,12 @@ extension ControlPlane {
 
   /// Makes sure that the state is current, by a commit of nothing: a server that was deposed would let itself be
   /// read for ever. To be called several times within `maximumStaleness`.
-  /// - Parameter age: nothing is done if it was seen since, as by a write, and the store works.
+  /// - Parameter age: nothing is done if it was seen since, as by a write, does not look stale, and the store works.
   /// - Returns: whether the node may answer.
   @discardableResult
   public func confirmCurrent(ifNotWithin age: Duration = .zero) async -> Bool {
-    if isHealthy, staleness.age < age {
+    // A clock that was set ahead makes the state look old that was seen a moment ago: it is seen again.
+    if isHealthy, staleness.age < age, !isStale(at: clock()) {
       staleness.look()
       return !isStale(at: clock())
     }
@@ -127,6 +128,7 @@ extension ControlPlane {
           // In this order: it must not look healthy before it can be written to.
           try store.checkWritable()
           try refresh()
+          if !hasJustWrittenInVain() { setFailure(nil) }
           staleness.noteCurrent(at: moment)
         } catch {
           if !tail.isClosed { setFailure(error) }

@@ -29,7 +29,8 @@ public final class ControlPlane: Sendable {
   let readers: ReadWaiters
   /// Of consistency tokens.
   let storeKey: UInt64
-  /// Whether the store failed in a way that needs a reload before the next write.
+  let doubts = Mutex(StoreDoubts())
+  let ageing = Mutex(AgePace())
   private let health = Mutex(Health())
 
   private struct Health {
@@ -114,9 +115,12 @@ public final class ControlPlane: Sendable {
     waiting.withLock { $0.writes.waiting(of: payer) }
   }
 
+  var isClosed: Bool { waiting.withLock { $0.isClosed } }
+
   var hasWaitingRevocations: Bool { waiting.withLock { $0.writes.hasRevoking } }
 
-  /// Whether the last commit succeeded, or the store was found to work since.
+  /// Whether the store does what it is asked. Once it has failed it does when something was written durably: a
+  /// batch, or where nobody writes, what `ControlStore.checkWritable` writes.
   public var isHealthy: Bool { health.withLock { $0.failure == nil } }
 
   /// Tells `observer`, from now on, with what the store has failed, or nil when it works. It is called by
@@ -137,20 +141,6 @@ public final class ControlPlane: Sendable {
 
   /// Writes that wait for their turn. Thread-safe.
   public var waitingWrites: Int { waiting.withLock { $0.writes.count } }
-
-  /// Tries a store that has failed again: for a server that no one writes to as long as it is not healthy.
-  /// Returns `isHealthy`, which also becomes true by a write that succeeds.
-  public func recover() async -> Bool {
-    await withCheckedContinuation { continuation in
-      queue.async { [self] in
-        if !isHealthy, !waiting.withLock({ $0.isClosed }) {
-          // While it throws, it has failed still: that is what the result says.
-          try? tryStore()
-        }
-        continuation.resume(returning: isHealthy)
-      }
-    }
-  }
 
   /// Looks up in the store what the state does not hold, between two commits: store and state are of one
   /// revision. `body` runs on the writer, so it must be quick.
@@ -229,9 +219,11 @@ public final class ControlPlane: Sendable {
     }
   }
 
-  /// Waits for writes under way, refuses later ones, and closes the store.
+  /// Waits for writes under way, refuses later ones, and closes the store. Of pages of audit records it waits for
+  /// the one that is being read, which the store bounds.
   public func close() async {
     waiting.withLock { $0.isClosed = true }
+    auditor?.reads.close()
     await withCheckedContinuation { continuation in
       queue.async {
         self.drain()
@@ -293,29 +285,6 @@ public final class ControlPlane: Sendable {
     return true
   }
 
-  func newestState() throws(StoreError) -> ControlState {
-    guard !isHealthy else { return state }
-    // What reads the log has to work as well, or the store would seem to have failed again a moment later.
-    _ = try store.leases(limit: 1)
-    try reload()
-    setFailure(nil)
-    return state
-  }
-
-  /// Takes the state anew from the store. What is on disk decides.
-  func reload() throws(StoreError) {
-    try installKeys()
-    let state = try Self.load(store)
-    publish(state)
-    tail.restart(after: state.revision)
-  }
-
-  private func tryStore() throws(StoreError) {
-    // In this order: it must not look healthy to anyone who then finds that it can't be written to.
-    try store.checkWritable()
-    _ = try newestState()
-  }
-
   func setFailure(_ failure: StoreError?) {
     let observer = health.withLock { health in
       defer { health.failure = failure }
@@ -326,21 +295,23 @@ public final class ControlPlane: Sendable {
 
   /// In this order: who is given an entry finds it in the state.
   func publish(_ state: ControlState, _ entries: [LogEntry]) {
-    publish(state)
+    publish(state, last: entries.last?.withoutSecrets)
     tail.append(entries)
   }
 
-  private func publish(_ state: ControlState) {
+  /// - Parameter last: the entry that the state ends with.
+  func publish(_ state: ControlState, last: LogEntry?) {
+    doubts.withLock { $0.last = last }
     published.withLock { $0 = Snapshot(state) }
     publishedRevision.store(state.revision, ordering: .sequentiallyConsistent)
     readers.published(state.revision)
   }
 
-  private static func load(_ store: any ControlStore) throws(StoreError) -> ControlState {
+  static func load(_ store: any ControlStore) throws(StoreError) -> ControlState {
     ControlState(try store.load())
   }
 
-  private static let cancelled = TenancyError(
+  static let cancelled = TenancyError(
     .cancelled, TenancyError.Reason("CANCELLED"), "the call was cancelled before it took effect")
   private static let stopping = TenancyError(
     .unavailable, .storeUnavailable, "the server is stopping")

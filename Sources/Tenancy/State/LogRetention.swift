@@ -13,16 +13,25 @@ public struct LogRetention: Sendable {
     self.entries = max(entries, Self.minimumEntries)
   }
 
-  /// The last of the oldest entries that may go.
-  /// - Parameter oldest: the begin of the log.
-  func removable(of oldest: [LogMark], last: UInt64, now: Timestamp) -> UInt64? {
-    let moment = now + Days(-days.count)
-    let gone = oldest.prefix { mark in
+  /// The last of the oldest entries that may go. What was written by a clock that was ahead is as old as what
+  /// follows it.
+  /// - Parameters:
+  ///   - oldest: the begin of the log.
+  ///   - end: what is before that is old.
+  func removable(
+    of oldest: [LogMark], last: UInt64, now: Timestamp, before end: Timestamp
+  ) -> UInt64? {
+    var gone: UInt64?
+    for mark in oldest {
       let behind = last - min(last, mark.revision)
-      return behind >= UInt64(entries)
-        || (behind >= UInt64(Self.minimumEntries) && mark.time < moment)
+      let isOld = behind >= UInt64(Self.minimumEntries) && mark.time < end
+      if behind >= UInt64(entries) || isOld {
+        gone = mark.revision
+      } else if mark.time <= now {
+        break
+      }
     }
-    return gone.last?.revision
+    return gone
   }
 }
 
@@ -49,7 +58,14 @@ extension ControlPlane {
   private func compactOneStep() throws(StoreError) -> Bool {
     guard isHealthy, !tail.isClosed else { return false }
     let oldest = try store.oldestEntries(limit: Self.compactionStep)
-    let gone = options.retention.removable(of: oldest, last: revision, now: clock())
+    guard let first = oldest.first else { return false }
+    let (retention, now) = (options.retention, clock())
+    let end = ageing.withLock { pace in
+      pace.end(
+        wanted: now + Days(-retention.days.count), oldest: first.time, gap: retention.days,
+        at: options.instant())
+    }
+    let gone = retention.removable(of: oldest, last: revision, now: now, before: end)
     guard let gone else { return false }
     try store.compact(through: gone)
     return gone == oldest.last?.revision

@@ -5,6 +5,10 @@
 /// costs no commit of its own and nothing is recorded by who has lost it. What is done outside of the store
 /// is not fenced: steps must be such that doing them again, or late, does no harm.
 public struct Lease: Hashable, Sendable {
+  /// Twice as long as any is taken for: one that lasts longer still was taken before the store's clock was set
+  /// back, and would keep others from the work until that comes round again.
+  public static let longest = Duration.seconds(7200)
+
   /// Of the work: `kind/subject`.
   public let name: String
   /// The revision of the entry that took it: greater than that of every earlier holder.
@@ -19,7 +23,7 @@ public struct Lease: Hashable, Sendable {
 /// What an entry of the log does to a lease besides its changes. A store commits the entry only if it can.
 public enum LeaseAction: Hashable, Sendable {
   /// Takes it, for `lasting` from the commit on, with the entry's revision as the fencing number: if nobody
-  /// holds it, or the same holder does, or it has expired.
+  /// holds it, or the same holder does, or it has expired (`StoredLease.hasExpired`).
   case take(name: String, holder: String, lasting: Duration)
   /// Goes on holding it, for `lasting` from the commit on: unless it was taken over or released.
   case hold(Lease, lasting: Duration)
@@ -32,7 +36,8 @@ public struct StoredLease: Hashable, Sendable {
   public let lease: Lease
   /// Who took it: a node, in one of its lives.
   public let holder: String
-  /// For how long it lasts by the store's clock. When this is not above zero it has expired.
+  /// For how long it lasts by the store's clock. When this is not above zero, or above `Lease.longest`, it has
+  /// expired.
   public let remaining: Duration
 
   public init(lease: Lease, holder: String, remaining: Duration) {
@@ -41,7 +46,7 @@ public struct StoredLease: Hashable, Sendable {
     self.remaining = remaining
   }
 
-  public var hasExpired: Bool { remaining <= .zero }
+  public var hasExpired: Bool { remaining <= .zero || remaining > Lease.longest }
 }
 
 extension Duration {

@@ -2,8 +2,7 @@ internal import Tenancy
 
 /// Audit records in the transaction of what they tell.
 extension PostgreSQLBatch {
-  static let auditHead = PreparedStatement(
-    name: "audit_head", sql: AuditQuery.head(.postgreSQL))
+  static let auditEnd = PreparedStatement(name: "audit_end", sql: AuditQuery.end(.postgreSQL))
 
   /// First all chains' ends are read, under the lock that every write takes, then everything is sent at once.
   /// - Parameter check: whether it is the right store.
@@ -16,7 +15,7 @@ extension PostgreSQLBatch {
     let locked = try pipeline { () throws(PostgreSQLError) in
       try connection.queue(Self.begin)
       try connection.queue(Self.lock, [])
-      for chain in chains { try connection.queue(Self.auditHead, [.text(chain.description)]) }
+      for chain in chains { try connection.queue(Self.auditEnd, [.text(chain.description)]) }
     }
     try commit { () throws(StoreError) in
       let row = try lockedRow(locked)
@@ -24,21 +23,37 @@ extension PostgreSQLBatch {
       if let first, row.revision != first {
         throw StoreError(.conflict, "revision \(first + 1) does not follow \(row.revision)")
       }
-      let heads = try heads(of: chains, in: locked.dropFirst(2))
-      try StateWriter(json: JSONCoding()).write(audit, after: heads, to: &recorder)
+      let ends = try ends(of: chains, in: locked.dropFirst(2))
+      try StateWriter(json: JSONCoding()).write(audit, after: ends, to: &recorder)
       try run(recorder.steps, last: entries.last.map { Int64(clamping: $0.revision) })
     }
   }
 
-  private func heads(
+  private func ends(
     of chains: [AuditChain], in results: ArraySlice<PostgreSQLResult>
-  ) throws(StoreError) -> [AuditChain: AuditHead] {
-    var heads: [AuditChain: AuditHead] = [:]
+  ) throws(StoreError) -> AuditEnds {
+    var ends = AuditEnds()
     for (chain, result) in zip(chains, results) {
-      try asStoreError { () throws(PostgreSQLError) in try result.check(Self.auditHead.sql) }
-      if result.rowCount > 0 { heads[chain] = try AuditQuery.head(result.row(0), of: chain) }
+      try asStoreError { () throws(PostgreSQLError) in try result.check(Self.auditEnd.sql) }
+      if result.rowCount > 0 { try ends.add(result.row(0), of: chain) }
     }
-    return heads
+    return ends
+  }
+
+  /// Under the lock that every write takes, which adds records.
+  func trim(
+    _ trims: [AuditTrim], _ hold: LeaseHold?, check: (RevisionRow) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    var recorder = StatementRecorder()
+    try StateWriter(json: JSONCoding()).trim(trims, hold, with: &recorder)
+    let locked = try pipeline { () throws(PostgreSQLError) in
+      try connection.queue(Self.begin)
+      try connection.queue(Self.lock, [])
+    }
+    try commit { () throws(StoreError) in
+      try check(try lockedRow(locked))
+      try run(recorder.steps, last: nil)
+    }
   }
 
   /// - Parameter last: the revision that is the last then; nil: it stays.

@@ -6,7 +6,7 @@ struct PostgreSQLBatch {
   let configuration: PostgreSQLConfiguration
 
   static let statements =
-    StateStatement.allPrepared + [lock, advance, notify, auditHead]
+    StateStatement.allPrepared + [lock, advance, notify, auditEnd]
 
   static let lock = PreparedStatement(
     name: "lock", sql: "SELECT \(RevisionRow.columns) FROM tenancy_revision FOR UPDATE")
@@ -144,14 +144,14 @@ struct PostgreSQLBatch {
 
   /// Makes sure that all that could be read before is durable, on the standby too: commits a record of
   /// nothing, for which no other write is waited for.
-  func prove() throws(StoreError) {
+  func prove(until end: Deadline? = nil) throws(StoreError) {
     let results = try asStoreError { () throws(PostgreSQLError) in
-      try connection.pipeline(until: deadline) { () throws(PostgreSQLError) in
+      try connection.pipeline(until: end ?? deadline) { () throws(PostgreSQLError) in
         try connection.queue(Self.begin)
         try connection.queue(Self.record, [])
       }
     }
-    try commit { () throws(StoreError) in
+    try commit(until: end) { () throws(StoreError) in
       try asStoreError { () throws(PostgreSQLError) in
         for result in results { try result.check(Self.record) }
       }
@@ -169,7 +169,10 @@ struct PostgreSQLBatch {
   }
 
   /// - Parameter judge: throws when the transaction is to be rolled back.
-  func commit(if judge: () throws(StoreError) -> Void) throws(StoreError) {
+  func commit(
+    until end: Deadline? = nil, if judge: () throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let deadline = end ?? deadline
     do throws(StoreError) {
       try judge()
     } catch {

@@ -139,7 +139,7 @@ struct PostgreSQLMigrations {
 
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
 
-  private static let all = [initial, secrets, auditRecords, leases, marksOfLeftData]
+  private static let all = [initial, secrets, auditRecords, leases, marksOfLeftData, auditChains]
 
   /// They are among the steps of tenants: a program that does not know them would take such data for what it has
   /// just made.
@@ -177,6 +177,24 @@ struct PostgreSQLMigrations {
       hash BYTEA NOT NULL,
       PRIMARY KEY (chain, sequence)
     );
+    """
+
+  /// Of chains that are there, the oldest time is not known: each is looked at once.
+  private static let auditChains = """
+    CREATE TABLE audit_chains (
+      chain TEXT COLLATE "C" PRIMARY KEY,
+      floor BIGINT NOT NULL,
+      floor_hash BYTEA NOT NULL,
+      oldest_time BIGINT,
+      latest BIGINT NOT NULL
+    );
+
+    CREATE INDEX audit_chains_by_time ON audit_chains (oldest_time);
+    CREATE INDEX audit_chains_by_length ON audit_chains ((latest - floor));
+
+    INSERT INTO audit_chains (chain, floor, floor_hash, oldest_time, latest)
+      SELECT chain, 0, decode(repeat('00', 32), 'hex'), 0, max(sequence)
+      FROM audit_records GROUP BY chain;
     """
 
   /// Times are milliseconds since 1970 by the server's clock.

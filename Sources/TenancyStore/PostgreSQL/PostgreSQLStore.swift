@@ -15,15 +15,15 @@ public import Tenancy
 /// time to connect. There are three connections, so that reading the log does not wait for a write, and neither it
 /// nor a lease for who reads audit records.
 public final class PostgreSQLStore: AuditedStore {
-  private let configuration: PostgreSQLConfiguration
+  let configuration: PostgreSQLConfiguration
   private let isAudited: Bool
   private let sealer: (any SecretSealer)?
   private let json = JSONCoding()
   /// Absent when the store is closed.
-  private let writer: Mutex<PostgreSQLSession?>
+  let writer: Mutex<PostgreSQLSession?>
   private let reader: Mutex<PostgreSQLSession?>
   /// Connects when it is first needed.
-  private let auditReader: Mutex<PostgreSQLSession?>
+  let auditReader: Mutex<PostgreSQLSession?>
   private let seen = Mutex(Seen())
 
   private struct Seen {
@@ -70,7 +70,7 @@ public final class PostgreSQLStore: AuditedStore {
     auditReader.withLock { $0 = nil }
   }
 
-  private func withConnection<Result: Sendable>(
+  func withConnection<Result: Sendable>(
     of session: borrowing Mutex<PostgreSQLSession?>,
     _ body: (PostgreSQLConnection) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
@@ -87,12 +87,12 @@ public final class PostgreSQLStore: AuditedStore {
     }
   }
 
-  private func batch(_ connection: PostgreSQLConnection) -> PostgreSQLBatch {
+  func batch(_ connection: PostgreSQLConnection) -> PostgreSQLBatch {
     PostgreSQLBatch(connection: connection, configuration: configuration)
   }
 
   /// Whether it is the store that this one has worked on so far.
-  private func check(_ row: RevisionRow) throws(StoreError) {
+  func check(_ row: RevisionRow) throws(StoreError) {
     try check(row, against: seen.withLock { $0.durable })
   }
 
@@ -140,7 +140,7 @@ public final class PostgreSQLStore: AuditedStore {
   }
 
   public func append(_ entries: [LogEntry], audit: AuditBatch) throws(StoreError) {
-    guard !entries.isEmpty || !audit.notes.isEmpty else { return }
+    guard !entries.isEmpty || !audit.chains.isEmpty else { return }
     try withConnection(of: writer) { connection throws(StoreError) in
       try batch(connection).write(entries, audit: audit, check: check)
     }
@@ -256,13 +256,14 @@ public final class PostgreSQLStore: AuditedStore {
   }
 
   /// Reads in one transaction, on one state of the store that this one has worked on so far.
-  private func read<Result>(
-    _ connection: PostgreSQLConnection,
+  /// - Parameter deadline: of all of it; nil: each answer has a time of its own.
+  func read<Result>(
+    _ connection: PostgreSQLConnection, until deadline: Deadline? = nil,
     _ body: (RevisionRow) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
     func run(_ sql: String) throws(StoreError) -> PostgreSQLResult {
       try asStoreError { () throws(PostgreSQLError) in
-        try connection.run(sql, until: Deadline(in: configuration.answerTimeout))
+        try connection.run(sql, until: deadline ?? Deadline(in: configuration.answerTimeout))
       }
     }
     let durable = seen.withLock { $0.durable }
@@ -275,43 +276,6 @@ public final class PostgreSQLStore: AuditedStore {
     // Ends a transaction that only read. Where it can't, the connection is let go.
     if connection.isUsable { _ = try run("ROLLBACK") }
     return try result.get()
-  }
-
-  // MARK: Auditing
-
-  public func auditRecords(
-    of chain: AuditChain, after sequence: UInt64, limit: Int
-  ) throws(StoreError) -> [StoredAuditRecord] {
-    let values: [SQLValue] = [
-      .text(chain.description), .integer(Int64(clamping: sequence)), .integer(Int64(limit)),
-    ]
-    return try audit(AuditQuery.boundedPage(.postgreSQL), values) { row throws(StoreError) in
-      try AuditQuery.record(row, of: chain)
-    }
-  }
-
-  public func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
-    try audit(AuditQuery.head(.postgreSQL), [.text(chain.description)]) { row throws(StoreError) in
-      try AuditQuery.head(row, of: chain)
-    }.first
-  }
-
-  /// What a checkpoint signs must be there after a failover, too.
-  private func audit<Found: Sendable>(
-    _ sql: String, _ values: [SQLValue], _ body: (PostgreSQLRow) throws(StoreError) -> Found
-  ) throws(StoreError) -> [Found] {
-    try withConnection(of: auditReader) { connection throws(StoreError) in
-      let found = try read(connection) { _ throws(StoreError) in
-        let result = try asStoreError { () throws(PostgreSQLError) in
-          try connection.run(sql, values, until: Deadline(in: configuration.answerTimeout))
-        }
-        var found: [Found] = []
-        for index in 0..<result.rowCount { found.append(try body(result.row(index))) }
-        return found
-      }
-      if !found.isEmpty { try batch(connection).prove() }
-      return found
-    }
   }
 
   // MARK: Listening

@@ -2,10 +2,43 @@ internal import COpenSSL
 internal import Tenancy
 
 /// Whether the chains of audit records are whole, each by itself and with the heads that the platform's names.
+/// Where a chain's first records were removed, it begins behind the last of them, with whose hash it goes on.
 /// What was signed is for `tenantctl audit verify`: a store that was cut off and rewritten to its end is sound.
 struct AuditCheck {
   let connection: SQLiteConnection
   let findings: StoreFindings
+  /// Behind which records chains begin; of the others, none was removed.
+  private let floors: [AuditChain: AuditHead]
+
+  init(connection: SQLiteConnection, findings: StoreFindings) throws(StoreError) {
+    self.connection = connection
+    self.findings = findings
+    floors = try Self.floors(connection, findings)
+  }
+
+  private static func floors(
+    _ connection: SQLiteConnection, _ findings: StoreFindings
+  ) throws(StoreError) -> [AuditChain: AuditHead] {
+    let version = try asStoreError { () throws(SQLiteError) in
+      try connection.integer("PRAGMA user_version")
+    }
+    guard version >= Migrations.firstWithAuditBegins else { return [:] }
+    var floors: [AuditChain: AuditHead] = [:]
+    try connection.readRows(AuditQuery.allBegins) {
+      (row: SQLiteStatement) throws(StoreError) -> Void in
+      findings.note { () throws(StoreError) in
+        let begin = try AuditQuery.begin(row)
+        if begin.floor.sequence == 0, begin.floor != .start {
+          let place = StoreError.Place(
+            table: Table.auditChains.name, row: "\(begin.chain)",
+            what: "it begins at 1 and behind a record")
+          throw StoreError(corrupt: place)
+        }
+        floors[begin.chain] = begin.floor
+      }
+    }
+    return floors
+  }
 
   func run() throws(StoreError) {
     let hashes = try asStoreError { () throws(SQLiteError) in
@@ -15,6 +48,10 @@ struct AuditCheck {
     var heads: [TenantID: UInt64] = [:]
     let lengths = try checkChains { (end, record) throws(StoreError) in
       heads[end.tenant] = max(heads[end.tenant] ?? 0, end.head.sequence)
+      let floor = floors[.tenant(end.tenant)] ?? .start
+      // Of what was removed nothing is known but the last.
+      guard end.head.sequence >= floor.sequence else { return }
+      if end.head.sequence == floor.sequence, end.head == floor { return }
       if try hash(of: end, hashes) != end.head.hash {
         report(
           .platform, record,
@@ -35,6 +72,7 @@ struct AuditCheck {
   ) throws(StoreError) -> [TenantID: UInt64] {
     var lengths: [TenantID: UInt64] = [:]
     var (current, last): (AuditChain?, AuditHead) = (nil, .start)
+    var unseen = Set(floors.keys)
     let sql = "SELECT chain, sequence, record, hash FROM audit_records ORDER BY chain, sequence"
     try connection.readRows(sql) { (row: SQLiteStatement) throws(StoreError) -> Void in
       guard let chain = row.text(0).flatMap(AuditChain.init(parsing:)),
@@ -45,7 +83,8 @@ struct AuditCheck {
         findings.add(StoreFinding(table: "audit_records", row: key, "does not parse"))
         return
       }
-      if chain != current { (current, last) = (chain, .start) }
+      if chain != current { (current, last) = (chain, floors[chain] ?? .start) }
+      unseen.remove(chain)
       check(bytes, hash, chain, sequence, after: last)
       last = AuditHead(sequence: sequence, hash: hash)
       if let tenant = chain.tenant { lengths[tenant] = sequence }
@@ -54,6 +93,10 @@ struct AuditCheck {
       else { return }
       for end in ends { try onHead(end, sequence) }
     }
+    // A chain's last record is never removed.
+    for chain in unseen.sorted(by: { "\($0)" < "\($1)" }) {
+      report(chain, (floors[chain] ?? .start).sequence &+ 1, "is missing")
+    }
     return lengths
   }
 
@@ -61,6 +104,9 @@ struct AuditCheck {
     _ bytes: [UInt8], _ hash: [UInt8], _ chain: AuditChain, _ sequence: UInt64,
     after last: AuditHead
   ) {
+    if let floor = floors[chain], sequence <= floor.sequence {
+      return report(chain, sequence, "is there, and was removed: the chain begins behind it")
+    }
     guard sequence == last.sequence &+ 1 else {
       return report(chain, last.sequence &+ 1, "is missing")
     }

@@ -92,9 +92,16 @@ struct Database {
       let writer = StateWriter(json: json)
       try writer.write(entries, after: try runner.storedRevision(), to: &runner)
       if let audit {
-        let heads = try runner.auditHeads(of: audit.chains)
-        try writer.write(audit, after: heads, to: &runner)
+        let ends = try runner.auditEnds(of: audit.chains)
+        try writer.write(audit, after: ends, to: &runner)
       }
+    }
+  }
+
+  func trimAudit(_ trims: [AuditTrim], _ hold: LeaseHold?) throws(StoreError) {
+    try commit { () throws(StoreError) in
+      var runner = runner
+      try StateWriter(json: json).trim(trims, hold, with: &runner)
     }
   }
 

@@ -10,6 +10,8 @@ enum Migrations {
   static let oldestReadable: Int64 = 6
   /// From here on there are audit records.
   static let firstWithAudit: Int64 = 8
+  /// From here on chains may begin behind removed records.
+  static let firstWithAuditBegins: Int64 = 12
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -90,7 +92,27 @@ enum Migrations {
     // Marks of data that is left to be destroyed are among the steps of tenants: a program that does not know
     // them would take such data for what it has just made.
     Step(sql: ""),
+    // A program that does not know of begins would take chains for cut off, and count on from what is left.
+    Step(sql: auditChains),
   ]
+
+  /// Of chains that are there, the oldest time is not known: each is looked at once.
+  private static let auditChains = """
+    CREATE TABLE IF NOT EXISTS audit_chains (
+      chain TEXT PRIMARY KEY NOT NULL,
+      floor INTEGER NOT NULL,
+      floor_hash BLOB NOT NULL,
+      oldest_time INTEGER,
+      latest INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE INDEX IF NOT EXISTS audit_chains_by_time ON audit_chains (oldest_time);
+    CREATE INDEX IF NOT EXISTS audit_chains_by_length ON audit_chains (latest - floor);
+
+    INSERT INTO audit_chains (chain, floor, floor_hash, oldest_time, latest)
+      SELECT chain, 0, zeroblob(32), 0, max(sequence) FROM audit_records GROUP BY chain
+      ON CONFLICT DO NOTHING;
+    """
 
   /// Times are milliseconds since 1970.
   private static let leases = """

@@ -5,15 +5,20 @@ internal import Tenancy
 final class SQLiteAuditReader {
   private let head: SQLiteStatement
   private let page: SQLiteStatement
+  /// Of chains.
+  private let old, long, ends: SQLiteStatement
 
   /// The database must be open, by whoever writes: it has been recovered then.
   init(path: String) throws(StoreError) {
-    (head, page) = try asStoreError { () throws(SQLiteError) in
+    (head, page, old, long, ends) = try asStoreError { () throws(SQLiteError) in
       let connection = try SQLiteConnection(reading: path, isStill: false)
       try connection.execute(Self.settings)
       return (
         try connection.prepare(AuditQuery.head(.sqlite)),
-        try connection.prepare(AuditQuery.page(.sqlite))
+        try connection.prepare(AuditQuery.page(.sqlite)),
+        try connection.prepare(AuditQuery.old(.sqlite)),
+        try connection.prepare(AuditQuery.long(.sqlite)),
+        try connection.prepare(AuditQuery.ends(.sqlite))
       )
     }
   }
@@ -31,6 +36,29 @@ final class SQLiteAuditReader {
     try head.read([.text(chain.description)]) { row throws(StoreError) in
       found = try AuditQuery.head(row, of: chain)
       return false
+    }
+    return found
+  }
+
+  func dueAuditBegins(
+    before moment: Timestamp?, longerThan length: UInt64?, limit: Int
+  ) throws(StoreError) -> [AuditBegin] {
+    var found: [AuditBegin] = []
+    for (statement, bound) in AuditQuery.bounds(moment, length, old, long) {
+      try statement.read([bound, .integer(Int64(limit))]) { row throws(StoreError) in
+        found.append(try AuditQuery.begin(row))
+        return true
+      }
+    }
+    return AuditQuery.each(found)
+  }
+
+  func auditEnds(after chain: AuditChain?, limit: Int) throws(StoreError) -> [AuditEnd] {
+    var found: [AuditEnd] = []
+    let values: [SQLValue] = [.text(chain?.description ?? ""), .integer(Int64(limit))]
+    try ends.read(values) { row throws(StoreError) in
+      found.append(try AuditQuery.end(row))
+      return true
     }
     return found
   }

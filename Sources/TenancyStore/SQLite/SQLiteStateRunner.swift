@@ -5,7 +5,7 @@ final class SQLiteStateRunner: StatementRunner {
   private let connection: SQLiteConnection
   private let statements: [SQLiteStatement]
   private let lastRevision: SQLiteStatement
-  private let auditHead: SQLiteStatement
+  private let auditEnd: SQLiteStatement
 
   init(_ connection: SQLiteConnection) throws(SQLiteError) {
     self.connection = connection
@@ -16,19 +16,18 @@ final class SQLiteStateRunner: StatementRunner {
     self.statements = statements
     lastRevision = try connection.prepare(
       "SELECT max(coalesce((SELECT max(revision) FROM log), 0), (SELECT revision FROM log_floor))")
-    auditHead = try connection.prepare(AuditQuery.head(.sqlite))
+    auditEnd = try connection.prepare(AuditQuery.end(.sqlite))
   }
 
-  /// Where chains end; those without records are left out.
-  func auditHeads(of chains: Set<AuditChain>) throws(StoreError) -> [AuditChain: AuditHead] {
-    var heads: [AuditChain: AuditHead] = [:]
+  func auditEnds(of chains: Set<AuditChain>) throws(StoreError) -> AuditEnds {
+    var ends = AuditEnds()
     for chain in chains {
-      try auditHead.read([.text(chain.description)]) { row throws(StoreError) in
-        heads[chain] = try AuditQuery.head(row, of: chain)
+      try auditEnd.read([.text(chain.description)]) { row throws(StoreError) in
+        try ends.add(row, of: chain)
         return false
       }
     }
-    return heads
+    return ends
   }
 
   func storedRevision() throws(StoreError) -> Int64 {

@@ -129,6 +129,26 @@ public final class SQLiteStore: AuditedStore {
     try withAuditReader { (reader) throws(StoreError) in try reader.auditHead(of: chain) }
   }
 
+  public func dueAuditBegins(
+    before moment: Timestamp?, longerThan length: UInt64?, limit: Int
+  ) throws(StoreError) -> [AuditBegin] {
+    try withAuditReader { (reader) throws(StoreError) in
+      try reader.dueAuditBegins(before: moment, longerThan: length, limit: limit)
+    }
+  }
+
+  public func auditEnds(
+    after chain: AuditChain?, limit: Int
+  ) throws(StoreError) -> [AuditEnd] {
+    try withAuditReader { (reader) throws(StoreError) in
+      try reader.auditEnds(after: chain, limit: limit)
+    }
+  }
+
+  public func trimAudit(_ trims: [AuditTrim], _ hold: LeaseHold?) throws(StoreError) {
+    try write { (database) throws(StoreError) in try database.trimAudit(trims, hold) }
+  }
+
   /// By a connection of its own: neither the writer nor who follows the log waits for it.
   func withAuditReader<Result: Sendable>(
     _ body: (SQLiteAuditReader) throws(StoreError) -> Result

@@ -61,13 +61,13 @@ enum AuditQuery {
 
 extension StateWriter {
   /// Adds audit records, inside the caller's transaction.
-  /// - Parameter heads: where the batch's chains end, inside the same transaction or so that another's
+  /// - Parameter ends: where the batch's chains end, inside the same transaction or so that another's
   ///   records make this one fail.
   func write(
-    _ batch: AuditBatch, after heads: [AuditChain: AuditHead],
-    to runner: inout some StatementRunner
+    _ batch: AuditBatch, after ends: AuditEnds, to runner: inout some StatementRunner
   ) throws(StoreError) {
-    for record in batch.records(after: heads) {
+    let records = batch.records(after: ends.heads)
+    for record in records {
       try runner.run(
         .insertAuditRecord,
         [
@@ -75,5 +75,6 @@ extension StateWriter {
           .blob(record.hash),
         ], refusal: nil)
     }
+    try note(records, after: ends, to: &runner)
   }
 }

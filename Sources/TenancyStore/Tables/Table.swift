@@ -150,7 +150,7 @@ extension Table {
 
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    dataKeys, secrets, auditRecords, leases,
+    dataKeys, secrets, auditRecords, auditChains, leases,
   ]
 }
 
@@ -163,7 +163,8 @@ extension Table {
       + "VALUES (\(values.joined(separator: ", "))) ON CONFLICT (name) DO UPDATE SET "
       + "holder = excluded.holder, fencing_number = excluded.fencing_number, "
       + "expire_time = excluded.expire_time "
-      + "WHERE leases.expire_time <= \(now) OR leases.holder = excluded.holder"
+      + "WHERE leases.expire_time <= \(now) OR leases.holder = excluded.holder "
+      + "OR leases.expire_time > \(now) + \(Lease.longest.wholeMilliseconds)"
   }
 
   /// With how long they last still, those first that expire first.
@@ -194,6 +195,10 @@ enum StateStatement: Int, CaseIterable {
   case deleteSecret
   case putDataKey
   case insertAuditRecord
+  case noteAuditChain
+  case noteAuditBegin
+  case moveAuditBegin
+  case removeAuditRecords
   case takeLease
   case holdLease
   case releaseLease
@@ -205,7 +210,8 @@ enum StateStatement: Int, CaseIterable {
     case .holdLease, .releaseLease: .leaseLost
     case .insertEntry, .raiseFloor, .removeEntries, .noteRemoved, .putTenant, .reserveName,
       .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
-      .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .insertAuditRecord:
+      .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .insertAuditRecord,
+      .noteAuditChain, .noteAuditBegin, .moveAuditBegin, .removeAuditRecords:
       .conflict
     }
   }
@@ -251,6 +257,12 @@ enum StateStatement: Int, CaseIterable {
     case .deleteSecret: return Table.secrets.delete(dialect, where: "tenant_id", "purpose")
     case .putDataKey: return Table.dataKeys.put(dialect)
     case .insertAuditRecord: return Table.auditRecords.insert(dialect)
+    case .noteAuditChain: return Table.noteAuditChain(dialect)
+    case .noteAuditBegin: return Table.noteAuditBegin(dialect)
+    case .moveAuditBegin: return Table.moveAuditBegin(dialect)
+    case .removeAuditRecords:
+      return "DELETE FROM audit_records WHERE chain = \(dialect.parameter(1)) "
+        + "AND sequence <= \(dialect.parameter(2))"
     }
   }
 }

@@ -46,7 +46,8 @@ struct ExportAuditCommand: AsyncParsableCommand {
     abstract: "Writes audit records as they are stored, one a line, for `audit verify`.",
     discussion: """
       With --all, the platform's chain and those of all tenants, up to one moment. Take a copy of the \
-      server's file of checkpoints before.
+      server's file of checkpoints before: again, if `audit verify` misses a chain's first records, for the \
+      server may have removed some in between, and says so in that file.
       """)
 
   @Argument(help: "A tenant's id or slug. (default: the caller's own chain, or the platform's)")
@@ -76,7 +77,7 @@ struct ExportAuditCommand: AsyncParsableCommand {
     _ parent: String, until end: UInt64?, _ connection: Connection
   ) async throws -> [TenantID: UInt64] {
     var ends: [TenantID: UInt64] = [:]
-    var token = ""
+    var (token, last): (String, UInt64?) = ("", nil)
     repeat {
       let page = try await connection.audit.exportAuditRecords(
         V1.ExportAuditRecordsRequest(parent: parent, pageSize: 500, pageToken: token),
@@ -84,6 +85,14 @@ struct ExportAuditCommand: AsyncParsableCommand {
       guard let chain = AuditChain(parsing: page.chain),
         page.nextPageToken != token || token.isEmpty
       else { throw UsageError("the server's answer makes no sense") }
+      // What begins behind the end, or not where the page before ended, was removed meanwhile.
+      let first = page.records.first?.sequence
+      guard first.map({ $0 <= end ?? .max && $0 == last.map { $0 + 1 } ?? $0 }) ?? true else {
+        throw UsageError(
+          "records of the chain \(chain) were removed for their age or number while they were exported: "
+            + "export again")
+      }
+      last = page.records.last?.sequence ?? last
       for record in page.records where end.map({ record.sequence <= $0 }) ?? true {
         print(
           AuditLine(

@@ -91,16 +91,21 @@ def signed(sent):
 
 
 class Lives:
-    """Up to where checkpoints of former lives of the store hold; `records` are the platform's."""
+    """Up to where checkpoints of former lives of the store hold; `records` are the platform's.
 
-    def __init__(self, records):
-        self.records = records
+    `newest` is the life of the newest checkpoint, where the records that tell of restores may be missing.
+    """
+
+    def __init__(self, records, newest):
+        self.records, self.newest = records, newest
         self.restores = [(record.sequence, record.event["named"], record.time) for record in records
                          if record.event.get("action") == "store.restore"]
 
     def end(self, chain, life, time):
         """None: it is the present life, or one of which the records do not tell."""
         lives = [named for _, named, _ in self.restores]
+        if not lives and self.newest and life not in (None, self.newest):
+            return 0
         if not lives or life == lives[-1]:
             return None
         if life not in lives and time // 10**9 > self.restores[-1][2] // 10**9:
@@ -156,7 +161,9 @@ def verify(lines, checkpoints, public_key):
     for record in records.get(PLATFORM, []):
         for head in record.heads:
             ends(*head)
-    lives = Lives(records.get(PLATFORM, []))
+    newest = max(checkpoints, key=lambda sent: sent["time"])
+    is_whole = removed.get(PLATFORM) == 0
+    lives = Lives(records.get(PLATFORM, []), None if is_whole else newest.get("incarnation"))
     for sent in checkpoints:
         end = lives.end(sent["chain"], sent.get("incarnation"), sent["time"])
         if end is None or sent["sequence"] <= end:

@@ -1,0 +1,70 @@
+internal import Synchronization
+public import Tenancy
+
+/// How audit records are read, and removed.
+extension PostgreSQLStore {
+  public func auditRecords(
+    of chain: AuditChain, after sequence: UInt64, limit: Int
+  ) throws(StoreError) -> [StoredAuditRecord] {
+    let values: [SQLValue] = [
+      .text(chain.description), .integer(Int64(clamping: sequence)), .integer(Int64(limit)),
+    ]
+    return try audit(AuditQuery.boundedPage(.postgreSQL), values) { row throws(StoreError) in
+      try AuditQuery.record(row, of: chain)
+    }
+  }
+
+  public func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
+    try audit(AuditQuery.head(.postgreSQL), [.text(chain.description)]) { row throws(StoreError) in
+      try AuditQuery.head(row, of: chain)
+    }.first
+  }
+
+  public func dueAuditBegins(
+    before moment: Timestamp?, longerThan length: UInt64?, limit: Int
+  ) throws(StoreError) -> [AuditBegin] {
+    var found: [AuditBegin] = []
+    let (old, long) = (AuditQuery.old(.postgreSQL), AuditQuery.long(.postgreSQL))
+    for (sql, bound) in AuditQuery.bounds(moment, length, old, long) {
+      found += try audit(sql, [bound, .integer(Int64(limit))]) { row throws(StoreError) in
+        try AuditQuery.begin(row)
+      }
+    }
+    return AuditQuery.each(found)
+  }
+
+  public func auditEnds(
+    after chain: AuditChain?, limit: Int
+  ) throws(StoreError) -> [AuditEnd] {
+    let values: [SQLValue] = [.text(chain?.description ?? ""), .integer(Int64(limit))]
+    return try audit(AuditQuery.ends(.postgreSQL), values) { row throws(StoreError) in
+      try AuditQuery.end(row)
+    }
+  }
+
+  public func trimAudit(_ trims: [AuditTrim], _ hold: LeaseHold?) throws(StoreError) {
+    try withConnection(of: writer) { connection throws(StoreError) in
+      try batch(connection).trim(trims, hold, check: check)
+    }
+  }
+
+  /// What a checkpoint signs must be there after a failover, too. All of it has the time of one answer: closing
+  /// the store waits for it.
+  private func audit<Found: Sendable>(
+    _ sql: String, _ values: [SQLValue], _ body: (PostgreSQLRow) throws(StoreError) -> Found
+  ) throws(StoreError) -> [Found] {
+    try withConnection(of: auditReader) { connection throws(StoreError) in
+      let deadline = Deadline(in: configuration.answerTimeout)
+      let found = try read(connection, until: deadline) { _ throws(StoreError) in
+        let result = try asStoreError { () throws(PostgreSQLError) in
+          try connection.run(sql, values, until: deadline)
+        }
+        var found: [Found] = []
+        for index in 0..<result.rowCount { found.append(try body(result.row(index))) }
+        return found
+      }
+      if !found.isEmpty { try batch(connection).prove(until: deadline) }
+      return found
+    }
+  }
+}

@@ -1,0 +1,1 @@
+../TenancyTests/AuditedMemoryStore.swift

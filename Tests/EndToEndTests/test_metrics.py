@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from tenantctl_process import daemon, place
 from test_health_reflection import broken_disk
 
 from support import ttrpc
 from support.waiting import eventually
 
-__all__ = ["broken_disk"]  # A fixture.
+__all__ = ["broken_disk", "daemon", "place"]  # Fixtures.
 
 DURATION = "rpc_server_call_duration_seconds"
 
@@ -257,3 +258,9 @@ def test_loopback(make_server):
                       "the listener's address", 5)[0]
     assert Probe(("127.0.0.1", int(port))).ask("/livez")[:2] == (200, "ok\n")
     assert server.stop() == 0
+
+
+def test_development_mode_is_watched(daemon):
+    probe = Probe(str(daemon.directory / "http.sock"))
+    eventually(lambda: probe.ask("/readyz")[0] == 200, "it is ready", 5)
+    assert probe.metrics()["tenancy_ready"] == 1

@@ -87,7 +87,7 @@ final class Monitor: Sendable {
     text.begin(
       batches, .histogram,
       "How long batches of writes held the writer, the store's commit included.")
-    text.histogram(batches, WriteTimes.bounds, times.counts, sum: times.nanoseconds)
+    text.histogram(batches, [], WriteTimes.bounds, times.counts, sum: times.nanoseconds)
     if let age = plane.stateAge {
       let (seconds, attoseconds) = age.components
       text.single(

@@ -65,6 +65,16 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    // What observes the runtime, and what is asked over HTTP: metrics and probes.
+    .target(
+      name: "TenancyMetrics",
+      dependencies: [
+        "TenancyRPC",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
     .target(name: "RPCServices", dependencies: ["CRPCProto", "TenancyRPC"], swiftSettings: strict),
     .target(
       name: "RPCInterop",
@@ -91,8 +101,8 @@ let package = Package(
     .executableTarget(
       name: "tenantd",
       dependencies: [
-        "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancySecrets", "TenancyServer",
-        "TenancyStore", "TenancyWire",
+        "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancyMetrics", "TenancySecrets",
+        "TenancyServer", "TenancyStore", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -122,6 +132,9 @@ let package = Package(
         "CNghttp2", "COpenSSL", "TenancyRPC", .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TenancyMetricsTests", dependencies: ["TenancyRPC", "TenancyMetrics"],
       swiftSettings: strict),
     .testTarget(
       name: "RPCServicesTests", dependencies: ["TenancyRPC", "RPCServices"], swiftSettings: strict),

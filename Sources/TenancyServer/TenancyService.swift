@@ -31,8 +31,13 @@ public struct TenancyDelegate: ServerDelegate {
   private let plane: ControlPlane
   private let rules: IdentityRules
   private let logger: Logger
+  public let observer: (any ServerObserver)?
 
-  public init(plane: ControlPlane, rules: IdentityRules, logger: Logger) {
+  public init(
+    plane: ControlPlane, rules: IdentityRules, logger: Logger,
+    observer: (any ServerObserver)? = nil
+  ) {
+    self.observer = observer
     self.plane = plane
     self.rules = rules
     self.logger = logger

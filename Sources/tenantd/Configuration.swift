@@ -20,6 +20,8 @@ struct Configuration: Sendable {
   var quotas = TenantQuotas()
   var logRetention = LogRetention()
   var audit = AuditSettings()
+  /// Nil: no metrics, and nobody to ask for them.
+  var http: HTTPSettings?
   /// 0: one for each core.
   var eventLoops = 0
   /// How long calls in flight may take after SIGTERM.
@@ -57,6 +59,7 @@ extension Configuration {
     audit =
       try root.section("audit") { try AuditSettings(&$0, dataDirectory: directory) }
       ?? AuditSettings()
+    http = try root.section("http") { try HTTPSettings(&$0) }
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
     drainSeconds = try root.integer("drain_seconds", in: 0...3600) ?? 30
     if let name = try root.optionalString("log_level") {
@@ -115,7 +118,7 @@ extension Configuration {
   }
 
   /// Bytes of `sun_path`, without the NUL behind it.
-  private static let maximumSocketPath = 107
+  static let maximumSocketPath = 107
 
   private static func listener(_ settings: inout SettingsReader) throws -> ListenAddress {
     if let path = try settings.optionalString("unix") {
@@ -322,7 +325,7 @@ extension ListenAddress {
 }
 
 extension Substring {
-  fileprivate var trimmingBrackets: String {
+  var trimmingBrackets: String {
     hasPrefix("[") && hasSuffix("]") ? String(dropFirst().dropLast()) : String(self)
   }
 }

@@ -3,6 +3,7 @@ import Glibc
 import Logging
 import RPCServices
 import Tenancy
+import TenancyMetrics
 import TenancyRPC
 import TenancySecrets
 import TenancyServer
@@ -67,8 +68,11 @@ struct Daemon {
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       vault: secrets?.vault)
     let health = HealthStatus(serving: methods.map(\.service))
-    let server = try await makeServer(plane, try Self.described(methods, health), tls)
+    let metrics = configuration.http.map { ServerMetrics(tenants: $0.tenants) }
+    let server = try await makeServer(plane, try Self.described(methods, health), tls, metrics)
+    let monitor = try await Monitor.start(configuration.http, plane, metrics, logger)
     onStart(try await server.start())
+    monitor?.isServing(true)
     let resumption = Task {
       await provisioner.resume()
       await provisioner.takeOver()
@@ -92,6 +96,7 @@ struct Daemon {
       break
     }
     logger.info("stopping", metadata: ["signal": "\(name)"])
+    monitor?.isServing(false)
     health.shutDown()
     await server.stop(within: .seconds(configuration.drainSeconds))
     resumption.cancel()
@@ -104,6 +109,7 @@ struct Daemon {
     await audit.finish()
     await follower?.stop()
     await plane.close()
+    await monitor?.stop()
     logger.info("stopped")
   }
 
@@ -192,7 +198,8 @@ struct Daemon {
   }
 
   private func makeServer(
-    _ plane: ControlPlane, _ methods: [ServiceMethod], _ tls: TLSContext?
+    _ plane: ControlPlane, _ methods: [ServiceMethod], _ tls: TLSContext?,
+    _ metrics: ServerMetrics?
   ) async throws -> Server {
     let identity = configuration.identity
     var server = Server.Configuration(listeners: configuration.listeners, tls: tls)
@@ -200,7 +207,8 @@ struct Daemon {
     server.eventLoops = configuration.eventLoops
     return try await Server(
       server, methods: methods,
-      delegate: TenancyDelegate(plane: plane, rules: identity, logger: logger))
+      delegate: TenancyDelegate(
+        plane: plane, rules: identity, logger: logger, observer: metrics))
   }
 }
 

@@ -44,6 +44,7 @@ struct Development {
     configuration.audit.checkpoints = AuditSettings.Checkpoints(
       key: "\(path)/audit.key", file: AuditSettings.file(in: configuration.dataDirectory),
       interval: .seconds(5))
+    configuration.http = HTTPSettings(listen: .unix(path: "\(path)/http.sock", mode: 0o600))
     configuration.resolution.baseDomains = ["example.com", "localhost"]
     self.configuration = configuration
   }
@@ -61,6 +62,8 @@ struct Development {
       Over mutual TLS, as an operator:
         tenantctl whoami --address 127.0.0.1:\(port ?? 0) --ca \(directory)/pki/ca.pem \\
           --cert \(directory)/pki/operator.pem --key \(directory)/pki/operator.key
+      Metrics and probes:
+        curl --unix-socket \(directory)/http.sock http://localhost/metrics
       """
   }
 }

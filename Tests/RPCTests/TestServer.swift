@@ -84,6 +84,10 @@ extension RPCChannel {
 final class PlainDelegate: ServerDelegate {
   final class Nothing: Sendable {}
 
+  let observer: (any ServerObserver)?
+
+  init(observer: (any ServerObserver)? = nil) { self.observer = observer }
+
   private struct Context { weak var object: Nothing? }
   private let contexts = Mutex<[Context]>([])
 

@@ -107,6 +107,9 @@ extension ControlPlane {
   /// nobody else writes.
   public var maximumStaleness: Duration? { staleness.maximum }
 
+  /// Since the state was seen to be current last; nil where nobody else writes.
+  public var stateAge: Duration? { staleness.maximum.map { _ in staleness.age } }
+
   /// Makes sure that the state is current, by a commit of nothing: a server that was deposed would let itself be
   /// read for ever. To be called several times within `maximumStaleness`.
   /// - Parameter age: nothing is done if it was seen since, as by a write, does not look stale, and the store works.

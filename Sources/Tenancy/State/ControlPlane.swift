@@ -41,6 +41,7 @@ public final class ControlPlane: Sendable {
 
   private struct Waiting {
     var writes = WriteQueue<PendingWrite>()
+    var times = WriteTimes()
     var isScheduled = false
     var isClosed = false
   }
@@ -134,6 +135,12 @@ public final class ControlPlane: Sendable {
       observer(failure)
     }
   }
+
+  /// Of all batches so far. Thread-safe.
+  public var writeTimes: WriteTimes { waiting.withLock { $0.times } }
+
+  /// Writes that wait for their turn. Thread-safe.
+  public var waitingWrites: Int { waiting.withLock { $0.writes.count } }
 
   /// Looks up in the store what the state does not hold, between two commits: store and state are of one
   /// revision. `body` runs on the writer, so it must be quick.
@@ -271,7 +278,10 @@ public final class ControlPlane: Sendable {
     commit(batch)
     // A clock that is set meanwhile makes a batch too small or too large: no harm that lasts.
     let took = clock().nanoseconds &- start
-    waiting.withLock { $0.writes.noteBatch(nanoseconds: took) }
+    waiting.withLock { waiting in
+      waiting.writes.noteBatch(nanoseconds: took)
+      waiting.times.add(took)
+    }
     return true
   }
 

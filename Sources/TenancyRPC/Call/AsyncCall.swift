@@ -39,6 +39,7 @@ public final class ResponseControl: Sendable {
     var headers = Metadata()
     var trailers = Metadata()
     var compresses = false
+    var tag = CallTag()
   }
 
   private let state = Mutex(State())
@@ -60,6 +61,17 @@ public final class ResponseControl: Sendable {
   /// the one from the other (CRIME).
   public func enableCompression() {
     state.withLock { $0.compresses = true }
+  }
+
+  /// Says what the call is about, for observers.
+  public func tag(_ tag: CallTag) {
+    state.withLock { $0.tag = tag }
+  }
+
+  /// Nil if none was set.
+  var tag: CallTag? {
+    let tag = state.withLock { $0.tag }
+    return tag.isZero ? nil : tag
   }
 
   func snapshot() -> State { state.withLock { $0 } }

@@ -45,6 +45,12 @@ public final class InlineCall {
     isPutOff = false
   }
 
+  /// Says what the call is about, for observers.
+  @inline(__always)
+  public func tag(_ tag: CallTag) {
+    stream?._withUnsafeGuaranteedRef { $0.tally.tag = tag }
+  }
+
   /// Has the method's asynchronous handler answer instead, with the same message: this one must return
   /// without a reply then. Only a call with metadata can be put off: others are over at once.
   public func putOff() { isPutOff = true }

@@ -1,5 +1,12 @@
+extension ServerDelegate {
+  /// Nobody watches.
+  public var observer: (any ServerObserver)? { nil }
+}
+
 /// What the server asks of its embedder.
 public protocol ServerDelegate: Sendable {
+  /// Who watches calls and connections. Asked while the server is made.
+  var observer: (any ServerObserver)? { get }
   /// One object for each event loop, for caches that need no lock.
   func makeLoopState() -> AnyObject
   /// Called every second on the loop that a state belongs to: a chance to let go of what is stale.

@@ -39,6 +39,8 @@ class ServerStream: LoopTimer {
   @exclusivity(unchecked) final var pipe: CallPipe?
   /// What an asynchronous handler says of its response.
   @exclusivity(unchecked) final var control: ResponseControl?
+  /// What an observer is told; not kept without one.
+  @exclusivity(unchecked) final var tally = CallTally()
   /// Told when the deadline passes.
   final weak var owner: (any ServerStreamOwner)?
 
@@ -54,6 +56,7 @@ class ServerStream: LoopTimer {
     awaitsResponse = true
     mayBePacked = false
     requestWasCompressed = false
+    tally.beginTime = 0
     releaseHandler()
   }
 

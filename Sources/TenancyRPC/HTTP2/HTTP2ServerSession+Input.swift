@@ -76,6 +76,7 @@ extension HTTP2ServerSession {
       return
     }
     stream.headersDone = true
+    observation?.begin(stream)
     // Of a header list that is too large, not all was looked at.
     guard stream.refusal != nil || stream.form.headersAreWhole else { return malformed(stream) }
     if stream.refusal == nil { stream.refusal = RequestHeaders.refusal(of: stream) }
@@ -94,6 +95,7 @@ extension HTTP2ServerSession {
     _ stream: HTTP2Stream, _ bytes: UnsafePointer<UInt8>, count: Int, isLast: Bool
   ) {
     if !stream.form.data(count) { malformed(stream) }
+    stream.tally.requestBytes &+= count
     guard stream.refusal == nil, stream.awaitsResponse, !stream.requestFailed else {
       return consume(stream, count)
     }
@@ -123,6 +125,7 @@ extension HTTP2ServerSession {
     if !stream.isMalformed, !stream.form.bodyIsWhole { malformed(stream) }
     if stream.isMalformed { return }
     stream.requestDone = true
+    if stream.body.count > 0 { stream.tally.requestMessages = 1 }
     guard stream.refusal == nil, streamsRequest(stream) else { return dispatch(stream) }
     do throws(RPCStatus) {
       try stream.reader.finish()
@@ -153,6 +156,8 @@ extension HTTP2ServerSession {
     bufferedBytes -= stream.countedBytes
     waitingReplyBytes -= stream.waitingReplyBytes
     if stream.isScheduled { timers.cancel(stream) }
+    // Reset by the peer, or because it broke the protocol: of others the end was told before.
+    observation?.end(stream, .cancelled)
     orphan(stream)
     stream.releaseBuffers()
     streams.close(stream)
@@ -248,6 +253,7 @@ extension HTTP2ServerSession {
       refuse(stream, error)
     }
     stream.messagesRead &+= UInt64(incoming.count)
+    stream.tally.requestMessages &+= incoming.count
     if let pipe = stream.pipe {
       if !incoming.isEmpty { pipe.deliver(incoming) }
     } else if stream.refusal == nil {

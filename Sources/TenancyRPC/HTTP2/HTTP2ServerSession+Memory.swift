@@ -161,6 +161,7 @@ extension HTTP2ServerSession {
     stream.replySent = 0
     stream.isReplyGivenUp = true
     stream.awaitsResponse = false
+    observation?.end(stream, .resourceExhausted)
     if stream.isScheduled { timers.cancel(stream) }
     orphan(stream)
     // gRPC clients read it as RESOURCE_EXHAUSTED.

@@ -10,11 +10,16 @@ extension HTTP2ServerSession {
       compressReply(stream, control)
       stream.trailers = HeaderFields.trailers(nil, custom: control.snapshot().trailers)
     }
+    if let observation {
+      stream.tally.responseBytes = stream.reply.count
+      stream.tally.responseMessages = 1
+      observation.end(stream, .ok)
+    }
     submitHeaders(stream)
   }
 
   func fail(_ stream: HTTP2Stream, _ status: RPCStatus) {
-    end(stream)
+    end(stream, status.code)
     let custom = stream.control?.snapshot()
     guard stream.headersSubmitted else {
       var fields = HeaderFields.responseHeaders(custom?.headers)
@@ -33,7 +38,7 @@ extension HTTP2ServerSession {
 
   /// With a line of text for people.
   func fail(_ stream: HTTP2Stream, http status: Int) {
-    end(stream)
+    end(stream, Self.code(http: status))
     let text = HeaderFields.text(http: status)
     var fields = [
       (name: Array(":status".utf8), value: Array(String(status).utf8)),
@@ -71,7 +76,7 @@ extension HTTP2ServerSession {
       if let status = news.end, !stream.headersSubmitted, stream.waitingReplyBytes == 0 {
         return fail(stream, status)
       }
-      end(stream)
+      end(stream, news.end?.code ?? .ok)
       stream.trailers = HeaderFields.trailers(
         news.end, custom: pipe.control.snapshot().trailers)
       if stream.headersSubmitted { closeReply(stream) } else { submitHeaders(stream) }
@@ -95,6 +100,8 @@ extension HTTP2ServerSession {
     for message in messages {
       let target = stream.appendMessage(
         count: message.bytes.count, isCompressed: message.isCompressed)
+      stream.tally.responseBytes &+= HTTP2Stream.prefixLength + message.bytes.count
+      stream.tally.responseMessages &+= 1
       message.bytes.withUnsafeBytes { bytes in
         if let base = bytes.baseAddress { target.copyMemory(from: base, byteCount: bytes.count) }
       }
@@ -112,6 +119,15 @@ extension HTTP2ServerSession {
       if let base = bytes.baseAddress { target.copyMemory(from: base, byteCount: bytes.count) }
     }
     count(stream)
+  }
+
+  /// What a gRPC client makes of it (gRPC, "HTTP to gRPC Status Code Mapping").
+  private static func code(http status: Int) -> RPCStatus.Code {
+    switch status {
+    case 400: .internalError
+    case 404: .unimplemented
+    default: .unknown
+    }
   }
 
   // MARK: Frames
@@ -162,7 +178,8 @@ extension HTTP2ServerSession {
   }
 
   /// The final status is known.
-  private func end(_ stream: HTTP2Stream) {
+  private func end(_ stream: HTTP2Stream, _ code: RPCStatus.Code) {
+    observation?.end(stream, code)
     stream.awaitsResponse = false
     stream.isAnsweredEarly = !stream.requestDone
     if stream.isScheduled { timers.cancel(stream) }

@@ -10,9 +10,12 @@ internal import NIOCore
 final class HTTP2ServerSession: ServerEngine {
   typealias Stream = HTTP2Stream
 
+  static var wire: CallRecord.Wire { .grpc }
+
   let limits: ServerLimits
   let methods: MethodTable
   let timers: TimerQueue
+  @exclusivity(unchecked) var observation: CallObservation?
   @exclusivity(unchecked) private(set) var session: OpaquePointer?
   let blocks = HTTP2Memory()
   @exclusivity(unchecked) var streams = StreamTable<HTTP2Stream>()
@@ -252,6 +255,7 @@ final class HTTP2ServerSession: ServerEngine {
   func abandonCalls() {
     streams.forEach { stream in
       timers.cancel(stream)
+      observation?.end(stream, .cancelled)
       orphan(stream)
     }
     cancelOrphans()

@@ -50,6 +50,7 @@ final class ConnectionAcceptor {
     } onHandshake: { [self] outcome, operations in
       switch outcome {
       case .success(let session):
+        loop.observer?.handshakeEnded(succeeded: true)
         do {
           let peer = session.peer
           try install(
@@ -62,6 +63,7 @@ final class ConnectionAcceptor {
         }
         return true
       case .failure(let error):
+        loop.observer?.handshakeEnded(succeeded: false)
         core.log(.handshakeFailed, label.description, error.logText)
         return false
       }

@@ -80,9 +80,14 @@ public final class Server: Sendable {
     for loop in group.makeIterator() {
       states[ObjectIdentifier(loop)] = try await loop.submit {
         let state = NIOLoopBound(
-          LoopState(loop, embedder: delegate.makeLoopState()), eventLoop: loop)
+          LoopState(
+            loop, embedder: delegate.makeLoopState(),
+            observer: delegate.observer?.makeLoopObserver(
+              methods: methods.map(\.path), loop: ObservedLoop(loop))),
+          eventLoop: loop)
         loop.scheduleRepeatedTask(initialDelay: Self.maintenance, delay: Self.maintenance) { _ in
           delegate.maintainLoopState(state.value.embedder)
+          state.value.noteLateness(of: Self.maintenance)
         }
         return state
       }.get()
@@ -237,13 +242,13 @@ private struct KernelCredentials {
 }
 
 /// The file of a Unix socket that this server has bound.
-struct UnixSocketFile {
+public struct UnixSocketFile: Sendable {
   private let path: String
   private let device: dev_t
   private let inode: ino_t
 
   /// - Parameter path: just bound; nil when it is gone already.
-  init?(_ path: String) {
+  public init?(_ path: String) {
     var status = stat()
     guard lstat(path, &status) == 0 else { return nil }
     self.path = path
@@ -252,7 +257,7 @@ struct UnixSocketFile {
   }
 
   /// Removes the file, unless the path has become another's.
-  func remove() {
+  public func remove() {
     var status = stat()
     guard lstat(path, &status) == 0, status.st_dev == device, status.st_ino == inode else { return }
     unlink(path)
@@ -260,7 +265,7 @@ struct UnixSocketFile {
 
   /// Removes what a dead server left behind. A path where a server still answers, or that is not a
   /// socket, is left alone and refused.
-  static func prepare(_ path: String) throws {
+  public static func prepare(_ path: String) throws {
     var status = stat()
     guard lstat(path, &status) == 0 else { return }
     guard status.st_mode & S_IFMT == S_IFSOCK else {

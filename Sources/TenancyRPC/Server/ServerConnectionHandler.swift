@@ -73,6 +73,9 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     self.mailbox = mailbox
     engine = Engine(
       methods: core.methods, limits: core.limits, timers: loop.timers, memory: memory)
+    engine.observation = loop.observer.map {
+      CallObservation($0, loop.timers, Engine.wire, connection.peer)
+    }
     judge = ConnectionJudge(
       core.limits, now: loop.eventLoop.now, jitter: .random(in: -1...1), canPing: Engine.canPing)
     call = InlineCall(
@@ -82,6 +85,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     mailbox.open(self)
+    engine.observation?.connectionBegan()
     core.connections.add(self, credential, on: context.eventLoop)
     beginSupervision()
     // One that was being set up while the drain began.
@@ -96,6 +100,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     loop.timers.cancel(cutTimer)
     endSupervision()
     abandonCalls()
+    engine.observation?.connectionEnded()
     self.context = nil
     core.connections.remove(self)
   }

@@ -102,13 +102,26 @@ final class LoopState {
   let timers: TimerQueue
   let turns: LoopTurns
   let executor: LoopExecutor
+  let observer: LoopObserver?
+  private var lastMaintenance: NIODeadline?
 
-  init(_ loop: any EventLoop, embedder: AnyObject) {
+  init(_ loop: any EventLoop, embedder: AnyObject, observer: LoopObserver? = nil) {
+    self.observer = observer
     eventLoop = loop
     self.embedder = embedder
     timers = TimerQueue(loop: loop)
     turns = LoopTurns(timers) { loop.now }
     executor = LoopExecutor(loop)
+  }
+
+  /// Something that runs every `interval` runs now.
+  func noteLateness(of interval: TimeAmount) {
+    guard let observer else { return }
+    let now = eventLoop.now
+    if let last = lastMaintenance {
+      observer.loopWasLate(by: UInt64(max(0, (now - (last + interval)).nanoseconds)))
+    }
+    lastMaintenance = now
   }
 }
 

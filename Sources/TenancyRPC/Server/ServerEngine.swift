@@ -15,6 +15,10 @@ protocol ServerEngine: AnyObject {
 
   init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue, memory: ConnectionMemory)
 
+  static var wire: CallRecord.Wire { get }
+  /// Told when calls begin and end; nil: nobody is.
+  var observation: CallObservation? { get set }
+
   // MARK: Input
 
   func receive(_ bytes: UnsafeRawBufferPointer) -> EngineOutcome

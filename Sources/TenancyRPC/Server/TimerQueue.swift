@@ -50,6 +50,16 @@ final class TimerQueue {
     return now
   }
 
+  /// The last reading of the clock for a call that ended, in nanoseconds.
+  private(set) var lastReading: UInt64 = 0
+
+  /// Reads the clock, for when a call ends.
+  @inline(__always)
+  func readClock() -> UInt64 {
+    lastReading = loop.now.uptimeNanoseconds
+    return lastReading
+  }
+
   /// Sets a timer, anew if it is set already.
   func schedule(_ timer: LoopTimer, at deadline: NIODeadline) {
     if timer.isScheduled { remove(timer) }

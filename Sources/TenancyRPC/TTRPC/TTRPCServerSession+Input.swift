@@ -64,6 +64,13 @@ extension TTRPCServerSession {
       if !methods.clientStreams(method) { count(stream, request.payload.count) }
     }
     stream.method = method
+    if let observation {
+      observation.begin(stream)
+      stream.tally.requestBytes = request.payload.count
+      if !request.payload.isEmpty || !methods.clientStreams(method) {
+        stream.tally.requestMessages = 1
+      }
+    }
     stream.request = request
     if request.timeoutNanoseconds > 0 {
       stream.timeout = UInt64(request.timeoutNanoseconds)
@@ -144,6 +151,8 @@ extension TTRPCServerSession {
       let cost = Self.cost(payload.count)
       guard hasRoom(cost, for: stream) else { return wait(header, stream) }
       count(stream, cost)
+      stream.tally.requestBytes &+= payload.count
+      stream.tally.requestMessages &+= 1
       incoming.append(FramedMessage(bytes: Array(payload)))
     }
     if header.flags.contains(.remoteClosed) {
@@ -196,6 +205,7 @@ extension TTRPCServerSession {
       id: header.stream,
       requestEnded: header.type != .request || !header.flags.contains(.remoteOpen))
     transient.refusal = .status(status)
+    if header.type == .request { observation?.begin(transient) }
     return transient
   }
 

@@ -2,8 +2,14 @@
 extension TTRPCServerSession {
   func succeed(_ stream: TTRPCStream) {
     switch output.commit(behind: limits.maximumWaitingReplyBytes) {
-    case .done: close(stream)
+    case .done:
+      stream.tally.responseBytes = output.lastReplyCount
+      stream.tally.responseMessages = 1
+      observation?.end(stream, .ok)
+      close(stream)
     case .nothing:
+      stream.tally.responseMessages = 1
+      observation?.end(stream, .ok)
       _ = TTRPCResponse.open(in: &output.bytes, stream: stream.id, count: 0)
       close(stream)
     case .tooLarge: fail(stream, Self.responseTooLarge)
@@ -14,6 +20,7 @@ extension TTRPCServerSession {
 
   func fail(_ stream: TTRPCStream, _ status: RPCStatus) {
     output.rollBack()
+    observation?.end(stream, status.code)
     TTRPCResponse.write(status, to: &output.bytes, stream: stream.id)
     close(stream)
   }
@@ -84,6 +91,8 @@ extension TTRPCServerSession {
     let header = TTRPCFrameHeader(
       payloadCount: message.bytes.count, stream: stream.id, type: .data)
     let target = header.open(in: &output.bytes)
+    stream.tally.responseBytes &+= message.bytes.count
+    stream.tally.responseMessages &+= 1
     message.bytes.withUnsafeBytes { bytes in
       if let base = bytes.baseAddress { target.copyMemory(from: base, byteCount: bytes.count) }
     }
@@ -107,6 +116,7 @@ extension TTRPCServerSession {
       let header = TTRPCFrameHeader(
         payloadCount: 0, stream: stream.id, type: .data, flags: [.remoteClosed, .noData])
       _ = header.open(in: &output.bytes)
+      observation?.end(stream, .ok)
       return close(stream)
     }
     guard let reply = stream.heldReply else {

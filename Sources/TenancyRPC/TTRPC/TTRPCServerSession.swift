@@ -17,9 +17,12 @@ internal import NIOCore
 final class TTRPCServerSession: ServerEngine {
   typealias Stream = TTRPCStream
 
+  static var wire: CallRecord.Wire { .ttrpc }
+
   let limits: ServerLimits
   let methods: MethodTable
   let timers: TimerQueue
+  @exclusivity(unchecked) var observation: CallObservation?
   let output = TTRPCOutput()
   @exclusivity(unchecked) var reader = TTRPCFrameReader()
   /// Serves one in-memory call, or carries one refusal, at a time: neither outlasts the frame it is about.
@@ -210,6 +213,7 @@ final class TTRPCServerSession: ServerEngine {
     let gone = RPCStatus(.cancelled, "the call is over")
     streams.forEach { stream in
       timers.cancel(stream)
+      observation?.end(stream, .cancelled)
       stream.pipe?.fail(gone)
       stream.task?.cancel()
       stream.task = nil

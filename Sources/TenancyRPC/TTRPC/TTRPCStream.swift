@@ -15,6 +15,9 @@ final class TTRPCOutput {
   /// Bytes that wait for the peer.
   var waiting: Int { bytes.count - head }
 
+  /// Bytes of the message of the answer that was begun last.
+  var lastReplyCount: Int { replyCount }
+
   /// Room for the message of an answer. One begun before is forgotten. A message that no frame can hold
   /// is room only: `commit` says so.
   @inline(__always)

@@ -1,4 +1,5 @@
 import Tenancy
+import TenancyRPC
 import TenancyWire
 
 /// What an admitted call may see: handlers find tenants through it and through nothing else, so that
@@ -13,6 +14,11 @@ struct Access {
   let snapshot: Snapshot
   /// Judges the call again where it writes; nil on the event loop, where nothing is written.
   var judge: WriteJudge?
+
+  /// The tenant that the call is about, for observers.
+  var tag: CallTag? {
+    (target ?? home).map { CallTag(high: $0.tenant.id.high, low: $0.tenant.id.low) }
+  }
 
   /// - Throws: INTERNAL for a call that was not admitted to write.
   func requireJudge() throws(TenancyError) -> WriteJudge {

@@ -64,7 +64,11 @@ extension Gate {
           let arena = Arena(firstBlock: Self.arenaBytes)
           let response = try answer(
             spec, form, rule, caller, plane.snapshot, bytes, arena,
-            requestID: Denials.requestID(in: call.metadata), body)
+            requestID: Denials.requestID(in: call.metadata)
+          ) { (access, request, arena) throws(TenancyError) in
+            if let tag = access.tag { call.response.tag(tag) }
+            return try body(access, request, arena)
+          }
           return [UInt8](unsafeUninitializedCapacity: Response.encodedSize(response)) {
             buffer, count in
             count = buffer.baseAddress.map { Response.pack(response, into: $0) } ?? 0

@@ -149,7 +149,11 @@ struct Gate: Sendable {
         let reader = unsafeDowncast(call.loopState, to: SnapshotReader.self)
         let response = try answer(
           spec, form, rule, caller, reader.snapshot, message, call.arena,
-          requestID: Denials.requestID(in: call.metadata), body)
+          requestID: Denials.requestID(in: call.metadata)
+        ) { (access, request, arena) throws(TenancyError) in
+          if let tag = access.tag { call.tag(tag) }
+          return try body(access, request, arena)
+        }
         call.reply(count: Response.encodedSize(response)) { Response.pack(response, into: $0) }
       } catch {
         throw StatusMapping.status(of: error)
@@ -209,6 +213,7 @@ struct Gate: Sendable {
         try await waitForState(call, caller, rule)
         let requestID = Denials.requestID(in: call.metadata)
         let (access, request) = try admitDecoded(caller, rule, spec, form, message, requestID)
+        if let tag = access.tag { call.response.tag(tag) }
         do throws(TenancyError) {
           let response = try await body(access, request)
           giveToken(call)

@@ -1,0 +1,266 @@
+"""Metrics and probes over HTTP."""
+
+import http.client
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from tenantctl_process import daemon, place
+from test_health_reflection import broken_disk
+
+from support import ttrpc
+from support.waiting import eventually
+
+__all__ = ["broken_disk", "daemon", "place"]  # Fixtures.
+
+DURATION = "rpc_server_call_duration_seconds"
+
+
+class Probe:
+    """What a scraper would do, on a Unix socket or TCP."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def connect(self) -> socket.socket:
+        family = socket.AF_UNIX if isinstance(self.place, str) else socket.AF_INET
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        connection.settimeout(20)
+        connection.connect(self.place)
+        return connection
+
+    def ask(self, path: str, method: str = "GET", body=None):
+        """Status, text and headers."""
+        client = http.client.HTTPConnection("localhost")
+        client.sock = self.connect()
+        client.request(method, path, body)
+        answer = client.getresponse()
+        text = answer.read().decode()
+        client.close()
+        return answer.status, text, answer.headers
+
+    def raw(self, sent: bytes) -> bytes:
+        """Sends bytes and reads until the end."""
+        received = b""
+        with self.connect() as connection:
+            try:
+                connection.sendall(sent)
+                while data := connection.recv(65536):
+                    received += data
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # Cut off.
+        return received
+
+    def metrics(self) -> dict[str, float]:
+        """Each sample, by its name and labels as they stand."""
+        time.sleep(0.3)  # A text is given again for a quarter of a second.
+        status, text, _ = self.ask("/metrics")
+        assert status == 200
+        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+@pytest.fixture
+def watched(make_server):
+    """A server that is not started yet, and where it is asked."""
+    server = make_server()
+    path = str(server.socket_directory / "http")
+    server.settings["http"] = {"listen": f"unix:{path}", "tenants": 3}
+    return server, Probe(path)
+
+
+def calls(samples, method, code="OK", system="grpc"):
+    labels = (f'rpc_system_name="{system}",rpc_method="{method}",'
+              f'rpc_response_status_code="{code}"')
+    return samples.get(f"{DURATION}_count{{{labels}}}", 0)
+
+
+def test_counts_after_known_calls(watched, pki):
+    server, probe = watched
+    server.start()
+    who = "tenancy.v1.Identity/WhoAmI"
+    with server.operator() as admin, server.client(pki.python.tenant("acme")) as own:
+        admin.active("acme")
+        for _ in range(3):
+            admin.who()
+        for _ in range(2):
+            own.who()
+        with pytest.raises(grpc.RpcError):
+            own.create("other")
+        with pytest.raises(grpc.RpcError):
+            admin.raw("/no.Such/Method", b"")
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(server.socket))
+            for stream in (1, 3):
+                connection.sendall(ttrpc.request(
+                    stream, "WhoAmI", b"", service="tenancy.v1.Identity"))
+                assert connection.recv(4096)
+            samples = probe.metrics()
+            assert samples['rpc_server_connections{rpc_system_name="ttrpc",peer="unix"}'] == 1
+        assert calls(samples, who) == 5
+        assert calls(samples, who, system="ttrpc") == 2
+        assert calls(samples, "tenancy.v1.TenantManager/CreateTenant") == 1
+        assert calls(samples, "tenancy.v1.TenantManager/CreateTenant", "PERMISSION_DENIED") == 1
+        assert calls(samples, "_OTHER", "UNIMPLEMENTED") == 1
+        assert samples['rpc_server_connections{rpc_system_name="grpc",peer="certificate"}'] == 1
+        assert samples['tls_server_handshakes_total{result="ok"}'] == 1
+        assert samples["rpc_server_active_calls"] == 0
+        assert samples["tenancy_tenants"] == 1 and samples["tenancy_revision"] > 1
+        assert samples["process_resident_memory_bytes"] > 1 << 20
+        assert samples["tenancy_store_healthy"] == samples["tenancy_ready"] == 1
+        assert samples["tenancy_write_batch_duration_seconds_count"] >= 1
+        acme = admin.get("acme").id
+        assert samples[f'tenancy_tenant_calls_total{{tenant="{acme}"}}'] >= 2
+    assert server.stop() == 0
+
+
+def test_few_tenants_have_series_of_their_own(watched):
+    server, probe = watched
+    server.start()
+    with server.operator() as admin:
+        for number in range(8):
+            admin.create(f"t{number}")
+            for _ in range(number + 1):
+                admin.get(f"t{number}")
+        samples = probe.metrics()
+    series = {name: value for name, value in samples.items()
+              if name.startswith("tenancy_tenant_calls_total")}
+    assert len(series) == 4 and sum(series.values()) == sum(range(1, 9))
+    assert series['tenancy_tenant_calls_total{tenant="other"}'] == sum(range(1, 6))
+
+
+def test_promtool_likes_the_text(watched):
+    server, probe = watched
+    server.start()
+    with server.operator() as admin:
+        admin.active("acme")
+        status, text, headers = probe.ask("/metrics")
+    assert status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
+    promtool = shutil.which("promtool")
+    assert promtool, "install Debian's package prometheus"
+    done = subprocess.run([promtool, "check", "metrics"], input=text, text=True,
+                          capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_probes(watched, broken_disk):
+    switch, environment = broken_disk
+    server, probe = watched
+    server.start(environment)
+    assert probe.ask("/livez")[:2] == (200, "ok\n")
+    assert probe.ask("/readyz")[:2] == (200, "ok serving\nok store\nok state\n")
+    assert re.fullmatch(r"tenantd \S+\n", probe.ask("/version")[1])
+    with server.operator() as admin:
+        switch.touch()
+        with pytest.raises(grpc.RpcError):
+            admin.create("lost")
+        assert probe.ask("/readyz")[:2] == (503, "ok serving\nfailed store\nok state\n")
+        assert probe.ask("/livez")[0] == 200
+        assert probe.metrics()["tenancy_store_healthy"] == 0
+        switch.unlink()
+        eventually(lambda: probe.ask("/readyz")[0] == 200, "the store works again", 10)
+
+
+def test_not_ready_while_draining(watched):
+    server, probe = watched
+    server.settings["drain_seconds"] = 5
+    server.start()
+    done = threading.Event()
+
+    def never_whole():
+        done.wait(20)
+        yield b""
+
+    with server.operator() as admin:
+        # A call that is open: its request does not come.
+        open_call = admin.channel.stream_unary("/tenancy.v1.Identity/WhoAmI").future(never_whole())
+        eventually(lambda: probe.metrics()["rpc_server_active_calls"] == 1, "the call has begun", 5)
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: probe.ask("/readyz")[0] == 503, "it drains", 4)
+        assert probe.ask("/readyz")[1].startswith("failed serving\n")
+        assert probe.ask("/livez")[0] == 200
+        open_call.cancel()
+        done.set()
+    assert server.wait() == 0
+    with pytest.raises(OSError):
+        probe.connect()
+
+
+def test_what_is_not_a_request_for_a_page(watched):
+    server, probe = watched
+    server.start()
+    assert probe.ask("/")[0] == probe.ask("/metrics/")[0] == 404
+    status, text, headers = probe.ask("/metrics", "HEAD")
+    assert (status, text) == (200, "") and int(headers["content-length"]) > 0
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
+        status, _, headers = probe.ask("/metrics", method)
+        assert status == 405 and headers["allow"] == "GET, HEAD"
+    assert probe.ask("/metrics", body=b"x")[0] == 400
+    assert probe.raw(b"nonsense\r\n\r\n").startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
+    assert probe.raw(b"GET /livez HTTP/1.1\r\nx: " + b"y" * 100_000 + b"\r\n\r\n") == b""
+
+
+def test_hostile_peers_leave_calls_alone(watched):
+    server, probe = watched
+    server.start()
+    with server.operator() as admin:
+        admin.active("acme")
+        before = probe.metrics()["process_resident_memory_bytes"]
+        slow = []
+        for _ in range(200):
+            connection = probe.connect()
+            connection.settimeout(20)
+            try:
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nx")
+            except BrokenPipeError:
+                pass  # One of those beyond the limit.
+            slow.append(connection)
+        times = []
+        for _ in range(200):
+            begin = time.monotonic()
+            admin.who()
+            times.append(time.monotonic() - begin)
+        assert sorted(times)[190] < 0.05
+        # All are let go after a while, and others served again.
+        begin = time.monotonic()
+        for connection in slow:
+            try:
+                while connection.recv(4096):
+                    pass
+            except ConnectionResetError:
+                pass
+            connection.close()
+        assert time.monotonic() - begin < 15
+        with ThreadPoolExecutor(8) as pool:
+            flood = list(pool.map(lambda _: probe.ask("/metrics")[0], range(400)))
+        assert set(flood) == {200}
+        assert probe.metrics()["process_resident_memory_bytes"] < before + (16 << 20)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9464", "example.org:1", "unix:here", "9464", ""])
+def test_places_that_are_refused(make_server, listen):
+    server = make_server(http={"listen": listen})
+    server.launch()
+    assert server.wait() != 0
+    assert "listen" in server.log
+
+
+def test_loopback(make_server):
+    server = make_server(http={"listen": "127.0.0.1:0"}).start()
+    port = eventually(lambda: re.findall(r"address=127\.0\.0\.1:(\d+) .*metrics", server.log),
+                      "the listener's address", 5)[0]
+    assert Probe(("127.0.0.1", int(port))).ask("/livez")[:2] == (200, "ok\n")
+    assert server.stop() == 0
+
+
+def test_development_mode_is_watched(daemon):
+    probe = Probe(str(daemon.directory / "http.sock"))
+    eventually(lambda: probe.ask("/readyz")[0] == 200, "it is ready", 5)
+    assert probe.metrics()["tenancy_ready"] == 1

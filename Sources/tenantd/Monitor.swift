@@ -30,7 +30,8 @@ final class Monitor: Sendable {
       address = try await listener.start(settings.listen)
     } catch {
       await listener.stop()
-      throw ConfigurationError(description: "http: cannot listen on \(settings.listen): \(error)")
+      throw ConfigurationError(
+        description: "http: cannot listen on \(settings.listen): \(SocketFailure.reason(error))")
     }
     monitor.listener.withLock { $0 = listener }
     logger.info("metrics", metadata: ["address": "\(address)"])

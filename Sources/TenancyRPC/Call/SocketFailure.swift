@@ -3,8 +3,8 @@ internal import NIOCore
 internal import NIOPosix
 
 /// Why a socket did not connect or listen, in words for people: NIO's speak of its functions and types.
-enum SocketFailure {
-  static func reason(_ error: any Error) -> String {
+public enum SocketFailure {
+  public static func reason(_ error: any Error) -> String {
     switch error {
     case let error as IOError: String(cString: strerror(error.errnoCode))
     case let error as SocketAddressError.UnknownHost: error.errorDescription

@@ -161,6 +161,8 @@ def verify(lines, checkpoints, public_key):
     for record in records.get(PLATFORM, []):
         for head in record.heads:
             ends(*head)
+    if not checkpoints:
+        return records
     newest = max(checkpoints, key=lambda sent: sent["time"])
     is_whole = removed.get(PLATFORM) == 0
     lives = Lives(records.get(PLATFORM, []), None if is_whole else newest.get("incarnation"))

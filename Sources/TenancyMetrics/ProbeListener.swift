@@ -30,7 +30,7 @@ public final class ProbeListener: Sendable {
   /// Makes the page of a path; nil: there is none.
   public typealias Pages = @Sendable (_ path: String) async -> Page?
 
-  /// Connections at the same time. Others are closed.
+  /// Connections at the same time. For another one, that which has said nothing for longest is closed.
   static let maximumConnections = 64
   /// Of a request.
   static let maximumRequestBytes = 8 * 1024
@@ -48,22 +48,21 @@ public final class ProbeListener: Sendable {
   /// - Returns: the address in use: with port 0, the port that the system chose.
   /// - Throws: when the address can't be bound.
   public func start(_ address: ListenAddress) async throws -> ListenAddress {
-    let room = NIOLoopBoundBox.makeBoxSendingValue(
-      Self.maximumConnections, eventLoop: group.next())
+    let loop = group.next()
+    let room = try await loop.submit { NIOLoopBound(Room(), eventLoop: loop) }.get()
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 1024)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
       .childChannelInitializer { [pages] channel in
         channel.eventLoop.makeCompletedFuture {
-          guard room.value > 0 else {
+          guard room.value.enter(channel) else {
             throw ProbeListenerError(description: "too many connections")
           }
-          room.value -= 1
-          channel.closeFuture.whenComplete { _ in room.value += 1 }
+          channel.closeFuture.whenComplete { _ in room.value.leave(channel) }
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandler(ByteLimit())
           try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: false)
-          try pipeline.addHandler(PageHandler(pages))
+          try pipeline.addHandler(PageHandler(pages) { room.value.note($0) })
         }
       }
     switch address {
@@ -90,6 +89,33 @@ public final class ProbeListener: Sendable {
   }
 }
 
+/// The connections that are open. Confined to the listener's loop.
+private final class Room {
+  private var open: Set<ObjectIdentifier> = []
+  /// Those without a request, the oldest first.
+  private var silent: [any Channel] = []
+
+  /// - Returns: false if there is no place.
+  func enter(_ channel: any Channel) -> Bool {
+    if open.count >= ProbeListener.maximumConnections {
+      guard let oldest = silent.first else { return false }
+      leave(oldest)
+      oldest.close(promise: nil)
+    }
+    open.insert(ObjectIdentifier(channel))
+    silent.append(channel)
+    return true
+  }
+
+  /// It has sent a request, and is answered.
+  func note(_ channel: any Channel) { silent.removeAll { $0 === channel } }
+
+  func leave(_ channel: any Channel) {
+    open.remove(ObjectIdentifier(channel))
+    note(channel)
+  }
+}
+
 /// Ends connections that send more than a request may have.
 private final class ByteLimit: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
@@ -112,7 +138,13 @@ private final class PageHandler: ChannelInboundHandler {
   private var isAnswering = false
   private var timer: Scheduled<Void>?
 
-  init(_ pages: @escaping ProbeListener.Pages) { self.pages = pages }
+  private let onRequest: (any Channel) -> Void
+
+  /// - Parameter onRequest: told when the head of the request is here.
+  init(_ pages: @escaping ProbeListener.Pages, onRequest: @escaping (any Channel) -> Void) {
+    self.pages = pages
+    self.onRequest = onRequest
+  }
 
   func handlerAdded(context: ChannelHandlerContext) {
     let channel = context.channel
@@ -135,6 +167,7 @@ private final class PageHandler: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard !isAnswering, case .head(let head) = unwrapInboundIn(data) else { return }
     isAnswering = true
+    onRequest(context.channel)
     guard head.method == .GET || head.method == .HEAD else {
       let page = ProbeListener.Page(status: 405, "GET and HEAD only\n")
       return answer(context, page, head, allow: true)

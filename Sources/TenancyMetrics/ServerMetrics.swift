@@ -34,6 +34,8 @@ public final class ServerMetrics: ServerObserver {
     return metrics
   }
 
+  public func loopsEnd() { state.withLock { $0.loops = [] } }
+
   /// What has been seen so far. A server whose loops have ended has nothing to say any more.
   ///
   /// - Parameter name: of a tenant.

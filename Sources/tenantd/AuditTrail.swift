@@ -26,7 +26,7 @@ struct AuditTrail: Sendable {
     let writer = try CheckpointWriter(plane, checkpoints)
     let count = try await writer.begin()
     if count > 0 {
-      logger.info("the ends of all chains were signed", metadata: ["chains": "\(count)"])
+      logger.info("the ends of chains were signed", metadata: ["chains": "\(count)"])
     }
     self.checkpoints = writer
   }
@@ -38,7 +38,10 @@ struct AuditTrail: Sendable {
       if let interval = settings.checkpoints?.interval {
         group.addTask { await every(interval) { await writeCheckpoint() } }
       }
-      group.addTask { await retain() }
+      group.addTask {
+        await signRest()
+        await retain()
+      }
     }
   }
 
@@ -56,6 +59,15 @@ struct AuditTrail: Sendable {
   private func writeDenials() async {
     guard let failure = await plane.writeDenials() else { return }
     logger.error("denied calls not written yet", metadata: ["reason": "\(failure.description)"])
+  }
+
+  private func signRest() async {
+    do {
+      guard let count = try await checkpoints?.finishBeginning(), count > 0 else { return }
+      logger.info("the ends of the other chains were signed", metadata: ["chains": "\(count)"])
+    } catch {
+      logger.error("not all ends of chains were signed", metadata: ["reason": "\(error)"])
+    }
   }
 
   private func writeCheckpoint() async {

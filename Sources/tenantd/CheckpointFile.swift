@@ -1,5 +1,6 @@
 import Glibc
 import Tenancy
+import TenancyStore
 
 /// The file of checkpoints: whole lines only, whatever the disk does. Where a line can't be cut off, as in a file
 /// that can only be appended to, what follows is added behind it: who verifies knows what that is.
@@ -32,6 +33,8 @@ struct CheckpointFile {
       do {
         try write(Array(checkpoints.map { $0.text + "\n" }.joined().utf8)[...], to: descriptor)
         guard fsync(descriptor) == 0 else { throw failure("cannot sync") }
+        // Its name may be new.
+        if size == 0 { try syncDirectory() }
       } catch {
         // What fails here is cut off the next time.
         try? cut(descriptor, to: end)
@@ -86,6 +89,14 @@ struct CheckpointFile {
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { throw failure("cannot write") }
       rest = rest.dropFirst(count)
+    }
+  }
+
+  private func syncDirectory() throws {
+    do {
+      try FileSystem.syncDirectory(of: path)
+    } catch {
+      throw failure("cannot sync the directory of")
     }
   }
 

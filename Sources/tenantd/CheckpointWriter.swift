@@ -18,14 +18,19 @@ actor CheckpointWriter {
 
   /// Chains that are signed in one go.
   private static let chainsPerPart = 1024
+  /// Before anything is served: a second, about.
+  private static let partsAtStart = 10
+  /// The ends of chains behind this one are not signed yet in this life of the store; nil: all are.
+  private var unsigned: AuditChain?
 
   /// A first one of the platform's chain, which runs over all others: an ending before this start shows. Where the
   /// file has none of this life of the store, as after a restore, the ends of all chains are signed before: a tenant
   /// that has its own chain only could not verify it before the chain grows.
-  /// - Returns: how many chains, if it was all.
+  /// Of many chains the rest is left to `finishBeginning`: a start does not wait for it.
+  /// - Returns: how many chains were signed, if it was more than the platform's.
   func begin() async throws -> Int {
     let isNewLife = try file.lastIncarnation(of: .platform) != plane.incarnationID
-    let count = isNewLife ? try await signAll() : 0
+    let count = isNewLife ? try await signEnds(parts: Self.partsAtStart) : 0
     guard let head = try await plane.auditHead(of: .platform) else { return count }
     // The last: with it, all others are there.
     try file.add([sign(.platform, head, at: plane.now)])
@@ -33,16 +38,28 @@ actor CheckpointWriter {
     return count
   }
 
-  private func signAll() async throws -> Int {
-    var (count, last): (Int, AuditChain?) = (0, nil)
+  /// Signs the ends that `begin` has left. If that is cut short, the others are signed when their chains grow.
+  /// - Returns: how many.
+  func finishBeginning() async throws -> Int {
+    guard unsigned != nil else { return 0 }
+    return try await signEnds(parts: .max)
+  }
+
+  private func signEnds(parts: Int) async throws -> Int {
+    var (count, done) = (0, 0)
     while true {
-      let ends = try await plane.auditEnds(after: last, limit: Self.chainsPerPart)
-      guard let end = ends.last else { return count }
+      guard done < parts, !Task.isCancelled else { return count }
+      done += 1
+      let ends = try await plane.auditEnds(after: unsigned, limit: Self.chainsPerPart)
+      guard let end = ends.last else {
+        unsigned = nil
+        return count
+      }
       let tenants = ends.filter { $0.chain != .platform }
       let time = plane.now
       if !tenants.isEmpty { try file.add(tenants.map { try sign($0.chain, $0.head, at: time) }) }
       count += tenants.count
-      last = end.chain
+      unsigned = end.chain
     }
   }
 

@@ -222,6 +222,8 @@ def test_hostile_peers_leave_calls_alone(watched):
             except BrokenPipeError:
                 pass  # One of those beyond the limit.
             slow.append(connection)
+        # Nor do they keep those out who ask for something: an orchestrator would end the server.
+        assert {probe.ask(page)[0] for page in ("/livez", "/readyz", "/metrics")} == {200}
         times = []
         for _ in range(200):
             begin = time.monotonic()

@@ -212,6 +212,35 @@ struct LogSubscriptionTests {
     #expect(error?.category == .outOfRange && error?.metadata["oldest_revision"] == "2")
   }
 
+  /// After a failover that has lost the end of the log, others may have gone on by as much and more.
+  @Test func aLogThatWentOnOtherwiseIsAnother() async throws {
+    let test = try TestPlane()
+    var iterator = test.plane.subscribe(after: 0).makeAsyncIterator()
+    _ = try await test.plane.reserve("a")
+    _ = try await test.plane.reserve("b")
+    #expect(try await iterator.next()?.action == "a")
+    #expect(try await iterator.next()?.action == "b")
+    test.store.disk.state.withLock { state in
+      let lost = state.entries.removeLast()
+      for (revision, action) in [(lost.revision, "other"), (lost.revision + 1, "more")] {
+        state.entries.append(
+          LogEntry(
+            revision: revision, time: lost.time, actor: "other node", action: action, tenants: [],
+            changes: []))
+      }
+      state.model.revision = lost.revision + 1
+    }
+    test.store.failNextAppends(.refused(.unavailable))
+    #expect(await test.plane.startReserving("c").value == nil)
+    #expect(await !test.plane.recover())
+    #expect(await test.plane.recover())
+    let error = await refusal { () async throws(TenancyError) in try await iterator.next() }
+    #expect(error?.category == .outOfRange)
+    var anew = test.plane.subscribe(after: 3).makeAsyncIterator()
+    _ = try await test.plane.reserve("d")
+    #expect(try await anew.next()?.action == "d")
+  }
+
   private final class Count: Sendable {
     private let count = Atomic(0)
     var value: Int { count.load(ordering: .relaxed) }

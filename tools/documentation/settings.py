@@ -127,6 +127,8 @@ def value(root: Path, path: str) -> str:
     if label:
         text = re.search(rf"\b{label}: (.+?)(?:, \w+:|\)$)", text)[1]
     text = text.strip()
+    if text == "nil":
+        return "none"
     if part := re.fullmatch(r"(?:Duration)?\.(seconds|milliseconds)\((\d+)\)", text):
         scale = 1000 if path.endswith("_milliseconds") and part[1] == "seconds" else 1
         return f"{int(part[2]) * scale:,}"

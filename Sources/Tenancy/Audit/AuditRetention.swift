@@ -1,4 +1,5 @@
-/// How much of each chain of audit records is kept. Its last record is, however old it is.
+/// How much of each chain of audit records is kept: all of it, unless it is said otherwise. The last record is,
+/// however old it is.
 public struct AuditRetention: Sendable {
   /// Records of earlier days may go, by UTC; nil: none for its age.
   public var days: Days?
@@ -6,7 +7,7 @@ public struct AuditRetention: Sendable {
   /// keeps as many as it takes to tell where all tenants' chains end.
   public var records: UInt64?
 
-  public init(days: Days? = Days(400), records: UInt64? = 1_000_000) {
+  public init(days: Days? = nil, records: UInt64? = nil) {
     self.days = days
     self.records = records
   }

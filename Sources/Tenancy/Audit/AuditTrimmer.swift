@@ -62,6 +62,8 @@ public actor AuditTrimmer {
     ).filter { !faulty.contains($0.chain) && !seen.contains($0.chain) }
     guard !due.isEmpty, let lease = try await held() else { return false }
     let (trims, heads) = try await plan(due, moment)
+    // What is signed says that records may be gone: whoever has lost the lease signs nothing.
+    guard try await isHolding(lease) else { return false }
     if !heads.isEmpty { try await plane.restate(heads) }
     let begins = trims.compactMap { trim in
       trim.through.map { AuditEnd(chain: trim.begin.chain, head: $0) }
@@ -113,6 +115,17 @@ public actor AuditTrimmer {
       }
     }
     return (trims, heads)
+  }
+
+  private func isHolding(_ lease: Lease) async throws -> Bool {
+    do throws(StoreError) {
+      try await plane.renew(lease, lasting: Self.leaseDuration)
+      return true
+    } catch {
+      guard case .leaseLost = error.code else { throw error }
+      self.lease = nil
+      return false
+    }
   }
 
   /// Nil while another node has it.

@@ -61,7 +61,8 @@ extension ControlPlane {
     try outcome.get()
   }
 
-  private func renew(_ lease: Lease, lasting: Duration) async throws(StoreError) {
+  /// Likewise, without blocking.
+  func renew(_ lease: Lease, lasting: Duration) async throws(StoreError) {
     try await onLeaseQueue { (store) throws(StoreError) in
       try store.renew(lease, lasting: lasting)
     }

@@ -104,7 +104,8 @@ extension ControlPlane {
     // What reads the log has to work as well, or the store would seem to have failed again a moment later.
     let last = try lastEntry(upTo: state.revision)
     publish(state, last: last)
-    tail.restart(after: state.revision)
+    // It is read anew because it is not known to be the one that it was.
+    tail.restart(after: state.revision, isContinued: false)
     doubts.withLock { doubts in
       doubts.mustReload = false
       doubts.failedLoad = nil

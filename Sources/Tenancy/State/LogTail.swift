@@ -83,10 +83,12 @@ final class LogTail: Sendable {
   }
 
   /// Goes on from another revision: what is between is in the store.
-  func restart(after revision: UInt64) {
+  /// - Parameter isContinued: the store's log is known to go on from the one that was followed so far. Another one
+  ///   may have the same revisions, and more, with other changes: whoever follows begins anew.
+  func restart(after revision: UInt64, isContinued: Bool) {
     change { state in
       while state.count > 0 { removeFirst(&state) }
-      if revision < state.last {
+      if revision < state.last || !isContinued {
         state.takenBack = (revision, state.takenBack.times + 1)
       }
       state.last = revision

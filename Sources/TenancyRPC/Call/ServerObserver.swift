@@ -6,6 +6,12 @@ public protocol ServerObserver: Sendable {
   ///
   /// - Parameter methods: the paths that `CallRecord.method` numbers.
   func makeLoopObserver(methods: [String], loop: ObservedLoop) -> LoopObserver
+  /// The loops are about to end: nothing may be asked of them from now on.
+  func loopsEnd()
+}
+
+extension ServerObserver {
+  public func loopsEnd() {}
 }
 
 /// Sees the calls and connections of one event loop. Methods are called on that loop, and must be quick; a
@@ -41,8 +47,8 @@ public struct ObservedLoop: Sendable {
 public struct LoopBound<Value>: Sendable {
   fileprivate let bound: NIOLoopBound<Value>
 
-  /// Runs `body` on the loop.
-  /// - Throws: when the loop has ended.
+  /// Runs `body` on the loop, which must not have ended: see `ServerObserver.loopsEnd`.
+  /// - Throws: when the loop ends before that.
   public func read<Result: Sendable>(
     _ body: @escaping @Sendable (Value) -> Result
   ) async throws -> Result {

@@ -55,6 +55,7 @@ public final class Server: Sendable {
 
   private let core: ServerCore
   private let configuration: Configuration
+  private let observer: (any ServerObserver)?
   private let group: MultiThreadedEventLoopGroup
   private let loopStates: [ObjectIdentifier: NIOLoopBound<LoopState>]
   private let listening = Mutex<[Listening]>([])
@@ -72,6 +73,8 @@ public final class Server: Sendable {
     _ configuration: Configuration, methods: [ServiceMethod], delegate: any ServerDelegate
   ) async throws {
     self.configuration = configuration
+    let observer = delegate.observer
+    self.observer = observer
     core = ServerCore(methods: methods, limits: configuration.limits, delegate: delegate)
     MemoryKeeper.prepare()
     let cores = configuration.eventLoops > 0 ? configuration.eventLoops : System.coreCount
@@ -82,7 +85,7 @@ public final class Server: Sendable {
         let state = NIOLoopBound(
           LoopState(
             loop, embedder: delegate.makeLoopState(),
-            observer: delegate.observer?.makeLoopObserver(
+            observer: observer?.makeLoopObserver(
               methods: methods.map(\.path), loop: ObservedLoop(loop))),
           eventLoop: loop)
         loop.scheduleRepeatedTask(initialDelay: Self.maintenance, delay: Self.maintenance) { _ in
@@ -130,6 +133,7 @@ public final class Server: Sendable {
     await core.connections.drain(within: limit)
     // They report to event loops, which must not be gone by then.
     await core.awaitTasks(within: configuration.handlerPatience)
+    observer?.loopsEnd()
     try? await group.shutdownGracefully()  // The loops are empty; a failure leaves nothing to do.
   }
 

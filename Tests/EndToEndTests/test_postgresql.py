@@ -2,16 +2,13 @@
 
 import json
 import os
-import re
-from pathlib import Path
 
 import grpc
 import pytest
 
 from support.client import failure
+from support.documents import block
 from support.waiting import eventually
-
-README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def created(admin, slug: str) -> bool:
@@ -103,9 +100,8 @@ def test_a_password_file_that_others_can_read_is_refused(make_server, database, 
     assert "others can read or write the password file" in server.log
 
 
-def test_the_section_of_the_readme(make_server, database, pki, tmp_path):
-    [section] = [text for text in re.findall(r"^```js\n(.*?)^```$", README, re.M | re.S)
-                 if "postgresql: {" in text and "data_directory" not in text]
+def test_the_section_of_the_article(make_server, database, pki, tmp_path):
+    section = block("js", "postgresql: {", without="data_directory")
     password = tmp_path / "password"
     password.write_text("not asked for on the socket")
     password.chmod(0o600)

@@ -1,4 +1,4 @@
-"""The README's configuration, commands and programs, from the README, as a newcomer takes them: from top to
+"""The configuration, commands and programs of the README and the articles, as a newcomer takes them: from top to
 bottom, behind `tools/run`."""
 
 import json
@@ -15,18 +15,8 @@ from pathlib import Path
 import pytest
 from support.client import Client
 from support.daemon import Server
+from support.documents import ROOT, block
 from tenantctl_process import PATIENCE, binary
-
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-SOCKET = ".build-dev/tenantd.sock"
-
-
-def block(language: str, start: str) -> str:
-    """The one fenced block of a language that holds `start`."""
-    [found] = [text for kind, text in re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S)
-               if kind == language and start in text]
-    return found
 
 
 class Newcomer:
@@ -116,8 +106,8 @@ def test_grpcurl(newcomer):
 
 
 def test_python(newcomer):
-    newcomer(text=block("", "grpc_tools.protoc"))
-    assert newcomer(sys.executable, "-c", block("python", "import grpc")) == "acme\n"
+    """With what the README installs in an environment of its own."""
+    assert newcomer(text=block("", "grpc_tools.protoc")) == "acme\n"
 
 
 def test_go(newcomer):
@@ -137,13 +127,21 @@ def test_go(newcomer):
     assert newcomer("client/client") == "acme\n"
 
 
-def test_swift(newcomer):
+@pytest.fixture(scope="module")
+def package(newcomer):
+    """The Swift package that the README makes beside this one, and does not build here."""
+    text = block("", "swift run --package-path")
+    make, run = text[:text.rindex("swift run ")], text[text.rindex("swift run "):]
+    newcomer(text=make)
+    assert run == 'swift run --package-path ../tenancy-client client "$PWD/.build-dev/pki"\n'
+    return newcomer.project.parent / "tenancy-client"
+
+
+def test_swift(newcomer, package):
     """Built as a part of this package, for what it depends on is built already."""
-    program = block("swift", "RPCChannel(")
-    for text, here in (('"../tenancy/.build-dev/pki"', f'"{newcomer.project}/.build-dev/pki"'),
-                       ("port: 7443", f"port: {newcomer.port}")):
-        assert program.count(text) == 1
-        program = program.replace(text, here)
+    program = (package / "Sources/client/main.swift").read_text()
+    assert program.count("port: 7443") == 1
+    program = program.replace("port: 7443", f"port: {newcomer.port}")
     directory = ROOT / ".build-readme" / "client"
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "main.swift").write_text(program)
@@ -152,24 +150,27 @@ def test_swift(newcomer):
         done = subprocess.run(["swift", "build", *arguments], cwd=ROOT, capture_output=True, text=True,
                               env=environment, timeout=500, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert newcomer(f"{done.stdout.strip()}/readme-client") == "acme\n"
+    said = newcomer(f"{done.stdout.strip()}/readme-client", f"{newcomer.project}/.build-dev/pki")
+    assert said == "acme\n"
 
 
-def test_a_swift_package_that_depends_on_this_one(tmp_path):
+def test_a_swift_package_that_depends_on_this_one(package, newcomer):
     """Its manifest is read, and names a product that there is."""
-    (tmp_path / "Package.swift").write_text(block("swift", "PackageDescription"))
 
     def dump(directory):
         said = subprocess.run(["swift", "package", "dump-package"], cwd=directory, capture_output=True,
                               check=True, timeout=120).stdout
         return json.loads(said)
 
-    [target] = dump(tmp_path)["targets"]
-    [[product, package, *_]] = [one["product"] for one in target["dependencies"]]
+    manifest = dump(package)
+    assert f'path: "{newcomer.project}"' in (package / "Package.swift").read_text()
+    [target] = manifest["targets"]
+    [[product, name, *_]] = [one["product"] for one in target["dependencies"]]
     ours = dump(ROOT)
-    assert package == ours["name"]
+    assert name == ours["name"]
     [modules] = [one["targets"] for one in ours["products"] if one["name"] == product]
-    assert set(re.findall(r"^import (\w+)", block("swift", "RPCChannel("), re.M)) <= set(modules)
+    program = (package / "Sources/client/main.swift").read_text()
+    assert set(re.findall(r"^import (\w+)", program, re.M)) <= set(modules)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="the README's operator is root")

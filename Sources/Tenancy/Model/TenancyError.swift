@@ -70,40 +70,71 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
 }
 
 extension TenancyError.Reason {
+  /// A field of the request is missing, malformed or over its limit.
   public static let invalidField = Self("INVALID_FIELD")
+  /// A selector is not canonical, or over its limit.
   public static let malformedSelector = Self("MALFORMED_SELECTOR")
+  /// The sources of one request name different tenants.
   public static let tenantAmbiguous = Self("TENANT_AMBIGUOUS")
+  /// Not the caller's tenant, whether it exists or not.
   public static let tenantMismatch = Self("TENANT_MISMATCH")
+  /// There is no such tenant; only those who may know are told.
   public static let tenantNotFound = Self("TENANT_NOT_FOUND")
+  /// No source names a tenant, or no default tenant is configured.
   public static let tenantUnresolved = Self("TENANT_UNRESOLVED")
+  /// The tenant's resources are not there yet.
   public static let tenantNotProvisioned = Self("TENANT_NOT_PROVISIONED")
+  /// The tenant is suspended.
   public static let tenantSuspended = Self("TENANT_SUSPENDED")
+  /// The tenant is in maintenance.
   public static let tenantMaintenance = Self("TENANT_MAINTENANCE")
+  /// Another source names a tenant other than the one that the environment is pinned to.
   public static let environmentPinConflict = Self("ENVIRONMENT_PIN_CONFLICT")
+  /// The tenant is in a state that does not allow it, or is being changed by another call.
   public static let illegalTransition = Self("ILLEGAL_TRANSITION")
+  /// What is to be changed has changed since it was read.
   public static let etagMismatch = Self("ETAG_MISMATCH")
+  /// Another tenant has the name, or has had it.
   public static let nameTaken = Self("NAME_TAKEN")
+  /// The tenant has no such former slug.
   public static let slugNotFound = Self("SLUG_NOT_FOUND")
+  /// The caller lacks a permission that the method needs; `permission` says which.
   public static let permissionMissing = Self("PERMISSION_MISSING")
+  /// The tenant has no such role.
   public static let roleNotFound = Self("ROLE_NOT_FOUND")
+  /// The tenant has a role of that name already.
   public static let roleExists = Self("ROLE_EXISTS")
+  /// The role is assigned; `assignments` says how often.
   public static let roleInUse = Self("ROLE_IN_USE")
+  /// The role is built in and cannot be changed.
   public static let roleBuiltIn = Self("ROLE_BUILT_IN")
+  /// There is no such assignment.
   public static let assignmentNotFound = Self("ASSIGNMENT_NOT_FOUND")
+  /// The subject has the role already.
   public static let assignmentExists = Self("ASSIGNMENT_EXISTS")
+  /// The subject is a workload of another tenant.
   public static let foreignSubject = Self("FOREIGN_SUBJECT")
+  /// The request id was used for another request.
   public static let requestReused = Self("REQUEST_ID_REUSED")
+  /// A limit or a quota is reached; `quota` and `limit` say which, where it is a quota.
   public static let limitReached = Self("LIMIT_REACHED")
+  /// Provisioning failed and can be tried again; `cause` says why.
   public static let provisioningFailed = Self("PROVISIONING_FAILED")
+  /// The data plane can't do what the tenant's isolation asks for.
   public static let provisioningUnsupported = Self("PROVISIONING_UNSUPPORTED")
+  /// The tenant's data is not where it was made.
   public static let dataMissing = Self("DATA_MISSING")
-  /// Only other nodes reach it.
+  /// The tenant's data is on another node, which alone reaches it; `places` names it.
   public static let dataElsewhere = Self("DATA_ELSEWHERE")
+  /// A password was given, but the server has no master key.
   public static let secretsNotConfigured = Self("SECRETS_NOT_CONFIGURED")
+  /// Keys can't be replaced, or are being replaced by another call.
   public static let secretsFailed = Self("SECRETS_FAILED")
+  /// The store can't take the change now, or the server is stopping.
   public static let storeUnavailable = Self("STORE_UNAVAILABLE")
   /// Other writes were faster; nothing was changed.
   public static let writeConflict = Self("WRITE_CONFLICT")
+  /// The store contradicts the change: a defect, which the log explains.
   public static let writeRefused = Self("WRITE_REFUSED")
   /// Another node does what was asked for, or does what it excludes.
   public static let leaseHeld = Self("LEASE_HELD")
@@ -111,13 +142,19 @@ extension TenancyError.Reason {
   public static let leaseLost = Self("LEASE_LOST")
   /// The state is not as fresh as a consistency token demands.
   public static let revisionNotReached = Self("REVISION_NOT_REACHED")
+  /// The consistency token is of another store, or of before it was restored.
   public static let tokenOfAnotherStore = Self("TOKEN_OF_ANOTHER_STORE")
   /// The node has not seen its database for longer than it may answer without.
   public static let stateStale = Self("STATE_STALE")
+  /// The log does not go back so far; `oldest_revision` says how far.
   public static let revisionCompacted = Self("REVISION_COMPACTED")
+  /// There is no such method, or the server can't do what it asks for.
   public static let notImplemented = Self("NOT_IMPLEMENTED")
+  /// The tenant that the certificate names is not known here.
   public static let identityUnknown = Self("IDENTITY_UNKNOWN")
+  /// The certificate has expired since the handshake.
   public static let identityExpired = Self("IDENTITY_EXPIRED")
+  /// The certificate is not accepted any more.
   public static let identityRevoked = Self("IDENTITY_REVOKED")
 }
 

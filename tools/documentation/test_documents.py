@@ -1,0 +1,76 @@
+"""That `tools/documents --check` sees what it is there for."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from . import articles, reasons, settings
+
+ROOT = Path(__file__).resolve().parents[2]
+ERRORS = "Sources/Tenancy/Model/TenancyError.swift"
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """What is read of this repository, to be damaged."""
+    shutil.copytree(ROOT / "Sources", tmp_path / "Sources", ignore=shutil.ignore_patterns("Generated", "*.c", "*.h"))
+    (tmp_path / "proto").symlink_to(ROOT / "proto")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    return tmp_path
+
+
+def change(file: Path, text: str, other: str):
+    before = file.read_text()
+    assert before.count(text) == 1
+    file.write_text(before.replace(text, other))
+
+
+def test_a_new_setting_needs_a_meaning(copy):
+    change(copy / "Sources/tenantd/HTTPSettings.swift", 'settings.boolean("allow_remote")',
+           'settings.boolean("allow_remotes")')
+    with pytest.raises(articles.Problem, match="http.allow_remote, http.allow_remotes"):
+        settings.table(copy)
+
+
+def test_a_setting_that_is_read_in_a_new_place(copy):
+    (copy / "Sources/tenantd/More.swift").write_text('let x = try settings.boolean("more")')
+    with pytest.raises(articles.Problem, match="read elsewhere: more"):
+        settings.table(copy)
+
+
+def test_defaults_and_ranges_are_those_of_the_code(copy):
+    table = settings.table(copy)
+    assert "| `drain_seconds` | 0 to 3,600 | 30 |" in table
+    change(copy / "Sources/tenantd/Configuration.swift", "var drainSeconds = 30", "var drainSeconds = 31")
+    change(copy / "Sources/tenantd/Configuration.swift", 'integer("drain_seconds", in: 0...3600)',
+           'integer("drain_seconds", in: 0...7200)')
+    table = settings.table(copy)
+    assert "| `drain_seconds` | 0 to 7,200 | 31 |" in table
+    assert articles.update(copy, "Configuration", "settings", table, True)
+
+
+def test_a_reason_needs_a_meaning_and_a_use(copy):
+    declaration = '  public static let roleExists = Self("ROLE_EXISTS")\n'
+    change(copy / ERRORS, declaration, f'{declaration}\n  public static let odd = Self("ODD")\n')
+    with pytest.raises(articles.Problem, match="ODD has no meaning"):
+        reasons.table(copy)
+    change(copy / ERRORS, "  public static let odd", "  /// Odd.\n  public static let odd")
+    with pytest.raises(articles.Problem, match="nothing is refused with: ODD"):
+        reasons.table(copy)
+
+
+def test_laws(copy):
+    assert articles.laws(copy) == []
+    with (copy / "README.md").open("a") as readme:
+        readme.write("[a](nowhere.md) [b](#nowhere)\n" + "\n" * 150 + "x" * 121 + "\n")
+    said = "\n".join(articles.laws(copy))
+    for problem in ("more than 150", "there is no nowhere.md", "there is no #nowhere", "longer than 120"):
+        assert problem in said
+
+
+def test_docc_warns_of_a_link_that_leads_nowhere(copy):
+    assert articles.convert(copy) == []
+    with (copy / articles.CATALOG / "TLS.md").open("a") as article:
+        article.write("\n<doc:Nowhere>\n")
+    assert "Nowhere" in articles.convert(copy)[0]

@@ -87,7 +87,18 @@ enum AuditRetentionContract {
     }
   }
 
+  /// Notes of what time the oldest record is.
+  private static func lookAt(_ chains: [AuditChain], in store: any AuditedStore) throws {
+    let looked = chains.map {
+      AuditTrim(
+        AuditBegin(chain: $0, floor: .start), through: nil,
+        oldestTime: Timestamp(nanoseconds: 1_000_000_000), last: 1)
+    }
+    try store.trimAudit(looked, nil)
+  }
+
   private static func checkDue(_ store: any AuditedStore) throws {
+    try lookAt([one, two], in: store)
     #expect(Set(try due(store, before: 1).keys).isDisjoint(with: [one, two]))
     #expect(Set(try due(store, before: 2).keys).isSuperset(of: [one, two]))
     #expect(try due(store, longerThan: 40)[one] == nil)
@@ -133,6 +144,11 @@ enum AuditRetentionContract {
     for end in all { #expect(try store.auditHead(of: end.chain) == end.head) }
     #expect(try store.auditEnds(after: names[0], limit: 1).map(\.chain) == [names[1]])
     #expect(try store.auditEnds(after: names[2], limit: 1) == [])
+    // One that has just begun.
+    let new = AuditChain.tenant(Sample.id(3))
+    try add([1], to: [new], in: store)
+    let end = try #require(try store.auditEnds(after: two, limit: 1).first)
+    #expect(try end.chain == new && store.auditHead(of: new) == end.head)
   }
 
   /// Whoever has lost the lease removes nothing.
@@ -168,6 +184,31 @@ enum AuditRetentionContract {
     try AuditRetentionContract.check {
       try SQLiteStore(path: directory.file("control.db"), isAudited: false)
     }
+  }
+
+  /// Nor is there a need for a row of a chain of one record, which stays.
+  @Test func aWriteNotesOnlyWhatIsNeeded() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("control.db")
+    let store = try SQLiteStore(path: path, isAudited: false)
+    defer { store.close() }
+    let chain = AuditChain.tenant(Sample.id(1))
+    let rows = "SELECT coalesce(sum(latest), 0) FROM audit_chains WHERE chain = '\(chain)'"
+    var noted: [Int64] = []
+    let connection = try SQLiteConnection(path: path)
+    for time in Int64(1)...34 {
+      try AuditRetentionContract.add([time], to: [chain], in: store)
+      noted.append(try connection.integer(rows))
+    }
+    #expect(
+      noted == [0] + Array(repeating: 2, count: 14) + Array(repeating: 16, count: 16) + [
+        32, 32, 32,
+      ])
+    // More than one in the first transaction.
+    let other = AuditChain.tenant(Sample.id(2))
+    let notes = (1...2).map { AuditedStoreContract.note($0, [other]) }
+    try store.append([], audit: AuditedStoreContract.batch(notes))
+    #expect(try AuditRetentionContract.due(store, before: 100)[other] == 0)
   }
 
   /// A chain of which only the last is left costs nothing until there are more, which then are found at once.

@@ -35,7 +35,9 @@ extension PostgreSQLBatch {
     var ends = AuditEnds()
     for (chain, result) in zip(chains, results) {
       try asStoreError { () throws(PostgreSQLError) in try result.check(Self.auditEnd.sql) }
-      if result.rowCount > 0 { try ends.add(result.row(0), of: chain) }
+      for index in 0..<result.rowCount {
+        guard try ends.add(result.row(index), of: chain) else { break }
+      }
     }
     return ends
   }

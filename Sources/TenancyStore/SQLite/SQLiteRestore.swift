@@ -174,13 +174,22 @@ public struct SQLiteRestore {
     }
     let batch = AuditBatch(
       [AuditNote(event: event, chains: [.platform])], time: time, hash: AuditCheck.sha256)
-    for record in batch.records(after: head.map { [AuditChain.platform: $0] } ?? [:]) {
-      try asStoreError { () throws(SQLiteError) in
+    let records = batch.records(after: head.map { [AuditChain.platform: $0] } ?? [:])
+    try asStoreError { () throws(SQLiteError) in
+      for record in records {
         try connection.prepare(Table.auditRecords.insert(.sqlite)).run([
           .text(record.chain.description), .counter(record.sequence), .blob(record.bytes),
           .blob(record.hash),
         ])
       }
+      // As every write does, where the migration will not do it.
+      guard let last = records.last, last.sequence > 1,
+        try connection.integer("PRAGMA user_version") >= Migrations.firstWithAuditBegins
+      else { return }
+      try connection.prepare(Table.noteAuditChain(.sqlite)).run([
+        .text(last.chain.description), .integer(0), .blob(AuditHead.start.hash), .integer(0),
+        .counter(last.sequence),
+      ])
     }
   }
 

@@ -24,7 +24,6 @@ final class SQLiteStateRunner: StatementRunner {
     for chain in chains {
       try auditEnd.read([.text(chain.description)]) { row throws(StoreError) in
         try ends.add(row, of: chain)
-        return false
       }
     }
     return ends

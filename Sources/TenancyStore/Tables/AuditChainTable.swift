@@ -1,8 +1,8 @@
 internal import Tenancy
 
 /// One row for each chain of audit records. It tells where the chain begins, and finds those of which something
-/// may go, without a look at the others. A write touches it only when a chain has its first or second record, and
-/// for each sixteenth.
+/// may go, without a look at the others. A write touches it only when a chain gets a second record, as its last is
+/// never removed, and for each sixteenth.
 ///
 /// Without a row, nothing was removed.
 extension Table {
@@ -60,33 +60,40 @@ extension Table {
 struct AuditEnds {
   /// Those without records are left out.
   private(set) var heads: [AuditChain: AuditHead] = [:]
-  /// Whose rows tell of an oldest record.
+  /// Those that have two records and more: their rows tell of an oldest.
   private var noted: Set<AuditChain> = []
 
-  /// - Parameter row: of `AuditQuery.end`.
-  mutating func add(_ row: some TableRow, of chain: AuditChain) throws(StoreError) {
-    heads[chain] = try AuditQuery.head(row, of: chain)
-    if !row.isNull(2) { noted.insert(chain) }
+  /// - Parameter row: the next of `AuditQuery.end`.
+  /// - Returns: whether a further one would be of use.
+  mutating func add(_ row: some TableRow, of chain: AuditChain) throws(StoreError) -> Bool {
+    guard heads[chain] == nil else {
+      noted.insert(chain)
+      return false
+    }
+    let head = try AuditQuery.head(row, of: chain)
+    heads[chain] = head
+    return head.sequence > 1
   }
 
   /// - Returns: of what time the oldest record is to be noted to be, at least; nil: nothing is to be noted.
   func note(_ first: StoredAuditRecord, last: UInt64) -> Timestamp? {
-    let chain = first.chain
-    guard let head = heads[chain] else {
-      return AuditEncoding.decode(first.bytes)?.time ?? Timestamp(nanoseconds: 0)
+    let unknown = Timestamp(nanoseconds: 0)
+    guard let head = heads[first.chain] else {
+      guard last > first.sequence else { return nil }
+      return AuditEncoding.decode(first.bytes)?.time ?? unknown
     }
     let interval = Table.auditNoteInterval
     // When it is looked at, the time becomes the one that it is.
-    return noted.contains(chain) && head.sequence / interval == last / interval
-      ? nil : Timestamp(nanoseconds: 0)
+    return noted.contains(first.chain) && head.sequence / interval == last / interval
+      ? nil : unknown
   }
 }
 
 extension AuditQuery {
-  /// Of a chain: its last record's sequence and hash, and whether its row tells of an oldest (not null).
+  /// Of a chain: its last record's sequence and hash, and those of the one before.
   static func end(_ dialect: SQLDialect) -> String {
-    "SELECT ending.sequence, ending.hash, audit_chains.oldest_time FROM (\(head(dialect))) AS ending "
-      + "LEFT JOIN audit_chains ON audit_chains.chain = \(dialect.parameter(1))"
+    "SELECT sequence, hash FROM audit_records WHERE chain = \(dialect.parameter(1)) "
+      + "ORDER BY sequence DESC LIMIT 2"
   }
 
   private static let begin = "SELECT chain, floor, floor_hash FROM audit_chains"
@@ -105,15 +112,22 @@ extension AuditQuery {
 
   static let allBegins = "\(begin) ORDER BY chain"
 
-  /// Chains with their ends, behind one, at most so many.
+  /// Chains with their ends, behind one, at most so many. From each to the next by the index: other records are not
+  /// looked at.
   static func ends(_ dialect: SQLDialect) -> String {
     """
-    SELECT audit_chains.chain, audit_records.sequence, audit_records.hash
-    FROM audit_chains JOIN audit_records ON audit_records.chain = audit_chains.chain
+    WITH RECURSIVE chains (chain, number) AS (
+      SELECT (SELECT min(chain) FROM audit_records WHERE chain > \(dialect.parameter(1))),
+        CAST(1 AS BIGINT)
+      UNION ALL
+      SELECT (SELECT min(next.chain) FROM audit_records AS next WHERE next.chain > chains.chain),
+        chains.number + 1
+      FROM chains WHERE chains.chain IS NOT NULL AND chains.number < \(dialect.parameter(2)))
+    SELECT chains.chain, audit_records.sequence, audit_records.hash
+    FROM chains JOIN audit_records ON audit_records.chain = chains.chain
       AND audit_records.sequence = (
-        SELECT max(last.sequence) FROM audit_records AS last WHERE last.chain = audit_chains.chain)
-    WHERE audit_chains.chain > \(dialect.parameter(1)) ORDER BY audit_chains.chain
-    LIMIT \(dialect.parameter(2))
+        SELECT max(last.sequence) FROM audit_records AS last WHERE last.chain = chains.chain)
+    ORDER BY chains.chain
     """
   }
 
@@ -160,17 +174,22 @@ extension StateWriter {
   func note(
     _ records: [StoredAuditRecord], after ends: AuditEnds, to runner: inout some StatementRunner
   ) throws(StoreError) {
-    var added: [AuditChain: (first: StoredAuditRecord, last: UInt64)] = [:]
+    var added: [(first: StoredAuditRecord, last: UInt64)] = []
+    var places: [AuditChain: Int] = [:]
     for record in records {
-      added[record.chain] = (added[record.chain]?.first ?? record, record.sequence)
+      if let at = places[record.chain] {
+        added[at].last = record.sequence
+      } else {
+        places[record.chain] = added.count
+        added.append((record, record.sequence))
+      }
     }
-    // In the order of their names, so that tests find the same each time.
-    for (chain, (first, last)) in added.sorted(by: { "\($0.key)" < "\($1.key)" }) {
+    for (first, last) in added {
       guard let time = ends.note(first, last: last) else { continue }
       try runner.run(
         .noteAuditChain,
         [
-          .text(chain.description), .integer(0), .blob(AuditHead.start.hash), .time(time),
+          .text(first.chain.description), .integer(0), .blob(AuditHead.start.hash), .time(time),
           .counter(last),
         ], refusal: nil)
     }

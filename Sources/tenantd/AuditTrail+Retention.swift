@@ -12,10 +12,7 @@ extension AuditTrail {
     let logger = logger
     let trimmer = AuditTrimmer(
       plane, settings.retention, holder: holder,
-      report: { what in
-        logger.critical(
-          "audit records are not removed: they were changed", metadata: ["reason": "\(what)"])
-      }, sign: { try await checkpoints.begin($0) })
+      report: { Self.tell(of: $0, to: logger) }, signer: checkpoints)
     var hasFailed = false
     while !Task.isCancelled {
       do {

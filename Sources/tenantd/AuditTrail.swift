@@ -6,14 +6,17 @@ import Tenancy
 struct AuditTrail: Sendable {
   let plane: ControlPlane
   let settings: AuditSettings
-  let checkpoints: CheckpointWriter?
+  let checkpoints: AuditSigner?
   let holder: String
   let logger: Logger
 
   /// - Throws: `PKIError`, `ConfigurationError` or `TenancyError` when checkpoints can't be made.
-  /// - Parameter holder: as whom leases are taken; see `Provisioner.Terms`.
+  /// - Parameters:
+  ///   - holder: as whom leases are taken; see `Provisioner.Terms`.
+  ///   - isShared: whether other nodes have the store as well.
   init(
-    _ plane: ControlPlane, _ settings: AuditSettings, as holder: String, _ logger: Logger
+    _ plane: ControlPlane, _ settings: AuditSettings, as holder: String, isShared: Bool,
+    _ logger: Logger
   ) async throws {
     self.plane = plane
     self.holder = holder
@@ -23,12 +26,21 @@ struct AuditTrail: Sendable {
       self.checkpoints = nil
       return
     }
-    let writer = try CheckpointWriter(plane, checkpoints)
+    let writer = try AuditSigner(
+      plane, checkpoints,
+      AuditSigner.Terms(removes: settings.retention.removes, isShared: isShared),
+      report: { Self.tell(of: $0, to: logger) })
     let count = try await writer.begin()
     if count > 0 {
       logger.info("the ends of chains were signed", metadata: ["chains": "\(count)"])
     }
     self.checkpoints = writer
+  }
+
+  /// Of what is not as it was written or signed.
+  static func tell(of what: String, to logger: Logger) {
+    logger.critical(
+      "audit records are not removed: they were changed", metadata: ["reason": "\(what)"])
   }
 
   /// Until cancelled.

@@ -4,7 +4,7 @@ import TenancyStore
 
 /// The file of checkpoints: whole lines only, whatever the disk does. Where a line can't be cut off, as in a file
 /// that can only be appended to, what follows is added behind it: who verifies knows what that is.
-struct CheckpointFile {
+struct CheckpointFile: AuditCheckpointLog {
   private let path: String
 
   /// A last line that has no end, as after a crash, is cut off.
@@ -43,12 +43,11 @@ struct CheckpointFile {
     }
   }
 
-  /// The life of the store in which a chain's newest checkpoint was made; nil: there is none, or it does not say.
   /// Reads backwards.
   /// - Throws: `ConfigurationError`.
-  func lastIncarnation(of chain: AuditChain) throws -> String? {
+  func last(of chain: AuditChain) throws -> AuditCheckpoint? {
     guard access(path, F_OK) == 0 else { return nil }
-    var found: String?
+    var found: AuditCheckpoint?
     try withFile { descriptor, size in
       var (position, rest) = (size, [UInt8]())
       while position > 0 {
@@ -63,14 +62,46 @@ struct CheckpointFile {
         // Its begin may be further ahead.
         rest = start > 0 ? Array(lines.removeFirst()) : []
         for line in lines.reversed() {
-          let checkpoint = AuditCheckpoint(parsing: String(decoding: line, as: UTF8.self))
-          guard let checkpoint, checkpoint.chain == chain else { continue }
-          found = checkpoint.incarnation
+          guard let checkpoint = Self.checkpoint(line), checkpoint.chain == chain,
+            checkpoint.kind == .end
+          else { continue }
+          found = checkpoint
           return
         }
       }
     }
     return found
+  }
+
+  private static let bytesOfPart = 262_144
+
+  /// A line that is none is left to who verifies.
+  /// - Throws: `ConfigurationError`.
+  func read(after place: Int64) throws -> (checkpoints: [AuditCheckpoint], place: Int64)? {
+    guard access(path, F_OK) == 0 else { return nil }
+    var part: (checkpoints: [AuditCheckpoint], place: Int64)?
+    try withFile { descriptor, _ in
+      var bytes = [UInt8](repeating: 0, count: Self.bytesOfPart)
+      let count = pread(descriptor, &bytes, bytes.count, off_t(place))
+      guard count >= 0 else { throw failure("cannot read") }
+      guard let end = bytes[..<count].lastIndex(of: UInt8(ascii: "\n")) else {
+        // All that was written by us has an end within that.
+        guard count < bytes.count else {
+          throw ConfigurationError(description: "\(path): a line is too long")
+        }
+        return
+      }
+      part = (
+        bytes[..<end].split(separator: UInt8(ascii: "\n")).compactMap(Self.checkpoint),
+        place + Int64(end) + 1
+      )
+    }
+    return part
+  }
+
+  private static func checkpoint(_ line: ArraySlice<UInt8>) -> AuditCheckpoint? {
+    let text = String(decoding: line, as: UTF8.self)
+    return AuditCheckpoint(parsing: text) ?? AuditCheckpoint(afterCutOff: text)
   }
 
   private func withFile(_ body: (_ descriptor: Int32, _ size: off_t) throws -> Void) throws {

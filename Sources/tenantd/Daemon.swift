@@ -52,7 +52,8 @@ struct Daemon {
       quotas: configuration.quotas, retention: configuration.logRetention,
       maximumStaleness: nodes.maximumStaleness)
     let audit = try await AuditTrail(
-      plane, configuration.audit, as: terms.holder, self.logger)
+      plane, configuration.audit, as: terms.holder, isShared: configuration.store.isShared,
+      self.logger)
     let logger = logger
     let follower = try nodes.follow(store, plane, logger)
     let secrets = prepare(keyring, plane, terms)

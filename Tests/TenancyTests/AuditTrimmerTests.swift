@@ -1,110 +1,13 @@
-import Synchronization
 import Testing
 
 @testable import Tenancy
 
-@Sendable private func testHash(_ bytes: [UInt8]) -> [UInt8] {
-  var words: [UInt64] = [1, 2, 3, 4]
-  for byte in bytes {
-    for index in words.indices {
-      words[index] = (words[index] ^ UInt64(byte)) &* 0x100_0000_01B3 &+ UInt64(index)
-    }
-  }
-  return words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
-}
-
 private let acme = AuditChain.tenant(Sample.id(1))
 private let globex = AuditChain.tenant(Sample.id(2))
 
-/// A clock that nobody sets.
-private final class SteadyTime: Sendable {
-  private let moment = Mutex(ContinuousClock.now)
-  var now: ContinuousClock.Instant { moment.withLock { $0 } }
-  func advance(seconds: Int64) { moment.withLock { $0 += .seconds(seconds) } }
-}
-
-/// A control plane with an audit trail, and the file of its checkpoints.
-private final class Trail: Sendable {
-  struct Unsigned: Error {}
-
-  let test: TestPlane
-  private let begins = Mutex<[String]>([])
-  private let reports = Mutex<[String]>([])
-  private let isFull = Atomic(false)
-  private let steady: SteadyTime
-
-  init(_ disk: MemoryLog = MemoryLog()) throws {
-    let store = MemoryStore(disk)
-    var options = ControlPlane.Options()
-    options.auditor = Auditor(store, hash: testHash, limits: DenialTable.Limits())
-    let steady = SteadyTime()
-    options.instant = { steady.now }
-    self.steady = steady
-    test = try TestPlane(store, options: options)
-  }
-
-  var signed: [String] { begins.withLock { $0 } }
-  var told: [String] { reports.withLock { $0 } }
-
-  /// By both clocks.
-  func pass(days: Int64) {
-    test.clock.advance(seconds: days * 86_400)
-    steady.advance(seconds: days * 86_400)
-  }
-
-  func fillDisk(_ isFull: Bool) { self.isFull.store(isFull, ordering: .relaxed) }
-
-  func trimmer(
-    _ records: UInt64? = nil, days: Int64? = nil, holder: String = "one"
-  ) -> AuditTrimmer {
-    AuditTrimmer(
-      test.plane, AuditRetention(days: days.map(Days.init), records: records), holder: holder,
-      report: { text in self.reports.withLock { $0.append(text) } },
-      sign: { ends in
-        if self.isFull.load(ordering: .relaxed) { throw Unsigned() }
-        let lines = ends.map { self.checkpoint($0, .begin) }
-        self.begins.withLock { $0 += lines }
-      })
-  }
-
-  private func checkpoint(_ end: AuditEnd, _ kind: AuditCheckpoint.Kind) -> String {
-    AuditCheckpoint(
-      end.chain, end.head, kind: kind, time: test.clock.now, incarnation: "memory", sign: testHash
-    ).text
-  }
-
-  /// So many records in each of these tenants' chains, and as many heads in the platform's.
-  func add(_ count: Int, to numbers: UInt64...) async throws {
-    for _ in 0..<count { for number in numbers { try await test.put(Sample.tenant(number)) } }
-  }
-
-  func records(_ chain: AuditChain) -> [StoredAuditRecord] {
-    test.store.disk.state.withLock { $0.audit[chain] ?? [] }
-  }
-
-  var lines: [String] {
-    test.store.audit.sorted { ("\($0.chain)", $0.sequence) < ("\($1.chain)", $1.sequence) }
-      .map { AuditLine($0).text }
-  }
-
-  /// Nil: all is well.
-  func fault(_ lines: [String]? = nil, begins: [String]? = nil) throws -> String? {
-    let ends = try test.store.auditEnds(after: nil, limit: 1000).map { checkpoint($0, .end) }
-    do throws(AuditFault) {
-      var verifier = AuditVerifier(hash: testHash, isSigned: { testHash($0) == $1 })
-      for line in (begins ?? signed) + ends { try verifier.add(checkpoint: line, at: "c") }
-      for line in lines ?? self.lines { try verifier.add(line: line, at: "f") }
-      try verifier.finish(isPartial: false)
-      return nil
-    } catch {
-      return error.description
-    }
-  }
-}
-
 @Suite struct AuditTrimmerTests {
   @Test func longChainsAreCutAndCanBeVerified() async throws {
-    let trail = try Trail()
+    let trail = try SampleTrail()
     try await trail.add(60, to: 1)
     try await trail.add(3, to: 2)
     #expect(trail.records(acme).count == 60 && trail.records(.platform).count == 63)
@@ -122,7 +25,7 @@ private final class Trail: Sendable {
   }
 
   @Test func whatIsWrongBehindABeginIsNamed() async throws {
-    let trail = try Trail()
+    let trail = try SampleTrail()
     try await trail.add(60, to: 1)
     try await trail.trimmer(40).run()
     let lines = trail.lines
@@ -147,7 +50,7 @@ private final class Trail: Sendable {
 
   /// An idle tenant's last record stays, and the platform's chain goes on telling of it.
   @Test func whatIsOldGoesButTheLast() async throws {
-    let trail = try Trail()
+    let trail = try SampleTrail()
     try await trail.add(5, to: 1, 2)
     let trimmer = trail.trimmer(days: 30)
     try await trimmer.run()
@@ -171,7 +74,7 @@ private final class Trail: Sendable {
 
   /// One reading far ahead would make everything old at once, and what is gone is gone.
   @Test func aClockAheadRemovesNothingAtOnce() async throws {
-    let trail = try Trail()
+    let trail = try SampleTrail()
     try await trail.add(5, to: 1)
     let trimmer = trail.trimmer(days: 60)
     try await trimmer.run()
@@ -191,7 +94,7 @@ private final class Trail: Sendable {
   /// Killed after the checkpoint and before the transaction, or with an answer that is lost.
   @Test func whatIsCutShortIsDoneAgain() async throws {
     for failure in [MemoryStore.Failure.refused(.unavailable), .lostBatch, .lostAnswer] {
-      let trail = try Trail()
+      let trail = try SampleTrail()
       try await trail.add(60, to: 1)
       // The lease, the heads, and what removes.
       trail.test.store.failNextAppends(nil, nil, failure)
@@ -206,13 +109,13 @@ private final class Trail: Sendable {
   }
 
   @Test func nothingIsRemovedThatIsNotSigned() async throws {
-    let trail = try Trail()
+    let trail = try SampleTrail()
     try await trail.add(60, to: 1)
-    trail.fillDisk(true)
+    trail.log.fill(true)
     let trimmer = trail.trimmer(40)
-    await #expect(throws: Trail.Unsigned.self) { try await trimmer.run() }
+    await #expect(throws: MemoryCheckpoints.Full.self) { try await trimmer.run() }
     #expect(trail.records(acme).count == 60)
-    trail.fillDisk(false)
+    trail.log.fill(false)
     try await trimmer.run()
     #expect(trail.records(acme).count == 38)
     #expect(try trail.fault() == nil)
@@ -220,7 +123,7 @@ private final class Trail: Sendable {
 
   /// A signature must not cover up what was changed.
   @Test func aChangedChainIsLeftAloneAndTold() async throws {
-    let trail = try Trail()
+    let trail = try SampleTrail()
     try await trail.add(60, to: 1, 2)
     trail.test.store.disk.state.withLock { state in
       guard let record = state.audit[acme]?[9] else { return }
@@ -236,10 +139,12 @@ private final class Trail: Sendable {
 
   @Test func oneNodeDoesIt() async throws {
     let disk = MemoryLog()
-    let (one, two) = (try Trail(disk), try Trail(disk))
+    let (one, two) = (try SampleTrail(disk), try SampleTrail(disk))
     try await one.add(60, to: 1)
     _ = try await two.test.plane.catchUp()
-    let (first, second) = (one.trimmer(40), two.trimmer(20, holder: "two"))
+    let (first, second) = (
+      one.trimmer(40, isShared: true), two.trimmer(20, holder: "two", isShared: true)
+    )
     try await first.run()
     try await second.run()
     #expect(two.signed.isEmpty && one.records(acme).count == 38)
@@ -257,7 +162,7 @@ private final class Trail: Sendable {
 
   /// Large chains go in portions, between which writes have their turn.
   @Test func whatGoesAtOnceIsBounded() async throws {
-    let trail = try Trail()
+    let trail = try SampleTrail()
     try await trail.add(AuditTrimmer.maximumRecords * 2 + 100, to: 1)
     try await trail.trimmer(64).run()
     let ends = trail.signed.compactMap(AuditCheckpoint.init(parsing:)).filter { $0.chain == acme }

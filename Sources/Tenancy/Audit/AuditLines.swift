@@ -87,6 +87,13 @@ public struct AuditCheckpoint: Hashable, Sendable {
   /// With what each line begins.
   public static let start = "{\"chain\":\""
 
+  /// The whole one that follows another, which was cut off, in the same line.
+  public init?(afterCutOff text: String) {
+    let starts = text.ranges(of: Self.start)
+    guard starts.count > 1, let last = starts.last else { return nil }
+    self.init(parsing: String(text[last.lowerBound...]))
+  }
+
   /// Nil for anything that `text` does not make. The signature is not looked at.
   public init?(parsing text: String) {
     let parts = AuditLine.parts(text)

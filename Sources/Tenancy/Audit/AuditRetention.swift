@@ -12,6 +12,9 @@ public struct AuditRetention: Sendable {
     self.records = records
   }
 
+  /// Whether any records are.
+  public var removes: Bool { days != nil || records != nil }
+
   private static let day: Int64 = 86_400 * 1_000_000_000
 
   /// What is older may go. Whole days: a chain is looked at once a day, and not for each record.

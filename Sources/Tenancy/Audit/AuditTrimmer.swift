@@ -1,13 +1,10 @@
 /// Removes the audit records that need not be kept any more. On a store that several nodes have, one does it at
 /// a time: the one with the lease.
 ///
-/// Before records are removed, what is left is made verifiable without them: a signed checkpoint tells behind
-/// which record the chain begins, and heads that only the platform's removed records tell of are said again. Whatever
-/// is cut short in between does no harm, and is done again.
+/// Before records are removed, their chain is held to what was signed of it, and what is left is made verifiable
+/// without them: a signed checkpoint tells behind which record the chain begins, and heads that only the platform's
+/// removed records tell of are said again. Whatever is cut short in between does no harm, and is done again.
 public actor AuditTrimmer {
-  /// Makes it durable, signed, that chains begin behind these records.
-  public typealias Sign = @Sendable ([AuditEnd]) async throws -> Void
-
   /// Records that are removed in one transaction, and of how many chains: no write waits long for it.
   static let maximumRecords = 512
   static let maximumChains = 64
@@ -23,7 +20,7 @@ public actor AuditTrimmer {
   private let retention: AuditRetention
   private let holder: String
   private let report: @Sendable (String) -> Void
-  private let sign: Sign
+  private let signer: AuditSigner
   private var lease: Lease?
   private var ageing = AgePace()
   /// Chains that are not as they were written, each told once.
@@ -36,17 +33,17 @@ public actor AuditTrimmer {
   ///   - report: told, for the log, of chains that are not as they were written, which are left alone.
   public init(
     _ plane: ControlPlane, _ retention: AuditRetention, holder: String,
-    report: @escaping @Sendable (String) -> Void, sign: @escaping Sign
+    report: @escaping @Sendable (String) -> Void, signer: AuditSigner
   ) {
     self.plane = plane
     self.retention = retention
     self.holder = holder
     self.report = report
-    self.sign = sign
+    self.signer = signer
   }
 
   /// Removes what may go by now; what is left after so many steps goes the next time. To be called now and then.
-  /// - Throws: what `sign` and the store throw; what was removed by then is.
+  /// - Throws: what the signer and the store throw; what was removed by then is.
   public func run() async throws {
     seen = []
     for _ in 0..<Self.maximumSteps {
@@ -61,14 +58,15 @@ public actor AuditTrimmer {
       retention, before: moment, limit: Self.maximumChains + faulty.count + seen.count
     ).filter { !faulty.contains($0.chain) && !seen.contains($0.chain) }
     guard !due.isEmpty, let lease = try await held() else { return false }
-    let (trims, heads) = try await plan(due, moment)
+    faulty.formUnion(try await signer.hold(due))
+    let (trims, heads) = try await plan(due.filter { !faulty.contains($0.chain) }, moment)
     // What is signed says that records may be gone: whoever has lost the lease signs nothing.
     guard try await isHolding(lease) else { return false }
     if !heads.isEmpty { try await plane.restate(heads) }
     let begins = trims.compactMap { trim in
       trim.through.map { AuditEnd(chain: trim.begin.chain, head: $0) }
     }
-    if !begins.isEmpty { try await sign(begins) }
+    if !begins.isEmpty { try await signer.begin(begins) }
     guard !trims.isEmpty else { return true }
     do throws(StoreError) {
       try await plane.trimAudit(trims, LeaseHold(lease, lasting: Self.leaseDuration))
@@ -105,16 +103,24 @@ public actor AuditTrimmer {
     for begin in due where rest > 0 {
       switch try await plane.auditTrim(of: begin, retention, before: moment, limit: rest) {
       case .success(let plan):
+        if let fault = try await plane.auditFault(plan.heads) {
+          fail(begin.chain, "\(fault)")
+          continue
+        }
         trims.append(plan.trim)
         heads.merge(plan.heads) { $1 }
         if plan.trim.through == nil { seen.insert(begin.chain) }
         rest -= Int((plan.trim.through ?? begin.floor).sequence - begin.floor.sequence)
       case .failure(let fault):
-        faulty.insert(begin.chain)
-        report("chain \(begin.chain): record \(fault.record) is not the one that was written")
+        fail(begin.chain, "record \(fault.record) is not the one that was written")
       }
     }
     return (trims, heads)
+  }
+
+  private func fail(_ chain: AuditChain, _ what: String) {
+    faulty.insert(chain)
+    report("chain \(chain): \(what)")
   }
 
   private func isHolding(_ lease: Lease) async throws -> Bool {

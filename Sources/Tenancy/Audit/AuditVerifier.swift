@@ -57,10 +57,7 @@ public struct AuditVerifier {
   }
 
   private mutating func afterCutOff(_ line: String, _ place: String) -> AuditCheckpoint? {
-    let starts = line.ranges(of: AuditCheckpoint.start)
-    guard starts.count > 1, let last = starts.last,
-      let checkpoint = AuditCheckpoint(parsing: String(line[last.lowerBound...]))
-    else { return nil }
+    guard let checkpoint = AuditCheckpoint(afterCutOff: line) else { return nil }
     notes.append("\(place): a line is cut off, and left out; what follows it there is whole")
     return checkpoint
   }
@@ -126,7 +123,7 @@ public struct AuditVerifier {
       try check(
         head.head, of: .tenant(head.tenant), isPartial, "record \(record) of the platform's chain")
     }
-    lives.settle(isPlatformKnown: chains[.platform] != nil, checkpoints)
+    lives.settle(platformBegin: chains[.platform]?.begin, checkpoints)
     let ends = lives.ends(heads)
     var isCovered = false
     for checkpoint in checkpoints {
@@ -146,7 +143,7 @@ public struct AuditVerifier {
   ) throws(AuditFault) -> Bool {
     let (name, head) = (checkpoint.chain, checkpoint.head)
     let isFormer = lives.isFormer(checkpoint)
-    if isFormer, head.sequence > ends.end(of: name, in: checkpoint.incarnation) {
+    if isFormer, head.sequence > ends.end(of: checkpoint) {
       if chains[name]?.hash(of: head.sequence) != head.hash { lives.countFormer() }
       return false
     }

@@ -20,8 +20,10 @@ enum AuditRetentionContract {
   }
 
   static func due(
-    _ store: any AuditedStore, before seconds: Int64? = nil, longerThan length: UInt64? = nil
+    _ store: any AuditedStore, before seconds: Int64? = nil, longerThan length: UInt64? = nil,
+    platformThan platform: UInt64 = 0
   ) throws -> [AuditChain: UInt64] {
+    let length = length.map { AuditLength(tenants: $0, platform: platform) }
     let moment = seconds.map { Timestamp(nanoseconds: $0 * 1_000_000_000) }
     let found = try store.dueAuditBegins(before: moment, longerThan: length, limit: 100)
     #expect(Set(found.map(\.chain)).count == found.count)
@@ -105,8 +107,13 @@ enum AuditRetentionContract {
     #expect(try due(store, longerThan: 25)[one] == 0)
     #expect(try due(store, longerThan: 20)[two] == nil)
     #expect(try due(store) == [:])
+    let length = AuditLength(tenants: 1, platform: 0)
     #expect(
-      try store.dueAuditBegins(before: nil, longerThan: 1, limit: 1).count == 1)
+      try store.dueAuditBegins(before: nil, longerThan: length, limit: 1).count == 1)
+    // The platform's chain has 40 records, and as many as it may have.
+    #expect(try due(store, longerThan: 5)[.platform] == 0)
+    #expect(Set(try due(store, longerThan: 5, platformThan: 40).keys) == [one, two])
+    #expect(try due(store, before: 2, longerThan: 5, platformThan: 40)[.platform] == 0)
   }
 
   /// All or nothing.
@@ -133,8 +140,10 @@ enum AuditRetentionContract {
 
   /// The floor of a chain of which some was removed.
   private static func head(of chain: AuditChain, in store: any AuditedStore) throws -> AuditHead? {
-    try store.dueAuditBegins(before: nil, longerThan: 0, limit: 100)
-      .first { $0.chain == chain }?.floor
+    try store.dueAuditBegins(
+      before: nil, longerThan: AuditLength(tenants: 0, platform: 0), limit: 100
+    )
+    .first { $0.chain == chain }?.floor
   }
 
   private static func checkEnds(_ store: any AuditedStore) throws {

@@ -27,13 +27,14 @@ extension MemoryStore: AuditedStore {
   }
 
   func dueAuditBegins(
-    before moment: Timestamp?, longerThan length: UInt64?, limit: Int
+    before moment: Timestamp?, longerThan length: AuditLength?, limit: Int
   ) throws(StoreError) -> [AuditBegin] {
     disk.state.withLock { state in
-      let due = state.audit.filter { _, records in
+      let due = state.audit.filter { chain, records in
         let oldest = records.first.flatMap { AuditEncoding.decode($0.bytes)?.time }
         let isOld = moment.map { oldest ?? $0 < $0 } ?? false
-        return isOld && records.count > 1 || length.map { UInt64(records.count) > $0 } ?? false
+        return isOld && records.count > 1
+          || length.map { UInt64(records.count) > $0.of(chain) } ?? false
       }
       return due.keys.sorted { "\($0)" < "\($1)" }.prefix(limit).map {
         AuditBegin(chain: $0, floor: state.auditFloors[$0] ?? .start)

@@ -131,7 +131,7 @@ public protocol AuditedStore: ControlStore {
   /// other chains have costs nothing.
   /// - Throws: `StoreError`.
   func dueAuditBegins(
-    before moment: Timestamp?, longerThan length: UInt64?, limit: Int
+    before moment: Timestamp?, longerThan length: AuditLength?, limit: Int
   ) throws(StoreError) -> [AuditBegin]
 
   /// Chains with their ends, in order of their names, behind one or from the first on, at most `limit`.

@@ -35,6 +35,20 @@ public struct AuditRetention: Sendable {
   }
 }
 
+/// How many records chains may have.
+public struct AuditLength: Hashable, Sendable {
+  public let tenants: UInt64
+  /// The platform's chain; not less.
+  public let platform: UInt64
+
+  public init(tenants: UInt64, platform: UInt64) {
+    self.tenants = tenants
+    self.platform = max(tenants, platform)
+  }
+
+  public func of(_ chain: AuditChain) -> UInt64 { chain == .platform ? platform : tenants }
+}
+
 /// Where a chain begins: behind the last record that was removed.
 public struct AuditBegin: Hashable, Sendable {
   public let chain: AuditChain

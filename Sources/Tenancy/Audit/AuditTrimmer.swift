@@ -158,10 +158,17 @@ extension ControlPlane {
   func dueAuditBegins(
     _ retention: AuditRetention, before moment: Timestamp?, limit: Int
   ) async throws(TenancyError) -> [AuditBegin] {
-    return try await readAudit(.server) { (auditor) throws(StoreError) in
-      try auditor.store.dueAuditBegins(
-        before: moment, longerThan: retention.records, limit: limit)
+    let length = retention.records.map {
+      AuditLength(tenants: $0, platform: leastAuditRecords(of: .platform))
     }
+    return try await readAudit(.server) { (auditor) throws(StoreError) in
+      try auditor.store.dueAuditBegins(before: moment, longerThan: length, limit: limit)
+    }
+  }
+
+  /// What is kept of a chain in any case: of the platform's what the heads of all tenants take, and as much again.
+  private func leastAuditRecords(of chain: AuditChain) -> UInt64 {
+    chain == .platform ? UInt64(2 * state.tenantCount / AuditBatch.maximumHeads) : 0
   }
 
   /// The chains, at most `limit`, behind one in the order of their names, with their ends. Of a chain that has
@@ -179,13 +186,12 @@ extension ControlPlane {
   func auditTrim(
     of begin: AuditBegin, _ retention: AuditRetention, before moment: Timestamp?, limit: Int
   ) async throws(TenancyError) -> Result<AuditTrimPlan, AuditTrimPlan.Fault> {
-    // What the heads of all tenants take, and as much again.
-    let least = begin.chain == .platform ? 2 * state.tenantCount / AuditBatch.maximumHeads : 0
+    let least = leastAuditRecords(of: begin.chain)
     return try await readAudit(.server) { (auditor) throws(StoreError) in
       let last = try auditor.head(of: begin.chain)?.sequence ?? 0
       let records = try auditor.store.auditRecords(
         of: begin.chain, after: begin.floor.sequence, limit: limit + 1)
-      let end = retention.end(from: begin.floor.sequence, to: last, least: UInt64(least))
+      let end = retention.end(from: begin.floor.sequence, to: last, least: least)
       return Result { () throws(AuditTrimPlan.Fault) in
         try AuditTrimPlan(
           begin, records, last: last, end: end, moment: moment, hash: auditor.hash)

@@ -21,12 +21,12 @@ extension PostgreSQLStore {
   }
 
   public func dueAuditBegins(
-    before moment: Timestamp?, longerThan length: UInt64?, limit: Int
+    before moment: Timestamp?, longerThan length: AuditLength?, limit: Int
   ) throws(StoreError) -> [AuditBegin] {
     var found: [AuditBegin] = []
     let (old, long) = (AuditQuery.old(.postgreSQL), AuditQuery.long(.postgreSQL))
-    for (sql, bound) in AuditQuery.bounds(moment, length, old, long) {
-      found += try audit(sql, [bound, .integer(Int64(limit))]) { row throws(StoreError) in
+    for (sql, values) in AuditQuery.bounds(moment, length, limit: limit, old, long) {
+      found += try audit(sql, values) { row throws(StoreError) in
         try AuditQuery.begin(row)
       }
     }

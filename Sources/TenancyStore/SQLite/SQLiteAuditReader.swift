@@ -41,11 +41,11 @@ final class SQLiteAuditReader {
   }
 
   func dueAuditBegins(
-    before moment: Timestamp?, longerThan length: UInt64?, limit: Int
+    before moment: Timestamp?, longerThan length: AuditLength?, limit: Int
   ) throws(StoreError) -> [AuditBegin] {
     var found: [AuditBegin] = []
-    for (statement, bound) in AuditQuery.bounds(moment, length, old, long) {
-      try statement.read([bound, .integer(Int64(limit))]) { row throws(StoreError) in
+    for (statement, values) in AuditQuery.bounds(moment, length, limit: limit, old, long) {
+      try statement.read(values) { row throws(StoreError) in
         found.append(try AuditQuery.begin(row))
         return true
       }

@@ -130,7 +130,7 @@ public final class SQLiteStore: AuditedStore {
   }
 
   public func dueAuditBegins(
-    before moment: Timestamp?, longerThan length: UInt64?, limit: Int
+    before moment: Timestamp?, longerThan length: AuditLength?, limit: Int
   ) throws(StoreError) -> [AuditBegin] {
     try withAuditReader { (reader) throws(StoreError) in
       try reader.dueAuditBegins(before: moment, longerThan: length, limit: limit)

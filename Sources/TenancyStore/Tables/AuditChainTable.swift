@@ -104,10 +104,11 @@ extension AuditQuery {
       + "LIMIT \(dialect.parameter(2))"
   }
 
-  /// Chains that have more records than this, at most so many.
+  /// Chains that have more records than this, at most so many. Last: how many the platform's may have.
   static func long(_ dialect: SQLDialect) -> String {
-    "\(begin) WHERE latest - floor > \(dialect.parameter(1)) ORDER BY latest - floor DESC "
-      + "LIMIT \(dialect.parameter(2))"
+    "\(begin) WHERE latest - floor > \(dialect.parameter(1)) "
+      + "AND (chain <> '\(AuditChain.platform)' OR latest - floor > \(dialect.parameter(3))) "
+      + "ORDER BY latest - floor DESC LIMIT \(dialect.parameter(2))"
   }
 
   static let allBegins = "\(begin) ORDER BY chain"
@@ -131,12 +132,16 @@ extension AuditQuery {
     """
   }
 
-  /// The questions that are to be asked, each with its first parameter.
+  /// The questions that are to be asked, each with its parameters.
   static func bounds<Question>(
-    _ moment: Timestamp?, _ length: UInt64?, _ old: Question, _ long: Question
-  ) -> [(Question, SQLValue)] {
-    [moment.map { (old, .time($0)) }, length.map { (long, .integer(Int64(clamping: $0))) }]
-      .compactMap(\.self)
+    _ moment: Timestamp?, _ length: AuditLength?, limit: Int, _ old: Question, _ long: Question
+  ) -> [(Question, [SQLValue])] {
+    let limit = SQLValue.integer(Int64(limit))
+    let number = { (count: UInt64) in SQLValue.integer(Int64(clamping: count)) }
+    return [
+      moment.map { (old, [.time($0), limit]) },
+      length.map { (long, [number($0.tenants), limit, number($0.platform)]) },
+    ].compactMap(\.self)
   }
 
   static func each(_ begins: [AuditBegin]) -> [AuditBegin] {

@@ -93,17 +93,21 @@ def signed(sent):
 class Lives:
     """Up to where checkpoints of former lives of the store hold; `records` are the platform's.
 
-    `newest` is the life of the newest checkpoint, where the records that tell of restores may be missing.
+    `begin` is the life and the time of the checkpoint behind which they begin: records that tell of restores before
+    it may be missing. `newest` is the life of the newest checkpoint, which tells where there are no such records.
     """
 
-    def __init__(self, records, newest):
-        self.records, self.newest = records, newest
+    def __init__(self, records, newest, begin=(None, 0)):
+        self.records, self.newest, self.begin = records, newest, begin
         self.restores = [(record.sequence, record.event["named"], record.time) for record in records
                          if record.event.get("action") == "store.restore"]
 
     def end(self, chain, life, time):
         """None: it is the present life, or one of which the records do not tell."""
         lives = [named for _, named, _ in self.restores]
+        began, since = self.begin
+        if began and life not in (None, began) and not {life, began} & set(lives) and time <= since:
+            return 0
         if not lives and self.newest and life not in (None, self.newest):
             return 0
         if not lives or life == lives[-1]:
@@ -164,8 +168,12 @@ def verify(lines, checkpoints, public_key):
     if not checkpoints:
         return records
     newest = max(checkpoints, key=lambda sent: sent["time"])
-    is_whole = removed.get(PLATFORM) == 0
-    lives = Lives(records.get(PLATFORM, []), None if is_whole else newest.get("incarnation"))
+    signed_begins = [(sent["time"], sent["incarnation"]) for sent in checkpoints
+                     if sent.get("kind") == "begin" and sent["chain"] == PLATFORM
+                     and sent["sequence"] == removed.get(PLATFORM)]
+    since, began = max(signed_begins, default=(0, None))
+    lives = Lives(records.get(PLATFORM, []),
+                  None if PLATFORM in records else newest.get("incarnation"), (began, since))
     for sent in checkpoints:
         end = lives.end(sent["chain"], sent.get("incarnation"), sent["time"])
         if end is None or sent["sequence"] <= end:

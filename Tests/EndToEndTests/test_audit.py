@@ -142,6 +142,10 @@ class Exported:
         return next(index for index, line in enumerate(self.lines)
                     if (json.loads(line)["chain"], json.loads(line)["sequence"]) == (chain, sequence))
 
+    def end(self, chain):
+        return max(json.loads(line)["sequence"] for line in self.lines
+                   if json.loads(line)["chain"] == chain)
+
     def count(self, chain):
         return sum(json.loads(line)["chain"] == chain for line in self.lines)
 

@@ -192,7 +192,7 @@ public actor AuditSigner {
 
   /// Holds chains of which records may go to what was signed of them, and signs where they end now: what goes is on
   /// the way there.
-  /// - Returns: those of which nothing may go, told of already.
+  /// - Returns: those of which nothing may go, and others that are not as they were signed; told of already.
   public func hold(_ begins: [AuditBegin]) async throws -> Set<AuditChain> {
     try await load()
     guard try await isLifeTold() else { return Set(begins.map(\.chain)) }
@@ -207,7 +207,7 @@ public actor AuditSigner {
       if chain != .platform { made.append((chain, end, .end)) }
     }
     try add(made)
-    return Set(begins.map(\.chain).filter { faults[$0] != nil })
+    return Set(faults.keys)
   }
 
   /// Behind which records chains begin. When it returns, that is durable.

@@ -103,8 +103,8 @@ public actor AuditTrimmer {
     for begin in due where rest > 0 {
       switch try await plane.auditTrim(of: begin, retention, before: moment, limit: rest) {
       case .success(let plan):
-        if let fault = try await plane.auditFault(plan.heads) {
-          fail(begin.chain, "\(fault)")
+        if let what = try await fault(plan.heads) {
+          fail(begin.chain, what)
           continue
         }
         trims.append(plan.trim)
@@ -116,6 +116,14 @@ public actor AuditTrimmer {
       }
     }
     return (trims, heads)
+  }
+
+  /// Why heads must not be removed: of a chain that was changed they tell how it was.
+  private func fault(_ heads: [TenantID: AuditHead]) async throws -> String? {
+    if let tenant = heads.keys.sorted().first(where: { faulty.contains(.tenant($0)) }) {
+      return "it tells of chain \(tenant), which was changed"
+    }
+    return try await plane.auditFault(heads)?.description
   }
 
   private func fail(_ chain: AuditChain, _ what: String) {

@@ -66,6 +66,15 @@ extension ControlPlane {
     _ chain: AuditChain, from start: AuditHead?, mayBeRemoved: Bool
   ) async throws(TenancyError) -> Result<AuditHead?, AuditFault> {
     guard let start else { return .success(try await auditHead(of: chain)) }
+    let found = try await followAudit(chain, from: start, mayBeRemoved)
+    // Another node may have removed records while they were read.
+    guard case .failure = found, mayBeRemoved else { return found }
+    return try await followAudit(chain, from: start, mayBeRemoved)
+  }
+
+  private func followAudit(
+    _ chain: AuditChain, from start: AuditHead, _ mayBeRemoved: Bool
+  ) async throws(TenancyError) -> Result<AuditHead?, AuditFault> {
     var link = auditLink(chain, from: start, mayBeRemoved: mayBeRemoved)
     while true {
       let records = try await auditRecords(of: chain, after: link.place, limit: Auditor.maximumPage)

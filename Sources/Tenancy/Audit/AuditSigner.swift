@@ -31,6 +31,10 @@ public actor AuditSigner {
   private var faults: [AuditChain: AuditFault] = [:]
   /// Whether it is known with which restore this life of the store began.
   private var isTold: Bool?
+  /// Whether the log could not be read the last time.
+  private var isUnreadable = false
+  private var isBusy = false
+  private var waiting: [CheckedContinuation<Void, Never>] = []
 
   public struct Terms: Sendable {
     /// Whether records are removed, and the store therefore held to what was signed.
@@ -101,7 +105,8 @@ public actor AuditSigner {
         unsigned = nil
         return count
       }
-      let tenants = ends.filter { $0.chain != .platform && faults[$0.chain] == nil }
+      // What was signed meanwhile goes on with `write`.
+      let tenants = ends.filter { $0.chain != .platform && signed?.end(of: $0.chain) == nil }
       try add(tenants.map { ($0.chain, $0.head, .end) })
       count += tenants.count
       unsigned = end.chain
@@ -111,21 +116,50 @@ public actor AuditSigner {
   /// Reads what was signed before, once. Meanwhile others have their turn.
   private func load() async throws {
     guard terms.removes, signed == nil else { return }
+    isUnreadable = false
+    do { try await readSigned() } catch {
+      isUnreadable = !(error is CancellationError)
+      throw error
+    }
+  }
+
+  private func readSigned() async throws {
     var places = SignedPlaces(incarnation: plane.incarnationID)
     var place: Int64 = 0
     while let (checkpoints, next) = try log.read(after: place) {
       for checkpoint in checkpoints { places.note(checkpoint) }
       place = next
-      // Not in the middle of the last part: what is added meanwhile is read as well.
+      // Not behind the last part: what is added meanwhile is read as well.
       await Task.yield()
+      try Task.checkCancellation()
     }
     signed = places
   }
 
   // MARK: Signing
 
+  /// One at a time: what goes after the one has held a chain, the other must not be following.
+  private func enter() async {
+    while isBusy { await withCheckedContinuation { waiting.append($0) } }
+    isBusy = true
+  }
+
+  private func leave() {
+    isBusy = false
+    for continuation in waiting { continuation.resume() }
+    waiting = []
+  }
+
   /// One for the platform's chain and each that has grown since the last time.
   public func write() async throws {
+    await enter()
+    defer { leave() }
+    try await writeGrown()
+  }
+
+  private func writeGrown() async throws {
+    // It may fail to be read, and is then read again. While it is being read, nothing is signed.
+    if isUnreadable { try await load() }
     if terms.removes, signed == nil { return }
     guard let (platform, grown) = try await grown() else { return }
     var made: [(AuditChain, AuditHead, AuditCheckpoint.Kind)] = [(.platform, platform, .end)]
@@ -139,7 +173,7 @@ public actor AuditSigner {
       made.append((chain, end, .end))
     }
     try add(made)
-    if platform.sequence > last?.sequence ?? 0 { last = platform }
+    last = platform
   }
 
   /// Where the platform's chain ends, and those of which it tells that they have grown.
@@ -194,9 +228,11 @@ public actor AuditSigner {
   /// the way there.
   /// - Returns: those of which nothing may go, and others that are not as they were signed; told of already.
   public func hold(_ begins: [AuditBegin]) async throws -> Set<AuditChain> {
+    await enter()
+    defer { leave() }
     try await load()
     guard try await isLifeTold() else { return Set(begins.map(\.chain)) }
-    if begins.contains(where: { $0.chain == .platform }) { try await write() }
+    if begins.contains(where: { $0.chain == .platform }) { try await writeGrown() }
     var made: [(AuditChain, AuditHead, AuditCheckpoint.Kind)] = []
     for begin in begins {
       let chain = begin.chain
@@ -212,8 +248,10 @@ public actor AuditSigner {
 
   /// Behind which records chains begin. When it returns, that is durable.
   public func begin(_ ends: [AuditEnd]) async throws {
+    await enter()
+    defer { leave() }
     // Records that tell which chains have grown must not go before their ends are signed.
-    if ends.contains(where: { $0.chain == .platform }) { try await write() }
+    if ends.contains(where: { $0.chain == .platform }) { try await writeGrown() }
     for end in ends { if let fault = faults[end.chain] { throw fault } }
     try add(ends.map { ($0.chain, $0.head, .begin) })
   }

@@ -20,7 +20,7 @@ struct FuzzTarget: Sendable {
 
   static let all: [FuzzTarget] =
     codingTargets + domainTargets + messageTargets + framingTargets + http2Targets + tlsTargets
-    + storedTargets + ttrpcTargets + connectionTargets + scriptTargets
+    + storedTargets + backupTargets + ttrpcTargets + connectionTargets + scriptTargets
 }
 
 /// A property that does not hold.

@@ -93,6 +93,7 @@ def test_a_restore_that_is_told_of_no_more_excuses_nothing(server, keys, tmp_pat
         last = [json.loads(line) for line in cut if json.loads(line)["chain"] == chain][-1]
         sent = dict(json.loads(exported.checkpoints[-1]), chain=chain, sequence=last["sequence"],
                     count=last["sequence"], hash=last["hash"], incarnation="other")
+        sent["time"] += 10**9
         sent["signature"] = key.sign(signed(sent)).hex()
         forged.append(json.dumps(sent, separators=(",", ":")))
     assert "is missing" in exported.verify(cut, exported.checkpoints + forged)

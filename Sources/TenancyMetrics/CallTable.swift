@@ -11,31 +11,68 @@ struct CallTable: Sendable {
   ]
   static let codes = 17
 
+  /// What was seen of one kind of call.
   struct Row: Sendable {
     let wire: CallRecord.Wire
     /// Nil: there is no such method.
     let method: Int?
     let code: RPCStatus.Code
     /// Not cumulative; the last is what is above all bounds.
-    var buckets = [UInt64](repeating: 0, count: CallTable.bounds.count + 1)
-    var nanoseconds: UInt64 = 0
-    var queueNanoseconds: UInt64 = 0
-    var requestBytes: UInt64 = 0
-    var responseBytes: UInt64 = 0
-    var requestMessages: UInt64 = 0
-    var responseMessages: UInt64 = 0
+    let buckets: [UInt64]
+    let nanoseconds: UInt64
+    let queueNanoseconds: UInt64
+    let requestBytes: UInt64
+    let responseBytes: UInt64
+    let requestMessages: UInt64
+    let responseMessages: UInt64
 
     var calls: UInt64 { buckets.reduce(0, +) }
   }
 
+  private struct Kind: Sendable {
+    let wire: CallRecord.Wire
+    let method: Int?
+    let code: RPCStatus.Code
+  }
+
+  /// Where in a row's cells what is counted; the buckets come before.
+  private enum Cell {
+    static let nanoseconds = CallTable.bounds.count + 1
+    static let queueNanoseconds = nanoseconds + 1
+    static let requestBytes = nanoseconds + 2
+    static let responseBytes = nanoseconds + 3
+    static let requestMessages = nanoseconds + 4
+    static let responseMessages = nanoseconds + 5
+    static let count = nanoseconds + 6
+  }
+
   private let methods: Int
+  /// The row of each kind of call, or -1.
   private var places: [Int32]
-  private(set) var rows: [Row] = []
+  private var kinds: [Kind] = []
+  /// Of all rows, one behind the other: a call touches one array.
+  private var cells: [UInt64] = []
 
   init(methods: Int) {
     self.methods = methods
     places = Array(
       repeating: -1, count: CallRecord.Wire.allCases.count * (methods + 1) * Self.codes)
+  }
+
+  var rows: [Row] {
+    kinds.enumerated().map { row, kind in
+      let own = cells[row * Cell.count..<(row + 1) * Cell.count]
+      let first = own.startIndex
+      return Row(
+        wire: kind.wire, method: kind.method, code: kind.code,
+        buckets: Array(own.prefix(Self.bounds.count + 1)),
+        nanoseconds: own[first + Cell.nanoseconds],
+        queueNanoseconds: own[first + Cell.queueNanoseconds],
+        requestBytes: own[first + Cell.requestBytes],
+        responseBytes: own[first + Cell.responseBytes],
+        requestMessages: own[first + Cell.requestMessages],
+        responseMessages: own[first + Cell.responseMessages])
+    }
   }
 
   /// - Returns: the number of the bucket for a duration.
@@ -46,47 +83,46 @@ struct CallTable: Sendable {
     return index
   }
 
+  /// Where the cells of a kind of call begin; nil for numbers that are none of ours, which are not counted rather
+  /// than a reason to trap.
+  @inline(__always)
+  private mutating func begin(
+    _ wire: CallRecord.Wire, _ method: Int?, _ code: RPCStatus.Code
+  ) -> Int? {
+    let key =
+      (wire.rawValue * (methods + 1) + (method ?? methods)) * Self.codes + Int(code.rawValue)
+    guard places.indices.contains(key) else { return nil }
+    if places[key] < 0 {
+      places[key] = Int32(kinds.count)  // In range: as many as there are places.
+      kinds.append(Kind(wire: wire, method: method, code: code))
+      cells += [UInt64](repeating: 0, count: Cell.count)
+    }
+    return Int(places[key]) * Cell.count
+  }
+
   @inline(__always)
   mutating func add(_ call: borrowing CallRecord) {
-    let method = call.method ?? methods
-    let key = (call.wire.rawValue * (methods + 1) + method) * Self.codes + Int(call.code.rawValue)
-    // A number that is none of ours is not counted rather than a reason to trap.
-    guard places.indices.contains(key) else { return }
-    if places[key] < 0 {
-      places[key] = Int32(rows.count)  // In range: as many as there are places.
-      rows.append(Row(wire: call.wire, method: call.method, code: call.code))
-    }
+    guard let begin = begin(call.wire, call.method, call.code) else { return }
     let duration = call.endTime &- call.beginTime
-    let row = Int(places[key])
-    rows[row].buckets[Self.bucket(duration)] &+= 1  // In range: see `bucket`.
-    rows[row].nanoseconds &+= duration
-    rows[row].queueNanoseconds &+=
-      call.startTime > call.beginTime ? call.startTime &- call.beginTime : 0
-    rows[row].requestBytes &+= UInt64(truncatingIfNeeded: call.requestBytes)
-    rows[row].responseBytes &+= UInt64(truncatingIfNeeded: call.responseBytes)
-    rows[row].requestMessages &+= UInt64(truncatingIfNeeded: call.requestMessages)
-    rows[row].responseMessages &+= UInt64(truncatingIfNeeded: call.responseMessages)
+    let queued = call.startTime > call.beginTime ? call.startTime &- call.beginTime : 0
+    let (requestBytes, responseBytes) = (call.requestBytes, call.responseBytes)
+    let (requests, responses) = (call.requestMessages, call.responseMessages)
+    cells.withUnsafeMutableBufferPointer { cells in
+      cells[begin + Self.bucket(duration)] &+= 1  // In range: see `bucket`.
+      cells[begin + Cell.nanoseconds] &+= duration
+      cells[begin + Cell.queueNanoseconds] &+= queued
+      cells[begin + Cell.requestBytes] &+= UInt64(truncatingIfNeeded: requestBytes)
+      cells[begin + Cell.responseBytes] &+= UInt64(truncatingIfNeeded: responseBytes)
+      cells[begin + Cell.requestMessages] &+= UInt64(truncatingIfNeeded: requests)
+      cells[begin + Cell.responseMessages] &+= UInt64(truncatingIfNeeded: responses)
+    }
   }
 
   /// Adds what another loop has seen of the same methods.
   mutating func add(_ other: CallTable) {
-    for row in other.rows {
-      let method = row.method ?? methods
-      let key = (row.wire.rawValue * (methods + 1) + method) * Self.codes + Int(row.code.rawValue)
-      guard places.indices.contains(key) else { continue }
-      if places[key] < 0 {
-        places[key] = Int32(rows.count)  // In range: as many as there are places.
-        rows.append(row)
-        continue
-      }
-      let mine = Int(places[key])
-      for (index, count) in row.buckets.enumerated() { rows[mine].buckets[index] &+= count }
-      rows[mine].nanoseconds &+= row.nanoseconds
-      rows[mine].queueNanoseconds &+= row.queueNanoseconds
-      rows[mine].requestBytes &+= row.requestBytes
-      rows[mine].responseBytes &+= row.responseBytes
-      rows[mine].requestMessages &+= row.requestMessages
-      rows[mine].responseMessages &+= row.responseMessages
+    for (row, kind) in other.kinds.enumerated() {
+      guard let begin = begin(kind.wire, kind.method, kind.code) else { continue }
+      for cell in 0..<Cell.count { cells[begin + cell] &+= other.cells[row * Cell.count + cell] }
     }
   }
 }

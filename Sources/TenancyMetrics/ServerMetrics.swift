@@ -6,8 +6,8 @@ public import TenancyRPC
 public final class ServerMetrics: ServerObserver {
   /// How many tenants have series of their own by default.
   public static let defaultTenants = 20
-  /// Tenants that a loop keeps for each that is shown: of who is not kept, counts are lost to `other`.
-  private static let keptPerShown = 4
+  /// Places that a loop has for each tenant that is shown: of who has none, counts are lost to `other`.
+  private static let keptPerShown = 16
 
   private struct State {
     var methods: [String] = []
@@ -85,7 +85,7 @@ final class LoopMetrics: LoopObserver {
   init(methods: Int, tenants: Int) {
     let kinds = CallRecord.Wire.allCases.count * CallRecord.PeerKind.allCases.count
     counts = Counts(
-      calls: CallTable(methods: methods), tenants: TopTenants(capacity: tenants),
+      calls: CallTable(methods: methods), tenants: TopTenants(kept: tenants),
       open: Array(repeating: 0, count: kinds), accepted: Array(repeating: 0, count: kinds))
   }
 

@@ -1,55 +1,76 @@
 import TenancyRPC
 
-/// The busiest of many, in bounded memory: the space-saving sketch (Metwally et al., 2005), whose estimate
-/// decides who is kept; beside it what was counted since. Confined to its event loop.
+/// The busiest of many, in bounded memory and constant time. A tenant has one of the places of the set that its id
+/// chooses. One that finds them all taken takes a vote from each, and has the place of who has none left (Misra and
+/// Gries, 1982, set by set): whoever has more than a part in five of the calls of a set is there. Confined to its
+/// event loop.
 struct TopTenants: Sendable {
   struct Entry: Sendable {
-    var tag: CallTag
-    /// At least as many as there were.
-    var estimate: UInt64
+    var tag = CallTag()
+    /// Not more calls than there were.
+    var votes: UInt64 = 0
     /// Since it is kept.
     var calls: UInt64 = 0
     var errors: UInt64 = 0
   }
 
-  let capacity: Int
-  private(set) var entries: [Entry] = []
-  private var places: [CallTag: Int] = [:]
+  /// Places of a set.
+  static let ways = 4
+  private static let leastSets = 64
+
+  private let mask: UInt64
+  private var places: [Entry]
   /// Where the last call was found: the next is often about the same.
   private var last = 0
   /// Of all tenants.
   private(set) var calls: UInt64 = 0
   private(set) var errors: UInt64 = 0
 
-  init(capacity: Int) { self.capacity = max(1, capacity) }
+  /// - Parameter kept: how many are to be told apart at least.
+  init(kept: Int) {
+    var sets = Self.leastSets
+    while sets * Self.ways < kept { sets *= 2 }
+    mask = UInt64(sets - 1)
+    places = Array(repeating: Entry(), count: sets * Self.ways)
+  }
+
+  var entries: [Entry] { places.filter { !$0.tag.isZero } }
 
   mutating func add(_ tag: CallTag, isError: Bool) {
     guard !tag.isZero else { return }
     calls &+= 1
     if isError { errors &+= 1 }
-    let place = find(tag)
-    entries[place].estimate &+= 1  // In range: see `find`.
-    entries[place].calls &+= 1
-    if isError { entries[place].errors &+= 1 }
+    guard let place = find(tag) else { return }
+    places[place].votes &+= 1  // In range: see `find`.
+    places[place].calls &+= 1
+    if isError { places[place].errors &+= 1 }
   }
 
-  private mutating func find(_ tag: CallTag) -> Int {
-    if last < entries.count, entries[last].tag == tag { return last }
-    if let place = places[tag] {
-      last = place
-      return place
+  /// - Returns: the tenant's place; nil: it has none.
+  private mutating func find(_ tag: CallTag) -> Int? {
+    if places[last].tag == tag { return last }
+    let first = Int(Self.mixed(tag) & mask) * Self.ways
+    var free: Int?
+    for place in first..<first + Self.ways {
+      if places[place].tag == tag {
+        last = place
+        return place
+      }
+      if places[place].votes == 0 { free = place }
     }
-    if entries.count < capacity {
-      last = entries.count
-      entries.append(Entry(tag: tag, estimate: 0))
-    } else {
-      // The least takes the newcomer's name and keeps its estimate.
-      last = entries.indices.min { entries[$0].estimate < entries[$1].estimate } ?? 0
-      places[entries[last].tag] = nil
-      entries[last] = Entry(tag: tag, estimate: entries[last].estimate)
+    guard let free else {
+      for place in first..<first + Self.ways { places[place].votes &-= 1 }
+      return nil
     }
-    places[tag] = last
-    return last
+    places[free] = Entry(tag: tag)
+    last = free
+    return free
+  }
+
+  /// Ids have random bits, but not everywhere (RFC 9562).
+  private static func mixed(_ tag: CallTag) -> UInt64 {
+    let product = (tag.high ^ tag.low).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+    return product.high ^ product.low
   }
 }
 
@@ -80,7 +101,7 @@ struct TenantSeries {
       for entry in sketch.entries {
         now[entry.tag, default: Count()].calls &+= entry.calls
         now[entry.tag, default: Count()].errors &+= entry.errors
-        estimates[entry.tag, default: 0] &+= entry.estimate
+        estimates[entry.tag, default: 0] &+= entry.votes
       }
     }
     let busiest = estimates.sorted {

@@ -3,14 +3,18 @@ public import Tenancy
 public import TenancyRPC
 import TenancyWire
 
-/// Everything that `tenantd` serves, as methods for the RPC runtime.
-public enum TenancyService {
-  /// - Precondition: the result serves every method of the API; one that is missing stops the start.
+/// Everything that `tenantd` serves, as methods for the RPC runtime. Thread-safe.
+public struct TenancyService: Sendable {
+  /// Every method of the API.
+  public let methods: [ServiceMethod]
+  private let gate: Gate
+
+  /// - Precondition: every method of the API has its handler here; one that is missing stops the start.
   /// - Parameter vault: nil where no master key is configured.
-  public static func methods(
+  public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
     vault: SecretVault? = nil
-  ) -> [ServiceMethod] {
+  ) {
     let gate = Gate(plane: plane)
     let services: [[ServiceMethod]] = [
       TenantManagerService(plane: plane, provisioner: provisioner).methods(gate),
@@ -19,11 +23,28 @@ public enum TenancyService {
       IdentityService().methods(gate), SecretService(vault: vault).methods(gate),
       AuditService(plane: plane).methods(gate),
     ]
-    let methods = services.flatMap(\.self)
+    methods = services.flatMap(\.self)
+    self.gate = gate
     let missing = Set(V1.methods.map(\.path)).subtracting(methods.map(\.path))
     precondition(missing.isEmpty, "not served: \(missing.sorted())")
-    return methods
   }
+
+  /// Methods of other APIs that every gRPC server is expected to have: whoever may connect may call them, so
+  /// they must disclose nothing of any tenant.
+  public func alongside(_ methods: [ServiceMethod]) -> [ServiceMethod] {
+    gate.connectionScoped(methods)
+  }
+
+  /// Judges streams again when what they were admitted by has changed. Until it runs, and after it has been
+  /// cancelled or the control plane is closed, no stream is served.
+  public func run() async { await gate.streams.run() }
+
+  /// Returns when streams are served, which `run` sees to. To be awaited before connections are taken.
+  public func untilStreamsAreServed() async { await gate.streams.untilFollowed() }
+
+  /// Certificates, CAs or CRLs were loaded anew: ends the streams of those that are not accepted any more. Looks
+  /// at all of them, and may verify chains: not for event loops.
+  public func reviewStreams() { gate.streams.reviewAll() }
 }
 
 /// Turns peers into callers, and the runtime's events into log lines.

@@ -63,6 +63,8 @@ struct LimitOptions: ParsableArguments {
   var maxUnprovenPerOrigin: Limit?
   @Option(help: "Asynchronous handlers at work.")
   var maxPendingCalls: Limit?
+  @Option(help: "Those of calls that stream.")
+  var maxPendingStreams: Limit?
   @Option(help: "Calls that each connection may have nonetheless.")
   var guaranteedCalls: Limit?
   @Option(help: "Calls of one connection that are served before others have their turn.")
@@ -136,6 +138,7 @@ struct LimitOptions: ParsableArguments {
     maxUnprovenConnections?.set(&limits.maximumUnprovenConnections)
     maxUnprovenPerOrigin?.set(&limits.maximumUnprovenPerOrigin)
     maxPendingCalls?.set(&limits.maximumPendingCalls)
+    maxPendingStreams?.set(&limits.maximumPendingStreams)
     guaranteedCalls?.set(&limits.guaranteedCalls)
     maxCallsPerTurn?.set(&limits.maximumCallsPerTurn)
     maxFreshCalls?.set(&limits.maximumFreshCalls)

@@ -86,7 +86,7 @@ private final class LastToken: Sendable {
 
 /// An open connection, and what each call says.
 struct Connection {
-  let channel: any UnaryChannel
+  let channel: any CallChannel
   let options: CallOptions
 
   var tenants: TenantManagerClient { TenantManagerClient(channel) }

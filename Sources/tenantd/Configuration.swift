@@ -287,6 +287,8 @@ extension Configuration {
       ?? limits.maximumUnprovenPerOrigin
     limits.maximumPendingCalls =
       try settings.integer("pending_calls", in: 1...1_000_000) ?? limits.maximumPendingCalls
+    limits.maximumPendingStreams =
+      try settings.integer("pending_streams", in: 1...1_000_000) ?? limits.maximumPendingStreams
     limits.stallTimeout = try seconds("stall_seconds", &settings) ?? limits.stallTimeout
     limits.requestTimeout = try seconds("request_seconds", &settings) ?? limits.requestTimeout
     limits.idleTimeout = try seconds("idle_seconds", &settings) ?? limits.idleTimeout

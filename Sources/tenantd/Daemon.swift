@@ -15,6 +15,7 @@ struct Daemon {
   private let configuration: Configuration
   private let logger: Logger
   private let acceptsRestored: Bool
+  private let manager = ServiceManager()
 
   /// - Parameter acceptsRestored: whether a store that was restored from a backup is served.
   init(_ configuration: Configuration, acceptsRestored: Bool) {
@@ -65,13 +66,15 @@ struct Daemon {
     try await provisioner.checkData()
     reportLeftovers(in: plane.state)
     let tls = try makeTLS()
-    let methods = TenancyService.methods(
+    let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       vault: secrets?.vault)
-    let health = HealthStatus(serving: methods.map(\.service))
+    let health = HealthStatus(serving: service.methods.map(\.service))
     let metrics = configuration.http.map { ServerMetrics(tenants: $0.tenants) }
-    let server = try await makeServer(plane, try Self.described(methods, health), tls, metrics)
+    let server = try await makeServer(plane, try Self.described(service, health), tls, metrics)
     let monitor = try await Monitor.start(configuration.http, plane, metrics, logger)
+    let judging = Task { await service.run() }
+    await service.untilStreamsAreServed()
     onStart(try await server.start())
     monitor?.isServing(true)
     let resumption = Task {
@@ -80,10 +83,13 @@ struct Daemon {
     }
     let watching = Task { await StoreHealth.follow(plane, health, logger) }
     let compacting = Task { await LogCompaction.run(plane, logger) }
-    let reloading = Task { await reload(tls, secrets, on: hangups) }
+    let reloading = Task { await reload(tls, secrets, service, on: hangups) }
     let auditing = Task { await audit.run() }
     let sealing = Task { await secrets?.vault.keepSealed() }
     let reporting = Task { await nodes.report(plane, follower, as: terms, logger) }
+    let manager = manager
+    let living = Task { await manager.keepAlive { await server.turnLoops() } }
+    manager.ready("serving")
     logger.info(
       "serving",
       metadata: [
@@ -96,10 +102,13 @@ struct Daemon {
       name = signal
       break
     }
+    manager.stopping()
     logger.info("stopping", metadata: ["signal": "\(name)"])
     monitor?.isServing(false)
     health.shutDown()
     await server.stop(within: .seconds(configuration.drainSeconds))
+    living.cancel()
+    judging.cancel()
     resumption.cancel()
     watching.cancel()
     compacting.cancel()
@@ -135,12 +144,12 @@ struct Daemon {
   /// The methods, and those that every gRPC server is expected to have beside its own: they disclose
   /// nothing of any tenant, so whoever may connect may call them.
   private static func described(
-    _ methods: [ServiceMethod], _ health: HealthStatus
+    _ service: TenancyService, _ health: HealthStatus
   ) throws -> [ServiceMethod] {
-    let served = methods + HealthService(health).methods
+    let served = service.methods + service.alongside(HealthService(health).methods)
     let reflection = try ReflectionService(
       serving: served, descriptorSets: [TenancyDescriptors.fileDescriptorSet])
-    return served + reflection.methods
+    return served + service.alongside(reflection.methods)
   }
 
   private func prepare(
@@ -170,7 +179,8 @@ struct Daemon {
   /// Reads certificates, keys, CAs and CRLs again when they change, and these and master keys on SIGHUP,
   /// until cancelled.
   private func reload(
-    _ tls: TLSContext?, _ secrets: Secrets?, on hangups: AsyncStream<String>
+    _ tls: TLSContext?, _ secrets: Secrets?, _ service: TenancyService,
+    on hangups: AsyncStream<String>
   ) async {
     let logger = logger
     let report: @Sendable (TLSError?) -> Void = { error in
@@ -178,6 +188,7 @@ struct Daemon {
         logger.error("TLS files not reloaded", metadata: ["error": "\(error)"])
       } else {
         logger.notice("TLS files reloaded")
+        service.reviewStreams()
       }
     }
     await withTaskGroup { group in
@@ -185,6 +196,8 @@ struct Daemon {
         group.addTask { await tls.watch(every: interval, report: report) }
       }
       for await _ in hangups {
+        manager.reloading()
+        defer { manager.ready("serving") }
         do throws(TLSError) {
           if let tls {
             try tls.reload()

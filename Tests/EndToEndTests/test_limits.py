@@ -208,9 +208,9 @@ def test_connections_of_a_peer(interop_server, transport):
         connection.close()
 
 
-def test_pending_calls(interop_server):
-    """Shed with RetryInfo; connections with few calls are served all the same."""
-    server = interop_server("unix", "--max-pending-calls", "20", "--guaranteed-calls", "2",
+def test_pending_streams(interop_server):
+    """Shed with RetryInfo; connections with few calls are served all the same, and so are other calls."""
+    server = interop_server("unix", "--max-pending-streams", "20", "--guaranteed-calls", "2",
                             "--retry-delay", "7s")
     sleep = streaming_request(1) + streaming_request(1, interval=60_000_000)
     options = [("grpc.use_local_subchannel_pool", 1)]
@@ -219,11 +219,14 @@ def test_pending_calls(interop_server):
         sleeping = [stream(sleep, timeout=60) for _ in range(20)]
         for waiting in sleeping:
             next(waiting)
-        assert call(server, UNARY, simple_request(1))
-        error = failure("RESOURCE_EXHAUSTED", channel.unary_unary(UNARY), b"", timeout=10,
-                        wait_for_ready=True)
+        error = failure("RESOURCE_EXHAUSTED", lambda: next(stream(sleep, timeout=10)))
         assert error.retry_seconds == 7
+        assert channel.unary_unary(UNARY)(simple_request(1), timeout=10)
         assert channel.unary_unary(EMPTY)(b"", timeout=10) == b""
+        with grpc.insecure_channel(server.target, options) as other:
+            guaranteed = other.unary_stream(STREAMING_OUTPUT)(sleep, timeout=10)
+            next(guaranteed)
+            guaranteed.cancel()
         for waiting in sleeping:
             waiting.cancel()
 

@@ -214,7 +214,8 @@ def test_a_home_in_maintenance(make_server, pki):
 
 READS = {"TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantManager/ListTenants",
          "Authorization/GetRole", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
-         "Audit/ListAuditRecords", "Audit/ExportAuditRecords"}
+         "Audit/ListAuditRecords", "Audit/ExportAuditRecords",
+         "Audit/StreamAuditRecords"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}
 CHECKS = {"Authorization/Check", "Authorization/BatchCheck"}
 PLATFORM_ROLES = {

@@ -16,6 +16,22 @@ enum AuditStory {
       V1.ExportAuditRecordsRequest(parent: name))
     #expect(exported.records.map(\.sequence) == listed.records.map(\.sequence))
 
+    let streamed = try await client.audit.streamAuditRecords(
+      V1.StreamAuditRecordsRequest(parent: name)
+    ) { pages in
+      var records: [V1.ExportedAuditRecord] = []
+      for try await page in pages {
+        #expect(page.chain == exported.chain)
+        records += page.records
+      }
+      return records
+    }
+    #expect(streamed == exported.records)
+    let later = try await client.audit.streamAuditRecords(
+      V1.StreamAuditRecordsRequest(parent: name, afterSequence: streamed.last?.sequence ?? 0)
+    ) { pages in try await pages.next() }
+    #expect(later == nil)
+
     let platform = try await client.audit.listAuditRecords(V1.ListAuditRecordsRequest())
     let heads = platform.records.flatMap(\.heads)
     #expect(heads.last?.tenant == first.tenant)

@@ -28,6 +28,7 @@ struct LiveServer {
   private let directory: String
   private let port: Int
   private let server: Server
+  private let judging: Task<Void, Never>
 
   private var socket: String { "\(directory)/s" }
 
@@ -62,12 +63,15 @@ struct LiveServer {
         .server, try certificates.issue(.localServer, trusting: "trusted.pem"),
         peerRule: { rules.refusal(of: $0) }))
     configuration.eventLoops = 1
+    let service = TenancyService(
+      plane: plane,
+      provisioner: Provisioner(plane, try SQLiteDataPlane(directory: "\(directory)/tenants")),
+      rules: resolution, vault: vault)
+    judging = Task { await service.run() }
+    await service.untilStreamsAreServed()
     server = try await Server(
       configuration,
-      methods: TenancyService.methods(
-        plane: plane,
-        provisioner: Provisioner(plane, try SQLiteDataPlane(directory: "\(directory)/tenants")),
-        rules: resolution, vault: vault),
+      methods: service.methods,
       delegate: events)
     let ports = try await server.start().compactMap { address -> Int? in
       if case .tcp(_, let port, _) = address { port } else { nil }
@@ -77,6 +81,8 @@ struct LiveServer {
 
   fileprivate func stop() async throws {
     await server.stop(within: .seconds(5))
+    judging.cancel()
+    await judging.value
     await plane.close()
     try FileManager.default.removeItem(atPath: directory)
   }

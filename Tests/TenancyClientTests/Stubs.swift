@@ -70,7 +70,7 @@ struct Stubs {
   }
 }
 
-private final class RecordingChannel: UnaryChannel {
+private final class RecordingChannel: CallChannel {
   private let channel: RPCChannel
   private let paths = Mutex<Set<String>>([])
 
@@ -78,11 +78,37 @@ private final class RecordingChannel: UnaryChannel {
 
   var called: Set<String> { paths.withLock { $0 } }
 
-  func call<Request: WireMessage, Response: WireMessage>(
-    _ method: MethodSpec<Request, Response>, _ request: Request, _ options: CallOptions
+  private func note(_ path: String) { _ = paths.withLock { $0.insert(path) } }
+
+  nonisolated(nonsending) func unary<Request, Response>(
+    _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions
   ) async throws -> Response {
-    _ = paths.withLock { $0.insert(method.path) }
-    return try await channel.call(method, request, options)
+    note(method.path)
+    return try await channel.unary(method, request, options: options)
+  }
+
+  nonisolated(nonsending) func serverStreaming<Request, Response, Answer>(
+    _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions,
+    _ body: (ResponseMessages<Response>) async throws -> Answer
+  ) async throws -> Answer {
+    note(method.path)
+    return try await channel.serverStreaming(method, request, options: options, body)
+  }
+
+  nonisolated(nonsending) func clientStreaming<Request, Response>(
+    _ method: RPCMethod<Request, Response>, options: CallOptions,
+    _ send: (RequestWriter<Request>) async throws -> Void
+  ) async throws -> Response {
+    note(method.path)
+    return try await channel.clientStreaming(method, options: options, send)
+  }
+
+  nonisolated(nonsending) func bidirectional<Request, Response, Answer>(
+    _ method: RPCMethod<Request, Response>, options: CallOptions,
+    _ body: (RequestWriter<Request>, ResponseMessages<Response>) async throws -> Answer
+  ) async throws -> Answer {
+    note(method.path)
+    return try await channel.bidirectional(method, options: options, body)
   }
 }
 

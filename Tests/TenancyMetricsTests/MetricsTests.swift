@@ -34,23 +34,45 @@ struct MetricsTests {
   private static func tag(_ number: Int) -> CallTag { CallTag(high: 1, low: UInt64(number)) }
 
   @Test func tenantsTakeBoundedMemory() {
-    var top = TopTenants(capacity: 8)
+    var top = TopTenants(kept: 8)
     for round in 0..<100 {
       for _ in 0..<50 { top.add(Self.tag(1), isError: false) }
-      for number in 0..<100 { top.add(Self.tag(100 + 100 * round + number), isError: true) }
+      for number in 0..<1000 { top.add(Self.tag(1000 + 1000 * round + number), isError: true) }
     }
-    #expect(top.entries.count == 8)
-    #expect(top.calls == 15_000)
-    #expect(top.errors == 10_000)
-    // Whoever has more than a part in `capacity` of all is kept.
+    #expect(top.entries.count <= 64 * TopTenants.ways)
+    #expect(top.calls == 105_000)
+    #expect(top.errors == 100_000)
     #expect(top.entries.contains { $0.tag == Self.tag(1) && $0.calls == 5000 })
     top.add(CallTag(), isError: false)
-    #expect(top.calls == 15_000)
+    #expect(top.calls == 105_000)
+  }
+
+  /// Who comes late and does much is seen as well, whatever was before.
+  @Test func theBusiestAreFound() {
+    var top = TopTenants(kept: 80)
+    for number in 0..<10_000 { top.add(Self.tag(1000 + number), isError: false) }
+    for call in 0..<200_000 {
+      // Twenty of them have a half of all calls.
+      top.add(
+        Self.tag(call % 2 == 0 ? 1 + call / 2 % 20 : 1000 + call * 7919 % 10_000), isError: false)
+    }
+    let busiest = top.entries.sorted { $0.votes > $1.votes }.prefix(20)
+    #expect(Set(busiest.map(\.tag)) == Set((1...20).map(Self.tag)))
+  }
+
+  /// As many as are shown are counted exactly, as long as there are no more.
+  @Test func fewAreAllCounted() {
+    var top = TopTenants(kept: 80)
+    for number in 1...20 {
+      for _ in 0..<number { top.add(Self.tag(number), isError: false) }
+    }
+    #expect(top.entries.count == 20)
+    #expect(top.entries.allSatisfy { $0.calls == $0.tag.low })
   }
 
   @Test func seriesOfTenantsNeverFall() {
     var series = TenantSeries(limit: 2)
-    var loops = [TopTenants(capacity: 3), TopTenants(capacity: 3)]
+    var loops = [TopTenants(kept: 3), TopTenants(kept: 3)]
     var before: [CallTag: TenantSeries.Count] = [:]
     var others: UInt64 = 0
     for step in 0..<200 {
@@ -71,7 +93,7 @@ struct MetricsTests {
 
   @Test func allIsTold() {
     var series = TenantSeries(limit: 2)
-    var top = TopTenants(capacity: 8)
+    var top = TopTenants(kept: 8)
     for number in 1...4 {
       for _ in 0..<number { top.add(Self.tag(number), isError: number == 4) }
     }

@@ -37,6 +37,8 @@ struct AdmissionRow: CustomStringConvertible {
         "Audit/ListAuditRecords", "tenancy.audit:list", "tenant", names: false, auditors),
       AdmissionRow(
         "Audit/ExportAuditRecords", "tenancy.audit:export", "tenant", names: false, auditors),
+      AdmissionRow(
+        "Audit/StreamAuditRecords", "tenancy.audit:export", "tenant", names: false, auditors),
       AdmissionRow("Identity/WhoAmI", "", "self", names: false, everyone),
     ]
 

@@ -30,7 +30,8 @@ struct FreshnessTests {
       thrown { () throws(TenancyError) in
         try "tenants/acme/x/y".withBytes { bytes throws(TenancyError) in
           _ = try gate.admit(
-            caller, MethodRule.of(row.path), tenantName: row.namesTenant ? bytes : nil, .child,
+            caller, MethodRule.declared(row.path), tenantName: row.namesTenant ? bytes : nil,
+            .child,
             snapshot: plane.snapshot)
         }
       }
@@ -55,7 +56,7 @@ struct FreshnessTests {
     ])
     let (gate, state) = (Gate(plane: plane), plane.state)
     func payer(_ caller: Caller, _ path: String) -> ReadPayer? {
-      gate.payer(of: caller, MethodRule.of("/tenancy.v1.\(path)"), state)
+      gate.payer(of: caller, MethodRule.declared("/tenancy.v1.\(path)"), state)
     }
     func workload(_ name: String, permits: Bool = true) -> Caller {
       var rules = IdentityRules(trustDomains: ["d"])

@@ -76,7 +76,7 @@ struct GateTests {
     return thrown { () throws(TenancyError) in
       try name.withBytes { bytes throws(TenancyError) in
         let access = try gate.admit(
-          caller, MethodRule.of(row.path), tenantName: row.namesTenant ? bytes : nil, .child,
+          caller, MethodRule.declared(row.path), tenantName: row.namesTenant ? bytes : nil, .child,
           snapshot: plane.snapshot)
         check(access)
       }
@@ -91,19 +91,19 @@ struct GateTests {
       .platform: "platform", .tenant: "tenant", .ownSelf: "self",
     ]
     for row in AdmissionRow.all {
-      let rule = MethodRule.of(row.path)
+      let rule = MethodRule.declared(row.path)
       #expect(scopes[rule.scope] == row.scope, "\(row)")
       #expect(rule.permissionText == row.permission, "\(row)")
       #expect((rule.permission == nil) == row.permission.isEmpty, "\(row)")
-      let field = V1.methods[rule.index].requirement.tenantField
-      #expect((field != nil) == row.namesTenant, "\(row)")
+      #expect(rule.tenantField.isEmpty != row.namesTenant, "\(row)")
     }
   }
 
   @Test func everyMethodIsServedOnce() throws {
     let provisioner = Provisioner(plane, NoDataPlane())
-    let methods = TenancyService.methods(
-      plane: plane, provisioner: provisioner, rules: ResolutionRules())
+    let methods = TenancyService(
+      plane: plane, provisioner: provisioner, rules: ResolutionRules()
+    ).methods
     #expect(methods.map(\.path).sorted() == V1.methods.map(\.path).sorted())
   }
 

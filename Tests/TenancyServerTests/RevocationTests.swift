@@ -40,8 +40,10 @@ struct RevocationTests {
         changes: [.putTenant(acme), .putAssignment(acme.id, assignment)])
     ])
     plane = try ControlPlane(store: store, clock: { Sample.now })
-    methods = TenancyService.methods(
-      plane: plane, provisioner: Provisioner(plane, NoDataPlane()), rules: ResolutionRules())
+    methods =
+      TenancyService(
+        plane: plane, provisioner: Provisioner(plane, NoDataPlane()), rules: ResolutionRules()
+      ).methods
   }
 
   private func call<Request, Response>(

@@ -34,8 +34,10 @@ struct ServiceTests {
     plane = try Sample.plane(
       [acme, Sample.tenant(2, "beta")], [.putAssignment(acme.id, assignment)],
       sealer: sealer)
-    methods = TenancyService.methods(
-      plane: plane, provisioner: Provisioner(plane, NoDataPlane()), rules: ResolutionRules())
+    methods =
+      TenancyService(
+        plane: plane, provisioner: Provisioner(plane, NoDataPlane()), rules: ResolutionRules()
+      ).methods
   }
 
   private func call<Request, Response>(

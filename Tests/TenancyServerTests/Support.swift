@@ -109,6 +109,14 @@ enum Sample {
   }
 }
 
+extension MethodRule {
+  /// Of a method of the API; one of nothing for another.
+  static func declared(_ path: String) -> MethodRule {
+    all.first { $0.path == path }
+      ?? .of(MethodIdentity(path: path, requirement: Requirement(permission: "", scope: .ownSelf)))
+  }
+}
+
 /// What `body` throws, if it does.
 func thrown<R>(by body: () throws(TenancyError) -> R) -> TenancyError? {
   do throws(TenancyError) {

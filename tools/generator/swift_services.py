@@ -119,8 +119,6 @@ def _plain(service: str, method) -> list[str]:
 
 
 def _authorized(service: str, method, reader: AuthorizationReader) -> list[str]:
-    if method.client_streaming or method.server_streaming:
-        raise GenerationError(f"{service}.{method.name}: the gate admits unary calls only")
     found = reader.read(service, method)
     request, response = _types(method)
     name = naming.escaped(naming.method_name(method.name))
@@ -168,7 +166,7 @@ def clients(module: Module, files: list) -> dict[str, str]:
 def _client(module: Module, file, index: int, service) -> list[str]:
     comments = descriptors.comments(file)
     namespace = model.namespace(file.package)
-    channel = "any UnaryChannel" if module.authorized else "RPCChannel"
+    channel = "any CallChannel" if module.authorized else "RPCChannel"
     lines = doc(comments.get((6, index), []), "")
     lines += [
         f"public struct {service.name}Client: Sendable {{",
@@ -180,23 +178,13 @@ def _client(module: Module, file, index: int, service) -> list[str]:
         fallback = [f"Calls `{method.name}`."]
         lines += ["", *doc(comments.get((6, index, 2, position), fallback), "  ")]
         spec = f"{namespace}.{service.name}.{naming.escaped(naming.method_name(method.name))}"
-        stub = _authorized_stub if module.authorized else _stub
-        lines += [f"  {line}" for line in stub(spec, method)]
+        if module.authorized:
+            spec += ".method"
+        lines += [f"  {line}" for line in _stub(spec, method)]
     return lines + ["}", ""]
 
 
 OPTIONS = "options: CallOptions = CallOptions()"
-
-
-def _authorized_stub(spec: str, method) -> list[str]:
-    request, response = _types(method)
-    return [
-        f"public func {naming.escaped(naming.method_name(method.name))}(",
-        f"  _ request: {request}, {OPTIONS}",
-        f") async throws -> {response} {{",
-        f"  try await channel.call({spec}, request, options)",
-        "}",
-    ]
 
 
 def _stub(spec: str, method) -> list[str]:

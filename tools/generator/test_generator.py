@@ -199,10 +199,25 @@ class ModuleTests(unittest.TestCase):
         text = self.generate(self.PLAIN)["Sources/RPCInterop/Generated/BenchS.swift"]
         self.assertNotIn("json", text.lower())
 
-    def test_authorized_modules_have_no_streams(self):
-        rpc = "rpc Do(stream Request) returns (Response);"
-        with self.assertRaisesRegex(GenerationError, "unary calls only"):
-            generate(f"{MESSAGES} service Sample {{ {rpc} }}")
+    def test_streams_are_authorized_as_other_methods_are(self):
+        outputs = generate(f"""import "tenancy/v1/options.proto"; {MESSAGES} service Sample {{
+          rpc Watch(Request) returns (stream Response) {{
+            option (authorization) = {{ permission: "a:b" scope: SCOPE_TENANT tenant_field: "name" }};
+          }}
+          rpc Talk(stream Request) returns (stream Response) {{
+            option (authorization) = {{ permission: "a:b" scope: SCOPE_PLATFORM }};
+          }}
+        }}""")
+        specs = outputs["Sources/TenancyWire/Generated/Services.swift"]
+        self.assertIn('path: "/tenancy.v1.Sample/Watch", kind: .serverStreaming)', specs)
+        self.assertIn("$0.pointee.name", specs)
+        client = outputs["Sources/TenancyClient/Generated/SampleClient.swift"]
+        self.assertIn("channel.serverStreaming(V1.Sample.watch.method, request", client)
+        self.assertIn("channel.bidirectional(V1.Sample.talk.method, options", client)
+
+    def test_streams_that_declare_nothing_are_refused(self):
+        with self.assertRaises(GenerationError):
+            generate(f"{MESSAGES} service Sample {{ rpc Do(stream Request) returns (Response); }}")
 
     def test_every_proto_belongs_to_one_module(self):
         with self.assertRaisesRegex(GenerationError, "belongs to no module"):

@@ -96,6 +96,14 @@ tenancy__v1__export_audit_records_response__get_descriptor(void) {
   return &tenancy__v1__export_audit_records_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__stream_audit_records_request__get_descriptor(void) {
+  return &tenancy__v1__stream_audit_records_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__stream_audit_records_response__get_descriptor(void) {
+  return &tenancy__v1__stream_audit_records_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 google__protobuf__field_mask__get_descriptor(void) {
   return &google__protobuf__field_mask__descriptor;
 }

@@ -21,8 +21,9 @@ public struct HealthService: Sendable {
         _ = try SmallRequests.decode(GRPCHealth.HealthListRequest.self, bytes, call.arena)
         call.reply(try Self.list(health))
       },
-      .streaming(path: API.watch.path, kind: API.watch.kind) { [health] _, requests, responses in
-        try await Self.watch(health, requests, responses)
+      .streaming(path: API.watch.path, kind: API.watch.kind) { [health] call, requests, responses in
+        _ = try await call.drain.cancelling { try await Self.watch(health, requests, responses) }
+        throw RPCStatus(.unavailable, "the server is stopping")
       },
     ]
   }
@@ -62,6 +63,9 @@ public struct HealthService: Sendable {
       try await responses.send(GRPCHealth.HealthCheckResponse(status: status))
       last = status
     }
+    // What was told last may not have been read, when a drain ended the wait for it.
+    let status = health.status(of: request.service) ?? .serviceUnknown
+    if status != last { try await responses.send(GRPCHealth.HealthCheckResponse(status: status)) }
     throw RPCStatus(.unavailable, "the server is stopping")
   }
 

@@ -28,6 +28,12 @@ struct Holdings: Sendable {
     return nil
   }
 
+  /// When the next of the roles that are held at `now` ends; nil: none does.
+  func nextEnd(after now: Timestamp) -> Timestamp? {
+    let ended = ending.firstIndexAfterAll { $0.end > now }
+    return ended > 0 ? ending[ended - 1].end : nil
+  }
+
   /// Those behind that of `id`.
   func assignments(after id: String) -> Cursor<RoleAssignment> {
     Cursor(assignments[assignments.firstIndexAfterAll { $0.id <= id }...])

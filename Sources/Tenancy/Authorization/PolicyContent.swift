@@ -28,6 +28,10 @@ struct PolicyContent: Sendable {
     return held.first(of: granting, at: now, &budget).flatMap { numbered.role($0) }
   }
 
+  func nextEnd(of subject: String, after now: Timestamp) -> Timestamp? {
+    holdings[subject]?.nextEnd(after: now)
+  }
+
   func holds(
     _ permission: Permission, subject: String, now: Timestamp, _ budget: inout WorkBudget
   ) -> Bool {

@@ -47,6 +47,10 @@ public struct TenantPolicy: Sendable {
     shared.content.holds(permission, subject: subject, now: now, &budget)
   }
 
+  func nextEnd(of subject: String, after now: Timestamp) -> Timestamp? {
+    shared.content.nextEnd(of: subject, after: now)
+  }
+
   public func role(_ id: String) -> CompiledRole? { shared.content.role(id) }
 
   /// Roles that are not built in.

@@ -6,6 +6,14 @@ public struct Quota: Hashable, Sendable, CustomStringConvertible {
 
   public var description: String { name }
 
+  /// - Parameters:
+  ///   - name: lower case, words with hyphens between them.
+  ///   - unit: in the plural.
+  public init(name: String, unit: String) {
+    self.name = name
+    self.unit = unit
+  }
+
   /// Custom roles.
   public static let roles = Quota(name: "roles", unit: "roles")
   /// Assignments of roles.
@@ -19,7 +27,7 @@ extension TenancyError {
   /// - Parameters:
   ///   - hint: what the caller can do about it, as the end of a sentence.
   ///   - retryAfterSeconds: when it may be otherwise, where time alone makes it so.
-  static func exhausted(
+  public static func exhausted(
     _ quota: Quota, of payer: WritePayer, limit: Int, hint: String = "delete some",
     retryAfterSeconds: Int64? = nil
   ) -> TenancyError {

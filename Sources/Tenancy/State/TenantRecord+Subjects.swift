@@ -38,6 +38,12 @@ extension TenantRecord {
     return policy.holds(permission, subject: holder(subject), now: now, &budget)
   }
 
+  /// When the next of the roles that `subject` holds at `now` ends; nil: none does by itself.
+  public func nextRoleEnd(of subject: String, after now: Timestamp) -> Timestamp? {
+    if case .nothing = holding(subject.utf8Span.span.bytes) { return nil }
+    return policy.nextEnd(of: holder(subject), after: now)
+  }
+
   /// The subject as the policy knows it.
   public func holder(_ subject: String) -> String {
     guard case .bySlug(let name) = holding(subject.utf8Span.span.bytes) else { return subject }

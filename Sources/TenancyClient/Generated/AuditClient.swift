@@ -7,23 +7,33 @@ public import TenancyWire
 /// Who did what, and who was denied what. Records form one hash chain per tenant, and one of the platform over
 /// the heads of all. A tenant's identities read their own tenant's chain, the platform's read all.
 public struct AuditClient: Sendable {
-  private let channel: any UnaryChannel
+  private let channel: any CallChannel
 
-  public init(_ channel: any UnaryChannel) { self.channel = channel }
+  public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// For people: what the records tell, oldest first. A page may be shorter than asked for, and yet not the
   /// last.
-  public func listAuditRecords(
+  public nonisolated(nonsending) func listAuditRecords(
     _ request: V1.ListAuditRecordsRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ListAuditRecordsResponse {
-    try await channel.call(V1.Audit.listAuditRecords, request, options)
+    try await channel.unary(V1.Audit.listAuditRecords.method, request, options: options)
   }
 
   /// For verification: the records' bytes and hashes as they are stored, in order. Sources/Tenancy/Audit tells
   /// their format.
-  public func exportAuditRecords(
+  public nonisolated(nonsending) func exportAuditRecords(
     _ request: V1.ExportAuditRecordsRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ExportAuditRecordsResponse {
-    try await channel.call(V1.Audit.exportAuditRecords, request, options)
+    try await channel.unary(V1.Audit.exportAuditRecords.method, request, options: options)
+  }
+
+  /// The same as a stream, from a record on to the last that is there when the call begins. Ends with UNAVAILABLE
+  /// (SERVER_STOPPING) when the server stops: the metadata of its ErrorInfo says as `resume_token` which
+  /// `after_sequence` to go on with elsewhere.
+  public nonisolated(nonsending) func streamAuditRecords<Result>(
+    _ request: V1.StreamAuditRecordsRequest, options: CallOptions = CallOptions(),
+    _ body: (ResponseMessages<V1.StreamAuditRecordsResponse>) async throws -> Result
+  ) async throws -> Result {
+    try await channel.serverStreaming(V1.Audit.streamAuditRecords.method, request, options: options, body)
   }
 }

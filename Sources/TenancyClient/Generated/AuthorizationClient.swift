@@ -11,95 +11,95 @@ public import TenancyWire
 /// permissions on this API): these are given by name or as `tenancy.{kind}:*`, by platform identities
 /// or holders of the same permission.
 public struct AuthorizationClient: Sendable {
-  private let channel: any UnaryChannel
+  private let channel: any CallChannel
 
-  public init(_ channel: any UnaryChannel) { self.channel = channel }
+  public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// May this subject do this in this tenant? A tenant that is not ACTIVE answers
   /// `allowed: false` with the reason.
-  public func check(
+  public nonisolated(nonsending) func check(
     _ request: V1.CheckRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.CheckResponse {
-    try await channel.call(V1.Authorization.check, request, options)
+    try await channel.unary(V1.Authorization.check.method, request, options: options)
   }
 
   /// Up to 1,000 checks in one tenant, answered in order from one revision. INVALID_ARGUMENT for
   /// `items` where answering takes a look at more than 100,000 roles that are held until some moment.
-  public func batchCheck(
+  public nonisolated(nonsending) func batchCheck(
     _ request: V1.BatchCheckRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.BatchCheckResponse {
-    try await channel.call(V1.Authorization.batchCheck, request, options)
+    try await channel.unary(V1.Authorization.batchCheck.method, request, options: options)
   }
 
   /// Calls `CreateRole`.
-  public func createRole(
+  public nonisolated(nonsending) func createRole(
     _ request: V1.CreateRoleRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Role {
-    try await channel.call(V1.Authorization.createRole, request, options)
+    try await channel.unary(V1.Authorization.createRole.method, request, options: options)
   }
 
   /// Calls `GetRole`.
-  public func getRole(
+  public nonisolated(nonsending) func getRole(
     _ request: V1.GetRoleRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Role {
-    try await channel.call(V1.Authorization.getRole, request, options)
+    try await channel.unary(V1.Authorization.getRole.method, request, options: options)
   }
 
   /// Mask paths: `title`, `description`, `permissions`, `*`.
-  public func updateRole(
+  public nonisolated(nonsending) func updateRole(
     _ request: V1.UpdateRoleRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Role {
-    try await channel.call(V1.Authorization.updateRole, request, options)
+    try await channel.unary(V1.Authorization.updateRole.method, request, options: options)
   }
 
   /// FAILED_PRECONDITION while the role is assigned, unless `force`, which also removes its assignments. Of
   /// a role with more than 256 they go in several changes: the first takes all permissions from the role, and
   /// the last deletes it. If the call fails in between, calling again does the rest.
-  public func deleteRole(
+  public nonisolated(nonsending) func deleteRole(
     _ request: V1.DeleteRoleRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.DeleteRoleResponse {
-    try await channel.call(V1.Authorization.deleteRole, request, options)
+    try await channel.unary(V1.Authorization.deleteRole.method, request, options: options)
   }
 
   /// In the order of their ids. A page may be shorter than asked for, and yet not the last.
-  public func listRoles(
+  public nonisolated(nonsending) func listRoles(
     _ request: V1.ListRolesRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ListRolesResponse {
-    try await channel.call(V1.Authorization.listRoles, request, options)
+    try await channel.unary(V1.Authorization.listRoles.method, request, options: options)
   }
 
   /// Adds permissions that the role does not have yet.
-  public func addRolePermissions(
+  public nonisolated(nonsending) func addRolePermissions(
     _ request: V1.AddRolePermissionsRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Role {
-    try await channel.call(V1.Authorization.addRolePermissions, request, options)
+    try await channel.unary(V1.Authorization.addRolePermissions.method, request, options: options)
   }
 
   /// Calls `RemoveRolePermissions`.
-  public func removeRolePermissions(
+  public nonisolated(nonsending) func removeRolePermissions(
     _ request: V1.RemoveRolePermissionsRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Role {
-    try await channel.call(V1.Authorization.removeRolePermissions, request, options)
+    try await channel.unary(V1.Authorization.removeRolePermissions.method, request, options: options)
   }
 
   /// Gives a subject a role. Giving it again answers ALREADY_EXISTS.
-  public func createRoleAssignment(
+  public nonisolated(nonsending) func createRoleAssignment(
     _ request: V1.CreateRoleAssignmentRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.RoleAssignment {
-    try await channel.call(V1.Authorization.createRoleAssignment, request, options)
+    try await channel.unary(V1.Authorization.createRoleAssignment.method, request, options: options)
   }
 
   /// Calls `DeleteRoleAssignment`.
-  public func deleteRoleAssignment(
+  public nonisolated(nonsending) func deleteRoleAssignment(
     _ request: V1.DeleteRoleAssignmentRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.DeleteRoleAssignmentResponse {
-    try await channel.call(V1.Authorization.deleteRoleAssignment, request, options)
+    try await channel.unary(V1.Authorization.deleteRoleAssignment.method, request, options: options)
   }
 
   /// Oldest first. A page may be shorter than asked for, and yet not the last.
-  public func listRoleAssignments(
+  public nonisolated(nonsending) func listRoleAssignments(
     _ request: V1.ListRoleAssignmentsRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ListRoleAssignmentsResponse {
-    try await channel.call(V1.Authorization.listRoleAssignments, request, options)
+    try await channel.unary(V1.Authorization.listRoleAssignments.method, request, options: options)
   }
 }

@@ -6,14 +6,14 @@ public import TenancyWire
 
 /// Who the server takes the caller for.
 public struct IdentityClient: Sendable {
-  private let channel: any UnaryChannel
+  private let channel: any CallChannel
 
-  public init(_ channel: any UnaryChannel) { self.channel = channel }
+  public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// Calls `WhoAmI`.
-  public func whoAmI(
+  public nonisolated(nonsending) func whoAmI(
     _ request: V1.WhoAmIRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.WhoAmIResponse {
-    try await channel.call(V1.Identity.whoAmI, request, options)
+    try await channel.unary(V1.Identity.whoAmI.method, request, options: options)
   }
 }

@@ -7,15 +7,15 @@ public import TenancyWire
 /// The keys that tenants' secrets are sealed under. FAILED_PRECONDITION, SECRETS_NOT_CONFIGURED, where the
 /// server has no master key.
 public struct SecretsClient: Sendable {
-  private let channel: any UnaryChannel
+  private let channel: any CallChannel
 
-  public init(_ channel: any UnaryChannel) { self.channel = channel }
+  public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// Makes a data key that seals every secret from now on. Those that are there are sealed anew under it
   /// after the answer, a few at a time; meanwhile all can be opened. ABORTED while keys are being replaced.
-  public func rotateDataKey(
+  public nonisolated(nonsending) func rotateDataKey(
     _ request: V1.RotateDataKeyRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.RotateDataKeyResponse {
-    try await channel.call(V1.Secrets.rotateDataKey, request, options)
+    try await channel.unary(V1.Secrets.rotateDataKey.method, request, options: options)
   }
 }

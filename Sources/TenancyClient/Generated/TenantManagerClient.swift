@@ -6,77 +6,77 @@ public import TenancyWire
 
 /// The lifecycle of tenants. Reads answer from memory; a write is acknowledged when it is on disk.
 public struct TenantManagerClient: Sendable {
-  private let channel: any UnaryChannel
+  private let channel: any CallChannel
 
-  public init(_ channel: any UnaryChannel) { self.channel = channel }
+  public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// Creates a tenant in state PENDING.
-  public func createTenant(
+  public nonisolated(nonsending) func createTenant(
     _ request: V1.CreateTenantRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {
-    try await channel.call(V1.TenantManager.createTenant, request, options)
+    try await channel.unary(V1.TenantManager.createTenant.method, request, options: options)
   }
 
   /// Calls `GetTenant`.
-  public func getTenant(
+  public nonisolated(nonsending) func getTenant(
     _ request: V1.GetTenantRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {
-    try await channel.call(V1.TenantManager.getTenant, request, options)
+    try await channel.unary(V1.TenantManager.getTenant.method, request, options: options)
   }
 
   /// What the tenant uses of its quotas now, and what it may.
-  public func getTenantUsage(
+  public nonisolated(nonsending) func getTenantUsage(
     _ request: V1.GetTenantUsageRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.TenantUsage {
-    try await channel.call(V1.TenantManager.getTenantUsage, request, options)
+    try await channel.unary(V1.TenantManager.getTenantUsage.method, request, options: options)
   }
 
   /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`
   /// (whole) or `*` (all of these). An empty mask means every populated field. Changing `slug` or
   /// `isolation_model` also needs a platform identity.
-  public func updateTenant(
+  public nonisolated(nonsending) func updateTenant(
     _ request: V1.UpdateTenantRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {
-    try await channel.call(V1.TenantManager.updateTenant, request, options)
+    try await channel.unary(V1.TenantManager.updateTenant.method, request, options: options)
   }
 
   /// Ends that a former slug stands for the tenant: certificates, selectors and names that carry it are
   /// refused from then on. It is never given to another tenant; what roles grant stays. GetTenant says
   /// how often it was used of late.
-  public func retireTenantSlug(
+  public nonisolated(nonsending) func retireTenantSlug(
     _ request: V1.RetireTenantSlugRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {
-    try await channel.call(V1.TenantManager.retireTenantSlug, request, options)
+    try await channel.unary(V1.TenantManager.retireTenantSlug.method, request, options: options)
   }
 
   /// ACTIVE or MAINTENANCE -> SUSPENDED.
-  public func deactivateTenant(
+  public nonisolated(nonsending) func deactivateTenant(
     _ request: V1.DeactivateTenantRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {
-    try await channel.call(V1.TenantManager.deactivateTenant, request, options)
+    try await channel.unary(V1.TenantManager.deactivateTenant.method, request, options: options)
   }
 
   /// SUSPENDED or MAINTENANCE -> ACTIVE. FAILED_PRECONDITION (DATA_MISSING) while its data is not there.
-  public func activateTenant(
+  public nonisolated(nonsending) func activateTenant(
     _ request: V1.ActivateTenantRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {
-    try await channel.call(V1.TenantManager.activateTenant, request, options)
+    try await channel.unary(V1.TenantManager.activateTenant.method, request, options: options)
   }
 
   /// Soft delete: any settled state -> DELETED. The id, slug and names stay reserved.
-  public func deleteTenant(
+  public nonisolated(nonsending) func deleteTenant(
     _ request: V1.DeleteTenantRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {
-    try await channel.call(V1.TenantManager.deleteTenant, request, options)
+    try await channel.unary(V1.TenantManager.deleteTenant.method, request, options: options)
   }
 
   /// Lists the tenants that the caller may see, oldest first. A tenant's own credentials see that
   /// tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
   /// is empty.
-  public func listTenants(
+  public nonisolated(nonsending) func listTenants(
     _ request: V1.ListTenantsRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ListTenantsResponse {
-    try await channel.call(V1.TenantManager.listTenants, request, options)
+    try await channel.unary(V1.TenantManager.listTenants.method, request, options: options)
   }
 
   /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`,
@@ -84,28 +84,28 @@ public struct TenantManagerClient: Sendable {
   /// `configuration`: removed), or `*`. With an empty mask, what is populated is merged, key by key.
   /// `database`, `schema` and `shared` decide where data lives and need a platform identity. A mask has
   /// at most 2,000 paths of at most 1,024 bytes.
-  public func updateTenantConfiguration(
+  public nonisolated(nonsending) func updateTenantConfiguration(
     _ request: V1.UpdateTenantConfigurationRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {
-    try await channel.call(V1.TenantManager.updateTenantConfiguration, request, options)
+    try await channel.unary(V1.TenantManager.updateTenantConfiguration.method, request, options: options)
   }
 
   /// PENDING or PROVISION_FAILED -> PROVISIONING -> ACTIVE. Steps are recorded and idempotent: after a
   /// crash the server goes on with the first that is not done. On an ACTIVE tenant it changes nothing.
   /// A failure's reason is in `state_reason`. With the embedded data plane a tenant that has a
   /// `connection_string` is refused (PROVISIONING_UNSUPPORTED): it would be a file, and not that.
-  public func provisionTenantResources(
+  public nonisolated(nonsending) func provisionTenantResources(
     _ request: V1.ProvisionTenantResourcesRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {
-    try await channel.call(V1.TenantManager.provisionTenantResources, request, options)
+    try await channel.unary(V1.TenantManager.provisionTenantResources.method, request, options: options)
   }
 
   /// Destroys a tenant's provisioned resources: SUSPENDED or PROVISION_FAILED -> PENDING; a DELETED
   /// tenant stays DELETED. Refused on an ACTIVE tenant. On a PENDING tenant it goes on with a destruction that
   /// was begun and failed; such a tenant's server tries again by itself, too.
-  public func deprovisionTenantResources(
+  public nonisolated(nonsending) func deprovisionTenantResources(
     _ request: V1.DeprovisionTenantResourcesRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.Tenant {
-    try await channel.call(V1.TenantManager.deprovisionTenantResources, request, options)
+    try await channel.unary(V1.TenantManager.deprovisionTenantResources.method, request, options: options)
   }
 }

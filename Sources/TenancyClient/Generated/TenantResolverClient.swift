@@ -14,64 +14,64 @@ public import TenancyWire
 /// ENVIRONMENT_PIN_CONFLICT (FAILED_PRECONDITION), TENANT_NOT_PROVISIONED (FAILED_PRECONDITION),
 /// TENANT_SUSPENDED (PERMISSION_DENIED), TENANT_MAINTENANCE (UNAVAILABLE with RetryInfo).
 public struct TenantResolverClient: Sendable {
-  private let channel: any UnaryChannel
+  private let channel: any CallChannel
 
-  public init(_ channel: any UnaryChannel) { self.channel = channel }
+  public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// Resolves from all sources at once.
-  public func resolveTenant(
+  public nonisolated(nonsending) func resolveTenant(
     _ request: V1.ResolveTenantRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ResolveTenantResponse {
-    try await channel.call(V1.TenantResolver.resolveTenant, request, options)
+    try await channel.unary(V1.TenantResolver.resolveTenant.method, request, options: options)
   }
 
   /// Calls `ResolveFromPath`.
-  public func resolveFromPath(
+  public nonisolated(nonsending) func resolveFromPath(
     _ request: V1.ResolveFromPathRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ResolveTenantResponse {
-    try await channel.call(V1.TenantResolver.resolveFromPath, request, options)
+    try await channel.unary(V1.TenantResolver.resolveFromPath.method, request, options: options)
   }
 
   /// Calls `ResolveFromSubdomain`.
-  public func resolveFromSubdomain(
+  public nonisolated(nonsending) func resolveFromSubdomain(
     _ request: V1.ResolveFromSubdomainRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ResolveTenantResponse {
-    try await channel.call(V1.TenantResolver.resolveFromSubdomain, request, options)
+    try await channel.unary(V1.TenantResolver.resolveFromSubdomain.method, request, options: options)
   }
 
   /// Calls `ResolveFromHeaders`.
-  public func resolveFromHeaders(
+  public nonisolated(nonsending) func resolveFromHeaders(
     _ request: V1.ResolveFromHeadersRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ResolveTenantResponse {
-    try await channel.call(V1.TenantResolver.resolveFromHeaders, request, options)
+    try await channel.unary(V1.TenantResolver.resolveFromHeaders.method, request, options: options)
   }
 
   /// UNIMPLEMENTED until the server can verify tokens.
-  public func resolveFromToken(
+  public nonisolated(nonsending) func resolveFromToken(
     _ request: V1.ResolveFromTokenRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ResolveTenantResponse {
-    try await channel.call(V1.TenantResolver.resolveFromToken, request, options)
+    try await channel.unary(V1.TenantResolver.resolveFromToken.method, request, options: options)
   }
 
   /// Calls `ResolveFromEnvironment`.
-  public func resolveFromEnvironment(
+  public nonisolated(nonsending) func resolveFromEnvironment(
     _ request: V1.ResolveFromEnvironmentRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ResolveTenantResponse {
-    try await channel.call(V1.TenantResolver.resolveFromEnvironment, request, options)
+    try await channel.unary(V1.TenantResolver.resolveFromEnvironment.method, request, options: options)
   }
 
   /// The tenant that is configured as the default; NOT_FOUND when none is. No other method answers with it.
-  public func getDefaultTenant(
+  public nonisolated(nonsending) func getDefaultTenant(
     _ request: V1.GetDefaultTenantRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ResolveTenantResponse {
-    try await channel.call(V1.TenantResolver.getDefaultTenant, request, options)
+    try await channel.unary(V1.TenantResolver.getDefaultTenant.method, request, options: options)
   }
 
   /// Whether a tenant exists and serves. For platform identities an unknown or deleted tenant is
   /// `valid: false`; for a tenant's identity every other tenant is PERMISSION_DENIED, existing or not.
-  public func validateTenant(
+  public nonisolated(nonsending) func validateTenant(
     _ request: V1.ValidateTenantRequest, options: CallOptions = CallOptions()
   ) async throws -> V1.ValidateTenantResponse {
-    try await channel.call(V1.TenantResolver.validateTenant, request, options)
+    try await channel.unary(V1.TenantResolver.validateTenant.method, request, options: options)
   }
 }

@@ -12,11 +12,16 @@ public struct AsyncCall: Sendable {
   public let requestWasCompressed: Bool
   /// What the response carries besides messages.
   public let response: ResponseControl
+  /// Ends the call, whoever holds it.
+  public let handle: CallHandle
+  /// Fires when the connection is about to end.
+  public let drain: DrainSignal
 
   init(
     connection: Connection, context: any AnyObject & Sendable, metadata: Metadata,
     deadline: ContinuousClock.Instant?, requestWasCompressed: Bool = false,
-    response: ResponseControl = ResponseControl()
+    response: ResponseControl = ResponseControl(), handle: CallHandle = CallHandle(),
+    drain: DrainSignal = DrainSignal()
   ) {
     self.connection = connection
     self.context = context
@@ -24,6 +29,8 @@ public struct AsyncCall: Sendable {
     self.deadline = deadline
     self.requestWasCompressed = requestWasCompressed
     self.response = response
+    self.handle = handle
+    self.drain = drain
   }
 }
 

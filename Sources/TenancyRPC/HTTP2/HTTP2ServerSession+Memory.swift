@@ -157,8 +157,7 @@ extension HTTP2ServerSession {
   private func giveUpReply(_ stream: HTTP2Stream) {
     waitingReplyBytes -= stream.waitingReplyBytes
     stream.waitingReplyBytes = 0
-    stream.reply.clear()
-    stream.replySent = 0
+    stream.clearReply(keeping: 4096)
     stream.isReplyGivenUp = true
     stream.awaitsResponse = false
     observation?.end(stream, .resourceExhausted)

@@ -32,6 +32,9 @@ extension HTTP2ServerSession {
         session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, NGHTTP2_CANCEL.rawValue)
       return
     }
+    // What the peer has not begun to take is not for it any more.
+    stream.forgetUnbegun()
+    count(stream)
     stream.trailers = HeaderFields.trailers(status, custom: custom?.trailers)
     closeReply(stream)
   }
@@ -91,11 +94,9 @@ extension HTTP2ServerSession {
   private func append(_ messages: [CallPipe.Outgoing], to stream: HTTP2Stream) {
     guard !messages.isEmpty else { return }
     if stream.replySent == stream.reply.count {
-      stream.reply.clear(keeping: 2 * CallPipe.maximumWaitingBytes)
-      stream.replySent = 0
+      stream.clearReply(keeping: 2 * CallPipe.maximumWaitingBytes)
     } else if stream.replySent >= CallPipe.maximumWaitingBytes {
-      stream.reply.removeFirst(stream.replySent)
-      stream.replySent = 0
+      stream.forgetSent()
     }
     for message in messages {
       let target = stream.appendMessage(

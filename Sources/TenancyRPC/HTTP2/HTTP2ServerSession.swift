@@ -252,6 +252,12 @@ final class HTTP2ServerSession: ServerEngine {
     sentError = "\(String(cString: nghttp2_http2_strerror(code))) \(reason)"
   }
 
+  var streamingCalls: [HTTP2Stream] {
+    var found: [HTTP2Stream] = []
+    streams.forEach { if $0.awaitsResponse, $0.pipe != nil { found.append($0) } }
+    return found
+  }
+
   func abandonCalls() {
     streams.forEach { stream in
       timers.cancel(stream)

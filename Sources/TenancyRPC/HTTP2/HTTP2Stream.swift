@@ -59,6 +59,8 @@ final class HTTP2Stream: ServerStream {
   /// Framed messages that nghttp2 has not taken, from `replySent` on.
   @exclusivity(unchecked) var reply = ByteStore(capacity: 512)
   @exclusivity(unchecked) var replySent = 0
+  /// A place of `reply` where a message begins or the last ends, before which all is sent or being sent.
+  @exclusivity(unchecked) private var messageStart = 0
   /// Bytes of `reply` that the connection counts as waiting.
   @exclusivity(unchecked) var waitingReplyBytes = 0
   /// The initial metadata is submitted.
@@ -100,8 +102,7 @@ final class HTTP2Stream: ServerStream {
     unconsumedBytes = 0
     countedBytes = 0
     countedHeaderBytes = 0
-    reply.clear()
-    replySent = 0
+    clearReply(keeping: 4096)
     waitingReplyBytes = 0
     headersSubmitted = false
     replyIsOpen = false
@@ -160,6 +161,34 @@ final class HTTP2Stream: ServerStream {
   override func beginReply(count: Int) -> UnsafeMutableRawPointer {
     reply.clear(keeping: 1 << 16)
     return appendMessage(count: count, isCompressed: false)
+  }
+
+  func clearReply(keeping limit: Int) {
+    reply.clear(keeping: limit)
+    replySent = 0
+    messageStart = 0
+  }
+
+  /// Gives up the memory of what is sent.
+  func forgetSent() {
+    skipToUnbegun()
+    reply.removeFirst(replySent)
+    messageStart -= replySent
+    replySent = 0
+  }
+
+  /// Forgets the messages of which nothing is sent yet.
+  func forgetUnbegun() {
+    skipToUnbegun()
+    reply.removeLast(reply.count - messageStart)
+  }
+
+  /// Moves `messageStart` to the first message of which nothing is sent yet, or behind all.
+  private func skipToUnbegun() {
+    while messageStart < replySent {
+      let length = reply.bytes.loadUnaligned(fromByteOffset: messageStart + 1, as: UInt32.self)
+      messageStart += Self.prefixLength + Int(UInt32(bigEndian: length))
+    }
   }
 
   /// Room for one more response message.

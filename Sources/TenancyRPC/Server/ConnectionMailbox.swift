@@ -9,6 +9,8 @@ final class ConnectionMailbox: Sendable {
     var keys: [StreamKey] = []
     /// Unary calls whose handler has returned.
     var results: [Outcome] = []
+    /// Calls that are to end, whatever their handlers do.
+    var endings: [Ending] = []
     /// Calls whose handlers hold a message that the memory is needed of.
     var unaffordable: [StreamKey] = []
     /// Bytes that the connection is asked to give up.
@@ -22,6 +24,11 @@ final class ConnectionMailbox: Sendable {
     let result: Result<[UInt8], RPCStatus>
     /// Held until the connection counts the response.
     var inFlight: ReplyInFlight?
+  }
+
+  struct Ending: Sendable {
+    let key: StreamKey
+    let status: RPCStatus
   }
 
   private struct State {
@@ -59,6 +66,10 @@ final class ConnectionMailbox: Sendable {
   func post(_ key: StreamKey) { post { $0.keys.append(key) } }
 
   func post(_ outcome: Outcome) { post { $0.results.append(outcome) } }
+
+  func post(end key: StreamKey, _ status: RPCStatus) {
+    post { $0.endings.append(Ending(key: key, status: status)) }
+  }
 
   func post(unaffordable key: StreamKey) { post { $0.unaffordable.append(key) } }
 

@@ -61,6 +61,8 @@ public final class Server: Sendable {
   private let listening = Mutex<[Listening]>([])
   /// From `start` to `stop`.
   private let keeping = Mutex<Task<Void, Never>?>(nil)
+  /// Nothing is asked of them any more, or they are about to end.
+  private let loopsHaveEnded = Mutex(false)
 
   private struct Listening {
     let channel: any Channel
@@ -118,6 +120,16 @@ public final class Server: Sendable {
     return bound
   }
 
+  /// Returns when every event loop has turned since: one that does not is stuck. At once when the server has
+  /// stopped.
+  public func turnLoops() async {
+    let turns = loopsHaveEnded.withLock { haveEnded in
+      haveEnded ? [] : group.makeIterator().map { $0.submit {} }
+    }
+    // A loop that ends meanwhile need not turn.
+    for turn in turns { try? await turn.get() }
+  }
+
   /// Stops accepting, lets calls in flight finish for at most `limit`, then closes everything.
   public func stop(within limit: Duration) async {
     let open = listening.withLock { listening in
@@ -134,6 +146,7 @@ public final class Server: Sendable {
     // They report to event loops, which must not be gone by then.
     await core.awaitTasks(within: configuration.handlerPatience)
     observer?.loopsEnd()
+    loopsHaveEnded.withLock { $0 = true }
     try? await group.shutdownGracefully()  // The loops are empty; a failure leaves nothing to do.
   }
 

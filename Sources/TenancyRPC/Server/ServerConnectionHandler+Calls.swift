@@ -91,7 +91,7 @@ extension ServerConnectionHandler {
         if stream.mayBePacked { try unpack(stream) }
         try start(handler, stream, try stream.message())
       case .streaming(let handler, let executor):
-        try admit()
+        try admitStream()
         let message =
           core.methods.clientStreams(stream.method) ? nil : try stream.framedMessage()
         start(handler, on: executor, stream, message)
@@ -136,7 +136,7 @@ extension ServerConnectionHandler {
   }
 
   /// Ends a call that no handler answers, or not in time.
-  private func fail(_ stream: Engine.Stream, _ status: RPCStatus) {
+  func fail(_ stream: Engine.Stream, _ status: RPCStatus) {
     let described = core.described(status)
     if let task = stream.task {
       stream.task = nil
@@ -151,12 +151,23 @@ extension ServerConnectionHandler {
   /// Before the request is looked at: a server that has more to do than it can says so cheaply. A
   /// connection with few calls is served all the same, or one peer could keep all others out.
   private func admit() throws(RPCStatus) {
-    let limits = core.limits
-    guard core.runningTasks.load(ordering: .relaxed) >= limits.maximumPendingCalls,
-      engine.progress.openCalls > limits.guaranteedCalls
-    else { return }
-    throw RPCStatus(
-      .resourceExhausted, "the server has too many calls at work", retryAfter: limits.retryDelay)
+    guard core.pendingCalls.load(ordering: .relaxed) >= core.limits.maximumPendingCalls else {
+      return
+    }
+    try insistOnGuarantee("the server has too many calls at work")
+  }
+
+  /// Apart from the others: who keeps streams open keeps nobody from calling.
+  private func admitStream() throws(RPCStatus) {
+    guard core.pendingStreams.load(ordering: .relaxed) >= core.limits.maximumPendingStreams else {
+      return
+    }
+    try insistOnGuarantee("the server has too many streams")
+  }
+
+  private func insistOnGuarantee(_ reason: String) throws(RPCStatus) {
+    guard engine.progress.openCalls > core.limits.guaranteedCalls else { return }
+    throw RPCStatus(.resourceExhausted, reason, retryAfter: core.limits.retryDelay)
   }
 
   private func start(
@@ -168,10 +179,10 @@ extension ServerConnectionHandler {
     let call = prepare(stream)
     let (core, mailbox, memory, key) = (core, mailbox, engine.memory, stream.key)
     let (gate, gated) = (core.memory.replyGate, enterGate())
-    core.runningTasks.add(1, ordering: .acquiringAndReleasing)
+    core.pendingCalls.add(1, ordering: .acquiringAndReleasing)
     stream.task = Task(executorPreference: core.pool) {
       defer {
-        core.runningTasks.subtract(1, ordering: .acquiringAndReleasing)
+        core.pendingCalls.subtract(1, ordering: .acquiringAndReleasing)
         withExtendedLifetime(grip) {}
       }
       do {
@@ -209,9 +220,9 @@ extension ServerConnectionHandler {
     }
     let (core, key) = (core, stream.key)
     let gated = enterGate()
-    core.runningTasks.add(1, ordering: .acquiringAndReleasing)
+    core.pendingStreams.add(1, ordering: .acquiringAndReleasing)
     let body: @Sendable () async -> Void = {
-      defer { core.runningTasks.subtract(1, ordering: .acquiringAndReleasing) }
+      defer { core.pendingStreams.subtract(1, ordering: .acquiringAndReleasing) }
       do {
         let passage = try await gated?.pass(key)
         defer { withExtendedLifetime(passage) {} }
@@ -257,12 +268,18 @@ extension ServerConnectionHandler {
     stream.releaseMetadata()
     return AsyncCall(
       connection: call.connection, context: asyncContext, metadata: metadata,
-      deadline: deadline, requestWasCompressed: stream.requestWasCompressed, response: control)
+      deadline: deadline, requestWasCompressed: stream.requestWasCompressed, response: control,
+      handle: CallHandle(mailbox, stream.key), drain: drainSignal)
   }
 
   /// Acts upon what tasks have posted.
   func handleMail() {
     guard let mail = mailbox.take() else { return }
+    // Before anything that their handlers have sent.
+    for ending in mail.endings {
+      guard let stream = engine.stream(ending.key), stream.awaitsResponse else { continue }
+      fail(stream, ending.status)
+    }
     for key in mail.keys {
       if let stream = engine.stream(key) { engine.transfer(stream) }
     }

@@ -37,6 +37,10 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   private var hasFailed = false
   /// A read was held back until the peer takes what is written.
   private(set) var isReadHeld = false
+  /// The server has told the peer to go, and those who wait for it.
+  private var isToldToGo = false
+  /// For the handlers of asynchronous calls; nil until there is one.
+  private var signal: DrainSignal?
   private lazy var drainTimer = ActionTimer { [unowned self] in goAway() }
   /// Set when our side is closed: input is discarded until the peer closes, or this runs out.
   private lazy var lingerTimer = ActionTimer { [unowned self] in closeNow() }
@@ -252,10 +256,24 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
 
 extension ServerConnectionHandler: ServerConnection {
   func drain() {
-    guard context != nil, !engine.isDraining else { return }
+    guard context != nil else { return }
+    if !isToldToGo {
+      isToldToGo = true
+      // Also where the peer has left already, and its calls are only being finished.
+      signal?.fire()
+    }
+    guard !engine.isDraining else { return }
     engine.beginDrain()
     loop.timers.schedule(drainTimer, in: Self.drainPatience)
     flush()
+  }
+
+  var drainSignal: DrainSignal {
+    if let signal { return signal }
+    let signal = DrainSignal()
+    if isToldToGo { signal.fire() }
+    self.signal = signal
+    return signal
   }
 
   private func goAway() {
@@ -285,7 +303,13 @@ extension ServerConnectionHandler {
   func end(because reason: String) {
     guard context != nil, !cutTimer.isScheduled else { return }
     core.log(.peerRefused, call.connection.label, reason)
+    // They may go on for ever, and what they say is not for this peer any more.
+    for stream in engine.streamingCalls { fail(stream, Self.refused) }
     leave(within: .bounded(core.limits.credentialGrace))
+  }
+
+  private static var refused: RPCStatus {
+    RPCStatus(.unauthenticated, "the certificate is not accepted any more")
   }
 
   /// Serves what has been asked, and nothing else, for a while at most.

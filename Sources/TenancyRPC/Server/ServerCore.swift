@@ -11,7 +11,9 @@ final class ServerCore: Sendable {
   let census: ConnectionCensus
   private let peerEvents = Mutex(PeerEvents())
   /// Asynchronous handlers at work, those of closed connections included.
-  let runningTasks = Atomic(0)
+  let pendingCalls = Atomic(0)
+  /// Of calls that stream, which may last.
+  let pendingStreams = Atomic(0)
   /// Where handlers run that do not run on event loops; nil: Swift's pool of threads.
   let pool: (any TaskExecutor)?
 
@@ -29,10 +31,15 @@ final class ServerCore: Sendable {
     )
   }
 
+  /// Asynchronous ones, of both kinds.
+  var handlersAtWork: Int {
+    pendingCalls.load(ordering: .acquiring) + pendingStreams.load(ordering: .acquiring)
+  }
+
   /// Waits for cancelled handlers to return, but no longer than `limit`.
   func awaitTasks(within limit: Duration) async {
     let end = ContinuousClock.now.advanced(by: limit)
-    while runningTasks.load(ordering: .acquiring) > 0, ContinuousClock.now < end {
+    while handlersAtWork > 0, ContinuousClock.now < end {
       do { try await Task.sleep(for: .milliseconds(5)) } catch { return }
     }
   }

@@ -102,6 +102,8 @@ protocol ServerEngine: AnyObject {
 
   /// Calls whose answers have not all been sent.
   var openCalls: Int { get }
+  /// The calls of streaming methods whose handlers are at work.
+  var streamingCalls: [Stream] { get }
   var isDraining: Bool { get }
   /// First step of a graceful end: the peer is told that no new calls will be taken.
   func beginDrain()

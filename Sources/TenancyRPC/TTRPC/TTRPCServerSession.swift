@@ -208,6 +208,12 @@ final class TTRPCServerSession: ServerEngine {
 
   func finishDrain() { isDrained = true }
 
+  var streamingCalls: [TTRPCStream] {
+    var found: [TTRPCStream] = []
+    streams.forEach { if $0.awaitsResponse, $0.pipe != nil { found.append($0) } }
+    return found
+  }
+
   func abandonCalls() {
     timers.cancel(stallTimer)
     let gone = RPCStatus(.cancelled, "the call is over")

@@ -20,6 +20,11 @@ struct Access {
     (target ?? home).map { CallTag(high: $0.tenant.id.high, low: $0.tenant.id.low) }
   }
 
+  /// On whose account it waits.
+  var payer: WritePayer {
+    home.map { .tenant($0.tenant.id) } ?? .platform(caller.subject)
+  }
+
   /// - Throws: INTERNAL for a call that was not admitted to write.
   func requireJudge() throws(TenancyError) -> WriteJudge {
     guard let judge else {

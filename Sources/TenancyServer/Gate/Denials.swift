@@ -34,7 +34,7 @@ struct Denials {
       requestID)
   }
 
-  private func note(
+  func note(
     _ error: TenancyError, _ caller: Caller, _ rule: MethodRule, home: TenantID?, named: String?,
     target: TenantID?, _ requestID: String
   ) {

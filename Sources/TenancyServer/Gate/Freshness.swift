@@ -55,7 +55,7 @@ extension Gate {
       @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
       throws(TenancyError) -> UnsafeMutablePointer<Response.CMessage>
   ) -> ServiceMethod.AsyncHandler {
-    let rule = MethodRule.of(spec.path)
+    let rule = MethodRule.of(spec.identity)
     return { call, message in
       do throws(TenancyError) {
         guard let caller = call.context as? Caller else { throw Self.unknownHome }

@@ -7,8 +7,14 @@ import TenancyWire
 /// registered through it, and nothing is served that is not.
 struct Gate: Sendable {
   let plane: ControlPlane
+  let streams: StreamLeases
 
-  private var denials: Denials { Denials(plane: plane) }
+  init(plane: ControlPlane, streams: StreamLeases? = nil) {
+    self.plane = plane
+    self.streams = streams ?? StreamLeases(plane)
+  }
+
+  var denials: Denials { Denials(plane: plane) }
 
   // MARK: Admission
 
@@ -26,7 +32,7 @@ struct Gate: Sendable {
     if let end = caller.expireTime, end < now { throw Self.expired }
     switch caller.kind {
     case .platform:
-      if rule.permission != nil, !caller.permittedMethods[rule.index] {
+      if rule.permission != nil, !caller.permits(rule) {
         throw .missing(permission: rule.permissionText)
       }
       let target = try tenantName.map { name throws(TenancyError) in
@@ -65,7 +71,7 @@ struct Gate: Sendable {
     case .platform: throw .missing(permission: rule.permissionText)
     case .tenant: break
     }
-    if caller.permittedMethods[rule.index] { return }
+    if caller.permits(rule) { return }
     var budget = WorkBudget()
     let question = rule.permissionText.utf8Span.span.bytes
     guard let colon = Permission.colon(in: question),
@@ -108,7 +114,7 @@ struct Gate: Sendable {
     if plane.isStale(at: now) || caller.expireTime.map({ $0 < now }) ?? false { return nil }
     switch caller.kind {
     case .platform:
-      if rule.permission != nil, !caller.permittedMethods[rule.index] { return nil }
+      if rule.permission != nil, !caller.permits(rule) { return nil }
       return .admitted("platform \(caller.subject)")
     case .tenant(let name):
       if rule.scope == .platform { return nil }
@@ -123,9 +129,9 @@ struct Gate: Sendable {
     }
   }
 
-  private static let expired = TenancyError(
+  static let expired = TenancyError(
     .unauthenticated, .identityExpired, "the certificate has expired")
-  private static let revoked = TenancyError(
+  static let revoked = TenancyError(
     .unauthenticated, .identityRevoked, "the certificate is not accepted any more")
   static let unknownHome = TenancyError(
     .permissionDenied, .identityUnknown, "the certificate's tenant is not known here")
@@ -139,7 +145,7 @@ struct Gate: Sendable {
       @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
       throws(TenancyError) -> UnsafeMutablePointer<Response.CMessage>
   ) -> ServiceMethod {
-    let rule = MethodRule.of(spec.path)
+    let rule = MethodRule.of(spec.identity)
     let waiting = afterWaiting(spec, names: form, body)
     return .inline(path: spec.path, orElse: waiting) { (call, message) throws(RPCStatus) in
       do throws(TenancyError) {
@@ -206,7 +212,7 @@ struct Gate: Sendable {
     _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
     _ body: @escaping @Sendable (Access, Request) async throws(TenancyError) -> Response
   ) -> ServiceMethod {
-    let rule = MethodRule.of(spec.path)
+    let rule = MethodRule.of(spec.identity)
     return .async(path: spec.path) { call, message in
       do throws(TenancyError) {
         guard let caller = call.context as? Caller else { throw Self.unknownHome }
@@ -228,9 +234,9 @@ struct Gate: Sendable {
     }
   }
 
-  private func admitDecoded<Request, Response>(
+  func admitDecoded<Request, Response>(
     _ caller: Caller, _ rule: MethodRule, _ spec: MethodSpec<Request, Response>,
-    _ form: TenantNames.Form, _ message: [UInt8], _ requestID: String
+    _ form: TenantNames.Form, _ message: [UInt8], _ requestID: String, notesDenials: Bool = true
   ) throws(TenancyError) -> (Access, Request) {
     let arena = Arena(firstBlock: Self.arenaBytes)
     return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
@@ -241,7 +247,9 @@ struct Gate: Sendable {
       do throws(TenancyError) {
         access = try admit(caller, rule, tenantName: named, form, snapshot: snapshot)
       } catch {
-        denials.note(error, caller, rule, named, form, snapshot, requestID)
+        if notesDenials {
+          denials.note(error, caller, rule, named, form, snapshot, requestID)
+        }
         throw error
       }
       access.judge = Self.judge(access, rule, requestID, requestBytes: message.count)

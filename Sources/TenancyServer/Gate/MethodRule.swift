@@ -3,8 +3,8 @@ import TenancyWire
 
 /// A method's declared requirement, ready for the gate.
 struct MethodRule: Sendable {
-  /// Position among all methods of the API.
-  let index: Int
+  /// Position among all methods of this API; nil for another's.
+  let index: Int?
   let path: String
   let scope: Requirement.Scope
   /// Nil only where the scope asks for none.
@@ -22,7 +22,7 @@ struct MethodRule: Sendable {
   private static let byPath = Dictionary(
     all.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
 
-  private init(index: Int, _ method: MethodIdentity) {
+  private init(index: Int?, _ method: MethodIdentity) {
     self.index = index
     path = method.path
     scope = method.requirement.scope
@@ -37,9 +37,8 @@ struct MethodRule: Sendable {
       "\(path) declares no permission")
   }
 
-  /// - Precondition: the path is one of the API's.
-  static func of(_ path: String) -> MethodRule {
-    guard let rule = byPath[path] else { preconditionFailure("\(path) is not in the API") }
-    return rule
+  /// The rule of a method as it declares itself, of whichever API.
+  static func of(_ method: MethodIdentity) -> MethodRule {
+    byPath[method.path] ?? MethodRule(index: nil, method)
   }
 }

@@ -31,6 +31,8 @@ enum StatusMapping {
       switch status.code {
       case .unimplemented: TenancyError.Reason.notImplemented.rawValue
       case .resourceExhausted: TenancyError.Reason.limitReached.rawValue
+      // What the runtime says so of is the peer's certificate.
+      case .unauthenticated: TenancyError.Reason.identityRevoked.rawValue
       default: status.code.description
       }
     var details = [

@@ -21,7 +21,7 @@ final class Caller: Sendable {
   /// What this caller may do by itself, wherever its kind may.
   let permissions: PermissionSet
   /// The same for the API's methods, by `MethodRule.index`.
-  let permittedMethods: [Bool]
+  private let permittedMethods: [Bool]
   /// Why its certificate is not accepted any more, or nil.
   let refusal: @Sendable () -> String?
   /// The connection, for the audit trail.
@@ -51,6 +51,21 @@ final class Caller: Sendable {
     self.permissions = permissions
     permittedMethods = MethodRule.all.map { rule in
       rule.permission.map { permissions.grants($0) } ?? false
+    }
+  }
+
+  /// Whether it may call a method by itself, wherever its kind may.
+  @inline(__always)
+  func permits(_ rule: MethodRule) -> Bool {
+    if let index = rule.index { return permittedMethods[index] }  // In range: of the same list.
+    return rule.permission.map { permissions.grants($0) } ?? false
+  }
+
+  /// On whose account streams are that have to do with no tenant: all workloads of a tenant have one.
+  var connectionPayer: String {
+    switch kind {
+    case .platform: subject
+    case .tenant(let name): "tenant \(name)"
     }
   }
 

@@ -22,12 +22,42 @@ struct AuditService: Sendable {
           access, request.parent, size: request.pageSize, token: request.pageToken)
         return V1.ExportAuditRecordsResponse(
           chain: page.chain.description,
-          records: page.records.map {
-            V1.ExportedAuditRecord(sequence: $0.sequence, record: $0.bytes, hash: $0.hash)
-          },
+          records: page.records.map(V1.ExportedAuditRecord.init),
           nextPageToken: page.next)
       },
+      gate.serverStreaming(V1.Audit.streamAuditRecords) { request, responses, stream in
+        try await send(request, responses, stream)
+      },
     ]
+  }
+
+  /// One page after the other, none before the client has taken most of the one before.
+  private func send(
+    _ request: V1.StreamAuditRecordsRequest,
+    _ responses: ResponseStream<V1.StreamAuditRecordsResponse>, _ stream: StreamCall
+  ) async throws {
+    let chain = try Self.chain(stream.access(), request.parent)
+    guard let last = try await plane.auditHead(of: chain)?.sequence else { return }
+    var after = request.afterSequence
+    while after < last {
+      let (records, _) = try await read(
+        chain, after: after, limit: Self.maximumPageSize, by: stream.payer)
+      guard let end = records.last else { return }
+      // What need not be kept may have been removed between two pages.
+      guard after == request.afterSequence || records.first?.sequence == after + 1 else {
+        throw TenancyError(
+          .outOfRange, .revisionCompacted, "records were removed meanwhile: begin again",
+          metadata: ["oldest_sequence": "\(records.first?.sequence ?? 0)"])
+      }
+      let sent: Void? = try await stream.drain.cancelling {
+        try await responses.send(
+          V1.StreamAuditRecordsResponse(
+            chain: chain.description, records: records.map(V1.ExportedAuditRecord.init)))
+      }
+      after = end.sequence
+      // It comes before the status, whether the client has room for it yet or not.
+      guard sent != nil else { throw StreamCall.interrupted(resumption: "\(after)") }
+    }
   }
 
   private struct Found {
@@ -45,11 +75,18 @@ struct AuditService: Sendable {
       throw .invalid("page_token", "not one that this list gave out")
     }
     let limit = min(page.size, Self.maximumPageSize)
+    let (records, isWhole) = try await read(chain, after: after, limit: limit, by: access.payer)
+    let next = isWhole ? "" : records.last.map { page.token(after: "\($0.sequence)") } ?? ""
+    return Found(chain: chain, records: records, next: next)
+  }
+
+  /// Some records, and whether they are all that there are.
+  private func read(
+    _ chain: AuditChain, after: UInt64, limit: Int, by reader: WritePayer
+  ) async throws(TenancyError) -> ([StoredAuditRecord], isWhole: Bool) {
     // One more than asked for tells whether there is a page after this one.
-    let reader = access.home.map { WritePayer.tenant($0.tenant.id) }
     var records = try await plane.auditRecords(
-      of: chain, after: after, limit: limit + 1,
-      by: reader ?? .platform(access.caller.subject))
+      of: chain, after: after, limit: limit + 1, by: reader)
     let isLast = records.count <= limit
     if !isLast { records.removeLast(records.count - limit) }
     var bytes = 0
@@ -57,9 +94,7 @@ struct AuditService: Sendable {
       defer { bytes += record.bytes.count + WorkBudget.elementBytes }
       return bytes < WorkBudget.auditPageBytes
     }
-    let isWhole = isLast && fitting.count == records.count
-    let next = isWhole ? "" : fitting.last.map { page.token(after: "\($0.sequence)") } ?? ""
-    return Found(chain: chain, records: Array(fitting), next: next)
+    return (Array(fitting), isLast && fitting.count == records.count)
   }
 
   /// The chain that is asked for, if the caller may see it. The gate has judged the permission.
@@ -91,6 +126,12 @@ struct AuditService: Sendable {
 extension WorkBudget {
   /// Of records in one page, roughly: pages end there.
   fileprivate static let auditPageBytes = 256 * 1024
+}
+
+extension V1.ExportedAuditRecord {
+  init(_ stored: StoredAuditRecord) {
+    self.init(sequence: stored.sequence, record: stored.bytes, hash: stored.hash)
+  }
 }
 
 extension V1.AuditRecord {

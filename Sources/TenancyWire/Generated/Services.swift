@@ -19,10 +19,15 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.Audit/ExportAuditRecords", kind: .unary),
       requirement: Requirement(permission: "tenancy.audit:export", scope: .tenant),
       tenantField: nil)
+    public static let streamAuditRecords = MethodSpec<V1.StreamAuditRecordsRequest, V1.StreamAuditRecordsResponse>(
+      RPCMethod(path: "/tenancy.v1.Audit/StreamAuditRecords", kind: .serverStreaming),
+      requirement: Requirement(permission: "tenancy.audit:export", scope: .tenant),
+      tenantField: nil)
 
     public static let methods: [MethodIdentity] = [
       listAuditRecords.identity,
       exportAuditRecords.identity,
+      streamAuditRecords.identity,
     ]
   }
 }

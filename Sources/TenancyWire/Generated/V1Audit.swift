@@ -506,3 +506,96 @@ extension V1.ExportAuditRecordsResponse {
     return .object(object)
   }
 }
+
+extension V1 {
+  public struct StreamAuditRecordsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// As in ListAuditRecordsRequest.
+    public var parent: String
+    /// The last record that is not wanted any more; 0: from the beginning of what is kept.
+    public var afterSequence: UInt64
+
+    public init(
+      parent: String = "",
+      afterSequence: UInt64 = 0
+    ) {
+      self.parent = parent
+      self.afterSequence = afterSequence
+    }
+  }
+}
+
+extension V1.StreamAuditRecordsRequest {
+  public typealias CMessage = Tenancy__V1__StreamAuditRecordsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__stream_audit_records_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.parent = try WireText.string(c.pointee.parent, field: "parent")
+    self.afterSequence = c.pointee.after_sequence
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__stream_audit_records_request__init(c)
+    c.pointee.parent = arena.copy(self.parent)
+    c.pointee.after_sequence = self.afterSequence
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
+    if self.afterSequence != 0 { object["afterSequence"] = WireJSON.scalar(self.afterSequence) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  public struct StreamAuditRecordsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `platform`, or the tenant's id.
+    public var chain: String
+    /// Some of them, in order.
+    public var records: [V1.ExportedAuditRecord]
+
+    public init(
+      chain: String = "",
+      records: [V1.ExportedAuditRecord] = []
+    ) {
+      self.chain = chain
+      self.records = records
+    }
+  }
+}
+
+extension V1.StreamAuditRecordsResponse {
+  public typealias CMessage = Tenancy__V1__StreamAuditRecordsResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__stream_audit_records_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.chain = try WireText.string(c.pointee.chain, field: "chain")
+    self.records = try WireRead.messages(c.pointee.records, count: c.pointee.n_records, field: "records")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__stream_audit_records_response__init(c)
+    c.pointee.chain = arena.copy(self.chain)
+    c.pointee.n_records = self.records.count
+    c.pointee.records = arena.list(self.records) { Optional($0.write(into: arena)) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.chain.isEmpty { object["chain"] = .string(self.chain) }
+    if !self.records.isEmpty { object["records"] = .array(self.records.map { $0.json() }) }
+    return .object(object)
+  }
+}

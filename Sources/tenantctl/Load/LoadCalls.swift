@@ -21,7 +21,7 @@ struct LoadCalls: Sendable {
   private let options: CallOptions
 
   /// - Precondition: there are channels and tenants.
-  init(_ plan: LoadPlan, tenants: [String], channels: [any UnaryChannel], options: CallOptions) {
+  init(_ plan: LoadPlan, tenants: [String], channels: [any CallChannel], options: CallOptions) {
     lines = channels.map {
       Line(resolver: TenantResolverClient($0), authorization: AuthorizationClient($0))
     }
@@ -81,7 +81,7 @@ struct LoadCalls: Sendable {
   }
 
   /// The slugs of tenants that serve, for loads that name none.
-  static func tenants(of channel: any UnaryChannel, _ options: CallOptions) async throws -> [String]
+  static func tenants(of channel: any CallChannel, _ options: CallOptions) async throws -> [String]
   {
     let client = TenantManagerClient(channel)
     func page(_ token: String) async throws -> (items: [String], next: String) {

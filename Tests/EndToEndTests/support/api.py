@@ -73,3 +73,8 @@ def methods() -> dict:
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
+
+
+def streams() -> set[str]:
+    """Those whose responses are streams."""
+    return {name for name, method in methods().items() if method.server_streaming}

@@ -36,8 +36,12 @@ class Client:
         return self.channel.unary_unary(path, **IDENTITY)(request, timeout=timeout)
 
     def call(self, method: str, request, timeout: float = 20):
-        """Calls `Service/Method` and returns the response's bytes."""
-        return self.raw(f"/tenancy.v1.{method}", request.SerializeToString(), timeout)
+        """Calls `Service/Method` and returns the response's bytes: of a stream, those of all messages."""
+        path = f"/tenancy.v1.{method}"
+        if method not in api.streams():
+            return self.raw(path, request.SerializeToString(), timeout)
+        stream = self.channel.unary_stream(path, **IDENTITY)
+        return b"".join(stream(request.SerializeToString(), timeout=timeout))
 
     def create(self, slug: str, isolation=api.SCHEMA, **fields) -> "api.tenant.Tenant":
         fields.setdefault("display_name", slug)

@@ -113,6 +113,7 @@ ABOUT_NONE = {
     # Not to be named: the caller's own chain. `test_audit` asks for those of others.
     "Audit/ListAuditRecords": lambda _: api.audit.ListAuditRecordsRequest(),
     "Audit/ExportAuditRecords": lambda _: api.audit.ExportAuditRecordsRequest(),
+    "Audit/StreamAuditRecords": lambda _: api.audit.StreamAuditRecordsRequest(),
 }
 
 EVERY = {**ABOUT_A_TENANT, **ABOUT_A_ROLE, **ABOUT_AN_ASSIGNMENT, **BY_SELECTOR, **PLATFORM,

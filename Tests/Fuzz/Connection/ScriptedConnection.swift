@@ -155,7 +155,7 @@ final class ScriptedConnection<Engine: AuditedEngine, Peer: ScriptedPeer> {
     if channel.isActive { channel.pipeline.fireChannelInactive() }
     _ = try? channel.finish()  // What it still holds is of no interest.
     loop.run()
-    try checkEqual(core.runningTasks.load(ordering: .acquiring), 0, "tasks of no connection")
+    try checkEqual(core.handlersAtWork, 0, "tasks of no connection")
     try checkEqual(ledger.active, 0, "handlers of no connection")
     try check(!ledger.release(0), "a handler that nobody cancelled")
     try checkEqual(state.timers.count, 0, "timers of no connection")

@@ -104,7 +104,7 @@ enum Connections {
     // What the loop still holds would look like a leak.
     try loop.syncShutdownGracefully()
     try checkEqual(
-      core.runningTasks.load(ordering: .acquiring), 0, "handlers of a connection that is gone")
+      core.handlersAtWork, 0, "handlers of a connection that is gone")
     try checkEqual(core.census.unproven, 0, "a connection that is gone is counted")
     return output
   }

@@ -323,6 +323,96 @@ void   tenancy__v1__export_audit_records_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__export_audit_records_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__stream_audit_records_request__init
+                     (Tenancy__V1__StreamAuditRecordsRequest         *message)
+{
+  static const Tenancy__V1__StreamAuditRecordsRequest init_value = TENANCY__V1__STREAM_AUDIT_RECORDS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__stream_audit_records_request__get_packed_size
+                     (const Tenancy__V1__StreamAuditRecordsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__stream_audit_records_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__stream_audit_records_request__pack
+                     (const Tenancy__V1__StreamAuditRecordsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__stream_audit_records_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__stream_audit_records_request__pack_to_buffer
+                     (const Tenancy__V1__StreamAuditRecordsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__stream_audit_records_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__StreamAuditRecordsRequest *
+       tenancy__v1__stream_audit_records_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__StreamAuditRecordsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__stream_audit_records_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__stream_audit_records_request__free_unpacked
+                     (Tenancy__V1__StreamAuditRecordsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__stream_audit_records_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__stream_audit_records_response__init
+                     (Tenancy__V1__StreamAuditRecordsResponse         *message)
+{
+  static const Tenancy__V1__StreamAuditRecordsResponse init_value = TENANCY__V1__STREAM_AUDIT_RECORDS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__stream_audit_records_response__get_packed_size
+                     (const Tenancy__V1__StreamAuditRecordsResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__stream_audit_records_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__stream_audit_records_response__pack
+                     (const Tenancy__V1__StreamAuditRecordsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__stream_audit_records_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__stream_audit_records_response__pack_to_buffer
+                     (const Tenancy__V1__StreamAuditRecordsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__stream_audit_records_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__StreamAuditRecordsResponse *
+       tenancy__v1__stream_audit_records_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__StreamAuditRecordsResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__stream_audit_records_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__stream_audit_records_response__free_unpacked
+                     (Tenancy__V1__StreamAuditRecordsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__stream_audit_records_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor tenancy__v1__audit_record__field_descriptors[18] =
 {
   {
@@ -951,6 +1041,108 @@ const ProtobufCMessageDescriptor tenancy__v1__export_audit_records_response__des
   tenancy__v1__export_audit_records_response__field_indices_by_name,
   1,  tenancy__v1__export_audit_records_response__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__export_audit_records_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__stream_audit_records_request__field_descriptors[2] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__StreamAuditRecordsRequest, parent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "after_sequence",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__StreamAuditRecordsRequest, after_sequence),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__stream_audit_records_request__field_indices_by_name[] = {
+  1,   /* field[1] = after_sequence */
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange tenancy__v1__stream_audit_records_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__stream_audit_records_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.StreamAuditRecordsRequest",
+  "StreamAuditRecordsRequest",
+  "Tenancy__V1__StreamAuditRecordsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__StreamAuditRecordsRequest),
+  2,
+  tenancy__v1__stream_audit_records_request__field_descriptors,
+  tenancy__v1__stream_audit_records_request__field_indices_by_name,
+  1,  tenancy__v1__stream_audit_records_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__stream_audit_records_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__stream_audit_records_response__field_descriptors[2] =
+{
+  {
+    "chain",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__StreamAuditRecordsResponse, chain),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "records",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__StreamAuditRecordsResponse, n_records),
+    offsetof(Tenancy__V1__StreamAuditRecordsResponse, records),
+    &tenancy__v1__exported_audit_record__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__stream_audit_records_response__field_indices_by_name[] = {
+  0,   /* field[0] = chain */
+  1,   /* field[1] = records */
+};
+static const ProtobufCIntRange tenancy__v1__stream_audit_records_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__stream_audit_records_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.StreamAuditRecordsResponse",
+  "StreamAuditRecordsResponse",
+  "Tenancy__V1__StreamAuditRecordsResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__StreamAuditRecordsResponse),
+  2,
+  tenancy__v1__stream_audit_records_response__field_descriptors,
+  tenancy__v1__stream_audit_records_response__field_indices_by_name,
+  1,  tenancy__v1__stream_audit_records_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__stream_audit_records_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue tenancy__v1__audit_decision__enum_values_by_number[3] =

@@ -29,6 +29,8 @@ typedef struct Tenancy__V1__ListAuditRecordsResponse Tenancy__V1__ListAuditRecor
 typedef struct Tenancy__V1__ExportAuditRecordsRequest Tenancy__V1__ExportAuditRecordsRequest;
 typedef struct Tenancy__V1__ExportedAuditRecord Tenancy__V1__ExportedAuditRecord;
 typedef struct Tenancy__V1__ExportAuditRecordsResponse Tenancy__V1__ExportAuditRecordsResponse;
+typedef struct Tenancy__V1__StreamAuditRecordsRequest Tenancy__V1__StreamAuditRecordsRequest;
+typedef struct Tenancy__V1__StreamAuditRecordsResponse Tenancy__V1__StreamAuditRecordsResponse;
 
 
 /* --- enums --- */
@@ -148,6 +150,29 @@ struct  Tenancy__V1__ExportAuditRecordsResponse
 #define TENANCY__V1__EXPORT_AUDIT_RECORDS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__export_audit_records_response__descriptor) \
     , {0,NULL}, 0,NULL, {0,NULL} }
+
+
+struct  Tenancy__V1__StreamAuditRecordsRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData parent;
+  uint64_t after_sequence;
+};
+#define TENANCY__V1__STREAM_AUDIT_RECORDS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__stream_audit_records_request__descriptor) \
+    , {0,NULL}, 0 }
+
+
+struct  Tenancy__V1__StreamAuditRecordsResponse
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData chain;
+  size_t n_records;
+  Tenancy__V1__ExportedAuditRecord **records;
+};
+#define TENANCY__V1__STREAM_AUDIT_RECORDS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__stream_audit_records_response__descriptor) \
+    , {0,NULL}, 0,NULL }
 
 
 /* Tenancy__V1__AuditRecord methods */
@@ -283,6 +308,44 @@ Tenancy__V1__ExportAuditRecordsResponse *
 void   tenancy__v1__export_audit_records_response__free_unpacked
                      (Tenancy__V1__ExportAuditRecordsResponse *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__StreamAuditRecordsRequest methods */
+void   tenancy__v1__stream_audit_records_request__init
+                     (Tenancy__V1__StreamAuditRecordsRequest         *message);
+size_t tenancy__v1__stream_audit_records_request__get_packed_size
+                     (const Tenancy__V1__StreamAuditRecordsRequest   *message);
+size_t tenancy__v1__stream_audit_records_request__pack
+                     (const Tenancy__V1__StreamAuditRecordsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__stream_audit_records_request__pack_to_buffer
+                     (const Tenancy__V1__StreamAuditRecordsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__StreamAuditRecordsRequest *
+       tenancy__v1__stream_audit_records_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__stream_audit_records_request__free_unpacked
+                     (Tenancy__V1__StreamAuditRecordsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__StreamAuditRecordsResponse methods */
+void   tenancy__v1__stream_audit_records_response__init
+                     (Tenancy__V1__StreamAuditRecordsResponse         *message);
+size_t tenancy__v1__stream_audit_records_response__get_packed_size
+                     (const Tenancy__V1__StreamAuditRecordsResponse   *message);
+size_t tenancy__v1__stream_audit_records_response__pack
+                     (const Tenancy__V1__StreamAuditRecordsResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__stream_audit_records_response__pack_to_buffer
+                     (const Tenancy__V1__StreamAuditRecordsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__StreamAuditRecordsResponse *
+       tenancy__v1__stream_audit_records_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__stream_audit_records_response__free_unpacked
+                     (Tenancy__V1__StreamAuditRecordsResponse *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Tenancy__V1__AuditRecord_Closure)
@@ -306,6 +369,12 @@ typedef void (*Tenancy__V1__ExportedAuditRecord_Closure)
 typedef void (*Tenancy__V1__ExportAuditRecordsResponse_Closure)
                  (const Tenancy__V1__ExportAuditRecordsResponse *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__StreamAuditRecordsRequest_Closure)
+                 (const Tenancy__V1__StreamAuditRecordsRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__StreamAuditRecordsResponse_Closure)
+                 (const Tenancy__V1__StreamAuditRecordsResponse *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -321,6 +390,8 @@ extern const ProtobufCMessageDescriptor tenancy__v1__list_audit_records_response
 extern const ProtobufCMessageDescriptor tenancy__v1__export_audit_records_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__exported_audit_record__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__export_audit_records_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__stream_audit_records_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__stream_audit_records_response__descriptor;
 
 PROTOBUF_C__END_DECLS
 

@@ -1,0 +1,321 @@
+import Foundation
+import Synchronization
+import TenancyWire
+import Testing
+
+@testable import Tenancy
+@testable import TenancyRPC
+@testable import TenancyServer
+
+/// Streams of a real server: what ends them in the middle, and how.
+@Suite("Admission of streams", .timeLimit(.minutes(1)))
+struct StreamAdmissionTests {
+  private static let rules = IdentityRules(trustDomains: ["d"])
+
+  /// Whoever connects is this caller.
+  private final class Door: ServerDelegate {
+    private let plane: ControlPlane
+    private let caller: Mutex<Caller>
+
+    init(_ plane: ControlPlane, _ caller: Caller) {
+      self.plane = plane
+      self.caller = Mutex(caller)
+    }
+
+    func makeLoopState() -> AnyObject { SnapshotReader(plane) }
+    func maintainLoopState(_: AnyObject) {}
+    func connectionOpened(_: Connection) -> (any AnyObject & Sendable)? { caller.withLock { $0 } }
+    func describe(_ status: RPCStatus) -> RPCStatus { StatusMapping.describe(status) }
+    func log(_: ServerEvent) {}
+  }
+
+  private final class Clock: Sendable {
+    private let time = Mutex(Sample.now)
+    var now: Timestamp { time.withLock { $0 } }
+    func advance(seconds: Int64) {
+      time.withLock {
+        $0 = Timestamp(nanoseconds: $0.nanoseconds + seconds * 1_000_000_000)
+      }
+    }
+  }
+
+  // Methods of an API of a test's own, on messages that are there.
+  private typealias Request = V1.GetTenantRequest
+  private typealias Response = V1.WhoAmIResponse
+
+  private static func spec(
+    _ kind: CallKind, namesTenant: Bool = true
+  ) -> MethodSpec<Request, Response> {
+    let method = RPCMethod<Request, Response>(path: "/scratch.v1.Scratch/\(kind)", kind: kind)
+    let permission = "scratch.things:watch"
+    guard namesTenant else {
+      return MethodSpec(
+        method, requirement: Requirement(permission: permission, scope: .tenant), tenantField: nil)
+    }
+    return MethodSpec(
+      method,
+      requirement: Requirement(permission: permission, scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+  }
+
+  private let clock = Clock()
+  private let plane: ControlPlane
+
+  init() throws {
+    let store = MemoryStore()
+    let role = Role(
+      id: "watcher", title: "", summary: "", permissions: ["scratch.things:watch"], version: 1,
+      createTime: Sample.now, updateTime: Sample.now)
+    let end = Timestamp(nanoseconds: Sample.now.nanoseconds + 60 * 1_000_000_000)
+    try store.append([
+      LogEntry(
+        revision: 1, time: Sample.now, actor: "test", action: "test", tenants: [],
+        changes: [
+          .putTenant(Sample.tenant(1, "acme")), .putTenant(Sample.tenant(2, "globex")),
+          .putRole(Sample.id(1), role),
+          .putAssignment(
+            Sample.id(1),
+            RoleAssignment(
+              id: "a", subject: "watcher", role: "watcher", createTime: Sample.now, expireTime: nil)
+          ),
+          .putAssignment(
+            Sample.id(1),
+            RoleAssignment(
+              id: "b", subject: "guest", role: "watcher", createTime: Sample.now, expireTime: end)),
+        ])
+    ])
+    let clock = clock
+    plane = try ControlPlane(store: store, clock: { clock.now })
+  }
+
+  private func caller(
+    _ subject: String, expires: Int64 = 1_900_000_000,
+    refusal: @escaping @Sendable () -> String? = { nil }
+  ) -> Caller {
+    Caller(
+      .tenant(name: "acme"), subject: subject, source: .certificate,
+      certificate: Sample.certificate(["spiffe://d/tenant/acme/w"], notAfter: expires),
+      rules: Self.rules, refusal: refusal)
+  }
+
+  private struct Running {
+    let channel: RPCChannel
+    let leases: StreamLeases
+    let server: Server
+  }
+
+  /// A server of the three kinds of streams, which go on until they are ended.
+  private func serving(
+    _ caller: Caller, _ wire: WireProtocol = .grpc, _ body: (Running) async throws -> Void
+  ) async throws {
+    let leases = StreamLeases(plane, limits: StreamLeases.Limits(interval: .milliseconds(10)))
+    let gate = Gate(plane: plane, streams: leases)
+    let methods = [
+      gate.serverStreaming(Self.spec(.serverStreaming)) { _, responses, stream in
+        let tenant = try stream.access().target?.idText ?? ""
+        try await responses.send(Response(tenant: tenant))
+        let rest: Void? = try await stream.drain.cancelling {
+          try await Task.sleep(for: .seconds(3600))
+        }
+        if rest == nil { throw StreamCall.interrupted(resumption: "7") }
+      },
+      gate.bidirectional(Self.spec(.bidirectional)) { requests, responses, _ in
+        while let (access, _) = try await requests.next() {
+          try await responses.send(Response(tenant: access.target?.idText ?? ""))
+        }
+      },
+      gate.clientStreaming(Self.spec(.clientStreaming, namesTenant: false)) {
+        requests, _ in
+        var count = 0
+        while try await requests.next() != nil { count += 1 }
+        return Response(tenant: "\(count)")
+      },
+    ]
+    let path = NSTemporaryDirectory() + "s-\(UInt32.random(in: 0...UInt32.max))"
+    var configuration = Server.Configuration(listeners: [.unix(path: path, mode: 0o600)])
+    configuration.eventLoops = 1
+    let server = try await Server(configuration, methods: methods, delegate: Door(plane, caller))
+    let judging = Task { await leases.run() }
+    await leases.untilFollowed()
+    _ = try await server.start()
+    var client = RPCChannel.Configuration()
+    client.wireProtocol = wire
+    let channel = RPCChannel(.unix(path: path), configuration: client)
+    let outcome: Result<Void, any Error>
+    do {
+      outcome = .success(
+        try await body(Running(channel: channel, leases: leases, server: server)))
+    } catch {
+      outcome = .failure(error)
+    }
+    await channel.close()
+    await server.stop(within: .seconds(5))
+    judging.cancel()
+    await judging.value
+    await plane.close()
+    try outcome.get()
+  }
+
+  /// How a watch ends when `change` has been made in the middle of it.
+  private func ending(
+    of caller: Caller, over wire: WireProtocol = .grpc,
+    by change: @escaping (Running) async throws -> Void
+  ) async throws -> RPCStatus? {
+    var ended: RPCStatus?
+    try await serving(caller, wire) { running in
+      var told: [String] = []
+      ended = await #expect(throws: RPCStatus.self) {
+        try await running.channel.serverStreaming(
+          Self.spec(.serverStreaming).method, Request(name: "tenants/acme")
+        ) { responses in
+          for try await response in responses {
+            told.append(response.tenant)
+            try await change(running)
+          }
+        }
+      }
+      #expect(told == [Sample.id(1).description])
+      #expect(running.leases.count == 0)
+    }
+    return ended
+  }
+
+  private func write(
+    _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Void
+  ) async throws {
+    try await plane.write(actor: "test", action: "test", body)
+  }
+
+  private func set(_ state: TenantState) async throws {
+    try await write { transaction throws(TenancyError) in
+      guard var acme = transaction.state.find(Sample.id(1))?.tenant else { return }
+      acme.state = state
+      acme.epoch += 1
+      transaction.emit(.putTenant(acme), about: acme.id)
+    }
+  }
+
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func ofASuspendedTenant(wire: WireProtocol) async throws {
+    let status = try await ending(of: caller("watcher"), over: wire) { _ in
+      try await set(.suspended)
+    }
+    #expect(status?.code == .permissionDenied)
+    #expect(status?.message.contains("suspended") == true)
+  }
+
+  /// Whatever it is by the time that it is looked at.
+  @Test func ofATenantWhoseEpochHasMoved() async throws {
+    let status = try await ending(of: caller("watcher")) { _ in try await set(.active) }
+    #expect(status?.code == .unavailable)
+  }
+
+  @Test func ofAPlatformIdentityWhoseTenantIsGone() async throws {
+    var rules = Self.rules
+    rules.platformRoles["watcher"] = [try #require(Permission(parsing: "scratch.things:*"))]
+    let platform = Caller(
+      .platform(roles: ["watcher"]), subject: "p", source: .certificate, certificate: nil,
+      rules: rules)
+    let status = try await ending(of: platform) { _ in try await set(.deleted) }
+    #expect(status?.code == .notFound || status?.code == .unavailable)
+  }
+
+  @Test func ofARoleThatIsTakenAway() async throws {
+    let status = try await ending(of: caller("watcher")) { _ in
+      try await write { transaction throws(TenancyError) in
+        transaction.emit(.deleteAssignment(Sample.id(1), id: "a"), about: Sample.id(1))
+      }
+    }
+    #expect(status?.code == .permissionDenied)
+  }
+
+  @Test func ofARoleThatEnds() async throws {
+    let status = try await ending(of: caller("guest")) { _ in clock.advance(seconds: 62) }
+    #expect(status?.code == .permissionDenied)
+  }
+
+  @Test func ofACertificateThatEnds() async throws {
+    let end = Sample.now.seconds + 30
+    let status = try await ending(of: caller("watcher", expires: end)) { _ in
+      clock.advance(seconds: 32)
+    }
+    #expect(status?.code == .unauthenticated)
+  }
+
+  @Test func ofACertificateThatIsRevoked() async throws {
+    let isRevoked = Mutex(false)
+    let revoked = caller("watcher") { isRevoked.withLock { $0 } ? "revoked" : nil }
+    let status = try await ending(of: revoked) { running in
+      isRevoked.withLock { $0 = true }
+      running.leases.reviewAll()
+    }
+    #expect(status?.code == .unauthenticated)
+  }
+
+  /// With what the client needs to go on elsewhere, and at once.
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func ofAServerThatStops(wire: WireProtocol) async throws {
+    var stopping: Task<Void, Never>?
+    let status = try await ending(of: caller("watcher"), over: wire) { running in
+      stopping = Task { await running.server.stop(within: .seconds(600)) }
+    }
+    await stopping?.value
+    #expect(status?.code == .unavailable)
+    let details = String(decoding: status?.details ?? [], as: UTF8.self)
+    #expect(details.contains("SERVER_STOPPING") && details.contains("resume_token"))
+  }
+
+  /// Before anything is sent.
+  @Test func whoIsNotAdmittedGetsNothing() async throws {
+    try await serving(caller("nobody")) { running in
+      for name in ["tenants/acme", "tenants/globex", "tenants/none"] {
+        let status = await #expect(throws: RPCStatus.self) {
+          try await running.channel.serverStreaming(
+            Self.spec(.serverStreaming).method, Request(name: name)
+          ) { responses in
+            for try await _ in responses { Issue.record("got a message") }
+          }
+        }
+        #expect(status?.code == .permissionDenied)
+      }
+      let status = await #expect(throws: RPCStatus.self) {
+        _ = try await running.channel.clientStreaming(
+          Self.spec(.clientStreaming, namesTenant: false).method
+        ) { _ in }
+      }
+      #expect(status?.code == .permissionDenied)
+      #expect(running.leases.count == 0)
+    }
+  }
+
+  /// Each request names a tenant of its own, and is judged for it.
+  @Test func eachRequestOfAStreamIsJudged() async throws {
+    try await serving(caller("watcher")) { running in
+      var told: [String] = []
+      let status = await #expect(throws: RPCStatus.self) {
+        try await running.channel.bidirectional(Self.spec(.bidirectional).method) {
+          requests, responses in
+          try await requests.send(Request(name: "tenants/acme"))
+          for try await response in responses {
+            told.append(response.tenant)
+            try await requests.send(
+              Request(name: told.count < 3 ? "tenants/acme" : "tenants/globex"))
+          }
+        }
+      }
+      #expect(told == Array(repeating: Sample.id(1).description, count: 3))
+      #expect(status?.code == .permissionDenied)
+    }
+  }
+
+  @Test func manyRequestsHaveOneAnswer() async throws {
+    try await serving(caller("watcher")) { running in
+      let answer = try await running.channel.clientStreaming(
+        Self.spec(.clientStreaming, namesTenant: false).method
+      ) { requests in
+        for _ in 0..<5 { try await requests.send(Request()) }
+      }
+      #expect(answer.tenant == "5")
+    }
+  }
+}

@@ -23,6 +23,7 @@ struct StreamLeaseTests {
     }
 
     var judgements: Int { judged.load(ordering: .sequentiallyConsistent) }
+    func judgeAgain(at time: Timestamp) { next.withLock { $0 = time } }
     func refuse(_ error: TenancyError) { refusal.withLock { $0 = error } }
     func end() async -> TenancyError? { await ends.first { _ in true } }
 
@@ -42,11 +43,19 @@ struct StreamLeaseTests {
   private static let denied = TenancyError(
     .permissionDenied, .permissionMissing, "not any more")
 
+  private let store = MemoryStore()
   private let plane: ControlPlane
   private let leases: StreamLeases
 
   init() throws {
-    plane = try Sample.plane([Sample.tenant(1, "acme"), Sample.tenant(2, "globex")])
+    try store.append([
+      LogEntry(
+        revision: 1, time: Sample.now, actor: "test", action: "test", tenants: [],
+        changes: [
+          .putTenant(Sample.tenant(1, "acme")), .putTenant(Sample.tenant(2, "globex")),
+        ])
+    ])
+    plane = try ControlPlane(store: store, clock: { Sample.now })
     leases = StreamLeases(
       plane, limits: StreamLeases.Limits(ofTenant: 3, interval: .milliseconds(10)))
   }
@@ -121,13 +130,43 @@ struct StreamLeaseTests {
       early.refuse(Self.denied)
       leases.reviewDue(at: Timestamp(seconds: second + 5, subsecondNanoseconds: 999))
       #expect(early.judgements == 1)
-      leases.reviewDue(at: Timestamp(seconds: second + 6, subsecondNanoseconds: 0))
+      leases.reviewDue(at: Timestamp(seconds: second + 5, subsecondNanoseconds: 125_000_000))
       #expect(await early.end() != nil)
       #expect(late.judgements == 1)
       // A clock that jumps misses nothing.
       leases.reviewDue(at: Timestamp(seconds: second + 1_000_000_000, subsecondNanoseconds: 0))
       #expect(late.judgements == 2 && leases.count == 1)
     }
+  }
+
+  /// What was judged on a state that was lost in a failover says nothing.
+  @Test func whenTheLogIsTakenBackAllAreJudgedAnew() async throws {
+    try await judging {
+      try await rename(1, "a")
+      try await rename(1, "b")
+      let stream = Stream()
+      _ = try leases.hold(stream.terms(Sample.id(1)))
+      var time = Timestamp(seconds: Sample.now.seconds + 5, subsecondNanoseconds: 0)
+      stream.judgeAgain(at: time)
+      store.lose(after: 1)
+      await #expect(throws: TenancyError.self) { try await rename(2, "c") }
+      while plane.snapshot.state.revision > 1 { _ = await plane.recover() }
+      while stream.judgements < 2 { await Task.yield() }
+      stream.refuse(Self.denied)
+      // What its last judgement has said is noted a moment later.
+      while stream.judgements < 3 {
+        time = Timestamp(nanoseconds: time.nanoseconds + 1_000_000_000)
+        leases.reviewDue(at: time)
+        await Task.yield()
+      }
+      #expect(await stream.end() != nil)
+    }
+  }
+
+  @Test func whoWaitsForAJudgeThatHasEndedIsTold() async throws {
+    try await judging {}
+    await leases.untilFollowed()
+    #expect(refusal(of: Stream().terms())?.category == .unavailable)
   }
 
   @Test func whenCredentialsAreRevokedAllAreJudged() async throws {

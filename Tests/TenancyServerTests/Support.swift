@@ -57,6 +57,17 @@ final class MemoryStore: ControlStore {
   func close() {}
 }
 
+/// Goes on when it is told to.
+final class TestClock: Sendable {
+  private let time = Mutex(Sample.now)
+  var now: Timestamp { time.withLock { $0 } }
+  func advance(seconds: Int64) {
+    time.withLock {
+      $0 = Timestamp(nanoseconds: $0.nanoseconds + seconds * 1_000_000_000)
+    }
+  }
+}
+
 /// Values for tests.
 enum Sample {
   static let now = Timestamp(nanoseconds: 1_800_000_000 * 1_000_000_000)

@@ -26,7 +26,10 @@ struct UnsentMessagesTests {
   }
 
   /// Sends messages of `size` bytes, fails the call, and has the client take what it is sent.
-  private func received(of count: Int, size: Int) async throws -> SessionCall {
+  /// - Parameter opens: whether the client says that it takes more.
+  private func received(
+    of count: Int, size: Int, opens: Bool = true
+  ) async throws -> SessionCall {
     let call = try SessionCall(client, kind: .serverStreaming, path: Self.path)
     _ = client.output().withUnsafeBytes { server.receive($0) }
     let stream = try #require(server.nextReady())
@@ -50,7 +53,9 @@ struct UnsentMessagesTests {
     }
     server.fail(stream, RPCStatus(.permissionDenied, "not any more"))
     sent += server.output()
+    #expect(stream.reply.capacity <= size + HTTP2Stream.prefixLength)
     client.feed(sent)
+    guard opens else { return call }
     var taken = 0
     let asked = try #require(call.stream)
     for _ in 0..<10 {
@@ -77,6 +82,14 @@ struct UnsentMessagesTests {
     let call = try await received(of: begun + 3, size: size)
     #expect(call.messages.compactMap(\.first) == (0..<begun).map { UInt8($0) })
     #expect(call.messages.allSatisfy { $0.count == size })
+    #expect(call.ends.map(\.status.code) == [.permissionDenied])
+  }
+
+  /// The end needs no room.
+  @Test func theEndComesThoughTheWindowIsShut() async throws {
+    let call = try await received(
+      of: 4, size: Self.window - HTTP2Stream.prefixLength, opens: false)
+    #expect(call.messages.count == 1)
     #expect(call.ends.map(\.status.code) == [.permissionDenied])
   }
 

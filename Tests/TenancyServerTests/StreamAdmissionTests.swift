@@ -29,16 +29,6 @@ struct StreamAdmissionTests {
     func log(_: ServerEvent) {}
   }
 
-  private final class Clock: Sendable {
-    private let time = Mutex(Sample.now)
-    var now: Timestamp { time.withLock { $0 } }
-    func advance(seconds: Int64) {
-      time.withLock {
-        $0 = Timestamp(nanoseconds: $0.nanoseconds + seconds * 1_000_000_000)
-      }
-    }
-  }
-
   // Methods of an API of a test's own, on messages that are there.
   private typealias Request = V1.GetTenantRequest
   private typealias Response = V1.WhoAmIResponse
@@ -58,7 +48,7 @@ struct StreamAdmissionTests {
       tenantField: { $0.pointee.name })
   }
 
-  private let clock = Clock()
+  private let clock = TestClock()
   private let plane: ControlPlane
 
   init() throws {

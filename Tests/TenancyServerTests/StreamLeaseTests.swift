@@ -23,6 +23,7 @@ struct StreamLeaseTests {
     }
 
     var judgements: Int { judged.load(ordering: .sequentiallyConsistent) }
+    func judgeAgain(at time: Timestamp) { next.withLock { $0 = time } }
     func refuse(_ error: TenancyError) { refusal.withLock { $0 = error } }
     func end() async -> TenancyError? { await ends.first { _ in true } }
 
@@ -42,11 +43,21 @@ struct StreamLeaseTests {
   private static let denied = TenancyError(
     .permissionDenied, .permissionMissing, "not any more")
 
+  private let store = MemoryStore()
+  private let clock = TestClock()
   private let plane: ControlPlane
   private let leases: StreamLeases
 
   init() throws {
-    plane = try Sample.plane([Sample.tenant(1, "acme"), Sample.tenant(2, "globex")])
+    try store.append([
+      LogEntry(
+        revision: 1, time: Sample.now, actor: "test", action: "test", tenants: [],
+        changes: [
+          .putTenant(Sample.tenant(1, "acme")), .putTenant(Sample.tenant(2, "globex")),
+        ])
+    ])
+    let clock = clock
+    plane = try ControlPlane(store: store, clock: { clock.now })
     leases = StreamLeases(
       plane, limits: StreamLeases.Limits(ofTenant: 3, interval: .milliseconds(10)))
   }
@@ -121,13 +132,42 @@ struct StreamLeaseTests {
       early.refuse(Self.denied)
       leases.reviewDue(at: Timestamp(seconds: second + 5, subsecondNanoseconds: 999))
       #expect(early.judgements == 1)
-      leases.reviewDue(at: Timestamp(seconds: second + 6, subsecondNanoseconds: 0))
+      leases.reviewDue(at: Timestamp(seconds: second + 5, subsecondNanoseconds: 125_000_000))
       #expect(await early.end() != nil)
       #expect(late.judgements == 1)
       // A clock that jumps misses nothing.
       leases.reviewDue(at: Timestamp(seconds: second + 1_000_000_000, subsecondNanoseconds: 0))
       #expect(late.judgements == 2 && leases.count == 1)
     }
+  }
+
+  /// What was judged on a state that was lost in a failover says nothing.
+  @Test func whenTheLogIsTakenBackAllAreJudgedAnew() async throws {
+    try await judging {
+      try await rename(1, "a")
+      try await rename(1, "b")
+      let stream = Stream()
+      _ = try leases.hold(stream.terms(Sample.id(2)))
+      stream.judgeAgain(at: Timestamp(seconds: Sample.now.seconds + 5, subsecondNanoseconds: 0))
+      store.lose(after: 1)
+      await #expect(throws: TenancyError.self) { try await rename(1, "c") }
+      while plane.snapshot.state.revision > 1 { _ = await plane.recover() }
+      // Until nothing but the time has it judged again: otherwise this would show less.
+      var judgements = 0
+      while stream.judgements < 2 || stream.judgements > judgements {
+        judgements = stream.judgements
+        try await Task.sleep(for: .milliseconds(50))
+      }
+      stream.refuse(Self.denied)
+      clock.advance(seconds: 5)
+      #expect(await stream.end() != nil)
+    }
+  }
+
+  @Test func whoWaitsForAJudgeThatHasEndedIsTold() async throws {
+    try await judging {}
+    await leases.untilFollowed()
+    #expect(refusal(of: Stream().terms())?.category == .unavailable)
   }
 
   @Test func whenCredentialsAreRevokedAllAreJudged() async throws {

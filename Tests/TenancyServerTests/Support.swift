@@ -9,12 +9,22 @@ import TenancyWire
 /// A control store in memory.
 final class MemoryStore: ControlStore {
   private let log = Mutex<[LogEntry]>([])
+  private let fails = Atomic(false)
 
   func load() throws(StoreError) -> StoredState {
     log.withLock { StoredState(revision: UInt64($0.count), changes: $0.flatMap(\.changes)) }
   }
 
-  func append(_ entries: [LogEntry]) throws(StoreError) { log.withLock { $0 += entries } }
+  func append(_ entries: [LogEntry]) throws(StoreError) {
+    if fails.exchange(false, ordering: .relaxed) { throw StoreError(.unavailable, "as asked") }
+    log.withLock { $0 += entries }
+  }
+
+  /// As a standby that has not got all of it; the next batch finds out.
+  func lose(after revision: UInt64) {
+    log.withLock { $0.removeAll { $0.revision > revision } }
+    fails.store(true, ordering: .relaxed)
+  }
 
   func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry] {
     log.withLock { Array($0.filter { $0.revision > revision }.prefix(limit)) }
@@ -45,6 +55,17 @@ final class MemoryStore: ControlStore {
   func checkWritable() {}
 
   func close() {}
+}
+
+/// Goes on when it is told to.
+final class TestClock: Sendable {
+  private let time = Mutex(Sample.now)
+  var now: Timestamp { time.withLock { $0 } }
+  func advance(seconds: Int64) {
+    time.withLock {
+      $0 = Timestamp(nanoseconds: $0.nanoseconds + seconds * 1_000_000_000)
+    }
+  }
 }
 
 /// Values for tests.

@@ -44,6 +44,28 @@ import Testing
     #expect(reads.read(tenant(1)) {} == nil)
   }
 
+  /// Who waits patiently is refused nothing, and takes nobody's place.
+  @Test func thePatientWait() async {
+    let reads = AuditReads(AuditReads.Limits(waitingOfReader: 2, readers: 1))
+    let barrier = Barrier()
+    #expect(reads.read(tenant(1)) { barrier.pass() } == nil)
+    await barrier.reached()
+    for number in 0..<9 {
+      let refusal = reads.read(tenant(1), isPatient: true) { [log] in log.add("p\(number)") }
+      #expect(refusal == nil)
+    }
+    for number in 0..<2 {
+      let refusal = reads.read(tenant(1)) { [log] in log.add("a\(number)") }
+      #expect(refusal == nil)
+    }
+    #expect(reads.read(tenant(1)) {} == .reader(limit: 2))
+    #expect(reads.read(tenant(2), isPatient: true) {} == nil)
+    barrier.open()
+    for _ in 0..<12 { await settle(reads) }
+    #expect(log.all == (0..<9).map { "p\($0)" } + ["a0", "a1"])
+    #expect(reads.read(tenant(1)) {} == nil)
+  }
+
   @Test func soManyReadersWait() async {
     let reads = AuditReads(AuditReads.Limits(waitingOfReader: 3, readers: 2))
     let barrier = Barrier()

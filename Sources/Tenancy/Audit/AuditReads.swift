@@ -5,7 +5,7 @@ import Synchronization
 /// nobody waits for more than one page of each of the others. Thread-safe.
 final class AuditReads: Sendable {
   struct Limits: Sendable {
-    /// Pages of one reader that wait for its own.
+    /// Pages of one reader that wait for its own, those aside that are waited for patiently.
     var waitingOfReader = 4
     /// Readers whose pages wait.
     var readers = 1024
@@ -19,11 +19,21 @@ final class AuditReads: Sendable {
     case closed
   }
 
+  private struct Page {
+    let body: @Sendable () -> Void
+    let isPatient: Bool
+  }
+
+  private struct Line {
+    var pages = Fifo<Page>()
+    var impatient = 0
+  }
+
   private let limits: Limits
   /// Not the writer's, and not that of those who follow the log.
   private let queue = DispatchQueue(label: "tenancy.control-plane.audit-reader")
   /// What waits for the page that its reader has under way.
-  private let lines = Mutex<[WritePayer: Fifo<@Sendable () -> Void>]>([:])
+  private let lines = Mutex<[WritePayer: Line]>([:])
   private let closed = Atomic(false)
 
   init(_ limits: Limits = Limits()) { self.limits = limits }
@@ -35,19 +45,25 @@ final class AuditReads: Sendable {
   var isClosed: Bool { closed.load(ordering: .relaxed) }
 
   /// Runs `body` when it is its turn, unless too many wait: also when it is closed by then.
-  func read(_ reader: WritePayer, _ body: @escaping @Sendable () -> Void) -> Refusal? {
+  /// - Parameter isPatient: whether it waits however many do. For who asks for one page after the other, and of whom
+  ///   there are only so many.
+  func read(
+    _ reader: WritePayer, isPatient: Bool = false, _ body: @escaping @Sendable () -> Void
+  ) -> Refusal? {
     if isClosed { return .closed }
     enum Answer { case now, later, refused(Refusal) }
+    let waits = isPatient || reader == .server
     let answer = lines.withLock { lines -> Answer in
       guard lines[reader] != nil else {
-        guard lines.count < limits.readers || reader == .server else { return .refused(.all) }
-        lines[reader] = Fifo()
+        guard lines.count < limits.readers || waits else { return .refused(.all) }
+        lines[reader] = Line()
         return .now
       }
-      guard lines[reader]?.count ?? 0 < limits.waitingOfReader || reader == .server else {
+      guard waits || lines[reader]?.impatient ?? 0 < limits.waitingOfReader else {
         return .refused(.reader(limit: limits.waitingOfReader))
       }
-      lines[reader]?.append(body)
+      lines[reader]?.pages.append(Page(body: body, isPatient: waits))
+      if !waits { lines[reader]?.impatient += 1 }
       return .later
     }
     switch answer {
@@ -62,9 +78,12 @@ final class AuditReads: Sendable {
     queue.async { [self] in
       body()
       let next = lines.withLock { lines -> (@Sendable () -> Void)? in
-        let next = lines[reader]?.popFirst()
-        if next == nil { lines[reader] = nil }
-        return next
+        guard let next = lines[reader]?.pages.popFirst() else {
+          lines[reader] = nil
+          return nil
+        }
+        if !next.isPatient { lines[reader]?.impatient -= 1 }
+        return next.body
       }
       // Behind those of others.
       if let next { run(reader, next) }

@@ -135,26 +135,35 @@ extension ControlPlane {
 
   /// Records of a chain, from `sequence` + 1 on, at most `limit` and not more than 512, and fewer where they are
   /// large.
-  /// - Parameter reader: who reads them, one page at a time.
+  /// - Parameters:
+  ///   - reader: who reads them, one page at a time.
+  ///   - isPatient: whether it waits however many of the reader's pages do. For who asks for one page after the
+  ///     other, and of whom there are only so many.
   /// - Throws: UNAVAILABLE when the store fails, UNIMPLEMENTED without an audit trail, RESOURCE_EXHAUSTED when
   ///   the reader asks for more pages before it has those that it asked for, CANCELLED at once when the task is
   ///   cancelled: a page that is under way is read to its end, and one that waits is not read.
   public func auditRecords(
-    of chain: AuditChain, after sequence: UInt64, limit: Int, by reader: WritePayer = .server
+    of chain: AuditChain, after sequence: UInt64, limit: Int, by reader: WritePayer = .server,
+    isPatient: Bool = false
   ) async throws(TenancyError) -> [StoredAuditRecord] {
-    try await readAudit(reader) { (auditor) throws(StoreError) in
+    try await readAudit(reader, isPatient: isPatient) { (auditor) throws(StoreError) in
       try auditor.records(of: chain, after: sequence, limit: limit)
     }
   }
 
   /// Where a chain ends; nil: it has no records.
   /// - Throws: as `auditRecords`.
-  public func auditHead(of chain: AuditChain) async throws(TenancyError) -> AuditHead? {
-    try await readAudit(.server) { (auditor) throws(StoreError) in try auditor.head(of: chain) }
+  public func auditHead(
+    of chain: AuditChain, by reader: WritePayer = .server, isPatient: Bool = false
+  ) async throws(TenancyError) -> AuditHead? {
+    try await readAudit(reader, isPatient: isPatient) { (auditor) throws(StoreError) in
+      try auditor.head(of: chain)
+    }
   }
 
   func readAudit<Value: Sendable>(
-    _ reader: WritePayer, _ body: @escaping @Sendable (Auditor) throws(StoreError) -> Value
+    _ reader: WritePayer, isPatient: Bool = false,
+    _ body: @escaping @Sendable (Auditor) throws(StoreError) -> Value
   ) async throws(TenancyError) -> Value {
     guard let auditor else {
       throw TenancyError(.unimplemented, .notImplemented, "there is no audit trail")
@@ -163,7 +172,7 @@ extension ControlPlane {
     let result = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         guard page.begin(continuation) else { return }
-        let refusal = auditor.reads.read(reader) {
+        let refusal = auditor.reads.read(reader, isPatient: isPatient) {
           // Nobody waits for it: the store's time is for those who do.
           guard page.isWaitedFor else { return }
           guard !auditor.reads.isClosed else {

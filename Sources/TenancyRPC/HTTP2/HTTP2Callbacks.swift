@@ -166,8 +166,10 @@ enum HTTP2Callbacks {
     _ stream: HTTP2Stream, _ session: HTTP2ServerSession, _ native: OpaquePointer?,
     _ buffer: UnsafeMutablePointer<UInt8>, _ length: Int, _ flags: UnsafeMutablePointer<UInt32>
   ) -> Int {
-    // A reset is on its way.
-    if stream.isReplyGivenUp { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
+    // A reset is on its way, or the end.
+    if stream.isReplyGivenUp || stream.trailersSubmitted {
+      return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+    }
     let count = min(length, stream.reply.count - stream.replySent)
     if count > 0 {
       UnsafeMutableRawPointer(buffer).copyMemory(
@@ -191,7 +193,7 @@ enum HTTP2Callbacks {
     return count
   }
 
-  private static func submitTrailers(_ native: OpaquePointer?, _ stream: HTTP2Stream) {
+  static func submitTrailers(_ native: OpaquePointer?, _ stream: HTTP2Stream) {
     guard let trailers = stream.trailers else {
       return okTrailers.withUnsafeBufferPointer {
         _ = nghttp2_submit_trailer(native, stream.id, $0.baseAddress, $0.count)

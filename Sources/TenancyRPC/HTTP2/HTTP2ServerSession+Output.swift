@@ -36,7 +36,11 @@ extension HTTP2ServerSession {
     stream.forgetUnbegun()
     count(stream)
     stream.trailers = HeaderFields.trailers(status, custom: custom?.trailers)
-    closeReply(stream)
+    guard stream.waitingReplyBytes == 0 else { return closeReply(stream) }
+    // At once, also where the peer's windows are shut: nothing is before them.
+    stream.replyIsOpen = false
+    stream.trailersSubmitted = true
+    HTTP2Callbacks.submitTrailers(session, stream)
   }
 
   /// With a line of text for people.

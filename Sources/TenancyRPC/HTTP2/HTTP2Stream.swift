@@ -67,6 +67,8 @@ final class HTTP2Stream: ServerStream {
   @exclusivity(unchecked) var headersSubmitted = false
   /// More messages may follow those in `reply`.
   @exclusivity(unchecked) var replyIsOpen = false
+  /// They need no room in the peer's windows, and have not waited for it.
+  @exclusivity(unchecked) var trailersSubmitted = false
   /// nghttp2 waits for `resume`: there was nothing to send.
   @exclusivity(unchecked) var isDeferred = false
   /// The response was given up: nothing of it is sent any more.
@@ -107,6 +109,7 @@ final class HTTP2Stream: ServerStream {
     headersSubmitted = false
     replyIsOpen = false
     isDeferred = false
+    trailersSubmitted = false
     isReplyGivenUp = false
     replyIsText = false
     isAnsweredEarly = false
@@ -177,10 +180,16 @@ final class HTTP2Stream: ServerStream {
     replySent = 0
   }
 
-  /// Forgets the messages of which nothing is sent yet.
+  /// Forgets the messages of which nothing is sent yet, and keeps no more memory than the rest of one that is being
+  /// sent takes.
   func forgetUnbegun() {
     skipToUnbegun()
-    reply.removeLast(reply.count - messageStart)
+    let count = messageStart - replySent
+    var rest = ByteStore(capacity: count)
+    if count > 0 { rest.append(reply.base + replySent, count: count) }
+    reply = rest
+    replySent = 0
+    messageStart = count
   }
 
   /// Moves `messageStart` to the first message of which nothing is sent yet, or behind all.

@@ -296,6 +296,7 @@ extension ServerConnectionHandler {
     if let reason = credential.refusalNow() {
       end(because: reason)
     } else {
+      if credential.hasEnded { endStreams() }
       loop.timers.schedule(credentialTimer, in: .bounded(credential.timeToNextLook))
     }
   }
@@ -303,9 +304,14 @@ extension ServerConnectionHandler {
   func end(because reason: String) {
     guard context != nil, !cutTimer.isScheduled else { return }
     core.log(.peerRefused, call.connection.label, reason)
-    // They may go on for ever, and what they say is not for this peer any more.
-    for stream in engine.streamingCalls { fail(stream, Self.refused) }
+    endStreams()
     leave(within: .bounded(core.limits.credentialGrace))
+  }
+
+  /// They may go on for ever, and what they say is not for this peer any more.
+  private func endStreams() {
+    for stream in engine.streamingCalls { fail(stream, Self.refused) }
+    flush()
   }
 
   private static var refused: RPCStatus {

@@ -56,12 +56,16 @@ final class PeerCredential: Sendable {
     return latest.generation == generation ? nil : refusal()
   }
 
-  /// When `refusalNow` should be asked again, at the latest.
+  /// Whether the certificates have ended, which connections survive by a moment.
+  var hasEnded: Bool { context.configuration.clock() > latest.withLock { $0.peer.validUntil } }
+
+  /// When `hasEnded` and `refusalNow` should be asked again, at the latest.
   var timeToNextLook: Duration {
     let peer = latest.withLock { $0.peer }
     let now = context.configuration.clock()
     // A CRL that has ended was of another CA, if the peer is still here.
-    let ends = [peer.validUntil + Self.courtesy, peer.revocationsUntil].compactMap(\.self)
+    let ends = [peer.validUntil, peer.validUntil + Self.courtesy, peer.revocationsUntil]
+      .compactMap(\.self)
     let left = ends.filter { $0 >= now }.min().map { $0 - now } ?? 0
     // The last second of a certificate, or of a CRL, is part of its life.
     return min(Self.longestWait, .seconds(left + 1))

@@ -34,12 +34,24 @@ extension Gate {
       StreamLeases.Terms(
         question: StreamLeases.Question(
           caller: ObjectIdentifier(caller), method: "", tenants: [], epochs: []),
-        payer: .platform(caller.connectionPayer), isTenants: !caller.isPlatform, tenants: [],
+        payer: connectionPayer(of: caller), isTenants: !caller.isPlatform, tenants: [],
         judge: { _ throws(TenancyError) in
           try judgeTime(of: caller)
           if caller.refusal() != nil { throw Self.revoked }
           return caller.expireTime
         }, end: { handle.end(StatusMapping.status(of: $0)) }))
+  }
+
+  /// On whose account streams are that have to do with no tenant: all workloads of a tenant have one, by whichever
+  /// of its names.
+  private func connectionPayer(of caller: Caller) -> WritePayer {
+    switch caller.kind {
+    case .platform: return .platform(caller.subject)
+    case .tenant(let name):
+      let known = plane.snapshot.state.find(name.utf8Span.span.bytes, at: plane.now)
+      // Who may not exist has the name that is in the certificate, and is not mistaken for a platform identity.
+      return known.map { .tenant($0.tenant.id) } ?? .platform("tenant \(name)")
+    }
   }
 
   private func judgeTime(of caller: Caller) throws(TenancyError) {

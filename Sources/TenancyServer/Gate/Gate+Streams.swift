@@ -208,9 +208,25 @@ extension Gate {
       if let tag = grounds.tag { call.response.tag(tag) }
       giveToken(call)
       try await body(StreamCall(drain: call.drain, grounds: grounds, gate: self))
-    } catch let error as TenancyError {
-      note(error)
+    } catch {
+      // Whoever has found out first: what it has said, as far as that has not begun to go out, is not for this
+      // caller any more.
+      if let refusal = refusal(of: grounds) {
+        note(refusal)
+        handle.end(StatusMapping.status(of: refusal))
+      } else if let error = error as? TenancyError {
+        note(error)
+      }
       throw error
+    }
+  }
+
+  private func refusal(of grounds: StreamGrounds) -> TenancyError? {
+    do throws(TenancyError) {
+      _ = try judge(grounds, plane.snapshot)
+      return nil
+    } catch {
+      return error
     }
   }
 

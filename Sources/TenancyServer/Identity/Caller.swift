@@ -61,14 +61,6 @@ final class Caller: Sendable {
     return rule.permission.map { permissions.grants($0) } ?? false
   }
 
-  /// On whose account streams are that have to do with no tenant: all workloads of a tenant have one.
-  var connectionPayer: String {
-    switch kind {
-    case .platform: subject
-    case .tenant(let name): "tenant \(name)"
-    }
-  }
-
   var isPlatform: Bool {
     switch kind {
     case .platform: true

@@ -37,11 +37,12 @@ struct AuditService: Sendable {
     _ responses: ResponseStream<V1.StreamAuditRecordsResponse>, _ stream: StreamCall
   ) async throws {
     let chain = try Self.chain(stream.access(), request.parent)
-    guard let last = try await plane.auditHead(of: chain)?.sequence else { return }
+    let head = try await plane.auditHead(of: chain, by: stream.payer, isPatient: true)
+    guard let last = head?.sequence else { return }
     var after = request.afterSequence
     while after < last {
       let (records, _) = try await read(
-        chain, after: after, limit: Self.maximumPageSize, by: stream.payer)
+        chain, after: after, limit: Self.maximumPageSize, by: stream.payer, isPatient: true)
       guard let end = records.last else { return }
       // What need not be kept may have been removed between two pages.
       guard after == request.afterSequence || records.first?.sequence == after + 1 else {
@@ -82,11 +83,12 @@ struct AuditService: Sendable {
 
   /// Some records, and whether they are all that there are.
   private func read(
-    _ chain: AuditChain, after: UInt64, limit: Int, by reader: WritePayer
+    _ chain: AuditChain, after: UInt64, limit: Int, by reader: WritePayer,
+    isPatient: Bool = false
   ) async throws(TenancyError) -> ([StoredAuditRecord], isWhole: Bool) {
     // One more than asked for tells whether there is a page after this one.
     var records = try await plane.auditRecords(
-      of: chain, after: after, limit: limit + 1, by: reader)
+      of: chain, after: after, limit: limit + 1, by: reader, isPatient: isPatient)
     let isLast = records.count <= limit
     if !isLast { records.removeLast(records.count - limit) }
     var bytes = 0

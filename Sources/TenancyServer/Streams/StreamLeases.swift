@@ -48,13 +48,14 @@ final class StreamLeases: Sendable {
   private struct Held {
     let terms: Terms
     /// In `due`.
-    var second: Int64?
+    var tick: Int64?
     /// Of the state that it was last judged on.
     var revision: UInt64 = 0
   }
 
   private struct State {
     var isFollowed = false
+    var hasEnded = false
     var whenFollowed: [CheckedContinuation<Void, Never>] = []
     /// Counts how often what was followed turned out not to be the store's log: revisions of before say nothing.
     var era = 0
@@ -62,10 +63,10 @@ final class StreamLeases: Sendable {
     var last: UInt64 = 0
     var ofTenant: [TenantID: Set<UInt64>] = [:]
     var ofPayer: [WritePayer: Int] = [:]
-    /// What is to be judged when a second has begun.
+    /// What is to be judged when an eighth of a second has begun.
     var due: [Int64: Set<UInt64>] = [:]
     /// The last that was looked at.
-    var second: Int64 = .min
+    var tick: Int64 = .min
     /// Tenants whose streams were judged since the last look at the clock.
     var recent: Set<TenantID> = []
     /// Those of them that have changed since.
@@ -122,7 +123,7 @@ final class StreamLeases: Sendable {
   private func drop(_ number: UInt64) -> Terms? {
     state.withLock { state in
       guard let held = state.held.removeValue(forKey: number) else { return nil }
-      Self.forget(number, due: held.second, &state)
+      Self.forget(number, due: held.tick, &state)
       for tenant in held.terms.tenants {
         state.ofTenant[tenant]?.remove(number)
         if state.ofTenant[tenant]?.isEmpty == true { state.ofTenant[tenant] = nil }
@@ -140,18 +141,18 @@ final class StreamLeases: Sendable {
         return
       }
       state.held[number]?.revision = revision
-      Self.forget(number, due: held.second, &state)
-      // The second that begins when it is over, or behind that.
-      let second = time.map { max($0.secondsRoundedUp, state.second + 1) }
-      state.held[number]?.second = second
-      if let second { state.due[second, default: []].insert(number) }
+      Self.forget(number, due: held.tick, &state)
+      // The one that begins when it is over, or behind that.
+      let tick = time.map { max($0.ticksRoundedUp, state.tick + 1) }
+      state.held[number]?.tick = tick
+      if let tick { state.due[tick, default: []].insert(number) }
     }
   }
 
-  private static func forget(_ number: UInt64, due second: Int64?, _ state: inout State) {
-    guard let second else { return }
-    state.due[second]?.remove(number)
-    if state.due[second]?.isEmpty == true { state.due[second] = nil }
+  private static func forget(_ number: UInt64, due tick: Int64?, _ state: inout State) {
+    guard let tick else { return }
+    state.due[tick]?.remove(number)
+    if state.due[tick]?.isEmpty == true { state.due[tick] = nil }
   }
 
   // MARK: Judging
@@ -206,17 +207,17 @@ final class StreamLeases: Sendable {
 
   /// Judges what is due by `now`.
   func reviewDue(at now: Timestamp) {
-    let second = now.seconds
+    let tick = now.ticks
     let due = state.withLock { state -> [UInt64] in
-      defer { state.second = second }
+      defer { state.tick = tick }
       // What a clock that was set back has put too far ahead is noted anew.
-      guard second >= state.second else { return Array(state.held.keys) }
-      guard second > state.second else { return [] }
-      let elapsed = second.subtractingReportingOverflow(state.second)
+      guard tick >= state.tick else { return Array(state.held.keys) }
+      guard tick > state.tick else { return [] }
+      let elapsed = tick.subtractingReportingOverflow(state.tick)
       guard !elapsed.overflow, elapsed.partialValue < state.due.count else {
-        return state.due.filter { $0.key <= second }.flatMap(\.value)
+        return state.due.filter { $0.key <= tick }.flatMap(\.value)
       }
-      return (state.second + 1...second).flatMap { state.due[$0] ?? [] }
+      return (state.tick + 1...tick).flatMap { state.due[$0] ?? [] }
     }
     if !due.isEmpty { review(due) }
   }
@@ -234,6 +235,7 @@ final class StreamLeases: Sendable {
     }
     let left = state.withLock { state in
       state.isFollowed = false
+      state.hasEnded = true
       return Array(state.held.keys)
     }
     resume(state.withLock { Self.takeWaiting(&$0) })
@@ -243,11 +245,12 @@ final class StreamLeases: Sendable {
   /// Returns when streams are admitted, or `run` has ended.
   func untilFollowed() async {
     await withCheckedContinuation { continuation in
-      let isFollowed = state.withLock { state in
-        if !state.isFollowed { state.whenFollowed.append(continuation) }
-        return state.isFollowed
+      let waits = state.withLock { state in
+        let waits = !state.isFollowed && !state.hasEnded
+        if waits { state.whenFollowed.append(continuation) }
+        return waits
       }
-      if isFollowed { continuation.resume() }
+      if !waits { continuation.resume() }
     }
   }
 
@@ -279,15 +282,18 @@ final class StreamLeases: Sendable {
         for try await entry in subscription { review(touching: entry.tenants) }
         return
       } catch {
-        if error.category != .unavailable {
-          // What was judged on states that the store does not have counts for nothing.
-          judged = nil
-          state.withLock { $0.era += 1 }
-        }
+        // What was judged on states that the store does not have counts for nothing.
+        judged = nil
+        if error.category != .unavailable { state.withLock { Self.beginEra(&$0) } }
         // Begun anew, and not in a hurry.
         do { try await Task.sleep(for: limits.interval) } catch { return }
       }
     }
+  }
+
+  private static func beginEra(_ state: inout State) {
+    state.era += 1
+    for number in state.held.keys { state.held[number]?.revision = 0 }
   }
 
   private func watchTime() async {
@@ -320,8 +326,16 @@ extension TenancyError.Reason {
 }
 
 extension Timestamp {
-  fileprivate var secondsRoundedUp: Int64 {
-    let (seconds, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
-    return rest > 0 ? seconds + 1 : seconds
+  private static let tick: Int64 = 125_000_000
+
+  /// Whole eighths of a second.
+  fileprivate var ticks: Int64 {
+    let (ticks, rest) = nanoseconds.quotientAndRemainder(dividingBy: Self.tick)
+    return rest < 0 ? ticks - 1 : ticks
+  }
+
+  fileprivate var ticksRoundedUp: Int64 {
+    let (ticks, rest) = nanoseconds.quotientAndRemainder(dividingBy: Self.tick)
+    return rest > 0 ? ticks + 1 : ticks
   }
 }

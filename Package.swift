@@ -20,7 +20,7 @@ if fuzzing {
 }
 let fuzzed: [Target.Dependency] = [
   "COpenSSL", "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancySecrets",
-  "TenancyServer", "TenancyStore", "TenancyWire",
+  "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyWire",
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOEmbedded", package: "swift-nio"),
 ]
@@ -55,6 +55,7 @@ let package = Package(
     .target(name: "CTenancyProto", dependencies: ["CProtobufC"]),
     .target(name: "CRPCProto", dependencies: ["CProtobufC"]),
     .target(name: "CInteropProto", dependencies: ["CProtobufC"]),
+    .target(name: "COTLPProto", dependencies: ["CProtobufC"]),
 
     .target(
       name: "TenancyRPC",
@@ -74,6 +75,10 @@ let package = Package(
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
+      swiftSettings: strict),
+    // What is told of calls: the access log, and traces.
+    .target(
+      name: "TenancyTelemetry", dependencies: ["COTLPProto", "CProtobufC", "TenancyRPC"],
       swiftSettings: strict),
     .target(name: "RPCServices", dependencies: ["CRPCProto", "TenancyRPC"], swiftSettings: strict),
     .target(
@@ -102,7 +107,7 @@ let package = Package(
       name: "tenantd",
       dependencies: [
         "PKI", "TenancyRPC", "RPCServices", "Tenancy", "TenancyMetrics", "TenancySecrets",
-        "TenancyServer", "TenancyStore", "TenancyWire",
+        "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -135,6 +140,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TenancyMetricsTests", dependencies: ["TenancyRPC", "TenancyMetrics"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TenancyTelemetryTests", dependencies: ["TenancyRPC", "TenancyTelemetry"],
       swiftSettings: strict),
     .testTarget(
       name: "RPCServicesTests", dependencies: ["TenancyRPC", "RPCServices"], swiftSettings: strict),

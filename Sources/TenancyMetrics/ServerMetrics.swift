@@ -91,7 +91,7 @@ final class LoopMetrics: LoopObserver {
 
   override func callBegan() { counts.inFlight &+= 1 }
 
-  override func callEnded(_ call: borrowing CallRecord) {
+  override func callEnded(_ call: borrowing CallRecord, _ details: borrowing CallDetails) {
     counts.inFlight &-= 1
     counts.calls.add(call)
     counts.tenants.add(call.tag, isError: call.code != .ok)

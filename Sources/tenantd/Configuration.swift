@@ -4,6 +4,7 @@ import Logging
 import Tenancy
 import TenancyRPC
 import TenancyServer
+import TenancyTelemetry
 
 /// What `tenantd serve` is told. One JSON5 object; an unknown setting is an error.
 struct Configuration: Sendable {
@@ -22,17 +23,26 @@ struct Configuration: Sendable {
   var audit = AuditSettings()
   /// Nil: no metrics, and nobody to ask for them.
   var http: HTTPSettings?
+  /// Nil: calls are not logged.
+  var accessLog: AccessLog.Settings?
+  /// Nil: calls are not traced.
+  var tracing: Tracer.Settings?
   /// 0: one for each core.
   var eventLoops = 0
   /// How long calls in flight may take after SIGTERM.
   var drainSeconds = 30
   var logLevel = Logger.Level.info
+  /// All of the file, to tell what has changed in it.
+  var settings: Settings = [:]
+
+  typealias Settings = [String: JSONValue]
 }
 
 extension Configuration {
   /// - Throws: `ConfigurationError`, which says where.
   init(json5: Data, file: String) throws {
     var root = try SettingsReader(json5: json5, file: file)
+    settings = root.unread
     dataDirectory = try root.string("data_directory")
     store = try root.section("store") { try StoreSettings(&$0) } ?? .embedded
     if let nodes = try root.section("nodes", { try NodeSettings(&$0) }) {
@@ -60,6 +70,8 @@ extension Configuration {
       try root.section("audit") { try AuditSettings(&$0, dataDirectory: directory) }
       ?? AuditSettings()
     http = try root.section("http") { try HTTPSettings(&$0) }
+    accessLog = try root.section("access_log") { try AccessLog.Settings(&$0) }
+    tracing = try root.section("tracing") { try Tracer.Settings(&$0) }
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
     drainSeconds = try root.integer("drain_seconds", in: 0...3600) ?? 30
     if let name = try root.optionalString("log_level") {

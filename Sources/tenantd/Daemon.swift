@@ -3,7 +3,6 @@ import Glibc
 import Logging
 import RPCServices
 import Tenancy
-import TenancyMetrics
 import TenancyRPC
 import TenancySecrets
 import TenancyServer
@@ -16,14 +15,17 @@ struct Daemon {
   private let logger: Logger
   private let acceptsRestored: Bool
   private let manager = ServiceManager()
+  private let watch: ConfigurationWatch
 
-  /// - Parameter acceptsRestored: whether a store that was restored from a backup is served.
-  init(_ configuration: Configuration, acceptsRestored: Bool) {
+  /// - Parameters:
+  ///   - file: where the configuration is from, if from a file.
+  ///   - acceptsRestored: whether a store that was restored from a backup is served.
+  init(_ configuration: Configuration, file: String? = nil, acceptsRestored: Bool) {
     self.configuration = configuration
     self.acceptsRestored = acceptsRestored
-    var logger = Logger(label: "tenantd") { StreamLogHandler.standardError(label: $0) }
-    logger.logLevel = configuration.logLevel
-    self.logger = logger
+    let level = LogLevel(configuration.logLevel)
+    watch = ConfigurationWatch(file: file, started: configuration, level: level)
+    logger = level.logger(label: "tenantd")
   }
 
   /// Serves until SIGTERM or SIGINT.
@@ -70,9 +72,10 @@ struct Daemon {
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       vault: secrets?.vault)
     let health = HealthStatus(serving: service.methods.map(\.service))
-    let metrics = configuration.http.map { ServerMetrics(tenants: $0.tenants) }
-    let server = try await makeServer(plane, try Self.described(service, health), tls, metrics)
-    let monitor = try await Monitor.start(configuration.http, plane, metrics, logger)
+    let observation = try Observation(configuration, plane, logger)
+    let server = try await makeServer(
+      plane, try Self.described(service, health), tls, observation.observer)
+    let monitor = try await Monitor.start(configuration.http, plane, observation.metrics, logger)
     let judging = Task { await service.run() }
     await service.untilStreamsAreServed()
     onStart(try await server.start())
@@ -83,8 +86,9 @@ struct Daemon {
     }
     let watching = Task { await StoreHealth.follow(plane, health, logger) }
     let compacting = Task { await LogCompaction.run(plane, logger) }
-    let reloading = Task { await reload(tls, secrets, service, on: hangups) }
+    let reloading = Task { await reload(tls, secrets, service, observation, on: hangups) }
     let auditing = Task { await audit.run() }
+    let tracing = Task { await observation.run() }
     let sealing = Task { await secrets?.vault.keepSealed() }
     let reporting = Task { await nodes.report(plane, follower, as: terms, logger) }
     let manager = manager
@@ -107,6 +111,9 @@ struct Daemon {
     monitor?.isServing(false)
     health.shutDown()
     await server.stop(within: .seconds(configuration.drainSeconds))
+    await observation.finish()
+    tracing.cancel()
+    await tracing.value
     living.cancel()
     judging.cancel()
     resumption.cancel()
@@ -176,11 +183,11 @@ struct Daemon {
     }
   }
 
-  /// Reads certificates, keys, CAs and CRLs again when they change, and these and master keys on SIGHUP,
-  /// until cancelled.
+  /// Reads certificates, keys, CAs and CRLs again when they change, and these, master keys and the log level on
+  /// SIGHUP, which also has logs opened anew, until cancelled.
   private func reload(
     _ tls: TLSContext?, _ secrets: Secrets?, _ service: TenancyService,
-    on hangups: AsyncStream<String>
+    _ observation: Observation, on hangups: AsyncStream<String>
   ) async {
     let logger = logger
     let report: @Sendable (TLSError?) -> Void = { error in
@@ -198,6 +205,8 @@ struct Daemon {
       for await _ in hangups {
         manager.reloading()
         defer { manager.ready("serving") }
+        watch.reload(logger)
+        observation.reopen()
         do throws(TLSError) {
           if let tls {
             try tls.reload()
@@ -213,7 +222,7 @@ struct Daemon {
 
   private func makeServer(
     _ plane: ControlPlane, _ methods: [ServiceMethod], _ tls: TLSContext?,
-    _ metrics: ServerMetrics?
+    _ observer: (any ServerObserver)?
   ) async throws -> Server {
     let identity = configuration.identity
     var server = Server.Configuration(listeners: configuration.listeners, tls: tls)
@@ -222,7 +231,7 @@ struct Daemon {
     return try await Server(
       server, methods: methods,
       delegate: TenancyDelegate(
-        plane: plane, rules: identity, logger: logger, observer: metrics))
+        plane: plane, rules: identity, logger: logger, observer: observer))
   }
 }
 

@@ -47,7 +47,8 @@ struct Serve: AsyncParsableCommand {
       if acceptRestored, !configuration.store.isEmbedded {
         throw ValidationError("--accept-restored is for the embedded store")
       }
-      try await Daemon(configuration, acceptsRestored: acceptRestored).run { _ in }
+      let daemon = Daemon(configuration, file: config, acceptsRestored: acceptRestored)
+      try await daemon.run { _ in }
     } else {
       let development = try Development(directory: directory ?? ".build-dev", port: port ?? 7443)
       let daemon = Daemon(development.configuration, acceptsRestored: acceptRestored)

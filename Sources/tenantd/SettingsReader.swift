@@ -40,6 +40,9 @@ struct SettingsReader {
     rest = members
   }
 
+  /// Those that nobody has asked for yet.
+  var unread: [String: JSONValue] { rest }
+
   func error(_ what: String) -> ConfigurationError {
     ConfigurationError(description: "\(file): \(place.isEmpty ? "" : place + ".")\(what)")
   }
@@ -69,6 +72,15 @@ struct SettingsReader {
       fallthrough
     default:
       throw error("\(name): a number from \(range.lowerBound) to \(range.upperBound) is expected")
+    }
+  }
+
+  /// A number from 0 to 1.
+  mutating func fraction(_ name: String) throws -> Double? {
+    switch rest.removeValue(forKey: name) {
+    case nil: return nil
+    case .number(let number) where (0...1).contains(number): return number
+    default: throw error("\(name): a number from 0 to 1 is expected")
     }
   }
 

@@ -20,7 +20,8 @@ struct FuzzTarget: Sendable {
 
   static let all: [FuzzTarget] =
     codingTargets + domainTargets + messageTargets + framingTargets + http2Targets + tlsTargets
-    + storedTargets + backupTargets + ttrpcTargets + connectionTargets + scriptTargets
+    + storedTargets + backupTargets + telemetryTargets + ttrpcTargets + connectionTargets
+    + scriptTargets
 }
 
 /// A property that does not hold.

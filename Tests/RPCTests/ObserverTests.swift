@@ -13,6 +13,10 @@ struct ObserverTests {
     let responseMessages: Int
     let isOrdered: Bool
     let tag: CallTag
+    let requestID: String?
+    let unknownPath: String?
+    let status: RPCStatus?
+    let hasContext: Bool
   }
 
   final class Recorder: ServerObserver {
@@ -50,13 +54,14 @@ struct ObserverTests {
 
     override func callBegan() { recorder.counts.withLock { $0.began += 1 } }
 
-    override func callEnded(_ call: borrowing CallRecord) {
+    override func callEnded(_ call: borrowing CallRecord, _ details: borrowing CallDetails) {
       recorder.report.yield(
         Seen(
           method: call.method, wire: call.wire, code: call.code,
           requestMessages: call.requestMessages, responseMessages: call.responseMessages,
           isOrdered: call.beginTime <= call.startTime && call.startTime <= call.endTime,
-          tag: call.tag))
+          tag: call.tag, requestID: details.requestID, unknownPath: details.unknownPath,
+          status: details.status, hasContext: details.context != nil))
     }
 
     override func connectionBegan(_ wire: CallRecord.Wire, _ peer: CallRecord.PeerKind) {
@@ -125,6 +130,31 @@ struct ObserverTests {
         #expect(seen.map(\.tag) == [tag], "\(path)")
       }
       return cases.count
+    }
+  }
+
+  /// What an observer can ask for is there, whoever has served the call.
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func details(wire: WireProtocol) async throws {
+    try await watch(wire) { channel, recorder in
+      let paths = [
+        "/test.Echo/Inline", "/test.Echo/Async", "/test.Echo/Refuse", "/test.Echo/RefuseAsync",
+        "/no.Such/Method",
+      ]
+      for path in paths {
+        var options = CallOptions()
+        options.metadata = ["x-request-id": "id of \(path)", "x-other": "1"]
+        let refusal = await channel.refusal(path, [1, 2, 3], options)
+        let seen = try #require(await recorder.next(1).first)
+        #expect(seen.requestID == "id of \(path)", "\(path)")
+        #expect(seen.unknownPath == (path.contains("no.Such") ? path : nil), "\(path)")
+        #expect(seen.status?.code == refusal?.code, "\(path)")
+        #expect(seen.status?.message == refusal?.message, "\(path)")
+        #expect(seen.hasContext)
+      }
+      #expect(await channel.refusal("/test.Echo/Inline", [1]) == nil)
+      #expect(await recorder.next(1).map(\.requestID) == [nil])
+      return paths.count + 1
     }
   }
 

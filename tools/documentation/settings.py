@@ -30,12 +30,15 @@ READERS = [
     ("Nodes", "init(_ settings:", {"settings": "nodes"}),
     ("AuditSettings", "init(_ settings:", {"settings": "audit"}),
     ("HTTPSettings", "init(_ settings:", {"settings": "http"}),
+    ("AccessLogSettings", "init(_ settings:", {"settings": "access_log"}),
+    ("TracingSettings", "init(_ settings:", {"settings": "tracing"}),
     ("QuotaSettings", "init(_ settings:", {"settings": "quotas"}),
 ]
 SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.trust_bundles[]", "secrets",
             "secrets.master_key", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
-            "limits", "quotas", "log", "audit", "http"]
-KINDS = {"string": "text", "optionalString": "text", "integer": "number", "boolean": "`true`, `false`",
+            "limits", "quotas", "log", "audit", "http", "access_log",
+            "tracing"]
+KINDS = {"string": "text", "optionalString": "text", "integer": "number", "fraction": "0 to 1", "boolean": "`true`, `false`",
          "strings": "texts", "stringLists": "object of texts", "section": "object", "list": "list of objects"}
 READ = re.compile(
     r'\b(\w+)\.(' + "|".join(KINDS) + r')\(\s*"(\w+)"(?:,\s*in: ((?:[^()\n]|\([^()\n]*\))+))?')

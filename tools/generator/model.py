@@ -17,6 +17,10 @@ NAMESPACES = {
     "grpc.testing": "GRPCTesting",
     "ttrpc.integration.streaming": "TTRPCStreaming",
     "bench.v1": "Bench",
+    "opentelemetry.proto.common.v1": "OTLPCommon",
+    "opentelemetry.proto.resource.v1": "OTLPResource",
+    "opentelemetry.proto.trace.v1": "OTLPTrace",
+    "opentelemetry.proto.collector.trace.v1": "OTLPCollector",
 }
 STRUCT_TYPE = ".google.protobuf.Struct"
 

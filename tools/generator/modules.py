@@ -71,7 +71,14 @@ INTEROP = Module(
     client_folder="",
     descriptors="InteropDescriptors",
 )
-MODULES = (TENANCY, SERVICES, INTEROP)
+TELEMETRY = Module(
+    c_name="COTLPProto",
+    sources=("opentelemetry/",),
+    swift_folder="Sources/TenancyTelemetry/Generated",
+    client_folder="",
+    descriptors="OTLPDescriptors",
+)
+MODULES = (TENANCY, SERVICES, INTEROP, TELEMETRY)
 FOLDERS = tuple(folder for module in MODULES for folder in module.folders)
 
 

@@ -50,6 +50,10 @@ public final class ResponseControl: Sendable {
   }
 
   private let state = Mutex(State())
+  /// What the call came with, for observers.
+  let received: Metadata
+
+  init(received: Metadata = Metadata()) { self.received = received }
 
   /// Adds to the initial metadata. Without effect once the first message is sent.
   public func addHeaders(_ metadata: Metadata) {

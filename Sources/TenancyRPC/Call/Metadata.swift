@@ -45,6 +45,15 @@ public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     return values
   }
 
+  /// Lends the values of a name (lower case), in order.
+  func forEachValue(of name: StaticString, _ body: (UnsafeRawBufferPointer) -> Void) {
+    received.forEachValue(of: name, body)
+    for entry in added where entry.name == name.description {
+      var value = entry.value
+      value.withUTF8 { body(UnsafeRawBufferPointer($0)) }
+    }
+  }
+
   /// Whether there is a name (lower case).
   func has(_ name: StaticString) -> Bool {
     received.has(name) || added.contains { $0.name == name.description }

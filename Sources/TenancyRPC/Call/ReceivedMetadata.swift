@@ -40,6 +40,29 @@ struct ReceivedMetadata: Sendable {
     }
   }
 
+  /// The same for a name that is known when the program is built.
+  func forEachValue(of name: StaticString, _ body: (UnsafeRawBufferPointer) -> Void) {
+    guard !ends.isEmpty else { return }
+    bytes.withUnsafeBytes { Self.forEachValue(of: name, in: $0, ends: ends, body) }
+  }
+
+  static func forEachValue(
+    of name: StaticString, in bytes: UnsafeRawBufferPointer,
+    ends: [(name: Int32, value: Int32)], _ body: (UnsafeRawBufferPointer) -> Void
+  ) {
+    let wanted = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+    var start = 0
+    for (nameEnd, valueEnd) in ends {
+      let (middle, end) = (Int(nameEnd), Int(valueEnd))
+      if middle - start == wanted.count,
+        equalBytes(UnsafeRawBufferPointer(rebasing: bytes[start..<middle]), wanted)
+      {
+        body(UnsafeRawBufferPointer(rebasing: bytes[middle..<end]))
+      }
+      start = end
+    }
+  }
+
   private func forEach(_ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void) {
     bytes.withUnsafeBytes { all in
       var start = 0

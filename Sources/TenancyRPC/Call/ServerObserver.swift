@@ -22,7 +22,7 @@ open class LoopObserver {
   /// The headers of a call are here.
   open func callBegan() {}
   /// The status of a call is final: once for each call that began, of any kind, whoever ended it.
-  open func callEnded(_ call: borrowing CallRecord) {}
+  open func callEnded(_ call: borrowing CallRecord, _ details: borrowing CallDetails) {}
   /// A peer's protocol is known, and the peer, where it has to prove who it is.
   open func connectionBegan(_ wire: CallRecord.Wire, _ peer: CallRecord.PeerKind) {}
   open func connectionEnded(_ wire: CallRecord.Wire, _ peer: CallRecord.PeerKind) {}
@@ -139,11 +139,15 @@ final class CallObservation {
   private let timers: TimerQueue
   private let wire: CallRecord.Wire
   private let peer: CallRecord.PeerKind
+  /// What `ServerDelegate.connectionOpened` returned.
+  let context: AnyObject
   private var isOpen = false
 
   init(
-    _ observer: LoopObserver, _ timers: TimerQueue, _ wire: CallRecord.Wire, _ peer: Peer
+    _ observer: LoopObserver, _ timers: TimerQueue, _ wire: CallRecord.Wire, _ peer: Peer,
+    context: AnyObject
   ) {
+    self.context = context
     self.observer = observer
     self.timers = timers
     self.wire = wire
@@ -178,7 +182,9 @@ final class CallObservation {
   }
 
   /// Without effect on a call that was recorded before, or has not begun.
-  func end(_ stream: ServerStream, _ code: RPCStatus.Code) {
+  ///
+  /// - Parameter status: why it did not end well, where more is known than the code.
+  func end(_ stream: ServerStream, _ code: RPCStatus.Code, _ status: RPCStatus? = nil) {
     let tally = stream.tally
     guard tally.beginTime > 0 else { return }
     stream.tally.beginTime = 0
@@ -189,6 +195,7 @@ final class CallObservation {
         tag: stream.control?.tag ?? tally.tag, requestBytes: tally.requestBytes,
         responseBytes: tally.responseBytes, requestMessages: tally.requestMessages,
         responseMessages: tally.responseMessages, beginTime: tally.beginTime,
-        startTime: tally.startTime > 0 ? tally.startTime : now, endTime: now))
+        startTime: tally.startTime > 0 ? tally.startTime : now, endTime: now),
+      CallDetails(stream, self, status))
   }
 }

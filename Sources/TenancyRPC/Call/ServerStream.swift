@@ -87,6 +87,14 @@ class ServerStream: LoopTimer {
   /// Whether there is metadata of a name.
   func hasMetadata(_ name: StaticString) -> Bool { preconditionFailure("abstract") }
 
+  /// Lends the values of a name of the metadata, in order.
+  func forEachValue(
+    of name: StaticString, _ body: (UnsafeRawBufferPointer) -> Void
+  ) { preconditionFailure("abstract") }
+
+  /// What the client asked for, where that is no method of ours.
+  func unknownPath() -> String? { preconditionFailure("abstract") }
+
   /// Whether its call can be answered later than at once.
   var mayWait: Bool { true }
 

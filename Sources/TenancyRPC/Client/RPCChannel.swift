@@ -17,10 +17,14 @@ public final class RPCChannel: Sendable {
     /// TCP, always with TLS. All addresses of `host` are used. `serverName` is what the server's
     /// certificate must be for; nil: `host`.
     case tcp(host: String, port: Int, serverName: String? = nil)
+    /// TCP on 127.0.0.1 in plain text, where nobody vouches for the server: for what any process of this
+    /// host may hear.
+    case loopback(port: Int)
 
     public var description: String {
       switch self {
       case .unix(let path): "unix:\(path)"
+      case .loopback(let port): "127.0.0.1:\(port)"
       case .tcp(let host, let port, _): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
       }
     }

@@ -19,7 +19,7 @@ extension HTTP2ServerSession {
   }
 
   func fail(_ stream: HTTP2Stream, _ status: RPCStatus) {
-    end(stream, status.code)
+    end(stream, status.code, status)
     let custom = stream.control?.snapshot()
     guard stream.headersSubmitted else {
       var fields = HeaderFields.responseHeaders(custom?.headers)
@@ -83,7 +83,7 @@ extension HTTP2ServerSession {
       if let status = news.end, !stream.headersSubmitted, stream.waitingReplyBytes == 0 {
         return fail(stream, status)
       }
-      end(stream, news.end?.code ?? .ok)
+      end(stream, news.end?.code ?? .ok, news.end)
       stream.trailers = HeaderFields.trailers(
         news.end, custom: pipe.control.snapshot().trailers)
       if stream.headersSubmitted { closeReply(stream) } else { submitHeaders(stream) }
@@ -183,8 +183,8 @@ extension HTTP2ServerSession {
   }
 
   /// The final status is known.
-  private func end(_ stream: HTTP2Stream, _ code: RPCStatus.Code) {
-    observation?.end(stream, code)
+  private func end(_ stream: HTTP2Stream, _ code: RPCStatus.Code, _ status: RPCStatus? = nil) {
+    observation?.end(stream, code, status)
     stream.awaitsResponse = false
     stream.isAnsweredEarly = !stream.requestDone
     if stream.isScheduled { timers.cancel(stream) }

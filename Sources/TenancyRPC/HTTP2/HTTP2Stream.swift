@@ -159,6 +159,20 @@ final class HTTP2Stream: ServerStream {
     return ReceivedMetadata.has(name, in: headerBytes.bytes, ends: headerEnds)
   }
 
+  override func forEachValue(
+    of name: StaticString, _ body: (UnsafeRawBufferPointer) -> Void
+  ) {
+    if headerEnds.isEmpty { return }
+    ReceivedMetadata.forEachValue(of: name, in: headerBytes.bytes, ends: headerEnds, body)
+  }
+
+  override func unknownPath() -> String? {
+    guard method < 0 else { return nil }
+    var path: String?
+    forEachValue(of: ":path") { path = ReceivedMetadata.text($0) }
+    return path
+  }
+
   // MARK: Messages
 
   override func beginReply(count: Int) -> UnsafeMutableRawPointer {

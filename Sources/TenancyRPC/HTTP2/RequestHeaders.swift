@@ -6,7 +6,10 @@ enum RequestHeaders {
     to stream: HTTP2Stream, methods: MethodTable
   ) {
     switch field {
-    case .path: stream.method = methods.find(value)
+    case .path:
+      stream.method = methods.find(value)
+      // For observers: no handler will see it.
+      if stream.method < 0 { stream.addHeader(name, value) }
     case .method:
       stream.isPost = equals(value, "POST")
       stream.isHead = equals(value, "HEAD")

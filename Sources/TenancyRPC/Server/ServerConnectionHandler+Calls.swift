@@ -256,14 +256,14 @@ extension ServerConnectionHandler {
 
   /// What an asynchronous handler gets. It is cancelled when the deadline passes.
   private func prepare(_ stream: Engine.Stream) -> AsyncCall {
-    let control = ResponseControl()
-    stream.control = control
     stream.owner = self
     watchDeadline(stream)
     let deadline = stream.expiry.map {
       ContinuousClock.now.advanced(by: .nanoseconds(($0 - loop.timers.turnTime).nanoseconds))
     }
     let metadata = stream.metadata()
+    let control = ResponseControl(received: metadata)
+    stream.control = control
     // What the engine counts for it is for the handler's from now on.
     stream.releaseMetadata()
     return AsyncCall(

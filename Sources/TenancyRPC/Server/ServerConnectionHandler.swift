@@ -78,7 +78,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     engine = Engine(
       methods: core.methods, limits: core.limits, timers: loop.timers, memory: memory)
     engine.observation = loop.observer.map {
-      CallObservation($0, loop.timers, Engine.wire, connection.peer)
+      CallObservation($0, loop.timers, Engine.wire, connection.peer, context: context)
     }
     judge = ConnectionJudge(
       core.limits, now: loop.eventLoop.now, jitter: .random(in: -1...1), canPing: Engine.canPing)

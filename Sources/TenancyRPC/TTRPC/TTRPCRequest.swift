@@ -82,6 +82,28 @@ struct TTRPCRequest {
     return text.withUnsafeBytes { Metadata(ReceivedMetadata($0, ends: ends)) }
   }
 
+  /// Lends the values of a name (lower case), in order, whatever the case that they came in.
+  func forEachValue(of name: StaticString, _ body: (UnsafeRawBufferPointer) -> Void) {
+    guard metadataCount > 0 else { return }
+    let wanted = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+    var reader = ProtobufReader(envelope)
+    do {
+      while let field = try reader.next() {
+        guard field.number == 5, case .bytes(let bytes) = field.value else { continue }
+        let (key, value) = try Self.entry(bytes)
+        let isWanted =
+          key.count == wanted.count
+          && zip(key, wanted).allSatisfy { found, letter in
+            found == letter || (0x41...0x5A).contains(found) && found | 0x20 == letter
+          }
+        if isWanted { body(value) }
+      }
+    } catch {
+      // In range: `init` has read all of the envelope.
+      preconditionFailure("the envelope was read before")
+    }
+  }
+
   private static func entry(
     _ bytes: UnsafeRawBufferPointer
   ) throws(ProtobufReader.Malformed) -> (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)

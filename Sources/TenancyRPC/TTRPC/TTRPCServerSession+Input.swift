@@ -46,7 +46,12 @@ extension TTRPCServerSession {
     }
     if !headers.take(request.metadataBytes) { fail("too many bytes of metadata") }
     let method = methods.find(service: request.service, method: request.method)
-    if let status = refusal(header, request, method) { return refuse(header, status) }
+    if let status = refusal(header, request, method) {
+      let refused = refuse(header, status)
+      // For observers, which are told before the next frame is read.
+      if refused === transient { transient.request = request }
+      return refused
+    }
     let stream: TTRPCStream
     if isAnsweredAtOnce(request, method) {
       stream = transient

@@ -20,7 +20,7 @@ extension TTRPCServerSession {
 
   func fail(_ stream: TTRPCStream, _ status: RPCStatus) {
     output.rollBack()
-    observation?.end(stream, status.code)
+    observation?.end(stream, status.code, status)
     TTRPCResponse.write(status, to: &output.bytes, stream: stream.id)
     close(stream)
   }

@@ -126,6 +126,16 @@ final class TTRPCStream: ServerStream {
     return request.metadata().has(name)
   }
 
+  override func forEachValue(
+    of name: StaticString, _ body: (UnsafeRawBufferPointer) -> Void
+  ) { request?.forEachValue(of: name, body) }
+
+  override func unknownPath() -> String? {
+    guard method < 0, let request else { return nil }
+    return "/" + ReceivedMetadata.text(request.service) + "/"
+      + ReceivedMetadata.text(request.method)
+  }
+
   /// One that is not there is an empty one: that is how proto3 writes it.
   override func message() throws(RPCStatus) -> UnsafeRawBufferPointer {
     request?.payload ?? UnsafeRawBufferPointer(start: nil, count: 0)

@@ -63,17 +63,10 @@ struct Denials {
   /// What the caller calls the request, in printable ASCII. A longer one, or another, is none: it would be read
   /// by other tenants as well.
   static func requestID(in metadata: Metadata) -> String {
-    metadata[requestIDName].first(where: isRequestID) ?? ""
+    metadata[RequestID.metadataName].first(where: isRequestID) ?? ""
   }
 
-  static func isRequestID(_ text: String) -> Bool {
-    (1...maximumRequestID).contains(text.utf8.count)
-      && text.utf8.allSatisfy { (UInt8(ascii: " ")...UInt8(ascii: "~")).contains($0) }
-  }
-
-  private static let requestIDName = "x-request-id"
-  /// Bytes.
-  private static let maximumRequestID = 64
+  static func isRequestID(_ text: String) -> Bool { RequestID.isValid(text.utf8) }
 
   /// The tenant of an id, a slug or a former slug, of which this is no use.
   static func known(_ bare: UnsafeRawBufferPointer, _ snapshot: Snapshot) -> TenantID? {

@@ -6,6 +6,7 @@ struct ServerAddress: Hashable, CustomStringConvertible {
   enum Place: Hashable {
     case unix(path: String)
     case ip(String, port: Int)
+    case loopback(port: Int)
   }
 
   let place: Place
@@ -18,12 +19,13 @@ struct ServerAddress: Hashable, CustomStringConvertible {
     switch place {
     case .unix(let path): "unix:\(path)"
     case .ip(let text, let port): text.contains(":") ? "[\(text)]:\(port)" : "\(text):\(port)"
+    case .loopback(let port): "127.0.0.1:\(port)"
     }
   }
 
   var usesTLS: Bool {
     switch place {
-    case .unix: false
+    case .unix, .loopback: false
     case .ip: true
     }
   }
@@ -32,6 +34,7 @@ struct ServerAddress: Hashable, CustomStringConvertible {
     switch place {
     case .unix(let path): try SocketAddress(unixDomainSocketPath: path)
     case .ip(let text, let port): try SocketAddress(ipAddress: text, port: port)
+    case .loopback(let port): try SocketAddress(ipAddress: "127.0.0.1", port: port)
     }
   }
 }
@@ -40,7 +43,7 @@ extension RPCChannel.Target {
   /// The host to look up; nil where there is nothing to.
   var hostToResolve: String? {
     switch self {
-    case .unix: nil
+    case .unix, .loopback: nil
     case .tcp(let host, _, _): host
     }
   }
@@ -50,6 +53,9 @@ extension RPCChannel.Target {
     switch self {
     case .unix(let path):
       return ServerAddress(place: .unix(path: path), authority: "localhost", serverName: "")
+    case .loopback(let port):
+      return ServerAddress(
+        place: .loopback(port: port), authority: "localhost:\(port)", serverName: "")
     case .tcp(let host, let port, let serverName):
       let name = serverName ?? host
       let authority = name.contains(":") ? "[\(name)]:\(port)" : "\(name):\(port)"

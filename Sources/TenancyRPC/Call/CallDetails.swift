@@ -1,0 +1,88 @@
+/// What else can be learned of a call whose status is final. Nothing of it is made before somebody asks, so that
+/// observers pay for the calls that they want to know about, and for no others.
+///
+/// Valid only while `LoopObserver.callEnded` runs.
+public struct CallDetails: ~Copyable {
+  /// Who calls `callEnded` holds both.
+  private let stream: Unmanaged<ServerStream>
+  private let observation: Unmanaged<CallObservation>?
+  /// Why the call did not end well; nil: it did, or nothing but its code is known.
+  public let status: RPCStatus?
+  private let sample: SampleStream?
+
+  init(_ stream: ServerStream, _ observation: CallObservation, _ status: RPCStatus?) {
+    self.stream = .passUnretained(stream)
+    self.observation = .passUnretained(observation)
+    self.status = status
+    sample = nil
+  }
+
+  /// Of a call that was not served: for tests of observers.
+  public init(
+    metadata: Metadata = Metadata(), path: String? = nil, status: RPCStatus? = nil,
+    context: AnyObject? = nil
+  ) {
+    let sample = SampleStream(metadata, path, context)
+    self.sample = sample
+    stream = .passUnretained(sample)
+    observation = nil
+    self.status = status
+  }
+
+  /// What `ServerDelegate.connectionOpened` returned for the call's connection.
+  public var context: AnyObject? {
+    if let sample { return sample.context }
+    return observation?._withUnsafeGuaranteedRef { $0.context }
+  }
+
+  /// The path of a method that there is not, as the peer wrote it: of any length, and any text.
+  public var unknownPath: String? { stream._withUnsafeGuaranteedRef { $0.unknownPath() } }
+
+  /// Lends the values of a name (lower case) of the call's metadata, in order. There are none of a call whose request
+  /// was refused before it was whole.
+  public func forEachValue(of name: StaticString, _ body: (UnsafeRawBufferPointer) -> Void) {
+    stream._withUnsafeGuaranteedRef { stream in
+      guard let control = stream.control else { return stream.forEachValue(of: name, body) }
+      control.received.forEachValue(of: name, body)
+    }
+  }
+
+  /// What the caller calls the request: the first `x-request-id` that is good for that.
+  public var requestID: String? {
+    var found: String?
+    forEachValue(of: "x-request-id") { value in
+      if found == nil, RequestID.isValid(value) { found = ReceivedMetadata.text(value) }
+    }
+    return found
+  }
+}
+
+/// What callers may call their requests: printable ASCII, up to 64 bytes. A longer one, or another, is none.
+public enum RequestID {
+  public static let metadataName = "x-request-id"
+  /// Bytes.
+  public static let maximumLength = 64
+
+  public static func isValid(_ bytes: some Collection<UInt8>) -> Bool {
+    (1...maximumLength).contains(bytes.count)
+      && bytes.allSatisfy { (UInt8(ascii: " ")...UInt8(ascii: "~")).contains($0) }
+  }
+}
+
+private final class SampleStream: ServerStream {
+  let context: AnyObject?
+  private let path: String?
+  private let sent: Metadata
+
+  init(_ metadata: Metadata, _ path: String?, _ context: AnyObject?) {
+    sent = metadata
+    self.path = path
+    self.context = context
+  }
+
+  override func unknownPath() -> String? { path }
+
+  override func forEachValue(
+    of name: StaticString, _ body: (UnsafeRawBufferPointer) -> Void
+  ) { sent.forEachValue(of: name, body) }
+}

@@ -1,0 +1,32 @@
+public import Tenancy
+
+/// What may be told of callers to who watches the server. Thread-safe.
+public struct CallerDirectory: Sendable {
+  private let plane: ControlPlane
+
+  public init(_ plane: ControlPlane) { self.plane = plane }
+
+  /// A number that all have in common who are one account: the workloads of a tenant, by one of its names, and those
+  /// who share a platform identity.
+  /// - Parameter context: what `TenancyDelegate.connectionOpened` has returned.
+  public func account(of context: AnyObject) -> Int {
+    guard let caller = context as? Caller else { return 0 }
+    switch caller.kind {
+    case .platform: return caller.subject.hashValue
+    case .tenant(let name): return name.hashValue
+    }
+  }
+
+  /// Who it is, and its own tenant where there is one of the name that its certificate has.
+  /// - Parameter context: what `TenancyDelegate.connectionOpened` has returned.
+  public func names(of context: AnyObject) -> (subject: String, tenant: TenantID?)? {
+    guard let caller = context as? Caller else { return nil }
+    switch caller.kind {
+    case .platform: return (caller.subject, nil)
+    case .tenant(let name):
+      let state = plane.state
+      let home = state.find(name)?.tenant.id ?? state.formerSlug(name)?.tenant
+      return (caller.subject, home)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import Logging
+import Tenancy
+import TenancyMetrics
+import TenancyRPC
+import TenancyServer
+import TenancyTelemetry
+
+/// Those who watch the server's calls, as far as the configuration wants them.
+struct Observation: Sendable {
+  let metrics: ServerMetrics?
+  private let log: AccessLog?
+  private let tracer: Tracer?
+
+  /// - Throws: `ConfigurationError` when the access log can't be opened.
+  init(_ configuration: Configuration, _ plane: ControlPlane, _ logger: Logger) throws {
+    metrics = configuration.http.map { ServerMetrics(tenants: $0.tenants) }
+    let callers = Self.callers(plane)
+    tracer = configuration.tracing.map { settings in
+      Tracer(settings, version: Version.text, callers: callers) { Self.tell($0, logger) }
+    }
+    do {
+      log = try configuration.accessLog.map { settings in
+        try AccessLog(settings, callers: callers) { Self.tell($0, logger) }
+      }
+    } catch let error as LogFileError {
+      throw ConfigurationError(description: "access_log: \(error)")
+    }
+  }
+
+  /// Nil: nobody watches, and nothing is paid for it.
+  var observer: (any ServerObserver)? {
+    guard log != nil || tracer != nil else { return metrics }
+    let telemetry = CallTelemetry(log: log, tracer: tracer)
+    return metrics.map { CombinedObserver($0, telemetry) } ?? telemetry
+  }
+
+  /// Exports spans until cancelled, and then for a moment what waits.
+  func run() async { await tracer?.run() }
+
+  /// Files of logs were rotated.
+  func reopen() { log?.reopen() }
+
+  /// Writes what waits.
+  func finish() async { await log?.finish() }
+
+  private static func callers(_ plane: ControlPlane) -> CallerNames {
+    let directory = CallerDirectory(plane)
+    return CallerNames(
+      account: { directory.account(of: $0) },
+      names: { context in
+        directory.names(of: context).map {
+          CallerNames.Names(subject: $0.subject, tenant: $0.tenant?.description)
+        }
+      },
+      tenant: { TenantID(high: $0.high, low: $0.low).description })
+  }
+
+  private static func tell(_ event: Tracer.Event, _ logger: Logger) {
+    switch event {
+    case .exportFailed(let error):
+      logger.warning("spans not exported: tried again", metadata: ["error": "\(error)"])
+    case .exportsAgain: logger.notice("spans exported again")
+    case .dropped(let overRate, let overflown, let refused):
+      logger.warning(
+        "spans dropped",
+        metadata: [
+          "over_rate": "\(overRate)", "no_room": "\(overflown)", "refused": "\(refused)",
+        ])
+    }
+  }
+
+  private static func tell(_ event: AccessLog.Event, _ logger: Logger) {
+    switch event {
+    case .writeFailed(let error):
+      logger.error("access log not written: lines are lost", metadata: ["error": "\(error)"])
+    case .writesAgain: logger.notice("access log written again")
+    case .reopened: logger.info("access log opened anew")
+    case .notReopened(let error):
+      logger.error(
+        "access log not opened anew: the old file stays in use", metadata: ["error": "\(error)"])
+    }
+  }
+}

@@ -59,6 +59,16 @@ public final class Server: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let loopStates: [ObjectIdentifier: NIOLoopBound<LoopState>]
   private let listening = Mutex<[Listening]>([])
+  /// Its life has one direction, and each step is made once.
+  private enum Life {
+    case made
+    case started
+    /// Being stopped, or stopped. Who stops it again waits for the first to be done.
+    case stopping(waiting: [CheckedContinuation<Void, Never>])
+    case stopped
+  }
+
+  private let life = Mutex(Life.made)
   /// From `start` to `stop`.
   private let keeping = Mutex<Task<Void, Never>?>(nil)
   /// Nothing is asked of them any more, or they are about to end.
@@ -103,8 +113,10 @@ public final class Server: Sendable {
   }
 
   /// Starts to listen. Returns the addresses in use: with port 0, the port that the system chose.
-  /// - Throws: `ServerStartError`; nothing listens then.
+  /// - Throws: `ServerStartError`: what can't be listened on; nothing listens then, and it has stopped. Or it was
+  ///   started or stopped before.
   public func start() async throws -> [ListenAddress] {
+    try beginLife()
     var bound: [ListenAddress] = []
     keeping.withLock { $0 = Task { await MemoryKeeper.run() } }
     do {
@@ -130,8 +142,53 @@ public final class Server: Sendable {
     for turn in turns { try? await turn.get() }
   }
 
-  /// Stops accepting, lets calls in flight finish for at most `limit`, then closes everything.
+  private func beginLife() throws(ServerStartError) {
+    let isFirst = life.withLock { life in
+      guard case .made = life else { return false }
+      life = .started
+      return true
+    }
+    guard isFirst else { throw ServerStartError(description: "the server was started before") }
+  }
+
+  /// Stops accepting, lets calls in flight finish for at most `limit`, then closes everything. Returns when that is
+  /// done, also to who stops it again meanwhile.
   public func stop(within limit: Duration) async {
+    guard await beginEnd() else { return }
+    await end(within: limit)
+    let waiting = life.withLock { life in
+      guard case .stopping(let waiting) = life else { return [CheckedContinuation<Void, Never>]() }
+      life = .stopped
+      return waiting
+    }
+    for continuation in waiting { continuation.resume() }
+  }
+
+  /// - Returns: whether it is the caller's to stop it; otherwise it has stopped.
+  private func beginEnd() async -> Bool {
+    enum Answer { case own, done, wait }
+    let answer = life.withLock { life -> Answer in
+      switch life {
+      case .made, .started:
+        life = .stopping(waiting: [])
+        return .own
+      case .stopping: return .wait
+      case .stopped: return .done
+      }
+    }
+    guard answer == .wait else { return answer == .own }
+    await withCheckedContinuation { continuation in
+      let isOver = life.withLock { life in
+        guard case .stopping(let waiting) = life else { return true }
+        life = .stopping(waiting: waiting + [continuation])
+        return false
+      }
+      if isOver { continuation.resume() }
+    }
+    return false
+  }
+
+  private func end(within limit: Duration) async {
     let open = listening.withLock { listening in
       defer { listening = [] }
       return listening

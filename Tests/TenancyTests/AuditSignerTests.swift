@@ -46,6 +46,47 @@ private let globex = AuditChain.tenant(Sample.id(2))
     #expect(trail.told == [])
   }
 
+  /// A busy chain may have more that is to go by the time that this is found out.
+  @Test func whatHasComeSinceAChainWasHeldIsSignedBeforeItGoes() async throws {
+    #expect(try await signer.hold([AuditBegin(chain: acme, floor: .start)]) == [])
+    try await trail.add(10, to: 1)
+    try await signer.begin([try #require(trail.end(acme, at: 65))])
+    #expect(signed(acme) == [60, 70] && signed(acme, .begin) == [65])
+    trail.test.store.disk.state.withLock { $0.audit[acme]?.removeAll { $0.sequence <= 65 } }
+    try await trail.add(1, to: 1)
+    try await signer.write()
+    #expect(signed(acme) == [60, 70, 71] && trail.told == [])
+  }
+
+  /// A store that was restored to an older state, and then to a newer one.
+  @Test func aChainMayBeginWhereAnOlderBeginSays() async throws {
+    let (older, newer) = (trail.end(acme, at: 20), trail.end(acme, at: 30))
+    try trail.log.add([
+      trail.checkpoint(try #require(newer), .begin, life: "former"),
+      trail.checkpoint(try #require(older), .begin, life: "restored"),
+    ])
+    let again = trail.signer()
+    let floor = try #require(newer).head
+    #expect(try await again.hold([AuditBegin(chain: acme, floor: floor)]) == [])
+    #expect(trail.told == [])
+    let other = AuditHead(sequence: 30, hash: [UInt8](repeating: 7, count: 32))
+    #expect(try await again.hold([AuditBegin(chain: acme, floor: other)]) == [acme])
+    #expect(trail.told.count == 1)
+  }
+
+  /// What another node has removed between two pages is no sign of a change, as on a store of one node.
+  @Test(arguments: [true, false])
+  func recordsMayGoWhileTheyAreRead(isShared: Bool) throws {
+    let records = trail.records(acme)
+    var link = AuditLink(acme, from: nil, mayBeRemoved: isShared, hash: testHash)
+    for record in records[..<20] { try link.take(record) }
+    let fault = Result { () throws(AuditFault) in try link.take(records[30]) }
+    switch fault {
+    case .success: #expect(isShared && link.end?.sequence == 31)
+    case .failure: #expect(!isShared)
+    }
+  }
+
   @Test(arguments: [
     (20, 50, "record 60, or one before it, is not the one that was signed"),
     (20, 10, "it ends before record 60, which was signed"),

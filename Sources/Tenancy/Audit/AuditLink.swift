@@ -49,6 +49,8 @@ struct AuditLink {
     _ stored: StoredAuditRecord, after last: AuditHead
   ) throws(AuditFault) {
     let sequence = last.sequence + 1
+    // Another node has removed what was between two pages.
+    if mayBeRemoved, stored.sequence > sequence { return }
     guard stored.sequence == sequence,
       hash(AuditEncoding.hashInput(stored.bytes, after: last.hash)) == stored.hash
     else { throw AuditFault("record \(sequence) is not the one that was written") }

@@ -236,7 +236,9 @@ public actor AuditSigner {
     var made: [(AuditChain, AuditHead, AuditCheckpoint.Kind)] = []
     for begin in begins {
       let chain = begin.chain
-      if let fault = signed?.fault(begin, isShared: terms.isShared) { fail(chain, fault) }
+      if let fault = signed?.fault(begin, isShared: terms.isShared), try await !isSaid(begin) {
+        fail(chain, fault)
+      }
       let start = signed?.end(of: chain)
       guard let end = try await end(of: chain, from: start), end != start else { continue }
       // What has come since `write` is signed with the chains that have grown.
@@ -252,8 +254,36 @@ public actor AuditSigner {
     defer { leave() }
     // Records that tell which chains have grown must not go before their ends are signed.
     if ends.contains(where: { $0.chain == .platform }) { try await writeGrown() }
+    try await signBehind(ends)
     for end in ends { if let fault = faults[end.chain] { throw fault } }
     try add(ends.map { ($0.chain, $0.head, .begin) })
+  }
+
+  /// What goes must be before an end that was signed: a chain may have grown since it was held, and so may what is
+  /// to go of it.
+  private func signBehind(_ ends: [AuditEnd]) async throws {
+    var made: [(AuditChain, AuditHead, AuditCheckpoint.Kind)] = []
+    for end in ends where end.chain != .platform {
+      guard let start = signed?.end(of: end.chain), start.sequence <= end.head.sequence,
+        let now = try await self.end(of: end.chain, from: start), now != start
+      else { continue }
+      made.append((end.chain, now, .end))
+    }
+    try add(made)
+  }
+
+  /// Whether an older begin says where a chain begins: a store that was restored has those of its backup.
+  private func isSaid(_ begin: AuditBegin) async throws -> Bool {
+    var place: Int64 = 0
+    while let (checkpoints, next) = try log.read(after: place) {
+      let says = checkpoints.contains {
+        $0.kind == .begin && $0.chain == begin.chain && $0.head == begin.floor
+      }
+      if says { return true }
+      place = next
+      await Task.yield()
+    }
+    return false
   }
 
   /// A life of the store that only its own checkpoints tell of is that of whoever changed the incarnation in it: when

@@ -8,13 +8,15 @@ struct PendingCallsTests {
   private static let stream = "/test.Pending/Stream"
   private static let unary = "/test.Pending/Unary"
 
-  private static func methods() -> [ServiceMethod] {
+  /// - Parameter began: told when a unary call's handler has begun.
+  private static func methods(_ began: @escaping @Sendable () -> Void = {}) -> [ServiceMethod] {
     [
       .streaming(path: stream, kind: .serverStreaming) { _, _, responses in
         try await responses.send([1])
         try await Task.sleep(for: .seconds(3600))
       },
       .async(path: unary) { _, _ in
+        began()
         try await Task.sleep(for: .seconds(3600))
         return []
       },
@@ -42,13 +44,15 @@ struct PendingCallsTests {
   }
 
   @Test func callsLeaveStreamsTheirPlace() async throws {
-    try await withEcho(Self.methods(), limits: Self.limits()) { channel in
+    let (begun, began) = AsyncStream.makeStream(of: Void.self)
+    try await withEcho(Self.methods { began.yield() }, limits: Self.limits()) { channel in
       try await withThrowingTaskGroup { group in
-        for _ in 0..<2 { group.addTask { _ = try await channel.ask(Self.unary) } }
-        var refusal: RPCStatus?
-        // The two may not have come yet.
-        while refusal == nil { refusal = await channel.refusal("/test.Echo/Async", [7]) }
-        #expect(refusal?.code == .resourceExhausted)
+        var news = begun.makeAsyncIterator()
+        for _ in 0..<2 {
+          group.addTask { _ = try await channel.ask(Self.unary) }
+          _ = await news.next()
+        }
+        #expect(await channel.refusal("/test.Echo/Async", [7])?.code == .resourceExhausted)
         try await Self.holding(3, channel) {}
         group.cancelAll()
         while let result = await group.nextResult() {

@@ -36,38 +36,45 @@ struct TopTenants: Sendable {
 
   var entries: [Entry] { places.filter { !$0.tag.isZero } }
 
+  @inline(__always)
   mutating func add(_ tag: CallTag, isError: Bool) {
     guard !tag.isZero else { return }
+    let error: UInt64 = isError ? 1 : 0
     calls &+= 1
-    if isError { errors &+= 1 }
-    guard let place = find(tag) else { return }
-    places[place].votes &+= 1  // In range: see `find`.
-    places[place].calls &+= 1
-    if isError { places[place].errors &+= 1 }
+    errors &+= error
+    let first = Int(truncatingIfNeeded: Self.mixed(tag) & mask) * Self.ways
+    // In range from here on: `first` begins a set, and `last` is in one.
+    places.withUnsafeMutableBufferPointer { places in
+      if places[last].tag != tag {
+        guard let place = Self.find(tag, in: places, from: first) else { return }
+        last = place
+      }
+      places[last].votes &+= 1
+      places[last].calls &+= 1
+      places[last].errors &+= error
+    }
   }
 
   /// - Returns: the tenant's place; nil: it has none.
-  private mutating func find(_ tag: CallTag) -> Int? {
-    if places[last].tag == tag { return last }
-    let first = Int(Self.mixed(tag) & mask) * Self.ways
+  @inline(__always)
+  private static func find(
+    _ tag: CallTag, in places: UnsafeMutableBufferPointer<Entry>, from first: Int
+  ) -> Int? {
     var free: Int?
-    for place in first..<first + Self.ways {
-      if places[place].tag == tag {
-        last = place
-        return place
-      }
+    for place in first..<first + ways {
+      if places[place].tag == tag { return place }
       if places[place].votes == 0 { free = place }
     }
     guard let free else {
-      for place in first..<first + Self.ways { places[place].votes &-= 1 }
+      for place in first..<first + ways { places[place].votes &-= 1 }
       return nil
     }
     places[free] = Entry(tag: tag)
-    last = free
     return free
   }
 
   /// Ids have random bits, but not everywhere (RFC 9562).
+  @inline(__always)
   private static func mixed(_ tag: CallTag) -> UInt64 {
     let product = (tag.high ^ tag.low).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
     return product.high ^ product.low

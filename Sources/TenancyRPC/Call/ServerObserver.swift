@@ -135,8 +135,11 @@ struct CallTally {
 
 /// Tells the loop's observer of one connection's calls. Confined to the loop.
 final class CallObservation {
-  let observer: LoopObserver
+  private let observer: LoopObserver
   private let timers: TimerQueue
+  // Lent, not retained, for each call: this object keeps both.
+  private let lentObserver: Unmanaged<LoopObserver>
+  private let lentTimers: Unmanaged<TimerQueue>
   private let wire: CallRecord.Wire
   private let peer: CallRecord.PeerKind
   /// What `ServerDelegate.connectionOpened` returned.
@@ -150,6 +153,8 @@ final class CallObservation {
     self.context = context
     self.observer = observer
     self.timers = timers
+    lentObserver = .passUnretained(observer)
+    lentTimers = .passUnretained(timers)
     self.wire = wire
     self.peer =
       switch peer {
@@ -172,30 +177,78 @@ final class CallObservation {
 
   func begin(_ stream: ServerStream) {
     stream.tally = CallTally()
-    stream.tally.beginTime = max(1, timers.turnTime.uptimeNanoseconds)
-    observer.callBegan()
+    stream.tally.beginTime = max(1, turnTime)
+    lentObserver._withUnsafeGuaranteedRef { $0.callBegan() }
   }
 
   /// A handler is about to run. What came before it on the loop has ended when that was last looked at.
   func start(_ stream: ServerStream) {
-    stream.tally.startTime = max(timers.turnTime.uptimeNanoseconds, timers.lastReading)
+    stream.tally.startTime = max(
+      turnTime, lentTimers._withUnsafeGuaranteedRef { $0.lastReading })
+  }
+
+  private var turnTime: UInt64 {
+    @inline(__always)
+    get { lentTimers._withUnsafeGuaranteedRef { $0.turnTime.uptimeNanoseconds } }
   }
 
   /// Without effect on a call that was recorded before, or has not begun.
-  ///
-  /// - Parameter status: why it did not end well, where more is known than the code.
-  func end(_ stream: ServerStream, _ code: RPCStatus.Code, _ status: RPCStatus? = nil) {
-    let tally = stream.tally
-    guard tally.beginTime > 0 else { return }
-    stream.tally.beginTime = 0
-    let now = timers.readClock()
-    observer.callEnded(
-      CallRecord(
-        method: stream.method < 0 ? nil : Int(stream.method), wire: wire, peer: peer, code: code,
-        tag: stream.control?.tag ?? tally.tag, requestBytes: tally.requestBytes,
-        responseBytes: tally.responseBytes, requestMessages: tally.requestMessages,
-        responseMessages: tally.responseMessages, beginTime: tally.beginTime,
-        startTime: tally.startTime > 0 ? tally.startTime : now, endTime: now),
-      CallDetails(stream, self, status))
+  func end(_ stream: ServerStream, _ code: RPCStatus.Code) { finish(stream, code, nil) }
+
+  /// - Parameter status: why it did not end well.
+  func end(_ stream: ServerStream, _ code: RPCStatus.Code, _ status: RPCStatus?) {
+    finish(stream, code, status)
   }
+
+  /// Inlined, so that a call that ends well carries no status along.
+  @inline(__always)
+  private func finish(_ stream: ServerStream, _ code: RPCStatus.Code, _ status: RPCStatus?) {
+    guard stream.tally.beginTime > 0 else { return }
+    let now = lentTimers._withUnsafeGuaranteedRef { $0.readClock() }
+    let tally = stream.tally
+    stream.tally.beginTime = 0
+    let record = CallRecord(
+      method: stream.method < 0 ? nil : Int(stream.method), wire: wire, peer: peer, code: code,
+      tag: stream.control?.tag ?? tally.tag, requestBytes: tally.requestBytes,
+      responseBytes: tally.responseBytes, requestMessages: tally.requestMessages,
+      responseMessages: tally.responseMessages, beginTime: tally.beginTime,
+      startTime: tally.startTime > 0 ? tally.startTime : now, endTime: now)
+    let details = CallDetails(stream, self, status)
+    lentObserver._withUnsafeGuaranteedRef { $0.callEnded(record, details) }
+  }
+}
+
+/// Where a connection's engine tells of its calls, at no cost if nobody observes.
+struct ObservedCalls: ~Copyable {
+  private let observation: CallObservation?
+  // Lent, not retained, for each call: the other is kept.
+  private let lent: Unmanaged<CallObservation>?
+
+  init(_ observation: CallObservation? = nil) {
+    self.observation = observation
+    lent = observation.map { .passUnretained($0) }
+  }
+
+  var isObserved: Bool {
+    @inline(__always)
+    get { lent != nil }
+  }
+
+  @inline(__always)
+  func begin(_ stream: ServerStream) { lent?._withUnsafeGuaranteedRef { $0.begin(stream) } }
+
+  @inline(__always)
+  func start(_ stream: ServerStream) { lent?._withUnsafeGuaranteedRef { $0.start(stream) } }
+
+  @inline(__always)
+  func end(_ stream: ServerStream, _ code: RPCStatus.Code) {
+    lent?._withUnsafeGuaranteedRef { $0.end(stream, code) }
+  }
+
+  func end(_ stream: ServerStream, _ status: RPCStatus) {
+    lent?._withUnsafeGuaranteedRef { $0.end(stream, status.code, status) }
+  }
+
+  func connectionBegan() { observation?.connectionBegan() }
+  func connectionEnded() { observation?.connectionEnded() }
 }

@@ -76,7 +76,7 @@ extension HTTP2ServerSession {
       return
     }
     stream.headersDone = true
-    observation?.begin(stream)
+    observation.begin(stream)
     // Of a header list that is too large, not all was looked at.
     guard stream.refusal != nil || stream.form.headersAreWhole else { return malformed(stream) }
     if stream.refusal == nil { stream.refusal = RequestHeaders.refusal(of: stream) }
@@ -157,7 +157,7 @@ extension HTTP2ServerSession {
     waitingReplyBytes -= stream.waitingReplyBytes
     if stream.isScheduled { timers.cancel(stream) }
     // Reset by the peer, or because it broke the protocol: of others the end was told before.
-    observation?.end(stream, .cancelled)
+    observation.end(stream, .cancelled)
     orphan(stream)
     stream.releaseBuffers()
     streams.close(stream)

@@ -160,7 +160,7 @@ extension HTTP2ServerSession {
     stream.clearReply(keeping: 4096)
     stream.isReplyGivenUp = true
     stream.awaitsResponse = false
-    observation?.end(stream, .resourceExhausted)
+    observation.end(stream, .resourceExhausted)
     if stream.isScheduled { timers.cancel(stream) }
     orphan(stream)
     // gRPC clients read it as RESOURCE_EXHAUSTED.

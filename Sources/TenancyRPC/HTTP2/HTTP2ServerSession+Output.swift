@@ -10,7 +10,7 @@ extension HTTP2ServerSession {
       compressReply(stream, control)
       stream.trailers = HeaderFields.trailers(nil, custom: control.snapshot().trailers)
     }
-    if let observation {
+    if observation.isObserved {
       stream.tally.responseBytes = stream.reply.count
       stream.tally.responseMessages = 1
       observation.end(stream, .ok)
@@ -184,7 +184,7 @@ extension HTTP2ServerSession {
 
   /// The final status is known.
   private func end(_ stream: HTTP2Stream, _ code: RPCStatus.Code, _ status: RPCStatus? = nil) {
-    observation?.end(stream, code, status)
+    if let status { observation.end(stream, status) } else { observation.end(stream, code) }
     stream.awaitsResponse = false
     stream.isAnsweredEarly = !stream.requestDone
     if stream.isScheduled { timers.cancel(stream) }

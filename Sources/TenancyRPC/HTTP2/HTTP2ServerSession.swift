@@ -15,7 +15,7 @@ final class HTTP2ServerSession: ServerEngine {
   let limits: ServerLimits
   let methods: MethodTable
   let timers: TimerQueue
-  @exclusivity(unchecked) var observation: CallObservation?
+  @exclusivity(unchecked) var observation = ObservedCalls()
   @exclusivity(unchecked) private(set) var session: OpaquePointer?
   let blocks = HTTP2Memory()
   @exclusivity(unchecked) var streams = StreamTable<HTTP2Stream>()
@@ -252,6 +252,8 @@ final class HTTP2ServerSession: ServerEngine {
     sentError = "\(String(cString: nghttp2_http2_strerror(code))) \(reason)"
   }
 
+  func observe(_ observation: CallObservation?) { self.observation = ObservedCalls(observation) }
+
   var streamingCalls: [HTTP2Stream] {
     var found: [HTTP2Stream] = []
     streams.forEach { if $0.awaitsResponse, $0.pipe != nil { found.append($0) } }
@@ -261,7 +263,7 @@ final class HTTP2ServerSession: ServerEngine {
   func abandonCalls() {
     streams.forEach { stream in
       timers.cancel(stream)
-      observation?.end(stream, .cancelled)
+      observation.end(stream, .cancelled)
       orphan(stream)
     }
     cancelOrphans()

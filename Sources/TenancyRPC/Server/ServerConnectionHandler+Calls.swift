@@ -73,7 +73,7 @@ extension ServerConnectionHandler {
   private static var freshTimeOfLargeMessages: TimeAmount { .milliseconds(10) }
 
   private func serve(_ stream: Engine.Stream) {
-    engine.observation?.start(stream)
+    observed.start(stream)
     do throws(RPCStatus) {
       switch core.methods.handler(stream.method) {
       case .inline(let handler):

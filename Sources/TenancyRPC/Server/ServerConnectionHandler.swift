@@ -10,6 +10,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
 
   let core: ServerCore
   let engine: Engine
+  let observed: ObservedCalls
   let loop: LoopState
   let mailbox: ConnectionMailbox
   let call: InlineCall
@@ -77,9 +78,11 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     self.mailbox = mailbox
     engine = Engine(
       methods: core.methods, limits: core.limits, timers: loop.timers, memory: memory)
-    engine.observation = loop.observer.map {
+    let observation = loop.observer.map {
       CallObservation($0, loop.timers, Engine.wire, connection.peer, context: context)
     }
+    engine.observe(observation)
+    observed = ObservedCalls(observation)
     judge = ConnectionJudge(
       core.limits, now: loop.eventLoop.now, jitter: .random(in: -1...1), canPing: Engine.canPing)
     call = InlineCall(
@@ -89,7 +92,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     mailbox.open(self)
-    engine.observation?.connectionBegan()
+    observed.connectionBegan()
     core.connections.add(self, credential, on: context.eventLoop)
     beginSupervision()
     // One that was being set up while the drain began.
@@ -104,7 +107,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     loop.timers.cancel(cutTimer)
     endSupervision()
     abandonCalls()
-    engine.observation?.connectionEnded()
+    observed.connectionEnded()
     self.context = nil
     core.connections.remove(self)
   }

@@ -16,8 +16,8 @@ protocol ServerEngine: AnyObject {
   init(methods: MethodTable, limits: ServerLimits, timers: TimerQueue, memory: ConnectionMemory)
 
   static var wire: CallRecord.Wire { get }
-  /// Told when calls begin and end; nil: nobody is.
-  var observation: CallObservation? { get set }
+  /// - Parameter observation: told when calls begin and end; nil: nobody is.
+  func observe(_ observation: CallObservation?)
 
   // MARK: Input
 

@@ -69,7 +69,7 @@ extension TTRPCServerSession {
       if !methods.clientStreams(method) { count(stream, request.payload.count) }
     }
     stream.method = method
-    if let observation {
+    if observation.isObserved {
       observation.begin(stream)
       stream.tally.requestBytes = request.payload.count
       if !request.payload.isEmpty || !methods.clientStreams(method) {
@@ -210,7 +210,7 @@ extension TTRPCServerSession {
       id: header.stream,
       requestEnded: header.type != .request || !header.flags.contains(.remoteOpen))
     transient.refusal = .status(status)
-    if header.type == .request { observation?.begin(transient) }
+    if header.type == .request { observation.begin(transient) }
     return transient
   }
 

@@ -5,11 +5,11 @@ extension TTRPCServerSession {
     case .done:
       stream.tally.responseBytes = output.lastReplyCount
       stream.tally.responseMessages = 1
-      observation?.end(stream, .ok)
+      observation.end(stream, .ok)
       close(stream)
     case .nothing:
       stream.tally.responseMessages = 1
-      observation?.end(stream, .ok)
+      observation.end(stream, .ok)
       _ = TTRPCResponse.open(in: &output.bytes, stream: stream.id, count: 0)
       close(stream)
     case .tooLarge: fail(stream, Self.responseTooLarge)
@@ -20,7 +20,7 @@ extension TTRPCServerSession {
 
   func fail(_ stream: TTRPCStream, _ status: RPCStatus) {
     output.rollBack()
-    observation?.end(stream, status.code, status)
+    observation.end(stream, status)
     TTRPCResponse.write(status, to: &output.bytes, stream: stream.id)
     close(stream)
   }
@@ -116,7 +116,7 @@ extension TTRPCServerSession {
       let header = TTRPCFrameHeader(
         payloadCount: 0, stream: stream.id, type: .data, flags: [.remoteClosed, .noData])
       _ = header.open(in: &output.bytes)
-      observation?.end(stream, .ok)
+      observation.end(stream, .ok)
       return close(stream)
     }
     guard let reply = stream.heldReply else {

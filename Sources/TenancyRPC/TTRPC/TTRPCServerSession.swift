@@ -22,7 +22,7 @@ final class TTRPCServerSession: ServerEngine {
   let limits: ServerLimits
   let methods: MethodTable
   let timers: TimerQueue
-  @exclusivity(unchecked) var observation: CallObservation?
+  @exclusivity(unchecked) var observation = ObservedCalls()
   let output = TTRPCOutput()
   @exclusivity(unchecked) var reader = TTRPCFrameReader()
   /// Serves one in-memory call, or carries one refusal, at a time: neither outlasts the frame it is about.
@@ -208,6 +208,8 @@ final class TTRPCServerSession: ServerEngine {
 
   func finishDrain() { isDrained = true }
 
+  func observe(_ observation: CallObservation?) { self.observation = ObservedCalls(observation) }
+
   var streamingCalls: [TTRPCStream] {
     var found: [TTRPCStream] = []
     streams.forEach { if $0.awaitsResponse, $0.pipe != nil { found.append($0) } }
@@ -219,7 +221,7 @@ final class TTRPCServerSession: ServerEngine {
     let gone = RPCStatus(.cancelled, "the call is over")
     streams.forEach { stream in
       timers.cancel(stream)
-      observation?.end(stream, .cancelled)
+      observation.end(stream, .cancelled)
       stream.pipe?.fail(gone)
       stream.task?.cancel()
       stream.task = nil

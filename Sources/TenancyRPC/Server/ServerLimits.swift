@@ -76,7 +76,7 @@ public struct ServerLimits: Sendable, Hashable {
   /// connections that have fewer than `guaranteedCalls`.
   public var maximumPendingCalls = 4_000
   /// And those of calls that stream, which are counted apart.
-  public var maximumPendingStreams = 8_000
+  public var maximumPendingStreams = 4_000
   public var guaranteedCalls = 8
   /// Calls of one connection that are served before other connections have their turn.
   public var maximumCallsPerTurn = 64

@@ -61,6 +61,19 @@ struct AccessLogTests {
     #expect(lines.allSatisfy { $0["notice"] == nil })
   }
 
+  /// Of a method that there is not: what follows the path of a URL is often a token.
+  @Test func aQueryIsNotLogged() async throws {
+    let place = try Place()
+    let log = try Self.log(place.path)
+    var loop = LoopAccessLog(log, methods: ["/a.B/C"])
+    for path in ["/x?token=secret", "/x", "?token=secret"] {
+      loop.note(
+        .sample(.unimplemented, method: nil), CallDetails(path: path), trace: nil)
+    }
+    await log.finish()
+    #expect(try place.lines().map { $0["method"] as? String } == ["/x", "/x", ""])
+  }
+
   /// One account's flood leaves room for another, and all of it is accounted for.
   @Test func aFloodOfErrors() async throws {
     let place = try Place()

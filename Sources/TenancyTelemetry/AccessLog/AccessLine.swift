@@ -48,7 +48,8 @@ struct AccessLine {
 
   private func method(_ call: borrowing CallRecord, _ details: borrowing CallDetails) -> String {
     if let method = call.method, methods.indices.contains(method) { return methods[method] }
-    return details.unknownPath ?? ""
+    // Without what follows the path: tokens are found there.
+    return details.unknownPath.map { String($0.prefix { $0 != "?" }) } ?? ""
   }
 
   private mutating func now() -> String {

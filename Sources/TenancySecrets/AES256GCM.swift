@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 internal import Tenancy
 
 /// AES-256-GCM as this module uses it: a random nonce of 96 bits before the ciphertext, a tag of 128 bits

@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 internal import Tenancy
 
 /// The formats of what is stored, so that others can verify and open it.

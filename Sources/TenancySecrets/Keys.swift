@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 public import Tenancy
 
 /// Owns the 32 bytes of a key, outside of Swift's arrays so that there is one copy, which is wiped at the

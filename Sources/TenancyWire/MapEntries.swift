@@ -1,4 +1,4 @@
-import CProtobufC
+import CTenancyProtobufC
 import TenancyRPC
 
 extension Arena {

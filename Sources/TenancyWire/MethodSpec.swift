@@ -1,4 +1,4 @@
-public import CProtobufC
+public import CTenancyProtobufC
 public import TenancyRPC
 
 /// Who may call a method: its `tenancy.v1.authorization` option.

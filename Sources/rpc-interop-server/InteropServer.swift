@@ -1,8 +1,8 @@
 import ArgumentParser
 import Glibc
 import Logging
-import RPCInterop
-import RPCServices
+import TenancyRPCInterop
+import TenancyRPCServices
 import TenancyRPC
 
 /// The conformance server: the runtime, and the services that public test suites call.

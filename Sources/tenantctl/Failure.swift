@@ -1,5 +1,5 @@
 import Foundation
-import PKI
+import TenancyPKI
 import Tenancy
 import TenancyClient
 import TenancyRPC

@@ -1,4 +1,4 @@
-import PKI
+import TenancyPKI
 import Tenancy
 
 extension AuditSigner {

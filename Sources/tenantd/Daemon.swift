@@ -1,7 +1,7 @@
 import FoundationEssentials
 import Glibc
 import Logging
-import RPCServices
+import TenancyRPCServices
 import Tenancy
 import TenancyRPC
 import TenancySecrets

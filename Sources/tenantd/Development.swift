@@ -1,6 +1,6 @@
 import FoundationEssentials
 import Glibc
-import PKI
+import TenancyPKI
 import TenancyRPC
 import TenancySecrets
 import TenancyServer

@@ -1,5 +1,5 @@
 import Logging
-import RPCServices
+import TenancyRPCServices
 import Tenancy
 import TenancyServer
 import TenancyStore

@@ -1,5 +1,5 @@
 import Logging
-import RPCServices
+import TenancyRPCServices
 import Synchronization
 import Tenancy
 import TenancyWire

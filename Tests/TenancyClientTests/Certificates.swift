@@ -1,8 +1,8 @@
-import COpenSSL
+import CTenancyOpenSSL
 import Foundation
 import TenancyRPC
 
-@testable import PKI
+@testable import TenancyPKI
 
 /// The certificates of one test, in files.
 ///

@@ -1,6 +1,6 @@
 import Foundation
 import Logging
-import PKI
+import TenancyPKI
 import Synchronization
 import Tenancy
 import TenancyClient

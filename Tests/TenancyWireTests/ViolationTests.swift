@@ -1,5 +1,5 @@
 import TenancyRPC
-import CProtobufC
+import CTenancyProtobufC
 import Testing
 
 @testable import TenancyWire

@@ -24,7 +24,7 @@ RUNTIME = "#include <protobuf-c/protobuf-c.h>\n"
 # Swift sees the runtime's types in every module of ours: they must be those of one module.
 RUNTIME_AS_MODULE = f"""#ifdef __clang__
 #if __has_feature(modules)
-#pragma clang module import CProtobufC
+#pragma clang module import CTenancyProtobufC
 #endif
 #endif
 {RUNTIME}"""

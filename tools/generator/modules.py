@@ -58,21 +58,21 @@ TENANCY = Module(
     authorized=True,
 )
 SERVICES = Module(
-    c_name="CRPCProto",
+    c_name="CTenancyRPCProto",
     sources=("grpc/health/", "grpc/reflection/"),
-    swift_folder="Sources/RPCServices/Generated",
+    swift_folder="Sources/TenancyRPCServices/Generated",
     client_folder="",
     descriptors="ServicesDescriptors",
 )
 INTEROP = Module(
-    c_name="CInteropProto",
+    c_name="CTenancyInteropProto",
     sources=("grpc/testing/", "ttrpc/", "bench/", "google/protobuf/empty.proto"),
-    swift_folder="Sources/RPCInterop/Generated",
+    swift_folder="Sources/TenancyRPCInterop/Generated",
     client_folder="",
     descriptors="InteropDescriptors",
 )
 TELEMETRY = Module(
-    c_name="COTLPProto",
+    c_name="CTenancyOTLPProto",
     sources=("opentelemetry/",),
     swift_folder="Sources/TenancyTelemetry/Generated",
     client_folder="",

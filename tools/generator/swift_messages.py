@@ -21,7 +21,7 @@ def imports(module: Module, messages: list[Message]) -> list[str]:
     """What a file with these messages, and maybe enums, imports."""
     found = ["public import TenancyRPC"]
     if messages:
-        found = ["public import CProtobufC", f"public import {module.c_name}", *found]
+        found = ["public import CTenancyProtobufC", f"public import {module.c_name}", *found]
     # `json()` is generated with the other fields, or written by hand elsewhere.
     if module.json and any(message.full_name not in SPECIAL_JSON for message in messages):
         found.append("public import Tenancy")

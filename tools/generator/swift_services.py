@@ -16,7 +16,7 @@ SCOPES = {
 
 def specs(module: Module, files: list, reader: AuthorizationReader) -> str:
     """The specs of every service."""
-    lines = file_header("", ["import CProtobufC", f"import {module.c_name}", "import TenancyRPC"])
+    lines = file_header("", ["import CTenancyProtobufC", f"import {module.c_name}", "import TenancyRPC"])
     if not module.authorized:
         lines = file_header("", ["public import TenancyRPC"])
     names: dict[str, list[str]] = {}

@@ -182,7 +182,7 @@ class ModuleTests(unittest.TestCase):
 
     def test_every_kind_of_method_is_generated(self):
         outputs = self.generate(self.PLAIN)
-        specs = outputs["Sources/RPCInterop/Generated/Services.swift"]
+        specs = outputs["Sources/TenancyRPCInterop/Generated/Services.swift"]
         for name, kind in (
             ("Unary", ".unary, isIdempotent: true"),
             ("Client", ".clientStreaming"),
@@ -191,12 +191,12 @@ class ModuleTests(unittest.TestCase):
         ):
             self.assertIn(f'path: "/bench.v1.S/{name}", kind: {kind})', specs)
 
-        client = outputs["Sources/RPCInterop/Generated/BenchSClient.swift"]
+        client = outputs["Sources/TenancyRPCInterop/Generated/BenchSClient.swift"]
         self.assertIn("_ body: (RequestWriter<Bench.A>, ResponseMessages<Bench.A>)", client)
         self.assertIn("channel.clientStreaming(Bench.S.client, options: options, send)", client)
 
     def test_messages_without_json_do_not_know_it(self):
-        text = self.generate(self.PLAIN)["Sources/RPCInterop/Generated/BenchS.swift"]
+        text = self.generate(self.PLAIN)["Sources/TenancyRPCInterop/Generated/BenchS.swift"]
         self.assertNotIn("json", text.lower())
 
     def test_streams_are_authorized_as_other_methods_are(self):

@@ -1,4 +1,4 @@
-internal import CZlib
+internal import CTenancyZlib
 
 /// The gzip format (RFC 1952), as `grpc-encoding: gzip` names it. Each message is a stream of its own.
 enum Gzip {

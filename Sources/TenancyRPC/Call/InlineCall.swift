@@ -1,4 +1,4 @@
-import CProtobufC
+import CTenancyProtobufC
 
 /// What an in-memory handler sees of its call. One object serves a connection's calls one after the
 /// other; it must not be kept. Confined to the connection's event loop.

@@ -1,4 +1,4 @@
-internal import CNghttp2
+internal import CTenancyNghttp2
 internal import NIOCore
 
 /// Watches the frames of one connection before nghttp2 reads them: how many ask for nothing, how

@@ -1,4 +1,4 @@
-internal import CNghttp2
+internal import CTenancyNghttp2
 
 /// What nghttp2's callbacks record.
 extension HTTP2ServerSession {

@@ -1,4 +1,4 @@
-internal import CNghttp2
+internal import CTenancyNghttp2
 
 /// What a connection holds, and what becomes of it when others need the memory.
 extension HTTP2ServerSession {

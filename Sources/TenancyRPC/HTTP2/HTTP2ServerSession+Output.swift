@@ -1,4 +1,4 @@
-internal import CNghttp2
+internal import CTenancyNghttp2
 
 /// How calls are answered.
 extension HTTP2ServerSession {

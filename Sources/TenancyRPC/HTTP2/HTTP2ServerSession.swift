@@ -1,4 +1,4 @@
-internal import CNghttp2
+internal import CTenancyNghttp2
 internal import NIOCore
 
 /// The HTTP/2 engine of one server connection. Owns the nghttp2 session.

@@ -1,4 +1,4 @@
-internal import CNghttp2
+internal import CTenancyNghttp2
 
 /// Header fields as nghttp2 takes them, for names and values that live as long as the program.
 enum HeaderFields {

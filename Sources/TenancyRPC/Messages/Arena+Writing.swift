@@ -1,4 +1,4 @@
-public import CProtobufC
+public import CTenancyProtobufC
 
 /// What generated messages use to build their C counterparts.
 extension Arena {

@@ -1,4 +1,4 @@
-public import CProtobufC
+public import CTenancyProtobufC
 
 /// Bump allocator for the messages of one call: decoding and encoding take from it, `reset` frees
 /// all at once. Confined to one thread (an event loop, or one call's task).

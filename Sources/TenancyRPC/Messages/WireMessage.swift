@@ -1,4 +1,4 @@
-public import CProtobufC
+public import CTenancyProtobufC
 
 /// A proto3 message: a Swift value that libprotobuf-c encodes and decodes through its C struct.
 public protocol WireMessage: Sendable {

@@ -1,4 +1,4 @@
-public import CProtobufC
+public import CTenancyProtobufC
 
 /// Reads what generated messages consist of from their C counterparts.
 public enum WireRead {

@@ -1,4 +1,4 @@
-public import CProtobufC
+public import CTenancyProtobufC
 
 /// Proto3 strings as they come: bytes that are text only once they have been checked.
 public enum WireText {

@@ -1,7 +1,7 @@
 import Synchronization
 
 #if canImport(Glibc)
-  internal import CMalloc
+  internal import CTenancyMalloc
   import Glibc
 #endif
 

@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 /// Application-layer protocol negotiation (RFC 7301).
 enum ALPN {

@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 /// Reads what we use of an X.509 certificate.
 enum CertificateReader {

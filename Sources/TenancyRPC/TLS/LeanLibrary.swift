@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 /// OpenSSL's default provider with fewer algorithms: those that TLS as we restrict it can use.
 ///

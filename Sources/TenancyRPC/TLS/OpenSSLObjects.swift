@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 /// Owns an `X509`. Never changed, so it may be used by several threads.
 final class X509Object {

@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 /// The certificates that a peer presented, so that it can be judged again later.
 final class PeerEvidence: Sendable {

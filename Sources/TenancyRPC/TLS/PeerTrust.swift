@@ -1,5 +1,5 @@
 import Synchronization
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 /// Judges the certificates of peers by one loaded set of CAs and CRLs. Thread-safe.
 final class PeerTrust: Sendable {

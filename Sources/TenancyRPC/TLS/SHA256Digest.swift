@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 /// SHA-256 (FIPS 180-4).
 public enum SHA256Digest {

@@ -1,5 +1,5 @@
 import Synchronization
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 /// A server's sessions that may be resumed (RFC 8446 §2.2), each with the peer that it was made with. It
 /// lives and dies with the CAs and CRLs that the peers were verified by. Thread-safe.

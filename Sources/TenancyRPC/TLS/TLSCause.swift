@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 #if canImport(Glibc)
   internal import Glibc

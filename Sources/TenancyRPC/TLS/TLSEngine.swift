@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 internal import NIOCore
 
 /// One TLS connection, without I/O: bytes in, bytes out. Owns the `SSL`. Confined to one

@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 /// A TLS failure. For those who run this side: never sent to the peer.
 public struct TLSError: Error, Sendable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 /// A `TLSContext` as loaded at one time. Owns the `SSL_CTX`, the CAs and CRLs, and what depends on them:
 /// verified chains and sessions to resume.

@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 internal import NIOCore
 
 /// The two directions of a TLS connection's ciphertext, as a `BIO` of our own. OpenSSL reads straight from

@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 
 /// The CAs of one bundle and their CRLs. Owns an `X509_STORE`.
 final class TrustStore: @unchecked Sendable {  // Never changed once loaded; OpenSSL locks it.

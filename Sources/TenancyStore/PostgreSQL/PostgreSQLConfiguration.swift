@@ -1,4 +1,4 @@
-internal import CPostgreSQL
+internal import CTenancyPostgreSQL
 
 /// Where a PostgreSQL store is, and how it is talked to.
 public struct PostgreSQLConfiguration: Sendable {

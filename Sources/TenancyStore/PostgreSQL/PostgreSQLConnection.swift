@@ -1,4 +1,4 @@
-internal import CPostgreSQL
+internal import CTenancyPostgreSQL
 internal import Glibc
 
 /// Owns one connection to a server. Every wait has a deadline: a server that is stopped, paused or cut

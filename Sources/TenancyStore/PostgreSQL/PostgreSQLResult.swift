@@ -1,4 +1,4 @@
-internal import CPostgreSQL
+internal import CTenancyPostgreSQL
 
 /// Owns what one statement gave: rows, or why it failed. Values are in binary form.
 final class PostgreSQLResult {

@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 internal import Tenancy
 
 /// Whether the chains of audit records are whole, each by itself and with the heads that the platform's names.

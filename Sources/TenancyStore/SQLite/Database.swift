@@ -1,4 +1,4 @@
-internal import CSQLite
+internal import CTenancySQLite
 internal import Tenancy
 
 /// An open database of the latest version, with all settings made.

@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import CTenancyOpenSSL
 internal import Glibc
 internal import Tenancy
 

@@ -1,4 +1,4 @@
-internal import CSQLite
+internal import CTenancySQLite
 
 /// Why SQLite refused. Holds the SQL text but never the values bound to it: they may be secrets.
 struct SQLiteError: Error, CustomStringConvertible {

@@ -1,4 +1,4 @@
-internal import CSQLite
+internal import CTenancySQLite
 
 /// Owns one compiled statement.
 final class SQLiteStatement {

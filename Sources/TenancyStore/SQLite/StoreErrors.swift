@@ -1,4 +1,4 @@
-internal import CSQLite
+internal import CTenancySQLite
 internal import Tenancy
 
 extension StoreError {

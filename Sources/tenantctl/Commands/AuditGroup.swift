@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import PKI
+import TenancyPKI
 import Tenancy
 import TenancyRPC
 import TenancyWire

@@ -1,5 +1,5 @@
 import ArgumentParser
-import PKI
+import TenancyPKI
 
 /// `tenantctl pki …`.
 struct PKIGroup: ParsableCommand {

@@ -1,6 +1,6 @@
 import NIOCore
 import NIOEmbedded
-import RPCServices
+import TenancyRPCServices
 
 @testable import TenancyRPC
 

@@ -1,6 +1,6 @@
 import NIOCore
 import NIOEmbedded
-import PKI
+import TenancyPKI
 import Synchronization
 
 @testable import TenancyRPC

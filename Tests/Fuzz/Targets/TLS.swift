@@ -1,7 +1,7 @@
-import COpenSSL
+import CTenancyOpenSSL
 import Foundation
 import NIOCore
-import PKI
+import TenancyPKI
 import Synchronization
 
 @testable import TenancyRPC

@@ -1,4 +1,4 @@
-internal import CNghttp2
+internal import CTenancyNghttp2
 
 /// The C side of `HTTP2ClientSession`: callbacks that find the session and note what happened. They
 /// capture nothing, never throw, and never call back into nghttp2.

@@ -1,4 +1,4 @@
-internal import CNghttp2
+internal import CTenancyNghttp2
 internal import NIOCore
 
 /// gRPC over HTTP/2 as a client engine. Owns the nghttp2 session.

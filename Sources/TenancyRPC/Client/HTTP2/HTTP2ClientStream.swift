@@ -1,4 +1,4 @@
-internal import CNghttp2
+internal import CTenancyNghttp2
 
 /// One call on a client's HTTP/2 connection.
 final class HTTP2ClientStream: ClientStream {

@@ -1,4 +1,4 @@
-internal import CNghttp2
+internal import CTenancyNghttp2
 
 /// The header fields of a request, gathered in one buffer.
 struct RequestFields {

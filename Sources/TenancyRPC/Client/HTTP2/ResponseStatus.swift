@@ -1,4 +1,4 @@
-internal import CNghttp2
+internal import CTenancyNghttp2
 
 /// How a call's end is told when the server did not say it in gRPC's words (the gRPC documents
 /// "HTTP to gRPC Status Code Mapping" and "gRPC over HTTP2", section "Errors").

@@ -7,7 +7,7 @@
 
 #ifdef __clang__
 #if __has_feature(modules)
-#pragma clang module import CProtobufC
+#pragma clang module import CTenancyProtobufC
 #endif
 #endif
 #include <protobuf-c/protobuf-c.h>

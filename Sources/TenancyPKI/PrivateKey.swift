@@ -1,0 +1,42 @@
+internal import CTenancyOpenSSL
+
+/// Owns an `EVP_PKEY`.
+final class PrivateKey {
+  let pointer: OpaquePointer
+
+  /// Generates an ECDSA key on P-256.
+  init() throws(PKIError) {
+    ERR_clear_error()
+    guard let context = EVP_PKEY_CTX_new_from_name(nil, "EC", nil) else {
+      throw .drainingQueue("cannot make a key")
+    }
+    defer { EVP_PKEY_CTX_free(context) }
+    var key: OpaquePointer?
+    guard EVP_PKEY_keygen_init(context) == 1,
+      EVP_PKEY_CTX_set_group_name(context, "P-256") == 1,
+      EVP_PKEY_generate(context, &key) == 1, let key
+    else { throw .drainingQueue("cannot make a key") }
+    pointer = key
+  }
+
+  /// Reads a key that is not encrypted.
+  init(pem: String) throws(PKIError) {
+    let buffer = try MemoryBuffer(pem)
+    // Without a callback of ours, OpenSSL would ask the terminal for a passphrase.
+    guard let key = PEM_read_bio_PrivateKey(buffer.pointer, nil, { _, _, _, _ in -1 }, nil) else {
+      throw .drainingQueue("not a PEM private key without passphrase")
+    }
+    pointer = key
+  }
+
+  deinit { EVP_PKEY_free(pointer) }
+
+  /// PKCS #8, not encrypted.
+  func pem() throws(PKIError) -> String {
+    let buffer = try MemoryBuffer()
+    guard PEM_write_bio_PKCS8PrivateKey(buffer.pointer, pointer, nil, nil, 0, nil, nil) == 1 else {
+      throw .drainingQueue("cannot write the key")
+    }
+    return buffer.text()
+  }
+}

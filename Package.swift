@@ -29,6 +29,9 @@ let package = Package(
   name: "tenancy",
   products: [
     .library(name: "Tenancy", targets: ["Tenancy"]),
+    // The runtime, for any service, and what C code that is generated for one includes.
+    .library(name: "TenancyRPC", targets: ["TenancyRPC", "TenancyRPCServices"]),
+    .library(name: "CTenancyProtobufC", targets: ["CTenancyProtobufC"]),
     .library(name: "TenancyClient", targets: ["TenancyClient", "TenancyRPC", "TenancyWire"]),
     .executable(name: "tenantd", targets: ["tenantd"]),
     .executable(name: "tenantctl", targets: ["tenantctl"]),

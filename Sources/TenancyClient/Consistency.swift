@@ -7,7 +7,7 @@ public enum Consistency {
   public static let metadataName = "tenancy-consistency-token"
 }
 
-extension CallOptions {
+extension RPCCallOptions {
   /// Has the call answered from a state that is at least as fresh as a token says: within the call's deadline,
   /// or it ends with UNAVAILABLE (REVISION_NOT_REACHED).
   public mutating func require(consistencyToken token: String) {

@@ -10,10 +10,10 @@ enum EchoedMetadata {
 
   /// Puts what came with the call into its response.
   static func echo(_ call: AsyncCall) {
-    var headers = Metadata()
+    var headers = RPCMetadata()
     for value in call.metadata[initial].prefix(most) { headers.add(initial, value) }
     call.response.addHeaders(headers)
-    var trailers = Metadata()
+    var trailers = RPCMetadata()
     for value in call.metadata.bytes(trailing, atMost: most) {
       trailers.add(trailing, bytes: value)
     }

@@ -61,8 +61,8 @@ struct ServerOptions: ParsableArguments {
 }
 
 extension ServerOptions {
-  private func callOptions(_ timeout: Double, _ last: LastToken) -> CallOptions {
-    var options = CallOptions(timeout: .seconds(timeout))
+  private func callOptions(_ timeout: Double, _ last: LastToken) -> RPCCallOptions {
+    var options = RPCCallOptions(timeout: .seconds(timeout))
     if let consistencyToken { options.require(consistencyToken: consistencyToken) }
     options.onMetadata = { last.note($0) }
     return options
@@ -87,7 +87,7 @@ private final class LastToken: Sendable {
 /// An open connection, and what each call says.
 struct Connection {
   let channel: any CallChannel
-  let options: CallOptions
+  let options: RPCCallOptions
 
   var tenants: TenantManagerClient { TenantManagerClient(channel) }
   var resolver: TenantResolverClient { TenantResolverClient(channel) }

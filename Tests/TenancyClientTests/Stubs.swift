@@ -81,14 +81,14 @@ private final class RecordingChannel: CallChannel {
   private func note(_ path: String) { _ = paths.withLock { $0.insert(path) } }
 
   nonisolated(nonsending) func unary<Request, Response>(
-    _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions
+    _ method: RPCMethod<Request, Response>, _ request: Request, options: RPCCallOptions
   ) async throws -> Response {
     note(method.path)
     return try await channel.unary(method, request, options: options)
   }
 
   nonisolated(nonsending) func serverStreaming<Request, Response, Answer>(
-    _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions,
+    _ method: RPCMethod<Request, Response>, _ request: Request, options: RPCCallOptions,
     _ body: (ResponseMessages<Response>) async throws -> Answer
   ) async throws -> Answer {
     note(method.path)
@@ -96,7 +96,7 @@ private final class RecordingChannel: CallChannel {
   }
 
   nonisolated(nonsending) func clientStreaming<Request, Response>(
-    _ method: RPCMethod<Request, Response>, options: CallOptions,
+    _ method: RPCMethod<Request, Response>, options: RPCCallOptions,
     _ send: (RequestWriter<Request>) async throws -> Void
   ) async throws -> Response {
     note(method.path)
@@ -104,7 +104,7 @@ private final class RecordingChannel: CallChannel {
   }
 
   nonisolated(nonsending) func bidirectional<Request, Response, Answer>(
-    _ method: RPCMethod<Request, Response>, options: CallOptions,
+    _ method: RPCMethod<Request, Response>, options: RPCCallOptions,
     _ body: (RequestWriter<Request>, ResponseMessages<Response>) async throws -> Answer
   ) async throws -> Answer {
     note(method.path)

@@ -159,7 +159,7 @@ struct SwiftClientTests {
       #expect(await Self.code { try await first.value } == .cancelled)
       var slow = Self.output([1])
       slow.responseParameters[0].intervalUs = 30_000_000
-      let options = CallOptions(timeout: .milliseconds(20))
+      let options = RPCCallOptions(timeout: .milliseconds(20))
       let late = await Self.code { [slow] in
         try await client.streamingOutputCall(slow, options: options) { _ = try await $0.next() }
       }
@@ -180,7 +180,7 @@ struct SwiftClientTests {
     try await Self.run(.grpc) { channel async throws in
       let client = GRPCTesting.TestServiceClient(channel)
       let seen = Mutex<ResponseMetadata?>(nil)
-      var options = CallOptions()
+      var options = RPCCallOptions()
       options.metadata.add("x-grpc-test-echo-initial", "test_initial_metadata_value")
       options.metadata.add("x-grpc-test-echo-trailing-bin", bytes: [0xAB, 0xAB, 0xAB])
       options.onMetadata = { metadata in seen.withLock { $0 = metadata } }
@@ -194,7 +194,7 @@ struct SwiftClientTests {
   @Test func compression() async throws {
     try await Self.run(.grpc) { channel async throws in
       let client = GRPCTesting.TestServiceClient(channel)
-      var packed = CallOptions()
+      var packed = RPCCallOptions()
       packed.compressesRequests = true
       let yes = GRPCTesting.BoolValue(value: true)
       var request = GRPCTesting.SimpleRequest(responseSize: 314_159, payload: Self.payload(271_828))
@@ -244,9 +244,9 @@ struct SwiftClientTests {
         for try await _ in responses { count += 1 }
         #expect(count == 200)
       }
-      let metadata: Metadata = ["x-tenant": "acme"]
+      let metadata: RPCMetadata = ["x-tenant": "acme"]
       let answer = try await client.echo(
-        .init(msg: "md:x-tenant"), options: CallOptions(metadata: metadata))
+        .init(msg: "md:x-tenant"), options: RPCCallOptions(metadata: metadata))
       #expect(answer.msg == "acme")
       #expect(try await client.echo(.init(msg: "deadline")).msg == "yes")
     }

@@ -14,7 +14,7 @@ struct ChannelEndingTests {
     try await withEcho([gate.method]) { channel async throws in
       // Connected first: the deadline is to pass in the handler.
       #expect(try await channel.ask(Self.echo, [1]) == [1])
-      let options = CallOptions(timeout: .milliseconds(500))
+      let options = RPCCallOptions(timeout: .milliseconds(500))
       let found = await channel.refusal(Self.wait, [], options)
       #expect(found?.code == .deadlineExceeded)
       #expect(await gate.next(2) == [.started, .cancelled])
@@ -24,7 +24,7 @@ struct ChannelEndingTests {
   @Test func deadlineThatHasPassedIsNotSent() async throws {
     try await withEcho { channel async throws in
       for timeout in [Duration.zero, .seconds(-1)] {
-        let found = await channel.refusal(Self.echo, [], CallOptions(timeout: timeout))
+        let found = await channel.refusal(Self.echo, [], RPCCallOptions(timeout: timeout))
         #expect(found?.code == .deadlineExceeded)
       }
     }
@@ -33,7 +33,7 @@ struct ChannelEndingTests {
   @Test func endlessTimeoutsAreAccepted() async throws {
     try await withEcho { channel async throws in
       for timeout in [nil, Duration.seconds(Int64.max)] {
-        let options = CallOptions(timeout: timeout)
+        let options = RPCCallOptions(timeout: timeout)
         for path in [Self.echo, "/test.Echo/Async"] {
           #expect(try await channel.ask(path, [3], options) == [3])
         }
@@ -98,7 +98,7 @@ struct ChannelEndingTests {
     let delegate = PlainDelegate()
     let server = try await TestServer.start(delegate: delegate)
     let channel = server.channel()
-    let options = CallOptions(timeout: .seconds(3600))
+    let options = RPCCallOptions(timeout: .seconds(3600))
     #expect(try await channel.ask("/test.Echo/Async", [1], options) == [1])
     #expect(delegate.liveConnections == 1)
     await channel.close()
@@ -193,7 +193,7 @@ struct ChannelEndingTests {
     var configuration = RPCChannel.Configuration()
     configuration.limits.connectTimeout = .milliseconds(300)
     let channel = RPCChannel(.unix(path: path), configuration: configuration)
-    let early = await channel.refusal(Self.echo, [], CallOptions(timeout: .milliseconds(50)))
+    let early = await channel.refusal(Self.echo, [], RPCCallOptions(timeout: .milliseconds(50)))
     #expect(early?.code == .deadlineExceeded)
     let late = await channel.refusal(Self.echo)
     #expect(late?.code == .unavailable)

@@ -46,11 +46,11 @@ struct ChannelTests {
 
   @Test func carriesMetadata() async throws {
     try await withEcho { channel async throws in
-      var options = CallOptions()
+      var options = RPCCallOptions()
       options.metadata.add("X-Tenant", "acme")
       options.metadata.add("x-tenant", "")
       options.metadata.add("x-tenant", "two words")
-      let path = "/test.Echo/Metadata"
+      let path = "/test.Echo/RPCMetadata"
       let answer = try await channel.ask(path, Array("x-tenant".utf8), options)
       #expect(String(decoding: answer, as: UTF8.self) == "acme,,two words")
     }
@@ -62,7 +62,7 @@ struct ChannelTests {
   ])
   func refusesBadMetadata(name: String, value: String) async throws {
     try await withEcho { channel async throws in
-      var options = CallOptions()
+      var options = RPCCallOptions()
       options.metadata.add(name, value)
       let found = await channel.refusal("/test.Echo/Inline", [], options)
       #expect(found?.code == .internalError)
@@ -111,7 +111,7 @@ struct ChannelLimitTests {
     try await withEcho { channel async throws in
       // The first is for the server to refuse, the second does not leave the client.
       for length in [17_000, 33_000] {
-        var options = CallOptions()
+        var options = RPCCallOptions()
         options.metadata.add("x", String(repeating: "y", count: length))
         let found = await channel.refusal(Self.path, [], options)
         #expect(found?.code == .resourceExhausted)

@@ -88,7 +88,7 @@ struct TokenProviderTests {
       for await _ in door {}
       return BearerToken("t")
     }
-    try await withThrowingTaskGroup(of: Metadata.self) { group in
+    try await withThrowingTaskGroup(of: RPCMetadata.self) { group in
       for _ in 0..<20 { group.addTask { try await provider.metadata(for: "") } }
       // One of them gives up, which is nobody else's business.
       let gone = Task { try await provider.metadata(for: "") }
@@ -110,14 +110,14 @@ struct TokenProviderTests {
 @Suite("Credentials of calls", .timeLimit(.minutes(1)))
 struct CallCredentialsTests {
   struct Fixed: MetadataProvider {
-    let body: @Sendable () async throws -> Metadata
-    func metadata(for path: String) async throws -> Metadata { try await body() }
+    let body: @Sendable () async throws -> RPCMetadata
+    func metadata(for path: String) async throws -> RPCMetadata { try await body() }
   }
 
-  static let path = "/test.Echo/Metadata"
+  static let path = "/test.Echo/RPCMetadata"
 
   static func seen(
-    _ channel: RPCChannel, _ name: String, _ options: CallOptions = CallOptions()
+    _ channel: RPCChannel, _ name: String, _ options: RPCCallOptions = RPCCallOptions()
   ) async throws -> String {
     String(decoding: try await channel.ask(path, Array(name.utf8), options), as: UTF8.self)
   }
@@ -127,7 +127,7 @@ struct CallCredentialsTests {
     var configuration = RPCChannel.Configuration()
     configuration.credentials = TokenProvider { BearerToken("channel") }
     let channel = RPCChannel(.unix(path: server.path), configuration: configuration)
-    var options = CallOptions(metadata: ["x-own": "1"])
+    var options = RPCCallOptions(metadata: ["x-own": "1"])
     options.credentials = Fixed { ["x-call": "2"] }
     for _ in 0..<2 {
       #expect(try await Self.seen(channel, "authorization", options) == "Bearer channel")
@@ -154,12 +154,12 @@ struct CallCredentialsTests {
     }
     try await withEcho([method]) { channel async throws in
       for (error, code) in errors {
-        var options = CallOptions()
+        var options = RPCCallOptions()
         options.credentials = Fixed { throw error }
         let found = await channel.refusal("/test.Counted/Call", [], options)
         #expect(found?.code == code)
       }
-      var options = CallOptions()
+      var options = RPCCallOptions()
       options.credentials = Fixed { ["x": "no\nnewlines"] }
       #expect(await channel.refusal("/test.Counted/Call", [], options)?.code == .internalError)
       #expect(calls.withLock { $0 } == 0)
@@ -176,7 +176,7 @@ struct CallCredentialsTests {
     }
     try await withEcho { channel async throws in
       var seen = events.makeAsyncIterator()
-      var options = CallOptions(timeout: nil)
+      var options = RPCCallOptions(timeout: nil)
       options.credentials = endless
       let call = Task { [options] in await channel.refusal(Self.path, [], options) }
       #expect(await seen.next() == "asked")

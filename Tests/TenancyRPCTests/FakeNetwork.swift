@@ -13,7 +13,7 @@ final class FakeNetwork {
   var keepalive: KeepaliveOptions?
   var healthService: String?
   var limits = ClientLimits()
-  var policy = RetryPolicy()
+  var policy = RPCRetryPolicy()
 
   /// A channel to as many Unix sockets, called "0", "1" and so on.
   func balancer(_ count: Int) -> Balancer {

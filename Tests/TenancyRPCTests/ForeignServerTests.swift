@@ -167,7 +167,7 @@ struct ForeignServerTests {
       }
       #expect(error == RPCStatus(.notFound, "nicht da: 100 % ☺", details: [8, 5]))
       #expect(await channel.refusal("/t.S/Nothing")?.code == .unimplemented)
-      var options = CallOptions()
+      var options = RPCCallOptions()
       options.compressesRequests = true
       let text = [UInt8](repeating: 65, count: 1000)
       let answer = try await channel.ask("/t.S/Packed", text, options)
@@ -182,7 +182,7 @@ struct ForeignServerTests {
       call.cancel()
       #expect(await call.value?.code == .cancelled)
       try await server.expect("over")
-      let late = await channel.refusal("/t.S/Wait", [], CallOptions(timeout: .seconds(3)))
+      let late = await channel.refusal("/t.S/Wait", [], RPCCallOptions(timeout: .seconds(3)))
       #expect(late?.code == .deadlineExceeded)
       try await server.expect("began")
       try await server.expect("over")

@@ -76,11 +76,11 @@ struct GRPCCodingTests {
   }
 
   @Test func decodesValuesBetweenCommas() {
-    var metadata = Metadata()
+    var metadata = RPCMetadata()
     metadata.add("a-bin", "Zg, Zm8=,,!,Zm9v")
     let fields = Array("b-binZm9v,Zgb-binZ m 8".utf8)
     let received = fields.withUnsafeBytes {
-      Metadata(ReceivedMetadata($0, ends: [(5, 12), (17, 22)]))
+      RPCMetadata(ReceivedMetadata($0, ends: [(5, 12), (17, 22)]))
     }
     #expect(
       metadata.bytes("a-bin").map { String(decoding: $0, as: UTF8.self) } == ["f", "fo", "", "foo"])
@@ -94,7 +94,7 @@ struct GRPCCodingTests {
   @Test func metadataAsItCameIn() {
     let bytes = Array("abcd".utf8)
     var received = bytes.withUnsafeBytes {
-      Metadata(ReceivedMetadata($0, ends: [(1, 2), (3, 4)]))
+      RPCMetadata(ReceivedMetadata($0, ends: [(1, 2), (3, 4)]))
     }
     #expect(received == ["a": "b", "c": "d"])
     received.add("A", "e")

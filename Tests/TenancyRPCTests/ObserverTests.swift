@@ -142,7 +142,7 @@ struct ObserverTests {
         "/no.Such/Method",
       ]
       for path in paths {
-        var options = CallOptions()
+        var options = RPCCallOptions()
         options.metadata = ["x-request-id": "id of \(path)", "x-other": "1"]
         let refusal = await channel.refusal(path, [1, 2, 3], options)
         let seen = try #require(await recorder.next(1).first)
@@ -173,7 +173,7 @@ struct ObserverTests {
   func aDeadline(wire: WireProtocol) async throws {
     let gate = Gate()
     try await watch(wire, [gate.method]) { channel, recorder in
-      var options = CallOptions()
+      var options = RPCCallOptions()
       options.timeout = .milliseconds(200)
       #expect(await channel.refusal("/test.Gate/Wait", [], options)?.code == .deadlineExceeded)
       let codes = await recorder.next(1).map(\.code)

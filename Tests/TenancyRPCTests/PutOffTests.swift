@@ -24,9 +24,9 @@ struct PutOffTests {
     .inline(path: "/test.Wait/Always", orElse: { _, _ in [7] }) { call, _ in call.putOff() },
   ]
 
-  private func options(_ wait: String?) -> CallOptions {
-    CallOptions(
-      metadata: wait.map { ["first": "wait", "wait": $0] } ?? Metadata(), timeout: .seconds(20))
+  private func options(_ wait: String?) -> RPCCallOptions {
+    RPCCallOptions(
+      metadata: wait.map { ["first": "wait", "wait": $0] } ?? RPCMetadata(), timeout: .seconds(20))
   }
 
   @Test(arguments: [WireProtocol.grpc, .ttrpc], [0, 3, 100_000])
@@ -37,7 +37,7 @@ struct PutOffTests {
         let now = try await channel.unary(
           path: "/test.Wait/Echo", message: message, options: options(nil))
         #expect(now == message)
-        let named = CallOptions(
+        let named = RPCCallOptions(
           metadata: ["later": "wait", "waits": "wait", "wai": "t"], timeout: .seconds(20))
         let alike = try await channel.unary(
           path: "/test.Wait/Echo", message: message, options: named)

@@ -6,8 +6,8 @@ import Testing
 struct RetryStateTests {
   static let unavailable = StreamEnd(status: RPCStatus(.unavailable, "x"))
 
-  static func policy(attempts: Int = 4, tokens: Double = 100) -> RetryPolicy {
-    var policy = RetryPolicy()
+  static func policy(attempts: Int = 4, tokens: Double = 100) -> RPCRetryPolicy {
+    var policy = RPCRetryPolicy()
     policy.maximumAttempts = attempts
     policy.maximumTokens = tokens
     return policy
@@ -17,7 +17,7 @@ struct RetryStateTests {
     _ code: RPCStatus.Code = .unavailable, _ reach: StreamEnd.Reach = .processed,
     pushback: String? = nil, details: [UInt8] = []
   ) -> StreamEnd {
-    var trailers = Metadata()
+    var trailers = RPCMetadata()
     if let pushback { trailers.add(RetryPushback.name, pushback) }
     return StreamEnd(
       status: RPCStatus(code, "x", details: details), trailers: trailers, reach: reach)
@@ -25,7 +25,7 @@ struct RetryStateTests {
 
   /// The delays of a call whose attempts end as given.
   static func delays(
-    _ ends: [StreamEnd], policy: RetryPolicy = policy(), isIdempotent: Bool = true,
+    _ ends: [StreamEnd], policy: RPCRetryPolicy = policy(), isIdempotent: Bool = true,
     isCommitted: Bool = false, random: Double = 0.5
   ) -> [Duration] {
     var state = RetryState(policy, isIdempotent: isIdempotent)

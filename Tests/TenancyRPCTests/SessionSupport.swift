@@ -77,7 +77,7 @@ extension HTTP2ServerSession {
 
 /// One call of a client engine, and what came of it.
 final class SessionCall: ClientStreamObserver {
-  private(set) var headers: [Metadata] = []
+  private(set) var headers: [RPCMetadata] = []
   private(set) var messages: [[UInt8]] = []
   private(set) var ends: [StreamEnd] = []
   private(set) var stream: ClientStream?

@@ -111,7 +111,7 @@ struct StreamingChannelTests {
   func failureComesAfterMessagesAndWithTrailers(wire: WireProtocol) async throws {
     try await Self.run(wire) { channel async throws in
       let seen = Mutex<[ResponseMetadata]>([])
-      var options = CallOptions()
+      var options = RPCCallOptions()
       options.onMetadata = { metadata in seen.withLock { $0.append(metadata) } }
       var answers: [[UInt8]] = []
       let error = await #expect(throws: RPCStatus.self) {
@@ -155,7 +155,7 @@ struct StreamingChannelTests {
   @Test func compressesBothWays() async throws {
     try await Self.run { channel async throws in
       let text = [UInt8](repeating: 65, count: 100_000)
-      var options = CallOptions()
+      var options = RPCCallOptions()
       options.compressesRequests = true
       let answer = try await channel.clientStreaming(path: StreamService.count, options: options) {
         requests in
@@ -301,7 +301,7 @@ struct StreamEndingTests {
       let error = await #expect(throws: RPCStatus.self) {
         try await channel.serverStreaming(
           path: StreamService.endless, message: [],
-          options: CallOptions(timeout: .milliseconds(300))
+          options: RPCCallOptions(timeout: .milliseconds(300))
         ) { for try await _ in $0 {} }
       }
       #expect(error?.code == .deadlineExceeded)

@@ -38,7 +38,7 @@ struct TTRPCServerTests {
   @Test func metadataReachesTheHandler() throws {
     let connection = try TTRPCTestConnection()
     connection.send(
-      .request(1, "/test.Streams/Metadata", metadata: ["Key": "one", "key": "two", "x": "é"]))
+      .request(1, "/test.Streams/RPCMetadata", metadata: ["Key": "one", "key": "two", "x": "é"]))
     #expect(connection.frames() == [.ok(1, Array("key=one;key=two;x=é;".utf8))])
   }
 

@@ -41,7 +41,8 @@ struct TTRPCSocketTests {
       let frames: [TTRPCTestFrame] = [
         .request(1, "/test.Echo/Inline", [1]), .request(3, "/test.Echo/Async", [2]),
         .request(5, "/test.Echo/RefuseAsync"),
-        .request(7, "/test.Echo/Metadata", Array("key".utf8), metadata: ["Key": "a", "key": "b"]),
+        .request(
+          7, "/test.Echo/RPCMetadata", Array("key".utf8), metadata: ["Key": "a", "key": "b"]),
         .request(9, "/test.Streams/Sum", flags: .remoteOpen), .data(9, [4]), .data(9, [5]),
         .end(9), .request(11, "/test.Streams/Count", [2], flags: .remoteClosed),
         .request(13, "/test.Streams/Echo", [6], flags: .remoteOpen), .end(13),

@@ -22,7 +22,7 @@ struct TTRPCTestFrame: Equatable, CustomStringConvertible {
 
   static func request(
     _ stream: UInt32, _ path: String, _ payload: [UInt8]? = nil, flags: TTRPCFlags = [],
-    timeout: Int64? = nil, metadata: Metadata = [:]
+    timeout: Int64? = nil, metadata: RPCMetadata = [:]
   ) -> TTRPCTestFrame {
     var output = ByteStore(capacity: 64)
     do {
@@ -215,7 +215,7 @@ enum TTRPCTestService {
       let count = message.loadUnaligned(as: Int.self)
       call.reply(count: count) { $0.initializeMemory(as: UInt8.self, repeating: 0, count: count) }
     },
-    .inline(path: "/test.Streams/Metadata") { call, _ in
+    .inline(path: "/test.Streams/RPCMetadata") { call, _ in
       let text = call.metadata.entries.map { "\($0.name)=\($0.value);" }.joined()
       call.reply(count: text.utf8.count) { target in
         UnsafeMutableRawBufferPointer(start: target, count: text.utf8.count)

@@ -63,14 +63,14 @@ func withEcho(
 extension RPCChannel {
   /// `unary`, in fewer words.
   func ask(
-    _ path: String, _ message: [UInt8] = [], _ options: CallOptions = CallOptions()
+    _ path: String, _ message: [UInt8] = [], _ options: RPCCallOptions = RPCCallOptions()
   ) async throws -> [UInt8] {
     try await unary(path: path, message: message, options: options)
   }
 
   /// The status that a call ends with, or nil if it succeeds.
   func refusal(
-    _ path: String, _ message: [UInt8] = [], _ options: CallOptions = CallOptions()
+    _ path: String, _ message: [UInt8] = [], _ options: RPCCallOptions = RPCCallOptions()
   ) async -> RPCStatus? {
     do {
       _ = try await unary(path: path, message: message, options: options)
@@ -130,7 +130,7 @@ enum EchoService {
     .async(path: "/test.Echo/Async") { _, message in message },
     .inline(path: "/test.Echo/Refuse") { _, _ throws(RPCStatus) in throw refusal },
     .async(path: "/test.Echo/RefuseAsync") { _, _ in throw refusal },
-    .async(path: "/test.Echo/Metadata") { call, message in
+    .async(path: "/test.Echo/RPCMetadata") { call, message in
       Array(call.metadata[String(decoding: message, as: UTF8.self)].joined(separator: ",").utf8)
     },
   ]

@@ -91,7 +91,7 @@ struct FreshnessTests {
     #expect(try ConsistencyMetadata.token(in: [:]) == nil)
     #expect(try ConsistencyMetadata.token(in: ["other": "x", name: token.text]) == token)
     for wrong in [[name: ""], [name: "x"], [name: token.text, "a": "b", name: token.text]]
-      as [Metadata]
+      as [RPCMetadata]
     {
       let error = thrown { () throws(TenancyError) in try ConsistencyMetadata.token(in: wrong) }
       #expect(error?.category == .invalidArgument)

@@ -55,7 +55,7 @@ struct RevocationTests {
     }
     let call = AsyncCall(
       connection: Connection(peer: .anonymous, label: "test"), context: caller,
-      metadata: Metadata(), deadline: nil)
+      metadata: RPCMetadata(), deadline: nil)
     _ = try await handler(call, request.encode(arena: Arena()))
   }
 

@@ -49,7 +49,7 @@ struct ServiceTests {
     }
     let call = AsyncCall(
       connection: Connection(peer: .anonymous, label: "test"), context: caller,
-      metadata: Metadata(), deadline: nil)
+      metadata: RPCMetadata(), deadline: nil)
     let answer = try await handler(call, request.encode(arena: Arena()))
     let arena = Arena()
     return try answer.withUnsafeBytes { try Response(decoding: $0, arena: arena) }

@@ -15,7 +15,7 @@ struct TracerTests {
     ) { _ in }
   }
 
-  private static func belongs(sampled: Bool) -> Metadata {
+  private static func belongs(sampled: Bool) -> RPCMetadata {
     ["traceparent": "00-\(trace)-00f067aa0ba902b7-0\(sampled ? 1 : 0)", "x-request-id": "r"]
   }
 

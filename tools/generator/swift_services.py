@@ -14,7 +14,7 @@ SCOPES = {
 }
 
 
-def specs(module: Module, files: list, reader: AuthorizationReader) -> str:
+def specs(module: Module, files: list, reader: AuthorizationReader | None) -> str:
     """The specs of every service."""
     lines = file_header("", ["import CTenancyProtobufC", f"import {module.c_name}", "import TenancyRPC"])
     if not module.authorized:
@@ -184,7 +184,7 @@ def _client(module: Module, file, index: int, service) -> list[str]:
     return lines + ["}", ""]
 
 
-OPTIONS = "options: CallOptions = CallOptions()"
+OPTIONS = "options: RPCCallOptions = RPCCallOptions()"
 
 
 def _stub(spec: str, method) -> list[str]:

@@ -14,7 +14,7 @@ public struct AuditClient: Sendable {
   /// For people: what the records tell, oldest first. A page may be shorter than asked for, and yet not the
   /// last.
   public nonisolated(nonsending) func listAuditRecords(
-    _ request: V1.ListAuditRecordsRequest, options: CallOptions = CallOptions()
+    _ request: V1.ListAuditRecordsRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ListAuditRecordsResponse {
     try await channel.unary(V1.Audit.listAuditRecords.method, request, options: options)
   }
@@ -22,7 +22,7 @@ public struct AuditClient: Sendable {
   /// For verification: the records' bytes and hashes as they are stored, in order. Sources/Tenancy/Audit tells
   /// their format.
   public nonisolated(nonsending) func exportAuditRecords(
-    _ request: V1.ExportAuditRecordsRequest, options: CallOptions = CallOptions()
+    _ request: V1.ExportAuditRecordsRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ExportAuditRecordsResponse {
     try await channel.unary(V1.Audit.exportAuditRecords.method, request, options: options)
   }
@@ -31,7 +31,7 @@ public struct AuditClient: Sendable {
   /// (SERVER_STOPPING) when the server stops: the metadata of its ErrorInfo says as `resume_token` which
   /// `after_sequence` to go on with elsewhere.
   public nonisolated(nonsending) func streamAuditRecords<Result>(
-    _ request: V1.StreamAuditRecordsRequest, options: CallOptions = CallOptions(),
+    _ request: V1.StreamAuditRecordsRequest, options: RPCCallOptions = RPCCallOptions(),
     _ body: (ResponseMessages<V1.StreamAuditRecordsResponse>) async throws -> Result
   ) async throws -> Result {
     try await channel.serverStreaming(V1.Audit.streamAuditRecords.method, request, options: options, body)

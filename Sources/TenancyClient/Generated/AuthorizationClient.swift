@@ -18,7 +18,7 @@ public struct AuthorizationClient: Sendable {
   /// May this subject do this in this tenant? A tenant that is not ACTIVE answers
   /// `allowed: false` with the reason.
   public nonisolated(nonsending) func check(
-    _ request: V1.CheckRequest, options: CallOptions = CallOptions()
+    _ request: V1.CheckRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.CheckResponse {
     try await channel.unary(V1.Authorization.check.method, request, options: options)
   }
@@ -26,28 +26,28 @@ public struct AuthorizationClient: Sendable {
   /// Up to 1,000 checks in one tenant, answered in order from one revision. INVALID_ARGUMENT for
   /// `items` where answering takes a look at more than 100,000 roles that are held until some moment.
   public nonisolated(nonsending) func batchCheck(
-    _ request: V1.BatchCheckRequest, options: CallOptions = CallOptions()
+    _ request: V1.BatchCheckRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.BatchCheckResponse {
     try await channel.unary(V1.Authorization.batchCheck.method, request, options: options)
   }
 
   /// Calls `CreateRole`.
   public nonisolated(nonsending) func createRole(
-    _ request: V1.CreateRoleRequest, options: CallOptions = CallOptions()
+    _ request: V1.CreateRoleRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Role {
     try await channel.unary(V1.Authorization.createRole.method, request, options: options)
   }
 
   /// Calls `GetRole`.
   public nonisolated(nonsending) func getRole(
-    _ request: V1.GetRoleRequest, options: CallOptions = CallOptions()
+    _ request: V1.GetRoleRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Role {
     try await channel.unary(V1.Authorization.getRole.method, request, options: options)
   }
 
   /// Mask paths: `title`, `description`, `permissions`, `*`.
   public nonisolated(nonsending) func updateRole(
-    _ request: V1.UpdateRoleRequest, options: CallOptions = CallOptions()
+    _ request: V1.UpdateRoleRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Role {
     try await channel.unary(V1.Authorization.updateRole.method, request, options: options)
   }
@@ -56,49 +56,49 @@ public struct AuthorizationClient: Sendable {
   /// a role with more than 256 they go in several changes: the first takes all permissions from the role, and
   /// the last deletes it. If the call fails in between, calling again does the rest.
   public nonisolated(nonsending) func deleteRole(
-    _ request: V1.DeleteRoleRequest, options: CallOptions = CallOptions()
+    _ request: V1.DeleteRoleRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.DeleteRoleResponse {
     try await channel.unary(V1.Authorization.deleteRole.method, request, options: options)
   }
 
   /// In the order of their ids. A page may be shorter than asked for, and yet not the last.
   public nonisolated(nonsending) func listRoles(
-    _ request: V1.ListRolesRequest, options: CallOptions = CallOptions()
+    _ request: V1.ListRolesRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ListRolesResponse {
     try await channel.unary(V1.Authorization.listRoles.method, request, options: options)
   }
 
   /// Adds permissions that the role does not have yet.
   public nonisolated(nonsending) func addRolePermissions(
-    _ request: V1.AddRolePermissionsRequest, options: CallOptions = CallOptions()
+    _ request: V1.AddRolePermissionsRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Role {
     try await channel.unary(V1.Authorization.addRolePermissions.method, request, options: options)
   }
 
   /// Calls `RemoveRolePermissions`.
   public nonisolated(nonsending) func removeRolePermissions(
-    _ request: V1.RemoveRolePermissionsRequest, options: CallOptions = CallOptions()
+    _ request: V1.RemoveRolePermissionsRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Role {
     try await channel.unary(V1.Authorization.removeRolePermissions.method, request, options: options)
   }
 
   /// Gives a subject a role. Giving it again answers ALREADY_EXISTS.
   public nonisolated(nonsending) func createRoleAssignment(
-    _ request: V1.CreateRoleAssignmentRequest, options: CallOptions = CallOptions()
+    _ request: V1.CreateRoleAssignmentRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.RoleAssignment {
     try await channel.unary(V1.Authorization.createRoleAssignment.method, request, options: options)
   }
 
   /// Calls `DeleteRoleAssignment`.
   public nonisolated(nonsending) func deleteRoleAssignment(
-    _ request: V1.DeleteRoleAssignmentRequest, options: CallOptions = CallOptions()
+    _ request: V1.DeleteRoleAssignmentRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.DeleteRoleAssignmentResponse {
     try await channel.unary(V1.Authorization.deleteRoleAssignment.method, request, options: options)
   }
 
   /// Oldest first. A page may be shorter than asked for, and yet not the last.
   public nonisolated(nonsending) func listRoleAssignments(
-    _ request: V1.ListRoleAssignmentsRequest, options: CallOptions = CallOptions()
+    _ request: V1.ListRoleAssignmentsRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ListRoleAssignmentsResponse {
     try await channel.unary(V1.Authorization.listRoleAssignments.method, request, options: options)
   }

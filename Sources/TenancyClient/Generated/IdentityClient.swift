@@ -12,7 +12,7 @@ public struct IdentityClient: Sendable {
 
   /// Calls `WhoAmI`.
   public nonisolated(nonsending) func whoAmI(
-    _ request: V1.WhoAmIRequest, options: CallOptions = CallOptions()
+    _ request: V1.WhoAmIRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.WhoAmIResponse {
     try await channel.unary(V1.Identity.whoAmI.method, request, options: options)
   }

@@ -14,7 +14,7 @@ public struct SecretsClient: Sendable {
   /// Makes a data key that seals every secret from now on. Those that are there are sealed anew under it
   /// after the answer, a few at a time; meanwhile all can be opened. ABORTED while keys are being replaced.
   public nonisolated(nonsending) func rotateDataKey(
-    _ request: V1.RotateDataKeyRequest, options: CallOptions = CallOptions()
+    _ request: V1.RotateDataKeyRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.RotateDataKeyResponse {
     try await channel.unary(V1.Secrets.rotateDataKey.method, request, options: options)
   }

@@ -12,21 +12,21 @@ public struct TenantManagerClient: Sendable {
 
   /// Creates a tenant in state PENDING.
   public nonisolated(nonsending) func createTenant(
-    _ request: V1.CreateTenantRequest, options: CallOptions = CallOptions()
+    _ request: V1.CreateTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.createTenant.method, request, options: options)
   }
 
   /// Calls `GetTenant`.
   public nonisolated(nonsending) func getTenant(
-    _ request: V1.GetTenantRequest, options: CallOptions = CallOptions()
+    _ request: V1.GetTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.getTenant.method, request, options: options)
   }
 
   /// What the tenant uses of its quotas now, and what it may.
   public nonisolated(nonsending) func getTenantUsage(
-    _ request: V1.GetTenantUsageRequest, options: CallOptions = CallOptions()
+    _ request: V1.GetTenantUsageRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.TenantUsage {
     try await channel.unary(V1.TenantManager.getTenantUsage.method, request, options: options)
   }
@@ -35,7 +35,7 @@ public struct TenantManagerClient: Sendable {
   /// (whole) or `*` (all of these). An empty mask means every populated field. Changing `slug` or
   /// `isolation_model` also needs a platform identity.
   public nonisolated(nonsending) func updateTenant(
-    _ request: V1.UpdateTenantRequest, options: CallOptions = CallOptions()
+    _ request: V1.UpdateTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.updateTenant.method, request, options: options)
   }
@@ -44,28 +44,28 @@ public struct TenantManagerClient: Sendable {
   /// refused from then on. It is never given to another tenant; what roles grant stays. GetTenant says
   /// how often it was used of late.
   public nonisolated(nonsending) func retireTenantSlug(
-    _ request: V1.RetireTenantSlugRequest, options: CallOptions = CallOptions()
+    _ request: V1.RetireTenantSlugRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.retireTenantSlug.method, request, options: options)
   }
 
   /// ACTIVE or MAINTENANCE -> SUSPENDED.
   public nonisolated(nonsending) func deactivateTenant(
-    _ request: V1.DeactivateTenantRequest, options: CallOptions = CallOptions()
+    _ request: V1.DeactivateTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.deactivateTenant.method, request, options: options)
   }
 
   /// SUSPENDED or MAINTENANCE -> ACTIVE. FAILED_PRECONDITION (DATA_MISSING) while its data is not there.
   public nonisolated(nonsending) func activateTenant(
-    _ request: V1.ActivateTenantRequest, options: CallOptions = CallOptions()
+    _ request: V1.ActivateTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.activateTenant.method, request, options: options)
   }
 
   /// Soft delete: any settled state -> DELETED. The id, slug and names stay reserved.
   public nonisolated(nonsending) func deleteTenant(
-    _ request: V1.DeleteTenantRequest, options: CallOptions = CallOptions()
+    _ request: V1.DeleteTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.deleteTenant.method, request, options: options)
   }
@@ -74,7 +74,7 @@ public struct TenantManagerClient: Sendable {
   /// tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
   /// is empty.
   public nonisolated(nonsending) func listTenants(
-    _ request: V1.ListTenantsRequest, options: CallOptions = CallOptions()
+    _ request: V1.ListTenantsRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ListTenantsResponse {
     try await channel.unary(V1.TenantManager.listTenants.method, request, options: options)
   }
@@ -85,7 +85,7 @@ public struct TenantManagerClient: Sendable {
   /// `database`, `schema` and `shared` decide where data lives and need a platform identity. A mask has
   /// at most 2,000 paths of at most 1,024 bytes.
   public nonisolated(nonsending) func updateTenantConfiguration(
-    _ request: V1.UpdateTenantConfigurationRequest, options: CallOptions = CallOptions()
+    _ request: V1.UpdateTenantConfigurationRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.updateTenantConfiguration.method, request, options: options)
   }
@@ -95,7 +95,7 @@ public struct TenantManagerClient: Sendable {
   /// A failure's reason is in `state_reason`. With the embedded data plane a tenant that has a
   /// `connection_string` is refused (PROVISIONING_UNSUPPORTED): it would be a file, and not that.
   public nonisolated(nonsending) func provisionTenantResources(
-    _ request: V1.ProvisionTenantResourcesRequest, options: CallOptions = CallOptions()
+    _ request: V1.ProvisionTenantResourcesRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.provisionTenantResources.method, request, options: options)
   }
@@ -104,7 +104,7 @@ public struct TenantManagerClient: Sendable {
   /// tenant stays DELETED. Refused on an ACTIVE tenant. On a PENDING tenant it goes on with a destruction that
   /// was begun and failed; such a tenant's server tries again by itself, too.
   public nonisolated(nonsending) func deprovisionTenantResources(
-    _ request: V1.DeprovisionTenantResourcesRequest, options: CallOptions = CallOptions()
+    _ request: V1.DeprovisionTenantResourcesRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.deprovisionTenantResources.method, request, options: options)
   }

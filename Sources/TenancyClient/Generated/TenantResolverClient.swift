@@ -20,49 +20,49 @@ public struct TenantResolverClient: Sendable {
 
   /// Resolves from all sources at once.
   public nonisolated(nonsending) func resolveTenant(
-    _ request: V1.ResolveTenantRequest, options: CallOptions = CallOptions()
+    _ request: V1.ResolveTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ResolveTenantResponse {
     try await channel.unary(V1.TenantResolver.resolveTenant.method, request, options: options)
   }
 
   /// Calls `ResolveFromPath`.
   public nonisolated(nonsending) func resolveFromPath(
-    _ request: V1.ResolveFromPathRequest, options: CallOptions = CallOptions()
+    _ request: V1.ResolveFromPathRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ResolveTenantResponse {
     try await channel.unary(V1.TenantResolver.resolveFromPath.method, request, options: options)
   }
 
   /// Calls `ResolveFromSubdomain`.
   public nonisolated(nonsending) func resolveFromSubdomain(
-    _ request: V1.ResolveFromSubdomainRequest, options: CallOptions = CallOptions()
+    _ request: V1.ResolveFromSubdomainRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ResolveTenantResponse {
     try await channel.unary(V1.TenantResolver.resolveFromSubdomain.method, request, options: options)
   }
 
   /// Calls `ResolveFromHeaders`.
   public nonisolated(nonsending) func resolveFromHeaders(
-    _ request: V1.ResolveFromHeadersRequest, options: CallOptions = CallOptions()
+    _ request: V1.ResolveFromHeadersRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ResolveTenantResponse {
     try await channel.unary(V1.TenantResolver.resolveFromHeaders.method, request, options: options)
   }
 
   /// UNIMPLEMENTED until the server can verify tokens.
   public nonisolated(nonsending) func resolveFromToken(
-    _ request: V1.ResolveFromTokenRequest, options: CallOptions = CallOptions()
+    _ request: V1.ResolveFromTokenRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ResolveTenantResponse {
     try await channel.unary(V1.TenantResolver.resolveFromToken.method, request, options: options)
   }
 
   /// Calls `ResolveFromEnvironment`.
   public nonisolated(nonsending) func resolveFromEnvironment(
-    _ request: V1.ResolveFromEnvironmentRequest, options: CallOptions = CallOptions()
+    _ request: V1.ResolveFromEnvironmentRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ResolveTenantResponse {
     try await channel.unary(V1.TenantResolver.resolveFromEnvironment.method, request, options: options)
   }
 
   /// The tenant that is configured as the default; NOT_FOUND when none is. No other method answers with it.
   public nonisolated(nonsending) func getDefaultTenant(
-    _ request: V1.GetDefaultTenantRequest, options: CallOptions = CallOptions()
+    _ request: V1.GetDefaultTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ResolveTenantResponse {
     try await channel.unary(V1.TenantResolver.getDefaultTenant.method, request, options: options)
   }
@@ -70,7 +70,7 @@ public struct TenantResolverClient: Sendable {
   /// Whether a tenant exists and serves. For platform identities an unknown or deleted tenant is
   /// `valid: false`; for a tenant's identity every other tenant is PERMISSION_DENIED, existing or not.
   public nonisolated(nonsending) func validateTenant(
-    _ request: V1.ValidateTenantRequest, options: CallOptions = CallOptions()
+    _ request: V1.ValidateTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ValidateTenantResponse {
     try await channel.unary(V1.TenantResolver.validateTenant.method, request, options: options)
   }

@@ -5,7 +5,7 @@ public struct AsyncCall: Sendable {
   public let connection: Connection
   /// What `ServerDelegate.connectionOpened` returned.
   public let context: any AnyObject & Sendable
-  public let metadata: Metadata
+  public let metadata: RPCMetadata
   /// When the client stops waiting; nil: never. The handler's task is cancelled then.
   public let deadline: ContinuousClock.Instant?
   /// The message of a unary call came in packed.
@@ -18,7 +18,7 @@ public struct AsyncCall: Sendable {
   public let drain: DrainSignal
 
   init(
-    connection: Connection, context: any AnyObject & Sendable, metadata: Metadata,
+    connection: Connection, context: any AnyObject & Sendable, metadata: RPCMetadata,
     deadline: ContinuousClock.Instant?, requestWasCompressed: Bool = false,
     response: ResponseControl = ResponseControl(), handle: CallHandle = CallHandle(),
     drain: DrainSignal = DrainSignal()
@@ -43,25 +43,25 @@ public final class ResponseControl: Sendable {
   public static let maximumMetadataBytes = 8 * 1024
 
   struct State: Sendable {
-    var headers = Metadata()
-    var trailers = Metadata()
+    var headers = RPCMetadata()
+    var trailers = RPCMetadata()
     var compresses = false
     var tag = CallTag()
   }
 
   private let state = Mutex(State())
   /// What the call came with, for observers.
-  let received: Metadata
+  let received: RPCMetadata
 
-  init(received: Metadata = Metadata()) { self.received = received }
+  init(received: RPCMetadata = RPCMetadata()) { self.received = received }
 
   /// Adds to the initial metadata. Without effect once the first message is sent.
-  public func addHeaders(_ metadata: Metadata) {
+  public func addHeaders(_ metadata: RPCMetadata) {
     state.withLock { $0.headers.append(metadata) }
   }
 
   /// Adds to the trailing metadata, which is sent with the status.
-  public func addTrailers(_ metadata: Metadata) {
+  public func addTrailers(_ metadata: RPCMetadata) {
     state.withLock { $0.trailers.append(metadata) }
   }
 

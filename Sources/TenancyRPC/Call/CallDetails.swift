@@ -19,7 +19,7 @@ public struct CallDetails: ~Copyable {
 
   /// Of a call that was not served: for tests of observers.
   public init(
-    metadata: Metadata = Metadata(), path: String? = nil, status: RPCStatus? = nil,
+    metadata: RPCMetadata = RPCMetadata(), path: String? = nil, status: RPCStatus? = nil,
     context: AnyObject? = nil
   ) {
     let sample = SampleStream(metadata, path, context)
@@ -72,9 +72,9 @@ public enum RequestID {
 private final class SampleStream: ServerStream {
   let context: AnyObject?
   private let path: String?
-  private let sent: Metadata
+  private let sent: RPCMetadata
 
-  init(_ metadata: Metadata, _ path: String?, _ context: AnyObject?) {
+  init(_ metadata: RPCMetadata, _ path: String?, _ context: AnyObject?) {
     sent = metadata
     self.path = path
     self.context = context

@@ -26,8 +26,8 @@ public final class InlineCall {
   }
 
   /// The call's metadata. Costs allocations: for handlers that need it.
-  public var metadata: Metadata {
-    stream?._withUnsafeGuaranteedRef { $0.metadata() } ?? Metadata()
+  public var metadata: RPCMetadata {
+    stream?._withUnsafeGuaranteedRef { $0.metadata() } ?? RPCMetadata()
   }
 
   /// Whether there is metadata of a name (lower case). Costs less than to ask for its value.

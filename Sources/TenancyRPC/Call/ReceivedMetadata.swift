@@ -17,12 +17,12 @@ struct ReceivedMetadata: Sendable {
     self.ends = ends
   }
 
-  var entries: [Metadata.Entry] {
+  var entries: [RPCMetadata.Entry] {
     guard !ends.isEmpty else { return [] }
-    var entries: [Metadata.Entry] = []
+    var entries: [RPCMetadata.Entry] = []
     entries.reserveCapacity(ends.count)
     forEach { name, value in
-      entries.append(Metadata.Entry(name: Self.text(name), value: Self.text(value)))
+      entries.append(RPCMetadata.Entry(name: Self.text(name), value: Self.text(value)))
     }
     return entries
   }

@@ -48,13 +48,13 @@ public final class ResponseWriter: Sendable {
   }
 
   /// Sends the initial metadata now, before there is a message.
-  public func sendHeaders(_ metadata: Metadata = Metadata()) {
+  public func sendHeaders(_ metadata: RPCMetadata = RPCMetadata()) {
     pipe.control.addHeaders(metadata)
     pipe.sendHeaders()
   }
 
   /// Adds to the trailing metadata.
-  public func addTrailers(_ metadata: Metadata) { pipe.control.addTrailers(metadata) }
+  public func addTrailers(_ metadata: RPCMetadata) { pipe.control.addTrailers(metadata) }
 
   /// Whether the client takes packed messages.
   public var clientTakesCompression: Bool { pipe.clientTakesGzip }

@@ -82,7 +82,7 @@ class ServerStream: LoopTimer {
   func beginReply(count: Int) -> UnsafeMutableRawPointer { preconditionFailure("abstract") }
 
   /// The call's metadata as the client sent it, without what belongs to the protocol.
-  func metadata() -> Metadata { preconditionFailure("abstract") }
+  func metadata() -> RPCMetadata { preconditionFailure("abstract") }
 
   /// Whether there is metadata of a name.
   func hasMetadata(_ name: StaticString) -> Bool { preconditionFailure("abstract") }

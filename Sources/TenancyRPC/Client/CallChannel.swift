@@ -2,21 +2,21 @@
 /// what those of `RPCChannel` throw.
 public protocol CallChannel: Sendable {
   nonisolated(nonsending) func unary<Request, Response>(
-    _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions
+    _ method: RPCMethod<Request, Response>, _ request: Request, options: RPCCallOptions
   ) async throws -> Response
 
   nonisolated(nonsending) func serverStreaming<Request, Response, Answer>(
-    _ method: RPCMethod<Request, Response>, _ request: Request, options: CallOptions,
+    _ method: RPCMethod<Request, Response>, _ request: Request, options: RPCCallOptions,
     _ body: (ResponseMessages<Response>) async throws -> Answer
   ) async throws -> Answer
 
   nonisolated(nonsending) func clientStreaming<Request, Response>(
-    _ method: RPCMethod<Request, Response>, options: CallOptions,
+    _ method: RPCMethod<Request, Response>, options: RPCCallOptions,
     _ send: (RequestWriter<Request>) async throws -> Void
   ) async throws -> Response
 
   nonisolated(nonsending) func bidirectional<Request, Response, Answer>(
-    _ method: RPCMethod<Request, Response>, options: CallOptions,
+    _ method: RPCMethod<Request, Response>, options: RPCCallOptions,
     _ body: (RequestWriter<Request>, ResponseMessages<Response>) async throws -> Answer
   ) async throws -> Answer
 }

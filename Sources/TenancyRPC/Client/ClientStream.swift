@@ -8,7 +8,7 @@ protocol ClientStreamObserver: AnyObject {
 class ClientStream {
   enum Event {
     /// The response begins. Not noted for one that is nothing but an end.
-    case headers(Metadata)
+    case headers(RPCMetadata)
     case message(InboundMessage)
     /// The last event.
     case ended(StreamEnd)
@@ -40,7 +40,7 @@ class ClientStream {
   final func enqueue(_ message: OutboundMessage) { outbound.append(message) }
   final func finishRequests() { requestsFinished = true }
 
-  final func note(headers: Metadata) {
+  final func note(headers: RPCMetadata) {
     if end == nil { events.append(.headers(headers)) }
   }
 

@@ -6,13 +6,13 @@ import Synchronization
 /// What it gives never travels in plain text over a network: channels use TLS or Unix sockets.
 public protocol MetadataProvider: Sendable {
   /// What to send with a call of `path`, if that is known without waiting. Must not block.
-  func current(for path: String) -> Metadata?
+  func current(for path: String) -> RPCMetadata?
   /// What to send with a call of `path`. Cancelled when the call ends meanwhile.
-  func metadata(for path: String) async throws -> Metadata
+  func metadata(for path: String) async throws -> RPCMetadata
 }
 
 extension MetadataProvider {
-  public func current(for path: String) -> Metadata? { nil }
+  public func current(for path: String) -> RPCMetadata? { nil }
 }
 
 /// A bearer token and how long it is good.
@@ -34,7 +34,7 @@ public final class TokenProvider: MetadataProvider {
 
   private struct State {
     var token: BearerToken?
-    var metadata = Metadata()
+    var metadata = RPCMetadata()
     var fetching: Task<BearerToken, any Error>?
     /// A fetch ahead of time failed: not before this again.
     var nextRefresh: ContinuousClock.Instant?
@@ -66,7 +66,7 @@ public final class TokenProvider: MetadataProvider {
 
   deinit { state.withLock { $0.fetching?.cancel() } }
 
-  public func current(for path: String) -> Metadata? {
+  public func current(for path: String) -> RPCMetadata? {
     let now = now()
     return state.withLock { state in
       guard let token = state.token, Self.isGood(token, now) else { return nil }
@@ -80,7 +80,7 @@ public final class TokenProvider: MetadataProvider {
     }
   }
 
-  public func metadata(for path: String) async throws -> Metadata {
+  public func metadata(for path: String) async throws -> RPCMetadata {
     if let metadata = current(for: path) { return metadata }
     let task = state.withLock { state in state.fetching ?? startFetch(&state) }
     // The fetch is everyone's: a call that gives up does not end it, and does not wait for it.
@@ -137,7 +137,7 @@ public final class TokenProvider: MetadataProvider {
     token.expires.map { now < $0 } ?? true
   }
 
-  private static func metadata(_ token: BearerToken) -> Metadata {
+  private static func metadata(_ token: BearerToken) -> RPCMetadata {
     ["authorization": "Bearer \(token.value)"]
   }
 }

@@ -5,7 +5,7 @@
 extension RPCChannel {
   /// Sends one message and waits for one.
   public nonisolated(nonsending) func unary(
-    path: String, message: [UInt8], options: CallOptions = CallOptions()
+    path: String, message: [UInt8], options: RPCCallOptions = RPCCallOptions()
   ) async throws(RPCStatus) -> [UInt8] {
     let mailbox = try begin(path, .unary, options, message: message)
     return try await response(mailbox, options)
@@ -15,7 +15,7 @@ extension RPCChannel {
   ///
   /// A call that is not over when `body` returns or throws is cancelled.
   public nonisolated(nonsending) func serverStreaming<Answer>(
-    path: String, message: [UInt8], options: CallOptions = CallOptions(),
+    path: String, message: [UInt8], options: RPCCallOptions = RPCCallOptions(),
     _ body: (RawResponseMessages) async throws -> Answer
   ) async throws -> Answer {
     let mailbox = try begin(path, .serverStreaming, options, message: message)
@@ -27,7 +27,7 @@ extension RPCChannel {
   /// - Throws: what `send` throws, in which case the call is cancelled. When the server ends the call
   ///   early, what counts is how.
   public nonisolated(nonsending) func clientStreaming(
-    path: String, options: CallOptions = CallOptions(),
+    path: String, options: RPCCallOptions = RPCCallOptions(),
     _ send: (RawRequestWriter) async throws -> Void
   ) async throws -> [UInt8] {
     let mailbox = try begin(path, .clientStreaming, options)
@@ -48,7 +48,7 @@ extension RPCChannel {
   /// A call that is not over when `body` returns or throws is cancelled: to end it well, call `finish`
   /// and read to the end.
   public nonisolated(nonsending) func bidirectional<Answer>(
-    path: String, options: CallOptions = CallOptions(),
+    path: String, options: RPCCallOptions = RPCCallOptions(),
     _ body: (RawRequestWriter, RawResponseMessages) async throws -> Answer
   ) async throws -> Answer {
     let mailbox = try begin(path, .bidirectional, options)
@@ -60,7 +60,7 @@ extension RPCChannel {
   // MARK: Beginning and ending
 
   private func begin(
-    _ path: String, _ kind: CallKind, _ options: CallOptions, message: [UInt8]
+    _ path: String, _ kind: CallKind, _ options: RPCCallOptions, message: [UInt8]
   ) throws(RPCStatus) -> CallMailbox {
     let packs = packs(options)
     let first = try RawRequestWriter.outbound(
@@ -72,18 +72,18 @@ extension RPCChannel {
     RawResponseMessages(mailbox: mailbox, limit: limits.maximumMessageBytes)
   }
 
-  private func writer(_ mailbox: CallMailbox, _ options: CallOptions) -> RawRequestWriter {
+  private func writer(_ mailbox: CallMailbox, _ options: RPCCallOptions) -> RawRequestWriter {
     RawRequestWriter(
       mailbox: mailbox, packs: packs(options), limit: limits.maximumRequestMessageBytes)
   }
 
-  private func packs(_ options: CallOptions) -> Bool {
+  private func packs(_ options: RPCCallOptions) -> Bool {
     options.compressesRequests && configuration.wireProtocol == .grpc
   }
 
   /// The only message of a response.
   private nonisolated(nonsending) func response(
-    _ mailbox: CallMailbox, _ options: CallOptions
+    _ mailbox: CallMailbox, _ options: RPCCallOptions
   ) async throws(RPCStatus) -> [UInt8] {
     let end = await mailbox.outcome()
     options.onMetadata?(mailbox.metadata)
@@ -92,7 +92,7 @@ extension RPCChannel {
   }
 
   private nonisolated(nonsending) func run<Answer>(
-    _ mailbox: CallMailbox, _ options: CallOptions, _ body: () async throws -> Answer
+    _ mailbox: CallMailbox, _ options: RPCCallOptions, _ body: () async throws -> Answer
   ) async throws -> Answer {
     do {
       let answer = try await body()
@@ -105,7 +105,9 @@ extension RPCChannel {
   }
 
   /// Cancels the call if it is not over, and waits until it is.
-  private nonisolated(nonsending) func leave(_ mailbox: CallMailbox, _ options: CallOptions) async {
+  private nonisolated(nonsending) func leave(_ mailbox: CallMailbox, _ options: RPCCallOptions)
+    async
+  {
     mailbox.cancel()
     _ = await mailbox.outcome()
     options.onMetadata?(mailbox.metadata)

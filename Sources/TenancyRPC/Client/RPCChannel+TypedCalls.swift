@@ -7,7 +7,7 @@ extension RPCChannel {
   /// Sends one message and waits for one.
   public nonisolated(nonsending) func unary<Request, Response>(
     _ method: RPCMethod<Request, Response>, _ request: Request,
-    options: CallOptions = CallOptions()
+    options: RPCCallOptions = RPCCallOptions()
   ) async throws -> Response {
     let coder = MessageCoder()
     let answer = try await unary(
@@ -20,7 +20,7 @@ extension RPCChannel {
   /// A call that is not over when `body` returns or throws is cancelled.
   public nonisolated(nonsending) func serverStreaming<Request, Response, Answer>(
     _ method: RPCMethod<Request, Response>, _ request: Request,
-    options: CallOptions = CallOptions(),
+    options: RPCCallOptions = RPCCallOptions(),
     _ body: (ResponseMessages<Response>) async throws -> Answer
   ) async throws -> Answer {
     try await serverStreaming(
@@ -34,7 +34,7 @@ extension RPCChannel {
   /// - Throws: what `send` throws, in which case the call is cancelled. When the server ends the call
   ///   early, what counts is how.
   public nonisolated(nonsending) func clientStreaming<Request, Response>(
-    _ method: RPCMethod<Request, Response>, options: CallOptions = CallOptions(),
+    _ method: RPCMethod<Request, Response>, options: RPCCallOptions = RPCCallOptions(),
     _ send: (RequestWriter<Request>) async throws -> Void
   ) async throws -> Response {
     let answer = try await clientStreaming(path: method.path, options: options.applied(to: method))
@@ -49,7 +49,7 @@ extension RPCChannel {
   /// A call that is not over when `body` returns or throws is cancelled: to end it well, call `finish`
   /// and read to the end.
   public nonisolated(nonsending) func bidirectional<Request, Response, Answer>(
-    _ method: RPCMethod<Request, Response>, options: CallOptions = CallOptions(),
+    _ method: RPCMethod<Request, Response>, options: RPCCallOptions = RPCCallOptions(),
     _ body: (RequestWriter<Request>, ResponseMessages<Response>) async throws -> Answer
   ) async throws -> Answer {
     try await bidirectional(path: method.path, options: options.applied(to: method)) {
@@ -58,10 +58,10 @@ extension RPCChannel {
   }
 }
 
-extension CallOptions {
+extension RPCCallOptions {
   fileprivate func applied<Request, Response>(
     to method: RPCMethod<Request, Response>
-  ) -> CallOptions {
+  ) -> RPCCallOptions {
     var options = self
     options.isIdempotent = isIdempotent ?? method.isIdempotent
     return options

@@ -6,7 +6,7 @@ internal import NIOPosix
 /// connected and healthy, and connects anew when a connection is lost. Thread-safe.
 ///
 /// After a failed attempt an address is left alone for a while; while none can be reached, calls fail
-/// at once with UNAVAILABLE and what went wrong, unless they wait (`CallOptions.waitForReady`).
+/// at once with UNAVAILABLE and what went wrong, unless they wait (`RPCCallOptions.waitForReady`).
 ///
 /// A call that no server has looked at is made again on its own; others by `Configuration.retry`, if
 /// they are idempotent.
@@ -37,7 +37,7 @@ public final class RPCChannel: Sendable {
     public var wireProtocol = WireProtocol.grpc
     public var limits = ClientLimits()
     /// For calls that are idempotent.
-    public var retry = RetryPolicy()
+    public var retry = RPCRetryPolicy()
     /// Sent with every call, in addition to what the call's options say.
     public var credentials: (any MetadataProvider)?
     /// Calls go only to servers that say on `grpc.health.v1.Health/Watch` that this service is serving
@@ -45,7 +45,7 @@ public final class RPCChannel: Sendable {
     public var healthService: String?
     /// nil: silent connections are not asked for a sign of life. ttrpc has no way to.
     public var keepalive: KeepaliveOptions?
-    public var resolver: any NameResolver = SystemNameResolver()
+    public var resolver: any RPCNameResolver = SystemNameResolver()
 
     public init() {}
   }
@@ -123,7 +123,8 @@ public final class RPCChannel: Sendable {
   /// Begins a call, with the one message of its request if it is not a stream. Whoever does waits for
   /// its end.
   func begin(
-    _ path: String, _ kind: CallKind, _ options: CallOptions, only message: OutboundMessage? = nil
+    _ path: String, _ kind: CallKind, _ options: RPCCallOptions,
+    only message: OutboundMessage? = nil
   ) throws(RPCStatus) -> CallMailbox {
     if Task.isCancelled { throw ClientCall.cancelled }
     var head = try RequestHead(

@@ -46,12 +46,12 @@ public struct RawResponseMessages: AsyncSequence, Sendable {
   /// What the server sent before the messages; waits for it.
   ///
   /// - Throws: the call's status, if it ended before.
-  public var initialMetadata: Metadata {
+  public var initialMetadata: RPCMetadata {
     get async throws(RPCStatus) { try await mailbox.headers() }
   }
 
   /// What the server sent after the last message; empty until the call is over.
-  public var trailingMetadata: Metadata { mailbox.metadata.trailing }
+  public var trailingMetadata: RPCMetadata { mailbox.metadata.trailing }
 
   public func makeAsyncIterator() -> Iterator { Iterator(messages: self) }
 

@@ -35,12 +35,12 @@ public struct ResponseMessages<Message: WireMessage>: AsyncSequence, Sendable {
   /// What the server sent before the messages; waits for it.
   ///
   /// - Throws: the call's status, if it ended before.
-  public var initialMetadata: Metadata {
+  public var initialMetadata: RPCMetadata {
     get async throws(RPCStatus) { try await raw.initialMetadata }
   }
 
   /// What the server sent after the last message; empty until the call is over.
-  public var trailingMetadata: Metadata { raw.trailingMetadata }
+  public var trailingMetadata: RPCMetadata { raw.trailingMetadata }
 
   /// The next message; nil at the end.
   ///

@@ -149,9 +149,9 @@ final class HTTP2Stream: ServerStream {
     headerEnds.append((Int32(headerBytes.count - value.count), Int32(headerBytes.count)))
   }
 
-  override func metadata() -> Metadata {
+  override func metadata() -> RPCMetadata {
     headerEnds.isEmpty
-      ? Metadata() : Metadata(ReceivedMetadata(headerBytes.bytes, ends: headerEnds))
+      ? RPCMetadata() : RPCMetadata(ReceivedMetadata(headerBytes.bytes, ends: headerEnds))
   }
 
   override func hasMetadata(_ name: StaticString) -> Bool {

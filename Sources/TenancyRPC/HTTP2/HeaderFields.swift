@@ -38,7 +38,7 @@ enum HeaderFields {
   static let maximumDetailsBytes = 4096
 
   /// The fields that begin a response, what its handler says included.
-  static func responseHeaders(_ custom: Metadata?) -> [(name: [UInt8], value: [UInt8])] {
+  static func responseHeaders(_ custom: RPCMetadata?) -> [(name: [UInt8], value: [UInt8])] {
     var fields: [(name: [UInt8], value: [UInt8])] = [
       (Array(":status".utf8), Array("200".utf8)),
       (Array("content-type".utf8), Array("application/grpc".utf8)),
@@ -52,7 +52,7 @@ enum HeaderFields {
   /// The fields that end a call with `status`; nil: OK. A longer message is cut, larger details are left
   /// out.
   static func trailers(
-    _ status: RPCStatus?, custom: Metadata? = nil
+    _ status: RPCStatus?, custom: RPCMetadata? = nil
   ) -> [(name: [UInt8], value: [UInt8])] {
     let code = status?.code ?? .ok
     var fields: [(name: [UInt8], value: [UInt8])] = [
@@ -72,7 +72,7 @@ enum HeaderFields {
 
   /// Adds what may be sent of a handler's metadata, up to its limit.
   private static func add(
-    _ metadata: Metadata, to fields: inout [(name: [UInt8], value: [UInt8])]
+    _ metadata: RPCMetadata, to fields: inout [(name: [UInt8], value: [UInt8])]
   ) {
     var size = 0
     for entry in metadata.entries where entry.isSendable {

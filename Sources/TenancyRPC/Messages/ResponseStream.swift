@@ -18,8 +18,8 @@ public struct ResponseStream<Message: WireMessage>: Sendable {
   }
 
   /// Sends the initial metadata now, before there is a message.
-  public func sendHeaders(_ metadata: Metadata = Metadata()) { writer.sendHeaders(metadata) }
+  public func sendHeaders(_ metadata: RPCMetadata = RPCMetadata()) { writer.sendHeaders(metadata) }
 
   /// Adds to the trailing metadata.
-  public func addTrailers(_ metadata: Metadata) { writer.addTrailers(metadata) }
+  public func addTrailers(_ metadata: RPCMetadata) { writer.addTrailers(metadata) }
 }

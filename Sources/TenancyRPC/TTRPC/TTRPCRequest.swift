@@ -58,8 +58,8 @@ struct TTRPCRequest {
   }
 
   /// The entries, in order; names in lower case.
-  func metadata() -> Metadata {
-    guard metadataCount > 0 else { return Metadata() }
+  func metadata() -> RPCMetadata {
+    guard metadataCount > 0 else { return RPCMetadata() }
     var text: [UInt8] = []
     text.reserveCapacity(metadataBytes)
     var ends: [(name: Int32, value: Int32)] = []
@@ -79,7 +79,7 @@ struct TTRPCRequest {
       // In range: `init` has read all of the envelope.
       preconditionFailure("the envelope was read before")
     }
-    return text.withUnsafeBytes { Metadata(ReceivedMetadata($0, ends: ends)) }
+    return text.withUnsafeBytes { RPCMetadata(ReceivedMetadata($0, ends: ends)) }
   }
 
   /// Lends the values of a name (lower case), in order, whatever the case that they came in.
@@ -135,7 +135,7 @@ struct TTRPCRequest {
   /// - Throws: RESOURCE_EXHAUSTED if it does not fit a frame.
   static func write(
     to output: inout ByteStore, stream: UInt32, flags: TTRPCFlags, path: String,
-    payload: UnsafeRawBufferPointer?, timeoutNanoseconds: Int64?, metadata: Metadata
+    payload: UnsafeRawBufferPointer?, timeoutNanoseconds: Int64?, metadata: RPCMetadata
   ) throws(RPCStatus) {
     let (service, method) = split(path)
     var count = ProtobufSize.field(service.utf8.count) + ProtobufSize.field(method.utf8.count)
@@ -161,7 +161,7 @@ struct TTRPCRequest {
     }
   }
 
-  private static func size(_ entry: Metadata.Entry) -> Int {
+  private static func size(_ entry: RPCMetadata.Entry) -> Int {
     ProtobufSize.field(entry.name.utf8.count) + ProtobufSize.field(entry.value.utf8.count)
   }
 

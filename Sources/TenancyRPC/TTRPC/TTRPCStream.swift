@@ -119,7 +119,7 @@ final class TTRPCStream: ServerStream {
   /// One that is not open serves a call that is over before the next frame is read.
   override var mayWait: Bool { isOpen }
 
-  override func metadata() -> Metadata { request?.metadata() ?? Metadata() }
+  override func metadata() -> RPCMetadata { request?.metadata() ?? RPCMetadata() }
 
   override func hasMetadata(_ name: StaticString) -> Bool {
     guard let request, request.metadataCount > 0 else { return false }

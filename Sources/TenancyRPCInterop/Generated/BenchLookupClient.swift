@@ -12,7 +12,7 @@ extension Bench {
 
     /// The entry of a key; NOT_FOUND when there is none.
     public nonisolated(nonsending) func get(
-      _ request: Bench.GetRequest, options: CallOptions = CallOptions()
+      _ request: Bench.GetRequest, options: RPCCallOptions = RPCCallOptions()
     ) async throws -> Bench.Entry {
       try await channel.unary(Bench.Lookup.get, request, options: options)
     }

@@ -12,28 +12,28 @@ extension GRPCTesting {
 
     /// Calls `EmptyCall`.
     public nonisolated(nonsending) func emptyCall(
-      _ request: GRPCTesting.Empty, options: CallOptions = CallOptions()
+      _ request: GRPCTesting.Empty, options: RPCCallOptions = RPCCallOptions()
     ) async throws -> GRPCTesting.Empty {
       try await channel.unary(GRPCTesting.TestService.emptyCall, request, options: options)
     }
 
     /// Answers with a payload of the size asked for.
     public nonisolated(nonsending) func unaryCall(
-      _ request: GRPCTesting.SimpleRequest, options: CallOptions = CallOptions()
+      _ request: GRPCTesting.SimpleRequest, options: RPCCallOptions = RPCCallOptions()
     ) async throws -> GRPCTesting.SimpleResponse {
       try await channel.unary(GRPCTesting.TestService.unaryCall, request, options: options)
     }
 
     /// Answers with the time, and says that the answer may be cached.
     public nonisolated(nonsending) func cacheableUnaryCall(
-      _ request: GRPCTesting.SimpleRequest, options: CallOptions = CallOptions()
+      _ request: GRPCTesting.SimpleRequest, options: RPCCallOptions = RPCCallOptions()
     ) async throws -> GRPCTesting.SimpleResponse {
       try await channel.unary(GRPCTesting.TestService.cacheableUnaryCall, request, options: options)
     }
 
     /// One message for each of the request's parameters.
     public nonisolated(nonsending) func streamingOutputCall<Result>(
-      _ request: GRPCTesting.StreamingOutputCallRequest, options: CallOptions = CallOptions(),
+      _ request: GRPCTesting.StreamingOutputCallRequest, options: RPCCallOptions = RPCCallOptions(),
       _ body: (ResponseMessages<GRPCTesting.StreamingOutputCallResponse>) async throws -> Result
     ) async throws -> Result {
       try await channel.serverStreaming(GRPCTesting.TestService.streamingOutputCall, request, options: options, body)
@@ -41,14 +41,14 @@ extension GRPCTesting {
 
     /// Counts the bytes of the payloads.
     public nonisolated(nonsending) func streamingInputCall(
-      options: CallOptions = CallOptions(), _ send: (RequestWriter<GRPCTesting.StreamingInputCallRequest>) async throws -> Void
+      options: RPCCallOptions = RPCCallOptions(), _ send: (RequestWriter<GRPCTesting.StreamingInputCallRequest>) async throws -> Void
     ) async throws -> GRPCTesting.StreamingInputCallResponse {
       try await channel.clientStreaming(GRPCTesting.TestService.streamingInputCall, options: options, send)
     }
 
     /// Answers each request at once, with one message for each of its parameters.
     public nonisolated(nonsending) func fullDuplexCall<Result>(
-      options: CallOptions = CallOptions(),
+      options: RPCCallOptions = RPCCallOptions(),
       _ body: (RequestWriter<GRPCTesting.StreamingOutputCallRequest>, ResponseMessages<GRPCTesting.StreamingOutputCallResponse>) async throws -> Result
     ) async throws -> Result {
       try await channel.bidirectional(GRPCTesting.TestService.fullDuplexCall, options: options, body)
@@ -56,7 +56,7 @@ extension GRPCTesting {
 
     /// The same, but only when all requests have come.
     public nonisolated(nonsending) func halfDuplexCall<Result>(
-      options: CallOptions = CallOptions(),
+      options: RPCCallOptions = RPCCallOptions(),
       _ body: (RequestWriter<GRPCTesting.StreamingOutputCallRequest>, ResponseMessages<GRPCTesting.StreamingOutputCallResponse>) async throws -> Result
     ) async throws -> Result {
       try await channel.bidirectional(GRPCTesting.TestService.halfDuplexCall, options: options, body)
@@ -64,7 +64,7 @@ extension GRPCTesting {
 
     /// Served by no one.
     public nonisolated(nonsending) func unimplementedCall(
-      _ request: GRPCTesting.Empty, options: CallOptions = CallOptions()
+      _ request: GRPCTesting.Empty, options: RPCCallOptions = RPCCallOptions()
     ) async throws -> GRPCTesting.Empty {
       try await channel.unary(GRPCTesting.TestService.unimplementedCall, request, options: options)
     }

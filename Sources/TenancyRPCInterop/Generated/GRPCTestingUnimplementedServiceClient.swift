@@ -12,7 +12,7 @@ extension GRPCTesting {
 
     /// Calls `UnimplementedCall`.
     public nonisolated(nonsending) func unimplementedCall(
-      _ request: GRPCTesting.Empty, options: CallOptions = CallOptions()
+      _ request: GRPCTesting.Empty, options: RPCCallOptions = RPCCallOptions()
     ) async throws -> GRPCTesting.Empty {
       try await channel.unary(GRPCTesting.UnimplementedService.unimplementedCall, request, options: options)
     }

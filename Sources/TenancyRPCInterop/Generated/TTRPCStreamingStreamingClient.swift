@@ -11,14 +11,14 @@ extension TTRPCStreaming {
 
     /// The same message, with the next number.
     public nonisolated(nonsending) func echo(
-      _ request: TTRPCStreaming.EchoPayload, options: CallOptions = CallOptions()
+      _ request: TTRPCStreaming.EchoPayload, options: RPCCallOptions = RPCCallOptions()
     ) async throws -> TTRPCStreaming.EchoPayload {
       try await channel.unary(TTRPCStreaming.Streaming.echo, request, options: options)
     }
 
     /// Each message, with the next number.
     public nonisolated(nonsending) func echoStream<Result>(
-      options: CallOptions = CallOptions(),
+      options: RPCCallOptions = RPCCallOptions(),
       _ body: (RequestWriter<TTRPCStreaming.EchoPayload>, ResponseMessages<TTRPCStreaming.EchoPayload>) async throws -> Result
     ) async throws -> Result {
       try await channel.bidirectional(TTRPCStreaming.Streaming.echoStream, options: options, body)
@@ -26,14 +26,14 @@ extension TTRPCStreaming {
 
     /// The sum and the number of all parts.
     public nonisolated(nonsending) func sumStream(
-      options: CallOptions = CallOptions(), _ send: (RequestWriter<TTRPCStreaming.Part>) async throws -> Void
+      options: RPCCallOptions = RPCCallOptions(), _ send: (RequestWriter<TTRPCStreaming.Part>) async throws -> Void
     ) async throws -> TTRPCStreaming.Sum {
       try await channel.clientStreaming(TTRPCStreaming.Streaming.sumStream, options: options, send)
     }
 
     /// As many parts as asked for, which have that sum.
     public nonisolated(nonsending) func divideStream<Result>(
-      _ request: TTRPCStreaming.Sum, options: CallOptions = CallOptions(),
+      _ request: TTRPCStreaming.Sum, options: RPCCallOptions = RPCCallOptions(),
       _ body: (ResponseMessages<TTRPCStreaming.Part>) async throws -> Result
     ) async throws -> Result {
       try await channel.serverStreaming(TTRPCStreaming.Streaming.divideStream, request, options: options, body)
@@ -41,14 +41,14 @@ extension TTRPCStreaming {
 
     /// Checks that messages are numbered from 0 and say "non-empty empty".
     public nonisolated(nonsending) func echoNull(
-      options: CallOptions = CallOptions(), _ send: (RequestWriter<TTRPCStreaming.EchoPayload>) async throws -> Void
+      options: RPCCallOptions = RPCCallOptions(), _ send: (RequestWriter<TTRPCStreaming.EchoPayload>) async throws -> Void
     ) async throws -> GoogleProtobuf.Empty {
       try await channel.clientStreaming(TTRPCStreaming.Streaming.echoNull, options: options, send)
     }
 
     /// The same; answers each with ten empty messages.
     public nonisolated(nonsending) func echoNullStream<Result>(
-      options: CallOptions = CallOptions(),
+      options: RPCCallOptions = RPCCallOptions(),
       _ body: (RequestWriter<TTRPCStreaming.EchoPayload>, ResponseMessages<GoogleProtobuf.Empty>) async throws -> Result
     ) async throws -> Result {
       try await channel.bidirectional(TTRPCStreaming.Streaming.echoNullStream, options: options, body)
@@ -56,7 +56,7 @@ extension TTRPCStreaming {
 
     /// Two messages, numbered 1 and 2.
     public nonisolated(nonsending) func emptyPayloadStream<Result>(
-      _ request: GoogleProtobuf.Empty, options: CallOptions = CallOptions(),
+      _ request: GoogleProtobuf.Empty, options: RPCCallOptions = RPCCallOptions(),
       _ body: (ResponseMessages<TTRPCStreaming.EchoPayload>) async throws -> Result
     ) async throws -> Result {
       try await channel.serverStreaming(TTRPCStreaming.Streaming.emptyPayloadStream, request, options: options, body)

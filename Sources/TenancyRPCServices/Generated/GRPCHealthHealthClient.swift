@@ -12,14 +12,14 @@ extension GRPCHealth {
 
     /// The status of one service, or of the server for an empty name; NOT_FOUND for one it does not know.
     public nonisolated(nonsending) func check(
-      _ request: GRPCHealth.HealthCheckRequest, options: CallOptions = CallOptions()
+      _ request: GRPCHealth.HealthCheckRequest, options: RPCCallOptions = RPCCallOptions()
     ) async throws -> GRPCHealth.HealthCheckResponse {
       try await channel.unary(GRPCHealth.Health.check, request, options: options)
     }
 
     /// The status of every service. RESOURCE_EXHAUSTED when there are too many to list.
     public nonisolated(nonsending) func list(
-      _ request: GRPCHealth.HealthListRequest, options: CallOptions = CallOptions()
+      _ request: GRPCHealth.HealthListRequest, options: RPCCallOptions = RPCCallOptions()
     ) async throws -> GRPCHealth.HealthListResponse {
       try await channel.unary(GRPCHealth.Health.list, request, options: options)
     }
@@ -27,7 +27,7 @@ extension GRPCHealth {
     /// The status of one service now, and again whenever it changes. A service that is not known is
     /// reported as SERVICE_UNKNOWN and may become known later. Ends only with the connection or the server.
     public nonisolated(nonsending) func watch<Result>(
-      _ request: GRPCHealth.HealthCheckRequest, options: CallOptions = CallOptions(),
+      _ request: GRPCHealth.HealthCheckRequest, options: RPCCallOptions = RPCCallOptions(),
       _ body: (ResponseMessages<GRPCHealth.HealthCheckResponse>) async throws -> Result
     ) async throws -> Result {
       try await channel.serverStreaming(GRPCHealth.Health.watch, request, options: options, body)

@@ -12,7 +12,7 @@ extension GRPCReflectionAlpha {
 
     /// Answers each request, in order, until the client has no more.
     public nonisolated(nonsending) func serverReflectionInfo<Result>(
-      options: CallOptions = CallOptions(),
+      options: RPCCallOptions = RPCCallOptions(),
       _ body: (RequestWriter<GRPCReflectionAlpha.ServerReflectionRequest>, ResponseMessages<GRPCReflectionAlpha.ServerReflectionResponse>) async throws -> Result
     ) async throws -> Result {
       try await channel.bidirectional(GRPCReflectionAlpha.ServerReflection.serverReflectionInfo, options: options, body)

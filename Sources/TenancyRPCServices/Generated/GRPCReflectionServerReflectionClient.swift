@@ -12,7 +12,7 @@ extension GRPCReflection {
 
     /// Answers each request, in order, until the client has no more.
     public nonisolated(nonsending) func serverReflectionInfo<Result>(
-      options: CallOptions = CallOptions(),
+      options: RPCCallOptions = RPCCallOptions(),
       _ body: (RequestWriter<GRPCReflection.ServerReflectionRequest>, ResponseMessages<GRPCReflection.ServerReflectionResponse>) async throws -> Result
     ) async throws -> Result {
       try await channel.bidirectional(GRPCReflection.ServerReflection.serverReflectionInfo, options: options, body)

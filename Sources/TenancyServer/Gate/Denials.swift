@@ -62,7 +62,7 @@ struct Denials {
 
   /// What the caller calls the request, in printable ASCII. A longer one, or another, is none: it would be read
   /// by other tenants as well.
-  static func requestID(in metadata: Metadata) -> String {
+  static func requestID(in metadata: RPCMetadata) -> String {
     metadata[RequestID.metadataName].first(where: isRequestID) ?? ""
   }
 

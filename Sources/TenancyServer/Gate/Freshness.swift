@@ -10,7 +10,7 @@ enum ConsistencyMetadata {
   static let name = key.description
 
   /// - Throws: INVALID_ARGUMENT if there is one that is none, or more than one.
-  static func token(in metadata: Metadata) throws(TenancyError) -> ConsistencyToken? {
+  static func token(in metadata: RPCMetadata) throws(TenancyError) -> ConsistencyToken? {
     let values = metadata[name]
     guard let text = values.first else { return nil }
     guard values.count == 1 else { throw .invalid(name, "is there more than once") }

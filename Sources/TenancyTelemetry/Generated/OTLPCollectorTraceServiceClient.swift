@@ -12,7 +12,7 @@ extension OTLPCollector {
 
     /// Takes spans, all or, as the answer says, some of them.
     public nonisolated(nonsending) func export(
-      _ request: OTLPCollector.ExportTraceServiceRequest, options: CallOptions = CallOptions()
+      _ request: OTLPCollector.ExportTraceServiceRequest, options: RPCCallOptions = RPCCallOptions()
     ) async throws -> OTLPCollector.ExportTraceServiceResponse {
       try await channel.unary(OTLPCollector.TraceService.export, request, options: options)
     }

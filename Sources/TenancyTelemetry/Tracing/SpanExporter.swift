@@ -108,7 +108,7 @@ struct SpanExporter: Sendable {
     ])
     do {
       let answer = try await channel.unary(
-        OTLPCollector.TraceService.export, request, options: CallOptions(timeout: timeout))
+        OTLPCollector.TraceService.export, request, options: RPCCallOptions(timeout: timeout))
       if let partial = answer.partialSuccess, partial.rejectedSpans > 0 {
         queue.drop(refused: Int(min(partial.rejectedSpans, Int64(progress.batch.count))))
       }

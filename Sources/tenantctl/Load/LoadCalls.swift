@@ -18,10 +18,10 @@ struct LoadCalls: Sendable {
   private let methods: [LoadMethod]
   private let resolves: [V1.ResolveTenantRequest]
   private let checks: [V1.CheckRequest]
-  private let options: CallOptions
+  private let options: RPCCallOptions
 
   /// - Precondition: there are channels and tenants.
-  init(_ plan: LoadPlan, tenants: [String], channels: [any CallChannel], options: CallOptions) {
+  init(_ plan: LoadPlan, tenants: [String], channels: [any CallChannel], options: RPCCallOptions) {
     lines = channels.map {
       Line(resolver: TenantResolverClient($0), authorization: AuthorizationClient($0))
     }
@@ -81,7 +81,8 @@ struct LoadCalls: Sendable {
   }
 
   /// The slugs of tenants that serve, for loads that name none.
-  static func tenants(of channel: any CallChannel, _ options: CallOptions) async throws -> [String]
+  static func tenants(of channel: any CallChannel, _ options: RPCCallOptions) async throws
+    -> [String]
   {
     let client = TenantManagerClient(channel)
     func page(_ token: String) async throws -> (items: [String], next: String) {

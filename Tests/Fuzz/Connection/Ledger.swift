@@ -20,7 +20,7 @@ final class Ledger: Sendable {
   var active: Int { state.withLock { $0.active } }
 
   /// A handler begins.
-  func begin(_ metadata: Metadata) {
+  func begin(_ metadata: RPCMetadata) {
     let id = metadata[Self.idField].first
     state.withLock { state in
       state.active += 1

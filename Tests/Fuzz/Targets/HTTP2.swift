@@ -139,7 +139,7 @@ struct Conversation {
   let request: [UInt8]
   let response: [UInt8]
 
-  init(_ path: String, _ message: [UInt8], _ metadata: Metadata) throws {
+  init(_ path: String, _ message: [UInt8], _ metadata: RPCMetadata) throws {
     let client = HTTP2ClientSession(
       scheme: "http", authority: "localhost", limits: ClientLimits())
     let server = HTTP2ServerSession(

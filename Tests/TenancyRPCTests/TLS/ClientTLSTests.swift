@@ -41,7 +41,7 @@ struct ClientTLSTests {
   }
 
   private func ask(_ channel: RPCChannel, _ path: String) async throws -> String {
-    var options = CallOptions()
+    var options = RPCCallOptions()
     options.waitForReady = true
     return String(decoding: try await channel.ask(path, [], options), as: UTF8.self)
   }
@@ -96,7 +96,7 @@ struct ClientTLSTests {
     await second.stop(within: .seconds(5))
   }
 
-  struct Names: NameResolver {
+  struct Names: RPCNameResolver {
     let known: [String: [String]]
     func addresses(of host: String) async throws -> [String] {
       guard let found = known[host] else { throw RPCStatus(.notFound, "never heard of \(host)") }

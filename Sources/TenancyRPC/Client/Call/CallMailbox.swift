@@ -26,7 +26,7 @@ final class CallMailbox: Sendable {
     var isWoken = false
     var wake: (@Sendable () -> Void)?
     var responses = FIFO<InboundMessage>()
-    var headers: Metadata?
+    var headers: RPCMetadata?
     var end: StreamEnd?
     var readers: [Waiter] = []
     var writers: [Waiter] = []
@@ -125,12 +125,12 @@ final class CallMailbox: Sendable {
   }
 
   /// The initial metadata, as soon as it is here. Empty for a call that ended without.
-  func headers() async throws(RPCStatus) -> Metadata {
+  func headers() async throws(RPCStatus) -> RPCMetadata {
     await waitForChange(.reading) { $0.end != nil || $0.headers != nil }
     let (headers, end) = state.withLock { ($0.headers, $0.end) }
     if let headers { return headers }
     if let end, end.status.code != .ok { throw end.status }
-    return Metadata()
+    return RPCMetadata()
   }
 
   /// Waits until the call is over.
@@ -145,7 +145,8 @@ final class CallMailbox: Sendable {
 
   var metadata: ResponseMetadata {
     state.withLock {
-      ResponseMetadata(initial: $0.headers ?? Metadata(), trailing: $0.end?.trailers ?? Metadata())
+      ResponseMetadata(
+        initial: $0.headers ?? RPCMetadata(), trailing: $0.end?.trailers ?? RPCMetadata())
     }
   }
 
@@ -199,7 +200,7 @@ final class CallMailbox: Sendable {
     }
   }
 
-  func post(headers: Metadata) {
+  func post(headers: RPCMetadata) {
     resume { state in
       state.headers = headers
       return true

@@ -23,13 +23,13 @@ final class ClientCall: ClientStreamObserver {
     /// Nearly every call sets a deadline and cancels it.
     let timers: TimerQueue
     let limits: ClientLimits
-    let policy: RetryPolicy
+    let policy: RPCRetryPolicy
     let budget: RetryBudget
     /// From 0 to 1.
     let random: () -> Double
 
     init(
-      loop: any EventLoop, limits: ClientLimits, policy: RetryPolicy,
+      loop: any EventLoop, limits: ClientLimits, policy: RPCRetryPolicy,
       random: @escaping () -> Double = { Double.random(in: 0...1) }
     ) {
       self.loop = loop
@@ -113,7 +113,7 @@ final class ClientCall: ClientStreamObserver {
     let (providers, path) = (plan.providers, plan.head.path)
     credentials = Task {
       let result = await CredentialsFailure.catching {
-        var found: [Metadata] = []
+        var found: [RPCMetadata] = []
         for provider in providers { found.append(try await provider.metadata(for: path)) }
         return found
       }
@@ -121,7 +121,7 @@ final class ClientCall: ClientStreamObserver {
     }
   }
 
-  private func use(_ result: Result<[Metadata], RPCStatus>) {
+  private func use(_ result: Result<[RPCMetadata], RPCStatus>) {
     credentials = nil
     guard !isDone else { return }
     do throws(RPCStatus) {

@@ -31,6 +31,6 @@ struct StreamEnd: Sendable {
 
   /// `ok` if the call succeeded.
   let status: RPCStatus
-  var trailers = Metadata()
+  var trailers = RPCMetadata()
   var reach = Reach.processed
 }

@@ -2,14 +2,15 @@
 struct RequestHead: Sendable {
   let path: String
   let kind: CallKind
-  var metadata: Metadata
+  var metadata: RPCMetadata
   /// The request's messages may be compressed with gzip.
   var usesGzip = false
   /// Attempts that were made before, not counting those that the server did not look at.
   var previousAttempts = 0
 
   /// Checks what the protocol demands of `metadata`: the peer would answer with a bare reset.
-  init(path: String, kind: CallKind, metadata: Metadata, limits: ClientLimits) throws(RPCStatus) {
+  init(path: String, kind: CallKind, metadata: RPCMetadata, limits: ClientLimits) throws(RPCStatus)
+  {
     guard path.utf8.first == UInt8(ascii: "/"), path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
     else { throw RPCStatus(.internalError, "\(path) is not a method's path") }
     try Self.check(metadata, path: path, limits)
@@ -22,11 +23,11 @@ struct RequestHead: Sendable {
   init(path: StaticString, kind: CallKind) {
     self.path = "\(path)"
     self.kind = kind
-    metadata = Metadata()
+    metadata = RPCMetadata()
   }
 
   /// The head with more metadata, checked again.
-  func adding(_ more: Metadata, limits: ClientLimits) throws(RPCStatus) -> RequestHead {
+  func adding(_ more: RPCMetadata, limits: ClientLimits) throws(RPCStatus) -> RequestHead {
     var head = self
     head.metadata.append(more)
     try Self.check(head.metadata, path: path, limits)
@@ -34,7 +35,7 @@ struct RequestHead: Sendable {
   }
 
   private static func check(
-    _ metadata: Metadata, path: String, _ limits: ClientLimits
+    _ metadata: RPCMetadata, path: String, _ limits: ClientLimits
   ) throws(RPCStatus) {
     var size = path.utf8.count
     for entry in metadata.entries {

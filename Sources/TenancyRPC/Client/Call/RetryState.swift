@@ -12,7 +12,7 @@ struct RetryState {
   /// The same for attempts that never left this side.
   static let maximumUnsent = 16
 
-  let policy: RetryPolicy
+  let policy: RPCRetryPolicy
   let isIdempotent: Bool
   /// Attempts that a server may have seen.
   private(set) var attempts = 0
@@ -21,7 +21,7 @@ struct RetryState {
   private var refusals = 0
   private var unsent = 0
 
-  init(_ policy: RetryPolicy, isIdempotent: Bool) {
+  init(_ policy: RPCRetryPolicy, isIdempotent: Bool) {
     self.policy = policy
     self.isIdempotent = isIdempotent
   }
@@ -58,7 +58,7 @@ struct RetryState {
     guard isRetryable || pushback == .never else { return .end }
     let hasBudget = budget.spend()
     guard isIdempotent, isRetryable, hasBudget, pushback != .never,
-      attempts < min(policy.maximumAttempts, RetryPolicy.mostAttempts)
+      attempts < min(policy.maximumAttempts, RPCRetryPolicy.mostAttempts)
     else { return .end }
     if case .after(let delay) = pushback {
       steps = 0

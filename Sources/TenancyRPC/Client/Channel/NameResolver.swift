@@ -7,7 +7,7 @@ internal import NIOPosix
 #endif
 
 /// Finds the IP addresses of a host.
-public protocol NameResolver: Sendable {
+public protocol RPCNameResolver: Sendable {
   /// All addresses of `host`, in text, in the order in which they should be tried.
   ///
   /// - Throws: an error whose description says in words what is wrong.
@@ -15,7 +15,7 @@ public protocol NameResolver: Sendable {
 }
 
 /// Asks the system (`getaddrinfo`): A and AAAA, `/etc/hosts`, and whatever else it is set up for.
-public struct SystemNameResolver: NameResolver {
+public struct SystemNameResolver: RPCNameResolver {
   public init() {}
 
   struct Failure: Error, CustomStringConvertible {

@@ -13,7 +13,7 @@ final class NameTable {
   static let pause = Duration.seconds(30)
 
   private let targets: [RPCChannel.Target]
-  private let resolver: any NameResolver
+  private let resolver: any RPCNameResolver
   private let limit: Int
   private let loop: any EventLoop
   private let random: () -> Double
@@ -27,7 +27,7 @@ final class NameTable {
   var onChange: (() -> Void)?
 
   init(
-    _ targets: [RPCChannel.Target], resolver: any NameResolver, limits: ClientLimits,
+    _ targets: [RPCChannel.Target], resolver: any RPCNameResolver, limits: ClientLimits,
     loop: any EventLoop, random: @escaping () -> Double
   ) {
     self.targets = targets

@@ -4,7 +4,7 @@ struct ResponseReader: ~Copyable {
   enum Block {
     /// Informational (1xx): the response is yet to come.
     case interim
-    case initial(Metadata)
+    case initial(RPCMetadata)
     case end(StreamEnd)
   }
 
@@ -14,7 +14,7 @@ struct ResponseReader: ~Copyable {
   private var grpcStatus: RPCStatus.Code?
   private var grpcMessage = ""
   private var details: [UInt8] = []
-  private var metadata = Metadata()
+  private var metadata = RPCMetadata()
   private var headerListBytes = 0
   /// Past the header block that is not informational (1xx).
   private var headersDone = false
@@ -34,7 +34,7 @@ struct ResponseReader: ~Copyable {
     grpcStatus = nil
     grpcMessage = ""
     details = []
-    metadata = Metadata()
+    metadata = RPCMetadata()
     if !headersDone { httpStatus = nil }
   }
 

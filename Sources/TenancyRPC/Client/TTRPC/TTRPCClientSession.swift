@@ -242,7 +242,7 @@ final class TTRPCClientSession: ClientEngine {
     guard bytes.count <= limits.maximumMessageBytes else { throw tooLarge }
     if !stream.hasBegun {
       stream.hasBegun = true
-      stream.note(headers: Metadata())
+      stream.note(headers: RPCMetadata())
     }
     let size = bytes.count + TTRPCFrameHeader.length
     try stream.note(InboundMessage(bytes: Array(bytes), isCompressed: false, wireBytes: size))

@@ -1,6 +1,6 @@
 /// Call metadata: names in lower case, in the order received, repeats kept. The values of names that
 /// end in `-bin` are still base64 here.
-public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
+public struct RPCMetadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// What a call came with, before what was added here.
   private let received: ReceivedMetadata
   private var added: [Entry] = []
@@ -17,7 +17,7 @@ public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
 
   init(_ received: ReceivedMetadata) { self.received = received }
 
-  public static func == (a: Metadata, b: Metadata) -> Bool { a.entries == b.entries }
+  public static func == (a: RPCMetadata, b: RPCMetadata) -> Bool { a.entries == b.entries }
 
   public func hash(into hasher: inout Hasher) { hasher.combine(entries) }
 
@@ -35,7 +35,7 @@ public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     add(name, String(decoding: GRPCCoding.base64Encode(bytes), as: UTF8.self))
   }
 
-  public mutating func append(_ other: Metadata) { added += other.entries }
+  public mutating func append(_ other: RPCMetadata) { added += other.entries }
 
   /// The values of a name (lower case), in order.
   public subscript(name: String) -> [String] {
@@ -75,7 +75,7 @@ public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   }
 }
 
-extension Metadata.Entry {
+extension RPCMetadata.Entry {
   /// Whether gRPC allows it ("Custom-Metadata" of the protocol document): the name is of its characters
   /// and not reserved, the value printable ASCII.
   var isSendable: Bool {

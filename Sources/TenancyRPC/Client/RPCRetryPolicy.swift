@@ -2,7 +2,7 @@
 /// response begins. The deadline spans all attempts.
 ///
 /// A call that no server has looked at is made again without any of this.
-public struct RetryPolicy: Sendable, Hashable {
+public struct RPCRetryPolicy: Sendable, Hashable {
   /// Attempts of one call, the first included. At most 5 are made.
   public var maximumAttempts = 4
   /// The nominal delay before the second attempt. Each delay is random within a fifth of its nominal
@@ -21,8 +21,8 @@ public struct RetryPolicy: Sendable, Hashable {
   public init() {}
 
   /// No attempt after the first.
-  public static let never: RetryPolicy = {
-    var policy = RetryPolicy()
+  public static let never: RPCRetryPolicy = {
+    var policy = RPCRetryPolicy()
     policy.maximumAttempts = 1
     return policy
   }()
@@ -44,7 +44,7 @@ final class RetryBudget {
   private let ratio: Double
   private(set) var tokens: Double
 
-  init(_ policy: RetryPolicy) {
+  init(_ policy: RPCRetryPolicy) {
     maximum = policy.maximumTokens
     ratio = policy.tokenRatio
     tokens = policy.maximumTokens
@@ -69,7 +69,7 @@ enum RetryPushback: Equatable {
   /// Don't.
   case never
 
-  init(_ trailers: Metadata) {
+  init(_ trailers: RPCMetadata) {
     let values = trailers[Self.name]
     guard let text = values.first else {
       self = .none

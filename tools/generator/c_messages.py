@@ -1,5 +1,6 @@
 """C messages for libprotobuf-c, made by protoc-gen-c from descriptors changed to suit it."""
 
+import re
 import shutil
 import subprocess
 
@@ -41,6 +42,7 @@ def generate(module: Module, files: list, embedded: bytes) -> dict[str, str]:
         "descriptor_set.c": _descriptor_set(module, embedded),
     }
     headers = [umbrella]
+    texts = {output.name: output.content for output in response.file}
     for output in response.file:
         source = output.name.removesuffix(".h").removesuffix(".c").removesuffix(".pb-c") + ".proto"
         path = output.name
@@ -48,6 +50,8 @@ def generate(module: Module, files: list, embedded: bytes) -> dict[str, str]:
             headers.append(path)
             path = f"include/{path}"
         content = output.content.replace(RUNTIME, RUNTIME_AS_MODULE)
+        if module.foreign and path.endswith(".c") and path.startswith(descriptors.WELL_KNOWN_FOLDER):
+            content += _shared(texts[path.removesuffix(".c") + ".h"])
         outputs[path] = f"/* {banner(source)} */\n" + content
     outputs["include/module.modulemap"] = _module_map(module, headers)
     return outputs
@@ -109,6 +113,12 @@ def _run_plugin(files) -> plugin_pb2.CodeGeneratorResponse:
     if response.error:
         raise GenerationError(f"protoc-gen-c failed: {response.error}")
     return response
+
+
+def _shared(header: str) -> str:
+    """A program may link several modules that have google.protobuf's messages, each for itself: any will do."""
+    names = sorted(set(re.findall(r"\bgoogle__protobuf__\w+", header)))
+    return "\n" + "".join(f"#pragma weak {name}\n" for name in names)
 
 
 def _umbrella(module: Module, files) -> str:

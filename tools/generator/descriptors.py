@@ -23,8 +23,8 @@ FieldProto = descriptor_pb2.FieldDescriptorProto
 FileSet = descriptor_pb2.FileDescriptorSet
 
 
-def load(root: pathlib.Path) -> FileSet:
-    """Every proto below `root` and what they import, dependencies first."""
+def load(root: pathlib.Path, more: tuple[str, ...] = WELL_KNOWN_FILES) -> FileSet:
+    """Every proto below `root`, `more`, and what they import, dependencies first."""
     names = sorted(str(path.relative_to(root)) for path in root.rglob("*.proto"))
     if not names:
         raise GenerationError(f"{root}: no .proto files")
@@ -38,7 +38,7 @@ def load(root: pathlib.Path) -> FileSet:
             "--include_imports",
             "--include_source_info",
             *names,
-            *WELL_KNOWN_FILES,
+            *more,
         ]
         if protoc.main(arguments) != 0:
             raise GenerationError(f"{root}: protoc refused the files, see above")

@@ -165,6 +165,19 @@ class Message:
         return self.swift_name.rpartition(".")[2]
 
 
+def declare(packages: list[str]) -> list[str]:
+    """Gives packages of others their Swift enums, `acme.shop.v1` `AcmeShopV1`, and returns all that are asked for."""
+    for package in packages:
+        if not package:
+            raise GenerationError("a proto names no package")
+        name = "".join(naming.upper_camel(part) for part in package.split("."))
+        NAMESPACES.setdefault(package, name)
+    found = [NAMESPACES[package] for package in packages]
+    if len(set(found)) != len(set(packages)):
+        raise GenerationError(f"{', '.join(packages)}: two packages would be the same in Swift")
+    return sorted(set(found))
+
+
 def namespace(package: str) -> str:
     """The Swift enum that holds what a package declares."""
     if package not in NAMESPACES:
@@ -175,10 +188,11 @@ def namespace(package: str) -> str:
 def swift_type(proto_name: str) -> str:
     """`.tenancy.v1.Tenant` -> `V1.Tenant`."""
     name = proto_name.lstrip(".")
-    for package, outer in NAMESPACES.items():
+    # The longest first: a package may be inside of another.
+    for package in sorted(NAMESPACES, key=len, reverse=True):
         if name.startswith(package + "."):
             parts = name[len(package) + 1 :].split(".")
-            return ".".join([outer, *map(naming.escaped, parts)])
+            return ".".join([NAMESPACES[package], *map(naming.escaped, parts)])
     raise GenerationError(f"{name}: no Swift namespace for its package")
 
 

@@ -1,6 +1,7 @@
 """Which protos are generated together: into one C target and one Swift folder."""
 
 import dataclasses
+import re
 
 from .errors import GenerationError
 
@@ -23,10 +24,15 @@ class Module:
     json: bool = False
     # Whether each method has to declare its authorization.
     authorized: bool = False
+    # Folder of the C target's own.
+    parent: str = "Sources"
+    # Whether it is another package's: the Swift enums that hold what a proto package declares are generated too, and
+    # the C of google.protobuf may be linked beside ours.
+    foreign: bool = False
 
     @property
     def c_folder(self) -> str:
-        return f"Sources/{self.c_name}"
+        return f"{self.parent}/{self.c_name}" if self.parent else self.c_name
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -80,6 +86,16 @@ TELEMETRY = Module(
 )
 MODULES = (TENANCY, SERVICES, INTEROP, TELEMETRY)
 FOLDERS = tuple(folder for module in MODULES for folder in module.folders)
+
+
+def foreign(name: str) -> Module:
+    """The module `name` of another package, with all of its protos."""
+    if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", name):
+        raise GenerationError(f"{name}: no name for a module: A-Z, then letters and digits")
+    return Module(
+        c_name=f"C{name}", sources=(), swift_folder=f"{name}/Generated", client_folder="",
+        descriptors=f"{name}Descriptors", parent="", foreign=True,
+    )
 
 
 def split(files: list, dropped: set[str]) -> list[tuple[Module, list]]:

@@ -3,6 +3,7 @@
 from . import descriptors, model, naming, swift_fields
 from .descriptors import banner
 from .model import Message, Oneof
+from .errors import GenerationError
 from .modules import Module
 
 # Their JSON is not that of their fields; written by hand.
@@ -42,7 +43,27 @@ def generate(module: Module, files: list) -> dict[str, str]:
         if messages or file.enum_type:
             outputs[_file_name(file)] = _file(module, file, messages, comments)
     model.refuse_recursion(everything)
+    if not module.json:
+        refuse_structs(everything)
     return outputs
+
+
+def refuse_structs(messages: list[Message]) -> None:
+    """In Swift a Struct is JSON, which only modules that have JSON know."""
+    for message in messages:
+        for field in message.fields:
+            if field.value.kind is model.Kind.STRUCT:
+                raise GenerationError(
+                    f"{message.full_name}.{field.proto_name}: Struct is not supported here"
+                )
+
+
+def namespaces(packages: list[str]) -> str:
+    """The enums that hold what the packages of a foreign module declare."""
+    lines = file_header("", [])
+    for name in model.declare(packages):
+        lines += [f"public enum {name} {{}}", ""]
+    return "\n".join(lines)
 
 
 def _file_name(file) -> str:

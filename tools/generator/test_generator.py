@@ -247,6 +247,68 @@ class ModuleTests(unittest.TestCase):
         self.assertEqual(method.options, original.options)
 
 
+class ForeignTests(unittest.TestCase):
+    """Of a package that is not this one."""
+
+    def generate(self, **protos: str) -> dict[str, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in protos.items():
+                (pathlib.Path(folder) / f"{name}.proto").write_text('syntax = "proto3";' + text)
+            return command.generate_foreign(pathlib.Path(folder), command.modules.foreign("Shop"))
+
+    def test_folders_and_namespaces(self):
+        outputs = self.generate(
+            a="package acme.shop_api.v1; message A {} service S { rpc Do(A) returns (stream A); }",
+            b='package acme; import "a.proto"; message B { acme.shop_api.v1.A a = 1; }',
+        )
+        self.assertLessEqual(
+            {"CShop/include/CShop.h", "CShop/a.pb-c.c", "Shop/Generated/AcmeShopApiV1SClient.swift"},
+            outputs.keys(),
+        )
+        self.assertTrue(all(name.startswith(("CShop/", "Shop/Generated/")) for name in outputs))
+        namespaces = outputs["Shop/Generated/Namespaces.swift"]
+        self.assertIn("public enum AcmeShopApiV1 {}", namespaces)
+        self.assertIn("public enum Acme {}", namespaces)
+        # `acme` is the beginning of the other's name.
+        self.assertIn("public var a: AcmeShopApiV1.A?", outputs["Shop/Generated/AcmeB.swift"])
+
+    def test_well_known_messages_may_be_linked_twice(self):
+        outputs = self.generate(
+            a='package a.v1; import "google/protobuf/any.proto"; message A { google.protobuf.Any a = 1; }'
+        )
+        source = outputs["CShop/google/protobuf/any.pb-c.c"]
+        self.assertIn("#pragma weak google__protobuf__any__descriptor\n", source)
+        self.assertIn("#pragma weak google__protobuf__any__unpack\n", source)
+        self.assertNotIn("#pragma weak", outputs["CShop/a.pb-c.c"])
+        self.assertIn("public enum GoogleProtobuf {}", outputs["Shop/Generated/Namespaces.swift"])
+
+    def test_what_is_refused(self):
+        struct = 'import "google/protobuf/struct.proto"; message A { google.protobuf.Struct a = 1; }'
+        for text, reason in (
+            (f"package a.v1; {struct}", "a.v1.A.a: Struct is not supported"),
+            ("message A {}", "names no package"),
+        ):
+            with self.subTest(reason), self.assertRaisesRegex(GenerationError, reason):
+                self.generate(a=text)
+        with self.assertRaisesRegex(GenerationError, "same in Swift"):
+            self.generate(a="package a.b_c; message A {}", b="package a.b.c; message A {}")
+        for name in ("", "shop", "../Shop", "Shop.X"):
+            with self.subTest(name), self.assertRaisesRegex(GenerationError, "no name for a module"):
+                command.modules.foreign(name)
+
+    def test_folders_with_something_else_are_left_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            outputs = self.generate(a="package a.v1; message A {}")
+            folders = command.modules.foreign("Shop").folders
+            command.write(outputs, root, folders)
+            command.refuse_foreign_files(root, folders)
+            self.assertEqual(command.stale(outputs, root, folders), [])
+            (root / "CShop/mine.c").write_bytes(b"\xff int mine;")
+            with self.assertRaisesRegex(GenerationError, "mine.c: is not generated"):
+                command.refuse_foreign_files(root, folders)
+
+
 class CommandTests(unittest.TestCase):
     def test_output_is_deterministic(self):
         self.assertEqual(command.generate(PROTO), command.generate(PROTO))

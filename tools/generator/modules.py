@@ -23,6 +23,8 @@ class Module:
     json: bool = False
     # Whether each method has to declare its authorization.
     authorized: bool = False
+    # Messages, by full name, that hot methods answer with: their fields can be written one by one.
+    hot: tuple[str, ...] = ()
 
     @property
     def c_folder(self) -> str:
@@ -56,6 +58,15 @@ TENANCY = Module(
     descriptors="TenancyDescriptors",
     json=True,
     authorized=True,
+    hot=tuple(
+        f"tenancy.v1.{name}"
+        for name in (
+            "ResolveTenantResponse",
+            "ResolutionFinding",
+            "CheckResponse",
+            "BatchCheckResponse",
+        )
+    ),
 )
 SERVICES = Module(
     c_name="CRPCProto",

@@ -31,6 +31,7 @@ struct Daemon {
   /// Serves until SIGTERM or SIGINT.
   /// - Parameter onStart: called with the addresses in use.
   func run(onStart: ([ListenAddress]) -> Void) async throws {
+    defer { watch.level.finish() }
     signal(SIGPIPE, SIG_IGN)
     // A file that may not grow is an error of that write, which the store reports.
     signal(SIGXFSZ, SIG_IGN)

@@ -1,9 +1,12 @@
 import Logging
 import Synchronization
+import TenancyTelemetry
 
 /// From which level on the daemon's log is written. All copies of its logger share it. Thread-safe.
 final class LogLevel: Sendable {
   private let index: Atomic<Int>
+  /// Event loops write to the log: they don't wait for who reads it.
+  private let stream = UnhurriedStream()
 
   init(_ level: Logger.Level) { index = Atomic(Self.index(of: level)) }
 
@@ -18,8 +21,11 @@ final class LogLevel: Sendable {
 
   /// A logger to standard error.
   func logger(label: String) -> Logger {
-    Logger(label: label) { LeveledHandler(StreamLogHandler.standardError(label: $0), self) }
+    Logger(label: label) { LeveledHandler(StreamLogHandler(label: $0, stream: stream), self) }
   }
+
+  /// Before the process ends: what was logged is written, unless nobody reads it.
+  func finish() { stream.finish(within: .seconds(2)) }
 }
 
 /// Writes what the shared level lets through.

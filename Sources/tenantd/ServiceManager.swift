@@ -1,15 +1,17 @@
 import Glibc
+import Synchronization
 import TenancyRPC
 
 /// Tells the service manager how things are, where it wants to know: the protocol of sd_notify(3), which others
 /// than systemd speak too. Thread-safe.
 ///
 /// A unit has `Type=notify` and, with `WatchdogSec`, is restarted when the event loops do not turn any more.
-struct ServiceManager: Sendable {
+final class ServiceManager: Sendable {
   /// Of NOTIFY_SOCKET; nil: nobody listens.
   private let socket: NotifySocket?
   /// Between two signs of life: half of what the manager waits for; nil: it does not.
   let watchdogInterval: Duration?
+  private let isStopping = Atomic(false)
 
   /// - Parameters:
   ///   - environment: finds a variable.
@@ -26,11 +28,15 @@ struct ServiceManager: Sendable {
       ? .microseconds(max(1, microseconds / 2)) : nil
   }
 
-  /// Calls are taken.
-  func ready(_ status: String) { tell("READY=1\nSTATUS=\(status)") }
+  /// Calls are taken. Without effect once it stops: a reload may end in that moment.
+  func ready(_ status: String) {
+    if isStopping.load(ordering: .acquiring) { return }
+    tell("READY=1\nSTATUS=\(status)")
+  }
 
   /// Files are being read anew; `ready` follows.
   func reloading() {
+    if isStopping.load(ordering: .acquiring) { return }
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
     let microseconds = Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
@@ -38,7 +44,10 @@ struct ServiceManager: Sendable {
   }
 
   /// No more calls are taken.
-  func stopping() { tell("STOPPING=1\nSTATUS=stopping") }
+  func stopping() {
+    isStopping.store(true, ordering: .releasing)
+    tell("STOPPING=1\nSTATUS=stopping")
+  }
 
   /// Gives a sign of life again and again, each when `isAlive` has returned; until cancelled.
   func keepAlive(_ isAlive: () async -> Void) async {

@@ -58,6 +58,25 @@ struct PostgreSQLFailureTests {
     try store.append([Sample.entry(2, [])])
   }
 
+  /// Who reads does not wait out a pause of its own when a write has found the server again.
+  @Test func allConnectionsComeBackWithTheFirst() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.append([Sample.entry(1, [])])
+    try server.tell("stop")
+    expectError(.unavailable) { try store.append([Sample.entry(2, [])]) }
+    // As often as it takes until the pause is longer than what the server takes to start.
+    var next = ContinuousClock.now
+    for pause in [50, 100, 200, 400, 800, 1600, 3200] as [Int] {
+      while ContinuousClock.now < next { Thread.sleep(forTimeInterval: 0.01) }
+      expectError(.unavailable) { _ = try store.auditHead(of: .platform) }
+      next = .now + .milliseconds(pause)
+    }
+    try server.tell("start")
+    try eventually { try store.append([Sample.entry(2, [])]) }
+    #expect(try store.auditHead(of: .platform) == nil)
+  }
+
   @Test func aRestartBetweenTwoWritesIsNotNoticed() throws {
     let store = try open()
     defer { store.close() }

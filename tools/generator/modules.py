@@ -29,6 +29,8 @@ class Module:
     # Whether it is another package's: the Swift enums that hold what a proto package declares are generated too, and
     # the C of google.protobuf may be linked beside ours.
     foreign: bool = False
+    # Messages, by full name, that hot methods answer with: their fields can be written one by one.
+    hot: tuple[str, ...] = ()
 
     @property
     def c_folder(self) -> str:
@@ -62,6 +64,15 @@ TENANCY = Module(
     descriptors="TenancyDescriptors",
     json=True,
     authorized=True,
+    hot=tuple(
+        f"tenancy.v1.{name}"
+        for name in (
+            "ResolveTenantResponse",
+            "ResolutionFinding",
+            "CheckResponse",
+            "BatchCheckResponse",
+        )
+    ),
 )
 SERVICES = Module(
     c_name="CTenancyRPCProto",

@@ -2,8 +2,8 @@
 
 from . import descriptors, model, naming, swift_fields
 from .descriptors import banner
-from .model import Message, Oneof
 from .errors import GenerationError
+from .model import Field, Kind, Message, Oneof, Shape
 from .modules import Module
 
 # Their JSON is not that of their fields; written by hand.
@@ -52,7 +52,7 @@ def refuse_structs(messages: list[Message]) -> None:
     """In Swift a Struct is JSON, which only modules that have JSON know."""
     for message in messages:
         for field in message.fields:
-            if field.value.kind is model.Kind.STRUCT:
+            if field.value.kind is Kind.STRUCT:
                 raise GenerationError(
                     f"{message.full_name}.{field.proto_name}: Struct is not supported here"
                 )
@@ -79,6 +79,8 @@ def _file(module: Module, file, messages: list[Message], comments) -> str:
     for message in messages:
         lines += _struct(module, message)
         lines += _conformance(module, message)
+        if message.full_name in module.hot:
+            lines += _builder_fields(message)
     return "\n".join(lines)
 
 
@@ -168,6 +170,31 @@ def _conformance(module: Module, message: Message) -> list[str]:
     if module.json and message.full_name not in SPECIAL_JSON:
         lines += ["", *_json(message)]
     return lines + ["}", ""]
+
+
+def _builder_fields(message: Message) -> list[str]:
+    """What `MessageBuilder` knows the fields by."""
+    lines = []
+    for field in message.fields:
+        if field.shape in (Shape.MAP, Shape.OPTIONAL) or not _is_built(field):
+            raise GenerationError(f"{message.full_name}.{field.proto_name}: has no builder")
+        value = field.value.swift
+        lines += [
+            f"extension MessageField where Message == {message.swift_name}, Value == {value} {{",
+            f"  @inlinable public static var {field.swift_name}: Self {{ Self({field.number}) }}",
+            "}",
+            "",
+        ]
+    return lines
+
+
+def _is_built(field: Field) -> bool:
+    kind = field.value.kind
+    if field.shape is Shape.LIST:
+        return kind is Kind.MESSAGE
+    if kind is Kind.SCALAR:
+        return field.value.swift == "UInt64"
+    return kind in (Kind.BOOL, Kind.STRING, Kind.ENUM, Kind.MESSAGE)
 
 
 def _json(message: Message) -> list[str]:

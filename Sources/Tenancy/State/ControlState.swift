@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A tenant as event loops read it. Immutable.
 public final class TenantRecord: Ordered {
   public let tenant: Tenant
@@ -11,6 +13,7 @@ public final class TenantRecord: Ordered {
   public let formerSlugs: [FormerSlug]
   /// How much all of it takes.
   public let footprint: TenantFootprint
+  private let rendition = AtomicLazyReference<TenantRendition>()
 
   init(
     tenant: Tenant, policy: TenantPolicy, provisionedSteps: Set<String>, formerSlugs: [FormerSlug],
@@ -23,6 +26,22 @@ public final class TenantRecord: Ordered {
     self.provisionedSteps = provisionedSteps
     self.formerSlugs = formerSlugs
   }
+
+  /// What whoever serves the tenant says of it: made at the first call, kept as long as the record. Not counted in
+  /// `footprint`: it is no longer than the texts that are.
+  /// - Parameter make: depends on nothing but the tenant, and is the same for all who call. Of two that are made at
+  ///   once one stays.
+  @inline(__always)
+  public func rendition(_ make: (Tenant) -> [UInt8]) -> TenantRendition {
+    rendition.load() ?? rendition.storeIfNil(TenantRendition(make(tenant)))
+  }
+}
+
+/// Bytes that stand for a tenant elsewhere. Immutable.
+public final class TenantRendition: Sendable {
+  public let bytes: [UInt8]
+
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
 }
 
 extension Tenant {

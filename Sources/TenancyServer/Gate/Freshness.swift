@@ -49,11 +49,11 @@ extension Gate {
   }
 
   /// What answers a method on messages in C when its call must wait.
-  func afterWaiting<Request, Response>(
-    _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form,
+  func afterWaiting<Request, Answer: InlineAnswer>(
+    _ spec: MethodSpec<Request, Answer.Response>, names form: TenantNames.Form,
     _ body:
       @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
-      throws(TenancyError) -> UnsafeMutablePointer<Response.CMessage>
+      throws(TenancyError) -> Answer
   ) -> ServiceMethod.AsyncHandler {
     let rule = MethodRule.of(spec.identity)
     return { call, message in
@@ -69,9 +69,10 @@ extension Gate {
             if let tag = access.tag { call.response.tag(tag) }
             return try body(access, request, arena)
           }
-          return [UInt8](unsafeUninitializedCapacity: Response.encodedSize(response)) {
-            buffer, count in
-            count = buffer.baseAddress.map { Response.pack(response, into: $0) } ?? 0
+          let size = response.encodedSize
+          return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            if let start = buffer.baseAddress { response.encode(into: start) }
+            count = size
           }
         }
       } catch {

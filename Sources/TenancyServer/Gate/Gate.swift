@@ -139,11 +139,11 @@ struct Gate: Sendable {
   // MARK: Registration
 
   /// A method answered from memory on messages in C: for the hot ones.
-  func inlineC<Request, Response>(
-    _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
+  func inlineC<Request, Answer: InlineAnswer>(
+    _ spec: MethodSpec<Request, Answer.Response>, names form: TenantNames.Form = .tenant,
     _ body:
       @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
-      throws(TenancyError) -> UnsafeMutablePointer<Response.CMessage>
+      throws(TenancyError) -> Answer
   ) -> ServiceMethod {
     let rule = MethodRule.of(spec.identity)
     let waiting = afterWaiting(spec, names: form, body)
@@ -160,7 +160,7 @@ struct Gate: Sendable {
           if let tag = access.tag { call.tag(tag) }
           return try body(access, request, arena)
         }
-        call.reply(count: Response.encodedSize(response)) { Response.pack(response, into: $0) }
+        call.reply(count: response.encodedSize) { response.encode(into: $0) }
       } catch {
         throw StatusMapping.status(of: error)
       }
@@ -169,20 +169,19 @@ struct Gate: Sendable {
 
   /// Admits and answers one call, and tells the audit trail if that is denied.
   @inline(__always)
-  func answer<Request, Response>(
-    _ spec: MethodSpec<Request, Response>, _ form: TenantNames.Form, _ rule: MethodRule,
+  func answer<Request, Answer: InlineAnswer>(
+    _ spec: MethodSpec<Request, Answer.Response>, _ form: TenantNames.Form, _ rule: MethodRule,
     _ caller: Caller, _ snapshot: Snapshot, _ message: UnsafeRawBufferPointer, _ arena: Arena,
     requestID: @autoclosure () -> String,
     _ body:
-      (Access, UnsafePointer<Request.CMessage>, Arena)
-      throws(TenancyError) -> UnsafeMutablePointer<Response.CMessage>
-  ) throws(TenancyError) -> UnsafePointer<Response.CMessage> {
+      (Access, UnsafePointer<Request.CMessage>, Arena) throws(TenancyError) -> Answer
+  ) throws(TenancyError) -> Answer {
     var named: UnsafeRawBufferPointer?
     do throws(TenancyError) {
       let request = try WireErrors.decode(Request.self, message, arena, rule)
       named = spec.tenantField.map { $0(request).bytes }
       let access = try admit(caller, rule, tenantName: named, form, snapshot: snapshot)
-      return UnsafePointer(try body(access, request, arena))
+      return try body(access, request, arena)
     } catch {
       if Denials.isDenial(error) {
         denials.note(error, caller, rule, named, form, snapshot, requestID())
@@ -198,7 +197,7 @@ struct Gate: Sendable {
   ) -> ServiceMethod {
     inlineC(spec, names: form) { (access, request, arena) throws(TenancyError) in
       let message = try WireErrors.read(Request.self, request)
-      return try body(access, message).write(into: arena)
+      return MessageInC<Response>(try body(access, message).write(into: arena))
     }
   }
 

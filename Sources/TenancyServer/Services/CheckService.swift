@@ -17,9 +17,11 @@ struct CheckService: Sendable {
     return [
       gate.inlineC(API.check) { (access, request, arena) throws(TenancyError) in
         var budget = WorkBudget(visits: Self.maximumVisits)
-        return try check(
+        var response = MessageBuilder<V1.CheckResponse>(in: arena)
+        try check(
           access, try access.requireTarget(), subject: request.pointee.subject,
-          permission: request.pointee.permission, &budget, arena)
+          permission: request.pointee.permission, &budget, &response)
+        return response.finish()
       },
       gate.inlineC(API.batchCheck) { (access, request, arena) throws(TenancyError) in
         var budget = WorkBudget(visits: Self.maximumVisits)
@@ -31,31 +33,28 @@ struct CheckService: Sendable {
   func batch(
     _ access: Access, _ request: UnsafePointer<Tenancy__V1__BatchCheckRequest>,
     _ budget: inout WorkBudget, _ arena: Arena
-  ) throws(TenancyError) -> UnsafeMutablePointer<Tenancy__V1__BatchCheckResponse> {
+  ) throws(TenancyError) -> EncodedMessage<V1.BatchCheckResponse> {
     let count = request.pointee.n_items
     guard (1...Self.maximumBatch).contains(count) else {
       throw .invalid("items", "1 to \(Self.maximumBatch) checks")
     }
     let tenant = try access.requireTarget()
-    let results = arena.zeroedArray(
-      UnsafeMutablePointer<Tenancy__V1__CheckResponse>?.self, count: count)
+    var response = MessageBuilder<V1.BatchCheckResponse>(in: arena, capacity: 64 * count)
     for index in 0..<count {
       guard let item = request.pointee.items[index] else { throw .invalid("items", "missing") }
       guard !budget.isSpent else { throw Self.tooMuch }
-      do throws(TenancyError) {
-        results[index] = try check(
-          access, tenant, subject: item.pointee.subject, permission: item.pointee.permission,
-          &budget, arena)
-      } catch {
-        guard let violation = error.violations.first else { throw error }
-        throw .invalid("items[\(index)].\(violation.field)", violation.description)
+      try response.write(.results) { result throws(TenancyError) in
+        do throws(TenancyError) {
+          try check(
+            access, tenant, subject: item.pointee.subject, permission: item.pointee.permission,
+            &budget, &result)
+        } catch {
+          guard let violation = error.violations.first else { throw error }
+          throw .invalid("items[\(index)].\(violation.field)", violation.description)
+        }
       }
     }
-    let response = arena.zeroed(Tenancy__V1__BatchCheckResponse.self)
-    tenancy__v1__batch_check_response__init(response)
-    response.pointee.n_results = count
-    response.pointee.results = results
-    return response
+    return response.finish()
   }
 
   private static let tooMuch = TenancyError.invalid(
@@ -67,8 +66,9 @@ struct CheckService: Sendable {
 
   func check(
     _ access: Access, _ record: TenantRecord, subject: ProtobufCBinaryData,
-    permission: ProtobufCBinaryData, _ budget: inout WorkBudget, _ arena: Arena
-  ) throws(TenancyError) -> UnsafeMutablePointer<Tenancy__V1__CheckResponse> {
+    permission: ProtobufCBinaryData, _ budget: inout WorkBudget,
+    _ response: inout MessageBuilder<V1.CheckResponse>
+  ) throws(TenancyError) {
     guard (1...RoleCommands.maximumSubjectBytes).contains(subject.bytes.count) else {
       throw .invalid("subject", "1 to \(RoleCommands.maximumSubjectBytes) bytes")
     }
@@ -76,24 +76,17 @@ struct CheckService: Sendable {
     guard permission.bytes.count <= Permission.maximumLength else { throw Self.notAQuestion }
     let question = try WireErrors.text(permission, "permission").bytes
     guard let colon = Permission.colon(in: question) else { throw Self.notAQuestion }
-    let response = arena.zeroed(Tenancy__V1__CheckResponse.self)
-    tenancy__v1__check_response__init(response)
-    response.pointee.revision = access.snapshot.state.revision
-    guard record.tenant.state == .active else {
-      if record.tenant.state == .deleted { throw .tenantNotFound }
-      response.pointee.reason = TENANCY__V1__DECISION_REASON__DECISION_REASON_TENANT_INACTIVE
-      return response
-    }
-    guard
+    switch record.tenant.state {
+    case .active:
       let role = record.grantingRole(
         subject: subject, question: question, colon: colon, now: access.now, &budget)
-    else {
-      response.pointee.reason = TENANCY__V1__DECISION_REASON__DECISION_REASON_NO_GRANT
-      return response
+      response.write(.allowed, role != nil)
+      response.write(.reason, role == nil ? .noGrant : .role)
+      if let role { response.write(.role, role.role.id) }
+    case .deleted: throw .tenantNotFound
+    case .pending, .provisioning, .suspended, .maintenance, .provisionFailed:
+      response.write(.reason, .tenantInactive)
     }
-    response.pointee.allowed = 1
-    response.pointee.reason = TENANCY__V1__DECISION_REASON__DECISION_REASON_ROLE
-    response.pointee.role = arena.copy(role.role.id)
-    return response
+    response.write(.revision, access.snapshot.state.revision)
   }
 }

@@ -8,7 +8,7 @@ import TenancyWire
 struct TenantResolverService: Sendable {
   let resolver: Resolver
 
-  private typealias Response = UnsafeMutablePointer<Tenancy__V1__ResolveTenantResponse>
+  private typealias Response = EncodedMessage<V1.ResolveTenantResponse>
 
   func methods(_ gate: Gate) -> [ServiceMethod] {
     typealias API = V1.TenantResolver
@@ -48,7 +48,7 @@ struct TenantResolverService: Sendable {
         return try answer(access, sources, mayFallBack: false, arena)
       },
       gate.inlineC(API.getDefaultTenant) { (access, _, arena) throws(TenancyError) in
-        try ResolutionAnswer.make(try defaultTenant(access), rules: resolver.rules, arena)
+        ResolutionAnswer.make(try defaultTenant(access), rules: resolver.rules, arena)
       },
       gate.inline(API.validateTenant, validate),
     ]
@@ -64,7 +64,7 @@ struct TenantResolverService: Sendable {
       path: sources.path.bytes, host: sources.host.bytes, header: sources.header.bytes,
       environment: sources.environment.bytes, given: sources.given, state: access.snapshot.state,
       home: access.home, now: access.now, mayFallBack: mayFallBack)
-    return try ResolutionAnswer.make(resolution, rules: resolver.rules, arena)
+    return ResolutionAnswer.make(resolution, rules: resolver.rules, arena)
   }
 
   private func defaultTenant(_ access: Access) throws(TenancyError) -> Resolution {
@@ -175,76 +175,58 @@ extension Tenancy__V1__ResolveFromEnvironmentRequest__EnvironmentEntry: MapEntry
 private enum ResolutionAnswer {
   static func make(
     _ resolution: Resolution, rules: ResolutionRules, _ arena: Arena
-  ) throws(TenancyError) -> UnsafeMutablePointer<Tenancy__V1__ResolveTenantResponse> {
-    let response = arena.zeroed(Tenancy__V1__ResolveTenantResponse.self)
-    tenancy__v1__resolve_tenant_response__init(response)
-    response.pointee.tenant = tenant(resolution.record, arena)
-    response.pointee.strategy = wire(resolution.strategy)
-    explain(resolution, rules, response, arena)
-    return response
+  ) -> EncodedMessage<V1.ResolveTenantResponse> {
+    let record = resolution.record
+    var answer = MessageBuilder<V1.ResolveTenantResponse>(in: arena, capacity: 512)
+    record.rendition { encoded($0, id: record.idText) }.bytes.withUnsafeBytes {
+      answer.write(.tenant, encoded: $0)
+    }
+    answer.write(.strategy, wire(resolution.strategy))
+    // One finding for each source that was looked at, the most trusted first.
+    for strategy in rules.order { explain(strategy, resolution, &answer) }
+    explain(.credential, resolution, &answer)
+    explain(.default, resolution, &answer)
+    return answer.finish()
   }
 
-  private static func tenant(
-    _ record: TenantRecord, _ arena: Arena
-  ) -> UnsafeMutablePointer<Tenancy__V1__ResolvedTenant> {
-    let message = arena.zeroed(Tenancy__V1__ResolvedTenant.self)
-    tenancy__v1__resolved_tenant__init(message)
-    let tenant = record.tenant
-    message.pointee.id = arena.copy(record.idText)
-    message.pointee.name = arena.copy(TenantNames.collection, record.idText)
-    message.pointee.slug = arena.copy(tenant.slug.text)
-    message.pointee.display_name = arena.copy(tenant.displayName)
-    message.pointee.state = Tenancy__V1__TenantState(
-      UInt32(V1.TenantState(tenant.state).rawValue))
-    message.pointee.isolation_model = Tenancy__V1__IsolationModel(
-      UInt32(V1.IsolationModel(tenant.isolationModel).rawValue))
-    message.pointee.epoch = tenant.epoch
-    if let schema = tenant.configuration.schema {
-      message.pointee.schema_name = arena.copy(schema.schemaName)
-    }
-    if let shared = tenant.configuration.shared {
-      message.pointee.tenant_identifier = arena.copy(shared.tenantIdentifier)
-    }
-    return message
-  }
-
-  /// One finding for each source that was looked at, the most trusted first.
   private static func explain(
-    _ resolution: Resolution, _ rules: ResolutionRules,
-    _ response: UnsafeMutablePointer<Tenancy__V1__ResolveTenantResponse>, _ arena: Arena
+    _ strategy: ResolutionStrategy, _ resolution: Resolution,
+    _ answer: inout MessageBuilder<V1.ResolveTenantResponse>
   ) {
-    let findings = arena.zeroedArray(
-      UnsafeMutablePointer<Tenancy__V1__ResolutionFinding>?.self,
-      count: resolution.given.rawValue.nonzeroBitCount)
-    var count = 0
-    func add(_ strategy: ResolutionStrategy) {
-      let finding = arena.zeroed(Tenancy__V1__ResolutionFinding.self)
-      tenancy__v1__resolution_finding__init(finding)
-      finding.pointee.strategy = wire(strategy)
+    guard resolution.given.contains(strategy) else { return }
+    answer.write(.explanation) { finding in
+      finding.write(.strategy, wire(strategy))
       if resolution.named.contains(strategy) {
-        finding.pointee.value =
-          resolution.namedByID.contains(strategy)
-          ? response.pointee.tenant.pointee.id : response.pointee.tenant.pointee.slug
+        let record = resolution.record
+        finding.write(
+          .value,
+          resolution.namedByID.contains(strategy) ? record.idText : record.tenant.slug.text)
       }
-      finding.pointee.decided = strategy == resolution.strategy ? 1 : 0
-      findings[count] = finding
-      count += 1
+      finding.write(.decided, strategy == resolution.strategy)
     }
-    for strategy in rules.order where resolution.given.contains(strategy) { add(strategy) }
-    if resolution.given.contains(.credential) { add(.credential) }
-    if resolution.given.contains(.default) { add(.default) }
-    response.pointee.n_explanation = count
-    response.pointee.explanation = findings
   }
 
-  private static func wire(_ strategy: ResolutionStrategy) -> Tenancy__V1__ResolutionStrategy {
+  /// What all answers say of a tenant.
+  private static func encoded(_ tenant: Tenant, id: String) -> [UInt8] {
+    var message = V1.ResolvedTenant(
+      name: TenantNames.collection + id, id: id, slug: tenant.slug.text,
+      displayName: tenant.displayName, state: V1.TenantState(tenant.state),
+      isolationModel: V1.IsolationModel(tenant.isolationModel), epoch: tenant.epoch)
+    if let schema = tenant.configuration.schema { message.schemaName = schema.schemaName }
+    if let shared = tenant.configuration.shared {
+      message.tenantIdentifier = shared.tenantIdentifier
+    }
+    return message.encode(arena: Arena(firstBlock: Gate.arenaBytes))
+  }
+
+  private static func wire(_ strategy: ResolutionStrategy) -> V1.ResolutionStrategy {
     switch strategy {
-    case .path: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_PATH
-    case .subdomain: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_SUBDOMAIN
-    case .header: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_HEADER
-    case .environment: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_ENVIRONMENT
-    case .default: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_DEFAULT
-    case .credential: TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_CREDENTIAL
+    case .path: .path
+    case .subdomain: .subdomain
+    case .header: .header
+    case .environment: .environment
+    case .default: .default
+    case .credential: .credential
     }
   }
 }

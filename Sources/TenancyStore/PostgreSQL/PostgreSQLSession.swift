@@ -1,4 +1,15 @@
+internal import Synchronization
 internal import Tenancy
+
+/// What a store's connections know of its servers. Thread-safe.
+final class PostgreSQLReach: Sendable {
+  private let count = Atomic<UInt64>(0)
+
+  /// How many connections were made so far, by all sessions.
+  var connects: UInt64 { count.load(ordering: .acquiring) }
+
+  func noteConnect() { count.wrappingAdd(1, ordering: .acquiringAndReleasing) }
+}
 
 /// A connection to the store's schema, made anew when it was lost. Not thread-safe.
 struct PostgreSQLSession {
@@ -8,13 +19,21 @@ struct PostgreSQLSession {
   /// Of a connection that got no answer in time: it may wait for a standby still, with the lock on the
   /// last revision, and does not notice that nobody listens any more.
   private var abandoned: PostgreSQLBackend?
+  private let reach: PostgreSQLReach
   private var backoff = Backoff()
+  /// How many connections the store's sessions had made when this one failed: where there are more, the server
+  /// is back, and there is nothing to wait for.
+  private var connectsAtFailure: UInt64 = 0
   private var lastFailure: StoreError?
   private var random = SystemRandomNumberGenerator()
 
   /// - Parameter statements: prepared on each connection.
-  init(_ configuration: PostgreSQLConfiguration, statements: [PreparedStatement]) {
+  init(
+    _ configuration: PostgreSQLConfiguration, statements: [PreparedStatement],
+    reach: PostgreSQLReach = PostgreSQLReach()
+  ) {
     connector = PostgreSQLConnector(configuration)
+    self.reach = reach
     self.statements = statements
   }
 
@@ -49,17 +68,20 @@ struct PostgreSQLSession {
 
   private mutating func current() throws(StoreError) -> PostgreSQLConnection {
     if let connection { return connection }
-    if let wait = backoff.remaining {
+    if let wait = backoff.remaining, reach.connects == connectsAtFailure {
       let cause = lastFailure?.description ?? "PostgreSQL has failed"
       throw StoreError(lastFailure?.code ?? .unavailable, "\(cause) (next attempt in \(wait))")
     }
+    let connects = reach.connects
     do throws(StoreError) {
       let connection = try open()
       self.connection = connection
       backoff.succeed()
+      reach.noteConnect()
       return connection
     } catch {
       backoff.fail(using: &random)
+      connectsAtFailure = connects
       lastFailure = error
       throw error
     }

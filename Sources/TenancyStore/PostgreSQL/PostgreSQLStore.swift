@@ -51,12 +51,13 @@ public final class PostgreSQLStore: AuditedStore {
     self.configuration = configuration
     self.isAudited = isAudited
     self.sealer = sealer
+    let reach = PostgreSQLReach()
     var session = PostgreSQLSession(
-      configuration, statements: PostgreSQLBatch.statements)
+      configuration, statements: PostgreSQLBatch.statements, reach: reach)
     try session.withConnection { _ throws(StoreError) in }
     writer = Mutex(session)
-    reader = Mutex(PostgreSQLSession(configuration, statements: []))
-    auditReader = Mutex(PostgreSQLSession(configuration, statements: []))
+    reader = Mutex(PostgreSQLSession(configuration, statements: [], reach: reach))
+    auditReader = Mutex(PostgreSQLSession(configuration, statements: [], reach: reach))
     try withSecrets { secrets throws(StoreError) in
       try SecretAudit.installKeys(of: secrets, in: sealer)
     }

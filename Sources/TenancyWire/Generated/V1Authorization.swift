@@ -140,6 +140,22 @@ extension V1.CheckResponse {
   }
 }
 
+extension MessageField where Message == V1.CheckResponse, Value == Bool {
+  @inlinable public static var allowed: Self { Self(1) }
+}
+
+extension MessageField where Message == V1.CheckResponse, Value == V1.DecisionReason {
+  @inlinable public static var reason: Self { Self(2) }
+}
+
+extension MessageField where Message == V1.CheckResponse, Value == String {
+  @inlinable public static var role: Self { Self(3) }
+}
+
+extension MessageField where Message == V1.CheckResponse, Value == UInt64 {
+  @inlinable public static var revision: Self { Self(4) }
+}
+
 extension V1 {
   public struct BatchCheckRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var tenant: String
@@ -267,6 +283,10 @@ extension V1.BatchCheckResponse {
     if !self.results.isEmpty { object["results"] = .array(self.results.map { $0.json() }) }
     return .object(object)
   }
+}
+
+extension MessageField where Message == V1.BatchCheckResponse, Value == V1.CheckResponse {
+  @inlinable public static var results: Self { Self(1) }
 }
 
 extension V1 {

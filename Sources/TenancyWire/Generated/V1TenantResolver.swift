@@ -253,6 +253,18 @@ extension V1.ResolutionFinding {
   }
 }
 
+extension MessageField where Message == V1.ResolutionFinding, Value == V1.ResolutionStrategy {
+  @inlinable public static var strategy: Self { Self(1) }
+}
+
+extension MessageField where Message == V1.ResolutionFinding, Value == String {
+  @inlinable public static var value: Self { Self(2) }
+}
+
+extension MessageField where Message == V1.ResolutionFinding, Value == Bool {
+  @inlinable public static var decided: Self { Self(3) }
+}
+
 extension V1 {
   public struct ResolveTenantResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     public var tenant: V1.ResolvedTenant?
@@ -304,6 +316,18 @@ extension V1.ResolveTenantResponse {
     if !self.explanation.isEmpty { object["explanation"] = .array(self.explanation.map { $0.json() }) }
     return .object(object)
   }
+}
+
+extension MessageField where Message == V1.ResolveTenantResponse, Value == V1.ResolvedTenant {
+  @inlinable public static var tenant: Self { Self(1) }
+}
+
+extension MessageField where Message == V1.ResolveTenantResponse, Value == V1.ResolutionStrategy {
+  @inlinable public static var strategy: Self { Self(2) }
+}
+
+extension MessageField where Message == V1.ResolveTenantResponse, Value == V1.ResolutionFinding {
+  @inlinable public static var explanation: Self { Self(3) }
 }
 
 extension V1 {

@@ -25,9 +25,29 @@ def generate_foreign(proto: pathlib.Path, module: Module) -> dict[str, str]:
     everything = descriptors.load(proto, more=())
     dropped = c_messages.DROPPED_DEPENDENCIES
     files = [file for file in everything.file if file.name not in dropped]
+    for file in files:
+        if file.name.startswith(modules.OURS_ALONE):
+            raise GenerationError(f"{file.name}: the runtime has these messages, and C knows them once")
+    refuse_names_of_clients(files)
     namespaces = swift_messages.namespaces([file.package for file in files])
     outputs = generate_module(module, files, everything, None)
     return outputs | {f"{module.swift_folder}/Namespaces.swift": namespaces}
+
+
+def refuse_names_of_clients(files: list) -> None:
+    """In Swift, service `S` is the enum `S` with the client `SClient`, beside the package's messages."""
+    types = {
+        (file.package, declared.name)
+        for file in files
+        for declared in (*file.message_type, *file.enum_type)
+    }
+    for file in files:
+        for service in file.service:
+            name = f"{service.name}Client"
+            if (file.package, name) in types:
+                raise GenerationError(
+                    f"{file.package}.{service.name}: its client would have the name of {name}"
+                )
 
 
 def generate_module(module: Module, files: list, everything, reader) -> dict[str, str]:
@@ -43,7 +63,11 @@ def generate_module(module: Module, files: list, everything, reader) -> dict[str
         (module.swift_folder, wire),
         (module.client_folder or module.swift_folder, clients),
     ):
-        outputs |= {f"{folder}/{name}": text for name, text in texts.items()}
+        for name, text in texts.items():
+            path = f"{folder}/{name}"
+            if path in outputs:
+                raise GenerationError(f"{path}: two files would have this name")
+            outputs[path] = text
     return outputs
 
 

@@ -51,7 +51,11 @@ def generate(module: Module, files: list, embedded: bytes) -> dict[str, str]:
             path = f"include/{path}"
         content = output.content.replace(RUNTIME, RUNTIME_AS_MODULE)
         if module.foreign and path.endswith(".c") and path.startswith(descriptors.WELL_KNOWN_FOLDER):
-            content += _shared(texts[path.removesuffix(".c") + ".h"])
+            header = path.removesuffix(".c") + ".h"
+            include = f'#include "{header}"\n'
+            if include not in content:
+                raise GenerationError(f"{path}: protoc-gen-c does not include {header} as expected")
+            content = content.replace(include, include + _shared(texts[header]))
         outputs[path] = f"/* {banner(source)} */\n" + content
     outputs["include/module.modulemap"] = _module_map(module, headers)
     return outputs
@@ -65,6 +69,8 @@ def adapt(file):
     recursive types without a limit; an `optional` of proto3 becomes the oneof that it is on paper.
     All of it is the same on the wire.
     """
+    if file.syntax != "proto3":
+        raise GenerationError(f"{file.name}: only proto3 is supported")
     adapted = descriptor_pb2.FileDescriptorProto()
     adapted.CopyFrom(file)
     for name in ("service", "extension", "source_code_info", "options", "public_dependency"):
@@ -84,6 +90,8 @@ def _adapt_message(message) -> None:
         # protoc calls them `_field`, which is no name for C.
         oneof.name = naming.c_oneof(oneof.name)
     for field in message.field:
+        if field.name == "base":
+            raise GenerationError(f"{message.name}.base: libprotobuf-c has a member of that name")
         field.ClearField("options")
         field.ClearField("proto3_optional")
         if field.type == FieldProto.TYPE_STRING:
@@ -116,7 +124,10 @@ def _run_plugin(files) -> plugin_pb2.CodeGeneratorResponse:
 
 
 def _shared(header: str) -> str:
-    """A program may link several modules that have google.protobuf's messages, each for itself: any will do."""
+    """A program may link several modules that have google.protobuf's messages, each for itself: any will do.
+
+    Before what is defined: clang does not look at what comes after.
+    """
     names = sorted(set(re.findall(r"\bgoogle__protobuf__\w+", header)))
     return "\n" + "".join(f"#pragma weak {name}\n" for name in names)
 

@@ -22,6 +22,7 @@ NAMESPACES = {
     "opentelemetry.proto.trace.v1": "OTLPTrace",
     "opentelemetry.proto.collector.trace.v1": "OTLPCollector",
 }
+WELL_KNOWN_PACKAGE = "google.protobuf"
 STRUCT_TYPE = ".google.protobuf.Struct"
 
 _F = FieldProto
@@ -38,6 +39,11 @@ SCALARS = {
     _F.TYPE_SFIXED64: "Int64",
     _F.TYPE_UINT64: "UInt64",
     _F.TYPE_FIXED64: "UInt64",
+}
+
+FIXED = {
+    _F.TYPE_DOUBLE, _F.TYPE_FLOAT, _F.TYPE_FIXED32, _F.TYPE_FIXED64, _F.TYPE_SFIXED32,
+    _F.TYPE_SFIXED64,
 }
 
 
@@ -70,6 +76,8 @@ class Value:
     kind: Kind
     swift: str
     c: str
+    # Of a number that takes the same bytes whatever it is.
+    is_fixed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +179,8 @@ def declare(packages: list[str]) -> list[str]:
         if not package:
             raise GenerationError("a proto names no package")
         name = "".join(naming.upper_camel(part) for part in package.split("."))
-        NAMESPACES.setdefault(package, name)
+        if package != WELL_KNOWN_PACKAGE:
+            NAMESPACES[package] = name
     found = [NAMESPACES[package] for package in packages]
     if len(set(found)) != len(set(packages)):
         raise GenerationError(f"{', '.join(packages)}: two packages would be the same in Swift")
@@ -265,7 +274,8 @@ def _map_value(label: str, entry):
 
 def _value(label: str, proto) -> Value:
     if proto.type in SCALARS:
-        return Value(Kind.SCALAR, SCALARS[proto.type], SCALARS[proto.type])
+        swift = SCALARS[proto.type]
+        return Value(Kind.SCALAR, swift, swift, is_fixed=proto.type in FIXED)
     if proto.type == _F.TYPE_BOOL:
         return Value(Kind.BOOL, "Bool", "protobuf_c_boolean")
     if proto.type == _F.TYPE_STRING:

@@ -95,6 +95,8 @@ TELEMETRY = Module(
     client_folder="",
     descriptors="OTLPDescriptors",
 )
+# What a program that links the runtime, or our client, has already; the last in part only.
+OURS_ALONE = ("grpc/health/", "grpc/reflection/", "google/rpc/")
 MODULES = (TENANCY, SERVICES, INTEROP, TELEMETRY)
 FOLDERS = tuple(folder for module in MODULES for folder in module.folders)
 

@@ -22,9 +22,10 @@ C_KEYWORDS = frozenset(
 
 
 def lower_camel(snake: str) -> str:
-    """`display_name` -> `displayName`."""
-    first, *rest = [word for word in snake.lower().split("_") if word] or ["_"]
-    return first + "".join(word[0].upper() + word[1:] for word in rest)
+    """`display_name` and `displayName` -> `displayName`, `TENANT_ID` -> `tenantId`."""
+    text = snake.lower() if snake.isupper() else snake
+    first, *rest = [word for word in text.split("_") if word] or ["_"]
+    return first[0].lower() + first[1:] + "".join(word[0].upper() + word[1:] for word in rest)
 
 
 def upper_camel(snake: str) -> str:
@@ -39,8 +40,8 @@ def method_name(name: str) -> str:
 
 
 def upper_snake(camel: str) -> str:
-    """`TenantState` -> `TENANT_STATE`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", camel).upper()
+    """`TenantState` -> `TENANT_STATE`, `HTTPCode` -> `HTTP_CODE`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", camel).upper()
 
 
 def escaped(name: str) -> str:
@@ -73,7 +74,7 @@ def c_field(name: str) -> str:
 
 def c_oneof(name: str) -> str:
     """The oneof's name in C; the one that protoc makes for `optional text` is called `_text`."""
-    return f"optional{name}" if name.startswith("_") else name.lower()
+    return (f"optional{name}" if name.startswith("_") else name).lower()
 
 
 def _camel(part: str) -> str:

@@ -41,7 +41,10 @@ def generate(module: Module, files: list) -> dict[str, str]:
         ]
         everything += messages
         if messages or file.enum_type:
-            outputs[_file_name(file)] = _file(module, file, messages, comments)
+            name = _file_name(file)
+            if name in outputs:
+                raise GenerationError(f"{file.name}: another proto of its package gives {name} too")
+            outputs[name] = _file(module, file, messages, comments)
     model.refuse_recursion(everything)
     if not module.json:
         refuse_structs(everything)
@@ -99,7 +102,10 @@ def _enum(full_name: str, enum, path, comments) -> list[str]:
         case = naming.enum_case(enum.name, value.name)
         lines.append(f"    public static let {case} = Self(rawValue: {value.number})")
     lines += ["", "    public static let names: [Int32: String] = ["]
-    lines += [f'      {value.number}: "{value.name}",' for value in enum.value]
+    # The first of several for one number (`allow_alias`) is the one that JSON has.
+    names = {value.number: value.name for value in reversed(enum.value)}
+    numbers = dict.fromkeys(value.number for value in enum.value)
+    lines += [f'      {number}: "{names[number]}",' for number in numbers]
     return lines + ["    ]", "  }", "}", ""]
 
 
@@ -175,6 +181,8 @@ def _conformance(module: Module, message: Message) -> list[str]:
 def _builder_fields(message: Message) -> list[str]:
     """What `MessageBuilder` knows the fields by."""
     lines = []
+    if any(isinstance(member, Oneof) for member in message.members):
+        raise GenerationError(f"{message.full_name}: has a oneof, for which there is no builder")
     for field in message.fields:
         if field.shape in (Shape.MAP, Shape.OPTIONAL) or not _is_built(field):
             raise GenerationError(f"{message.full_name}.{field.proto_name}: has no builder")
@@ -193,7 +201,7 @@ def _is_built(field: Field) -> bool:
     if field.shape is Shape.LIST:
         return kind is Kind.MESSAGE
     if kind is Kind.SCALAR:
-        return field.value.swift == "UInt64"
+        return field.value.swift == "UInt64" and not field.value.is_fixed
     return kind in (Kind.BOOL, Kind.STRING, Kind.ENUM, Kind.MESSAGE)
 
 

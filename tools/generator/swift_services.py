@@ -166,13 +166,12 @@ def clients(module: Module, files: list) -> dict[str, str]:
 def _client(module: Module, file, index: int, service) -> list[str]:
     comments = descriptors.comments(file)
     namespace = model.namespace(file.package)
-    channel = "any CallChannel" if module.authorized else "RPCChannel"
     lines = doc(comments.get((6, index), []), "")
     lines += [
         f"public struct {service.name}Client: Sendable {{",
-        f"  private let channel: {channel}",
+        "  private let channel: any CallChannel",
         "",
-        f"  public init(_ channel: {channel}) {{ self.channel = channel }}",
+        "  public init(_ channel: any CallChannel) { self.channel = channel }",
     ]
     for position, method in enumerate(service.method):
         fallback = [f"Calls `{method.name}`."]

@@ -250,10 +250,12 @@ class ModuleTests(unittest.TestCase):
 class ForeignTests(unittest.TestCase):
     """Of a package that is not this one."""
 
-    def generate(self, **protos: str) -> dict[str, str]:
+    def generate(self, syntax: str = "proto3", **protos: str) -> dict[str, str]:
         with tempfile.TemporaryDirectory() as folder:
             for name, text in protos.items():
-                (pathlib.Path(folder) / f"{name}.proto").write_text('syntax = "proto3";' + text)
+                path = pathlib.Path(folder) / f"{name}.proto"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(f'syntax = "{syntax}";{text}')
             return command.generate_foreign(pathlib.Path(folder), command.modules.foreign("Shop"))
 
     def test_folders_and_namespaces(self):
@@ -280,6 +282,9 @@ class ForeignTests(unittest.TestCase):
         self.assertIn("#pragma weak google__protobuf__any__descriptor\n", source)
         self.assertIn("#pragma weak google__protobuf__any__unpack\n", source)
         self.assertNotIn("#pragma weak", outputs["CShop/a.pb-c.c"])
+        # clang heeds only what comes before the definitions.
+        self.assertLess(source.rindex("#pragma weak"), source.index("(Google__Protobuf__Any"))
+        self.assertLess(source.index('#include "google/'), source.index("#pragma weak"))
         self.assertIn("public enum GoogleProtobuf {}", outputs["Shop/Generated/Namespaces.swift"])
 
     def test_what_is_refused(self):
@@ -287,14 +292,55 @@ class ForeignTests(unittest.TestCase):
         for text, reason in (
             (f"package a.v1; {struct}", "a.v1.A.a: Struct is not supported"),
             ("message A {}", "names no package"),
+            ("package a.v1; message A { int32 base = 1; }", "A.base: libprotobuf-c has"),
+            (
+                "package a.v1; message AClient {} service A { rpc Do(AClient) returns (AClient); }",
+                "a.v1.A: its client would have the name of AClient",
+            ),
         ):
             with self.subTest(reason), self.assertRaisesRegex(GenerationError, reason):
                 self.generate(a=text)
         with self.assertRaisesRegex(GenerationError, "same in Swift"):
             self.generate(a="package a.b_c; message A {}", b="package a.b.c; message A {}")
+        for syntax, files, reason in (
+            ("proto2", {"a": "package a.v1; message A { optional int32 a = 1; }"}, "only proto3"),
+            ("proto3", {f"{folder}/a": "package a.v1;" + f"message {folder} {{}}" for folder in "bc"}, "gives AV1A.swift too"),
+            (
+                "proto3",
+                {"a_client": "package a.v1; message B {} service A { rpc Do(B) returns (B); }"},
+                "AV1AClient.swift: two files",
+            ),
+            ("proto3", {"google/rpc/status": "package google.rpc; message Status {}"}, "the runtime has"),
+        ):
+            with self.subTest(reason), self.assertRaisesRegex(GenerationError, reason):
+                self.generate(syntax, **files)
         for name in ("", "shop", "../Shop", "Shop.X"):
             with self.subTest(name), self.assertRaisesRegex(GenerationError, "no name for a module"):
                 command.modules.foreign(name)
+
+    def test_an_enum_with_two_names_for_a_number_has_the_first(self):
+        outputs = self.generate(
+            a="package a.v1; enum E { option allow_alias = true; E_NONE = 0; E_ONE = 1; E_UNO = 1; }"
+        )
+        text = outputs["Shop/Generated/AV1A.swift"]
+        self.assertIn('1: "E_ONE",', text)
+        self.assertNotIn('1: "E_UNO"', text)
+        self.assertIn("static let uno = Self(rawValue: 1)", text)
+
+    def test_names_of_fields_in_other_cases(self):
+        outputs = self.generate(
+            a="package a.v1; message A { optional string maybeText = 1; int32 HTTPCode = 2; }"
+            "enum HTTPCode { HTTP_CODE_OK = 0; }"
+        )
+        text = outputs["Shop/Generated/AV1A.swift"]
+        self.assertIn("public var maybeText: String?", text)
+        self.assertIn("c.pointee.optional_maybetext_case", text)
+        self.assertIn("static let ok = Self(rawValue: 0)", text)
+
+    def test_packages_of_others_are_not_taken_for_ours(self):
+        outputs = self.generate(a="package bench.v1; message A {}", b="package bench; message B {}")
+        self.assertIn("Shop/Generated/BenchV1A.swift", outputs)
+        self.assertIn("Shop/Generated/BenchB.swift", outputs)
 
     def test_folders_with_something_else_are_left_alone(self):
         with tempfile.TemporaryDirectory() as folder:

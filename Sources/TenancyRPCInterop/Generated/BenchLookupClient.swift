@@ -6,9 +6,9 @@ public import TenancyRPC
 extension Bench {
   /// A table of entries in memory.
   public struct LookupClient: Sendable {
-    private let channel: RPCChannel
+    private let channel: any CallChannel
 
-    public init(_ channel: RPCChannel) { self.channel = channel }
+    public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// The entry of a key; NOT_FOUND when there is none.
     public nonisolated(nonsending) func get(

@@ -6,9 +6,9 @@ public import TenancyRPC
 extension GRPCTesting {
   /// What the interoperability tests call.
   public struct TestServiceClient: Sendable {
-    private let channel: RPCChannel
+    private let channel: any CallChannel
 
-    public init(_ channel: RPCChannel) { self.channel = channel }
+    public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// Calls `EmptyCall`.
     public nonisolated(nonsending) func emptyCall(

@@ -6,9 +6,9 @@ public import TenancyRPC
 extension GRPCTesting {
   /// Served by no one.
   public struct UnimplementedServiceClient: Sendable {
-    private let channel: RPCChannel
+    private let channel: any CallChannel
 
-    public init(_ channel: RPCChannel) { self.channel = channel }
+    public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// Calls `UnimplementedCall`.
     public nonisolated(nonsending) func unimplementedCall(

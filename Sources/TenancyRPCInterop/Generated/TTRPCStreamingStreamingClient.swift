@@ -5,9 +5,9 @@ public import TenancyRPC
 
 extension TTRPCStreaming {
   public struct StreamingClient: Sendable {
-    private let channel: RPCChannel
+    private let channel: any CallChannel
 
-    public init(_ channel: RPCChannel) { self.channel = channel }
+    public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// The same message, with the next number.
     public nonisolated(nonsending) func echo(

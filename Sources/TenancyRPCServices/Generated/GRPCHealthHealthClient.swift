@@ -6,9 +6,9 @@ public import TenancyRPC
 extension GRPCHealth {
   /// Says whether services can be called.
   public struct HealthClient: Sendable {
-    private let channel: RPCChannel
+    private let channel: any CallChannel
 
-    public init(_ channel: RPCChannel) { self.channel = channel }
+    public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// The status of one service, or of the server for an empty name; NOT_FOUND for one it does not know.
     public nonisolated(nonsending) func check(

@@ -6,9 +6,9 @@ public import TenancyRPC
 extension GRPCReflectionAlpha {
   /// Describes the services of a server to clients that have no protos.
   public struct ServerReflectionClient: Sendable {
-    private let channel: RPCChannel
+    private let channel: any CallChannel
 
-    public init(_ channel: RPCChannel) { self.channel = channel }
+    public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// Answers each request, in order, until the client has no more.
     public nonisolated(nonsending) func serverReflectionInfo<Result>(

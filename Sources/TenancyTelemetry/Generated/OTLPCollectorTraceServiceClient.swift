@@ -6,9 +6,9 @@ public import TenancyRPC
 extension OTLPCollector {
   /// Takes spans.
   public struct TraceServiceClient: Sendable {
-    private let channel: RPCChannel
+    private let channel: any CallChannel
 
-    public init(_ channel: RPCChannel) { self.channel = channel }
+    public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// Takes spans, all or, as the answer says, some of them.
     public nonisolated(nonsending) func export(

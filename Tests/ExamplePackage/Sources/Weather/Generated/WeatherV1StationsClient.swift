@@ -6,9 +6,9 @@ public import TenancyRPC
 extension WeatherV1 {
   /// Readings of weather stations: one method of each kind.
   public struct StationsClient: Sendable {
-    private let channel: RPCChannel
+    private let channel: any CallChannel
 
-    public init(_ channel: RPCChannel) { self.channel = channel }
+    public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// The last reading of a station; NOT_FOUND when there is none.
     public nonisolated(nonsending) func getReading(

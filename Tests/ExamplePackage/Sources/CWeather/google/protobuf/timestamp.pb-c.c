@@ -8,6 +8,14 @@
 #endif
 
 #include "google/protobuf/timestamp.pb-c.h"
+
+#pragma weak google__protobuf__timestamp__descriptor
+#pragma weak google__protobuf__timestamp__free_unpacked
+#pragma weak google__protobuf__timestamp__get_packed_size
+#pragma weak google__protobuf__timestamp__init
+#pragma weak google__protobuf__timestamp__pack
+#pragma weak google__protobuf__timestamp__pack_to_buffer
+#pragma weak google__protobuf__timestamp__unpack
 void   google__protobuf__timestamp__init
                      (Google__Protobuf__Timestamp         *message)
 {
@@ -104,11 +112,3 @@ const ProtobufCMessageDescriptor google__protobuf__timestamp__descriptor =
   (ProtobufCMessageInit) google__protobuf__timestamp__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-
-#pragma weak google__protobuf__timestamp__descriptor
-#pragma weak google__protobuf__timestamp__free_unpacked
-#pragma weak google__protobuf__timestamp__get_packed_size
-#pragma weak google__protobuf__timestamp__init
-#pragma weak google__protobuf__timestamp__pack
-#pragma weak google__protobuf__timestamp__pack_to_buffer
-#pragma weak google__protobuf__timestamp__unpack

@@ -7,13 +7,7 @@ struct InteropDelegate: ServerDelegate {
 
   let logger: Logger
 
-  func makeLoopState() -> AnyObject { Nothing() }
-
-  func maintainLoopState(_ state: AnyObject) {}
-
   func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? { Nothing() }
-
-  func describe(_ status: RPCStatus) -> RPCStatus { status }
 
   func log(_ event: ServerEvent) {
     logger.info(

@@ -11,7 +11,7 @@ final class ServiceManager: Sendable {
   private let socket: NotifySocket?
   /// Between two signs of life: half of what the manager waits for; nil: it does not.
   let watchdogInterval: Duration?
-  private let isStopping = Atomic(false)
+  private let isStopping = Mutex(false)
 
   /// - Parameters:
   ///   - environment: finds a variable.
@@ -30,23 +30,23 @@ final class ServiceManager: Sendable {
 
   /// Calls are taken. Without effect once it stops: a reload may end in that moment.
   func ready(_ status: String) {
-    if isStopping.load(ordering: .acquiring) { return }
-    tell("READY=1\nSTATUS=\(status)")
+    tellUnlessStopping("READY=1\nSTATUS=\(status)")
   }
 
   /// Files are being read anew; `ready` follows.
   func reloading() {
-    if isStopping.load(ordering: .acquiring) { return }
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
     let microseconds = Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
-    tell("RELOADING=1\nMONOTONIC_USEC=\(microseconds)")
+    tellUnlessStopping("RELOADING=1\nMONOTONIC_USEC=\(microseconds)")
   }
 
   /// No more calls are taken.
   func stopping() {
-    isStopping.store(true, ordering: .releasing)
-    tell("STOPPING=1\nSTATUS=stopping")
+    isStopping.withLock { isStopping in
+      isStopping = true
+      tell("STOPPING=1\nSTATUS=stopping")
+    }
   }
 
   /// Gives a sign of life again and again, each when `isAlive` has returned; until cancelled.
@@ -56,6 +56,12 @@ final class ServiceManager: Sendable {
       await isAlive()
       tell("WATCHDOG=1")
       do { try await Task.sleep(for: watchdogInterval) } catch { return }
+    }
+  }
+
+  private func tellUnlessStopping(_ text: String) {
+    isStopping.withLock { isStopping in
+      if !isStopping { tell(text) }
     }
   }
 

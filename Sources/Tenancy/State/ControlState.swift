@@ -28,7 +28,7 @@ public final class TenantRecord: Ordered {
   }
 
   /// What whoever serves the tenant says of it: made at the first call, kept as long as the record. Not counted in
-  /// `footprint`: it is no longer than the texts that are.
+  /// `footprint`: some 200 bytes, and what the tenant's texts take once more.
   /// - Parameter make: depends on nothing but the tenant, and is the same for all who call. Of two that are made at
   ///   once one stays.
   @inline(__always)

@@ -37,8 +37,9 @@ public struct RPCMetadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
 
   public mutating func append(_ other: RPCMetadata) { added += other.entries }
 
-  /// The values of a name (lower case), in order.
+  /// The values of a name, in any case, in order.
   public subscript(name: String) -> [String] {
+    let name = name.lowercased()
     var values: [String] = []
     received.forEachValue(of: name) { values.append(ReceivedMetadata.text($0)) }
     for entry in added where entry.name == name { values.append(entry.value) }

@@ -1,4 +1,9 @@
 extension ServerDelegate {
+  /// Nothing is kept by loop.
+  public func makeLoopState() -> AnyObject { NoLoopState() }
+  public func maintainLoopState(_ state: AnyObject) {}
+  /// As it is.
+  public func describe(_ status: RPCStatus) -> RPCStatus { status }
   /// Nobody watches.
   public var observer: (any ServerObserver)? { nil }
 }
@@ -46,3 +51,5 @@ public struct ServerEvent: Sendable {
     self.detail = detail
   }
 }
+
+private final class NoLoopState {}

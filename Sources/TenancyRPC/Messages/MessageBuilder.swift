@@ -68,14 +68,15 @@ public struct MessageBuilder<Message: WireMessage>: ~Copyable {
     buffer.bytes(field.number, encoded)
   }
 
-  /// A message, an element of a list maybe, that `body` writes.
+  /// A message, an element of a list maybe, that `body` writes. Where it throws, nothing is written.
   @inlinable
   public mutating func write<Value: WireMessage, Failure: Error>(
     _ field: MessageField<Message, Value>,
     _ body: (inout MessageBuilder<Value>) throws(Failure) -> Void
   ) throws(Failure) {
-    let start = buffer.open(field.number)
-    var inner = MessageBuilder<Value>(buffer)
+    var grown = buffer
+    let start = grown.open(field.number)
+    var inner = MessageBuilder<Value>(grown)
     try body(&inner)
     buffer = inner.buffer
     buffer.close(from: start)
@@ -99,8 +100,8 @@ struct MessageBuffer {
   @inlinable
   init(_ arena: Arena, capacity: Int) {
     self.arena = arena
-    self.capacity = capacity
-    start = arena.allocate(capacity)
+    self.capacity = max(capacity, 2 * Self.longestNumber)
+    start = arena.allocate(self.capacity)
   }
 
   @inlinable var written: UnsafeRawBufferPointer {

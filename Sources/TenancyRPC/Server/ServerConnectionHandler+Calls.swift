@@ -99,7 +99,7 @@ extension ServerConnectionHandler {
       case nil: throw RPCStatus(.unimplemented, "unknown method")
       }
     } catch {
-      fail(stream, error)
+      fail(stream, core.status(of: error, call.connection))
     }
   }
 

@@ -47,6 +47,9 @@ final class ServerCore: Sendable {
   /// What a client is told of a handler's error. Errors that are not for clients go to the log.
   func status(of error: any Error, _ connection: Connection) -> RPCStatus {
     switch error {
+    case let status as RPCStatus where status.code == .ok:
+      log(.internalError, connection.label, "a handler has thrown OK")
+      return RPCStatus(.internalError, "internal error")
     case let status as RPCStatus: return status
     case is CancellationError: return RPCStatus(.cancelled, "the call was cancelled")
     default:

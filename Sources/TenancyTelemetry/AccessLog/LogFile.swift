@@ -79,7 +79,7 @@ struct LogFile: ~Copyable {
   }
 
   /// Others write to standard error too: what a pipe takes at once is not torn by them.
-  private static func end(ofChunkAt start: Int, in lines: [UInt8]) -> Int {
+  static func end(ofChunkAt start: Int, in lines: [UInt8]) -> Int {
     let limit = min(lines.count, start + LogLine.maximumBytes)
     if limit == lines.count { return limit }
     return lines[start..<limit].lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? limit

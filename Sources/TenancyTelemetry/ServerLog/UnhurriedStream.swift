@@ -51,7 +51,10 @@ private final class WaitingLines: Sendable {
 
   func finish(within limit: DispatchTimeInterval) {
     let isDone = DispatchSemaphore(value: 0)
-    queue.async { isDone.signal() }
+    queue.async { [self] in
+      drain()
+      isDone.signal()
+    }
     _ = isDone.wait(timeout: .now() + limit)
   }
 
@@ -60,15 +63,22 @@ private final class WaitingLines: Sendable {
       defer { state = State() }
       return (state.bytes, state.left)
     }
-    write(bytes)
+    var start = 0
+    while start < bytes.count {
+      let end = LogFile.end(ofChunkAt: start, in: bytes)
+      write(bytes[start..<end])
+      start = end
+    }
     if left > 0 {
-      write(Array("\(left) lines of this log were left out: they were not read in time\n".utf8))
+      write(
+        Array("\(left) lines of this log were left out: they were not read in time\n".utf8)[...])
     }
   }
 
   /// Waits for who reads. What can't be written nobody can be told of.
-  private func write(_ bytes: [UInt8]) {
-    var rest = bytes[...]
+  /// - Parameter chunk: whole lines, as many as a pipe takes at once: others write to it too.
+  private func write(_ chunk: ArraySlice<UInt8>) {
+    var rest = chunk
     while !rest.isEmpty {
       let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if written > 0 {

@@ -1,20 +1,15 @@
 public import TenancyRPC
 
-/// Serves whoever can connect, and logs nothing.
+/// Serves whoever can connect, and prints what handlers have thrown that is no `RPCStatus`.
 public struct Embedder: ServerDelegate {
-  private final class Nothing: Sendable {}
+  /// What all calls of a connection find as `context`.
+  private final class Peer: Sendable {}
 
   public init() {}
 
-  public func makeLoopState() -> AnyObject { Nothing() }
+  public func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? { Peer() }
 
-  public func maintainLoopState(_ state: AnyObject) {}
-
-  public func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
-    Nothing()
+  public func log(_ event: ServerEvent) {
+    if event.kind == .internalError { print("\(event.connection): \(event.detail)") }
   }
-
-  public func describe(_ status: RPCStatus) -> RPCStatus { status }
-
-  public func log(_ event: ServerEvent) {}
 }

@@ -58,6 +58,8 @@ struct WeatherStation {
         case .first, nil: print("\(station): the first")
         }
       }
+      writer.finish()
+      while let rest = try await differences.next() { print(rest) }
     }
 
     do {

@@ -62,6 +62,15 @@ def test_the_documented_command_generates_what_is_there():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_well_known_messages_are_weak(program):
+    """A program may link another module that has them, too: our own client, for one."""
+    compiled = program.parent / "CWeather.build/google/protobuf/timestamp.pb-c.c.o"
+    shown = subprocess.run(["nm", compiled], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    kinds = {line.split()[-2] for line in shown.stdout.splitlines() if " google__protobuf__timestamp__" in line}
+    # Those in lower case are the file's own.
+    assert {kind for kind in kinds if kind.isupper()} == {"V", "W"}
+
+
 def test_the_article_shows_what_is_there():
     article = (ROOT / "Sources/Tenancy/Tenancy.docc/OwnService.md").read_text()
     there = "".join(

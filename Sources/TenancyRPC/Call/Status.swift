@@ -5,7 +5,8 @@ public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
   public let message: String
   /// A serialized `google.rpc.Status`, or empty. Travels as `grpc-status-details-bin`.
   public let details: [UInt8]
-  /// When the call is worth another try, if the server knows. Travels as RetryInfo in `details`.
+  /// When the call is worth another try, if the server knows. For who makes a status: it travels as RetryInfo in
+  /// `details`, where clients find it. (A channel's own retries heed it.)
   public let retryAfter: Duration?
 
   public init(

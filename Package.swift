@@ -173,7 +173,10 @@ let package = Package(
     .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
     .testTarget(
       name: "TenancyServerTests",
-      dependencies: ["TenancyRPC", "Tenancy", "TenancySecrets", "TenancyServer", "TenancyWire"],
+      dependencies: [
+        "TenancyRPC", "Tenancy", "TenancySecrets", "TenancyServer", "TenancyWire",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TenancySecretsTests", dependencies: ["Tenancy", "TenancySecrets"],

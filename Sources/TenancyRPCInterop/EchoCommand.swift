@@ -34,7 +34,7 @@ enum EchoCommand: Hashable {
   }
 
   /// Returns the text to answer with; nil: that of the request.
-  func run(_ call: AsyncCall) async throws -> String? {
+  func run(_ call: AsyncCall<some ServerDelegate>) async throws -> String? {
     switch self {
     case .sleep(let milliseconds):
       try await Task.sleep(for: .milliseconds(Int64(milliseconds)))

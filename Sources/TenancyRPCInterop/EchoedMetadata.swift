@@ -9,7 +9,7 @@ enum EchoedMetadata {
   private static let most = 16
 
   /// Puts what came with the call into its response.
-  static func echo(_ call: AsyncCall) {
+  static func echo(_ call: AsyncCall<some ServerDelegate>) {
     var headers = RPCMetadata()
     for value in call.metadata[initial].prefix(most) { headers.add(initial, value) }
     call.response.addHeaders(headers)

@@ -5,17 +5,21 @@ public import TenancyRPC
 public enum InteropServices {
   /// - Parameter health: what the health service tells.
   /// - Throws: `ReflectionError`.
-  public static func methods(health: HealthStatus) throws -> [ServiceMethod] {
-    let served = tested + HealthService(health).methods
+  public static func methods<Delegate: ServerDelegate>(
+    health: HealthStatus
+  ) throws -> [ServiceMethod<Delegate>] {
+    let served: [ServiceMethod<Delegate>] = tested() + HealthService(health).methods()
     let reflection = try ReflectionService(
       serving: served, descriptorSets: [InteropDescriptors.fileDescriptorSet])
-    return served + reflection.methods
+    return served + reflection.methods()
   }
 
   /// The services under test, as `package.Service`.
-  public static var names: [String] { Set(tested.map(\.service)).sorted() }
+  public static var names: [String] {
+    [GRPCTesting.TestService.name, TTRPCStreaming.Streaming.name, Bench.Lookup.name].sorted()
+  }
 
-  private static var tested: [ServiceMethod] {
-    TestService().methods + StreamingService().methods + LookupService().methods
+  private static func tested<Delegate: ServerDelegate>() -> [ServiceMethod<Delegate>] {
+    TestService().methods() + StreamingService().methods() + LookupService().methods()
   }
 }

@@ -12,7 +12,7 @@ public struct LookupService: Sendable {
 
   public init() {}
 
-  public var methods: [ServiceMethod] {
+  public func methods<Delegate: ServerDelegate>() -> [ServiceMethod<Delegate>] {
     [
       .inline(path: Bench.Lookup.get.path) { [table] (call, message) throws(RPCStatus) in
         let arena = call.arena

@@ -14,7 +14,7 @@ public struct StreamingService: Sendable {
 
   public init() {}
 
-  public var methods: [ServiceMethod] {
+  public func methods<Delegate: ServerDelegate>() -> [ServiceMethod<Delegate>] {
     [
       .unary(Spec.echo) { call, request in
         let text = try await EchoCommand(parsing: request.msg).run(call)

@@ -19,7 +19,7 @@ public struct TestService: Sendable {
 
   public init() {}
 
-  public var methods: [ServiceMethod] {
+  public func methods<Delegate: ServerDelegate>() -> [ServiceMethod<Delegate>] {
     [
       .inline(Spec.emptyCall) { (_, _) throws(RPCStatus) in GRPCTesting.Empty() },
       .unary(Spec.unaryCall, unary),
@@ -43,7 +43,7 @@ public struct TestService: Sendable {
 
   @Sendable
   private func unary(
-    _ call: AsyncCall, _ request: GRPCTesting.SimpleRequest
+    _ call: AsyncCall<some ServerDelegate>, _ request: GRPCTesting.SimpleRequest
   ) async throws -> GRPCTesting.SimpleResponse {
     EchoedMetadata.echo(call)
     try Self.check(request.expectCompressed, wasCompressed: call.requestWasCompressed)
@@ -57,7 +57,7 @@ public struct TestService: Sendable {
 
   @Sendable
   private func cacheable(
-    _ call: AsyncCall, _ request: GRPCTesting.SimpleRequest
+    _ call: AsyncCall<some ServerDelegate>, _ request: GRPCTesting.SimpleRequest
   ) async throws -> GRPCTesting.SimpleResponse {
     call.response.addHeaders(["cache-control": "max-age=60, public"])
     var time = timespec()
@@ -68,7 +68,8 @@ public struct TestService: Sendable {
 
   @Sendable
   private func input(
-    _ call: AsyncCall, _ requests: RequestStream<GRPCTesting.StreamingInputCallRequest>
+    _ call: AsyncCall<some ServerDelegate>,
+    _ requests: RequestStream<GRPCTesting.StreamingInputCallRequest>
   ) async throws -> GRPCTesting.StreamingInputCallResponse {
     EchoedMetadata.echo(call)
     var size = 0
@@ -86,7 +87,8 @@ public struct TestService: Sendable {
 
   @Sendable
   private func halfDuplex(
-    _ call: AsyncCall, _ requests: RequestStream<GRPCTesting.StreamingOutputCallRequest>,
+    _ call: AsyncCall<some ServerDelegate>,
+    _ requests: RequestStream<GRPCTesting.StreamingOutputCallRequest>,
     _ responses: ResponseStream<GRPCTesting.StreamingOutputCallResponse>
   ) async throws {
     EchoedMetadata.echo(call)
@@ -104,7 +106,8 @@ public struct TestService: Sendable {
   }
 
   private static func answer(
-    _ request: GRPCTesting.StreamingOutputCallRequest, _ call: AsyncCall, _ responses: Responses
+    _ request: GRPCTesting.StreamingOutputCallRequest, _ call: AsyncCall<some ServerDelegate>,
+    _ responses: Responses
   ) async throws {
     try check(request.responseStatus)
     if request.responseParameters.contains(where: { $0.compressed?.value == true }) {

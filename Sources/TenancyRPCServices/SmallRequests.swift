@@ -33,7 +33,7 @@ enum SmallRequests {
   }
 }
 
-extension InlineCall {
+extension InlineCallState {
   func reply(_ message: some WireMessage) {
     let bytes = message.encode(arena: arena)
     reply(count: bytes.count) { target in

@@ -6,7 +6,7 @@ import TenancyWire
 /// Everything that `tenantd` serves, as methods for the RPC runtime. Thread-safe.
 public struct TenancyService: Sendable {
   /// Every method of the API.
-  public let methods: [ServiceMethod]
+  public let methods: [TenancyMethod]
   private let gate: Gate
 
   /// - Precondition: every method of the API has its handler here; one that is missing stops the start.
@@ -16,7 +16,7 @@ public struct TenancyService: Sendable {
     vault: SecretVault? = nil
   ) {
     let gate = Gate(plane: plane)
-    let services: [[ServiceMethod]] = [
+    let services: [[TenancyMethod]] = [
       TenantManagerService(plane: plane, provisioner: provisioner).methods(gate),
       TenantResolverService(resolver: Resolver(rules)).methods(gate),
       CheckService().methods(gate), RoleService(plane: plane).methods(gate),
@@ -31,7 +31,7 @@ public struct TenancyService: Sendable {
 
   /// Methods of other APIs that every gRPC server is expected to have: whoever may connect may call them, so
   /// they must disclose nothing of any tenant.
-  public func alongside(_ methods: [ServiceMethod]) -> [ServiceMethod] {
+  public func alongside(_ methods: [TenancyMethod]) -> [TenancyMethod] {
     gate.connectionScoped(methods)
   }
 
@@ -47,10 +47,14 @@ public struct TenancyService: Sendable {
   public func reviewStreams() { gate.streams.reviewAll() }
 }
 
+/// A method as `tenantd` serves it, and a call of one.
+public typealias TenancyMethod = ServiceMethod<TenancyDelegate>
+typealias TenancyCall = AsyncCall<TenancyDelegate>
+
 /// Turns peers into callers, and the runtime's events into log lines.
 public struct TenancyDelegate: ServerDelegate {
   private let plane: ControlPlane
-  private let rules: IdentityRules
+  private let identify: @Sendable (Connection) -> Result<Caller, IdentityRefusal>
   private let logger: Logger
   public let observer: (any ServerObserver)?
 
@@ -58,23 +62,32 @@ public struct TenancyDelegate: ServerDelegate {
     plane: ControlPlane, rules: IdentityRules, logger: Logger,
     observer: (any ServerObserver)? = nil
   ) {
+    self.init(plane: plane, logger: logger, observer: observer) { connection in
+      rules.caller(
+        connection.peer, refusal: { connection.refusal() }, source: { connection.label })
+    }
+  }
+
+  /// - Parameter identify: who makes a connection's calls.
+  init(
+    plane: ControlPlane, logger: Logger, observer: (any ServerObserver)? = nil,
+    identify: @escaping @Sendable (Connection) -> Result<Caller, IdentityRefusal>
+  ) {
     self.observer = observer
     self.plane = plane
-    self.rules = rules
+    self.identify = identify
     self.logger = logger
   }
 
-  public func makeLoopState() -> AnyObject { SnapshotReader(plane) }
+  public func makeLoopContext() -> SnapshotReader { SnapshotReader(plane) }
 
-  public func maintainLoopState(_ state: AnyObject) {
+  public func maintain(_ loop: SnapshotReader) {
     // Looking is enough: an idle loop would keep every record of an old revision alive.
-    _ = (state as? SnapshotReader)?.snapshot
+    _ = loop.snapshot
   }
 
-  public func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
-    let caller = rules.caller(
-      connection.peer, refusal: { connection.refusal() }, source: { connection.label })
-    switch caller {
+  public func connectionOpened(_ connection: Connection) -> Caller? {
+    switch identify(connection) {
     case .success(let caller):
       logger.debug(
         "connected", metadata: ["peer": "\(connection.label)", "subject": "\(caller.subject)"])
@@ -85,6 +98,9 @@ public struct TenancyDelegate: ServerDelegate {
       return nil
     }
   }
+
+  public func account(of caller: Caller) -> Int { CallerDirectory(plane).account(of: caller) }
+  public func name(of caller: Caller) -> CallerName? { CallerDirectory(plane).name(of: caller) }
 
   public func describe(_ status: RPCStatus) -> RPCStatus { StatusMapping.describe(status) }
 

@@ -3,11 +3,9 @@ import TenancyRPC
 
 /// Serves anybody, and logs what happens.
 struct InteropDelegate: ServerDelegate {
-  private final class Nothing: Sendable {}
-
   let logger: Logger
 
-  func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? { Nothing() }
+  func connectionOpened(_ connection: Connection) -> NoContext? { .shared }
 
   func log(_ event: ServerEvent) {
     logger.info(

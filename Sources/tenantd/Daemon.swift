@@ -73,7 +73,7 @@ struct Daemon {
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       vault: secrets?.vault)
     let health = HealthStatus(serving: service.methods.map(\.service))
-    let observation = try Observation(configuration, plane, logger)
+    let observation = try Observation(configuration, logger)
     let server = try await makeServer(
       plane, try Self.described(service, health), tls, observation.observer)
     let monitor = try await Monitor.start(configuration.http, plane, observation.metrics, logger)
@@ -153,11 +153,11 @@ struct Daemon {
   /// nothing of any tenant, so whoever may connect may call them.
   private static func described(
     _ service: TenancyService, _ health: HealthStatus
-  ) throws -> [ServiceMethod] {
-    let served = service.methods + service.alongside(HealthService(health).methods)
+  ) throws -> [TenancyMethod] {
+    let served = service.methods + service.alongside(HealthService(health).methods())
     let reflection = try ReflectionService(
       serving: served, descriptorSets: [TenancyDescriptors.fileDescriptorSet])
-    return served + service.alongside(reflection.methods)
+    return served + service.alongside(reflection.methods())
   }
 
   private func prepare(
@@ -222,7 +222,7 @@ struct Daemon {
   }
 
   private func makeServer(
-    _ plane: ControlPlane, _ methods: [ServiceMethod], _ tls: TLSContext?,
+    _ plane: ControlPlane, _ methods: [TenancyMethod], _ tls: TLSContext?,
     _ observer: (any ServerObserver)?
   ) async throws -> Server {
     let identity = configuration.identity

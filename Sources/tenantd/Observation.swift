@@ -12,15 +12,15 @@ struct Observation: Sendable {
   private let tracer: Tracer?
 
   /// - Throws: `ConfigurationError` when the access log can't be opened.
-  init(_ configuration: Configuration, _ plane: ControlPlane, _ logger: Logger) throws {
+  init(_ configuration: Configuration, _ logger: Logger) throws {
     metrics = configuration.http.map { ServerMetrics(tenants: $0.tenants) }
-    let callers = Self.callers(plane)
+    let name: TenantName = { TenantID(high: $0.high, low: $0.low).description }
     tracer = configuration.tracing.map { settings in
-      Tracer(settings, version: Version.text, callers: callers) { Self.tell($0, logger) }
+      Tracer(settings, version: Version.text, tenantName: name) { Self.tell($0, logger) }
     }
     do {
       log = try configuration.accessLog.map { settings in
-        try AccessLog(settings, callers: callers) { Self.tell($0, logger) }
+        try AccessLog(settings, tenantName: name) { Self.tell($0, logger) }
       }
     } catch let error as LogFileError {
       throw ConfigurationError(description: "access_log: \(error)")
@@ -42,18 +42,6 @@ struct Observation: Sendable {
 
   /// Writes what waits.
   func finish() async { await log?.finish() }
-
-  private static func callers(_ plane: ControlPlane) -> CallerNames {
-    let directory = CallerDirectory(plane)
-    return CallerNames(
-      account: { directory.account(of: $0) },
-      names: { context in
-        directory.names(of: context).map {
-          CallerNames.Names(subject: $0.subject, tenant: $0.tenant?.description)
-        }
-      },
-      tenant: { TenantID(high: $0.high, low: $0.low).description })
-  }
 
   private static func tell(_ event: Tracer.Event, _ logger: Logger) {
     switch event {

@@ -49,10 +49,7 @@ struct LiveServer {
     var resolution = ResolutionRules()
     resolution.baseDomains = [Self.baseDomain]
     resolution.defaultTenant = Self.defaultTenant
-    events = RecordedEvents(
-      TenancyDelegate(
-        plane: plane, rules: identity,
-        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+    events = RecordedEvents()
 
     let rules = identity
     var configuration = Server.Configuration(
@@ -72,7 +69,7 @@ struct LiveServer {
     server = try await Server(
       configuration,
       methods: service.methods,
-      delegate: events)
+      delegate: TenancyDelegate(plane: plane, rules: identity, logger: events.logger))
     let ports = try await server.start().compactMap { address -> Int? in
       if case .tcp(_, let port, _) = address { port } else { nil }
     }
@@ -144,36 +141,42 @@ final class SteppedClock: Sendable {
   func advance(by days: Days) { offset.withLock { $0 = Days($0.count + days.count) } }
 }
 
-/// Passes everything on, and keeps what the runtime reports.
-final class RecordedEvents: ServerDelegate {
-  private let inner: TenancyDelegate
-  private let stream: AsyncStream<ServerEvent>
-  private let continuation: AsyncStream<ServerEvent>.Continuation
+/// Keeps what the server logs.
+final class RecordedEvents: Sendable {
+  private struct Handler: LogHandler {
+    let continuation: AsyncStream<Event>.Continuation
+    var metadata = Logger.Metadata()
+    var logLevel = Logger.Level.trace
 
-  init(_ inner: TenancyDelegate) {
-    self.inner = inner
-    (stream, continuation) = AsyncStream.makeStream()
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+      continuation.yield(
+        Event(kind: event.message.description, detail: event.metadata?["detail"]?.description))
+    }
   }
 
-  func makeLoopState() -> AnyObject { inner.makeLoopState() }
-
-  func maintainLoopState(_ state: AnyObject) { inner.maintainLoopState(state) }
-
-  func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
-    inner.connectionOpened(connection)
+  private struct Event {
+    let kind: String
+    let detail: String?
   }
 
-  func describe(_ status: RPCStatus) -> RPCStatus { inner.describe(status) }
+  private let stream: AsyncStream<Event>
+  let logger: Logger
 
-  func log(_ event: ServerEvent) {
-    inner.log(event)
-    continuation.yield(event)
+  init() {
+    let (stream, continuation) = AsyncStream<Event>.makeStream()
+    self.stream = stream
+    logger = Logger(label: "test") { _ in Handler(continuation: continuation) }
   }
 
   /// Why the next peer to be turned away was turned away.
   func nextRefusal() async -> String? {
     for await event in stream
-    where event.kind == .handshakeFailed || event.kind == .peerRefused {
+    where [ServerEvent.Kind.handshakeFailed, .peerRefused].map(\.rawValue).contains(event.kind) {
       return event.detail
     }
     return nil

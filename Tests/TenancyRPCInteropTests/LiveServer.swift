@@ -28,11 +28,7 @@ struct LiveServer {
   }
 
   private struct Delegate: ServerDelegate {
-    private final class Nothing: Sendable {}
-
-    func makeLoopState() -> AnyObject { Nothing() }
-    func maintainLoopState(_ state: AnyObject) {}
-    func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? { Nothing() }
+    func connectionOpened(_ connection: Connection) -> NoContext? { .shared }
     func describe(_ status: RPCStatus) -> RPCStatus {
       // So that tests can tell what the runtime refused.
       RPCStatus(status.code, status.message, details: Array("described".utf8))

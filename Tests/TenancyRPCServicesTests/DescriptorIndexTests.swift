@@ -80,13 +80,18 @@ import Testing
   }
 
   @Test func aServiceWithoutADescriptorIsRefused() throws {
-    let method = ServiceMethod.async(path: "/p.Other/Do") { _, message in message }
+    let method = ServiceMethod<Nobody>.async(path: "/p.Other/Do") { _, message in message }
     #expect(throws: ReflectionError.self) {
       try ReflectionService(serving: [method], descriptorSets: [Self.field(1, Self.file)])
     }
-    let known = ServiceMethod.async(path: "/p.S/Do") { _, message in message }
+    let known = ServiceMethod<Nobody>.async(path: "/p.S/Do") { _, message in message }
     let service = try ReflectionService(
       serving: [known], descriptorSets: [Self.field(1, Self.file)])
-    #expect(service.methods.count == 2)
+    #expect((service.methods() as [ServiceMethod<Nobody>]).count == 2)
   }
+}
+
+private struct Nobody: ServerDelegate {
+  func connectionOpened(_ connection: Connection) -> NoContext? { nil }
+  func log(_ event: ServerEvent) {}
 }

@@ -8,8 +8,8 @@ struct CallHandleTests {
 
   /// What a handler lets out, and what becomes of it.
   private final class Witness: Sendable {
-    private let calls: AsyncStream<AsyncCall>
-    private let began: AsyncStream<AsyncCall>.Continuation
+    private let calls: AsyncStream<AsyncCall<PlainDelegate>>
+    private let began: AsyncStream<AsyncCall<PlainDelegate>>.Continuation
     private let ends: AsyncStream<Bool>
     private let ended: AsyncStream<Bool>.Continuation
 
@@ -19,7 +19,7 @@ struct CallHandleTests {
     }
 
     /// A handler that goes on until its task is cancelled.
-    func stay(_ call: AsyncCall) async throws {
+    func stay(_ call: AsyncCall<PlainDelegate>) async throws {
       began.yield(call)
       do {
         try await Task.sleep(for: .seconds(3600))
@@ -30,11 +30,11 @@ struct CallHandleTests {
       ended.yield(false)
     }
 
-    func call() async -> AsyncCall? { await calls.first { _ in true } }
+    func call() async -> AsyncCall<PlainDelegate>? { await calls.first { _ in true } }
     func wasCancelled() async -> Bool { await ends.first { _ in true } ?? false }
   }
 
-  private static func methods(_ witness: Witness) -> [ServiceMethod] {
+  private static func methods(_ witness: Witness) -> [TestMethod] {
     [
       .streaming(path: "/test.End/Stream", kind: .serverStreaming) { call, _, responses in
         try await responses.send([1])
@@ -86,7 +86,7 @@ struct CallHandleTests {
 
   /// What the handler has sent and the connection has not taken is not sent.
   @Test func nothingIsSentAfterwards() async throws {
-    let method = ServiceMethod.streaming(path: "/test.End/Late", kind: .serverStreaming) {
+    let method = TestMethod.streaming(path: "/test.End/Late", kind: .serverStreaming) {
       call, _, responses in
       call.handle.end(Self.why)
       // May be accepted: the connection has not heard of the end.
@@ -108,7 +108,7 @@ struct CallHandleTests {
   /// A watch that ends by itself does not hold up a server that stops, however patient that is.
   @Test(arguments: [WireProtocol.grpc, .ttrpc])
   func aWatchEndsWhenTheServerStops(wire: WireProtocol) async throws {
-    let method = ServiceMethod.streaming(path: "/test.End/Watch", kind: .serverStreaming) {
+    let method = TestMethod.streaming(path: "/test.End/Watch", kind: .serverStreaming) {
       call, _, responses in
       try await responses.send([1])
       let rest: Void? = try await call.drain.cancelling {

@@ -140,7 +140,7 @@ struct ChannelEndingTests {
   @Test func stoppingServerWaitsForCancelledHandler() async throws {
     let (started, report) = AsyncStream<Void>.makeStream()
     let (ended, ending) = AsyncStream<Void>.makeStream()
-    let slow = ServiceMethod.async(path: Self.wait) { _, message in
+    let slow = TestMethod.async(path: Self.wait) { _, message in
       report.finish()
       for await _ in AsyncStream<Void>.makeStream().stream {}  // Until cancelled.
       try await Task { try await Task.sleep(for: .milliseconds(200)) }.value  // Not cancelled.

@@ -148,7 +148,7 @@ struct CallCredentialsTests {
       (RPCStatus(.ok, "liar"), .unauthenticated), (RPCStatus(.notFound, "x"), .unauthenticated),
     ]
     let calls = Mutex(0)
-    let method = ServiceMethod.async(path: "/test.Counted/Call") { _, message in
+    let method = TestMethod.async(path: "/test.Counted/Call") { _, message in
       calls.withLock { $0 += 1 }
       return message
     }

@@ -76,7 +76,7 @@ struct DeadlineTests {
   @Test func framesThatWait() throws {
     let loop = EmbeddedEventLoop()
     let session = TTRPCServerSession(
-      methods: MethodTable(EchoService.methods), limits: ServerLimits(),
+      methods: MethodTable(serving: EchoService.methods), limits: ServerLimits(),
       timers: TimerQueue(loop: loop), memory: ConnectionMemory(ServerLimits()))
     let frames = TTRPCTestFrame.request(1, "/test.Echo/Inline", [1], timeout: 5_000_000_000).bytes
     let came = loop.now

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOEmbedded
+import Testing
 
 @testable import TenancyRPC
 
@@ -11,9 +12,9 @@ struct EmbeddedServer {
   let state: LoopState
   let channel: EmbeddedChannel
 
-  init(methods: [ServiceMethod], limits: ServerLimits = ServerLimits()) throws {
+  init(methods: [TestMethod], limits: ServerLimits = ServerLimits()) throws {
     core = ServerCore(methods: methods, limits: limits, delegate: PlainDelegate())
-    state = LoopState(loop, embedder: core.delegate.makeLoopState())
+    state = LoopState(loop, embedder: core.embedder.makeLoop())
     channel = EmbeddedChannel(loop: loop)
     let acceptor = ConnectionAcceptor(
       core: core, loop: state, tls: nil, plainPeer: .anonymous, origin: .unknown, channel: channel,
@@ -39,5 +40,13 @@ struct EmbeddedServer {
     if channel.isActive { channel.pipeline.fireChannelInactive() }
     _ = try? channel.finish()  // What it still holds is not looked at.
     try loop.syncShutdownGracefully()
+  }
+}
+
+extension ServerConnectionHandler {
+  /// Of a plain connection that its server's delegate takes.
+  convenience init(core: ServerCore, peer: PeerKey, loop: LoopState) throws {
+    let embedder = try #require(loop.embedder.open(Connection(peer: .anonymous, label: "test")))
+    self.init(core: core, embedder: embedder, peer: peer, credential: nil, loop: loop)
   }
 }

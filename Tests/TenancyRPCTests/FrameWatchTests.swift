@@ -16,7 +16,7 @@ struct FrameWatchTests {
     var limits = ServerLimits()
     change(&limits)
     return HTTP2ServerSession(
-      methods: MethodTable(EchoService.methods), limits: limits,
+      methods: MethodTable(serving: EchoService.methods), limits: limits,
       timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ConnectionMemory(limits))
   }
 

@@ -35,7 +35,7 @@ struct HandlerReturnTests {
   @Test(arguments: [WireProtocol.grpc, .ttrpc])
   func whatIsSentLater(wire: WireProtocol) async throws {
     let leak = Leak()
-    let method = ServiceMethod.streaming(path: "/test.Leak/Writer", kind: .bidirectional) {
+    let method = TestMethod.streaming(path: "/test.Leak/Writer", kind: .bidirectional) {
       _, requests, responses in
       leak.held.withLock { $0 = (requests, responses) }
       try await responses.send([1])
@@ -60,7 +60,7 @@ struct HandlerReturnTests {
   @Test(arguments: [WireProtocol.grpc, .ttrpc])
   func whoeverWaits(wire: WireProtocol) async throws {
     let leak = Leak()
-    let method = ServiceMethod.streaming(path: "/test.Leak/Reader", kind: .bidirectional) {
+    let method = TestMethod.streaming(path: "/test.Leak/Reader", kind: .bidirectional) {
       _, requests, responses in
       leak.spawn { while try await requests.next() != nil {} }
       leak.spawn { while true { try await responses.send(Self.large) } }

@@ -17,7 +17,7 @@ struct HeldRequestTests {
     var limits = ServerLimits()
     change(&limits)
     let session = HTTP2ServerSession(
-      methods: MethodTable(EchoService.methods + StreamService.methods), limits: limits,
+      methods: MethodTable(serving: EchoService.methods + StreamService.methods), limits: limits,
       timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ConnectionMemory(limits))
     feed(session, preface)
     _ = session.output()

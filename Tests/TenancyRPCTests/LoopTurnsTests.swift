@@ -103,26 +103,24 @@ struct LoopTurnsTests {
     let loop = EmbeddedEventLoop()
     private let core: ServerCore
     private let state: LoopState
-    private let nothing = PlainDelegate.Nothing()
 
     init() {
       let methods = [1000, 100_000].map { [served] size in
-        ServiceMethod.inline(path: "/test.Turns/Answer\(size)") { call, message in
+        TestMethod.inline(path: "/test.Turns/Answer\(size)") { call, message in
           served.calls.withLock { $0.append(Int(message.first ?? 0)) }
           call.reply(count: size) { memset($0, 0, size) }
         }
       }
       core = ServerCore(methods: methods, limits: ServerLimits(), delegate: PlainDelegate())
-      state = LoopState(loop, embedder: nothing)
+      state = LoopState(loop, embedder: core.embedder.makeLoop())
     }
 
     var turns: [Int] { served.calls.withLock { $0 } }
 
     func connect(_ peer: UInt32) throws -> EmbeddedChannel {
       let channel = EmbeddedChannel(loop: loop)
-      let handler = ServerConnectionHandler<TTRPCServerSession>(
-        core: core, connection: Connection(peer: .anonymous, label: "test"), peer: .user(peer),
-        credential: nil, context: nothing, loop: state)
+      let handler = try ServerConnectionHandler<TTRPCServerSession>(
+        core: core, peer: .user(peer), loop: state)
       try channel.pipeline.syncOperations.addHandler(handler)
       try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()
       return channel

@@ -10,7 +10,8 @@ struct MethodTableTests {
     "/a.b.Service/UpdateTenant", "/a.c.Service/CreateTenant", "/a.b.Service/Get",
     "/tenancy.v1.TenantResolver/ResolveTenant", "/s/Exactly8", "/s/Sevenxx",
   ]
-  private static let table = MethodTable(paths.map { path in .inline(path: path) { _, _ in } })
+  private static let table = MethodTable(
+    serving: paths.map { path in TestMethod.inline(path: path) { _, _ in } })
 
   private static func find(_ path: String) -> Int32 {
     Array(path.utf8).withUnsafeBytes { table.find($0) }

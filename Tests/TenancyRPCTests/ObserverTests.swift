@@ -16,7 +16,8 @@ struct ObserverTests {
     let requestID: String?
     let unknownPath: String?
     let status: RPCStatus?
-    let hasContext: Bool
+    let account: Int
+    let caller: CallerName?
   }
 
   final class Recorder: ServerObserver {
@@ -61,7 +62,8 @@ struct ObserverTests {
           requestMessages: call.requestMessages, responseMessages: call.responseMessages,
           isOrdered: call.beginTime <= call.startTime && call.startTime <= call.endTime,
           tag: call.tag, requestID: details.requestID, unknownPath: details.unknownPath,
-          status: details.status, hasContext: details.context != nil))
+          status: details.status, account: details.account,
+          caller: details.caller))
     }
 
     override func connectionBegan(_ wire: CallRecord.Wire, _ peer: CallRecord.PeerKind) {
@@ -75,7 +77,7 @@ struct ObserverTests {
 
   private static let tagged = CallTag(high: 1, low: 2)
 
-  private static let tagging: [ServiceMethod] = [
+  private static let tagging: [TestMethod] = [
     .inline(path: "/test.Tag/Inline") { call, _ in
       call.tag(tagged)
       call.reply(count: 0) { _ in }
@@ -88,7 +90,7 @@ struct ObserverTests {
 
   /// Runs `body` with a server that is watched; afterwards nothing more may have been told than `count` calls.
   private func watch(
-    _ wire: WireProtocol, _ extra: [ServiceMethod] = [], limits: ServerLimits = ServerLimits(),
+    _ wire: WireProtocol, _ extra: [TestMethod] = [], limits: ServerLimits = ServerLimits(),
     _ body: (RPCChannel, Recorder) async throws -> Int
   ) async throws {
     let recorder = Recorder()
@@ -150,7 +152,7 @@ struct ObserverTests {
         #expect(seen.unknownPath == (path.contains("no.Such") ? path : nil), "\(path)")
         #expect(seen.status?.code == refusal?.code, "\(path)")
         #expect(seen.status?.message == refusal?.message, "\(path)")
-        #expect(seen.hasContext)
+        #expect(seen.account == 7 && seen.caller == CallerName(subject: "peer"))
       }
       #expect(await channel.refusal("/test.Echo/Inline", [1]) == nil)
       #expect(await recorder.next(1).map(\.requestID) == [nil])

@@ -9,7 +9,7 @@ struct PendingCallsTests {
   private static let unary = "/test.Pending/Unary"
 
   /// - Parameter began: told when a unary call's handler has begun.
-  private static func methods(_ began: @escaping @Sendable () -> Void = {}) -> [ServiceMethod] {
+  private static func methods(_ began: @escaping @Sendable () -> Void = {}) -> [TestMethod] {
     [
       .streaming(path: stream, kind: .serverStreaming) { _, _, responses in
         try await responses.send([1])

@@ -3,7 +3,7 @@ import Testing
 
 /// Methods that answer at once, and calls of them that must wait.
 struct PutOffTests {
-  private static let methods: [ServiceMethod] = [
+  private static let methods: [TestMethod] = [
     .inline(
       path: "/test.Wait/Echo",
       orElse: { call, message in

@@ -17,11 +17,9 @@ struct RestTests {
       let methods = EchoService.methods + StreamService.methods
       let core = ServerCore(methods: methods, limits: limits, delegate: PlainDelegate())
       channel.embeddedEventLoop.advanceTime(to: .now())
-      let state = PlainDelegate.Nothing()
-      handler = ServerConnectionHandler(
-        core: core, connection: Connection(peer: .anonymous, label: "test"), peer: .user(1),
-        credential: nil,
-        context: state, loop: LoopState(channel.embeddedEventLoop, embedder: state))
+      handler = try ServerConnectionHandler(
+        core: core, peer: .user(1),
+        loop: LoopState(channel.embeddedEventLoop, embedder: core.embedder.makeLoop()))
       try channel.pipeline.syncOperations.addHandler(handler)
       try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()
     }

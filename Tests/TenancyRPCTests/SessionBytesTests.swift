@@ -11,7 +11,7 @@ struct SessionBytesTests {
 
   static func server() -> HTTP2ServerSession {
     HTTP2ServerSession(
-      methods: MethodTable(EchoService.methods), limits: ServerLimits(),
+      methods: MethodTable(serving: EchoService.methods), limits: ServerLimits(),
       timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ConnectionMemory(ServerLimits()))
   }
 

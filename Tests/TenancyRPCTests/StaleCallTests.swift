@@ -18,7 +18,7 @@ struct StaleCallTests {
         .streaming(path: collect, kind: .clientStreaming) { _, _, _ in }
       ]
     return HTTP2ServerSession(
-      methods: MethodTable(methods), limits: ServerLimits(),
+      methods: MethodTable(serving: methods), limits: ServerLimits(),
       timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ConnectionMemory(ServerLimits()))
   }
 

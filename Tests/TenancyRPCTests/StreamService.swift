@@ -10,7 +10,7 @@ enum StreamService {
   static let packed = "/test.Stream/Packed"
   static let endless = "/test.Stream/Endless"
 
-  static let methods: [ServiceMethod] = [
+  static let methods: [TestMethod] = [
     // As many messages as the request's byte says, with metadata around them.
     .streaming(path: each, kind: .serverStreaming) { call, requests, responses in
       let number = try await requests.next()?.bytes.first ?? 0

@@ -215,9 +215,9 @@ struct StreamEndingTests {
   /// A method that tells when its call is over.
   static func watched(
     _ kind: CallKind
-  ) -> (ServiceMethod, AsyncStream<String>) {
+  ) -> (TestMethod, AsyncStream<String>) {
     let (events, report) = AsyncStream<String>.makeStream()
-    let method = ServiceMethod.streaming(path: "/test.Watched/Call", kind: kind) {
+    let method = TestMethod.streaming(path: "/test.Watched/Call", kind: kind) {
       call, requests, responses in
       report.yield("began")
       do {
@@ -269,7 +269,7 @@ struct StreamEndingTests {
   @Test(arguments: ["next", "headers", "send"], [WireProtocol.grpc, .ttrpc])
   func cancelledTaskEndsTheCall(place: String, wire: WireProtocol) async throws {
     let (waits, waiting) = AsyncStream<Void>.makeStream()
-    let silent = ServiceMethod.streaming(path: Self.path, kind: .bidirectional) {
+    let silent = TestMethod.streaming(path: Self.path, kind: .bidirectional) {
       call, requests, responses in
       waiting.yield()
       for await _ in AsyncStream<Void>.makeStream().stream {}  // Until cancelled.
@@ -311,7 +311,7 @@ struct StreamEndingTests {
   /// A caller that does not read holds its own call up, and no other of the connection.
   @Test func slowReaderIsBoundedAndDisturbsNobody() async throws {
     let sent = Mutex(0)
-    let method = ServiceMethod.streaming(path: Self.path, kind: .serverStreaming) {
+    let method = TestMethod.streaming(path: Self.path, kind: .serverStreaming) {
       call, requests, responses in
       let message = [UInt8](repeating: 7, count: 64 * 1024)
       while true {

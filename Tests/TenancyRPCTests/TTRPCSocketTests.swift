@@ -7,7 +7,7 @@ import Testing
 @Suite("ttrpc over a socket")
 struct TTRPCSocketTests {
   static func withServer(
-    _ extra: [ServiceMethod] = [], limits: ServerLimits = ServerLimits(),
+    _ extra: [TestMethod] = [], limits: ServerLimits = ServerLimits(),
     _ body: (TestServer, RawSocket) async throws -> Void
   ) async throws {
     let server = try await TestServer.start(TTRPCTestService.methods + extra, limits: limits)

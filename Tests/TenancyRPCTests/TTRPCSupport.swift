@@ -109,18 +109,15 @@ final class TTRPCTestConnection {
   private var seen = 0
 
   init(
-    _ methods: [ServiceMethod] = EchoService.methods + TTRPCTestService.methods,
+    _ methods: [TestMethod] = EchoService.methods + TTRPCTestService.methods,
     limits: ServerLimits = ServerLimits()
   ) throws {
     core = ServerCore(methods: methods, limits: limits, delegate: PlainDelegate())
     // From here on the loop's clock follows the real one.
     channel.embeddedEventLoop.advanceTime(to: .now())
-    let state = PlainDelegate.Nothing()
-    handler = ServerConnectionHandler(
-      core: core, connection: Connection(peer: .anonymous, label: "test"),
-      peer: .address(""), credential: nil,
-      context: state,
-      loop: LoopState(channel.embeddedEventLoop, embedder: state))
+    handler = try ServerConnectionHandler(
+      core: core, peer: .address(""),
+      loop: LoopState(channel.embeddedEventLoop, embedder: core.embedder.makeLoop()))
     try channel.pipeline.syncOperations.addHandler(handler)
     try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()
   }
@@ -172,7 +169,7 @@ final class TTRPCTestConnection {
 
 /// Streams that run on the event loop.
 enum TTRPCTestService {
-  static let methods: [ServiceMethod] = [
+  static let methods: [TestMethod] = [
     .streaming(path: "/test.Streams/Echo", kind: .bidirectional) { _, requests, responses in
       for try await message in requests { try await responses.send(message.bytes) }
     },

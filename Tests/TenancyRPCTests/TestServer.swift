@@ -9,7 +9,8 @@ struct TestServer {
   let server: Server
 
   static func start(
-    at given: String? = nil, _ extra: [ServiceMethod] = [], limits: ServerLimits = ServerLimits(),
+    at given: String? = nil, _ extra: [TestMethod] = [], limits: ServerLimits = ServerLimits(),
+    interceptors: [any RPCServerInterceptor<PlainDelegate>] = [],
     delegate: PlainDelegate = PlainDelegate(), patience: Duration = .seconds(2)
   ) async throws -> TestServer {
     let directory = given ?? NSTemporaryDirectory() + "rpc-\(UInt32.random(in: 0...UInt32.max))"
@@ -21,7 +22,8 @@ struct TestServer {
     configuration.limits = limits
     configuration.handlerPatience = patience
     let server = try await Server(
-      configuration, methods: EchoService.methods + extra, delegate: delegate)
+      configuration, methods: EchoService.methods + extra, interceptors: interceptors,
+      delegate: delegate)
     _ = try await server.start()
     return TestServer(directory: directory, path: path, server: server)
   }
@@ -43,7 +45,7 @@ struct TestServer {
 
 /// Runs `body` with a server and a channel to it, and closes both.
 func withEcho(
-  _ extra: [ServiceMethod] = [], limits: ServerLimits = ServerLimits(),
+  _ extra: [TestMethod] = [], limits: ServerLimits = ServerLimits(),
   client: ClientLimits = ClientLimits(), wire: WireProtocol = .grpc,
   _ body: (RPCChannel) async throws -> Void
 ) async throws {
@@ -81,32 +83,41 @@ extension RPCChannel {
   }
 }
 
+typealias TestMethod = ServiceMethod<PlainDelegate>
+
 final class PlainDelegate: ServerDelegate {
-  final class Nothing: Sendable {}
+  final class Peer: Sendable {}
 
   let observer: (any ServerObserver)?
+  private let report: @Sendable (ServerEvent) -> Void
 
-  init(observer: (any ServerObserver)? = nil) { self.observer = observer }
+  init(
+    observer: (any ServerObserver)? = nil,
+    report: @escaping @Sendable (ServerEvent) -> Void = { _ in }
+  ) {
+    self.observer = observer
+    self.report = report
+  }
 
-  private struct Context { weak var object: Nothing? }
+  private struct Context { weak var object: Peer? }
   private let contexts = Mutex<[Context]>([])
+
+  /// How many connections there have been.
+  var opened: Int { contexts.withLock { $0.count } }
 
   /// How many connections are still held by anyone.
   var liveConnections: Int { contexts.withLock { $0.count { $0.object != nil } } }
 
-  func makeLoopState() -> AnyObject { Nothing() }
-
-  func maintainLoopState(_: AnyObject) {}
-
-  func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
-    let object = Nothing()
-    contexts.withLock { $0.append(Context(object: object)) }
-    return object
+  func connectionOpened(_ connection: Connection) -> Peer? {
+    let peer = Peer()
+    contexts.withLock { $0.append(Context(object: peer)) }
+    return peer
   }
 
-  func describe(_ status: RPCStatus) -> RPCStatus { status }
+  func account(of caller: Peer) -> Int { 7 }
+  func name(of caller: Peer) -> CallerName? { CallerName(subject: "peer") }
 
-  func log(_ event: ServerEvent) {}
+  func log(_ event: ServerEvent) { report(event) }
 }
 
 /// Methods that answer with what they got.
@@ -119,7 +130,7 @@ enum EchoService {
     wire == .grpc ? refusal : RPCStatus(refusal.code, refusal.message)
   }
 
-  static let methods: [ServiceMethod] = [
+  static let methods: [TestMethod] = [
     .inline(path: "/test.Echo/Inline") { call, message in
       call.reply(count: message.count) { target in
         if let base = message.baseAddress {
@@ -152,7 +163,7 @@ final class Gate: Sendable {
 
   func open() { opener.finish() }
 
-  var method: ServiceMethod {
+  var method: TestMethod {
     .async(path: "/test.Gate/Wait") { [self] _, message in
       report.yield(.started)
       for await _ in door {}  // Ends when the door opens or the task is cancelled.

@@ -7,7 +7,7 @@ struct ThrownStatusTests {
   @Test(arguments: [WireProtocol.grpc, .ttrpc])
   func anErrorIsNeverOK(wire: WireProtocol) async throws {
     let ok = RPCStatus(.ok, "")
-    let methods: [ServiceMethod] = [
+    let methods: [TestMethod] = [
       .inline(path: "/test.Thrown/Inline") { (_, _) throws(RPCStatus) in throw ok },
       .async(path: "/test.Thrown/Unary") { _, _ in throw ok },
       .streaming(path: "/test.Thrown/Stream", kind: .serverStreaming) { _, _, _ in throw ok },

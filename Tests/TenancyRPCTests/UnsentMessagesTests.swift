@@ -13,8 +13,8 @@ struct UnsentMessagesTests {
   private let client = HTTP2ClientSession(
     scheme: "http", authority: "localhost", limits: Self.limits())
   private let server = HTTP2ServerSession(
-    methods: MethodTable([
-      .streaming(path: path, kind: .serverStreaming) { _, _, _ in }
+    methods: MethodTable(serving: [
+      TestMethod.streaming(path: path, kind: .serverStreaming) { _, _, _ in }
     ]),
     limits: ServerLimits(), timers: TimerQueue(loop: EmbeddedEventLoop()),
     memory: ConnectionMemory(ServerLimits()))

@@ -17,7 +17,7 @@ struct RevocationTests {
   /// Whether the manager's certificate is revoked.
   private let isRevoked: Flag
   private let plane: ControlPlane
-  private let methods: [ServiceMethod]
+  private let methods: [TenancyMethod]
   private let admin = Caller(
     .platform(roles: ["admin"]), subject: "admin", source: .certificate, certificate: nil,
     rules: rules)
@@ -53,9 +53,10 @@ struct RevocationTests {
     guard case .async(let handler) = method.handler else {
       throw RPCStatus(.unimplemented, "not asynchronous")
     }
-    let call = AsyncCall(
-      connection: Connection(peer: .anonymous, label: "test"), context: caller,
-      metadata: RPCMetadata(), deadline: nil)
+    let call = TenancyCall(
+      AsyncCallState(
+        connection: Connection(peer: .anonymous, label: "test"), metadata: RPCMetadata(),
+        deadline: nil), by: caller)
     _ = try await handler(call, request.encode(arena: Arena()))
   }
 

@@ -16,7 +16,7 @@ struct ServiceTests {
   }
 
   private let plane: ControlPlane
-  private let methods: [ServiceMethod]
+  private let methods: [TenancyMethod]
   private let admin = Caller(
     .platform(roles: ["admin"]), subject: "admin", source: .certificate, certificate: nil,
     rules: rules)
@@ -47,9 +47,10 @@ struct ServiceTests {
     guard case .async(let handler) = method.handler else {
       throw RPCStatus(.unimplemented, "not asynchronous")
     }
-    let call = AsyncCall(
-      connection: Connection(peer: .anonymous, label: "test"), context: caller,
-      metadata: RPCMetadata(), deadline: nil)
+    let call = TenancyCall(
+      AsyncCallState(
+        connection: Connection(peer: .anonymous, label: "test"), metadata: RPCMetadata(),
+        deadline: nil), by: caller)
     let answer = try await handler(call, request.encode(arena: Arena()))
     let arena = Arena()
     return try answer.withUnsafeBytes { try Response(decoding: $0, arena: arena) }

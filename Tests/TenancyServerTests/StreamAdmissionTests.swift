@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import Synchronization
 import TenancyWire
 import Testing
@@ -11,23 +12,6 @@ import Testing
 @Suite("Admission of streams", .timeLimit(.minutes(1)))
 struct StreamAdmissionTests {
   private static let rules = IdentityRules(trustDomains: ["d"])
-
-  /// Whoever connects is this caller.
-  private final class Door: ServerDelegate {
-    private let plane: ControlPlane
-    private let caller: Mutex<Caller>
-
-    init(_ plane: ControlPlane, _ caller: Caller) {
-      self.plane = plane
-      self.caller = Mutex(caller)
-    }
-
-    func makeLoopState() -> AnyObject { SnapshotReader(plane) }
-    func maintainLoopState(_: AnyObject) {}
-    func connectionOpened(_: Connection) -> (any AnyObject & Sendable)? { caller.withLock { $0 } }
-    func describe(_ status: RPCStatus) -> RPCStatus { StatusMapping.describe(status) }
-    func log(_: ServerEvent) {}
-  }
 
   // Methods of an API of a test's own, on messages that are there.
   private typealias Request = V1.GetTenantRequest
@@ -124,7 +108,11 @@ struct StreamAdmissionTests {
     let path = NSTemporaryDirectory() + "s-\(UInt32.random(in: 0...UInt32.max))"
     var configuration = Server.Configuration(listeners: [.unix(path: path, mode: 0o600)])
     configuration.eventLoops = 1
-    let server = try await Server(configuration, methods: methods, delegate: Door(plane, caller))
+    // Whoever connects is this caller.
+    let delegate = TenancyDelegate(
+      plane: plane, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    ) { _ in .success(caller) }
+    let server = try await Server(configuration, methods: methods, delegate: delegate)
     let judging = Task { await leases.run() }
     await leases.untilFollowed()
     _ = try await server.start()

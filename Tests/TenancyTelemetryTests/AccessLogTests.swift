@@ -38,7 +38,7 @@ struct AccessLogTests {
   ) throws -> AccessLog {
     try AccessLog(
       AccessLog.Settings(path: path, sample: sample, errorsPerSecond: errors), format: .json,
-      callers: Context.names
+      tenantName: Sample.tenantName
     ) { events.add($0) }
   }
 
@@ -79,12 +79,15 @@ struct AccessLogTests {
     let place = try Place()
     let log = try Self.log(place.path, errors: 40)
     var loop = LoopAccessLog(log, methods: ["/a.B/C"])
-    let noisy = Context("noisy")
+    let noisy = CallerName(subject: "noisy")
     for _ in 0..<1000 {
-      loop.note(.sample(.permissionDenied), CallDetails(context: noisy), trace: nil)
+      loop.note(.sample(.permissionDenied), CallDetails(account: 1, caller: noisy), trace: nil)
     }
-    loop.note(.sample(.notFound), CallDetails(context: Context("quiet")), trace: nil)
-    for _ in 0..<5 { loop.note(.sample(.aborted), CallDetails(context: noisy), trace: nil) }
+    loop.note(
+      .sample(.notFound), CallDetails(account: 2, caller: CallerName(subject: "quiet")), trace: nil)
+    for _ in 0..<5 {
+      loop.note(.sample(.aborted), CallDetails(account: 1, caller: noisy), trace: nil)
+    }
     await log.finish()
     let lines = try place.lines()
     #expect(lines.filter { $0["subject"] as? String == "noisy" }.count == 10)

@@ -4,20 +4,8 @@ import Testing
 
 @testable import TenancyTelemetry
 
-/// Something that a connection keeps, as an embedder would.
-final class Context {
-  let subject: String
-  let tenant: String?
-
-  init(_ subject: String, tenant: String? = nil) {
-    self.subject = subject
-    self.tenant = tenant
-  }
-
-  static let names = CallerNames(
-    account: { ($0 as? Context)?.subject.hashValue ?? 0 },
-    names: { ($0 as? Context).map { .init(subject: $0.subject, tenant: $0.tenant) } },
-    tenant: { "tenant-\($0.low)" })
+enum Sample {
+  static let tenantName: TenantName = { "tenant-\($0.low)" }
 }
 
 extension CallRecord {
@@ -38,7 +26,7 @@ struct LogLineTests {
   private static func line(
     _ format: LogFormat, _ call: borrowing CallRecord, _ details: borrowing CallDetails
   ) -> String {
-    var line = AccessLine(format, methods: methods, callers: Context.names)
+    var line = AccessLine(format, methods: methods, tenantName: Sample.tenantName)
     line.write(call, details, sample: nil, trace: TraceParent(of: details)?.trace)
     return String(decoding: line.line.bytes, as: UTF8.self)
   }
@@ -71,7 +59,7 @@ struct LogLineTests {
       CallDetails(
         metadata: ["x-request-id": "r-1", "traceparent": "00-\(trace)-00f067aa0ba902b7-00"],
         status: Self.status(reason: "TENANT_MISMATCH"),
-        context: Context("spiffe://example.org/a", tenant: "acme-id")))
+        caller: CallerName(subject: "spiffe://example.org/a", tenant: "acme-id")))
     let object = try Self.object(line)
     let expected: [String: String] = [
       "method": "/test.Service/Method", "protocol": "grpc", "status": "PERMISSION_DENIED",
@@ -92,7 +80,7 @@ struct LogLineTests {
   @Test func linesForPeople() {
     let line = Self.line(
       .text, CallRecord.sample(),
-      CallDetails(metadata: ["x-request-id": "a=b c"], context: Context("uid:0")))
+      CallDetails(metadata: ["x-request-id": "a=b c"], caller: CallerName(subject: "uid:0")))
     #expect(line.contains(" status=OK peer=certificate subject=uid:0 tenant=tenant-7 "))
     #expect(line.contains(#" request_id="a=b c" "#))
     #expect(line.hasPrefix("time=20"))
@@ -112,7 +100,7 @@ struct LogLineTests {
           .json, CallRecord.sample(.unimplemented, method: nil),
           CallDetails(
             metadata: ["x-request-id": id], path: value, status: Self.status(reason: "X"),
-            context: Context(value, tenant: value))))
+            caller: CallerName(subject: value, tenant: value))))
       let path = try #require(object["method"] as? String)
       #expect(value == much ? path.hasSuffix("...") && path.count > 30 : path == value)
       #expect(object["subject"] as? String == path)
@@ -120,7 +108,7 @@ struct LogLineTests {
       #expect(object["request_id"] as? String == (isPrintable ? id : nil))
       let plain = Self.line(
         .text, CallRecord.sample(.unimplemented, method: nil),
-        CallDetails(path: value, context: Context(value)))
+        CallDetails(path: value, caller: CallerName(subject: value)))
       #expect(plain.utf8.dropLast().allSatisfy { $0 >= 0x20 && $0 < 0x7F })
       #expect(plain.utf8.count <= LogLine.maximumBytes)
     }

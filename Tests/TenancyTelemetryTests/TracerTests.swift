@@ -11,7 +11,7 @@ struct TracerTests {
     Tracer(
       Tracer.Settings(
         collector: .unix(path: "/nowhere"), ratio: ratio, spansPerSecond: spansPerSecond),
-      version: "1", callers: Context.names
+      version: "1", tenantName: Sample.tenantName
     ) { _ in }
   }
 
@@ -51,9 +51,8 @@ struct TracerTests {
   @Test func oneAccountHasAQuarter() {
     let tracer = Self.tracer(1, spansPerSecond: 20)
     var loop = LoopTracer(tracer, methods: ["/a.B/C"])
-    let (noisy, quiet) = (Context("noisy"), Context("quiet"))
-    for _ in 0..<100 { _ = loop.note(.sample(), CallDetails(context: noisy)) }
-    #expect(loop.note(.sample(), CallDetails(context: quiet)) != nil)
+    for _ in 0..<100 { _ = loop.note(.sample(), CallDetails(account: 1)) }
+    #expect(loop.note(.sample(), CallDetails(account: 2)) != nil)
     #expect(tracer.queue.take(.max).count == 6)
     #expect(tracer.queue.takeDropped() == .init(overRate: 95))
   }

@@ -1,37 +1,39 @@
 import Synchronization
 
 /// What an asynchronous handler sees of its call.
-public struct AsyncCall: Sendable {
-  public let connection: Connection
-  /// What `ServerDelegate.connectionOpened` returned.
-  public let context: any AnyObject & Sendable
-  public let metadata: RPCMetadata
-  /// When the client stops waiting; nil: never. The handler's task is cancelled then.
-  public let deadline: ContinuousClock.Instant?
-  /// The message of a unary call came in packed.
-  public let requestWasCompressed: Bool
-  /// What the response carries besides messages.
-  public let response: ResponseControl
-  /// Ends the call, whoever holds it.
-  public let handle: CallHandle
-  /// Fires when the connection is about to end.
-  public let drain: DrainSignal
+public struct AsyncCall<Delegate: ServerDelegate>: Sendable {
+  /// Who makes the call, as `ServerDelegate.callContext` has worked it out.
+  public let context: Delegate.CallContext
+  private let state: AsyncCallState
 
-  init(
-    connection: Connection, context: any AnyObject & Sendable, metadata: RPCMetadata,
-    deadline: ContinuousClock.Instant?, requestWasCompressed: Bool = false,
-    response: ResponseControl = ResponseControl(), handle: CallHandle = CallHandle(),
-    drain: DrainSignal = DrainSignal()
-  ) {
-    self.connection = connection
-    self.context = context
-    self.metadata = metadata
-    self.deadline = deadline
-    self.requestWasCompressed = requestWasCompressed
-    self.response = response
-    self.handle = handle
-    self.drain = drain
+  init(_ state: AsyncCallState, by caller: Delegate.CallContext) {
+    self.state = state
+    context = caller
   }
+
+  public var connection: Connection { state.connection }
+  public var metadata: RPCMetadata { state.metadata }
+  /// When the client stops waiting; nil: never. The handler's task is cancelled then.
+  public var deadline: ContinuousClock.Instant? { state.deadline }
+  /// The message of a unary call came in packed.
+  public var requestWasCompressed: Bool { state.requestWasCompressed }
+  /// What the response carries besides messages.
+  public var response: ResponseControl { state.response }
+  /// Ends the call, whoever holds it.
+  public var handle: CallHandle { state.handle }
+  /// Fires when the connection is about to end.
+  public var drain: DrainSignal { state.drain }
+}
+
+/// A call that an asynchronous handler answers, without what is the embedder's.
+struct AsyncCallState: Sendable {
+  let connection: Connection
+  let metadata: RPCMetadata
+  let deadline: ContinuousClock.Instant?
+  var requestWasCompressed = false
+  var response = ResponseControl()
+  var handle = CallHandle()
+  var drain = DrainSignal()
 }
 
 /// What a handler says of its response besides the messages. Thread-safe.

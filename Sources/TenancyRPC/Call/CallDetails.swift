@@ -20,19 +20,26 @@ public struct CallDetails: ~Copyable {
   /// Of a call that was not served: for tests of observers.
   public init(
     metadata: RPCMetadata = RPCMetadata(), path: String? = nil, status: RPCStatus? = nil,
-    context: AnyObject? = nil
+    account: Int = 0, caller: CallerName? = nil
   ) {
-    let sample = SampleStream(metadata, path, context)
+    let sample = SampleStream(metadata, path)
+    sample.identity = SampleIdentity(account, caller)
     self.sample = sample
     stream = .passUnretained(sample)
     observation = nil
     self.status = status
   }
 
-  /// What `ServerDelegate.connectionOpened` returned for the call's connection.
-  public var context: AnyObject? {
-    if let sample { return sample.context }
-    return observation?._withUnsafeGuaranteedRef { $0.context }
+  /// A number that all calls have in common whose callers share one part of what may be logged; 0: of nobody who is
+  /// known.
+  public var account: Int { identity?.account() ?? 0 }
+
+  /// Who makes the call, as far as that is known.
+  public var caller: CallerName? { identity?.name() }
+
+  private var identity: CallIdentity? {
+    stream._withUnsafeGuaranteedRef { $0.identity }
+      ?? observation?._withUnsafeGuaranteedRef { $0.identity }
   }
 
   /// The path of a method that there is not, as the peer wrote it: of any length, and any text.
@@ -70,14 +77,12 @@ public enum RequestID {
 }
 
 private final class SampleStream: ServerStream {
-  let context: AnyObject?
   private let path: String?
   private let sent: RPCMetadata
 
-  init(_ metadata: RPCMetadata, _ path: String?, _ context: AnyObject?) {
+  init(_ metadata: RPCMetadata, _ path: String?) {
     sent = metadata
     self.path = path
-    self.context = context
   }
 
   override func unknownPath() -> String? { path }
@@ -85,4 +90,17 @@ private final class SampleStream: ServerStream {
   override func forEachValue(
     of name: StaticString, _ body: (UnsafeRawBufferPointer) -> Void
   ) { sent.forEachValue(of: name, body) }
+}
+
+private final class SampleIdentity: CallIdentity {
+  private let number: Int
+  private let caller: CallerName?
+
+  init(_ account: Int, _ caller: CallerName?) {
+    number = account
+    self.caller = caller
+  }
+
+  override func account() -> Int { number }
+  override func name() -> CallerName? { caller }
 }

@@ -1,18 +1,32 @@
 /// Finds a method by its path. Built once; the set of paths is ours, so a fixed hash will do.
 struct MethodTable: Sendable {
-  let methods: [ServiceMethod]
+  struct Entry: Sendable {
+    /// `/package.Service/Method`.
+    let path: String
+    let kind: CallKind
+    let answering: Answering
+  }
+
+  /// When the calls of a method are answered.
+  enum Answering: Sendable {
+    /// Before anything else is read.
+    case atOnce
+    /// Likewise, unless what a call's metadata say has it wait.
+    case atOnceOrPutOff
+    case later
+  }
+
+  let methods: [Entry]
   /// Theirs: what a call needs no more of.
-  private let handlers: [ServiceMethod.Handler]
-  private let waiting: [ServiceMethod.AsyncHandler?]
+  private let answering: [Answering]
   private let slots: [Int32]
   private let paths: [[UInt8]]
   private let mask: Int
 
   /// - Precondition: no path is there twice.
-  init(_ methods: [ServiceMethod]) {
+  init(_ methods: [Entry]) {
     self.methods = methods
-    handlers = methods.map(\.handler)
-    waiting = methods.map(\.waiting)
+    answering = methods.map(\.answering)
     paths = methods.map { Array($0.path.utf8) }
     var size = 16
     while size < methods.count * 4 { size *= 2 }
@@ -31,22 +45,15 @@ struct MethodTable: Sendable {
   }
 
   @inline(__always)
-  private subscript(index: Int32) -> ServiceMethod? {
+  private subscript(index: Int32) -> Entry? {
     let index = Int(index)
     return methods.indices.contains(index) ? methods[index] : nil
   }
 
-  /// What serves the method of this index; nil: there is none, as of -1.
   @inline(__always)
-  func handler(_ index: Int32) -> ServiceMethod.Handler? {
+  func answering(_ index: Int32) -> Answering {
     let index = Int(index)
-    return handlers.indices.contains(index) ? handlers[index] : nil
-  }
-
-  /// What answers its calls that were put off.
-  func waitingHandler(_ index: Int32) -> ServiceMethod.AsyncHandler? {
-    let index = Int(index)
-    return waiting.indices.contains(index) ? waiting[index] : nil
+    return answering.indices.contains(index) ? answering[index] : .later
   }
 
   /// Whether the requests of a method may have any number of messages; false where there is no method.

@@ -2,37 +2,64 @@
 public struct RequestMessages: AsyncSequence, Sendable {
   public typealias Element = ReceivedMessage
   public typealias Failure = RPCStatus
+  /// Looks at a message, or puts another in its place.
+  public typealias Change = @Sendable (ReceivedMessage) throws(RPCStatus) -> ReceivedMessage
 
   let pipe: CallPipe
+  private var changes: [Change] = []
+
+  init(pipe: CallPipe) { self.pipe = pipe }
+
+  /// The messages as `change` makes them, each when it is read. What it throws, whoever reads throws: the call goes on
+  /// if that does.
+  public func mapped(_ change: @escaping Change) -> RequestMessages {
+    var mapped = self
+    mapped.changes.append(change)
+    return mapped
+  }
 
   /// The next message; nil once the client has sent all.
   ///
   /// - Throws: CANCELLED when the client went away or the task was cancelled, DEADLINE_EXCEEDED, or what
   ///   is wrong with what the client sent.
   public nonisolated(nonsending) func next() async throws(RPCStatus) -> ReceivedMessage? {
-    try await pipe.next()
+    guard var message = try await pipe.next() else { return nil }
+    for change in changes { message = try change(message) }
+    return message
   }
 
-  public func makeAsyncIterator() -> Iterator { Iterator(pipe: pipe) }
+  public func makeAsyncIterator() -> Iterator { Iterator(messages: self) }
 
   public struct Iterator: AsyncIteratorProtocol {
-    let pipe: CallPipe
+    let messages: RequestMessages
 
-    public func next() async throws(RPCStatus) -> ReceivedMessage? { try await pipe.next() }
+    public func next() async throws(RPCStatus) -> ReceivedMessage? { try await messages.next() }
 
     public func next(
       isolation actor: isolated (any Actor)?
     ) async throws(RPCStatus) -> ReceivedMessage? {
-      try await pipe.next()
+      try await messages.next()
     }
   }
 }
 
 /// Sends the messages of a streaming response. Thread-safe; messages of one task keep their order.
 public final class ResponseWriter: Sendable {
-  private let pipe: CallPipe
+  /// Looks at a message, or puts another in its place.
+  public typealias Change = @Sendable ([UInt8]) throws(RPCStatus) -> [UInt8]
 
-  init(_ pipe: CallPipe) { self.pipe = pipe }
+  private let pipe: CallPipe
+  private let changes: [Change]
+
+  init(_ pipe: CallPipe, changes: [Change] = []) {
+    self.pipe = pipe
+    self.changes = changes
+  }
+
+  /// Sends what `change` makes of messages. What it throws, whoever sends throws: the call goes on if that does.
+  public func mapped(_ change: @escaping Change) -> ResponseWriter {
+    ResponseWriter(pipe, changes: [change] + changes)
+  }
 
   /// What the response carries besides messages.
   public var control: ResponseControl { pipe.control }
@@ -44,6 +71,8 @@ public final class ResponseWriter: Sendable {
   public nonisolated(nonsending) func send(
     _ message: [UInt8], compress: Bool = false
   ) async throws(RPCStatus) {
+    var message = message
+    for change in changes { message = try change(message) }
     try await pipe.send(message, compress: compress)
   }
 

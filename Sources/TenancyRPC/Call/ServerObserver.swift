@@ -142,15 +142,15 @@ final class CallObservation {
   private let lentTimers: Unmanaged<TimerQueue>
   private let wire: CallRecord.Wire
   private let peer: CallRecord.PeerKind
-  /// What `ServerDelegate.connectionOpened` returned.
-  let context: AnyObject
+  /// Who makes the calls that do not say so themselves.
+  let identity: CallIdentity
   private var isOpen = false
 
   init(
     _ observer: LoopObserver, _ timers: TimerQueue, _ wire: CallRecord.Wire, _ peer: Peer,
-    context: AnyObject
+    identity: CallIdentity
   ) {
-    self.context = context
+    self.identity = identity
     self.observer = observer
     self.timers = timers
     lentObserver = .passUnretained(observer)

@@ -39,6 +39,8 @@ class ServerStream: LoopTimer {
   @exclusivity(unchecked) final var pipe: CallPipe?
   /// What an asynchronous handler says of its response.
   @exclusivity(unchecked) final var control: ResponseControl?
+  /// Who makes the call, where it says so itself.
+  @exclusivity(unchecked) final var identity: CallIdentity?
   /// What an observer is told; not kept without one.
   @exclusivity(unchecked) final var tally = CallTally()
   /// Told when the deadline passes.
@@ -57,6 +59,7 @@ class ServerStream: LoopTimer {
     mayBePacked = false
     requestWasCompressed = false
     tally.beginTime = 0
+    if identity != nil { identity = nil }
     releaseHandler()
   }
 

@@ -11,8 +11,9 @@ public enum CallKind: Sendable, Hashable {
   public var serverStreams: Bool { self == .serverStreaming || self == .bidirectional }
 }
 
-/// A served method. Handlers do not learn which protocol brought the call.
-public struct ServiceMethod: Sendable {
+/// A served method. Handlers do not learn which protocol brought the call; what they learn of its caller is of the type
+/// that the server's delegate has for that.
+public struct ServiceMethod<Delegate: ServerDelegate>: Sendable {
   /// `/package.Service/Method`.
   public let path: String
   public let kind: CallKind
@@ -32,17 +33,20 @@ public struct ServiceMethod: Sendable {
   /// Answers at once by `call.reply`, from memory: it runs on the event loop and must not block. The
   /// bytes are the request message, valid during the call.
   public typealias InlineHandler =
-    @Sendable (_ call: InlineCall, _ message: UnsafeRawBufferPointer) throws(RPCStatus) -> Void
+    @Sendable (_ call: InlineCall<Delegate>, _ message: UnsafeRawBufferPointer) throws(RPCStatus) ->
+    Void
 
   /// Answers with the response message. Runs off the event loop; cancelled when the client goes away
   /// or the deadline passes. Errors other than `RPCStatus` become INTERNAL without detail.
   public typealias AsyncHandler =
-    @Sendable (_ call: AsyncCall, _ message: [UInt8]) async throws -> [UInt8]
+    @Sendable (_ call: AsyncCall<Delegate>, _ message: [UInt8]) async throws -> [UInt8]
 
   /// Reads requests and sends responses; the call ends with OK when it returns, and with its error when
   /// it throws. Cancelled, and its streams fail, when the client goes away or the deadline passes.
   public typealias StreamingHandler =
-    @Sendable (_ call: AsyncCall, _ requests: RequestMessages, _ responses: ResponseWriter)
+    @Sendable (
+      _ call: AsyncCall<Delegate>, _ requests: RequestMessages, _ responses: ResponseWriter
+    )
     async throws -> Void
 
   /// - Parameter waiting: answers a call that `handler` has put off, because it must wait for something.

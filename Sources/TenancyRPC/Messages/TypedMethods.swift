@@ -6,7 +6,7 @@ extension ServiceMethod {
   /// - Precondition: `method` is unary, as are those of the other functions what their names say.
   public static func inline<Request, Response>(
     _ method: RPCMethod<Request, Response>,
-    _ handler: @escaping @Sendable (InlineCall, Request) throws(RPCStatus) -> Response
+    _ handler: @escaping @Sendable (InlineCall<Delegate>, Request) throws(RPCStatus) -> Response
   ) -> ServiceMethod {
     // In range: the methods are ours.
     precondition(method.kind == .unary, "\(method.path) is not unary")
@@ -24,7 +24,7 @@ extension ServiceMethod {
 
   public static func unary<Request, Response>(
     _ method: RPCMethod<Request, Response>,
-    _ handler: @escaping @Sendable (AsyncCall, Request) async throws -> Response
+    _ handler: @escaping @Sendable (AsyncCall<Delegate>, Request) async throws -> Response
   ) -> ServiceMethod {
     // In range: the methods are ours.
     precondition(method.kind == .unary, "\(method.path) is not unary")
@@ -39,7 +39,8 @@ extension ServiceMethod {
   public static func serverStreaming<Request, Response>(
     _ method: RPCMethod<Request, Response>, on executor: HandlerExecutor = .eventLoop,
     _ handler:
-      @escaping @Sendable (AsyncCall, Request, ResponseStream<Response>) async throws -> Void
+      @escaping @Sendable (AsyncCall<Delegate>, Request, ResponseStream<Response>) async throws ->
+      Void
   ) -> ServiceMethod {
     // In range: the methods are ours.
     precondition(method.kind == .serverStreaming, "\(method.path) does not stream as declared")
@@ -53,7 +54,8 @@ extension ServiceMethod {
   /// - Parameter executor: where the handler runs. On the event loop it must not block.
   public static func clientStreaming<Request, Response>(
     _ method: RPCMethod<Request, Response>, on executor: HandlerExecutor = .eventLoop,
-    _ handler: @escaping @Sendable (AsyncCall, RequestStream<Request>) async throws -> Response
+    _ handler:
+      @escaping @Sendable (AsyncCall<Delegate>, RequestStream<Request>) async throws -> Response
   ) -> ServiceMethod {
     // In range: the methods are ours.
     precondition(method.kind == .clientStreaming, "\(method.path) does not stream as declared")
@@ -69,7 +71,7 @@ extension ServiceMethod {
   public static func bidirectional<Request, Response>(
     _ method: RPCMethod<Request, Response>, on executor: HandlerExecutor = .eventLoop,
     _ handler:
-      @escaping @Sendable (AsyncCall, RequestStream<Request>, ResponseStream<Response>)
+      @escaping @Sendable (AsyncCall<Delegate>, RequestStream<Request>, ResponseStream<Response>)
       async throws -> Void
   ) -> ServiceMethod {
     // In range: the methods are ours.

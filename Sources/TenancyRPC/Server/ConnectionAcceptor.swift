@@ -86,21 +86,21 @@ final class ConnectionAcceptor {
     }
     channel.closeFuture.whenComplete { [core] _ in core.census.leave(key) }
     let connection = Connection(peer: peer, label: label) { credential?.refusalNow() }
-    guard let state = core.delegate.connectionOpened(connection) else {
+    guard let embedder = loop.embedder.open(connection) else {
       throw ConnectionRefusal(reason: "the peer's identity is not acceptable")
     }
     switch spoken {
     case .http2:
       try pipeline.addHandler(
         ServerConnectionHandler<HTTP2ServerSession>(
-          core: core, connection: connection, peer: key, credential: credential, context: state,
+          core: core, embedder: embedder, peer: key, credential: credential,
           newcomer: newcomer,
           loop: loop),
         position: .last)
     case .ttrpc:
       try pipeline.addHandler(
         ServerConnectionHandler<TTRPCServerSession>(
-          core: core, connection: connection, peer: key, credential: credential, context: state,
+          core: core, embedder: embedder, peer: key, credential: credential,
           newcomer: newcomer,
           loop: loop),
         position: .last)

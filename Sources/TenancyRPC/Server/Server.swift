@@ -80,14 +80,19 @@ public final class Server: Sendable {
     var file: UnixSocketFile?
   }
 
+  /// - Parameter interceptors: of every method; the first is the outermost.
   /// - Precondition: no two methods have the same path.
-  public init(
-    _ configuration: Configuration, methods: [ServiceMethod], delegate: any ServerDelegate
+  public init<Delegate: ServerDelegate>(
+    _ configuration: Configuration, methods: [ServiceMethod<Delegate>],
+    interceptors: [any RPCServerInterceptor<Delegate>] = [], delegate: Delegate
   ) async throws {
     self.configuration = configuration
     let observer = delegate.observer
     self.observer = observer
-    core = ServerCore(methods: methods, limits: configuration.limits, delegate: delegate)
+    let core = ServerCore(
+      methods: methods.map { $0.intercepted(by: interceptors) }, limits: configuration.limits,
+      delegate: delegate)
+    self.core = core
     MemoryKeeper.prepare()
     let cores = configuration.eventLoops > 0 ? configuration.eventLoops : System.coreCount
     group = MultiThreadedEventLoopGroup(numberOfThreads: cores)
@@ -96,12 +101,12 @@ public final class Server: Sendable {
       states[ObjectIdentifier(loop)] = try await loop.submit {
         let state = NIOLoopBound(
           LoopState(
-            loop, embedder: delegate.makeLoopState(),
+            loop, embedder: core.embedder.makeLoop(),
             observer: observer?.makeLoopObserver(
               methods: methods.map(\.path), loop: ObservedLoop(loop))),
           eventLoop: loop)
         loop.scheduleRepeatedTask(initialDelay: Self.maintenance, delay: Self.maintenance) { _ in
-          delegate.maintainLoopState(state.value.embedder)
+          state.value.embedder.maintain()
           state.value.noteLateness(of: Self.maintenance)
         }
         return state

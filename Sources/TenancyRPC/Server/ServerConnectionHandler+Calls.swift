@@ -75,48 +75,60 @@ extension ServerConnectionHandler {
   private func serve(_ stream: Engine.Stream) {
     observed.start(stream)
     do throws(RPCStatus) {
-      switch core.methods.handler(stream.method) {
-      case .inline(let handler):
+      switch loop.embedder.handler(stream.method) {
+      case .inline(let handler, let waiting):
         if stream.mayBePacked { try unpack(stream) }
         let message = try stream.message()
-        call.begin(stream)
+        let call = loop.embedder.call
+        try embedder.begin(stream)
         defer { call.end() }
-        try handler(call, message)
-        if call.isPutOff { return try putOff(stream, message) }
+        try handler(message)
+        if call.isPutOff { return try putOff(stream, message, waiting) }
         if message.count > MemoryBudget.allowance { engine.handOver(stream) }
         engine.succeed(stream)
         countBytes(message.count + call.replyBytes)
       case .async(let handler):
         try admit()
         if stream.mayBePacked { try unpack(stream) }
-        try start(handler, stream, try stream.message())
+        let message = try stream.message()
+        try begin(stream) { () throws(RPCStatus) in try start(handler, stream, message) }
       case .streaming(let handler, let executor):
         try admitStream()
         let message =
           core.methods.clientStreams(stream.method) ? nil : try stream.framedMessage()
-        start(handler, on: executor, stream, message)
+        try begin(stream) { start(handler, on: executor, stream, message) }
       // An engine refuses such a call itself; nothing is served in its place.
       case nil: throw RPCStatus(.unimplemented, "unknown method")
       }
     } catch {
-      fail(stream, core.status(of: error, call.connection))
+      fail(stream, core.status(of: error, embedder.connection))
     }
+  }
+
+  /// Starts a call's handler, which then knows by whom the call is made.
+  private func begin(
+    _ stream: Engine.Stream, _ start: () throws(RPCStatus) -> Void
+  ) throws(RPCStatus) {
+    try embedder.begin(stream)
+    defer { loop.embedder.call.end() }
+    try start()
   }
 
   /// An inline handler found that its call must wait.
   private func putOff(
-    _ stream: Engine.Stream, _ message: UnsafeRawBufferPointer
+    _ stream: Engine.Stream, _ message: UnsafeRawBufferPointer,
+    _ waiting: ((AsyncCallState) -> BoundHandler.Unary)?
   ) throws(RPCStatus) {
     // An engine may have no place for a call that it takes to be answered at once.
-    guard let handler = core.methods.waitingHandler(stream.method), stream.mayWait else {
+    guard let waiting, stream.mayWait else {
       throw RPCStatus(.internalError, "nothing answers the call")
     }
     try admit()
-    try start(handler, stream, message)
+    try start(waiting, stream, message)
   }
 
   private func start(
-    _ handler: @escaping ServiceMethod.AsyncHandler, _ stream: Engine.Stream,
+    _ handler: (AsyncCallState) -> BoundHandler.Unary, _ stream: Engine.Stream,
     _ message: UnsafeRawBufferPointer
   ) throws(RPCStatus) {
     let message = Array(message)
@@ -171,12 +183,13 @@ extension ServerConnectionHandler {
   }
 
   private func start(
-    _ handler: @escaping ServiceMethod.AsyncHandler, _ stream: Engine.Stream, _ message: [UInt8],
+    _ handler: (AsyncCallState) -> BoundHandler.Unary, _ stream: Engine.Stream, _ message: [UInt8],
     _ grip: MemoryGrip?
   ) {
     if message.count > Self.largeMessage { freshWindow = 1 }
     countFresh()
-    let call = prepare(stream)
+    let handler = handler(prepare(stream))
+    let connection = embedder.connection
     let (core, mailbox, memory, key) = (core, mailbox, engine.memory, stream.key)
     let (gate, gated) = (core.memory.replyGate, enterGate())
     core.pendingCalls.add(1, ordering: .acquiringAndReleasing)
@@ -192,17 +205,17 @@ extension ServerConnectionHandler {
             gate.isClosed ? try await gate.wait(memory) : nil as ReplyGate.Passage?
           }
         defer { withExtendedLifetime(passage) {} }
-        let answer = try await handler(call, message)
+        let answer = try await handler(message)
         let inFlight = ReplyInFlight.note(answer.count, memory)
         mailbox.post(.init(key: key, result: .success(answer), inFlight: inFlight))
       } catch {
-        mailbox.post(.init(key: key, result: .failure(core.status(of: error, call.connection))))
+        mailbox.post(.init(key: key, result: .failure(core.status(of: error, connection))))
       }
     }
   }
 
   private func start(
-    _ handler: @escaping ServiceMethod.StreamingHandler, on executor: HandlerExecutor,
+    _ handler: (AsyncCallState) -> BoundHandler.Stream, on executor: HandlerExecutor,
     _ stream: Engine.Stream, _ message: FramedMessage?
   ) {
     if let message { stream.requestWasCompressed = message.isPacked }
@@ -218,7 +231,8 @@ extension ServerConnectionHandler {
     } else {
       engine.connect(stream, to: pipe)
     }
-    let (core, key) = (core, stream.key)
+    let handler = handler(call)
+    let (core, key, connection) = (core, stream.key, embedder.connection)
     let gated = enterGate()
     core.pendingStreams.add(1, ordering: .acquiringAndReleasing)
     let body: @Sendable () async -> Void = {
@@ -226,10 +240,10 @@ extension ServerConnectionHandler {
       do {
         let passage = try await gated?.pass(key)
         defer { withExtendedLifetime(passage) {} }
-        try await handler(call, RequestMessages(pipe: pipe), ResponseWriter(pipe))
+        try await handler(RequestMessages(pipe: pipe), ResponseWriter(pipe))
         pipe.finish(nil)
       } catch {
-        pipe.finish(core.described(core.status(of: error, call.connection)))
+        pipe.finish(core.described(core.status(of: error, connection)))
       }
     }
     switch executor {
@@ -255,7 +269,7 @@ extension ServerConnectionHandler {
   }
 
   /// What an asynchronous handler gets. It is cancelled when the deadline passes.
-  private func prepare(_ stream: Engine.Stream) -> AsyncCall {
+  private func prepare(_ stream: Engine.Stream) -> AsyncCallState {
     stream.owner = self
     watchDeadline(stream)
     let deadline = stream.expiry.map {
@@ -266,9 +280,9 @@ extension ServerConnectionHandler {
     stream.control = control
     // What the engine counts for it is for the handler's from now on.
     stream.releaseMetadata()
-    return AsyncCall(
-      connection: call.connection, context: asyncContext, metadata: metadata,
-      deadline: deadline, requestWasCompressed: stream.requestWasCompressed, response: control,
+    return AsyncCallState(
+      connection: embedder.connection, metadata: metadata, deadline: deadline,
+      requestWasCompressed: stream.requestWasCompressed, response: control,
       handle: CallHandle(mailbox, stream.key), drain: drainSignal)
   }
 
@@ -302,7 +316,7 @@ extension ServerConnectionHandler {
     if mail.requestBytes > 0 { mustClose = engine.giveUp(.requests, mail.requestBytes) }
     if mail.replyBytes > 0 { mustClose = engine.giveUp(.replies, mail.replyBytes) || mustClose }
     if mustClose {
-      core.log(.peerStalled, call.connection.label, "others needed the memory of its answers")
+      core.log(.peerStalled, embedder.connection.label, "others needed the memory of its answers")
       closeNow()
     }
     serveReady()

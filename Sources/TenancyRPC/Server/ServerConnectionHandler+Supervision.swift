@@ -28,7 +28,7 @@ extension ServerConnectionHandler {
     switch verdict {
     case .fine: break
     case .stalled(let reason):
-      core.log(.peerStalled, call.connection.label, reason)
+      core.log(.peerStalled, embedder.connection.label, reason)
       return closeNow()
     case .retire(let reason): retire(reason)
     case .ping: engine.ping()

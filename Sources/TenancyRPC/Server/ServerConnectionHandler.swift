@@ -13,8 +13,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   let observed: ObservedCalls
   let loop: LoopState
   let mailbox: ConnectionMailbox
-  let call: InlineCall
-  let asyncContext: any AnyObject & Sendable
+  let embedder: EmbedderConnection
   private(set) var context: ChannelHandlerContext?
   /// Bytes given to the channel so far.
   private(set) var writtenBytes: UInt64 = 0
@@ -63,14 +62,14 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   ///   - credential: what a TLS peer has proven to be; nil for others.
   ///   - newcomer: to be told when the peer has begun as its protocol wants it; nil: not needed.
   init(
-    core: ServerCore, connection: Connection, peer: PeerKey, credential: PeerCredential?,
-    context: any AnyObject & Sendable, newcomer: Newcomer? = nil, loop: LoopState
+    core: ServerCore, embedder: EmbedderConnection, peer: PeerKey, credential: PeerCredential?,
+    newcomer: Newcomer? = nil, loop: LoopState
   ) {
     self.newcomer = newcomer
     self.core = core
     self.credential = credential
     self.loop = loop
-    asyncContext = context
+    self.embedder = embedder
     let mailbox = ConnectionMailbox(loop: loop.eventLoop)
     let memory = ConnectionMemory(core.memory, peer: peer, limits: core.limits) { kind, bytes in
       mailbox.post(giveUp: kind, bytes)
@@ -79,14 +78,12 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     engine = Engine(
       methods: core.methods, limits: core.limits, timers: loop.timers, memory: memory)
     let observation = loop.observer.map {
-      CallObservation($0, loop.timers, Engine.wire, connection.peer, context: context)
+      CallObservation($0, loop.timers, Engine.wire, embedder.connection.peer, identity: embedder)
     }
     engine.observe(observation)
     observed = ObservedCalls(observation)
     judge = ConnectionJudge(
       core.limits, now: loop.eventLoop.now, jitter: .random(in: -1...1), canPing: Engine.canPing)
-    call = InlineCall(
-      connection: connection, context: context, loopState: loop.embedder, arena: loop.arena)
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -125,7 +122,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     // A reset or a broken pipe is the peer's business; the channel goes down with it.
     if let error = error as? TLSError {
-      core.log(.protocolError, call.connection.label, error.logText)
+      core.log(.protocolError, embedder.connection.label, error.logText)
     }
     context.close(promise: nil)
   }
@@ -229,7 +226,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   private func fail(_ reason: String) {
     guard let context, !hasFailed else { return }
     hasFailed = true
-    core.log(.protocolError, call.connection.label, reason)
+    core.log(.protocolError, embedder.connection.label, reason)
     var last = context.channel.allocator.buffer(capacity: 64)
     // What can't be produced now is not worth more: the connection is lost.
     _ = engine.produce(into: &last)
@@ -240,7 +237,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   /// Nothing is left to read or to write.
   private func endConnection(_ context: ChannelHandlerContext) {
     if let error = engine.sentError, !isLingering {
-      core.log(.protocolError, call.connection.label, "ended with GOAWAY \(error)")
+      core.log(.protocolError, embedder.connection.label, "ended with GOAWAY \(error)")
     }
     linger(context)
   }
@@ -306,7 +303,7 @@ extension ServerConnectionHandler {
 
   func end(because reason: String) {
     guard context != nil, !cutTimer.isScheduled else { return }
-    core.log(.peerRefused, call.connection.label, reason)
+    core.log(.peerRefused, embedder.connection.label, reason)
     endStreams()
     leave(within: .bounded(core.limits.credentialGrace))
   }

@@ -5,7 +5,7 @@ internal import NIOCore
 final class ServerCore: Sendable {
   let methods: MethodTable
   let limits: ServerLimits
-  let delegate: any ServerDelegate
+  let embedder: any Embedder
   let connections = ConnectionRegistry()
   let memory: ServerMemory
   let census: ConnectionCensus
@@ -17,14 +17,16 @@ final class ServerCore: Sendable {
   /// Where handlers run that do not run on event loops; nil: Swift's pool of threads.
   let pool: (any TaskExecutor)?
 
-  init(
-    methods: [ServiceMethod], limits: ServerLimits, delegate: any ServerDelegate,
+  /// - Precondition: no two methods have the same path.
+  init<Delegate: ServerDelegate>(
+    methods: [ServiceMethod<Delegate>], limits: ServerLimits, delegate: Delegate,
     pool: (any TaskExecutor)? = nil
   ) {
     self.pool = pool
-    self.methods = MethodTable(methods)
+    let embedder = DelegatedEmbedder(delegate, methods)
+    self.embedder = embedder
+    self.methods = embedder.methods
     self.limits = limits
-    self.delegate = delegate
     memory = ServerMemory(limits)
     census = ConnectionCensus(
       ConnectionCensus.Limits(limits, descriptors: max(1, Descriptors.limit - Descriptors.reserved))
@@ -61,7 +63,7 @@ final class ServerCore: Sendable {
   /// With the embedder's details, where there are none.
   func described(_ status: RPCStatus) -> RPCStatus {
     guard status.details.isEmpty else { return status }
-    let described = delegate.describe(status)
+    let described = embedder.describe(status)
     guard described.details.isEmpty, let delay = described.retryAfter else { return described }
     return RPCStatus(
       described.code, described.message, details: RetryInfo.details(described, delay: delay),
@@ -84,7 +86,7 @@ final class ServerCore: Sendable {
     }
     guard let dropped else { return }
     let note = dropped > 0 ? " (\(dropped) events before were not logged)" : ""
-    delegate.log(ServerEvent(kind: kind, connection: connection(), detail: detail() + note))
+    embedder.log(ServerEvent(kind: kind, connection: connection(), detail: detail() + note))
   }
 }
 
@@ -107,15 +109,14 @@ extension ServerEvent.Kind {
 /// What one event loop's connections share. Confined to that loop.
 final class LoopState {
   let eventLoop: any EventLoop
-  let embedder: AnyObject
-  let arena = Arena()
+  let embedder: EmbedderLoop
   let timers: TimerQueue
   let turns: LoopTurns
   let executor: LoopExecutor
   let observer: LoopObserver?
   private var lastMaintenance: NIODeadline?
 
-  init(_ loop: any EventLoop, embedder: AnyObject, observer: LoopObserver? = nil) {
+  init(_ loop: any EventLoop, embedder: EmbedderLoop, observer: LoopObserver? = nil) {
     self.observer = observer
     eventLoop = loop
     self.embedder = embedder

@@ -87,8 +87,11 @@ extension TTRPCServerSession {
   /// Whether the call is over before the next frame is read: it can be put off only for what its metadata say.
   @inline(__always)
   private func isAnsweredAtOnce(_ request: TTRPCRequest, _ method: Int32) -> Bool {
-    guard case .inline = methods.handler(method) else { return false }
-    return request.metadataCount == 0 || methods.waitingHandler(method) == nil
+    switch methods.answering(method) {
+    case .atOnce: true
+    case .atOnceOrPutOff: request.metadataCount == 0
+    case .later: false
+    }
   }
 
   /// Why a request can't be served, if so.

@@ -11,7 +11,8 @@ public struct HealthService: Sendable {
 
   public init(_ health: HealthStatus) { self.health = health }
 
-  public var methods: [ServiceMethod] {
+  /// Of a server with whichever delegate.
+  public func methods<Delegate: ServerDelegate>() -> [ServiceMethod<Delegate>] {
     typealias API = GRPCHealth.Health
     return [
       .inline(path: API.check.path) { [health] (call, bytes) throws(RPCStatus) in

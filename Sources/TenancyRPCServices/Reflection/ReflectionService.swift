@@ -12,7 +12,9 @@ public struct ReflectionService: Sendable {
   ///   - descriptorSets: encoded `google.protobuf.FileDescriptorSet`s of these methods' protos and all
   ///     that they import. A file may be in several. This module's own are known.
   /// - Throws: `ReflectionError`.
-  public init(serving methods: [ServiceMethod], descriptorSets: [[UInt8]]) throws(ReflectionError) {
+  public init<Delegate: ServerDelegate>(
+    serving methods: [ServiceMethod<Delegate>], descriptorSets: [[UInt8]]
+  ) throws(ReflectionError) {
     do throws(FieldViolation) {
       index = try DescriptorIndex(descriptorSets + [ServicesDescriptors.fileDescriptorSet])
     } catch {
@@ -28,7 +30,8 @@ public struct ReflectionService: Sendable {
     }
   }
 
-  public var methods: [ServiceMethod] {
+  /// Of a server with whichever delegate.
+  public func methods<Delegate: ServerDelegate>() -> [ServiceMethod<Delegate>] {
     // Both versions have the same messages but for their package, which the wire does not show.
     [
       GRPCReflection.ServerReflection.serverReflectionInfo.path,

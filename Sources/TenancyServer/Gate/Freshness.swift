@@ -24,7 +24,7 @@ enum ConsistencyMetadata {
 extension Gate {
   /// Whether a call must wait for the state that it asks for: not where others are served.
   @inline(__always)
-  func mustWait(_ call: InlineCall) throws(TenancyError) -> Bool {
+  func mustWait(_ call: InlineCallState) throws(TenancyError) -> Bool {
     // Looked for in every call, and most have none.
     guard call.hasMetadata(ConsistencyMetadata.key),
       let token = try ConsistencyMetadata.token(in: call.metadata)
@@ -35,7 +35,7 @@ extension Gate {
   /// Waits for it, on the account of who may wait. Who is refused whatever the state is does not wait for it:
   /// the admission that follows says why.
   func waitForState(
-    _ call: AsyncCall, _ caller: Caller, _ rule: MethodRule
+    _ call: TenancyCall, _ caller: Caller, _ rule: MethodRule
   ) async throws(TenancyError) {
     guard let token = try ConsistencyMetadata.token(in: call.metadata),
       let payer = payer(of: caller, rule, plane.snapshot.state)
@@ -44,7 +44,7 @@ extension Gate {
   }
 
   /// Tells who may have written of what state to ask others for.
-  func giveToken(_ call: AsyncCall) {
+  func giveToken(_ call: TenancyCall) {
     call.response.addHeaders([ConsistencyMetadata.name: plane.token.text])
   }
 
@@ -54,11 +54,11 @@ extension Gate {
     _ body:
       @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
       throws(TenancyError) -> Answer
-  ) -> ServiceMethod.AsyncHandler {
+  ) -> TenancyMethod.AsyncHandler {
     let rule = MethodRule.of(spec.identity)
     return { call, message in
       do throws(TenancyError) {
-        guard let caller = call.context as? Caller else { throw Self.unknownHome }
+        let caller = call.context
         try await waitForState(call, caller, rule)
         return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
           let arena = Arena(firstBlock: Self.arenaBytes)

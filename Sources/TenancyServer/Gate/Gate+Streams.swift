@@ -88,7 +88,7 @@ extension Gate {
     _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
     _ body:
       @escaping @Sendable (Request, ResponseStream<Response>, StreamCall) async throws -> Void
-  ) -> ServiceMethod {
+  ) -> TenancyMethod {
     let rule = MethodRule.of(spec.identity)
     return streaming(spec, .serverStreaming) { call, caller, requests, responses in
       guard let message = try await requests.next() else { throw Self.noRequest }
@@ -104,7 +104,7 @@ extension Gate {
   func clientStreaming<Request, Response>(
     _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
     _ body: @escaping @Sendable (AdmittedRequests<Request>, StreamCall) async throws -> Response
-  ) -> ServiceMethod {
+  ) -> TenancyMethod {
     streaming(spec, .clientStreaming) { call, caller, requests, responses in
       try await admitting(spec, form, call, caller, requests) { requests, stream in
         try await responses.send(try await body(requests, stream))
@@ -118,7 +118,7 @@ extension Gate {
     _ body:
       @escaping @Sendable (AdmittedRequests<Request>, ResponseStream<Response>, StreamCall)
       async throws -> Void
-  ) -> ServiceMethod {
+  ) -> TenancyMethod {
     streaming(spec, .bidirectional) { call, caller, requests, responses in
       try await admitting(spec, form, call, caller, requests) { requests, stream in
         try await body(requests, responses, stream)
@@ -131,18 +131,17 @@ extension Gate {
   private func streaming<Request, Response>(
     _ spec: MethodSpec<Request, Response>, _ kind: CallKind,
     _ body:
-      @escaping @Sendable (AsyncCall, Caller, RequestMessages, ResponseStream<Response>)
+      @escaping @Sendable (TenancyCall, Caller, RequestMessages, ResponseStream<Response>)
       async throws -> Void
-  ) -> ServiceMethod {
+  ) -> TenancyMethod {
     // In range: the methods are ours.
     precondition(spec.method.kind == kind, "\(spec.path) does not stream as declared")
     let rule = MethodRule.of(spec.identity)
     return .streaming(path: spec.path, kind: kind, on: .concurrentPool) {
       call, requests, responses in
       do {
-        guard let caller = call.context as? Caller else { throw Self.unknownHome }
-        try await waitForState(call, caller, rule)
-        try await body(call, caller, requests, ResponseStream(responses))
+        try await waitForState(call, call.context, rule)
+        try await body(call, call.context, requests, ResponseStream(responses))
       } catch let error as TenancyError {
         throw StatusMapping.status(of: error)
       }
@@ -159,7 +158,7 @@ extension Gate {
 
   /// Admits the caller before there is a message, and each message with what it names.
   private func admitting<Request, Response>(
-    _ spec: MethodSpec<Request, Response>, _ form: TenantNames.Form, _ call: AsyncCall,
+    _ spec: MethodSpec<Request, Response>, _ form: TenantNames.Form, _ call: TenancyCall,
     _ caller: Caller, _ messages: RequestMessages,
     _ body: @escaping @Sendable (AdmittedRequests<Request>, StreamCall) async throws -> Void
   ) async throws {
@@ -189,7 +188,7 @@ extension Gate {
 
   /// Runs a stream's handler for as long as its admission holds.
   private func holding(
-    _ grounds: StreamGrounds, _ call: AsyncCall,
+    _ grounds: StreamGrounds, _ call: TenancyCall,
     _ body: @Sendable (StreamCall) async throws -> Void
   ) async throws {
     let handle = call.handle

@@ -144,17 +144,14 @@ struct Gate: Sendable {
     _ body:
       @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
       throws(TenancyError) -> Answer
-  ) -> ServiceMethod {
+  ) -> TenancyMethod {
     let rule = MethodRule.of(spec.identity)
     let waiting = afterWaiting(spec, names: form, body)
     return .inline(path: spec.path, orElse: waiting) { (call, message) throws(RPCStatus) in
       do throws(TenancyError) {
         if try mustWait(call) { return call.putOff() }
-        // The server's delegate makes these two, of these types.
-        let caller = unsafeDowncast(call.context, to: Caller.self)
-        let reader = unsafeDowncast(call.loopState, to: SnapshotReader.self)
         let response = try answer(
-          spec, form, rule, caller, reader.snapshot, message, call.arena,
+          spec, form, rule, call.context, call.loop.snapshot, message, call.arena,
           requestID: Denials.requestID(in: call.metadata)
         ) { (access, request, arena) throws(TenancyError) in
           if let tag = access.tag { call.tag(tag) }
@@ -194,7 +191,7 @@ struct Gate: Sendable {
   func inline<Request, Response>(
     _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
     _ body: @escaping @Sendable (Access, Request) throws(TenancyError) -> Response
-  ) -> ServiceMethod {
+  ) -> TenancyMethod {
     inlineC(spec, names: form) { (access, request, arena) throws(TenancyError) in
       let message = try WireErrors.read(Request.self, request)
       return MessageInC<Response>(try body(access, message).write(into: arena))
@@ -210,11 +207,11 @@ struct Gate: Sendable {
   func async<Request, Response>(
     _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
     _ body: @escaping @Sendable (Access, Request) async throws(TenancyError) -> Response
-  ) -> ServiceMethod {
+  ) -> TenancyMethod {
     let rule = MethodRule.of(spec.identity)
     return .async(path: spec.path) { call, message in
       do throws(TenancyError) {
-        guard let caller = call.context as? Caller else { throw Self.unknownHome }
+        let caller = call.context
         try await waitForState(call, caller, rule)
         let requestID = Denials.requestID(in: call.metadata)
         let (access, request) = try admitDecoded(caller, rule, spec, form, message, requestID)

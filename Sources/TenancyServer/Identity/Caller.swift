@@ -2,8 +2,8 @@ import Tenancy
 import TenancyRPC
 import TenancyWire
 
-/// Who is at the other end of a connection. Worked out once; what it may do is judged at each call.
-final class Caller: Sendable {
+/// Who makes a call. Worked out once; what it may do is judged at each call. Thread-safe.
+public final class Caller: Sendable {
   enum Kind: Sendable {
     /// An operator or a service of the platform.
     case platform(roles: [String])

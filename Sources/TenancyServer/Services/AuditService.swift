@@ -9,7 +9,7 @@ struct AuditService: Sendable {
 
   let plane: ControlPlane
 
-  func methods(_ gate: Gate) -> [ServiceMethod] {
+  func methods(_ gate: Gate) -> [TenancyMethod] {
     [
       gate.async(V1.Audit.listAuditRecords) { (access, request) async throws(TenancyError) in
         let page = try await page(

@@ -12,7 +12,7 @@ struct CheckService: Sendable {
   /// which end some day can need more.
   static let maximumVisits = 100_000
 
-  func methods(_ gate: Gate) -> [ServiceMethod] {
+  func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.Authorization
     return [
       gate.inlineC(API.check) { (access, request, arena) throws(TenancyError) in

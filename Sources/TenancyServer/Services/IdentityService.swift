@@ -4,7 +4,7 @@ import TenancyWire
 
 /// `tenancy.v1.Identity`.
 struct IdentityService: Sendable {
-  func methods(_ gate: Gate) -> [ServiceMethod] {
+  func methods(_ gate: Gate) -> [TenancyMethod] {
     [gate.inline(V1.Identity.whoAmI, whoAmI)]
   }
 

@@ -9,7 +9,7 @@ struct RoleService: Sendable {
 
   let plane: ControlPlane
 
-  func methods(_ gate: Gate) -> [ServiceMethod] {
+  func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.Authorization
     return [
       gate.async(API.createRole, create),

@@ -7,7 +7,7 @@ struct SecretService: Sendable {
   /// Nil where no master key is configured.
   let vault: SecretVault?
 
-  func methods(_ gate: Gate) -> [ServiceMethod] {
+  func methods(_ gate: Gate) -> [TenancyMethod] {
     [
       gate.async(V1.Secrets.rotateDataKey) { (access, _) throws(TenancyError) in
         guard let vault else {

@@ -7,7 +7,7 @@ struct TenantManagerService: Sendable {
   let plane: ControlPlane
   let provisioner: Provisioner
 
-  func methods(_ gate: Gate) -> [ServiceMethod] {
+  func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantManager
     return [
       gate.async(API.createTenant, create),

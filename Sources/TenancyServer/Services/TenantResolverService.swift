@@ -10,7 +10,7 @@ struct TenantResolverService: Sendable {
 
   private typealias Response = EncodedMessage<V1.ResolveTenantResponse>
 
-  func methods(_ gate: Gate) -> [ServiceMethod] {
+  func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantResolver
     return [
       gate.inlineC(API.resolveTenant) { (access, request, arena) throws(TenancyError) in

@@ -4,15 +4,15 @@ import TenancyRPC
 /// Puts what is known of a call into a line. Confined to an event loop.
 struct AccessLine {
   private let methods: [String]
-  private let callers: CallerNames
+  private let tenantName: TenantName
   private(set) var line: LogLine
   /// Both made when the second changes.
   private var second = Int.min
   private var secondText = ""
 
-  init(_ format: LogFormat, methods: [String], callers: CallerNames) {
+  init(_ format: LogFormat, methods: [String], tenantName: @escaping TenantName) {
     self.methods = methods
-    self.callers = callers
+    self.tenantName = tenantName
     line = LogLine(format)
   }
 
@@ -29,10 +29,10 @@ struct AccessLine {
     line.field("status", call.code.description)
     line.field("reason", ErrorReason.find(in: details.status))
     line.field("peer", Self.name(call.peer))
-    let names = details.context.flatMap(callers.names)
+    let names = details.caller
     line.field("subject", names?.subject)
     line.field("caller_tenant", names?.tenant)
-    if !call.tag.isZero { line.field("tenant", callers.tenant(call.tag)) }
+    if !call.tag.isZero { line.field("tenant", tenantName(call.tag)) }
     line.field("request_id", details.requestID)
     line.field("trace_id", trace?.text)
     line.field("request_bytes", UInt64(clamping: call.requestBytes))

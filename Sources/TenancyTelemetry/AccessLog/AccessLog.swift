@@ -35,26 +35,27 @@ public final class AccessLog: Sendable {
   let writer: LogWriter
   let format: LogFormat
   let sample: Int
-  let callers: CallerNames
+  let tenantName: TenantName
 
   /// Opens the log. Standard error is written as `key=value` where it is a terminal; all else is JSON.
   /// - Parameter report: called on the writer's thread.
   /// - Throws: `LogFileError` when the file can't be opened.
   public convenience init(
-    _ settings: Settings, callers: CallerNames, report: @escaping @Sendable (Event) -> Void
+    _ settings: Settings, tenantName: @escaping TenantName,
+    report: @escaping @Sendable (Event) -> Void
   ) throws(LogFileError) {
     let isText = settings.path == nil && LogFile.standardErrorIsTerminal
-    try self.init(settings, format: isText ? .text : .json, callers: callers, report: report)
+    try self.init(settings, format: isText ? .text : .json, tenantName: tenantName, report: report)
   }
 
   init(
-    _ settings: Settings, format: LogFormat, callers: CallerNames,
+    _ settings: Settings, format: LogFormat, tenantName: @escaping TenantName,
     report: @escaping @Sendable (Event) -> Void
   ) throws(LogFileError) {
     let file = try LogFile(settings.path)
     self.format = format
     sample = settings.sample
-    self.callers = callers
+    self.tenantName = tenantName
     writer = LogWriter(file, format, errorsPerSecond: settings.errorsPerSecond, report: report)
   }
 
@@ -68,7 +69,7 @@ public final class AccessLog: Sendable {
 /// One event loop's part. Confined to it.
 struct LoopAccessLog {
   private let writer: LogWriter
-  private let callers: CallerNames
+  private let tenantName: TenantName
   private let sample: Int
   private var line: AccessLine
   /// Calls that are OK until the next one that is logged.
@@ -76,10 +77,10 @@ struct LoopAccessLog {
 
   init(_ log: AccessLog, methods: [String]) {
     writer = log.writer
-    callers = log.callers
+    tenantName = log.tenantName
     sample = log.sample
     left = log.sample
-    line = AccessLine(log.format, methods: methods, callers: log.callers)
+    line = AccessLine(log.format, methods: methods, tenantName: log.tenantName)
   }
 
   /// - Parameter trace: made, if it is not known, only for a call that is logged.
@@ -101,7 +102,7 @@ struct LoopAccessLog {
   private mutating func noteFailure(
     _ call: borrowing CallRecord, _ details: borrowing CallDetails, _ trace: TraceID?
   ) {
-    let account = details.context.map(callers.account) ?? 0
+    let account = details.account
     guard writer.admits(call.code, at: call.endTime, account: account) else { return }
     write(call, details, sample: nil, trace)
   }

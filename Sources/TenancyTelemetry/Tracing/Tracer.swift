@@ -35,16 +35,16 @@ public final class Tracer: Sendable {
 
   let queue: SpanQueue
   let settings: Settings
-  let callers: CallerNames
+  let tenantName: TenantName
   private let exporter: SpanExporter
 
   /// - Parameter report: called now and then, on any thread.
   public init(
-    _ settings: Settings, version: String, callers: CallerNames,
+    _ settings: Settings, version: String, tenantName: @escaping TenantName,
     report: @escaping @Sendable (Event) -> Void
   ) {
     self.settings = settings
-    self.callers = callers
+    self.tenantName = tenantName
     queue = SpanQueue(spansPerSecond: settings.spansPerSecond)
     exporter = SpanExporter(queue, to: settings.collector, version: version, report: report)
   }
@@ -56,7 +56,7 @@ public final class Tracer: Sendable {
 /// One event loop's part. Confined to it.
 struct LoopTracer {
   private let queue: SpanQueue
-  private let callers: CallerNames
+  private let tenantName: TenantName
   private let methods: [String]
   /// Of 2^64.
   private let threshold: UInt64
@@ -65,7 +65,7 @@ struct LoopTracer {
 
   init(_ tracer: Tracer, methods: [String]) {
     queue = tracer.queue
-    callers = tracer.callers
+    tenantName = tracer.tenantName
     self.methods = methods
     threshold = Self.threshold(tracer.settings.ratio)
     chance = Chance(seed: system.next())
@@ -92,7 +92,7 @@ struct LoopTracer {
   private mutating func trace(
     _ call: borrowing CallRecord, _ details: borrowing CallDetails, _ parent: TraceParent?
   ) -> TraceID? {
-    let account = details.context.map(callers.account) ?? 0
+    let account = details.account
     guard queue.admits(at: call.endTime, account: account),
       let trace = parent?.trace ?? TraceID(high: system.next(), low: system.next()),
       let span = SpanID(system.next())
@@ -105,7 +105,7 @@ struct LoopTracer {
       CallSpan(
         trace: trace, span: span, parent: parent?.parent, path: path, wire: call.wire,
         code: call.code, startTime: end &- (call.endTime &- call.beginTime), endTime: end,
-        tenant: call.tag.isZero ? nil : callers.tenant(call.tag), requestID: details.requestID))
+        tenant: call.tag.isZero ? nil : tenantName(call.tag), requestID: details.requestID))
     return trace
   }
 }

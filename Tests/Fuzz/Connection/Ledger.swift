@@ -76,7 +76,7 @@ struct ScriptedMethods {
 
   let ledger: Ledger
 
-  var all: [ServiceMethod] {
+  var all: [FuzzMethod] {
     [
       inline,
       .async(path: Self.paths[1]) { [ledger] call, message in
@@ -89,7 +89,7 @@ struct ScriptedMethods {
     ]
   }
 
-  private var inline: ServiceMethod {
+  private var inline: FuzzMethod {
     .inline(path: Self.paths[0]) { [ledger] call, message throws(RPCStatus) in
       ledger.begin(call.metadata)
       defer { ledger.end() }
@@ -119,7 +119,7 @@ struct ScriptedMethods {
 
   private func streaming(
     _ index: Int, _ kind: CallKind, on executor: HandlerExecutor = .eventLoop
-  ) -> ServiceMethod {
+  ) -> FuzzMethod {
     .streaming(path: Self.paths[index], kind: kind, on: executor) {
       [ledger] call, requests, responses in
       ledger.begin(call.metadata)

@@ -28,9 +28,9 @@ final class ScriptedConnection<Engine: AuditedEngine, Peer: ScriptedPeer> {
     pending = peer.opening
     self.script = script
     core = ServerCore(
-      methods: try Self.methods(ledger), limits: limits, delegate: SilentDelegate(),
+      methods: try Self.methods(ledger), limits: limits, delegate: FuzzDelegate(),
       pool: LoopExecutor(loop))
-    state = LoopState(loop, embedder: core.delegate.makeLoopState())
+    state = LoopState(loop, embedder: core.embedder.makeLoop())
     channel = EmbeddedChannel(loop: loop)
     let acceptor = ConnectionAcceptor(
       core: core, loop: state, tls: nil, plainPeer: .anonymous, origin: .unknown, channel: channel,
@@ -57,9 +57,9 @@ final class ScriptedConnection<Engine: AuditedEngine, Peer: ScriptedPeer> {
     return limits
   }
 
-  private static func methods(_ ledger: Ledger) throws -> [ServiceMethod] {
+  private static func methods(_ ledger: Ledger) throws -> [FuzzMethod] {
     // Anew: LeakSanitizer does not see what the weak references to a static object leave behind.
-    ScriptedMethods(ledger: ledger).all + HealthService(HealthStatus(serving: ["test"])).methods
+    ScriptedMethods(ledger: ledger).all + HealthService(HealthStatus(serving: ["test"])).methods()
       + (try Reflection.methods.get())
   }
 
@@ -226,12 +226,10 @@ private struct ServerSaid {
   }
 }
 
-private final class SilentDelegate: ServerDelegate {
-  private final class Nothing: Sendable {}
-  func makeLoopState() -> AnyObject { Nothing() }
-  func maintainLoopState(_: AnyObject) {}
-  func connectionOpened(_: Connection) -> (any AnyObject & Sendable)? { Nothing() }
-  func describe(_ status: RPCStatus) -> RPCStatus { status }
+typealias FuzzMethod = ServiceMethod<FuzzDelegate>
+
+struct FuzzDelegate: ServerDelegate {
+  func connectionOpened(_: Connection) -> NoContext? { .shared }
   func log(_: ServerEvent) {}
 }
 
@@ -239,7 +237,8 @@ private final class SilentDelegate: ServerDelegate {
 private enum Reflection {
   static let methods = Result { () throws(ReflectionError) in
     try ReflectionService(
-      serving: HealthService(HealthStatus(serving: [])).methods, descriptorSets: []
-    ).methods
+      serving: HealthService(HealthStatus(serving: [])).methods() as [FuzzMethod],
+      descriptorSets: []
+    ).methods() as [FuzzMethod]
   }
 }

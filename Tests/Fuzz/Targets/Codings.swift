@@ -83,4 +83,4 @@ private let samplePaths = [
 ]
 
 private let sampleMethods = MethodTable(
-  samplePaths.map { path in .inline(path: path) { _, _ throws(RPCStatus) in } })
+  serving: samplePaths.map { path in FuzzMethod.inline(path: path) { _, _ throws(RPCStatus) in } })

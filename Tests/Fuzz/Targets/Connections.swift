@@ -29,7 +29,7 @@ let connectionTargets: [FuzzTarget] = [
 enum EchoMethods {
   static let path = "/test.Echo/Inline"
 
-  static let inline: [ServiceMethod] = [
+  static let inline: [FuzzMethod] = [
     .inline(path: path) { call, message throws(RPCStatus) in
       call.reply(count: message.count) { target in
         if let base = message.baseAddress {
@@ -39,7 +39,7 @@ enum EchoMethods {
     }
   ]
 
-  static let all: [ServiceMethod] =
+  static let all: [FuzzMethod] =
     inline
     + [CallKind.clientStreaming, .serverStreaming, .bidirectional].map { kind in
       .streaming(path: "/test.Echo/\(kind)", kind: kind) { _, requests, responses in
@@ -52,34 +52,25 @@ enum EchoMethods {
     }
 }
 
-extension ServiceMethod {
-  fileprivate func at(_ path: String) -> ServiceMethod {
-    ServiceMethod(path: path, kind: kind, handler: handler)
+extension FuzzMethod {
+  fileprivate func at(_ path: String) -> FuzzMethod {
+    FuzzMethod(path: path, kind: kind, handler: handler)
   }
 }
 
 enum Connections {
-  private final class Delegate: ServerDelegate {
-    private final class Nothing: Sendable {}
-    func makeLoopState() -> AnyObject { Nothing() }
-    func maintainLoopState(_: AnyObject) {}
-    func connectionOpened(_: Connection) -> (any AnyObject & Sendable)? { Nothing() }
-    func describe(_ status: RPCStatus) -> RPCStatus { status }
-    func log(_: ServerEvent) {}
-  }
-
   /// What the server writes, until the connection is closed.
   static func run(
-    _ pieces: [[UInt8]], methods: [ServiceMethod] = EchoMethods.all
+    _ pieces: [[UInt8]], methods: [FuzzMethod] = EchoMethods.all
   ) throws -> [UInt8] {
     var limits = ServerLimits()
     limits.maximumConcurrentStreams = 8
     limits.maximumMessageBytes = 2_000
     limits.maximumBufferedBytes = 4_000
     limits.maximumWaitingReplyBytes = 3_000
-    let core = ServerCore(methods: methods, limits: limits, delegate: Delegate())
+    let core = ServerCore(methods: methods, limits: limits, delegate: FuzzDelegate())
     let loop = EmbeddedEventLoop()
-    let state = LoopState(loop, embedder: core.delegate.makeLoopState())
+    let state = LoopState(loop, embedder: core.embedder.makeLoop())
     let channel = EmbeddedChannel(loop: loop)
     let acceptor = ConnectionAcceptor(
       core: core, loop: state, tls: try FuzzTLS.server(), plainPeer: .anonymous,

@@ -38,7 +38,7 @@ private func runServer(_ pieces: [[UInt8]]) throws {
   limits.maximumWaitingReplyBytes = 3_000
   limits.maximumResetBurst = 10
   let server = HTTP2ServerSession(
-    methods: MethodTable(EchoMethods.inline), limits: limits,
+    methods: MethodTable(serving: EchoMethods.inline), limits: limits,
     timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ConnectionMemory(limits))
   for piece in pieces {
     guard case .proceed = piece.withUnsafeBytes({ server.receive($0) }) else { break }
@@ -143,7 +143,7 @@ struct Conversation {
     let client = HTTP2ClientSession(
       scheme: "http", authority: "localhost", limits: ClientLimits())
     let server = HTTP2ServerSession(
-      methods: MethodTable(EchoMethods.inline), limits: ServerLimits(),
+      methods: MethodTable(serving: EchoMethods.inline), limits: ServerLimits(),
       timers: TimerQueue(loop: EmbeddedEventLoop()), memory: ConnectionMemory(ServerLimits()))
     let head = try RequestHead(
       path: path, kind: .unary, metadata: metadata, limits: client.limits)

@@ -39,13 +39,12 @@ let telemetryTargets: [FuzzTarget] = [
     ].map { Array($0.utf8) } + [[0xFF, 0xC0, 0x80]]
   } run: { input in
     let text = String(decoding: input, as: UTF8.self)
-    let names = CallerNames(
-      account: { _ in 0 }, names: { _ in .init(subject: text, tenant: text) },
-      tenant: { _ in text })
     let status = RPCStatus(.unimplemented, text, details: input)
-    let details = { CallDetails(path: text, status: status, context: Anybody()) }
+    let details = {
+      CallDetails(path: text, status: status, caller: CallerName(subject: text, tenant: text))
+    }
     for format in [LogFormat.json, .text] {
-      var line = AccessLine(format, methods: [], callers: names)
+      var line = AccessLine(format, methods: [], tenantName: { _ in text })
       line.write(unknownCall(), details(), sample: 5, trace: TraceID(high: 1, low: 2))
       let bytes = line.line.bytes
       try check(bytes.count <= LogLine.maximumBytes, "\(bytes.count) bytes")
@@ -65,8 +64,6 @@ let telemetryTargets: [FuzzTarget] = [
     }
   },
 ]
-
-private final class Anybody {}
 
 private func unknownCall() -> CallRecord {
   CallRecord(

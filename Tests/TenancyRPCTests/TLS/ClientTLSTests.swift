@@ -9,11 +9,11 @@ struct ClientTLSTests {
 
   init() throws { pki = try TestPKI() }
 
-  static let whoAmI = ServiceMethod.async(path: "/test.Peer/WhoAmI") { call, _ in
+  static let whoAmI = TestMethod.async(path: "/test.Peer/WhoAmI") { call, _ in
     guard case .certificate(let certificate) = call.connection.peer else { return [] }
     return Array((certificate.uriNames.first ?? "").utf8)
   }
-  static let label = ServiceMethod.async(path: "/test.Peer/Label") { call, _ in
+  static let label = TestMethod.async(path: "/test.Peer/Label") { call, _ in
     Array(call.connection.label.utf8)
   }
 

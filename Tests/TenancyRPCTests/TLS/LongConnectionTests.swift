@@ -18,7 +18,7 @@ struct LongConnectionTests {
 
   /// Runs `body` with a server, and what it reports.
   private func withServer(
-    _ extra: [ServiceMethod] = [], _ change: (inout TLSContext.Configuration) -> Void = { _ in },
+    _ extra: [TestMethod] = [], _ change: (inout TLSContext.Configuration) -> Void = { _ in },
     grace: Duration = .seconds(2),
     _ body: (TLSContext, RPCChannel.Target, EventLog) async throws -> Void
   ) async throws {
@@ -33,7 +33,7 @@ struct LongConnectionTests {
     configuration.limits.credentialGrace = grace
     let log = EventLog()
     let server = try await Server(
-      configuration, methods: EchoService.methods + extra, delegate: log)
+      configuration, methods: EchoService.methods + extra, delegate: log.delegate)
     guard case .tcp(_, let port, _)? = try await server.start().first else {
       throw TestPKI.Failure()
     }

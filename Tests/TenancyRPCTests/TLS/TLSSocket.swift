@@ -60,30 +60,18 @@ final class TLSSocket {
 }
 
 /// A delegate that keeps what happens.
-final class EventLog: ServerDelegate {
-  final class Nothing: Sendable {}
-
+final class EventLog: Sendable {
+  let delegate: PlainDelegate
   private let stream: AsyncStream<ServerEvent>
-  private let continuation: AsyncStream<ServerEvent>.Continuation
-  private let connections = Mutex(0)
 
-  init() { (stream, continuation) = AsyncStream.makeStream() }
-
-  /// Connections accepted so far.
-  var opened: Int { connections.withLock { $0 } }
-
-  func makeLoopState() -> AnyObject { Nothing() }
-
-  func maintainLoopState(_: AnyObject) {}
-
-  func connectionOpened(_ connection: Connection) -> (any AnyObject & Sendable)? {
-    connections.withLock { $0 += 1 }
-    return Nothing()
+  init() {
+    let (stream, continuation) = AsyncStream<ServerEvent>.makeStream()
+    self.stream = stream
+    delegate = PlainDelegate { continuation.yield($0) }
   }
 
-  func describe(_ status: RPCStatus) -> RPCStatus { status }
-
-  func log(_ event: ServerEvent) { continuation.yield(event) }
+  /// Connections accepted so far.
+  var opened: Int { delegate.opened }
 
   /// The next event of that kind.
   func next(_ kind: ServerEvent.Kind) async -> ServerEvent? {

@@ -11,7 +11,7 @@ public final class StationsService: Sendable {
 
   public init() {}
 
-  public var methods: [ServiceMethod] {
+  public var methods: [ServiceMethod<Embedder>] {
     [
       // In memory, at once: on the event loop.
       .inline(Spec.getReading) { [self] (_, request) throws(RPCStatus) in

@@ -18,7 +18,8 @@ struct SwiftClientTests {
     _ wire: WireProtocol, _ body: (RPCChannel) async throws -> Void
   ) async throws {
     let path = NSTemporaryDirectory() + "interop-\(UInt32.random(in: 0...UInt32.max))"
-    let methods: [ServiceMethod<InteropDelegate>] = try InteropServices.methods(health: HealthStatus(serving: InteropServices.names))
+    let methods: [ServiceMethod<InteropDelegate>] = try InteropServices.methods(
+      health: HealthStatus(serving: InteropServices.names))
     let server = try await Server(
       Server.Configuration(listeners: [.unix(path: path, mode: 0o600)]), methods: methods,
       delegate: InteropDelegate(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))

@@ -15,6 +15,7 @@ public class InlineCallState {
 
   /// - Precondition: a handler runs.
   public final var connection: Connection {
+    // In range: our handlers ask, and no peer.
     guard let origin else { preconditionFailure("the call is over") }
     return origin._withUnsafeGuaranteedRef { $0 }
   }
@@ -57,10 +58,10 @@ public class InlineCallState {
 
   /// A handler is about to run, which has returned before the connection lets go of `stream`.
   @inline(__always)
-  final func begin(_ stream: ServerStream, _ connection: Connection) {
+  final func begin(_ stream: ServerStream, _ connection: Unmanaged<Connection>) {
     arena.reset()
     self.stream = .passUnretained(stream)
-    origin = .passUnretained(connection)
+    origin = connection
     replyBytes = 0
     isPutOff = false
   }
@@ -92,13 +93,17 @@ public final class InlineCall<Delegate: ServerDelegate>: InlineCallState {
   /// Who makes the call, as `ServerDelegate.callContext` has worked it out.
   /// - Precondition: a handler runs.
   public var context: Delegate.CallContext {
+    // In range: our handlers ask, and no peer.
     guard isServed, let caller else { preconditionFailure("the call is over") }
     return caller._withUnsafeGuaranteedRef { $0 }
   }
 
   @inline(__always)
-  func begin(_ stream: ServerStream, _ connection: Connection, by caller: Delegate.CallContext) {
+  func begin(
+    _ stream: ServerStream, _ connection: Unmanaged<Connection>,
+    by caller: Unmanaged<Delegate.CallContext>
+  ) {
     begin(stream, connection)
-    self.caller = .passUnretained(caller)
+    self.caller = caller
   }
 }

@@ -11,22 +11,24 @@ protocol Embedder: Sendable {
 
 /// The embedder's side of one event loop. Confined to it.
 class EmbedderLoop {
-  /// What runs the calls of each method, in the order of the method table. What they read of a call is what its
-  /// connection has begun last.
-  final let handlers: [BoundHandler]
+  /// In the order of the method table.
+  private final let methods: [BoundMethod]
+  // Lent, not retained, for each call: the other keeps them.
+  private final let lent: [Unmanaged<BoundMethod>]
   /// What in-memory handlers see: one after the other.
   final let call: InlineCallState
 
-  init(_ handlers: [BoundHandler], _ call: InlineCallState) {
-    self.handlers = handlers
+  init(_ methods: [BoundMethod], _ call: InlineCallState) {
+    self.methods = methods
+    lent = methods.map { .passUnretained($0) }
     self.call = call
   }
 
-  /// What serves the method of this index; nil: there is none, as of -1.
+  /// What serves the method of this index, as long as the loop lasts; nil: there is none, as of -1.
   @inline(__always)
-  final func handler(_ index: Int32) -> BoundHandler? {
+  final func method(_ index: Int32) -> Unmanaged<BoundMethod>? {
     let index = Int(index)
-    return handlers.indices.contains(index) ? handlers[index] : nil
+    return lent.indices.contains(index) ? lent[index] : nil
   }
 
   /// A peer was verified; nil: it is not served.
@@ -34,6 +36,34 @@ class EmbedderLoop {
 
   /// Once a second.
   func maintain() { preconditionFailure("abstract") }
+}
+
+/// A method on an event loop. What it reads of a call is what the call's connection has begun last. Confined to the
+/// loop.
+class BoundMethod {
+  enum Manner {
+    case inline(canWait: Bool)
+    case async
+    case streaming(HandlerExecutor)
+  }
+
+  /// Of one call: may be run elsewhere, and later.
+  typealias Unary = @Sendable (_ message: [UInt8]) async throws -> [UInt8]
+  typealias Stream =
+    @Sendable (_ requests: RequestMessages, _ responses: ResponseWriter) async throws -> Void
+
+  final let manner: Manner
+
+  init(_ manner: Manner) { self.manner = manner }
+
+  /// Answers a call from memory.
+  /// - Precondition: `manner` is `inline`, and likewise below.
+  /// - Returns: what the call ends with; nil: it is answered.
+  func answer(_ message: UnsafeRawBufferPointer) -> RPCStatus? { preconditionFailure("abstract") }
+
+  /// What answers a call later, also one that was put off.
+  func unary(_ call: AsyncCallState) -> Unary { preconditionFailure("abstract") }
+  func stream(_ call: AsyncCallState) -> Stream { preconditionFailure("abstract") }
 }
 
 /// Who makes a call, for observers.
@@ -47,26 +77,17 @@ class CallIdentity {
 /// event loop.
 class EmbedderConnection: CallIdentity {
   final let connection: Connection
+  // Lent, not retained, for each call: the other is kept.
+  fileprivate final let lentConnection: Unmanaged<Connection>
 
-  init(_ connection: Connection) { self.connection = connection }
+  init(_ connection: Connection) {
+    self.connection = connection
+    lentConnection = .passUnretained(connection)
+  }
 
   /// Works out who makes a call. Until the next begins, handlers of the loop find it.
   /// - Throws: what the call ends with instead of being served.
   func begin(_ stream: ServerStream) throws(RPCStatus) { preconditionFailure("abstract") }
-}
-
-/// A method's handler that has got its call: the one that its event loop's `EmbedderConnection` has begun.
-enum BoundHandler {
-  /// Of one call: may be run elsewhere, and later.
-  typealias Unary = @Sendable (_ message: [UInt8]) async throws -> [UInt8]
-  typealias Stream =
-    @Sendable (_ requests: RequestMessages, _ responses: ResponseWriter) async throws -> Void
-
-  case inline(
-    (_ message: UnsafeRawBufferPointer) throws(RPCStatus) -> Void,
-    waiting: ((AsyncCallState) -> Unary)?)
-  case async((AsyncCallState) -> Unary)
-  case streaming((AsyncCallState) -> Stream, HandlerExecutor)
 }
 
 // MARK: - Of one delegate
@@ -126,7 +147,11 @@ private final class DelegatedConnection<Delegate: ServerDelegate>: EmbedderConne
   /// Who makes the calls that say nothing of it; nil: they are refused.
   private let caller: Delegate.CallContext?
   private let refusal: RPCStatus?
-  private let names: [StaticString]
+  /// Nil: calls say nothing of it.
+  private let names: [StaticString]?
+  // Lent, not retained, for each call: `loop` keeps the first, and this object the others.
+  private let lentCall: Unmanaged<InlineCall<Delegate>>
+  private let lentCaller: Unmanaged<Delegate.CallContext>?
 
   init(
     _ connection: Connection, _ context: Delegate.ConnectionContext,
@@ -134,7 +159,7 @@ private final class DelegatedConnection<Delegate: ServerDelegate>: EmbedderConne
   ) {
     self.loop = loop
     self.context = context
-    names = Delegate.identityMetadata
+    names = Delegate.identityMetadata.isEmpty ? nil : Delegate.identityMetadata
     do throws(RPCStatus) {
       caller = try loop.caller(of: context, nil)
       refusal = nil
@@ -142,20 +167,27 @@ private final class DelegatedConnection<Delegate: ServerDelegate>: EmbedderConne
       caller = nil
       refusal = error
     }
+    lentCall = .passUnretained(loop.inlineCall)
+    lentCaller = caller.map { .passUnretained($0) }
     super.init(connection)
   }
 
   override func begin(_ stream: ServerStream) throws(RPCStatus) {
-    if names.contains(where: { stream.hasMetadata($0) }) {
-      let caller = try loop.caller(of: context, stream)
-      // Which keeps it until the call is over.
-      stream.identity = DelegatedIdentity(caller, loop.delegate)
-      loop.inlineCall.begin(stream, connection, by: caller)
-    } else if let caller {
-      loop.inlineCall.begin(stream, connection, by: caller)
+    if let names, names.contains(where: { stream.hasMetadata($0) }) {
+      try beginOwn(stream)
+    } else if let lentCaller {
+      lentCall._withUnsafeGuaranteedRef { $0.begin(stream, lentConnection, by: lentCaller) }
     } else {
       throw refusal ?? RPCStatus(.unauthenticated, "the call has no caller")
     }
+  }
+
+  /// A call that says itself who makes it.
+  private func beginOwn(_ stream: ServerStream) throws(RPCStatus) {
+    let caller = try loop.caller(of: context, stream)
+    // Which keeps it until the call is over.
+    stream.identity = DelegatedIdentity(caller, loop.delegate)
+    loop.inlineCall.begin(stream, lentConnection, by: .passUnretained(caller))
   }
 
   override func account() -> Int { caller.map { loop.delegate.account(of: $0) } ?? 0 }
@@ -191,28 +223,79 @@ extension ServiceMethod {
   }
 
   /// - Parameter call: has its caller from the connection that begins a call.
-  fileprivate func bound(to call: InlineCall<Delegate>) -> BoundHandler {
+  fileprivate func bound(to call: InlineCall<Delegate>) -> BoundMethod {
     switch handler {
-    case .inline(let handler):
-      .inline(
-        { message throws(RPCStatus) in try handler(call, message) },
-        waiting: waiting.map { Self.bound($0, to: call) })
-    case .async(let handler): .async(Self.bound(handler, to: call))
-    case .streaming(let handler, let executor):
-      .streaming(
-        { state in
-          let call = AsyncCall<Delegate>(state, by: call.context)
-          return { requests, responses in try await handler(call, requests, responses) }
-        }, executor)
+    case .inline(let handler): BoundInlineMethod(handler, waiting, call)
+    case .async(let handler): BoundAsyncMethod(handler, call)
+    case .streaming(let handler, let executor): BoundStreamingMethod(handler, executor, call)
+    }
+  }
+}
+
+private final class BoundInlineMethod<Delegate: ServerDelegate>: BoundMethod {
+  private let handler: ServiceMethod<Delegate>.InlineHandler
+  private let waiting: ServiceMethod<Delegate>.AsyncHandler?
+  private let call: InlineCall<Delegate>
+
+  init(
+    _ handler: @escaping ServiceMethod<Delegate>.InlineHandler,
+    _ waiting: ServiceMethod<Delegate>.AsyncHandler?, _ call: InlineCall<Delegate>
+  ) {
+    self.handler = handler
+    self.waiting = waiting
+    self.call = call
+    super.init(.inline(canWait: waiting != nil))
+  }
+
+  override func answer(_ message: UnsafeRawBufferPointer) -> RPCStatus? {
+    do throws(RPCStatus) {
+      try handler(call, message)
+      return nil
+    } catch {
+      return error
     }
   }
 
-  private static func bound(
-    _ handler: @escaping AsyncHandler, to call: InlineCall<Delegate>
-  ) -> (AsyncCallState) -> BoundHandler.Unary {
-    { state in
-      let call = AsyncCall<Delegate>(state, by: call.context)
-      return { message in try await handler(call, message) }
+  override func unary(_ state: AsyncCallState) -> Unary {
+    let call = AsyncCall<Delegate>(state, by: call.context)
+    return { [waiting] message in
+      guard let waiting else { throw RPCStatus(.internalError, "nothing answers the call") }
+      return try await waiting(call, message)
     }
+  }
+}
+
+private final class BoundAsyncMethod<Delegate: ServerDelegate>: BoundMethod {
+  private let handler: ServiceMethod<Delegate>.AsyncHandler
+  private let call: InlineCall<Delegate>
+
+  init(_ handler: @escaping ServiceMethod<Delegate>.AsyncHandler, _ call: InlineCall<Delegate>) {
+    self.handler = handler
+    self.call = call
+    super.init(.async)
+  }
+
+  override func unary(_ state: AsyncCallState) -> Unary {
+    let call = AsyncCall<Delegate>(state, by: call.context)
+    return { [handler] message in try await handler(call, message) }
+  }
+}
+
+private final class BoundStreamingMethod<Delegate: ServerDelegate>: BoundMethod {
+  private let handler: ServiceMethod<Delegate>.StreamingHandler
+  private let call: InlineCall<Delegate>
+
+  init(
+    _ handler: @escaping ServiceMethod<Delegate>.StreamingHandler, _ executor: HandlerExecutor,
+    _ call: InlineCall<Delegate>
+  ) {
+    self.handler = handler
+    self.call = call
+    super.init(.streaming(executor))
+  }
+
+  override func stream(_ state: AsyncCallState) -> Stream {
+    let call = AsyncCall<Delegate>(state, by: call.context)
+    return { [handler] requests, responses in try await handler(call, requests, responses) }
   }
 }

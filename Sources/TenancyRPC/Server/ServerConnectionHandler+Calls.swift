@@ -75,30 +75,31 @@ extension ServerConnectionHandler {
   private func serve(_ stream: Engine.Stream) {
     observed.start(stream)
     do throws(RPCStatus) {
-      switch loop.embedder.handler(stream.method) {
-      case .inline(let handler, let waiting):
+      // An engine refuses such a call itself; nothing is served in its place.
+      guard let method = embedderLoop._withUnsafeGuaranteedRef({ $0.method(stream.method) }) else {
+        throw RPCStatus(.unimplemented, "unknown method")
+      }
+      switch method._withUnsafeGuaranteedRef({ $0.manner }) {
+      case .inline(let canWait):
         if stream.mayBePacked { try unpack(stream) }
         let message = try stream.message()
-        let call = loop.embedder.call
         try embedder.begin(stream)
         defer { call.end() }
-        try handler(message)
-        if call.isPutOff { return try putOff(stream, message, waiting) }
+        if let refusal = method._withUnsafeGuaranteedRef({ $0.answer(message) }) { throw refusal }
+        if call.isPutOff { return try putOff(stream, message, canWait ? method : nil) }
         if message.count > MemoryBudget.allowance { engine.handOver(stream) }
         engine.succeed(stream)
         countBytes(message.count + call.replyBytes)
-      case .async(let handler):
+      case .async:
         try admit()
         if stream.mayBePacked { try unpack(stream) }
         let message = try stream.message()
-        try begin(stream) { () throws(RPCStatus) in try start(handler, stream, message) }
-      case .streaming(let handler, let executor):
+        try begin(stream) { () throws(RPCStatus) in try start(method, stream, message) }
+      case .streaming(let executor):
         try admitStream()
         let message =
           core.methods.clientStreams(stream.method) ? nil : try stream.framedMessage()
-        try begin(stream) { start(handler, on: executor, stream, message) }
-      // An engine refuses such a call itself; nothing is served in its place.
-      case nil: throw RPCStatus(.unimplemented, "unknown method")
+        try begin(stream) { start(method, on: executor, stream, message) }
       }
     } catch {
       fail(stream, core.status(of: error, embedder.connection))
@@ -110,30 +111,30 @@ extension ServerConnectionHandler {
     _ stream: Engine.Stream, _ start: () throws(RPCStatus) -> Void
   ) throws(RPCStatus) {
     try embedder.begin(stream)
-    defer { loop.embedder.call.end() }
+    defer { call.end() }
     try start()
   }
 
   /// An inline handler found that its call must wait.
   private func putOff(
     _ stream: Engine.Stream, _ message: UnsafeRawBufferPointer,
-    _ waiting: ((AsyncCallState) -> BoundHandler.Unary)?
+    _ method: Unmanaged<BoundMethod>?
   ) throws(RPCStatus) {
     // An engine may have no place for a call that it takes to be answered at once.
-    guard let waiting, stream.mayWait else {
+    guard let method, stream.mayWait else {
       throw RPCStatus(.internalError, "nothing answers the call")
     }
     try admit()
-    try start(waiting, stream, message)
+    try start(method, stream, message)
   }
 
   private func start(
-    _ handler: (AsyncCallState) -> BoundHandler.Unary, _ stream: Engine.Stream,
+    _ method: Unmanaged<BoundMethod>, _ stream: Engine.Stream,
     _ message: UnsafeRawBufferPointer
   ) throws(RPCStatus) {
     let message = Array(message)
     engine.handOver(stream)
-    start(handler, stream, message, try grip(message.count, stream))
+    start(method, stream, message, try grip(message.count, stream))
   }
 
   /// Unpacking takes time: then others have their turn.
@@ -183,12 +184,13 @@ extension ServerConnectionHandler {
   }
 
   private func start(
-    _ handler: (AsyncCallState) -> BoundHandler.Unary, _ stream: Engine.Stream, _ message: [UInt8],
+    _ method: Unmanaged<BoundMethod>, _ stream: Engine.Stream, _ message: [UInt8],
     _ grip: MemoryGrip?
   ) {
     if message.count > Self.largeMessage { freshWindow = 1 }
     countFresh()
-    let handler = handler(prepare(stream))
+    let call = prepare(stream)
+    let handler = method._withUnsafeGuaranteedRef { $0.unary(call) }
     let connection = embedder.connection
     let (core, mailbox, memory, key) = (core, mailbox, engine.memory, stream.key)
     let (gate, gated) = (core.memory.replyGate, enterGate())
@@ -215,7 +217,7 @@ extension ServerConnectionHandler {
   }
 
   private func start(
-    _ handler: (AsyncCallState) -> BoundHandler.Stream, on executor: HandlerExecutor,
+    _ method: Unmanaged<BoundMethod>, on executor: HandlerExecutor,
     _ stream: Engine.Stream, _ message: FramedMessage?
   ) {
     if let message { stream.requestWasCompressed = message.isPacked }
@@ -231,7 +233,7 @@ extension ServerConnectionHandler {
     } else {
       engine.connect(stream, to: pipe)
     }
-    let handler = handler(call)
+    let handler = method._withUnsafeGuaranteedRef { $0.stream(call) }
     let (core, key, connection) = (core, stream.key, embedder.connection)
     let gated = enterGate()
     core.pendingStreams.add(1, ordering: .acquiringAndReleasing)

@@ -14,6 +14,9 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   let loop: LoopState
   let mailbox: ConnectionMailbox
   let embedder: EmbedderConnection
+  /// The loop's. Lent, not retained, for each call: `loop` keeps it.
+  let embedderLoop: Unmanaged<EmbedderLoop>
+  let call: InlineCallState
   private(set) var context: ChannelHandlerContext?
   /// Bytes given to the channel so far.
   private(set) var writtenBytes: UInt64 = 0
@@ -70,6 +73,8 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     self.credential = credential
     self.loop = loop
     self.embedder = embedder
+    embedderLoop = .passUnretained(loop.embedder)
+    call = loop.embedder.call
     let mailbox = ConnectionMailbox(loop: loop.eventLoop)
     let memory = ConnectionMemory(core.memory, peer: peer, limits: core.limits) { kind, bytes in
       mailbox.post(giveUp: kind, bytes)

@@ -103,6 +103,18 @@ struct CallHandleTests {
     }
   }
 
+  /// Nothing has answered the call: to its client that is no success.
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func anEndThatIsNone(wire: WireProtocol) async throws {
+    let witness = Witness()
+    try await withEcho(Self.methods(witness), wire: wire) { channel in
+      async let refusal = channel.refusal("/test.End/Unary")
+      await witness.call()?.handle.end(RPCStatus(.ok, ""))
+      #expect(await refusal?.code == .internalError)
+      #expect(await witness.wasCancelled())
+    }
+  }
+
   // MARK: Drains
 
   /// A watch that ends by itself does not hold up a server that stops, however patient that is.

@@ -28,6 +28,20 @@ struct ThrownStatusTests {
     }
   }
 
+  /// Clients are told when to come back, over gRPC by the details (ttrpc's travel as messages of their own).
+  @Test(arguments: [WireProtocol.grpc, .ttrpc])
+  func clientsLearnWhenToComeBack(wire: WireProtocol) async throws {
+    let busy = TestMethod.async(path: "/test.Thrown/Busy") { _, _ in
+      throw RPCStatus(.resourceExhausted, "busy", retryAfter: .milliseconds(1500))
+    }
+    try await withEcho([busy], wire: wire) { channel in
+      let status = await channel.refusal(busy.path, [1])
+      #expect(status?.code == .resourceExhausted)
+      #expect(status?.retryAfter == .milliseconds(1500))
+      #expect(await channel.refusal("/test.Echo/Refuse")?.retryAfter == nil)
+    }
+  }
+
   private func failure(of body: () async throws -> Void) async -> RPCStatus? {
     do {
       try await body()

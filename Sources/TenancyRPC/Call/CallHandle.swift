@@ -16,6 +16,7 @@ public struct CallHandle: Sendable {
   }
 
   /// Ends the call with `status`, unless it is over: messages of the handler that are not with the
-  /// connection yet are not sent, its reads and sends fail with the status, and its task is cancelled.
+  /// connection yet are not sent, its reads and sends fail with the status, and its task is cancelled. OK is for
+  /// handlers that return: here it becomes INTERNAL.
   public func end(_ status: RPCStatus) { mailbox?.post(end: key, status) }
 }

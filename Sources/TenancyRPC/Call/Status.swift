@@ -5,9 +5,8 @@ public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
   public let message: String
   /// A serialized `google.rpc.Status`, or empty. Travels as `grpc-status-details-bin`.
   public let details: [UInt8]
-  /// When the call is worth another try, if the server knows. For who makes a status: it travels as RetryInfo in
-  /// `details`, where clients find it. (A channel's own retries heed it.)
-  public let retryAfter: Duration?
+  /// As whoever made the status has said; it travels as RetryInfo in `details`.
+  private let delay: Duration?
 
   public init(
     _ code: Code, _ message: String, details: [UInt8] = [], retryAfter: Duration? = nil
@@ -15,8 +14,12 @@ public struct RPCStatus: Error, Sendable, Hashable, CustomStringConvertible {
     self.code = code
     self.message = message
     self.details = details
-    self.retryAfter = retryAfter
+    delay = retryAfter
   }
+
+  /// When the call is worth another try, if the server knows: of a status that came from a server, what the RetryInfo
+  /// in its details says. (A channel's own retries heed it.)
+  public var retryAfter: Duration? { delay ?? RetryInfo.delay(in: self) }
 
   public var description: String { "\(code): \(message)" }
 

@@ -46,6 +46,9 @@ public final class RPCChannel: Sendable {
     /// nil: silent connections are not asked for a sign of life. ttrpc has no way to.
     public var keepalive: KeepaliveOptions?
     public var resolver: any RPCNameResolver = SystemNameResolver()
+    /// Names are looked up again, while calls go on, when a call is made so long after the last time, as well as when
+    /// connections fail. Addresses that are gone get no more calls, and are left when theirs are over. nil: never.
+    public var resolutionInterval: Duration? = .seconds(60)
 
     public init() {}
   }
@@ -93,7 +96,8 @@ public final class RPCChannel: Sendable {
       let shared = ClientCall.Shared(
         loop: loop, limits: limits, policy: configuration.retry, random: random)
       let names = NameTable(
-        targets, resolver: configuration.resolver, limits: limits, loop: loop, random: random)
+        targets, resolver: configuration.resolver, limits: limits,
+        interval: configuration.resolutionInterval, loop: loop, random: random)
       return Balancer(shared, names: names) { address, owner in
         let health = configuration.healthService.map {
           HealthWatch(service: $0, loop: loop, random: random)

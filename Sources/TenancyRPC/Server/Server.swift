@@ -58,6 +58,7 @@ public final class Server: Sendable {
   private let observer: (any ServerObserver)?
   private let group: MultiThreadedEventLoopGroup
   private let loopStates: [ObjectIdentifier: NIOLoopBound<LoopState>]
+  private let reloads: TLSContext.Observation?
   private let listening = Mutex<[Listening]>([])
   /// Its life has one direction, and each step is made once.
   private enum Life {
@@ -114,7 +115,7 @@ public final class Server: Sendable {
     }
     loopStates = states
     // Whoever reloads waits: not an event loop.
-    configuration.tls?.onReload { [weak core] in core?.connections.reviewPeers() }
+    reloads = configuration.tls?.onReload { [weak core] in core?.connections.reviewPeers() }
   }
 
   /// Starts to listen. Returns the addresses in use: with port 0, the port that the system chose.

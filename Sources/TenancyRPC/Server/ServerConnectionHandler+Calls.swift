@@ -294,7 +294,7 @@ extension ServerConnectionHandler {
     // Before anything that their handlers have sent.
     for ending in mail.endings {
       guard let stream = engine.stream(ending.key), stream.awaitsResponse else { continue }
-      fail(stream, ending.status)
+      fail(stream, core.status(of: ending.status, embedder.connection))
     }
     for key in mail.keys {
       if let stream = engine.stream(key) { engine.transfer(stream) }

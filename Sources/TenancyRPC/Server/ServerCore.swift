@@ -50,7 +50,7 @@ final class ServerCore: Sendable {
   func status(of error: any Error, _ connection: Connection) -> RPCStatus {
     switch error {
     case let status as RPCStatus where status.code == .ok:
-      log(.internalError, connection.label, "a handler has thrown OK")
+      log(.internalError, connection.label, "a handler has thrown OK, or ended its call with it")
       return RPCStatus(.internalError, "internal error")
     case let status as RPCStatus: return status
     case is CancellationError: return RPCStatus(.cancelled, "the call was cancelled")

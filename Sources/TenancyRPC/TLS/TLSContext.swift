@@ -14,7 +14,8 @@ public final class TLSContext: Sendable {
     var nextGeneration: UInt64
     /// The files as they were just before the snapshot was read, or the last attempt was made.
     var stamps: [FileStamp?]
-    var observers: [@Sendable () -> Void] = []
+    var observers: [UInt64: @Sendable () -> Void] = [:]
+    var lastObserver: UInt64 = 0
   }
 
   /// - Throws: `TLSError` when a file can't be read, or the key does not fit the certificate.
@@ -62,7 +63,7 @@ public final class TLSContext: Sendable {
       return (state.snapshot, state.observers)
     }
     old.retire()
-    for observer in observers { observer() }
+    for observer in observers.values { observer() }
   }
 
   /// Reads the files again if one of them has changed since they were last read, or tried to be.
@@ -93,8 +94,29 @@ public final class TLSContext: Sendable {
     }
   }
 
-  /// `observer` is called after each reload, on the thread that reloads.
-  func onReload(_ observer: @escaping @Sendable () -> Void) {
-    state.withLock { $0.observers.append(observer) }
+  /// `observer` is called after each reload, on the thread that reloads, for as long as what is returned is kept.
+  func onReload(_ observer: @escaping @Sendable () -> Void) -> Observation {
+    let number = state.withLock { state in
+      state.lastObserver += 1
+      state.observers[state.lastObserver] = observer
+      return state.lastObserver
+    }
+    return Observation(context: self, number: number)
+  }
+
+  /// How many are told of reloads.
+  var observerCount: Int { state.withLock { $0.observers.count } }
+
+  /// Somebody is told of reloads.
+  final class Observation: Sendable {
+    private let context: TLSContext
+    private let number: UInt64
+
+    fileprivate init(context: TLSContext, number: UInt64) {
+      self.context = context
+      self.number = number
+    }
+
+    deinit { context.state.withLock { $0.observers[number] = nil } }
   }
 }

@@ -113,6 +113,22 @@ struct ReloadTests {
     #expect(await iterator.next() == nil)
   }
 
+  /// Contexts outlast servers.
+  @Test func whoIsGoneIsNotToldOfReloads() async throws {
+    let tls = try TLSContext(.server, pki.save(pki.issue(.server), "server"))
+    for _ in 0..<3 {
+      var configuration = Server.Configuration(
+        listeners: [.tcp(host: "127.0.0.1", port: 0)], tls: tls)
+      configuration.eventLoops = 1
+      let server = try await Server(
+        configuration, methods: EchoService.methods, delegate: PlainDelegate())
+      #expect(tls.observerCount == 1)
+      await server.stop(within: .zero)
+    }
+    #expect(tls.observerCount == 0)
+    try tls.reload()
+  }
+
   @Test func oldCachesAreDropped() throws {
     let server = try TLSContext(.server, pki.save(pki.issue(.server), "server"))
     let old = server.snapshot

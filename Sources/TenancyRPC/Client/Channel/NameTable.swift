@@ -17,21 +17,26 @@ final class NameTable {
   private let limit: Int
   private let loop: any EventLoop
   private let random: () -> Double
+  /// Names are looked up again when this has passed; nil: only when connections fail.
+  private let interval: Duration?
   private(set) var addresses: [ServerAddress] = []
   private(set) var state: State
   private var task: Task<Void, Never>?
   private var backoff = Backoff()
   private var lastLookUp: NIODeadline?
-  private let hosts: [String]
+  /// What targets have that is to be looked up, and what is an address already.
+  private let names: [String]
+  private let literals: [String: [String]]
   /// The addresses are others, or could not be found.
   var onChange: (() -> Void)?
 
   init(
     _ targets: [RPCChannel.Target], resolver: any RPCNameResolver, limits: ClientLimits,
-    loop: any EventLoop, random: @escaping () -> Double
+    interval: Duration? = nil, loop: any EventLoop, random: @escaping () -> Double
   ) {
     self.targets = targets
     self.resolver = resolver
+    self.interval = interval
     self.loop = loop
     self.random = random
     limit = limits.maximumAddresses
@@ -39,24 +44,38 @@ final class NameTable {
     for host in targets.compactMap(\.hostToResolve) where !hosts.contains(host) {
       hosts.append(host)
     }
-    self.hosts = hosts
+    func isLiteral(_ host: String) -> Bool {
+      (try? SocketAddress(ipAddress: host, port: 0)) != nil  // The answer is what counts.
+    }
+    names = hosts.filter { !isLiteral($0) }
+    literals = Dictionary(
+      hosts.filter(isLiteral).map { ($0, [$0]) }, uniquingKeysWith: { first, _ in first })
     state = .resolving
   }
 
-  /// The first time, and after a failure when its pause is over.
+  /// The first time, after a failure when its pause is over, and where names were looked up long ago: what is known
+  /// is used meanwhile.
   func resolveIfNeeded() {
     guard task == nil else { return }
     switch state {
     case .resolving: lookUp()
     case .failed(_, let until) where loop.now >= until: lookUp()
+    case .resolved where isOld: lookUp()
     case .failed, .resolved: break
     }
+  }
+
+  var isLookingUp: Bool { task != nil }
+
+  private var isOld: Bool {
+    guard let interval, !names.isEmpty, let lastLookUp else { return false }
+    return loop.now >= lastLookUp + .bounded(interval)
   }
 
   /// Connections fail: perhaps the addresses are others by now.
   func refresh() {
     let isDue = lastLookUp.map { loop.now >= $0 + .bounded(Self.pause) } ?? true
-    if task == nil, isDue, !hosts.isEmpty { lookUp() }
+    if task == nil, isDue, !names.isEmpty { lookUp() }
   }
 
   func close() {
@@ -66,14 +85,11 @@ final class NameTable {
 
   private func lookUp() {
     lastLookUp = loop.now
-    let literal = hosts.filter { (try? SocketAddress(ipAddress: $0, port: 0)) != nil }
-    let names = hosts.filter { !literal.contains($0) }
-    var found: [String: [String]] = [:]
-    for host in literal { found[host] = [host] }
+    let found = literals
     guard !names.isEmpty else { return finish(.success(found)) }
     if case .failed = state { state = .resolving }
     let bound = NIOLoopBound(self, eventLoop: loop)
-    let (resolver, loop, known) = (resolver, loop, found)
+    let (resolver, loop, known, names) = (resolver, loop, found, names)
     task = Task {
       var found = known
       let result: Result<[String: [String]], RPCStatus>
@@ -103,6 +119,7 @@ final class NameTable {
         return fail(RPCStatus(.unavailable, "cannot find the server's address: it has none"))
       }
       backoff.reset()
+      if case .resolved = state, addresses == unique { return }
       addresses = unique
       state = .resolved
     case .failure(let status): return fail(status)

@@ -58,7 +58,7 @@ public final class Server: Sendable {
   private let observer: (any ServerObserver)?
   private let group: MultiThreadedEventLoopGroup
   private let loopStates: [ObjectIdentifier: NIOLoopBound<LoopState>]
-  private let listening = Mutex<[Listening]>([])
+  let listening = Mutex<[Listening]>([])
   /// Its life has one direction, and each step is made once.
   private enum Life {
     case made
@@ -74,7 +74,7 @@ public final class Server: Sendable {
   /// Nothing is asked of them any more, or they are about to end.
   private let loopsHaveEnded = Mutex(false)
 
-  private struct Listening {
+  struct Listening {
     let channel: any Channel
     /// Of a Unix listener.
     var file: UnixSocketFile?
@@ -117,6 +117,11 @@ public final class Server: Sendable {
   ///   started or stopped before.
   public func start() async throws -> [ListenAddress] {
     try beginLife()
+    return try await listen()
+  }
+
+  /// What `start` does once it is known to be the first.
+  func listen() async throws -> [ListenAddress] {
     var bound: [ListenAddress] = []
     keeping.withLock { $0 = Task { await MemoryKeeper.run() } }
     do {
@@ -142,7 +147,12 @@ public final class Server: Sendable {
     for turn in turns { try? await turn.get() }
   }
 
-  private func beginLife() throws(ServerStartError) {
+  /// Whether it was started, and nobody has begun to stop it.
+  var isServing: Bool {
+    life.withLock { if case .started = $0 { true } else { false } }
+  }
+
+  func beginLife() throws(ServerStartError) {
     let isFirst = life.withLock { life in
       guard case .made = life else { return false }
       life = .started

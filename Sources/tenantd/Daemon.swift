@@ -15,13 +15,20 @@ struct Daemon {
   private let configuration: Configuration
   private let logger: Logger
   private let acceptsRestored: Bool
+  private let listeners: Listeners
   private let manager = ServiceManager()
   private let watch: ConfigurationWatch
 
   /// - Parameters:
   ///   - file: where the configuration is from, if from a file.
   ///   - acceptsRestored: whether a store that was restored from a backup is served.
-  init(_ configuration: Configuration, file: String? = nil, acceptsRestored: Bool) {
+  ///   - sockets: those that the service manager has bound.
+  /// - Throws: `ConfigurationError` when they are not those that the listeners are to have.
+  init(
+    _ configuration: Configuration, file: String? = nil, acceptsRestored: Bool,
+    sockets: [InheritedSocket]
+  ) throws {
+    listeners = try Listeners(configuration.listeners, sockets: sockets)
     self.configuration = configuration
     self.acceptsRestored = acceptsRestored
     let level = LogLevel(configuration.logLevel)
@@ -295,7 +302,8 @@ struct Daemon {
     _ observer: (any ServerObserver)?
   ) async throws -> Server {
     let identity = configuration.identity
-    var server = Server.Configuration(listeners: configuration.listeners, tls: tls)
+    var server = Server.Configuration(listeners: listeners.bound, tls: tls)
+    server.adopted = listeners.adopted
     server.limits = configuration.limits
     server.eventLoops = configuration.eventLoops
     return try await Server(

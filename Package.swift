@@ -40,6 +40,9 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    // Of the daemon alone: whoever uses the libraries does not build it.
+    .package(
+      url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
     // System libraries.
@@ -125,6 +128,7 @@ let package = Package(
         "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -196,6 +200,10 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: strict),
+    .testTarget(
+      name: "tenantdTests",
+      dependencies: ["tenantd", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: strict),
     fuzzing
       ? .executableTarget(
         name: "fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["FuzzTests.swift"],

@@ -11,7 +11,7 @@ struct Configuration: Sendable {
   var dataDirectory: String
   var store = StoreSettings.embedded
   var nodes = NodeSettings()
-  var listeners: [ListenAddress]
+  var listeners: [ListenerSettings]
   var tls: TLSSettings?
   var identity: IdentityRules
   /// Nil: no secrets are taken.
@@ -51,7 +51,7 @@ extension Configuration {
       }
       self.nodes = nodes
     }
-    listeners = try root.list("listeners") { try Self.listener(&$0) }
+    listeners = try root.list("listeners") { try ListenerSettings(&$0) }
     tls = try root.section("tls") { try TLSSettings(&$0) }
     secrets = try root.section("secrets") { try SecretSettings(&$0) }
     let rules = try root.section("identity") { settings in
@@ -82,18 +82,19 @@ extension Configuration {
     }
     try root.finish()
     let isInsecure = listeners.contains { listener in
-      if case .tcp(_, _, insecure: true) = listener { true } else { false }
+      if case .tcp(_, _, insecure: true) = listener.address { true } else { false }
     }
     guard !isInsecure || !identity.insecureRoles.isEmpty else {
       throw root.error("listeners: an insecure one needs identity.insecure_roles")
     }
     guard !listeners.isEmpty else { throw root.error("listeners: at least one is needed") }
     for (index, listener) in listeners.enumerated() {
-      switch listener {
+      switch listener.address {
       case .tcp(_, _, insecure: false) where tls == nil:
         throw root.error("listeners[\(index)]: needs tls, or on loopback insecure: true")
       case .tcp(_, 0, _): break
-      case _ where listeners[..<index].contains { $0.place == listener.place }:
+      case let address
+      where listeners[..<index].contains { $0.address.place == address.place }:
         throw root.error("listeners[\(index)]: the address is there twice")
       default: break
       }
@@ -131,45 +132,6 @@ extension Configuration {
 
   /// Bytes of `sun_path`, without the NUL behind it.
   static let maximumSocketPath = 107
-
-  private static func listener(_ settings: inout SettingsReader) throws -> ListenAddress {
-    if let path = try settings.optionalString("unix") {
-      guard try settings.optionalString("tcp") == nil else {
-        throw settings.error("unix and tcp: give one of them, and another listener for the other")
-      }
-      guard path.utf8.count <= maximumSocketPath else {
-        throw settings.error("unix: longer than \(maximumSocketPath) bytes, the system's limit")
-      }
-      let mode = try settings.optionalString("mode") ?? "0660"
-      guard let bits = UInt16(mode, radix: 8), bits <= 0o777 else {
-        throw settings.error("mode: octal permission bits such as 0660")
-      }
-      return .unix(path: path, mode: bits, group: try group(&settings))
-    }
-    let address = try settings.string("tcp")
-    guard let colon = address.lastIndex(of: ":"),
-      let port = UInt16(address[address.index(after: colon)...]), colon != address.startIndex
-    else { throw settings.error("tcp: HOST:PORT") }
-    let host = address[..<colon].trimmingBrackets
-    guard !host.contains("["), !host.contains("]") else {
-      throw settings.error("tcp: HOST:PORT, or [IPv6]:PORT")
-    }
-    let insecure = try settings.boolean("insecure") ?? false
-    guard !insecure || ["127.0.0.1", "::1", "localhost"].contains(host) else {
-      throw settings.error("insecure: only on loopback")
-    }
-    return .tcp(host: host, port: Int(port), insecure: insecure)
-  }
-
-  /// Who may open a socket besides its owner, by name or number.
-  private static func group(_ settings: inout SettingsReader) throws -> UInt32? {
-    guard let name = try settings.optionalString("group") else { return nil }
-    if let number = UInt32(name), number != .max { return number }
-    guard let entry = getgrnam(name) else {
-      throw settings.error("group: there is no group \(name)")
-    }
-    return entry.pointee.gr_gid
-  }
 
   /// The server's own first.
   private static func trustDomains(_ settings: inout SettingsReader) throws -> [String] {

@@ -1,9 +1,10 @@
 import FoundationEssentials
 import Glibc
 import Logging
-import TenancyRPCServices
+import Synchronization
 import Tenancy
 import TenancyRPC
+import TenancyRPCServices
 import TenancySecrets
 import TenancyServer
 import TenancyStore
@@ -14,13 +15,20 @@ struct Daemon {
   private let configuration: Configuration
   private let logger: Logger
   private let acceptsRestored: Bool
+  private let listeners: Listeners
   private let manager = ServiceManager()
   private let watch: ConfigurationWatch
 
   /// - Parameters:
   ///   - file: where the configuration is from, if from a file.
   ///   - acceptsRestored: whether a store that was restored from a backup is served.
-  init(_ configuration: Configuration, file: String? = nil, acceptsRestored: Bool) {
+  ///   - sockets: those that the service manager has bound.
+  /// - Throws: `ConfigurationError` when they are not those that the listeners are to have.
+  init(
+    _ configuration: Configuration, file: String? = nil, acceptsRestored: Bool,
+    sockets: [InheritedSocket]
+  ) throws {
+    listeners = try Listeners(configuration.listeners, sockets: sockets)
     self.configuration = configuration
     self.acceptsRestored = acceptsRestored
     let level = LogLevel(configuration.logLevel)
@@ -30,14 +38,31 @@ struct Daemon {
 
   /// Serves until SIGTERM or SIGINT.
   /// - Parameter onStart: called with the addresses in use.
-  func run(onStart: ([ListenAddress]) -> Void) async throws {
+  /// - Throws: why it could not start, or which part of it has failed. It has ended all the same.
+  func run(onStart: @escaping @Sendable ([ListenAddress]) -> Void) async throws {
     defer { watch.level.finish() }
     signal(SIGPIPE, SIG_IGN)
     // A file that may not grow is an error of that write, which the store reports.
     signal(SIGXFSZ, SIG_IGN)
+    // From the start, not only once the parts run, as a service group would take them: until then they would end
+    // the process in the middle of what it writes. And the group does not tell which signal it was.
     let stops = Signals.arrivals([SIGTERM: "SIGTERM", SIGINT: "SIGINT"])
-    // From the start: by default a hangup would end the process.
+    // By default a hangup would end the process.
     let hangups = Signals.arrivals([SIGHUP: "SIGHUP"])
+    var opened = OpenedParts()
+    do {
+      let assembly = try await assemble(&opened)
+      try await parts(of: assembly, stops, hangups, onStart).run()
+    } catch {
+      await opened.close()
+      throw error
+    }
+    await opened.close()
+    logger.info("stopped")
+  }
+
+  /// Opens and makes what the parts work with. Nothing of it listens to clients or runs yet.
+  private func assemble(_ opened: inout OpenedParts) async throws -> Assembly {
     let keyring = try configuration.secrets.map { settings in
       let keys = try settings.read()
       return Keyring(master: keys.master, previous: keys.previous)
@@ -51,15 +76,18 @@ struct Daemon {
     let store = try configuration.store.open(
       dataDirectory: configuration.dataDirectory, sealer: keyring,
       acceptsRestored: acceptsRestored)
+    opened.store = store
     let plane = try ControlPlane(
       auditing: store, hash: SHA256Digest.bytes, sealer: keyring, clock: SystemClock.now,
       quotas: configuration.quotas, retention: configuration.logRetention,
       maximumStaleness: nodes.maximumStaleness)
+    opened.plane = plane
     let audit = try await AuditTrail(
       plane, configuration.audit, as: terms.holder, isShared: configuration.store.isShared,
       self.logger)
     let logger = logger
     let follower = try nodes.follow(store, plane, logger)
+    opened.follower = follower
     let secrets = prepare(keyring, plane, terms)
     try await secrets?.vault.prepareKeys()
     let dataPlane = try nodes.dataPlane(resources)
@@ -76,59 +104,107 @@ struct Daemon {
     let observation = try Observation(configuration, logger)
     let server = try await makeServer(
       plane, try Self.described(service, health), tls, observation.observer)
+    opened.server = server
     let monitor = try await Monitor.start(configuration.http, plane, observation.metrics, logger)
-    let judging = Task { await service.run() }
-    await service.untilStreamsAreServed()
-    onStart(try await server.start())
-    monitor?.isServing(true)
-    let resumption = Task {
-      await provisioner.resume()
-      await provisioner.takeOver()
-    }
-    let watching = Task { await StoreHealth.follow(plane, health, logger) }
-    let compacting = Task { await LogCompaction.run(plane, logger) }
-    let reloading = Task { await reload(tls, secrets, service, observation, on: hangups) }
-    let auditing = Task { await audit.run() }
-    let tracing = Task { await observation.run() }
-    let sealing = Task { await secrets?.vault.keepSealed() }
-    let reporting = Task { await nodes.report(plane, follower, as: terms, logger) }
-    let manager = manager
-    let living = Task { await manager.keepAlive { await server.turnLoops() } }
-    manager.ready("serving")
-    logger.info(
-      "serving",
-      metadata: [
-        "revision": "\(plane.state.revision)", "tenants": "\(plane.state.tenantCount)",
-        "incarnation": "\((store as? SQLiteStore)?.incarnation.id ?? "none")",
-      ])
+    opened.monitor = monitor
+    return Assembly(
+      plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
+      nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
+      tls: tls, service: service, health: health, observation: observation, server: server,
+      monitor: monitor)
+  }
 
-    var name = "none"
-    for await signal in stops {
-      name = signal
-      break
+  /// What runs, in the order in which it starts, and in reverse that in which it ends: first the service manager
+  /// and whoever asks hear that it stops, then calls are drained, and who watches or writes on their behalf goes
+  /// after them.
+  private func parts(
+    of made: Assembly, _ stops: AsyncStream<String>, _ hangups: AsyncStream<String>,
+    _ onStart: @escaping @Sendable ([ListenAddress]) -> Void
+  ) -> Parts {
+    let (plane, logger) = (made.plane, logger)
+    // Work in the background begins when it serves: a start that fails has changed nothing.
+    let serving = Opening()
+    var parts = Parts(serving: serving, logger)
+    func addInBackground(
+      _ name: String, finish: @escaping @Sendable () async -> Void = {},
+      _ operation: @escaping @Sendable () async -> Void
+    ) {
+      parts.add(
+        Part(name, { if await serving.wait() { await operation() } }) {
+          if serving.isOpen { await finish() }
+        })
     }
-    manager.stopping()
-    logger.info("stopping", metadata: ["signal": "\(name)"])
-    monitor?.isServing(false)
-    health.shutDown()
-    await server.stop(within: .seconds(configuration.drainSeconds))
-    await observation.finish()
-    tracing.cancel()
-    await tracing.value
-    living.cancel()
-    judging.cancel()
-    resumption.cancel()
-    watching.cancel()
-    compacting.cancel()
-    reloading.cancel()
-    sealing.cancel()
-    reporting.cancel()
-    auditing.cancel()
-    await audit.finish()
-    await follower?.stop()
-    await plane.close()
-    await monitor?.stop()
-    logger.info("stopped")
+    addInBackground("audit", finish: { await made.audit.finish() }) { await made.audit.run() }
+    if let follower = made.follower {
+      addInBackground("node report") {
+        await made.nodes.report(plane, follower, as: made.terms, logger)
+      }
+    }
+    if let vault = made.secrets?.vault {
+      addInBackground("secrets") { await vault.keepSealed() }
+    }
+    addInBackground("reload") {
+      await reload(made.tls, made.secrets, made.service, made.observation, on: hangups)
+    }
+    addInBackground("compaction") { await LogCompaction.run(plane, logger) }
+    addInBackground("store health") { await StoreHealth.follow(plane, made.health, logger) }
+    addInBackground("provisioning") {
+      await made.provisioner.resume()
+      await made.provisioner.takeOver()
+    }
+    parts.add(Part("streams") { await made.service.run() })
+    if manager.watchdogInterval != nil {
+      addInBackground("watchdog") { [manager] in
+        await manager.keepAlive { await made.server.turnLoops() }
+      }
+    }
+    if made.observation.traces {
+      addInBackground("tracing") { await made.observation.run() }
+    }
+    parts.add(Part("access log", finish: { await made.observation.finish() }))
+    let drain = Duration.seconds(configuration.drainSeconds)
+    parts.add(
+      Part("server") {
+        await made.service.untilStreamsAreServed()
+        try await made.server.run(drainingFor: drain) { addresses in
+          onStart(addresses)
+          made.monitor?.isServing(true)
+          serving.open()
+        }
+      })
+    parts.add(announcement(made, serving, stops))
+    return parts
+  }
+
+  /// Tells the service manager, the log and whoever asks that it serves, waits for a signal, and tells them that it
+  /// stops: the last part, so that this is the first to be said, also when another part has failed.
+  private func announcement(
+    _ made: Assembly, _ serving: Opening, _ stops: AsyncStream<String>
+  ) -> Part {
+    let (manager, logger) = (manager, logger)
+    let cause = Mutex("none")
+    return Part("signals", endsAll: true) {
+      guard await serving.wait() else { return }
+      manager.ready("serving")
+      logger.info(
+        "serving",
+        metadata: [
+          "revision": "\(made.plane.state.revision)",
+          "tenants": "\(made.plane.state.tenantCount)",
+          "incarnation": "\(made.incarnation ?? "none")",
+        ])
+      for await signal in stops {
+        cause.withLock { $0 = signal }
+        break
+      }
+    } finish: {
+      // A start that has failed was not told to be ready.
+      guard serving.isOpen else { return }
+      manager.stopping()
+      logger.info("stopping", metadata: ["signal": "\(cause.withLock { $0 })"])
+      made.monitor?.isServing(false)
+      made.health.shutDown()
+    }
   }
 
   /// Once: none of it comes to be any more.
@@ -226,13 +302,51 @@ struct Daemon {
     _ observer: (any ServerObserver)?
   ) async throws -> Server {
     let identity = configuration.identity
-    var server = Server.Configuration(listeners: configuration.listeners, tls: tls)
+    var server = Server.Configuration(listeners: listeners.bound, tls: tls)
+    server.adopted = listeners.adopted
     server.limits = configuration.limits
     server.eventLoops = configuration.eventLoops
     return try await Server(
       server, methods: methods,
       delegate: TenancyDelegate(
         plane: plane, rules: identity, logger: logger, observer: observer))
+  }
+}
+
+/// What the parts of the daemon work with.
+private struct Assembly: Sendable {
+  let plane: ControlPlane
+  /// Of a store in a file.
+  let incarnation: String?
+  let audit: AuditTrail
+  let nodes: Nodes
+  let terms: Provisioner.Terms
+  let follower: LogFollower?
+  let secrets: Secrets?
+  let provisioner: Provisioner
+  let tls: TLSContext?
+  let service: TenancyService
+  let health: HealthStatus
+  let observation: Observation
+  let server: Server
+  let monitor: Monitor?
+}
+
+/// What has to be closed, whether or not the parts ever ran.
+private struct OpenedParts {
+  var store: (any ControlStore)?
+  var plane: ControlPlane?
+  var follower: LogFollower?
+  var server: Server?
+  var monitor: Monitor?
+
+  func close() async {
+    // At once when it has run: then it has stopped.
+    await server?.stop(within: .zero)
+    await follower?.stop()
+    if let plane { await plane.close() } else { store?.close() }
+    // Until here it tells that nothing is served.
+    await monitor?.stop()
   }
 }
 

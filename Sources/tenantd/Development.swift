@@ -28,7 +28,8 @@ struct Development {
     var configuration = Configuration(
       dataDirectory: "\(path)/data",
       listeners: [
-        .unix(path: "\(path)/tenantd.sock", mode: 0o600), .tcp(host: "127.0.0.1", port: port),
+        ListenerSettings(.unix(path: "\(path)/tenantd.sock", mode: 0o600)),
+        ListenerSettings(.tcp(host: "127.0.0.1", port: port)),
       ],
       identity: identity)
     configuration.tls = TLSSettings(

@@ -34,6 +34,8 @@ struct Observation: Sendable {
     return metrics.map { CombinedObserver($0, telemetry) } ?? telemetry
   }
 
+  var traces: Bool { tracer != nil }
+
   /// Exports spans until cancelled, and then for a moment what waits.
   func run() async { await tracer?.run() }
 

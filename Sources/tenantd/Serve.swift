@@ -42,16 +42,19 @@ struct Serve: AsyncParsableCommand {
 
   func run() async throws {
     Descriptors.raiseLimit()
+    let sockets = try InheritedSocket.take()
     if let config {
       let configuration = try Self.read(config)
       if acceptRestored, !configuration.store.isEmbedded {
         throw ValidationError("--accept-restored is for the embedded store")
       }
-      let daemon = Daemon(configuration, file: config, acceptsRestored: acceptRestored)
+      let daemon = try Daemon(
+        configuration, file: config, acceptsRestored: acceptRestored, sockets: sockets)
       try await daemon.run { _ in }
     } else {
       let development = try Development(directory: directory ?? ".build-dev", port: port ?? 7443)
-      let daemon = Daemon(development.configuration, acceptsRestored: acceptRestored)
+      let daemon = try Daemon(
+        development.configuration, acceptsRestored: acceptRestored, sockets: sockets)
       try await daemon.run { addresses in
         print(development.guide(addresses))
         fflush(nil)  // Whoever waits for the guide may read it from a file.

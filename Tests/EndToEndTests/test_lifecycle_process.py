@@ -66,6 +66,16 @@ def test_it_stops_at_once_when_idle(make_server, number):
     assert f"signal={number.name}" in server.log and "stopped" in server.log
 
 
+def test_a_signal_during_the_start_is_kept(make_server):
+    server = make_server()
+    server.launch()
+    eventually(server.data.exists, "the start has begun")
+    server.process.send_signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert "signal=SIGTERM" in server.log and "stopped" in server.log
+    assert not server.socket.exists()
+
+
 def test_a_client_that_does_not_listen_does_not_hold_up_the_stop(make_server):
     server = make_server(drain_seconds=1).start()
     with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_UNIX) as deaf:

@@ -24,6 +24,7 @@ MEANINGS = {
     "listeners[].mode": "Of the socket: octal permission bits.",
     "listeners[].group": "Which group the socket belongs to, by name or number.",
     "listeners[].tcp": "`HOST:PORT` or `[IPv6]:PORT`. Port 0: the system chooses.",
+    "listeners[].activation": "The name of the socket that systemd has bound for it: <doc:Operating#Socket-activation>.",
     "listeners[].insecure": "No TLS; on loopback only, and with `identity.insecure_roles`.",
     "identity.trust_domain": "The server's own SPIFFE trust domain. Required with `tls.client_ca`.",
     "identity.trust_domains": "Instead of `trust_domain`: those of `tls.trust_bundles`, the server's own first.",

@@ -11,8 +11,9 @@ from .meanings import DEFAULTS, MEANINGS
 # for. A section of the root is "".
 READERS = [
     ("Configuration", "init(json5:", {"root": ""}),
-    ("Configuration", "func listener(", {"settings": "listeners[]"}),
-    ("Configuration", "func group(", {"settings": "listeners[]"}),
+    ("ListenerSettings", "func address(", {"settings": "listeners[]"}),
+    ("ListenerSettings", "func group(", {"settings": "listeners[]"}),
+    ("ListenerSettings", "init(_ settings:", {"settings": "listeners[]"}),
     ("Configuration", "func trustDomains(", {"settings": "identity"}),
     ("Configuration", "func identity(", {"settings": "identity", "user": "identity.unix_users[]"}),
     ("Configuration", "func resolution(", {"settings": "resolution"}),

@@ -11,6 +11,8 @@ extension Provisioner {
         || record.provisionedSteps.contains(leftMark) && DataPlaces(record).isLeft(at: place)
     }
     for tenant in left {
+      // The next start goes on with them.
+      if Task.isCancelled { return }
       if tenant.state == .provisioning {
         // The failure is recorded in the tenant's state, where operators find it.
         _ = try? await provision(tenant.id, actor: "system", judge: .server)

@@ -6,22 +6,6 @@ internal import NIOPosix
   import Glibc
 #endif
 
-/// Where a server listens.
-public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
-  /// A Unix socket. `mode` are its permission bits, `group` the id of the group that they are for, by
-  /// default the process'.
-  case unix(path: String, mode: UInt16, group: UInt32? = nil)
-  /// TCP. Plain text only where `insecure`, for debugging on loopback.
-  case tcp(host: String, port: Int, insecure: Bool = false)
-
-  public var description: String {
-    switch self {
-    case .unix(let path, _, _): "unix:\(path)"
-    case .tcp(let host, let port, _): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-    }
-  }
-}
-
 /// A server that could not start.
 public struct ServerStartError: Error, Sendable, CustomStringConvertible {
   public let description: String
@@ -31,6 +15,8 @@ public struct ServerStartError: Error, Sendable, CustomStringConvertible {
 public final class Server: Sendable {
   public struct Configuration: Sendable {
     public var listeners: [ListenAddress]
+    /// Besides them, sockets that listen already.
+    public var adopted: [AdoptedSocket] = []
     /// Needed for TCP listeners that are not insecure.
     public var tls: TLSContext?
     public var limits = ServerLimits()
@@ -59,7 +45,7 @@ public final class Server: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let loopStates: [ObjectIdentifier: NIOLoopBound<LoopState>]
   private let reloads: TLSContext.Observation?
-  private let listening = Mutex<[Listening]>([])
+  let listening = Mutex<[Listening]>([])
   /// Its life has one direction, and each step is made once.
   private enum Life {
     case made
@@ -75,7 +61,7 @@ public final class Server: Sendable {
   /// Nothing is asked of them any more, or they are about to end.
   private let loopsHaveEnded = Mutex(false)
 
-  private struct Listening {
+  struct Listening {
     let channel: any Channel
     /// Of a Unix listener.
     var file: UnixSocketFile?
@@ -123,7 +109,13 @@ public final class Server: Sendable {
   ///   started or stopped before.
   public func start() async throws -> [ListenAddress] {
     try beginLife()
+    return try await listen()
+  }
+
+  /// What `start` does once it is known to be the first.
+  func listen() async throws -> [ListenAddress] {
     var bound: [ListenAddress] = []
+    var adopted = configuration.adopted[...]
     keeping.withLock { $0 = Task { await MemoryKeeper.run() } }
     do {
       for listener in configuration.listeners {
@@ -131,7 +123,13 @@ public final class Server: Sendable {
         bound.append(address)
         core.log(.listening, address.description, "")
       }
+      while let socket = adopted.popFirst() {
+        let address = try await adopt(socket)
+        bound.append(address)
+        core.log(.listening, address.description, "adopted")
+      }
     } catch {
+      for socket in adopted { socket.close() }
       await stop(within: .zero)
       throw error
     }
@@ -148,7 +146,12 @@ public final class Server: Sendable {
     for turn in turns { try? await turn.get() }
   }
 
-  private func beginLife() throws(ServerStartError) {
+  /// Whether it was started, and nobody has begun to stop it.
+  var isServing: Bool {
+    life.withLock { if case .started = $0 { true } else { false } }
+  }
+
+  func beginLife() throws(ServerStartError) {
     let isFirst = life.withLock { life in
       guard case .made = life else { return false }
       life = .started
@@ -214,21 +217,12 @@ public final class Server: Sendable {
   }
 
   private func listen(_ address: ListenAddress) async throws -> ListenAddress {
-    let bootstrap = ServerBootstrap(group: group)
-      .serverChannelOption(.backlog, value: Self.backlog)
-      .serverChannelOption(.maxMessagesPerRead, value: AcceptGate.acceptedPerRead)
-      .serverChannelInitializer { [core] channel in
-        channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(AcceptGate(core: core, address: address))
-        }
-      }
+    let bootstrap = bootstrap(for: address)
     do {
       switch address {
       case .unix(let path, let mode, let group):
         try UnixSocketFile.prepare(path)
-        let channel = try await bootstrap.childChannelInitializer { [self] channel in
-          acceptUnix(channel, path)
-        }.bind(unixDomainSocketPath: path).get()
+        let channel = try await bootstrap.bind(unixDomainSocketPath: path).get()
         let file = UnixSocketFile(path)
         listening.withLock { $0.append(Listening(channel: channel, file: file)) }
         if let group, chown(path, uid_t.max, group) != 0 {
@@ -239,13 +233,10 @@ public final class Server: Sendable {
         }
         return address
       case .tcp(let host, let port, let insecure):
-        guard insecure || configuration.tls != nil else {
-          throw ServerStartError(description: "\(address) needs TLS")
-        }
+        try checkTLS(for: address)
         let channel =
           try await bootstrap
           .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-          .childChannelInitializer { [self] channel in acceptTCP(channel, address, insecure) }
           .bind(host: host, port: port).get()
         let chosen = channel.localAddress?.port ?? port
         listening.withLock { $0.append(Listening(channel: channel)) }
@@ -256,6 +247,30 @@ public final class Server: Sendable {
     } catch {
       throw ServerStartError(
         description: "cannot listen on \(address): \(SocketFailure.reason(error))")
+    }
+  }
+
+  /// For whatever listens there: what it accepts is served.
+  func bootstrap(for address: ListenAddress) -> ServerBootstrap {
+    ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: Self.backlog)
+      .serverChannelOption(.maxMessagesPerRead, value: AcceptGate.acceptedPerRead)
+      .serverChannelInitializer { [core] channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(AcceptGate(core: core, address: address))
+        }
+      }
+      .childChannelInitializer { [self] channel in
+        switch address {
+        case .unix(let path, _, _): acceptUnix(channel, path)
+        case .tcp(_, _, let insecure): acceptTCP(channel, address, insecure)
+        }
+      }
+  }
+
+  func checkTLS(for address: ListenAddress) throws(ServerStartError) {
+    if case .tcp(_, _, insecure: false) = address, configuration.tls == nil {
+      throw ServerStartError(description: "\(address) needs TLS")
     }
   }
 

@@ -202,7 +202,9 @@ def test_what_is_not_a_request_for_a_page(watched):
     for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
         status, _, headers = probe.ask("/metrics", method)
         assert status == 405 and headers["allow"] == "GET, HEAD"
-    assert probe.ask("/metrics", body=b"x")[0] == 400
+    # In one piece: the server may have hung up before a second one.
+    with_body = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\nx"
+    assert probe.raw(with_body).startswith(b"HTTP/1.1 400")
     assert probe.raw(b"nonsense\r\n\r\n").startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
     assert probe.raw(b"GET /livez HTTP/1.1\r\nx: " + b"y" * 100_000 + b"\r\n\r\n") == b""
 

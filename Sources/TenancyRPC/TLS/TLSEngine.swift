@@ -73,7 +73,10 @@ final class TLSEngine {
     case .server: SSL_set_accept_state(ssl)
     case .client:
       SSL_set_connect_state(ssl)
-      if let serverName { try announce(serverName) }
+      if let serverName {
+        try announce(serverName)
+        resume(serverName)
+      }
     }
   }
 
@@ -81,6 +84,14 @@ final class TLSEngine {
     // A connection that ends without close_notify must not spoil its session for others.
     if isEstablished { SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
     SSL_free(ssl)
+    ERR_clear_error()
+  }
+
+  /// Offers the server the last session with it. One that it does not know leads to a full handshake.
+  private func resume(_ serverName: String) {
+    guard let found = snapshot.sessions.take(server: serverName, by: snapshot.trust) else { return }
+    defer { SSL_SESSION_free(found.session) }  // SSL_set_session makes a reference of its own.
+    if SSL_set_session(ssl, found.session) == 1 { resumable = found.peer }
     ERR_clear_error()
   }
 
@@ -296,7 +307,13 @@ final class TLSEngine {
     guard let session, let engine = of(ssl), SSL_version(ssl) == TLS1_3_VERSION else { return 0 }
     let peer = SSL_session_reused(ssl) == 1 ? engine.resumable : engine.verified
     guard engine.snapshot.sessions.lifetime(with: peer) > 0 else { return 0 }
-    engine.snapshot.sessions.add(session, with: peer)
+    switch engine.side {
+    case .server: engine.snapshot.sessions.add(session, with: peer)
+    case .client:
+      // Whose name nobody has looked at is not known again.
+      guard let server = engine.serverName, SSL_SESSION_is_resumable(session) == 1 else { return 0 }
+      engine.snapshot.sessions.add(session, with: peer, server: server)
+    }
     return 1
   }
 

@@ -149,17 +149,23 @@ final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe onc
   }
 
   private func keepSessions() {
-    let isKept = side == .server && configuration.limits.sessionLifetime >= .seconds(1)
+    let isKept = configuration.limits.sessionLifetime >= .seconds(1)
     // One ticket: each costs, and a client needs one.
-    SSL_CTX_set_num_tickets(pointer, isKept ? 1 : 0)
-    let mode = isKept ? SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF
-    SSL_CTX_ctrl(pointer, SSL_CTRL_SET_SESS_CACHE_MODE, Int(mode), nil)
-    guard isKept else { return }
-    // Sessions with verified clients need one. They are found in this snapshot's cache only.
+    SSL_CTX_set_num_tickets(pointer, isKept && side == .server ? 1 : 0)
+    guard isKept else {
+      SSL_CTX_ctrl(pointer, SSL_CTRL_SET_SESS_CACHE_MODE, Int(SSL_SESS_CACHE_OFF), nil)
+      return
+    }
+    // Found in this snapshot's cache only.
+    let mode = side == .server ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_CLIENT
+    SSL_CTX_ctrl(
+      pointer, SSL_CTRL_SET_SESS_CACHE_MODE, Int(mode | SSL_SESS_CACHE_NO_INTERNAL), nil)
+    SSL_CTX_sess_set_new_cb(pointer) { ssl, session in TLSEngine.keep(session, of: ssl) }
+    guard side == .server else { return }
+    // Sessions with verified clients need one.
     let name = Array("tenancy".utf8)
     SSL_CTX_set_session_id_context(pointer, name, UInt32(name.count))
     SSL_CTX_set_timeout(pointer, Int(clamping: sessions.lifetime(with: nil)))
-    SSL_CTX_sess_set_new_cb(pointer) { ssl, session in TLSEngine.keep(session, of: ssl) }
     SSL_CTX_sess_set_get_cb(pointer) { ssl, name, count, isShared in
       isShared?.pointee = 0  // `find` has made a reference for OpenSSL.
       return TLSEngine.session(UnsafeBufferPointer(start: name, count: Int(count)), for: ssl)

@@ -36,11 +36,11 @@ class Probe:
         connection.connect(self.place)
         return connection
 
-    def ask(self, path: str, method: str = "GET", body=None):
+    def ask(self, path: str, method: str = "GET"):
         """Status, text and headers."""
         client = http.client.HTTPConnection("localhost")
         client.sock = self.connect()
-        client.request(method, path, body)
+        client.request(method, path)
         answer = client.getresponse()
         text = answer.read().decode()
         client.close()

@@ -39,8 +39,11 @@ public struct TenancyService: Sendable {
   /// cancelled or the control plane is closed, no stream is served.
   public func run() async { await gate.streams.run() }
 
-  /// Returns when streams are served, which `run` sees to. To be awaited before connections are taken.
-  public func untilStreamsAreServed() async { await gate.streams.untilFollowed() }
+  /// Returns when streams are served, which `run` sees to, or when that has ended. To be awaited before connections
+  /// are taken.
+  /// - Returns: whether they are served.
+  @discardableResult
+  public func untilStreamsAreServed() async -> Bool { await gate.streams.untilFollowed() }
 
   /// Certificates, CAs or CRLs were loaded anew: ends the streams of those that are not accepted any more. Looks
   /// at all of them, and may verify chains: not for event loops.

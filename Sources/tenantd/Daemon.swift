@@ -165,7 +165,8 @@ struct Daemon {
     let drain = Duration.seconds(configuration.drainSeconds)
     parts.add(
       Part("server") {
-        await made.service.untilStreamsAreServed()
+        // Otherwise the part that sees to it has failed, and all of them are ended.
+        guard await made.service.untilStreamsAreServed() else { return }
         try await made.server.run(drainingFor: drain) { addresses in
           onStart(addresses)
           made.monitor?.isServing(true)

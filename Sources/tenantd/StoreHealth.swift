@@ -31,8 +31,7 @@ enum StoreHealth {
     }
     guard let maximum = plane.maximumStaleness else {
       while !Task.isCancelled {
-        // A cancelled sleep ends the loop at its condition.
-        try? await Task.sleep(for: interval)
+        do { try await Task.sleep(for: interval) } catch { return }
         if !plane.isHealthy { _ = await plane.recover() }
       }
       return
@@ -45,8 +44,7 @@ enum StoreHealth {
   ) async {
     var wasStale = false
     while !Task.isCancelled {
-      // A cancelled sleep ends the loop at its condition.
-      try? await Task.sleep(for: min(interval, maximum / 8))
+      do { try await Task.sleep(for: min(interval, maximum / 8)) } catch { return }
       let isStale = await !plane.confirmCurrent(ifNotWithin: maximum / 4)
       // Also when this has not seen it change: whoever looks at the store may have, for a moment.
       teller.tell()

@@ -206,10 +206,10 @@ struct CallIdentityTests {
         #expect(await seen.next() == .init(code: .ok, account: 8, caller: "good-one"), "\(kind)")
         _ = try await ask(channel, kind)
         #expect(await seen.next() == .init(code: .ok, account: 4, caller: "peer"), "\(kind)")
-        // Nobody has proven to be anybody else.
+        // Nobody has proven to be anybody else; nor is it the peer's call.
         _ = try? await ask(channel, kind, ["bad"])
         #expect(
-          await seen.next() == .init(code: .unauthenticated, account: 4, caller: "peer"),
+          await seen.next() == .init(code: .unauthenticated, account: ~4, caller: nil),
           "\(kind)")
       }
     }

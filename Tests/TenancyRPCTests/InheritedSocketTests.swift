@@ -128,6 +128,28 @@ struct AdoptedSocketTests {
     close(descriptor)
   }
 
+  /// Of a server that is stopped before it has begun, or run when nobody wants it any more.
+  @Test(arguments: [false, true])
+  func isClosedWithoutAStart(isRun: Bool) async throws {
+    defer { unlink(path) }
+    let descriptor = try socket()
+    let server = try await server(
+      AdoptedSocket(.unix(path: path, mode: 0o600), descriptor: descriptor))
+    if isRun {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.cancelAll()
+        group.addTask { try await server.run(drainingFor: .zero) }
+        try await group.waitForAll()
+      }
+    } else {
+      await server.stop(within: .zero)
+    }
+    let channel = RPCChannel(.unix(path: path))
+    #expect(await channel.refusal("/test.Echo/Async")?.code == .unavailable)
+    await channel.close()
+    await #expect(throws: ServerStartError.self) { try await server.start() }
+  }
+
   @Test func isClosedWhenTheStartFailsBefore() async throws {
     defer { unlink(path) }
     let descriptor = try socket()

@@ -27,8 +27,7 @@ extension Provisioner {
   /// not done.
   public func takeOver() async {
     while !Task.isCancelled {
-      // A cancelled sleep ends the loop at its condition.
-      try? await Task.sleep(for: terms.leaseDuration / 2)
+      do { try await Task.sleep(for: terms.leaseDuration / 2) } catch { return }
       await takeOverExpired()
       await finishDestroying()
     }

@@ -34,12 +34,14 @@ public struct CallDetails: ~Copyable {
   /// known.
   public var account: Int { identity?.account() ?? 0 }
 
-  /// Who makes the call, as far as that is known.
+  /// Who makes the call, as far as that is known: nobody, for one that says so itself and has not proven it.
   public var caller: CallerName? { identity?.name() }
 
   private var identity: CallIdentity? {
-    stream._withUnsafeGuaranteedRef { $0.identity }
-      ?? observation?._withUnsafeGuaranteedRef { $0.identity }
+    stream._withUnsafeGuaranteedRef { stream in
+      guard let observation else { return stream.identity }
+      return observation._withUnsafeGuaranteedRef { $0.identity.identity(of: stream) }
+    }
   }
 
   /// The path of a method that there is not, as the peer wrote it: of any length, and any text.

@@ -76,6 +76,14 @@ public struct RPCMetadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   }
 }
 
+extension RPCMetadata {
+  /// Whether a name is one of those that a call's metadata can have, in lower case.
+  static func isKept(_ name: StaticString) -> Bool {
+    let entry = Entry(name: name.description, value: "")
+    return entry.isName && !entry.isReserved
+  }
+}
+
 extension RPCMetadata.Entry {
   /// Whether gRPC allows it ("Custom-Metadata" of the protocol document): the name is of its characters
   /// and not reserved, the value printable ASCII.

@@ -2,6 +2,8 @@
 /// other libraries call so; here it has a function for each way in which a call can be served, none of which can be
 /// left out: one that is to judge calls must not let pass those that are answered from memory.
 ///
+/// A call that an in-memory handler puts off is seen twice: there, and where it is answered in the end.
+///
 /// The runtime's own refusals (an unknown method, a message that is too large) come before any of it.
 public protocol RPCServerInterceptor<Delegate>: Sendable {
   /// Whose server it is for: that has the types of what calls carry.

@@ -143,12 +143,12 @@ final class CallObservation {
   private let wire: CallRecord.Wire
   private let peer: CallRecord.PeerKind
   /// Who makes the calls that do not say so themselves.
-  let identity: CallIdentity
+  let identity: EmbedderConnection
   private var isOpen = false
 
   init(
     _ observer: LoopObserver, _ timers: TimerQueue, _ wire: CallRecord.Wire, _ peer: Peer,
-    identity: CallIdentity
+    identity: EmbedderConnection
   ) {
     self.identity = identity
     self.observer = observer

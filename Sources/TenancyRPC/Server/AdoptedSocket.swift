@@ -82,8 +82,10 @@ extension Server {
     do {
       // From here on NIO closes it.
       let channel = try await bootstrap(for: address).withBoundSocket(socket.descriptor).get()
-      listening.withLock { $0.append(Listening(channel: channel)) }
+      try await add(Listening(address: address, channel: channel))
       return address
+    } catch let error as ServerStartError {
+      throw error
     } catch {
       throw ServerStartError(
         description: "cannot listen on \(address): \(SocketFailure.reason(error))")

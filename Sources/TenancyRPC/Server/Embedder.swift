@@ -85,6 +85,9 @@ class EmbedderConnection: CallIdentity {
     lentConnection = .passUnretained(connection)
   }
 
+  /// Who makes a call, as far as that was worked out.
+  func identity(of stream: ServerStream) -> CallIdentity { preconditionFailure("abstract") }
+
   /// Works out who makes a call. Until the next begins, handlers of the loop find it.
   /// - Throws: what the call ends with instead of being served.
   func begin(_ stream: ServerStream) throws(RPCStatus) { preconditionFailure("abstract") }
@@ -100,6 +103,10 @@ struct DelegatedEmbedder<Delegate: ServerDelegate>: Embedder {
 
   /// - Precondition: no path is there twice.
   init(_ delegate: Delegate, _ methods: [ServiceMethod<Delegate>]) {
+    for name in Delegate.identityMetadata {
+      // In range: the names are the embedder's. Of others nothing is kept, and no call would have them.
+      precondition(RPCMetadata.isKept(name), "\(name) is no name of metadata that calls keep")
+    }
     self.delegate = delegate
     served = methods
     self.methods = MethodTable(serving: methods)
@@ -190,8 +197,29 @@ private final class DelegatedConnection<Delegate: ServerDelegate>: EmbedderConne
     loop.inlineCall.begin(stream, lentConnection, by: .passUnretained(caller))
   }
 
+  override func identity(of stream: ServerStream) -> CallIdentity {
+    if let own = stream.identity { return own }
+    // It claims to be another's, and was refused before that was known, or because it is not true. (A call that is
+    // handed to a handler has an identity by then, where it says so itself.)
+    guard let names, stream.control == nil, names.contains(where: { stream.hasMetadata($0) }) else {
+      return self
+    }
+    return UnprovenIdentity(behind: account())
+  }
+
   override func account() -> Int { caller.map { loop.delegate.account(of: $0) } ?? 0 }
   override func name() -> CallerName? { caller.flatMap { loop.delegate.name(of: $0) } }
+}
+
+/// Of a call that claims an identity and has not proven it.
+private final class UnprovenIdentity: CallIdentity {
+  private let connection: Int
+
+  /// - Parameter connection: the account of the peer that such calls come from: they use up nothing of its own.
+  init(behind connection: Int) { self.connection = connection }
+
+  override func account() -> Int { ~connection }
+  override func name() -> CallerName? { nil }
 }
 
 private final class DelegatedIdentity<Delegate: ServerDelegate>: CallIdentity {

@@ -2,9 +2,10 @@ internal import NIOCore
 
 /// A server that has lost one of its listeners: the system has closed it, nobody has stopped the server.
 public struct ListenerLostError: Error, Sendable, CustomStringConvertible {
-  public let description = "a listener has closed by itself"
+  /// Where it listened.
+  public let address: ListenAddress
 
-  public init() {}
+  public var description: String { "the listener \(address) has closed by itself" }
 }
 
 extension Server {
@@ -33,18 +34,22 @@ extension Server {
     onStart: ([ListenAddress]) async throws -> Void = { _ in }
   ) async throws {
     try beginLife()
-    guard !Task.isCancelled else { return await stop(within: .zero) }
+    guard !Task.isCancelled else {
+      endBinding()
+      return await stop(within: .zero)
+    }
     let addresses = try await listen()
+    guard !Task.isCancelled else { return await finish(within: .zero) }
     do {
       try await onStart(addresses)
     } catch {
       await finish(within: .zero)
       throw error
     }
-    await untilListenerCloses()
+    let closed = await untilListenerCloses()
     let isLost = isServing && !Task.isCancelled
     await finish(within: limit)
-    if isLost { throw ListenerLostError() }
+    if isLost, let closed { throw ListenerLostError(address: closed) }
   }
 
   /// As `stop`, but also in a task that is cancelled, where every sleep of the drain would end at once.
@@ -53,13 +58,15 @@ extension Server {
     await Task { await stop(within: limit) }.value
   }
 
-  /// Returns when a listener is closed, or the task is cancelled.
-  private func untilListenerCloses() async {
-    let (closings, continuation) = AsyncStream.makeStream(of: Void.self)
-    let channels = listening.withLock { $0.map(\.channel) }
+  /// Returns when a listener is closed, with its address, or the task is cancelled.
+  private func untilListenerCloses() async -> ListenAddress? {
+    let (closings, continuation) = AsyncStream.makeStream(of: ListenAddress.self)
+    let listeners = listening.withLock { $0 }
     // Who stops it says so before it takes the listeners away.
-    guard isServing else { return }
-    for channel in channels { channel.closeFuture.whenComplete { _ in continuation.finish() } }
-    for await _ in closings {}
+    guard isServing else { return nil }
+    for listener in listeners {
+      listener.channel.closeFuture.whenComplete { _ in continuation.yield(listener.address) }
+    }
+    return await closings.first { _ in true }
   }
 }

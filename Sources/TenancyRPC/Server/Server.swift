@@ -46,6 +46,8 @@ public final class Server: Sendable {
   private let loopStates: [ObjectIdentifier: NIOLoopBound<LoopState>]
   private let reloads: TLSContext.Observation?
   let listening = Mutex<[Listening]>([])
+  /// Given to it, and not listened on yet.
+  private let unadopted: Mutex<ArraySlice<AdoptedSocket>>
   /// Its life has one direction, and each step is made once.
   private enum Life {
     case made
@@ -56,12 +58,20 @@ public final class Server: Sendable {
   }
 
   private let life = Mutex(Life.made)
+  /// From `beginLife` until its listeners are bound or have failed.
+  private struct Binding {
+    var isUnderWay = false
+    /// Who ends the server.
+    var waiting: CheckedContinuation<Void, Never>?
+  }
+  private let binding = Mutex(Binding())
   /// From `start` to `stop`.
   private let keeping = Mutex<Task<Void, Never>?>(nil)
   /// Nothing is asked of them any more, or they are about to end.
   private let loopsHaveEnded = Mutex(false)
 
   struct Listening {
+    let address: ListenAddress
     let channel: any Channel
     /// Of a Unix listener.
     var file: UnixSocketFile?
@@ -74,6 +84,7 @@ public final class Server: Sendable {
     interceptors: [any RPCServerInterceptor<Delegate>] = [], delegate: Delegate
   ) async throws {
     self.configuration = configuration
+    unadopted = Mutex(configuration.adopted[...])
     let observer = delegate.observer
     self.observer = observer
     let core = ServerCore(
@@ -114,26 +125,50 @@ public final class Server: Sendable {
 
   /// What `start` does once it is known to be the first.
   func listen() async throws -> [ListenAddress] {
-    var bound: [ListenAddress] = []
-    var adopted = configuration.adopted[...]
-    keeping.withLock { $0 = Task { await MemoryKeeper.run() } }
     do {
-      for listener in configuration.listeners {
-        let address = try await listen(listener)
-        bound.append(address)
-        core.log(.listening, address.description, "")
-      }
-      while let socket = adopted.popFirst() {
-        let address = try await adopt(socket)
-        bound.append(address)
-        core.log(.listening, address.description, "adopted")
-      }
+      let bound = try await bindAll()
+      endBinding()
+      return bound
     } catch {
-      for socket in adopted { socket.close() }
+      endBinding()
       await stop(within: .zero)
       throw error
     }
+  }
+
+  private func bindAll() async throws -> [ListenAddress] {
+    var bound: [ListenAddress] = []
+    try whileStarted { keeping.withLock { $0 = Task { await MemoryKeeper.run() } } }
+    for listener in configuration.listeners {
+      let address = try await listen(listener)
+      bound.append(address)
+      core.log(.listening, address.description, "")
+    }
+    while let socket = unadopted.withLock({ $0.popFirst() }) {
+      let address = try await adopt(socket)
+      bound.append(address)
+      core.log(.listening, address.description, "adopted")
+    }
     return bound
+  }
+
+  /// Nothing is bound any more by who has started the server.
+  func endBinding() {
+    binding.withLock { binding in
+      binding.isUnderWay = false
+      return binding.waiting.take()
+    }?.resume()
+  }
+
+  /// The loops must not end before that.
+  private func untilNothingIsBound() async {
+    await withCheckedContinuation { continuation in
+      let waits = binding.withLock { binding in
+        if binding.isUnderWay { binding.waiting = continuation }
+        return binding.isUnderWay
+      }
+      if !waits { continuation.resume() }
+    }
   }
 
   /// Returns when every event loop has turned since: one that does not is stuck. At once when the server has
@@ -151,10 +186,32 @@ public final class Server: Sendable {
     life.withLock { if case .started = $0 { true } else { false } }
   }
 
+  /// What whoever stops the server finds, once it is there.
+  private func whileStarted(_ body: () -> Void) throws(ServerStartError) {
+    let isStarted = life.withLock { life in
+      guard case .started = life else { return false }
+      body()
+      return true
+    }
+    guard isStarted else { throw ServerStartError(description: "the server was stopped meanwhile") }
+  }
+
+  /// Serves what listens until the server is stopped, and not at all if it was stopped meanwhile.
+  func add(_ listener: Listening) async throws(ServerStartError) {
+    do throws(ServerStartError) {
+      try whileStarted { listening.withLock { $0.append(listener) } }
+    } catch {
+      try? await listener.channel.close().get()  // Closed already: nothing is lost.
+      listener.file?.remove()
+      throw error
+    }
+  }
+
   func beginLife() throws(ServerStartError) {
     let isFirst = life.withLock { life in
       guard case .made = life else { return false }
       life = .started
+      binding.withLock { $0.isUnderWay = true }
       return true
     }
     guard isFirst else { throw ServerStartError(description: "the server was started before") }
@@ -198,6 +255,7 @@ public final class Server: Sendable {
   }
 
   private func end(within limit: Duration) async {
+    await untilNothingIsBound()
     let open = listening.withLock { listening in
       defer { listening = [] }
       return listening
@@ -207,6 +265,10 @@ public final class Server: Sendable {
       // At once: while calls are drained, another server may take the path.
       listener.file?.remove()
     }
+    for socket in unadopted.withLock({ sockets in
+      defer { sockets = [] }
+      return sockets
+    }) { socket.close() }
     keeping.withLock { $0?.cancel() }
     await core.connections.drain(within: limit)
     // They report to event loops, which must not be gone by then.
@@ -223,8 +285,7 @@ public final class Server: Sendable {
       case .unix(let path, let mode, let group):
         try UnixSocketFile.prepare(path)
         let channel = try await bootstrap.bind(unixDomainSocketPath: path).get()
-        let file = UnixSocketFile(path)
-        listening.withLock { $0.append(Listening(channel: channel, file: file)) }
+        try await add(Listening(address: address, channel: channel, file: UnixSocketFile(path)))
         if let group, chown(path, uid_t.max, group) != 0 {
           throw ServerStartError(description: "cannot give \(path) to the group \(group)")
         }
@@ -239,8 +300,9 @@ public final class Server: Sendable {
           .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
           .bind(host: host, port: port).get()
         let chosen = channel.localAddress?.port ?? port
-        listening.withLock { $0.append(Listening(channel: channel)) }
-        return .tcp(host: host, port: chosen, insecure: insecure)
+        let bound = ListenAddress.tcp(host: host, port: chosen, insecure: insecure)
+        try await add(Listening(address: bound, channel: channel))
+        return bound
       }
     } catch let error as ServerStartError {
       throw error
@@ -334,61 +396,4 @@ private struct KernelCredentials {
   var process: Int32
   var user: UInt32
   var group: UInt32
-}
-
-/// The file of a Unix socket that this server has bound.
-public struct UnixSocketFile: Sendable {
-  private let path: String
-  private let device: dev_t
-  private let inode: ino_t
-
-  /// - Parameter path: just bound; nil when it is gone already.
-  public init?(_ path: String) {
-    var status = stat()
-    guard lstat(path, &status) == 0 else { return nil }
-    self.path = path
-    device = status.st_dev
-    inode = status.st_ino
-  }
-
-  /// Removes the file, unless the path has become another's.
-  public func remove() {
-    var status = stat()
-    guard lstat(path, &status) == 0, status.st_dev == device, status.st_ino == inode else { return }
-    unlink(path)
-  }
-
-  /// Removes what a dead server left behind. A path where a server still answers, or that is not a
-  /// socket, is left alone and refused.
-  public static func prepare(_ path: String) throws {
-    var status = stat()
-    guard lstat(path, &status) == 0 else { return }
-    guard status.st_mode & S_IFMT == S_IFSOCK else {
-      throw ServerStartError(description: "\(path) exists and is not a socket")
-    }
-    guard !answers(path) else {
-      throw ServerStartError(description: "another server is listening on \(path)")
-    }
-    unlink(path)
-  }
-
-  /// Only a refused connection proves that nobody listens: a full backlog, missing permission or a
-  /// lack of descriptors do not.
-  private static func answers(_ path: String) -> Bool {
-    let type = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
-    let descriptor = socket(AF_UNIX, Int32(type), 0)  // In range: constants of C.
-    guard descriptor >= 0 else { return true }
-    defer { close(descriptor) }
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let room = MemoryLayout.size(ofValue: address.sun_path)
-    guard path.utf8.count < room else { return true }
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    return withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
-          || errno != ECONNREFUSED
-      }
-    }
-  }
 }

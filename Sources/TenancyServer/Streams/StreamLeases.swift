@@ -243,7 +243,9 @@ final class StreamLeases: Sendable {
   }
 
   /// Returns when streams are admitted, or `run` has ended.
-  func untilFollowed() async {
+  /// - Returns: whether they are admitted.
+  @discardableResult
+  func untilFollowed() async -> Bool {
     await withCheckedContinuation { continuation in
       let waits = state.withLock { state in
         let waits = !state.isFollowed && !state.hasEnded
@@ -252,6 +254,7 @@ final class StreamLeases: Sendable {
       }
       if !waits { continuation.resume() }
     }
+    return state.withLock { $0.isFollowed }
   }
 
   private static func takeWaiting(_ state: inout State) -> [CheckedContinuation<Void, Never>] {

@@ -71,6 +71,23 @@ def test_well_known_messages_are_weak(program):
     assert {kind for kind in kinds if kind.isupper()} == {"V", "W"}
 
 
+def test_no_public_type_has_the_name_of_one_of_grpccores(program):
+    """Then a file can import both, as the target BesideGRPC does. `tools/tidy` has a list of those names."""
+    kinds = "actor|class|enum|protocol|struct|typealias"
+    declared = re.compile(rf"^(?:@\S+ )*public (?:final |indirect )*(?:{kinds}) (\w+)", re.M)
+
+    def types(*folders):
+        files = [file for folder in folders for file in folder.rglob("*.swift")]
+        return {name for file in files for name in declared.findall(file.read_text())}
+
+    theirs = types(ROOT / ".build-example/checkouts/grpc-swift-2/Sources/GRPCCore")
+    ours = types(ROOT / "Sources/TenancyRPC", ROOT / "Sources/TenancyRPCServices")
+    assert {"ServerInterceptor", "Metadata"} <= theirs and {"RPCMetadata", "Server"} <= ours
+    assert theirs & ours == set()
+    listed = re.search(r"GRPCCore's\".*\\b\((.*)\)\\b' \\$", (ROOT / "tools/tidy").read_text(), re.M)[1]
+    assert {name for name in theirs if not re.fullmatch(listed, name)} == set()
+
+
 def test_the_article_shows_what_is_there():
     article = (ROOT / "Sources/Tenancy/Tenancy.docc/OwnService.md").read_text()
     there = "".join(

@@ -21,3 +21,11 @@ let package = Package(
     .executableTarget(name: "weather-station", dependencies: ["PKI", "RPC", "Weather", runtime]),
   ]
 )
+
+// Not of the weather: a file may import GRPCCore beside the runtime.
+package.dependencies.append(
+  .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"))
+package.targets.append(
+  .target(
+    name: "BesideGRPC",
+    dependencies: [runtime, .product(name: "GRPCCore", package: "grpc-swift-2")]))

@@ -5,7 +5,7 @@ import pathlib
 import shutil
 import sys
 
-from . import c_messages, descriptors, modules, swift_messages, swift_services
+from . import c_messages, collisions, descriptors, modules, swift_messages, swift_services
 from .errors import GenerationError
 from .modules import FOLDERS, Module
 
@@ -28,30 +28,14 @@ def generate_foreign(proto: pathlib.Path, module: Module) -> dict[str, str]:
     for file in files:
         if file.name.startswith(modules.OURS_ALONE):
             raise GenerationError(f"{file.name}: the runtime has these messages, and C knows them once")
-    refuse_names_of_clients(files)
     namespaces = swift_messages.namespaces([file.package for file in files])
     outputs = generate_module(module, files, everything, None)
     return outputs | {f"{module.swift_folder}/Namespaces.swift": namespaces}
 
 
-def refuse_names_of_clients(files: list) -> None:
-    """In Swift, service `S` is the enum `S` with the client `SClient`, beside the package's messages."""
-    types = {
-        (file.package, declared.name)
-        for file in files
-        for declared in (*file.message_type, *file.enum_type)
-    }
-    for file in files:
-        for service in file.service:
-            name = f"{service.name}Client"
-            if (file.package, name) in types:
-                raise GenerationError(
-                    f"{file.package}.{service.name}: its client would have the name of {name}"
-                )
-
-
 def generate_module(module: Module, files: list, everything, reader) -> dict[str, str]:
     """Path -> text of what is generated from `files`, which are all of a module's."""
+    collisions.refuse(module, files)
     wire = swift_messages.generate(module, files)
     wire["Services.swift"] = swift_services.specs(module, files, reader)
     wire["Descriptors.swift"] = swift_services.descriptor_set(module)

@@ -90,8 +90,8 @@ def _adapt_message(message) -> None:
         # protoc calls them `_field`, which is no name for C.
         oneof.name = naming.c_oneof(oneof.name)
     for field in message.field:
-        if field.name == "base":
-            raise GenerationError(f"{message.name}.base: libprotobuf-c has a member of that name")
+        if field.name.lower() in naming.C_USED:
+            field.name = naming.c_field(field.name)
         field.ClearField("options")
         field.ClearField("proto3_optional")
         if field.type == FieldProto.TYPE_STRING:

@@ -22,7 +22,6 @@ NAMESPACES = {
     "opentelemetry.proto.trace.v1": "OTLPTrace",
     "opentelemetry.proto.collector.trace.v1": "OTLPCollector",
 }
-WELL_KNOWN_PACKAGE = "google.protobuf"
 STRUCT_TYPE = ".google.protobuf.Struct"
 
 _F = FieldProto
@@ -174,17 +173,17 @@ class Message:
 
 
 def declare(packages: list[str]) -> list[str]:
-    """Gives packages of others their Swift enums, `acme.shop.v1` `AcmeShopV1`, and returns all that are asked for."""
+    """Gives packages of others their Swift enums, `acme.shop.v1` `AcmeShopV1`, instead of ours, and returns these."""
+    NAMESPACES.clear()
     for package in packages:
         if not package:
             raise GenerationError("a proto names no package")
         name = "".join(naming.upper_camel(part) for part in package.split("."))
-        if package != WELL_KNOWN_PACKAGE:
-            NAMESPACES[package] = name
-    found = [NAMESPACES[package] for package in packages]
-    if len(set(found)) != len(set(packages)):
+        NAMESPACES[package] = naming.apart(name, naming.USED_TYPES)
+    found = set(NAMESPACES.values())
+    if len(found) != len(NAMESPACES):
         raise GenerationError(f"{', '.join(packages)}: two packages would be the same in Swift")
-    return sorted(set(found))
+    return sorted(found)
 
 
 def namespace(package: str) -> str:
@@ -194,6 +193,11 @@ def namespace(package: str) -> str:
     return NAMESPACES[package]
 
 
+def type_name(name: str) -> str:
+    """What a message, an enum, a service or a oneof's type is called where it is declared."""
+    return naming.escaped(naming.apart(name, naming.USED_TYPES.union(NAMESPACES.values())))
+
+
 def swift_type(proto_name: str) -> str:
     """`.tenancy.v1.Tenant` -> `V1.Tenant`."""
     name = proto_name.lstrip(".")
@@ -201,7 +205,7 @@ def swift_type(proto_name: str) -> str:
     for package in sorted(NAMESPACES, key=len, reverse=True):
         if name.startswith(package + "."):
             parts = name[len(package) + 1 :].split(".")
-            return ".".join([NAMESPACES[package], *map(naming.escaped, parts)])
+            return ".".join([NAMESPACES[package], *map(type_name, parts)])
     raise GenerationError(f"{name}: no Swift namespace for its package")
 
 
@@ -223,7 +227,7 @@ def message(full_name: str, descriptor, path, comments) -> Message:
         else:
             if proto.oneof_index not in oneofs:
                 comment = comments.get(path + (8, proto.oneof_index), [])
-                oneof = _oneof(full_name, descriptor, proto.oneof_index, comment)
+                oneof = _oneof(descriptor.oneof_decl[proto.oneof_index].name, comment)
                 oneofs[proto.oneof_index] = oneof
                 members.append(oneof)
             oneofs[proto.oneof_index].fields.append(field)
@@ -234,13 +238,13 @@ def _optional(field: Field, oneof: str) -> Field:
     return dataclasses.replace(field, shape=Shape.OPTIONAL, c_oneof=naming.c_oneof(oneof))
 
 
-def _oneof(owner: str, descriptor, index: int, comment: list[str]) -> Oneof:
-    name = descriptor.oneof_decl[index].name
-    simple_type = naming.upper_camel(name)
-    if simple_type in {nested.name for nested in [*descriptor.nested_type, *descriptor.enum_type]}:
-        raise GenerationError(f"{owner}.{name}: a nested type has the name of the oneof's own")
-    swift_name = naming.escaped(naming.lower_camel(name))
-    return Oneof(swift_name, naming.escaped(simple_type), naming.c_oneof(name), [], comment)
+def oneof_type(name: str) -> str:
+    """`some_kind` -> `SomeKind`."""
+    return type_name(naming.upper_camel(name))
+
+
+def _oneof(name: str, comment: list[str]) -> Oneof:
+    return Oneof(naming.member(name), oneof_type(name), naming.c_oneof(name), [], comment)
 
 
 def _field(owner: str, proto, entries, comment) -> Field:
@@ -255,7 +259,7 @@ def _field(owner: str, proto, entries, comment) -> Field:
     return Field(
         proto_name=proto.name,
         json_name=proto.json_name,
-        swift_name=naming.escaped(naming.lower_camel(proto.name)),
+        swift_name=naming.member(proto.name),
         c_name=naming.c_field(proto.name),
         shape=shape,
         value=value,

@@ -6,9 +6,22 @@ SWIFT_KEYWORDS = frozenset(
     """associatedtype break case catch class continue default defer deinit do else enum extension
     fallthrough false fileprivate for func guard if import in init inout internal is let nil
     operator precedencegroup private protocol public repeat rethrows return self static struct
-    subscript super switch throw throws true try typealias var where while Any Self Type
+    subscript super switch throw throws true try typealias var where while Any
     """.split()
 )
+
+# Types that the Swift generated for other packages uses by their names alone, and those that no type can be called.
+# One of a proto that has such a name gets "_" behind it, as protoc-gen-c does it for fields; so do the names below.
+USED_TYPES = frozenset(
+    """Arena Bool CMessage CallChannel Double Float Hashable Int32 Int64 Optional ProtobufCMessageDescriptor Protocol
+    RPCCallOptions RPCMethod RequestWriter ResponseMessages Self Sendable String TenancyRPC Type UInt32 UInt64 UInt8
+    UnsafeBufferPointer UnsafeMutablePointer UnsafePointer Void WireEnum WireMessage WireRead WireText""".split()
+)
+# Of a struct: the first is no name for a parameter of `init`, the second is Hashable's.
+USED_MEMBERS = frozenset(("self", "hashValue"))
+# Of an enum, beside its cases; and of a service, beside its methods.
+USED_CASES = frozenset(("names", "rawValue"))
+USED_METHODS = frozenset(("name",))
 
 # protoc-gen-c puts "_" behind field names that C reserves.
 C_KEYWORDS = frozenset(
@@ -19,6 +32,8 @@ C_KEYWORDS = frozenset(
     template this throw true try typedef typeid typename union unsigned using virtual void volatile
     wchar_t while xor xor_eq""".split()
 )
+# And these it leaves as they are: words and macros of newer C, and what every message of libprotobuf-c begins with.
+C_USED = frozenset("base linux restrict typeof unix".split())
 
 
 def lower_camel(snake: str) -> str:
@@ -35,13 +50,33 @@ def upper_camel(snake: str) -> str:
 
 
 def method_name(name: str) -> str:
-    """`CreateTenant` -> `createTenant`."""
-    return name[0].lower() + name[1:]
+    """The function of a client: `CreateTenant` -> `createTenant`."""
+    return escaped(name[0].lower() + name[1:])
+
+
+def method_constant(name: str) -> str:
+    """What stands for the method itself."""
+    return apart(method_name(name), USED_METHODS)
+
+
+def client_name(service: str) -> str:
+    """`Sample` -> `SampleClient`."""
+    return f"{service}Client"
+
+
+def member(name: str) -> str:
+    """A field or a oneof."""
+    return escaped(apart(lower_camel(name), USED_MEMBERS))
 
 
 def upper_snake(camel: str) -> str:
     """`TenantState` -> `TENANT_STATE`, `HTTPCode` -> `HTTP_CODE`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", camel).upper()
+
+
+def apart(name: str, used) -> str:
+    """`name`, with "_" behind it if it is used for something else."""
+    return f"{name}_" if name in used else name
 
 
 def escaped(name: str) -> str:
@@ -53,7 +88,8 @@ def escaped(name: str) -> str:
 
 def enum_case(enum: str, value: str) -> str:
     """`TenantState`, `TENANT_STATE_ACTIVE` -> `active`."""
-    return escaped(lower_camel(value.removeprefix(upper_snake(enum) + "_")))
+    name = lower_camel(value.removeprefix(upper_snake(enum) + "_"))
+    return escaped(apart(name, USED_CASES))
 
 
 def c_type(full_name: str) -> str:
@@ -69,7 +105,7 @@ def c_function_prefix(full_name: str) -> str:
 def c_field(name: str) -> str:
     """The member of the C struct."""
     lower = name.lower()
-    return lower + "_" if lower in C_KEYWORDS else lower
+    return apart(lower, C_KEYWORDS | C_USED)
 
 
 def c_oneof(name: str) -> str:

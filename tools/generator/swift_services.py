@@ -2,7 +2,6 @@
 
 from . import descriptors, model, naming
 from .descriptors import AuthorizationReader
-from .errors import GenerationError
 from .modules import Module
 from .swift_messages import doc, file_header
 
@@ -18,13 +17,13 @@ def specs(module: Module, files: list, reader: AuthorizationReader | None) -> st
     """The specs of every service."""
     lines = file_header("", ["import CTenancyProtobufC", f"import {module.c_name}", "import TenancyRPC"])
     if not module.authorized:
-        lines = file_header("", ["public import TenancyRPC"])
+        # Of a module without services, nothing needs it.
+        used = any(file.service for file in files)
+        lines = file_header("", ["public import TenancyRPC"] if used else [])
     names: dict[str, list[str]] = {}
     for file, index, service in _services(files):
         namespace = model.namespace(file.package)
-        if service.name in {message.name for message in file.message_type}:
-            raise GenerationError(f"{service.name} is the name of a service and of a message")
-        names.setdefault(namespace, []).append(service.name)
+        names.setdefault(namespace, []).append(model.type_name(service.name))
         lines += _service(module, namespace, file, index, service, reader)
     for namespace, services in names.items() if module.authorized else ():
         every = " + ".join(f"{name}.methods" for name in services)
@@ -68,7 +67,7 @@ def _service(module, namespace: str, file, index: int, service, reader) -> list[
     protocol = ": ServiceSpec" if module.authorized else ""
     lines = [f"extension {namespace} {{", *doc(comments.get((6, index), []), "  ")]
     lines += [
-        f"  public enum {service.name}{protocol} {{",
+        f"  public enum {model.type_name(service.name)}{protocol} {{",
         f'    public static let name = "{full_name}"',
         "",
     ]
@@ -81,7 +80,7 @@ def _service(module, namespace: str, file, index: int, service, reader) -> list[
     if module.authorized:
         lines += ["", "    public static let methods: [MethodIdentity] = ["]
         for method in service.method:
-            lines.append(f"      {naming.escaped(naming.method_name(method.name))}.identity,")
+            lines.append(f"      {naming.method_constant(method.name)}.identity,")
         lines.append("    ]")
     return lines + ["  }", "}", ""]
 
@@ -110,7 +109,7 @@ def _arguments(service: str, method) -> str:
 
 
 def _plain(service: str, method) -> list[str]:
-    name = naming.escaped(naming.method_name(method.name))
+    name = naming.method_constant(method.name)
     request, response = _types(method)
     return [
         f"public static let {name} = RPCMethod<{request}, {response}>(",
@@ -121,7 +120,7 @@ def _plain(service: str, method) -> list[str]:
 def _authorized(service: str, method, reader: AuthorizationReader) -> list[str]:
     found = reader.read(service, method)
     request, response = _types(method)
-    name = naming.escaped(naming.method_name(method.name))
+    name = naming.method_constant(method.name)
     arguments = [f'permission: "{found.permission}"', f"scope: {SCOPES[found.scope]}"]
     access = "nil"
     if found.tenant_field:
@@ -159,7 +158,7 @@ def clients(module: Module, files: list) -> dict[str, str]:
             prefix = model.namespace(file.package)
             lines = [f"extension {prefix} {{", *[f"  {line}".rstrip() for line in lines[:-1]], "}", ""]
         text = "\n".join(file_header(file.name, imports) + lines)
-        outputs[f"{prefix}{service.name}Client.swift"] = text
+        outputs[f"{prefix}{naming.client_name(service.name)}.swift"] = text
     return outputs
 
 
@@ -168,7 +167,7 @@ def _client(module: Module, file, index: int, service) -> list[str]:
     namespace = model.namespace(file.package)
     lines = doc(comments.get((6, index), []), "")
     lines += [
-        f"public struct {service.name}Client: Sendable {{",
+        f"public struct {naming.client_name(service.name)}: Sendable {{",
         "  private let channel: any CallChannel",
         "",
         "  public init(_ channel: any CallChannel) { self.channel = channel }",
@@ -176,7 +175,7 @@ def _client(module: Module, file, index: int, service) -> list[str]:
     for position, method in enumerate(service.method):
         fallback = [f"Calls `{method.name}`."]
         lines += ["", *doc(comments.get((6, index, 2, position), fallback), "  ")]
-        spec = f"{namespace}.{service.name}.{naming.escaped(naming.method_name(method.name))}"
+        spec = f"{namespace}.{model.type_name(service.name)}.{naming.method_constant(method.name)}"
         if module.authorized:
             spec += ".method"
         lines += [f"  {line}" for line in _stub(spec, method)]
@@ -188,7 +187,7 @@ OPTIONS = "options: RPCCallOptions = RPCCallOptions()"
 
 def _stub(spec: str, method) -> list[str]:
     request, response = _types(method)
-    name = naming.escaped(naming.method_name(method.name))
+    name = naming.method_name(method.name)
     writer, messages = f"RequestWriter<{request}>", f"ResponseMessages<{response}>"
     if not method.client_streaming and not method.server_streaming:
         return [

@@ -6,9 +6,10 @@ Run with `PYTHONPATH=tools python -m unittest generator.test_generator`.
 import pathlib
 import tempfile
 import unittest
+import unittest.mock
 
 from . import __main__ as command
-from . import naming
+from . import model, naming
 from .errors import GenerationError
 
 PROTO = pathlib.Path(__file__).parents[2] / "proto"
@@ -35,6 +36,18 @@ def generate(body: str, **more: str) -> dict[str, str]:
         for name, text in {"sample": body, **more}.items():
             (package / f"{name}.proto").write_text(HEADER + text)
         return command.generate(root)
+
+
+def generate_foreign(syntax: str = "proto3", **protos: str) -> dict[str, str]:
+    """Generates the module Shop of another package from protos by file name."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in protos.items():
+            path = pathlib.Path(folder) / f"{name}.proto"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f'syntax = "{syntax}";{text}')
+        # Other tests generate ours.
+        with unittest.mock.patch.dict(model.NAMESPACES):
+            return command.generate_foreign(pathlib.Path(folder), command.modules.foreign("Shop"))
 
 
 def service(option: str) -> str:
@@ -99,9 +112,6 @@ class MessageTests(unittest.TestCase):
             with self.subTest(field):
                 body = struct + "{ " + field.replace("S", "google.protobuf.Struct") + " }"
                 self.assert_refused(body, "Struct is supported")
-
-    def test_oneof_must_not_hide_a_nested_type(self):
-        self.assert_refused("message A { message X {} oneof x { X y = 1; } }", "nested type")
 
     def test_oneof_is_an_enum(self):
         body = "message B {} message A { oneof some_kind { B b = 3; string c = 7; bool d = 9; } }"
@@ -250,13 +260,7 @@ class ModuleTests(unittest.TestCase):
 class ForeignTests(unittest.TestCase):
     """Of a package that is not this one."""
 
-    def generate(self, syntax: str = "proto3", **protos: str) -> dict[str, str]:
-        with tempfile.TemporaryDirectory() as folder:
-            for name, text in protos.items():
-                path = pathlib.Path(folder) / f"{name}.proto"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(f'syntax = "{syntax}";{text}')
-            return command.generate_foreign(pathlib.Path(folder), command.modules.foreign("Shop"))
+    generate = staticmethod(generate_foreign)
 
     def test_folders_and_namespaces(self):
         outputs = self.generate(
@@ -292,11 +296,6 @@ class ForeignTests(unittest.TestCase):
         for text, reason in (
             (f"package a.v1; {struct}", "a.v1.A.a: Struct is not supported"),
             ("message A {}", "names no package"),
-            ("package a.v1; message A { int32 base = 1; }", "A.base: libprotobuf-c has"),
-            (
-                "package a.v1; message AClient {} service A { rpc Do(AClient) returns (AClient); }",
-                "a.v1.A: its client would have the name of AClient",
-            ),
         ):
             with self.subTest(reason), self.assertRaisesRegex(GenerationError, reason):
                 self.generate(a=text)

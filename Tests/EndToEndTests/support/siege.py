@@ -21,6 +21,9 @@ LARGEST_P99 = 0.5
 SLOWDOWN = 10
 """Times the quiet p99 that the p99 under attack may be."""
 
+QUIET = 0.4
+"""Seconds without attackers that what is quiet is measured in: some forty calls."""
+
 SPARE = 2
 """Descriptors that a server opens once, some time after its start."""
 
@@ -39,7 +42,7 @@ class Siege:
         self._path = path
         self._probe = Probe(server.target, path, server.files, contents)
         self._probe.report()
-        time.sleep(1)
+        time.sleep(QUIET)
         self.quiet = self._probe.report().quantile(0.99)
         self._descriptors = server.descriptors + SPARE
 

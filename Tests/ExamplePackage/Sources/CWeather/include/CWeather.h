@@ -2,12 +2,41 @@
 #ifndef CWeather_H
 #define CWeather_H
 
+#include "awkward/v1/names.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
 #include "weather/v1/stations.pb-c.h"
 
 /* The protos and what they import: a google.protobuf.FileDescriptorSet. */
 const uint8_t *CWeather_descriptor_set(size_t *size);
 
+static inline const ProtobufCMessageDescriptor *
+awkward__v1__string__get_descriptor(void) {
+  return &awkward__v1__string__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+awkward__v1__string__int32__get_descriptor(void) {
+  return &awkward__v1__string__int32__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+awkward__v1__string__int32__arena__get_descriptor(void) {
+  return &awkward__v1__string__int32__arena__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+awkward__v1__protocol__get_descriptor(void) {
+  return &awkward__v1__protocol__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+awkward__v1__void__get_descriptor(void) {
+  return &awkward__v1__void__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+awkward__v1__awkward_v1__get_descriptor(void) {
+  return &awkward__v1__awkward_v1__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+awkward__v1__awkward_v1__bool__get_descriptor(void) {
+  return &awkward__v1__awkward_v1__bool__descriptor;
+}
 static inline const ProtobufCMessageDescriptor *
 google__protobuf__timestamp__get_descriptor(void) {
   return &google__protobuf__timestamp__descriptor;

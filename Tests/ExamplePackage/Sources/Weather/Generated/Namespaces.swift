@@ -2,6 +2,8 @@
 // swift-format-ignore-file
 
 
+public enum AwkwardV1 {}
+
 public enum GoogleProtobuf {}
 
 public enum WeatherV1 {}

@@ -3,6 +3,18 @@
 
 public import TenancyRPC
 
+extension AwkwardV1 {
+  /// Not of the weather: names that Swift, C or the generated code has for something else. They get a `_` behind them.
+  public enum Self_ {
+    public static let name = "awkward.v1.Self"
+
+    public static let name_ = RPCMethod<AwkwardV1.String_, AwkwardV1.Protocol_>(
+      path: "/awkward.v1.Self/Name", kind: .unary)
+    public static let `init` = RPCMethod<AwkwardV1.Void_, AwkwardV1.AwkwardV1_>(
+      path: "/awkward.v1.Self/Init", kind: .bidirectional)
+  }
+}
+
 extension WeatherV1 {
   /// Readings of weather stations: one method of each kind.
   public enum Stations {

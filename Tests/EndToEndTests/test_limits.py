@@ -11,7 +11,7 @@ from support.client import failure
 from support.http2 import ENHANCE_YOUR_CALM, data, fields, headers, message, ping, request, settings
 from support.interop import (
     EMPTY, FULL_DUPLEX, STREAMING_OUTPUT, UNARY, simple_request, streaming_request)
-from support.raw import read_all
+from support.raw import connect, exchange, read_all
 from support.waiting import eventually
 
 STALL = 1.0
@@ -258,6 +258,20 @@ def test_floods(interop_server, case):
             received += connection.recv(65_536)
         assert http2.goaway_error(received) is None
     assert goaway(server, greeting() + flood(allowed + 1)) == ENHANCE_YOUR_CALM
+
+
+@pytest.mark.parametrize("strikes", [2, 5])
+def test_a_limit_of_the_configuration(make_server, strikes):
+    """The daemon is told how many pings may come too early, and lets no more and no fewer come."""
+    server = make_server(limits={"ping_strikes": strikes}).start()
+    with connect(server.socket) as connection:
+        connection.sendall(greeting() + ping() * (strikes + 1) + request(1, EMPTY))
+        received = b""
+        while not any(f[2] == 1 for f in http2.frames(received)):
+            received += connection.recv(65_536)
+        assert http2.goaway_error(received) is None
+    cut = exchange(server.socket, greeting() + ping() * (strikes + 2))
+    assert http2.goaway_error(cut) == ENHANCE_YOUR_CALM
 
 
 def test_newcomers_wait_for_descriptors(interop_server):

@@ -35,6 +35,8 @@ import Testing
   @Test func everyLimitHasAFlagThatSetsIt() throws {
     try Self.expectFlags(LimitOptions.defaults) { try LimitOptions.parse($0).limits }
     try Self.expectFlags(TLSLimits()) { try TLSLimitOptions.parse($0).limits }
+    // And no flag is there without a limit.
+    #expect(Mirror(reflecting: LimitOptions()).children.count == ServerLimits.settings.count)
     #expect(try LimitOptions.parse([]).limits == LimitOptions.defaults)
     #expect(try TLSLimitOptions.parse([]).limits == TLSLimits())
   }

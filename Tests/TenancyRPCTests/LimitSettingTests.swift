@@ -111,4 +111,80 @@ import Testing
   }
 
   @Test func defaultsFitTogether() { #expect(throws: Never.self) { try ServerLimits().check() } }
+
+  // MARK: Servers
+
+  private static let settings = Dictionary(
+    uniqueKeysWithValues: ServerLimits.settings.map { ($0.name, $0) })
+
+  /// Those of `name` and so many others as must go with it.
+  private static func limits(_ name: String, _ value: Int) throws -> ServerLimits {
+    var limits = ServerLimits()
+    try settings[name]?.set(value, in: &limits)
+    for setting in ServerLimits.settings where setting.name != name {
+      do {
+        try limits.check()
+        return limits
+      } catch {
+        // What goes with it is what is complained about, or what that is compared with.
+        guard error.description.contains(setting.name) else { continue }
+        let isRoom = error.description.hasPrefix(setting.name)
+        try setting.set(
+          isRoom ? setting.range.upperBound : setting.range.lowerBound, in: &limits)
+      }
+    }
+    return limits
+  }
+
+  private static func expectCalls(
+    _ limits: ServerLimits, packing: Bool = true, _ comment: Comment
+  ) async throws {
+    var options = RPCCallOptions()
+    for wire in [WireProtocol.grpc, .ttrpc] {
+      try await withEcho(limits: limits, wire: wire) { channel async throws in
+        for path in ["/test.Echo/Inline", "/test.Echo/Async"] {
+          for size in [0, 100, 1000, 1024] {
+            let message = [UInt8](repeating: 1, count: size)
+            options.compressesRequests = false
+            #expect(try await channel.ask(path, message, options) == message, comment)
+            options.compressesRequests = packing
+            #expect(try await channel.ask(path, message, options) == message, comment)
+          }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: ServerLimits.settings)
+  func serversWorkAtEitherEnd(_ setting: LimitSetting) async throws {
+    for value in [setting.range.lowerBound, setting.range.upperBound] {
+      let limits = try Self.limits(setting.name, value)
+      do {
+        try limits.check()
+      } catch {
+        // What has to hold the smallest message and its headers can't be as small as that.
+        #expect(["buffered_bytes", "total_buffered_bytes"].contains(setting.name))
+        #expect(value == setting.range.lowerBound)
+        continue
+      }
+      try await Self.expectCalls(limits, "\(setting.name): \(value)")
+    }
+  }
+
+  @Test func serversWorkWithTheLeastOfAll() async throws {
+    var limits = ServerLimits()
+    for setting in ServerLimits.settings { try setting.set(setting.range.lowerBound, in: &limits) }
+    try Self.settings["buffered_bytes"]?.set(2048, in: &limits)
+    try Self.settings["total_buffered_bytes"]?.set(2048 + 16_384, in: &limits)
+    try limits.check()
+    // What may be unpacked in a second is a part of the smallest message.
+    try await Self.expectCalls(limits, packing: false, "the least")
+  }
+
+  @Test func serversWorkWithTheMostOfAll() async throws {
+    var limits = ServerLimits()
+    for setting in ServerLimits.settings { try setting.set(setting.range.upperBound, in: &limits) }
+    try limits.check()
+    try await Self.expectCalls(limits, "the most")
+  }
 }

@@ -20,8 +20,8 @@ extension ServerLimits {
     .count("reset_burst", \.maximumResetBurst, 1...1_000_000),
     .count("resets_per_second", \.resetsPerSecond, 1...1_000_000),
     .count("continuations", \.maximumContinuations, 1...1000),
-    // Clients need a few before their first call: SETTINGS, their acknowledgement, a window.
-    .count("useless_frame_burst", \.maximumUselessFrameBurst, 16...1_000_000),
+    // Clients need some before their first call: SETTINGS alone count for 16.
+    .count("useless_frame_burst", \.maximumUselessFrameBurst, 100...1_000_000),
     .count("useless_frames_per_second", \.uselessFramesPerSecond, 1...1_000_000),
     .seconds("ping_interval_seconds", \.minimumPingInterval, 1...3600),
     .count("ping_strikes", \.maximumPingStrikes, 1...1_000_000),

@@ -202,7 +202,7 @@ let package = Package(
     .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: strict),
     .testTarget(
       name: "tenantdTests",
-      dependencies: ["tenantd", .product(name: "Logging", package: "swift-log")],
+      dependencies: ["TenancyRPC", "tenantd", .product(name: "Logging", package: "swift-log")],
       swiftSettings: strict),
     fuzzing
       ? .executableTarget(

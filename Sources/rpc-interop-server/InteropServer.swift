@@ -46,7 +46,7 @@ struct InteropServer: AsyncParsableCommand {
     let tls = try tlsOptions.context()
     var configuration = Server.Configuration(
       listeners: listen.map { $0.address(isSecure: tls != nil) }, tls: tls)
-    configuration.limits = limitOptions.limits
+    configuration.limits = try limitOptions.limits()
     configuration.eventLoops = eventLoops
     let health = HealthStatus(serving: InteropServices.names)
     let server = try await Server(

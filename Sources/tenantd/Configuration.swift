@@ -231,45 +231,15 @@ extension Configuration {
 
   private static func limits(_ settings: inout SettingsReader) throws -> ServerLimits {
     var limits = ServerLimits()
-    limits.maximumConcurrentStreams =
-      try settings.integer("concurrent_streams", in: 1...65_536) ?? limits.maximumConcurrentStreams
-    limits.maximumMessageBytes =
-      try settings.integer("message_bytes", in: 1024...64_000_000) ?? limits.maximumMessageBytes
-    limits.maximumBufferedBytes =
-      try settings.integer("buffered_bytes", in: 1024...1_000_000_000)
-      ?? limits.maximumBufferedBytes
-    limits.maximumHeaderListBytes =
-      try settings.integer("header_list_bytes", in: 1024...1_000_000)
-      ?? limits.maximumHeaderListBytes
-    limits.maximumResetBurst =
-      try settings.integer("reset_burst", in: 1...1_000_000) ?? limits.maximumResetBurst
-    limits.resetsPerSecond =
-      try settings.integer("resets_per_second", in: 1...1_000_000) ?? limits.resetsPerSecond
-    limits.maximumTotalBufferedBytes =
-      try settings.integer("total_buffered_bytes", in: 1024...1_000_000_000_000)
-      ?? limits.maximumTotalBufferedBytes
-    limits.maximumConnections =
-      try settings.integer("connections", in: 1...1_000_000) ?? limits.maximumConnections
-    limits.maximumConnectionsPerPeer =
-      try settings.integer("connections_per_peer", in: 1...1_000_000)
-      ?? limits.maximumConnectionsPerPeer
-    limits.maximumUnprovenConnections =
-      try settings.integer("unproven_connections", in: 1...1_000_000)
-      ?? limits.maximumUnprovenConnections
-    limits.maximumUnprovenPerOrigin =
-      try settings.integer("unproven_per_origin", in: 1...1_000_000)
-      ?? limits.maximumUnprovenPerOrigin
-    limits.maximumPendingCalls =
-      try settings.integer("pending_calls", in: 1...1_000_000) ?? limits.maximumPendingCalls
-    limits.maximumPendingStreams =
-      try settings.integer("pending_streams", in: 1...1_000_000) ?? limits.maximumPendingStreams
-    limits.stallTimeout = try seconds("stall_seconds", &settings) ?? limits.stallTimeout
-    limits.requestTimeout = try seconds("request_seconds", &settings) ?? limits.requestTimeout
-    limits.idleTimeout = try seconds("idle_seconds", &settings) ?? limits.idleTimeout
-    limits.maximumConnectionAge =
-      try seconds("connection_age_seconds", &settings) ?? limits.maximumConnectionAge
-    limits.keepaliveInterval =
-      try seconds("keepalive_seconds", &settings) ?? limits.keepaliveInterval
+    do {
+      for setting in ServerLimits.settings {
+        guard let value = try settings.integer(setting.name, in: setting.range) else { continue }
+        try setting.set(value, in: &limits)
+      }
+      try limits.check()
+    } catch let error as LimitError {
+      throw settings.error(error.description)
+    }
     return limits
   }
 
@@ -282,12 +252,6 @@ extension Configuration {
       try settings.integer(
         "retention_entries", in: LogRetention.minimumEntries...1_000_000_000) ?? retention.entries
     return retention
-  }
-
-  private static func seconds(
-    _ name: String, _ settings: inout SettingsReader
-  ) throws -> Duration? {
-    try settings.integer(name, in: 1...1_000_000).map { .seconds($0) }
   }
 }
 

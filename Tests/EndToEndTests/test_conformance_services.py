@@ -157,12 +157,12 @@ def test_lookup(channel):
 
 
 def test_message_limit(make_server):
-    with make_server("--max-message-bytes", "1000").channel("tcp") as channel:
+    with make_server("--limit", "message_bytes=1024").channel("tcp") as channel:
         stub = test_pb2_grpc.TestServiceStub(channel)
-        fits = messages_pb2.SimpleRequest(payload=messages_pb2.Payload(body=bytes(994 - 4)))
-        assert fits.ByteSize() <= 1000
+        fits = messages_pb2.SimpleRequest(payload=messages_pb2.Payload(body=bytes(1024 - 6)))
+        assert fits.ByteSize() == 1024
         stub.UnaryCall(fits, timeout=20)
-        beyond = messages_pb2.SimpleRequest(payload=messages_pb2.Payload(body=bytes(1000)))
+        beyond = messages_pb2.SimpleRequest(payload=messages_pb2.Payload(body=bytes(1024 - 5)))
         with pytest.raises(grpc.RpcError) as failure:
             stub.UnaryCall(beyond, timeout=20)
         assert failure.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -173,7 +173,9 @@ def test_message_limit(make_server):
     ["--listen", "udp:localhost:1"], ["--listen", "tcp:localhost:65536"],
     ["--listen", "unix:/x", "--tls", "certificate", "key"],
     ["--listen", "unix:/x", "--crl", "file"], ["--listen", "unix:/x", "--client-auth", "maybe"],
-    ["--listen", "unix:/x", "--max-message-bytes", "0"],
+    ["--listen", "unix:/x", "--limit", "message_bytes=1023"],
+    ["--listen", "unix:/x", "--limit", "messages=1"],
+    ["--listen", "unix:/x", "--limit", "message_bytes=64000000"],
     ["--listen", "unix:/x", "--drain", "5"], ["--listen", "unix:/x", "--drain", "s"]])
 def test_flags_that_make_no_sense(flags):
     done = subprocess.run([binary(), *flags], capture_output=True, text=True, timeout=20)

@@ -17,7 +17,7 @@ from support.attacks import Register, batches, forever
 from support.http2 import (
     LARGEST_WINDOW, data, fields, headers, integer, literal, message, request, settings, text,
     window_update)
-from support.interop import EMPTY, STREAMING_INPUT, UNARY, simple_request
+from support.interop import EMPTY, STREAMING_INPUT, UNARY, limits, simple_request
 from support.raw import read_all
 from support.waiting import eventually
 
@@ -122,8 +122,7 @@ def test_binary_metadata_costs_little(interop_server, value, most):
 @pytest.mark.parametrize("window, is_cut", [(1, True), (1000, True), (2000, False)])
 def test_windows_of_one_byte_are_cut(interop_server, window, is_cut):
     """Each lets the server send a scrap, which explains no WINDOW_UPDATE."""
-    server = interop_server("unix", "--max-useless-frame-burst", "100",
-                            "--useless-frames-per-second", "1")
+    server = interop_server("unix", *limits(useless_frame_burst=100, useless_frames_per_second=1))
     with server.place().connect() as connection:
         connection.settimeout(5)
         connection.sendall(http2.PREFACE + settings(initial_window=window)
@@ -220,8 +219,7 @@ LARGE = literal("x-a", "b" * 4000)
 @pytest.mark.parametrize("protocol", ["h2", "ttrpc"])
 def test_bytes_of_headers(interop_server, protocol):
     """As many as allowed, and the connection goes on; one more call, and it ends."""
-    server = interop_server("unix", "--max-header-burst", "22000", "--header-bytes-per-second", "1",
-                            "--verbose")
+    server = interop_server("unix", *limits(header_burst=22_000, header_bytes_per_second=1), "--verbose")
 
     def call(stream: int) -> bytes:
         if protocol == "h2":

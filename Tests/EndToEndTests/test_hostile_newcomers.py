@@ -13,7 +13,7 @@ import pytest
 from support import http2, ttrpc
 from support.attacker import client_hello, crowd, greeting
 from support.http2 import HEADERS, request as call
-from support.interop import EMPTY
+from support.interop import EMPTY, limits
 from support.siege import Siege
 from support.waiting import eventually
 
@@ -93,7 +93,7 @@ def besieged(interop_server, request):
 @pytest.mark.parametrize("opening", ["nothing", "a byte", "a hello"])
 @pytest.mark.parametrize("short", ["connections", "descriptors"])
 def test_newcomers_are_served(besieged, seconds, sources, opening, short):
-    siege = (besieged("tls", "--max-connections", str(ROOM)) if short == "connections"
+    siege = (besieged("tls", *limits(connections=ROOM)) if short == "connections"
              else besieged("tls", descriptors=ROOM))
     place = siege.server.place()
     hello = client_hello(place.tls)
@@ -104,7 +104,7 @@ def test_newcomers_are_served(besieged, seconds, sources, opening, short):
 
 @pytest.mark.parametrize("opening", [b"", http2.PREFACE, b"\0"], ids=["nothing", "h2", "ttrpc"])
 def test_newcomers_of_a_unix_socket_are_served(besieged, seconds, opening):
-    siege = besieged("unix", "--max-connections", str(ROOM))
+    siege = besieged("unix", *limits(connections=ROOM))
     place = siege.server.place()
     with siege.endured(), restless(place, opening, ("",)):
         come(place, seconds)
@@ -115,7 +115,7 @@ def test_newcomers_of_a_unix_socket_are_served(besieged, seconds, opening):
 def test_the_oldest_of_an_origin_goes(interop_server, transport, opening):
     """As many as allowed, and all stay; one more, and the first is closed."""
     # With one event loop it sees them in order.
-    server = interop_server(transport, "--max-unproven-per-origin", "5", "--event-loops", "1")
+    server = interop_server(transport, *limits(unproven_per_origin=5), "--event-loops", "1")
     place = server.place()
     said = {"nothing": b"", "half a preface": http2.PREFACE[:9],
             "a hello": client_hello(place.tls) if place.tls else b""}[opening]
@@ -132,8 +132,7 @@ def test_the_oldest_of_an_origin_goes(interop_server, transport, opening):
 @pytest.mark.parametrize("transport, opening", [("unix", ttrpc.request(1, "Echo", ttrpc.echo("x"))),
                                                 ("tcp", greeting()), ("tls", greeting())])
 def test_who_has_proven_something_stays(interop_server, transport, opening):
-    server = interop_server(transport, "--max-unproven-per-origin", "1",
-                            "--max-unproven-connections", "1")
+    server = interop_server(transport, *limits(unproven_per_origin=1, unproven_connections=1))
     with contextlib.ExitStack() as connections:
         proven = []
         for _ in range(5):

@@ -10,8 +10,8 @@ from support.attacker import client_hello, crowd, greeting
 from support.client import failure
 from support.http2 import ENHANCE_YOUR_CALM, data, fields, headers, message, ping, request, settings
 from support.interop import (
-    EMPTY, FULL_DUPLEX, STREAMING_OUTPUT, UNARY, simple_request, streaming_request)
-from support.raw import read_all
+    EMPTY, FULL_DUPLEX, STREAMING_OUTPUT, UNARY, limits, simple_request, streaming_request)
+from support.raw import connect, exchange, read_all
 from support.waiting import eventually
 
 STALL = 1.0
@@ -20,7 +20,7 @@ STALL = 1.0
 LATEST = 4.0
 """Seconds until a peer that is cut must have noticed."""
 
-SLOW = ("--stall-timeout", "1s", "--request-timeout", "1s", "--first-byte-timeout", "1s")
+SLOW = limits(stall_seconds=1, request_seconds=1, first_byte_seconds=1)
 
 
 def cut_after(connection) -> float:
@@ -129,14 +129,14 @@ def test_a_byte_now_and_then_does_not_help(interop_server):
 # Old, idle and silent connections.
 
 def test_idle_connections_are_told_to_go(interop_server):
-    with interop_server("unix", "--idle-timeout", "1s").place().connect() as connection:
+    with interop_server("unix", *limits(idle_seconds=1)).place().connect() as connection:
         connection.sendall(greeting() + request(1, EMPTY))
         connection.settimeout(LATEST)
         assert http2.goaway_error(read_all(connection)) == http2.NO_ERROR
 
 
 def test_old_connections_are_told_to_go(interop_server):
-    server = interop_server("unix", "--max-connection-age", "1s", "--connection-age-grace", "1s")
+    server = interop_server("unix", *limits(connection_age_seconds=1, connection_age_grace_seconds=1))
     with server.place().connect() as connection:
         connection.sendall(greeting() + headers(1, fields(FULL_DUPLEX)))
         start = time.monotonic()
@@ -147,7 +147,7 @@ def test_old_connections_are_told_to_go(interop_server):
 
 @pytest.mark.parametrize("answers", [True, False])
 def test_silent_connections_are_asked(interop_server, answers):
-    server = interop_server("unix", "--keepalive-interval", "1s", "--keepalive-timeout", "1s")
+    server = interop_server("unix", *limits(keepalive_seconds=1, keepalive_timeout_seconds=1))
     with server.place().connect() as connection:
         connection.sendall(greeting() + headers(1, fields(FULL_DUPLEX)))
         received, asked = b"", 0
@@ -168,7 +168,7 @@ def test_silent_connections_are_asked(interop_server, answers):
 # Counted limits.
 
 def test_connections(interop_server):
-    server = interop_server("unix", "--max-connections", "3")
+    server = interop_server("unix", *limits(connections=3))
     places = [server.place().connect() for _ in range(3)]
     for place in places:
         place.sendall(greeting())
@@ -193,7 +193,7 @@ def test_connections(interop_server):
 
 @pytest.mark.parametrize("transport", ["unix", "tcp", "tls"])
 def test_connections_of_a_peer(interop_server, transport):
-    server = interop_server(transport, "--max-connections-per-peer", "2")
+    server = interop_server(transport, *limits(connections_per_peer=2))
     served = [server.place().connect() for _ in range(2)]
     for connection in served:
         connection.sendall(greeting())
@@ -210,8 +210,8 @@ def test_connections_of_a_peer(interop_server, transport):
 
 def test_pending_streams(interop_server):
     """Shed with RetryInfo; connections with few calls are served all the same, and so are other calls."""
-    server = interop_server("unix", "--max-pending-streams", "20", "--guaranteed-calls", "2",
-                            "--retry-delay", "7s")
+    server = interop_server("unix", *limits(
+        pending_streams=20, guaranteed_calls=2, retry_delay_seconds=7))
     sleep = streaming_request(1) + streaming_request(1, interval=60_000_000)
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(server.target, options) as channel:
@@ -232,10 +232,10 @@ def test_pending_streams(interop_server):
 
 
 FLOODS = {
-    "useless frames": (("--max-useless-frame-burst", "100", "--useless-frames-per-second", "1"),
+    "useless frames": (limits(useless_frame_burst=100, useless_frames_per_second=1),
                        http2.window_update(0, 1), 84),
-    "pings": (("--max-ping-strikes", "2"), ping(), 3),
-    "resets": (("--max-reset-burst", "20", "--resets-per-second", "1"), None, 20),
+    "pings": (limits(ping_strikes=2), ping(), 3),
+    "resets": (limits(reset_burst=20, resets_per_second=1), None, 20),
 }
 
 
@@ -258,6 +258,20 @@ def test_floods(interop_server, case):
             received += connection.recv(65_536)
         assert http2.goaway_error(received) is None
     assert goaway(server, greeting() + flood(allowed + 1)) == ENHANCE_YOUR_CALM
+
+
+@pytest.mark.parametrize("strikes", [2, 5])
+def test_a_limit_of_the_configuration(make_server, strikes):
+    """The daemon is told how many pings may come too early, and lets no more and no fewer come."""
+    server = make_server(limits={"ping_strikes": strikes}).start()
+    with connect(server.socket) as connection:
+        connection.sendall(greeting() + ping() * (strikes + 1) + request(1, EMPTY))
+        received = b""
+        while not any(f[2] == 1 for f in http2.frames(received)):
+            received += connection.recv(65_536)
+        assert http2.goaway_error(received) is None
+    cut = exchange(server.socket, greeting() + ping() * (strikes + 2))
+    assert http2.goaway_error(cut) == ENHANCE_YOUR_CALM
 
 
 def test_newcomers_wait_for_descriptors(interop_server):

@@ -10,7 +10,7 @@ import pytest
 from support import http2, ttrpc
 from support.attacker import greeting
 from support.http2 import CONTINUATION, END_HEADERS, data, fields, frame, headers, ping, request
-from support.interop import EMPTY, FULL_DUPLEX, UNARY
+from support.interop import EMPTY, FULL_DUPLEX, UNARY, limits
 from support.raw import read_all
 from support.waiting import eventually
 
@@ -77,13 +77,11 @@ DRIPS = {
 }
 
 
-@pytest.mark.parametrize("limit", ["request", "stall"])
+@pytest.mark.parametrize("limit", ["request_seconds", "stall_seconds"])
 @pytest.mark.parametrize("case", DRIPS)
 def test_header_blocks_in_drops(interop_server, case, limit):
     """The limit on a request's time covers its header block, and so does that on unfinished frames."""
-    flags = {f"--{name}-timeout": "60s" for name in ("request", "stall")}
-    flags[f"--{limit}-timeout"] = "1s"
-    server = interop_server("unix", *(text for flag in flags.items() for text in flag))
+    server = interop_server("unix", *limits(**{"request_seconds": 60, "stall_seconds": 60} | {limit: 1}))
     begun, drops = DRIPS[case]
     with server.place().connect() as connection:
         connection.sendall(begun)
@@ -92,7 +90,7 @@ def test_header_blocks_in_drops(interop_server, case, limit):
 
 
 def test_header_blocks_that_come_slowly_in_time(interop_server):
-    server = interop_server("unix", "--request-timeout", "2s", "--stall-timeout", "2s")
+    server = interop_server("unix", *limits(request_seconds=2, stall_seconds=2))
     with server.place().connect() as connection:
         connection.sendall(BEGUN)
         for _ in range(5):
@@ -104,7 +102,7 @@ def test_header_blocks_that_come_slowly_in_time(interop_server):
 
 def test_the_time_of_a_request_begins_with_its_headers(interop_server):
     """What the header block has taken is not given again to the rest."""
-    server = interop_server("unix", "--request-timeout", "2s")
+    server = interop_server("unix", *limits(request_seconds=2))
     with server.place().connect() as connection:
         start = time.monotonic()
         connection.sendall(greeting() + headers(1, fields(UNARY), complete=False))
@@ -117,7 +115,7 @@ def test_the_time_of_a_request_begins_with_its_headers(interop_server):
 @pytest.mark.parametrize("count", [3, 5, 20])
 def test_records_that_are_not_finished(interop_server, count):
     """A TLS record of which so many bytes come, and no more."""
-    server = interop_server("tls", "--stall-timeout", "1s", "--verbose")
+    server = interop_server("tls", *limits(stall_seconds=1), "--verbose")
     with server.place().connect() as connection:
         connection.sendall(greeting() + request(1, EMPTY))
         assert connection.recv(65_536)
@@ -131,7 +129,7 @@ def test_records_that_are_not_finished(interop_server, count):
 
 def test_calls_between_two_looks_are_calls(interop_server):
     """A connection whose calls are over in no time is not idle."""
-    server = interop_server("unix", "--idle-timeout", "1s")
+    server = interop_server("unix", *limits(idle_seconds=1))
     with server.place().connect() as connection:
         connection.sendall(greeting())
         received = b""
@@ -144,18 +142,18 @@ def test_calls_between_two_looks_are_calls(interop_server):
 
 def test_ttrpc_has_no_keepalive(interop_server):
     """It has no pings: who is silent is not cut for not answering one."""
-    server = interop_server("unix", "--keepalive-interval", "500ms", "--keepalive-timeout", "500ms")
+    server = interop_server("unix", *limits(keepalive_seconds=1, keepalive_timeout_seconds=1))
     with server.place().connect() as connection:
         connection.settimeout(LATEST)
         for stream in (1, 3):
             connection.sendall(ttrpc.request(stream, "Echo", ttrpc.echo("x")))
             assert connection.recv(65_536)
-            time.sleep(2)
+            time.sleep(2.5)
 
 
 def test_streams_that_rest(interop_server):
     """A call that is open, and says nothing, is no reason to look at its connection, nor to end it."""
-    server = interop_server("unix", "--request-timeout", "1s", "--stall-timeout", "1s")
+    server = interop_server("unix", *limits(request_seconds=1, stall_seconds=1))
     with server.place().connect() as connection:
         connection.sendall(greeting() + headers(1, fields(FULL_DUPLEX)))
         time.sleep(2.5)

@@ -4,7 +4,7 @@ import Testing
 @testable import rpc_interop_server
 
 @Suite struct FlagTests {
-  /// `maximumMessageBytes` -> `--max-message-bytes`.
+  /// `maximumIntermediates` -> `--max-intermediates`.
   private static func flag(_ limit: String) -> String {
     let short = ["maximum", "minimum"].first { limit.hasPrefix($0) }
       .map { $0.prefix(3) + limit.dropFirst($0.count) }
@@ -32,11 +32,31 @@ import Testing
     }
   }
 
-  @Test func everyLimitHasAFlagThatSetsIt() throws {
-    try Self.expectFlags(LimitOptions.defaults) { try LimitOptions.parse($0).limits }
+  @Test func everyLimitOfTLSHasAFlagThatSetsIt() throws {
     try Self.expectFlags(TLSLimits()) { try TLSLimitOptions.parse($0).limits }
-    #expect(try LimitOptions.parse([]).limits == LimitOptions.defaults)
     #expect(try TLSLimitOptions.parse([]).limits == TLSLimits())
+  }
+
+  @Test func everyLimitIsSetByItsName() throws {
+    #expect(try LimitOptions.parse([]).limits() == LimitOptions.defaults)
+    for setting in ServerLimits.settings {
+      var expected = LimitOptions.defaults
+      let value = setting.value(in: expected).map { $0 + 1 } ?? setting.range.lowerBound
+      try setting.set(value, in: &expected)
+      let flags = ["--limit", "\(setting.name)=\(value)"]
+      #expect(try LimitOptions.parse(flags).limits() == expected)
+    }
+    let several = ["--limit", "stall_seconds=7", "--limit", "continuations=5"]
+    let limits = try LimitOptions.parse(several).limits()
+    #expect(limits.stallTimeout == .seconds(7) && limits.maximumContinuations == 5)
+  }
+
+  @Test(arguments: [
+    "", "stall_seconds", "stall_seconds=", "stall_seconds=1s", "stall_seconds=1=1", "=1",
+    "stalls=1", "stall_seconds=0", "stall_seconds=1000001", "message_bytes=64000000",
+  ])
+  func noLimits(_ text: String) {
+    #expect(throws: (any Error).self) { try LimitOptions.parse(["--limit", text]) }
   }
 
   @Test(arguments: [

@@ -42,25 +42,73 @@ MEANINGS = {
     "resolution.default_tenant": "Id or slug of the tenant that `GetDefaultTenant` answers.",
     "limits.concurrent_streams": "Calls in flight of one connection.",
     "limits.message_bytes": "One request message. Over it: `RESOURCE_EXHAUSTED`.",
-    "limits.buffered_bytes": "Request messages held for all calls of one connection. Over it: `RESOURCE_EXHAUSTED`.",
+    "limits.buffered_bytes":
+        "Request messages held for all calls of one connection. Over it: `RESOURCE_EXHAUSTED`. At least "
+        "`message_bytes` and `header_list_bytes` together.",
+    "limits.unpacked_burst":
+        "Request messages when unpacked, of one connection, at once. Over it: `RESOURCE_EXHAUSTED`.",
+    "limits.unpacked_bytes_per_second": "And for each second after that.",
+    "limits.unpacked_ratio":
+        "Messages that unpack to more than so many times their size have a quarter of these bytes, for themselves.",
+    "limits.overdrafts":
+        "Calls of one connection refused because of unpacking or memory, at once. Over it the connection ends.",
+    "limits.overdrafts_per_second": "And for each second after that.",
     "limits.header_list_bytes":
         "Names and values of one call's headers, and 32 for each. Over it: `RESOURCE_EXHAUSTED`.",
-    "limits.reset_burst": "Calls that a peer may reset, or make the server reset, at once. Over it the connection ends.",
+    "limits.header_burst":
+        "Headers of one connection beyond 2 KiB of each call, at once. Over it the connection ends. At least "
+        "`header_list_bytes`.",
+    "limits.header_bytes_per_second": "And for each second after that.",
+    "limits.output_bytes": "Bytes waiting in a connection before no more are produced until the peer reads.",
+    "limits.waiting_reply_bytes":
+        "Responses that a connection's peer has not taken. Above it, requests wait to be served.",
+    "limits.reset_burst":
+        "Calls that a peer may reset, or make the server reset, at once. Over it the connection ends.",
     "limits.resets_per_second": "And for each second after that.",
-    "limits.total_buffered_bytes":
-        "Request bytes of all connections that hold more than 16 KiB. Over it the largest and oldest are given up.",
+    "limits.continuations":
+        "Frames of one header block behind its first. Over it the connection ends. With `header_list_bytes` in "
+        "frames of 16 KiB they must be enough.",
+    "limits.useless_frame_burst":
+        "Frames that break the protocol or ask for nothing, at once. Over it the connection ends.",
+    "limits.useless_frames_per_second": "And for each second after that.",
+    "limits.ping_interval_seconds": "HTTP/2 PINGs in less than this, while nothing is sent to the peer, are strikes.",
+    "limits.ping_strikes": "So many may be. Over it the connection ends with GOAWAY `too_many_pings`.",
+    "limits.stream_buffered_bytes":
+        "ttrpc: messages of one call that its handler has not taken. Over it the connection is not read.",
+    "limits.handler_stall_milliseconds": "ttrpc: for so long at most; then the call ends with `RESOURCE_EXHAUSTED`.",
     "limits.connections": "Open connections.",
     "limits.connections_per_peer":
         "Open connections of one certificate, user of a Unix socket, or address without TLS.",
-    "limits.unproven_connections": "Open connections that have not yet finished a handshake. Over it the oldest is closed.",
+    "limits.unproven_connections":
+        "Open connections that have not yet finished a handshake. Over it the oldest is closed.",
     "limits.unproven_per_origin": "Of these, of one address, IPv6 network of 64 bits, or user of a Unix socket.",
-    "limits.pending_streams": "Calls that stream. Over it: `RESOURCE_EXHAUSTED`, with `RetryInfo`.",
     "limits.pending_calls": "Calls at work off the event loops. Over it: `RESOURCE_EXHAUSTED`, with `RetryInfo`.",
+    "limits.pending_streams": "Calls that stream. Over it: `RESOURCE_EXHAUSTED`, with `RetryInfo`.",
+    "limits.guaranteed_calls":
+        "Calls of a connection that are served although others are over `pending_calls` or `pending_streams`.",
+    "limits.calls_per_turn": "Calls of one connection that are served before other connections have their turn.",
+    "limits.fresh_calls":
+        "Unary calls off the event loops that a connection begins before it waits for the first answer.",
+    "limits.retry_delay_seconds": "What `RetryInfo` says to calls that are refused for want of room.",
+    "limits.unpacked_burst_per_peer": "As `unpacked_burst`, of all connections of one peer.",
+    "limits.unpacked_bytes_per_second_per_peer": "And for each second after that.",
+    "limits.total_unpacked_burst": "As `unpacked_burst`, of all peers.",
+    "limits.total_unpacked_bytes_per_second": "And for each second after that.",
+    "limits.total_buffered_bytes":
+        "Request bytes of all connections that hold more than 16 KiB. Over it the largest and oldest are given up. "
+        "At least `message_bytes`, `header_list_bytes` and 16 KiB together.",
+    "limits.total_waiting_reply_bytes":
+        "Responses not taken, of all connections with more than 16 KiB. Over it the largest and oldest are given up.",
+    "limits.first_byte_seconds": "Until a connection's first byte. After it the connection is closed.",
     "limits.stall_seconds": "A peer that leaves a frame unfinished, or takes nothing, for so long is cut off.",
     "limits.request_seconds": "Within this a request must have come in whole. After it: `DEADLINE_EXCEEDED`.",
     "limits.idle_seconds": "A connection without calls for so long is told to go.",
     "limits.connection_age_seconds": "A connection as old as this, give or take a tenth, is told to go.",
+    "limits.connection_age_grace_seconds": "What calls in flight have left then: after it they are cut.",
+    "limits.credential_grace_seconds":
+        "What calls in flight have left when their peer's certificate has ended or was revoked.",
     "limits.keepalive_seconds": "A peer that sends nothing for so long is asked for a sign of life.",
+    "limits.keepalive_timeout_seconds": "Within this it has to answer, or it is cut.",
     "log.retention_days": "Older entries are removed.",
     "log.retention_entries": "Entries beyond the newest so many are removed.",
     "tls.certificate": "Required. The server's chain, PEM.",
@@ -140,24 +188,6 @@ DEFAULTS = {
     "resolution.path_prefix": "@ResolutionRules:pathPrefix",
     "resolution.header": "@ResolutionRules:headerName",
     "resolution.environment_variable": "@ResolutionRules:environmentVariable",
-    "limits.concurrent_streams": "@ServerLimits:maximumConcurrentStreams",
-    "limits.message_bytes": "@ServerLimits:maximumMessageBytes",
-    "limits.buffered_bytes": "@ServerLimits:maximumBufferedBytes",
-    "limits.header_list_bytes": "@ServerLimits:maximumHeaderListBytes",
-    "limits.reset_burst": "@ServerLimits:maximumResetBurst",
-    "limits.resets_per_second": "@ServerLimits:resetsPerSecond",
-    "limits.total_buffered_bytes": "@ServerLimits:maximumTotalBufferedBytes",
-    "limits.connections": "@ServerLimits:maximumConnections",
-    "limits.connections_per_peer": "@ServerLimits:maximumConnectionsPerPeer",
-    "limits.unproven_connections": "@ServerLimits:maximumUnprovenConnections",
-    "limits.unproven_per_origin": "@ServerLimits:maximumUnprovenPerOrigin",
-    "limits.pending_streams": "@ServerLimits:maximumPendingStreams",
-    "limits.pending_calls": "@ServerLimits:maximumPendingCalls",
-    "limits.stall_seconds": "@ServerLimits:stallTimeout",
-    "limits.request_seconds": "@ServerLimits:requestTimeout",
-    "limits.idle_seconds": "@ServerLimits:idleTimeout",
-    "limits.connection_age_seconds": "none",
-    "limits.keepalive_seconds": "@ServerLimits:keepaliveInterval",
     "log.retention_days": "@LogRetention:days",
     "log.retention_entries": "@LogRetention:entries",
     "tls.reload_seconds": "@TLSSettings:reloadInterval",

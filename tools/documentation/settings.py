@@ -1,5 +1,5 @@
-"""The table of settings: names, kinds and ranges from the daemon's readers of the configuration, defaults from the
-types that these fill, meanings from `meanings.py`."""
+"""The table of settings: names, kinds and ranges from the daemon's readers of the configuration, and those of the
+runtime's limits from its own table; defaults from the types that these fill, meanings from `meanings.py`."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,6 @@ READERS = [
     ("Configuration", "func trustDomains(", {"settings": "identity"}),
     ("Configuration", "func identity(", {"settings": "identity", "user": "identity.unix_users[]"}),
     ("Configuration", "func resolution(", {"settings": "resolution"}),
-    ("Configuration", "func limits(", {"settings": "limits"}),
     ("Configuration", "func retention(", {"settings": "log"}),
     ("TLSSettings", "init(_ settings:", {"settings": "tls"}),
     ("TLSSettings", "func trust(", {"settings": "tls", "bundle": "tls.trust_bundles[]"}),
@@ -45,10 +44,14 @@ READ = re.compile(
     r'\b(\w+)\.(' + "|".join(KINDS) + r')\(\s*"(\w+)"(?:,\s*in: ((?:[^()\n]|\([^()\n]*\))+))?')
 # Helpers of the readers: how they are called, what they add to the name, and the bounds that they have.
 HELPERS = [
-    (re.compile(r'\btry seconds\("(\w+)", &(\w+)\)'), "", "Configuration", r"integer\(name, in: (\S+?)\)"),
     (re.compile(r'\btry duration\("(\w+)", &(\w+)\)'), "_milliseconds", "StoreSettings",
      r'integer\("\\\(name\)_milliseconds", in: (\S+?)\)'),
 ]
+
+# The runtime's limits: an entry of their table.
+LIMITS = "ServerLimits+Settings"
+LIMIT = re.compile(
+    r'\.(?:count|seconds|milliseconds|optionalSeconds)\(\s*"(\w+)",\s*\\\.(\w+),\s*([\d_]+\.\.\.[\d_]+)\)')
 
 
 def body(text: str, start: str) -> str:
@@ -91,6 +94,16 @@ def bodies(root: Path):
         yield body(text, start), receivers, sources
 
 
+def runtime_limits(root: Path) -> list[tuple[str, str, str]]:
+    """Name, property of `ServerLimits` and range of each limit."""
+    [file] = (root / "Sources").rglob(f"{LIMITS}.swift")
+    table = file.read_text().partition("settings: [LimitSetting] = [")[2].partition("\n  ]\n")[0]
+    found = LIMIT.findall(table)
+    if not found or len(found) != len(re.findall(r"^    \.\w+\(", table, re.M)):
+        raise Problem(f"entries of {LIMITS} that can't be read")
+    return [(name, place, bounds(span, "", "")) for name, place, span in found]
+
+
 def read(root: Path) -> dict[str, tuple[str, str]]:
     """Kind and range of each setting, by its path."""
     found = {}
@@ -106,6 +119,8 @@ def read(root: Path) -> dict[str, tuple[str, str]]:
             for name, receiver in helper.findall(text):
                 source = (root / "Sources/tenantd" / f"{file}.swift").read_text()
                 add(receiver, name + suffix, "number", bounds(re.search(limits, source)[1], text, sources))
+    for name, _, span in runtime_limits(root):
+        found[f"limits.{name}"] = ("number", span)
     everywhere = set()
     for file in (root / "Sources/tenantd").glob("*.swift"):
         everywhere |= {name for _, _, name, _ in READ.findall(file.read_text())}
@@ -117,6 +132,9 @@ def read(root: Path) -> dict[str, tuple[str, str]]:
 def value(root: Path, path: str) -> str:
     """A default: as it is said, or of a property of a type, `@File:property`."""
     said = DEFAULTS.get(path, "")
+    section, _, last = path.partition(".")
+    if section == "limits" and last:
+        [said] = [f"@ServerLimits:{place}" for name, place, _ in runtime_limits(root) if name == last]
     if not said.startswith("@"):
         return said
     name, _, wanted = said[1:].partition(":")
@@ -125,6 +143,8 @@ def value(root: Path, path: str) -> str:
     text = file.read_text()
     found = re.search(rf"\b{re.escape(wanted)}: \w+\?? = ([^,()]+(?:\([^()]*\))?)", text) \
         or re.search(rf"(?:var|let) {re.escape(wanted)}\b(?:: [^=\n]+)? = (.+)$", text, re.M)
+    if found is None and re.search(rf"var {re.escape(wanted)}: \w+\?$", text, re.M):
+        return "none"
     if found is None:
         raise Problem(f"{path}: {name} has no default for {wanted}")
     text = found[1]

@@ -50,6 +50,21 @@ def test_defaults_and_ranges_are_those_of_the_code(copy):
     assert articles.update(copy, "Configuration", "settings", table, True)
 
 
+def test_limits_are_those_of_the_table_of_the_runtime(copy):
+    table = settings.table(copy)
+    assert "| `handler_stall_milliseconds` | 1 to 60,000 | 1,000 |" in table
+    assert "| `connection_age_seconds` | 1 to 1,000,000 | none |" in table
+    file = copy / "Sources/TenancyRPC/Server/ServerLimits+Settings.swift"
+    change(file, '"continuations", \\.maximumContinuations, 1...1000', '"continuations", \\.resetsPerSecond, 2...4')
+    assert "| `continuations` | 2 to 4 | 1,000 |" in settings.table(copy)
+    change(file, '"continuations"', '"frames"')
+    with pytest.raises(articles.Problem, match="limits.continuations, limits.frames"):
+        settings.table(copy)
+    change(file, ".resetsPerSecond, 2...4", ".resetsPerSecond, some")
+    with pytest.raises(articles.Problem, match="can't be read"):
+        settings.table(copy)
+
+
 def test_a_reason_needs_a_meaning_and_a_use(copy):
     declaration = '  public static let roleExists = Self("ROLE_EXISTS")\n'
     change(copy / ERRORS, declaration, f'{declaration}\n  public static let odd = Self("ODD")\n')

@@ -29,6 +29,11 @@ def streaming_request(*sizes: int, interval: int = 0) -> bytes:
     return b"".join(field(2, number(1, size) + pause) for size in sizes)
 
 
+def limits(**values: int) -> tuple[str, ...]:
+    """Flags of the server; names are those of the daemon's configuration."""
+    return tuple(flag for name, value in values.items() for flag in ("--limit", f"{name}={value}"))
+
+
 class InteropServer(ConformanceProcess, Measured):
     """The conformance server on one transport."""
 

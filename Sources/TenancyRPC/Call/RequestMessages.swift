@@ -6,16 +6,21 @@ public struct RequestMessages: AsyncSequence, Sendable {
   public typealias Change = @Sendable (ReceivedMessage) throws(RPCStatus) -> ReceivedMessage
 
   let pipe: CallPipe
-  private var changes: [Change] = []
+  /// Nil where messages are as they came.
+  private let change: Change?
 
-  init(pipe: CallPipe) { self.pipe = pipe }
+  init(pipe: CallPipe, change: Change? = nil) {
+    self.pipe = pipe
+    self.change = change
+  }
 
   /// The messages as `change` makes them, each when it is read. What it throws, whoever reads throws: the call goes on
   /// if that does.
   public func mapped(_ change: @escaping Change) -> RequestMessages {
-    var mapped = self
-    mapped.changes.append(change)
-    return mapped
+    guard let first = self.change else { return RequestMessages(pipe: pipe, change: change) }
+    return RequestMessages(pipe: pipe) { (message) throws(RPCStatus) in
+      try change(try first(message))
+    }
   }
 
   /// The next message; nil once the client has sent all.
@@ -23,9 +28,9 @@ public struct RequestMessages: AsyncSequence, Sendable {
   /// - Throws: CANCELLED when the client went away or the task was cancelled, DEADLINE_EXCEEDED, or what
   ///   is wrong with what the client sent.
   public nonisolated(nonsending) func next() async throws(RPCStatus) -> ReceivedMessage? {
-    guard var message = try await pipe.next() else { return nil }
-    for change in changes { message = try change(message) }
-    return message
+    let message = try await pipe.next()
+    guard let change, let message else { return message }
+    return try change(message)
   }
 
   public func makeAsyncIterator() -> Iterator { Iterator(messages: self) }
@@ -49,16 +54,20 @@ public final class ResponseWriter: Sendable {
   public typealias Change = @Sendable ([UInt8]) throws(RPCStatus) -> [UInt8]
 
   private let pipe: CallPipe
-  private let changes: [Change]
+  /// Nil where messages are sent as they are.
+  private let change: Change?
+  private let isPlain: Bool
 
-  init(_ pipe: CallPipe, changes: [Change] = []) {
+  init(_ pipe: CallPipe, change: Change? = nil) {
     self.pipe = pipe
-    self.changes = changes
+    self.change = change
+    isPlain = change == nil
   }
 
   /// Sends what `change` makes of messages. What it throws, whoever sends throws: the call goes on if that does.
   public func mapped(_ change: @escaping Change) -> ResponseWriter {
-    ResponseWriter(pipe, changes: [change] + changes)
+    guard let last = self.change else { return ResponseWriter(pipe, change: change) }
+    return ResponseWriter(pipe) { (message) throws(RPCStatus) in try last(try change(message)) }
   }
 
   /// What the response carries besides messages.
@@ -71,9 +80,15 @@ public final class ResponseWriter: Sendable {
   public nonisolated(nonsending) func send(
     _ message: [UInt8], compress: Bool = false
   ) async throws(RPCStatus) {
-    var message = message
-    for change in changes { message = try change(message) }
-    try await pipe.send(message, compress: compress)
+    // The way of most, on which nothing is counted for the others.
+    if isPlain { return try await pipe.send(message, compress: compress) }
+    try await sendChanged(message, compress)
+  }
+
+  private nonisolated(nonsending) func sendChanged(
+    _ message: [UInt8], _ compress: Bool
+  ) async throws(RPCStatus) {
+    try await pipe.send(try change?(message) ?? message, compress: compress)
   }
 
   /// Sends the initial metadata now, before there is a message.

@@ -53,7 +53,7 @@ import Testing
 
   @Test(arguments: [
     "", "stall_seconds", "stall_seconds=", "stall_seconds=1s", "stall_seconds=1=1", "=1",
-    "stalls=1", "stall_seconds=0", "stall_seconds=1000001", "message_bytes=64000000",
+    "stalls=1", "stall_seconds=0", "stall_seconds=1000001", "header_burst=2048",
   ])
   func noLimits(_ text: String) {
     #expect(throws: (any Error).self) { try LimitOptions.parse(["--limit", text]) }

@@ -90,12 +90,6 @@ import Testing
   }
 
   @Test(arguments: [
-    Relation(
-      name: "buffered_bytes", others: [("message_bytes", 8192), ("header_list_bytes", 1024)],
-      least: 9216),
-    Relation(
-      name: "total_buffered_bytes",
-      others: [("message_bytes", 8192), ("header_list_bytes", 1024)], least: 9216 + 16_384),
     Relation(name: "header_burst", others: [("header_list_bytes", 5000)], least: 5000),
     Relation(name: "continuations", others: [("header_list_bytes", 32_769)], least: 2),
   ])
@@ -162,15 +156,11 @@ import Testing
   func serversWorkAtEitherEnd(_ setting: LimitSetting) async throws {
     let least = Self.isTime(setting) ? [] : [setting.range.lowerBound]
     for value in least + [setting.range.upperBound] {
+      // What has to hold a message and its headers is too small then for those that are sent here.
+      let isTooSmall = ["buffered_bytes", "total_buffered_bytes"].contains(setting.name)
+      if isTooSmall, value == setting.range.lowerBound { continue }
       let limits = try Self.limits(setting.name, value)
-      do {
-        try limits.check()
-      } catch {
-        // What has to hold the smallest message and its headers can't be as small as that.
-        #expect(["buffered_bytes", "total_buffered_bytes"].contains(setting.name))
-        #expect(value == setting.range.lowerBound)
-        continue
-      }
+      try limits.check()
       try await Self.expectCalls(limits, "\(setting.name): \(value)")
     }
   }

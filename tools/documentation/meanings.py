@@ -43,8 +43,7 @@ MEANINGS = {
     "limits.concurrent_streams": "Calls in flight of one connection.",
     "limits.message_bytes": "One request message. Over it: `RESOURCE_EXHAUSTED`.",
     "limits.buffered_bytes":
-        "Request messages held for all calls of one connection. Over it: `RESOURCE_EXHAUSTED`. At least "
-        "`message_bytes` and `header_list_bytes` together.",
+        "Request messages held for all calls of one connection. Over it: `RESOURCE_EXHAUSTED`.",
     "limits.unpacked_burst":
         "Request messages when unpacked, of one connection, at once. Over it: `RESOURCE_EXHAUSTED`.",
     "limits.unpacked_bytes_per_second": "And for each second after that.",
@@ -95,8 +94,7 @@ MEANINGS = {
     "limits.total_unpacked_burst": "As `unpacked_burst`, of all peers.",
     "limits.total_unpacked_bytes_per_second": "And for each second after that.",
     "limits.total_buffered_bytes":
-        "Request bytes of all connections that hold more than 16 KiB. Over it the largest and oldest are given up. "
-        "At least `message_bytes`, `header_list_bytes` and 16 KiB together.",
+        "Request bytes of all connections that hold more than 16 KiB. Over it the largest and oldest are given up.",
     "limits.total_waiting_reply_bytes":
         "Responses not taken, of all connections with more than 16 KiB. Over it the largest and oldest are given up.",
     "limits.first_byte_seconds": "Until a connection's first byte. After it the connection is closed.",

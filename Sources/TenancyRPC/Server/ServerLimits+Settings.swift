@@ -62,21 +62,11 @@ extension ServerLimits {
     .seconds("keepalive_timeout_seconds", \.keepaliveTimeout, 1...1_000_000),
   ]
 
-  /// Checks that what may come alone has room: with some limits less than others, calls that are allowed
-  /// would be refused for ever.
+  /// Checks that what one limit allows does not end the connection because of another. (Of bytes that are held,
+  /// the least of the limits is what counts: the call that is over it learns that.)
   ///
   /// - Throws: which limit is too small.
   public func check() throws(LimitError) {
-    let call = maximumMessageBytes + maximumHeaderListBytes
-    guard maximumBufferedBytes >= call else {
-      throw LimitError("buffered_bytes: less than message_bytes and header_list_bytes together")
-    }
-    // The budget of all connections counts in steps.
-    guard maximumTotalBufferedBytes >= call + MemoryBudget.step else {
-      throw LimitError(
-        "total_buffered_bytes: less than message_bytes, header_list_bytes and "
-          + "\(MemoryBudget.step) together")
-    }
     guard maximumHeaderBurst >= maximumHeaderListBytes else {
       throw LimitError("header_burst: less than header_list_bytes")
     }

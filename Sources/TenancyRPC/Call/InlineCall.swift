@@ -2,7 +2,7 @@
 /// object serves an event loop's calls one after the other. Confined to that loop.
 public class InlineCallState {
   /// Memory for this call's messages.
-  public let arena: Arena
+  public final let arena: Arena
   /// The call being served, and its connection. Set only while a handler runs, by the connection, which holds both.
   @exclusivity(unchecked) final private var stream: Unmanaged<ServerStream>?
   @exclusivity(unchecked) final private var origin: Unmanaged<Connection>?

@@ -14,7 +14,7 @@ struct ChannelEndingTests {
     try await withEcho([gate.method]) { channel async throws in
       // Connected first: the deadline is to pass in the handler.
       #expect(try await channel.ask(Self.echo, [1]) == [1])
-      let options = RPCCallOptions(timeout: .milliseconds(500))
+      let options = RPCCallOptions(timeout: .seconds(2))
       let found = await channel.refusal(Self.wait, [], options)
       #expect(found?.code == .deadlineExceeded)
       #expect(await gate.next(2) == [.started, .cancelled])

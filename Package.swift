@@ -19,7 +19,8 @@ if fuzzing {
     ]))
 }
 let fuzzed: [Target.Dependency] = [
-  "CTenancyOpenSSL", "TenancyPKI", "TenancyRPC", "TenancyRPCServices", "Tenancy", "TenancySecrets",
+  "CTenancyOpenSSL", "TenancyCrypto", "TenancyRPC", "TenancyRPCServices", "Tenancy",
+  "TenancySecrets",
   "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyWire",
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -30,7 +31,12 @@ let package = Package(
   products: [
     .library(name: "Tenancy", targets: ["Tenancy"]),
     // The runtime, for any service, and what C code that is generated for one includes.
-    .library(name: "TenancyRPC", targets: ["TenancyRPC", "TenancyRPCServices"]),
+    .library(
+      name: "TenancyRPC",
+      targets: [
+        "TenancyRPC", "TenancyRPCClient", "TenancyRPCCore", "TenancyRPCServer",
+        "TenancyRPCServices",
+      ]),
     .library(name: "CTenancyProtobufC", targets: ["CTenancyProtobufC"]),
     .library(name: "TenancyClient", targets: ["TenancyClient", "TenancyRPC", "TenancyWire"]),
     .executable(name: "tenantd", targets: ["tenantd"]),
@@ -67,14 +73,51 @@ let package = Package(
     .target(name: "CTenancyInteropProto", dependencies: ["CTenancyProtobufC"]),
     .target(name: "CTenancyOTLPProto", dependencies: ["CTenancyProtobufC"]),
 
+    // The RPC runtime, from the ground up; tools/tidy checks that no arrow points the other way.
+    // What an event loop's connections share: timers, rates, memory.
     .target(
-      name: "TenancyRPC",
+      name: "TenancyLoop", dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+      swiftSettings: strict),
+    // All that OpenSSL does for us: digests, sealing, certificates, TLS.
+    .target(
+      name: "TenancyCrypto",
       dependencies: [
-        "CTenancyMalloc", "CTenancyProtobufC", "CTenancyOpenSSL", "CTenancyNghttp2", "CTenancyZlib",
+        "CTenancyOpenSSL", "TenancyLoop", .product(name: "NIOCore", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
+    // What both sides of a call know: status, metadata, messages.
+    .target(
+      name: "TenancyRPCCore",
+      dependencies: [
+        "CTenancyProtobufC", "TenancyLoop",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "Logging", package: "swift-log"),
       ],
+      swiftSettings: strict),
+    // How calls are on the wire: messages of gRPC, frames and envelopes of ttrpc.
+    .target(
+      name: "TenancyRPCFraming", dependencies: ["CTenancyZlib", "TenancyLoop", "TenancyRPCCore"],
+      swiftSettings: strict),
+    .target(
+      name: "TenancyRPCServer",
+      dependencies: [
+        "CTenancyMalloc", "CTenancyNghttp2", "TenancyCrypto", "TenancyLoop", "TenancyRPCCore",
+        "TenancyRPCFraming", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "TenancyRPCClient",
+      dependencies: [
+        "CTenancyNghttp2", "TenancyCrypto", "TenancyLoop", "TenancyRPCCore",
+        "TenancyRPCFraming", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
+    // All of it under one name.
+    .target(
+      name: "TenancyRPC",
+      dependencies: ["TenancyCrypto", "TenancyRPCClient", "TenancyRPCCore", "TenancyRPCServer"],
       swiftSettings: strict),
     // What observes the runtime, and what is asked over HTTP: metrics and probes.
     .target(
@@ -102,10 +145,10 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "Tenancy", swiftSettings: strict),
     .target(
-      name: "TenancySecrets", dependencies: ["CTenancyOpenSSL", "Tenancy"], swiftSettings: strict),
+      name: "TenancySecrets", dependencies: ["TenancyCrypto", "Tenancy"], swiftSettings: strict),
     .target(
       name: "TenancyStore",
-      dependencies: ["Tenancy", "CTenancyOpenSSL", "CTenancySQLite", "CTenancyPostgreSQL"],
+      dependencies: ["Tenancy", "TenancyCrypto", "CTenancySQLite", "CTenancyPostgreSQL"],
       swiftSettings: strict),
     .target(
       name: "TenancyWire", dependencies: ["TenancyRPC", "CTenancyProto", "Tenancy"],
@@ -123,7 +166,7 @@ let package = Package(
     .executableTarget(
       name: "tenantd",
       dependencies: [
-        "TenancyPKI", "TenancyRPC", "TenancyRPCServices", "Tenancy", "TenancyMetrics",
+        "TenancyCrypto", "TenancyRPC", "TenancyRPCServices", "Tenancy", "TenancyMetrics",
         "TenancySecrets",
         "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -134,7 +177,7 @@ let package = Package(
     .executableTarget(
       name: "tenantctl",
       dependencies: [
-        "TenancyPKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyStore", "TenancyWire",
+        "TenancyCrypto", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyStore", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -147,13 +190,12 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .target(name: "TenancyPKI", dependencies: ["CTenancyOpenSSL"], swiftSettings: strict),
-
-    .testTarget(name: "TenancyPKITests", dependencies: ["TenancyPKI"], swiftSettings: strict),
+    .testTarget(name: "TenancyCryptoTests", dependencies: ["TenancyCrypto"], swiftSettings: strict),
     .testTarget(
       name: "TenancyRPCTests",
       dependencies: [
-        "CTenancyNghttp2", "CTenancyOpenSSL", "TenancyRPC",
+        "CTenancyNghttp2", "CTenancyOpenSSL", "TenancyCrypto", "TenancyLoop", "TenancyRPCClient",
+        "TenancyRPCCore", "TenancyRPCFraming", "TenancyRPCServer",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
@@ -183,10 +225,10 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "TenancySecretsTests", dependencies: ["Tenancy", "TenancySecrets"],
+      name: "TenancySecretsTests", dependencies: ["TenancyCrypto", "Tenancy", "TenancySecrets"],
       swiftSettings: strict),
     .testTarget(
-      name: "TenancyStoreTests", dependencies: ["TenancySecrets", "TenancyStore"],
+      name: "TenancyStoreTests", dependencies: ["TenancyCrypto", "TenancySecrets", "TenancyStore"],
       swiftSettings: strict),
     .testTarget(
       name: "TenancyWireTests", dependencies: ["TenancyRPC", "Tenancy", "TenancyWire"],
@@ -194,7 +236,8 @@ let package = Package(
     .testTarget(
       name: "TenancyClientTests",
       dependencies: [
-        "CTenancyOpenSSL", "TenancyPKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancySecrets",
+        "CTenancyOpenSSL", "TenancyCrypto", "TenancyRPC", "Tenancy", "TenancyClient",
+        "TenancySecrets",
         "TenancyServer", "TenancyStore", "TenancyWire",
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -1,5 +1,5 @@
-public import TenancyRPCServices
 public import TenancyRPC
+public import TenancyRPCServices
 
 /// All that the conformance server serves, on any protocol of the runtime.
 public enum InteropServices {

@@ -1,5 +1,5 @@
-internal import CTenancyOpenSSL
 internal import Tenancy
+internal import TenancyCrypto
 
 /// The formats of what is stored, so that others can verify and open it.
 ///
@@ -46,7 +46,9 @@ enum Formats {
     let reference = SecretReference(version: version, key: key.id)
     let data = associatedData(of: reference, at: place)
     let message = try secret.read { (bytes) throws(SecretError) in
-      try AES256GCM.encrypt(bytes, under: key.key, authenticating: data, nonce: nonce)
+      try asSecretError { () throws(CryptoError) in
+        try AES256GCM.encrypt(bytes, under: key.key, authenticating: data, nonce: nonce)
+      }
     }
     return StoredSecret(
       reference: reference, sealed: SealedSecret(bytes: [Self.version] + message))
@@ -59,9 +61,11 @@ enum Formats {
     let data = associatedData(of: secret.reference, at: place)
     var clear = [UInt8](repeating: 0, count: message.count - AES256GCM.overhead)
     // What is handed out is a copy.
-    defer { OPENSSL_cleanse(&clear, clear.count) }
+    defer { clear.wipe() }
     try clear.write { (bytes) throws(SecretError) in
-      try AES256GCM.decrypt(message, under: key.key, authenticating: data, into: bytes)
+      try asSecretError { () throws(CryptoError) in
+        try AES256GCM.decrypt(message, under: key.key, authenticating: data, into: bytes)
+      }
     }
     return ClearSecret(bytes: clear.map(\.self))
   }
@@ -72,7 +76,9 @@ enum Formats {
     let data = associatedData(ofDataKey: key.id, under: master.id)
     let message = key.key.withBytes { bytes in
       Result { () throws(SecretError) in
-        try AES256GCM.encrypt(bytes, under: master.key, authenticating: data, nonce: nonce)
+        try asSecretError { () throws(CryptoError) in
+          try AES256GCM.encrypt(bytes, under: master.key, authenticating: data, nonce: nonce)
+        }
       }
     }
     return [version] + (try message.get())
@@ -84,7 +90,9 @@ enum Formats {
     let message = try message(in: wrapped)
     let data = associatedData(ofDataKey: id, under: master.id)
     let key = try KeyBytes { (bytes) throws(SecretError) in
-      try AES256GCM.decrypt(message, under: master.key, authenticating: data, into: bytes)
+      try asSecretError { () throws(CryptoError) in
+        try AES256GCM.decrypt(message, under: master.key, authenticating: data, into: bytes)
+      }
     }
     return DataKey(id: id, key: key)
   }
@@ -123,5 +131,17 @@ extension [UInt8] {
     try withUnsafeMutableBytes { bytes in
       Swift.Result { () throws(SecretError) in try body(bytes) }
     }.get()
+  }
+}
+
+/// What sealing says, in the words of who keeps secrets.
+func asSecretError<Value>(_ body: () throws(CryptoError) -> Value) throws(SecretError) -> Value {
+  do throws(CryptoError) {
+    return try body()
+  } catch {
+    switch error.code {
+    case .damaged: throw SecretError(.damaged, error.description)
+    case .library: throw SecretError(.library, error.description)
+    }
   }
 }

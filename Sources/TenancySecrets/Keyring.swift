@@ -1,5 +1,6 @@
 internal import Synchronization
 public import Tenancy
+internal import TenancyCrypto
 
 /// The keys of a process: the master keys that it was given, and a store's data keys, unwrapped. Formats:
 /// see Formats.swift. Thread-safe.
@@ -64,7 +65,9 @@ public final class Keyring: SecretSealer {
 
   public func makeDataKey(at now: Timestamp) throws(SecretError) -> WrappedDataKey {
     let master = state.withLock { $0.master }
-    let key = DataKey(id: KeyID(bytes: try Random.bytes(16)), key: try .random())
+    let key = try asSecretError { () throws(CryptoError) in
+      DataKey(id: KeyID(bytes: try RandomBytes.make(16)), key: try .random())
+    }
     return WrappedDataKey(
       id: key.id, masterKey: master.id, wrapped: try Formats.wrap(key, under: master),
       createTime: now, state: .active)

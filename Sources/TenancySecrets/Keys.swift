@@ -1,39 +1,5 @@
-internal import CTenancyOpenSSL
 public import Tenancy
-
-/// Owns the 32 bytes of a key, outside of Swift's arrays so that there is one copy, which is wiped at the
-/// end.
-final class KeyBytes: Sendable {
-  // Written during the initializer only, and freed by deinit.
-  private nonisolated(unsafe) let storage: UnsafeMutableRawBufferPointer
-
-  /// - Parameter fill: writes all bytes, or throws.
-  init(_ fill: (UnsafeMutableRawBufferPointer) throws(SecretError) -> Void) throws(SecretError) {
-    storage = .allocate(byteCount: AES256GCM.keyBytes, alignment: 16)
-    storage.initializeMemory(as: UInt8.self, repeating: 0)
-    // A throw from here on runs deinit: all properties are set.
-    try fill(storage)
-  }
-
-  /// A random key, from the generator for what stays private.
-  static func random() throws(SecretError) -> KeyBytes {
-    try KeyBytes { (bytes) throws(SecretError) in
-      let start = bytes.assumingMemoryBound(to: UInt8.self).baseAddress
-      guard RAND_priv_bytes(start, Int32(clamping: bytes.count)) == 1 else {
-        throw .drainingQueue("there are no random numbers")
-      }
-    }
-  }
-
-  deinit {
-    OPENSSL_cleanse(storage.baseAddress, storage.count)
-    storage.deallocate()
-  }
-
-  func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-    body(UnsafeRawBufferPointer(storage))
-  }
-}
+internal import TenancyCrypto
 
 /// A key that wraps data keys and seals nothing else. It lives outside of the store. Immutable; wiped when
 /// the last reference to it goes; never printed.
@@ -44,13 +10,13 @@ public final class MasterKey: Sendable, CustomStringConvertible, CustomReflectab
   let key: KeyBytes
 
   /// A new random one.
-  public convenience init() throws(SecretError) { try self.init(KeyBytes.random()) }
+  public convenience init() throws(SecretError) { self.init(try asSecretError(KeyBytes.random)) }
 
   /// Reads a key as files, variables and credentials hold it: 64 hexadecimal digits, a line's end after
   /// them or not, or 32 bytes as they are. The caller wipes `text`.
   /// - Throws: `.invalidKey` for anything else, and for what can't be random: a passphrase is no key.
   public convenience init(parsing text: UnsafeRawBufferPointer) throws(SecretError) {
-    let isRaw = text.count == AES256GCM.keyBytes
+    let isRaw = text.count == KeyBytes.count
     let key = try KeyBytes { (bytes) throws(SecretError) in
       if isRaw {
         bytes.copyMemory(from: text)
@@ -62,22 +28,18 @@ public final class MasterKey: Sendable, CustomStringConvertible, CustomReflectab
       Set(bytes).count > 4 && !(isRaw && bytes.allSatisfy { (0x20...0x7E).contains($0) })
     }
     guard isPlausible else { throw Self.notAKey }
-    try self.init(key)
+    self.init(key)
   }
 
-  init(_ key: KeyBytes) throws(SecretError) {
+  init(_ key: KeyBytes) {
     self.key = key
     let label = Array("tenancy.master-key.id".utf8)
-    var input = label + [UInt8](repeating: 0, count: AES256GCM.keyBytes)
-    defer { OPENSSL_cleanse(&input, input.count) }
+    var input = label + [UInt8](repeating: 0, count: KeyBytes.count)
+    defer { input.wipe() }
     key.withBytes { bytes in
       for (index, byte) in bytes.enumerated() { input[label.count + index] = byte }
     }
-    var digest = [UInt8](repeating: 0, count: 32)
-    guard EVP_Q_digest(nil, "SHA256", nil, input, input.count, &digest, nil) == 1 else {
-      throw .drainingQueue("there is no SHA-256")
-    }
-    id = KeyID(bytes: digest)
+    id = KeyID(bytes: SHA256Digest.bytes(input))
   }
 
   /// The text that `init(parsing:)` reads, with a line's end: for a file that is made.

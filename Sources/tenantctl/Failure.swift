@@ -1,7 +1,7 @@
 import Foundation
-import TenancyPKI
 import Tenancy
 import TenancyClient
+import TenancyCrypto
 import TenancyRPC
 import TenancyWire
 

@@ -1,5 +1,5 @@
-import TenancyPKI
 import Tenancy
+import TenancyCrypto
 
 extension AuditSigner {
   /// With a key and a log in files.

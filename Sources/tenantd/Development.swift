@@ -1,6 +1,6 @@
 import FoundationEssentials
 import Glibc
-import TenancyPKI
+import TenancyCrypto
 import TenancyRPC
 import TenancySecrets
 import TenancyServer

@@ -2,7 +2,7 @@ import CTenancyOpenSSL
 import Foundation
 import TenancyRPC
 
-@testable import TenancyPKI
+@testable import TenancyCrypto
 
 /// The certificates of one test, in files.
 ///

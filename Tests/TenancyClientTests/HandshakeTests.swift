@@ -1,6 +1,6 @@
-import TenancyPKI
 import Tenancy
 import TenancyClient
+import TenancyCrypto
 import TenancyRPC
 import TenancyWire
 import Testing

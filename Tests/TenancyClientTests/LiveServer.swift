@@ -1,9 +1,9 @@
 import Foundation
 import Logging
-import TenancyPKI
 import Synchronization
 import Tenancy
 import TenancyClient
+import TenancyCrypto
 import TenancyRPC
 import TenancySecrets
 import TenancyServer

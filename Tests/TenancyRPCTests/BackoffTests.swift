@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
 
 @Suite("Backoff")
 struct BackoffTests {

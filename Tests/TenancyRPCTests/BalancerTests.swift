@@ -1,7 +1,8 @@
 import NIOCore
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
 
 @Suite("Calls over several addresses")
 struct BalancerTests {

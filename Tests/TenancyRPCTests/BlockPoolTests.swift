@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 
 @Suite("Memory of HTTP/2 sessions")
 struct BlockPoolTests {

@@ -2,7 +2,8 @@ import NIOCore
 import Synchronization
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
+@testable import TenancyRPCServer
 
 @Suite("Who is counted, and who has to go")
 struct CensusTests {

@@ -2,7 +2,8 @@ import Foundation
 import NIOCore
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
 
 @Suite("Calls that end early, and connections that come and go", .timeLimit(.minutes(1)))
 struct ChannelEndingTests {

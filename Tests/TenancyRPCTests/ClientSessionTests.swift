@@ -1,6 +1,7 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
 
 @Suite("What a client makes of responses")
 struct ClientSessionTests {

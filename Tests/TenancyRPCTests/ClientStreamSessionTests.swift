@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
 
 @Suite("Streams of a client's HTTP/2 engine")
 struct ClientStreamSessionTests {

@@ -1,7 +1,8 @@
 import Synchronization
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
 
 /// A clock that a test turns, and a token service that it answers.
 private final class TokenService: Sendable {

@@ -2,7 +2,9 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 
 /// What a client waits for begins when its headers arrive.
 @Suite("Deadlines hold while requests come in and wait")

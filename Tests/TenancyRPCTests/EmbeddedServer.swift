@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 
 /// A server's side of one plain connection, without sockets, on a loop whose clock is set by hand. For
 /// methods that answer on the event loop.

@@ -2,7 +2,8 @@ import CTenancyNghttp2
 import NIOCore
 import NIOEmbedded
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
 
 /// Servers that a test plays itself, byte by byte, on an event loop whose clock it turns.
 final class FakeNetwork {

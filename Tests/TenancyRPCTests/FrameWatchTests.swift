@@ -2,7 +2,8 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCServer
 
 /// What `FrameWatch` makes of frames, through the session that it belongs to.
 @Suite("Frames that cost too much, or name streams that are over")

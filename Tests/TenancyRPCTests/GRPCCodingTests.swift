@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCCore
 
 @Suite("Text codings of gRPC")
 struct GRPCCodingTests {

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
 
 @Suite("Health of a channel's servers")
 struct HealthWatchTests {

@@ -2,7 +2,9 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
+@testable import TenancyRPCServer
 
 @Suite("Messages in the hands of handlers, and on their way")
 struct HeldMessageTests {

@@ -2,7 +2,10 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
+@testable import TenancyRPCServer
 
 /// What an HTTP/2 connection holds of requests and responses, and gives up for others.
 @Suite("What a connection gives up")

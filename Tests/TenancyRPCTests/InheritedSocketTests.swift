@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
+@testable import TenancyRPCServer
 
 /// What a service manager passes on.
 @Suite struct InheritedSocketTests {

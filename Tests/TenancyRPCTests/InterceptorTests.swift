@@ -2,6 +2,8 @@ import Synchronization
 import TenancyRPC
 import Testing
 
+@testable import TenancyRPCFraming
+
 @Suite("Interceptors of a server", .timeLimit(.minutes(1)))
 struct InterceptorTests {
   /// Notes what passes, and refuses who asks for it.

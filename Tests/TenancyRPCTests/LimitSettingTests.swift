@@ -1,6 +1,7 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
+@testable import TenancyRPCServer
 
 /// The table of limits, by which configurations are read.
 @Suite("Settings of limits") struct LimitSettingTests {

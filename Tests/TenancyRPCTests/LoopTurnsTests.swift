@@ -5,7 +5,8 @@ import NIOPosix
 import Synchronization
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCServer
 
 @Suite("Turns of the connections of an event loop")
 struct LoopTurnsTests {

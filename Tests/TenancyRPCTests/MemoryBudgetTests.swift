@@ -2,7 +2,7 @@ import NIOCore
 import Synchronization
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 
 @Suite("What all connections hold")
 struct MemoryBudgetTests {

@@ -1,6 +1,7 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
 
 @Suite("Messages cut out of a call's bytes")
 struct MessageReaderTests {

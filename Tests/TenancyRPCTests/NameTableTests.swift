@@ -3,7 +3,7 @@ import NIOEmbedded
 import Synchronization
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
 
 @Suite("Names of a channel's targets", .timeLimit(.minutes(1)))
 struct NameTableTests {

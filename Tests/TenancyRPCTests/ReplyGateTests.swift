@@ -3,7 +3,7 @@ import NIOEmbedded
 import Synchronization
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 
 @Suite("When handlers begin")
 struct ReplyGateTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 
 @Suite("Which requests are HTTP")
 struct RequestFormTests {

@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 
 /// The supervisor looks at connections on which something is under way, and at no others.
 @Suite("Connections that rest")

@@ -1,6 +1,7 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
 
 @Suite("Whether a call is made again")
 struct RetryStateTests {

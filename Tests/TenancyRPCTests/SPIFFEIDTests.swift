@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 @Suite("SPIFFE IDs")
 struct SPIFFEIDTests {

@@ -2,7 +2,8 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
+@testable import TenancyRPCServer
 
 /// What becomes of one that is run.
 @Suite("A server that is run", .timeLimit(.minutes(1)))

@@ -1,7 +1,10 @@
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 
 @Suite("HTTP/2 engines, byte by byte")
 struct SessionBytesTests {

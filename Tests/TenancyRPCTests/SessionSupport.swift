@@ -1,6 +1,8 @@
 import NIOCore
 
-@testable import TenancyRPC
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 
 extension ConnectionMemory {
   /// For an engine that is alone.

@@ -2,7 +2,9 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 
 /// What a peer does to calls that wait to be served, are over, or were never taken.
 @Suite("Calls that are not there are not served")

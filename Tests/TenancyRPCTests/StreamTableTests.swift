@@ -1,7 +1,7 @@
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 
 @Suite("The calls of a connection")
 struct StreamTableTests {

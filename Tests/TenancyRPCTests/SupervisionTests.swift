@@ -2,7 +2,8 @@ import NIOCore
 import Synchronization
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 
 @Suite("Peers that do not take part any more")
 struct SupervisionTests {

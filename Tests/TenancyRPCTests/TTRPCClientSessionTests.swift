@@ -1,7 +1,10 @@
 import NIOCore
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
 
 extension TTRPCClientSession {
   /// The frames that the session has to send.

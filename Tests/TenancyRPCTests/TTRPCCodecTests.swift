@@ -1,6 +1,8 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
 
 @Suite("ttrpc frames and envelopes")
 struct TTRPCCodecTests {

@@ -1,6 +1,8 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
+@testable import TenancyRPCServer
 
 /// Each thing that a peer may do wrong has a defined answer, and costs nobody else anything.
 @Suite("ttrpc, hostile frames")

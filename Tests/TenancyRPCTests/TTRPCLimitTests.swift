@@ -1,7 +1,10 @@
 import NIOCore
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
+@testable import TenancyRPCServer
 
 @Suite("ttrpc limits")
 struct TTRPCLimitTests {

@@ -1,6 +1,8 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
+@testable import TenancyRPCServer
 
 @Suite("ttrpc server engine")
 struct TTRPCServerTests {

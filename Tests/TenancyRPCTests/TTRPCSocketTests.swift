@@ -1,7 +1,10 @@
 import Foundation
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
+@testable import TenancyRPCServer
 
 /// ttrpc through a real server on a Unix socket.
 @Suite("ttrpc over a socket")

@@ -2,7 +2,10 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
+@testable import TenancyRPCServer
 
 /// A frame, for tests to send and to compare.
 struct TTRPCTestFrame: Equatable, CustomStringConvertible {

@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
 
 @Suite("Timers of an event loop")
 struct TimerQueueTests {

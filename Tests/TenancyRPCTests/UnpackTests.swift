@@ -1,7 +1,9 @@
 import NIOCore
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
+@testable import TenancyRPCServer
 
 @Suite("What peers make us unpack")
 struct UnpackTests {

@@ -1,7 +1,10 @@
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 
 /// Messages of a stream that the peer's windows keep back when the call is ended.
 @Suite("Messages that were not sent when a call ends", .timeLimit(.minutes(1)))

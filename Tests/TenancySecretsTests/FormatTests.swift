@@ -1,4 +1,5 @@
 import Tenancy
+import TenancyCrypto
 import Testing
 
 @testable import TenancySecrets

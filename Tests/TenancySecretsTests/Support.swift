@@ -1,4 +1,5 @@
 import Tenancy
+import TenancyCrypto
 
 @testable import TenancySecrets
 
@@ -12,7 +13,7 @@ enum Sample {
   }
 
   static func key(_ bytes: [UInt8]) throws -> KeyBytes {
-    try KeyBytes { target in target.copyBytes(from: bytes) }
+    KeyBytes { target in target.copyBytes(from: bytes) }
   }
 
   static func parse(_ text: [UInt8]) throws -> MasterKey {

@@ -3,7 +3,8 @@ import TenancyWire
 import Testing
 
 @testable import Tenancy
-@testable import TenancyRPC
+@testable import TenancyCrypto
+@testable import TenancyRPCCore
 @testable import TenancyServer
 
 struct FreshnessTests {

@@ -2,7 +2,7 @@ import TenancyWire
 import Testing
 
 @testable import Tenancy
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 @testable import TenancyServer
 
 /// Every method against every kind of caller.

@@ -1,7 +1,7 @@
 import Testing
 
 @testable import Tenancy
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 @testable import TenancyServer
 
 struct IdentityRulesTests {

@@ -2,7 +2,7 @@ import TenancyWire
 import Testing
 
 @testable import Tenancy
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 @testable import TenancyServer
 
 /// What the lists cost, counted, where there is little and where there is much; and that pages that end

@@ -2,7 +2,7 @@ import TenancyWire
 import Testing
 
 @testable import Tenancy
-@testable import TenancyRPC
+@testable import TenancyRPCCore
 @testable import TenancyServer
 
 /// What is looked at of a request before it is decoded, counted.

@@ -4,7 +4,8 @@ import TenancyWire
 import Testing
 
 @testable import Tenancy
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 @testable import TenancyServer
 
 /// Calls that were admitted before a revocation and come to the writer after it.

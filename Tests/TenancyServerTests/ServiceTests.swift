@@ -2,7 +2,8 @@ import TenancyWire
 import Testing
 
 @testable import Tenancy
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 @testable import TenancyServer
 
 /// Whole methods that write, called as the runtime calls them.

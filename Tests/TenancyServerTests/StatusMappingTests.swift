@@ -2,7 +2,8 @@ import TenancyWire
 import Testing
 
 @testable import Tenancy
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 @testable import TenancyServer
 
 struct StatusMappingTests {
@@ -87,7 +88,7 @@ struct StatusMappingTests {
       retryAfterSeconds: 1)
     let status = StatusMapping.status(of: error)
     #expect(status.message.utf8.count == StatusMapping.maximumTextBytes)
-    #expect(status.details.count <= HeaderFields.maximumDetailsBytes)
+    #expect(status.details.count <= RPCStatus.maximumSentDetails)
   }
 
   @Test func aQuotaIsNamedWithItsSubject() throws {

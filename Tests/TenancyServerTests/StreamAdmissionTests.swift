@@ -5,7 +5,9 @@ import TenancyWire
 import Testing
 
 @testable import Tenancy
-@testable import TenancyRPC
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 @testable import TenancyServer
 
 /// Streams of a real server: what ends them in the middle, and how.

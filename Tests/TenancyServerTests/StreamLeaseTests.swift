@@ -3,7 +3,7 @@ import TenancyWire
 import Testing
 
 @testable import Tenancy
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 @testable import TenancyServer
 
 /// When the admissions of streams are judged, and what that costs.

@@ -3,7 +3,7 @@ import TenancySecrets
 import TenancyWire
 
 @testable import Tenancy
-@testable import TenancyRPC
+@testable import TenancyCrypto
 @testable import TenancyServer
 
 /// A control store in memory.

@@ -1,4 +1,5 @@
 import Tenancy
+internal import TenancyCrypto
 import Testing
 
 @testable import TenancyStore
@@ -17,7 +18,7 @@ import Testing
       [AuditedStoreContract.note(3, chains)],
     ] {
       let batch = AuditBatch(
-        notes, time: Timestamp(nanoseconds: 1), hash: AuditCheck.sha256)
+        notes, time: Timestamp(nanoseconds: 1), hash: SHA256Digest.bytes)
       try store.append([], audit: batch)
     }
   }

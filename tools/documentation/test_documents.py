@@ -54,7 +54,7 @@ def test_limits_are_those_of_the_table_of_the_runtime(copy):
     table = settings.table(copy)
     assert "| `handler_stall_milliseconds` | 1 to 60,000 | 1,000 |" in table
     assert "| `connection_age_seconds` | 1 to 1,000,000 | none |" in table
-    file = copy / "Sources/TenancyRPC/Server/ServerLimits+Settings.swift"
+    file = copy / "Sources/TenancyRPCServer/Server/ServerLimits+Settings.swift"
     change(file, '"continuations", \\.maximumContinuations, 1...1000', '"continuations", \\.resetsPerSecond, 2...4')
     assert "| `continuations` | 2 to 4 | 1,000 |" in settings.table(copy)
     change(file, '"continuations"', '"frames"')

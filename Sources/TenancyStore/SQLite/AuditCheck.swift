@@ -1,5 +1,5 @@
-internal import CTenancyOpenSSL
 internal import Tenancy
+internal import TenancyCrypto
 
 /// Whether the chains of audit records are whole, each by itself and with the heads that the platform's names.
 /// Where a chain's first records were removed, it begins behind the last of them, with whose hash it goes on.
@@ -110,7 +110,7 @@ struct AuditCheck {
     guard sequence == last.sequence &+ 1 else {
       return report(chain, last.sequence &+ 1, "is missing")
     }
-    guard Self.sha256(AuditEncoding.hashInput(bytes, after: last.hash)) == hash else {
+    guard SHA256Digest.bytes(AuditEncoding.hashInput(bytes, after: last.hash)) == hash else {
       return report(chain, sequence, "is not the one that was written: its hash does not fit")
     }
     let record = AuditEncoding.decode(bytes)
@@ -131,11 +131,5 @@ struct AuditCheck {
 
   private func report(_ chain: AuditChain, _ sequence: UInt64, _ what: String) {
     findings.add(StoreFinding(table: "audit_records", row: "\(chain)/\(sequence)", what))
-  }
-
-  static func sha256(_ bytes: [UInt8]) -> [UInt8] {
-    var digest = [UInt8](repeating: 0, count: AuditEncoding.hashBytes)
-    SHA256(bytes, bytes.count, &digest)
-    return digest
   }
 }

@@ -1,6 +1,6 @@
-internal import CTenancyOpenSSL
 internal import Glibc
 internal import Tenancy
+internal import TenancyCrypto
 
 /// A file that is being made, for its owner only, under a name that nobody takes for a finished one. It is
 /// removed again unless it is given its real name.
@@ -149,18 +149,9 @@ final class FileBytes {
 
   /// SHA-256 of everything before `end`: lower-case hex.
   func digest(upTo end: UInt64) throws(StoreError) -> String {
-    guard let context = EVP_MD_CTX_new() else { throw StoreError(.unavailable, "no memory") }
-    defer { EVP_MD_CTX_free(context) }
-    var isGood = EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1
-    try forEach(upTo: end) { bytes in
-      isGood = isGood && EVP_DigestUpdate(context, bytes, bytes.count) == 1
-    }
-    var digest = [UInt8](repeating: 0, count: 32)
-    guard isGood, EVP_DigestFinal_ex(context, &digest, nil) == 1 else {
-      throw StoreError(.unavailable, "SHA-256 fails")
-    }
-    let digits = Array("0123456789abcdef".utf8)
-    return String(
-      decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    let hasher = SHA256Hasher()
+    try forEach(upTo: end) { (bytes) throws(StoreError) in hasher.update(bytes) }
+    guard let digest = hasher.finish() else { throw StoreError(.unavailable, "SHA-256 fails") }
+    return digest
   }
 }

@@ -1,5 +1,6 @@
 internal import Glibc
 public import Tenancy
+internal import TenancyCrypto
 
 /// Puts a backup in a store's place.
 ///
@@ -173,7 +174,7 @@ public struct SQLiteRestore {
       return false
     }
     let batch = AuditBatch(
-      [AuditNote(event: event, chains: [.platform])], time: time, hash: AuditCheck.sha256)
+      [AuditNote(event: event, chains: [.platform])], time: time, hash: SHA256Digest.bytes)
     let records = batch.records(after: head.map { [AuditChain.platform: $0] } ?? [:])
     try asStoreError { () throws(SQLiteError) in
       for record in records {

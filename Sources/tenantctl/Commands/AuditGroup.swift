@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
-import TenancyPKI
 import Tenancy
+import TenancyCrypto
 import TenancyRPC
 import TenancyWire
 

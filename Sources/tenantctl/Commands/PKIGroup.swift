@@ -1,5 +1,5 @@
 import ArgumentParser
-import TenancyPKI
+import TenancyCrypto
 
 /// `tenantctl pki …`.
 struct PKIGroup: ParsableCommand {

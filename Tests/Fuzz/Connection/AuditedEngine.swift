@@ -1,4 +1,4 @@
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 
 /// An engine whose books can be looked at.
 protocol AuditedEngine: ServerEngine {

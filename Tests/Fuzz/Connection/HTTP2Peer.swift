@@ -1,4 +1,5 @@
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
 
 /// A client that speaks HTTP/2, in frames of odd orders, numbers and flags.
 struct HTTP2Peer: ScriptedPeer {

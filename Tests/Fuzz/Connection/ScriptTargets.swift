@@ -1,4 +1,4 @@
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 
 /// Whole connections with session, handler and services, driven by scripts.
 let scriptTargets: [FuzzTarget] = [

@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import TenancyRPCServices
 
-@testable import TenancyRPC
+@testable import TenancyRPCServer
 
 /// One connection from its first byte to its end, as a script wants it: what the peer says, when it reads,
 /// what time passes, which handlers go on, and when the server drains. On a loop whose clock is set by

@@ -1,4 +1,6 @@
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
 
 /// A client that speaks ttrpc, in frames of odd orders, numbers and flags.
 struct TTRPCPeer: ScriptedPeer {

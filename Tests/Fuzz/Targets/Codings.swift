@@ -1,4 +1,6 @@
-@testable import TenancyRPC
+@testable import TenancyCrypto
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 
 /// Text codings of gRPC, and names.
 let codingTargets: [FuzzTarget] = [

@@ -1,9 +1,10 @@
 import NIOCore
 import NIOEmbedded
-import TenancyPKI
 import Synchronization
+import TenancyCrypto
 
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 
 /// Whole connections: sniffing, TLS, HTTP/2, handlers of every kind, deadlines and the end.
 let connectionTargets: [FuzzTarget] = [

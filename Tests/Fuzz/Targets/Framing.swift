@@ -1,4 +1,5 @@
-@testable import TenancyRPC
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
 
 /// gRPC's length-prefixed messages, and gzip.
 let framingTargets: [FuzzTarget] = [

@@ -1,7 +1,10 @@
 import NIOCore
 import NIOEmbedded
 
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 
 /// HTTP/2 engines, without sockets. What the bytes are is up to the peer; what the engines count of
 /// them, and that every call ends once, is up to us.

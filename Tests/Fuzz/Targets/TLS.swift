@@ -1,10 +1,10 @@
 import CTenancyOpenSSL
 import Foundation
 import NIOCore
-import TenancyPKI
 import Synchronization
+import TenancyCrypto
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 /// Certificates and TLS records.
 let tlsTargets: [FuzzTarget] = [

@@ -1,4 +1,6 @@
-@testable import TenancyRPC
+@testable import TenancyLoop
+@testable import TenancyRPCCore
+@testable import TenancyRPCFraming
 
 /// ttrpc's frames, envelopes and connections.
 let ttrpcTargets: [FuzzTarget] = [

@@ -2,7 +2,7 @@ import NIOCore
 import Synchronization
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 @Suite("Clients that resume TLS sessions")
 struct ClientResumptionTests {

@@ -1,7 +1,10 @@
 import Foundation
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 
 @Suite("A channel's TLS connections", .timeLimit(.minutes(1)))
 struct ClientTLSTests {

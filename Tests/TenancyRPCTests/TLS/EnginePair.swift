@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 /// Two ends of a TLS connection whose bytes are carried between them by hand.
 struct EnginePair {

@@ -1,7 +1,7 @@
 import CTenancyOpenSSL
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 /// OpenSSL's security level lets RSA keys of 1,984 bits and more pass for such of 2,048.
 @Suite("RSA keys below 2,048 bits")

@@ -2,7 +2,10 @@ import CTenancyOpenSSL
 import Foundation
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
+@testable import TenancyRPCClient
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 
 @Suite("Long TLS connections", .timeLimit(.minutes(1)))
 struct LongConnectionTests {

@@ -1,7 +1,7 @@
 import CTenancyOpenSSL
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 @Suite("Certificates of TLS clients")
 struct PeerCertificateTests {

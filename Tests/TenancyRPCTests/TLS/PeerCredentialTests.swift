@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 /// What becomes of a peer while its connection is open, without waiting for it.
 @Suite("The credential of an open connection")

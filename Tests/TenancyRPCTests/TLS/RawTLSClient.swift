@@ -1,7 +1,7 @@
 import CTenancyOpenSSL
 import NIOCore
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 /// A TLS client by OpenSSL alone, with settings that ours does not have, against a `TLSEngine`.
 final class RawTLSClient {

@@ -3,7 +3,8 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
+@testable import TenancyRPCServer
 
 @Suite("Reloading TLS files", .timeLimit(.minutes(1)))
 struct ReloadTests {

@@ -2,7 +2,7 @@ import CTenancyOpenSSL
 import Synchronization
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 @Suite("Resuming TLS sessions")
 struct ResumptionTests {

@@ -3,7 +3,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 @Suite("Records that hold next to nothing, or are not whole")
 struct SmallRecordTests {

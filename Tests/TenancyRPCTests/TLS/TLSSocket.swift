@@ -2,7 +2,9 @@ import CTenancyOpenSSL
 import Foundation
 import Synchronization
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
+@testable import TenancyRPCClient
+@testable import TenancyRPCServer
 
 /// A blocking TLS client over TCP.
 final class TLSSocket {

@@ -2,7 +2,7 @@ import CTenancyOpenSSL
 import NIOCore
 import Testing
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 @Suite("TLS ciphertext between OpenSSL and us")
 struct TLSWireTests {

@@ -1,7 +1,7 @@
 import CTenancyOpenSSL
 import Foundation
 
-@testable import TenancyRPC
+@testable import TenancyCrypto
 
 /// Certificates of all kinds, good and bad, made as a test needs them. In a directory of its own.
 final class TestPKI {

@@ -1,0 +1,163 @@
+internal import CTenancyOpenSSL
+import Synchronization
+
+/// Judges the certificates of peers by one loaded set of CAs and CRLs. Thread-safe.
+final class PeerTrust: Sendable {
+  private enum Stores {
+    case any(TrustStore)
+    case domains([String: TrustStore])
+  }
+
+  private let stores: Stores
+  private let configuration: TLSContext.Configuration
+  /// Of the peers.
+  private let side: TLSContext.Side
+  /// Peers that were verified already, by `PeerEvidence.digest`. Refusals are not remembered.
+  private let verified: Mutex<BoundedCache<[UInt8], VerifiedPeer>>
+
+  /// - Parameter side: which side the peers are.
+  /// - Throws: `TLSError` when a file can't be used.
+  init(_ configuration: TLSContext.Configuration, peers side: TLSContext.Side) throws(TLSError) {
+    self.configuration = configuration
+    self.side = side
+    verified = Mutex(BoundedCache(capacity: configuration.limits.maximumVerifiedPeers))
+    switch configuration.trust {
+    case .authorities(let path, let revocations):
+      stores = .any(try TrustStore(authorities: path, revocations: revocations, domain: nil))
+    case .domains(let bundles):
+      var made: [String: TrustStore] = [:]
+      for bundle in bundles {
+        guard SPIFFEID(parsing: "spiffe://\(bundle.domain)/x") != nil, made[bundle.domain] == nil
+        else {
+          throw TLSError(
+            "\(bundle.domain) is not a trust domain, or is there twice", code: .configuration)
+        }
+        made[bundle.domain] = try TrustStore(
+          authorities: bundle.authorities, revocations: bundle.revocations, domain: bundle.domain)
+      }
+      stores = .domains(made)
+    }
+  }
+
+  /// All the CAs.
+  var authorities: [X509Object] {
+    switch stores {
+    case .any(let store): store.authorities
+    case .domains(let stores): stores.values.flatMap(\.authorities)
+    }
+  }
+
+  /// Judges a peer by what it presented: `leaf` an `X509`, `untrusted` a stack of them.
+  func judge(
+    leaf: OpaquePointer, untrusted: OpaquePointer?
+  ) -> Result<VerifiedPeer, PeerRefusal> {
+    guard let evidence = PeerEvidence(leaf: leaf, untrusted: untrusted) else {
+      return .failure(PeerRefusal("unreadable certificate"))
+    }
+    return judge(evidence) { verify(leaf, untrusted, evidence) }
+  }
+
+  /// Judges a peer that was verified before, maybe by other CAs and CRLs.
+  func judge(_ evidence: PeerEvidence) -> Result<VerifiedPeer, PeerRefusal> {
+    judge(evidence) {
+      evidence.withCertificates { verify($0, $1, evidence) }
+        ?? .failure(PeerRefusal("unreadable certificate"))
+    }
+  }
+
+  /// Judges a peer whose session is resumed. Its chain was verified by these CAs.
+  func refusalToResume(_ peer: VerifiedPeer) -> PeerRefusal? {
+    guard isFresh(peer) else { return PeerRefusal(code: X509_V_ERR_CERT_HAS_EXPIRED) }
+    return configuration.peerRule(peer.certificate).map { PeerRefusal($0) }
+  }
+
+  /// How many peers' chains are remembered.
+  var rememberedPeers: Int { verified.withLock { $0.count } }
+
+  /// Forgets the peers that were verified: this is not the newest set of CAs and CRLs any more.
+  func retire() { verified.withLock { $0 = BoundedCache(capacity: 0) } }
+
+  private func judge(
+    _ evidence: PeerEvidence, _ verify: () -> Result<VerifiedPeer, PeerRefusal>
+  ) -> Result<VerifiedPeer, PeerRefusal> {
+    let known = verified.withLock { $0[evidence.digest] }
+    let outcome: Result<VerifiedPeer, PeerRefusal>
+    if let known, isFresh(known) {
+      outcome = .success(known)
+    } else {
+      outcome = verify()
+      if case .success(let peer) = outcome {
+        _ = verified.withLock { $0.insert(peer, for: evidence.digest) }
+      }
+    }
+    return outcome.flatMap { peer in
+      if let reason = configuration.peerRule(peer.certificate) {
+        return .failure(PeerRefusal(reason))
+      }
+      return .success(peer)
+    }
+  }
+
+  private func isFresh(_ peer: VerifiedPeer) -> Bool {
+    (peer.validFrom...max(peer.validFrom, peer.freshUntil)).contains(configuration.clock())
+  }
+
+  private func verify(
+    _ leaf: OpaquePointer, _ untrusted: OpaquePointer?, _ evidence: PeerEvidence
+  ) -> Result<VerifiedPeer, PeerRefusal> {
+    let certificate: PeerCertificate
+    switch CertificateReader.read(leaf) {
+    case .success(let found): certificate = found
+    case .failure(let error): return .failure(PeerRefusal(error.description))
+    }
+    return store(for: certificate, leaf).flatMap { store, domain in
+      store.verify(
+        leaf, untrusted: untrusted, of: side, domain: domain,
+        maximumIntermediates: configuration.limits.maximumIntermediates, now: configuration.clock())
+    }.map { chain in
+      VerifiedPeer(
+        certificate: certificate, evidence: evidence, validFrom: chain.validFrom,
+        validUntil: chain.validUntil, freshUntil: chain.freshUntil)
+    }
+  }
+
+  /// Which CAs may vouch for a certificate, by its names, and in which trust domain it is.
+  private func store(
+    for certificate: PeerCertificate, _ leaf: OpaquePointer
+  ) -> Result<(TrustStore, domain: String?), PeerRefusal> {
+    if side == .client, certificate.isAuthority {
+      return .failure(PeerRefusal("a CA's certificate is no identity"))
+    }
+    if side == .client, !CertificateReader.namesItsUse(leaf) {
+      return .failure(PeerRefusal("a certificate without extended key usage"))
+    }
+    let isSPIFFE = certificate.uriNames.contains { $0.lowercased().hasPrefix("spiffe:") }
+    switch stores {
+    case .any(let store) where !isSPIFFE: return .success((store, nil))
+    case .any(let store):
+      return spiffeID(of: certificate, leaf).map { (store, $0.trustDomain) }
+    case .domains(let stores):
+      return spiffeID(of: certificate, leaf).flatMap { id in
+        stores[id.trustDomain].map { .success(($0, id.trustDomain)) }
+          ?? .failure(PeerRefusal("foreign trust domain \(id.trustDomain)"))
+      }
+    }
+  }
+
+  /// The rules for leaves of X509-SVID (§2, §4 and §5).
+  private func spiffeID(
+    of certificate: PeerCertificate, _ leaf: OpaquePointer
+  ) -> Result<SPIFFEID, PeerRefusal> {
+    guard !certificate.isAuthority, !CertificateReader.maySign(leaf) else {
+      return .failure(PeerRefusal("a CA's certificate is no identity"))
+    }
+    guard certificate.uriNames.count == 1, let name = certificate.uriNames.first else {
+      return .failure(
+        PeerRefusal("\(certificate.uriNames.count) URI names where there must be one"))
+    }
+    guard let id = SPIFFEID(parsing: name) else {
+      return .failure(PeerRefusal("the URI name is not a SPIFFE ID"))
+    }
+    return .success(id)
+  }
+}

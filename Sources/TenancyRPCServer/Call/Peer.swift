@@ -1,0 +1,45 @@
+public import TenancyCrypto
+
+/// What is known of the other end of a connection, before anything it says about itself.
+public enum Peer: Sendable, Hashable {
+  /// Verified during the handshake, or when the session was made that was resumed.
+  case certificate(PeerCertificate)
+  /// The process at the other end of a Unix socket, as the kernel gives it (SO_PEERCRED).
+  case unixProcess(UnixCredentials)
+  /// Nothing: a plain-text TCP connection on loopback, or a TLS client without a certificate, where
+  /// configuration allows it.
+  case anonymous
+}
+
+/// Kernel-reported credentials of a Unix socket's peer at the time it connected.
+public struct UnixCredentials: Sendable, Hashable {
+  public let userID: UInt32
+  public let groupID: UInt32
+  public let processID: Int32
+}
+
+/// One accepted connection, for the life of which the embedder may keep a `context`.
+public final class Connection: Sendable {
+  public let peer: Peer
+  /// For logs: the listener's address and the peer's. Made each time: ask only to log it.
+  public var label: String { source.description }
+
+  private let source: any ConnectionLabel
+  private let standing: @Sendable () -> String?
+
+  /// - Parameter standing: why the peer is not accepted any more, or nil.
+  init(
+    peer: Peer, label: any ConnectionLabel, standing: @escaping @Sendable () -> String? = { nil }
+  ) {
+    self.peer = peer
+    self.standing = standing
+    source = label
+  }
+
+  /// Why the peer is not accepted any more, or nil: the CAs, CRLs and rules that were loaded last refuse its
+  /// certificate. Thread-safe; the first question after a reload may verify a chain.
+  public func refusal() -> String? { standing() }
+}
+
+/// What makes a connection's label when it is asked for: most never are.
+typealias ConnectionLabel = CustomStringConvertible & Sendable

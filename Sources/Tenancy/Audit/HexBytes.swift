@@ -1,5 +1,6 @@
 /// Lower-case hex, as hashes and records are written in text files.
 public enum HexBytes {
+  /// Two digits for each byte.
   public static func text(_ bytes: [UInt8]) -> String {
     let digits = Array("0123456789abcdef".utf8)
     return String(unsafeUninitializedCapacity: 2 * bytes.count) { buffer in

@@ -2,8 +2,10 @@
 /// 1 to 63 characters, no hyphen at either end). Text in the form of a UUID is refused, so that a
 /// slug never reads as another tenant's id.
 public struct Slug: Hashable, Sendable, CustomStringConvertible {
+  /// Characters of a DNS label.
   public static let maximumLength = 63
 
+  /// The canonical form.
   public let text: String
   public var description: String { text }
 

@@ -3,9 +3,12 @@ import Synchronization
 /// The identity of a tenant: a UUIDv7 (RFC 9562 §5.7). Never changes and is never reused; ids made by
 /// one process sort in the order in which they were made.
 public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible {
+  /// Milliseconds since 1970 (48 bits), the version (4) and 12 random bits.
   public let high: UInt64
+  /// The variant (2 bits) and 62 random bits.
   public let low: UInt64
 
+  /// Checks neither version nor variant: for what was a `TenantID` before.
   public init(high: UInt64, low: UInt64) {
     self.high = high
     self.low = low

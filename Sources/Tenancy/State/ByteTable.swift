@@ -8,8 +8,10 @@ public struct ByteTable<Value: Sendable>: Sendable {
   private typealias Slot = TableSlot<Value>
 
   private var root = TableNode<Value>.leaf([])
+  /// Entries.
   public private(set) var count = 0
 
+  /// An empty table.
   public init() {}
 
   /// A table of many, as fast as they can be sorted by their hashes. Of entries with one key the last stays.
@@ -28,8 +30,10 @@ public struct ByteTable<Value: Sendable>: Sendable {
     }
   }
 
+  /// Whether there are no entries.
   public var isEmpty: Bool { count == 0 }
 
+  /// A look-up by the key's UTF-8 bytes, without a `String`.
   @inline(__always)
   public func find(_ key: RawSpan) -> Value? {
     key.withUnsafeBytes { bytes in
@@ -38,6 +42,7 @@ public struct ByteTable<Value: Sendable>: Sendable {
     }
   }
 
+  /// A look-up, or a change of this copy alone; nil removes.
   public subscript(key: String) -> Value? {
     get { find(key.utf8Span.span.bytes) }
     set {

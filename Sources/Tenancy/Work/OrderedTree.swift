@@ -1,5 +1,6 @@
 /// What can be kept in order of a key of its own.
 public protocol Ordered: Sendable {
+  /// Unique in a tree.
   associatedtype OrderKey: Comparable & Sendable
   /// Never changes.
   var orderKey: OrderKey { get }

@@ -1,8 +1,12 @@
 /// Which side of a call sends one message, and which any number (gRPC core concepts, "RPC life cycle").
 public enum CallKind: Sendable, Hashable {
+  /// One message each way.
   case unary
+  /// Any number of requests, one response.
   case clientStreaming
+  /// One request, any number of responses.
   case serverStreaming
+  /// Any number each way.
   case bidirectional
 
   /// Whether requests may have any number of messages.
@@ -16,6 +20,7 @@ public enum CallKind: Sendable, Hashable {
 public struct ServiceMethod<Delegate: ServerDelegate>: Sendable {
   /// `/package.Service/Method`.
   public let path: String
+  /// Which side streams.
   public let kind: CallKind
   let handler: Handler
   /// Answers a call that an inline handler has put off.
@@ -56,6 +61,7 @@ public struct ServiceMethod<Delegate: ServerDelegate>: Sendable {
     ServiceMethod(path: path, kind: .unary, handler: .inline(handler), waiting: waiting)
   }
 
+  /// A unary method whose handler may wait: it runs in a task of its own, cancelled when the call ends.
   public static func async(path: String, _ handler: @escaping AsyncHandler) -> ServiceMethod {
     ServiceMethod(path: path, kind: .unary, handler: .async(handler))
   }

@@ -5,6 +5,7 @@ public enum SHA256Digest {
   /// Lower-case hex.
   public static func hex(_ bytes: [UInt8]) -> String { HexText.encode(self.bytes(bytes)) }
 
+  /// 32 bytes (FIPS 180-4).
   @Sendable
   public static func bytes(_ bytes: [UInt8]) -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: 32)

@@ -20,7 +20,7 @@ if fuzzing {
 }
 let fuzzed: [Target.Dependency] = [
   "CTenancyOpenSSL", "TenancyPKI", "TenancyRPC", "TenancyRPCServices", "Tenancy", "TenancySecrets",
-  "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyWire",
+  "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyTestSupport", "TenancyWire",
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOEmbedded", package: "swift-nio"),
 ]
@@ -149,11 +149,22 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "TenancyPKI", dependencies: ["CTenancyOpenSSL"], swiftSettings: strict),
 
-    .testTarget(name: "TenancyPKITests", dependencies: ["TenancyPKI"], swiftSettings: strict),
+    // What several test targets need.
+    .target(
+      name: "TenancyTestSupport", dependencies: ["Tenancy"], path: "Tests/TenancyTestSupport",
+      swiftSettings: strict),
+    .target(
+      name: "TenancyRPCTestSupport", dependencies: ["TenancyRPC", "TenancyTestSupport"],
+      path: "Tests/TenancyRPCTestSupport", swiftSettings: strict),
+
+    .testTarget(
+      name: "TenancyPKITests", dependencies: ["TenancyPKI", "TenancyTestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "TenancyRPCTests",
       dependencies: [
-        "CTenancyNghttp2", "CTenancyOpenSSL", "TenancyRPC",
+        "CTenancyNghttp2", "CTenancyOpenSSL", "TenancyRPC", "TenancyRPCTestSupport",
+        "TenancyTestSupport",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
@@ -170,15 +181,18 @@ let package = Package(
     .testTarget(
       name: "TenancyRPCInteropTests",
       dependencies: [
-        "TenancyRPC", "TenancyRPCInterop", "TenancyRPCServices", "rpc-interop-server",
+        "TenancyRPC", "TenancyRPCInterop", "TenancyRPCServices", "TenancyRPCTestSupport",
+        "TenancyTestSupport", "rpc-interop-server",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
+    .testTarget(
+      name: "TenancyTests", dependencies: ["Tenancy", "TenancyTestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TenancyServerTests",
       dependencies: [
-        "TenancyRPC", "Tenancy", "TenancySecrets", "TenancyServer", "TenancyWire",
+        "TenancyRPC", "TenancyRPCTestSupport", "Tenancy", "TenancySecrets", "TenancyServer",
+        "TenancyTestSupport", "TenancyWire",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
@@ -186,16 +200,18 @@ let package = Package(
       name: "TenancySecretsTests", dependencies: ["Tenancy", "TenancySecrets"],
       swiftSettings: strict),
     .testTarget(
-      name: "TenancyStoreTests", dependencies: ["TenancySecrets", "TenancyStore"],
+      name: "TenancyStoreTests",
+      dependencies: ["TenancySecrets", "TenancyStore", "TenancyTestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "TenancyWireTests", dependencies: ["TenancyRPC", "Tenancy", "TenancyWire"],
+      name: "TenancyWireTests",
+      dependencies: ["TenancyRPC", "Tenancy", "TenancyTestSupport", "TenancyWire"],
       swiftSettings: strict),
     .testTarget(
       name: "TenancyClientTests",
       dependencies: [
         "CTenancyOpenSSL", "TenancyPKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancySecrets",
-        "TenancyServer", "TenancyStore", "TenancyWire",
+        "TenancyServer", "TenancyStore", "TenancyTestSupport", "TenancyWire",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),

@@ -18,6 +18,8 @@ if fuzzing {
       "-sanitize-coverage=edge,trace-cmp,indirect-calls,inline-8bit-counters,pc-table",
     ]))
 }
+/// And of those that have few of them: what is unsafe is marked, so that a new use shows.
+let marked = strict + [.strictMemorySafety()]
 let fuzzed: [Target.Dependency] = [
   "CTenancyOpenSSL", "TenancyPKI", "TenancyRPC", "TenancyRPCServices", "Tenancy", "TenancySecrets",
   "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyTestSupport", "TenancyWire",
@@ -85,7 +87,7 @@ let package = Package(
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
-      swiftSettings: strict),
+      swiftSettings: marked),
     // What is told of calls: the access log, and traces.
     .target(
       name: "TenancyTelemetry",
@@ -100,7 +102,7 @@ let package = Package(
         "CTenancyInteropProto", "CTenancyProtobufC", "TenancyRPC", "TenancyRPCServices",
       ],
       swiftSettings: strict),
-    .target(name: "Tenancy", swiftSettings: strict),
+    .target(name: "Tenancy", swiftSettings: marked),
     .target(
       name: "TenancySecrets", dependencies: ["CTenancyOpenSSL", "Tenancy"], swiftSettings: strict),
     .target(
@@ -118,7 +120,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
-      name: "TenancyClient", dependencies: ["TenancyRPC", "TenancyWire"], swiftSettings: strict),
+      name: "TenancyClient", dependencies: ["TenancyRPC", "TenancyWire"], swiftSettings: marked),
 
     .executableTarget(
       name: "tenantd",
@@ -130,14 +132,14 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
-      swiftSettings: strict),
+      swiftSettings: marked),
     .executableTarget(
       name: "tenantctl",
       dependencies: [
         "TenancyPKI", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyStore", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: strict),
+      swiftSettings: marked),
     // For test suites, not in the products.
     .executableTarget(
       name: "rpc-interop-server",
@@ -146,20 +148,20 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
-      swiftSettings: strict),
+      swiftSettings: marked),
     .target(name: "TenancyPKI", dependencies: ["CTenancyOpenSSL"], swiftSettings: strict),
 
     // What several test targets need.
     .target(
       name: "TenancyTestSupport", dependencies: ["Tenancy"], path: "Tests/TenancyTestSupport",
-      swiftSettings: strict),
+      swiftSettings: marked),
     .target(
       name: "TenancyRPCTestSupport", dependencies: ["TenancyRPC", "TenancyTestSupport"],
-      path: "Tests/TenancyRPCTestSupport", swiftSettings: strict),
+      path: "Tests/TenancyRPCTestSupport", swiftSettings: marked),
 
     .testTarget(
       name: "TenancyPKITests", dependencies: ["TenancyPKI", "TenancyTestSupport"],
-      swiftSettings: strict),
+      swiftSettings: marked),
     .testTarget(
       name: "TenancyRPCTests",
       dependencies: [
@@ -171,7 +173,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TenancyMetricsTests", dependencies: ["TenancyRPC", "TenancyMetrics"],
-      swiftSettings: strict),
+      swiftSettings: marked),
     .testTarget(
       name: "TenancyTelemetryTests", dependencies: ["TenancyRPC", "TenancyTelemetry"],
       swiftSettings: strict),
@@ -215,11 +217,11 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: strict),
+    .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: marked),
     .testTarget(
       name: "tenantdTests",
       dependencies: ["TenancyRPC", "tenantd", .product(name: "Logging", package: "swift-log")],
-      swiftSettings: strict),
+      swiftSettings: marked),
     fuzzing
       ? .executableTarget(
         name: "fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["FuzzTests.swift"],

@@ -52,7 +52,8 @@ public struct Permission: Hashable, Sendable {
     var colon: Int?
     let nameBytes = Self.nameBytes
     for offset in 0..<question.byteCount {
-      let byte = question.unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // offset < byteCount
+      // In range: below byteCount.
+      let byte = unsafe question.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
       if nameBytes.contains(byte) { continue }
       guard byte == UInt8(ascii: ":"), colon == nil else { return nil }
       colon = offset
@@ -100,7 +101,7 @@ public struct PermissionSet: Sendable {
   /// Whether any of them covers `permission`. Takes two or three look-ups, however many there are.
   public func grants(_ permission: Permission) -> Bool {
     let text = permission.text
-    let span = text.utf8Span.span.bytes
+    let span = unsafe text.utf8Span.span.bytes
     guard let colon = Permission.colon(in: span) else { return false }
     return grants(span, colon: colon)
   }

@@ -14,7 +14,7 @@ public struct Slug: Hashable, Sendable, CustomStringConvertible {
     guard (1...Self.maximumLength).contains(text.utf8.count),
       text.utf8.allSatisfy({ Self.isAllowed($0) }),
       text.utf8.first != Self.hyphen, text.utf8.last != Self.hyphen,
-      UUIDText.parse(text.utf8Span.span.bytes) == nil
+      unsafe UUIDText.parse(text.utf8Span.span.bytes) == nil
     else { return nil }
     self.text = text
   }

@@ -146,7 +146,7 @@ private struct Tally {
   private func find(_ name: RawSpan, _ state: borrowing ControlState) -> TenantRecord? {
     let own = home?.tenant.id
     if let record = state.find(name, at: now, of: own) { return record }
-    return state.find(lowercase(name).span.bytes, at: now, of: own)
+    return unsafe state.find(lowercase(name).span.bytes, at: now, of: own)
   }
 
   private func lowercase(_ name: RawSpan) -> [UInt8] {

@@ -13,7 +13,7 @@ public struct KeyID: Hashable, Sendable, CustomStringConvertible {
 
   /// Parses 36 characters, lower-case hex and hyphens. Returns nil for anything else.
   public init?(parsing text: String) {
-    guard let (high, low) = UUIDText.parse(text.utf8Span.span.bytes) else { return nil }
+    guard let (high, low) = unsafe UUIDText.parse(text.utf8Span.span.bytes) else { return nil }
     self.init(high: high, low: low)
   }
 

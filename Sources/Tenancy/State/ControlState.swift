@@ -302,7 +302,7 @@ public struct ControlState: Sendable {
 
   /// A subject of this tenant by its id: by whichever of its slugs it was given, it is the same.
   private func holder(_ subject: String, in tenant: borrowing Tenant) -> String {
-    guard let name = TenantSubject.name(in: subject.utf8Span.span.bytes) else {
+    guard let name = unsafe TenantSubject.name(in: subject.utf8Span.span.bytes) else {
       return subject
     }
     let slug = TenantSubject.name(name, of: subject)

@@ -18,10 +18,12 @@ if fuzzing {
       "-sanitize-coverage=edge,trace-cmp,indirect-calls,inline-8bit-counters,pc-table",
     ]))
 }
+/// And of those that have few of them: what is unsafe is marked, so that a new use shows.
+let marked = strict + [.strictMemorySafety()]
 let fuzzed: [Target.Dependency] = [
   "CTenancyOpenSSL", "TenancyCrypto", "TenancyRPC", "TenancyRPCServices", "Tenancy",
-  "TenancySecrets",
-  "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyWire",
+  "TenancySecrets", "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyTestSupport",
+  "TenancyWire",
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOEmbedded", package: "swift-nio"),
 ]
@@ -128,7 +130,7 @@ let package = Package(
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
-      swiftSettings: strict),
+      swiftSettings: marked),
     // What is told of calls: the access log, and traces.
     .target(
       name: "TenancyTelemetry",
@@ -143,7 +145,7 @@ let package = Package(
         "CTenancyInteropProto", "CTenancyProtobufC", "TenancyRPC", "TenancyRPCServices",
       ],
       swiftSettings: strict),
-    .target(name: "Tenancy", swiftSettings: strict),
+    .target(name: "Tenancy", swiftSettings: marked),
     .target(
       name: "TenancySecrets", dependencies: ["TenancyCrypto", "Tenancy"], swiftSettings: strict),
     .target(
@@ -161,7 +163,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
-      name: "TenancyClient", dependencies: ["TenancyRPC", "TenancyWire"], swiftSettings: strict),
+      name: "TenancyClient", dependencies: ["TenancyRPC", "TenancyWire"], swiftSettings: marked),
 
     .executableTarget(
       name: "tenantd",
@@ -173,14 +175,14 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
-      swiftSettings: strict),
+      swiftSettings: marked),
     .executableTarget(
       name: "tenantctl",
       dependencies: [
         "TenancyCrypto", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyStore", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: strict),
+      swiftSettings: marked),
     // For test suites, not in the products.
     .executableTarget(
       name: "rpc-interop-server",
@@ -189,20 +191,32 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
-      swiftSettings: strict),
-    .testTarget(name: "TenancyCryptoTests", dependencies: ["TenancyCrypto"], swiftSettings: strict),
+      swiftSettings: marked),
+
+    // What several test targets need.
+    .target(
+      name: "TenancyTestSupport", dependencies: ["Tenancy"], path: "Tests/TenancyTestSupport",
+      swiftSettings: marked),
+    .target(
+      name: "TenancyRPCTestSupport", dependencies: ["TenancyRPC", "TenancyTestSupport"],
+      path: "Tests/TenancyRPCTestSupport", swiftSettings: marked),
+
+    .testTarget(
+      name: "TenancyCryptoTests", dependencies: ["TenancyCrypto", "TenancyTestSupport"],
+      swiftSettings: marked),
     .testTarget(
       name: "TenancyRPCTests",
       dependencies: [
         "CTenancyNghttp2", "CTenancyOpenSSL", "TenancyCrypto", "TenancyLoop", "TenancyRPCClient",
-        "TenancyRPCCore", "TenancyRPCFraming", "TenancyRPCServer",
+        "TenancyRPCCore", "TenancyRPCFraming", "TenancyRPCServer", "TenancyRPCTestSupport",
+        "TenancyTestSupport",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ],
       swiftSettings: strict),
     .testTarget(
       name: "TenancyMetricsTests", dependencies: ["TenancyRPC", "TenancyMetrics"],
-      swiftSettings: strict),
+      swiftSettings: marked),
     .testTarget(
       name: "TenancyTelemetryTests", dependencies: ["TenancyRPC", "TenancyTelemetry"],
       swiftSettings: strict),
@@ -212,15 +226,18 @@ let package = Package(
     .testTarget(
       name: "TenancyRPCInteropTests",
       dependencies: [
-        "TenancyRPC", "TenancyRPCInterop", "TenancyRPCServices", "rpc-interop-server",
+        "TenancyRPC", "TenancyRPCInterop", "TenancyRPCServices", "TenancyRPCTestSupport",
+        "TenancyTestSupport", "rpc-interop-server",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .testTarget(name: "TenancyTests", dependencies: ["Tenancy"], swiftSettings: strict),
+    .testTarget(
+      name: "TenancyTests", dependencies: ["Tenancy", "TenancyTestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TenancyServerTests",
       dependencies: [
-        "TenancyRPC", "Tenancy", "TenancySecrets", "TenancyServer", "TenancyWire",
+        "TenancyRPC", "TenancyRPCTestSupport", "Tenancy", "TenancySecrets", "TenancyServer",
+        "TenancyTestSupport", "TenancyWire",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
@@ -228,25 +245,26 @@ let package = Package(
       name: "TenancySecretsTests", dependencies: ["TenancyCrypto", "Tenancy", "TenancySecrets"],
       swiftSettings: strict),
     .testTarget(
-      name: "TenancyStoreTests", dependencies: ["TenancyCrypto", "TenancySecrets", "TenancyStore"],
+      name: "TenancyStoreTests",
+      dependencies: ["TenancyCrypto", "TenancySecrets", "TenancyStore", "TenancyTestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "TenancyWireTests", dependencies: ["TenancyRPC", "Tenancy", "TenancyWire"],
+      name: "TenancyWireTests",
+      dependencies: ["TenancyRPC", "Tenancy", "TenancyTestSupport", "TenancyWire"],
       swiftSettings: strict),
     .testTarget(
       name: "TenancyClientTests",
       dependencies: [
         "CTenancyOpenSSL", "TenancyCrypto", "TenancyRPC", "Tenancy", "TenancyClient",
-        "TenancySecrets",
-        "TenancyServer", "TenancyStore", "TenancyWire",
+        "TenancySecrets", "TenancyServer", "TenancyStore", "TenancyTestSupport", "TenancyWire",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: strict),
+    .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: marked),
     .testTarget(
       name: "tenantdTests",
       dependencies: ["TenancyRPC", "tenantd", .product(name: "Logging", package: "swift-log")],
-      swiftSettings: strict),
+      swiftSettings: marked),
     fuzzing
       ? .executableTarget(
         name: "fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["FuzzTests.swift"],

@@ -28,6 +28,6 @@ extension RPCStatus {
 
   private static func decode<Message: WireMessage>(_ bytes: [UInt8]) -> Message? {
     // Unreadable details are as good as none: the code and the message stand without them.
-    bytes.withUnsafeBytes { try? Message(decoding: $0, arena: Arena()) }
+    unsafe bytes.withUnsafeBytes { unsafe try? Message(decoding: $0, arena: Arena()) }
   }
 }

@@ -2,10 +2,15 @@ public import TenancyRPC
 
 /// All services of a Tenancy server over one connection.
 public struct TenancyClient: Sendable {
+  /// Creates, changes and lists tenants, and moves them along their lifecycles.
   public let tenants: TenantManagerClient
+  /// Which tenant a request is for.
   public let resolver: TenantResolverClient
+  /// Roles, assignments, and who may do what.
   public let authorization: AuthorizationClient
+  /// Who the server takes the caller for.
   public let identity: IdentityClient
+  /// Who did what.
   public let audit: AuditClient
   private let channel: RPCChannel
 

@@ -107,14 +107,14 @@ struct CallTable: Sendable {
     let queued = call.startTime > call.beginTime ? call.startTime &- call.beginTime : 0
     let (requestBytes, responseBytes) = (call.requestBytes, call.responseBytes)
     let (requests, responses) = (call.requestMessages, call.responseMessages)
-    cells.withUnsafeMutableBufferPointer { cells in
-      cells[begin + Self.bucket(duration)] &+= 1  // In range: see `bucket`.
-      cells[begin + Cell.nanoseconds] &+= duration
-      cells[begin + Cell.queueNanoseconds] &+= queued
-      cells[begin + Cell.requestBytes] &+= UInt64(truncatingIfNeeded: requestBytes)
-      cells[begin + Cell.responseBytes] &+= UInt64(truncatingIfNeeded: responseBytes)
-      cells[begin + Cell.requestMessages] &+= UInt64(truncatingIfNeeded: requests)
-      cells[begin + Cell.responseMessages] &+= UInt64(truncatingIfNeeded: responses)
+    unsafe cells.withUnsafeMutableBufferPointer { cells in
+      unsafe cells[begin + Self.bucket(duration)] &+= 1  // In range: see `bucket`.
+      unsafe cells[begin + Cell.nanoseconds] &+= duration
+      unsafe cells[begin + Cell.queueNanoseconds] &+= queued
+      unsafe cells[begin + Cell.requestBytes] &+= UInt64(truncatingIfNeeded: requestBytes)
+      unsafe cells[begin + Cell.responseBytes] &+= UInt64(truncatingIfNeeded: responseBytes)
+      unsafe cells[begin + Cell.requestMessages] &+= UInt64(truncatingIfNeeded: requests)
+      unsafe cells[begin + Cell.responseMessages] &+= UInt64(truncatingIfNeeded: responses)
     }
   }
 

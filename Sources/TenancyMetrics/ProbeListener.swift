@@ -70,7 +70,7 @@ public final class ProbeListener: Sendable {
       try UnixSocketFile.prepare(path)
       _ = try await bootstrap.bind(unixDomainSocketPath: path).get()
       file.withLock { $0 = UnixSocketFile(path) }
-      guard chmod(path, mode_t(mode)) == 0 else {
+      guard unsafe chmod(path, mode_t(mode)) == 0 else {
         throw ProbeListenerError(description: "cannot set the mode of \(path)")
       }
       return address

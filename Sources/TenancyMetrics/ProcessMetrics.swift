@@ -9,7 +9,7 @@ public struct ProcessMetrics: Sendable {
 
   public func render(into text: inout MetricsText) {
     var used = timespec()
-    if clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0 {
+    if unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0 {
       let nanoseconds =
         UInt64(clamping: used.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: used.tv_nsec)
       text.single(
@@ -26,11 +26,11 @@ public struct ProcessMetrics: Sendable {
 
   /// The second number of /proc/self/statm, in pages; nil where there is no such file.
   private static var residentBytes: Int? {
-    let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+    let file = unsafe open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return nil }
     defer { close(file) }
     var bytes = [UInt8](repeating: 0, count: 128)
-    let count = read(file, &bytes, bytes.count)
+    let count = unsafe read(file, &bytes, bytes.count)
     guard count > 0 else { return nil }
     let fields = bytes[..<count].split(separator: UInt8(ascii: " "))
     guard fields.count > 1, let pages = Int(String(decoding: fields[1], as: UTF8.self)) else {

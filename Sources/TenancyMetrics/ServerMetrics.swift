@@ -46,7 +46,7 @@ public final class ServerMetrics: ServerObserver {
     var seen: [LoopMetrics.Counts] = []
     for loop in loops {
       // A loop that has ended counts no more.
-      if let counts = try? await loop.read({ $0.counts }) { seen.append(counts) }
+      if let counts = try? await loop.read({ unsafe $0.counts }) { seen.append(counts) }
     }
     var calls = CallTable(methods: methods.count)
     for counts in seen { calls.add(counts.calls) }
@@ -84,34 +84,34 @@ final class LoopMetrics: LoopObserver {
 
   init(methods: Int, tenants: Int) {
     let kinds = CallRecord.Wire.allCases.count * CallRecord.PeerKind.allCases.count
-    counts = Counts(
+    unsafe counts = Counts(
       calls: CallTable(methods: methods), tenants: TopTenants(kept: tenants),
       open: Array(repeating: 0, count: kinds), accepted: Array(repeating: 0, count: kinds))
   }
 
-  override func callBegan() { counts.inFlight &+= 1 }
+  override func callBegan() { unsafe counts.inFlight &+= 1 }
 
   override func callEnded(_ call: borrowing CallRecord, _ details: borrowing CallDetails) {
-    counts.inFlight &-= 1
-    counts.calls.add(call)
-    counts.tenants.add(call.tag, isError: call.code != .ok)
+    unsafe counts.inFlight &-= 1
+    unsafe counts.calls.add(call)
+    unsafe counts.tenants.add(call.tag, isError: call.code != .ok)
   }
 
   override func connectionBegan(_ wire: CallRecord.Wire, _ peer: CallRecord.PeerKind) {
-    counts.open[Counts.place(wire, peer)] += 1  // In range: see `init`.
-    counts.accepted[Counts.place(wire, peer)] += 1  // In range: see `init`.
+    unsafe counts.open[Counts.place(wire, peer)] += 1  // In range: see `init`.
+    unsafe counts.accepted[Counts.place(wire, peer)] += 1  // In range: see `init`.
   }
 
   override func connectionEnded(_ wire: CallRecord.Wire, _ peer: CallRecord.PeerKind) {
-    counts.open[Counts.place(wire, peer)] -= 1  // In range: see `init`.
+    unsafe counts.open[Counts.place(wire, peer)] -= 1  // In range: see `init`.
   }
 
   override func handshakeEnded(succeeded: Bool) {
-    if succeeded { counts.handshakes &+= 1 } else { counts.failedHandshakes &+= 1 }
+    if succeeded { unsafe counts.handshakes &+= 1 } else { unsafe counts.failedHandshakes &+= 1 }
   }
 
   override func loopWasLate(by nanoseconds: UInt64) {
-    counts.lateness[CallTable.bucket(nanoseconds)] &+= 1  // In range: see `bucket`.
-    counts.latenessNanoseconds &+= nanoseconds
+    unsafe counts.lateness[CallTable.bucket(nanoseconds)] &+= 1  // In range: see `bucket`.
+    unsafe counts.latenessNanoseconds &+= nanoseconds
   }
 }

@@ -44,14 +44,14 @@ struct TopTenants: Sendable {
     errors &+= error
     let first = Int(truncatingIfNeeded: Self.mixed(tag) & mask) * Self.ways
     // In range from here on: `first` begins a set, and `last` is in one.
-    places.withUnsafeMutableBufferPointer { places in
-      if places[last].tag != tag {
-        guard let place = Self.find(tag, in: places, from: first) else { return }
+    unsafe places.withUnsafeMutableBufferPointer { places in
+      if unsafe places[last].tag != tag {
+        guard let place = unsafe Self.find(tag, in: places, from: first) else { return }
         last = place
       }
-      places[last].votes &+= 1
-      places[last].calls &+= 1
-      places[last].errors &+= error
+      unsafe places[last].votes &+= 1
+      unsafe places[last].calls &+= 1
+      unsafe places[last].errors &+= error
     }
   }
 
@@ -62,14 +62,14 @@ struct TopTenants: Sendable {
   ) -> Int? {
     var free: Int?
     for place in first..<first + ways {
-      if places[place].tag == tag { return place }
-      if places[place].votes == 0 { free = place }
+      if unsafe places[place].tag == tag { return place }
+      if unsafe places[place].votes == 0 { free = place }
     }
     guard let free else {
-      for place in first..<first + ways { places[place].votes &-= 1 }
+      for place in first..<first + ways { unsafe places[place].votes &-= 1 }
       return nil
     }
-    places[free] = Entry(tag: tag)
+    unsafe places[free] = Entry(tag: tag)
     return free
   }
 

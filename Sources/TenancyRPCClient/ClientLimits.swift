@@ -32,5 +32,6 @@ public struct ClientLimits: Sendable, Hashable {
   /// Connecting, the TLS handshake and the server's first settings together.
   public var connectTimeout = Duration.seconds(20)
 
+  /// Each limit at its default.
   public init() {}
 }

@@ -18,10 +18,12 @@ extension MetadataProvider {
 
 /// A bearer token and how long it is good.
 public struct BearerToken: Sendable, Hashable {
+  /// Without `Bearer`. A secret: not for logs.
   public let value: String
   /// nil: for ever.
   public let expires: ContinuousClock.Instant?
 
+  /// - Parameter expires: from then on it isn't sent; nil: never.
   public init(_ value: String, expires: ContinuousClock.Instant? = nil) {
     self.value = value
     self.expires = expires
@@ -31,6 +33,8 @@ public struct BearerToken: Sendable, Hashable {
 /// Sends `authorization: Bearer …`, fetching tokens when they are needed: one at a time, however many
 /// calls wait for it, and ahead of time while the last one is still good. Thread-safe.
 public final class TokenProvider: MetadataProvider {
+  /// Gets a new token. What it throws ends the calls that wait for it: an `RPCStatus` as it is, others as
+  /// UNAUTHENTICATED.
   public typealias Fetch = @Sendable () async throws -> BearerToken
 
   private struct State {

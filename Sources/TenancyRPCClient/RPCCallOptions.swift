@@ -19,6 +19,7 @@ public struct RPCCallOptions: Sendable {
   /// Told once, when the call is over, what metadata the server sent with the response.
   public var onMetadata: (@Sendable (ResponseMetadata) -> Void)?
 
+  /// - Parameter timeout: for the whole call, all attempts together; nil: none.
   public init(metadata: RPCMetadata = RPCMetadata(), timeout: Duration? = .seconds(30)) {
     self.metadata = metadata
     self.timeout = timeout

@@ -13,6 +13,7 @@ internal import TenancyRPCCore
 /// A call that no server has looked at is made again on its own; others by `Configuration.retry`, if
 /// they are idempotent.
 public final class RPCChannel: Sendable {
+  /// Where a channel's servers are.
   public enum Target: Sendable, Hashable, CustomStringConvertible {
     /// A Unix socket, in plain text: the kernel vouches for both sides.
     case unix(path: String)
@@ -37,6 +38,7 @@ public final class RPCChannel: Sendable {
     /// All servers of the channel speak it. Over TLS it is negotiated: for ttrpc, the context's
     /// `applicationProtocols` must offer that and nothing else.
     public var wireProtocol = WireProtocol.grpc
+    /// How much a server may cost the channel.
     public var limits = ClientLimits()
     /// For calls that are idempotent.
     public var retry = RPCRetryPolicy()
@@ -47,11 +49,13 @@ public final class RPCChannel: Sendable {
     public var healthService: String?
     /// nil: silent connections are not asked for a sign of life. ttrpc has no way to.
     public var keepalive: KeepaliveOptions?
+    /// What finds the addresses of a name.
     public var resolver: any RPCNameResolver = SystemNameResolver()
     /// Names are looked up again, while calls go on, when a call is made so long after the last time, as well as when
     /// connections fail. Addresses that are gone get no more calls, and are left when theirs are over. nil: never.
     public var resolutionInterval: Duration? = .seconds(60)
 
+    /// gRPC, with each setting at its default.
     public init() {}
   }
 

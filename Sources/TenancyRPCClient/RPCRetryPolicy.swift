@@ -10,7 +10,9 @@ public struct RPCRetryPolicy: Sendable, Hashable {
   /// The nominal delay before the second attempt. Each delay is random within a fifth of its nominal
   /// length, either way.
   public var initialBackoff = Duration.milliseconds(100)
+  /// No nominal delay is longer.
   public var maximumBackoff = Duration.seconds(5)
+  /// By how much each nominal delay is longer than the one before.
   public var backoffMultiplier = 2.0
   /// The statuses after which another attempt may do better.
   public var retryableCodes: Set<RPCStatus.Code> = [.unavailable]
@@ -18,8 +20,10 @@ public struct RPCRetryPolicy: Sendable, Hashable {
   /// failure costs 1, each success earns `tokenRatio`; there are retries while more than half of
   /// `maximumTokens` is left.
   public var maximumTokens = 100.0
+  /// What a call that succeeds adds to the budget.
   public var tokenRatio = 0.1
 
+  /// Four attempts, after UNAVAILABLE.
   public init() {}
 
   /// No attempt after the first.

@@ -72,6 +72,7 @@ public struct RawResponseMessages: AsyncSequence, Sendable {
     return try unpacked.get()
   }
 
+  /// For one task; all iterators of a call share its messages.
   public struct Iterator: AsyncIteratorProtocol {
     let messages: RawResponseMessages
 

@@ -54,6 +54,7 @@ public struct ResponseMessages<Message: WireMessage>: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(messages: self) }
 
+  /// For one task; all iterators of a call share its messages.
   public struct Iterator: AsyncIteratorProtocol {
     let messages: ResponseMessages
 

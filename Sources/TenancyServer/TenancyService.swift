@@ -110,7 +110,7 @@ public struct TenancyDelegate: ServerDelegate {
   public func log(_ event: ServerEvent) {
     let level: Logger.Level =
       switch event.kind {
-      case .listening, .stopped: .info
+      case .listening: .info
       case .handshakeFailed, .outOfDescriptors, .peerRefused, .peerStalled, .protocolError: .warning
       case .internalError: .error
       }

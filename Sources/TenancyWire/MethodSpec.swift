@@ -17,10 +17,12 @@ public struct Requirement: Hashable, Sendable {
 
   /// `resource:action`; empty only where the scope is `ownSelf` or `anonymous`.
   public let permission: String
+  /// Whose identities may have the permission.
   public let scope: Scope
   /// The request field that names the tenant, such as `tenant.name`.
   public let tenantField: String?
 
+  /// - Parameter tenantField: of the request, such as `tenant.name`; nil: it names no tenant.
   public init(permission: String, scope: Scope, tenantField: String? = nil) {
     self.permission = permission
     self.scope = scope
@@ -32,8 +34,10 @@ public struct Requirement: Hashable, Sendable {
 public struct MethodIdentity: Hashable, Sendable {
   /// `/package.Service/Method`.
   public let path: String
+  /// Who may call it.
   public let requirement: Requirement
 
+  /// - Parameter path: `/package.Service/Method`.
   public init(path: String, requirement: Requirement) {
     self.path = path
     self.requirement = requirement
@@ -42,14 +46,19 @@ public struct MethodIdentity: Hashable, Sendable {
 
 /// A method, and who may call it for which tenant.
 public struct MethodSpec<Request: WireMessage, Response: WireMessage>: Sendable {
+  /// What the runtime and the clients know of it.
   public let method: RPCMethod<Request, Response>
+  /// Who may call it.
   public let requirement: Requirement
   /// Finds the tenant's name in a decoded request: empty when absent, not yet checked as text.
   public let tenantField: (@Sendable (UnsafePointer<Request.CMessage>) -> ProtobufCBinaryData)?
 
+  /// `/package.Service/Method`.
   public var path: String { method.path }
+  /// The method without its types.
   public var identity: MethodIdentity { MethodIdentity(path: path, requirement: requirement) }
 
+  /// - Parameter tenantField: finds the tenant's name in a decoded request; nil: it names none.
   public init(
     _ method: RPCMethod<Request, Response>, requirement: Requirement,
     tenantField: (@Sendable (UnsafePointer<Request.CMessage>) -> ProtobufCBinaryData)?
@@ -64,5 +73,6 @@ public struct MethodSpec<Request: WireMessage, Response: WireMessage>: Sendable 
 public protocol ServiceSpec {
   /// `package.Service`.
   static var name: String { get }
+  /// In the order of the proto.
   static var methods: [MethodIdentity] { get }
 }

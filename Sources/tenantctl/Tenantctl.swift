@@ -49,7 +49,7 @@ import Tenancy
   /// What is still in the buffer of the standard output may find no room there.
   private static func flush() throws {
     guard fflush(nil) == 0 else {
-      throw OutputFailure(reason: String(cString: strerror(errno)))
+      throw unsafe OutputFailure(reason: String(cString: strerror(errno)))
     }
   }
 }

@@ -12,7 +12,7 @@ struct CheckpointFile: AuditCheckpointLog {
   init(_ path: String) throws {
     self.path = path
     try OwnFiles.check(path)
-    guard access(path, F_OK) == 0 else { return }
+    guard unsafe access(path, F_OK) == 0 else { return }
     try withFile { descriptor, size in
       let end = try endOfLines(descriptor, size)
       guard end < size else { return }
@@ -46,14 +46,14 @@ struct CheckpointFile: AuditCheckpointLog {
   /// Reads backwards.
   /// - Throws: `ConfigurationError`.
   func last(of chain: AuditChain) throws -> AuditCheckpoint? {
-    guard access(path, F_OK) == 0 else { return nil }
+    guard unsafe access(path, F_OK) == 0 else { return nil }
     var found: AuditCheckpoint?
     try withFile { descriptor, size in
       var (position, rest) = (size, [UInt8]())
       while position > 0 {
         let start = max(0, position - 65_536)
         var bytes = [UInt8](repeating: 0, count: Int(position - start))
-        guard pread(descriptor, &bytes, bytes.count, start) == bytes.count else {
+        guard unsafe pread(descriptor, &bytes, bytes.count, start) == bytes.count else {
           throw failure("cannot read")
         }
         bytes += rest
@@ -78,11 +78,11 @@ struct CheckpointFile: AuditCheckpointLog {
   /// A line that is none is left to who verifies.
   /// - Throws: `ConfigurationError`.
   func read(after place: Int64) throws -> (checkpoints: [AuditCheckpoint], place: Int64)? {
-    guard access(path, F_OK) == 0 else { return nil }
+    guard unsafe access(path, F_OK) == 0 else { return nil }
     var part: (checkpoints: [AuditCheckpoint], place: Int64)?
     try withFile { descriptor, _ in
       var bytes = [UInt8](repeating: 0, count: Self.bytesOfPart)
-      let count = pread(descriptor, &bytes, bytes.count, off_t(place))
+      let count = unsafe pread(descriptor, &bytes, bytes.count, off_t(place))
       guard count >= 0 else { throw failure("cannot read") }
       guard let end = bytes[..<count].lastIndex(of: UInt8(ascii: "\n")) else {
         // All that was written by us has an end within that.
@@ -105,18 +105,20 @@ struct CheckpointFile: AuditCheckpointLog {
   }
 
   private func withFile(_ body: (_ descriptor: Int32, _ size: off_t) throws -> Void) throws {
-    let descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    let descriptor = unsafe open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { throw failure("cannot open") }
     defer { close(descriptor) }
     var info = stat()
-    guard fstat(descriptor, &info) == 0 else { throw failure("cannot look at") }
+    guard unsafe fstat(descriptor, &info) == 0 else { throw failure("cannot look at") }
     try body(descriptor, info.st_size)
   }
 
   private func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) throws {
     var rest = bytes
     while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      let count = unsafe rest.withUnsafeBytes {
+        unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+      }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { throw failure("cannot write") }
       rest = rest.dropFirst(count)
@@ -143,7 +145,7 @@ struct CheckpointFile: AuditCheckpointLog {
     var buffer = [UInt8](repeating: 0, count: 4096)
     while end > 0 {
       let start = max(0, end - off_t(buffer.count))
-      let count = pread(descriptor, &buffer, Int(end - start), start)
+      let count = unsafe pread(descriptor, &buffer, Int(end - start), start)
       guard count == Int(end - start) else { throw failure("cannot read") }
       if let newline = buffer[..<count].lastIndex(of: UInt8(ascii: "\n")) {
         return start + off_t(newline) + 1
@@ -157,13 +159,13 @@ struct CheckpointFile: AuditCheckpointLog {
   private func isBegin(_ descriptor: Int32, from start: off_t, to end: off_t) throws -> Bool {
     let begin = Array(AuditCheckpoint.start.utf8)
     var bytes = [UInt8](repeating: 0, count: min(begin.count, Int(end - start)))
-    guard pread(descriptor, &bytes, bytes.count, start) == bytes.count else {
+    guard unsafe pread(descriptor, &bytes, bytes.count, start) == bytes.count else {
       throw failure("cannot read")
     }
     return begin.starts(with: bytes)
   }
 
   private func failure(_ what: String) -> ConfigurationError {
-    ConfigurationError(description: "\(what) \(path): \(String(cString: strerror(errno)))")
+    ConfigurationError(description: unsafe "\(what) \(path): \(String(cString: strerror(errno)))")
   }
 }

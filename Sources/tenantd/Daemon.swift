@@ -356,7 +356,7 @@ enum SystemClock {
   @Sendable
   static func now() -> Timestamp {
     var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
     return Timestamp(seconds: Int64(time.tv_sec), subsecondNanoseconds: Int64(time.tv_nsec))
   }
 }
@@ -364,10 +364,11 @@ enum SystemClock {
 enum DataDirectory {
   /// Makes the directory (mode 0700) when it is missing, durably.
   static func prepare(_ path: String) throws {
-    if mkdir(path, 0o700) != 0 {
+    if unsafe mkdir(path, 0o700) != 0 {
       guard errno == EEXIST else {
         throw ConfigurationError(
-          description: "cannot make the data directory \(path): \(String(cString: strerror(errno)))"
+          description:
+            unsafe "cannot make the data directory \(path): \(String(cString: strerror(errno)))"
         )
       }
       try OwnFiles.checkDirectory(path)

@@ -61,10 +61,10 @@ extension ListenerSettings {
   private static func group(_ settings: inout SettingsReader) throws -> UInt32? {
     guard let name = try settings.optionalString("group") else { return nil }
     if let number = UInt32(name), number != .max { return number }
-    guard let entry = getgrnam(name) else {
+    guard let entry = unsafe getgrnam(name) else {
       throw settings.error("group: there is no group \(name)")
     }
-    return entry.pointee.gr_gid
+    return unsafe entry.pointee.gr_gid
   }
 }
 

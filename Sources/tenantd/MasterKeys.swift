@@ -66,13 +66,13 @@ extension SecretSettings.Source: CustomStringConvertible {
     case .file(let path):
       return try Self.read(path, self)
     case .environment(let name):
-      guard let text = getenv(name) else { throw error("it is not set") }
-      return try parse(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+      guard let text = unsafe getenv(name) else { throw error("it is not set") }
+      return try unsafe parse(UnsafeRawBufferPointer(start: text, count: strlen(text)))
     case .credential(let name):
-      guard let directory = getenv("CREDENTIALS_DIRECTORY") else {
+      guard let directory = unsafe getenv("CREDENTIALS_DIRECTORY") else {
         throw error("CREDENTIALS_DIRECTORY is not set, as systemd does for a unit with credentials")
       }
-      return try Self.read("\(String(cString: directory))/\(name)", self)
+      return try Self.read(unsafe "\(String(cString: directory))/\(name)", self)
     }
   }
 
@@ -81,26 +81,27 @@ extension SecretSettings.Source: CustomStringConvertible {
 
   private static func read(_ path: String, _ source: Self) throws -> MasterKey {
     try OwnFiles.checkSecret(path, "key")
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw source.error(String(cString: strerror(errno))) }
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw unsafe source.error(String(cString: strerror(errno))) }
     defer { close(descriptor) }
-    return try withUnsafeTemporaryAllocation(byteCount: maximumBytes, alignment: 1) { buffer in
-      defer { if let start = buffer.baseAddress { explicit_bzero(start, buffer.count) } }
+    return try unsafe withUnsafeTemporaryAllocation(byteCount: maximumBytes, alignment: 1) {
+      buffer in
+      defer { if let start = buffer.baseAddress { unsafe explicit_bzero(start, buffer.count) } }
       var count = 0
       while count < buffer.count {
-        let got = Glibc.read(
+        let got = unsafe Glibc.read(
           descriptor, buffer.baseAddress?.advanced(by: count), buffer.count - count)
-        guard got >= 0 else { throw source.error(String(cString: strerror(errno))) }
+        guard got >= 0 else { throw unsafe source.error(String(cString: strerror(errno))) }
         if got == 0 { break }
         count += got
       }
-      return try source.parse(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+      return try unsafe source.parse(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     }
   }
 
   private func parse(_ text: UnsafeRawBufferPointer) throws -> MasterKey {
     do {
-      return try MasterKey(parsing: text)
+      return try unsafe MasterKey(parsing: text)
     } catch {
       throw self.error("\(error)")
     }
@@ -152,22 +153,22 @@ extension MasterKey {
   /// - Throws: `ConfigurationError`.
   static func makeFile(_ path: String) throws {
     try OwnFiles.check(path)
-    guard access(path, F_OK) != 0 else { return }
+    guard unsafe access(path, F_OK) != 0 else { return }
     // Under its name only when it is whole: half a key would be refused ever after.
     let draft = path + ".new"
-    unlink(draft)
-    let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    unsafe unlink(draft)
+    let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { throw failure(draft) }
     defer { close(descriptor) }
     let text = Array(try MasterKey().hexText().utf8)
-    guard write(descriptor, text, text.count) == text.count, fsync(descriptor) == 0,
-      rename(draft, path) == 0
+    guard unsafe write(descriptor, text, text.count) == text.count, fsync(descriptor) == 0,
+      unsafe rename(draft, path) == 0
     else { throw failure(path) }
     try FileSystem.syncDirectory(of: URL(filePath: path).standardized.path)
   }
 
   private static func failure(_ path: String) -> ConfigurationError {
     ConfigurationError(
-      description: "cannot make the master key \(path): \(String(cString: strerror(errno)))")
+      description: unsafe "cannot make the master key \(path): \(String(cString: strerror(errno)))")
   }
 }

@@ -71,7 +71,8 @@ enum OwnFiles {
   @discardableResult
   static func checkTrusted(_ path: String) throws -> stat? {
     var info = stat()
-    guard stat(path, &info) == 0 else { return nil }  // Whoever reads it says why it can't be.
+    // Whoever reads it says why it can't be.
+    guard unsafe stat(path, &info) == 0 else { return nil }
     guard info.st_uid == 0 || info.st_uid == geteuid() else {
       throw ConfigurationError(
         description:
@@ -96,10 +97,10 @@ enum OwnFiles {
 
   private static func status(_ path: String) throws -> stat? {
     var info = stat()
-    if lstat(path, &info) == 0 { return info }
+    if unsafe lstat(path, &info) == 0 { return info }
     guard errno == ENOENT else {
       throw ConfigurationError(
-        description: "cannot look at \(path): \(String(cString: strerror(errno)))")
+        description: unsafe "cannot look at \(path): \(String(cString: strerror(errno)))")
     }
     return nil
   }

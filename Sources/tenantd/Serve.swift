@@ -64,7 +64,8 @@ struct Serve: AsyncParsableCommand {
 
   static func read(_ file: String) throws -> Configuration {
     guard let data = FileManager.default.contents(atPath: file) else {
-      let cause = access(file, R_OK) == 0 ? "it is no file" : String(cString: strerror(errno))
+      let cause =
+        unsafe access(file, R_OK) == 0 ? "it is no file" : String(cString: strerror(errno))
       throw ValidationError("cannot read \(file): \(cause)")
     }
     do {

@@ -18,7 +18,7 @@ final class ServiceManager: Sendable {
   ///   - process: the id of this process: signs of life may be wanted of another.
   init(
     process: Int32 = getpid(),
-    environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }
+    environment: (String) -> String? = { unsafe getenv($0).map { unsafe String(cString: $0) } }
   ) {
     socket = environment("NOTIFY_SOCKET").flatMap(NotifySocket.init)
     let isMeant = environment("WATCHDOG_PID").map { $0 == "\(process)" } ?? true
@@ -36,7 +36,7 @@ final class ServiceManager: Sendable {
   /// Files are being read anew; `ready` follows.
   func reloading() {
     var now = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &now)
+    unsafe clock_gettime(CLOCK_MONOTONIC, &now)
     let microseconds = Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
     tellUnlessStopping("RELOADING=1\nMONOTONIC_USEC=\(microseconds)")
   }
@@ -90,14 +90,14 @@ private struct NotifySocket: Sendable {
     defer { close(descriptor) }
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
+    unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: name) }
     // The abstract namespace counts all bytes, so no more than there are.
     let length = MemoryLayout.offset(of: \sockaddr_un.sun_path) ?? 2
     let size = socklen_t(length + name.count)
     let bytes = Array(text.utf8)
-    _ = withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), $0, size)
+    _ = unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), $0, size)
       }
     }
   }

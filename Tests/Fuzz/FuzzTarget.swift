@@ -1,3 +1,5 @@
+import TenancyTestSupport
+
 /// Something that reads bytes of others, and what must be true of it whatever they are.
 ///
 /// The same targets are run by the tests, on their seeds and with some damage done to these, and by
@@ -41,27 +43,17 @@ func checkEqual<Value: Equatable>(
   try check(found == expected, "\(what): \(found) is not \(expected)")
 }
 
-/// Numbers that follow from the input, for how it is cut into pieces.
-struct InputRandom: RandomNumberGenerator {
-  private var state: UInt64
-
+extension SeededGenerator {
+  /// Numbers that follow from the input, for how it is cut into pieces.
   init(_ bytes: [UInt8]) {
-    state = bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
+    self.init(seed: bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
   }
 }
 
 extension [UInt8] {
   /// The same bytes in pieces, most of them small.
   func pieces() -> [[UInt8]] {
-    var random = InputRandom(self)
+    var random = SeededGenerator(self)
     var pieces: [[UInt8]] = []
     var start = 0
     while start < count {

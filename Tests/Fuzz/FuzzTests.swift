@@ -1,4 +1,5 @@
 import Foundation
+import TenancyTestSupport
 import Testing
 
 /// The fuzz targets, without a fuzzer: on their seeds, cut short, and with bytes changed.
@@ -22,7 +23,7 @@ import Testing
 
   @Test(arguments: names) func damagedSeeds(name: String) throws {
     let target = try Self.target(name)
-    var random = InputRandom(Array(name.utf8))
+    var random = SeededGenerator(Array(name.utf8))
     for seed in try target.seeds() {
       for _ in 0..<20 {
         var input = seed.prefix(Int.random(in: 0...seed.count, using: &random))

@@ -8,6 +8,7 @@ import TenancyRPC
 import TenancySecrets
 import TenancyServer
 import TenancyStore
+import TenancyTestSupport
 import Testing
 
 /// How a client reaches the server.
@@ -33,7 +34,7 @@ struct LiveServer {
   private var socket: String { "\(directory)/s" }
 
   fileprivate init() async throws {
-    directory = NSTemporaryDirectory() + "live-\(UInt64.random(in: 0...UInt64.max))"
+    directory = freePath()
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     certificates = try Certificates(directory: directory)
     let clock = SteppedClock()

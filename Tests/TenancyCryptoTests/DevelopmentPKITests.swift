@@ -1,14 +1,15 @@
 import Foundation
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyCrypto
 
 @Suite struct DevelopmentPKITests {
-  let scratch: Scratch
+  let scratch: TemporaryDirectory
   let directory: String
 
   init() throws {
-    scratch = try Scratch()
+    scratch = try TemporaryDirectory()
     directory = "\(scratch.path)/a/b"
   }
 

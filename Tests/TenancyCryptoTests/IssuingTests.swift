@@ -1,15 +1,16 @@
 import Foundation
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyCrypto
 
 @Suite struct IssuingTests {
-  let scratch: Scratch
+  let scratch: TemporaryDirectory
   let authority: CertificateAuthority
   let ca: CredentialFiles
 
   init() throws {
-    scratch = try Scratch()
+    scratch = try TemporaryDirectory()
     authority = try CertificateAuthority.create(commonName: "Test CA", trustDomain: "example.test")
     ca = scratch.files("ca")
     try authority.save(ca)

@@ -1,20 +1,10 @@
 import Foundation
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyCrypto
 
-/// A directory that goes away with the test.
-final class Scratch {
-  let path: String
-
-  init() throws {
-    let url = FileManager.default.temporaryDirectory.appending(path: "pki-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    path = url.path
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }  // Litter at worst.
-
+extension TemporaryDirectory {
   func files(_ name: String) -> CredentialFiles { CredentialFiles(directory: path, name: name) }
 
   func content(_ file: String) throws -> String {

@@ -1,6 +1,7 @@
 import Synchronization
 import TenancyRPC
 import TenancyRPCInterop
+import TenancyTestSupport
 import Testing
 
 @Suite("Interceptors of a client", .timeLimit(.minutes(1)))
@@ -8,10 +9,10 @@ struct ClientInterceptorTests {
   /// Notes what passes, gives it metadata of its own, and refuses what it is told to.
   private final class Witness: RPCClientInterceptor {
     private let name: String
-    private let log: Log
+    private let log: Journal
     private let refuses: String?
 
-    init(_ name: String, _ log: Log, refuses: String? = nil) {
+    init(_ name: String, _ log: Journal, refuses: String? = nil) {
       self.name = name
       self.log = log
       self.refuses = refuses
@@ -44,19 +45,6 @@ struct ClientInterceptorTests {
     }
   }
 
-  private final class Log: Sendable {
-    private let state = Mutex<[String]>([])
-
-    func add(_ line: String) { state.withLock { $0.append(line) } }
-
-    func take() -> [String] {
-      state.withLock { lines in
-        defer { lines = [] }
-        return lines
-      }
-    }
-  }
-
   private typealias Spec = GRPCTesting.TestService
 
   private static func passed(_ path: String) -> [String] {
@@ -66,7 +54,7 @@ struct ClientInterceptorTests {
   /// Calls of all kinds pass the first one first, and carry what both have added.
   @Test func allKinds() async throws {
     try await SwiftClientTests.run(.grpc) { channel in
-      let log = Log()
+      let log = Journal()
       let client = GRPCTesting.TestServiceClient(
         channel.intercepted(by: [Witness("a", log), Witness("b", log)]))
       let seen = Mutex<[String]>([])
@@ -97,7 +85,7 @@ struct ClientInterceptorTests {
 
   @Test func oneThatRefuses() async throws {
     try await SwiftClientTests.run(.ttrpc) { channel in
-      let log = Log()
+      let log = Journal()
       let path = Spec.emptyCall.path
       let intercepted = channel.intercepted(
         by: [Witness("a", log), Witness("b", log, refuses: path)])

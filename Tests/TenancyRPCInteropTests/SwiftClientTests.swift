@@ -1,9 +1,10 @@
 import Foundation
 import Logging
-import TenancyRPCInterop
-import TenancyRPCServices
 import Synchronization
 import TenancyRPC
+import TenancyRPCInterop
+import TenancyRPCServices
+import TenancyRPCTestSupport
 import Testing
 
 @testable import rpc_interop_server
@@ -17,26 +18,14 @@ struct SwiftClientTests {
   static func run(
     _ wire: WireProtocol, _ body: (RPCChannel) async throws -> Void
   ) async throws {
-    let path = NSTemporaryDirectory() + "interop-\(UInt32.random(in: 0...UInt32.max))"
     let methods: [ServiceMethod<InteropDelegate>] = try InteropServices.methods(
       health: HealthStatus(serving: InteropServices.names))
-    let server = try await Server(
-      Server.Configuration(listeners: [.unix(path: path, mode: 0o600)]), methods: methods,
-      delegate: InteropDelegate(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
-    _ = try await server.start()
-    var configuration = RPCChannel.Configuration()
-    configuration.wireProtocol = wire
+    let delegate = InteropDelegate(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    var configuration = RPCChannel.Configuration.speaking(wire)
     configuration.healthService = "grpc.testing.TestService"
-    let channel = RPCChannel(.unix(path: path), configuration: configuration)
-    let outcome: Result<Void, any Error>
-    do {
-      outcome = .success(try await body(channel))
-    } catch {
-      outcome = .failure(error)
+    try await serving(methods, by: delegate, over: configuration) { channel, _ in
+      try await body(channel)
     }
-    await channel.close()
-    await server.stop(within: .seconds(5))
-    try outcome.get()
   }
 
   static func payload(_ count: Int) -> GRPCTesting.Payload {

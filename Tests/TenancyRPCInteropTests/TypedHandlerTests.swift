@@ -47,29 +47,29 @@ import Testing
   // MARK: Health
 
   @Test func aWatcherHearsOfChanges() async throws {
-    try await withInterop { server, channel in
+    try await withInterop { health, channel in
       let client = GRPCHealth.HealthClient(channel)
       let service = GRPCTesting.TestService.name
       try await client.watch(.init(service: service)) { answers async throws in
         typealias Answer = GRPCHealth.HealthCheckResponse
         #expect(try await answers.next() == Answer(status: .serving))
-        server.health.set(.notServing, for: service)
+        health.set(.notServing, for: service)
         #expect(try await answers.next() == Answer(status: .notServing))
         #expect(try await client.check(.init(service: service)) == Answer(status: .notServing))
         #expect(try await client.check(.init()) == Answer(status: .serving))
-        server.health.set(.serving, for: service)
+        health.set(.serving, for: service)
         #expect(try await answers.next() == Answer(status: .serving))
       }
     }
   }
 
   @Test func moreServicesThanCanBeListed() async throws {
-    try await withInterop { server, channel in
+    try await withInterop { health, channel in
       let client = GRPCHealth.HealthClient(channel)
-      for number in 0..<96 { server.health.set(.serving, for: "s\(number)") }
+      for number in 0..<96 { health.set(.serving, for: "s\(number)") }
       let listed = try await client.list(.init()).statuses
       #expect(listed.count == 100)
-      server.health.set(.serving, for: "one more")
+      health.set(.serving, for: "one more")
       let error = await #expect(throws: RPCStatus.self) { try await client.list(.init()) }
       #expect(error?.code == .resourceExhausted)
     }

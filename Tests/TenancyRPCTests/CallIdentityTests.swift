@@ -1,5 +1,6 @@
 import Synchronization
 import TenancyRPC
+import TenancyRPCTestSupport
 import Testing
 
 /// Who makes a call: its connection's peer, or whom its own metadata prove.
@@ -87,23 +88,9 @@ struct CallIdentityTests {
   private func withServer(
     _ delegate: Delegate, _ wire: WireProtocol, _ body: (RPCChannel) async throws -> Void
   ) async throws {
-    let path = "/tmp/rpc-identity-\(UInt32.random(in: 0...UInt32.max))"
-    var configuration = Server.Configuration(listeners: [.unix(path: path, mode: 0o600)])
-    configuration.eventLoops = 1
-    let server = try await Server(configuration, methods: Self.methods, delegate: delegate)
-    _ = try await server.start()
-    var client = RPCChannel.Configuration()
-    client.wireProtocol = wire
-    let channel = RPCChannel(.unix(path: path), configuration: client)
-    let outcome: Result<Void, any Error>
-    do {
-      outcome = .success(try await body(channel))
-    } catch {
-      outcome = .failure(error)
+    try await serving(Self.methods, by: delegate, over: .speaking(wire)) { channel, _ in
+      try await body(channel)
     }
-    await channel.close()
-    await server.stop(within: .seconds(5))
-    try outcome.get()
   }
 
   /// What a call is told of its caller.

@@ -1,5 +1,6 @@
 import NIOCore
 import Synchronization
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyCrypto
@@ -196,7 +197,7 @@ struct CensusTests {
   /// Against a plain model: any order of coming and going.
   @Test(arguments: 1...20)
   func anyOrder(_ seed: UInt64) {
-    var random = SeededGenerator(state: seed)
+    var random = SeededGenerator(seed: seed)
     var newcomers = Newcomers(maximum: 12, maximumPerOrigin: 5)
     let gone = Gone()
     var model: [(number: Int, origin: UInt32, ticket: Newcomers.Ticket)] = []
@@ -290,18 +291,5 @@ struct CensusTests {
     #expect(try origin("2001:db8::1") != origin("2001:db8:0:1::1"))
     #expect(try origin("::1") != origin("0.0.0.1"))
     #expect(Origin(nil) == .unknown)
-  }
-}
-
-/// The same numbers each time (SplitMix64).
-private struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ mixed >> 31
   }
 }

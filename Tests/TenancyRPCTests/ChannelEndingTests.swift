@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyRPCClient
@@ -189,7 +190,7 @@ struct ChannelEndingTests {
 
   /// A server that accepts but never speaks.
   @Test func deadlineHoldsWhileConnecting() async throws {
-    let path = NSTemporaryDirectory() + "rpc-silent-\(UInt32.random(in: 0...UInt32.max))"
+    let path = freePath()
     let silent = try RawSocket(listeningOn: path)
     var configuration = RPCChannel.Configuration()
     configuration.limits.connectTimeout = .milliseconds(300)

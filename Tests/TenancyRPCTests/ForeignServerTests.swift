@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 import TenancyRPC
+import TenancyTestSupport
 import Testing
 
 /// A server of gRPC's own Python library, in a process of its own.
@@ -67,7 +68,7 @@ private final class ForeignServer {
     os._exit(0)
     """
 
-  let path = NSTemporaryDirectory() + "foreign-\(UInt32.random(in: 0...UInt32.max))"
+  let path = freePath()
   private let process = Process()
   private let input = Pipe()
   private let lines: AsyncStream<String>

@@ -1,4 +1,5 @@
 import Foundation
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyRPCClient
@@ -55,7 +56,7 @@ import Testing
 /// A server on a socket that another has bound.
 @Suite("An adopted socket", .timeLimit(.minutes(1)))
 struct AdoptedSocketTests {
-  private let path = NSTemporaryDirectory() + "a-\(UInt32.random(in: 0...UInt32.max))"
+  private let path = freePath()
 
   /// - Returns: a Unix socket of this path.
   private func socket(listens: Bool = true) throws -> Int32 {

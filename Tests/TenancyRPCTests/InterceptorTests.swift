@@ -1,5 +1,5 @@
-import Synchronization
 import TenancyRPC
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyRPCFraming
@@ -13,9 +13,9 @@ struct InterceptorTests {
     static let refusal = RPCStatus(.permissionDenied, "not past here")
 
     private let name: String
-    private let log: Log
+    private let log: Journal
 
-    init(_ name: String, _ log: Log) {
+    init(_ name: String, _ log: Journal) {
       self.name = name
       self.log = log
     }
@@ -69,19 +69,6 @@ struct InterceptorTests {
     }
   }
 
-  private final class Log: Sendable {
-    private let state = Mutex<[String]>([])
-
-    func add(_ line: String) { state.withLock { $0.append(line) } }
-
-    func take() -> [String] {
-      state.withLock { lines in
-        defer { lines = [] }
-        return lines
-      }
-    }
-  }
-
   private static let stream = TestMethod.streaming(path: "/test.Echo/Stream", kind: .bidirectional)
   { _, requests, responses in
     for try await request in requests { try await responses.send(request.bytes) }
@@ -92,22 +79,19 @@ struct InterceptorTests {
 
   private func run(
     _ names: [String], _ wire: WireProtocol = .grpc,
-    _ body: (RPCChannel, Log) async throws -> Void
+    _ body: (RPCChannel, Journal) async throws -> Void
   ) async throws {
-    let log = Log()
+    let log = Journal()
     let extra = [Self.stream, Self.putOff]
     let server = try await TestServer.start(
       extra, interceptors: names.map { Witness($0, log) })
     let channel = server.channel(wire: wire)
-    let outcome: Result<Void, any Error>
-    do {
-      outcome = .success(try await body(channel, log))
-    } catch {
-      outcome = .failure(error)
+    try await outcome {
+      try await body(channel, log)
+    } then: {
+      await channel.close()
+      try await server.stop()
     }
-    await channel.close()
-    try await server.stop()
-    try outcome.get()
   }
 
   private static func passed(_ path: String, _ status: RPCStatus.Code = .ok) -> [String] {

@@ -1,5 +1,6 @@
 import Foundation
 import TenancyRPC
+import TenancyTestSupport
 import Testing
 
 /// What becomes of a server that is started and stopped in odd orders.
@@ -40,7 +41,7 @@ struct ServerLifeTests {
   }
 
   @Test func oneThatWasNotStartedIsStopped() async throws {
-    let path = NSTemporaryDirectory() + "l-\(UInt32.random(in: 0...UInt32.max))"
+    let path = freePath()
     let server = try await Server(
       Server.Configuration(listeners: [.unix(path: path, mode: 0o600)]), methods: [],
       delegate: PlainDelegate())
@@ -51,7 +52,7 @@ struct ServerLifeTests {
 
   /// The first address is given back when there is no second.
   @Test func aStartThatFailsLeavesNothingBehind() async throws {
-    let path = NSTemporaryDirectory() + "l-\(UInt32.random(in: 0...UInt32.max))"
+    let path = freePath()
     let server = try await Server(
       Server.Configuration(
         listeners: [

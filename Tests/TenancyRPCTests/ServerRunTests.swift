@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyRPCClient
@@ -14,7 +15,7 @@ struct ServerRunTests {
     let value = Mutex(false)
   }
 
-  private let path = NSTemporaryDirectory() + "r-\(UInt32.random(in: 0...UInt32.max))"
+  private let path = freePath()
 
   private func server(
     _ more: TestMethod..., listeners: [ListenAddress] = []

@@ -1,5 +1,6 @@
 import NIOCore
 
+@testable import TenancyRPCFraming
 @testable import TenancyRPCClient
 @testable import TenancyRPCCore
 @testable import TenancyRPCServer
@@ -11,18 +12,20 @@ extension ConnectionMemory {
   }
 }
 
-extension HTTP2ClientSession {
-  /// All bytes that the session has to send.
-  func output() -> [UInt8] {
-    var buffer = ByteBuffer()
-    while true {
-      let before = buffer.readableBytes
-      var part = ByteBuffer()
-      guard case .proceed = produce(into: &part) else { return [] }
-      buffer.writeBuffer(&part)
-      if buffer.readableBytes == before { return Array(buffer.readableBytesView) }
-    }
+/// All bytes that an engine has to send.
+private func everything(_ produce: (inout ByteBuffer) -> EngineOutcome) -> [UInt8] {
+  var buffer = ByteBuffer()
+  while true {
+    let before = buffer.readableBytes
+    var part = ByteBuffer()
+    guard case .proceed = produce(&part) else { return [] }
+    buffer.writeBuffer(&part)
+    if buffer.readableBytes == before { return Array(buffer.readableBytesView) }
   }
+}
+
+extension ClientEngine {
+  func output() -> [UInt8] { everything { produce(into: &$0) } }
 
   @discardableResult
   func feed(_ bytes: [UInt8]) -> Bool {
@@ -38,16 +41,7 @@ extension HTTP2ClientSession {
 }
 
 extension HTTP2ServerSession {
-  func output() -> [UInt8] {
-    var buffer = ByteBuffer()
-    while true {
-      let before = buffer.readableBytes
-      var part = ByteBuffer()
-      guard case .proceed = produce(into: &part) else { return [] }
-      buffer.writeBuffer(&part)
-      if buffer.readableBytes == before { return Array(buffer.readableBytesView) }
-    }
-  }
+  func output() -> [UInt8] { everything { produce(into: &$0) } }
 
   /// Answers what is ready as an echo would. Returns how many calls there were.
   func serveEcho(_ visit: (HTTP2Stream) -> Void = { _ in }) -> Int {

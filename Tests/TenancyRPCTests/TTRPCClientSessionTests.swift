@@ -16,19 +16,7 @@ extension TTRPCClientSession {
   }
 
   @discardableResult
-  func feed(_ frames: [TTRPCTestFrame]) -> Bool { feed(bytes: frames.flatMap(\.bytes)) }
-
-  @discardableResult
-  func feed(bytes: [UInt8]) -> Bool {
-    let outcome = bytes.withUnsafeBytes { receive($0) }
-    tellObservers()
-    if case .proceed = outcome { return true }
-    return false
-  }
-
-  func tellObservers() {
-    for stream in settle() { stream.observer?.streamChanged(stream) }
-  }
+  func feed(_ frames: [TTRPCTestFrame]) -> Bool { feed(frames.flatMap(\.bytes)) }
 }
 
 @Suite("The ttrpc engine of a client")
@@ -159,7 +147,7 @@ struct TTRPCClientSessionTests {
       let client = Self.client()
       let call = try SessionCall(client, kind: kind)
       _ = client.frames()
-      for byte in frames.flatMap(\.bytes) { #expect(client.feed(bytes: [byte])) }
+      for byte in frames.flatMap(\.bytes) { #expect(client.feed([byte])) }
       #expect(call.messages == messages)
       #expect(call.code == code)
       #expect(call.ends.count == 1)
@@ -212,7 +200,7 @@ struct TTRPCClientSessionTests {
 
   @Test func brokenFramesCostTheConnection() throws {
     let client = Self.client()
-    #expect(!client.feed(bytes: [1] + [UInt8](repeating: 0, count: 9)))
+    #expect(!client.feed([1] + [UInt8](repeating: 0, count: 9)))
   }
 
   @Test func damagedBytesDoNoHarm() throws {
@@ -224,7 +212,7 @@ struct TTRPCClientSessionTests {
         let client = Self.client()
         let call = try SessionCall(client, kind: .serverStreaming)
         _ = client.frames()
-        client.feed(bytes: damaged)
+        client.feed(damaged)
         #expect(call.ends.count <= 1)
       }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyCrypto
@@ -16,14 +17,11 @@ struct TTRPCSocketTests {
     let server = try await TestServer.start(TTRPCTestService.methods + extra, limits: limits)
     let socket = try RawSocket(server.path)
     defer { socket.close() }
-    let outcome: Result<Void, any Error>
-    do {
-      outcome = .success(try await body(server, socket))
-    } catch {
-      outcome = .failure(error)
+    try await outcome {
+      try await body(server, socket)
+    } then: {
+      try await server.stop()
     }
-    try await server.stop()
-    try outcome.get()
   }
 
   /// Waits for `count` frames.

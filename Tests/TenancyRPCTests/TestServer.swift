@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 import TenancyRPC
+import TenancyTestSupport
 
 /// A real server on a Unix socket in a directory of its own.
 struct TestServer {
@@ -13,7 +14,7 @@ struct TestServer {
     interceptors: [any RPCServerInterceptor<PlainDelegate>] = [],
     delegate: PlainDelegate = PlainDelegate(), patience: Duration = .seconds(2)
   ) async throws -> TestServer {
-    let directory = given ?? NSTemporaryDirectory() + "rpc-\(UInt32.random(in: 0...UInt32.max))"
+    let directory = given ?? freePath()
     try FileManager.default.createDirectory(
       atPath: directory, withIntermediateDirectories: true)
     let path = directory + "/s"
@@ -51,15 +52,12 @@ func withEcho(
 ) async throws {
   let server = try await TestServer.start(extra, limits: limits)
   let channel = server.channel(limits: client, wire: wire)
-  let outcome: Result<Void, any Error>
-  do {
-    outcome = .success(try await body(channel))
-  } catch {
-    outcome = .failure(error)
+  try await outcome {
+    try await body(channel)
+  } then: {
+    await channel.close()
+    try await server.stop()
   }
-  await channel.close()
-  try await server.stop()
-  try outcome.get()
 }
 
 extension RPCChannel {

@@ -1,3 +1,4 @@
+import TenancyTestSupport
 import TenancyWire
 import Testing
 
@@ -18,15 +19,15 @@ struct CheckWorkTests {
     func change(_ number: Int) -> [Change] {
       let role = Role(
         id: "role-\(number)", title: "", summary: "", permissions: ["docs:p\(number)"], version: 1,
-        createTime: Sample.now, updateTime: Sample.now)
+        createTime: Sample.moment, updateTime: Sample.moment)
       let assignment = RoleAssignment(
-        id: "\(number)", subject: "user:all", role: role.id, createTime: Sample.now,
-        expireTime: number == 0 ? nil : Sample.now + Days(1))
+        id: "\(number)", subject: "user:all", role: role.id, createTime: Sample.moment,
+        expireTime: number == 0 ? nil : Sample.moment + Days(1))
       return [.putRole(Self.acme.id, role), .putAssignment(Self.acme.id, assignment)]
     }
     let other = Role(
       id: "other", title: "", summary: "", permissions: ["bills:pay"], version: 1,
-      createTime: Sample.now, updateTime: Sample.now)
+      createTime: Sample.moment, updateTime: Sample.moment)
     let plane = try Sample.plane(
       [Self.acme], (0..<Self.roles - 1).flatMap(change) + [.putRole(Self.acme.id, other)])
     let record = plane.state.find("acme")
@@ -34,7 +35,7 @@ struct CheckWorkTests {
       caller: Caller(
         .tenant(name: "acme"), subject: "x", source: .certificate, certificate: nil,
         rules: IdentityRules(trustDomains: [])),
-      home: record, target: record, now: Sample.now, snapshot: plane.snapshot)
+      home: record, target: record, now: Sample.moment, snapshot: plane.snapshot)
   }
 
   private func batch(_ count: Int, _ permission: String) -> (TenancyError?, WorkBudget) {

@@ -1,4 +1,5 @@
 import Synchronization
+import TenancyTestSupport
 import TenancyWire
 import Testing
 
@@ -8,20 +9,11 @@ import Testing
 @testable import TenancyServer
 
 struct FreshnessTests {
-  private final class Clock: Sendable {
-    private let moment = Mutex(Sample.now)
-    var now: Timestamp { moment.withLock { $0 } }
-
-    func advance(seconds: Int64) {
-      moment.withLock { $0 = Timestamp(nanoseconds: $0.nanoseconds + seconds * 1_000_000_000) }
-    }
-  }
-
   @Test func aNodeWhoseStateIsTooOldAdmitsNobodyToAnything() async throws {
-    let (store, clock) = (MemoryStore(), Clock())
+    let (store, clock) = (MemoryStore(), TestClock())
     try store.append([
       LogEntry(
-        revision: 1, time: Sample.now, actor: "test", action: "test", tenants: [],
+        revision: 1, time: Sample.moment, actor: "test", action: "test", tenants: [],
         changes: [.putTenant(Sample.tenant(1, "acme"))])
     ])
     let plane = try ControlPlane(

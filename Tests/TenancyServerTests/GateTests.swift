@@ -1,3 +1,4 @@
+import TenancyTestSupport
 import TenancyWire
 import Testing
 
@@ -20,14 +21,14 @@ struct GateTests {
     }
     let tenants = [acme, beta] + others
     let assignments = tenants.flatMap { tenant in
-      [("tenant-admin", nil), ("tenant-viewer", nil), ("tenant-admin", Sample.now)]
+      [("tenant-admin", nil), ("tenant-viewer", nil), ("tenant-admin", Sample.moment)]
         .enumerated().map { number, held in
           let (role, end) = held as (String, Timestamp?)
           let subject = subject(tenant.slug.text, end == nil ? role : "ended")
           return Change.putAssignment(
             tenant.id,
             RoleAssignment(
-              id: "\(number)", subject: subject, role: role, createTime: Sample.now,
+              id: "\(number)", subject: subject, role: role, createTime: Sample.moment,
               expireTime: end))
         }
     }
@@ -206,7 +207,7 @@ struct GateTests {
 
   @Test(arguments: AdmissionRow.all)
   func anExpiredCertificateIsVoid(_ row: AdmissionRow) {
-    let now = Sample.now.seconds
+    let now = Sample.moment.seconds
     #expect(refusal(Self.workload("acme", notAfter: now - 1), row) == .identityExpired)
     #expect(refusal(Self.workload("acme", notAfter: now), row) != .identityExpired)
     let admin = Caller(
@@ -224,7 +225,7 @@ struct AccessTests {
     let kind: Caller.Kind = home.map { .tenant(name: $0) } ?? .platform(roles: [])
     return Access(
       caller: Caller(kind, subject: "x", source: .certificate, certificate: nil, rules: rules),
-      home: home.flatMap { state.state.find($0) }, target: nil, now: Sample.now,
+      home: home.flatMap { state.state.find($0) }, target: nil, now: Sample.moment,
       snapshot: state.snapshot)
   }
 
@@ -247,10 +248,4 @@ struct AccessTests {
     let error = thrown { () throws(TenancyError) in try nobody.requireTarget() }
     #expect(error?.reason == .tenantNotFound)
   }
-}
-
-private struct NoDataPlane: DataPlane {
-  func steps(for tenant: Tenant) -> [String] { [] }
-  func perform(_ step: String, for tenant: Tenant) throws {}
-  func destroy(for tenant: Tenant, permit: () throws -> Void) throws {}
 }

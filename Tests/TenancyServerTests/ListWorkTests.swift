@@ -1,3 +1,4 @@
+import TenancyTestSupport
 import TenancyWire
 import Testing
 
@@ -20,7 +21,7 @@ struct ListWorkTests {
 
   private static func operators(_ plane: ControlPlane) -> Access {
     Access(
-      caller: caller(.platform(roles: ["operator"])), home: nil, target: nil, now: Sample.now,
+      caller: caller(.platform(roles: ["operator"])), home: nil, target: nil, now: Sample.moment,
       snapshot: plane.snapshot)
   }
 
@@ -112,7 +113,7 @@ struct ListWorkTests {
         Tenant(
           id: Sample.id(number), slug: Sample.slug("t\(number)"), displayName: "T", state: .active,
           isolationModel: .schema, configuration: large.configuration, version: 1, epoch: 1,
-          createTime: Sample.now, updateTime: Sample.now)
+          createTime: Sample.moment, updateTime: Sample.moment)
       })
     var budget = WorkBudget()
     let page = try Self.list(plane, V1.ListTenantsRequest(), &budget)
@@ -135,7 +136,7 @@ struct ListWorkTests {
           Role(
             id: "role-\(1000 + number)", title: "", summary: "",
             permissions: (0..<permissions).map { "docs:p\($0)" }, version: 1,
-            createTime: Sample.now, updateTime: Sample.now))
+            createTime: Sample.moment, updateTime: Sample.moment))
       }
       let assignments = (0..<count).map { number in
         Change.putAssignment(
@@ -143,13 +144,13 @@ struct ListWorkTests {
           RoleAssignment(
             id: "\(1_000_000 + number)", subject: number % 2 == 0 ? "user:\(number)" : "user:all",
             role: number % 2 == 0 ? "tenant-viewer" : "role-\(1000 + number / 2 % 1000)",
-            createTime: Sample.now, expireTime: nil))
+            createTime: Sample.moment, expireTime: nil))
       }
       let plane = try Sample.plane([acme], roles + assignments)
       let record = plane.state.find("acme")
       access = Access(
         caller: ListWorkTests.caller(.tenant(name: "acme")), home: record, target: record,
-        now: Sample.now, snapshot: plane.snapshot)
+        now: Sample.moment, snapshot: plane.snapshot)
       service = RoleService(plane: plane)
     }
 
@@ -243,11 +244,5 @@ struct ListWorkTests {
       #expect(error?.violations.first?.field == "role")
       #expect(error?.message == "role: longer than 256 bytes")
     }
-  }
-
-  private struct NoDataPlane: DataPlane {
-    func steps(for tenant: Tenant) -> [String] { [] }
-    func perform(_ step: String, for tenant: Tenant) throws {}
-    func destroy(for tenant: Tenant, permit: () throws -> Void) throws {}
   }
 }

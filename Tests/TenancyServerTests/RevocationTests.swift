@@ -1,5 +1,6 @@
 import Dispatch
 import Synchronization
+import TenancyTestSupport
 import TenancyWire
 import Testing
 
@@ -14,7 +15,7 @@ struct RevocationTests {
   /// As many as one tenant may have waiting, nearly.
   private static let queued = 250
 
-  private let store = HeldStore()
+  private let store = MemoryStore()
   /// Whether the manager's certificate is revoked.
   private let isRevoked: Flag
   private let plane: ControlPlane
@@ -34,46 +35,32 @@ struct RevocationTests {
     var acme = Sample.tenant(1, "acme")
     acme.configuration.schema = SchemaConfiguration(schemaName: "acme")
     let assignment = RoleAssignment(
-      id: "1", subject: "manager", role: "tenant-admin", createTime: Sample.now, expireTime: nil)
+      id: "1", subject: "manager", role: "tenant-admin", createTime: Sample.moment, expireTime: nil)
     try store.append([
       LogEntry(
-        revision: 1, time: Sample.now, actor: "test", action: "test", tenants: [],
+        revision: 1, time: Sample.moment, actor: "test", action: "test", tenants: [],
         changes: [.putTenant(acme), .putAssignment(acme.id, assignment)])
     ])
-    plane = try ControlPlane(store: store, clock: { Sample.now })
+    plane = try ControlPlane(store: store, clock: { Sample.moment })
     methods =
       TenancyService(
         plane: plane, provisioner: Provisioner(plane, NoDataPlane()), rules: ResolutionRules()
       ).methods
   }
 
-  private func call<Request, Response>(
-    _ spec: MethodSpec<Request, Response>, _ request: Request, by caller: Caller
-  ) async throws {
-    let method = try #require(methods.first { $0.path == spec.path })
-    guard case .async(let handler) = method.handler else {
-      throw RPCStatus(.unimplemented, "not asynchronous")
-    }
-    let call = TenancyCall(
-      AsyncCallState(
-        connection: Connection(peer: .anonymous, label: "test"), metadata: RPCMetadata(),
-        deadline: nil), by: caller)
-    _ = try await handler(call, request.encode(arena: Arena()))
-  }
-
   /// Keeps the writer busy until `queue` has put writes behind what it does.
   private func whileBusy<Queued>(_ queue: () -> Queued) async throws -> Queued {
-    store.hold()
+    let barrier = store.holdNextAppend()
     let busy = Task.immediate {
-      try await call(
+      try await methods.call(
         V1.TenantManager.updateTenant,
         V1.UpdateTenantRequest(tenant: V1.Tenant(name: "tenants/acme", displayName: "Busy")),
         by: admin)
     }
-    await store.waitUntilHeld()
+    await barrier.reached()
     let queued = queue()
-    store.release()
-    try await busy.value
+    barrier.open()
+    _ = try await busy.value
     return queued
   }
 
@@ -92,7 +79,7 @@ struct RevocationTests {
       #expect(code == .ok || code == .permissionDenied)
       if code == .ok { acknowledged += 1 }
     }
-    let log = store.entries
+    let log = store.log
     let revoked = try #require(log.firstIndex { $0.action == action })
     #expect(log[revoked...].filter { $0.actor == "manager" }.count == 0)
     #expect(acknowledged == log[..<revoked].filter { $0.actor == "manager" }.count)
@@ -103,12 +90,12 @@ struct RevocationTests {
       Task.immediate { () -> RPCStatus.Code in
         do {
           if number.isMultiple(of: 2) {
-            try await call(
+            try await methods.call(
               V1.Authorization.createRole,
               V1.CreateRoleRequest(parent: "tenants/acme", roleId: "r\(number)"), by: manager)
           } else {
             let configuration = V1.TenantConfiguration(featureFlags: ["f\(number)": true])
-            try await call(
+            try await methods.call(
               V1.TenantManager.updateTenantConfiguration,
               V1.UpdateTenantConfigurationRequest(
                 name: "tenants/acme", configuration: configuration), by: manager)
@@ -123,7 +110,7 @@ struct RevocationTests {
 
   @Test func aSuspendedTenantsAdministratorWritesNothingMore() async throws {
     try await revoke("tenants.deactivate") {
-      try await call(
+      try await methods.call(
         V1.TenantManager.deactivateTenant, V1.DeactivateTenantRequest(name: "acme"), by: admin)
     }
   }
@@ -135,12 +122,12 @@ struct RevocationTests {
       return queueWrites()
     }
     for write in writes { #expect(await write.value == .unauthenticated) }
-    #expect(store.entries.filter { $0.actor == "manager" }.count == 0)
+    #expect(store.log.filter { $0.actor == "manager" }.count == 0)
   }
 
   @Test func whoseRoleIsRevokedWritesNothingMore() async throws {
     try await revoke("assignments.delete") {
-      try await call(
+      try await methods.call(
         V1.Authorization.deleteRoleAssignment,
         V1.DeleteRoleAssignmentRequest(name: "tenants/acme/assignments/1"), by: admin)
     }
@@ -152,66 +139,4 @@ private final class Flag: Sendable {
 
   var isSet: Bool { flag.load(ordering: .acquiring) }
   func set() { flag.store(true, ordering: .releasing) }
-}
-
-private struct NoDataPlane: DataPlane {
-  func steps(for tenant: Tenant) -> [String] { [] }
-  func perform(_ step: String, for tenant: Tenant) throws {}
-  func destroy(for tenant: Tenant, permit: () throws -> Void) throws {}
-}
-
-/// A store in memory whose next `append` takes until it is released.
-private final class HeldStore: ControlStore {
-  private let log = Mutex<[LogEntry]>([])
-  private let isHolding = Mutex(false)
-  private let held = AsyncStream<Void>.makeStream()
-  private let released = DispatchSemaphore(value: 0)
-
-  var entries: [LogEntry] { log.withLock { $0 } }
-
-  func hold() { isHolding.withLock { $0 = true } }
-
-  func waitUntilHeld() async {
-    for await _ in held.stream { return }
-  }
-
-  func release() { released.signal() }
-
-  func load() throws(StoreError) -> StoredState {
-    log.withLock { StoredState(revision: UInt64($0.count), changes: $0.flatMap(\.changes)) }
-  }
-
-  func append(_ entries: [LogEntry]) throws(StoreError) {
-    let isFirst = isHolding.withLock { isHolding in
-      defer { isHolding = false }
-      return isHolding
-    }
-    if isFirst {
-      held.continuation.yield()
-      released.wait()
-    }
-    log.withLock { $0 += entries }
-  }
-
-  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry] {
-    log.withLock { Array($0.filter { $0.revision > revision }.prefix(limit)) }
-  }
-
-  func oldestEntries(limit: Int) -> [LogMark] { [] }
-
-  func compact(through revision: UInt64) {}
-
-  var incarnationID: String { "test" }
-
-  func leases(limit: Int) -> [StoredLease] { [] }
-
-  func renew(_ lease: Lease, lasting: Duration) {}
-
-  func secret(_ purpose: SecretPurpose, of tenant: TenantID) -> StoredSecret? { nil }
-
-  func dataKeys() -> [WrappedDataKey] { [] }
-
-  func checkWritable() {}
-
-  func close() {}
 }

@@ -1,3 +1,4 @@
+import TenancyTestSupport
 import TenancyWire
 import Testing
 
@@ -9,12 +10,6 @@ import Testing
 /// Whole methods that write, called as the runtime calls them.
 struct ServiceTests {
   private static let rules = IdentityRules(trustDomains: ["d"])
-
-  private struct NoDataPlane: DataPlane {
-    func steps(for tenant: Tenant) -> [String] { [] }
-    func perform(_ step: String, for tenant: Tenant) throws {}
-    func destroy(for tenant: Tenant, permit: () throws -> Void) throws {}
-  }
 
   private let plane: ControlPlane
   private let methods: [TenancyMethod]
@@ -31,7 +26,7 @@ struct ServiceTests {
     var acme = Sample.tenant(1, "acme")
     acme.configuration.schema = SchemaConfiguration(schemaName: "acme")
     let assignment = RoleAssignment(
-      id: "1", subject: "manager", role: "tenant-admin", createTime: Sample.now, expireTime: nil)
+      id: "1", subject: "manager", role: "tenant-admin", createTime: Sample.moment, expireTime: nil)
     plane = try Sample.plane(
       [acme, Sample.tenant(2, "beta")], [.putAssignment(acme.id, assignment)],
       sealer: sealer)
@@ -41,29 +36,13 @@ struct ServiceTests {
       ).methods
   }
 
-  private func call<Request, Response>(
-    _ spec: MethodSpec<Request, Response>, _ request: Request, by caller: Caller
-  ) async throws -> Response {
-    let method = try #require(methods.first { $0.path == spec.path })
-    guard case .async(let handler) = method.handler else {
-      throw RPCStatus(.unimplemented, "not asynchronous")
-    }
-    let call = TenancyCall(
-      AsyncCallState(
-        connection: Connection(peer: .anonymous, label: "test"), metadata: RPCMetadata(),
-        deadline: nil), by: caller)
-    let answer = try await handler(call, request.encode(arena: Arena()))
-    let arena = Arena()
-    return try answer.withUnsafeBytes { try Response(decoding: $0, arena: arena) }
-  }
-
   private func createRole(
     _ id: String, _ permission: String, in tenant: String = "acme", by caller: Caller
   ) async -> RPCStatus.Code {
     let request = V1.CreateRoleRequest(
       parent: "tenants/\(tenant)", roleId: id, role: V1.Role(permissions: [permission]))
     do {
-      let role = try await call(V1.Authorization.createRole, request, by: caller)
+      let role = try await methods.call(V1.Authorization.createRole, request, by: caller)
       #expect(role.permissions == [permission])
       return .ok
     } catch {
@@ -89,14 +68,14 @@ struct ServiceTests {
   @Test func aTenantsAdministratorChangesSettingsButDoesNotMove() async throws {
     var request = V1.UpdateTenantRequest(tenant: V1.Tenant(name: "tenants/acme", slug: "new"))
     await #expect(throws: RPCStatus.self) {
-      try await call(V1.TenantManager.updateTenant, request, by: manager)
+      try await methods.call(V1.TenantManager.updateTenant, request, by: manager)
     }
     request.tenant?.slug = ""
     request.tenant?.displayName = "New"
-    let after = try await call(V1.TenantManager.updateTenant, request, by: manager)
+    let after = try await methods.call(V1.TenantManager.updateTenant, request, by: manager)
     #expect(after.displayName == "New" && after.slug == "acme")
     request.tenant?.slug = "new"
-    let moved = try await call(V1.TenantManager.updateTenant, request, by: admin)
+    let moved = try await methods.call(V1.TenantManager.updateTenant, request, by: admin)
     #expect(moved.slug == "new")
   }
 
@@ -107,13 +86,13 @@ struct ServiceTests {
     request.tenant?.configuration = V1.TenantConfiguration(
       database: V1.DatabaseConfig(connectionString: "db", password: "secret"))
     let error = await #expect(throws: RPCStatus.self) {
-      try await server.call(V1.TenantManager.createTenant, request, by: admin)
+      try await server.methods.call(V1.TenantManager.createTenant, request, by: admin)
     }
     #expect(error?.code == .failedPrecondition)
     #expect(error?.message.contains("secrets.master_key") == true)
     #expect(error?.message.contains("secret\"") == false)
     request.tenant?.configuration?.database?.password = ""
-    let made = try await server.call(V1.TenantManager.createTenant, request, by: admin)
+    let made = try await server.methods.call(V1.TenantManager.createTenant, request, by: admin)
     #expect(made.configuration?.database?.passwordSet == false)
   }
 
@@ -122,7 +101,7 @@ struct ServiceTests {
       tenant: V1.Tenant(displayName: "Gamma", isolationModel: .database))
     let database = V1.DatabaseConfig(connectionString: "db", password: "secret")
     request.tenant?.configuration = V1.TenantConfiguration(database: database)
-    let made = try await call(V1.TenantManager.createTenant, request, by: admin)
+    let made = try await methods.call(V1.TenantManager.createTenant, request, by: admin)
     let id = try #require(TenantID(parsing: made.id))
     func versions() -> UInt64? {
       plane.state.find(id)?.tenant.configuration.database?.password?.version
@@ -131,18 +110,18 @@ struct ServiceTests {
     let settings = V1.UpdateTenantConfigurationRequest(
       name: made.name, configuration: V1.TenantConfiguration(database: database),
       updateMask: GoogleProtobuf.FieldMask(paths: ["feature_flags"]))
-    _ = try await call(V1.TenantManager.updateTenantConfiguration, settings, by: admin)
+    _ = try await methods.call(V1.TenantManager.updateTenantConfiguration, settings, by: admin)
     #expect(versions() == 1)
     for (paths, version) in [([], 2), (["database"], 3), (["*"], 4)] as [([String], UInt64)] {
       var change = settings
       change.updateMask = GoogleProtobuf.FieldMask(paths: paths)
-      _ = try await call(V1.TenantManager.updateTenantConfiguration, change, by: admin)
+      _ = try await methods.call(V1.TenantManager.updateTenantConfiguration, change, by: admin)
       #expect(versions() == version)
     }
     let whole = V1.UpdateTenantRequest(
       tenant: V1.Tenant(
         name: made.name, configuration: V1.TenantConfiguration(database: database)))
-    _ = try await call(V1.TenantManager.updateTenant, whole, by: admin)
+    _ = try await methods.call(V1.TenantManager.updateTenant, whole, by: admin)
     #expect(versions() == 5)
   }
 
@@ -152,10 +131,10 @@ struct ServiceTests {
       requestId: "0190b0c0-1234-4abc-9def-0123456789ab")
     request.tenant?.configuration = V1.TenantConfiguration(
       database: V1.DatabaseConfig(connectionString: "db", password: "secret"))
-    let made = try await call(V1.TenantManager.createTenant, request, by: admin)
+    let made = try await methods.call(V1.TenantManager.createTenant, request, by: admin)
     #expect(made.configuration?.database?.password == "")
     #expect(made.configuration?.database?.passwordSet == true)
-    let again = try await call(V1.TenantManager.createTenant, request, by: admin)
+    let again = try await methods.call(V1.TenantManager.createTenant, request, by: admin)
     #expect(again == made)
     // What is stored of the request tells a password from none, but not one from another.
     let tenant = try #require(request.tenant)
@@ -167,7 +146,7 @@ struct ServiceTests {
     #expect(digest("secret") == digest("guess") && digest("secret") != digest(""))
     request.tenant?.displayName = "Delta"
     await #expect(throws: RPCStatus.self) {
-      try await call(V1.TenantManager.createTenant, request, by: admin)
+      try await methods.call(V1.TenantManager.createTenant, request, by: admin)
     }
   }
 }

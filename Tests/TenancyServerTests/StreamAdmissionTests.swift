@@ -1,6 +1,8 @@
 import Foundation
 import Logging
 import Synchronization
+import TenancyRPCTestSupport
+import TenancyTestSupport
 import TenancyWire
 import Testing
 
@@ -41,23 +43,25 @@ struct StreamAdmissionTests {
     let store = MemoryStore()
     let role = Role(
       id: "watcher", title: "", summary: "", permissions: ["scratch.things:watch"], version: 1,
-      createTime: Sample.now, updateTime: Sample.now)
-    let end = Timestamp(nanoseconds: Sample.now.nanoseconds + 60 * 1_000_000_000)
+      createTime: Sample.moment, updateTime: Sample.moment)
+    let end = Timestamp(nanoseconds: Sample.moment.nanoseconds + 60 * 1_000_000_000)
     try store.append([
       LogEntry(
-        revision: 1, time: Sample.now, actor: "test", action: "test", tenants: [],
+        revision: 1, time: Sample.moment, actor: "test", action: "test", tenants: [],
         changes: [
           .putTenant(Sample.tenant(1, "acme")), .putTenant(Sample.tenant(2, "globex")),
           .putRole(Sample.id(1), role),
           .putAssignment(
             Sample.id(1),
             RoleAssignment(
-              id: "a", subject: "watcher", role: "watcher", createTime: Sample.now, expireTime: nil)
+              id: "a", subject: "watcher", role: "watcher", createTime: Sample.moment,
+              expireTime: nil)
           ),
           .putAssignment(
             Sample.id(1),
             RoleAssignment(
-              id: "b", subject: "guest", role: "watcher", createTime: Sample.now, expireTime: end)),
+              id: "b", subject: "guest", role: "watcher", createTime: Sample.moment, expireTime: end
+            )),
         ])
     ])
     let clock = clock
@@ -107,33 +111,21 @@ struct StreamAdmissionTests {
         return Response(tenant: "\(count)")
       },
     ]
-    let path = NSTemporaryDirectory() + "s-\(UInt32.random(in: 0...UInt32.max))"
-    var configuration = Server.Configuration(listeners: [.unix(path: path, mode: 0o600)])
-    configuration.eventLoops = 1
     // Whoever connects is this caller.
     let delegate = TenancyDelegate(
       plane: plane, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) { _ in .success(caller) }
-    let server = try await Server(configuration, methods: methods, delegate: delegate)
     let judging = Task { await leases.run() }
     await leases.untilFollowed()
-    _ = try await server.start()
-    var client = RPCChannel.Configuration()
-    client.wireProtocol = wire
-    let channel = RPCChannel(.unix(path: path), configuration: client)
-    let outcome: Result<Void, any Error>
-    do {
-      outcome = .success(
-        try await body(Running(channel: channel, leases: leases, server: server)))
-    } catch {
-      outcome = .failure(error)
+    try await outcome {
+      try await TenancyRPCTestSupport.serving(methods, by: delegate, over: .speaking(wire)) {
+        try await body(Running(channel: $0, leases: leases, server: $1))
+      }
+    } then: {
+      judging.cancel()
+      await judging.value
+      await plane.close()
     }
-    await channel.close()
-    await server.stop(within: .seconds(5))
-    judging.cancel()
-    await judging.value
-    await plane.close()
-    try outcome.get()
   }
 
   /// How a watch ends when `change` has been made in the middle of it.
@@ -215,7 +207,7 @@ struct StreamAdmissionTests {
   }
 
   @Test func ofACertificateThatEnds() async throws {
-    let end = Sample.now.seconds + 30
+    let end = Sample.moment.seconds + 30
     let status = try await ending(of: caller("watcher", expires: end)) { _ in
       clock.advance(seconds: 32)
     }

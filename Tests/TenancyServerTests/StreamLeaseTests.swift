@@ -1,4 +1,5 @@
 import Synchronization
+import TenancyTestSupport
 import TenancyWire
 import Testing
 
@@ -51,7 +52,7 @@ struct StreamLeaseTests {
   init() throws {
     try store.append([
       LogEntry(
-        revision: 1, time: Sample.now, actor: "test", action: "test", tenants: [],
+        revision: 1, time: Sample.moment, actor: "test", action: "test", tenants: [],
         changes: [
           .putTenant(Sample.tenant(1, "acme")), .putTenant(Sample.tenant(2, "globex")),
         ])
@@ -66,11 +67,10 @@ struct StreamLeaseTests {
   private func judging(_ body: () async throws -> Void) async throws {
     let task = Task { await leases.run() }
     await leases.untilFollowed()
-    let outcome: Result<Void, any Error>
-    do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
-    task.cancel()
-    await task.value
-    try outcome.get()
+    try await outcome(of: body) {
+      task.cancel()
+      await task.value
+    }
   }
 
   private func refusal(of terms: StreamLeases.Terms) -> TenancyError? {
@@ -123,7 +123,7 @@ struct StreamLeaseTests {
   }
 
   @Test func whatEndsByItselfIsJudgedThen() async throws {
-    let second = Sample.now.seconds
+    let second = Sample.moment.seconds
     try await judging {
       let early = Stream(until: Timestamp(seconds: second + 5, subsecondNanoseconds: 1))
       let late = Stream(until: Timestamp(seconds: second + 500, subsecondNanoseconds: 0))
@@ -148,8 +148,9 @@ struct StreamLeaseTests {
       try await rename(1, "b")
       let stream = Stream()
       _ = try leases.hold(stream.terms(Sample.id(2)))
-      stream.judgeAgain(at: Timestamp(seconds: Sample.now.seconds + 5, subsecondNanoseconds: 0))
-      store.lose(after: 1)
+      stream.judgeAgain(at: Timestamp(seconds: Sample.moment.seconds + 5, subsecondNanoseconds: 0))
+      store.disk.lose(after: 1)
+      store.failNextAppends(.refused(.unavailable))
       await #expect(throws: TenancyError.self) { try await rename(1, "c") }
       while plane.snapshot.state.revision > 1 { _ = await plane.recover() }
       // Until nothing but the time has it judged again: otherwise this would show less.

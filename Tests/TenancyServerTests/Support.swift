@@ -1,91 +1,19 @@
-import Synchronization
 import TenancySecrets
+import TenancyTestSupport
 import TenancyWire
 
+@testable import TenancyRPCCore
+@testable import TenancyRPCServer
 @testable import Tenancy
 @testable import TenancyCrypto
 @testable import TenancyServer
 
-/// A control store in memory.
-final class MemoryStore: ControlStore {
-  private let log = Mutex<[LogEntry]>([])
-  private let fails = Atomic(false)
-
-  func load() throws(StoreError) -> StoredState {
-    log.withLock { StoredState(revision: UInt64($0.count), changes: $0.flatMap(\.changes)) }
-  }
-
-  func append(_ entries: [LogEntry]) throws(StoreError) {
-    if fails.exchange(false, ordering: .relaxed) { throw StoreError(.unavailable, "as asked") }
-    log.withLock { $0 += entries }
-  }
-
-  /// As a standby that has not got all of it; the next batch finds out.
-  func lose(after revision: UInt64) {
-    log.withLock { $0.removeAll { $0.revision > revision } }
-    fails.store(true, ordering: .relaxed)
-  }
-
-  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry] {
-    log.withLock { Array($0.filter { $0.revision > revision }.prefix(limit)) }
-  }
-
-  func oldestEntries(limit: Int) -> [LogMark] { [] }
-
-  func compact(through revision: UInt64) {}
-
-  var incarnationID: String { "test" }
-
-  func leases(limit: Int) -> [StoredLease] { [] }
-
-  func renew(_ lease: Lease, lasting: Duration) {}
-
-  func secret(_ purpose: SecretPurpose, of tenant: TenantID) -> StoredSecret? {
-    let found = log.withLock(\.self).flatMap(\.changes).compactMap { change -> StoredSecret? in
-      guard case .putSecret(tenant, purpose, let reference, let sealed?) = change else {
-        return nil
-      }
-      return StoredSecret(reference: reference, sealed: sealed)
-    }
-    return found.last
-  }
-
-  func dataKeys() -> [WrappedDataKey] { [] }
-
-  func checkWritable() {}
-
-  func close() {}
-}
-
-/// Goes on when it is told to.
-final class TestClock: Sendable {
-  private let time = Mutex(Sample.now)
-  var now: Timestamp { time.withLock { $0 } }
-  func advance(seconds: Int64) {
-    time.withLock {
-      $0 = Timestamp(nanoseconds: $0.nanoseconds + seconds * 1_000_000_000)
-    }
-  }
-}
-
-/// Values for tests.
-enum Sample {
-  static let now = Timestamp(nanoseconds: 1_800_000_000 * 1_000_000_000)
-
+extension Sample {
   /// With a data key in use.
   static func keyring() throws -> Keyring {
     let keyring = Keyring(master: try MasterKey())
-    try keyring.install([keyring.makeDataKey(at: now)])
+    try keyring.install([keyring.makeDataKey(at: moment)])
     return keyring
-  }
-
-  static func id(_ number: UInt64) -> TenantID {
-    TenantID(high: number << 16 | 0x7000, low: 0b10 << 62 | number)
-  }
-
-  static func slug(_ text: String) -> Slug {
-    guard let slug = Slug(parsing: text) else { preconditionFailure("not a slug: \(text)") }
-    return slug
   }
 
   static func tenant(
@@ -94,7 +22,7 @@ enum Sample {
     Tenant(
       id: id(number), slug: slug(name), displayName: "Display \(name)", state: state,
       isolationModel: .schema, configuration: TenantConfiguration(), version: 1, epoch: 1,
-      createTime: now, updateTime: now)
+      createTime: moment, updateTime: moment)
   }
 
   static func certificate(
@@ -123,10 +51,10 @@ enum Sample {
     let store = MemoryStore()
     try store.append([
       LogEntry(
-        revision: 1, time: now, actor: "test", action: "test", tenants: [],
+        revision: 1, time: moment, actor: "test", action: "test", tenants: [],
         changes: tenants.map(Change.putTenant) + changes)
     ])
-    return try ControlPlane(store: store, sealer: sealer, clock: { now })
+    return try ControlPlane(store: store, sealer: sealer, clock: { moment })
   }
 }
 
@@ -135,16 +63,6 @@ extension MethodRule {
   static func declared(_ path: String) -> MethodRule {
     all.first { $0.path == path }
       ?? .of(MethodIdentity(path: path, requirement: Requirement(permission: "", scope: .ownSelf)))
-  }
-}
-
-/// What `body` throws, if it does.
-func thrown<R>(by body: () throws(TenancyError) -> R) -> TenancyError? {
-  do throws(TenancyError) {
-    _ = try body()
-    return nil
-  } catch {
-    return error
   }
 }
 
@@ -157,13 +75,28 @@ extension String {
   }
 }
 
-extension Cursor {
-  /// What is left, whatever it costs.
-  var all: [Element] {
-    var cursor = self
-    var budget = WorkBudget.uncapped
-    var found: [Element] = []
-    while let element = cursor.next(&budget) { found.append(element) }
-    return found
+/// Where nothing is to be made.
+struct NoDataPlane: DataPlane {
+  func steps(for tenant: Tenant) -> [String] { [] }
+  func perform(_ step: String, for tenant: Tenant) throws {}
+  func destroy(for tenant: Tenant, permit: () throws -> Void) throws {}
+}
+
+extension [TenancyMethod] {
+  /// Calls a method as the runtime calls it.
+  @discardableResult
+  func call<Request, Response>(
+    _ spec: MethodSpec<Request, Response>, _ request: Request, by caller: Caller
+  ) async throws -> Response {
+    guard case .async(let handler)? = first(where: { $0.path == spec.path })?.handler else {
+      throw RPCStatus(.unimplemented, "not asynchronous")
+    }
+    let call = TenancyCall(
+      AsyncCallState(
+        connection: Connection(peer: .anonymous, label: "test"), metadata: RPCMetadata(),
+        deadline: nil), by: caller)
+    let answer = try await handler(call, request.encode(arena: Arena()))
+    let arena = Arena()
+    return try answer.withUnsafeBytes { try Response(decoding: $0, arena: arena) }
   }
 }

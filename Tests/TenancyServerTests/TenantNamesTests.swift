@@ -1,3 +1,4 @@
+import TenancyTestSupport
 import Testing
 
 @testable import Tenancy
@@ -19,7 +20,7 @@ struct TenantNamesTests {
     _ name: String, _ form: TenantNames.Form = .tenant
   ) throws(TenancyError) -> TenantID {
     try name.withBytes { bytes throws(TenancyError) in
-      try TenantNames.find(bytes, form, field: "parent", state, at: Sample.now).tenant.id
+      try TenantNames.find(bytes, form, field: "parent", state, at: Sample.moment).tenant.id
     }
   }
 
@@ -29,7 +30,7 @@ struct TenantNamesTests {
     guard let home = state.find("acme") else { preconditionFailure("no home") }
     return thrown { () throws(TenancyError) in
       try name.withBytes { bytes throws(TenancyError) in
-        try TenantNames.require(bytes, form, field: "parent", toBe: home, at: Sample.now)
+        try TenantNames.require(bytes, form, field: "parent", toBe: home, at: Sample.moment)
       }
     }
   }

@@ -1,3 +1,4 @@
+import TenancyTestSupport
 import TenancyWire
 import Testing
 

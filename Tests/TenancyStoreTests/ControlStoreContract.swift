@@ -1,4 +1,5 @@
 import Tenancy
+import TenancyTestSupport
 import Testing
 
 /// What `ControlStore` promises, as checks that go through the protocol only. Every store's tests run

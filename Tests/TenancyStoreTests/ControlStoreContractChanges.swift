@@ -1,4 +1,5 @@
 import Tenancy
+import TenancyTestSupport
 import Testing
 
 /// The checks of what the single changes do, and of what comes back.

@@ -1,6 +1,7 @@
 import Dispatch
 import Synchronization
 import Tenancy
+import TenancyTestSupport
 import Testing
 
 /// Everything after a revision, read in parts of at most `limit`.

@@ -1,4 +1,5 @@
 import Foundation
+import TenancyTestSupport
 import Testing
 
 @testable import Tenancy

@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 import Tenancy
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyStore

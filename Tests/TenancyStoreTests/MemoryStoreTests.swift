@@ -1,4 +1,5 @@
 import Tenancy
+import TenancyTestSupport
 import Testing
 
 /// The store that other tests use behaves as real ones do.

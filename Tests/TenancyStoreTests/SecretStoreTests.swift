@@ -1,6 +1,7 @@
 import Foundation
 import Tenancy
 import TenancySecrets
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyStore

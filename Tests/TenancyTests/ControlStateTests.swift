@@ -1,45 +1,13 @@
+import TenancyTestSupport
 import Testing
 
 @testable import Tenancy
-
-/// What changes make, kept in dictionaries.
-private struct Model {
-  struct Key: Hashable {
-    let tenant: TenantID
-    let id: String
-  }
-  var tenants: [TenantID: Tenant] = [:]
-  var names: [ReservedName: TenantID] = [:]
-  var roles: [Key: Role] = [:]
-  var assignments: [Key: RoleAssignment] = [:]
-  var steps: Set<Key> = []
-  var requests: [String: RememberedRequest] = [:]
-
-  mutating func apply(_ change: Change) {
-    switch change {
-    case .putTenant(let tenant): tenants[tenant.id] = tenant
-    case .putRole(let tenant, let role): roles[Key(tenant: tenant, id: role.id)] = role
-    case .deleteRole(let tenant, let id): roles[Key(tenant: tenant, id: id)] = nil
-    case .putAssignment(let tenant, let assignment):
-      assignments[Key(tenant: tenant, id: assignment.id)] = assignment
-    case .deleteAssignment(let tenant, let id): assignments[Key(tenant: tenant, id: id)] = nil
-    case .putProvisioningStep(let tenant, let name): steps.insert(Key(tenant: tenant, id: name))
-    case .clearProvisioningSteps(let tenant): steps = steps.filter { $0.tenant != tenant }
-    case .reserveName(let name, let tenant): names[name] = tenant
-    case .retireSlug: break  // FormerSlugTests.
-    case .rememberRequest(let request):
-      requests["\(request.actor) \(request.requestID)"] = request
-    case .forgetRequests(let moment): requests = requests.filter { $0.value.time >= moment }
-    case .putSecret, .deleteSecret, .putDataKey: break  // Not in the state.
-    }
-  }
-}
 
 struct ControlStateTests {
   private static let actors = ["uid:0", "uid:1"]
   private static let ids = ["a", "b", "c", "d"]
 
-  private static func change(_ model: Model, _ random: inout SeededGenerator) -> Change {
+  private static func change(_ model: StateModel, _ random: inout SeededGenerator) -> Change {
     let number = UInt64.random(in: 0..<12, using: &random)
     var tenant = model.tenants[Sample.id(number)] ?? Sample.tenant(number)
     let id = random.pick(ids)
@@ -70,7 +38,7 @@ struct ControlStateTests {
     }
   }
 
-  private static func expectEqual(_ state: ControlState, _ model: Model) {
+  private static func expectEqual(_ state: ControlState, _ model: StateModel) {
     #expect(state.allTenants.map(\.tenant) == model.tenants.values.sorted { $0.id < $1.id })
     for number in 0..<UInt64(12) {
       let id = Sample.id(number)
@@ -88,13 +56,15 @@ struct ControlStateTests {
     }
     for actor in actors {
       for id in ids {
-        #expect(state.request(id, of: actor) == model.requests["\(actor) \(id)"])
+        #expect(
+          state.request(id, of: actor)
+            == model.requests[StateModel.RequestKey(actor: actor, id: id)])
       }
     }
     #expect(state.rememberedRequests == model.requests.count)
   }
 
-  private static func expectEqual(_ record: TenantRecord, _ model: Model) {
+  private static func expectEqual(_ record: TenantRecord, _ model: StateModel) {
     let id = record.tenant.id
     #expect(record.idText == id.description)
     let roles = model.roles.filter { $0.key.tenant == id }.values
@@ -118,7 +88,8 @@ struct ControlStateTests {
             == assignments.filter { $0.role == role && $0.subject == subject }
             .sorted { $0.id < $1.id })
       }
-      #expect(record.policy.assignment(role) == model.assignments[Model.Key(tenant: id, id: role)])
+      #expect(
+        record.policy.assignment(role) == model.assignments[StateModel.Key(tenant: id, id: role)])
     }
     #expect(record.provisionedSteps == Set(model.steps.filter { $0.tenant == id }.map(\.id)))
   }
@@ -127,9 +98,9 @@ struct ControlStateTests {
   func aHistoryMakesWhatTheModelSays(_ seed: UInt64) {
     var random = SeededGenerator(seed: 300 + seed)
     var state = ControlState()
-    var model = Model()
+    var model = StateModel()
     var history: [Change] = []
-    var kept: (ControlState, Model)?
+    var kept: (ControlState, StateModel)?
     for revision in 1...UInt64(250) {
       let changes = (0..<Int.random(in: 0...4, using: &random)).map { _ in
         let change = Self.change(model, &random)

@@ -1,42 +1,25 @@
+import TenancyTestSupport
 import Testing
 
 @testable import Tenancy
 
-/// What is destroyed under a lease, by nodes that each have a place of their own or share one.
-@Suite(.timeLimit(.minutes(5))) struct DestructionTests {
-  private struct Node {
-    let test: TestPlane
-    let data: FakeDataPlane
-    let provisioner: Provisioner
-
-    init(
-      _ name: String, _ disk: MemoryLog, place: String?, leaseDuration: Duration = .seconds(600)
-    ) throws {
-      test = try TestPlane(MemoryStore(disk))
-      data = FakeDataPlane(place: place)
-      provisioner = Provisioner(
-        test.plane, data, terms: .init(holder: name, leaseDuration: leaseDuration))
-    }
-
-    func record(_ id: TenantID) async throws -> TenantRecord? {
-      try await test.plane.catchUp()
-      return test.plane.state.find(id)
-    }
-
-    func deprovision(_ id: TenantID) async -> TenancyError? {
-      await refusal { () async throws(TenancyError) in
-        try await provisioner.deprovision(id, etag: "", actor: "test")
-      }
-    }
-
-    /// A tenant whose data was made here, and that is not in use any more.
-    func makeSuspended(_ id: TenantID) async throws {
-      try await test.plane.catchUp()
-      _ = try await provisioner.provision(id, actor: "test")
-      _ = try await TenantCommands(test.plane, actor: "test").move(id, .deactivate)
+extension StoreNode {
+  fileprivate func deprovision(_ id: TenantID) async -> TenancyError? {
+    await refusal { () async throws(TenancyError) in
+      try await provisioner.deprovision(id, etag: "", actor: "test")
     }
   }
 
+  /// A tenant whose data was made here, and that is not in use any more.
+  fileprivate func makeSuspended(_ id: TenantID) async throws {
+    try await test.plane.catchUp()
+    _ = try await provisioner.provision(id, actor: "test")
+    _ = try await TenantCommands(test.plane, actor: "test").move(id, .deactivate)
+  }
+}
+
+/// What is destroyed under a lease, by nodes that each have a place of their own or share one.
+@Suite(.timeLimit(.minutes(5))) struct DestructionTests {
   private let disk = MemoryLog()
   private let id = Sample.id(1)
 
@@ -44,11 +27,11 @@ import Testing
 
   private func node(
     _ name: String, place: String?, leaseDuration: Duration = .seconds(600)
-  ) throws -> Node {
-    try Node(name, disk, place: place, leaseDuration: leaseDuration)
+  ) throws -> StoreNode {
+    try StoreNode(name, disk, place: place, leaseDuration: leaseDuration)
   }
 
-  private func begin(_ node: Node) async throws {
+  private func begin(_ node: StoreNode) async throws {
     try await node.test.put(Sample.tenant(1, state: .pending))
   }
 
@@ -124,7 +107,7 @@ import Testing
     try await node.makeSuspended(id)
     node.data.failNext("destroy")
     _ = await node.deprovision(id)
-    let again = try Node("again", disk, place: "p")
+    let again = try StoreNode("again", disk, place: "p")
     await again.provisioner.resume()
     #expect(again.data.events.isEmpty)
     disk.advance(by: .seconds(600))

@@ -1,37 +1,17 @@
+import TenancyTestSupport
 import Testing
 
 @testable import Tenancy
 
 /// Two nodes on one store, of which one is at work on a tenant's resources.
 @Suite(.timeLimit(.minutes(5))) struct LeaseTests {
-  private struct Node {
-    let test: TestPlane
-    let data: FakeDataPlane
-    let provisioner: Provisioner
-
-    init(
-      _ name: String, _ disk: MemoryLog, place: String? = nil,
-      leaseDuration: Duration = .seconds(600)
-    ) throws {
-      test = try TestPlane(MemoryStore(disk))
-      data = FakeDataPlane(place: place)
-      provisioner = Provisioner(
-        test.plane, data, terms: .init(holder: name, leaseDuration: leaseDuration))
-    }
-
-    func record(_ id: TenantID) async throws -> TenantRecord? {
-      try await test.plane.catchUp()
-      return test.plane.state.find(id)
-    }
-  }
-
   private let disk = MemoryLog()
-  private let one, other: Node
+  private let one, other: StoreNode
   private let id = Sample.id(1)
 
   init() throws {
-    one = try Node("one", disk)
-    other = try Node("other", disk)
+    one = try StoreNode("one", disk)
+    other = try StoreNode("other", disk)
   }
 
   private var leases: [StoredLease] { disk.state.withLock { $0.leases.all } }
@@ -108,14 +88,14 @@ import Testing
     }
     #expect(leases.map(\.holder) == ["one"])
     // The node's next life.
-    let again = try Node("one", disk)
+    let again = try StoreNode("one", disk)
     await again.provisioner.resume()
     #expect(try await again.record(id)?.tenant.state == .active)
     #expect(again.data.events == ["second", "third"] && leases.isEmpty)
   }
 
   @Test func aLeaseIsRenewedWhileAStepTakesLong() async throws {
-    let node = try Node("third", disk, leaseDuration: .milliseconds(30))
+    let node = try StoreNode("third", disk, leaseDuration: .milliseconds(30))
     try await node.test.put(Sample.tenant(1, state: .pending))
     let step = node.data.holdNext("second")
     let run = Task.immediate { try await node.provisioner.provision(id, actor: "test") }
@@ -193,7 +173,9 @@ import Testing
   // MARK: Data that only one node reaches
 
   @Test func whatWasMadeElsewhereIsMadeAnewHere() async throws {
-    let (here, there) = (try Node("here", disk, place: "h"), try Node("there", disk, place: "t"))
+    let (here, there) = (
+      try StoreNode("here", disk, place: "h"), try StoreNode("there", disk, place: "t")
+    )
     try await begin()
     try await here.test.plane.catchUp()
     let barrier = there.data.holdNext("third")
@@ -222,7 +204,9 @@ import Testing
   }
 
   @Test func aNodeJudgesOnlyDataThatIsWhereItLooks() async throws {
-    let (here, there) = (try Node("here", disk, place: "h"), try Node("there", disk, place: "t"))
+    let (here, there) = (
+      try StoreNode("here", disk, place: "h"), try StoreNode("there", disk, place: "t")
+    )
     try await begin()
     try await there.test.plane.catchUp()
     _ = try await there.provisioner.provision(id, actor: "test")

@@ -1,3 +1,5 @@
+import TenancyTestSupport
+
 @testable import Tenancy
 
 /// The selectors of one request; nil: not given.

@@ -1,4 +1,5 @@
 import Synchronization
+import TenancyTestSupport
 
 @testable import Tenancy
 

@@ -1,3 +1,5 @@
+import TenancyTestSupport
+
 @testable import Tenancy
 
 /// A control plane over a store in memory, with a clock that stands still.

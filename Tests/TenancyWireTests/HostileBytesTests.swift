@@ -1,4 +1,5 @@
 import TenancyRPC
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyWire
@@ -22,7 +23,7 @@ import Testing
   }
 
   @Test func randomAndMutatedBytesNeverTrap() {
-    var generator = SeededGenerator(state: 7)
+    var generator = SeededGenerator(seed: 7)
     let valid = V1.CreateTenantRequest(tenant: Samples.tenant).encoded()
     for round in 0..<20_000 {
       var bytes = valid

@@ -1,5 +1,6 @@
 import Tenancy
 import TenancyRPC
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyWire
@@ -90,7 +91,7 @@ import Testing
   }
 
   @Test func anOrderOfBytes() {
-    var generator = SeededGenerator(state: 5)
+    var generator = SeededGenerator(seed: 5)
     for _ in 0..<200 {
       let keys = Set(
         (0..<50).map { _ in
@@ -123,7 +124,7 @@ import Testing
   }
 
   @Test func randomBytesNeverTrap() throws {
-    var generator = SeededGenerator(state: 11)
+    var generator = SeededGenerator(seed: 11)
     let valid = StructCodec.encode(Samples.settings)
     for round in 0..<50_000 {
       var bytes = generator.bytes(Int.random(in: 0...48, using: &generator))

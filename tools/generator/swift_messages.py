@@ -14,8 +14,9 @@ def file_header(source: str, imports: list[str]) -> list[str]:
     return [f"// {banner(source)}", "// swift-format-ignore-file", "", *imports, ""]
 
 
-def doc(comment: list[str], indent: str) -> list[str]:
-    return [f"{indent}/// {line}".rstrip() for line in comment]
+def doc(comment: list[str], indent: str, otherwise: str = "") -> list[str]:
+    """The proto's comment, or what is said where it has none."""
+    return [f"{indent}/// {line}".rstrip() for line in comment or [otherwise] if comment or otherwise]
 
 
 def imports(module: Module, messages: list[Message]) -> list[str]:
@@ -64,8 +65,13 @@ def refuse_structs(messages: list[Message]) -> None:
 def namespaces(packages: list[str]) -> str:
     """The enums that hold what the packages of a foreign module declare."""
     lines = file_header("", [])
-    for name in model.declare(packages):
-        lines += [f"public enum {name} {{}}", ""]
+    model.declare(packages)
+    for package in sorted(set(packages), key=model.namespace):
+        lines += [
+            f"/// What the proto package `{package}` declares.",
+            f"public enum {model.namespace(package)} {{}}",
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -89,7 +95,7 @@ def _file(module: Module, file, messages: list[Message], comments) -> str:
 
 def _enum(full_name: str, enum, path, comments) -> list[str]:
     parent, _, name = model.swift_type(full_name).rpartition(".")
-    lines = [f"extension {parent} {{", *doc(comments.get(path, []), "  ")]
+    lines = [f"extension {parent} {{", *doc(comments.get(path, []), "  ", f"`{full_name}`.")]
     lines += [
         f"  public struct {name}: WireEnum {{",
         "    public let rawValue: Int32",
@@ -98,7 +104,7 @@ def _enum(full_name: str, enum, path, comments) -> list[str]:
         "",
     ]
     for index, value in enumerate(enum.value):
-        lines += doc(comments.get(path + (2, index), []), "    ")
+        lines += doc(comments.get(path + (2, index), []), "    ", f"`{value.name}`.")
         case = naming.enum_case(enum.name, value.name)
         lines.append(f"    public static let {case} = Self(rawValue: {value.number})")
     lines += ["", "    public static let names: [Int32: String] = ["]
@@ -111,10 +117,11 @@ def _enum(full_name: str, enum, path, comments) -> list[str]:
 
 def _struct(module: Module, message: Message) -> list[str]:
     protocols = "WireMessage, JSONRepresentable" if module.json else "WireMessage"
-    lines = [f"extension {message.parent} {{", *doc(message.comment, "  ")]
+    lines = [f"extension {message.parent} {{"]
+    lines += doc(message.comment, "  ", f"`{message.full_name}`.")
     lines.append(f"  public struct {message.simple_name}: {protocols}, Hashable, Sendable {{")
     for member in message.members:
-        lines += doc(member.comment, "    ")
+        lines += doc(member.comment, "    ", _place(member))
         lines.append(f"    public var {member.swift_name}: {member.swift_type}")
     if message.members:
         lines.append("")
@@ -129,19 +136,27 @@ def _choices(oneof: Oneof) -> list[str]:
     lines = [f"    /// What `{oneof.swift_name}` can be.".replace("``", "`")]
     lines.append(f"    public enum {oneof.simple_type}: Hashable, Sendable {{")
     for field in oneof.fields:
-        lines += doc(field.comment, "      ")
+        lines += doc(field.comment, "      ", _place(field))
         lines.append(f"      case {field.swift_name}({field.value.swift})")
     return [*lines, "    }"]
 
 
+def _place(member: Field | Oneof) -> str:
+    """What is said of a member that the proto says nothing of."""
+    if isinstance(member, Oneof):
+        return f"One of {', '.join(f'`{field.proto_name}`' for field in member.fields)}; nil: none."
+    return f"`{member.proto_name}`, field {member.number}."
+
+
 def _memberwise(message: Message) -> list[str]:
     if not message.members:
-        return ["    public init() {}"]
+        return ["    /// Has no fields.", "    public init() {}"]
     parameters = ",\n".join(
         f"      {member.swift_name}: {member.swift_type} = {member.default}"
         for member in message.members
     )
-    lines = ["    public init(", parameters, "    ) {"]
+    lines = ["    /// Fields that are not given have their defaults."]
+    lines += ["    public init(", parameters, "    ) {"]
     lines += [
         f"      self.{member.swift_name} = {member.swift_name}" for member in message.members
     ]
@@ -189,6 +204,7 @@ def _builder_fields(message: Message) -> list[str]:
         value = field.value.swift
         lines += [
             f"extension MessageField where Message == {message.swift_name}, Value == {value} {{",
+            f"  /// {_place(field)}",
             f"  @inlinable public static var {field.swift_name}: Self {{ Self({field.number}) }}",
             "}",
             "",

@@ -65,17 +65,20 @@ def _service(module, namespace: str, file, index: int, service, reader) -> list[
     full_name = f"{file.package}.{service.name}"
     comments = descriptors.comments(file)
     protocol = ": ServiceSpec" if module.authorized else ""
-    lines = [f"extension {namespace} {{", *doc(comments.get((6, index), []), "  ")]
+    lines = [f"extension {namespace} {{"]
+    lines += doc(comments.get((6, index), []), "  ", f"The methods of `{full_name}`.")
     lines += [
         f"  public enum {model.type_name(service.name)}{protocol} {{",
+        "    /// As calls' paths have it.",
         f'    public static let name = "{full_name}"',
         "",
     ]
     for position, method in enumerate(service.method):
+        comment = comments.get((6, index, 2, position), [])
+        lines += doc(comment, "    ", f"`{method.name}`.")
         if module.authorized:
             lines += [f"    {line}" for line in _authorized(full_name, method, reader)]
         else:
-            lines += doc(comments.get((6, index, 2, position), []), "    ")
             lines += [f"    {line}" for line in _plain(full_name, method)]
     if module.authorized:
         lines += ["", "    public static let methods: [MethodIdentity] = ["]
@@ -165,16 +168,17 @@ def clients(module: Module, files: list) -> dict[str, str]:
 def _client(module: Module, file, index: int, service) -> list[str]:
     comments = descriptors.comments(file)
     namespace = model.namespace(file.package)
-    lines = doc(comments.get((6, index), []), "")
+    lines = doc(comments.get((6, index), []), "", f"Calls `{file.package}.{service.name}`.")
     lines += [
         f"public struct {naming.client_name(service.name)}: Sendable {{",
         "  private let channel: any CallChannel",
         "",
+        "  /// Calls by `channel`, which others may use as well.",
         "  public init(_ channel: any CallChannel) { self.channel = channel }",
     ]
     for position, method in enumerate(service.method):
-        fallback = [f"Calls `{method.name}`."]
-        lines += ["", *doc(comments.get((6, index, 2, position), fallback), "  ")]
+        comment = comments.get((6, index, 2, position), [])
+        lines += ["", *doc(comment, "  ", f"Calls `{method.name}`.")]
         spec = f"{namespace}.{model.type_name(service.name)}.{naming.method_constant(method.name)}"
         if module.authorized:
             spec += ".method"

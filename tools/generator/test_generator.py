@@ -8,6 +8,8 @@ import tempfile
 import unittest
 import unittest.mock
 
+from documentation import symbols
+
 from . import __main__ as command
 from . import model, naming
 from .errors import GenerationError
@@ -134,7 +136,7 @@ class MessageTests(unittest.TestCase):
         text = generate("message A { enum E { E_NONE = 0; E_ONE = 1; } E e = 1; }")[
             "Sources/TenancyWire/Generated/V1Sample.swift"
         ]
-        self.assertIn("extension V1.A {\n  public struct E: WireEnum {", text)
+        self.assertIn("extension V1.A {\n  /// `tenancy.v1.A.E`.\n  public struct E: WireEnum {", text)
         self.assertIn("public static let one = Self(rawValue: 1)", text)
 
     def test_c_has_bytes_for_strings(self):
@@ -290,6 +292,30 @@ class ForeignTests(unittest.TestCase):
         self.assertLess(source.rindex("#pragma weak"), source.index("(Google__Protobuf__Any"))
         self.assertLess(source.index('#include "google/'), source.index("#pragma weak"))
         self.assertIn("public enum GoogleProtobuf {}", outputs["Shop/Generated/Namespaces.swift"])
+
+    def test_everything_public_is_documented(self):
+        outputs = self.generate(
+            a="""package acme.v1;
+              enum Kind { KIND_UNSPECIFIED = 0; KIND_SMALL = 1; }
+              message Empty { message Inner {} }
+              message Some {
+                string text = 1; repeated Kind kinds = 2; map<string, Empty> map = 3; optional bool flag = 4;
+                oneof one { string left = 5; Empty right = 6; }
+              }
+              service S { rpc Do(Some) returns (stream Empty); rpc Done(stream Some) returns (Empty); }"""
+        )
+        found = symbols.Module()
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in outputs.items():
+                if name.endswith(".swift"):
+                    file = pathlib.Path(folder) / name.replace("/", "-")
+                    file.write_text(text)
+                    symbols.read(found, file)
+        public = [symbol for symbol in found.symbols if symbol.text]
+        self.assertGreater(len(public), 40)
+        # Requirements of the protocols of the runtime, which has their documentation.
+        demanded = {"CMessage", "descriptor", "init(reading:)", "write(into:)", "init(rawValue:)", "rawValue", "names"}
+        self.assertEqual({symbol.name for symbol in public if not symbol.documented} - demanded, set())
 
     def test_what_is_refused(self):
         struct = 'import "google/protobuf/struct.proto"; message A { google.protobuf.Struct a = 1; }'

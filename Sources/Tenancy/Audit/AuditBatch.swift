@@ -3,10 +3,12 @@ public typealias AuditHash = @Sendable ([UInt8]) -> [UInt8]
 
 /// An event, and the chains that it stands in.
 public struct AuditNote: Hashable, Sendable {
+  /// As the platform knows it: what a chain may not tell is left out of that chain's record.
   public var event: AuditEvent
   /// In each as far as that chain may tell it.
   public var chains: [AuditChain]
 
+  /// - Parameter chains: each once.
   public init(event: AuditEvent, chains: [AuditChain]) {
     self.event = event
     self.chains = chains
@@ -42,12 +44,17 @@ public struct AuditBatch: Sendable {
   /// Tenants in one record of heads.
   public static let maximumHeads = 256
 
+  /// The events to be recorded, in order.
   public let notes: [AuditNote]
   /// Where tenants' chains ended, to be said again where they still do.
   public let restated: [AuditRecord.TenantHead]
+  /// When the batch is made; the records of heads carry it.
   public let time: Timestamp
   private let hash: AuditHash
 
+  /// - Parameters:
+  ///   - heads: of chains that get no record, to be said again in the platform's chain.
+  ///   - hash: SHA-256.
   public init(
     _ notes: [AuditNote], restating heads: [AuditRecord.TenantHead] = [], time: Timestamp,
     hash: @escaping AuditHash

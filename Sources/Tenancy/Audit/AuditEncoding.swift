@@ -36,13 +36,16 @@
 ///
 /// Equal records have equal bytes, and no others decode.
 public enum AuditEncoding {
+  /// Of records: their first byte.
   public static let version: UInt8 = 1
+  /// Bytes of a hash (SHA-256).
   public static let hashBytes = 32
   private static let checkpointVersion: UInt8 = 2
 
   private static let eventKind: UInt8 = 1
   private static let headsKind: UInt8 = 2
 
+  /// Equal records have equal bytes. They are what is hashed, stored and exported.
   public static func encode(_ record: AuditRecord) -> [UInt8] {
     var out = ByteWriter()
     out.put(version)

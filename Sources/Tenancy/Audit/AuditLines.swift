@@ -8,10 +8,13 @@
 ///
 /// Nothing else is in a line, so that every changed byte of it shows. `AuditEncoding` tells the rest.
 public struct AuditLine: Hashable, Sendable {
+  /// The record, as it is stored.
   public let record: StoredAuditRecord
 
+  /// A line for `record`.
   public init(_ record: StoredAuditRecord) { self.record = record }
 
+  /// JSON without spaces and without the end of the line.
   public var text: String {
     "{\"chain\":\"\(record.chain)\",\"sequence\":\(record.sequence),\"hash\":\""
       + "\(HexBytes.text(record.hash))\",\"record\":\"\(HexBytes.text(record.bytes))\"}"
@@ -43,14 +46,19 @@ public struct AuditCheckpoint: Hashable, Sendable {
     case begin
   }
 
+  /// Whether the chain ends or begins here.
   public let kind: Kind
+  /// The chain that it is about.
   public let chain: AuditChain
+  /// The newest record that is signed for.
   public let head: AuditHead
   /// Records in the chain up to here, those that were removed as well.
   public let count: UInt64
+  /// When it was signed.
   public let time: Timestamp
   /// The life of the store; nil: a checkpoint of an earlier version, which does not tell.
   public let incarnation: String?
+  /// Ed25519 over the checkpoint's encoding: 64 bytes.
   public let signature: [UInt8]
 
   /// - Parameters:
@@ -77,6 +85,7 @@ public struct AuditCheckpoint: Hashable, Sendable {
       kind, chain, head, count: count, time: time, incarnation: incarnation)
   }
 
+  /// JSON without spaces and without the end of the line.
   public var text: String {
     let life = incarnation.map { "\"kind\":\"\(kind.rawValue)\",\"incarnation\":\"\($0)\"," } ?? ""
     return "\(Self.start)\(chain)\",\"sequence\":\(head.sequence),\"hash\":\""

@@ -7,6 +7,7 @@ public struct AuditRetention: Sendable {
   /// keeps as many as it takes to tell where all tenants' chains end.
   public var records: UInt64?
 
+  /// Without any of the two, everything is kept.
   public init(days: Days? = nil, records: UInt64? = nil) {
     self.days = days
     self.records = records
@@ -37,24 +38,29 @@ public struct AuditRetention: Sendable {
 
 /// How many records chains may have.
 public struct AuditLength: Hashable, Sendable {
+  /// Records in each tenant's chain.
   public let tenants: UInt64
   /// The platform's chain; not less.
   public let platform: UInt64
 
+  /// The platform's chain gets at least what tenants' chains get.
   public init(tenants: UInt64, platform: UInt64) {
     self.tenants = tenants
     self.platform = max(tenants, platform)
   }
 
+  /// Records that the chain may have.
   public func of(_ chain: AuditChain) -> UInt64 { chain == .platform ? platform : tenants }
 }
 
 /// Where a chain begins: behind the last record that was removed.
 public struct AuditBegin: Hashable, Sendable {
+  /// The chain that it is about.
   public let chain: AuditChain
   /// `AuditHead.start`: none was.
   public let floor: AuditHead
 
+  /// - Parameter floor: the last record that was removed.
   public init(chain: AuditChain, floor: AuditHead) {
     self.chain = chain
     self.floor = floor
@@ -63,9 +69,12 @@ public struct AuditBegin: Hashable, Sendable {
 
 /// Where a chain ends.
 public struct AuditEnd: Hashable, Sendable {
+  /// The chain that it is about.
   public let chain: AuditChain
+  /// Its newest record.
   public let head: AuditHead
 
+  /// - Parameter head: of the newest record.
   public init(chain: AuditChain, head: AuditHead) {
     self.chain = chain
     self.head = head
@@ -84,6 +93,7 @@ public struct AuditTrim: Hashable, Sendable {
   /// The last record that was there when that was found out.
   public let last: UInt64
 
+  /// What begins behind `through`, if that is given, and else where it did.
   public init(_ begin: AuditBegin, through: AuditHead?, oldestTime: Timestamp?, last: UInt64) {
     self.begin = begin
     self.through = through
@@ -94,9 +104,12 @@ public struct AuditTrim: Hashable, Sendable {
 
 /// A lease without which what is written together with it is refused, and for how long it is held on.
 public struct LeaseHold: Hashable, Sendable {
+  /// The lease that has to be held still.
   public let lease: Lease
+  /// From the moment of the write.
   public let duration: Duration
 
+  /// Refused is what is written while somebody else holds the lease.
   public init(_ lease: Lease, lasting duration: Duration) {
     self.lease = lease
     self.duration = duration

@@ -36,12 +36,14 @@ public actor AuditSigner {
   private var isBusy = false
   private var waiting: [CheckedContinuation<Void, Never>] = []
 
+  /// What of the installation's settings matters to the signer.
   public struct Terms: Sendable {
     /// Whether records are removed, and the store therefore held to what was signed.
     public var removes: Bool
     /// Whether other nodes remove records as well, and sign that in logs of their own.
     public var isShared: Bool
 
+    /// Neither can change while the signer is at work.
     public init(removes: Bool, isShared: Bool) {
       self.removes = removes
       self.isShared = isShared

@@ -31,7 +31,9 @@ public struct AuditVerifier {
     self.isSigned = isSigned
   }
 
+  /// Records that were taken, of all chains.
   public var recordCount: Int { chains.values.reduce(0) { $0 + $1.count } }
+  /// Chains of which records were taken.
   public var chainCount: Int { chains.count }
 
   // MARK: Taking lines

@@ -1,11 +1,12 @@
 /// Lower-case hex, as hashes and records are written in text files.
 public enum HexBytes {
+  /// Two digits for each byte.
   public static func text(_ bytes: [UInt8]) -> String {
     let digits = Array("0123456789abcdef".utf8)
-    return String(unsafeUninitializedCapacity: 2 * bytes.count) { buffer in
+    return unsafe String(unsafeUninitializedCapacity: 2 * bytes.count) { buffer in
       for (index, byte) in bytes.enumerated() {
-        buffer[2 * index] = digits[Int(byte >> 4)]
-        buffer[2 * index + 1] = digits[Int(byte & 15)]
+        unsafe buffer[2 * index] = digits[Int(byte >> 4)]
+        unsafe buffer[2 * index + 1] = digits[Int(byte & 15)]
       }
       return 2 * bytes.count
     }

@@ -1,5 +1,7 @@
 /// Roles that every tenant has. They are not stored.
 public enum BuiltInRoles {
+  /// `tenant-admin`: manages everything that belongs to the tenant itself, but neither its life nor where its data
+  /// is.
   public static let admin = make(
     0, "tenant-admin", "Tenant administrator",
     "Manages the tenant's settings, roles and assignments, and reads its audit trail.",
@@ -8,6 +10,7 @@ public enum BuiltInRoles {
       "tenancy.tenants:configure", "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:resolve", "tenancy.tenants:update",
     ])
+  /// `tenant-viewer`: reads what an administrator manages, but not the audit trail.
   public static let viewer = make(
     1, "tenant-viewer", "Tenant viewer", "Reads the tenant's settings, roles and assignments.",
     [

@@ -3,7 +3,7 @@ enum ForeignSubjects {
   /// Whether a subject is a workload, but not one of this tenant. That of a tenant that does not exist is
   /// foreign too: it may exist one day. So is what only looks like a SPIFFE ID, which others may read as one.
   static func isForeign(_ subject: String, to tenant: TenantID, _ state: ControlState) -> Bool {
-    switch TenantSubject.kind(of: subject.utf8Span.span.bytes) {
+    switch unsafe TenantSubject.kind(of: subject.utf8Span.span.bytes) {
     case .other: false
     case .malformed: true
     case .workload(let name): owner(of: TenantSubject.name(name, of: subject), state) != tenant

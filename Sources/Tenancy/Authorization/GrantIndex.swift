@@ -26,7 +26,7 @@ struct GrantIndex: Sendable {
   func roles(covering permission: Permission) -> RoleSet {
     guard permission.hasWildcard else {
       let text = permission.text
-      let question = text.utf8Span.span.bytes
+      let question = unsafe text.utf8Span.span.bytes
       guard let colon = Permission.colon(in: question) else { return RoleSet() }
       return roles(granting: question, colon: colon)
     }

@@ -8,11 +8,16 @@ public struct Permission: Hashable, Sendable {
   /// Resources of this framework's own API. A `*` resource never covers them.
   public static let reservedPrefix = "tenancy."
 
+  /// Before the colon; `*` in roles: all but reserved ones.
   public let resource: String
+  /// Behind the colon; `*` in roles: all of them.
   public let action: String
 
+  /// `resource:action`.
   public var text: String { "\(resource):\(action)" }
+  /// Whether it is a permission on this framework's own API.
   public var isReserved: Bool { resource.hasPrefix(Self.reservedPrefix) }
+  /// Whether it stands for several, which only a role's can.
   public var hasWildcard: Bool { resource == "*" || action == "*" }
 
   /// Returns nil when `text` is not two parts of 1 to 64 characters of a-z, 0-9, `_`, `-` and `.`, or
@@ -47,7 +52,8 @@ public struct Permission: Hashable, Sendable {
     var colon: Int?
     let nameBytes = Self.nameBytes
     for offset in 0..<question.byteCount {
-      let byte = question.unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // offset < byteCount
+      // In range: below byteCount.
+      let byte = unsafe question.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
       if nameBytes.contains(byte) { continue }
       guard byte == UInt8(ascii: ":"), colon == nil else { return nil }
       colon = offset
@@ -71,6 +77,7 @@ public struct PermissionSet: Sendable {
   private var actions = ByteTable<Bool>()
   private var everything = false
 
+  /// Compiles them for look-ups; repeats do not matter.
   public init(_ permissions: some Sequence<Permission>) {
     for permission in permissions {
       switch (permission.resource, permission.action) {
@@ -91,9 +98,10 @@ public struct PermissionSet: Sendable {
       || actions.find(question.extracting((colon + 1)..<question.byteCount)) != nil
   }
 
+  /// Whether any of them covers `permission`. Takes two or three look-ups, however many there are.
   public func grants(_ permission: Permission) -> Bool {
     let text = permission.text
-    let span = text.utf8Span.span.bytes
+    let span = unsafe text.utf8Span.span.bytes
     guard let colon = Permission.colon(in: span) else { return false }
     return grants(span, colon: colon)
   }

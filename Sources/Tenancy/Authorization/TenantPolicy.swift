@@ -4,7 +4,9 @@
 public struct TenantPolicy: Sendable {
   /// A role, and by which number the tenant's sets of roles know it.
   public final class CompiledRole: Ordered {
+    /// The role as it is stored or built in.
     public let role: Role
+    /// Whether every tenant has it, and nobody may change it.
     public let isBuiltIn: Bool
     let number: Int
     public var orderKey: String { role.id }
@@ -27,6 +29,7 @@ public struct TenantPolicy: Sendable {
 
   private var shared = Shared.empty
 
+  /// A tenant's without custom roles and assignments: only the built-in roles are there.
   public init() {}
 
   // MARK: Questions
@@ -51,13 +54,16 @@ public struct TenantPolicy: Sendable {
     shared.content.nextEnd(of: subject, after: now)
   }
 
+  /// A role by its id, custom or built in.
   public func role(_ id: String) -> CompiledRole? { shared.content.role(id) }
 
   /// Roles that are not built in.
   public var customRoleCount: Int { shared.content.roles.count - BuiltInRoles.all.count }
 
+  /// Assignments of all roles to all subjects, expired ones that are still stored included.
   public var assignmentCount: Int { shared.content.assignments.count }
 
+  /// An assignment by its id.
   public func assignment(_ id: String) -> RoleAssignment? { shared.content.assignment(id) }
 
   /// The assignment that gives the role to the subject, named so; one by another name of its tenant is

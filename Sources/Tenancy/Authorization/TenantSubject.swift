@@ -91,7 +91,7 @@ enum TenantSubject {
       text.indices.allSatisfy { offset in
         let byte = subject.byte(start + offset)
         let letter = ignoringCase && (0x41...0x5A).contains(byte) ? byte | 0x20 : byte
-        return letter == text[offset]  // In range: `offset` is one of its indices.
+        return unsafe letter == text[offset]  // In range: `offset` is one of its indices.
       }
     }
   }

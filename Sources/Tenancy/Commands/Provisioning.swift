@@ -47,6 +47,7 @@ public final class Provisioner: Sendable {
     /// Between two signs of life of a node that is at work.
     public var leaseDuration: Duration
 
+    /// - Parameter holder: must tell this process from all others that write to the store.
     public init(holder: String = "embedded", leaseDuration: Duration = .seconds(15)) {
       self.holder = holder
       self.leaseDuration = leaseDuration

@@ -3,6 +3,7 @@ public struct RoleCommands: Sendable {
   static let maximumRoles = 1000
   static let maximumPermissions = 1000
   static let maximumAssignments = 100_000
+  /// UTF-8 bytes of a subject, at most.
   public static let maximumSubjectBytes = 256
   static let maximumTitleLength = 200
   static let maximumDescriptionLength = 2000
@@ -28,6 +29,10 @@ public struct RoleCommands: Sendable {
 
   // MARK: Roles
 
+  /// Creates a role; `permissions` may be in any order and repeat.
+  /// - Throws: `.invalidArgument` with all that is wrong with the fields, `.roleExists`, `.resourceExhausted` at
+  ///   1,000
+  ///   roles, `.permissionDenied` for permissions that the caller must not hand out, or what the write itself meets.
   public func createRole(
     id: String, title: String, summary: String, permissions: [String]
   ) async throws(TenancyError) -> Role {
@@ -177,6 +182,8 @@ public struct RoleCommands: Sendable {
     }
   }
 
+  /// Takes the role from the subject at once.
+  /// - Throws: `.assignmentNotFound`, or what the write itself meets.
   public func unassign(id: String) async throws(TenancyError) {
     try await write("assignments.delete", .revoking) {
       (record, transaction) throws(TenancyError) -> Void in
@@ -189,14 +196,17 @@ public struct RoleCommands: Sendable {
 
   // MARK: Rules
 
+  /// Whether it can be the id of a role: 1 to 63 of a-z, 0-9 and `-`, the first a letter.
   public static func isRoleID(_ text: String) -> Bool {
     guard let first = text.utf8.first, text.utf8.count <= 63 else { return false }
     return (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first)
       && text.utf8.allSatisfy(Slug.isAllowed)
   }
 
+  /// Whether it is the id of a role that every tenant has.
   public static func isBuiltIn(role id: String) -> Bool { BuiltInRoles.byID[id] != nil }
 
+  /// Whether it can be a subject: 1 to `maximumSubjectBytes` bytes without spaces and ASCII control characters.
   public static func isSubject(_ text: String) -> Bool {
     (1...maximumSubjectBytes).contains(text.utf8.count)
       && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F }

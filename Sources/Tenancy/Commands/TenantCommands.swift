@@ -18,11 +18,15 @@ public struct TenantCommands: Sendable {
   /// Remembered requests at most: above it the oldest goes, however young.
   static let maximumRequests = 100_000
 
+  /// What a request to create a tenant says, not yet validated.
   public struct NewTenant: Sendable {
+    /// As requested; see `Slug`.
     public var slug: String
+    /// For people; 1 to 200 characters, none of them control.
     public var displayName: String
     /// Nil if `checks` has refused it.
     public var isolationModel: IsolationModel?
+    /// As requested; empty names of a schema or in shared tables are derived.
     public var configuration: TenantConfiguration
     /// That of the database in `configuration`, to be sealed.
     public var databasePassword: ClearSecret?
@@ -33,6 +37,7 @@ public struct TenantCommands: Sendable {
     /// Of the request's content.
     public var digest: String
 
+    /// Without `requestID`, a repetition of the request is a request for another tenant.
     public init(
       slug: String, displayName: String, isolationModel: IsolationModel?,
       configuration: TenantConfiguration, databasePassword: ClearSecret? = nil,
@@ -75,9 +80,13 @@ public struct TenantCommands: Sendable {
 
   /// What an update replaces; nil leaves alone.
   public struct Update: Sendable {
+    /// As requested; see `Slug`.
     public var slug: String?
+    /// For people.
     public var displayName: String?
+    /// Changes only before there are data.
     public var isolationModel: IsolationModel?
+    /// Makes the new configuration of the present one, on the writer: quick, and without side effects.
     public var configuration:
       (@Sendable (TenantConfiguration) throws(TenancyError) -> TenantConfiguration)?
     /// That of the database in the configuration, to be sealed; nil leaves alone. It counts as a change even
@@ -90,12 +99,18 @@ public struct TenantCommands: Sendable {
     /// Whether the caller may change slug, isolation model and where data lives.
     public var mayMove: Bool
 
+    /// Changes nothing yet.
+    /// - Parameter etag: the tenant's as the caller knows it; empty: any.
     public init(etag: String, mayMove: Bool) {
       self.etag = etag
       self.mayMove = mayMove
     }
   }
 
+  /// Changes a tenant's fields; its state stays.
+  /// - Parameter validateOnly: says what would come of it, and changes nothing.
+  /// - Throws: `.tenantNotFound` also for deleted ones, `.etagMismatch`, `.invalidArgument` with all that is wrong,
+  ///   `notTheirs`, what a name that is taken gives, or what the write itself meets.
   public func update(
     _ id: TenantID, _ update: Update, action: String, validateOnly: Bool = false
   ) async throws(TenancyError) -> Tenant {

@@ -13,6 +13,7 @@ extension TenantCommands {
     return [database.connectionString, database.username]
   }
 
+  /// What a tenant's own identities get for an attempt to change slug, isolation model or database.
   public static let notTheirs = TenancyError(
     .permissionDenied, .permissionMissing,
     "only platform identities may change the slug or where data lives")

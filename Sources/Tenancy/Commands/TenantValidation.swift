@@ -162,6 +162,7 @@ public enum TenantRules {
     return String((prefix + name).prefix(maximumSchemaNameLength))
   }
 
+  /// Whether it is an SQL identifier that needs no quotes: 1 to 63 of a-z, 0-9 and `_`, the first no digit.
   public static func isSchemaName(_ text: String) -> Bool {
     guard let first = text.utf8.first, text.utf8.count <= maximumSchemaNameLength else {
       return false
@@ -174,6 +175,7 @@ public enum TenantRules {
       }
   }
 
+  /// Whether it can stand for a tenant in shared tables: 1 to 128 printable ASCII characters, no space.
   public static func isTenantIdentifier(_ text: String) -> Bool {
     (1...maximumTenantIdentifierBytes).contains(text.utf8.count)
       && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }

@@ -8,7 +8,8 @@ struct ASCIISet: Sendable {
     var low: UInt64 = 0
     var high: UInt64 = 0
     members.withUTF8Buffer { bytes in
-      for byte in bytes {
+      for at in bytes.indices {
+        let byte = unsafe bytes[at]
         if byte < 64 { low |= 1 << UInt64(byte) } else { high |= 1 << UInt64(byte & 63) }
       }
     }
@@ -28,14 +29,14 @@ extension UnsafeRawBufferPointer {
   public func holdsSame(as other: UnsafeRawBufferPointer) -> Bool {
     guard count == other.count else { return false }
     guard let first = baseAddress, let second = other.baseAddress else { return true }  // Empty.
-    guard count >= 8 else { return Self.areEqual(first, second, fewerThanEight: count) }
+    guard count >= 8 else { return unsafe Self.areEqual(first, second, fewerThanEight: count) }
     var at = 0
     while at < count - 8 {
-      guard Self.areEqual(first, second, at, UInt64.self) else { return false }
+      guard unsafe Self.areEqual(first, second, at, UInt64.self) else { return false }
       at += 8
     }
     // The last eight may overlap those before.
-    return Self.areEqual(first, second, count - 8, UInt64.self)
+    return unsafe Self.areEqual(first, second, count - 8, UInt64.self)
   }
 
   @inline(__always)
@@ -43,10 +44,10 @@ extension UnsafeRawBufferPointer {
     _ first: UnsafeRawPointer, _ second: UnsafeRawPointer, fewerThanEight count: Int
   ) -> Bool {
     if count >= 4 {
-      return areEqual(first, second, 0, UInt32.self)
+      return unsafe areEqual(first, second, 0, UInt32.self)
         && areEqual(first, second, count - 4, UInt32.self)
     }
-    for at in 0..<count where !areEqual(first, second, at, UInt8.self) { return false }
+    for at in 0..<count where unsafe !areEqual(first, second, at, UInt8.self) { return false }
     return true
   }
 
@@ -54,7 +55,7 @@ extension UnsafeRawBufferPointer {
   private static func areEqual<Word: FixedWidthInteger & BitwiseCopyable>(
     _ first: UnsafeRawPointer, _ second: UnsafeRawPointer, _ at: Int, _: Word.Type
   ) -> Bool {
-    first.loadUnaligned(fromByteOffset: at, as: Word.self)
+    unsafe first.loadUnaligned(fromByteOffset: at, as: Word.self)
       == second.loadUnaligned(fromByteOffset: at, as: Word.self)
   }
 }
@@ -62,19 +63,19 @@ extension UnsafeRawBufferPointer {
 extension RawSpan {
   /// Where the first byte at `start` or behind it is that is not in `set`; the end if there is none.
   func end(of set: ASCIISet, from start: Int) -> Int {
-    withUnsafeBytes { bytes in
+    unsafe withUnsafeBytes { bytes in
       var at = start
-      while at < bytes.count, set.contains(bytes[at]) { at += 1 }
+      while at < bytes.count, unsafe set.contains(bytes[at]) { at += 1 }
       return at
     }
   }
 
   func begins(with text: String) -> Bool {
-    let wanted = text.utf8Span.span.bytes
+    let wanted = unsafe text.utf8Span.span.bytes
     guard wanted.byteCount <= byteCount else { return false }
     let beginning = extracting(0..<wanted.byteCount)
-    return wanted.withUnsafeBytes { wanted in
-      beginning.withUnsafeBytes { $0.holdsSame(as: wanted) }
+    return unsafe wanted.withUnsafeBytes { wanted in
+      unsafe beginning.withUnsafeBytes { unsafe $0.holdsSame(as: wanted) }
     }
   }
 }

@@ -6,6 +6,7 @@ public struct FieldChecks: Sendable {
   private var reason = TenancyError.Reason.invalidField
   private var violations: [TenancyError.FieldViolation] = []
 
+  /// Nothing is found yet.
   public init() {}
 
   /// Whether nothing was found.
@@ -28,6 +29,7 @@ public struct FieldChecks: Sendable {
     }
   }
 
+  /// Adds the violations of `error`, as many as there is room for. The first error gives the reason.
   public mutating func note(_ error: TenancyError) {
     if violations.isEmpty { reason = error.reason }
     violations += error.violations.prefix(Self.maximumViolations - violations.count)

@@ -6,7 +6,9 @@ public final class FormerSlug: Sendable {
   /// Days over which uses are counted, the running one included.
   public static let countedDays = 7
 
+  /// What the tenant was called.
   public let slug: Slug
+  /// Which tenant was called so.
   public let tenant: TenantID
   private let counts = Mutex(Counts())
 
@@ -20,7 +22,9 @@ public final class FormerSlug: Sendable {
 
   /// Uses in memory: a restart forgets them.
   public struct Uses: Hashable, Sendable {
+    /// Over the last `countedDays`.
     public let count: UInt64
+    /// Nil: none since the start.
     public let last: Timestamp?
   }
 

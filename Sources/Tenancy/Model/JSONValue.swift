@@ -2,11 +2,17 @@
 ///
 /// As everywhere in Swift, keys that are canonically equivalent are the same key.
 public enum JSONValue: Hashable, Sendable {
+  /// `null`.
   case null
+  /// `true` or `false`.
   case bool(Bool)
+  /// Integers beyond 2⁵³ lose digits (RFC 8259 §6).
   case number(Double)
+  /// Unescaped text.
   case string(String)
+  /// Values in order.
   case array([JSONValue])
+  /// Members, in no order.
   case object([String: JSONValue])
 }
 

@@ -1,11 +1,25 @@
 /// Which changes of state are legal, and what a state answers.
 public enum Lifecycle {
+  /// What happens to a tenant. Raw values are for people.
   public enum Event: String, Sendable, CaseIterable {
-    case provision, provisioned
+    /// Resources begin to be made, for the first time or again.
+    case provision
+    /// All resources are there.
+    case provisioned
+    /// A step of provisioning failed.
     case provisioningFailed = "provisioning failure"
+    /// A resource of an active tenant is not there any more.
     case dataMissing = "loss of data"
+    /// It is there again.
     case dataFound = "return of data"
-    case activate, deactivate, delete, deprovision
+    /// An operator lets calls in again.
+    case activate
+    /// An operator keeps all calls out; data stays.
+    case deactivate
+    /// The tenant is gone for its callers; its data stays until `purgeTime`.
+    case delete
+    /// Its resources are destroyed.
+    case deprovision
   }
 
   /// Characters of a state's reason. The rest is cut.

@@ -2,22 +2,50 @@
 public struct TenancyError: Error, Sendable, CustomStringConvertible {
   /// The kind of failure; one file of the server maps it to an RPC status.
   public enum Category: Sendable, Hashable {
-    case invalidArgument, notFound, alreadyExists, failedPrecondition, permissionDenied, aborted
-    case unavailable, unimplemented, resourceExhausted, unauthenticated, internalError, cancelled
+    /// The request is wrong, whatever the state is.
+    case invalidArgument
+    /// What is named is not there, or not for this caller.
+    case notFound
+    /// A name is taken.
+    case alreadyExists
+    /// Not in the present state: repeating does not help.
+    case failedPrecondition
+    /// Known, and not allowed to.
+    case permissionDenied
+    /// Something else came first, such as another change: read again, then repeat.
+    case aborted
+    /// May go away by itself: repeat later.
+    case unavailable
+    /// This installation is not set up for it.
+    case unimplemented
+    /// A quota or a limit is used up.
+    case resourceExhausted
+    /// No credential that counts here.
+    case unauthenticated
+    /// A fault of the server.
+    case internalError
+    /// Whoever asked does not wait any more.
+    case cancelled
+    /// What is asked for is not kept any more, or not there yet.
     case outOfRange
   }
 
   /// A stable, machine-readable cause. Once published a reason keeps its meaning.
   public struct Reason: Hashable, Sendable, CustomStringConvertible {
+    /// As clients get it, in `google.rpc.ErrorInfo`.
     public let rawValue: String
+    /// A new reason is a promise to clients: upper case with underscores.
     public init(_ rawValue: String) { self.rawValue = rawValue }
     public var description: String { rawValue }
   }
 
   /// What is wrong with one field of a request.
   public struct FieldViolation: Hashable, Sendable {
+    /// Path in the request, such as `tenant.slug`.
     public let field: String
+    /// For people; does not repeat the field's name.
     public let description: String
+    /// - Parameter description: for people; does not repeat the field's name.
     public init(field: String, description: String) {
       self.field = field
       self.description = description
@@ -48,6 +76,11 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
   }
   private let storage: Storage
 
+  /// - Parameters:
+  ///   - message: for the caller; names nothing that the caller may not know.
+  ///   - metadata: for programs, as `google.rpc.ErrorInfo` has it.
+  ///   - retryAfterSeconds: nil where repeating does not help, or nobody knows when.
+  ///   - attempted: the other tenant that the caller tried to reach, for the audit trail alone.
   public init(
     _ category: Category, _ reason: Reason, _ message: String, metadata: [String: String] = [:],
     violations: [FieldViolation] = [], retryAfterSeconds: Int64? = nil,
@@ -57,14 +90,19 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
       category, reason, message, metadata, violations, retryAfterSeconds, attempted)
   }
 
+  /// What kind of failure it is.
   public var category: Category { storage.category }
+  /// What programs tell failures apart by.
   public var reason: Reason { storage.reason }
   /// For the caller: names nothing that the caller may not know.
   public var message: String { storage.message }
+  /// What belongs to the reason, such as the state that does not allow it; for programs.
   public var metadata: [String: String] { storage.metadata }
   /// The other tenant that the caller tried to reach, for the audit trail: never for the caller.
   public var attempted: TenantID? { storage.attempted }
+  /// All that is wrong with the request's fields, not only the first.
   public var violations: [FieldViolation] { storage.violations }
+  /// When to try again; nil where that is not known.
   public var retryAfterSeconds: Int64? { storage.retryAfterSeconds }
   public var description: String { "\(reason): \(message)" }
 }

@@ -1,16 +1,24 @@
 /// One customer of the platform.
 public struct Tenant: Hashable, Sendable {
+  /// Never changes, and is never given to another.
   public let id: TenantID
+  /// Unique among tenants, past and present.
   public var slug: Slug
+  /// For people; need not be unique.
   public var displayName: String
+  /// Changes by the events of `Lifecycle` only.
   public var state: TenantState
+  /// Stays while there are data.
   public var isolationModel: IsolationModel
+  /// What the tenant and the platform have set for it.
   public var configuration: TenantConfiguration
   /// Counts changes of any kind; the etag is made of it.
   public var version: UInt64
   /// Grows with every lifecycle change; what was issued under an older epoch is void.
   public var epoch: UInt64
+  /// When it was created.
   public let createTime: Timestamp
+  /// Of the last change of any kind.
   public var updateTime: Timestamp
   /// Set while `state` is `deleted`.
   public var deleteTime: Timestamp?
@@ -19,6 +27,7 @@ public struct Tenant: Hashable, Sendable {
   /// Why the tenant is `provisionFailed` or in `maintenance`, for operators; else empty.
   public var stateReason: String
 
+  /// Validates nothing: that is up to `TenantCommands`.
   public init(
     id: TenantID, slug: Slug, displayName: String, state: TenantState,
     isolationModel: IsolationModel, configuration: TenantConfiguration, version: UInt64,
@@ -40,33 +49,61 @@ public struct Tenant: Hashable, Sendable {
     self.stateReason = stateReason
   }
 
+  /// Names this version; an update that carries it fails if the tenant has changed since.
   public var etag: String { "v\(version)" }
 }
 
 /// Where a tenant stands in its life. Raw values are those stored on disk.
 public enum TenantState: String, Hashable, Sendable, CaseIterable, Codable {
-  case pending, provisioning, active, suspended, maintenance
+  /// Created; nothing is made for it yet.
+  case pending
+  /// Its resources are being made.
+  case provisioning
+  /// Its calls are served: no other state's are.
+  case active
+  /// Kept out by an operator.
+  case suspended
+  /// A resource is missing: its clients may try again later.
+  case maintenance
+  /// A step failed; `Tenant.stateReason` says which and why.
   case provisionFailed = "provision_failed"
+  /// As if it weren't there, for its callers; operators still see it.
   case deleted
 }
 
 /// How a tenant's data is kept apart from that of others. Raw values are those stored on disk.
 public enum IsolationModel: String, Hashable, Sendable, CaseIterable, Codable {
-  case database, schema, shared, hybrid
+  /// A database of its own.
+  case database
+  /// A schema of its own in a shared database.
+  case schema
+  /// Rows of shared tables.
+  case shared
+  /// A schema of its own, and rows of shared tables.
+  case hybrid
 
+  /// Whether `TenantConfiguration.database` is needed.
   public var usesDatabase: Bool { self == .database }
+  /// Whether `TenantConfiguration.schema` is needed.
   public var usesSchema: Bool { self == .schema || self == .hybrid }
+  /// Whether `TenantConfiguration.shared` is needed.
   public var usesShared: Bool { self == .shared || self == .hybrid }
 }
 
 /// A tenant's settings.
 public struct TenantConfiguration: Hashable, Sendable, Codable {
+  /// For `.database`.
   public var database: DatabaseConfiguration?
+  /// For `.schema` and `.hybrid`.
   public var schema: SchemaConfiguration?
+  /// For `.shared` and `.hybrid`.
   public var shared: SharedConfiguration?
+  /// The application's own: at most 64 KiB as JSON, nested at most 32 deep.
   public var customSettings: [String: JSONValue]
+  /// Name (1 to 128 bytes) to on or off; at most 1,000.
   public var featureFlags: [String: Bool]
 
+  /// Validates nothing: that is up to `TenantCommands`.
   public init(
     database: DatabaseConfiguration? = nil, schema: SchemaConfiguration? = nil,
     shared: SharedConfiguration? = nil, customSettings: [String: JSONValue] = [:],
@@ -80,13 +117,17 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
   }
 }
 
+/// Where a tenant's own database is.
 public struct DatabaseConfiguration: Hashable, Sendable, Codable {
+  /// As the tenant's programs understand it, at most 2,048 bytes; without a password.
   public var connectionString: String
+  /// Empty: the one of `connectionString`, if any.
   public var username: String
   /// Which sealed secret it is; nil where none is stored. The password itself is in requests only, and with
   /// who opens it for use: see `SecretVault`.
   public var password: SecretReference?
 
+  /// Validates nothing: that is up to `TenantCommands`.
   public init(connectionString: String, username: String, password: SecretReference? = nil) {
     self.connectionString = connectionString
     self.username = username
@@ -100,12 +141,18 @@ public struct DatabaseConfiguration: Hashable, Sendable, Codable {
   }
 }
 
+/// Where a tenant's own schema is.
 public struct SchemaConfiguration: Hashable, Sendable, Codable {
+  /// An SQL identifier, unique among tenants: see `TenantCommands.isSchemaName`.
   public var schemaName: String
+  /// Validates nothing: that is up to `TenantCommands`.
   public init(schemaName: String) { self.schemaName = schemaName }
 }
 
+/// What a tenant is called in tables that it shares with others.
 public struct SharedConfiguration: Hashable, Sendable, Codable {
+  /// The value of the tenant column, unique among tenants: see `TenantCommands.isTenantIdentifier`.
   public var tenantIdentifier: String
+  /// Validates nothing: that is up to `TenantCommands`.
   public init(tenantIdentifier: String) { self.tenantIdentifier = tenantIdentifier }
 }

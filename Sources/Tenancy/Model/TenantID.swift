@@ -3,9 +3,12 @@ import Synchronization
 /// The identity of a tenant: a UUIDv7 (RFC 9562 §5.7). Never changes and is never reused; ids made by
 /// one process sort in the order in which they were made.
 public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible {
+  /// Milliseconds since 1970 (48 bits), the version (4) and 12 random bits.
   public let high: UInt64
+  /// The variant (2 bits) and 62 random bits.
   public let low: UInt64
 
+  /// Checks neither version nor variant: for what was a `TenantID` before.
   public init(high: UInt64, low: UInt64) {
     self.high = high
     self.low = low
@@ -14,7 +17,7 @@ public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible 
   /// Parses the canonical form: 36 characters, lower-case hex, hyphens, version 7, RFC variant.
   /// Returns nil for anything else.
   public init?(parsing text: String) {
-    self.init(parsing: text.utf8Span.span.bytes)
+    unsafe self.init(parsing: text.utf8Span.span.bytes)
   }
 
   /// The same of the bytes of a text.
@@ -28,7 +31,7 @@ public struct TenantID: Hashable, Comparable, Sendable, CustomStringConvertible 
 
   /// Whether `text` is a UUID of any version, in lower case.
   public static func isUUID(_ text: String) -> Bool {
-    UUIDText.parse(text.utf8Span.span.bytes) != nil
+    unsafe UUIDText.parse(text.utf8Span.span.bytes) != nil
   }
 
   public static func < (a: Self, b: Self) -> Bool { (a.high, a.low) < (b.high, b.low) }
@@ -66,11 +69,13 @@ enum UUIDText {
 
   static func parse(_ text: RawSpan) -> (high: UInt64, low: UInt64)? {
     guard text.byteCount == length else { return nil }
-    return text.withUnsafeBytes { text in
+    return unsafe text.withUnsafeBytes { text in
       // In range: the places of the hyphens and of the words' digits are below the length.
-      guard text[8] == hyphen, text[13] == hyphen, text[18] == hyphen, text[23] == hyphen,
-        let a = word(text, 0..<8), let b = word(text, 9..<13), let c = word(text, 14..<18),
-        let d = word(text, 19..<23), let e = word(text, 24..<36)
+      guard unsafe text[8] == hyphen, unsafe text[13] == hyphen, unsafe text[18] == hyphen,
+        unsafe text[23] == hyphen,
+        let a = unsafe word(text, 0..<8), let b = unsafe word(text, 9..<13),
+        let c = unsafe word(text, 14..<18),
+        let d = unsafe word(text, 19..<23), let e = unsafe word(text, 24..<36)
       else { return nil }
       return (a << 32 | b << 16 | c, d << 48 | e)
     }
@@ -85,7 +90,7 @@ enum UUIDText {
     var isHex = true
     // All of them, without a branch for each.
     for at in range {
-      let byte = text[at]
+      let byte = unsafe text[at]
       let (digit, letter) = (byte &- UInt8(ascii: "0"), byte &- UInt8(ascii: "a"))
       isHex = isHex && (digit < 10 || letter < 6)
       word = word << 4 | UInt64(digit < 10 ? digit : letter &+ 10)
@@ -95,15 +100,15 @@ enum UUIDText {
 
   static func format(high: UInt64, low: UInt64) -> String {
     let digits = Array("0123456789abcdef".utf8)
-    return String(unsafeUninitializedCapacity: length) { buffer in
+    return unsafe String(unsafeUninitializedCapacity: length) { buffer in
       var at = 0
       for nibble in 0..<32 {
         if nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20 {
-          buffer[at] = UInt8(ascii: "-")
+          unsafe buffer[at] = UInt8(ascii: "-")
           at += 1
         }
         let word = nibble < 16 ? high : low
-        buffer[at] = digits[Int((word >> (60 - UInt64(nibble % 16) * 4)) & 0xF)]
+        unsafe buffer[at] = digits[Int((word >> (60 - UInt64(nibble % 16) * 4)) & 0xF)]
         at += 1
       }
       return at

@@ -1,12 +1,15 @@
 /// The outcome of a resolution: which tenant, and which sources said so.
 public struct Resolution: Sendable {
+  /// The tenant that was found. From `Resolver` it is one that is served; the default may be in any state.
   public let record: TenantRecord
   /// The source that decided.
   public let strategy: ResolutionStrategy
   /// The sources that were given and in use, and those of them that named a tenant, and those that
   /// named it by id rather than by slug.
   public let given: StrategySet
+  /// Those of `given` that named a tenant.
   public let named: StrategySet
+  /// Those of `named` that named it by id rather than by slug.
   public let namedByID: StrategySet
 
   /// The tenant that is configured for callers that name none.
@@ -19,8 +22,10 @@ public struct Resolution: Sendable {
 
 /// Decides which tenant a call is for. Credentials give identity; selectors may only narrow it.
 public struct Resolver: Sendable {
+  /// What it decides by.
   public let rules: ResolutionRules
 
+  /// Looks up nothing yet.
   public init(_ rules: ResolutionRules) { self.rules = rules }
 
   /// Resolves from the selectors in `given`; the others are not looked at.
@@ -141,7 +146,7 @@ private struct Tally {
   private func find(_ name: RawSpan, _ state: borrowing ControlState) -> TenantRecord? {
     let own = home?.tenant.id
     if let record = state.find(name, at: now, of: own) { return record }
-    return state.find(lowercase(name).span.bytes, at: now, of: own)
+    return unsafe state.find(lowercase(name).span.bytes, at: now, of: own)
   }
 
   private func lowercase(_ name: RawSpan) -> [UInt8] {

@@ -155,7 +155,7 @@ extension RawSpan {
   @inline(__always)
   func byte(_ offset: Int) -> UInt8 {
     precondition(offset >= 0 && offset < byteCount)
-    return unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // Checked above.
+    return unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // Checked above.
   }
 
   /// Whether `text`, in lower case, is at `start` in either case.

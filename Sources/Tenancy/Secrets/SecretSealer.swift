@@ -1,8 +1,11 @@
 /// Where a secret belongs. What is sealed for one place does not open at another.
 public struct SecretPlace: Hashable, Sendable {
+  /// Whose secret it is.
   public let tenant: TenantID
+  /// What it is for.
   public let purpose: SecretPurpose
 
+  /// Both are sealed together with the secret.
   public init(tenant: TenantID, purpose: SecretPurpose) {
     self.tenant = tenant
     self.purpose = purpose

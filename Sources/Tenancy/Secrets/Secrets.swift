@@ -1,8 +1,11 @@
 /// The id of a data key or of a master key: 128 bits, written as a UUID is.
 public struct KeyID: Hashable, Sendable, CustomStringConvertible {
+  /// The first 64 bits.
   public let high: UInt64
+  /// The last 64 bits.
   public let low: UInt64
 
+  /// Any 128 bits are an id.
   public init(high: UInt64, low: UInt64) {
     self.high = high
     self.low = low
@@ -10,7 +13,7 @@ public struct KeyID: Hashable, Sendable, CustomStringConvertible {
 
   /// Parses 36 characters, lower-case hex and hyphens. Returns nil for anything else.
   public init?(parsing text: String) {
-    guard let (high, low) = UUIDText.parse(text.utf8Span.span.bytes) else { return nil }
+    guard let (high, low) = unsafe UUIDText.parse(text.utf8Span.span.bytes) else { return nil }
     self.init(high: high, low: low)
   }
 
@@ -35,6 +38,7 @@ extension KeyID: Codable {
 /// What a secret is for. It is sealed together with the secret, so that none stands in for another. Raw
 /// values are those stored on disk.
 public enum SecretPurpose: String, Hashable, Sendable, CaseIterable, Codable {
+  /// Of the tenant's own database (`DatabaseConfiguration.password`).
   case databasePassword = "database_password"
 }
 
@@ -45,6 +49,7 @@ public struct SecretReference: Hashable, Sendable, Codable {
   /// The data key that it is sealed under.
   public let key: KeyID
 
+  /// - Parameter version: the tenant's once the secret is set.
   public init(version: UInt64, key: KeyID) {
     self.version = version
     self.key = key
@@ -53,8 +58,10 @@ public struct SecretReference: Hashable, Sendable, Codable {
 
 /// A secret that only the holder of its data key can read. Its format is the sealer's.
 public struct SealedSecret: Hashable, Sendable, CustomStringConvertible {
+  /// Only the sealer knows their format.
   public let bytes: [UInt8]
 
+  /// Checks nothing: what is not sealed rightly does not open.
   public init(bytes: [UInt8]) { self.bytes = bytes }
 
   public var description: String { "[sealed, \(bytes.count) bytes]" }
@@ -62,9 +69,12 @@ public struct SealedSecret: Hashable, Sendable, CustomStringConvertible {
 
 /// A secret as a store holds it.
 public struct StoredSecret: Hashable, Sendable {
+  /// Which secret it is.
   public let reference: SecretReference
+  /// The secret itself, for its holder only.
   public let sealed: SealedSecret
 
+  /// Checks nothing: that both belong together shows when it is opened.
   public init(reference: SecretReference, sealed: SealedSecret) {
     self.reference = reference
     self.sealed = sealed
@@ -81,14 +91,18 @@ public struct WrappedDataKey: Hashable, Sendable, CustomStringConvertible {
     case retired
   }
 
+  /// Unique among all data keys.
   public let id: KeyID
   /// The master key that it is wrapped by.
   public let masterKey: KeyID
   /// Its format is the sealer's. Empty where the log tells of it, which holds no keys.
   public let wrapped: [UInt8]
+  /// When it was made.
   public let createTime: Timestamp
+  /// What it is still used for.
   public var state: State
 
+  /// - Parameter wrapped: the key, encrypted by the master key; empty where none is told.
   public init(
     id: KeyID, masterKey: KeyID, wrapped: [UInt8], createTime: Timestamp, state: State
   ) {
@@ -109,9 +123,12 @@ public struct ClearSecret: Sendable, CustomStringConvertible, CustomDebugStringC
 {
   private let bytes: [UInt8]
 
+  /// The UTF-8 bytes of `text`.
   public init(_ text: String) { bytes = Array(text.utf8) }
+  /// Any bytes.
   public init(bytes: [UInt8]) { self.bytes = bytes }
 
+  /// Its length: not secret.
   public var byteCount: Int { bytes.count }
 
   /// The secret itself.
@@ -119,6 +136,7 @@ public struct ClearSecret: Sendable, CustomStringConvertible, CustomDebugStringC
 
   public var description: String { "[secret]" }
   public var debugDescription: String { description }
+  /// Empty, so that no debugger or `dump` shows the secret.
   public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
@@ -138,9 +156,11 @@ public struct SecretError: Error, Sendable, Hashable, CustomStringConvertible {
     public static let library = Code(description: "LIBRARY")
   }
 
+  /// What programs tell failures apart by.
   public let code: Code
   public let description: String
 
+  /// - Parameter description: for logs; must not quote a secret or a key.
   public init(_ code: Code, _ description: String) {
     self.code = code
     self.description = description

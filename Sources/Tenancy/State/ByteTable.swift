@@ -8,8 +8,10 @@ public struct ByteTable<Value: Sendable>: Sendable {
   private typealias Slot = TableSlot<Value>
 
   private var root = TableNode<Value>.leaf([])
+  /// Entries.
   public private(set) var count = 0
 
+  /// An empty table.
   public init() {}
 
   /// A table of many, as fast as they can be sorted by their hashes. Of entries with one key the last stays.
@@ -17,29 +19,32 @@ public struct ByteTable<Value: Sendable>: Sendable {
     var places: [TablePlace] = []
     places.reserveCapacity(entries.count)
     for (at, entry) in entries.enumerated() {
-      let hash = entry.key.utf8Span.span.bytes.withUnsafeBytes { Self.hash($0) }
+      let hash = unsafe entry.key.utf8Span.span.bytes.withUnsafeBytes { unsafe Self.hash($0) }
       places.append(TablePlace(hash: hash, at: at))
     }
     var space = places
-    root = places.withUnsafeMutableBufferPointer { places in
-      space.withUnsafeMutableBufferPointer { space in
-        TableNode(entries, places, space, depth: 0, &count)
+    root = unsafe places.withUnsafeMutableBufferPointer { places in
+      unsafe space.withUnsafeMutableBufferPointer { space in
+        unsafe TableNode(entries, places, space, depth: 0, &count)
       }
     }
   }
 
+  /// Whether there are no entries.
   public var isEmpty: Bool { count == 0 }
 
+  /// A look-up by the key's UTF-8 bytes, without a `String`.
   @inline(__always)
   public func find(_ key: RawSpan) -> Value? {
-    key.withUnsafeBytes { bytes in
-      let hash = Self.hash(bytes)
-      return root.find(hash, path: hash, bytes)
+    unsafe key.withUnsafeBytes { bytes in
+      let hash = unsafe Self.hash(bytes)
+      return unsafe root.find(hash, path: hash, bytes)
     }
   }
 
+  /// A look-up, or a change of this copy alone; nil removes.
   public subscript(key: String) -> Value? {
-    get { find(key.utf8Span.span.bytes) }
+    get { unsafe find(key.utf8Span.span.bytes) }
     set {
       edit(key) { slots, position, hash in
         switch (position, newValue) {
@@ -85,7 +90,7 @@ public struct ByteTable<Value: Sendable>: Sendable {
 
   /// - Parameter body: gets the leaf of the key, where in it the key is, and its hash.
   private mutating func edit(_ key: String, _ body: (inout [Slot], Int?, UInt) -> Void) {
-    let hash = key.utf8Span.span.bytes.withUnsafeBytes { Self.hash($0) }
+    let hash = unsafe key.utf8Span.span.bytes.withUnsafeBytes { unsafe Self.hash($0) }
     count += root.edit(path: hash, depth: 0) { slots in
       body(
         &slots, slots.firstIndex { $0.hash == hash && $0.key.utf8.elementsEqual(key.utf8) }, hash)
@@ -95,7 +100,7 @@ public struct ByteTable<Value: Sendable>: Sendable {
   @inline(__always)
   private static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt {
     var hasher = Hasher()
-    hasher.combine(bytes: bytes)
+    unsafe hasher.combine(bytes: bytes)
     return UInt(bitPattern: hasher.finalize())
   }
 }
@@ -137,19 +142,20 @@ private enum TableNode<Value: Sendable>: Sendable {
     _ space: UnsafeMutableBufferPointer<TablePlace>, depth: UInt, _ count: inout Int
   ) {
     guard places.count > Self.capacity, depth < Self.maximumDepth else {
-      let slots = Self.slots(entries, places)
+      let slots = unsafe Self.slots(entries, places)
       count += slots.count
       self = .leaf(slots)
       return
     }
     let shift = depth * Self.bits
     var ends = [Int](repeating: 0, count: Self.fanOut)
-    for place in places { ends[Self.child(place.hash >> shift)] += 1 }
+    for at in places.indices { ends[Self.child(unsafe places[at].hash >> shift)] += 1 }
     for child in 1..<Self.fanOut { ends[child] += ends[child - 1] }
     var starts = [0] + ends.dropLast()
-    for place in places {
+    for at in places.indices {
+      let place = unsafe places[at]
       let child = Self.child(place.hash >> shift)
-      space[starts[child]] = place
+      unsafe space[starts[child]] = place
       starts[child] += 1
     }
     var children: [Self] = []
@@ -157,7 +163,7 @@ private enum TableNode<Value: Sendable>: Sendable {
     var start = 0
     for end in ends {
       // In range: the ends rise to the number of places.
-      children.append(
+      unsafe children.append(
         Self(
           entries, UnsafeMutableBufferPointer(rebasing: space[start..<end]),
           UnsafeMutableBufferPointer(rebasing: places[start..<end]), depth: depth + 1, &count))
@@ -171,7 +177,8 @@ private enum TableNode<Value: Sendable>: Sendable {
   ) -> [Slot] {
     var slots: [Slot] = []
     slots.reserveCapacity(places.count)
-    for place in places {
+    for at in places.indices {
+      let place = unsafe places[at]
       let entry = entries[place.at]
       let former = slots.firstIndex { slot in
         slot.hash == place.hash && slot.key.utf8.elementsEqual(entry.key.utf8)
@@ -190,23 +197,23 @@ private enum TableNode<Value: Sendable>: Sendable {
     switch self {
     case .leaf(let slots):
       // By pointer: what is only looked at is not retained.
-      return slots.withUnsafeBufferPointer { slots in
-        for at in slots.indices where slots[at].hash == hash {
-          if Self.equal(slots[at].key, key) { return slots[at].value }
+      return unsafe slots.withUnsafeBufferPointer { slots in
+        for at in slots.indices where unsafe slots[at].hash == hash {
+          if unsafe Self.equal(slots[at].key, key) { return unsafe slots[at].value }
         }
         return nil
       }
     case .branch(let children):
-      return children.withUnsafeBufferPointer { children in
+      return unsafe children.withUnsafeBufferPointer { children in
         // In range: a branch has as many children as a path can lead to.
-        children[Self.child(path)].find(hash, path: path >> Self.bits, key)
+        unsafe children[Self.child(path)].find(hash, path: path >> Self.bits, key)
       }
     }
   }
 
   @inline(__always)
   private static func equal(_ text: String, _ key: UnsafeRawBufferPointer) -> Bool {
-    text.utf8Span.span.bytes.withUnsafeBytes { $0.holdsSame(as: key) }
+    unsafe text.utf8Span.span.bytes.withUnsafeBytes { unsafe $0.holdsSame(as: key) }
   }
 
   /// Changes a leaf; returns by how many entries it grew. Nodes that nobody else has are changed in place.
@@ -278,9 +285,9 @@ private enum TableNode<Value: Sendable>: Sendable {
 extension Array {
   /// Whether both have the same memory.
   func isSame(as other: Self) -> Bool {
-    count == other.count
+    unsafe count == other.count
       && withUnsafeBufferPointer { mine in
-        other.withUnsafeBufferPointer { mine.baseAddress == $0.baseAddress }
+        unsafe other.withUnsafeBufferPointer { unsafe mine.baseAddress == $0.baseAddress }
       }
   }
 }

@@ -5,8 +5,10 @@
 public struct ConsistencyToken: Hashable, Sendable {
   /// Of which store it is: another one's revisions say nothing.
   public let store: UInt64
+  /// A read that carries the token sees at least this.
   public let revision: UInt64
 
+  /// - Parameter store: of which store the revision is.
   public init(store: UInt64, revision: UInt64) {
     self.store = store
     self.revision = revision
@@ -28,6 +30,7 @@ public struct ConsistencyToken: Hashable, Sendable {
     self.init(store: store, revision: revision)
   }
 
+  /// For clients; `init(parsing:)` takes it.
   public var text: String { "1" + Self.text(store) + Self.text(revision) }
 
   private static let form = UInt8(ascii: "1")

@@ -141,6 +141,7 @@ extension ControlPlane {
 
   // MARK: Errors
 
+  /// For calls while the state is too old to be answered from. Another node may still know.
   public static let stale = TenancyError(
     .unavailable, .stateStale,
     "this node has lost its database for too long to know what holds: ask another",

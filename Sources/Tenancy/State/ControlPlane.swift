@@ -5,6 +5,7 @@ import Synchronization
 /// without waiting; writes are judged one after the other against the newest state, committed in
 /// groups, and acknowledged when the store has them. Thread-safe.
 public final class ControlPlane: Sendable {
+  /// The time of day. Called on any thread, for each write.
   public typealias Clock = @Sendable () -> Timestamp
 
   /// Seals what is secret in requests; nil where no master key is configured.
@@ -105,8 +106,10 @@ public final class ControlPlane: Sendable {
   /// The newest acknowledged state. Takes a lock: on hot paths, go through a `SnapshotReader`.
   public var snapshot: Snapshot { published.withLock { $0 } }
 
+  /// The newest acknowledged state; see `snapshot`.
   public var state: ControlState { snapshot.state }
 
+  /// The time of day by the plane's clock.
   public var now: Timestamp { clock() }
 
   var revision: UInt64 { publishedRevision.load(ordering: .acquiring) }
@@ -336,6 +339,7 @@ private final class Counted: @unchecked Sendable {
 public struct Transaction {
   /// The newest state, earlier writes of the same batch included.
   public let state: ControlState
+  /// The time of the write, the same for everything in it.
   public let now: Timestamp
   fileprivate(set) var changes: [Change] = []
   /// The tenants that the changes are about, each once.

@@ -2,7 +2,9 @@ import Synchronization
 
 /// A tenant as event loops read it. Immutable.
 public final class TenantRecord: Ordered {
+  /// As it was stored.
   public let tenant: Tenant
+  /// Its roles and assignments.
   public let policy: TenantPolicy
   /// Canonical text of the id.
   public let idText: String
@@ -39,6 +41,7 @@ public final class TenantRecord: Ordered {
 
 /// Bytes that stand for a tenant elsewhere. Immutable.
 public final class TenantRendition: Sendable {
+  /// As whoever asked first has made them of the tenant.
   public let bytes: [UInt8]
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
@@ -59,6 +62,7 @@ extension Tenant {
 /// The structures are our own: questions come as bytes of a message, for which `TreeDictionary` of
 /// swift-collections would need a `String` each, and lists begin behind any id.
 public struct ControlState: Sendable {
+  /// Of the last change that it includes; 0: none.
   public private(set) var revision: UInt64 = 0
   /// Others go through them with a cursor.
   private(set) var tenants = OrderedTree<TenantRecord>()
@@ -72,6 +76,7 @@ public struct ControlState: Sendable {
   private var requests = ByteTable<RememberedRequest>()
   private var requestsByTime = OrderedTree<RememberedRequest>()
 
+  /// Empty, of revision 0.
   public init() {}
 
   /// A state of what is loaded at once.
@@ -112,10 +117,13 @@ public struct ControlState: Sendable {
     return find(former.tenant)
   }
 
+  /// A tenant by its id or its slug, not by a former one.
   public func find(_ name: String) -> TenantRecord? { index[name] }
 
+  /// A tenant by its id.
   public func find(_ id: TenantID) -> TenantRecord? { index[id.description] }
 
+  /// What a slug that is not current any more stands for; nil also after its retirement.
   public func formerSlug(_ text: String) -> FormerSlug? { formerSlugs[text] }
 
   /// Whose name this is, or was.
@@ -125,14 +133,18 @@ public struct ControlState: Sendable {
   /// of the least id.
   func owner(of place: DatabasePlace) -> TenantID? { databases[place.text] }
 
+  /// A create request of `actor` that was carried out, if it isn't forgotten.
   public func request(_ id: String, of actor: String) -> RememberedRequest? {
     requests[Self.key(id, actor)]
   }
 
+  /// How many create requests are remembered.
   public var rememberedRequests: Int { requests.count }
 
+  /// The next one to be forgotten.
   public var oldestRequest: RememberedRequest? { requestsByTime.first }
 
+  /// Tenants in every state, deleted ones that are not purged included.
   public var tenantCount: Int { tenants.count }
 
   /// The tenants in order of their ids, those with greater ones than `id` if it is given.
@@ -290,7 +302,7 @@ public struct ControlState: Sendable {
 
   /// A subject of this tenant by its id: by whichever of its slugs it was given, it is the same.
   private func holder(_ subject: String, in tenant: borrowing Tenant) -> String {
-    guard let name = TenantSubject.name(in: subject.utf8Span.span.bytes) else {
+    guard let name = unsafe TenantSubject.name(in: subject.utf8Span.span.bytes) else {
       return subject
     }
     let slug = TenantSubject.name(name, of: subject)

@@ -4,7 +4,9 @@ public struct Leftovers: Sendable {
   /// Examples that are kept of each kind.
   static let maximumExamples = 10
 
+  /// What was found of one kind.
   public struct Found: Sendable, Hashable {
+    /// All of them, those without an example too.
     public private(set) var count = 0
     /// The first of them, in words for operators.
     public private(set) var examples: [String] = []

@@ -8,6 +8,7 @@ public struct LogRetention: Sendable {
   /// What is beyond so many goes, however new it is. At least `minimumEntries`.
   public var entries: Int
 
+  /// Entries above `entries` go even if they are new, but never below `minimumEntries`.
   public init(days: Days = Days(30), entries: Int = 1_000_000) {
     self.days = days
     self.entries = max(entries, Self.minimumEntries)

@@ -4,6 +4,7 @@ public struct NodeStatus: Sendable {
   public struct Waits: Hashable, Sendable {
     /// Now.
     public let waiting: Int
+    /// The state came to have the revision.
     public let reached: UInt64
     /// The store did not have the revision.
     public let unknown: UInt64
@@ -19,15 +20,19 @@ public struct NodeStatus: Sendable {
   public let revision: UInt64
   /// Since the state was last proven to be current.
   public let age: Duration
+  /// Whether it is so old that nothing is answered from it.
   public let isStale: Bool
   /// Whether the store works.
   public let isHealthy: Bool
+  /// What reads have waited for.
   public let waits: Waits
 }
 
 /// Leases by who holds them.
 public struct LeaseCounts: Hashable, Sendable {
+  /// Held by this node.
   public var own = 0
+  /// Held by other nodes.
   public var others = 0
   /// What nobody has taken over yet.
   public var expired = 0

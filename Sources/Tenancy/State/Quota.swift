@@ -1,5 +1,6 @@
 /// What a payer has a limited amount of. Names are those of the API, and keep their meaning.
 public struct Quota: Hashable, Sendable, CustomStringConvertible {
+  /// Such as `log-bytes`: lower case, with hyphens.
   public let name: String
   /// What it is counted in, such as `bytes`.
   public let unit: String

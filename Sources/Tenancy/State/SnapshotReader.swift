@@ -4,6 +4,7 @@ public final class SnapshotReader {
   private let plane: ControlPlane
   private var held: Snapshot
 
+  /// For one thread, such as an event loop's.
   public init(_ plane: ControlPlane) {
     self.plane = plane
     held = plane.snapshot
@@ -19,6 +20,7 @@ public final class SnapshotReader {
 
 /// One revision of the state, shared by all who read it.
 public final class Snapshot: Sendable {
+  /// What the snapshot is of.
   public let state: ControlState
 
   init(_ state: ControlState) { self.state = state }

@@ -6,7 +6,9 @@
 public struct TenantQuotas: Hashable, Sendable {
   /// What may be used at once, and how fast that comes back.
   public struct Rate: Hashable, Sendable {
+    /// How much at once, after a pause.
     public var burst: Int
+    /// How much comes back in each second.
     public var perSecond: Int
 
     /// - Precondition: both are positive.
@@ -32,6 +34,7 @@ public struct TenantQuotas: Hashable, Sendable {
   /// request and of what is written again with it.
   public var writes = Rate(burst: 5000, perSecond: 500)
 
+  /// Each quota at its default.
   public init() {}
 
   /// So far may revocations, which nothing else refuses, go beyond what `logBytes` allows, if they write
@@ -40,9 +43,14 @@ public struct TenantQuotas: Hashable, Sendable {
 }
 
 extension Quota {
+  /// See `TenantQuotas.residentBytes`.
   public static let residentBytes = Quota(name: "resident-bytes", unit: "bytes")
+  /// See `TenantQuotas.assignmentBytes`.
   public static let assignmentBytes = Quota(name: "assignment-bytes", unit: "bytes")
+  /// See `TenantQuotas.storedBytes`.
   public static let storedBytes = Quota(name: "stored-bytes", unit: "bytes")
+  /// See `TenantQuotas.logBytes`.
   public static let logBytes = Quota(name: "log-bytes", unit: "bytes")
+  /// See `TenantQuotas.writes`.
   public static let writes = Quota(name: "writes", unit: "writes")
 }

@@ -14,17 +14,17 @@ extension TenantRecord {
     case .bySlug(let range): name = range
     }
     let length = subject.byteCount - name.count + idText.utf8.count
-    return withUnsafeTemporaryAllocation(byteCount: length, alignment: 1) { space in
+    return unsafe withUnsafeTemporaryAllocation(byteCount: length, alignment: 1) { space in
       // `holding` found the name within the subject, so that the three parts fill the space.
-      subject.withUnsafeBytes { bytes in
-        space.copyBytes(from: bytes.prefix(name.lowerBound))
-        UnsafeMutableRawBufferPointer(rebasing: space.dropFirst(name.lowerBound))
+      unsafe subject.withUnsafeBytes { bytes in
+        unsafe space.copyBytes(from: bytes.prefix(name.lowerBound))
+        unsafe UnsafeMutableRawBufferPointer(rebasing: space.dropFirst(name.lowerBound))
           .copyBytes(from: idText.utf8)
-        UnsafeMutableRawBufferPointer(
+        unsafe UnsafeMutableRawBufferPointer(
           rebasing: space.suffix(bytes.count - name.upperBound)
         ).copyBytes(from: bytes.dropFirst(name.upperBound))
       }
-      return policy.grantingRole(
+      return unsafe policy.grantingRole(
         subject: UnsafeRawBufferPointer(space).bytes, question: question, colon: colon, now: now,
         &budget)
     }
@@ -34,19 +34,21 @@ extension TenantRecord {
   public func holds(
     _ permission: Permission, subject: String, now: Timestamp, _ budget: inout WorkBudget
   ) -> Bool {
-    if case .nothing = holding(subject.utf8Span.span.bytes) { return false }
+    if case .nothing = unsafe holding(subject.utf8Span.span.bytes) { return false }
     return policy.holds(permission, subject: holder(subject), now: now, &budget)
   }
 
   /// When the next of the roles that `subject` holds at `now` ends; nil: none does by itself.
   public func nextRoleEnd(of subject: String, after now: Timestamp) -> Timestamp? {
-    if case .nothing = holding(subject.utf8Span.span.bytes) { return nil }
+    if case .nothing = unsafe holding(subject.utf8Span.span.bytes) { return nil }
     return policy.nextEnd(of: holder(subject), after: now)
   }
 
   /// The subject as the policy knows it.
   public func holder(_ subject: String) -> String {
-    guard case .bySlug(let name) = holding(subject.utf8Span.span.bytes) else { return subject }
+    guard case .bySlug(let name) = unsafe holding(subject.utf8Span.span.bytes) else {
+      return subject
+    }
     return TenantSubject.text(subject, name, replacedBy: idText)
   }
 

@@ -1,7 +1,10 @@
 /// How much of one quota a tenant uses now.
 public struct QuotaUsage: Hashable, Sendable {
+  /// Which quota, and what it is counted in.
   public let quota: Quota
+  /// In the quota's unit, now.
   public let used: Int
+  /// In the quota's unit; `used` may be above it where it became smaller.
   public let limit: Int
   /// How much comes back in each second, where it comes back by itself.
   public let restoredPerSecond: Int?

@@ -10,7 +10,9 @@ public enum WritePayer: Hashable, Sendable {
 
 /// How a write waits for the writer.
 public struct WriteTerms: Hashable, Sendable {
+  /// Who goes first of those who wait.
   public enum Priority: Hashable, Sendable {
+    /// In the order of arrival, as far as budgets allow.
     case ordinary
     /// Takes something away from someone, or moves a tenant along its lifecycle: goes ahead of the
     /// ordinary ones, and no budget refuses it.
@@ -20,12 +22,15 @@ public struct WriteTerms: Hashable, Sendable {
   /// What one request may cost, at most: a transaction is not to hold the writer for longer.
   public static let maximumCost = 512
 
+  /// Whose budget it is charged to.
   public let payer: WritePayer
+  /// Whether it goes ahead.
   public let priority: Priority
   /// How much of the writer's time it may take: one is a small change, such as an assignment. From 1 to
   /// `maximumCost`.
   public let cost: Int
 
+  /// - Parameter cost: brought into 1 to `maximumCost`.
   public init(payer: WritePayer, priority: Priority = .ordinary, cost: Int = 1) {
     self.payer = payer
     self.priority = priority

@@ -3,9 +3,13 @@
 public enum Change: Hashable, Sendable {
   /// Inserts the tenant or replaces the one of the same id.
   indirect case putTenant(Tenant)
+  /// Inserts the role or replaces the one of the same id.
   indirect case putRole(TenantID, Role)
+  /// Removes a role, whose assignments are gone.
   case deleteRole(TenantID, id: String)
+  /// Inserts the assignment or replaces the one of the same id.
   indirect case putAssignment(TenantID, RoleAssignment)
+  /// Removes an assignment.
   case deleteAssignment(TenantID, id: String)
   /// This provisioning step is done.
   case putProvisioningStep(TenantID, name: String)
@@ -16,12 +20,14 @@ public enum Change: Hashable, Sendable {
   /// A former slug of this tenant does not stand for it any more. It stays reserved; reserving it
   /// again ends the retirement.
   case retireSlug(Slug, TenantID)
+  /// Keeps a create request, so that its repetition is answered alike.
   indirect case rememberRequest(RememberedRequest)
   /// Requests remembered before this moment are forgotten.
   case forgetRequests(before: Timestamp)
   /// Puts a sealed secret in the place of the former one of this purpose. Nil where the log tells of it,
   /// which holds no secrets, sealed or not.
   indirect case putSecret(TenantID, SecretPurpose, SecretReference, SealedSecret?)
+  /// Removes the sealed secret of this purpose, if there is one.
   case deleteSecret(TenantID, SecretPurpose)
   /// Inserts the key or replaces the one of the same id.
   indirect case putDataKey(WrappedDataKey)
@@ -31,12 +37,19 @@ public enum Change: Hashable, Sendable {
 public struct ReservedName: Hashable, Sendable {
   /// Raw values are those stored on disk.
   public enum Kind: String, Hashable, Sendable, CaseIterable {
-    case slug, schema
+    /// A tenant's slug, current or former.
+    case slug
+    /// The schema of a tenant.
+    case schema
+    /// What a tenant is called in shared tables.
     case tenantIdentifier = "tenant_identifier"
   }
+  /// What kind of name it is: names of different kinds don't collide.
   public let kind: Kind
+  /// In canonical form.
   public let text: String
 
+  /// - Parameter text: in canonical form.
   public init(_ kind: Kind, _ text: String) {
     self.kind = kind
     self.text = text
@@ -58,13 +71,17 @@ public struct RememberedRequest: Hashable, Ordered {
 
   /// Who asked: a request id is unique for one actor only.
   public let actor: String
+  /// As the caller gave it; not empty.
   public let requestID: String
   /// Of the request's content: SHA-256, lower-case hex.
   public let digest: String
+  /// The tenant that it made.
   public let tenant: TenantID
+  /// When it was carried out.
   public let time: Timestamp
   public var orderKey: OrderKey { OrderKey(time: time, requestID: requestID, actor: actor) }
 
+  /// - Parameter digest: SHA-256 of the request's content, lower-case hex.
   public init(
     actor: String, requestID: String, digest: String, tenant: TenantID, time: Timestamp
   ) {
@@ -78,6 +95,7 @@ public struct RememberedRequest: Hashable, Ordered {
 
 /// What a store holds: the last revision, and puts and reservations that rebuild the state.
 public struct StoredState: Sendable {
+  /// Of the last entry of the log; 0: none.
   public let revision: UInt64
   /// The rows of each table, in the order in which they are to be applied. Large stores have millions, which
   /// are not put into one list for nothing.
@@ -86,10 +104,12 @@ public struct StoredState: Sendable {
   /// All of them in one list.
   public var changes: [Change] { Array(tables.joined()) }
 
+  /// - Parameter changes: in the order in which they are to be applied.
   public init(revision: UInt64, changes: [Change]) {
     self.init(revision: revision, tables: [changes])
   }
 
+  /// - Parameter tables: in the order in which they are to be applied.
   public init(revision: UInt64, tables: [[Change]]) {
     self.revision = revision
     self.tables = tables
@@ -174,6 +194,7 @@ public protocol ControlStore: Sendable {
 
 /// Why a store could not do as asked.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
+  /// What kind of failure it is.
   public enum Code: Sendable, Hashable {
     /// Not there, not readable, locked by another process, or no space: may go away.
     case unavailable
@@ -190,6 +211,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     /// The lease was taken over or released: what was done under it is not recorded.
     case leaseLost
   }
+  /// What programs tell failures apart by.
   public let code: Code
   /// For the log; never sent to clients.
   public let description: String
@@ -198,11 +220,16 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
   /// A row, and what is wrong with it.
   public struct Place: Hashable, Sendable {
+    /// As the database calls it.
     public let table: String
     /// Its key.
     public let row: String
+    /// In words for operators.
     public let what: String
 
+    /// - Parameters:
+    ///   - row: its key.
+    ///   - what: what is wrong, in words for operators.
     public init(table: String, row: String, what: String) {
       self.table = table
       self.row = row
@@ -210,6 +237,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     }
   }
 
+  /// - Parameter description: for the log, never for clients.
   public init(_ code: Code, _ description: String) {
     self.code = code
     self.description = description

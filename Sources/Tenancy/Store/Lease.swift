@@ -14,6 +14,7 @@ public struct Lease: Hashable, Sendable {
   /// The revision of the entry that took it: greater than that of every earlier holder.
   public let fencingNumber: UInt64
 
+  /// For what was taken: see `fencingNumber`.
   public init(name: String, fencingNumber: UInt64) {
     self.name = name
     self.fencingNumber = fencingNumber
@@ -33,6 +34,7 @@ public enum LeaseAction: Hashable, Sendable {
 
 /// A lease as the store has it.
 public struct StoredLease: Hashable, Sendable {
+  /// Which lease, and by which number its holder is known.
   public let lease: Lease
   /// Who took it: a node, in one of its lives.
   public let holder: String
@@ -40,12 +42,14 @@ public struct StoredLease: Hashable, Sendable {
   /// expired.
   public let remaining: Duration
 
+  /// - Parameter remaining: by the store's clock.
   public init(lease: Lease, holder: String, remaining: Duration) {
     self.lease = lease
     self.holder = holder
     self.remaining = remaining
   }
 
+  /// Whether somebody else may take it over.
   public var hasExpired: Bool { remaining <= .zero || remaining > Lease.longest }
 }
 

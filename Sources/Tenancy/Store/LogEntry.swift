@@ -2,6 +2,7 @@
 public struct LogEntry: Hashable, Sendable {
   /// Consecutive from 1.
   public let revision: UInt64
+  /// When it was judged, by the clock of the node that wrote it.
   public let time: Timestamp
   /// Who did it: a SPIFFE id, `uid:{n}` or `system`.
   public let actor: String
@@ -9,10 +10,12 @@ public struct LogEntry: Hashable, Sendable {
   public let action: String
   /// The tenants concerned, each once, in the order in which the changes first name them.
   public let tenants: [TenantID]
+  /// In the order in which they are to be applied.
   public let changes: [Change]
   /// Not a part of the log: those who follow it do not see it.
   public let lease: LeaseAction?
 
+  /// - Parameter lease: what the entry does to a lease, if anything.
   public init(
     revision: UInt64, time: Timestamp, actor: String, action: String, tenants: [TenantID],
     changes: [Change], lease: LeaseAction? = nil
@@ -29,9 +32,12 @@ public struct LogEntry: Hashable, Sendable {
 
 /// Where an entry of the log is, without what it says.
 public struct LogMark: Hashable, Sendable {
+  /// Consecutive from 1.
   public let revision: UInt64
+  /// That of the entry.
   public let time: Timestamp
 
+  /// Of an entry that is, or was, in the log.
   public init(revision: UInt64, time: Timestamp) {
     self.revision = revision
     self.time = time

@@ -1,5 +1,6 @@
 /// What can be kept in order of a key of its own.
 public protocol Ordered: Sendable {
+  /// Unique in a tree.
   associatedtype OrderKey: Comparable & Sendable
   /// Never changes.
   var orderKey: OrderKey { get }
@@ -57,10 +58,10 @@ struct OrderedTree<Element: Ordered>: Sendable {
 
   /// Nodes that are not shared with `other`: for tests, which hold changes to what they touch.
   func unsharedNodes(with other: Self) -> Int {
-    var others = Set<UnsafeRawPointer>()
-    other.root.visitNodes { others.insert($0) }
+    var others = unsafe Set<UnsafeRawPointer>()
+    unsafe other.root.visitNodes { unsafe others.insert($0) }
     var count = 0
-    root.visitNodes { if !others.contains($0) { count += 1 } }
+    unsafe root.visitNodes { if unsafe !others.contains($0) { count += 1 } }
     return count
   }
 }
@@ -211,10 +212,14 @@ enum OrderedNode<Element: Ordered>: Sendable {
   func visitNodes(_ visit: (UnsafeRawPointer) -> Void) {
     switch self {
     case .leaf(let elements):
-      elements.withUnsafeBufferPointer { if let base = $0.baseAddress { visit(base) } }
+      unsafe elements.withUnsafeBufferPointer {
+        if let base = $0.baseAddress { unsafe visit(base) }
+      }
     case .branch(let children):
-      children.withUnsafeBufferPointer { if let base = $0.baseAddress { visit(base) } }
-      for child in children { child.node.visitNodes(visit) }
+      unsafe children.withUnsafeBufferPointer {
+        if let base = $0.baseAddress { unsafe visit(base) }
+      }
+      for child in children { unsafe child.node.visitNodes(visit) }
     }
   }
 }

@@ -4,11 +4,13 @@
 /// Open addressing; the hash is multiply-shift with factors of its own (Dietzfelbinger et al., "A Reliable
 /// Randomized Algorithm for the Closest-Pair Problem"), so that no file is made to collide in it.
 public struct TenantPositions: Sendable {
+  /// The tenants in order of their positions, from 0.
   public private(set) var ids: [TenantID] = []
   /// A position + 1; 0 where there is none.
   private var slots: [UInt32]
   private let factors = (UInt64.random(in: 0...(.max)) | 1, UInt64.random(in: 0...(.max)) | 1)
 
+  /// No tenant has a position yet.
   public init() { slots = Array(repeating: 0, count: 16) }
 
   /// Gives a tenant the next position.
@@ -22,6 +24,7 @@ public struct TenantPositions: Sendable {
     return true
   }
 
+  /// The tenant's position, from 0. Takes one look-up.
   public func find(_ id: TenantID) -> Int? {
     let found = slots[slot(of: id)]
     return found == 0 ? nil : Int(found) - 1

@@ -14,9 +14,12 @@ public struct WorkBudget: Sendable {
   @usableFromInline let visitLimit: Int
   private let answerLimit: Int
   @usableFromInline var visited = 0
+  /// Elements that were looked at so far.
   @inlinable public var visits: Int { visited }
+  /// Bytes that were put into the answer so far, roughly.
   public private(set) var answerBytes = 0
 
+  /// A budget is for one call: copies count apart.
   public init(visits: Int = maximumVisits, answerBytes: Int = maximumAnswerBytes) {
     visitLimit = visits
     answerLimit = answerBytes
@@ -31,8 +34,10 @@ public struct WorkBudget: Sendable {
   /// Nothing more may be put into the answer.
   public var isFull: Bool { answerBytes > answerLimit }
 
+  /// Counts elements that are looked at. Whether more may be is for the caller to ask: `isSpent`.
   @inlinable
   public mutating func visit(_ count: Int = 1) { visited += count }
 
+  /// Counts what is put into the answer. Whether more may be is for the caller to ask: `isFull`.
   public mutating func answer(bytes: Int) { answerBytes += bytes }
 }

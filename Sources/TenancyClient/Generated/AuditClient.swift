@@ -9,6 +9,7 @@ public import TenancyWire
 public struct AuditClient: Sendable {
   private let channel: any CallChannel
 
+  /// Calls by `channel`, which others may use as well.
   public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// For people: what the records tell, oldest first. A page may be shorter than asked for, and yet not the

@@ -13,6 +13,7 @@ public import TenancyWire
 public struct AuthorizationClient: Sendable {
   private let channel: any CallChannel
 
+  /// Calls by `channel`, which others may use as well.
   public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// May this subject do this in this tenant? A tenant that is not ACTIVE answers

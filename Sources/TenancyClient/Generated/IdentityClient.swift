@@ -8,6 +8,7 @@ public import TenancyWire
 public struct IdentityClient: Sendable {
   private let channel: any CallChannel
 
+  /// Calls by `channel`, which others may use as well.
   public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// Calls `WhoAmI`.

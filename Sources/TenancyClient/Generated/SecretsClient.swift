@@ -9,6 +9,7 @@ public import TenancyWire
 public struct SecretsClient: Sendable {
   private let channel: any CallChannel
 
+  /// Calls by `channel`, which others may use as well.
   public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// Makes a data key that seals every secret from now on. Those that are there are sealed anew under it

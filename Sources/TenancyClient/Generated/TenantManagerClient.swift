@@ -8,6 +8,7 @@ public import TenancyWire
 public struct TenantManagerClient: Sendable {
   private let channel: any CallChannel
 
+  /// Calls by `channel`, which others may use as well.
   public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// Creates a tenant in state PENDING.

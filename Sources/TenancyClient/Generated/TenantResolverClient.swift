@@ -16,6 +16,7 @@ public import TenancyWire
 public struct TenantResolverClient: Sendable {
   private let channel: any CallChannel
 
+  /// Calls by `channel`, which others may use as well.
   public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// Resolves from all sources at once.

@@ -5,6 +5,7 @@ public struct SPIFFEID: Sendable, Hashable, CustomStringConvertible {
   /// Most bytes of a trust domain name (§2.1, by DNS).
   public static let maximumTrustDomainLength = 255
 
+  /// Lower case, without `spiffe://`.
   public let trustDomain: String
   /// Segments between slashes; none is empty, `.` or `..`.
   public let path: [String]

@@ -8,6 +8,10 @@ public struct TrustBundle: Sendable, Hashable {
   /// its issuer: where one is missing or has expired the peer is refused.
   public var revocations: [String]
 
+  /// Reads nothing yet.
+  /// - Parameters:
+  ///   - authorities: PEM file.
+  ///   - revocations: PEM files.
   public init(domain: String, authorities: String, revocations: [String] = []) {
     self.domain = domain
     self.authorities = authorities
@@ -19,6 +23,7 @@ public struct TrustBundle: Sendable, Hashable {
 public enum ApplicationProtocol: String, Sendable, Hashable, CaseIterable {
   /// HTTP/2 (RFC 9113 §3.2), for gRPC.
   case http2 = "h2"
+  /// containerd's ttrpc.
   case ttrpc = "ttrpc"
 }
 
@@ -45,11 +50,18 @@ public struct TLSLimits: Sendable, Hashable {
   /// … and for each second after that. Over either the connection ends.
   public var smallRecordsPerSecond = 1_000
 
+  /// Each limit at its default.
   public init() {}
 }
 
 extension TLSContext {
-  public enum Side: Sendable { case server, client }
+  /// Which end of connections a context is for.
+  public enum Side: Sendable {
+    /// Takes handshakes.
+    case server
+    /// Begins them.
+    case client
+  }
 
   /// Judges a peer whose chain was verified. Returns why it is refused, or nil. Called on event loops,
   /// for each handshake, resumption and reload.
@@ -64,6 +76,7 @@ extension TLSContext {
     /// PEM: the CAs that may vouch for the other side.
     public var peerAuthorities: String
 
+    /// PEM, all three.
     public init(certificateChain: String, privateKey: String, peerAuthorities: String) {
       self.certificateChain = certificateChain
       self.privateKey = privateKey
@@ -95,6 +108,7 @@ extension TLSContext {
     public var certificateChain: String?
     /// PEM file: the key of our certificate, not encrypted.
     public var privateKey: String?
+    /// Who may vouch for the other side.
     public var trust: Trust
     /// For a server.
     public var clientAuthentication = ClientAuthentication.required
@@ -103,6 +117,7 @@ extension TLSContext {
     public var applicationProtocols: [ApplicationProtocol]?
     /// Whether a handshake without ALPN fails, on the server with the alert no_application_protocol.
     public var requiresApplicationProtocol = true
+    /// How much a peer may cost.
     public var limits = TLSLimits()
     /// A rule of the embedder, after all of ours.
     public var peerRule: PeerRule = { _ in nil }
@@ -112,6 +127,10 @@ extension TLSContext {
     /// Seconds since 1970.
     var clock: @Sendable () -> Int64 = RealTime.seconds
 
+    /// Reads nothing yet.
+    /// - Parameters:
+    ///   - certificateChain: PEM file; nil only for a client.
+    ///   - privateKey: PEM file.
     public init(
       certificateChain: String?, privateKey: String?, trust: Trust,
       applicationProtocols: [ApplicationProtocol]? = nil
@@ -126,6 +145,7 @@ extension TLSContext {
       applicationProtocols ?? (side == .server ? [.http2, .ttrpc] : [.http2])
     }
 
+    /// The usual three PEM files.
     public init(_ files: Files) {
       self.init(
         certificateChain: files.certificateChain, privateKey: files.privateKey,

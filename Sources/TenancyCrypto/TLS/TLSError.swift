@@ -11,6 +11,7 @@ public struct TLSError: Error, Sendable, CustomStringConvertible {
     public static let peerRefused = Code(name: "peer refused")
   }
 
+  /// What kind of failure it is.
   public let code: Code
   /// In plain words where the cause is a known one, else in OpenSSL's.
   public let description: String

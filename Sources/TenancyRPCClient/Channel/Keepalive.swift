@@ -9,6 +9,7 @@ public struct KeepaliveOptions: Sendable, Hashable {
   /// Whether to do so while no calls are open.
   public var withoutCalls: Bool
 
+  /// Servers may end connections of clients that ask more often than they allow (gRFC A8).
   public init(
     time: Duration = .seconds(300), timeout: Duration = .seconds(20), withoutCalls: Bool = false
   ) {

@@ -16,6 +16,7 @@ public protocol RPCNameResolver: Sendable {
 
 /// Asks the system (`getaddrinfo`): A and AAAA, `/etc/hosts`, and whatever else it is set up for.
 public struct SystemNameResolver: RPCNameResolver {
+  /// Remembers nothing between look-ups.
   public init() {}
 
   struct Failure: Error, CustomStringConvertible {

@@ -10,11 +10,15 @@ public struct RPCMetadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// All of it. Made anew each time of what has come with a call: to ask for a name costs less.
   public var entries: [Entry] { received.entries + added }
 
+  /// One value of a name; a name may have several.
   public struct Entry: Sendable, Hashable {
+    /// In lower case; it ends in `-bin` where the value is base64.
     public let name: String
+    /// As it travels: ASCII.
     public let value: String
   }
 
+  /// Without entries.
   public init() { received = ReceivedMetadata() }
 
   package init(_ received: ReceivedMetadata) { self.received = received }
@@ -28,6 +32,7 @@ public struct RPCMetadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     for (name, value) in elements { add(name, value) }
   }
 
+  /// Adds a value of printable ASCII; the name is put in lower case. What else it holds is not checked here.
   public mutating func add(_ name: String, _ value: String) {
     added.append(Entry(name: name.lowercased(), value: value))
   }
@@ -37,6 +42,7 @@ public struct RPCMetadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     add(name, String(decoding: GRPCCoding.base64Encode(bytes), as: UTF8.self))
   }
 
+  /// Adds all of `other` behind its own; no value replaces another.
   public mutating func append(_ other: RPCMetadata) { added += other.entries }
 
   /// The values of a name, in any case, in order.

@@ -8,6 +8,7 @@ extension Arena {
     allocate(MemoryLayout<T>.size).bindMemory(to: T.self, capacity: 1)
   }
 
+  /// A copy that is valid as long as what the arena hands out.
   @inlinable
   public func copy(bytes: [UInt8]) -> ProtobufCBinaryData {
     bytes.withUnsafeBytes { copy($0) }

@@ -7,6 +7,7 @@ public struct FieldViolation: Error, Hashable, Sendable {
   /// What is wrong with it.
   public var description: String
 
+  /// - Parameter description: for people; sent to the peer.
   public init(field: String, description: String) {
     self.field = field
     self.description = description

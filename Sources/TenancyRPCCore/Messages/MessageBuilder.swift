@@ -5,12 +5,14 @@ public struct MessageField<Message: WireMessage, Value>: Sendable {
   /// As in the proto, 1 to 536,870,911.
   @usableFromInline let number: UInt32
 
+  /// - Parameter number: as in the proto, of a field of this type.
   @inlinable
   public init(_ number: UInt32) { self.number = number }
 }
 
 /// One message's encoding. Valid as long as what the arena that it is in hands out.
 public struct EncodedMessage<Message: WireMessage> {
+  /// For `write(_:encoded:)` or for a reply. Not to be kept beyond the call.
   public let bytes: UnsafeRawBufferPointer
 
   @usableFromInline
@@ -33,16 +35,19 @@ public struct MessageBuilder<Message: WireMessage>: ~Copyable {
   @inlinable
   init(_ buffer: MessageBuffer) { self.buffer = buffer }
 
+  /// Writes it unless it is false.
   @inlinable
   public mutating func write(_ field: MessageField<Message, Bool>, _ value: Bool) {
     if value { buffer.varint(field.number, 1) }
   }
 
+  /// Writes it as a varint unless it is 0: for `uint64`, not for `fixed64`.
   @inlinable
   public mutating func write(_ field: MessageField<Message, UInt64>, _ value: UInt64) {
     if value != 0 { buffer.varint(field.number, value) }
   }
 
+  /// Writes its number unless that is 0.
   @inlinable
   public mutating func write<Value: WireEnum>(
     _ field: MessageField<Message, Value>, _ value: Value
@@ -53,6 +58,7 @@ public struct MessageBuilder<Message: WireMessage>: ~Copyable {
     }
   }
 
+  /// Writes its UTF-8 bytes unless it is empty.
   @inlinable
   public mutating func write(_ field: MessageField<Message, String>, _ value: String) {
     if !value.isEmpty {
@@ -82,6 +88,7 @@ public struct MessageBuilder<Message: WireMessage>: ~Copyable {
     buffer.close(from: start)
   }
 
+  /// The encoding, which stays where it is, in the arena.
   @inlinable
   public consuming func finish() -> EncodedMessage<Message> { EncodedMessage(buffer.written) }
 }

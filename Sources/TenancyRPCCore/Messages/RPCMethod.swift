@@ -7,6 +7,7 @@ public struct RPCMethod<Request: WireMessage, Response: WireMessage>: Sendable, 
   /// Whether a call may be repeated without harm, as its `idempotency_level` says.
   public let isIdempotent: Bool
 
+  /// - Parameter path: `/package.Service/Method`.
   public init(path: String, kind: CallKind, isIdempotent: Bool = false) {
     self.path = path
     self.kind = kind

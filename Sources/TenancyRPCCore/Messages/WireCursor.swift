@@ -2,9 +2,13 @@
 public struct WireCursor {
   /// A field's content, by wire type.
   public enum Content {
+    /// Up to 64 bits, as they are: neither zigzag nor sign is undone.
     case varint(UInt64)
+    /// Eight bytes, little-endian.
     case fixed64(UInt64)
+    /// Four bytes, little-endian.
     case fixed32(UInt32)
+    /// With a length before them: text, a message or packed numbers. Valid as long as what the cursor walks over.
     case bytes(UnsafeRawBufferPointer)
   }
 

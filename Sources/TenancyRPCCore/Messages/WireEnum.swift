@@ -1,6 +1,7 @@
 /// An open proto3 enum: a number that this version does not know is kept.
 public protocol WireEnum: RawRepresentable, Hashable, Sendable, CustomStringConvertible
 where RawValue == Int32 {
+  /// Any number: one that has no name stays what it is.
   init(rawValue: Int32)
 
   /// The proto names of the known numbers.

@@ -6,6 +6,7 @@ public protocol WireMessage: Sendable {
   /// import this one do not find such conformances of C types.
   associatedtype CMessage
 
+  /// What libprotobuf-c knows of the message.
   static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> { get }
 
   /// Copies a decoded message, and checks every string in it.

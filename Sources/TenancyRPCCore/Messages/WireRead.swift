@@ -5,6 +5,8 @@ public enum WireRead {
   /// libprotobuf-c's array of messages, or of a map's entries.
   public typealias Messages<C> = UnsafeMutablePointer<UnsafeMutablePointer<C>?>
 
+  /// A message field; nil where it is not set.
+  /// - Throws: what is wrong inside of it, with `field` before its path.
   @inlinable
   public static func message<M: WireMessage>(
     _ pointer: UnsafeMutablePointer<M.CMessage>?, field: StaticString
@@ -17,6 +19,8 @@ public enum WireRead {
     }
   }
 
+  /// A repeated message field.
+  /// - Throws: what is wrong with an element, with `field` and its index before its path.
   @inlinable
   public static func messages<M: WireMessage>(
     _ array: Messages<M.CMessage>?, count: Int, field: StaticString
@@ -35,6 +39,8 @@ public enum WireRead {
     return messages
   }
 
+  /// A repeated string field.
+  /// - Throws: which element is not UTF-8 or contains a NUL.
   @inlinable
   public static func strings(
     _ array: UnsafeMutablePointer<ProtobufCBinaryData>?, count: Int, field: StaticString

@@ -24,9 +24,12 @@ public enum WireText {
 
   /// Why bytes are not acceptable text.
   public enum Problem: Sendable {
+    /// Not UTF-8 (RFC 3629).
     case notUTF8
+    /// A NUL, at which C would end the text.
     case containsNUL
 
+    /// Goes behind a field's name: `is not valid UTF-8`.
     public var description: String {
       switch self {
       case .notUTF8: "is not valid UTF-8"

@@ -25,6 +25,7 @@ public struct ReceivedMessage: Sendable, Hashable {
   /// Whether the peer had packed it.
   public let wasCompressed: Bool
 
+  /// - Parameter bytes: one message, unpacked, without its prefix.
   public init(bytes: [UInt8], wasCompressed: Bool = false) {
     self.bytes = bytes
     self.wasCompressed = wasCompressed

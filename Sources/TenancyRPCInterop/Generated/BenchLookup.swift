@@ -6,10 +6,12 @@ public import CTenancyInteropProto
 public import TenancyRPC
 
 extension Bench {
+  /// `bench.v1.GetRequest`.
   public struct GetRequest: WireMessage, Hashable, Sendable {
     /// `key-00000` to `key-09999`.
     public var key: String
 
+    /// Fields that are not given have their defaults.
     public init(
       key: String = ""
     ) {
@@ -39,11 +41,16 @@ extension Bench.GetRequest {
 }
 
 extension Bench {
+  /// `bench.v1.Entry`.
   public struct Entry: WireMessage, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
+    /// `value`, field 2.
     public var value: String
+    /// `revision`, field 3.
     public var revision: UInt64
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       value: String = "",

@@ -8,6 +8,7 @@ extension Bench {
   public struct LookupClient: Sendable {
     private let channel: any CallChannel
 
+    /// Calls by `channel`, which others may use as well.
     public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// The entry of a key; NOT_FOUND when there is none.

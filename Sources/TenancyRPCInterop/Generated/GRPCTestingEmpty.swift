@@ -6,7 +6,9 @@ public import CTenancyInteropProto
 public import TenancyRPC
 
 extension GRPCTesting {
+  /// `grpc.testing.Empty`.
   public struct Empty: WireMessage, Hashable, Sendable {
+    /// Has no fields.
     public init() {}
   }
 }

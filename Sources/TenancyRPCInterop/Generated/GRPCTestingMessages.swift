@@ -6,11 +6,13 @@ public import CTenancyInteropProto
 public import TenancyRPC
 
 extension GRPCTesting {
+  /// `grpc.testing.PayloadType`.
   public struct PayloadType: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `COMPRESSABLE`.
     public static let compressable = Self(rawValue: 0)
 
     public static let names: [Int32: String] = [
@@ -20,13 +22,17 @@ extension GRPCTesting {
 }
 
 extension GRPCTesting {
+  /// `grpc.testing.GrpclbRouteType`.
   public struct GrpclbRouteType: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `GRPCLB_ROUTE_TYPE_UNKNOWN`.
     public static let unknown = Self(rawValue: 0)
+    /// `GRPCLB_ROUTE_TYPE_FALLBACK`.
     public static let fallback = Self(rawValue: 1)
+    /// `GRPCLB_ROUTE_TYPE_BACKEND`.
     public static let backend = Self(rawValue: 2)
 
     public static let names: [Int32: String] = [
@@ -40,8 +46,10 @@ extension GRPCTesting {
 extension GRPCTesting {
   /// A boolean that may be absent.
   public struct BoolValue: WireMessage, Hashable, Sendable {
+    /// `value`, field 1.
     public var value: Bool
 
+    /// Fields that are not given have their defaults.
     public init(
       value: Bool = false
     ) {
@@ -73,9 +81,12 @@ extension GRPCTesting.BoolValue {
 extension GRPCTesting {
   /// Bytes to fill a message with.
   public struct Payload: WireMessage, Hashable, Sendable {
+    /// `type`, field 1.
     public var type: GRPCTesting.PayloadType
+    /// `body`, field 2.
     public var body: [UInt8]
 
+    /// Fields that are not given have their defaults.
     public init(
       type: GRPCTesting.PayloadType = GRPCTesting.PayloadType(rawValue: 0),
       body: [UInt8] = []
@@ -111,9 +122,12 @@ extension GRPCTesting.Payload {
 extension GRPCTesting {
   /// A status that the server is asked to answer.
   public struct EchoStatus: WireMessage, Hashable, Sendable {
+    /// `code`, field 1.
     public var code: Int32
+    /// `message`, field 2.
     public var message: String
 
+    /// Fields that are not given have their defaults.
     public init(
       code: Int32 = 0,
       message: String = ""
@@ -147,12 +161,17 @@ extension GRPCTesting.EchoStatus {
 }
 
 extension GRPCTesting {
+  /// `grpc.testing.SimpleRequest`.
   public struct SimpleRequest: WireMessage, Hashable, Sendable {
+    /// `response_type`, field 1.
     public var responseType: GRPCTesting.PayloadType
     /// Bytes in the response's payload.
     public var responseSize: Int32
+    /// `payload`, field 3.
     public var payload: GRPCTesting.Payload?
+    /// `fill_username`, field 4.
     public var fillUsername: Bool
+    /// `fill_oauth_scope`, field 5.
     public var fillOauthScope: Bool
     /// Whether the response must be compressed; absent: as the server likes.
     public var responseCompressed: GRPCTesting.BoolValue?
@@ -160,9 +179,12 @@ extension GRPCTesting {
     public var responseStatus: GRPCTesting.EchoStatus?
     /// Whether this message must have come compressed; absent: either way.
     public var expectCompressed: GRPCTesting.BoolValue?
+    /// `fill_server_id`, field 9.
     public var fillServerId: Bool
+    /// `fill_grpclb_route_type`, field 10.
     public var fillGrpclbRouteType: Bool
 
+    /// Fields that are not given have their defaults.
     public init(
       responseType: GRPCTesting.PayloadType = GRPCTesting.PayloadType(rawValue: 0),
       responseSize: Int32 = 0,
@@ -228,14 +250,22 @@ extension GRPCTesting.SimpleRequest {
 }
 
 extension GRPCTesting {
+  /// `grpc.testing.SimpleResponse`.
   public struct SimpleResponse: WireMessage, Hashable, Sendable {
+    /// `payload`, field 1.
     public var payload: GRPCTesting.Payload?
+    /// `username`, field 2.
     public var username: String
+    /// `oauth_scope`, field 3.
     public var oauthScope: String
+    /// `server_id`, field 4.
     public var serverId: String
+    /// `grpclb_route_type`, field 5.
     public var grpclbRouteType: GRPCTesting.GrpclbRouteType
+    /// `hostname`, field 6.
     public var hostname: String
 
+    /// Fields that are not given have their defaults.
     public init(
       payload: GRPCTesting.Payload? = nil,
       username: String = "",
@@ -285,11 +315,14 @@ extension GRPCTesting.SimpleResponse {
 }
 
 extension GRPCTesting {
+  /// `grpc.testing.StreamingInputCallRequest`.
   public struct StreamingInputCallRequest: WireMessage, Hashable, Sendable {
+    /// `payload`, field 1.
     public var payload: GRPCTesting.Payload?
     /// Whether this message must have come compressed; absent: either way.
     public var expectCompressed: GRPCTesting.BoolValue?
 
+    /// Fields that are not given have their defaults.
     public init(
       payload: GRPCTesting.Payload? = nil,
       expectCompressed: GRPCTesting.BoolValue? = nil
@@ -323,10 +356,12 @@ extension GRPCTesting.StreamingInputCallRequest {
 }
 
 extension GRPCTesting {
+  /// `grpc.testing.StreamingInputCallResponse`.
   public struct StreamingInputCallResponse: WireMessage, Hashable, Sendable {
     /// Bytes in all payloads.
     public var aggregatedPayloadSize: Int32
 
+    /// Fields that are not given have their defaults.
     public init(
       aggregatedPayloadSize: Int32 = 0
     ) {
@@ -365,6 +400,7 @@ extension GRPCTesting {
     /// Whether it must be compressed; absent: as the server likes.
     public var compressed: GRPCTesting.BoolValue?
 
+    /// Fields that are not given have their defaults.
     public init(
       size: Int32 = 0,
       intervalUs: Int32 = 0,
@@ -402,13 +438,18 @@ extension GRPCTesting.ResponseParameters {
 }
 
 extension GRPCTesting {
+  /// `grpc.testing.StreamingOutputCallRequest`.
   public struct StreamingOutputCallRequest: WireMessage, Hashable, Sendable {
+    /// `response_type`, field 1.
     public var responseType: GRPCTesting.PayloadType
+    /// `response_parameters`, field 2.
     public var responseParameters: [GRPCTesting.ResponseParameters]
+    /// `payload`, field 3.
     public var payload: GRPCTesting.Payload?
     /// The call's outcome, when it is not OK.
     public var responseStatus: GRPCTesting.EchoStatus?
 
+    /// Fields that are not given have their defaults.
     public init(
       responseType: GRPCTesting.PayloadType = GRPCTesting.PayloadType(rawValue: 0),
       responseParameters: [GRPCTesting.ResponseParameters] = [],
@@ -451,9 +492,12 @@ extension GRPCTesting.StreamingOutputCallRequest {
 }
 
 extension GRPCTesting {
+  /// `grpc.testing.StreamingOutputCallResponse`.
   public struct StreamingOutputCallResponse: WireMessage, Hashable, Sendable {
+    /// `payload`, field 1.
     public var payload: GRPCTesting.Payload?
 
+    /// Fields that are not given have their defaults.
     public init(
       payload: GRPCTesting.Payload? = nil
     ) {

@@ -8,6 +8,7 @@ extension GRPCTesting {
   public struct UnimplementedServiceClient: Sendable {
     private let channel: any CallChannel
 
+    /// Calls by `channel`, which others may use as well.
     public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// Calls `UnimplementedCall`.

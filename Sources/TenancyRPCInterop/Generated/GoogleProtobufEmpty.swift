@@ -10,6 +10,7 @@ extension GoogleProtobuf {
   /// empty messages in your APIs. A typical example is to use it as the request
   /// or the response type of an API method. For instance:
   public struct Empty: WireMessage, Hashable, Sendable {
+    /// Has no fields.
     public init() {}
   }
 }

@@ -6,6 +6,7 @@ public import TenancyRPC
 extension Bench {
   /// A table of entries in memory.
   public enum Lookup {
+    /// As calls' paths have it.
     public static let name = "bench.v1.Lookup"
 
     /// The entry of a key; NOT_FOUND when there is none.
@@ -17,8 +18,10 @@ extension Bench {
 extension GRPCTesting {
   /// What the interoperability tests call.
   public enum TestService {
+    /// As calls' paths have it.
     public static let name = "grpc.testing.TestService"
 
+    /// `EmptyCall`.
     public static let emptyCall = RPCMethod<GRPCTesting.Empty, GRPCTesting.Empty>(
       path: "/grpc.testing.TestService/EmptyCall", kind: .unary)
     /// Answers with a payload of the size asked for.
@@ -48,15 +51,19 @@ extension GRPCTesting {
 extension GRPCTesting {
   /// Served by no one.
   public enum UnimplementedService {
+    /// As calls' paths have it.
     public static let name = "grpc.testing.UnimplementedService"
 
+    /// `UnimplementedCall`.
     public static let unimplementedCall = RPCMethod<GRPCTesting.Empty, GRPCTesting.Empty>(
       path: "/grpc.testing.UnimplementedService/UnimplementedCall", kind: .unary)
   }
 }
 
 extension TTRPCStreaming {
+  /// The methods of `ttrpc.integration.streaming.Streaming`.
   public enum Streaming {
+    /// As calls' paths have it.
     public static let name = "ttrpc.integration.streaming.Streaming"
 
     /// The same message, with the next number.

@@ -4,9 +4,11 @@
 public import TenancyRPC
 
 extension TTRPCStreaming {
+  /// Calls `ttrpc.integration.streaming.Streaming`.
   public struct StreamingClient: Sendable {
     private let channel: any CallChannel
 
+    /// Calls by `channel`, which others may use as well.
     public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// The same message, with the next number.

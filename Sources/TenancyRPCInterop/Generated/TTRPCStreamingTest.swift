@@ -6,10 +6,14 @@ public import CTenancyInteropProto
 public import TenancyRPC
 
 extension TTRPCStreaming {
+  /// `ttrpc.integration.streaming.EchoPayload`.
   public struct EchoPayload: WireMessage, Hashable, Sendable {
+    /// `seq`, field 1.
     public var seq: UInt32
+    /// `msg`, field 2.
     public var msg: String
 
+    /// Fields that are not given have their defaults.
     public init(
       seq: UInt32 = 0,
       msg: String = ""
@@ -43,9 +47,12 @@ extension TTRPCStreaming.EchoPayload {
 }
 
 extension TTRPCStreaming {
+  /// `ttrpc.integration.streaming.Part`.
   public struct Part: WireMessage, Hashable, Sendable {
+    /// `add`, field 1.
     public var add: Int32
 
+    /// Fields that are not given have their defaults.
     public init(
       add: Int32 = 0
     ) {
@@ -75,10 +82,14 @@ extension TTRPCStreaming.Part {
 }
 
 extension TTRPCStreaming {
+  /// `ttrpc.integration.streaming.Sum`.
   public struct Sum: WireMessage, Hashable, Sendable {
+    /// `sum`, field 1.
     public var sum: Int32
+    /// `num`, field 2.
     public var num: Int32
 
+    /// Fields that are not given have their defaults.
     public init(
       sum: Int32 = 0,
       num: Int32 = 0

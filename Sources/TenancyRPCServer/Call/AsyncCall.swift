@@ -12,7 +12,9 @@ public struct AsyncCall<Delegate: ServerDelegate>: Sendable {
     context = caller
   }
 
+  /// The connection that the call came by.
   public var connection: Connection { state.connection }
+  /// What the client sent with the call.
   public var metadata: RPCMetadata { state.metadata }
   /// When the client stops waiting; nil: never. The handler's task is cancelled then.
   public var deadline: ContinuousClock.Instant? { state.deadline }

@@ -70,10 +70,12 @@ public struct CallDetails: ~Copyable {
 
 /// What callers may call their requests: printable ASCII, up to 64 bytes. A longer one, or another, is none.
 public enum RequestID {
+  /// What it travels as.
   public static let metadataName = "x-request-id"
   /// Bytes.
   public static let maximumLength = 64
 
+  /// Whether it may be passed on and logged as it is.
   public static func isValid(_ bytes: some Collection<UInt8>) -> Bool {
     (1...maximumLength).contains(bytes.count)
       && bytes.allSatisfy { (UInt8(ascii: " ")...UInt8(ascii: "~")).contains($0) }

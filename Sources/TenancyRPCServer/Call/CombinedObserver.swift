@@ -3,6 +3,7 @@ public struct CombinedObserver: ServerObserver {
   private let first: any ServerObserver
   private let second: any ServerObserver
 
+  /// Both see everything, `first` first.
   public init(_ first: any ServerObserver, _ second: any ServerObserver) {
     self.first = first
     self.second = second

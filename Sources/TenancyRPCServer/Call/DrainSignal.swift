@@ -13,8 +13,10 @@ public final class DrainSignal: Sendable {
 
   private let state = Mutex(State())
 
+  /// For a server that goes on.
   public init() {}
 
+  /// Whether the drain has begun. It never ends.
   public var isDraining: Bool { state.withLock { $0.isDraining } }
 
   /// Runs `operation` in a child task, which is cancelled when the drain begins, or has begun.

@@ -13,13 +13,17 @@ public enum Peer: Sendable, Hashable {
 
 /// Kernel-reported credentials of a Unix socket's peer at the time it connected.
 public struct UnixCredentials: Sendable, Hashable {
+  /// Effective user id.
   public let userID: UInt32
+  /// Effective group id.
   public let groupID: UInt32
+  /// May have been given to another process since: not for decisions.
   public let processID: Int32
 }
 
 /// One accepted connection, for the life of which the embedder may keep a `context`.
 public final class Connection: Sendable {
+  /// Who is at the other end, as far as the transport proves it.
   public let peer: Peer
   /// For logs: the listener's address and the peer's. Made each time: ask only to log it.
   public var label: String { source.description }

@@ -42,6 +42,7 @@ public protocol RPCServerInterceptor<Delegate>: Sendable {
 public struct ServedMethod: Sendable, Hashable {
   /// `/package.Service/Method`.
   public let path: String
+  /// Which side streams.
   public let kind: CallKind
 }
 

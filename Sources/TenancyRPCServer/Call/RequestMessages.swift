@@ -38,6 +38,7 @@ public struct RequestMessages: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(messages: self) }
 
+  /// For one task; all iterators of a call share its messages.
   public struct Iterator: AsyncIteratorProtocol {
     let messages: RequestMessages
 

@@ -58,6 +58,7 @@ extension ServerDelegate {
 }
 
 extension ServerDelegate where LoopContext == NoContext {
+  /// Nothing is kept.
   public func makeLoopContext() -> NoContext { NoContext.shared }
 }
 
@@ -69,6 +70,7 @@ extension ServerDelegate where CallContext == ConnectionContext {
 
 /// For embedders that keep nothing.
 public final class NoContext: Sendable {
+  /// The only one.
   public static let shared = NoContext()
 
   private init() {}
@@ -81,6 +83,7 @@ public struct CallerName: Sendable, Hashable {
   /// The caller's own tenant, if it has one that is known.
   public var tenant: String?
 
+  /// - Parameter subject: such as a SPIFFE ID; for logs only.
   public init(subject: String, tenant: String? = nil) {
     self.subject = subject
     self.tenant = tenant
@@ -108,22 +111,31 @@ public struct CallMetadata: ~Copyable {
 
 /// Something an operator may want to read.
 public struct ServerEvent: Sendable {
+  /// Raw values are for logs, and stay.
   public enum Kind: String, Sendable {
+    /// A listener accepts connections.
     case listening
+    /// A TLS handshake failed, or took too long.
     case handshakeFailed = "handshake_failed"
+    /// A peer was turned away, for its certificate or because a limit is reached.
     case peerRefused = "peer_refused"
+    /// A peer broke HTTP/2 or ttrpc.
     case protocolError = "protocol_error"
     /// A peer that did not take part any more was cut off.
     case peerStalled = "peer_stalled"
     /// No more connections are accepted until some end.
     case outOfDescriptors = "out_of_descriptors"
+    /// A handler threw what is no status; its call ended with INTERNAL.
     case internalError = "internal_error"
-    case stopped
   }
+  /// What has happened.
   public let kind: Kind
+  /// As `Connection.label` has it, or the listener's address.
   public let connection: String
+  /// In words for operators; may quote what the peer sent, unescaped.
   public let detail: String
 
+  /// What is passed to `ServerDelegate.log`.
   public init(kind: Kind, connection: String, detail: String) {
     self.kind = kind
     self.connection = connection

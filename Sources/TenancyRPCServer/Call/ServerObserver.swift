@@ -19,6 +19,7 @@ extension ServerObserver {
 /// Sees the calls and connections of one event loop. Methods are called on that loop, and must be quick; a
 /// class and no protocol, so that a call costs one indirect jump. Those that are not overridden do nothing.
 open class LoopObserver {
+  /// Made by `ServerObserver.makeLoopObserver`, once for each loop.
   public init() {}
 
   /// The headers of a call are here.
@@ -27,7 +28,9 @@ open class LoopObserver {
   open func callEnded(_ call: borrowing CallRecord, _ details: borrowing CallDetails) {}
   /// A peer's protocol is known, and the peer, where it has to prove who it is.
   open func connectionBegan(_ wire: CallRecord.Wire, _ peer: CallRecord.PeerKind) {}
+  /// A connection of which `connectionBegan` was told is over.
   open func connectionEnded(_ wire: CallRecord.Wire, _ peer: CallRecord.PeerKind) {}
+  /// A TLS handshake is over; one that failed brings no connection.
   open func handshakeEnded(succeeded: Bool) {}
   /// Once a second: by how many nanoseconds the loop was late for that.
   open func loopWasLate(by nanoseconds: UInt64) {}
@@ -61,35 +64,50 @@ public struct LoopBound<Value>: Sendable {
 
 /// One call, when its status is final.
 public struct CallRecord: ~Copyable {
+  /// What the connection speaks.
   public enum Wire: Int, Sendable, CaseIterable {
+    /// gRPC over HTTP/2.
     case grpc
+    /// containerd's ttrpc.
     case ttrpc
   }
 
+  /// What the transport proves of the peer.
   public enum PeerKind: Int, Sendable, CaseIterable {
+    /// A client certificate, verified.
     case certificate
+    /// A Unix socket's user.
     case unix
+    /// Nothing.
     case anonymous
   }
 
   /// Index into the methods that the server was given; nil: there is no such method.
   public let method: Int?
+  /// What the call travelled by.
   public let wire: Wire
+  /// What was known of who called.
   public let peer: PeerKind
+  /// The status as the peer was told, or would have been if it were still there.
   public let code: RPCStatus.Code
   /// Whom the embedder has set as the one that the call is about; zero: nobody.
   public let tag: CallTag
   /// Of messages as they are sent, framing and packing included.
   public let requestBytes: Int
+  /// As `requestBytes`, of what was handed to the connection.
   public let responseBytes: Int
+  /// Messages of the request that were taken in.
   public let requestMessages: Int
+  /// Messages of the response that were handed to the connection.
   public let responseMessages: Int
   /// When the headers were here: nanoseconds of the monotonic clock.
   public let beginTime: UInt64
   /// When its handler began, or `endTime` when none did.
   public let startTime: UInt64
+  /// When the status was final, by the same clock.
   public let endTime: UInt64
 
+  /// For observers' own tests: else the server makes them.
   public init(
     method: Int?, wire: Wire, peer: PeerKind, code: RPCStatus.Code, tag: CallTag,
     requestBytes: Int, responseBytes: Int, requestMessages: Int, responseMessages: Int,
@@ -112,14 +130,18 @@ public struct CallRecord: ~Copyable {
 
 /// Names what a call is about, such as a tenant.
 public struct CallTag: Hashable, Sendable {
+  /// What the embedder likes, such as the first half of a UUID.
   public let high: UInt64
+  /// What the embedder likes, such as the second half.
   public let low: UInt64
 
+  /// Both zero: about nobody.
   public init(high: UInt64 = 0, low: UInt64 = 0) {
     self.high = high
     self.low = low
   }
 
+  /// Whether it is about nobody.
   public var isZero: Bool { high | low == 0 }
 }
 

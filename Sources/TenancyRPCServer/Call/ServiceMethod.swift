@@ -5,6 +5,7 @@ public import TenancyRPCCore
 public struct ServiceMethod<Delegate: ServerDelegate>: Sendable {
   /// `/package.Service/Method`.
   public let path: String
+  /// Which side streams.
   public let kind: CallKind
   let handler: Handler
   /// Answers a call that an inline handler has put off.
@@ -45,6 +46,7 @@ public struct ServiceMethod<Delegate: ServerDelegate>: Sendable {
     ServiceMethod(path: path, kind: .unary, handler: .inline(handler), waiting: waiting)
   }
 
+  /// A unary method whose handler may wait: it runs in a task of its own, cancelled when the call ends.
   public static func async(path: String, _ handler: @escaping AsyncHandler) -> ServiceMethod {
     ServiceMethod(path: path, kind: .unary, handler: .async(handler))
   }

@@ -14,8 +14,10 @@ public struct AdoptedSocket: Sendable {
   /// What it is served as: a Unix socket, whose mode and group are not touched, or TCP, whose port is that of the
   /// socket.
   public let address: ListenAddress
+  /// A socket that listens, of this process.
   public let descriptor: Int32
 
+  /// Checks nothing: what is no such socket shows at the server's start.
   public init(_ address: ListenAddress, descriptor: Int32) {
     self.address = address
     self.descriptor = descriptor

@@ -7,6 +7,7 @@
 public struct InheritedSocket: Sendable, Hashable {
   /// Of `FileDescriptorName=`; what has none is called `unknown`.
   public let name: String
+  /// Of this process.
   public let descriptor: Int32
 
   /// The descriptors begin behind standard error.
@@ -15,6 +16,7 @@ public struct InheritedSocket: Sendable, Hashable {
   /// More than any manager passes on.
   static let maximumCount = 4096
 
+  /// For tests: `InheritedSocket` else comes from the service manager.
   public init(name: String, descriptor: Int32) {
     self.name = name
     self.descriptor = descriptor

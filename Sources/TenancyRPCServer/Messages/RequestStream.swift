@@ -7,7 +7,9 @@ public struct RequestStream<Message: WireMessage>: AsyncSequence, Sendable {
 
   /// A message, and how it came in.
   public struct Received: Sendable {
+    /// Decoded and checked.
     public let message: Message
+    /// Whether the client had packed it.
     public let wasCompressed: Bool
   }
 
@@ -33,6 +35,7 @@ public struct RequestStream<Message: WireMessage>: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(stream: self) }
 
+  /// For one task; all iterators of a call share its messages.
   public struct Iterator: AsyncIteratorProtocol {
     let stream: RequestStream
 

@@ -6,6 +6,7 @@ public struct ResponseStream<Message: WireMessage>: Sendable {
   private let writer: ResponseWriter
   private let coder = MessageCoder()
 
+  /// Shares `writer`: messages go out in the order in which they are sent.
   public init(_ writer: ResponseWriter) { self.writer = writer }
 
   /// Sends a message; waits while too much is under way that the client has not taken.

@@ -24,6 +24,9 @@ extension ServiceMethod {
     }
   }
 
+  /// A unary method whose handler may wait: it runs in a task of its own, cancelled when the call ends. What it
+  /// throws
+  /// and isn't an `RPCStatus` is logged, and INTERNAL to the client.
   public static func unary<Request, Response>(
     _ method: RPCMethod<Request, Response>,
     _ handler: @escaping @Sendable (AsyncCall<Delegate>, Request) async throws -> Response

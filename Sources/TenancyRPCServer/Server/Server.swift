@@ -1,7 +1,7 @@
 internal import NIOCore
 internal import NIOPosix
 import Synchronization
-public import TenancyCrypto
+internal import TenancyCrypto
 internal import TenancyRPCCore
 
 /// A server that could not start.
@@ -11,24 +11,6 @@ public struct ServerStartError: Error, Sendable, CustomStringConvertible {
 
 /// An RPC server: listeners on Unix sockets and TCP that share one table of methods. Thread-safe.
 public final class Server: Sendable {
-  public struct Configuration: Sendable {
-    public var listeners: [ListenAddress]
-    /// Besides them, sockets that listen already.
-    public var adopted: [AdoptedSocket] = []
-    /// Needed for TCP listeners that are not insecure.
-    public var tls: TLSContext?
-    public var limits = ServerLimits()
-    /// Event loops; 0: one for each core.
-    public var eventLoops = 0
-    /// How long a handler may take to return after it was cancelled by `stop`.
-    public var handlerPatience = Duration.seconds(2)
-
-    public init(listeners: [ListenAddress], tls: TLSContext? = nil) {
-      self.listeners = listeners
-      self.tls = tls
-    }
-  }
-
   /// Connections that wait to be accepted. A full backlog of a Unix socket refuses connects.
   private static let backlog: Int32 = 4096
 

@@ -104,7 +104,7 @@ extension ServerEvent.Kind {
   fileprivate var isCausedByPeers: Bool {
     switch self {
     case .handshakeFailed, .peerRefused, .protocolError, .peerStalled, .outOfDescriptors: true
-    case .listening, .internalError, .stopped: false
+    case .listening, .internalError: false
     }
   }
 }

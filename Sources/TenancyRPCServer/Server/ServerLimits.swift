@@ -10,6 +10,7 @@ public struct ServerLimits: Sendable, Hashable {
   /// connection. Over it: RESOURCE_EXHAUSTED. The largest message is always within the burst, of this
   /// and of the limits for peers and for all.
   public var maximumUnpackedBurst = 16 * 1024 * 1024
+  /// What comes back of `maximumUnpackedBurst` in each second.
   public var unpackedBytesPerSecond = 16 * 1024 * 1024
   /// Messages that unpack to more than so many times their size have budgets of their own, a quarter of
   /// the others.
@@ -17,12 +18,14 @@ public struct ServerLimits: Sendable, Hashable {
   /// Calls refused because they were to be unpacked, and times that the connection was asked to give up
   /// what it held, at once and for each second after that. Over it the connection ends.
   public var maximumOverdrafts = 16
+  /// What comes back of `maximumOverdrafts` in each second.
   public var overdraftsPerSecond = 1
   /// Names, values and 32 for each field (RFC 9113 §6.5.2). Over it: RESOURCE_EXHAUSTED.
   public var maximumHeaderListBytes = 16 * 1024
   /// Bytes of header lists beyond the first 2 KiB of each call's, at once and for each second after that,
   /// of one connection: they cost their reader more than their sender. Over it the connection ends.
   public var maximumHeaderBurst = 16 * 1024 * 1024
+  /// What comes back of `maximumHeaderBurst` in each second.
   public var headerBytesPerSecond = 8 * 1024 * 1024
   /// Response bytes waiting in a connection before no more are produced until the peer reads.
   public var maximumOutputBytes = 256 * 1024
@@ -33,6 +36,7 @@ public struct ServerLimits: Sendable, Hashable {
   /// Calls that a peer may reset, or make the server reset, at once and for each second after that (a
   /// client's deadline is a reset too). Over it the connection ends with GOAWAY.
   public var maximumResetBurst = 10_000
+  /// What comes back of `maximumResetBurst` in each second.
   public var resetsPerSecond = 1_000
   /// Frames of one header block behind its first. Over it the connection ends with GOAWAY.
   public var maximumContinuations = 32
@@ -41,10 +45,12 @@ public struct ServerLimits: Sendable, Hashable {
   /// and the like), beyond those that calls explain: at once, and for each second after that. Over
   /// it the connection ends.
   public var maximumUselessFrameBurst = 10_000
+  /// What comes back of `maximumUselessFrameBurst` in each second.
   public var uselessFramesPerSecond = 1_000
   /// HTTP/2 PINGs in less than this, while nothing is sent to the peer, are strikes; over
   /// `maximumPingStrikes` the connection ends with GOAWAY `too_many_pings`.
   public var minimumPingInterval = Duration.seconds(5)
+  /// Strikes after which the next PING that comes too early ends the connection.
   public var maximumPingStrikes = 2
 
   // ttrpc only, which has no flow control.
@@ -71,12 +77,14 @@ public struct ServerLimits: Sendable, Hashable {
   /// user of a Unix socket. Over it the oldest is closed, also when `maximumConnections` or the process's
   /// descriptors are used up. Never more than a quarter of what there is room for.
   public var maximumUnprovenConnections = 4_096
+  /// Of one origin, as `maximumUnprovenConnections`.
   public var maximumUnprovenPerOrigin = 1_024
   /// Asynchronous handlers at work. Over it, calls are refused with RESOURCE_EXHAUSTED, except on
   /// connections that have fewer than `guaranteedCalls`.
   public var maximumPendingCalls = 4_000
   /// And those of calls that stream, which are counted apart.
   public var maximumPendingStreams = 4_000
+  /// Asynchronous handlers that each connection may have at work whatever the others have.
   public var guaranteedCalls = 8
   /// Calls of one connection that are served before other connections have their turn.
   public var maximumCallsPerTurn = 64
@@ -87,9 +95,11 @@ public struct ServerLimits: Sendable, Hashable {
   public var retryDelay = Duration.seconds(1)
   /// Bytes of request messages when unpacked, as above, of all connections of one peer.
   public var maximumUnpackedBurstPerPeer = 32 * 1024 * 1024
+  /// What comes back of `maximumUnpackedBurstPerPeer` in each second.
   public var unpackedBytesPerSecondPerPeer = 32 * 1024 * 1024
   /// And of all peers.
   public var maximumTotalUnpackedBurst = 64 * 1024 * 1024
+  /// What comes back of `maximumTotalUnpackedBurst` in each second.
   public var totalUnpackedBytesPerSecond = 64 * 1024 * 1024
   /// Request bytes that are held for all connections that hold more than 16 KiB, large messages in the
   /// hands of handlers included. Over it, what the largest and oldest holders have is given up for what
@@ -122,5 +132,6 @@ public struct ServerLimits: Sendable, Hashable {
   /// Within this it has to answer.
   public var keepaliveTimeout = Duration.seconds(20)
 
+  /// Each limit at its default.
   public init() {}
 }

@@ -6,13 +6,17 @@ public import CTenancyRPCProto
 public import TenancyRPC
 
 extension GRPCHealth.HealthCheckResponse {
+  /// `grpc.health.v1.HealthCheckResponse.ServingStatus`.
   public struct ServingStatus: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `UNKNOWN`.
     public static let unknown = Self(rawValue: 0)
+    /// `SERVING`.
     public static let serving = Self(rawValue: 1)
+    /// `NOT_SERVING`.
     public static let notServing = Self(rawValue: 2)
     /// Only in answers of Watch.
     public static let serviceUnknown = Self(rawValue: 3)
@@ -27,10 +31,12 @@ extension GRPCHealth.HealthCheckResponse {
 }
 
 extension GRPCHealth {
+  /// `grpc.health.v1.HealthCheckRequest`.
   public struct HealthCheckRequest: WireMessage, Hashable, Sendable {
     /// `package.Service`; empty for the server as a whole. At most 1,024 bytes.
     public var service: String
 
+    /// Fields that are not given have their defaults.
     public init(
       service: String = ""
     ) {
@@ -60,9 +66,12 @@ extension GRPCHealth.HealthCheckRequest {
 }
 
 extension GRPCHealth {
+  /// `grpc.health.v1.HealthCheckResponse`.
   public struct HealthCheckResponse: WireMessage, Hashable, Sendable {
+    /// `status`, field 1.
     public var status: GRPCHealth.HealthCheckResponse.ServingStatus
 
+    /// Fields that are not given have their defaults.
     public init(
       status: GRPCHealth.HealthCheckResponse.ServingStatus = GRPCHealth.HealthCheckResponse.ServingStatus(rawValue: 0)
     ) {
@@ -92,7 +101,9 @@ extension GRPCHealth.HealthCheckResponse {
 }
 
 extension GRPCHealth {
+  /// `grpc.health.v1.HealthListRequest`.
   public struct HealthListRequest: WireMessage, Hashable, Sendable {
+    /// Has no fields.
     public init() {}
   }
 }
@@ -116,10 +127,12 @@ extension GRPCHealth.HealthListRequest {
 }
 
 extension GRPCHealth {
+  /// `grpc.health.v1.HealthListResponse`.
   public struct HealthListResponse: WireMessage, Hashable, Sendable {
     /// By service.
     public var statuses: [String: GRPCHealth.HealthCheckResponse]
 
+    /// Fields that are not given have their defaults.
     public init(
       statuses: [String: GRPCHealth.HealthCheckResponse] = [:]
     ) {

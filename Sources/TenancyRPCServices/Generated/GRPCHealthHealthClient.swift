@@ -8,6 +8,7 @@ extension GRPCHealth {
   public struct HealthClient: Sendable {
     private let channel: any CallChannel
 
+    /// Calls by `channel`, which others may use as well.
     public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// The status of one service, or of the server for an empty name; NOT_FOUND for one it does not know.

@@ -6,10 +6,14 @@ public import CTenancyRPCProto
 public import TenancyRPC
 
 extension GRPCReflectionAlpha {
+  /// `grpc.reflection.v1alpha.ServerReflectionRequest`.
   public struct ServerReflectionRequest: WireMessage, Hashable, Sendable {
+    /// `host`, field 1.
     public var host: String
+    /// One of `file_by_filename`, `file_containing_symbol`, `file_containing_extension`, `all_extension_numbers_of_type`, `list_services`; nil: none.
     public var messageRequest: MessageRequest?
 
+    /// Fields that are not given have their defaults.
     public init(
       host: String = "",
       messageRequest: MessageRequest? = nil
@@ -81,11 +85,14 @@ extension GRPCReflectionAlpha.ServerReflectionRequest {
 }
 
 extension GRPCReflectionAlpha {
+  /// `grpc.reflection.v1alpha.ExtensionRequest`.
   public struct ExtensionRequest: WireMessage, Hashable, Sendable {
     /// Fully qualified, without a leading dot.
     public var containingType: String
+    /// `extension_number`, field 2.
     public var extensionNumber: Int32
 
+    /// Fields that are not given have their defaults.
     public init(
       containingType: String = "",
       extensionNumber: Int32 = 0
@@ -119,11 +126,16 @@ extension GRPCReflectionAlpha.ExtensionRequest {
 }
 
 extension GRPCReflectionAlpha {
+  /// `grpc.reflection.v1alpha.ServerReflectionResponse`.
   public struct ServerReflectionResponse: WireMessage, Hashable, Sendable {
+    /// `valid_host`, field 1.
     public var validHost: String
+    /// `original_request`, field 2.
     public var originalRequest: GRPCReflectionAlpha.ServerReflectionRequest?
+    /// One of `file_descriptor_response`, `all_extension_numbers_response`, `list_services_response`, `error_response`; nil: none.
     public var messageResponse: MessageResponse?
 
+    /// Fields that are not given have their defaults.
     public init(
       validHost: String = "",
       originalRequest: GRPCReflectionAlpha.ServerReflectionRequest? = nil,
@@ -138,7 +150,9 @@ extension GRPCReflectionAlpha {
     public enum MessageResponse: Hashable, Sendable {
       /// Answers the three requests for files.
       case fileDescriptorResponse(GRPCReflectionAlpha.FileDescriptorResponse)
+      /// `all_extension_numbers_response`, field 5.
       case allExtensionNumbersResponse(GRPCReflectionAlpha.ExtensionNumberResponse)
+      /// `list_services_response`, field 6.
       case listServicesResponse(GRPCReflectionAlpha.ListServiceResponse)
       /// This request failed; the next one may succeed.
       case errorResponse(GRPCReflectionAlpha.ErrorResponse)
@@ -191,10 +205,12 @@ extension GRPCReflectionAlpha.ServerReflectionResponse {
 }
 
 extension GRPCReflectionAlpha {
+  /// `grpc.reflection.v1alpha.FileDescriptorResponse`.
   public struct FileDescriptorResponse: WireMessage, Hashable, Sendable {
     /// Encoded google.protobuf.FileDescriptorProto messages: the file asked for, and files it needs.
     public var fileDescriptorProto: [[UInt8]]
 
+    /// Fields that are not given have their defaults.
     public init(
       fileDescriptorProto: [[UInt8]] = []
     ) {
@@ -225,11 +241,14 @@ extension GRPCReflectionAlpha.FileDescriptorResponse {
 }
 
 extension GRPCReflectionAlpha {
+  /// `grpc.reflection.v1alpha.ExtensionNumberResponse`.
   public struct ExtensionNumberResponse: WireMessage, Hashable, Sendable {
     /// Fully qualified, without a leading dot.
     public var baseTypeName: String
+    /// `extension_number`, field 2.
     public var extensionNumber: [Int32]
 
+    /// Fields that are not given have their defaults.
     public init(
       baseTypeName: String = "",
       extensionNumber: [Int32] = []
@@ -264,9 +283,12 @@ extension GRPCReflectionAlpha.ExtensionNumberResponse {
 }
 
 extension GRPCReflectionAlpha {
+  /// `grpc.reflection.v1alpha.ListServiceResponse`.
   public struct ListServiceResponse: WireMessage, Hashable, Sendable {
+    /// `service`, field 1.
     public var service: [GRPCReflectionAlpha.ServiceResponse]
 
+    /// Fields that are not given have their defaults.
     public init(
       service: [GRPCReflectionAlpha.ServiceResponse] = []
     ) {
@@ -297,10 +319,12 @@ extension GRPCReflectionAlpha.ListServiceResponse {
 }
 
 extension GRPCReflectionAlpha {
+  /// `grpc.reflection.v1alpha.ServiceResponse`.
   public struct ServiceResponse: WireMessage, Hashable, Sendable {
     /// `package.Service`.
     public var name: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = ""
     ) {
@@ -330,11 +354,14 @@ extension GRPCReflectionAlpha.ServiceResponse {
 }
 
 extension GRPCReflectionAlpha {
+  /// `grpc.reflection.v1alpha.ErrorResponse`.
   public struct ErrorResponse: WireMessage, Hashable, Sendable {
     /// A gRPC status code.
     public var errorCode: Int32
+    /// `error_message`, field 2.
     public var errorMessage: String
 
+    /// Fields that are not given have their defaults.
     public init(
       errorCode: Int32 = 0,
       errorMessage: String = ""

@@ -6,10 +6,14 @@ public import CTenancyRPCProto
 public import TenancyRPC
 
 extension GRPCReflection {
+  /// `grpc.reflection.v1.ServerReflectionRequest`.
   public struct ServerReflectionRequest: WireMessage, Hashable, Sendable {
+    /// `host`, field 1.
     public var host: String
+    /// One of `file_by_filename`, `file_containing_symbol`, `file_containing_extension`, `all_extension_numbers_of_type`, `list_services`; nil: none.
     public var messageRequest: MessageRequest?
 
+    /// Fields that are not given have their defaults.
     public init(
       host: String = "",
       messageRequest: MessageRequest? = nil
@@ -81,11 +85,14 @@ extension GRPCReflection.ServerReflectionRequest {
 }
 
 extension GRPCReflection {
+  /// `grpc.reflection.v1.ExtensionRequest`.
   public struct ExtensionRequest: WireMessage, Hashable, Sendable {
     /// Fully qualified, without a leading dot.
     public var containingType: String
+    /// `extension_number`, field 2.
     public var extensionNumber: Int32
 
+    /// Fields that are not given have their defaults.
     public init(
       containingType: String = "",
       extensionNumber: Int32 = 0
@@ -119,11 +126,16 @@ extension GRPCReflection.ExtensionRequest {
 }
 
 extension GRPCReflection {
+  /// `grpc.reflection.v1.ServerReflectionResponse`.
   public struct ServerReflectionResponse: WireMessage, Hashable, Sendable {
+    /// `valid_host`, field 1.
     public var validHost: String
+    /// `original_request`, field 2.
     public var originalRequest: GRPCReflection.ServerReflectionRequest?
+    /// One of `file_descriptor_response`, `all_extension_numbers_response`, `list_services_response`, `error_response`; nil: none.
     public var messageResponse: MessageResponse?
 
+    /// Fields that are not given have their defaults.
     public init(
       validHost: String = "",
       originalRequest: GRPCReflection.ServerReflectionRequest? = nil,
@@ -138,7 +150,9 @@ extension GRPCReflection {
     public enum MessageResponse: Hashable, Sendable {
       /// Answers the three requests for files.
       case fileDescriptorResponse(GRPCReflection.FileDescriptorResponse)
+      /// `all_extension_numbers_response`, field 5.
       case allExtensionNumbersResponse(GRPCReflection.ExtensionNumberResponse)
+      /// `list_services_response`, field 6.
       case listServicesResponse(GRPCReflection.ListServiceResponse)
       /// This request failed; the next one may succeed.
       case errorResponse(GRPCReflection.ErrorResponse)
@@ -191,10 +205,12 @@ extension GRPCReflection.ServerReflectionResponse {
 }
 
 extension GRPCReflection {
+  /// `grpc.reflection.v1.FileDescriptorResponse`.
   public struct FileDescriptorResponse: WireMessage, Hashable, Sendable {
     /// Encoded google.protobuf.FileDescriptorProto messages: the file asked for, and files it needs.
     public var fileDescriptorProto: [[UInt8]]
 
+    /// Fields that are not given have their defaults.
     public init(
       fileDescriptorProto: [[UInt8]] = []
     ) {
@@ -225,11 +241,14 @@ extension GRPCReflection.FileDescriptorResponse {
 }
 
 extension GRPCReflection {
+  /// `grpc.reflection.v1.ExtensionNumberResponse`.
   public struct ExtensionNumberResponse: WireMessage, Hashable, Sendable {
     /// Fully qualified, without a leading dot.
     public var baseTypeName: String
+    /// `extension_number`, field 2.
     public var extensionNumber: [Int32]
 
+    /// Fields that are not given have their defaults.
     public init(
       baseTypeName: String = "",
       extensionNumber: [Int32] = []
@@ -264,9 +283,12 @@ extension GRPCReflection.ExtensionNumberResponse {
 }
 
 extension GRPCReflection {
+  /// `grpc.reflection.v1.ListServiceResponse`.
   public struct ListServiceResponse: WireMessage, Hashable, Sendable {
+    /// `service`, field 1.
     public var service: [GRPCReflection.ServiceResponse]
 
+    /// Fields that are not given have their defaults.
     public init(
       service: [GRPCReflection.ServiceResponse] = []
     ) {
@@ -297,10 +319,12 @@ extension GRPCReflection.ListServiceResponse {
 }
 
 extension GRPCReflection {
+  /// `grpc.reflection.v1.ServiceResponse`.
   public struct ServiceResponse: WireMessage, Hashable, Sendable {
     /// `package.Service`.
     public var name: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = ""
     ) {
@@ -330,11 +354,14 @@ extension GRPCReflection.ServiceResponse {
 }
 
 extension GRPCReflection {
+  /// `grpc.reflection.v1.ErrorResponse`.
   public struct ErrorResponse: WireMessage, Hashable, Sendable {
     /// A gRPC status code.
     public var errorCode: Int32
+    /// `error_message`, field 2.
     public var errorMessage: String
 
+    /// Fields that are not given have their defaults.
     public init(
       errorCode: Int32 = 0,
       errorMessage: String = ""

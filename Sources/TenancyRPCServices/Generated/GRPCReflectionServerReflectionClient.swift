@@ -8,6 +8,7 @@ extension GRPCReflection {
   public struct ServerReflectionClient: Sendable {
     private let channel: any CallChannel
 
+    /// Calls by `channel`, which others may use as well.
     public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// Answers each request, in order, until the client has no more.

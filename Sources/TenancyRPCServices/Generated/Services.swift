@@ -6,6 +6,7 @@ public import TenancyRPC
 extension GRPCHealth {
   /// Says whether services can be called.
   public enum Health {
+    /// As calls' paths have it.
     public static let name = "grpc.health.v1.Health"
 
     /// The status of one service, or of the server for an empty name; NOT_FOUND for one it does not know.
@@ -24,6 +25,7 @@ extension GRPCHealth {
 extension GRPCReflection {
   /// Describes the services of a server to clients that have no protos.
   public enum ServerReflection {
+    /// As calls' paths have it.
     public static let name = "grpc.reflection.v1.ServerReflection"
 
     /// Answers each request, in order, until the client has no more.
@@ -35,6 +37,7 @@ extension GRPCReflection {
 extension GRPCReflectionAlpha {
   /// Describes the services of a server to clients that have no protos.
   public enum ServerReflection {
+    /// As calls' paths have it.
     public static let name = "grpc.reflection.v1alpha.ServerReflection"
 
     /// Answers each request, in order, until the client has no more.

@@ -9,6 +9,7 @@ public struct HealthService: Sendable {
 
   private let health: HealthStatus
 
+  /// Tells of `health`, which is changed elsewhere.
   public init(_ health: HealthStatus) { self.health = health }
 
   /// Of a server with whichever delegate.

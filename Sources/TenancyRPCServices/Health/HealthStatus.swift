@@ -6,6 +6,7 @@ import Synchronization
 /// The empty name stands for the server as a whole. What is told of a service is what was last set for it;
 /// but while the server is suspended, and for good once it is shut down, NOT_SERVING is told of all.
 public final class HealthStatus: Sendable {
+  /// As `grpc.health.v1` has it.
   public typealias Status = GRPCHealth.HealthCheckResponse.ServingStatus
 
   /// One watcher's view: the newest status, and whether it is the last one. Only the newest is kept.

@@ -6,9 +6,12 @@ public import CTenancyOTLPProto
 public import TenancyRPC
 
 extension OTLPCollector {
+  /// `opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest`.
   public struct ExportTraceServiceRequest: WireMessage, Hashable, Sendable {
+    /// `resource_spans`, field 1.
     public var resourceSpans: [OTLPTrace.ResourceSpans]
 
+    /// Fields that are not given have their defaults.
     public init(
       resourceSpans: [OTLPTrace.ResourceSpans] = []
     ) {
@@ -39,10 +42,12 @@ extension OTLPCollector.ExportTraceServiceRequest {
 }
 
 extension OTLPCollector {
+  /// `opentelemetry.proto.collector.trace.v1.ExportTraceServiceResponse`.
   public struct ExportTraceServiceResponse: WireMessage, Hashable, Sendable {
     /// Not there: all were taken.
     public var partialSuccess: OTLPCollector.ExportTracePartialSuccess?
 
+    /// Fields that are not given have their defaults.
     public init(
       partialSuccess: OTLPCollector.ExportTracePartialSuccess? = nil
     ) {
@@ -74,9 +79,12 @@ extension OTLPCollector.ExportTraceServiceResponse {
 extension OTLPCollector {
   /// What was not taken, and why.
   public struct ExportTracePartialSuccess: WireMessage, Hashable, Sendable {
+    /// `rejected_spans`, field 1.
     public var rejectedSpans: Int64
+    /// `error_message`, field 2.
     public var errorMessage: String
 
+    /// Fields that are not given have their defaults.
     public init(
       rejectedSpans: Int64 = 0,
       errorMessage: String = ""

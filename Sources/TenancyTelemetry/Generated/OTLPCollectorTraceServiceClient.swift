@@ -8,6 +8,7 @@ extension OTLPCollector {
   public struct TraceServiceClient: Sendable {
     private let channel: any CallChannel
 
+    /// Calls by `channel`, which others may use as well.
     public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// Takes spans, all or, as the answer says, some of them.

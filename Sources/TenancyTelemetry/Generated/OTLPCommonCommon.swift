@@ -8,8 +8,10 @@ public import TenancyRPC
 extension OTLPCommon {
   /// One value. Lists and maps are left out.
   public struct AnyValue: WireMessage, Hashable, Sendable {
+    /// One of `string_value`, `bool_value`, `int_value`; nil: none.
     public var value: Value?
 
+    /// Fields that are not given have their defaults.
     public init(
       value: Value? = nil
     ) {
@@ -18,8 +20,11 @@ extension OTLPCommon {
 
     /// What `value` can be.
     public enum Value: Hashable, Sendable {
+      /// `string_value`, field 1.
       case stringValue(String)
+      /// `bool_value`, field 2.
       case boolValue(Bool)
+      /// `int_value`, field 3.
       case intValue(Int64)
     }
   }
@@ -64,9 +69,12 @@ extension OTLPCommon.AnyValue {
 extension OTLPCommon {
   /// An attribute.
   public struct KeyValue: WireMessage, Hashable, Sendable {
+    /// `key`, field 1.
     public var key: String
+    /// `value`, field 2.
     public var value: OTLPCommon.AnyValue?
 
+    /// Fields that are not given have their defaults.
     public init(
       key: String = "",
       value: OTLPCommon.AnyValue? = nil
@@ -102,9 +110,12 @@ extension OTLPCommon.KeyValue {
 extension OTLPCommon {
   /// What has made the spans.
   public struct InstrumentationScope: WireMessage, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
+    /// `version`, field 2.
     public var version: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       version: String = ""

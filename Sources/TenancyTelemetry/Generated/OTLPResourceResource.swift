@@ -8,8 +8,10 @@ public import TenancyRPC
 extension OTLPResource {
   /// Who sends.
   public struct Resource: WireMessage, Hashable, Sendable {
+    /// `attributes`, field 1.
     public var attributes: [OTLPCommon.KeyValue]
 
+    /// Fields that are not given have their defaults.
     public init(
       attributes: [OTLPCommon.KeyValue] = []
     ) {

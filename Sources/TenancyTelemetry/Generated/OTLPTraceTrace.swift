@@ -6,16 +6,23 @@ public import CTenancyOTLPProto
 public import TenancyRPC
 
 extension OTLPTrace.Span {
+  /// `opentelemetry.proto.trace.v1.Span.SpanKind`.
   public struct SpanKind: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `SPAN_KIND_UNSPECIFIED`.
     public static let unspecified = Self(rawValue: 0)
+    /// `SPAN_KIND_INTERNAL`.
     public static let `internal` = Self(rawValue: 1)
+    /// `SPAN_KIND_SERVER`.
     public static let server = Self(rawValue: 2)
+    /// `SPAN_KIND_CLIENT`.
     public static let client = Self(rawValue: 3)
+    /// `SPAN_KIND_PRODUCER`.
     public static let producer = Self(rawValue: 4)
+    /// `SPAN_KIND_CONSUMER`.
     public static let consumer = Self(rawValue: 5)
 
     public static let names: [Int32: String] = [
@@ -30,13 +37,17 @@ extension OTLPTrace.Span {
 }
 
 extension OTLPTrace.Status {
+  /// `opentelemetry.proto.trace.v1.Status.StatusCode`.
   public struct StatusCode: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `STATUS_CODE_UNSET`.
     public static let unset = Self(rawValue: 0)
+    /// `STATUS_CODE_OK`.
     public static let ok = Self(rawValue: 1)
+    /// `STATUS_CODE_ERROR`.
     public static let error = Self(rawValue: 2)
 
     public static let names: [Int32: String] = [
@@ -50,9 +61,12 @@ extension OTLPTrace.Status {
 extension OTLPTrace {
   /// The spans of one resource.
   public struct ResourceSpans: WireMessage, Hashable, Sendable {
+    /// `resource`, field 1.
     public var resource: OTLPResource.Resource?
+    /// `scope_spans`, field 2.
     public var scopeSpans: [OTLPTrace.ScopeSpans]
 
+    /// Fields that are not given have their defaults.
     public init(
       resource: OTLPResource.Resource? = nil,
       scopeSpans: [OTLPTrace.ScopeSpans] = []
@@ -89,9 +103,12 @@ extension OTLPTrace.ResourceSpans {
 extension OTLPTrace {
   /// The spans of one library.
   public struct ScopeSpans: WireMessage, Hashable, Sendable {
+    /// `scope`, field 1.
     public var scope: OTLPCommon.InstrumentationScope?
+    /// `spans`, field 2.
     public var spans: [OTLPTrace.Span]
 
+    /// Fields that are not given have their defaults.
     public init(
       scope: OTLPCommon.InstrumentationScope? = nil,
       spans: [OTLPTrace.Span] = []
@@ -134,15 +151,22 @@ extension OTLPTrace {
     public var spanId: [UInt8]
     /// 8 bytes, or none for a root.
     public var parentSpanId: [UInt8]
+    /// `name`, field 5.
     public var name: String
+    /// `kind`, field 6.
     public var kind: OTLPTrace.Span.SpanKind
+    /// `start_time_unix_nano`, field 7.
     public var startTimeUnixNano: UInt64
+    /// `end_time_unix_nano`, field 8.
     public var endTimeUnixNano: UInt64
+    /// `attributes`, field 9.
     public var attributes: [OTLPCommon.KeyValue]
+    /// `status`, field 15.
     public var status: OTLPTrace.Status?
     /// The lowest eight are those of W3C Trace Context.
     public var flags: UInt32
 
+    /// Fields that are not given have their defaults.
     public init(
       traceId: [UInt8] = [],
       spanId: [UInt8] = [],
@@ -211,9 +235,12 @@ extension OTLPTrace.Span {
 extension OTLPTrace {
   /// How an operation ended.
   public struct Status: WireMessage, Hashable, Sendable {
+    /// `message`, field 2.
     public var message: String
+    /// `code`, field 3.
     public var code: OTLPTrace.Status.StatusCode
 
+    /// Fields that are not given have their defaults.
     public init(
       message: String = "",
       code: OTLPTrace.Status.StatusCode = OTLPTrace.Status.StatusCode(rawValue: 0)

@@ -6,6 +6,7 @@ public import TenancyRPC
 extension OTLPCollector {
   /// Takes spans.
   public enum TraceService {
+    /// As calls' paths have it.
     public static let name = "opentelemetry.proto.collector.trace.v1.TraceService"
 
     /// Takes spans, all or, as the answer says, some of them.

@@ -15,6 +15,7 @@ extension GoogleProtobuf {
     /// Holds a Protobuf serialization of the type described by type_url.
     public var value: [UInt8]
 
+    /// Fields that are not given have their defaults.
     public init(
       typeUrl: String = "",
       value: [UInt8] = []

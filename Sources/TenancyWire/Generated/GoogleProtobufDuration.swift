@@ -25,6 +25,7 @@ extension GoogleProtobuf {
     /// to +999,999,999 inclusive.
     public var nanos: Int32
 
+    /// Fields that are not given have their defaults.
     public init(
       seconds: Int64 = 0,
       nanos: Int32 = 0

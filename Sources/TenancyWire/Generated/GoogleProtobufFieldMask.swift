@@ -11,6 +11,7 @@ extension GoogleProtobuf {
     /// The set of field mask paths.
     public var paths: [String]
 
+    /// Fields that are not given have their defaults.
     public init(
       paths: [String] = []
     ) {

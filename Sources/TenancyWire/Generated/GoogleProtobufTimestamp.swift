@@ -23,6 +23,7 @@ extension GoogleProtobuf {
     /// inclusive.
     public var nanos: Int32
 
+    /// Fields that are not given have their defaults.
     public init(
       seconds: Int64 = 0,
       nanos: Int32 = 0

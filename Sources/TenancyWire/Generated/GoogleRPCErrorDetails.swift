@@ -9,10 +9,14 @@ public import Tenancy
 extension GoogleRPC {
   /// A stable, machine-readable cause. `reason` is UPPER_SNAKE_CASE and never changes once published.
   public struct ErrorInfo: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `reason`, field 1.
     public var reason: String
+    /// `domain`, field 2.
     public var domain: String
+    /// `metadata`, field 3.
     public var metadata: [String: String]
 
+    /// Fields that are not given have their defaults.
     public init(
       reason: String = "",
       domain: String = "",
@@ -64,8 +68,10 @@ extension GoogleRPC.ErrorInfo {
 extension GoogleRPC {
   /// How long a client should wait before it tries again.
   public struct RetryInfo: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `retry_delay`, field 1.
     public var retryDelay: GoogleProtobuf.Duration?
 
+    /// Fields that are not given have their defaults.
     public init(
       retryDelay: GoogleProtobuf.Duration? = nil
     ) {
@@ -103,8 +109,10 @@ extension GoogleRPC.RetryInfo {
 extension GoogleRPC {
   /// Which fields of a request were refused, and why.
   public struct BadRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `field_violations`, field 1.
     public var fieldViolations: [GoogleRPC.BadRequest.FieldViolation]
 
+    /// Fields that are not given have their defaults.
     public init(
       fieldViolations: [GoogleRPC.BadRequest.FieldViolation] = []
     ) {
@@ -141,10 +149,14 @@ extension GoogleRPC.BadRequest {
 }
 
 extension GoogleRPC.BadRequest {
+  /// `google.rpc.BadRequest.FieldViolation`.
   public struct FieldViolation: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `field`, field 1.
     public var field: String
+    /// `description`, field 2.
     public var description: String
 
+    /// Fields that are not given have their defaults.
     public init(
       field: String = "",
       description: String = ""
@@ -187,8 +199,10 @@ extension GoogleRPC.BadRequest.FieldViolation {
 extension GoogleRPC {
   /// What has to hold before a request can succeed.
   public struct PreconditionFailure: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `violations`, field 1.
     public var violations: [GoogleRPC.PreconditionFailure.Violation]
 
+    /// Fields that are not given have their defaults.
     public init(
       violations: [GoogleRPC.PreconditionFailure.Violation] = []
     ) {
@@ -225,11 +239,16 @@ extension GoogleRPC.PreconditionFailure {
 }
 
 extension GoogleRPC.PreconditionFailure {
+  /// `google.rpc.PreconditionFailure.Violation`.
   public struct Violation: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `type`, field 1.
     public var type: String
+    /// `subject`, field 2.
     public var subject: String
+    /// `description`, field 3.
     public var description: String
 
+    /// Fields that are not given have their defaults.
     public init(
       type: String = "",
       subject: String = "",
@@ -277,8 +296,10 @@ extension GoogleRPC.PreconditionFailure.Violation {
 extension GoogleRPC {
   /// Which limit was met.
   public struct QuotaFailure: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `violations`, field 1.
     public var violations: [GoogleRPC.QuotaFailure.Violation]
 
+    /// Fields that are not given have their defaults.
     public init(
       violations: [GoogleRPC.QuotaFailure.Violation] = []
     ) {
@@ -315,10 +336,14 @@ extension GoogleRPC.QuotaFailure {
 }
 
 extension GoogleRPC.QuotaFailure {
+  /// `google.rpc.QuotaFailure.Violation`.
   public struct Violation: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `subject`, field 1.
     public var subject: String
+    /// `description`, field 2.
     public var description: String
 
+    /// Fields that are not given have their defaults.
     public init(
       subject: String = "",
       description: String = ""

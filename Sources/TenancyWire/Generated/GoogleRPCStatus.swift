@@ -9,10 +9,14 @@ public import Tenancy
 extension GoogleRPC {
   /// The value of `grpc-status-details-bin`.
   public struct Status: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `code`, field 1.
     public var code: Int32
+    /// `message`, field 2.
     public var message: String
+    /// `details`, field 3.
     public var details: [GoogleProtobuf.`Any`]
 
+    /// Fields that are not given have their defaults.
     public init(
       code: Int32 = 0,
       message: String = "",

@@ -9,16 +9,24 @@ extension V1 {
   /// Who did what, and who was denied what. Records form one hash chain per tenant, and one of the platform over
   /// the heads of all. A tenant's identities read their own tenant's chain, the platform's read all.
   public enum Audit: ServiceSpec {
+    /// As calls' paths have it.
     public static let name = "tenancy.v1.Audit"
 
+    /// For people: what the records tell, oldest first. A page may be shorter than asked for, and yet not the
+    /// last.
     public static let listAuditRecords = MethodSpec<V1.ListAuditRecordsRequest, V1.ListAuditRecordsResponse>(
       RPCMethod(path: "/tenancy.v1.Audit/ListAuditRecords", kind: .unary),
       requirement: Requirement(permission: "tenancy.audit:list", scope: .tenant),
       tenantField: nil)
+    /// For verification: the records' bytes and hashes as they are stored, in order. Sources/Tenancy/Audit tells
+    /// their format.
     public static let exportAuditRecords = MethodSpec<V1.ExportAuditRecordsRequest, V1.ExportAuditRecordsResponse>(
       RPCMethod(path: "/tenancy.v1.Audit/ExportAuditRecords", kind: .unary),
       requirement: Requirement(permission: "tenancy.audit:export", scope: .tenant),
       tenantField: nil)
+    /// The same as a stream, from a record on to the last that is there when the call begins. Ends with UNAVAILABLE
+    /// (SERVER_STOPPING) when the server stops: the metadata of its ErrorInfo says as `resume_token` which
+    /// `after_sequence` to go on with elsewhere.
     public static let streamAuditRecords = MethodSpec<V1.StreamAuditRecordsRequest, V1.StreamAuditRecordsResponse>(
       RPCMethod(path: "/tenancy.v1.Audit/StreamAuditRecords", kind: .serverStreaming),
       requirement: Requirement(permission: "tenancy.audit:export", scope: .tenant),
@@ -40,52 +48,69 @@ extension V1 {
   /// permissions on this API): these are given by name or as `tenancy.{kind}:*`, by platform identities
   /// or holders of the same permission.
   public enum Authorization: ServiceSpec {
+    /// As calls' paths have it.
     public static let name = "tenancy.v1.Authorization"
 
+    /// May this subject do this in this tenant? A tenant that is not ACTIVE answers
+    /// `allowed: false` with the reason.
     public static let check = MethodSpec<V1.CheckRequest, V1.CheckResponse>(
       RPCMethod(path: "/tenancy.v1.Authorization/Check", kind: .unary),
       requirement: Requirement(permission: "tenancy.authorization:check", scope: .tenant, tenantField: "tenant"),
       tenantField: { $0.pointee.tenant })
+    /// Up to 1,000 checks in one tenant, answered in order from one revision. INVALID_ARGUMENT for
+    /// `items` where answering takes a look at more than 100,000 roles that are held until some moment.
     public static let batchCheck = MethodSpec<V1.BatchCheckRequest, V1.BatchCheckResponse>(
       RPCMethod(path: "/tenancy.v1.Authorization/BatchCheck", kind: .unary),
       requirement: Requirement(permission: "tenancy.authorization:check", scope: .tenant, tenantField: "tenant"),
       tenantField: { $0.pointee.tenant })
+    /// `CreateRole`.
     public static let createRole = MethodSpec<V1.CreateRoleRequest, V1.Role>(
       RPCMethod(path: "/tenancy.v1.Authorization/CreateRole", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:create", scope: .tenant, tenantField: "parent"),
       tenantField: { $0.pointee.parent })
+    /// `GetRole`.
     public static let getRole = MethodSpec<V1.GetRoleRequest, V1.Role>(
       RPCMethod(path: "/tenancy.v1.Authorization/GetRole", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// Mask paths: `title`, `description`, `permissions`, `*`.
     public static let updateRole = MethodSpec<V1.UpdateRoleRequest, V1.Role>(
       RPCMethod(path: "/tenancy.v1.Authorization/UpdateRole", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:update", scope: .tenant, tenantField: "role.name"),
       tenantField: { $0.pointee.role?.pointee.name ?? ProtobufCBinaryData() })
+    /// FAILED_PRECONDITION while the role is assigned, unless `force`, which also removes its assignments. Of
+    /// a role with more than 256 they go in several changes: the first takes all permissions from the role, and
+    /// the last deletes it. If the call fails in between, calling again does the rest.
     public static let deleteRole = MethodSpec<V1.DeleteRoleRequest, V1.DeleteRoleResponse>(
       RPCMethod(path: "/tenancy.v1.Authorization/DeleteRole", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:delete", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// In the order of their ids. A page may be shorter than asked for, and yet not the last.
     public static let listRoles = MethodSpec<V1.ListRolesRequest, V1.ListRolesResponse>(
       RPCMethod(path: "/tenancy.v1.Authorization/ListRoles", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:list", scope: .tenant, tenantField: "parent"),
       tenantField: { $0.pointee.parent })
+    /// Adds permissions that the role does not have yet.
     public static let addRolePermissions = MethodSpec<V1.AddRolePermissionsRequest, V1.Role>(
       RPCMethod(path: "/tenancy.v1.Authorization/AddRolePermissions", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:update", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// `RemoveRolePermissions`.
     public static let removeRolePermissions = MethodSpec<V1.RemoveRolePermissionsRequest, V1.Role>(
       RPCMethod(path: "/tenancy.v1.Authorization/RemoveRolePermissions", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:update", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// Gives a subject a role. Giving it again answers ALREADY_EXISTS.
     public static let createRoleAssignment = MethodSpec<V1.CreateRoleAssignmentRequest, V1.RoleAssignment>(
       RPCMethod(path: "/tenancy.v1.Authorization/CreateRoleAssignment", kind: .unary),
       requirement: Requirement(permission: "tenancy.assignments:create", scope: .tenant, tenantField: "parent"),
       tenantField: { $0.pointee.parent })
+    /// `DeleteRoleAssignment`.
     public static let deleteRoleAssignment = MethodSpec<V1.DeleteRoleAssignmentRequest, V1.DeleteRoleAssignmentResponse>(
       RPCMethod(path: "/tenancy.v1.Authorization/DeleteRoleAssignment", kind: .unary),
       requirement: Requirement(permission: "tenancy.assignments:delete", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// Oldest first. A page may be shorter than asked for, and yet not the last.
     public static let listRoleAssignments = MethodSpec<V1.ListRoleAssignmentsRequest, V1.ListRoleAssignmentsResponse>(
       RPCMethod(path: "/tenancy.v1.Authorization/ListRoleAssignments", kind: .unary),
       requirement: Requirement(permission: "tenancy.assignments:list", scope: .tenant, tenantField: "parent"),
@@ -111,8 +136,10 @@ extension V1 {
 extension V1 {
   /// Who the server takes the caller for.
   public enum Identity: ServiceSpec {
+    /// As calls' paths have it.
     public static let name = "tenancy.v1.Identity"
 
+    /// `WhoAmI`.
     public static let whoAmI = MethodSpec<V1.WhoAmIRequest, V1.WhoAmIResponse>(
       RPCMethod(path: "/tenancy.v1.Identity/WhoAmI", kind: .unary),
       requirement: Requirement(permission: "", scope: .ownSelf),
@@ -128,8 +155,11 @@ extension V1 {
   /// The keys that tenants' secrets are sealed under. FAILED_PRECONDITION, SECRETS_NOT_CONFIGURED, where the
   /// server has no master key.
   public enum Secrets: ServiceSpec {
+    /// As calls' paths have it.
     public static let name = "tenancy.v1.Secrets"
 
+    /// Makes a data key that seals every secret from now on. Those that are there are sealed anew under it
+    /// after the answer, a few at a time; meanwhile all can be opened. ABORTED while keys are being replaced.
     public static let rotateDataKey = MethodSpec<V1.RotateDataKeyRequest, V1.RotateDataKeyResponse>(
       RPCMethod(path: "/tenancy.v1.Secrets/RotateDataKey", kind: .unary),
       requirement: Requirement(permission: "tenancy.secrets:rotate", scope: .platform),
@@ -144,52 +174,80 @@ extension V1 {
 extension V1 {
   /// The lifecycle of tenants. Reads answer from memory; a write is acknowledged when it is on disk.
   public enum TenantManager: ServiceSpec {
+    /// As calls' paths have it.
     public static let name = "tenancy.v1.TenantManager"
 
+    /// Creates a tenant in state PENDING.
     public static let createTenant = MethodSpec<V1.CreateTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/CreateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:create", scope: .platform),
       tenantField: nil)
+    /// `GetTenant`.
     public static let getTenant = MethodSpec<V1.GetTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/GetTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// What the tenant uses of its quotas now, and what it may.
     public static let getTenantUsage = MethodSpec<V1.GetTenantUsageRequest, V1.TenantUsage>(
       RPCMethod(path: "/tenancy.v1.TenantManager/GetTenantUsage", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`
+    /// (whole) or `*` (all of these). An empty mask means every populated field. Changing `slug` or
+    /// `isolation_model` also needs a platform identity.
     public static let updateTenant = MethodSpec<V1.UpdateTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/UpdateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:update", scope: .tenant, tenantField: "tenant.name"),
       tenantField: { $0.pointee.tenant?.pointee.name ?? ProtobufCBinaryData() })
+    /// Ends that a former slug stands for the tenant: certificates, selectors and names that carry it are
+    /// refused from then on. It is never given to another tenant; what roles grant stays. GetTenant says
+    /// how often it was used of late.
     public static let retireTenantSlug = MethodSpec<V1.RetireTenantSlugRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/RetireTenantSlug", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:retire", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// ACTIVE or MAINTENANCE -> SUSPENDED.
     public static let deactivateTenant = MethodSpec<V1.DeactivateTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/DeactivateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:deactivate", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// SUSPENDED or MAINTENANCE -> ACTIVE. FAILED_PRECONDITION (DATA_MISSING) while its data is not there.
     public static let activateTenant = MethodSpec<V1.ActivateTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/ActivateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:activate", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// Soft delete: any settled state -> DELETED. The id, slug and names stay reserved.
     public static let deleteTenant = MethodSpec<V1.DeleteTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/DeleteTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:delete", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// Lists the tenants that the caller may see, oldest first. A tenant's own credentials see that
+    /// tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
+    /// is empty.
     public static let listTenants = MethodSpec<V1.ListTenantsRequest, V1.ListTenantsResponse>(
       RPCMethod(path: "/tenancy.v1.TenantManager/ListTenants", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:list", scope: .tenant),
       tenantField: nil)
+    /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`,
+    /// `custom_settings`, `feature_flags`, `custom_settings.{key}`, `feature_flags.{key}` (absent in
+    /// `configuration`: removed), or `*`. With an empty mask, what is populated is merged, key by key.
+    /// `database`, `schema` and `shared` decide where data lives and need a platform identity. A mask has
+    /// at most 2,000 paths of at most 1,024 bytes.
     public static let updateTenantConfiguration = MethodSpec<V1.UpdateTenantConfigurationRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/UpdateTenantConfiguration", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:configure", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// PENDING or PROVISION_FAILED -> PROVISIONING -> ACTIVE. Steps are recorded and idempotent: after a
+    /// crash the server goes on with the first that is not done. On an ACTIVE tenant it changes nothing.
+    /// A failure's reason is in `state_reason`. With the embedded data plane a tenant that has a
+    /// `connection_string` is refused (PROVISIONING_UNSUPPORTED): it would be a file, and not that.
     public static let provisionTenantResources = MethodSpec<V1.ProvisionTenantResourcesRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/ProvisionTenantResources", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:provision", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// Destroys a tenant's provisioned resources: SUSPENDED or PROVISION_FAILED -> PENDING; a DELETED
+    /// tenant stays DELETED. Refused on an ACTIVE tenant. On a PENDING tenant it goes on with a destruction that
+    /// was begun and failed; such a tenant's server tries again by itself, too.
     public static let deprovisionTenantResources = MethodSpec<V1.DeprovisionTenantResourcesRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/DeprovisionTenantResources", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:deprovision", scope: .platform, tenantField: "name"),
@@ -223,36 +281,46 @@ extension V1 {
   /// ENVIRONMENT_PIN_CONFLICT (FAILED_PRECONDITION), TENANT_NOT_PROVISIONED (FAILED_PRECONDITION),
   /// TENANT_SUSPENDED (PERMISSION_DENIED), TENANT_MAINTENANCE (UNAVAILABLE with RetryInfo).
   public enum TenantResolver: ServiceSpec {
+    /// As calls' paths have it.
     public static let name = "tenancy.v1.TenantResolver"
 
+    /// Resolves from all sources at once.
     public static let resolveTenant = MethodSpec<V1.ResolveTenantRequest, V1.ResolveTenantResponse>(
       RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
+    /// `ResolveFromPath`.
     public static let resolveFromPath = MethodSpec<V1.ResolveFromPathRequest, V1.ResolveTenantResponse>(
       RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromPath", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
+    /// `ResolveFromSubdomain`.
     public static let resolveFromSubdomain = MethodSpec<V1.ResolveFromSubdomainRequest, V1.ResolveTenantResponse>(
       RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromSubdomain", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
+    /// `ResolveFromHeaders`.
     public static let resolveFromHeaders = MethodSpec<V1.ResolveFromHeadersRequest, V1.ResolveTenantResponse>(
       RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromHeaders", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
+    /// UNIMPLEMENTED until the server can verify tokens.
     public static let resolveFromToken = MethodSpec<V1.ResolveFromTokenRequest, V1.ResolveTenantResponse>(
       RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromToken", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
+    /// `ResolveFromEnvironment`.
     public static let resolveFromEnvironment = MethodSpec<V1.ResolveFromEnvironmentRequest, V1.ResolveTenantResponse>(
       RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromEnvironment", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
+    /// The tenant that is configured as the default; NOT_FOUND when none is. No other method answers with it.
     public static let getDefaultTenant = MethodSpec<V1.GetDefaultTenantRequest, V1.ResolveTenantResponse>(
       RPCMethod(path: "/tenancy.v1.TenantResolver/GetDefaultTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
+    /// Whether a tenant exists and serves. For platform identities an unknown or deleted tenant is
+    /// `valid: false`; for a tenant's identity every other tenant is PERMISSION_DENIED, existing or not.
     public static let validateTenant = MethodSpec<V1.ValidateTenantRequest, V1.ValidateTenantResponse>(
       RPCMethod(path: "/tenancy.v1.TenantResolver/ValidateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),

@@ -7,13 +7,17 @@ public import TenancyRPC
 public import Tenancy
 
 extension V1 {
+  /// `tenancy.v1.AuditDecision`.
   public struct AuditDecision: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `AUDIT_DECISION_UNSPECIFIED`.
     public static let unspecified = Self(rawValue: 0)
+    /// `AUDIT_DECISION_ALLOWED`.
     public static let allowed = Self(rawValue: 1)
+    /// `AUDIT_DECISION_DENIED`.
     public static let denied = Self(rawValue: 2)
 
     public static let names: [Int32: String] = [
@@ -25,6 +29,7 @@ extension V1 {
 }
 
 extension V1 {
+  /// `tenancy.v1.AuditCredential`.
   public struct AuditCredential: WireEnum {
     public let rawValue: Int32
 
@@ -32,8 +37,11 @@ extension V1 {
 
     /// The server itself.
     public static let unspecified = Self(rawValue: 0)
+    /// `AUDIT_CREDENTIAL_CERTIFICATE`.
     public static let certificate = Self(rawValue: 1)
+    /// `AUDIT_CREDENTIAL_UNIX_USER`.
     public static let unixUser = Self(rawValue: 2)
+    /// `AUDIT_CREDENTIAL_INSECURE`.
     public static let insecure = Self(rawValue: 3)
 
     public static let names: [Int32: String] = [
@@ -58,6 +66,7 @@ extension V1 {
     public var home: String
     /// A SPIFFE ID, `uid:{n}`, `insecure` or `system`.
     public var subject: String
+    /// `credential`, field 6.
     public var credential: V1.AuditCredential
     /// The certificate's SHA-256 in hex.
     public var credentialId: String
@@ -69,20 +78,24 @@ extension V1 {
     public var tenant: String
     /// The tenant as the request named it, where it was denied: there may be none of the name. At most 128 bytes.
     public var namedTenant: String
+    /// `decision`, field 12.
     public var decision: V1.AuditDecision
     /// Why it was denied: the `reason` of the error, or OTHERS for those that were too many to be told apart. Of a
     /// change that gave up a tenant's data, DATA_GIVEN_UP and where that was.
     public var reason: String
     /// That the change made; 0 where there is none.
     public var revision: UInt64
+    /// `request_id`, field 15.
     public var requestId: String
     /// How many alike were put together, since `first_time`.
     public var count: UInt64
+    /// `first_time`, field 17.
     public var firstTime: GoogleProtobuf.Timestamp?
     /// In the platform's chain: where tenants' chains ended then. Such a record has only these, `chain`,
     /// `sequence` and `time`.
     public var heads: [V1.AuditHead]
 
+    /// Fields that are not given have their defaults.
     public init(
       chain: String = "",
       sequence: UInt64 = 0,
@@ -204,13 +217,16 @@ extension V1.AuditRecord {
 }
 
 extension V1 {
+  /// `tenancy.v1.AuditHead`.
   public struct AuditHead: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// The tenant's id.
     public var tenant: String
+    /// `sequence`, field 2.
     public var sequence: UInt64
     /// In hex.
     public var hash: String
 
+    /// Fields that are not given have their defaults.
     public init(
       tenant: String = "",
       sequence: UInt64 = 0,
@@ -256,13 +272,16 @@ extension V1.AuditHead {
 }
 
 extension V1 {
+  /// `tenancy.v1.ListAuditRecordsRequest`.
   public struct ListAuditRecordsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenants/{id or slug}`. Empty: the caller's own chain, its tenant's or the platform's.
     public var parent: String
     /// At most this many; 0 means 50, more than 500 means 500, negative is INVALID_ARGUMENT.
     public var pageSize: Int32
+    /// `page_token`, field 3.
     public var pageToken: String
 
+    /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       pageSize: Int32 = 0,
@@ -308,10 +327,14 @@ extension V1.ListAuditRecordsRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ListAuditRecordsResponse`.
   public struct ListAuditRecordsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `records`, field 1.
     public var records: [V1.AuditRecord]
+    /// `next_page_token`, field 2.
     public var nextPageToken: String
 
+    /// Fields that are not given have their defaults.
     public init(
       records: [V1.AuditRecord] = [],
       nextPageToken: String = ""
@@ -353,12 +376,16 @@ extension V1.ListAuditRecordsResponse {
 }
 
 extension V1 {
+  /// `tenancy.v1.ExportAuditRecordsRequest`.
   public struct ExportAuditRecordsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// As in ListAuditRecordsRequest.
     public var parent: String
+    /// `page_size`, field 2.
     public var pageSize: Int32
+    /// `page_token`, field 3.
     public var pageToken: String
 
+    /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       pageSize: Int32 = 0,
@@ -404,13 +431,16 @@ extension V1.ExportAuditRecordsRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ExportedAuditRecord`.
   public struct ExportedAuditRecord: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `sequence`, field 1.
     public var sequence: UInt64
     /// Version 1 of the encoding.
     public var record: [UInt8]
     /// SHA-256 over the hash of the record before and this one.
     public var hash: [UInt8]
 
+    /// Fields that are not given have their defaults.
     public init(
       sequence: UInt64 = 0,
       record: [UInt8] = [],
@@ -456,12 +486,16 @@ extension V1.ExportedAuditRecord {
 }
 
 extension V1 {
+  /// `tenancy.v1.ExportAuditRecordsResponse`.
   public struct ExportAuditRecordsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `platform`, or the tenant's id.
     public var chain: String
+    /// `records`, field 2.
     public var records: [V1.ExportedAuditRecord]
+    /// `next_page_token`, field 3.
     public var nextPageToken: String
 
+    /// Fields that are not given have their defaults.
     public init(
       chain: String = "",
       records: [V1.ExportedAuditRecord] = [],
@@ -508,12 +542,14 @@ extension V1.ExportAuditRecordsResponse {
 }
 
 extension V1 {
+  /// `tenancy.v1.StreamAuditRecordsRequest`.
   public struct StreamAuditRecordsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// As in ListAuditRecordsRequest.
     public var parent: String
     /// The last record that is not wanted any more; 0: from the beginning of what is kept.
     public var afterSequence: UInt64
 
+    /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       afterSequence: UInt64 = 0
@@ -554,12 +590,14 @@ extension V1.StreamAuditRecordsRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.StreamAuditRecordsResponse`.
   public struct StreamAuditRecordsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `platform`, or the tenant's id.
     public var chain: String
     /// Some of them, in order.
     public var records: [V1.ExportedAuditRecord]
 
+    /// Fields that are not given have their defaults.
     public init(
       chain: String = "",
       records: [V1.ExportedAuditRecord] = []

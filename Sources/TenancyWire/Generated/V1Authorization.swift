@@ -7,6 +7,7 @@ public import TenancyRPC
 public import Tenancy
 
 extension V1 {
+  /// `tenancy.v1.DecisionReason`.
   public struct DecisionReason: WireEnum {
     public let rawValue: Int32
 
@@ -31,13 +32,16 @@ extension V1 {
 }
 
 extension V1 {
+  /// `tenancy.v1.CheckRequest`.
   public struct CheckRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
     public var tenant: String
     /// Whom the question is about, such as `user:alice` or a SPIFFE id; 1 to 256 bytes.
     public var subject: String
     /// `resource:action`, without wildcards.
     public var permission: String
 
+    /// Fields that are not given have their defaults.
     public init(
       tenant: String = "",
       subject: String = "",
@@ -83,14 +87,18 @@ extension V1.CheckRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.CheckResponse`.
   public struct CheckResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `allowed`, field 1.
     public var allowed: Bool
+    /// `reason`, field 2.
     public var reason: V1.DecisionReason
     /// Which role granted it: the id within the tenant.
     public var role: String
     /// The revision of the state that answered.
     public var revision: UInt64
 
+    /// Fields that are not given have their defaults.
     public init(
       allowed: Bool = false,
       reason: V1.DecisionReason = V1.DecisionReason(rawValue: 0),
@@ -141,26 +149,34 @@ extension V1.CheckResponse {
 }
 
 extension MessageField where Message == V1.CheckResponse, Value == Bool {
+  /// `allowed`, field 1.
   @inlinable public static var allowed: Self { Self(1) }
 }
 
 extension MessageField where Message == V1.CheckResponse, Value == V1.DecisionReason {
+  /// `reason`, field 2.
   @inlinable public static var reason: Self { Self(2) }
 }
 
 extension MessageField where Message == V1.CheckResponse, Value == String {
+  /// `role`, field 3.
   @inlinable public static var role: Self { Self(3) }
 }
 
 extension MessageField where Message == V1.CheckResponse, Value == UInt64 {
+  /// `revision`, field 4.
   @inlinable public static var revision: Self { Self(4) }
 }
 
 extension V1 {
+  /// `tenancy.v1.BatchCheckRequest`.
   public struct BatchCheckRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
     public var tenant: String
+    /// `items`, field 2.
     public var items: [V1.BatchCheckItem]
 
+    /// Fields that are not given have their defaults.
     public init(
       tenant: String = "",
       items: [V1.BatchCheckItem] = []
@@ -202,10 +218,14 @@ extension V1.BatchCheckRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.BatchCheckItem`.
   public struct BatchCheckItem: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `subject`, field 1.
     public var subject: String
+    /// `permission`, field 2.
     public var permission: String
 
+    /// Fields that are not given have their defaults.
     public init(
       subject: String = "",
       permission: String = ""
@@ -246,10 +266,12 @@ extension V1.BatchCheckItem {
 }
 
 extension V1 {
+  /// `tenancy.v1.BatchCheckResponse`.
   public struct BatchCheckResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// One for each item, in order.
     public var results: [V1.CheckResponse]
 
+    /// Fields that are not given have their defaults.
     public init(
       results: [V1.CheckResponse] = []
     ) {
@@ -286,6 +308,7 @@ extension V1.BatchCheckResponse {
 }
 
 extension MessageField where Message == V1.BatchCheckResponse, Value == V1.CheckResponse {
+  /// `results`, field 1.
   @inlinable public static var results: Self { Self(1) }
 }
 
@@ -295,16 +318,22 @@ extension V1 {
   public struct Role: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Output only on create. `tenants/{tenant id}/roles/{role id}`.
     public var name: String
+    /// `title`, field 2.
     public var title: String
+    /// `description`, field 3.
     public var description: String
     /// At most 1,000, sorted, without repeats.
     public var permissions: [String]
+    /// `etag`, field 5.
     public var etag: String
     /// Output only.
     public var builtIn: Bool
+    /// `create_time`, field 7.
     public var createTime: GoogleProtobuf.Timestamp?
+    /// `update_time`, field 8.
     public var updateTime: GoogleProtobuf.Timestamp?
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       title: String = "",
@@ -376,13 +405,16 @@ extension V1.Role {
 }
 
 extension V1 {
+  /// `tenancy.v1.CreateRoleRequest`.
   public struct CreateRoleRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenants/{id or slug}`.
     public var parent: String
     /// 1 to 63 characters of a-z, 0-9 and '-', starting with a letter.
     public var roleId: String
+    /// `role`, field 3.
     public var role: V1.Role?
 
+    /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       roleId: String = "",
@@ -428,10 +460,12 @@ extension V1.CreateRoleRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.GetRoleRequest`.
   public struct GetRoleRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// At most 256 bytes, as every name of a role or an assignment.
     public var name: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = ""
     ) {
@@ -467,10 +501,14 @@ extension V1.GetRoleRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.UpdateRoleRequest`.
   public struct UpdateRoleRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `role`, field 1.
     public var role: V1.Role?
+    /// `update_mask`, field 2.
     public var updateMask: GoogleProtobuf.FieldMask?
 
+    /// Fields that are not given have their defaults.
     public init(
       role: V1.Role? = nil,
       updateMask: GoogleProtobuf.FieldMask? = nil
@@ -511,11 +549,16 @@ extension V1.UpdateRoleRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.DeleteRoleRequest`.
   public struct DeleteRoleRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
+    /// `etag`, field 2.
     public var etag: String
+    /// `force`, field 3.
     public var force: Bool
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
@@ -561,7 +604,9 @@ extension V1.DeleteRoleRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.DeleteRoleResponse`.
   public struct DeleteRoleResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Has no fields.
     public init() {}
   }
 }
@@ -587,13 +632,17 @@ extension V1.DeleteRoleResponse {
 }
 
 extension V1 {
+  /// `tenancy.v1.ListRolesRequest`.
   public struct ListRolesRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `parent`, field 1.
     public var parent: String
     /// At most this many; 0 means 50, more than 1,000 means 1,000, negative is INVALID_ARGUMENT. A page
     /// ends at about 256 KiB.
     public var pageSize: Int32
+    /// `page_token`, field 3.
     public var pageToken: String
 
+    /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       pageSize: Int32 = 0,
@@ -639,10 +688,14 @@ extension V1.ListRolesRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ListRolesResponse`.
   public struct ListRolesResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `roles`, field 1.
     public var roles: [V1.Role]
+    /// `next_page_token`, field 2.
     public var nextPageToken: String
 
+    /// Fields that are not given have their defaults.
     public init(
       roles: [V1.Role] = [],
       nextPageToken: String = ""
@@ -684,11 +737,16 @@ extension V1.ListRolesResponse {
 }
 
 extension V1 {
+  /// `tenancy.v1.AddRolePermissionsRequest`.
   public struct AddRolePermissionsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
+    /// `permissions`, field 2.
     public var permissions: [String]
+    /// `etag`, field 3.
     public var etag: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       permissions: [String] = [],
@@ -735,11 +793,16 @@ extension V1.AddRolePermissionsRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.RemoveRolePermissionsRequest`.
   public struct RemoveRolePermissionsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
+    /// `permissions`, field 2.
     public var permissions: [String]
+    /// `etag`, field 3.
     public var etag: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       permissions: [String] = [],
@@ -786,16 +849,20 @@ extension V1.RemoveRolePermissionsRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.RoleAssignment`.
   public struct RoleAssignment: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Output only. `tenants/{tenant id}/assignments/{assignment id}`.
     public var name: String
+    /// `subject`, field 2.
     public var subject: String
     /// Role id, or `tenants/{tenant}/roles/{role id}` of the same tenant.
     public var role: String
+    /// `create_time`, field 4.
     public var createTime: GoogleProtobuf.Timestamp?
     /// When it ends by itself; absent: never.
     public var expireTime: GoogleProtobuf.Timestamp?
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       subject: String = "",
@@ -851,10 +918,14 @@ extension V1.RoleAssignment {
 }
 
 extension V1 {
+  /// `tenancy.v1.CreateRoleAssignmentRequest`.
   public struct CreateRoleAssignmentRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `parent`, field 1.
     public var parent: String
+    /// `assignment`, field 2.
     public var assignment: V1.RoleAssignment?
 
+    /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       assignment: V1.RoleAssignment? = nil
@@ -895,9 +966,12 @@ extension V1.CreateRoleAssignmentRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.DeleteRoleAssignmentRequest`.
   public struct DeleteRoleAssignmentRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = ""
     ) {
@@ -933,7 +1007,9 @@ extension V1.DeleteRoleAssignmentRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.DeleteRoleAssignmentResponse`.
   public struct DeleteRoleAssignmentResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Has no fields.
     public init() {}
   }
 }
@@ -959,16 +1035,20 @@ extension V1.DeleteRoleAssignmentResponse {
 }
 
 extension V1 {
+  /// `tenancy.v1.ListRoleAssignmentsRequest`.
   public struct ListRoleAssignmentsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `parent`, field 1.
     public var parent: String
     /// As in ListRolesRequest.
     public var pageSize: Int32
+    /// `page_token`, field 3.
     public var pageToken: String
     /// Only those of this subject; at most 256 bytes.
     public var subject: String
     /// Only those of this role id; at most 256 bytes.
     public var role: String
 
+    /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       pageSize: Int32 = 0,
@@ -1024,10 +1104,14 @@ extension V1.ListRoleAssignmentsRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ListRoleAssignmentsResponse`.
   public struct ListRoleAssignmentsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `assignments`, field 1.
     public var assignments: [V1.RoleAssignment]
+    /// `next_page_token`, field 2.
     public var nextPageToken: String
 
+    /// Fields that are not given have their defaults.
     public init(
       assignments: [V1.RoleAssignment] = [],
       nextPageToken: String = ""

@@ -7,11 +7,13 @@ public import TenancyRPC
 public import Tenancy
 
 extension V1 {
+  /// `tenancy.v1.IdentitySource`.
   public struct IdentitySource: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `IDENTITY_SOURCE_UNSPECIFIED`.
     public static let unspecified = Self(rawValue: 0)
     /// The SPIFFE URI SAN of the client certificate.
     public static let certificate = Self(rawValue: 1)
@@ -30,7 +32,9 @@ extension V1 {
 }
 
 extension V1 {
+  /// `tenancy.v1.WhoAmIRequest`.
   public struct WhoAmIRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Has no fields.
     public init() {}
   }
 }
@@ -56,6 +60,7 @@ extension V1.WhoAmIRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.WhoAmIResponse`.
   public struct WhoAmIResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenants/{id}` of the caller's home tenant; empty for platform identities.
     public var tenant: String
@@ -63,13 +68,16 @@ extension V1 {
     public var tenantSlug: String
     /// The SPIFFE id, `uid:{n}` or `insecure`.
     public var subject: String
+    /// `source`, field 4.
     public var source: V1.IdentitySource
     /// Platform roles; empty for tenants' identities.
     public var platformRoles: [String]
     /// SHA-256 of the certificate's DER, lower-case hex.
     public var certificateFingerprint: String
+    /// `certificate_expire_time`, field 7.
     public var certificateExpireTime: GoogleProtobuf.Timestamp?
 
+    /// Fields that are not given have their defaults.
     public init(
       tenant: String = "",
       tenantSlug: String = "",

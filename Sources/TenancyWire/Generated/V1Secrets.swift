@@ -7,7 +7,9 @@ public import TenancyRPC
 public import Tenancy
 
 extension V1 {
+  /// `tenancy.v1.RotateDataKeyRequest`.
   public struct RotateDataKeyRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Has no fields.
     public init() {}
   }
 }
@@ -33,10 +35,12 @@ extension V1.RotateDataKeyRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.RotateDataKeyResponse`.
   public struct RotateDataKeyResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// The id of the new key.
     public var dataKey: String
 
+    /// Fields that are not given have their defaults.
     public init(
       dataKey: String = ""
     ) {

@@ -13,13 +13,21 @@ extension V1 {
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `TENANT_STATE_UNSPECIFIED`.
     public static let unspecified = Self(rawValue: 0)
+    /// `TENANT_STATE_PENDING`.
     public static let pending = Self(rawValue: 1)
+    /// `TENANT_STATE_PROVISIONING`.
     public static let provisioning = Self(rawValue: 2)
+    /// `TENANT_STATE_ACTIVE`.
     public static let active = Self(rawValue: 3)
+    /// `TENANT_STATE_SUSPENDED`.
     public static let suspended = Self(rawValue: 4)
+    /// `TENANT_STATE_MAINTENANCE`.
     public static let maintenance = Self(rawValue: 5)
+    /// `TENANT_STATE_PROVISION_FAILED`.
     public static let provisionFailed = Self(rawValue: 6)
+    /// `TENANT_STATE_DELETED`.
     public static let deleted = Self(rawValue: 7)
 
     public static let names: [Int32: String] = [
@@ -42,6 +50,7 @@ extension V1 {
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `ISOLATION_MODEL_UNSPECIFIED`.
     public static let unspecified = Self(rawValue: 0)
     /// A database of its own.
     public static let database = Self(rawValue: 1)
@@ -81,6 +90,7 @@ extension V1 {
     public var state: V1.TenantState
     /// Required on create. May change only before resources are provisioned.
     public var isolationModel: V1.IsolationModel
+    /// `configuration`, field 7.
     public var configuration: V1.TenantConfiguration?
     /// Output only on writes to other fields; when sent on an update or a lifecycle call it must be the
     /// current one, else ABORTED.
@@ -88,7 +98,9 @@ extension V1 {
     /// Output only. Grows with every lifecycle change; caches and credentials of an older epoch are
     /// void.
     public var epoch: UInt64
+    /// `create_time`, field 10.
     public var createTime: GoogleProtobuf.Timestamp?
+    /// `update_time`, field 11.
     public var updateTime: GoogleProtobuf.Timestamp?
     /// Set while the tenant is deleted.
     public var deleteTime: GoogleProtobuf.Timestamp?
@@ -100,6 +112,7 @@ extension V1 {
     /// when the server started; else empty.
     public var stateReason: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       id: String = "",
@@ -208,11 +221,14 @@ extension V1.Tenant {
 extension V1 {
   /// A slug that a tenant had before it was renamed.
   public struct FormerSlug: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `slug`, field 1.
     public var slug: String
     /// How often it stood for the tenant at this server in the last 7 days, since its start at most.
     public var recentUses: UInt64
+    /// `last_use_time`, field 3.
     public var lastUseTime: GoogleProtobuf.Timestamp?
 
+    /// Fields that are not given have their defaults.
     public init(
       slug: String = "",
       recentUses: UInt64 = 0,
@@ -260,14 +276,18 @@ extension V1.FormerSlug {
 extension V1 {
   /// A tenant's settings.
   public struct TenantConfiguration: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `database`, field 1.
     public var database: V1.DatabaseConfig?
+    /// `schema`, field 2.
     public var schema: V1.SchemaConfig?
+    /// `shared`, field 3.
     public var shared: V1.SharedConfig?
     /// Any JSON object without NUL characters in its text; at most 64 KiB encoded, nested at most 32 deep.
     public var customSettings: [String: JSONValue]?
     /// Name (1 to 128 characters) to on or off; at most 1,000.
     public var featureFlags: [String: Bool]
 
+    /// Fields that are not given have their defaults.
     public init(
       database: V1.DatabaseConfig? = nil,
       schema: V1.SchemaConfig? = nil,
@@ -331,6 +351,7 @@ extension V1 {
   public struct DatabaseConfig: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// At most 2,048 bytes, without a password. Only platform identities see it and may send it.
     public var connectionString: String
+    /// `username`, field 2.
     public var username: String
     /// Input only: sealed, never returned. FAILED_PRECONDITION, SECRETS_NOT_CONFIGURED, where the server has
     /// no master key. At most 1,024 bytes; one that is sent counts as a change even if it is the stored one.
@@ -338,6 +359,7 @@ extension V1 {
     /// Output only: whether a password is stored.
     public var passwordSet: Bool
 
+    /// Fields that are not given have their defaults.
     public init(
       connectionString: String = "",
       username: String = "",
@@ -394,6 +416,7 @@ extension V1 {
     /// tenants. Derived from the slug when empty.
     public var schemaName: String
 
+    /// Fields that are not given have their defaults.
     public init(
       schemaName: String = ""
     ) {
@@ -435,6 +458,7 @@ extension V1 {
     /// empty.
     public var tenantIdentifier: String
 
+    /// Fields that are not given have their defaults.
     public init(
       tenantIdentifier: String = ""
     ) {

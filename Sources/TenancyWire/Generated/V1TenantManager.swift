@@ -7,7 +7,9 @@ public import TenancyRPC
 public import Tenancy
 
 extension V1 {
+  /// `tenancy.v1.CreateTenantRequest`.
   public struct CreateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
     public var tenant: V1.Tenant?
     /// Optional UUID. Repeating a request with the same id and content answers with the tenant first
     /// made; with other content, INVALID_ARGUMENT. Remembered for at least 24 hours, unless 100,000 more
@@ -16,6 +18,7 @@ extension V1 {
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
 
+    /// Fields that are not given have their defaults.
     public init(
       tenant: V1.Tenant? = nil,
       requestId: String = "",
@@ -61,9 +64,12 @@ extension V1.CreateTenantRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.GetTenantRequest`.
   public struct GetTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = ""
     ) {
@@ -99,9 +105,12 @@ extension V1.GetTenantRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.GetTenantUsageRequest`.
   public struct GetTenantUsageRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = ""
     ) {
@@ -149,6 +158,7 @@ extension V1 {
     /// `writes` (of the tenant's own workloads, of late), `waiting-writes`.
     public var quotas: [V1.QuotaUsage]
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       quotas: [V1.QuotaUsage] = []
@@ -190,16 +200,20 @@ extension V1.TenantUsage {
 }
 
 extension V1 {
+  /// `tenancy.v1.QuotaUsage`.
   public struct QuotaUsage: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Such as `assignments`.
     public var quota: String
     /// What it is counted in: `bytes`, `roles`, `assignments` or `writes`.
     public var unit: String
+    /// `used`, field 3.
     public var used: Int64
+    /// `limit`, field 4.
     public var limit: Int64
     /// For what is used up by doing and comes back with time: how much in each second. Otherwise 0.
     public var restoredPerSecond: Int64
 
+    /// Fields that are not given have their defaults.
     public init(
       quota: String = "",
       unit: String = "",
@@ -255,12 +269,16 @@ extension V1.QuotaUsage {
 }
 
 extension V1 {
+  /// `tenancy.v1.UpdateTenantRequest`.
   public struct UpdateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name` says which tenant; `etag`, when set, must be current.
     public var tenant: V1.Tenant?
+    /// `update_mask`, field 2.
     public var updateMask: GoogleProtobuf.FieldMask?
+    /// `validate_only`, field 3.
     public var validateOnly: Bool
 
+    /// Fields that are not given have their defaults.
     public init(
       tenant: V1.Tenant? = nil,
       updateMask: GoogleProtobuf.FieldMask? = nil,
@@ -306,12 +324,16 @@ extension V1.UpdateTenantRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.RetireTenantSlugRequest`.
   public struct RetireTenantSlugRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
     /// One of the tenant's `former_slugs`, else NOT_FOUND.
     public var slug: String
+    /// `etag`, field 3.
     public var etag: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       slug: String = "",
@@ -357,10 +379,14 @@ extension V1.RetireTenantSlugRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.DeactivateTenantRequest`.
   public struct DeactivateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
+    /// `etag`, field 2.
     public var etag: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = ""
@@ -401,10 +427,14 @@ extension V1.DeactivateTenantRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ActivateTenantRequest`.
   public struct ActivateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
+    /// `etag`, field 2.
     public var etag: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = ""
@@ -445,10 +475,14 @@ extension V1.ActivateTenantRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.DeleteTenantRequest`.
   public struct DeleteTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
+    /// `etag`, field 2.
     public var etag: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = ""
@@ -489,6 +523,7 @@ extension V1.DeleteTenantRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ListTenantsRequest`.
   public struct ListTenantsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// At most this many; 0 means 50, more than 1,000 means 1,000, negative is INVALID_ARGUMENT. One call
     /// looks at 2,000 tenants and comparisons of the filter at most, and a page ends at about 256 KiB.
@@ -502,6 +537,7 @@ extension V1 {
     /// Include DELETED tenants.
     public var showDeleted: Bool
 
+    /// Fields that are not given have their defaults.
     public init(
       pageSize: Int32 = 0,
       pageToken: String = "",
@@ -552,11 +588,14 @@ extension V1.ListTenantsRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ListTenantsResponse`.
   public struct ListTenantsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants`, field 1.
     public var tenants: [V1.Tenant]
     /// Empty on the last page, and on no other.
     public var nextPageToken: String
 
+    /// Fields that are not given have their defaults.
     public init(
       tenants: [V1.Tenant] = [],
       nextPageToken: String = ""
@@ -598,12 +637,18 @@ extension V1.ListTenantsResponse {
 }
 
 extension V1 {
+  /// `tenancy.v1.UpdateTenantConfigurationRequest`.
   public struct UpdateTenantConfigurationRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
+    /// `configuration`, field 2.
     public var configuration: V1.TenantConfiguration?
+    /// `update_mask`, field 3.
     public var updateMask: GoogleProtobuf.FieldMask?
+    /// `etag`, field 4.
     public var etag: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       configuration: V1.TenantConfiguration? = nil,
@@ -654,9 +699,12 @@ extension V1.UpdateTenantConfigurationRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ProvisionTenantResourcesRequest`.
   public struct ProvisionTenantResourcesRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = ""
     ) {
@@ -692,14 +740,18 @@ extension V1.ProvisionTenantResourcesRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.DeprovisionTenantResourcesRequest`.
   public struct DeprovisionTenantResourcesRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
+    /// `etag`, field 2.
     public var etag: String
     /// Give up data that only another node reaches, one that is gone for good, instead of answering
     /// FAILED_PRECONDITION with DATA_ELSEWHERE. Nothing destroys that data any more; the audit trail records where
     /// it was, as DATA_GIVEN_UP.
     public var force: Bool
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",

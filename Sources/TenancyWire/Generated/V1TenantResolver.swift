@@ -7,17 +7,25 @@ public import TenancyRPC
 public import Tenancy
 
 extension V1 {
+  /// `tenancy.v1.ResolutionStrategy`.
   public struct ResolutionStrategy: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `RESOLUTION_STRATEGY_UNSPECIFIED`.
     public static let unspecified = Self(rawValue: 0)
+    /// `RESOLUTION_STRATEGY_PATH`.
     public static let path = Self(rawValue: 1)
+    /// `RESOLUTION_STRATEGY_SUBDOMAIN`.
     public static let subdomain = Self(rawValue: 2)
+    /// `RESOLUTION_STRATEGY_HEADER`.
     public static let header = Self(rawValue: 3)
+    /// `RESOLUTION_STRATEGY_TOKEN`.
     public static let token = Self(rawValue: 4)
+    /// `RESOLUTION_STRATEGY_ENVIRONMENT`.
     public static let environment = Self(rawValue: 5)
+    /// `RESOLUTION_STRATEGY_DEFAULT`.
     public static let `default` = Self(rawValue: 6)
     /// The caller's own certificate or credential.
     public static let credential = Self(rawValue: 7)
@@ -36,6 +44,7 @@ extension V1 {
 }
 
 extension V1 {
+  /// `tenancy.v1.ResolveTenantRequest`.
   public struct ResolveTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// The request's path, `/tenants/{id or slug}/...`; a query is ignored. At most 8,192 bytes.
     public var path: String
@@ -49,6 +58,7 @@ extension V1 {
     /// Environment variables; only the tenant variable (TENANT_ID unless configured) is looked at.
     public var environment: [String: String]
 
+    /// Fields that are not given have their defaults.
     public init(
       path: String = "",
       host: String = "",
@@ -116,16 +126,24 @@ extension V1 {
   public struct ResolvedTenant: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenants/{id}`.
     public var name: String
+    /// `id`, field 2.
     public var id: String
+    /// `slug`, field 3.
     public var slug: String
+    /// `display_name`, field 4.
     public var displayName: String
+    /// `state`, field 5.
     public var state: V1.TenantState
+    /// `isolation_model`, field 6.
     public var isolationModel: V1.IsolationModel
+    /// `epoch`, field 7.
     public var epoch: UInt64
     /// Where the data lives; what the isolation model does not use is empty.
     public var schemaName: String
+    /// `tenant_identifier`, field 9.
     public var tenantIdentifier: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       id: String = "",
@@ -203,12 +221,14 @@ extension V1.ResolvedTenant {
 extension V1 {
   /// What one source said.
   public struct ResolutionFinding: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `strategy`, field 1.
     public var strategy: V1.ResolutionStrategy
     /// The tenant id or slug that the source named; empty when it named none.
     public var value: String
     /// Whether this source decided.
     public var decided: Bool
 
+    /// Fields that are not given have their defaults.
     public init(
       strategy: V1.ResolutionStrategy = V1.ResolutionStrategy(rawValue: 0),
       value: String = "",
@@ -254,25 +274,31 @@ extension V1.ResolutionFinding {
 }
 
 extension MessageField where Message == V1.ResolutionFinding, Value == V1.ResolutionStrategy {
+  /// `strategy`, field 1.
   @inlinable public static var strategy: Self { Self(1) }
 }
 
 extension MessageField where Message == V1.ResolutionFinding, Value == String {
+  /// `value`, field 2.
   @inlinable public static var value: Self { Self(2) }
 }
 
 extension MessageField where Message == V1.ResolutionFinding, Value == Bool {
+  /// `decided`, field 3.
   @inlinable public static var decided: Self { Self(3) }
 }
 
 extension V1 {
+  /// `tenancy.v1.ResolveTenantResponse`.
   public struct ResolveTenantResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
     public var tenant: V1.ResolvedTenant?
     /// The source that decided.
     public var strategy: V1.ResolutionStrategy
     /// Every source that was given, in the order in which they are trusted.
     public var explanation: [V1.ResolutionFinding]
 
+    /// Fields that are not given have their defaults.
     public init(
       tenant: V1.ResolvedTenant? = nil,
       strategy: V1.ResolutionStrategy = V1.ResolutionStrategy(rawValue: 0),
@@ -319,21 +345,27 @@ extension V1.ResolveTenantResponse {
 }
 
 extension MessageField where Message == V1.ResolveTenantResponse, Value == V1.ResolvedTenant {
+  /// `tenant`, field 1.
   @inlinable public static var tenant: Self { Self(1) }
 }
 
 extension MessageField where Message == V1.ResolveTenantResponse, Value == V1.ResolutionStrategy {
+  /// `strategy`, field 2.
   @inlinable public static var strategy: Self { Self(2) }
 }
 
 extension MessageField where Message == V1.ResolveTenantResponse, Value == V1.ResolutionFinding {
+  /// `explanation`, field 3.
   @inlinable public static var explanation: Self { Self(3) }
 }
 
 extension V1 {
+  /// `tenancy.v1.ResolveFromPathRequest`.
   public struct ResolveFromPathRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `path`, field 1.
     public var path: String
 
+    /// Fields that are not given have their defaults.
     public init(
       path: String = ""
     ) {
@@ -369,9 +401,12 @@ extension V1.ResolveFromPathRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ResolveFromSubdomainRequest`.
   public struct ResolveFromSubdomainRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `host`, field 1.
     public var host: String
 
+    /// Fields that are not given have their defaults.
     public init(
       host: String = ""
     ) {
@@ -407,9 +442,12 @@ extension V1.ResolveFromSubdomainRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ResolveFromHeadersRequest`.
   public struct ResolveFromHeadersRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `headers`, field 1.
     public var headers: [String: String]
 
+    /// Fields that are not given have their defaults.
     public init(
       headers: [String: String] = [:]
     ) {
@@ -449,9 +487,12 @@ extension V1.ResolveFromHeadersRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ResolveFromTokenRequest`.
   public struct ResolveFromTokenRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `token`, field 1.
     public var token: String
 
+    /// Fields that are not given have their defaults.
     public init(
       token: String = ""
     ) {
@@ -487,9 +528,12 @@ extension V1.ResolveFromTokenRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ResolveFromEnvironmentRequest`.
   public struct ResolveFromEnvironmentRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `environment`, field 1.
     public var environment: [String: String]
 
+    /// Fields that are not given have their defaults.
     public init(
       environment: [String: String] = [:]
     ) {
@@ -529,7 +573,9 @@ extension V1.ResolveFromEnvironmentRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.GetDefaultTenantRequest`.
   public struct GetDefaultTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Has no fields.
     public init() {}
   }
 }
@@ -555,9 +601,12 @@ extension V1.GetDefaultTenantRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ValidateTenantRequest`.
   public struct ValidateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
     public var name: String
 
+    /// Fields that are not given have their defaults.
     public init(
       name: String = ""
     ) {
@@ -593,13 +642,16 @@ extension V1.ValidateTenantRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.ValidateTenantResponse`.
   public struct ValidateTenantResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// True only for an ACTIVE tenant.
     public var valid: Bool
+    /// `state`, field 2.
     public var state: V1.TenantState
     /// Why not valid: an ErrorInfo reason, such as TENANT_NOT_FOUND.
     public var reason: String
 
+    /// Fields that are not given have their defaults.
     public init(
       valid: Bool = false,
       state: V1.TenantState = V1.TenantState(rawValue: 0),

@@ -70,8 +70,8 @@ struct RestoreCommand: ParsableCommand {
     if replace {
       try confirmation.confirm("Put \(from) in the place of the store in \(place.dataDirectory)?")
     }
-    if mkdir(place.dataDirectory, 0o700) == 0 {
-      let parent = open(
+    if unsafe mkdir(place.dataDirectory, 0o700) == 0 {
+      let parent = unsafe open(
         URL(filePath: place.dataDirectory).standardized.deletingLastPathComponent().path,
         O_RDONLY | O_DIRECTORY | O_CLOEXEC)
       // The new name must survive a power cut as well as what is in it.
@@ -80,7 +80,8 @@ struct RestoreCommand: ParsableCommand {
       }
     } else if errno != EEXIST {
       throw StoreError(
-        .unavailable, "cannot make \(place.dataDirectory): \(String(cString: strerror(errno)))")
+        .unavailable,
+        unsafe "cannot make \(place.dataDirectory): \(String(cString: strerror(errno)))")
     }
     let restore = SQLiteRestore(
       from: from, to: place.database, replaces: replace, accepts: accept)

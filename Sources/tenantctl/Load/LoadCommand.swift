@@ -100,10 +100,10 @@ struct LoadCommand: AsyncParsableCommand {
 
   /// Leaves what is in it.
   private static func open(_ file: String) throws(UsageError) {
-    guard let stream = fopen(file, "a") else {
-      throw UsageError("cannot write \(file): \(String(cString: strerror(errno)))")
+    guard let stream = unsafe fopen(file, "a") else {
+      throw UsageError(unsafe "cannot write \(file): \(String(cString: strerror(errno)))")
     }
-    fclose(stream)
+    unsafe fclose(stream)
   }
 
   private static func write(_ text: String, to file: String) throws(UsageError) {

@@ -1,3 +1,5 @@
+import TenancyTestSupport
+
 @testable import Tenancy
 @testable import TenancyStore
 

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOEmbedded
+import TenancyTestSupport
 
 @testable import TenancyLoop
 @testable import TenancyRPCClient

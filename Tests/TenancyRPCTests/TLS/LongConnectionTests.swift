@@ -1,5 +1,6 @@
 import CTenancyOpenSSL
 import Foundation
+import TenancyTestSupport
 import Testing
 
 @testable import TenancyCrypto
@@ -40,14 +41,11 @@ struct LongConnectionTests {
     guard case .tcp(_, let port, _)? = try await server.start().first else {
       throw TestPKI.Failure()
     }
-    let outcome: Result<Void, any Error>
-    do {
-      outcome = .success(try await body(tls, .tcp(host: "127.0.0.1", port: port), log))
-    } catch {
-      outcome = .failure(error)
+    try await outcome {
+      try await body(tls, .tcp(host: "127.0.0.1", port: port), log)
+    } then: {
+      await server.stop(within: .seconds(5))
     }
-    await server.stop(within: .seconds(5))
-    try outcome.get()
   }
 
   private func channel(

@@ -1,5 +1,6 @@
 import CTenancyOpenSSL
 import Foundation
+import TenancyTestSupport
 
 @testable import TenancyCrypto
 
@@ -80,7 +81,7 @@ final class TestPKI {
   let root: Issued
 
   init() throws {
-    directory = NSTemporaryDirectory() + "rpc-pki-\(UInt64.random(in: 0...UInt64.max))"
+    directory = freePath()
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     root = try Self.issue(.authority("root"), by: nil)
     try writeAuthorities([root], "ca.pem")

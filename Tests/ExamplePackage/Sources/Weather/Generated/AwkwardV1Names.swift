@@ -6,13 +6,17 @@ public import CWeather
 public import TenancyRPC
 
 extension AwkwardV1 {
+  /// `awkward.v1.Type`.
   public struct Type_: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `TYPE_NAMES`.
     public static let names_ = Self(rawValue: 0)
+    /// `TYPE_RAW_VALUE`.
     public static let rawValue_ = Self(rawValue: 1)
+    /// `TYPE_SELF`.
     public static let `self` = Self(rawValue: 2)
 
     public static let names: [Int32: String] = [
@@ -24,11 +28,13 @@ extension AwkwardV1 {
 }
 
 extension AwkwardV1 {
+  /// `awkward.v1.Hashable`.
   public struct Hashable_: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `HASHABLE_INIT`.
     public static let `init` = Self(rawValue: 0)
 
     public static let names: [Int32: String] = [
@@ -38,11 +44,13 @@ extension AwkwardV1 {
 }
 
 extension AwkwardV1.Void_ {
+  /// `awkward.v1.Void.Self`.
   public struct Self_: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `SELF_SELF`.
     public static let `self` = Self(rawValue: 0)
 
     public static let names: [Int32: String] = [
@@ -52,11 +60,16 @@ extension AwkwardV1.Void_ {
 }
 
 extension AwkwardV1 {
+  /// `awkward.v1.String`.
   public struct String_: WireMessage, Hashable, Sendable {
+    /// `type`, field 1.
     public var type: AwkwardV1.String_.Int32_?
+    /// `self`, field 2.
     public var self_: [String]
+    /// One of `hash_value`, `default`; nil: none.
     public var `protocol`: Protocol_?
 
+    /// Fields that are not given have their defaults.
     public init(
       type: AwkwardV1.String_.Int32_? = nil,
       self_: [String] = [],
@@ -69,7 +82,9 @@ extension AwkwardV1 {
 
     /// What `protocol` can be.
     public enum Protocol_: Hashable, Sendable {
+      /// `hash_value`, field 3.
       case hashValue_(String)
+      /// `default`, field 4.
       case `default`(AwkwardV1.Void_)
     }
   }
@@ -113,10 +128,14 @@ extension AwkwardV1.String_ {
 }
 
 extension AwkwardV1.String_ {
+  /// `awkward.v1.String.Int32`.
   public struct Int32_: WireMessage, Hashable, Sendable {
+    /// `arena`, field 1.
     public var arena: [String: AwkwardV1.String_.Int32_.Arena_]
+    /// `linux`, field 2.
     public var linux: AwkwardV1.Hashable_?
 
+    /// Fields that are not given have their defaults.
     public init(
       arena: [String: AwkwardV1.String_.Int32_.Arena_] = [:],
       linux: AwkwardV1.Hashable_? = nil
@@ -157,9 +176,12 @@ extension AwkwardV1.String_.Int32_ {
 }
 
 extension AwkwardV1.String_.Int32_ {
+  /// `awkward.v1.String.Int32.Arena`.
   public struct Arena_: WireMessage, Hashable, Sendable {
+    /// `base`, field 1.
     public var base: Int32
 
+    /// Fields that are not given have their defaults.
     public init(
       base: Int32 = 0
     ) {
@@ -189,9 +211,12 @@ extension AwkwardV1.String_.Int32_.Arena_ {
 }
 
 extension AwkwardV1 {
+  /// `awkward.v1.Protocol`.
   public struct Protocol_: WireMessage, Hashable, Sendable {
+    /// One of `restrict`, `unix`; nil: none.
     public var type: Type_?
 
+    /// Fields that are not given have their defaults.
     public init(
       type: Type_? = nil
     ) {
@@ -200,7 +225,9 @@ extension AwkwardV1 {
 
     /// What `type` can be.
     public enum Type_: Hashable, Sendable {
+      /// `restrict`, field 1.
       case restrict(AwkwardV1.Type_)
+      /// `unix`, field 2.
       case unix(Int32)
     }
   }
@@ -239,9 +266,12 @@ extension AwkwardV1.Protocol_ {
 }
 
 extension AwkwardV1 {
+  /// `awkward.v1.Void`.
   public struct Void_: WireMessage, Hashable, Sendable {
+    /// `typeof`, field 1.
     public var typeof: [String: AwkwardV1.Void_.Self_]
 
+    /// Fields that are not given have their defaults.
     public init(
       typeof: [String: AwkwardV1.Void_.Self_] = [:]
     ) {
@@ -275,9 +305,12 @@ extension AwkwardV1.Void_ {
 }
 
 extension AwkwardV1 {
+  /// `awkward.v1.AwkwardV1`.
   public struct AwkwardV1_: WireMessage, Hashable, Sendable {
+    /// `bool`, field 1.
     public var bool: AwkwardV1.AwkwardV1_.Bool_?
 
+    /// Fields that are not given have their defaults.
     public init(
       bool: AwkwardV1.AwkwardV1_.Bool_? = nil
     ) {
@@ -307,7 +340,9 @@ extension AwkwardV1.AwkwardV1_ {
 }
 
 extension AwkwardV1.AwkwardV1_ {
+  /// `awkward.v1.AwkwardV1.Bool`.
   public struct Bool_: WireMessage, Hashable, Sendable {
+    /// Has no fields.
     public init() {}
   }
 }

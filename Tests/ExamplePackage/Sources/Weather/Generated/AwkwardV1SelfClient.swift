@@ -8,6 +8,7 @@ extension AwkwardV1 {
   public struct SelfClient: Sendable {
     private let channel: any CallChannel
 
+    /// Calls by `channel`, which others may use as well.
     public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// Calls `Name`.

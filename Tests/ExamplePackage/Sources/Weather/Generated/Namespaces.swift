@@ -2,8 +2,11 @@
 // swift-format-ignore-file
 
 
+/// What the proto package `awkward.v1` declares.
 public enum AwkwardV1 {}
 
+/// What the proto package `google.protobuf` declares.
 public enum GoogleProtobuf {}
 
+/// What the proto package `weather.v1` declares.
 public enum WeatherV1 {}

@@ -6,10 +6,13 @@ public import TenancyRPC
 extension AwkwardV1 {
   /// Not of the weather: names that Swift, C or the generated code has for something else. They get a `_` behind them.
   public enum Self_ {
+    /// As calls' paths have it.
     public static let name = "awkward.v1.Self"
 
+    /// `Name`.
     public static let name_ = RPCMethod<AwkwardV1.String_, AwkwardV1.Protocol_>(
       path: "/awkward.v1.Self/Name", kind: .unary)
+    /// `Init`.
     public static let `init` = RPCMethod<AwkwardV1.Void_, AwkwardV1.AwkwardV1_>(
       path: "/awkward.v1.Self/Init", kind: .bidirectional)
   }
@@ -18,6 +21,7 @@ extension AwkwardV1 {
 extension WeatherV1 {
   /// Readings of weather stations: one method of each kind.
   public enum Stations {
+    /// As calls' paths have it.
     public static let name = "weather.v1.Stations"
 
     /// The last reading of a station; NOT_FOUND when there is none.

@@ -6,13 +6,17 @@ public import CWeather
 public import TenancyRPC
 
 extension WeatherV1 {
+  /// `weather.v1.Sky`.
   public struct Sky: WireEnum {
     public let rawValue: Int32
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
+    /// `SKY_UNSPECIFIED`.
     public static let unspecified = Self(rawValue: 0)
+    /// `SKY_CLEAR`.
     public static let clear = Self(rawValue: 1)
+    /// `SKY_CLOUDED`.
     public static let clouded = Self(rawValue: 2)
 
     public static let names: [Int32: String] = [
@@ -24,16 +28,22 @@ extension WeatherV1 {
 }
 
 extension WeatherV1 {
+  /// `weather.v1.Reading`.
   public struct Reading: WireMessage, Hashable, Sendable {
+    /// `station`, field 1.
     public var station: String
+    /// `time`, field 2.
     public var time: GoogleProtobuf.Timestamp?
     /// Degrees Celsius.
     public var temperature: Double
+    /// `sky`, field 4.
     public var sky: WeatherV1.Sky
     /// Not every station can measure it. Millimetres.
     public var rain: Double?
+    /// `labels`, field 6.
     public var labels: [String: String]
 
+    /// Fields that are not given have their defaults.
     public init(
       station: String = "",
       time: GoogleProtobuf.Timestamp? = nil,
@@ -90,9 +100,12 @@ extension WeatherV1.Reading {
 }
 
 extension WeatherV1 {
+  /// `weather.v1.GetReadingRequest`.
   public struct GetReadingRequest: WireMessage, Hashable, Sendable {
+    /// `station`, field 1.
     public var station: String
 
+    /// Fields that are not given have their defaults.
     public init(
       station: String = ""
     ) {
@@ -122,9 +135,12 @@ extension WeatherV1.GetReadingRequest {
 }
 
 extension WeatherV1 {
+  /// `weather.v1.ListReadingsRequest`.
   public struct ListReadingsRequest: WireMessage, Hashable, Sendable {
+    /// `station`, field 1.
     public var station: String
 
+    /// Fields that are not given have their defaults.
     public init(
       station: String = ""
     ) {
@@ -154,10 +170,14 @@ extension WeatherV1.ListReadingsRequest {
 }
 
 extension WeatherV1 {
+  /// `weather.v1.RecordReadingsResponse`.
   public struct RecordReadingsResponse: WireMessage, Hashable, Sendable {
+    /// `recorded`, field 1.
     public var recorded: UInt64
+    /// `stations`, field 2.
     public var stations: [String]
 
+    /// Fields that are not given have their defaults.
     public init(
       recorded: UInt64 = 0,
       stations: [String] = []
@@ -192,10 +212,14 @@ extension WeatherV1.RecordReadingsResponse {
 }
 
 extension WeatherV1 {
+  /// `weather.v1.Difference`.
   public struct Difference: WireMessage, Hashable, Sendable {
+    /// `station`, field 1.
     public var station: String
+    /// One of `warmer`, `first`; nil: none.
     public var outcome: Outcome?
 
+    /// Fields that are not given have their defaults.
     public init(
       station: String = "",
       outcome: Outcome? = nil
@@ -208,6 +232,7 @@ extension WeatherV1 {
     public enum Outcome: Hashable, Sendable {
       /// Degrees Celsius.
       case warmer(Double)
+      /// `first`, field 3.
       case first(Bool)
     }
   }

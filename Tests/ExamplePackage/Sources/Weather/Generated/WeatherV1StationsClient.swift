@@ -8,6 +8,7 @@ extension WeatherV1 {
   public struct StationsClient: Sendable {
     private let channel: any CallChannel
 
+    /// Calls by `channel`, which others may use as well.
     public init(_ channel: any CallChannel) { self.channel = channel }
 
     /// The last reading of a station; NOT_FOUND when there is none.

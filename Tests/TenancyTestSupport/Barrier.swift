@@ -2,7 +2,7 @@ import Dispatch
 import Synchronization
 
 /// Where a blocking call waits until a test opens it.
-final class Barrier: Sendable {
+package final class Barrier: Sendable {
   private struct State {
     var isReached = false
     var waiter: CheckedContinuation<Void, Never>?
@@ -10,8 +10,10 @@ final class Barrier: Sendable {
   private let state = Mutex(State())
   private let opened = DispatchSemaphore(value: 0)
 
+  package init() {}
+
   /// Returns when the call has come.
-  func reached() async {
+  package func reached() async {
     await withCheckedContinuation { continuation in
       let isReached = state.withLock { state in
         if !state.isReached { state.waiter = continuation }
@@ -21,9 +23,9 @@ final class Barrier: Sendable {
     }
   }
 
-  func open() { opened.signal() }
+  package func open() { opened.signal() }
 
-  func pass() {
+  package func pass() {
     let waiter = state.withLock { state in
       state.isReached = true
       return state.waiter
@@ -33,5 +35,5 @@ final class Barrier: Sendable {
   }
 
   /// For other fakes that block.
-  func wait() { pass() }
+  package func wait() { pass() }
 }

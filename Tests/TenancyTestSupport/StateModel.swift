@@ -1,25 +1,37 @@
-import Tenancy
+package import Tenancy
 
 /// What changes make, in memory: the reference that stores are compared with.
-struct StateModel: Equatable {
-  struct Key: Hashable {
-    let tenant: TenantID
-    let id: String
+package struct StateModel: Equatable {
+  package struct Key: Hashable {
+    package let tenant: TenantID
+    package let id: String
+
+    package init(tenant: TenantID, id: String) {
+      self.tenant = tenant
+      self.id = id
+    }
   }
-  struct RequestKey: Hashable {
-    let actor, id: String
+  package struct RequestKey: Hashable {
+    package let actor, id: String
+
+    package init(actor: String, id: String) {
+      self.actor = actor
+      self.id = id
+    }
   }
 
-  var revision: UInt64 = 0
-  var tenants: [TenantID: Tenant] = [:]
-  var names: [ReservedName: TenantID] = [:]
-  var retired: Set<Slug> = []
-  var roles: [Key: Role] = [:]
-  var assignments: [Key: RoleAssignment] = [:]
-  var steps: Set<Key> = []
-  var requests: [RequestKey: RememberedRequest] = [:]
+  package var revision: UInt64 = 0
+  package var tenants: [TenantID: Tenant] = [:]
+  package var names: [ReservedName: TenantID] = [:]
+  package var retired: Set<Slug> = []
+  package var roles: [Key: Role] = [:]
+  package var assignments: [Key: RoleAssignment] = [:]
+  package var steps: Set<Key> = []
+  package var requests: [RequestKey: RememberedRequest] = [:]
 
-  mutating func apply(_ change: Change) {
+  package init() {}
+
+  package mutating func apply(_ change: Change) {
     switch change {
     case .putTenant(let tenant): tenants[tenant.id] = tenant
     case .putRole(let tenant, let role): roles[Key(tenant: tenant, id: role.id)] = role
@@ -42,18 +54,18 @@ struct StateModel: Equatable {
 }
 
 extension StateModel {
-  init(_ stored: StoredState) {
+  package init(_ stored: StoredState) {
     for change in stored.changes { apply(change) }
     revision = stored.revision
   }
 
-  mutating func apply(_ entry: LogEntry) {
+  package mutating func apply(_ entry: LogEntry) {
     for change in entry.changes { apply(change) }
     revision = entry.revision
   }
 
   /// Changes that make it anew, tenants first.
-  var changes: [Change] {
+  package var changes: [Change] {
     func less(_ a: Key, _ b: Key) -> Bool { (a.tenant, a.id) < (b.tenant, b.id) }
     let names = names.sorted {
       ($0.key.kind.rawValue, $0.key.text) < ($1.key.kind.rawValue, $1.key.text)

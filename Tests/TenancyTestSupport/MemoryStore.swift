@@ -1,37 +1,52 @@
-import Synchronization
+package import Synchronization
 
-@testable import Tenancy
+package import Tenancy
 
 /// What stores in memory keep: outlives them, as a disk does, and several may have it open.
-final class MemoryLog: Sendable {
-  struct State {
-    var entries: [LogEntry] = []
-    var removed: UInt64 = 0
-    var floor: UInt64 = 0
-    var model = StateModel()
-    var leases = MemoryLeases()
-    var secrets = KeptSecrets()
-    var audit: [AuditChain: [StoredAuditRecord]] = [:]
+package final class MemoryLog: Sendable {
+  package struct State {
+    package var entries: [LogEntry] = []
+    package var removed: UInt64 = 0
+    package var floor: UInt64 = 0
+    package var model = StateModel()
+    package var leases = MemoryLeases()
+    package var secrets = KeptSecrets()
+    package var audit: [AuditChain: [StoredAuditRecord]] = [:]
     /// The last that was removed.
-    var auditFloors: [AuditChain: AuditHead] = [:]
+    package var auditFloors: [AuditChain: AuditHead] = [:]
   }
-  let state = Mutex(State())
+  package let state = Mutex(State())
+
+  package init() {}
 
   /// The clock by which leases expire stands still otherwise.
-  func advance(by duration: Duration) { state.withLock { $0.leases.now += duration } }
+  package func advance(by duration: Duration) { state.withLock { $0.leases.now += duration } }
+
+  /// As a standby that has not got all of it. Nothing may have been removed.
+  package func lose(after revision: UInt64) {
+    state.withLock { state in
+      let kept = state.entries.prefix { $0.revision <= revision }
+      state.entries = Array(kept)
+      (state.model, state.secrets) = (StateModel(), KeptSecrets())
+      for entry in kept {
+        state.model.apply(entry)
+        state.secrets.apply(entry)
+      }
+    }
+  }
 }
 
 /// Leases by a clock of their own.
-struct MemoryLeases {
-  var now = Duration.zero
+package struct MemoryLeases {
+  package var now = Duration.zero
   private var held: [String: (lease: Lease, holder: String, end: Duration)] = [:]
 
-  var all: [StoredLease] {
+  package var all: [StoredLease] {
     held.values.sorted { ($0.end, $0.lease.name) < ($1.end, $1.lease.name) }
       .map { StoredLease(lease: $0.lease, holder: $0.holder, remaining: $0.end - now) }
   }
 
-  mutating func apply(_ action: LeaseAction, revision: UInt64) throws(StoreError) {
+  package mutating func apply(_ action: LeaseAction, revision: UInt64) throws(StoreError) {
     switch action {
     case .take(let name, let holder, let duration):
       if let other = held[name], other.holder != holder, other.end > now,
@@ -55,8 +70,8 @@ struct MemoryLeases {
 }
 
 /// A control store in memory. Atomic; told what to fail at, and when to wait.
-final class MemoryStore: ControlStore {
-  enum Failure: Sendable {
+package final class MemoryStore: ControlStore {
+  package enum Failure: Sendable {
     /// Nothing is added.
     case refused(StoreError.Code)
     /// The batch is added all the same.
@@ -68,8 +83,8 @@ final class MemoryStore: ControlStore {
   }
 
   /// How many entries it removed, and how many batches had been appended by then.
-  struct Compaction: Sendable {
-    let count, batches: Int
+  package struct Compaction: Sendable {
+    package let count, batches: Int
   }
 
   private struct Contents {
@@ -89,66 +104,66 @@ final class MemoryStore: ControlStore {
     var auditReads = 0
   }
 
-  let disk: MemoryLog
+  package let disk: MemoryLog
   private let isStrict: Bool
   private let contents = Mutex(Contents())
 
   /// - Parameter isStrict: whether changes are checked as real stores check them.
-  init(_ disk: MemoryLog = MemoryLog(), isStrict: Bool = false) {
+  package init(_ disk: MemoryLog = MemoryLog(), isStrict: Bool = false) {
     self.disk = disk
     self.isStrict = isStrict
   }
 
-  var leasesHeld: [StoredLease] { disk.state.withLock { $0.leases.all } }
-  var incarnationID: String { "memory" }
-  var log: [LogEntry] { disk.state.withLock { $0.entries } }
+  package var leasesHeld: [StoredLease] { disk.state.withLock { $0.leases.all } }
+  package var incarnationID: String { "memory" }
+  package var log: [LogEntry] { disk.state.withLock { $0.entries } }
   /// How many entries each successful append had.
-  var batches: [Int] { contents.withLock { $0.batches } }
-  var compactions: [Compaction] { contents.withLock { $0.compactions } }
-  var loads: Int { contents.withLock { $0.loads } }
+  package var batches: [Int] { contents.withLock { $0.batches } }
+  package var compactions: [Compaction] { contents.withLock { $0.compactions } }
+  package var loads: Int { contents.withLock { $0.loads } }
   /// Calls of `entries`.
-  var reads: Int { contents.withLock { $0.reads } }
-  var closings: Int { contents.withLock { $0.closings } }
+  package var reads: Int { contents.withLock { $0.reads } }
+  package var closings: Int { contents.withLock { $0.closings } }
 
   /// How the next appends fail, in order; nil: not at all.
-  func failNextAppends(_ failures: Failure?...) {
+  package func failNextAppends(_ failures: Failure?...) {
     contents.withLock { $0.appendFailures += failures }
   }
 
-  func failNextLoad(_ code: StoreError.Code) {
+  package func failNextLoad(_ code: StoreError.Code) {
     contents.withLock { $0.loadFailures.append(code) }
   }
 
-  func failNextCheck(_ code: StoreError.Code) {
+  package func failNextCheck(_ code: StoreError.Code) {
     contents.withLock { $0.checkFailures.append(code) }
   }
 
-  func failNextRenewal(_ code: StoreError.Code) {
+  package func failNextRenewal(_ code: StoreError.Code) {
     contents.withLock { $0.renewalFailures.append(code) }
   }
 
-  func failNextEntries(_ code: StoreError.Code) {
+  package func failNextEntries(_ code: StoreError.Code) {
     contents.withLock { $0.entriesFailures.append(code) }
   }
 
   /// Makes the next append wait.
-  func holdNextAppend() -> Barrier {
+  package func holdNextAppend() -> Barrier {
     let barrier = Barrier()
     contents.withLock { $0.barrier = barrier }
     return barrier
   }
 
   /// Makes the next page of audit records wait.
-  func holdNextAuditRead() -> Barrier {
+  package func holdNextAuditRead() -> Barrier {
     let barrier = Barrier()
     contents.withLock { $0.auditBarrier = barrier }
     return barrier
   }
 
   /// Pages of audit records that were read.
-  var auditReads: Int { contents.withLock { $0.auditReads } }
+  package var auditReads: Int { contents.withLock { $0.auditReads } }
 
-  func beginAuditRead() {
+  package func beginAuditRead() {
     let barrier = contents.withLock { contents in
       contents.auditReads += 1
       return contents.auditBarrier.take()
@@ -157,13 +172,13 @@ final class MemoryStore: ControlStore {
   }
 
   /// Makes the next renewal of a lease wait.
-  func holdNextRenewal() -> Barrier {
+  package func holdNextRenewal() -> Barrier {
     let barrier = Barrier()
     contents.withLock { $0.renewalBarrier = barrier }
     return barrier
   }
 
-  func load() throws(StoreError) -> StoredState {
+  package func load() throws(StoreError) -> StoredState {
     try use { contents in
       contents.loads += 1
       return contents.loadFailures.isEmpty ? nil : contents.loadFailures.removeFirst()
@@ -173,7 +188,7 @@ final class MemoryStore: ControlStore {
     }
   }
 
-  func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry] {
+  package func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry] {
     try use { contents in
       contents.reads += 1
       return contents.entriesFailures.isEmpty ? nil : contents.entriesFailures.removeFirst()
@@ -188,14 +203,14 @@ final class MemoryStore: ControlStore {
     }
   }
 
-  func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] {
+  package func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] {
     try use { _ in nil }
     return disk.state.withLock { state in
       state.entries.prefix(limit).map { LogMark(revision: $0.revision, time: $0.time) }
     }
   }
 
-  func compact(through revision: UInt64) throws(StoreError) {
+  package func compact(through revision: UInt64) throws(StoreError) {
     try use { _ in nil }
     let count = disk.state.withLock { state in
       let before = state.entries.count
@@ -210,7 +225,7 @@ final class MemoryStore: ControlStore {
     }
   }
 
-  func append(_ entries: [LogEntry]) throws(StoreError) {
+  package func append(_ entries: [LogEntry]) throws(StoreError) {
     let barrier = contents.withLock { contents in
       defer { contents.barrier = nil }
       return contents.barrier
@@ -252,12 +267,12 @@ final class MemoryStore: ControlStore {
     }
   }
 
-  func leases(limit: Int) throws(StoreError) -> [StoredLease] {
+  package func leases(limit: Int) throws(StoreError) -> [StoredLease] {
     try use { _ in nil }
     return disk.state.withLock { Array($0.leases.all.prefix(limit)) }
   }
 
-  func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
+  package func renew(_ lease: Lease, lasting duration: Duration) throws(StoreError) {
     contents.withLock { $0.renewalBarrier.take() }?.pass()
     try use { $0.renewalFailures.isEmpty ? nil : $0.renewalFailures.removeFirst() }
     try disk.state.withLock { state throws(StoreError) in
@@ -265,23 +280,23 @@ final class MemoryStore: ControlStore {
     }
   }
 
-  func secret(
+  package func secret(
     _ purpose: SecretPurpose, of tenant: TenantID
   ) throws(StoreError) -> StoredSecret? {
     disk.state.withLock { $0.secrets.sealed[SecretPlace(tenant: tenant, purpose: purpose)] }
   }
 
-  func dataKeys() throws(StoreError) -> [WrappedDataKey] {
+  package func dataKeys() throws(StoreError) -> [WrappedDataKey] {
     disk.state.withLock { state in
       state.secrets.keys.values.sorted { $0.id.description < $1.id.description }
     }
   }
 
-  func checkWritable() throws(StoreError) {
+  package func checkWritable() throws(StoreError) {
     try use { $0.checkFailures.isEmpty ? nil : $0.checkFailures.removeFirst() }
   }
 
-  func close() { contents.withLock { $0.closings += 1 } }
+  package func close() { contents.withLock { $0.closings += 1 } }
 
   private func use(_ failure: (inout Contents) -> StoreError.Code?) throws(StoreError) {
     let code = try contents.withLock { contents throws(StoreError) in
@@ -297,50 +312,6 @@ extension LogEntry {
     LogEntry(
       revision: revision, time: time, actor: actor, action: action, tenants: tenants,
       changes: changes)
-  }
-}
-
-/// What no load gives back.
-struct KeptSecrets {
-  var sealed: [SecretPlace: StoredSecret] = [:]
-  var keys: [KeyID: WrappedDataKey] = [:]
-
-  mutating func apply(_ entry: LogEntry) {
-    for change in entry.changes {
-      switch change {
-      case .putSecret(let tenant, let purpose, let reference, let content):
-        sealed[SecretPlace(tenant: tenant, purpose: purpose)] = content.map {
-          StoredSecret(reference: reference, sealed: $0)
-        }
-      case .deleteSecret(let tenant, let purpose):
-        sealed[SecretPlace(tenant: tenant, purpose: purpose)] = nil
-      case .putDataKey(let key): keys[key.id] = key
-      case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment,
-        .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
-        .rememberRequest, .forgetRequests:
-        break
-      }
-    }
-  }
-
-  /// What real stores refuse.
-  func check(_ entries: [LogEntry]) throws(StoreError) {
-    for change in entries.flatMap(\.changes) {
-      if case .putSecret(_, _, _, nil) = change {
-        throw StoreError(.conflict, "the secret has no content")
-      }
-      if case .putDataKey(let key) = change, key.wrapped.isEmpty {
-        throw StoreError(.conflict, "the key has no content")
-      }
-    }
-    var after = self
-    for entry in entries { after.apply(entry) }
-    guard after.keys.values.count(where: { $0.state == .active }) <= 1 else {
-      throw StoreError(.conflict, "there are two active keys")
-    }
-    guard after.sealed.values.allSatisfy({ after.keys[$0.reference.key] != nil }) else {
-      throw StoreError(.conflict, "there is no such key")
-    }
   }
 }
 

@@ -1,8 +1,8 @@
-@testable import Tenancy
+package import Tenancy
 
 /// Each append with records counts as a batch, also one without entries.
 extension MemoryStore: AuditedStore {
-  func append(_ entries: [LogEntry], audit: AuditBatch) throws(StoreError) {
+  package func append(_ entries: [LogEntry], audit: AuditBatch) throws(StoreError) {
     try append(entries)
     disk.state.withLock { state in
       var heads: [AuditChain: AuditHead] = [:]
@@ -13,7 +13,7 @@ extension MemoryStore: AuditedStore {
     }
   }
 
-  func auditRecords(
+  package func auditRecords(
     of chain: AuditChain, after sequence: UInt64, limit: Int
   ) throws(StoreError) -> [StoredAuditRecord] {
     beginAuditRead()
@@ -22,11 +22,11 @@ extension MemoryStore: AuditedStore {
     }
   }
 
-  func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
+  package func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
     disk.state.withLock { Self.head($0.audit[chain]) }
   }
 
-  func dueAuditBegins(
+  package func dueAuditBegins(
     before moment: Timestamp?, longerThan length: AuditLength?, limit: Int
   ) throws(StoreError) -> [AuditBegin] {
     disk.state.withLock { state in
@@ -42,7 +42,7 @@ extension MemoryStore: AuditedStore {
     }
   }
 
-  func auditEnds(after chain: AuditChain?, limit: Int) throws(StoreError) -> [AuditEnd] {
+  package func auditEnds(after chain: AuditChain?, limit: Int) throws(StoreError) -> [AuditEnd] {
     disk.state.withLock { state in
       let ends = state.audit.compactMap { chain, records in
         Self.head(records).map { AuditEnd(chain: chain, head: $0) }
@@ -52,7 +52,7 @@ extension MemoryStore: AuditedStore {
     }
   }
 
-  func trimAudit(_ trims: [AuditTrim], _ hold: LeaseHold?) throws(StoreError) {
+  package func trimAudit(_ trims: [AuditTrim], _ hold: LeaseHold?) throws(StoreError) {
     try append([])
     try disk.state.withLock { state throws(StoreError) in
       var (audit, floors, leases) = (state.audit, state.auditFloors, state.leases)
@@ -80,10 +80,10 @@ extension MemoryStore: AuditedStore {
   }
 
   /// All records, of all chains.
-  var audit: [StoredAuditRecord] { disk.state.withLock { $0.audit.values.flatMap(\.self) } }
+  package var audit: [StoredAuditRecord] { disk.state.withLock { $0.audit.values.flatMap(\.self) } }
 
   /// What the records of events tell, of all chains.
-  var auditedEvents: [AuditEvent] {
+  package var auditedEvents: [AuditEvent] {
     audit.compactMap { record in
       guard case .event(let event) = AuditEncoding.decode(record.bytes)?.content else { return nil }
       return event

@@ -1,0 +1,25 @@
+public import TenancyCrypto
+
+extension Server {
+  /// What a server serves, and how much it gives.
+  public struct Configuration: Sendable {
+    /// What it listens on, besides `adopted`.
+    public var listeners: [ListenAddress]
+    /// Besides them, sockets that listen already.
+    public var adopted: [AdoptedSocket] = []
+    /// Needed for TCP listeners that are not insecure.
+    public var tls: TLSContext?
+    /// What a peer may take.
+    public var limits = ServerLimits()
+    /// Event loops; 0: one for each core.
+    public var eventLoops = 0
+    /// How long a handler may take to return after it was cancelled by `stop`.
+    public var handlerPatience = Duration.seconds(2)
+
+    /// - Parameter tls: needed for TCP listeners that are not insecure.
+    public init(listeners: [ListenAddress], tls: TLSContext? = nil) {
+      self.listeners = listeners
+      self.tls = tls
+    }
+  }
+}

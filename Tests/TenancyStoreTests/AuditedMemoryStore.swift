@@ -1,1 +1,0 @@
-../TenancyTests/AuditedMemoryStore.swift

@@ -1,1 +1,0 @@
-../TenancyStoreTests/StateModel.swift

@@ -293,7 +293,7 @@ struct CensusTests {
 }
 
 /// The same numbers each time (SplitMix64).
-private struct SeededGenerator: RandomNumberGenerator {
+struct SeededGenerator: RandomNumberGenerator {
   var state: UInt64
 
   mutating func next() -> UInt64 {

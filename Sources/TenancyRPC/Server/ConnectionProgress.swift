@@ -19,7 +19,7 @@ struct ConnectionProgress {
   var pingsAcknowledged: UInt64 = 0
 }
 
-/// Judges, look by look, whether the peer of one connection still takes part. Does no I/O.
+/// Judges, each time that it is supervised, whether the peer of one connection still takes part. Does no I/O.
 struct ConnectionJudge {
   enum Verdict: Equatable {
     case fine
@@ -65,7 +65,7 @@ struct ConnectionJudge {
     }
   }
 
-  /// How often to look while something is under way.
+  /// How often to judge while something is under way.
   static func interval(_ limits: ServerLimits) -> TimeAmount {
     let shortest = [
       limits.stallTimeout, limits.requestTimeout, limits.idleTimeout, limits.maximumConnectionAge,
@@ -162,9 +162,9 @@ struct ConnectionJudge {
     return .ping
   }
 
-  /// When to look again at a connection on which nothing is under way, and nothing happens till then. Nil:
+  /// When to judge again a connection on which nothing is under way, and nothing happens till then. Nil:
   /// never.
-  var nextLook: NIODeadline? {
+  var nextCheck: NIODeadline? {
     let idleEnd = limits.idleTimeout.map { idleSince + TimeAmount.bounded($0) }
     let lifeSign =
       pingSent.map { $0.at + TimeAmount.bounded(limits.keepaliveTimeout) }

@@ -82,7 +82,7 @@ public struct ServerLimits: Sendable, Hashable {
   public var maximumCallsPerTurn = 64
   /// Unary asynchronous calls that a connection starts before it waits a millisecond for the first
   /// to answer. It begins with two, and goes on with one while messages are large.
-  public var maximumFreshCalls = 16
+  public var maximumCallBurst = 16
   /// When to come back is told to calls that are refused because of `maximumPendingCalls`.
   public var retryDelay = Duration.seconds(1)
   /// Bytes of request messages when unpacked, as above, of all connections of one peer.

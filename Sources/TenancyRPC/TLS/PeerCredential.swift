@@ -60,7 +60,7 @@ final class PeerCredential: Sendable {
   var hasEnded: Bool { context.configuration.clock() > latest.withLock { $0.peer.validUntil } }
 
   /// When `hasEnded` and `refusalNow` should be asked again, at the latest.
-  var timeToNextLook: Duration {
+  var timeToNextCheck: Duration {
     let peer = latest.withLock { $0.peer }
     let now = context.configuration.clock()
     // A CRL that has ended was of another CA, if the peer is still here.

@@ -101,7 +101,7 @@ struct RestTests {
     #expect(try !peer.staysActive())
   }
 
-  /// Nothing is under way: what is due next is a sign of life, or the end of the connection's time.
+  /// Nothing is under way: what is due next is a ping, or the end of the connection's time.
   @Test func nothingIsDueBeforeItsTimeHasCome() throws {
     let peer = try Self.open()
     #expect(try !peer.staysActive())

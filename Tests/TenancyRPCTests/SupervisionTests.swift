@@ -123,7 +123,7 @@ struct SupervisionTests {
         ConnectionProgress(pingsAcknowledged: pings), buffered: 0, written: 0, at: now)
       return judge.nextCheck.map { ($0 - Self.start).nanoseconds / 1_000_000_000 }
     }
-    #expect(judged(at: 0) == 30, "a sign of life is due")
+    #expect(judged(at: 0) == 30, "a ping is due")
     #expect(judged(at: 30) == 35, "it must have come by then")
     #expect(judged(at: 32, pings: 1) == 62)
     #expect(judged(at: 62, pings: 1) == 67)

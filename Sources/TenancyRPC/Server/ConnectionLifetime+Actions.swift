@@ -28,7 +28,7 @@ extension ConnectionLifetime {
     /// There is nothing to supervise any more.
     case none
     case proceed
-    /// The peer is to be asked for a sign of life.
+    /// Keepalive: a PING is to be sent.
     case ping
     /// The connection is idle or old: the first GOAWAY is to be said, and handlers are to be told.
     case drain

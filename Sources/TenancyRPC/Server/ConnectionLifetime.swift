@@ -83,7 +83,7 @@ struct ConnectionLifetime: ~Copyable {
 
   /// - Parameters:
   ///   - jitter: from -1 to 1: how much earlier or later the connection is old than others.
-  ///   - canPing: whether the protocol has a way to ask for a sign of life.
+  ///   - canPing: whether the protocol has pings.
   ///   - hasCredential: whether the peer has one that can end; its first check is due at once.
   init(
     _ limits: ServerLimits, now: NIODeadline, jitter: Double, canPing: Bool, hasCredential: Bool

@@ -27,7 +27,7 @@ struct ConnectionJudge {
     case stalled(String)
     /// To be drained: nothing happened for the idle timeout, or the connection is old.
     case retire(String)
-    /// To be asked whether it is still there.
+    /// Keepalive: to be sent a PING.
     case ping
   }
 
@@ -54,7 +54,7 @@ struct ConnectionJudge {
   private var lastActivity: NIODeadline
   private var pingSent: (answers: UInt64, at: NIODeadline)?
 
-  /// - Parameter canPing: whether the protocol has a way to ask for a sign of life.
+  /// - Parameter canPing: whether the protocol has pings.
   init(_ limits: ServerLimits, now: NIODeadline, jitter: Double, canPing: Bool = true) {
     self.limits = limits
     keepaliveInterval = canPing ? limits.keepaliveInterval : nil

@@ -94,9 +94,9 @@ protocol ServerEngine: AnyObject {
   /// under way that must be supervised: if not, there will be something only when bytes have come in, or
   /// more is to be sent.
   func supervise(refusingAfter ticks: UInt32) -> Bool
-  /// Whether the protocol has a way to ask the peer for a sign of life.
+  /// Whether the protocol has pings, for keepalive.
   static var canPing: Bool { get }
-  /// Asks for one, if there is a way.
+  /// Sends one, if the protocol has any.
   func ping()
 
   // MARK: Ending

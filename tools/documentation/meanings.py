@@ -86,7 +86,7 @@ MEANINGS = {
     "limits.guaranteed_calls":
         "Calls of a connection that are served although others are over `pending_calls` or `pending_streams`.",
     "limits.calls_per_turn": "Calls of one connection that are served before other connections have their turn.",
-    "limits.fresh_calls":
+    "limits.call_burst":
         "Unary calls off the event loops that a connection begins before it waits for the first answer.",
     "limits.retry_delay_seconds": "What `RetryInfo` says to calls that are refused for want of room.",
     "limits.unpacked_burst_per_peer": "As `unpacked_burst`, of all connections of one peer.",

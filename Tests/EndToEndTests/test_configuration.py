@@ -25,7 +25,7 @@ def refused(server) -> str:
     (dict(quotas={"writes": 0}), "quotas.writes: a number from 1"),
     (dict(limits={"streams": 5}), "limits.streams: no such setting"),
     (dict(limits={"message_bytes": 5}), "limits.message_bytes: a number from 1024"),
-    (dict(limits={"fresh_calls": 0}), "limits.fresh_calls: a number from 1 to 65536"),
+    (dict(limits={"call_burst": 0}), "limits.call_burst: a number from 1 to 65536"),
     (dict(limits={"header_burst": 2048}), "limits.header_burst: less than header_list_bytes"),
     (dict(limits={"header_list_bytes": 600_000, "continuations": 35}),
      "limits.continuations: header_list_bytes do not fit"),

@@ -213,10 +213,10 @@ struct FrameWatchTests {
     let answer = session.output()
     #expect(!answer.isEmpty && !answer.suffix(13).starts(with: reset))
     for _ in 0..<2 {
-      #expect(session.look(refusingAfter: 100))
+      #expect(session.supervise(refusingAfter: 100))
       #expect(session.output().isEmpty)
     }
-    #expect(session.look(refusingAfter: 100))
+    #expect(session.supervise(refusingAfter: 100))
     #expect(session.output() == reset + [0, 0, 0, 0])
   }
 

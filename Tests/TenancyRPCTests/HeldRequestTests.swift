@@ -88,7 +88,7 @@ struct HeldRequestTests {
   @Test func theOldestGoBeforeTheLargest() {
     let session = Self.session()
     Self.feed(session, Self.unfinished(1, 10_000))
-    for _ in 0..<5 { _ = session.look(refusingAfter: 100) }
+    for _ in 0..<5 { _ = session.supervise(refusingAfter: 100) }
     Self.feed(session, Self.unfinished(3, 30_000))
     _ = session.giveUp(.requests, 1)
     #expect(Self.refused(session).map(\.id) == [1])
@@ -100,7 +100,7 @@ struct HeldRequestTests {
     Self.feed(session, Self.unfinished(1, 25_000))
     Self.feed(session, Self.unfinished(3, 10_000))
     #expect(Self.refused(session).map(\.id) == [3])
-    for _ in 0..<3 { _ = session.look(refusingAfter: 100) }
+    for _ in 0..<3 { _ = session.supervise(refusingAfter: 100) }
     Self.feed(session, Self.unfinished(5, 10_000))
     #expect(Self.refused(session).map(\.id) == [1])
     #expect(session.bufferedBytes == 10_005)

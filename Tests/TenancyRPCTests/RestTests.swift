@@ -4,10 +4,10 @@ import Testing
 
 @testable import TenancyRPCServer
 
-/// The supervisor looks at connections on which something is under way, and at no others.
+/// Connections on which something is under way are supervised, and no others.
 @Suite("Connections that rest")
 struct RestTests {
-  /// A connection of a server without sockets, of which the supervisor looks when the test says so.
+  /// A connection of a server without sockets, supervised when the test says so.
   private final class Peer<Engine: ServerEngine> {
     let handler: ServerConnectionHandler<Engine>
     private let channel = EmbeddedChannel()
@@ -34,11 +34,11 @@ struct RestTests {
       try read()
     }
 
-    /// The supervisor looks; returns whether it comes again soon.
-    func isWatchedAfterLook() throws -> Bool {
-      handler.look()
+    /// Supervises it; returns whether that is to be done again soon.
+    func staysActive() throws -> Bool {
+      handler.supervise()
       try read()
-      return isWatched
+      return isActive
     }
 
     private func read() throws {
@@ -47,10 +47,13 @@ struct RestTests {
       }
     }
 
-    /// Seconds until the next look.
-    var nextLook: Double {
-      Double((handler.watchTimer.deadline - channel.eventLoop.now).nanoseconds) / 1e9
+    /// Seconds until something is due; nil: nothing is before something happens.
+    var nextDue: Double? {
+      handler.lifetime.deadline.map { Double(($0 - channel.eventLoop.now).nanoseconds) / 1e9 }
     }
+
+    /// When its timer fires.
+    var timer: NIODeadline { handler.lifetimeTimer.deadline }
 
     /// Time passes, and whatever is due happens.
     func advance(seconds: Int64) throws {
@@ -58,7 +61,7 @@ struct RestTests {
       try read()
     }
 
-    var isWatched: Bool { handler.watchTimer.isScheduled && nextLook < 1 }
+    var isActive: Bool { handler.lifetimeTimer.isScheduled && nextDue ?? .infinity < 1 }
   }
 
   private static let opening = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + Frame.settings
@@ -91,66 +94,66 @@ struct RestTests {
 
   @Test func untilTheOpeningIsWhole() throws {
     let peer = try Peer<HTTP2ServerSession>()
-    #expect(try peer.isWatchedAfterLook())
+    #expect(try peer.staysActive())
     try peer.send(Self.opening.dropLast(1))
-    #expect(try peer.isWatchedAfterLook())
+    #expect(try peer.staysActive())
     try peer.send(Self.opening.suffix(1))
-    #expect(try !peer.isWatchedAfterLook())
+    #expect(try !peer.staysActive())
   }
 
-  /// Nothing is under way: the next look is when a sign of life is due, or the connection's time is over.
-  @Test func theNextLookIsWhenItsTimeHasCome() throws {
+  /// Nothing is under way: what is due next is a ping, or the end of the connection's time.
+  @Test func nothingIsDueBeforeItsTimeHasCome() throws {
     let peer = try Self.open()
-    #expect(try !peer.isWatchedAfterLook())
-    #expect((299...301).contains(peer.nextLook), "\(peer.nextLook)")
+    #expect(try !peer.staysActive())
+    #expect((299...301).contains(try #require(peer.nextDue)))
     let aging = try Self.open { $0.maximumConnectionAge = .seconds(60) }
-    #expect(try !aging.isWatchedAfterLook())
-    #expect((53...67).contains(aging.nextLook), "\(aging.nextLook)")
+    #expect(try !aging.staysActive())
+    #expect((53...67).contains(try #require(aging.nextDue)))
     let idle = try Self.open { $0.idleTimeout = .seconds(30) }
-    #expect(try !idle.isWatchedAfterLook())
-    #expect((29...31).contains(idle.nextLook), "\(idle.nextLook)")
+    #expect(try !idle.staysActive())
+    #expect((29...31).contains(try #require(idle.nextDue)))
     let endless = try Self.open {
       $0.idleTimeout = nil
       $0.keepaliveInterval = nil
     }
-    #expect(try !endless.isWatchedAfterLook())
-    #expect(!endless.handler.watchTimer.isScheduled)
-    // Whatever comes in wakes the supervisor.
+    #expect(try !endless.staysActive())
+    #expect(endless.nextDue == nil)
+    // Whatever comes in wakes it.
     try endless.send(Array(Frame.settings.prefix(3)))
-    #expect(endless.isWatched)
-    #expect(try endless.isWatchedAfterLook())
+    #expect(endless.isActive)
+    #expect(try endless.staysActive())
     try endless.send(Array(Frame.settings.dropFirst(3)))
-    #expect(try !endless.isWatchedAfterLook())
+    #expect(try !endless.staysActive())
   }
 
   @Test func whileARequestIsNotWhole() throws {
     let peer = try Self.open()
     try peer.send(Self.headers("/test.Echo/Inline", 1))
-    #expect(try peer.isWatchedAfterLook())
+    #expect(try peer.staysActive())
     try peer.send(Self.data([0, 0, 0, 0, 1], 1))
-    #expect(try peer.isWatchedAfterLook())
+    #expect(try peer.staysActive())
     try peer.send(Self.data([7], 1, end: true))
-    #expect(try !peer.isWatchedAfterLook())
+    #expect(try !peer.staysActive())
   }
 
   @Test func whileAHeaderBlockIsNotWhole() throws {
     let peer = try Self.open()
     try peer.send(Self.headers("/test.Echo/Inline", 1, flags: 1))
-    #expect(try peer.isWatchedAfterLook())
+    #expect(try peer.staysActive())
     try peer.send(Frame.raw(type: 9, flags: 4, stream: 1, []))
-    #expect(try !peer.isWatchedAfterLook())
+    #expect(try !peer.staysActive())
   }
 
   /// A stream may rest between messages, and not in one.
   @Test func whileAMessageIsNotWhole() async throws {
     let peer = try Self.open()
     try peer.send(Self.headers(StreamService.count, 1))
-    #expect(try !peer.isWatchedAfterLook())
+    #expect(try !peer.staysActive())
     try peer.send(Self.data([0, 0, 0], 1))
-    #expect(peer.isWatched)
-    #expect(try peer.isWatchedAfterLook())
+    #expect(peer.isActive)
+    #expect(try peer.staysActive())
     try peer.send(Self.data([0, 0], 1))
-    #expect(try !peer.isWatchedAfterLook())
+    #expect(try !peer.staysActive())
   }
 
   @Test func whileAnAnswerWaitsForThePeer() throws {
@@ -159,9 +162,9 @@ struct RestTests {
     try peer.send(Self.opening.prefix(24) + noWindow)
     try peer.send(
       Self.headers("/test.Echo/Inline", 1) + Self.data([0, 0, 0, 0, 1, 7], 1, end: true))
-    #expect(try peer.isWatchedAfterLook())
+    #expect(try peer.staysActive())
     try peer.send(Frame.raw(type: 8, stream: 1, [0, 0, 0, 100]))
-    #expect(try !peer.isWatchedAfterLook())
+    #expect(try !peer.staysActive())
   }
 
   @Test func whileASignOfLifeIsAwaited() throws {
@@ -172,19 +175,34 @@ struct RestTests {
     try peer.advance(seconds: 3)
     let ping = Frame.parse(Array(peer.output[before...]))
     #expect(ping.map(\.type) == [6])
-    #expect((17...20).contains(peer.nextLook), "\(peer.nextLook)")
+    #expect((17...20).contains(try #require(peer.nextDue)))
+  }
+
+  /// A deadline that moves with each read costs no timer each time.
+  @Test func readsLeaveTheTimer() throws {
+    let peer = try Self.open { $0.idleTimeout = .seconds(30) }
+    let timer = peer.timer
+    for call in 0..<50 {
+      let stream = UInt32(2 * call + 1)
+      try peer.send(
+        Self.headers("/test.Echo/Inline", stream)
+          + Self.data([0, 0, 0, 0, 1, 7], stream, end: true))
+      #expect(peer.timer == timer)
+    }
+    #expect(try !peer.staysActive())
+    #expect((29...31).contains(try #require(peer.nextDue)))
   }
 
   @Test func overTTRPC() throws {
     let peer = try Peer<TTRPCServerSession>()
-    #expect(try !peer.isWatchedAfterLook())
+    #expect(try !peer.staysActive())
     let frame = TTRPCTestFrame(1, .request, [], [1, 2, 3]).bytes
     try peer.send(Array(frame.prefix(11)))
-    #expect(peer.isWatched)
-    #expect(try peer.isWatchedAfterLook())
+    #expect(peer.isActive)
+    #expect(try peer.staysActive())
     try peer.send(Array(frame.dropFirst(11)))
-    #expect(try !peer.isWatchedAfterLook())
-    // It has no pings: the next look is at the end of its time without calls.
-    #expect((3599...3601).contains(peer.nextLook), "\(peer.nextLook)")
+    #expect(try !peer.staysActive())
+    // It has no pings: what is due next is the end of its time without calls.
+    #expect((3599...3601).contains(try #require(peer.nextDue)))
   }
 }

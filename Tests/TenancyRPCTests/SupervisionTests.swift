@@ -94,7 +94,7 @@ struct SupervisionTests {
       (ConnectionProgress(openCalls: 1), 0, 0)
     }
     #expect(Self.first(busy) == nil)
-    // Calls that begin and end between two looks.
+    // Calls that begin and end between two judgements.
     let quick = Self.verdicts(limits, seconds: 200) { second in
       (ConnectionProgress(callsBegun: UInt64(second / 99)), 0, 0)
     }
@@ -111,24 +111,24 @@ struct SupervisionTests {
         ConnectionProgress(), buffered: 0, written: 0, at: Self.start + .seconds(Int64(second)))
       #expect(verdict == .fine)
     }
-    #expect(judge.nextLook == nil)
+    #expect(judge.nextCheck == nil)
   }
 
-  @Test func whenToLookAgain() {
+  @Test func whenToJudgeAgain() {
     var limits = Self.limits
     limits.maximumConnectionAge = .seconds(70)
     var judge = ConnectionJudge(limits, now: Self.start, jitter: 0)
-    func look(at second: Int64, pings: UInt64 = 0) -> Int64? {
+    func judged(at second: Int64, pings: UInt64 = 0) -> Int64? {
       let now = Self.start + .seconds(second)
       _ = judge.judge(
         ConnectionProgress(pingsAcknowledged: pings), buffered: 0, written: 0, at: now)
-      return judge.nextLook.map { ($0 - Self.start).nanoseconds / 1_000_000_000 }
+      return judge.nextCheck.map { ($0 - Self.start).nanoseconds / 1_000_000_000 }
     }
-    #expect(look(at: 0) == 30, "a sign of life is due")
-    #expect(look(at: 30) == 35, "it must have come by then")
-    #expect(look(at: 32, pings: 1) == 62)
-    #expect(look(at: 62, pings: 1) == 67)
-    #expect(look(at: 64, pings: 2) == 70, "the connection is old")
+    #expect(judged(at: 0) == 30, "a ping is due")
+    #expect(judged(at: 30) == 35, "it must have come by then")
+    #expect(judged(at: 32, pings: 1) == 62)
+    #expect(judged(at: 62, pings: 1) == 67)
+    #expect(judged(at: 64, pings: 2) == 70, "the connection is old")
   }
 
   @Test(arguments: [-1.0, 0, 1])

@@ -86,7 +86,7 @@ MEANINGS = {
     "limits.guaranteed_calls":
         "Calls of a connection that are served although others are over `pending_calls` or `pending_streams`.",
     "limits.calls_per_turn": "Calls of one connection that are served before other connections have their turn.",
-    "limits.fresh_calls":
+    "limits.call_burst":
         "Unary calls off the event loops that a connection begins before it waits for the first answer.",
     "limits.retry_delay_seconds": "What `RetryInfo` says to calls that are refused for want of room.",
     "limits.unpacked_burst_per_peer": "As `unpacked_burst`, of all connections of one peer.",
@@ -100,12 +100,12 @@ MEANINGS = {
     "limits.first_byte_seconds": "Until a connection's first byte. After it the connection is closed.",
     "limits.stall_seconds": "A peer that leaves a frame unfinished, or takes nothing, for so long is cut off.",
     "limits.request_seconds": "Within this a request must have come in whole. After it: `DEADLINE_EXCEEDED`.",
-    "limits.idle_seconds": "A connection without calls for so long is told to go.",
-    "limits.connection_age_seconds": "A connection as old as this, give or take a tenth, is told to go.",
+    "limits.idle_seconds": "A connection without calls for so long is drained, and ends.",
+    "limits.connection_age_seconds": "A connection as old as this, give or take a tenth, is drained.",
     "limits.connection_age_grace_seconds": "What calls in flight have left then: after it they are cut.",
     "limits.credential_grace_seconds":
         "What calls in flight have left when their peer's certificate has ended or was revoked.",
-    "limits.keepalive_seconds": "A peer that sends nothing for so long is asked for a sign of life.",
+    "limits.keepalive_seconds": "Keepalive: a peer that sends nothing for so long is sent a PING.",
     "limits.keepalive_timeout_seconds": "Within this it has to answer, or it is cut.",
     "log.retention_days": "Older entries are removed.",
     "log.retention_entries": "Entries beyond the newest so many are removed.",

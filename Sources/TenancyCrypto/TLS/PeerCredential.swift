@@ -62,7 +62,7 @@ package final class PeerCredential: Sendable {
   }
 
   /// When `hasEnded` and `refusalNow` should be asked again, at the latest.
-  package var timeToNextLook: Duration {
+  package var timeToNextCheck: Duration {
     let peer = latest.withLock { $0.peer }
     let now = context.configuration.clock()
     // A CRL that has ended was of another CA, if the peer is still here.

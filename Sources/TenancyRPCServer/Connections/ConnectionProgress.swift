@@ -19,7 +19,7 @@ struct ConnectionProgress {
   var pingsAcknowledged: UInt64 = 0
 }
 
-/// Judges, look by look, whether the peer of one connection still takes part. Does no I/O.
+/// Judges, each time that it is supervised, whether the peer of one connection still takes part. Does no I/O.
 struct ConnectionJudge {
   enum Verdict: Equatable {
     case fine
@@ -27,7 +27,7 @@ struct ConnectionJudge {
     case stalled(String)
     /// To be drained: nothing happened for the idle timeout, or the connection is old.
     case retire(String)
-    /// To be asked whether it is still there.
+    /// Keepalive: to be sent a PING.
     case ping
   }
 
@@ -54,7 +54,7 @@ struct ConnectionJudge {
   private var lastActivity: NIODeadline
   private var pingSent: (answers: UInt64, at: NIODeadline)?
 
-  /// - Parameter canPing: whether the protocol has a way to ask for a sign of life.
+  /// - Parameter canPing: whether the protocol has pings.
   init(_ limits: ServerLimits, now: NIODeadline, jitter: Double, canPing: Bool = true) {
     self.limits = limits
     keepaliveInterval = canPing ? limits.keepaliveInterval : nil
@@ -65,7 +65,7 @@ struct ConnectionJudge {
     }
   }
 
-  /// How often to look while something is under way.
+  /// How often to judge while something is under way.
   static func interval(_ limits: ServerLimits) -> TimeAmount {
     let shortest = [
       limits.stallTimeout, limits.requestTimeout, limits.idleTimeout, limits.maximumConnectionAge,
@@ -162,9 +162,9 @@ struct ConnectionJudge {
     return .ping
   }
 
-  /// When to look again at a connection on which nothing is under way, and nothing happens till then. Nil:
+  /// When to judge again a connection on which nothing is under way, and nothing happens till then. Nil:
   /// never.
-  var nextLook: NIODeadline? {
+  var nextCheck: NIODeadline? {
     let idleEnd = limits.idleTimeout.map { idleSince + TimeAmount.bounded($0) }
     let lifeSign =
       pingSent.map { $0.at + TimeAmount.bounded(limits.keepaliveTimeout) }

@@ -6,7 +6,7 @@ internal import TenancyRPCFraming
 /// How a connection's calls are run.
 extension ServerConnectionHandler {
   func serveReady() {
-    while !isLingering, mayStart, let stream = engine.nextReady() {
+    while !lifetime.isClosing, mayStart, let stream = engine.nextReady() {
       countInTurn()
       guard stream.awaitsResponse else { continue }
       switch stream.refusal {
@@ -38,11 +38,11 @@ extension ServerConnectionHandler {
 
   /// A handler has been started. Only so many are before the first has had time to answer: what
   /// they answer must fit into memory, and nobody knows how much it is.
-  private func countFresh() {
-    freshCalls += 1
-    guard !freshTimer.isScheduled else { return }
+  private func countInBurst() {
+    burstCalls += 1
+    guard !burstTimer.isScheduled else { return }
     loop.timers.schedule(
-      freshTimer, in: freshWindow == 1 ? Self.freshTimeOfLargeMessages : Self.freshTime)
+      burstTimer, in: burstLimit == 1 ? Self.burstTimeOfLargeMessages : Self.burstTime)
   }
 
   /// Bytes of a message that is large.
@@ -50,29 +50,29 @@ extension ServerConnectionHandler {
 
   /// Large messages go one by one, small ones soon many at a time.
   private func noteResponse(_ count: Int) {
-    freshWindow =
-      count > Self.largeMessage ? 1 : min(freshWindow + 1, core.limits.maximumFreshCalls)
+    burstLimit =
+      count > Self.largeMessage ? 1 : min(burstLimit + 1, core.limits.maximumCallBurst)
   }
 
   /// Whether the next call may be served now.
   @inline(__always)
   var mayStart: Bool {
     turns.calls < core.limits.maximumCallsPerTurn && (gatedCalls == nil || hasPassedGate())
-      && (freshCalls == 0
-        || freshCalls < freshWindow && !core.memory.replies.isExhausted)
+      && (burstCalls == 0
+        || burstCalls < burstLimit && !core.memory.replies.isExhausted)
   }
 
   /// Handlers that were started have had their time.
-  func endFresh() {
+  func endBurst() {
     loop.timers.beginTurn()
     resumeTurn()
-    freshCalls = 0
+    burstCalls = 0
     serveReady()
     flush()
   }
 
-  private static var freshTime: TimeAmount { .milliseconds(1) }
-  private static var freshTimeOfLargeMessages: TimeAmount { .milliseconds(10) }
+  private static var burstTime: TimeAmount { .milliseconds(1) }
+  private static var burstTimeOfLargeMessages: TimeAmount { .milliseconds(10) }
 
   private func serve(_ stream: Engine.Stream) {
     observed.start(stream)
@@ -189,8 +189,8 @@ extension ServerConnectionHandler {
     _ method: Unmanaged<BoundMethod>, _ stream: Engine.Stream, _ message: [UInt8],
     _ grip: MemoryGrip?
   ) {
-    if message.count > Self.largeMessage { freshWindow = 1 }
-    countFresh()
+    if message.count > Self.largeMessage { burstLimit = 1 }
+    countInBurst()
     let call = prepare(stream)
     let handler = method._withUnsafeGuaranteedRef { $0.unary(call) }
     let connection = embedder.connection
@@ -328,7 +328,7 @@ extension ServerConnectionHandler {
 
   private func finish(_ stream: Engine.Stream, _ result: Result<[UInt8], RPCStatus>) {
     stream.task = nil
-    freshCalls = max(0, freshCalls - 1)
+    burstCalls = max(0, burstCalls - 1)
     switch result {
     case .success(let message):
       noteResponse(message.count)

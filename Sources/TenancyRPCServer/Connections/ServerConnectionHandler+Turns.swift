@@ -8,9 +8,9 @@ struct TurnCount {
   var began: NIODeadline?
   /// Calls that had been then.
   var callsBefore = 0
-  /// Of `calls`: when to look at the clock.
-  var nextLook = 1
-  /// Calls from one look to the next.
+  /// Of `calls`: when to read the clock.
+  var nextReading = 1
+  /// Calls from one reading to the next.
   var stride = 1
   /// Its last turn was not enough for all that it had to do.
   var hadMuch = false
@@ -19,10 +19,10 @@ struct TurnCount {
 /// One that has many calls does not keep the others of its event loop waiting: when its turn is over, the
 /// rest waits in the line of `LoopTurns`.
 extension ServerConnectionHandler: TurnTaker {
-  /// Most calls between looks at the clock.
+  /// Most calls between readings of the clock.
   private static var longestStride: Int { 32 }
-  /// Time between looks at the clock.
-  private static var timePerLook: TimeAmount { .microseconds(40) }
+  /// Time between readings of the clock.
+  private static var timePerReading: TimeAmount { .microseconds(40) }
   /// Bytes of request and response that count as a call.
   private static var bytesPerCall: Int { 1024 }
 
@@ -36,11 +36,11 @@ extension ServerConnectionHandler: TurnTaker {
 
   @inline(__always)
   private func startTurn() {
-    // A look at the clock is felt in turns of a few calls.
+    // To read the clock is felt in turns of a few calls.
     turns.began = turns.calls > turns.stride / 2 ? loop.turns.now() : nil
     turns.callsBefore = 0
     turns.calls = 0
-    turns.nextLook = min(turns.stride, core.limits.maximumCallsPerTurn)
+    turns.nextReading = min(turns.stride, core.limits.maximumCallsPerTurn)
   }
 
   /// Others wait: who had much to do a moment ago has no turn before them.
@@ -51,17 +51,17 @@ extension ServerConnectionHandler: TurnTaker {
   @inline(__always)
   func countInTurn() {
     turns.calls += 1
-    if turns.calls >= turns.nextLook { lookAtTurn() }
+    if turns.calls >= turns.nextReading { judgeTurn() }
   }
 
   @inline(__always)
   func countBytes(_ count: Int) {
     guard count >= Self.bytesPerCall else { return }
     turns.calls += count / Self.bytesPerCall
-    if turns.calls >= turns.nextLook { lookAtTurn() }
+    if turns.calls >= turns.nextReading { judgeTurn() }
   }
 
-  private func lookAtTurn() {
+  private func judgeTurn() {
     let most = core.limits.maximumCallsPerTurn
     if turns.calls >= most { return endOwnTurn() }
     let now = loop.turns.now()
@@ -69,14 +69,14 @@ extension ServerConnectionHandler: TurnTaker {
       let time = now - began
       if time > LoopTurns.slice { endOwnTurn() }
       let timePerCall = time.nanoseconds / Int64(turns.calls - turns.callsBefore)
-      let stride = Int(Self.timePerLook.nanoseconds / max(timePerCall, 1))
+      let stride = Int(Self.timePerReading.nanoseconds / max(timePerCall, 1))
       // Cheap calls may be followed by others.
       turns.stride = min(max(stride, 1), 2 * turns.stride, Self.longestStride)
     } else {
       turns.began = now
       turns.callsBefore = turns.calls
     }
-    turns.nextLook = min(turns.calls + turns.stride, most)
+    turns.nextReading = min(turns.calls + turns.stride, most)
   }
 
   func endOwnTurn() {
@@ -91,7 +91,7 @@ extension ServerConnectionHandler: TurnTaker {
   func resumeTurn() {
     guard !isInLine else { return }
     turns.began = nil
-    turns.nextLook = min(turns.calls + turns.stride, core.limits.maximumCallsPerTurn)
+    turns.nextReading = min(turns.calls + turns.stride, core.limits.maximumCallsPerTurn)
   }
 
   @specialized(where Engine == HTTP2ServerSession)

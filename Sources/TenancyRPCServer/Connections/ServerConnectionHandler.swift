@@ -5,7 +5,8 @@ internal import TenancyRPCCore
 
 /// Drives a protocol engine from a channel: one handler per connection, no channel per call. Handlers of
 /// in-memory methods run here, on the event loop, before the read cycle ends; what they answer is gathered
-/// and flushed once. How calls are run is in `ServerConnectionHandler+Calls.swift`.
+/// and flushed once. How calls are run is in `ServerConnectionHandler+Calls.swift`, how the connection ends
+/// in `ServerConnectionHandler+Lifetime.swift`.
 final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = Never
@@ -23,46 +24,27 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   private(set) var context: ChannelHandlerContext?
   /// Bytes given to the channel so far.
   private(set) var writtenBytes: UInt64 = 0
-  var judge: ConnectionJudge
-  /// Unary handlers that were started a moment ago and have not answered.
-  @exclusivity(unchecked) var freshCalls = 0
+  /// Unary handlers that were started in a burst, a moment ago, and have not answered.
+  @exclusivity(unchecked) var burstCalls = 0
   /// How many there may be.
-  @exclusivity(unchecked) var freshWindow = 2
+  @exclusivity(unchecked) var burstLimit = 2
   /// Those that wait until there is room for what they answer, if any did.
   @exclusivity(unchecked) var gatedCalls: GatedCalls?
   @exclusivity(unchecked) var turns = TurnCount()
   /// The rest waits for its turn.
   @exclusivity(unchecked) var isInLine = false
-  private(set) lazy var freshTimer = ActionTimer { [unowned self] in endFresh() }
-  private(set) lazy var watchTimer = ActionTimer { [unowned self] in look() }
-  /// Ends what is left of a connection that was told to go.
-  private(set) lazy var graceTimer = ActionTimer { [unowned self] in closeNow() }
-  /// Nothing was under way at the supervisor's last look, and nothing has happened since.
-  var isUnwatched = false
+  private(set) lazy var burstTimer = ActionTimer { [unowned self] in endBurst() }
+  @exclusivity(unchecked) var lifetime: ConnectionLifetime
+  /// Set to the lifetime's deadline, or to an earlier one.
+  private(set) lazy var lifetimeTimer = ActionTimer { [unowned self] in runDue() }
   private var isReading = false
-  private var hasFailed = false
   /// A read was held back until the peer takes what is written.
   private(set) var isReadHeld = false
-  /// The server has told the peer to go, and those who wait for it.
-  private var isToldToGo = false
   /// For the handlers of asynchronous calls; nil until there is one.
-  private var signal: DrainSignal?
-  private lazy var drainTimer = ActionTimer { [unowned self] in goAway() }
-  /// Set when our side is closed: input is discarded until the peer closes, or this runs out.
-  private lazy var lingerTimer = ActionTimer { [unowned self] in closeNow() }
-  private(set) var isLingering = false
-  private let credential: PeerCredential?
+  var signal: DrainSignal?
+  let credential: PeerCredential?
   /// Until the peer has said what its protocol begins with; nil where it had proven more before.
   private var newcomer: Newcomer?
-  private lazy var credentialTimer = ActionTimer { [unowned self] in watchCredential() }
-  /// Set when the connection ends, calls in flight or not.
-  private lazy var cutTimer = ActionTimer { [unowned self] in closeNow() }
-
-  /// How long a peer is waited for that does not answer a drain's PING.
-  private static var drainPatience: TimeAmount { .seconds(1) }
-  private static var lingerTime: TimeAmount { .seconds(1) }
-  /// How long calls in flight may take when the peer sends no more.
-  private static var halfCloseGrace: TimeAmount { .seconds(30) }
 
   /// - Parameters:
   ///   - credential: what a TLS peer has proven to be; nil for others.
@@ -90,8 +72,9 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     }
     engine.observe(observation)
     observed = ObservedCalls(observation)
-    judge = ConnectionJudge(
-      core.limits, now: loop.eventLoop.now, jitter: .random(in: -1...1), canPing: Engine.canPing)
+    lifetime = ConnectionLifetime(
+      core.limits, now: loop.eventLoop.now, jitter: .random(in: -1...1), canPing: Engine.canPing,
+      hasCredential: credential != nil)
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -99,19 +82,15 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     mailbox.open(self)
     observed.connectionBegan()
     core.connections.add(self, credential, on: context.eventLoop)
-    beginSupervision()
     // One that was being set up while the drain began.
     if core.connections.isDraining { drain() } else { flush() }
-    watchCredential()
+    runDue()
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
-    loop.timers.cancel(drainTimer)
-    loop.timers.cancel(lingerTimer)
-    loop.timers.cancel(credentialTimer)
-    loop.timers.cancel(cutTimer)
-    endSupervision()
     abandonCalls()
+    loop.timers.cancel(burstTimer)
+    loop.timers.cancel(lifetimeTimer)
     observed.connectionEnded()
     self.context = nil
     core.connections.remove(self)
@@ -123,6 +102,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   }
 
   private func abandonCalls() {
+    lifetime.close()
     mailbox.close()
     engine.abandonCalls()
   }
@@ -140,19 +120,20 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   @specialized(where Engine == HTTP2ServerSession)
   @specialized(where Engine == TTRPCServerSession)
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    if isLingering { return }
+    if lifetime.isClosing { return }
     isReading = true
-    watch()
+    noteActivity()
     beginTurn()
     let buffer = unwrapInboundIn(data)
     let outcome = buffer.withUnsafeReadableBytes { engine.receive($0) }
     serveReady()
     engine.inputEnded { watchDeadline($0) }
-    if newcomer != nil, engine.hasOpened { settle() }
+    if lifetime.awaitsOpening, engine.hasOpened { noteOpening() }
     if case .failed(let reason) = outcome { fail(reason) }
   }
 
-  private func settle() {
+  private func noteOpening() {
+    lifetime.opened()
     newcomer?.proven()
     newcomer = nil
   }
@@ -187,19 +168,18 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     context.fireChannelWritabilityChanged()
   }
 
-  /// TLS peers may say that they send no more, and still read the answers to what they have sent.
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     guard case ChannelEvent.inputClosed = event else {
       return context.fireUserInboundEventTriggered(event)
     }
-    if engine.openCalls == 0 { closeNow() } else { leave(within: Self.halfCloseGrace) }
+    inputClosed()
   }
 
   // MARK: Output
 
   func flush() {
-    guard !isReading, let context, !isLingering else { return }
-    watch()
+    guard !isReading, let context, !lifetime.isClosing else { return }
+    noteActivity()
     while context.channel.isWritable {
       var buffer = context.channel.allocator.buffer(capacity: 4096)
       let outcome = engine.produce(into: &buffer)
@@ -216,7 +196,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
       serveReady()
     }
     noteSocket(context)
-    if engine.drainAcknowledged, drainTimer.isScheduled { goAway() }
+    if lifetime.awaitsAcknowledgement, engine.drainAcknowledged { drainAcknowledged() }
     if engine.wantsToClose { endConnection(context) } else { resumeReading(context) }
   }
 
@@ -232,105 +212,26 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   }
 
   private func fail(_ reason: String) {
-    guard let context, !hasFailed else { return }
-    hasFailed = true
+    guard let context, lifetime.closeOutput(at: loop.eventLoop.now) else { return }
     core.log(.protocolError, embedder.connection.label, reason)
     var last = context.channel.allocator.buffer(capacity: 64)
     // What can't be produced now is not worth more: the connection is lost.
     _ = engine.produce(into: &last)
     if last.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(last), promise: nil) }
-    linger(context)
+    closeOutput(context)
   }
 
   /// Nothing is left to read or to write.
   private func endConnection(_ context: ChannelHandlerContext) {
-    if let error = engine.sentError, !isLingering {
+    guard lifetime.closeOutput(at: loop.eventLoop.now) else { return }
+    if let error = engine.sentError {
       core.log(.protocolError, embedder.connection.label, "ended with GOAWAY \(error)")
     }
-    linger(context)
+    closeOutput(context)
   }
 
-  /// Closes in the order that loses nothing: to close with input unread would reset the connection, and
-  /// the peer might never read the GOAWAY and the answers before it.
-  private func linger(_ context: ChannelHandlerContext) {
-    guard !isLingering else { return }
-    isLingering = true
-    loop.timers.schedule(lingerTimer, in: Self.lingerTime)
+  private func closeOutput(_ context: ChannelHandlerContext) {
+    setLifetimeTimer()
     context.close(mode: .output, promise: nil)
-  }
-}
-
-// MARK: Draining
-
-extension ServerConnectionHandler: ServerConnection {
-  func drain() {
-    guard context != nil else { return }
-    if !isToldToGo {
-      isToldToGo = true
-      // Also where the peer has left already, and its calls are only being finished.
-      signal?.fire()
-    }
-    guard !engine.isDraining else { return }
-    engine.beginDrain()
-    loop.timers.schedule(drainTimer, in: Self.drainPatience)
-    flush()
-  }
-
-  var drainSignal: DrainSignal {
-    if let signal { return signal }
-    let signal = DrainSignal()
-    if isToldToGo { signal.fire() }
-    self.signal = signal
-    return signal
-  }
-
-  private func goAway() {
-    loop.timers.cancel(drainTimer)
-    engine.finishDrain()
-    flush()
-  }
-
-  func closeNow() {
-    context?.close(mode: .all, promise: nil)
-  }
-}
-
-// MARK: Ending
-
-extension ServerConnectionHandler {
-  /// Ends the connection when the peer's certificates have ended, or are not trusted any more.
-  private func watchCredential() {
-    guard let credential, context != nil else { return }
-    if let reason = credential.refusalNow() {
-      end(because: reason)
-    } else {
-      if credential.hasEnded { endStreams() }
-      loop.timers.schedule(credentialTimer, in: .bounded(credential.timeToNextLook))
-    }
-  }
-
-  func end(because reason: String) {
-    guard context != nil, !cutTimer.isScheduled else { return }
-    core.log(.peerRefused, embedder.connection.label, reason)
-    endStreams()
-    leave(within: .bounded(core.limits.credentialGrace))
-  }
-
-  /// They may go on for ever, and what they say is not for this peer any more.
-  private func endStreams() {
-    for stream in engine.streamingCalls { fail(stream, Self.refused) }
-    flush()
-  }
-
-  private static var refused: RPCStatus {
-    RPCStatus(.unauthenticated, "the certificate is not accepted any more")
-  }
-
-  /// Serves what has been asked, and nothing else, for a while at most.
-  private func leave(within grace: TimeAmount) {
-    guard context != nil else { return }
-    if !engine.isDraining { engine.beginDrain() }
-    loop.timers.schedule(cutTimer, in: grace)
-    goAway()
   }
 }

@@ -188,9 +188,9 @@ extension HTTP2ServerSession {
   }
 
   /// How long the rest of a request that is not an RPC is read after its answer.
-  private static var looksPastAnswer: UInt32 { 3 }
+  private static var ticksPastAnswer: UInt32 { 3 }
 
-  func look(refusingAfter looks: UInt32) -> Bool {
+  func supervise(refusingAfter ticks: UInt32) -> Bool {
     tick &+= 1
     let isUnderWay = frames.isPartial || waitingReplyBytes > 0 || !ready.isEmpty(streams)
     if streams.count == 0 {
@@ -199,18 +199,18 @@ extension HTTP2ServerSession {
       blocks.trim()
       return isUnderWay
     }
-    return lookAtCalls(refusingAfter: looks) || isUnderWay
+    return superviseCalls(refusingAfter: ticks) || isUnderWay
   }
 
   /// Returns whether a request is not whole.
-  private func lookAtCalls(refusingAfter looks: UInt32) -> Bool {
+  private func superviseCalls(refusingAfter ticks: UInt32) -> Bool {
     var isUnderWay = false
     var late: [HTTP2Stream] = []
     var answered: [Int32] = []
     streams.forEach { stream in
       if !stream.awaitsResponse, !stream.requestDone, case .http = stream.refusal {
         isUnderWay = true
-        if tick &- stream.beginTick >= Self.looksPastAnswer { answered.append(stream.id) }
+        if tick &- stream.beginTick >= Self.ticksPastAnswer { answered.append(stream.id) }
       }
       guard stream.awaitsResponse, !stream.requestDone, stream.refusal == nil else { return }
       if streamsRequest(stream) {
@@ -223,7 +223,7 @@ extension HTTP2ServerSession {
         }
       }
       isUnderWay = true
-      if tick &- stream.beginTick >= looks { late.append(stream) }
+      if tick &- stream.beginTick >= ticks { late.append(stream) }
     }
     for id in answered {
       nghttp2_submit_rst_stream(

@@ -6,7 +6,7 @@ internal import TenancyRPCFraming
 extension HTTP2ServerSession {
   /// Bytes of a header list that are not worth counting.
   static var usualHeaderBytes: Int { 1024 }
-  /// Looks at the connection that a request sees which is then the first to be given up.
+  /// Ticks after which a request is the first to be given up.
   private static var patience: UInt32 { 2 }
 
   var noRoom: RPCStatus { memory.noRoom }
@@ -120,12 +120,12 @@ extension HTTP2ServerSession {
   /// Refuses calls until so many bytes are free: those first that no handler has begun, and of these the
   /// largest and oldest.
   ///
-  /// - Parameter looks: calls that have not been there for so many looks are spared.
-  private func giveUpRequests(_ bytes: Int, olderThan looks: UInt32 = 0) {
+  /// - Parameter ticks: calls that were not there yet so many ticks ago are spared.
+  private func giveUpRequests(_ bytes: Int, olderThan ticks: UInt32 = 0) {
     var calls: [(stream: HTTP2Stream, isBegun: Bool, weight: Int)] = []
     streams.forEach { stream in
       let age = tick &- stream.beginTick
-      guard stream.countedBytes > 0, stream.awaitsResponse, age >= looks else { return }
+      guard stream.countedBytes > 0, stream.awaitsResponse, age >= ticks else { return }
       calls.append((stream, stream.task != nil, stream.countedBytes * (1 + Int(age))))
     }
     calls.sort { a, b in a.isBegun == b.isBegun ? a.weight > b.weight : b.isBegun }

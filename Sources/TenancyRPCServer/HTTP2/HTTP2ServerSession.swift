@@ -48,7 +48,7 @@ final class HTTP2ServerSession: ServerEngine {
   @exclusivity(unchecked) var socketBytes = 0
   /// When requests that do not come on were last given up for others of this connection.
   @exclusivity(unchecked) var giveUpTick = UInt32.max
-  /// Counts the supervisor's looks at this connection.
+  /// Counts how often this connection was supervised.
   @exclusivity(unchecked) var tick: UInt32 = 0
   private(set) var pingsAcknowledged: UInt64 = 0
   /// Response bytes that nghttp2 has taken so far.

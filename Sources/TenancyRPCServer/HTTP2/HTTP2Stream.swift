@@ -25,7 +25,7 @@ final class HTTP2Stream: ServerStream {
   @exclusivity(unchecked) var beginTick: UInt32 = 0
   /// Messages of a streaming request so far.
   @exclusivity(unchecked) var messagesRead: UInt64 = 0
-  /// How many there were at the supervisor's last look, while another was gathered.
+  /// How many there were when it was last supervised, while another was gathered.
   @exclusivity(unchecked) var messagesSeen = UInt64.max
 
   /// Whether the request is HTTP.

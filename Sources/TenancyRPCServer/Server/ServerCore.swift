@@ -141,11 +141,11 @@ final class LoopState {
 
 /// An open connection, whatever it speaks. Confined to its event loop.
 protocol ServerConnection: AnyObject {
-  /// Tells the peer to go, lets calls in flight finish, then closes.
+  /// Graceful shutdown: says GOAWAY, lets calls in flight finish, then closes.
   func drain()
   func closeNow()
-  /// Ends the connection because its peer is not acceptable any more: it is told to go, new calls are
-  /// not served, and those in flight get a moment.
+  /// Ends the connection because its peer is not acceptable any more: it gets a GOAWAY, new calls
+  /// are not served, and those in flight get a moment.
   func end(because reason: String)
 }
 

@@ -85,13 +85,14 @@ protocol ServerEngine: AnyObject {
 
   /// How far the connection has come.
   var progress: ConnectionProgress { get }
-  /// The supervisor looks. Requests, and messages of streams, that have been incomplete for `looks`
-  /// looks are refused. Returns whether something is under way that the supervisor must look after:
-  /// if not, there will be something only when bytes have come in, or more is to be sent.
-  func look(refusingAfter looks: UInt32) -> Bool
-  /// Whether the protocol has a way to ask the peer for a sign of life.
+  /// To be called at the interval of supervision while something is under way. Requests, and messages of
+  /// streams, that were incomplete at so many of the calls before are refused. Returns whether something is
+  /// under way that must be supervised: if not, there will be something only when bytes have come in, or
+  /// more is to be sent.
+  func supervise(refusingAfter ticks: UInt32) -> Bool
+  /// Whether the protocol has pings, for keepalive.
   static var canPing: Bool { get }
-  /// Asks for one, if there is a way.
+  /// Sends one, if the protocol has any.
   func ping()
 
   // MARK: Ending

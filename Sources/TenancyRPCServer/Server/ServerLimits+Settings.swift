@@ -37,7 +37,7 @@ extension ServerLimits {
     .count("guaranteed_calls", \.guaranteedCalls, 1...65_536),
     // Without one, no call would ever begin; likewise below.
     .count("calls_per_turn", \.maximumCallsPerTurn, 1...65_536),
-    .count("fresh_calls", \.maximumFreshCalls, 1...65_536),
+    .count("call_burst", \.maximumCallBurst, 1...65_536),
     .seconds("retry_delay_seconds", \.retryDelay, 1...3600),
     .count("unpacked_burst_per_peer", \.maximumUnpackedBurstPerPeer, 1024...1_000_000_000_000),
     .count(

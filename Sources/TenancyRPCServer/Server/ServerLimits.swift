@@ -90,7 +90,7 @@ public struct ServerLimits: Sendable, Hashable {
   public var maximumCallsPerTurn = 64
   /// Unary asynchronous calls that a connection starts before it waits a millisecond for the first
   /// to answer. It begins with two, and goes on with one while messages are large.
-  public var maximumFreshCalls = 16
+  public var maximumCallBurst = 16
   /// When to come back is told to calls that are refused because of `maximumPendingCalls`.
   public var retryDelay = Duration.seconds(1)
   /// Bytes of request messages when unpacked, as above, of all connections of one peer.
@@ -119,15 +119,15 @@ public struct ServerLimits: Sendable, Hashable {
   /// A unary request, or one message of a stream, must come in whole within this, from the first byte of
   /// its headers. After it: DEADLINE_EXCEEDED, or where its headers are not whole the connection is cut.
   public var requestTimeout = Duration.seconds(60)
-  /// A connection without calls for so long is told to go. nil: never.
+  /// A connection without calls for so long is drained, and ends. nil: never.
   public var idleTimeout: Duration? = .seconds(3600)
-  /// A connection as old as this, give or take a tenth, is told to go. nil: never.
+  /// A connection as old as this, give or take a tenth, is drained. nil: never.
   public var maximumConnectionAge: Duration?
-  /// What is left then of a connection that was told to go because of its age is cut.
+  /// What is left then of a connection that is drained because of its age, or because it is idle, is cut.
   public var connectionAgeGrace = Duration.seconds(30)
   /// What calls in flight have left when their peer's certificate has ended or was revoked: then they are cut.
   public var credentialGrace = Duration.seconds(2)
-  /// A peer that sends nothing for so long is asked for a sign of life. nil: never.
+  /// Keepalive: a peer that sends nothing for so long is sent a PING. nil: never.
   public var keepaliveInterval: Duration? = .seconds(300)
   /// Within this it has to answer.
   public var keepaliveTimeout = Duration.seconds(20)

@@ -185,7 +185,7 @@ final class TTRPCServerSession: ServerEngine {
 
   // MARK: Supervision
 
-  /// ttrpc has no windows: what waits here waits for the socket, which is looked at without us.
+  /// ttrpc has no windows: what waits here waits for the socket, which is supervised without us.
   var progress: ConnectionProgress {
     ConnectionProgress(
       isInputPartial: takesInput && reader.isPartial,
@@ -193,7 +193,7 @@ final class TTRPCServerSession: ServerEngine {
   }
 
   /// Requests come in one frame: those that are not whole are the supervisor's business.
-  func look(refusingAfter looks: UInt32) -> Bool {
+  func supervise(refusingAfter ticks: UInt32) -> Bool {
     reader.unreadBytes > 0 || output.waiting > 0 || stall != .none || !failing.isEmpty(streams)
   }
 

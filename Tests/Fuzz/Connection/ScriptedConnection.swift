@@ -42,7 +42,7 @@ final class ScriptedConnection<Engine: AuditedEngine, Peer: ScriptedPeer> {
   private static func limits(_ script: inout Script) -> ServerLimits {
     var limits = ServerLimits()
     limits.maximumCallsPerTurn = script.choose([64, 1, 2])
-    limits.maximumFreshCalls = script.choose([16, 1])
+    limits.maximumCallBurst = script.choose([16, 1])
     limits.maximumConcurrentStreams = 8
     limits.maximumMessageBytes = 2_000
     limits.maximumBufferedBytes = 6_000
@@ -145,7 +145,7 @@ final class ScriptedConnection<Engine: AuditedEngine, Peer: ScriptedPeer> {
       loop.advanceTime(by: .seconds(2))
       try look()
     }
-    guard channel.isActive, let handler, !handler.isLingering else { return }
+    guard channel.isActive, let handler, !handler.lifetime.isClosing else { return }
     try handler.engine.auditSettled()
   }
 

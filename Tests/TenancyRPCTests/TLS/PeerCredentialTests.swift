@@ -30,17 +30,17 @@ struct PeerCredentialTests {
     let server = try server(revocations: ["ca.crl"])
     let credential = try credential(server, notAfter: 86_400)
     #expect(credential.refusalNow() == nil)
-    #expect(credential.timeToNextLook == PeerCredential.longestWait)
+    #expect(credential.timeToNextCheck == PeerCredential.longestWait)
     clock.advance(by: 590)
     #expect(credential.refusalNow() == nil)
-    #expect((.seconds(1)...(.seconds(11))).contains(credential.timeToNextLook))
+    #expect((.seconds(1)...(.seconds(11))).contains(credential.timeToNextCheck))
     clock.advance(by: 11)
     #expect(credential.refusalNow()?.contains("CRL has expired") == true)
     // Its successor comes late, but in time for this connection.
     try pki.writeRevocations([], "ca.crl")
     try server.reload()
     #expect(credential.refusalNow() == nil)
-    #expect(credential.timeToNextLook == PeerCredential.longestWait)
+    #expect(credential.timeToNextCheck == PeerCredential.longestWait)
   }
 
   @Test func anEndedListOfAnotherAuthorityDoesNot() throws {
@@ -53,7 +53,7 @@ struct PeerCredentialTests {
     clock.advance(by: 700)
     #expect(credential.refusalNow() == nil)
     // It is not looked at each second from now on.
-    #expect(credential.timeToNextLook == PeerCredential.longestWait)
+    #expect(credential.timeToNextCheck == PeerCredential.longestWait)
   }
 
   @Test func anEndedCertificateHasItsCourtesy() throws {

@@ -1,0 +1,122 @@
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import TenancyRPCServer
+
+/// What the handler of a connection does at its end, without sockets.
+@Suite("The end of a server's connection")
+struct ConnectionEndingTests {
+  private final class Peer {
+    let handler: ServerConnectionHandler<HTTP2ServerSession>
+    private let channel = EmbeddedChannel()
+    private let state: LoopState
+
+    init(_ method: String) throws {
+      let loop = channel.embeddedEventLoop
+      let core = ServerCore(
+        methods: EchoService.methods + StreamService.methods, limits: ServerLimits(),
+        delegate: PlainDelegate(), pool: LoopExecutor(loop))
+      loop.advanceTime(to: .now())
+      state = LoopState(loop, embedder: core.embedder.makeLoop())
+      handler = try ServerConnectionHandler(core: core, peer: .user(1), loop: state)
+      try channel.pipeline.syncOperations.addHandler(handler)
+      try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()
+      // A call whose request is not whole.
+      let fields = [
+        (":method", "POST"), (":scheme", "http"), (":path", method), (":authority", "a"),
+        ("content-type", "application/grpc"), ("te", "trailers"),
+      ]
+      let opening = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + Frame.settings
+      try channel.writeInbound(ByteBuffer(bytes: opening + Frame.headers(fields, stream: 1)))
+      loop.run()
+      _ = try frames()
+    }
+
+    deinit {
+      _ = try? channel.finish(acceptAlreadyClosed: true)
+      try? channel.embeddedEventLoop.syncShutdownGracefully()
+    }
+
+    var isOpen: Bool { channel.isActive }
+    /// Of its loop.
+    var timers: Int { state.timers.count }
+
+    func endInput() {
+      channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+    }
+
+    func advance(by time: TimeAmount) { channel.embeddedEventLoop.advanceTime(by: time) }
+
+    /// The types of the frames sent since the last time.
+    func frames() throws -> [UInt8] {
+      var bytes: [UInt8] = []
+      while let part = try channel.readOutbound(as: ByteBuffer.self) {
+        bytes += Array(buffer: part)
+      }
+      return Frame.parse(bytes).map(\.type)
+    }
+  }
+
+  private static let goAway: UInt8 = 7
+  private static let ping: UInt8 = 6
+  private static let headers: UInt8 = 1
+
+  @Test func halfClosedCallsHaveTheirTime() throws {
+    let peer = try Peer("/test.Echo/Inline")
+    peer.endInput()
+    #expect(try peer.frames().filter { $0 == Self.goAway }.count == 2)
+    peer.advance(by: .seconds(29))
+    #expect(peer.isOpen)
+    peer.advance(by: .seconds(1))
+    #expect(!peer.isOpen)
+    #expect(peer.timers == 0)
+  }
+
+  @Test func refusedCallsHaveAMoment() throws {
+    let peer = try Peer("/test.Echo/Inline")
+    peer.handler.end(because: "test")
+    peer.advance(by: .milliseconds(1_999))
+    #expect(peer.isOpen)
+    peer.advance(by: .milliseconds(1))
+    #expect(!peer.isOpen)
+  }
+
+  /// To close its half gives a peer that is refused no more time.
+  @Test func aRefusedPeerGainsNothingByEndingItsInput() throws {
+    let peer = try Peer("/test.Echo/Inline")
+    peer.handler.end(because: "test")
+    peer.advance(by: .seconds(1))
+    peer.endInput()
+    peer.advance(by: .seconds(1))
+    #expect(!peer.isOpen)
+  }
+
+  /// Nor does a peer that is refused later hear more of its streams.
+  @Test func aHalfClosedPeerIsRefused() throws {
+    let peer = try Peer(StreamService.echo)
+    peer.endInput()
+    #expect(try !peer.frames().contains(Self.headers))
+    peer.handler.end(because: "test")
+    #expect(try peer.frames().contains(Self.headers), "the status of its stream")
+    peer.advance(by: .seconds(2))
+    #expect(!peer.isOpen)
+  }
+
+  /// The peer is asked whether it knows, and is told once more when it does not say so.
+  @Test func aDrainIsSaidTwice() throws {
+    let peer = try Peer("/test.Echo/Inline")
+    peer.handler.drain()
+    #expect(try peer.frames().sorted() == [Self.ping, Self.goAway])
+    peer.handler.drain()
+    peer.advance(by: .milliseconds(999))
+    #expect(try peer.frames() == [])
+    peer.advance(by: .milliseconds(1))
+    #expect(try peer.frames() == [Self.goAway])
+    #expect(peer.isOpen, "the server says when")
+    peer.handler.closeNow()
+    #expect(!peer.isOpen)
+    peer.advance(by: .seconds(1))
+    #expect(peer.timers == 0)
+  }
+}

@@ -36,7 +36,7 @@ let package = Package(
     .library(
       name: "TenancyRPC",
       targets: [
-        "TenancyRPC", "TenancyRPCClient", "TenancyRPCCore", "TenancyRPCServer",
+        "TenancyCrypto", "TenancyRPC", "TenancyRPCClient", "TenancyRPCCore", "TenancyRPCServer",
         "TenancyRPCServices",
       ]),
     .library(name: "CTenancyProtobufC", targets: ["CTenancyProtobufC"]),

@@ -1,5 +1,4 @@
-// The RPC runtime as one module. It has no code of its own: whoever writes only a client may import
-// `TenancyRPCClient` instead, and a server `TenancyRPCServer`.
+// The RPC runtime as one module, which is what generated code imports. It has no code of its own.
 @_exported public import TenancyCrypto
 @_exported public import TenancyRPCClient
 @_exported public import TenancyRPCCore

@@ -5,11 +5,11 @@ package enum SHA256Digest {
   /// Lower-case hex.
   package static func hex(_ bytes: [UInt8]) -> String { HexText.encode(self.bytes(bytes)) }
 
-  /// 32 bytes.
+  /// 32 bytes. Ends the process where OpenSSL can't: a digest that is none would pass for another's.
   @Sendable
   package static func bytes(_ bytes: [UInt8]) -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
-    SHA256(bytes, bytes.count, &digest)
+    guard SHA256(bytes, bytes.count, &digest) != nil else { fatalError("SHA-256 fails") }
     return digest
   }
 }

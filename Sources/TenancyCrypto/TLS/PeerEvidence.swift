@@ -23,9 +23,7 @@ final class PeerEvidence: Sendable {
     self.certificates = certificates
     // DER tells its own length: no other certificates have the same bytes in a row.
     let all = certificates.count == 1 ? own : Array(certificates.joined())
-    var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
-    SHA256(all, all.count, &digest)
-    self.digest = digest
+    digest = SHA256Digest.bytes(all)
   }
 
   private static func encode(_ certificate: OpaquePointer) -> [UInt8]? {

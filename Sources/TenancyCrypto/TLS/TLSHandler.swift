@@ -60,6 +60,8 @@ package final class TLSHandler: ChannelDuplexHandler {
   package func handlerRemoved(context: ChannelHandlerContext) {
     cancelTimer()
     if let recordTimer { timers?.cancel(recordTimer) }
+    // It knows the context, which knows this.
+    recordTimer = nil
   }
 
   // MARK: Unfinished records

@@ -4,6 +4,7 @@ import NIOEmbedded
 import Testing
 
 @testable import TenancyCrypto
+@testable import TenancyLoop
 
 @Suite("Records that hold next to nothing, or are not whole")
 struct SmallRecordTests {
@@ -45,6 +46,37 @@ struct SmallRecordTests {
       for _ in 0..<10 { client.send([UInt8](repeating: 7, count: count)) }
       #expect(try client.serverRead().count == 10 * count)
     }
+  }
+
+  /// Whoever leaves in the middle of a record leaves nothing behind.
+  @Test func anUnfinishedRecordGoesWithItsConnection() throws {
+    let context = try TLSContext(.server, pki.save(pki.issue(.server), "server"))
+    let client = try TLSEngine(TLSContext(.client, pki.save(pki.issue(.client()), "client")))
+    weak var left: TLSHandler?
+    do {
+      let channel = EmbeddedChannel()
+      let timers = TimerQueue(loop: channel.eventLoop)
+      let handler = try TLSHandler(
+        TLSEngine(context), timers: timers, recordTimeout: .seconds(5)
+      ) { _, _ in true }
+      left = handler
+      try channel.pipeline.syncOperations.addHandler(handler)
+      try channel.connect(to: SocketAddress(unixDomainSocketPath: "/nowhere")).wait()
+      var isDone = false
+      while !isDone {
+        if case .done = try client.handshake() { isDone = true }
+        if let bytes = client.takeOutput() { try channel.writeInbound(bytes) }
+        while let bytes = try channel.readOutbound(as: ByteBuffer.self) { client.receive(bytes) }
+      }
+      try [UInt8](repeating: 7, count: 100).withUnsafeBytes { try client.write($0) }
+      let record = try #require(client.takeOutput())
+      #expect(timers.count == 0)
+      try channel.writeInbound(record.getSlice(at: record.readerIndex, length: 20))
+      #expect(timers.count == 1)
+      _ = try channel.finish(acceptAlreadyClosed: true)
+      #expect(timers.count == 0)
+    }
+    #expect(left == nil)
   }
 
   /// A record in two parts: in between OpenSSL keeps its buffers, and that is how it is seen.

@@ -36,10 +36,8 @@ public struct ByteTable<Value: Sendable>: Sendable {
   /// A look-up by the key's UTF-8 bytes, without a `String`.
   @inline(__always)
   public func find(_ key: RawSpan) -> Value? {
-    unsafe key.withUnsafeBytes { bytes in
-      let hash = unsafe Self.hash(bytes)
-      return unsafe root.find(hash, path: hash, bytes)
-    }
+    let hash = unsafe key.withUnsafeBytes { unsafe Self.hash($0) }
+    return root.find(hash, key)
   }
 
   /// A look-up, or a change of this copy alone; nil removes.
@@ -192,28 +190,46 @@ private enum TableNode<Value: Sendable>: Sendable {
     return slots
   }
 
-  /// - Parameter path: what is left of the hash.
-  func find(_ hash: UInt, path: UInt, _ key: UnsafeRawBufferPointer) -> Value? {
-    switch self {
-    case .leaf(let slots):
-      // By pointer: what is only looked at is not retained.
-      return unsafe slots.withUnsafeBufferPointer { slots in
-        for at in slots.indices where unsafe slots[at].hash == hash {
-          if unsafe Self.equal(slots[at].key, key) { return unsafe slots[at].value }
-        }
-        return nil
+  /// Nothing on the way is retained: event loops would take a node's count of references from each other.
+  func find(_ hash: UInt, _ key: RawSpan) -> Value? {
+    // The root is the caller's for as long, and holds what is below it.
+    unsafe withUnsafePointer(to: self) { root in
+      var node = unsafe root
+      var path = hash
+      while let child = unsafe Self.child(of: node, path) {
+        unsafe node = child
+        path >>= Self.bits
       }
-    case .branch(let children):
-      return unsafe children.withUnsafeBufferPointer { children in
-        // In range: a branch has as many children as a path can lead to.
-        unsafe children[Self.child(path)].find(hash, path: path >> Self.bits, key)
+      guard let slots = unsafe Self.slots(of: node) else { return nil }
+      for at in slots.indices where unsafe slots[at].hash == hash {
+        if unsafe Self.equal(slots[at].key, key) { return unsafe slots[at].value }
       }
+      return nil
     }
   }
 
+  /// The next node on a path; nil: this is a leaf.
   @inline(__always)
-  private static func equal(_ text: String, _ key: UnsafeRawBufferPointer) -> Bool {
-    unsafe text.utf8Span.span.bytes.withUnsafeBytes { unsafe $0.holdsSame(as: key) }
+  private static func child(of node: UnsafePointer<Self>, _ path: UInt) -> UnsafePointer<Self>? {
+    guard case .branch(let children) = unsafe node.pointee else { return nil }
+    // In range: a branch has as many children as a path can lead to.
+    return unsafe children.withUnsafeBufferPointer {
+      unsafe $0.baseAddress.map { unsafe $0 + child(path) }
+    }
+  }
+
+  /// What a leaf holds; nil: this is none.
+  @inline(__always)
+  private static func slots(of node: UnsafePointer<Self>) -> UnsafeBufferPointer<Slot>? {
+    guard case .leaf(let slots) = unsafe node.pointee else { return nil }
+    return unsafe slots.withUnsafeBufferPointer { unsafe $0 }
+  }
+
+  @inline(__always)
+  private static func equal(_ text: String, _ key: RawSpan) -> Bool {
+    unsafe text.utf8Span.span.bytes.withUnsafeBytes { bytes in
+      unsafe key.withUnsafeBytes { unsafe bytes.holdsSame(as: $0) }
+    }
   }
 
   /// Changes a leaf; returns by how many entries it grew. Nodes that nobody else has are changed in place.

@@ -82,7 +82,9 @@ struct ConnectionHistoryTests {
       actions[name, default: 0] += 1
       switch name {
       case "close": check = nil
-      case "closeOutput": (end, check) = (now + ConnectionLifetime.lingerTimeout, nil)
+      case "closeOutput":
+        bound(now + ConnectionLifetime.lingerTimeout)
+        check = nil
       case "finishCalls": bound(now + ConnectionLifetime.halfCloseGrace)
       case "refuse":
         bound(now + .seconds(2))

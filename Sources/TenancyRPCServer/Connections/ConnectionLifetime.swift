@@ -292,7 +292,10 @@ extension ConnectionLifetime {
   /// never read the GOAWAY and the answers before it.
   mutating func closeOutput(at now: NIODeadline) -> Bool {
     guard !isClosing else { return false }
-    state = .closing(end: now + Self.lingerTimeout)
+    var end = now + Self.lingerTimeout
+    // An earlier end stays.
+    if case .draining(_, let drain) = state, let earlier = drain.end { end = min(end, earlier) }
+    state = .closing(end: end)
     return true
   }
 

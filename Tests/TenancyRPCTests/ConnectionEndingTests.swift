@@ -48,6 +48,12 @@ struct ConnectionEndingTests {
 
     func advance(by time: TimeAmount) { channel.embeddedEventLoop.advanceTime(by: time) }
 
+    func acknowledgePing(_ mark: UInt8) throws {
+      let payload = [mark] + [UInt8](repeating: 0, count: 7)
+      try channel.writeInbound(
+        ByteBuffer(bytes: [0, 0, 8, ConnectionEndingTests.ping, 1, 0, 0, 0, 0] + payload))
+    }
+
     /// The types of the frames sent since the last time.
     func frames() throws -> [UInt8] {
       var bytes: [UInt8] = []
@@ -118,5 +124,17 @@ struct ConnectionEndingTests {
     #expect(!peer.isOpen)
     peer.advance(by: .seconds(1))
     #expect(peer.timers == 0)
+  }
+
+  /// A keepalive's acknowledgement that is on its way says nothing of the drain.
+  @Test func onlyTheDrainsPingIsItsAcknowledgement() throws {
+    let peer = try Peer("/test.Echo/Inline")
+    peer.handler.drain()
+    _ = try peer.frames()
+    try peer.acknowledgePing(0)
+    #expect(try peer.frames() == [])
+    try peer.acknowledgePing(1)
+    #expect(try peer.frames() == [Self.goAway])
+    peer.handler.closeNow()
   }
 }

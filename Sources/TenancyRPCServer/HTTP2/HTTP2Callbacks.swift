@@ -72,7 +72,7 @@ enum HTTP2Callbacks {
     }
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, user in
       guard let frame else { return 0 }
-      return HTTP2Callbacks.frameReceived(frame.pointee.hd, user)
+      return HTTP2Callbacks.frameReceived(frame, user)
     }
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) {
       _, flags, id, bytes, count, user in
@@ -104,8 +104,9 @@ enum HTTP2Callbacks {
   }
 
   private static func frameReceived(
-    _ header: nghttp2_frame_hd, _ user: UnsafeMutableRawPointer?
+    _ frame: UnsafePointer<nghttp2_frame>, _ user: UnsafeMutableRawPointer?
   ) -> Int32 {
+    let header = frame.pointee.hd
     let endsStream = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
     switch UInt32(header.type) {
     case NGHTTP2_HEADERS.rawValue:
@@ -116,7 +117,8 @@ enum HTTP2Callbacks {
     case NGHTTP2_DATA.rawValue where endsStream:
       return withStream(user, header.stream_id) { $0.requestEnded($1) }
     case NGHTTP2_PING.rawValue where header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0:
-      return withSession(user) { $0.pingAcknowledged() }
+      let mark = frame.pointee.ping.opaque_data.0
+      return withSession(user) { $0.pingAcknowledged(mark) }
     default:
       return 0
     }

@@ -224,16 +224,20 @@ final class HTTP2ServerSession: ServerEngine {
     guard !isDraining else { return }
     isDraining = true
     nghttp2_submit_shutdown_notice(session)
-    nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+    let mark = [Self.drainMark] + [UInt8](repeating: 0, count: 7)
+    nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), mark)
   }
+
+  /// What the drain's PING begins with. Others, whose acknowledgements may be on their way, begin with zero.
+  private static let drainMark: UInt8 = 1
 
   static var canPing: Bool { true }
 
   func ping() { nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil) }
 
-  func pingAcknowledged() {
+  func pingAcknowledged(_ mark: UInt8) {
     pingsAcknowledged &+= 1
-    if isDraining { drainAcknowledged = true }
+    if isDraining, mark == Self.drainMark { drainAcknowledged = true }
   }
 
   func finishDrain() {

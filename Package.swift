@@ -51,6 +51,8 @@ let package = Package(
     // Of the daemon alone: whoever uses the libraries does not build it.
     .package(
       url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    // So is this.
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
   ],
   targets: [
     // System libraries.
@@ -131,6 +133,11 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: marked),
+    // What anything in the process records through swift-metrics, beside it: of the daemon alone.
+    .target(
+      name: "TenancySwiftMetrics",
+      dependencies: ["TenancyMetrics", .product(name: "CoreMetrics", package: "swift-metrics")],
+      swiftSettings: marked),
     // What is told of calls: the access log, and traces.
     .target(
       name: "TenancyTelemetry",
@@ -170,8 +177,9 @@ let package = Package(
       dependencies: [
         "TenancyCrypto", "TenancyRPC", "TenancyRPCServices", "Tenancy", "TenancyMetrics",
         "TenancySecrets",
-        "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyWire",
+        "TenancyServer", "TenancyStore", "TenancySwiftMetrics", "TenancyTelemetry", "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
@@ -216,6 +224,13 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TenancyMetricsTests", dependencies: ["TenancyRPC", "TenancyMetrics"],
+      swiftSettings: marked),
+    .testTarget(
+      name: "TenancySwiftMetricsTests",
+      dependencies: [
+        "TenancyMetrics", "TenancySwiftMetrics",
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+      ],
       swiftSettings: marked),
     .testTarget(
       name: "TenancyTelemetryTests", dependencies: ["TenancyRPC", "TenancyTelemetry"],

@@ -44,14 +44,32 @@ public struct MetricsText: Sendable {
     _ name: String, _ labels: [(name: String, value: String)] = [], _ bounds: [UInt64],
     _ counts: [UInt64], sum: UInt64
   ) {
+    histogram(name, labels, bounds.map(Self.seconds), counts, sum: Self.seconds(sum))
+  }
+
+  /// The samples of a histogram of anything, its upper bounds and its sum as they are to be written.
+  public mutating func histogram(
+    _ name: String, _ labels: [(name: String, value: String)], _ bounds: [String],
+    _ counts: [UInt64], sum: String
+  ) {
     var total: UInt64 = 0
     for (index, count) in counts.enumerated() {
       total &+= count
-      let bound = index < bounds.count ? Self.seconds(bounds[index]) : "+Inf"
+      let bound = index < bounds.count ? bounds[index] : "+Inf"
       sample(name + "_bucket", labels + [("le", bound)], String(total))
     }
-    sample(name + "_sum", labels, Self.seconds(sum))
+    sample(name + "_sum", labels, sum)
     sample(name + "_count", labels, String(total))
+  }
+
+  /// The upper bounds of histograms of durations, in nanoseconds.
+  public static var durationBounds: [UInt64] { CallTable.bounds }
+
+  /// A number with a fraction, as short as it can be read back, or what is none.
+  public static func number(_ value: Double) -> String {
+    guard value.isFinite else { return value.isNaN ? "NaN" : value < 0 ? "-Inf" : "+Inf" }
+    let text = "\(value)"
+    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
   }
 
   /// Seconds, exact to the nanosecond.

@@ -8,6 +8,7 @@ import TenancyRPCServices
 import TenancySecrets
 import TenancyServer
 import TenancyStore
+import TenancySwiftMetrics
 import TenancyWire
 
 /// Puts the parts together, runs them until a signal, and takes them apart again.
@@ -18,21 +19,25 @@ struct Daemon {
   private let listeners: Listeners
   private let manager = ServiceManager()
   private let watch: ConfigurationWatch
+  private let recorded: MetricsRegistry?
+  private let reloads = ReloadCounters()
 
   /// - Parameters:
   ///   - file: where the configuration is from, if from a file.
   ///   - acceptsRestored: whether a store that was restored from a backup is served.
   ///   - sockets: those that the service manager has bound.
+  ///   - recorded: what is recorded through swift-metrics, for who asks for metrics.
   /// - Throws: `ConfigurationError` when they are not those that the listeners are to have.
   init(
     _ configuration: Configuration, file: String? = nil, acceptsRestored: Bool,
-    sockets: [InheritedSocket]
+    sockets: [InheritedSocket], recorded: MetricsRegistry?
   ) throws {
     listeners = try Listeners(configuration.listeners, sockets: sockets)
     self.configuration = configuration
     self.acceptsRestored = acceptsRestored
+    self.recorded = recorded
     let level = LogLevel(configuration.logLevel)
-    watch = ConfigurationWatch(file: file, started: configuration, level: level)
+    watch = ConfigurationWatch(file: file, started: configuration, level: level, reloads: reloads)
     logger = level.logger(label: "tenantd")
   }
 
@@ -101,11 +106,12 @@ struct Daemon {
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       vault: secrets?.vault)
     let health = HealthStatus(serving: service.methods.map(\.service))
-    let observation = try Observation(configuration, logger)
+    let observation = try Observation(configuration, reloads, logger)
     let server = try await makeServer(
       plane, try Self.described(service, health), tls, observation.observer)
     opened.server = server
-    let monitor = try await Monitor.start(configuration.http, plane, observation.metrics, logger)
+    let monitor = try await Monitor.start(
+      configuration.http, plane, observation.metrics, recorded, logger)
     opened.monitor = monitor
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
@@ -241,7 +247,7 @@ struct Daemon {
     _ keyring: Keyring?, _ plane: ControlPlane, _ terms: Provisioner.Terms
   ) -> Secrets? {
     guard let keyring, let settings = configuration.secrets else { return nil }
-    return Secrets(settings, keyring, plane, terms, logger)
+    return Secrets(settings, keyring, plane, terms, reloads, logger)
   }
 
   private func makeTLS() throws -> TLSContext? {
@@ -267,8 +273,9 @@ struct Daemon {
     _ tls: TLSContext?, _ secrets: Secrets?, _ service: TenancyService,
     _ observation: Observation, on hangups: AsyncStream<String>
   ) async {
-    let logger = logger
+    let (reloads, logger) = (reloads, logger)
     let report: @Sendable (TLSError?) -> Void = { error in
+      reloads.ended(.tls, succeeded: error == nil)
       if let error {
         logger.error("TLS files not reloaded", metadata: ["error": "\(error)"])
       } else {

@@ -69,6 +69,7 @@ struct ConfigurationWatch: Sendable {
   let file: String?
   let started: Configuration
   let level: LogLevel
+  let reloads: ReloadCounters
 
   /// A file that can't be read, or is wrong anywhere, changes nothing.
   func reload(_ logger: Logger) {
@@ -77,10 +78,12 @@ struct ConfigurationWatch: Sendable {
     do {
       configuration = try Serve.read(file)
     } catch {
+      reloads.ended(.configuration, succeeded: false)
       return logger.error(
         "configuration not read again: the log level stays",
         metadata: ["error": "\(error)", "log_level": "\(level.level)"])
     }
+    reloads.ended(.configuration, succeeded: true)
     let before = level.level
     level.level = configuration.logLevel
     if before != configuration.logLevel {

@@ -117,13 +117,15 @@ struct Secrets: Sendable {
   let keyring: Keyring
   let vault: SecretVault
   private let settings: SecretSettings
+  private let reloads: ReloadCounters
   private let logger: Logger
 
   init(
     _ settings: SecretSettings, _ keyring: Keyring, _ plane: ControlPlane,
-    _ terms: Provisioner.Terms, _ logger: Logger
+    _ terms: Provisioner.Terms, _ reloads: ReloadCounters, _ logger: Logger
   ) {
     self.settings = settings
+    self.reloads = reloads
     self.keyring = keyring
     self.logger = logger
     vault = SecretVault(plane, keyring, holder: terms.holder) { why in
@@ -138,11 +140,13 @@ struct Secrets: Sendable {
       let keys = try settings.read()
       keyring.replaceMaster(by: keys.master, previous: keys.previous)
       let count = try await vault.prepareKeys()
+      reloads.ended(.masterKeys, succeeded: true)
       if count == 0 { return }
       logger.notice(
         "data keys are wrapped by another master key",
         metadata: ["master_key": "\(keys.master.id)", "data_keys": "\(count)"])
     } catch {
+      reloads.ended(.masterKeys, succeeded: false)
       logger.error("master keys not reloaded", metadata: ["error": "\(error)"])
     }
   }

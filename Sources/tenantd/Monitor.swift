@@ -3,27 +3,33 @@ import Synchronization
 import Tenancy
 import TenancyMetrics
 import TenancyRPC
+import TenancySwiftMetrics
 
 /// What scrapers and probes are told. Thread-safe.
 final class Monitor: Sendable {
   private let plane: ControlPlane
   private let metrics: ServerMetrics
+  private let recorded: MetricsRegistry?
   private let process = ProcessMetrics()
   private let listener: Mutex<ProbeListener?> = Mutex(nil)
   private let serving = Atomic(false)
   private let scrapes = ScrapeCache()
 
-  private init(_ plane: ControlPlane, _ metrics: ServerMetrics) {
+  private init(
+    _ plane: ControlPlane, _ metrics: ServerMetrics, _ recorded: MetricsRegistry?
+  ) {
     self.plane = plane
     self.metrics = metrics
+    self.recorded = recorded
   }
 
   /// Starts to listen, if it is configured.
   static func start(
-    _ settings: HTTPSettings?, _ plane: ControlPlane, _ metrics: ServerMetrics?, _ logger: Logger
+    _ settings: HTTPSettings?, _ plane: ControlPlane, _ metrics: ServerMetrics?,
+    _ recorded: MetricsRegistry?, _ logger: Logger
   ) async throws -> Monitor? {
     guard let settings, let metrics else { return nil }
-    let monitor = Monitor(plane, metrics)
+    let monitor = Monitor(plane, metrics, recorded)
     let listener = ProbeListener { [weak monitor] in await monitor?.page($0) }
     let address: ListenAddress
     do {
@@ -100,6 +106,7 @@ final class Monitor: Sendable {
         ))
     }
     process.render(into: &text)
+    recorded?.render(into: &text)
     return text.text
   }
 }

@@ -12,7 +12,9 @@ struct Observation: Sendable {
   private let tracer: Tracer?
 
   /// - Throws: `ConfigurationError` when the access log can't be opened.
-  init(_ configuration: Configuration, _ logger: Logger) throws {
+  init(
+    _ configuration: Configuration, _ reloads: ReloadCounters, _ logger: Logger
+  ) throws {
     metrics = configuration.http.map { ServerMetrics(tenants: $0.tenants) }
     let name: TenantName = { TenantID(high: $0.high, low: $0.low).description }
     tracer = configuration.tracing.map { settings in
@@ -20,7 +22,7 @@ struct Observation: Sendable {
     }
     do {
       log = try configuration.accessLog.map { settings in
-        try AccessLog(settings, tenantName: name) { Self.tell($0, logger) }
+        try AccessLog(settings, tenantName: name) { Self.tell($0, reloads, logger) }
       }
     } catch let error as LogFileError {
       throw ConfigurationError(description: "access_log: \(error)")
@@ -59,13 +61,18 @@ struct Observation: Sendable {
     }
   }
 
-  private static func tell(_ event: AccessLog.Event, _ logger: Logger) {
+  private static func tell(
+    _ event: AccessLog.Event, _ reloads: ReloadCounters, _ logger: Logger
+  ) {
     switch event {
     case .writeFailed(let error):
       logger.error("access log not written: lines are lost", metadata: ["error": "\(error)"])
     case .writesAgain: logger.notice("access log written again")
-    case .reopened: logger.info("access log opened anew")
+    case .reopened:
+      reloads.ended(.accessLog, succeeded: true)
+      logger.info("access log opened anew")
     case .notReopened(let error):
+      reloads.ended(.accessLog, succeeded: false)
       logger.error(
         "access log not opened anew: the old file stays in use", metadata: ["error": "\(error)"])
     }

@@ -49,12 +49,14 @@ struct Serve: AsyncParsableCommand {
         throw ValidationError("--accept-restored is for the embedded store")
       }
       let daemon = try Daemon(
-        configuration, file: config, acceptsRestored: acceptRestored, sockets: sockets)
+        configuration, file: config, acceptsRestored: acceptRestored, sockets: sockets,
+        recorded: Recording.begin(configuration.http))
       try await daemon.run { _ in }
     } else {
       let development = try Development(directory: directory ?? ".build-dev", port: port ?? 7443)
       let daemon = try Daemon(
-        development.configuration, acceptsRestored: acceptRestored, sockets: sockets)
+        development.configuration, acceptsRestored: acceptRestored, sockets: sockets,
+        recorded: Recording.begin(development.configuration.http))
       try await daemon.run { addresses in
         print(development.guide(addresses))
         fflush(nil)  // Whoever waits for the guide may read it from a file.

@@ -136,6 +136,14 @@ def test_few_tenants_have_series_of_their_own(watched):
     assert series['tenancy_tenant_calls_total{tenant="other"}'] == sum(range(1, 6))
 
 
+def assert_promtool_likes(text):
+    promtool = shutil.which("promtool")
+    assert promtool, "install Debian's package prometheus"
+    done = subprocess.run([promtool, "check", "metrics"], input=text, text=True,
+                          capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_promtool_likes_the_text(watched):
     server, probe = watched
     server.start()
@@ -143,11 +151,46 @@ def test_promtool_likes_the_text(watched):
         admin.active("acme")
         status, text, headers = probe.ask("/metrics")
     assert status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
-    promtool = shutil.which("promtool")
-    assert promtool, "install Debian's package prometheus"
-    done = subprocess.run([promtool, "check", "metrics"], input=text, text=True,
-                          capture_output=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert_promtool_likes(text)
+
+
+def test_reloads_are_recorded_through_swift_metrics(watched, tmp_path):
+    server, probe = watched
+    log = tmp_path / "log" / "access.log"
+    log.parent.mkdir()
+    server.settings["access_log"] = {"file": str(log)}
+    server.start()
+
+    def reloads():
+        found = {}
+        for name, value in probe.metrics().items():
+            if match := re.fullmatch(r'tenantd_reloads_total{part="(\w+)",result="(\w+)"}', name):
+                found[match.groups()] = value
+        return found
+
+    parts = ("access_log", "configuration", "master_keys", "tls")
+    expected = {(part, result): 0 for part in parts for result in ("failed", "ok")}
+    assert reloads() == expected
+    server.process.send_signal(signal.SIGHUP)
+    expected |= {(part, "ok"): 1 for part in parts}
+    eventually(lambda: reloads() == expected, "all is read again")
+    status, text, _ = probe.ask("/metrics")
+    assert status == 200
+    assert_promtool_likes(text)
+    # No name is there twice, and what is recorded comes last, under names like none of the server's own.
+    names = re.findall(r"^# TYPE (\S+) ", text, re.M)
+    assert len(names) == len(set(names))
+    ours = ("process_", "rpc_server_", "tenancy_", "tls_server_")
+    assert [name for name in names if not name.startswith(ours)] == names[-3:] == [
+        "tenantd_reloads_total", "swift_metrics_series", "swift_metrics_dropped_total"]
+    # What goes wrong is told as well.
+    (server.directory / "tenantd.json5").write_text("{typo: 1}")
+    log.rename(tmp_path / "old.log")
+    log.parent.rmdir()
+    server.process.send_signal(signal.SIGHUP)
+    expected |= {("access_log", "failed"): 1, ("configuration", "failed"): 1,
+                 ("master_keys", "ok"): 2, ("tls", "ok"): 2}
+    eventually(lambda: reloads() == expected, "what could not be read is counted")
 
 
 def test_probes(watched, broken_disk):

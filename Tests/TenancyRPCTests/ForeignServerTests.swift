@@ -105,10 +105,11 @@ private final class ForeignServer {
 
   func drain() throws { try input.fileHandleForWriting.write(contentsOf: Data("stop\n".utf8)) }
 
-  /// The process ends with its input: signals may be blocked in it, as they are in who started it.
+  /// By the signal that can't be blocked: others may be, as they are in who started it, and its input may be held
+  /// open by who was started beside it. Nobody waits: Foundation's waiting has been seen to spin in a task for ever.
   func end() {
     try? input.fileHandleForWriting.close()  // Fails if it is closed: all the better.
-    process.waitUntilExit()
+    kill(process.processIdentifier, SIGKILL)
     unlink(path)
   }
 }

@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict
 
 from support import api
 from support.client import failure, invalid
+from support.waiting import eventually
 
 manager, tenant = api.manager, api.tenant
 
@@ -188,7 +189,7 @@ def test_failed_provisioning_can_be_tried_again(server, operator, slug):
     failed = operator.get(slug)
     assert failed.state == api.PROVISION_FAILED
     assert failed.state_reason == error.metadata["cause"] != ""
-    assert failed.state_reason in server.log and made.id in server.log
+    eventually(lambda: failed.state_reason in server.log and made.id in server.log, "the log says why")
     schema.rmdir()
     again = operator.provision(slug)
     assert (again.state, again.state_reason) == (api.ACTIVE, "")
@@ -219,7 +220,7 @@ def test_lost_data_is_noticed_at_the_start(make_server, model):
     with server.operator() as client:
         found = client.get("lost")
         assert found.state == api.MAINTENANCE and str(file) in found.state_reason
-        assert found.state_reason in server.log
+        eventually(lambda: found.state_reason in server.log, "the log says why")
         error = failure("FAILED_PRECONDITION", client.manager.ActivateTenant,
                         manager.ActivateTenantRequest(name="lost"))
         assert error.reason == "DATA_MISSING"

@@ -18,7 +18,9 @@ if fuzzing {
       "-sanitize-coverage=edge,trace-cmp,indirect-calls,inline-8bit-counters,pc-table",
     ]))
 }
-/// And of those that have few of them: what is unsafe is marked, so that a new use shows.
+/// And of those that lend what they hold: views that the compiler does not let out of a call.
+let lending = strict + [.enableExperimentalFeature("Lifetimes")]
+/// And of those that have few uses of C: what is unsafe is marked, so that a new use shows.
 let marked = strict + [.strictMemorySafety()]
 let fuzzed: [Target.Dependency] = [
   "CTenancyOpenSSL", "TenancyCrypto", "TenancyRPC", "TenancyRPCServices", "Tenancy",
@@ -97,7 +99,7 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
-      swiftSettings: strict),
+      swiftSettings: lending),
     // How calls are on the wire: messages of gRPC, frames and envelopes of ttrpc.
     .target(
       name: "TenancyRPCFraming", dependencies: ["CTenancyZlib", "TenancyLoop", "TenancyRPCCore"],
@@ -161,14 +163,13 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "TenancyWire", dependencies: ["TenancyRPC", "CTenancyProto", "Tenancy"],
-      swiftSettings: strict),
+      swiftSettings: lending),
     .target(
       name: "TenancyServer",
       dependencies: [
-        "CTenancyProtobufC", "CTenancyProto", "TenancyRPC", "Tenancy", "TenancyWire",
-        .product(name: "Logging", package: "swift-log"),
+        "TenancyRPC", "Tenancy", "TenancyWire", .product(name: "Logging", package: "swift-log"),
       ],
-      swiftSettings: strict),
+      swiftSettings: lending),
     .target(
       name: "TenancyClient", dependencies: ["TenancyRPC", "TenancyWire"], swiftSettings: marked),
 

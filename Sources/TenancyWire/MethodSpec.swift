@@ -53,6 +53,15 @@ public struct MethodSpec<Request: WireMessage, Response: WireMessage>: Sendable 
   /// Finds the tenant's name in a decoded request: empty when absent, not yet checked as text.
   public let tenantField: (@Sendable (UnsafePointer<Request.CMessage>) -> ProtobufCBinaryData)?
 
+  /// The tenant's name in a request that is decoded, not yet checked as text: empty where it is absent, nil where
+  /// requests name none.
+  @_lifetime(copy request)
+  @inlinable
+  public func tenantName(in request: borrowing MessageView<Request>) -> RawSpan? {
+    guard let tenantField else { return nil }
+    return TextView(tenantField(request.c), "", within: request).bytes
+  }
+
   /// `/package.Service/Method`.
   public var path: String { method.path }
   /// The method without its types.

@@ -45,8 +45,13 @@ struct CheckWorkTests {
       tenant: "acme", items: Array(repeating: item, count: count)
     ).write(into: arena)
     var budget = WorkBudget(visits: CheckService.maximumVisits)
-    let error = thrown { () throws(TenancyError) in
-      try CheckService().batch(access, request, &budget, arena)
+    var response = MessageBuilder<V1.BatchCheckResponse>(in: arena)
+    var error: TenancyError?
+    do throws(TenancyError) {
+      let view = MessageView<V1.BatchCheckRequest>(request, in: arena)
+      try CheckService().batch(access, view.items, &budget, &response)
+    } catch let refusal {
+      error = refusal
     }
     return (error, budget)
   }

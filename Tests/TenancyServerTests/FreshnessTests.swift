@@ -23,7 +23,7 @@ struct FreshnessTests {
       thrown { () throws(TenancyError) in
         try "tenants/acme/x/y".withBytes { bytes throws(TenancyError) in
           _ = try gate.admit(
-            caller, MethodRule.declared(row.path), tenantName: row.namesTenant ? bytes : nil,
+            caller, MethodRule.declared(row.path), tenantName: row.namesTenant ? bytes.bytes : nil,
             .child,
             snapshot: plane.snapshot)
         }

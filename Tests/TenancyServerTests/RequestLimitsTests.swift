@@ -26,7 +26,7 @@ struct RequestLimitsTests {
   ) -> TenancyError? {
     thrown { () throws(TenancyError) in
       try request.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
-        try RequestLimits.check(bytes, Message.descriptor, reason: reason)
+        try RequestLimits.check(bytes, Message.self, reason: reason)
       }
     }
   }
@@ -34,12 +34,12 @@ struct RequestLimitsTests {
   private static func fieldsSeen<Message: WireMessage>(
     _: Message.Type, _ request: [UInt8]
   ) -> Int {
-    var limits = RequestLimits()
+    var measure = RequestLimits.measure
     request.withUnsafeBytes { bytes in
       // What it throws is the subject of other tests.
-      try? limits.read(bytes, Message.descriptor)
+      try? measure.read(bytes, as: Message.self)
     }
-    return limits.fields
+    return measure.fields
   }
 
   @Test func aRequestHasALimitOfFields() {

@@ -145,7 +145,9 @@ struct ControlPlaneTests {
     #expect(test.plane.has("a"))
     #expect(reader.snapshot.state.revision == 1)
     #expect(reader.snapshot.state.owner(of: ReservedName(.slug, "a")) == Sample.id(1))
-    #expect(reader.snapshot === test.plane.snapshot)
+    // One for each revision, and none of another reader's.
+    #expect(reader.snapshot === reader.snapshot)
+    #expect(reader.snapshot !== SnapshotReader(test.plane).snapshot)
   }
 
   @Test func aSnapshotThatIsHeldDoesNotChange() async throws {

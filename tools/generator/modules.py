@@ -31,6 +31,8 @@ class Module:
     foreign: bool = False
     # Messages, by full name, that hot methods answer with: their fields can be written one by one.
     hot: tuple[str, ...] = ()
+    # Messages that hot methods are asked with: their fields can be read where they lie.
+    viewed: tuple[str, ...] = ()
 
     @property
     def c_folder(self) -> str:
@@ -71,6 +73,19 @@ TENANCY = Module(
             "ResolutionFinding",
             "CheckResponse",
             "BatchCheckResponse",
+        )
+    ),
+    viewed=tuple(
+        f"tenancy.v1.{name}"
+        for name in (
+            "ResolveTenantRequest",
+            "ResolveFromPathRequest",
+            "ResolveFromSubdomainRequest",
+            "ResolveFromHeadersRequest",
+            "ResolveFromEnvironmentRequest",
+            "CheckRequest",
+            "BatchCheckRequest",
+            "BatchCheckItem",
         )
     ),
 )

@@ -1,6 +1,7 @@
 """Swift expressions that read one field from C, write it to C, and turn it into JSON."""
 
 from . import naming
+from .errors import GenerationError
 from .model import Field, Kind, Oneof, Shape, Value
 
 # Qualified: google.rpc has a message of the same name.
@@ -76,6 +77,22 @@ def _read_plain(value: Value, source: str) -> str:
     if value.kind is Kind.ENUM:
         return f"{value.swift}(rawValue: Int32(truncatingIfNeeded: {source}.rawValue))"
     return source
+
+
+def view(message: str, field: Field) -> tuple[str, str]:
+    """Of a field that is read where it lies: its type, and the expression. Both borrow `self`, a `MessageView`."""
+    source = f"c.pointee.{naming.escaped(field.c_name)}"
+    count = f"count: c.pointee.n_{field.c_name}"
+    name = f'"{field.proto_name}"'
+    match field.shape, field.value.kind:
+        case Shape.SINGLE, Kind.STRING:
+            return "TextView", f"TextView({source}, {name}, within: self)"
+        case Shape.LIST, Kind.MESSAGE:
+            list_type = f"MessageListView<{field.value.swift}>"
+            return list_type, f"{list_type}({source}, {count}, within: self)"
+        case Shape.MAP, Kind.STRING:
+            return "TextMapView", f"TextMapView({source}, {count}, {name}, within: self)"
+    raise GenerationError(f"{message}.{field.proto_name}: has no view")
 
 
 def write(member: Field | Oneof) -> list[str]:

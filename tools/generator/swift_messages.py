@@ -90,6 +90,8 @@ def _file(module: Module, file, messages: list[Message], comments) -> str:
         lines += _conformance(module, message)
         if message.full_name in module.hot:
             lines += _builder_fields(message)
+        if message.full_name in module.viewed:
+            lines += _view_fields(message)
     return "\n".join(lines)
 
 
@@ -219,6 +221,23 @@ def _is_built(field: Field) -> bool:
     if kind is Kind.SCALAR:
         return field.value.swift == "UInt64" and not field.value.is_fixed
     return kind in (Kind.BOOL, Kind.STRING, Kind.ENUM, Kind.MESSAGE)
+
+
+def _view_fields(message: Message) -> list[str]:
+    """What `MessageView` reads of the message."""
+    lines = [f"extension MessageView where Message == {message.swift_name} {{"]
+    for member in message.members:
+        if isinstance(member, Oneof):
+            raise GenerationError(f"{message.full_name}: has a oneof, for which there is no view")
+        type_name, value = swift_fields.view(message.full_name, member)
+        lines += [
+            f"  /// {_place(member)}",
+            f"  @inlinable public var {member.swift_name}: {type_name} {{",
+            "    @_lifetime(copy self)",
+            f"    get {{ {value} }}",
+            "  }",
+        ]
+    return lines + ["}", ""]
 
 
 def _json(message: Message) -> list[str]:

@@ -70,12 +70,25 @@ extension RawSpan {
     }
   }
 
-  func begins(with text: String) -> Bool {
+  /// Whether the text is all of it, or stands at its beginning.
+  public func begins(with text: String) -> Bool {
     let wanted = unsafe text.utf8Span.span.bytes
-    guard wanted.byteCount <= byteCount else { return false }
-    let beginning = extracting(0..<wanted.byteCount)
-    return unsafe wanted.withUnsafeBytes { wanted in
-      unsafe beginning.withUnsafeBytes { unsafe $0.holdsSame(as: wanted) }
+    return wanted.byteCount <= byteCount
+      && extracting(first: wanted.byteCount).equals(wanted)
+  }
+
+  /// Whether these are the text's UTF-8 bytes.
+  public func equals(_ text: String) -> Bool { unsafe equals(text.utf8Span.span.bytes) }
+
+  /// Whether both hold the same bytes.
+  public func equals(_ other: RawSpan) -> Bool {
+    unsafe withUnsafeBytes { bytes in
+      unsafe other.withUnsafeBytes { unsafe bytes.holdsSame(as: $0) }
     }
+  }
+
+  /// A text of its own; what is not UTF-8 is replaced.
+  public var decodedText: String {
+    unsafe withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
   }
 }

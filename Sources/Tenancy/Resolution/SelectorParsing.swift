@@ -152,14 +152,15 @@ public enum SelectorParsing {
 }
 
 extension RawSpan {
+  /// - Parameter offset: 0 to `byteCount` - 1; others end the process.
   @inline(__always)
-  func byte(_ offset: Int) -> UInt8 {
+  public func byte(_ offset: Int) -> UInt8 {
     precondition(offset >= 0 && offset < byteCount)
     return unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // Checked above.
   }
 
   /// Whether `text`, in lower case, is at `start` in either case.
-  func matches(_ text: String, at start: Int) -> Bool {
+  public func matches(_ text: String, at start: Int) -> Bool {
     let other = text.utf8Span.span
     guard start + other.count <= byteCount else { return false }
     for offset in 0..<other.count

@@ -15,7 +15,7 @@ public final class TenantRecord: Ordered {
   public let formerSlugs: [FormerSlug]
   /// How much all of it takes.
   public let footprint: TenantFootprint
-  private let rendition = AtomicLazyReference<TenantRendition>()
+  private let rendition = LazyBytes()
 
   init(
     tenant: Tenant, policy: TenantPolicy, provisionedSteps: Set<String>, formerSlugs: [FormerSlug],
@@ -31,20 +31,12 @@ public final class TenantRecord: Ordered {
 
   /// What whoever serves the tenant says of it: made at the first call, kept as long as the record. Not counted in
   /// `footprint`: some 200 bytes, and what the tenant's texts take once more.
-  /// - Parameter make: depends on nothing but the tenant, and is the same for all who call. Of two that are made at
-  ///   once one stays.
-  @inline(__always)
-  public func rendition(_ make: (Tenant) -> [UInt8]) -> TenantRendition {
-    rendition.load() ?? rendition.storeIfNil(TenantRendition(make(tenant)))
+  /// - Parameters:
+  ///   - make: depends on nothing but the tenant, and is the same for all who call.
+  ///   - body: is lent them.
+  public func withRendition(made make: (Tenant) -> [UInt8], _ body: (RawSpan) -> Void) {
+    rendition.withBytes(made: { make(tenant) }, body)
   }
-}
-
-/// Bytes that stand for a tenant elsewhere. Immutable.
-public final class TenantRendition: Sendable {
-  /// As whoever asked first has made them of the tenant.
-  public let bytes: [UInt8]
-
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
 }
 
 extension Tenant {

@@ -2,18 +2,19 @@
 /// state has changed. Confined to one event loop.
 public final class SnapshotReader {
   private let plane: ControlPlane
+  /// An object of the thread's own: calls count references to it, and would take its cache line from each other.
   private var held: Snapshot
 
   /// For one thread, such as an event loop's.
   public init(_ plane: ControlPlane) {
     self.plane = plane
-    held = plane.snapshot
+    held = Snapshot(plane.snapshot.state)
   }
 
   /// The newest acknowledged state.
   @inline(__always)
   public var snapshot: Snapshot {
-    if plane.revision != held.state.revision { held = plane.snapshot }
+    if plane.revision != held.state.revision { held = Snapshot(plane.snapshot.state) }
     return held
   }
 }

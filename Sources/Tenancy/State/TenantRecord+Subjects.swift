@@ -88,9 +88,3 @@ extension TenantRecord {
     return false
   }
 }
-
-extension RawSpan {
-  fileprivate func equals(_ text: String) -> Bool {
-    byteCount == text.utf8.count && begins(with: text)
-  }
-}

@@ -17,6 +17,12 @@ public struct EncodedMessage<Message: WireMessage> {
 
   @usableFromInline
   init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  /// - Parameter target: has room for all of `bytes`.
+  @inlinable
+  public func copy(to target: UnsafeMutableRawPointer) {
+    if let source = bytes.baseAddress { target.copyMemory(from: source, byteCount: bytes.count) }
+  }
 }
 
 /// Writes a message's encoding field by field, without the message: for hot methods. Confined to one call.
@@ -88,6 +94,16 @@ public struct MessageBuilder<Message: WireMessage>: ~Copyable {
     buffer.close(from: start)
   }
 
+  /// All of a message that libprotobuf-c encodes, in place of field by field.
+  public mutating func write(_ message: Message) {
+    let c = UnsafePointer(message.write(into: buffer.arena))
+    let size = Message.encodedSize(c)
+    Message.pack(c, into: buffer.room(size))
+  }
+
+  /// Makes room for this many more bytes, for those who know that there will be many.
+  public mutating func reserve(_ bytes: Int) { buffer.reserve(bytes) }
+
   /// The encoding, which stays where it is, in the arena.
   @inlinable
   public consuming func finish() -> EncodedMessage<Message> { EncodedMessage(buffer.written) }
@@ -119,6 +135,13 @@ struct MessageBuffer {
   @inlinable
   mutating func reserve(_ more: Int) {
     if capacity - count < more { grow(more) }
+  }
+
+  /// Room behind what is written, which counts as written.
+  mutating func room(_ bytes: Int) -> UnsafeMutableRawPointer {
+    reserve(bytes)
+    defer { count += bytes }
+    return start + count
   }
 
   @usableFromInline

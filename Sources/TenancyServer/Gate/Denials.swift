@@ -9,18 +9,21 @@ struct Denials {
   /// Notes an error of a call that was not admitted, if it is a denial.
   /// - Parameter named: the request's tenant field; nil where the method has none or it was not reached.
   func note(
-    _ error: TenancyError, _ caller: Caller, _ rule: MethodRule, _ named: UnsafeRawBufferPointer?,
+    _ error: TenancyError, _ caller: Caller, _ rule: MethodRule, _ named: RawSpan?,
     _ form: TenantNames.Form, _ snapshot: Snapshot, _ requestID: String
   ) {
     guard Self.isDenial(error) else { return }
     let home = Self.home(of: caller, snapshot)
-    let bare = named.map { TenantNames.bareName($0, form) }
-    let isNearby = bare.map { $0.count <= TenantNames.maximumLength } ?? false
-    let target = isNearby ? bare.flatMap { Self.known($0, snapshot) } : nil
+    guard let named else {
+      return note(
+        error, caller, rule, home: home, named: nil, target: error.attempted, requestID)
+    }
+    let bare = TenantNames.bareName(named, form)
+    let isNearby = bare.byteCount <= TenantNames.maximumLength
     note(
       error, caller, rule, home: home,
-      named: bare.map { String(decoding: $0.prefix(TenantNames.maximumLength), as: UTF8.self) },
-      target: error.attempted ?? target, requestID)
+      named: bare.extracting(first: TenantNames.maximumLength).decodedText,
+      target: error.attempted ?? (isNearby ? Self.known(bare, snapshot) : nil), requestID)
   }
 
   /// Notes an error of a call that was admitted, if what it asked for was denied.
@@ -69,9 +72,9 @@ struct Denials {
   static func isRequestID(_ text: String) -> Bool { RequestID.isValid(text.utf8) }
 
   /// The tenant of an id, a slug or a former slug, of which this is no use.
-  static func known(_ bare: UnsafeRawBufferPointer, _ snapshot: Snapshot) -> TenantID? {
-    if let found = snapshot.state.find(bare.bytes) { return found.tenant.id }
-    return snapshot.state.formerSlug(String(decoding: bare, as: UTF8.self))?.tenant
+  static func known(_ bare: RawSpan, _ snapshot: Snapshot) -> TenantID? {
+    if let found = snapshot.state.find(bare) { return found.tenant.id }
+    return snapshot.state.formerSlug(bare.decodedText)?.tenant
   }
 
   private static func home(

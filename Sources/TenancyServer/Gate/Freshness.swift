@@ -48,12 +48,10 @@ extension Gate {
     call.response.addHeaders([ConsistencyMetadata.name: plane.token.text])
   }
 
-  /// What answers a method on messages in C when its call must wait.
-  func afterWaiting<Request, Answer: InlineAnswer>(
-    _ spec: MethodSpec<Request, Answer.Response>, names form: TenantNames.Form,
-    _ body:
-      @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
-      throws(TenancyError) -> Answer
+  /// What answers a method from memory when its call must wait.
+  func afterWaiting<Request, Response>(
+    _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form,
+    _ body: @escaping Viewing<Request, Response>
   ) -> TenancyMethod.AsyncHandler {
     let rule = MethodRule.of(spec.identity)
     return { call, message in
@@ -65,15 +63,11 @@ extension Gate {
           let response = try answer(
             spec, form, rule, caller, plane.snapshot, bytes, arena,
             requestID: Denials.requestID(in: call.metadata)
-          ) { (access, request, arena) throws(TenancyError) in
+          ) { (access, request, response) throws(TenancyError) in
             if let tag = access.tag { call.response.tag(tag) }
-            return try body(access, request, arena)
+            try body(access, request, &response)
           }
-          let size = response.encodedSize
-          return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-            if let start = buffer.baseAddress { response.encode(into: start) }
-            count = size
-          }
+          return [UInt8](response.bytes)
         }
       } catch {
         throw StatusMapping.status(of: error)

@@ -252,9 +252,9 @@ extension Gate {
     }
     // By its id: the name that the request gave may have become another's.
     let name = target.id.description
-    return try name.utf8Span.span.bytes.withUnsafeBytes { name throws(TenancyError) in
-      try admit(grounds.caller, grounds.rule, tenantName: name, .tenant, snapshot: snapshot)
-    }
+    return try admit(
+      grounds.caller, grounds.rule, tenantName: name.utf8Span.span.bytes, .tenant,
+      snapshot: snapshot)
   }
 
   private static let noRequest = RPCStatus(.internalError, "the request has no message")

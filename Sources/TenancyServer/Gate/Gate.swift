@@ -1,4 +1,3 @@
-import CTenancyProtobufC
 import Tenancy
 import TenancyRPC
 import TenancyWire
@@ -24,7 +23,7 @@ struct Gate: Sendable {
   ///   - form: what that field holds.
   /// - Throws: `TenancyError`. Nothing else than returning admits.
   func admit(
-    _ caller: Caller, _ rule: MethodRule, tenantName: UnsafeRawBufferPointer?,
+    _ caller: Caller, _ rule: MethodRule, tenantName: RawSpan?,
     _ form: TenantNames.Form, snapshot: Snapshot
   ) throws(TenancyError) -> Access {
     let now = plane.now
@@ -35,8 +34,10 @@ struct Gate: Sendable {
       if rule.permission != nil, !caller.permits(rule) {
         throw .missing(permission: rule.permissionText)
       }
-      let target = try tenantName.map { name throws(TenancyError) in
-        try TenantNames.find(name, form, field: rule.tenantField, snapshot.state, at: now)
+      var target: TenantRecord?
+      if let tenantName {
+        target = try TenantNames.find(
+          tenantName, form, field: rule.tenantField, snapshot.state, at: now)
       }
       return Access(caller: caller, home: nil, target: target, now: now, snapshot: snapshot)
     case .tenant(let name):
@@ -138,12 +139,11 @@ struct Gate: Sendable {
 
   // MARK: Registration
 
-  /// A method answered from memory on messages in C: for the hot ones.
-  func inlineC<Request, Answer: InlineAnswer>(
-    _ spec: MethodSpec<Request, Answer.Response>, names form: TenantNames.Form = .tenant,
-    _ body:
-      @escaping @Sendable (Access, UnsafePointer<Request.CMessage>, Arena)
-      throws(TenancyError) -> Answer
+  /// A method answered from memory whose handler reads the request where it lies, and writes the answer field by
+  /// field: for the hot ones.
+  func inline<Request, Response>(
+    viewing spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
+    _ body: @escaping Viewing<Request, Response>
   ) -> TenancyMethod {
     let rule = MethodRule.of(spec.identity)
     let waiting = afterWaiting(spec, names: form, body)
@@ -153,48 +153,61 @@ struct Gate: Sendable {
         let response = try answer(
           spec, form, rule, call.context, call.loop.snapshot, message, call.arena,
           requestID: Denials.requestID(in: call.metadata)
-        ) { (access, request, arena) throws(TenancyError) in
+        ) { (access, request, response) throws(TenancyError) in
           if let tag = access.tag { call.tag(tag) }
-          return try body(access, request, arena)
+          try body(access, request, &response)
         }
-        call.reply(count: response.encodedSize) { response.encode(into: $0) }
+        call.reply(count: response.bytes.count) { response.copy(to: $0) }
       } catch {
         throw StatusMapping.status(of: error)
       }
     }
   }
 
+  /// Answers an admitted call from memory. The request is the call's, and not to be kept.
+  typealias Viewing<Request: WireMessage, Response: WireMessage> =
+    @Sendable (
+      Access, borrowing MessageView<Request>, inout MessageBuilder<Response>
+    ) throws(TenancyError) -> Void
+
   /// Admits and answers one call, and tells the audit trail if that is denied.
   @inline(__always)
-  func answer<Request, Answer: InlineAnswer>(
-    _ spec: MethodSpec<Request, Answer.Response>, _ form: TenantNames.Form, _ rule: MethodRule,
+  func answer<Request, Response>(
+    _ spec: MethodSpec<Request, Response>, _ form: TenantNames.Form, _ rule: MethodRule,
     _ caller: Caller, _ snapshot: Snapshot, _ message: UnsafeRawBufferPointer, _ arena: Arena,
     requestID: @autoclosure () -> String,
     _ body:
-      (Access, UnsafePointer<Request.CMessage>, Arena) throws(TenancyError) -> Answer
-  ) throws(TenancyError) -> Answer {
-    var named: UnsafeRawBufferPointer?
-    do throws(TenancyError) {
-      let request = try WireErrors.decode(Request.self, message, arena, rule)
-      named = spec.tenantField.map { $0(request).bytes }
-      let access = try admit(caller, rule, tenantName: named, form, snapshot: snapshot)
-      return try body(access, request, arena)
-    } catch {
-      if Denials.isDenial(error) {
-        denials.note(error, caller, rule, named, form, snapshot, requestID())
+      (Access, borrowing MessageView<Request>, inout MessageBuilder<Response>)
+      throws(TenancyError) -> Void
+  ) throws(TenancyError) -> EncodedMessage<Response> {
+    try WireErrors.withView(Request.self, of: message, arena, rule) {
+      request throws(TenancyError) in
+      do throws(TenancyError) {
+        let access = try admit(
+          caller, rule, tenantName: spec.tenantName(in: request), form, snapshot: snapshot)
+        var response = MessageBuilder<Response>(in: arena, capacity: Self.answerBytes)
+        try body(access, request, &response)
+        return response.finish()
+      } catch {
+        if Denials.isDenial(error) {
+          denials.note(
+            error, caller, rule, spec.tenantName(in: request), form, snapshot, requestID())
+        }
+        throw error
       }
-      throw error
     }
   }
+
+  /// Room for most answers from memory.
+  private static var answerBytes: Int { 512 }
 
   /// A method answered from memory.
   func inline<Request, Response>(
     _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
     _ body: @escaping @Sendable (Access, Request) throws(TenancyError) -> Response
   ) -> TenancyMethod {
-    inlineC(spec, names: form) { (access, request, arena) throws(TenancyError) in
-      let message = try WireErrors.read(Request.self, request)
-      return MessageInC<Response>(try body(access, message).write(into: arena))
+    inline(viewing: spec, names: form) { (access, request, response) throws(TenancyError) in
+      response.write(try body(access, try WireErrors.read(request)))
     }
   }
 
@@ -236,20 +249,23 @@ struct Gate: Sendable {
   ) throws(TenancyError) -> (Access, Request) {
     let arena = Arena(firstBlock: Self.arenaBytes)
     return try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
-      let request = try WireErrors.decode(Request.self, bytes, arena, rule)
-      let snapshot = plane.snapshot
-      let named = spec.tenantField.map { $0(request).bytes }
-      var access: Access
-      do throws(TenancyError) {
-        access = try admit(caller, rule, tenantName: named, form, snapshot: snapshot)
-      } catch {
-        if notesDenials {
-          denials.note(error, caller, rule, named, form, snapshot, requestID)
+      try WireErrors.withView(Request.self, of: bytes, arena, rule) {
+        request throws(TenancyError) in
+        let snapshot = plane.snapshot
+        var access: Access
+        do throws(TenancyError) {
+          access = try admit(
+            caller, rule, tenantName: spec.tenantName(in: request), form, snapshot: snapshot)
+        } catch {
+          if notesDenials {
+            denials.note(
+              error, caller, rule, spec.tenantName(in: request), form, snapshot, requestID)
+          }
+          throw error
         }
-        throw error
+        access.judge = Self.judge(access, rule, requestID, requestBytes: message.count)
+        return (access, try WireErrors.read(request))
       }
-      access.judge = Self.judge(access, rule, requestID, requestBytes: message.count)
-      return (access, try WireErrors.read(Request.self, request))
     }
   }
 }

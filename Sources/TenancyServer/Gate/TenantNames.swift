@@ -12,7 +12,6 @@ enum TenantNames {
   }
 
   static let collection = "tenants/"
-  private static let prefix: StaticString = "tenants/"
 
   /// Bytes of an id or a slug. What is longer is not read to its end.
   static let maximumLength = Slug.maximumLength
@@ -20,49 +19,48 @@ enum TenantNames {
   /// The tenant that a platform identity names.
   /// - Parameter field: where the request names it.
   static func find(
-    _ name: UnsafeRawBufferPointer, _ form: Form, field: String, _ state: borrowing ControlState,
+    _ name: RawSpan, _ form: Form, field: String, _ state: borrowing ControlState,
     at now: Timestamp
   ) throws(TenancyError) -> TenantRecord {
     let bare = bareName(name, form)
-    guard bare.count <= maximumLength else { throw malformed(field) }
-    if let record = state.find(bare.bytes, at: now) { return record }
+    guard bare.byteCount <= maximumLength else { throw malformed(field) }
+    if let record = state.find(bare, at: now) { return record }
     throw isWellFormed(bare) ? .tenantNotFound : malformed(field)
   }
 
   /// Admits only the caller's own tenant; every other name answers alike, existing or not.
   static func require(
-    _ name: UnsafeRawBufferPointer, _ form: Form, field: String, toBe home: TenantRecord,
+    _ name: RawSpan, _ form: Form, field: String, toBe home: TenantRecord,
     at now: Timestamp
   ) throws(TenancyError) {
     let bare = bareName(name, form)
-    if home.isNamed(bare.bytes, at: now) { return }
+    if home.isNamed(bare, at: now) { return }
     throw isWellFormed(bare) ? .tenantMismatch : malformed(field)
   }
 
   /// The id or slug in a name; what is not of the form gives no tenant's name, and of one that is too
   /// long there may be more.
-  static func bareName(_ name: UnsafeRawBufferPointer, _ form: Form) -> UnsafeRawBufferPointer {
-    // The text of a `StaticString` is there as long as the program.
-    let wanted = UnsafeRawBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount)
-    let beginning = UnsafeRawBufferPointer(rebasing: name.prefix(wanted.count))
-    let hasCollection = beginning.holdsSame(as: wanted)
-    let start = hasCollection ? wanted.count : 0
+  @_lifetime(copy name)
+  static func bareName(_ name: RawSpan, _ form: Form) -> RawSpan {
+    let hasCollection = name.begins(with: collection)
+    let start = hasCollection ? collection.utf8.count : 0
     switch form {
-    case .tenant:
-      return UnsafeRawBufferPointer(rebasing: name[start...])
+    case .tenant: return name.extracting(droppingFirst: start)
     case .child:
-      guard hasCollection else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+      guard hasCollection else { return name.extracting(first: 0) }
       var end = start
-      while end < name.count, end - start <= maximumLength, name[end] != UInt8(ascii: "/") {
+      while end < name.byteCount, end - start <= maximumLength,
+        name.byte(end) != UInt8(ascii: "/")
+      {
         end += 1
       }
-      return UnsafeRawBufferPointer(rebasing: name[start..<end])
+      return name.extracting(start..<end)
     }
   }
 
-  private static func isWellFormed(_ bare: UnsafeRawBufferPointer) -> Bool {
-    guard (1...maximumLength).contains(bare.count) else { return false }
-    let text = String(decoding: bare, as: UTF8.self)
+  private static func isWellFormed(_ bare: RawSpan) -> Bool {
+    guard (1...maximumLength).contains(bare.byteCount) else { return false }
+    let text = bare.decodedText
     // A UUID of another version is no tenant's, but could be in the eyes of who sends it.
     return Slug(parsing: text) != nil || TenantID.isUUID(text)
   }

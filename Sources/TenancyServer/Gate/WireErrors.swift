@@ -1,38 +1,35 @@
-import CTenancyProtobufC
 import Tenancy
 import TenancyRPC
 import TenancyWire
 
 /// What is wrong with a request's bytes, as the framework's own error.
 enum WireErrors {
+  /// Decodes a request and lends it, if it does not describe too much.
   @inline(__always)
-  static func decode<Message: WireMessage>(
-    _: Message.Type, _ bytes: UnsafeRawBufferPointer, _ arena: Arena, _ rule: MethodRule
-  ) throws(TenancyError) -> UnsafePointer<Message.CMessage> {
-    try RequestLimits.check(bytes, Message.descriptor, reason: rule.excessReason)
-    do throws(WireError) {
-      return try Message.decode(bytes, arena: arena)
-    } catch {
-      throw describe(error)
-    }
+  static func withView<Message: WireMessage, Result>(
+    _: Message.Type, of bytes: UnsafeRawBufferPointer, _ arena: Arena, _ rule: MethodRule,
+    _ body: (borrowing MessageView<Message>) throws(TenancyError) -> Result
+  ) throws(TenancyError) -> Result {
+    try RequestLimits.check(bytes, Message.self, reason: rule.excessReason)
+    return try Message.withView(of: bytes, arena: arena, failure: describe, body)
   }
 
+  /// The request as a value.
   static func read<Message: WireMessage>(
-    _: Message.Type, _ message: UnsafePointer<Message.CMessage>
+    _ request: borrowing MessageView<Message>
   ) throws(TenancyError) -> Message {
     do throws(FieldViolation) {
-      return try Message(reading: message)
+      return try request.copy()
     } catch {
       throw .invalid(error.field, error.description)
     }
   }
 
   /// A string field's bytes, valid UTF-8 without NUL, where they are in the request.
-  static func text(
-    _ data: ProtobufCBinaryData, _ field: StaticString
-  ) throws(TenancyError) -> UnsafeRawBufferPointer {
+  @_lifetime(copy field)
+  static func text(_ field: borrowing TextView) throws(TenancyError) -> RawSpan {
     do throws(FieldViolation) {
-      return try WireText.validate(data, field: field)
+      return try field.text
     } catch {
       throw .invalid(error.field, error.description)
     }

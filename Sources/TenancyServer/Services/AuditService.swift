@@ -103,25 +103,20 @@ struct AuditService: Sendable {
   static func chain(_ access: Access, _ parent: String) throws(TenancyError) -> AuditChain {
     let own = access.home.map { AuditChain.tenant($0.tenant.id) } ?? .platform
     if parent.isEmpty { return own }
-    var parent = parent
-    let found = parent.withUTF8 { name in
-      Result { () throws(TenancyError) -> TenantRecord in
-        let name = UnsafeRawBufferPointer(name)
-        if let home = access.home {
-          do throws(TenancyError) {
-            try TenantNames.require(name, .tenant, field: "parent", toBe: home, at: access.now)
-            return home
-          } catch {
-            guard error.reason == .tenantMismatch else { throw error }
-            let bare = TenantNames.bareName(name, .tenant)
-            throw .tenantMismatch(reaching: Denials.known(bare, access.snapshot))
-          }
-        }
-        return try TenantNames.find(
-          name, .tenant, field: "parent", access.snapshot.state, at: access.now)
-      }
+    let name = parent.utf8Span.span.bytes
+    guard let home = access.home else {
+      let found = try TenantNames.find(
+        name, .tenant, field: "parent", access.snapshot.state, at: access.now)
+      return .tenant(found.tenant.id)
     }
-    return .tenant(try found.get().tenant.id)
+    do throws(TenancyError) {
+      try TenantNames.require(name, .tenant, field: "parent", toBe: home, at: access.now)
+      return .tenant(home.tenant.id)
+    } catch {
+      guard error.reason == .tenantMismatch else { throw error }
+      let bare = TenantNames.bareName(name, .tenant)
+      throw .tenantMismatch(reaching: Denials.known(bare, access.snapshot))
+    }
   }
 }
 

@@ -1,10 +1,8 @@
-import CTenancyProtobufC
-import CTenancyProto
 import Tenancy
 import TenancyRPC
 import TenancyWire
 
-/// The questions of `tenancy.v1.Authorization`, on messages in C: this is the hot path.
+/// The questions of `tenancy.v1.Authorization`, on views of messages: this is the hot path.
 struct CheckService: Sendable {
   /// Checks in one batch, at most.
   static let maximumBatch = 1000
@@ -15,46 +13,41 @@ struct CheckService: Sendable {
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.Authorization
     return [
-      gate.inlineC(API.check) { (access, request, arena) throws(TenancyError) in
+      gate.inline(viewing: API.check) { (access, request, response) throws(TenancyError) in
         var budget = WorkBudget(visits: Self.maximumVisits)
-        var response = MessageBuilder<V1.CheckResponse>(in: arena)
         try check(
-          access, try access.requireTarget(), subject: request.pointee.subject,
-          permission: request.pointee.permission, &budget, &response)
-        return response.finish()
+          access, try access.requireTarget(), subject: request.subject,
+          permission: request.permission, &budget, &response)
       },
-      gate.inlineC(API.batchCheck) { (access, request, arena) throws(TenancyError) in
+      gate.inline(viewing: API.batchCheck) { (access, request, response) throws(TenancyError) in
         var budget = WorkBudget(visits: Self.maximumVisits)
-        return try batch(access, request, &budget, arena)
+        try batch(access, request.items, &budget, &response)
       },
     ]
   }
 
   func batch(
-    _ access: Access, _ request: UnsafePointer<Tenancy__V1__BatchCheckRequest>,
-    _ budget: inout WorkBudget, _ arena: Arena
-  ) throws(TenancyError) -> EncodedMessage<V1.BatchCheckResponse> {
-    let count = request.pointee.n_items
-    guard (1...Self.maximumBatch).contains(count) else {
+    _ access: Access, _ items: borrowing MessageListView<V1.BatchCheckItem>,
+    _ budget: inout WorkBudget, _ response: inout MessageBuilder<V1.BatchCheckResponse>
+  ) throws(TenancyError) {
+    guard (1...Self.maximumBatch).contains(items.count) else {
       throw .invalid("items", "1 to \(Self.maximumBatch) checks")
     }
     let tenant = try access.requireTarget()
-    var response = MessageBuilder<V1.BatchCheckResponse>(in: arena, capacity: 64 * count)
-    for index in 0..<count {
-      guard let item = request.pointee.items[index] else { throw .invalid("items", "missing") }
+    response.reserve(64 * items.count)
+    for index in 0..<items.count {
+      let item = items[index]
       guard !budget.isSpent else { throw Self.tooMuch }
       try response.write(.results) { result throws(TenancyError) in
         do throws(TenancyError) {
           try check(
-            access, tenant, subject: item.pointee.subject, permission: item.pointee.permission,
-            &budget, &result)
+            access, tenant, subject: item.subject, permission: item.permission, &budget, &result)
         } catch {
           guard let violation = error.violations.first else { throw error }
           throw .invalid("items[\(index)].\(violation.field)", violation.description)
         }
       }
     }
-    return response.finish()
   }
 
   private static let tooMuch = TenancyError.invalid(
@@ -65,16 +58,16 @@ struct CheckService: Sendable {
     "permission", "not of the form resource:action, without wildcards")
 
   func check(
-    _ access: Access, _ record: TenantRecord, subject: ProtobufCBinaryData,
-    permission: ProtobufCBinaryData, _ budget: inout WorkBudget,
+    _ access: Access, _ record: TenantRecord, subject: borrowing TextView,
+    permission: borrowing TextView, _ budget: inout WorkBudget,
     _ response: inout MessageBuilder<V1.CheckResponse>
   ) throws(TenancyError) {
-    guard (1...RoleCommands.maximumSubjectBytes).contains(subject.bytes.count) else {
+    guard (1...RoleCommands.maximumSubjectBytes).contains(subject.bytes.byteCount) else {
       throw .invalid("subject", "1 to \(RoleCommands.maximumSubjectBytes) bytes")
     }
-    let subject = try WireErrors.text(subject, "subject").bytes
-    guard permission.bytes.count <= Permission.maximumLength else { throw Self.notAQuestion }
-    let question = try WireErrors.text(permission, "permission").bytes
+    let subject = try WireErrors.text(subject)
+    guard permission.bytes.byteCount <= Permission.maximumLength else { throw Self.notAQuestion }
+    let question = try WireErrors.text(permission)
     guard let colon = Permission.colon(in: question) else { throw Self.notAQuestion }
     switch record.tenant.state {
     case .active:

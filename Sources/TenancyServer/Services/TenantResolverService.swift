@@ -1,54 +1,51 @@
-import CTenancyProtobufC
-import CTenancyProto
 import Tenancy
 import TenancyRPC
 import TenancyWire
 
-/// `tenancy.v1.TenantResolver`. Works on messages in C: this is the hot path.
+/// `tenancy.v1.TenantResolver`. Works on views of messages: this is the hot path.
 struct TenantResolverService: Sendable {
   let resolver: Resolver
-
-  private typealias Response = EncodedMessage<V1.ResolveTenantResponse>
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantResolver
     return [
-      gate.inlineC(API.resolveTenant) { (access, request, arena) throws(TenancyError) in
+      gate.inline(viewing: API.resolveTenant) {
+        (access, request, response) throws(TenancyError) in
         var sources = Sources()
-        try sources.takePath(request.pointee.path)
-        try sources.takeHost(request.pointee.host)
-        try sources.takeHeaders(
-          request.pointee.headers, request.pointee.n_headers, rules: resolver.rules)
-        try sources.takeEnvironment(
-          request.pointee.environment, request.pointee.n_environment, rules: resolver.rules)
-        guard request.pointee.token.bytes.isEmpty else { throw Self.noTokens }
-        return try answer(access, sources, mayFallBack: true, arena)
+        try sources.takePath(request.path)
+        try sources.takeHost(request.host)
+        try sources.takeHeaders(request.headers, rules: resolver.rules)
+        try sources.takeEnvironment(request.environment, rules: resolver.rules)
+        guard request.token.isEmpty else { throw Self.noTokens }
+        try answer(access, sources, mayFallBack: true, &response)
       },
-      gate.inlineC(API.resolveFromPath) { (access, request, arena) throws(TenancyError) in
+      gate.inline(viewing: API.resolveFromPath) {
+        (access, request, response) throws(TenancyError) in
         var sources = Sources()
-        try sources.takePath(request.pointee.path)
-        return try answer(access, sources, mayFallBack: false, arena)
+        try sources.takePath(request.path)
+        try answer(access, sources, mayFallBack: false, &response)
       },
-      gate.inlineC(API.resolveFromSubdomain) { (access, request, arena) throws(TenancyError) in
+      gate.inline(viewing: API.resolveFromSubdomain) {
+        (access, request, response) throws(TenancyError) in
         var sources = Sources()
-        try sources.takeHost(request.pointee.host)
-        return try answer(access, sources, mayFallBack: false, arena)
+        try sources.takeHost(request.host)
+        try answer(access, sources, mayFallBack: false, &response)
       },
-      gate.inlineC(API.resolveFromHeaders) { (access, request, arena) throws(TenancyError) in
+      gate.inline(viewing: API.resolveFromHeaders) {
+        (access, request, response) throws(TenancyError) in
         var sources = Sources()
-        try sources.takeHeaders(
-          request.pointee.headers, request.pointee.n_headers, rules: resolver.rules)
-        return try answer(access, sources, mayFallBack: false, arena)
+        try sources.takeHeaders(request.headers, rules: resolver.rules)
+        try answer(access, sources, mayFallBack: false, &response)
       },
       gate.inline(API.resolveFromToken) { (_, _) throws(TenancyError) in throw Self.noTokens },
-      gate.inlineC(API.resolveFromEnvironment) { (access, request, arena) throws(TenancyError) in
+      gate.inline(viewing: API.resolveFromEnvironment) {
+        (access, request, response) throws(TenancyError) in
         var sources = Sources()
-        try sources.takeEnvironment(
-          request.pointee.environment, request.pointee.n_environment, rules: resolver.rules)
-        return try answer(access, sources, mayFallBack: false, arena)
+        try sources.takeEnvironment(request.environment, rules: resolver.rules)
+        try answer(access, sources, mayFallBack: false, &response)
       },
-      gate.inlineC(API.getDefaultTenant) { (access, _, arena) throws(TenancyError) in
-        ResolutionAnswer.make(try defaultTenant(access), rules: resolver.rules, arena)
+      gate.inline(viewing: API.getDefaultTenant) { (access, _, response) throws(TenancyError) in
+        ResolutionAnswer.write(try defaultTenant(access), rules: resolver.rules, to: &response)
       },
       gate.inline(API.validateTenant, validate),
     ]
@@ -58,13 +55,14 @@ struct TenantResolverService: Sendable {
     .unimplemented, .notImplemented, "this server can't verify tokens yet")
 
   private func answer(
-    _ access: Access, _ sources: borrowing Sources, mayFallBack: Bool, _ arena: Arena
-  ) throws(TenancyError) -> Response {
+    _ access: Access, _ sources: borrowing Sources, mayFallBack: Bool,
+    _ response: inout MessageBuilder<V1.ResolveTenantResponse>
+  ) throws(TenancyError) {
     let resolution = try resolver.resolve(
-      path: sources.path.bytes, host: sources.host.bytes, header: sources.header.bytes,
-      environment: sources.environment.bytes, given: sources.given, state: access.snapshot.state,
+      path: sources.path, host: sources.host, header: sources.header,
+      environment: sources.environment, given: sources.given, state: access.snapshot.state,
       home: access.home, now: access.now, mayFallBack: mayFallBack)
-    return ResolutionAnswer.make(resolution, rules: resolver.rules, arena)
+    ResolutionAnswer.write(resolution, rules: resolver.rules, to: &response)
   }
 
   private func defaultTenant(_ access: Access) throws(TenancyError) -> Resolution {
@@ -80,9 +78,7 @@ struct TenantResolverService: Sendable {
     _ access: Access, _ request: V1.ValidateTenantRequest
   ) throws(TenancyError) -> V1.ValidateTenantResponse {
     let name = request.name
-    let record = try name.utf8Span.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
-      try access.find(TenantNames.bareName(bytes, .tenant).bytes)
-    }
+    let record = try access.find(TenantNames.bareName(name.utf8Span.span.bytes, .tenant))
     guard let record, record.tenant.state != .deleted else {
       return V1.ValidateTenantResponse(reason: TenancyError.Reason.tenantNotFound.rawValue)
     }
@@ -93,104 +89,95 @@ struct TenantResolverService: Sendable {
   }
 }
 
-/// The selectors of one request, checked as text; they point into the request.
-private struct Sources {
-  var path = UnsafeRawBufferPointer(start: nil, count: 0)
-  var host = UnsafeRawBufferPointer(start: nil, count: 0)
-  var header = UnsafeRawBufferPointer(start: nil, count: 0)
-  var environment = UnsafeRawBufferPointer(start: nil, count: 0)
-  var given = StrategySet()
+/// The selectors of one request, checked as text; they are in the request.
+private struct Sources: ~Escapable {
+  private(set) var path: RawSpan
+  private(set) var host: RawSpan
+  private(set) var header: RawSpan
+  private(set) var environment: RawSpan
+  private(set) var given = StrategySet()
 
-  mutating func takePath(_ text: ProtobufCBinaryData) throws(TenancyError) {
-    try SelectorParsing.checkLength(text.bytes.count, "path")
-    path = try WireErrors.text(text, "path")
+  @_lifetime(immortal)
+  init() {
+    path = RawSpan()
+    host = RawSpan()
+    header = RawSpan()
+    environment = RawSpan()
+  }
+
+  @_lifetime(self: copy self, copy field)
+  mutating func takePath(_ field: borrowing TextView) throws(TenancyError) {
+    try SelectorParsing.checkLength(field.bytes.byteCount, "path")
+    path = try WireErrors.text(field)
     if !path.isEmpty { given.insert(StrategySet(.path)) }
   }
 
-  mutating func takeHost(_ text: ProtobufCBinaryData) throws(TenancyError) {
-    try SelectorParsing.checkLength(text.bytes.count, "host")
-    host = try WireErrors.text(text, "host")
+  @_lifetime(self: copy self, copy field)
+  mutating func takeHost(_ field: borrowing TextView) throws(TenancyError) {
+    try SelectorParsing.checkLength(field.bytes.byteCount, "host")
+    host = try WireErrors.text(field)
     if !host.isEmpty { given.insert(StrategySet(.subdomain)) }
   }
 
   /// Finds the tenant header. Repeats that disagree are refused: proxies differ in which they believe.
-  mutating func takeHeaders<Entry: MapEntry>(
-    _ entries: UnsafeMutablePointer<UnsafeMutablePointer<Entry>?>?, _ count: Int,
-    rules: ResolutionRules
+  @_lifetime(self: copy self, copy entries)
+  mutating func takeHeaders(
+    _ entries: borrowing TextMapView, rules: ResolutionRules
   ) throws(TenancyError) {
-    for index in 0..<count {
-      guard let entry = entries?[index]?.pointee else { continue }
-      let name = try WireErrors.text(entry.key, "headers")
-      let value = try WireErrors.text(entry.value, "headers")
-      guard name.count == rules.headerName.utf8.count, Self.matches(name, rules.headerName) else {
-        continue
-      }
-      try Self.take(value, .header, &header, &given, "headers")
+    for index in 0..<entries.count {
+      let name = try WireErrors.text(entries.key(index))
+      let value = try WireErrors.text(entries.value(index))
+      guard name.byteCount == rules.headerName.utf8.count, name.matches(rules.headerName, at: 0)
+      else { continue }
+      try Self.check(value, .header, header, given, "headers")
+      header = value
+      given.insert(StrategySet(.header))
     }
   }
 
-  mutating func takeEnvironment<Entry: MapEntry>(
-    _ entries: UnsafeMutablePointer<UnsafeMutablePointer<Entry>?>?, _ count: Int,
-    rules: ResolutionRules
+  @_lifetime(self: copy self, copy entries)
+  mutating func takeEnvironment(
+    _ entries: borrowing TextMapView, rules: ResolutionRules
   ) throws(TenancyError) {
-    for index in 0..<count {
-      guard let entry = entries?[index]?.pointee else { continue }
-      let name = try WireErrors.text(entry.key, "environment")
-      let value = try WireErrors.text(entry.value, "environment")
-      guard name.elementsEqual(rules.environmentVariable.utf8) else { continue }
-      try Self.take(value, .environment, &environment, &given, "environment")
+    for index in 0..<entries.count {
+      let name = try WireErrors.text(entries.key(index))
+      let value = try WireErrors.text(entries.value(index))
+      guard name.equals(rules.environmentVariable) else { continue }
+      try Self.check(value, .environment, environment, given, "environment")
+      environment = value
+      given.insert(StrategySet(.environment))
     }
   }
 
-  private static func take(
-    _ value: UnsafeRawBufferPointer, _ strategy: ResolutionStrategy,
-    _ slot: inout UnsafeRawBufferPointer, _ given: inout StrategySet, _ field: String
+  private static func check(
+    _ value: RawSpan, _ strategy: ResolutionStrategy, _ earlier: RawSpan, _ given: StrategySet,
+    _ field: String
   ) throws(TenancyError) {
-    if given.contains(strategy), !slot.elementsEqual(value) {
+    if given.contains(strategy), !earlier.equals(value) {
       throw .invalid(field, "the tenant is named twice, differently", reason: .tenantAmbiguous)
     }
-    slot = value
-    given.insert(StrategySet(strategy))
-  }
-
-  /// Compares a header's name, in any case, with one in lower case.
-  private static func matches(_ name: UnsafeRawBufferPointer, _ lower: String) -> Bool {
-    zip(name, lower.utf8).allSatisfy { byte, wanted in
-      ((UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte) == wanted
-    }
   }
 }
-
-/// A decoded `map<string, string>` entry.
-private protocol MapEntry {
-  var key: ProtobufCBinaryData { get }
-  var value: ProtobufCBinaryData { get }
-}
-extension Tenancy__V1__ResolveTenantRequest__HeadersEntry: MapEntry {}
-extension Tenancy__V1__ResolveTenantRequest__EnvironmentEntry: MapEntry {}
-extension Tenancy__V1__ResolveFromHeadersRequest__HeadersEntry: MapEntry {}
-extension Tenancy__V1__ResolveFromEnvironmentRequest__EnvironmentEntry: MapEntry {}
 
 /// A resolution as the API's response.
 private enum ResolutionAnswer {
-  static func make(
-    _ resolution: Resolution, rules: ResolutionRules, _ arena: Arena
-  ) -> EncodedMessage<V1.ResolveTenantResponse> {
+  static func write(
+    _ resolution: borrowing Resolution, rules: ResolutionRules,
+    to answer: inout MessageBuilder<V1.ResolveTenantResponse>
+  ) {
     let record = resolution.record
-    var answer = MessageBuilder<V1.ResolveTenantResponse>(in: arena, capacity: 512)
-    record.rendition { encoded($0, id: record.idText) }.bytes.withUnsafeBytes {
-      answer.write(.tenant, encoded: $0)
+    record.withRendition(made: { encoded($0, id: record.idText) }) { rendition in
+      rendition.withUnsafeBytes { answer.write(.tenant, encoded: $0) }
     }
     answer.write(.strategy, wire(resolution.strategy))
     // One finding for each source that was looked at, the most trusted first.
     for strategy in rules.order { explain(strategy, resolution, &answer) }
     explain(.credential, resolution, &answer)
     explain(.default, resolution, &answer)
-    return answer.finish()
   }
 
   private static func explain(
-    _ strategy: ResolutionStrategy, _ resolution: Resolution,
+    _ strategy: ResolutionStrategy, _ resolution: borrowing Resolution,
     _ answer: inout MessageBuilder<V1.ResolveTenantResponse>
   ) {
     guard resolution.given.contains(strategy) else { return }

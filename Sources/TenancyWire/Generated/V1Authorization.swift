@@ -86,6 +86,24 @@ extension V1.CheckRequest {
   }
 }
 
+extension MessageView where Message == V1.CheckRequest {
+  /// `tenant`, field 1.
+  @inlinable public var tenant: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.tenant, "tenant", within: self) }
+  }
+  /// `subject`, field 2.
+  @inlinable public var subject: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.subject, "subject", within: self) }
+  }
+  /// `permission`, field 3.
+  @inlinable public var permission: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.permission, "permission", within: self) }
+  }
+}
+
 extension V1 {
   /// `tenancy.v1.CheckResponse`.
   public struct CheckResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
@@ -217,6 +235,19 @@ extension V1.BatchCheckRequest {
   }
 }
 
+extension MessageView where Message == V1.BatchCheckRequest {
+  /// `tenant`, field 1.
+  @inlinable public var tenant: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.tenant, "tenant", within: self) }
+  }
+  /// `items`, field 2.
+  @inlinable public var items: MessageListView<V1.BatchCheckItem> {
+    @_lifetime(copy self)
+    get { MessageListView<V1.BatchCheckItem>(c.pointee.items, count: c.pointee.n_items, within: self) }
+  }
+}
+
 extension V1 {
   /// `tenancy.v1.BatchCheckItem`.
   public struct BatchCheckItem: WireMessage, JSONRepresentable, Hashable, Sendable {
@@ -262,6 +293,19 @@ extension V1.BatchCheckItem {
     if !self.subject.isEmpty { object["subject"] = .string(self.subject) }
     if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
     return .object(object)
+  }
+}
+
+extension MessageView where Message == V1.BatchCheckItem {
+  /// `subject`, field 1.
+  @inlinable public var subject: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.subject, "subject", within: self) }
+  }
+  /// `permission`, field 2.
+  @inlinable public var permission: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.permission, "permission", within: self) }
   }
 }
 

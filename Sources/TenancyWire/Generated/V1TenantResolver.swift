@@ -121,6 +121,34 @@ extension V1.ResolveTenantRequest {
   }
 }
 
+extension MessageView where Message == V1.ResolveTenantRequest {
+  /// `path`, field 1.
+  @inlinable public var path: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.path, "path", within: self) }
+  }
+  /// `host`, field 2.
+  @inlinable public var host: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.host, "host", within: self) }
+  }
+  /// `headers`, field 3.
+  @inlinable public var headers: TextMapView {
+    @_lifetime(copy self)
+    get { TextMapView(c.pointee.headers, count: c.pointee.n_headers, "headers", within: self) }
+  }
+  /// `token`, field 4.
+  @inlinable public var token: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.token, "token", within: self) }
+  }
+  /// `environment`, field 5.
+  @inlinable public var environment: TextMapView {
+    @_lifetime(copy self)
+    get { TextMapView(c.pointee.environment, count: c.pointee.n_environment, "environment", within: self) }
+  }
+}
+
 extension V1 {
   /// What sidecars and services need of a resolved tenant.
   public struct ResolvedTenant: WireMessage, JSONRepresentable, Hashable, Sendable {
@@ -400,6 +428,14 @@ extension V1.ResolveFromPathRequest {
   }
 }
 
+extension MessageView where Message == V1.ResolveFromPathRequest {
+  /// `path`, field 1.
+  @inlinable public var path: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.path, "path", within: self) }
+  }
+}
+
 extension V1 {
   /// `tenancy.v1.ResolveFromSubdomainRequest`.
   public struct ResolveFromSubdomainRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
@@ -438,6 +474,14 @@ extension V1.ResolveFromSubdomainRequest {
     var object: [String: JSONValue] = [:]
     if !self.host.isEmpty { object["host"] = .string(self.host) }
     return .object(object)
+  }
+}
+
+extension MessageView where Message == V1.ResolveFromSubdomainRequest {
+  /// `host`, field 1.
+  @inlinable public var host: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.host, "host", within: self) }
   }
 }
 
@@ -483,6 +527,14 @@ extension V1.ResolveFromHeadersRequest {
     var object: [String: JSONValue] = [:]
     if !self.headers.isEmpty { object["headers"] = .object(self.headers.mapValues { .string($0) }) }
     return .object(object)
+  }
+}
+
+extension MessageView where Message == V1.ResolveFromHeadersRequest {
+  /// `headers`, field 1.
+  @inlinable public var headers: TextMapView {
+    @_lifetime(copy self)
+    get { TextMapView(c.pointee.headers, count: c.pointee.n_headers, "headers", within: self) }
   }
 }
 
@@ -569,6 +621,14 @@ extension V1.ResolveFromEnvironmentRequest {
     var object: [String: JSONValue] = [:]
     if !self.environment.isEmpty { object["environment"] = .object(self.environment.mapValues { .string($0) }) }
     return .object(object)
+  }
+}
+
+extension MessageView where Message == V1.ResolveFromEnvironmentRequest {
+  /// `environment`, field 1.
+  @inlinable public var environment: TextMapView {
+    @_lifetime(copy self)
+    get { TextMapView(c.pointee.environment, count: c.pointee.n_environment, "environment", within: self) }
   }
 }
 

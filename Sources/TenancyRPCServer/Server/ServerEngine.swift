@@ -106,7 +106,7 @@ protocol ServerEngine: AnyObject {
   func beginDrain()
   /// The peer is known to have heard of it.
   var drainAcknowledged: Bool { get }
-  /// Second step: calls that were begun in between still count.
+  /// Second step: calls that were begun in between still count. The only one where the peer sends no more.
   func finishDrain()
   /// The connection is gone: nobody waits for any call.
   func abandonCalls()

@@ -151,9 +151,10 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     if mayRead(context) { context.read() } else { isReadHeld = true }
   }
 
-  /// Nor is one whose calls wait for their turn: it has said enough.
+  /// Nor is one whose calls wait for their turn, or of which so much is held back that those who are answered at once
+  /// wait, too: it has said enough.
   private func mayRead(_ context: ChannelHandlerContext) -> Bool {
-    context.channel.isWritable && engine.takesInput && (mayStart || !engine.hasReady)
+    context.channel.isWritable && engine.takesInput && mayServeMore
   }
 
   private func resumeReading(_ context: ChannelHandlerContext) {
@@ -192,7 +193,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
       if case .failed(let reason) = outcome { return fail(reason) }
       if full { continue }
       // What was sent may have made room for the answers of calls that wait.
-      guard engine.hasReady, mayStart else { break }
+      guard hasServable else { break }
       loop.timers.beginTurn()
       serveReady()
     }

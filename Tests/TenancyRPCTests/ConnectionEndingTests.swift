@@ -12,10 +12,10 @@ struct ConnectionEndingTests {
     private let channel = EmbeddedChannel()
     private let state: LoopState
 
-    init(_ method: String) throws {
+    init(_ method: String, _ limits: ServerLimits = ServerLimits()) throws {
       let loop = channel.embeddedEventLoop
       let core = ServerCore(
-        methods: EchoService.methods + StreamService.methods, limits: ServerLimits(),
+        methods: EchoService.methods + StreamService.methods, limits: limits,
         delegate: PlainDelegate(), pool: LoopExecutor(loop))
       loop.advanceTime(to: .now())
       state = LoopState(loop, embedder: core.embedder.makeLoop())
@@ -71,7 +71,7 @@ struct ConnectionEndingTests {
   @Test func halfClosedCallsHaveTheirTime() throws {
     let peer = try Peer("/test.Echo/Inline")
     peer.endInput()
-    #expect(try peer.frames().filter { $0 == Self.goAway }.count == 2)
+    #expect(try peer.frames().filter { $0 == Self.goAway }.count == 1)
     peer.advance(by: .seconds(29))
     #expect(peer.isOpen)
     peer.advance(by: .seconds(1))
@@ -86,6 +86,41 @@ struct ConnectionEndingTests {
     #expect(peer.isOpen)
     peer.advance(by: .milliseconds(1))
     #expect(!peer.isOpen)
+  }
+
+  /// It can't answer, and its calls have their time all the same.
+  @Test func halfClosedPeersAreNotAskedForALifeSign() throws {
+    var limits = ServerLimits()
+    limits.keepaliveInterval = .seconds(5)
+    limits.keepaliveTimeout = .seconds(5)
+    let peer = try Peer("/test.Echo/Inline", limits)
+    peer.endInput()
+    _ = try peer.frames()
+    peer.advance(by: .seconds(29))
+    #expect(peer.isOpen)
+    #expect(try peer.frames() == [])
+  }
+
+  /// What was asked in the same breath is answered.
+  @Test func theLastAnswersGoOut() throws {
+    let channel = EmbeddedChannel()
+    let loop = channel.embeddedEventLoop
+    let core = ServerCore(
+      methods: EchoService.methods, limits: ServerLimits(), delegate: PlainDelegate())
+    let state = LoopState(loop, embedder: core.embedder.makeLoop())
+    let handler = try ServerConnectionHandler<TTRPCServerSession>(
+      core: core, peer: .user(1), loop: state)
+    try channel.pipeline.syncOperations.addHandler(handler)
+    try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()
+    let request = TTRPCTestFrame.request(1, "/test.Echo/Inline", [7, 8])
+    channel.pipeline.fireChannelRead(ByteBuffer(bytes: request.bytes))
+    channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+    channel.pipeline.fireChannelReadComplete()
+    let output = try channel.readOutbound(as: ByteBuffer.self).map { Array(buffer: $0) } ?? []
+    #expect(TTRPCTestFrame.parse(output) == [.ok(1, [7, 8])])
+    #expect(!channel.isActive)
+    _ = try? channel.finish(acceptAlreadyClosed: true)
+    try loop.syncShutdownGracefully()
   }
 
   /// To close its half gives a peer that is refused no more time.

@@ -63,6 +63,7 @@ struct ConnectionHistoryTests {
         #expect(before != .closed || due == .close)
         switch due {
         case .close: note("close", .second)
+        case .lingerCheck: if lifetime.lingers(buffered: 0) { note("close", .second) }
         case .finalGoAway: note("finalGoAway", .second)
         case .credentialCheck:
           #expect(check.map { $0 <= now } == true, "not before its time")
@@ -83,7 +84,7 @@ struct ConnectionHistoryTests {
       switch name {
       case "close": check = nil
       case "closeOutput":
-        bound(now + ConnectionLifetime.lingerTimeout)
+        bound(now + ConnectionLifetime.longestLinger)
         check = nil
       case "finishCalls": bound(now + ConnectionLifetime.halfCloseGrace)
       case "refuse":
@@ -124,6 +125,10 @@ struct ConnectionHistoryTests {
         for latest in [end, check].compactMap(\.self) {
           #expect(lifetime.deadline.map { $0 <= latest } == true, "\(event): its time is forgotten")
         }
+      }
+      if after == .closing {
+        let next = now + ConnectionLifetime.lingerTimeout
+        #expect(lifetime.deadline.map { $0 <= next } == true, "\(event): looked at too late")
       }
       if lifetime.awaitsAcknowledgement { #expect(after == .draining) }
     }

@@ -7,7 +7,7 @@ import Testing
 enum LifetimeEvent: String, CaseIterable {
   case opened, activity, becameQuiet
   case fine, silent, stalled, idle
-  case inputClosed, inputClosedWithCalls
+  case inputClosed, outputGone
   case acknowledged, credentialAccepted, credentialRefused
   case drain, closeOutput, close
   /// A second after the start, and long after.
@@ -42,13 +42,13 @@ enum LifetimeEvent: String, CaseIterable {
       return Self.text(
         lifetime.supervise(stuck, buffered: 0, written: 0, at: now + .seconds(10)))
     case .idle: return supervise(&lifetime, now + .seconds(100))
-    case .inputClosed: return Self.text(lifetime.inputClosed(hasCalls: false, at: now))
-    case .inputClosedWithCalls: return Self.text(lifetime.inputClosed(hasCalls: true, at: now))
+    case .inputClosed: return Self.text(lifetime.inputClosed(at: now))
+    case .outputGone: return lifetime.outputGone(at: now) ? "close" : ""
     case .acknowledged: return lifetime.drainAcknowledged() ? "finalGoAway" : ""
     case .credentialAccepted: lifetime.credentialAccepted(nextCheck: now + .seconds(60))
     case .credentialRefused: return lifetime.credentialRefused(at: now) ? "refuse" : ""
     case .drain: return Self.text(lifetime.drain(at: now))
-    case .closeOutput: return lifetime.closeOutput(at: now) ? "closeOutput" : ""
+    case .closeOutput: return lifetime.closeOutput(buffered: 0, at: now) ? "closeOutput" : ""
     case .close: return lifetime.close() ? "close" : ""
     case .second: return Self.due(&lifetime, now + .seconds(1))
     case .years: return Self.due(&lifetime, now + .hours(100_000))
@@ -62,7 +62,10 @@ enum LifetimeEvent: String, CaseIterable {
 
   private static func due(_ lifetime: inout ConnectionLifetime, _ now: NIODeadline) -> String {
     var all: [String] = []
-    while let due = lifetime.nextDue(at: now) { all.append("\(due)") }
+    while let due = lifetime.nextDue(at: now) {
+      let isCut = due == .lingerCheck && lifetime.lingers(buffered: 0)
+      all.append(isCut ? "close" : "\(due)")
+    }
     return all.joined(separator: " ")
   }
 
@@ -94,6 +97,12 @@ final class TestedLifetime {
   func supervise(_ progress: ConnectionProgress, at now: NIODeadline) {
     _ = lifetime.supervise(progress, buffered: 0, written: 0, at: now)
   }
+
+  func closeOutput(buffered: Int) -> Bool {
+    lifetime.closeOutput(buffered: buffered, at: LifetimeEvent.start)
+  }
+
+  func lingers(buffered: Int) -> Bool { lifetime.lingers(buffered: buffered) }
 
   /// - Returns: what is to be done; "" if nothing.
   @discardableResult
@@ -127,8 +136,7 @@ struct ConnectionLifetimeTests {
     .silent: living { ("ping", $0) },
     .stalled: living { _ in ("close(\"a frame was begun and not finished\")", .closed) },
     .idle: living { ($0 == .draining ? "proceed" : "drain", .draining) },
-    .inputClosed: living { _ in ("close", .closed) }.merging([.closing: ("close", .closed)]) { $1 },
-    .inputClosedWithCalls: living { _ in ("finishCalls", .draining) },
+    .inputClosed: living { _ in ("finishCalls", .draining) },
     .acknowledged: [.draining: ("finalGoAway", .draining)],
     .credentialRefused: living { _ in ("refuse", .draining) },
     .drain: living { ($0 == .draining ? "" : "drain", .draining) }
@@ -185,6 +193,9 @@ struct ConnectionLifetimeTests {
           let progress = ConnectionProgress(framesBegun: UInt64(waits), openCalls: 1)
           lifetime.supervise(progress, at: deadline)
         case .finalGoAway: break
+        case .lingerCheck:
+          guard lifetime.lingers(buffered: 0) else { break }
+          return (deadline - LifetimeEvent.start).nanoseconds / 1_000_000_000
         }
       }
     }
@@ -193,12 +204,12 @@ struct ConnectionLifetimeTests {
 
   @Test(
     arguments: [
-      ([.inputClosedWithCalls], 30), ([.credentialRefused], 2), ([.closeOutput], 1),
+      ([.inputClosed], 30), ([.credentialRefused], 2), ([.closeOutput], 1),
       // The earlier end counts, whichever was first.
-      ([.credentialRefused, .inputClosedWithCalls], 2),
-      ([.inputClosedWithCalls, .credentialRefused], 2),
+      ([.credentialRefused, .inputClosed], 2),
+      ([.inputClosed, .credentialRefused], 2),
       ([.drain, .credentialRefused], 2), ([.credentialRefused, .drain], 2),
-      ([.drain, .inputClosedWithCalls, .closeOutput], 1),
+      ([.drain, .inputClosed, .closeOutput], 1),
     ] as [([LifetimeEvent], Int64)])
   func whenItEnds(_ events: [LifetimeEvent], _ seconds: Int64) {
     let lifetime = TestedLifetime(hasCredential: true)
@@ -223,13 +234,73 @@ struct ConnectionLifetimeTests {
     #expect(lifetime.handlersAreNotified)
   }
 
+  /// It has time while it takes what was written before, and so much altogether.
+  @Test(arguments: [(4096, 5), (65_536, 30)])
+  func aSlowReaderHasTime(_ buffered: Int, _ seconds: Int64) {
+    let lifetime = TestedLifetime()
+    #expect(lifetime.closeOutput(buffered: buffered))
+    var left = buffered
+    var now = LifetimeEvent.start
+    while let deadline = lifetime.deadline, lifetime.phase != .closed {
+      now = deadline
+      left -= 1024
+      if lifetime.nextDue(at: now) == .lingerCheck { _ = lifetime.lingers(buffered: left) }
+    }
+    #expect((now - LifetimeEvent.start) == .seconds(seconds))
+  }
+
+  @Test(arguments: [(4096, 4096), (4096, 3073), (4096, 5000), (10, 10)])
+  func whoTakesNextToNothingIsCut(_ before: Int, _ after: Int) {
+    let lifetime = TestedLifetime()
+    #expect(lifetime.closeOutput(buffered: before))
+    #expect(lifetime.nextDue(at: LifetimeEvent.start + .seconds(1)) == .lingerCheck)
+    #expect(lifetime.lingers(buffered: after))
+    #expect(lifetime.phase == .closed)
+  }
+
+  /// The last of what was written may be taken long before the peer closes.
+  @Test func thePeerHasASecondWhenAllHasGoneOut() {
+    let lifetime = TestedLifetime()
+    #expect(lifetime.closeOutput(buffered: 4096))
+    lifetime.happen(.outputGone, at: LifetimeEvent.start + .milliseconds(900))
+    #expect(lifetime.nextDue(at: LifetimeEvent.start + .milliseconds(1899)) == nil)
+    #expect(lifetime.nextDue(at: LifetimeEvent.start + .milliseconds(1900)) == .close)
+  }
+
+  /// What was written waits in the socket's queue, whichever side is closed first.
+  @Test(arguments: [[LifetimeEvent.closeOutput, .inputClosed], [.inputClosed, .closeOutput]])
+  func bothSidesAreClosed(_ events: [LifetimeEvent]) {
+    let lifetime = TestedLifetime()
+    for event in events { #expect(lifetime.happen(event) != "close") }
+    #expect(lifetime.phase == .closing)
+    #expect(lifetime.happen(.outputGone) == "close")
+  }
+
+  @Test func thePeerMayCloseLast() {
+    let lifetime = TestedLifetime()
+    lifetime.happen(.closeOutput)
+    #expect(lifetime.happen(.outputGone) == "")
+    #expect(lifetime.happen(.inputClosed) == "close")
+  }
+
+  /// It can't answer.
+  @Test func nobodyWhoHasClosedIsAskedForALifeSign() {
+    let lifetime = TestedLifetime()
+    lifetime.happen(.inputClosed)
+    #expect(lifetime.happen(.silent) == "proceed")
+    let asked = TestedLifetime()
+    #expect(asked.happen(.silent) == "ping")
+    asked.happen(.inputClosed, at: LifetimeEvent.start + .seconds(30))
+    #expect(asked.happen(.fine, at: LifetimeEvent.start + .seconds(55)) == "proceed")
+  }
+
   // MARK: What is said once
 
   /// A connection whose calls are only being finished is told of the server's drain all the same, and its
   /// peer has heard all there is to hear.
   @Test func handlersOfFinishingCallsAreNotified() {
     let lifetime = TestedLifetime()
-    #expect(lifetime.happen(.inputClosedWithCalls) == "finishCalls")
+    #expect(lifetime.happen(.inputClosed) == "finishCalls")
     #expect(!lifetime.handlersAreNotified)
     #expect(lifetime.happen(.idle) == "proceed")
     #expect(!lifetime.handlersAreNotified, "nobody was told")
@@ -250,7 +321,7 @@ struct ConnectionLifetimeTests {
   /// Half closed, it is still the peer's credential that its calls are answered for.
   @Test func finishingCallsIsNoExcuse() {
     let lifetime = TestedLifetime(hasCredential: true)
-    lifetime.happen(.inputClosedWithCalls)
+    lifetime.happen(.inputClosed)
     #expect(lifetime.happen(.credentialRefused) == "refuse")
   }
 

@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 import TenancyRPC
 import TenancyTestSupport
 import Testing
@@ -7,9 +6,8 @@ import Testing
 /// A server of gRPC's own Python library, in a process of its own.
 private final class ForeignServer {
   static let python: String = {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent().path
-    let venv = ProcessInfo.processInfo.environment["TENANCY_VENV"] ?? root + "/.build-venv"
+    let venv =
+      ProcessInfo.processInfo.environment["TENANCY_VENV"] ?? ForeignProcess.root + "/.build-venv"
     return venv + "/bin/python"
   }()
 
@@ -69,47 +67,19 @@ private final class ForeignServer {
     """
 
   let path = freePath()
-  private let process = Process()
-  private let input = Pipe()
-  private let lines: AsyncStream<String>
+  private let process: ForeignProcess
 
   init() async throws {
-    let output = Pipe()
-    process.executableURL = URL(fileURLWithPath: Self.python)
-    process.arguments = ["-c", Self.script, path]
-    process.standardInput = input
-    process.standardOutput = output
-    let (lines, sink) = AsyncStream<String>.makeStream()
-    self.lines = lines
-    let partial = Mutex("")
-    output.fileHandleForReading.readabilityHandler = { handle in
-      let data = handle.availableData
-      if data.isEmpty {
-        handle.readabilityHandler = nil
-        return sink.finish()
-      }
-      partial.withLock { partial in
-        let parts = (partial + String(decoding: data, as: UTF8.self)).components(separatedBy: "\n")
-        for line in parts.dropLast() { sink.yield(line) }
-        partial = parts.last ?? ""
-      }
-    }
-    try process.run()
+    process = try ForeignProcess(Self.python, ["-c", Self.script, path])
     try await expect("ready")
   }
 
-  func expect(_ line: String) async throws {
-    var iterator = lines.makeAsyncIterator()
-    try #require(await iterator.next() == line)
-  }
+  func expect(_ line: String) async throws { try await process.expect(line) }
 
-  func drain() throws { try input.fileHandleForWriting.write(contentsOf: Data("stop\n".utf8)) }
+  func drain() throws { try process.say("stop") }
 
-  /// By the signal that can't be blocked: others may be, as they are in who started it, and its input may be held
-  /// open by who was started beside it. Nobody waits: Foundation's waiting has been seen to spin in a task for ever.
   func end() {
-    try? input.fileHandleForWriting.close()  // Fails if it is closed: all the better.
-    kill(process.processIdentifier, SIGKILL)
+    process.end()
     unlink(path)
   }
 }

@@ -17,7 +17,8 @@ public struct TTRPCRequest {
   public private(set) var metadataCount = 0
   /// Names, values and 32 for each entry, as for header lists.
   public private(set) var metadataBytes = 0
-  private let envelope: UnsafeRawBufferPointer
+  /// What it was read from.
+  public let envelope: UnsafeRawBufferPointer
 
   /// - Parameter envelope: kept valid by the caller for as long as the request is used.
   public init(reading envelope: UnsafeRawBufferPointer) throws(ProtobufReader.Malformed) {

@@ -59,6 +59,12 @@ struct MethodTable: Sendable {
     return answering.indices.contains(index) ? answering[index] : .later
   }
 
+  /// Whether no asynchronous handler begins with a call; true where there is no method.
+  func answersAtOnce(_ index: Int32) -> Bool {
+    let index = Int(index)
+    return !answering.indices.contains(index) || answering[index] != .later
+  }
+
   /// Whether the requests of a method may have any number of messages; false where there is no method.
   @inline(__always)
   func clientStreams(_ index: Int32) -> Bool {

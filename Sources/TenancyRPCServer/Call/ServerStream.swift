@@ -31,6 +31,8 @@ class ServerStream: LoopTimer {
   @exclusivity(unchecked) final var isDispatched = false
   /// Until the final status is submitted.
   @exclusivity(unchecked) final var awaitsResponse = true
+  /// A handler that answers at once has left the call to the one that doesn't.
+  @exclusivity(unchecked) final var isPutOff = false
   /// Messages of the request may be packed.
   @exclusivity(unchecked) final var mayBePacked = false
   /// The message of a unary request came in packed.
@@ -59,6 +61,7 @@ class ServerStream: LoopTimer {
     if refusal != nil { refusal = nil }
     isDispatched = false
     awaitsResponse = true
+    isPutOff = false
     mayBePacked = false
     requestWasCompressed = false
     tally.beginTime = 0

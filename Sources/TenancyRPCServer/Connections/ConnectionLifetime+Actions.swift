@@ -20,6 +20,8 @@ extension ConnectionLifetime {
     case credentialCheck
     /// The peer has not acknowledged the first GOAWAY's PING: the final one is to be said.
     case finalGoAway
+    /// `lingers` is to be told how much the peer has not taken.
+    case lingerCheck
     /// The connection is to be closed at once.
     case close
   }
@@ -46,7 +48,7 @@ extension ConnectionLifetime {
 
   enum InputClosedAction: Equatable {
     case none
-    /// Both GOAWAYs are to be said: calls in flight are finished.
+    /// The final GOAWAY is to be said: calls that have begun are finished.
     case finishCalls
     case close
   }

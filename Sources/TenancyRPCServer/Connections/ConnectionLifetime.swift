@@ -58,19 +58,33 @@ struct ConnectionLifetime: ~Copyable {
     mutating func end(by deadline: NIODeadline) { end = min(end ?? deadline, deadline) }
   }
 
+  private struct Closing {
+    /// When it is cut, unless the peer has taken some of what is left by then.
+    var end: NIODeadline
+    /// When it is cut whatever the peer does.
+    let limit: NIODeadline
+    /// Bytes that waited in the socket's queue when that was last looked at.
+    var buffered: Int
+    /// All that was written has gone out.
+    var isOutputGone = false
+  }
+
   private enum State {
     case serving(Serving)
     /// What it was is still supervised.
     case draining(Serving, Drain)
-    case closing(end: NIODeadline)
+    case closing(Closing)
     case closed
   }
 
   /// How long the acknowledgement of a drain's PING is waited for.
   static let acknowledgementTimeout = TimeAmount.seconds(1)
-  /// How long the peer's end of the connection is waited for when ours is closed.
+  /// How long the peer's end of the connection is waited for when ours is closed; and how long it may take none of
+  /// what was written before.
   static let lingerTimeout = TimeAmount.seconds(1)
-  /// How long calls in flight may take when the peer sends no more.
+  /// How long a peer may take for what was written before our side was closed.
+  static let longestLinger = TimeAmount.seconds(30)
+  /// How long calls in flight may take when the peer sends no more, and their answers until they have gone out.
   static let halfCloseGrace = TimeAmount.seconds(30)
 
   private var state: State
@@ -80,6 +94,7 @@ struct ConnectionLifetime: ~Copyable {
   private let credentialGrace: TimeAmount
   /// Handlers were told that the connection drains.
   private(set) var handlersAreNotified = false
+  private var isInputClosed = false
 
   /// - Parameters:
   ///   - jitter: from -1 to 1: how much earlier or later the connection is old than others.
@@ -149,7 +164,7 @@ struct ConnectionLifetime: ~Copyable {
     case .serving(let serving): serving.deadline
     case .draining(let serving, let drain):
       [serving.deadline, drain.finalGoAway, drain.end].compactMap(\.self).min()
-    case .closing(let end): end
+    case .closing(let closing): closing.end
     case .closed: nil
     }
   }
@@ -178,10 +193,15 @@ extension ConnectionLifetime {
       }
       state = .draining(serving, drain)
       return due
-    case .closing(let end):
-      guard end <= now else { return nil }
-      state = .closed
-      return .close
+    case .closing(var closing):
+      guard closing.end <= now else { return nil }
+      guard !closing.isOutputGone, now < closing.limit else {
+        state = .closed
+        return .close
+      }
+      closing.end = min(now + Self.lingerTimeout, closing.limit)
+      state = .closing(closing)
+      return .lingerCheck
     case .closed: return nil
     }
   }
@@ -234,12 +254,39 @@ extension ConnectionLifetime {
     }
   }
 
-  /// The peer sends no more.
-  ///
-  /// - Parameter hasCalls: whether there are calls in flight.
-  mutating func inputClosed(hasCalls: Bool, at now: NIODeadline) -> InputClosedAction {
-    guard hasCalls else { return close() ? .close : .none }
+  /// The peer sends no more: what it has asked is answered, and nothing else.
+  mutating func inputClosed(at now: NIODeadline) -> InputClosedAction {
+    isInputClosed = true
+    // Nor does it answer.
+    judge.endKeepalive()
+    if case .closing(let closing) = state {
+      return closing.isOutputGone && close() ? .close : .none
+    }
     return finishCalls(by: now + Self.halfCloseGrace) ? .finishCalls : .none
+  }
+
+  /// All that was written has gone out, and our side is closed. Returns whether the connection is to be closed: the
+  /// peer's side is, too.
+  mutating func outputGone(at now: NIODeadline) -> Bool {
+    guard case .closing(var closing) = state, !closing.isOutputGone else { return false }
+    if isInputClosed { return close() }
+    closing.isOutputGone = true
+    closing.end = min(now + Self.lingerTimeout, closing.limit)
+    state = .closing(closing)
+    return false
+  }
+
+  /// So many bytes still wait in the socket's queue of a connection whose output is closed. Returns whether it is to
+  /// be cut: the peer has taken next to nothing of them since that was last told.
+  mutating func lingers(buffered: Int) -> Bool {
+    guard case .closing(var closing) = state else { return false }
+    let taken = closing.buffered - buffered
+    guard closing.buffered > 0,
+      taken >= min(Int(ConnectionJudge.leastProgress), closing.buffered)
+    else { return close() }
+    closing.buffered = buffered
+    state = .closing(closing)
+    return false
   }
 
   /// The peer knows of the first GOAWAY. Returns whether the final one is to be said.
@@ -290,12 +337,15 @@ extension ConnectionLifetime {
   /// Nothing is left to read or to write, or nothing can be. Returns whether our side of the connection is
   /// to be closed: not twice. To close both with input unread would reset the connection, and the peer might
   /// never read the GOAWAY and the answers before it.
-  mutating func closeOutput(at now: NIODeadline) -> Bool {
+  ///
+  /// - Parameter buffered: bytes that wait in the socket's queue.
+  mutating func closeOutput(buffered: Int, at now: NIODeadline) -> Bool {
     guard !isClosing else { return false }
-    var end = now + Self.lingerTimeout
+    var limit = now + Self.longestLinger
     // An earlier end stays.
-    if case .draining(_, let drain) = state, let earlier = drain.end { end = min(end, earlier) }
-    state = .closing(end: end)
+    if case .draining(_, let drain) = state, let earlier = drain.end { limit = min(limit, earlier) }
+    let end = min(now + Self.lingerTimeout, limit)
+    state = .closing(Closing(end: end, limit: limit, buffered: buffered))
     return true
   }
 

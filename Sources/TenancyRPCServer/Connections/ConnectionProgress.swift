@@ -43,7 +43,7 @@ struct ConnectionJudge {
   }
 
   private let limits: ServerLimits
-  private let keepaliveInterval: Duration?
+  private var keepaliveInterval: Duration?
   private let retirement: NIODeadline?
   private var input: (frames: UInt64, since: NIODeadline)?
   private var window: Mark?
@@ -160,6 +160,12 @@ struct ConnectionJudge {
     guard now - lastActivity >= TimeAmount.bounded(interval) else { return .fine }
     pingSent = (progress.pingsAcknowledged, now)
     return .ping
+  }
+
+  /// The peer says nothing any more, and is not asked.
+  mutating func endKeepalive() {
+    keepaliveInterval = nil
+    pingSent = nil
   }
 
   /// When to judge again a connection on which nothing is under way, and nothing happens till then. Nil:

@@ -6,7 +6,9 @@ internal import TenancyRPCFraming
 /// How a connection's calls are run.
 extension ServerConnectionHandler {
   func serveReady() {
-    while !lifetime.isClosing, mayStart, let stream = engine.nextReady() {
+    while !lifetime.isClosing, hasTurn,
+      let stream = mayBegin ? engine.nextReady() : engine.nextAtOnce()
+    {
       countInTurn()
       guard stream.awaitsResponse else { continue }
       switch stream.refusal {
@@ -54,12 +56,25 @@ extension ServerConnectionHandler {
       count > Self.largeMessage ? 1 : min(burstLimit + 1, core.limits.maximumCallBurst)
   }
 
-  /// Whether the next call may be served now.
+  /// Whether a call may be served now.
   @inline(__always)
-  var mayStart: Bool {
-    turns.calls < core.limits.maximumCallsPerTurn && (gatedCalls == nil || hasPassedGate())
+  var hasTurn: Bool { turns.calls < core.limits.maximumCallsPerTurn }
+
+  /// Whether an asynchronous handler may begin now: its call is held back if not, and others go before it.
+  @inline(__always)
+  var mayBegin: Bool {
+    (gatedCalls == nil || hasPassedGate())
       && (burstCalls == 0
         || burstCalls < burstLimit && !core.memory.replies.isExhausted)
+  }
+
+  /// Whether there is a call that may be served now.
+  var hasServable: Bool { hasTurn && (mayBegin ? engine.hasReady : engine.hasAtOnce) }
+
+  /// Whether calls that come now would wait for nothing else. Otherwise they stay where they are: in the socket.
+  var mayServeMore: Bool {
+    if hasTurn, mayBegin || engine.mayHoldMore && !engine.hasAtOnce { return true }
+    return !engine.hasReady
   }
 
   /// Handlers that were started have had their time.
@@ -83,6 +98,7 @@ extension ServerConnectionHandler {
       }
       switch method._withUnsafeGuaranteedRef({ $0.manner }) {
       case .inline(let canWait):
+        if stream.isPutOff { return try goOn(stream, method) }
         if stream.mayBePacked { try unpack(stream) }
         let message = try stream.message()
         try embedder.begin(stream)
@@ -126,8 +142,21 @@ extension ServerConnectionHandler {
     guard let method, stream.mayWait else {
       throw RPCStatus(.internalError, "nothing answers the call")
     }
+    guard mayBegin else {
+      stream.isPutOff = true
+      watchDeadline(stream)
+      return engine.hold(stream)
+    }
     try admit()
     try start(method, stream, message)
+  }
+
+  /// A call that was put off, and held back then.
+  private func goOn(
+    _ stream: Engine.Stream, _ method: Unmanaged<BoundMethod>
+  ) throws(RPCStatus) {
+    try admit()
+    try begin(stream) { () throws(RPCStatus) in try start(method, stream, stream.message()) }
   }
 
   private func start(

@@ -30,6 +30,7 @@ extension ServerConnectionHandler {
       case .supervision: supervise()
       case .credentialCheck: checkCredential()
       case .finalGoAway: sayFinalGoAway()
+      case .lingerCheck: if lifetime.lingers(buffered: bufferedBytes) { closeChannel() }
       case .close: closeChannel()
       }
     }
@@ -44,9 +45,8 @@ extension ServerConnectionHandler {
 /// Peers that do not take part any more are cut off, old and idle connections are drained.
 extension ServerConnectionHandler {
   func supervise() {
-    guard let context else { return }
-    // Sockets have this option: without it, what peers do not read is known by their windows alone.
-    let buffered = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    guard context != nil else { return }
+    let buffered = bufferedBytes
     let action = lifetime.supervise(
       engine.progress, buffered: buffered, written: writtenBytes, at: loop.eventLoop.now)
     switch action {
@@ -112,11 +112,18 @@ extension ServerConnectionHandler: ServerConnection {
 
   /// TLS peers may say that they send no more, and still read the answers to what they have sent.
   func inputClosed() {
-    switch lifetime.inputClosed(hasCalls: engine.openCalls > 0, at: loop.eventLoop.now) {
+    switch lifetime.inputClosed(at: loop.eventLoop.now) {
     case .none: break
-    case .finishCalls: finishCalls()
+    case .finishCalls:
+      setLifetimeTimer()
+      // Not the first step of a drain: calls whose turn has not come were made all the same.
+      sayFinalGoAway()
     case .close: closeChannel()
     }
+  }
+
+  func outputClosed() {
+    if lifetime.outputGone(at: loop.eventLoop.now) { closeChannel() } else { setLifetimeTimer() }
   }
 
   /// Serves what has been asked, and nothing else.

@@ -151,9 +151,10 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     if mayRead(context) { context.read() } else { isReadHeld = true }
   }
 
-  /// Nor is one whose calls wait for their turn: it has said enough.
+  /// Nor is one whose calls wait for their turn, or of which so much is held back that those who are answered at once
+  /// wait, too: it has said enough.
   private func mayRead(_ context: ChannelHandlerContext) -> Bool {
-    context.channel.isWritable && engine.takesInput && (mayStart || !engine.hasReady)
+    context.channel.isWritable && engine.takesInput && mayServeMore
   }
 
   private func resumeReading(_ context: ChannelHandlerContext) {
@@ -169,10 +170,11 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    guard case ChannelEvent.inputClosed = event else {
-      return context.fireUserInboundEventTriggered(event)
+    switch event {
+    case ChannelEvent.inputClosed: inputClosed()
+    case ChannelEvent.outputClosed: outputClosed()
+    default: context.fireUserInboundEventTriggered(event)
     }
-    inputClosed()
   }
 
   // MARK: Output
@@ -191,7 +193,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
       if case .failed(let reason) = outcome { return fail(reason) }
       if full { continue }
       // What was sent may have made room for the answers of calls that wait.
-      guard engine.hasReady, mayStart else { break }
+      guard hasServable else { break }
       loop.timers.beginTurn()
       serveReady()
     }
@@ -206,13 +208,19 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
       if engine.socketBytes > 0 { engine.socketHolds(0) }
       return
     }
-    // Sockets have this option: without it, such bytes do not count.
-    let buffered = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
-    engine.socketHolds(Int(buffered))
+    engine.socketHolds(bufferedBytes)
+  }
+
+  /// Bytes in the socket's queue. Sockets have this option: without it, what peers do not read is known by their
+  /// windows alone.
+  var bufferedBytes: Int {
+    (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
   }
 
   private func fail(_ reason: String) {
-    guard let context, lifetime.closeOutput(at: loop.eventLoop.now) else { return }
+    guard let context, lifetime.closeOutput(buffered: bufferedBytes, at: loop.eventLoop.now) else {
+      return
+    }
     core.log(.protocolError, embedder.connection.label, reason)
     var last = context.channel.allocator.buffer(capacity: 64)
     // What can't be produced now is not worth more: the connection is lost.
@@ -223,7 +231,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
 
   /// Nothing is left to read or to write.
   private func endConnection(_ context: ChannelHandlerContext) {
-    guard lifetime.closeOutput(at: loop.eventLoop.now) else { return }
+    guard lifetime.closeOutput(buffered: bufferedBytes, at: loop.eventLoop.now) else { return }
     if let error = engine.sentError {
       core.log(.protocolError, embedder.connection.label, "ended with GOAWAY \(error)")
     }

@@ -192,7 +192,9 @@ extension HTTP2ServerSession {
 
   func supervise(refusingAfter ticks: UInt32) -> Bool {
     tick &+= 1
-    let isUnderWay = frames.isPartial || waitingReplyBytes > 0 || !ready.isEmpty(streams)
+    let isUnderWay =
+      frames.isPartial || waitingReplyBytes > 0 || !ready.isEmpty(streams)
+      || !held.isEmpty(streams)
     if streams.count == 0 {
       // A connection without calls does not keep what many at once have needed.
       streams.trim()

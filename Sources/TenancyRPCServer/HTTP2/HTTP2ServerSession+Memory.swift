@@ -19,6 +19,8 @@ extension HTTP2ServerSession {
       && replyShare.mayGoOn(waitingReplyBytes + socketBytes)
   }
 
+  var mayHoldMore: Bool { bufferedBytes <= MemoryBudget.allowance }
+
   func hasRoom(forReply count: Int) -> Bool {
     waitingReplyBytes == 0
       || waitingReplyBytes + count <= limits.maximumWaitingReplyBytes

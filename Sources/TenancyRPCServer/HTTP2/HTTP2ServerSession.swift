@@ -23,6 +23,8 @@ final class HTTP2ServerSession: ServerEngine {
   let blocks = HTTP2Memory()
   @exclusivity(unchecked) var streams = StreamTable<HTTP2Stream>()
   @exclusivity(unchecked) var ready = CallQueue<HTTP2Stream>()
+  /// Calls of `ready` that asynchronous handlers serve, and that others were served before.
+  @exclusivity(unchecked) var held = CallQueue<HTTP2Stream>()
   /// Request bytes held for all streams.
   @exclusivity(unchecked) var bufferedBytes = 0
   /// Response bytes held for all streams.
@@ -120,12 +122,25 @@ final class HTTP2ServerSession: ServerEngine {
 
   var hasOpened: Bool { frames.hasOpened }
 
-  var hasReady: Bool { !ready.isEmpty(streams) && hasRoomForReplies }
+  var hasReady: Bool { (!ready.isEmpty(streams) || !held.isEmpty(streams)) && hasRoomForReplies }
 
   func nextReady() -> HTTP2Stream? {
+    if held.mayHaveCalls, hasRoomForReplies, let stream = held.popFirst(streams) { return stream }
     guard ready.mayHaveCalls, hasRoomForReplies else { return nil }
     return ready.popFirst(streams)
   }
+
+  var hasAtOnce: Bool { !ready.isEmpty(streams) && hasRoomForReplies }
+
+  func nextAtOnce() -> HTTP2Stream? {
+    while ready.mayHaveCalls, hasRoomForReplies, let stream = ready.popFirst(streams) {
+      if stream.refusal != nil || methods.answersAtOnce(stream.method) { return stream }
+      hold(stream)
+    }
+    return nil
+  }
+
+  func hold(_ stream: HTTP2Stream) { held.append(stream, streams) }
 
   func stream(_ key: StreamKey) -> HTTP2Stream? { streams[key] }
 

@@ -25,11 +25,20 @@ protocol ServerEngine: AnyObject {
   var hasOpened: Bool { get }
   /// Whether more should be read from the peer: not while the engine has no place for it.
   var takesInput: Bool { get }
-  /// The next call to serve, if any: one that is refused, a unary one whose request is whole, or a
+  /// The next call to serve, if any: what was held back before, then one that is refused, a unary one whose request is whole, or a
   /// streaming one whose headers are. None while too many answers wait for the peer.
   func nextReady() -> Stream?
   /// Whether `nextReady` would return a call.
   var hasReady: Bool { get }
+  /// The next call that is answered at once, if any. Those before it that asynchronous handlers serve are held back,
+  /// in their order: `nextReady` returns them.
+  func nextAtOnce() -> Stream?
+  /// Whether `nextAtOnce` has something to look at.
+  var hasAtOnce: Bool { get }
+  /// Holds a call back that was returned, and is served by an asynchronous handler.
+  func hold(_ stream: Stream)
+  /// Whether what is held is so little that more may be read, and held back.
+  var mayHoldMore: Bool { get }
   /// An open call; nil when it is over.
   func stream(_ key: StreamKey) -> Stream?
   /// Unpacks the message of a request that is not a stream.
@@ -106,7 +115,7 @@ protocol ServerEngine: AnyObject {
   func beginDrain()
   /// The peer is known to have heard of it.
   var drainAcknowledged: Bool { get }
-  /// Second step: calls that were begun in between still count.
+  /// Second step: calls that were begun in between still count. The only one where the peer sends no more.
   func finishDrain()
   /// The connection is gone: nobody waits for any call.
   func abandonCalls()

@@ -90,6 +90,9 @@ public struct ServerLimits: Sendable, Hashable {
   public var maximumCallsPerTurn = 64
   /// Unary asynchronous calls that a connection starts before it waits a millisecond for the first
   /// to answer. It begins with two, and goes on with one while messages are large.
+  /// Others are held back then, and calls behind them that are answered on the event loop go before them; but with more
+  /// than 16 KiB of requests held the connection is not read, and over ttrpc nor is what follows a call that would
+  /// make it more, or whose request is a stream.
   public var maximumCallBurst = 16
   /// When to come back is told to calls that are refused because of `maximumPendingCalls`.
   public var retryDelay = Duration.seconds(1)

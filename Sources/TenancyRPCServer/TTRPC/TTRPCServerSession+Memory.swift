@@ -10,6 +10,23 @@ extension TTRPCServerSession {
 
   // MARK: Room
 
+  /// Whether a frame begins a call that an asynchronous handler serves, and that can't be held back: messages would
+  /// follow, or too much is held.
+  func mustStay(_ event: TTRPCFrameReader.Event) -> Bool {
+    guard case .frame(let header, let payload) = event, header.type == .request else {
+      return false
+    }
+    do {
+      let request = try TTRPCRequest(reading: payload)
+      let method = methods.find(service: request.service, method: request.method)
+      if methods.answersAtOnce(method) { return false }
+      return methods.clientStreams(method)
+        || bufferedBytes + payload.count > MemoryBudget.allowance
+    } catch {
+      return false  // It is refused.
+    }
+  }
+
   /// What it costs to hold a message of `count` bytes, as its pipe reckons.
   static func cost(_ count: Int) -> Int {
     count + MessageReader.prefixLength + CallPipe.messageOverhead

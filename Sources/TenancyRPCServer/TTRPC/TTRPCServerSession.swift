@@ -42,6 +42,10 @@ final class TTRPCServerSession: ServerEngine {
   @exclusivity(unchecked) var incoming: [FramedMessage] = []
   /// Open calls that can't go on: the handler's code ends them.
   @exclusivity(unchecked) var failing = CallQueue<TTRPCStream>()
+  /// Calls whose handlers may not begin yet, and that others were served before: with copies of their frames.
+  @exclusivity(unchecked) var held = CallQueue<TTRPCStream>()
+  /// The next frame is of such a call, and can't be held: it stays in the reader, and what is behind it.
+  @exclusivity(unchecked) private var isHeldBack = false
   /// Calls whose responses wait for room in the output.
   @exclusivity(unchecked) var blocked = CallQueue<TTRPCStream>()
   /// Request bytes held for all calls.
@@ -110,34 +114,84 @@ final class TTRPCServerSession: ServerEngine {
 
   var takesInput: Bool { stall != .waiting }
 
-  var hasReady: Bool { abandoned != nil || !failing.isEmpty(streams) || mayRead && reader.hasNext }
+  var hasReady: Bool {
+    hasRefusals || mayRead && reader.hasNext || hasRoomForReplies && !held.isEmpty(streams)
+  }
 
-  private var mayRead: Bool {
-    failure == nil && stall != .waiting && output.waiting <= limits.maximumWaitingReplyBytes
+  var hasAtOnce: Bool { hasRefusals || !isHeldBack && mayRead && reader.hasNext }
+
+  var mayHoldMore: Bool { !isHeldBack && bufferedBytes <= MemoryBudget.allowance }
+
+  private var hasRefusals: Bool { abandoned != nil || !failing.isEmpty(streams) }
+
+  private var hasRoomForReplies: Bool {
+    output.waiting <= limits.maximumWaitingReplyBytes
       && replyShare.mayGoOn(output.waiting + socketBytes)
   }
 
+  private var mayRead: Bool { failure == nil && stall != .waiting && hasRoomForReplies }
+
   func nextReady() -> TTRPCStream? {
-    if starting != nil { forgetFrame() }
-    if let header = abandoned {
-      abandoned = nil
-      return refuse(header, noRoom)
+    isHeldBack = false
+    if let stream = nextRefused() { return stream }
+    if held.mayHaveCalls, hasRoomForReplies, let stream = held.popFirst(streams) {
+      stream.restoreRequest()
+      starting = stream
+      return stream
     }
-    if let stream = failing.popFirst(streams) { return stream }
     while mayRead, let event = reader.next() {
-      framesRead &+= 1
-      if let stream = take(event) {
-        deliver()
-        return stream
+      if let stream = read(event) { return stream }
+    }
+    deliver()
+    return nil
+  }
+
+  func nextAtOnce() -> TTRPCStream? {
+    if let stream = nextRefused() { return stream }
+    while !isHeldBack, mayRead, let event = reader.next() {
+      if mustStay(event) {
+        reader.putBack()
+        isHeldBack = true
+      } else if let stream = read(event) {
+        guard stream === starting, stream.refusal == nil, !methods.answersAtOnce(stream.method)
+        else { return stream }
+        hold(stream)
       }
     }
     deliver()
     return nil
   }
 
+  func hold(_ stream: TTRPCStream) {
+    if let request = stream.request {
+      count(stream, request.envelope.count - request.payload.count)
+    }
+    stream.keepRequest()
+    starting = nil
+    held.append(stream, streams)
+  }
+
+  @inline(__always)
+  private func nextRefused() -> TTRPCStream? {
+    if starting != nil { forgetFrame() }
+    if let header = abandoned {
+      abandoned = nil
+      return refuse(header, noRoom)
+    }
+    return failing.popFirst(streams)
+  }
+
+  @inline(__always)
+  private func read(_ event: TTRPCFrameReader.Event) -> TTRPCStream? {
+    framesRead &+= 1
+    guard let stream = take(event) else { return nil }
+    deliver()
+    return stream
+  }
+
   /// Handlers that go on have what they need of it.
   private func forgetFrame() {
-    starting?.request = nil
+    starting?.releaseRequest()
     starting = nil
   }
 
@@ -195,6 +249,7 @@ final class TTRPCServerSession: ServerEngine {
   /// Requests come in one frame: those that are not whole are the supervisor's business.
   func supervise(refusingAfter ticks: UInt32) -> Bool {
     reader.unreadBytes > 0 || output.waiting > 0 || stall != .none || !failing.isEmpty(streams)
+      || !held.isEmpty(streams)
   }
 
   /// There is no word for it either.

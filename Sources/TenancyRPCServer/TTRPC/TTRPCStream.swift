@@ -98,7 +98,35 @@ final class TTRPCStream: ServerStream {
   /// The envelope, until the next frame is read: handlers that go on have their copy by then.
   @exclusivity(unchecked) var request: TTRPCRequest?
 
+  /// The envelope of a call that is held back.
+  private var envelope: ByteStore?
+
   init(output: TTRPCOutput) { self.output = output }
+
+  /// Keeps the envelope, which others follow.
+  func keepRequest() {
+    guard let request, let base = request.envelope.baseAddress else { return }
+    var kept = ByteStore(capacity: request.envelope.count)
+    kept.append(base, count: request.envelope.count)
+    envelope = consume kept
+    self.request = nil
+  }
+
+  /// The envelope that was kept is read as it was when it came, until `releaseRequest`.
+  func restoreRequest() {
+    guard let bytes = envelope?.bytes else { return }
+    do {
+      request = try TTRPCRequest(reading: bytes)
+    } catch {
+      // In range: it has been read before.
+      preconditionFailure("the envelope was read before")
+    }
+  }
+
+  func releaseRequest() {
+    request = nil
+    if envelope != nil { envelope = nil }
+  }
 
   func prepare(id: UInt32, requestEnded: Bool) {
     prepareCall()
@@ -110,6 +138,7 @@ final class TTRPCStream: ServerStream {
   /// Lets go of what the call held.
   func release() {
     releaseHandler()
+    releaseRequest()
     heldReply = nil
     countedBytes = 0
     isOpen = false

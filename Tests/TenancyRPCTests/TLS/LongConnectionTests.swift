@@ -180,6 +180,28 @@ struct LongConnectionTests {
     }
   }
 
+  /// Also with more than sockets take at once, over a protocol in which such calls are over when they are answered.
+  @Test func theLastAnswersGoOutThoughTheyAreLarge() async throws {
+    let size = 3_000_000
+    let fill = TestMethod.inline(path: "/test.Echo/Fill") { call, _ in
+      call.reply(count: size) { target in
+        UnsafeMutableRawBufferPointer(start: target, count: size).initializeMemory(
+          as: UInt8.self, repeating: 7)
+      }
+    }
+    try await withServer([fill]) { _, target, _ in
+      let files = try pki.save(pki.issue(.client()), "client")
+      let socket = try TLSSocket(target, files, offering: [.ttrpc])
+      let requests: [TTRPCTestFrame] = [1, 3].map { .request($0, "/test.Echo/Fill") }
+      socket.send(requests.flatMap(\.bytes))
+      socket.sendCloseNotify()
+      let answers = TTRPCTestFrame.parse(socket.readAll())
+      #expect(answers.map(\.stream) == [1, 3])
+      #expect(answers.map { $0.status } == [nil, nil])
+      #expect(answers.allSatisfy { $0.payload.count > size }, "\(answers)")
+    }
+  }
+
   @Test func aHandshakeThatDoesNotEndIsCut() async throws {
     try await withServer {
       $0.limits.handshakeTimeout = .milliseconds(100)

@@ -77,7 +77,8 @@ struct GateTests {
     return thrown { () throws(TenancyError) in
       try name.withBytes { bytes throws(TenancyError) in
         let access = try gate.admit(
-          caller, MethodRule.declared(row.path), tenantName: row.namesTenant ? bytes.bytes : nil, .child,
+          caller, MethodRule.declared(row.path), tenantName: row.namesTenant ? bytes.bytes : nil,
+          .child,
           snapshot: plane.snapshot)
         check(access)
       }

@@ -38,50 +38,33 @@ public struct Resolver: Sendable {
     path: RawSpan, host: RawSpan, header: RawSpan, environment: RawSpan, given: StrategySet,
     state: borrowing ControlState, home: TenantRecord?, now: Timestamp, mayFallBack: Bool
   ) throws(TenancyError) -> Resolution {
-    var tally = Tally(home: home, now: now)
+    var tally = Tally()
     for strategy in rules.order where given.contains(strategy) {
       switch strategy {
       case .path:
         let range = try SelectorParsing.path(path, prefix: rules.pathPrefix)
-        try tally.add(strategy, path, range, state)
+        try tally.add(strategy, path, range, state, home, now)
       case .subdomain:
         let range = try SelectorParsing.host(host, baseDomains: rules.baseDomains)
-        try tally.add(strategy, host, range, state)
+        try tally.add(strategy, host, range, state, home, now)
       case .header:
-        try tally.add(strategy, header, try SelectorParsing.value(header, "headers"), state)
+        try tally.add(
+          strategy, header, try SelectorParsing.value(header, "headers"), state, home, now)
       case .environment:
         try tally.add(
-          strategy, environment, try SelectorParsing.value(environment, "environment"), state)
+          strategy, environment, try SelectorParsing.value(environment, "environment"), state, home,
+          now)
       case .default, .credential:
         break
       }
     }
-    if tally.named.isEmpty, mayFallBack { fallBack(&tally) }
-    return try conclude(tally)
-  }
-
-  private func fallBack(_ tally: inout Tally) {
-    if let home = tally.home { tally.note(.credential, home) }
-  }
-
-  private func conclude(_ tally: Tally) throws(TenancyError) -> Resolution {
-    guard let strategy = tally.strategy else {
-      throw TenancyError(.notFound, .tenantUnresolved, "no source names a tenant")
-    }
-    guard let record = tally.record, !tally.isForeign else {
-      throw tally.home == nil ? .tenantNotFound : .tenantMismatch(reaching: tally.attempted)
-    }
-    if let refusal = Lifecycle.refusal(for: record.tenant.state) { throw refusal }
-    return Resolution(
-      record: record, strategy: strategy, given: tally.given, named: tally.named,
-      namedByID: tally.namedByID)
+    if tally.named.isEmpty, mayFallBack, let home { tally.note(.credential, home) }
+    return try tally.conclude(home)
   }
 }
 
 /// What the sources have said so far.
-private struct Tally {
-  let home: TenantRecord?
-  let now: Timestamp
+private struct Tally: ~Copyable {
   var given = StrategySet()
   var named = StrategySet()
   var namedByID = StrategySet()
@@ -94,25 +77,32 @@ private struct Tally {
   /// The first other tenant that a caller with a home named.
   var attempted: TenantID?
 
-  init(home: TenantRecord?, now: Timestamp) {
-    self.home = home
-    self.now = now
+  consuming func conclude(_ home: TenantRecord?) throws(TenancyError) -> Resolution {
+    guard let strategy else {
+      throw TenancyError(.notFound, .tenantUnresolved, "no source names a tenant")
+    }
+    guard let record, !isForeign else {
+      throw home == nil ? .tenantNotFound : .tenantMismatch(reaching: attempted)
+    }
+    if let refusal = Lifecycle.refusal(for: record.tenant.state) { throw refusal }
+    return Resolution(
+      record: record, strategy: strategy, given: given, named: named, namedByID: namedByID)
   }
 
   /// Notes a source that named the tenant at `range` of `text`, or none.
   mutating func add(
     _ strategy: ResolutionStrategy, _ text: RawSpan, _ range: Range<Int>?,
-    _ state: borrowing ControlState
+    _ state: borrowing ControlState, _ home: TenantRecord?, _ now: Timestamp
   ) throws(TenancyError) {
     given.insert(StrategySet(strategy))
     guard let range else { return }
-    let found = find(text.extracting(range), state)
+    let found = find(text.extracting(range), state, home, now)
     // A caller with a home learns of every other name only that it is another.
     let foreign = home != nil && found?.tenant.id != home?.tenant.id
     let seen = foreign ? nil : found
     if foreign, attempted == nil { attempted = found?.tenant.id }
     if let first = self.strategy {
-      if !agrees(text.extracting(range), seen, foreign) {
+      if !agrees(text.extracting(range), seen, foreign, home) {
         throw first == .environment || strategy == .environment ? Self.pinned : Self.ambiguous
       }
     } else {
@@ -129,7 +119,9 @@ private struct Tally {
 
   /// Whether a source says what the first one said. For platform identities, who may know of every tenant,
   /// two names that are none's are still two.
-  private func agrees(_ name: RawSpan, _ seen: TenantRecord?, _ isForeign: Bool) -> Bool {
+  private func agrees(
+    _ name: RawSpan, _ seen: TenantRecord?, _ isForeign: Bool, _ home: TenantRecord?
+  ) -> Bool {
     guard home == nil else { return isForeign == self.isForeign }
     guard let unknown else { return seen === record }
     return seen == nil && unknown == lowercase(name)
@@ -143,7 +135,9 @@ private struct Tally {
   }
 
   /// Looks a name up in canonical, lower-case form.
-  private func find(_ name: RawSpan, _ state: borrowing ControlState) -> TenantRecord? {
+  private func find(
+    _ name: RawSpan, _ state: borrowing ControlState, _ home: TenantRecord?, _ now: Timestamp
+  ) -> TenantRecord? {
     let own = home?.tenant.id
     if let record = state.find(name, at: now, of: own) { return record }
     return unsafe state.find(lowercase(name).span.bytes, at: now, of: own)

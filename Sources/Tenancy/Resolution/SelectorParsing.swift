@@ -20,7 +20,14 @@ public enum SelectorParsing {
     try refuseUnclearPath(path)
     guard path.begins(with: prefix) else { return nil }
     let start = prefix.utf8.count
-    let end = path.end(of: ordinaryPathBytes, from: start)
+    // What nearly all paths have is looked at once.
+    let nameEnd = path.end(of: nameBytes, from: start)
+    if (1...Slug.maximumLength).contains(nameEnd - start),
+      nameEnd == path.byteCount || isPathEnd(path.byte(nameEnd))
+    {
+      return start..<nameEnd
+    }
+    let end = path.end(of: ordinaryPathBytes, from: nameEnd)
     guard end == path.byteCount || isPathEnd(path.byte(end)) else { throw notAName("path") }
     guard end > start else { throw malformed("path", "names no tenant") }
     try checkName(path, start..<end, "path")

@@ -121,8 +121,8 @@ public struct MessageListView<Message: WireMessage>: ~Escapable {
   public subscript(index: Int) -> MessageView<Message> {
     @_lifetime(copy self)
     get {
-      // In range: what the caller asks of the list; and libprotobuf-c puts no null into one.
-      guard index >= 0, index < count, let element = elements.unsafelyUnwrapped[index] else {
+      guard index >= 0, index < count, let element = elements?[index] else {
+        // In range: indices are our own; and libprotobuf-c puts no null into a list.
         preconditionFailure("no element \(index) of \(count)")
       }
       return MessageView(element, owner: self)
@@ -172,10 +172,12 @@ public struct TextMapView: ~Escapable {
 
   /// The entry types of two maps are two C structs: where the fields are is what their descriptor tells.
   private func field(_ field: Int, _ index: Int) -> ProtobufCBinaryData {
-    // In range: what the caller asks of the map; and libprotobuf-c puts no null into one.
-    guard index >= 0, index < count, let entry = entries.unsafelyUnwrapped[index],
+    guard index >= 0, index < count, let entry = entries?[index],
       let descriptor = entry.pointee.descriptor, field < descriptor.pointee.n_fields
-    else { preconditionFailure("no entry \(index) of \(count)") }
+    else {
+      // In range: indices are our own; and libprotobuf-c puts no null into a map.
+      preconditionFailure("no entry \(index) of \(count)")
+    }
     return UnsafeRawPointer(entry).load(
       fromByteOffset: Int(descriptor.pointee.fields[field].offset), as: ProtobufCBinaryData.self)
   }

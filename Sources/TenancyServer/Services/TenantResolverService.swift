@@ -183,11 +183,10 @@ private enum ResolutionAnswer {
     guard resolution.given.contains(strategy) else { return }
     answer.write(.explanation) { finding in
       finding.write(.strategy, wire(strategy))
-      if resolution.named.contains(strategy) {
-        let record = resolution.record
-        finding.write(
-          .value,
-          resolution.namedByID.contains(strategy) ? record.idText : record.tenant.slug.text)
+      if resolution.namedByID.contains(strategy) {
+        finding.write(.value, resolution.record.idText)
+      } else if resolution.named.contains(strategy) {
+        finding.write(.value, resolution.record.tenant.slug.text)
       }
       finding.write(.decided, strategy == resolution.strategy)
     }

@@ -22,9 +22,7 @@ package final class MessageSigner: Sendable {
 
   private init(_ key: KeyObject, _ algorithm: SignatureAlgorithm) throws(CryptoError) {
     let publicKey = try key.publicKey()
-    guard publicKey.kind == algorithm.keyKind else {
-      throw CryptoError(.key, "not a key for \(algorithm.rawValue)")
-    }
+    try publicKey.check(for: algorithm)
     self.algorithm = algorithm
     self.publicKey = publicKey
     self.key = key
@@ -41,7 +39,6 @@ package final class MessageSigner: Sendable {
 
   /// - Returns: for ECDSA r and s one behind the other (RFC 7518 §3.4).
   package func sign(_ message: ArraySlice<UInt8>) throws(CryptoError) -> [UInt8] {
-    let context = context
     /// DER adds at most nine bytes to r and s.
     let (curve, maximum): (EllipticCurve?, Int) =
       switch publicKey.numbers {
@@ -49,9 +46,9 @@ package final class MessageSigner: Sendable {
       case .rsa(let modulus, _): (nil, modulus.count)
       case .ed25519: (nil, 64)
       }
-    let made = try message.span.bytes.withUnsafeBytes { (message) throws(CryptoError) in
-      try context.sign(message, maximumBytes: maximum)
-    }
+    let made = try message.withUnsafeBytes { message in
+      Result { () throws(CryptoError) in try context.sign(message, maximumBytes: maximum) }
+    }.get()
     guard let curve else { return made }
     guard let raw = ECDSAForm.raw(made, curve) else {
       throw CryptoError(.library, "a signature that is none")

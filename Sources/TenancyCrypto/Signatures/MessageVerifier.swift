@@ -11,9 +11,7 @@ package final class MessageVerifier: Sendable {
   ///   and a modulus that is no product of two primes as far as can be seen. For an RSA key this takes
   ///   milliseconds.
   package init(_ key: PublicKey, _ algorithm: SignatureAlgorithm) throws(CryptoError) {
-    guard key.kind == algorithm.keyKind else {
-      throw CryptoError(.key, "not a key for \(algorithm.rawValue)")
-    }
+    try key.check(for: algorithm)
     self.algorithm = algorithm
     publicKey = key
     context = try SignatureContext(.verify, try KeyObject.of(key), algorithm)

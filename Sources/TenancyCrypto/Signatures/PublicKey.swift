@@ -44,6 +44,15 @@ package struct PublicKey: Sendable, Hashable {
     }
   }
 
+  /// Not inlined: Swift 6.3.1's optimiser fails on `MessageSigner` otherwise ("Found ownership error").
+  /// - Throws: `.key` for a key of another kind than the algorithm's.
+  @inline(never)
+  func check(for algorithm: SignatureAlgorithm) throws(CryptoError) {
+    guard kind == algorithm.keyKind else {
+      throw CryptoError(.key, "not a key for \(algorithm.rawValue)")
+    }
+  }
+
   private static func check(modulus: [UInt8], exponent: [UInt8]) throws(CryptoError) {
     guard let first = modulus.first, first != 0, let last = modulus.last, last & 1 == 1,
       modulusBits.contains(modulus.count * 8 - first.leadingZeroBitCount)

@@ -11,7 +11,8 @@ package struct ExactText: Hashable, Sendable, Comparable, CustomStringConvertibl
   package var description: String { text }
 
   package static func == (first: Self, second: Self) -> Bool {
-    first.text.utf8.elementsEqual(second.text.utf8)
+    first.text.utf8.count == second.text.utf8.count
+      && first.text.utf8.elementsEqual(second.text.utf8)
   }
 
   package func hash(into hasher: inout Hasher) {

@@ -1,4 +1,4 @@
-/// A value of a JSON document that says who somebody is: exactly what was written, in its order.
+/// A value of a JSON document that says who somebody is.
 package indirect enum TokenJSON: Hashable, Sendable {
   /// `null`.
   case null
@@ -10,7 +10,7 @@ package indirect enum TokenJSON: Hashable, Sendable {
   case text(ExactText)
   /// Values in order.
   case list([TokenJSON])
-  /// Members in order, no two of one name.
+  /// Members, no two of one name; when read, in the order of their names' bytes.
   case object([Member])
 
   /// A member of an object.

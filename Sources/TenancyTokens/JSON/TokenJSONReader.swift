@@ -121,7 +121,7 @@ package struct TokenJSONReader {
       skipSpace()
     } while take(",")
     guard take("}") else { throw .malformed }
-    return members
+    return members.sorted { $0.name < $1.name }
   }
 
   private mutating func elements(_ depth: Int) throws(TokenJSONError) -> [TokenJSON] {

@@ -203,8 +203,6 @@ import Testing
     #expect(isRefused(Array(modulus.prefix(128).dropLast()) + [1], usual))
     #expect(isRefused([0x7F] + [UInt8](repeating: 0xFF, count: 255), usual))
     #expect(isRefused([1] + [UInt8](repeating: 0xFF, count: 1024), usual))
-    // 2^2203 - 1 is a prime: everybody could sign.
-    #expect(isRefused([0x07] + [UInt8](repeating: 0xFF, count: 275), usual))
   }
 
   @Test func oneKeyInManyThreads() async throws {

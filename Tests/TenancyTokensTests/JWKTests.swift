@@ -98,6 +98,19 @@ import Testing
     #expect(refusal("1") == .malformed)
   }
 
+  /// Looking whether each modulus is prime took 7 s for such a set.
+  @Test func fullSetOfLargeKeys() throws {
+    let keys = (0..<JWKSet.maximumKeys).map { key in
+      let modulus = [UInt8](repeating: 0xFF, count: 1_022) + [UInt8(key), 1]
+      return Self.rsa(#","kid":"\#(key)""#, n: Base64URL.text(modulus).text)
+    }
+    let text = #"{"keys":[\#(keys.joined(separator: ","))]}"#.bytes
+    let began = ContinuousClock.now
+    let set = try JWKSet(parsing: text, rsaAlgorithm: .ps256)
+    #expect(ContinuousClock.now - began < .seconds(3))
+    #expect(set.keys.count == JWKSet.maximumKeys)
+  }
+
   @Test func sets() throws {
     for bad in [
       "", "[]", "{}", #"{"keys":{}}"#, #"{"keys":[],"keys":[]}"#, "\u{FEFF}{\"keys\":[]}",

@@ -7,9 +7,8 @@ package final class MessageVerifier: Sendable {
 
   private let context: SignatureContext
 
-  /// - Throws: `.key` for a key of another kind than the algorithm's, a point that is not on its curve,
-  ///   and a modulus that is no product of two primes as far as can be seen. For an RSA key this takes
-  ///   milliseconds.
+  /// - Throws: `.key` for a key of another kind than the algorithm's, and a point that is not on its
+  ///   curve. Of what an RSA modulus is a product is not looked for.
   package init(_ key: PublicKey, _ algorithm: SignatureAlgorithm) throws(CryptoError) {
     try key.check(for: algorithm)
     self.algorithm = algorithm

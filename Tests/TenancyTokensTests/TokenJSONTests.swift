@@ -68,6 +68,24 @@ import Testing
     #expect(ExactText("K") != ExactText("\u{212A}"))
   }
 
+  @Test func orderOfNames() throws {
+    let names: [ExactText] = ["", "A", "a", "aa", "ab", "b", "\u{E9}", "\u{FF5E}", "\u{10000}"]
+    #expect(names.reversed().sorted() == names)
+    for name in names { #expect(!(name < name)) }
+    let text = #"{"b":1,"":2,"aa":3,"a":4}"#
+    let members = try TokenJSONReader.object(text.bytes, TokenJSONReader.Limits(bytes: 64))
+    #expect(members.map(\.name) == ["", "a", "aa", "b"])
+  }
+
+  /// The control characters are Unicode's.
+  @Test func controlCharacters() {
+    for value in UInt32(0)...0x3000 {
+      guard let scalar = Unicode.Scalar(value) else { continue }
+      let isControl = scalar.properties.generalCategory == .control
+      #expect(TokenText.isIdentifier(ExactText(String(scalar))) != isControl, "\(value)")
+    }
+  }
+
   @Test func limits() {
     func nested(_ depth: Int) -> [UInt8] {
       (String(repeating: "[", count: depth) + String(repeating: "]", count: depth)).bytes

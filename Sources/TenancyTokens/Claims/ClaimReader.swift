@@ -8,18 +8,24 @@ struct ClaimReader {
   static let maximumCount: UInt64 = 1 << 53 - 1
 
   private let members: [TokenJSON.Member]
-  private var read: Set<ExactText> = []
+  /// Which of the members were asked for.
+  private var isRead: [Bool]
 
-  init(_ members: [TokenJSON.Member]) { self.members = members }
+  /// - Parameter members: in the order of their names.
+  init(_ members: [TokenJSON.Member]) {
+    self.members = members
+    isRead = [Bool](repeating: false, count: members.count)
+  }
 
   private mutating func value(_ name: ExactText) -> TokenJSON? {
-    read.insert(name)
-    return members[name]
+    guard let at = members.firstIndex(where: { $0.name == name }) else { return nil }
+    isRead[at] = true
+    return members[at].value
   }
 
   /// What no claim was asked for, by name.
   func rest() -> [TokenJSON.Member] {
-    members.filter { !read.contains($0.name) }.sorted { $0.name < $1.name }
+    zip(members, isRead).compactMap { $1 ? nil : $0 }
   }
 
   func required<Value>(_ name: ExactText, _ value: Value?) throws(TokenRefusal) -> Value {

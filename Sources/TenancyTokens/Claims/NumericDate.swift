@@ -5,6 +5,11 @@ enum NumericDate {
   /// What is beyond nanoseconds is cut off.
   /// - Returns: nil for what is negative, or beyond 2262.
   static func timestamp(_ number: String) -> Timestamp? {
+    // As nearly all are: whole seconds, written as such.
+    if let seconds = Int64(number), number.utf8.first != UInt8(ascii: "-") {
+      let (nanoseconds, isTooLarge) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+      return isTooLarge ? nil : Timestamp(nanoseconds: nanoseconds)
+    }
     guard let (digits, point) = decimal(number) else { return nil }
     /// Of whole seconds, as many digits as the largest `Timestamp` has, and no more.
     guard point <= 10 else { return nil }

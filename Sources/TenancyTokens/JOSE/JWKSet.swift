@@ -86,13 +86,12 @@ package struct JWKSet: Sendable {
       }
       return key
     }
-    let named = keys.filter { $0.keyID == keyID }
-    guard !named.isEmpty else {
-      throw TokenRefusal(.keyUnknown, "no key of the issuer has this kid")
+    var isNamed = false
+    for key in keys where key.keyID == keyID {
+      if key.algorithm == header.algorithm { return key }
+      isNamed = true
     }
-    guard let key = named.first(where: { $0.algorithm == header.algorithm }) else {
-      throw TokenRefusal(.algorithm, "the key has another algorithm")
-    }
-    return key
+    guard isNamed else { throw TokenRefusal(.keyUnknown, "no key of the issuer has this kid") }
+    throw TokenRefusal(.algorithm, "the key has another algorithm")
   }
 }

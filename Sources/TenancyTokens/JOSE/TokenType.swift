@@ -10,6 +10,10 @@ package struct TokenType: Hashable, Sendable {
 
   /// - Parameter name: a media type, with or without `application/`; its case doesn't matter.
   package init(name: String) {
+    guard name.utf8.contains(UInt8(ascii: "/")) else {
+      self.name = name
+      return
+    }
     let prefix = Array("application/".utf8)
     let bytes = Array(name.utf8)
     let rest = bytes.dropFirst(prefix.count)
@@ -19,13 +23,17 @@ package struct TokenType: Hashable, Sendable {
   }
 
   package static func == (first: Self, second: Self) -> Bool {
-    folded(Array(first.name.utf8)) == folded(Array(second.name.utf8))
+    first.name.utf8.elementsEqual(second.name.utf8) { folded($0) == folded($1) }
   }
 
   package func hash(into hasher: inout Hasher) { hasher.combine(Self.folded(Array(name.utf8))) }
 
   /// In lower case, other letters left as they are: names of media types are ASCII.
   private static func folded(_ bytes: [UInt8]) -> [UInt8] {
-    bytes.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+    bytes.map { folded($0) }
+  }
+
+  private static func folded(_ byte: UInt8) -> UInt8 {
+    (0x41...0x5A).contains(byte) ? byte | 0x20 : byte
   }
 }

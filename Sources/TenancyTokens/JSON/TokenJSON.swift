@@ -1,5 +1,5 @@
 /// A value of a JSON document that says who somebody is.
-package indirect enum TokenJSON: Hashable, Sendable {
+package enum TokenJSON: Hashable, Sendable {
   /// `null`.
   case null
   /// `true` or `false`.

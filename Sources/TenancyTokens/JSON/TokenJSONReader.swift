@@ -107,21 +107,24 @@ package struct TokenJSONReader {
   private mutating func members(_ depth: Int) throws(TokenJSONError) -> [TokenJSON.Member] {
     guard depth <= limits.depth else { throw .limit }
     var members: [TokenJSON.Member] = []
-    var names: Set<ExactText> = []
     skipSpace()
     if take("}") { return [] }
     repeat {
       skipSpace()
       guard take("\"") else { throw .malformed }
       let name = try text()
-      guard names.insert(name).inserted else { throw .duplicate }
       skipSpace()
       guard take(":") else { throw .malformed }
       members.append(TokenJSON.Member(name, try value(depth: depth + 1)))
       skipSpace()
     } while take(",")
     guard take("}") else { throw .malformed }
-    return members.sorted { $0.name < $1.name }
+    // In order, those of one name are neighbours; that costs less than a set of the names.
+    members.sort { $0.name < $1.name }
+    for at in members.indices.dropFirst() where members[at - 1].name == members[at].name {
+      throw .duplicate
+    }
+    return members
   }
 
   private mutating func elements(_ depth: Int) throws(TokenJSONError) -> [TokenJSON] {

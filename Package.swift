@@ -25,7 +25,7 @@ let marked = strict + [.strictMemorySafety()]
 let fuzzed: [Target.Dependency] = [
   "CTenancyOpenSSL", "TenancyCrypto", "TenancyRPC", "TenancyRPCServices", "Tenancy",
   "TenancySecrets", "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyTestSupport",
-  "TenancyWire",
+  "TenancyTokens", "TenancyWire",
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOEmbedded", package: "swift-nio"),
 ]
@@ -157,6 +157,9 @@ let package = Package(
     .target(name: "Tenancy", swiftSettings: marked),
     .target(
       name: "TenancySecrets", dependencies: ["TenancyCrypto", "Tenancy"], swiftSettings: strict),
+    // Tokens, of others and of ours: strict JOSE. No I/O.
+    .target(
+      name: "TenancyTokens", dependencies: ["Tenancy", "TenancyCrypto"], swiftSettings: marked),
     .target(
       name: "TenancyStore",
       dependencies: ["Tenancy", "TenancyCrypto", "CTenancySQLite", "CTenancyPostgreSQL"],
@@ -260,6 +263,10 @@ let package = Package(
     .testTarget(
       name: "TenancySecretsTests", dependencies: ["TenancyCrypto", "Tenancy", "TenancySecrets"],
       swiftSettings: strict),
+    .testTarget(
+      name: "TenancyTokensTests",
+      dependencies: ["Tenancy", "TenancyCrypto", "TenancyTestSupport", "TenancyTokens"],
+      swiftSettings: marked),
     .testTarget(
       name: "TenancyStoreTests",
       dependencies: ["TenancyCrypto", "TenancySecrets", "TenancyStore", "TenancyTestSupport"],

@@ -141,7 +141,7 @@ func asSecretError<Value>(_ body: () throws(CryptoError) -> Value) throws(Secret
   } catch {
     switch error.code {
     case .damaged: throw SecretError(.damaged, error.description)
-    case .library: throw SecretError(.library, error.description)
+    case .key, .library: throw SecretError(.library, error.description)
     }
   }
 }

@@ -63,6 +63,13 @@ import Testing
         AAAAAAAAAAAAAAAAAAAAAYYjc3BpZmZlOi8vZnV6ei50ZXN0L3BsYXRmb3JtL3RlbmFudGQwCgYIMIZIzj0E\
         AwIDRwAwRAIgSTvQfBPFhnN331SuTdLwRNfamsyis2XsGoKvol1N/dQCIHikKeHRfhRZRlkaujjl5xllEZgW\
         ZzcKNp54U4wFYkzi
-        """)
+        """),
+    // Claims that are not known kept the order in which an object's members came.
+    Regression(
+      target: "token-parts",
+      base64: """
+        eyJpc3MiOiJpIiwic3ViIjoicyIsImF1ZCI6WyJhIl0sImlhdCI6MywiZXhwIjowLjUsIiFjdCI6eyJzdSI6\
+        WyJhIl0sImlhdCI6MywiZXhwIjowLjUsImFjdCI6MywiZWIiOiJ4In0sInRlcCI6Mn0=
+        """),
   ]
 }

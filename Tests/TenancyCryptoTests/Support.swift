@@ -24,7 +24,9 @@ enum OpenSSL {
     let output: String
   }
 
-  static func run(_ arguments: String...) throws -> Outcome {
+  static func run(_ arguments: String...) throws -> Outcome { try run(arguments: arguments) }
+
+  static func run(arguments: [String]) throws -> Outcome {
     let process = Process()
     let pipe = Pipe()
     process.executableURL = URL(filePath: "/usr/bin/env")

@@ -57,6 +57,31 @@ def service(option: str) -> str:
     return f'import "tenancy/v1/options.proto"; {MESSAGES} service Sample {{ {rpc} }}'
 
 
+class ViewTests(unittest.TestCase):
+    """Of messages that hot methods are asked with, as modules.py lists them."""
+
+    def test_texts_lists_and_maps_are_read_where_they_lie(self):
+        outputs = generate(
+            "message Item {} message CheckRequest { string subject = 1; repeated Item items = 2; "
+            "map<string, string> headers = 3; }"
+        )
+        sample = outputs["Sources/TenancyWire/Generated/V1Sample.swift"]
+        for line in (
+            "extension MessageView where Message == V1.CheckRequest {",
+            "@inlinable public var subject: TextView {",
+            "@inlinable public var items: MessageListView<V1.Item> {",
+            "@inlinable public var headers: TextMapView {",
+        ):
+            self.assertIn(line, sample)
+
+    def test_what_has_no_view_is_refused(self):
+        for field in ("bytes b = 1", "repeated string s = 1", "map<string, bool> m = 1"):
+            with self.subTest(field), self.assertRaisesRegex(GenerationError, "has no view"):
+                generate(f"message CheckRequest {{ {field}; }}")
+        with self.assertRaisesRegex(GenerationError, "oneof, for which there is no view"):
+            generate("message CheckRequest { oneof one { string s = 1; } }")
+
+
 class AuthorizationTests(unittest.TestCase):
     def assert_refused(self, option: str, message: str) -> None:
         with self.assertRaisesRegex(GenerationError, message):

@@ -26,7 +26,7 @@ struct Configuration: Sendable {
   /// Nil: calls are not logged.
   var accessLog: AccessLog.Settings?
   /// Nil: calls are not traced.
-  var tracing: Tracer.Settings?
+  var tracing: TracingSettings?
   /// 0: one for each core.
   var eventLoops = 0
   /// How long calls in flight may take after SIGTERM.
@@ -71,7 +71,7 @@ extension Configuration {
       ?? AuditSettings()
     http = try root.section("http") { try HTTPSettings(&$0) }
     accessLog = try root.section("access_log") { try AccessLog.Settings(&$0) }
-    tracing = try root.section("tracing") { try Tracer.Settings(&$0) }
+    tracing = try root.section("tracing") { try TracingSettings(&$0) }
     eventLoops = try root.integer("event_loops", in: 0...256) ?? 0
     drainSeconds = try root.integer("drain_seconds", in: 0...3600) ?? 30
     if let name = try root.optionalString("log_level") {

@@ -255,14 +255,7 @@ struct Daemon {
     return try configuration.tls.map { settings in
       var context = settings.context
       context.peerRule = { identity.refusal(of: $0) }
-      context.fileRule = {
-        do {
-          try OwnFiles.check(settings.context)
-          return nil
-        } catch {
-          return "\(error)"
-        }
-      }
+      context.refuseExposedKeys()
       return try TLSContext(.server, context)
     }
   }
@@ -292,6 +285,7 @@ struct Daemon {
         defer { manager.ready("serving") }
         watch.reload(logger)
         observation.reopen()
+        observation.reload()
         do throws(TLSError) {
           if let tls {
             try tls.reload()

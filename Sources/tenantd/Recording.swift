@@ -22,6 +22,7 @@ enum Recording {
 struct ReloadCounters: Sendable {
   enum Part: String, CaseIterable {
     case accessLog = "access_log"
+    case collector
     case configuration
     case masterKeys = "master_keys"
     case tls

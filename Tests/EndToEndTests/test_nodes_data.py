@@ -181,7 +181,8 @@ def test_a_crashed_node_is_made_up_for(make_server, database):
         admin.active("first", api.SHARED)
         lock = sqlite3.connect(one.data / "tenants" / "shared.sqlite", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
-        admin.manager.ProvisionTenantResources.future(
+        # Kept, or grpcio cancels it: a call that nobody refers to is over.
+        call = admin.manager.ProvisionTenantResources.future(
             api.manager.ProvisionTenantResourcesRequest(name=acme.name), timeout=120)
         eventually(lambda: admin.get("acme").state == api.tenant.TENANT_STATE_PROVISIONING, "it begins")
     one.kill()

@@ -1,5 +1,6 @@
 """Traces: W3C `traceparent` in, OTLP out."""
 
+import os
 import re
 import socket
 import time
@@ -10,6 +11,7 @@ from test_access_log import WHO, call, find
 
 from support import ttrpc
 from support.collector import Collector, attributes
+from support.pki import Authority
 from support.waiting import eventually
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -184,6 +186,90 @@ def test_the_last_spans(traced):
         call(admin.channel, WHO, metadata=belongs(True))
     assert server.stop() == 0
     assert len(collector.spans) == 1
+
+
+@pytest.fixture
+def by_tls(make_server, tmp_path):
+    """A server that is not started yet, a collector that it will find by mutual TLS, and the CA of both."""
+    authority = Authority("Collector CA")
+    own = authority.server()
+    credentials = grpc.ssl_server_credentials(
+        [(own.key, own.certificate)], root_certificates=authority.pem, require_client_auth=True)
+    collector = Collector("127.0.0.1:0", credentials).start()
+    (tmp_path / "collector-ca.pem").write_bytes(authority.pem)
+    certificate, key = authority.issue(hosts=("tenantd.example",)).write(tmp_path / "tracing")
+    server = make_server(tracing={"otlp": collector.place, "tls": {
+        "certificate": str(certificate), "private_key": str(key),
+        "ca": str(tmp_path / "collector-ca.pem")}})
+    yield server, collector, authority
+    collector.stop()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_collector_by_tls(by_tls, host):
+    server, collector, _ = by_tls
+    server.settings["tracing"]["otlp"] = collector.place.replace("127.0.0.1", host)
+    server.start()
+    with server.operator() as admin:
+        call(admin.channel, WHO, metadata=belongs(True))
+        [span] = collector.wait(1)
+        assert span.trace_id.hex() == TRACE
+
+
+@pytest.mark.parametrize("name, exports", [("localhost", True), ("other.example", False)])
+def test_the_name_of_the_collectors_certificate(by_tls, name, exports):
+    server, collector, _ = by_tls
+    server.settings["tracing"]["tls"]["server_name"] = name
+    server.start()
+    with server.operator() as admin:
+        call(admin.channel, WHO, metadata=belongs(True))
+        if exports:
+            collector.wait(1)
+        else:
+            eventually(lambda: "spans not exported" in server.log, "the failure is logged")
+            assert not collector.requests
+
+
+def test_a_collector_that_nobody_vouches_for(by_tls, tmp_path):
+    """Nothing is sent to it. Once its CA is in the file, that is read again and spans flow."""
+    server, collector, authority = by_tls
+    bundle = tmp_path / "collector-ca.pem"
+    bundle.write_bytes(Authority("another CA").pem)
+    server.start()
+    with server.operator() as admin:
+        call(admin.channel, WHO, metadata=belongs(True))
+        eventually(lambda: "spans not exported" in server.log, "the failure is logged")
+        assert not collector.requests
+        bundle.write_bytes(authority.pem)
+        collector.wait(1)
+        assert "the collector's TLS files reloaded" in server.log
+        # What can't be read is said, and changes nothing.
+        bundle.write_bytes(b"no certificate")
+        eventually(lambda: "the collector's TLS files not reloaded" in server.log, "it is said")
+        call(admin.channel, WHO, metadata=belongs(True))
+        collector.wait(2)
+
+
+@pytest.mark.parametrize("change, reason", [
+    ({"otlp": "unix:/run/otlp.sock"}, "HOST:PORT, as it is reached by TLS"),
+    ({"otlp": "localhost"}, "HOST:PORT, as it is reached by TLS"),
+    ({"otlp": "::1:4317"}, "HOST:PORT, as it is reached by TLS"),
+    ({"tls": {}}, "tracing.tls.certificate"),
+    ({"tls": {"certificate": "/a", "private_key": "/b"}}, "tracing.tls.ca"),
+    ({"tls": {"certificate": "/a", "private_key": "/b", "ca": "/c"}}, "tracing.tls"),
+])
+def test_what_is_refused_of_tls(by_tls, change, reason):
+    server, _, _ = by_tls
+    server.settings["tracing"] |= change
+    assert server.launch().wait(20) != 0
+    eventually(lambda: reason in server.log, reason)
+
+
+def test_a_key_that_others_can_read_is_refused(by_tls):
+    server, _, _ = by_tls
+    os.chmod(server.settings["tracing"]["tls"]["private_key"], 0o644)
+    assert server.launch().wait(20) != 0
+    eventually(lambda: "others can read or write the private key" in server.log, "why")
 
 
 @pytest.mark.parametrize("settings, place", [

@@ -102,6 +102,8 @@ final class TestedLifetime {
     lifetime.closeOutput(buffered: buffered, at: LifetimeEvent.start)
   }
 
+  func lastWasWritten(buffered: Int) { lifetime.lastWasWritten(buffered: buffered) }
+
   func lingers(buffered: Int) -> Bool { lifetime.lingers(buffered: buffered) }
 
   /// - Returns: what is to be done; "" if nothing.
@@ -232,6 +234,15 @@ struct ConnectionLifetimeTests {
     let lifetime = TestedLifetime(limits)
     #expect(Self.end(lifetime) == 57)
     #expect(lifetime.handlersAreNotified)
+  }
+
+  /// What was written last counts.
+  @Test func aSlowReaderOfTheLastHasTime() {
+    let lifetime = TestedLifetime()
+    #expect(lifetime.closeOutput(buffered: 0))
+    lifetime.lastWasWritten(buffered: 8_192)
+    #expect(!lifetime.lingers(buffered: 4_096))
+    #expect(lifetime.lingers(buffered: 4_096))
   }
 
   /// It has time while it takes what was written before, and so much altogether.

@@ -51,7 +51,7 @@ struct HeldBackTests {
     private let channel = EmbeddedChannel()
     private let state: LoopState
 
-    init() throws {
+    init(limits: ServerLimits = ServerLimits()) throws {
       let loop = channel.embeddedEventLoop
       loop.advanceTime(to: .now())
       let (begun, seen) = (begun, seen)
@@ -72,7 +72,7 @@ struct HeldBackTests {
           }),
       ]
       let core = ServerCore(
-        methods: EchoService.methods + methods, limits: ServerLimits(), delegate: PlainDelegate(),
+        methods: EchoService.methods + methods, limits: limits, delegate: PlainDelegate(),
         pool: LoopExecutor(loop))
       state = LoopState(loop, embedder: core.embedder.makeLoop())
       handler = try ServerConnectionHandler(core: core, peer: .user(1), loop: state)
@@ -115,6 +115,8 @@ struct HeldBackTests {
               [0] + Frame.bigEndian(UInt32(size)) + message, end: true, stream: stream)
         })
     }
+
+    func giveUpRequests(_ bytes: Int) { _ = handler.engine.giveUp(.requests, bytes) }
 
     func advance() { channel.embeddedEventLoop.advanceTime(by: .milliseconds(1)) }
 
@@ -199,6 +201,33 @@ struct HeldBackTests {
   @Test func onlySoMuchIsHeld() throws {
     try onlySoMuchIsHeld(HTTP2ServerSession.self)
     try onlySoMuchIsHeld(TTRPCServerSession.self)
+  }
+
+  /// Nor is a call refused because of those that are held: it stays where it is while they wait.
+  @Test func heldCallsAreNotTooMany() throws {
+    var limits = ServerLimits()
+    limits.maximumConcurrentStreams = 8
+    let peer = try Peer<TTRPCServerSession>(limits: limits)
+    let streams = (0..<20).map { UInt32(2 * $0 + 1) }
+    peer.call(streams.map { ($0, $0 % 3 == 0 ? Self.either : Self.wait) })
+    // Two are at work, and six wait for their turn.
+    #expect(peer.begun.messages == [1, 3])
+    #expect(try peer.answered().isEmpty)
+    try peer.end()
+  }
+
+  /// When memory runs out, no more of them are given up than it takes.
+  @Test func noMoreIsGivenUpThanNeeded() throws {
+    let peer = try Peer<TTRPCServerSession>()
+    peer.call([1, 3, 5, 7, 9].map { ($0, Self.wait) }, size: 3_000)
+    #expect(peer.begun.messages == [1, 3])
+    peer.giveUpRequests(1)
+    for _ in 0..<4 { peer.advance() }
+    peer.begun.letGo()
+    peer.advance()
+    #expect(peer.begun.messages.count == 4)
+    #expect(try Set(peer.answered()) == [1, 3, 5, 7, 9])
+    try peer.end()
   }
 
   /// Metadata are held with the call.

@@ -111,6 +111,20 @@ import Testing
     #expect(set.keys.count == JWKSet.maximumKeys)
   }
 
+  /// RFC 8725 §3.1.
+  @Test func keyWithTwoAlgorithms() throws {
+    let keys = [Self.rsa(#","alg":"RS256","kid":"a""#), Self.rsa(#","alg":"PS256","kid":"b""#)]
+    do throws(JWKError) {
+      _ = try set(keys[0], keys[1])
+      Issue.record("accepted")
+    } catch {
+      #expect(error.code == .duplicate)
+    }
+    // Under two names it may be there twice.
+    let twice = try set(keys[0], Self.rsa(#","alg":"RS256","kid":"b""#))
+    #expect(twice.keys.count == 2)
+  }
+
   @Test func sets() throws {
     for bad in [
       "", "[]", "{}", #"{"keys":{}}"#, #"{"keys":[],"keys":[]}"#, "\u{FEFF}{\"keys\":[]}",

@@ -32,12 +32,13 @@ READERS = [
     ("HTTPSettings", "init(_ settings:", {"settings": "http"}),
     ("AccessLogSettings", "init(_ settings:", {"settings": "access_log"}),
     ("TracingSettings", "init(_ settings:", {"settings": "tracing"}),
+    ("TracingSettings", "func tls(", {"settings": "tracing.tls"}),
     ("QuotaSettings", "init(_ settings:", {"settings": "quotas"}),
 ]
 SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.trust_bundles[]", "secrets",
             "secrets.master_key", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
             "limits", "quotas", "log", "audit", "http", "access_log",
-            "tracing"]
+            "tracing", "tracing.tls"]
 KINDS = {"string": "text", "optionalString": "text", "integer": "number", "fraction": "0 to 1", "boolean": "`true`, `false`",
          "strings": "texts", "stringLists": "object of texts", "section": "object", "list": "list of objects"}
 READ = re.compile(

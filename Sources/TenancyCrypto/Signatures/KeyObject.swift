@@ -25,7 +25,8 @@ final class KeyObject: Sendable {
     guard let made else { throw .drainingQueue("these numbers are no public key", .key) }
     let object = KeyObject(owning: made)
     switch key.kind {
-    case .elliptic: try object.check(EVP_PKEY_public_check)
+    // A point of these curves is of their order, as the cofactor is 1: it is not multiplied by that.
+    case .elliptic: try object.check(EVP_PKEY_public_check_quick)
     // Beyond what `PublicKey` has looked at, OpenSSL has nothing to check of an Ed25519 key. Of an RSA
     // modulus it asks whether it is prime, which takes 100 ms at 8192 bits, and seconds for a set of such
     // keys. A modulus that can be factored harms only whoever publishes it.

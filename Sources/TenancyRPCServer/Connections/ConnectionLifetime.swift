@@ -276,6 +276,13 @@ extension ConnectionLifetime {
     return false
   }
 
+  /// What is to be the last has been written, if anything: so many bytes wait in the socket's queue now.
+  mutating func lastWasWritten(buffered: Int) {
+    guard case .closing(var closing) = state else { return }
+    closing.buffered = buffered
+    state = .closing(closing)
+  }
+
   /// So many bytes still wait in the socket's queue of a connection whose output is closed. Returns whether it is to
   /// be cut: the peer has taken next to nothing of them since that was last told.
   mutating func lingers(buffered: Int) -> Bool {

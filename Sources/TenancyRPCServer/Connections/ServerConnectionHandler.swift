@@ -226,6 +226,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
     // What can't be produced now is not worth more: the connection is lost.
     _ = engine.produce(into: &last)
     if last.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(last), promise: nil) }
+    lifetime.lastWasWritten(buffered: bufferedBytes)
     closeOutput(context)
   }
 

@@ -88,7 +88,7 @@ extension TTRPCServerSession {
 
   /// Whether the call is over before the next frame is read: it can be put off only for what its metadata say.
   @inline(__always)
-  private func isAnsweredAtOnce(_ request: TTRPCRequest, _ method: Int32) -> Bool {
+  func isAnsweredAtOnce(_ request: TTRPCRequest, _ method: Int32) -> Bool {
     switch methods.answering(method) {
     case .atOnce: true
     case .atOnceOrPutOff: request.metadataCount == 0

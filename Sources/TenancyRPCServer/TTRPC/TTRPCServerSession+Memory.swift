@@ -11,7 +11,7 @@ extension TTRPCServerSession {
   // MARK: Room
 
   /// Whether a frame begins a call that an asynchronous handler serves, and that can't be held back: messages would
-  /// follow, or too much is held.
+  /// follow, or too much is held. Nor is a call refused because of those that are held.
   func mustStay(_ event: TTRPCFrameReader.Event) -> Bool {
     guard case .frame(let header, let payload) = event, header.type == .request else {
       return false
@@ -19,6 +19,11 @@ extension TTRPCServerSession {
     do {
       let request = try TTRPCRequest(reading: payload)
       let method = methods.find(service: request.service, method: request.method)
+      if !isAnsweredAtOnce(request, method), streams.count >= limits.maximumConcurrentStreams,
+        !held.isEmpty(streams)
+      {
+        return true
+      }
       if methods.answersAtOnce(method) { return false }
       return methods.clientStreams(method)
         || bufferedBytes + payload.count > MemoryBudget.allowance
@@ -119,7 +124,7 @@ extension TTRPCServerSession {
     for stream in calls where before - heldBytes < bytes {
       let status = RPCStatus(.resourceExhausted, "the server needs the memory of this request")
       stream.pipe?.fail(status)
-      recount(stream)
+      handOver(stream)
       abort(stream, status)
     }
     requestShare.gaveUp(before - heldBytes, left: heldBytes)

@@ -132,13 +132,13 @@ final class TTRPCServerSession: ServerEngine {
   private var mayRead: Bool { failure == nil && stall != .waiting && hasRoomForReplies }
 
   func nextReady() -> TTRPCStream? {
-    isHeldBack = false
     if let stream = nextRefused() { return stream }
     if held.mayHaveCalls, hasRoomForReplies, let stream = held.popFirst(streams) {
-      stream.restoreRequest()
       starting = stream
       return stream
     }
+    // Not before: a frame that stays would be looked at again for each call before it.
+    isHeldBack = false
     while mayRead, let event = reader.next() {
       if let stream = read(event) { return stream }
     }
@@ -232,6 +232,7 @@ final class TTRPCServerSession: ServerEngine {
 
   var wantsToClose: Bool {
     isDrained && streams.count == 0 && output.waiting == 0 && !hasReady
+      && (failure != nil || !reader.hasNext)
   }
 
   /// There is no word for it.

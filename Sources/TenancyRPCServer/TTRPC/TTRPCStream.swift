@@ -103,20 +103,15 @@ final class TTRPCStream: ServerStream {
 
   init(output: TTRPCOutput) { self.output = output }
 
-  /// Keeps the envelope, which others follow.
+  /// Keeps the envelope, which others follow, until `releaseRequest`.
   func keepRequest() {
     guard let request, let base = request.envelope.baseAddress else { return }
     var kept = ByteStore(capacity: request.envelope.count)
     kept.append(base, count: request.envelope.count)
     envelope = consume kept
-    self.request = nil
-  }
-
-  /// The envelope that was kept is read as it was when it came, until `releaseRequest`.
-  func restoreRequest() {
     guard let bytes = envelope?.bytes else { return }
     do {
-      request = try TTRPCRequest(reading: bytes)
+      self.request = try TTRPCRequest(reading: bytes)
     } catch {
       // In range: it has been read before.
       preconditionFailure("the envelope was read before")

@@ -19,16 +19,18 @@ struct SpanExporter: Sendable {
 
   private let queue: SpanQueue
   private let target: RPCChannel.Target
+  private let tls: TLSContext?
   private let resource: OTLPResource.Resource
   private let scope: OTLPCommon.InstrumentationScope
   private let report: @Sendable (Tracer.Event) -> Void
 
   init(
-    _ queue: SpanQueue, to target: RPCChannel.Target, version: String,
+    _ queue: SpanQueue, to collector: Tracer.Settings, version: String,
     report: @escaping @Sendable (Tracer.Event) -> Void
   ) {
     self.queue = queue
-    self.target = target
+    target = collector.collector
+    tls = collector.tls
     self.report = report
     resource = OTLPResource.Resource(attributes: [
       .text("service.name", "tenantd"), .text("service.version", version),
@@ -39,7 +41,7 @@ struct SpanExporter: Sendable {
   func run() async {
     var configuration = RPCChannel.Configuration()
     configuration.retry = .never
-    let channel = RPCChannel(target, configuration: configuration)
+    let channel = RPCChannel(target, tls: tls, configuration: configuration)
     var progress = Progress()
     await withTaskGroup { group in
       group.addTask {

@@ -8,6 +8,8 @@ public final class Tracer: Sendable {
   public struct Settings: Sendable {
     /// Where the collector is.
     public var collector: RPCChannel.Target
+    /// For TLS to a collector that is reached by TCP.
+    public var tls: TLSContext?
     /// The part of calls without a `traceparent` that are sampled, from 0 to 1.
     public var ratio: Double
     /// Whatever callers want, no more are made in a second.
@@ -46,7 +48,7 @@ public final class Tracer: Sendable {
     self.settings = settings
     self.tenantName = tenantName
     queue = SpanQueue(spansPerSecond: settings.spansPerSecond)
-    exporter = SpanExporter(queue, to: settings.collector, version: version, report: report)
+    exporter = SpanExporter(queue, to: settings, version: version, report: report)
   }
 
   /// Exports until cancelled, and then for a moment what waits.

@@ -36,9 +36,9 @@ enum NumericDate {
     var exponent = 0
     if parts.count > 1 {
       // `Int` takes a plus sign as well. An exponent that it can't hold is out of range.
-      guard let value = Int(String(decoding: parts[1], as: UTF8.self)), abs(value) <= 64 else {
-        return nil
-      }
+      guard let value = Int(String(decoding: parts[1], as: UTF8.self)),
+        (-64...64).contains(value)
+      else { return nil }
       exponent = value
     }
     let digits = mantissa.flatMap { $0 }.map { $0 & 15 }

@@ -51,10 +51,10 @@ package struct JOSEHeader: Hashable, Sendable {
   /// What is refused wherever it is: extensions, none of which is understood (§4.1.11, RFC 7797), keys and
   /// where to get them from, encryption, compression, and tokens within tokens.
   static let refused: [ExactText] = [
-    "crit", "b64", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "enc", "cty", "epk",
+    "crit", "b64", "jwk", "jku", "x5u", "x5c", "zip", "enc", "cty", "epk",
   ]
 
-  /// Whatever else there is has to be ignored (§4).
+  /// Whatever else there is has to be ignored (§4): `x5t` too, which brings no key and says nowhere to get one.
   init(parsing bytes: [UInt8]) throws(TokenRefusal) {
     let members: [TokenJSON.Member]
     do throws(TokenJSONError) {

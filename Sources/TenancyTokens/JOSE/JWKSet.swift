@@ -12,7 +12,7 @@ package struct JWKSet: Sendable {
   package let skipped: [JWKError]
 
   /// - Throws: `.duplicate` for two keys that no token could tell apart: of one name, or both without
-  ///   any, and of one algorithm; `.limit`.
+  ///   any, and of one algorithm; and for one key with two algorithms (RFC 8725 §3.1); `.limit`.
   package init(_ keys: [JWK]) throws(JWKError) {
     try self.init(keys, skipped: [])
   }
@@ -23,6 +23,13 @@ package struct JWKSet: Sendable {
     for key in keys
     where !seen.insert(Name(keyID: key.keyID, algorithm: key.algorithm)).inserted {
       throw JWKError(.duplicate, "two keys have one kid and one algorithm")
+    }
+    var algorithms: [PublicKey: SignatureAlgorithm] = [:]
+    for key in keys {
+      let earlier = algorithms.updateValue(key.algorithm, forKey: key.verifier.publicKey)
+      guard earlier == nil || earlier == key.algorithm else {
+        throw JWKError(.duplicate, "one key has two algorithms")
+      }
     }
     self.keys = keys
     self.skipped = skipped

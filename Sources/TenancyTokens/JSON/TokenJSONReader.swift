@@ -167,17 +167,19 @@ package struct TokenJSONReader {
   /// Behind the opening quotation mark.
   private mutating func text() throws(TokenJSONError) -> ExactText {
     var start = at
-    var unescaped: [UInt8]?
+    var hasEscapes = false
+    var unescaped: [UInt8] = []
     while let byte = next {
-      if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-        let end = at
+      if byte == UInt8(ascii: "\"") {
+        defer { at += 1 }
+        guard hasEscapes else { return try Self.text(bytes[start..<at]) }
+        unescaped += bytes[start..<at]
+        return try Self.text(unescaped[...])
+      } else if byte == UInt8(ascii: "\\") {
+        hasEscapes = true
+        unescaped += bytes[start..<at]
         at += 1
-        if byte == UInt8(ascii: "\""), unescaped == nil { return try Self.text(bytes[start..<end]) }
-        var all = unescaped ?? []
-        all += bytes[start..<end]
-        if byte == UInt8(ascii: "\"") { return try Self.text(all[...]) }
-        all += String(Character(try escaped())).utf8
-        unescaped = all
+        unescaped += String(try escaped()).utf8
         start = at
       } else if byte < 0x20 {
         throw byte == 0 ? .text : .malformed

@@ -38,10 +38,11 @@ EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
 class Collector:
-    """Listens at `place` while it is up; keeps what it gets."""
+    """Listens at `place` while it is up, with TLS if it has credentials; keeps what it gets."""
 
-    def __init__(self, place: str):
+    def __init__(self, place: str, credentials: grpc.ServerCredentials | None = None):
         self.place = place
+        self.credentials = credentials
         self.requests: list = []
         self.refusal: grpc.StatusCode | None = None
         self._lock = threading.Lock()
@@ -55,7 +56,8 @@ class Collector:
             service.ExportTraceServiceResponse.SerializeToString)
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(service_name, {method: handler}),))
-        port = self._server.add_insecure_port(self.place)
+        port = (self._server.add_secure_port(self.place, self.credentials) if self.credentials
+                else self._server.add_insecure_port(self.place))
         if self.place.endswith(":0"):
             self.place = f"{self.place[:-2]}:{port}"
         self._server.start()

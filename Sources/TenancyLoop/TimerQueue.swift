@@ -5,9 +5,9 @@ public import NIOCore
 open class LoopTimer {
   public init() {}
 
-  public fileprivate(set) final var deadline = NIODeadline.distantFuture
+  @exclusivity(unchecked) public fileprivate(set) final var deadline = NIODeadline.distantFuture
   /// Position in the queue's heap, or -1.
-  @usableFromInline final var position = -1
+  @exclusivity(unchecked) @usableFromInline final var position = -1
 
   @inlinable
   public final var isScheduled: Bool { position >= 0 }
@@ -28,9 +28,12 @@ public final class ActionTimer: LoopTimer {
 /// The timers of one event loop: a binary heap in which each timer knows its place, and one task of the
 /// loop for the earliest. To set and to cancel one costs O(log n) and allocates nothing; NIO's own
 /// scheduled tasks cost 0.6 µs a pair, and cancelling looks at all of them. Confined to its event loop.
+///
+/// `@exclusivity(unchecked)`: for what other modules may use the compiler checks each access at run time, which takes
+/// a few percent of a call; no access spans a call out.
 public final class TimerQueue {
   @usableFromInline let loop: any EventLoop
-  private var heap: [LoopTimer] = []
+  @exclusivity(unchecked) private var heap: [LoopTimer] = []
   /// The loop's task, and when it will run.
   private var wake: Scheduled<Void>?
   private var wakeTime = NIODeadline.distantFuture
@@ -40,7 +43,7 @@ public final class TimerQueue {
   public var count: Int { heap.count }
 
   /// The time of the turn, read once when somebody asks.
-  @usableFromInline var turn: NIODeadline?
+  @exclusivity(unchecked) @usableFromInline var turn: NIODeadline?
 
   /// Something has happened on the loop: `turnTime` is read anew.
   @inlinable @inline(__always)
@@ -58,7 +61,7 @@ public final class TimerQueue {
   /// The last reading of the clock for a call that ended, in nanoseconds.
   @inlinable
   public var lastReading: UInt64 { reading }
-  @usableFromInline var reading: UInt64 = 0
+  @exclusivity(unchecked) @usableFromInline var reading: UInt64 = 0
 
   /// Reads the clock, for when a call ends.
   @inlinable @inline(__always)

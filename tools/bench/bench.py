@@ -25,6 +25,7 @@ import tempfile
 import time
 
 import grpc
+from figures import keep
 from grpc_tools import protoc
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -438,6 +439,7 @@ def main():
                         "mostly the waking of an idle CPU; RPC/s and latencies are those of the pair")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a tenth of the calls, at most 2 rounds: for a look")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--figures", action="store_true", help="keep the medians for the article on performance")
     options = parser.parse_args()
     if options.one_cpu:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # what is started from here inherits it
@@ -485,14 +487,16 @@ def main():
     print(f"\n{'RSS MiB':24}{'':10}{'idle':>11}{'after load':>12}   ({options.tenants} tenants)")
     for name, figures in memory.items():
         print(f"{'':24}{name:10}{figures['idle'] / 2**20:>11.1f}{figures['after_load'] / 2**20:>12.1f}")
+    report = {
+        "tenants": options.tenants,
+        "rounds": rounds,
+        "load_seconds": seconds,
+        "cases": [dataclasses.asdict(case) | {"servers": found} for case, found in results.items()],
+        "rss_bytes": memory,
+    }
+    if options.figures:
+        keep("daemon", report)
     if options.json:
-        report = {
-            "tenants": options.tenants,
-            "rounds": rounds,
-            "load_seconds": seconds,
-            "cases": [dataclasses.asdict(case) | {"servers": figures} for case, figures in results.items()],
-            "rss_bytes": memory,
-        }
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 

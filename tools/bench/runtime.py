@@ -22,6 +22,7 @@ import tempfile
 import time
 
 import bench
+from figures import keep
 
 GET = "/bench.v1.Lookup/Get"
 RECORDS = 10_000  # of the lookup
@@ -253,6 +254,7 @@ def main():
     parser.add_argument("--soak", type=int, default=60, metavar="SECONDS")
     parser.add_argument("--quick", action="store_true", help="a tenth of the calls, 2 rounds, no soak: for a look")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results there too")
+    parser.add_argument("--figures", action="store_true", help="keep the medians for the article on performance")
     options = parser.parse_args()
     scale, rounds = (10, 2) if options.quick else (1, options.rounds)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -283,12 +285,14 @@ def main():
 
     report = {
         "rounds": rounds,
-        "cases": [{"name": str(c), **dataclasses.asdict(c), "servers": figures} for c, figures in results.items()],
+        "cases": [{"name": str(c), **dataclasses.asdict(c), "servers": found} for c, found in results.items()],
         "connections": held,
         "handshakes": shaken,
         "soak": samples,
     }
     print_report(report)
+    if options.figures:
+        keep("runtime", report)
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 

@@ -344,7 +344,6 @@ extension ConnectionLifetime {
   /// Nothing is left to read or to write, or nothing can be. Returns whether our side of the connection is
   /// to be closed: not twice. To close both with input unread would reset the connection, and the peer might
   /// never read the GOAWAY and the answers before it.
-  ///
   /// - Parameter buffered: bytes that wait in the socket's queue.
   mutating func closeOutput(buffered: Int, at now: NIODeadline) -> Bool {
     guard !isClosing else { return false }

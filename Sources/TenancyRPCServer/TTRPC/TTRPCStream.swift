@@ -99,7 +99,7 @@ final class TTRPCStream: ServerStream {
   @exclusivity(unchecked) var request: TTRPCRequest?
 
   /// The envelope of a call that is held back.
-  private var envelope: ByteStore?
+  @exclusivity(unchecked) private var envelope: ByteStore?
 
   init(output: TTRPCOutput) { self.output = output }
 

@@ -31,6 +31,11 @@ def machine():
 
 
 def commit():
-    """Of the tree, which need not be that of a `--binary`."""
-    command = ["git", "-C", FOLDER.parent, "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    """Of the tree, which need not be that of a `--binary`; whether the code has been changed since."""
+
+    def git(*arguments):
+        command = ["git", "-C", FOLDER.parents[2], *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "Package.swift", "Sources/*.swift", "proto")
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")

@@ -43,12 +43,28 @@ struct HeldBackTests {
     func count() { counted.withLock { $0 += 1 } }
   }
 
+  /// A socket that is closed by a write that fails, as a peer's leaving makes it be.
+  private final class BreakablePipe: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+
+    var isBroken = false
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+      guard isBroken else { return context.write(data, promise: promise) }
+      promise?.fail(ChannelError.ioOnClosedChannel)
+      // Sockets say so before the write returns.
+      context.fireChannelInactive()
+      context.close(promise: nil)
+    }
+  }
+
   private final class Peer<Engine: ServerEngine> {
     let begun = Begun()
     /// Calls that an in-memory handler has looked at.
     let seen = Counter()
     private let handler: ServerConnectionHandler<Engine>
     private let channel = EmbeddedChannel()
+    private let pipe = BreakablePipe()
     private let state: LoopState
 
     init(limits: ServerLimits = ServerLimits()) throws {
@@ -76,7 +92,7 @@ struct HeldBackTests {
         pool: LoopExecutor(loop))
       state = LoopState(loop, embedder: core.embedder.makeLoop())
       handler = try ServerConnectionHandler(core: core, peer: .user(1), loop: state)
-      try channel.pipeline.syncOperations.addHandler(handler)
+      try channel.pipeline.syncOperations.addHandlers(pipe, handler)
       try channel.connect(to: SocketAddress(unixDomainSocketPath: "/test")).wait()
       if Engine.wire == .grpc {
         receive(Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + Frame.settings)
@@ -116,7 +132,15 @@ struct HeldBackTests {
         })
     }
 
+    /// The peer is gone: writing finds out.
+    func breakPipe() { pipe.isBroken = true }
+
+    var isOpen: Bool { channel.isActive }
+
     func giveUpRequests(_ bytes: Int) { _ = handler.engine.giveUp(.requests, bytes) }
+
+    /// Until there is nothing to do without time going by.
+    func run() { channel.embeddedEventLoop.run() }
 
     func advance() { channel.embeddedEventLoop.advanceTime(by: .milliseconds(1)) }
 
@@ -228,6 +252,30 @@ struct HeldBackTests {
     #expect(peer.begun.messages.count == 4)
     #expect(try Set(peer.answered()) == [1, 3, 5, 7, 9])
     try peer.end()
+  }
+
+  /// When the write of an answer finds out that the peer has gone, those that are held back have nobody to be
+  /// answered to, and the event loop goes on.
+  private func nothingIsServedWhenThePeerHasGone<Engine: ServerEngine>(
+    _ engine: Engine.Type
+  ) throws {
+    // What is answered leaves no room for other answers until it is written.
+    var limits = ServerLimits()
+    limits.maximumWaitingReplyBytes = 1_000
+    let peer = try Peer<Engine>(limits: limits)
+    peer.call([1, 3, 5, 7].map { ($0, Self.wait) }, size: 3_000)
+    #expect(peer.begun.messages == [1, 3])
+    peer.breakPipe()
+    peer.begun.letGo()
+    peer.run()
+    #expect(!peer.isOpen)
+    #expect(peer.begun.messages == [1, 3])
+    try peer.end()
+  }
+
+  @Test func nothingIsServedWhenThePeerHasGone() throws {
+    try nothingIsServedWhenThePeerHasGone(HTTP2ServerSession.self)
+    try nothingIsServedWhenThePeerHasGone(TTRPCServerSession.self)
   }
 
   /// Metadata are held with the call.

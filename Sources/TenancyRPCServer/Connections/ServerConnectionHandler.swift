@@ -182,7 +182,8 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
   func flush() {
     guard !isReading, let context, !lifetime.isClosing else { return }
     noteActivity()
-    while context.channel.isWritable {
+    // A write may find out that the peer has gone, and close the channel: then nothing is served any more.
+    while !lifetime.isClosing, context.channel.isWritable {
       var buffer = context.channel.allocator.buffer(capacity: 4096)
       let outcome = engine.produce(into: &buffer)
       let full = buffer.readableBytes >= core.limits.maximumOutputBytes
@@ -197,6 +198,7 @@ final class ServerConnectionHandler<Engine: ServerEngine>: ChannelDuplexHandler 
       loop.timers.beginTurn()
       serveReady()
     }
+    if lifetime.isClosing { return }
     noteSocket(context)
     if lifetime.awaitsAcknowledgement, engine.drainAcknowledged { drainAcknowledged() }
     if engine.wantsToClose { endConnection(context) } else { resumeReading(context) }

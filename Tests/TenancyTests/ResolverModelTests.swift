@@ -76,39 +76,38 @@ struct ResolverModelTests {
     case .subdomain: selectors.host = name.isEmpty ? "example.com" : "\(name).example.com:443"
     case .header: selectors.header = name
     case .environment: selectors.environment = name
-    case .default, .credential: break
+    case .default, .credential, .token, .query: break
     }
   }
 
-  /// The rules: from the most trusted source on, malformed ones and those that contradict the first
-  /// name are refused; for a tenant's caller all other tenants, existing or not, are one.
+  /// The rules: what is malformed is refused, then names that contradict the first one, from the most
+  /// trusted source on; for a tenant's caller all other tenants, existing or not, are one.
   private static func expected(_ made: Case) -> (TenantID?, TenancyError.Reason?) {
     func find(_ name: String) -> Tenant? {
       made.tenants.first { $0.slug.text == name || $0.id.description == name }
     }
-    var first: (strategy: ResolutionStrategy, name: String, tenant: Tenant?)?
+    if made.home?.state == .deleted { return (nil, .identityUnknown) }
+    var named: [(strategy: ResolutionStrategy, name: String, tenant: Tenant?)] = []
     for strategy in made.rules.order {
       switch made.said[strategy] {
       case nil, .nobody: continue
       case .malformed: return (nil, .malformedSelector)
-      case .name(let name):
-        let tenant = find(name)
-        guard let earlier = first else {
-          first = (strategy, name, tenant)
-          continue
-        }
-        let agrees =
-          made.home.map { ($0.id == tenant?.id) == ($0.id == earlier.tenant?.id) }
-          ?? (tenant?.id == earlier.tenant?.id && (tenant != nil || name == earlier.name))
-        if agrees { continue }
-        let isPin = earlier.strategy == .environment || strategy == .environment
-        return (nil, isPin ? .environmentPinConflict : .tenantAmbiguous)
+      case .name(let name): named.append((strategy, name, find(name)))
       }
     }
-    if first == nil, made.mayFallBack, let home = made.home {
-      first = (.credential, home.slug.text, home)
+    func agree(_ one: (ResolutionStrategy, name: String, tenant: Tenant?)) -> Bool {
+      guard let first = named.first else { return true }
+      return made.home.map { ($0.id == one.tenant?.id) == ($0.id == first.tenant?.id) }
+        ?? (one.tenant?.id == first.tenant?.id && (one.tenant != nil || one.name == first.name))
     }
-    guard let first else { return (nil, .tenantUnresolved) }
+    if !named.allSatisfy(agree) {
+      let isPinned = named.contains { $0.strategy == .environment }
+      return (nil, isPinned ? .environmentPinConflict : .tenantAmbiguous)
+    }
+    if named.isEmpty, made.mayFallBack, let home = made.home {
+      named.append((.credential, home.slug.text, home))
+    }
+    guard let first = named.first else { return (nil, .tenantUnresolved) }
     if let home = made.home, home.id != first.tenant?.id { return (nil, .tenantMismatch) }
     guard let tenant = first.tenant else { return (nil, .tenantNotFound) }
     switch tenant.state {

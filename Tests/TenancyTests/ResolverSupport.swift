@@ -19,6 +19,21 @@ struct Selectors: CustomStringConvertible {
     let all = [("path", path), ("host", host), ("header", header), ("environment", environment)]
     return all.compactMap { name, text in text.map { "\(name)=\($0)" } }.joined(separator: " ")
   }
+
+  /// As the resolver takes them.
+  func lend<Result: ~Copyable>(
+    _ body: (borrowing RequestSelectors) throws(TenancyError) -> Result
+  ) throws(TenancyError) -> Result {
+    let (path, host) = (path ?? "", host ?? "")
+    var selectors = RequestSelectors()
+    selectors.takePath(path.utf8Span.span.bytes)
+    selectors.takeHost(host.utf8Span.span.bytes)
+    let header = header ?? ""
+    if self.header != nil { selectors.takeHeader(header.utf8Span.span.bytes) }
+    let environment = environment ?? ""
+    if self.environment != nil { selectors.takeEnvironment(environment.utf8Span.span.bytes) }
+    return try body(selectors)
+  }
 }
 
 /// What a resolution comes to.
@@ -44,15 +59,11 @@ extension Resolver {
   func resolve(
     _ selectors: Selectors, in state: ControlState, home: Tenant? = nil, mayFallBack: Bool = true
   ) throws(TenancyError) -> Resolution {
-    let path = selectors.path ?? ""
-    let host = selectors.host ?? ""
-    let header = selectors.header ?? ""
-    let environment = selectors.environment ?? ""
-    return try resolve(
-      path: path.utf8Span.span.bytes, host: host.utf8Span.span.bytes,
-      header: header.utf8Span.span.bytes, environment: environment.utf8Span.span.bytes,
-      given: selectors.given, state: state, home: home.flatMap { state.find($0.id) },
-      now: Sample.moment, mayFallBack: mayFallBack)
+    let record = home.flatMap { state.find($0.id) }
+    return try selectors.lend { lent throws(TenancyError) in
+      try resolve(
+        lent, state: state, home: record, now: Sample.moment, mayFallBack: mayFallBack)
+    }
   }
 
   func answer(

@@ -28,7 +28,11 @@ private enum Outcome: Equatable {
 struct SelectorParsingTests {
   private static func path(_ text: String, prefix: String = "/tenants/") -> Outcome {
     Outcome(text) { () throws(TenancyError) in
-      try SelectorParsing.path(text.utf8Span.span.bytes, prefix: prefix)
+      let patterns = [PathPattern(parsing: prefix + "{tenantId}")].compactMap(\.self)
+      switch try SelectorParsing.path(text.utf8Span.span.bytes, patterns: patterns) {
+      case .name(let range): return range
+      default: return nil
+      }
     }
   }
 

@@ -1,159 +1,173 @@
-/// The outcome of a resolution: which tenant, and which sources said so.
-public struct Resolution: Sendable {
-  /// The tenant that was found. From `Resolver` it is one that is served; the default may be in any state.
-  public let record: TenantRecord
-  /// The source that decided.
-  public let strategy: ResolutionStrategy
-  /// The sources that were given and in use, and those of them that named a tenant, and those that
-  /// named it by id rather than by slug.
-  public let given: StrategySet
-  /// Those of `given` that named a tenant.
-  public let named: StrategySet
-  /// Those of `named` that named it by id rather than by slug.
-  public let namedByID: StrategySet
-
-  /// The tenant that is configured for callers that name none.
-  public static func byDefault(_ record: TenantRecord) -> Resolution {
-    let only = StrategySet(.default)
-    return Resolution(
-      record: record, strategy: .default, given: only, named: only, namedByID: StrategySet())
-  }
-}
-
 /// Decides which tenant a call is for. Credentials give identity; selectors may only narrow it.
-public struct Resolver: Sendable {
+///
+/// When several things are wrong, the first of these answers: a credential of an unknown or deleted tenant; credentials
+/// that name different tenants; a malformed selector; one that disagrees with the environment; selectors that disagree;
+/// one that names another tenant than the caller's; an unknown tenant; the tenant's state.
+///
+/// A class, so that no call copies its rules. They are many references: what all calls need of them is beside them, in
+/// words that nobody counts.
+public final class Resolver: Sendable {
   /// What it decides by.
   public let rules: ResolutionRules
+  /// That of the rules.
+  public let order: StrategyOrder
+  private let isStrict: Bool
+  /// What comes before the tenant in a path, where nothing comes behind it and nothing is excluded or ignored.
+  private let plainPrefix: String
+  private let hasPlainPaths: Bool
+  private let ignoresNames: Bool
 
   /// Looks up nothing yet.
-  public init(_ rules: ResolutionRules) { self.rules = rules }
+  public init(_ rules: ResolutionRules) {
+    self.rules = rules
+    order = StrategyOrder(rules.order)
+    isStrict = rules.mode == .strict
+    ignoresNames = !rules.ignoredNames.isEmpty
+    let pattern = rules.pathPatterns.count == 1 ? rules.pathPatterns.first : nil
+    plainPrefix = pattern?.plainPrefix ?? ""
+    hasPlainPaths =
+      pattern?.plainPrefix != nil && rules.excludedPaths.isEmpty && rules.ignoredNames.isEmpty
+  }
 
-  /// Resolves from the selectors in `given`; the others are not looked at.
+  /// Whether a header of this name, in either case, names the tenant.
+  @inline(never)
+  public func isTenantHeader(_ name: RawSpan) -> Bool {
+    Self.contains(rules.headerNames, name)
+  }
+
+  /// Whether a variable of this name names the tenant.
+  @inline(never)
+  public func isTenantVariable(_ name: RawSpan) -> Bool { name.equals(rules.environmentVariable) }
+
+  /// Resolves from the selectors that are in use; the others are not looked at.
   /// - Parameters:
-  ///   - home: the caller's own tenant; nil for platform identities, which may resolve any.
+  ///   - token: the tenant's id that a verified token names; nil: no token, or one that names no tenant.
+  ///   - home: the tenant of the caller's certificate; nil for platform identities, which may resolve any.
   ///   - mayFallBack: whether the caller's own tenant answers when no selector names one.
-  /// - Throws: `TenancyError`; see the reasons at TenantResolver in the API. For callers with a home
-  ///   an unknown tenant and a forbidden one answer alike.
+  /// - Throws: `TenancyError`; see the reasons at TenantResolver in the API. For callers with a tenant of
+  ///   their own an unknown tenant and a forbidden one answer alike.
   public func resolve(
-    path: RawSpan, host: RawSpan, header: RawSpan, environment: RawSpan, given: StrategySet,
+    _ selectors: borrowing RequestSelectors, token: RawSpan? = nil,
     state: borrowing ControlState, home: TenantRecord?, now: Timestamp, mayFallBack: Bool
   ) throws(TenancyError) -> Resolution {
-    var tally = Tally()
-    for strategy in rules.order where given.contains(strategy) {
+    let own = try Self.identity(token, home, state)
+    var tally = Tally(own, isStrict: isStrict)
+    // What is malformed comes before all that is left to find, and is thrown where it is found.
+    for strategy in order {
       switch strategy {
       case .path:
-        let range = try SelectorParsing.path(path, prefix: rules.pathPrefix)
-        try tally.add(strategy, path, range, state, home, now)
+        guard selectors.given.contains(.path) else { continue }
+        let reading = try readPath(selectors.path)
+        tally.add(strategy, selectors.path, reading, state, now)
+      case .query:
+        guard selectors.given.contains(.path) else { continue }
+        let reading = try readQuery(selectors.path)
+        tally.add(strategy, selectors.path, reading, state, now)
       case .subdomain:
-        let range = try SelectorParsing.host(host, baseDomains: rules.baseDomains)
-        try tally.add(strategy, host, range, state, home, now)
+        guard selectors.given.contains(.subdomain) else { continue }
+        let reading = try readHost(selectors.host)
+        tally.add(strategy, selectors.host, reading, state, now)
       case .header:
-        try tally.add(
-          strategy, header, try SelectorParsing.value(header, "headers"), state, home, now)
+        guard selectors.given.contains(.header) else { continue }
+        let reading = try readHeader(selectors)
+        tally.add(strategy, selectors.header, reading, state, now)
       case .environment:
-        try tally.add(
-          strategy, environment, try SelectorParsing.value(environment, "environment"), state, home,
-          now)
-      case .default, .credential:
-        break
+        guard selectors.given.contains(.environment) else { continue }
+        let reading = try readEnvironment(selectors)
+        tally.add(strategy, selectors.environment, reading, state, now)
+      case .default, .credential, .token: break
       }
     }
-    if tally.named.isEmpty, mayFallBack, let home { tally.note(.credential, home) }
-    return try tally.conclude(home)
+    if mayFallBack, let own, tally.strategy == nil {
+      tally.note(token == nil ? .credential : .token, own, isID: token != nil)
+    }
+    return try tally.conclude()
+  }
+
+  /// The tenant that credentials name; nil: none does, the caller is a platform identity.
+  static func identity(
+    _ token: RawSpan?, _ home: TenantRecord?, _ state: borrowing ControlState
+  ) throws(TenancyError) -> TenantRecord? {
+    if home?.tenant.state == .deleted { throw unknown("certificate") }
+    guard let token else { return home }
+    guard let named = state.find(token), named.tenant.state != .deleted else {
+      throw unknown("token")
+    }
+    guard let home, home.tenant.id != named.tenant.id else { return named }
+    throw TenancyError(
+      .permissionDenied, .credentialConflict,
+      "the certificate and the token are of different tenants", attempted: named.tenant.id)
+  }
+
+  private static func unknown(_ credential: String) -> TenancyError {
+    TenancyError(
+      .permissionDenied, .identityUnknown, "the \(credential)'s tenant is not known here")
   }
 }
 
-/// What the sources have said so far.
-private struct Tally: ~Copyable {
-  var given = StrategySet()
-  var named = StrategySet()
-  var namedByID = StrategySet()
-  var strategy: ResolutionStrategy?
-  var record: TenantRecord?
-  /// The first name, in lower case, if it is no tenant's that the caller may see.
-  private var unknown: [UInt8]?
-  /// The first name was not that of the caller's own tenant.
-  var isForeign = false
-  /// The first other tenant that a caller with a home named.
-  var attempted: TenantID?
+// MARK: Reading selectors
 
-  consuming func conclude(_ home: TenantRecord?) throws(TenancyError) -> Resolution {
-    guard let strategy else {
-      throw TenancyError(.notFound, .tenantUnresolved, "no source names a tenant")
+extension Resolver {
+  @inline(__always)
+  func readPath(_ path: RawSpan) throws(TenancyError) -> SelectorReading {
+    guard hasPlainPaths else { return try readPatterns(path) }
+    return try SelectorParsing.path(path, prefix: plainPrefix)
+  }
+
+  @inline(never)
+  private func readPatterns(_ path: RawSpan) throws(TenancyError) -> SelectorReading {
+    considered(
+      try SelectorParsing.path(
+        path, patterns: rules.pathPatterns, excluding: rules.excludedPaths), path)
+  }
+
+  // What is not in line keeps its rules out of the way of requests that have a path alone.
+  @inline(never)
+  func readQuery(_ path: RawSpan) throws(TenancyError) -> SelectorReading {
+    guard let parameter = rules.queryParameter else { return .notGiven }
+    return considered(
+      try SelectorParsing.query(path, parameter: parameter, excluding: rules.excludedPaths), path)
+  }
+
+  @inline(never)
+  func readHost(_ host: RawSpan) throws(TenancyError) -> SelectorReading {
+    let name = try SelectorParsing.host(host, baseDomains: rules.baseDomains)
+    return considered(name.map { .name($0) } ?? .noMatch, host)
+  }
+
+  @inline(never)
+  func readHeader(
+    _ selectors: borrowing RequestSelectors
+  ) throws(TenancyError) -> SelectorReading {
+    let name = try SelectorParsing.value(selectors.header, "headers")
+    if selectors.contradicting.contains(.header) { return .contradictory(name) }
+    return considered(.name(name), selectors.header)
+  }
+
+  @inline(never)
+  func readEnvironment(
+    _ selectors: borrowing RequestSelectors
+  ) throws(TenancyError) -> SelectorReading {
+    let name = try SelectorParsing.value(selectors.environment, "environment")
+    return selectors.contradicting.contains(.environment) ? .contradictory(name) : .name(name)
+  }
+
+  /// What a selector says, unless that is a name that says nothing.
+  @inline(__always)
+  private func considered(_ reading: SelectorReading, _ text: RawSpan) -> SelectorReading {
+    guard ignoresNames, case .name(let range) = reading,
+      Self.contains(rules.ignoredNames, text.extracting(range))
+    else { return reading }
+    return .ignored
+  }
+
+  /// Whether one of these names, in lower case, is this one in either case.
+  private static func contains(_ names: [String], _ name: RawSpan) -> Bool {
+    let names = names.span
+    for index in names.indices
+    where name.byteCount == names[index].utf8.count && name.matches(names[index], at: 0) {
+      return true
     }
-    guard let record, !isForeign else {
-      throw home == nil ? .tenantNotFound : .tenantMismatch(reaching: attempted)
-    }
-    if let refusal = Lifecycle.refusal(for: record.tenant.state) { throw refusal }
-    return Resolution(
-      record: record, strategy: strategy, given: given, named: named, namedByID: namedByID)
+    return false
   }
-
-  /// Notes a source that named the tenant at `range` of `text`, or none.
-  mutating func add(
-    _ strategy: ResolutionStrategy, _ text: RawSpan, _ range: Range<Int>?,
-    _ state: borrowing ControlState, _ home: TenantRecord?, _ now: Timestamp
-  ) throws(TenancyError) {
-    given.insert(StrategySet(strategy))
-    guard let range else { return }
-    let found = find(text.extracting(range), state, home, now)
-    // A caller with a home learns of every other name only that it is another.
-    let foreign = home != nil && found?.tenant.id != home?.tenant.id
-    let seen = foreign ? nil : found
-    if foreign, attempted == nil { attempted = found?.tenant.id }
-    if let first = self.strategy {
-      if !agrees(text.extracting(range), seen, foreign, home) {
-        throw first == .environment || strategy == .environment ? Self.pinned : Self.ambiguous
-      }
-    } else {
-      self.strategy = strategy
-      record = seen
-      isForeign = foreign
-      if home == nil, seen == nil { unknown = lowercase(text.extracting(range)) }
-    }
-    named.insert(StrategySet(strategy))
-    if range.count == UUIDText.length, let seen, isID(text.extracting(range), seen) {
-      namedByID.insert(StrategySet(strategy))
-    }
-  }
-
-  /// Whether a source says what the first one said. For platform identities, who may know of every tenant,
-  /// two names that are none's are still two.
-  private func agrees(
-    _ name: RawSpan, _ seen: TenantRecord?, _ isForeign: Bool, _ home: TenantRecord?
-  ) -> Bool {
-    guard home == nil else { return isForeign == self.isForeign }
-    guard let unknown else { return seen === record }
-    return seen == nil && unknown == lowercase(name)
-  }
-
-  mutating func note(_ strategy: ResolutionStrategy, _ record: TenantRecord?) {
-    given.insert(StrategySet(strategy))
-    named.insert(StrategySet(strategy))
-    self.strategy = strategy
-    self.record = record
-  }
-
-  /// Looks a name up in canonical, lower-case form.
-  private func find(
-    _ name: RawSpan, _ state: borrowing ControlState, _ home: TenantRecord?, _ now: Timestamp
-  ) -> TenantRecord? {
-    let own = home?.tenant.id
-    if let record = state.find(name, at: now, of: own) { return record }
-    return unsafe state.find(lowercase(name).span.bytes, at: now, of: own)
-  }
-
-  private func lowercase(_ name: RawSpan) -> [UInt8] {
-    (0..<name.byteCount).map { SelectorParsing.lowercase(name.byte($0)) }
-  }
-
-  private func isID(_ name: RawSpan, _ record: TenantRecord) -> Bool {
-    name.matches(record.idText, at: 0)
-  }
-
-  private static let ambiguous = TenancyError(
-    .invalidArgument, .tenantAmbiguous, "the sources name different tenants")
-  private static let pinned = TenancyError(
-    .failedPrecondition, .environmentPinConflict,
-    "another source names a tenant other than the one that the environment is pinned to")
 }

@@ -1,3 +1,19 @@
+/// What a selector that is not malformed says.
+enum SelectorReading: Equatable {
+  /// A name, where it is in the selector's text.
+  case name(Range<Int>)
+  /// Several, the first of them here.
+  case contradictory(Range<Int>)
+  /// The request does not have it.
+  case notGiven
+  /// It is about something else.
+  case noMatch
+  /// Its path is one of those that say nothing.
+  case excluded
+  /// Its name is one of those that say nothing.
+  case ignored
+}
+
 /// Finds the tenant's name in selectors, which anyone can forge: what is not canonical is refused
 /// rather than guessed at.
 public enum SelectorParsing {
@@ -11,27 +27,78 @@ public enum SelectorParsing {
     }
   }
 
-  /// Where the name is in `/tenants/{name}/…`; nil when the path is about something else.
-  static func path(_ path: RawSpan, prefix: String) throws(TenancyError) -> Range<Int>? {
-    try checkLength(path.byteCount, "path")
-    guard path.byteCount > 0, path.byte(0) == UInt8(ascii: "/") else {
-      throw malformed("path", "must begin with a slash")
-    }
-    try refuseUnclearPath(path)
-    guard path.begins(with: prefix) else { return nil }
+  /// Where the name is, behind a prefix that ends with a slash.
+  static func path(_ path: RawSpan, prefix: String) throws(TenancyError) -> SelectorReading {
+    try checkPath(path)
+    guard path.begins(with: prefix) else { return .noMatch }
     let start = prefix.utf8.count
     // What nearly all paths have is looked at once.
     let nameEnd = path.end(of: nameBytes, from: start)
     if (1...Slug.maximumLength).contains(nameEnd - start),
       nameEnd == path.byteCount || isPathEnd(path.byte(nameEnd))
     {
-      return start..<nameEnd
+      return .name(start..<nameEnd)
     }
-    let end = path.end(of: ordinaryPathBytes, from: nameEnd)
-    guard end == path.byteCount || isPathEnd(path.byte(end)) else { throw notAName("path") }
-    guard end > start else { throw malformed("path", "names no tenant") }
-    try checkName(path, start..<end, "path")
-    return start..<end
+    return try named(path, start..<segmentEnd(path, from: nameEnd))
+  }
+
+  /// Where the name is, where a pattern says.
+  static func path(
+    _ path: RawSpan, patterns: [PathPattern], excluding: [String] = []
+  ) throws(TenancyError) -> SelectorReading {
+    try checkPath(path)
+    if isBelow(path, excluding) { return .excluded }
+    for pattern in patterns {
+      if let segment = pattern.segment(in: path) { return try named(path, segment) }
+    }
+    return .noMatch
+  }
+
+  private static func named(
+    _ path: RawSpan, _ segment: Range<Int>
+  ) throws(TenancyError) -> SelectorReading {
+    guard !segment.isEmpty else { throw malformed("path", "names no tenant") }
+    try checkName(path, segment, "path")
+    return .name(segment)
+  }
+
+  /// Refuses paths that are read in different ways.
+  static func checkPath(_ path: RawSpan) throws(TenancyError) {
+    try checkLength(path.byteCount, "path")
+    guard path.byteCount > 0, path.byte(0) == UInt8(ascii: "/") else {
+      throw malformed("path", "must begin with a slash")
+    }
+    try refuseUnclearPath(path)
+  }
+
+  /// Whether a path without a query names one place and is not all paths.
+  public static func isClearPath(_ path: String) -> Bool {
+    let segments = path.split(separator: "/", omittingEmptySubsequences: false)
+    return segments.count > 1 && segments[0].isEmpty && path.utf8.count <= maximumLength
+      && segments.dropFirst().allSatisfy { segment in
+        let text = String(segment)
+        return unsafe isOrdinary(text.utf8Span.span.bytes) && text != "." && text != ".."
+      }
+  }
+
+  /// Whether a path is one of these or below one.
+  static func isBelow(_ path: RawSpan, _ others: [String]) -> Bool {
+    for other in others where path.begins(with: other) {
+      let end = other.utf8.count
+      if end == path.byteCount || isPathEnd(path.byte(end)) { return true }
+    }
+    return false
+  }
+
+  /// Where the segment that begins at `start` ends, in a path that `checkPath` accepts.
+  @inline(__always)
+  static func segmentEnd(_ path: RawSpan, from start: Int) -> Int {
+    path.end(of: ordinaryPathBytes, from: start)
+  }
+
+  /// Whether a segment has nothing but what segments may have, and something.
+  static func isOrdinary(_ segment: RawSpan) -> Bool {
+    segment.byteCount > 0 && segment.end(of: ordinaryPathBytes, from: 0) == segment.byteCount
   }
 
   /// Where the name is in `{name}.{base domain}`; nil for other hosts.
@@ -71,8 +138,14 @@ public enum SelectorParsing {
     return 0..<value.byteCount
   }
 
+  /// Whether a name is one that a tenant may have.
+  static func isName(_ value: RawSpan) -> Bool {
+    (1...Slug.maximumLength).contains(value.byteCount)
+      && value.end(of: nameBytes, from: 0) == value.byteCount
+  }
+
   /// A name has the characters of a slug or UUID, in either case.
-  private static func checkName(
+  static func checkName(
     _ text: RawSpan, _ range: Range<Int>, _ field: String
   ) throws(TenancyError) {
     guard (1...Slug.maximumLength).contains(range.count) else {
@@ -153,7 +226,7 @@ public enum SelectorParsing {
     (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
   }
 
-  private static func malformed(_ field: String, _ why: String) -> TenancyError {
+  static func malformed(_ field: String, _ why: String) -> TenancyError {
     .invalid(field, why, reason: .malformedSelector)
   }
 }
@@ -164,6 +237,16 @@ extension RawSpan {
   public func byte(_ offset: Int) -> UInt8 {
     precondition(offset >= 0 && offset < byteCount)
     return unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)  // Checked above.
+  }
+
+  /// Whether both are the same but for their case.
+  func isSameName(as other: RawSpan) -> Bool {
+    guard byteCount == other.byteCount else { return false }
+    for offset in 0..<byteCount
+    where SelectorParsing.lowercase(byte(offset)) != SelectorParsing.lowercase(other.byte(offset)) {
+      return false
+    }
+    return true
   }
 
   /// Whether `text`, in lower case, is at `start` in either case.

@@ -275,7 +275,7 @@ enum AuditRetentionContract {
     try AuditRetentionContract.add(1...3, to: [chain], in: former)
     former.close()
     try SQLiteConnection(path: path).execute(
-      "DROP TABLE audit_chains; PRAGMA user_version = \(Migrations.latest - 1)")
+      "DROP TABLE audit_chains; PRAGMA user_version = \(Migrations.firstWithAuditBegins - 1)")
     let store = try SQLiteStore(path: path, isAudited: false)
     defer { store.close() }
     #expect(try AuditRetentionContract.due(store, before: 1)[chain] == 0)

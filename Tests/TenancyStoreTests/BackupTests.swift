@@ -196,7 +196,9 @@ import Testing
   /// Before the new program migrates a store, it is backed up by it.
   @Test func aStoreOfTheVersionBeforeIsCopiedToo() throws {
     let before = Migrations.latest - 1
-    try sample.execute("DROP TABLE incarnations; PRAGMA user_version = \(before)")
+    try sample.execute(
+      "DROP TABLE incarnations; DROP TABLE revocations; ALTER TABLE tenants DROP COLUMN token_keys;"
+        + "PRAGMA user_version = \(before)")
     let made = try sample.backUp()
     #expect(made.manifest.schemaVersion == before && made.manifest.incarnation == nil)
     let path = sample.directory.file("second.sqlite")

@@ -31,6 +31,14 @@ import Testing
       password: SecretReference(version: 3, key: KeyID(high: 0, low: 0x1F)))
     let key = "00000000-0000-0000-0000-00000000001f"
     let id = tenant.id.description
+    var keyed = Sample.tenant(1)
+    keyed.tokenKeys = [
+      TokenKey(
+        id: "k", algorithm: .es256, publicKey: #"{"kty":"EC"}"#,
+        createTime: Timestamp(nanoseconds: 4), retireTime: Timestamp(nanoseconds: 5),
+        verifyUntil: Timestamp(nanoseconds: 6),
+        reference: SecretReference(version: 3, key: KeyID(high: 0, low: 0x1F)))
+    ]
     let expected: [(Change, String)] = [
       (
         .putTenant(tenant),
@@ -39,6 +47,37 @@ import Testing
           + #""username":"u"},"featureFlags":{}},"createTime":1,"#
           + #""displayName":"Tenant 1","epoch":1,"id":"\#(id)","isolationModel":"schema","#
           + #""slug":"tenant-1","state":"pending","updateTime":2,"version":1}}"#
+      ),
+      (
+        .putTenant(keyed),
+        #"{"change":"putTenant","tenant":{"configuration":{"customSettings":{},"#
+          + #""featureFlags":{}},"createTime":1,"displayName":"Tenant 1","epoch":1,"id":"\#(id)","#
+          + #""isolationModel":"schema","slug":"tenant-1","state":"pending","tokenKeys":["#
+          + #"{"algorithm":"ES256","createTime":4,"id":"k","publicKey":"{\"kty\":\"EC\"}","#
+          + #""reference":{"key":"\#(key)","version":3},"retireTime":5,"verifyUntil":6}],"#
+          + #""updateTime":2,"version":1}}"#
+      ),
+      (
+        .putRevocation(
+          tenant.id,
+          Revocation(
+            target: .subject("user:1"), before: Timestamp(nanoseconds: 1),
+            expireTime: Timestamp(nanoseconds: 2), reason: "lost")),
+        #"{"change":"putRevocation","revocation":{"before":1,"expireTime":2,"kind":"subject","#
+          + #""reason":"lost","target":"user:1"},"tenant":"\#(id)"}"#
+      ),
+      (
+        .putRevocation(
+          tenant.id,
+          Revocation(
+            target: .tenant, before: Timestamp(nanoseconds: 1),
+            expireTime: Timestamp(nanoseconds: 2))),
+        #"{"change":"putRevocation","revocation":{"before":1,"expireTime":2,"kind":"tenant"},"#
+          + #""tenant":"\#(id)"}"#
+      ),
+      (
+        .forgetRevocations(tenant.id, before: Timestamp(nanoseconds: 5)),
+        #"{"before":5,"change":"forgetRevocations","tenant":"\#(id)"}"#
       ),
       (.deleteRole(tenant.id, id: "r"), #"{"change":"deleteRole","id":"r","tenant":"\#(id)"}"#),
       (
@@ -96,7 +135,13 @@ import Testing
     #"[{"change":"unknown"}]"#, #"[{"change":"deleteRole","id":"r","tenant":"none"}]"#,
     #"[{"change":"reserveName","kind":"odd","name":"t","tenant":"\#(Sample.id(1))"}]"#,
     #"[{"change":"retireSlug","name":"UPPER","tenant":"\#(Sample.id(1))"}]"#,
-    #"[{"change":"forgetRequests"}]"#, #"[{}]"#, "[", "{}",
+    #"[{"change":"forgetRequests"}]"#,
+    #"[{"change":"forgetRevocations","tenant":"\#(Sample.id(1))"}]"#,
+    #"[{"change":"deleteSecret","purpose":"token_key/x","tenant":"\#(Sample.id(1))"}]"#,
+    #"[{"change":"putRevocation","revocation":{"before":1,"expireTime":2,"kind":"all"},"#
+      + #""tenant":"\#(Sample.id(1))"}]"#,
+    #"[{"change":"putRevocation","revocation":{"before":1,"expireTime":2,"kind":"tenant","#
+      + #""target":"x"},"tenant":"\#(Sample.id(1))"}]"#, #"[{}]"#, "[", "{}",
   ])
   func whatIsNoChangeIsRefused(_ text: String) {
     #expect(throws: (any Error).self) { try json.value([ChangeDocument].self, text) }
@@ -105,7 +150,7 @@ import Testing
 
 /// Changes with fields that are as odd as the types allow; secrets, which do not come back, left out.
 private struct RandomChanges {
-  static let kinds = 14
+  static let kinds = 16
   private var random: SeededGenerator
 
   init(seed: UInt64) { random = SeededGenerator(seed: seed) }
@@ -137,13 +182,20 @@ private struct RandomChanges {
       .rememberRequest(
         RememberedRequest(
           actor: text(), requestID: text(), digest: text(), tenant: id(), time: time()))
-    case 10: .putSecret(id(), .databasePassword, reference(), nil)
-    case 11: .deleteSecret(id(), .databasePassword)
+    case 10: .putSecret(id(), purpose(), reference(), nil)
+    case 11: .deleteSecret(id(), purpose())
     case 12:
       .putDataKey(
         WrappedDataKey(
           id: keyID(), masterKey: keyID(), wrapped: [], createTime: time(),
           state: pick([.active, .retired])))
+    case 13:
+      .putRevocation(
+        id(),
+        Revocation(
+          target: pick([.token("x" + text()), .subject("x" + text()), .tenant]), before: time(),
+          expireTime: time(), reason: text()))
+    case 14: .forgetRevocations(id(), before: time())
     default: .forgetRequests(before: time())
     }
   }
@@ -168,7 +220,20 @@ private struct RandomChanges {
       state: pick(TenantState.allCases), isolationModel: pick(IsolationModel.allCases),
       configuration: configuration, version: counter(), epoch: counter(), createTime: time(),
       updateTime: time(), deleteTime: isDeleted ? time() : nil, purgeTime: isDeleted ? time() : nil,
-      stateReason: text())
+      stateReason: text(),
+      tokenKeys: (0..<Int.random(in: 0...3, using: &random)).map { _ in tokenKey() })
+  }
+
+  private mutating func tokenKey() -> TokenKey {
+    let isRetired = Bool.random(using: &random)
+    return TokenKey(
+      id: text(), algorithm: pick([.es256, .edDSA]), publicKey: text(), createTime: time(),
+      retireTime: isRetired ? time() : nil, verifyUntil: isRetired ? time() : nil,
+      reference: reference())
+  }
+
+  private mutating func purpose() -> SecretPurpose {
+    pick([.databasePassword, .tokenKey(String(repeating: pick(["A", "-"]), count: 43))])
   }
 
   private mutating func role() -> Role {

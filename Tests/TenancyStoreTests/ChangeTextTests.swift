@@ -17,13 +17,16 @@ struct ChangeTextTests {
     let id = Sample.extremeTenant.id
     var tenant = Sample.extremeTenant
     tenant.stateReason = "\u{8}\u{C}\n\r\t\u{1F}\"\\/é"
+    let reference = SecretReference(version: .max, key: KeyID(high: .max, low: 0))
+    tenant.tokenKeys = [
+      ContractTokens.key("a", reference), ContractTokens.key("b", reference, retired: true),
+    ]
     let role = Role(
       id: "r", title: "\"\n", summary: "𝄞", permissions: ["a:b", "*:*"], version: .max,
       createTime: Timestamp(nanoseconds: .min), updateTime: Timestamp(nanoseconds: .max))
     let assignment = RoleAssignment(
       id: "a", subject: "user:\"\\", role: "r", createTime: Timestamp(nanoseconds: -1),
       expireTime: Timestamp(nanoseconds: .max))
-    let reference = SecretReference(version: .max, key: KeyID(high: .max, low: 0))
     let key = WrappedDataKey(
       id: reference.key, masterKey: KeyID(high: 0, low: .max), wrapped: [1],
       createTime: Timestamp(nanoseconds: .min), state: .retired)
@@ -38,6 +41,15 @@ struct ChangeTextTests {
       .forgetRequests(before: Timestamp(nanoseconds: .max)),
       .putSecret(id, .databasePassword, reference, SealedSecret(bytes: [1])),
       .deleteSecret(id, .databasePassword), .putDataKey(key),
+      .putSecret(id, .tokenKey("k"), reference, SealedSecret(bytes: [1])),
+      ContractTokens.put(id, .subject("\"\n"), until: .max),
+      ContractTokens.put(id, .tenant, until: .min),
+      .putRevocation(
+        id,
+        Revocation(
+          target: .token("t"), before: Timestamp(nanoseconds: 0),
+          expireTime: Timestamp(nanoseconds: 1), reason: "\u{8}/")),
+      .forgetRevocations(id, before: Timestamp(nanoseconds: .min)),
     ])
     try Self.expectEncoded([])
   }

@@ -35,14 +35,33 @@ struct PostgreSQLStoreTests {
     let former = try open()
     try AuditRetentionContract.add(1...3, to: [chain], in: former)
     former.close()
-    let before = PostgreSQLMigrations.latest - 1
+    let before = PostgreSQLMigrations.latest - 2
     try server.execute(
-      "DROP TABLE audit_chains; DELETE FROM tenancy_migrations WHERE version > \(before);"
+      "DROP TABLE audit_chains; DROP TABLE revocations;"
+        + "ALTER TABLE tenants DROP COLUMN token_keys; DELETE FROM tenancy_migrations WHERE version > \(before);"
         + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)
     let store = try open()
     defer { store.close() }
     #expect(try AuditRetentionContract.due(store, before: 1)[chain] == 0)
     #expect(try AuditRetentionContract.due(store, longerThan: 2)[chain] == 0)
+  }
+
+  @Test func aStoreOfTheVersionBeforeTokensGoesOn() throws {
+    let tenant = Sample.tenant(1)
+    let former = try open()
+    try former.append([Sample.entry(1, [.putTenant(tenant)])])
+    former.close()
+    let before = PostgreSQLMigrations.latest - 1
+    try server.execute(
+      "DROP TABLE revocations; ALTER TABLE tenants DROP COLUMN token_keys;"
+        + "DELETE FROM tenancy_migrations WHERE version > \(before);"
+        + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)
+    let store = try open()
+    defer { store.close() }
+    #expect(try store.load().changes == [.putTenant(tenant)])
+    let revocation = ContractTokens.put(tenant.id, .tenant, until: 5)
+    try store.append([Sample.entry(2, [revocation])])
+    #expect(try store.load().changes == [.putTenant(tenant), revocation])
   }
 
   @Test func theTablesAreAsTheirDescriptionSays() throws {

@@ -31,7 +31,7 @@ struct RandomHistory {
     var tenant = state.tenants[Sample.id(number)] ?? Sample.tenant(number)
     let id = "x\(Int.random(in: 0..<4, using: &random))"
     guard state.tenants[tenant.id] != nil else { return .putTenant(tenant) }
-    switch Int.random(in: 0..<10, using: &random) {
+    switch Int.random(in: 0..<13, using: &random) {
     case 0: return .putRole(tenant.id, Sample.role(id))
     case 1: return .deleteRole(tenant.id, id: id)
     case 2: return .putAssignment(tenant.id, Sample.assignment(id))
@@ -44,6 +44,25 @@ struct RandomHistory {
         Sample.request(id, tenant: tenant.id, at: Int64(state.revision)))
     case 8:
       return .forgetRequests(before: Timestamp(nanoseconds: Int64(state.revision) - 5))
+    case 9:
+      let targets: [Revocation.Target] = [.token(id), .subject(id), .tenant]
+      return .putRevocation(
+        tenant.id,
+        Revocation(
+          target: targets.randomElement(using: &random) ?? .tenant,
+          before: Timestamp(nanoseconds: Int64(number)),
+          expireTime: Timestamp(nanoseconds: Int64(state.revision)), reason: id))
+    case 10:
+      return .forgetRevocations(
+        tenant.id, before: Timestamp(nanoseconds: Int64(state.revision) - 5))
+    case 11:
+      let keys = tenant.tokenKeys.suffix(TokenKey.maximumCount - 1)
+      let reference = SecretReference(version: number, key: KeyID(high: number, low: 1))
+      tenant.tokenKeys =
+        Bool.random(using: &random)
+        ? [ContractTokens.key(id.last ?? "x", reference, retired: number % 2 == 0)] + keys
+        : Array(keys.dropLast())
+      return .putTenant(tenant)
     default:
       tenant.version += 1
       tenant.state = TenantState.allCases.randomElement(using: &random) ?? .active

@@ -17,7 +17,7 @@ package struct KeptSecrets {
       case .putDataKey(let key): keys[key.id] = key
       case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment,
         .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
-        .rememberRequest, .forgetRequests:
+        .rememberRequest, .forgetRequests, .putRevocation, .forgetRevocations:
         break
       }
     }

@@ -331,14 +331,14 @@ private enum StrictChanges {
         }
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
         .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests, .putSecret,
-        .deleteSecret, .putDataKey:
+        .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations:
         break
       }
       model.apply(change)
     }
     let used = Set(model.names.values).union(model.roles.keys.map(\.tenant))
       .union(model.assignments.keys.map(\.tenant)).union(model.steps.map(\.tenant))
-      .union(model.requests.values.map(\.tenant))
+      .union(model.requests.values.map(\.tenant)).union(model.revocations.keys.map(\.tenant))
     guard used.allSatisfy({ model.tenants[$0] != nil }) else {
       throw StoreError(.conflict, "there is no such tenant")
     }

@@ -12,4 +12,13 @@ package enum Sample {
     guard let slug = Slug(parsing: text) else { preconditionFailure("not a slug: \(text)") }
     return slug
   }
+
+  /// What could be a thumbprint, of one character.
+  package static func keyID(_ name: Character) -> String { String(repeating: name, count: 43) }
+
+  package static func newKey(_ name: Character) -> NewTokenKey {
+    NewTokenKey(
+      id: keyID(name), algorithm: .es256, publicKey: #"{"kid":"\#(name)","kty":"EC"}"#,
+      privateKey: ClearSecret("private \(name)"))
+  }
 }

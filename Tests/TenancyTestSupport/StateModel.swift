@@ -20,6 +20,16 @@ package struct StateModel: Equatable {
     }
   }
 
+  package struct RevocationKey: Hashable {
+    package let tenant: TenantID
+    package let kind: Revocation.Target.Kind
+    package let text: [UInt8]
+
+    package init(tenant: TenantID, target: Revocation.Target) {
+      (self.tenant, kind, text) = (tenant, target.kind, Array(target.text.utf8))
+    }
+  }
+
   package var revision: UInt64 = 0
   package var tenants: [TenantID: Tenant] = [:]
   package var names: [ReservedName: TenantID] = [:]
@@ -27,6 +37,7 @@ package struct StateModel: Equatable {
   package var roles: [Key: Role] = [:]
   package var assignments: [Key: RoleAssignment] = [:]
   package var steps: Set<Key> = []
+  package var revocations: [RevocationKey: Revocation] = [:]
   package var requests: [RequestKey: RememberedRequest] = [:]
 
   package init() {}
@@ -48,6 +59,10 @@ package struct StateModel: Equatable {
     case .rememberRequest(let request):
       requests[RequestKey(actor: request.actor, id: request.requestID)] = request
     case .forgetRequests(let moment): requests = requests.filter { $0.value.time >= moment }
+    case .putRevocation(let tenant, let revocation):
+      revocations[RevocationKey(tenant: tenant, target: revocation.target)] = revocation
+    case .forgetRevocations(let tenant, let moment):
+      revocations = revocations.filter { $0.key.tenant != tenant || $0.value.expireTime >= moment }
     case .putSecret, .deleteSecret, .putDataKey: break  // No load gives them back.
     }
   }
@@ -72,6 +87,12 @@ extension StateModel {
     }
     let retired = retired.sorted { $0.text < $1.text }
     let requests = requests.values.sorted { ($0.actor, $0.requestID) < ($1.actor, $1.requestID) }
+    let revocations = revocations.sorted { one, other in
+      let (first, second) = (one.key, other.key)
+      if first.tenant != second.tenant { return first.tenant < second.tenant }
+      if first.kind != second.kind { return first.kind.rawValue < second.kind.rawValue }
+      return first.text.lexicographicallyPrecedes(second.text)
+    }
     return tenants.sorted { $0.key < $1.key }.map { .putTenant($0.value) }
       + names.map { .reserveName($0.key, $0.value) }
       + retired.compactMap { slug in
@@ -81,5 +102,6 @@ extension StateModel {
       + assignments.sorted { less($0.key, $1.key) }.map { .putAssignment($0.key.tenant, $0.value) }
       + steps.sorted(by: less).map { .putProvisioningStep($0.tenant, name: $0.id) }
       + requests.map(Change.rememberRequest)
+      + revocations.map { .putRevocation($0.key.tenant, $0.value) }
   }
 }

@@ -31,6 +31,16 @@ struct StateLoadingTests {
           connectionString: "postgresql://h/d\(number % 5)", username: "u",
           password: SecretReference(version: 1, key: KeyID(high: 1, low: number)))
       }
+      if random.chance(of: 1, in: 4) {
+        tenant.tokenKeys = [Sample.key("a"), Sample.key("b")]
+        for target: Revocation.Target in [.token(name), .subject(name), .tenant] {
+          model.apply(
+            .putRevocation(
+              tenant.id,
+              Revocation(
+                target: target, before: now, expireTime: Timestamp(nanoseconds: Int64(number)))))
+        }
+      }
       model.apply(.putTenant(tenant))
       if random.chance(of: 1, in: 3) {
         model.apply(.reserveName(ReservedName(.slug, "former-\(number)"), tenant.id))
@@ -65,7 +75,8 @@ struct StateLoadingTests {
       let (roles, assignments) = (record.policy.customRoleCount, record.policy.assignmentCount)
       answers.append(
         "\(record.tenant) \(record.idText) \(record.provisionedSteps.sorted()) \(former) "
-          + "\(roles) \(assignments) \(record.footprint)")
+          + "\(roles) \(assignments) \(record.footprint) "
+          + "\(record.revocations.all().all)")
       answers.append("\(state.find(record.idText) === record)")
       answers.append("\(state.find(record.tenant.slug.text) === record)")
       let place = record.tenant.configuration.database?.place
@@ -109,6 +120,7 @@ struct StateLoadingTests {
     var changes = model.changes
     changes.append(.deleteAssignment(Sample.id(3), id: "a-3"))
     changes.append(.clearProvisioningSteps(Sample.id(5)))
+    changes.append(.forgetRevocations(Sample.id(6), before: Timestamp(nanoseconds: .max)))
     changes.append(.putTenant(Sample.tenant(2)))
     let reversed: [Change] = model.tenants.values.map(Change.putTenant) + changes
     for changes in [changes, reversed, changes + [.putTenant(Sample.tenant(50))]] {

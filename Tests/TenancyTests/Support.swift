@@ -23,6 +23,13 @@ extension Sample {
       epoch: 1, createTime: moment, updateTime: moment)
   }
 
+  static func key(_ name: Character) -> TokenKey {
+    let new = newKey(name)
+    return TokenKey(
+      id: new.id, algorithm: new.algorithm, publicKey: new.publicKey, createTime: moment,
+      reference: SecretReference(version: 1, key: KeyID(high: 1, low: 1)))
+  }
+
   static func role(_ id: String, _ permissions: [String] = []) -> Role {
     Role(
       id: id, title: "Role", summary: "", permissions: permissions, version: 1,

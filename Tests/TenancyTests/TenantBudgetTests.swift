@@ -236,6 +236,7 @@ struct TenantBudgetTests {
       var expected = record.tenant.footprint
       for role in record.policy.roles where !role.isBuiltIn { expected += role.role.footprint }
       for assignment in record.policy.assignments { expected += assignment.footprint }
+      for revocation in record.revocations.all().all { expected += revocation.footprint }
       #expect(record.footprint == expected)
     }
   }
@@ -243,12 +244,21 @@ struct TenantBudgetTests {
   private func change(_ random: inout SeededGenerator) -> Change {
     let text = String(repeating: "x", count: Int.random(in: 0...20, using: &random))
     let number = Int.random(in: 0..<6, using: &random)
-    switch Int.random(in: 0..<6, using: &random) {
+    switch Int.random(in: 0..<9, using: &random) {
     case 0:
       var tenant = Sample.tenant(1, slug: "tenant-\(number)")
       tenant.configuration.featureFlags = ["\(text)1": true]
       tenant.configuration.customSettings = ["a": .array([.null, .string(text)])]
+      tenant.tokenKeys = (0..<number).map { _ in Sample.key("k") }
       return .putTenant(tenant)
+    case 6, 7:
+      let targets: [Revocation.Target] = [.token("t\(number)"), .subject("s\(number)"), .tenant]
+      return .putRevocation(
+        id,
+        Revocation(
+          target: random.pick(targets), before: Sample.moment,
+          expireTime: Timestamp(nanoseconds: Int64(number)), reason: text))
+    case 8: return .forgetRevocations(id, before: Timestamp(nanoseconds: Int64(number)))
     case 1, 2: return .putRole(id, Sample.role("r\(number)", ["docs:\(text)a"]))
     case 3: return .deleteRole(id, id: "r\(number)")
     case 4: return .putAssignment(id, Sample.assignment("a\(number)", "user:\(text)"))

@@ -46,6 +46,8 @@ public struct AuditOrigin: Hashable, Sendable {
     case unixUser = 2
     /// Whoever can reach an insecure listener.
     case insecure = 3
+    /// A token that the call carried.
+    case token = 4
   }
 
   /// The caller's own tenant; nil for the platform's identities.
@@ -54,7 +56,7 @@ public struct AuditOrigin: Hashable, Sendable {
   public var subject: String
   /// What `subject` was told by.
   public var credential: Credential
-  /// The certificate's SHA-256 in hex.
+  /// The certificate's SHA-256 in hex; of a token `jti`.
   public var credentialID: String
   /// The connection's addresses, or its socket.
   public var source: String

@@ -11,6 +11,8 @@ final class Auditor: Sendable {
   let store: any AuditedStore
   let hash: AuditHash
   let denials: DenialTable
+  /// What was allowed and has changed nothing that the log would tell of.
+  let allowed: DenialTable
   /// Taken from the table, and not written as far as is known.
   private let unwritten = Mutex<[AuditNote]>([])
   let reads: AuditReads
@@ -22,6 +24,7 @@ final class Auditor: Sendable {
     self.store = store
     self.hash = hash
     denials = DenialTable(limits)
+    allowed = DenialTable(limits)
     self.reads = AuditReads(reads)
   }
 
@@ -37,7 +40,7 @@ final class Auditor: Sendable {
   func flushPortion(isFirst: Bool, at now: Timestamp) throws(StoreError) -> Bool {
     let portion = unwritten.withLock { unwritten in
       // One after the other, so that what waits is bounded.
-      if unwritten.isEmpty, isFirst { unwritten = denials.drain() }
+      if unwritten.isEmpty, isFirst { unwritten = denials.drain() + allowed.drain() }
       return Array(unwritten.prefix(Self.maximumPortion))
     }
     guard !portion.isEmpty else { return false }
@@ -81,17 +84,39 @@ extension ControlPlane {
     by origin: AuditOrigin, action: String, named: String, target: TenantID?, reason: String
   ) {
     guard let auditor else { return }
+    auditor.denials.note(
+      note(
+        origin, action, named: named.withoutControls.prefix(bytes: DenialTable.maximumNameBytes),
+        target, .denied, reason))
+  }
+
+  /// Tells the audit trail of what was done and is no change: alike ones are counted, as denials are.
+  /// - Parameters:
+  ///   - target: the tenant that it was done in.
+  ///   - remark: what is to be known of it, without secrets.
+  public func noteAllowed(
+    by origin: AuditOrigin, action: String, target: TenantID, remark: String
+  ) {
+    guard let auditor else { return }
+    auditor.allowed.note(
+      note(
+        origin, action, named: "", target, .allowed,
+        remark.withoutControls.prefix(bytes: DenialTable.maximumNameBytes)))
+  }
+
+  private func note(
+    _ origin: AuditOrigin, _ action: String, named: String, _ target: TenantID?,
+    _ decision: AuditEvent.Decision, _ reason: String
+  ) -> AuditNote {
     let time = now
     let event = AuditEvent(
-      origin: origin, action: action,
-      named: named.withoutControls.prefix(bytes: DenialTable.maximumNameBytes), decision: .denied,
-      reason: reason,
+      origin: origin, action: action, named: named, decision: decision, reason: reason,
       firstTime: time, time: time)
     var note = AuditNote(
       event: event, chains: [origin.home.map(AuditChain.tenant) ?? .platform])
     if let target, target != origin.home { note.chains.append(.tenant(target)) }
     note.concerned = target.map { [$0] } ?? []
-    auditor.denials.note(note)
+    return note
   }
 
   /// Writes what was denied since the last time, and returns when that is durable or has failed: in portions,

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What was denied since the last time it was written: alike ones are counted, so that a flood is few
+/// What was denied, or allowed without a change, since the last time it was written: alike ones are counted, so that a flood is few
 /// records, and none is left out. Thread-safe; what denies only counts here.
 ///
 /// Its size is bounded. A chain has places for different ones of its own callers, and as many for those of
@@ -177,7 +177,8 @@ final class DenialTable: Sendable {
   ) -> AuditEvent {
     AuditEvent(
       origin: AuditOrigin(home: home, subject: ""), action: action, tenant: tenant,
-      decision: .denied, reason: othersReason, count: event.count, firstTime: event.firstTime,
+      decision: event.decision, reason: othersReason, count: event.count,
+      firstTime: event.firstTime,
       time: event.time)
   }
 }

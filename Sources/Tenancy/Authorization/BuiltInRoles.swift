@@ -4,11 +4,12 @@ public enum BuiltInRoles {
   /// is.
   public static let admin = make(
     0, "tenant-admin", "Tenant administrator",
-    "Manages the tenant's settings, roles and assignments, and reads its audit trail.",
+    "Manages the tenant's settings, roles, assignments, tokens and keys, and reads its audit trail.",
     [
       "tenancy.assignments:*", "tenancy.audit:*", "tenancy.authorization:*", "tenancy.roles:*",
       "tenancy.tenants:configure", "tenancy.tenants:get", "tenancy.tenants:list",
-      "tenancy.tenants:resolve", "tenancy.tenants:update",
+      "tenancy.tenants:resolve", "tenancy.tenants:update", "tenancy.token_keys:*",
+      "tenancy.tokens:*",
     ])
   /// `tenant-viewer`: reads what an administrator manages, but not the audit trail.
   public static let viewer = make(
@@ -16,7 +17,7 @@ public enum BuiltInRoles {
     [
       "tenancy.assignments:list", "tenancy.authorization:check", "tenancy.roles:get",
       "tenancy.roles:list", "tenancy.tenants:get", "tenancy.tenants:list",
-      "tenancy.tenants:resolve",
+      "tenancy.tenants:resolve", "tenancy.token_keys:get", "tenancy.tokens:introspect",
     ])
 
   /// By their numbers, which are the first of every tenant, and in the order of their ids.

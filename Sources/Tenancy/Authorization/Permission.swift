@@ -32,6 +32,13 @@ public struct Permission: Hashable, Sendable {
     action = String(parts[1])
   }
 
+  /// One on this framework's own API.
+  /// - Precondition: both are names.
+  package init(reserved resource: String, _ action: String) {
+    self.resource = Self.reservedPrefix + resource
+    self.action = action
+  }
+
   /// What is said of a text that is none.
   public static func malformed(_ field: String) -> TenancyError {
     .invalid(field, "not a permission of the form resource:action")

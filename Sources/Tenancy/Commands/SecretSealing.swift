@@ -39,10 +39,19 @@ extension TenantCommands {
 }
 
 extension Tenant {
+  /// What it has secrets for.
+  public var secretPurposes: [SecretPurpose] {
+    var purposes: [SecretPurpose] = []
+    if configuration.database?.password != nil { purposes.append(.databasePassword) }
+    for key in tokenKeys { purposes.append(.tokenKey(key.id)) }
+    return purposes
+  }
+
   /// Which secret of this purpose the tenant has.
   public func reference(to purpose: SecretPurpose) -> SecretReference? {
     switch purpose {
     case .databasePassword: configuration.database?.password
+    case .tokenKey(let id): tokenKey(id)?.reference
     }
   }
 
@@ -50,6 +59,9 @@ extension Tenant {
   mutating func refer(to reference: SecretReference, for purpose: SecretPurpose) {
     switch purpose {
     case .databasePassword: configuration.database?.password = reference
+    case .tokenKey(let id):
+      guard let at = tokenKeys.firstIndex(where: { $0.id == id }) else { return }
+      tokenKeys[at].reference = reference
     }
   }
 }

@@ -174,9 +174,10 @@ public struct TenantCommands: Sendable {
       (transaction) throws(TenancyError) -> Tenant in
       let record = try Self.current(id, etag, transaction.state)
       if record.tenant.state == .deleted, event != .deprovision { throw .tenantNotFound }
-      let after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now, reason: reason)
+      var after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now, reason: reason)
+      let dropped = event == .delete ? TokenCommands.dropAll(of: &after, transaction.state) : []
       transaction.emit(.putTenant(after), about: id)
-      for change in also { transaction.emit(change, about: id) }
+      for change in dropped + also { transaction.emit(change, about: id) }
       return after
     }
   }

@@ -40,6 +40,12 @@ public struct WriteJudge: Sendable {
       cost: WriteTerms.cost(ofBytes: requestBytes + bytes) + changes)
   }
 
+  /// Judges what is no change of the state, on the newest.
+  /// - Throws: why it may not be done any more.
+  public func judge(on state: ControlState, at now: Timestamp) throws(TenancyError) {
+    try body(state, now)
+  }
+
   func judge(_ transaction: inout Transaction) throws(TenancyError) {
     transaction.origin = origin
     try body(transaction.state, transaction.now)

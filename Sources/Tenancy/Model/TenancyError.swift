@@ -164,8 +164,10 @@ extension TenancyError.Reason {
   public static let dataMissing = Self("DATA_MISSING")
   /// The tenant's data is on another node, which alone reaches it; `places` names it.
   public static let dataElsewhere = Self("DATA_ELSEWHERE")
-  /// A password was given, but the server has no master key.
+  /// There is something to be sealed, such as a password, but the server has no master key.
   public static let secretsNotConfigured = Self("SECRETS_NOT_CONFIGURED")
+  /// The tenant has no such key for its tokens.
+  public static let tokenKeyNotFound = Self("TOKEN_KEY_NOT_FOUND")
   /// Keys can't be replaced, or are being replaced by another call.
   public static let secretsFailed = Self("SECRETS_FAILED")
   /// The store can't take the change now, or the server is stopping.
@@ -188,12 +190,29 @@ extension TenancyError.Reason {
   public static let revisionCompacted = Self("REVISION_COMPACTED")
   /// There is no such method, or the server can't do what it asks for.
   public static let notImplemented = Self("NOT_IMPLEMENTED")
-  /// The tenant that the certificate names is not known here.
+  /// The certificate and the token name different tenants.
+  public static let credentialConflict = Self("TENANT_CREDENTIAL_CONFLICT")
+  /// The tenant that a credential names is not known here.
   public static let identityUnknown = Self("IDENTITY_UNKNOWN")
   /// The certificate has expired since the handshake.
   public static let identityExpired = Self("IDENTITY_EXPIRED")
   /// The certificate is not accepted any more.
   public static let identityRevoked = Self("IDENTITY_REVOKED")
+  /// The token's life is over.
+  public static let tokenExpired = Self("TOKEN_EXPIRED")
+  /// The token was ended before its time: by name, with all of its subject's or tenant's, or by what has become of
+  /// its tenant.
+  public static let tokenRevoked = Self("TOKEN_REVOKED")
+  /// The token is for somebody else.
+  public static let tokenAudienceMismatch = Self("TOKEN_AUDIENCE_MISMATCH")
+  /// The token is of no key that is accepted.
+  public static let tokenKeyUnknown = Self("TOKEN_KEY_UNKNOWN")
+  /// The metadata `authorization` is there twice, or is not `Bearer` and a token.
+  public static let authorizationMalformed = Self("AUTHORIZATION_MALFORMED")
+  /// The server takes and issues no tokens.
+  public static let tokensNotConfigured = Self("TOKENS_NOT_CONFIGURED")
+  /// More tokens that were not seen before, or of which more were refused, than are looked at.
+  public static let tokenRateExceeded = Self("TOKEN_RATE_EXCEEDED")
 }
 
 extension TenancyError {

@@ -26,13 +26,16 @@ public struct Tenant: Hashable, Sendable {
   public var purgeTime: Timestamp?
   /// Why the tenant is `provisionFailed` or in `maintenance`, for operators; else empty.
   public var stateReason: String
+  /// The keys that sign its tokens, the newest first: `TokenKey.maximumCount` at most, of which one signs at most,
+  /// and then the first does. They are no part of what callers see: `version` does not count their changes.
+  public var tokenKeys: [TokenKey]
 
   /// Validates nothing: that is up to `TenantCommands`.
   public init(
     id: TenantID, slug: Slug, displayName: String, state: TenantState,
     isolationModel: IsolationModel, configuration: TenantConfiguration, version: UInt64,
     epoch: UInt64, createTime: Timestamp, updateTime: Timestamp, deleteTime: Timestamp? = nil,
-    purgeTime: Timestamp? = nil, stateReason: String = ""
+    purgeTime: Timestamp? = nil, stateReason: String = "", tokenKeys: [TokenKey] = []
   ) {
     self.id = id
     self.slug = slug
@@ -47,6 +50,7 @@ public struct Tenant: Hashable, Sendable {
     self.deleteTime = deleteTime
     self.purgeTime = purgeTime
     self.stateReason = stateReason
+    self.tokenKeys = tokenKeys
   }
 
   /// Names this version; an update that carries it fails if the tenant has changed since.

@@ -22,6 +22,16 @@ public struct Timestamp: Hashable, Comparable, Sendable {
     return Timestamp(nanoseconds: overflow ? (days.count < 0 ? .min : .max) : sum)
   }
 
+  /// Beyond what there is: the nearest moment.
+  public static func + (moment: Self, duration: Duration) -> Timestamp {
+    let (seconds, attoseconds) = duration.components
+    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    let (span, carry) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
+    let (sum, excess) = moment.nanoseconds.addingReportingOverflow(span)
+    guard overflow || carry || excess else { return Timestamp(nanoseconds: sum) }
+    return Timestamp(nanoseconds: duration < .zero ? .min : .max)
+  }
+
   /// Whole seconds since 1970.
   public var seconds: Int64 { nanoseconds / 1_000_000_000 }
   /// Beyond the whole seconds: 0 to 999,999,999.

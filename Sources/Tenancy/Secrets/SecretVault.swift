@@ -166,7 +166,7 @@ public final class SecretVault: Sendable {
     var count = 0
     var places: [SecretPlace] = []
     while let record = tenants.next(&budget) {
-      for purpose in SecretPurpose.allCases {
+      for purpose in record.tenant.secretPurposes {
         guard let key = record.tenant.reference(to: purpose)?.key, key != active else { continue }
         places.append(SecretPlace(tenant: record.tenant.id, purpose: purpose))
       }
@@ -209,21 +209,25 @@ public final class SecretVault: Sendable {
     guard !resealed.isEmpty else { return 0 }
     return try await plane.write(actor: "system", action: "secrets.reseal") {
       (transaction) throws(TenancyError) -> Int in
-      var count = 0
+      // A tenant may have several.
+      var tenants: [TenantID: Tenant] = [:]
+      var secrets: [Change] = []
       for item in resealed {
         let (id, purpose) = (item.place.tenant, item.place.purpose)
         // What was set or removed meanwhile stays so.
-        guard var tenant = transaction.state.find(id)?.tenant,
+        guard var tenant = tenants[id] ?? transaction.state.find(id)?.tenant,
           tenant.reference(to: purpose) == item.former
         else { continue }
         // Of the same version: nobody who reads the tenant sees a change.
         tenant.refer(to: item.secret.reference, for: purpose)
-        transaction.emit(.putTenant(tenant), about: id)
-        transaction.emit(
-          .putSecret(id, purpose, item.secret.reference, item.secret.sealed), about: id)
-        count += 1
+        tenants[id] = tenant
+        secrets.append(.putSecret(id, purpose, item.secret.reference, item.secret.sealed))
       }
-      return count
+      for (id, tenant) in tenants.sorted(by: { $0.key < $1.key }) {
+        transaction.emit(.putTenant(tenant), about: id)
+      }
+      for secret in secrets { transaction.emit(secret) }
+      return secrets.count
     }
   }
 

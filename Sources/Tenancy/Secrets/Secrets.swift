@@ -37,14 +37,40 @@ extension KeyID: Codable {
 
 /// What a secret is for. It is sealed together with the secret, so that none stands in for another. Raw
 /// values are those stored on disk.
-public enum SecretPurpose: String, Hashable, Sendable, CaseIterable, Codable {
+public enum SecretPurpose: Hashable, Sendable, RawRepresentable {
   /// Of the tenant's own database (`DatabaseConfiguration.password`).
-  case databasePassword = "database_password"
+  case databasePassword
+  /// The private half of the key of this id that signs the tenant's tokens (`TokenKey`).
+  case tokenKey(String)
+
+  private static let databasePasswordText = "database_password"
+  private static let tokenKeyPrefix = "token_key/"
+
+  /// Nil for what none is called.
+  public init?(rawValue: String) {
+    if rawValue == Self.databasePasswordText {
+      self = .databasePassword
+      return
+    }
+    guard rawValue.hasPrefix(Self.tokenKeyPrefix) else { return nil }
+    let id = String(rawValue.dropFirst(Self.tokenKeyPrefix.count))
+    guard TokenKey.isID(id) else { return nil }
+    self = .tokenKey(id)
+  }
+
+  /// `database_password`, or `token_key/` and the key's id.
+  public var rawValue: String {
+    switch self {
+    case .databasePassword: Self.databasePasswordText
+    case .tokenKey(let id): Self.tokenKeyPrefix + id
+    }
+  }
 }
 
 /// Which secret it is, and nothing of it.
 public struct SecretReference: Hashable, Sendable, Codable {
-  /// Grows each time that the secret is set: the tenant's version by then.
+  /// Grows each time that a password is set: the tenant's version by then. Of a key's private half, which is set
+  /// once, likewise.
   public let version: UInt64
   /// The data key that it is sealed under.
   public let key: KeyID

@@ -13,14 +13,17 @@ public final class TenantRecord: Ordered {
   public let provisionedSteps: Set<String>
   /// In the order of the slugs; without those that are retired.
   public let formerSlugs: [FormerSlug]
+  /// Which of its tokens are void.
+  public let revocations: RevocationSet
   /// How much all of it takes.
   public let footprint: TenantFootprint
   private let rendition = LazyBytes()
 
   init(
     tenant: Tenant, policy: TenantPolicy, provisionedSteps: Set<String>, formerSlugs: [FormerSlug],
-    footprint: TenantFootprint
+    revocations: RevocationSet, footprint: TenantFootprint
   ) {
+    self.revocations = revocations
     self.footprint = footprint
     self.tenant = tenant
     self.policy = policy
@@ -162,6 +165,7 @@ public struct ControlState: Sendable {
     var formerPlace: DatabasePlace?
     var policy: TenantPolicy
     var steps: Set<String>
+    var revocations = RevocationSet()
     var footprint: TenantFootprint
 
     init(new tenant: Tenant) {
@@ -175,6 +179,7 @@ public struct ControlState: Sendable {
       formerPlace = tenant.configuration.database?.place
       policy = record.policy
       steps = record.provisionedSteps
+      revocations = record.revocations
       footprint = record.footprint
     }
 
@@ -261,6 +266,14 @@ public struct ControlState: Sendable {
         requestsByTime.remove(oldest.orderKey)
         requests[Self.key(oldest.requestID, oldest.actor)] = nil
       }
+    case .putRevocation(let id, let revocation):
+      edit(id, &drafts) {
+        $0.footprint.replace(
+          $0.revocations.find(revocation.target)?.footprint, by: revocation.footprint)
+        $0.revocations.put(revocation)
+      }
+    case .forgetRevocations(let id, let moment):
+      edit(id, &drafts) { $0.footprint.replace($0.revocations.forget(before: moment), by: nil) }
     case .putSecret, .deleteSecret, .putDataKey:
       break  // The tenant refers to its secrets; they and the keys are in the store only.
     }
@@ -313,7 +326,8 @@ public struct ControlState: Sendable {
     let record = TenantRecord(
       tenant: draft.tenant, policy: draft.policy,
       provisionedSteps: stepSets.insert(draft.steps).memberAfterInsert,
-      formerSlugs: draft.formerSlugs, footprint: draft.footprint)
+      formerSlugs: draft.formerSlugs, revocations: draft.revocations,
+      footprint: draft.footprint)
     notePlace(draft.formerPlace, of: draft.tenant)
     index[record.idText] = record
     index[draft.tenant.slug.text] = record

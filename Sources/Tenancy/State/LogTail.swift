@@ -179,8 +179,10 @@ extension Change {
       }
     case .putAssignment(_, let assignment): base + 128 + assignment.subject.utf8.count
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
-      .reserveName, .retireSlug, .forgetRequests, .putSecret, .deleteSecret, .putDataKey:
+      .reserveName, .retireSlug, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
+      .forgetRevocations:
       base
+    case .putRevocation(_, let revocation): base + revocation.footprint.storedBytes
     case .rememberRequest(let request): base + 128 + request.actor.utf8.count
     }
   }
@@ -193,6 +195,7 @@ extension Tenant {
     let settings = JSONValue.object(configuration.customSettings).weight
     return texts.reduce(256 + settings) { $0 + ($1?.utf8.count ?? 0) }
       + configuration.featureFlags.reduce(0) { $0 + 32 + $1.key.utf8.count }
+      + tokenKeys.reduce(0) { $0 + $1.footprint.residentBytes }
   }
 }
 

@@ -19,6 +19,12 @@ public struct Quota: Hashable, Sendable, CustomStringConvertible {
   public static let roles = Quota(name: "roles", unit: "roles")
   /// Assignments of roles.
   public static let assignments = Quota(name: "assignments", unit: "assignments")
+  /// Keys that sign tokens, or did and still verify.
+  public static let tokenKeys = Quota(name: "token-keys", unit: "keys")
+  /// Tokens that are revoked one by one.
+  public static let revokedTokens = Quota(name: "revoked-tokens", unit: "tokens")
+  /// Subjects whose tokens are revoked.
+  public static let revokedSubjects = Quota(name: "revoked-subjects", unit: "subjects")
   /// Writes that wait for the writer.
   public static let waitingWrites = Quota(name: "waiting-writes", unit: "writes")
 }

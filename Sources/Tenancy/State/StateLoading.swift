@@ -49,9 +49,10 @@ private struct StateLoading {
       case .putTenant: next = .tenants
       case .reserveName: next = .names
       case .putRole, .putAssignment, .putProvisioningStep, .retireSlug, .rememberRequest,
-        .putSecret, .putDataKey:
+        .putSecret, .putDataKey, .putRevocation:
         next = .others
-      case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .deleteSecret:
+      case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .deleteSecret,
+        .forgetRevocations:
         return false
       }
       defer { part = next }
@@ -84,7 +85,7 @@ private struct StateLoading {
         records.append(
           TenantRecord(
             tenant: tenant, policy: TenantPolicy(), provisionedSteps: steps, formerSlugs: [],
-            footprint: tenant.footprint))
+            revocations: RevocationSet(), footprint: tenant.footprint))
       }
     }
   }
@@ -96,7 +97,8 @@ private struct StateLoading {
     case .putTenant, .putProvisioningStep: break  // They are in the records.
     case .reserveName(let name, let id): take(name, of: id)
     case .putRole, .putAssignment, .retireSlug, .rememberRequest, .deleteRole, .deleteAssignment,
-      .clearProvisioningSteps, .forgetRequests, .putSecret, .deleteSecret, .putDataKey:
+      .clearProvisioningSteps, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
+      .putRevocation, .forgetRevocations:
       rest.append(change)
     }
   }

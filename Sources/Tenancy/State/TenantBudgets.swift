@@ -101,6 +101,13 @@ final class TenantBudgets: Sendable {
         replace(id, former?.footprint, assignment.footprint)
       case .deleteAssignment(let id, let assignment):
         replace(id, state.find(id)?.policy.assignment(assignment)?.footprint, nil)
+      case .putRevocation(let id, let revocation):
+        let former = state.find(id)?.revocations.find(revocation.target)
+        replace(id, former?.footprint, revocation.footprint)
+      case .forgetRevocations(let id, let moment):
+        for former in state.find(id)?.revocations.expiring(before: moment) ?? [] {
+          replace(id, former.footprint, nil)
+        }
       case .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
         .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey:
         // A secret counts with the tenant that refers to it.
@@ -155,9 +162,10 @@ extension Change {
     case .putTenant(let tenant): tenant.footprint.storedBytes
     case .putRole(_, let role): role.footprint.storedBytes
     case .putAssignment(_, let assignment): assignment.footprint.storedBytes
+    case .putRevocation(_, let revocation): revocation.footprint.storedBytes
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
       .reserveName, .retireSlug, .rememberRequest, .forgetRequests, .putSecret, .deleteSecret,
-      .putDataKey:
+      .putDataKey, .forgetRevocations:
       Self.smallBytes
     }
   }
@@ -168,11 +176,11 @@ extension Change {
   fileprivate var isDeletion: Bool {
     switch self {
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .retireSlug, .forgetRequests,
-      .deleteSecret:
+      .deleteSecret, .forgetRevocations:
       true
     case .putRole(_, let role): role.permissions.isEmpty
     case .putTenant, .putAssignment, .putProvisioningStep, .reserveName, .rememberRequest,
-      .putSecret, .putDataKey:
+      .putSecret, .putDataKey, .putRevocation:
       false
     }
   }

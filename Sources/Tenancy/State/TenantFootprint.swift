@@ -4,7 +4,7 @@
 ///
 /// Names that were once the tenant's are left out: only the platform gives new ones.
 public struct TenantFootprint: Hashable, Sendable {
-  /// In memory: settings, flags and roles.
+  /// In memory: settings, flags, roles, the keys of tokens and revocations.
   public internal(set) var residentBytes = 0
   /// In memory: assignments, with their places in all indexes.
   public internal(set) var assignmentBytes = 0
@@ -46,19 +46,39 @@ private enum Overhead {
   static let row = 160
   /// The reference, and a row with what a password is when it is sealed.
   static let secret = 320
+  static let tokenKey = 256
+  /// It is by its target and by its end.
+  static let revocation = 512
 }
 
 extension Tenant {
   var footprint: TenantFootprint {
     let (bytes, entries) = configuration.content
     let text = bytes + displayName.utf8.count + stateReason.utf8.count
-    return TenantFootprint(
-      residentBytes: Overhead.tenant + text + entries * Overhead.entry,
-      storedBytes: Overhead.row + text)
+    return tokenKeys.reduce(
+      TenantFootprint(
+        residentBytes: Overhead.tenant + text + entries * Overhead.entry,
+        storedBytes: Overhead.row + text)
+    ) { $0 + $1.footprint }
   }
 
   /// What is written of it with each change.
   var contentBytes: Int { footprint.storedBytes }
+}
+
+extension TokenKey {
+  var footprint: TenantFootprint {
+    let bytes = Overhead.tokenKey + id.utf8.count + publicKey.utf8.count
+    return TenantFootprint(residentBytes: bytes, storedBytes: bytes + Overhead.secret)
+  }
+}
+
+extension Revocation {
+  var footprint: TenantFootprint {
+    let text = target.text.utf8.count + reason.utf8.count
+    return TenantFootprint(
+      residentBytes: Overhead.revocation + text, storedBytes: Overhead.row + text)
+  }
 }
 
 extension TenantConfiguration {

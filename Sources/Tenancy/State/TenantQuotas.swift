@@ -19,7 +19,7 @@ public struct TenantQuotas: Hashable, Sendable {
     }
   }
 
-  /// Memory for settings, flags and roles: a thousand roles of eighty permissions each, or forty of as many
+  /// Memory for settings, flags, roles, keys of tokens and revocations: a thousand roles of eighty permissions each, or forty of as many
   /// and as long ones as there may be.
   public var residentBytes = 16 << 20
   /// Memory for assignments, of which there may be `RoleCommands.maximumAssignments`: as many with

@@ -28,6 +28,10 @@ extension ControlPlane {
       usage(.storedBytes, size.storedBytes, quotas.storedBytes),
       usage(.roles, record.policy.customRoleCount, RoleCommands.maximumRoles),
       usage(.assignments, record.policy.assignmentCount, RoleCommands.maximumAssignments),
+      usage(.tokenKeys, record.tenant.tokenKeys.count, TokenKey.maximumCount),
+      usage(.revokedTokens, record.revocations.count(of: .token), TokenCommands.maximumTokens),
+      usage(
+        .revokedSubjects, record.revocations.count(of: .subject), TokenCommands.maximumSubjects),
       usage(.logBytes, rates.logBytes, quotas.logBytes),
       usage(.writes, rates.writes, quotas.writes),
       usage(

@@ -29,6 +29,10 @@ public enum Change: Hashable, Sendable {
   indirect case putSecret(TenantID, SecretPurpose, SecretReference, SealedSecret?)
   /// Removes the sealed secret of this purpose, if there is one.
   case deleteSecret(TenantID, SecretPurpose)
+  /// Inserts a revocation or replaces the one of the same target.
+  indirect case putRevocation(TenantID, Revocation)
+  /// Removes the tenant's revocations that expire before this moment.
+  case forgetRevocations(TenantID, before: Timestamp)
   /// Inserts the key or replaces the one of the same id.
   indirect case putDataKey(WrappedDataKey)
 }

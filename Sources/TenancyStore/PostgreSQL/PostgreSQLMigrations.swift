@@ -139,7 +139,27 @@ struct PostgreSQLMigrations {
 
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
 
-  private static let all = [initial, secrets, auditRecords, leases, marksOfLeftData, auditChains]
+  private static let all = [
+    initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens,
+  ]
+
+  /// A program that does not know of revocations would take tokens that are void. `target` is a token's id or a
+  /// subject, and empty for the whole tenant.
+  private static let tokens = """
+    ALTER TABLE tenants ADD COLUMN token_keys TEXT COLLATE "C";
+
+    CREATE TABLE revocations (
+      tenant_id TEXT COLLATE "C" NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      kind TEXT COLLATE "C" NOT NULL,
+      target TEXT COLLATE "C" NOT NULL,
+      issued_before BIGINT NOT NULL,
+      expire_time BIGINT NOT NULL,
+      reason TEXT COLLATE "C" NOT NULL,
+      PRIMARY KEY (tenant_id, kind, target)
+    );
+
+    CREATE INDEX revocations_by_end ON revocations (tenant_id, expire_time);
+    """
 
   /// They are among the steps of tenants: a program that does not know them would take such data for what it has
   /// just made.

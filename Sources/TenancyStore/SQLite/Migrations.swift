@@ -12,6 +12,8 @@ enum Migrations {
   static let firstWithAudit: Int64 = 8
   /// From here on chains may begin behind removed records.
   static let firstWithAuditBegins: Int64 = 12
+  /// From here on tenants have keys for tokens, and revocations.
+  static let firstWithTokens: Int64 = 13
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -94,7 +96,35 @@ enum Migrations {
     Step(sql: ""),
     // A program that does not know of begins would take chains for cut off, and count on from what is left.
     Step(sql: auditChains),
+    // A program that does not know of revocations would take tokens that are void.
+    Step(sql: revocations, after: addTokenKeys),
   ]
+
+  /// Times are nanoseconds since 1970. `target` is a token's id or a subject, and empty for the whole tenant.
+  private static let revocations = """
+    CREATE TABLE IF NOT EXISTS revocations (
+      tenant_id TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      kind TEXT NOT NULL,
+      target TEXT NOT NULL,
+      issued_before INTEGER NOT NULL,
+      expire_time INTEGER NOT NULL,
+      reason TEXT NOT NULL,
+      PRIMARY KEY (tenant_id, kind, target)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE INDEX IF NOT EXISTS revocations_by_end ON revocations (tenant_id, expire_time);
+    """
+
+  /// A file whose version was set back has the column by now, and SQLite has no `IF NOT EXISTS` for one.
+  private static func addTokenKeys(
+    _ connection: SQLiteConnection, _: (any SecretSealer)?
+  ) throws(StoreError) {
+    try asStoreError { () throws(SQLiteError) in
+      let sql = "SELECT count(*) FROM pragma_table_info('tenants') WHERE name = 'token_keys'"
+      guard try connection.integer(sql) == 0 else { return }
+      try connection.execute("ALTER TABLE tenants ADD COLUMN token_keys TEXT")
+    }
+  }
 
   /// Of chains that are there, the oldest time is not known: each is looked at once.
   private static let auditChains = """

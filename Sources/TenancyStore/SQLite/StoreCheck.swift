@@ -105,7 +105,9 @@ public enum StoreCheck {
     guard report.schemaVersion >= Migrations.oldestReadable else { return }
     findings.note { () throws(StoreError) in
       // Without the log, no version is known to be too high.
-      try checkRows(connection, revision ?? .max, findings)
+      try checkRows(
+        connection, revision ?? .max, findings,
+        hasTokens: report.schemaVersion >= Migrations.firstWithTokens)
     }
     // A schema from before there were chains has none to look at.
     if report.schemaVersion >= Migrations.firstWithAudit {
@@ -168,11 +170,12 @@ public enum StoreCheck {
 
   /// Every row, read as the server reads it, and judged as it does.
   private static func checkRows(
-    _ connection: SQLiteConnection, _ revision: UInt64, _ findings: StoreFindings
+    _ connection: SQLiteConnection, _ revision: UInt64, _ findings: StoreFindings,
+    hasTokens: Bool
   ) throws(StoreError) {
     let before = findings.all.count
     let reader = StateReader(
-      source: connection, json: JSONCoding(), findings: findings)
+      source: connection, json: JSONCoding(), findings: findings, hasTokens: hasTokens)
     let stored = StoredState(revision: revision, tables: try reader.tables())
     var unreadable: Set<TenantID> = []
     if findings.all.count > before {

@@ -6,7 +6,9 @@ internal import Tenancy
 /// says which, and the other keys are:
 ///
 ///     putTenant               tenant: {id, slug, displayName, state, isolationModel, configuration, version,
-///                               epoch, createTime, updateTime, deleteTime?, purgeTime?, stateReason?}
+///                               epoch, createTime, updateTime, deleteTime?, purgeTime?, stateReason?,
+///                               tokenKeys?: [{id, algorithm, publicKey, createTime, reference: {version, key},
+///                               retireTime?, verifyUntil?}]}
 ///     putRole                 tenant, role: {id, title, summary, permissions, version, createTime, updateTime}
 ///     deleteRole              tenant, id
 ///     putAssignment           tenant, assignment: {id, subject, role, createTime, expireTime?}
@@ -17,15 +19,19 @@ internal import Tenancy
 ///     retireSlug              tenant, name
 ///     rememberRequest         tenant, request: {actor, requestID, digest, time}
 ///     forgetRequests          before
-///     putSecret               tenant, purpose: database_password; version, key
+///     putSecret               tenant, purpose: database_password or token_key/{id}; version, key
 ///     deleteSecret            tenant, purpose
+///     putRevocation           tenant, revocation: {kind: token, subject or tenant; target?, before, expireTime,
+///                               reason?}
+///     forgetRevocations       tenant, before
 ///     putDataKey              key, masterKey, createTime, state: active or retired
 ///
 /// `tenant` is an id except in `putTenant`; times are nanoseconds since 1970, counters unsigned. Of a secret the
 /// log says which it is, by its `version` and the id of the data `key` that it is sealed under, and never what
-/// it is, sealed or not; `configuration.database.password` is that, too. A connection string that holds a
-/// password is not in the log: then `redacted` is true, and the change can't be decoded. Keys that a reader does not know are to be passed over; a change that it does not know means that
-/// it is too old to follow.
+/// it is, sealed or not; `configuration.database.password` is that, too, and the `reference` of a key. A
+/// connection string that holds a password is not in the log: then `redacted` is true, and the change can't be
+/// decoded. Keys that a reader does not know are to be passed over; a change that it does not know means that it
+/// is too old to follow.
 struct ChangeDocument: Codable {
   /// Of log rows written by this program. Rows of form 0, of earlier versions, are for people only.
   static let form: Int64 = 1
@@ -36,7 +42,7 @@ struct ChangeDocument: Codable {
 
   private enum Key: String, CodingKey {
     case change, tenant, role, assignment, id, kind, name, request, before
-    case purpose, version, key, masterKey, createTime, state
+    case purpose, version, key, masterKey, createTime, state, revocation
   }
 
   /// As it is in the log.
@@ -50,7 +56,7 @@ struct ChangeDocument: Codable {
   private enum Kind: String, Codable {
     case putTenant, putRole, deleteRole, putAssignment, deleteAssignment, putProvisioningStep
     case clearProvisioningSteps, reserveName, retireSlug, rememberRequest, forgetRequests
-    case putSecret, deleteSecret, putDataKey
+    case putSecret, deleteSecret, putDataKey, putRevocation, forgetRevocations
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -101,6 +107,12 @@ struct ChangeDocument: Codable {
     case .deleteSecret(let tenant, let purpose):
       try put(.deleteSecret, tenant)
       try box.encode(purpose.rawValue, forKey: .purpose)
+    case .putRevocation(let tenant, let revocation):
+      try put(.putRevocation, tenant)
+      try box.encode(RevocationDocument(revocation), forKey: .revocation)
+    case .forgetRevocations(let tenant, let before):
+      try put(.forgetRevocations, tenant)
+      try box.encode(before.nanoseconds, forKey: .before)
     case .putDataKey(let key):
       try box.encode(Kind.putDataKey, forKey: .change)
       try box.encode(key.id, forKey: .key)
@@ -118,6 +130,9 @@ struct ChangeDocument: Codable {
       try TenantID(parsing: text(.tenant)).decoded()
     }
     func key(_ key: Key) throws -> KeyID { try box.decode(KeyID.self, forKey: key) }
+    func moment() throws -> Timestamp {
+      Timestamp(nanoseconds: try box.decode(Int64.self, forKey: .before))
+    }
     func purpose() throws -> SecretPurpose {
       try SecretPurpose(rawValue: text(.purpose)).decoded()
     }
@@ -146,14 +161,18 @@ struct ChangeDocument: Codable {
       let document = try box.decode(RequestDocument.self, forKey: .request)
       change = .rememberRequest(document.request(of: try tenant()))
     case .forgetRequests:
-      change = .forgetRequests(
-        before: Timestamp(nanoseconds: try box.decode(Int64.self, forKey: .before)))
+      change = .forgetRequests(before: try moment())
     case .putSecret:
       let version = try box.decode(UInt64.self, forKey: .version)
       change = .putSecret(
         try tenant(), try purpose(), SecretReference(version: version, key: try key(.key)), nil)
     case .deleteSecret:
       change = .deleteSecret(try tenant(), try purpose())
+    case .putRevocation:
+      let document = try box.decode(RevocationDocument.self, forKey: .revocation)
+      change = .putRevocation(try tenant(), try document.revocation())
+    case .forgetRevocations:
+      change = .forgetRevocations(try tenant(), before: try moment())
     case .putDataKey:
       let time = try box.decode(Int64.self, forKey: .createTime)
       change = .putDataKey(
@@ -198,6 +217,7 @@ private struct TenantDocument: Codable {
   let createTime, updateTime: Int64
   let deleteTime, purgeTime: Int64?
   let stateReason: String?
+  let tokenKeys: [TokenKeyDocument]?
 
   init(_ tenant: Tenant) {
     id = tenant.id.description
@@ -213,6 +233,7 @@ private struct TenantDocument: Codable {
     deleteTime = tenant.deleteTime?.nanoseconds
     purgeTime = tenant.purgeTime?.nanoseconds
     stateReason = tenant.stateReason.isEmpty ? nil : tenant.stateReason
+    tokenKeys = tenant.tokenKeys.isEmpty ? nil : tenant.tokenKeys.map(TokenKeyDocument.init)
   }
 
   func tenant() throws(ChangeDecodingError) -> Tenant {
@@ -223,7 +244,8 @@ private struct TenantDocument: Codable {
       createTime: Timestamp(nanoseconds: createTime),
       updateTime: Timestamp(nanoseconds: updateTime),
       deleteTime: deleteTime.map(Timestamp.init(nanoseconds:)),
-      purgeTime: purgeTime.map(Timestamp.init(nanoseconds:)), stateReason: stateReason ?? "")
+      purgeTime: purgeTime.map(Timestamp.init(nanoseconds:)), stateReason: stateReason ?? "",
+      tokenKeys: tokenKeys?.map(\.key) ?? [])
   }
 }
 

@@ -61,6 +61,14 @@ extension ChangeDocument {
         json.pairs(
           ("change", "deleteSecret"), ("purpose", purpose.rawValue),
           ("tenant", tenant.description))
+      case .putRevocation(let tenant, let revocation):
+        json.pair("change", "putRevocation")
+        json.key("revocation")
+        try RevocationDocument.write(revocation, to: &json)
+        json.pair("tenant", tenant.description)
+      case .forgetRevocations(let tenant, let before):
+        json.pair("before", before)
+        json.pairs(("change", "forgetRevocations"), ("tenant", tenant.description))
       case .putDataKey(let key):
         json.pair("change", "putDataKey")
         json.pair("createTime", key.createTime)
@@ -85,6 +93,10 @@ extension ChangeDocument {
       json.pair("purgeTime", tenant.purgeTime)
       json.pairs(("slug", tenant.slug.text), ("state", tenant.state.rawValue))
       if !tenant.stateReason.isEmpty { json.pair("stateReason", tenant.stateReason) }
+      if !tenant.tokenKeys.isEmpty {
+        json.key("tokenKeys")
+        try TokenKeyDocument.write(tenant.tokenKeys, to: &json)
+      }
       json.pair("updateTime", tenant.updateTime)
       json.pair("version", tenant.version)
     }
@@ -126,22 +138,22 @@ extension ChangeDocument {
 }
 
 extension JSONText {
-  fileprivate mutating func pair(_ key: StaticString, _ value: String) {
+  mutating func pair(_ key: StaticString, _ value: String) {
     self.key(key)
     string(value)
   }
 
-  fileprivate mutating func pairs(_ pairs: (StaticString, String)...) {
+  mutating func pairs(_ pairs: (StaticString, String)...) {
     for (key, value) in pairs { pair(key, value) }
   }
 
-  fileprivate mutating func pair(_ key: StaticString, _ value: UInt64) {
+  mutating func pair(_ key: StaticString, _ value: UInt64) {
     self.key(key)
     number(value)
   }
 
   /// A key that is left out without a value.
-  fileprivate mutating func pair(_ key: StaticString, _ value: Timestamp?) {
+  mutating func pair(_ key: StaticString, _ value: Timestamp?) {
     guard let value else { return }
     self.key(key)
     number(value.nanoseconds)

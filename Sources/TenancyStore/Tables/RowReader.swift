@@ -86,6 +86,26 @@ struct RowReader<Row: TableRow>: ~Copyable {
       })
   }
 
+  mutating func purpose() throws(StoreError) -> SecretPurpose {
+    try unwrap(row.text(next()).flatMap(SecretPurpose.init(rawValue:)))
+  }
+
+  /// In two columns.
+  mutating func target() throws(StoreError) -> Revocation.Target {
+    let kind: Revocation.Target.Kind = try name()
+    return try unwrap(row.text(next()).flatMap { Revocation.Target(kind, text: $0) })
+  }
+
+  /// None are null, as in almost all rows.
+  mutating func tokenKeys() throws(StoreError) -> [TokenKey] {
+    guard !row.isNull(column) else {
+      _ = next()
+      return []
+    }
+    let documents: [TokenKeyDocument] = try json()
+    return documents.map(\.key)
+  }
+
   mutating func json<Value: Decodable>() throws(StoreError) -> Value {
     try unwrap(row.text(next()).flatMap { coding.decode(Value.self, $0) })
   }

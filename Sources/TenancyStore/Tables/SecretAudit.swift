@@ -40,9 +40,8 @@ enum SecretAudit {
     var expected: [SecretPlace: SecretReference] = [:]
     for change in tenants {
       guard case .putTenant(let tenant) = change else { break }
-      for purpose in SecretPurpose.allCases {
-        guard let reference = tenant.reference(to: purpose) else { continue }
-        expected[SecretPlace(tenant: tenant.id, purpose: purpose)] = reference
+      for purpose in tenant.secretPurposes {
+        expected[SecretPlace(tenant: tenant.id, purpose: purpose)] = tenant.reference(to: purpose)
       }
     }
     try tables.eachSecret { (place, secret) throws(StoreError) in
@@ -60,9 +59,13 @@ enum SecretAudit {
         throw corruption(place, "it does not open: \(error)")
       }
     }
-    if let place = expected.keys.min(by: { $0.tenant < $1.tenant }) {
+    if let place = expected.keys.min(by: Self.isOrdered) {
       throw corruption(place, "it is missing, and its tenant refers to it")
     }
+  }
+
+  private static func isOrdered(_ first: SecretPlace, _ second: SecretPlace) -> Bool {
+    (first.tenant, first.purpose.rawValue) < (second.tenant, second.purpose.rawValue)
   }
 
   private static func corruption(_ place: SecretPlace, _ what: String) -> StoreError {

@@ -6,8 +6,9 @@ struct SecretReader<Source: RowSource> {
   let json: JSONCoding
 
   func secret(at place: SecretPlace) throws(StoreError) -> StoredSecret? {
+    // Both are of letters, digits and a few marks only. What is no purpose has no secret.
+    guard SecretPurpose(rawValue: place.purpose.rawValue) == place.purpose else { return nil }
     var found: StoredSecret?
-    // Both are of hexadecimal digits and letters only.
     let place = "tenant_id = '\(place.tenant)' AND purpose = '\(place.purpose.rawValue)'"
     try read("\(Table.secrets.select) WHERE \(place)") { _, secret in found = secret }
     return found
@@ -27,7 +28,7 @@ struct SecretReader<Source: RowSource> {
     try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in
       var row = RowReader(
         row, table: table.name, keyColumns: Int32(table.keyCount), json: json)
-      let place = SecretPlace(tenant: try row.tenantID(), purpose: try row.name())
+      let place = SecretPlace(tenant: try row.tenantID(), purpose: try row.purpose())
       let reference = SecretReference(version: try row.counter(), key: try row.keyID())
       let sealed = SealedSecret(bytes: try row.bytes())
       try body(place, StoredSecret(reference: reference, sealed: sealed))

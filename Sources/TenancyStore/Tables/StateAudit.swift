@@ -19,6 +19,7 @@ struct StateAudit {
   /// Of each tenant: which of its current names are reserved for it.
   private var reserved: [Names] = []
   private var roles: Set<Key> = []
+  private var lastRevocation: (tenant: TenantID, target: Revocation.Target)?
   /// Tenants that are there, though their rows can't be read: what refers to them is not wrong for that.
   private var unreadable: Set<TenantID> = []
 
@@ -159,8 +160,12 @@ struct StateAudit {
       let row = Row("requests", request.actor, request.requestID)
       try requireTenant(request.tenant, row)
       try row.require(Self.isDigest(request.digest), "its digest is none")
+    case .putRevocation(let id, let revocation):
+      let target = revocation.target
+      try check(
+        revocation, of: id, Row("revocations", id, "\(target.kind.rawValue)/\(target.text)"))
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .putSecret,
-      .deleteSecret, .putDataKey:
+      .deleteSecret, .putDataKey, .forgetRevocations:
       break  // A state that is stored has none of these.
     }
   }
@@ -174,6 +179,7 @@ struct StateAudit {
       try row.require(
         (1...tenant.version).contains(version), "its password's version \(version) is none of it")
     }
+    try checkKeys(of: tenant, row)
     let isDeleted = tenant.state == .deleted
     try row.require(
       isDeleted == (tenant.deleteTime != nil) && isDeleted == (tenant.purgeTime != nil),
@@ -184,6 +190,52 @@ struct StateAudit {
         && model.usesShared == (configuration.shared != nil)
         && (model.usesDatabase || configuration.database == nil),
       "its configuration does not fit its isolation model \(model.rawValue)")
+  }
+
+  private func checkKeys(of tenant: Tenant, _ row: Row) throws(StoreError) {
+    let keys = tenant.tokenKeys
+    guard !keys.isEmpty else { return }
+    try row.require(keys.count <= TokenKey.maximumCount, "it has \(keys.count) keys for tokens")
+    try row.require(tenant.state != .deleted, "it is deleted, and has keys for tokens")
+    try row.require(Set(keys.map(\.id)).count == keys.count, "a key for tokens is there twice")
+    try row.require(
+      keys.dropFirst().allSatisfy { !$0.signs }, "a key for tokens signs, and is not the first")
+    for key in keys {
+      try row.require(TokenKey.isID(key.id), "a key for tokens has an id that is none")
+      try row.require(
+        TokenKey.isPublicKey(key.publicKey), "the public key of \(key.id) is none")
+      try row.require(
+        (key.retireTime == nil) == (key.verifyUntil == nil), "\(key.id) is half retired")
+      try row.require(
+        (1...tenant.version).contains(key.reference.version),
+        "the version \(key.reference.version) of \(key.id) is none of it")
+    }
+  }
+
+  private mutating func check(
+    _ revocation: Revocation, of id: TenantID, _ row: Row
+  ) throws(StoreError) {
+    try requireTenant(id, row)
+    let target = revocation.target
+    if let (tenant, last) = lastRevocation {
+      let isOrdered =
+        tenant != id
+        ? tenant < id
+        : last.kind != target.kind
+          ? last.kind.rawValue < target.kind.rawValue : Self.precedes(last.text, target.text)
+      try row.require(isOrdered, "it is there twice, or out of order")
+    }
+    lastRevocation = (id, target)
+    let isTarget =
+      switch target {
+      case .token(let id): Revocation.isTokenID(id)
+      case .subject(let subject): RoleCommands.isSubject(subject)
+      case .tenant: true
+      }
+    try row.require(isTarget, "it is of nothing that can be revoked")
+    try row.require(Revocation.isReason(revocation.reason), "its reason is none")
+    // At the end of time there is none that would be forgotten.
+    try row.require(revocation.expireTime.nanoseconds < .max, "it never expires")
   }
 
   private mutating func check(_ name: ReservedName, _ id: TenantID, _ row: Row) throws(StoreError) {
@@ -208,8 +260,12 @@ struct StateAudit {
   /// As the databases have it: byte by byte.
   private static func isOrdered(_ first: ReservedName, _ second: ReservedName) -> Bool {
     guard first.kind == second.kind else { return first.kind.rawValue < second.kind.rawValue }
-    return first.text.utf8Span.span.bytes.withUnsafeBytes { first in
-      second.text.utf8Span.span.bytes.withUnsafeBytes { second in
+    return precedes(first.text, second.text)
+  }
+
+  private static func precedes(_ first: String, _ second: String) -> Bool {
+    first.utf8Span.span.bytes.withUnsafeBytes { first in
+      second.utf8Span.span.bytes.withUnsafeBytes { second in
         guard let one = first.baseAddress, let other = second.baseAddress else {
           return first.isEmpty && !second.isEmpty
         }

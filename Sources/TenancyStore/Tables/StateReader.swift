@@ -6,6 +6,8 @@ struct StateReader<Source: RowSource> {
   let json: JSONCoding
   /// Takes what is wrong, one row after the other; without it, the first is thrown.
   var findings: StoreFindings?
+  /// Whether the schema is of a version that knows of tokens.
+  var hasTokens = true
 
   /// Inside the caller's transaction.
   /// - Parameters:
@@ -30,7 +32,8 @@ struct StateReader<Source: RowSource> {
   func tables(_ onTable: ([Change]) -> Void = { _ in }) throws(StoreError) -> [[Change]] {
     var tables: [[Change]] = []
     // Tenants first, and roles before assignments: others refer to them.
-    for read in [tenants, names, retiredSlugs, roles, assignments, steps, requests] {
+    let all = [tenants, names, retiredSlugs, roles, assignments, steps, requests, revocations]
+    for read in hasTokens ? all : all.dropLast() {
       let rows = try read()
       onTable(rows)
       tables.append(rows)
@@ -42,7 +45,8 @@ struct StateReader<Source: RowSource> {
   /// them by their key's index takes twice as long.
   private func tenants() throws(StoreError) -> [Change] {
     var (last, isSorted): (TenantID?, Bool) = (nil, true)
-    var tenants = try rows(Table.tenants.select, of: .tenants) {
+    let sql = hasTokens ? Table.tenants.select : Table.tenants.selectWithoutLast
+    var tenants = try rows(sql, of: .tenants) {
       row throws(StoreError) in
       let tenant = Tenant(
         id: try row.tenantID(), slug: try row.slug(), displayName: try row.text(),
@@ -50,7 +54,8 @@ struct StateReader<Source: RowSource> {
         configuration: try row.configuration(),
         version: try row.counter(), epoch: try row.counter(), createTime: try row.time(),
         updateTime: try row.time(), deleteTime: try row.optionalTime(),
-        purgeTime: try row.optionalTime(), stateReason: try row.text())
+        purgeTime: try row.optionalTime(), stateReason: try row.text(),
+        tokenKeys: try row.tokenKeys())
       if let last, tenant.id < last { isSorted = false }
       last = tenant.id
       return .putTenant(tenant)
@@ -105,6 +110,16 @@ struct StateReader<Source: RowSource> {
         RememberedRequest(
           actor: try row.text(), requestID: try row.text(), digest: try row.text(),
           tenant: try row.tenantID(), time: try row.time()))
+    }
+  }
+
+  private func revocations() throws(StoreError) -> [Change] {
+    try rows(of: .revocations) { row throws(StoreError) in
+      .putRevocation(
+        try row.tenantID(),
+        Revocation(
+          target: try row.target(), before: try row.time(), expireTime: try row.time(),
+          reason: try row.text()))
     }
   }
 

@@ -114,6 +114,13 @@ struct StateWriter {
         .text(reference.key.description), .blob(sealed.bytes))
     case .deleteSecret(let tenant, let purpose):
       try runner.run(.deleteSecret, .id(tenant), .text(purpose.rawValue))
+    case .putRevocation(let tenant, let revocation):
+      let target = revocation.target
+      try runner.run(
+        .putRevocation, .id(tenant), .text(target.kind.rawValue), .text(target.text),
+        .time(revocation.before), .time(revocation.expireTime), .text(revocation.reason))
+    case .forgetRevocations(let tenant, let moment):
+      try runner.run(.forgetRevocations, .id(tenant), .time(moment))
     case .putDataKey(let key):
       guard !key.wrapped.isEmpty else {
         throw StoreError(.conflict, "the data key \(key.id) has no content")
@@ -134,7 +141,8 @@ struct StateWriter {
       .text(tenant.state.rawValue), .text(tenant.isolationModel.rawValue),
       .text(try json.text(of: tenant.configuration)), .counter(tenant.version),
       .counter(tenant.epoch), .time(tenant.createTime), .time(tenant.updateTime),
-      .optionalTime(tenant.deleteTime), .optionalTime(tenant.purgeTime), .text(tenant.stateReason))
+      .optionalTime(tenant.deleteTime), .optionalTime(tenant.purgeTime), .text(tenant.stateReason),
+      try TokenKeyDocument.text(of: tenant.tokenKeys).map(SQLValue.text) ?? .null)
   }
 
   private func put(

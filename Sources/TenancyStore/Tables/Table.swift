@@ -47,6 +47,11 @@ struct Table {
 
   var key: [String] { columns.prefix(keyCount).map(\.name) }
 
+  /// All rows, in whatever order, of a table that does not have its last column yet, which is null.
+  var selectWithoutLast: String {
+    "SELECT \(list(columns.dropLast().map(\.name))), NULL FROM \(name)"
+  }
+
   /// All rows, in whatever order.
   var select: String { "SELECT \(list(columns.map(\.name))) FROM \(name)" }
 
@@ -97,6 +102,8 @@ extension Table {
       .text("configuration"), .integer("version"), .integer("epoch"), .integer("create_time"),
       .integer("update_time"), .nullable(.integer("delete_time")),
       .nullable(.integer("purge_time")), .text("state_reason"),
+      // JSON: null for none.
+      .nullable(.text("token_keys")),
     ], keyCount: 1)
 
   static let reservedNames = Table(
@@ -148,8 +155,17 @@ extension Table {
       .text("tenant_id"), .text("purpose"), .integer("version"), .text("key_id"), .blob("sealed"),
     ], keyCount: 2)
 
+  /// `target` is empty where the whole tenant is meant.
+  static let revocations = Table(
+    name: "revocations",
+    columns: [
+      .text("tenant_id"), .text("kind"), .text("target"), .integer("issued_before"),
+      .integer("expire_time"), .text("reason"),
+    ], keyCount: 3)
+
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
+    revocations,
     dataKeys, secrets, auditRecords, auditChains, leases,
   ]
 }
@@ -194,6 +210,8 @@ enum StateStatement: Int, CaseIterable {
   case putSecret
   case deleteSecret
   case putDataKey
+  case putRevocation
+  case forgetRevocations
   case insertAuditRecord
   case noteAuditChain
   case noteAuditBegin
@@ -210,7 +228,8 @@ enum StateStatement: Int, CaseIterable {
     case .holdLease, .releaseLease: .leaseLost
     case .insertEntry, .raiseFloor, .removeEntries, .noteRemoved, .putTenant, .reserveName,
       .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
-      .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .insertAuditRecord,
+      .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation,
+      .forgetRevocations, .insertAuditRecord,
       .noteAuditChain, .noteAuditBegin, .moveAuditBegin, .removeAuditRecords:
       .conflict
     }
@@ -256,6 +275,10 @@ enum StateStatement: Int, CaseIterable {
     case .putSecret: return Table.secrets.put(dialect)
     case .deleteSecret: return Table.secrets.delete(dialect, where: "tenant_id", "purpose")
     case .putDataKey: return Table.dataKeys.put(dialect)
+    case .putRevocation: return Table.revocations.put(dialect)
+    case .forgetRevocations:
+      return "DELETE FROM revocations WHERE tenant_id = \(dialect.parameter(1)) "
+        + "AND expire_time < \(dialect.parameter(2))"
     case .insertAuditRecord: return Table.auditRecords.insert(dialect)
     case .noteAuditChain: return Table.noteAuditChain(dialect)
     case .noteAuditBegin: return Table.noteAuditBegin(dialect)

@@ -11,20 +11,56 @@ let domainTargets: [FuzzTarget] = [
     .map { Array($0.utf8) }
   } run: { input in
     // What is parsed is found again in a path that says nothing else.
-    let rules = ResolutionRules()
-    guard
-      let range = try selector(
-        input,
-        { bytes throws(TenancyError) in
-          try SelectorParsing.path(bytes, prefix: rules.pathPrefix)
-        })
-    else { return }
+    guard let range = try pathName(input, [.tenants]) else { return }
     try checkName(input, range)
-    let plain = Array(rules.pathPrefix.utf8) + input[range]
-    let again = try selector(plain) { bytes throws(TenancyError) in
-      try SelectorParsing.path(bytes, prefix: rules.pathPrefix)
+    let prefix = Array("/tenants/".utf8)
+    let plain = prefix + input[range]
+    try checkEqual(
+      try pathName(plain, [.tenants]), prefix.count..<plain.count, "parsed again")
+  },
+
+  FuzzTarget("path-pattern") {
+    [
+      "/a/*/{tenantId}/x\0/a/b/acme/x/y", "/{tenantId}\0/acme?x", "/*\0/",
+      "/{tenantId}/{tenantId}\0x",
+    ]
+    .map { Array($0.utf8) }
+  } run: { input in
+    // A pattern, and a path behind the first NUL.
+    let end = input.firstIndex(of: 0) ?? input.count
+    let text = String(decoding: input[..<end], as: UTF8.self)
+    guard let pattern = PathPattern(parsing: text) else { return }
+    try checkEqual(pattern.description, text, "description")
+    let path = Array(input[min(end + 1, input.count)...])
+    guard let range = try pathName(path, [pattern]) else { return }
+    try checkName(path, range)
+    try check(path[range.lowerBound - 1] == UInt8(ascii: "/"), "a segment begins behind a slash")
+    if range.upperBound < path.count {
+      try check("/?#".utf8.contains(path[range.upperBound]), "a segment ends at a border")
     }
-    try checkEqual(again, rules.pathPrefix.utf8.count..<plain.count, "parsed again")
+  },
+
+  FuzzTarget("query") {
+    [
+      "/?tenant=acme", "/x?a=b&tenant=acme&c#d", "/?t%65nant=a", "/?tenant=a;tenant=b",
+      "/#?tenant=a",
+      "/?tenant=a&tenant=b", "/?tenant", "/?tenant=%41",
+    ]
+    .map { Array($0.utf8) }
+  } run: { input in
+    let name = "tenant"
+    let range = try selector(input) { bytes throws(TenancyError) in
+      switch try SelectorParsing.query(bytes, parameter: name) {
+      case .name(let range), .contradictory(let range): range
+      case .notGiven, .noMatch, .excluded, .ignored: nil
+      }
+    }
+    guard let range else { return }
+    try checkName(input, range)
+    let start = range.lowerBound - name.utf8.count - 1
+    try check(
+      String(decoding: input[start..<range.lowerBound], as: UTF8.self) == name + "=", "its name")
+    try check("?&".utf8.contains(input[start - 1]), "a parameter begins behind ? or &")
   },
 
   FuzzTarget("host") {
@@ -109,6 +145,15 @@ let domainTargets: [FuzzTarget] = [
     try checkEqual(again.after, key, "token")
   },
 ]
+
+private func pathName(_ input: [UInt8], _ patterns: [PathPattern]) throws -> Range<Int>? {
+  try selector(input) { bytes throws(TenancyError) in
+    switch try SelectorParsing.path(bytes, patterns: patterns) {
+    case .name(let range), .contradictory(let range): range
+    case .notGiven, .noMatch, .excluded, .ignored: nil
+    }
+  }
+}
 
 /// A range of `input`, nil if it is refused or names nothing.
 private func selector(

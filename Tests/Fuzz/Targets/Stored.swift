@@ -123,6 +123,28 @@ let storedTargets: [FuzzTarget] = [
     try checkEqual(try json.text(of: plain), text, "text")
   },
 
+  FuzzTarget("stored-token-keys") {
+    [Array((try TokenKeyDocument.text(of: [Sample.tokenKey]) ?? "").utf8), Array("[]".utf8)]
+  } run: { input in
+    let json = JSONCoding()
+    let text = String(decoding: input, as: UTF8.self)
+    guard let found = json.decode([TokenKeyDocument].self, text)?.map(\.key) else { return }
+    let written = try TokenKeyDocument.text(of: found)
+    try checkEqual(written == nil, found.isEmpty, "none")
+    guard let written else { return }
+    try checkEqual(json.decode([TokenKeyDocument].self, written)?.map(\.key), found, "keys")
+    try checkEqual(written, try json.text(found.map(TokenKeyDocument.init)), "text")
+  },
+
+  FuzzTarget("secret-purpose") {
+    [SecretPurpose.databasePassword, .tokenKey(Sample.tokenKey.id)].map { Array($0.rawValue.utf8) }
+  } run: { input in
+    let text = String(decoding: input, as: UTF8.self)
+    guard let purpose = SecretPurpose(rawValue: text) else { return }
+    try checkEqual(purpose.rawValue, text, "purpose")
+    try check(text.utf8.allSatisfy { $0 < 0x80 && $0 != 0x27 }, "what could end a text of SQL")
+  },
+
   FuzzTarget("nul-free-text") {
     ["", "a\0b", "\u{10}0", "\u{10}\u{10}"].map { Array($0.utf8) }
   } run: { input in
@@ -210,6 +232,20 @@ private enum Sample {
   static var sealed: SealedSecret { keys.2.sealed }
   static var wrapped: [UInt8] { keys.3 }
 
+  static var tokenKey: TokenKey {
+    TokenKey(
+      id: String(repeating: "k", count: 43), algorithm: .edDSA,
+      publicKey: #"{"crv":"Ed25519","kty":"OKP","x":"AA"}"#, createTime: time, retireTime: time,
+      verifyUntil: time, reference: reference)
+  }
+
+  private static func keyedTenant(_ slug: Slug) -> Tenant {
+    Tenant(
+      id: tenant, slug: slug, displayName: "Acme", state: .active, isolationModel: .shared,
+      configuration: TenantConfiguration(), version: 3, epoch: 2, createTime: time,
+      updateTime: time, tokenKeys: [tokenKey])
+  }
+
   static var changes: [Change] {
     guard let slug = Slug(parsing: "acme") else { return [] }
     return [
@@ -218,6 +254,12 @@ private enum Sample {
       .clearProvisioningSteps(tenant), .forgetRequests(before: time),
       .putSecret(tenant, .databasePassword, reference, nil),
       .deleteSecret(tenant, .databasePassword),
+      .putSecret(tenant, .tokenKey(tokenKey.id), reference, nil),
+      .putRevocation(
+        tenant,
+        Revocation(target: .token("t"), before: time, expireTime: time, reason: "lost")),
+      .putRevocation(tenant, Revocation(target: .tenant, before: time, expireTime: time)),
+      .forgetRevocations(tenant, before: time), .putTenant(keyedTenant(slug)),
       .putDataKey(
         WrappedDataKey(
           id: dataKey.id, masterKey: master.id, wrapped: [], createTime: time, state: .active)),

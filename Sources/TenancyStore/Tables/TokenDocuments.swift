@@ -1,0 +1,95 @@
+internal import Tenancy
+
+/// A key of a tenant's tokens as JSON has it, in the tenant's row and in the log.
+struct TokenKeyDocument: Codable, Equatable {
+  private let id, publicKey: String
+  private let algorithm: TokenKey.Algorithm
+  private let createTime: Int64
+  private let retireTime, verifyUntil: Int64?
+  private let reference: SecretReference
+
+  init(_ key: TokenKey) {
+    id = key.id
+    publicKey = key.publicKey
+    algorithm = key.algorithm
+    createTime = key.createTime.nanoseconds
+    retireTime = key.retireTime?.nanoseconds
+    verifyUntil = key.verifyUntil?.nanoseconds
+    reference = key.reference
+  }
+
+  var key: TokenKey {
+    TokenKey(
+      id: id, algorithm: algorithm, publicKey: publicKey,
+      createTime: Timestamp(nanoseconds: createTime),
+      retireTime: retireTime.map(Timestamp.init(nanoseconds:)),
+      verifyUntil: verifyUntil.map(Timestamp.init(nanoseconds:)), reference: reference)
+  }
+
+  /// As a row keeps them; nil for none.
+  static func text(of keys: [TokenKey]) throws(StoreError) -> String? {
+    guard !keys.isEmpty else { return nil }
+    var json = JSONText(capacity: 512 * keys.count)
+    try write(keys, to: &json)
+    return json.text
+  }
+
+  /// What the encoder makes of documents.
+  static func write(_ keys: [TokenKey], to json: inout JSONText) throws(StoreError) {
+    try json.array { json throws(StoreError) in
+      for key in keys {
+        try json.object { json throws(StoreError) in
+          json.pair("algorithm", key.algorithm.rawValue)
+          json.pair("createTime", key.createTime)
+          json.pairs(("id", key.id), ("publicKey", key.publicKey))
+          json.key("reference")
+          try json.object { json throws(StoreError) in
+            json.pair("key", key.reference.key.description)
+            json.pair("version", key.reference.version)
+          }
+          json.pair("retireTime", key.retireTime)
+          json.pair("verifyUntil", key.verifyUntil)
+        }
+      }
+    }
+  }
+}
+
+/// A revocation as the log has it.
+struct RevocationDocument: Codable {
+  private let kind: String
+  /// Left out where it is the whole tenant.
+  private let target: String?
+  private let before, expireTime: Int64
+  private let reason: String?
+
+  init(_ revocation: Revocation) {
+    let target = revocation.target
+    kind = target.kind.rawValue
+    self.target = target.text.isEmpty ? nil : target.text
+    before = revocation.before.nanoseconds
+    expireTime = revocation.expireTime.nanoseconds
+    reason = revocation.reason.isEmpty ? nil : revocation.reason
+  }
+
+  func revocation() throws(ChangeDecodingError) -> Revocation {
+    guard let kind = Revocation.Target.Kind(rawValue: kind),
+      let target = Revocation.Target(kind, text: target ?? "")
+    else { throw .malformed }
+    return Revocation(
+      target: target, before: Timestamp(nanoseconds: before),
+      expireTime: Timestamp(nanoseconds: expireTime), reason: reason ?? "")
+  }
+
+  /// What the encoder makes of the document.
+  static func write(_ revocation: Revocation, to json: inout JSONText) throws(StoreError) {
+    let target = revocation.target
+    try json.object { json throws(StoreError) in
+      json.pair("before", revocation.before)
+      json.pair("expireTime", revocation.expireTime)
+      json.pair("kind", target.kind.rawValue)
+      if !revocation.reason.isEmpty { json.pair("reason", revocation.reason) }
+      if !target.text.isEmpty { json.pair("target", target.text) }
+    }
+  }
+}

@@ -154,7 +154,7 @@ let package = Package(
         "CTenancyInteropProto", "CTenancyProtobufC", "TenancyRPC", "TenancyRPCServices",
       ],
       swiftSettings: strict),
-    .target(name: "Tenancy", swiftSettings: marked),
+    .target(name: "Tenancy", swiftSettings: marked + [.enableExperimentalFeature("Lifetimes")]),
     .target(
       name: "TenancySecrets", dependencies: ["TenancyCrypto", "Tenancy"], swiftSettings: strict),
     // Tokens, of others and of ours: strict JOSE. No I/O.
@@ -170,11 +170,14 @@ let package = Package(
     .target(
       name: "TenancyServer",
       dependencies: [
-        "TenancyRPC", "Tenancy", "TenancyWire", .product(name: "Logging", package: "swift-log"),
+        "Tenancy", "TenancyCrypto", "TenancyRPC", "TenancyTokens", "TenancyWire",
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: lending),
     .target(
-      name: "TenancyClient", dependencies: ["TenancyRPC", "TenancyWire"], swiftSettings: marked),
+      name: "TenancyClient",
+      dependencies: ["Tenancy", "TenancyRPC", "TenancyTokens", "TenancyWire"],
+      swiftSettings: marked),
 
     .executableTarget(
       name: "tenantd",
@@ -191,7 +194,8 @@ let package = Package(
     .executableTarget(
       name: "tenantctl",
       dependencies: [
-        "TenancyCrypto", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyStore", "TenancyWire",
+        "TenancyCrypto", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyStore", "TenancyTokens",
+        "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: marked),
@@ -255,8 +259,9 @@ let package = Package(
     .testTarget(
       name: "TenancyServerTests",
       dependencies: [
-        "TenancyRPC", "TenancyRPCTestSupport", "Tenancy", "TenancySecrets", "TenancyServer",
-        "TenancyTestSupport", "TenancyWire",
+        "TenancyCrypto", "TenancyRPC", "TenancyRPCTestSupport", "Tenancy", "TenancySecrets",
+        "TenancyServer",
+        "TenancyTestSupport", "TenancyTokens", "TenancyWire",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
@@ -283,7 +288,9 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .testTarget(name: "tenantctlTests", dependencies: ["tenantctl"], swiftSettings: marked),
+    .testTarget(
+      name: "tenantctlTests", dependencies: ["tenantctl", "TenancyCrypto", "TenancyTokens"],
+      swiftSettings: marked),
     .testTarget(
       name: "tenantdTests",
       dependencies: ["TenancyRPC", "tenantd", .product(name: "Logging", package: "swift-log")],

@@ -10,17 +10,21 @@ public struct TenancyService: Sendable {
   private let gate: Gate
 
   /// - Precondition: every method of the API has its handler here; one that is missing stops the start.
-  /// - Parameter vault: nil where no master key is configured.
+  /// - Parameters:
+  ///   - tokens: nil: no tokens are issued or taken.
+  ///   - vault: nil where no master key is configured.
   public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
-    vault: SecretVault? = nil
+    tokens: TokenTerms? = nil, vault: SecretVault? = nil
   ) {
     let gate = Gate(plane: plane)
     let services: [[TenancyMethod]] = [
       TenantManagerService(plane: plane, provisioner: provisioner).methods(gate),
-      TenantResolverService(resolver: Resolver(rules)).methods(gate),
+      TenantResolverService(resolver: Resolver(rules), tokens: RequestTokens(tokens))
+        .methods(gate),
       CheckService().methods(gate), RoleService(plane: plane).methods(gate),
       IdentityService().methods(gate), SecretService(vault: vault).methods(gate),
+      TokenService(plane: plane, terms: tokens, signers: TokenSigners(vault)).methods(gate),
       AuditService(plane: plane).methods(gate),
     ]
     methods = services.flatMap(\.self)
@@ -50,6 +54,22 @@ public struct TenancyService: Sendable {
   public func reviewStreams() { gate.streams.reviewAll() }
 }
 
+/// What an event loop keeps for the calls on it. Confined to it.
+public final class ServiceLoop {
+  private let reader: SnapshotReader
+  /// Nil: tokens are not taken.
+  let tokens: TokenJudge?
+
+  init(_ plane: ControlPlane, _ tokens: TokenJudge?) {
+    reader = SnapshotReader(plane)
+    self.tokens = tokens
+  }
+
+  /// The newest acknowledged state.
+  @inline(__always)
+  var snapshot: Snapshot { reader.snapshot }
+}
+
 /// A method as `tenantd` serves it, and a call of one.
 public typealias TenancyMethod = ServiceMethod<TenancyDelegate>
 typealias TenancyCall = AsyncCall<TenancyDelegate>
@@ -57,15 +77,22 @@ typealias TenancyCall = AsyncCall<TenancyDelegate>
 /// Turns peers into callers, and the runtime's events into log lines.
 public struct TenancyDelegate: ServerDelegate {
   private let plane: ControlPlane
+  /// Nil: tokens are not taken.
+  private let makeJudge: (@Sendable () -> TokenJudge)?
   private let identify: @Sendable (Connection) -> Result<Caller, IdentityRefusal>
   private let logger: Logger
   public let observer: (any ServerObserver)?
 
+  /// - Parameter tokens: nil: tokens are not taken.
   public init(
-    plane: ControlPlane, rules: IdentityRules, logger: Logger,
+    plane: ControlPlane, rules: IdentityRules, tokens: TokenTerms? = nil, logger: Logger,
     observer: (any ServerObserver)? = nil
   ) {
-    self.init(plane: plane, logger: logger, observer: observer) { connection in
+    let makeJudge = tokens.map { terms in
+      { @Sendable in TokenJudge(terms, rules, clock: Self.steadyTime) }
+    }
+    self.init(plane: plane, makeJudge: makeJudge, logger: logger, observer: observer) {
+      connection in
       rules.caller(
         connection.peer, refusal: { connection.refusal() }, source: { connection.label })
     }
@@ -73,21 +100,59 @@ public struct TenancyDelegate: ServerDelegate {
 
   /// - Parameter identify: who makes a connection's calls.
   init(
-    plane: ControlPlane, logger: Logger, observer: (any ServerObserver)? = nil,
+    plane: ControlPlane, makeJudge: (@Sendable () -> TokenJudge)? = nil, logger: Logger,
+    observer: (any ServerObserver)? = nil,
     identify: @escaping @Sendable (Connection) -> Result<Caller, IdentityRefusal>
   ) {
     self.observer = observer
     self.plane = plane
+    self.makeJudge = makeJudge
     self.identify = identify
     self.logger = logger
   }
 
-  public func makeLoopContext() -> SnapshotReader { SnapshotReader(plane) }
+  public func makeLoopContext() -> ServiceLoop { ServiceLoop(plane, makeJudge?()) }
 
-  public func maintain(_ loop: SnapshotReader) {
+  public func maintain(_ loop: ServiceLoop) {
     // Looking is enough: an idle loop would keep every record of an old revision alive.
     _ = loop.snapshot
+    loop.tokens?.sweep(at: plane.now)
   }
+
+  private static let start = ContinuousClock.now
+
+  @Sendable
+  private static func steadyTime() -> Int64 {
+    let (seconds, attoseconds) = (ContinuousClock.now - start).components
+    return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+  }
+
+  public static let identityMetadata = [BearerToken.metadataName]
+
+  public func callContext(
+    of peer: Caller, _ metadata: borrowing CallMetadata, _ loop: ServiceLoop
+  ) throws(RPCStatus) -> Caller {
+    do throws(TokenDenial) {
+      let found = try BearerToken.with(metadata) { token in
+        Result { () throws(TokenDenial) in
+          guard let judge = loop.tokens else { throw Self.takesNoTokens }
+          return try judge.caller(
+            presenting: token, peer, account: account(of: peer), loop.snapshot.state,
+            at: plane.now)
+        }
+      }
+      return found ?? peer
+    } catch {
+      let (path, id) = (metadata.path, Denials.requestID(in: metadata))
+      Denials(plane: plane).note(error, peer, path: path, loop.snapshot, id)
+      throw StatusMapping.status(of: error.error)
+    }
+  }
+
+  /// Who sends one expects it to count.
+  private static let takesNoTokens = TokenDenial(
+    TenancyError(
+      .unauthenticated, .tokensNotConfigured, "the server takes no tokens: it has none configured"))
 
   public func connectionOpened(_ connection: Connection) -> Caller? {
     switch identify(connection) {

@@ -38,7 +38,7 @@ package struct TokenRefusal: Error, Hashable, Sendable, CustomStringConvertible 
   /// For the log and for people.
   package let detail: String
 
-  init(_ reason: Reason, _ detail: String) {
+  package init(_ reason: Reason, _ detail: String) {
     self.reason = reason
     self.detail = detail
   }

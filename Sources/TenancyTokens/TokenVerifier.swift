@@ -15,6 +15,8 @@ package struct TokenExpectations: Sendable {
   package let maximumLife: Int64
   /// By how much the issuer's clock may differ from ours, in seconds.
   package let skew: Int64
+  /// Likewise, at the end of a life.
+  package let expirySkew: Int64
   /// Whether a token that is bound to no certificate is refused.
   package let requiresBinding: Bool
   /// Of a token as it travels.
@@ -24,7 +26,8 @@ package struct TokenExpectations: Sendable {
   /// - Parameter skew: in seconds; what is not in 0...300 becomes the nearest that is.
   package init(
     issuer: ExactText, audiences: Set<ExactText>, type: TokenType = .accessToken,
-    maximumLife: Int64 = 900, skew: Int64 = 0, requiresBinding: Bool = true,
+    maximumLife: Int64 = 900, skew: Int64 = 0, expirySkew: Int64? = nil,
+    requiresBinding: Bool = true,
     maximumBytes: Int = CompactJWS.defaultMaximumBytes
   ) {
     self.issuer = issuer
@@ -32,6 +35,7 @@ package struct TokenExpectations: Sendable {
     self.type = type
     self.maximumLife = maximumLife
     self.skew = min(max(0, skew), Self.maximumSkew)
+    self.expirySkew = min(max(0, expirySkew ?? skew), Self.maximumSkew)
     self.requiresBinding = requiresBinding
     self.maximumBytes = maximumBytes
   }
@@ -65,24 +69,34 @@ package enum TokenVerifier {
     _ token: [UInt8], keys: JWKSet, expecting: TokenExpectations, certificate: [UInt8]?,
     now: Timestamp
   ) throws(TokenRefusal) -> VerifiedToken {
-    let jws = try CompactJWS(parsing: token, maximumBytes: expecting.maximumBytes)
-    guard let type = jws.header.type, type == expecting.type else {
+    let token = try ClaimedToken(parsing: token, maximumBytes: expecting.maximumBytes)
+    let key = try keys.key(for: token.header)
+    let verified = try verify(token, key: key, expecting: expecting, now: now)
+    try judgeAudience(of: verified.claims, expecting.audiences)
+    try judgeBinding(
+      of: verified.claims, isRequired: expecting.requiresBinding, certificate: certificate)
+    return verified
+  }
+
+  /// All but whom the token is for and what it is bound to, which depend on who takes it and who presents it.
+  /// - Parameter key: the one that the token's header means, of the issuer that is expected.
+  package static func verify(
+    _ token: ClaimedToken, key: JWK, expecting: TokenExpectations, now: Timestamp
+  ) throws(TokenRefusal) -> VerifiedToken {
+    guard let type = token.header.type, type == expecting.type else {
       throw TokenRefusal(.type, "typ is not \(expecting.type.name)")
     }
-    let key = try keys.key(for: jws.header)
-    guard key.verifier.verify(jws.signature, of: jws.signed) else {
+    guard token.header.algorithm == key.algorithm else {
+      throw TokenRefusal(.algorithm, "the key has another algorithm")
+    }
+    guard key.verifier.verify(token.signature, of: token.signed) else {
       throw TokenRefusal(.signature, "the signature is not the key's")
     }
-    let claims = try TokenClaims(
-      parsing: jws.payload, maximumBytes: expecting.maximumBytes)
+    let claims = token.claims
     guard claims.issuer == expecting.issuer else {
       throw TokenRefusal(.issuer, "iss is not the issuer whose keys these are")
     }
-    guard claims.audience.contains(where: { expecting.audiences.contains($0) }) else {
-      throw TokenRefusal(.audience, "aud is somebody else")
-    }
     try judgeTimes(claims, expecting, now)
-    try judgeBinding(claims, expecting, certificate)
     return VerifiedToken(claims, type, key)
   }
 
@@ -91,7 +105,8 @@ package enum TokenVerifier {
   ) throws(TokenRefusal) {
     let second: Int64 = 1_000_000_000
     // What overflows is beyond all moments that a token can name.
-    let (early, isBefore) = now.nanoseconds.subtractingReportingOverflow(expecting.skew * second)
+    let (early, isBefore) = now.nanoseconds.subtractingReportingOverflow(
+      expecting.expirySkew * second)
     let (late, isAfter) = now.nanoseconds.addingReportingOverflow(expecting.skew * second)
     guard isBefore || claims.expires.nanoseconds > early else {
       throw TokenRefusal(.expired, "exp is past")
@@ -110,11 +125,23 @@ package enum TokenVerifier {
     }
   }
 
-  private static func judgeBinding(
-    _ claims: TokenClaims, _ expecting: TokenExpectations, _ certificate: [UInt8]?
+  /// Whether a token is for who takes it (RFC 7519 §4.1.3).
+  /// - Parameter audiences: what that is called.
+  package static func judgeAudience(
+    of claims: TokenClaims, _ audiences: Set<ExactText>
+  ) throws(TokenRefusal) {
+    guard claims.audience.contains(where: { audiences.contains($0) }) else {
+      throw TokenRefusal(.audience, "aud is somebody else")
+    }
+  }
+
+  /// Whether who presents a token is whom it is bound to (RFC 8705 §3).
+  /// - Parameter certificate: as `verify` has it.
+  package static func judgeBinding(
+    of claims: TokenClaims, isRequired: Bool, certificate: [UInt8]?
   ) throws(TokenRefusal) {
     guard let bound = claims.certificateSHA256 else {
-      guard !expecting.requiresBinding else {
+      guard !isRequired else {
         throw TokenRefusal(.unbound, "the token is not bound to a certificate")
       }
       return

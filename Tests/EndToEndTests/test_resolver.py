@@ -65,9 +65,11 @@ def test_the_answer(operator, blue):
     assert answer.strategy == resolver.RESOLUTION_STRATEGY_SUBDOMAIN
     # A path about something else was looked at, and named none.
     assert list(answer.explanation) == [
-        resolver.ResolutionFinding(strategy=resolver.RESOLUTION_STRATEGY_PATH),
         resolver.ResolutionFinding(
-            strategy=resolver.RESOLUTION_STRATEGY_SUBDOMAIN, value="blue", decided=True)]
+            strategy=resolver.RESOLUTION_STRATEGY_PATH, statement=resolver.SOURCE_STATEMENT_NO_MATCH),
+        resolver.ResolutionFinding(
+            strategy=resolver.RESOLUTION_STRATEGY_SUBDOMAIN, value="blue", decided=True,
+            statement=resolver.SOURCE_STATEMENT_NAMED)]
 
 
 @pytest.mark.parametrize("kinds", [

@@ -148,7 +148,7 @@ def test_another_master_key_is_refused(make_server):
     del server.settings["secrets"]["previous_master_keys"]
     server.start()
     assert server.stop() == 0
-    del server.settings["secrets"]
+    del server.settings["secrets"], server.settings["tokens"]
     server.launch()
     assert server.wait() != 0
     assert "set secrets.master_key" in server.log
@@ -217,7 +217,7 @@ def test_a_rotation_that_is_cut_short_is_finished_by_the_next_start(make_server)
 
 def test_without_a_master_key_only_passwords_are_refused(make_server):
     server = make_server()
-    del server.settings["secrets"]
+    del server.settings["secrets"], server.settings["tokens"]
     server.start()
     with server.operator() as client:
         error = failure("FAILED_PRECONDITION", create, client, "acme")
@@ -247,11 +247,12 @@ def test_passwords_of_the_version_before_are_sealed_at_the_start(make_server):
     assert server.stop() == 0
     set_back(server, "acme", PASSWORD)
     assert PASSWORD.encode() in files(server)
-    secrets = server.settings.pop("secrets")
+    former = server.settings
+    server.settings = {name: former[name] for name in former if name not in ("secrets", "tokens")}
     server.launch()
     assert server.wait() != 0
     assert "in the clear" in server.log and "set secrets.master_key" in server.log
-    server.settings["secrets"] = secrets
+    server.settings = former
     server.start()
     assert PASSWORD.encode() not in files(server)
     assert opened(server, "acme") == PASSWORD

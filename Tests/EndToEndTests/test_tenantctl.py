@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import uuid
 
 import pytest
@@ -46,7 +47,24 @@ def test_every_command_as_operator(daemon, way):
     assert ctl("load", *BRIEFLY).startswith("Target: ")
     key = ctl.json("secrets", "rotate-data-key")["dataKey"]
     assert uuid.UUID(hex=key) and key not in ctl("secrets", "rotate-data-key")
+    token_commands(ctl)
     assert ctl.commands == all_commands()
+
+
+def token_commands(ctl):
+    """test_tenantctl_tokens.py has the rest."""
+    former = ctl.json("keys", "rotate", "works")["key"]["id"]
+    assert ctl.json("keys", "rotate", "works")["key"]["id"] != former
+    assert ctl.json("keys", "remove", "works", former) == {}
+    made = ctl.json("token", "issue", "works", "user:alice", "--unbound")
+    assert ctl.json("token", "exchange", "--subject-token", "-", stdin=made["token"])["token"]
+    assert ctl.json("token", "inspect", "--server", stdin=made["token"])["active"]
+    keys = ctl.json("keys", "list", "works")["jsonWebKeySet"]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(keys)
+        file.flush()
+        assert ctl.json("token", "verify", "--jwks", file.name, "--allow-unbound", stdin=made["token"])
+    assert ctl.json("token", "revoke", "works", "--token-id", made["tokenId"])["expireTime"]
 
 
 def audit_commands(ctl, directory):
@@ -106,7 +124,13 @@ def tenant_commands(ctl):
     assert found["tenant"]["schemaName"] == "vault_1"
     assert found["strategy"] == "RESOLUTION_STRATEGY_ENVIRONMENT"
     assert [one["value"] for one in found["explanation"]] == ["vault", "vault", "vault", made["id"]]
-    assert "UNIMPLEMENTED" in ctl.error("resolve", "--token-file", "-", stdin="token\n")
+    explained = ctl.json("resolve", "--explain", "--path", "/tenants/vault/x")
+    assert explained["verdict"]["tenant"] == found["tenant"]
+    assert explained["verdict"]["rule"] == "RESOLUTION_RULE_AGREEMENT"
+    assert {one["strategy"]: one["statement"] for one in explained["findings"]}.items() >= {
+        "RESOLUTION_STRATEGY_PATH": "SOURCE_STATEMENT_NAMED",
+        "RESOLUTION_STRATEGY_HEADER": "SOURCE_STATEMENT_NOT_GIVEN"}.items()
+    assert "TOKEN_MALFORMED" in ctl.error("resolve", "--token-file", "-", stdin="token\n")
     assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")
 
     renamed = json.loads(ctl.run(
@@ -163,7 +187,8 @@ BRIEFLY = ["--duration", "0.2", "--warmup", "0"]
 WORKLOAD_MAY = [
     ("whoami",), ("tenant get acme",), ("tenant list",), ("tenant usage acme",), ("role get acme tenant-admin",),
     ("role list acme",), ("role assignments acme",), ("check acme user:alice a:b", 3),
-    ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",),
+    ("token exchange --bare",), ("keys list acme",),
+    ("token inspect --server", 3), ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",),
     ("load --tenant acme --method resolve --method check --duration 0.2 --warmup 0",)]
 WORKLOAD_MAY_NOT = [
     "tenant create --display-name Mine --isolation shared", "tenant update acme --display-name X",
@@ -173,7 +198,8 @@ WORKLOAD_MAY_NOT = [
     "role create acme mine", "role update acme mine --title X", "role delete acme mine",
     "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
     "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key",
-    "audit list acme", "audit export acme"]
+    "audit list acme", "audit export acme", "token issue acme user:alice --unbound",
+    "token revoke acme --all", "keys rotate acme", "keys remove acme x"]
 
 
 def test_every_command_as_workload(daemon):
@@ -181,14 +207,14 @@ def test_every_command_as_workload(daemon):
     make_active(daemon.over_unix(), "globex")
     ctl = daemon.over_tls("acme.dev")
     for line, *code in WORKLOAD_MAY:
-        ctl(*line.split(), code=code[0] if code else 0)
+        ctl(*line.split(), code=code[0] if code else 0, stdin="x.y.z")
     for line in WORKLOAD_MAY_NOT:
         text = ctl.error(*line.split())
         assert "PERMISSION_DENIED (PERMISSION_MISSING)" in text, line
         assert "hint: `tenantctl whoami`" in text
     assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")
     # Which needs no server.
-    assert ctl.commands == all_commands() - {"audit verify"}
+    assert ctl.commands == all_commands() - {"audit verify", "token verify"}
 
     me = ctl.json("whoami")
     assert me["tenant"] == acme["name"] and me["tenantSlug"] == "acme"
@@ -215,6 +241,11 @@ def test_tables(daemon):
     assert fields(ctl("resolve", "--host", "acme.example.com")).items() >= {
         "Tenant": f"acme ({acme['name']})", "Decided by": "SUBDOMAIN",
         "Explanation": "SUBDOMAIN  acme  <- decided"}.items()
+    explained = ctl("resolve", "--explain", "--path", "/tenants/acme", "--env", "TENANT_ID=nobody", code=3)
+    assert fields(explained.split("\n\n")[0]).items() >= {
+        "Resolves to": "no tenant", "Rule": "PIN_CONFLICT", "Status": "FAILED_PRECONDITION",
+        "Reason": "ENVIRONMENT_PIN_CONFLICT"}.items()
+    assert "ENVIRONMENT  named something else  nobody  -" in explained
     assert fields(ctl("validate", "nobody", code=3)) == {
         "Valid": "no", "Reason": "TENANT_NOT_FOUND"}
     ctl("role", "create", "acme", "guard", "--title", "Guard", "--permission", "doors:open")

@@ -71,3 +71,19 @@ def test_a_new_slug_is_told_to_leave_an_alias(daemon):
     assert ctl.run("tenant", "update", "vault-two", "--slug", "x", "--validate-only").stderr == ""
     assert "retire-slug" not in ended.stdout
     ctl("tenant", "retire-slug", "vault-two", "vault")
+
+
+@pytest.mark.parametrize("command, question", [
+    ("token revoke acme --all", "End all tokens of acme? [y/N] "),
+    ("token revoke acme --subject user:al", "End all tokens of user:al in acme? [y/N] "),
+    ("keys remove acme KEY", "Remove KEY, and void all tokens that it has signed? [y/N] ")])
+def test_it_asks_before_tokens_end(daemon, command, question):
+    ctl = daemon.over_unix()
+    make_active(ctl, "acme")
+    token = ctl.json("token", "issue", "acme", "user:al", "--unbound")["token"]
+    key = ctl.json("keys", "list", "acme")["keys"][0]["id"]
+    command, question = command.replace("KEY", key), question.replace("KEY", key)
+    assert at_a_terminal(ctl, command, b"n\n") == (64, f"{question}tenantctl: nothing was changed\n")
+    assert ctl.json("token", "inspect", "--server", stdin=token)["active"]
+    assert at_a_terminal(ctl, command, b"y\n") == (0, question)
+    assert "active" not in ctl.json("token", "inspect", "--server", stdin=token, code=3)

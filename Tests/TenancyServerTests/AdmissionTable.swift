@@ -30,7 +30,7 @@ struct AdmissionRow: CustomStringConvertible {
   private static let everyone = checkers + " unknown"
 
   static let all: [AdmissionRow] =
-    authorization + manager + resolver + [
+    authorization + manager + resolver + tokens + [
       AdmissionRow(
         "Secrets/RotateDataKey", "tenancy.secrets:rotate", "platform", names: false, operators),
       AdmissionRow(
@@ -41,6 +41,21 @@ struct AdmissionRow: CustomStringConvertible {
         "Audit/StreamAuditRecords", "tenancy.audit:export", "tenant", names: false, auditors),
       AdmissionRow("Identity/WhoAmI", "", "self", names: false, everyone),
     ]
+
+  private static let tokens = [
+    AdmissionRow("Tokens/IssueToken", "tenancy.tokens:issue", "tenant", names: true, changers),
+    AdmissionRow("Tokens/ExchangeToken", "", "self", names: false, everyone),
+    AdmissionRow(
+      "Tokens/IntrospectToken", "tenancy.tokens:introspect", "tenant", names: false,
+      "admin resolver workload tenantViewer tenantAdmin"),
+    AdmissionRow("Tokens/RevokeTokens", "tenancy.tokens:revoke", "tenant", names: true, changers),
+    AdmissionRow(
+      "Tokens/RotateTokenKey", "tenancy.token_keys:rotate", "tenant", names: true, changers),
+    AdmissionRow(
+      "Tokens/RemoveTokenKey", "tenancy.token_keys:remove", "tenant", names: true, changers),
+    AdmissionRow(
+      "Tokens/GetJsonWebKeySet", "tenancy.token_keys:get", "tenant", names: true, checkers),
+  ]
 
   private static let authorization = [
     AdmissionRow(
@@ -104,8 +119,9 @@ struct AdmissionRow: CustomStringConvertible {
   ]
 
   private static let resolver = [
-    "ResolveTenant", "ResolveFromPath", "ResolveFromSubdomain", "ResolveFromHeaders",
-    "ResolveFromToken", "ResolveFromEnvironment", "GetDefaultTenant", "ValidateTenant",
+    "ResolveTenant", "ExplainResolution", "ResolveFromPath", "ResolveFromSubdomain",
+    "ResolveFromHeaders", "ResolveFromToken", "ResolveFromEnvironment", "GetDefaultTenant",
+    "ValidateTenant",
   ].map {
     AdmissionRow(
       "TenantResolver/\($0)", "tenancy.tenants:resolve", "tenant", names: false, checkers)

@@ -82,6 +82,7 @@ TENANCY = Module(
             "ResolveFromPathRequest",
             "ResolveFromSubdomainRequest",
             "ResolveFromHeadersRequest",
+            "ResolveFromTokenRequest",
             "ResolveFromEnvironmentRequest",
             "CheckRequest",
             "BatchCheckRequest",

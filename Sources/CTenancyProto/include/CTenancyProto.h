@@ -15,6 +15,7 @@
 #include "tenancy/v1/tenant.pb-c.h"
 #include "tenancy/v1/tenant_manager.pb-c.h"
 #include "tenancy/v1/tenant_resolver.pb-c.h"
+#include "tenancy/v1/tokens.pb-c.h"
 
 /* The protos and what they import: a google.protobuf.FileDescriptorSet. */
 const uint8_t *CTenancyProto_descriptor_set(size_t *size);
@@ -308,6 +309,14 @@ tenancy__v1__resolve_tenant_response__get_descriptor(void) {
   return &tenancy__v1__resolve_tenant_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__resolution_verdict__get_descriptor(void) {
+  return &tenancy__v1__resolution_verdict__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__explain_resolution_response__get_descriptor(void) {
+  return &tenancy__v1__explain_resolution_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__resolve_from_path_request__get_descriptor(void) {
   return &tenancy__v1__resolve_from_path_request__descriptor;
 }
@@ -338,6 +347,66 @@ tenancy__v1__validate_tenant_request__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__validate_tenant_response__get_descriptor(void) {
   return &tenancy__v1__validate_tenant_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__issue_token_request__get_descriptor(void) {
+  return &tenancy__v1__issue_token_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__issue_token_response__get_descriptor(void) {
+  return &tenancy__v1__issue_token_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__exchange_token_request__get_descriptor(void) {
+  return &tenancy__v1__exchange_token_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__exchange_token_response__get_descriptor(void) {
+  return &tenancy__v1__exchange_token_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__introspect_token_request__get_descriptor(void) {
+  return &tenancy__v1__introspect_token_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__introspect_token_response__get_descriptor(void) {
+  return &tenancy__v1__introspect_token_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__revoke_tokens_request__get_descriptor(void) {
+  return &tenancy__v1__revoke_tokens_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__revoke_tokens_response__get_descriptor(void) {
+  return &tenancy__v1__revoke_tokens_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__token_key__get_descriptor(void) {
+  return &tenancy__v1__token_key__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__rotate_token_key_request__get_descriptor(void) {
+  return &tenancy__v1__rotate_token_key_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__rotate_token_key_response__get_descriptor(void) {
+  return &tenancy__v1__rotate_token_key_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__remove_token_key_request__get_descriptor(void) {
+  return &tenancy__v1__remove_token_key_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__remove_token_key_response__get_descriptor(void) {
+  return &tenancy__v1__remove_token_key_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_json_web_key_set_request__get_descriptor(void) {
+  return &tenancy__v1__get_json_web_key_set_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_json_web_key_set_response__get_descriptor(void) {
+  return &tenancy__v1__get_json_web_key_set_response__descriptor;
 }
 
 #endif

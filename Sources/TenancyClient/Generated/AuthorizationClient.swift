@@ -17,7 +17,8 @@ public struct AuthorizationClient: Sendable {
   public init(_ channel: any CallChannel) { self.channel = channel }
 
   /// May this subject do this in this tenant? A tenant that is not ACTIVE answers
-  /// `allowed: false` with the reason.
+  /// `allowed: false` with the reason. What a token narrows is for who takes it to look at: the answer
+  /// is about the subject.
   public nonisolated(nonsending) func check(
     _ request: V1.CheckRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.CheckResponse {

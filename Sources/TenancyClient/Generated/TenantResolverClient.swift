@@ -4,15 +4,18 @@
 public import TenancyRPC
 public import TenancyWire
 
-/// Which tenant is this call for? Credentials give identity, selectors (path, host, header,
-/// environment) may only narrow it: a caller resolves into its own tenant, or into any as a platform
-/// identity that holds `tenancy.tenants:resolve`.
+/// Which tenant is this call for? Credentials give identity, selectors (path, host, header, query
+/// parameter, environment) may only narrow it: a caller resolves into its own tenant, or into any as a
+/// platform identity that holds `tenancy.tenants:resolve`.
 ///
-/// Errors, by google.rpc.ErrorInfo reason: TENANT_AMBIGUOUS (INVALID_ARGUMENT, selectors disagree),
-/// MALFORMED_SELECTOR (INVALID_ARGUMENT), TENANT_MISMATCH (PERMISSION_DENIED, not the caller's tenant,
-/// existing or not), TENANT_UNRESOLVED (NOT_FOUND, no source named one), TENANT_NOT_FOUND (NOT_FOUND),
-/// ENVIRONMENT_PIN_CONFLICT (FAILED_PRECONDITION), TENANT_NOT_PROVISIONED (FAILED_PRECONDITION),
-/// TENANT_SUSPENDED (PERMISSION_DENIED), TENANT_MAINTENANCE (UNAVAILABLE with RetryInfo).
+/// Errors, by google.rpc.ErrorInfo reason. When several things are wrong, the first of these answers:
+/// IDENTITY_UNKNOWN (PERMISSION_DENIED, a credential's tenant is unknown or deleted),
+/// TENANT_CREDENTIAL_CONFLICT (PERMISSION_DENIED, certificate and token name different tenants),
+/// MALFORMED_SELECTOR (INVALID_ARGUMENT), ENVIRONMENT_PIN_CONFLICT (FAILED_PRECONDITION),
+/// TENANT_AMBIGUOUS (INVALID_ARGUMENT, selectors disagree), TENANT_MISMATCH (PERMISSION_DENIED, not the
+/// caller's tenant, existing or not), TENANT_UNRESOLVED (NOT_FOUND, no source named one) or
+/// TENANT_NOT_FOUND (NOT_FOUND), TENANT_NOT_PROVISIONED (FAILED_PRECONDITION), TENANT_SUSPENDED
+/// (PERMISSION_DENIED), TENANT_MAINTENANCE (UNAVAILABLE with RetryInfo).
 public struct TenantResolverClient: Sendable {
   private let channel: any CallChannel
 
@@ -24,6 +27,15 @@ public struct TenantResolverClient: Sendable {
     _ request: V1.ResolveTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ResolveTenantResponse {
     try await channel.unary(V1.TenantResolver.resolveTenant.method, request, options: options)
+  }
+
+  /// Resolves as ResolveTenant does, and answers, in place of an error, what each source said and which
+  /// rule decided. For a tenant's identity every other tenant looks like one that does not exist. A
+  /// denial is audited as one.
+  public nonisolated(nonsending) func explainResolution(
+    _ request: V1.ResolveTenantRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ExplainResolutionResponse {
+    try await channel.unary(V1.TenantResolver.explainResolution.method, request, options: options)
   }
 
   /// Calls `ResolveFromPath`.
@@ -47,7 +59,7 @@ public struct TenantResolverClient: Sendable {
     try await channel.unary(V1.TenantResolver.resolveFromHeaders.method, request, options: options)
   }
 
-  /// UNIMPLEMENTED until the server can verify tokens.
+  /// The tenant of a token. UNAUTHENTICATED, with a reason that begins with TOKEN_, for one that is not accepted.
   public nonisolated(nonsending) func resolveFromToken(
     _ request: V1.ResolveFromTokenRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ResolveTenantResponse {

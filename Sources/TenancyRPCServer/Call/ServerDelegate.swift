@@ -95,8 +95,13 @@ public struct CallerName: Sendable, Hashable {
 public struct CallMetadata: ~Copyable {
   /// Nil: there is no call.
   private let stream: Unmanaged<ServerStream>?
+  /// The method's; empty where there is no call.
+  public let path: String
 
-  init(_ stream: ServerStream?) { self.stream = stream.map { .passUnretained($0) } }
+  init(_ stream: ServerStream?, path: String) {
+    self.stream = stream.map { .passUnretained($0) }
+    self.path = path
+  }
 
   /// Lends the values of a name (lower case), in order. No text is made of any.
   public func forEachValue(of name: StaticString, _ body: (UnsafeRawBufferPointer) -> Void) {

@@ -121,6 +121,8 @@ struct DelegatedEmbedder<Delegate: ServerDelegate>: Embedder {
 
 private final class DelegatedLoop<Delegate: ServerDelegate>: EmbedderLoop {
   private let context: Delegate.LoopContext
+  /// In the order of the method table.
+  private let paths: [String]
   /// The same as `call`.
   fileprivate let inlineCall: InlineCall<Delegate>
   fileprivate let delegate: Delegate
@@ -130,6 +132,7 @@ private final class DelegatedLoop<Delegate: ServerDelegate>: EmbedderLoop {
     let call = InlineCall<Delegate>(loop: context, arena: Arena())
     self.context = context
     self.delegate = delegate
+    paths = methods.map(\.path)
     inlineCall = call
     super.init(methods.map { $0.bound(to: call) }, call)
   }
@@ -146,7 +149,10 @@ private final class DelegatedLoop<Delegate: ServerDelegate>: EmbedderLoop {
   fileprivate func caller(
     of connection: Delegate.ConnectionContext, _ stream: ServerStream?
   ) throws(RPCStatus) -> Delegate.CallContext {
-    try delegate.callContext(of: connection, CallMetadata(stream), context)
+    // A call that is begun has a method: the engine refuses others.
+    let index = stream.map { Int($0.method) } ?? -1
+    let path = paths.indices.contains(index) ? paths[index] : ""
+    return try delegate.callContext(of: connection, CallMetadata(stream, path: path), context)
   }
 }
 

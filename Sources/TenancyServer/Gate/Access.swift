@@ -34,6 +34,21 @@ struct Access {
     return judge
   }
 
+  /// The same as a name.
+  var accountText: String { home?.idText ?? caller.subject }
+
+  /// The same as a number.
+  var account: Int { home?.tenant.id.hashValue ?? caller.subject.hashValue }
+
+  /// Who has made the call, whomever its token is for.
+  var bearer: String { caller.presenter?.subject ?? caller.subject }
+
+  /// A tenant by its id, if the caller may see it.
+  func visibleTenant(_ id: TenantID) -> TenantRecord? {
+    guard caller.isPlatform else { return home.flatMap { $0.tenant.id == id ? $0 : nil } }
+    return snapshot.state.find(id)
+  }
+
   /// The admitted tenant of a method with a tenant field.
   func requireTarget() throws(TenancyError) -> TenantRecord {
     guard let target else { throw .tenantNotFound }

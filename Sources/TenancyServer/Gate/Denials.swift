@@ -2,6 +2,14 @@ import Tenancy
 import TenancyRPC
 import TenancyWire
 
+extension [String] {
+  /// The first of each.
+  fileprivate var withoutRepeats: [String] {
+    var seen: Set<String> = []
+    return filter { seen.insert($0).inserted }
+  }
+}
+
 /// Tells the audit trail of calls that were denied.
 struct Denials {
   let plane: ControlPlane
@@ -47,12 +55,33 @@ struct Denials {
       reason: error.reason.rawValue)
   }
 
+  /// Notes a call that nobody was found to make, by the token that it carries.
+  /// - Parameter caller: who has presented that.
+  func note(
+    _ denial: TokenDenial, _ caller: Caller, path: String, _ snapshot: Snapshot, _ requestID: String
+  ) {
+    guard Self.isDenial(denial.error) else { return }
+    plane.noteDenial(
+      by: Self.origin(caller, home: Self.home(of: caller, snapshot), requestID), action: path,
+      named: "", target: denial.tenant, reason: denial.error.reason.rawValue)
+  }
+
   /// Who a caller is, to the audit trail. The connection's name is made here: not on the way of what is
   /// allowed and only read.
   static func origin(_ caller: Caller, home: TenantID?, _ requestID: String) -> AuditOrigin {
     var origin = AuditOrigin(
       home: home, subject: caller.subject, source: caller.connection(), requestID: requestID)
-    if let certificate = caller.certificate {
+    if let token = caller.token {
+      origin.credential = .token
+      origin.credentialID = token.tokenID
+      // Who acts for the subject, and who has brought the token, is to be known as well.
+      let others =
+        [caller.presenter?.subject].compactMap(\.self)
+        + token.claims.actors.map(\.subject.text)
+      for other in others.withoutRepeats where other != caller.subject {
+        origin.source += " by \(other)"
+      }
+    } else if let certificate = caller.certificate {
       origin.credential = .certificate
       origin.credentialID = certificate.fingerprintText
     } else if caller.source == .unixPeer {
@@ -67,6 +96,14 @@ struct Denials {
   /// by other tenants as well.
   static func requestID(in metadata: RPCMetadata) -> String {
     metadata[RequestID.metadataName].first(where: isRequestID) ?? ""
+  }
+
+  static func requestID(in metadata: borrowing CallMetadata) -> String {
+    var found = ""
+    metadata.forEachValue(of: "x-request-id") { value in
+      if found.isEmpty, RequestID.isValid(value) { found = String(decoding: value, as: UTF8.self) }
+    }
+    return found
   }
 
   static func isRequestID(_ text: String) -> Bool { RequestID.isValid(text.utf8) }

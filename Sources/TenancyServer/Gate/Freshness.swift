@@ -51,7 +51,7 @@ extension Gate {
   /// What answers a method from memory when its call must wait.
   func afterWaiting<Request, Response>(
     _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form,
-    _ body: @escaping Viewing<Request, Response>
+    _ body: @escaping ViewingOnLoop<Request, Response>
   ) -> TenancyMethod.AsyncHandler {
     let rule = MethodRule.of(spec.identity)
     return { call, message in
@@ -65,7 +65,7 @@ extension Gate {
             requestID: Denials.requestID(in: call.metadata)
           ) { (access, request, response) throws(TenancyError) in
             if let tag = access.tag { call.response.tag(tag) }
-            try body(access, request, &response)
+            try body(access, nil, request, &response)
           }
           return [UInt8](response.bytes)
         }

@@ -55,7 +55,8 @@ private struct CredentialGuard: RPCServerInterceptor {
       StreamLeases.Terms(
         question: StreamLeases.Question(
           caller: ObjectIdentifier(caller), method: "", tenants: [], epochs: []),
-        payer: payer(of: caller), isTenants: !caller.isPlatform, tenants: [],
+        payer: payer(of: caller), isTenants: !caller.isPlatform,
+        tenants: caller.token.map { [$0.tenant] } ?? [],
         judge: { _ throws(TenancyError) in
           try judge(caller)
           if caller.refusal() != nil { throw Gate.revoked }
@@ -80,7 +81,9 @@ private struct CredentialGuard: RPCServerInterceptor {
   }
 
   private func judge(_ caller: Caller) throws(TenancyError) {
-    if let end = caller.expireTime, end < gate.plane.now { throw Gate.expired }
+    let now = gate.plane.now
+    if let error = caller.expiry(at: now) { throw error }
+    if caller.token != nil { try Gate.judgeToken(of: caller, gate.plane.snapshot.state, now) }
   }
 
   private static func mapped<Result>(

@@ -28,7 +28,7 @@ struct Gate: Sendable {
   ) throws(TenancyError) -> Access {
     let now = plane.now
     if plane.isStale(at: now) { throw ControlPlane.stale }
-    if let end = caller.expireTime, end < now { throw Self.expired }
+    if let error = caller.expiry(at: now) { throw error }
     switch caller.kind {
     case .platform:
       if rule.permission != nil, !caller.permits(rule) {
@@ -41,7 +41,7 @@ struct Gate: Sendable {
       }
       return Access(caller: caller, home: nil, target: target, now: now, snapshot: snapshot)
     case .tenant(let name):
-      let home = try Self.home(name, rule, snapshot.state, now)
+      let home = try Self.home(name, caller, rule, snapshot.state, now)
       try Self.judge(caller, rule, home, now)
       if let tenantName {
         try TenantNames.require(tenantName, form, field: rule.tenantField, toBe: home, at: now)
@@ -54,14 +54,40 @@ struct Gate: Sendable {
 
   /// The caller's tenant, which must exist and, but for questions about oneself, be served.
   private static func home(
-    _ name: String, _ rule: MethodRule, _ state: borrowing ControlState, _ now: Timestamp
+    _ name: String, _ caller: Caller, _ rule: MethodRule, _ state: borrowing ControlState,
+    _ now: Timestamp
   ) throws(TenancyError) -> TenantRecord {
     guard let home = state.find(name.utf8Span.span.bytes, at: now), home.tenant.state != .deleted
     else { throw unknownHome }
+    if let token = caller.token { try judge(token, caller.presenter, home, state, now) }
     if rule.scope != .ownSelf, let refusal = Lifecycle.refusal(for: home.tenant.state) {
       throw refusal
     }
     return home
+  }
+
+  /// Whether the token that a caller has, if any, is still accepted.
+  static func judgeToken(
+    of caller: Caller, _ state: borrowing ControlState, _ now: Timestamp
+  ) throws(TenancyError) {
+    guard let token = caller.token else { return }
+    guard let home = state.find(token.tenant), home.tenant.state != .deleted else {
+      throw unknownHome
+    }
+    try judge(token, caller.presenter, home, state, now)
+  }
+
+  /// Whether a token is still accepted, and from who presents it: certificate and token are judged together.
+  private static func judge(
+    _ token: TokenGrant, _ presenter: Caller?, _ home: TenantRecord,
+    _ state: borrowing ControlState, _ now: Timestamp
+  ) throws(TenancyError) {
+    if case .tenant(let name)? = presenter?.kind {
+      guard let own = state.find(name.utf8Span.span.bytes, at: now), own.tenant.state != .deleted
+      else { throw unknownHome }
+      guard own.tenant.id == home.tenant.id else { throw credentialConflict(own.tenant.id) }
+    }
+    if let refusal = token.refusal(in: home, at: now) { throw refusal }
   }
 
   private static func judge(
@@ -73,6 +99,9 @@ struct Gate: Sendable {
     case .tenant: break
     }
     if caller.permits(rule) { return }
+    guard rule.permission.map(caller.allows) ?? false else {
+      throw .missing(permission: rule.permissionText)
+    }
     var budget = WorkBudget()
     let question = rule.permissionText.utf8Span.span.bytes
     guard let colon = Permission.colon(in: question),
@@ -95,10 +124,10 @@ struct Gate: Sendable {
       origin: Denials.origin(caller, home: id, requestID)
     ) {
       (state, now) throws(TenancyError) in
-      if let end = caller.expireTime, end < now { throw expired }
+      if let error = caller.expiry(at: now) { throw error }
       if caller.refusal() != nil { throw revoked }
       guard case .tenant(let name) = caller.kind else { return }
-      let home = try home(name, rule, state, now)
+      let home = try home(name, caller, rule, state, now)
       guard home.tenant.id == id else { throw unknownHome }
       try judge(caller, rule, home, now)
     }
@@ -112,7 +141,7 @@ struct Gate: Sendable {
     of caller: Caller, _ rule: MethodRule, _ state: borrowing ControlState
   ) -> ReadPayer? {
     let now = plane.now
-    if plane.isStale(at: now) || caller.expireTime.map({ $0 < now }) ?? false { return nil }
+    if plane.isStale(at: now) || caller.expiry(at: now) != nil { return nil }
     switch caller.kind {
     case .platform:
       if rule.permission != nil, !caller.permits(rule) { return nil }
@@ -120,7 +149,7 @@ struct Gate: Sendable {
     case .tenant(let name):
       if rule.scope == .platform { return nil }
       do throws(TenancyError) {
-        let home = try Self.home(name, rule, state, now)
+        let home = try Self.home(name, caller, rule, state, now)
         try Self.judge(caller, rule, home, now)
         return .admitted("tenant \(home.idText)")
       } catch {
@@ -136,6 +165,12 @@ struct Gate: Sendable {
     .unauthenticated, .identityRevoked, "the certificate is not accepted any more")
   static let unknownHome = TenancyError(
     .permissionDenied, .identityUnknown, "the certificate's tenant is not known here")
+  /// - Parameter tenant: the certificate's, for the audit trail.
+  private static func credentialConflict(_ tenant: TenantID) -> TenancyError {
+    TenancyError(
+      .permissionDenied, .credentialConflict,
+      "the certificate and the token are of different tenants", attempted: tenant)
+  }
 
   // MARK: Registration
 
@@ -144,6 +179,16 @@ struct Gate: Sendable {
   func inline<Request, Response>(
     viewing spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
     _ body: @escaping Viewing<Request, Response>
+  ) -> TenancyMethod {
+    inline(onLoop: spec, names: form) { (access, _, request, response) throws(TenancyError) in
+      try body(access, request, &response)
+    }
+  }
+
+  /// The same for handlers that use what their event loop keeps.
+  func inline<Request, Response>(
+    onLoop spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
+    _ body: @escaping ViewingOnLoop<Request, Response>
   ) -> TenancyMethod {
     let rule = MethodRule.of(spec.identity)
     let waiting = afterWaiting(spec, names: form, body)
@@ -155,7 +200,7 @@ struct Gate: Sendable {
           requestID: Denials.requestID(in: call.metadata)
         ) { (access, request, response) throws(TenancyError) in
           if let tag = access.tag { call.tag(tag) }
-          try body(access, request, &response)
+          try body(access, call.loop, request, &response)
         }
         call.reply(count: response.bytes.count) { response.copy(to: $0) }
       } catch {
@@ -168,6 +213,13 @@ struct Gate: Sendable {
   typealias Viewing<Request: WireMessage, Response: WireMessage> =
     @Sendable (
       Access, borrowing MessageView<Request>, inout MessageBuilder<Response>
+    ) throws(TenancyError) -> Void
+
+  /// - Parameter loop: nil where the call had to wait, and is answered elsewhere.
+  typealias ViewingOnLoop<Request: WireMessage, Response: WireMessage> =
+    @Sendable (
+      _ access: Access, _ loop: ServiceLoop?, borrowing MessageView<Request>,
+      inout MessageBuilder<Response>
     ) throws(TenancyError) -> Void
 
   /// Admits and answers one call, and tells the audit trail if that is denied.

@@ -116,7 +116,7 @@ enum StatusMapping {
       typeUrl: "type.googleapis.com/\(type)", value: message.encode(arena: arena))
   }
 
-  private static func code(of category: TenancyError.Category) -> RPCStatus.Code {
+  static func code(of category: TenancyError.Category) -> RPCStatus.Code {
     switch category {
     case .invalidArgument: .invalidArgument
     case .notFound: .notFound

@@ -12,10 +12,14 @@ public final class Caller: Sendable {
   }
 
   let kind: Kind
-  /// The SPIFFE ID, `uid:{n}` or `insecure`.
+  /// The SPIFFE ID, `uid:{n}`, `insecure`, or whom a token is for.
   let subject: String
   let source: V1.IdentitySource
   let certificate: PeerCertificate?
+  /// What the call's token gives; nil: it has none.
+  let token: TokenGrant?
+  /// Who has presented the token; nil without one.
+  let presenter: Caller?
   /// After this moment the credential is void.
   let expireTime: Timestamp?
   /// What this caller may do by itself, wherever its kind may.
@@ -38,6 +42,8 @@ public final class Caller: Sendable {
     self.subject = subject
     self.source = source
     self.certificate = certificate
+    token = nil
+    presenter = nil
     expireTime = certificate.map {
       // Good up to and including the second of notAfter (RFC 5280 §4.1.2.5).
       Timestamp(nanoseconds: $0.notAfter.multipliedClamped(by: 1_000_000_000) &+ 999_999_999)
@@ -54,11 +60,44 @@ public final class Caller: Sendable {
     }
   }
 
+  /// Whom a token is for. Workloads may do what their tenant's workloads may, others what their roles let them; the
+  /// token's own permissions only narrow that.
+  init(_ token: TokenGrant, presentedBy peer: Caller, rules: IdentityRules) {
+    kind = .tenant(name: token.tenantText)
+    subject = token.subject
+    source = .token
+    certificate = peer.certificate
+    self.token = token
+    presenter = peer
+    expireTime = min(token.expireTime, peer.expireTime ?? token.expireTime)
+    refusal = peer.refusal
+    connection = peer.connection
+    let permissions =
+      ForeignSubjects.isWorkload(token.subject)
+      ? PermissionSet(rules.workloadPermissions) : PermissionSet([])
+    self.permissions = permissions
+    permittedMethods = MethodRule.all.map { rule in
+      guard let permission = rule.permission else { return false }
+      return permissions.grants(permission) && token.allows(permission)
+    }
+  }
+
   /// Whether it may call a method by itself, wherever its kind may.
   @inline(__always)
   func permits(_ rule: MethodRule) -> Bool {
     if let index = rule.index { return permittedMethods[index] }  // In range: of the same list.
-    return rule.permission.map { permissions.grants($0) } ?? false
+    return rule.permission.map { permissions.grants($0) && allows($0) } ?? false
+  }
+
+  /// Whether its token, if it has one, may be used for that.
+  func allows(_ permission: Permission) -> Bool { token?.allows(permission) ?? true }
+
+  /// What a call is answered once its credential's time is over; nil: it is not.
+  @inline(__always)
+  func expiry(at now: Timestamp) -> TenancyError? {
+    guard let end = expireTime, end < now else { return nil }
+    if let token, token.expireTime <= now { return TokenGrant.expired }
+    return Gate.expired
   }
 
   var isPlatform: Bool {

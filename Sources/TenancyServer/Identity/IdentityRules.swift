@@ -22,28 +22,34 @@ public struct IdentityRules: Sendable {
   }
 
   /// `admin` and `operator` may do everything, `viewer` reads, `resolver` (gateways and sidecars)
-  /// resolves and checks.
+  /// resolves, checks, and calls with tokens that it was given.
   public static let defaultPlatformRoles: [String: [Permission]] = [
     "admin": everything, "operator": everything,
     "viewer": permissions([
       "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
       "tenancy.authorization:check", "tenancy.roles:get", "tenancy.roles:list",
       "tenancy.assignments:list", "tenancy.audit:list", "tenancy.audit:export",
+      "tenancy.token_keys:get",
     ]),
-    "resolver": permissions(["tenancy.tenants:resolve", "tenancy.authorization:check"]),
+    "resolver": permissions([
+      "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",
+      "tenancy.token_keys:get", presentTokens.text,
+    ]),
   ]
+
+  /// What a platform identity needs to make calls with the tokens of tenants' subjects: gateways.
+  static let presentTokens = Permission(reserved: "tokens", "present")
 
   /// Reading its tenant, resolving and checking.
   public static let defaultWorkloadPermissions = permissions([
     "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
     "tenancy.authorization:check", "tenancy.roles:get", "tenancy.roles:list",
-    "tenancy.assignments:list",
+    "tenancy.assignments:list", "tenancy.tokens:introspect", "tenancy.token_keys:get",
   ])
 
   private static let everything = permissions([
     "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.roles:*", "tenancy.assignments:*",
-    "tenancy.secrets:*",
-    "tenancy.audit:*",
+    "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {
@@ -53,6 +59,7 @@ public struct IdentityRules: Sendable {
   /// Whether a method of the API needs what the permission, a wildcard maybe, stands for.
   public static func isUsed(_ permission: Permission) -> Bool {
     let set = PermissionSet([permission])
+    if set.grants(presentTokens) { return true }
     return MethodRule.all.contains { rule in rule.permission.map { set.grants($0) } ?? false }
   }
 

@@ -175,6 +175,7 @@ extension V1.AuditCredential {
     case .certificate: self = .certificate
     case .unixUser: self = .unixUser
     case .insecure: self = .insecure
+    case .token: self = .token
     }
   }
 }

@@ -22,6 +22,14 @@ struct IdentityService: Sendable {
       response.certificateFingerprint = certificate.fingerprintText
       response.certificateExpireTime = GoogleProtobuf.Timestamp(seconds: certificate.notAfter)
     }
+    if let token = caller.token {
+      response.tokenId = token.tokenID
+      response.tokenExpireTime = GoogleProtobuf.Timestamp(token.expireTime)
+      // Who brings its tenant's own token is known by its certificate.
+      if let presenter = caller.presenter, presenter.isPlatform {
+        response.presentedBy = presenter.subject
+      }
+    }
     return response
   }
 }

@@ -200,6 +200,7 @@ struct RoleService: Sendable {
   private static func holds(
     _ permission: Permission, _ caller: Caller, _ home: TenantRecord?, now: Timestamp
   ) -> Bool {
+    guard caller.allows(permission) else { return false }
     if caller.isPlatform { return caller.permissions.covers(permission) }
     if caller.permissions.covers(permission) { return true }
     var budget = WorkBudget.uncapped

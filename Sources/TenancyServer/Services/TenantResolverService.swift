@@ -5,64 +5,82 @@ import TenancyWire
 /// `tenancy.v1.TenantResolver`. Works on views of messages: this is the hot path.
 struct TenantResolverService: Sendable {
   let resolver: Resolver
+  let tokens: RequestTokens
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantResolver
+    let explaining = MethodRule.of(API.explainResolution.identity)
     return [
-      gate.inline(viewing: API.resolveTenant) {
-        (access, request, response) throws(TenancyError) in
-        var sources = Sources()
-        try sources.takePath(request.path)
-        try sources.takeHost(request.host)
-        try sources.takeHeaders(request.headers, rules: resolver.rules)
-        try sources.takeEnvironment(request.environment, rules: resolver.rules)
-        guard request.token.isEmpty else { throw Self.noTokens }
-        try answer(access, sources, mayFallBack: true, &response)
+      gate.inline(onLoop: API.resolveTenant) {
+        (access, loop, request, response) throws(TenancyError) in
+        let token = try tokens.read(of: request, access, loop)
+        var selectors = RequestSelectors()
+        try selectors.take(all: request, resolver)
+        try answer(access, selectors, token: token, mayFallBack: true, &response)
+      },
+      gate.inline(onLoop: API.explainResolution) {
+        (access, loop, request, response) throws(TenancyError) in
+        let token = try tokens.read(of: request, access, loop)
+        var selectors = RequestSelectors()
+        try selectors.take(all: request, resolver)
+        let named = token?.tenantText ?? ""
+        let account = resolver.explain(
+          selectors, token: token == nil ? nil : named.utf8Span.span.bytes,
+          state: access.snapshot.state, home: access.home, now: access.now, mayFallBack: true)
+        // Who asks in this way tries as much as who resolves.
+        if case .failure(let error) = account.outcome {
+          gate.denials.note(error, access, explaining, "")
+        }
+        response.write(V1.ExplainResolutionResponse(account))
       },
       gate.inline(viewing: API.resolveFromPath) {
         (access, request, response) throws(TenancyError) in
-        var sources = Sources()
-        try sources.takePath(request.path)
-        try answer(access, sources, mayFallBack: false, &response)
+        var selectors = RequestSelectors()
+        try selectors.take(path: request.path)
+        try answer(access, selectors, mayFallBack: false, &response)
       },
       gate.inline(viewing: API.resolveFromSubdomain) {
         (access, request, response) throws(TenancyError) in
-        var sources = Sources()
-        try sources.takeHost(request.host)
-        try answer(access, sources, mayFallBack: false, &response)
+        var selectors = RequestSelectors()
+        try selectors.take(host: request.host)
+        try answer(access, selectors, mayFallBack: false, &response)
       },
       gate.inline(viewing: API.resolveFromHeaders) {
         (access, request, response) throws(TenancyError) in
-        var sources = Sources()
-        try sources.takeHeaders(request.headers, rules: resolver.rules)
-        try answer(access, sources, mayFallBack: false, &response)
+        var selectors = RequestSelectors()
+        try selectors.take(headers: request.headers, resolver)
+        try answer(access, selectors, mayFallBack: false, &response)
       },
-      gate.inline(API.resolveFromToken) { (_, _) throws(TenancyError) in throw Self.noTokens },
+      gate.inline(onLoop: API.resolveFromToken) {
+        (access, loop, request, response) throws(TenancyError) in
+        let token = try tokens.read(
+          request.token, audience: request.tokenAudience,
+          fingerprint: request.tokenCertificateFingerprint, access, loop)
+        try answer(access, RequestSelectors(), token: token, mayFallBack: true, &response)
+      },
       gate.inline(viewing: API.resolveFromEnvironment) {
         (access, request, response) throws(TenancyError) in
-        var sources = Sources()
-        try sources.takeEnvironment(request.environment, rules: resolver.rules)
-        try answer(access, sources, mayFallBack: false, &response)
+        var selectors = RequestSelectors()
+        try selectors.take(environment: request.environment, resolver)
+        try answer(access, selectors, mayFallBack: false, &response)
       },
       gate.inline(viewing: API.getDefaultTenant) { (access, _, response) throws(TenancyError) in
-        ResolutionAnswer.write(try defaultTenant(access), rules: resolver.rules, to: &response)
+        ResolutionAnswer.write(try defaultTenant(access), order: resolver.order, to: &response)
       },
       gate.inline(API.validateTenant, validate),
     ]
   }
 
-  private static let noTokens = TenancyError(
-    .unimplemented, .notImplemented, "this server can't verify tokens yet")
-
   private func answer(
-    _ access: Access, _ sources: borrowing Sources, mayFallBack: Bool,
+    _ access: Access, _ selectors: borrowing RequestSelectors, token: TokenGrant? = nil,
+    mayFallBack: Bool,
     _ response: inout MessageBuilder<V1.ResolveTenantResponse>
   ) throws(TenancyError) {
+    let named = token?.tenantText ?? ""
     let resolution = try resolver.resolve(
-      path: sources.path, host: sources.host, header: sources.header,
-      environment: sources.environment, given: sources.given, state: access.snapshot.state,
-      home: access.home, now: access.now, mayFallBack: mayFallBack)
-    ResolutionAnswer.write(resolution, rules: resolver.rules, to: &response)
+      selectors, token: token == nil ? nil : named.utf8Span.span.bytes,
+      state: access.snapshot.state, home: access.home, now: access.now, mayFallBack: mayFallBack)
+    ResolutionAnswer.write(resolution, order: resolver.order, to: &response)
   }
 
   private func defaultTenant(_ access: Access) throws(TenancyError) -> Resolution {
@@ -89,130 +107,15 @@ struct TenantResolverService: Sendable {
   }
 }
 
-/// The selectors of one request, checked as text; they are in the request.
-private struct Sources: ~Escapable {
-  private(set) var path: RawSpan
-  private(set) var host: RawSpan
-  private(set) var header: RawSpan
-  private(set) var environment: RawSpan
-  private(set) var given = StrategySet()
-
-  @_lifetime(immortal)
-  init() {
-    path = RawSpan()
-    host = RawSpan()
-    header = RawSpan()
-    environment = RawSpan()
-  }
-
-  @_lifetime(self: copy self, copy field)
-  mutating func takePath(_ field: borrowing TextView) throws(TenancyError) {
-    try SelectorParsing.checkLength(field.bytes.byteCount, "path")
-    path = try WireErrors.text(field)
-    if !path.isEmpty { given.insert(StrategySet(.path)) }
-  }
-
-  @_lifetime(self: copy self, copy field)
-  mutating func takeHost(_ field: borrowing TextView) throws(TenancyError) {
-    try SelectorParsing.checkLength(field.bytes.byteCount, "host")
-    host = try WireErrors.text(field)
-    if !host.isEmpty { given.insert(StrategySet(.subdomain)) }
-  }
-
-  /// Finds the tenant header. Repeats that disagree are refused: proxies differ in which they believe.
-  @_lifetime(self: copy self, copy entries)
-  mutating func takeHeaders(
-    _ entries: borrowing TextMapView, rules: ResolutionRules
-  ) throws(TenancyError) {
-    for index in 0..<entries.count {
-      let name = try WireErrors.text(entries.key(index))
-      let value = try WireErrors.text(entries.value(index))
-      guard name.byteCount == rules.headerName.utf8.count, name.matches(rules.headerName, at: 0)
-      else { continue }
-      try Self.check(value, .header, header, given, "headers")
-      header = value
-      given.insert(StrategySet(.header))
-    }
-  }
-
-  @_lifetime(self: copy self, copy entries)
-  mutating func takeEnvironment(
-    _ entries: borrowing TextMapView, rules: ResolutionRules
-  ) throws(TenancyError) {
-    for index in 0..<entries.count {
-      let name = try WireErrors.text(entries.key(index))
-      let value = try WireErrors.text(entries.value(index))
-      guard name.equals(rules.environmentVariable) else { continue }
-      try Self.check(value, .environment, environment, given, "environment")
-      environment = value
-      given.insert(StrategySet(.environment))
-    }
-  }
-
-  private static func check(
-    _ value: RawSpan, _ strategy: ResolutionStrategy, _ earlier: RawSpan, _ given: StrategySet,
-    _ field: String
-  ) throws(TenancyError) {
-    if given.contains(strategy), !earlier.equals(value) {
-      throw .invalid(field, "the tenant is named twice, differently", reason: .tenantAmbiguous)
-    }
-  }
-}
-
-/// A resolution as the API's response.
-private enum ResolutionAnswer {
-  static func write(
-    _ resolution: borrowing Resolution, rules: ResolutionRules,
-    to answer: inout MessageBuilder<V1.ResolveTenantResponse>
-  ) {
-    let record = resolution.record
-    record.withRendition(made: { encoded($0, id: record.idText) }) { rendition in
-      rendition.withUnsafeBytes { answer.write(.tenant, encoded: $0) }
-    }
-    answer.write(.strategy, wire(resolution.strategy))
-    // One finding for each source that was looked at, the most trusted first.
-    for strategy in rules.order { explain(strategy, resolution, &answer) }
-    explain(.credential, resolution, &answer)
-    explain(.default, resolution, &answer)
-  }
-
-  private static func explain(
-    _ strategy: ResolutionStrategy, _ resolution: borrowing Resolution,
-    _ answer: inout MessageBuilder<V1.ResolveTenantResponse>
-  ) {
-    guard resolution.given.contains(strategy) else { return }
-    answer.write(.explanation) { finding in
-      finding.write(.strategy, wire(strategy))
-      if resolution.namedByID.contains(strategy) {
-        finding.write(.value, resolution.record.idText)
-      } else if resolution.named.contains(strategy) {
-        finding.write(.value, resolution.record.tenant.slug.text)
-      }
-      finding.write(.decided, strategy == resolution.strategy)
-    }
-  }
-
-  /// What all answers say of a tenant.
-  private static func encoded(_ tenant: Tenant, id: String) -> [UInt8] {
-    var message = V1.ResolvedTenant(
-      name: TenantNames.collection + id, id: id, slug: tenant.slug.text,
-      displayName: tenant.displayName, state: V1.TenantState(tenant.state),
-      isolationModel: V1.IsolationModel(tenant.isolationModel), epoch: tenant.epoch)
-    if let schema = tenant.configuration.schema { message.schemaName = schema.schemaName }
-    if let shared = tenant.configuration.shared {
-      message.tenantIdentifier = shared.tenantIdentifier
-    }
-    return message.encode(arena: Arena(firstBlock: Gate.arenaBytes))
-  }
-
-  private static func wire(_ strategy: ResolutionStrategy) -> V1.ResolutionStrategy {
-    switch strategy {
-    case .path: .path
-    case .subdomain: .subdomain
-    case .header: .header
-    case .environment: .environment
-    case .default: .default
-    case .credential: .credential
-    }
+extension RequestTokens {
+  /// The token of a request; nil: it has none.
+  fileprivate func read(
+    of request: borrowing MessageView<V1.ResolveTenantRequest>, _ access: Access,
+    _ loop: ServiceLoop?
+  ) throws(TenancyError) -> TokenGrant? {
+    if request.token.isEmpty { return nil }
+    return try read(
+      request.token, audience: request.tokenAudience,
+      fingerprint: request.tokenCertificateFingerprint, access, loop)
   }
 }

@@ -18,6 +18,8 @@ package struct TokenClaims: Hashable, Sendable {
 
   /// Of `aud`, `roles`, `permissions` and `scope`, each.
   package static let maximumElements = 256
+  /// Of a payload, of all depths together: whoever wants a token to be looked at pays for less than that.
+  package static let maximumValues = 1_024
   /// Actors within one another.
   package static let maximumActors = 4
 
@@ -70,8 +72,9 @@ package struct TokenClaims: Hashable, Sendable {
   ) throws(TokenRefusal) {
     let members: [TokenJSON.Member]
     do throws(TokenJSONError) {
-      members = try TokenJSONReader.object(
-        payload, TokenJSONReader.Limits(bytes: maximumBytes))
+      var limits = TokenJSONReader.Limits(bytes: maximumBytes)
+      limits.values = Self.maximumValues
+      members = try TokenJSONReader.object(payload, limits)
     } catch {
       throw TokenRefusal(.malformed, "the payload \(error.detail)")
     }

@@ -52,7 +52,8 @@ extension V1 {
     public static let name = "tenancy.v1.Authorization"
 
     /// May this subject do this in this tenant? A tenant that is not ACTIVE answers
-    /// `allowed: false` with the reason.
+    /// `allowed: false` with the reason. What a token narrows is for who takes it to look at: the answer
+    /// is about the subject.
     public static let check = MethodSpec<V1.CheckRequest, V1.CheckResponse>(
       RPCMethod(path: "/tenancy.v1.Authorization/Check", kind: .unary),
       requirement: Requirement(permission: "tenancy.authorization:check", scope: .tenant, tenantField: "tenant"),
@@ -271,15 +272,18 @@ extension V1 {
 }
 
 extension V1 {
-  /// Which tenant is this call for? Credentials give identity, selectors (path, host, header,
-  /// environment) may only narrow it: a caller resolves into its own tenant, or into any as a platform
-  /// identity that holds `tenancy.tenants:resolve`.
+  /// Which tenant is this call for? Credentials give identity, selectors (path, host, header, query
+  /// parameter, environment) may only narrow it: a caller resolves into its own tenant, or into any as a
+  /// platform identity that holds `tenancy.tenants:resolve`.
   ///
-  /// Errors, by google.rpc.ErrorInfo reason: TENANT_AMBIGUOUS (INVALID_ARGUMENT, selectors disagree),
-  /// MALFORMED_SELECTOR (INVALID_ARGUMENT), TENANT_MISMATCH (PERMISSION_DENIED, not the caller's tenant,
-  /// existing or not), TENANT_UNRESOLVED (NOT_FOUND, no source named one), TENANT_NOT_FOUND (NOT_FOUND),
-  /// ENVIRONMENT_PIN_CONFLICT (FAILED_PRECONDITION), TENANT_NOT_PROVISIONED (FAILED_PRECONDITION),
-  /// TENANT_SUSPENDED (PERMISSION_DENIED), TENANT_MAINTENANCE (UNAVAILABLE with RetryInfo).
+  /// Errors, by google.rpc.ErrorInfo reason. When several things are wrong, the first of these answers:
+  /// IDENTITY_UNKNOWN (PERMISSION_DENIED, a credential's tenant is unknown or deleted),
+  /// TENANT_CREDENTIAL_CONFLICT (PERMISSION_DENIED, certificate and token name different tenants),
+  /// MALFORMED_SELECTOR (INVALID_ARGUMENT), ENVIRONMENT_PIN_CONFLICT (FAILED_PRECONDITION),
+  /// TENANT_AMBIGUOUS (INVALID_ARGUMENT, selectors disagree), TENANT_MISMATCH (PERMISSION_DENIED, not the
+  /// caller's tenant, existing or not), TENANT_UNRESOLVED (NOT_FOUND, no source named one) or
+  /// TENANT_NOT_FOUND (NOT_FOUND), TENANT_NOT_PROVISIONED (FAILED_PRECONDITION), TENANT_SUSPENDED
+  /// (PERMISSION_DENIED), TENANT_MAINTENANCE (UNAVAILABLE with RetryInfo).
   public enum TenantResolver: ServiceSpec {
     /// As calls' paths have it.
     public static let name = "tenancy.v1.TenantResolver"
@@ -287,6 +291,13 @@ extension V1 {
     /// Resolves from all sources at once.
     public static let resolveTenant = MethodSpec<V1.ResolveTenantRequest, V1.ResolveTenantResponse>(
       RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveTenant", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
+      tenantField: nil)
+    /// Resolves as ResolveTenant does, and answers, in place of an error, what each source said and which
+    /// rule decided. For a tenant's identity every other tenant looks like one that does not exist. A
+    /// denial is audited as one.
+    public static let explainResolution = MethodSpec<V1.ResolveTenantRequest, V1.ExplainResolutionResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantResolver/ExplainResolution", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
     /// `ResolveFromPath`.
@@ -304,7 +315,7 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromHeaders", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
       tenantField: nil)
-    /// UNIMPLEMENTED until the server can verify tokens.
+    /// The tenant of a token. UNAUTHENTICATED, with a reason that begins with TOKEN_, for one that is not accepted.
     public static let resolveFromToken = MethodSpec<V1.ResolveFromTokenRequest, V1.ResolveTenantResponse>(
       RPCMethod(path: "/tenancy.v1.TenantResolver/ResolveFromToken", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:resolve", scope: .tenant),
@@ -328,6 +339,7 @@ extension V1 {
 
     public static let methods: [MethodIdentity] = [
       resolveTenant.identity,
+      explainResolution.identity,
       resolveFromPath.identity,
       resolveFromSubdomain.identity,
       resolveFromHeaders.identity,
@@ -340,7 +352,79 @@ extension V1 {
 }
 
 extension V1 {
+  /// Tokens that carry a tenant's identity: JWS access tokens (RFC 9068), signed with keys of the tenant's own, short
+  /// of life, and bound to the client certificate of whoever uses them (RFC 8705) unless that is not wanted. A call
+  /// carries one as `authorization: Bearer {token}`.
+  ///
+  /// A token says who; what that may do is judged when it is used: roles that were taken away, an epoch that has moved,
+  /// a revocation and a key that was removed end it at once.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: TOKENS_NOT_CONFIGURED (FAILED_PRECONDITION, the server has no
+  /// `tokens` in its configuration), SECRETS_NOT_CONFIGURED (FAILED_PRECONDITION, no master key to seal keys with),
+  /// FOREIGN_SUBJECT (INVALID_ARGUMENT), TOKEN_RATE_EXCEEDED (RESOURCE_EXHAUSTED), and for tokens that are not accepted
+  /// UNAUTHENTICATED with a reason that begins with TOKEN_.
+  public enum Tokens: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.Tokens"
+
+    /// Issues a token for a subject of a tenant. The caller answers for who that is: identity providers and services
+    /// that log people in may do this. Whoever may, can act as any of the tenant's subjects: it is as much as to be
+    /// its administrator. With a token nothing is issued that does more, or lives longer, than that.
+    public static let issueToken = MethodSpec<V1.IssueTokenRequest, V1.IssueTokenResponse>(
+      RPCMethod(path: "/tenancy.v1.Tokens/IssueToken", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tokens:issue", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
+    /// Exchanges what the caller is for a token (RFC 8693): its certificate for one of its own tenant, or a token for
+    /// one by fewer permissions, for less time, or for others. What comes out can't do more, and does not live longer,
+    /// than what went in; whom it is for is the caller's to say.
+    public static let exchangeToken = MethodSpec<V1.ExchangeTokenRequest, V1.ExchangeTokenResponse>(
+      RPCMethod(path: "/tenancy.v1.Tokens/ExchangeToken", kind: .unary),
+      requirement: Requirement(permission: "", scope: .ownSelf),
+      tenantField: nil)
+    /// What a token says, if it is accepted now (RFC 7662). All others are only not active: also those of a tenant that
+    /// is not the caller's.
+    public static let introspectToken = MethodSpec<V1.IntrospectTokenRequest, V1.IntrospectTokenResponse>(
+      RPCMethod(path: "/tenancy.v1.Tokens/IntrospectToken", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tokens:introspect", scope: .tenant),
+      tenantField: nil)
+    /// Ends tokens before their time: one, all of a subject, or all of the tenant. Takes effect at once, also on
+    /// streams and on tokens of which there is no record here. What one was exchanged for goes on: to end that as well,
+    /// end those of its subject. For some seconds after that, what the subject is issued is void, too, as the clocks
+    /// of nodes differ: ABORTED says when to come back.
+    public static let revokeTokens = MethodSpec<V1.RevokeTokensRequest, V1.RevokeTokensResponse>(
+      RPCMethod(path: "/tenancy.v1.Tokens/RevokeTokens", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tokens:revoke", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
+    /// Signs with a new key from now on. The former one verifies until the last token that it has signed expires.
+    public static let rotateTokenKey = MethodSpec<V1.RotateTokenKeyRequest, V1.RotateTokenKeyResponse>(
+      RPCMethod(path: "/tenancy.v1.Tokens/RotateTokenKey", kind: .unary),
+      requirement: Requirement(permission: "tenancy.token_keys:rotate", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
+    /// Removes a key at once: tokens that it has signed are void. For one that others may have got hold of.
+    public static let removeTokenKey = MethodSpec<V1.RemoveTokenKeyRequest, V1.RemoveTokenKeyResponse>(
+      RPCMethod(path: "/tenancy.v1.Tokens/RemoveTokenKey", kind: .unary),
+      requirement: Requirement(permission: "tenancy.token_keys:remove", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
+    /// The public keys that verify a tenant's tokens.
+    public static let getJsonWebKeySet = MethodSpec<V1.GetJsonWebKeySetRequest, V1.GetJsonWebKeySetResponse>(
+      RPCMethod(path: "/tenancy.v1.Tokens/GetJsonWebKeySet", kind: .unary),
+      requirement: Requirement(permission: "tenancy.token_keys:get", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
+
+    public static let methods: [MethodIdentity] = [
+      issueToken.identity,
+      exchangeToken.identity,
+      introspectToken.identity,
+      revokeTokens.identity,
+      rotateTokenKey.identity,
+      removeTokenKey.identity,
+      getJsonWebKeySet.identity,
+    ]
+  }
+}
+
+extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Audit.methods + Authorization.methods + Identity.methods + Secrets.methods + TenantManager.methods + TenantResolver.methods
+    Audit.methods + Authorization.methods + Identity.methods + Secrets.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods
 }

@@ -43,12 +43,15 @@ extension V1 {
     public static let unixUser = Self(rawValue: 2)
     /// `AUDIT_CREDENTIAL_INSECURE`.
     public static let insecure = Self(rawValue: 3)
+    /// `AUDIT_CREDENTIAL_TOKEN`.
+    public static let token = Self(rawValue: 4)
 
     public static let names: [Int32: String] = [
       0: "AUDIT_CREDENTIAL_UNSPECIFIED",
       1: "AUDIT_CREDENTIAL_CERTIFICATE",
       2: "AUDIT_CREDENTIAL_UNIX_USER",
       3: "AUDIT_CREDENTIAL_INSECURE",
+      4: "AUDIT_CREDENTIAL_TOKEN",
     ]
   }
 }

@@ -21,12 +21,15 @@ extension V1 {
     public static let unixPeer = Self(rawValue: 2)
     /// Nothing: plain text on loopback, as the configuration allows for debugging.
     public static let insecure = Self(rawValue: 3)
+    /// A token that the call carries.
+    public static let token = Self(rawValue: 4)
 
     public static let names: [Int32: String] = [
       0: "IDENTITY_SOURCE_UNSPECIFIED",
       1: "IDENTITY_SOURCE_CERTIFICATE",
       2: "IDENTITY_SOURCE_UNIX_PEER",
       3: "IDENTITY_SOURCE_INSECURE",
+      4: "IDENTITY_SOURCE_TOKEN",
     ]
   }
 }
@@ -76,6 +79,12 @@ extension V1 {
     public var certificateFingerprint: String
     /// `certificate_expire_time`, field 7.
     public var certificateExpireTime: GoogleProtobuf.Timestamp?
+    /// `jti` and end of the token that the call carries; the certificate is that of whoever has brought it.
+    public var tokenId: String
+    /// `token_expire_time`, field 9.
+    public var tokenExpireTime: GoogleProtobuf.Timestamp?
+    /// Who has brought the token, where that is a gateway of the platform.
+    public var presentedBy: String
 
     /// Fields that are not given have their defaults.
     public init(
@@ -85,7 +94,10 @@ extension V1 {
       source: V1.IdentitySource = V1.IdentitySource(rawValue: 0),
       platformRoles: [String] = [],
       certificateFingerprint: String = "",
-      certificateExpireTime: GoogleProtobuf.Timestamp? = nil
+      certificateExpireTime: GoogleProtobuf.Timestamp? = nil,
+      tokenId: String = "",
+      tokenExpireTime: GoogleProtobuf.Timestamp? = nil,
+      presentedBy: String = ""
     ) {
       self.tenant = tenant
       self.tenantSlug = tenantSlug
@@ -94,6 +106,9 @@ extension V1 {
       self.platformRoles = platformRoles
       self.certificateFingerprint = certificateFingerprint
       self.certificateExpireTime = certificateExpireTime
+      self.tokenId = tokenId
+      self.tokenExpireTime = tokenExpireTime
+      self.presentedBy = presentedBy
     }
   }
 }
@@ -114,6 +129,9 @@ extension V1.WhoAmIResponse {
     self.platformRoles = try WireRead.strings(c.pointee.platform_roles, count: c.pointee.n_platform_roles, field: "platform_roles")
     self.certificateFingerprint = try WireText.string(c.pointee.certificate_fingerprint, field: "certificate_fingerprint")
     self.certificateExpireTime = try WireRead.message(c.pointee.certificate_expire_time, field: "certificate_expire_time")
+    self.tokenId = try WireText.string(c.pointee.token_id, field: "token_id")
+    self.tokenExpireTime = try WireRead.message(c.pointee.token_expire_time, field: "token_expire_time")
+    self.presentedBy = try WireText.string(c.pointee.presented_by, field: "presented_by")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -127,6 +145,9 @@ extension V1.WhoAmIResponse {
     c.pointee.platform_roles = arena.list(self.platformRoles) { arena.copy($0) }
     c.pointee.certificate_fingerprint = arena.copy(self.certificateFingerprint)
     c.pointee.certificate_expire_time = self.certificateExpireTime?.write(into: arena)
+    c.pointee.token_id = arena.copy(self.tokenId)
+    c.pointee.token_expire_time = self.tokenExpireTime?.write(into: arena)
+    c.pointee.presented_by = arena.copy(self.presentedBy)
     return c
   }
 
@@ -139,6 +160,9 @@ extension V1.WhoAmIResponse {
     if !self.platformRoles.isEmpty { object["platformRoles"] = .array(self.platformRoles.map { .string($0) }) }
     if !self.certificateFingerprint.isEmpty { object["certificateFingerprint"] = .string(self.certificateFingerprint) }
     if let value = self.certificateExpireTime { object["certificateExpireTime"] = value.json() }
+    if !self.tokenId.isEmpty { object["tokenId"] = .string(self.tokenId) }
+    if let value = self.tokenExpireTime { object["tokenExpireTime"] = value.json() }
+    if !self.presentedBy.isEmpty { object["presentedBy"] = .string(self.presentedBy) }
     return .object(object)
   }
 }

@@ -29,6 +29,8 @@ extension V1 {
     public static let `default` = Self(rawValue: 6)
     /// The caller's own certificate or credential.
     public static let credential = Self(rawValue: 7)
+    /// A parameter of the path's query.
+    public static let query = Self(rawValue: 8)
 
     public static let names: [Int32: String] = [
       0: "RESOLUTION_STRATEGY_UNSPECIFIED",
@@ -39,6 +41,102 @@ extension V1 {
       5: "RESOLUTION_STRATEGY_ENVIRONMENT",
       6: "RESOLUTION_STRATEGY_DEFAULT",
       7: "RESOLUTION_STRATEGY_CREDENTIAL",
+      8: "RESOLUTION_STRATEGY_QUERY",
+    ]
+  }
+}
+
+extension V1 {
+  /// What a source said of tenants, or why it said nothing.
+  public struct SourceStatement: WireEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// `SOURCE_STATEMENT_UNSPECIFIED`.
+    public static let unspecified = Self(rawValue: 0)
+    /// It named a tenant that the caller may resolve.
+    public static let named = Self(rawValue: 1)
+    /// It named something else: no tenant, or for a tenant's identity maybe another one.
+    public static let namedOther = Self(rawValue: 2)
+    /// It is in use, and the request does not have it.
+    public static let notGiven = Self(rawValue: 3)
+    /// It is about something else than tenants: a path that no pattern matches, a foreign host.
+    public static let noMatch = Self(rawValue: 4)
+    /// The path is one of those that say nothing.
+    public static let excluded = Self(rawValue: 5)
+    /// The name is one of those that name no tenant, such as www.
+    public static let ignored = Self(rawValue: 6)
+    /// `SOURCE_STATEMENT_MALFORMED`.
+    public static let malformed = Self(rawValue: 7)
+    /// It was given several times, differently.
+    public static let contradictory = Self(rawValue: 8)
+    /// It is switched off, and was not looked at.
+    public static let switchedOff = Self(rawValue: 9)
+
+    public static let names: [Int32: String] = [
+      0: "SOURCE_STATEMENT_UNSPECIFIED",
+      1: "SOURCE_STATEMENT_NAMED",
+      2: "SOURCE_STATEMENT_NAMED_OTHER",
+      3: "SOURCE_STATEMENT_NOT_GIVEN",
+      4: "SOURCE_STATEMENT_NO_MATCH",
+      5: "SOURCE_STATEMENT_EXCLUDED",
+      6: "SOURCE_STATEMENT_IGNORED",
+      7: "SOURCE_STATEMENT_MALFORMED",
+      8: "SOURCE_STATEMENT_CONTRADICTORY",
+      9: "SOURCE_STATEMENT_SWITCHED_OFF",
+    ]
+  }
+}
+
+extension V1 {
+  /// What decided a resolution. When several apply, the first one in the order of the numbers from 10 on.
+  public struct ResolutionRule: WireEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// `RESOLUTION_RULE_UNSPECIFIED`.
+    public static let unspecified = Self(rawValue: 0)
+    /// All selectors that name a tenant name this one.
+    public static let agreement = Self(rawValue: 1)
+    /// The first selector that names a tenant counts (`resolution.mode: priority`).
+    public static let firstMatch = Self(rawValue: 2)
+    /// No selector names a tenant: the caller's own.
+    public static let ownTenant = Self(rawValue: 3)
+    /// The configured default, asked for as such.
+    public static let `default` = Self(rawValue: 4)
+    /// Refused: a credential's tenant is unknown or deleted.
+    public static let unknownIdentity = Self(rawValue: 10)
+    /// Refused: credentials name different tenants.
+    public static let credentialConflict = Self(rawValue: 11)
+    /// Refused: a selector is malformed.
+    public static let malformedSelector = Self(rawValue: 12)
+    /// Refused: a selector and the environment disagree.
+    public static let pinConflict = Self(rawValue: 13)
+    /// Refused: selectors disagree.
+    public static let ambiguity = Self(rawValue: 14)
+    /// Refused: not the caller's tenant.
+    public static let mismatch = Self(rawValue: 15)
+    /// Refused: no source names a tenant, or there is none of that name.
+    public static let unknownTenant = Self(rawValue: 16)
+    /// Refused: the tenant's state does not serve.
+    public static let tenantState = Self(rawValue: 17)
+
+    public static let names: [Int32: String] = [
+      0: "RESOLUTION_RULE_UNSPECIFIED",
+      1: "RESOLUTION_RULE_AGREEMENT",
+      2: "RESOLUTION_RULE_FIRST_MATCH",
+      3: "RESOLUTION_RULE_OWN_TENANT",
+      4: "RESOLUTION_RULE_DEFAULT",
+      10: "RESOLUTION_RULE_UNKNOWN_IDENTITY",
+      11: "RESOLUTION_RULE_CREDENTIAL_CONFLICT",
+      12: "RESOLUTION_RULE_MALFORMED_SELECTOR",
+      13: "RESOLUTION_RULE_PIN_CONFLICT",
+      14: "RESOLUTION_RULE_AMBIGUITY",
+      15: "RESOLUTION_RULE_MISMATCH",
+      16: "RESOLUTION_RULE_UNKNOWN_TENANT",
+      17: "RESOLUTION_RULE_TENANT_STATE",
     ]
   }
 }
@@ -46,17 +144,24 @@ extension V1 {
 extension V1 {
   /// `tenancy.v1.ResolveTenantRequest`.
   public struct ResolveTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
-    /// The request's path, `/tenants/{id or slug}/...`; a query is ignored. At most 8,192 bytes.
+    /// The request's path, `/tenants/{id or slug}/...` unless other patterns are configured. Its query is
+    /// looked at only for the configured parameter. At most 8,192 bytes.
     public var path: String
     /// Host or :authority, `{slug}.{base domain}`, with or without a port. At most 8,192 bytes.
     public var host: String
-    /// Request headers; only the tenant header (x-tenant-id unless configured) is looked at. Names are
-    /// compared without regard to case.
+    /// Request headers; only the tenant headers (x-tenant-id unless configured) are looked at. Names are
+    /// compared without regard to case; those that are there must say the same.
     public var headers: [String: String]
-    /// A bearer token. UNIMPLEMENTED until the server can verify tokens; never ignored.
+    /// A bearer token that the request carries: its tenant is who the request is for, and selectors only narrow that.
+    /// Never ignored: one that is not accepted is UNAUTHENTICATED, with a reason that begins with TOKEN_.
     public var token: String
     /// Environment variables; only the tenant variable (TENANT_ID unless configured) is looked at.
     public var environment: [String: String]
+    /// Whom the token has to be for. Empty: this service itself.
+    public var tokenAudience: String
+    /// Of the certificate that the token came with: SHA-256 of its DER in lower-case hex. Empty: it came with that of
+    /// this call. A token that is bound to another is not accepted.
+    public var tokenCertificateFingerprint: String
 
     /// Fields that are not given have their defaults.
     public init(
@@ -64,13 +169,17 @@ extension V1 {
       host: String = "",
       headers: [String: String] = [:],
       token: String = "",
-      environment: [String: String] = [:]
+      environment: [String: String] = [:],
+      tokenAudience: String = "",
+      tokenCertificateFingerprint: String = ""
     ) {
       self.path = path
       self.host = host
       self.headers = headers
       self.token = token
       self.environment = environment
+      self.tokenAudience = tokenAudience
+      self.tokenCertificateFingerprint = tokenCertificateFingerprint
     }
   }
 }
@@ -89,6 +198,8 @@ extension V1.ResolveTenantRequest {
     self.headers = try WireRead.map(c.pointee.headers, count: c.pointee.n_headers, field: "headers", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireText.string(entry.value, field: "") })
     self.token = try WireText.string(c.pointee.token, field: "token")
     self.environment = try WireRead.map(c.pointee.environment, count: c.pointee.n_environment, field: "environment", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireText.string(entry.value, field: "") })
+    self.tokenAudience = try WireText.string(c.pointee.token_audience, field: "token_audience")
+    self.tokenCertificateFingerprint = try WireText.string(c.pointee.token_certificate_fingerprint, field: "token_certificate_fingerprint")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -107,6 +218,8 @@ extension V1.ResolveTenantRequest {
       entry.pointee.key = key
       entry.pointee.value = arena.copy(value)
     }
+    c.pointee.token_audience = arena.copy(self.tokenAudience)
+    c.pointee.token_certificate_fingerprint = arena.copy(self.tokenCertificateFingerprint)
     return c
   }
 
@@ -117,6 +230,8 @@ extension V1.ResolveTenantRequest {
     if !self.headers.isEmpty { object["headers"] = .object(self.headers.mapValues { .string($0) }) }
     if !self.token.isEmpty { object["token"] = .string(self.token) }
     if !self.environment.isEmpty { object["environment"] = .object(self.environment.mapValues { .string($0) }) }
+    if !self.tokenAudience.isEmpty { object["tokenAudience"] = .string(self.tokenAudience) }
+    if !self.tokenCertificateFingerprint.isEmpty { object["tokenCertificateFingerprint"] = .string(self.tokenCertificateFingerprint) }
     return .object(object)
   }
 }
@@ -146,6 +261,16 @@ extension MessageView where Message == V1.ResolveTenantRequest {
   @inlinable public var environment: TextMapView {
     @_lifetime(copy self)
     get { TextMapView(c.pointee.environment, count: c.pointee.n_environment, "environment", within: self) }
+  }
+  /// `token_audience`, field 6.
+  @inlinable public var tokenAudience: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.token_audience, "token_audience", within: self) }
+  }
+  /// `token_certificate_fingerprint`, field 7.
+  @inlinable public var tokenCertificateFingerprint: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.token_certificate_fingerprint, "token_certificate_fingerprint", within: self) }
   }
 }
 
@@ -251,20 +376,25 @@ extension V1 {
   public struct ResolutionFinding: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `strategy`, field 1.
     public var strategy: V1.ResolutionStrategy
-    /// The tenant id or slug that the source named; empty when it named none.
+    /// The tenant id or slug that the source named; empty when it named none. Of a name that is not a
+    /// tenant's that the caller may resolve, what the source gave, in lower case.
     public var value: String
     /// Whether this source decided.
     public var decided: Bool
+    /// What it said, or why it named none.
+    public var statement: V1.SourceStatement
 
     /// Fields that are not given have their defaults.
     public init(
       strategy: V1.ResolutionStrategy = V1.ResolutionStrategy(rawValue: 0),
       value: String = "",
-      decided: Bool = false
+      decided: Bool = false,
+      statement: V1.SourceStatement = V1.SourceStatement(rawValue: 0)
     ) {
       self.strategy = strategy
       self.value = value
       self.decided = decided
+      self.statement = statement
     }
   }
 }
@@ -281,6 +411,7 @@ extension V1.ResolutionFinding {
     self.strategy = V1.ResolutionStrategy(rawValue: Int32(truncatingIfNeeded: c.pointee.strategy.rawValue))
     self.value = try WireText.string(c.pointee.value, field: "value")
     self.decided = c.pointee.decided != 0
+    self.statement = V1.SourceStatement(rawValue: Int32(truncatingIfNeeded: c.pointee.statement.rawValue))
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -289,6 +420,7 @@ extension V1.ResolutionFinding {
     c.pointee.strategy = Tenancy__V1__ResolutionStrategy(rawValue: .init(truncatingIfNeeded: self.strategy.rawValue))
     c.pointee.value = arena.copy(self.value)
     c.pointee.decided = self.decided ? 1 : 0
+    c.pointee.statement = Tenancy__V1__SourceStatement(rawValue: .init(truncatingIfNeeded: self.statement.rawValue))
     return c
   }
 
@@ -297,6 +429,7 @@ extension V1.ResolutionFinding {
     if self.strategy.rawValue != 0 { object["strategy"] = self.strategy.json() }
     if !self.value.isEmpty { object["value"] = .string(self.value) }
     if self.decided { object["decided"] = .bool(self.decided) }
+    if self.statement.rawValue != 0 { object["statement"] = self.statement.json() }
     return .object(object)
   }
 }
@@ -316,6 +449,11 @@ extension MessageField where Message == V1.ResolutionFinding, Value == Bool {
   @inlinable public static var decided: Self { Self(3) }
 }
 
+extension MessageField where Message == V1.ResolutionFinding, Value == V1.SourceStatement {
+  /// `statement`, field 4.
+  @inlinable public static var statement: Self { Self(4) }
+}
+
 extension V1 {
   /// `tenancy.v1.ResolveTenantResponse`.
   public struct ResolveTenantResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
@@ -323,18 +461,23 @@ extension V1 {
     public var tenant: V1.ResolvedTenant?
     /// The source that decided.
     public var strategy: V1.ResolutionStrategy
-    /// Every source that was given, in the order in which they are trusted.
+    /// Every selector that was given, in the order in which they are trusted, and the credential if it
+    /// decided. ExplainResolution tells of the others as well.
     public var explanation: [V1.ResolutionFinding]
+    /// What decided.
+    public var rule: V1.ResolutionRule
 
     /// Fields that are not given have their defaults.
     public init(
       tenant: V1.ResolvedTenant? = nil,
       strategy: V1.ResolutionStrategy = V1.ResolutionStrategy(rawValue: 0),
-      explanation: [V1.ResolutionFinding] = []
+      explanation: [V1.ResolutionFinding] = [],
+      rule: V1.ResolutionRule = V1.ResolutionRule(rawValue: 0)
     ) {
       self.tenant = tenant
       self.strategy = strategy
       self.explanation = explanation
+      self.rule = rule
     }
   }
 }
@@ -351,6 +494,7 @@ extension V1.ResolveTenantResponse {
     self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
     self.strategy = V1.ResolutionStrategy(rawValue: Int32(truncatingIfNeeded: c.pointee.strategy.rawValue))
     self.explanation = try WireRead.messages(c.pointee.explanation, count: c.pointee.n_explanation, field: "explanation")
+    self.rule = V1.ResolutionRule(rawValue: Int32(truncatingIfNeeded: c.pointee.rule.rawValue))
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -360,6 +504,7 @@ extension V1.ResolveTenantResponse {
     c.pointee.strategy = Tenancy__V1__ResolutionStrategy(rawValue: .init(truncatingIfNeeded: self.strategy.rawValue))
     c.pointee.n_explanation = self.explanation.count
     c.pointee.explanation = arena.list(self.explanation) { Optional($0.write(into: arena)) }
+    c.pointee.rule = Tenancy__V1__ResolutionRule(rawValue: .init(truncatingIfNeeded: self.rule.rawValue))
     return c
   }
 
@@ -368,6 +513,7 @@ extension V1.ResolveTenantResponse {
     if let value = self.tenant { object["tenant"] = value.json() }
     if self.strategy.rawValue != 0 { object["strategy"] = self.strategy.json() }
     if !self.explanation.isEmpty { object["explanation"] = .array(self.explanation.map { $0.json() }) }
+    if self.rule.rawValue != 0 { object["rule"] = self.rule.json() }
     return .object(object)
   }
 }
@@ -385,6 +531,136 @@ extension MessageField where Message == V1.ResolveTenantResponse, Value == V1.Re
 extension MessageField where Message == V1.ResolveTenantResponse, Value == V1.ResolutionFinding {
   /// `explanation`, field 3.
   @inlinable public static var explanation: Self { Self(3) }
+}
+
+extension MessageField where Message == V1.ResolveTenantResponse, Value == V1.ResolutionRule {
+  /// `rule`, field 4.
+  @inlinable public static var rule: Self { Self(4) }
+}
+
+extension V1 {
+  /// What ResolveTenant answers to the same request. It resolves only if `tenant` is set.
+  public struct ResolutionVerdict: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// The rule that decided.
+    public var rule: V1.ResolutionRule
+    /// The tenant, and the source that decided, if it resolves.
+    public var tenant: V1.ResolvedTenant?
+    /// `strategy`, field 3.
+    public var strategy: V1.ResolutionStrategy
+    /// The error, if it does not: a google.rpc.Code, an ErrorInfo reason, and a text for people.
+    public var code: Int32
+    /// `reason`, field 5.
+    public var reason: String
+    /// `message`, field 6.
+    public var message: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      rule: V1.ResolutionRule = V1.ResolutionRule(rawValue: 0),
+      tenant: V1.ResolvedTenant? = nil,
+      strategy: V1.ResolutionStrategy = V1.ResolutionStrategy(rawValue: 0),
+      code: Int32 = 0,
+      reason: String = "",
+      message: String = ""
+    ) {
+      self.rule = rule
+      self.tenant = tenant
+      self.strategy = strategy
+      self.code = code
+      self.reason = reason
+      self.message = message
+    }
+  }
+}
+
+extension V1.ResolutionVerdict {
+  public typealias CMessage = Tenancy__V1__ResolutionVerdict
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__resolution_verdict__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.rule = V1.ResolutionRule(rawValue: Int32(truncatingIfNeeded: c.pointee.rule.rawValue))
+    self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
+    self.strategy = V1.ResolutionStrategy(rawValue: Int32(truncatingIfNeeded: c.pointee.strategy.rawValue))
+    self.code = c.pointee.code
+    self.reason = try WireText.string(c.pointee.reason, field: "reason")
+    self.message = try WireText.string(c.pointee.message, field: "message")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__resolution_verdict__init(c)
+    c.pointee.rule = Tenancy__V1__ResolutionRule(rawValue: .init(truncatingIfNeeded: self.rule.rawValue))
+    c.pointee.tenant = self.tenant?.write(into: arena)
+    c.pointee.strategy = Tenancy__V1__ResolutionStrategy(rawValue: .init(truncatingIfNeeded: self.strategy.rawValue))
+    c.pointee.code = self.code
+    c.pointee.reason = arena.copy(self.reason)
+    c.pointee.message = arena.copy(self.message)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if self.rule.rawValue != 0 { object["rule"] = self.rule.json() }
+    if let value = self.tenant { object["tenant"] = value.json() }
+    if self.strategy.rawValue != 0 { object["strategy"] = self.strategy.json() }
+    if self.code != 0 { object["code"] = WireJSON.scalar(self.code) }
+    if !self.reason.isEmpty { object["reason"] = .string(self.reason) }
+    if !self.message.isEmpty { object["message"] = .string(self.message) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ExplainResolutionResponse`.
+  public struct ExplainResolutionResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// One of every source, the most trusted first, then credentials, then what is switched off.
+    public var findings: [V1.ResolutionFinding]
+    /// `verdict`, field 2.
+    public var verdict: V1.ResolutionVerdict?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      findings: [V1.ResolutionFinding] = [],
+      verdict: V1.ResolutionVerdict? = nil
+    ) {
+      self.findings = findings
+      self.verdict = verdict
+    }
+  }
+}
+
+extension V1.ExplainResolutionResponse {
+  public typealias CMessage = Tenancy__V1__ExplainResolutionResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__explain_resolution_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.findings = try WireRead.messages(c.pointee.findings, count: c.pointee.n_findings, field: "findings")
+    self.verdict = try WireRead.message(c.pointee.verdict, field: "verdict")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__explain_resolution_response__init(c)
+    c.pointee.n_findings = self.findings.count
+    c.pointee.findings = arena.list(self.findings) { Optional($0.write(into: arena)) }
+    c.pointee.verdict = self.verdict?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.findings.isEmpty { object["findings"] = .array(self.findings.map { $0.json() }) }
+    if let value = self.verdict { object["verdict"] = value.json() }
+    return .object(object)
+  }
 }
 
 extension V1 {
@@ -543,12 +819,20 @@ extension V1 {
   public struct ResolveFromTokenRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `token`, field 1.
     public var token: String
+    /// As in ResolveTenantRequest.
+    public var tokenAudience: String
+    /// `token_certificate_fingerprint`, field 3.
+    public var tokenCertificateFingerprint: String
 
     /// Fields that are not given have their defaults.
     public init(
-      token: String = ""
+      token: String = "",
+      tokenAudience: String = "",
+      tokenCertificateFingerprint: String = ""
     ) {
       self.token = token
+      self.tokenAudience = tokenAudience
+      self.tokenCertificateFingerprint = tokenCertificateFingerprint
     }
   }
 }
@@ -563,19 +847,43 @@ extension V1.ResolveFromTokenRequest {
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.token = try WireText.string(c.pointee.token, field: "token")
+    self.tokenAudience = try WireText.string(c.pointee.token_audience, field: "token_audience")
+    self.tokenCertificateFingerprint = try WireText.string(c.pointee.token_certificate_fingerprint, field: "token_certificate_fingerprint")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__resolve_from_token_request__init(c)
     c.pointee.token = arena.copy(self.token)
+    c.pointee.token_audience = arena.copy(self.tokenAudience)
+    c.pointee.token_certificate_fingerprint = arena.copy(self.tokenCertificateFingerprint)
     return c
   }
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if !self.token.isEmpty { object["token"] = .string(self.token) }
+    if !self.tokenAudience.isEmpty { object["tokenAudience"] = .string(self.tokenAudience) }
+    if !self.tokenCertificateFingerprint.isEmpty { object["tokenCertificateFingerprint"] = .string(self.tokenCertificateFingerprint) }
     return .object(object)
+  }
+}
+
+extension MessageView where Message == V1.ResolveFromTokenRequest {
+  /// `token`, field 1.
+  @inlinable public var token: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.token, "token", within: self) }
+  }
+  /// `token_audience`, field 2.
+  @inlinable public var tokenAudience: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.token_audience, "token_audience", within: self) }
+  }
+  /// `token_certificate_fingerprint`, field 3.
+  @inlinable public var tokenCertificateFingerprint: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.token_certificate_fingerprint, "token_certificate_fingerprint", within: self) }
   }
 }
 

@@ -29,6 +29,8 @@ class Client:
         self.authz = api.authz_grpc.AuthorizationStub(self.channel)
         self.identity = api.identity_grpc.IdentityStub(self.channel)
         self.secrets = api.secrets_grpc.SecretsStub(self.channel)
+        self.tokens = api.tokens_grpc.TokensStub(self.channel)
+        self.audit = api.audit_grpc.AuditStub(self.channel)
 
     def who(self, timeout: float = 10):
         return self.identity.WhoAmI(api.identity.WhoAmIRequest(), timeout=timeout)

@@ -15,6 +15,10 @@ from .pki import PKI, TRUST_DOMAIN
 from .waiting import eventually
 
 
+ISSUER = "https://tokens.e2e.test"
+"""What `iss` of all tokens begins with."""
+
+
 def binary() -> str:
     path = os.environ.get("TENANTD")
     if not path or not os.access(path, os.X_OK):
@@ -52,6 +56,7 @@ class Server:
             "identity": {"trust_domain": TRUST_DOMAIN,
                          "unix_users": [{"uid": os.getuid(), "roles": ["operator"]}]},
             "secrets": {"master_key": {"file": str(self.master_key)}},
+            "tokens": {"issuer": ISSUER},
             "resolution": {"base_domains": ["tenants.example", "apps.example.org"]},
         }
 

@@ -7,8 +7,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from . import api
 
-authz, identity, manager, resolver, secrets, tenant = (
-    api.authz, api.identity, api.manager, api.resolver, api.secrets, api.tenant)
+authz, identity, manager, resolver, secrets, tenant, tokens = (
+    api.authz, api.identity, api.manager, api.resolver, api.secrets, api.tenant, api.tokens)
 
 
 def _named(kind):
@@ -58,6 +58,14 @@ ABOUT_A_TENANT = {
     "Authorization/ListRoles": lambda name: authz.ListRolesRequest(parent=name),
     "Authorization/CreateRoleAssignment": _assign,
     "Authorization/ListRoleAssignments": lambda name: authz.ListRoleAssignmentsRequest(parent=name),
+    "Tokens/IssueToken": lambda name: tokens.IssueTokenRequest(
+        parent=name, subject="user:al", unbound=True),
+    "Tokens/RevokeTokens": lambda name: tokens.RevokeTokensRequest(
+        parent=name, subject="user:nobody"),
+    "Tokens/RotateTokenKey": lambda name: tokens.RotateTokenKeyRequest(parent=name),
+    "Tokens/RemoveTokenKey": lambda name: tokens.RemoveTokenKeyRequest(
+        parent=name, key_id="x" * 43),
+    "Tokens/GetJsonWebKeySet": lambda name: tokens.GetJsonWebKeySetRequest(parent=name),
 }
 
 # The tenant is part of a resource's name: `tenants/{x}/roles/{id}` and the like.
@@ -108,8 +116,12 @@ PLATFORM = {
 ABOUT_NONE = {
     "TenantManager/ListTenants": lambda _: manager.ListTenantsRequest(show_deleted=True),
     "TenantResolver/GetDefaultTenant": lambda _: resolver.GetDefaultTenantRequest(),
+    # It answers a denial as a finding: `test_resolution_product`.
+    "TenantResolver/ExplainResolution": lambda _: resolver.ResolveTenantRequest(),
     "TenantResolver/ResolveFromToken": lambda _: resolver.ResolveFromTokenRequest(token="x"),
     "Identity/WhoAmI": lambda _: identity.WhoAmIRequest(),
+    "Tokens/ExchangeToken": lambda _: tokens.ExchangeTokenRequest(),
+    "Tokens/IntrospectToken": lambda _: tokens.IntrospectTokenRequest(token="x"),
     # Not to be named: the caller's own chain. `test_audit` asks for those of others.
     "Audit/ListAuditRecords": lambda _: api.audit.ListAuditRecordsRequest(),
     "Audit/ExportAuditRecords": lambda _: api.audit.ExportAuditRecordsRequest(),

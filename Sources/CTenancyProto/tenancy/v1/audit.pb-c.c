@@ -1175,20 +1175,22 @@ const ProtobufCEnumDescriptor tenancy__v1__audit_decision__descriptor =
   tenancy__v1__audit_decision__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue tenancy__v1__audit_credential__enum_values_by_number[4] =
+static const ProtobufCEnumValue tenancy__v1__audit_credential__enum_values_by_number[5] =
 {
   { "AUDIT_CREDENTIAL_UNSPECIFIED", "TENANCY__V1__AUDIT_CREDENTIAL__AUDIT_CREDENTIAL_UNSPECIFIED", 0 },
   { "AUDIT_CREDENTIAL_CERTIFICATE", "TENANCY__V1__AUDIT_CREDENTIAL__AUDIT_CREDENTIAL_CERTIFICATE", 1 },
   { "AUDIT_CREDENTIAL_UNIX_USER", "TENANCY__V1__AUDIT_CREDENTIAL__AUDIT_CREDENTIAL_UNIX_USER", 2 },
   { "AUDIT_CREDENTIAL_INSECURE", "TENANCY__V1__AUDIT_CREDENTIAL__AUDIT_CREDENTIAL_INSECURE", 3 },
+  { "AUDIT_CREDENTIAL_TOKEN", "TENANCY__V1__AUDIT_CREDENTIAL__AUDIT_CREDENTIAL_TOKEN", 4 },
 };
 static const ProtobufCIntRange tenancy__v1__audit_credential__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 5}
 };
-static const ProtobufCEnumValueIndex tenancy__v1__audit_credential__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex tenancy__v1__audit_credential__enum_values_by_name[5] =
 {
   { "AUDIT_CREDENTIAL_CERTIFICATE", 1 },
   { "AUDIT_CREDENTIAL_INSECURE", 3 },
+  { "AUDIT_CREDENTIAL_TOKEN", 4 },
   { "AUDIT_CREDENTIAL_UNIX_USER", 2 },
   { "AUDIT_CREDENTIAL_UNSPECIFIED", 0 },
 };
@@ -1199,9 +1201,9 @@ const ProtobufCEnumDescriptor tenancy__v1__audit_credential__descriptor =
   "AuditCredential",
   "Tenancy__V1__AuditCredential",
   "tenancy.v1",
-  4,
+  5,
   tenancy__v1__audit_credential__enum_values_by_number,
-  4,
+  5,
   tenancy__v1__audit_credential__enum_values_by_name,
   1,
   tenancy__v1__audit_credential__value_ranges,

@@ -116,7 +116,7 @@ const ProtobufCMessageDescriptor tenancy__v1__who_am_irequest__descriptor =
   (ProtobufCMessageInit) tenancy__v1__who_am_irequest__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__who_am_iresponse__field_descriptors[7] =
+static const ProtobufCFieldDescriptor tenancy__v1__who_am_iresponse__field_descriptors[10] =
 {
   {
     "tenant",
@@ -202,20 +202,59 @@ static const ProtobufCFieldDescriptor tenancy__v1__who_am_iresponse__field_descr
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "token_id",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__WhoAmIResponse, token_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "token_expire_time",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__WhoAmIResponse, token_expire_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "presented_by",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__WhoAmIResponse, presented_by),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__who_am_iresponse__field_indices_by_name[] = {
   6,   /* field[6] = certificate_expire_time */
   5,   /* field[5] = certificate_fingerprint */
   4,   /* field[4] = platform_roles */
+  9,   /* field[9] = presented_by */
   3,   /* field[3] = source */
   2,   /* field[2] = subject */
   0,   /* field[0] = tenant */
   1,   /* field[1] = tenant_slug */
+  8,   /* field[8] = token_expire_time */
+  7,   /* field[7] = token_id */
 };
 static const ProtobufCIntRange tenancy__v1__who_am_iresponse__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__who_am_iresponse__descriptor =
 {
@@ -225,27 +264,29 @@ const ProtobufCMessageDescriptor tenancy__v1__who_am_iresponse__descriptor =
   "Tenancy__V1__WhoAmIResponse",
   "tenancy.v1",
   sizeof(Tenancy__V1__WhoAmIResponse),
-  7,
+  10,
   tenancy__v1__who_am_iresponse__field_descriptors,
   tenancy__v1__who_am_iresponse__field_indices_by_name,
   1,  tenancy__v1__who_am_iresponse__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__who_am_iresponse__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue tenancy__v1__identity_source__enum_values_by_number[4] =
+static const ProtobufCEnumValue tenancy__v1__identity_source__enum_values_by_number[5] =
 {
   { "IDENTITY_SOURCE_UNSPECIFIED", "TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_UNSPECIFIED", 0 },
   { "IDENTITY_SOURCE_CERTIFICATE", "TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_CERTIFICATE", 1 },
   { "IDENTITY_SOURCE_UNIX_PEER", "TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_UNIX_PEER", 2 },
   { "IDENTITY_SOURCE_INSECURE", "TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_INSECURE", 3 },
+  { "IDENTITY_SOURCE_TOKEN", "TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_TOKEN", 4 },
 };
 static const ProtobufCIntRange tenancy__v1__identity_source__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 5}
 };
-static const ProtobufCEnumValueIndex tenancy__v1__identity_source__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex tenancy__v1__identity_source__enum_values_by_name[5] =
 {
   { "IDENTITY_SOURCE_CERTIFICATE", 1 },
   { "IDENTITY_SOURCE_INSECURE", 3 },
+  { "IDENTITY_SOURCE_TOKEN", 4 },
   { "IDENTITY_SOURCE_UNIX_PEER", 2 },
   { "IDENTITY_SOURCE_UNSPECIFIED", 0 },
 };
@@ -256,9 +297,9 @@ const ProtobufCEnumDescriptor tenancy__v1__identity_source__descriptor =
   "IdentitySource",
   "Tenancy__V1__IdentitySource",
   "tenancy.v1",
-  4,
+  5,
   tenancy__v1__identity_source__enum_values_by_number,
-  4,
+  5,
   tenancy__v1__identity_source__enum_values_by_name,
   1,
   tenancy__v1__identity_source__value_ranges,

@@ -200,6 +200,96 @@ void   tenancy__v1__resolve_tenant_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__resolve_tenant_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__resolution_verdict__init
+                     (Tenancy__V1__ResolutionVerdict         *message)
+{
+  static const Tenancy__V1__ResolutionVerdict init_value = TENANCY__V1__RESOLUTION_VERDICT__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__resolution_verdict__get_packed_size
+                     (const Tenancy__V1__ResolutionVerdict *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__resolution_verdict__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__resolution_verdict__pack
+                     (const Tenancy__V1__ResolutionVerdict *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__resolution_verdict__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__resolution_verdict__pack_to_buffer
+                     (const Tenancy__V1__ResolutionVerdict *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__resolution_verdict__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ResolutionVerdict *
+       tenancy__v1__resolution_verdict__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ResolutionVerdict *)
+     protobuf_c_message_unpack (&tenancy__v1__resolution_verdict__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__resolution_verdict__free_unpacked
+                     (Tenancy__V1__ResolutionVerdict *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__resolution_verdict__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__explain_resolution_response__init
+                     (Tenancy__V1__ExplainResolutionResponse         *message)
+{
+  static const Tenancy__V1__ExplainResolutionResponse init_value = TENANCY__V1__EXPLAIN_RESOLUTION_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__explain_resolution_response__get_packed_size
+                     (const Tenancy__V1__ExplainResolutionResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__explain_resolution_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__explain_resolution_response__pack
+                     (const Tenancy__V1__ExplainResolutionResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__explain_resolution_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__explain_resolution_response__pack_to_buffer
+                     (const Tenancy__V1__ExplainResolutionResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__explain_resolution_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ExplainResolutionResponse *
+       tenancy__v1__explain_resolution_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ExplainResolutionResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__explain_resolution_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__explain_resolution_response__free_unpacked
+                     (Tenancy__V1__ExplainResolutionResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__explain_resolution_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__resolve_from_path_request__init
                      (Tenancy__V1__ResolveFromPathRequest         *message)
 {
@@ -674,7 +764,7 @@ const ProtobufCMessageDescriptor tenancy__v1__resolve_tenant_request__environmen
   (ProtobufCMessageInit) tenancy__v1__resolve_tenant_request__environment_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__resolve_tenant_request__field_descriptors[5] =
+static const ProtobufCFieldDescriptor tenancy__v1__resolve_tenant_request__field_descriptors[7] =
 {
   {
     "path",
@@ -736,6 +826,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__resolve_tenant_request__field
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "token_audience",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolveTenantRequest, token_audience),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "token_certificate_fingerprint",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolveTenantRequest, token_certificate_fingerprint),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__resolve_tenant_request__field_indices_by_name[] = {
   4,   /* field[4] = environment */
@@ -743,11 +857,13 @@ static const unsigned tenancy__v1__resolve_tenant_request__field_indices_by_name
   1,   /* field[1] = host */
   0,   /* field[0] = path */
   3,   /* field[3] = token */
+  5,   /* field[5] = token_audience */
+  6,   /* field[6] = token_certificate_fingerprint */
 };
 static const ProtobufCIntRange tenancy__v1__resolve_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__resolve_tenant_request__descriptor =
 {
@@ -757,7 +873,7 @@ const ProtobufCMessageDescriptor tenancy__v1__resolve_tenant_request__descriptor
   "Tenancy__V1__ResolveTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ResolveTenantRequest),
-  5,
+  7,
   tenancy__v1__resolve_tenant_request__field_descriptors,
   tenancy__v1__resolve_tenant_request__field_indices_by_name,
   1,  tenancy__v1__resolve_tenant_request__number_ranges,
@@ -906,7 +1022,7 @@ const ProtobufCMessageDescriptor tenancy__v1__resolved_tenant__descriptor =
   (ProtobufCMessageInit) tenancy__v1__resolved_tenant__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__resolution_finding__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__resolution_finding__field_descriptors[4] =
 {
   {
     "strategy",
@@ -944,16 +1060,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__resolution_finding__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "statement",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolutionFinding, statement),
+    &tenancy__v1__source_statement__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__resolution_finding__field_indices_by_name[] = {
   2,   /* field[2] = decided */
+  3,   /* field[3] = statement */
   0,   /* field[0] = strategy */
   1,   /* field[1] = value */
 };
 static const ProtobufCIntRange tenancy__v1__resolution_finding__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__resolution_finding__descriptor =
 {
@@ -963,14 +1092,14 @@ const ProtobufCMessageDescriptor tenancy__v1__resolution_finding__descriptor =
   "Tenancy__V1__ResolutionFinding",
   "tenancy.v1",
   sizeof(Tenancy__V1__ResolutionFinding),
-  3,
+  4,
   tenancy__v1__resolution_finding__field_descriptors,
   tenancy__v1__resolution_finding__field_indices_by_name,
   1,  tenancy__v1__resolution_finding__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__resolution_finding__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__resolve_tenant_response__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__resolve_tenant_response__field_descriptors[4] =
 {
   {
     "tenant",
@@ -1008,16 +1137,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__resolve_tenant_response__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "rule",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolveTenantResponse, rule),
+    &tenancy__v1__resolution_rule__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__resolve_tenant_response__field_indices_by_name[] = {
   2,   /* field[2] = explanation */
+  3,   /* field[3] = rule */
   1,   /* field[1] = strategy */
   0,   /* field[0] = tenant */
 };
 static const ProtobufCIntRange tenancy__v1__resolve_tenant_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__resolve_tenant_response__descriptor =
 {
@@ -1027,11 +1169,165 @@ const ProtobufCMessageDescriptor tenancy__v1__resolve_tenant_response__descripto
   "Tenancy__V1__ResolveTenantResponse",
   "tenancy.v1",
   sizeof(Tenancy__V1__ResolveTenantResponse),
-  3,
+  4,
   tenancy__v1__resolve_tenant_response__field_descriptors,
   tenancy__v1__resolve_tenant_response__field_indices_by_name,
   1,  tenancy__v1__resolve_tenant_response__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__resolve_tenant_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__resolution_verdict__field_descriptors[6] =
+{
+  {
+    "rule",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolutionVerdict, rule),
+    &tenancy__v1__resolution_rule__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tenant",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolutionVerdict, tenant),
+    &tenancy__v1__resolved_tenant__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "strategy",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolutionVerdict, strategy),
+    &tenancy__v1__resolution_strategy__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "code",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolutionVerdict, code),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolutionVerdict, reason),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "message",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolutionVerdict, message),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__resolution_verdict__field_indices_by_name[] = {
+  3,   /* field[3] = code */
+  5,   /* field[5] = message */
+  4,   /* field[4] = reason */
+  0,   /* field[0] = rule */
+  2,   /* field[2] = strategy */
+  1,   /* field[1] = tenant */
+};
+static const ProtobufCIntRange tenancy__v1__resolution_verdict__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__resolution_verdict__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ResolutionVerdict",
+  "ResolutionVerdict",
+  "Tenancy__V1__ResolutionVerdict",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ResolutionVerdict),
+  6,
+  tenancy__v1__resolution_verdict__field_descriptors,
+  tenancy__v1__resolution_verdict__field_indices_by_name,
+  1,  tenancy__v1__resolution_verdict__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__resolution_verdict__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__explain_resolution_response__field_descriptors[2] =
+{
+  {
+    "findings",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ExplainResolutionResponse, n_findings),
+    offsetof(Tenancy__V1__ExplainResolutionResponse, findings),
+    &tenancy__v1__resolution_finding__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "verdict",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExplainResolutionResponse, verdict),
+    &tenancy__v1__resolution_verdict__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__explain_resolution_response__field_indices_by_name[] = {
+  0,   /* field[0] = findings */
+  1,   /* field[1] = verdict */
+};
+static const ProtobufCIntRange tenancy__v1__explain_resolution_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__explain_resolution_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ExplainResolutionResponse",
+  "ExplainResolutionResponse",
+  "Tenancy__V1__ExplainResolutionResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ExplainResolutionResponse),
+  2,
+  tenancy__v1__explain_resolution_response__field_descriptors,
+  tenancy__v1__explain_resolution_response__field_indices_by_name,
+  1,  tenancy__v1__explain_resolution_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__explain_resolution_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__resolve_from_path_request__field_descriptors[1] =
@@ -1199,7 +1495,7 @@ const ProtobufCMessageDescriptor tenancy__v1__resolve_from_headers_request__desc
   (ProtobufCMessageInit) tenancy__v1__resolve_from_headers_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__resolve_from_token_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor tenancy__v1__resolve_from_token_request__field_descriptors[3] =
 {
   {
     "token",
@@ -1213,14 +1509,40 @@ static const ProtobufCFieldDescriptor tenancy__v1__resolve_from_token_request__f
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "token_audience",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolveFromTokenRequest, token_audience),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "token_certificate_fingerprint",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ResolveFromTokenRequest, token_certificate_fingerprint),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__resolve_from_token_request__field_indices_by_name[] = {
   0,   /* field[0] = token */
+  1,   /* field[1] = token_audience */
+  2,   /* field[2] = token_certificate_fingerprint */
 };
 static const ProtobufCIntRange tenancy__v1__resolve_from_token_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__resolve_from_token_request__descriptor =
 {
@@ -1230,7 +1552,7 @@ const ProtobufCMessageDescriptor tenancy__v1__resolve_from_token_request__descri
   "Tenancy__V1__ResolveFromTokenRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ResolveFromTokenRequest),
-  1,
+  3,
   tenancy__v1__resolve_from_token_request__field_descriptors,
   tenancy__v1__resolve_from_token_request__field_indices_by_name,
   1,  tenancy__v1__resolve_from_token_request__number_ranges,
@@ -1446,7 +1768,7 @@ const ProtobufCMessageDescriptor tenancy__v1__validate_tenant_response__descript
   (ProtobufCMessageInit) tenancy__v1__validate_tenant_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue tenancy__v1__resolution_strategy__enum_values_by_number[8] =
+static const ProtobufCEnumValue tenancy__v1__resolution_strategy__enum_values_by_number[9] =
 {
   { "RESOLUTION_STRATEGY_UNSPECIFIED", "TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_UNSPECIFIED", 0 },
   { "RESOLUTION_STRATEGY_PATH", "TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_PATH", 1 },
@@ -1456,17 +1778,19 @@ static const ProtobufCEnumValue tenancy__v1__resolution_strategy__enum_values_by
   { "RESOLUTION_STRATEGY_ENVIRONMENT", "TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_ENVIRONMENT", 5 },
   { "RESOLUTION_STRATEGY_DEFAULT", "TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_DEFAULT", 6 },
   { "RESOLUTION_STRATEGY_CREDENTIAL", "TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_CREDENTIAL", 7 },
+  { "RESOLUTION_STRATEGY_QUERY", "TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_QUERY", 8 },
 };
 static const ProtobufCIntRange tenancy__v1__resolution_strategy__value_ranges[] = {
-{0, 0},{0, 8}
+{0, 0},{0, 9}
 };
-static const ProtobufCEnumValueIndex tenancy__v1__resolution_strategy__enum_values_by_name[8] =
+static const ProtobufCEnumValueIndex tenancy__v1__resolution_strategy__enum_values_by_name[9] =
 {
   { "RESOLUTION_STRATEGY_CREDENTIAL", 7 },
   { "RESOLUTION_STRATEGY_DEFAULT", 6 },
   { "RESOLUTION_STRATEGY_ENVIRONMENT", 5 },
   { "RESOLUTION_STRATEGY_HEADER", 3 },
   { "RESOLUTION_STRATEGY_PATH", 1 },
+  { "RESOLUTION_STRATEGY_QUERY", 8 },
   { "RESOLUTION_STRATEGY_SUBDOMAIN", 2 },
   { "RESOLUTION_STRATEGY_TOKEN", 4 },
   { "RESOLUTION_STRATEGY_UNSPECIFIED", 0 },
@@ -1478,11 +1802,105 @@ const ProtobufCEnumDescriptor tenancy__v1__resolution_strategy__descriptor =
   "ResolutionStrategy",
   "Tenancy__V1__ResolutionStrategy",
   "tenancy.v1",
-  8,
+  9,
   tenancy__v1__resolution_strategy__enum_values_by_number,
-  8,
+  9,
   tenancy__v1__resolution_strategy__enum_values_by_name,
   1,
   tenancy__v1__resolution_strategy__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue tenancy__v1__source_statement__enum_values_by_number[10] =
+{
+  { "SOURCE_STATEMENT_UNSPECIFIED", "TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_UNSPECIFIED", 0 },
+  { "SOURCE_STATEMENT_NAMED", "TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_NAMED", 1 },
+  { "SOURCE_STATEMENT_NAMED_OTHER", "TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_NAMED_OTHER", 2 },
+  { "SOURCE_STATEMENT_NOT_GIVEN", "TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_NOT_GIVEN", 3 },
+  { "SOURCE_STATEMENT_NO_MATCH", "TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_NO_MATCH", 4 },
+  { "SOURCE_STATEMENT_EXCLUDED", "TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_EXCLUDED", 5 },
+  { "SOURCE_STATEMENT_IGNORED", "TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_IGNORED", 6 },
+  { "SOURCE_STATEMENT_MALFORMED", "TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_MALFORMED", 7 },
+  { "SOURCE_STATEMENT_CONTRADICTORY", "TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_CONTRADICTORY", 8 },
+  { "SOURCE_STATEMENT_SWITCHED_OFF", "TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_SWITCHED_OFF", 9 },
+};
+static const ProtobufCIntRange tenancy__v1__source_statement__value_ranges[] = {
+{0, 0},{0, 10}
+};
+static const ProtobufCEnumValueIndex tenancy__v1__source_statement__enum_values_by_name[10] =
+{
+  { "SOURCE_STATEMENT_CONTRADICTORY", 8 },
+  { "SOURCE_STATEMENT_EXCLUDED", 5 },
+  { "SOURCE_STATEMENT_IGNORED", 6 },
+  { "SOURCE_STATEMENT_MALFORMED", 7 },
+  { "SOURCE_STATEMENT_NAMED", 1 },
+  { "SOURCE_STATEMENT_NAMED_OTHER", 2 },
+  { "SOURCE_STATEMENT_NOT_GIVEN", 3 },
+  { "SOURCE_STATEMENT_NO_MATCH", 4 },
+  { "SOURCE_STATEMENT_SWITCHED_OFF", 9 },
+  { "SOURCE_STATEMENT_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor tenancy__v1__source_statement__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tenancy.v1.SourceStatement",
+  "SourceStatement",
+  "Tenancy__V1__SourceStatement",
+  "tenancy.v1",
+  10,
+  tenancy__v1__source_statement__enum_values_by_number,
+  10,
+  tenancy__v1__source_statement__enum_values_by_name,
+  1,
+  tenancy__v1__source_statement__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue tenancy__v1__resolution_rule__enum_values_by_number[13] =
+{
+  { "RESOLUTION_RULE_UNSPECIFIED", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_UNSPECIFIED", 0 },
+  { "RESOLUTION_RULE_AGREEMENT", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_AGREEMENT", 1 },
+  { "RESOLUTION_RULE_FIRST_MATCH", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_FIRST_MATCH", 2 },
+  { "RESOLUTION_RULE_OWN_TENANT", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_OWN_TENANT", 3 },
+  { "RESOLUTION_RULE_DEFAULT", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_DEFAULT", 4 },
+  { "RESOLUTION_RULE_UNKNOWN_IDENTITY", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_UNKNOWN_IDENTITY", 10 },
+  { "RESOLUTION_RULE_CREDENTIAL_CONFLICT", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_CREDENTIAL_CONFLICT", 11 },
+  { "RESOLUTION_RULE_MALFORMED_SELECTOR", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_MALFORMED_SELECTOR", 12 },
+  { "RESOLUTION_RULE_PIN_CONFLICT", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_PIN_CONFLICT", 13 },
+  { "RESOLUTION_RULE_AMBIGUITY", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_AMBIGUITY", 14 },
+  { "RESOLUTION_RULE_MISMATCH", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_MISMATCH", 15 },
+  { "RESOLUTION_RULE_UNKNOWN_TENANT", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_UNKNOWN_TENANT", 16 },
+  { "RESOLUTION_RULE_TENANT_STATE", "TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_TENANT_STATE", 17 },
+};
+static const ProtobufCIntRange tenancy__v1__resolution_rule__value_ranges[] = {
+{0, 0},{10, 5},{0, 13}
+};
+static const ProtobufCEnumValueIndex tenancy__v1__resolution_rule__enum_values_by_name[13] =
+{
+  { "RESOLUTION_RULE_AGREEMENT", 1 },
+  { "RESOLUTION_RULE_AMBIGUITY", 9 },
+  { "RESOLUTION_RULE_CREDENTIAL_CONFLICT", 6 },
+  { "RESOLUTION_RULE_DEFAULT", 4 },
+  { "RESOLUTION_RULE_FIRST_MATCH", 2 },
+  { "RESOLUTION_RULE_MALFORMED_SELECTOR", 7 },
+  { "RESOLUTION_RULE_MISMATCH", 10 },
+  { "RESOLUTION_RULE_OWN_TENANT", 3 },
+  { "RESOLUTION_RULE_PIN_CONFLICT", 8 },
+  { "RESOLUTION_RULE_TENANT_STATE", 12 },
+  { "RESOLUTION_RULE_UNKNOWN_IDENTITY", 5 },
+  { "RESOLUTION_RULE_UNKNOWN_TENANT", 11 },
+  { "RESOLUTION_RULE_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor tenancy__v1__resolution_rule__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ResolutionRule",
+  "ResolutionRule",
+  "Tenancy__V1__ResolutionRule",
+  "tenancy.v1",
+  13,
+  tenancy__v1__resolution_rule__enum_values_by_number,
+  13,
+  tenancy__v1__resolution_rule__enum_values_by_name,
+  2,
+  tenancy__v1__resolution_rule__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };

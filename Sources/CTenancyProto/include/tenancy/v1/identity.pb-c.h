@@ -32,7 +32,8 @@ typedef enum _Tenancy__V1__IdentitySource {
   TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_UNSPECIFIED = 0,
   TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_CERTIFICATE = 1,
   TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_UNIX_PEER = 2,
-  TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_INSECURE = 3
+  TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_INSECURE = 3,
+  TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_TOKEN = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__IDENTITY_SOURCE)
 } Tenancy__V1__IdentitySource;
 
@@ -58,10 +59,13 @@ struct  Tenancy__V1__WhoAmIResponse
   ProtobufCBinaryData *platform_roles;
   ProtobufCBinaryData certificate_fingerprint;
   Google__Protobuf__Timestamp *certificate_expire_time;
+  ProtobufCBinaryData token_id;
+  Google__Protobuf__Timestamp *token_expire_time;
+  ProtobufCBinaryData presented_by;
 };
 #define TENANCY__V1__WHO_AM_IRESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__who_am_iresponse__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_UNSPECIFIED, 0,NULL, {0,NULL}, NULL }
+    , {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__IDENTITY_SOURCE__IDENTITY_SOURCE_UNSPECIFIED, 0,NULL, {0,NULL}, NULL, {0,NULL}, NULL, {0,NULL} }
 
 
 /* Tenancy__V1__WhoAmIRequest methods */

@@ -28,6 +28,8 @@ typedef struct Tenancy__V1__ResolveTenantRequest__EnvironmentEntry Tenancy__V1__
 typedef struct Tenancy__V1__ResolvedTenant Tenancy__V1__ResolvedTenant;
 typedef struct Tenancy__V1__ResolutionFinding Tenancy__V1__ResolutionFinding;
 typedef struct Tenancy__V1__ResolveTenantResponse Tenancy__V1__ResolveTenantResponse;
+typedef struct Tenancy__V1__ResolutionVerdict Tenancy__V1__ResolutionVerdict;
+typedef struct Tenancy__V1__ExplainResolutionResponse Tenancy__V1__ExplainResolutionResponse;
 typedef struct Tenancy__V1__ResolveFromPathRequest Tenancy__V1__ResolveFromPathRequest;
 typedef struct Tenancy__V1__ResolveFromSubdomainRequest Tenancy__V1__ResolveFromSubdomainRequest;
 typedef struct Tenancy__V1__ResolveFromHeadersRequest Tenancy__V1__ResolveFromHeadersRequest;
@@ -50,9 +52,39 @@ typedef enum _Tenancy__V1__ResolutionStrategy {
   TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_TOKEN = 4,
   TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_ENVIRONMENT = 5,
   TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_DEFAULT = 6,
-  TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_CREDENTIAL = 7
+  TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_CREDENTIAL = 7,
+  TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_QUERY = 8
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__RESOLUTION_STRATEGY)
 } Tenancy__V1__ResolutionStrategy;
+typedef enum _Tenancy__V1__SourceStatement {
+  TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_UNSPECIFIED = 0,
+  TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_NAMED = 1,
+  TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_NAMED_OTHER = 2,
+  TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_NOT_GIVEN = 3,
+  TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_NO_MATCH = 4,
+  TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_EXCLUDED = 5,
+  TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_IGNORED = 6,
+  TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_MALFORMED = 7,
+  TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_CONTRADICTORY = 8,
+  TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_SWITCHED_OFF = 9
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__SOURCE_STATEMENT)
+} Tenancy__V1__SourceStatement;
+typedef enum _Tenancy__V1__ResolutionRule {
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_UNSPECIFIED = 0,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_AGREEMENT = 1,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_FIRST_MATCH = 2,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_OWN_TENANT = 3,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_DEFAULT = 4,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_UNKNOWN_IDENTITY = 10,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_CREDENTIAL_CONFLICT = 11,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_MALFORMED_SELECTOR = 12,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_PIN_CONFLICT = 13,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_AMBIGUITY = 14,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_MISMATCH = 15,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_UNKNOWN_TENANT = 16,
+  TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_TENANT_STATE = 17
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__RESOLUTION_RULE)
+} Tenancy__V1__ResolutionRule;
 
 /* --- messages --- */
 
@@ -88,10 +120,12 @@ struct  Tenancy__V1__ResolveTenantRequest
   ProtobufCBinaryData token;
   size_t n_environment;
   Tenancy__V1__ResolveTenantRequest__EnvironmentEntry **environment;
+  ProtobufCBinaryData token_audience;
+  ProtobufCBinaryData token_certificate_fingerprint;
 };
 #define TENANCY__V1__RESOLVE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__resolve_tenant_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0,NULL, {0,NULL}, 0,NULL }
+    , {0,NULL}, {0,NULL}, 0,NULL, {0,NULL}, 0,NULL, {0,NULL}, {0,NULL} }
 
 
 struct  Tenancy__V1__ResolvedTenant
@@ -118,10 +152,11 @@ struct  Tenancy__V1__ResolutionFinding
   Tenancy__V1__ResolutionStrategy strategy;
   ProtobufCBinaryData value;
   protobuf_c_boolean decided;
+  Tenancy__V1__SourceStatement statement;
 };
 #define TENANCY__V1__RESOLUTION_FINDING__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__resolution_finding__descriptor) \
-    , TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_UNSPECIFIED, {0,NULL}, 0 }
+    , TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_UNSPECIFIED, {0,NULL}, 0, TENANCY__V1__SOURCE_STATEMENT__SOURCE_STATEMENT_UNSPECIFIED }
 
 
 struct  Tenancy__V1__ResolveTenantResponse
@@ -131,10 +166,38 @@ struct  Tenancy__V1__ResolveTenantResponse
   Tenancy__V1__ResolutionStrategy strategy;
   size_t n_explanation;
   Tenancy__V1__ResolutionFinding **explanation;
+  Tenancy__V1__ResolutionRule rule;
 };
 #define TENANCY__V1__RESOLVE_TENANT_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__resolve_tenant_response__descriptor) \
-    , NULL, TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_UNSPECIFIED, 0,NULL }
+    , NULL, TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_UNSPECIFIED, 0,NULL, TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_UNSPECIFIED }
+
+
+struct  Tenancy__V1__ResolutionVerdict
+{
+  ProtobufCMessage base;
+  Tenancy__V1__ResolutionRule rule;
+  Tenancy__V1__ResolvedTenant *tenant;
+  Tenancy__V1__ResolutionStrategy strategy;
+  int32_t code;
+  ProtobufCBinaryData reason;
+  ProtobufCBinaryData message;
+};
+#define TENANCY__V1__RESOLUTION_VERDICT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__resolution_verdict__descriptor) \
+    , TENANCY__V1__RESOLUTION_RULE__RESOLUTION_RULE_UNSPECIFIED, NULL, TENANCY__V1__RESOLUTION_STRATEGY__RESOLUTION_STRATEGY_UNSPECIFIED, 0, {0,NULL}, {0,NULL} }
+
+
+struct  Tenancy__V1__ExplainResolutionResponse
+{
+  ProtobufCMessage base;
+  size_t n_findings;
+  Tenancy__V1__ResolutionFinding **findings;
+  Tenancy__V1__ResolutionVerdict *verdict;
+};
+#define TENANCY__V1__EXPLAIN_RESOLUTION_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__explain_resolution_response__descriptor) \
+    , 0,NULL, NULL }
 
 
 struct  Tenancy__V1__ResolveFromPathRequest
@@ -183,10 +246,12 @@ struct  Tenancy__V1__ResolveFromTokenRequest
 {
   ProtobufCMessage base;
   ProtobufCBinaryData token;
+  ProtobufCBinaryData token_audience;
+  ProtobufCBinaryData token_certificate_fingerprint;
 };
 #define TENANCY__V1__RESOLVE_FROM_TOKEN_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__resolve_from_token_request__descriptor) \
-    , {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL} }
 
 
 struct  Tenancy__V1__ResolveFromEnvironmentRequest__EnvironmentEntry
@@ -323,6 +388,44 @@ Tenancy__V1__ResolveTenantResponse *
                       const uint8_t       *data);
 void   tenancy__v1__resolve_tenant_response__free_unpacked
                      (Tenancy__V1__ResolveTenantResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ResolutionVerdict methods */
+void   tenancy__v1__resolution_verdict__init
+                     (Tenancy__V1__ResolutionVerdict         *message);
+size_t tenancy__v1__resolution_verdict__get_packed_size
+                     (const Tenancy__V1__ResolutionVerdict   *message);
+size_t tenancy__v1__resolution_verdict__pack
+                     (const Tenancy__V1__ResolutionVerdict   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__resolution_verdict__pack_to_buffer
+                     (const Tenancy__V1__ResolutionVerdict   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ResolutionVerdict *
+       tenancy__v1__resolution_verdict__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__resolution_verdict__free_unpacked
+                     (Tenancy__V1__ResolutionVerdict *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ExplainResolutionResponse methods */
+void   tenancy__v1__explain_resolution_response__init
+                     (Tenancy__V1__ExplainResolutionResponse         *message);
+size_t tenancy__v1__explain_resolution_response__get_packed_size
+                     (const Tenancy__V1__ExplainResolutionResponse   *message);
+size_t tenancy__v1__explain_resolution_response__pack
+                     (const Tenancy__V1__ExplainResolutionResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__explain_resolution_response__pack_to_buffer
+                     (const Tenancy__V1__ExplainResolutionResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ExplainResolutionResponse *
+       tenancy__v1__explain_resolution_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__explain_resolution_response__free_unpacked
+                     (Tenancy__V1__ExplainResolutionResponse *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__ResolveFromPathRequest methods */
 void   tenancy__v1__resolve_from_path_request__init
@@ -502,6 +605,12 @@ typedef void (*Tenancy__V1__ResolutionFinding_Closure)
 typedef void (*Tenancy__V1__ResolveTenantResponse_Closure)
                  (const Tenancy__V1__ResolveTenantResponse *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__ResolutionVerdict_Closure)
+                 (const Tenancy__V1__ResolutionVerdict *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ExplainResolutionResponse_Closure)
+                 (const Tenancy__V1__ExplainResolutionResponse *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__ResolveFromPathRequest_Closure)
                  (const Tenancy__V1__ResolveFromPathRequest *message,
                   void *closure_data);
@@ -539,12 +648,16 @@ typedef void (*Tenancy__V1__ValidateTenantResponse_Closure)
 /* --- descriptors --- */
 
 extern const ProtobufCEnumDescriptor    tenancy__v1__resolution_strategy__descriptor;
+extern const ProtobufCEnumDescriptor    tenancy__v1__source_statement__descriptor;
+extern const ProtobufCEnumDescriptor    tenancy__v1__resolution_rule__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__resolve_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__resolve_tenant_request__headers_entry__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__resolve_tenant_request__environment_entry__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__resolved_tenant__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__resolution_finding__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__resolve_tenant_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__resolution_verdict__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__explain_resolution_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__resolve_from_path_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__resolve_from_subdomain_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__resolve_from_headers_request__descriptor;

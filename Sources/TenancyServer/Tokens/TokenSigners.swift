@@ -1,0 +1,81 @@
+import Synchronization
+import Tenancy
+import TenancyCrypto
+import TenancyTokens
+
+/// Makes tenants' keys for tokens, and signs with them. Keys are opened when they are first needed, and kept.
+/// Thread-safe.
+final class TokenSigners: Sendable {
+  /// Some 3 KiB each.
+  private static let capacity = 1024
+
+  private let vault: SecretVault?
+  private let opened = Mutex<[String: TokenSigner]>([:])
+
+  /// - Parameter vault: nil where no master key is configured: there are no keys then.
+  init(_ vault: SecretVault?) { self.vault = vault }
+
+  /// What signs a tenant's tokens by one of its keys.
+  /// - Throws: UNAVAILABLE where the store can't be read; ABORTED where the key has gone meanwhile.
+  func signer(_ key: TokenKey, of tenant: TenantID) async throws(TenancyError) -> TokenSigner {
+    if let signer = opened.withLock({ $0[key.id] }) { return signer }
+    guard let vault else { throw Self.gone }
+    let secret: ClearSecret?
+    do throws(StoreError) {
+      secret = try await vault.open(.tokenKey(key.id), of: tenant)
+    } catch {
+      throw TenancyError(
+        .unavailable, .storeUnavailable, "the tenant's key can't be read now", retryAfterSeconds: 1)
+    }
+    guard let secret else { throw Self.gone }
+    let signer = try Self.read(secret, key)
+    opened.withLock { opened in
+      if opened.count >= Self.capacity { opened.removeAll(keepingCapacity: true) }
+      opened[key.id] = signer
+    }
+    return signer
+  }
+
+  /// A new key, and its private half as PKCS #8.
+  /// - Throws: INTERNAL where OpenSSL fails.
+  static func make(_ algorithm: TokenKey.Algorithm) throws(TenancyError) -> NewTokenKey {
+    do {
+      let signer = try MessageSigner(generating: algorithm.signature)
+      let key = try JWK(of: signer)
+      let secret = try signer.withPKCS8 { ClearSecret(bytes: Array($0)) }
+      return NewTokenKey(
+        id: key.keyID?.text ?? "", algorithm: algorithm,
+        publicKey: String(decoding: key.json().bytes(), as: UTF8.self), privateKey: secret)
+    } catch {
+      throw TenancyError(.internalError, .secretsFailed, "a key can't be made: \(error)")
+    }
+  }
+
+  private static func read(
+    _ secret: ClearSecret, _ key: TokenKey
+  ) throws(TenancyError) -> TokenSigner {
+    do {
+      let signer = try TokenSigner(
+        secret.reveal().withUnsafeBytes { bytes in
+          try MessageSigner(pkcs8: bytes, key.algorithm.signature)
+        })
+      guard signer.key.keyID == ExactText(key.id) else { throw gone }
+      return signer
+    } catch {
+      throw TenancyError(.internalError, .secretsFailed, "the tenant's key is none: \(error)")
+    }
+  }
+
+  private static let gone = TenancyError(
+    .aborted, .tokenKeyUnknown, "the tenant's key has been removed meanwhile",
+    retryAfterSeconds: 1)
+}
+
+extension TokenKey.Algorithm {
+  var signature: SignatureAlgorithm {
+    switch self {
+    case .es256: .es256
+    case .edDSA: .eddsa
+    }
+  }
+}

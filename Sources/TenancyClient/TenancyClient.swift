@@ -10,6 +10,8 @@ public struct TenancyClient: Sendable {
   public let authorization: AuthorizationClient
   /// Who the server takes the caller for.
   public let identity: IdentityClient
+  /// Tokens that carry a tenant's identity; `TokenSource` keeps one that is good.
+  public let tokens: TokensClient
   /// Who did what.
   public let audit: AuditClient
   private let channel: RPCChannel
@@ -21,6 +23,7 @@ public struct TenancyClient: Sendable {
     resolver = TenantResolverClient(channel)
     authorization = AuthorizationClient(channel)
     identity = IdentityClient(channel)
+    tokens = TokensClient(channel)
     audit = AuditClient(channel)
   }
 

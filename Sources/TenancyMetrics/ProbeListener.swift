@@ -16,13 +16,17 @@ public final class ProbeListener: Sendable {
   public struct Page: Sendable {
     public var status: Int
     public var contentType: String
+    /// `cache-control`.
+    public var caching: String
     public var body: String
 
     public init(
-      status: Int = 200, contentType: String = "text/plain; charset=utf-8", _ body: String
+      status: Int = 200, contentType: String = "text/plain; charset=utf-8",
+      caching: String = "no-store", _ body: String
     ) {
       self.status = status
       self.contentType = contentType
+      self.caching = caching
       self.body = body
     }
   }
@@ -198,7 +202,7 @@ private final class PageHandler: ChannelInboundHandler {
   ) {
     var headers = HTTPHeaders([
       ("content-type", page.contentType), ("content-length", String(page.body.utf8.count)),
-      ("cache-control", "no-store"), ("connection", "close"),
+      ("cache-control", page.caching), ("connection", "close"),
     ])
     if allow { headers.add(name: "allow", value: "GET, HEAD") }
     let response = HTTPResponseHead(

@@ -22,11 +22,33 @@ public struct BearerToken: Sendable, Hashable {
   public let value: String
   /// nil: for ever.
   public let expires: ContinuousClock.Instant?
+  /// When a `TokenProvider` begins to renew it; nil: as long before its end as the provider says.
+  public let renewal: ContinuousClock.Instant?
 
-  /// - Parameter expires: from then on it isn't sent; nil: never.
-  public init(_ value: String, expires: ContinuousClock.Instant? = nil) {
+  /// - Parameters:
+  ///   - expires: from then on it isn't sent; nil: never.
+  ///   - renewal: from then on a new one is fetched in the background.
+  public init(
+    _ value: String, expires: ContinuousClock.Instant? = nil,
+    renewal: ContinuousClock.Instant? = nil
+  ) {
     self.value = value
     self.expires = expires
+    self.renewal = renewal
+  }
+}
+
+/// Sends this token, as the credentials of a call or of a channel, until its end.
+extension BearerToken: MetadataProvider {
+  public func current(for path: String) -> RPCMetadata? {
+    expires.map { .now < $0 } ?? true ? ["authorization": "Bearer \(value)"] : nil
+  }
+
+  public func metadata(for path: String) async throws -> RPCMetadata {
+    guard let metadata = current(for: path) else {
+      throw RPCStatus(.unauthenticated, "the token of the call has expired")
+    }
+    return metadata
   }
 }
 
@@ -43,6 +65,8 @@ public final class TokenProvider: MetadataProvider {
     var fetching: Task<BearerToken, any Error>?
     /// A fetch ahead of time failed: not before this again.
     var nextRefresh: ContinuousClock.Instant?
+    /// When the token came.
+    var fetched: ContinuousClock.Instant?
   }
 
   private let state = Mutex(State())
@@ -60,7 +84,7 @@ public final class TokenProvider: MetadataProvider {
     self.init(refreshAhead: refreshAhead, now: { .now }, fetch: fetch)
   }
 
-  init(
+  package init(
     refreshAhead: Duration, now: @escaping @Sendable () -> ContinuousClock.Instant,
     fetch: @escaping Fetch
   ) {
@@ -75,7 +99,8 @@ public final class TokenProvider: MetadataProvider {
     let now = now()
     return state.withLock { state in
       guard let token = state.token, Self.isGood(token, now) else { return nil }
-      if let expires = token.expires, now >= expires - refreshAhead, state.fetching == nil,
+      if let renewal = token.renewal ?? token.expires.map({ $0 - refreshAhead }),
+        now >= renewal, state.fetching == nil,
         now >= state.nextRefresh ?? now
       {
         state.nextRefresh = now + Self.refreshPause
@@ -87,13 +112,33 @@ public final class TokenProvider: MetadataProvider {
 
   public func metadata(for path: String) async throws -> RPCMetadata {
     if let metadata = current(for: path) { return metadata }
+    return Self.metadata(try await fetched())
+  }
+
+  /// The token that calls would be sent with now.
+  package func token() async throws -> BearerToken {
+    if current(for: "") != nil, let token = state.withLock(\.token) { return token }
+    return try await fetched()
+  }
+
+  /// Has the next call fetch another token: servers refuse this one. Not within `refreshPause` of the last fetch:
+  /// a server that refuses all of them is not asked over and over again.
+  package func discard() {
+    let now = now()
+    state.withLock { state in
+      guard let fetched = state.fetched, now >= fetched + Self.refreshPause else { return }
+      state.token = nil
+    }
+  }
+
+  private func fetched() async throws -> BearerToken {
     let task = state.withLock { state in state.fetching ?? startFetch(&state) }
     // The fetch is everyone's: a call that gives up does not end it, and does not wait for it.
     let token = try await Self.value(of: task)
     guard Self.isGood(token, now()) else {
       throw RPCStatus(.unauthenticated, "the token provider gave a token that has expired")
     }
-    return Self.metadata(token)
+    return token
   }
 
   @discardableResult
@@ -102,10 +147,10 @@ public final class TokenProvider: MetadataProvider {
     let task = Task { [weak self] in
       do {
         let token = try await fetch()
-        self?.fetched(token)
+        self?.keep(token)
         return token
       } catch {
-        self?.fetched(nil)
+        self?.keep(nil)
         throw error
       }
     }
@@ -113,11 +158,13 @@ public final class TokenProvider: MetadataProvider {
     return task
   }
 
-  private func fetched(_ token: BearerToken?) {
+  private func keep(_ token: BearerToken?) {
+    let now = now()
     state.withLock { state in
       state.fetching = nil
       guard let token else { return }
       state.token = token
+      state.fetched = now
       state.metadata = Self.metadata(token)
       state.nextRefresh = nil
     }

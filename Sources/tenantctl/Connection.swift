@@ -22,6 +22,11 @@ struct ServerOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "A token that every call carries; - for stdin (TENANCY_TOKEN_FILE).", valueName: "file"))
+  var token: String?
+
+  @Option(
+    help: ArgumentHelp(
       "The name the server's certificate must have, if it is not HOST.", valueName: "name"))
   var serverName: String?
 
@@ -44,9 +49,10 @@ struct ServerOptions: ParsableArguments {
     _ body: (Connection) async throws -> Answer
   ) async throws -> Answer {
     let plan = try ConnectionPlan(self, environment: ProcessInfo.processInfo.environment)
-    let channel = try plan.channel()
     let last = LastToken()
-    let connection = Connection(channel: channel, options: callOptions(plan.timeout, last))
+    let options = try callOptions(plan, last)
+    let channel = try plan.channel()
+    let connection = Connection(channel: channel, options: options)
     do {
       let answer = try await body(connection)
       await channel.close()
@@ -61,8 +67,10 @@ struct ServerOptions: ParsableArguments {
 }
 
 extension ServerOptions {
-  private func callOptions(_ timeout: Double, _ last: LastToken) -> RPCCallOptions {
-    var options = RPCCallOptions(timeout: .seconds(timeout))
+  private func callOptions(
+    _ plan: ConnectionPlan, _ last: LastToken
+  ) throws(UsageError) -> RPCCallOptions {
+    var options = try plan.callOptions()
     if let consistencyToken { options.require(consistencyToken: consistencyToken) }
     options.onMetadata = { last.note($0) }
     return options
@@ -95,6 +103,7 @@ struct Connection {
   var secrets: SecretsClient { SecretsClient(channel) }
   var audit: AuditClient { AuditClient(channel) }
   var identity: IdentityClient { IdentityClient(channel) }
+  var tokens: TokensClient { TokensClient(channel) }
 }
 
 /// An address of the server.
@@ -151,6 +160,8 @@ struct ConnectionPlan: Equatable {
   /// Nil for Unix sockets.
   let files: TLSContext.Files?
   let timeout: Double
+  /// Where the token of every call is.
+  let token: String?
 
   init(_ options: ServerOptions, environment: [String: String]) throws(UsageError) {
     func setting(_ option: String?, _ variable: String) -> String? {
@@ -167,6 +178,7 @@ struct ConnectionPlan: Equatable {
     endpoint = try Endpoint(parsing: address)
     timeout = options.timeout
     serverName = options.serverName
+    token = setting(options.token, "TENANCY_TOKEN_FILE")
     guard case .tcp = endpoint else {
       files = nil
       return
@@ -180,6 +192,18 @@ struct ConnectionPlan: Equatable {
           + "or set TENANCY_CA, TENANCY_CERT and TENANCY_KEY")
     }
     files = TLSContext.Files(certificateChain: certificate, privateKey: key, peerAuthorities: ca)
+  }
+
+  /// What every call says. The token goes to a Unix socket or through TLS: there is no other way here.
+  func callOptions() throws(UsageError) -> RPCCallOptions {
+    var options = RPCCallOptions(timeout: .seconds(timeout))
+    guard let token else { return options }
+    let text = try InputFile.secret(token)
+    guard text.utf8.count <= InputFile.maximumTokenBytes,
+      text.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+    else { throw UsageError("what is in \(token) can't be a token") }
+    options.metadata.add("authorization", "Bearer \(text)")
+    return options
   }
 
   func channel() throws -> RPCChannel { channel(tls: try tls()) }

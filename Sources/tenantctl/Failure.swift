@@ -3,6 +3,7 @@ import Tenancy
 import TenancyClient
 import TenancyCrypto
 import TenancyRPC
+import TenancyTokens
 import TenancyWire
 
 /// Arguments that don't make sense together.
@@ -47,6 +48,11 @@ struct Failure {
       self.init(lines: [error.description], exitCode: Self.refused)
     case let error as OutputFailure:
       self.init(lines: ["cannot write the answer: \(error.reason)"], exitCode: Self.refused)
+    case let error as InputFailure:
+      self.init(lines: [error.reason], exitCode: Self.refused)
+    case let error as TokenRefusal:
+      self.init(
+        lines: ["\(error.reason.rawValue): \(error.detail)"], exitCode: Self.refused)
     case let error as TLSError:
       // Only what the connection itself met is a failed connection: the rest are files on this side.
       self.init(lines: [error.description], exitCode: Self.refused)
@@ -106,6 +112,8 @@ struct Failure {
       connectionHint(failure)
     case .deadlineExceeded:
       "no answer from \(failure.endpoint) in \(failure.timeout) seconds; --timeout allows more"
+    case .unauthenticated where failure.status.errorInfo?.reason.hasPrefix("TOKEN_") == true:
+      tokenHint(failure.status.errorInfo?.reason ?? "")
     case .unauthenticated:
       switch failure.endpoint {
       case .unix: "the server must be told to accept this Unix user"
@@ -121,6 +129,17 @@ struct Failure {
       "somebody was faster: `get` it again, then use the new etag"
     default:
       nil
+    }
+  }
+
+  private static func tokenHint(_ reason: String) -> String? {
+    switch reason {
+    case TokenRefusal.Reason.expired.rawValue: "`tenantctl token exchange` gets a new one"
+    case TokenRefusal.Reason.binding.rawValue:
+      "--cert and --key must be those of the certificate that the token was issued for"
+    case TokenRefusal.Reason.unbound.rawValue:
+      "a token without a certificate is for gateways: `tenantctl token exchange` gets one for --cert"
+    default: "`tenantctl token inspect` shows what the token claims"
     }
   }
 

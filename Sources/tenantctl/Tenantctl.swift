@@ -10,7 +10,8 @@ import Tenancy
     discussion: """
       The server is named by --address, the caller's certificate by --ca, --cert and --key, or by \
       the variables TENANCY_ADDRESS, TENANCY_CA, TENANCY_CERT and TENANCY_KEY. A Unix socket needs \
-      no certificate: the server knows the user.
+      no certificate: the server knows the user. With --token (TENANCY_TOKEN_FILE) every call carries \
+      a token as well.
 
       `tenantctl --generate-completion-script bash|zsh|fish` prints completions for the shell.
 
@@ -18,14 +19,16 @@ import Tenancy
         0   done
         1   the server refused, or something else failed
         2   no connection, or no answer in time (UNAVAILABLE, DEADLINE_EXCEEDED)
-        3   the answer is no: `check` denied, `validate` found the tenant not valid
+        3   the answer is no: `check` denied, `validate` found the tenant not valid,
+            `token inspect --server` the token not active
         64  wrong usage
       """,
     version: "tenantctl \(Version.text)",
     subcommands: [
       TenantGroup.self, RoleGroup.self, AuditGroup.self, CheckCommand.self, ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
-      SecretsGroup.self, PKIGroup.self, BackupCommand.self, RestoreCommand.self,
+      TokenGroup.self, KeysGroup.self, SecretsGroup.self, PKIGroup.self, BackupCommand.self,
+      RestoreCommand.self,
       VerifyBackupCommand.self,
     ])
 

@@ -16,6 +16,8 @@ struct Configuration: Sendable {
   var identity: IdentityRules
   /// Nil: no secrets are taken.
   var secrets: SecretSettings?
+  /// Nil: no tokens are issued or taken.
+  var tokens: TokenTerms?
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   var quotas = TenantQuotas()
@@ -54,6 +56,10 @@ extension Configuration {
     listeners = try root.list("listeners") { try ListenerSettings(&$0) }
     tls = try root.section("tls") { try TLSSettings(&$0) }
     secrets = try root.section("secrets") { try SecretSettings(&$0) }
+    tokens = try root.section("tokens") { try TokenTerms(&$0) }
+    guard tokens == nil || secrets != nil else {
+      throw root.error("tokens: needs secrets.master_key, which keys are sealed with")
+    }
     let rules = try root.section("identity") { settings in
       let domains = try Self.trustDomains(&settings)
       return (domains, try Self.identity(&settings, domains))
@@ -61,7 +67,7 @@ extension Configuration {
     guard let rules else { throw root.error("identity is required") }
     identity = rules.1
     try bindTrustDomains(rules.0, root)
-    resolution = try root.section("resolution") { try Self.resolution(&$0) } ?? ResolutionRules()
+    resolution = try root.section("resolution") { try ResolutionRules(&$0) } ?? ResolutionRules()
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
     logRetention = try root.section("log") { try Self.retention(&$0) } ?? LogRetention()
@@ -176,57 +182,6 @@ extension Configuration {
       throw settings.error("there is no platform role \(role)")
     }
     return rules
-  }
-
-  private static func resolution(_ settings: inout SettingsReader) throws -> ResolutionRules {
-    var rules = ResolutionRules()
-    if let order = try settings.strings("order") {
-      let selectors: [ResolutionStrategy] = [.path, .subdomain, .header, .environment]
-      rules.order = try order.map { name in
-        guard let strategy = selectors.first(where: { $0.name == name }) else {
-          throw settings.error("order: path, subdomain, header and environment")
-        }
-        return strategy
-      }
-      guard Set(rules.order).count == rules.order.count else {
-        throw settings.error("order: each at most once")
-      }
-    }
-    if let prefix = try settings.optionalString("path_prefix") {
-      guard prefix.hasPrefix("/"), prefix.hasSuffix("/") else {
-        throw settings.error("path_prefix: must begin and end with a slash")
-      }
-      rules.pathPrefix = prefix
-    }
-    rules.baseDomains = try settings.strings("base_domains")?.map { $0.lowercased() } ?? []
-    for domain in rules.baseDomains
-    where !domain.split(separator: ".", omittingEmptySubsequences: false)
-      .allSatisfy({ Slug(parsing: String($0)) != nil })
-    {
-      throw settings.error("base_domains: \"\(domain)\" is not a domain such as example.com")
-    }
-    if let name = try settings.optionalString("header") {
-      guard name.utf8.allSatisfy(Self.isHeaderByte) else {
-        throw settings.error("header: \"\(name)\" is not the name of a header")
-      }
-      rules.headerName = name.lowercased()
-    }
-    if let name = try settings.optionalString("environment_variable") {
-      guard !name.contains("="), !name.utf8.contains(0) else {
-        throw settings.error("environment_variable: \"\(name)\" is not the name of a variable")
-      }
-      rules.environmentVariable = name
-    }
-    rules.defaultTenant = try settings.optionalString("default_tenant")
-    if let name = rules.defaultTenant, Slug(parsing: name) == nil, TenantID(parsing: name) == nil {
-      throw settings.error("default_tenant: \"\(name)\" is neither a tenant's id nor a slug")
-    }
-    return rules
-  }
-
-  /// Those of a token (RFC 9110 §5.6.2).
-  private static func isHeaderByte(_ byte: UInt8) -> Bool {
-    byte > 0x20 && byte < 0x7F && !"\"(),/:;<=>?@[\\]{}".utf8.contains(byte)
   }
 
   private static func limits(_ settings: inout SettingsReader) throws -> ServerLimits {

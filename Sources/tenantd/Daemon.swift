@@ -101,17 +101,19 @@ struct Daemon {
     }
     try await provisioner.checkData()
     reportLeftovers(in: plane.state)
+    configuration.resolution.warn(logger)
     let tls = try makeTLS()
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
-      vault: secrets?.vault)
+      tokens: configuration.tokens, vault: secrets?.vault)
     let health = HealthStatus(serving: service.methods.map(\.service))
     let observation = try Observation(configuration, reloads, logger)
     let server = try await makeServer(
       plane, try Self.described(service, health), tls, observation.observer)
     opened.server = server
     let monitor = try await Monitor.start(
-      configuration.http, plane, observation.metrics, recorded, logger)
+      configuration.http, plane, observation.metrics, recorded,
+      publishesKeys: configuration.tokens != nil, logger)
     opened.monitor = monitor
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
@@ -311,7 +313,8 @@ struct Daemon {
     return try await Server(
       server, methods: methods,
       delegate: TenancyDelegate(
-        plane: plane, rules: identity, logger: logger, observer: observer))
+        plane: plane, rules: identity, tokens: configuration.tokens, logger: logger,
+        observer: observer))
   }
 }
 

@@ -40,6 +40,8 @@ struct Development {
         ])))
     try MasterKey.makeFile("\(path)/master.key")
     configuration.secrets = SecretSettings(masterKey: .file("\(path)/master.key"))
+    configuration.tokens = TokenTerms(
+      issuer: "https://\(Self.trustDomain)", audience: "https://\(Self.trustDomain)")
     try OwnFiles.check("\(path)/audit.key")
     try SigningKey.ensure(private: "\(path)/audit.key", public: "\(path)/audit.pub")
     configuration.audit.checkpoints = AuditSettings.Checkpoints(

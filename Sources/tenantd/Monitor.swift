@@ -10,15 +10,19 @@ final class Monitor: Sendable {
   private let plane: ControlPlane
   private let metrics: ServerMetrics
   private let recorded: MetricsRegistry?
+  /// Nil: no tokens are issued, and no keys of theirs are told.
+  private let keys: PublishedKeys?
   private let process = ProcessMetrics()
   private let listener: Mutex<ProbeListener?> = Mutex(nil)
   private let serving = Atomic(false)
   private let scrapes = ScrapeCache()
 
   private init(
-    _ plane: ControlPlane, _ metrics: ServerMetrics, _ recorded: MetricsRegistry?
+    _ plane: ControlPlane, _ metrics: ServerMetrics, _ recorded: MetricsRegistry?,
+    _ keys: PublishedKeys?
   ) {
     self.plane = plane
+    self.keys = keys
     self.metrics = metrics
     self.recorded = recorded
   }
@@ -26,10 +30,11 @@ final class Monitor: Sendable {
   /// Starts to listen, if it is configured.
   static func start(
     _ settings: HTTPSettings?, _ plane: ControlPlane, _ metrics: ServerMetrics?,
-    _ recorded: MetricsRegistry?, _ logger: Logger
+    _ recorded: MetricsRegistry?, publishesKeys: Bool, _ logger: Logger
   ) async throws -> Monitor? {
     guard let settings, let metrics else { return nil }
-    let monitor = Monitor(plane, metrics, recorded)
+    let monitor = Monitor(
+      plane, metrics, recorded, publishesKeys ? PublishedKeys(plane: plane) : nil)
     let listener = ProbeListener { [weak monitor] in await monitor?.page($0) }
     let address: ListenAddress
     do {
@@ -60,7 +65,7 @@ final class Monitor: Sendable {
     case "/livez": ProbeListener.Page("ok\n")
     case "/readyz": readiness
     case "/version": ProbeListener.Page("tenantd \(Version.text)\n")
-    case _: nil
+    case _: keys?.page(path)
     }
   }
 

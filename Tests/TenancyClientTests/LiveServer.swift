@@ -21,6 +21,7 @@ enum Transport: String, CaseIterable, Sendable {
 struct LiveServer {
   static let baseDomain = "example.com"
   static let defaultTenant = "acme"
+  static let tokens = TokenTerms(issuer: "https://example.com", audience: "tenancy")
 
   let certificates: Certificates
   let plane: ControlPlane
@@ -64,13 +65,14 @@ struct LiveServer {
     let service = TenancyService(
       plane: plane,
       provisioner: Provisioner(plane, try SQLiteDataPlane(directory: "\(directory)/tenants")),
-      rules: resolution, vault: vault)
+      rules: resolution, tokens: Self.tokens, vault: vault)
     judging = Task { await service.run() }
     await service.untilStreamsAreServed()
     server = try await Server(
       configuration,
       methods: service.methods,
-      delegate: TenancyDelegate(plane: plane, rules: identity, logger: events.logger))
+      delegate: TenancyDelegate(
+        plane: plane, rules: identity, tokens: Self.tokens, logger: events.logger))
     let ports = try await server.start().compactMap { address -> Int? in
       if case .tcp(_, let port, _) = address { port } else { nil }
     }

@@ -22,12 +22,14 @@ enum ResolverStory {
 
     func expect(
       _ answer: V1.ResolveTenantResponse, _ strategy: V1.ResolutionStrategy, _ value: String,
-      at location: SourceLocation = #_sourceLocation
+      _ rule: V1.ResolutionRule = .agreement, at location: SourceLocation = #_sourceLocation
     ) {
-      let only = Finding(strategy: strategy, value: value, decided: true)
+      let only = Finding(
+        strategy: strategy, value: value, decided: true, statement: .named)
       #expect(
         answer
-          == V1.ResolveTenantResponse(tenant: found, strategy: strategy, explanation: [only]),
+          == V1.ResolveTenantResponse(
+            tenant: found, strategy: strategy, explanation: [only], rule: rule),
         sourceLocation: location)
     }
     expect(
@@ -45,7 +47,8 @@ enum ResolverStory {
         V1.ResolveFromEnvironmentRequest(environment: ["TENANT_ID": "acme", "HOME": "/"])),
       .environment, "acme")
     expect(
-      try await resolver.getDefaultTenant(V1.GetDefaultTenantRequest()), .default, "acme")
+      try await resolver.getDefaultTenant(V1.GetDefaultTenantRequest()), .default, "acme",
+      .default)
     let unnamed = try await refusal {
       try await resolver.resolveTenant(V1.ResolveTenantRequest())
     }
@@ -53,7 +56,7 @@ enum ResolverStory {
     let token = try await refusal {
       try await resolver.resolveFromToken(V1.ResolveFromTokenRequest(token: "abc"))
     }
-    #expect(token.code == .unimplemented)
+    #expect(token.code == .unauthenticated)
 
     try await allAtOnce(acme, idle, resolver)
     try await validates(acme, idle, resolver)
@@ -69,14 +72,31 @@ enum ResolverStory {
     #expect(answer.strategy == .subdomain)
     #expect(
       answer.explanation == [
-        Finding(strategy: .path), Finding(strategy: .subdomain, value: "acme", decided: true),
-        Finding(strategy: .header, value: acme.id),
+        Finding(strategy: .path, statement: .noMatch),
+        Finding(strategy: .subdomain, value: "acme", decided: true, statement: .named),
+        Finding(strategy: .header, value: acme.id, statement: .named),
+      ])
+
+    let explained = try await resolver.explainResolution(request)
+    #expect(explained.verdict?.tenant == answer.tenant)
+    #expect(explained.verdict?.rule == .agreement)
+    #expect(
+      explained.findings == [
+        Finding(strategy: .environment, statement: .notGiven),
+        Finding(strategy: .path, statement: .noMatch),
+        Finding(strategy: .subdomain, value: "acme", decided: true, statement: .named),
+        Finding(strategy: .header, value: acme.id, statement: .named),
+        Finding(strategy: .credential, statement: .notGiven),
+        Finding(strategy: .token, statement: .notGiven),
+        Finding(strategy: .query, statement: .switchedOff),
       ])
 
     request.path = "/tenants/idle/equipment"
     let ambiguous = try await refusal { try await resolver.resolveTenant(request) }
     #expect(ambiguous.code == .invalidArgument)
     #expect(ambiguous.errorInfo?.reason == "TENANT_AMBIGUOUS")
+    let verdict = try await resolver.explainResolution(request).verdict
+    #expect(verdict?.reason == "TENANT_AMBIGUOUS" && verdict?.code == 3 && verdict?.tenant == nil)
 
     request = V1.ResolveTenantRequest(
       host: "acme.example.com", environment: ["TENANT_ID": idle.id])

@@ -12,6 +12,7 @@ struct Stubs {
   let identity: IdentityClient
   let secrets: SecretsClient
   let audit: AuditClient
+  let tokens: TokensClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -39,6 +40,7 @@ struct Stubs {
     identity = IdentityClient(channel)
     secrets = SecretsClient(channel)
     audit = AuditClient(channel)
+    tokens = TokensClient(channel)
   }
 
   // MARK: In fewer words

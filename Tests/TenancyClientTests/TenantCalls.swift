@@ -14,7 +14,7 @@ struct TenantCall {
     self.call = { client, tenant in _ = try await call(client, tenant) }
   }
 
-  static var all: [TenantCall] { manager + checks + roles + assignments }
+  static var all: [TenantCall] { manager + checks + roles + assignments + tokens }
 
   private static var manager: [TenantCall] {
     typealias API = V1.TenantManager
@@ -97,6 +97,30 @@ struct TenantCall {
         try await $0.authorization.removeRolePermissions(
           V1.RemoveRolePermissionsRequest(
             name: "\($1)/roles/engineer", permissions: ["equipment:read"]))
+      },
+    ]
+  }
+
+  private static var tokens: [TenantCall] {
+    typealias API = V1.Tokens
+    return [
+      TenantCall(API.issueToken.identity) {
+        try await $0.tokens.issueToken(
+          V1.IssueTokenRequest(parent: $1, subject: "user:alice", unbound: true))
+      },
+      TenantCall(API.revokeTokens.identity) {
+        try await $0.tokens.revokeTokens(
+          V1.RevokeTokensRequest(parent: $1, target: .all(true)))
+      },
+      TenantCall(API.rotateTokenKey.identity) {
+        try await $0.tokens.rotateTokenKey(V1.RotateTokenKeyRequest(parent: $1))
+      },
+      TenantCall(API.removeTokenKey.identity) {
+        try await $0.tokens.removeTokenKey(
+          V1.RemoveTokenKeyRequest(parent: $1, keyId: "anything"))
+      },
+      TenantCall(API.getJsonWebKeySet.identity) {
+        try await $0.tokens.getJsonWebKeySet(V1.GetJsonWebKeySetRequest(parent: $1))
       },
     ]
   }

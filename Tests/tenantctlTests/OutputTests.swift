@@ -94,6 +94,30 @@ import Testing
       ])
   }
 
+  @Test func explanations() {
+    let refused = V1.ExplainResolutionResponse(
+      findings: [
+        V1.ResolutionFinding(strategy: .path, value: "acme", statement: .named),
+        V1.ResolutionFinding(strategy: .subdomain, statement: .malformed),
+      ],
+      verdict: V1.ResolutionVerdict(
+        rule: .malformedSelector, code: 3, reason: "MALFORMED_SELECTOR", message: "host: no"))
+    #expect(
+      refused.lines() == [
+        "Resolves to:  no tenant",
+        "Rule:         MALFORMED_SELECTOR",
+        "Status:       INVALID_ARGUMENT",
+        "Reason:       MALFORMED_SELECTOR",
+        "Message:      host: no",
+        "",
+        "SOURCE     SAID       NAME  DECIDED",
+        "PATH       named      acme  -",
+        "SUBDOMAIN  malformed  -     -",
+      ])
+    // The zero value resolves to nothing.
+    #expect(V1.ExplainResolutionResponse().lines().first == "Resolves to:  no tenant")
+  }
+
   @Test func checks() {
     #expect(
       V1.CheckResponse(allowed: true, reason: .role, role: "editor").lines()

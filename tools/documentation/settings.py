@@ -16,13 +16,16 @@ READERS = [
     ("ListenerSettings", "init(_ settings:", {"settings": "listeners[]"}),
     ("Configuration", "func trustDomains(", {"settings": "identity"}),
     ("Configuration", "func identity(", {"settings": "identity", "user": "identity.unix_users[]"}),
-    ("Configuration", "func resolution(", {"settings": "resolution"}),
+    ("ResolutionSettings", "init(_ settings:", {"settings": "resolution"}),
+    ("ResolutionSettings", "func readPaths(", {"settings": "resolution"}),
+    ("ResolutionSettings", "func readHeaders(", {"settings": "resolution"}),
     ("Configuration", "func retention(", {"settings": "log"}),
     ("TLSSettings", "init(_ settings:", {"settings": "tls"}),
     ("TLSSettings", "func trust(", {"settings": "tls", "bundle": "tls.trust_bundles[]"}),
     ("TLSSettings", "func grant(", {"bundle": "tls.trust_bundles[]"}),
     ("MasterKeys", "init(_ settings:", {"settings": "secrets"}),
     ("MasterKeys", "func source(", {"settings": "secrets.master_key"}),
+    ("TokenSettings", "init(_ settings:", {"settings": "tokens"}),
     ("StoreSettings", "init(_ settings:", {"settings": "store"}),
     ("StoreSettings", "func postgreSQL(", {"settings": "store.postgresql"}),
     ("StoreSettings", "func place(", {"settings": "store.postgresql"}),
@@ -36,11 +39,11 @@ READERS = [
     ("QuotaSettings", "init(_ settings:", {"settings": "quotas"}),
 ]
 SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.trust_bundles[]", "secrets",
-            "secrets.master_key", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
+            "secrets.master_key", "tokens", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
             "limits", "quotas", "log", "audit", "http", "access_log",
             "tracing", "tracing.tls"]
 KINDS = {"string": "text", "optionalString": "text", "integer": "number", "fraction": "0 to 1", "boolean": "`true`, `false`",
-         "strings": "texts", "stringLists": "object of texts", "section": "object", "list": "list of objects"}
+         "strings": "texts", "entries": "texts", "stringLists": "object of texts", "section": "object", "list": "list of objects"}
 READ = re.compile(
     r'\b(\w+)\.(' + "|".join(KINDS) + r')\(\s*"(\w+)"(?:,\s*in: ((?:[^()\n]|\([^()\n]*\))+))?')
 # Helpers of the readers: how they are called, what they add to the name, and the bounds that they have.

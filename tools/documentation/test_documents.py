@@ -1,5 +1,6 @@
 """That `tools/documents --check` sees what it is there for."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -89,3 +90,13 @@ def test_docc_warns_of_a_link_that_leads_nowhere(copy):
     with (copy / articles.CATALOG / "TLS.md").open("a") as article:
         article.write("\n<doc:Nowhere>\n")
     assert "Nowhere" in articles.convert(copy)[0]
+
+
+def test_the_article_on_calling_shows_what_is_tested():
+    article = (ROOT / articles.CATALOG / "Calling.md").read_text()
+    tested = (ROOT / "Tests/TenancyClientTests/TokenSourceTests.swift").read_text()
+    lines = "".join(line.strip() for line in tested.splitlines())
+    shown = re.findall(r"^```swift\n(.*?)^```$", article, re.M | re.S)
+    assert len(shown) == 2
+    for example in shown:
+        assert "".join(line.strip() for line in example.splitlines()) in lines

@@ -32,6 +32,15 @@ final class Certificate {
 
   // MARK: Reading
 
+  /// SHA-256 of its DER, 32 bytes.
+  func sha256() throws(PKIError) -> [UInt8] {
+    var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
+    guard X509_digest(pointer, EVP_sha256(), &digest, nil) == 1 else {
+      throw .drainingQueue("cannot make the digest of a certificate")
+    }
+    return digest
+  }
+
   /// Seconds since 1970.
   func notBefore() throws(PKIError) -> Int64 { try Self.seconds(X509_get0_notBefore(pointer)) }
 

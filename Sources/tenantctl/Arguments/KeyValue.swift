@@ -98,30 +98,3 @@ struct TimeSpan: Equatable {
     seconds = count * unit
   }
 }
-
-/// Small files named on the command line.
-enum InputFile {
-  /// The text of a file; `-` is the standard input.
-  static func text(_ path: String) throws(UsageError) -> String {
-    let data: Data?
-    do {
-      data =
-        path == "-"
-        ? try FileHandle.standardInput.readToEnd() : try Data(contentsOf: URL(filePath: path))
-    } catch {
-      throw UsageError("cannot read \(path): \(error.localizedDescription)")
-    }
-    guard let text = String(data: data ?? Data(), encoding: .utf8) else {
-      throw UsageError("\(path) is not UTF-8 text")
-    }
-    return text
-  }
-
-  /// A secret in a file of its own, without the newline that editors put behind it.
-  static func secret(_ path: String) throws(UsageError) -> String {
-    var text = try Self.text(path)
-    if text.hasSuffix("\n") || text.hasSuffix("\r\n") { text.removeLast() }
-    guard !text.isEmpty else { throw UsageError("\(path) is empty") }
-    return text
-  }
-}

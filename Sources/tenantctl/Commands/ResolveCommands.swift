@@ -18,6 +18,9 @@ struct ResolveCommand: AsyncParsableCommand {
   var env: [KeyValue] = []
   @Option(help: ArgumentHelp("A file that holds a bearer token; - for stdin.", valueName: "file"))
   var tokenFile: String?
+  @Flag(
+    help: "What each source says and which rule decides. Exits with 3 if the answer is no tenant.")
+  var explain = false
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -31,6 +34,14 @@ struct ResolveCommand: AsyncParsableCommand {
 
   func run() async throws {
     let request = try request()
+    if explain {
+      let answer = try await server.connected {
+        try await $0.resolver.explainResolution(request, options: $0.options)
+      }
+      output.show(answer)
+      if answer.verdict?.tenant == nil { throw ExitCode(Failure.answerIsNo) }
+      return
+    }
     output.show(
       try await server.connected {
         try await $0.resolver.resolveTenant(request, options: $0.options)

@@ -67,7 +67,7 @@ struct LoadCommand: AsyncParsableCommand {
   private func measure(
     _ plan: LoadPlan, _ connection: ConnectionPlan, _ channels: [RPCChannel]
   ) async throws -> LoadReport {
-    let options = RPCCallOptions(timeout: .seconds(connection.timeout))
+    let options = try connection.callOptions()
     var tenants = plan.tenants
     if tenants.isEmpty { tenants = try await LoadCalls.tenants(of: channels[0], options) }
     let calls = LoadCalls(plan, tenants: tenants, channels: channels, options: options)

@@ -41,14 +41,14 @@ struct OutputOptions: ParsableArguments {
   func show(_ message: some JSONRepresentable, done: String) {
     switch output {
     case .table: print(Printable.text(done))
-    case .json: print(message.json().text(pretty: true))
+    case .json: print(Printable.json(message.json().text(pretty: true)))
     }
   }
 
   func text(_ message: some Presentable) -> String {
     switch output {
     case .table: message.lines().joined(separator: "\n")
-    case .json: message.json().text(pretty: true)
+    case .json: Printable.json(message.json().text(pretty: true))
     }
   }
 }

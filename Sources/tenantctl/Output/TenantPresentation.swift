@@ -71,37 +71,6 @@ extension V1.TenantUsage: Presentable {
   }
 }
 
-extension V1.ResolveTenantResponse: Presentable {
-  func lines() -> [String] {
-    var fields = Fields()
-    if let tenant {
-      fields.add("Tenant", "\(tenant.slug) (\(tenant.name))")
-      fields.add("Display name", tenant.displayName)
-      fields.add("State", tenant.state.shortName)
-      fields.add("Isolation", tenant.isolationModel.shortName)
-      fields.add("Epoch", String(tenant.epoch))
-      fields.add("Schema", tenant.schemaName)
-      fields.add("Tenant column", tenant.tenantIdentifier)
-    }
-    fields.add("Decided by", strategy.shortName)
-    fields.add("Explanation", each: Self.explain(explanation))
-    return fields.lines()
-  }
-
-  private static func explain(_ findings: [V1.ResolutionFinding]) -> [String] {
-    let rows = findings.map { finding in
-      [
-        finding.strategy.shortName, finding.value.isEmpty ? "named none" : finding.value,
-        finding.decided ? "<- decided" : "",
-      ]
-    }
-    return Table.align(rows, gap: 2).map { line in
-      // What pads before an empty last cell.
-      String(line.reversed().drop { $0 == " " }.reversed())
-    }
-  }
-}
-
 extension V1.ValidateTenantResponse: Presentable {
   func lines() -> [String] {
     var fields = Fields()
@@ -121,6 +90,9 @@ extension V1.WhoAmIResponse: Presentable {
     fields.add("Platform roles", platformRoles.joined(separator: ", "))
     fields.add("Certificate", certificateFingerprint)
     fields.add("Expires", certificateExpireTime?.text ?? "")
+    fields.add("Token id", tokenId)
+    fields.add("Token expires", tokenExpireTime?.text ?? "")
+    fields.add("Presented by", presentedBy)
     return fields.lines()
   }
 }

@@ -184,8 +184,8 @@ def test_a_denial_is_audited_though_it_is_only_explained(world):
 def test_a_token_is_not_ignored(world):
     made = request({"host": "a"})
     made.token = "x"
-    error = failure("UNIMPLEMENTED", world["operator"].resolver.ExplainResolution, made)
-    assert error.reason == "NOT_IMPLEMENTED"
+    error = failure("UNAUTHENTICATED", world["operator"].resolver.ExplainResolution, made)
+    assert error.reason == "TOKEN_MALFORMED"
 
 
 def test_every_strategy_is_configurable(make_server):

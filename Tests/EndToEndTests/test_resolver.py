@@ -182,7 +182,7 @@ def test_tokens_are_never_ignored(operator, red):
         lambda: operator.resolver.ResolveFromToken(resolver.ResolveFromTokenRequest(token="x")),
         lambda: operator.resolver.ResolveFromToken(resolver.ResolveFromTokenRequest()),
     ):
-        assert failure("UNIMPLEMENTED", call).reason == "NOT_IMPLEMENTED"
+        assert failure("UNAUTHENTICATED", call).reason == "TOKEN_MALFORMED"
 
 
 @pytest.mark.parametrize("state, code, reason", [

@@ -1,8 +1,10 @@
 """What a tenant's own people, and others with credentials of their own, try with tokens."""
 
+import socket
+
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from support import api
+from support import api, ttrpc
 from support.client import failure, invalid
 from support.daemon import Server
 from support.jose import Forger, part, thumbprint
@@ -57,6 +59,22 @@ def test_issuing_with_a_narrow_token_widens_nothing(acme, admin, gateway):
         "PERMISSION_MISSING")
     invalid("permissions[0]", issued_with, gateway, narrow, acme.name, "user:al",
             permissions=["tenancy.tenants:*"])
+
+
+def test_with_a_token_those_end_that_were_made_of_it(acme, admin, gateway, connect, pki):
+    first = issue(admin, acme.name, "user:al", unbound=True).token
+    second = exchange(gateway, first).token
+    third = exchange(gateway, second).token
+    admin.assign(acme.name, "user:al", "tenant-admin")
+    fourth = issued_with(gateway, third, acme.name, "user:bo")
+    assert {part(token, 1).get("origin_jti") for token in (second, third, fourth)} == {
+        part(first, 1)["jti"]}
+    for token in (second, third, fourth):
+        who(gateway, token)
+    revoke(admin, acme.name, token=first)
+    for token in (first, second, third, fourth):
+        assert refused(gateway, token) == "TOKEN_REVOKED"
+    assert failure("UNAUTHENTICATED", exchange, gateway, third).reason == "TOKEN_REVOKED"
 
 
 def records(client, chain: str):
@@ -148,3 +166,26 @@ def test_a_flood_is_over_when_it_is_over(acme, admin, gateway):
             return None
 
     eventually(served, "a good token is taken again", 3)
+
+
+def test_over_ttrpc_it_is_the_same(server, acme, admin):
+    """On the Unix socket, whose peer is a gateway here: several calls of one connection, each with its own token."""
+    good = issue(admin, acme.name, "user:al", unbound=True).token
+    bad = Forger(good).token()
+    carried = [("authorization", f"Bearer {good}")], [("authorization", f"Bearer {bad}")], [], [
+        ("authorization", f"Bearer {good}"), ("authorization", f"Bearer {good}")]
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(server.socket))
+        answers = []
+        for number, metadata in enumerate(carried):
+            connection.sendall(ttrpc.request(
+                2 * number + 1, "WhoAmI", b"", service="tenancy.v1.Identity", metadata=tuple(metadata)))
+            received = b""
+            while not ttrpc.frames(received):
+                received += connection.recv(65536)
+            answers.append(ttrpc.frames(received)[0][3])
+    assert [ttrpc.status(answer)[0] for answer in answers] == [0, 16, 0, 16]
+    subjects = [api.identity.WhoAmIResponse.FromString(ttrpc.payload(answer)).subject
+                for answer in answers]
+    assert subjects[0] == "user:al" and subjects[2].startswith("uid:")

@@ -27,7 +27,7 @@ struct KnownTokensTests {
     let verified = try TokenVerifier.verify(
       ClaimedToken(parsing: bytes), key: signer.key, expecting: terms.expectations(of: id),
       now: Sample.moment)
-    return (KnownToken(try TokenGrant(verified, of: id)), bytes)
+    return (KnownToken(try TokenGrant(verified, of: id), bytes), bytes)
   }
 
   private static func found(_ bytes: [UInt8], in tokens: KnownTokens) -> KnownToken? {
@@ -37,7 +37,7 @@ struct KnownTokensTests {
   @Test func oneIsFoundByAllOfItsBytes() throws {
     var tokens = KnownTokens()
     let (known, bytes) = try Self.token(1, of: 1)
-    tokens.insert(known, bytes)
+    tokens.insert(known)
     #expect(Self.found(bytes, in: tokens) === known)
     for at in [0, bytes.count / 2, bytes.count - 1] {
       var other = bytes
@@ -51,9 +51,9 @@ struct KnownTokensTests {
   @Test func aTenantPushesOutItsOwnOldest() throws {
     var tokens = KnownTokens(capacity: 10, tenantCapacity: 3)
     let other = try Self.token(0, of: 2)
-    tokens.insert(other.known, other.bytes)
+    tokens.insert(other.known)
     let own = try (1...5).map { try Self.token($0, of: 1) }
-    for (known, bytes) in own { tokens.insert(known, bytes) }
+    for (known, _) in own { tokens.insert(known) }
     #expect(tokens.count == 4)
     #expect(
       own.map { Self.found($0.bytes, in: tokens) != nil } == [false, false, true, true, true])
@@ -64,7 +64,7 @@ struct KnownTokensTests {
     var tokens = KnownTokens(capacity: 4, tenantCapacity: 4)
     for number in 0..<40 {
       let (known, bytes) = try Self.token(number, of: UInt64(number % 7))
-      tokens.insert(known, bytes)
+      tokens.insert(known)
       #expect(tokens.count == min(number + 1, 4))
       #expect(Self.found(bytes, in: tokens) === known)
     }
@@ -73,11 +73,11 @@ struct KnownTokensTests {
   @Test func oneThatEndsAlikeTakesThePlaceOfTheOther() throws {
     var tokens = KnownTokens()
     let (known, bytes) = try Self.token(1, of: 1)
-    let (later, _) = try Self.token(2, of: 2)
     var alike = bytes
     alike[0] ^= 1
-    tokens.insert(known, bytes)
-    tokens.insert(later, alike)
+    let later = KnownToken(try Self.token(2, of: 2).known.grant, alike)
+    tokens.insert(known)
+    tokens.insert(later)
     #expect(tokens.count == 1)
     #expect(Self.found(bytes, in: tokens) == nil)
     #expect(Self.found(alike, in: tokens) === later)
@@ -87,7 +87,7 @@ struct KnownTokensTests {
     var tokens = KnownTokens()
     let short = try (1...3).map { try Self.token($0, of: 1, life: 10) }
     let long = try Self.token(4, of: 1, life: 60)
-    for (known, bytes) in short + [long] { tokens.insert(known, bytes) }
+    for (known, _) in short + [long] { tokens.insert(known) }
     tokens.sweep(100, at: Sample.moment + Duration.seconds(9))
     #expect(tokens.count == 4)
     tokens.sweep(100, at: Sample.moment + Duration.seconds(10))
@@ -95,7 +95,7 @@ struct KnownTokensTests {
     #expect(Self.found(long.bytes, in: tokens) === long.known)
     tokens.sweep(100, at: Sample.moment + Duration.seconds(60))
     #expect(tokens.count == 0)
-    tokens.insert(long.known, long.bytes)
+    tokens.insert(long.known)
     #expect(Self.found(long.bytes, in: tokens) === long.known)
   }
 
@@ -112,7 +112,7 @@ struct KnownTokensTests {
         let second = Int64.random(in: 0..<30, using: &random)
         tokens.sweep(3, at: Sample.moment + Duration.seconds(second))
       default:
-        tokens.insert(one.known, one.bytes)
+        tokens.insert(one.known)
         #expect(Self.found(one.bytes, in: tokens) === one.known)
       }
       let there = made.filter { Self.found($0.bytes, in: tokens) != nil }

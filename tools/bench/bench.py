@@ -90,7 +90,7 @@ class Server:
 
 
 def certificates(directory):
-    """A CA, and a key and a certificate of it for the server and for a platform admin."""
+    """A CA, and a key and a certificate of it for the server, a platform admin and a tenant's workload."""
 
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
@@ -101,6 +101,7 @@ def certificates(directory):
     for name, alternatives, usage in (
         ("server", "DNS:localhost,IP:127.0.0.1", "serverAuth"),
         ("client", "URI:spiffe://bench.test/platform/admin", "clientAuth"),
+        ("workload", f"URI:spiffe://bench.test/tenant/{slug(0)}/web", "clientAuth"),
     ):
         (directory / f"{name}.cnf").write_text(
             f"subjectAltName=critical,{alternatives}\nextendedKeyUsage={usage}\n"
@@ -319,6 +320,24 @@ def cpu_per_rpc(before, after, requests):
     return sum(ns - before.get(thread, 0) for thread, ns in after.items()) / requests / 1000
 
 
+def generate(server, command):
+    """Runs the load generator. Returns what it says, and the server's CPU before and after."""
+    with subprocess.Popen(
+        list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as generator:
+        try:
+            if generator.stdout.readline() != "ready\n":
+                raise RuntimeError(f"no connection to {server.name}")
+            before = server.cpu()
+            output, _ = generator.communicate("\n", timeout=120)
+            after = server.cpu()
+        finally:
+            generator.kill()
+    if generator.returncode:
+        raise RuntimeError(f"{server.name}: the load has failed: {output}")
+    return json.loads(output), before, after
+
+
 def run_load(server, case, directory, tools, sizes, requests):
     endpoint = ["--unix", server.unix]
     if case.transport == "tls":
@@ -327,23 +346,12 @@ def run_load(server, case, directory, tools, sizes, requests):
                "--connections", case.connections, "--streams", case.streams, "--requests", requests]  # fmt: skip
     if case.protocol == "ttrpc":
         command.append("--ttrpc")
-    with subprocess.Popen(
-        list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as generator:
-        try:
-            if generator.stdout.readline() != "ready\n":
-                raise RuntimeError(f"{case}: no connection to {server.name}")
-            before = server.cpu()
-            output, _ = generator.communicate("\n", timeout=120)
-            after = server.cpu()
-        finally:
-            generator.kill()
-    result = json.loads(output or "{}")
-    if generator.returncode or result["failed"]:
-        raise RuntimeError(f"{case}, {server.name}: failed calls: {output}")
+    result, before, after = generate(server, command)
+    if result["failed"]:
+        raise RuntimeError(f"{case}, {server.name}: failed calls: {result}")
     shortest, longest = sizes[case.method]
     if not shortest <= result["shortest"] <= result["longest"] <= longest:
-        raise RuntimeError(f"{case}, {server.name}: messages are not of {shortest} to {longest} bytes: {output}")
+        raise RuntimeError(f"{case}, {server.name}: messages are not of {shortest} to {longest} bytes: {result}")
     return {
         "cpu_us": cpu_per_rpc(before, after, requests),
         "rpc_per_s": requests / result["seconds"],

@@ -42,6 +42,7 @@ enum { OPEN_CALLS = 1 << 12 }; // more than any connection has in flight
 
 static int speaks_ttrpc;
 static const char *path, *scheme = "http";
+static const char *authorization; // a value of this metadata, of every call; NULL: none
 static const uint8_t *data, *next_message;
 static size_t data_length;
 static uint64_t requests = 10000, issued, ok, failed;
@@ -111,9 +112,11 @@ static void issue(struct connection *to) {
     const nghttp2_nv headers[] = {
         NV(":method", "POST", 4), NV(":scheme", scheme, strlen(scheme)), NV(":path", path, strlen(path)),
         NV(":authority", "localhost", 9), NV("content-type", "application/grpc", 16),
-        NV("te", "trailers", 8)};
+        NV("te", "trailers", 8),
+        NV("authorization", authorization, authorization ? strlen(authorization) : 0)};
+    size_t fields = authorization ? 7 : 6;
     nghttp2_data_provider provider = {.source.ptr = c, .read_callback = read_request};
-    if (nghttp2_submit_request(to->wire.session, NULL, headers, 6, &provider, c) < 0)
+    if (nghttp2_submit_request(to->wire.session, NULL, headers, fields, &provider, c) < 0)
       die("request");
   }
 }
@@ -233,16 +236,17 @@ int main(int count, char **arguments) {
     else if (!strcmp(a, "--tls") && left >= 3) files = &arguments[i + 1], i += 3;
     else if (!strcmp(a, "--path") && left >= 1) path = arguments[++i];
     else if (!strcmp(a, "--data") && left >= 1) file = arguments[++i];
+    else if (!strcmp(a, "--authorization") && left >= 1) authorization = arguments[++i];
     else if (!strcmp(a, "--ttrpc")) speaks_ttrpc = 1;
     else if (!strcmp(a, "--connections") && left >= 1) connections = atoi(arguments[++i]);
     else if (!strcmp(a, "--streams") && left >= 1) streams = atoi(arguments[++i]);
     else if (!strcmp(a, "--requests") && left >= 1) requests = strtoull(arguments[++i], NULL, 10);
     else connections = 0; // shows the usage
   }
-  if (!path || !file || !unix_path == !tcp || !tcp != !files || connections < 1 || streams < 1 ||
+  if (!path || !file || (authorization && speaks_ttrpc) || !unix_path == !tcp || !tcp != !files || connections < 1 || streams < 1 ||
       streams > OPEN_CALLS / 2) {
     fprintf(stderr, "usage: load (--unix PATH | --tcp HOST:PORT --tls CERT KEY CA) --path PATH "
-                    "--data FILE [--ttrpc] [--connections N] [--streams N] [--requests N]\n");
+                    "--data FILE [--ttrpc | --authorization VALUE] [--connections N] [--streams N] [--requests N]\n");
     return 2;
   }
   read_data(file);

@@ -48,9 +48,9 @@ public struct TokensClient: Sendable {
   }
 
   /// Ends tokens before their time: one, all of a subject, or all of the tenant. Takes effect at once, also on
-  /// streams and on tokens of which there is no record here. What one was exchanged for goes on: to end that as well,
-  /// end those of its subject. For some seconds after that, what the subject is issued is void, too, as the clocks
-  /// of nodes differ: ABORTED says when to come back.
+  /// streams and on tokens of which there is no record here; with one token those end that were made with it. For some
+  /// seconds after those of a subject were ended, what it is issued is void, too, as the clocks of nodes differ: ABORTED
+  /// says when to come back.
   public nonisolated(nonsending) func revokeTokens(
     _ request: V1.RevokeTokensRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.RevokeTokensResponse {

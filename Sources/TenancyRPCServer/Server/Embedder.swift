@@ -163,7 +163,9 @@ private final class DelegatedConnection<Delegate: ServerDelegate>: EmbedderConne
   private let caller: Delegate.CallContext?
   private let refusal: RPCStatus?
   /// Nil: calls say nothing of it.
-  private let names: [StaticString]?
+  private let firstName: StaticString?
+  /// Beside that one.
+  private let otherNames: [StaticString]
   // Lent, not retained, for each call: `loop` keeps the first, and this object the others.
   private let lentCall: Unmanaged<InlineCall<Delegate>>
   private let lentCaller: Unmanaged<Delegate.CallContext>?
@@ -174,7 +176,8 @@ private final class DelegatedConnection<Delegate: ServerDelegate>: EmbedderConne
   ) {
     self.loop = loop
     self.context = context
-    names = Delegate.identityMetadata.isEmpty ? nil : Delegate.identityMetadata
+    firstName = Delegate.identityMetadata.first
+    otherNames = Array(Delegate.identityMetadata.dropFirst())
     do throws(RPCStatus) {
       caller = try loop.caller(of: context, nil)
       refusal = nil
@@ -188,13 +191,22 @@ private final class DelegatedConnection<Delegate: ServerDelegate>: EmbedderConne
   }
 
   override func begin(_ stream: ServerStream) throws(RPCStatus) {
-    if let names, names.contains(where: { stream.hasMetadata($0) }) {
+    if saysWho(stream) {
       try beginOwn(stream)
     } else if let lentCaller {
       lentCall._withUnsafeGuaranteedRef { $0.begin(stream, lentConnection, by: lentCaller) }
     } else {
       throw refusal ?? RPCStatus(.unauthenticated, "the call has no caller")
     }
+  }
+
+  /// Whether a call has metadata that say who makes it.
+  @inline(__always)
+  private func saysWho(_ stream: ServerStream) -> Bool {
+    guard let firstName else { return false }
+    // Most have one name, and most calls have none of it.
+    return stream.hasMetadata(firstName)
+      || !otherNames.isEmpty && otherNames.contains { stream.hasMetadata($0) }
   }
 
   /// A call that says itself who makes it.
@@ -209,9 +221,7 @@ private final class DelegatedConnection<Delegate: ServerDelegate>: EmbedderConne
     if let own = stream.identity { return own }
     // It claims to be another's, and was refused before that was known, or because it is not true. (A call that is
     // handed to a handler has an identity by then, where it says so itself.)
-    guard let names, stream.control == nil, names.contains(where: { stream.hasMetadata($0) }) else {
-      return self
-    }
+    guard stream.control == nil, saysWho(stream) else { return self }
     return UnprovenIdentity(behind: account())
   }
 

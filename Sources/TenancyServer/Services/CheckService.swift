@@ -13,7 +13,7 @@ struct CheckService: Sendable {
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.Authorization
     return [
-      gate.inline(viewing: API.check) { (access, request, response) throws(TenancyError) in
+      gate.inline(onLoop: API.check) { (access, _, request, response) throws(TenancyError) in
         var budget = WorkBudget(visits: Self.maximumVisits)
         try check(
           access, try access.requireTarget(), subject: request.subject,

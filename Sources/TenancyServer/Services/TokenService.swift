@@ -71,6 +71,7 @@ struct TokenService: Sendable {
     }
     // With a token nothing is issued that does more, or longer, than that.
     wish.end = access.caller.token?.expireTime
+    wish.base = access.caller.token
     if access.caller.subject != wish.subject {
       wish.actors = [TokenClaims.Actor(subject: ExactText(access.caller.subject))]
     }
@@ -96,6 +97,7 @@ struct TokenService: Sendable {
       actors: try base.actors(with: access.bearer),
       lifetime: try TokenFields.lifetime(request.lifetime, terms))
     wish.base = base.grant
+    wish.action = "tokens.exchange"
     wish.end = [base.expireTime, access.caller.expireTime].compactMap(\.self).min()
     if let refusal = Lifecycle.refusal(for: base.record.tenant.state) { throw refusal }
     try making.take(for: base.record.idText, at: access.now)
@@ -113,7 +115,8 @@ struct TokenService: Sendable {
   ) throws(TenancyError) -> V1.IntrospectTokenResponse {
     let terms = try requireTerms()
     let certificate = try TokenFields.certificate(request.certificateSha256)
-    try looking.take(for: access.accountText, at: access.now)
+    try looking.take(
+      for: access.accountText, isPlatform: access.caller.isPlatform, at: access.now)
     let reader = TokenReader(terms, access)
     guard
       let (grant, record) = reader.read(request.token, audience: request.audience),
@@ -139,7 +142,8 @@ struct TokenService: Sendable {
     let target: Revocation.Target
     switch request.target {
     case .token(let token)?:
-      try looking.take(for: access.accountText, at: access.now)
+      try looking.take(
+        for: access.accountText, isPlatform: access.caller.isPlatform, at: access.now)
       guard let claims = TokenReader(terms, access).claims(token, of: tenant) else {
         throw .invalid("token", "not signed by a key of this tenant's")
       }

@@ -3,11 +3,16 @@ import Tenancy
 /// A token that was verified, and who makes calls with it.
 final class KnownToken {
   let grant: TokenGrant
+  /// As it came, without `Bearer`.
+  let bytes: [UInt8]
   /// Who it was presented by last, and who makes calls then.
   var lastPeer: Caller?
   var lastCaller: Caller?
 
-  init(_ grant: TokenGrant) { self.grant = grant }
+  init(_ grant: TokenGrant, _ bytes: [UInt8]) {
+    self.grant = grant
+    self.bytes = bytes
+  }
 }
 
 /// Tokens that were verified, by their bytes: one that comes again costs a look-up. Confined to an event loop.
@@ -30,7 +35,6 @@ struct KnownTokens {
 
   private struct Slot {
     let key: Key
-    let bytes: [UInt8]
     let token: KnownToken
     /// The next younger of its tenant.
     var next: Int?
@@ -70,23 +74,23 @@ struct KnownTokens {
 
   /// - Parameter token: as it came, without `Bearer`.
   func find(_ token: UnsafeRawBufferPointer) -> KnownToken? {
-    guard let key = Key(token), let at = index[key], let slot = slots[at],
-      slot.bytes.count == token.count,
-      slot.bytes.withUnsafeBytes({ $0.elementsEqual(token) })
-    else { return nil }
-    return slot.token
+    guard let key = Key(token), let at = index[key], let found = slots[at]?.token else {
+      return nil
+    }
+    let bytes = found.bytes
+    return bytes.span.bytes.equals(token.bytes) ? found : nil
   }
 
   /// Large ones are not kept: they would take the memory of many.
-  mutating func insert(_ token: KnownToken, _ bytes: [UInt8]) {
-    guard bytes.count <= Self.maximumBytes, let key = bytes.withUnsafeBytes({ Key($0) }) else {
-      return
-    }
+  mutating func insert(_ token: KnownToken) {
+    guard token.bytes.count <= Self.maximumBytes,
+      let key = token.bytes.withUnsafeBytes({ Key($0) })
+    else { return }
     if let at = index[key], let slot = slots[at] { removeOldest(of: slot.tenant, until: at) }
     let tenant = token.grant.tenant
     if let line = lines[tenant], line.count >= tenantCapacity { removeOldest(of: tenant) }
     while index.count >= capacity { makeRoom() }
-    let slot = Slot(key: key, bytes: bytes, token: token)
+    let slot = Slot(key: key, token: token)
     let at: Int
     if let reused = free.popLast() {
       at = reused

@@ -49,7 +49,8 @@ struct RequestTokens: Sendable {
       }
     }
     do throws(TenancyError) {
-      try pace.take(for: access.accountText, at: access.now)
+      try pace.take(
+        for: access.accountText, isPlatform: access.caller.isPlatform, at: access.now)
     } catch {
       throw TokenDenial(error)
     }

@@ -30,7 +30,8 @@ struct TokenBase {
     guard !isGateway || caller.permissions.grants(IdentityRules.presentTokens) else {
       throw .missing(permission: IdentityRules.presentTokens.text)
     }
-    try pace.take(for: access.accountText, at: access.now)
+    try pace.take(
+      for: access.accountText, isPlatform: access.caller.isPlatform, at: access.now)
     guard let (found, record) = TokenReader(terms, access).read(token) else {
       throw Self.refused
     }

@@ -11,6 +11,8 @@ final class TokenGrant: Sendable {
   let subject: String
   /// `jti`.
   let tokenID: String
+  /// `jti` of the token that it comes from by way of exchanges; nil: from none.
+  let origin: String?
   /// Of the key that has verified it.
   let keyID: String
   let issueTime: Timestamp
@@ -32,6 +34,7 @@ final class TokenGrant: Sendable {
     self.tenant = tenant
     self.epoch = epoch
     self.tokenID = tokenID.text
+    origin = try Self.origin(of: claims)
     self.keyID = keyID.text
     self.claims = claims
     subject = claims.subject.text
@@ -41,6 +44,17 @@ final class TokenGrant: Sendable {
     permissions =
       claims.permissions.isEmpty
       ? nil : PermissionSet(try Self.permissions(claims.permissions))
+  }
+
+  /// A claim of our own: nobody else is to make something of it.
+  static let originName: ExactText = "origin_jti"
+
+  private static func origin(of claims: TokenClaims) throws(TokenRefusal) -> String? {
+    switch claims.others[originName] {
+    case nil: return nil
+    case .text(let text)? where Revocation.isTokenID(text.text): return text.text
+    default: throw TokenRefusal(.claims, "\(originName) is no token's id")
+    }
   }
 
   private static func permissions(_ texts: [ExactText]) throws(TokenRefusal) -> [Permission] {
@@ -63,8 +77,15 @@ final class TokenGrant: Sendable {
     guard record.tenant.id == tenant, record.tenant.epoch == epoch else { return Self.epochMoved }
     guard record.tenant.verifyingKey(keyID, at: now) != nil else { return Self.keyGone }
     guard record.mayHave(subject) else { return Self.strange }
-    return record.isRevoked(tokenID: tokenID, subject: subject, issuedAt: issueTime)
-      ? Self.revoked : nil
+    if record.isRevoked(tokenID: tokenID, subject: subject, issuedAt: issueTime) {
+      return Self.revoked
+    }
+    // With a token all go that were made of it.
+    guard let origin, record.isRevoked(tokenID: origin, subject: subject, issuedAt: issueTime)
+    else {
+      return nil
+    }
+    return Self.revoked
   }
 
   static let forAnother = TenancyError(

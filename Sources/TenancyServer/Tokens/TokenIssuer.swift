@@ -17,8 +17,10 @@ struct TokenIssuer: Sendable {
     var lifetime: Int
     /// Not alive after this; nil: nothing ends it but its life.
     var end: Timestamp?
-    /// What it was exchanged for, if that was a token.
+    /// The token that it is made with, if there is one: it is void when that is.
     var base: TokenGrant?
+    /// For the audit trail.
+    var action = "tokens.issue"
   }
 
   struct Issued: Sendable {
@@ -69,7 +71,7 @@ struct TokenIssuer: Sendable {
   private func note(_ wish: Wish, in tenant: TenantID, by access: Access) {
     plane.noteAllowed(
       by: Denials.origin(access.caller, home: access.home?.tenant.id, ""),
-      action: wish.base == nil ? "tokens.issue" : "tokens.exchange", target: tenant,
+      action: wish.action, target: tenant,
       remark: "for \(wish.subject)")
   }
 
@@ -100,6 +102,9 @@ struct TokenIssuer: Sendable {
     claims.permissions = wish.permissions.map { ExactText($0) }
     claims.certificateSHA256 = wish.certificate
     claims.actors = wish.actors
+    if let origin = wish.base.map({ $0.origin ?? $0.tokenID }) {
+      claims.others = [TokenJSON.Member(TokenGrant.originName, .text(ExactText(origin)))]
+    }
     return claims
   }
 

@@ -85,8 +85,8 @@ final class TokenJudge {
       () throws(TenancyError) in try keys.key(key)
     }
     isRefused = false
-    let token = KnownToken(grant)
-    known.insert(token, bytes)
+    let token = KnownToken(grant, bytes)
+    known.insert(token)
     return token
   }
 

@@ -1,20 +1,18 @@
 import Tenancy
+import TenancyCrypto
 import TenancyTokens
 
 /// Public keys of tenants, ready to verify with: making one costs as much as using it. Confined to an event loop.
 struct TokenKeyCache {
   /// Some 3 KiB each.
-  private static let capacity = 2048
-
-  private var keys: [String: JWK] = [:]
+  private var keys = BoundedCache<String, JWK>(capacity: 2048)
 
   /// - Parameter key: its id is its thumbprint: no other key has it.
   /// - Throws: INTERNAL for one that is none.
   mutating func key(_ key: TokenKey) throws(TenancyError) -> JWK {
     if let made = keys[key.id] { return made }
     let made = try key.read()
-    if keys.count >= Self.capacity { keys.removeAll(keepingCapacity: true) }
-    keys[key.id] = made
+    keys.insert(made, for: key.id)
     return made
   }
 }

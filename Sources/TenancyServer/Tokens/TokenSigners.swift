@@ -6,11 +6,9 @@ import TenancyTokens
 /// Makes tenants' keys for tokens, and signs with them. Keys are opened when they are first needed, and kept.
 /// Thread-safe.
 final class TokenSigners: Sendable {
-  /// Some 3 KiB each.
-  private static let capacity = 1024
-
   private let vault: SecretVault?
-  private let opened = Mutex<[String: TokenSigner]>([:])
+  /// Some 3 KiB each.
+  private let opened = Mutex(BoundedCache<String, TokenSigner>(capacity: 1024))
 
   /// - Parameter vault: nil where no master key is configured: there are no keys then.
   init(_ vault: SecretVault?) { self.vault = vault }
@@ -29,10 +27,7 @@ final class TokenSigners: Sendable {
     }
     guard let secret else { throw Self.gone }
     let signer = try Self.read(secret, key)
-    opened.withLock { opened in
-      if opened.count >= Self.capacity { opened.removeAll(keepingCapacity: true) }
-      opened[key.id] = signer
-    }
+    opened.withLock { _ = $0.insert(signer, for: key.id) }
     return signer
   }
 

@@ -388,9 +388,9 @@ extension V1 {
       requirement: Requirement(permission: "tenancy.tokens:introspect", scope: .tenant),
       tenantField: nil)
     /// Ends tokens before their time: one, all of a subject, or all of the tenant. Takes effect at once, also on
-    /// streams and on tokens of which there is no record here. What one was exchanged for goes on: to end that as well,
-    /// end those of its subject. For some seconds after that, what the subject is issued is void, too, as the clocks
-    /// of nodes differ: ABORTED says when to come back.
+    /// streams and on tokens of which there is no record here; with one token those end that were made with it. For some
+    /// seconds after those of a subject were ended, what it is issued is void, too, as the clocks of nodes differ: ABORTED
+    /// says when to come back.
     public static let revokeTokens = MethodSpec<V1.RevokeTokensRequest, V1.RevokeTokensResponse>(
       RPCMethod(path: "/tenancy.v1.Tokens/RevokeTokens", kind: .unary),
       requirement: Requirement(permission: "tenancy.tokens:revoke", scope: .tenant, tenantField: "parent"),

@@ -1,19 +1,20 @@
 /// A dictionary of at most `capacity` values; the oldest makes room for the newest.
-struct BoundedCache<Key: Hashable, Value> {
-  let capacity: Int
+package struct BoundedCache<Key: Hashable, Value> {
+  package let capacity: Int
   private var values: [Key: Value] = [:]
   /// Keys by age; a ring, of which `next` is the oldest once it is full.
   private var keys: [Key] = []
   private var next = 0
 
-  init(capacity: Int) { self.capacity = capacity }
+  package init(capacity: Int) { self.capacity = capacity }
 
-  var count: Int { values.count }
+  package var count: Int { values.count }
 
-  subscript(key: Key) -> Value? { values[key] }
+  package subscript(key: Key) -> Value? { values[key] }
 
   /// Replaces the value of `key`, or adds it. Returns what had to go.
-  mutating func insert(_ value: Value, for key: Key) -> Value? {
+  @discardableResult
+  package mutating func insert(_ value: Value, for key: Key) -> Value? {
     guard capacity > 0 else { return value }
     if let old = values.updateValue(value, forKey: key) { return old }
     guard keys.count == capacity else {

@@ -164,7 +164,7 @@ struct Gate: Sendable {
   static let revoked = TenancyError(
     .unauthenticated, .identityRevoked, "the certificate is not accepted any more")
   static let unknownHome = TenancyError(
-    .permissionDenied, .identityUnknown, "the certificate's tenant is not known here")
+    .permissionDenied, .identityUnknown, "the caller's tenant is not known here")
   /// - Parameter tenant: the certificate's, for the audit trail.
   private static func credentialConflict(_ tenant: TenantID) -> TenancyError {
     TenancyError(

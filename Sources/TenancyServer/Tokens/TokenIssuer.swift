@@ -37,7 +37,7 @@ struct TokenIssuer: Sendable {
   let signers: TokenSigners
 
   /// - Throws: what the tenant's state answers; what making its first key throws; ABORTED for a token that would be
-  ///   void because of what was revoked in this very second.
+  ///   void because of what was revoked in this second, or in the few before it.
   func issue(
     _ wish: Wish, in tenant: TenantID, by access: Access
   ) async throws(TenancyError) -> Issued {

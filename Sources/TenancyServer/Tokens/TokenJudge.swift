@@ -24,9 +24,6 @@ final class TokenJudge {
     self.clock = clock
   }
 
-  /// Tokens that were verified and are known.
-  var knownTokens: Int { known.count }
-
   /// Once a second.
   func sweep(at now: Timestamp) {
     known.sweep(Self.sweepSteps, at: now)

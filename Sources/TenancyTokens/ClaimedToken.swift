@@ -1,11 +1,7 @@
-/// A token that was taken apart. Nothing of what it says is true before `TokenVerifier` has judged it: until then it
-/// tells whose keys are to be tried, and no more.
+/// A token that was taken apart, to be shown. Nothing of what it says is known to be true: that is for `TokenVerifier`.
 package struct ClaimedToken: Sendable {
   package let header: JOSEHeader
   package let claims: TokenClaims
-  let signature: [UInt8]
-  /// What is signed.
-  let signed: ArraySlice<UInt8>
 
   /// - Parameter token: as it came, without `Bearer`.
   /// - Throws: `.tooLarge`, `.malformed`, `.header`, `.algorithm` and `.claims`.
@@ -15,12 +11,5 @@ package struct ClaimedToken: Sendable {
     let jws = try CompactJWS(parsing: token, maximumBytes: maximumBytes)
     header = jws.header
     claims = try TokenClaims(parsing: jws.payload, maximumBytes: maximumBytes)
-    signature = jws.signature
-    signed = jws.signed
-  }
-
-  /// Whether a key has signed it; nothing else is judged.
-  package func isSigned(by key: JWK) -> Bool {
-    header.algorithm == key.algorithm && key.verifier.verify(signature, of: signed)
   }
 }

@@ -69,30 +69,31 @@ package enum TokenVerifier {
     _ token: [UInt8], keys: JWKSet, expecting: TokenExpectations, certificate: [UInt8]?,
     now: Timestamp
   ) throws(TokenRefusal) -> VerifiedToken {
-    let token = try ClaimedToken(parsing: token, maximumBytes: expecting.maximumBytes)
-    let key = try keys.key(for: token.header)
-    let verified = try verify(token, key: key, expecting: expecting, now: now)
+    let jws = try CompactJWS(parsing: token, maximumBytes: expecting.maximumBytes)
+    let key = try keys.key(for: jws.header)
+    let verified = try verify(jws, key: key, expecting: expecting, now: now)
     try judgeAudience(of: verified.claims, expecting.audiences)
     try judgeBinding(
       of: verified.claims, isRequired: expecting.requiresBinding, certificate: certificate)
     return verified
   }
 
-  /// All but whom the token is for and what it is bound to, which depend on who takes it and who presents it.
+  /// All but whom the token is for and what it is bound to, which depend on who takes it and who presents it. What it
+  /// says is not read before its signature is known to be good.
   /// - Parameter key: the one that the token's header means, of the issuer that is expected.
   package static func verify(
-    _ token: ClaimedToken, key: JWK, expecting: TokenExpectations, now: Timestamp
+    _ jws: CompactJWS, key: JWK, expecting: TokenExpectations, now: Timestamp
   ) throws(TokenRefusal) -> VerifiedToken {
-    guard let type = token.header.type, type == expecting.type else {
+    guard let type = jws.header.type, type == expecting.type else {
       throw TokenRefusal(.type, "typ is not \(expecting.type.name)")
     }
-    guard token.header.algorithm == key.algorithm else {
+    guard jws.header.algorithm == key.algorithm else {
       throw TokenRefusal(.algorithm, "the key has another algorithm")
     }
-    guard key.verifier.verify(token.signature, of: token.signed) else {
+    guard jws.isSigned(by: key) else {
       throw TokenRefusal(.signature, "the signature is not the key's")
     }
-    let claims = token.claims
+    let claims = try TokenClaims(parsing: jws.payload, maximumBytes: expecting.maximumBytes)
     guard claims.issuer == expecting.issuer else {
       throw TokenRefusal(.issuer, "iss is not the issuer whose keys these are")
     }

@@ -25,7 +25,7 @@ struct KnownTokensTests {
     let signer = try signer.get()
     let bytes = try signer.issue(claims)
     let verified = try TokenVerifier.verify(
-      ClaimedToken(parsing: bytes), key: signer.key, expecting: terms.expectations(of: id),
+      CompactJWS(parsing: bytes), key: signer.key, expecting: terms.expectations(of: id),
       now: Sample.moment)
     return (KnownToken(try TokenGrant(verified, of: id), bytes), bytes)
   }

@@ -343,7 +343,10 @@ struct TokenCommandsTests {
   @Test func aKeyThatIsKnownToOthersGoesAtOnce() async throws {
     _ = try await ensure()
     let second = try await rotate(to: "B")
+    #expect(test.plane.state.owner(ofTokenKey: second.id) == tenant.id)
     #expect(try await commands.removeKey(of: tenant.id, key: second.id) == second)
+    #expect(test.plane.state.owner(ofTokenKey: second.id) == nil)
+    #expect(test.plane.state.owner(ofTokenKey: Sample.keyID("A")) == tenant.id)
     #expect(lastEntry?.action == "tokens.removeKey")
     #expect(stored?.signingKey == nil && stored?.tokenKeys.map(\.id) == [Sample.keyID("A")])
     #expect(try await opened("B") == [nil])
@@ -379,6 +382,7 @@ struct TokenCommandsTests {
     }
     _ = try await tenants.move(tenant.id, .delete)
     #expect(stored?.state == .deleted && stored?.tokenKeys == [])
+    #expect(test.plane.state.owner(ofTokenKey: Sample.keyID("A")) == nil)
     #expect(test.plane.state.find(tenant.id)?.revocations.isEmpty == true)
     #expect(try await opened("A", "B") == [nil, nil])
     for name: Character in ["A", "B"] {

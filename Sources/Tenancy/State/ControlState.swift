@@ -64,6 +64,8 @@ public struct ControlState: Sendable {
   /// By id and by slug.
   private var index = ByteTable<TenantRecord>()
   private var databases = ByteTable<TenantID>()
+  /// By the ids of their keys.
+  private var keyOwners = ByteTable<TenantID>()
   private var formerSlugs = ByteTable<FormerSlug>()
   private var names = ReservedNames()
   /// The few sets of steps that tenants have between them, so that each is in memory once.
@@ -85,7 +87,10 @@ public struct ControlState: Sendable {
     self.names = names
     self.stepSets = stepSets
     var (all, budget) = (tenants.cursor(), WorkBudget.uncapped)
-    while let record = all.next(&budget) { notePlace(nil, of: record.tenant) }
+    while let record = all.next(&budget) {
+      notePlace(nil, of: record.tenant)
+      noteKeys([], of: record.tenant)
+    }
   }
 
   // MARK: Reading
@@ -123,6 +128,9 @@ public struct ControlState: Sendable {
 
   /// Whose name this is, or was.
   public func owner(of name: ReservedName) -> TenantID? { names[name.kind][name.text] }
+
+  /// Whose tokens a key signs, or has signed. A key is one tenant's: its id is the hash of it.
+  public func owner(ofTokenKey id: String) -> TenantID? { keyOwners[id] }
 
   /// Which tenant has its data there. In stores of earlier versions there may be several: then the one
   /// of the least id.
@@ -163,6 +171,7 @@ public struct ControlState: Sendable {
     var slug: Slug?
     var formerSlugs: [FormerSlug] = []
     var formerPlace: DatabasePlace?
+    var formerKeys: [TokenKey] = []
     var policy: TenantPolicy
     var steps: Set<String>
     var revocations = RevocationSet()
@@ -177,6 +186,7 @@ public struct ControlState: Sendable {
       slug = tenant.slug
       formerSlugs = record.formerSlugs
       formerPlace = tenant.configuration.database?.place
+      formerKeys = tenant.tokenKeys
       policy = record.policy
       steps = record.provisionedSteps
       revocations = record.revocations
@@ -329,6 +339,7 @@ public struct ControlState: Sendable {
       formerSlugs: draft.formerSlugs, revocations: draft.revocations,
       footprint: draft.footprint)
     notePlace(draft.formerPlace, of: draft.tenant)
+    noteKeys(draft.formerKeys, of: draft.tenant)
     index[record.idText] = record
     index[draft.tenant.slug.text] = record
     tenants.put(record)
@@ -342,10 +353,20 @@ public struct ControlState: Sendable {
     }
   }
 
+  private mutating func noteKeys(_ former: [TokenKey], of tenant: borrowing Tenant) {
+    if former.isEmpty, tenant.tokenKeys.isEmpty { return }
+    let keys = tenant.tokenKeys
+    for key in former where !keys.contains(where: { $0.id == key.id }) {
+      if keyOwners[key.id] == tenant.id { keyOwners[key.id] = nil }
+    }
+    for key in keys where keyOwners[key.id] == nil { keyOwners[key.id] = tenant.id }
+  }
+
   /// What is not shared with another state, in nodes: for tests, which hold changes to what they touch.
   func unsharedNodes(with other: Self) -> Int {
     tenants.unsharedNodes(with: other.tenants) + index.unshared(with: other.index).nodes
       + databases.unshared(with: other.databases).nodes
+      + keyOwners.unshared(with: other.keyOwners).nodes
       + formerSlugs.unshared(with: other.formerSlugs).nodes
       + ReservedName.Kind.allCases.reduce(0) { sum, kind in
         sum + names[kind].unshared(with: other.names[kind]).nodes

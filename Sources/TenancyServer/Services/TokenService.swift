@@ -144,10 +144,10 @@ struct TokenService: Sendable {
     case .token(let token)?:
       try looking.take(
         for: access.accountText, isPlatform: access.caller.isPlatform, at: access.now)
-      guard let claims = TokenReader(terms, access).claims(token, of: tenant) else {
+      guard let id = TokenReader(terms, access).tokenID(token, of: tenant) else {
         throw .invalid("token", "not signed by a key of this tenant's")
       }
-      target = .token(claims)
+      target = .token(id)
     case .tokenId(let id)?: target = .token(id)
     case .subject(let subject)?: target = .subject(subject)
     case .all(true)?: return try await revokeAll(access, tenant)

@@ -54,15 +54,10 @@ struct RequestTokens: Sendable {
     } catch {
       throw TokenDenial(error)
     }
-    let claimed: ClaimedToken
-    do throws(TokenRefusal) {
-      claimed = try ClaimedToken(parsing: token.withUnsafeBytes { Array($0) })
-    } catch {
-      throw TokenDenial(TenancyError(error))
-    }
+    let bytes = token.withUnsafeBytes { Array($0) }
     let judgement = TokenJudgement(terms)
-    let (record, key) = try judgement.key(of: claimed, access.snapshot.state, at: access.now)
-    return try judgement.verify(claimed, record.tenant.id, at: access.now) {
+    let (record, key) = try judgement.key(of: bytes, access.snapshot.state, at: access.now)
+    return try judgement.verify(bytes, record.tenant.id, at: access.now) {
       () throws(TenancyError) in try key.read()
     }
   }

@@ -71,28 +71,19 @@ final class TokenJudge {
       let ended = clock()
       allowance.charge(peer: account, charged, ended - began, isRefused: isRefused, at: ended)
     }
-    let claimed = try Self.parse(bytes)
     let judgement = TokenJudgement(terms)
-    let (record, key) = try judgement.key(of: claimed, state, at: now)
+    let (record, key) = try judgement.key(of: bytes, state, at: now)
     guard allowance.admits(peer: account, record.tenant.id, at: began) else {
       throw Self.tooMany(record.tenant.id)
     }
     charged = record.tenant.id
-    let grant = try judgement.verify(claimed, record.tenant.id, at: now) {
+    let grant = try judgement.verify(bytes, record.tenant.id, at: now) {
       () throws(TenancyError) in try keys.key(key)
     }
     isRefused = false
     let token = KnownToken(grant, bytes)
     known.insert(token)
     return token
-  }
-
-  private static func parse(_ bytes: [UInt8]) throws(TokenDenial) -> ClaimedToken {
-    do throws(TokenRefusal) {
-      return try ClaimedToken(parsing: bytes)
-    } catch {
-      throw TokenDenial(TenancyError(error))
-    }
   }
 
   static let unknownKey = TokenDenial(
@@ -139,14 +130,19 @@ struct TokenJudgement {
 
   init(_ terms: TokenTerms) { self.terms = terms }
 
-  /// The key that a token says it is of, and whose that is. The same error for a tenant that there isn't and for a key
-  /// that it hasn't.
+  /// The key that a token says it is of, and whose that is. Nothing else of the token is looked at: most of those that
+  /// are none end here.
   func key(
-    of claimed: ClaimedToken, _ state: borrowing ControlState, at now: Timestamp
+    of token: [UInt8], _ state: borrowing ControlState, at now: Timestamp
   ) throws(TokenDenial) -> (TenantRecord, TokenKey) {
-    guard let tenant = terms.tenant(issuing: claimed.claims.issuer),
-      let record = state.find(tenant), let keyID = claimed.header.keyID,
-      let key = record.tenant.verifyingKey(keyID.text, at: now)
+    let header: JOSEHeader
+    do throws(TokenRefusal) {
+      header = try CompactJWS.header(of: token)
+    } catch {
+      throw TokenDenial(TenancyError(error))
+    }
+    guard let keyID = header.keyID?.text, let owner = state.owner(ofTokenKey: keyID),
+      let record = state.find(owner), let key = record.tenant.verifyingKey(keyID, at: now)
     else { throw TokenJudge.unknownKey }
     return (record, key)
   }
@@ -156,7 +152,7 @@ struct TokenJudgement {
   ///   - tenant: whose key it is of.
   ///   - key: makes that ready to verify with.
   func verify(
-    _ claimed: ClaimedToken, _ tenant: TenantID, at now: Timestamp,
+    _ token: [UInt8], _ tenant: TenantID, at now: Timestamp,
     key: () throws(TenancyError) -> JWK
   ) throws(TokenDenial) -> TokenGrant {
     let ready: JWK
@@ -164,7 +160,7 @@ struct TokenJudgement {
     do throws(TokenRefusal) {
       return try TokenGrant(
         try TokenVerifier.verify(
-          claimed, key: ready, expecting: terms.expectations(of: tenant), now: now),
+          CompactJWS(parsing: token), key: ready, expecting: terms.expectations(of: tenant), now: now),
         of: tenant)
     } catch {
       throw TokenDenial(TenancyError(error), tenant)

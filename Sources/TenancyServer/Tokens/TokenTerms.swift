@@ -32,19 +32,8 @@ public struct TokenTerms: Sendable {
 }
 
 extension TokenTerms {
-  private static let collection = "/tenants/"
-
   /// `iss` of a tenant's tokens.
-  func issuer(of tenant: TenantID) -> String { issuer + Self.collection + tenant.description }
-
-  /// The tenant whose tokens have this `iss`, by its id alone: a slug may become another's.
-  func tenant(issuing claimed: ExactText) -> TenantID? {
-    let prefix = issuer + Self.collection
-    let bytes = claimed.text.utf8
-    guard bytes.count <= prefix.utf8.count + Slug.maximumLength, bytes.starts(with: prefix.utf8)
-    else { return nil }
-    return TenantID(parsing: String(decoding: bytes.dropFirst(prefix.utf8.count), as: UTF8.self))
-  }
+  func issuer(of tenant: TenantID) -> String { "\(issuer)/tenants/\(tenant)" }
 
   /// Whether a token is for this service.
   func areServed(by token: TokenGrant) -> Bool {

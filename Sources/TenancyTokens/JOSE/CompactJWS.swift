@@ -32,6 +32,25 @@ package struct CompactJWS: Sendable {
     signed = token[..<last]
   }
 
+  /// What the header says of a token of which nothing else is looked at.
+  /// - Throws: as `init`.
+  package static func header(
+    of token: [UInt8], maximumBytes: Int = defaultMaximumBytes
+  ) throws(TokenRefusal) -> JOSEHeader {
+    guard token.count <= maximumBytes else {
+      throw TokenRefusal(.tooLarge, "the token has more than \(maximumBytes) bytes")
+    }
+    guard let first = token.firstIndex(of: UInt8(ascii: ".")) else {
+      throw TokenRefusal(.malformed, "the token has not three parts")
+    }
+    return try JOSEHeader(parsing: try part("header", token[..<first]))
+  }
+
+  /// Whether a key has signed it; nothing else is judged.
+  package func isSigned(by key: JWK) -> Bool {
+    header.algorithm == key.algorithm && key.verifier.verify(signature, of: signed)
+  }
+
   private static func part(
     _ name: StaticString, _ text: ArraySlice<UInt8>
   ) throws(TokenRefusal) -> [UInt8] {

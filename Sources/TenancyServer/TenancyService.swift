@@ -5,6 +5,9 @@ import TenancyWire
 
 /// Everything that `tenantd` serves, as methods for the RPC runtime. Thread-safe.
 public struct TenancyService: Sendable {
+  /// What has to be served: our API, and what of Envoy's is answered.
+  static let served = V1.methods + EnvoyAuth.methods
+
   /// Every method of the API.
   public let methods: [TenancyMethod]
   private let gate: Gate
@@ -15,21 +18,23 @@ public struct TenancyService: Sendable {
   ///   - vault: nil where no master key is configured.
   public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
-    tokens: TokenTerms? = nil, vault: SecretVault? = nil
+    tokens: TokenTerms? = nil, envoy: EnvoyTerms? = nil, vault: SecretVault? = nil
   ) {
     let gate = Gate(plane: plane)
+    let resolver = Resolver(rules)
     let services: [[TenancyMethod]] = [
       TenantManagerService(plane: plane, provisioner: provisioner).methods(gate),
-      TenantResolverService(resolver: Resolver(rules), tokens: RequestTokens(tokens))
+      TenantResolverService(resolver: resolver, tokens: RequestTokens(tokens))
         .methods(gate),
       CheckService().methods(gate), RoleService(plane: plane).methods(gate),
       IdentityService().methods(gate), SecretService(vault: vault).methods(gate),
       TokenService(plane: plane, terms: tokens, signers: TokenSigners(vault)).methods(gate),
       AuditService(plane: plane).methods(gate),
+      RequestCheckService(plane: plane, resolver: resolver, terms: envoy).methods(gate),
     ]
     methods = services.flatMap(\.self)
     self.gate = gate
-    let missing = Set(V1.methods.map(\.path)).subtracting(methods.map(\.path))
+    let missing = Set(Self.served.map(\.path)).subtracting(methods.map(\.path))
     precondition(missing.isEmpty, "not served: \(missing.sorted())")
   }
 
@@ -59,10 +64,13 @@ public final class ServiceLoop {
   private let reader: SnapshotReader
   /// Nil: tokens are not taken.
   let tokens: TokenJudge?
+  /// Nil: HTTP requests are not judged.
+  let forwarded: ForwardedLoop?
 
-  init(_ plane: ControlPlane, _ tokens: TokenJudge?) {
+  init(_ plane: ControlPlane, _ tokens: TokenJudge?, _ forwarded: ForwardedLoop? = nil) {
     reader = SnapshotReader(plane)
     self.tokens = tokens
+    self.forwarded = forwarded
   }
 
   /// The newest acknowledged state.
@@ -77,21 +85,26 @@ typealias TenancyCall = AsyncCall<TenancyDelegate>
 /// Turns peers into callers, and the runtime's events into log lines.
 public struct TenancyDelegate: ServerDelegate {
   private let plane: ControlPlane
-  /// Nil: tokens are not taken.
-  private let makeJudge: (@Sendable () -> TokenJudge)?
+  private let makeLoop: @Sendable (ControlPlane) -> ServiceLoop
   private let identify: @Sendable (Connection) -> Result<Caller, IdentityRefusal>
   private let logger: Logger
   public let observer: (any ServerObserver)?
 
-  /// - Parameter tokens: nil: tokens are not taken.
+  /// - Parameters:
+  ///   - tokens: nil: tokens are not taken.
+  ///   - envoy: nil: HTTP requests are not judged.
   public init(
-    plane: ControlPlane, rules: IdentityRules, tokens: TokenTerms? = nil, logger: Logger,
-    observer: (any ServerObserver)? = nil
+    plane: ControlPlane, rules: IdentityRules, tokens: TokenTerms? = nil,
+    envoy: EnvoyTerms? = nil, logger: Logger, observer: (any ServerObserver)? = nil
   ) {
-    let makeJudge = tokens.map { terms in
-      { @Sendable in TokenJudge(terms, rules, clock: Self.steadyTime) }
+    let makeLoop: @Sendable (ControlPlane) -> ServiceLoop = { plane in
+      let judge = tokens.map { TokenJudge($0, rules, clock: Self.steadyTime) }
+      let forwarded = envoy.map {
+        ForwardedLoop($0, rules, tokens: tokens, judge, clock: Self.steadyTime)
+      }
+      return ServiceLoop(plane, judge, forwarded)
     }
-    self.init(plane: plane, makeJudge: makeJudge, logger: logger, observer: observer) {
+    self.init(plane: plane, makeLoop: makeLoop, logger: logger, observer: observer) {
       connection in
       rules.caller(
         connection.peer, refusal: { connection.refusal() }, source: { connection.label })
@@ -100,23 +113,25 @@ public struct TenancyDelegate: ServerDelegate {
 
   /// - Parameter identify: who makes a connection's calls.
   init(
-    plane: ControlPlane, makeJudge: (@Sendable () -> TokenJudge)? = nil, logger: Logger,
-    observer: (any ServerObserver)? = nil,
+    plane: ControlPlane,
+    makeLoop: @escaping @Sendable (ControlPlane) -> ServiceLoop = { ServiceLoop($0, nil) },
+    logger: Logger, observer: (any ServerObserver)? = nil,
     identify: @escaping @Sendable (Connection) -> Result<Caller, IdentityRefusal>
   ) {
     self.observer = observer
     self.plane = plane
-    self.makeJudge = makeJudge
+    self.makeLoop = makeLoop
     self.identify = identify
     self.logger = logger
   }
 
-  public func makeLoopContext() -> ServiceLoop { ServiceLoop(plane, makeJudge?()) }
+  public func makeLoopContext() -> ServiceLoop { makeLoop(plane) }
 
   public func maintain(_ loop: ServiceLoop) {
     // Looking is enough: an idle loop would keep every record of an old revision alive.
     _ = loop.snapshot
     loop.tokens?.sweep(at: plane.now)
+    loop.forwarded?.sweep(at: plane.now)
   }
 
   private static let start = ContinuousClock.now

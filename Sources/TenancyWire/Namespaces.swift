@@ -6,3 +6,12 @@ public enum GoogleRPC {}
 
 /// Messages of `google.protobuf`: the well-known types in use.
 public enum GoogleProtobuf {}
+
+/// Messages and services of `envoy.service.auth.v3`: what Envoy's filter `ext_authz` asks.
+public enum EnvoyAuth {}
+
+/// Messages of `envoy.config.core.v3`.
+public enum EnvoyCore {}
+
+/// Messages of `envoy.type.v3`.
+public enum EnvoyType {}

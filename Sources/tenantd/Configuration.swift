@@ -18,6 +18,8 @@ struct Configuration: Sendable {
   var secrets: SecretSettings?
   /// Nil: no tokens are issued or taken.
   var tokens: TokenTerms?
+  /// Nil: HTTP requests that come through Envoy are not judged.
+  var envoy: EnvoyTerms?
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   var quotas = TenantQuotas()
@@ -57,6 +59,7 @@ extension Configuration {
     tls = try root.section("tls") { try TLSSettings(&$0) }
     secrets = try root.section("secrets") { try SecretSettings(&$0) }
     tokens = try root.section("tokens") { try TokenTerms(&$0) }
+    envoy = try root.section("envoy") { try EnvoyTerms(&$0) }
     guard tokens == nil || secrets != nil else {
       throw root.error("tokens: needs secrets.master_key, which keys are sealed with")
     }

@@ -103,13 +103,15 @@ struct Daemon {
     reportLeftovers(in: plane.state)
     configuration.resolution.warn(logger)
     let tls = try makeTLS()
+    var envoy = configuration.envoy
+    envoy?.certificates = tls
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
-      tokens: configuration.tokens, vault: secrets?.vault)
+      tokens: configuration.tokens, envoy: envoy, vault: secrets?.vault)
     let health = HealthStatus(serving: service.methods.map(\.service))
     let observation = try Observation(configuration, reloads, logger)
     let server = try await makeServer(
-      plane, try Self.described(service, health), tls, observation.observer)
+      plane, try Self.described(service, health), tls, envoy, observation.observer)
     opened.server = server
     let monitor = try await Monitor.start(
       configuration.http, plane, observation.metrics, recorded,
@@ -302,7 +304,7 @@ struct Daemon {
   }
 
   private func makeServer(
-    _ plane: ControlPlane, _ methods: [TenancyMethod], _ tls: TLSContext?,
+    _ plane: ControlPlane, _ methods: [TenancyMethod], _ tls: TLSContext?, _ envoy: EnvoyTerms?,
     _ observer: (any ServerObserver)?
   ) async throws -> Server {
     let identity = configuration.identity
@@ -313,7 +315,7 @@ struct Daemon {
     return try await Server(
       server, methods: methods,
       delegate: TenancyDelegate(
-        plane: plane, rules: identity, tokens: configuration.tokens, logger: logger,
+        plane: plane, rules: identity, tokens: configuration.tokens, envoy: envoy, logger: logger,
         observer: observer))
   }
 }

@@ -26,7 +26,7 @@ extension TokenTerms {
     requiresBinding = try settings.boolean("require_binding") ?? requiresBinding
   }
 
-  private static func isText(_ text: String) -> Bool {
+  static func isText(_ text: String) -> Bool {
     (1...maximumTextBytes).contains(text.utf8.count)
       && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
   }

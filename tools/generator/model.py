@@ -9,6 +9,9 @@ from .errors import GenerationError
 
 NAMESPACES = {
     "tenancy.v1": "V1",
+    "envoy.config.core.v3": "EnvoyCore",
+    "envoy.service.auth.v3": "EnvoyAuth",
+    "envoy.type.v3": "EnvoyType",
     "google.rpc": "GoogleRPC",
     "google.protobuf": "GoogleProtobuf",
     "grpc.health.v1": "GRPCHealth",

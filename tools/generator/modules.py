@@ -29,6 +29,8 @@ class Module:
     # Whether it is another package's: the Swift enums that hold what a proto package declares are generated too, and
     # the C of google.protobuf may be linked beside ours.
     foreign: bool = False
+    # Protos whose services are called by others' clients: there are no stubs for them. Folders that end in a slash.
+    foreign_clients: tuple[str, ...] = ()
     # Messages, by full name, that hot methods answer with: their fields can be written one by one.
     hot: tuple[str, ...] = ()
     # Messages that hot methods are asked with: their fields can be read where they lie.
@@ -55,12 +57,15 @@ TENANCY = Module(
     c_name="CTenancyProto",
     sources=(
         "tenancy/v1/",
+        "envoy/",
         "google/rpc/",
         "google/protobuf/any.proto",
         "google/protobuf/duration.proto",
         "google/protobuf/field_mask.proto",
         "google/protobuf/timestamp.proto",
+        "google/protobuf/wrappers.proto",
     ),
+    foreign_clients=("envoy/",),
     swift_folder="Sources/TenancyWire/Generated",
     client_folder="Sources/TenancyClient/Generated",
     descriptors="TenancyDescriptors",
@@ -87,6 +92,18 @@ TENANCY = Module(
             "CheckRequest",
             "BatchCheckRequest",
             "BatchCheckItem",
+        )
+    )
+    + tuple(
+        f"envoy.{name}"
+        for name in (
+            "config.core.v3.HeaderMap",
+            "config.core.v3.HeaderValue",
+            "service.auth.v3.AttributeContext",
+            "service.auth.v3.AttributeContext.HttpRequest",
+            "service.auth.v3.AttributeContext.Peer",
+            "service.auth.v3.AttributeContext.Request",
+            "service.auth.v3.CheckRequest",
         )
     ),
 )

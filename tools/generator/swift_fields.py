@@ -85,8 +85,11 @@ def view(message: str, field: Field) -> tuple[str, str]:
     count = f"count: c.pointee.n_{field.c_name}"
     name = f'"{field.proto_name}"'
     match field.shape, field.value.kind:
-        case Shape.SINGLE, Kind.STRING:
+        case Shape.SINGLE, Kind.STRING | Kind.BYTES:
             return "TextView", f"TextView({source}, {name}, within: self)"
+        case Shape.SINGLE, Kind.MESSAGE:
+            view_type = f"MessageView<{field.value.swift}>"
+            return f"{view_type}?", f"{view_type}(present: {source}, within: self)"
         case Shape.LIST, Kind.MESSAGE:
             list_type = f"MessageListView<{field.value.swift}>"
             return list_type, f"{list_type}({source}, {count}, within: self)"

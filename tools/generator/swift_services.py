@@ -151,6 +151,8 @@ def clients(module: Module, files: list) -> dict[str, str]:
     """File name -> text, one client for each service."""
     outputs = {}
     for file, index, service in _services(files):
+        if file.name.startswith(module.foreign_clients):
+            continue
         imports = ["public import TenancyRPC"]
         lines = _client(module, file, index, service)
         prefix = ""

@@ -2,10 +2,15 @@
 #ifndef CTenancyProto_H
 #define CTenancyProto_H
 
-#include "google/protobuf/duration.pb-c.h"
-#include "google/rpc/error_details.pb-c.h"
+#include "google/protobuf/wrappers.pb-c.h"
+#include "envoy/config/core/v3/base.pb-c.h"
+#include "envoy/service/auth/v3/attribute_context.pb-c.h"
+#include "envoy/type/v3/http_status.pb-c.h"
 #include "google/protobuf/any.pb-c.h"
 #include "google/rpc/status.pb-c.h"
+#include "envoy/service/auth/v3/external_auth.pb-c.h"
+#include "google/protobuf/duration.pb-c.h"
+#include "google/rpc/error_details.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
 #include "tenancy/v1/audit.pb-c.h"
 #include "google/protobuf/field_mask.pb-c.h"
@@ -20,6 +25,98 @@
 /* The protos and what they import: a google.protobuf.FileDescriptorSet. */
 const uint8_t *CTenancyProto_descriptor_set(size_t *size);
 
+static inline const ProtobufCMessageDescriptor *
+google__protobuf__double_value__get_descriptor(void) {
+  return &google__protobuf__double_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+google__protobuf__float_value__get_descriptor(void) {
+  return &google__protobuf__float_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+google__protobuf__int64_value__get_descriptor(void) {
+  return &google__protobuf__int64_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+google__protobuf__uint64_value__get_descriptor(void) {
+  return &google__protobuf__uint64_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+google__protobuf__int32_value__get_descriptor(void) {
+  return &google__protobuf__int32_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+google__protobuf__uint32_value__get_descriptor(void) {
+  return &google__protobuf__uint32_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+google__protobuf__bool_value__get_descriptor(void) {
+  return &google__protobuf__bool_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+google__protobuf__string_value__get_descriptor(void) {
+  return &google__protobuf__string_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+google__protobuf__bytes_value__get_descriptor(void) {
+  return &google__protobuf__bytes_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__config__core__v3__header_value__get_descriptor(void) {
+  return &envoy__config__core__v3__header_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__config__core__v3__header_map__get_descriptor(void) {
+  return &envoy__config__core__v3__header_map__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__config__core__v3__header_value_option__get_descriptor(void) {
+  return &envoy__config__core__v3__header_value_option__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__auth__v3__attribute_context__get_descriptor(void) {
+  return &envoy__service__auth__v3__attribute_context__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__auth__v3__attribute_context__peer__get_descriptor(void) {
+  return &envoy__service__auth__v3__attribute_context__peer__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__auth__v3__attribute_context__http_request__get_descriptor(void) {
+  return &envoy__service__auth__v3__attribute_context__http_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__auth__v3__attribute_context__request__get_descriptor(void) {
+  return &envoy__service__auth__v3__attribute_context__request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__type__v3__http_status__get_descriptor(void) {
+  return &envoy__type__v3__http_status__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+google__protobuf__any__get_descriptor(void) {
+  return &google__protobuf__any__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+google__rpc__status__get_descriptor(void) {
+  return &google__rpc__status__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__auth__v3__check_request__get_descriptor(void) {
+  return &envoy__service__auth__v3__check_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__auth__v3__denied_http_response__get_descriptor(void) {
+  return &envoy__service__auth__v3__denied_http_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__auth__v3__ok_http_response__get_descriptor(void) {
+  return &envoy__service__auth__v3__ok_http_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__auth__v3__check_response__get_descriptor(void) {
+  return &envoy__service__auth__v3__check_response__descriptor;
+}
 static inline const ProtobufCMessageDescriptor *
 google__protobuf__duration__get_descriptor(void) {
   return &google__protobuf__duration__descriptor;
@@ -55,14 +152,6 @@ google__rpc__quota_failure__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 google__rpc__quota_failure__violation__get_descriptor(void) {
   return &google__rpc__quota_failure__violation__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-google__protobuf__any__get_descriptor(void) {
-  return &google__protobuf__any__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-google__rpc__status__get_descriptor(void) {
-  return &google__rpc__status__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 google__protobuf__timestamp__get_descriptor(void) {
@@ -219,6 +308,10 @@ tenancy__v1__former_slug__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_configuration__get_descriptor(void) {
   return &tenancy__v1__tenant_configuration__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__route_rule__get_descriptor(void) {
+  return &tenancy__v1__route_rule__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__database_config__get_descriptor(void) {

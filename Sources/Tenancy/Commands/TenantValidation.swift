@@ -74,6 +74,18 @@ public enum TenantRules {
       try check(settings: configuration.customSettings)
     }
     try checks.value { () throws(TenancyError) in try check(flags: configuration.featureFlags) }
+    try checks.value { () throws(TenancyError) in try check(routes: configuration.routes) }
+  }
+
+  private static func check(routes: [RouteRule]) throws(TenancyError) {
+    guard routes.count <= RouteRule.maximumCount else {
+      throw .invalid("configuration.routes", "more than \(RouteRule.maximumCount)")
+    }
+    for (index, rule) in routes.enumerated() where rule.permission.isEmpty {
+      throw .invalid(
+        "configuration.routes[\(index)].permission",
+        "must not be empty: which requests need no identity is the platform's to say")
+    }
   }
 
   private static func check(

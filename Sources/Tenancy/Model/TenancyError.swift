@@ -192,6 +192,14 @@ extension TenancyError.Reason {
   public static let notImplemented = Self("NOT_IMPLEMENTED")
   /// The certificate and the token name different tenants.
   public static let credentialConflict = Self("TENANT_CREDENTIAL_CONFLICT")
+  /// An HTTP request that needs an identity has neither a certificate nor a token.
+  public static let credentialMissing = Self("CREDENTIAL_MISSING")
+  /// The certificate that a proxy has passed on is not accepted.
+  public static let certificateRefused = Self("CERTIFICATE_REFUSED")
+  /// No rule says what an HTTP request of that method and path needs.
+  public static let routeNotAllowed = Self("ROUTE_NOT_ALLOWED")
+  /// The server has no `envoy` in its configuration.
+  public static let envoyNotConfigured = Self("ENVOY_NOT_CONFIGURED")
   /// The tenant that a credential names is not known here.
   public static let identityUnknown = Self("IDENTITY_UNKNOWN")
   /// The certificate has expired since the handshake.

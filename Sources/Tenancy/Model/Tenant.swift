@@ -106,18 +106,47 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
   public var customSettings: [String: JSONValue]
   /// Name (1 to 128 bytes) to on or off; at most 1,000.
   public var featureFlags: [String: Bool]
+  /// What its HTTP requests need besides what the platform's rules say: the first that covers one counts.
+  public var routes: [RouteRule]
 
   /// Validates nothing: that is up to `TenantCommands`.
   public init(
     database: DatabaseConfiguration? = nil, schema: SchemaConfiguration? = nil,
     shared: SharedConfiguration? = nil, customSettings: [String: JSONValue] = [:],
-    featureFlags: [String: Bool] = [:]
+    featureFlags: [String: Bool] = [:], routes: [RouteRule] = []
   ) {
     self.database = database
     self.schema = schema
     self.shared = shared
     self.customSettings = customSettings
     self.featureFlags = featureFlags
+    self.routes = routes
+  }
+
+  private enum Key: String, CodingKey {
+    case database, schema, shared, customSettings, featureFlags, routes
+  }
+
+  /// - Throws: `DecodingError` for what is none.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Key.self)
+    database = try values.decodeIfPresent(DatabaseConfiguration.self, forKey: .database)
+    schema = try values.decodeIfPresent(SchemaConfiguration.self, forKey: .schema)
+    shared = try values.decodeIfPresent(SharedConfiguration.self, forKey: .shared)
+    customSettings = try values.decode([String: JSONValue].self, forKey: .customSettings)
+    featureFlags = try values.decode([String: Bool].self, forKey: .featureFlags)
+    // Earlier versions have none.
+    routes = try values.decodeIfPresent([RouteRule].self, forKey: .routes) ?? []
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: Key.self)
+    try values.encodeIfPresent(database, forKey: .database)
+    try values.encodeIfPresent(schema, forKey: .schema)
+    try values.encodeIfPresent(shared, forKey: .shared)
+    try values.encode(customSettings, forKey: .customSettings)
+    try values.encode(featureFlags, forKey: .featureFlags)
+    if !routes.isEmpty { try values.encode(routes, forKey: .routes) }
   }
 }
 

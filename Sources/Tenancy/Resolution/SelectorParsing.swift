@@ -62,8 +62,9 @@ public enum SelectorParsing {
     return .name(segment)
   }
 
-  /// Refuses paths that are read in different ways.
-  static func checkPath(_ path: RawSpan) throws(TenancyError) {
+  /// Refuses paths that are read in different ways: escapes, empty and dot segments, what is not ASCII.
+  /// - Throws: INVALID_ARGUMENT with MALFORMED_SELECTOR.
+  public static func checkPath(_ path: RawSpan) throws(TenancyError) {
     try checkLength(path.byteCount, "path")
     guard path.byteCount > 0, path.byte(0) == UInt8(ascii: "/") else {
       throw malformed("path", "must begin with a slash")

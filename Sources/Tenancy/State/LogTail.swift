@@ -195,6 +195,7 @@ extension Tenant {
     let settings = JSONValue.object(configuration.customSettings).weight
     return texts.reduce(256 + settings) { $0 + ($1?.utf8.count ?? 0) }
       + configuration.featureFlags.reduce(0) { $0 + 32 + $1.key.utf8.count }
+      + configuration.routes.reduce(0) { $0 + 128 + $1.textBytes }
       + tokenKeys.reduce(0) { $0 + $1.footprint.residentBytes }
   }
 }

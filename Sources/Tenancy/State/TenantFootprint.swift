@@ -84,7 +84,8 @@ extension Revocation {
 extension TenantConfiguration {
   /// Bytes of text, and how many values there are.
   fileprivate var content: (bytes: Int, entries: Int) {
-    var (bytes, entries) = (0, featureFlags.count)
+    var (bytes, entries) = (0, featureFlags.count + 4 * routes.count)
+    for rule in routes { bytes += rule.textBytes }
     for name in featureFlags.keys { bytes += name.utf8.count + 8 }
     for (key, value) in customSettings {
       bytes += key.utf8.count

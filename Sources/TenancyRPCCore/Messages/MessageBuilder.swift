@@ -101,6 +101,14 @@ public struct MessageBuilder<Message: WireMessage>: ~Copyable {
     Message.pack(c, into: buffer.room(size))
   }
 
+  /// All of a message whose encoding is known, in place of field by field.
+  public mutating func write(encoded: [UInt8]) {
+    encoded.withUnsafeBytes { bytes in
+      guard let source = bytes.baseAddress else { return }
+      buffer.room(bytes.count).copyMemory(from: source, byteCount: bytes.count)
+    }
+  }
+
   /// Makes room for this many more bytes, for those who know that there will be many.
   public mutating func reserve(_ bytes: Int) { buffer.reserve(bytes) }
 

@@ -25,6 +25,17 @@ public struct MessageView<Message: WireMessage>: ~Escapable {
     self.c = c
   }
 
+  /// A message within `parent` that may be absent.
+  @_lifetime(copy parent)
+  @inlinable
+  public init?<Parent: WireMessage>(
+    present c: UnsafeMutablePointer<Message.CMessage>?,
+    within parent: borrowing MessageView<Parent>
+  ) {
+    guard let c else { return nil }
+    self.c = UnsafePointer(c)
+  }
+
   /// The message as a value of its own, every string in it checked.
   @inlinable
   public func copy() throws(FieldViolation) -> Message { try Message(reading: c) }

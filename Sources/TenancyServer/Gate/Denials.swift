@@ -55,6 +55,21 @@ struct Denials {
       reason: error.reason.rawValue)
   }
 
+  /// Notes an HTTP request that was denied.
+  /// - Parameters:
+  ///   - id: the request's own.
+  ///   - caller: who makes it, or where that was not found out, who has asked for it.
+  func note(
+    _ error: TenancyError, ofRequest id: RawSpan, _ caller: Caller, _ rule: MethodRule,
+    _ access: Access
+  ) {
+    let home = Self.home(of: caller, access.snapshot)
+    let id = id.byteCount <= RequestID.maximumLength ? id.decodedText : ""
+    note(
+      error, caller, rule, home: home, named: nil, target: error.attempted ?? home,
+      Self.isRequestID(id) ? id : "")
+  }
+
   /// Notes a call that nobody was found to make, by the token that it carries.
   /// - Parameter caller: who has presented that.
   func note(

@@ -15,7 +15,7 @@ struct MethodRule: Sendable {
   /// Of the error for a request that says too much: selectors are refused as such.
   let excessReason: TenancyError.Reason
 
-  static let all: [MethodRule] = V1.methods.enumerated().map { index, method in
+  static let all: [MethodRule] = TenancyService.served.enumerated().map { index, method in
     MethodRule(index: index, method)
   }
 

@@ -33,7 +33,7 @@ public struct IdentityRules: Sendable {
     ]),
     "resolver": permissions([
       "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",
-      "tenancy.token_keys:get", presentTokens.text,
+      "tenancy.token_keys:get", presentTokens.text, "tenancy.requests:check",
     ]),
   ]
 
@@ -50,6 +50,7 @@ public struct IdentityRules: Sendable {
   private static let everything = permissions([
     "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.roles:*", "tenancy.assignments:*",
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
+    "tenancy.requests:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {

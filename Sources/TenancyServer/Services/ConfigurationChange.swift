@@ -3,7 +3,9 @@ import TenancyWire
 
 /// A partial change of a tenant's configuration: what UpdateTenantConfiguration asks for.
 struct ConfigurationChange: Sendable {
-  private static let whole = ["database", "schema", "shared", "custom_settings", "feature_flags"]
+  private static let whole = [
+    "database", "schema", "shared", "custom_settings", "feature_flags", "routes",
+  ]
   private static let settingPrefix = "custom_settings."
   private static let flagPrefix = "feature_flags."
 
@@ -12,6 +14,7 @@ struct ConfigurationChange: Sendable {
   private let isImplied: Bool
 
   private let keepsConnection: Bool
+  private let routes: [RouteRule]
 
   init(
     _ sent: V1.TenantConfiguration, _ mask: GoogleProtobuf.FieldMask?, by caller: Caller
@@ -26,6 +29,7 @@ struct ConfigurationChange: Sendable {
     }
     // Before the writer merges them.
     try TenantRules.check(settings: sent.customSettings ?? [:])
+    routes = try sent.domainRoutes()
     self.sent = sent
     paths = mask.paths
     isImplied = mask.isImplied
@@ -39,8 +43,9 @@ struct ConfigurationChange: Sendable {
   {
     try sent.database?.refuseSecrets(of: caller)
     let keepsConnection = !caller.isPlatform
+    let sentDomain = try sent.domain()
     return { (before) throws(TenancyError) in
-      var after = sent.domain
+      var after = sentDomain
       after.database = sent.database?.domain(
         keeping: before.database, keepsConnection: keepsConnection)
       return after
@@ -74,6 +79,8 @@ struct ConfigurationChange: Sendable {
     if let shared = sent.shared { configuration.shared = shared.domain }
     configuration.customSettings.merge(sent.customSettings ?? [:]) { _, new in new }
     configuration.featureFlags.merge(sent.featureFlags) { _, new in new }
+    // Their order counts: they are one.
+    if !routes.isEmpty { configuration.routes = routes }
   }
 
   private func replace(_ path: String, in configuration: inout TenantConfiguration) {
@@ -85,6 +92,7 @@ struct ConfigurationChange: Sendable {
     case "shared": configuration.shared = sent.shared?.domain
     case "custom_settings": configuration.customSettings = sent.customSettings ?? [:]
     case "feature_flags": configuration.featureFlags = sent.featureFlags
+    case "routes": configuration.routes = routes
     case let path where path.hasPrefix(Self.settingPrefix):
       let key = String(path.dropFirst(Self.settingPrefix.count))
       configuration.customSettings[key] = sent.customSettings?[key]

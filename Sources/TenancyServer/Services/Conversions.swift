@@ -91,13 +91,37 @@ extension V1.TenantConfiguration {
         V1.SharedConfig(tenantIdentifier: $0.tenantIdentifier)
       },
       customSettings: configuration.customSettings.isEmpty ? nil : configuration.customSettings,
-      featureFlags: configuration.featureFlags)
+      featureFlags: configuration.featureFlags,
+      routes: configuration.routes.map {
+        V1.RouteRule(
+          methods: $0.methods, path: $0.path.description, permission: $0.permission)
+      })
   }
 
-  var domain: TenantConfiguration {
+  func domain() throws(TenancyError) -> TenantConfiguration {
     TenantConfiguration(
       database: database?.domain(keeping: nil), schema: schema?.domain, shared: shared?.domain,
-      customSettings: customSettings ?? [:], featureFlags: featureFlags)
+      customSettings: customSettings ?? [:], featureFlags: featureFlags,
+      routes: try domainRoutes())
+  }
+
+  /// - Throws: INVALID_ARGUMENT with all that is wrong with the rules' own fields.
+  func domainRoutes() throws(TenancyError) -> [RouteRule] {
+    guard routes.count <= RouteRule.maximumCount else {
+      throw .invalid("configuration.routes", "more than \(RouteRule.maximumCount)")
+    }
+    var checks = FieldChecks()
+    var rules: [RouteRule] = []
+    for (index, rule) in routes.enumerated() where !checks.isFull {
+      let found = try checks.value { () throws(TenancyError) in
+        try RouteRule(
+          methods: rule.methods, path: rule.path, permission: rule.permission,
+          field: "configuration.routes[\(index)]")
+      }
+      if let found { rules.append(found) }
+    }
+    try checks.finish()
+    return rules
   }
 }
 

@@ -70,9 +70,12 @@ struct TenantManagerService: Sendable {
     let model = try checks.value { () throws(TenancyError) in
       try tenant.isolationModel.domain("tenant.isolation_model")
     }
+    let configuration = try checks.value { () throws(TenancyError) in
+      try tenant.configuration?.domain() ?? TenantConfiguration()
+    }
     let new = TenantCommands.NewTenant(
       slug: tenant.slug, displayName: tenant.displayName, isolationModel: model,
-      configuration: tenant.configuration?.domain ?? TenantConfiguration(),
+      configuration: configuration ?? TenantConfiguration(),
       databasePassword: tenant.configuration?.database?.clearPassword,
       requestID: hasID ? id : "", digest: hasID ? RequestIDs.digest(of: tenant) : "",
       checks: checks)
@@ -215,6 +218,7 @@ extension Tenant {
   fileprivate var answerBytes: Int {
     configuration.featureFlags.keys.reduce(
       128 + displayName.utf8.count + JSONValue.object(configuration.customSettings).answerBytes
+        + configuration.routes.count * RoutePattern.maximumLength
     ) { $0 + $1.utf8.count + WorkBudget.elementBytes }
   }
 }

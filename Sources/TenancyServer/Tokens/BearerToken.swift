@@ -27,7 +27,7 @@ enum BearerToken {
   }
 
   /// One or more spaces are between (RFC 9110 §11.4); the scheme's case doesn't matter.
-  private static func token(in value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+  static func token(in value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
     let length = scheme.utf8CodeUnitCount
     let isBearer = scheme.withUTF8Buffer { scheme in
       value.count > length && zip(value, scheme).allSatisfy { $0 | 0x20 == $1 }
@@ -38,7 +38,7 @@ enum BearerToken {
     return token.isEmpty ? nil : UnsafeRawBufferPointer(rebasing: token)
   }
 
-  private static let malformed = TokenDenial(
+  static let malformed = TokenDenial(
     TenancyError(
       .unauthenticated, .authorizationMalformed,
       "the metadata authorization has to be one time \"Bearer\" and a token"))

@@ -86,7 +86,7 @@ struct RequestTokens: Sendable {
     }
   }
 
-  private static let notTaken = TenancyError(
+  static let notTaken = TenancyError(
     .unauthenticated, .tokensNotConfigured, "the server takes no tokens: it has none configured")
   private static let bound = TenancyError(
     TokenRefusal(

@@ -14,7 +14,7 @@ public struct TokenTerms: Sendable {
   /// What `iss` of a tenant's tokens begins with; `/tenants/{id}` follows.
   public let issuer: String
   /// This service, in `aud`.
-  public let audience: String
+  public private(set) var audience: String
   /// Seconds.
   public var maximumLife = longestLife
   /// Of keys that are made from now on.
@@ -34,6 +34,13 @@ public struct TokenTerms: Sendable {
 extension TokenTerms {
   /// `iss` of a tenant's tokens.
   func issuer(of tenant: TenantID) -> String { "\(issuer)/tenants/\(tenant)" }
+
+  /// The same for who is called by another name.
+  func serving(_ audience: String) -> TokenTerms {
+    var terms = self
+    terms.audience = audience
+    return terms
+  }
 
   /// Whether a token is for this service.
   func areServed(by token: TokenGrant) -> Bool {

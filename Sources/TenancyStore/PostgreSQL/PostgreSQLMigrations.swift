@@ -141,7 +141,11 @@ struct PostgreSQLMigrations {
 
   private static let all = [
     initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens,
+    marksOfRoutes,
   ]
+
+  /// They are in tenants' configurations: a program that does not know them would drop them with the next change.
+  private static let marksOfRoutes = "SELECT"
 
   /// A program that does not know of revocations would take tokens that are void. `target` is a token's id or a
   /// subject, and empty for the whole tenant.

@@ -98,6 +98,8 @@ enum Migrations {
     Step(sql: auditChains),
     // A program that does not know of revocations would take tokens that are void.
     Step(sql: revocations, after: addTokenKeys),
+    // Routes are in tenants' configurations: a program that does not know them would drop them with the next change.
+    Step(sql: ""),
   ]
 
   /// Times are nanoseconds since 1970. `target` is a token's id or a subject, and empty for the whole tenant.

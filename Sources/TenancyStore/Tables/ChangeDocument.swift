@@ -255,6 +255,8 @@ private struct ConfigurationDocument: Codable {
   let shared: SharedConfiguration?
   let customSettings: [String: JSONValue]
   let featureFlags: [String: Bool]
+  /// Nil: none.
+  let routes: [RouteRule]?
 
   init(_ configuration: TenantConfiguration) {
     database = configuration.database.map(DatabaseDocument.init)
@@ -262,12 +264,13 @@ private struct ConfigurationDocument: Codable {
     shared = configuration.shared
     customSettings = configuration.customSettings
     featureFlags = configuration.featureFlags
+    routes = configuration.routes.isEmpty ? nil : configuration.routes
   }
 
   func configuration() throws(ChangeDecodingError) -> TenantConfiguration {
     TenantConfiguration(
       database: try database?.configuration(), schema: schema, shared: shared,
-      customSettings: customSettings, featureFlags: featureFlags)
+      customSettings: customSettings, featureFlags: featureFlags, routes: routes ?? [])
   }
 }
 

@@ -5,6 +5,25 @@ import CTenancyProtobufC
 import CTenancyProto
 import TenancyRPC
 
+extension EnvoyAuth {
+  /// Whether a request that has come to Envoy may go on, and as whose: what its filter `ext_authz` asks.
+  public enum Authorization: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "envoy.service.auth.v3.Authorization"
+
+    /// Answers requests that are denied as well as those that are not: an error of the call itself says that
+    /// nothing was judged, and Envoy has to deny then (`failure_mode_allow: false`, its default).
+    public static let check = MethodSpec<EnvoyAuth.CheckRequest, EnvoyAuth.CheckResponse>(
+      RPCMethod(path: "/envoy.service.auth.v3.Authorization/Check", kind: .unary),
+      requirement: Requirement(permission: "tenancy.requests:check", scope: .tenant),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      check.identity,
+    ]
+  }
+}
+
 extension V1 {
   /// Who did what, and who was denied what. Records form one hash chain per tenant, and one of the platform over
   /// the heads of all. A tenant's identities read their own tenant's chain, the platform's read all.
@@ -421,6 +440,12 @@ extension V1 {
       getJsonWebKeySet.identity,
     ]
   }
+}
+
+extension EnvoyAuth {
+  /// Every method of the API.
+  public static let methods: [MethodIdentity] =
+    Authorization.methods
 }
 
 extension V1 {

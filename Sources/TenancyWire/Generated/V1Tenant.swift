@@ -286,6 +286,9 @@ extension V1 {
     public var customSettings: [String: JSONValue]?
     /// Name (1 to 128 characters) to on or off; at most 1,000.
     public var featureFlags: [String: Bool]
+    /// What the tenant's HTTP requests need that come through Envoy, besides what the platform asks for: of those that
+    /// cover one the first. They can add to what the platform's rules ask for, and take nothing away. At most 64.
+    public var routes: [V1.RouteRule]
 
     /// Fields that are not given have their defaults.
     public init(
@@ -293,13 +296,15 @@ extension V1 {
       schema: V1.SchemaConfig? = nil,
       shared: V1.SharedConfig? = nil,
       customSettings: [String: JSONValue]? = nil,
-      featureFlags: [String: Bool] = [:]
+      featureFlags: [String: Bool] = [:],
+      routes: [V1.RouteRule] = []
     ) {
       self.database = database
       self.schema = schema
       self.shared = shared
       self.customSettings = customSettings
       self.featureFlags = featureFlags
+      self.routes = routes
     }
   }
 }
@@ -318,6 +323,7 @@ extension V1.TenantConfiguration {
     self.shared = try WireRead.message(c.pointee.shared, field: "shared")
     self.customSettings = try WireRead.structure(c.pointee.custom_settings, count: c.pointee.n_custom_settings, field: "custom_settings")
     self.featureFlags = try WireRead.map(c.pointee.feature_flags, count: c.pointee.n_feature_flags, field: "feature_flags", key: { $0.key }, value: { $0.value != 0 })
+    self.routes = try WireRead.messages(c.pointee.routes, count: c.pointee.n_routes, field: "routes")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -332,6 +338,8 @@ extension V1.TenantConfiguration {
       entry.pointee.key = key
       entry.pointee.value = value ? 1 : 0
     }
+    c.pointee.n_routes = self.routes.count
+    c.pointee.routes = arena.list(self.routes) { Optional($0.write(into: arena)) }
     return c
   }
 
@@ -342,6 +350,64 @@ extension V1.TenantConfiguration {
     if let value = self.shared { object["shared"] = value.json() }
     if let value = self.customSettings { object["customSettings"] = .object(value) }
     if !self.featureFlags.isEmpty { object["featureFlags"] = .object(self.featureFlags.mapValues { .bool($0) }) }
+    if !self.routes.isEmpty { object["routes"] = .array(self.routes.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// What HTTP requests of some methods and paths need.
+  public struct RouteRule: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Upper-case names, such as GET, which covers HEAD; at most 16. Empty: all methods.
+    public var methods: [String]
+    /// Segments as they are, `*` or `{name}` for any one, and `**` at the end for any that follow, if any do. At most
+    /// 256 bytes.
+    public var path: String
+    /// Which permission whoever makes them has to have in the tenant: `resource:action`, without wildcards.
+    public var permission: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      methods: [String] = [],
+      path: String = "",
+      permission: String = ""
+    ) {
+      self.methods = methods
+      self.path = path
+      self.permission = permission
+    }
+  }
+}
+
+extension V1.RouteRule {
+  public typealias CMessage = Tenancy__V1__RouteRule
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__route_rule__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.methods = try WireRead.strings(c.pointee.methods, count: c.pointee.n_methods, field: "methods")
+    self.path = try WireText.string(c.pointee.path, field: "path")
+    self.permission = try WireText.string(c.pointee.permission, field: "permission")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__route_rule__init(c)
+    c.pointee.n_methods = self.methods.count
+    c.pointee.methods = arena.list(self.methods) { arena.copy($0) }
+    c.pointee.path = arena.copy(self.path)
+    c.pointee.permission = arena.copy(self.permission)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.methods.isEmpty { object["methods"] = .array(self.methods.map { .string($0) }) }
+    if !self.path.isEmpty { object["path"] = .string(self.path) }
+    if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
     return .object(object)
   }
 }

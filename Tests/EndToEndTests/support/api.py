@@ -19,7 +19,8 @@ def _generate() -> str:
     target = tempfile.mkdtemp(prefix="tenancy-stubs-")
     atexit.register(shutil.rmtree, target, ignore_errors=True)
     well_known = resources.files("grpc_tools") / "_proto"
-    names = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("tenancy/v1/*.proto"))
+    names = sorted(str(path.relative_to(PROTO)) for folder in ("tenancy/v1", "envoy")
+                   for path in (PROTO / folder).rglob("*.proto"))
     arguments = ["protoc", f"-I{PROTO}", f"-I{well_known}", f"--python_out={target}",
                  f"--grpc_python_out={target}", *names]
     if protoc.main(arguments) != 0:
@@ -29,6 +30,11 @@ def _generate() -> str:
 
 sys.path.insert(0, _generate())
 
+from envoy.service.auth.v3 import (  # noqa: E402
+    attribute_context_pb2 as attribute_context,
+    external_auth_pb2 as ext_authz,
+    external_auth_pb2_grpc as ext_authz_grpc,
+)
 from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     authorization_pb2 as authz,
     authorization_pb2_grpc as authz_grpc,
@@ -48,7 +54,7 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     tokens_pb2_grpc as tokens_grpc,
 )
 
-__all__ = ["audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
+__all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
            "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant",
            "tokens", "tokens_grpc", "methods", "PENDING",
            "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED",

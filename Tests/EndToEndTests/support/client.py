@@ -31,6 +31,7 @@ class Client:
         self.secrets = api.secrets_grpc.SecretsStub(self.channel)
         self.tokens = api.tokens_grpc.TokensStub(self.channel)
         self.audit = api.audit_grpc.AuditStub(self.channel)
+        self.ext_authz = api.ext_authz_grpc.AuthorizationStub(self.channel)
 
     def who(self, timeout: float = 10):
         return self.identity.WhoAmI(api.identity.WhoAmIRequest(), timeout=timeout)

@@ -149,6 +149,51 @@ void   tenancy__v1__tenant_configuration__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__tenant_configuration__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__route_rule__init
+                     (Tenancy__V1__RouteRule         *message)
+{
+  static const Tenancy__V1__RouteRule init_value = TENANCY__V1__ROUTE_RULE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__route_rule__get_packed_size
+                     (const Tenancy__V1__RouteRule *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__route_rule__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__route_rule__pack
+                     (const Tenancy__V1__RouteRule *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__route_rule__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__route_rule__pack_to_buffer
+                     (const Tenancy__V1__RouteRule *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__route_rule__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RouteRule *
+       tenancy__v1__route_rule__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RouteRule *)
+     protobuf_c_message_unpack (&tenancy__v1__route_rule__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__route_rule__free_unpacked
+                     (Tenancy__V1__RouteRule *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__route_rule__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__database_config__init
                      (Tenancy__V1__DatabaseConfig         *message)
 {
@@ -619,7 +664,7 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__feature_flag
   (ProtobufCMessageInit) tenancy__v1__tenant_configuration__feature_flags_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_descriptors[5] =
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_descriptors[6] =
 {
   {
     "database",
@@ -681,18 +726,31 @@ static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "routes",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__TenantConfiguration, n_routes),
+    offsetof(Tenancy__V1__TenantConfiguration, routes),
+    &tenancy__v1__route_rule__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__tenant_configuration__field_indices_by_name[] = {
   3,   /* field[3] = custom_settings */
   0,   /* field[0] = database */
   4,   /* field[4] = feature_flags */
+  5,   /* field[5] = routes */
   1,   /* field[1] = schema */
   2,   /* field[2] = shared */
 };
 static const ProtobufCIntRange tenancy__v1__tenant_configuration__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor =
 {
@@ -702,11 +760,75 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor =
   "Tenancy__V1__TenantConfiguration",
   "tenancy.v1",
   sizeof(Tenancy__V1__TenantConfiguration),
-  5,
+  6,
   tenancy__v1__tenant_configuration__field_descriptors,
   tenancy__v1__tenant_configuration__field_indices_by_name,
   1,  tenancy__v1__tenant_configuration__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__tenant_configuration__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__route_rule__field_descriptors[3] =
+{
+  {
+    "methods",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__RouteRule, n_methods),
+    offsetof(Tenancy__V1__RouteRule, methods),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "path",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RouteRule, path),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "permission",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RouteRule, permission),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__route_rule__field_indices_by_name[] = {
+  0,   /* field[0] = methods */
+  1,   /* field[1] = path */
+  2,   /* field[2] = permission */
+};
+static const ProtobufCIntRange tenancy__v1__route_rule__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__route_rule__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RouteRule",
+  "RouteRule",
+  "Tenancy__V1__RouteRule",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RouteRule),
+  3,
+  tenancy__v1__route_rule__field_descriptors,
+  tenancy__v1__route_rule__field_indices_by_name,
+  1,  tenancy__v1__route_rule__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__route_rule__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__database_config__field_descriptors[4] =

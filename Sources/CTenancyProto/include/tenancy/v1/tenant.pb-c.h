@@ -26,6 +26,7 @@ typedef struct Tenancy__V1__Tenant Tenancy__V1__Tenant;
 typedef struct Tenancy__V1__FormerSlug Tenancy__V1__FormerSlug;
 typedef struct Tenancy__V1__TenantConfiguration Tenancy__V1__TenantConfiguration;
 typedef struct Tenancy__V1__TenantConfiguration__FeatureFlagsEntry Tenancy__V1__TenantConfiguration__FeatureFlagsEntry;
+typedef struct Tenancy__V1__RouteRule Tenancy__V1__RouteRule;
 typedef struct Tenancy__V1__DatabaseConfig Tenancy__V1__DatabaseConfig;
 typedef struct Tenancy__V1__SchemaConfig Tenancy__V1__SchemaConfig;
 typedef struct Tenancy__V1__SharedConfig Tenancy__V1__SharedConfig;
@@ -113,10 +114,25 @@ struct  Tenancy__V1__TenantConfiguration
   ProtobufCBinaryData *custom_settings;
   size_t n_feature_flags;
   Tenancy__V1__TenantConfiguration__FeatureFlagsEntry **feature_flags;
+  size_t n_routes;
+  Tenancy__V1__RouteRule **routes;
 };
 #define TENANCY__V1__TENANT_CONFIGURATION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_configuration__descriptor) \
-    , NULL, NULL, NULL, 0,NULL, 0,NULL }
+    , NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL }
+
+
+struct  Tenancy__V1__RouteRule
+{
+  ProtobufCMessage base;
+  size_t n_methods;
+  ProtobufCBinaryData *methods;
+  ProtobufCBinaryData path;
+  ProtobufCBinaryData permission;
+};
+#define TENANCY__V1__ROUTE_RULE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__route_rule__descriptor) \
+    , 0,NULL, {0,NULL}, {0,NULL} }
 
 
 struct  Tenancy__V1__DatabaseConfig
@@ -212,6 +228,25 @@ Tenancy__V1__TenantConfiguration *
 void   tenancy__v1__tenant_configuration__free_unpacked
                      (Tenancy__V1__TenantConfiguration *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__RouteRule methods */
+void   tenancy__v1__route_rule__init
+                     (Tenancy__V1__RouteRule         *message);
+size_t tenancy__v1__route_rule__get_packed_size
+                     (const Tenancy__V1__RouteRule   *message);
+size_t tenancy__v1__route_rule__pack
+                     (const Tenancy__V1__RouteRule   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__route_rule__pack_to_buffer
+                     (const Tenancy__V1__RouteRule   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__RouteRule *
+       tenancy__v1__route_rule__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__route_rule__free_unpacked
+                     (Tenancy__V1__RouteRule *message,
+                      ProtobufCAllocator *allocator);
 /* Tenancy__V1__DatabaseConfig methods */
 void   tenancy__v1__database_config__init
                      (Tenancy__V1__DatabaseConfig         *message);
@@ -283,6 +318,9 @@ typedef void (*Tenancy__V1__TenantConfiguration__FeatureFlagsEntry_Closure)
 typedef void (*Tenancy__V1__TenantConfiguration_Closure)
                  (const Tenancy__V1__TenantConfiguration *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__RouteRule_Closure)
+                 (const Tenancy__V1__RouteRule *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__DatabaseConfig_Closure)
                  (const Tenancy__V1__DatabaseConfig *message,
                   void *closure_data);
@@ -304,6 +342,7 @@ extern const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__former_slug__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__feature_flags_entry__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__route_rule__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__database_config__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__schema_config__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__shared_config__descriptor;

@@ -1,0 +1,142 @@
+import Tenancy
+import TenancyCrypto
+
+/// A client's certificate that was judged, and who its owner is.
+final class KnownCertificate {
+  let caller: Caller
+  let credential: ForwardedCredential
+  /// As it came.
+  fileprivate let bytes: [UInt8]
+
+  fileprivate init(_ caller: Caller, _ credential: ForwardedCredential, _ bytes: [UInt8]) {
+    self.caller = caller
+    self.credential = credential
+    self.bytes = bytes
+  }
+}
+
+/// Certificates of clients that were accepted, by what Envoy tells of them: one that comes again costs a look-up.
+/// Confined to an event loop.
+///
+/// Only what was accepted is in it, so that others push none out.
+struct ForwardedCertificates {
+  /// What a certificate is looked up by: bytes of its signature.
+  private struct Key: Hashable {
+    private let part: SIMD4<UInt64>
+
+    init?(_ text: RawSpan) {
+      // What comes behind is the end of its last line, and the footer with its escapes.
+      let (size, behind) = (MemoryLayout<SIMD4<UInt64>>.size, 64)
+      guard text.byteCount >= size + behind else { return nil }
+      part = text.withUnsafeBytes {
+        // In range: the text has so many bytes.
+        $0.loadUnaligned(fromByteOffset: $0.count - size - behind, as: SIMD4<UInt64>.self)
+      }
+    }
+  }
+
+  private let context: TLSContext?
+  private let rules: IdentityRules
+  private var known: BoundedCache<Key, KnownCertificate>
+
+  /// - Parameter context: nil: none is accepted.
+  init(_ context: TLSContext?, _ rules: IdentityRules, capacity: Int = 4096) {
+    self.context = context
+    self.rules = rules
+    known = BoundedCache(capacity: capacity)
+  }
+
+  var count: Int { known.count }
+
+  /// A certificate that was accepted before. Whether it still is, is for the caller to ask.
+  func find(_ text: RawSpan) -> KnownCertificate? {
+    guard let key = Key(text), let found = known[key] else { return nil }
+    let bytes = found.bytes
+    return bytes.span.bytes.equals(text) ? found : nil
+  }
+
+  /// Verifies a certificate that was not seen before: some 100 us.
+  /// - Parameters:
+  ///   - text: PEM, percent-encoded.
+  ///   - connection: who has passed it on, for the audit trail.
+  /// - Throws: UNAUTHENTICATED and why it is not accepted.
+  mutating func judge(
+    _ text: RawSpan, connection: @escaping @Sendable () -> String
+  ) throws(TenancyError) -> KnownCertificate {
+    guard let context else {
+      throw Self.refused("the server has no CAs to judge certificates by: it has no tls configured")
+    }
+    guard text.byteCount <= 3 * TLSContext.maximumForwardedBytes,
+      let pem = PercentEncoding.decode(text)
+    else { throw Self.refused("not one percent-encoded PEM certificate") }
+    let credential: ForwardedCredential
+    switch context.judge(forwarded: pem) {
+    case .success(let found): credential = found
+    case .failure(let refusal): throw Self.refused(refusal.reason)
+    }
+    switch rules.caller(
+      .certificate(credential.certificate), refusal: { credential.refusal() }, source: connection)
+    {
+    case .success(let caller):
+      let found = KnownCertificate(caller, credential, text.withUnsafeBytes { Array($0) })
+      if let key = Key(text) { known.insert(found, for: key) }
+      return found
+    case .failure(let refusal): throw Self.refused(refusal.reason)
+    }
+  }
+
+  static func refused(_ reason: String) -> TenancyError {
+    TenancyError(
+      .unauthenticated, .certificateRefused, "the client's certificate is not accepted: \(reason)")
+  }
+}
+
+/// Escapes of URLs (RFC 3986 §2.1).
+enum PercentEncoding {
+  /// - Returns: nil for an escape that is none.
+  static func decode(_ text: RawSpan) -> [UInt8]? {
+    var out: [UInt8] = []
+    out.reserveCapacity(text.byteCount)
+    var offset = 0
+    while offset < text.byteCount {
+      let byte = text.byte(offset)
+      guard byte == UInt8(ascii: "%") else {
+        out.append(byte)
+        offset += 1
+        continue
+      }
+      guard offset + 2 < text.byteCount, let high = value(text.byte(offset + 1)),
+        let low = value(text.byte(offset + 2))
+      else { return nil }
+      out.append(high << 4 | low)
+      offset += 3
+    }
+    return out
+  }
+
+  /// What may be in a header's value as it is; the rest is escaped, as is the escape itself.
+  static func encode(_ text: String) -> String {
+    let isPlain = text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "%") }
+    if isPlain { return text }
+    var out: [UInt8] = []
+    for byte in text.utf8 {
+      if (0x21...0x7E).contains(byte), byte != UInt8(ascii: "%") {
+        out.append(byte)
+      } else {
+        out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+      }
+    }
+    return String(decoding: out, as: UTF8.self)
+  }
+
+  private static let digits = Array("0123456789ABCDEF".utf8)
+
+  private static func value(_ digit: UInt8) -> UInt8? {
+    switch digit {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+    default: nil
+    }
+  }
+}

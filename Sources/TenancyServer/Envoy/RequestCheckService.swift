@@ -1,0 +1,246 @@
+import Tenancy
+import TenancyCrypto
+import TenancyRPC
+import TenancyWire
+
+/// `envoy.service.auth.v3.Authorization`: whether an HTTP request may go on, and as whose.
+///
+/// The request's own credentials say who makes it, as those of a call do here: the certificate that its client has
+/// shown to Envoy, and a token. Its path, host and headers are selectors. What it needs is what the platform's rules
+/// and those of its tenant say.
+struct RequestCheckService: Sendable {
+  private let plane: ControlPlane
+  private let resolver: Resolver
+  private let terms: EnvoyTerms?
+  /// Headers that name tenants, and are the proxy's to set.
+  private let tenantHeaders: [String]
+  private let anonymousAnswer: [UInt8]
+
+  init(plane: ControlPlane, resolver: Resolver, terms: EnvoyTerms?) {
+    self.plane = plane
+    self.resolver = resolver
+    self.terms = terms
+    tenantHeaders = resolver.rules.headerNames
+    anonymousAnswer = RequestIdentity.anonymousAnswer(removing: tenantHeaders)
+      .encode(arena: Arena(firstBlock: Gate.arenaBytes))
+  }
+
+  func methods(_ gate: Gate) -> [TenancyMethod] {
+    [
+      gate.inline(onLoop: EnvoyAuth.Authorization.check) {
+        (access, loop, message, response) throws(TenancyError) in
+        guard let terms else { throw Self.notConfigured }
+        guard let loop = loop?.forwarded else { throw Self.mayNotWait }
+        guard let attributes = message.attributes else {
+          throw .invalid("attributes", "is required")
+        }
+        let request = try ForwardedRequest(attributes, resolver)
+        var caller: Caller?
+        do throws(TenancyError) {
+          response.write(
+            encoded: try judge(request, access, loop, terms, caller: &caller))
+        } catch {
+          // Envoy is told of an error, and denies.
+          if error.category == .internalError { throw error }
+          note(error, caller ?? access.caller, request, access)
+          response.write(RequestAnswer.denied(error))
+        }
+      }
+    ]
+  }
+
+  /// - Parameter caller: who makes the request, as soon as that is known.
+  /// - Returns: the encoded answer that lets it through.
+  /// - Throws: why it does not go on.
+  private func judge(
+    _ request: borrowing ForwardedRequest, _ access: Access, _ loop: ForwardedLoop,
+    _ terms: EnvoyTerms, caller found: inout Caller?
+  ) throws(TenancyError) -> [UInt8] {
+    try SelectorParsing.checkPath(request.bare)
+    guard !request.method.isEmpty else {
+      throw .invalid("attributes.request.http.method", "is empty")
+    }
+    let need = terms.routes.need(of: request.method, request.bare)
+    if case .nothing = need { return anonymousAnswer }
+    let caller = try identify(request, access, loop, &found)
+    let (state, now) = (access.snapshot.state, access.now)
+    let home = try Self.home(of: caller, state, now)
+    let named = caller.token?.tenantText ?? ""
+    let resolution = try resolver.resolve(
+      request.selectors, token: caller.token == nil ? nil : named.utf8Span.span.bytes,
+      state: state, home: home, now: now, mayFallBack: true)
+    let record = resolution.record
+    try Self.authorize(caller, request, need, record, now)
+    if let known = loop.answers.find(caller, record.tenant) { return known }
+    let answer = RequestIdentity(tenant: record.tenant, caller: caller)
+      .answer(removing: tenantHeaders).encode(arena: Arena(firstBlock: Gate.arenaBytes))
+    loop.answers.insert(answer, caller, record.tenant)
+    return answer
+  }
+
+  // MARK: Identity
+
+  /// Who makes the request, by certificate and token together.
+  private func identify(
+    _ request: borrowing ForwardedRequest, _ access: Access, _ loop: ForwardedLoop,
+    _ found: inout Caller?
+  ) throws(TenancyError) -> Caller {
+    var presenter = access.caller
+    if !request.certificate.isEmpty {
+      let owner = try loop.owner(of: request.certificate, through: access.caller)
+      found = owner
+      if owner.expiry(at: access.now) != nil { throw Gate.expired }
+      if owner.refusal() != nil { throw Gate.revoked }
+      presenter = owner
+    }
+    guard request.hasAuthorization else {
+      guard let owner = found else { throw Self.missing }
+      return owner
+    }
+    let caller = try loop.bearer(
+      of: request, presenter, account: CallerDirectory(plane).account(of: presenter), access)
+    found = caller
+    if let error = caller.expiry(at: access.now) { throw error }
+    try Gate.judgeToken(of: caller, access.snapshot.state, access.now)
+    return caller
+  }
+
+  /// The tenant of the certificate; nil: it is a platform identity's, or there is none.
+  private static func home(
+    of caller: Caller, _ state: borrowing ControlState, _ now: Timestamp
+  ) throws(TenancyError) -> TenantRecord? {
+    let owner = caller.presenter ?? caller
+    guard case .tenant(let name) = owner.kind else { return nil }
+    guard let home = state.find(name.utf8Span.span.bytes, at: now), home.tenant.state != .deleted
+    else { throw Gate.unknownHome }
+    return home
+  }
+
+  // MARK: Authorization
+
+  /// The platform's rule and the tenant's are both to be met: a tenant can't take away what the platform asks for.
+  private static func authorize(
+    _ caller: Caller, _ request: borrowing ForwardedRequest, _ need: RouteNeed,
+    _ record: TenantRecord, _ now: Timestamp
+  ) throws(TenancyError) {
+    let own = record.tenant.configuration.routes.first(covering: request.method, request.bare)
+    var isSaid = false
+    if case .permission(let rule) = need {
+      try require(rule.permission, of: caller, record, now)
+      isSaid = true
+    }
+    if let own {
+      try require(own.permission, of: caller, record, now)
+      isSaid = true
+    }
+    guard isSaid else {
+      throw TenancyError(
+        .permissionDenied, .routeNotAllowed, "no rule says what requests of this kind need")
+    }
+  }
+
+  private static func require(
+    _ permission: String, of caller: Caller, _ record: TenantRecord, _ now: Timestamp
+  ) throws(TenancyError) {
+    let question = permission.utf8Span.span.bytes
+    guard let colon = Permission.colon(in: question) else { throw .missing(permission: permission) }
+    if let narrowed = caller.token?.permissions, !narrowed.grants(question, colon: colon) {
+      throw .missing(permission: permission)
+    }
+    if caller.permissions.grants(question, colon: colon) { return }
+    guard !caller.isPlatform else { throw .missing(permission: permission) }
+    var budget = WorkBudget(visits: CheckService.maximumVisits)
+    guard
+      record.grantingRole(
+        subject: caller.subject.utf8Span.span.bytes, question: question, colon: colon, now: now,
+        &budget) != nil
+    else { throw .missing(permission: permission) }
+  }
+
+  // MARK: Denials
+
+  private func note(
+    _ error: TenancyError, _ caller: Caller, _ request: borrowing ForwardedRequest,
+    _ access: Access
+  ) {
+    guard Denials.isDenial(error) else { return }
+    let rule = MethodRule.of(EnvoyAuth.Authorization.check.identity)
+    Denials(plane: plane).note(error, ofRequest: request.requestID, caller, rule, access)
+  }
+
+  private static let notConfigured = TenancyError(
+    .failedPrecondition, .envoyNotConfigured, "the server has no envoy in its configuration")
+  private static let mayNotWait = TenancyError.invalid(
+    ConsistencyMetadata.name, "is not taken by this method: it answers from the newest state")
+  private static let missing = TenancyError(
+    .unauthenticated, .credentialMissing, "the request has neither a certificate nor a token")
+}
+
+/// What an event loop keeps for HTTP requests that are judged on it. Confined to it.
+final class ForwardedLoop {
+  /// Nil: tokens are not taken.
+  private let tokens: TokenJudge?
+  /// Whether the tokens are swept by who made them.
+  private let sharesTokens: Bool
+  private var certificates: ForwardedCertificates
+  private var allowance = VerifyingAllowance()
+  private let clock: @Sendable () -> Int64
+  var answers = KnownAnswers()
+
+  /// - Parameters:
+  ///   - tokens: nil: tokens are not taken.
+  ///   - judge: of calls' own tokens, which is used if those of requests are for the same audience.
+  ///   - clock: nanoseconds, never set.
+  init(
+    _ terms: EnvoyTerms, _ rules: IdentityRules, tokens: TokenTerms?, _ judge: TokenJudge?,
+    clock: @escaping @Sendable () -> Int64
+  ) {
+    let own = terms.tokens(tokens)
+    sharesTokens = own?.audience == tokens?.audience
+    self.tokens = sharesTokens ? judge : own.map { TokenJudge($0, rules, clock: clock) }
+    certificates = ForwardedCertificates(terms.certificates, rules)
+    self.clock = clock
+  }
+
+  /// Once a second.
+  func sweep(at now: Timestamp) {
+    if !sharesTokens { tokens?.sweep(at: now) }
+    allowance.sweep(at: clock())
+    answers.removeAll()
+  }
+
+  /// Whose a client's certificate is.
+  /// - Parameter gateway: who has passed it on.
+  func owner(of certificate: RawSpan, through gateway: Caller) throws(TenancyError) -> Caller {
+    if let known = certificates.find(certificate) { return known.caller }
+    let (account, began) = (gateway.subject.hashValue, clock())
+    guard allowance.admits(peer: account, nil, at: began) else {
+      throw TenancyError(
+        .resourceExhausted, .limitReached, "too many certificates that were not seen before",
+        retryAfterSeconds: 1)
+    }
+    defer {
+      let ended = clock()
+      allowance.charge(peer: account, nil, ended - began, isRefused: false, at: ended)
+    }
+    let connection = gateway.connection
+    return try certificates.judge(certificate, connection: connection).caller
+  }
+
+  /// Whom the request's token is for.
+  func bearer(
+    of request: borrowing ForwardedRequest, _ presenter: Caller, account: Int, _ access: Access
+  ) throws(TenancyError) -> Caller {
+    guard let tokens else { throw RequestTokens.notTaken }
+    guard !request.isAuthorizationRepeated else { throw BearerToken.malformed.error }
+    do throws(TokenDenial) {
+      return try request.authorization.withUnsafeBytes { value throws(TokenDenial) in
+        guard let token = BearerToken.token(in: value) else { throw BearerToken.malformed }
+        return try tokens.caller(
+          presenting: token, presenter, account: account, access.snapshot.state, at: access.now)
+      }
+    } catch {
+      throw error.error.reaching(error.tenant)
+    }
+  }
+}

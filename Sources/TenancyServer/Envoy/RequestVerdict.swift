@@ -1,0 +1,152 @@
+import Tenancy
+import TenancyCrypto
+import TenancyWire
+
+/// What an HTTP request is let through with: whose it is.
+struct RequestIdentity {
+  let tenant: Tenant
+  let caller: Caller
+
+  /// Headers that the request goes on with.
+  static let tenantHeader = "x-tenant-id"
+  static let slugHeader = "x-tenant-slug"
+  static let subjectHeader = "x-tenant-subject"
+  static let actorHeader = "x-tenant-actor"
+  static let headers = [tenantHeader, slugHeader, subjectHeader, actorHeader]
+
+  /// What other programs take for the method of a request: it would not be the one that was judged.
+  private static let methodHeaders = [
+    "x-http-method", "x-http-method-override", "x-method-override",
+  ]
+
+  /// Who acts for the subject, whoever does now first; nil: nobody.
+  private var actor: String? { caller.token?.claims.actors.first?.subject.text }
+
+  /// The request goes on as this one's.
+  /// - Parameter others: headers that name tenants, in lower case.
+  func answer(removing others: [String]) -> EnvoyAuth.CheckResponse {
+    var headers = [
+      (Self.tenantHeader, tenant.id.description), (Self.slugHeader, tenant.slug.text),
+      (Self.subjectHeader, PercentEncoding.encode(caller.subject)),
+    ]
+    if let actor { headers.append((Self.actorHeader, PercentEncoding.encode(actor))) }
+    let set = Set(headers.map(\.0))
+    var metadata: [String: JSONValue] = [
+      "tenant": .string(tenant.id.description), "tenant_slug": .string(tenant.slug.text),
+      "subject": .string(caller.subject),
+      "credential": .string(caller.token == nil ? "certificate" : "token"),
+    ]
+    if let actor { metadata["actor"] = .string(actor) }
+    return Self.allowed(
+      headers.map { RequestAnswer.header($0.0, $0.1) },
+      removing: (Self.headers + others).filter { !set.contains($0) }, metadata)
+  }
+
+  /// The request goes on as nobody's.
+  static func anonymousAnswer(removing others: [String]) -> EnvoyAuth.CheckResponse {
+    allowed([], removing: headers + others, nil)
+  }
+
+  private static func allowed(
+    _ headers: [EnvoyCore.HeaderValueOption], removing names: [String],
+    _ metadata: [String: JSONValue]?
+  ) -> EnvoyAuth.CheckResponse {
+    EnvoyAuth.CheckResponse(
+      status: GoogleRPC.Status(),
+      httpResponse: .okResponse(
+        EnvoyAuth.OkHttpResponse(
+          headers: headers, headersToRemove: unique(names + methodHeaders))),
+      dynamicMetadata: metadata)
+  }
+
+  private static func unique(_ names: [String]) -> [String] {
+    var seen: Set<String> = []
+    return names.filter { seen.insert($0).inserted }
+  }
+}
+
+/// Answers to Envoy's questions.
+enum RequestAnswer {
+  /// Overwrites what the request has of that name.
+  static func header(_ name: String, _ value: String) -> EnvoyCore.HeaderValueOption {
+    EnvoyCore.HeaderValueOption(
+      header: EnvoyCore.HeaderValue(key: name, value: value),
+      append: GoogleProtobuf.BoolValue(value: false))
+  }
+
+  /// The request does not go on.
+  static func denied(_ error: TenancyError) -> EnvoyAuth.CheckResponse {
+    let code = StatusMapping.code(of: error.category)
+    let status = httpStatus(of: error.category)
+    var headers = [header("content-type", "application/json")]
+    if status == 401 { headers.append(header("www-authenticate", "Bearer")) }
+    if let seconds = error.retryAfterSeconds {
+      headers.append(header("retry-after", "\(max(1, seconds))"))
+    }
+    let message = error.message.clipped(toBytes: StatusMapping.maximumTextBytes)
+    let body = JSONValue.object([
+      "error": .object([
+        "code": .number(Double(status)), "status": .string(code.description),
+        "reason": .string(error.reason.rawValue), "message": .string(message),
+      ])
+    ])
+    return EnvoyAuth.CheckResponse(
+      // Never 0, which Envoy takes for a yes.
+      status: GoogleRPC.Status(code: Int32(code.rawValue), message: message),
+      httpResponse: .deniedResponse(
+        EnvoyAuth.DeniedHttpResponse(
+          status: EnvoyType.HttpStatus(code: status), headers: headers, body: body.text() + "\n")))
+  }
+
+  /// As RFC 9110 has them.
+  static func httpStatus(of category: TenancyError.Category) -> Int32 {
+    switch category {
+    case .invalidArgument, .outOfRange: 400
+    case .unauthenticated: 401
+    case .permissionDenied, .failedPrecondition: 403
+    case .notFound: 404
+    case .alreadyExists, .aborted: 409
+    case .resourceExhausted: 429
+    case .unavailable, .cancelled: 503
+    case .unimplemented, .internalError: 500
+    }
+  }
+}
+
+/// Answers that let requests through, by whom they are of: one that is given again is copied. Confined to an event
+/// loop.
+struct KnownAnswers {
+  private final class Entry {
+    /// Kept, so that no other has its address.
+    let caller: Caller
+    let tenant: TenantID
+    let version: UInt64
+    let epoch: UInt64
+    let bytes: [UInt8]
+
+    init(_ caller: Caller, _ tenant: Tenant, _ bytes: [UInt8]) {
+      self.caller = caller
+      (self.tenant, version, epoch) = (tenant.id, tenant.version, tenant.epoch)
+      self.bytes = bytes
+    }
+  }
+
+  private var entries: BoundedCache<ObjectIdentifier, Entry>
+
+  init(capacity: Int = 4096) { entries = BoundedCache(capacity: capacity) }
+
+  /// The encoded answer that this caller was given for this very tenant.
+  func find(_ caller: Caller, _ tenant: Tenant) -> [UInt8]? {
+    guard let entry = entries[ObjectIdentifier(caller)], entry.tenant == tenant.id,
+      entry.version == tenant.version, entry.epoch == tenant.epoch
+    else { return nil }
+    return entry.bytes
+  }
+
+  mutating func insert(_ bytes: [UInt8], _ caller: Caller, _ tenant: Tenant) {
+    entries.insert(Entry(caller, tenant, bytes), for: ObjectIdentifier(caller))
+  }
+
+  /// Lets go of those who were answered: connections that are gone would be kept.
+  mutating func removeAll() { entries = BoundedCache(capacity: entries.capacity) }
+}

@@ -1,0 +1,34 @@
+import Tenancy
+import TenancyServer
+
+extension EnvoyTerms {
+  /// Rules that are looked at one after the other, at most.
+  static let maximumRoutes = 1_000
+
+  init(_ settings: inout SettingsReader) throws {
+    let audience = try settings.optionalString("audience")
+    if let audience, !TokenTerms.isText(audience) {
+      throw settings.error("audience: 1 to \(TokenTerms.maximumTextBytes) bytes of visible ASCII")
+    }
+    let routes = try settings.list("routes") { route in
+      let methods = try route.strings("methods") ?? []
+      let path = try route.string("path")
+      let permission = try route.optionalString("permission")
+      let isAnonymous = try route.boolean("anonymous") ?? false
+      guard isAnonymous == (permission == nil), permission != "" else {
+        throw route.error("give either a permission or anonymous: true")
+      }
+      do throws(TenancyError) {
+        return try RouteRule(
+          methods: methods, path: path, permission: permission ?? "", field: "route")
+      } catch {
+        throw route.error(
+          error.violations.map { "\($0.field): \($0.description)" }.joined(separator: "; "))
+      }
+    }
+    guard routes.count <= Self.maximumRoutes else {
+      throw settings.error("routes: at most \(Self.maximumRoutes)")
+    }
+    self.init(audience: audience, routes: routes)
+  }
+}

@@ -35,6 +35,14 @@ struct ConfigurationOptions: ParsableArguments {
     transform: KeyValue.init(parsing:))
   var flags: [KeyValue] = []
 
+  @Option(
+    name: .customLong("route"),
+    help: ArgumentHelp(
+      "What HTTP requests need that come through Envoy. May be repeated: the first that covers one counts.",
+      valueName: "[METHODS] PATH PERMISSION"),
+    transform: RouteText.parse)
+  var routes: [V1.RouteRule] = []
+
   /// What is given, and nothing else.
   func message() throws(UsageError) -> V1.TenantConfiguration {
     let settings = try KeyValue.dictionary(settings, option: "--setting") {
@@ -47,7 +55,7 @@ struct ConfigurationOptions: ParsableArguments {
       customSettings: settings.isEmpty ? nil : settings,
       featureFlags: try KeyValue.dictionary(flags, option: "--flag") {
         pair throws(UsageError) in try pair.bool()
-      })
+      }, routes: routes)
   }
 
   /// Written as a whole: a user or a password without its database would unset the rest.
@@ -70,7 +78,8 @@ struct ConfigurationChange: Equatable {
 
   /// Sets what `configuration` has, and removes the settings and flags named.
   init(
-    setting configuration: V1.TenantConfiguration, unsetSettings: [String], unsetFlags: [String]
+    setting configuration: V1.TenantConfiguration, unsetSettings: [String] = [],
+    unsetFlags: [String] = [], unsetsRoutes: Bool = false
   ) throws(UsageError) {
     var paths: [String] = []
     if configuration.database != nil { paths.append("database") }
@@ -81,6 +90,10 @@ struct ConfigurationChange: Equatable {
       unset: unsetSettings)
     paths += try Self.paths(
       "feature_flags", set: configuration.featureFlags.keys.sorted(), unset: unsetFlags)
+    if unsetsRoutes, !configuration.routes.isEmpty {
+      throw UsageError("routes can't be both set and unset")
+    }
+    if unsetsRoutes || !configuration.routes.isEmpty { paths.append("routes") }
     guard !paths.isEmpty else { throw UsageError("nothing to change") }
     self.configuration = configuration
     mask = GoogleProtobuf.FieldMask(paths: paths)
@@ -93,5 +106,23 @@ struct ConfigurationChange: Equatable {
       throw UsageError("'\(both)' can't be both set and unset")
     }
     return (set + unset).map { "\(field).\($0)" }
+  }
+}
+
+/// `GET,POST /orders/** orders:read`, where the methods may be left out: a rule as options take it.
+enum RouteText {
+  static func parse(_ text: String) throws(UsageError) -> V1.RouteRule {
+    let parts = text.split(separator: " ").map(String.init)
+    guard (2...3).contains(parts.count), let permission = parts.last else {
+      throw UsageError("'\(text)' is not [METHODS] PATH PERMISSION")
+    }
+    let methods = parts.count == 3 ? parts[0].split(separator: ",").map(String.init) : []
+    return V1.RouteRule(
+      methods: methods, path: parts[parts.count - 2], permission: permission)
+  }
+
+  static func text(of rule: V1.RouteRule) -> String {
+    let methods = rule.methods.isEmpty ? [] : [rule.methods.joined(separator: ",")]
+    return (methods + [rule.path, rule.permission]).joined(separator: " ")
   }
 }

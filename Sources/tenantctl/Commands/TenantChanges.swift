@@ -99,13 +99,15 @@ struct ConfigureTenantCommand: AsyncParsableCommand {
   var unsetSetting: [String] = []
   @Option(help: ArgumentHelp("Removes a flag. May be repeated.", valueName: "name"))
   var unsetFlag: [String] = []
+  @Flag(help: "Removes all routes.") var unsetRoutes = false
   @OptionGroup var etag: EtagOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func request() throws(UsageError) -> V1.UpdateTenantConfigurationRequest {
     let change = try ConfigurationChange(
-      setting: try settings.message(), unsetSettings: unsetSetting, unsetFlags: unsetFlag)
+      setting: try settings.message(), unsetSettings: unsetSetting, unsetFlags: unsetFlag,
+      unsetsRoutes: unsetRoutes)
     return V1.UpdateTenantConfigurationRequest(
       name: try tenant.name(), configuration: change.configuration, updateMask: change.mask,
       etag: etag.etag)

@@ -44,6 +44,7 @@ extension V1.TenantConfiguration {
     fields.add(
       "Flags",
       each: featureFlags.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" })
+    fields.add("Routes", each: routes.map(RouteText.text))
   }
 }
 

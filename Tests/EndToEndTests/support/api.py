@@ -25,6 +25,8 @@ def _generate() -> str:
                  f"--grpc_python_out={target}", *names]
     if protoc.main(arguments) != 0:
         raise RuntimeError("protoc refused the API")
+    # The package that carries Envoy's binary has the same name.
+    (Path(target) / "envoy/__init__.py").touch()
     return target
 
 

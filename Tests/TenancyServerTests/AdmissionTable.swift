@@ -9,7 +9,7 @@ struct AdmissionRow: CustomStringConvertible {
   /// Of platform admin, viewer and resolver, and of the tenant's plain workload, a viewer, an admin.
   let admitted: Set<String>
 
-  var path: String { "/tenancy.v1.\(method)" }
+  var path: String { "/\(method.hasPrefix("envoy.") ? "" : "tenancy.v1.")\(method)" }
   var description: String { method }
 
   init(
@@ -31,6 +31,9 @@ struct AdmissionRow: CustomStringConvertible {
 
   static let all: [AdmissionRow] =
     authorization + manager + resolver + tokens + [
+      AdmissionRow(
+        "envoy.service.auth.v3.Authorization/Check", "tenancy.requests:check", "platform",
+        names: false, "admin resolver"),
       AdmissionRow(
         "Secrets/RotateDataKey", "tenancy.secrets:rotate", "platform", names: false, operators),
       AdmissionRow(

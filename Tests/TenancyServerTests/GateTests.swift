@@ -88,7 +88,7 @@ struct GateTests {
   // MARK: The table itself
 
   @Test func theTableIsThatOfTheAPI() {
-    #expect(AdmissionRow.all.map(\.path).sorted() == V1.methods.map(\.path).sorted())
+    #expect(AdmissionRow.all.map(\.path).sorted() == TenancyService.served.map(\.path).sorted())
     let scopes: [Requirement.Scope: String] = [
       .platform: "platform", .tenant: "tenant", .ownSelf: "self",
     ]
@@ -106,7 +106,7 @@ struct GateTests {
     let methods = TenancyService(
       plane: plane, provisioner: provisioner, rules: ResolutionRules()
     ).methods
-    #expect(methods.map(\.path).sorted() == V1.methods.map(\.path).sorted())
+    #expect(methods.map(\.path).sorted() == TenancyService.served.map(\.path).sorted())
   }
 
   // MARK: Platform identities

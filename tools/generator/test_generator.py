@@ -63,7 +63,7 @@ class ViewTests(unittest.TestCase):
     def test_texts_lists_and_maps_are_read_where_they_lie(self):
         outputs = generate(
             "message Item {} message CheckRequest { string subject = 1; repeated Item items = 2; "
-            "map<string, string> headers = 3; }"
+            "map<string, string> headers = 3; Item one = 4; bytes raw = 5; }"
         )
         sample = outputs["Sources/TenancyWire/Generated/V1Sample.swift"]
         for line in (
@@ -71,11 +71,13 @@ class ViewTests(unittest.TestCase):
             "@inlinable public var subject: TextView {",
             "@inlinable public var items: MessageListView<V1.Item> {",
             "@inlinable public var headers: TextMapView {",
+            "@inlinable public var one: MessageView<V1.Item>? {",
+            "@inlinable public var raw: TextView {",
         ):
             self.assertIn(line, sample)
 
     def test_what_has_no_view_is_refused(self):
-        for field in ("bytes b = 1", "repeated string s = 1", "map<string, bool> m = 1"):
+        for field in ("int32 i = 1", "repeated string s = 1", "map<string, bool> m = 1"):
             with self.subTest(field), self.assertRaisesRegex(GenerationError, "has no view"):
                 generate(f"message CheckRequest {{ {field}; }}")
         with self.assertRaisesRegex(GenerationError, "oneof, for which there is no view"):

@@ -15,7 +15,7 @@ extension EnvoyAuth {
     /// nothing was judged, and Envoy has to deny then (`failure_mode_allow: false`, its default).
     public static let check = MethodSpec<EnvoyAuth.CheckRequest, EnvoyAuth.CheckResponse>(
       RPCMethod(path: "/envoy.service.auth.v3.Authorization/Check", kind: .unary),
-      requirement: Requirement(permission: "tenancy.requests:check", scope: .tenant),
+      requirement: Requirement(permission: "tenancy.requests:check", scope: .platform),
       tenantField: nil)
 
     public static let methods: [MethodIdentity] = [

@@ -7,7 +7,7 @@ from support import api
 from support.client import failure
 from support.daemon import ISSUER, Server
 from support.http_requests import check, judged, request
-from support.pki import Authority, tenant_id
+from support.pki import Authority, platform_id, tenant_id
 from support.tokens import denials, issue, revoke
 from support.waiting import eventually
 
@@ -318,7 +318,7 @@ def test_what_tells_of_no_request_is_an_error(sidecar, spoil):
     failure("INVALID_ARGUMENT", sidecar.ext_authz.Check, message)
 
 
-def test_denials_are_on_record_in_both_tenants(admin, sidecar):
+def test_denials_are_on_record_in_both_tenants(admin, sidecar, pki):
     action = "/envoy.service.auth.v3.Authorization/Check"
     # Of a tenant that much is denied in at once, not all is told apart.
     for slug in ("calm", "quiet"):
@@ -333,6 +333,15 @@ def test_denials_are_on_record_in_both_tenants(admin, sidecar):
                 and (action, "TENANT_MISMATCH") in other)
 
     eventually(told, "the denials are on record")
+    check(sidecar, "POST", certificate=pki.python.tenant("calm"))
+
+    def through():
+        records = admin.audit.ListAuditRecords(
+            api.audit.ListAuditRecordsRequest(parent="tenants/calm", page_size=500), timeout=20).records
+        return [record.source for record in records if record.subject == tenant_id("calm")]
+
+    [source] = eventually(through, "the denial of a certificate's owner is on record")
+    assert source.startswith("127.0.0.1:") and source.endswith(f" by {platform_id('resolver')}")
 
 
 def test_a_server_without_envoy_judges_nothing(tmp_path, pki):

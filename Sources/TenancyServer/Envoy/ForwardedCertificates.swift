@@ -56,13 +56,9 @@ struct ForwardedCertificates {
   }
 
   /// Verifies a certificate that was not seen before: some 100 us.
-  /// - Parameters:
-  ///   - text: PEM, percent-encoded.
-  ///   - connection: who has passed it on, for the audit trail.
+  /// - Parameter text: PEM, percent-encoded.
   /// - Throws: UNAUTHENTICATED and why it is not accepted.
-  mutating func judge(
-    _ text: RawSpan, connection: @escaping @Sendable () -> String
-  ) throws(TenancyError) -> KnownCertificate {
+  mutating func judge(_ text: RawSpan) throws(TenancyError) -> KnownCertificate {
     guard let context else {
       throw Self.refused("the server has no CAs to judge certificates by: it has no tls configured")
     }
@@ -75,7 +71,7 @@ struct ForwardedCertificates {
     case .failure(let refusal): throw Self.refused(refusal.reason)
     }
     switch rules.caller(
-      .certificate(credential.certificate), refusal: { credential.refusal() }, source: connection)
+      .certificate(credential.certificate), refusal: { credential.refusal() })
     {
     case .success(let caller):
       let found = KnownCertificate(caller, credential, text.withUnsafeBytes { Array($0) })

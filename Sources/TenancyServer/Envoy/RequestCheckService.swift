@@ -85,7 +85,7 @@ struct RequestCheckService: Sendable {
     _ request: borrowing ForwardedRequest, _ access: Access, _ loop: ForwardedLoop,
     _ found: inout Caller?
   ) throws(TenancyError) -> Caller {
-    var presenter = access.caller
+    var presenter = loop.gateway(access.caller)
     if !request.certificate.isEmpty {
       let owner = try loop.owner(of: request.certificate, through: access.caller)
       found = owner
@@ -183,6 +183,8 @@ final class ForwardedLoop {
   /// Whether the tokens are swept by who made them.
   private let sharesTokens: Bool
   private var certificates: ForwardedCertificates
+  /// Those that ask, one for each that there is, whatever connection it has.
+  private var gateways: [String: Caller] = [:]
   private var allowance = VerifyingAllowance()
   private let clock: @Sendable () -> Int64
   var answers = KnownAnswers()
@@ -207,6 +209,16 @@ final class ForwardedLoop {
     if !sharesTokens { tokens?.sweep(at: now) }
     allowance.sweep(at: clock())
     answers.removeAll()
+    gateways.removeAll(keepingCapacity: true)
+  }
+
+  /// An Envoy has many connections: tokens that it passes on are presented by one, not by each of these in turns.
+  func gateway(_ caller: Caller) -> Caller {
+    if let known = gateways[caller.subject] {
+      if known === caller || known.certificate == caller.certificate { return known }
+    }
+    gateways[caller.subject] = caller
+    return caller
   }
 
   /// Whose a client's certificate is.
@@ -223,8 +235,7 @@ final class ForwardedLoop {
       let ended = clock()
       allowance.charge(peer: account, nil, ended - began, isRefused: false, at: ended)
     }
-    let connection = gateway.connection
-    return try certificates.judge(certificate, connection: connection).caller
+    return try certificates.judge(certificate).caller
   }
 
   /// Whom the request's token is for.

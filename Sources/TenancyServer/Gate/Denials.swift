@@ -65,9 +65,14 @@ struct Denials {
   ) {
     let home = Self.home(of: caller, access.snapshot)
     let id = id.byteCount <= RequestID.maximumLength ? id.decodedText : ""
-    note(
-      error, caller, rule, home: home, named: nil, target: error.attempted ?? home,
-      Self.isRequestID(id) ? id : "")
+    var origin = Self.origin(caller, home: home, Self.isRequestID(id) ? id : "")
+    // Who makes the request is no peer of ours: the gateway tells of it.
+    let gateway = access.caller
+    let others = Self.others(than: caller) + [gateway.subject]
+    origin.source = Self.source(gateway.connection(), by: others, caller)
+    plane.noteDenial(
+      by: origin, action: rule.path, named: "", target: error.attempted ?? home,
+      reason: error.reason.rawValue)
   }
 
   /// Notes a call that nobody was found to make, by the token that it carries.
@@ -89,13 +94,7 @@ struct Denials {
     if let token = caller.token {
       origin.credential = .token
       origin.credentialID = token.tokenID
-      // Who acts for the subject, and who has brought the token, is to be known as well.
-      let others =
-        [caller.presenter?.subject].compactMap(\.self)
-        + token.claims.actors.map(\.subject.text)
-      for other in others.withoutRepeats where other != caller.subject {
-        origin.source += " by \(other)"
-      }
+      origin.source = source(origin.source, by: others(than: caller), caller)
     } else if let certificate = caller.certificate {
       origin.credential = .certificate
       origin.credentialID = certificate.fingerprintText
@@ -105,6 +104,21 @@ struct Denials {
       origin.credential = .insecure
     }
     return origin
+  }
+
+  /// Who acts for the subject, and who has brought its token: they are to be known as well.
+  private static func others(than caller: Caller) -> [String] {
+    guard let token = caller.token else { return [] }
+    return [caller.presenter?.subject].compactMap(\.self)
+      + token.claims.actors.map(\.subject.text)
+  }
+
+  private static func source(
+    _ connection: String, by others: [String], _ caller: Caller
+  ) -> String {
+    others.withoutRepeats.reduce(into: connection) { source, other in
+      if other != caller.subject { source += " by \(other)" }
+    }
   }
 
   /// What the caller calls the request, in printable ASCII. A longer one, or another, is none: it would be read

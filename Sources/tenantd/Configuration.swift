@@ -18,6 +18,8 @@ struct Configuration: Sendable {
   var secrets: SecretSettings?
   /// Nil: no tokens are issued or taken.
   var tokens: TokenTerms?
+  /// Whose tokens are accepted for all tenants.
+  var issuers: [IssuerSettings] = []
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   var quotas = TenantQuotas()
@@ -56,7 +58,9 @@ extension Configuration {
     listeners = try root.list("listeners") { try ListenerSettings(&$0) }
     tls = try root.section("tls") { try TLSSettings(&$0) }
     secrets = try root.section("secrets") { try SecretSettings(&$0) }
-    tokens = try root.section("tokens") { try TokenTerms(&$0) }
+    var issuers: [IssuerSettings] = []
+    tokens = try root.section("tokens") { try TokenTerms(&$0, &issuers) }
+    self.issuers = issuers
     guard tokens == nil || secrets != nil else {
       throw root.error("tokens: needs secrets.master_key, which keys are sealed with")
     }

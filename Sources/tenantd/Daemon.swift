@@ -103,6 +103,9 @@ struct Daemon {
     reportLeftovers(in: plane.state)
     configuration.resolution.warn(logger)
     let tls = try makeTLS()
+    if let tokens = configuration.tokens {
+      try configuration.issuers.loadKeys(into: tokens.outside)
+    }
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       tokens: configuration.tokens, vault: secrets?.vault)
@@ -262,8 +265,8 @@ struct Daemon {
     }
   }
 
-  /// Reads certificates, keys, CAs and CRLs again when they change, and these, master keys and the log level on
-  /// SIGHUP, which also has logs opened anew, until cancelled.
+  /// Reads certificates, keys, CAs and CRLs again when they change, and these, master keys, those of token
+  /// issuers and the log level on SIGHUP, which also has logs opened anew, until cancelled.
   private func reload(
     _ tls: TLSContext?, _ secrets: Secrets?, _ service: TenancyService,
     _ observation: Observation, on hangups: AsyncStream<String>
@@ -297,6 +300,8 @@ struct Daemon {
           report(error)
         }
         await secrets?.reload()
+        configuration.issuers.reload(into: configuration.tokens?.outside, reloads, logger)
+        service.reviewStreams()
       }
     }
   }

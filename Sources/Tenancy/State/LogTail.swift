@@ -195,7 +195,9 @@ extension Tenant {
     let settings = JSONValue.object(configuration.customSettings).weight
     return texts.reduce(256 + settings) { $0 + ($1?.utf8.count ?? 0) }
       + configuration.featureFlags.reduce(0) { $0 + 32 + $1.key.utf8.count }
-      + tokenKeys.reduce(0) { $0 + $1.footprint.residentBytes }
+      + tokenKeys.reduce(authentication.footprint.residentBytes) {
+        $0 + $1.footprint.residentBytes
+      }
   }
 }
 

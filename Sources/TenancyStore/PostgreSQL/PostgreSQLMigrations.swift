@@ -140,8 +140,12 @@ struct PostgreSQLMigrations {
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
 
   private static let all = [
-    initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens,
+    initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens, settings,
   ]
+
+  /// Authentication settings are among a tenant's tokens: a program that does not know of them would take tokens that a
+  /// tenant has switched off, and drop them with the tenant's next change.
+  private static let settings = "SELECT"
 
   /// A program that does not know of revocations would take tokens that are void. `target` is a token's id or a
   /// subject, and empty for the whole tenant.

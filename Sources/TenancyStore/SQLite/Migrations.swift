@@ -98,6 +98,9 @@ enum Migrations {
     Step(sql: auditChains),
     // A program that does not know of revocations would take tokens that are void.
     Step(sql: revocations, after: addTokenKeys),
+    // A program that does not know of authentication settings would take tokens that a tenant has switched off, and
+    // drop them with the tenant's next change.
+    Step(sql: ""),
   ]
 
   /// Times are nanoseconds since 1970. `target` is a token's id or a subject, and empty for the whole tenant.

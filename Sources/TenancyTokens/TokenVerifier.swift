@@ -101,7 +101,7 @@ package enum TokenVerifier {
     return VerifiedToken(claims, type, key)
   }
 
-  private static func judgeTimes(
+  static func judgeTimes(
     _ claims: TokenClaims, _ expecting: TokenExpectations, _ now: Timestamp
   ) throws(TokenRefusal) {
     let second: Int64 = 1_000_000_000

@@ -20,6 +20,8 @@ struct Configuration: Sendable {
   var tokens: TokenTerms?
   /// Nil: HTTP requests that come through Envoy are not judged.
   var envoy: EnvoyTerms?
+  /// Whose tokens are accepted for all tenants.
+  var issuers: [IssuerSettings] = []
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   var quotas = TenantQuotas()
@@ -58,7 +60,9 @@ extension Configuration {
     listeners = try root.list("listeners") { try ListenerSettings(&$0) }
     tls = try root.section("tls") { try TLSSettings(&$0) }
     secrets = try root.section("secrets") { try SecretSettings(&$0) }
-    tokens = try root.section("tokens") { try TokenTerms(&$0) }
+    var issuers: [IssuerSettings] = []
+    tokens = try root.section("tokens") { try TokenTerms(&$0, &issuers) }
+    self.issuers = issuers
     envoy = try root.section("envoy") { try EnvoyTerms(&$0) }
     guard tokens == nil || secrets != nil else {
       throw root.error("tokens: needs secrets.master_key, which keys are sealed with")

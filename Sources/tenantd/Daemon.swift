@@ -105,6 +105,9 @@ struct Daemon {
     let tls = try makeTLS()
     var envoy = configuration.envoy
     envoy?.certificates = tls
+    if let tokens = configuration.tokens {
+      try configuration.issuers.loadKeys(into: tokens.outside)
+    }
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       tokens: configuration.tokens, envoy: envoy, vault: secrets?.vault)
@@ -264,8 +267,8 @@ struct Daemon {
     }
   }
 
-  /// Reads certificates, keys, CAs and CRLs again when they change, and these, master keys and the log level on
-  /// SIGHUP, which also has logs opened anew, until cancelled.
+  /// Reads certificates, keys, CAs and CRLs again when they change, and these, master keys, those of token
+  /// issuers and the log level on SIGHUP, which also has logs opened anew, until cancelled.
   private func reload(
     _ tls: TLSContext?, _ secrets: Secrets?, _ service: TenancyService,
     _ observation: Observation, on hangups: AsyncStream<String>
@@ -299,6 +302,8 @@ struct Daemon {
           report(error)
         }
         await secrets?.reload()
+        configuration.issuers.reload(into: configuration.tokens?.outside, reloads, logger)
+        service.reviewStreams()
       }
     }
   }

@@ -24,6 +24,7 @@ struct ReloadCounters: Sendable {
     case accessLog = "access_log"
     case collector
     case configuration
+    case issuerKeys = "issuer_keys"
     case masterKeys = "master_keys"
     case tls
   }

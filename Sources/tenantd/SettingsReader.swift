@@ -92,6 +92,15 @@ struct SettingsReader {
     }
   }
 
+  /// An object as it is; nil when it is not there.
+  mutating func object(_ name: String) throws -> JSONValue? {
+    switch rest.removeValue(forKey: name) {
+    case nil: return nil
+    case .object(let members): return .object(members)
+    default: throw error("\(name): an object is expected")
+    }
+  }
+
   mutating func strings(_ name: String) throws -> [String]? {
     guard let value = rest.removeValue(forKey: name) else { return nil }
     return try strings(of: value, name)

@@ -2,7 +2,8 @@ import Tenancy
 import TenancyServer
 
 extension TokenTerms {
-  init(_ settings: inout SettingsReader) throws {
+  /// - Parameter issuers: those that are trusted for all tenants are put there.
+  init(_ settings: inout SettingsReader, _ issuers: inout [IssuerSettings]) throws {
     let issuer = try settings.string("issuer")
     guard Self.isText(issuer), issuer.contains(":"), !issuer.hasSuffix("/") else {
       throw settings.error(
@@ -24,6 +25,13 @@ extension TokenTerms {
       self.algorithm = algorithm
     }
     requiresBinding = try settings.boolean("require_binding") ?? requiresBinding
+    tenantClaim = try settings.optionalString("tenant_claim")
+    issuers = try settings.list("issuers") { try IssuerSettings(&$0) }
+    try issuers.check(settings)
+    guard !issuers.contains(where: { isOurs($0.issuer.issuer.issuer) }) else {
+      throw settings.error("issuers: one of them has the issuer of this server")
+    }
+    outside = PlatformIssuers(issuers.map(\.issuer))
   }
 
   static func isText(_ text: String) -> Bool {

@@ -501,5 +501,25 @@ static inline const ProtobufCMessageDescriptor *
 tenancy__v1__get_json_web_key_set_response__get_descriptor(void) {
   return &tenancy__v1__get_json_web_key_set_response__descriptor;
 }
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__authentication_settings__get_descriptor(void) {
+  return &tenancy__v1__authentication_settings__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__external_issuer__get_descriptor(void) {
+  return &tenancy__v1__external_issuer__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__required_claim__get_descriptor(void) {
+  return &tenancy__v1__required_claim__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_authentication_settings_request__get_descriptor(void) {
+  return &tenancy__v1__get_authentication_settings_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__set_authentication_settings_request__get_descriptor(void) {
+  return &tenancy__v1__set_authentication_settings_request__descriptor;
+}
 
 #endif

@@ -6,7 +6,8 @@ public enum BuiltInRoles {
     0, "tenant-admin", "Tenant administrator",
     "Manages the tenant's settings, roles, assignments, tokens and keys, and reads its audit trail.",
     [
-      "tenancy.assignments:*", "tenancy.audit:*", "tenancy.authorization:*", "tenancy.roles:*",
+      "tenancy.assignments:*", "tenancy.audit:*", "tenancy.authentication:*",
+      "tenancy.authorization:*", "tenancy.roles:*",
       "tenancy.tenants:configure", "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:resolve", "tenancy.tenants:update", "tenancy.token_keys:*",
       "tenancy.tokens:*",
@@ -15,8 +16,8 @@ public enum BuiltInRoles {
   public static let viewer = make(
     1, "tenant-viewer", "Tenant viewer", "Reads the tenant's settings, roles and assignments.",
     [
-      "tenancy.assignments:list", "tenancy.authorization:check", "tenancy.roles:get",
-      "tenancy.roles:list", "tenancy.tenants:get", "tenancy.tenants:list",
+      "tenancy.assignments:list", "tenancy.authentication:get", "tenancy.authorization:check",
+      "tenancy.roles:get", "tenancy.roles:list", "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:resolve", "tenancy.token_keys:get", "tenancy.tokens:introspect",
     ])
 

@@ -164,16 +164,18 @@ public struct TokenCommands: Sendable {
         throw .tenantNotFound
       }
       tenant.epoch += 1
+      tenant.tokenHorizon = transaction.now
       transaction.emit(.putTenant(tenant), about: id)
     }
   }
 
-  /// Takes from a tenant what goes when it is deleted: its keys, their private halves, and what is revoked. Its
-  /// epoch has voided its tokens.
+  /// Takes from a tenant what goes when it is deleted: its keys, their private halves, whom it trusts, and what is
+  /// revoked. Its epoch has voided its tokens.
   /// - Returns: what is to be emitted besides the tenant.
   static func dropAll(of tenant: inout Tenant, _ state: ControlState) -> [Change] {
     var changes = tenant.tokenKeys.map { Change.deleteSecret(tenant.id, .tokenKey($0.id)) }
     tenant.tokenKeys = []
+    tenant.authentication = AuthenticationSettings()
     if state.find(tenant.id)?.revocations.isEmpty == false {
       changes.append(.forgetRevocations(tenant.id, before: Timestamp(nanoseconds: .max)))
     }

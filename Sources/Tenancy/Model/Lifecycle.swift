@@ -61,6 +61,7 @@ public enum Lifecycle {
     after.state = state
     after.stateReason = String(reason.prefix(maximumReasonLength))
     after.epoch += 1
+    if tenant.state == .active { after.tokenHorizon = now }
     after.version += 1
     after.updateTime = now
     if event == .delete {

@@ -215,6 +215,8 @@ extension TenancyError.Reason {
   public static let tokenAudienceMismatch = Self("TOKEN_AUDIENCE_MISMATCH")
   /// The token is of no key that is accepted.
   public static let tokenKeyUnknown = Self("TOKEN_KEY_UNKNOWN")
+  /// The tenant takes no tokens of this kind, by its settings.
+  public static let tokenProviderOff = Self("TOKEN_PROVIDER_OFF")
   /// The metadata `authorization` is there twice, or is not `Bearer` and a token.
   public static let authorizationMalformed = Self("AUTHORIZATION_MALFORMED")
   /// The server takes and issues no tokens.

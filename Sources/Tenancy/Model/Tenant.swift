@@ -29,13 +29,20 @@ public struct Tenant: Hashable, Sendable {
   /// The keys that sign its tokens, the newest first: `TokenKey.maximumCount` at most, of which one signs at most,
   /// and then the first does. They are no part of what callers see: `version` does not count their changes.
   public var tokenKeys: [TokenKey]
+  /// By which tokens its callers may say who they are: no part of what callers see, either.
+  public var authentication: AuthenticationSettings
+  /// Tokens of other issuers, who know of no epochs, are void if they were issued by then; nil: none are. Moves with
+  /// the epoch when the tenant stops being active, and when all of its tokens are revoked.
+  public var tokenHorizon: Timestamp?
 
   /// Validates nothing: that is up to `TenantCommands`.
   public init(
     id: TenantID, slug: Slug, displayName: String, state: TenantState,
     isolationModel: IsolationModel, configuration: TenantConfiguration, version: UInt64,
     epoch: UInt64, createTime: Timestamp, updateTime: Timestamp, deleteTime: Timestamp? = nil,
-    purgeTime: Timestamp? = nil, stateReason: String = "", tokenKeys: [TokenKey] = []
+    purgeTime: Timestamp? = nil, stateReason: String = "", tokenKeys: [TokenKey] = [],
+    authentication: AuthenticationSettings = AuthenticationSettings(),
+    tokenHorizon: Timestamp? = nil
   ) {
     self.id = id
     self.slug = slug
@@ -51,6 +58,8 @@ public struct Tenant: Hashable, Sendable {
     self.purgeTime = purgeTime
     self.stateReason = stateReason
     self.tokenKeys = tokenKeys
+    self.authentication = authentication
+    self.tokenHorizon = tokenHorizon
   }
 
   /// Names this version; an update that carries it fails if the tenant has changed since.

@@ -66,6 +66,8 @@ public struct ControlState: Sendable {
   private var databases = ByteTable<TenantID>()
   /// By the ids of their keys.
   private var keyOwners = ByteTable<TenantID>()
+  /// Tenants that trust issuers of their own: most have none, and then most tokens need not be looked at.
+  public private(set) var tenantsWithIssuers = 0
   private var formerSlugs = ByteTable<FormerSlug>()
   private var names = ReservedNames()
   /// The few sets of steps that tenants have between them, so that each is in memory once.
@@ -90,6 +92,7 @@ public struct ControlState: Sendable {
     while let record = all.next(&budget) {
       notePlace(nil, of: record.tenant)
       noteKeys([], of: record.tenant)
+      noteIssuers(false, of: record.tenant)
     }
   }
 
@@ -172,6 +175,7 @@ public struct ControlState: Sendable {
     var formerSlugs: [FormerSlug] = []
     var formerPlace: DatabasePlace?
     var formerKeys: [TokenKey] = []
+    var hadIssuers = false
     var policy: TenantPolicy
     var steps: Set<String>
     var revocations = RevocationSet()
@@ -187,6 +191,7 @@ public struct ControlState: Sendable {
       formerSlugs = record.formerSlugs
       formerPlace = tenant.configuration.database?.place
       formerKeys = tenant.tokenKeys
+      hadIssuers = !tenant.authentication.issuers.isEmpty
       policy = record.policy
       steps = record.provisionedSteps
       revocations = record.revocations
@@ -340,6 +345,7 @@ public struct ControlState: Sendable {
       footprint: draft.footprint)
     notePlace(draft.formerPlace, of: draft.tenant)
     noteKeys(draft.formerKeys, of: draft.tenant)
+    noteIssuers(draft.hadIssuers, of: draft.tenant)
     index[record.idText] = record
     index[draft.tenant.slug.text] = record
     tenants.put(record)
@@ -360,6 +366,10 @@ public struct ControlState: Sendable {
       if keyOwners[key.id] == tenant.id { keyOwners[key.id] = nil }
     }
     for key in keys where keyOwners[key.id] == nil { keyOwners[key.id] = tenant.id }
+  }
+
+  private mutating func noteIssuers(_ had: Bool, of tenant: borrowing Tenant) {
+    tenantsWithIssuers += (tenant.authentication.issuers.isEmpty ? 0 : 1) - (had ? 1 : 0)
   }
 
   /// What is not shared with another state, in nodes: for tests, which hold changes to what they touch.

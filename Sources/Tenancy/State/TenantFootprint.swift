@@ -47,6 +47,10 @@ private enum Overhead {
   /// The reference, and a row with what a password is when it is sealed.
   static let secret = 320
   static let tokenKey = 256
+  static let settings = 128
+  /// Names of members included, in a row.
+  static let issuer = 512
+  static let text = 24
   /// It is by its target and by its end.
   static let revocation = 512
 }
@@ -58,7 +62,7 @@ extension Tenant {
     return tokenKeys.reduce(
       TenantFootprint(
         residentBytes: Overhead.tenant + text + entries * Overhead.entry,
-        storedBytes: Overhead.row + text)
+        storedBytes: Overhead.row + text) + authentication.footprint
     ) { $0 + $1.footprint }
   }
 
@@ -70,6 +74,23 @@ extension TokenKey {
   var footprint: TenantFootprint {
     let bytes = Overhead.tokenKey + id.utf8.count + publicKey.utf8.count
     return TenantFootprint(residentBytes: bytes, storedBytes: bytes + Overhead.secret)
+  }
+}
+
+extension AuthenticationSettings {
+  var footprint: TenantFootprint {
+    guard !isDefault else { return TenantFootprint() }
+    let bytes = issuers.reduce(Overhead.settings) { $0 + $1.bytes }
+    return TenantFootprint(residentBytes: bytes, storedBytes: bytes)
+  }
+}
+
+extension ExternalIssuer {
+  fileprivate var bytes: Int {
+    var texts = [id, issuer, subjectClaim, subjectPrefix, permissionsClaim ?? ""]
+    texts += algorithms + audiences + requiredClaims.flatMap { [$0.name, $0.value] }
+    texts += keys.flatMap { [$0.id, $0.publicKey] }
+    return texts.reduce(Overhead.issuer) { $0 + Overhead.text + $1.utf8.count }
   }
 }
 

@@ -77,4 +77,21 @@ public struct TokensClient: Sendable {
   ) async throws -> V1.GetJsonWebKeySetResponse {
     try await channel.unary(V1.Tokens.getJsonWebKeySet.method, request, options: options)
   }
+
+  /// By which tokens a tenant's callers may say who they are.
+  public nonisolated(nonsending) func getAuthenticationSettings(
+    _ request: V1.GetAuthenticationSettingsRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.AuthenticationSettings {
+    try await channel.unary(V1.Tokens.getAuthenticationSettings.method, request, options: options)
+  }
+
+  /// Sets all of that at once. What is not allowed any more ends at once, on streams too: tokens of an issuer that is
+  /// removed, disabled or judged otherwise from now on, and those that were made with them. Whoever may, can let in
+  /// whomever an issuer names as any subject with its prefix. ETAG_MISMATCH (ABORTED) where the settings have changed
+  /// since they were read, INVALID_ARGUMENT with all that is wrong with them.
+  public nonisolated(nonsending) func setAuthenticationSettings(
+    _ request: V1.SetAuthenticationSettingsRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.AuthenticationSettings {
+    try await channel.unary(V1.Tokens.setAuthenticationSettings.method, request, options: options)
+  }
 }

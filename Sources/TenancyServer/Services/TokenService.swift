@@ -33,7 +33,7 @@ struct TokenService: Sendable {
       gate.async(V1.Tokens.rotateTokenKey, rotateKey),
       gate.async(V1.Tokens.removeTokenKey, removeKey),
       gate.inline(V1.Tokens.getJsonWebKeySet, keySet),
-    ]
+    ] + AuthenticationService(plane: plane, terms: terms).methods(gate)
   }
 
   private func requireTerms() throws(TenancyError) -> TokenTerms {
@@ -145,7 +145,7 @@ struct TokenService: Sendable {
       try looking.take(
         for: access.accountText, isPlatform: access.caller.isPlatform, at: access.now)
       guard let id = TokenReader(terms, access).tokenID(token, of: tenant) else {
-        throw .invalid("token", "not signed by a key of this tenant's")
+        throw .invalid("token", "not signed by a key of this tenant's, or that it trusts")
       }
       target = .token(id)
     case .tokenId(let id)?: target = .token(id)
@@ -156,7 +156,7 @@ struct TokenService: Sendable {
     }
     // By the clock of another node some may be issued later than now, and before this.
     let before = access.now + Duration.seconds(TokenTerms.clockDifference)
-    let life = Int64(TokenTerms.longestLife + Self.margin)
+    let life = Int64(longestLife(in: access) + Self.margin)
     let revocation = try await commands(access).revoke(
       target, of: tenant, before: before, expireTime: access.now + Duration.seconds(life),
       reason: request.reason)
@@ -168,8 +168,16 @@ struct TokenService: Sendable {
     _ access: Access, _ tenant: TenantID
   ) async throws(TenancyError) -> V1.RevokeTokensResponse {
     try await commands(access).revokeAll(of: tenant)
-    let end = access.now + Duration.seconds(Int64(TokenTerms.longestLife))
+    let end = access.now + Duration.seconds(longestLife(in: access))
     return V1.RevokeTokensResponse(expireTime: GoogleProtobuf.Timestamp(end))
+  }
+
+  /// Seconds that a token of the tenant, as it is now, can live: those of other issuers can live for longer.
+  private func longestLife(in access: Access) -> Int {
+    let trusts =
+      terms?.outside.isEmpty == false
+      || access.target?.tenant.authentication.issuers.isEmpty == false
+    return trusts ? ExternalIssuer.longestLife : TokenTerms.longestLife
   }
 
   // MARK: Keys

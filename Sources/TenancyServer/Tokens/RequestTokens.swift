@@ -34,7 +34,7 @@ struct RequestTokens: Sendable {
     } catch {
       let home = access.home?.tenant.id
       let isForeign = home != nil && error.tenant != nil && error.tenant != home
-      throw (isForeign ? TokenJudge.unknownKey.error : error.error).reaching(error.tenant)
+      throw (isForeign ? TokenDenial.unknownKey.error : error.error).reaching(error.tenant)
     }
   }
 
@@ -56,10 +56,9 @@ struct RequestTokens: Sendable {
     }
     let bytes = token.withUnsafeBytes { Array($0) }
     let judgement = TokenJudgement(terms)
-    let (record, key) = try judgement.key(of: bytes, access.snapshot.state, at: access.now)
-    return try judgement.verify(bytes, record.tenant.id, at: access.now) {
-      () throws(TenancyError) in try key.read()
-    }
+    let found = try judgement.candidate(for: bytes, access.snapshot.state, at: access.now)
+    var keys = TokenKeyCache()
+    return try judgement.verify(bytes, as: found, at: access.now, &keys)
   }
 
   private func judge(
@@ -67,10 +66,9 @@ struct RequestTokens: Sendable {
     _ access: Access
   ) throws(TokenDenial) {
     guard let record = access.snapshot.state.find(grant.tenant) else {
-      throw TokenJudge.unknownKey
+      throw TokenDenial.unknownKey
     }
-    let audience = ExactText(audience.isEmpty ? terms.audience : audience)
-    guard grant.claims.audience.contains(audience) else {
+    guard grant.isFor(audience, terms) else {
       throw TokenDenial(TokenGrant.forAnother, grant.tenant)
     }
     if let bound = grant.certificate {

@@ -59,7 +59,14 @@ struct TokenBase {
     _ wanted: [String], by grant: TokenGrant?
   ) throws(TenancyError) -> [String] {
     guard let grant else { return wanted }
-    if wanted.isEmpty { return grant.claims.permissions.map(\.text) }
+    if wanted.isEmpty {
+      let all = grant.claims.permissions.map(\.text)
+      // Of a token that says nothing of that, none means all.
+      guard grant.permissions == nil || !all.isEmpty else {
+        throw .invalid("permissions", "the token may be used for nothing")
+      }
+      return all
+    }
     for (at, text) in wanted.enumerated() {
       guard let permission = Permission(parsing: text), grant.allows(permission) else {
         throw .invalid("permissions[\(at)]", "more than the token may be used for")

@@ -22,13 +22,16 @@ enum TokenFields {
     guard !ForeignSubjects.isForeign(subject, to: tenant, state) else {
       throw .invalid("subject", "a workload, but not one of this tenant", reason: .foreignSubject)
     }
-    guard
-      ForeignSubjects.isWorkload(subject)
-        || !reservedSubjects.contains(subject.lowercased())
-          && !reservedPrefixes.contains(where: { subject.lowercased().hasPrefix($0) })
-    else {
+    guard ForeignSubjects.isWorkload(subject) || !isReserved(subject) else {
       throw .invalid("subject", "an identity of the platform's", reason: .foreignSubject)
     }
+  }
+
+  /// Whether nobody but a workload, or one of the platform's, can have this name.
+  static func isReserved(_ subject: String) -> Bool {
+    let folded = subject.lowercased()
+    return reservedSubjects.contains(folded)
+      || reservedPrefixes.contains { folded.hasPrefix($0) }
   }
 
   /// - Parameter own: who is meant where none is named.

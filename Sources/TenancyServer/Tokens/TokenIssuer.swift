@@ -52,6 +52,7 @@ struct TokenIssuer: Sendable {
     try judge.judge(on: state, at: plane.now)
     guard let record = state.find(tenant) else { throw .tenantNotFound }
     if let refusal = Lifecycle.refusal(for: record.tenant.state) { throw refusal }
+    try Self.judge(wish, by: record.tenant.authentication)
     if let refusal = wish.base?.refusal(in: record, at: plane.now) { throw refusal }
     let claims = try claims(wish, record, client: access.bearer)
     do {
@@ -64,6 +65,22 @@ struct TokenIssuer: Sendable {
       throw .invalid("request", refusal.detail)
     } catch {
       throw TenancyError(.internalError, .secretsFailed, "a token can't be signed: \(error)")
+    }
+  }
+
+  /// Nothing is issued that the tenant would not take.
+  private static func judge(
+    _ wish: Wish, by settings: AuthenticationSettings
+  ) throws(TenancyError) {
+    guard settings.acceptsOwnTokens else {
+      throw TenancyError(
+        .failedPrecondition, .tokenProviderOff,
+        "no tokens are issued for the tenant, by its settings")
+    }
+    guard wish.certificate != nil || !settings.requiresBinding else {
+      throw TenancyError(
+        .failedPrecondition, TenancyError.Reason(TokenRefusal.Reason.unbound.rawValue),
+        "the tenant takes only tokens that are bound to a certificate, by its settings")
     }
   }
 
@@ -80,7 +97,8 @@ struct TokenIssuer: Sendable {
   ) throws(TenancyError) -> TokenClaims {
     // In whole seconds, as all readers take them.
     let seconds = plane.now.seconds
-    let end = min(seconds + Int64(wish.lifetime), wish.end?.seconds ?? .max)
+    let life = min(wish.lifetime, record.tenant.authentication.maximumLifeSeconds ?? .max)
+    let end = min(seconds + Int64(life), wish.end?.seconds ?? .max)
     guard end > seconds else {
       throw TenancyError(
         .failedPrecondition, .tokenExpired, "what the token is to be exchanged for ends now")
@@ -102,9 +120,7 @@ struct TokenIssuer: Sendable {
     claims.permissions = wish.permissions.map { ExactText($0) }
     claims.certificateSHA256 = wish.certificate
     claims.actors = wish.actors
-    if let origin = wish.base.map({ $0.origin ?? $0.tokenID }) {
-      claims.others = [TokenJSON.Member(TokenGrant.originName, .text(ExactText(origin)))]
-    }
+    if let base = wish.base { claims.others = TokenOrigin(of: base).members }
     return claims
   }
 

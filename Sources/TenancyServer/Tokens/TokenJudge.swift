@@ -41,7 +41,7 @@ final class TokenJudge {
   ) throws(TokenDenial) -> Caller {
     let found = try find(token, account: account(), state, at: now)
     if found.lastPeer === peer, let caller = found.lastCaller { return caller }
-    guard terms.areServed(by: found.grant) else {
+    guard found.grant.isFor("", terms) else {
       throw TokenDenial(TokenGrant.forAnother, found.grant.tenant)
     }
     let caller = try caller(found.grant, peer)
@@ -55,8 +55,14 @@ final class TokenJudge {
     _ token: UnsafeRawBufferPointer, account: @autoclosure () -> Int,
     _ state: borrowing ControlState, at now: Timestamp
   ) throws(TokenDenial) -> KnownToken {
-    if let found = known.find(token) { return found }
+    if let found = known.find(token), !isOutdated(found.grant, state) { return found }
     return try verify(Array(token), account(), state, now)
+  }
+
+  /// What was set has changed since: it may be accepted by that all the same, and it may be not.
+  private func isOutdated(_ grant: TokenGrant, _ state: borrowing ControlState) -> Bool {
+    guard grant.outside != nil, let record = state.find(grant.tenant) else { return false }
+    return grant.isOutdated(in: record.tenant)
   }
 
   private func verify(
@@ -72,22 +78,16 @@ final class TokenJudge {
       allowance.charge(peer: account, charged, ended - began, isRefused: isRefused, at: ended)
     }
     let judgement = TokenJudgement(terms)
-    let (record, key) = try judgement.key(of: bytes, state, at: now)
-    guard allowance.admits(peer: account, record.tenant.id, at: began) else {
-      throw Self.tooMany(record.tenant.id)
-    }
-    charged = record.tenant.id
-    let grant = try judgement.verify(bytes, record.tenant.id, at: now) {
-      () throws(TenancyError) in try keys.key(key)
-    }
+    let candidate = try judgement.candidate(for: bytes, state, at: now)
+    let tenant = candidate.record.tenant.id
+    guard allowance.admits(peer: account, tenant, at: began) else { throw Self.tooMany(tenant) }
+    charged = tenant
+    let grant = try judgement.verify(bytes, as: candidate, at: now, &keys)
     isRefused = false
     let token = KnownToken(grant, bytes)
     known.insert(token)
     return token
   }
-
-  static let unknownKey = TokenDenial(
-    TenancyError(.unauthenticated, .tokenKeyUnknown, "the token is of no key that is accepted"))
 
   private static func tooMany(_ tenant: TenantID?) -> TokenDenial {
     TokenDenial(
@@ -110,61 +110,5 @@ final class TokenJudge {
       throw TokenDenial(TenancyError(error), grant.tenant)
     }
     return Caller(grant, presentedBy: peer, rules: rules)
-  }
-}
-
-/// Why a call with a token has no caller, and whose token it says it is.
-struct TokenDenial: Error {
-  let error: TenancyError
-  let tenant: TenantID?
-
-  init(_ error: TenancyError, _ tenant: TenantID? = nil) {
-    self.error = error
-    self.tenant = tenant
-  }
-}
-
-/// Whether a token is its tenant's, wherever it is judged.
-struct TokenJudgement {
-  private let terms: TokenTerms
-
-  init(_ terms: TokenTerms) { self.terms = terms }
-
-  /// The key that a token says it is of, and whose that is. Nothing else of the token is looked at: most of those that
-  /// are none end here.
-  func key(
-    of token: [UInt8], _ state: borrowing ControlState, at now: Timestamp
-  ) throws(TokenDenial) -> (TenantRecord, TokenKey) {
-    let header: JOSEHeader
-    do throws(TokenRefusal) {
-      header = try CompactJWS.header(of: token)
-    } catch {
-      throw TokenDenial(TenancyError(error))
-    }
-    guard let keyID = header.keyID?.text, let owner = state.owner(ofTokenKey: keyID),
-      let record = state.find(owner), let key = record.tenant.verifyingKey(keyID, at: now)
-    else { throw TokenJudge.unknownKey }
-    return (record, key)
-  }
-
-  /// All but what depends on who takes it and who presents it.
-  /// - Parameters:
-  ///   - tenant: whose key it is of.
-  ///   - key: makes that ready to verify with.
-  func verify(
-    _ token: [UInt8], _ tenant: TenantID, at now: Timestamp,
-    key: () throws(TenancyError) -> JWK
-  ) throws(TokenDenial) -> TokenGrant {
-    let ready: JWK
-    do throws(TenancyError) { ready = try key() } catch { throw TokenDenial(error, tenant) }
-    do throws(TokenRefusal) {
-      return try TokenGrant(
-        try TokenVerifier.verify(
-          CompactJWS(parsing: token), key: ready, expecting: terms.expectations(of: tenant),
-          now: now),
-        of: tenant)
-    } catch {
-      throw TokenDenial(TenancyError(error), tenant)
-    }
   }
 }

@@ -18,29 +18,20 @@ struct TokenReader {
     let bytes = Array(token.utf8)
     let judgement = TokenJudgement(terms)
     do throws(TokenDenial) {
-      let (found, key) = try judgement.key(of: bytes, access.snapshot.state, at: access.now)
-      guard let record = access.visibleTenant(found.tenant.id) else { return nil }
-      let grant = try judgement.verify(bytes, record.tenant.id, at: access.now) {
-        () throws(TenancyError) in try key.read()
-      }
-      let audience = ExactText(audience.isEmpty ? terms.audience : audience)
-      return grant.claims.audience.contains(audience) ? (grant, record) : nil
+      let found = try judgement.candidate(for: bytes, access.snapshot.state, at: access.now)
+      guard let record = access.visibleTenant(found.record.tenant.id) else { return nil }
+      var keys = TokenKeyCache()
+      let grant = try judgement.verify(bytes, as: found, at: access.now, &keys)
+      return grant.isFor(audience, terms) ? (grant, record) : nil
     } catch {
       return nil
     }
   }
 
-  /// The `jti` of a token that a key of this tenant has signed, whether it is in time or not, and for whomever it is.
+  /// The `jti` of a token of this tenant's, as revocations name it, whether it is in time or not, and for whomever it is.
   func tokenID(_ token: String, of tenant: TenantID) -> String? {
-    do {
-      let jws = try CompactJWS(parsing: Array(token.utf8))
-      guard let record = access.visibleTenant(tenant),
-        let key = jws.header.keyID.flatMap({ record.tenant.tokenKey($0.text) }),
-        jws.isSigned(by: try key.read())
-      else { return nil }
-      return try TokenClaims(parsing: jws.payload).tokenID?.text
-    } catch {
-      return nil
+    access.visibleTenant(tenant).flatMap { record in
+      TokenJudgement(terms).tokenID(Array(token.utf8), of: record, access.snapshot.state)
     }
   }
 }

@@ -1,4 +1,5 @@
 public import Tenancy
+import TenancyCrypto
 import TenancyTokens
 
 /// How tokens are issued, and which are accepted.
@@ -21,6 +22,11 @@ public struct TokenTerms: Sendable {
   public var algorithm = TokenKey.Algorithm.es256
   /// Whether tokens that are bound to no certificate are accepted from gateways alone.
   public var requiresBinding = true
+  /// Others whose tokens are accepted for all tenants.
+  public var outside = PlatformIssuers()
+  /// The claim in which tokens of tenants' own issuers name the tenant by its id, where their `aud` does not; nil: only
+  /// that does.
+  public var tenantClaim: String?
 
   /// - Parameters:
   ///   - issuer: a URI without a slash at its end.
@@ -42,14 +48,49 @@ extension TokenTerms {
     return terms
   }
 
-  /// Whether a token is for this service.
-  func areServed(by token: TokenGrant) -> Bool {
-    token.claims.audience.contains(ExactText(audience))
+  /// What `aud` says of a tenant before its id.
+  private var tenantAudiences: String { "\(audience)/tenants/" }
+
+  /// This service on behalf of one tenant, in `aud`: what tokens of other issuers name the tenant by.
+  func audience(of tenant: TenantID) -> String { "\(tenantAudiences)\(tenant)" }
+
+  /// The tenant that an audience names; nil: none.
+  func tenant(ofAudience text: String) -> TenantID? {
+    let start = tenantAudiences
+    guard text.utf8.starts(with: start.utf8) else { return nil }
+    return TenantID(parsing: String(text.dropFirst(start.count)))
+  }
+
+  /// Whether `iss` is one that nobody else may have.
+  public func isOurs(_ issuer: String) -> Bool {
+    issuer == self.issuer || issuer.utf8.starts(with: "\(self.issuer)/tenants/".utf8)
+      || outside.find(issuer) != nil
   }
 
   func expectations(of tenant: TenantID) -> TokenExpectations {
     TokenExpectations(
       issuer: ExactText(issuer(of: tenant)), audiences: [], maximumLife: Int64(maximumLife),
       skew: Self.clockDifference, expirySkew: 0)
+  }
+
+  /// What a token of another issuer has to be, as its terms say.
+  /// - Parameter isPlatform: whether it is trusted for all tenants: its tokens are for this service unless its terms say
+  ///   otherwise, and those of a tenant's own are for this service on behalf of the tenant.
+  func expectations(
+    of issuer: ExternalIssuer, for tenant: TenantID, isPlatform: Bool
+  ) -> OutsideExpectations {
+    let usual = isPlatform ? audience : audience(of: tenant)
+    let audiences = issuer.audiences.isEmpty ? [usual] : issuer.audiences
+    var expected = OutsideExpectations(
+      issuer: ExactText(issuer.issuer), audiences: Set(audiences.map { ExactText($0) }),
+      algorithms: SignatureAlgorithm.accepted(issuer.algorithms),
+      types: issuer.acceptsPlainType ? [.accessToken, .jwt] : [.accessToken],
+      maximumLife: Int64(issuer.maximumLifeSeconds), skew: Self.clockDifference)
+    expected.subjectClaim = ExactText(issuer.subjectClaim)
+    expected.permissionsClaim = issuer.permissionsClaim.map { ExactText($0) }
+    expected.requiredClaims = issuer.requiredClaims.map {
+      OutsideExpectations.RequiredClaim(name: ExactText($0.name), value: ExactText($0.value))
+    }
+    return expected
   }
 }

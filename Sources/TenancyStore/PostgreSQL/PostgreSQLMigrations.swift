@@ -140,12 +140,13 @@ struct PostgreSQLMigrations {
   private var deadline: Deadline { Deadline(in: configuration.answerTimeout) }
 
   private static let all = [
-    initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens,
-    marksOfRoutes,
+    initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens, settings,
   ]
 
-  /// They are in tenants' configurations: a program that does not know them would drop them with the next change.
-  private static let marksOfRoutes = "SELECT"
+  /// Authentication settings and routes are among what is there: a program that does not know of them would take tokens
+  /// that a tenant has switched off, let requests through that it asks more of, and drop both with the tenant's next
+  /// change.
+  private static let settings = "SELECT"
 
   /// A program that does not know of revocations would take tokens that are void. `target` is a token's id or a
   /// subject, and empty for the whole tenant.

@@ -98,7 +98,8 @@ enum Migrations {
     Step(sql: auditChains),
     // A program that does not know of revocations would take tokens that are void.
     Step(sql: revocations, after: addTokenKeys),
-    // Routes are in tenants' configurations: a program that does not know them would drop them with the next change.
+    // A program that does not know of authentication settings and routes would take tokens that a tenant has switched
+    // off, let requests through that it asks more of, and drop both with the tenant's next change.
     Step(sql: ""),
   ]
 

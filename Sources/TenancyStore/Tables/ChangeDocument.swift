@@ -8,7 +8,7 @@ internal import Tenancy
 ///     putTenant               tenant: {id, slug, displayName, state, isolationModel, configuration, version,
 ///                               epoch, createTime, updateTime, deleteTime?, purgeTime?, stateReason?,
 ///                               tokenKeys?: [{id, algorithm, publicKey, createTime, reference: {version, key},
-///                               retireTime?, verifyUntil?}]}
+///                               retireTime?, verifyUntil?}], authentication?, tokenHorizon?}
 ///     putRole                 tenant, role: {id, title, summary, permissions, version, createTime, updateTime}
 ///     deleteRole              tenant, id
 ///     putAssignment           tenant, assignment: {id, subject, role, createTime, expireTime?}
@@ -218,6 +218,8 @@ private struct TenantDocument: Codable {
   let deleteTime, purgeTime: Int64?
   let stateReason: String?
   let tokenKeys: [TokenKeyDocument]?
+  let authentication: AuthenticationSettings?
+  let tokenHorizon: Int64?
 
   init(_ tenant: Tenant) {
     id = tenant.id.description
@@ -234,6 +236,8 @@ private struct TenantDocument: Codable {
     purgeTime = tenant.purgeTime?.nanoseconds
     stateReason = tenant.stateReason.isEmpty ? nil : tenant.stateReason
     tokenKeys = tenant.tokenKeys.isEmpty ? nil : tenant.tokenKeys.map(TokenKeyDocument.init)
+    authentication = tenant.authentication.isDefault ? nil : tenant.authentication
+    tokenHorizon = tenant.tokenHorizon?.nanoseconds
   }
 
   func tenant() throws(ChangeDecodingError) -> Tenant {
@@ -245,7 +249,9 @@ private struct TenantDocument: Codable {
       updateTime: Timestamp(nanoseconds: updateTime),
       deleteTime: deleteTime.map(Timestamp.init(nanoseconds:)),
       purgeTime: purgeTime.map(Timestamp.init(nanoseconds:)), stateReason: stateReason ?? "",
-      tokenKeys: tokenKeys?.map(\.key) ?? [])
+      tokenKeys: tokenKeys?.map(\.key) ?? [],
+      authentication: authentication ?? AuthenticationSettings(),
+      tokenHorizon: tokenHorizon.map(Timestamp.init(nanoseconds:)))
   }
 }
 

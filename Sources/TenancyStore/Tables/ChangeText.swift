@@ -83,6 +83,10 @@ extension ChangeDocument {
     _ tenant: Tenant, to json: inout JSONText, _ coding: JSONCoding
   ) throws(StoreError) {
     try json.object { json throws(StoreError) in
+      if !tenant.authentication.isDefault {
+        json.key("authentication")
+        json.json(try coding.text(tenant.authentication))
+      }
       json.key("configuration")
       json.json(try configurationText(tenant.configuration, coding))
       json.pair("createTime", tenant.createTime)
@@ -93,6 +97,7 @@ extension ChangeDocument {
       json.pair("purgeTime", tenant.purgeTime)
       json.pairs(("slug", tenant.slug.text), ("state", tenant.state.rawValue))
       if !tenant.stateReason.isEmpty { json.pair("stateReason", tenant.stateReason) }
+      json.pair("tokenHorizon", tenant.tokenHorizon)
       if !tenant.tokenKeys.isEmpty {
         json.key("tokenKeys")
         try TokenKeyDocument.write(tenant.tokenKeys, to: &json)

@@ -96,14 +96,14 @@ struct RowReader<Row: TableRow>: ~Copyable {
     return try unwrap(row.text(next()).flatMap { Revocation.Target(kind, text: $0) })
   }
 
-  /// None are null, as in almost all rows.
-  mutating func tokenKeys() throws(StoreError) -> [TokenKey] {
+  /// Null where there is nothing, as in almost all rows.
+  mutating func tokens(of tenant: inout Tenant) throws(StoreError) {
     guard !row.isNull(column) else {
       _ = next()
-      return []
+      return
     }
-    let documents: [TokenKeyDocument] = try json()
-    return documents.map(\.key)
+    let document: TokensDocument = try json()
+    document.apply(to: &tenant)
   }
 
   mutating func json<Value: Decodable>() throws(StoreError) -> Value {

@@ -180,6 +180,7 @@ struct StateAudit {
         (1...tenant.version).contains(version), "its password's version \(version) is none of it")
     }
     try checkKeys(of: tenant, row)
+    try checkAuthentication(of: tenant, row)
     let isDeleted = tenant.state == .deleted
     try row.require(
       isDeleted == (tenant.deleteTime != nil) && isDeleted == (tenant.purgeTime != nil),
@@ -190,6 +191,14 @@ struct StateAudit {
         && model.usesShared == (configuration.shared != nil)
         && (model.usesDatabase || configuration.database == nil),
       "its configuration does not fit its isolation model \(model.rawValue)")
+  }
+
+  private func checkAuthentication(of tenant: Tenant, _ row: Row) throws(StoreError) {
+    guard !tenant.authentication.isDefault else { return }
+    try row.require(
+      tenant.state != .deleted, "it is deleted, and has authentication settings")
+    let wrong = AuthenticationRules.violations(of: tenant.authentication).map(\.field)
+    try row.require(wrong.isEmpty, "its authentication settings are none: \(wrong)")
   }
 
   private func checkKeys(of tenant: Tenant, _ row: Row) throws(StoreError) {

@@ -48,14 +48,14 @@ struct StateReader<Source: RowSource> {
     let sql = hasTokens ? Table.tenants.select : Table.tenants.selectWithoutLast
     var tenants = try rows(sql, of: .tenants) {
       row throws(StoreError) in
-      let tenant = Tenant(
+      var tenant = Tenant(
         id: try row.tenantID(), slug: try row.slug(), displayName: try row.text(),
         state: try row.name(), isolationModel: try row.name(),
         configuration: try row.configuration(),
         version: try row.counter(), epoch: try row.counter(), createTime: try row.time(),
         updateTime: try row.time(), deleteTime: try row.optionalTime(),
-        purgeTime: try row.optionalTime(), stateReason: try row.text(),
-        tokenKeys: try row.tokenKeys())
+        purgeTime: try row.optionalTime(), stateReason: try row.text())
+      try row.tokens(of: &tenant)
       if let last, tenant.id < last { isSorted = false }
       last = tenant.id
       return .putTenant(tenant)

@@ -142,7 +142,7 @@ struct StateWriter {
       .text(try json.text(of: tenant.configuration)), .counter(tenant.version),
       .counter(tenant.epoch), .time(tenant.createTime), .time(tenant.updateTime),
       .optionalTime(tenant.deleteTime), .optionalTime(tenant.purgeTime), .text(tenant.stateReason),
-      try TokenKeyDocument.text(of: tenant.tokenKeys).map(SQLValue.text) ?? .null)
+      try TokensDocument.text(of: tenant, json).map(SQLValue.text) ?? .null)
   }
 
   private func put(

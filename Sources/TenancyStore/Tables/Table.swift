@@ -102,7 +102,7 @@ extension Table {
       .text("configuration"), .integer("version"), .integer("epoch"), .integer("create_time"),
       .integer("update_time"), .nullable(.integer("delete_time")),
       .nullable(.integer("purge_time")), .text("state_reason"),
-      // JSON: null for none.
+      // JSON, see `TokensDocument`: null for nothing.
       .nullable(.text("token_keys")),
     ], keyCount: 1)
 

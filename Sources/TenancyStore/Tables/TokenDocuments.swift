@@ -26,14 +26,6 @@ struct TokenKeyDocument: Codable, Equatable {
       verifyUntil: verifyUntil.map(Timestamp.init(nanoseconds:)), reference: reference)
   }
 
-  /// As a row keeps them; nil for none.
-  static func text(of keys: [TokenKey]) throws(StoreError) -> String? {
-    guard !keys.isEmpty else { return nil }
-    var json = JSONText(capacity: 512 * keys.count)
-    try write(keys, to: &json)
-    return json.text
-  }
-
   /// What the encoder makes of documents.
   static func write(_ keys: [TokenKey], to json: inout JSONText) throws(StoreError) {
     try json.array { json throws(StoreError) in
@@ -52,6 +44,60 @@ struct TokenKeyDocument: Codable, Equatable {
         }
       }
     }
+  }
+}
+
+/// What a tenant's row has of its tokens: a list of its keys, or an object with these and more, where there is more.
+/// Stores of before there was more have only lists.
+struct TokensDocument: Decodable {
+  private let keys: [TokenKeyDocument]
+  private let authentication: AuthenticationSettings?
+  private let horizon: Int64?
+
+  private enum Key: String, CodingKey { case authentication, horizon, keys }
+
+  init(from decoder: any Decoder) throws {
+    if let object = try? decoder.container(keyedBy: Key.self) {
+      // What is no object is a list.
+      authentication = try object.decodeIfPresent(
+        AuthenticationSettings.self, forKey: .authentication)
+      horizon = try object.decodeIfPresent(Int64.self, forKey: .horizon)
+      keys = try object.decodeIfPresent([TokenKeyDocument].self, forKey: .keys) ?? []
+    } else {
+      keys = try [TokenKeyDocument](from: decoder)
+      authentication = nil
+      horizon = nil
+    }
+  }
+
+  func apply(to tenant: inout Tenant) {
+    tenant.tokenKeys = keys.map(\.key)
+    tenant.authentication = authentication ?? AuthenticationSettings()
+    tenant.tokenHorizon = horizon.map(Timestamp.init(nanoseconds:))
+  }
+
+  /// As a row keeps it; nil for nothing.
+  static func text(of tenant: Tenant, _ coding: JSONCoding) throws(StoreError) -> String? {
+    let keys = tenant.tokenKeys
+    let isList = tenant.authentication.isDefault && tenant.tokenHorizon == nil
+    if isList, keys.isEmpty { return nil }
+    var json = JSONText(capacity: 512 * keys.count)
+    if isList {
+      try TokenKeyDocument.write(keys, to: &json)
+      return json.text
+    }
+    try json.object { json throws(StoreError) in
+      if !tenant.authentication.isDefault {
+        json.key("authentication")
+        json.json(try coding.text(tenant.authentication))
+      }
+      json.pair("horizon", tenant.tokenHorizon)
+      if !keys.isEmpty {
+        json.key("keys")
+        try TokenKeyDocument.write(keys, to: &json)
+      }
+    }
+    return json.text
   }
 }
 

@@ -429,6 +429,19 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.Tokens/GetJsonWebKeySet", kind: .unary),
       requirement: Requirement(permission: "tenancy.token_keys:get", scope: .tenant, tenantField: "parent"),
       tenantField: { $0.pointee.parent })
+    /// By which tokens a tenant's callers may say who they are.
+    public static let getAuthenticationSettings = MethodSpec<V1.GetAuthenticationSettingsRequest, V1.AuthenticationSettings>(
+      RPCMethod(path: "/tenancy.v1.Tokens/GetAuthenticationSettings", kind: .unary),
+      requirement: Requirement(permission: "tenancy.authentication:get", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
+    /// Sets all of that at once. What is not allowed any more ends at once, on streams too: tokens of an issuer that is
+    /// removed, disabled or judged otherwise from now on, and those that were made with them. Whoever may, can let in
+    /// whomever an issuer names as any subject with its prefix. ETAG_MISMATCH (ABORTED) where the settings have changed
+    /// since they were read, INVALID_ARGUMENT with all that is wrong with them.
+    public static let setAuthenticationSettings = MethodSpec<V1.SetAuthenticationSettingsRequest, V1.AuthenticationSettings>(
+      RPCMethod(path: "/tenancy.v1.Tokens/SetAuthenticationSettings", kind: .unary),
+      requirement: Requirement(permission: "tenancy.authentication:set", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
 
     public static let methods: [MethodIdentity] = [
       issueToken.identity,
@@ -438,6 +451,8 @@ extension V1 {
       rotateTokenKey.identity,
       removeTokenKey.identity,
       getJsonWebKeySet.identity,
+      getAuthenticationSettings.identity,
+      setAuthenticationSettings.identity,
     ]
   }
 }

@@ -929,3 +929,361 @@ extension V1.GetJsonWebKeySetResponse {
     return .object(object)
   }
 }
+
+extension V1 {
+  /// By which tokens a tenant's callers may say who they are, beside certificates, which are always taken. The zero value
+  /// is what a tenant has that never changed it.
+  public struct AuthenticationSettings: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Tokens that this service issues for the tenant are neither issued nor accepted.
+    public var disableOwnTokens: Bool
+    /// Tokens of `issuers` are not accepted.
+    public var disableExternalIssuers: Bool
+    /// Nor are those of the issuers that the server's configuration has for all tenants.
+    public var disablePlatformIssuers: Bool
+    /// How long a token of the tenant's own may live, 30 to 900 s; not set: as long as the server's configuration says,
+    /// which also bounds this. Of tokens that were issued before as well.
+    public var maximumLife: GoogleProtobuf.Duration?
+    /// A token that is bound to no certificate is refused whoever presents it, gateways included.
+    public var requireBinding: Bool
+    /// At most 8.
+    public var issuers: [V1.ExternalIssuer]
+    /// Of this version of the settings. Given when they are set, it has to be that of those that are there.
+    public var etag: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      disableOwnTokens: Bool = false,
+      disableExternalIssuers: Bool = false,
+      disablePlatformIssuers: Bool = false,
+      maximumLife: GoogleProtobuf.Duration? = nil,
+      requireBinding: Bool = false,
+      issuers: [V1.ExternalIssuer] = [],
+      etag: String = ""
+    ) {
+      self.disableOwnTokens = disableOwnTokens
+      self.disableExternalIssuers = disableExternalIssuers
+      self.disablePlatformIssuers = disablePlatformIssuers
+      self.maximumLife = maximumLife
+      self.requireBinding = requireBinding
+      self.issuers = issuers
+      self.etag = etag
+    }
+  }
+}
+
+extension V1.AuthenticationSettings {
+  public typealias CMessage = Tenancy__V1__AuthenticationSettings
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__authentication_settings__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.disableOwnTokens = c.pointee.disable_own_tokens != 0
+    self.disableExternalIssuers = c.pointee.disable_external_issuers != 0
+    self.disablePlatformIssuers = c.pointee.disable_platform_issuers != 0
+    self.maximumLife = try WireRead.message(c.pointee.maximum_life, field: "maximum_life")
+    self.requireBinding = c.pointee.require_binding != 0
+    self.issuers = try WireRead.messages(c.pointee.issuers, count: c.pointee.n_issuers, field: "issuers")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__authentication_settings__init(c)
+    c.pointee.disable_own_tokens = self.disableOwnTokens ? 1 : 0
+    c.pointee.disable_external_issuers = self.disableExternalIssuers ? 1 : 0
+    c.pointee.disable_platform_issuers = self.disablePlatformIssuers ? 1 : 0
+    c.pointee.maximum_life = self.maximumLife?.write(into: arena)
+    c.pointee.require_binding = self.requireBinding ? 1 : 0
+    c.pointee.n_issuers = self.issuers.count
+    c.pointee.issuers = arena.list(self.issuers) { Optional($0.write(into: arena)) }
+    c.pointee.etag = arena.copy(self.etag)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if self.disableOwnTokens { object["disableOwnTokens"] = .bool(self.disableOwnTokens) }
+    if self.disableExternalIssuers { object["disableExternalIssuers"] = .bool(self.disableExternalIssuers) }
+    if self.disablePlatformIssuers { object["disablePlatformIssuers"] = .bool(self.disablePlatformIssuers) }
+    if let value = self.maximumLife { object["maximumLife"] = value.json() }
+    if self.requireBinding { object["requireBinding"] = .bool(self.requireBinding) }
+    if !self.issuers.isEmpty { object["issuers"] = .array(self.issuers.map { $0.json() }) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// Somebody else who issues tokens that a tenant accepts. Such a token names the tenant that it is for: in `aud` by the
+  /// tenant's own audience, `{tokens.audience of the server}/tenants/{id}`, or in the claim that the server's
+  /// configuration has for that.
+  public struct ExternalIssuer: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Names it within its tenant: 1 to 32 lower-case letters, digits and hyphens, beginning with a letter.
+    public var id: String
+    /// `iss`, byte for byte. At most 256 bytes.
+    public var issuer: String
+    /// Its tokens are not accepted.
+    public var disabled: Bool
+    /// Its public keys as RFC 7517 has them, at most 32 KiB and 16 keys that can verify tokens; others are left out, and
+    /// are not in what is answered.
+    public var jsonWebKeySet: String
+    /// How its tokens may be signed: some of ES256, ES384, EdDSA, PS256 and RS256; empty: all of these. RSA keys that don't
+    /// say their algorithm are of RS256 if that is among them, else of PS256.
+    public var algorithms: [String]
+    /// One of these has to be in `aud`, at most 8. Empty: the tenant's own audience.
+    public var audiences: [String]
+    /// `typ` may be `JWT` as well as `at+jwt`. Tokens that are recognised as ID tokens are refused all the same.
+    public var acceptJwtType: Bool
+    /// The claim that says who the subject is; empty: `sub`.
+    public var subjectClaim: String
+    /// What stands before that in the tenant's role assignments; empty: the id and a colon. Of two issuers neither may
+    /// begin with the other.
+    public var subjectPrefix: String
+    /// All of these have to be as they say, at most 8.
+    public var requiredClaims: [V1.RequiredClaim]
+    /// The claim that says what a token may be used for at most: permissions in a list, or with spaces between. What is
+    /// no permission in it is passed over; a token without the claim may be used for nothing. Empty: for all that its
+    /// subject may do.
+    public var permissionsClaim: String
+    /// From `iat` to `exp`, at most 7,200 s; not set: 3,600 s.
+    public var maximumLife: GoogleProtobuf.Duration?
+    /// A token that is bound to no certificate is refused whoever presents it.
+    public var requireBinding: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      id: String = "",
+      issuer: String = "",
+      disabled: Bool = false,
+      jsonWebKeySet: String = "",
+      algorithms: [String] = [],
+      audiences: [String] = [],
+      acceptJwtType: Bool = false,
+      subjectClaim: String = "",
+      subjectPrefix: String = "",
+      requiredClaims: [V1.RequiredClaim] = [],
+      permissionsClaim: String = "",
+      maximumLife: GoogleProtobuf.Duration? = nil,
+      requireBinding: Bool = false
+    ) {
+      self.id = id
+      self.issuer = issuer
+      self.disabled = disabled
+      self.jsonWebKeySet = jsonWebKeySet
+      self.algorithms = algorithms
+      self.audiences = audiences
+      self.acceptJwtType = acceptJwtType
+      self.subjectClaim = subjectClaim
+      self.subjectPrefix = subjectPrefix
+      self.requiredClaims = requiredClaims
+      self.permissionsClaim = permissionsClaim
+      self.maximumLife = maximumLife
+      self.requireBinding = requireBinding
+    }
+  }
+}
+
+extension V1.ExternalIssuer {
+  public typealias CMessage = Tenancy__V1__ExternalIssuer
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__external_issuer__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.id = try WireText.string(c.pointee.id, field: "id")
+    self.issuer = try WireText.string(c.pointee.issuer, field: "issuer")
+    self.disabled = c.pointee.disabled != 0
+    self.jsonWebKeySet = try WireText.string(c.pointee.json_web_key_set, field: "json_web_key_set")
+    self.algorithms = try WireRead.strings(c.pointee.algorithms, count: c.pointee.n_algorithms, field: "algorithms")
+    self.audiences = try WireRead.strings(c.pointee.audiences, count: c.pointee.n_audiences, field: "audiences")
+    self.acceptJwtType = c.pointee.accept_jwt_type != 0
+    self.subjectClaim = try WireText.string(c.pointee.subject_claim, field: "subject_claim")
+    self.subjectPrefix = try WireText.string(c.pointee.subject_prefix, field: "subject_prefix")
+    self.requiredClaims = try WireRead.messages(c.pointee.required_claims, count: c.pointee.n_required_claims, field: "required_claims")
+    self.permissionsClaim = try WireText.string(c.pointee.permissions_claim, field: "permissions_claim")
+    self.maximumLife = try WireRead.message(c.pointee.maximum_life, field: "maximum_life")
+    self.requireBinding = c.pointee.require_binding != 0
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__external_issuer__init(c)
+    c.pointee.id = arena.copy(self.id)
+    c.pointee.issuer = arena.copy(self.issuer)
+    c.pointee.disabled = self.disabled ? 1 : 0
+    c.pointee.json_web_key_set = arena.copy(self.jsonWebKeySet)
+    c.pointee.n_algorithms = self.algorithms.count
+    c.pointee.algorithms = arena.list(self.algorithms) { arena.copy($0) }
+    c.pointee.n_audiences = self.audiences.count
+    c.pointee.audiences = arena.list(self.audiences) { arena.copy($0) }
+    c.pointee.accept_jwt_type = self.acceptJwtType ? 1 : 0
+    c.pointee.subject_claim = arena.copy(self.subjectClaim)
+    c.pointee.subject_prefix = arena.copy(self.subjectPrefix)
+    c.pointee.n_required_claims = self.requiredClaims.count
+    c.pointee.required_claims = arena.list(self.requiredClaims) { Optional($0.write(into: arena)) }
+    c.pointee.permissions_claim = arena.copy(self.permissionsClaim)
+    c.pointee.maximum_life = self.maximumLife?.write(into: arena)
+    c.pointee.require_binding = self.requireBinding ? 1 : 0
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.id.isEmpty { object["id"] = .string(self.id) }
+    if !self.issuer.isEmpty { object["issuer"] = .string(self.issuer) }
+    if self.disabled { object["disabled"] = .bool(self.disabled) }
+    if !self.jsonWebKeySet.isEmpty { object["jsonWebKeySet"] = .string(self.jsonWebKeySet) }
+    if !self.algorithms.isEmpty { object["algorithms"] = .array(self.algorithms.map { .string($0) }) }
+    if !self.audiences.isEmpty { object["audiences"] = .array(self.audiences.map { .string($0) }) }
+    if self.acceptJwtType { object["acceptJwtType"] = .bool(self.acceptJwtType) }
+    if !self.subjectClaim.isEmpty { object["subjectClaim"] = .string(self.subjectClaim) }
+    if !self.subjectPrefix.isEmpty { object["subjectPrefix"] = .string(self.subjectPrefix) }
+    if !self.requiredClaims.isEmpty { object["requiredClaims"] = .array(self.requiredClaims.map { $0.json() }) }
+    if !self.permissionsClaim.isEmpty { object["permissionsClaim"] = .string(self.permissionsClaim) }
+    if let value = self.maximumLife { object["maximumLife"] = value.json() }
+    if self.requireBinding { object["requireBinding"] = .bool(self.requireBinding) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.RequiredClaim`.
+  public struct RequiredClaim: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// A claim of the payload itself.
+    public var name: String
+    /// What it is, or what is in it where it is a list; `true` or `false` of a Boolean.
+    public var value: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      value: String = ""
+    ) {
+      self.name = name
+      self.value = value
+    }
+  }
+}
+
+extension V1.RequiredClaim {
+  public typealias CMessage = Tenancy__V1__RequiredClaim
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__required_claim__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.value = try WireText.string(c.pointee.value, field: "value")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__required_claim__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.value = arena.copy(self.value)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.value.isEmpty { object["value"] = .string(self.value) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.GetAuthenticationSettingsRequest`.
+  public struct GetAuthenticationSettingsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants/{id or slug}`.
+    public var parent: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      parent: String = ""
+    ) {
+      self.parent = parent
+    }
+  }
+}
+
+extension V1.GetAuthenticationSettingsRequest {
+  public typealias CMessage = Tenancy__V1__GetAuthenticationSettingsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__get_authentication_settings_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.parent = try WireText.string(c.pointee.parent, field: "parent")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__get_authentication_settings_request__init(c)
+    c.pointee.parent = arena.copy(self.parent)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.SetAuthenticationSettingsRequest`.
+  public struct SetAuthenticationSettingsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants/{id or slug}`.
+    public var parent: String
+    /// Take the place of all that there are.
+    public var settings: V1.AuthenticationSettings?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      parent: String = "",
+      settings: V1.AuthenticationSettings? = nil
+    ) {
+      self.parent = parent
+      self.settings = settings
+    }
+  }
+}
+
+extension V1.SetAuthenticationSettingsRequest {
+  public typealias CMessage = Tenancy__V1__SetAuthenticationSettingsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__set_authentication_settings_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.parent = try WireText.string(c.pointee.parent, field: "parent")
+    self.settings = try WireRead.message(c.pointee.settings, field: "settings")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__set_authentication_settings_request__init(c)
+    c.pointee.parent = arena.copy(self.parent)
+    c.pointee.settings = self.settings?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
+    if let value = self.settings { object["settings"] = value.json() }
+    return .object(object)
+  }
+}

@@ -683,6 +683,231 @@ void   tenancy__v1__get_json_web_key_set_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__get_json_web_key_set_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__authentication_settings__init
+                     (Tenancy__V1__AuthenticationSettings         *message)
+{
+  static const Tenancy__V1__AuthenticationSettings init_value = TENANCY__V1__AUTHENTICATION_SETTINGS__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__authentication_settings__get_packed_size
+                     (const Tenancy__V1__AuthenticationSettings *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__authentication_settings__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__authentication_settings__pack
+                     (const Tenancy__V1__AuthenticationSettings *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__authentication_settings__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__authentication_settings__pack_to_buffer
+                     (const Tenancy__V1__AuthenticationSettings *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__authentication_settings__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__AuthenticationSettings *
+       tenancy__v1__authentication_settings__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__AuthenticationSettings *)
+     protobuf_c_message_unpack (&tenancy__v1__authentication_settings__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__authentication_settings__free_unpacked
+                     (Tenancy__V1__AuthenticationSettings *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__authentication_settings__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__external_issuer__init
+                     (Tenancy__V1__ExternalIssuer         *message)
+{
+  static const Tenancy__V1__ExternalIssuer init_value = TENANCY__V1__EXTERNAL_ISSUER__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__external_issuer__get_packed_size
+                     (const Tenancy__V1__ExternalIssuer *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__external_issuer__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__external_issuer__pack
+                     (const Tenancy__V1__ExternalIssuer *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__external_issuer__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__external_issuer__pack_to_buffer
+                     (const Tenancy__V1__ExternalIssuer *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__external_issuer__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ExternalIssuer *
+       tenancy__v1__external_issuer__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ExternalIssuer *)
+     protobuf_c_message_unpack (&tenancy__v1__external_issuer__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__external_issuer__free_unpacked
+                     (Tenancy__V1__ExternalIssuer *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__external_issuer__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__required_claim__init
+                     (Tenancy__V1__RequiredClaim         *message)
+{
+  static const Tenancy__V1__RequiredClaim init_value = TENANCY__V1__REQUIRED_CLAIM__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__required_claim__get_packed_size
+                     (const Tenancy__V1__RequiredClaim *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__required_claim__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__required_claim__pack
+                     (const Tenancy__V1__RequiredClaim *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__required_claim__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__required_claim__pack_to_buffer
+                     (const Tenancy__V1__RequiredClaim *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__required_claim__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RequiredClaim *
+       tenancy__v1__required_claim__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RequiredClaim *)
+     protobuf_c_message_unpack (&tenancy__v1__required_claim__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__required_claim__free_unpacked
+                     (Tenancy__V1__RequiredClaim *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__required_claim__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__get_authentication_settings_request__init
+                     (Tenancy__V1__GetAuthenticationSettingsRequest         *message)
+{
+  static const Tenancy__V1__GetAuthenticationSettingsRequest init_value = TENANCY__V1__GET_AUTHENTICATION_SETTINGS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__get_authentication_settings_request__get_packed_size
+                     (const Tenancy__V1__GetAuthenticationSettingsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__get_authentication_settings_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__get_authentication_settings_request__pack
+                     (const Tenancy__V1__GetAuthenticationSettingsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__get_authentication_settings_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__get_authentication_settings_request__pack_to_buffer
+                     (const Tenancy__V1__GetAuthenticationSettingsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__get_authentication_settings_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__GetAuthenticationSettingsRequest *
+       tenancy__v1__get_authentication_settings_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__GetAuthenticationSettingsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__get_authentication_settings_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__get_authentication_settings_request__free_unpacked
+                     (Tenancy__V1__GetAuthenticationSettingsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__get_authentication_settings_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__set_authentication_settings_request__init
+                     (Tenancy__V1__SetAuthenticationSettingsRequest         *message)
+{
+  static const Tenancy__V1__SetAuthenticationSettingsRequest init_value = TENANCY__V1__SET_AUTHENTICATION_SETTINGS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__set_authentication_settings_request__get_packed_size
+                     (const Tenancy__V1__SetAuthenticationSettingsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__set_authentication_settings_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__set_authentication_settings_request__pack
+                     (const Tenancy__V1__SetAuthenticationSettingsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__set_authentication_settings_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__set_authentication_settings_request__pack_to_buffer
+                     (const Tenancy__V1__SetAuthenticationSettingsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__set_authentication_settings_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__SetAuthenticationSettingsRequest *
+       tenancy__v1__set_authentication_settings_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__SetAuthenticationSettingsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__set_authentication_settings_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__set_authentication_settings_request__free_unpacked
+                     (Tenancy__V1__SetAuthenticationSettingsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__set_authentication_settings_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor tenancy__v1__issue_token_request__field_descriptors[7] =
 {
   {
@@ -1738,6 +1963,456 @@ const ProtobufCMessageDescriptor tenancy__v1__get_json_web_key_set_response__des
   tenancy__v1__get_json_web_key_set_response__field_indices_by_name,
   1,  tenancy__v1__get_json_web_key_set_response__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__get_json_web_key_set_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__authentication_settings__field_descriptors[7] =
+{
+  {
+    "disable_own_tokens",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AuthenticationSettings, disable_own_tokens),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "disable_external_issuers",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AuthenticationSettings, disable_external_issuers),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "disable_platform_issuers",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AuthenticationSettings, disable_platform_issuers),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "maximum_life",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AuthenticationSettings, maximum_life),
+    &google__protobuf__duration__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "require_binding",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AuthenticationSettings, require_binding),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "issuers",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__AuthenticationSettings, n_issuers),
+    offsetof(Tenancy__V1__AuthenticationSettings, issuers),
+    &tenancy__v1__external_issuer__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AuthenticationSettings, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__authentication_settings__field_indices_by_name[] = {
+  1,   /* field[1] = disable_external_issuers */
+  0,   /* field[0] = disable_own_tokens */
+  2,   /* field[2] = disable_platform_issuers */
+  6,   /* field[6] = etag */
+  5,   /* field[5] = issuers */
+  3,   /* field[3] = maximum_life */
+  4,   /* field[4] = require_binding */
+};
+static const ProtobufCIntRange tenancy__v1__authentication_settings__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 7 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__authentication_settings__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.AuthenticationSettings",
+  "AuthenticationSettings",
+  "Tenancy__V1__AuthenticationSettings",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__AuthenticationSettings),
+  7,
+  tenancy__v1__authentication_settings__field_descriptors,
+  tenancy__v1__authentication_settings__field_indices_by_name,
+  1,  tenancy__v1__authentication_settings__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__authentication_settings__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__external_issuer__field_descriptors[13] =
+{
+  {
+    "id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExternalIssuer, id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "issuer",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExternalIssuer, issuer),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "disabled",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExternalIssuer, disabled),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "json_web_key_set",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExternalIssuer, json_web_key_set),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "algorithms",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__ExternalIssuer, n_algorithms),
+    offsetof(Tenancy__V1__ExternalIssuer, algorithms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "audiences",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__ExternalIssuer, n_audiences),
+    offsetof(Tenancy__V1__ExternalIssuer, audiences),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "accept_jwt_type",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExternalIssuer, accept_jwt_type),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subject_claim",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExternalIssuer, subject_claim),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "subject_prefix",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExternalIssuer, subject_prefix),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "required_claims",
+    10,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ExternalIssuer, n_required_claims),
+    offsetof(Tenancy__V1__ExternalIssuer, required_claims),
+    &tenancy__v1__required_claim__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "permissions_claim",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExternalIssuer, permissions_claim),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "maximum_life",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExternalIssuer, maximum_life),
+    &google__protobuf__duration__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "require_binding",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExternalIssuer, require_binding),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__external_issuer__field_indices_by_name[] = {
+  6,   /* field[6] = accept_jwt_type */
+  4,   /* field[4] = algorithms */
+  5,   /* field[5] = audiences */
+  2,   /* field[2] = disabled */
+  0,   /* field[0] = id */
+  1,   /* field[1] = issuer */
+  3,   /* field[3] = json_web_key_set */
+  11,   /* field[11] = maximum_life */
+  10,   /* field[10] = permissions_claim */
+  12,   /* field[12] = require_binding */
+  9,   /* field[9] = required_claims */
+  7,   /* field[7] = subject_claim */
+  8,   /* field[8] = subject_prefix */
+};
+static const ProtobufCIntRange tenancy__v1__external_issuer__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 13 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__external_issuer__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ExternalIssuer",
+  "ExternalIssuer",
+  "Tenancy__V1__ExternalIssuer",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ExternalIssuer),
+  13,
+  tenancy__v1__external_issuer__field_descriptors,
+  tenancy__v1__external_issuer__field_indices_by_name,
+  1,  tenancy__v1__external_issuer__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__external_issuer__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__required_claim__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequiredClaim, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequiredClaim, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__required_claim__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange tenancy__v1__required_claim__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__required_claim__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RequiredClaim",
+  "RequiredClaim",
+  "Tenancy__V1__RequiredClaim",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RequiredClaim),
+  2,
+  tenancy__v1__required_claim__field_descriptors,
+  tenancy__v1__required_claim__field_indices_by_name,
+  1,  tenancy__v1__required_claim__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__required_claim__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__get_authentication_settings_request__field_descriptors[1] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__GetAuthenticationSettingsRequest, parent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__get_authentication_settings_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+};
+static const ProtobufCIntRange tenancy__v1__get_authentication_settings_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__get_authentication_settings_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.GetAuthenticationSettingsRequest",
+  "GetAuthenticationSettingsRequest",
+  "Tenancy__V1__GetAuthenticationSettingsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__GetAuthenticationSettingsRequest),
+  1,
+  tenancy__v1__get_authentication_settings_request__field_descriptors,
+  tenancy__v1__get_authentication_settings_request__field_indices_by_name,
+  1,  tenancy__v1__get_authentication_settings_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__get_authentication_settings_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__set_authentication_settings_request__field_descriptors[2] =
+{
+  {
+    "parent",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SetAuthenticationSettingsRequest, parent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "settings",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SetAuthenticationSettingsRequest, settings),
+    &tenancy__v1__authentication_settings__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__set_authentication_settings_request__field_indices_by_name[] = {
+  0,   /* field[0] = parent */
+  1,   /* field[1] = settings */
+};
+static const ProtobufCIntRange tenancy__v1__set_authentication_settings_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__set_authentication_settings_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.SetAuthenticationSettingsRequest",
+  "SetAuthenticationSettingsRequest",
+  "Tenancy__V1__SetAuthenticationSettingsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__SetAuthenticationSettingsRequest),
+  2,
+  tenancy__v1__set_authentication_settings_request__field_descriptors,
+  tenancy__v1__set_authentication_settings_request__field_indices_by_name,
+  1,  tenancy__v1__set_authentication_settings_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__set_authentication_settings_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue tenancy__v1__token_algorithm__enum_values_by_number[3] =

@@ -38,6 +38,11 @@ typedef struct Tenancy__V1__RemoveTokenKeyRequest Tenancy__V1__RemoveTokenKeyReq
 typedef struct Tenancy__V1__RemoveTokenKeyResponse Tenancy__V1__RemoveTokenKeyResponse;
 typedef struct Tenancy__V1__GetJsonWebKeySetRequest Tenancy__V1__GetJsonWebKeySetRequest;
 typedef struct Tenancy__V1__GetJsonWebKeySetResponse Tenancy__V1__GetJsonWebKeySetResponse;
+typedef struct Tenancy__V1__AuthenticationSettings Tenancy__V1__AuthenticationSettings;
+typedef struct Tenancy__V1__ExternalIssuer Tenancy__V1__ExternalIssuer;
+typedef struct Tenancy__V1__RequiredClaim Tenancy__V1__RequiredClaim;
+typedef struct Tenancy__V1__GetAuthenticationSettingsRequest Tenancy__V1__GetAuthenticationSettingsRequest;
+typedef struct Tenancy__V1__SetAuthenticationSettingsRequest Tenancy__V1__SetAuthenticationSettingsRequest;
 
 
 /* --- enums --- */
@@ -257,6 +262,80 @@ struct  Tenancy__V1__GetJsonWebKeySetResponse
 #define TENANCY__V1__GET_JSON_WEB_KEY_SET_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__get_json_web_key_set_response__descriptor) \
     , {0,NULL}, {0,NULL}, 0,NULL }
+
+
+struct  Tenancy__V1__AuthenticationSettings
+{
+  ProtobufCMessage base;
+  protobuf_c_boolean disable_own_tokens;
+  protobuf_c_boolean disable_external_issuers;
+  protobuf_c_boolean disable_platform_issuers;
+  Google__Protobuf__Duration *maximum_life;
+  protobuf_c_boolean require_binding;
+  size_t n_issuers;
+  Tenancy__V1__ExternalIssuer **issuers;
+  ProtobufCBinaryData etag;
+};
+#define TENANCY__V1__AUTHENTICATION_SETTINGS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__authentication_settings__descriptor) \
+    , 0, 0, 0, NULL, 0, 0,NULL, {0,NULL} }
+
+
+struct  Tenancy__V1__ExternalIssuer
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData id;
+  ProtobufCBinaryData issuer;
+  protobuf_c_boolean disabled;
+  ProtobufCBinaryData json_web_key_set;
+  size_t n_algorithms;
+  ProtobufCBinaryData *algorithms;
+  size_t n_audiences;
+  ProtobufCBinaryData *audiences;
+  protobuf_c_boolean accept_jwt_type;
+  ProtobufCBinaryData subject_claim;
+  ProtobufCBinaryData subject_prefix;
+  size_t n_required_claims;
+  Tenancy__V1__RequiredClaim **required_claims;
+  ProtobufCBinaryData permissions_claim;
+  Google__Protobuf__Duration *maximum_life;
+  protobuf_c_boolean require_binding;
+};
+#define TENANCY__V1__EXTERNAL_ISSUER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__external_issuer__descriptor) \
+    , {0,NULL}, {0,NULL}, 0, {0,NULL}, 0,NULL, 0,NULL, 0, {0,NULL}, {0,NULL}, 0,NULL, {0,NULL}, NULL, 0 }
+
+
+struct  Tenancy__V1__RequiredClaim
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData value;
+};
+#define TENANCY__V1__REQUIRED_CLAIM__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__required_claim__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
+struct  Tenancy__V1__GetAuthenticationSettingsRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData parent;
+};
+#define TENANCY__V1__GET_AUTHENTICATION_SETTINGS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__get_authentication_settings_request__descriptor) \
+    , {0,NULL} }
+
+
+struct  Tenancy__V1__SetAuthenticationSettingsRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData parent;
+  Tenancy__V1__AuthenticationSettings *settings;
+};
+#define TENANCY__V1__SET_AUTHENTICATION_SETTINGS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__set_authentication_settings_request__descriptor) \
+    , {0,NULL}, NULL }
 
 
 /* Tenancy__V1__IssueTokenRequest methods */
@@ -544,6 +623,101 @@ Tenancy__V1__GetJsonWebKeySetResponse *
 void   tenancy__v1__get_json_web_key_set_response__free_unpacked
                      (Tenancy__V1__GetJsonWebKeySetResponse *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__AuthenticationSettings methods */
+void   tenancy__v1__authentication_settings__init
+                     (Tenancy__V1__AuthenticationSettings         *message);
+size_t tenancy__v1__authentication_settings__get_packed_size
+                     (const Tenancy__V1__AuthenticationSettings   *message);
+size_t tenancy__v1__authentication_settings__pack
+                     (const Tenancy__V1__AuthenticationSettings   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__authentication_settings__pack_to_buffer
+                     (const Tenancy__V1__AuthenticationSettings   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__AuthenticationSettings *
+       tenancy__v1__authentication_settings__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__authentication_settings__free_unpacked
+                     (Tenancy__V1__AuthenticationSettings *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ExternalIssuer methods */
+void   tenancy__v1__external_issuer__init
+                     (Tenancy__V1__ExternalIssuer         *message);
+size_t tenancy__v1__external_issuer__get_packed_size
+                     (const Tenancy__V1__ExternalIssuer   *message);
+size_t tenancy__v1__external_issuer__pack
+                     (const Tenancy__V1__ExternalIssuer   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__external_issuer__pack_to_buffer
+                     (const Tenancy__V1__ExternalIssuer   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ExternalIssuer *
+       tenancy__v1__external_issuer__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__external_issuer__free_unpacked
+                     (Tenancy__V1__ExternalIssuer *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__RequiredClaim methods */
+void   tenancy__v1__required_claim__init
+                     (Tenancy__V1__RequiredClaim         *message);
+size_t tenancy__v1__required_claim__get_packed_size
+                     (const Tenancy__V1__RequiredClaim   *message);
+size_t tenancy__v1__required_claim__pack
+                     (const Tenancy__V1__RequiredClaim   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__required_claim__pack_to_buffer
+                     (const Tenancy__V1__RequiredClaim   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__RequiredClaim *
+       tenancy__v1__required_claim__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__required_claim__free_unpacked
+                     (Tenancy__V1__RequiredClaim *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__GetAuthenticationSettingsRequest methods */
+void   tenancy__v1__get_authentication_settings_request__init
+                     (Tenancy__V1__GetAuthenticationSettingsRequest         *message);
+size_t tenancy__v1__get_authentication_settings_request__get_packed_size
+                     (const Tenancy__V1__GetAuthenticationSettingsRequest   *message);
+size_t tenancy__v1__get_authentication_settings_request__pack
+                     (const Tenancy__V1__GetAuthenticationSettingsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__get_authentication_settings_request__pack_to_buffer
+                     (const Tenancy__V1__GetAuthenticationSettingsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__GetAuthenticationSettingsRequest *
+       tenancy__v1__get_authentication_settings_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__get_authentication_settings_request__free_unpacked
+                     (Tenancy__V1__GetAuthenticationSettingsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__SetAuthenticationSettingsRequest methods */
+void   tenancy__v1__set_authentication_settings_request__init
+                     (Tenancy__V1__SetAuthenticationSettingsRequest         *message);
+size_t tenancy__v1__set_authentication_settings_request__get_packed_size
+                     (const Tenancy__V1__SetAuthenticationSettingsRequest   *message);
+size_t tenancy__v1__set_authentication_settings_request__pack
+                     (const Tenancy__V1__SetAuthenticationSettingsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__set_authentication_settings_request__pack_to_buffer
+                     (const Tenancy__V1__SetAuthenticationSettingsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__SetAuthenticationSettingsRequest *
+       tenancy__v1__set_authentication_settings_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__set_authentication_settings_request__free_unpacked
+                     (Tenancy__V1__SetAuthenticationSettingsRequest *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Tenancy__V1__IssueTokenRequest_Closure)
@@ -591,6 +765,21 @@ typedef void (*Tenancy__V1__GetJsonWebKeySetRequest_Closure)
 typedef void (*Tenancy__V1__GetJsonWebKeySetResponse_Closure)
                  (const Tenancy__V1__GetJsonWebKeySetResponse *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__AuthenticationSettings_Closure)
+                 (const Tenancy__V1__AuthenticationSettings *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ExternalIssuer_Closure)
+                 (const Tenancy__V1__ExternalIssuer *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__RequiredClaim_Closure)
+                 (const Tenancy__V1__RequiredClaim *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__GetAuthenticationSettingsRequest_Closure)
+                 (const Tenancy__V1__GetAuthenticationSettingsRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__SetAuthenticationSettingsRequest_Closure)
+                 (const Tenancy__V1__SetAuthenticationSettingsRequest *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -613,6 +802,11 @@ extern const ProtobufCMessageDescriptor tenancy__v1__remove_token_key_request__d
 extern const ProtobufCMessageDescriptor tenancy__v1__remove_token_key_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_json_web_key_set_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_json_web_key_set_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__authentication_settings__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__external_issuer__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__required_claim__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__get_authentication_settings_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__set_authentication_settings_request__descriptor;
 
 PROTOBUF_C__END_DECLS
 

@@ -1,0 +1,116 @@
+import Tenancy
+import TenancyCrypto
+import TenancyTokens
+
+/// By what a token was let in: asked at each call whether it still would be.
+enum TokenTrust: Sendable {
+  /// A key of the tenant's own, and the tenant's epoch when the token was issued.
+  case own(keyID: String, epoch: UInt64)
+  case outside(OutsideTrust)
+}
+
+/// An issuer that is trusted, and that of its keys which has signed a token.
+struct OutsideTrust: Sendable {
+  /// Without keys.
+  let terms: ExternalIssuer
+  let key: ExternalKey
+  /// Whether it is trusted for all tenants.
+  let isPlatform: Bool
+  let issuers: PlatformIssuers
+
+  /// Whether the same would be found of a token by what its tenant and the server have set now.
+  func isCurrent(in tenant: borrowing Tenant) -> Bool {
+    guard let now = issuers.trusted(terms.issuer, by: tenant) else { return false }
+    return now.isPlatform == isPlatform && now.issuer.terms == terms
+      && now.issuer.keys.contains(key)
+  }
+
+  /// What a token that is made of one is told: that it ends with the other's issuer and key.
+  var origin: TokenOrigin.Outside {
+    TokenOrigin.Outside(issuer: terms.issuer, keyID: key.id)
+  }
+}
+
+/// What a token comes from by way of exchanges: with that it ends.
+struct TokenOrigin: Sendable, Equatable {
+  struct Outside: Sendable, Equatable {
+    /// `iss`.
+    let issuer: String
+    /// The thumbprint of the key that has signed it.
+    let keyID: String
+  }
+
+  /// Claims of our own: nobody else is to make something of them.
+  private static let tokenName: ExactText = "origin_jti"
+  private static let issuerName: ExactText = "origin_iss"
+  private static let keyName: ExactText = "origin_key"
+
+  /// `jti`.
+  let tokenID: String
+  /// Where it was another issuer's.
+  let outside: Outside?
+
+  init(of grant: TokenGrant) {
+    if let origin = grant.origin {
+      self = origin
+      return
+    }
+    tokenID = grant.tokenID
+    outside = grant.outside?.origin
+  }
+
+  /// Nil: it comes from none.
+  init?(_ claims: TokenClaims) throws(TokenRefusal) {
+    guard let id = try Self.text(Self.tokenName, claims) else { return nil }
+    guard Revocation.isTokenID(id) else {
+      throw TokenRefusal(.claims, "\(Self.tokenName) is no token's id")
+    }
+    tokenID = id
+    let issuer = try Self.text(Self.issuerName, claims)
+    let key = try Self.text(Self.keyName, claims)
+    switch (issuer, key) {
+    case (nil, nil): outside = nil
+    case (let issuer?, let key?): outside = Outside(issuer: issuer, keyID: key)
+    case (_?, nil), (nil, _?):
+      throw TokenRefusal(.claims, "\(Self.issuerName) or \(Self.keyName) is missing")
+    }
+  }
+
+  /// In the order of their names.
+  var members: [TokenJSON.Member] {
+    func member(_ name: ExactText, _ text: String) -> TokenJSON.Member {
+      TokenJSON.Member(name, .text(ExactText(text)))
+    }
+    let others =
+      outside.map { [member(Self.issuerName, $0.issuer), member(Self.keyName, $0.keyID)] } ?? []
+    return others + [member(Self.tokenName, tokenID)]
+  }
+
+  private static func text(
+    _ name: ExactText, _ claims: TokenClaims
+  ) throws(TokenRefusal) -> String? {
+    switch claims.others[name] {
+    case nil: return nil
+    case .text(let text)?: return text.text
+    default: throw TokenRefusal(.claims, "\(name) is not text")
+    }
+  }
+}
+
+extension PlatformIssuers {
+  /// An issuer that a tenant's tokens may be of. One that is trusted for all tenants is never a tenant's own, whoever
+  /// was there first.
+  func trusted(
+    _ issuer: String, by tenant: borrowing Tenant
+  ) -> (issuer: ExternalIssuer, isPlatform: Bool)? {
+    if let found = find(issuer) {
+      return tenant.authentication.acceptsPlatformIssuers ? (found.issuer, true) : nil
+    }
+    return tenant.authentication.trustedIssuer(issuer).map { ($0, false) }
+  }
+
+  /// Whether the issuer and the key are trusted that have let in what a token was made of.
+  func isCurrent(_ origin: TokenOrigin.Outside, in tenant: borrowing Tenant) -> Bool {
+    trusted(origin.issuer, by: tenant)?.issuer.keys.contains { $0.id == origin.keyID } ?? false
+  }
+}

@@ -48,6 +48,8 @@ def test_every_command_as_operator(daemon, way):
     key = ctl.json("secrets", "rotate-data-key")["dataKey"]
     assert uuid.UUID(hex=key) and key not in ctl("secrets", "rotate-data-key")
     token_commands(ctl)
+    envoy = json.loads(ctl("envoy", "config", "--upstream", "127.0.0.1:1", "--tenantd", "unix:/run/socket"))
+    assert [one["name"] for one in envoy["static_resources"]["clusters"]] == ["upstream", "tenantd"]
     assert ctl.commands == all_commands()
 
 
@@ -214,7 +216,7 @@ def test_every_command_as_workload(daemon):
         assert "hint: `tenantctl whoami`" in text
     assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")
     # Which needs no server.
-    assert ctl.commands == all_commands() - {"audit verify", "token verify"}
+    assert ctl.commands == all_commands() - {"audit verify", "envoy config", "token verify"}
 
     me = ctl.json("whoami")
     assert me["tenant"] == acme["name"] and me["tenantSlug"] == "acme"

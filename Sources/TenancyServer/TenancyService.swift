@@ -13,9 +13,11 @@ public struct TenancyService: Sendable {
   /// - Parameters:
   ///   - tokens: nil: no tokens are issued or taken.
   ///   - vault: nil where no master key is configured.
+  ///   - platformRoles: what platform roles may do: nobody gives one that can do more than itself.
   public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
-    tokens: TokenTerms? = nil, vault: SecretVault? = nil
+    tokens: TokenTerms? = nil, vault: SecretVault? = nil,
+    platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles
   ) {
     let gate = Gate(plane: plane)
     let services: [[TenancyMethod]] = [
@@ -26,6 +28,7 @@ public struct TenancyService: Sendable {
       IdentityService().methods(gate), SecretService(vault: vault).methods(gate),
       TokenService(plane: plane, terms: tokens, signers: TokenSigners(vault)).methods(gate),
       AuditService(plane: plane).methods(gate),
+      WorkloadEntryService(plane: plane, platformRoles: platformRoles).methods(gate),
     ]
     methods = services.flatMap(\.self)
     self.gate = gate

@@ -27,7 +27,8 @@ import Tenancy
     subcommands: [
       TenantGroup.self, RoleGroup.self, AuditGroup.self, CheckCommand.self, ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
-      TokenGroup.self, KeysGroup.self, SecretsGroup.self, PKIGroup.self, BackupCommand.self,
+      TokenGroup.self, KeysGroup.self, IdentityGroup.self, SecretsGroup.self, PKIGroup.self,
+      BackupCommand.self,
       RestoreCommand.self,
       VerifyBackupCommand.self,
     ])

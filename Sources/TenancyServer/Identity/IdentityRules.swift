@@ -29,7 +29,7 @@ public struct IdentityRules: Sendable {
       "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
       "tenancy.authorization:check", "tenancy.roles:get", "tenancy.roles:list",
       "tenancy.assignments:list", "tenancy.audit:list", "tenancy.audit:export",
-      "tenancy.token_keys:get",
+      "tenancy.token_keys:get", "tenancy.workload_entries:get", "tenancy.workload_entries:list",
     ]),
     "resolver": permissions([
       "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",
@@ -50,6 +50,7 @@ public struct IdentityRules: Sendable {
   private static let everything = permissions([
     "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.roles:*", "tenancy.assignments:*",
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
+    "tenancy.workload_entries:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {

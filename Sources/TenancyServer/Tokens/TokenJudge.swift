@@ -160,7 +160,8 @@ struct TokenJudgement {
     do throws(TokenRefusal) {
       return try TokenGrant(
         try TokenVerifier.verify(
-          CompactJWS(parsing: token), key: ready, expecting: terms.expectations(of: tenant), now: now),
+          CompactJWS(parsing: token), key: ready, expecting: terms.expectations(of: tenant),
+          now: now),
         of: tenant)
     } catch {
       throw TokenDenial(TenancyError(error), tenant)

@@ -65,7 +65,8 @@ struct WorkloadAPISettings: Sendable {
     var server = Server.Configuration(listeners: [.unix(path: socket, mode: mode, group: nil)])
     server.holdsPeerProcesses = true
     server.eventLoops = 1
-    server.limits.maximumConnections = 4_096
+    // Each takes three descriptors, and the API's own listeners need most of them.
+    server.limits.maximumConnections = min(4_096, max(16, Descriptors.limit / 16))
     server.limits.maximumConnectionsPerPeer = terms.streamsPerUser
     server.limits.maximumConcurrentStreams = 16
     server.limits.maximumMessageBytes = 64 * 1024

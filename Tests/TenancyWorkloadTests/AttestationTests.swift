@@ -103,10 +103,19 @@ struct AttestationTests {
   /// Its number is another process's before all is read.
   @Test func whatIsReadWhileAProcessEndsIsNotIts() {
     let process = FakeProcess(program: Self.web, unit: "web.service")
-    #expect(process.attest(userID: 7, groupID: 8) == self.process)
+    func attest() -> AttestedProcess? {
+      process.attest(userID: 7, groupID: 8) { $0 == "/bin/web" }
+    }
+    #expect(attest() == self.process)
     process.change { $0.onLook = { process in process.change { $0.isSame = false } } }
-    #expect(process.attest(userID: 7, groupID: 8) == nil)
+    #expect(attest() == nil)
     process.change { $0.onLook = nil }
-    #expect(process.attest(userID: 7, groupID: 8) == nil)
+    #expect(attest() == nil)
+  }
+
+  @Test func programsThatNobodyAsksForAreNotLookedAt() {
+    let process = FakeProcess(program: Self.web)
+    let found = process.attest(userID: 7, groupID: 8) { _ in false }
+    #expect(found != nil && found?.program == nil)
   }
 }

@@ -127,6 +127,19 @@ struct IssuerTests {
     #expect(try await ids(issuer, bench.peer()).count == 1)
   }
 
+  /// In another's mount namespace, anything can have the name of a program.
+  @Test func aProgramIsTheFileAndNotItsName() async throws {
+    let (path, file) = ("/etc/passwd", try #require(ProcDirectory.file(at: "/etc/passwd")))
+    try await bench.register(path: "one", .init(userID: 7, binaryPath: path))
+    let issuer = bench.issuer()
+    let process = FakeProcess(program: Program(path: path, file: file))
+    #expect(try await ids(issuer, bench.peer(process)) == ["\(Self.id)/one"])
+    let other = FileIdentity(device: file.device, inode: file.inode + 1)
+    process.change { $0.program = Program(path: path, file: other) }
+    let error = await status { try await ids(issuer, bench.peer(process)) }
+    #expect(error?.code == .permissionDenied)
+  }
+
   @Test func bundlesNeedNoSignature() async throws {
     try await bench.register()
     let answer = try await bench.issuer().answer(for: bench.peer(), signing: false)
@@ -155,7 +168,9 @@ struct IssuerTests {
     let issuer = bench.issuer()
     let error = await status { try await ids(issuer, bench.peer(process)) }
     #expect(error?.code == .unavailable)
-    // Those behind it have their turn when it is over.
+    // Other users do not wait for it, and the user's own have their turn when it is over.
+    try await bench.register(path: "other", .init(userID: 8))
+    #expect(try await ids(issuer, bench.peer(user: 8)).count == 1)
     gate.open()
     #expect(try await ids(issuer, bench.peer()).count == 1)
   }

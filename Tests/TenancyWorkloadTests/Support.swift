@@ -27,13 +27,15 @@ final class FakeProcess: ProcessSource {
 
   func isSame() -> Bool { state.withLock { $0.isSame } }
 
-  func program() -> Program? {
+  func programFile() -> FileIdentity? { state.withLock { $0.program?.file } }
+
+  func programPath() -> String? {
     let look = state.withLock { state in
       state.looks += 1
       return state.onLook
     }
     look?(self)
-    return state.withLock { $0.program }
+    return state.withLock { $0.program?.path }
   }
 
   func unit() -> String? { state.withLock { $0.unit } }

@@ -15,9 +15,9 @@ struct FileIdentity: Sendable, Hashable {
 /// What a process is, found out while it could not be mistaken for another.
 struct AttestedProcess: Sendable, Hashable {
   let userID, groupID: UInt32
-  /// Nil where that is not known: no selector for it matches.
+  /// Nil where that is not known, or no entry asks for it: no selector for it matches.
   let program: Program?
-  /// Of the system's systemd; likewise.
+  /// Of the system's systemd; nil where that is not known.
   let unit: String?
 
   /// Whether it is what an entry asks for.
@@ -46,16 +46,27 @@ struct AttestedProcess: Sendable, Hashable {
 protocol ProcessSource: Sendable {
   /// Whether it is still the process that has opened the connection.
   func isSame() -> Bool
-  func program() -> Program?
+  /// The path of its program, as the kernel has it.
+  func programPath() -> String?
+  /// The file of its program.
+  func programFile() -> FileIdentity?
   func unit() -> String?
 }
 
 extension ProcessSource {
   /// What the process is; nil if it has ended, or can't be told from others any more.
-  func attest(userID: UInt32, groupID: UInt32) -> AttestedProcess? {
+  /// - Parameter isWanted: whether an entry asks for the program of a path. Others are not looked at: their files may
+  ///   be on a file system that does not answer.
+  func attest(
+    userID: UInt32, groupID: UInt32, isWanted: (_ path: String) -> Bool
+  ) -> AttestedProcess? {
     guard isSame() else { return nil }
+    var program: Program?
+    if let path = programPath(), isWanted(path), let file = programFile() {
+      program = Program(path: path, file: file)
+    }
     let found = AttestedProcess(
-      userID: userID, groupID: groupID, program: program(), unit: unit())
+      userID: userID, groupID: groupID, program: program, unit: unit())
     // All of it was that process's: its number was not another's meanwhile.
     return isSame() ? found : nil
   }

@@ -1,10 +1,15 @@
 internal import Dispatch
 internal import Synchronization
 
-/// Runs what may block for a moment on a thread of its own, one after the other, so that neither an event loop nor
-/// Swift's pool waits for it. Thread-safe.
+/// Runs what may block for a moment on a few threads of its own, so that neither an event loop nor Swift's pool waits
+/// for it. What is done for one user is done one after the other: who gets it stuck (a file system of its own can do
+/// that, where root is let in) is behind it himself, and few others are. Thread-safe.
 final class BlockingWork: Sendable {
-  private let queue = DispatchQueue(label: "tenancy.workload.attestation")
+  private static let lanes = 8
+
+  private let queues = (0..<lanes).map {
+    DispatchQueue(label: "tenancy.workload.attestation.\($0)")
+  }
   private let timers = DispatchQueue(label: "tenancy.workload.attestation.timers")
   private let timeout: DispatchTimeInterval
 
@@ -15,8 +20,11 @@ final class BlockingWork: Sendable {
   }
 
   /// - Returns: what `body` does; nil if that takes too long. It may run to its end all the same.
-  func run<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result? {
-    await withCheckedContinuation { continuation in
+  func run<Result: Sendable>(
+    for user: UInt32, _ body: @escaping @Sendable () -> Result
+  ) async -> Result? {
+    let queue = queues[Int(user) % Self.lanes]
+    return await withCheckedContinuation { continuation in
       let waiting = Waiting(continuation)
       timers.asyncAfter(deadline: .now() + timeout) { waiting.resume(nil) }
       queue.async {

@@ -45,21 +45,22 @@ final class ProcDirectory: ProcessSource {
     return Self.startTime(descriptor) == startTime
   }
 
-  func program() -> Program? {
+  func programPath() -> String? {
     var path = [UInt8](repeating: 0, count: Int(PATH_MAX))
     let count = path.withUnsafeMutableBytes { bytes in
       bytes.withMemoryRebound(to: CChar.self) { text in
         text.baseAddress.map { readlinkat(descriptor, "exe", $0, text.count) } ?? -1
       }
     }
-    var info = stat()
     // A path that is cut short is another's.
-    guard (1..<path.count).contains(count), fstatat(descriptor, "exe", &info, 0) == 0 else {
-      return nil
-    }
-    guard let text = String(validating: path.prefix(count), as: UTF8.self) else { return nil }
-    return Program(
-      path: text, file: FileIdentity(device: UInt64(info.st_dev), inode: UInt64(info.st_ino)))
+    guard (1..<path.count).contains(count) else { return nil }
+    return String(validating: path.prefix(count), as: UTF8.self)
+  }
+
+  func programFile() -> FileIdentity? {
+    var info = stat()
+    guard fstatat(descriptor, "exe", &info, 0) == 0 else { return nil }
+    return FileIdentity(device: UInt64(info.st_dev), inode: UInt64(info.st_ino))
   }
 
   func unit() -> String? { Self.read("cgroup", of: descriptor).flatMap(ControlGroup.unit) }

@@ -68,7 +68,10 @@ final class WorkloadIssuer: Sendable {
       throw RPCStatus(.unavailable, "the node has not seen its database for too long")
     }
     let authority = authority
-    guard let finding = await work.run({ [self] in find(peer, authority, signing) }) else {
+    guard
+      let finding = await work.run(
+        for: peer.userID, { [self] in find(peer, authority, signing) })
+    else {
       throw RPCStatus(
         .unavailable, "finding out what the process is takes too long", retryAfter: .seconds(1))
     }
@@ -101,9 +104,13 @@ final class WorkloadIssuer: Sendable {
   private func find(
     _ peer: WorkloadPeer, _ authority: WorkloadAuthority, _ signing: Bool
   ) -> Finding {
-    guard let process = peer.source?.attest(userID: peer.userID, groupID: peer.groupID) else {
-      return .gone
+    let before = plane.state.workloads
+    let process = peer.source?.attest(userID: peer.userID, groupID: peer.groupID) { path in
+      before.candidates(userID: peer.userID, binaryPath: path).contains { entry in
+        entry.selectors.binaryPath?.utf8.elementsEqual(path.utf8) ?? false
+      }
     }
+    guard let process else { return .gone }
     // Not before: what has changed until here counts.
     let matches = match(process, plane.state)
     guard signing else { return .identities([], matches) }

@@ -24,6 +24,8 @@ final class WorkloadStreams: Sendable {
     /// Counts the changes of entries and of the authority.
     var changes: UInt64 = 0
     var waiters: [UInt64: Waiter] = [:]
+    /// Of them, those whose term names a tenant.
+    var ofTenant: [TenantID: Set<UInt64>] = [:]
     var last: UInt64 = 0
     var underWay = 0
     var ofUser: [UInt32: Int] = [:]
@@ -88,6 +90,7 @@ final class WorkloadStreams: Sendable {
           // Who is cancelled later finds the waiter; who was before is seen here.
           if state.changes != changes || Task.isCancelled { return true }
           state.waiters[number] = Waiter(term: term, continuation: continuation)
+          for tenant in term.tenants.keys { state.ofTenant[tenant, default: []].insert(number) }
           return false
         }
         if isOver { continuation.resume() }
@@ -106,7 +109,7 @@ final class WorkloadStreams: Sendable {
   }
 
   private func resume(_ number: UInt64) {
-    state.withLock { $0.waiters.removeValue(forKey: number) }?.continuation.resume()
+    state.withLock { Self.take(number, &$0) }?.continuation.resume()
   }
 
   // MARK: Changes
@@ -128,7 +131,7 @@ final class WorkloadStreams: Sendable {
         wake(counting: true) { $0.entries.contains(id) }
       case .putTenant(let tenant):
         let isServed = Lifecycle.refusal(for: tenant.state) == nil
-        wake(counting: false) { $0.tenants[tenant.id].map { $0 != isServed } ?? false }
+        wakeThose(of: tenant.id, unless: isServed)
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
         .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
         .putSecret, .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations:
@@ -141,9 +144,29 @@ final class WorkloadStreams: Sendable {
     let woken = state.withLock { state in
       if counting { state.changes += 1 }
       let numbers = state.waiters.filter { isMeant($0.value.term) }.keys
-      return numbers.compactMap { state.waiters.removeValue(forKey: $0) }
+      return numbers.compactMap { Self.take($0, &state) }
     }
     for waiter in woken { waiter.continuation.resume() }
+  }
+
+  /// Looks at those only that a tenant's standing counts for: tenants change often, and most have none.
+  private func wakeThose(of tenant: TenantID, unless isServed: Bool) {
+    let woken = state.withLock { state in
+      let numbers = (state.ofTenant[tenant] ?? []).filter { number in
+        state.waiters[number]?.term.tenants[tenant] != isServed
+      }
+      return numbers.compactMap { Self.take($0, &state) }
+    }
+    for waiter in woken { waiter.continuation.resume() }
+  }
+
+  private static func take(_ number: UInt64, _ state: inout State) -> Waiter? {
+    guard let waiter = state.waiters.removeValue(forKey: number) else { return nil }
+    for tenant in waiter.term.tenants.keys {
+      state.ofTenant[tenant]?.remove(number)
+      if state.ofTenant[tenant]?.isEmpty == true { state.ofTenant[tenant] = nil }
+    }
+    return waiter
   }
 
   // MARK: Running

@@ -78,6 +78,7 @@ let package = Package(
     .target(name: "CTenancyRPCProto", dependencies: ["CTenancyProtobufC"]),
     .target(name: "CTenancyInteropProto", dependencies: ["CTenancyProtobufC"]),
     .target(name: "CTenancyOTLPProto", dependencies: ["CTenancyProtobufC"]),
+    .target(name: "CTenancySPIFFEProto", dependencies: ["CTenancyProtobufC"]),
 
     // The RPC runtime, from the ground up; tools/tidy checks that no arrow points the other way.
     // What an event loop's connections share: timers, rates, memory.
@@ -174,6 +175,13 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: lending),
+    // The SPIFFE Workload API: which process is whose, and its certificates. Of the daemon alone.
+    .target(
+      name: "TenancyWorkload",
+      dependencies: [
+        "CTenancyProtobufC", "CTenancySPIFFEProto", "Tenancy", "TenancyCrypto", "TenancyRPC",
+      ],
+      swiftSettings: strict),
     .target(
       name: "TenancyClient",
       dependencies: ["Tenancy", "TenancyRPC", "TenancyTokens", "TenancyWire"],
@@ -185,6 +193,7 @@ let package = Package(
         "TenancyCrypto", "TenancyRPC", "TenancyRPCServices", "Tenancy", "TenancyMetrics",
         "TenancySecrets",
         "TenancyServer", "TenancyStore", "TenancySwiftMetrics", "TenancyTelemetry", "TenancyWire",
+        "TenancyWorkload",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Logging", package: "swift-log"),
@@ -286,6 +295,12 @@ let package = Package(
         "CTenancyOpenSSL", "TenancyCrypto", "TenancyRPC", "Tenancy", "TenancyClient",
         "TenancySecrets", "TenancyServer", "TenancyStore", "TenancyTestSupport", "TenancyWire",
         .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TenancyWorkloadTests",
+      dependencies: [
+        "Tenancy", "TenancyCrypto", "TenancyRPC", "TenancyTestSupport", "TenancyWorkload",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -16,9 +16,11 @@ public struct TenancyService: Sendable {
   /// - Parameters:
   ///   - tokens: nil: no tokens are issued or taken.
   ///   - vault: nil where no master key is configured.
+  ///   - platformRoles: what platform roles may do: nobody gives one that can do more than itself.
   public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
-    tokens: TokenTerms? = nil, envoy: EnvoyTerms? = nil, vault: SecretVault? = nil
+    tokens: TokenTerms? = nil, envoy: EnvoyTerms? = nil, vault: SecretVault? = nil,
+    platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles
   ) {
     let gate = Gate(plane: plane)
     let resolver = Resolver(rules)
@@ -31,6 +33,7 @@ public struct TenancyService: Sendable {
       TokenService(plane: plane, terms: tokens, signers: TokenSigners(vault)).methods(gate),
       AuditService(plane: plane).methods(gate),
       RequestCheckService(plane: plane, resolver: resolver, terms: envoy).methods(gate),
+      WorkloadEntryService(plane: plane, platformRoles: platformRoles).methods(gate),
     ]
     methods = services.flatMap(\.self)
     self.gate = gate

@@ -104,6 +104,7 @@ struct Connection {
   var audit: AuditClient { AuditClient(channel) }
   var identity: IdentityClient { IdentityClient(channel) }
   var tokens: TokensClient { TokensClient(channel) }
+  var workloads: WorkloadEntriesClient { WorkloadEntriesClient(channel) }
 }
 
 /// An address of the server.

@@ -22,6 +22,8 @@ struct Configuration: Sendable {
   var envoy: EnvoyTerms?
   /// Whose tokens are accepted for all tenants.
   var issuers: [IssuerSettings] = []
+  /// Nil: no processes are told who they are.
+  var workloadAPI: WorkloadAPISettings?
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   var quotas = TenantQuotas()
@@ -74,6 +76,8 @@ extension Configuration {
     guard let rules else { throw root.error("identity is required") }
     identity = rules.1
     try bindTrustDomains(rules.0, root)
+    let own = rules.0.first
+    workloadAPI = try root.section("workload_api") { try WorkloadAPISettings(&$0, own: own) }
     resolution = try root.section("resolution") { try ResolutionRules(&$0) } ?? ResolutionRules()
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
@@ -101,6 +105,9 @@ extension Configuration {
       throw root.error("listeners: an insecure one needs identity.insecure_roles")
     }
     guard !listeners.isEmpty else { throw root.error("listeners: at least one is needed") }
+    if let socket = workloadAPI?.socket, listeners.contains(where: { $0.address.place == socket }) {
+      throw root.error("workload_api.socket: one of the listeners has it: it is for nothing else")
+    }
     for (index, listener) in listeners.enumerated() {
       switch listener.address {
       case .tcp(_, _, insecure: false) where tls == nil:

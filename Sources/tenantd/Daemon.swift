@@ -110,12 +110,18 @@ struct Daemon {
     }
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
-      tokens: configuration.tokens, envoy: envoy, vault: secrets?.vault)
+      tokens: configuration.tokens, envoy: envoy, vault: secrets?.vault,
+      platformRoles: configuration.identity.platformRoles)
     let health = HealthStatus(serving: service.methods.map(\.service))
     let observation = try Observation(configuration, reloads, logger)
     let server = try await makeServer(
       plane, try Self.described(service, health), tls, envoy, observation.observer)
     opened.server = server
+    var workloadAPI: WorkloadAPI?
+    if let settings = configuration.workloadAPI {
+      workloadAPI = try await WorkloadAPI(settings, plane, logger)
+    }
+    opened.workloadServer = workloadAPI?.server
     let monitor = try await Monitor.start(
       configuration.http, plane, observation.metrics, recorded,
       publishesKeys: configuration.tokens != nil, logger)
@@ -124,7 +130,7 @@ struct Daemon {
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
       tls: tls, service: service, health: health, observation: observation, server: server,
-      monitor: monitor)
+      workloadAPI: workloadAPI, monitor: monitor)
   }
 
   /// What runs, in the order in which it starts, and in reverse that in which it ends: first the service manager
@@ -157,7 +163,7 @@ struct Daemon {
       addInBackground("secrets") { await vault.keepSealed() }
     }
     addInBackground("reload") {
-      await reload(made.tls, made.secrets, made.service, made.observation, on: hangups)
+      await reload(made, on: hangups)
     }
     addInBackground("compaction") { await LogCompaction.run(plane, logger) }
     addInBackground("store health") { await StoreHealth.follow(plane, made.health, logger) }
@@ -174,12 +180,23 @@ struct Daemon {
     if made.observation.traces {
       addInBackground("tracing") { await made.observation.run() }
     }
+    let told = Opening()
+    if let api = made.workloadAPI {
+      parts.add(Part("workload streams") { await api.run() })
+      parts.add(
+        Part("workload API") {
+          try await api.server.run(drainingFor: .seconds(1)) { _ in told.open() }
+        })
+      addInBackground("workload CA") { await api.watch() }
+    } else {
+      told.open()
+    }
     parts.add(Part("access log", finish: { await made.observation.finish() }))
     let drain = Duration.seconds(configuration.drainSeconds)
     parts.add(
       Part("server") {
         // Otherwise the part that sees to it has failed, and all of them are ended.
-        guard await made.service.untilStreamsAreServed() else { return }
+        guard await made.service.untilStreamsAreServed(), await told.wait() else { return }
         try await made.server.run(drainingFor: drain) { addresses in
           onStart(addresses)
           made.monitor?.isServing(true)
@@ -270,10 +287,10 @@ struct Daemon {
   /// Reads certificates, keys, CAs and CRLs again when they change, and these, master keys, those of token
   /// issuers and the log level on SIGHUP, which also has logs opened anew, until cancelled.
   private func reload(
-    _ tls: TLSContext?, _ secrets: Secrets?, _ service: TenancyService,
-    _ observation: Observation, on hangups: AsyncStream<String>
+    _ made: Assembly, on hangups: AsyncStream<String>
   ) async {
     let (reloads, logger) = (reloads, logger)
+    let (tls, service, observation) = (made.tls, made.service, made.observation)
     let report: @Sendable (TLSError?) -> Void = { error in
       reloads.ended(.tls, succeeded: error == nil)
       if let error {
@@ -301,9 +318,10 @@ struct Daemon {
         } catch {
           report(error)
         }
-        await secrets?.reload()
+        await made.secrets?.reload()
+        made.workloadAPI?.reload()
         configuration.issuers.reload(into: configuration.tokens?.outside, reloads, logger)
-        service.reviewStreams()
+        made.service.reviewStreams()
       }
     }
   }
@@ -341,6 +359,7 @@ private struct Assembly: Sendable {
   let health: HealthStatus
   let observation: Observation
   let server: Server
+  let workloadAPI: WorkloadAPI?
   let monitor: Monitor?
 }
 
@@ -350,42 +369,16 @@ private struct OpenedParts {
   var plane: ControlPlane?
   var follower: LogFollower?
   var server: Server?
+  var workloadServer: Server?
   var monitor: Monitor?
 
   func close() async {
     // At once when it has run: then it has stopped.
     await server?.stop(within: .zero)
+    await workloadServer?.stop(within: .zero)
     await follower?.stop()
     if let plane { await plane.close() } else { store?.close() }
     // Until here it tells that nothing is served.
     await monitor?.stop()
-  }
-}
-
-/// The real clock.
-enum SystemClock {
-  @Sendable
-  static func now() -> Timestamp {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_REALTIME, &time)
-    return Timestamp(seconds: Int64(time.tv_sec), subsecondNanoseconds: Int64(time.tv_nsec))
-  }
-}
-
-enum DataDirectory {
-  /// Makes the directory (mode 0700) when it is missing, durably.
-  static func prepare(_ path: String) throws {
-    if unsafe mkdir(path, 0o700) != 0 {
-      guard errno == EEXIST else {
-        throw ConfigurationError(
-          description:
-            unsafe "cannot make the data directory \(path): \(String(cString: strerror(errno)))"
-        )
-      }
-      try OwnFiles.checkDirectory(path)
-      return
-    }
-    // The new name must survive a power cut as well as what is in it.
-    try FileSystem.syncDirectory(of: URL(filePath: path).standardized.path)
   }
 }

@@ -80,7 +80,8 @@ class Ctl:
         self.commands = set()
 
     def run(self, *arguments, code=0, stdin=""):
-        self.commands.add(" ".join(arguments[:1 if arguments[0] in SINGLE else 2]))
+        words = 1 if arguments[0] in SINGLE else 3 if arguments[0] in NESTED else 2
+        self.commands.add(" ".join(arguments[:words]))
         done = subprocess.run([binary("TENANTCTL"), *arguments], env=self.environment, input=stdin,
                               capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert done.returncode == code, f"{arguments}: {done}"
@@ -103,17 +104,18 @@ class Ctl:
 
 LOCAL = {"backup", "restore", "verify-backup"}  # What works on files, and calls no server.
 SINGLE = {"check", "resolve", "validate", "default-tenant", "whoami", "load"}
+NESTED = {"identity"}  # Groups of groups.
 
 
 def all_commands():
     """Every command that calls the server, as tenantctl itself lists them."""
     dump = subprocess.run([binary("TENANTCTL"), "--experimental-dump-help"], capture_output=True,
                           check=True, timeout=PATIENCE).stdout
-    found = set()
-    for command in json.loads(dump)["command"]["subcommands"]:
-        name = command["commandName"]
-        parts = [part["commandName"] for part in command.get("subcommands", [])]
-        found |= {f"{name} {part}" for part in parts} if parts else {name}
+
+    def names(command) -> set:
+        name, parts = command["commandName"], command.get("subcommands", [])
+        return {f"{name} {rest}" for part in parts for rest in names(part)} if parts else {name}
+    found = {name for command in json.loads(dump)["command"]["subcommands"] for name in names(command)}
     found -= LOCAL | {"help"}
     return {name for name in found if not name.startswith("pki")}
 

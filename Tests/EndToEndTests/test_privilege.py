@@ -215,7 +215,8 @@ def test_a_home_in_maintenance(make_server, pki):
 READS = {"TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantManager/ListTenants",
          "Authorization/GetRole", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
          "Audit/ListAuditRecords", "Audit/ExportAuditRecords",
-         "Audit/StreamAuditRecords"}
+         "Audit/StreamAuditRecords", "WorkloadEntries/GetWorkloadEntry",
+         "WorkloadEntries/ListWorkloadEntries"}
 KEYS = {"Tokens/GetJsonWebKeySet"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}
 ABOUT_ONESELF = {"Identity/WhoAmI", "Tokens/ExchangeToken"}

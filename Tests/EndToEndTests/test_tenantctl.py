@@ -50,6 +50,7 @@ def test_every_command_as_operator(daemon, way):
     token_commands(ctl)
     envoy = json.loads(ctl("envoy", "config", "--upstream", "127.0.0.1:1", "--tenantd", "unix:/run/socket"))
     assert [one["name"] for one in envoy["static_resources"]["clusters"]] == ["upstream", "tenantd"]
+    entry_commands(ctl)
     assert ctl.commands == all_commands()
 
 
@@ -67,6 +68,28 @@ def token_commands(ctl):
         file.flush()
         assert ctl.json("token", "verify", "--jwks", file.name, "--allow-unbound", stdin=made["token"])
     assert ctl.json("token", "revoke", "works", "--token-id", made["tokenId"])["expireTime"]
+
+
+def entry_commands(ctl):
+    made = ctl.json("identity", "entry", "create", "--tenant", "works", "--path", "web/frontend", "--uid", "7",
+                    "--gid", "8", "--binary", "/usr/bin/web", "--unit", "web.service", "--node", "n1",
+                    "--lifetime", "600", "--hint", "internal")
+    assert made["selectors"] == {"uid": 7, "gid": 8, "binaryPath": "/usr/bin/web",
+                                 "systemdUnit": "web.service", "node": "n1"}
+    assert (made["lifetime"], made["hint"], made["path"]) == ("600s", "internal", "web/frontend")
+    gateway = ctl.json("identity", "entry", "create", "--platform", "--path", "resolver/envoy", "--uid", "0")
+    assert "tenant" not in gateway and gateway["selectors"] == {"uid": 0}
+    for name in (made["name"], made["name"].removeprefix("workloadEntries/")):
+        assert ctl.json("identity", "entry", "get", name) == made
+    for owner, entries in ((["--tenant", "works"], [made]), (["--platform"], [gateway]), ([], [made, gateway])):
+        assert ctl.json("identity", "entry", "list", *owner)["entries"] == entries
+    table = rows(ctl("identity", "entry", "list"))
+    assert table[0] == ["ENTRY", "OWNER", "PATH", "SECONDS", "SELECTORS"]
+    assert table[2][1:] == ["platform", "resolver/envoy", "3600", "uid=0"]
+    assert ctl("identity", "entry", "delete", gateway["name"]) == f"deleted {gateway['name']}\n"
+    assert "WORKLOAD_ENTRY_NOT_FOUND" in ctl.error("identity", "entry", "delete", gateway["name"])
+    for wrong in (["--path", "x"], ["--path", "x", "--tenant", "works", "--platform"], ["--tenant", "works"]):
+        ctl.error("identity", "entry", "create", *wrong, code=64)
 
 
 def audit_commands(ctl, directory):
@@ -201,7 +224,9 @@ WORKLOAD_MAY_NOT = [
     "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
     "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key",
     "audit list acme", "audit export acme", "token issue acme user:alice --unbound",
-    "token revoke acme --all", "keys rotate acme", "keys remove acme x"]
+    "token revoke acme --all", "keys rotate acme", "keys remove acme x",
+    "identity entry create --tenant acme --path x --uid 7", "identity entry get x", "identity entry list",
+    "identity entry delete x"]
 
 
 def test_every_command_as_workload(daemon):

@@ -13,6 +13,7 @@ struct Stubs {
   let secrets: SecretsClient
   let audit: AuditClient
   let tokens: TokensClient
+  let workloads: WorkloadEntriesClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -41,6 +42,7 @@ struct Stubs {
     secrets = SecretsClient(channel)
     audit = AuditClient(channel)
     tokens = TokensClient(channel)
+    workloads = WorkloadEntriesClient(channel)
   }
 
   // MARK: In fewer words

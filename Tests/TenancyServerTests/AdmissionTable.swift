@@ -30,7 +30,7 @@ struct AdmissionRow: CustomStringConvertible {
   private static let everyone = checkers + " unknown"
 
   static let all: [AdmissionRow] =
-    authorization + manager + resolver + tokens + [
+    authorization + manager + resolver + tokens + workloads + [
       AdmissionRow(
         "envoy.service.auth.v3.Authorization/Check", "tenancy.requests:check", "platform",
         names: false, "admin resolver"),
@@ -58,6 +58,21 @@ struct AdmissionRow: CustomStringConvertible {
       "Tokens/RemoveTokenKey", "tenancy.token_keys:remove", "tenant", names: true, changers),
     AdmissionRow(
       "Tokens/GetJsonWebKeySet", "tenancy.token_keys:get", "tenant", names: true, checkers),
+  ]
+
+  private static let workloads = [
+    AdmissionRow(
+      "WorkloadEntries/CreateWorkloadEntry", "tenancy.workload_entries:create", "platform",
+      names: false, operators),
+    AdmissionRow(
+      "WorkloadEntries/GetWorkloadEntry", "tenancy.workload_entries:get", "platform",
+      names: false, "admin viewer"),
+    AdmissionRow(
+      "WorkloadEntries/ListWorkloadEntries", "tenancy.workload_entries:list", "platform",
+      names: false, "admin viewer"),
+    AdmissionRow(
+      "WorkloadEntries/DeleteWorkloadEntry", "tenancy.workload_entries:delete", "platform",
+      names: false, operators),
   ]
 
   private static let authorization = [

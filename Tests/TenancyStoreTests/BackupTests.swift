@@ -197,7 +197,7 @@ import Testing
   @Test func aStoreOfTheVersionBeforeIsCopiedToo() throws {
     let before = Migrations.latest - 1
     try sample.execute(
-      "DROP TABLE incarnations; DROP TABLE revocations; ALTER TABLE tenants DROP COLUMN token_keys;"
+      "DROP TABLE incarnations; DROP TABLE workload_entries;"
         + "PRAGMA user_version = \(before)")
     let made = try sample.backUp()
     #expect(made.manifest.schemaVersion == before && made.manifest.incarnation == nil)

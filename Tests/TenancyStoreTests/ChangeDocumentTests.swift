@@ -76,6 +76,22 @@ import Testing
           + #""tenant":"\#(id)"}"#
       ),
       (
+        .putWorkloadEntry(
+          ContractWorkloads.entry(
+            1, tenant: tenant.id, path: "web/1",
+            WorkloadEntry.Selectors(
+              userID: 7, groupID: 8, binaryPath: "/bin/w", systemdUnit: "w.service", node: "n"),
+            hint: "h")),
+        #"{"change":"putWorkloadEntry","entry":{"createTime":1,"hint":"h","#
+          + #""id":"\#(ContractWorkloads.id(1))","lifetime":3600,"path":"web/1","selectors":{"#
+          + #""binaryPath":"/bin/w","gid":8,"node":"n","systemdUnit":"w.service","uid":7},"#
+          + #""tenant":"\#(id)"}}"#
+      ),
+      (
+        .deleteWorkloadEntry(id: ContractWorkloads.id(1)),
+        #"{"change":"deleteWorkloadEntry","id":"\#(ContractWorkloads.id(1))"}"#
+      ),
+      (
         .forgetRevocations(tenant.id, before: Timestamp(nanoseconds: 5)),
         #"{"before":5,"change":"forgetRevocations","tenant":"\#(id)"}"#
       ),
@@ -135,7 +151,11 @@ import Testing
     #"[{"change":"unknown"}]"#, #"[{"change":"deleteRole","id":"r","tenant":"none"}]"#,
     #"[{"change":"reserveName","kind":"odd","name":"t","tenant":"\#(Sample.id(1))"}]"#,
     #"[{"change":"retireSlug","name":"UPPER","tenant":"\#(Sample.id(1))"}]"#,
-    #"[{"change":"forgetRequests"}]"#,
+    #"[{"change":"forgetRequests"}]"#, #"[{"change":"deleteWorkloadEntry"}]"#,
+    #"[{"change":"putWorkloadEntry","entry":{"createTime":1,"id":"i","lifetime":1,"path":"p","#
+      + #""selectors":{},"tenant":"x"}}]"#,
+    #"[{"change":"putWorkloadEntry","entry":{"createTime":1,"id":"i","lifetime":1,"path":"p","#
+      + #""selectors":{"uid":-1}}}]"#,
     #"[{"change":"forgetRevocations","tenant":"\#(Sample.id(1))"}]"#,
     #"[{"change":"deleteSecret","purpose":"token_key/x","tenant":"\#(Sample.id(1))"}]"#,
     #"[{"change":"putRevocation","revocation":{"before":1,"expireTime":2,"kind":"all"},"#

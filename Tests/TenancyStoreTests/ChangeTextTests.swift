@@ -50,6 +50,11 @@ struct ChangeTextTests {
           target: .token("t"), before: Timestamp(nanoseconds: 0),
           expireTime: Timestamp(nanoseconds: 1), reason: "\u{8}/")),
       .forgetRevocations(id, before: Timestamp(nanoseconds: .min)),
+      .putWorkloadEntry(
+        ContractWorkloads.entry(
+          2, tenant: nil, path: "\"\n", WorkloadEntry.Selectors(binaryPath: "/\u{2028}\\"),
+          hint: "\u{1}")),
+      .deleteWorkloadEntry(id: "\""),
     ])
     try Self.expectEncoded([])
   }

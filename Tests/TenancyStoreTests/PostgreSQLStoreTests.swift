@@ -35,9 +35,9 @@ struct PostgreSQLStoreTests {
     let former = try open()
     try AuditRetentionContract.add(1...3, to: [chain], in: former)
     former.close()
-    let before = PostgreSQLMigrations.latest - 2
+    let before = 5
     try server.execute(
-      "DROP TABLE audit_chains; DROP TABLE revocations;"
+      "DROP TABLE audit_chains; DROP TABLE revocations; DROP TABLE workload_entries;"
         + "ALTER TABLE tenants DROP COLUMN token_keys; DELETE FROM tenancy_migrations WHERE version > \(before);"
         + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)
     let store = try open()
@@ -51,9 +51,9 @@ struct PostgreSQLStoreTests {
     let former = try open()
     try former.append([Sample.entry(1, [.putTenant(tenant)])])
     former.close()
-    let before = PostgreSQLMigrations.latest - 1
+    let before = 6
     try server.execute(
-      "DROP TABLE revocations; ALTER TABLE tenants DROP COLUMN token_keys;"
+      "DROP TABLE revocations; DROP TABLE workload_entries; ALTER TABLE tenants DROP COLUMN token_keys;"
         + "DELETE FROM tenancy_migrations WHERE version > \(before);"
         + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)
     let store = try open()

@@ -31,7 +31,7 @@ struct RandomHistory {
     var tenant = state.tenants[Sample.id(number)] ?? Sample.tenant(number)
     let id = "x\(Int.random(in: 0..<4, using: &random))"
     guard state.tenants[tenant.id] != nil else { return .putTenant(tenant) }
-    switch Int.random(in: 0..<13, using: &random) {
+    switch Int.random(in: 0..<15, using: &random) {
     case 0: return .putRole(tenant.id, Sample.role(id))
     case 1: return .deleteRole(tenant.id, id: id)
     case 2: return .putAssignment(tenant.id, Sample.assignment(id))
@@ -63,6 +63,12 @@ struct RandomHistory {
         ? [ContractTokens.key(id.last ?? "x", reference, retired: number % 2 == 0)] + keys
         : Array(keys.dropLast())
       return .putTenant(tenant)
+    case 12:
+      return .putWorkloadEntry(
+        ContractWorkloads.entry(
+          number, tenant: number % 3 == 0 ? nil : tenant.id, path: id,
+          WorkloadEntry.Selectors(userID: UInt32(number), binaryPath: "/bin/\(id)")))
+    case 13: return .deleteWorkloadEntry(id: ContractWorkloads.id(number))
     default:
       tenant.version += 1
       tenant.state = TenantState.allCases.randomElement(using: &random) ?? .active

@@ -17,7 +17,8 @@ package struct KeptSecrets {
       case .putDataKey(let key): keys[key.id] = key
       case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment,
         .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
-        .rememberRequest, .forgetRequests, .putRevocation, .forgetRevocations:
+        .rememberRequest, .forgetRequests, .putRevocation, .forgetRevocations,
+        .putWorkloadEntry, .deleteWorkloadEntry:
         break
       }
     }

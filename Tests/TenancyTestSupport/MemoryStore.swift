@@ -331,7 +331,8 @@ private enum StrictChanges {
         }
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
         .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests, .putSecret,
-        .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations:
+        .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations, .putWorkloadEntry,
+        .deleteWorkloadEntry:
         break
       }
       model.apply(change)
@@ -339,6 +340,7 @@ private enum StrictChanges {
     let used = Set(model.names.values).union(model.roles.keys.map(\.tenant))
       .union(model.assignments.keys.map(\.tenant)).union(model.steps.map(\.tenant))
       .union(model.requests.values.map(\.tenant)).union(model.revocations.keys.map(\.tenant))
+      .union(model.workloads.values.compactMap(\.tenant))
     guard used.allSatisfy({ model.tenants[$0] != nil }) else {
       throw StoreError(.conflict, "there is no such tenant")
     }

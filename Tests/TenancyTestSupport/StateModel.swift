@@ -38,6 +38,7 @@ package struct StateModel: Equatable {
   package var assignments: [Key: RoleAssignment] = [:]
   package var steps: Set<Key> = []
   package var revocations: [RevocationKey: Revocation] = [:]
+  package var workloads: [String: WorkloadEntry] = [:]
   package var requests: [RequestKey: RememberedRequest] = [:]
 
   package init() {}
@@ -63,6 +64,8 @@ package struct StateModel: Equatable {
       revocations[RevocationKey(tenant: tenant, target: revocation.target)] = revocation
     case .forgetRevocations(let tenant, let moment):
       revocations = revocations.filter { $0.key.tenant != tenant || $0.value.expireTime >= moment }
+    case .putWorkloadEntry(let entry): workloads[entry.id] = entry
+    case .deleteWorkloadEntry(let id): workloads[id] = nil
     case .putSecret, .deleteSecret, .putDataKey: break  // No load gives them back.
     }
   }
@@ -103,5 +106,6 @@ extension StateModel {
       + steps.sorted(by: less).map { .putProvisioningStep($0.tenant, name: $0.id) }
       + requests.map(Change.rememberRequest)
       + revocations.map { .putRevocation($0.key.tenant, $0.value) }
+      + workloads.sorted { $0.key < $1.key }.map { .putWorkloadEntry($0.value) }
   }
 }

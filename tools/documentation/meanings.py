@@ -30,6 +30,15 @@ MEANINGS = {
     "envoy.routes[].permission": "Which permission in the tenant: `resource:action`.",
     "envoy.routes[].anonymous": "Whether no identity is needed, in place of a permission.",
     "tokens.require_binding": "Whether tokens that are bound to no certificate are taken from gateways alone.",
+    "workload_api": "Tells processes who they are: <doc:WorkloadAPI>. Without it none are told.",
+    "workload_api.socket": "Required. The path of the Unix socket, of at most 107 bytes: for nothing else.",
+    "workload_api.mode": "Of the socket: octal permission bits. Who opens it is told nothing but who they are.",
+    "workload_api.trust_domain": "Of all identities. Without it the server's own.",
+    "workload_api.ca_certificate": "Required. PEM: the CA that signs, those above it, and the root last.",
+    "workload_api.ca_key": "Required. PEM: the key of the first of them. Any that signs with SHA-256.",
+    "workload_api.maximum_life_seconds": "How long a certificate lives at most, whatever its entry says.",
+    "workload_api.streams_per_user": "Streams and connections of one user.",
+    "workload_api.node": "What entries call this node. Those that name another are not for it.",
     "event_loops": "Threads that serve connections. 0: one for each core.",
     "drain_seconds": "How long calls in flight may take after SIGTERM.",
     "log_level": "`trace`, `debug`, `info`, `notice`, `warning`, `error` or `critical`. Read again on SIGHUP.",
@@ -208,6 +217,10 @@ MEANINGS = {
 }
 
 DEFAULTS = {
+    "workload_api.mode": "0666",
+    "workload_api.maximum_life_seconds": "@WorkloadTerms:maximumLife",
+    "workload_api.streams_per_user": "@WorkloadTerms:streamsPerUser",
+    "workload_api.node": "none",
     "event_loops": "@Configuration:eventLoops",
     "drain_seconds": "@Configuration:drainSeconds",
     "log_level": "`info`",

@@ -27,6 +27,7 @@ READERS = [
     ("MasterKeys", "func source(", {"settings": "secrets.master_key"}),
     ("TokenSettings", "init(_ settings:", {"settings": "tokens"}),
     ("EnvoySettings", "init(_ settings:", {"settings": "envoy", "route": "envoy.routes[]"}),
+    ("WorkloadAPISettings", "init(_ settings:", {"settings": "workload_api"}),
     ("StoreSettings", "init(_ settings:", {"settings": "store"}),
     ("StoreSettings", "func postgreSQL(", {"settings": "store.postgresql"}),
     ("StoreSettings", "func place(", {"settings": "store.postgresql"}),
@@ -40,7 +41,8 @@ READERS = [
     ("QuotaSettings", "init(_ settings:", {"settings": "quotas"}),
 ]
 SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.trust_bundles[]", "secrets",
-            "secrets.master_key", "tokens", "envoy", "envoy.routes[]", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
+            "secrets.master_key", "tokens", "envoy", "envoy.routes[]", "workload_api", "store", "store.postgresql",
+            "store.postgresql.tls", "nodes", "resolution",
             "limits", "quotas", "log", "audit", "http", "access_log",
             "tracing", "tracing.tls"]
 KINDS = {"string": "text", "optionalString": "text", "integer": "number", "fraction": "0 to 1", "boolean": "`true`, `false`",

@@ -44,9 +44,9 @@ def refuse(module: Module, files: list) -> None:
 def _refuse_types(module: Module, file, types: Scope) -> None:
     """What a package declares: in Swift, service `S` is the enum `S` with the client `SClient`."""
     for declared in (*file.message_type, *file.enum_type, *file.service):
-        types.take(file, f"{file.package}.{declared.name}", model.type_name(declared.name))
+        types.take(file, naming.qualified(file.package, declared.name), model.type_name(declared.name))
     for service in file.service:
-        name = f"{file.package}.{service.name}"
+        name = naming.qualified(file.package, service.name)
         if not module.authorized:
             types.take(file, f"the client of {name}", naming.client_name(service.name))
         methods = Scope("Swift")

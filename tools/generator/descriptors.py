@@ -8,6 +8,7 @@ import grpc_tools
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_tools import protoc
 
+from . import naming
 from .errors import GenerationError
 
 OPTION = "tenancy.v1.authorization"
@@ -58,7 +59,7 @@ def messages(file):
         for index, message in enumerate(nested):
             if message.options.map_entry:
                 continue
-            name = f"{prefix}.{message.name}"
+            name = naming.qualified(prefix, message.name)
             here = path + (index,)
             yield name, message, here
             yield from walk(name, message.nested_type, here + (3,))
@@ -69,7 +70,7 @@ def messages(file):
 def enums(file):
     """(full name, descriptor, source path) of every enum of `file`, nested ones too."""
     for index, enum in enumerate(file.enum_type):
-        yield f"{file.package}.{enum.name}", enum, (5, index)
+        yield naming.qualified(file.package, enum.name), enum, (5, index)
     for name, message, path in messages(file):
         for index, enum in enumerate(message.enum_type):
             yield f"{name}.{enum.name}", enum, path + (4, index)

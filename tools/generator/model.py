@@ -24,6 +24,8 @@ NAMESPACES = {
     "opentelemetry.proto.resource.v1": "OTLPResource",
     "opentelemetry.proto.trace.v1": "OTLPTrace",
     "opentelemetry.proto.collector.trace.v1": "OTLPCollector",
+    # Of no package: the SPIFFE Workload API's.
+    "": "SPIFFE",
 }
 STRUCT_TYPE = ".google.protobuf.Struct"
 
@@ -206,8 +208,9 @@ def swift_type(proto_name: str) -> str:
     name = proto_name.lstrip(".")
     # The longest first: a package may be inside of another.
     for package in sorted(NAMESPACES, key=len, reverse=True):
-        if name.startswith(package + "."):
-            parts = name[len(package) + 1 :].split(".")
+        prefix = naming.qualified(package, "")
+        if name.startswith(prefix):
+            parts = name[len(prefix) :].split(".")
             return ".".join([NAMESPACES[package], *map(type_name, parts)])
     raise GenerationError(f"{name}: no Swift namespace for its package")
 

@@ -128,9 +128,16 @@ TELEMETRY = Module(
     client_folder="",
     descriptors="OTLPDescriptors",
 )
+WORKLOAD = Module(
+    c_name="CTenancySPIFFEProto",
+    sources=("spiffe/",),
+    swift_folder="Sources/TenancyWorkload/Generated",
+    client_folder="",
+    descriptors="SPIFFEDescriptors",
+)
 # What a program that links the runtime, or our client, has already; the last in part only.
 OURS_ALONE = ("grpc/health/", "grpc/reflection/", "google/rpc/")
-MODULES = (TENANCY, SERVICES, INTEROP, TELEMETRY)
+MODULES = (TENANCY, SERVICES, INTEROP, TELEMETRY, WORKLOAD)
 FOLDERS = tuple(folder for module in MODULES for folder in module.folders)
 
 

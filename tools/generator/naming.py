@@ -36,6 +36,11 @@ C_KEYWORDS = frozenset(
 C_USED = frozenset("base linux restrict typeof unix".split())
 
 
+def qualified(prefix: str, name: str) -> str:
+    """`tenancy.v1`, `Tenant` -> `tenancy.v1.Tenant`; of no package, as it is."""
+    return f"{prefix}.{name}" if prefix else name
+
+
 def lower_camel(snake: str) -> str:
     """`display_name` and `displayName` -> `displayName`, `TENANT_ID` -> `tenantId`."""
     text = snake.lower() if snake.isupper() else snake

@@ -167,9 +167,13 @@ def _memberwise(message: Message) -> list[str]:
 
 def _conformance(module: Module, message: Message) -> list[str]:
     prefix = naming.c_function_prefix(message.full_name)
+    c_type = naming.c_type(message.full_name)
+    # Of no package, its name alone would be the Swift struct's.
+    if "." not in message.full_name:
+        c_type = f"{module.c_name}.{c_type}"
     lines = [
         f"extension {message.swift_name} {{",
-        f"  public typealias CMessage = {naming.c_type(message.full_name)}",
+        f"  public typealias CMessage = {c_type}",
         "",
         "  @inlinable",
         "  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {",

@@ -62,7 +62,7 @@ def _services(files):
 
 
 def _service(module, namespace: str, file, index: int, service, reader) -> list[str]:
-    full_name = f"{file.package}.{service.name}"
+    full_name = naming.qualified(file.package, service.name)
     comments = descriptors.comments(file)
     protocol = ": ServiceSpec" if module.authorized else ""
     lines = [f"extension {namespace} {{"]
@@ -170,7 +170,7 @@ def clients(module: Module, files: list) -> dict[str, str]:
 def _client(module: Module, file, index: int, service) -> list[str]:
     comments = descriptors.comments(file)
     namespace = model.namespace(file.package)
-    lines = doc(comments.get((6, index), []), "", f"Calls `{file.package}.{service.name}`.")
+    lines = doc(comments.get((6, index), []), "", f"Calls `{naming.qualified(file.package, service.name)}`.")
     lines += [
         f"public struct {naming.client_name(service.name)}: Sendable {{",
         "  private let channel: any CallChannel",

@@ -21,6 +21,7 @@
 #include "tenancy/v1/tenant_manager.pb-c.h"
 #include "tenancy/v1/tenant_resolver.pb-c.h"
 #include "tenancy/v1/tokens.pb-c.h"
+#include "tenancy/v1/workload_entries.pb-c.h"
 
 /* The protos and what they import: a google.protobuf.FileDescriptorSet. */
 const uint8_t *CTenancyProto_descriptor_set(size_t *size);
@@ -520,6 +521,38 @@ tenancy__v1__get_authentication_settings_request__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__set_authentication_settings_request__get_descriptor(void) {
   return &tenancy__v1__set_authentication_settings_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__workload_entry__get_descriptor(void) {
+  return &tenancy__v1__workload_entry__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__workload_selectors__get_descriptor(void) {
+  return &tenancy__v1__workload_selectors__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__create_workload_entry_request__get_descriptor(void) {
+  return &tenancy__v1__create_workload_entry_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_workload_entry_request__get_descriptor(void) {
+  return &tenancy__v1__get_workload_entry_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_workload_entries_request__get_descriptor(void) {
+  return &tenancy__v1__list_workload_entries_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_workload_entries_response__get_descriptor(void) {
+  return &tenancy__v1__list_workload_entries_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_workload_entry_request__get_descriptor(void) {
+  return &tenancy__v1__delete_workload_entry_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_workload_entry_response__get_descriptor(void) {
+  return &tenancy__v1__delete_workload_entry_response__descriptor;
 }
 
 #endif

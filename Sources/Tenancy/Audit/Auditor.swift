@@ -92,10 +92,10 @@ extension ControlPlane {
 
   /// Tells the audit trail of what was done and is no change: alike ones are counted, as denials are.
   /// - Parameters:
-  ///   - target: the tenant that it was done in.
+  ///   - target: the tenant that it was done in; nil: it is the platform's.
   ///   - remark: what is to be known of it, without secrets.
   public func noteAllowed(
-    by origin: AuditOrigin, action: String, target: TenantID, remark: String
+    by origin: AuditOrigin, action: String, target: TenantID?, remark: String
   ) {
     guard let auditor else { return }
     auditor.allowed.note(

@@ -175,7 +175,11 @@ public struct TenantCommands: Sendable {
       let record = try Self.current(id, etag, transaction.state)
       if record.tenant.state == .deleted, event != .deprovision { throw .tenantNotFound }
       var after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now, reason: reason)
-      let dropped = event == .delete ? TokenCommands.dropAll(of: &after, transaction.state) : []
+      var dropped: [Change] = []
+      if event == .delete {
+        dropped = TokenCommands.dropAll(of: &after, transaction.state)
+        dropped += WorkloadEntryCommands.dropAll(of: id, transaction.state)
+      }
       transaction.emit(.putTenant(after), about: id)
       for change in dropped + also { transaction.emit(change, about: id) }
       return after

@@ -168,6 +168,10 @@ extension TenancyError.Reason {
   public static let secretsNotConfigured = Self("SECRETS_NOT_CONFIGURED")
   /// The tenant has no such key for its tokens.
   public static let tokenKeyNotFound = Self("TOKEN_KEY_NOT_FOUND")
+  /// There is no such registration entry.
+  public static let workloadEntryNotFound = Self("WORKLOAD_ENTRY_NOT_FOUND")
+  /// The same processes get the same identity already; `entry` says by which one.
+  public static let workloadEntryExists = Self("WORKLOAD_ENTRY_EXISTS")
   /// Keys can't be replaced, or are being replaced by another call.
   public static let secretsFailed = Self("SECRETS_FAILED")
   /// The store can't take the change now, or the server is stopping.

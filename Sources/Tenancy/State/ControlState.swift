@@ -72,6 +72,8 @@ public struct ControlState: Sendable {
   private var names = ReservedNames()
   /// The few sets of steps that tenants have between them, so that each is in memory once.
   private var stepSets = Set<Set<String>>()
+  /// The registration entries of workloads.
+  public private(set) var workloads = WorkloadEntrySet()
   private var requests = ByteTable<RememberedRequest>()
   private var requestsByTime = OrderedTree<RememberedRequest>()
 
@@ -289,6 +291,8 @@ public struct ControlState: Sendable {
       }
     case .forgetRevocations(let id, let moment):
       edit(id, &drafts) { $0.footprint.replace($0.revocations.forget(before: moment), by: nil) }
+    case .putWorkloadEntry(let entry): workloads.put(entry)
+    case .deleteWorkloadEntry(let id): workloads.remove(id)
     case .putSecret, .deleteSecret, .putDataKey:
       break  // The tenant refers to its secrets; they and the keys are in the store only.
     }
@@ -380,7 +384,8 @@ public struct ControlState: Sendable {
       + formerSlugs.unshared(with: other.formerSlugs).nodes
       + ReservedName.Kind.allCases.reduce(0) { sum, kind in
         sum + names[kind].unshared(with: other.names[kind]).nodes
-      } + requests.unshared(with: other.requests).nodes
+      } + workloads.unsharedNodes(with: other.workloads)
+      + requests.unshared(with: other.requests).nodes
       + requestsByTime.unsharedNodes(with: other.requestsByTime)
   }
 

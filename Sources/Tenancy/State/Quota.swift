@@ -25,6 +25,10 @@ public struct Quota: Hashable, Sendable, CustomStringConvertible {
   public static let revokedTokens = Quota(name: "revoked-tokens", unit: "tokens")
   /// Subjects whose tokens are revoked.
   public static let revokedSubjects = Quota(name: "revoked-subjects", unit: "subjects")
+  /// Registration entries of workloads.
+  public static let workloadEntries = Quota(name: "workload-entries", unit: "entries")
+  /// And those of all that may match the same processes.
+  public static let alikeWorkloadEntries = Quota(name: "alike-workload-entries", unit: "entries")
   /// Writes that wait for the writer.
   public static let waitingWrites = Quota(name: "waiting-writes", unit: "writes")
 }

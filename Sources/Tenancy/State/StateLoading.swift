@@ -49,10 +49,10 @@ private struct StateLoading {
       case .putTenant: next = .tenants
       case .reserveName: next = .names
       case .putRole, .putAssignment, .putProvisioningStep, .retireSlug, .rememberRequest,
-        .putSecret, .putDataKey, .putRevocation:
+        .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry:
         next = .others
       case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .deleteSecret,
-        .forgetRevocations:
+        .forgetRevocations, .deleteWorkloadEntry:
         return false
       }
       defer { part = next }
@@ -98,7 +98,7 @@ private struct StateLoading {
     case .reserveName(let name, let id): take(name, of: id)
     case .putRole, .putAssignment, .retireSlug, .rememberRequest, .deleteRole, .deleteAssignment,
       .clearProvisioningSteps, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
-      .putRevocation, .forgetRevocations:
+      .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry:
       rest.append(change)
     }
   }

@@ -109,8 +109,9 @@ final class TenantBudgets: Sendable {
           replace(id, former.footprint, nil)
         }
       case .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
-        .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey:
-        // A secret counts with the tenant that refers to it.
+        .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
+        .putWorkloadEntry, .deleteWorkloadEntry:
+        // A secret counts with the tenant that refers to it. Entries are the platform's to make, and few.
         break
       }
     }
@@ -163,9 +164,10 @@ extension Change {
     case .putRole(_, let role): role.footprint.storedBytes
     case .putAssignment(_, let assignment): assignment.footprint.storedBytes
     case .putRevocation(_, let revocation): revocation.footprint.storedBytes
+    case .putWorkloadEntry(let entry): entry.contentBytes
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
       .reserveName, .retireSlug, .rememberRequest, .forgetRequests, .putSecret, .deleteSecret,
-      .putDataKey, .forgetRevocations:
+      .putDataKey, .forgetRevocations, .deleteWorkloadEntry:
       Self.smallBytes
     }
   }
@@ -176,11 +178,11 @@ extension Change {
   fileprivate var isDeletion: Bool {
     switch self {
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .retireSlug, .forgetRequests,
-      .deleteSecret, .forgetRevocations:
+      .deleteSecret, .forgetRevocations, .deleteWorkloadEntry:
       true
     case .putRole(_, let role): role.permissions.isEmpty
     case .putTenant, .putAssignment, .putProvisioningStep, .reserveName, .rememberRequest,
-      .putSecret, .putDataKey, .putRevocation:
+      .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry:
       false
     }
   }

@@ -102,6 +102,14 @@ extension Revocation {
   }
 }
 
+extension WorkloadEntry {
+  /// What is written of it.
+  var contentBytes: Int {
+    let texts = [path, hint, selectors.binaryPath, selectors.systemdUnit, selectors.node]
+    return texts.reduce(2 * Overhead.row) { $0 + ($1?.utf8.count ?? 0) }
+  }
+}
+
 extension TenantConfiguration {
   /// Bytes of text, and how many values there are.
   fileprivate var content: (bytes: Int, entries: Int) {

@@ -33,6 +33,10 @@ public enum Change: Hashable, Sendable {
   indirect case putRevocation(TenantID, Revocation)
   /// Removes the tenant's revocations that expire before this moment.
   case forgetRevocations(TenantID, before: Timestamp)
+  /// Inserts the registration entry or replaces the one of the same id.
+  case putWorkloadEntry(WorkloadEntry)
+  /// Removes a registration entry.
+  case deleteWorkloadEntry(id: String)
   /// Inserts the key or replaces the one of the same id.
   indirect case putDataKey(WrappedDataKey)
 }

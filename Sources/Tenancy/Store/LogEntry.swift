@@ -63,7 +63,7 @@ extension Change {
     case .putSecret, .putDataKey: true
     case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
-      .deleteSecret, .putRevocation, .forgetRevocations:
+      .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry:
       false
     }
   }
@@ -84,7 +84,7 @@ extension Change {
           state: key.state))
     case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
-      .deleteSecret, .putRevocation, .forgetRevocations:
+      .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry:
       return self
     }
   }

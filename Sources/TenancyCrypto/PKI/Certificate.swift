@@ -11,6 +11,9 @@ final class Certificate {
     pointer = certificate
   }
 
+  /// Takes over the reference.
+  init(owning pointer: OpaquePointer) { self.pointer = pointer }
+
   /// Reads the first certificate in `pem`.
   init(pem: String) throws(PKIError) {
     let buffer = try MemoryBuffer(pem)

@@ -4,6 +4,8 @@ internal import CTenancyOpenSSL
 struct CertificateBuilder {
   /// Clocks of peers may be this many seconds behind ours.
   static let backdating = 300
+  /// And those of workloads, whose certificates are short of life.
+  static let workloadBackdating = 30
   /// Longest lifetime.
   static let maximumDays = 36_500
 
@@ -34,10 +36,31 @@ struct CertificateBuilder {
     else { throw .drainingQueue("cannot fill the certificate") }
   }
 
-  /// 20 bytes, the most that RFC 5280 allows (§4.1.2.2), of which 158 bits are random: the number is
-  /// positive and has no leading zeros.
-  private static func serialNumber() -> [UInt8] {
-    var bytes = (0..<20).map { _ in UInt8.random(in: .min ... .max) }
+  /// One for a workload: its serial number is 16 random bytes, and its subject says nothing but that (X.509-SVIDs
+  /// have their name in the subjectAltName).
+  init(workloadKey key: PrivateKey, seconds: Int64) throws(PKIError) {
+    guard (1...86_400 * Int64(Self.maximumDays)).contains(seconds) else {
+      throw PKIError(.invalidLifetime, "a lifetime is 1 second to \(Self.maximumDays) days")
+    }
+    self.key = key
+    certificate = try Certificate()
+    let (pointer, label) = (certificate.pointer, Array("workload".utf8))
+    let serial = Self.serialNumber(bytes: 16)
+    let (days, rest) = seconds.quotientAndRemainder(dividingBy: 86_400)
+    guard X509_set_version(pointer, Int(X509_VERSION_3)) == 1,
+      ASN1_STRING_set(X509_get_serialNumber(pointer), serial, Int32(serial.count)) == 1,
+      X509_time_adj_ex(X509_getm_notBefore(pointer), 0, -Self.workloadBackdating, nil) != nil,
+      X509_time_adj_ex(X509_getm_notAfter(pointer), Int32(days), Int(rest), nil) != nil,
+      X509_NAME_add_entry_by_txt(
+        X509_get_subject_name(pointer), "O", MBSTRING_UTF8, label, Int32(label.count), -1, 0) == 1,
+      X509_set_pubkey(pointer, key.pointer) == 1
+    else { throw .drainingQueue("cannot fill the certificate") }
+  }
+
+  /// 20 bytes are the most that RFC 5280 allows (§4.1.2.2). All bits but two are random: the number is positive and
+  /// has no leading zeros.
+  private static func serialNumber(bytes count: Int = 20) -> [UInt8] {
+    var bytes = (0..<count).map { _ in UInt8.random(in: .min ... .max) }
     bytes[0] = bytes[0] & 0x3F | 0x40
     return bytes
   }

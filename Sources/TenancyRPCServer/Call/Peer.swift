@@ -28,14 +28,19 @@ public final class Connection: Sendable {
   /// For logs: the listener's address and the peer's. Made each time: ask only to log it.
   public var label: String { source.description }
 
+  /// The process that has opened it, of a Unix socket and where `Server.Configuration.holdsPeerProcesses` asks for it.
+  public let process: PeerProcess?
+
   private let source: any ConnectionLabel
   private let standing: @Sendable () -> String?
 
   /// - Parameter standing: why the peer is not accepted any more, or nil.
   init(
-    peer: Peer, label: any ConnectionLabel, standing: @escaping @Sendable () -> String? = { nil }
+    peer: Peer, label: any ConnectionLabel, process: PeerProcess? = nil,
+    standing: @escaping @Sendable () -> String? = { nil }
   ) {
     self.peer = peer
+    self.process = process
     self.standing = standing
     source = label
   }

@@ -8,6 +8,7 @@ final class ConnectionAcceptor {
   private let loop: LoopState
   private let tls: TLSContext?
   private let plainPeer: Peer?
+  private let process: PeerProcess?
   private let channel: any Channel
   private let label: any ConnectionLabel
   private let newcomer: Newcomer
@@ -18,13 +19,14 @@ final class ConnectionAcceptor {
   ///   - origin: what the connection counts for until it has proven more.
   init(
     core: ServerCore, loop: LoopState, tls: TLSContext?, plainPeer: Peer?, origin: Origin,
-    channel: any Channel, label: any ConnectionLabel
+    channel: any Channel, label: any ConnectionLabel, process: PeerProcess? = nil
   ) {
     self.channel = channel
     self.core = core
     self.loop = loop
     self.tls = tls
     self.plainPeer = plainPeer
+    self.process = process
     self.label = label
     let newcomer = Newcomer(core.census, from: origin) {
       core.log(.peerRefused, label.description, "it has proven nothing, and others need the room")
@@ -87,7 +89,9 @@ final class ConnectionAcceptor {
       throw ConnectionRefusal(reason: "the peer has too many connections")
     }
     channel.closeFuture.whenComplete { [core] _ in core.census.leave(key) }
-    let connection = Connection(peer: peer, label: label) { credential?.refusalNow() }
+    let connection = Connection(peer: peer, label: label, process: process) {
+      credential?.refusalNow()
+    }
     guard let embedder = loop.embedder.open(connection) else {
       throw ConnectionRefusal(reason: "the peer's identity is not acceptable")
     }

@@ -13,6 +13,9 @@ extension Server {
     public var limits = ServerLimits()
     /// Event loops; 0: one for each core.
     public var eventLoops = 0
+    /// Whether `Connection.process` tells which process has opened a connection of a Unix socket: that takes a
+    /// descriptor for each.
+    public var holdsPeerProcesses = false
     /// How long a handler may take to return after it was cancelled by `stop`.
     public var handlerPatience = Duration.seconds(2)
 

@@ -322,12 +322,16 @@ public final class Server: Sendable {
     }
     let credentials: EventLoopFuture<KernelCredentials> = provider.unsafeGetSocketOption(
       level: .init(rawValue: SOL_SOCKET), name: .init(rawValue: SO_PEERCRED))
-    return credentials.flatMapThrowing { [self] found in
-      let peer = UnixCredentials(
-        userID: found.user, groupID: found.group, processID: found.process)
-      try sniff(
-        channel, tls: nil, plainPeer: .unixProcess(peer), origin: .user(peer.userID),
-        label: ConnectionOrigin.unix(path: path, peer))
+    return credentials.flatMap { [self] found in
+      PeerProcess.holding(
+        configuration.holdsPeerProcesses ? found.process : nil, of: provider
+      ).flatMapThrowing { [self] process in
+        let peer = UnixCredentials(
+          userID: found.user, groupID: found.group, processID: found.process)
+        try sniff(
+          channel, tls: nil, plainPeer: .unixProcess(peer), origin: .user(peer.userID),
+          label: ConnectionOrigin.unix(path: path, peer), process: process)
+      }
     }
   }
 
@@ -344,7 +348,7 @@ public final class Server: Sendable {
 
   private func sniff(
     _ channel: any Channel, tls: TLSContext?, plainPeer: Peer?, origin: Origin,
-    label: any ConnectionLabel
+    label: any ConnectionLabel, process: PeerProcess? = nil
   ) throws {
     guard let loop = loopStates[ObjectIdentifier(channel.eventLoop)]?.value else {
       throw ConnectionRefusal(reason: "unknown event loop")
@@ -353,7 +357,7 @@ public final class Server: Sendable {
     try channel.syncOptions?.setOption(.recvAllocator, value: ReadAllocator())
     let acceptor = ConnectionAcceptor(
       core: core, loop: loop, tls: tls, plainPeer: plainPeer, origin: origin,
-      channel: channel, label: label)
+      channel: channel, label: label, process: process)
     try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(acceptor))
   }
 }

@@ -29,7 +29,8 @@ public struct IdentityRules: Sendable {
       "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
       "tenancy.authorization:check", "tenancy.roles:get", "tenancy.roles:list",
       "tenancy.assignments:list", "tenancy.audit:list", "tenancy.audit:export",
-      "tenancy.token_keys:get", "tenancy.authentication:get",
+      "tenancy.token_keys:get", "tenancy.authentication:get", "tenancy.workload_entries:get",
+      "tenancy.workload_entries:list",
     ]),
     "resolver": permissions([
       "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",
@@ -51,6 +52,7 @@ public struct IdentityRules: Sendable {
     "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.roles:*", "tenancy.assignments:*",
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
+    "tenancy.workload_entries:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {

@@ -141,6 +141,7 @@ struct PostgreSQLMigrations {
 
   private static let all = [
     initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens, settings,
+    workloadEntries,
   ]
 
   /// Authentication settings and routes are among what is there: a program that does not know of them would take tokens
@@ -164,6 +165,20 @@ struct PostgreSQLMigrations {
     );
 
     CREATE INDEX revocations_by_end ON revocations (tenant_id, expire_time);
+    """
+
+  /// A program that does not know of registration entries would not delete them with their tenants. `tenant_id` is
+  /// null where it is the platform's; `lifetime` is in seconds.
+  private static let workloadEntries = """
+    CREATE TABLE workload_entries (
+      id TEXT COLLATE "C" PRIMARY KEY,
+      tenant_id TEXT COLLATE "C" REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      path TEXT COLLATE "C" NOT NULL,
+      selectors TEXT COLLATE "C" NOT NULL,
+      lifetime BIGINT NOT NULL,
+      hint TEXT COLLATE "C" NOT NULL,
+      create_time BIGINT NOT NULL
+    );
     """
 
   /// They are among the steps of tenants: a program that does not know them would take such data for what it has

@@ -14,6 +14,8 @@ enum Migrations {
   static let firstWithAuditBegins: Int64 = 12
   /// From here on tenants have keys for tokens, and revocations.
   static let firstWithTokens: Int64 = 13
+  /// From here on there are registration entries of workloads.
+  static let firstWithWorkloads: Int64 = 15
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -101,6 +103,8 @@ enum Migrations {
     // A program that does not know of authentication settings and routes would take tokens that a tenant has switched
     // off, let requests through that it asks more of, and drop both with the tenant's next change.
     Step(sql: ""),
+    // A program that does not know of registration entries would not delete them with their tenants.
+    Step(sql: workloadEntries),
   ]
 
   /// Times are nanoseconds since 1970. `target` is a token's id or a subject, and empty for the whole tenant.
@@ -116,6 +120,19 @@ enum Migrations {
     ) STRICT, WITHOUT ROWID;
 
     CREATE INDEX IF NOT EXISTS revocations_by_end ON revocations (tenant_id, expire_time);
+    """
+
+  /// `tenant_id` is null where it is the platform's; `lifetime` is in seconds.
+  private static let workloadEntries = """
+    CREATE TABLE IF NOT EXISTS workload_entries (
+      id TEXT PRIMARY KEY NOT NULL,
+      tenant_id TEXT REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      path TEXT NOT NULL,
+      selectors TEXT NOT NULL,
+      lifetime INTEGER NOT NULL,
+      hint TEXT NOT NULL,
+      create_time INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
     """
 
   /// A file whose version was set back has the column by now, and SQLite has no `IF NOT EXISTS` for one.

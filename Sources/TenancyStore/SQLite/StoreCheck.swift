@@ -106,8 +106,7 @@ public enum StoreCheck {
     findings.note { () throws(StoreError) in
       // Without the log, no version is known to be too high.
       try checkRows(
-        connection, revision ?? .max, findings,
-        hasTokens: report.schemaVersion >= Migrations.firstWithTokens)
+        connection, revision ?? .max, findings, version: report.schemaVersion)
     }
     // A schema from before there were chains has none to look at.
     if report.schemaVersion >= Migrations.firstWithAudit {
@@ -171,11 +170,13 @@ public enum StoreCheck {
   /// Every row, read as the server reads it, and judged as it does.
   private static func checkRows(
     _ connection: SQLiteConnection, _ revision: UInt64, _ findings: StoreFindings,
-    hasTokens: Bool
+    version: Int64
   ) throws(StoreError) {
     let before = findings.all.count
     let reader = StateReader(
-      source: connection, json: JSONCoding(), findings: findings, hasTokens: hasTokens)
+      source: connection, json: JSONCoding(), findings: findings,
+      hasTokens: version >= Migrations.firstWithTokens,
+      hasWorkloads: version >= Migrations.firstWithWorkloads)
     let stored = StoredState(revision: revision, tables: try reader.tables())
     var unreadable: Set<TenantID> = []
     if findings.all.count > before {

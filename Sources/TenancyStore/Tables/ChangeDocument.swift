@@ -24,6 +24,9 @@ internal import Tenancy
 ///     putRevocation           tenant, revocation: {kind: token, subject or tenant; target?, before, expireTime,
 ///                               reason?}
 ///     forgetRevocations       tenant, before
+///     putWorkloadEntry        entry: {id, tenant?, path, selectors: {uid?, gid?, binaryPath?, systemdUnit?, node?},
+///                               lifetime in seconds, hint?, createTime}
+///     deleteWorkloadEntry     id
 ///     putDataKey              key, masterKey, createTime, state: active or retired
 ///
 /// `tenant` is an id except in `putTenant`; times are nanoseconds since 1970, counters unsigned. Of a secret the
@@ -42,7 +45,7 @@ struct ChangeDocument: Codable {
 
   private enum Key: String, CodingKey {
     case change, tenant, role, assignment, id, kind, name, request, before
-    case purpose, version, key, masterKey, createTime, state, revocation
+    case purpose, version, key, masterKey, createTime, state, revocation, entry
   }
 
   /// As it is in the log.
@@ -57,6 +60,7 @@ struct ChangeDocument: Codable {
     case putTenant, putRole, deleteRole, putAssignment, deleteAssignment, putProvisioningStep
     case clearProvisioningSteps, reserveName, retireSlug, rememberRequest, forgetRequests
     case putSecret, deleteSecret, putDataKey, putRevocation, forgetRevocations
+    case putWorkloadEntry, deleteWorkloadEntry
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -113,6 +117,12 @@ struct ChangeDocument: Codable {
     case .forgetRevocations(let tenant, let before):
       try put(.forgetRevocations, tenant)
       try box.encode(before.nanoseconds, forKey: .before)
+    case .putWorkloadEntry(let entry):
+      try box.encode(Kind.putWorkloadEntry, forKey: .change)
+      try box.encode(WorkloadEntryDocument(entry), forKey: .entry)
+    case .deleteWorkloadEntry(let id):
+      try box.encode(Kind.deleteWorkloadEntry, forKey: .change)
+      try box.encode(id, forKey: .id)
     case .putDataKey(let key):
       try box.encode(Kind.putDataKey, forKey: .change)
       try box.encode(key.id, forKey: .key)
@@ -173,6 +183,11 @@ struct ChangeDocument: Codable {
       change = .putRevocation(try tenant(), try document.revocation())
     case .forgetRevocations:
       change = .forgetRevocations(try tenant(), before: try moment())
+    case .putWorkloadEntry:
+      let document = try box.decode(WorkloadEntryDocument.self, forKey: .entry)
+      change = .putWorkloadEntry(try document.entry())
+    case .deleteWorkloadEntry:
+      change = .deleteWorkloadEntry(id: try text(.id))
     case .putDataKey:
       let time = try box.decode(Int64.self, forKey: .createTime)
       change = .putDataKey(

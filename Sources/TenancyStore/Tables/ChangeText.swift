@@ -69,6 +69,12 @@ extension ChangeDocument {
       case .forgetRevocations(let tenant, let before):
         json.pair("before", before)
         json.pairs(("change", "forgetRevocations"), ("tenant", tenant.description))
+      case .putWorkloadEntry(let entry):
+        json.pair("change", "putWorkloadEntry")
+        json.key("entry")
+        try WorkloadEntryDocument.write(entry, to: &json)
+      case .deleteWorkloadEntry(let id):
+        json.pairs(("change", "deleteWorkloadEntry"), ("id", id))
       case .putDataKey(let key):
         json.pair("change", "putDataKey")
         json.pair("createTime", key.createTime)

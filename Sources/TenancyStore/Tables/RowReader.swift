@@ -62,6 +62,19 @@ struct RowReader<Row: TableRow>: ~Copyable {
     try unwrap(row.withText(next()) { TenantID(parsing: $0) })
   }
 
+  mutating func optionalTenantID() throws(StoreError) -> TenantID? {
+    guard !row.isNull(column) else {
+      _ = next()
+      return nil
+    }
+    return try tenantID()
+  }
+
+  mutating func selectors() throws(StoreError) -> WorkloadEntry.Selectors {
+    let document: WorkloadSelectorsDocument = try json()
+    return document.selectors
+  }
+
   mutating func keyID() throws(StoreError) -> KeyID {
     try unwrap(row.text(next()).flatMap(KeyID.init(parsing:)))
   }

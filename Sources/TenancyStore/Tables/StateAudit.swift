@@ -1,6 +1,4 @@
-internal import Dispatch
 internal import Glibc
-internal import Synchronization
 internal import Tenancy
 
 /// What every write makes sure of, checked anew for a file that others may have changed: two tenants of one
@@ -164,8 +162,10 @@ struct StateAudit {
       let target = revocation.target
       try check(
         revocation, of: id, Row("revocations", id, "\(target.kind.rawValue)/\(target.text)"))
+    case .putWorkloadEntry(let entry):
+      try check(entry, Row("workload_entries", entry.id))
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .putSecret,
-      .deleteSecret, .putDataKey, .forgetRevocations:
+      .deleteSecret, .putDataKey, .forgetRevocations, .deleteWorkloadEntry:
       break  // A state that is stored has none of these.
     }
   }
@@ -245,6 +245,18 @@ struct StateAudit {
     try row.require(Revocation.isReason(revocation.reason), "its reason is none")
     // At the end of time there is none that would be forgotten.
     try row.require(revocation.expireTime.nanoseconds < .max, "it never expires")
+  }
+
+  /// Who reads one that says less than what was registered gives an identity to those who were not meant.
+  private func check(_ entry: WorkloadEntry, _ row: Row) throws(StoreError) {
+    if let id = entry.tenant {
+      try requireTenant(id, row)
+      if let at = positions.find(id), case .putTenant(let tenant) = tenants[at] {
+        try row.require(tenant.state != .deleted, "its tenant is deleted")
+      }
+    }
+    try row.require(TenantID(parsing: entry.id) != nil, "its id is none")
+    try row.require(entry.isSound, "it is none that can be registered")
   }
 
   private mutating func check(_ name: ReservedName, _ id: TenantID, _ row: Row) throws(StoreError) {
@@ -332,37 +344,6 @@ struct StateAudit {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
           || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
       }
-  }
-}
-
-/// An audit that goes on while the next table is read.
-final class BackgroundAudit: Sendable {
-  private let queue = DispatchQueue(label: "tenancy.store.audit")
-  private let state: Mutex<(audit: StateAudit, failure: StoreError?)>
-
-  init(revision: UInt64) { state = Mutex((StateAudit(revision: revision), nil)) }
-
-  /// In the order of the calls.
-  func check(_ rows: [Change]) {
-    queue.async { [self] in run { audit throws(StoreError) in try audit.check(rows) } }
-  }
-
-  /// Waits for what was given.
-  /// - Throws: `.corrupt` with the first row that no write can have left.
-  func finish() throws(StoreError) {
-    queue.sync { [self] in run { audit throws(StoreError) in try audit.finish() } }
-    if let failure = state.withLock({ $0.failure }) { throw failure }
-  }
-
-  private func run(_ body: (inout StateAudit) throws(StoreError) -> Void) {
-    state.withLock { state in
-      guard state.failure == nil else { return }
-      do throws(StoreError) {
-        try body(&state.audit)
-      } catch {
-        state.failure = error
-      }
-    }
   }
 }
 

@@ -8,6 +8,8 @@ struct StateReader<Source: RowSource> {
   var findings: StoreFindings?
   /// Whether the schema is of a version that knows of tokens.
   var hasTokens = true
+  /// And of one that knows of registration entries.
+  var hasWorkloads = true
 
   /// Inside the caller's transaction.
   /// - Parameters:
@@ -32,8 +34,10 @@ struct StateReader<Source: RowSource> {
   func tables(_ onTable: ([Change]) -> Void = { _ in }) throws(StoreError) -> [[Change]] {
     var tables: [[Change]] = []
     // Tenants first, and roles before assignments: others refer to them.
-    let all = [tenants, names, retiredSlugs, roles, assignments, steps, requests, revocations]
-    for read in hasTokens ? all : all.dropLast() {
+    var all = [tenants, names, retiredSlugs, roles, assignments, steps, requests]
+    if hasTokens { all.append(revocations) }
+    if hasWorkloads { all.append(workloads) }
+    for read in all {
       let rows = try read()
       onTable(rows)
       tables.append(rows)
@@ -120,6 +124,16 @@ struct StateReader<Source: RowSource> {
         Revocation(
           target: try row.target(), before: try row.time(), expireTime: try row.time(),
           reason: try row.text()))
+    }
+  }
+
+  private func workloads() throws(StoreError) -> [Change] {
+    try rows(of: .workloadEntries) { row throws(StoreError) in
+      .putWorkloadEntry(
+        WorkloadEntry(
+          id: try row.text(), tenant: try row.optionalTenantID(), path: try row.text(),
+          selectors: try row.selectors(), lifetime: try row.integer(), hint: try row.text(),
+          createTime: try row.time()))
     }
   }
 

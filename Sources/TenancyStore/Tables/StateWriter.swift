@@ -121,6 +121,13 @@ struct StateWriter {
         .time(revocation.before), .time(revocation.expireTime), .text(revocation.reason))
     case .forgetRevocations(let tenant, let moment):
       try runner.run(.forgetRevocations, .id(tenant), .time(moment))
+    case .putWorkloadEntry(let entry):
+      try runner.run(
+        .putWorkloadEntry, .text(entry.id), entry.tenant.map(SQLValue.id) ?? .null,
+        .text(entry.path), .text(try WorkloadSelectorsDocument.text(of: entry.selectors)),
+        .integer(entry.lifetime), .text(entry.hint), .time(entry.createTime))
+    case .deleteWorkloadEntry(let id):
+      try runner.run(.deleteWorkloadEntry, .text(id))
     case .putDataKey(let key):
       guard !key.wrapped.isEmpty else {
         throw StoreError(.conflict, "the data key \(key.id) has no content")

@@ -163,9 +163,17 @@ extension Table {
       .integer("expire_time"), .text("reason"),
     ], keyCount: 3)
 
+  /// `tenant_id` is null where it is the platform's; `lifetime` in seconds.
+  static let workloadEntries = Table(
+    name: "workload_entries",
+    columns: [
+      .text("id"), .nullable(.text("tenant_id")), .text("path"), .text("selectors"),
+      .integer("lifetime"), .text("hint"), .integer("create_time"),
+    ], keyCount: 1)
+
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    revocations,
+    revocations, workloadEntries,
     dataKeys, secrets, auditRecords, auditChains, leases,
   ]
 }
@@ -212,6 +220,8 @@ enum StateStatement: Int, CaseIterable {
   case putDataKey
   case putRevocation
   case forgetRevocations
+  case putWorkloadEntry
+  case deleteWorkloadEntry
   case insertAuditRecord
   case noteAuditChain
   case noteAuditBegin
@@ -229,7 +239,7 @@ enum StateStatement: Int, CaseIterable {
     case .insertEntry, .raiseFloor, .removeEntries, .noteRemoved, .putTenant, .reserveName,
       .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
       .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation,
-      .forgetRevocations, .insertAuditRecord,
+      .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .insertAuditRecord,
       .noteAuditChain, .noteAuditBegin, .moveAuditBegin, .removeAuditRecords:
       .conflict
     }
@@ -279,6 +289,8 @@ enum StateStatement: Int, CaseIterable {
     case .forgetRevocations:
       return "DELETE FROM revocations WHERE tenant_id = \(dialect.parameter(1)) "
         + "AND expire_time < \(dialect.parameter(2))"
+    case .putWorkloadEntry: return Table.workloadEntries.put(dialect)
+    case .deleteWorkloadEntry: return Table.workloadEntries.delete(dialect, where: "id")
     case .insertAuditRecord: return Table.auditRecords.insert(dialect)
     case .noteAuditChain: return Table.noteAuditChain(dialect)
     case .noteAuditBegin: return Table.noteAuditBegin(dialect)

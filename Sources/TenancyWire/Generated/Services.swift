@@ -457,6 +457,49 @@ extension V1 {
   }
 }
 
+extension V1 {
+  /// Which processes of the machines that `tenantd` runs on get which identity over the SPIFFE Workload API: the
+  /// registration entries. Who may say that the processes of a user are a tenant's decides over identities, so this is
+  /// for the platform only.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: WORKLOAD_ENTRY_NOT_FOUND (NOT_FOUND), WORKLOAD_ENTRY_EXISTS (ALREADY_EXISTS),
+  /// LIMIT_REACHED (RESOURCE_EXHAUSTED, 256 of one tenant or of the platform, or 256 of one user or program).
+  public enum WorkloadEntries: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.WorkloadEntries"
+
+    /// Gives processes an identity from now on. Of the platform's roles a caller can give only those that can do no more
+    /// than the caller itself.
+    public static let createWorkloadEntry = MethodSpec<V1.CreateWorkloadEntryRequest, V1.WorkloadEntry>(
+      RPCMethod(path: "/tenancy.v1.WorkloadEntries/CreateWorkloadEntry", kind: .unary),
+      requirement: Requirement(permission: "tenancy.workload_entries:create", scope: .platform),
+      tenantField: nil)
+    /// `GetWorkloadEntry`.
+    public static let getWorkloadEntry = MethodSpec<V1.GetWorkloadEntryRequest, V1.WorkloadEntry>(
+      RPCMethod(path: "/tenancy.v1.WorkloadEntries/GetWorkloadEntry", kind: .unary),
+      requirement: Requirement(permission: "tenancy.workload_entries:get", scope: .platform),
+      tenantField: nil)
+    /// In the order of their ids. A page may be shorter than asked for, and yet not the last.
+    public static let listWorkloadEntries = MethodSpec<V1.ListWorkloadEntriesRequest, V1.ListWorkloadEntriesResponse>(
+      RPCMethod(path: "/tenancy.v1.WorkloadEntries/ListWorkloadEntries", kind: .unary),
+      requirement: Requirement(permission: "tenancy.workload_entries:list", scope: .platform),
+      tenantField: nil)
+    /// Takes the identity away at once: streams of the Workload API are told. Certificates that were given out last until
+    /// their end.
+    public static let deleteWorkloadEntry = MethodSpec<V1.DeleteWorkloadEntryRequest, V1.DeleteWorkloadEntryResponse>(
+      RPCMethod(path: "/tenancy.v1.WorkloadEntries/DeleteWorkloadEntry", kind: .unary),
+      requirement: Requirement(permission: "tenancy.workload_entries:delete", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      createWorkloadEntry.identity,
+      getWorkloadEntry.identity,
+      listWorkloadEntries.identity,
+      deleteWorkloadEntry.identity,
+    ]
+  }
+}
+
 extension EnvoyAuth {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
@@ -466,5 +509,5 @@ extension EnvoyAuth {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Audit.methods + Authorization.methods + Identity.methods + Secrets.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods
+    Audit.methods + Authorization.methods + Identity.methods + Secrets.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
 }

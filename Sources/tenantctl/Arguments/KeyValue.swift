@@ -66,6 +66,11 @@ enum ResourceName {
     return "\(parent)/assignments/\(try part(id, of: "\(parent)/assignments/", "assignment"))"
   }
 
+  /// `workloadEntries/{entry}`.
+  static func entry(_ id: String) throws(UsageError) -> String {
+    "workloadEntries/\(try part(id, of: "workloadEntries/", "entry"))"
+  }
+
   /// What is behind the last slash.
   static func last(_ name: String) -> String {
     name.lastIndex(of: "/").map { String(name[name.index(after: $0)...]) } ?? name

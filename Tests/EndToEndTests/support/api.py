@@ -54,11 +54,13 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     tenant_resolver_pb2_grpc as resolver_grpc,
     tokens_pb2 as tokens,
     tokens_pb2_grpc as tokens_grpc,
+    workload_entries_pb2 as workloads,
+    workload_entries_pb2_grpc as workloads_grpc,
 )
 
 __all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
            "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant",
-           "tokens", "tokens_grpc", "methods", "PENDING",
+           "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
            "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED",
            "DATABASE", "SCHEMA", "SHARED", "HYBRID"]
 
@@ -77,7 +79,7 @@ HYBRID = tenant.ISOLATION_MODEL_HYBRID
 
 def methods() -> dict:
     """Every method of the API by `Service/Method`, from the descriptors."""
-    files = (audit, authz, identity, manager, resolver, secrets, tokens)
+    files = (audit, authz, identity, manager, resolver, secrets, tokens, workloads)
     return {
         f"{service.name}/{method.name}": method
         for file in files

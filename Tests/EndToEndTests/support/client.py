@@ -32,6 +32,7 @@ class Client:
         self.tokens = api.tokens_grpc.TokensStub(self.channel)
         self.audit = api.audit_grpc.AuditStub(self.channel)
         self.ext_authz = api.ext_authz_grpc.AuthorizationStub(self.channel)
+        self.workloads = api.workloads_grpc.WorkloadEntriesStub(self.channel)
 
     def who(self, timeout: float = 10):
         return self.identity.WhoAmI(api.identity.WhoAmIRequest(), timeout=timeout)
@@ -79,6 +80,19 @@ class Client:
         return self.authz.CreateRoleAssignment(api.authz.CreateRoleAssignmentRequest(
             parent=parent,
             assignment=api.authz.RoleAssignment(subject=subject, role=role, **fields)), timeout=20)
+
+    def register(self, tenant: str, path: str, lifetime: int | None = None, hint: str = "", **selectors):
+        """Makes a registration entry."""
+        entry = api.workloads.WorkloadEntry(
+            tenant=tenant, path=path, hint=hint, selectors=api.workloads.WorkloadSelectors(**selectors))
+        if lifetime is not None:
+            entry.lifetime.FromSeconds(lifetime)
+        return self.workloads.CreateWorkloadEntry(
+            api.workloads.CreateWorkloadEntryRequest(entry=entry), timeout=20)
+
+    def unregister(self, name: str):
+        return self.workloads.DeleteWorkloadEntry(
+            api.workloads.DeleteWorkloadEntryRequest(name=name), timeout=20)
 
     def check(self, tenant: str, subject: str, permission: str):
         return self.authz.Check(api.authz.CheckRequest(

@@ -65,6 +65,18 @@ class Authority:
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
+    @property
+    def key_pem(self) -> bytes:
+        return _pem(self.key)
+
+    def under(self, name: str) -> "Authority":
+        """Another CA, which this one vouches for."""
+        made = Authority(name)
+        made.certificate = self._builder(made.name, made.key.public_key(), _Period()).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True,
+        ).sign(self.key, hashes.SHA256())
+        return made
+
     def issue(self, *uris: str, ca=False, usages=(Usage.CLIENT_AUTH,), key=None, starts=-60,
               ends=3600, hosts=()) -> Credential:
         """Issues a leaf with these URI names; `starts` and `ends` are seconds from now."""

@@ -7,8 +7,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from . import api
 
-authz, identity, manager, resolver, secrets, tenant, tokens = (
-    api.authz, api.identity, api.manager, api.resolver, api.secrets, api.tenant, api.tokens)
+authz, identity, manager, resolver, secrets, tenant, tokens, workloads = (
+    api.authz, api.identity, api.manager, api.resolver, api.secrets, api.tenant, api.tokens,
+    api.workloads)
 
 
 def _named(kind):
@@ -110,6 +111,15 @@ PLATFORM = {
     "TenantManager/ProvisionTenantResources": _named(manager.ProvisionTenantResourcesRequest),
     "TenantManager/DeprovisionTenantResources": _named(manager.DeprovisionTenantResourcesRequest),
     "Secrets/RotateDataKey": lambda _: secrets.RotateDataKeyRequest(),
+    "WorkloadEntries/CreateWorkloadEntry": lambda name: workloads.CreateWorkloadEntryRequest(
+        entry=workloads.WorkloadEntry(
+            tenant=name, path="web", selectors=workloads.WorkloadSelectors(uid=30_999))),
+    "WorkloadEntries/GetWorkloadEntry": lambda _: workloads.GetWorkloadEntryRequest(
+        name="workloadEntries/x"),
+    "WorkloadEntries/ListWorkloadEntries": lambda name: workloads.ListWorkloadEntriesRequest(
+        owner=name),
+    "WorkloadEntries/DeleteWorkloadEntry": lambda _: workloads.DeleteWorkloadEntryRequest(
+        name="workloadEntries/x"),
 }
 
 # These name no tenant.

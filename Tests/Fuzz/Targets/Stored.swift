@@ -259,6 +259,13 @@ private enum Sample {
         tenant,
         Revocation(target: .token("t"), before: time, expireTime: time, reason: "lost")),
       .putRevocation(tenant, Revocation(target: .tenant, before: time, expireTime: time)),
+      .putWorkloadEntry(
+        WorkloadEntry(
+          id: tenant.description, tenant: tenant, path: "web/1",
+          selectors: WorkloadEntry.Selectors(
+            userID: 7, groupID: 8, binaryPath: "/bin/w", systemdUnit: "w.service", node: "n"),
+          hint: "w", createTime: time)),
+      .deleteWorkloadEntry(id: tenant.description),
       .forgetRevocations(tenant, before: time), .putTenant(keyedTenant(slug)),
       .putDataKey(
         WrappedDataKey(

@@ -1,0 +1,142 @@
+internal import CTenancyOpenSSL
+
+/// A key of a workload, and the certificate that says whose it is.
+package struct WorkloadCredential: Sendable {
+  /// DER: the certificate, and behind it those of its issuers without the root.
+  package let chain: [UInt8]
+  /// PKCS #8 in DER.
+  package let privateKey: [UInt8]
+  /// Seconds since 1970.
+  package let notBefore, notAfter: Int64
+}
+
+/// The authority of workloads' certificates: ECDSA on P-256 with SHA-256, whatever its own key is. It may be an
+/// intermediate one under another. Immutable and thread-safe.
+package final class WorkloadAuthority: Sendable {
+  /// The trust domain of all it issues.
+  package let trustDomain: String
+  /// DER of the root, which all that is issued is verified by.
+  package let bundle: [UInt8]
+  /// Behind each certificate: DER of this authority's own and those up to the root, without that; empty for a root.
+  private let intermediates: [UInt8]
+  // Neither is changed after `init`; OpenSSL locks what it caches in them.
+  private nonisolated(unsafe) let certificate: Certificate
+  // Likewise.
+  private nonisolated(unsafe) let chain: [Certificate]
+  // Likewise.
+  private nonisolated(unsafe) let key: PrivateKey
+
+  /// Certificates of a chain, at most.
+  private static let longestChain = 8
+
+  /// Reads the chain, the authority's own certificate first and the root last, and its key.
+  /// - Throws: `PKIError` when files can't be read, or don't fit each other or the trust domain.
+  package init(certificates path: String, key keyPath: String, trustDomain: String) throws(PKIError)
+  {
+    _ = try NameRules.trustDomainURI(trustDomain)
+    let chain = try Self.chain(path)
+    let key = try PrivateKey(file: keyPath)
+    guard let own = chain.first, let root = chain.last else {
+      throw PKIError(.authority, "\(path): no certificate")
+    }
+    guard own.fits(key) else {
+      throw PKIError(.authority, "\(keyPath) is not the key of the first certificate in \(path)")
+    }
+    for (certificate, issuer) in zip(chain, chain.dropFirst() + [root]) {
+      guard certificate.isAuthority else {
+        throw PKIError(.authority, "\(path): a certificate there is not a CA's")
+      }
+      guard certificate.isSigned(by: issuer) else {
+        throw PKIError(
+          .authority,
+          "\(path): the signing CA's certificate comes first, then that of whoever signed it, and so on to "
+            + "the root, which signs itself")
+      }
+    }
+    if let named = try own.namedTrustDomain(), named != trustDomain {
+      throw PKIError(.authority, "\(path) is for the trust domain \(named), not \(trustDomain)")
+    }
+    var (intermediates, bundle) = ([UInt8](), [UInt8]())
+    for certificate in chain.dropLast() { intermediates += try certificate.der() }
+    bundle = try root.der()
+    (self.trustDomain, self.bundle, self.intermediates) = (trustDomain, bundle, intermediates)
+    (certificate, self.chain, self.key) = (own, chain, key)
+  }
+
+  /// Whether both issue the same.
+  package func isSame(as other: WorkloadAuthority) -> Bool {
+    bundle == other.bundle && intermediates == other.intermediates
+      && X509_cmp(certificate.pointer, other.certificate.pointer) == 0
+  }
+
+  /// Makes a key, and a certificate for it: of one SPIFFE ID and nothing else, for servers and clients. It ends no
+  /// later than any of the chain.
+  /// - Parameters:
+  ///   - path: behind the trust domain in the SPIFFE ID.
+  ///   - seconds: how long it lasts.
+  /// - Throws: `PKIError`, also when the authority's own certificate has ended.
+  package func issue(path: [String], seconds: Int64) throws(PKIError) -> WorkloadCredential {
+    for issuer in chain where try issuer.notAfter() <= Clock.now() {
+      throw PKIError(.authority, "the CA's certificate, or one of its issuers', has expired")
+    }
+    let id = try NameRules.spiffeID(trustDomain, path)
+    let key = try PrivateKey()
+    let builder = try CertificateBuilder(workloadKey: key, seconds: seconds)
+    for issuer in chain { try builder.limitLifetime(to: issuer) }
+    try builder.add(NID_basic_constraints, "critical,CA:FALSE")
+    try builder.add(NID_key_usage, "critical,digitalSignature")
+    try builder.add(NID_ext_key_usage, "serverAuth,clientAuth")
+    try builder.add(NID_subject_key_identifier, "hash")
+    // Of a CA that does not say how its key is called, there is no telling.
+    if X509_get0_subject_key_id(certificate.pointer) != nil {
+      try builder.add(NID_authority_key_identifier, "keyid:always", issuer: certificate)
+    }
+    try builder.add([.uri(id)])
+    try builder.sign(issuer: certificate, key: self.key)
+    let made = builder.certificate
+    return WorkloadCredential(
+      chain: try made.der() + intermediates, privateKey: try key.pkcs8(),
+      notBefore: try made.notBefore(), notAfter: try made.notAfter())
+  }
+
+  private static func chain(_ path: String) throws(PKIError) -> [Certificate] {
+    let buffer = try MemoryBuffer(try PEMFile.read(path))
+    var chain: [Certificate] = []
+    while let pointer = PEM_read_bio_X509(buffer.pointer, nil, { _, _, _, _ in -1 }, nil) {
+      chain.append(Certificate(owning: pointer))
+      guard chain.count <= longestChain else {
+        throw PKIError(.authority, "\(path): more than \(longestChain) certificates")
+      }
+    }
+    // At the end there is no further one, which OpenSSL takes for an error.
+    ERR_clear_error()
+    return chain
+  }
+}
+
+extension Certificate {
+  fileprivate func der() throws(PKIError) -> [UInt8] {
+    ERR_clear_error()
+    var bytes: UnsafeMutablePointer<UInt8>?
+    let count = Int(i2d_X509(pointer, &bytes))
+    guard count > 0, let bytes else { throw .drainingQueue("cannot write the certificate") }
+    defer { CRYPTO_free(bytes, #file, #line) }
+    return Array(UnsafeBufferPointer(start: bytes, count: count))
+  }
+}
+
+extension PrivateKey {
+  /// PKCS #8 in DER, not encrypted.
+  fileprivate func pkcs8() throws(PKIError) -> [UInt8] {
+    ERR_clear_error()
+    guard let document = EVP_PKEY2PKCS8(pointer) else {
+      throw .drainingQueue("cannot write the key")
+    }
+    defer { PKCS8_PRIV_KEY_INFO_free(document) }
+    var bytes: UnsafeMutablePointer<UInt8>?
+    let count = Int(i2d_PKCS8_PRIV_KEY_INFO(document, &bytes))
+    guard count > 0, let bytes else { throw .drainingQueue("cannot write the key") }
+    defer { CRYPTO_clear_free(bytes, count, #file, #line) }
+    return Array(UnsafeBufferPointer(start: bytes, count: count))
+  }
+}

@@ -1,0 +1,2 @@
+/// Messages and the service of the SPIFFE Workload API, which is of no proto package.
+public enum SPIFFE {}

@@ -1,0 +1,77 @@
+import Glibc
+import Tenancy
+import TenancyCrypto
+import TenancyRPC
+import TenancyWorkload
+
+/// The `workload_api` section of the configuration.
+struct WorkloadAPISettings: Sendable {
+  var socket: String
+  var mode: UInt16 = 0o666
+  var trustDomain: String
+  var certificates: String
+  var key: String
+  var terms = WorkloadTerms()
+
+  /// - Parameter own: the server's own trust domain.
+  init(_ settings: inout SettingsReader, own: String?) throws {
+    socket = try settings.string("socket")
+    guard socket.hasPrefix("/"), socket.utf8.count <= Configuration.maximumSocketPath else {
+      throw settings.error(
+        "socket: an absolute path of at most \(Configuration.maximumSocketPath) bytes")
+    }
+    if let text = try settings.optionalString("mode") {
+      guard let bits = UInt16(text, radix: 8), bits <= 0o777 else {
+        throw settings.error("mode: octal permission bits such as 0666")
+      }
+      mode = bits
+    }
+    let domain = try settings.optionalString("trust_domain").map { domain in
+      try settings.trustDomain(domain, "trust_domain")
+    }
+    guard let domain = domain ?? own else {
+      throw settings.error("trust_domain is required where identity.trust_domain is not given")
+    }
+    trustDomain = domain
+    certificates = try settings.string("ca_certificate")
+    key = try settings.string("ca_key")
+    terms.maximumLife =
+      try settings.integer("maximum_life_seconds", in: 60...86_400) ?? terms.maximumLife
+    terms.streamsPerUser =
+      try settings.integer("streams_per_user", in: 1...4_096) ?? terms.streamsPerUser
+    if let node = try settings.optionalString("node") {
+      guard WorkloadEntry.isNode(node) else {
+        throw settings.error("node: 1 to \(WorkloadEntry.maximumNodeLength) of a-z A-Z 0-9 . - _")
+      }
+      terms.node = node
+    }
+  }
+
+  /// Reads the CA.
+  /// - Throws: `ConfigurationError` if it can't be used, or others could have put it there.
+  func authority() throws -> WorkloadAuthority {
+    try OwnFiles.checkTrusted(certificates)
+    try OwnFiles.checkSecret(key, "private key of the Workload API's CA")
+    do {
+      return try WorkloadAuthority(
+        certificates: certificates, key: key, trustDomain: trustDomain)
+    } catch {
+      throw ConfigurationError(description: "workload_api: \(error)")
+    }
+  }
+
+  /// What is served there, and how much: processes of one machine, which ask for little.
+  var server: Server.Configuration {
+    var server = Server.Configuration(listeners: [.unix(path: socket, mode: mode, group: nil)])
+    server.holdsPeerProcesses = true
+    server.eventLoops = 1
+    // Each takes three descriptors, and the API's own listeners need most of them.
+    server.limits.maximumConnections = min(4_096, max(16, Descriptors.limit / 16))
+    server.limits.maximumConnectionsPerPeer = terms.streamsPerUser
+    server.limits.maximumConcurrentStreams = 16
+    server.limits.maximumMessageBytes = 64 * 1024
+    server.limits.maximumBufferedBytes = 256 * 1024
+    server.limits.maximumTotalBufferedBytes = 4 * 1024 * 1024
+    return server
+  }
+}

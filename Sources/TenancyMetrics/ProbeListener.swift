@@ -78,7 +78,7 @@ public final class ProbeListener: Sendable {
         throw ProbeListenerError(description: "cannot set the mode of \(path)")
       }
       return address
-    case .tcp(let host, let port, let insecure):
+    case .tcp(let host, let port, let insecure, _):
       let channel = try await bootstrap.serverChannelOption(
         .socketOption(.so_reuseaddr), value: 1
       ).bind(host: host, port: port).get()

@@ -157,7 +157,7 @@ public struct TestService: Sendable {
     switch peer {
     case .certificate(let certificate): certificate.uriNames.first ?? certificate.fingerprintText
     case .unixProcess(let process): "uid:\(process.userID)"
-    case .anonymous: ""
+    case .anonymous, .uncertified: ""
     }
   }
 }

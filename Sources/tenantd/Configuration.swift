@@ -43,6 +43,13 @@ struct Configuration: Sendable {
   /// All of the file, to tell what has changed in it.
   var settings: Settings = [:]
 
+  /// Whether a listener takes clients without certificates, who make calls with tokens.
+  var takesBearers: Bool {
+    listeners.contains { listener in
+      if case .tcp(_, _, _, certified: false) = listener.address { true } else { false }
+    }
+  }
+
   typealias Settings = [String: JSONValue]
 }
 
@@ -99,7 +106,7 @@ extension Configuration {
     }
     try root.finish()
     let isInsecure = listeners.contains { listener in
-      if case .tcp(_, _, insecure: true) = listener.address { true } else { false }
+      if case .tcp(_, _, insecure: true, _) = listener.address { true } else { false }
     }
     guard !isInsecure || !identity.insecureRoles.isEmpty else {
       throw root.error("listeners: an insecure one needs identity.insecure_roles")
@@ -110,9 +117,13 @@ extension Configuration {
     }
     for (index, listener) in listeners.enumerated() {
       switch listener.address {
-      case .tcp(_, _, insecure: false) where tls == nil:
+      case .tcp(_, _, insecure: false, _) where tls == nil:
         throw root.error("listeners[\(index)]: needs tls, or on loopback insecure: true")
-      case .tcp(_, 0, _): break
+      case .tcp(_, _, _, certified: false) where tokens == nil:
+        throw root.error(
+          "listeners[\(index)]: where client certificates are optional, tokens are needed: there are none"
+        )
+      case .tcp(_, 0, _, _): break
       case let address
       where listeners[..<index].contains { $0.address.place == address.place }:
         throw root.error("listeners[\(index)]: the address is there twice")
@@ -227,7 +238,7 @@ extension Configuration {
 extension ListenAddress {
   fileprivate var place: String {
     switch self {
-    case .tcp(let host, let port, _): "\(host):\(port)"
+    case .tcp(let host, let port, _, _): "\(host):\(port)"
     case .unix(let path, _, _): path
     }
   }

@@ -103,6 +103,7 @@ struct Daemon {
     reportLeftovers(in: plane.state)
     configuration.resolution.warn(logger)
     let tls = try makeTLS()
+    let uncertifiedTLS = try configuration.takesBearers ? makeTLS(.optional) : nil
     var envoy = configuration.envoy
     envoy?.certificates = tls
     if let tokens = configuration.tokens {
@@ -115,7 +116,8 @@ struct Daemon {
     let health = HealthStatus(serving: service.methods.map(\.service))
     let observation = try Observation(configuration, reloads, logger)
     let server = try await makeServer(
-      plane, try Self.described(service, health), tls, envoy, observation.observer)
+      plane, try Self.described(service, health), tls, uncertifiedTLS, envoy,
+      observation.observer)
     opened.server = server
     var workloadAPI: WorkloadAPI?
     if let settings = configuration.workloadAPI {
@@ -129,7 +131,8 @@ struct Daemon {
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
-      tls: tls, service: service, health: health, observation: observation, server: server,
+      tls: [tls, uncertifiedTLS].compactMap(\.self), service: service, health: health,
+      observation: observation, server: server,
       workloadAPI: workloadAPI, monitor: monitor)
   }
 
@@ -274,10 +277,14 @@ struct Daemon {
     return Secrets(settings, keyring, plane, terms, reloads, logger)
   }
 
-  private func makeTLS() throws -> TLSContext? {
+  /// - Parameter certificates: whether clients need one.
+  private func makeTLS(
+    _ certificates: TLSContext.ClientAuthentication = .required
+  ) throws -> TLSContext? {
     let identity = configuration.identity
     return try configuration.tls.map { settings in
       var context = settings.context
+      context.clientAuthentication = certificates
       context.peerRule = { identity.refusal(of: $0) }
       context.refuseExposedKeys()
       return try TLSContext(.server, context)
@@ -301,8 +308,10 @@ struct Daemon {
       }
     }
     await withTaskGroup { group in
-      if let tls, let interval = configuration.tls?.reloadInterval {
-        group.addTask { await tls.watch(every: interval, report: report) }
+      if let interval = configuration.tls?.reloadInterval {
+        for context in tls {
+          group.addTask { await context.watch(every: interval, report: report) }
+        }
       }
       for await _ in hangups {
         manager.reloading()
@@ -311,8 +320,8 @@ struct Daemon {
         observation.reopen()
         observation.reload()
         do throws(TLSError) {
-          if let tls {
-            try tls.reload()
+          for context in tls {
+            try context.reload()
             report(nil)
           }
         } catch {
@@ -327,11 +336,13 @@ struct Daemon {
   }
 
   private func makeServer(
-    _ plane: ControlPlane, _ methods: [TenancyMethod], _ tls: TLSContext?, _ envoy: EnvoyTerms?,
+    _ plane: ControlPlane, _ methods: [TenancyMethod], _ tls: TLSContext?,
+    _ uncertifiedTLS: TLSContext?, _ envoy: EnvoyTerms?,
     _ observer: (any ServerObserver)?
   ) async throws -> Server {
     let identity = configuration.identity
     var server = Server.Configuration(listeners: listeners.bound, tls: tls)
+    server.uncertifiedTLS = uncertifiedTLS
     server.adopted = listeners.adopted
     server.limits = configuration.limits
     server.eventLoops = configuration.eventLoops
@@ -354,7 +365,8 @@ private struct Assembly: Sendable {
   let follower: LogFollower?
   let secrets: Secrets?
   let provisioner: Provisioner
-  let tls: TLSContext?
+  /// Those of the listeners: of clients with certificates, and of others.
+  let tls: [TLSContext]
   let service: TenancyService
   let health: HealthStatus
   let observation: Observation

@@ -55,7 +55,7 @@ struct Development {
   /// How to call it.
   func guide(_ addresses: [ListenAddress]) -> String {
     let port = addresses.compactMap { address -> Int? in
-      if case .tcp(_, let port, _) = address { port } else { nil }
+      if case .tcp(_, let port, _, _) = address { port } else { nil }
     }.first
     return """
       tenantd is ready (development mode; data and certificates in \(directory)).

@@ -54,7 +54,15 @@ extension ListenerSettings {
     guard !insecure || ["127.0.0.1", "::1", "localhost"].contains(host) else {
       throw settings.error("insecure: only on loopback")
     }
-    return .tcp(host: host, port: Int(port), insecure: insecure)
+    let certificates = try settings.optionalString("client_certificates") ?? "required"
+    guard ["required", "optional"].contains(certificates) else {
+      throw settings.error("client_certificates: \"required\" or \"optional\"")
+    }
+    let certified = certificates == "required"
+    guard certified || !insecure else {
+      throw settings.error("client_certificates: an insecure listener has none")
+    }
+    return .tcp(host: host, port: Int(port), insecure: insecure, certified: certified)
   }
 
   /// Who may open a socket besides its owner, by name or number.

@@ -74,7 +74,7 @@ struct LiveServer {
       delegate: TenancyDelegate(
         plane: plane, rules: identity, tokens: Self.tokens, logger: events.logger))
     let ports = try await server.start().compactMap { address -> Int? in
-      if case .tcp(_, let port, _) = address { port } else { nil }
+      if case .tcp(_, let port, _, _) = address { port } else { nil }
     }
     port = try #require(ports.first)
   }

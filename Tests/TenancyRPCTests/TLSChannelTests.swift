@@ -16,7 +16,7 @@ struct TLSChannelTests {
     configuration.eventLoops = 1
     let server = try await Server(
       configuration, methods: EchoService.methods, delegate: PlainDelegate())
-    guard case .tcp(_, let port, _)? = try await server.start().first else {
+    guard case .tcp(_, let port, _, _)? = try await server.start().first else {
       Issue.record("no address")
       return
     }

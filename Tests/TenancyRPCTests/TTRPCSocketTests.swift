@@ -79,7 +79,7 @@ struct TTRPCSocketTests {
     configuration.eventLoops = 1
     let server = try await Server(
       configuration, methods: EchoService.methods, delegate: PlainDelegate())
-    guard case .tcp(_, let port, _)? = try await server.start().first else {
+    guard case .tcp(_, let port, _, _)? = try await server.start().first else {
       throw TestPKI.Failure()
     }
     let socket = try TLSSocket(

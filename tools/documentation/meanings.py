@@ -47,6 +47,8 @@ MEANINGS = {
     "listeners[].group": "Which group the socket belongs to, by name or number.",
     "listeners[].tcp": "`HOST:PORT` or `[IPv6]:PORT`. Port 0: the system chooses.",
     "listeners[].activation": "The name of the socket that systemd has bound for it: <doc:Operating#Socket-activation>.",
+    "listeners[].client_certificates": "`required`, or `optional`: clients without one need a token for every call:"
+                                       " <doc:Tokens#Without-a-certificate>.",
     "listeners[].insecure": "No TLS; on loopback only, and with `identity.insecure_roles`.",
     "identity.trust_domain": "The server's own SPIFFE trust domain. Required with `tls.client_ca`.",
     "identity.trust_domains": "Instead of `trust_domain`: those of `tls.trust_bundles`, the server's own first.",
@@ -225,6 +227,7 @@ DEFAULTS = {
     "drain_seconds": "@Configuration:drainSeconds",
     "log_level": "`info`",
     "listeners[].mode": "`0660`",
+    "listeners[].client_certificates": "`required`",
     "listeners[].insecure": "`false`",
     "tokens.maximum_life_seconds": "@TokenTerms:longestLife",
     "tokens.algorithm": "`ES256`",

@@ -196,7 +196,7 @@ extension TenancyError.Reason {
   public static let notImplemented = Self("NOT_IMPLEMENTED")
   /// The certificate and the token name different tenants.
   public static let credentialConflict = Self("TENANT_CREDENTIAL_CONFLICT")
-  /// An HTTP request that needs an identity has neither a certificate nor a token.
+  /// A call, or an HTTP request that needs an identity, has neither a certificate nor a token.
   public static let credentialMissing = Self("CREDENTIAL_MISSING")
   /// The certificate that a proxy has passed on is not accepted.
   public static let certificateRefused = Self("CERTIFICATE_REFUSED")

@@ -96,9 +96,9 @@ extension TLSContext {
   public enum ClientAuthentication: String, Sendable, CaseIterable {
     /// A client without one is refused.
     case required
-    /// A client without one is `Peer.anonymous`; one that is presented must be good.
+    /// A client without one is `Peer.uncertified`; one that is presented must be good.
     case optional
-    /// None is asked for: every client is `Peer.anonymous`.
+    /// None is asked for: every client is `Peer.uncertified`.
     case none
   }
 

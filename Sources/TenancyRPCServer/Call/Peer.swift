@@ -6,9 +6,10 @@ public enum Peer: Sendable, Hashable {
   case certificate(PeerCertificate)
   /// The process at the other end of a Unix socket, as the kernel gives it (SO_PEERCRED).
   case unixProcess(UnixCredentials)
-  /// Nothing: a plain-text TCP connection on loopback, or a TLS client without a certificate, where
-  /// configuration allows it.
+  /// Nothing: a plain-text TCP connection on loopback, where configuration allows it.
   case anonymous
+  /// Nothing but where it comes from: a TLS client without a certificate, where configuration allows it.
+  case uncertified(address: String)
 }
 
 /// Kernel-reported credentials of a Unix socket's peer at the time it connected.

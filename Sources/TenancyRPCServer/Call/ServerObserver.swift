@@ -184,7 +184,7 @@ final class CallObservation {
       switch peer {
       case .certificate: .certificate
       case .unixProcess: .unix
-      case .anonymous: .anonymous
+      case .anonymous, .uncertified: .anonymous
       }
   }
 

@@ -99,11 +99,11 @@ extension Server {
     try checkTLS(for: socket.address)
     switch (socket.address, SocketKind(socket.descriptor)) {
     case (.unix, .unix): return socket.address
-    case (.tcp(_, _, insecure: true), .tcp(_, isLoopback: false)):
+    case (.tcp(_, _, insecure: true, _), .tcp(_, isLoopback: false)):
       throw ServerStartError(
         description: "\(socket.address): the socket is not on loopback, and has no TLS")
-    case (.tcp(let host, _, let insecure), .tcp(let port, _)):
-      return .tcp(host: host, port: port, insecure: insecure)
+    case (.tcp(let host, _, let insecure, let certified), .tcp(let port, _)):
+      return .tcp(host: host, port: port, insecure: insecure, certified: certified)
     case (.unix, _):
       throw ServerStartError(
         description:

@@ -58,7 +58,9 @@ final class ConnectionAcceptor {
         do {
           let peer = session.peer
           try install(
-            operations, peer.map { .certificate($0.certificate) } ?? .anonymous,
+            operations,
+            peer.map { .certificate($0.certificate) }
+              ?? .uncertified(address: channel.remoteAddress?.ipAddress ?? ""),
             session.applicationProtocol ?? .http2, peer)
           newcomer.proven()
         } catch {

@@ -15,6 +15,7 @@ enum PeerKey: Hashable, Sendable {
       self = .workload(certificate.uriNames.first ?? certificate.fingerprintText)
     case .unixProcess(let process): self = .user(process.userID)
     case .anonymous: self = .address(address())
+    case .uncertified(let address): self = .address(address)
     }
   }
 }

@@ -9,6 +9,8 @@ extension Server {
     public var adopted: [AdoptedSocket] = []
     /// Needed for TCP listeners that are not insecure.
     public var tls: TLSContext?
+    /// Needed for TCP listeners whose clients need not have a certificate.
+    public var uncertifiedTLS: TLSContext?
     /// What a peer may take.
     public var limits = ServerLimits()
     /// Event loops; 0: one for each core.
@@ -23,6 +25,12 @@ extension Server {
     public init(listeners: [ListenAddress], tls: TLSContext? = nil) {
       self.listeners = listeners
       self.tls = tls
+    }
+
+    /// What a listener speaks TLS by; nil: it does not, or it can't.
+    func tls(for address: ListenAddress) -> TLSContext? {
+      guard case .tcp(_, _, insecure: false, let certified) = address else { return nil }
+      return certified ? tls : uncertifiedTLS
     }
   }
 }

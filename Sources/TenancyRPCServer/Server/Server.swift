@@ -24,7 +24,7 @@ public final class Server: Sendable {
   private let observer: (any ServerObserver)?
   private let group: MultiThreadedEventLoopGroup
   private let loopStates: [ObjectIdentifier: NIOLoopBound<LoopState>]
-  private let reloads: TLSContext.Observation?
+  private let reloads: [TLSContext.Observation]
   let listening = Mutex<[Listening]>([])
   /// Given to it, and not listened on yet.
   private let unadopted: Mutex<ArraySlice<AdoptedSocket>>
@@ -92,7 +92,9 @@ public final class Server: Sendable {
     }
     loopStates = states
     // Whoever reloads waits: not an event loop.
-    reloads = configuration.tls?.onReload { [weak core] in core?.connections.reviewPeers() }
+    reloads = [configuration.tls, configuration.uncertifiedTLS].compactMap { context in
+      context?.onReload { [weak core] in core?.connections.reviewPeers() }
+    }
   }
 
   /// Starts to listen. Returns the addresses in use: with port 0, the port that the system chose.
@@ -273,14 +275,15 @@ public final class Server: Sendable {
           throw ServerStartError(description: "cannot set the mode of \(path)")
         }
         return address
-      case .tcp(let host, let port, let insecure):
+      case .tcp(let host, let port, let insecure, let certified):
         try checkTLS(for: address)
         let channel =
           try await bootstrap
           .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
           .bind(host: host, port: port).get()
         let chosen = channel.localAddress?.port ?? port
-        let bound = ListenAddress.tcp(host: host, port: chosen, insecure: insecure)
+        let bound = ListenAddress.tcp(
+          host: host, port: chosen, insecure: insecure, certified: certified)
         try await add(Listening(address: bound, channel: channel))
         return bound
       }
@@ -305,13 +308,13 @@ public final class Server: Sendable {
       .childChannelInitializer { [self] channel in
         switch address {
         case .unix(let path, _, _): acceptUnix(channel, path)
-        case .tcp(_, _, let insecure): acceptTCP(channel, address, insecure)
+        case .tcp(_, _, let insecure, _): acceptTCP(channel, address, insecure)
         }
       }
   }
 
   func checkTLS(for address: ListenAddress) throws(ServerStartError) {
-    if case .tcp(_, _, insecure: false) = address, configuration.tls == nil {
+    if case .tcp(_, _, insecure: false, _) = address, configuration.tls(for: address) == nil {
       throw ServerStartError(description: "\(address) needs TLS")
     }
   }
@@ -340,7 +343,7 @@ public final class Server: Sendable {
   ) -> EventLoopFuture<Void> {
     channel.eventLoop.makeCompletedFuture {
       try sniff(
-        channel, tls: configuration.tls, plainPeer: insecure ? .anonymous : nil,
+        channel, tls: configuration.tls(for: address), plainPeer: insecure ? .anonymous : nil,
         origin: Origin(channel.remoteAddress),
         label: ConnectionOrigin.tcp(address, channel.remoteAddress))
     }

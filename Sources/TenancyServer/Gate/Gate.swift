@@ -161,6 +161,8 @@ struct Gate: Sendable {
 
   static let expired = TenancyError(
     .unauthenticated, .identityExpired, "the certificate has expired")
+  static let tokenMissing = TenancyError(
+    .unauthenticated, .credentialMissing, "the call has neither a certificate nor a token")
   static let revoked = TenancyError(
     .unauthenticated, .identityRevoked, "the certificate is not accepted any more")
   static let unknownHome = TenancyError(

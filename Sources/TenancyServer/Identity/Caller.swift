@@ -22,6 +22,8 @@ public final class Caller: Sendable {
   let presenter: Caller?
   /// After this moment the credential is void.
   let expireTime: Timestamp?
+  /// Whether it has proven nothing: it makes calls for those whose tokens it has, and none of its own.
+  let isBearer: Bool
   /// What this caller may do by itself, wherever its kind may.
   let permissions: PermissionSet
   /// The same for the API's methods, by `MethodRule.index`.
@@ -44,6 +46,7 @@ public final class Caller: Sendable {
     self.certificate = certificate
     token = nil
     presenter = nil
+    isBearer = false
     expireTime = certificate.map {
       // Good up to and including the second of notAfter (RFC 5280 §4.1.2.5).
       Timestamp(nanoseconds: $0.notAfter.multipliedClamped(by: 1_000_000_000) &+ 999_999_999)
@@ -60,6 +63,22 @@ public final class Caller: Sendable {
     }
   }
 
+  /// A client without a certificate.
+  init(bearerFrom address: String, connection: @escaping @Sendable () -> String) {
+    kind = .platform(roles: [])
+    subject = "address:\(address)"
+    source = .unspecified
+    certificate = nil
+    token = nil
+    presenter = nil
+    isBearer = true
+    expireTime = nil
+    permissions = PermissionSet([IdentityRules.presentTokens])
+    permittedMethods = MethodRule.all.map { _ in false }
+    refusal = { nil }
+    self.connection = connection
+  }
+
   /// Whom a token is for. Workloads may do what their tenant's workloads may, others what their roles let them; the
   /// token's own permissions only narrow that.
   init(_ token: TokenGrant, presentedBy peer: Caller, rules: IdentityRules) {
@@ -69,6 +88,7 @@ public final class Caller: Sendable {
     certificate = peer.certificate
     self.token = token
     presenter = peer
+    isBearer = false
     expireTime = min(token.expireTime, peer.expireTime ?? token.expireTime)
     refusal = peer.refusal
     connection = peer.connection
@@ -92,9 +112,10 @@ public final class Caller: Sendable {
   /// Whether its token, if it has one, may be used for that.
   func allows(_ permission: Permission) -> Bool { token?.allows(permission) ?? true }
 
-  /// What a call is answered once its credential's time is over; nil: it is not.
+  /// What a call is answered once its credential's time is over, or where it has none; nil: it is good.
   @inline(__always)
   func expiry(at now: Timestamp) -> TenancyError? {
+    if isBearer { return Gate.tokenMissing }
     guard let end = expireTime, end < now else { return nil }
     if let token, token.expireTime <= now { return TokenGrant.expired }
     return Gate.expired

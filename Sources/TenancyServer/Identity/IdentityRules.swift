@@ -107,6 +107,8 @@ public struct IdentityRules: Sendable {
       } else {
         .failure(IdentityRefusal("the Unix user \(process.userID) is not allowed"))
       }
+    case .uncertified(let address):
+      .success(Caller(bearerFrom: address, connection: source))
     case .anonymous:
       if insecureRoles.isEmpty {
         .failure(IdentityRefusal("the peer presents no credential"))

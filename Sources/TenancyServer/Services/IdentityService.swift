@@ -26,7 +26,7 @@ struct IdentityService: Sendable {
       response.tokenId = token.tokenID
       response.tokenExpireTime = GoogleProtobuf.Timestamp(token.expireTime)
       // Who brings its tenant's own token is known by its certificate.
-      if let presenter = caller.presenter, presenter.isPlatform {
+      if let presenter = caller.presenter, presenter.isPlatform, !presenter.isBearer {
         response.presentedBy = presenter.subject
       }
     }

@@ -41,7 +41,7 @@ struct ClientTLSTests {
     configuration.eventLoops = 1
     let methods = EchoService.methods + StreamService.methods + [Self.whoAmI, Self.label]
     let server = try await Server(configuration, methods: methods, delegate: PlainDelegate())
-    guard case .tcp(_, let bound, _)? = try await server.start().first else {
+    guard case .tcp(_, let bound, _, _)? = try await server.start().first else {
       throw TestPKI.Failure()
     }
     return (server, bound)

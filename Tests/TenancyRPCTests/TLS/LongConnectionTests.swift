@@ -38,7 +38,7 @@ struct LongConnectionTests {
     let log = EventLog()
     let server = try await Server(
       configuration, methods: EchoService.methods + extra, delegate: log.delegate)
-    guard case .tcp(_, let port, _)? = try await server.start().first else {
+    guard case .tcp(_, let port, _, _)? = try await server.start().first else {
       throw TestPKI.Failure()
     }
     try await outcome {
@@ -206,7 +206,7 @@ struct LongConnectionTests {
     try await withServer {
       $0.limits.handshakeTimeout = .milliseconds(100)
     } _: { _, target, log in
-      guard case .tcp(let host, let port, _) = target,
+      guard case .tcp(let host, let port, _, _) = target,
         let socket = BIO_new_connect("\(host):\(port)")
       else { throw TestPKI.Failure() }
       defer { BIO_free_all(socket) }

@@ -217,11 +217,12 @@ READS = {"TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantManag
          "Audit/ListAuditRecords", "Audit/ExportAuditRecords",
          "Audit/StreamAuditRecords"}
 KEYS = {"Tokens/GetJsonWebKeySet"}
+SETTINGS = {"Tokens/GetAuthenticationSettings"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}
 ABOUT_ONESELF = {"Identity/WhoAmI", "Tokens/ExchangeToken"}
 CHECKS = {"Authorization/Check", "Authorization/BatchCheck"}
 PLATFORM_ROLES = {
-    "viewer": READS | RESOLVES | CHECKS | KEYS,
+    "viewer": READS | RESOLVES | CHECKS | KEYS | SETTINGS,
     "resolver": RESOLVES | CHECKS | KEYS | {"Tokens/IntrospectToken"},
     "stranger": set(),
 }

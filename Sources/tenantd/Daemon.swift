@@ -72,6 +72,9 @@ struct Daemon {
       let keys = try settings.read()
       return Keyring(master: keys.master, previous: keys.previous)
     }
+    if let tokens = configuration.tokens {
+      try configuration.issuers.loadKeys(into: tokens.outside)
+    }
     try DataDirectory.prepare(configuration.dataDirectory)
     let resources = "\(configuration.dataDirectory)/tenants"
     try OwnFiles.checkTree(resources)
@@ -103,9 +106,6 @@ struct Daemon {
     reportLeftovers(in: plane.state)
     configuration.resolution.warn(logger)
     let tls = try makeTLS()
-    if let tokens = configuration.tokens {
-      try configuration.issuers.loadKeys(into: tokens.outside)
-    }
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       tokens: configuration.tokens, vault: secrets?.vault)

@@ -241,7 +241,8 @@ def streaming(client, token: str):
 
 def ended(call) -> str:
     with pytest.raises(grpc.RpcError) as caught:
-        next(call)
+        for _ in call:
+            pass
     return Failure.of(caught.value).reason
 
 
@@ -396,3 +397,31 @@ def test_they_survive_a_restart_and_an_admin_of_the_tenant_sets_them(make_server
     server.start()
     with server.client(pki.python.platform("resolver")) as gateway:
         assert who(gateway, issuer.token(acme)).subject == "corp:al"
+
+
+def test_two_nodes(make_nodes, pki):
+    """What one is told, the other judges by: of calls, of streams, and of what it has seen before."""
+    one, other = make_nodes(2)
+    issuer = OutsideIssuer(URL)
+    with one.operator() as admin, other.client(pki.python.platform("resolver")) as gateway:
+        acme = admin.active("acme", api.SHARED)
+        token = issuer.token(acme)
+        assert refused(gateway, token) == "TOKEN_KEY_UNKNOWN"
+        trust(admin, acme.name, issuer.trusted())
+        eventually(lambda: accepts(gateway, token), "the other node trusts it")
+        stream = streaming(gateway, token)
+        trust(admin, acme.name)
+        assert ended(stream) == "TOKEN_KEY_UNKNOWN"
+        assert refused(gateway, token) == "TOKEN_KEY_UNKNOWN"
+        trust(admin, acme.name, issuer.trusted())
+        eventually(lambda: accepts(gateway, token), "it is trusted again")
+        stream = streaming(gateway, token)
+        revoke(admin, acme.name, all=True)
+        assert ended(stream) == refused(gateway, token) == "TOKEN_REVOKED"
+
+
+def accepts(client, token: str) -> bool:
+    try:
+        return who(client, token).subject == "corp:al"
+    except grpc.RpcError:
+        return False

@@ -72,6 +72,9 @@ struct Daemon {
       let keys = try settings.read()
       return Keyring(master: keys.master, previous: keys.previous)
     }
+    if let tokens = configuration.tokens {
+      try configuration.issuers.loadKeys(into: tokens.outside)
+    }
     try DataDirectory.prepare(configuration.dataDirectory)
     let resources = "\(configuration.dataDirectory)/tenants"
     try OwnFiles.checkTree(resources)
@@ -106,9 +109,6 @@ struct Daemon {
     let uncertifiedTLS = try configuration.takesBearers ? makeTLS(.optional) : nil
     var envoy = configuration.envoy
     envoy?.certificates = tls
-    if let tokens = configuration.tokens {
-      try configuration.issuers.loadKeys(into: tokens.outside)
-    }
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       tokens: configuration.tokens, envoy: envoy, vault: secrets?.vault,

@@ -93,11 +93,10 @@ struct IssuerSettings: Sendable {
   func readKeys() throws -> [ExternalKey]? {
     guard let file else { return nil }
     try OwnFiles.checkTrusted(file)
-    let data: Data
-    do {
-      data = try Data(contentsOf: URL(filePath: file))
-    } catch {
-      throw ConfigurationError(description: "cannot read \(file): \(error)")
+    // Lost is a long text of Foundation's, for which there are few causes.
+    guard let data = try? Data(contentsOf: URL(filePath: file)) else {
+      throw ConfigurationError(
+        description: "cannot read \(file), which is missing or not to be read by this user")
     }
     guard data.count <= Self.maximumFileBytes else {
       throw ConfigurationError(

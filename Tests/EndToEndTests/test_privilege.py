@@ -218,11 +218,12 @@ READS = {"TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantManag
          "Audit/StreamAuditRecords", "WorkloadEntries/GetWorkloadEntry",
          "WorkloadEntries/ListWorkloadEntries"}
 KEYS = {"Tokens/GetJsonWebKeySet"}
+SETTINGS = {"Tokens/GetAuthenticationSettings"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}
 ABOUT_ONESELF = {"Identity/WhoAmI", "Tokens/ExchangeToken"}
 CHECKS = {"Authorization/Check", "Authorization/BatchCheck"}
 PLATFORM_ROLES = {
-    "viewer": READS | RESOLVES | CHECKS | KEYS,
+    "viewer": READS | RESOLVES | CHECKS | KEYS | SETTINGS,
     "resolver": RESOLVES | CHECKS | KEYS | {"Tokens/IntrospectToken"},
     "stranger": set(),
 }

@@ -68,6 +68,9 @@ def token_commands(ctl):
         file.flush()
         assert ctl.json("token", "verify", "--jwks", file.name, "--allow-unbound", stdin=made["token"])
     assert ctl.json("token", "revoke", "works", "--token-id", made["tokenId"])["expireTime"]
+    settings = ctl.json("auth", "show", "works")
+    assert settings["etag"] == "a0"
+    assert ctl.json("auth", "set", "works", "--file", "-", stdin=json.dumps(settings)) == settings
 
 
 def entry_commands(ctl):
@@ -224,9 +227,9 @@ WORKLOAD_MAY_NOT = [
     "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
     "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key",
     "audit list acme", "audit export acme", "token issue acme user:alice --unbound",
-    "token revoke acme --all", "keys rotate acme", "keys remove acme x",
-    "identity entry create --tenant acme --path x --uid 7", "identity entry get x", "identity entry list",
-    "identity entry delete x"]
+    "token revoke acme --all", "keys rotate acme", "keys remove acme x", "auth show acme",
+    "auth set acme --file -", "identity entry create --tenant acme --path x --uid 7", "identity entry get x",
+    "identity entry list", "identity entry delete x"]
 
 
 def test_every_command_as_workload(daemon):
@@ -236,7 +239,7 @@ def test_every_command_as_workload(daemon):
     for line, *code in WORKLOAD_MAY:
         ctl(*line.split(), code=code[0] if code else 0, stdin="x.y.z")
     for line in WORKLOAD_MAY_NOT:
-        text = ctl.error(*line.split())
+        text = ctl.error(*line.split(), stdin="{}")
         assert "PERMISSION_DENIED (PERMISSION_MISSING)" in text, line
         assert "hint: `tenantctl whoami`" in text
     assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")

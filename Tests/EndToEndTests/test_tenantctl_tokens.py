@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.issuers import OutsideIssuer
 from support.jose import Forger, encode, part
 from tenantctl_process import Ctl, daemon, make_active, place
 from test_tenantctl import fields, rows
@@ -202,3 +203,42 @@ def test_foreign_tokens_do_not_steer_the_terminal():
     assert json.loads(done.stdout)["claims"]["sub"] == evil
     for text in ("", "a.b", "a.b.c.d", "!.e30.AA", "bm8.e30.AA", "x" * 9000):
         assert LOCAL.error("token", "inspect", stdin=text).startswith("tenantctl: ")
+
+
+# Whose tokens are accepted.
+
+def test_settings_are_shown_as_they_are_set(admin, acme, place):
+    issuer = OutsideIssuer("https://id.acme.test")
+    file = place / "auth.json"
+    file.write_text(json.dumps({"requireBinding": True, "maximumLife": "300s", "issuers": [
+        {"id": "corp", "issuer": issuer.url, "jsonWebKeySet": json.loads(issuer.jwks()),
+         "algorithms": ["ES256"], "acceptJwtType": True, "maximumLife": "60s",
+         "requiredClaims": [{"name": "org", "value": "acme"}], "permissionsClaim": "scope"},
+        {"id": "b", "issuer": issuer.url + "/b", "jsonWebKeySet": issuer.jwks(), "disabled": True}]}))
+    shown = admin("auth", "set", "acme", "--file", str(file))
+    assert "required of all tokens" in shown and "corp:{sub}" in shown and "b (disabled)" in shown
+    found = admin.json("auth", "show", "acme")
+    assert json.loads(found["issuers"][0]["jsonWebKeySet"])["keys"] == [issuer.jwk]
+    assert found["issuers"][0]["requiredClaims"] == [{"name": "org", "value": "acme"}]
+    assert found["maximumLife"] == "300s" and found["etag"] == "a1"
+    # As it is shown it can be set, and nothing changes.
+    file.write_text(json.dumps(found))
+    assert admin.json("auth", "set", "acme", "--file", str(file)) == found
+    found["issuers"] = []
+    file.write_text(json.dumps(found))
+    assert admin.json("auth", "set", "acme", "--file", str(file))["etag"] == "a2"
+    # The file has the etag of before.
+    assert "ETAG_MISMATCH" in admin.error("auth", "set", "acme", "--file", str(file))
+
+
+@pytest.mark.parametrize("text, said", [
+    ("", "not JSON"), ("[]", "an object"), ('{"issuer": []}', "settings.issuer: no such member"),
+    ('{"etag": "a", "etag": "b"}', "not JSON"), ('{"maximumLife": "5m"}', "settings.maximumLife"),
+    ('{"requireBinding": "no"}', "settings.requireBinding"),
+    ('{"issuers": [{"id": 1}]}', "settings.issuers[0].id"),
+    ('{"issuers": [{"jsonWebKeySet": []}]}', "settings.issuers[0].jsonWebKeySet"),
+])
+def test_files_that_are_no_settings(admin, acme, place, text, said):
+    file = place / "bad.json"
+    file.write_text(text)
+    assert said in admin.error("auth", "set", "acme", "--file", str(file))

@@ -122,6 +122,14 @@ struct TenantCall {
       TenantCall(API.getJsonWebKeySet.identity) {
         try await $0.tokens.getJsonWebKeySet(V1.GetJsonWebKeySetRequest(parent: $1))
       },
+      TenantCall(API.getAuthenticationSettings.identity) {
+        try await $0.tokens.getAuthenticationSettings(
+          V1.GetAuthenticationSettingsRequest(parent: $1))
+      },
+      TenantCall(API.setAuthenticationSettings.identity) {
+        try await $0.tokens.setAuthenticationSettings(
+          V1.SetAuthenticationSettingsRequest(parent: $1, settings: V1.AuthenticationSettings()))
+      },
     ]
   }
 

@@ -42,5 +42,23 @@ enum TokenStory {
     #expect(revocation.expireTime != nil)
     #expect(
       try await !tokens.introspectToken(V1.IntrospectTokenRequest(token: last.token)).active)
+    try await settings(client, of: acme)
+  }
+
+  private static func settings(_ client: Stubs, of tenant: V1.Tenant) async throws {
+    let tokens = client.tokens
+    let before = try await tokens.getAuthenticationSettings(
+      V1.GetAuthenticationSettingsRequest(parent: tenant.name))
+    #expect(before == V1.AuthenticationSettings(etag: "a0"))
+    var wanted = before
+    wanted.disableOwnTokens = true
+    let after = try await tokens.setAuthenticationSettings(
+      V1.SetAuthenticationSettingsRequest(parent: tenant.name, settings: wanted))
+    wanted.etag = "a1"
+    #expect(after == wanted)
+    await #expect(throws: (any Error).self) {
+      try await tokens.issueToken(
+        V1.IssueTokenRequest(parent: tenant.name, subject: "user:al", unbound: true))
+    }
   }
 }

@@ -27,6 +27,7 @@ struct AdmissionRow: CustomStringConvertible {
   private static let changers = "admin tenantAdmin"
   private static let operators = "admin"
   private static let auditors = "admin viewer tenantAdmin"
+  private static let settingsReaders = "admin viewer tenantViewer tenantAdmin"
   private static let everyone = checkers + " unknown"
 
   static let all: [AdmissionRow] =
@@ -58,6 +59,12 @@ struct AdmissionRow: CustomStringConvertible {
       "Tokens/RemoveTokenKey", "tenancy.token_keys:remove", "tenant", names: true, changers),
     AdmissionRow(
       "Tokens/GetJsonWebKeySet", "tenancy.token_keys:get", "tenant", names: true, checkers),
+    AdmissionRow(
+      "Tokens/GetAuthenticationSettings", "tenancy.authentication:get", "tenant", names: true,
+      settingsReaders),
+    AdmissionRow(
+      "Tokens/SetAuthenticationSettings", "tenancy.authentication:set", "tenant", names: true,
+      changers),
   ]
 
   private static let workloads = [

@@ -27,7 +27,7 @@ struct KnownTokensTests {
     let verified = try TokenVerifier.verify(
       CompactJWS(parsing: bytes), key: signer.key, expecting: terms.expectations(of: id),
       now: Sample.moment)
-    return (KnownToken(try TokenGrant(verified, of: id), bytes), bytes)
+    return (KnownToken(try TokenGrant(verified, of: id, PlatformIssuers()), bytes), bytes)
   }
 
   private static func found(_ bytes: [UInt8], in tokens: KnownTokens) -> KnownToken? {

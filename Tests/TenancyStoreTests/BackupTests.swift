@@ -193,9 +193,55 @@ import Testing
     }
   }
 
+  /// Issuers elsewhere know of no epochs: what they have issued by now is void, and nothing else is lost.
+  @Test func aRestoreMovesWhatTokensOfOthersAreJudgedBy() throws {
+    let store = try SQLiteStore(path: sample.path)
+    var (plain, trusting) = (Sample.tenant(5), Sample.tenant(7))
+    trusting.authentication = SampleSettings.all()
+    trusting.tokenHorizon = Timestamp(nanoseconds: 7)
+    (plain.isolationModel, trusting.isolationModel) = (.database, .database)
+    try store.append([
+      Sample.entry(
+        4,
+        [plain, trusting].flatMap { tenant in
+          [
+            .putTenant(tenant), .reserveName(ReservedName(.slug, tenant.slug.text), tenant.id),
+          ]
+        })
+    ])
+    store.close()
+    try sample.backUp()
+    let path = sample.directory.file("second.sqlite")
+    let report = try sample.restore(to: path, accepts: true)
+    let restored = try SQLiteStore(path: path)
+    defer { restored.close() }
+    let state = try ControlState(restored.load())
+    let revision = report.incarnation.firstRevision
+    for tenant in [plain, trusting] {
+      let found = try #require(state.find(tenant.id)?.tenant)
+      #expect(
+        found.tokenHorizon.map { $0 > Timestamp(nanoseconds: 1_600_000_000 * 1_000_000_000) }
+          == true)
+      #expect(found.epoch == revision)
+      var expected = tenant.authentication
+      if !expected.isDefault { expected.version = revision }
+      #expect(found.authentication == expected && found.tokenKeys == tenant.tokenKeys)
+    }
+    #expect(try StoreCheck.run(path: path).isSound)
+  }
+
+  @Test func keysStayWhereAHorizonIsAdded() throws {
+    let connection = try SQLiteConnection(path: sample.directory.file("x"))
+    try connection.execute("CREATE TABLE tenants (token_keys TEXT)")
+    try connection.execute(#"INSERT INTO tenants VALUES ('[{"a":1}]')"#)
+    try SQLiteRestore.moveHorizons(connection, to: 5, .counter(6))
+    let text = try connection.text("SELECT token_keys FROM tenants")
+    #expect(text == #"{"horizon":5,"keys":[{"a":1}]}"#)
+  }
+
   /// Before the new program migrates a store, it is backed up by it.
   @Test func aStoreOfTheVersionBeforeIsCopiedToo() throws {
-    let before = Migrations.latest - 1
+    let before = Migrations.firstWithTokens - 1
     try sample.execute(
       "DROP TABLE incarnations; DROP TABLE workload_entries;"
         + "PRAGMA user_version = \(before)")

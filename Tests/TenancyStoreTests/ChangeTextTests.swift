@@ -21,6 +21,9 @@ struct ChangeTextTests {
     tenant.tokenKeys = [
       ContractTokens.key("a", reference), ContractTokens.key("b", reference, retired: true),
     ]
+    var trusting = tenant
+    trusting.authentication = SampleSettings.all()
+    trusting.tokenHorizon = Timestamp(nanoseconds: .min)
     let role = Role(
       id: "r", title: "\"\n", summary: "𝄞", permissions: ["a:b", "*:*"], version: .max,
       createTime: Timestamp(nanoseconds: .min), updateTime: Timestamp(nanoseconds: .max))
@@ -31,7 +34,7 @@ struct ChangeTextTests {
       id: reference.key, masterKey: KeyID(high: 0, low: .max), wrapped: [1],
       createTime: Timestamp(nanoseconds: .min), state: .retired)
     try Self.expectEncoded([
-      .putTenant(tenant), .putTenant(Sample.tenant(1)), .putRole(id, role),
+      .putTenant(tenant), .putTenant(Sample.tenant(1)), .putTenant(trusting), .putRole(id, role),
       .putRole(id, Sample.role("x")), .deleteRole(id, id: "\u{0}"), .putAssignment(id, assignment),
       .putAssignment(id, Sample.assignment("b")), .deleteAssignment(id, id: "b"),
       .putProvisioningStep(id, name: "s"), .clearProvisioningSteps(id),

@@ -69,6 +69,28 @@ extension ControlStoreContract {
         #expect(try store.load().changes == [.putTenant(tenant)])
       }
     },
+    ControlStoreContract("authentication settings and horizons come back with their tenant") {
+      open in
+      let reference = SecretReference(version: 1, key: KeyID(high: 1, low: 2))
+      var tenants = (1...5).map { Sample.tenant($0) }
+      tenants[1].authentication = SampleSettings.all()
+      tenants[2].tokenHorizon = Timestamp(nanoseconds: 7)
+      tenants[3].authentication.acceptsOwnTokens = false
+      tenants[3].tokenHorizon = Timestamp(nanoseconds: .max)
+      tenants[4].authentication = SampleSettings.all()
+      tenants[4].tokenKeys = [ContractTokens.key("k", reference)]
+      var changes = tenants.map { Change.putTenant($0) }
+      try withStore(open) { (store) throws in try store.append([Sample.entry(1, changes)]) }
+      try withStore(open) { (store) throws in
+        #expect(try store.load().changes == changes)
+        #expect(try store.entries(after: 0, limit: 1) == [Sample.entry(1, changes)])
+        // Back to what a tenant has that never changed them.
+        tenants[1].authentication = AuthenticationSettings()
+        changes[1] = .putTenant(tenants[1])
+        try store.append([Sample.entry(2, [changes[1]])])
+        #expect(try store.load().changes == changes)
+      }
+    },
     ControlStoreContract("what is no purpose has no secret") { open in
       try withStore(open) { (store) throws in
         for id in ["", "'", "' OR '1' = '1", String(repeating: "é", count: 43)] {

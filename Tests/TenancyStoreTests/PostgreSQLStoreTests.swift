@@ -35,7 +35,7 @@ struct PostgreSQLStoreTests {
     let former = try open()
     try AuditRetentionContract.add(1...3, to: [chain], in: former)
     former.close()
-    let before = 5
+    let before = Int64(5)
     try server.execute(
       "DROP TABLE audit_chains; DROP TABLE revocations; DROP TABLE workload_entries;"
         + "ALTER TABLE tenants DROP COLUMN token_keys; DELETE FROM tenancy_migrations WHERE version > \(before);"
@@ -51,7 +51,7 @@ struct PostgreSQLStoreTests {
     let former = try open()
     try former.append([Sample.entry(1, [.putTenant(tenant)])])
     former.close()
-    let before = 6
+    let before: Int64 = 6
     try server.execute(
       "DROP TABLE revocations; DROP TABLE workload_entries; ALTER TABLE tenants DROP COLUMN token_keys;"
         + "DELETE FROM tenancy_migrations WHERE version > \(before);"

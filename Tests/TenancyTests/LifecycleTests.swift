@@ -37,6 +37,7 @@ struct LifecycleTests {
     wanted.epoch = 2
     wanted.version = 2
     wanted.updateTime = now
+    if state == .active { wanted.tokenHorizon = now }
     if event == .delete {
       wanted.deleteTime = now
       wanted.purgeTime = Timestamp(nanoseconds: now.nanoseconds + 30 * 86_400 * 1_000_000_000)

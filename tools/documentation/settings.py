@@ -28,6 +28,9 @@ READERS = [
     ("TokenSettings", "init(_ settings:", {"settings": "tokens"}),
     ("EnvoySettings", "init(_ settings:", {"settings": "envoy", "route": "envoy.routes[]"}),
     ("WorkloadAPISettings", "init(_ settings:", {"settings": "workload_api"}),
+    ("IssuerSettings", "init(_ settings:",
+     {"settings": "tokens.issuers[]", "claim": "tokens.issuers[].required_claims[]"}),
+    ("IssuerSettings", "func naming(", {"settings": "tokens.issuers[]"}),
     ("StoreSettings", "init(_ settings:", {"settings": "store"}),
     ("StoreSettings", "func postgreSQL(", {"settings": "store.postgresql"}),
     ("StoreSettings", "func place(", {"settings": "store.postgresql"}),
@@ -41,12 +44,12 @@ READERS = [
     ("QuotaSettings", "init(_ settings:", {"settings": "quotas"}),
 ]
 SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.trust_bundles[]", "secrets",
-            "secrets.master_key", "tokens", "envoy", "envoy.routes[]", "workload_api", "store", "store.postgresql",
-            "store.postgresql.tls", "nodes", "resolution",
+            "secrets.master_key", "tokens", "tokens.issuers[]", "tokens.issuers[].required_claims[]", "envoy",
+            "envoy.routes[]", "workload_api", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
             "limits", "quotas", "log", "audit", "http", "access_log",
             "tracing", "tracing.tls"]
 KINDS = {"string": "text", "optionalString": "text", "integer": "number", "fraction": "0 to 1", "boolean": "`true`, `false`",
-         "strings": "texts", "entries": "texts", "stringLists": "object of texts", "section": "object", "list": "list of objects"}
+         "strings": "texts", "entries": "texts", "stringLists": "object of texts", "section": "object", "object": "object", "list": "list of objects"}
 READ = re.compile(
     r'\b(\w+)\.(' + "|".join(KINDS) + r')\(\s*"(\w+)"(?:,\s*in: ((?:[^()\n]|\([^()\n]*\))+))?')
 # Helpers of the readers: how they are called, what they add to the name, and the bounds that they have.

@@ -20,6 +20,7 @@ public enum AuthenticationRules {
   /// What subjects of the platform begin with, or are.
   private static let reserved = ["spiffe:", "uid:", "insecure", "system"]
 
+  /// What is wrong with one field.
   public typealias Violation = TenancyError.FieldViolation
 
   /// All that is wrong with settings.

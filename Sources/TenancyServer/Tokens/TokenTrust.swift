@@ -81,9 +81,9 @@ struct TokenOrigin: Sendable, Equatable {
     func member(_ name: ExactText, _ text: String) -> TokenJSON.Member {
       TokenJSON.Member(name, .text(ExactText(text)))
     }
-    let others =
-      outside.map { [member(Self.issuerName, $0.issuer), member(Self.keyName, $0.keyID)] } ?? []
-    return others + [member(Self.tokenName, tokenID)]
+    let own = member(Self.tokenName, tokenID)
+    guard let outside else { return [own] }
+    return [member(Self.issuerName, outside.issuer), own, member(Self.keyName, outside.keyID)]
   }
 
   private static func text(

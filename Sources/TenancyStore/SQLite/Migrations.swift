@@ -14,6 +14,8 @@ enum Migrations {
   static let firstWithAuditBegins: Int64 = 12
   /// From here on tenants have keys for tokens, and revocations.
   static let firstWithTokens: Int64 = 13
+  /// From here on tenants have authentication settings, and horizons.
+  static let firstWithSettings: Int64 = 14
   /// From here on there are registration entries of workloads.
   static let firstWithWorkloads: Int64 = 15
 

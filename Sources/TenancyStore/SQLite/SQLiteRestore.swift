@@ -140,6 +140,9 @@ public struct SQLiteRestore {
       try connection.execute(Migrations.auditRecords)
       try connection.prepare("UPDATE tenants SET version = ?1, epoch = ?1").run([revision])
       try connection.prepare("UPDATE roles SET version = ?1").run([revision])
+      if manifest.schemaVersion >= Migrations.firstWithSettings {
+        try Self.moveHorizons(connection, to: now * 1_000_000_000, revision)
+      }
       let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'log_floor'"
       if try connection.integer(sql) > 0 {
         // Whoever follows the log can't go on over the gap.
@@ -152,6 +155,24 @@ public struct SQLiteRestore {
     }
     try record(incarnation, from: manifest, connection)
     return incarnation
+  }
+
+  /// Tokens of other issuers know of no epochs: those that were issued by now are void, as what was revoked since the
+  /// backup is forgotten. Older stores have nobody who issues such.
+  static func moveHorizons(
+    _ connection: SQLiteConnection, to time: Int64, _ version: SQLValue
+  ) throws(SQLiteError) {
+    try connection.prepare(
+      """
+      UPDATE tenants SET token_keys = CASE
+        WHEN token_keys IS NULL THEN json_object('horizon', ?1)
+        WHEN json_type(token_keys) = 'array'
+          THEN json_object('horizon', ?1, 'keys', json(token_keys))
+        ELSE json_replace(
+          json_set(token_keys, '$.horizon', ?1), '$.authentication.version', ?2)
+      END
+      """
+    ).run([.integer(time), version])
   }
 
   /// In the platform's chain; `AuditEncoding` tells what is in it.

@@ -63,6 +63,10 @@ struct TokensDocument: Decodable {
         AuthenticationSettings.self, forKey: .authentication)
       horizon = try object.decodeIfPresent(Int64.self, forKey: .horizon)
       keys = try object.decodeIfPresent([TokenKeyDocument].self, forKey: .keys) ?? []
+      guard authentication != nil || horizon != nil else {
+        throw DecodingError.dataCorrupted(
+          DecodingError.Context(codingPath: [], debugDescription: "an object with nothing in it"))
+      }
     } else {
       keys = try [TokenKeyDocument](from: decoder)
       authentication = nil

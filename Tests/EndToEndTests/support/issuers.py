@@ -40,7 +40,7 @@ class OutsideIssuer:
         return json.dumps({"keys": [issuer.jwk for issuer in (self, *others)]})
 
     def claims(self, tenant, **claims) -> dict:
-        made = {"iss": self.url, "sub": "al", "aud": audience(tenant), "iat": now(),
+        made = {"iss": self.url, "sub": "al", "aud": audience(tenant) if tenant else ISSUER, "iat": now(),
                 "exp": now() + 600, "jti": uuid.uuid4().hex, **claims}
         return {name: value for name, value in made.items() if value is not None}
 

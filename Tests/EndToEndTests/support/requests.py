@@ -67,6 +67,9 @@ ABOUT_A_TENANT = {
     "Tokens/RemoveTokenKey": lambda name: tokens.RemoveTokenKeyRequest(
         parent=name, key_id="x" * 43),
     "Tokens/GetJsonWebKeySet": lambda name: tokens.GetJsonWebKeySetRequest(parent=name),
+    "Tokens/GetAuthenticationSettings": lambda name: tokens.GetAuthenticationSettingsRequest(parent=name),
+    "Tokens/SetAuthenticationSettings": lambda name: tokens.SetAuthenticationSettingsRequest(
+        parent=name, settings=tokens.AuthenticationSettings()),
 }
 
 # The tenant is part of a resource's name: `tenants/{x}/roles/{id}` and the like.

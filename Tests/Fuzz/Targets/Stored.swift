@@ -124,16 +124,29 @@ let storedTargets: [FuzzTarget] = [
   },
 
   FuzzTarget("stored-token-keys") {
-    [Array((try TokenKeyDocument.text(of: [Sample.tokenKey]) ?? "").utf8), Array("[]".utf8)]
+    let trusting = Sample.keyedTenant(trusting: true)
+    return [
+      Array((try TokensDocument.text(of: Sample.keyedTenant(), JSONCoding()) ?? "").utf8),
+      Array((try TokensDocument.text(of: trusting, JSONCoding()) ?? "").utf8), Array("[]".utf8),
+    ]
   } run: { input in
     let json = JSONCoding()
     let text = String(decoding: input, as: UTF8.self)
-    guard let found = json.decode([TokenKeyDocument].self, text)?.map(\.key) else { return }
-    let written = try TokenKeyDocument.text(of: found)
-    try checkEqual(written == nil, found.isEmpty, "none")
-    guard let written else { return }
-    try checkEqual(json.decode([TokenKeyDocument].self, written)?.map(\.key), found, "keys")
-    try checkEqual(written, try json.text(found.map(TokenKeyDocument.init)), "text")
+    guard let found = json.decode(TokensDocument.self, text) else { return }
+    var (tenant, again) = (Sample.keyedTenant(), Sample.keyedTenant())
+    found.apply(to: &tenant)
+    again.tokenKeys = []
+    if let written = try TokensDocument.text(of: tenant, json) {
+      guard let read = json.decode(TokensDocument.self, written) else {
+        return try check(false, "what is written can be read")
+      }
+      read.apply(to: &again)
+    }
+    try checkEqual(again, tenant, "tokens")
+    let keys = tenant.tokenKeys
+    var list = JSONText()
+    try TokenKeyDocument.write(keys, to: &list)
+    try checkEqual(list.text, try json.text(keys.map(TokenKeyDocument.init)), "text")
   },
 
   FuzzTarget("secret-purpose") {
@@ -237,6 +250,18 @@ private enum Sample {
       id: String(repeating: "k", count: 43), algorithm: .edDSA,
       publicKey: #"{"crv":"Ed25519","kty":"OKP","x":"AA"}"#, createTime: time, retireTime: time,
       verifyUntil: time, reference: reference)
+  }
+
+  static func keyedTenant(trusting: Bool = false) -> Tenant {
+    guard let slug = Slug(parsing: "acme") else { preconditionFailure("not a slug") }
+    var tenant = keyedTenant(slug)
+    guard trusting else { return tenant }
+    let key = ExternalKey(id: tokenKey.id, publicKey: tokenKey.publicKey)
+    tenant.authentication.issuers = [
+      ExternalIssuer(id: "corp", issuer: "https://id.test", keys: [key])
+    ]
+    tenant.tokenHorizon = time
+    return tenant
   }
 
   private static func keyedTenant(_ slug: Slug) -> Tenant {

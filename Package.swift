@@ -180,6 +180,7 @@ let package = Package(
       name: "TenancyWorkload",
       dependencies: [
         "CTenancyProtobufC", "CTenancySPIFFEProto", "Tenancy", "TenancyCrypto", "TenancyRPC",
+        "TenancyTokens",
       ],
       swiftSettings: strict),
     .target(
@@ -300,7 +301,8 @@ let package = Package(
     .testTarget(
       name: "TenancyWorkloadTests",
       dependencies: [
-        "Tenancy", "TenancyCrypto", "TenancyRPC", "TenancyTestSupport", "TenancyWorkload",
+        "Tenancy", "TenancyCrypto", "TenancyRPC", "TenancyTestSupport", "TenancyTokens",
+        "TenancyWorkload",
       ],
       swiftSettings: strict),
     .testTarget(

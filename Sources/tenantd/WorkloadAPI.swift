@@ -20,7 +20,8 @@ struct WorkloadAPI: Sendable {
     self.settings = settings
     self.logger = logger
     service = WorkloadService(
-      plane: plane, terms: settings.terms, authority: try settings.authority()
+      plane: plane, terms: settings.terms, authority: try settings.authority(),
+      tokens: try settings.tokenAuthority()
     ) { what in
       logger.error("workload API", metadata: ["reason": "\(what)"])
     }
@@ -53,10 +54,13 @@ struct WorkloadAPI: Sendable {
       if service.replace(try settings.authority()) {
         logger.notice("CA of the workload API reloaded")
       }
+      if let tokens = try settings.tokenAuthority(), service.replace(tokens) {
+        logger.notice("keys of the workload API reloaded")
+      }
       return false
     } catch {
       if tellingAgain {
-        logger.error("CA of the workload API not reloaded", metadata: ["error": "\(error)"])
+        logger.error("CA or keys of the workload API not reloaded", metadata: ["error": "\(error)"])
       }
       return true
     }

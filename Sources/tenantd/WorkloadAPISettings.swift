@@ -11,6 +11,8 @@ struct WorkloadAPISettings: Sendable {
   var trustDomain: String
   var certificates: String
   var key: String
+  /// Empty: the JWT-SVID profile is not served.
+  var tokenKeys: [String] = []
   var terms = WorkloadTerms()
 
   /// - Parameter own: the server's own trust domain.
@@ -35,6 +37,10 @@ struct WorkloadAPISettings: Sendable {
     trustDomain = domain
     certificates = try settings.string("ca_certificate")
     key = try settings.string("ca_key")
+    tokenKeys = try settings.strings("jwt_keys") ?? []
+    guard tokenKeys.count <= TokenAuthority.maximumKeys else {
+      throw settings.error("jwt_keys: at most \(TokenAuthority.maximumKeys)")
+    }
     terms.maximumLife =
       try settings.integer("maximum_life_seconds", in: 60...86_400) ?? terms.maximumLife
     terms.streamsPerUser =
@@ -57,6 +63,20 @@ struct WorkloadAPISettings: Sendable {
         certificates: certificates, key: key, trustDomain: trustDomain)
     } catch {
       throw ConfigurationError(description: "workload_api: \(error)")
+    }
+  }
+
+  /// Reads the keys of tokens; nil if there are none.
+  /// - Throws: as `authority`.
+  func tokenAuthority() throws -> TokenAuthority? {
+    guard !tokenKeys.isEmpty else { return nil }
+    for key in tokenKeys {
+      try OwnFiles.checkSecret(key, "private key of the Workload API's tokens")
+    }
+    do {
+      return try TokenAuthority(keys: tokenKeys, trustDomain: trustDomain)
+    } catch {
+      throw ConfigurationError(description: "workload_api.jwt_keys: \(error)")
     }
   }
 

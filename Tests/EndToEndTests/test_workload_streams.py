@@ -120,7 +120,7 @@ def test_the_ca_can_be_replaced_and_be_one_under_another(make_server):
             assert list(bundles.bundles().values()) == [[root.certificate]]
             # One that does not fit is not taken, and the log says so.
             replace(server, Authority("another"), root)
-            eventually(lambda: "CA of the workload API not reloaded" in server.log, "the log")
+            eventually(lambda: "CA or keys of the workload API not reloaded" in server.log, "the log")
             with Workload(server.workload_socket, uid=UID) as other:
                 [svid] = other.svids()
                 assert certificates(svid["bundle"]) == [root.certificate]

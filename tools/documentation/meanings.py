@@ -36,6 +36,8 @@ MEANINGS = {
     "workload_api.trust_domain": "Of all identities. Without it the server's own.",
     "workload_api.ca_certificate": "Required. PEM: the CA that signs, those above it, and the root last.",
     "workload_api.ca_key": "Required. PEM: the key of the first of them. Any that signs with SHA-256.",
+    "workload_api.jwt_keys":
+        "PEM: P-256 keys of JWT-SVIDs, at most 8. The first signs, all verify. Without them there are none.",
     "workload_api.maximum_life_seconds": "How long a certificate lives at most, whatever its entry says.",
     "workload_api.streams_per_user": "Streams and connections of one user.",
     "workload_api.node": "What entries call this node. Those that name another are not for it.",

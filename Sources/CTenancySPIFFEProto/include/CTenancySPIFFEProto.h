@@ -27,5 +27,33 @@ static inline const ProtobufCMessageDescriptor *
 x509_bundles_response__get_descriptor(void) {
   return &x509_bundles_response__descriptor;
 }
+static inline const ProtobufCMessageDescriptor *
+jwtsvidrequest__get_descriptor(void) {
+  return &jwtsvidrequest__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+jwtsvidresponse__get_descriptor(void) {
+  return &jwtsvidresponse__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+jwtsvid__get_descriptor(void) {
+  return &jwtsvid__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+jwtbundles_request__get_descriptor(void) {
+  return &jwtbundles_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+jwtbundles_response__get_descriptor(void) {
+  return &jwtbundles_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+validate_jwtsvidrequest__get_descriptor(void) {
+  return &validate_jwtsvidrequest__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+validate_jwtsvidresponse__get_descriptor(void) {
+  return &validate_jwtsvidresponse__descriptor;
+}
 
 #endif

@@ -245,6 +245,327 @@ void   x509_bundles_response__free_unpacked
   assert(message->base.descriptor == &x509_bundles_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   jwtsvidrequest__init
+                     (JWTSVIDRequest         *message)
+{
+  static const JWTSVIDRequest init_value = JWTSVIDREQUEST__INIT;
+  *message = init_value;
+}
+size_t jwtsvidrequest__get_packed_size
+                     (const JWTSVIDRequest *message)
+{
+  assert(message->base.descriptor == &jwtsvidrequest__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t jwtsvidrequest__pack
+                     (const JWTSVIDRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &jwtsvidrequest__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t jwtsvidrequest__pack_to_buffer
+                     (const JWTSVIDRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &jwtsvidrequest__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+JWTSVIDRequest *
+       jwtsvidrequest__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (JWTSVIDRequest *)
+     protobuf_c_message_unpack (&jwtsvidrequest__descriptor,
+                                allocator, len, data);
+}
+void   jwtsvidrequest__free_unpacked
+                     (JWTSVIDRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &jwtsvidrequest__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   jwtsvidresponse__init
+                     (JWTSVIDResponse         *message)
+{
+  static const JWTSVIDResponse init_value = JWTSVIDRESPONSE__INIT;
+  *message = init_value;
+}
+size_t jwtsvidresponse__get_packed_size
+                     (const JWTSVIDResponse *message)
+{
+  assert(message->base.descriptor == &jwtsvidresponse__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t jwtsvidresponse__pack
+                     (const JWTSVIDResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &jwtsvidresponse__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t jwtsvidresponse__pack_to_buffer
+                     (const JWTSVIDResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &jwtsvidresponse__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+JWTSVIDResponse *
+       jwtsvidresponse__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (JWTSVIDResponse *)
+     protobuf_c_message_unpack (&jwtsvidresponse__descriptor,
+                                allocator, len, data);
+}
+void   jwtsvidresponse__free_unpacked
+                     (JWTSVIDResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &jwtsvidresponse__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   jwtsvid__init
+                     (JWTSVID         *message)
+{
+  static const JWTSVID init_value = JWTSVID__INIT;
+  *message = init_value;
+}
+size_t jwtsvid__get_packed_size
+                     (const JWTSVID *message)
+{
+  assert(message->base.descriptor == &jwtsvid__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t jwtsvid__pack
+                     (const JWTSVID *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &jwtsvid__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t jwtsvid__pack_to_buffer
+                     (const JWTSVID *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &jwtsvid__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+JWTSVID *
+       jwtsvid__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (JWTSVID *)
+     protobuf_c_message_unpack (&jwtsvid__descriptor,
+                                allocator, len, data);
+}
+void   jwtsvid__free_unpacked
+                     (JWTSVID *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &jwtsvid__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   jwtbundles_request__init
+                     (JWTBundlesRequest         *message)
+{
+  static const JWTBundlesRequest init_value = JWTBUNDLES_REQUEST__INIT;
+  *message = init_value;
+}
+size_t jwtbundles_request__get_packed_size
+                     (const JWTBundlesRequest *message)
+{
+  assert(message->base.descriptor == &jwtbundles_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t jwtbundles_request__pack
+                     (const JWTBundlesRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &jwtbundles_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t jwtbundles_request__pack_to_buffer
+                     (const JWTBundlesRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &jwtbundles_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+JWTBundlesRequest *
+       jwtbundles_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (JWTBundlesRequest *)
+     protobuf_c_message_unpack (&jwtbundles_request__descriptor,
+                                allocator, len, data);
+}
+void   jwtbundles_request__free_unpacked
+                     (JWTBundlesRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &jwtbundles_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   jwtbundles_response__bundles_entry__init
+                     (JWTBundlesResponse__BundlesEntry         *message)
+{
+  static const JWTBundlesResponse__BundlesEntry init_value = JWTBUNDLES_RESPONSE__BUNDLES_ENTRY__INIT;
+  *message = init_value;
+}
+void   jwtbundles_response__init
+                     (JWTBundlesResponse         *message)
+{
+  static const JWTBundlesResponse init_value = JWTBUNDLES_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t jwtbundles_response__get_packed_size
+                     (const JWTBundlesResponse *message)
+{
+  assert(message->base.descriptor == &jwtbundles_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t jwtbundles_response__pack
+                     (const JWTBundlesResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &jwtbundles_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t jwtbundles_response__pack_to_buffer
+                     (const JWTBundlesResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &jwtbundles_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+JWTBundlesResponse *
+       jwtbundles_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (JWTBundlesResponse *)
+     protobuf_c_message_unpack (&jwtbundles_response__descriptor,
+                                allocator, len, data);
+}
+void   jwtbundles_response__free_unpacked
+                     (JWTBundlesResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &jwtbundles_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   validate_jwtsvidrequest__init
+                     (ValidateJWTSVIDRequest         *message)
+{
+  static const ValidateJWTSVIDRequest init_value = VALIDATE_JWTSVIDREQUEST__INIT;
+  *message = init_value;
+}
+size_t validate_jwtsvidrequest__get_packed_size
+                     (const ValidateJWTSVIDRequest *message)
+{
+  assert(message->base.descriptor == &validate_jwtsvidrequest__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t validate_jwtsvidrequest__pack
+                     (const ValidateJWTSVIDRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &validate_jwtsvidrequest__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t validate_jwtsvidrequest__pack_to_buffer
+                     (const ValidateJWTSVIDRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &validate_jwtsvidrequest__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+ValidateJWTSVIDRequest *
+       validate_jwtsvidrequest__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (ValidateJWTSVIDRequest *)
+     protobuf_c_message_unpack (&validate_jwtsvidrequest__descriptor,
+                                allocator, len, data);
+}
+void   validate_jwtsvidrequest__free_unpacked
+                     (ValidateJWTSVIDRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &validate_jwtsvidrequest__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   validate_jwtsvidresponse__init
+                     (ValidateJWTSVIDResponse         *message)
+{
+  static const ValidateJWTSVIDResponse init_value = VALIDATE_JWTSVIDRESPONSE__INIT;
+  *message = init_value;
+}
+size_t validate_jwtsvidresponse__get_packed_size
+                     (const ValidateJWTSVIDResponse *message)
+{
+  assert(message->base.descriptor == &validate_jwtsvidresponse__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t validate_jwtsvidresponse__pack
+                     (const ValidateJWTSVIDResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &validate_jwtsvidresponse__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t validate_jwtsvidresponse__pack_to_buffer
+                     (const ValidateJWTSVIDResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &validate_jwtsvidresponse__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+ValidateJWTSVIDResponse *
+       validate_jwtsvidresponse__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (ValidateJWTSVIDResponse *)
+     protobuf_c_message_unpack (&validate_jwtsvidresponse__descriptor,
+                                allocator, len, data);
+}
+void   validate_jwtsvidresponse__free_unpacked
+                     (ValidateJWTSVIDResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &validate_jwtsvidresponse__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 #define x509_svidrequest__field_descriptors NULL
 #define x509_svidrequest__field_indices_by_name NULL
 #define x509_svidrequest__number_ranges NULL
@@ -586,5 +907,367 @@ const ProtobufCMessageDescriptor x509_bundles_response__descriptor =
   x509_bundles_response__field_indices_by_name,
   1,  x509_bundles_response__number_ranges,
   (ProtobufCMessageInit) x509_bundles_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor jwtsvidrequest__field_descriptors[2] =
+{
+  {
+    "audience",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(JWTSVIDRequest, n_audience),
+    offsetof(JWTSVIDRequest, audience),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "spiffe_id",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(JWTSVIDRequest, spiffe_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned jwtsvidrequest__field_indices_by_name[] = {
+  0,   /* field[0] = audience */
+  1,   /* field[1] = spiffe_id */
+};
+static const ProtobufCIntRange jwtsvidrequest__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor jwtsvidrequest__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "JWTSVIDRequest",
+  "JWTSVIDRequest",
+  "JWTSVIDRequest",
+  "",
+  sizeof(JWTSVIDRequest),
+  2,
+  jwtsvidrequest__field_descriptors,
+  jwtsvidrequest__field_indices_by_name,
+  1,  jwtsvidrequest__number_ranges,
+  (ProtobufCMessageInit) jwtsvidrequest__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor jwtsvidresponse__field_descriptors[1] =
+{
+  {
+    "svids",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(JWTSVIDResponse, n_svids),
+    offsetof(JWTSVIDResponse, svids),
+    &jwtsvid__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned jwtsvidresponse__field_indices_by_name[] = {
+  0,   /* field[0] = svids */
+};
+static const ProtobufCIntRange jwtsvidresponse__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor jwtsvidresponse__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "JWTSVIDResponse",
+  "JWTSVIDResponse",
+  "JWTSVIDResponse",
+  "",
+  sizeof(JWTSVIDResponse),
+  1,
+  jwtsvidresponse__field_descriptors,
+  jwtsvidresponse__field_indices_by_name,
+  1,  jwtsvidresponse__number_ranges,
+  (ProtobufCMessageInit) jwtsvidresponse__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor jwtsvid__field_descriptors[3] =
+{
+  {
+    "spiffe_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(JWTSVID, spiffe_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "svid",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(JWTSVID, svid),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "hint",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(JWTSVID, hint),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned jwtsvid__field_indices_by_name[] = {
+  2,   /* field[2] = hint */
+  0,   /* field[0] = spiffe_id */
+  1,   /* field[1] = svid */
+};
+static const ProtobufCIntRange jwtsvid__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor jwtsvid__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "JWTSVID",
+  "JWTSVID",
+  "JWTSVID",
+  "",
+  sizeof(JWTSVID),
+  3,
+  jwtsvid__field_descriptors,
+  jwtsvid__field_indices_by_name,
+  1,  jwtsvid__number_ranges,
+  (ProtobufCMessageInit) jwtsvid__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define jwtbundles_request__field_descriptors NULL
+#define jwtbundles_request__field_indices_by_name NULL
+#define jwtbundles_request__number_ranges NULL
+const ProtobufCMessageDescriptor jwtbundles_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "JWTBundlesRequest",
+  "JWTBundlesRequest",
+  "JWTBundlesRequest",
+  "",
+  sizeof(JWTBundlesRequest),
+  0,
+  jwtbundles_request__field_descriptors,
+  jwtbundles_request__field_indices_by_name,
+  0,  jwtbundles_request__number_ranges,
+  (ProtobufCMessageInit) jwtbundles_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor jwtbundles_response__bundles_entry__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(JWTBundlesResponse__BundlesEntry, key),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(JWTBundlesResponse__BundlesEntry, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned jwtbundles_response__bundles_entry__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange jwtbundles_response__bundles_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor jwtbundles_response__bundles_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "JWTBundlesResponse.BundlesEntry",
+  "BundlesEntry",
+  "JWTBundlesResponse__BundlesEntry",
+  "",
+  sizeof(JWTBundlesResponse__BundlesEntry),
+  2,
+  jwtbundles_response__bundles_entry__field_descriptors,
+  jwtbundles_response__bundles_entry__field_indices_by_name,
+  1,  jwtbundles_response__bundles_entry__number_ranges,
+  (ProtobufCMessageInit) jwtbundles_response__bundles_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor jwtbundles_response__field_descriptors[1] =
+{
+  {
+    "bundles",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(JWTBundlesResponse, n_bundles),
+    offsetof(JWTBundlesResponse, bundles),
+    &jwtbundles_response__bundles_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned jwtbundles_response__field_indices_by_name[] = {
+  0,   /* field[0] = bundles */
+};
+static const ProtobufCIntRange jwtbundles_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor jwtbundles_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "JWTBundlesResponse",
+  "JWTBundlesResponse",
+  "JWTBundlesResponse",
+  "",
+  sizeof(JWTBundlesResponse),
+  1,
+  jwtbundles_response__field_descriptors,
+  jwtbundles_response__field_indices_by_name,
+  1,  jwtbundles_response__number_ranges,
+  (ProtobufCMessageInit) jwtbundles_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor validate_jwtsvidrequest__field_descriptors[2] =
+{
+  {
+    "audience",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(ValidateJWTSVIDRequest, audience),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "svid",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(ValidateJWTSVIDRequest, svid),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned validate_jwtsvidrequest__field_indices_by_name[] = {
+  0,   /* field[0] = audience */
+  1,   /* field[1] = svid */
+};
+static const ProtobufCIntRange validate_jwtsvidrequest__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor validate_jwtsvidrequest__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "ValidateJWTSVIDRequest",
+  "ValidateJWTSVIDRequest",
+  "ValidateJWTSVIDRequest",
+  "",
+  sizeof(ValidateJWTSVIDRequest),
+  2,
+  validate_jwtsvidrequest__field_descriptors,
+  validate_jwtsvidrequest__field_indices_by_name,
+  1,  validate_jwtsvidrequest__number_ranges,
+  (ProtobufCMessageInit) validate_jwtsvidrequest__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor validate_jwtsvidresponse__field_descriptors[2] =
+{
+  {
+    "spiffe_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(ValidateJWTSVIDResponse, spiffe_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "claims",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(ValidateJWTSVIDResponse, claims),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned validate_jwtsvidresponse__field_indices_by_name[] = {
+  1,   /* field[1] = claims */
+  0,   /* field[0] = spiffe_id */
+};
+static const ProtobufCIntRange validate_jwtsvidresponse__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor validate_jwtsvidresponse__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "ValidateJWTSVIDResponse",
+  "ValidateJWTSVIDResponse",
+  "ValidateJWTSVIDResponse",
+  "",
+  sizeof(ValidateJWTSVIDResponse),
+  2,
+  validate_jwtsvidresponse__field_descriptors,
+  validate_jwtsvidresponse__field_indices_by_name,
+  1,  validate_jwtsvidresponse__number_ranges,
+  (ProtobufCMessageInit) validate_jwtsvidresponse__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

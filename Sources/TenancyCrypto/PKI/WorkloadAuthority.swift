@@ -124,19 +124,3 @@ extension Certificate {
     return Array(UnsafeBufferPointer(start: bytes, count: count))
   }
 }
-
-extension PrivateKey {
-  /// PKCS #8 in DER, not encrypted.
-  fileprivate func pkcs8() throws(PKIError) -> [UInt8] {
-    ERR_clear_error()
-    guard let document = EVP_PKEY2PKCS8(pointer) else {
-      throw .drainingQueue("cannot write the key")
-    }
-    defer { PKCS8_PRIV_KEY_INFO_free(document) }
-    var bytes: UnsafeMutablePointer<UInt8>?
-    let count = Int(i2d_PKCS8_PRIV_KEY_INFO(document, &bytes))
-    guard count > 0, let bytes else { throw .drainingQueue("cannot write the key") }
-    defer { CRYPTO_clear_free(bytes, count, #file, #line) }
-    return Array(UnsafeBufferPointer(start: bytes, count: count))
-  }
-}

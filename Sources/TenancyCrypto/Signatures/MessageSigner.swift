@@ -20,6 +20,16 @@ package final class MessageSigner: Sendable {
     try self.init(try KeyObject.reading(pkcs8: der), algorithm)
   }
 
+  /// Reads a PEM file with a private key, not encrypted.
+  /// - Throws: `PKIError` for a file that can't be read; `CryptoError` for a key of another kind than the algorithm's.
+  package convenience init(file path: String, _ algorithm: SignatureAlgorithm) throws {
+    let der = try PrivateKey(file: path).pkcs8()
+    try self.init(
+      try der.withUnsafeBytes { der in
+        Result { () throws(CryptoError) in try KeyObject.reading(pkcs8: der) }
+      }.get(), algorithm)
+  }
+
   private init(_ key: KeyObject, _ algorithm: SignatureAlgorithm) throws(CryptoError) {
     let publicKey = try key.publicKey()
     try publicKey.check(for: algorithm)

@@ -26,5 +26,27 @@ extension SPIFFE {
     ) async throws -> Result {
       try await channel.serverStreaming(SPIFFE.SpiffeWorkloadAPI.fetchX509Bundles, request, options: options, body)
     }
+
+    /// Tokens of the caller's identities, for whoever is named.
+    public nonisolated(nonsending) func fetchJWTSVID(
+      _ request: SPIFFE.JWTSVIDRequest, options: RPCCallOptions = RPCCallOptions()
+    ) async throws -> SPIFFE.JWTSVIDResponse {
+      try await channel.unary(SPIFFE.SpiffeWorkloadAPI.fetchJWTSVID, request, options: options)
+    }
+
+    /// What the tokens of trust domains are verified by: at once, and again whenever that changes.
+    public nonisolated(nonsending) func fetchJWTBundles<Result>(
+      _ request: SPIFFE.JWTBundlesRequest, options: RPCCallOptions = RPCCallOptions(),
+      _ body: (ResponseMessages<SPIFFE.JWTBundlesResponse>) async throws -> Result
+    ) async throws -> Result {
+      try await channel.serverStreaming(SPIFFE.SpiffeWorkloadAPI.fetchJWTBundles, request, options: options, body)
+    }
+
+    /// Whether a token is one of these, and for the audience.
+    public nonisolated(nonsending) func validateJWTSVID(
+      _ request: SPIFFE.ValidateJWTSVIDRequest, options: RPCCallOptions = RPCCallOptions()
+    ) async throws -> SPIFFE.ValidateJWTSVIDResponse {
+      try await channel.unary(SPIFFE.SpiffeWorkloadAPI.validateJWTSVID, request, options: options)
+    }
   }
 }

@@ -214,3 +214,275 @@ extension SPIFFE.X509BundlesResponse {
     return c
   }
 }
+
+extension SPIFFE {
+  /// `JWTSVIDRequest`.
+  public struct JWTSVIDRequest: WireMessage, Hashable, Sendable {
+    /// Required: who may take the tokens.
+    public var audience: [String]
+    /// The identity that is wanted; empty: all that the caller has.
+    public var spiffeId: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      audience: [String] = [],
+      spiffeId: String = ""
+    ) {
+      self.audience = audience
+      self.spiffeId = spiffeId
+    }
+  }
+}
+
+extension SPIFFE.JWTSVIDRequest {
+  public typealias CMessage = CTenancySPIFFEProto.JWTSVIDRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    jwtsvidrequest__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.audience = try WireRead.strings(c.pointee.audience, count: c.pointee.n_audience, field: "audience")
+    self.spiffeId = try WireText.string(c.pointee.spiffe_id, field: "spiffe_id")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    jwtsvidrequest__init(c)
+    c.pointee.n_audience = self.audience.count
+    c.pointee.audience = arena.list(self.audience) { arena.copy($0) }
+    c.pointee.spiffe_id = arena.copy(self.spiffeId)
+    return c
+  }
+}
+
+extension SPIFFE {
+  /// `JWTSVIDResponse`.
+  public struct JWTSVIDResponse: WireMessage, Hashable, Sendable {
+    /// `svids`, field 1.
+    public var svids: [SPIFFE.JWTSVID]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      svids: [SPIFFE.JWTSVID] = []
+    ) {
+      self.svids = svids
+    }
+  }
+}
+
+extension SPIFFE.JWTSVIDResponse {
+  public typealias CMessage = CTenancySPIFFEProto.JWTSVIDResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    jwtsvidresponse__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.svids = try WireRead.messages(c.pointee.svids, count: c.pointee.n_svids, field: "svids")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    jwtsvidresponse__init(c)
+    c.pointee.n_svids = self.svids.count
+    c.pointee.svids = arena.list(self.svids) { Optional($0.write(into: arena)) }
+    return c
+  }
+}
+
+extension SPIFFE {
+  /// `JWTSVID`.
+  public struct JWTSVID: WireMessage, Hashable, Sendable {
+    /// `spiffe_id`, field 1.
+    public var spiffeId: String
+    /// As it travels.
+    public var svid: String
+    /// What it can be told apart from others by; may be empty.
+    public var hint: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      spiffeId: String = "",
+      svid: String = "",
+      hint: String = ""
+    ) {
+      self.spiffeId = spiffeId
+      self.svid = svid
+      self.hint = hint
+    }
+  }
+}
+
+extension SPIFFE.JWTSVID {
+  public typealias CMessage = CTenancySPIFFEProto.JWTSVID
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    jwtsvid__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.spiffeId = try WireText.string(c.pointee.spiffe_id, field: "spiffe_id")
+    self.svid = try WireText.string(c.pointee.svid, field: "svid")
+    self.hint = try WireText.string(c.pointee.hint, field: "hint")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    jwtsvid__init(c)
+    c.pointee.spiffe_id = arena.copy(self.spiffeId)
+    c.pointee.svid = arena.copy(self.svid)
+    c.pointee.hint = arena.copy(self.hint)
+    return c
+  }
+}
+
+extension SPIFFE {
+  /// `JWTBundlesRequest`.
+  public struct JWTBundlesRequest: WireMessage, Hashable, Sendable {
+    /// Has no fields.
+    public init() {}
+  }
+}
+
+extension SPIFFE.JWTBundlesRequest {
+  public typealias CMessage = CTenancySPIFFEProto.JWTBundlesRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    jwtbundles_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    jwtbundles_request__init(c)
+    return c
+  }
+}
+
+extension SPIFFE {
+  /// `JWTBundlesResponse`.
+  public struct JWTBundlesResponse: WireMessage, Hashable, Sendable {
+    /// By trust domain: JWK sets (RFC 7517).
+    public var bundles: [String: [UInt8]]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      bundles: [String: [UInt8]] = [:]
+    ) {
+      self.bundles = bundles
+    }
+  }
+}
+
+extension SPIFFE.JWTBundlesResponse {
+  public typealias CMessage = CTenancySPIFFEProto.JWTBundlesResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    jwtbundles_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.bundles = try WireRead.map(c.pointee.bundles, count: c.pointee.n_bundles, field: "bundles", key: { $0.key }, value: { [UInt8]($0.value.bytes) })
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    jwtbundles_response__init(c)
+    c.pointee.n_bundles = self.bundles.count
+    c.pointee.bundles = arena.map(self.bundles, initialize: jwtbundles_response__bundles_entry__init) { entry, key, value in
+      entry.pointee.key = key
+      entry.pointee.value = arena.copy(bytes: value)
+    }
+    return c
+  }
+}
+
+extension SPIFFE {
+  /// `ValidateJWTSVIDRequest`.
+  public struct ValidateJWTSVIDRequest: WireMessage, Hashable, Sendable {
+    /// Who has been given the token.
+    public var audience: String
+    /// As it travels.
+    public var svid: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      audience: String = "",
+      svid: String = ""
+    ) {
+      self.audience = audience
+      self.svid = svid
+    }
+  }
+}
+
+extension SPIFFE.ValidateJWTSVIDRequest {
+  public typealias CMessage = CTenancySPIFFEProto.ValidateJWTSVIDRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    validate_jwtsvidrequest__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.audience = try WireText.string(c.pointee.audience, field: "audience")
+    self.svid = try WireText.string(c.pointee.svid, field: "svid")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    validate_jwtsvidrequest__init(c)
+    c.pointee.audience = arena.copy(self.audience)
+    c.pointee.svid = arena.copy(self.svid)
+    return c
+  }
+}
+
+extension SPIFFE {
+  /// `ValidateJWTSVIDResponse`.
+  public struct ValidateJWTSVIDResponse: WireMessage, Hashable, Sendable {
+    /// `spiffe_id`, field 1.
+    public var spiffeId: String
+    /// All that it says: an encoded `google.protobuf.Struct`, which has the same bytes as that message.
+    public var claims: [UInt8]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      spiffeId: String = "",
+      claims: [UInt8] = []
+    ) {
+      self.spiffeId = spiffeId
+      self.claims = claims
+    }
+  }
+}
+
+extension SPIFFE.ValidateJWTSVIDResponse {
+  public typealias CMessage = CTenancySPIFFEProto.ValidateJWTSVIDResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    validate_jwtsvidresponse__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.spiffeId = try WireText.string(c.pointee.spiffe_id, field: "spiffe_id")
+    self.claims = [UInt8](c.pointee.claims.bytes)
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    validate_jwtsvidresponse__init(c)
+    c.pointee.spiffe_id = arena.copy(self.spiffeId)
+    c.pointee.claims = arena.copy(bytes: self.claims)
+    return c
+  }
+}

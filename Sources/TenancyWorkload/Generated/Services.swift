@@ -15,5 +15,14 @@ extension SPIFFE {
     /// What the certificates of trust domains are verified by: at once, and again whenever that changes.
     public static let fetchX509Bundles = RPCMethod<SPIFFE.X509BundlesRequest, SPIFFE.X509BundlesResponse>(
       path: "/SpiffeWorkloadAPI/FetchX509Bundles", kind: .serverStreaming)
+    /// Tokens of the caller's identities, for whoever is named.
+    public static let fetchJWTSVID = RPCMethod<SPIFFE.JWTSVIDRequest, SPIFFE.JWTSVIDResponse>(
+      path: "/SpiffeWorkloadAPI/FetchJWTSVID", kind: .unary)
+    /// What the tokens of trust domains are verified by: at once, and again whenever that changes.
+    public static let fetchJWTBundles = RPCMethod<SPIFFE.JWTBundlesRequest, SPIFFE.JWTBundlesResponse>(
+      path: "/SpiffeWorkloadAPI/FetchJWTBundles", kind: .serverStreaming)
+    /// Whether a token is one of these, and for the audience.
+    public static let validateJWTSVID = RPCMethod<SPIFFE.ValidateJWTSVIDRequest, SPIFFE.ValidateJWTSVIDResponse>(
+      path: "/SpiffeWorkloadAPI/ValidateJWTSVID", kind: .unary)
   }
 }

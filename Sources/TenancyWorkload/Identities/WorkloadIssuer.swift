@@ -9,7 +9,7 @@ final class WorkloadIssuer: Sendable {
   struct Answer: Sendable {
     let identities: [WorkloadIdentity]
     /// By which the process has them.
-    let entries: [String]
+    let entries: [WorkloadEntry]
     /// What all of it is verified by.
     let authority: WorkloadAuthority
     /// When it is to be asked again, whatever happens.
@@ -92,7 +92,7 @@ final class WorkloadIssuer: Sendable {
       }
       let look = now + terms.attestationInterval
       return Answer(
-        identities: identities, entries: matches.entries.map(\.id), authority: authority,
+        identities: identities, entries: matches.entries, authority: authority,
         nextTime: identities.map(\.rotateTime).reduce(look, min), tenants: matches.tenants)
     }
   }

@@ -1,6 +1,8 @@
+internal import Synchronization
 package import Tenancy
 package import TenancyCrypto
 public import TenancyRPC
+internal import TenancyTokens
 
 /// The SPIFFE Workload API, as methods for the RPC runtime. Thread-safe.
 public final class WorkloadService: Sendable {
@@ -12,12 +14,19 @@ public final class WorkloadService: Sendable {
   let streams: WorkloadStreams
   private let calls: UserPace
 
-  /// - Parameter report: is told what operators should know, in words.
+  private let tokens: Mutex<TokenAuthority?>
+  private let signatures: UserPace
+
+  /// - Parameters:
+  ///   - tokens: nil: the JWT-SVID profile is not served.
+  ///   - report: is told what operators should know, in words.
   package init(
     plane: ControlPlane, terms: WorkloadTerms, authority: WorkloadAuthority,
-    report: @escaping @Sendable (String) -> Void
+    tokens: TokenAuthority? = nil, report: @escaping @Sendable (String) -> Void
   ) {
     self.plane = plane
+    self.tokens = Mutex(tokens)
+    signatures = UserPace(terms.signatures)
     issuer = WorkloadIssuer(plane: plane, terms: terms, authority: authority, report: report)
     streams = WorkloadStreams(plane, terms)
     calls = UserPace(terms.calls)
@@ -25,16 +34,21 @@ public final class WorkloadService: Sendable {
 
   /// Every method that is served.
   public var methods: [ServiceMethod<WorkloadDelegate>] {
-    [
-      .serverStreaming(SPIFFE.SpiffeWorkloadAPI.fetchX509SVID) { [self] call, _, responses in
-        try await serve(call, signing: true) { answer, last in
+    x509Methods + (tokens.withLock { $0 == nil } ? [] : tokenMethods)
+  }
+
+  private var x509Methods: [ServiceMethod<WorkloadDelegate>] {
+    typealias API = SPIFFE.SpiffeWorkloadAPI
+    return [
+      .serverStreaming(API.fetchX509SVID) { [self] call, _, responses in
+        try await serve(call, API.fetchX509SVID.path, signing: true) { answer, last in
           let answer = SPIFFE.X509SVIDResponse(answer)
           if answer != last { try await responses.send(answer) }
           return answer
         }
       },
-      .serverStreaming(SPIFFE.SpiffeWorkloadAPI.fetchX509Bundles) { [self] call, _, responses in
-        try await serve(call, signing: false) { answer, last in
+      .serverStreaming(API.fetchX509Bundles) { [self] call, _, responses in
+        try await serve(call, API.fetchX509Bundles.path, signing: false) { answer, last in
           let answer = SPIFFE.X509BundlesResponse(answer)
           if answer != last { try await responses.send(answer) }
           return answer
@@ -57,28 +71,134 @@ public final class WorkloadService: Sendable {
     return true
   }
 
+  /// The same of tokens.
+  @discardableResult
+  package func replace(_ authority: TokenAuthority) -> Bool {
+    let isOther = tokens.withLock { tokens in
+      if tokens?.isSame(as: authority) ?? true { return false }
+      tokens = authority
+      return true
+    }
+    if isOther { streams.wakeAll() }
+    return isOther
+  }
+
+  // MARK: Tokens
+
+  private var tokenMethods: [ServiceMethod<WorkloadDelegate>] {
+    typealias API = SPIFFE.SpiffeWorkloadAPI
+    return [
+      .unary(API.fetchJWTSVID) { [self] call, request in
+        let found = try await once(call, API.fetchJWTSVID.path)
+        return SPIFFE.JWTSVIDResponse(svids: try issue(request, found, to: call.context))
+      },
+      .serverStreaming(API.fetchJWTBundles) { [self] call, _, responses in
+        try await serve(call, API.fetchJWTBundles.path, signing: false) { [self] _, last in
+          let authority = try requireTokens()
+          let answer = SPIFFE.JWTBundlesResponse(
+            bundles: ["spiffe://\(authority.trustDomain)": authority.bundle])
+          if answer != last { try await responses.send(answer) }
+          return answer
+        }
+      },
+      .unary(API.validateJWTSVID) { [self] call, request in
+        _ = try await once(call, API.validateJWTSVID.path)
+        try Self.check([request.audience])
+        let authority = try requireTokens()
+        do throws(TokenRefusal) {
+          let found = try authority.validate(
+            request.svid, audience: request.audience, at: plane.now)
+          return SPIFFE.ValidateJWTSVIDResponse(spiffeId: found.subject, claims: found.claims)
+        } catch {
+          throw RPCStatus(.invalidArgument, "svid: \(error.detail)")
+        }
+      },
+    ]
+  }
+
+  /// - Throws: never: the methods are served only where there is one.
+  private func requireTokens() throws(RPCStatus) -> TokenAuthority {
+    guard let authority = tokens.withLock({ $0 }) else {
+      throw RPCStatus(.unimplemented, "the JWT-SVID profile is not served")
+    }
+    return authority
+  }
+
+  private func issue(
+    _ request: SPIFFE.JWTSVIDRequest, _ found: WorkloadIssuer.Answer, to peer: WorkloadPeer
+  ) throws(RPCStatus) -> [SPIFFE.JWTSVID] {
+    try Self.check(request.audience)
+    let authority = try requireTokens()
+    var svids: [SPIFFE.JWTSVID] = []
+    for entry in found.entries {
+      let id = "spiffe://\(authority.trustDomain)/\(entry.identityPath)"
+      guard request.spiffeId.isEmpty || request.spiffeId == id else { continue }
+      guard signatures.take(for: peer.userID, at: plane.now) else {
+        throw RPCStatus(
+          .resourceExhausted, "the user was given too many tokens", retryAfter: .seconds(1))
+      }
+      do {
+        let token = try authority.issue(
+          subject: id, audiences: request.audience, seconds: entry.lifetime, at: plane.now)
+        svids.append(SPIFFE.JWTSVID(spiffeId: id, svid: token, hint: entry.hint))
+      } catch {
+        throw RPCStatus(.unavailable, "tokens can't be made now", retryAfter: .seconds(5))
+      }
+      plane.noteAllowed(
+        by: WorkloadAudit.origin(of: peer), action: "workloads.issueToken", target: entry.tenant,
+        remark: "as \(id)")
+    }
+    guard !svids.isEmpty else { throw WorkloadIssuer.noIdentity }
+    return svids
+  }
+
+  /// Of one request, at most.
+  private static let maximumAudiences = 8
+  private static let maximumAudienceBytes = 256
+
+  private static func check(_ audiences: [String]) throws(RPCStatus) {
+    guard (1...maximumAudiences).contains(audiences.count),
+      Set(audiences).count == audiences.count,
+      audiences.allSatisfy({ audience in
+        (1...maximumAudienceBytes).contains(audience.utf8.count)
+          && audience.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+      })
+    else {
+      throw RPCStatus(
+        .invalidArgument,
+        "audience: 1 to \(maximumAudiences), each once, of 1 to \(maximumAudienceBytes) bytes of visible ASCII"
+      )
+    }
+  }
+
+  /// A call that is answered once.
+  private func once(
+    _ call: AsyncCall<WorkloadDelegate>, _ method: String
+  ) async throws(RPCStatus) -> WorkloadIssuer.Answer {
+    try admit(call)
+    let peer = call.context
+    try streams.enter(peer.userID)
+    defer { streams.leave(peer.userID) }
+    return try await answer(for: peer, method, signing: false)
+  }
+
   // MARK: Streams
 
   /// Tells at once, and again whenever something else is to be told.
   /// - Parameter tell: is given what was told last, and returns what is told now.
   private func serve<Message: Sendable>(
-    _ call: AsyncCall<WorkloadDelegate>, signing: Bool,
+    _ call: AsyncCall<WorkloadDelegate>, _ method: String, signing: Bool,
     _ tell: @escaping @Sendable (WorkloadIssuer.Answer, Message?) async throws -> Message
   ) async throws {
-    guard call.metadata[Self.metadataName] == ["true"] else {
-      throw RPCStatus(.invalidArgument, "the metadata \(Self.metadataName): true is required")
-    }
+    try admit(call)
     let peer = call.context
-    guard calls.take(for: peer.userID, at: plane.now) else {
-      throw RPCStatus(.resourceExhausted, "too many calls of the user", retryAfter: .seconds(1))
-    }
     try streams.enter(peer.userID)
     defer { streams.leave(peer.userID) }
     let ended: Void? = try await call.drain.cancelling { [self] in
       var last: Message?
       while !Task.isCancelled {
         let changes = streams.changes
-        let answer = try await answer(for: peer, signing: signing)
+        let answer = try await answer(for: peer, method, signing: signing)
         last = try await tell(answer, last)
         await streams.wait(for: answer.term(of: peer), after: changes)
       }
@@ -89,17 +209,22 @@ public final class WorkloadService: Sendable {
     }
   }
 
+  private func admit(_ call: AsyncCall<WorkloadDelegate>) throws(RPCStatus) {
+    guard call.metadata[Self.metadataName] == ["true"] else {
+      throw RPCStatus(.invalidArgument, "the metadata \(Self.metadataName): true is required")
+    }
+    guard calls.take(for: call.context.userID, at: plane.now) else {
+      throw RPCStatus(.resourceExhausted, "too many calls of the user", retryAfter: .seconds(1))
+    }
+  }
+
   private func answer(
-    for peer: WorkloadPeer, signing: Bool
+    for peer: WorkloadPeer, _ method: String, signing: Bool
   ) async throws(RPCStatus) -> WorkloadIssuer.Answer {
     do throws(RPCStatus) {
       return try await issuer.answer(for: peer, signing: signing)
     } catch {
       if error.code == .permissionDenied {
-        let method =
-          signing
-          ? SPIFFE.SpiffeWorkloadAPI.fetchX509SVID.path
-          : SPIFFE.SpiffeWorkloadAPI.fetchX509Bundles.path
         plane.noteDenial(
           by: WorkloadAudit.origin(of: peer), action: method, named: "", target: nil,
           reason: "NO_IDENTITY")
@@ -112,7 +237,7 @@ public final class WorkloadService: Sendable {
 extension WorkloadIssuer.Answer {
   fileprivate func term(of peer: WorkloadPeer) -> WorkloadStreams.Term {
     WorkloadStreams.Term(
-      userID: peer.userID, entries: Set(entries), tenants: tenants, end: nextTime)
+      userID: peer.userID, entries: Set(entries.map(\.id)), tenants: tenants, end: nextTime)
   }
 }
 

@@ -1,6 +1,7 @@
 """Processes that ask the SPIFFE Workload API who they are, as whichever user. Run as a program, it is one of them."""
 
 import base64
+import functools
 import json
 import os
 import queue
@@ -83,11 +84,13 @@ class Workload:
                  "key": load_der_private_key(base64.b64decode(svid["key"]), None)}
                 for svid in told["svids"]]
 
-    def bundles(self, timeout: float = 20) -> dict[str, list]:
+    def raw_bundles(self, timeout: float = 20) -> dict[str, bytes]:
         told = self.next(timeout)
         assert "bundles" in told, told
-        return {name: certificates(base64.b64decode(data))
-                for name, data in told["bundles"].items()}
+        return {name: base64.b64decode(data) for name, data in told["bundles"].items()}
+
+    def bundles(self, timeout: float = 20) -> dict[str, list]:
+        return {name: certificates(data) for name, data in self.raw_bundles(timeout).items()}
 
     def refusal(self, timeout: float = 20) -> str:
         """The code of what ends it."""
@@ -113,7 +116,8 @@ class Workload:
 
 # MARK: The process
 
-def _messages():
+@functools.cache
+def messages():
     """Generated here, from our proto."""
     from grpc_tools import protoc
 
@@ -136,7 +140,7 @@ def _text(data: bytes) -> str:
 def _ask(asked: dict) -> None:
     import grpc
 
-    messages = _messages()
+    types = messages()
     # Before it is another user, who may not read where all this is.
     grpc.insecure_channel("unix:/nowhere").close()
     os.setgroups([])
@@ -144,8 +148,9 @@ def _ask(asked: dict) -> None:
     os.setuid(asked["uid"])
     channel = grpc.insecure_channel(f"unix:{asked['socket']}")
     request, response = {
-        "FetchX509SVID": (messages.X509SVIDRequest, messages.X509SVIDResponse),
-        "FetchX509Bundles": (messages.X509BundlesRequest, messages.X509BundlesResponse),
+        "FetchX509SVID": (types.X509SVIDRequest, types.X509SVIDResponse),
+        "FetchX509Bundles": (types.X509BundlesRequest, types.X509BundlesResponse),
+        "FetchJWTBundles": (types.JWTBundlesRequest, types.JWTBundlesResponse),
     }[asked["method"]]
     call = channel.unary_stream(
         f"/SpiffeWorkloadAPI/{asked['method']}", request_serializer=request.SerializeToString,
@@ -153,7 +158,7 @@ def _ask(asked: dict) -> None:
     try:
         header = [tuple(entry) for entry in asked["header"]]
         for told in call(request(), metadata=header, timeout=asked["wait"]):
-            if asked["method"] == "FetchX509Bundles":
+            if asked["method"].endswith("Bundles"):
                 _tell({"bundles": {name: _text(data) for name, data in told.bundles.items()}})
                 continue
             assert not told.crl and not told.federated_bundles

@@ -28,6 +28,14 @@ typedef struct X509SVID X509SVID;
 typedef struct X509BundlesRequest X509BundlesRequest;
 typedef struct X509BundlesResponse X509BundlesResponse;
 typedef struct X509BundlesResponse__BundlesEntry X509BundlesResponse__BundlesEntry;
+typedef struct JWTSVIDRequest JWTSVIDRequest;
+typedef struct JWTSVIDResponse JWTSVIDResponse;
+typedef struct JWTSVID JWTSVID;
+typedef struct JWTBundlesRequest JWTBundlesRequest;
+typedef struct JWTBundlesResponse JWTBundlesResponse;
+typedef struct JWTBundlesResponse__BundlesEntry JWTBundlesResponse__BundlesEntry;
+typedef struct ValidateJWTSVIDRequest ValidateJWTSVIDRequest;
+typedef struct ValidateJWTSVIDResponse ValidateJWTSVIDResponse;
 
 
 /* --- enums --- */
@@ -115,6 +123,94 @@ struct  X509BundlesResponse
 #define X509_BUNDLES_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&x509_bundles_response__descriptor) \
     , 0,NULL, 0,NULL }
+
+
+struct  JWTSVIDRequest
+{
+  ProtobufCMessage base;
+  size_t n_audience;
+  ProtobufCBinaryData *audience;
+  ProtobufCBinaryData spiffe_id;
+};
+#define JWTSVIDREQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&jwtsvidrequest__descriptor) \
+    , 0,NULL, {0,NULL} }
+
+
+struct  JWTSVIDResponse
+{
+  ProtobufCMessage base;
+  size_t n_svids;
+  JWTSVID **svids;
+};
+#define JWTSVIDRESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&jwtsvidresponse__descriptor) \
+    , 0,NULL }
+
+
+struct  JWTSVID
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData spiffe_id;
+  ProtobufCBinaryData svid;
+  ProtobufCBinaryData hint;
+};
+#define JWTSVID__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&jwtsvid__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL} }
+
+
+struct  JWTBundlesRequest
+{
+  ProtobufCMessage base;
+};
+#define JWTBUNDLES_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&jwtbundles_request__descriptor) \
+     }
+
+
+struct  JWTBundlesResponse__BundlesEntry
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData key;
+  ProtobufCBinaryData value;
+};
+#define JWTBUNDLES_RESPONSE__BUNDLES_ENTRY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&jwtbundles_response__bundles_entry__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
+struct  JWTBundlesResponse
+{
+  ProtobufCMessage base;
+  size_t n_bundles;
+  JWTBundlesResponse__BundlesEntry **bundles;
+};
+#define JWTBUNDLES_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&jwtbundles_response__descriptor) \
+    , 0,NULL }
+
+
+struct  ValidateJWTSVIDRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData audience;
+  ProtobufCBinaryData svid;
+};
+#define VALIDATE_JWTSVIDREQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&validate_jwtsvidrequest__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
+struct  ValidateJWTSVIDResponse
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData spiffe_id;
+  ProtobufCBinaryData claims;
+};
+#define VALIDATE_JWTSVIDRESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&validate_jwtsvidresponse__descriptor) \
+    , {0,NULL}, {0,NULL} }
 
 
 /* X509SVIDRequest methods */
@@ -218,6 +314,142 @@ X509BundlesResponse *
 void   x509_bundles_response__free_unpacked
                      (X509BundlesResponse *message,
                       ProtobufCAllocator *allocator);
+/* JWTSVIDRequest methods */
+void   jwtsvidrequest__init
+                     (JWTSVIDRequest         *message);
+size_t jwtsvidrequest__get_packed_size
+                     (const JWTSVIDRequest   *message);
+size_t jwtsvidrequest__pack
+                     (const JWTSVIDRequest   *message,
+                      uint8_t             *out);
+size_t jwtsvidrequest__pack_to_buffer
+                     (const JWTSVIDRequest   *message,
+                      ProtobufCBuffer     *buffer);
+JWTSVIDRequest *
+       jwtsvidrequest__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   jwtsvidrequest__free_unpacked
+                     (JWTSVIDRequest *message,
+                      ProtobufCAllocator *allocator);
+/* JWTSVIDResponse methods */
+void   jwtsvidresponse__init
+                     (JWTSVIDResponse         *message);
+size_t jwtsvidresponse__get_packed_size
+                     (const JWTSVIDResponse   *message);
+size_t jwtsvidresponse__pack
+                     (const JWTSVIDResponse   *message,
+                      uint8_t             *out);
+size_t jwtsvidresponse__pack_to_buffer
+                     (const JWTSVIDResponse   *message,
+                      ProtobufCBuffer     *buffer);
+JWTSVIDResponse *
+       jwtsvidresponse__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   jwtsvidresponse__free_unpacked
+                     (JWTSVIDResponse *message,
+                      ProtobufCAllocator *allocator);
+/* JWTSVID methods */
+void   jwtsvid__init
+                     (JWTSVID         *message);
+size_t jwtsvid__get_packed_size
+                     (const JWTSVID   *message);
+size_t jwtsvid__pack
+                     (const JWTSVID   *message,
+                      uint8_t             *out);
+size_t jwtsvid__pack_to_buffer
+                     (const JWTSVID   *message,
+                      ProtobufCBuffer     *buffer);
+JWTSVID *
+       jwtsvid__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   jwtsvid__free_unpacked
+                     (JWTSVID *message,
+                      ProtobufCAllocator *allocator);
+/* JWTBundlesRequest methods */
+void   jwtbundles_request__init
+                     (JWTBundlesRequest         *message);
+size_t jwtbundles_request__get_packed_size
+                     (const JWTBundlesRequest   *message);
+size_t jwtbundles_request__pack
+                     (const JWTBundlesRequest   *message,
+                      uint8_t             *out);
+size_t jwtbundles_request__pack_to_buffer
+                     (const JWTBundlesRequest   *message,
+                      ProtobufCBuffer     *buffer);
+JWTBundlesRequest *
+       jwtbundles_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   jwtbundles_request__free_unpacked
+                     (JWTBundlesRequest *message,
+                      ProtobufCAllocator *allocator);
+/* JWTBundlesResponse__BundlesEntry methods */
+void   jwtbundles_response__bundles_entry__init
+                     (JWTBundlesResponse__BundlesEntry         *message);
+/* JWTBundlesResponse methods */
+void   jwtbundles_response__init
+                     (JWTBundlesResponse         *message);
+size_t jwtbundles_response__get_packed_size
+                     (const JWTBundlesResponse   *message);
+size_t jwtbundles_response__pack
+                     (const JWTBundlesResponse   *message,
+                      uint8_t             *out);
+size_t jwtbundles_response__pack_to_buffer
+                     (const JWTBundlesResponse   *message,
+                      ProtobufCBuffer     *buffer);
+JWTBundlesResponse *
+       jwtbundles_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   jwtbundles_response__free_unpacked
+                     (JWTBundlesResponse *message,
+                      ProtobufCAllocator *allocator);
+/* ValidateJWTSVIDRequest methods */
+void   validate_jwtsvidrequest__init
+                     (ValidateJWTSVIDRequest         *message);
+size_t validate_jwtsvidrequest__get_packed_size
+                     (const ValidateJWTSVIDRequest   *message);
+size_t validate_jwtsvidrequest__pack
+                     (const ValidateJWTSVIDRequest   *message,
+                      uint8_t             *out);
+size_t validate_jwtsvidrequest__pack_to_buffer
+                     (const ValidateJWTSVIDRequest   *message,
+                      ProtobufCBuffer     *buffer);
+ValidateJWTSVIDRequest *
+       validate_jwtsvidrequest__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   validate_jwtsvidrequest__free_unpacked
+                     (ValidateJWTSVIDRequest *message,
+                      ProtobufCAllocator *allocator);
+/* ValidateJWTSVIDResponse methods */
+void   validate_jwtsvidresponse__init
+                     (ValidateJWTSVIDResponse         *message);
+size_t validate_jwtsvidresponse__get_packed_size
+                     (const ValidateJWTSVIDResponse   *message);
+size_t validate_jwtsvidresponse__pack
+                     (const ValidateJWTSVIDResponse   *message,
+                      uint8_t             *out);
+size_t validate_jwtsvidresponse__pack_to_buffer
+                     (const ValidateJWTSVIDResponse   *message,
+                      ProtobufCBuffer     *buffer);
+ValidateJWTSVIDResponse *
+       validate_jwtsvidresponse__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   validate_jwtsvidresponse__free_unpacked
+                     (ValidateJWTSVIDResponse *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*X509SVIDRequest_Closure)
@@ -241,6 +473,30 @@ typedef void (*X509BundlesResponse__BundlesEntry_Closure)
 typedef void (*X509BundlesResponse_Closure)
                  (const X509BundlesResponse *message,
                   void *closure_data);
+typedef void (*JWTSVIDRequest_Closure)
+                 (const JWTSVIDRequest *message,
+                  void *closure_data);
+typedef void (*JWTSVIDResponse_Closure)
+                 (const JWTSVIDResponse *message,
+                  void *closure_data);
+typedef void (*JWTSVID_Closure)
+                 (const JWTSVID *message,
+                  void *closure_data);
+typedef void (*JWTBundlesRequest_Closure)
+                 (const JWTBundlesRequest *message,
+                  void *closure_data);
+typedef void (*JWTBundlesResponse__BundlesEntry_Closure)
+                 (const JWTBundlesResponse__BundlesEntry *message,
+                  void *closure_data);
+typedef void (*JWTBundlesResponse_Closure)
+                 (const JWTBundlesResponse *message,
+                  void *closure_data);
+typedef void (*ValidateJWTSVIDRequest_Closure)
+                 (const ValidateJWTSVIDRequest *message,
+                  void *closure_data);
+typedef void (*ValidateJWTSVIDResponse_Closure)
+                 (const ValidateJWTSVIDResponse *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -254,6 +510,14 @@ extern const ProtobufCMessageDescriptor x509_svid__descriptor;
 extern const ProtobufCMessageDescriptor x509_bundles_request__descriptor;
 extern const ProtobufCMessageDescriptor x509_bundles_response__descriptor;
 extern const ProtobufCMessageDescriptor x509_bundles_response__bundles_entry__descriptor;
+extern const ProtobufCMessageDescriptor jwtsvidrequest__descriptor;
+extern const ProtobufCMessageDescriptor jwtsvidresponse__descriptor;
+extern const ProtobufCMessageDescriptor jwtsvid__descriptor;
+extern const ProtobufCMessageDescriptor jwtbundles_request__descriptor;
+extern const ProtobufCMessageDescriptor jwtbundles_response__descriptor;
+extern const ProtobufCMessageDescriptor jwtbundles_response__bundles_entry__descriptor;
+extern const ProtobufCMessageDescriptor validate_jwtsvidrequest__descriptor;
+extern const ProtobufCMessageDescriptor validate_jwtsvidresponse__descriptor;
 
 PROTOBUF_C__END_DECLS
 

@@ -206,7 +206,7 @@ struct LongConnectionTests {
     try await withServer {
       $0.limits.handshakeTimeout = .milliseconds(100)
     } _: { _, target, log in
-      guard case .tcp(let host, let port, _, _) = target,
+      guard case .tcp(let host, let port, _) = target,
         let socket = BIO_new_connect("\(host):\(port)")
       else { throw TestPKI.Failure() }
       defer { BIO_free_all(socket) }

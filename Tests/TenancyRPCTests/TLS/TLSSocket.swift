@@ -15,7 +15,7 @@ final class TLSSocket {
     _ target: RPCChannel.Target, _ files: TLSContext.Configuration,
     offering protocols: [ApplicationProtocol] = [.http2]
   ) throws {
-    guard case .tcp(let host, let port, _, _) = target,
+    guard case .tcp(let host, let port, _) = target,
       let context = SSL_CTX_new(TLS_client_method()),
       let ssl = SSL_new(context), let connection = BIO_new_connect("\(host):\(port)")
     else { throw TestPKI.Failure() }

@@ -15,12 +15,16 @@ extension EnvoyTerms {
       let path = try route.string("path")
       let permission = try route.optionalString("permission")
       let isAnonymous = try route.boolean("anonymous") ?? false
-      guard isAnonymous == (permission == nil), permission != "" else {
-        throw route.error("give either a permission or anonymous: true")
+      let isTenants = try route.boolean("tenants") ?? false
+      let need: PlatformRoute.Need
+      switch (permission, isAnonymous, isTenants) {
+      case (let permission?, false, false) where !permission.isEmpty: need = .permission(permission)
+      case (nil, true, false): need = .nothing
+      case (nil, false, true): need = .tenantsRule
+      default: throw route.error("give one of permission, anonymous: true and tenants: true")
       }
       do throws(TenancyError) {
-        return try RouteRule(
-          methods: methods, path: path, permission: permission ?? "", field: "route")
+        return try PlatformRoute(methods: methods, path: path, need: need, field: "route")
       } catch {
         throw route.error(
           error.violations.map { "\($0.field): \($0.description)" }.joined(separator: "; "))

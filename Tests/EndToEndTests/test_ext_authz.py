@@ -17,6 +17,9 @@ ROUTES = [
     {"path": "/orders/**", "permission": "orders:read", "methods": ["GET"]},
     {"path": "/orders/**", "permission": "orders:write"},
     {"path": "/tenants/{tenant}/orders/*", "permission": "orders:read"},
+    {"path": "/files/secret/**", "permission": "orders:write"},
+    {"path": "/files/**", "permission": "orders:read"},
+    {"path": "/reports/**", "tenants": True},
 ]
 
 
@@ -123,6 +126,14 @@ def test_a_bound_token_needs_its_certificate(admin, acme, globex, sidecar, pki):
     assert (found.status, found.reason) == (403, "TENANT_CREDENTIAL_CONFLICT")
 
 
+def test_the_gateways_own_certificate_binds_nothing(admin, acme, sidecar, server, pki):
+    gateway = pki.python.platform("resolver")
+    bound = token(admin, certificate_sha256=bytes.fromhex(gateway.fingerprint()))
+    with server.client(gateway) as client:
+        found = check(client, token=bound)
+    assert (found.status, found.reason) == (401, "TOKEN_BINDING_MISMATCH")
+
+
 def test_a_token_of_somebody_elses(admin, acme, sidecar):
     for audiences in ([ISSUER], ["https://other.example"]):
         found = check(sidecar, token=token(admin, audiences=audiences))
@@ -183,6 +194,13 @@ def test_each_route_needs_its_permission(admin, acme, sidecar):
         assert (found.allowed, found.status, found.reason) == (False, 403, "ROUTE_NOT_ALLOWED")
 
 
+def test_a_rule_is_not_passed_by_in_another_case(admin, acme, sidecar):
+    bob = token(admin)
+    assert check(sidecar, path="/files/open", token=bob).allowed
+    for path in ("/files/secret/1", "/files/SECRET/1", "/files/Secret", "/FILES/open"):
+        assert not check(sidecar, path=path, token=bob).allowed, path
+
+
 def test_a_token_narrows_what_its_subject_may(admin, acme, sidecar):
     narrow = token(admin, "ann", permissions=["orders:read"])
     assert check(sidecar, token=narrow).allowed
@@ -219,10 +237,13 @@ def test_a_tenants_own_rules_add_to_the_platforms(admin, globex, sidecar):
         made = token(admin, "bob", "acme")
         assert check(sidecar, path="/orders/secret", token=made).allowed
         assert not check(sidecar, path="/reports/1", token=made).allowed
-        # It can't take away what the platform asks for.
+        # It can't take away what the platform asks for, nor let through what that does not leave to it.
         configure({"path": "/**", "permission": "orders:read"})
         assert not check(sidecar, "POST", token=bob).allowed
-        assert check(sidecar, "POST", "/anything", token=bob).allowed
+        for path in ("/anything", "/", "/internal/metrics"):
+            assert check(sidecar, "POST", path, token=bob).reason == "ROUTE_NOT_ALLOWED"
+        assert check(sidecar, "POST", "/reports/2", token=bob).allowed
+        assert check(sidecar, path="/reports/2").status == 401
     finally:
         configure()
     assert not check(sidecar, path="/reports/1", token=bob).allowed
@@ -296,6 +317,35 @@ def test_a_tenants_state_and_roles_count_at_once(admin, sidecar, pki):
     assert check(sidecar, token=bob).reason == "TOKEN_REVOKED"
     admin.delete("fading")
     assert check(sidecar, certificate=web).reason == "IDENTITY_UNKNOWN"
+
+
+# Whoever asks much keeps nobody else out.
+
+def test_certificates_that_are_refused_over_and_over(acme, globex, sidecar, pki):
+    refused = pki.python.issue(tenant_id("acme"), starts=-100, ends=-50)
+    for _ in range(2000):
+        assert check(sidecar, certificate=refused).reason == "CERTIFICATE_REFUSED"
+    for number in range(20):
+        assert check(sidecar, certificate=pki.python.tenant("globex", f"w{number}")).reason in (
+            "PERMISSION_MISSING", "TENANT_MISMATCH")
+
+
+def test_forged_tokens_keep_out_those_of_their_address_alone(admin, acme, sidecar):
+    forged = token(admin)[:-12] + "A" * 12
+    reasons = set()
+    for _ in range(3000):
+        reasons.add(check(sidecar, token=forged, address="198.51.100.1").reason)
+        if "TOKEN_RATE_EXCEEDED" in reasons:
+            break
+    assert reasons <= {"TOKEN_SIGNATURE_INVALID", "TOKEN_RATE_EXCEEDED"}
+    assert check(sidecar, token=token(admin), address="198.51.100.2").allowed
+
+
+def test_paths_as_long_as_they_may_be(admin, acme, sidecar):
+    bob = token(admin)
+    for path in ("/" + "a" * 8000, "/a" * 4000, "/orders/" + "b" * 8000, "/orders" + "/b" * 4000):
+        assert check(sidecar, path=path, token=bob).allowed == path.startswith("/orders/")
+    assert check(sidecar, path="/" + "a" * 9000, token=bob).status == 400
 
 
 # Who may ask, and what is told of it.

@@ -9,7 +9,7 @@ struct RouteRuleTests {
   }
 
   private static func covers(_ rule: RouteRule, _ method: String, _ path: String) -> Bool {
-    rule.covers(method: method.utf8Span.span.bytes, path: path.utf8Span.span.bytes)
+    rule.covers(method: method.utf8Span.span.bytes, path: RoutePath(path.utf8Span.span.bytes))
   }
 
   /// What a rule covers, by its segments: written apart.
@@ -47,6 +47,32 @@ struct RouteRuleTests {
         #expect(
           Self.covers(rule, "GET", path) == Self.expected(pattern, path), "\(pattern) \(path)")
       }
+    }
+  }
+
+  /// What serves requests may make no difference between cases.
+  @Test func aRuleIsNotPassedByInAnotherCase() throws {
+    let rules = [try Self.rule("/a/secret/**"), try Self.rule("/a/**", "GET")]
+    func first(_ path: String) -> RouteRule? {
+      rules.first(
+        covering: "GET".utf8Span.span.bytes, RoutePath(path.utf8Span.span.bytes))
+    }
+    #expect(first("/a/secret/1") == rules[0])
+    #expect(first("/a/other") == rules[1])
+    for path in ["/a/SECRET/1", "/A/secret", "/A/x", "/a/Secret", "/b"] {
+      #expect(first(path) == nil, "\(path)")
+    }
+  }
+
+  /// However long a path is, it is looked at once.
+  @Test func longPathsHaveTheSegmentsThatTheyHave() throws {
+    let long = String(repeating: "/a", count: RoutePattern.maximumSegments)
+    for (pattern, path, isCovered) in [
+      ("/**", long + "/a/a/a", true), (long, long, true), (long, long + "/", true),
+      (long, long + "/a", false), (long, long + "/a/a", false), (long + "/**", long + "/b/c", true),
+      (long, String(long.dropLast(2)), false),
+    ] {
+      #expect(Self.covers(try Self.rule(pattern), "GET", path) == isCovered, "\(pattern) \(path)")
     }
   }
 

@@ -97,8 +97,10 @@ TENANCY = Module(
     + tuple(
         f"envoy.{name}"
         for name in (
+            "config.core.v3.Address",
             "config.core.v3.HeaderMap",
             "config.core.v3.HeaderValue",
+            "config.core.v3.SocketAddress",
             "service.auth.v3.AttributeContext",
             "service.auth.v3.AttributeContext.HttpRequest",
             "service.auth.v3.AttributeContext.Peer",

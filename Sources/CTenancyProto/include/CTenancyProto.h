@@ -63,6 +63,14 @@ google__protobuf__bytes_value__get_descriptor(void) {
   return &google__protobuf__bytes_value__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+envoy__config__core__v3__socket_address__get_descriptor(void) {
+  return &envoy__config__core__v3__socket_address__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__config__core__v3__address__get_descriptor(void) {
+  return &envoy__config__core__v3__address__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 envoy__config__core__v3__header_value__get_descriptor(void) {
   return &envoy__config__core__v3__header_value__descriptor;
 }

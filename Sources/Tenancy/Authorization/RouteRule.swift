@@ -45,9 +45,13 @@ public struct RouteRule: Hashable, Sendable {
   }
 
   /// Whether a request is one of those.
-  /// - Parameter path: as `SelectorParsing.checkPath` accepts it; a query is not looked at.
-  public func covers(method: RawSpan, path: RawSpan) -> Bool {
+  public func covers(method: RawSpan, path: borrowing RoutePath) -> Bool {
     takes(method) && self.path.matches(path)
+  }
+
+  /// The same to those who make no difference between cases.
+  public func nearlyCovers(method: RawSpan, path: borrowing RoutePath) -> Bool {
+    takes(method) && self.path.nearlyMatches(path)
   }
 
   private func takes(_ method: RawSpan) -> Bool {
@@ -138,26 +142,75 @@ public struct RoutePattern: Hashable, Sendable, CustomStringConvertible {
     SelectorParsing.isClearPath("/" + part) && !part.utf8.contains { "{}*".utf8.contains($0) }
   }
 
-  /// - Parameter path: as `SelectorParsing.checkPath` accepts it; a query is not looked at.
-  func matches(_ path: RawSpan) -> Bool {
-    var start = 1
-    for segment in segments {
-      let end = SelectorParsing.segmentEnd(path, from: start)
-      guard end > start else { return false }
-      if case .literal(let text) = segment, !path.extracting(start..<end).equals(text) {
-        return false
-      }
-      start = Self.isSlash(path, end) ? end + 1 : end
+  func matches(_ path: borrowing RoutePath) -> Bool {
+    guard path.mayHave(segments.count, isOpen: isOpen) else { return false }
+    for (index, segment) in segments.enumerated() {
+      if case .literal(let text) = segment, !path.segment(index).equals(text) { return false }
     }
-    return isOpen || start >= path.byteCount || !Self.isSegment(path, start)
+    return true
   }
 
-  /// Whether a segment begins here, which a path that ends does not have.
-  private static func isSegment(_ path: RawSpan, _ start: Int) -> Bool {
-    SelectorParsing.segmentEnd(path, from: start) > start
+  /// The same to those who make no difference between cases.
+  func nearlyMatches(_ path: borrowing RoutePath) -> Bool {
+    guard path.mayHave(segments.count, isOpen: isOpen) else { return false }
+    for (index, segment) in segments.enumerated() {
+      if case .literal(let text) = segment, !path.segment(index).isNearly(text) { return false }
+    }
+    return true
+  }
+}
+
+/// A request's path, by its segments: they are looked for once, however many rules there are.
+public struct RoutePath: ~Escapable {
+  private let text: RawSpan
+  /// Where each segment ends; the next one begins a byte later.
+  private let ends: [Int]
+  /// Whether there are more than any rule has.
+  private let isLonger: Bool
+
+  /// - Parameter text: as `SelectorParsing.checkPath` accepts it; a query is not looked at.
+  @_lifetime(copy text)
+  public init(_ text: RawSpan) {
+    var ends: [Int] = []
+    var start = 1
+    while ends.count <= RoutePattern.maximumSegments {
+      let end = SelectorParsing.segmentEnd(text, from: start)
+      guard end > start else { break }
+      ends.append(end)
+      guard end < text.byteCount, text.byte(end) == UInt8(ascii: "/") else { break }
+      start = end + 1
+    }
+    self.text = text
+    self.ends = ends
+    isLonger = ends.count > RoutePattern.maximumSegments
   }
 
-  private static func isSlash(_ path: RawSpan, _ offset: Int) -> Bool {
-    offset < path.byteCount && path.byte(offset) == UInt8(ascii: "/")
+  fileprivate func mayHave(_ count: Int, isOpen: Bool) -> Bool {
+    isOpen ? ends.count >= count : ends.count == count && !isLonger
+  }
+
+  /// - Parameter index: below the number that `mayHave` was asked for.
+  @_lifetime(copy self)
+  fileprivate func segment(_ index: Int) -> RawSpan {
+    text.extracting((index == 0 ? 1 : ends[index - 1] + 1)..<ends[index])
+  }
+}
+
+extension RawSpan {
+  /// Whether these are the text's bytes, or differ from them in the case of letters.
+  fileprivate func isNearly(_ text: String) -> Bool {
+    let other = unsafe text.utf8Span.span.bytes
+    return isSameName(as: other)
+  }
+}
+
+extension [RouteRule] {
+  /// The first rule that covers a request. One that only covers it for those who make no difference between cases
+  /// covers it for nobody, and neither does one behind it: what serves the request may make none.
+  public func first(covering method: RawSpan, _ path: borrowing RoutePath) -> RouteRule? {
+    for rule in self where rule.nearlyCovers(method: method, path: path) {
+      return rule.covers(method: method, path: path) ? rule : nil
+    }
+    return nil
   }
 }

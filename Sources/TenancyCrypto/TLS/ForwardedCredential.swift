@@ -18,8 +18,11 @@ public final class ForwardedCredential: Sendable {
 }
 
 extension TLSContext {
+  /// Changes when CAs and CRLs are loaded anew: what was refused may be accepted then.
+  public var generation: UInt64 { snapshot.generation }
+
   /// Bytes of PEM that are looked at, at most.
-  public static let maximumForwardedBytes = 16 * 1024
+  public static let maximumForwardedBytes = 8 * 1024
 
   /// Judges a certificate that a proxy has passed on as if its owner had connected here. Of its chain the CAs that are
   /// loaded have to hold the rest.

@@ -15,10 +15,20 @@ final class KnownCertificate {
   }
 }
 
+/// A client's certificate that was not accepted, and why.
+private struct RefusedCertificate {
+  let bytes: [UInt8]
+  let reason: TenancyError
+  /// Of the CAs and CRLs.
+  let generation: UInt64
+  let until: Timestamp
+}
+
 /// Certificates of clients that were accepted, by what Envoy tells of them: one that comes again costs a look-up.
 /// Confined to an event loop.
 ///
-/// Only what was accepted is in it, so that others push none out.
+/// What was refused is kept apart, so that it pushes none out, and for a moment: whoever goes on with it costs no more
+/// than who goes on with another.
 struct ForwardedCertificates {
   /// What a certificate is looked up by: bytes of its signature.
   private struct Key: Hashable {
@@ -38,12 +48,19 @@ struct ForwardedCertificates {
   private let context: TLSContext?
   private let rules: IdentityRules
   private var known: BoundedCache<Key, KnownCertificate>
+  private var refused: BoundedCache<Key, RefusedCertificate>
+
+  /// Bytes of what Envoy tells of a certificate, at most: half of them may be escapes.
+  static let maximumBytes = 12 * 1024
+  /// For how long a refusal holds while CAs and CRLs stay.
+  static let refusalHolds = Duration.seconds(5)
 
   /// - Parameter context: nil: none is accepted.
-  init(_ context: TLSContext?, _ rules: IdentityRules, capacity: Int = 4096) {
+  init(_ context: TLSContext?, _ rules: IdentityRules, capacity: Int = 2048) {
     self.context = context
     self.rules = rules
     known = BoundedCache(capacity: capacity)
+    refused = BoundedCache(capacity: capacity / 8)
   }
 
   var count: Int { known.count }
@@ -55,16 +72,45 @@ struct ForwardedCertificates {
     return bytes.span.bytes.equals(text) ? found : nil
   }
 
+  /// Why a certificate was refused just before; nil: it was not.
+  func refusal(of text: RawSpan, at now: Timestamp) -> TenancyError? {
+    guard let key = Key(text), let found = refused[key], now < found.until,
+      found.generation == context?.generation
+    else { return nil }
+    let bytes = found.bytes
+    return bytes.span.bytes.equals(text) ? found.reason : nil
+  }
+
   /// Verifies a certificate that was not seen before: some 100 us.
   /// - Parameter text: PEM, percent-encoded.
   /// - Throws: UNAUTHENTICATED and why it is not accepted.
-  mutating func judge(_ text: RawSpan) throws(TenancyError) -> KnownCertificate {
+  mutating func judge(_ text: RawSpan, at now: Timestamp) throws(TenancyError) -> KnownCertificate {
     guard let context else {
       throw Self.refused("the server has no CAs to judge certificates by: it has no tls configured")
     }
-    guard text.byteCount <= 3 * TLSContext.maximumForwardedBytes,
-      let pem = PercentEncoding.decode(text)
-    else { throw Self.refused("not one percent-encoded PEM certificate") }
+    guard text.byteCount <= Self.maximumBytes else {
+      throw Self.refused("more than \(Self.maximumBytes) bytes")
+    }
+    let generation = context.generation
+    do throws(TenancyError) {
+      return try verify(text, context)
+    } catch {
+      if let key = Key(text) {
+        refused.insert(
+          RefusedCertificate(
+            bytes: text.withUnsafeBytes { Array($0) }, reason: error, generation: generation,
+            until: now + Self.refusalHolds), for: key)
+      }
+      throw error
+    }
+  }
+
+  private mutating func verify(
+    _ text: RawSpan, _ context: TLSContext
+  ) throws(TenancyError) -> KnownCertificate {
+    guard let pem = PercentEncoding.decode(text) else {
+      throw Self.refused("not one percent-encoded PEM certificate")
+    }
     let credential: ForwardedCredential
     switch context.judge(forwarded: pem) {
     case .success(let found): credential = found

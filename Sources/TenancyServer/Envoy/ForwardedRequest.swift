@@ -8,6 +8,8 @@ struct ForwardedRequest: ~Escapable {
   /// With its query.
   private(set) var path: RawSpan
   private(set) var host: RawSpan
+  /// Where the client is; empty: that is not told.
+  private(set) var address: RawSpan
   /// Empty: the client has shown none.
   private(set) var certificate: RawSpan
   /// The value of `authorization`; empty: there is none.
@@ -30,7 +32,13 @@ struct ForwardedRequest: ~Escapable {
     path = try Self.text(http.path)
     host = try Self.text(http.host)
     certificate = RawSpan()
-    if let source = attributes.source { certificate = source.certificate.bytes }
+    address = RawSpan()
+    if let source = attributes.source {
+      certificate = source.certificate.bytes
+      if let place = source.address, let socket = place.socketAddress {
+        address = socket.address.bytes
+      }
+    }
     authorization = RawSpan()
     requestID = RawSpan()
     selectors = RequestSelectors()

@@ -60,8 +60,9 @@ struct RequestCheckService: Sendable {
     guard !request.method.isEmpty else {
       throw .invalid("attributes.request.http.method", "is empty")
     }
-    let need = terms.routes.need(of: request.method, request.bare)
-    if case .nothing = need { return anonymousAnswer }
+    let path = RoutePath(request.bare)
+    let need = terms.routes.need(of: request.method, path)
+    if need == .nothing { return anonymousAnswer }
     let caller = try identify(request, access, loop, &found)
     let (state, now) = (access.snapshot.state, access.now)
     let home = try Self.home(of: caller, state, now)
@@ -70,7 +71,7 @@ struct RequestCheckService: Sendable {
       request.selectors, token: caller.token == nil ? nil : named.utf8Span.span.bytes,
       state: state, home: home, now: now, mayFallBack: true)
     let record = resolution.record
-    try Self.authorize(caller, request, need, record, now)
+    try Self.authorize(caller, request.method, path, need, record, now)
     if let known = loop.answers.find(caller, record.tenant) { return known }
     let answer = RequestIdentity(tenant: record.tenant, caller: caller)
       .answer(removing: tenantHeaders).encode(arena: Arena(firstBlock: Gate.arenaBytes))
@@ -85,24 +86,36 @@ struct RequestCheckService: Sendable {
     _ request: borrowing ForwardedRequest, _ access: Access, _ loop: ForwardedLoop,
     _ found: inout Caller?
   ) throws(TenancyError) -> Caller {
-    var presenter = loop.gateway(access.caller)
-    if !request.certificate.isEmpty {
-      let owner = try loop.owner(of: request.certificate, through: access.caller)
+    var presenter = loop.presenter(of: access.caller)
+    var account = access.caller.subject.hashValue
+    if request.certificate.isEmpty {
+      // Whoever sends what is none keeps nobody else out.
+      account = Self.account(of: request.address, through: account)
+    } else {
+      let owner = try loop.owner(
+        of: request.certificate, through: access.caller, at: access.now)
       found = owner
       if owner.expiry(at: access.now) != nil { throw Gate.expired }
       if owner.refusal() != nil { throw Gate.revoked }
       presenter = owner
+      account = CallerDirectory(plane).account(of: owner)
     }
     guard request.hasAuthorization else {
       guard let owner = found else { throw Self.missing }
       return owner
     }
-    let caller = try loop.bearer(
-      of: request, presenter, account: CallerDirectory(plane).account(of: presenter), access)
+    let caller = try loop.bearer(of: request, presenter, account: account, access)
     found = caller
     if let error = caller.expiry(at: access.now) { throw error }
     try Gate.judgeToken(of: caller, access.snapshot.state, access.now)
     return caller
+  }
+
+  private static func account(of address: RawSpan, through gateway: Int) -> Int {
+    var hasher = Hasher()
+    hasher.combine(gateway)
+    address.withUnsafeBytes { hasher.combine(bytes: $0) }
+    return hasher.finalize()
   }
 
   /// The tenant of the certificate; nil: it is a platform identity's, or there is none.
@@ -118,26 +131,24 @@ struct RequestCheckService: Sendable {
 
   // MARK: Authorization
 
-  /// The platform's rule and the tenant's are both to be met: a tenant can't take away what the platform asks for.
+  /// The platform's rule and the tenant's are both to be met: a tenant can't take away what the platform asks for, and
+  /// lets nothing through that the platform does not leave to it.
   private static func authorize(
-    _ caller: Caller, _ request: borrowing ForwardedRequest, _ need: RouteNeed,
+    _ caller: Caller, _ method: RawSpan, _ path: borrowing RoutePath, _ need: PlatformRoute.Need?,
     _ record: TenantRecord, _ now: Timestamp
   ) throws(TenancyError) {
-    let own = record.tenant.configuration.routes.first(covering: request.method, request.bare)
-    var isSaid = false
-    if case .permission(let rule) = need {
-      try require(rule.permission, of: caller, record, now)
-      isSaid = true
+    let own = record.tenant.configuration.routes.first(covering: method, path)
+    switch need {
+    case nil: throw notAllowed
+    case .permission(let permission): try require(permission, of: caller, record, now)
+    case .tenantsRule: if own == nil { throw notAllowed }
+    case .nothing: break
     }
-    if let own {
-      try require(own.permission, of: caller, record, now)
-      isSaid = true
-    }
-    guard isSaid else {
-      throw TenancyError(
-        .permissionDenied, .routeNotAllowed, "no rule says what requests of this kind need")
-    }
+    if let own { try require(own.permission, of: caller, record, now) }
   }
+
+  private static let notAllowed = TenancyError(
+    .permissionDenied, .routeNotAllowed, "no rule lets requests of this kind through")
 
   private static func require(
     _ permission: String, of caller: Caller, _ record: TenantRecord, _ now: Timestamp
@@ -212,19 +223,21 @@ final class ForwardedLoop {
     gateways.removeAll(keepingCapacity: true)
   }
 
-  /// An Envoy has many connections: tokens that it passes on are presented by one, not by each of these in turns.
-  func gateway(_ caller: Caller) -> Caller {
-    if let known = gateways[caller.subject] {
-      if known === caller || known.certificate == caller.certificate { return known }
-    }
-    gateways[caller.subject] = caller
-    return caller
+  /// Who presents the tokens of clients that have shown no certificate. An Envoy has many connections, and is one.
+  func presenter(of gateway: Caller) -> Caller {
+    if let known = gateways[gateway.subject] { return known }
+    let presenter = Caller(passingOn: gateway)
+    gateways[gateway.subject] = presenter
+    return presenter
   }
 
   /// Whose a client's certificate is.
   /// - Parameter gateway: who has passed it on.
-  func owner(of certificate: RawSpan, through gateway: Caller) throws(TenancyError) -> Caller {
+  func owner(
+    of certificate: RawSpan, through gateway: Caller, at now: Timestamp
+  ) throws(TenancyError) -> Caller {
     if let known = certificates.find(certificate) { return known.caller }
+    if let refusal = certificates.refusal(of: certificate, at: now) { throw refusal }
     let (account, began) = (gateway.subject.hashValue, clock())
     guard allowance.admits(peer: account, nil, at: began) else {
       throw TenancyError(
@@ -235,7 +248,7 @@ final class ForwardedLoop {
       let ended = clock()
       allowance.charge(peer: account, nil, ended - began, isRefused: false, at: ended)
     }
-    return try certificates.judge(certificate).caller
+    return try certificates.judge(certificate, at: now).caller
   }
 
   /// Whom the request's token is for.

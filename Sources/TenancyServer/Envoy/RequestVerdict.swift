@@ -14,9 +14,13 @@ struct RequestIdentity {
   static let actorHeader = "x-tenant-actor"
   static let headers = [tenantHeader, slugHeader, subjectHeader, actorHeader]
 
-  /// What other programs take for the method of a request: it would not be the one that was judged.
-  private static let methodHeaders = [
-    "x-http-method", "x-http-method-override", "x-method-override",
+  /// What other programs take for the method, path or host of a request, or for its client's certificate: they would
+  /// not be those that were judged.
+  private static let overridingHeaders = [
+    "forwarded", "x-envoy-original-method", "x-forwarded-host", "x-forwarded-method",
+    "x-forwarded-prefix", "x-forwarded-uri", "x-host", "x-http-method", "x-http-method-override",
+    "x-method-override", "x-original-method", "x-original-uri", "x-original-url", "x-rewrite-url",
+    "x-ssl-client-cert",
   ]
 
   /// Who acts for the subject, whoever does now first; nil: nobody.
@@ -55,7 +59,7 @@ struct RequestIdentity {
       status: GoogleRPC.Status(),
       httpResponse: .okResponse(
         EnvoyAuth.OkHttpResponse(
-          headers: headers, headersToRemove: unique(names + methodHeaders))),
+          headers: headers, headersToRemove: unique(names + overridingHeaders))),
       dynamicMetadata: metadata)
   }
 

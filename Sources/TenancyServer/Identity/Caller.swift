@@ -79,6 +79,24 @@ public final class Caller: Sendable {
     self.connection = connection
   }
 
+  /// Who tells of the requests of others, as far as it presents their tokens: with its own certificate it proves nothing
+  /// of who makes them.
+  init(passingOn gateway: Caller) {
+    kind = .platform(roles: [])
+    subject = gateway.subject
+    source = gateway.source
+    certificate = nil
+    token = nil
+    presenter = nil
+    isBearer = false
+    expireTime = nil
+    let mayPresent = gateway.permissions.grants(IdentityRules.presentTokens)
+    permissions = PermissionSet(mayPresent ? [IdentityRules.presentTokens] : [])
+    permittedMethods = MethodRule.all.map { _ in false }
+    refusal = { nil }
+    connection = { "" }
+  }
+
   /// Whom a token is for. Workloads may do what their tenant's workloads may, others what their roles let them; the
   /// token's own permissions only narrow that.
   init(_ token: TokenGrant, presentedBy peer: Caller, rules: IdentityRules) {

@@ -70,6 +70,8 @@ extension MessageView where Message == EnvoyAuth.AttributeContext {
 extension EnvoyAuth.AttributeContext {
   /// `envoy.service.auth.v3.AttributeContext.Peer`.
   public struct Peer: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `address`, field 1.
+    public var address: EnvoyCore.Address?
     /// The first URI name of the certificate; there may be more.
     public var principal: String
     /// PEM, percent-encoded; only where Envoy is told to include it (`include_peer_certificate`).
@@ -77,9 +79,11 @@ extension EnvoyAuth.AttributeContext {
 
     /// Fields that are not given have their defaults.
     public init(
+      address: EnvoyCore.Address? = nil,
       principal: String = "",
       certificate: String = ""
     ) {
+      self.address = address
       self.principal = principal
       self.certificate = certificate
     }
@@ -95,6 +99,7 @@ extension EnvoyAuth.AttributeContext.Peer {
   }
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.address = try WireRead.message(c.pointee.address, field: "address")
     self.principal = try WireText.string(c.pointee.principal, field: "principal")
     self.certificate = try WireText.string(c.pointee.certificate, field: "certificate")
   }
@@ -102,6 +107,7 @@ extension EnvoyAuth.AttributeContext.Peer {
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     envoy__service__auth__v3__attribute_context__peer__init(c)
+    c.pointee.address = self.address?.write(into: arena)
     c.pointee.principal = arena.copy(self.principal)
     c.pointee.certificate = arena.copy(self.certificate)
     return c
@@ -109,6 +115,7 @@ extension EnvoyAuth.AttributeContext.Peer {
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
+    if let value = self.address { object["address"] = value.json() }
     if !self.principal.isEmpty { object["principal"] = .string(self.principal) }
     if !self.certificate.isEmpty { object["certificate"] = .string(self.certificate) }
     return .object(object)
@@ -116,6 +123,11 @@ extension EnvoyAuth.AttributeContext.Peer {
 }
 
 extension MessageView where Message == EnvoyAuth.AttributeContext.Peer {
+  /// `address`, field 1.
+  @inlinable public var address: MessageView<EnvoyCore.Address>? {
+    @_lifetime(copy self)
+    get { MessageView<EnvoyCore.Address>(present: c.pointee.address, within: self) }
+  }
   /// `principal`, field 4.
   @inlinable public var principal: TextView {
     @_lifetime(copy self)

@@ -7,6 +7,104 @@ public import TenancyRPC
 public import Tenancy
 
 extension EnvoyCore {
+  /// `envoy.config.core.v3.SocketAddress`.
+  public struct SocketAddress: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// An IP address.
+    public var address: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      address: String = ""
+    ) {
+      self.address = address
+    }
+  }
+}
+
+extension EnvoyCore.SocketAddress {
+  public typealias CMessage = Envoy__Config__Core__V3__SocketAddress
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    envoy__config__core__v3__socket_address__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.address = try WireText.string(c.pointee.address, field: "address")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    envoy__config__core__v3__socket_address__init(c)
+    c.pointee.address = arena.copy(self.address)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.address.isEmpty { object["address"] = .string(self.address) }
+    return .object(object)
+  }
+}
+
+extension MessageView where Message == EnvoyCore.SocketAddress {
+  /// `address`, field 2.
+  @inlinable public var address: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.address, "address", within: self) }
+  }
+}
+
+extension EnvoyCore {
+  /// `envoy.config.core.v3.Address`.
+  public struct Address: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `socket_address`, field 1.
+    public var socketAddress: EnvoyCore.SocketAddress?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      socketAddress: EnvoyCore.SocketAddress? = nil
+    ) {
+      self.socketAddress = socketAddress
+    }
+  }
+}
+
+extension EnvoyCore.Address {
+  public typealias CMessage = Envoy__Config__Core__V3__Address
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    envoy__config__core__v3__address__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.socketAddress = try WireRead.message(c.pointee.socket_address, field: "socket_address")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    envoy__config__core__v3__address__init(c)
+    c.pointee.socket_address = self.socketAddress?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if let value = self.socketAddress { object["socketAddress"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension MessageView where Message == EnvoyCore.Address {
+  /// `socket_address`, field 1.
+  @inlinable public var socketAddress: MessageView<EnvoyCore.SocketAddress>? {
+    @_lifetime(copy self)
+    get { MessageView<EnvoyCore.SocketAddress>(present: c.pointee.socket_address, within: self) }
+  }
+}
+
+extension EnvoyCore {
   /// `envoy.config.core.v3.HeaderValue`.
   public struct HeaderValue: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `key`, field 1.

@@ -49,6 +49,9 @@ struct EnvoyConfigCommand: ParsableCommand {
     help: ArgumentHelp("What tenantd's certificate is for, if not HOST.", valueName: "name"))
   var tenantdName: String?
   @Option(help: "How long Envoy waits for tenantd.") var timeoutMilliseconds = 200
+  @Option(help: "How long a client may take to send all of a request; 0: as long as it likes.")
+  var requestSeconds = 60
+  @Option(help: "Memory, beyond which Envoy takes no more requests.") var heapMebibytes = 512
   @Option(help: ArgumentHelp("Where Envoy's own administration listens.", valueName: "address"))
   var admin: String?
 
@@ -62,9 +65,21 @@ struct EnvoyConfigCommand: ParsableCommand {
       listen: try EnvoyAddress(parsing: listen, option: "--listen"),
       upstream: try EnvoyAddress(parsing: upstream, option: "--upstream"),
       tenantd: try EnvoyAddress(parsing: tenantd, option: "--tenantd"))
+    guard (0...86_400).contains(requestSeconds), (64...1_048_576).contains(heapMebibytes) else {
+      throw UsageError("--request-seconds: 0 to 86400; --heap-mebibytes: 64 to 1048576")
+    }
     plan.timeoutMilliseconds = timeoutMilliseconds
+    plan.requestSeconds = requestSeconds
+    plan.heapMebibytes = heapMebibytes
     plan.admin = try admin.map { text throws(UsageError) in
       try EnvoyAddress(parsing: text, option: "--admin")
+    }
+    guard plan.admin?.isLocal ?? true else {
+      throw UsageError("--admin: on loopback or a Unix socket only: it may do everything")
+    }
+    let places = [plan.listen, plan.upstream, plan.tenantd] + [plan.admin].compactMap(\.self)
+    guard Set(places).count == places.count else {
+      throw UsageError("--listen, --upstream, --tenantd and --admin are different places")
     }
     plan.server = try Self.pair(cert, key, "--cert", "--key")
     guard plan.server != nil || (clientCa == nil && !requireClientCertificate) else {

@@ -1,7 +1,7 @@
 import Tenancy
 
 /// An address as Envoy's configuration has it.
-enum EnvoyAddress: Equatable {
+enum EnvoyAddress: Hashable {
   case tcp(host: String, port: Int)
   case unix(path: String)
 
@@ -25,6 +25,13 @@ enum EnvoyAddress: Equatable {
     self = .tcp(host: String(host), port: port)
   }
 
+  var isLocal: Bool {
+    switch self {
+    case .tcp(let host, _): host == "::1" || host.hasPrefix("127.")
+    case .unix: true
+    }
+  }
+
   var json: JSONValue {
     switch self {
     case .tcp(let host, let port):
@@ -45,6 +52,9 @@ struct EnvoyPlan {
   let upstream: EnvoyAddress
   let tenantd: EnvoyAddress
   var timeoutMilliseconds = 200
+  /// Within which a client has to have sent all of a request.
+  var requestSeconds = 60
+  var heapMebibytes = 512
   var admin: EnvoyAddress?
   /// Envoy's own; nil: it listens without TLS.
   var server: Credential?
@@ -58,6 +68,8 @@ struct EnvoyPlan {
   /// Set by tenantd's answers, and nobody else's to set. `x-tenant-id` is looked at before it is overwritten: it may
   /// narrow what a request is for.
   static let stripped = ["x-tenant-slug", "x-tenant-subject", "x-tenant-actor"]
+  /// Connections and requests at once, of all clients and to the upstream.
+  static let maximumRequests = 10_000
 
   var json: JSONValue {
     var members: [String: JSONValue] = [
@@ -73,14 +85,37 @@ struct EnvoyPlan {
               "@type": Self.type(
                 "extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
               ),
-              "max_active_downstream_connections": 10_000,
+              "max_active_downstream_connections": .number(Double(Self.maximumRequests)),
             ],
-          ]
-        ]
+          ],
+          [
+            "name": "envoy.resource_monitors.fixed_heap",
+            "typed_config": [
+              "@type": Self.type("extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig"),
+              "max_heap_size_bytes": .number(Double(heapMebibytes) * 1_048_576),
+            ],
+          ],
+        ],
+        "actions": [
+          Self.overload("envoy.overload_actions.shrink_heap", at: 0.95),
+          Self.overload("envoy.overload_actions.stop_accepting_requests", at: 0.98),
+        ],
       ],
     ]
     if let admin { members["admin"] = ["address": admin.json] }
     return .object(members)
+  }
+
+  private static func overload(_ action: JSONValue, at threshold: Double) -> JSONValue {
+    [
+      "name": action,
+      "triggers": [
+        [
+          "name": "envoy.resource_monitors.fixed_heap",
+          "threshold": ["value": .number(threshold)],
+        ]
+      ],
+    ]
   }
 
   static func type(_ name: String) -> JSONValue { .string("type.googleapis.com/envoy.\(name)") }
@@ -89,7 +124,10 @@ struct EnvoyPlan {
 
   private var listener: JSONValue {
     var chain: [String: JSONValue] = ["filters": [connectionManager]]
-    if let server { chain["transport_socket"] = downstreamTLS(server) }
+    if let server {
+      chain["transport_socket"] = downstreamTLS(server)
+      chain["transport_socket_connect_timeout"] = "10s"
+    }
     return [
       "name": "requests", "address": listen.json,
       "per_connection_buffer_limit_bytes": 32_768,
@@ -135,7 +173,7 @@ struct EnvoyPlan {
         "normalize_path": true,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "common_http_protocol_options": [
-          "headers_with_underscores_action": "REJECT_REQUEST", "idle_timeout": "3600s",
+          "headers_with_underscores_action": "REJECT_REQUEST", "idle_timeout": "120s",
         ],
         "http2_protocol_options": [
           "max_concurrent_streams": 100, "initial_stream_window_size": 65_536,
@@ -144,6 +182,7 @@ struct EnvoyPlan {
         "use_remote_address": true,
         "forward_client_cert_details": "SANITIZE",
         "request_headers_timeout": "10s",
+        "request_timeout": .string("\(requestSeconds)s"),
         "stream_idle_timeout": "300s",
         "http_filters": [stripping, authorization, router],
         "route_config": [
@@ -214,6 +253,16 @@ struct EnvoyPlan {
       }
     return [
       "name": .string(name), "type": .string(kind), "connect_timeout": "1s",
+      "per_connection_buffer_limit_bytes": 32_768,
+      "circuit_breakers": [
+        "thresholds": [
+          [
+            "max_connections": .number(Double(maximumRequests)),
+            "max_pending_requests": .number(Double(maximumRequests)),
+            "max_requests": .number(Double(maximumRequests)),
+          ]
+        ]
+      ],
       "load_assignment": [
         "cluster_name": .string(name),
         "endpoints": [["lb_endpoints": [["endpoint": ["address": address.json]]]]],

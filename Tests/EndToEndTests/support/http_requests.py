@@ -51,8 +51,9 @@ class Verdict:
 
 
 def request(method="GET", path="/orders", host="shop.example", headers=None, certificate=None,
-            raw=False) -> "api.ext_authz.CheckRequest":
+            raw=False, address="203.0.113.7") -> "api.ext_authz.CheckRequest":
     message = api.ext_authz.CheckRequest()
+    message.attributes.source.address.socket_address.address = address
     http = message.attributes.request.http
     http.method, http.path, http.host = method, path, host
     pairs = list(headers.items()) if isinstance(headers, dict) else list(headers or ())

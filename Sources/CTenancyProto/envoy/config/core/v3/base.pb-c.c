@@ -8,6 +8,96 @@
 #endif
 
 #include "envoy/config/core/v3/base.pb-c.h"
+void   envoy__config__core__v3__socket_address__init
+                     (Envoy__Config__Core__V3__SocketAddress         *message)
+{
+  static const Envoy__Config__Core__V3__SocketAddress init_value = ENVOY__CONFIG__CORE__V3__SOCKET_ADDRESS__INIT;
+  *message = init_value;
+}
+size_t envoy__config__core__v3__socket_address__get_packed_size
+                     (const Envoy__Config__Core__V3__SocketAddress *message)
+{
+  assert(message->base.descriptor == &envoy__config__core__v3__socket_address__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t envoy__config__core__v3__socket_address__pack
+                     (const Envoy__Config__Core__V3__SocketAddress *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &envoy__config__core__v3__socket_address__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t envoy__config__core__v3__socket_address__pack_to_buffer
+                     (const Envoy__Config__Core__V3__SocketAddress *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &envoy__config__core__v3__socket_address__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Envoy__Config__Core__V3__SocketAddress *
+       envoy__config__core__v3__socket_address__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Envoy__Config__Core__V3__SocketAddress *)
+     protobuf_c_message_unpack (&envoy__config__core__v3__socket_address__descriptor,
+                                allocator, len, data);
+}
+void   envoy__config__core__v3__socket_address__free_unpacked
+                     (Envoy__Config__Core__V3__SocketAddress *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &envoy__config__core__v3__socket_address__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   envoy__config__core__v3__address__init
+                     (Envoy__Config__Core__V3__Address         *message)
+{
+  static const Envoy__Config__Core__V3__Address init_value = ENVOY__CONFIG__CORE__V3__ADDRESS__INIT;
+  *message = init_value;
+}
+size_t envoy__config__core__v3__address__get_packed_size
+                     (const Envoy__Config__Core__V3__Address *message)
+{
+  assert(message->base.descriptor == &envoy__config__core__v3__address__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t envoy__config__core__v3__address__pack
+                     (const Envoy__Config__Core__V3__Address *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &envoy__config__core__v3__address__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t envoy__config__core__v3__address__pack_to_buffer
+                     (const Envoy__Config__Core__V3__Address *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &envoy__config__core__v3__address__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Envoy__Config__Core__V3__Address *
+       envoy__config__core__v3__address__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Envoy__Config__Core__V3__Address *)
+     protobuf_c_message_unpack (&envoy__config__core__v3__address__descriptor,
+                                allocator, len, data);
+}
+void   envoy__config__core__v3__address__free_unpacked
+                     (Envoy__Config__Core__V3__Address *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &envoy__config__core__v3__address__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   envoy__config__core__v3__header_value__init
                      (Envoy__Config__Core__V3__HeaderValue         *message)
 {
@@ -143,6 +233,82 @@ void   envoy__config__core__v3__header_value_option__free_unpacked
   assert(message->base.descriptor == &envoy__config__core__v3__header_value_option__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+static const ProtobufCFieldDescriptor envoy__config__core__v3__socket_address__field_descriptors[1] =
+{
+  {
+    "address",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Envoy__Config__Core__V3__SocketAddress, address),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned envoy__config__core__v3__socket_address__field_indices_by_name[] = {
+  0,   /* field[0] = address */
+};
+static const ProtobufCIntRange envoy__config__core__v3__socket_address__number_ranges[1 + 1] =
+{
+  { 2, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor envoy__config__core__v3__socket_address__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "envoy.config.core.v3.SocketAddress",
+  "SocketAddress",
+  "Envoy__Config__Core__V3__SocketAddress",
+  "envoy.config.core.v3",
+  sizeof(Envoy__Config__Core__V3__SocketAddress),
+  1,
+  envoy__config__core__v3__socket_address__field_descriptors,
+  envoy__config__core__v3__socket_address__field_indices_by_name,
+  1,  envoy__config__core__v3__socket_address__number_ranges,
+  (ProtobufCMessageInit) envoy__config__core__v3__socket_address__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor envoy__config__core__v3__address__field_descriptors[1] =
+{
+  {
+    "socket_address",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Envoy__Config__Core__V3__Address, socket_address),
+    &envoy__config__core__v3__socket_address__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned envoy__config__core__v3__address__field_indices_by_name[] = {
+  0,   /* field[0] = socket_address */
+};
+static const ProtobufCIntRange envoy__config__core__v3__address__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor envoy__config__core__v3__address__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "envoy.config.core.v3.Address",
+  "Address",
+  "Envoy__Config__Core__V3__Address",
+  "envoy.config.core.v3",
+  sizeof(Envoy__Config__Core__V3__Address),
+  1,
+  envoy__config__core__v3__address__field_descriptors,
+  envoy__config__core__v3__address__field_indices_by_name,
+  1,  envoy__config__core__v3__address__number_ranges,
+  (ProtobufCMessageInit) envoy__config__core__v3__address__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor envoy__config__core__v3__header_value__field_descriptors[3] =
 {
   {

@@ -77,8 +77,20 @@ void   envoy__service__auth__v3__attribute_context__free_unpacked
   assert(message->base.descriptor == &envoy__service__auth__v3__attribute_context__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor envoy__service__auth__v3__attribute_context__peer__field_descriptors[2] =
+static const ProtobufCFieldDescriptor envoy__service__auth__v3__attribute_context__peer__field_descriptors[3] =
 {
+  {
+    "address",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Envoy__Service__Auth__V3__AttributeContext__Peer, address),
+    &envoy__config__core__v3__address__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
   {
     "principal",
     4,
@@ -105,13 +117,15 @@ static const ProtobufCFieldDescriptor envoy__service__auth__v3__attribute_contex
   },
 };
 static const unsigned envoy__service__auth__v3__attribute_context__peer__field_indices_by_name[] = {
-  1,   /* field[1] = certificate */
-  0,   /* field[0] = principal */
+  0,   /* field[0] = address */
+  2,   /* field[2] = certificate */
+  1,   /* field[1] = principal */
 };
-static const ProtobufCIntRange envoy__service__auth__v3__attribute_context__peer__number_ranges[1 + 1] =
+static const ProtobufCIntRange envoy__service__auth__v3__attribute_context__peer__number_ranges[2 + 1] =
 {
-  { 4, 0 },
-  { 0, 2 }
+  { 1, 0 },
+  { 4, 1 },
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor envoy__service__auth__v3__attribute_context__peer__descriptor =
 {
@@ -121,10 +135,10 @@ const ProtobufCMessageDescriptor envoy__service__auth__v3__attribute_context__pe
   "Envoy__Service__Auth__V3__AttributeContext__Peer",
   "envoy.service.auth.v3",
   sizeof(Envoy__Service__Auth__V3__AttributeContext__Peer),
-  2,
+  3,
   envoy__service__auth__v3__attribute_context__peer__field_descriptors,
   envoy__service__auth__v3__attribute_context__peer__field_indices_by_name,
-  1,  envoy__service__auth__v3__attribute_context__peer__number_ranges,
+  2,  envoy__service__auth__v3__attribute_context__peer__number_ranges,
   (ProtobufCMessageInit) envoy__service__auth__v3__attribute_context__peer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -22,6 +22,8 @@ PROTOBUF_C__BEGIN_DECLS
 
 #include "google/protobuf/wrappers.pb-c.h"
 
+typedef struct Envoy__Config__Core__V3__SocketAddress Envoy__Config__Core__V3__SocketAddress;
+typedef struct Envoy__Config__Core__V3__Address Envoy__Config__Core__V3__Address;
 typedef struct Envoy__Config__Core__V3__HeaderValue Envoy__Config__Core__V3__HeaderValue;
 typedef struct Envoy__Config__Core__V3__HeaderMap Envoy__Config__Core__V3__HeaderMap;
 typedef struct Envoy__Config__Core__V3__HeaderValueOption Envoy__Config__Core__V3__HeaderValueOption;
@@ -31,6 +33,26 @@ typedef struct Envoy__Config__Core__V3__HeaderValueOption Envoy__Config__Core__V
 
 
 /* --- messages --- */
+
+struct  Envoy__Config__Core__V3__SocketAddress
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData address;
+};
+#define ENVOY__CONFIG__CORE__V3__SOCKET_ADDRESS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&envoy__config__core__v3__socket_address__descriptor) \
+    , {0,NULL} }
+
+
+struct  Envoy__Config__Core__V3__Address
+{
+  ProtobufCMessage base;
+  Envoy__Config__Core__V3__SocketAddress *socket_address;
+};
+#define ENVOY__CONFIG__CORE__V3__ADDRESS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&envoy__config__core__v3__address__descriptor) \
+    , NULL }
+
 
 struct  Envoy__Config__Core__V3__HeaderValue
 {
@@ -66,6 +88,44 @@ struct  Envoy__Config__Core__V3__HeaderValueOption
     , NULL, NULL }
 
 
+/* Envoy__Config__Core__V3__SocketAddress methods */
+void   envoy__config__core__v3__socket_address__init
+                     (Envoy__Config__Core__V3__SocketAddress         *message);
+size_t envoy__config__core__v3__socket_address__get_packed_size
+                     (const Envoy__Config__Core__V3__SocketAddress   *message);
+size_t envoy__config__core__v3__socket_address__pack
+                     (const Envoy__Config__Core__V3__SocketAddress   *message,
+                      uint8_t             *out);
+size_t envoy__config__core__v3__socket_address__pack_to_buffer
+                     (const Envoy__Config__Core__V3__SocketAddress   *message,
+                      ProtobufCBuffer     *buffer);
+Envoy__Config__Core__V3__SocketAddress *
+       envoy__config__core__v3__socket_address__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   envoy__config__core__v3__socket_address__free_unpacked
+                     (Envoy__Config__Core__V3__SocketAddress *message,
+                      ProtobufCAllocator *allocator);
+/* Envoy__Config__Core__V3__Address methods */
+void   envoy__config__core__v3__address__init
+                     (Envoy__Config__Core__V3__Address         *message);
+size_t envoy__config__core__v3__address__get_packed_size
+                     (const Envoy__Config__Core__V3__Address   *message);
+size_t envoy__config__core__v3__address__pack
+                     (const Envoy__Config__Core__V3__Address   *message,
+                      uint8_t             *out);
+size_t envoy__config__core__v3__address__pack_to_buffer
+                     (const Envoy__Config__Core__V3__Address   *message,
+                      ProtobufCBuffer     *buffer);
+Envoy__Config__Core__V3__Address *
+       envoy__config__core__v3__address__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   envoy__config__core__v3__address__free_unpacked
+                     (Envoy__Config__Core__V3__Address *message,
+                      ProtobufCAllocator *allocator);
 /* Envoy__Config__Core__V3__HeaderValue methods */
 void   envoy__config__core__v3__header_value__init
                      (Envoy__Config__Core__V3__HeaderValue         *message);
@@ -125,6 +185,12 @@ void   envoy__config__core__v3__header_value_option__free_unpacked
                       ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
+typedef void (*Envoy__Config__Core__V3__SocketAddress_Closure)
+                 (const Envoy__Config__Core__V3__SocketAddress *message,
+                  void *closure_data);
+typedef void (*Envoy__Config__Core__V3__Address_Closure)
+                 (const Envoy__Config__Core__V3__Address *message,
+                  void *closure_data);
 typedef void (*Envoy__Config__Core__V3__HeaderValue_Closure)
                  (const Envoy__Config__Core__V3__HeaderValue *message,
                   void *closure_data);
@@ -140,6 +206,8 @@ typedef void (*Envoy__Config__Core__V3__HeaderValueOption_Closure)
 
 /* --- descriptors --- */
 
+extern const ProtobufCMessageDescriptor envoy__config__core__v3__socket_address__descriptor;
+extern const ProtobufCMessageDescriptor envoy__config__core__v3__address__descriptor;
 extern const ProtobufCMessageDescriptor envoy__config__core__v3__header_value__descriptor;
 extern const ProtobufCMessageDescriptor envoy__config__core__v3__header_map__descriptor;
 extern const ProtobufCMessageDescriptor envoy__config__core__v3__header_value_option__descriptor;

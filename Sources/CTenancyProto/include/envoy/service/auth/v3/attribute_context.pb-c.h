@@ -37,12 +37,13 @@ typedef struct Envoy__Service__Auth__V3__AttributeContext__Request Envoy__Servic
 struct  Envoy__Service__Auth__V3__AttributeContext__Peer
 {
   ProtobufCMessage base;
+  Envoy__Config__Core__V3__Address *address;
   ProtobufCBinaryData principal;
   ProtobufCBinaryData certificate;
 };
 #define ENVOY__SERVICE__AUTH__V3__ATTRIBUTE_CONTEXT__PEER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&envoy__service__auth__v3__attribute_context__peer__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , NULL, {0,NULL}, {0,NULL} }
 
 
 struct  Envoy__Service__Auth__V3__AttributeContext__HttpRequest__HeadersEntry

@@ -14,7 +14,7 @@ from support.daemon import ISSUER, Server
 from support.issuers import MAKERS, OutsideIssuer, audience, trust
 from support.jose import Forger, encode, now, part, thumbprint
 from support.tokens import (
-    denials, exchange, failure_of, get, introspect, issue, refused, revoke, who)
+    denials, exchange, failure_of, get, introspect, refused, revoke, who)
 from support.waiting import eventually
 
 URL = "https://id.acme.test/"

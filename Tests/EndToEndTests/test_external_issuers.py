@@ -228,6 +228,27 @@ def test_our_own_issuer_is_nobodys(admin, acme, corp):
         invalid("settings.issuers[0].issuer", trust, admin, acme.name, OutsideIssuer(url).trusted())
 
 
+def test_gateways_resolve_by_them(admin, acme, corp, gateway, connect, pki):
+    def resolved(client, token, **fields):
+        return client.resolver.ResolveFromToken(api.resolver.ResolveFromTokenRequest(token=token, **fields),
+                                                timeout=20)
+
+    token = corp.token(acme)
+    for _ in range(2):
+        found = resolved(gateway, token)
+        assert found.tenant.id == acme.id
+    assert resolved(gateway, token, token_audience=audience(acme)).tenant.id == acme.id
+    assert failure("UNAUTHENTICATED", resolved, gateway, token, token_audience=ISSUER).reason == (
+        "TOKEN_AUDIENCE_MISMATCH")
+    forged = OutsideIssuer(corp.url, kid=corp.kid).token(acme)
+    assert failure("UNAUTHENTICATED", resolved, gateway, forged).reason == "TOKEN_SIGNATURE_INVALID"
+    other = admin.active(f"{acme.slug}-other", api.SHARED)
+    with_certificate = connect(pki.python.tenant(other.slug, "web"))
+    assert failure("PERMISSION_DENIED", resolved, with_certificate, token)
+    trust(admin, acme.name)
+    assert failure("UNAUTHENTICATED", resolved, gateway, token).reason == "TOKEN_KEY_UNKNOWN"
+
+
 # What ends them.
 
 def streaming(client, token: str):

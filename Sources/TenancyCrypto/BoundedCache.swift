@@ -27,3 +27,5 @@ package struct BoundedCache<Key: Hashable, Value> {
     return values.removeValue(forKey: oldest)
   }
 }
+
+extension BoundedCache: Sendable where Key: Sendable, Value: Sendable {}

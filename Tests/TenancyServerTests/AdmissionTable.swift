@@ -27,7 +27,6 @@ struct AdmissionRow: CustomStringConvertible {
   private static let changers = "admin tenantAdmin"
   private static let operators = "admin"
   private static let auditors = "admin viewer tenantAdmin"
-  private static let settingsReaders = "admin viewer tenantViewer tenantAdmin"
   private static let everyone = checkers + " unknown"
 
   static let all: [AdmissionRow] =
@@ -61,7 +60,7 @@ struct AdmissionRow: CustomStringConvertible {
       "Tokens/GetJsonWebKeySet", "tenancy.token_keys:get", "tenant", names: true, checkers),
     AdmissionRow(
       "Tokens/GetAuthenticationSettings", "tenancy.authentication:get", "tenant", names: true,
-      settingsReaders),
+      auditors),
     AdmissionRow(
       "Tokens/SetAuthenticationSettings", "tenancy.authentication:set", "tenant", names: true,
       changers),

@@ -68,7 +68,8 @@ struct OutsideIssuerTests {
     #expect(found.token?.tenant == Self.acme && found.subject == "corp:al")
     for audience in [
       "aud", "aud/tenants/", "aud/tenants/acme", "aud/tenants/\(Self.acme)/",
-      "aud/tenants/\("\(Self.acme)".uppercased())x", audience(Self.globex), audience(Sample.id(9)),
+      "aud/tenants/\("\(Self.acme)".uppercased())x", "aud/tenants/\u{301}\(Self.acme)",
+      audience(Self.globex), audience(Sample.id(9)),
     ] {
       #expect(reason(try provider.token(audience), state) == "TOKEN_KEY_UNKNOWN")
     }
@@ -217,6 +218,17 @@ struct OutsideIssuerTests {
         == "TOKEN_NOT_BOUND")
     // It is there again.
     #expect(try ended(before) == nil)
+  }
+
+  @Test func anIssuerCanDemandThatTokensAreBound() throws {
+    var issuer = provider.trusted()
+    issuer.requiresBinding = true
+    let state = state([issuer])
+    #expect(reason(try provider.token(audience(Self.acme)), state) == "TOKEN_NOT_BOUND")
+    let digest = Base64URL.text([UInt8](repeating: 7, count: 32)).text
+    let bound = try provider.token(
+      audience(Self.acme), ["cnf": "{\"x5t#S256\":\"\(digest)\"}"])
+    #expect(reason(bound, state) == "TOKEN_BINDING_MISMATCH")
   }
 
   @Test func theHorizonEndsWhatWasIssuedByThen() throws {

@@ -231,9 +231,8 @@ import Testing
   }
 
   @Test func keysStayWhereAHorizonIsAdded() throws {
-    let connection = try SQLiteConnection(path: sample.directory.file("x"))
-    try connection.execute("CREATE TABLE tenants (token_keys TEXT)")
-    try connection.execute(#"INSERT INTO tenants VALUES ('[{"a":1}]')"#)
+    let connection = try SQLiteConnection(path: sample.path)
+    try connection.execute(#"UPDATE tenants SET token_keys = '[{"a":1}]'"#)
     try SQLiteRestore.moveHorizons(connection, to: 5, .counter(6))
     let text = try connection.text("SELECT token_keys FROM tenants")
     #expect(text == #"{"horizon":5,"keys":[{"a":1}]}"#)

@@ -222,6 +222,7 @@ extension StateModel {
     case .putTenant(var tenant):
       tenant.version = 1
       tenant.epoch = 1
+      tenant.tokenHorizon = nil
       return .putTenant(tenant)
     case .putRole(let id, var role):
       role.version = 1

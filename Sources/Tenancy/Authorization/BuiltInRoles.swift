@@ -12,12 +12,13 @@ public enum BuiltInRoles {
       "tenancy.tenants:resolve", "tenancy.tenants:update", "tenancy.token_keys:*",
       "tenancy.tokens:*",
     ])
-  /// `tenant-viewer`: reads what an administrator manages, but not the audit trail.
+  /// `tenant-viewer`: reads what an administrator manages, but neither the audit trail nor whom the
+  /// tenant trusts.
   public static let viewer = make(
     1, "tenant-viewer", "Tenant viewer", "Reads the tenant's settings, roles and assignments.",
     [
-      "tenancy.assignments:list", "tenancy.authentication:get", "tenancy.authorization:check",
-      "tenancy.roles:get", "tenancy.roles:list", "tenancy.tenants:get", "tenancy.tenants:list",
+      "tenancy.assignments:list", "tenancy.authorization:check", "tenancy.roles:get",
+      "tenancy.roles:list", "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:resolve", "tenancy.token_keys:get", "tenancy.tokens:introspect",
     ])
 

@@ -61,7 +61,8 @@ public enum Lifecycle {
     after.state = state
     after.stateReason = String(reason.prefix(maximumReasonLength))
     after.epoch += 1
-    if tenant.state == .active { after.tokenHorizon = now }
+    // Of one that was never active there are no tokens.
+    if tenant.state == .active || tenant.tokenHorizon != nil { after.tokenHorizon = now }
     after.version += 1
     after.updateTime = now
     if event == .delete {

@@ -32,7 +32,7 @@ public struct Tenant: Hashable, Sendable {
   /// By which tokens its callers may say who they are: no part of what callers see, either.
   public var authentication: AuthenticationSettings
   /// Tokens of other issuers, who know of no epochs, are void if they were issued by then; nil: none are. Moves with
-  /// the epoch when the tenant stops being active, and when all of its tokens are revoked.
+  /// the epoch, once the tenant was active.
   public var tokenHorizon: Timestamp?
 
   /// Validates nothing: that is up to `TenantCommands`.

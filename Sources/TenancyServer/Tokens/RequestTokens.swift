@@ -57,8 +57,9 @@ struct RequestTokens: Sendable {
     let bytes = token.withUnsafeBytes { Array($0) }
     let judgement = TokenJudgement(terms)
     let found = try judgement.candidate(for: bytes, access.snapshot.state, at: access.now)
-    var keys = TokenKeyCache()
-    return try judgement.verify(bytes, as: found, at: access.now, &keys)
+    return try SharedTokenKeys.with { keys throws(TokenDenial) in
+      try judgement.verify(bytes, as: found, at: access.now, &keys)
+    }
   }
 
   private func judge(

@@ -123,7 +123,7 @@ final class TokenGrant: Sendable {
     guard record.tenant.id == tenant else { return Self.epochMoved }
     if let refusal = refusalOfTrust(in: record.tenant, at: now) { return refusal }
     guard record.mayHave(subject) else { return Self.strange }
-    if certificate == nil, record.tenant.authentication.requiresBinding { return Self.unbound }
+    if certificate == nil, mustBeBound(by: record.tenant) { return Self.unbound }
     if record.isRevoked(tokenID: tokenID, subject: subject, issuedAt: issueTime) {
       return Self.revoked
     }
@@ -136,6 +136,10 @@ final class TokenGrant: Sendable {
       return Self.issuerGone
     }
     return nil
+  }
+
+  private func mustBeBound(by tenant: borrowing Tenant) -> Bool {
+    tenant.authentication.requiresBinding || outside?.terms.requiresBinding ?? false
   }
 
   private func refusalOfTrust(

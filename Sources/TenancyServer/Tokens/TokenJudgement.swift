@@ -122,9 +122,7 @@ struct TokenJudgement {
           keys: try keys.set(issuer.keys),
           expecting: terms.expectations(of: issuer, for: tenant, isPlatform: isPlatform),
           now: now)
-        guard let key = issuer.keys.first(where: { $0.isPublicHalf(of: verified.key) }) else {
-          throw TokenDenial.unknownKey
-        }
+        let key = ExternalKey(verified.key)
         let trust = OutsideTrust(
           terms: issuer.terms, key: key, isPlatform: isPlatform, issuers: terms.outside)
         return try TokenGrant(token, verified, of: tenant, by: trust)

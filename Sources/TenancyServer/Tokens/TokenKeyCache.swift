@@ -1,10 +1,11 @@
+import Synchronization
 public import Tenancy
 import TenancyCrypto
 import TenancyTokens
 
 /// Public keys of tenants and of other issuers, ready to verify with: making one costs as much as using it. Confined to
 /// an event loop, or to a call.
-struct TokenKeyCache {
+struct TokenKeyCache: Sendable {
   /// Some 3 KiB each.
   private var keys = BoundedCache<String, JWK>(capacity: 2048)
   /// Some 3 KiB for each key of theirs.
@@ -39,6 +40,20 @@ struct TokenKeyCache {
   }
 }
 
+/// The same for calls that are not answered on an event loop. Of two that miss at once, what one has made may be lost.
+enum SharedTokenKeys {
+  private static let cache = Mutex(TokenKeyCache())
+
+  static func with<Result, Failure: Error>(
+    _ body: (inout TokenKeyCache) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    var keys = cache.withLock { $0 }
+    let result = try body(&keys)
+    cache.withLock { $0 = keys }
+    return result
+  }
+}
+
 extension TokenKey {
   func read() throws(TenancyError) -> JWK {
     let set: JWKSet
@@ -63,8 +78,6 @@ extension ExternalKey {
       id: JWKThumbprint.text(of: key.verifier.publicKey).text,
       publicKey: String(decoding: key.json().bytes(), as: UTF8.self))
   }
-
-  func isPublicHalf(of key: JWK) -> Bool { self == ExternalKey(key) }
 
   static func read(_ keys: [ExternalKey]) throws(TenancyError) -> JWKSet {
     do throws(JWKError) {

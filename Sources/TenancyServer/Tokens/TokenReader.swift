@@ -20,8 +20,9 @@ struct TokenReader {
     do throws(TokenDenial) {
       let found = try judgement.candidate(for: bytes, access.snapshot.state, at: access.now)
       guard let record = access.visibleTenant(found.record.tenant.id) else { return nil }
-      var keys = TokenKeyCache()
-      let grant = try judgement.verify(bytes, as: found, at: access.now, &keys)
+      let grant = try SharedTokenKeys.with { keys throws(TokenDenial) in
+        try judgement.verify(bytes, as: found, at: access.now, &keys)
+      }
       return grant.isFor(audience, terms) ? (grant, record) : nil
     } catch {
       return nil

@@ -58,7 +58,8 @@ extension TokenTerms {
   func tenant(ofAudience text: String) -> TenantID? {
     let start = tenantAudiences
     guard text.utf8.starts(with: start.utf8) else { return nil }
-    return TenantID(parsing: String(text.dropFirst(start.count)))
+    // By bytes: a character can go over the end of the start.
+    return TenantID(parsing: String(decoding: text.utf8.dropFirst(start.utf8.count), as: UTF8.self))
   }
 
   /// Whether `iss` is one that nobody else may have.

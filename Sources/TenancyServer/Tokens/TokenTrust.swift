@@ -10,13 +10,20 @@ enum TokenTrust: Sendable {
 }
 
 /// An issuer that is trusted, and that of its keys which has signed a token.
-struct OutsideTrust: Sendable {
+final class OutsideTrust: Sendable {
   /// Without keys.
   let terms: ExternalIssuer
   let key: ExternalKey
   /// Whether it is trusted for all tenants.
   let isPlatform: Bool
   let issuers: PlatformIssuers
+
+  init(terms: ExternalIssuer, key: ExternalKey, isPlatform: Bool, issuers: PlatformIssuers) {
+    self.terms = terms
+    self.key = key
+    self.isPlatform = isPlatform
+    self.issuers = issuers
+  }
 
   /// Whether the same would be found of a token by what its tenant and the server have set now.
   func isCurrent(in tenant: borrowing Tenant) -> Bool {

@@ -42,6 +42,33 @@ let tokenTargets: [FuzzTarget] = [
     }
   },
 
+  FuzzTarget("outside-token") {
+    [
+      #"{"iss":"i","sub":"s","aud":["a"],"iat":1,"exp":2,"scope":"a:b c","org":true}"#,
+      #"{"iss":"i","sub":"s","aud":"a","iat":1,"exp":2,"nonce":"n"}"#, "{}",
+    ].map { Array($0.utf8) }
+  } run: { input in
+    let made = try OutsideMaker.made.get()
+    let token = try made.token(input)
+    var expected = OutsideExpectations(
+      issuer: "i", audiences: ["a"], algorithms: [.eddsa], types: [.accessToken], maximumLife: 900,
+      skew: 5)
+    expected.permissionsClaim = "scope"
+    expected.requiredClaims = [OutsideExpectations.RequiredClaim(name: "org", value: "true")]
+    guard let outside = try? OutsideToken(parsing: token) else { return }
+    let now = Timestamp(seconds: 1, subsecondNanoseconds: 0)
+    guard let found = try? outside.verify(keys: made.keys, expecting: expected, now: now) else {
+      return
+    }
+    let claims = found.claims
+    try check(claims.issuer == "i" && claims.audience.contains("a"), "issuer and audience")
+    try check(claims.expires > now && claims.issuedAt.seconds <= 6, "times")
+    try check(claims.expires.seconds - claims.issuedAt.seconds <= 900, "life")
+    try check(claims.others["nonce"] == nil && claims.others["at_hash"] == nil, "an ID token")
+    try check(claims.tenant == nil && claims.permissions.isEmpty, "claims of ours")
+    try checkEqual(outside.claimedText("iss"), "i", "what it claims")
+  },
+
   FuzzTarget("token-json") {
     [
       #"{"a":[1,-0.5e+3,true,false,null,"\u00e9\ud834\udd1e\n"],"":{}}"#, #"{"a":1,"\u0061":2}"#,
@@ -86,5 +113,25 @@ private struct Made: Sendable {
         issuer: "https://issuer.test", subject: "s", audience: ["a"], issuedAt: now,
         expires: Timestamp(seconds: 1_800_000_600, subsecondNanoseconds: 0)))
     keys = try JWKSet([signer.key])
+  }
+}
+
+/// Signs whatever it is given.
+private struct OutsideMaker {
+  static let made = Result { try OutsideMaker() }
+
+  private let signer: MessageSigner
+  let keys: JWKSet
+
+  private init() throws {
+    signer = try MessageSigner(generating: .eddsa)
+    keys = try JWKSet([JWK(of: signer)])
+  }
+
+  func token(_ payload: [UInt8]) throws -> [UInt8] {
+    let header = #"{"alg":"EdDSA","typ":"at+jwt"}"#
+    let signed =
+      Base64URL.encode(Array(header.utf8)) + [UInt8(ascii: ".")] + Base64URL.encode(payload)
+    return signed + [UInt8(ascii: ".")] + Base64URL.encode(try signer.sign(signed[...]))
   }
 }

@@ -91,8 +91,9 @@ struct WorkloadAPISettings: Sendable {
     server.limits.maximumConnectionsPerPeer = min(
       terms.streamsPerUser, max(8, server.limits.maximumConnections / 4))
     server.limits.maximumConcurrentStreams = 16
-    server.limits.maximumMessageBytes = 64 * 1024
-    server.limits.maximumBufferedBytes = 256 * 1024
+    // An Envoy tells of all its extensions when it asks first.
+    server.limits.maximumMessageBytes = 256 * 1024
+    server.limits.maximumBufferedBytes = 512 * 1024
     server.limits.maximumTotalBufferedBytes = 4 * 1024 * 1024
     return server
   }

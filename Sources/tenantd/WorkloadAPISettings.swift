@@ -87,10 +87,13 @@ struct WorkloadAPISettings: Sendable {
     server.eventLoops = 1
     // Each takes three descriptors, and the API's own listeners need most of them.
     server.limits.maximumConnections = min(4_096, max(16, Descriptors.limit / 16))
-    server.limits.maximumConnectionsPerPeer = terms.streamsPerUser
+    // Nor does one user take all.
+    server.limits.maximumConnectionsPerPeer = min(
+      terms.streamsPerUser, max(8, server.limits.maximumConnections / 4))
     server.limits.maximumConcurrentStreams = 16
-    server.limits.maximumMessageBytes = 64 * 1024
-    server.limits.maximumBufferedBytes = 256 * 1024
+    // An Envoy tells of all its extensions when it asks first.
+    server.limits.maximumMessageBytes = 256 * 1024
+    server.limits.maximumBufferedBytes = 512 * 1024
     server.limits.maximumTotalBufferedBytes = 4 * 1024 * 1024
     return server
   }

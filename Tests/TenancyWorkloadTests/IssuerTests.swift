@@ -140,6 +140,32 @@ struct IssuerTests {
     #expect(error?.code == .permissionDenied)
   }
 
+  /// At half of its life, what a process has is good still: its stream goes on, and asks again soon.
+  @Test mutating func whatIsGoodIsKeptWhenNoneCanBeSigned() async throws {
+    bench.terms.signatures = (burst: 2, perSecond: 0)
+    try await bench.register(lifetime: 600)
+    let (peer, issuer) = (bench.peer(), bench.issuer())
+    let first = try await issuer.answer(for: peer, signing: true)
+    _ = try await issuer.answer(for: bench.peer(), signing: true)
+    bench.clock.advance(seconds: 400)
+    let second = try await issuer.answer(for: peer, signing: true)
+    #expect(first.identities.first?.credential.chain == second.identities.first?.credential.chain)
+    #expect(second.nextTime == bench.clock.now + .seconds(5))
+    bench.clock.advance(seconds: 195)
+    let error = await status { try await ids(issuer, peer) }
+    #expect(error?.code == .resourceExhausted)
+  }
+
+  /// One that was made while the clock was ahead is of no use before that time comes.
+  @Test func aClockThatWasAheadLeavesNothingBehind() async throws {
+    try await bench.register(lifetime: 600)
+    let (peer, issuer) = (bench.peer(), bench.issuer())
+    let first = try await issuer.answer(for: peer, signing: true)
+    bench.clock.advance(seconds: -1_000)
+    let second = try await issuer.answer(for: peer, signing: true)
+    #expect(first.identities.first?.credential.chain != second.identities.first?.credential.chain)
+  }
+
   @Test func bundlesNeedNoSignature() async throws {
     try await bench.register()
     let answer = try await bench.issuer().answer(for: bench.peer(), signing: false)

@@ -26,6 +26,7 @@ NAMESPACES = {
     "opentelemetry.proto.collector.trace.v1": "OTLPCollector",
     # Of no package: the SPIFFE Workload API's.
     "": "SPIFFE",
+    "envoy.service.secret.v3": "EnvoySecret",
 }
 STRUCT_TYPE = ".google.protobuf.Struct"
 

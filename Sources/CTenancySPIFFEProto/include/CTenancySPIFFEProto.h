@@ -2,11 +2,44 @@
 #ifndef CTenancySPIFFEProto_H
 #define CTenancySPIFFEProto_H
 
+#include "spiffe/sds.pb-c.h"
 #include "spiffe/workload.pb-c.h"
 
 /* The protos and what they import: a google.protobuf.FileDescriptorSet. */
 const uint8_t *CTenancySPIFFEProto_descriptor_set(size_t *size);
 
+static inline const ProtobufCMessageDescriptor *
+envoy__service__secret__v3__discovery_request__get_descriptor(void) {
+  return &envoy__service__secret__v3__discovery_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__secret__v3__discovery_failure__get_descriptor(void) {
+  return &envoy__service__secret__v3__discovery_failure__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__secret__v3__discovery_response__get_descriptor(void) {
+  return &envoy__service__secret__v3__discovery_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__secret__v3__discovery_resource__get_descriptor(void) {
+  return &envoy__service__secret__v3__discovery_resource__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__secret__v3__secret__get_descriptor(void) {
+  return &envoy__service__secret__v3__secret__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__secret__v3__tls_certificate__get_descriptor(void) {
+  return &envoy__service__secret__v3__tls_certificate__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__secret__v3__certificate_validation_context__get_descriptor(void) {
+  return &envoy__service__secret__v3__certificate_validation_context__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__secret__v3__data_source__get_descriptor(void) {
+  return &envoy__service__secret__v3__data_source__descriptor;
+}
 static inline const ProtobufCMessageDescriptor *
 x509_svidrequest__get_descriptor(void) {
   return &x509_svidrequest__descriptor;

@@ -3,6 +3,21 @@
 
 public import TenancyRPC
 
+extension EnvoySecret {
+  /// The methods of `envoy.service.secret.v3.SecretDiscoveryService`.
+  public enum SecretDiscoveryService {
+    /// As calls' paths have it.
+    public static let name = "envoy.service.secret.v3.SecretDiscoveryService"
+
+    /// What is asked for, at once, and again whenever it changes.
+    public static let streamSecrets = RPCMethod<EnvoySecret.DiscoveryRequest, EnvoySecret.DiscoveryResponse>(
+      path: "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets", kind: .bidirectional)
+    /// The same once.
+    public static let fetchSecrets = RPCMethod<EnvoySecret.DiscoveryRequest, EnvoySecret.DiscoveryResponse>(
+      path: "/envoy.service.secret.v3.SecretDiscoveryService/FetchSecrets", kind: .unary)
+  }
+}
+
 extension SPIFFE {
   /// The methods of `SpiffeWorkloadAPI`.
   public enum SpiffeWorkloadAPI {

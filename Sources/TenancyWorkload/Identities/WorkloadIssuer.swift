@@ -32,6 +32,8 @@ final class WorkloadIssuer: Sendable {
     case identities([WorkloadIdentity], Matches)
   }
 
+  /// Between two reports that say the same.
+  private static let quiet = Duration.seconds(60)
   /// Between two certificates by the same entry, at least: an authority that is about to end gives short ones.
   private static let shortestInterval = Duration.seconds(5)
 
@@ -41,6 +43,7 @@ final class WorkloadIssuer: Sendable {
   private let work: BlockingWork
   private let signatures: UserPace
   private let report: @Sendable (String) -> Void
+  private let reported = Mutex<(what: String, time: Timestamp)?>(nil)
 
   /// - Parameter report: is told what operators should know, in words.
   init(
@@ -80,7 +83,7 @@ final class WorkloadIssuer: Sendable {
     case .gone:
       throw RPCStatus(.permissionDenied, "the process that has opened the connection is not known")
     case .failed(let why):
-      report("a certificate can't be made: \(why)")
+      tell("a certificate can't be made: \(why)")
       throw RPCStatus(.unavailable, "certificates can't be made now", retryAfter: .seconds(5))
     case .exhausted:
       throw RPCStatus(
@@ -88,13 +91,28 @@ final class WorkloadIssuer: Sendable {
     case .identities(let identities, let matches):
       guard !matches.entries.isEmpty else { throw Self.noIdentity }
       if matches.omitted > 0 {
-        report("\(peer.label()) has \(matches.omitted) identities more than are given")
+        tell("\(peer.label()) has \(matches.omitted) identities more than are given")
       }
       let look = now + terms.attestationInterval
       return Answer(
         identities: identities, entries: matches.entries, authority: authority,
-        nextTime: identities.map(\.rotateTime).reduce(look, min), tenants: matches.tenants)
+        nextTime: max(
+          identities.map(\.rotateTime).reduce(look, min), now + Self.shortestInterval),
+        tenants: matches.tenants)
     }
+  }
+
+  /// Once in a while, if it is always the same.
+  private func tell(_ what: String) {
+    let now = plane.now
+    let isNews = reported.withLock { last in
+      if let last, last.what == what, last.time <= now, now < last.time + Self.quiet {
+        return false
+      }
+      last = (what, now)
+      return true
+    }
+    if isNews { report(what) }
   }
 
   static let noIdentity = RPCStatus(.permissionDenied, "no identity issued")
@@ -116,15 +134,23 @@ final class WorkloadIssuer: Sendable {
     guard signing else { return .identities([], matches) }
     var identities: [WorkloadIdentity] = []
     for entry in matches.entries {
-      if let had = peer.identity(of: entry.id), had.authority === authority,
-        had.rotateTime > plane.now
-      {
-        identities.append(had)
+      let (now, had) = (plane.now, peer.identity(of: entry.id))
+      let same = had.flatMap { $0.authority === authority ? $0 : nil }
+      if let same, same.isFresh(at: now) {
+        identities.append(same)
         continue
       }
-      guard signatures.take(for: peer.userID, at: plane.now) else { return .exhausted }
+      guard signatures.take(for: peer.userID, at: now) else {
+        // What the process has is good for as long again: its stream need not end for that.
+        guard let same, same.isGood(at: now) else { return .exhausted }
+        identities.append(same)
+        continue
+      }
       do throws(PKIError) {
-        identities.append(try issue(entry, authority, to: peer))
+        let made = try issue(entry, authority, to: peer)
+        // At once: if the others can't be made now, this one need not be made again.
+        peer.add(made)
+        identities.append(made)
       } catch {
         return .failed("\(error)")
       }

@@ -34,6 +34,11 @@ public final class WorkloadPeer: Sendable {
 
   func identity(of entry: String) -> WorkloadIdentity? { issued.withLock { $0[entry] } }
 
+  /// Adds one, which takes the place of the former of its entry.
+  func add(_ identity: WorkloadIdentity) {
+    issued.withLock { $0[identity.entry.id] = identity }
+  }
+
   /// These and no others are kept.
   func keep(_ identities: [WorkloadIdentity]) {
     let kept = Dictionary(
@@ -49,6 +54,19 @@ struct WorkloadIdentity: Sendable {
   let authority: WorkloadAuthority
   /// When another takes its place: half of its life.
   let rotateTime: Timestamp
+
+  /// Whether it is not to be made anew yet. One that was made while the clock was ahead is no good.
+  func isFresh(at now: Timestamp) -> Bool {
+    rotateTime > now && credential.notBefore <= now.seconds
+  }
+
+  /// Whether whoever has it can use it for a while.
+  func isGood(at now: Timestamp) -> Bool {
+    credential.notBefore <= now.seconds && now.seconds + Self.spare < credential.notAfter
+  }
+
+  /// Seconds.
+  private static let spare: Int64 = 10
 
   var spiffeID: String { "spiffe://\(authority.trustDomain)/\(entry.identityPath)" }
 }

@@ -34,7 +34,7 @@ public final class WorkloadService: Sendable {
 
   /// Every method that is served.
   public var methods: [ServiceMethod<WorkloadDelegate>] {
-    x509Methods + (tokens.withLock { $0 == nil } ? [] : tokenMethods)
+    x509Methods + (tokens.withLock { $0 == nil } ? [] : tokenMethods) + secretMethods
   }
 
   private var x509Methods: [ServiceMethod<WorkloadDelegate>] {
@@ -213,12 +213,16 @@ public final class WorkloadService: Sendable {
     guard call.metadata[Self.metadataName] == ["true"] else {
       throw RPCStatus(.invalidArgument, "the metadata \(Self.metadataName): true is required")
     }
-    guard calls.take(for: call.context.userID, at: plane.now) else {
+    try admit(call.context)
+  }
+
+  func admit(_ peer: WorkloadPeer) throws(RPCStatus) {
+    guard calls.take(for: peer.userID, at: plane.now) else {
       throw RPCStatus(.resourceExhausted, "too many calls of the user", retryAfter: .seconds(1))
     }
   }
 
-  private func answer(
+  func answer(
     for peer: WorkloadPeer, _ method: String, signing: Bool
   ) async throws(RPCStatus) -> WorkloadIssuer.Answer {
     do throws(RPCStatus) {
@@ -235,7 +239,7 @@ public final class WorkloadService: Sendable {
 }
 
 extension WorkloadIssuer.Answer {
-  fileprivate func term(of peer: WorkloadPeer) -> WorkloadStreams.Term {
+  func term(of peer: WorkloadPeer) -> WorkloadStreams.Term {
     WorkloadStreams.Term(
       userID: peer.userID, entries: Set(entries.map(\.id)), tenants: tenants, end: nextTime)
   }

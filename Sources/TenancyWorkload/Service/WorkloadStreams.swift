@@ -199,9 +199,13 @@ final class WorkloadStreams: Sendable {
   }
 
   private func watchTime() async {
+    var last = plane.now
     while !Task.isCancelled {
       do { try await Task.sleep(for: Self.interval) } catch { return }
-      look(at: plane.now)
+      let now = plane.now
+      // A clock that was set back says nothing of when terms end.
+      now < last ? wakeAll() : look(at: now)
+      last = now
     }
   }
 }

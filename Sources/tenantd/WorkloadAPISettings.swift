@@ -90,6 +90,8 @@ struct WorkloadAPISettings: Sendable {
     // Nor does one user take all.
     server.limits.maximumConnectionsPerPeer = min(
       terms.streamsPerUser, max(8, server.limits.maximumConnections / 4))
+    // Whoever was told that it has no identity can ask again: it need not stay for that.
+    server.limits.idleTimeout = .seconds(60)
     server.limits.maximumConcurrentStreams = 16
     // An Envoy tells of all its extensions when it asks first.
     server.limits.maximumMessageBytes = 256 * 1024

@@ -156,7 +156,7 @@ struct TokenService: Sendable {
     }
     // By the clock of another node some may be issued later than now, and before this.
     let before = access.now + Duration.seconds(TokenTerms.clockDifference)
-    let life = Int64(longestLife(in: access) + Self.margin)
+    let life = Int64(Self.longestLife + Self.margin)
     let revocation = try await commands(access).revoke(
       target, of: tenant, before: before, expireTime: access.now + Duration.seconds(life),
       reason: request.reason)
@@ -168,17 +168,12 @@ struct TokenService: Sendable {
     _ access: Access, _ tenant: TenantID
   ) async throws(TenancyError) -> V1.RevokeTokensResponse {
     try await commands(access).revokeAll(of: tenant)
-    let end = access.now + Duration.seconds(longestLife(in: access))
+    let end = access.now + Duration.seconds(Self.longestLife)
     return V1.RevokeTokensResponse(expireTime: GoogleProtobuf.Timestamp(end))
   }
 
-  /// Seconds that a token of the tenant, as it is now, can live: those of other issuers can live for longer.
-  private func longestLife(in access: Access) -> Int {
-    let trusts =
-      terms?.outside.isEmpty == false
-      || access.target?.tenant.authentication.issuers.isEmpty == false
-    return trusts ? ExternalIssuer.longestLife : TokenTerms.longestLife
-  }
+  /// Seconds that a token of the tenant can live: also of issuers that it trusts no more, and may trust again.
+  private static var longestLife: Int { max(ExternalIssuer.longestLife, TokenTerms.longestLife) }
 
   // MARK: Keys
 

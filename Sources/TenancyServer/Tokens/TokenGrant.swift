@@ -71,6 +71,14 @@ final class TokenGrant: Sendable {
     let mapped = verified.permissions?.compactMap { Permission(parsing: $0.text) }
     permissions = mapped.map { PermissionSet($0) }
     claims.subject = ExactText(subject)
+    // Who acts for the subject is one of the issuer's as well: it can't say of anybody else that they do.
+    for at in claims.actors.indices {
+      let actor = trust.terms.subjectPrefix + claims.actors[at].subject.text
+      guard trust.mayName(actor) else {
+        throw TokenRefusal(.claims, "act is no subject that its issuer can name")
+      }
+      claims.actors[at].subject = ExactText(actor)
+    }
     claims.permissions = mapped?.map { ExactText($0.text) } ?? []
     // Nobody reads them, and there may be many.
     claims.others = []

@@ -120,7 +120,7 @@ struct TokenIssuer: Sendable {
     claims.permissions = wish.permissions.map { ExactText($0) }
     claims.certificateSHA256 = wish.certificate
     claims.actors = wish.actors
-    if let base = wish.base { claims.others = TokenOrigin(of: base).members }
+    if let base = wish.base { claims.others = TokenOrigin(of: base, in: record.tenant).members }
     return claims
   }
 

@@ -69,6 +69,9 @@ final class TokenJudge {
     _ bytes: [UInt8], _ account: Int, _ state: borrowing ControlState, _ now: Timestamp
   ) throws(TokenDenial) -> KnownToken {
     let began = clock()
+    let judgement = TokenJudgement(terms)
+    // Who makes tokens elsewhere, as many as they like, and who sends what is none, keep none out that are of our own.
+    let account = judgement.saysOurs(bytes, state) ? account : account ^ Self.strangers
     guard allowance.admits(peer: account, nil, at: began) else { throw Self.tooMany(nil) }
     // A tenant is charged for what its key has to do with: whether there is one is not to be learned from that.
     var charged: TenantID?
@@ -77,7 +80,6 @@ final class TokenJudge {
       let ended = clock()
       allowance.charge(peer: account, charged, ended - began, isRefused: isRefused, at: ended)
     }
-    let judgement = TokenJudgement(terms)
     let candidate = try judgement.candidate(for: bytes, state, at: now)
     let tenant = candidate.record.tenant.id
     guard allowance.admits(peer: account, tenant, at: began) else { throw Self.tooMany(tenant) }
@@ -88,6 +90,9 @@ final class TokenJudge {
     known.insert(token)
     return token
   }
+
+  /// What makes another account of one.
+  private static let strangers = 0x5851_F42D_4C95_7F2D
 
   private static func tooMany(_ tenant: TenantID?) -> TokenDenial {
     TokenDenial(

@@ -57,6 +57,16 @@ struct TokenJudgement {
     return found
   }
 
+  /// Whether a token says that it is of a key of ours, whether it is or not.
+  func saysOurs(_ token: [UInt8], _ state: borrowing ControlState) -> Bool {
+    do throws(TokenRefusal) {
+      guard let keyID = try CompactJWS.header(of: token).keyID else { return false }
+      return state.owner(ofTokenKey: keyID.text) != nil
+    } catch {
+      return false
+    }
+  }
+
   private static func read<Value>(
     _ body: () throws(TokenRefusal) -> Value
   ) throws(TokenDenial) -> Value {

@@ -32,10 +32,6 @@ final class OutsideTrust: Sendable {
       && now.issuer.keys.contains(key)
   }
 
-  /// What a token that is made of one is told: that it ends with the other's issuer and key.
-  var origin: TokenOrigin.Outside {
-    TokenOrigin.Outside(issuer: terms.issuer, keyID: key.id)
-  }
 }
 
 /// What a token comes from by way of exchanges: with that it ends.
@@ -45,25 +41,32 @@ struct TokenOrigin: Sendable, Equatable {
     let issuer: String
     /// The thumbprint of the key that has signed it.
     let keyID: String
+    /// Of the tenant's settings when it was exchanged: they say how the issuer is judged.
+    let settings: UInt64
   }
 
   /// Claims of our own: nobody else is to make something of them.
   private static let tokenName: ExactText = "origin_jti"
   private static let issuerName: ExactText = "origin_iss"
   private static let keyName: ExactText = "origin_key"
+  private static let settingsName: ExactText = "origin_settings"
 
   /// `jti`.
   let tokenID: String
   /// Where it was another issuer's.
   let outside: Outside?
 
-  init(of grant: TokenGrant) {
+  /// - Parameter tenant: as it is now.
+  init(of grant: TokenGrant, in tenant: borrowing Tenant) {
     if let origin = grant.origin {
       self = origin
       return
     }
     tokenID = grant.tokenID
-    outside = grant.outside?.origin
+    outside = grant.outside.map { trust in
+      Outside(
+        issuer: trust.terms.issuer, keyID: trust.key.id, settings: tenant.authentication.version)
+    }
   }
 
   /// Nil: it comes from none.
@@ -75,11 +78,14 @@ struct TokenOrigin: Sendable, Equatable {
     tokenID = id
     let issuer = try Self.text(Self.issuerName, claims)
     let key = try Self.text(Self.keyName, claims)
-    switch (issuer, key) {
-    case (nil, nil): outside = nil
-    case (let issuer?, let key?): outside = Outside(issuer: issuer, keyID: key)
-    case (_?, nil), (nil, _?):
-      throw TokenRefusal(.claims, "\(Self.issuerName) or \(Self.keyName) is missing")
+    let settings = try Self.text(Self.settingsName, claims)
+    switch (issuer, key, settings.flatMap(UInt64.init)) {
+    case (nil, nil, nil) where settings == nil: outside = nil
+    case (let issuer?, let key?, let settings?):
+      outside = Outside(issuer: issuer, keyID: key, settings: settings)
+    default:
+      throw TokenRefusal(
+        .claims, "one of \(Self.issuerName), \(Self.keyName) and \(Self.settingsName) is missing")
     }
   }
 
@@ -90,7 +96,10 @@ struct TokenOrigin: Sendable, Equatable {
     }
     let own = member(Self.tokenName, tokenID)
     guard let outside else { return [own] }
-    return [member(Self.issuerName, outside.issuer), own, member(Self.keyName, outside.keyID)]
+    return [
+      member(Self.issuerName, outside.issuer), own, member(Self.keyName, outside.keyID),
+      member(Self.settingsName, "\(outside.settings)"),
+    ]
   }
 
   private static func text(
@@ -116,8 +125,12 @@ extension PlatformIssuers {
     return tenant.authentication.trustedIssuer(issuer).map { ($0, false) }
   }
 
-  /// Whether the issuer and the key are trusted that have let in what a token was made of.
+  /// Whether the issuer and the key are trusted that have let in what a token was made of, and are judged as they were.
   func isCurrent(_ origin: TokenOrigin.Outside, in tenant: borrowing Tenant) -> Bool {
-    trusted(origin.issuer, by: tenant)?.issuer.keys.contains { $0.id == origin.keyID } ?? false
+    guard let (issuer, isPlatform) = trusted(origin.issuer, by: tenant),
+      issuer.keys.contains(where: { $0.id == origin.keyID })
+    else { return false }
+    // How those of all tenants are judged is not the tenant's to change.
+    return isPlatform || origin.settings == tenant.authentication.version
   }
 }

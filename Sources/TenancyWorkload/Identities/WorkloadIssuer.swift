@@ -97,7 +97,8 @@ final class WorkloadIssuer: Sendable {
       return Answer(
         identities: identities, entries: matches.entries, authority: authority,
         nextTime: max(
-          identities.map(\.rotateTime).reduce(look, min), now + Self.shortestInterval),
+          identities.map { $0.authority === authority ? $0.rotateTime : now }.reduce(look, min),
+          now + Self.shortestInterval),
         tenants: matches.tenants)
     }
   }
@@ -141,9 +142,9 @@ final class WorkloadIssuer: Sendable {
         continue
       }
       guard signatures.take(for: peer.userID, at: now) else {
-        // What the process has is good for as long again: its stream need not end for that.
-        guard let same, same.isGood(at: now) else { return .exhausted }
-        identities.append(same)
+        // What the process has is good for as long again, by the former authority maybe: its stream need not end.
+        guard let had, had.isGood(at: now) else { return .exhausted }
+        identities.append(had)
         continue
       }
       do throws(PKIError) {

@@ -86,10 +86,10 @@ struct WorkloadAPISettings: Sendable {
     server.holdsPeerProcesses = true
     server.eventLoops = 1
     // Each takes three descriptors, and the API's own listeners need most of them.
-    server.limits.maximumConnections = min(4_096, max(16, Descriptors.limit / 16))
+    server.limits.maximumConnections = min(4_096, max(16, Descriptors.limit / 8))
     // Nor does one user take all.
     server.limits.maximumConnectionsPerPeer = min(
-      terms.streamsPerUser, max(8, server.limits.maximumConnections / 4))
+      terms.streamsPerUser, max(8, server.limits.maximumConnections / 2))
     server.limits.maximumConcurrentStreams = 16
     // An Envoy tells of all its extensions when it asks first.
     server.limits.maximumMessageBytes = 256 * 1024

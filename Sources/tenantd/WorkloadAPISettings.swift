@@ -86,7 +86,7 @@ struct WorkloadAPISettings: Sendable {
     server.holdsPeerProcesses = true
     server.eventLoops = 1
     // Each takes three descriptors, and the API's own listeners need most of them.
-    server.limits.maximumConnections = min(4_096, max(16, Descriptors.limit / 16))
+    server.limits.maximumConnections = min(4_096, max(16, Descriptors.limit / 8))
     // Nor does one user take all.
     server.limits.maximumConnectionsPerPeer = min(
       terms.streamsPerUser, max(8, server.limits.maximumConnections / 4))

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import socket
 import sys
 
 import grpc
@@ -243,3 +245,60 @@ def test_streams_of_a_user_are_bounded(make_server):
         finally:
             for process in held:
                 process.close()
+
+
+def test_nothing_is_left_of_connections(make_server):
+    """Each takes three descriptors: its socket, the process and its directory in /proc."""
+    server = with_workload_api(make_server()).start()
+    with server.operator() as admin:
+        acme = admin.active("acme", api.SHARED)
+        admin.register(acme.name, "web", uid=os.getuid())
+
+    def count() -> int:
+        return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+    before = count()
+    opened = []
+    for _ in range(40):
+        one = socket.socket(socket.AF_UNIX)
+        one.connect(str(server.workload_socket))
+        one.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        opened.append(one)
+    # Others may let one go meanwhile.
+    eventually(lambda: count() >= before + 115, "all are held")
+    for one in opened:
+        one.close()
+    for _ in range(20):
+        with WorkloadApiClient(f"unix:{server.workload_socket}") as client:
+            client.fetch_x509_svid(timeout=10)
+    eventually(lambda: count() <= before + 3, "all are let go")
+
+
+def test_who_does_not_listen_holds_nobody_up(server, ask, acme, register):
+    """A process that is stopped in the middle of its stream."""
+    register(acme.name, "one", uid=UID)
+    deaf, other = ask(uid=UID), ask(uid=UID)
+    deaf.svids()
+    other.svids()
+    deaf.process.send_signal(signal.SIGSTOP)
+    try:
+        for number in range(30):
+            entry = register(acme.name, f"more{number}", uid=UID)
+            assert identity(acme, f"more{number}") in ids(other.svids())
+        assert entry.name
+    finally:
+        deaf.process.send_signal(signal.SIGCONT)
+
+
+def test_a_flood_of_strangers_costs_them(server, ask, acme, register):
+    """Who has no identity asks in vain, and no faster than is allowed; others are served meanwhile."""
+    register(acme.name, "web", uid=UID)
+    stranger = ask(uid=UID + 5, method="flood", wait=3)
+    assert stranger.next()["flooding"]
+    for _ in range(5):
+        process = ask(uid=UID)
+        assert ids(process.svids()) == {identity(acme, "web")}
+        process.close()
+    told = stranger.next(30)
+    assert told["codes"].keys() == {"PERMISSION_DENIED", "RESOURCE_EXHAUSTED"}
+    # What is looked at at once, and then for each second.
+    assert told["codes"]["PERMISSION_DENIED"] <= 256 + 64 * (told["seconds"] + 1)

@@ -147,6 +147,8 @@ def _ask(asked: dict) -> None:
     os.setgid(asked["gid"])
     os.setuid(asked["uid"])
     channel = grpc.insecure_channel(f"unix:{asked['socket']}")
+    if asked["method"] == "flood":
+        return _flood(channel, types, asked["wait"])
     request, response = {
         "FetchX509SVID": (types.X509SVIDRequest, types.X509SVIDResponse),
         "FetchX509Bundles": (types.X509BundlesRequest, types.X509BundlesResponse),
@@ -169,6 +171,28 @@ def _ask(asked: dict) -> None:
         _tell({"code": "OK"})
     except grpc.RpcError as error:
         _tell({"code": error.code().name, "details": error.details()})
+
+
+def _flood(channel, types, seconds: float) -> None:
+    """Asks again and again."""
+    import time
+
+    import grpc
+
+    call = channel.unary_stream(
+        "/SpiffeWorkloadAPI/FetchX509SVID",
+        request_serializer=types.X509SVIDRequest.SerializeToString,
+        response_deserializer=types.X509SVIDResponse.FromString)
+    codes: dict[str, int] = {}
+    begin = time.monotonic()
+    _tell({"flooding": True})
+    while time.monotonic() < begin + seconds or len(codes) < 2:
+        try:
+            next(call(types.X509SVIDRequest(), metadata=HEADER, timeout=10))
+            codes["OK"] = codes.get("OK", 0) + 1
+        except grpc.RpcError as error:
+            codes[error.code().name] = codes.get(error.code().name, 0) + 1
+    _tell({"codes": codes, "seconds": time.monotonic() - begin})
 
 
 def _leave(asked: dict) -> None:

@@ -17,8 +17,7 @@ ROUTES = [
     {"path": "/orders/**", "permission": "orders:read", "methods": ["GET"]},
     {"path": "/orders/**", "permission": "orders:write"},
     {"path": "/tenants/{tenant}/orders/*", "permission": "orders:read"},
-    {"path": "/files/secret/**", "permission": "orders:write"},
-    {"path": "/files/**", "permission": "orders:read"},
+    {"path": "/files/secret/**", "permission": "orders:write"}, {"path": "/files/**", "permission": "orders:read"},
     {"path": "/reports/**", "tenants": True},
 ]
 
@@ -197,8 +196,8 @@ def test_each_route_needs_its_permission(admin, acme, sidecar):
 def test_a_rule_is_not_passed_by_in_another_case(admin, acme, sidecar):
     bob = token(admin)
     assert check(sidecar, path="/files/open", token=bob).allowed
-    for path in ("/files/secret/1", "/files/SECRET/1", "/files/Secret", "/FILES/open"):
-        assert not check(sidecar, path=path, token=bob).allowed, path
+    paths = ("/files/secret/1", "/files/SECRET/1", "/files/Secret", "/FILES/open")
+    assert not any(check(sidecar, path=path, token=bob).allowed for path in paths)
 
 
 def test_a_token_narrows_what_its_subject_may(admin, acme, sidecar):
@@ -332,11 +331,7 @@ def test_certificates_that_are_refused_over_and_over(acme, globex, sidecar, pki)
 
 def test_forged_tokens_keep_out_those_of_their_address_alone(admin, acme, sidecar):
     forged = token(admin)[:-12] + "A" * 12
-    reasons = set()
-    for _ in range(3000):
-        reasons.add(check(sidecar, token=forged, address="198.51.100.1").reason)
-        if "TOKEN_RATE_EXCEEDED" in reasons:
-            break
+    reasons = {check(sidecar, token=forged, address="198.51.100.1").reason for _ in range(2000)}
     assert reasons <= {"TOKEN_SIGNATURE_INVALID", "TOKEN_RATE_EXCEEDED"}
     assert check(sidecar, token=token(admin), address="198.51.100.2").allowed
 

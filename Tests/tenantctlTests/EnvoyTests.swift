@@ -33,7 +33,7 @@ struct EnvoyTests {
       tcp + ["--tenantd-ca", "a"], tcp + ["--tenantd-cert", "c", "--tenantd-key", "k"],
       unix + ["--admin", "0.0.0.0:9901"], unix + ["--admin", "a.example:9901"],
       unix + ["--admin", "127.0.0.1:8080"], unix + ["--listen", "u:1"],
-      unix + ["--request-seconds", "-1"], unix + ["--heap-mebibytes", "1"],
+      unix + ["--request-seconds", "86401"], unix + ["--heap-mebibytes", "1"],
       unix + ["--timeout-milliseconds", "0"], unix + ["--timeout-milliseconds", "60001"],
     ] {
       let command = try EnvoyConfigCommand.parse(arguments)

@@ -8,6 +8,7 @@ import pytest
 from spiffe import X509Source
 from support import api
 from support.daemon import Server
+from support.nodes import settings as node_settings
 from support.pki import Authority
 from support.waiting import eventually
 from support.workload import Workload, certificates, with_workload_api
@@ -176,3 +177,27 @@ def test_a_process_that_has_ended_has_no_identity(server, acme, register, reused
             if taken:
                 taken.kill()
                 taken.communicate()
+
+
+def test_each_node_tells_its_own_processes(make_server, database):
+    """Entries are those of the store: what one node takes, the other tells of."""
+    nodes = []
+    for name in ("n1", "n2"):
+        node = with_workload_api(make_server(**node_settings(database)), node=name)
+        nodes.append(node.start())
+    with nodes[0].operator() as admin:
+        tenant = admin.active("acme", api.SHARED)
+        everywhere = admin.register(tenant.name, "everywhere", uid=UID)
+        with nodes[1].operator() as other:
+            eventually(lambda: other.workloads.ListWorkloadEntries(
+                api.workloads.ListWorkloadEntriesRequest(), timeout=20).entries, "the other has it")
+        with Workload(nodes[1].workload_socket, uid=UID) as process:
+            assert ids(process.svids()) == {identity(tenant, "everywhere")}
+            admin.register(tenant.name, "here", uid=UID, node="n1")
+            there = admin.register(tenant.name, "there", uid=UID, node="n2")
+            assert ids(process.svids()) == {
+                identity(tenant, "everywhere"), identity(tenant, "there")}
+            admin.unregister(everywhere.name)
+            assert ids(process.svids()) == {identity(tenant, "there")}
+            admin.unregister(there.name)
+            assert process.refusal() == "PERMISSION_DENIED"

@@ -9,7 +9,8 @@ import TenancyTokens
 struct OutsideProvider {
   let url: String
   let signer: MessageSigner
-  let key: JWK
+  /// What its tokens say they are of.
+  var key: JWK
 
   init(_ url: String, _ algorithm: SignatureAlgorithm = .eddsa) throws {
     self.url = url

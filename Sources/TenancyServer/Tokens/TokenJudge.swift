@@ -39,7 +39,7 @@ final class TokenJudge {
     presenting token: UnsafeRawBufferPointer, _ peer: Caller, account: @autoclosure () -> Int,
     _ state: borrowing ControlState, at now: Timestamp
   ) throws(TokenDenial) -> Caller {
-    let found = try find(token, account: account(), state, at: now)
+    let found = try find(token, account: account(), for: peer, state, now)
     if found.lastPeer === peer, let caller = found.lastCaller { return caller }
     guard found.grant.isFor("", terms) else {
       throw TokenDenial(TokenGrant.forAnother, found.grant.tenant)
@@ -47,6 +47,22 @@ final class TokenJudge {
     let caller = try caller(found.grant, peer)
     (found.lastPeer, found.lastCaller) = (peer, caller)
     return caller
+  }
+
+  /// To the workloads of others a tenant says nothing of whom it trusts.
+  private func find(
+    _ token: UnsafeRawBufferPointer, account: @autoclosure () -> Int, for peer: Caller,
+    _ state: borrowing ControlState, _ now: Timestamp
+  ) throws(TokenDenial) -> KnownToken {
+    do throws(TokenDenial) {
+      return try find(token, account: account(), state, at: now)
+    } catch {
+      guard case .tenant(let name) = peer.kind, let tenant = error.tenant,
+        error.error.category == .unauthenticated,
+        state.find(name.utf8Span.span.bytes, at: now)?.tenant.id != tenant
+      else { throw error }
+      throw TokenDenial(TokenDenial.unknownKey.error, tenant)
+    }
   }
 
   /// A token that is its tenant's, for whomever it is and whatever it is bound to.

@@ -48,9 +48,8 @@ enum SharedTokenKeys {
     _ body: (inout TokenKeyCache) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     var keys = cache.withLock { $0 }
-    let result = try body(&keys)
-    cache.withLock { $0 = keys }
-    return result
+    defer { cache.withLock { $0 = keys } }
+    return try body(&keys)
   }
 }
 

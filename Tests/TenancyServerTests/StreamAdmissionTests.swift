@@ -15,7 +15,7 @@ import Testing
 /// Streams of a real server: what ends them in the middle, and how.
 @Suite("Admission of streams", .timeLimit(.minutes(1)))
 struct StreamAdmissionTests {
-  private static let rules = IdentityRules(trustDomains: ["d"])
+  static let rules = IdentityRules(trustDomains: ["d"])
 
   // Methods of an API of a test's own, on messages that are there.
   private typealias Request = V1.GetTenantRequest
@@ -36,7 +36,7 @@ struct StreamAdmissionTests {
       tenantField: { $0.pointee.name })
   }
 
-  private let clock = TestClock()
+  let clock = TestClock()
   private let plane: ControlPlane
 
   init() throws {
@@ -68,7 +68,7 @@ struct StreamAdmissionTests {
     plane = try ControlPlane(store: store, clock: { clock.now })
   }
 
-  private func caller(
+  func caller(
     _ subject: String, expires: Int64 = 1_900_000_000,
     refusal: @escaping @Sendable () -> String? = { nil }
   ) -> Caller {
@@ -78,7 +78,7 @@ struct StreamAdmissionTests {
       rules: Self.rules, refusal: refusal)
   }
 
-  private struct Running {
+  struct Running {
     let channel: RPCChannel
     let leases: StreamLeases
     let server: Server
@@ -129,7 +129,7 @@ struct StreamAdmissionTests {
   }
 
   /// How a watch ends when `change` has been made in the middle of it.
-  private func ending(
+  func ending(
     of caller: Caller, over wire: WireProtocol = .grpc,
     by change: @escaping (Running) async throws -> Void
   ) async throws -> RPCStatus? {
@@ -152,7 +152,7 @@ struct StreamAdmissionTests {
     return ended
   }
 
-  private func write(
+  func write(
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Void
   ) async throws {
     try await plane.write(actor: "test", action: "test", body)

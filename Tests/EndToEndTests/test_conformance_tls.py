@@ -1,17 +1,14 @@
 """The conformance server's TLS: who is let in, who is thrown out, and what a slow peer gets."""
 
-import datetime
 import socket
 import ssl
 import threading
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 
 from support.conformance import InteropServer, empty_pb2, messages_pb2, test_pb2_grpc
-from support.pki import Authority
+from support.pki import Authority, revoking
 
 
 @pytest.fixture
@@ -48,18 +45,6 @@ def test_client_authentication(make_server, pki, mode, nobody, known, stranger):
     found = [name(server, credential) for credential in (
         None, pki.python.platform("interop"), Authority("A stranger").platform("interop"))]
     assert [text and text.partition(":")[0] for text in found] == [nobody, known, stranger]
-
-
-def revoking(authority, *credentials) -> bytes:
-    """The authority's CRL."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = x509.CertificateRevocationListBuilder(
-        authority.name, now - datetime.timedelta(minutes=1), now + datetime.timedelta(hours=1))
-    for credential in credentials:
-        serial = x509.load_pem_x509_certificate(credential.certificate).serial_number
-        builder = builder.add_revoked_certificate(
-            x509.RevokedCertificateBuilder(serial, now - datetime.timedelta(minutes=1)).build())
-    return builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def test_revoked_peers_are_refused_and_thrown_out(make_server, pki, tmp_path):

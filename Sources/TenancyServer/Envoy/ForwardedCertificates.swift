@@ -4,14 +4,25 @@ import TenancyCrypto
 /// A client's certificate that was judged, and who its owner is.
 final class KnownCertificate {
   let caller: Caller
-  let credential: ForwardedCredential
+  private let credential: ForwardedCredential
   /// As it came.
   fileprivate let bytes: [UInt8]
+  /// By which CAs and CRLs, and in which second, it was found good last.
+  private var found: (generation: UInt64, second: Int64)?
 
   fileprivate init(_ caller: Caller, _ credential: ForwardedCredential, _ bytes: [UInt8]) {
     self.caller = caller
     self.credential = credential
     self.bytes = bytes
+  }
+
+  /// Whether it is still accepted. What only time can change is looked at each second: a CRL that has ended has a chain
+  /// verified anew each time.
+  fileprivate func isGood(at now: Timestamp, _ generation: UInt64) -> Bool {
+    if let found, found == (generation, now.seconds) { return true }
+    guard credential.refusal() == nil else { return false }
+    found = (generation, now.seconds)
+    return true
   }
 }
 
@@ -65,7 +76,12 @@ struct ForwardedCertificates {
 
   var count: Int { known.count }
 
-  /// A certificate that was accepted before. Whether it still is, is for the caller to ask.
+  /// Whether the CAs, CRLs and rules of now accept a certificate that was accepted before.
+  func accept(_ known: KnownCertificate, at now: Timestamp) -> Bool {
+    context.map { known.isGood(at: now, $0.generation) } ?? false
+  }
+
+  /// A certificate that was accepted before. Whether it still is, is for `accept` to say.
   func find(_ text: RawSpan) -> KnownCertificate? {
     guard let key = Key(text), let found = known[key] else { return nil }
     let bytes = found.bytes

@@ -95,8 +95,6 @@ struct RequestCheckService: Sendable {
       let owner = try loop.owner(
         of: request.certificate, through: access.caller, at: access.now)
       found = owner
-      if owner.expiry(at: access.now) != nil { throw Gate.expired }
-      if owner.refusal() != nil { throw Gate.revoked }
       presenter = owner
       account = CallerDirectory(plane).account(of: owner)
     }
@@ -236,7 +234,11 @@ final class ForwardedLoop {
   func owner(
     of certificate: RawSpan, through gateway: Caller, at now: Timestamp
   ) throws(TenancyError) -> Caller {
-    if let known = certificates.find(certificate) { return known.caller }
+    if let known = certificates.find(certificate) {
+      if known.caller.expiry(at: now) != nil { throw Gate.expired }
+      guard certificates.accept(known, at: now) else { throw Gate.revoked }
+      return known.caller
+    }
     if let refusal = certificates.refusal(of: certificate, at: now) { throw refusal }
     let (account, began) = (gateway.subject.hashValue, clock())
     guard allowance.admits(peer: account, nil, at: began) else {

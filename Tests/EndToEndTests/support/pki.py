@@ -123,6 +123,18 @@ def _host(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
+def revoking(authority, *credentials) -> bytes:
+    """The authority's CRL."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = x509.CertificateRevocationListBuilder(
+        authority.name, now - datetime.timedelta(minutes=1), now + datetime.timedelta(hours=1))
+    for credential in credentials:
+        serial = x509.load_pem_x509_certificate(credential.certificate).serial_number
+        builder = builder.add_revoked_certificate(
+            x509.RevokedCertificateBuilder(serial, now - datetime.timedelta(minutes=1)).build())
+    return builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
 class CommandLineAuthority:
     """A CA made with the openssl tool, as operators make theirs."""
 

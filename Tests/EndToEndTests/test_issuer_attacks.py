@@ -39,6 +39,16 @@ def test_nobody_elses_acts_are_told_of(admin, tenant, gateway):
     assert introspect(admin, token).actors == ["corp:spiffe://e2e.test/platform/operator", "corp:uid:0"]
 
 
+def test_who_is_trusted_is_on_record(admin, tenant):
+    issuer = OutsideIssuer("https://idp.example")
+    for given in ([issuer.trusted("corp", subject_prefix="corp:")], []):
+        trust(admin, tenant.name, *given)
+    records = admin.audit.ListAuditRecords(
+        api.audit.ListAuditRecordsRequest(parent=tenant.name, page_size=100), timeout=20).records
+    told = [record.reason for record in records if record.action == "authentication.set"]
+    assert sorted(told) == ["ISSUERS corp", "ISSUERS none"]
+
+
 def test_what_was_exchanged_ends_when_its_issuer_is_judged_otherwise(admin, tenant, gateway):
     issuer = OutsideIssuer("https://idp.example")
     trust(admin, tenant.name, issuer.trusted(subject_prefix="corp:"))

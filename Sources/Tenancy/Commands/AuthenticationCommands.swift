@@ -46,6 +46,9 @@ public struct AuthenticationCommands: Sendable {
       if new == former { return former }
       new.version += 1
       tenant.authentication = new
+      // Whoever is trusted can say who anybody is: that is to be on record.
+      let trusted = new.issuers.filter(\.isEnabled).map(\.id).joined(separator: ",")
+      transaction.remark = "ISSUERS \(trusted.isEmpty ? "none" : trusted)"
       transaction.emit(.putTenant(tenant), about: id)
       return new
     }

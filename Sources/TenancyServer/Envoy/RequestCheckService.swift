@@ -137,10 +137,10 @@ struct RequestCheckService: Sendable {
   ) throws(TenancyError) {
     let own = record.tenant.configuration.routes.first(covering: method, path)
     switch need {
-    case nil: throw notAllowed
+    // What needs nothing was answered before anybody was asked for.
+    case nil, .nothing: throw notAllowed
     case .permission(let permission): try require(permission, of: caller, record, now)
     case .tenantsRule: if own == nil { throw notAllowed }
-    case .nothing: break
     }
     if let own { try require(own.permission, of: caller, record, now) }
   }

@@ -109,9 +109,10 @@ struct Daemon {
     let uncertifiedTLS = try configuration.takesBearers ? makeTLS(.optional) : nil
     var envoy = configuration.envoy
     envoy?.certificates = tls
+    let limits = try configuration.rateLimits.limiter(of: store, as: terms.holder)
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
-      tokens: configuration.tokens, envoy: envoy, vault: secrets?.vault,
+      tokens: configuration.tokens, envoy: envoy, limits: limits, vault: secrets?.vault,
       platformRoles: configuration.identity.platformRoles)
     let health = HealthStatus(serving: service.methods.map(\.service))
     let observation = try Observation(configuration, reloads, logger)
@@ -131,6 +132,7 @@ struct Daemon {
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
+      limiter: limits?.limiter,
       tls: [tls, uncertifiedTLS].compactMap(\.self), service: service, health: health,
       observation: observation, server: server,
       workloadAPI: workloadAPI, monitor: monitor)
@@ -174,6 +176,7 @@ struct Daemon {
       await made.provisioner.resume()
       await made.provisioner.takeOver()
     }
+    if let limiter = made.limiter { parts.add(.limits(limiter, logger)) }
     parts.add(Part("streams") { await made.service.run() })
     if manager.watchdogInterval != nil {
       addInBackground("watchdog") { [manager] in
@@ -365,6 +368,7 @@ private struct Assembly: Sendable {
   let follower: LogFollower?
   let secrets: Secrets?
   let provisioner: Provisioner
+  let limiter: RequestLimiter?
   /// Those of the listeners: of clients with certificates, and of others.
   let tls: [TLSContext]
   let service: TenancyService

@@ -314,4 +314,4 @@ def test_without_plans_there_is_a_usual_one(make_server):
     with server.operator() as admin:
         acme = admin.active("acme", api.SHARED)
         status = ask(admin, acme.id).status
-        assert (status.current_limit.requests_per_unit, status.limit_remaining) == (1000, 1999)
+        assert (status.current_limit.requests_per_unit, status.limit_remaining) == (100_000, 99_999)

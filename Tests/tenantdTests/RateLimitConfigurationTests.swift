@@ -35,7 +35,7 @@ import Testing
   @Test func withoutPlansThereIsAUsualOne() throws {
     let read = try Self.limits("")
     #expect(read.domain == "tenancy")
-    #expect(read.plans.limits(of: nil)?.map(\.burst) == [2000])
+    #expect(read.plans.limits(of: nil)?.map(\.burst) == [100_000])
   }
 
   @Test(arguments: [

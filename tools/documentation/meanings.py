@@ -30,7 +30,7 @@ MEANINGS = {
     "envoy.routes[].permission": "Which permission in the tenant: `resource:action`.",
     "envoy.routes[].anonymous": "Whether no identity is needed, in place of a permission.",
     "envoy.routes[].tenants": "Whether the tenant's own rules say, in place of a permission.",
-    "rate_limits": "How many requests tenants may have let through by Envoy: <doc:Envoy#Limits>. Without it 1,000 a second.",
+    "rate_limits": "How many requests tenants may have let through by Envoy: <doc:Envoy#Limits>. Without it 100,000 a second.",
     "rate_limits.domain": "What Envoy's filter has as its `domain`.",
     "rate_limits.default_plan": "Required. The plan of tenants that have no other.",
     "rate_limits.plans": "Required, 1 to 256. All have limits of the same names.",

@@ -36,9 +36,9 @@ public struct LimitPlans: Sendable {
     self.names = names
   }
 
-  /// Where none is configured: 1,000 requests in a second, and 2,000 at once.
+  /// Where none is configured: 100,000 requests in a second, which no tenant should come to.
   public static let standard = LimitPlans(
-    standard: RequestLimit(name: RequestLimit.usualName, requests: 1000, per: .second, burst: 2000))
+    standard: RequestLimit(name: RequestLimit.usualName, requests: 100_000, per: .second, burst: 100_000))
 
   private init(standard limit: RequestLimit) {
     usual = "standard"

@@ -127,6 +127,7 @@ struct Daemon {
     opened.workloadServer = workloadAPI?.server
     let monitor = try await Monitor.start(
       configuration.http, plane, observation.metrics, recorded,
+      RequestMetrics(service.requests, limits?.limiter),
       publishesKeys: configuration.tokens != nil, logger)
     opened.monitor = monitor
     return Assembly(
@@ -354,47 +355,5 @@ struct Daemon {
       delegate: TenancyDelegate(
         plane: plane, rules: identity, tokens: configuration.tokens, envoy: envoy, logger: logger,
         observer: observer))
-  }
-}
-
-/// What the parts of the daemon work with.
-private struct Assembly: Sendable {
-  let plane: ControlPlane
-  /// Of a store in a file.
-  let incarnation: String?
-  let audit: AuditTrail
-  let nodes: Nodes
-  let terms: Provisioner.Terms
-  let follower: LogFollower?
-  let secrets: Secrets?
-  let provisioner: Provisioner
-  let limiter: RequestLimiter?
-  /// Those of the listeners: of clients with certificates, and of others.
-  let tls: [TLSContext]
-  let service: TenancyService
-  let health: HealthStatus
-  let observation: Observation
-  let server: Server
-  let workloadAPI: WorkloadAPI?
-  let monitor: Monitor?
-}
-
-/// What has to be closed, whether or not the parts ever ran.
-private struct OpenedParts {
-  var store: (any ControlStore)?
-  var plane: ControlPlane?
-  var follower: LogFollower?
-  var server: Server?
-  var workloadServer: Server?
-  var monitor: Monitor?
-
-  func close() async {
-    // At once when it has run: then it has stopped.
-    await server?.stop(within: .zero)
-    await workloadServer?.stop(within: .zero)
-    await follower?.stop()
-    if let plane { await plane.close() } else { store?.close() }
-    // Until here it tells that nothing is served.
-    await monitor?.stop()
   }
 }

@@ -188,7 +188,9 @@ extension RequestLimiter {
   }
 
   /// How many tenants have meters.
-  var meteredTenants: Int { shards.reduce(0) { $0 + $1.state.withLock { $0.tenants.count } } }
+  public var meteredTenants: Int {
+    shards.reduce(0) { $0 + $1.state.withLock { $0.tenants.count } }
+  }
 }
 
 extension LimitShard.State {

@@ -22,6 +22,7 @@ static const uint64_t TENANCY_SSL_OP_NO_TICKET = SSL_OP_NO_TICKET;
 static const uint64_t TENANCY_SSL_OP_CIPHER_SERVER_PREFERENCE = SSL_OP_CIPHER_SERVER_PREFERENCE;
 static const unsigned long TENANCY_X509_V_FLAG_CRL_CHECK = X509_V_FLAG_CRL_CHECK;
 static const unsigned long TENANCY_X509_V_FLAG_CRL_CHECK_ALL = X509_V_FLAG_CRL_CHECK_ALL;
+static const unsigned long TENANCY_X509_V_FLAG_PARTIAL_CHAIN = X509_V_FLAG_PARTIAL_CHAIN;
 static const int TENANCY_EVP_PKEY_PUBLIC_KEY = EVP_PKEY_PUBLIC_KEY;
 
 // An OSSL_PARAM keeps the pointer to its name: Swift would give it that of a copy.

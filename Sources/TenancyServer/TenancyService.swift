@@ -16,10 +16,12 @@ public struct TenancyService: Sendable {
   /// - Parameters:
   ///   - tokens: nil: no tokens are issued or taken.
   ///   - vault: nil where no master key is configured.
+  ///   - trustDomain: of certificate authorities that are prepared without one.
   ///   - platformRoles: what platform roles may do: nobody gives one that can do more than itself.
   public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
     tokens: TokenTerms? = nil, envoy: EnvoyTerms? = nil, vault: SecretVault? = nil,
+    trustDomain: String? = nil,
     platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles
   ) {
     let gate = Gate(plane: plane)
@@ -34,6 +36,8 @@ public struct TenancyService: Sendable {
       AuditService(plane: plane).methods(gate),
       RequestCheckService(plane: plane, resolver: resolver, terms: envoy).methods(gate),
       WorkloadEntryService(plane: plane, platformRoles: platformRoles).methods(gate),
+      CertificateAuthorityService(plane: plane, vault: vault, trustDomain: trustDomain)
+        .methods(gate),
     ]
     methods = services.flatMap(\.self)
     self.gate = gate

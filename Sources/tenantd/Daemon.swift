@@ -105,13 +105,16 @@ struct Daemon {
     try await provisioner.checkData()
     reportLeftovers(in: plane.state)
     configuration.resolution.warn(logger)
-    let tls = try makeTLS()
-    let uncertifiedTLS = try configuration.takesBearers ? makeTLS(.optional) : nil
+    // Before contexts are made: what changes meanwhile is seen as a change.
+    let trusted = AuthorityWatch.trusted(by: plane)
+    let tls = try makeTLS(plane)
+    let uncertifiedTLS = try configuration.takesBearers ? makeTLS(plane, .optional) : nil
     var envoy = configuration.envoy
     envoy?.certificates = tls
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       tokens: configuration.tokens, envoy: envoy, vault: secrets?.vault,
+      trustDomain: configuration.workloadAPI?.trustDomain ?? configuration.trustDomain,
       platformRoles: configuration.identity.platformRoles)
     let health = HealthStatus(serving: service.methods.map(\.service))
     let observation = try Observation(configuration, reloads, logger)
@@ -121,17 +124,20 @@ struct Daemon {
     opened.server = server
     var workloadAPI: WorkloadAPI?
     if let settings = configuration.workloadAPI {
-      workloadAPI = try await WorkloadAPI(settings, plane, logger)
+      workloadAPI = try await WorkloadAPI(settings, plane, secrets?.vault, logger)
     }
     opened.workloadServer = workloadAPI?.server
     let monitor = try await Monitor.start(
       configuration.http, plane, observation.metrics, recorded,
       publishesKeys: configuration.tokens != nil, logger)
     opened.monitor = monitor
+    let contexts = [tls, uncertifiedTLS].compactMap(\.self)
+    let authorities = AuthorityWatch(
+      plane, workloadAPI, contexts, trusting: trusted, service, logger)
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
-      tls: [tls, uncertifiedTLS].compactMap(\.self), service: service, health: health,
+      tls: contexts, authorities: authorities, service: service, health: health,
       observation: observation, server: server,
       workloadAPI: workloadAPI, monitor: monitor)
   }
@@ -168,6 +174,7 @@ struct Daemon {
     addInBackground("reload") {
       await reload(made, on: hangups)
     }
+    addInBackground("certificate authorities") { await made.authorities.run() }
     addInBackground("compaction") { await LogCompaction.run(plane, logger) }
     addInBackground("store health") { await StoreHealth.follow(plane, made.health, logger) }
     addInBackground("provisioning") {
@@ -190,7 +197,6 @@ struct Daemon {
         Part("workload API") {
           try await api.server.run(drainingFor: .seconds(1)) { _ in told.open() }
         })
-      addInBackground("workload CA") { await api.watch() }
     } else {
       told.open()
     }
@@ -279,13 +285,14 @@ struct Daemon {
 
   /// - Parameter certificates: whether clients need one.
   private func makeTLS(
-    _ certificates: TLSContext.ClientAuthentication = .required
+    _ plane: ControlPlane, _ certificates: TLSContext.ClientAuthentication = .required
   ) throws -> TLSContext? {
     let identity = configuration.identity
     return try configuration.tls.map { settings in
       var context = settings.context
       context.clientAuthentication = certificates
       context.peerRule = { identity.refusal(of: $0) }
+      context.addedAuthorities = { AuthorityWatch.trusted(by: plane) }
       context.refuseExposedKeys()
       return try TLSContext(.server, context)
     }
@@ -328,7 +335,7 @@ struct Daemon {
           report(error)
         }
         await made.secrets?.reload()
-        made.workloadAPI?.reload()
+        made.authorities.wake()
         configuration.issuers.reload(into: configuration.tokens?.outside, reloads, logger)
         made.service.reviewStreams()
       }
@@ -367,30 +374,11 @@ private struct Assembly: Sendable {
   let provisioner: Provisioner
   /// Those of the listeners: of clients with certificates, and of others.
   let tls: [TLSContext]
+  let authorities: AuthorityWatch
   let service: TenancyService
   let health: HealthStatus
   let observation: Observation
   let server: Server
   let workloadAPI: WorkloadAPI?
   let monitor: Monitor?
-}
-
-/// What has to be closed, whether or not the parts ever ran.
-private struct OpenedParts {
-  var store: (any ControlStore)?
-  var plane: ControlPlane?
-  var follower: LogFollower?
-  var server: Server?
-  var workloadServer: Server?
-  var monitor: Monitor?
-
-  func close() async {
-    // At once when it has run: then it has stopped.
-    await server?.stop(within: .zero)
-    await workloadServer?.stop(within: .zero)
-    await follower?.stop()
-    if let plane { await plane.close() } else { store?.close() }
-    // Until here it tells that nothing is served.
-    await monitor?.stop()
-  }
 }

@@ -9,8 +9,8 @@ struct WorkloadAPISettings: Sendable {
   var socket: String
   var mode: UInt16 = 0o666
   var trustDomain: String
-  var certificates: String
-  var key: String
+  /// The files of a CA; nil: what signs is in the store only.
+  var files: CredentialPaths?
   /// Empty: the JWT-SVID profile is not served.
   var tokenKeys: [String] = []
   var terms = WorkloadTerms()
@@ -35,8 +35,14 @@ struct WorkloadAPISettings: Sendable {
       throw settings.error("trust_domain is required where identity.trust_domain is not given")
     }
     trustDomain = domain
-    certificates = try settings.string("ca_certificate")
-    key = try settings.string("ca_key")
+    let certificate = try settings.optionalString("ca_certificate")
+    let key = try settings.optionalString("ca_key")
+    switch (certificate, key) {
+    case (let certificate?, let key?):
+      files = CredentialPaths(certificates: certificate, key: key)
+    case (nil, nil): break
+    default: throw settings.error("ca_certificate and ca_key: give both, or none")
+    }
     tokenKeys = try settings.strings("jwt_keys") ?? []
     guard tokenKeys.count <= TokenAuthority.maximumKeys else {
       throw settings.error("jwt_keys: at most \(TokenAuthority.maximumKeys)")
@@ -53,14 +59,20 @@ struct WorkloadAPISettings: Sendable {
     }
   }
 
-  /// Reads the CA.
+  /// Where the certificates of a CA and its key are.
+  struct CredentialPaths: Sendable {
+    let certificates, key: String
+  }
+
+  /// Reads the CA; nil where no files are configured.
   /// - Throws: `ConfigurationError` if it can't be used, or others could have put it there.
-  func authority() throws -> WorkloadAuthority {
-    try OwnFiles.checkTrusted(certificates)
-    try OwnFiles.checkSecret(key, "private key of the Workload API's CA")
+  func authority() throws -> WorkloadAuthority? {
+    guard let files else { return nil }
+    try OwnFiles.checkTrusted(files.certificates)
+    try OwnFiles.checkSecret(files.key, "private key of the Workload API's CA")
     do {
       return try WorkloadAuthority(
-        certificates: certificates, key: key, trustDomain: trustDomain)
+        certificates: files.certificates, key: files.key, trustDomain: trustDomain)
     } catch {
       throw ConfigurationError(description: "workload_api: \(error)")
     }

@@ -18,6 +18,8 @@ enum Migrations {
   static let firstWithSettings: Int64 = 14
   /// From here on there are registration entries of workloads.
   static let firstWithWorkloads: Int64 = 15
+  /// From here on there are signing authorities, and secrets of the platform.
+  static let firstWithAuthorities: Int64 = 16
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -107,6 +109,8 @@ enum Migrations {
     Step(sql: ""),
     // A program that does not know of registration entries would not delete them with their tenants.
     Step(sql: workloadEntries),
+    // A program that does not know of signing authorities would not seal their keys anew with the others.
+    Step(sql: signingAuthorities),
   ]
 
   /// Times are nanoseconds since 1970. `target` is a token's id or a subject, and empty for the whole tenant.
@@ -134,6 +138,21 @@ enum Migrations {
       lifetime INTEGER NOT NULL,
       hint TEXT NOT NULL,
       create_time INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """
+
+  /// `document` is JSON: see `AuthorityDocument`.
+  private static let signingAuthorities = """
+    CREATE TABLE IF NOT EXISTS signing_authorities (
+      id TEXT PRIMARY KEY NOT NULL,
+      document TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE IF NOT EXISTS platform_secrets (
+      purpose TEXT PRIMARY KEY NOT NULL,
+      version INTEGER NOT NULL,
+      key_id TEXT NOT NULL REFERENCES data_keys (id) DEFERRABLE INITIALLY DEFERRED,
+      sealed BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
     """
 

@@ -266,7 +266,9 @@ WORKLOAD_MAY_NOT = [
     "audit list acme", "audit export acme", "token issue acme user:alice --unbound",
     "token revoke acme --all", "keys rotate acme", "keys remove acme x", "auth show acme",
     "auth set acme --file -", "identity entry create --tenant acme --path x --uid 7", "identity entry get x",
-    "identity entry list", "identity entry delete x"]
+    "identity entry list", "identity entry delete x", "pki authority prepare", "pki authority csr x",
+    "pki authority import x -", "pki authority activate x", "pki authority retire x", "pki authority get x",
+    "pki authority list"]
 
 
 def test_every_command_as_workload(daemon):

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import Tenancy
 import TenancyCrypto
 import TenancyRPC
@@ -11,6 +12,8 @@ struct WorkloadAPISettings: Sendable {
   var trustDomain: String
   /// The files of a CA; nil: what signs is in the store only.
   var files: CredentialPaths?
+  /// Where the key of the CA in files is, if it is in a token.
+  var token: TokenSource?
   /// Empty: the JWT-SVID profile is not served.
   var tokenKeys: [String] = []
   var terms = WorkloadTerms()
@@ -40,6 +43,7 @@ struct WorkloadAPISettings: Sendable {
     switch (certificate, key) {
     case (let certificate?, let key?):
       files = CredentialPaths(certificates: certificate, key: key)
+      if key.hasPrefix(HardwareKey.scheme) { token = try TokenSource(key, &settings) }
     case (nil, nil): break
     default: throw settings.error("ca_certificate and ca_key: give both, or none")
     }
@@ -69,10 +73,23 @@ struct WorkloadAPISettings: Sendable {
   func authority() throws -> WorkloadAuthority? {
     guard let files else { return nil }
     try OwnFiles.checkTrusted(files.certificates)
+    if let token {
+      let key = try token.key()
+      return try Self.usable {
+        try WorkloadAuthority(
+          certificates: files.certificates, key: key, trustDomain: trustDomain)
+      }
+    }
     try OwnFiles.checkSecret(files.key, "private key of the Workload API's CA")
-    do {
-      return try WorkloadAuthority(
+    return try Self.usable {
+      try WorkloadAuthority(
         certificates: files.certificates, key: files.key, trustDomain: trustDomain)
+    }
+  }
+
+  private static func usable<Value>(_ body: () throws -> Value) throws -> Value {
+    do {
+      return try body()
     } catch {
       throw ConfigurationError(description: "workload_api: \(error)")
     }
@@ -110,5 +127,48 @@ struct WorkloadAPISettings: Sendable {
     server.limits.maximumBufferedBytes = 512 * 1024
     server.limits.maximumTotalBufferedBytes = 4 * 1024 * 1024
     return server
+  }
+}
+
+/// A CA's key in a PKCS #11 token. Opened once, whatever comes of it: a token counts PINs that are wrong, and locks.
+final class TokenSource: Sendable {
+  private let uri, module, pinFile: String
+  private let opened = Mutex<Result<HardwareKey, ConfigurationError>?>(nil)
+
+  init(_ uri: String, _ settings: inout SettingsReader) throws {
+    guard HardwareKey.isURI(uri) else {
+      throw settings.error("ca_key: a PKCS #11 URI without a PIN, which is in pkcs11_pin_file")
+    }
+    self.uri = uri
+    guard let module = try settings.optionalString("pkcs11_module"), module.hasPrefix("/"),
+      let pin = try settings.optionalString("pkcs11_pin_file")
+    else {
+      throw settings.error(
+        "ca_key: a key in a token needs pkcs11_module, an absolute path, and pkcs11_pin_file")
+    }
+    self.module = module
+    pinFile = pin
+  }
+
+  /// - Throws: `ConfigurationError` if it can't be used: the same each time.
+  func key() throws -> HardwareKey {
+    try opened.withLock { opened in
+      if let opened { return opened }
+      let outcome = Result { () throws(ConfigurationError) in try open() }
+      opened = outcome
+      return outcome
+    }.get()
+  }
+
+  private func open() throws(ConfigurationError) -> HardwareKey {
+    do {
+      try OwnFiles.checkTrusted(module)
+      try OwnFiles.checkSecret(pinFile, "PIN of the Workload API's CA")
+      return try HardwareKey(uri: uri, module: module, pinFile: pinFile)
+    } catch let error as ConfigurationError {
+      throw error
+    } catch {
+      throw ConfigurationError(description: "workload_api.ca_key: \(error)")
+    }
   }
 }

@@ -1,10 +1,6 @@
 """The CAs that the store keeps: prepared, activated and retired, while certificates stay good."""
 
-import datetime
 import os
-import shutil
-import socket
-import ssl
 import subprocess
 import threading
 import time
@@ -12,30 +8,16 @@ import time
 import grpc
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from spiffe import WorkloadApiClient
 from support import api
+from support.authorities import (
+    ACTIVE, PREPARED, RETIRING, UID, chain, fetched, take, with_stored_authorities)
 from support.client import failure, invalid
-from support.daemon import Server
-from support.nodes import settings as node_settings
 from support.pki import TRUST_DOMAIN, Authority, signed
 from support.waiting import eventually
 from support.workload import Workload, certificates, credential, with_workload_api
-
-UID = 34_000
-State = api.authorities.CertificateAuthority.State
-AWAITING, PREPARED, ACTIVE, RETIRING = (
-    State.Value(f"STATE_{name}") for name in ("AWAITING_CERTIFICATE", "PREPARED", "ACTIVE", "RETIRING"))
-
-
-def with_stored_authorities(server):
-    """A server whose Workload API has no files."""
-    server = with_workload_api(server)
-    for name in ("ca_certificate", "ca_key"):
-        server.settings["workload_api"].pop(name)
-    return server
 
 
 @pytest.fixture
@@ -54,16 +36,6 @@ def acme(chief):
     tenant = chief.active("acme", api.SHARED)
     chief.register(tenant.name, "web", uid=UID)
     return tenant
-
-
-def chain(authority) -> list[x509.Certificate]:
-    return x509.load_pem_x509_certificates(authority.certificate_chain.encode())
-
-
-def take(server, tenant) -> tuple[dict, Workload]:
-    process = Workload(server.workload_socket, uid=UID)
-    [svid] = process.svids()
-    return svid, process
 
 
 # One after the other.
@@ -102,250 +74,6 @@ def test_the_first_is_prepared_and_activated(server, chief, acme):
         with server.client(credential(svid.cert_chain, svid.private_key)) as client:
             return client.who().tenant == acme.name
     eventually(lambda: fetched(known), "listeners trust it")
-
-
-def fetched(function):
-    """What it gives, if anything yet."""
-    try:
-        return function()
-    except Exception:
-        return None
-
-
-class Peer:
-    """A workload that uses what its stream has told it last."""
-
-    def __init__(self, server, directory, tenant):
-        self.directory, self.trusted_domain = directory, tenant
-        directory.mkdir()
-        self.process = Workload(server.workload_socket, uid=UID, wait=600)
-        self.number, self.seen = 0, []
-        self.update(self.process.svids())
-        self.thread = threading.Thread(target=self.follow, daemon=True)
-        self.thread.start()
-
-    def follow(self):
-        while True:
-            try:
-                self.update(self.process.svids(timeout=600))
-            except Exception:
-                return
-
-    def update(self, svids):
-        [svid] = svids
-        self.number += 1
-        files = [self.directory / f"{self.number}.{name}" for name in ("pem", "key", "ca")]
-        mine = credential(certificates(svid["chain"]), svid["key"])
-        files[0].write_bytes(mine.certificate)
-        files[1].write_bytes(mine.key)
-        files[2].write_bytes(b"".join(
-            one.public_bytes(Encoding.PEM) for one in certificates(svid["bundle"])))
-        self.seen.append((svid, mine))
-        self.files = files
-
-    @property
-    def bundle(self):
-        return certificates(self.seen[-1][0]["bundle"])
-
-    @property
-    def issuer(self):
-        return certificates(self.seen[-1][0]["chain"])[0].issuer
-
-    def context(self, side):
-        files = self.files
-        context = ssl.SSLContext(side)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_cert_chain(files[0], files[1])
-        context.load_verify_locations(files[2])
-        return context
-
-    def close(self):
-        self.process.close()
-
-
-class Traffic:
-    """Clients that connect to a server and to tenantd all the time, each with what it has by then."""
-
-    def __init__(self, server, client: Peer, peer: Peer):
-        self.server, self.client, self.peer = server, client, peer
-        self.count, self.failures, self.ends = 0, [], False
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.threads = [threading.Thread(target=target, daemon=True)
-                        for target in (self.serve, self.connect, self.call)]
-        for thread in self.threads:
-            thread.start()
-
-    def serve(self):
-        while not self.ends:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            try:
-                with self.peer.context(ssl.PROTOCOL_TLS_SERVER).wrap_socket(
-                        connection, server_side=True) as tls:
-                    tls.sendall(tls.recv(1))
-            except (OSError, ssl.SSLError) as error:
-                self.failures.append(("served", repr(error)))
-
-    def connect(self):
-        while not self.ends:
-            try:
-                with socket.create_connection(self.listener.getsockname(), timeout=20) as raw:
-                    with self.client.context(ssl.PROTOCOL_TLS_CLIENT).wrap_socket(raw) as tls:
-                        tls.sendall(b"x")
-                        assert tls.recv(1) == b"x"
-                self.count += 1
-            except (OSError, ssl.SSLError, AssertionError) as error:
-                self.failures.append(("connected", repr(error)))
-                time.sleep(0.01)
-
-    def call(self):
-        while not self.ends:
-            try:
-                with self.server.client(self.client.seen[-1][1]) as client:
-                    client.who()
-                self.count += 1
-            except grpc.RpcError as error:
-                self.failures.append(("called", error.details()))
-
-    def some(self, number=20):
-        """Returns when so many more have succeeded."""
-        begin = self.count
-        eventually(lambda: self.count >= begin + number, "connections", 60)
-
-    def close(self):
-        self.ends = True
-        for thread in self.threads[1:]:
-            thread.join(30)
-        self.listener.close()
-
-
-def test_at_no_moment_a_valid_certificate_fails(server, chief, acme, tmp_path):
-    """Workloads connect to each other and to tenantd all the while one authority takes the place of another."""
-    first = chief.activate(chief.prepare().name, force=True)
-    eventually(lambda: fetched(lambda: take(server, acme)[1].close() or True), "certificates are made")
-    peers = [Peer(server, tmp_path / name, acme) for name in ("client", "server")]
-    old = peers[0].seen[-1][1]
-    eventually(lambda: fetched(lambda: called(server, old)), "listeners trust it")
-    traffic = Traffic(server, *peers)
-    try:
-        for _ in range(3):
-            traffic.some()
-            former = next(one for one in chief.certificate_authorities() if one.state == ACTIVE)
-            new = chief.prepare(propagation=1)
-            # Told at once, and what is signed is not made anew for that.
-            before = [peer.seen[-1][0]["chain"] for peer in peers]
-            eventually(lambda: all(chain(new)[0] in peer.bundle for peer in peers), "bundles")
-            assert [peer.seen[-1][0]["chain"] for peer in peers] == before
-            traffic.some()
-            eventually(lambda: fetched(lambda: chief.activate(new.name)), "it has been in all bundles")
-            eventually(lambda: all(peer.issuer == chain(new)[0].subject for peer in peers), "certificates")
-            traffic.some()
-            states = {one.name: one.state for one in chief.certificate_authorities()}
-            assert (states[former.name], states[new.name]) == (RETIRING, ACTIVE)
-            assert all(chain(former)[0] in peer.bundle for peer in peers)
-        # What the first has signed is good still, and asked to retire it waits for the end of that.
-        assert called(server, old)
-        assert chief.retire(first.name).authority.state == RETIRING
-        day = first.create_time.seconds + 86_400
-        assert day < chief.retire(first.name).authority.trust_until.seconds < day + 1200
-        traffic.some()
-    finally:
-        traffic.close()
-        for peer in peers:
-            peer.close()
-    assert traffic.failures == []
-    # Lost: nobody takes it any more.
-    assert not chief.retire(first.name, force=True).HasField("authority")
-    eventually(lambda: not fetched(lambda: called(server, old)), "it is refused")
-    failure("NOT_FOUND", chief.retire, first.name)
-
-
-def called(server, mine) -> bool:
-    with server.client(mine) as client:
-        return bool(client.who())
-
-
-# Under another CA.
-
-def test_one_under_the_company_s_own(server, chief, acme):
-    made = chief.prepare(external=True, propagation=1, common_name="issuing")
-    assert made.state == AWAITING and not made.certificate_chain
-    asked = x509.load_pem_x509_csr(made.certificate_request.encode())
-    assert asked.subject.rfc4514_string() == "CN=issuing"
-    assert asked.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    assert failure("FAILED_PRECONDITION", chief.activate, made.name, force=True).metadata["state"] == (
-        "awaiting_certificate")
-    root = Authority("company")
-    middle = root.under("middle")
-    sent = signed(made.certificate_request, middle, name=f"spiffe://{TRUST_DOMAIN}") + middle.pem + root.pem
-    prepared = chief.import_chain(made.name, b"Subject: what openssl writes there\n" + sent, made.etag)
-    assert prepared.state == PREPARED and prepared.certificate_chain.encode() == sent
-    again = failure("FAILED_PRECONDITION", chief.import_chain, made.name, sent)
-    assert again.reason == "ILLEGAL_TRANSITION"
-    assert failure("ABORTED", chief.activate, made.name, force=True, etag=made.etag).reason == "ETAG_MISMATCH"
-    chief.activate(made.name, force=True, etag=prepared.etag)
-    svid, process = eventually(lambda: fetched(lambda: take(server, acme)), "certificates are made")
-    with process:
-        assert certificates(svid["bundle"]) == [root.certificate]
-        found = certificates(svid["chain"])
-        assert [one.subject for one in found[1:]] == [asked.subject, middle.name]
-        mine = credential(found, svid["key"])
-    # Listeners trust this authority, and not all that its root vouches for.
-    eventually(lambda: fetched(lambda: called(server, mine)), "listeners trust it")
-    stranger = middle.tenant(acme.slug)
-    assert not fetched(lambda: called(server, stranger))
-
-
-def wrong(request: str) -> dict[str, bytes]:
-    root, other = Authority("root"), Authority("other")
-    weak = Authority("weak")
-    weak.key = rsa.generate_private_key(65537, 1024)
-    weak.certificate = weak._builder(weak.name, weak.key.public_key(), _Long()).add_extension(
-        x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(weak.key, hashes.SHA256())
-    short = Authority("short")
-    short.certificate = short._builder(short.name, short.key.public_key(), _Long()).add_extension(
-        x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(short.key, hashes.SHA256())
-    elsewhere = x509.NameConstraints([x509.UniformResourceIdentifier("other.test")], None)
-    good = signed(request, root)
-    return {
-        "not the key of": signed(request, root, key=ec.generate_private_key(ec.SECP256R1()).public_key()) + root.pem,
-        "is not a CA's": signed(request, root, ca=False) + root.pem,
-        "certificate there is not a CA's": signed(request, root, usage=False) + root.pem,
-        "expired": signed(request, root, starts=-60, ends=-1) + root.pem,
-        "the root, which signs itself": good,
-        "then that of whoever signed it": good + other.pem,
-        "no certificate": b"nothing",
-        "is for the trust domain": signed(request, root, name="spiffe://other.test") + root.pem,
-        "would not be accepted": signed(request, weak) + weak.pem,
-        "path length": signed(request, short) + short.pem,
-        "permitted subtree": signed(request, root, constraints=elsewhere) + root.pem,
-        "not yet valid": signed(request, root, starts=600) + root.pem,
-    }
-
-
-class _Long:
-    def __init__(self):
-        now = datetime.datetime.now(datetime.timezone.utc)
-        self.start, self.end = now - datetime.timedelta(minutes=1), now + datetime.timedelta(days=1)
-
-
-def test_what_is_no_chain_of_its_key_is_refused(chief):
-    made = chief.prepare(external=True)
-    for told, sent in wrong(made.certificate_request).items():
-        error = invalid("certificate_chain", chief.import_chain, made.name, sent)
-        assert error.reason == "AUTHORITY_CHAIN_REFUSED", told
-        assert told in error.message, (told, error.message)
-    invalid("certificate_chain", chief.import_chain, made.name, b"")
-    invalid("certificate_chain", chief.import_chain, made.name, b"x" * 65_537)
-    [left] = chief.certificate_authorities()
-    assert left == made
-    # About to end: nothing could be signed by it.
-    root = Authority("root")
-    sent = signed(made.certificate_request, root, ends=50) + root.pem
-    assert failure("FAILED_PRECONDITION", chief.import_chain, made.name, sent).reason == "AUTHORITY_EXPIRED"
 
 
 def test_openssl_takes_what_it_signs(server, chief, acme, tmp_path):
@@ -529,25 +257,3 @@ def test_from_files_to_the_store_and_without_them(make_server):
             [svid] = process.svids()
             certificates(svid["chain"])[0].verify_directly_issued_by(file_root)
             assert certificates(svid["bundle"]) == [file_root]
-
-
-def test_all_nodes_have_the_same(make_server, database):
-    nodes = []
-    for _ in range(2):
-        node = with_stored_authorities(make_server(**node_settings(database)))
-        if nodes:
-            shutil.copy(nodes[0].master_key, node.master_key)
-        nodes.append(node.start())
-    with nodes[0].operator() as chief:
-        acme = chief.active("acme", api.SHARED)
-        chief.register(acme.name, "web", uid=UID)
-        made = chief.activate(chief.prepare().name, force=True)
-        svid, process = eventually(lambda: fetched(lambda: take(nodes[1], acme)), "the other signs", 30)
-        with process:
-            certificates(svid["chain"])[0].verify_directly_issued_by(chain(made)[0])
-            second = chief.prepare(propagation=1)
-            [svid] = process.svids()
-            assert len(certificates(svid["bundle"])) == 2
-            eventually(lambda: fetched(lambda: chief.activate(second.name)), "it has been in all bundles")
-            [svid] = process.svids()
-            certificates(svid["chain"])[0].verify_directly_issued_by(chain(second)[0])

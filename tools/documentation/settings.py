@@ -28,6 +28,7 @@ READERS = [
     ("TokenSettings", "init(_ settings:", {"settings": "tokens"}),
     ("EnvoySettings", "init(_ settings:", {"settings": "envoy", "route": "envoy.routes[]"}),
     ("WorkloadAPISettings", "init(_ settings:", {"settings": "workload_api"}),
+    ("WorkloadAPISettings", "init(_ uri:", {"settings": "workload_api"}),
     ("IssuerSettings", "init(_ settings:",
      {"settings": "tokens.issuers[]", "claim": "tokens.issuers[].required_claims[]"}),
     ("IssuerSettings", "func naming(", {"settings": "tokens.issuers[]"}),

@@ -29,6 +29,9 @@ final class PrivateKey {
     pointer = key
   }
 
+  /// Takes over the reference.
+  init(owning pointer: OpaquePointer) { self.pointer = pointer }
+
   /// Reads PKCS #8 in DER that is not encrypted.
   init(pkcs8 der: [UInt8]) throws(PKIError) {
     ERR_clear_error()

@@ -25,6 +25,8 @@ package final class WorkloadAuthority: Sendable {
   private nonisolated(unsafe) let chain: [Certificate]
   // Likewise.
   private nonisolated(unsafe) let key: PrivateKey
+  /// What `key` is in, which must outlive it.
+  private let token: HardwareKey?
 
   /// Certificates of a chain, at most.
   private static let longestChain = 8
@@ -37,6 +39,15 @@ package final class WorkloadAuthority: Sendable {
     try self.init(
       Self.chain(try PEMFile.read(path), path), PrivateKey(file: keyPath), trustDomain,
       path: path, keyPath: keyPath)
+  }
+
+  /// The same of a key in a token.
+  package convenience init(
+    certificates path: String, key: HardwareKey, trustDomain: String
+  ) throws(PKIError) {
+    try self.init(
+      Self.chain(try PEMFile.read(path), path), key.key, trustDomain, path: path,
+      keyPath: "the token's", token: key)
   }
 
   /// The same in memory.
@@ -53,7 +64,7 @@ package final class WorkloadAuthority: Sendable {
 
   private init(
     _ chain: [Certificate], _ key: PrivateKey, _ trustDomain: String, path: String,
-    keyPath: String
+    keyPath: String, token: HardwareKey? = nil
   ) throws(PKIError) {
     _ = try NameRules.trustDomainURI(trustDomain)
     guard let own = chain.first, let root = chain.last else {
@@ -81,6 +92,7 @@ package final class WorkloadAuthority: Sendable {
     bundle = try root.der()
     (self.trustDomain, self.bundle, self.intermediates) = (trustDomain, bundle, intermediates)
     (certificate, self.chain, self.key) = (own, chain, key)
+    self.token = token
   }
 
   /// DER of the root of a chain in PEM.

@@ -24,6 +24,8 @@ static const uint64_t TENANCY_SSL_OP_CIPHER_SERVER_PREFERENCE = SSL_OP_CIPHER_SE
 static const unsigned long TENANCY_X509_V_FLAG_CRL_CHECK = X509_V_FLAG_CRL_CHECK;
 static const unsigned long TENANCY_X509_V_FLAG_CRL_CHECK_ALL = X509_V_FLAG_CRL_CHECK_ALL;
 static const unsigned long TENANCY_X509_V_FLAG_PARTIAL_CHAIN = X509_V_FLAG_PARTIAL_CHAIN;
+static const unsigned long TENANCY_XN_FLAG_RFC2253 = XN_FLAG_RFC2253;
+static const unsigned long TENANCY_ASN1_STRFLGS_ESC_MSB = ASN1_STRFLGS_ESC_MSB;
 static const int TENANCY_EVP_PKEY_PUBLIC_KEY = EVP_PKEY_PUBLIC_KEY;
 
 // Engines are deprecated since OpenSSL 3, and Swift has no other word for that than a warning. It has no provider for

@@ -301,8 +301,8 @@ let package = Package(
     .testTarget(
       name: "TenancyWorkloadTests",
       dependencies: [
-        "Tenancy", "TenancyCrypto", "TenancyRPC", "TenancyTestSupport", "TenancyTokens",
-        "TenancyWorkload",
+        "Tenancy", "TenancyCrypto", "TenancyRPC", "TenancySecrets", "TenancyTestSupport",
+        "TenancyTokens", "TenancyWorkload",
       ],
       swiftSettings: strict),
     .testTarget(

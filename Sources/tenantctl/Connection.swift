@@ -104,6 +104,7 @@ struct Connection {
   var audit: AuditClient { AuditClient(channel) }
   var identity: IdentityClient { IdentityClient(channel) }
   var tokens: TokensClient { TokensClient(channel) }
+  var authorities: CertificateAuthoritiesClient { CertificateAuthoritiesClient(channel) }
   var workloads: WorkloadEntriesClient { WorkloadEntriesClient(channel) }
 }
 

@@ -25,6 +25,8 @@ struct Configuration: Sendable {
   var issuers: [IssuerSettings] = []
   /// Nil: no processes are told who they are.
   var workloadAPI: WorkloadAPISettings?
+  /// The server's own trust domain; nil where none is given.
+  var trustDomain: String?
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   var quotas = TenantQuotas()
@@ -86,6 +88,7 @@ extension Configuration {
     identity = rules.1
     try bindTrustDomains(rules.0, root)
     let own = rules.0.first
+    trustDomain = own
     workloadAPI = try root.section("workload_api") { try WorkloadAPISettings(&$0, own: own) }
     resolution = try root.section("resolution") { try ResolutionRules(&$0) } ?? ResolutionRules()
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
@@ -114,6 +117,11 @@ extension Configuration {
       throw root.error("listeners: an insecure one needs identity.insecure_roles")
     }
     guard !listeners.isEmpty else { throw root.error("listeners: at least one is needed") }
+    if let workloadAPI, workloadAPI.files == nil, secrets == nil {
+      throw root.error(
+        "workload_api.ca_certificate: needed where there is no secrets.master_key to seal authorities' keys"
+      )
+    }
     if let socket = workloadAPI?.socket, listeners.contains(where: { $0.address.place == socket }) {
       throw root.error("workload_api.socket: one of the listeners has it: it is for nothing else")
     }

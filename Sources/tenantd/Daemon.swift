@@ -105,14 +105,17 @@ struct Daemon {
     try await provisioner.checkData()
     reportLeftovers(in: plane.state)
     configuration.resolution.warn(logger)
-    let tls = try makeTLS()
-    let uncertifiedTLS = try configuration.takesBearers ? makeTLS(.optional) : nil
+    // Before contexts are made: what changes meanwhile is seen as a change.
+    let trusted = AuthorityWatch.trusted(by: plane)
+    let tls = try makeTLS(plane)
+    let uncertifiedTLS = try configuration.takesBearers ? makeTLS(plane, .optional) : nil
     var envoy = configuration.envoy
     envoy?.certificates = tls
     let limits = try configuration.rateLimits.limiter(of: store, as: terms.holder)
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       tokens: configuration.tokens, envoy: envoy, limits: limits, vault: secrets?.vault,
+      trustDomain: configuration.workloadAPI?.trustDomain ?? configuration.trustDomain,
       platformRoles: configuration.identity.platformRoles)
     let health = HealthStatus(serving: service.methods.map(\.service))
     let observation = try Observation(configuration, reloads, logger)
@@ -122,7 +125,7 @@ struct Daemon {
     opened.server = server
     var workloadAPI: WorkloadAPI?
     if let settings = configuration.workloadAPI {
-      workloadAPI = try await WorkloadAPI(settings, plane, logger)
+      workloadAPI = try await WorkloadAPI(settings, plane, secrets?.vault, logger)
     }
     opened.workloadServer = workloadAPI?.server
     let monitor = try await Monitor.start(
@@ -130,11 +133,14 @@ struct Daemon {
       RequestMetrics(service.requests, limits?.limiter),
       publishesKeys: configuration.tokens != nil, logger)
     opened.monitor = monitor
+    let contexts = [tls, uncertifiedTLS].compactMap(\.self)
+    let authorities = AuthorityWatch(
+      plane, workloadAPI, contexts, trusting: trusted, service, logger)
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
-      limiter: limits?.limiter,
-      tls: [tls, uncertifiedTLS].compactMap(\.self), service: service, health: health,
+      limiter: limits?.limiter, tls: contexts, authorities: authorities, service: service,
+      health: health,
       observation: observation, server: server,
       workloadAPI: workloadAPI, monitor: monitor)
   }
@@ -171,6 +177,7 @@ struct Daemon {
     addInBackground("reload") {
       await reload(made, on: hangups)
     }
+    addInBackground("certificate authorities") { await made.authorities.run() }
     addInBackground("compaction") { await LogCompaction.run(plane, logger) }
     addInBackground("store health") { await StoreHealth.follow(plane, made.health, logger) }
     addInBackground("provisioning") {
@@ -194,7 +201,6 @@ struct Daemon {
         Part("workload API") {
           try await api.server.run(drainingFor: .seconds(1)) { _ in told.open() }
         })
-      addInBackground("workload CA") { await api.watch() }
     } else {
       told.open()
     }
@@ -283,13 +289,14 @@ struct Daemon {
 
   /// - Parameter certificates: whether clients need one.
   private func makeTLS(
-    _ certificates: TLSContext.ClientAuthentication = .required
+    _ plane: ControlPlane, _ certificates: TLSContext.ClientAuthentication = .required
   ) throws -> TLSContext? {
     let identity = configuration.identity
     return try configuration.tls.map { settings in
       var context = settings.context
       context.clientAuthentication = certificates
       context.peerRule = { identity.refusal(of: $0) }
+      context.addedAuthorities = { AuthorityWatch.trusted(by: plane) }
       context.refuseExposedKeys()
       return try TLSContext(.server, context)
     }
@@ -332,7 +339,7 @@ struct Daemon {
           report(error)
         }
         await made.secrets?.reload()
-        made.workloadAPI?.reload()
+        made.authorities.wake()
         configuration.issuers.reload(into: configuration.tokens?.outside, reloads, logger)
         made.service.reviewStreams()
       }

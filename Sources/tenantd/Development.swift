@@ -32,6 +32,7 @@ struct Development {
         ListenerSettings(.tcp(host: "127.0.0.1", port: port)),
       ],
       identity: identity)
+    configuration.trustDomain = Self.trustDomain
     configuration.tls = TLSSettings(
       TLSContext.Configuration(
         certificateChain: "\(path)/pki/server.pem", privateKey: "\(path)/pki/server.key",

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import Tenancy
 import TenancyCrypto
 import TenancyRPC
@@ -9,8 +10,10 @@ struct WorkloadAPISettings: Sendable {
   var socket: String
   var mode: UInt16 = 0o666
   var trustDomain: String
-  var certificates: String
-  var key: String
+  /// The files of a CA; nil: what signs is in the store only.
+  var files: CredentialPaths?
+  /// Where the key of the CA in files is, if it is in a token.
+  var token: TokenSource?
   /// Empty: the JWT-SVID profile is not served.
   var tokenKeys: [String] = []
   var terms = WorkloadTerms()
@@ -35,8 +38,15 @@ struct WorkloadAPISettings: Sendable {
       throw settings.error("trust_domain is required where identity.trust_domain is not given")
     }
     trustDomain = domain
-    certificates = try settings.string("ca_certificate")
-    key = try settings.string("ca_key")
+    let certificate = try settings.optionalString("ca_certificate")
+    let key = try settings.optionalString("ca_key")
+    switch (certificate, key) {
+    case (let certificate?, let key?):
+      files = CredentialPaths(certificates: certificate, key: key)
+      if key.hasPrefix(HardwareKey.scheme) { token = try TokenSource(key, &settings) }
+    case (nil, nil): break
+    default: throw settings.error("ca_certificate and ca_key: give both, or none")
+    }
     tokenKeys = try settings.strings("jwt_keys") ?? []
     guard tokenKeys.count <= TokenAuthority.maximumKeys else {
       throw settings.error("jwt_keys: at most \(TokenAuthority.maximumKeys)")
@@ -53,14 +63,33 @@ struct WorkloadAPISettings: Sendable {
     }
   }
 
-  /// Reads the CA.
+  /// Where the certificates of a CA and its key are.
+  struct CredentialPaths: Sendable {
+    let certificates, key: String
+  }
+
+  /// Reads the CA; nil where no files are configured.
   /// - Throws: `ConfigurationError` if it can't be used, or others could have put it there.
-  func authority() throws -> WorkloadAuthority {
-    try OwnFiles.checkTrusted(certificates)
-    try OwnFiles.checkSecret(key, "private key of the Workload API's CA")
+  func authority() throws -> WorkloadAuthority? {
+    guard let files else { return nil }
+    try OwnFiles.checkTrusted(files.certificates)
+    if let token {
+      let key = try token.key()
+      return try Self.usable {
+        try WorkloadAuthority(
+          certificates: files.certificates, key: key, trustDomain: trustDomain)
+      }
+    }
+    try OwnFiles.checkSecret(files.key, "private key of the Workload API's CA")
+    return try Self.usable {
+      try WorkloadAuthority(
+        certificates: files.certificates, key: files.key, trustDomain: trustDomain)
+    }
+  }
+
+  private static func usable<Value>(_ body: () throws -> Value) throws -> Value {
     do {
-      return try WorkloadAuthority(
-        certificates: certificates, key: key, trustDomain: trustDomain)
+      return try body()
     } catch {
       throw ConfigurationError(description: "workload_api: \(error)")
     }
@@ -98,5 +127,48 @@ struct WorkloadAPISettings: Sendable {
     server.limits.maximumBufferedBytes = 512 * 1024
     server.limits.maximumTotalBufferedBytes = 4 * 1024 * 1024
     return server
+  }
+}
+
+/// A CA's key in a PKCS #11 token. Opened once, whatever comes of it: a token counts PINs that are wrong, and locks.
+final class TokenSource: Sendable {
+  private let uri, module, pinFile: String
+  private let opened = Mutex<Result<HardwareKey, ConfigurationError>?>(nil)
+
+  init(_ uri: String, _ settings: inout SettingsReader) throws {
+    guard HardwareKey.isURI(uri) else {
+      throw settings.error("ca_key: a PKCS #11 URI without a PIN, which is in pkcs11_pin_file")
+    }
+    self.uri = uri
+    guard let module = try settings.optionalString("pkcs11_module"), module.hasPrefix("/"),
+      let pin = try settings.optionalString("pkcs11_pin_file")
+    else {
+      throw settings.error(
+        "ca_key: a key in a token needs pkcs11_module, an absolute path, and pkcs11_pin_file")
+    }
+    self.module = module
+    pinFile = pin
+  }
+
+  /// - Throws: `ConfigurationError` if it can't be used: the same each time.
+  func key() throws -> HardwareKey {
+    try opened.withLock { opened in
+      if let opened { return opened }
+      let outcome = Result { () throws(ConfigurationError) in try open() }
+      opened = outcome
+      return outcome
+    }.get()
+  }
+
+  private func open() throws(ConfigurationError) -> HardwareKey {
+    do {
+      try OwnFiles.checkTrusted(module)
+      try OwnFiles.checkSecret(pinFile, "PIN of the Workload API's CA")
+      return try HardwareKey(uri: uri, module: module, pinFile: pinFile)
+    } catch let error as ConfigurationError {
+      throw error
+    } catch {
+      throw ConfigurationError(description: "workload_api.ca_key: \(error)")
+    }
   }
 }

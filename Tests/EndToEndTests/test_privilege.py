@@ -216,7 +216,8 @@ READS = {"TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantManag
          "Authorization/GetRole", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
          "Audit/ListAuditRecords", "Audit/ExportAuditRecords",
          "Audit/StreamAuditRecords", "WorkloadEntries/GetWorkloadEntry",
-         "WorkloadEntries/ListWorkloadEntries"}
+         "WorkloadEntries/ListWorkloadEntries", "CertificateAuthorities/GetCertificateAuthority",
+         "CertificateAuthorities/ListCertificateAuthorities"}
 KEYS = {"Tokens/GetJsonWebKeySet"}
 SETTINGS = {"Tokens/GetAuthenticationSettings"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}

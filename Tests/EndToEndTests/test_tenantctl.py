@@ -8,6 +8,7 @@ import tempfile
 import uuid
 
 import pytest
+from support.pki import Authority, signed
 from support.waiting import eventually
 from tenantctl_process import PATIENCE, Daemon, all_commands, binary, daemon, make_active, place
 
@@ -51,6 +52,7 @@ def test_every_command_as_operator(daemon, way):
     envoy = json.loads(ctl("envoy", "config", "--upstream", "127.0.0.1:1", "--tenantd", "unix:/run/socket"))
     assert [one["name"] for one in envoy["static_resources"]["clusters"]] == ["upstream", "tenantd"]
     entry_commands(ctl)
+    authority_commands(ctl, daemon.directory)
     assert ctl.commands == all_commands()
 
 
@@ -93,6 +95,41 @@ def entry_commands(ctl):
     assert "WORKLOAD_ENTRY_NOT_FOUND" in ctl.error("identity", "entry", "delete", gateway["name"])
     for wrong in (["--path", "x"], ["--path", "x", "--tenant", "works", "--platform"], ["--tenant", "works"]):
         ctl.error("identity", "entry", "create", *wrong, code=64)
+
+
+def authority_commands(ctl, directory):
+    first = ctl.json("pki", "authority", "prepare", "--name", "first", "--days", "30", "--propagation", "60")
+    assert (first["state"], first["propagation"]) == ("STATE_PREPARED", "60s")
+    domain = first["trustDomain"]
+    short = first["name"].removeprefix("certificateAuthorities/")
+    assert "AUTHORITY_NOT_PROPAGATED" in ctl.error("pki", "authority", "activate", short)
+    active = ctl.json("pki", "authority", "activate", first["name"], "--force", "--etag", first["etag"])
+    assert active["state"] == "STATE_ACTIVE"
+    for name in (short, first["name"]):
+        assert ctl.json("pki", "authority", "get", name) == active
+    assert "BEGIN CERTIFICATE" in ctl("pki", "authority", "get", short)
+    asked = ctl.json("pki", "authority", "prepare", "--external", "--trust-domain", domain)
+    request = ctl("pki", "authority", "csr", asked["name"])
+    assert request == asked["certificateRequest"]
+    ctl.error("pki", "authority", "csr", short)
+    ctl.error("pki", "authority", "prepare", "--external", "--days", "1", code=64)
+    root = Authority("company")
+    file = directory / "chain.pem"
+    file.write_bytes(signed(request, root) + root.pem)
+    assert "AUTHORITY_CHAIN_REFUSED" in ctl.error("pki", "authority", "import", asked["name"], "-", stdin="x")
+    imported = ctl.json("pki", "authority", "import", asked["name"], str(file))
+    assert imported["state"] == "STATE_PREPARED"
+    table = rows(ctl("pki", "authority", "list"))
+    assert table[0] == ["AUTHORITY", "STATE", "TRUST DOMAIN", "EXPIRES", "TRUSTED UNTIL"]
+    assert [row[1:3] for row in table[1:]] == [["ACTIVE", domain], ["PREPARED", domain]]
+    assert ctl.json("pki", "authority", "list")["authorities"] == [active, imported]
+    assert "ILLEGAL_TRANSITION" in ctl.error("pki", "authority", "retire", short)
+    assert ctl("pki", "authority", "retire", asked["name"]) == f"retired {asked['name']}\n"
+    second = ctl.json("pki", "authority", "prepare")
+    ctl("pki", "authority", "activate", "--force", second["name"])
+    assert ctl("pki", "authority", "retire", short).startswith(f"retiring {first['name']}: in bundles until ")
+    assert ctl("pki", "authority", "retire", "--force", "--yes", short) == f"retired {first['name']}\n"
+    assert "AUTHORITY_NOT_FOUND" in ctl.error("pki", "authority", "get", short)
 
 
 def audit_commands(ctl, directory):
@@ -229,7 +266,9 @@ WORKLOAD_MAY_NOT = [
     "audit list acme", "audit export acme", "token issue acme user:alice --unbound",
     "token revoke acme --all", "keys rotate acme", "keys remove acme x", "auth show acme",
     "auth set acme --file -", "identity entry create --tenant acme --path x --uid 7", "identity entry get x",
-    "identity entry list", "identity entry delete x"]
+    "identity entry list", "identity entry delete x", "pki authority prepare", "pki authority csr x",
+    "pki authority import x -", "pki authority activate x", "pki authority retire x", "pki authority get x",
+    "pki authority list"]
 
 
 def test_every_command_as_workload(daemon):

@@ -20,8 +20,11 @@ def refused(server) -> str:
 
 CASES = [
     (lambda s, w: w.pop("socket"), "workload_api.socket is required"),
-    (lambda s, w: w.pop("ca_key"), "workload_api.ca_key is required"),
-    (lambda s, w: w.pop("ca_certificate"), "workload_api.ca_certificate is required"),
+    (lambda s, w: w.pop("ca_key"), "ca_certificate and ca_key: give both, or none"),
+    (lambda s, w: w.pop("ca_certificate"), "ca_certificate and ca_key: give both, or none"),
+    (lambda s, w: (w.pop("ca_certificate"), w.pop("ca_key"), s.settings.pop("secrets"),
+                   s.settings.pop("tokens", None)),
+     "workload_api.ca_certificate: needed where there is no secrets.master_key"),
     (lambda s, w: w.update(socket="workload"), "socket: an absolute path"),
     (lambda s, w: w.update(socket="/" + "x" * 107), "at most 107 bytes"),
     (lambda s, w: w.update(socket=str(s.socket)), "one of the listeners has it"),

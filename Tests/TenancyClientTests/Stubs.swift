@@ -14,6 +14,7 @@ struct Stubs {
   let audit: AuditClient
   let tokens: TokensClient
   let workloads: WorkloadEntriesClient
+  let authorities: CertificateAuthoritiesClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -43,6 +44,7 @@ struct Stubs {
     audit = AuditClient(channel)
     tokens = TokensClient(channel)
     workloads = WorkloadEntriesClient(channel)
+    authorities = CertificateAuthoritiesClient(channel)
   }
 
   // MARK: In fewer words

@@ -30,7 +30,7 @@ struct AdmissionRow: CustomStringConvertible {
   private static let everyone = checkers + " unknown"
 
   static let all: [AdmissionRow] =
-    authorization + manager + resolver + tokens + workloads + [
+    authorization + manager + resolver + tokens + workloads + authorities + [
       AdmissionRow(
         "envoy.service.auth.v3.Authorization/Check", "tenancy.requests:check", "platform",
         names: false, "admin resolver"),
@@ -83,6 +83,21 @@ struct AdmissionRow: CustomStringConvertible {
       "WorkloadEntries/DeleteWorkloadEntry", "tenancy.workload_entries:delete", "platform",
       names: false, operators),
   ]
+
+  private static let authorities =
+    [
+      ("Prepare", "prepare", operators), ("Import", "import", operators),
+      ("Activate", "activate", operators), ("Retire", "retire", operators),
+      ("Get", "get", "admin viewer"),
+    ].map { name, action, who in
+      AdmissionRow(
+        "CertificateAuthorities/\(name)CertificateAuthority",
+        "tenancy.certificate_authorities:\(action)", "platform", names: false, who)
+    } + [
+      AdmissionRow(
+        "CertificateAuthorities/ListCertificateAuthorities",
+        "tenancy.certificate_authorities:list", "platform", names: false, "admin viewer")
+    ]
 
   private static let authorization = [
     AdmissionRow(

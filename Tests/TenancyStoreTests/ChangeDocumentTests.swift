@@ -95,6 +95,27 @@ import Testing
         .forgetRevocations(tenant.id, before: Timestamp(nanoseconds: 5)),
         #"{"before":5,"change":"forgetRevocations","tenant":"\#(id)"}"#
       ),
+      (
+        .putAuthority(
+          ContractAuthorities.authority(
+            1, SecretReference(version: 3, key: KeyID(high: 0, low: 0x1F)), state: .retiring)),
+        #"{"authority":{"chain":"-----BEGIN \"é\"-----\n\\/\n","createTime":1,"#
+          + #""expireTime":9223372036854775807,"id":"\#(Sample.id(1))","prepareTime":1,"#
+          + #""propagation":60,"reference":{"key":"\#(key)","version":3},"request":"","#
+          + #""retireTime":1,"state":"retiring","trustDomain":"example.test","trustUntil":7,"#
+          + #""version":1},"change":"putAuthority"}"#
+      ),
+      (
+        .deleteAuthority(id: "\(Sample.id(1))"),
+        #"{"change":"deleteAuthority","id":"\#(Sample.id(1))"}"#
+      ),
+      (
+        .putSecret(
+          SecretPlace.platform, .authorityKey("\(Sample.id(1))"),
+          SecretReference(version: 3, key: KeyID(high: 0, low: 0x1F)), SealedSecret(bytes: [1])),
+        #"{"change":"putSecret","key":"\#(key)","purpose":"authority_key/\#(Sample.id(1))","#
+          + #""version":3}"#
+      ),
       (.deleteRole(tenant.id, id: "r"), #"{"change":"deleteRole","id":"r","tenant":"\#(id)"}"#),
       (
         .reserveName(ReservedName(.tenantIdentifier, "t"), tenant.id),

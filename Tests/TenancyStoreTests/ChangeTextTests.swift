@@ -58,6 +58,11 @@ struct ChangeTextTests {
           2, tenant: nil, path: "\"\n", WorkloadEntry.Selectors(binaryPath: "/\u{2028}\\"),
           hint: "\u{1}")),
       .deleteWorkloadEntry(id: "\""),
+      .deleteAuthority(id: "\""),
+      .deleteSecret(SecretPlace.platform, .authorityKey(id.description)),
+      .putSecret(
+        SecretPlace.platform, .authorityKey(id.description),
+        SecretReference(version: 1, key: KeyID(high: 1, low: 2)), nil),
     ])
     try Self.expectEncoded([])
   }

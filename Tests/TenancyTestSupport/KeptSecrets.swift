@@ -18,7 +18,7 @@ package struct KeptSecrets {
       case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment,
         .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
         .rememberRequest, .forgetRequests, .putRevocation, .forgetRevocations,
-        .putWorkloadEntry, .deleteWorkloadEntry:
+        .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority, .deleteAuthority:
         break
       }
     }

@@ -332,7 +332,7 @@ private enum StrictChanges {
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
         .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests, .putSecret,
         .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations, .putWorkloadEntry,
-        .deleteWorkloadEntry:
+        .deleteWorkloadEntry, .putAuthority, .deleteAuthority:
         break
       }
       model.apply(change)

@@ -39,6 +39,7 @@ package struct StateModel: Equatable {
   package var steps: Set<Key> = []
   package var revocations: [RevocationKey: Revocation] = [:]
   package var workloads: [String: WorkloadEntry] = [:]
+  package var authorities: [String: SigningAuthority] = [:]
   package var requests: [RequestKey: RememberedRequest] = [:]
 
   package init() {}
@@ -66,6 +67,8 @@ package struct StateModel: Equatable {
       revocations = revocations.filter { $0.key.tenant != tenant || $0.value.expireTime >= moment }
     case .putWorkloadEntry(let entry): workloads[entry.id] = entry
     case .deleteWorkloadEntry(let id): workloads[id] = nil
+    case .putAuthority(let authority): authorities[authority.id] = authority
+    case .deleteAuthority(let id): authorities[id] = nil
     case .putSecret, .deleteSecret, .putDataKey: break  // No load gives them back.
     }
   }
@@ -107,5 +110,6 @@ extension StateModel {
       + requests.map(Change.rememberRequest)
       + revocations.map { .putRevocation($0.key.tenant, $0.value) }
       + workloads.sorted { $0.key < $1.key }.map { .putWorkloadEntry($0.value) }
+      + authorities.sorted { $0.key < $1.key }.map { .putAuthority($0.value) }
   }
 }

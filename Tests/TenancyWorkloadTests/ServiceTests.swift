@@ -21,7 +21,7 @@ struct ServiceTests {
     _ body: (SPIFFE.SpiffeWorkloadAPIClient, WorkloadService) async throws -> Answer
   ) async throws -> Answer {
     let service = WorkloadService(
-      plane: bench.plane, terms: terms, authority: bench.authority
+      plane: bench.plane, terms: terms, authority: WorkloadAuthorities(bench.authority)
     ) { _ in }
     let path = freePath()
     var settings = Server.Configuration(listeners: [.unix(path: path, mode: 0o600)])
@@ -75,7 +75,8 @@ struct ServiceTests {
         let name = "spiffe://example.test"
         let first = try await answers.next()?.bundles
         #expect(first == [name: bench.authority.bundle])
-        #expect(service.replace(other) && !service.replace(other))
+        let others = WorkloadAuthorities(other)
+        #expect(service.replace(others) && !service.replace(others))
         let second = try await answers.next()?.bundles
         #expect(second == [name: other.bundle])
       }

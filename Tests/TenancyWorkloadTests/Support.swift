@@ -101,7 +101,7 @@ struct WorkloadBench {
   }
 
   func issuer() -> WorkloadIssuer {
-    WorkloadIssuer(plane: plane, terms: terms, authority: authority) { _ in }
+    WorkloadIssuer(plane: plane, terms: terms, authority: WorkloadAuthorities(authority)) { _ in }
   }
 
   func peer(

@@ -46,8 +46,10 @@ MEANINGS = {
     "workload_api.socket": "Required. The path of the Unix socket, of at most 107 bytes: for nothing else.",
     "workload_api.mode": "Of the socket: octal permission bits. Who opens it is told nothing but who they are.",
     "workload_api.trust_domain": "Of all identities. Without it the server's own.",
-    "workload_api.ca_certificate": "Required. PEM: the CA that signs, those above it, and the root last.",
-    "workload_api.ca_key": "Required. PEM: the key of the first of them. Any that signs with SHA-256.",
+    "workload_api.ca_certificate": "PEM: the CA that signs while none in the store does, those above it, and the root last. Needed where there is no `secrets`.",
+    "workload_api.ca_key": "PEM: the key of the first of them, or `pkcs11:…` for one in a token. Any that signs with SHA-256. Both, or none.",
+    "workload_api.pkcs11_module": "The token's PKCS #11 library. Needed for a `ca_key` in a token, and for nothing else.",
+    "workload_api.pkcs11_pin_file": "The user's PIN of the token, in a file of its own. Needed where `pkcs11_module` is.",
     "workload_api.jwt_keys":
         "PEM: P-256 keys of JWT-SVIDs, at most 8. The first signs, all verify. Without them there are none.",
     "workload_api.maximum_life_seconds": "How long a certificate lives at most, whatever its entry says.",

@@ -30,6 +30,7 @@ READERS = [
     ("RateLimitSettings", "init(_ settings:", {"settings": "rate_limits", "plan": "rate_limits.plans[]"}),
     ("RateLimitSettings", "init(_ limit:", {"limit": "rate_limits.plans[].limits[]"}),
     ("WorkloadAPISettings", "init(_ settings:", {"settings": "workload_api"}),
+    ("WorkloadAPISettings", "init(_ uri:", {"settings": "workload_api"}),
     ("IssuerSettings", "init(_ settings:",
      {"settings": "tokens.issuers[]", "claim": "tokens.issuers[].required_claims[]"}),
     ("IssuerSettings", "func naming(", {"settings": "tokens.issuers[]"}),

@@ -18,6 +18,7 @@
 #include "tenancy/v1/audit.pb-c.h"
 #include "google/protobuf/field_mask.pb-c.h"
 #include "tenancy/v1/authorization.pb-c.h"
+#include "tenancy/v1/certificate_authorities.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
 #include "tenancy/v1/secrets.pb-c.h"
 #include "tenancy/v1/tenant.pb-c.h"
@@ -320,6 +321,42 @@ tenancy__v1__list_role_assignments_request__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__list_role_assignments_response__get_descriptor(void) {
   return &tenancy__v1__list_role_assignments_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__certificate_authority__get_descriptor(void) {
+  return &tenancy__v1__certificate_authority__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__prepare_certificate_authority_request__get_descriptor(void) {
+  return &tenancy__v1__prepare_certificate_authority_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__import_certificate_authority_request__get_descriptor(void) {
+  return &tenancy__v1__import_certificate_authority_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__activate_certificate_authority_request__get_descriptor(void) {
+  return &tenancy__v1__activate_certificate_authority_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__retire_certificate_authority_request__get_descriptor(void) {
+  return &tenancy__v1__retire_certificate_authority_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__retire_certificate_authority_response__get_descriptor(void) {
+  return &tenancy__v1__retire_certificate_authority_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_certificate_authority_request__get_descriptor(void) {
+  return &tenancy__v1__get_certificate_authority_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_certificate_authorities_request__get_descriptor(void) {
+  return &tenancy__v1__list_certificate_authorities_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_certificate_authorities_response__get_descriptor(void) {
+  return &tenancy__v1__list_certificate_authorities_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__who_am_irequest__get_descriptor(void) {

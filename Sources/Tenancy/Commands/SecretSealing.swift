@@ -52,6 +52,7 @@ extension Tenant {
     switch purpose {
     case .databasePassword: configuration.database?.password
     case .tokenKey(let id): tokenKey(id)?.reference
+    case .authorityKey: nil
     }
   }
 
@@ -62,6 +63,18 @@ extension Tenant {
     case .tokenKey(let id):
       guard let at = tokenKeys.firstIndex(where: { $0.id == id }) else { return }
       tokenKeys[at].reference = reference
+    case .authorityKey: break
     }
+  }
+}
+
+extension ControlState {
+  /// Which secret of this purpose a tenant has, or the platform.
+  func reference(at place: SecretPlace) -> SecretReference? {
+    guard place.tenant == SecretPlace.platform else {
+      return find(place.tenant)?.tenant.reference(to: place.purpose)
+    }
+    guard case .authorityKey(let id) = place.purpose else { return nil }
+    return authorities.find(id)?.reference
   }
 }

@@ -180,6 +180,14 @@ extension TenancyError.Reason {
   public static let workloadEntryNotFound = Self("WORKLOAD_ENTRY_NOT_FOUND")
   /// The same processes get the same identity already; `entry` says by which one.
   public static let workloadEntryExists = Self("WORKLOAD_ENTRY_EXISTS")
+  /// There is no such certificate authority.
+  public static let authorityNotFound = Self("AUTHORITY_NOT_FOUND")
+  /// The authority is not in all bundles for long enough; `wait_seconds` says how long it takes still.
+  public static let authorityNotPropagated = Self("AUTHORITY_NOT_PROPAGATED")
+  /// The authority's certificate, or one of its issuers', is over or about to be.
+  public static let authorityExpired = Self("AUTHORITY_EXPIRED")
+  /// The certificates are no chain of the authority's key that others can verify by.
+  public static let authorityChainRefused = Self("AUTHORITY_CHAIN_REFUSED")
   /// Keys can't be replaced, or are being replaced by another call.
   public static let secretsFailed = Self("SECRETS_FAILED")
   /// The store can't take the change now, or the server is stopping.

@@ -1,6 +1,9 @@
 /// Where a secret belongs. What is sealed for one place does not open at another.
 public struct SecretPlace: Hashable, Sendable {
-  /// Whose secret it is.
+  /// Stands for the platform where a tenant stands otherwise: no tenant has this id.
+  public static let platform = TenantID(high: 0, low: 0)
+
+  /// Whose secret it is, or `platform`.
   public let tenant: TenantID
   /// What it is for.
   public let purpose: SecretPurpose
@@ -9,6 +12,13 @@ public struct SecretPlace: Hashable, Sendable {
   public init(tenant: TenantID, purpose: SecretPurpose) {
     self.tenant = tenant
     self.purpose = purpose
+  }
+
+  /// Where stores keep it, for messages.
+  public var row: String {
+    tenant == Self.platform
+      ? "table platform_secrets, row \(purpose.rawValue)"
+      : "table secrets, row \(tenant)/\(purpose.rawValue)"
   }
 }
 

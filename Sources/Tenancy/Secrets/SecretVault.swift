@@ -123,7 +123,7 @@ public final class SecretVault: Sendable {
     }
   }
 
-  /// A tenant's secret, in the clear; nil if it has none.
+  /// A secret of a tenant or of `SecretPlace.platform`, in the clear; nil if there is none.
   /// - Throws: `StoreError`, `.corrupt` with the row if it does not open.
   public func open(
     _ purpose: SecretPurpose, of id: TenantID
@@ -132,7 +132,7 @@ public final class SecretVault: Sendable {
     var attempt = 1
     while true {
       let (reference, stored) = try await plane.consult { (store, state) throws(StoreError) in
-        (state.find(id)?.tenant.reference(to: purpose), try store.secret(purpose, of: id))
+        (state.reference(at: place), try store.secret(purpose, of: id))
       }
       guard let reference else { return nil }
       do throws(StoreError) {
@@ -164,7 +164,7 @@ public final class SecretVault: Sendable {
     guard let active = sealer.activeKey else { return 0 }
     var (tenants, budget) = (plane.state.tenants(), WorkBudget.uncapped)
     var count = 0
-    var places: [SecretPlace] = []
+    var places = plane.state.authorities.all.filter { $0.reference.key != active }.map(\.keyPlace)
     while let record = tenants.next(&budget) {
       for purpose in record.tenant.secretPurposes {
         guard let key = record.tenant.reference(to: purpose)?.key, key != active else { continue }
@@ -183,17 +183,16 @@ public final class SecretVault: Sendable {
   private func open(
     _ stored: StoredSecret?, as reference: SecretReference, _ place: SecretPlace
   ) throws(StoreError) -> ClearSecret {
-    let row = "table secrets, row \(place.tenant)/\(place.purpose.rawValue)"
     guard let stored, stored.reference == reference else {
       throw StoreError(
         .corrupt,
-        "\(row): not version \(reference.version) under the data key \(reference.key), to which its "
-          + "tenant refers")
+        "\(place.row): not version \(reference.version) under the data key \(reference.key), which is "
+          + "referred to")
     }
     do throws(SecretError) {
       return try sealer.open(stored, for: place)
     } catch {
-      throw StoreError(.corrupt, "\(row): it does not open: \(error)")
+      throw StoreError(.corrupt, "\(place.row): it does not open: \(error)")
     }
   }
 
@@ -214,6 +213,15 @@ public final class SecretVault: Sendable {
       var secrets: [Change] = []
       for item in resealed {
         let (id, purpose) = (item.place.tenant, item.place.purpose)
+        if case .authorityKey(let name) = purpose {
+          guard var authority = transaction.state.authorities.find(name),
+            authority.reference == item.former
+          else { continue }
+          authority.reference = item.secret.reference
+          transaction.emit(.putAuthority(authority))
+          secrets.append(.putSecret(id, purpose, item.secret.reference, item.secret.sealed))
+          continue
+        }
         // What was set or removed meanwhile stays so.
         guard var tenant = tenants[id] ?? transaction.state.find(id)?.tenant,
           tenant.reference(to: purpose) == item.former
@@ -263,8 +271,7 @@ public final class SecretVault: Sendable {
       var found: [(SecretPlace, SecretReference, StoredSecret?)] = []
       for place in places {
         // Removed, or sealed anew by another, in the meantime.
-        guard let reference = state.find(place.tenant)?.tenant.reference(to: place.purpose),
-          reference.key != sealer.activeKey
+        guard let reference = state.reference(at: place), reference.key != sealer.activeKey
         else { continue }
         found.append((place, reference, try store.secret(place.purpose, of: place.tenant)))
       }

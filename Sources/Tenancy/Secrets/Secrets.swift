@@ -42,14 +42,23 @@ public enum SecretPurpose: Hashable, Sendable, RawRepresentable {
   case databasePassword
   /// The private half of the key of this id that signs the tenant's tokens (`TokenKey`).
   case tokenKey(String)
+  /// The key of the `SigningAuthority` of this id: of the platform.
+  case authorityKey(String)
 
   private static let databasePasswordText = "database_password"
   private static let tokenKeyPrefix = "token_key/"
+  private static let authorityKeyPrefix = "authority_key/"
 
   /// Nil for what none is called.
   public init?(rawValue: String) {
     if rawValue == Self.databasePasswordText {
       self = .databasePassword
+      return
+    }
+    if rawValue.hasPrefix(Self.authorityKeyPrefix) {
+      let id = String(rawValue.dropFirst(Self.authorityKeyPrefix.count))
+      guard SigningAuthority.isID(id) else { return nil }
+      self = .authorityKey(id)
       return
     }
     guard rawValue.hasPrefix(Self.tokenKeyPrefix) else { return nil }
@@ -58,11 +67,12 @@ public enum SecretPurpose: Hashable, Sendable, RawRepresentable {
     self = .tokenKey(id)
   }
 
-  /// `database_password`, or `token_key/` and the key's id.
+  /// `database_password`, `token_key/` and the key's id, or `authority_key/` and the authority's.
   public var rawValue: String {
     switch self {
     case .databasePassword: Self.databasePasswordText
     case .tokenKey(let id): Self.tokenKeyPrefix + id
+    case .authorityKey(let id): Self.authorityKeyPrefix + id
     }
   }
 }

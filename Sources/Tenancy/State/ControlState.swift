@@ -74,6 +74,8 @@ public struct ControlState: Sendable {
   private var stepSets = Set<Set<String>>()
   /// The registration entries of workloads.
   public private(set) var workloads = WorkloadEntrySet()
+  /// What signs the certificates of workloads.
+  public private(set) var authorities = SigningAuthoritySet()
   private var requests = ByteTable<RememberedRequest>()
   private var requestsByTime = OrderedTree<RememberedRequest>()
 
@@ -293,8 +295,10 @@ public struct ControlState: Sendable {
       edit(id, &drafts) { $0.footprint.replace($0.revocations.forget(before: moment), by: nil) }
     case .putWorkloadEntry(let entry): workloads.put(entry)
     case .deleteWorkloadEntry(let id): workloads.remove(id)
+    case .putAuthority(let authority): authorities.put(authority)
+    case .deleteAuthority(let id): authorities.remove(id)
     case .putSecret, .deleteSecret, .putDataKey:
-      break  // The tenant refers to its secrets; they and the keys are in the store only.
+      break  // Who has them refers to them; they and the keys are in the store only.
     }
   }
 

@@ -29,6 +29,9 @@ public struct Quota: Hashable, Sendable, CustomStringConvertible {
   public static let workloadEntries = Quota(name: "workload-entries", unit: "entries")
   /// And those of all that may match the same processes.
   public static let alikeWorkloadEntries = Quota(name: "alike-workload-entries", unit: "entries")
+  /// Certificate authorities of the store, in all states.
+  public static let certificateAuthorities = Quota(
+    name: "certificate-authorities", unit: "authorities")
   /// Writes that wait for the writer.
   public static let waitingWrites = Quota(name: "waiting-writes", unit: "writes")
 }

@@ -110,8 +110,8 @@ final class TenantBudgets: Sendable {
         }
       case .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
         .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
-        .putWorkloadEntry, .deleteWorkloadEntry:
-        // A secret counts with the tenant that refers to it. Entries are the platform's to make, and few.
+        .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority, .deleteAuthority:
+        // A secret counts with the tenant that refers to it. Entries and authorities are the platform's to make, and few.
         break
       }
     }
@@ -165,9 +165,10 @@ extension Change {
     case .putAssignment(_, let assignment): assignment.footprint.storedBytes
     case .putRevocation(_, let revocation): revocation.footprint.storedBytes
     case .putWorkloadEntry(let entry): entry.contentBytes
+    case .putAuthority(let authority): authority.contentBytes
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
       .reserveName, .retireSlug, .rememberRequest, .forgetRequests, .putSecret, .deleteSecret,
-      .putDataKey, .forgetRevocations, .deleteWorkloadEntry:
+      .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteAuthority:
       Self.smallBytes
     }
   }
@@ -178,11 +179,11 @@ extension Change {
   fileprivate var isDeletion: Bool {
     switch self {
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .retireSlug, .forgetRequests,
-      .deleteSecret, .forgetRevocations, .deleteWorkloadEntry:
+      .deleteSecret, .forgetRevocations, .deleteWorkloadEntry, .deleteAuthority:
       true
     case .putRole(_, let role): role.permissions.isEmpty
     case .putTenant, .putAssignment, .putProvisioningStep, .reserveName, .rememberRequest,
-      .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry:
+      .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putAuthority:
       false
     }
   }

@@ -102,6 +102,11 @@ extension Revocation {
   }
 }
 
+extension SigningAuthority {
+  /// About what its texts take.
+  var contentBytes: Int { 256 + trustDomain.utf8.count + chain.utf8.count + request.utf8.count }
+}
+
 extension WorkloadEntry {
   /// What is written of it.
   var contentBytes: Int {

@@ -24,8 +24,8 @@ public enum Change: Hashable, Sendable {
   indirect case rememberRequest(RememberedRequest)
   /// Requests remembered before this moment are forgotten.
   case forgetRequests(before: Timestamp)
-  /// Puts a sealed secret in the place of the former one of this purpose. Nil where the log tells of it,
-  /// which holds no secrets, sealed or not.
+  /// Puts a sealed secret in the place of the former one of this purpose: a tenant's, or of `SecretPlace.platform`.
+  /// Nil where the log tells of it, which holds no secrets, sealed or not.
   indirect case putSecret(TenantID, SecretPurpose, SecretReference, SealedSecret?)
   /// Removes the sealed secret of this purpose, if there is one.
   case deleteSecret(TenantID, SecretPurpose)
@@ -37,6 +37,10 @@ public enum Change: Hashable, Sendable {
   case putWorkloadEntry(WorkloadEntry)
   /// Removes a registration entry.
   case deleteWorkloadEntry(id: String)
+  /// Inserts the signing authority or replaces the one of the same id.
+  indirect case putAuthority(SigningAuthority)
+  /// Removes a signing authority.
+  case deleteAuthority(id: String)
   /// Inserts the key or replaces the one of the same id.
   indirect case putDataKey(WrappedDataKey)
 }
@@ -188,7 +192,7 @@ public protocol ControlStore: Sendable {
   /// - Throws: `StoreError`.
   func checkWritable() throws(StoreError)
 
-  /// The sealed secret of this purpose; nil if the tenant has none.
+  /// The sealed secret of this purpose; nil if the tenant, or `SecretPlace.platform`, has none.
   /// - Throws: `StoreError`.
   func secret(_ purpose: SecretPurpose, of tenant: TenantID) throws(StoreError) -> StoredSecret?
 

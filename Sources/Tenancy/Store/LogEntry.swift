@@ -63,7 +63,8 @@ extension Change {
     case .putSecret, .putDataKey: true
     case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
-      .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry:
+      .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry,
+      .putAuthority, .deleteAuthority:
       false
     }
   }
@@ -84,7 +85,8 @@ extension Change {
           state: key.state))
     case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
-      .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry:
+      .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry,
+      .putAuthority, .deleteAuthority:
       return self
     }
   }

@@ -81,20 +81,31 @@ struct CertificateBuilder {
 
   /// Adds the subjectAltName, from values rather than text, so that no name can smuggle in another.
   func add(_ names: [AlternativeName]) throws(PKIError) {
-    guard let list = OPENSSL_sk_new_null() else { throw .drainingQueue("cannot make names") }
+    let list = try Self.generalNames(names)
     defer { GENERAL_NAMES_free(list) }
-    for name in names {
-      let made = try Self.generalName(name)
-      guard OPENSSL_sk_push(list, made) > 0 else {
-        GENERAL_NAME_free(made)
-        throw .drainingQueue("cannot add a name")
-      }
-    }
     guard
       X509_add1_ext_i2d(
         certificate.pointer, NID_subject_alt_name, UnsafeMutableRawPointer(list), 0,
         UInt(X509V3_ADD_DEFAULT)) == 1
     else { throw .drainingQueue("cannot add the names") }
+  }
+
+  /// The caller frees it.
+  static func generalNames(_ names: [AlternativeName]) throws(PKIError) -> OpaquePointer {
+    guard let list = OPENSSL_sk_new_null() else { throw .drainingQueue("cannot make names") }
+    do throws(PKIError) {
+      for name in names {
+        let made = try generalName(name)
+        guard OPENSSL_sk_push(list, made) > 0 else {
+          GENERAL_NAME_free(made)
+          throw .drainingQueue("cannot add a name")
+        }
+      }
+      return list
+    } catch {
+      GENERAL_NAMES_free(list)
+      throw error
+    }
   }
 
   /// The caller frees it.
@@ -117,6 +128,17 @@ struct CertificateBuilder {
       throw .drainingQueue("cannot make a name")
     }
     return made
+  }
+
+  /// Ends the lifetime so many seconds from now.
+  func end(in seconds: Int64) throws(PKIError) {
+    let (days, rest) = seconds.quotientAndRemainder(dividingBy: 86_400)
+    guard (1...Int64(Self.maximumDays)).contains(days + (rest > 0 ? 1 : 0)),
+      X509_time_adj_ex(
+        X509_getm_notAfter(certificate.pointer), Int32(clamping: days), Int(rest), nil) != nil
+    else {
+      throw PKIError(.invalidLifetime, "a lifetime is 1 second to \(Self.maximumDays) days")
+    }
   }
 
   /// Ends the lifetime no later than that of `issuer`, whose end would break the chain anyway.

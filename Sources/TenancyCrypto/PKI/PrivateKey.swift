@@ -29,6 +29,23 @@ final class PrivateKey {
     pointer = key
   }
 
+  /// Takes over the reference.
+  init(owning pointer: OpaquePointer) { self.pointer = pointer }
+
+  /// Reads PKCS #8 in DER that is not encrypted.
+  init(pkcs8 der: [UInt8]) throws(PKIError) {
+    ERR_clear_error()
+    let document = der.withUnsafeBufferPointer { bytes in
+      var next = bytes.baseAddress
+      return d2i_PKCS8_PRIV_KEY_INFO(nil, &next, bytes.count)
+    }
+    defer { PKCS8_PRIV_KEY_INFO_free(document) }
+    guard let document, let key = EVP_PKCS82PKEY(document) else {
+      throw .drainingQueue("not a private key in PKCS #8")
+    }
+    pointer = key
+  }
+
   deinit { EVP_PKEY_free(pointer) }
 
   /// PKCS #8, not encrypted.

@@ -25,17 +25,48 @@ package final class WorkloadAuthority: Sendable {
   private nonisolated(unsafe) let chain: [Certificate]
   // Likewise.
   private nonisolated(unsafe) let key: PrivateKey
+  /// What `key` is in, which must outlive it.
+  private let token: HardwareKey?
 
   /// Certificates of a chain, at most.
   private static let longestChain = 8
 
   /// Reads the chain, the authority's own certificate first and the root last, and its key.
   /// - Throws: `PKIError` when files can't be read, or don't fit each other or the trust domain.
-  package init(certificates path: String, key keyPath: String, trustDomain: String) throws(PKIError)
-  {
+  package convenience init(
+    certificates path: String, key keyPath: String, trustDomain: String
+  ) throws(PKIError) {
+    try self.init(
+      Self.chain(try PEMFile.read(path), path), PrivateKey(file: keyPath), trustDomain,
+      path: path, keyPath: keyPath)
+  }
+
+  /// The same of a key in a token.
+  package convenience init(
+    certificates path: String, key: HardwareKey, trustDomain: String
+  ) throws(PKIError) {
+    try self.init(
+      Self.chain(try PEMFile.read(path), path), key.key, trustDomain, path: path,
+      keyPath: "the token's", token: key)
+  }
+
+  /// The same in memory.
+  /// - Parameters:
+  ///   - chain: PEM.
+  ///   - key: PKCS #8 in DER.
+  package convenience init(
+    chain: String, key: [UInt8], trustDomain: String
+  ) throws(PKIError) {
+    try self.init(
+      Self.chain(chain, "the chain"), PrivateKey(pkcs8: key), trustDomain, path: "the chain",
+      keyPath: "the authority's key")
+  }
+
+  private init(
+    _ chain: [Certificate], _ key: PrivateKey, _ trustDomain: String, path: String,
+    keyPath: String, token: HardwareKey? = nil
+  ) throws(PKIError) {
     _ = try NameRules.trustDomainURI(trustDomain)
-    let chain = try Self.chain(path)
-    let key = try PrivateKey(file: keyPath)
     guard let own = chain.first, let root = chain.last else {
       throw PKIError(.authority, "\(path): no certificate")
     }
@@ -61,7 +92,84 @@ package final class WorkloadAuthority: Sendable {
     bundle = try root.der()
     (self.trustDomain, self.bundle, self.intermediates) = (trustDomain, bundle, intermediates)
     (certificate, self.chain, self.key) = (own, chain, key)
+    self.token = token
   }
+
+  /// DER of the root of a chain in PEM.
+  package static func bundle(ofChain pem: String) throws(PKIError) -> [UInt8] {
+    guard let root = try chain(pem, "the chain").last else {
+      throw PKIError(.authority, "no certificate")
+    }
+    return try root.der()
+  }
+
+  /// Seconds since 1970: when the first of the chain ends.
+  package func notAfter() throws(PKIError) -> Int64 {
+    var end = Int64.max
+    for certificate in chain { end = min(end, try certificate.notAfter()) }
+    return end
+  }
+
+  /// The chain as PEM and nothing else.
+  package func pem() throws(PKIError) -> String {
+    var text = ""
+    for certificate in chain { text += try certificate.pem() }
+    return text
+  }
+
+  /// Proves that what it signs is taken, as servers' and as clients': signs one, and verifies that as every listener
+  /// does. So keys and signatures that are too weak, lengths of paths, constraints of names, usages and dates of the
+  /// whole chain are judged by who judges them later.
+  /// - Throws: `PKIError`, with what is wrong.
+  package func prove() throws(PKIError) {
+    guard chain.count <= Self.longestProvenChain else {
+      throw PKIError(
+        .authority,
+        "at most \(Self.longestProvenChain) certificates: verifiers take no longer chains")
+    }
+    guard X509_get_key_usage(certificate.pointer) != UInt32.max,
+      chain.allSatisfy({ issuer in
+        X509_get_key_usage(issuer.pointer) & UInt32(KU_KEY_CERT_SIGN) != 0
+      })
+    else {
+      throw PKIError(.authority, "a certificate there may sign no others (keyCertSign)")
+    }
+    let probe = try issue(path: ["probe"], seconds: 60)
+    var ders: [[UInt8]] = []
+    var rest = probe.chain[...]
+    while let length = DERLength.first(rest) {
+      ders.append(Array(rest.prefix(length)))
+      rest = rest.dropFirst(length)
+    }
+    guard let leaf = ders.first.flatMap(OpenSSLObjects.certificate(der:)).map(X509Object.init),
+      let root = OpenSSLObjects.certificate(der: bundle).map(X509Object.init),
+      let untrusted = OPENSSL_sk_new_null()
+    else { throw .drainingQueue("cannot verify") }
+    defer { OPENSSL_sk_free(untrusted) }
+    let others = ders.dropFirst().compactMap(OpenSSLObjects.certificate(der:)).map(X509Object.init)
+    for other in others { OPENSSL_sk_push(untrusted, UnsafeRawPointer(other.pointer)) }
+    let store: TrustStore
+    do throws(TLSError) {
+      store = try TrustStore([root])
+    } catch {
+      throw PKIError(.authority, error.description)
+    }
+    for side in [TLSContext.Side.client, .server] {
+      // `others` lives until here: the stack only points to them.
+      let outcome = withExtendedLifetime((leaf, others)) {
+        store.verify(
+          leaf.pointer, untrusted: untrusted, of: side, domain: trustDomain,
+          maximumIntermediates: Self.longestProvenChain - 1, now: Clock.now())
+      }
+      if case .failure(let refusal) = outcome {
+        throw PKIError(
+          .authority, "certificates that it signs would not be accepted: \(refusal.reason)")
+      }
+    }
+  }
+
+  /// As `TLSLimits.maximumIntermediates` has it by default, and the root.
+  private static let longestProvenChain = 5
 
   /// Whether both issue the same.
   package func isSame(as other: WorkloadAuthority) -> Bool {
@@ -99,8 +207,8 @@ package final class WorkloadAuthority: Sendable {
       notBefore: try made.notBefore(), notAfter: try made.notAfter())
   }
 
-  private static func chain(_ path: String) throws(PKIError) -> [Certificate] {
-    let buffer = try MemoryBuffer(try PEMFile.read(path))
+  private static func chain(_ pem: String, _ path: String) throws(PKIError) -> [Certificate] {
+    let buffer = try MemoryBuffer(pem)
     var chain: [Certificate] = []
     while let pointer = PEM_read_bio_X509(buffer.pointer, nil, { _, _, _, _ in -1 }, nil) {
       chain.append(Certificate(owning: pointer))

@@ -24,6 +24,19 @@ enum OpenSSLObjects {
     }
   }
 
+  /// The first of a text. The caller frees it.
+  static func certificate(pem: String) -> OpaquePointer? {
+    guard let buffer = try? MemoryBuffer(pem) else { return nil }  // Memory is all that it lacks.
+    var certificate = emptyCertificate()
+    guard PEM_read_bio_X509(buffer.pointer, &certificate, refusePassphrase, nil) != nil else {
+      // Of what is no certificate OpenSSL has freed it and left nil.
+      X509_free(certificate)
+      ERR_clear_error()
+      return nil
+    }
+    return certificate
+  }
+
   /// All the certificates of a file; there is at least one.
   static func certificates(
     _ path: String, _ what: String = "certificate"

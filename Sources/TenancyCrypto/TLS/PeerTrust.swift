@@ -9,6 +9,8 @@ final class PeerTrust: Sendable {
   }
 
   private let stores: Stores
+  /// Of CAs besides those in files, by trust domain.
+  private let added: [String: TrustStore]
   private let configuration: TLSContext.Configuration
   /// Of the peers.
   private let side: TLSContext.Side
@@ -21,6 +23,7 @@ final class PeerTrust: Sendable {
     self.configuration = configuration
     self.side = side
     verified = Mutex(BoundedCache(capacity: configuration.limits.maximumVerifiedPeers))
+    added = try Self.added(configuration.addedAuthorities())
     switch configuration.trust {
     case .authorities(let path, let revocations):
       stores = .any(try TrustStore(authorities: path, revocations: revocations, domain: nil))
@@ -41,10 +44,27 @@ final class PeerTrust: Sendable {
 
   /// All the CAs.
   var authorities: [X509Object] {
-    switch stores {
-    case .any(let store): store.authorities
-    case .domains(let stores): stores.values.flatMap(\.authorities)
+    let named: [X509Object] =
+      switch stores {
+      case .any(let store): store.authorities
+      case .domains(let stores): stores.values.flatMap(\.authorities)
+      }
+    return named + added.values.flatMap(\.authorities)
+  }
+
+  private static func added(_ all: [AddedAuthority]) throws(TLSError) -> [String: TrustStore] {
+    var certificates: [String: [X509Object]] = [:]
+    for authority in all {
+      guard let certificate = OpenSSLObjects.certificate(pem: authority.certificate) else {
+        continue
+      }
+      certificates[authority.domain, default: []].append(X509Object(certificate))
     }
+    var stores: [String: TrustStore] = [:]
+    for (domain, found) in certificates {
+      stores[domain] = try TrustStore(found, isPartial: true)
+    }
+    return stores
   }
 
   /// Judges a peer by what it presented: `leaf` an `X509`, `untrusted` a stack of them.
@@ -111,15 +131,34 @@ final class PeerTrust: Sendable {
     case .failure(let error): return .failure(PeerRefusal(error.description))
     }
     return store(for: certificate, leaf).flatMap { store, domain in
-      store.verify(
-        leaf, untrusted: untrusted, of: side, domain: domain,
-        maximumIntermediates: configuration.limits.maximumIntermediates, now: configuration.clock())
+      verify(leaf, untrusted, by: store, domain).flatMapError { refusal in
+        // Who is refused for another reason than that its issuer is not known stays refused: revoked, for one.
+        guard let domain, let added = added[domain], Self.unknownIssuer.contains(refusal.code)
+        else { return .failure(refusal) }
+        return verify(leaf, untrusted, by: added, domain).mapError { other in
+          Self.unknownIssuer.contains(other.code) ? refusal : other
+        }
+      }
     }.map { chain in
       VerifiedPeer(
         certificate: certificate, evidence: evidence, validFrom: chain.validFrom,
         validUntil: chain.validUntil, freshUntil: chain.freshUntil)
     }
   }
+
+  private func verify(
+    _ leaf: OpaquePointer, _ untrusted: OpaquePointer?, by store: TrustStore, _ domain: String?
+  ) -> Result<TrustStore.Chain, PeerRefusal> {
+    store.verify(
+      leaf, untrusted: untrusted, of: side, domain: domain,
+      maximumIntermediates: configuration.limits.maximumIntermediates, now: configuration.clock())
+  }
+
+  private static let unknownIssuer: Set<Int32> = [
+    X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+    X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+    X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, X509_V_ERR_CERT_SIGNATURE_FAILURE,
+  ]
 
   /// Which CAs may vouch for a certificate, by its names, and in which trust domain it is.
   private func store(

@@ -19,6 +19,21 @@ public struct TrustBundle: Sendable, Hashable {
   }
 }
 
+/// A CA that is trusted besides those in files: for certificates with a SPIFFE ID of one trust domain, and for no
+/// others. Where `TLSContext.Trust` names domains, that must be one of them.
+public struct AddedAuthority: Sendable, Hashable {
+  /// The name of the trust domain.
+  public let domain: String
+  /// PEM: the CA's own certificate, and behind it maybe others, which are not looked at. It need be no root.
+  public let certificate: String
+
+  /// Reads nothing yet.
+  public init(domain: String, certificate: String) {
+    self.domain = domain
+    self.certificate = certificate
+  }
+}
+
 /// What is negotiated by ALPN (RFC 7301).
 public enum ApplicationProtocol: String, Sendable, Hashable, CaseIterable {
   /// HTTP/2 (RFC 9113 §3.2), for gRPC.
@@ -124,6 +139,8 @@ extension TLSContext {
     /// A rule of the embedder for the files: asked each time before they are read. Returns why they are not
     /// to be used, or nil.
     public var fileRule: @Sendable () -> String? = { nil }
+    /// CAs besides those in files: asked for each time that files are read. One that can't be read is passed over.
+    public var addedAuthorities: @Sendable () -> [AddedAuthority] = { [] }
     /// Seconds since 1970.
     var clock: @Sendable () -> Int64 = RealTime.seconds
 

@@ -28,6 +28,20 @@ final class TrustStore: @unchecked Sendable {  // Never changed once loaded; Ope
     }
   }
 
+  /// Of certificates in memory.
+  /// - Parameter isPartial: whether a chain may end at one that is no root.
+  init(_ certificates: [X509Object], isPartial: Bool = false) throws(TLSError) {
+    authorities = certificates
+    guard let store = X509_STORE_new() else { throw .drainingQueue("cannot make a trust store") }
+    self.store = store
+    for authority in certificates {
+      guard X509_STORE_add_cert(store, authority.pointer) == 1 else {
+        throw .drainingQueue("cannot use a CA's certificate", code: .configuration)
+      }
+    }
+    if isPartial { X509_STORE_set_flags(store, TENANCY_X509_V_FLAG_PARTIAL_CHAIN) }
+  }
+
   deinit { X509_STORE_free(store) }
 
   /// Of which other trust domain than `domain` a CA's certificate says that it is for (X509-SVID §4.2).

@@ -141,7 +141,7 @@ struct PostgreSQLMigrations {
 
   private static let all = [
     initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens, settings,
-    workloadEntries, requestCounts,
+    workloadEntries, requestCounts, signingAuthorities,
   ]
 
   /// Limits are among what is there: a program that does not know of them would drop them with the tenant's next change.
@@ -199,6 +199,22 @@ struct PostgreSQLMigrations {
       lifetime BIGINT NOT NULL,
       hint TEXT COLLATE "C" NOT NULL,
       create_time BIGINT NOT NULL
+    );
+    """
+
+  /// A program that does not know of signing authorities would not seal their keys anew with the others. `document`
+  /// is JSON: see `AuthorityDocument`.
+  private static let signingAuthorities = """
+    CREATE TABLE signing_authorities (
+      id TEXT COLLATE "C" PRIMARY KEY,
+      document TEXT COLLATE "C" NOT NULL
+    );
+
+    CREATE TABLE platform_secrets (
+      purpose TEXT COLLATE "C" PRIMARY KEY,
+      version BIGINT NOT NULL,
+      key_id TEXT COLLATE "C" NOT NULL REFERENCES data_keys (id) DEFERRABLE INITIALLY DEFERRED,
+      sealed BYTEA NOT NULL
     );
     """
 

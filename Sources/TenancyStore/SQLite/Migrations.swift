@@ -18,6 +18,8 @@ enum Migrations {
   static let firstWithSettings: Int64 = 14
   /// From here on there are registration entries of workloads.
   static let firstWithWorkloads: Int64 = 15
+  /// From here on there are signing authorities, and secrets of the platform.
+  static let firstWithAuthorities: Int64 = 17
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -109,6 +111,8 @@ enum Migrations {
     Step(sql: workloadEntries),
     // A program that does not know of limits would drop them with the tenant's next change.
     Step(sql: requestCounts),
+    // A program that does not know of signing authorities would not seal their keys anew with the others.
+    Step(sql: signingAuthorities),
   ]
 
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and
@@ -151,6 +155,21 @@ enum Migrations {
       lifetime INTEGER NOT NULL,
       hint TEXT NOT NULL,
       create_time INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """
+
+  /// `document` is JSON: see `AuthorityDocument`.
+  private static let signingAuthorities = """
+    CREATE TABLE IF NOT EXISTS signing_authorities (
+      id TEXT PRIMARY KEY NOT NULL,
+      document TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE IF NOT EXISTS platform_secrets (
+      purpose TEXT PRIMARY KEY NOT NULL,
+      version INTEGER NOT NULL,
+      key_id TEXT NOT NULL REFERENCES data_keys (id) DEFERRABLE INITIALLY DEFERRED,
+      sealed BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
     """
 

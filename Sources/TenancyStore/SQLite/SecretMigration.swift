@@ -146,7 +146,7 @@ enum SecretMigration {
         "the store holds \(count) tenants' passwords in the clear, which this version seals: set "
           + "secrets.master_key")
     }
-    let keys = SecretReader(source: connection, json: json)
+    let keys = SecretReader(source: connection, json: json, hasPlatform: false)
     try SecretAudit.installKeys(of: keys, in: sealer)
     guard sealer.activeKey == nil else { return sealer }
     let seconds = try asStoreError { () throws(SQLiteError) in

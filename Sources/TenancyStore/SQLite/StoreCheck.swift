@@ -176,7 +176,8 @@ public enum StoreCheck {
     let reader = StateReader(
       source: connection, json: JSONCoding(), findings: findings,
       hasTokens: version >= Migrations.firstWithTokens,
-      hasWorkloads: version >= Migrations.firstWithWorkloads)
+      hasWorkloads: version >= Migrations.firstWithWorkloads,
+      hasAuthorities: version >= Migrations.firstWithAuthorities)
     let stored = StoredState(revision: revision, tables: try reader.tables())
     var unreadable: Set<TenantID> = []
     if findings.all.count > before {
@@ -186,9 +187,11 @@ public enum StoreCheck {
     }
     for error in StateAudit.findings(in: stored, unreadable: unreadable) { findings.add(error) }
     findings.note { () throws(StoreError) in
-      let secrets = SecretReader(source: connection, json: JSONCoding())
+      let secrets = SecretReader(
+        source: connection, json: JSONCoding(), hasPlatform: reader.hasAuthorities)
       // Keys and what they open are the server's to prove: there is no master key here.
-      try SecretAudit.check(secrets, tenants: stored.tables.first ?? [], nil)
+      try SecretAudit.check(
+        secrets, tenants: stored.tables.first ?? [], authorities: stored.tables.last ?? [], nil)
     }
     guard findings.all.count == before else { return }
     // As the server does it: what it would trip over, this trips over.

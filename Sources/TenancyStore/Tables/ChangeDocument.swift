@@ -19,14 +19,17 @@ internal import Tenancy
 ///     retireSlug              tenant, name
 ///     rememberRequest         tenant, request: {actor, requestID, digest, time}
 ///     forgetRequests          before
-///     putSecret               tenant, purpose: database_password or token_key/{id}; version, key
-///     deleteSecret            tenant, purpose
+///     putSecret               tenant?, purpose: database_password, token_key/{id}, or of the platform
+///                               authority_key/{id}; version, key
+///     deleteSecret            tenant?, purpose
 ///     putRevocation           tenant, revocation: {kind: token, subject or tenant; target?, before, expireTime,
 ///                               reason?}
 ///     forgetRevocations       tenant, before
 ///     putWorkloadEntry        entry: {id, tenant?, path, selectors: {uid?, gid?, binaryPath?, systemdUnit?, node?},
 ///                               lifetime in seconds, hint?, createTime}
 ///     deleteWorkloadEntry     id
+///     putAuthority            authority: see `AuthorityDocument`
+///     deleteAuthority         id
 ///     putDataKey              key, masterKey, createTime, state: active or retired
 ///
 /// `tenant` is an id except in `putTenant`; times are nanoseconds since 1970, counters unsigned. Of a secret the
@@ -45,7 +48,7 @@ struct ChangeDocument: Codable {
 
   private enum Key: String, CodingKey {
     case change, tenant, role, assignment, id, kind, name, request, before
-    case purpose, version, key, masterKey, createTime, state, revocation, entry
+    case purpose, version, key, masterKey, createTime, state, revocation, entry, authority
   }
 
   /// As it is in the log.
@@ -60,14 +63,14 @@ struct ChangeDocument: Codable {
     case putTenant, putRole, deleteRole, putAssignment, deleteAssignment, putProvisioningStep
     case clearProvisioningSteps, reserveName, retireSlug, rememberRequest, forgetRequests
     case putSecret, deleteSecret, putDataKey, putRevocation, forgetRevocations
-    case putWorkloadEntry, deleteWorkloadEntry
+    case putWorkloadEntry, deleteWorkloadEntry, putAuthority, deleteAuthority
   }
 
   func encode(to encoder: any Encoder) throws {
     var box = encoder.container(keyedBy: Key.self)
     func put(_ kind: Kind, _ tenant: TenantID) throws {
       try box.encode(kind, forKey: .change)
-      try box.encode(tenant.description, forKey: .tenant)
+      if tenant != SecretPlace.platform { try box.encode(tenant.description, forKey: .tenant) }
     }
     switch change {
     case .putTenant(let tenant):
@@ -123,6 +126,12 @@ struct ChangeDocument: Codable {
     case .deleteWorkloadEntry(let id):
       try box.encode(Kind.deleteWorkloadEntry, forKey: .change)
       try box.encode(id, forKey: .id)
+    case .putAuthority(let authority):
+      try box.encode(Kind.putAuthority, forKey: .change)
+      try box.encode(AuthorityDocument(authority), forKey: .authority)
+    case .deleteAuthority(let id):
+      try box.encode(Kind.deleteAuthority, forKey: .change)
+      try box.encode(id, forKey: .id)
     case .putDataKey(let key):
       try box.encode(Kind.putDataKey, forKey: .change)
       try box.encode(key.id, forKey: .key)
@@ -138,6 +147,10 @@ struct ChangeDocument: Codable {
     func text(_ key: Key) throws -> String { try box.decode(String.self, forKey: key) }
     func tenant() throws -> TenantID {
       try TenantID(parsing: text(.tenant)).decoded()
+    }
+    func secretOwner() throws -> TenantID {
+      guard case .authorityKey = try purpose() else { return try tenant() }
+      return SecretPlace.platform
     }
     func key(_ key: Key) throws -> KeyID { try box.decode(KeyID.self, forKey: key) }
     func moment() throws -> Timestamp {
@@ -175,9 +188,10 @@ struct ChangeDocument: Codable {
     case .putSecret:
       let version = try box.decode(UInt64.self, forKey: .version)
       change = .putSecret(
-        try tenant(), try purpose(), SecretReference(version: version, key: try key(.key)), nil)
+        try secretOwner(), try purpose(), SecretReference(version: version, key: try key(.key)), nil
+      )
     case .deleteSecret:
-      change = .deleteSecret(try tenant(), try purpose())
+      change = .deleteSecret(try secretOwner(), try purpose())
     case .putRevocation:
       let document = try box.decode(RevocationDocument.self, forKey: .revocation)
       change = .putRevocation(try tenant(), try document.revocation())
@@ -188,6 +202,11 @@ struct ChangeDocument: Codable {
       change = .putWorkloadEntry(try document.entry())
     case .deleteWorkloadEntry:
       change = .deleteWorkloadEntry(id: try text(.id))
+    case .putAuthority:
+      change = .putAuthority(
+        try box.decode(AuthorityDocument.self, forKey: .authority).authority)
+    case .deleteAuthority:
+      change = .deleteAuthority(id: try text(.id))
     case .putDataKey:
       let time = try box.decode(Int64.self, forKey: .createTime)
       change = .putDataKey(

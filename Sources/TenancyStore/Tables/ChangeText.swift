@@ -55,12 +55,12 @@ extension ChangeDocument {
       case .putSecret(let tenant, let purpose, let reference, _):
         json.pairs(
           ("change", "putSecret"), ("key", reference.key.description),
-          ("purpose", purpose.rawValue), ("tenant", tenant.description))
+          ("purpose", purpose.rawValue))
+        if tenant != SecretPlace.platform { json.pair("tenant", tenant.description) }
         json.pair("version", reference.version)
       case .deleteSecret(let tenant, let purpose):
-        json.pairs(
-          ("change", "deleteSecret"), ("purpose", purpose.rawValue),
-          ("tenant", tenant.description))
+        json.pairs(("change", "deleteSecret"), ("purpose", purpose.rawValue))
+        if tenant != SecretPlace.platform { json.pair("tenant", tenant.description) }
       case .putRevocation(let tenant, let revocation):
         json.pair("change", "putRevocation")
         json.key("revocation")
@@ -75,6 +75,12 @@ extension ChangeDocument {
         try WorkloadEntryDocument.write(entry, to: &json)
       case .deleteWorkloadEntry(let id):
         json.pairs(("change", "deleteWorkloadEntry"), ("id", id))
+      case .putAuthority(let authority):
+        json.key("authority")
+        try AuthorityDocument.write(authority, to: &json)
+        json.pair("change", "putAuthority")
+      case .deleteAuthority(let id):
+        json.pairs(("change", "deleteAuthority"), ("id", id))
       case .putDataKey(let key):
         json.pair("change", "putDataKey")
         json.pair("createTime", key.createTime)

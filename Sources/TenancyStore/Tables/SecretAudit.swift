@@ -32,10 +32,13 @@ enum SecretAudit {
   }
 
   /// Looks at each secret once, and opens it where there is a sealer.
-  /// - Parameter tenants: the rows of tenants.
+  /// - Parameters:
+  ///   - tenants: the rows of tenants.
+  ///   - authorities: those of signing authorities.
   /// - Throws: `.corrupt` with the first row that no write can have left.
   static func check(
-    _ tables: SecretReader<some RowSource>, tenants: [Change], _ sealer: (any SecretSealer)?
+    _ tables: SecretReader<some RowSource>, tenants: [Change], authorities: [Change],
+    _ sealer: (any SecretSealer)?
   ) throws(StoreError) {
     var expected: [SecretPlace: SecretReference] = [:]
     for change in tenants {
@@ -44,13 +47,16 @@ enum SecretAudit {
         expected[SecretPlace(tenant: tenant.id, purpose: purpose)] = tenant.reference(to: purpose)
       }
     }
+    for case .putAuthority(let authority) in authorities {
+      expected[authority.keyPlace] = authority.reference
+    }
     try tables.eachSecret { (place, secret) throws(StoreError) in
       guard let reference = expected.removeValue(forKey: place) else {
-        throw corruption(place, "no tenant refers to it")
+        throw corruption(place, "nothing refers to it")
       }
       guard reference == secret.reference else {
         throw corruption(
-          place, "its tenant refers to version \(reference.version), key \(reference.key)")
+          place, "what it belongs to refers to version \(reference.version), key \(reference.key)")
       }
       guard let sealer else { return }
       do throws(SecretError) {
@@ -60,7 +66,7 @@ enum SecretAudit {
       }
     }
     if let place = expected.keys.min(by: Self.isOrdered) {
-      throw corruption(place, "it is missing, and its tenant refers to it")
+      throw corruption(place, "it is missing, and is referred to")
     }
   }
 
@@ -69,6 +75,6 @@ enum SecretAudit {
   }
 
   private static func corruption(_ place: SecretPlace, _ what: String) -> StoreError {
-    StoreError(.corrupt, "table secrets, row \(place.tenant)/\(place.purpose.rawValue): \(what)")
+    StoreError(.corrupt, "\(place.row): \(what)")
   }
 }

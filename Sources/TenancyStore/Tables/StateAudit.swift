@@ -17,6 +17,8 @@ struct StateAudit {
   /// Of each tenant: which of its current names are reserved for it.
   private var reserved: [Names] = []
   private var roles: Set<Key> = []
+  /// Trust domains that an authority signs for.
+  private var signedDomains: Set<String> = []
   private var lastRevocation: (tenant: TenantID, target: Revocation.Target)?
   /// Tenants that are there, though their rows can't be read: what refers to them is not wrong for that.
   private var unreadable: Set<TenantID> = []
@@ -164,8 +166,10 @@ struct StateAudit {
         revocation, of: id, Row("revocations", id, "\(target.kind.rawValue)/\(target.text)"))
     case .putWorkloadEntry(let entry):
       try check(entry, Row("workload_entries", entry.id))
+    case .putAuthority(let authority):
+      try check(authority, Row("signing_authorities", authority.id))
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .putSecret,
-      .deleteSecret, .putDataKey, .forgetRevocations, .deleteWorkloadEntry:
+      .deleteSecret, .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteAuthority:
       break  // A state that is stored has none of these.
     }
   }
@@ -257,6 +261,14 @@ struct StateAudit {
     }
     try row.require(TenantID(parsing: entry.id) != nil, "its id is none")
     try row.require(entry.isSound, "it is none that can be registered")
+  }
+
+  private mutating func check(_ authority: SigningAuthority, _ row: Row) throws(StoreError) {
+    try row.require(authority.isSound, "it is none that can be prepared")
+    guard authority.state == .active else { return }
+    try row.require(
+      signedDomains.insert(authority.trustDomain).inserted,
+      "another signs for \(authority.trustDomain) as well")
   }
 
   private mutating func check(_ name: ReservedName, _ id: TenantID, _ row: Row) throws(StoreError) {

@@ -10,6 +10,8 @@ struct StateReader<Source: RowSource> {
   var hasTokens = true
   /// And of one that knows of registration entries.
   var hasWorkloads = true
+  /// And of one that knows of signing authorities.
+  var hasAuthorities = true
 
   /// Inside the caller's transaction.
   /// - Parameters:
@@ -24,7 +26,8 @@ struct StateReader<Source: RowSource> {
     if let audit {
       try audit.finish()
       try SecretAudit.check(
-        SecretReader(source: source, json: json), tenants: tables.first ?? [], sealer)
+        SecretReader(source: source, json: json), tenants: tables.first ?? [],
+        authorities: tables.last ?? [], sealer)
     }
     return StoredState(revision: revision, tables: tables)
   }
@@ -37,6 +40,7 @@ struct StateReader<Source: RowSource> {
     var all = [tenants, names, retiredSlugs, roles, assignments, steps, requests]
     if hasTokens { all.append(revocations) }
     if hasWorkloads { all.append(workloads) }
+    if hasAuthorities { all.append(authorities) }
     for read in all {
       let rows = try read()
       onTable(rows)
@@ -134,6 +138,15 @@ struct StateReader<Source: RowSource> {
           id: try row.text(), tenant: try row.optionalTenantID(), path: try row.text(),
           selectors: try row.selectors(), lifetime: try row.integer(), hint: try row.text(),
           createTime: try row.time()))
+    }
+  }
+
+  private func authorities() throws(StoreError) -> [Change] {
+    try rows(of: .signingAuthorities) { row throws(StoreError) in
+      let id = try row.text()
+      let document: AuthorityDocument = try row.json()
+      guard document.authority.id == id else { throw row.corruption("it is another's") }
+      return .putAuthority(document.authority)
     }
   }
 

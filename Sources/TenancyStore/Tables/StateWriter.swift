@@ -109,9 +109,15 @@ struct StateWriter {
       guard let sealed else {
         throw StoreError(.conflict, "the secret of \(tenant) has no content")
       }
+      let isPlatform = tenant == SecretPlace.platform
       try runner.run(
-        .putSecret, .id(tenant), .text(purpose.rawValue), .counter(reference.version),
-        .text(reference.key.description), .blob(sealed.bytes))
+        isPlatform ? .putPlatformSecret : .putSecret,
+        (isPlatform ? [] : [.id(tenant)]) + [
+          .text(purpose.rawValue), .counter(reference.version),
+          .text(reference.key.description), .blob(sealed.bytes),
+        ], refusal: nil)
+    case .deleteSecret(SecretPlace.platform, let purpose):
+      try runner.run(.deletePlatformSecret, .text(purpose.rawValue))
     case .deleteSecret(let tenant, let purpose):
       try runner.run(.deleteSecret, .id(tenant), .text(purpose.rawValue))
     case .putRevocation(let tenant, let revocation):
@@ -128,6 +134,11 @@ struct StateWriter {
         .integer(entry.lifetime), .text(entry.hint), .time(entry.createTime))
     case .deleteWorkloadEntry(let id):
       try runner.run(.deleteWorkloadEntry, .text(id))
+    case .putAuthority(let authority):
+      try runner.run(
+        .putAuthority, .text(authority.id), .text(try AuthorityDocument.text(of: authority)))
+    case .deleteAuthority(let id):
+      try runner.run(.deleteAuthority, .text(id))
     case .putDataKey(let key):
       guard !key.wrapped.isEmpty else {
         throw StoreError(.conflict, "the data key \(key.id) has no content")

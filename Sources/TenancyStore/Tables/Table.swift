@@ -171,10 +171,20 @@ extension Table {
       .integer("lifetime"), .text("hint"), .integer("create_time"),
     ], keyCount: 1)
 
+  /// `document` is a `SigningAuthority` as the log has it.
+  static let signingAuthorities = Table(
+    name: "signing_authorities", columns: [.text("id"), .text("document")], keyCount: 1)
+
+  /// Sealed, of the platform itself.
+  static let platformSecrets = Table(
+    name: "platform_secrets",
+    columns: [.text("purpose"), .integer("version"), .text("key_id"), .blob("sealed")],
+    keyCount: 1)
+
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    revocations, workloadEntries,
-    dataKeys, secrets, auditRecords, auditChains, leases,
+    revocations, workloadEntries, signingAuthorities,
+    dataKeys, secrets, platformSecrets, auditRecords, auditChains, leases,
   ]
 }
 
@@ -222,6 +232,10 @@ enum StateStatement: Int, CaseIterable {
   case forgetRevocations
   case putWorkloadEntry
   case deleteWorkloadEntry
+  case putAuthority
+  case deleteAuthority
+  case putPlatformSecret
+  case deletePlatformSecret
   case insertAuditRecord
   case noteAuditChain
   case noteAuditBegin
@@ -239,7 +253,8 @@ enum StateStatement: Int, CaseIterable {
     case .insertEntry, .raiseFloor, .removeEntries, .noteRemoved, .putTenant, .reserveName,
       .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
       .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation,
-      .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .insertAuditRecord,
+      .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority,
+      .deleteAuthority, .putPlatformSecret, .deletePlatformSecret, .insertAuditRecord,
       .noteAuditChain, .noteAuditBegin, .moveAuditBegin, .removeAuditRecords:
       .conflict
     }
@@ -291,6 +306,10 @@ enum StateStatement: Int, CaseIterable {
         + "AND expire_time < \(dialect.parameter(2))"
     case .putWorkloadEntry: return Table.workloadEntries.put(dialect)
     case .deleteWorkloadEntry: return Table.workloadEntries.delete(dialect, where: "id")
+    case .putAuthority: return Table.signingAuthorities.put(dialect)
+    case .deleteAuthority: return Table.signingAuthorities.delete(dialect, where: "id")
+    case .putPlatformSecret: return Table.platformSecrets.put(dialect)
+    case .deletePlatformSecret: return Table.platformSecrets.delete(dialect, where: "purpose")
     case .insertAuditRecord: return Table.auditRecords.insert(dialect)
     case .noteAuditChain: return Table.noteAuditChain(dialect)
     case .noteAuditBegin: return Table.noteAuditBegin(dialect)

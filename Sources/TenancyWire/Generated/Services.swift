@@ -173,6 +173,63 @@ extension V1 {
 }
 
 extension V1 {
+  /// The CAs that sign the certificates of workloads, kept in the store with their keys sealed, and the same on all nodes.
+  /// One is prepared, so that all bundles have it; then it is activated, and the one before stays in bundles until the last
+  /// certificate that it has signed is over: at no moment a valid certificate is refused. For the platform only.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: AUTHORITY_NOT_FOUND (NOT_FOUND), AUTHORITY_NOT_PROPAGATED and
+  /// AUTHORITY_EXPIRED (FAILED_PRECONDITION), AUTHORITY_CHAIN_REFUSED (INVALID_ARGUMENT), ILLEGAL_TRANSITION
+  /// (FAILED_PRECONDITION, with the `state`), ETAG_MISMATCH (ABORTED), SECRETS_NOT_CONFIGURED (FAILED_PRECONDITION),
+  /// LIMIT_REACHED (RESOURCE_EXHAUSTED, 8).
+  public enum CertificateAuthorities: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.CertificateAuthorities"
+
+    /// Makes a key, and a certificate that is its own root, or a request for the company's own CA to sign.
+    public static let prepareCertificateAuthority = MethodSpec<V1.PrepareCertificateAuthorityRequest, V1.CertificateAuthority>(
+      RPCMethod(path: "/tenancy.v1.CertificateAuthorities/PrepareCertificateAuthority", kind: .unary),
+      requirement: Requirement(permission: "tenancy.certificate_authorities:prepare", scope: .platform),
+      tenantField: nil)
+    /// Takes the certificate that a request was answered with, and those of its issuers. Proven before it is taken: that it
+    /// is a CA's of this key, and that certificates as it will sign them are verified by its root.
+    public static let importCertificateAuthority = MethodSpec<V1.ImportCertificateAuthorityRequest, V1.CertificateAuthority>(
+      RPCMethod(path: "/tenancy.v1.CertificateAuthorities/ImportCertificateAuthority", kind: .unary),
+      requirement: Requirement(permission: "tenancy.certificate_authorities:import", scope: .platform),
+      tenantField: nil)
+    /// Has it sign from now on, in place of the one that did. Refused until it has been in all bundles for `propagation`.
+    /// One that is retiring can be called back.
+    public static let activateCertificateAuthority = MethodSpec<V1.ActivateCertificateAuthorityRequest, V1.CertificateAuthority>(
+      RPCMethod(path: "/tenancy.v1.CertificateAuthorities/ActivateCertificateAuthority", kind: .unary),
+      requirement: Requirement(permission: "tenancy.certificate_authorities:activate", scope: .platform),
+      tenantField: nil)
+    /// Takes it away: at once where it has signed nothing, and one that is retiring when its time is over.
+    public static let retireCertificateAuthority = MethodSpec<V1.RetireCertificateAuthorityRequest, V1.RetireCertificateAuthorityResponse>(
+      RPCMethod(path: "/tenancy.v1.CertificateAuthorities/RetireCertificateAuthority", kind: .unary),
+      requirement: Requirement(permission: "tenancy.certificate_authorities:retire", scope: .platform),
+      tenantField: nil)
+    /// `GetCertificateAuthority`.
+    public static let getCertificateAuthority = MethodSpec<V1.GetCertificateAuthorityRequest, V1.CertificateAuthority>(
+      RPCMethod(path: "/tenancy.v1.CertificateAuthorities/GetCertificateAuthority", kind: .unary),
+      requirement: Requirement(permission: "tenancy.certificate_authorities:get", scope: .platform),
+      tenantField: nil)
+    /// All there are, 8 at most, in the order of their ids.
+    public static let listCertificateAuthorities = MethodSpec<V1.ListCertificateAuthoritiesRequest, V1.ListCertificateAuthoritiesResponse>(
+      RPCMethod(path: "/tenancy.v1.CertificateAuthorities/ListCertificateAuthorities", kind: .unary),
+      requirement: Requirement(permission: "tenancy.certificate_authorities:list", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      prepareCertificateAuthority.identity,
+      importCertificateAuthority.identity,
+      activateCertificateAuthority.identity,
+      retireCertificateAuthority.identity,
+      getCertificateAuthority.identity,
+      listCertificateAuthorities.identity,
+    ]
+  }
+}
+
+extension V1 {
   /// Who the server takes the caller for.
   public enum Identity: ServiceSpec {
     /// As calls' paths have it.
@@ -534,5 +591,5 @@ extension EnvoyRateLimit {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Audit.methods + Authorization.methods + Identity.methods + Secrets.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
+    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Identity.methods + Secrets.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
 }

@@ -11,7 +11,7 @@ final class WorkloadIssuer: Sendable {
     /// By which the process has them.
     let entries: [WorkloadEntry]
     /// What all of it is verified by.
-    let authority: WorkloadAuthority
+    let authority: WorkloadAuthorities
     /// When it is to be asked again, whatever happens.
     let nextTime: Timestamp
     /// Of the entries that match, each tenant and whether its workloads are served: where that changes, so does this.
@@ -39,7 +39,7 @@ final class WorkloadIssuer: Sendable {
 
   private let plane: ControlPlane
   private let terms: WorkloadTerms
-  private let current: Mutex<WorkloadAuthority>
+  private let current: Mutex<WorkloadAuthorities>
   private let work: BlockingWork
   private let signatures: UserPace
   private let report: @Sendable (String) -> Void
@@ -47,7 +47,7 @@ final class WorkloadIssuer: Sendable {
 
   /// - Parameter report: is told what operators should know, in words.
   init(
-    plane: ControlPlane, terms: WorkloadTerms, authority: WorkloadAuthority,
+    plane: ControlPlane, terms: WorkloadTerms, authority: WorkloadAuthorities,
     report: @escaping @Sendable (String) -> Void
   ) {
     self.plane = plane
@@ -58,9 +58,16 @@ final class WorkloadIssuer: Sendable {
     self.report = report
   }
 
-  var authority: WorkloadAuthority { current.withLock { $0 } }
+  var authority: WorkloadAuthorities { current.withLock { $0 } }
 
-  func replace(_ authority: WorkloadAuthority) { current.withLock { $0 = authority } }
+  /// - Returns: whether anything is different.
+  func replace(_ authority: WorkloadAuthorities) -> Bool {
+    current.withLock { current in
+      guard !current.isSame(as: authority) else { return false }
+      current = authority.keepingSigner(of: current)
+      return true
+    }
+  }
 
   /// What a process is told now. Certificates that it has by its connection are given again until half of their life
   /// is over.
@@ -97,7 +104,8 @@ final class WorkloadIssuer: Sendable {
       return Answer(
         identities: identities, entries: matches.entries, authority: authority,
         nextTime: max(
-          identities.map { $0.authority === authority ? $0.rotateTime : now }.reduce(look, min),
+          identities.map { $0.authority === authority.signing ? $0.rotateTime : now }.reduce(
+            look, min),
           now + Self.shortestInterval),
         tenants: matches.tenants)
     }
@@ -121,7 +129,7 @@ final class WorkloadIssuer: Sendable {
   // MARK: On the thread that may block
 
   private func find(
-    _ peer: WorkloadPeer, _ authority: WorkloadAuthority, _ signing: Bool
+    _ peer: WorkloadPeer, _ authorities: WorkloadAuthorities, _ signing: Bool
   ) -> Finding {
     let before = plane.state.workloads
     let process = peer.source?.attest(userID: peer.userID, groupID: peer.groupID) { path in
@@ -132,7 +140,10 @@ final class WorkloadIssuer: Sendable {
     guard let process else { return .gone }
     // Not before: what has changed until here counts.
     let matches = match(process, plane.state)
-    guard signing else { return .identities([], matches) }
+    guard signing, !matches.entries.isEmpty else { return .identities([], matches) }
+    guard let authority = authorities.signing else {
+      return .failed("no certificate authority is active")
+    }
     var identities: [WorkloadIdentity] = []
     for entry in matches.entries {
       let (now, had) = (plane.now, peer.identity(of: entry.id))

@@ -81,7 +81,7 @@ enum PEMText {
   /// Those that lie one behind the other.
   static func certificates(_ der: [UInt8]) -> [UInt8] {
     var (out, rest) = ([UInt8](), der[...])
-    while let length = firstLength(rest) {
+    while let length = DERLength.first(rest) {
       out += block("CERTIFICATE", Array(rest.prefix(length)))
       rest = rest.dropFirst(length)
     }
@@ -89,18 +89,6 @@ enum PEMText {
   }
 
   static func privateKey(_ der: [UInt8]) -> [UInt8] { block("PRIVATE KEY", der) }
-
-  /// Bytes of the first value (X.690 §8.1.3), which is a sequence; nil where none is whole.
-  private static func firstLength(_ bytes: ArraySlice<UInt8>) -> Int? {
-    guard bytes.count >= 2, bytes.first == 0x30 else { return nil }
-    let first = Int(bytes[bytes.startIndex + 1])
-    let count = first < 0x80 ? 0 : first & 0x7F
-    guard count <= 3, bytes.count >= 2 + count else { return nil }
-    let content =
-      first < 0x80 ? first : bytes.dropFirst(2).prefix(count).reduce(0) { $0 << 8 | Int($1) }
-    let length = 2 + count + content
-    return length <= bytes.count ? length : nil
-  }
 
   private static let lineLength = 64
 

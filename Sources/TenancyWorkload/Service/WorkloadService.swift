@@ -1,6 +1,5 @@
 internal import Synchronization
 package import Tenancy
-package import TenancyCrypto
 public import TenancyRPC
 internal import TenancyTokens
 
@@ -21,7 +20,7 @@ public final class WorkloadService: Sendable {
   ///   - tokens: nil: the JWT-SVID profile is not served.
   ///   - report: is told what operators should know, in words.
   package init(
-    plane: ControlPlane, terms: WorkloadTerms, authority: WorkloadAuthority,
+    plane: ControlPlane, terms: WorkloadTerms, authority: WorkloadAuthorities,
     tokens: TokenAuthority? = nil, report: @escaping @Sendable (String) -> Void
   ) {
     self.plane = plane
@@ -61,12 +60,11 @@ public final class WorkloadService: Sendable {
   /// plane is closed, they are told the first answer and no more.
   public func run() async { await streams.run() }
 
-  /// Makes certificates by another authority from now on; streams are told.
-  /// - Returns: whether it is another.
+  /// Makes certificates by another authority from now on, or has them verified by others; streams are told.
+  /// - Returns: whether anything is different.
   @discardableResult
-  package func replace(_ authority: WorkloadAuthority) -> Bool {
-    guard !issuer.authority.isSame(as: authority) else { return false }
-    issuer.replace(authority)
+  package func replace(_ authority: WorkloadAuthorities) -> Bool {
+    guard issuer.replace(authority) else { return false }
     streams.wakeAll()
     return true
   }

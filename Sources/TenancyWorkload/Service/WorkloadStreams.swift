@@ -134,7 +134,9 @@ final class WorkloadStreams: Sendable {
         wakeThose(of: tenant.id, unless: isServed)
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
         .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
-        .putSecret, .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations:
+        .putSecret, .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations,
+        .putAuthority, .deleteAuthority:
+        // Of authorities the service is told when their keys are there.
         break
       }
     }

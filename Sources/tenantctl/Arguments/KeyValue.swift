@@ -71,6 +71,11 @@ enum ResourceName {
     "workloadEntries/\(try part(id, of: "workloadEntries/", "entry"))"
   }
 
+  /// `certificateAuthorities/{authority}`.
+  static func authority(_ id: String) throws(UsageError) -> String {
+    "certificateAuthorities/\(try part(id, of: "certificateAuthorities/", "authority"))"
+  }
+
   /// What is behind the last slash.
   static func last(_ name: String) -> String {
     name.lastIndex(of: "/").map { String(name[name.index(after: $0)...]) } ?? name

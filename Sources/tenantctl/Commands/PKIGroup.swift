@@ -11,7 +11,7 @@ struct PKIGroup: ParsableCommand {
       """,
     subcommands: [
       CACommand.self, ServerCertificateCommand.self, TenantCertificateCommand.self,
-      OperatorCertificateCommand.self,
+      OperatorCertificateCommand.self, InspectCertificateCommand.self, AuthorityGroup.self,
     ])
 }
 

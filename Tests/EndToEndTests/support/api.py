@@ -48,6 +48,8 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     authorization_pb2_grpc as authz_grpc,
     audit_pb2 as audit,
     audit_pb2_grpc as audit_grpc,
+    certificate_authorities_pb2 as authorities,
+    certificate_authorities_pb2_grpc as authorities_grpc,
     identity_pb2 as identity,
     identity_pb2_grpc as identity_grpc,
     options_pb2 as options,
@@ -67,7 +69,7 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
 __all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "ratelimit", "ratelimit_unit", "rls", "rls_grpc",
            "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
            "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant",
-           "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
+           "authorities", "authorities_grpc", "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
            "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED",
            "DATABASE", "SCHEMA", "SHARED", "HYBRID"]
 
@@ -86,7 +88,8 @@ HYBRID = tenant.ISOLATION_MODEL_HYBRID
 
 def methods() -> dict:
     """Every method of the API by `Service/Method`, from the descriptors."""
-    files = (audit, authz, identity, manager, resolver, secrets, tokens, workloads)
+    files = (audit, authz, identity, manager, resolver, secrets, tokens, workloads,
+             authorities)
     return {
         f"{service.name}/{method.name}": method
         for file in files

@@ -33,6 +33,7 @@ class Client:
         self.audit = api.audit_grpc.AuditStub(self.channel)
         self.ext_authz = api.ext_authz_grpc.AuthorizationStub(self.channel)
         self.rate_limits = api.rls_grpc.RateLimitServiceStub(self.channel)
+        self.authorities = api.authorities_grpc.CertificateAuthoritiesStub(self.channel)
         self.workloads = api.workloads_grpc.WorkloadEntriesStub(self.channel)
 
     def who(self, timeout: float = 10):
@@ -94,6 +95,30 @@ class Client:
     def unregister(self, name: str):
         return self.workloads.DeleteWorkloadEntry(
             api.workloads.DeleteWorkloadEntryRequest(name=name), timeout=20)
+
+    def prepare(self, propagation: int | None = None, **fields):
+        """Makes a certificate authority."""
+        request = api.authorities.PrepareCertificateAuthorityRequest(**fields)
+        if propagation is not None:
+            request.propagation.FromSeconds(propagation)
+        return self.authorities.PrepareCertificateAuthority(request, timeout=20)
+
+    def import_chain(self, name: str, chain: bytes, etag: str = ""):
+        return self.authorities.ImportCertificateAuthority(
+            api.authorities.ImportCertificateAuthorityRequest(
+                name=name, certificate_chain=chain.decode(), etag=etag), timeout=20)
+
+    def activate(self, name: str, force: bool = False, etag: str = ""):
+        return self.authorities.ActivateCertificateAuthority(
+            api.authorities.ActivateCertificateAuthorityRequest(name=name, force=force, etag=etag), timeout=20)
+
+    def retire(self, name: str, force: bool = False, etag: str = ""):
+        return self.authorities.RetireCertificateAuthority(
+            api.authorities.RetireCertificateAuthorityRequest(name=name, force=force, etag=etag), timeout=20)
+
+    def certificate_authorities(self) -> list:
+        return list(self.authorities.ListCertificateAuthorities(
+            api.authorities.ListCertificateAuthoritiesRequest(), timeout=20).authorities)
 
     def check(self, tenant: str, subject: str, permission: str):
         return self.authz.Check(api.authz.CheckRequest(

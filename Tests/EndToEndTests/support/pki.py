@@ -123,6 +123,30 @@ def _host(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
+def signed(request: str, issuer: Authority, ca=True, length=0, usage=True, ends=3600, starts=-60,
+           key=None, digest=hashes.SHA256(), constraints=None, name=None) -> bytes:
+    """What a company's CA makes of a request, its own certificate behind it."""
+    asked = x509.load_pem_x509_csr(request.encode())
+    assert asked.is_signature_valid
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = (x509.CertificateBuilder().subject_name(asked.subject).issuer_name(issuer.name)
+               .public_key(key or asked.public_key()).serial_number(x509.random_serial_number())
+               .not_valid_before(now + datetime.timedelta(seconds=starts))
+               .not_valid_after(now + datetime.timedelta(seconds=ends)))
+    builder = builder.add_extension(
+        x509.BasicConstraints(ca=ca, path_length=length if ca else None), critical=True)
+    builder = builder.add_extension(x509.KeyUsage(
+        digital_signature=not usage, content_commitment=False, key_encipherment=False,
+        data_encipherment=False, key_agreement=False, key_cert_sign=usage, crl_sign=usage,
+        encipher_only=False, decipher_only=False), critical=True)
+    if name:
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(name)]), critical=False)
+    if constraints:
+        builder = builder.add_extension(constraints, critical=True)
+    return builder.sign(issuer.key, digest).public_bytes(serialization.Encoding.PEM)
+
+
 def revoking(authority, *credentials) -> bytes:
     """The authority's CRL."""
     now = datetime.datetime.now(datetime.timezone.utc)

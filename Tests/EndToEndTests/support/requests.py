@@ -7,8 +7,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from . import api
 
-authz, identity, manager, resolver, secrets, tenant, tokens, workloads = (
-    api.authz, api.identity, api.manager, api.resolver, api.secrets, api.tenant, api.tokens,
+authorities, authz, identity, manager, resolver, secrets, tenant, tokens, workloads = (
+    api.authorities, api.authz, api.identity, api.manager, api.resolver, api.secrets, api.tenant, api.tokens,
     api.workloads)
 
 
@@ -114,6 +114,18 @@ PLATFORM = {
     "TenantManager/ProvisionTenantResources": _named(manager.ProvisionTenantResourcesRequest),
     "TenantManager/DeprovisionTenantResources": _named(manager.DeprovisionTenantResourcesRequest),
     "Secrets/RotateDataKey": lambda _: secrets.RotateDataKeyRequest(),
+    "CertificateAuthorities/PrepareCertificateAuthority": lambda _: (
+        authorities.PrepareCertificateAuthorityRequest(trust_domain="e2e.test", external=True)),
+    "CertificateAuthorities/ImportCertificateAuthority": lambda _: (
+        authorities.ImportCertificateAuthorityRequest(name="certificateAuthorities/x", certificate_chain="x")),
+    "CertificateAuthorities/ActivateCertificateAuthority": lambda _: (
+        authorities.ActivateCertificateAuthorityRequest(name="certificateAuthorities/x")),
+    "CertificateAuthorities/RetireCertificateAuthority": lambda _: (
+        authorities.RetireCertificateAuthorityRequest(name="certificateAuthorities/x")),
+    "CertificateAuthorities/GetCertificateAuthority": lambda _: (
+        authorities.GetCertificateAuthorityRequest(name="certificateAuthorities/x")),
+    "CertificateAuthorities/ListCertificateAuthorities": lambda _: (
+        authorities.ListCertificateAuthoritiesRequest()),
     "WorkloadEntries/CreateWorkloadEntry": lambda name: workloads.CreateWorkloadEntryRequest(
         entry=workloads.WorkloadEntry(
             tenant=name, path="web", selectors=workloads.WorkloadSelectors(uid=30_999))),

@@ -291,6 +291,13 @@ private enum Sample {
             userID: 7, groupID: 8, binaryPath: "/bin/w", systemdUnit: "w.service", node: "n"),
           hint: "w", createTime: time)),
       .deleteWorkloadEntry(id: tenant.description),
+      .putAuthority(
+        SigningAuthority(
+          id: tenant.description, trustDomain: "example.test", state: .active, chain: "c",
+          expireTime: time, propagation: 60, createTime: time, prepareTime: time,
+          activateTime: time, version: 2, reference: reference)),
+      .deleteAuthority(id: tenant.description),
+      .putSecret(SecretPlace.platform, .authorityKey(tenant.description), reference, nil),
       .forgetRevocations(tenant, before: time), .putTenant(keyedTenant(slug)),
       .putDataKey(
         WrappedDataKey(

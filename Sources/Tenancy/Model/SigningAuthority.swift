@@ -1,0 +1,128 @@
+/// A CA that the store keeps, which signs the certificates of workloads or did. Its key is sealed, and in the store
+/// only.
+public struct SigningAuthority: Hashable, Sendable {
+  /// Raw values are those stored on disk. One that has gone is not there any more.
+  public enum State: String, Hashable, Sendable, CaseIterable, Codable {
+    /// Its key is made, and the company's own CA is to sign its request. In no bundle.
+    case awaitingCertificate = "awaiting_certificate"
+    /// In all bundles, and signs nothing yet.
+    case prepared
+    /// Signs. Of a trust domain there is one at most.
+    case active
+    /// Signs nothing any more, and stays in bundles until the last that it has signed is over.
+    case retiring
+  }
+
+  /// In the form of a tenant's id.
+  public let id: String
+  /// The SPIFFE trust domain of all that it signs.
+  public let trustDomain: String
+  /// What it is used for by now.
+  public var state: State
+  /// PEM: its own certificate first, then that of whoever signed it, the root last. Empty while it awaits one.
+  public var chain: String
+  /// PEM: what the company's own CA is asked to sign. Empty where it is its own root.
+  public let request: String
+  /// When the first of `chain` ends; nil without one.
+  public var expireTime: Timestamp?
+  /// Seconds that it has to be in all bundles before it signs.
+  public let propagation: Int64
+  /// When its key was made.
+  public let createTime: Timestamp
+  /// Since when it is in bundles.
+  public var prepareTime: Timestamp?
+  /// When it last began to sign.
+  public var activateTime: Timestamp?
+  /// When another took its place.
+  public var retireTime: Timestamp?
+  /// While it is retiring: until when it is in bundles.
+  public var trustUntil: Timestamp?
+  /// Counts its changes, from 1.
+  public var version: UInt64
+  /// Which secret its key is.
+  public var reference: SecretReference
+
+  /// Validates nothing: that is up to `AuthorityCommands`.
+  public init(
+    id: String, trustDomain: String, state: State, chain: String = "", request: String = "",
+    expireTime: Timestamp? = nil, propagation: Int64, createTime: Timestamp,
+    prepareTime: Timestamp? = nil, activateTime: Timestamp? = nil, retireTime: Timestamp? = nil,
+    trustUntil: Timestamp? = nil, version: UInt64, reference: SecretReference
+  ) {
+    self.id = id
+    self.trustDomain = trustDomain
+    self.state = state
+    self.chain = chain
+    self.request = request
+    self.expireTime = expireTime
+    self.propagation = propagation
+    self.createTime = createTime
+    self.prepareTime = prepareTime
+    self.activateTime = activateTime
+    self.retireTime = retireTime
+    self.trustUntil = trustUntil
+    self.version = version
+    self.reference = reference
+  }
+
+  /// For `If-Match`, as it were: changes with each change.
+  public var etag: String { "\(version)" }
+
+  /// Which place its key is sealed for.
+  public var keyPlace: SecretPlace {
+    SecretPlace(tenant: SecretPlace.platform, purpose: .authorityKey(id))
+  }
+
+  /// Whether bundles have it.
+  public func isTrusted(at now: Timestamp) -> Bool {
+    switch state {
+    case .awaitingCertificate: false
+    case .prepared, .active: true
+    case .retiring: trustUntil.map { now < $0 } ?? true
+    }
+  }
+
+  /// From when on it may be made to sign; nil where that is not a matter of time.
+  public var activatableTime: Timestamp? {
+    guard state == .prepared, let prepareTime else { return nil }
+    return prepareTime + .seconds(propagation)
+  }
+
+  // MARK: What one may be
+
+  /// Of a store, in all states.
+  public static let maximumCount = 8
+  /// Bytes of a chain, and of a request.
+  public static let maximumPEMBytes = 65_536
+  /// Seconds, of `propagation`.
+  public static let propagations: ClosedRange<Int64> = 1...604_800
+  /// Where none is asked for: an hour.
+  public static let defaultPropagation: Int64 = 3_600
+
+  /// Whether it is an id of one.
+  public static func isID(_ text: String) -> Bool { TenantID(parsing: text) != nil }
+
+  /// Whether it is the name of a trust domain (SPIFFE-ID §2.1).
+  public static func isTrustDomain(_ text: String) -> Bool {
+    (1...255).contains(text.utf8.count)
+      && text.utf8.allSatisfy { byte in
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+          || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+          || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_")].contains(byte)
+      }
+  }
+
+  /// Whether it is one that commands leave: a file may have been changed by others.
+  public var isSound: Bool {
+    let hasCertificate = state != .awaitingCertificate
+    return Self.isID(id) && Self.isTrustDomain(trustDomain)
+      && chain.utf8.count <= Self.maximumPEMBytes && request.utf8.count <= Self.maximumPEMBytes
+      && chain.isEmpty != hasCertificate && (hasCertificate || !request.isEmpty)
+      && hasCertificate == (expireTime != nil) && hasCertificate == (prepareTime != nil)
+      && Self.propagations.contains(propagation)
+      && (state != .active || activateTime != nil)
+      && (state == .retiring) == (retireTime != nil)
+      && (state == .retiring) == (trustUntil != nil)
+      && version >= 1 && reference.version >= 1
+  }
+}

@@ -51,10 +51,12 @@ extension Part {
       await limiter.run(clock: SystemClock.now) { failure in
         if let failure {
           logger.warning(
-            "requests' limits are shared no more: each node lets its part through",
+            limiter.isShared
+              ? "requests' limits are shared no more: each node lets its part through"
+              : "requests are counted in memory alone: a restart forgets what quotas have used",
             metadata: ["reason": "\(failure)"])
         } else {
-          logger.notice("requests' limits are shared again")
+          logger.notice("what requests count is told to the store again")
         }
       }
     } finish: {

@@ -12,18 +12,19 @@ private struct LedgerContract {
   let execute: (String) throws -> Void
 
   static func use(
-    _ number: UInt64, _ text: String = "requests/second", spent: Double, rate: Double = 0,
-    most: Double = 1e6, period: RequestLimit.Period? = nil
+    _ number: UInt64, _ text: String = "requests/second", spent: Double, age: Int64 = 0,
+    rate: Double = 0, most: Double = 1e6, period: RequestLimit.Period? = nil
   ) -> LimitUse {
     LimitUse(
-      key: LimitKey(tenant: Sample.id(number), text: text), spent: spent, rate: rate, most: most,
+      key: LimitKey(tenant: Sample.id(number), text: text), spent: spent, age: age, rate: rate,
+      most: most,
       period: period)
   }
 
   func settle(_ uses: LimitUse..., by node: String = "a") throws -> [Double?] {
     let found = try ledger.settle(uses, by: node)
-    #expect(found.used.count == uses.count)
-    return uses.map { found.used[$0.key] }
+    #expect(found.counts.count == uses.count)
+    return uses.map { found.counts[$0.key]?.used }
   }
 
   func check() throws {
@@ -36,12 +37,15 @@ private struct LedgerContract {
     )
     #expect(
       try settle(Self.use(1, spent: 0.000_001), Self.use(2, spent: 3)) == [1.250_001, 5])
-    #expect(try ledger.settle([], by: "a").used.isEmpty)
+    #expect(try ledger.settle([], by: "a").counts.isEmpty)
     // No more than what is remembered.
     #expect(try settle(Self.use(3, spent: 50, most: 20)) == [50])
     #expect(try settle(Self.use(3, spent: 5, most: 20)) == [20])
     #expect(try settle(Self.use(3, spent: 1e9, most: 2e9)) == [1_000_000_020])
     try checkTime()
+    try checkAge()
+    try checkLargeNumbers()
+    try checkSharing()
     try checkQuotas()
     try checkPruning()
   }
@@ -55,9 +59,63 @@ private struct LedgerContract {
     #expect((500...600).contains(left), "\(left)")
     try execute("UPDATE request_counts SET time = 1 WHERE tenant_id = '\(Sample.id(4))'")
     #expect(try settle(Self.use(4, spent: 7, rate: 1e9, most: 1e9)) == [7])
-    // A clock that was set back adds nothing and forgets nothing.
-    try execute("UPDATE request_counts SET time = time + 9e6 WHERE tenant_id = '\(Sample.id(4))'")
+    // A clock that was set back adds nothing and forgets nothing, and then it goes on.
+    try execute(
+      "UPDATE request_counts SET time = time + 9000000 WHERE tenant_id = '\(Sample.id(4))'")
     #expect(try settle(Self.use(4, spent: 1, rate: 1)) == [8])
+    try execute("UPDATE request_counts SET time = time - 3000 WHERE tenant_id = '\(Sample.id(4))'")
+    let later = try #require(try settle(Self.use(4, spent: 0, rate: 1)).first ?? nil)
+    #expect((4...5).contains(later), "\(later)")
+  }
+
+  /// What came over a while was emptied meanwhile, and what came at its end was not.
+  private func checkAge() throws {
+    for (age, expected) in [(0, 70), (50_000, 20), (60_000, 10), (100_000, 10), (900_000, 10)] {
+      let name = "age/\(age)"
+      _ = try settle(Self.use(11, name, spent: 40, rate: 1))
+      try execute("UPDATE request_counts SET time = time - 100000 WHERE name = '\(name)'")
+      let use = Self.use(11, name, spent: 70, age: Int64(age), rate: 1)
+      let used = try #require(try settle(use).first ?? nil)
+      #expect((Double(expected) - 2...Double(expected)).contains(used), "\(age): \(used)")
+    }
+  }
+
+  /// Large ones are counted like others: one that is refused would take all others of its batch along.
+  private func checkLargeNumbers() throws {
+    _ = try settle(Self.use(8, spent: 0), Self.use(8, "all", spent: 0, period: .year))
+    for spent in [9_007_199_254.5, 1e12, 1e15, .infinity] {
+      #expect(
+        try settle(Self.use(8, spent: spent, most: 2e9), Self.use(9, spent: 1)).first == 2e9)
+    }
+    let all = try settle(Self.use(8, "all", spent: 1e15, most: 1e12, period: .year))
+    #expect(all == [1e12])
+  }
+
+  /// Who has told of a limit lately.
+  private func checkSharing() throws {
+    func isAlone(_ node: String) throws -> Bool? {
+      let use = Self.use(10, spent: 1)
+      return try ledger.settle([use], by: node).counts[use.key]?.isAlone
+    }
+    func pass(_ seconds: Int) throws {
+      try execute(
+        "UPDATE request_counts SET time = time - \(seconds * 1000), other_time = "
+          + "other_time - \(seconds * 1000) WHERE tenant_id = '\(Sample.id(10))'")
+    }
+    // Nobody knows yet.
+    #expect(try isAlone("a") == false)
+    try pass(6)
+    #expect(try isAlone("a") == true)
+    #expect(try isAlone("b") == false)
+    #expect(try isAlone("b") == false)
+    try pass(3)
+    #expect(try isAlone("b") == false)
+    try pass(3)
+    #expect(try isAlone("b") == true)
+    try pass(30)
+    #expect(try isAlone("a") == true)
+    #expect(try isAlone("b") == false)
+    #expect(try isAlone("a") == false)
   }
 
   private func checkQuotas() throws {
@@ -68,9 +126,11 @@ private struct LedgerContract {
       // One that has begun earlier has ended.
       try execute("UPDATE request_counts SET begin = begin - 1 WHERE name = '\(key)'")
       #expect(try settle(Self.use(5, key, spent: 4, period: period)) == [4])
-      // One that begins later was begun before the clock was set back.
+      // One that begins later was begun before the clock was set back: it goes on, and ends like the others.
       try execute("UPDATE request_counts SET begin = begin + \(length) WHERE name = '\(key)'")
       #expect(try settle(Self.use(5, key, spent: 1, period: period)) == [5])
+      try execute("UPDATE request_counts SET begin = begin - 1 WHERE name = '\(key)'")
+      #expect(try settle(Self.use(5, key, spent: 5, period: period)) == [5])
     }
   }
 
@@ -78,8 +138,7 @@ private struct LedgerContract {
     let month = try #require(
       try ledger.quotas(limit: 100).first { $0.key.text == "requests/month" })
     #expect(month.key.tenant == Sample.id(5) && month.value.used == 5)
-    // Its begin is as the check before has left it: some months ahead.
-    #expect(month.value.begin > 1_796_000_000 + 300 * 86_400)
+    #expect(month.value.begin > 1_796_000_000 - 31 * 86_400)
     #expect(try ledger.quotas(limit: 1).count == 1)
     _ = try settle(
       Self.use(6, "full", spent: 9, rate: 1), Self.use(6, "long ago", spent: 9, period: .year),
@@ -110,7 +169,7 @@ private struct LedgerContract {
     _ = try store.settle([use], by: "a")
     store.close()
     let again = try SQLiteStore(path: path)
-    #expect(try again.settle([use], by: "a").used[use.key] == 14)
+    #expect(try again.settle([use], by: "a").counts[use.key]?.used == 14)
     again.close()
     #expect(try StoreCheck.run(path: path).isSound)
   }
@@ -168,8 +227,8 @@ private struct LedgerContract {
       }
       try await group.waitForAll()
     }
-    let left = try stores[0].settle(uses, by: "node 0").used
-    #expect(left.count == uses.count && left.values.allSatisfy { $0 == 61 })
+    let left = try stores[0].settle(uses, by: "node 0").counts
+    #expect(left.count == uses.count && left.values.allSatisfy { $0.used == 61 && !$0.isAlone })
     for store in stores { store.close() }
   }
 
@@ -179,7 +238,7 @@ private struct LedgerContract {
     let store = try SQLiteStore(path: directory.file("control.db"))
     defer { store.close() }
     let uses = (1...UInt64(2000)).map { LedgerContract.use($0, spent: 1, period: .month) }
-    #expect(try store.settle(uses, by: "a").used.count == 2000)
-    #expect(try store.settle(uses, by: "a").used.values.allSatisfy { $0 == 2 })
+    #expect(try store.settle(uses, by: "a").counts.count == 2000)
+    #expect(try store.settle(uses, by: "a").counts.values.allSatisfy { $0.used == 2 })
   }
 }

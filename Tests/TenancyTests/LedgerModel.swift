@@ -27,12 +27,16 @@ final class LedgerModel: LimitLedger {
     var used: Double
     var time: Int64
     var begin: Int64
+    var node: String
+    var otherTime: Int64
   }
   private struct State {
     var counts: [LimitKey: Count] = [:]
     var nodes: [String: Int64] = [:]
     var fails = false
     var settlements = 0
+    /// Nanoseconds by which its calendar is behind.
+    var behind: Int64 = 0
   }
 
   let isShared: Bool
@@ -48,6 +52,10 @@ final class LedgerModel: LimitLedger {
     get { state.withLock { $0.fails } }
     set { state.withLock { $0.fails = newValue } }
   }
+  var behind: Duration {
+    get { .nanoseconds(state.withLock { $0.behind }) }
+    set { state.withLock { $0.behind = newValue.wholeMilliseconds * 1_000_000 } }
+  }
   var settlements: Int { state.withLock { $0.settlements } }
   var nodes: Int { state.withLock { $0.nodes.count } }
 
@@ -61,26 +69,36 @@ final class LedgerModel: LimitLedger {
       state.settlements += 1
       let now = clock.steady
       state.nodes[node] = now + 15_000_000_000
-      var used: [LimitKey: Double] = [:]
+      var found: [LimitKey: LimitCount] = [:]
       for use in uses {
-        let begin = use.period?.begin(of: clock.wall) ?? 0
-        var count = state.counts[use.key] ?? Count(used: 0, time: now, begin: begin)
-        if begin > count.begin { count = Count(used: 0, time: now, begin: begin) }
-        let drained = Double(now - count.time) / 1e9 * use.rate
-        count.used = min(use.most, max(0, count.used - drained) + use.spent)
+        let begin =
+          use.period?.begin(of: Timestamp(nanoseconds: clock.wall.nanoseconds - state.behind)) ?? 0
+        var count =
+          state.counts[use.key]
+          ?? Count(used: 0, time: now, begin: begin, node: node, otherTime: now)
+        if begin > count.begin { count.used = 0 }
+        count.begin = begin
+        if count.node != node { count.otherTime = count.time }
+        count.node = node
+        let elapsed = Double(now - count.time) / 1e9
+        let age = min(Double(use.age) / 1000, elapsed)
+        let before = max(0, count.used - (elapsed - age) * use.rate)
+        count.used = min(use.most, max(0, before + use.spent - age * use.rate))
         count.time = now
         state.counts[use.key] = count
-        used[use.key] = count.used
+        found[use.key] = LimitCount(
+          used: count.used, begin: count.begin,
+          isAlone: now - count.otherTime > 5_000_000_000)
       }
       return LimitSettlement(
-        nodes: isShared ? state.nodes.count { $0.value > now } : 1, used: used)
+        nodes: isShared ? state.nodes.count { $0.value > now } : 1, counts: found)
     }
   }
 
-  func quotas(limit: Int) -> [LimitKey: UsedQuota] {
+  func quotas(limit: Int) -> [LimitKey: LimitCount] {
     state.withLock {
       $0.counts.filter { $0.value.begin > 0 }
-        .mapValues { UsedQuota(used: $0.used, begin: $0.begin) }
+        .mapValues { LimitCount(used: $0.used, begin: $0.begin, isAlone: false) }
     }
   }
 

@@ -15,7 +15,7 @@ public protocol LimitLedger: Sendable {
 
   /// What quotas have used, at most of so many.
   /// - Throws: `StoreError`.
-  func quotas(limit: Int) throws(StoreError) -> [LimitKey: UsedQuota]
+  func quotas(limit: Int) throws(StoreError) -> [LimitKey: LimitCount]
 
   /// Removes what counts no more.
   func prune() throws(StoreError)
@@ -38,26 +38,14 @@ public struct LimitKey: Hashable, Sendable {
   }
 }
 
-/// What is used of a quota.
-public struct UsedQuota: Hashable, Sendable {
-  /// How many requests.
-  public let used: Double
-  /// When its period has begun: seconds since 1970.
-  public let begin: Int64
-
-  /// - Parameter begin: seconds since 1970.
-  public init(used: Double, begin: Int64) {
-    self.used = used
-    self.begin = begin
-  }
-}
-
 /// What a node has let through of a limit since it last told.
 public struct LimitUse: Hashable, Sendable {
   /// Which limit.
   public let key: LimitKey
   /// How many requests.
   public let spent: Double
+  /// When the first of them was let through: milliseconds ago.
+  public let age: Int64
   /// Requests in a second that are forgotten; 0 of a quota.
   public let rate: Double
   /// The most that is remembered: what was let through beyond a limit is paid back, and not for ever.
@@ -65,15 +53,36 @@ public struct LimitUse: Hashable, Sendable {
   /// What a quota begins anew with; nil: it is none.
   public let period: RequestLimit.Period?
 
-  /// - Parameter period: a quota's.
+  /// - Parameters:
+  ///   - age: milliseconds.
+  ///   - period: a quota's.
   public init(
-    key: LimitKey, spent: Double, rate: Double, most: Double, period: RequestLimit.Period?
+    key: LimitKey, spent: Double, age: Int64, rate: Double, most: Double,
+    period: RequestLimit.Period?
   ) {
     self.key = key
     self.spent = spent
+    self.age = age
     self.rate = rate
     self.most = most
     self.period = period
+  }
+}
+
+/// What counts of a limit.
+public struct LimitCount: Hashable, Sendable {
+  /// Of a bucket what is missing in it, of a quota what is used: requests.
+  public let used: Double
+  /// When the quota's period has begun: seconds since 1970; 0 of a bucket.
+  public let begin: Int64
+  /// Whether no other node has told of it for `LimitSettlement.othersLast`.
+  public let isAlone: Bool
+
+  /// - Parameter begin: seconds since 1970.
+  public init(used: Double, begin: Int64, isAlone: Bool) {
+    self.used = used
+    self.begin = begin
+    self.isAlone = isAlone
   }
 }
 
@@ -81,15 +90,17 @@ public struct LimitUse: Hashable, Sendable {
 public struct LimitSettlement: Sendable {
   /// How long a node that says nothing counts as alive.
   public static let nodeLasts = Duration.seconds(15)
+  /// How long one that has told of a limit has a share of it.
+  public static let othersLast = Duration.seconds(5)
 
   /// Nodes that are alive, the one that asks among them: at least 1.
   public let nodes: Int
-  /// What counts of each limit that was asked for: of a bucket what is missing in it, of a quota what is used.
-  public let used: [LimitKey: Double]
+  /// Of each limit that was asked for.
+  public let counts: [LimitKey: LimitCount]
 
   /// - Parameter nodes: at least 1.
-  public init(nodes: Int, used: [LimitKey: Double]) {
+  public init(nodes: Int, counts: [LimitKey: LimitCount]) {
     self.nodes = nodes
-    self.used = used
+    self.counts = counts
   }
 }

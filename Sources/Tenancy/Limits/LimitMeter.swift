@@ -2,20 +2,23 @@
 ///
 /// The share is what was left when the ledger was asked last, divided by the nodes there are, and goes on growing by
 /// that part of the rate. So all shares together never grow faster than the limit allows, also when the ledger does not
-/// answer. Where one node has all requests it asks again before its share is used up, and gets half of the rest each
-/// time: it comes to the whole rate. Where the ledger is no other node's the share is all, and the bucket exact.
+/// answer. Where nobody else has had any of the tenant's requests lately the share is all, and the bucket exact.
 struct LimitMeter {
   private(set) var limit: RequestLimit
   /// In the ledger.
   let key: String
   /// What may be let through at `time`.
   private(set) var level: Double
+  /// What all nodes together may, as far as is known.
+  private var left: Double
   /// Nanoseconds of the steady clock.
   private var time: Int64
   /// Whether the ledger is told of it.
   private let isTold: Bool
-  /// Let through and not told to the ledger.
+  /// Let through and not told to the ledger; below zero: told too much.
   private(set) var spent = 0.0
+  /// When the first of that was let through.
+  private var spentSince: Int64 = 0
   /// Told, and not answered.
   private var telling = 0.0
   /// What the share was when the ledger was asked last.
@@ -23,6 +26,8 @@ struct LimitMeter {
   private var settledAt: Int64
   /// Whether the ledger was never asked.
   private var isNew: Bool
+  /// Whether no other node tells of it.
+  private var isAlone = false
   /// Whether something was not let through since the ledger was asked: there may be more by now.
   private var isWanted = false
   /// The calendar's period that a quota's level is of; 0 of buckets.
@@ -30,8 +35,15 @@ struct LimitMeter {
 
   /// Asked no sooner than this again, in nanoseconds.
   static let pause: Int64 = 100_000_000
-  /// And not later, where anything was let through.
+  /// And not later, where anything was let through; sooner by who is alone, for others may come.
   static let patience: Int64 = 2_000_000_000
+  private static let patienceAlone: Int64 = 500_000_000
+  /// What is kept to be told: beyond it nothing makes a difference.
+  private static let mostSpent = 1e12
+  /// Of a quota whose others' use is not known, the part that may be let through before the ledger was asked; and so
+  /// many at least.
+  private static let advance = (part: 1.0 / 16, least: 10.0)
+
   /// - Parameter used: what the ledger had when the node began; later it will be asked anew.
   init(
     _ limit: RequestLimit, key: String, used: Double = 0, nodes: Int, isShared: Bool,
@@ -45,8 +57,12 @@ struct LimitMeter {
     // A file's buckets are this node's alone.
     isTold = isShared || limit.period.isCalendar
     isNew = isTold
-    share = Self.share(limit, of: max(0, Double(limit.burst) - used), nodes)
+    left = max(0, Double(limit.burst) - used)
+    share = Self.share(limit, of: left, nodes)
     level = share
+    if limit.period.isCalendar, nodes > 1 {
+      level = min(share, max(Self.advance.least, share * Self.advance.part))
+    }
   }
 
   /// What a node may let through of what is left. Less than one can't be shared: whoever needs it first has it.
@@ -60,10 +76,27 @@ struct LimitMeter {
 
   /// Goes on by another limit of the same requests and period.
   mutating func change(to new: RequestLimit, nodes: Int) {
-    if limit.period.isCalendar { level += Double(new.burst - limit.burst) / Double(nodes) }
+    if limit.period.isCalendar {
+      let more = Double(new.burst - limit.burst)
+      left += more
+      level += more / Double(sharing(nodes))
+    }
     limit = new
     level = min(level, capacity(nodes))
     isNew = isTold
+  }
+
+  /// Those that have a share.
+  private func sharing(_ nodes: Int) -> Int { isAlone ? 1 : nodes }
+
+  private func capacity(_ nodes: Int) -> Double {
+    max(1, Double(limit.burst) / Double(sharing(nodes)))
+  }
+
+  /// What the ledger remembers at most: what was let through beyond a bucket is paid back, and not for ever.
+  var most: Double {
+    limit.period.isCalendar
+      ? Double(RequestLimit.maximumRequests) * 1000 : 2 * Double(limit.burst) + 64
   }
 
   // MARK: Requests
@@ -76,38 +109,50 @@ struct LimitMeter {
       // A new one: what was not told is of the former.
       calendar = begin
       spent = 0
-      share = Self.share(limit, of: Double(limit.burst), nodes)
+      left = Double(limit.burst)
+      share = Self.share(limit, of: left, sharing(nodes))
       level = share
       isNew = true
       return
     }
     let elapsed = Double(max(0, now.steady - time)) / 1e9
     time = max(time, now.steady)
-    level = min(capacity(nodes), level + elapsed * limit.rate / Double(nodes))
+    let more = elapsed * limit.rate / Double(sharing(nodes))
+    level = min(capacity(nodes), level + more)
+    left = min(Double(limit.burst), left + more)
   }
 
-  private func capacity(_ nodes: Int) -> Double { max(1, Double(limit.burst) / Double(nodes)) }
-
+  /// More than a share may be let through at once where so much is left.
   mutating func allows(_ hits: Double) -> Bool {
-    if level >= hits { return true }
+    if level >= hits || (hits > capacity(sharing: hits) && !isNew && left >= hits) { return true }
     isWanted = isTold
     return false
   }
 
+  /// What a share holds at most, where that matters.
+  private func capacity(sharing hits: Double) -> Double { isAlone ? hits : max(1, share) }
+
   mutating func take(_ hits: Double) {
     level -= hits
-    if isTold { spent += hits }
+    left -= hits
+    guard isTold else { return }
+    // A bucket's time is that of what was let through.
+    if spent <= 0 { spentSince = limit.period.isCalendar ? settledAt : time }
+    spent = min(spent + hits, Self.mostSpent)
   }
 
   mutating func giveBack(_ hits: Double) {
     level += hits
-    spent = max(0, spent - hits)
+    left += hits
+    if isTold { spent -= hits }
   }
 
   // MARK: Telling the ledger
 
   /// Whether there is anything to tell or to ask.
-  func isOpen(nodes: Int) -> Bool { isNew || spent > 0 || (isWanted && nodes > 1) }
+  func isOpen(nodes: Int) -> Bool {
+    isNew || spent > 0 || (isWanted && (limit.period.isCalendar || sharing(nodes) > 1))
+  }
 
   /// Whether the ledger is to be told now.
   func isDue(at now: LimitTime, nodes: Int) -> Bool {
@@ -117,59 +162,68 @@ struct LimitMeter {
     guard waited >= Self.pause else { return false }
     if isNew { return true }
     guard nodes > 1 else { return false }
+    if isAlone { return waited >= Self.patienceAlone }
     // Where one comes only now and then, nothing is gained by asking more often than that.
     return spent > 0 ? level <= share / 2 : Double(waited) / 1e9 * limit.rate >= 0.5
   }
 
-  mutating func beginTelling(at now: LimitTime) -> Double {
-    telling = spent
-    spent = 0
+  /// - Returns: what was let through, and since when: milliseconds.
+  mutating func beginTelling(at now: LimitTime) -> (spent: Double, age: Int64) {
+    let age = spent > 0 ? max(0, now.steady - spentSince) / 1_000_000 : 0
+    telling = max(0, spent)
+    spent = min(0, spent)
     isWanted = false
     settledAt = now.steady
-    return telling
+    return (telling, age)
   }
 
-  /// - Parameter used: what counts by the ledger.
-  mutating func told(_ used: Double, nodes: Int, at now: LimitTime) {
+  mutating func told(_ count: LimitCount, nodes: Int, at now: LimitTime) {
     telling = 0
-    isNew = false
-    let left = max(0, Double(limit.burst) - used)
-    share = Self.share(limit, of: left, nodes)
-    level = min(capacity(nodes), share) - spent
+    // Of a period that has ended here, and not there yet: it is asked again.
+    guard !limit.period.isCalendar || count.begin >= calendar else { return }
+    defer { isNew = false }
+    // It knows better than the ledger then.
+    if isAlone, count.isAlone, !isNew, !limit.period.isCalendar { return }
+    isAlone = count.isAlone
+    left = max(0, Double(limit.burst) - count.used) - spent
+    share = Self.share(limit, of: max(0, left), sharing(nodes))
+    level = min(capacity(nodes), share)
     time = now.steady
   }
 
   mutating func couldNotTell() {
-    spent += telling
+    // When it was begun is when it was told last: what is told too old is taken for less.
+    if spent <= 0 { spentSince = settledAt }
+    spent = min(spent + telling, Self.mostSpent)
     telling = 0
   }
 
   // MARK: Answers
 
-  /// What is left, of all nodes' by this node's share.
-  func remaining(_ nodes: Int) -> Int64 {
-    Int64(max(0, min(Double(limit.burst), (level * Double(nodes)).rounded(.down))))
+  /// What is left, of all nodes' as far as is known.
+  var remaining: Int64 {
+    Int64(max(0, min(Double(limit.burst), max(level, left).rounded(.down))))
   }
 
-  /// Seconds until so many may be let through; until the bucket is full for none.
+  /// Seconds until so many may be let through; until nothing is used for none.
   func wait(for hits: Double, at now: LimitTime, nodes: Int) -> Double {
+    // It is only this node's share that is used up: the ledger has more for it.
+    if hits > 0, isTold, left >= hits { return Double(Self.pause) / 1e9 }
     if let end = limit.period.end(of: now.wall) {
       return Double(end - now.wall.nanoseconds) / 1e9
     }
-    let goal = hits > 0 ? min(hits, capacity(nodes)) : capacity(nodes)
-    return max(0, goal - level) * Double(nodes) / limit.rate
+    let goal = hits > 0 ? min(hits, Double(limit.burst)) : Double(limit.burst)
+    return max(0, goal - max(level, left)) / limit.rate
   }
 
   /// Whether nothing is lost by forgetting it.
   func isIdle(at now: LimitTime, nodes: Int) -> Bool {
     guard spent == 0, telling == 0 else { return false }
-    // Of one of which much is used that must be known.
-    if limit.period.isCalendar {
-      return now.steady - settledAt > 300_000_000_000 && level >= 0.9 * capacity(nodes)
-    }
     var later = self
     later.advance(to: now, nodes: nodes)
-    return later.level >= capacity(nodes)
+    guard limit.period.isCalendar else { return later.level >= capacity(nodes) }
+    // Of one of which much is used that must be known.
+    return now.steady - settledAt > 300_000_000_000 && later.left >= 0.9 * Double(limit.burst)
   }
 }
 

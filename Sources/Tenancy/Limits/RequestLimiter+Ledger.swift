@@ -33,7 +33,7 @@ extension RequestLimiter {
   /// Tells the ledger what is let through, until cancelled.
   /// - Parameters:
   ///   - clock: the calendar's.
-  ///   - onChange: is told why the ledger does not answer, once, and nil when it does again.
+  ///   - onChange: is told why the ledger does not answer, once for each reason, and nil when it does again.
   public func run(
     clock: @escaping @Sendable () -> Timestamp,
     onChange: @escaping @Sendable (StoreError?) -> Void
@@ -57,7 +57,8 @@ extension RequestLimiter {
   private struct Progress {
     var sweptAt: Int64
     var prunedAt: Int64
-    var hasFailed = false
+    var failure: String?
+    var hasFailed: Bool { failure != nil }
     /// With which the next round begins, so that each has its turn.
     var firstShard = 0
   }
@@ -92,8 +93,8 @@ extension RequestLimiter {
       let result = await Self.run(on: queue) { [self] in settle(uses) }
       tell(uses, result, at: time(clock()))
       let failure = result.failure
-      if progress.hasFailed != (failure != nil) { onChange(failure) }
-      progress.hasFailed = failure != nil
+      if progress.failure != failure?.description { onChange(failure) }
+      progress.failure = failure?.description
     }
     guard round.hasMore || progress.hasFailed else { return false }
     if round.isFull, !progress.hasFailed { return !Task.isCancelled }
@@ -171,9 +172,11 @@ extension RequestLimiter {
     let found = try? result.get()
     for use in uses {
       shard(of: use.key.tenant).state.withLock { state in
-        state.told(use.key, found?.used[use.key], nodes, now)
+        state.told(use.key, found?.counts[use.key], nodes, now)
       }
     }
+    // What was not answered is told again.
+    if uses.contains(where: { found?.counts[$0.key] == nil }) { waker.yield() }
   }
 
   func sweep(at now: LimitTime) {
@@ -218,13 +221,13 @@ extension LimitShard.State {
     return (uses, !open.isEmpty)
   }
 
-  /// - Parameter used: nil: the ledger did not answer.
+  /// - Parameter count: nil: the ledger did not answer.
   fileprivate mutating func told(
-    _ key: LimitKey, _ used: Double?, _ nodes: Int, _ now: LimitTime
+    _ key: LimitKey, _ count: LimitCount?, _ nodes: Int, _ now: LimitTime
   ) {
     guard let limits = tenants[key.tenant] else { return }
-    limits.told(key.text, used, nodes, now)
-    guard used == nil, !limits.isListed else { return }
+    limits.told(key.text, count, nodes, now)
+    guard count == nil, !limits.isListed else { return }
     limits.isListed = true
     open.append(key.tenant)
   }

@@ -34,7 +34,8 @@ public final class RequestLimiter: Sendable {
 
   /// Nodes that share the limits, as far as is known.
   public var nodes: Int { alive.load(ordering: .relaxed) }
-  var isShared: Bool { ledger.isShared }
+  /// Whether there may be others.
+  public var isShared: Bool { ledger.isShared }
 
   func time(_ wall: Timestamp) -> LimitTime { LimitTime(steady: steady(), wall: wall) }
 

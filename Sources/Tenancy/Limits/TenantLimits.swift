@@ -7,7 +7,7 @@ final class LimitShard: Sendable {
     /// Those of which the ledger is to be told, each once.
     var open: [TenantID] = []
     /// What quotas had used when the node began, as far as it has not asked since.
-    var quotas: [LimitKey: UsedQuota] = [:]
+    var quotas: [LimitKey: LimitCount] = [:]
 
     /// - Throws: FAILED_PRECONDITION where the tenant's plan is not there any more.
     mutating func meters(
@@ -27,10 +27,11 @@ final class LimitShard: Sendable {
       return meters
     }
 
-    private func used(
+    private mutating func used(
       _ key: LimitKey, _ period: RequestLimit.Period, _ now: LimitTime
     ) -> Double {
-      guard period.isCalendar, let quota = quotas[key], quota.begin >= period.begin(of: now.wall)
+      guard period.isCalendar, let quota = quotas.removeValue(forKey: key),
+        quota.begin >= period.begin(of: now.wall)
       else { return 0 }
       return quota.used
     }
@@ -48,7 +49,13 @@ final class TenantLimits {
     var meter: LimitMeter
     /// Whether it is no limit of the tenant's, but one that Envoy has asked for.
     let isAsked: Bool
+    /// Whether the tenant has it no more. It is kept for when it comes back.
+    var isFormer = false
+
+    var isOwn: Bool { !isAsked && !isFormer }
   }
+  /// Entries that are kept for a tenant that had them.
+  private static let maximumFormer = 32
 
   /// Of the tenant, by which its limits were worked out.
   private(set) var version: UInt64 = 0
@@ -75,6 +82,15 @@ final class TenantLimits {
         entry.meter.advance(to: now, nodes: nodes)
         entry.meter.change(to: limit, nodes: nodes)
       }
+      entry.isFormer = false
+      return entry
+    }
+    let left = former.filter { entry in
+      !entry.isAsked && !entries.contains { $0.meter.key == entry.meter.key }
+    }
+    entries += left.suffix(Self.maximumFormer).map { entry in
+      var entry = entry
+      entry.isFormer = true
       return entry
     }
     entries += former.filter(\.isAsked)
@@ -88,7 +104,7 @@ final class TenantLimits {
   func admit(
     _ question: RequestLimiter.Question, _ nodes: Int, _ isShared: Bool, _ now: LimitTime
   ) throws(TenancyError) -> RequestLimit? {
-    guard entries.contains(where: { !$0.isAsked && $0.meter.limit.name == question.name }) else {
+    guard entries.contains(where: { $0.isOwn && $0.meter.limit.name == question.name }) else {
       throw .invalid("descriptors.entries.limit", "no plan has a limit called that")
     }
     guard let asked = asked(by: question) else { return nil }
@@ -115,7 +131,7 @@ final class TenantLimits {
   private func asked(by question: RequestLimiter.Question) -> RequestLimit? {
     guard let asked = question.asked else { return nil }
     let isCovered = entries.contains { entry in
-      !entry.isAsked && entry.meter.limit.replaces(asked)
+      entry.isOwn && entry.meter.limit.replaces(asked)
         && entry.meter.limit.requests <= asked.requests
         && entry.meter.limit.burst <= asked.burst
     }
@@ -125,7 +141,8 @@ final class TenantLimits {
   private func counts(
     _ entry: Entry, _ question: RequestLimiter.Question, _ asked: RequestLimit?
   ) -> Bool {
-    entry.isAsked ? entry.meter.limit == asked : entry.meter.limit.name == question.name
+    entry.isAsked
+      ? entry.meter.limit == asked : entry.isOwn && entry.meter.limit.name == question.name
   }
 
   /// Lets all of them through, or nothing.
@@ -146,7 +163,7 @@ final class TenantLimits {
       if isWithin, question.hits > 0 { entries[index].meter.take(hits) }
       if !isWithin, entries[index].meter.allows(hits) { continue }
       let meter = entries[index].meter
-      let remaining = meter.remaining(nodes)
+      let remaining = meter.remaining
       let wait = meter.wait(for: isWithin ? 0 : hits, at: now, nodes: nodes)
       let rank = isWithin ? -Double(remaining) / Double(meter.limit.burst) : wait
       guard rank > worst else { continue }
@@ -184,20 +201,21 @@ final class TenantLimits {
       guard entries[index].meter.isOpen(nodes: nodes),
         all || entries[index].meter.isDue(at: now, nodes: nodes)
       else { continue }
+      let (spent, age) = entries[index].meter.beginTelling(at: now)
       uses.append(
         LimitUse(
-          key: LimitKey(tenant: tenant, text: entries[index].meter.key),
-          spent: entries[index].meter.beginTelling(at: now), rate: limit.rate,
-          most: 2 * Double(limit.burst), period: limit.period.isCalendar ? limit.period : nil))
+          key: LimitKey(tenant: tenant, text: entries[index].meter.key), spent: spent, age: age,
+          rate: limit.rate, most: entries[index].meter.most,
+          period: limit.period.isCalendar ? limit.period : nil))
     }
     return uses
   }
 
-  /// - Parameter used: nil: the ledger did not answer.
-  func told(_ key: String, _ used: Double?, _ nodes: Int, _ now: LimitTime) {
+  /// - Parameter count: nil: the ledger did not answer.
+  func told(_ key: String, _ count: LimitCount?, _ nodes: Int, _ now: LimitTime) {
     for index in entries.indices where entries[index].meter.key == key {
-      if let used {
-        entries[index].meter.told(used, nodes: nodes, at: now)
+      if let count {
+        entries[index].meter.told(count, nodes: nodes, at: now)
       } else {
         entries[index].meter.couldNotTell()
       }

@@ -48,7 +48,7 @@ struct RequestIdentity {
     if let plans {
       let own = tenant.configuration.limits
       metadata["plan"] = .string(plans.plan(of: own))
-      metadata["limits"] = Self.overrides(plans.limits(of: own) ?? [])
+      if let limits = plans.limits(of: own) { metadata["limits"] = Self.overrides(limits) }
     }
     return Self.allowed(
       headers.map { RequestAnswer.header($0.0, $0.1) },

@@ -156,6 +156,9 @@ struct PostgreSQLMigrations {
       rate DOUBLE PRECISION NOT NULL,
       time BIGINT NOT NULL,
       begin BIGINT NOT NULL,
+      node TEXT COLLATE "C" NOT NULL,
+      other_time BIGINT NOT NULL,
+      age BIGINT NOT NULL,
       PRIMARY KEY (tenant_id, name)
     );
 

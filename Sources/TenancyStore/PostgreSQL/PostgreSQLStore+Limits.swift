@@ -14,13 +14,13 @@ extension PostgreSQLStore: LimitLedger {
     }
   }
 
-  public func quotas(limit: Int) throws(StoreError) -> [LimitKey: UsedQuota] {
+  public func quotas(limit: Int) throws(StoreError) -> [LimitKey: LimitCount] {
     try withConnection(of: ledger) { connection throws(StoreError) in
       let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
-      var found: [LimitKey: UsedQuota] = [:]
+      var found: [LimitKey: LimitCount] = [:]
       try read(connection) { _ throws(StoreError) in
         try rows.readRows(LimitCounts.quotas(limit: limit)) { row throws(StoreError) -> Void in
-          if let (key, quota) = LimitCounts.readQuota(row) { found[key] = quota }
+          if let (key, count) = LimitCounts.read(row) { found[key] = count }
         }
       }
       return found
@@ -55,7 +55,7 @@ extension PostgreSQLBatch {
   private static let settle = LimitCounts.settle(.postgreSQL)
 
   func settle(_ uses: [LimitUse], by node: String) throws(StoreError) -> LimitSettlement {
-    let document = LimitCounts.document(uses)
+    let document = LimitCounts.document(uses, by: node)
     let results = try pipeline { () throws(PostgreSQLError) in
       try connection.queue(Self.begin)
       try connection.queue(Self.hasty)
@@ -64,7 +64,7 @@ extension PostgreSQLBatch {
       try connection.queue(Self.count)
       if !uses.isEmpty { try connection.queue(Self.settle, [.text(document)]) }
     }
-    var (nodes, used) = (1, [LimitKey: Double]())
+    var (nodes, counts) = (1, [LimitKey: LimitCount]())
     try commit { () throws(StoreError) in
       try asStoreError { () throws(PostgreSQLError) in
         for result in results { try result.check(Self.settle) }
@@ -72,10 +72,10 @@ extension PostgreSQLBatch {
       nodes = Int(clamping: results[4].row(0).integer(0) ?? 1)
       guard !uses.isEmpty else { return }
       for index in 0..<results[5].rowCount {
-        if let (key, count) = LimitCounts.read(results[5].row(index)) { used[key] = count }
+        if let (key, count) = LimitCounts.read(results[5].row(index)) { counts[key] = count }
       }
     }
-    return LimitSettlement(nodes: max(1, nodes), used: used)
+    return LimitSettlement(nodes: max(1, nodes), counts: counts)
   }
 
   func change(_ sql: String, _ values: [SQLValue]) throws(StoreError) {

@@ -126,6 +126,9 @@ enum Migrations {
       rate REAL NOT NULL,
       time INTEGER NOT NULL,
       begin INTEGER NOT NULL,
+      node TEXT NOT NULL,
+      other_time INTEGER NOT NULL,
+      age INTEGER NOT NULL,
       PRIMARY KEY (tenant_id, name)
     ) STRICT, WITHOUT ROWID;
     """

@@ -8,18 +8,20 @@ extension SQLiteStore: LimitLedger {
   public func settle(
     _ uses: [LimitUse], by node: String
   ) throws(StoreError) -> LimitSettlement {
-    guard !uses.isEmpty else { return LimitSettlement(nodes: 1, used: [:]) }
-    var used: [LimitKey: Double] = [:]
-    try write { (database) throws(StoreError) in used = try database.settle(uses) }
-    return LimitSettlement(nodes: 1, used: used)
+    guard !uses.isEmpty else { return LimitSettlement(nodes: 1, counts: [:]) }
+    var counts: [LimitKey: LimitCount] = [:]
+    try write { (database) throws(StoreError) in
+      counts = try database.settle(uses, by: node)
+    }
+    return LimitSettlement(nodes: 1, counts: counts)
   }
 
-  public func quotas(limit: Int) throws(StoreError) -> [LimitKey: UsedQuota] {
-    var found: [LimitKey: UsedQuota] = [:]
+  public func quotas(limit: Int) throws(StoreError) -> [LimitKey: LimitCount] {
+    var found: [LimitKey: LimitCount] = [:]
     try read { (database) throws(StoreError) in
       try database.connection.readRows(LimitCounts.quotas(limit: limit)) {
         row throws(StoreError) -> Void in
-        if let (key, quota) = LimitCounts.readQuota(row) { found[key] = quota }
+        if let (key, count) = LimitCounts.read(row) { found[key] = count }
       }
     }
     return found
@@ -33,18 +35,18 @@ extension SQLiteStore: LimitLedger {
 }
 
 extension Database {
-  func settle(_ uses: [LimitUse]) throws(StoreError) -> [LimitKey: Double] {
-    var used: [LimitKey: Double] = [:]
+  func settle(_ uses: [LimitUse], by node: String) throws(StoreError) -> [LimitKey: LimitCount] {
+    var counts: [LimitKey: LimitCount] = [:]
     try commit { () throws(StoreError) in
       try asStoreError { () throws(SQLiteError) in
         let statement = try connection.prepare(LimitCounts.settle(.sqlite))
-        try statement.bind([.text(LimitCounts.document(uses))])
+        try statement.bind([.text(LimitCounts.document(uses, by: node))])
         while try statement.step() {
-          if let (key, count) = LimitCounts.read(statement) { used[key] = count }
+          if let (key, count) = LimitCounts.read(statement) { counts[key] = count }
         }
       }
     }
-    return used
+    return counts
   }
 
   func pruneCounts() throws(StoreError) {

@@ -273,6 +273,8 @@ struct EnvoyPlan {
         // Nothing goes on that was not judged.
         "failure_mode_deny": true,
         "status_on_error": ["code": "ServiceUnavailable"],
+        // Clients of gRPC try again by themselves what is UNAVAILABLE.
+        "rate_limited_as_resource_exhausted": true,
         "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
         "rate_limit_service": [
           "transport_api_version": "V3",

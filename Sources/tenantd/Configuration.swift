@@ -20,6 +20,7 @@ struct Configuration: Sendable {
   var tokens: TokenTerms?
   /// Nil: HTTP requests that come through Envoy are not judged.
   var envoy: EnvoyTerms?
+  var rateLimits = RateLimitSettings()
   /// Whose tokens are accepted for all tenants.
   var issuers: [IssuerSettings] = []
   /// Nil: no processes are told who they are.
@@ -75,6 +76,7 @@ extension Configuration {
     tokens = try root.section("tokens") { try TokenTerms(&$0, &issuers) }
     self.issuers = issuers
     envoy = try root.section("envoy") { try EnvoyTerms(&$0) }
+    rateLimits = try root.section("rate_limits") { try RateLimitSettings(&$0) } ?? rateLimits
     guard tokens == nil || secrets != nil else {
       throw root.error("tokens: needs secrets.master_key, which keys are sealed with")
     }

@@ -111,9 +111,10 @@ struct Daemon {
     let uncertifiedTLS = try configuration.takesBearers ? makeTLS(plane, .optional) : nil
     var envoy = configuration.envoy
     envoy?.certificates = tls
+    let limits = try configuration.rateLimits.limiter(of: store, as: terms.holder)
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
-      tokens: configuration.tokens, envoy: envoy, vault: secrets?.vault,
+      tokens: configuration.tokens, envoy: envoy, limits: limits, vault: secrets?.vault,
       trustDomain: configuration.workloadAPI?.trustDomain ?? configuration.trustDomain,
       platformRoles: configuration.identity.platformRoles)
     let health = HealthStatus(serving: service.methods.map(\.service))
@@ -137,6 +138,7 @@ struct Daemon {
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
+      limiter: limits?.limiter,
       tls: contexts, authorities: authorities, service: service, health: health,
       observation: observation, server: server,
       workloadAPI: workloadAPI, monitor: monitor)
@@ -181,6 +183,7 @@ struct Daemon {
       await made.provisioner.resume()
       await made.provisioner.takeOver()
     }
+    if let limiter = made.limiter { parts.add(.limits(limiter, logger)) }
     parts.add(Part("streams") { await made.service.run() })
     if manager.watchdogInterval != nil {
       addInBackground("watchdog") { [manager] in
@@ -372,6 +375,7 @@ private struct Assembly: Sendable {
   let follower: LogFollower?
   let secrets: Secrets?
   let provisioner: Provisioner
+  let limiter: RequestLimiter?
   /// Those of the listeners: of clients with certificates, and of others.
   let tls: [TLSContext]
   let authorities: AuthorityWatch

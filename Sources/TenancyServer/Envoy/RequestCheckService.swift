@@ -12,11 +12,16 @@ struct RequestCheckService: Sendable {
   private let plane: ControlPlane
   private let resolver: Resolver
   private let terms: EnvoyTerms?
+  /// Nil: requests are not limited.
+  private let plans: LimitPlans?
   /// Headers that name tenants, and are the proxy's to set.
   private let tenantHeaders: [String]
   private let anonymousAnswer: [UInt8]
 
-  init(plane: ControlPlane, resolver: Resolver, terms: EnvoyTerms?) {
+  init(
+    plane: ControlPlane, resolver: Resolver, terms: EnvoyTerms?, plans: LimitPlans? = nil
+  ) {
+    self.plans = plans
     self.plane = plane
     self.resolver = resolver
     self.terms = terms
@@ -74,7 +79,7 @@ struct RequestCheckService: Sendable {
     try Self.authorize(caller, request.method, path, need, record, now)
     if let known = loop.answers.find(caller, record.tenant) { return known }
     let answer = RequestIdentity(tenant: record.tenant, caller: caller)
-      .answer(removing: tenantHeaders).encode(arena: Arena(firstBlock: Gate.arenaBytes))
+      .answer(removing: tenantHeaders, plans).encode(arena: Arena(firstBlock: Gate.arenaBytes))
     loop.answers.insert(answer, caller, record.tenant)
     return answer
   }

@@ -19,8 +19,7 @@ internal import Tenancy
 ///     retireSlug              tenant, name
 ///     rememberRequest         tenant, request: {actor, requestID, digest, time}
 ///     forgetRequests          before
-///     putSecret               tenant?, purpose: database_password, token_key/{id}, or of the platform
-///                               authority_key/{id}; version, key
+///     putSecret               tenant?, purpose: database_password, token_key/{id}, authority_key/{id}; version, key
 ///     deleteSecret            tenant?, purpose
 ///     putRevocation           tenant, revocation: {kind: token, subject or tenant; target?, before, expireTime,
 ///                               reason?}
@@ -297,6 +296,7 @@ private struct ConfigurationDocument: Codable {
   let featureFlags: [String: Bool]
   /// Nil: none.
   let routes: [RouteRule]?
+  let limits: LimitSettings?
 
   init(_ configuration: TenantConfiguration) {
     database = configuration.database.map(DatabaseDocument.init)
@@ -305,12 +305,14 @@ private struct ConfigurationDocument: Codable {
     customSettings = configuration.customSettings
     featureFlags = configuration.featureFlags
     routes = configuration.routes.isEmpty ? nil : configuration.routes
+    limits = configuration.limits
   }
 
   func configuration() throws(ChangeDecodingError) -> TenantConfiguration {
     TenantConfiguration(
       database: try database?.configuration(), schema: schema, shared: shared,
-      customSettings: customSettings, featureFlags: featureFlags, routes: routes ?? [])
+      customSettings: customSettings, featureFlags: featureFlags, routes: routes ?? [],
+      limits: limits)
   }
 }
 

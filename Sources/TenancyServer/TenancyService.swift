@@ -10,6 +10,8 @@ public struct TenancyService: Sendable {
 
   /// Every method of the API.
   public let methods: [TenancyMethod]
+  /// How HTTP requests were judged.
+  public let requests = RequestTally()
   private let gate: Gate
 
   /// - Precondition: every method of the API has its handler here; one that is missing stops the start.
@@ -37,9 +39,10 @@ public struct TenancyService: Sendable {
       TokenService(plane: plane, terms: tokens, signers: TokenSigners(vault)).methods(gate),
       AuditService(plane: plane).methods(gate),
       RequestCheckService(
-        plane: plane, resolver: resolver, terms: envoy, plans: limits?.limiter.plans
+        plane: plane, resolver: resolver, terms: envoy, plans: limits?.limiter.plans,
+        requests
       ).methods(gate),
-      RateLimitService(plane: plane, terms: limits).methods(gate),
+      RateLimitService(plane: plane, terms: limits, tally: requests).methods(gate),
       WorkloadEntryService(plane: plane, platformRoles: platformRoles).methods(gate),
       CertificateAuthorityService(plane: plane, vault: vault, trustDomain: trustDomain)
         .methods(gate),

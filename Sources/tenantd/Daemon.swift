@@ -130,6 +130,7 @@ struct Daemon {
     opened.workloadServer = workloadAPI?.server
     let monitor = try await Monitor.start(
       configuration.http, plane, observation.metrics, recorded,
+      RequestMetrics(service.requests, limits?.limiter),
       publishesKeys: configuration.tokens != nil, logger)
     opened.monitor = monitor
     let contexts = [tls, uncertifiedTLS].compactMap(\.self)
@@ -362,27 +363,4 @@ struct Daemon {
         plane: plane, rules: identity, tokens: configuration.tokens, envoy: envoy, logger: logger,
         observer: observer))
   }
-}
-
-/// What the parts of the daemon work with.
-private struct Assembly: Sendable {
-  let plane: ControlPlane
-  /// Of a store in a file.
-  let incarnation: String?
-  let audit: AuditTrail
-  let nodes: Nodes
-  let terms: Provisioner.Terms
-  let follower: LogFollower?
-  let secrets: Secrets?
-  let provisioner: Provisioner
-  let limiter: RequestLimiter?
-  /// Those of the listeners: of clients with certificates, and of others.
-  let tls: [TLSContext]
-  let authorities: AuthorityWatch
-  let service: TenancyService
-  let health: HealthStatus
-  let observation: Observation
-  let server: Server
-  let workloadAPI: WorkloadAPI?
-  let monitor: Monitor?
 }

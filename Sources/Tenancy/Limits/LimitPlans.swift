@@ -38,7 +38,8 @@ public struct LimitPlans: Sendable {
 
   /// Where none is configured: 100,000 requests in a second, which no tenant should come to.
   public static let standard = LimitPlans(
-    standard: RequestLimit(name: RequestLimit.usualName, requests: 100_000, per: .second, burst: 100_000))
+    standard: RequestLimit(
+      name: RequestLimit.usualName, requests: 100_000, per: .second, burst: 100_000))
 
   private init(standard limit: RequestLimit) {
     usual = "standard"

@@ -4,11 +4,14 @@ internal import Dispatch
 extension RequestLimiter {
   /// Limits in one transaction.
   private static let batch = 2000
-  /// Between signs of life, where there may be other nodes.
+  /// Between signs of life, where there may be other nodes; and between looks whether there is anything to forget.
   private static let beat = Duration.seconds(5)
   /// After the ledger did not answer.
   private static let failurePause = Duration.seconds(1)
-  private static let pause = Duration.nanoseconds(LimitMeter.pause)
+  /// Between transactions where other nodes wait for them, and where it is only for the next start.
+  private static let pauses = (
+    shared: Duration.nanoseconds(LimitMeter.pause), alone: Duration.seconds(1)
+  )
   /// Between looks for meters that are not needed any more, in nanoseconds.
   private static let sweepInterval: Int64 = 30_000_000_000
   /// And for counts in the ledger.
@@ -39,10 +42,8 @@ extension RequestLimiter {
     let now = time(clock()).steady
     var progress = Progress(sweptAt: now, prunedAt: now)
     await withTaskGroup(of: Void.self) { group in
-      if isShared {
-        group.addTask { [waker] in
-          while (try? await Task.sleep(for: Self.beat)) != nil { waker.yield() }
-        }
+      group.addTask { [waker] in
+        while (try? await Task.sleep(for: Self.beat)) != nil { waker.yield() }
       }
       for await _ in wake {
         while await goOn(&progress, queue, clock, onChange) {}
@@ -96,7 +97,8 @@ extension RequestLimiter {
     }
     guard round.hasMore || progress.hasFailed else { return false }
     if round.isFull, !progress.hasFailed { return !Task.isCancelled }
-    let pause = progress.hasFailed ? Self.failurePause : Self.pause
+    let usual = isShared ? Self.pauses.shared : Self.pauses.alone
+    let pause = progress.hasFailed ? Self.failurePause : usual
     return (try? await Task.sleep(for: pause)) != nil
   }
 
@@ -186,7 +188,9 @@ extension RequestLimiter {
   }
 
   /// How many tenants have meters.
-  var meteredTenants: Int { shards.reduce(0) { $0 + $1.state.withLock { $0.tenants.count } } }
+  public var meteredTenants: Int {
+    shards.reduce(0) { $0 + $1.state.withLock { $0.tenants.count } }
+  }
 }
 
 extension LimitShard.State {

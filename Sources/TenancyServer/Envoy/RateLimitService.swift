@@ -28,10 +28,12 @@ struct RateLimitService: Sendable {
 
   private let plane: ControlPlane
   private let terms: RateLimitTerms?
+  private let tally: RequestTally
 
-  init(plane: ControlPlane, terms: RateLimitTerms?) {
+  init(plane: ControlPlane, terms: RateLimitTerms?, tally: RequestTally) {
     self.plane = plane
     self.terms = terms
+    self.tally = tally
   }
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
@@ -78,6 +80,8 @@ struct RateLimitService: Sendable {
     // Nothing counts of a request that does not go on.
     if !isServed { questions = questions.map(\.askingOnly) }
     let answers = try terms.limiter.judge(questions, at: access.now)
+    let isWithin = answers.allSatisfy(\.isWithin)
+    tally.note(!isServed ? .unserved : isWithin ? .within : .over)
     return Self.answer(
       asked.map { place in place.map { answers[$0] } })
   }

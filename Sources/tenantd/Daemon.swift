@@ -139,8 +139,8 @@ struct Daemon {
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
-      limiter: limits?.limiter,
-      tls: contexts, authorities: authorities, service: service, health: health,
+      limiter: limits?.limiter, tls: contexts, authorities: authorities, service: service,
+      health: health,
       observation: observation, server: server,
       workloadAPI: workloadAPI, monitor: monitor)
   }

@@ -82,7 +82,8 @@ class Traffic:
             thread.start()
 
     def serve(self):
-        while not self.ends:
+        # Until nobody connects any more, so that no client is left waiting.
+        while True:
             try:
                 connection, _ = self.listener.accept()
             except OSError:
@@ -124,6 +125,8 @@ class Traffic:
         self.ends = True
         for thread in self.threads[1:]:
             thread.join(30)
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.threads[0].join(30)
         self.listener.close()
 
 
@@ -170,8 +173,11 @@ def test_at_no_moment_a_valid_certificate_fails(server, chief, acme, tmp_path):
 
 def test_all_nodes_have_the_same(make_server, database):
     nodes = []
-    for _ in range(2):
-        node = with_stored_authorities(make_server(**node_settings(database)))
+    for serves in (False, True):
+        # One of them serves no Workload API: its listeners trust who the other vouches for all the same.
+        node = make_server(**node_settings(database))
+        if serves:
+            node = with_stored_authorities(node)
         if nodes:
             shutil.copy(nodes[0].master_key, node.master_key)
         nodes.append(node.start())
@@ -188,3 +194,9 @@ def test_all_nodes_have_the_same(make_server, database):
             eventually(lambda: fetched(lambda: chief.activate(second.name)), "it has been in all bundles")
             [svid] = process.svids()
             certificates(svid["chain"])[0].verify_directly_issued_by(chain(second)[0])
+            mine = credential(certificates(svid["chain"]), svid["key"])
+        for node in nodes:
+            eventually(lambda node=node: fetched(lambda: called(node, mine)), "all listeners trust it")
+        chief.retire(second.name, force=True)
+        for node in nodes:
+            eventually(lambda node=node: not fetched(lambda: called(node, mine)), "and none does any more")

@@ -19,8 +19,7 @@ internal import Tenancy
 ///     retireSlug              tenant, name
 ///     rememberRequest         tenant, request: {actor, requestID, digest, time}
 ///     forgetRequests          before
-///     putSecret               tenant?, purpose: database_password, token_key/{id}, or of the platform
-///                               authority_key/{id}; version, key
+///     putSecret               tenant?, purpose: database_password, token_key/{id}, authority_key/{id}; version, key
 ///     deleteSecret            tenant?, purpose
 ///     putRevocation           tenant, revocation: {kind: token, subject or tenant; target?, before, expireTime,
 ///                               reason?}

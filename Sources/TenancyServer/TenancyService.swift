@@ -101,9 +101,9 @@ public struct TenancyDelegate: ServerDelegate {
     envoy: EnvoyTerms? = nil, logger: Logger, observer: (any ServerObserver)? = nil
   ) {
     let makeLoop: @Sendable (ControlPlane) -> ServiceLoop = { plane in
-      let judge = tokens.map { TokenJudge($0, rules, clock: Self.steadyTime) }
+      let judge = tokens.map { TokenJudge($0, rules, clock: SteadyTime.nanoseconds) }
       let forwarded = envoy.map {
-        ForwardedLoop($0, rules, tokens: tokens, judge, clock: Self.steadyTime)
+        ForwardedLoop($0, rules, tokens: tokens, judge, clock: SteadyTime.nanoseconds)
       }
       return ServiceLoop(plane, judge, forwarded)
     }
@@ -135,14 +135,6 @@ public struct TenancyDelegate: ServerDelegate {
     _ = loop.snapshot
     loop.tokens?.sweep(at: plane.now)
     loop.forwarded?.sweep(at: plane.now)
-  }
-
-  private static let start = ContinuousClock.now
-
-  @Sendable
-  private static func steadyTime() -> Int64 {
-    let (seconds, attoseconds) = (ContinuousClock.now - start).components
-    return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
   }
 
   public static let identityMetadata = [BearerToken.metadataName]

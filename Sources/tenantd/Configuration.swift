@@ -22,6 +22,8 @@ struct Configuration: Sendable {
   var envoy: EnvoyTerms?
   /// Whose tokens are accepted for all tenants.
   var issuers: [IssuerSettings] = []
+  /// Nil: no keys of token issuers are fetched.
+  var keySets: KeySetSettings?
   /// Nil: no processes are told who they are.
   var workloadAPI: WorkloadAPISettings?
   var resolution = ResolutionRules()
@@ -70,8 +72,9 @@ extension Configuration {
     tls = try root.section("tls") { try TLSSettings(&$0) }
     secrets = try root.section("secrets") { try SecretSettings(&$0) }
     var issuers: [IssuerSettings] = []
-    tokens = try root.section("tokens") { try TokenTerms(&$0, &issuers) }
-    self.issuers = issuers
+    var keySets: KeySetSettings?
+    tokens = try root.section("tokens") { try TokenTerms(&$0, &issuers, &keySets) }
+    (self.issuers, self.keySets) = (issuers, keySets)
     envoy = try root.section("envoy") { try EnvoyTerms(&$0) }
     guard tokens == nil || secrets != nil else {
       throw root.error("tokens: needs secrets.master_key, which keys are sealed with")

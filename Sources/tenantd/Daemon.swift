@@ -75,6 +75,9 @@ struct Daemon {
     if let tokens = configuration.tokens {
       try configuration.issuers.loadKeys(into: tokens.outside)
     }
+    let keySets = try configuration.tokens.flatMap { tokens in
+      try configuration.keySets.map { try KeySetFetching($0, tokens.outside.fetched, self.logger) }
+    }
     try DataDirectory.prepare(configuration.dataDirectory)
     let resources = "\(configuration.dataDirectory)/tenants"
     try OwnFiles.checkTree(resources)
@@ -131,7 +134,8 @@ struct Daemon {
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
-      tls: [tls, uncertifiedTLS].compactMap(\.self), service: service, health: health,
+      tls: [tls, uncertifiedTLS].compactMap(\.self), keySets: keySets, service: service,
+      health: health,
       observation: observation, server: server,
       workloadAPI: workloadAPI, monitor: monitor)
   }
@@ -167,6 +171,12 @@ struct Daemon {
     }
     addInBackground("reload") {
       await reload(made, on: hangups)
+    }
+    if let keySets = made.keySets {
+      configuration.tokens?.outside.prepare()
+      addInBackground("issuer keys") {
+        await keySets.run(plane) { made.service.reviewStreams() }
+      }
     }
     addInBackground("compaction") { await LogCompaction.run(plane, logger) }
     addInBackground("store health") { await StoreHealth.follow(plane, made.health, logger) }
@@ -351,46 +361,5 @@ struct Daemon {
       delegate: TenancyDelegate(
         plane: plane, rules: identity, tokens: configuration.tokens, envoy: envoy, logger: logger,
         observer: observer))
-  }
-}
-
-/// What the parts of the daemon work with.
-private struct Assembly: Sendable {
-  let plane: ControlPlane
-  /// Of a store in a file.
-  let incarnation: String?
-  let audit: AuditTrail
-  let nodes: Nodes
-  let terms: Provisioner.Terms
-  let follower: LogFollower?
-  let secrets: Secrets?
-  let provisioner: Provisioner
-  /// Those of the listeners: of clients with certificates, and of others.
-  let tls: [TLSContext]
-  let service: TenancyService
-  let health: HealthStatus
-  let observation: Observation
-  let server: Server
-  let workloadAPI: WorkloadAPI?
-  let monitor: Monitor?
-}
-
-/// What has to be closed, whether or not the parts ever ran.
-private struct OpenedParts {
-  var store: (any ControlStore)?
-  var plane: ControlPlane?
-  var follower: LogFollower?
-  var server: Server?
-  var workloadServer: Server?
-  var monitor: Monitor?
-
-  func close() async {
-    // At once when it has run: then it has stopped.
-    await server?.stop(within: .zero)
-    await workloadServer?.stop(within: .zero)
-    await follower?.stop()
-    if let plane { await plane.close() } else { store?.close() }
-    // Until here it tells that nothing is served.
-    await monitor?.stop()
   }
 }

@@ -113,11 +113,13 @@ final class PeerTrust: Sendable {
     return store(for: certificate, leaf).flatMap { store, domain in
       store.verify(
         leaf, untrusted: untrusted, of: side, domain: domain,
-        maximumIntermediates: configuration.limits.maximumIntermediates, now: configuration.clock())
+        maximumIntermediates: configuration.limits.maximumIntermediates,
+        digestsKeys: configuration.pinsKeys, now: configuration.clock())
     }.map { chain in
       VerifiedPeer(
         certificate: certificate, evidence: evidence, validFrom: chain.validFrom,
-        validUntil: chain.validUntil, freshUntil: chain.freshUntil)
+        validUntil: chain.validUntil, freshUntil: chain.freshUntil,
+        keyDigests: chain.keyDigests)
     }
   }
 

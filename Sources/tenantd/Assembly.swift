@@ -1,0 +1,48 @@
+import Tenancy
+import TenancyRPC
+import TenancyRPCServices
+import TenancyServer
+import TenancyStore
+
+/// What the parts of the daemon work with.
+struct Assembly: Sendable {
+  let plane: ControlPlane
+  /// Of a store in a file.
+  let incarnation: String?
+  let audit: AuditTrail
+  let nodes: Nodes
+  let terms: Provisioner.Terms
+  let follower: LogFollower?
+  let secrets: Secrets?
+  let provisioner: Provisioner
+  /// Those of the listeners: of clients with certificates, and of others.
+  let tls: [TLSContext]
+  /// Nil: no keys of token issuers are fetched.
+  let keySets: KeySetFetching?
+  let service: TenancyService
+  let health: HealthStatus
+  let observation: Observation
+  let server: Server
+  let workloadAPI: WorkloadAPI?
+  let monitor: Monitor?
+}
+
+/// What has to be closed, whether or not the parts ever ran.
+struct OpenedParts {
+  var store: (any ControlStore)?
+  var plane: ControlPlane?
+  var follower: LogFollower?
+  var server: Server?
+  var workloadServer: Server?
+  var monitor: Monitor?
+
+  func close() async {
+    // At once when it has run: then it has stopped.
+    await server?.stop(within: .zero)
+    await workloadServer?.stop(within: .zero)
+    await follower?.stop()
+    if let plane { await plane.close() } else { store?.close() }
+    // Until here it tells that nothing is served.
+    await monitor?.stop()
+  }
+}

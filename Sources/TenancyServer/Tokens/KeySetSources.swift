@@ -67,7 +67,8 @@ struct KeySetSources {
 
   mutating func hasten(_ source: KeySource, at now: Int64) -> Bool {
     guard let entry = entries[source] else { return false }
-    if entry.isUnderWay { return true }
+    // While it fails nobody knows which keys there are.
+    if entry.isUnderWay || entry.schedule.next <= now || entry.condition == .failing { return true }
     guard entry.schedule.hasten(at: now) else { return false }
     plan(source, entry)
     return true
@@ -105,8 +106,9 @@ struct KeySetSources {
 
   /// Has it looked at when it is to be fetched, and when its keys end.
   private mutating func plan(_ source: KeySource, _ entry: Entry) {
-    var time = entry.schedule.next
-    if let end = entry.schedule.end, entry.condition != .stale { time = min(time, end) }
+    var times = entry.isUnderWay ? [] : [entry.schedule.next]
+    if let end = entry.schedule.end, entry.condition != .stale { times.append(end) }
+    guard let time = times.min() else { return }
     // In the tick that begins when it is over, or behind that which was looked at.
     let tick = max((time >> Self.tickBits) + 1, tick &+ 1)
     entry.tick = tick
@@ -145,12 +147,13 @@ struct KeySetSources {
         entry.keys = []
         events.append(event(source, entry, nil, endsTokens: true))
       }
-      if entry.isUnderWay { continue }
-      guard entry.schedule.next <= now else {
+      guard !entry.isUnderWay, entry.schedule.next <= now else {
         plan(source, entry)
         continue
       }
       entry.isUnderWay = true
+      // Whoever takes long does not keep them.
+      plan(source, entry)
       if lines[source.owner] == nil { turns.append(source.owner) }
       lines[source.owner, default: []].append(source)
     }

@@ -66,12 +66,14 @@ class KeyServer:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.files)
         self._server = Server(("127.0.0.1", self.port), Handler)
+        self._server.key_server_ends = threading.Event()
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
         """Takes no more connections."""
         if self._server:
+            self._server.key_server_ends.set()
             self._server.shutdown()
             self._server.server_close()
             self._server = None

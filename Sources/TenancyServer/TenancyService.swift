@@ -60,6 +60,10 @@ public struct TenancyService: Sendable {
   /// Certificates, CAs or CRLs were loaded anew: ends the streams of those that are not accepted any more. Looks
   /// at all of them, and may verify chains: not for event loops.
   public func reviewStreams() { gate.streams.reviewAll() }
+
+  /// The same where only what lets in a tenant's callers is otherwise: looks at its streams alone, and for one whose
+  /// streams are looked at all the time a moment later.
+  public func reviewStreams(of tenant: TenantID) { gate.streams.review(touching: [tenant]) }
 }
 
 /// What an event loop keeps for the calls on it. Confined to it.

@@ -175,7 +175,13 @@ struct Daemon {
     if let keySets = made.keySets {
       configuration.tokens?.outside.prepare()
       addInBackground("issuer keys") {
-        await keySets.run(plane) { made.service.reviewStreams() }
+        await keySets.run(plane) { tenant in
+          if let tenant {
+            made.service.reviewStreams(of: tenant)
+          } else {
+            made.service.reviewStreams()
+          }
+        }
       }
     }
     addInBackground("compaction") { await LogCompaction.run(plane, logger) }

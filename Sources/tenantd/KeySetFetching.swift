@@ -40,8 +40,10 @@ struct KeySetFetching: Sendable {
   }
 
   /// Runs until it is cancelled.
-  /// - Parameter reviewStreams: called when tokens are good no more that were.
-  func run(_ plane: ControlPlane, reviewStreams: @escaping @Sendable () -> Void) async {
+  /// - Parameter reviewStreams: called when tokens of a tenant are good no more that were; of nil: of all tenants.
+  func run(
+    _ plane: ControlPlane, reviewStreams: @escaping @Sendable (TenantID?) -> Void
+  ) async {
     await fetched.run(plane) { job in
       await fetch(job)
     } attempted: { succeeded in
@@ -50,7 +52,7 @@ struct KeySetFetching: Sendable {
       tell(event)
       let counts = fetched.counts
       for (condition, gauge) in sources { gauge.record(counts[condition] ?? 0) }
-      if event.endsTokens { reviewStreams() }
+      if event.endsTokens { reviewStreams(event.owner) }
     }
   }
 

@@ -1,5 +1,7 @@
 """Keys of other issuers that are fetched from an HTTPS server: when, and for how long they count."""
 
+import json
+
 import grpc
 import pytest
 from support import api
@@ -12,6 +14,7 @@ from support.tokens import exchange, failure_of, introspect, refused, who
 from support.waiting import eventually
 from test_configuration import refused as not_started
 from test_external_issuers import ended, streaming
+from tenantctl_process import Ctl
 from test_metrics import Probe
 
 URL = "https://id.acme.test/"
@@ -249,6 +252,21 @@ def test_without_its_authorities_it_does_not_start(make_server, keys):
     server.launch()
     assert server.wait() == 1
     assert str(keys.ca_file) in server.log
+
+
+def test_tenantctl_has_urls_and_pins(server, admin, acme, corp, keys, tmp_path):
+    ctl = Ctl({"TENANCY_ADDRESS": f"unix:{server.socket}"})
+    file = tmp_path / "auth.json"
+    file.write_text(json.dumps({"issuers": [
+        {"id": "corp", "issuer": URL, "jwksUri": keys.url(), "keyPins": [keys.pin()]}]}))
+    shown = ctl("auth", "set", "acme", "--file", str(file))
+    assert f"from {keys.url()}" in shown and keys.pin() in shown
+    found = ctl.json("auth", "show", "acme")
+    assert (found["issuers"][0]["jwksUri"], found["issuers"][0]["keyPins"]) == (keys.url(), [keys.pin()])
+    file.write_text(json.dumps(found))
+    assert ctl.json("auth", "set", "acme", "--file", str(file)) == found
+    file.write_text(json.dumps({"issuers": [{"id": "corp", "issuer": URL, "jwksUri": "https://evil.test/"}]}))
+    assert "settings.issuers[0].jwks_uri" in ctl.error("auth", "set", "acme", "--file", str(file))
 
 
 def test_two_nodes_fetch_for_themselves(make_server, database, keys, corp, pki):

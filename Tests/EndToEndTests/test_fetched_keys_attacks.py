@@ -157,6 +157,21 @@ def test_a_slow_server_is_cut_off_and_delays_nobody(server, servers, admin, acme
         trust(admin, acme.name)
 
 
+def test_a_slow_server_does_not_hold_up_the_end(make_server, servers, corp):
+    keys = servers["good"]
+    keys.answer = slowly
+    try:
+        server = make_server(tokens=fetching(keys)).start()
+        with server.operator() as admin:
+            acme = admin.active("acme", api.SHARED)
+            trust(admin, acme.name, published(corp, keys, keys.url(path="/held")))
+            eventually(lambda: "/held" in keys.paths, "it is asked")
+        assert server.stop() == 0
+        assert "not fetched" not in server.log, "it was not waited for"
+    finally:
+        keys.answer = keys.keys
+
+
 CERTIFICATES = {
     "unknown CA": "issuer", "another name": "localhost", "no pinned key": "no certificate of its chain has a pinned key",
 }

@@ -175,6 +175,17 @@ final class KeySetSourcesTests {
     #expect(!hasten(source))
   }
 
+  @Test func thePlatformsStayBesideOneAnother() throws {
+    let issuers = [issuer("a", "https://a.test/"), issuer("b", "https://b.test/")]
+    for issuer in issuers + issuers {
+      _ = sources.keys(try #require(KeySource(issuer, owner: nil)), [], at: now)
+    }
+    pass(0.2)
+    // None of them waits for another.
+    #expect([take(), take()].map { $0?.url.host } == ["a.test", "b.test"])
+    #expect(sources.count == 2)
+  }
+
   @Test func whatATenantHasNotIsForgotten() throws {
     try set(1, issuer())
     pass(0.2)

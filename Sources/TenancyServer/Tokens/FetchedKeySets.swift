@@ -54,7 +54,7 @@ public final class FetchedKeySets: Sendable {
   // MARK: Who verifies tokens
 
   /// The keys of a source as they are now. One that was not known is fetched soon.
-  /// - Parameter configured: the issuers that its owner has now: of others nothing is kept.
+  /// - Parameter configured: the issuers that the tenant has now whose it is: of others nothing is kept.
   func keys(_ source: KeySource, configured: [ExternalIssuer]) -> Keys {
     let now = clock()
     return state.withLock { $0.keys(source, configured, at: now) }

@@ -75,7 +75,10 @@ struct KeySetSources {
   }
 
   private mutating func add(_ source: KeySource, _ configured: [ExternalIssuer], at now: Int64) {
-    for other in ofOwner[source.owner] ?? [] where !other.isAmong(configured) { remove(other) }
+    // The platform's don't change while it runs.
+    if source.owner != nil {
+      for other in ofOwner[source.owner] ?? [] where !other.isAmong(configured) { remove(other) }
+    }
     guard entries.count < FetchedKeySets.maximumSources, isAllowed(source) != nil else { return }
     let second: Int64 = 1_000_000_000
     let entry = Entry(

@@ -119,7 +119,7 @@ extension PlatformIssuers {
   func trusted(_ issuer: String, by tenant: borrowing Tenant) -> TrustedIssuer? {
     if let found = find(issuer) {
       guard tenant.authentication.acceptsPlatformIssuers else { return nil }
-      return TrustedIssuer(found.issuer, owner: nil, configured: [found.issuer], fetched)
+      return TrustedIssuer(found.issuer, owner: nil, configured: [], fetched)
     }
     guard let found = tenant.authentication.trustedIssuer(issuer) else { return nil }
     return TrustedIssuer(

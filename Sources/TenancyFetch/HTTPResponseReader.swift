@@ -197,12 +197,12 @@ package struct HTTPResponseReader {
       }
       length = number
     case "transfer-encoding":
-      guard !isChunked, value.lowercased() == "chunked" else {
+      guard !isChunked, Self.isWord(value, "chunked") else {
         throw Self.wrong("has a transfer-encoding besides chunked")
       }
       isChunked = true
     case "content-encoding":
-      guard value.lowercased() == "identity" else { throw Self.wrong("is compressed") }
+      guard Self.isWord(value, "identity") else { throw Self.wrong("is compressed") }
     case "cache-control": caching.read(cacheControl: value)
     case "age": caching.read(age: value)
     default: break
@@ -233,6 +233,13 @@ package struct HTTPResponseReader {
       size = size << 4 | digit
     }
     return size
+  }
+
+  /// Whether it is the word, whose case doesn't matter: that of ASCII, since others have letters that become these.
+  private static func isWord(_ text: String, _ word: StaticString) -> Bool {
+    word.withUTF8Buffer { word in
+      text.utf8.elementsEqual(word) { (0x41...0x5A).contains($0) ? $0 | 0x20 == $1 : $0 == $1 }
+    }
   }
 
   /// Nil for what is not digits, or too many of them.

@@ -17,16 +17,21 @@ package struct HTTPSFetcher: Sendable {
 
   private let tls: TLSContext
 
-  /// - Parameter authorities: PEM file with the CAs that servers' certificates are verified by; nil: those of the
-  ///   system.
+  /// - Parameters:
+  ///   - authorities: PEM file with the CAs that servers' certificates are verified by; nil: those of the system. It is
+  ///     read again when it has changed.
+  ///   - fileRule: asked each time before it is read; returns why it is not to be used, or nil.
   /// - Throws: `TLSError` where they can't be read.
-  package init(authorities: String?) throws {
+  package init(
+    authorities: String?, fileRule: @escaping @Sendable (_ path: String) -> String? = { _ in nil }
+  ) throws {
     let places = Self.usualAuthorities
     let path = authorities ?? places.first { access($0, R_OK) == 0 } ?? places[0]
     var configuration = TLSContext.Configuration(
       certificateChain: nil, privateKey: nil, trust: .authorities(path), applicationProtocols: [])
     configuration.requiresApplicationProtocol = false
     configuration.pinsKeys = true
+    configuration.fileRule = { fileRule(path) }
     // Each fetch judges the server anew.
     configuration.limits.sessionLifetime = .zero
     tls = try TLSContext(.client, configuration)

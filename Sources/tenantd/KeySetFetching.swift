@@ -19,7 +19,15 @@ struct KeySetFetching: Sendable {
   /// - Throws: `ConfigurationError` where the CAs can't be read.
   init(_ settings: KeySetSettings, _ fetched: FetchedKeySets, _ logger: Logger) throws {
     do {
-      fetcher = try HTTPSFetcher(authorities: settings.authorities)
+      // From it comes trust.
+      fetcher = try HTTPSFetcher(authorities: settings.authorities) { path in
+        do {
+          try OwnFiles.checkTrusted(path)
+          return nil
+        } catch {
+          return "\(error)"
+        }
+      }
     } catch {
       throw ConfigurationError(description: "tokens.jwks.ca_file: \(error)")
     }

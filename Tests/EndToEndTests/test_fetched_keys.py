@@ -10,7 +10,7 @@ from support.daemon import ISSUER
 from support.issuers import OutsideIssuer, settings, trust
 from support.key_server import KeyServer
 from support.nodes import settings as node_settings
-from support.tokens import exchange, failure_of, introspect, refused, who
+from support.tokens import denials, exchange, failure_of, introspect, refused, who
 from support.waiting import eventually
 from test_configuration import refused as not_started
 from test_external_issuers import ended, streaming
@@ -103,6 +103,8 @@ def test_calls_do_not_wait_for_the_first_fetch(server, admin, acme, corp, keys, 
     with stranger:
         assert failure_of(stranger, token) == "TOKEN_KEY_UNKNOWN"
     eventually(lambda: "keys of a token issuer not fetched" in server.log, "the log tells of it")
+    eventually(lambda: ("/tenancy.v1.Identity/WhoAmI", "TOKEN_KEYS_NOT_FETCHED") in denials(admin, acme.name),
+               "so does the tenant's audit trail")
     keys.open()
     accepted(gateway, token)
     assert server.log.count("keys of a token issuer not fetched") == 1
@@ -246,12 +248,14 @@ def test_configurations_that_are_wrong(make_server, issuer, jwks, said):
     assert said in not_started(server)
 
 
-def test_without_its_authorities_it_does_not_start(make_server, keys):
+@pytest.mark.parametrize("change", [
+    lambda file: file.unlink(), lambda file: file.write_text(""), lambda file: file.chmod(0o666)])
+def test_without_its_authorities_it_does_not_start(make_server, keys, change):
     server = make_server(tokens=fetching(keys))
-    keys.ca_file.unlink()
+    change(keys.ca_file)
     server.launch()
     assert server.wait() == 1
-    assert str(keys.ca_file) in server.log
+    assert str(keys.ca_file) in server.log and "tokens.jwks.ca_file" in server.log
 
 
 def test_tenantctl_has_urls_and_pins(server, admin, acme, corp, keys, tmp_path):

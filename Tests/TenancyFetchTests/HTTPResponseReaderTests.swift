@@ -83,7 +83,8 @@ struct HTTPResponseReaderTests {
     ["Content-Length: 2", "X\u{E9}: a"], ["Content-Length: 2", "Content-Encoding: gzip"],
     ["Content-Length: 2", "Transfer-Encoding: chunked"], ["Transfer-Encoding: gzip, chunked"],
     ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], ["Transfer-Encoding: identity"],
-    ["Transfer-Encoding: xchunked"], ["Transfer-Encoding:\u{0B}chunked"],
+    ["Transfer-Encoding: xchunked"], ["Transfer-Encoding: chun\u{212A}ed"],
+    ["Transfer-Encoding: chunked\u{301}"], ["Transfer-Encoding:\u{0B}chunked"],
   ])
   func heads(_ fields: [String]) {
     let head = fields.map { $0 + "\r\n" }.joined()

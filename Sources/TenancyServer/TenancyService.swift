@@ -6,33 +6,42 @@ import TenancyWire
 /// Everything that `tenantd` serves, as methods for the RPC runtime. Thread-safe.
 public struct TenancyService: Sendable {
   /// What has to be served: our API, and what of Envoy's is answered.
-  static let served = V1.methods + EnvoyAuth.methods
+  static let served = V1.methods + EnvoyAuth.methods + EnvoyRateLimit.methods
 
   /// Every method of the API.
   public let methods: [TenancyMethod]
+  /// How HTTP requests were judged.
+  public let requests = RequestTally()
   private let gate: Gate
 
   /// - Precondition: every method of the API has its handler here; one that is missing stops the start.
   /// - Parameters:
   ///   - tokens: nil: no tokens are issued or taken.
+  ///   - limits: nil: tenants' requests are not limited.
   ///   - vault: nil where no master key is configured.
   ///   - platformRoles: what platform roles may do: nobody gives one that can do more than itself.
   public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
-    tokens: TokenTerms? = nil, envoy: EnvoyTerms? = nil, vault: SecretVault? = nil,
+    tokens: TokenTerms? = nil, envoy: EnvoyTerms? = nil, limits: RateLimitTerms? = nil,
+    vault: SecretVault? = nil,
     platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles
   ) {
     let gate = Gate(plane: plane)
     let resolver = Resolver(rules)
     let services: [[TenancyMethod]] = [
-      TenantManagerService(plane: plane, provisioner: provisioner).methods(gate),
+      TenantManagerService(plane: plane, provisioner: provisioner, plans: limits?.limiter.plans)
+        .methods(gate),
       TenantResolverService(resolver: resolver, tokens: RequestTokens(tokens))
         .methods(gate),
       CheckService().methods(gate), RoleService(plane: plane).methods(gate),
       IdentityService().methods(gate), SecretService(vault: vault).methods(gate),
       TokenService(plane: plane, terms: tokens, signers: TokenSigners(vault)).methods(gate),
       AuditService(plane: plane).methods(gate),
-      RequestCheckService(plane: plane, resolver: resolver, terms: envoy).methods(gate),
+      RequestCheckService(
+        plane: plane, resolver: resolver, terms: envoy, plans: limits?.limiter.plans,
+        requests
+      ).methods(gate),
+      RateLimitService(plane: plane, terms: limits, tally: requests).methods(gate),
       WorkloadEntryService(plane: plane, platformRoles: platformRoles).methods(gate),
     ]
     methods = services.flatMap(\.self)

@@ -10,6 +10,12 @@ public enum GoogleProtobuf {}
 /// Messages and services of `envoy.service.auth.v3`: what Envoy's filter `ext_authz` asks.
 public enum EnvoyAuth {}
 
+/// Messages of `envoy.service.ratelimit.v3`.
+public enum EnvoyRateLimit {}
+
+/// Messages of `envoy.extensions.common.ratelimit.v3`.
+public enum EnvoyRateLimitCommon {}
+
 /// Messages of `envoy.config.core.v3`.
 public enum EnvoyCore {}
 

@@ -1,4 +1,5 @@
 import Tenancy
+import TenancyCrypto
 import TenancyRPC
 import TenancyRPCServices
 import TenancyServer
@@ -15,6 +16,7 @@ struct Assembly: Sendable {
   let follower: LogFollower?
   let secrets: Secrets?
   let provisioner: Provisioner
+  let limiter: RequestLimiter?
   /// Those of the listeners: of clients with certificates, and of others.
   let tls: [TLSContext]
   /// Nil: no keys of token issuers are fetched.

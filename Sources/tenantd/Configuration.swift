@@ -20,6 +20,7 @@ struct Configuration: Sendable {
   var tokens: TokenTerms?
   /// Nil: HTTP requests that come through Envoy are not judged.
   var envoy: EnvoyTerms?
+  var rateLimits = RateLimitSettings()
   /// Whose tokens are accepted for all tenants.
   var issuers: [IssuerSettings] = []
   /// Nil: no keys of token issuers are fetched.
@@ -76,6 +77,7 @@ extension Configuration {
     tokens = try root.section("tokens") { try TokenTerms(&$0, &issuers, &keySets) }
     (self.issuers, self.keySets) = (issuers, keySets)
     envoy = try root.section("envoy") { try EnvoyTerms(&$0) }
+    rateLimits = try root.section("rate_limits") { try RateLimitSettings(&$0) } ?? rateLimits
     guard tokens == nil || secrets != nil else {
       throw root.error("tokens: needs secrets.master_key, which keys are sealed with")
     }

@@ -112,9 +112,10 @@ struct Daemon {
     let uncertifiedTLS = try configuration.takesBearers ? makeTLS(.optional) : nil
     var envoy = configuration.envoy
     envoy?.certificates = tls
+    let limits = try configuration.rateLimits.limiter(of: store, as: terms.holder)
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
-      tokens: configuration.tokens, envoy: envoy, vault: secrets?.vault,
+      tokens: configuration.tokens, envoy: envoy, limits: limits, vault: secrets?.vault,
       platformRoles: configuration.identity.platformRoles)
     let health = HealthStatus(serving: service.methods.map(\.service))
     let observation = try Observation(configuration, reloads, logger)
@@ -129,11 +130,13 @@ struct Daemon {
     opened.workloadServer = workloadAPI?.server
     let monitor = try await Monitor.start(
       configuration.http, plane, observation.metrics, recorded,
+      RequestMetrics(service.requests, limits?.limiter),
       publishesKeys: configuration.tokens != nil, logger)
     opened.monitor = monitor
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
+      limiter: limits?.limiter,
       tls: [tls, uncertifiedTLS].compactMap(\.self), keySets: keySets, service: service,
       health: health,
       observation: observation, server: server,
@@ -190,6 +193,7 @@ struct Daemon {
       await made.provisioner.resume()
       await made.provisioner.takeOver()
     }
+    if let limiter = made.limiter { parts.add(.limits(limiter, logger)) }
     parts.add(Part("streams") { await made.service.run() })
     if manager.watchdogInterval != nil {
       addInBackground("watchdog") { [manager] in

@@ -23,11 +23,8 @@ extension EnvoyTerms {
       case (nil, false, true): need = .tenantsRule
       default: throw route.error("give one of permission, anonymous: true and tenants: true")
       }
-      do throws(TenancyError) {
-        return try PlatformRoute(methods: methods, path: path, need: need, field: "route")
-      } catch {
-        throw route.error(
-          error.violations.map { "\($0.field): \($0.description)" }.joined(separator: "; "))
+      return try route.checked { () throws(TenancyError) in
+        try PlatformRoute(methods: methods, path: path, need: need, field: "route")
       }
     }
     guard routes.count <= Self.maximumRoutes else {

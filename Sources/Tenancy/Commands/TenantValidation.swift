@@ -75,6 +75,10 @@ public enum TenantRules {
     }
     try checks.value { () throws(TenancyError) in try check(flags: configuration.featureFlags) }
     try checks.value { () throws(TenancyError) in try check(routes: configuration.routes) }
+    try checks.value { () throws(TenancyError) in
+      try LimitPlans.refuseRepetition(
+        in: configuration.limits?.limits ?? [], field: "configuration.limits.limits")
+    }
   }
 
   private static func check(routes: [RouteRule]) throws(TenancyError) {

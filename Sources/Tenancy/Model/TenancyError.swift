@@ -156,6 +156,14 @@ extension TenancyError.Reason {
   public static let requestReused = Self("REQUEST_ID_REUSED")
   /// A limit or a quota is reached; `quota` and `limit` say which, where it is a quota.
   public static let limitReached = Self("LIMIT_REACHED")
+  /// The requests of a tenant are more than its limits allow.
+  public static let rateLimited = Self("RATE_LIMITED")
+  /// The tenant has a plan that the server's configuration does not have.
+  public static let limitPlanUnknown = Self("LIMIT_PLAN_UNKNOWN")
+  /// The server has no `rate_limits` in its configuration.
+  public static let limitsNotConfigured = Self("RATE_LIMITS_NOT_CONFIGURED")
+  /// Only the platform sets what a tenant's requests are limited by.
+  public static let limitsNotOwn = Self("LIMITS_NOT_OWN")
   /// Provisioning failed and can be tried again; `cause` says why.
   public static let provisioningFailed = Self("PROVISIONING_FAILED")
   /// The data plane can't do what the tenant's isolation asks for.

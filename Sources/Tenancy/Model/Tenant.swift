@@ -117,12 +117,14 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
   public var featureFlags: [String: Bool]
   /// What its HTTP requests need besides what the platform's rules say: the first that covers one counts.
   public var routes: [RouteRule]
+  /// What its requests are limited by besides what its plan says; nil: by the usual plan. The platform's to set.
+  public var limits: LimitSettings?
 
   /// Validates nothing: that is up to `TenantCommands`.
   public init(
     database: DatabaseConfiguration? = nil, schema: SchemaConfiguration? = nil,
     shared: SharedConfiguration? = nil, customSettings: [String: JSONValue] = [:],
-    featureFlags: [String: Bool] = [:], routes: [RouteRule] = []
+    featureFlags: [String: Bool] = [:], routes: [RouteRule] = [], limits: LimitSettings? = nil
   ) {
     self.database = database
     self.schema = schema
@@ -130,10 +132,11 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
     self.customSettings = customSettings
     self.featureFlags = featureFlags
     self.routes = routes
+    self.limits = limits
   }
 
   private enum Key: String, CodingKey {
-    case database, schema, shared, customSettings, featureFlags, routes
+    case database, schema, shared, customSettings, featureFlags, routes, limits
   }
 
   /// - Throws: `DecodingError` for what is none.
@@ -146,6 +149,7 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
     featureFlags = try values.decode([String: Bool].self, forKey: .featureFlags)
     // Earlier versions have none.
     routes = try values.decodeIfPresent([RouteRule].self, forKey: .routes) ?? []
+    limits = try values.decodeIfPresent(LimitSettings.self, forKey: .limits)
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -156,6 +160,7 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
     try values.encode(customSettings, forKey: .customSettings)
     try values.encode(featureFlags, forKey: .featureFlags)
     if !routes.isEmpty { try values.encode(routes, forKey: .routes) }
+    try values.encodeIfPresent(limits, forKey: .limits)
   }
 }
 

@@ -197,6 +197,7 @@ extension Tenant {
     return texts.reduce(256 + settings) { $0 + ($1?.utf8.count ?? 0) }
       + configuration.featureFlags.reduce(0) { $0 + 32 + $1.key.utf8.count }
       + configuration.routes.reduce(0) { $0 + 128 + $1.textBytes }
+      + (configuration.limits?.limits.count ?? 0) * 96
       + tokenKeys.reduce(authentication.footprint.residentBytes) {
         $0 + $1.footprint.residentBytes
       }

@@ -12,11 +12,19 @@ struct RequestCheckService: Sendable {
   private let plane: ControlPlane
   private let resolver: Resolver
   private let terms: EnvoyTerms?
+  /// Nil: requests are not limited.
+  private let plans: LimitPlans?
+  private let tally: RequestTally
   /// Headers that name tenants, and are the proxy's to set.
   private let tenantHeaders: [String]
   private let anonymousAnswer: [UInt8]
 
-  init(plane: ControlPlane, resolver: Resolver, terms: EnvoyTerms?) {
+  init(
+    plane: ControlPlane, resolver: Resolver, terms: EnvoyTerms?, plans: LimitPlans?,
+    _ tally: RequestTally
+  ) {
+    self.plans = plans
+    self.tally = tally
     self.plane = plane
     self.resolver = resolver
     self.terms = terms
@@ -42,6 +50,7 @@ struct RequestCheckService: Sendable {
         } catch {
           // Envoy is told of an error, and denies.
           if error.category == .internalError { throw error }
+          tally.note(RequestTally.Verdict(error))
           note(error, caller ?? access.caller, request, access)
           response.write(RequestAnswer.denied(error))
         }
@@ -62,7 +71,10 @@ struct RequestCheckService: Sendable {
     }
     let path = RoutePath(request.bare)
     let need = terms.routes.need(of: request.method, path)
-    if need == .nothing { return anonymousAnswer }
+    if need == .nothing {
+      tally.note(.anonymous)
+      return anonymousAnswer
+    }
     let caller = try identify(request, access, loop, &found)
     let (state, now) = (access.snapshot.state, access.now)
     let home = try Self.home(of: caller, state, now)
@@ -72,9 +84,11 @@ struct RequestCheckService: Sendable {
       state: state, home: home, now: now, mayFallBack: true)
     let record = resolution.record
     try Self.authorize(caller, request.method, path, need, record, now)
+    tally.note(.allowed)
+    loop.tag = CallTag(record.tenant.id)
     if let known = loop.answers.find(caller, record.tenant) { return known }
     let answer = RequestIdentity(tenant: record.tenant, caller: caller)
-      .answer(removing: tenantHeaders).encode(arena: Arena(firstBlock: Gate.arenaBytes))
+      .answer(removing: tenantHeaders, plans).encode(arena: Arena(firstBlock: Gate.arenaBytes))
     loop.answers.insert(answer, caller, record.tenant)
     return answer
   }
@@ -197,6 +211,8 @@ final class ForwardedLoop {
   private var allowance = VerifyingAllowance()
   private let clock: @Sendable () -> Int64
   var answers = KnownAnswers()
+  /// The tenant of the request that is judged, for observers.
+  var tag: CallTag?
 
   /// - Parameters:
   ///   - tokens: nil: tokens are not taken.
@@ -211,6 +227,12 @@ final class ForwardedLoop {
     self.tokens = sharesTokens ? judge : own.map { TokenJudge($0, rules, clock: clock) }
     certificates = ForwardedCertificates(terms.certificates, rules)
     self.clock = clock
+  }
+
+  /// Leaves none behind.
+  func takeTag() -> CallTag? {
+    defer { tag = nil }
+    return tag
   }
 
   /// Once a second.

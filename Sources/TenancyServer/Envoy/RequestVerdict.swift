@@ -27,8 +27,12 @@ struct RequestIdentity {
   private var actor: String? { caller.token?.claims.actors.first?.subject.text }
 
   /// The request goes on as this one's.
-  /// - Parameter others: headers that name tenants, in lower case.
-  func answer(removing others: [String]) -> EnvoyAuth.CheckResponse {
+  /// - Parameters:
+  ///   - others: headers that name tenants, in lower case.
+  ///   - plans: by which its requests are limited; nil: they are not.
+  func answer(
+    removing others: [String], _ plans: LimitPlans?
+  ) -> EnvoyAuth.CheckResponse {
     var headers = [
       (Self.tenantHeader, tenant.id.description), (Self.slugHeader, tenant.slug.text),
       (Self.subjectHeader, PercentEncoding.encode(caller.subject)),
@@ -41,9 +45,33 @@ struct RequestIdentity {
       "credential": .string(caller.token == nil ? "certificate" : "token"),
     ]
     if let actor { metadata["actor"] = .string(actor) }
+    if let plans {
+      let own = tenant.configuration.limits
+      metadata["plan"] = .string(plans.plan(of: own))
+      metadata["limits"] = Self.overrides(plans.limits(of: own) ?? [])
+    }
     return Self.allowed(
       headers.map { RequestAnswer.header($0.0, $0.1) },
       removing: (Self.headers + others).filter { !set.contains($0) }, metadata)
+  }
+
+  /// By name and period, as Envoy takes a limit from metadata.
+  private static func overrides(_ limits: [RequestLimit]) -> JSONValue {
+    let named = Dictionary(grouping: limits, by: \.name)
+    return .object(
+      named.mapValues { limits in
+        .object(
+          Dictionary(
+            limits.map { limit in
+              (
+                limit.period.rawValue,
+                [
+                  "requests_per_unit": .number(Double(limit.requests)),
+                  "unit": .string(limit.period.envoyName),
+                ]
+              )
+            }, uniquingKeysWith: { first, _ in first }))
+      })
   }
 
   /// The request goes on as nobody's.
@@ -87,19 +115,26 @@ enum RequestAnswer {
     if let seconds = error.retryAfterSeconds {
       headers.append(header("retry-after", "\(max(1, seconds))"))
     }
-    let message = error.message.clipped(toBytes: StatusMapping.maximumTextBytes)
-    let body = JSONValue.object([
-      "error": .object([
-        "code": .number(Double(status)), "status": .string(code.description),
-        "reason": .string(error.reason.rawValue), "message": .string(message),
-      ])
-    ])
     return EnvoyAuth.CheckResponse(
       // Never 0, which Envoy takes for a yes.
-      status: GoogleRPC.Status(code: Int32(code.rawValue), message: message),
+      status: GoogleRPC.Status(code: Int32(code.rawValue), message: message(of: error)),
       httpResponse: .deniedResponse(
         EnvoyAuth.DeniedHttpResponse(
-          status: EnvoyType.HttpStatus(code: status), headers: headers, body: body.text() + "\n")))
+          status: EnvoyType.HttpStatus(code: status), headers: headers, body: body(of: error))))
+  }
+
+  /// What the client is told, as JSON.
+  static func body(of error: TenancyError) -> String {
+    let status = JSONValue.object([
+      "code": .number(Double(httpStatus(of: error.category))),
+      "status": .string(StatusMapping.code(of: error.category).description),
+      "reason": .string(error.reason.rawValue), "message": .string(message(of: error)),
+    ])
+    return JSONValue.object(["error": status]).text() + "\n"
+  }
+
+  private static func message(of error: TenancyError) -> String {
+    error.message.clipped(toBytes: StatusMapping.maximumTextBytes)
   }
 
   /// As RFC 9110 has them.

@@ -17,7 +17,7 @@ struct Access {
 
   /// The tenant that the call is about, for observers.
   var tag: CallTag? {
-    (target ?? home).map { CallTag(high: $0.tenant.id.high, low: $0.tenant.id.low) }
+    (target ?? home).map { CallTag($0.tenant.id) }
   }
 
   /// On whose account it waits.
@@ -83,4 +83,8 @@ struct Access {
     }
     return found
   }
+}
+
+extension CallTag {
+  init(_ tenant: TenantID) { self.init(high: tenant.high, low: tenant.low) }
 }

@@ -203,6 +203,7 @@ struct Gate: Sendable {
         ) { (access, request, response) throws(TenancyError) in
           if let tag = access.tag { call.tag(tag) }
           try body(access, call.loop, request, &response)
+          if let tag = call.loop.forwarded?.takeTag() { call.tag(tag) }
         }
         call.reply(count: response.bytes.count) { response.copy(to: $0) }
       } catch {

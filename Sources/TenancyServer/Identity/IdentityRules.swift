@@ -35,6 +35,7 @@ public struct IdentityRules: Sendable {
     "resolver": permissions([
       "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",
       "tenancy.token_keys:get", presentTokens.text, "tenancy.requests:check",
+      "tenancy.requests:limit",
     ]),
   ]
 

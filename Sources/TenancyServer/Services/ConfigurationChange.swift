@@ -4,10 +4,11 @@ import TenancyWire
 /// A partial change of a tenant's configuration: what UpdateTenantConfiguration asks for.
 struct ConfigurationChange: Sendable {
   private static let whole = [
-    "database", "schema", "shared", "custom_settings", "feature_flags", "routes",
+    "database", "schema", "shared", "custom_settings", "feature_flags", "routes", "limits",
   ]
   private static let settingPrefix = "custom_settings."
   private static let flagPrefix = "feature_flags."
+  private static let partsOfLimits = ["limits.plan", "limits.limits"]
 
   private let sent: V1.TenantConfiguration
   private let paths: Set<String>
@@ -15,14 +16,19 @@ struct ConfigurationChange: Sendable {
 
   private let keepsConnection: Bool
   private let routes: [RouteRule]
+  private let limits: LimitSettings?
+  private let limitsChange: LimitsChange
 
   init(
-    _ sent: V1.TenantConfiguration, _ mask: GoogleProtobuf.FieldMask?, by caller: Caller
+    _ sent: V1.TenantConfiguration, _ mask: GoogleProtobuf.FieldMask?, by caller: Caller,
+    _ plans: LimitPlans? = nil
   ) throws(TenancyError) {
+    limitsChange = LimitsChange(plans: plans, isPlatform: caller.isPlatform)
+    limits = try sent.limits?.domain()
     try sent.database?.refuseSecrets(of: caller)
     keepsConnection = !caller.isPlatform
     let mask = try UpdateMask(mask, all: Self.whole) { path in
-      Self.whole.contains(path)
+      Self.whole.contains(path) || Self.partsOfLimits.contains(path)
         || [Self.settingPrefix, Self.flagPrefix].contains {
           path.hasPrefix($0) && path.utf8.count > $0.utf8.count
         }
@@ -37,17 +43,19 @@ struct ConfigurationChange: Sendable {
 
   /// The whole configuration is replaced; a password that is not sent stays.
   static func replacement(
-    by sent: V1.TenantConfiguration, by caller: Caller
+    by sent: V1.TenantConfiguration, by caller: Caller, _ plans: LimitPlans? = nil
   ) throws(TenancyError)
     -> @Sendable (TenantConfiguration) throws(TenancyError) -> TenantConfiguration
   {
     try sent.database?.refuseSecrets(of: caller)
     let keepsConnection = !caller.isPlatform
     let sentDomain = try sent.domain()
+    let limits = LimitsChange(plans: plans, isPlatform: caller.isPlatform)
     return { (before) throws(TenancyError) in
       var after = sentDomain
       after.database = sent.database?.domain(
         keeping: before.database, keepsConnection: keepsConnection)
+      after.limits = try limits.apply(sentDomain.limits, to: before.limits, isNamed: false)
       return after
     }
   }
@@ -66,7 +74,20 @@ struct ConfigurationChange: Sendable {
     } else {
       for path in paths { replace(path, in: &after) }
     }
+    let isNamed = !paths.isDisjoint(with: Self.partsOfLimits + ["limits"])
+    if isNamed || (isImplied && limits != nil) {
+      after.limits = try limitsChange.apply(
+        changedLimits(before.limits), to: before.limits, isNamed: isNamed)
+    }
     return after
+  }
+
+  private func changedLimits(_ before: LimitSettings?) -> LimitSettings? {
+    if isImplied || paths.contains("limits") { return limits }
+    var after = before ?? LimitSettings()
+    if paths.contains("limits.plan") { after.plan = limits?.plan ?? "" }
+    if paths.contains("limits.limits") { after.limits = limits?.limits ?? [] }
+    return after.isEmpty ? nil : after
   }
 
   /// What is populated is merged, key by key.
@@ -93,6 +114,8 @@ struct ConfigurationChange: Sendable {
     case "custom_settings": configuration.customSettings = sent.customSettings ?? [:]
     case "feature_flags": configuration.featureFlags = sent.featureFlags
     case "routes": configuration.routes = routes
+    // They are not the tenant's to change: see `apply`.
+    case "limits", "limits.plan", "limits.limits": return
     case let path where path.hasPrefix(Self.settingPrefix):
       let key = String(path.dropFirst(Self.settingPrefix.count))
       configuration.customSettings[key] = sent.customSettings?[key]

@@ -95,14 +95,15 @@ extension V1.TenantConfiguration {
       routes: configuration.routes.map {
         V1.RouteRule(
           methods: $0.methods, path: $0.path.description, permission: $0.permission)
-      })
+      },
+      limits: configuration.limits.map(V1.RequestLimits.init))
   }
 
   func domain() throws(TenancyError) -> TenantConfiguration {
     TenantConfiguration(
       database: database?.domain(keeping: nil), schema: schema?.domain, shared: shared?.domain,
       customSettings: customSettings ?? [:], featureFlags: featureFlags,
-      routes: try domainRoutes())
+      routes: try domainRoutes(), limits: try limits?.domain())
   }
 
   /// - Throws: INVALID_ARGUMENT with all that is wrong with the rules' own fields.

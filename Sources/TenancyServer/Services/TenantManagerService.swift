@@ -6,6 +6,8 @@ import TenancyWire
 struct TenantManagerService: Sendable {
   let plane: ControlPlane
   let provisioner: Provisioner
+  /// Nil: tenants' requests are not limited.
+  var plans: LimitPlans?
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantManager
@@ -71,7 +73,10 @@ struct TenantManagerService: Sendable {
       try tenant.isolationModel.domain("tenant.isolation_model")
     }
     let configuration = try checks.value { () throws(TenancyError) in
-      try tenant.configuration?.domain() ?? TenantConfiguration()
+      var configuration = try tenant.configuration?.domain() ?? TenantConfiguration()
+      let change = LimitsChange(plans: plans, isPlatform: access.caller.isPlatform)
+      configuration.limits = try change.apply(configuration.limits, to: nil, isNamed: true)
+      return configuration
     }
     let new = TenantCommands.NewTenant(
       slug: tenant.slug, displayName: tenant.displayName, isolationModel: model,
@@ -130,7 +135,7 @@ struct TenantManagerService: Sendable {
     }
     if mask.covers("configuration", populated: sent.configuration != nil) {
       update.configuration = try ConfigurationChange.replacement(
-        by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller)
+        by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller, plans)
       update.databasePassword = sent.configuration?.database?.clearPassword
     }
     do throws(TenancyError) {
@@ -170,7 +175,8 @@ struct TenantManagerService: Sendable {
     let id = try access.requireTarget().tenant.id
     var update = TenantCommands.Update(etag: request.etag, mayMove: access.caller.isPlatform)
     let change = try ConfigurationChange(
-      request.configuration ?? V1.TenantConfiguration(), request.updateMask, by: access.caller)
+      request.configuration ?? V1.TenantConfiguration(), request.updateMask, by: access.caller,
+      plans)
     update.configuration = change.apply
     update.databasePassword = change.databasePassword
     return answer(
@@ -219,6 +225,7 @@ extension Tenant {
     configuration.featureFlags.keys.reduce(
       128 + displayName.utf8.count + JSONValue.object(configuration.customSettings).answerBytes
         + configuration.routes.count * RoutePattern.maximumLength
+        + (configuration.limits?.limits.count ?? 0) * 2 * WorkBudget.elementBytes
     ) { $0 + $1.utf8.count + WorkBudget.elementBytes }
   }
 }

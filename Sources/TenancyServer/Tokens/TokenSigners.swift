@@ -32,11 +32,13 @@ final class TokenSigners: Sendable {
   }
 
   /// A new key, and its private half as PKCS #8.
+  ///
+  /// Its id does not begin with a hyphen, as one of 64 would: command lines take such a one for an option.
   /// - Throws: INTERNAL where OpenSSL fails.
   static func make(_ algorithm: TokenKey.Algorithm) throws(TenancyError) -> NewTokenKey {
     do {
-      let signer = try MessageSigner(generating: algorithm.signature)
-      let key = try JWK(of: signer)
+      var (signer, key) = try generate(algorithm)
+      while key.keyID?.text.hasPrefix("-") ?? false { (signer, key) = try generate(algorithm) }
       let secret = try signer.withPKCS8 { ClearSecret(bytes: Array($0)) }
       return NewTokenKey(
         id: key.keyID?.text ?? "", algorithm: algorithm,
@@ -44,6 +46,13 @@ final class TokenSigners: Sendable {
     } catch {
       throw TenancyError(.internalError, .secretsFailed, "a key can't be made: \(error)")
     }
+  }
+
+  private static func generate(
+    _ algorithm: TokenKey.Algorithm
+  ) throws(CryptoError) -> (MessageSigner, JWK) {
+    let signer = try MessageSigner(generating: algorithm.signature)
+    return (signer, try JWK(of: signer))
   }
 
   private static func read(

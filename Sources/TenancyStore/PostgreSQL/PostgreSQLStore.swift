@@ -12,8 +12,8 @@ public import Tenancy
 /// after.
 ///
 /// Every wait ends: `append` takes two answers at most, each `statementTimeout` and two seconds, and the
-/// time to connect. There are three connections, so that reading the log does not wait for a write, and neither it
-/// nor a lease for who reads audit records.
+/// time to connect. There are up to four connections, so that reading the log does not wait for a write, neither it
+/// nor a lease for who reads audit records, and requests' limits for none of them.
 public final class PostgreSQLStore: AuditedStore {
   let configuration: PostgreSQLConfiguration
   private let isAudited: Bool
@@ -24,6 +24,8 @@ public final class PostgreSQLStore: AuditedStore {
   private let reader: Mutex<PostgreSQLSession?>
   /// Connects when it is first needed.
   let auditReader: Mutex<PostgreSQLSession?>
+  /// Connects when it is first needed.
+  let ledger: Mutex<PostgreSQLSession?>
   private let seen = Mutex(Seen())
 
   private struct Seen {
@@ -58,6 +60,7 @@ public final class PostgreSQLStore: AuditedStore {
     writer = Mutex(session)
     reader = Mutex(PostgreSQLSession(configuration, statements: [], reach: reach))
     auditReader = Mutex(PostgreSQLSession(configuration, statements: [], reach: reach))
+    ledger = Mutex(PostgreSQLSession(configuration, statements: [], reach: reach))
     try withSecrets { secrets throws(StoreError) in
       try SecretAudit.installKeys(of: secrets, in: sealer)
     }
@@ -69,6 +72,7 @@ public final class PostgreSQLStore: AuditedStore {
     writer.withLock { $0 = nil }
     reader.withLock { $0 = nil }
     auditReader.withLock { $0 = nil }
+    ledger.withLock { $0 = nil }
   }
 
   func withConnection<Result: Sendable>(

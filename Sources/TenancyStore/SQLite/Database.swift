@@ -3,7 +3,7 @@ internal import Tenancy
 
 /// An open database of the latest version, with all settings made.
 struct Database {
-  private let connection: SQLiteConnection
+  let connection: SQLiteConnection
   private let json = JSONCoding()
   private let runner: SQLiteStateRunner
   private let sealer: (any SecretSealer)?
@@ -112,7 +112,7 @@ struct Database {
     }
   }
 
-  private func commit(_ body: () throws(StoreError) -> Void) throws(StoreError) {
+  func commit(_ body: () throws(StoreError) -> Void) throws(StoreError) {
     try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN IMMEDIATE") }
     do {
       try body()

@@ -107,7 +107,24 @@ enum Migrations {
     Step(sql: ""),
     // A program that does not know of registration entries would not delete them with their tenants.
     Step(sql: workloadEntries),
+    // A program that does not know of limits would drop them with the tenant's next change.
+    Step(sql: requestCounts),
   ]
+
+  /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and
+  /// ends by itself.
+  private static let requestCounts = """
+    CREATE TABLE IF NOT EXISTS request_counts (
+      tenant_id TEXT NOT NULL,
+      name TEXT NOT NULL,
+      used INTEGER NOT NULL,
+      most INTEGER NOT NULL,
+      rate REAL NOT NULL,
+      time INTEGER NOT NULL,
+      begin INTEGER NOT NULL,
+      PRIMARY KEY (tenant_id, name)
+    ) STRICT, WITHOUT ROWID;
+    """
 
   /// Times are nanoseconds since 1970. `target` is a token's id or a subject, and empty for the whole tenant.
   private static let revocations = """

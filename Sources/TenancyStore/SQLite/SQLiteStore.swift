@@ -176,7 +176,11 @@ public final class SQLiteStore: AuditedStore {
     try write { (database) throws(StoreError) in try database.checkWritable() }
   }
 
-  private func write(_ body: (Database) throws(StoreError) -> Void) throws(StoreError) {
+  func read(_ body: (Database) throws(StoreError) -> Void) throws(StoreError) {
+    try state.withLock { (state: inout State) throws(StoreError) in try body(open(&state)) }
+  }
+
+  func write(_ body: (Database) throws(StoreError) -> Void) throws(StoreError) {
     try state.withLock { (state: inout State) throws(StoreError) in
       do throws(StoreError) {
         try body(open(&state))

@@ -278,6 +278,7 @@ private struct ConfigurationDocument: Codable {
   let featureFlags: [String: Bool]
   /// Nil: none.
   let routes: [RouteRule]?
+  let limits: LimitSettings?
 
   init(_ configuration: TenantConfiguration) {
     database = configuration.database.map(DatabaseDocument.init)
@@ -286,12 +287,14 @@ private struct ConfigurationDocument: Codable {
     customSettings = configuration.customSettings
     featureFlags = configuration.featureFlags
     routes = configuration.routes.isEmpty ? nil : configuration.routes
+    limits = configuration.limits
   }
 
   func configuration() throws(ChangeDecodingError) -> TenantConfiguration {
     TenantConfiguration(
       database: try database?.configuration(), schema: schema, shared: shared,
-      customSettings: customSettings, featureFlags: featureFlags, routes: routes ?? [])
+      customSettings: customSettings, featureFlags: featureFlags, routes: routes ?? [],
+      limits: limits)
   }
 }
 

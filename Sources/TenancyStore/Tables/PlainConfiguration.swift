@@ -31,7 +31,8 @@ enum PlainConfiguration {
   /// The text that the coder makes, too; nil for a configuration that is not of this kind.
   static func encode(_ configuration: TenantConfiguration) -> String? {
     guard configuration.database == nil, configuration.customSettings.isEmpty,
-      configuration.featureFlags.isEmpty, configuration.routes.isEmpty
+      configuration.featureFlags.isEmpty, configuration.routes.isEmpty,
+      configuration.limits == nil
     else { return nil }
     let names = [
       (schema, configuration.schema?.schemaName), (shared, configuration.shared?.tenantIdentifier),

@@ -24,6 +24,25 @@ extension EnvoyAuth {
   }
 }
 
+extension EnvoyRateLimit {
+  /// Whether an HTTP request is within its tenant's limits: what Envoy's filter `ratelimit` asks.
+  public enum RateLimitService: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "envoy.service.ratelimit.v3.RateLimitService"
+
+    /// An error of the call itself says that nothing was judged, and Envoy has to deny then (`failure_mode_deny: true`,
+    /// which is not its default).
+    public static let shouldRateLimit = MethodSpec<EnvoyRateLimit.RateLimitRequest, EnvoyRateLimit.RateLimitResponse>(
+      RPCMethod(path: "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", kind: .unary),
+      requirement: Requirement(permission: "tenancy.requests:limit", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      shouldRateLimit.identity,
+    ]
+  }
+}
+
 extension V1 {
   /// Who did what, and who was denied what. Records form one hash chain per tenant, and one of the platform over
   /// the heads of all. A tenant's identities read their own tenant's chain, the platform's read all.
@@ -504,6 +523,12 @@ extension EnvoyAuth {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
     Authorization.methods
+}
+
+extension EnvoyRateLimit {
+  /// Every method of the API.
+  public static let methods: [MethodIdentity] =
+    RateLimitService.methods
 }
 
 extension V1 {

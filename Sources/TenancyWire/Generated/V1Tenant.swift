@@ -71,6 +71,41 @@ extension V1 {
   }
 }
 
+extension V1.RequestLimit {
+  /// Of a second, minute or hour it is a token bucket. Of a day, month or year it is a quota, which begins anew with
+  /// the calendar's, in UTC.
+  public struct Period: WireEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// `PERIOD_UNSPECIFIED`.
+    public static let unspecified = Self(rawValue: 0)
+    /// `PERIOD_SECOND`.
+    public static let second = Self(rawValue: 1)
+    /// `PERIOD_MINUTE`.
+    public static let minute = Self(rawValue: 2)
+    /// `PERIOD_HOUR`.
+    public static let hour = Self(rawValue: 3)
+    /// `PERIOD_DAY`.
+    public static let day = Self(rawValue: 4)
+    /// `PERIOD_MONTH`.
+    public static let month = Self(rawValue: 5)
+    /// `PERIOD_YEAR`.
+    public static let year = Self(rawValue: 6)
+
+    public static let names: [Int32: String] = [
+      0: "PERIOD_UNSPECIFIED",
+      1: "PERIOD_SECOND",
+      2: "PERIOD_MINUTE",
+      3: "PERIOD_HOUR",
+      4: "PERIOD_DAY",
+      5: "PERIOD_MONTH",
+      6: "PERIOD_YEAR",
+    ]
+  }
+}
+
 extension V1 {
   /// One customer of the platform.
   public struct Tenant: WireMessage, JSONRepresentable, Hashable, Sendable {
@@ -289,6 +324,9 @@ extension V1 {
     /// What the tenant's HTTP requests need that come through Envoy, besides what the platform asks for: of those that
     /// cover one the first. They can add to what the platform's rules ask for, and take nothing away. At most 64.
     public var routes: [V1.RouteRule]
+    /// What the tenant's HTTP requests are limited by that come through Envoy, besides what the usual plan says. Only
+    /// the platform sets it.
+    public var limits: V1.RequestLimits?
 
     /// Fields that are not given have their defaults.
     public init(
@@ -297,7 +335,8 @@ extension V1 {
       shared: V1.SharedConfig? = nil,
       customSettings: [String: JSONValue]? = nil,
       featureFlags: [String: Bool] = [:],
-      routes: [V1.RouteRule] = []
+      routes: [V1.RouteRule] = [],
+      limits: V1.RequestLimits? = nil
     ) {
       self.database = database
       self.schema = schema
@@ -305,6 +344,7 @@ extension V1 {
       self.customSettings = customSettings
       self.featureFlags = featureFlags
       self.routes = routes
+      self.limits = limits
     }
   }
 }
@@ -324,6 +364,7 @@ extension V1.TenantConfiguration {
     self.customSettings = try WireRead.structure(c.pointee.custom_settings, count: c.pointee.n_custom_settings, field: "custom_settings")
     self.featureFlags = try WireRead.map(c.pointee.feature_flags, count: c.pointee.n_feature_flags, field: "feature_flags", key: { $0.key }, value: { $0.value != 0 })
     self.routes = try WireRead.messages(c.pointee.routes, count: c.pointee.n_routes, field: "routes")
+    self.limits = try WireRead.message(c.pointee.limits, field: "limits")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -340,6 +381,7 @@ extension V1.TenantConfiguration {
     }
     c.pointee.n_routes = self.routes.count
     c.pointee.routes = arena.list(self.routes) { Optional($0.write(into: arena)) }
+    c.pointee.limits = self.limits?.write(into: arena)
     return c
   }
 
@@ -351,6 +393,119 @@ extension V1.TenantConfiguration {
     if let value = self.customSettings { object["customSettings"] = .object(value) }
     if !self.featureFlags.isEmpty { object["featureFlags"] = .object(self.featureFlags.mapValues { .bool($0) }) }
     if !self.routes.isEmpty { object["routes"] = .array(self.routes.map { $0.json() }) }
+    if let value = self.limits { object["limits"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// How many requests a tenant may have let through.
+  public struct RequestLimits: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Of the platform's plans; empty: the usual one.
+    public var plan: String
+    /// In place of the plan's of the same name and period, or besides them. At most 16.
+    public var limits: [V1.RequestLimit]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      plan: String = "",
+      limits: [V1.RequestLimit] = []
+    ) {
+      self.plan = plan
+      self.limits = limits
+    }
+  }
+}
+
+extension V1.RequestLimits {
+  public typealias CMessage = Tenancy__V1__RequestLimits
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__request_limits__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.plan = try WireText.string(c.pointee.plan, field: "plan")
+    self.limits = try WireRead.messages(c.pointee.limits, count: c.pointee.n_limits, field: "limits")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__request_limits__init(c)
+    c.pointee.plan = arena.copy(self.plan)
+    c.pointee.n_limits = self.limits.count
+    c.pointee.limits = arena.list(self.limits) { Optional($0.write(into: arena)) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.plan.isEmpty { object["plan"] = .string(self.plan) }
+    if !self.limits.isEmpty { object["limits"] = .array(self.limits.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// How many requests there may be in a time.
+  public struct RequestLimit: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Which requests, as Envoy tells of them; empty: `requests`. There may be several limits of a name: all are to be
+    /// met.
+    public var name: String
+    /// 1 to 1,000,000,000.
+    public var requests: Int64
+    /// `period`, field 3.
+    public var period: V1.RequestLimit.Period
+    /// At most how many at once, of a token bucket; 0: as many as `requests`.
+    public var burst: Int64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      requests: Int64 = 0,
+      period: V1.RequestLimit.Period = V1.RequestLimit.Period(rawValue: 0),
+      burst: Int64 = 0
+    ) {
+      self.name = name
+      self.requests = requests
+      self.period = period
+      self.burst = burst
+    }
+  }
+}
+
+extension V1.RequestLimit {
+  public typealias CMessage = Tenancy__V1__RequestLimit
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__request_limit__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.requests = c.pointee.requests
+    self.period = V1.RequestLimit.Period(rawValue: Int32(truncatingIfNeeded: c.pointee.period.rawValue))
+    self.burst = c.pointee.burst
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__request_limit__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.requests = self.requests
+    c.pointee.period = Tenancy__V1__RequestLimit__Period(rawValue: .init(truncatingIfNeeded: self.period.rawValue))
+    c.pointee.burst = self.burst
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if self.requests != 0 { object["requests"] = WireJSON.scalar(self.requests) }
+    if self.period.rawValue != 0 { object["period"] = self.period.json() }
+    if self.burst != 0 { object["burst"] = WireJSON.scalar(self.burst) }
     return .object(object)
   }
 }

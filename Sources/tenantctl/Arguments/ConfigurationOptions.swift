@@ -43,6 +43,18 @@ struct ConfigurationOptions: ParsableArguments {
     transform: RouteText.parse)
   var routes: [V1.RouteRule] = []
 
+  @Option(
+    help: "By which of the platform's plans its HTTP requests are limited that come through Envoy.")
+  var plan: String?
+
+  @Option(
+    name: .customLong("limit"),
+    help: ArgumentHelp(
+      "A limit in place of the plan's, such as 100/second, or 'uploads 10/minute 20'. May be repeated.",
+      valueName: "[NAME] NUMBER/PERIOD [BURST]"),
+    transform: LimitText.parse)
+  var limits: [V1.RequestLimit] = []
+
   /// What is given, and nothing else.
   func message() throws(UsageError) -> V1.TenantConfiguration {
     let settings = try KeyValue.dictionary(settings, option: "--setting") {
@@ -55,7 +67,9 @@ struct ConfigurationOptions: ParsableArguments {
       customSettings: settings.isEmpty ? nil : settings,
       featureFlags: try KeyValue.dictionary(flags, option: "--flag") {
         pair throws(UsageError) in try pair.bool()
-      }, routes: routes)
+      }, routes: routes,
+      limits: plan == nil && limits.isEmpty
+        ? nil : V1.RequestLimits(plan: plan ?? "", limits: limits))
   }
 
   /// Written as a whole: a user or a password without its database would unset the rest.
@@ -79,7 +93,8 @@ struct ConfigurationChange: Equatable {
   /// Sets what `configuration` has, and removes the settings and flags named.
   init(
     setting configuration: V1.TenantConfiguration, unsetSettings: [String] = [],
-    unsetFlags: [String] = [], unsetsRoutes: Bool = false
+    unsetFlags: [String] = [], unsetsRoutes: Bool = false,
+    unsetsLimits: Bool = false
   ) throws(UsageError) {
     var paths: [String] = []
     if configuration.database != nil { paths.append("database") }
@@ -94,9 +109,19 @@ struct ConfigurationChange: Equatable {
       throw UsageError("routes can't be both set and unset")
     }
     if unsetsRoutes || !configuration.routes.isEmpty { paths.append("routes") }
+    paths += try Self.limits(of: configuration, unsets: unsetsLimits)
     guard !paths.isEmpty else { throw UsageError("nothing to change") }
     self.configuration = configuration
     mask = GoogleProtobuf.FieldMask(paths: paths)
+  }
+
+  private static func limits(
+    of configuration: V1.TenantConfiguration, unsets: Bool
+  ) throws(UsageError) -> [String] {
+    guard let limits = configuration.limits else { return unsets ? ["limits"] : [] }
+    guard !unsets else { throw UsageError("limits can't be both set and unset") }
+    return (limits.plan.isEmpty ? [] : ["limits.plan"])
+      + (limits.limits.isEmpty ? [] : ["limits.limits"])
   }
 
   private static func paths(

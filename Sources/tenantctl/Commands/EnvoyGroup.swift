@@ -13,8 +13,8 @@ struct EnvoyConfigCommand: ParsableCommand {
     commandName: "config", abstract: "Prints a configuration for Envoy, as JSON.",
     discussion: """
       Envoy listens, has every request judged by tenantd, and passes on those that may go on, with the headers \
-      x-tenant-id, x-tenant-slug, x-tenant-subject and x-tenant-actor set or removed. Where tenantd does not answer in \
-      time nothing goes on: the answer is 503. Nothing is asked of the server; the files are Envoy's to read.
+      x-tenant-id, x-tenant-slug, x-tenant-subject and x-tenant-actor set or removed, as long as their tenants are \
+      within their limits. Where tenantd does not answer in time nothing goes on: the answer is 503. Nothing is asked of the server; the files are Envoy's to read.
 
         tenantctl envoy config --upstream 127.0.0.1:9000 --tenantd unix:/run/tenancy/socket > envoy.json
         envoy -c envoy.json
@@ -51,6 +51,14 @@ struct EnvoyConfigCommand: ParsableCommand {
   @Option(help: "How long Envoy waits for tenantd.") var timeoutMilliseconds = 200
   @Option(help: "How long a client may take to send all of a request; 0: as long as it likes.")
   var requestSeconds = 60
+  @Option(
+    help: ArgumentHelp(
+      "Which of the tenants' limits all requests count for, if not 'requests'. May be repeated.",
+      valueName: "name"))
+  var limit: [String] = []
+  @Option(help: ArgumentHelp("The domain of rate_limits.", valueName: "name"))
+  var limitDomain = "tenancy"
+  @Flag(help: "Requests are not limited.") var noLimits = false
   @Option(help: "Memory, beyond which Envoy takes no more requests.") var heapMebibytes = 512
   @Option(help: ArgumentHelp("Where Envoy's own administration listens.", valueName: "address"))
   var admin: String?
@@ -69,6 +77,13 @@ struct EnvoyConfigCommand: ParsableCommand {
       throw UsageError("--request-seconds: 0 to 86400; --heap-mebibytes: 64 to 1048576")
     }
     plan.timeoutMilliseconds = timeoutMilliseconds
+    guard !noLimits || limit.isEmpty else {
+      throw UsageError("--limit and --no-limits contradict each other")
+    }
+    if let wrong = limit.first(where: { !RequestLimit.isName($0) }) {
+      throw UsageError("--limit: '\(wrong)' is no name of limits")
+    }
+    plan.limits = noLimits ? nil : EnvoyPlan.RateLimits(domain: limitDomain, names: limit)
     plan.requestSeconds = requestSeconds
     plan.heapMebibytes = heapMebibytes
     plan.admin = try admin.map { text throws(UsageError) in

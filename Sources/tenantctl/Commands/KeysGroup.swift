@@ -67,7 +67,7 @@ struct RemoveKeyCommand: AsyncParsableCommand {
     discussion: "For one that others may have got hold of. A former key ends by itself.")
 
   @OptionGroup var tenant: TenantArgument
-  @Argument(help: "The key's id (kid).") var key: String
+  @Argument(help: "The key's id (kid); behind -- if it begins with a hyphen.") var key: String
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions

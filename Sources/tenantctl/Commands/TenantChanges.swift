@@ -100,6 +100,7 @@ struct ConfigureTenantCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Removes a flag. May be repeated.", valueName: "name"))
   var unsetFlag: [String] = []
   @Flag(help: "Removes all routes.") var unsetRoutes = false
+  @Flag(help: "Removes the plan and all limits: the usual plan's hold.") var unsetLimits = false
   @OptionGroup var etag: EtagOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
@@ -107,7 +108,7 @@ struct ConfigureTenantCommand: AsyncParsableCommand {
   func request() throws(UsageError) -> V1.UpdateTenantConfigurationRequest {
     let change = try ConfigurationChange(
       setting: try settings.message(), unsetSettings: unsetSetting, unsetFlags: unsetFlag,
-      unsetsRoutes: unsetRoutes)
+      unsetsRoutes: unsetRoutes, unsetsLimits: unsetLimits)
     return V1.UpdateTenantConfigurationRequest(
       name: try tenant.name(), configuration: change.configuration, updateMask: change.mask,
       etag: etag.etag)

@@ -48,12 +48,20 @@ struct EnvoyPlan {
     let key: String
   }
 
+  struct RateLimits: Equatable {
+    let domain: String
+    /// Empty: the usual one.
+    let names: [String]
+  }
+
   let listen: EnvoyAddress
   let upstream: EnvoyAddress
   let tenantd: EnvoyAddress
   var timeoutMilliseconds = 200
   /// Within which a client has to have sent all of a request.
   var requestSeconds = 60
+  /// What tenantd's limits are for, by their names; nil: requests are not limited.
+  var limits: RateLimits?
   var heapMebibytes = 512
   var admin: EnvoyAddress?
   /// Envoy's own; nil: it listens without TLS.
@@ -184,13 +192,14 @@ struct EnvoyPlan {
         "request_headers_timeout": "10s",
         "request_timeout": .string("\(requestSeconds)s"),
         "stream_idle_timeout": "300s",
-        "http_filters": [stripping, authorization, router],
+        "http_filters": .array(
+          [stripping, authorization] + (limits.map { [limiting($0)] } ?? []) + [router]),
         "route_config": [
           "name": "requests",
           "virtual_hosts": [
             [
               "name": "upstream", "domains": ["*"],
-              "routes": [["match": ["prefix": "/"], "route": ["cluster": "upstream"]]],
+              "routes": [["match": ["prefix": "/"], "route": .object(route)]],
             ]
           ],
         ],
@@ -225,6 +234,50 @@ struct EnvoyPlan {
         "status_on_error": ["code": "ServiceUnavailable"],
         "include_peer_certificate": true,
         "validate_mutations": true,
+      ],
+    ]
+  }
+
+  /// Who has no tenant, because the request needs none, has no limit of a tenant's either.
+  private var route: [String: JSONValue] {
+    var route: [String: JSONValue] = ["cluster": "upstream"]
+    guard let limits else { return route }
+    let tenant: JSONValue = [
+      "metadata": [
+        "descriptor_key": "tenant", "source": "DYNAMIC",
+        "metadata_key": [
+          "key": "envoy.filters.http.ext_authz", "path": [["key": "tenant"]],
+        ],
+      ]
+    ]
+    let named: [[JSONValue]] =
+      limits.names.isEmpty
+      ? [[tenant]]
+      : limits.names.map { name in
+        [
+          tenant,
+          ["generic_key": ["descriptor_key": "limit", "descriptor_value": .string(name)]],
+        ]
+      }
+    route["rate_limits"] = .array(named.map { ["actions": .array($0)] })
+    return route
+  }
+
+  private func limiting(_ limits: RateLimits) -> JSONValue {
+    [
+      "name": "envoy.filters.http.ratelimit",
+      "typed_config": [
+        "@type": Self.type("extensions.filters.http.ratelimit.v3.RateLimit"),
+        "domain": .string(limits.domain),
+        "timeout": .string(Self.seconds(timeoutMilliseconds)),
+        // Nothing goes on that was not judged.
+        "failure_mode_deny": true,
+        "status_on_error": ["code": "ServiceUnavailable"],
+        "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
+        "rate_limit_service": [
+          "transport_api_version": "V3",
+          "grpc_service": ["envoy_grpc": ["cluster_name": "tenantd"]],
+        ],
       ],
     ]
   }

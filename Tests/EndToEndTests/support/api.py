@@ -32,6 +32,12 @@ def _generate() -> str:
 
 sys.path.insert(0, _generate())
 
+from envoy.extensions.common.ratelimit.v3 import ratelimit_pb2 as ratelimit  # noqa: E402
+from envoy.service.ratelimit.v3 import (  # noqa: E402
+    rls_pb2 as rls,
+    rls_pb2_grpc as rls_grpc,
+)
+from envoy.type.v3 import ratelimit_unit_pb2 as ratelimit_unit  # noqa: E402
 from envoy.service.auth.v3 import (  # noqa: E402
     attribute_context_pb2 as attribute_context,
     external_auth_pb2 as ext_authz,
@@ -58,7 +64,8 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     workload_entries_pb2_grpc as workloads_grpc,
 )
 
-__all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
+__all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "ratelimit", "ratelimit_unit", "rls", "rls_grpc",
+           "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
            "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant",
            "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
            "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED",

@@ -32,6 +32,7 @@ class Client:
         self.tokens = api.tokens_grpc.TokensStub(self.channel)
         self.audit = api.audit_grpc.AuditStub(self.channel)
         self.ext_authz = api.ext_authz_grpc.AuthorizationStub(self.channel)
+        self.rate_limits = api.rls_grpc.RateLimitServiceStub(self.channel)
         self.workloads = api.workloads_grpc.WorkloadEntriesStub(self.channel)
 
     def who(self, timeout: float = 10):

@@ -149,6 +149,96 @@ void   tenancy__v1__tenant_configuration__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__tenant_configuration__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__request_limits__init
+                     (Tenancy__V1__RequestLimits         *message)
+{
+  static const Tenancy__V1__RequestLimits init_value = TENANCY__V1__REQUEST_LIMITS__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__request_limits__get_packed_size
+                     (const Tenancy__V1__RequestLimits *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__request_limits__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__request_limits__pack
+                     (const Tenancy__V1__RequestLimits *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__request_limits__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__request_limits__pack_to_buffer
+                     (const Tenancy__V1__RequestLimits *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__request_limits__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RequestLimits *
+       tenancy__v1__request_limits__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RequestLimits *)
+     protobuf_c_message_unpack (&tenancy__v1__request_limits__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__request_limits__free_unpacked
+                     (Tenancy__V1__RequestLimits *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__request_limits__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__request_limit__init
+                     (Tenancy__V1__RequestLimit         *message)
+{
+  static const Tenancy__V1__RequestLimit init_value = TENANCY__V1__REQUEST_LIMIT__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__request_limit__get_packed_size
+                     (const Tenancy__V1__RequestLimit *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__request_limit__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__request_limit__pack
+                     (const Tenancy__V1__RequestLimit *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__request_limit__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__request_limit__pack_to_buffer
+                     (const Tenancy__V1__RequestLimit *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__request_limit__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RequestLimit *
+       tenancy__v1__request_limit__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RequestLimit *)
+     protobuf_c_message_unpack (&tenancy__v1__request_limit__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__request_limit__free_unpacked
+                     (Tenancy__V1__RequestLimit *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__request_limit__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__route_rule__init
                      (Tenancy__V1__RouteRule         *message)
 {
@@ -664,7 +754,7 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__feature_flag
   (ProtobufCMessageInit) tenancy__v1__tenant_configuration__feature_flags_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_descriptors[6] =
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_descriptors[7] =
 {
   {
     "database",
@@ -738,11 +828,24 @@ static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "limits",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantConfiguration, limits),
+    &tenancy__v1__request_limits__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__tenant_configuration__field_indices_by_name[] = {
   3,   /* field[3] = custom_settings */
   0,   /* field[0] = database */
   4,   /* field[4] = feature_flags */
+  6,   /* field[6] = limits */
   5,   /* field[5] = routes */
   1,   /* field[1] = schema */
   2,   /* field[2] = shared */
@@ -750,7 +853,7 @@ static const unsigned tenancy__v1__tenant_configuration__field_indices_by_name[]
 static const ProtobufCIntRange tenancy__v1__tenant_configuration__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor =
 {
@@ -760,11 +863,177 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor =
   "Tenancy__V1__TenantConfiguration",
   "tenancy.v1",
   sizeof(Tenancy__V1__TenantConfiguration),
-  6,
+  7,
   tenancy__v1__tenant_configuration__field_descriptors,
   tenancy__v1__tenant_configuration__field_indices_by_name,
   1,  tenancy__v1__tenant_configuration__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__tenant_configuration__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__request_limits__field_descriptors[2] =
+{
+  {
+    "plan",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequestLimits, plan),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "limits",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__RequestLimits, n_limits),
+    offsetof(Tenancy__V1__RequestLimits, limits),
+    &tenancy__v1__request_limit__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__request_limits__field_indices_by_name[] = {
+  1,   /* field[1] = limits */
+  0,   /* field[0] = plan */
+};
+static const ProtobufCIntRange tenancy__v1__request_limits__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__request_limits__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RequestLimits",
+  "RequestLimits",
+  "Tenancy__V1__RequestLimits",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RequestLimits),
+  2,
+  tenancy__v1__request_limits__field_descriptors,
+  tenancy__v1__request_limits__field_indices_by_name,
+  1,  tenancy__v1__request_limits__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__request_limits__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue tenancy__v1__request_limit__period__enum_values_by_number[7] =
+{
+  { "PERIOD_UNSPECIFIED", "TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_UNSPECIFIED", 0 },
+  { "PERIOD_SECOND", "TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_SECOND", 1 },
+  { "PERIOD_MINUTE", "TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_MINUTE", 2 },
+  { "PERIOD_HOUR", "TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_HOUR", 3 },
+  { "PERIOD_DAY", "TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_DAY", 4 },
+  { "PERIOD_MONTH", "TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_MONTH", 5 },
+  { "PERIOD_YEAR", "TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_YEAR", 6 },
+};
+static const ProtobufCIntRange tenancy__v1__request_limit__period__value_ranges[] = {
+{0, 0},{0, 7}
+};
+static const ProtobufCEnumValueIndex tenancy__v1__request_limit__period__enum_values_by_name[7] =
+{
+  { "PERIOD_DAY", 4 },
+  { "PERIOD_HOUR", 3 },
+  { "PERIOD_MINUTE", 2 },
+  { "PERIOD_MONTH", 5 },
+  { "PERIOD_SECOND", 1 },
+  { "PERIOD_UNSPECIFIED", 0 },
+  { "PERIOD_YEAR", 6 },
+};
+const ProtobufCEnumDescriptor tenancy__v1__request_limit__period__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RequestLimit.Period",
+  "Period",
+  "Tenancy__V1__RequestLimit__Period",
+  "tenancy.v1",
+  7,
+  tenancy__v1__request_limit__period__enum_values_by_number,
+  7,
+  tenancy__v1__request_limit__period__enum_values_by_name,
+  1,
+  tenancy__v1__request_limit__period__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__request_limit__field_descriptors[4] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequestLimit, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "requests",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequestLimit, requests),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "period",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequestLimit, period),
+    &tenancy__v1__request_limit__period__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "burst",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequestLimit, burst),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__request_limit__field_indices_by_name[] = {
+  3,   /* field[3] = burst */
+  0,   /* field[0] = name */
+  2,   /* field[2] = period */
+  1,   /* field[1] = requests */
+};
+static const ProtobufCIntRange tenancy__v1__request_limit__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__request_limit__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RequestLimit",
+  "RequestLimit",
+  "Tenancy__V1__RequestLimit",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RequestLimit),
+  4,
+  tenancy__v1__request_limit__field_descriptors,
+  tenancy__v1__request_limit__field_indices_by_name,
+  1,  tenancy__v1__request_limit__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__request_limit__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__route_rule__field_descriptors[3] =

@@ -26,6 +26,8 @@ typedef struct Tenancy__V1__Tenant Tenancy__V1__Tenant;
 typedef struct Tenancy__V1__FormerSlug Tenancy__V1__FormerSlug;
 typedef struct Tenancy__V1__TenantConfiguration Tenancy__V1__TenantConfiguration;
 typedef struct Tenancy__V1__TenantConfiguration__FeatureFlagsEntry Tenancy__V1__TenantConfiguration__FeatureFlagsEntry;
+typedef struct Tenancy__V1__RequestLimits Tenancy__V1__RequestLimits;
+typedef struct Tenancy__V1__RequestLimit Tenancy__V1__RequestLimit;
 typedef struct Tenancy__V1__RouteRule Tenancy__V1__RouteRule;
 typedef struct Tenancy__V1__DatabaseConfig Tenancy__V1__DatabaseConfig;
 typedef struct Tenancy__V1__SchemaConfig Tenancy__V1__SchemaConfig;
@@ -34,6 +36,16 @@ typedef struct Tenancy__V1__SharedConfig Tenancy__V1__SharedConfig;
 
 /* --- enums --- */
 
+typedef enum _Tenancy__V1__RequestLimit__Period {
+  TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_UNSPECIFIED = 0,
+  TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_SECOND = 1,
+  TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_MINUTE = 2,
+  TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_HOUR = 3,
+  TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_DAY = 4,
+  TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_MONTH = 5,
+  TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_YEAR = 6
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__REQUEST_LIMIT__PERIOD)
+} Tenancy__V1__RequestLimit__Period;
 typedef enum _Tenancy__V1__TenantState {
   TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED = 0,
   TENANCY__V1__TENANT_STATE__TENANT_STATE_PENDING = 1,
@@ -116,10 +128,36 @@ struct  Tenancy__V1__TenantConfiguration
   Tenancy__V1__TenantConfiguration__FeatureFlagsEntry **feature_flags;
   size_t n_routes;
   Tenancy__V1__RouteRule **routes;
+  Tenancy__V1__RequestLimits *limits;
 };
 #define TENANCY__V1__TENANT_CONFIGURATION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_configuration__descriptor) \
-    , NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL }
+    , NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL, NULL }
+
+
+struct  Tenancy__V1__RequestLimits
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData plan;
+  size_t n_limits;
+  Tenancy__V1__RequestLimit **limits;
+};
+#define TENANCY__V1__REQUEST_LIMITS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__request_limits__descriptor) \
+    , {0,NULL}, 0,NULL }
+
+
+struct  Tenancy__V1__RequestLimit
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  int64_t requests;
+  Tenancy__V1__RequestLimit__Period period;
+  int64_t burst;
+};
+#define TENANCY__V1__REQUEST_LIMIT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__request_limit__descriptor) \
+    , {0,NULL}, 0, TENANCY__V1__REQUEST_LIMIT__PERIOD__PERIOD_UNSPECIFIED, 0 }
 
 
 struct  Tenancy__V1__RouteRule
@@ -228,6 +266,44 @@ Tenancy__V1__TenantConfiguration *
 void   tenancy__v1__tenant_configuration__free_unpacked
                      (Tenancy__V1__TenantConfiguration *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__RequestLimits methods */
+void   tenancy__v1__request_limits__init
+                     (Tenancy__V1__RequestLimits         *message);
+size_t tenancy__v1__request_limits__get_packed_size
+                     (const Tenancy__V1__RequestLimits   *message);
+size_t tenancy__v1__request_limits__pack
+                     (const Tenancy__V1__RequestLimits   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__request_limits__pack_to_buffer
+                     (const Tenancy__V1__RequestLimits   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__RequestLimits *
+       tenancy__v1__request_limits__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__request_limits__free_unpacked
+                     (Tenancy__V1__RequestLimits *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__RequestLimit methods */
+void   tenancy__v1__request_limit__init
+                     (Tenancy__V1__RequestLimit         *message);
+size_t tenancy__v1__request_limit__get_packed_size
+                     (const Tenancy__V1__RequestLimit   *message);
+size_t tenancy__v1__request_limit__pack
+                     (const Tenancy__V1__RequestLimit   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__request_limit__pack_to_buffer
+                     (const Tenancy__V1__RequestLimit   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__RequestLimit *
+       tenancy__v1__request_limit__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__request_limit__free_unpacked
+                     (Tenancy__V1__RequestLimit *message,
+                      ProtobufCAllocator *allocator);
 /* Tenancy__V1__RouteRule methods */
 void   tenancy__v1__route_rule__init
                      (Tenancy__V1__RouteRule         *message);
@@ -318,6 +394,12 @@ typedef void (*Tenancy__V1__TenantConfiguration__FeatureFlagsEntry_Closure)
 typedef void (*Tenancy__V1__TenantConfiguration_Closure)
                  (const Tenancy__V1__TenantConfiguration *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__RequestLimits_Closure)
+                 (const Tenancy__V1__RequestLimits *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__RequestLimit_Closure)
+                 (const Tenancy__V1__RequestLimit *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__RouteRule_Closure)
                  (const Tenancy__V1__RouteRule *message,
                   void *closure_data);
@@ -342,6 +424,9 @@ extern const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__former_slug__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__feature_flags_entry__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__request_limits__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__request_limit__descriptor;
+extern const ProtobufCEnumDescriptor    tenancy__v1__request_limit__period__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__route_rule__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__database_config__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__schema_config__descriptor;

@@ -23,7 +23,7 @@ let lending = strict + [.enableExperimentalFeature("Lifetimes")]
 /// And of those that have few uses of C: what is unsafe is marked, so that a new use shows.
 let marked = strict + [.strictMemorySafety()]
 let fuzzed: [Target.Dependency] = [
-  "CTenancyOpenSSL", "TenancyCrypto", "TenancyRPC", "TenancyRPCServices", "Tenancy",
+  "CTenancyOpenSSL", "TenancyCrypto", "TenancyFetch", "TenancyRPC", "TenancyRPCServices", "Tenancy",
   "TenancySecrets", "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyTestSupport",
   "TenancyTokens", "TenancyWire",
   .product(name: "NIOCore", package: "swift-nio"),
@@ -161,6 +161,9 @@ let package = Package(
     // Tokens, of others and of ours: strict JOSE. No I/O.
     .target(
       name: "TenancyTokens", dependencies: ["Tenancy", "TenancyCrypto"], swiftSettings: marked),
+    // Documents over HTTPS from servers that others have named. Of the daemon alone.
+    .target(
+      name: "TenancyFetch", dependencies: ["Tenancy", "TenancyCrypto"], swiftSettings: strict),
     .target(
       name: "TenancyStore",
       dependencies: ["Tenancy", "TenancyCrypto", "CTenancySQLite", "CTenancyPostgreSQL"],
@@ -191,8 +194,8 @@ let package = Package(
     .executableTarget(
       name: "tenantd",
       dependencies: [
-        "TenancyCrypto", "TenancyRPC", "TenancyRPCServices", "Tenancy", "TenancyMetrics",
-        "TenancySecrets",
+        "TenancyCrypto", "TenancyFetch", "TenancyRPC", "TenancyRPCServices", "Tenancy",
+        "TenancyMetrics", "TenancySecrets",
         "TenancyServer", "TenancyStore", "TenancySwiftMetrics", "TenancyTelemetry", "TenancyWire",
         "TenancyWorkload",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -281,6 +284,10 @@ let package = Package(
     .testTarget(
       name: "TenancyTokensTests",
       dependencies: ["Tenancy", "TenancyCrypto", "TenancyTestSupport", "TenancyTokens"],
+      swiftSettings: marked),
+    .testTarget(
+      name: "TenancyFetchTests",
+      dependencies: ["Tenancy", "TenancyCrypto", "TenancyFetch", "TenancyTestSupport"],
       swiftSettings: marked),
     .testTarget(
       name: "TenancyStoreTests",

@@ -72,6 +72,10 @@ public struct TenancyService: Sendable {
   /// Certificates, CAs or CRLs were loaded anew: ends the streams of those that are not accepted any more. Looks
   /// at all of them, and may verify chains: not for event loops.
   public func reviewStreams() { gate.streams.reviewAll() }
+
+  /// The same where only what lets in a tenant's callers is otherwise: looks at its streams alone, and for one whose
+  /// streams are looked at all the time a moment later.
+  public func reviewStreams(of tenant: TenantID) { gate.streams.review(touching: [tenant]) }
 }
 
 /// What an event loop keeps for the calls on it. Confined to it.
@@ -113,9 +117,9 @@ public struct TenancyDelegate: ServerDelegate {
     envoy: EnvoyTerms? = nil, logger: Logger, observer: (any ServerObserver)? = nil
   ) {
     let makeLoop: @Sendable (ControlPlane) -> ServiceLoop = { plane in
-      let judge = tokens.map { TokenJudge($0, rules, clock: Self.steadyTime) }
+      let judge = tokens.map { TokenJudge($0, rules, clock: SteadyTime.nanoseconds) }
       let forwarded = envoy.map {
-        ForwardedLoop($0, rules, tokens: tokens, judge, clock: Self.steadyTime)
+        ForwardedLoop($0, rules, tokens: tokens, judge, clock: SteadyTime.nanoseconds)
       }
       return ServiceLoop(plane, judge, forwarded)
     }
@@ -147,15 +151,6 @@ public struct TenancyDelegate: ServerDelegate {
     _ = loop.snapshot
     loop.tokens?.sweep(at: plane.now)
     loop.forwarded?.sweep(at: plane.now)
-  }
-
-  private static let start = ContinuousClock.now
-
-  /// Nanoseconds of a clock that is never set.
-  @Sendable
-  public static func steadyTime() -> Int64 {
-    let (seconds, attoseconds) = (ContinuousClock.now - start).components
-    return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
   }
 
   public static let identityMetadata = [BearerToken.metadataName]

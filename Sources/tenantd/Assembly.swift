@@ -20,6 +20,8 @@ struct Assembly: Sendable {
   /// Those of the listeners: of clients with certificates, and of others.
   let tls: [TLSContext]
   let authorities: AuthorityWatch
+  /// Nil: no keys of token issuers are fetched.
+  let keySets: KeySetFetching?
   let service: TenancyService
   let health: HealthStatus
   let observation: Observation

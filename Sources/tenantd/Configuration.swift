@@ -23,6 +23,8 @@ struct Configuration: Sendable {
   var rateLimits = RateLimitSettings()
   /// Whose tokens are accepted for all tenants.
   var issuers: [IssuerSettings] = []
+  /// Nil: no keys of token issuers are fetched.
+  var keySets: KeySetSettings?
   /// Nil: no processes are told who they are.
   var workloadAPI: WorkloadAPISettings?
   /// The server's own trust domain; nil where none is given.
@@ -73,8 +75,9 @@ extension Configuration {
     tls = try root.section("tls") { try TLSSettings(&$0) }
     secrets = try root.section("secrets") { try SecretSettings(&$0) }
     var issuers: [IssuerSettings] = []
-    tokens = try root.section("tokens") { try TokenTerms(&$0, &issuers) }
-    self.issuers = issuers
+    var keySets: KeySetSettings?
+    tokens = try root.section("tokens") { try TokenTerms(&$0, &issuers, &keySets) }
+    (self.issuers, self.keySets) = (issuers, keySets)
     envoy = try root.section("envoy") { try EnvoyTerms(&$0) }
     rateLimits = try root.section("rate_limits") { try RateLimitSettings(&$0) } ?? rateLimits
     guard tokens == nil || secrets != nil else {

@@ -75,6 +75,9 @@ struct Daemon {
     if let tokens = configuration.tokens {
       try configuration.issuers.loadKeys(into: tokens.outside)
     }
+    let keySets = try configuration.tokens.flatMap { tokens in
+      try configuration.keySets.map { try KeySetFetching($0, tokens.outside.fetched, self.logger) }
+    }
     try DataDirectory.prepare(configuration.dataDirectory)
     let resources = "\(configuration.dataDirectory)/tenants"
     try OwnFiles.checkTree(resources)
@@ -139,7 +142,8 @@ struct Daemon {
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
-      limiter: limits?.limiter, tls: contexts, authorities: authorities, service: service,
+      limiter: limits?.limiter, tls: contexts, authorities: authorities, keySets: keySets,
+      service: service,
       health: health,
       observation: observation, server: server,
       workloadAPI: workloadAPI, monitor: monitor)
@@ -178,6 +182,18 @@ struct Daemon {
       await reload(made, on: hangups)
     }
     addInBackground("certificate authorities") { await made.authorities.run() }
+    if let keySets = made.keySets {
+      configuration.tokens?.outside.prepare()
+      addInBackground("issuer keys") {
+        await keySets.run(plane) { tenant in
+          if let tenant {
+            made.service.reviewStreams(of: tenant)
+          } else {
+            made.service.reviewStreams()
+          }
+        }
+      }
+    }
     addInBackground("compaction") { await LogCompaction.run(plane, logger) }
     addInBackground("store health") { await StoreHealth.follow(plane, made.health, logger) }
     addInBackground("provisioning") {

@@ -33,9 +33,13 @@ struct IssuerSettings: Sendable {
     let file = try settings.optionalString("jwks_file")
     self.file = file
     let inline = try settings.object("jwks")
-    guard (file == nil) != (inline == nil) else {
-      throw settings.error("jwks or jwks_file is required, and not both")
+    let url = try settings.optionalString("jwks_uri")
+    let pins = try settings.strings("key_pins")
+    guard [file != nil, inline != nil, url != nil].count(where: \.self) == 1 else {
+      throw settings.error("one of jwks, jwks_file and jwks_uri is required, and not two")
     }
+    guard url != nil || pins == nil else { throw settings.error("key_pins: goes with jwks_uri") }
+    issuer.published = url.map { PublishedKeySet(url: $0, pins: pins ?? []) }
     if let inline {
       let place = settings
       issuer.keys = try Self.keys(inline.text(), of: issuer) { place.error("jwks: \($0)") }

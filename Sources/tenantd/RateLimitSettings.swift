@@ -38,7 +38,7 @@ struct RateLimitSettings: Sendable {
   func limiter(of store: any ControlStore, as node: String) throws -> RateLimitTerms? {
     guard let ledger = store as? any LimitLedger else { return nil }
     let limiter = RequestLimiter(
-      plans: plans, ledger: ledger, node: node, steady: TenancyDelegate.steadyTime)
+      plans: plans, ledger: ledger, node: node, steady: SteadyTime.nanoseconds)
     try limiter.join()
     return RateLimitTerms(domain: domain, limiter: limiter)
   }

@@ -2,8 +2,13 @@ import Tenancy
 import TenancyServer
 
 extension TokenTerms {
-  /// - Parameter issuers: those that are trusted for all tenants are put there.
-  init(_ settings: inout SettingsReader, _ issuers: inout [IssuerSettings]) throws {
+  /// - Parameters:
+  ///   - issuers: those that are trusted for all tenants are put there.
+  ///   - fetching: how keys are fetched is put there, where any may be.
+  init(
+    _ settings: inout SettingsReader, _ issuers: inout [IssuerSettings],
+    _ fetching: inout KeySetSettings?
+  ) throws {
     let issuer = try settings.string("issuer")
     guard Self.isText(issuer), issuer.contains(":"), !issuer.hasSuffix("/") else {
       throw settings.error(
@@ -31,7 +36,10 @@ extension TokenTerms {
     guard !issuers.contains(where: { isOurs($0.issuer.issuer.issuer) }) else {
       throw settings.error("issuers: one of them has the issuer of this server")
     }
-    outside = PlatformIssuers(issuers.map(\.issuer))
+    let jwks = try settings.section("jwks") { try KeySetSettings(&$0) }
+    outside = PlatformIssuers(
+      issuers.map(\.issuer), fetched: FetchedKeySets(jwks?.terms ?? FetchedKeySets.Terms()))
+    fetching = jwks ?? (outside.areFetched ? KeySetSettings() : nil)
   }
 
   static func isText(_ text: String) -> Bool {

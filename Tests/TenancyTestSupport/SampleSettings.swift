@@ -20,7 +20,10 @@ package enum SampleSettings {
     first.permissionsClaim = "scope"
     first.maximumLifeSeconds = 60
     first.requiresBinding = true
-    settings.issuers = [first, issuer("z")]
+    var fetched = ExternalIssuer(id: "f", issuer: "https://f.test", keys: [])
+    fetched.published = PublishedKeySet(
+      url: "https://f.test/keys?a=%2F", pins: [String(repeating: "A", count: 43) + "="])
+    settings.issuers = [first, issuer("z"), fetched]
     return settings
   }
 

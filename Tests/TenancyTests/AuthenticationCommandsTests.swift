@@ -182,6 +182,27 @@ struct AuthenticationRulesTests {
     #expect(Self.fields { $0.permissionsClaim = name } == ["i.permissions_claim"])
   }
 
+  @Test func keysAreInOnePlace() {
+    func fields(_ url: String, _ pins: [String] = [], keys: [ExternalKey] = []) -> [String] {
+      Self.fields {
+        $0.keys = keys
+        $0.published = PublishedKeySet(url: url, pins: pins)
+      }
+    }
+    let pin = String(repeating: "A", count: 43) + "="
+    let pins = (0..<8).map { String(repeating: "A", count: 41) + "\($0)A=" }
+    #expect(fields("https://id.test/") == [] && fields("https://id.test/", [pin]) == [])
+    #expect(fields("https://id.test/", pins) == [])
+    #expect(fields("https://id.test/", pins + [pin]) == ["i.key_pins"])
+    #expect(fields("https://id.test/", [pin, pin]) == ["i.key_pins"])
+    #expect(fields("https://id.test/", ["x"]) == ["i.key_pins"])
+    for url in ["", "http://id.test/", "https://127.0.0.1/", "https://id.test/#x"] {
+      #expect(fields(url) == ["i.jwks_uri"])
+    }
+    let keys = SampleSettings.issuer("k").keys
+    #expect(fields("https://id.test/", keys: keys) == ["i.json_web_key_set"])
+  }
+
   @Test func everythingIsBounded() {
     #expect(Self.fields { $0.keys = [] } == ["i.json_web_key_set"])
     #expect(

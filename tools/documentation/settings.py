@@ -25,7 +25,7 @@ READERS = [
     ("TLSSettings", "func grant(", {"bundle": "tls.trust_bundles[]"}),
     ("MasterKeys", "init(_ settings:", {"settings": "secrets"}),
     ("MasterKeys", "func source(", {"settings": "secrets.master_key"}),
-    ("TokenSettings", "init(_ settings:", {"settings": "tokens"}),
+    ("TokenSettings", "init(", {"settings": "tokens"}),
     ("EnvoySettings", "init(_ settings:", {"settings": "envoy", "route": "envoy.routes[]"}),
     ("RateLimitSettings", "init(_ settings:", {"settings": "rate_limits", "plan": "rate_limits.plans[]"}),
     ("RateLimitSettings", "init(_ limit:", {"limit": "rate_limits.plans[].limits[]"}),
@@ -34,6 +34,7 @@ READERS = [
     ("IssuerSettings", "init(_ settings:",
      {"settings": "tokens.issuers[]", "claim": "tokens.issuers[].required_claims[]"}),
     ("IssuerSettings", "func naming(", {"settings": "tokens.issuers[]"}),
+    ("KeySetSettings", "init(_ settings:", {"settings": "tokens.jwks"}),
     ("StoreSettings", "init(_ settings:", {"settings": "store"}),
     ("StoreSettings", "func postgreSQL(", {"settings": "store.postgresql"}),
     ("StoreSettings", "func place(", {"settings": "store.postgresql"}),
@@ -47,8 +48,8 @@ READERS = [
     ("QuotaSettings", "init(_ settings:", {"settings": "quotas"}),
 ]
 SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.trust_bundles[]", "secrets",
-            "secrets.master_key", "tokens", "tokens.issuers[]", "tokens.issuers[].required_claims[]", "envoy",
-            "envoy.routes[]", "rate_limits", "rate_limits.plans[]", "rate_limits.plans[].limits[]",
+            "secrets.master_key", "tokens", "tokens.issuers[]", "tokens.issuers[].required_claims[]", "tokens.jwks",
+            "envoy", "envoy.routes[]", "rate_limits", "rate_limits.plans[]", "rate_limits.plans[].limits[]",
             "workload_api", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
             "limits", "quotas", "log", "audit", "http", "access_log",
             "tracing", "tracing.tls"]

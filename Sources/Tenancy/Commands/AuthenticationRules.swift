@@ -89,7 +89,7 @@ public enum AuthenticationRules {
     if !isVisible(issuer.issuer, maximumTextBytes) || !issuer.issuer.utf8.contains(0x3A) {
       found.add("\(field).issuer", "a URI of at most \(maximumTextBytes) bytes of visible ASCII")
     }
-    found += keyViolations(of: issuer, field)
+    found += keyViolations(of: issuer, field) + sourceViolations(of: issuer, field)
     found += claimViolations(of: issuer, field)
     let lives = 1...ExternalIssuer.longestLife
     if !lives.contains(issuer.maximumLifeSeconds) {
@@ -101,7 +101,11 @@ public enum AuthenticationRules {
   private static func keyViolations(of issuer: ExternalIssuer, _ field: String) -> [Violation] {
     var found: [Violation] = []
     let place = "\(field).json_web_key_set"
-    if !(1...ExternalIssuer.maximumKeys).contains(issuer.keys.count) {
+    // Those that are fetched are judged when they are.
+    let counts = issuer.published == nil ? 1...ExternalIssuer.maximumKeys : 0...0
+    if issuer.published != nil, !issuer.keys.isEmpty {
+      found.add(place, "has to be empty: the keys are fetched from jwks_uri")
+    } else if !counts.contains(issuer.keys.count) {
       found.add(place, "1 to \(ExternalIssuer.maximumKeys) keys that can verify tokens")
     }
     let areKeys = issuer.keys.allSatisfy { key in
@@ -114,6 +118,29 @@ public enum AuthenticationRules {
       || !algorithms.allSatisfy({ ExternalIssuer.algorithms.contains($0) })
     {
       found.add("\(field).algorithms", "each once: some of \(ExternalIssuer.algorithms)")
+    }
+    return found
+  }
+
+  private static func sourceViolations(
+    of issuer: ExternalIssuer, _ field: String
+  ) -> [Violation] {
+    guard let published = issuer.published else { return [] }
+    var found: [Violation] = []
+    if HTTPSURL(parsing: published.url) == nil {
+      found.add(
+        "\(field).jwks_uri",
+        "https:// and a server's name in lower case, at most \(HTTPSURL.maximumBytes) bytes, "
+          + "without a user and a fragment")
+    }
+    let pins = published.pins
+    if pins.count > PublishedKeySet.maximumPins || Set(pins).count != pins.count
+      || !pins.allSatisfy({ PublishedKeySet.digest(ofPin: $0) != nil })
+    {
+      found.add(
+        "\(field).key_pins",
+        "at most \(PublishedKeySet.maximumPins), each once: SHA-256 of a SubjectPublicKeyInfo in base64"
+      )
     }
     return found
   }

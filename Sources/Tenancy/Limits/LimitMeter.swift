@@ -71,6 +71,8 @@ struct LimitMeter {
   /// what it lets through later; a quota's does not, and so half of it is held back.
   private static func share(_ limit: RequestLimit, of left: Double, _ nodes: Int) -> Double {
     let parts = limit.period.isCalendar && nodes > 1 ? 2 * nodes : nodes
+    // Each pays back its part.
+    if left < 0 { return left / Double(nodes) }
     return min(left, max(1, left / Double(parts)))
   }
 
@@ -164,7 +166,7 @@ struct LimitMeter {
     guard nodes > 1 else { return false }
     if isAlone { return waited >= Self.patienceAlone }
     // Where one comes only now and then, nothing is gained by asking more often than that.
-    return spent > 0 ? level <= share / 2 : Double(waited) / 1e9 * limit.rate >= 0.5
+    return spent > 0 ? level <= max(1, share / 2) : Double(waited) / 1e9 * limit.rate >= 0.5
   }
 
   /// - Returns: what was let through, and since when: milliseconds.
@@ -185,8 +187,8 @@ struct LimitMeter {
     // It knows better than the ledger then.
     if isAlone, count.isAlone, !isNew, !limit.period.isCalendar { return }
     isAlone = count.isAlone
-    left = max(0, Double(limit.burst) - count.used) - spent
-    share = Self.share(limit, of: max(0, left), sharing(nodes))
+    left = Double(limit.burst) - count.used - spent
+    share = Self.share(limit, of: left, sharing(nodes))
     level = min(capacity(nodes), share)
     time = now.steady
   }

@@ -29,8 +29,10 @@ public struct ExternalIssuer: Hashable, Sendable, Codable {
   public var issuer: String
   /// Whether its tokens are accepted.
   public var isEnabled = true
-  /// What verifies its tokens, in the order in which they were given.
+  /// What verifies its tokens, in the order in which they were given; none where they are fetched.
   public var keys: [ExternalKey]
+  /// Where what verifies its tokens is fetched from; nil: it is in `keys`.
+  public var published: PublishedKeySet?
   /// How they may be signed: some of `algorithms`.
   public var algorithms = ExternalIssuer.algorithms
   /// One of these has to be in `aud`. Empty: the tenant's own audience, which names it.

@@ -235,6 +235,12 @@ extension TenancyError.Reason {
   public static let tokenAudienceMismatch = Self("TOKEN_AUDIENCE_MISMATCH")
   /// The token is of no key that is accepted.
   public static let tokenKeyUnknown = Self("TOKEN_KEY_UNKNOWN")
+  /// The keys of the token's issuer are to be fetched, and were not yet.
+  public static let tokenKeysNotFetched = Self("TOKEN_KEYS_NOT_FETCHED")
+  /// The keys of the token's issuer could not be fetched for so long that they are not used any more.
+  public static let tokenKeysStale = Self("TOKEN_KEYS_STALE")
+  /// The token is of a key that its issuer did not have when its keys were fetched: they are fetched anew.
+  public static let tokenKeysRefreshing = Self("TOKEN_KEYS_REFRESHING")
   /// The tenant takes no tokens of this kind, by its settings.
   public static let tokenProviderOff = Self("TOKEN_PROVIDER_OFF")
   /// The metadata `authorization` is there twice, or is not `Bearer` and a token.

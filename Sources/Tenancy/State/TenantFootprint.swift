@@ -51,6 +51,8 @@ private enum Overhead {
   /// Names of members included, in a row.
   static let issuer = 512
   static let text = 24
+  /// Keys that are fetched, of which there may be as many as an issuer may have.
+  static let fetchedKeys = ExternalIssuer.maximumKeys * (ExternalKey.maximumBytes + 128)
   /// It is by its target and by its end.
   static let revocation = 512
 }
@@ -81,7 +83,9 @@ extension AuthenticationSettings {
   var footprint: TenantFootprint {
     guard !isDefault else { return TenantFootprint() }
     let bytes = issuers.reduce(Overhead.settings) { $0 + $1.bytes }
-    return TenantFootprint(residentBytes: bytes, storedBytes: bytes)
+    let fetching = issuers.count { $0.published != nil }
+    return TenantFootprint(
+      residentBytes: bytes + fetching * Overhead.fetchedKeys, storedBytes: bytes)
   }
 }
 
@@ -90,6 +94,7 @@ extension ExternalIssuer {
     var texts = [id, issuer, subjectClaim, subjectPrefix, permissionsClaim ?? ""]
     texts += algorithms + audiences + requiredClaims.flatMap { [$0.name, $0.value] }
     texts += keys.flatMap { [$0.id, $0.publicKey] }
+    if let published { texts += [published.url] + published.pins }
     return texts.reduce(Overhead.issuer) { $0 + Overhead.text + $1.utf8.count }
   }
 }

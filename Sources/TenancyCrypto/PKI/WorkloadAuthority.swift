@@ -159,7 +159,8 @@ package final class WorkloadAuthority: Sendable {
       let outcome = withExtendedLifetime((leaf, others)) {
         store.verify(
           leaf.pointer, untrusted: untrusted, of: side, domain: trustDomain,
-          maximumIntermediates: Self.longestProvenChain - 1, now: Clock.now())
+          maximumIntermediates: Self.longestProvenChain - 1, digestsKeys: false,
+          now: Clock.now())
       }
       if case .failure(let refusal) = outcome {
         throw PKIError(

@@ -50,6 +50,18 @@ enum CertificateReader {
     return isRSA && EVP_PKEY_get_bits(key) < minimumRSABits
   }
 
+  /// SHA-256 of the SubjectPublicKeyInfo, as the certificate has it (RFC 7469 §2.4); nil where it can't be read.
+  static func keyDigest(_ certificate: OpaquePointer) -> [UInt8]? {
+    guard let key = X509_get_X509_PUBKEY(certificate) else { return nil }
+    let count = i2d_X509_PUBKEY(key, nil)
+    guard count > 0 else { return nil }
+    let encoded = [UInt8](unsafeUninitializedCapacity: Int(count)) { buffer, written in
+      var end = buffer.baseAddress
+      written = max(0, Int(i2d_X509_PUBKEY(key, &end)))
+    }
+    return SHA256Digest.bytes(encoded)
+  }
+
   /// Seconds since 1970.
   static func notBefore(_ certificate: OpaquePointer) -> Int64? {
     seconds(X509_get0_notBefore(certificate))

@@ -64,18 +64,21 @@ final class VerifiedPeer: Sendable {
   let validUntil: Int64
   /// When the verification has to be done anew: the chain has ended, or a CRL.
   let freshUntil: Int64
+  /// SHA-256 of the key (SubjectPublicKeyInfo) of each certificate of the chain; empty where nobody asks for them.
+  let keyDigests: [[UInt8]]
   /// When the first of the CRLs ends, if that is before the chain does.
   var revocationsUntil: Int64? { freshUntil < validUntil ? freshUntil : nil }
 
   init(
     certificate: PeerCertificate, evidence: PeerEvidence, validFrom: Int64, validUntil: Int64,
-    freshUntil: Int64
+    freshUntil: Int64, keyDigests: [[UInt8]] = []
   ) {
     self.certificate = certificate
     self.evidence = evidence
     self.validFrom = validFrom
     self.validUntil = validUntil
     self.freshUntil = freshUntil
+    self.keyDigests = keyDigests
   }
 }
 

@@ -142,7 +142,8 @@ final class PeerTrust: Sendable {
     }.map { chain in
       VerifiedPeer(
         certificate: certificate, evidence: evidence, validFrom: chain.validFrom,
-        validUntil: chain.validUntil, freshUntil: chain.freshUntil)
+        validUntil: chain.validUntil, freshUntil: chain.freshUntil,
+        keyDigests: chain.keyDigests)
     }
   }
 
@@ -151,7 +152,8 @@ final class PeerTrust: Sendable {
   ) -> Result<TrustStore.Chain, PeerRefusal> {
     store.verify(
       leaf, untrusted: untrusted, of: side, domain: domain,
-      maximumIntermediates: configuration.limits.maximumIntermediates, now: configuration.clock())
+      maximumIntermediates: configuration.limits.maximumIntermediates,
+      digestsKeys: configuration.pinsKeys, now: configuration.clock())
   }
 
   private static let unknownIssuer: Set<Int32> = [

@@ -134,6 +134,8 @@ extension TLSContext {
     public var requiresApplicationProtocol = true
     /// How much a peer may cost.
     public var limits = TLSLimits()
+    /// Whether connections may expect keys in the chains of their peers.
+    package var pinsKeys = false
     /// A rule of the embedder, after all of ours.
     public var peerRule: PeerRule = { _ in nil }
     /// A rule of the embedder for the files: asked each time before they are read. Returns why they are not

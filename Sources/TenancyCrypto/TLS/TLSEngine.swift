@@ -40,6 +40,8 @@ package final class TLSEngine {
   private let wire = TLSWire()
   /// What the server's certificate must be for.
   private let serverName: String?
+  /// SHA-256 of keys of which one has to be in the server's chain; empty: any may be there.
+  private let pins: [[UInt8]]
   /// Why a callback refused the peer.
   private var refusal: String?
   private var verified: VerifiedPeer?
@@ -49,8 +51,13 @@ package final class TLSEngine {
   private var keyUpdates: KeyUpdateBudget
   private var smallRecords: SmallRecordBudget
 
-  /// - Parameter serverName: a DNS name or an address; for a client.
-  package init(_ context: TLSContext, serverName: String? = nil) throws(TLSError) {
+  /// - Parameters:
+  ///   - serverName: a DNS name or an address; for a client.
+  ///   - pins: SHA-256 of keys (SubjectPublicKeyInfo) of which one has to be in the peer's verified chain; empty: any may
+  ///     be there. The context has `pinsKeys`, or such a peer is refused.
+  package init(
+    _ context: TLSContext, serverName: String? = nil, pins: [[UInt8]] = []
+  ) throws(TLSError) {
     ERR_clear_error()
     let snapshot = context.snapshot
     guard let ssl = SSL_new(snapshot.pointer) else {
@@ -65,6 +72,7 @@ package final class TLSEngine {
     side = context.side
     self.ssl = ssl
     self.serverName = serverName
+    self.pins = pins
     keyUpdates = KeyUpdateBudget(snapshot.configuration.limits)
     smallRecords = SmallRecordBudget(snapshot.configuration.limits)
     SSL_set_bio(ssl, bio, bio)  // Takes over our reference.
@@ -270,7 +278,7 @@ package final class TLSEngine {
     let outcome = engine.snapshot.trust.judge(
       leaf: leaf, untrusted: X509_STORE_CTX_get0_untrusted(store)
     ).flatMap { peer in
-      engine.nameRefusal(leaf).map { .failure($0) } ?? .success(peer)
+      (engine.nameRefusal(leaf) ?? engine.pinRefusal(peer)).map { .failure($0) } ?? .success(peer)
     }
     switch outcome {
     case .success(let peer):
@@ -285,6 +293,11 @@ package final class TLSEngine {
       X509_STORE_CTX_set_error(store, refusal.code)
       return 0
     }
+  }
+
+  private func pinRefusal(_ peer: VerifiedPeer) -> PeerRefusal? {
+    guard !pins.isEmpty, !peer.keyDigests.contains(where: { pins.contains($0) }) else { return nil }
+    return PeerRefusal("no certificate of its chain has a pinned key")
   }
 
   private func nameRefusal(_ leaf: OpaquePointer) -> PeerRefusal? {

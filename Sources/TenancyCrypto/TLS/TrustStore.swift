@@ -58,6 +58,8 @@ final class TrustStore: @unchecked Sendable {  // Never changed once loaded; Ope
     var validFrom = Int64.min
     var validUntil = Int64.max
     var freshUntil = Int64.max
+    /// Of each certificate: SHA-256 of its key. Empty where nobody asks for them.
+    var keyDigests: [[UInt8]] = []
   }
 
   /// Verifies the chain from `leaf` to one of the CAs.
@@ -66,10 +68,11 @@ final class TrustStore: @unchecked Sendable {  // Never changed once loaded; Ope
   ///   - leaf: an `X509`.
   ///   - untrusted: a stack of `X509`.
   ///   - domain: the trust domain that the CAs must be able to vouch for, if it is to be one.
+  ///   - digestsKeys: whether the chain's keys are told.
   ///   - now: seconds since 1970.
   func verify(
     _ leaf: OpaquePointer, untrusted: OpaquePointer?, of side: TLSContext.Side,
-    domain: String?, maximumIntermediates: Int, now: Int64
+    domain: String?, maximumIntermediates: Int, digestsKeys: Bool, now: Int64
   ) -> Result<Chain, PeerRefusal> {
     defer { ERR_clear_error() }
     guard let context = X509_STORE_CTX_new_ex(LeanLibrary.context, nil) else {
@@ -87,10 +90,12 @@ final class TrustStore: @unchecked Sendable {  // Never changed once loaded; Ope
       let code = X509_STORE_CTX_get_error(context)
       return .failure(PeerRefusal(code: code == X509_V_OK ? X509_V_ERR_UNSPECIFIED : code))
     }
-    return read(X509_STORE_CTX_get0_chain(context), domain: domain)
+    return read(X509_STORE_CTX_get0_chain(context), domain: domain, digestsKeys: digestsKeys)
   }
 
-  private func read(_ certificates: OpaquePointer?, domain: String?) -> Result<Chain, PeerRefusal> {
+  private func read(
+    _ certificates: OpaquePointer?, domain: String?, digestsKeys: Bool
+  ) -> Result<Chain, PeerRefusal> {
     var chain = Chain()
     for index in 0..<max(0, OPENSSL_sk_num(certificates)) {
       guard let value = OPENSSL_sk_value(certificates, index),
@@ -109,6 +114,12 @@ final class TrustStore: @unchecked Sendable {  // Never changed once loaded; Ope
         case .failure(let error):
           return .failure(PeerRefusal("a CA of its chain: \(error.description)"))
         }
+      }
+      if digestsKeys {
+        guard let digest = CertificateReader.keyDigest(OpaquePointer(value)) else {
+          return .failure(PeerRefusal(code: X509_V_ERR_UNSPECIFIED))
+        }
+        chain.keyDigests.append(digest)
       }
       chain.validFrom = max(chain.validFrom, from)
       chain.validUntil = min(chain.validUntil, until)

@@ -156,8 +156,10 @@ struct Denials {
   static func isDenial(_ error: TenancyError) -> Bool {
     switch error.category {
     case .permissionDenied, .unauthenticated: true
-    case .invalidArgument, .notFound, .alreadyExists, .failedPrecondition, .aborted, .unavailable,
-      .unimplemented, .resourceExhausted, .internalError, .cancelled, .outOfRange:
+    // A token that is not accepted, whatever becomes of it.
+    case .unavailable: error.tellsOfFetchedKeys
+    case .invalidArgument, .notFound, .alreadyExists, .failedPrecondition, .aborted, .unimplemented,
+      .resourceExhausted, .internalError, .cancelled, .outOfRange:
       false
     }
   }

@@ -21,17 +21,27 @@ struct AuthenticationService: Sendable {
     _ access: Access, _ request: V1.SetAuthenticationSettingsRequest
   ) async throws(TenancyError) -> V1.AuthenticationSettings {
     let tenant = try access.requireTarget().tenant.id
+    let outside = terms?.outside
     guard let sent = request.settings else { throw .invalid("settings", "is required") }
     var violations: [TenancyError.FieldViolation] = []
     let settings = AuthenticationSettings(sent, &violations)
     violations += AuthenticationRules.violations(
       of: settings, prefixes: terms?.outside.prefixes ?? [],
       foreign: { terms?.isOurs($0) ?? false })
+    for (at, issuer) in settings.issuers.enumerated() {
+      guard let url = issuer.published?.url, outside?.fetched.allows(url) != true else { continue }
+      violations.append(
+        TenancyError.FieldViolation(
+          field: "settings.issuers[\(at)].jwks_uri",
+          description: "the server's configuration has no such host in tokens.jwks.hosts"))
+    }
     if let error = TenancyError.invalid(violations.firstOfEachField) { throw error }
     let commands = AuthenticationCommands(
       plane, actor: access.caller.subject, judge: try access.requireJudge())
-    return V1.AuthenticationSettings(
-      try await commands.set(settings, of: tenant, etag: sent.etag))
+    let new = try await commands.set(settings, of: tenant, etag: sent.etag)
+    // Whoever has made a mistake finds it in the log before a token comes.
+    if new.acceptsExternalIssuers { outside?.prepare(new.issuers, owner: tenant) }
+    return V1.AuthenticationSettings(new)
   }
 }
 
@@ -87,9 +97,21 @@ extension ExternalIssuer {
     _ violations: inout [TenancyError.FieldViolation]
   ) {
     let algorithms = sent.algorithms.isEmpty ? Self.algorithms : sent.algorithms
+    let areFetched = !sent.jwksUri.isEmpty
+    let place = "\(field).json_web_key_set"
+    if areFetched, !sent.jsonWebKeySet.isEmpty {
+      violations.append(
+        TenancyError.FieldViolation(
+          field: place, description: "goes not with jwks_uri: the keys are in one of them"))
+    }
+    if !areFetched, !sent.keyPins.isEmpty {
+      violations.append(
+        TenancyError.FieldViolation(field: "\(field).key_pins", description: "goes with jwks_uri"))
+    }
     self.init(
       id: sent.id, issuer: sent.issuer,
-      keys: Self.keys(sent.jsonWebKeySet, algorithms, "\(field).json_web_key_set", &violations))
+      keys: areFetched ? [] : Self.keys(sent.jsonWebKeySet, algorithms, place, &violations))
+    if areFetched { published = PublishedKeySet(url: sent.jwksUri, pins: sent.keyPins) }
     self.algorithms = algorithms
     isEnabled = !sent.disabled
     audiences = sent.audiences
@@ -144,7 +166,8 @@ extension V1.ExternalIssuer {
     let keys = issuer.keys.map(\.publicKey).joined(separator: ",")
     self.init(
       id: issuer.id, issuer: issuer.issuer, disabled: !issuer.isEnabled,
-      jsonWebKeySet: "{\"keys\":[\(keys)]}", algorithms: issuer.algorithms,
+      jsonWebKeySet: issuer.published == nil ? "{\"keys\":[\(keys)]}" : "",
+      algorithms: issuer.algorithms,
       audiences: issuer.audiences, acceptJwtType: issuer.acceptsPlainType,
       subjectClaim: issuer.subjectClaim, subjectPrefix: issuer.subjectPrefix,
       requiredClaims: issuer.requiredClaims.map {
@@ -152,6 +175,7 @@ extension V1.ExternalIssuer {
       },
       permissionsClaim: issuer.permissionsClaim ?? "",
       maximumLife: GoogleProtobuf.Duration(seconds: Int64(issuer.maximumLifeSeconds)),
-      requireBinding: issuer.requiresBinding)
+      requireBinding: issuer.requiresBinding, jwksUri: issuer.published?.url ?? "",
+      keyPins: issuer.published?.pins ?? [])
   }
 }

@@ -181,7 +181,7 @@ final class StreamLeases: Sendable {
 
   /// Judges what a change touches: at once, but for a tenant that has changed a moment ago. Its own admin could
   /// have all its streams judged for each of many writes.
-  private func review(touching tenants: some Sequence<TenantID>) {
+  func review(touching tenants: some Sequence<TenantID>) {
     let touched = state.withLock { state -> Set<UInt64> in
       guard !state.ofTenant.isEmpty else { return [] }
       return tenants.reduce(into: []) { touched, tenant in

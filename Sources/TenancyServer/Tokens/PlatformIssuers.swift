@@ -27,12 +27,17 @@ public struct PlatformIssuer: Sendable {
 /// Thread-safe.
 public final class PlatformIssuers: Sendable {
   private let issuers: Mutex<[String: PlatformIssuer]>
+  /// The keys of issuers, of tenants' as well, that are fetched.
+  public let fetched: FetchedKeySets
   /// What subjects of theirs begin with.
   let prefixes: [String]
   let isEmpty: Bool
 
-  /// - Parameter issuers: of which no two have an `iss` or a prefix in common.
-  public init(_ issuers: [PlatformIssuer] = []) {
+  /// - Parameters:
+  ///   - issuers: of which no two have an `iss` or a prefix in common.
+  ///   - fetched: keys that are fetched; by default only the platform's may be.
+  public init(_ issuers: [PlatformIssuer] = [], fetched: FetchedKeySets = FetchedKeySets()) {
+    self.fetched = fetched
     prefixes = issuers.map(\.issuer.subjectPrefix)
     isEmpty = issuers.isEmpty
     self.issuers = Mutex(
@@ -42,6 +47,26 @@ public final class PlatformIssuers: Sendable {
   /// - Parameter issuer: `iss`; it is ASCII where it is one of these, so that equal texts have equal bytes.
   func find(_ issuer: String) -> PlatformIssuer? {
     isEmpty ? nil : issuers.withLock { $0[issuer] }
+  }
+
+  /// Whether keys of one of them are fetched.
+  public var areFetched: Bool {
+    issuers.withLock { $0.values.contains { $0.issuer.published != nil } }
+  }
+
+  /// Has the keys fetched that are, before somebody waits for them.
+  public func prepare() {
+    for issuer in issuers.withLock({ $0.values.map(\.issuer) }) {
+      prepare([issuer], owner: nil)
+    }
+  }
+
+  /// The same for issuers of a tenant.
+  func prepare(_ issuers: [ExternalIssuer], owner: TenantID?) {
+    for issuer in issuers where issuer.isEnabled {
+      guard let source = KeySource(issuer, owner: owner) else { continue }
+      _ = fetched.keys(source, configured: issuers)
+    }
   }
 
   /// From now on tokens are good that these keys have signed, and no others. Streams are not looked at: see

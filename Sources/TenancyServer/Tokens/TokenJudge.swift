@@ -58,7 +58,7 @@ final class TokenJudge {
       return try find(token, account: account(), state, at: now)
     } catch {
       guard case .tenant(let name) = peer.kind, let tenant = error.tenant,
-        error.error.category == .unauthenticated,
+        error.error.category == .unauthenticated || error.error.tellsOfFetchedKeys,
         state.find(name.utf8Span.span.bytes, at: now)?.tenant.id != tenant
       else { throw error }
       throw TokenDenial(TokenDenial.unknownKey.error, tenant)

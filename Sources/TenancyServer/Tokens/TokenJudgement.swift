@@ -26,7 +26,7 @@ struct TokenJudgement {
   struct Candidate {
     fileprivate enum Proof {
       case own(TokenKey)
-      case outside(OutsideToken, ExternalIssuer, isPlatform: Bool)
+      case outside(OutsideToken, TrustedIssuer)
     }
 
     let record: TenantRecord
@@ -82,9 +82,9 @@ struct TokenJudgement {
   ) -> Candidate? {
     guard let issuer = token.claimedText("iss")?.text,
       let record = tenant(of: token, by: issuer, state), record.tenant.state != .deleted,
-      let (trusted, isPlatform) = terms.outside.trusted(issuer, by: record.tenant)
+      let trusted = terms.outside.trusted(issuer, by: record.tenant)
     else { return nil }
-    return Candidate(record: record, proof: .outside(token, trusted, isPlatform: isPlatform))
+    return Candidate(record: record, proof: .outside(token, trusted))
   }
 
   /// The tenant that a token of another issuer says it is for.
@@ -127,15 +127,8 @@ struct TokenJudgement {
           CompactJWS(parsing: token), key: ready, expecting: terms.expectations(of: tenant),
           now: now)
         return try TokenGrant(verified, of: tenant, terms.outside)
-      case .outside(let token, let issuer, let isPlatform):
-        let verified = try token.verify(
-          keys: try keys.set(issuer.keys),
-          expecting: terms.expectations(of: issuer, for: tenant, isPlatform: isPlatform),
-          now: now)
-        let key = ExternalKey(verified.key)
-        let trust = OutsideTrust(
-          terms: issuer.terms, key: key, isPlatform: isPlatform, issuers: terms.outside)
-        return try TokenGrant(token, verified, of: tenant, by: trust)
+      case .outside(let token, let trusted):
+        return try verify(token, of: tenant, by: trusted, at: now, &keys)
       }
     } catch let refusal as TokenRefusal {
       throw TokenDenial(TenancyError(refusal), tenant)
@@ -144,6 +137,27 @@ struct TokenJudgement {
     } catch {
       throw TokenDenial(TokenDenial.unknownKey.error, tenant)
     }
+  }
+
+  private func verify(
+    _ token: OutsideToken, of tenant: TenantID, by trusted: TrustedIssuer, at now: Timestamp,
+    _ keys: inout TokenKeyCache
+  ) throws -> TokenGrant {
+    if let missing = trusted.missing { throw missing }
+    let issuer = trusted.issuer
+    let verified: VerifiedOutsideToken
+    do {
+      verified = try token.verify(
+        keys: try keys.set(issuer.keys),
+        expecting: terms.expectations(of: issuer, for: tenant, isPlatform: trusted.isPlatform),
+        now: now)
+    } catch let refusal as TokenRefusal where refusal.reason == .keyUnknown {
+      throw trusted.refusalOfUnknownKey() ?? TenancyError(refusal)
+    }
+    let trust = OutsideTrust(
+      terms: issuer.terms, key: ExternalKey(verified.key), isPlatform: trusted.isPlatform,
+      issuers: terms.outside)
+    return try TokenGrant(token, verified, of: tenant, by: trust)
   }
 
   /// The `jti` of a token that a key of a tenant's, or of an issuer that it trusts, has signed: whether it is in time or
@@ -159,8 +173,9 @@ struct TokenJudgement {
       }
       let outside = try OutsideToken(parsing: token)
       guard let found = self.outside(outside, state), found.record.tenant.id == record.tenant.id,
-        case .outside(_, let issuer, _) = found.proof
+        case .outside(_, let trusted) = found.proof
       else { return nil }
+      let issuer = trusted.issuer
       _ = try outside.signer(among: try ExternalKey.read(issuer.keys))
       return TokenGrant.tokenID(of: outside, by: issuer, outside.claimedText("jti")?.text)
     } catch {

@@ -115,22 +115,83 @@ struct TokenOrigin: Sendable, Equatable {
 
 extension PlatformIssuers {
   /// An issuer that a tenant's tokens may be of. One that is trusted for all tenants is never a tenant's own, whoever
-  /// was there first.
-  func trusted(
-    _ issuer: String, by tenant: borrowing Tenant
-  ) -> (issuer: ExternalIssuer, isPlatform: Bool)? {
+  /// was there first. Where its keys are fetched, they are those that there are now.
+  func trusted(_ issuer: String, by tenant: borrowing Tenant) -> TrustedIssuer? {
     if let found = find(issuer) {
-      return tenant.authentication.acceptsPlatformIssuers ? (found.issuer, true) : nil
+      guard tenant.authentication.acceptsPlatformIssuers else { return nil }
+      return TrustedIssuer(found.issuer, owner: nil, configured: [], fetched)
     }
-    return tenant.authentication.trustedIssuer(issuer).map { ($0, false) }
+    guard let found = tenant.authentication.trustedIssuer(issuer) else { return nil }
+    return TrustedIssuer(
+      found, owner: tenant.id, configured: tenant.authentication.issuers, fetched)
   }
 
   /// Whether the issuer and the key are trusted that have let in what a token was made of, and are judged as they were.
   func isCurrent(_ origin: TokenOrigin.Outside, in tenant: borrowing Tenant) -> Bool {
-    guard let (issuer, isPlatform) = trusted(origin.issuer, by: tenant),
-      issuer.keys.contains(where: { $0.id == origin.keyID })
+    guard let found = trusted(origin.issuer, by: tenant),
+      found.issuer.keys.contains(where: { $0.id == origin.keyID })
     else { return false }
     // How those of all tenants are judged is not the tenant's to change.
-    return isPlatform || origin.settings == tenant.authentication.version
+    return found.isPlatform || origin.settings == tenant.authentication.version
+  }
+}
+
+/// An issuer, and its keys as they are now, wherever these are from.
+struct TrustedIssuer {
+  /// None of its keys where these are missing.
+  let issuer: ExternalIssuer
+  /// Whether it is trusted for all tenants.
+  let isPlatform: Bool
+  /// Why its keys are missing that are fetched; nil: they are there.
+  let missing: TenancyError?
+  private let source: KeySource?
+  private let fetched: FetchedKeySets
+
+  fileprivate init(
+    _ issuer: ExternalIssuer, owner: TenantID?, configured: [ExternalIssuer],
+    _ fetched: FetchedKeySets
+  ) {
+    isPlatform = owner == nil
+    self.fetched = fetched
+    source = KeySource(issuer, owner: owner)
+    guard let source else {
+      self.issuer = issuer
+      missing = nil
+      return
+    }
+    var issuer = issuer
+    switch fetched.keys(source, configured: configured) {
+    case .good(let keys):
+      issuer.keys = keys
+      missing = nil
+    case .notFetched: missing = Self.notFetched
+    case .stale: missing = Self.stale
+    }
+    self.issuer = issuer
+  }
+
+  /// What is said of a token of a key that is not among its keys.
+  /// - Returns: nil: that there is no such key.
+  func refusalOfUnknownKey() -> TenancyError? {
+    guard let source, fetched.hasten(source) else { return nil }
+    return Self.refreshing
+  }
+
+  private static let notFetched = TenancyError(
+    .unavailable, .tokenKeysNotFetched, "the keys of the token's issuer were not fetched yet",
+    retryAfterSeconds: 1)
+  private static let stale = TenancyError(
+    .unavailable, .tokenKeysStale,
+    "the keys of the token's issuer could not be fetched for too long", retryAfterSeconds: 5)
+  private static let refreshing = TenancyError(
+    .unavailable, .tokenKeysRefreshing,
+    "the token is of a new key of its issuer's, whose keys are being fetched",
+    retryAfterSeconds: 1)
+}
+
+extension TenancyError {
+  /// Whether it says that an issuer is trusted whose keys are fetched.
+  var tellsOfFetchedKeys: Bool {
+    [.tokenKeysNotFetched, .tokenKeysStale, .tokenKeysRefreshing].contains(reason)
   }
 }

@@ -7,6 +7,8 @@ internal import Tenancy
 /// `begin` is when a quota's period has begun.
 enum LimitCounts {
   private static let unit = 1e6
+  /// Milliseconds by which the clock seems to go back where transactions wait for each other, at most.
+  private static let setBack = 10_000
 
   /// Adds uses, given as JSON, and returns what each counts then. `other_time` is when another node than the one that
   /// tells of it now, `node`, has told of it last, or may have done so: when the row was made.
@@ -26,6 +28,10 @@ enum LimitCounts {
       case .postgreSQL: "CAST(value ->> \(index) AS \(type))"
       }
     }
+    // A later one was there first, and its time has passed; unless the clock was set back.
+    let time =
+      "CASE WHEN c.time - excluded.time > \(setBack) THEN excluded.time "
+      + "ELSE \(greatest)(c.time, excluded.time) END"
     // What was there is emptied until the first of the new ones came, and then both.
     let elapsed = "\(greatest)(0, excluded.time - c.time)"
     let former = "CASE WHEN excluded.begin > c.begin THEN 0 ELSE c.used END"
@@ -42,7 +48,7 @@ enum LimitCounts {
       ON CONFLICT (tenant_id, name) DO UPDATE SET
         used = CAST(\(least)(excluded.most, \(greatest)(0.0, \(all))) AS BIGINT),
         most = excluded.most, age = excluded.age,
-        rate = excluded.rate, time = excluded.time, begin = excluded.begin, node = excluded.node,
+        rate = excluded.rate, time = \(time), begin = excluded.begin, node = excluded.node,
         other_time = CASE WHEN c.node = excluded.node THEN c.other_time ELSE c.time END
       RETURNING tenant_id, name, used, begin,
         CAST(CASE WHEN abs(time - other_time) > \(LimitSettlement.othersLast.wholeMilliseconds)

@@ -1028,7 +1028,7 @@ extension V1 {
     /// Its tokens are not accepted.
     public var disabled: Bool
     /// Its public keys as RFC 7517 has them, at most 32 KiB and 16 keys that can verify tokens; others are left out, and
-    /// are not in what is answered.
+    /// are not in what is answered. Either this or `jwks_uri` is there.
     public var jsonWebKeySet: String
     /// How its tokens may be signed: some of ES256, ES384, EdDSA, PS256 and RS256; empty: all of these. RSA keys that don't
     /// say their algorithm are of RS256 if that is among them, else of PS256.
@@ -1052,6 +1052,13 @@ extension V1 {
     public var maximumLife: GoogleProtobuf.Duration?
     /// A token that is bound to no certificate is refused whoever presents it.
     public var requireBinding: Bool
+    /// Where its public keys are fetched from, by each server for itself: `https`, a server's name that the servers'
+    /// configuration allows (`tokens.jwks.hosts`), no user and no fragment, at most 512 bytes. Until they were fetched for
+    /// the first time, and when they could not be for long, calls with its tokens end with UNAVAILABLE.
+    public var jwksUri: String
+    /// SHA-256 of public keys (SubjectPublicKeyInfo) in base64, as RFC 7469 has pins, at most 8: one of them has to be in
+    /// the chain of the server that `jwks_uri` names, which has to verify all the same. Empty: any may be there.
+    public var keyPins: [String]
 
     /// Fields that are not given have their defaults.
     public init(
@@ -1067,7 +1074,9 @@ extension V1 {
       requiredClaims: [V1.RequiredClaim] = [],
       permissionsClaim: String = "",
       maximumLife: GoogleProtobuf.Duration? = nil,
-      requireBinding: Bool = false
+      requireBinding: Bool = false,
+      jwksUri: String = "",
+      keyPins: [String] = []
     ) {
       self.id = id
       self.issuer = issuer
@@ -1082,6 +1091,8 @@ extension V1 {
       self.permissionsClaim = permissionsClaim
       self.maximumLife = maximumLife
       self.requireBinding = requireBinding
+      self.jwksUri = jwksUri
+      self.keyPins = keyPins
     }
   }
 }
@@ -1108,6 +1119,8 @@ extension V1.ExternalIssuer {
     self.permissionsClaim = try WireText.string(c.pointee.permissions_claim, field: "permissions_claim")
     self.maximumLife = try WireRead.message(c.pointee.maximum_life, field: "maximum_life")
     self.requireBinding = c.pointee.require_binding != 0
+    self.jwksUri = try WireText.string(c.pointee.jwks_uri, field: "jwks_uri")
+    self.keyPins = try WireRead.strings(c.pointee.key_pins, count: c.pointee.n_key_pins, field: "key_pins")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1129,6 +1142,9 @@ extension V1.ExternalIssuer {
     c.pointee.permissions_claim = arena.copy(self.permissionsClaim)
     c.pointee.maximum_life = self.maximumLife?.write(into: arena)
     c.pointee.require_binding = self.requireBinding ? 1 : 0
+    c.pointee.jwks_uri = arena.copy(self.jwksUri)
+    c.pointee.n_key_pins = self.keyPins.count
+    c.pointee.key_pins = arena.list(self.keyPins) { arena.copy($0) }
     return c
   }
 
@@ -1147,6 +1163,8 @@ extension V1.ExternalIssuer {
     if !self.permissionsClaim.isEmpty { object["permissionsClaim"] = .string(self.permissionsClaim) }
     if let value = self.maximumLife { object["maximumLife"] = value.json() }
     if self.requireBinding { object["requireBinding"] = .bool(self.requireBinding) }
+    if !self.jwksUri.isEmpty { object["jwksUri"] = .string(self.jwksUri) }
+    if !self.keyPins.isEmpty { object["keyPins"] = .array(self.keyPins.map { .string($0) }) }
     return .object(object)
   }
 }

@@ -51,7 +51,8 @@ struct AuthenticationFile {
       },
       permissionsClaim: try members.text("permissionsClaim"),
       maximumLife: try members.duration("maximumLife"),
-      requireBinding: try members.flag("requireBinding"))
+      requireBinding: try members.flag("requireBinding"),
+      jwksUri: try members.text("jwksUri"), keyPins: try members.texts("keyPins"))
     try members.finish()
     return issuer
   }

@@ -28,7 +28,8 @@ extension V1.ExternalIssuer {
     fields.add("Permissions", permissionsClaim.isEmpty ? "" : "by {\(permissionsClaim)}")
     fields.add("Life", maximumLife.map { "at most \($0.seconds) s" } ?? "")
     fields.add("Binding", requireBinding ? "required" : "")
-    fields.add("Keys", jsonWebKeySet)
+    fields.add("Keys", jwksUri.isEmpty ? jsonWebKeySet : "from \(jwksUri)")
+    fields.add("Pins", each: keyPins)
     return fields.lines()
   }
 }

@@ -257,8 +257,11 @@ private enum Sample {
     var tenant = keyedTenant(slug)
     guard trusting else { return tenant }
     let key = ExternalKey(id: tokenKey.id, publicKey: tokenKey.publicKey)
+    var fetched = ExternalIssuer(id: "fetched", issuer: "https://f.test", keys: [])
+    fetched.published = PublishedKeySet(
+      url: "https://f.test/keys", pins: [String(repeating: "A", count: 43) + "="])
     tenant.authentication.issuers = [
-      ExternalIssuer(id: "corp", issuer: "https://id.test", keys: [key])
+      ExternalIssuer(id: "corp", issuer: "https://id.test", keys: [key]), fetched,
     ]
     tenant.tokenHorizon = time
     return tenant

@@ -2081,7 +2081,7 @@ const ProtobufCMessageDescriptor tenancy__v1__authentication_settings__descripto
   (ProtobufCMessageInit) tenancy__v1__authentication_settings__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__external_issuer__field_descriptors[13] =
+static const ProtobufCFieldDescriptor tenancy__v1__external_issuer__field_descriptors[15] =
 {
   {
     "id",
@@ -2239,6 +2239,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__external_issuer__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "jwks_uri",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ExternalIssuer, jwks_uri),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "key_pins",
+    15,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__ExternalIssuer, n_key_pins),
+    offsetof(Tenancy__V1__ExternalIssuer, key_pins),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__external_issuer__field_indices_by_name[] = {
   6,   /* field[6] = accept_jwt_type */
@@ -2248,6 +2272,8 @@ static const unsigned tenancy__v1__external_issuer__field_indices_by_name[] = {
   0,   /* field[0] = id */
   1,   /* field[1] = issuer */
   3,   /* field[3] = json_web_key_set */
+  13,   /* field[13] = jwks_uri */
+  14,   /* field[14] = key_pins */
   11,   /* field[11] = maximum_life */
   10,   /* field[10] = permissions_claim */
   12,   /* field[12] = require_binding */
@@ -2258,7 +2284,7 @@ static const unsigned tenancy__v1__external_issuer__field_indices_by_name[] = {
 static const ProtobufCIntRange tenancy__v1__external_issuer__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 13 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__external_issuer__descriptor =
 {
@@ -2268,7 +2294,7 @@ const ProtobufCMessageDescriptor tenancy__v1__external_issuer__descriptor =
   "Tenancy__V1__ExternalIssuer",
   "tenancy.v1",
   sizeof(Tenancy__V1__ExternalIssuer),
-  13,
+  15,
   tenancy__v1__external_issuer__field_descriptors,
   tenancy__v1__external_issuer__field_indices_by_name,
   1,  tenancy__v1__external_issuer__number_ranges,

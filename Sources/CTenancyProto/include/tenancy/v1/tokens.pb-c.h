@@ -300,10 +300,13 @@ struct  Tenancy__V1__ExternalIssuer
   ProtobufCBinaryData permissions_claim;
   Google__Protobuf__Duration *maximum_life;
   protobuf_c_boolean require_binding;
+  ProtobufCBinaryData jwks_uri;
+  size_t n_key_pins;
+  ProtobufCBinaryData *key_pins;
 };
 #define TENANCY__V1__EXTERNAL_ISSUER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__external_issuer__descriptor) \
-    , {0,NULL}, {0,NULL}, 0, {0,NULL}, 0,NULL, 0,NULL, 0, {0,NULL}, {0,NULL}, 0,NULL, {0,NULL}, NULL, 0 }
+    , {0,NULL}, {0,NULL}, 0, {0,NULL}, 0,NULL, 0,NULL, 0, {0,NULL}, {0,NULL}, 0,NULL, {0,NULL}, NULL, 0, {0,NULL}, 0,NULL }
 
 
 struct  Tenancy__V1__RequiredClaim

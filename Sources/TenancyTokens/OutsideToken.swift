@@ -74,7 +74,9 @@ package struct OutsideToken: Sendable {
 
   /// The text of a claim; nil where it is none.
   package func claimedText(_ name: ExactText) -> ExactText? {
-    guard case .text(let text)? = members[name], TokenText.isIdentifier(text) else { return nil }
+    guard case .text(let text)? = members.claim(name), TokenText.isIdentifier(text) else {
+      return nil
+    }
     return text
   }
 
@@ -154,7 +156,7 @@ package struct OutsideToken: Sendable {
   }
 
   private func isMet(_ claim: OutsideExpectations.RequiredClaim) -> Bool {
-    switch members[claim.name] {
+    switch members.claim(claim.name) {
     case .text(let text)?: text == claim.value
     case .bool(let value)?: claim.value == (value ? "true" : "false")
     case .list(let elements)?: elements.contains(.text(claim.value))
@@ -165,7 +167,7 @@ package struct OutsideToken: Sendable {
   /// Words in a text with spaces between, or the texts of a list; none where there is no such claim.
   private func permissions(_ name: ExactText) throws(TokenRefusal) -> [ExactText] {
     let words: [ExactText]
-    switch members[name] {
+    switch members.claim(name) {
     case nil: return []
     case .text(let text)?:
       words = text.text.utf8.split(separator: UInt8(ascii: " ")).map {
@@ -209,7 +211,8 @@ extension TokenClaims {
   ) throws(TokenRefusal) {
     var reader = ClaimReader(members)
     let issuer = try reader.required("iss", reader.text("iss"))
-    let subject = try reader.required(subjectClaim, reader.text(subjectClaim))
+    let subject = try ClaimReader.identifier(
+      reader.required(subjectClaim, members.claim(subjectClaim)), subjectClaim)
     let audience = try reader.audience()
     let issuedAt = try reader.required("iat", reader.moment("iat"))
     let expires = try reader.required("exp", reader.moment("exp"))

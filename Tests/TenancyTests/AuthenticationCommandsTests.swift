@@ -175,11 +175,22 @@ struct AuthenticationRulesTests {
   }
 
   @Test(arguments: [
-    "", "iss", "aud", "exp", "act", "cnf", "a\u{0}", String(repeating: "a", count: 129),
+    "", "iss", "aud", "exp", "act", "cnf", "a\u{0}", String(repeating: "a", count: 129), "/", "/a",
+    "/iss", "/act/sub", "/cnf/x", "//a", "/a//b", "/a/", "/a/~", "/a/~2", "/a/b/c/d/e/f/g/h/i",
   ])
   func claims(_ name: String) {
     #expect(Self.fields { $0.subjectClaim = name } == ["i.subject_claim"])
     #expect(Self.fields { $0.permissionsClaim = name } == ["i.permissions_claim"])
+  }
+
+  @Test(arguments: [
+    "a", "https://x.test/roles", "a/b", "/a/b", "/realm_access/roles", "/a/iss", "/a~1b/~0",
+    "/a/b/c/d/e/f/g/h",
+  ])
+  func claimsThatCanBe(_ name: String) {
+    #expect(Self.fields { $0.subjectClaim = name } == [])
+    #expect(Self.fields { $0.permissionsClaim = name } == [])
+    #expect(Self.fields { $0.requiredClaims = [.init(name: name, value: "x")] } == [])
   }
 
   @Test func keysAreInOnePlace() {

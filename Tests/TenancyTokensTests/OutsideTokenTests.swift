@@ -204,6 +204,38 @@ struct OutsideTokenTests {
     #expect(Self.refusal(try Self.token(["scope": many]), expected) == .claims)
   }
 
+  /// As Keycloak and others have them.
+  @Test func claimsWithinOthers() throws {
+    let nested =
+      "{\"a/b\":{\"roles\":[\"a:b\",\"c:d\"],\"org\":\"K\"},\"n\":[{\"org\":\"K\"}],\"id\":\"al\"}"
+    func found(_ claims: [String: String?], _ change: (inout OutsideExpectations) -> Void) throws
+      -> VerifiedOutsideToken
+    {
+      try Self.verified(try Self.token(claims), Self.expectations(change))
+    }
+    let token = try found(["realm": nested]) {
+      $0.permissionsClaim = "/realm/a~1b/roles"
+      $0.subjectClaim = "/realm/id"
+      $0.requiredClaims = [
+        OutsideExpectations.RequiredClaim(name: "/realm/a~1b/org", value: "K"),
+        OutsideExpectations.RequiredClaim(name: "/realm/a~1b/roles", value: "c:d"),
+      ]
+    }
+    #expect(token.permissions?.map(\.text) == ["a:b", "c:d"] && token.claims.subject == "al")
+    // Not through lists, nor a claim that has such a name.
+    for wrong in ["/realm/n/0/org", "/realm/a/b/org", "/realm/org", "/other/org"] {
+      let expected = Self.expectations {
+        $0.requiredClaims = [OutsideExpectations.RequiredClaim(name: ExactText(wrong), value: "K")]
+      }
+      let token = try Self.token(["realm": nested, wrong: "\"K\""])
+      #expect(Self.refusal(token, expected) == .claims, "\(wrong)")
+    }
+    let expected = Self.expectations { $0.subjectClaim = "/realm/a~1b" }
+    for value in [nested, nil, "\"x\"", "{\"a/b\":7}"] {
+      #expect(Self.refusal(try Self.token(["realm": value]), expected) == .claims)
+    }
+  }
+
   @Test func beforeItIsVerifiedItOnlySays() throws {
     let token = try OutsideToken(
       parsing: try Self.token(["aud": "[\"a\",7,\"b\"]", "org": "\"x\"", "n": "7", "e": "\"\""]))

@@ -75,7 +75,7 @@ MEANINGS = {
     "tokens.issuers[].algorithms": "Some of `ES256`, `ES384`, `EdDSA`, `PS256`, `RS256`.",
     "tokens.issuers[].audiences": "One of these has to be in `aud`. Without it `tokens.audience`.",
     "tokens.issuers[].accept_jwt_type": "Whether `typ` may be `JWT` as well as `at+jwt`.",
-    "tokens.issuers[].subject_claim": "The claim that says who the subject is.",
+    "tokens.issuers[].subject_claim": "The claim that says who the subject is, by its name or a JSON Pointer.",
     "tokens.issuers[].subject_prefix": "What stands before that in role assignments. Without it the id and a colon.",
     "tokens.issuers[].required_claims": "Claims that have to have a value.",
     "tokens.issuers[].required_claims[].name": "Required. Of a claim of the payload itself.",

@@ -156,10 +156,10 @@ public enum AuthenticationRules {
         "at most \(maximumAudiences), each once, of 1 to \(maximumTextBytes) bytes of visible ASCII"
       )
     }
-    if !isName(issuer.subjectClaim) || fixedClaims.contains(issuer.subjectClaim) {
+    if !isClaim(issuer.subjectClaim) || isFixed(issuer.subjectClaim) {
       found.add("\(field).subject_claim", "the name of a claim that can say who the subject is")
     }
-    if let claim = issuer.permissionsClaim, !isName(claim) || fixedClaims.contains(claim) {
+    if let claim = issuer.permissionsClaim, !isClaim(claim) || isFixed(claim) {
       found.add(
         "\(field).permissions_claim", "the name of a claim that can say what a token is for")
     }
@@ -174,8 +174,10 @@ public enum AuthenticationRules {
       found.add("\(field).required_claims", "at most \(maximumClaims), each name once")
     }
     for (at, claim) in claims.enumerated() {
-      if !isName(claim.name) {
-        found.add("\(field).required_claims[\(at)].name", "1 to \(maximumNameBytes) bytes")
+      if !isClaim(claim.name) {
+        found.add(
+          "\(field).required_claims[\(at)].name",
+          "1 to \(maximumNameBytes) bytes: a name, or a JSON Pointer to a claim within another")
       }
       if !isText(claim.value, maximumTextBytes) {
         found.add("\(field).required_claims[\(at)].value", "1 to \(maximumTextBytes) bytes")
@@ -207,7 +209,14 @@ public enum AuthenticationRules {
       && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
   }
 
-  private static func isName(_ text: String) -> Bool { isText(text, maximumNameBytes) }
+  private static func isClaim(_ text: String) -> Bool {
+    isText(text, maximumNameBytes) && ClaimPath.names(of: text) != nil
+  }
+
+  /// Also what is within such a one means something to every reader.
+  private static func isFixed(_ claim: String) -> Bool {
+    ClaimPath.names(of: claim)?.first.map(fixedClaims.contains) ?? false
+  }
 
   private static func isText(_ text: String, _ maximum: Int) -> Bool {
     (1...maximum).contains(text.utf8.count) && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }

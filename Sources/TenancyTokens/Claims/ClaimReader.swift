@@ -38,7 +38,7 @@ struct ClaimReader {
     return try Self.identifier(value, name)
   }
 
-  private static func identifier(
+  static func identifier(
     _ value: TokenJSON, _ name: ExactText
   ) throws(TokenRefusal) -> ExactText {
     guard case .text(let text) = value, TokenText.isIdentifier(text) else {

@@ -28,6 +28,20 @@ package enum TokenJSON: Hashable, Sendable {
 extension [TokenJSON.Member] {
   /// The member's value; nil if there is none of the name.
   package subscript(_ name: ExactText) -> TokenJSON? { first { $0.name == name }?.value }
+
+  /// The value of a claim, which may be within others: see `ClaimPath`.
+  func claim(_ path: ExactText) -> TokenJSON? {
+    guard path.text.utf8.first == UInt8(ascii: "/") else { return self[path] }
+    guard let names = ClaimPath.names(of: path.text) else { return nil }
+    var found = TokenJSON.object(self)
+    for name in names {
+      guard case .object(let members) = found, let next = members[ExactText(name)] else {
+        return nil
+      }
+      found = next
+    }
+    return found
+  }
 }
 
 extension TokenJSON {

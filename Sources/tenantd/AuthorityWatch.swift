@@ -17,13 +17,20 @@ final class AuthorityWatch: Sendable {
   private let service: TenancyService
   private let logger: Logger
   /// What the TLS contexts have been made with.
-  private let trusted: [AddedAuthority]
+  private let trusted: Trust
   private let wakes = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+
+  /// What listeners know besides what is in files.
+  struct Trust: Equatable {
+    let added: [AddedAuthority]
+    /// Those retired by force, in PEM.
+    let refused: [String]
+  }
 
   /// - Parameter trusted: what the TLS contexts have been made with, or before that.
   init(
     _ plane: ControlPlane, _ api: WorkloadAPI?, _ tls: [TLSContext],
-    trusting trusted: [AddedAuthority],
+    trusting trusted: Trust,
     _ service: TenancyService, _ logger: Logger
   ) {
     self.plane = plane
@@ -34,11 +41,14 @@ final class AuthorityWatch: Sendable {
     self.logger = logger
   }
 
-  /// What listeners trust by now besides what is in files.
-  static func trusted(by plane: ControlPlane) -> [AddedAuthority] {
-    plane.state.authorities.trusted(at: plane.now).map {
-      AddedAuthority(domain: $0.trustDomain, certificate: $0.chain)
-    }
+  /// What listeners trust, and refuse, by now besides what is in files.
+  static func trusted(by plane: ControlPlane) -> Trust {
+    let authorities = plane.state.authorities
+    return Trust(
+      added: authorities.trusted(at: plane.now).map {
+        AddedAuthority(domain: $0.trustDomain, certificate: $0.chain)
+      },
+      refused: authorities.revoked.map(\.chain))
   }
 
   /// Has it looked at all soon.
@@ -71,15 +81,20 @@ final class AuthorityWatch: Sendable {
   }
 
   private func reload() -> Bool {
-    do throws(TLSError) {
-      for context in tls { try context.reload() }
-    } catch {
-      logger.error(
-        "listeners do not trust the certificate authorities of now", metadata: ["error": "\(error)"]
-      )
-      return false
+    var isComplete = true
+    for context in tls {
+      do throws(TLSError) {
+        // Whatever has become of files: those that were read last stay.
+        try context.reloadAddedAuthorities()
+      } catch {
+        isComplete = false
+        logger.error(
+          "a listener does not trust the certificate authorities of now",
+          metadata: ["error": "\(error)"])
+      }
     }
     service.reviewStreams()
+    guard isComplete else { return false }
     if !tls.isEmpty { logger.notice("listeners trust the certificate authorities of now") }
     return true
   }

@@ -312,7 +312,8 @@ struct Daemon {
       var context = settings.context
       context.clientAuthentication = certificates
       context.peerRule = { identity.refusal(of: $0) }
-      context.addedAuthorities = { AuthorityWatch.trusted(by: plane) }
+      context.addedAuthorities = { AuthorityWatch.trusted(by: plane).added }
+      context.refusedAuthorities = { AuthorityWatch.trusted(by: plane).refused }
       context.refuseExposedKeys()
       return try TLSContext(.server, context)
     }
@@ -346,13 +347,13 @@ struct Daemon {
         watch.reload(logger)
         observation.reopen()
         observation.reload()
-        do throws(TLSError) {
-          for context in tls {
+        for context in tls {
+          do throws(TLSError) {
             try context.reload()
             report(nil)
+          } catch {
+            report(error)
           }
-        } catch {
-          report(error)
         }
         await made.secrets?.reload()
         made.authorities.wake()

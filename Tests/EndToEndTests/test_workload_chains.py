@@ -1,11 +1,13 @@
 """Certificate authorities under the company's own CA: what is taken in answer to their requests, and what is not."""
 
 import datetime
+import shutil
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from support.authorities import AWAITING, PREPARED, called, fetched, take
+from support import api
+from support.authorities import AWAITING, PREPARED, UID, called, fetched, take, with_stored_authorities
 from support.client import failure, invalid
 from support.pki import TRUST_DOMAIN, Authority, signed
 from support.waiting import eventually
@@ -42,6 +44,46 @@ def test_one_under_the_company_s_own(server, chief, acme):
     assert not fetched(lambda: called(server, stranger))
 
 
+def test_a_lost_one_is_refused_though_its_root_is_trusted(server, chief, acme, pki):
+    """The company's root is in the listeners' files as well."""
+    root = pki.python
+    made = chief.prepare(external=True)
+    chief.import_chain(made.name, signed(made.certificate_request, root) + root.pem)
+    chief.activate(made.name, force=True)
+    svid, process = eventually(lambda: fetched(lambda: take(server, acme)), "certificates are made")
+    process.close()
+    mine, other = credential(certificates(svid["chain"]), svid["key"]), root.tenant(acme.slug)
+    assert called(server, mine) and called(server, other)
+    assert not chief.retire(made.name, force=True).HasField("authority")
+    eventually(lambda: not fetched(lambda: called(server, mine)), "it is refused")
+    assert called(server, other)
+    assert chief.certificate_authorities() == []
+    # It is remembered.
+    assert server.stop() == 0
+    server.start()
+    assert called(server, other) and not fetched(lambda: called(server, mine))
+
+
+def test_a_lost_one_is_refused_though_files_can_not_be_read(make_server, pki, tmp_path):
+    server = with_stored_authorities(make_server())
+    bundle = tmp_path / "ca.pem"
+    shutil.copy(pki.authorities, bundle)
+    server.settings["tls"]["client_ca"] = str(bundle)
+    server.start()
+    with server.operator() as chief:
+        tenant = chief.active("acme", api.SHARED)
+        chief.register(tenant.name, "web", uid=UID)
+        made = chief.activate(chief.prepare().name, force=True)
+        svid, process = eventually(lambda: fetched(lambda: take(server, tenant)), "certificates are made")
+        process.close()
+        mine = credential(certificates(svid["chain"]), svid["key"])
+        eventually(lambda: fetched(lambda: called(server, mine)), "listeners trust it")
+        bundle.unlink()
+        chief.retire(made.name, force=True)
+        eventually(lambda: not fetched(lambda: called(server, mine)), "it is refused")
+        assert called(server, pki.python.tenant(tenant.slug))
+
+
 def wrong(request: str) -> dict[str, bytes]:
     root, other = Authority("root"), Authority("other")
     weak = Authority("weak")
@@ -66,6 +108,7 @@ def wrong(request: str) -> dict[str, bytes]:
         "path length": signed(request, short) + short.pem,
         "permitted subtree": signed(request, root, constraints=elsewhere) + root.pem,
         "not yet valid": signed(request, root, starts=600) + root.pem,
+        "subjectKeyIdentifier": signed(request, root, named=False) + root.pem,
     }
 
 

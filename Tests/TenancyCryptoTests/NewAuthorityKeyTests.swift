@@ -114,6 +114,19 @@ struct NewAuthorityKeyTests {
     #expect(error?.description.contains("would not be accepted") == true)
   }
 
+  /// Two of one name are told apart by it.
+  @Test func oneThatDoesNotNameItsKeyIsNotProven() throws {
+    let (file, key) = (scratch.file("unnamed.pem"), scratch.file("unnamed.key"))
+    _ = try OpenSSL.run(
+      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+      key, "-out", file, "-subj", "/CN=u", "-days", "1", "-addext",
+      "keyUsage=critical,keyCertSign", "-addext", "subjectKeyIdentifier=none")
+    let authority = try WorkloadAuthority(
+      certificates: file, key: key, trustDomain: "example.test")
+    let error = #expect(throws: PKIError.self) { try authority.prove() }
+    #expect(error?.description.contains("subjectKeyIdentifier") == true)
+  }
+
   @Test(arguments: [
     "pkcs11:", "pkcs11:token=a;object=b", "pkcs11:id=%01?module-name=x",
   ])

@@ -13,7 +13,7 @@ struct AuthorityStoreTests {
   private let master: MasterKey
   private let first = Sample.id(1).description
 
-  /// A store with one that signs, and one that did.
+  /// A store with one that signs, one that did, and one whose key was lost.
   init() throws {
     directory = try TemporaryDirectory()
     path = directory.file("store.sqlite")
@@ -24,7 +24,9 @@ struct AuthorityStoreTests {
     let store = try SQLiteStore(path: path, sealer: Keyring(master: master))
     defer { store.close() }
     var changes: [Change] = [.putDataKey(dataKey)]
-    for (number, state) in [(UInt64(1), SigningAuthority.State.active), (2, .retiring)] {
+    for (number, state) in [
+      (UInt64(1), SigningAuthority.State.active), (2, .retiring), (4, .revoked),
+    ] {
       let (authority, stored) = try ContractAuthorities.sealed(number, keyring, state: state)
       changes += ContractAuthorities.put(authority, stored)
     }
@@ -46,6 +48,7 @@ struct AuthorityStoreTests {
     defer { store.close() }
     let authorities = try ControlState(store.load()).authorities
     #expect(authorities.all.map(\.state) == [.active, .retiring])
+    #expect(authorities.revoked.map(\.state) == [.revoked])
     let report = try StoreCheck.run(path: path)
     #expect(report.isSound, "\(report.findings)")
   }

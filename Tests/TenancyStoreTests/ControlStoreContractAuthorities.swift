@@ -16,7 +16,8 @@ enum ContractAuthorities {
       chain: isAwaiting ? "" : "-----BEGIN \"é\"-----\n\\/\n", request: isAwaiting ? "r\n" : "",
       expireTime: isAwaiting ? nil : Timestamp(nanoseconds: .max), propagation: 60,
       createTime: time, prepareTime: isAwaiting ? nil : time,
-      activateTime: state == .active ? time : nil, retireTime: state == .retiring ? time : nil,
+      activateTime: state == .active ? time : nil,
+      retireTime: [.retiring, .revoked].contains(state) ? time : nil,
       trustUntil: state == .retiring ? Timestamp(nanoseconds: 7) : nil, version: version,
       reference: reference)
   }
@@ -33,7 +34,8 @@ enum ContractAuthorities {
   }
 
   static func put(_ authority: SigningAuthority, _ stored: StoredSecret) -> [Change] {
-    [
+    guard authority.state != .revoked else { return [.putAuthority(authority)] }
+    return [
       .putAuthority(authority),
       .putSecret(
         SecretPlace.platform, authority.keyPlace.purpose, stored.reference, stored.sealed),
@@ -58,7 +60,7 @@ extension ControlStoreContract {
       }
       try withStore(open) { (store) throws in
         #expect(try store.load().changes == made.map { .putAuthority($0.0) })
-        for (authority, stored) in made {
+        for (authority, stored) in made where authority.state != .revoked {
           let place = authority.keyPlace
           let found = try store.secret(place.purpose, of: place.tenant)
           #expect(found == stored)
@@ -82,7 +84,7 @@ extension ControlStoreContract {
         try store.append([Sample.entry(2, gone + [.putAuthority(changed)])])
         #expect(
           try store.load().changes
-            == [changed, made[2].0, made[3].0].map { .putAuthority($0) })
+            == ([changed] + made.dropFirst(2).map(\.0)).map { .putAuthority($0) })
         #expect(try store.secret(first.keyPlace.purpose, of: SecretPlace.platform) == nil)
         #expect(
           try store.entries(after: 1, limit: 1).map(\.changes) == [gone + [.putAuthority(changed)]])

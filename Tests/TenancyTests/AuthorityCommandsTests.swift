@@ -184,6 +184,47 @@ struct AuthorityCommandsTests {
     #expect(all == [])
   }
 
+  /// It is shown no more, and remembered until its certificate has ended.
+  @Test func oneThatIsLostIsRefusedUntilItsCertificateEnds() async throws {
+    let own = "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n"
+    let asked = try await prepare(life: nil)
+    let soon = now + .seconds(1_000)
+    _ = try await commands.complete(asked.id, chain: own + own, expireTime: soon)
+    _ = try await commands.activate(asked.id, force: true)
+    let end = now + .seconds(2_000)
+    #expect(try await commands.retire(asked.id, force: true, end: { _ in end }) == nil)
+    let revoked = try #require(test.plane.state.authorities.revoked.first)
+    #expect(revoked.state == .revoked && revoked.isSound && revoked.chain == own)
+    #expect(revoked.expireTime == end && revoked.retireTime == now && !revoked.isTrusted(at: now))
+    #expect(all == [] && test.plane.state.authorities.trusted(at: now) == [])
+    #expect(try test.store.secret(.authorityKey(asked.id), of: SecretPlace.platform) == nil)
+    let again = await reason { () async throws(TenancyError) in
+      _ = try await commands.activate(asked.id, force: true)
+    }
+    #expect(again == .authorityNotFound)
+    // Keys are sealed anew without it.
+    _ = try await vault.rotateDataKey(actor: "alice", judge: .server)
+    #expect(try await vault.resealAll() == 0)
+    test.clock.advance(seconds: 1_999)
+    try await commands.sweep()
+    #expect(test.plane.state.authorities.revoked == [revoked])
+    test.clock.advance(seconds: 1)
+    try await commands.sweep()
+    #expect(test.plane.state.authorities.revoked == [])
+  }
+
+  /// What can't be revoked for want of room would stay trusted: so there is always room.
+  @Test func revokedOnesKeepOthersFromBeingMade() async throws {
+    for _ in 0..<SigningAuthority.maximumKept {
+      _ = try await commands.retire(prepare().id, force: true)
+    }
+    let error = await refusal { () async throws(TenancyError) in _ = try await prepare() }
+    #expect(error?.reason == .limitReached)
+    test.clock.advance(seconds: 100 * Self.day)
+    _ = try await prepare()
+    #expect(all.count == 1 && test.plane.state.authorities.revoked == [])
+  }
+
   @Test func aFormerOneIsCalledBackWhileItIsTrusted() async throws {
     let first = try await commands.activate(prepare().id, force: true)
     let second = try await commands.activate(prepare().id, force: true)

@@ -124,6 +124,25 @@ struct StoredAuthoritiesTests {
     #expect(await stored.read(files: nil).authorities.signing == nil)
   }
 
+  /// Another that is trusted has the same root: that says nothing of the one that is not.
+  @Test func whatIsGoneDoesNotSignForTheSakeOfItsRoot() async throws {
+    let stored = stored(vault)
+    let first = try await prepare()
+    _ = try await commands.activate(first.authority.id, force: true)
+    let signer = await stored.read(files: nil).authorities.signing
+    let other = try NewAuthorityKey.root(commonName: "y", trustDomain: Self.domain, seconds: 86_400)
+    let second = try await commands.prepare(
+      NewAuthority(
+        trustDomain: Self.domain, chain: first.authority.chain,
+        expireTime: first.authority.expireTime, propagation: 60,
+        privateKey: ClearSecret(bytes: other.privateKey)))
+    _ = try await commands.activate(second.id, force: true)
+    #expect(await stored.read(files: nil).authorities.signing === signer && signer != nil)
+    _ = try await commands.retire(first.authority.id, force: true)
+    let now = await stored.read(files: nil).authorities
+    #expect(now.signing == nil && now.bundle == first.root)
+  }
+
   @Test func withoutAMasterKeyNothingIsSigned() async throws {
     let first = try await prepare()
     _ = try await commands.activate(first.authority.id, force: true)

@@ -61,11 +61,21 @@ public struct AuthorityCommands: Sendable {
       let now = transaction.now
       let authorities = transaction.state.authorities
       // Those whose time is over go with this.
-      let kept = authorities.all.count - authorities.expired(at: now).count
-      guard kept < SigningAuthority.maximumCount else {
+      let expired = authorities.expired(at: now)
+      let live = authorities.all.count - expired.count { $0.state != .revoked }
+      guard live < SigningAuthority.maximumCount else {
         throw .exhausted(
           .certificateAuthorities, of: .server, limit: SigningAuthority.maximumCount,
           hint: "retire some")
+      }
+      // Refused here, so that revoking one never is.
+      guard
+        authorities.all.count + authorities.revoked.count - expired.count
+          < SigningAuthority.maximumKept
+      else {
+        throw .exhausted(
+          .certificateAuthorities, of: .server, limit: SigningAuthority.maximumKept,
+          hint: "those retired by force are kept until their certificates end")
       }
       let id = TenantID.generate(atMilliseconds: now.milliseconds).description
       let place = SecretPlace(tenant: SecretPlace.platform, purpose: .authorityKey(id))
@@ -125,6 +135,7 @@ public struct AuthorityCommands: Sendable {
       switch authority.state {
       case .active: return
       case .awaitingCertificate: throw Self.illegal(authority, "it has no certificate yet")
+      case .revoked: throw Self.notFound
       case .retiring:
         guard authority.isTrusted(at: now) else {
           throw Self.illegal(authority, "its time in bundles is over")
@@ -145,11 +156,17 @@ public struct AuthorityCommands: Sendable {
 
   /// Takes an authority away: at once where it has signed nothing, and else when the last that it has signed is over,
   /// which it waits for already if it is retiring.
-  /// - Parameter force: at once, also the one that signs. Nobody takes what it has signed from then on.
+  ///
+  /// By force, one that has a certificate is kept as revoked until that has ended: the CA that vouches for it may be
+  /// trusted besides.
+  /// - Parameters:
+  ///   - force: at once, also the one that signs. No listener takes what it has signed from then on.
+  ///   - end: of the first certificate of a chain in PEM, when that ends; nil where that can't be told.
   /// - Returns: as it is from now on; nil if it is gone.
   /// - Throws: as `complete`; FAILED_PRECONDITION with ILLEGAL_TRANSITION if it signs.
   public func retire(
-    _ id: String, force: Bool = false, etag: String = ""
+    _ id: String, force: Bool = false, etag: String = "",
+    end: @escaping @Sendable (String) -> Timestamp? = { _ in nil }
   ) async throws(TenancyError) -> SigningAuthority? {
     try await write("retire", .revoking) {
       (transaction) throws(TenancyError) -> SigningAuthority? in
@@ -164,8 +181,13 @@ public struct AuthorityCommands: Sendable {
         }
       case .retiring:
         guard force || !authority.isTrusted(at: transaction.now) else { return authority }
+      case .revoked: throw Self.notFound
       }
-      Self.drop(authority, &transaction)
+      if force, authority.state != .awaitingCertificate {
+        Self.revoke(authority, until: end(authority.chain), &transaction)
+      } else {
+        Self.drop(authority, &transaction)
+      }
       return nil
     }
   }
@@ -230,6 +252,24 @@ public struct AuthorityCommands: Sendable {
 
   private static func drop(_ authority: SigningAuthority, _ transaction: inout Transaction) {
     transaction.emit(.deleteAuthority(id: authority.id))
+    // Of one that is revoked it has gone before.
+    guard authority.state != .revoked else { return }
+    transaction.emit(.deleteSecret(SecretPlace.platform, .authorityKey(authority.id)))
+  }
+
+  private static func revoke(
+    _ authority: SigningAuthority, until end: Timestamp?, _ transaction: inout Transaction
+  ) {
+    // Those above it are the company's, and stay as good as they were.
+    let mark = "-----END CERTIFICATE-----\n"
+    let own = authority.chain.firstRange(of: mark).map { String(authority.chain[..<$0.upperBound]) }
+    let revoked = SigningAuthority(
+      id: authority.id, trustDomain: authority.trustDomain, state: .revoked,
+      chain: own ?? authority.chain, expireTime: end ?? authority.expireTime,
+      propagation: authority.propagation, createTime: authority.createTime,
+      prepareTime: authority.prepareTime, activateTime: authority.activateTime,
+      retireTime: transaction.now, version: authority.version + 1, reference: authority.reference)
+    transaction.emit(.putAuthority(revoked))
     transaction.emit(.deleteSecret(SecretPlace.platform, .authorityKey(authority.id)))
   }
 

@@ -11,6 +11,9 @@ public struct SigningAuthority: Hashable, Sendable {
     case active
     /// Signs nothing any more, and stays in bundles until the last that it has signed is over.
     case retiring
+    /// Taken away by force: its key may be with others. It has no key here any more and is in no bundle, and chains with
+    /// its key are refused until its certificate has ended, whoever else vouches for them.
+    case revoked
   }
 
   /// In the form of a tenant's id.
@@ -23,7 +26,8 @@ public struct SigningAuthority: Hashable, Sendable {
   public var chain: String
   /// PEM: what the company's own CA is asked to sign. Empty where it is its own root.
   public let request: String
-  /// When the first of `chain` ends; nil without one.
+  /// When the first of `chain` ends; nil without one. Of one that is revoked, its own certificate's end: `chain` has no
+  /// other then.
   public var expireTime: Timestamp?
   /// Seconds that it has to be in all bundles before it signs.
   public let propagation: Int64
@@ -33,7 +37,7 @@ public struct SigningAuthority: Hashable, Sendable {
   public var prepareTime: Timestamp?
   /// When it last began to sign.
   public var activateTime: Timestamp?
-  /// When another took its place.
+  /// When another took its place, or it was revoked.
   public var retireTime: Timestamp?
   /// While it is retiring: until when it is in bundles.
   public var trustUntil: Timestamp?
@@ -76,7 +80,7 @@ public struct SigningAuthority: Hashable, Sendable {
   /// Whether bundles have it.
   public func isTrusted(at now: Timestamp) -> Bool {
     switch state {
-    case .awaitingCertificate: false
+    case .awaitingCertificate, .revoked: false
     case .prepared, .active: true
     case .retiring: trustUntil.map { now < $0 } ?? true
     }
@@ -90,8 +94,10 @@ public struct SigningAuthority: Hashable, Sendable {
 
   // MARK: What one may be
 
-  /// Of a store, in all states.
+  /// Of a store, in all states but `revoked`.
   public static let maximumCount = 8
+  /// Of a store, with those that are revoked.
+  public static let maximumKept = 64
   /// Bytes of a chain, and of a request.
   public static let maximumPEMBytes = 65_536
   /// Seconds, of `propagation`.
@@ -121,7 +127,7 @@ public struct SigningAuthority: Hashable, Sendable {
       && hasCertificate == (expireTime != nil) && hasCertificate == (prepareTime != nil)
       && Self.propagations.contains(propagation)
       && (state != .active || activateTime != nil)
-      && (state == .retiring) == (retireTime != nil)
+      && [.retiring, .revoked].contains(state) == (retireTime != nil)
       && (state == .retiring) == (trustUntil != nil)
       && version >= 1 && reference.version >= 1
   }

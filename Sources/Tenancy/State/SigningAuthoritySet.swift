@@ -1,7 +1,9 @@
 /// The signing authorities of a store, which are few.
 public struct SigningAuthoritySet: Sendable {
-  /// In the order of their ids.
+  /// In the order of their ids; without those that are revoked.
   public private(set) var all: [SigningAuthority] = []
+  /// Those taken away by force whose certificates have not ended: what they vouch for is refused.
+  public private(set) var revoked: [SigningAuthority] = []
 
   /// There are none.
   public init() {}
@@ -19,16 +21,28 @@ public struct SigningAuthoritySet: Sendable {
     all.filter { $0.isTrusted(at: now) }
   }
 
-  /// Those whose time in bundles is over.
+  /// Those whose time in bundles is over, and revoked ones whose certificates have ended.
   public func expired(at now: Timestamp) -> [SigningAuthority] {
     all.filter { $0.state == .retiring && !$0.isTrusted(at: now) }
+      + revoked.filter { $0.expireTime.map { $0 <= now } ?? false }
   }
 
   mutating func put(_ authority: SigningAuthority) {
     remove(authority.id)
-    let at = all.firstIndex { authority.id < $0.id } ?? all.count
-    all.insert(authority, at: at)
+    if authority.state == .revoked {
+      Self.insert(authority, into: &revoked)
+    } else {
+      Self.insert(authority, into: &all)
+    }
   }
 
-  mutating func remove(_ id: String) { all.removeAll { $0.id == id } }
+  private static func insert(_ authority: SigningAuthority, into list: inout [SigningAuthority]) {
+    let at = list.firstIndex { authority.id < $0.id } ?? list.count
+    list.insert(authority, at: at)
+  }
+
+  mutating func remove(_ id: String) {
+    all.removeAll { $0.id == id }
+    revoked.removeAll { $0.id == id }
+  }
 }

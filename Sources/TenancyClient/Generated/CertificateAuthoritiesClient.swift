@@ -11,7 +11,7 @@ public import TenancyWire
 /// Errors, by google.rpc.ErrorInfo reason: AUTHORITY_NOT_FOUND (NOT_FOUND), AUTHORITY_NOT_PROPAGATED and
 /// AUTHORITY_EXPIRED (FAILED_PRECONDITION), AUTHORITY_CHAIN_REFUSED (INVALID_ARGUMENT), ILLEGAL_TRANSITION
 /// (FAILED_PRECONDITION, with the `state`), ETAG_MISMATCH (ABORTED), SECRETS_NOT_CONFIGURED (FAILED_PRECONDITION),
-/// LIMIT_REACHED (RESOURCE_EXHAUSTED, 8).
+/// LIMIT_REACHED (RESOURCE_EXHAUSTED, 8, or 64 with those retired by force whose certificates have not ended).
 public struct CertificateAuthoritiesClient: Sendable {
   private let channel: any CallChannel
 
@@ -41,7 +41,10 @@ public struct CertificateAuthoritiesClient: Sendable {
     try await channel.unary(V1.CertificateAuthorities.activateCertificateAuthority.method, request, options: options)
   }
 
-  /// Takes it away: at once where it has signed nothing, and one that is retiring when its time is over.
+  /// Takes it away: at once where it has signed nothing, and one that is retiring when its time is over. By force, at
+  /// once in any state, and until its certificate has ended all listeners of the server refuse chains with its key,
+  /// whoever else vouches for them. Workloads stop accepting what it signed when they have the new bundle; where it is
+  /// under the company's own CA they go on, as bundles have that one's root, until the company revokes it.
   public nonisolated(nonsending) func retireCertificateAuthority(
     _ request: V1.RetireCertificateAuthorityRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.RetireCertificateAuthorityResponse {

@@ -72,7 +72,8 @@ package enum CertificateReports {
     let configuration = TLSContext.Configuration(
       certificateChain: nil, privateKey: nil,
       trust: .authorities(authorities, revocations: revocations))
-    let trust = try PeerTrust(configuration, peers: .client)
+    let trust = try PeerTrust(
+      configuration, TLSFiles.stores(configuration.trust), peers: .client)
     let chain: [X509Object]
     do throws(PKIError) {
       let buffer = try MemoryBuffer(pem)

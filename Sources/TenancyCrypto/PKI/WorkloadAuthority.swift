@@ -103,6 +103,14 @@ package final class WorkloadAuthority: Sendable {
     return try root.der()
   }
 
+  /// Seconds since 1970: when the first certificate of a chain in PEM ends, whatever becomes of those above it.
+  package static func notAfter(ofFirst pem: String) throws(PKIError) -> Int64 {
+    guard let own = try chain(pem, "the chain").first else {
+      throw PKIError(.authority, "no certificate")
+    }
+    return try own.notAfter()
+  }
+
   /// Seconds since 1970: when the first of the chain ends.
   package func notAfter() throws(PKIError) -> Int64 {
     var end = Int64.max
@@ -133,6 +141,12 @@ package final class WorkloadAuthority: Sendable {
       })
     else {
       throw PKIError(.authority, "a certificate there may sign no others (keyCertSign)")
+    }
+    // By their names alone two of one name are not told apart, and verifiers try one of them.
+    guard X509_get0_subject_key_id(certificate.pointer) != nil else {
+      throw PKIError(
+        .authority,
+        "the authority's certificate has no subjectKeyIdentifier (RFC 5280 section 4.2.1.2)")
     }
     let probe = try issue(path: ["probe"], seconds: 60)
     var ders: [[UInt8]] = []

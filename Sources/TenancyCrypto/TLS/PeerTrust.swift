@@ -3,43 +3,32 @@ import Synchronization
 
 /// Judges the certificates of peers by one loaded set of CAs and CRLs. Thread-safe.
 final class PeerTrust: Sendable {
-  private enum Stores {
-    case any(TrustStore)
-    case domains([String: TrustStore])
-  }
-
-  private let stores: Stores
+  private let stores: TLSFiles.Stores
   /// Of CAs besides those in files, by trust domain.
   private let added: [String: TrustStore]
+  /// Of CAs that are never trusted: SHA-256 of their keys.
+  private let refused: Set<[UInt8]>
   private let configuration: TLSContext.Configuration
   /// Of the peers.
   private let side: TLSContext.Side
   /// Peers that were verified already, by `PeerEvidence.digest`. Refusals are not remembered.
   private let verified: Mutex<BoundedCache<[UInt8], VerifiedPeer>>
 
-  /// - Parameter side: which side the peers are.
-  /// - Throws: `TLSError` when a file can't be used.
-  init(_ configuration: TLSContext.Configuration, peers side: TLSContext.Side) throws(TLSError) {
+  /// - Parameters:
+  ///   - stores: of files.
+  ///   - side: which side the peers are.
+  /// - Throws: `TLSError` when a CA besides those in files can't be used.
+  init(
+    _ configuration: TLSContext.Configuration, _ stores: TLSFiles.Stores,
+    peers side: TLSContext.Side
+  ) throws(TLSError) {
+    self.stores = stores
     self.configuration = configuration
     self.side = side
     verified = Mutex(BoundedCache(capacity: configuration.limits.maximumVerifiedPeers))
+    // In this order: one that is revoked meanwhile is in both.
     added = try Self.added(configuration.addedAuthorities())
-    switch configuration.trust {
-    case .authorities(let path, let revocations):
-      stores = .any(try TrustStore(authorities: path, revocations: revocations, domain: nil))
-    case .domains(let bundles):
-      var made: [String: TrustStore] = [:]
-      for bundle in bundles {
-        guard SPIFFEID(parsing: "spiffe://\(bundle.domain)/x") != nil, made[bundle.domain] == nil
-        else {
-          throw TLSError(
-            "\(bundle.domain) is not a trust domain, or is there twice", code: .configuration)
-        }
-        made[bundle.domain] = try TrustStore(
-          authorities: bundle.authorities, revocations: bundle.revocations, domain: bundle.domain)
-      }
-      stores = .domains(made)
-    }
+    refused = try Self.keys(of: configuration.refusedAuthorities())
   }
 
   /// All the CAs.
@@ -65,6 +54,17 @@ final class PeerTrust: Sendable {
       stores[domain] = try TrustStore(found, isPartial: true)
     }
     return stores
+  }
+
+  private static func keys(of refused: [String]) throws(TLSError) -> Set<[UInt8]> {
+    var keys: Set<[UInt8]> = []
+    for pem in refused {
+      guard let certificate = OpenSSLObjects.certificate(pem: pem).map(X509Object.init),
+        let key = CertificateReader.keyDigest(certificate.pointer)
+      else { throw .drainingQueue("cannot read the certificate of a revoked CA") }
+      keys.insert(key)
+    }
+    return keys
   }
 
   /// Judges a peer by what it presented: `leaf` an `X509`, `untrusted` a stack of them.
@@ -130,6 +130,7 @@ final class PeerTrust: Sendable {
     case .success(let found): certificate = found
     case .failure(let error): return .failure(PeerRefusal(error.description))
     }
+    if !refused.isEmpty, hasRefusedKey(leaf, untrusted) { return .failure(Self.revoked) }
     return store(for: certificate, leaf).flatMap { store, domain in
       verify(leaf, untrusted, by: store, domain).flatMapError { refusal in
         // Who is refused for another reason than that its issuer is not known stays refused: revoked, for one.
@@ -153,8 +154,26 @@ final class PeerTrust: Sendable {
     store.verify(
       leaf, untrusted: untrusted, of: side, domain: domain,
       maximumIntermediates: configuration.limits.maximumIntermediates,
-      digestsKeys: configuration.pinsKeys, now: configuration.clock())
+      digestsKeys: configuration.pinsKeys || !refused.isEmpty, now: configuration.clock()
+    ).flatMap { chain in
+      refused.isDisjoint(with: chain.keyDigests) ? .success(chain) : .failure(Self.revoked)
+    }
   }
+
+  /// Whether what a peer presented has the key of a CA that is refused, or one that can't be told.
+  private func hasRefusedKey(_ leaf: OpaquePointer, _ untrusted: OpaquePointer?) -> Bool {
+    let others = (0..<max(0, OPENSSL_sk_num(untrusted))).map { OPENSSL_sk_value(untrusted, $0) }
+    return ([UnsafeMutableRawPointer(leaf)] + others).contains { value in
+      guard let value, let key = CertificateReader.keyDigest(OpaquePointer(value)) else {
+        return true
+      }
+      return refused.contains(key)
+    }
+  }
+
+  /// With the code of a certificate that is revoked: no other CA is asked then.
+  private static let revoked = PeerRefusal(
+    "a CA of its chain was retired by force", code: X509_V_ERR_CERT_REVOKED)
 
   private static let unknownIssuer: Set<Int32> = [
     X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,

@@ -143,6 +143,9 @@ extension TLSContext {
     public var fileRule: @Sendable () -> String? = { nil }
     /// CAs besides those in files: asked for each time that files are read. One that can't be read is passed over.
     public var addedAuthorities: @Sendable () -> [AddedAuthority] = { [] }
+    /// CAs whose keys may be with others, in PEM: peers are refused whose chains have the key of one, whoever vouches
+    /// for it. Asked for whenever `addedAuthorities` is, and after that. Nothing is loaded if one can't be read.
+    public var refusedAuthorities: @Sendable () -> [String] = { [] }
     /// Seconds since 1970.
     var clock: @Sendable () -> Int64 = RealTime.seconds
 

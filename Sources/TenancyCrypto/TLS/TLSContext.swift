@@ -23,7 +23,8 @@ public final class TLSContext: Sendable {
     self.side = side
     self.configuration = configuration
     let stamps = configuration.paths.map { FileStamp($0) }
-    let snapshot = try TLSSnapshot(side, configuration, generation: 0)
+    let files = try TLSFiles(side, configuration, number: 0)
+    let snapshot = try TLSSnapshot(side, configuration, files, generation: 0)
     state = Mutex(State(snapshot: snapshot, nextGeneration: 1, stamps: stamps))
   }
 
@@ -50,20 +51,41 @@ public final class TLSContext: Sendable {
   public func reload() throws(TLSError) {
     let stamps = configuration.paths.map { FileStamp($0) }
     // Before reading: a change while we read is seen as one.
-    let generation = state.withLock { state in
+    let number = state.withLock { state in
       state.stamps = stamps
-      defer { state.nextGeneration += 1 }
-      return state.nextGeneration
+      return Self.next(&state)
     }
-    let loaded = try TLSSnapshot(side, configuration, generation: generation)
-    let (old, observers) = state.withLock { state in
+    try replace(with: try TLSFiles(side, configuration, number: number))
+  }
+
+  /// Asks for the CAs besides those in files again, and for those that are refused. What was read from files stays as
+  /// it is, whatever has become of them since. Otherwise as `reload`.
+  /// - Throws: `TLSError`; everything is as before then.
+  public func reloadAddedAuthorities() throws(TLSError) { try replace(with: nil) }
+
+  /// - Parameter files: nil: those that are in use.
+  private func replace(with files: TLSFiles?) throws(TLSError) {
+    while true {
+      let (base, generation) = state.withLock { ($0.snapshot, Self.next(&$0)) }
       // Of two reloads at once the later one counts.
-      guard state.snapshot.generation < generation else { return (loaded, state.observers) }
-      defer { state.snapshot = loaded }
-      return (state.snapshot, state.observers)
+      let newest = files.map { $0.number < base.files.number ? base.files : $0 } ?? base.files
+      let loaded = try TLSSnapshot(side, configuration, newest, generation: generation)
+      let observers = state.withLock { state -> [UInt64: @Sendable () -> Void]? in
+        // Another one has come between, with files or CAs that this one does not know.
+        guard state.snapshot === base else { return nil }
+        state.snapshot = loaded
+        return state.observers
+      }
+      guard let observers else { continue }
+      base.retire()
+      for observer in observers.values { observer() }
+      return
     }
-    old.retire()
-    for observer in observers.values { observer() }
+  }
+
+  private static func next(_ state: inout State) -> UInt64 {
+    defer { state.nextGeneration += 1 }
+    return state.nextGeneration
   }
 
   /// Reads the files again if one of them has changed since they were last read, or tried to be.

@@ -11,19 +11,22 @@ final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe onc
   /// Newer ones have greater numbers.
   let generation: UInt64
   let configuration: TLSContext.Configuration
+  let files: TLSFiles
   let trust: PeerTrust
   let sessions: SessionCache
   private let side: TLSContext.Side
 
   init(
-    _ side: TLSContext.Side, _ configuration: TLSContext.Configuration, generation: UInt64
+    _ side: TLSContext.Side, _ configuration: TLSContext.Configuration, _ files: TLSFiles,
+    generation: UInt64
   ) throws(TLSError) {
     ERR_clear_error()
-    if let reason = configuration.fileRule() { throw TLSError(reason, code: .configuration) }
     self.generation = generation
     self.side = side
     self.configuration = configuration
-    trust = try PeerTrust(configuration, peers: side == .server ? .client : .server)
+    self.files = files
+    trust = try PeerTrust(
+      configuration, files.stores, peers: side == .server ? .client : .server)
     sessions = SessionCache(configuration)
     let method = side == .server ? TLS_server_method() : TLS_client_method()
     guard let context = SSL_CTX_new_ex(LeanLibrary.context, nil, method) else {
@@ -83,21 +86,13 @@ final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe onc
   }
 
   private func loadIdentity() throws(TLSError) {
-    guard let path = configuration.certificateChain, let keyPath = configuration.privateKey else {
-      guard side == .client, configuration.certificateChain == nil, configuration.privateKey == nil
-      else { throw TLSError("a certificate and its key are needed", code: .configuration) }
-      return
-    }
-    let chain = try OpenSSLObjects.certificates(path)
-    guard !chain.contains(where: { CertificateReader.hasWeakKey($0.pointer) }) else {
-      throw .drainingQueue(
-        "an RSA key in \(path) has less than \(CertificateReader.minimumRSABits) bits",
-        code: .configuration)
-    }
-    guard let own = chain.first, SSL_CTX_use_certificate(pointer, own.pointer) == 1 else {
+    guard let own = files.chain.first, let key = files.key else { return }
+    let path = configuration.certificateChain ?? ""
+    let keyPath = configuration.privateKey ?? ""
+    guard SSL_CTX_use_certificate(pointer, own.pointer) == 1 else {
       throw .drainingQueue("cannot use the certificate \(path)", code: .configuration)
     }
-    for intermediate in chain.dropFirst() {
+    for intermediate in files.chain.dropFirst() {
       // Takes over a reference.
       X509_up_ref(intermediate.pointer)
       guard
@@ -108,8 +103,6 @@ final class TLSSnapshot: @unchecked Sendable {  // An SSL_CTX is thread-safe onc
         throw .drainingQueue("cannot use the certificate \(path)", code: .configuration)
       }
     }
-    let key = try OpenSSLObjects.privateKey(keyPath)
-    defer { EVP_PKEY_free(key) }
     guard SSL_CTX_use_PrivateKey(pointer, key) == 1, SSL_CTX_check_private_key(pointer) == 1 else {
       throw .drainingQueue("cannot use the private key \(keyPath)", code: .configuration)
     }

@@ -32,7 +32,7 @@ struct CertificateAuthorityService: Sendable {
       gate.async(API.retireCertificateAuthority) { (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name)
         let left = try await commands(access).retire(
-          id, force: request.force, etag: request.etag)
+          id, force: request.force, etag: request.etag, end: Self.end(ofFirst:))
         return V1.RetireCertificateAuthorityResponse(
           authority: left.map { V1.CertificateAuthority($0) })
       },
@@ -173,6 +173,12 @@ struct CertificateAuthorityService: Sendable {
     }
   }
 
+  /// When the first certificate of a chain ends; that may be later than the first of the chain does.
+  private static func end(ofFirst chain: String) -> Timestamp? {
+    (try? WorkloadAuthority.notAfter(ofFirst: chain))  // The first of all ends counts then.
+      .map { Timestamp(seconds: $0, subsecondNanoseconds: 0) }
+  }
+
   // MARK: Fields
 
   private static func seconds(
@@ -222,6 +228,8 @@ extension V1.CertificateAuthority.State {
       case .prepared: .prepared
       case .active: .active
       case .retiring: .retiring
+      // None is shown.
+      case .revoked: .unspecified
       }
   }
 }

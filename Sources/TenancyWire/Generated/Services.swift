@@ -180,7 +180,7 @@ extension V1 {
   /// Errors, by google.rpc.ErrorInfo reason: AUTHORITY_NOT_FOUND (NOT_FOUND), AUTHORITY_NOT_PROPAGATED and
   /// AUTHORITY_EXPIRED (FAILED_PRECONDITION), AUTHORITY_CHAIN_REFUSED (INVALID_ARGUMENT), ILLEGAL_TRANSITION
   /// (FAILED_PRECONDITION, with the `state`), ETAG_MISMATCH (ABORTED), SECRETS_NOT_CONFIGURED (FAILED_PRECONDITION),
-  /// LIMIT_REACHED (RESOURCE_EXHAUSTED, 8).
+  /// LIMIT_REACHED (RESOURCE_EXHAUSTED, 8, or 64 with those retired by force whose certificates have not ended).
   public enum CertificateAuthorities: ServiceSpec {
     /// As calls' paths have it.
     public static let name = "tenancy.v1.CertificateAuthorities"
@@ -202,7 +202,10 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.CertificateAuthorities/ActivateCertificateAuthority", kind: .unary),
       requirement: Requirement(permission: "tenancy.certificate_authorities:activate", scope: .platform),
       tenantField: nil)
-    /// Takes it away: at once where it has signed nothing, and one that is retiring when its time is over.
+    /// Takes it away: at once where it has signed nothing, and one that is retiring when its time is over. By force, at
+    /// once in any state, and until its certificate has ended all listeners of the server refuse chains with its key,
+    /// whoever else vouches for them. Workloads stop accepting what it signed when they have the new bundle; where it is
+    /// under the company's own CA they go on, as bundles have that one's root, until the company revokes it.
     public static let retireCertificateAuthority = MethodSpec<V1.RetireCertificateAuthorityRequest, V1.RetireCertificateAuthorityResponse>(
       RPCMethod(path: "/tenancy.v1.CertificateAuthorities/RetireCertificateAuthority", kind: .unary),
       requirement: Requirement(permission: "tenancy.certificate_authorities:retire", scope: .platform),

@@ -343,7 +343,8 @@ extension V1 {
   public struct RetireCertificateAuthorityRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `certificateAuthorities/{id}`.
     public var name: String
-    /// At once, also the one that signs: nobody takes what it has signed from then on. For a key that is lost.
+    /// At once, also the one that signs: no listener of the server takes what it has signed from then on, and workloads
+    /// do not unless it is under the company's own CA. For a key that is lost.
     public var force: Bool
     /// If not empty, that of the authority as it was read.
     public var etag: String

@@ -13,8 +13,8 @@ package final class StoredAuthorities: Sendable {
   private struct State {
     /// By id.
     var opened: [String: WorkloadAuthority] = [:]
-    /// What signed last.
-    var signing: WorkloadAuthority?
+    /// What signed last, and its id; nil of the one from files.
+    var signing: (authority: WorkloadAuthority, id: String?)?
   }
   private let state = Mutex(State())
 
@@ -57,12 +57,18 @@ package final class StoredAuthorities: Sendable {
       let kept = Set(trusted.map(\.id))
       state.opened = state.opened.filter { kept.contains($0.key) }
       guard let active else {
-        state.signing = files
+        state.signing = files.map { ($0, nil) }
         return files
       }
-      let candidates = [state.opened[active.id], state.signing].compactMap(\.self)
-      state.signing = candidates.first { roots.contains($0.bundle) }
-      return state.signing
+      if let opened = state.opened[active.id] {
+        state.signing = (opened, active.id)
+      } else if let id = state.signing?.id {
+        // Its root says nothing: others may be under that, and be trusted still.
+        if !kept.contains(id) { state.signing = nil }
+      } else if state.signing != nil {
+        state.signing = files.map { ($0, nil) }
+      }
+      return state.signing?.authority
     }
     return (
       WorkloadAuthorities(trustDomain: trustDomain, signing: signing, roots: roots), isComplete

@@ -132,11 +132,13 @@ struct RetireAuthorityCommand: AsyncParsableCommand {
     commandName: "retire", abstract: "Takes a CA away that signs nothing.",
     discussion: """
       At once where it has signed nothing. One that has goes by itself when the last that it has \
-      signed is over, and at once with --force: for a key that is lost.
+      signed is over, and at once with --force: for a key that is lost. Listeners of the server then \
+      refuse what it has signed. Workloads do as well, unless it is under the company's own CA: \
+      their bundles have its root, and they go on until the company revokes the authority.
       """)
 
   @OptionGroup var authority: AuthorityArgument
-  @Flag(help: "At once: nobody takes what it has signed from then on.") var force = false
+  @Flag(help: "At once: listeners of the server refuse what it has signed.") var force = false
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var output: OutputOptions
@@ -146,7 +148,9 @@ struct RetireAuthorityCommand: AsyncParsableCommand {
     let name = try authority.name()
     if force {
       try confirmation.confirm(
-        "Retire \(name) at once? What it has signed is refused from then on.")
+        "Retire \(name) at once? The server's listeners refuse what it has signed from then on, and "
+          + "so do workloads, unless it is under the company's own CA: then they go on until the "
+          + "company revokes it.")
     }
     let request = V1.RetireCertificateAuthorityRequest(name: name, force: force, etag: etag.etag)
     let answer = try await server.connected {

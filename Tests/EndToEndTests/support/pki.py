@@ -124,7 +124,7 @@ def _host(name: str) -> x509.GeneralName:
 
 
 def signed(request: str, issuer: Authority, ca=True, length=0, usage=True, ends=3600, starts=-60,
-           key=None, digest=hashes.SHA256(), constraints=None, name=None) -> bytes:
+           key=None, digest=hashes.SHA256(), constraints=None, name=None, named=True) -> bytes:
     """What a company's CA makes of a request, its own certificate behind it."""
     asked = x509.load_pem_x509_csr(request.encode())
     assert asked.is_signature_valid
@@ -139,6 +139,9 @@ def signed(request: str, issuer: Authority, ca=True, length=0, usage=True, ends=
         digital_signature=not usage, content_commitment=False, key_encipherment=False,
         data_encipherment=False, key_agreement=False, key_cert_sign=usage, crl_sign=usage,
         encipher_only=False, decipher_only=False), critical=True)
+    if named:
+        builder = builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key or asked.public_key()), critical=False)
     if name:
         builder = builder.add_extension(
             x509.SubjectAlternativeName([x509.UniformResourceIdentifier(name)]), critical=False)

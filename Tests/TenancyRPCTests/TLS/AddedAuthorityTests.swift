@@ -119,6 +119,50 @@ struct AddedAuthorityTests {
     #expect(refusal(bad, by: server)?.contains("revoked") == true)
   }
 
+  /// Whoever else vouches for it, and though what it has signed was let in before.
+  @Test func whatALostOneHasSignedIsRefused() throws {
+    let lost = try pki.issue(.authority("lost"))
+    let other = try pki.issue(.authority("other"))
+    try pki.writeAuthorities([lost], "lost.pem")
+    let trusted = try authority("lost.pem")
+    let refused = Refused()
+    // Files vouch for it twice: by its root, and by itself, as a proxy's certificates are judged.
+    let root = try String(contentsOfFile: pki.path("ca.pem"), encoding: .utf8)
+    try Data((root + trusted.certificate).utf8).write(to: URL(filePath: pki.path("both.pem")))
+    let server = try context([trusted]) { [pki] in
+      $0.trust = .authorities(pki.path("both.pem"))
+      $0.refusedAuthorities = { refused.value }
+    }
+    let (bad, good) = (try client(lost), try client(other))
+    func forwarded() throws -> ForwardedCredential? {
+      try pki.writeAuthorities([bad], "bad.pem")
+      let pem = try Data(contentsOf: URL(filePath: pki.path("bad.pem")))
+      return try? server.judge(forwarded: Array(pem)).get()
+    }
+    #expect(refusal(bad, by: server) == nil && refusal(good, by: server) == nil)
+    let before = try #require(try forwarded())
+    #expect(before.refusal() == nil)
+    refused.value = [trusted.certificate]
+    try server.reloadAddedAuthorities()
+    #expect(refusal(bad, by: server)?.contains("retired by force") == true)
+    #expect(refusal(good, by: server) == nil)
+    #expect(before.refusal()?.contains("retired by force") == true)
+    #expect(try forwarded() == nil)
+    // What can't be read is not passed over.
+    refused.value = ["nothing"]
+    #expect(throws: TLSError.self) { try server.reloadAddedAuthorities() }
+    #expect(refusal(bad, by: server) != nil)
+  }
+
+  private final class Refused: Sendable {
+    private let all = Mutex<[String]>([])
+
+    var value: [String] {
+      get { all.withLock { $0 } }
+      set { all.withLock { $0 = newValue } }
+    }
+  }
+
   @Test func whatIsWrongWithItsCertificatesIsTold() throws {
     let server = try context([authority()])
     let old = try pki.issue(.client("spiffe://example.org/a").with { $0.notAfter = -1 }, by: added)
@@ -144,6 +188,27 @@ struct AddedAuthorityTests {
     holder.value = []
     try server.reload()
     #expect(refusal(try client(added), by: server) != nil)
+  }
+
+  /// Whom it let in goes when it is gone, also while files can't be read; they are taken up when they can.
+  @Test func filesThatCanNotBeReadKeepNobodyIn() throws {
+    let (trusted, holder) = (try authority(), Holder())
+    holder.value = [trusted]
+    let server = try context([]) { $0.addedAuthorities = { holder.value } }
+    let (in1, in2) = (try client(added), try client(nil))
+    #expect(refusal(in1, by: server) == nil && refusal(in2, by: server) == nil)
+    let bundle = try Data(contentsOf: URL(filePath: pki.path("ca.pem")))
+    try Data("nothing".utf8).write(to: URL(filePath: pki.path("ca.pem")))
+    holder.value = []
+    #expect(throws: TLSError.self) { try server.reload() }
+    #expect(refusal(in1, by: server) == nil)
+    let generation = server.generation
+    try server.reloadAddedAuthorities()
+    #expect(refusal(in1, by: server) != nil && refusal(in2, by: server) == nil)
+    #expect(server.generation > generation)
+    try bundle.write(to: URL(filePath: pki.path("ca.pem")))
+    #expect(try server.reloadIfChanged())
+    #expect(refusal(in2, by: server) == nil)
   }
 
   private final class Holder: Sendable {

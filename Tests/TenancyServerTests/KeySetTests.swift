@@ -227,17 +227,57 @@ final class KeySetSourcesTests {
     #expect(take()?.source.owner == tenant.id)
   }
 
-  @Test func oneIsUnderWayForAPlace() throws {
+  @Test func nobodyOccupiesAPlace() throws {
     try set(1, issuer())
     let other = try set(2, issuer())[0]
     pass(0.2)
-    let job = try #require(take())
-    #expect(take() == nil)
-    pass(0.5)
-    #expect(take() == nil)
-    finish(job)
-    pass(0.5)
+    _ = try dueJob()
     #expect(take()?.source == other)
+  }
+
+  @Test func whatWasNotTriedIsNoFailure() throws {
+    let source = try set(1, issuer())[0]
+    pass(0.2)
+    for _ in 0..<100 {
+      let busy = KeySetFailure("x", isBusy: true)
+      #expect(sources.finish(try dueJob(), .failure(busy), at: now, chance: 0) == nil)
+      #expect(take() == nil, "not at once")
+      pass(1.2)
+    }
+    finish(try dueJob())
+    #expect(isGood(source))
+  }
+
+  @Test func aFewAreLookedAtAtOnce() throws {
+    for number in 0..<KeySetSources.looks + 1 {
+      try set(UInt64(number + 1), issuer("corp", "https://n\(number).id.test/"))
+    }
+    control = ControlState()
+    pass(0.2)
+    // None is wanted any more.
+    #expect(take() == nil && sources.count == 1)
+    #expect(take() == nil && sources.count == 0)
+  }
+
+  @Test func whatIsWithdrawnEndsWhateverElseIsWrong() throws {
+    let source = try set(1, issuer())[0]
+    let (kept, gone) = (keys + [], SampleSettings.issuer("z").keys)
+    pass(0.2)
+    finish(try dueJob(), kept + gone)
+    pass(3601)
+    #expect(fail(try dueJob())?.endsTokens == false)
+    pass(1)
+    var failure = KeySetFailure("x")
+    failure.listed = Set(kept)
+    let event = try #require(sources.finish(try dueJob(), .failure(failure), at: now, chance: 0))
+    #expect(event.endsTokens && event.keyCount == kept.count && event.condition == .failing)
+    pass(2)
+    failure.listed = []
+    let last = try #require(sources.finish(try dueJob(), .failure(failure), at: now, chance: 0))
+    #expect(last.endsTokens && last.keyCount == 0)
+    pass(4)
+    #expect(fail(try dueJob()) == nil, "there are none to end")
+    #expect(sources.count == 1 && isGood(source), "none of them is known")
   }
 
   @Test func eachTenantHasABudget() throws {
@@ -286,7 +326,11 @@ final class KeySetSourcesTests {
 
 /// Which answers are keys.
 struct KeySetAnswerTests {
-  private func read(_ text: String) throws -> Int {
+  private func read(_ text: String) throws -> Int { try result(text).get().keys.count }
+
+  private func result(
+    _ text: String
+  ) throws -> Result<(keys: [ExternalKey], maximumAge: Int?), KeySetFailure> {
     let issuer = {
       var issuer = ExternalIssuer(id: "corp", issuer: "https://corp.test", keys: [])
       issuer.published = PublishedKeySet(url: "https://corp.test/")
@@ -295,9 +339,7 @@ struct KeySetAnswerTests {
     let job = KeySetJob(
       source: try #require(KeySource(issuer, owner: nil)),
       url: try #require(HTTPSURL(parsing: "https://corp.test/")), pins: [])
-    return try FetchedKeySets.read(
-      KeySetAnswer(body: Array(text.utf8), maximumAge: nil), for: job
-    ).get().keys.count
+    return FetchedKeySets.read(KeySetAnswer(body: Array(text.utf8), maximumAge: nil), for: job)
   }
 
   private func set(_ count: Int, kid: String? = nil, more: String = "") throws -> String {
@@ -315,6 +357,31 @@ struct KeySetAnswerTests {
     #expect(try read(try set(1)) == 1 && read(try set(16)) == 16)
     // Others are left out.
     #expect(try read(try set(1, more: "{\"kty\":\"EC\",\"crv\":\"secp256k1\"}")) == 1)
+  }
+
+  /// Of an answer that is not used: which keys are in it all the same.
+  @Test(
+    arguments: [
+      ("{\"keys\":[]}", 0), ("{\"keys\":[7]}", 0), ("{\"keys\":[{\"kty\":\"new\"}]}", 0), ("", nil),
+      ("{}", nil), ("[]", nil), ("{\"keys\":{}}", nil), ("{\"keys\":[],\"keys\":[]}", nil),
+    ] as [(String, Int?)])
+  func whichAreListed(_ text: String, _ count: Int?) throws {
+    guard case .failure(let failure) = try result(text) else {
+      Issue.record("it is used")
+      return
+    }
+    #expect(failure.listed?.count == count)
+  }
+
+  @Test(arguments: ["7", "{\"kty\":\"oct\",\"k\":\"AAAA\"}", "{\"kty\":\"EC\"}"])
+  func othersAreListedBesideABadOne(_ bad: String) throws {
+    let text = try set(2)
+    let keys = Set(try result(text).get().keys)
+    guard case .failure(let failure) = try result(text.dropLast(2) + ",\(bad)]}") else {
+      Issue.record("it is used")
+      return
+    }
+    #expect(failure.listed == keys && keys.count == 2)
   }
 
   @Test func allOrNone() throws {

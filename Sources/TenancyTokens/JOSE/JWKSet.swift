@@ -48,16 +48,7 @@ package struct JWKSet: Sendable {
   package init(
     parsing bytes: [UInt8], rsaAlgorithm: SignatureAlgorithm? = nil
   ) throws(JWKError) {
-    let members: [TokenJSON.Member]
-    do throws(TokenJSONError) {
-      members = try TokenJSONReader.object(
-        bytes, TokenJSONReader.Limits(bytes: Self.maximumBytes))
-    } catch {
-      throw JWKError(error == .limit ? .limit : .malformed, "the set \(error.detail)")
-    }
-    guard case .list(let elements)? = members["keys"] else {
-      throw JWKError(.malformed, "the set has no list of keys")
-    }
+    let elements = try Self.elements(bytes)
     guard elements.count <= Self.maximumKeys else { throw JWKError(.limit, "too many keys") }
     var keys: [JWK] = []
     var skipped: [JWKError] = []
@@ -75,6 +66,32 @@ package struct JWKSet: Sendable {
       }
     }
     try self.init(keys, skipped: skipped)
+  }
+
+  private static func elements(_ bytes: [UInt8]) throws(JWKError) -> [TokenJSON] {
+    let members: [TokenJSON.Member]
+    do throws(TokenJSONError) {
+      members = try TokenJSONReader.object(bytes, TokenJSONReader.Limits(bytes: maximumBytes))
+    } catch {
+      throw JWKError(error == .limit ? .limit : .malformed, "the set \(error.detail)")
+    }
+    guard case .list(let elements)? = members["keys"] else {
+      throw JWKError(.malformed, "the set has no list of keys")
+    }
+    return elements
+  }
+
+  /// The keys of a set that can be read, also where `init` refuses the set for others in it, or for their number. They
+  /// are not to be trusted for being here; a key that is not here was withdrawn.
+  /// - Returns: nil for what is no set.
+  package static func readable(
+    in bytes: [UInt8], rsaAlgorithm: SignatureAlgorithm? = nil
+  ) -> [JWK]? {
+    guard let elements = try? elements(bytes) else { return nil }
+    return elements.compactMap { element in
+      guard case .object(let members) = element else { return nil }
+      return try? JWK(members, rsaAlgorithm: rsaAlgorithm)
+    }
   }
 
   /// As it is published: the same bytes for the same keys.

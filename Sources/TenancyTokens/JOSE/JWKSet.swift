@@ -81,17 +81,26 @@ package struct JWKSet: Sendable {
     return elements
   }
 
-  /// The keys of a set that can be read, also where `init` refuses the set for others in it, or for their number. They
-  /// are not to be trusted for being here; a key that is not here was withdrawn.
+  /// The keys of a set that can be read, also where `init` refuses the set for others in it, or for their number, but for
+  /// those whose private half is there as well. They are not to be trusted for being here; a key that is not here was
+  /// withdrawn.
   /// - Returns: nil for what is no set.
   package static func readable(
     in bytes: [UInt8], rsaAlgorithm: SignatureAlgorithm? = nil
   ) -> [JWK]? {
     guard let elements = try? elements(bytes) else { return nil }
-    return elements.compactMap { element in
-      guard case .object(let members) = element else { return nil }
-      return try? JWK(members, rsaAlgorithm: rsaAlgorithm)
+    var keys: [JWK] = []
+    var exposed: Set<PublicKey> = []
+    for case .object(let members) in elements {
+      let open = members.filter { !JWK.secret.contains($0.name) }
+      guard let key = try? JWK(open, rsaAlgorithm: rsaAlgorithm) else { continue }
+      if open.count == members.count {
+        keys.append(key)
+      } else {
+        exposed.insert(key.verifier.publicKey)
+      }
     }
+    return keys.filter { !exposed.contains($0.verifier.publicKey) }
   }
 
   /// As it is published: the same bytes for the same keys.

@@ -1,6 +1,4 @@
-import Synchronization
 import TenancyTestSupport
-import TenancyTokens
 import Testing
 
 @testable import Tenancy

@@ -10,6 +10,8 @@ package struct FetchFailure: Error, Hashable, Sendable, CustomStringConvertible 
     case tls
     /// The answer is not one, or has no document in it.
     case response
+    /// Nothing was tried: it is another's turn. It is worth trying again soon.
+    case busy
     /// It has taken too long.
     case time
   }

@@ -10,9 +10,12 @@ final class FetchSocket {
   private let deadline: FetchDeadline
 
   /// Connects to this address and no other.
+  /// - Parameters:
+  ///   - connecting: when it has to be connected.
+  ///   - deadline: when all has to be over.
   /// - Throws: `.connection`; `.time`.
   init(
-    _ address: NetworkAddress, port: Int, until deadline: FetchDeadline
+    _ address: NetworkAddress, port: Int, connecting: FetchDeadline, until deadline: FetchDeadline
   ) throws(FetchFailure) {
     let family = address.bytes.count == 4 ? AF_INET : AF_INET6
     let kind =
@@ -23,7 +26,7 @@ final class FetchSocket {
     // From here on the descriptor is closed with the object, also where this throws.
     guard Self.connect(descriptor, address, port) != 0 else { return }
     guard errno == EINPROGRESS else { throw Self.failed("cannot connect to \(address)", errno) }
-    try wait(for: POLLOUT)
+    try wait(for: POLLOUT, until: connecting)
     var code: Int32 = 0
     var size = socklen_t(MemoryLayout<Int32>.size)
     guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size) == 0, code == 0 else {
@@ -58,6 +61,10 @@ final class FetchSocket {
   }
 
   private func wait(for events: Int32) throws(FetchFailure) {
+    try wait(for: events, until: deadline)
+  }
+
+  private func wait(for events: Int32, until deadline: FetchDeadline) throws(FetchFailure) {
     while true {
       let left = deadline.milliseconds
       guard left > 0 else { throw Self.late }

@@ -9,6 +9,8 @@ package struct HTTPSFetcher: Sendable {
   package static let timeout = Duration.seconds(5)
   /// Addresses of a name that are tried.
   private static let maximumAddresses = 4
+  /// Milliseconds for which one of them is waited for, at most, so that one that nobody answers at is not all there is.
+  private static let longestConnecting = 2000
   /// Where systems have the CAs that they trust.
   private static let usualAuthorities = [
     "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
@@ -38,15 +40,16 @@ package struct HTTPSFetcher: Sendable {
   }
 
   /// - Parameters:
+  ///   - owner: on whose behalf; nil: the platform's.
   ///   - pins: SHA-256 of keys of which one has to be in the server's chain; empty: any may be there.
   ///   - allowsInside: whether the server may be on this machine or its own network.
   /// - Throws: why there is no document.
   package func get(
-    _ url: HTTPSURL, pins: [[UInt8]], allowsInside: Bool
+    _ url: HTTPSURL, for owner: TenantID?, pins: [[UInt8]], allowsInside: Bool
   ) throws(FetchFailure) -> HTTPDocument {
     let deadline = FetchDeadline(in: Self.timeout)
     reloadAuthorities()
-    let found = try NameLookup.addresses(of: url.host, until: deadline)
+    let found = try NameLookup.addresses(of: url.host, for: owner, until: deadline)
     let socket = try Self.connect(
       Self.allowed(found, allowsInside: allowsInside, url.host), url.port, deadline)
     return try exchange(url, pins, socket)
@@ -78,16 +81,19 @@ package struct HTTPSFetcher: Sendable {
   }
 
   /// To the first that takes the connection.
-  private static func connect(
+  static func connect(
     _ addresses: [NetworkAddress], _ port: Int, _ deadline: FetchDeadline
   ) throws(FetchFailure) -> FetchSocket {
     var last = FetchFailure(.connection, "there is no address")
-    for address in addresses {
+    for (at, address) in addresses.enumerated() where deadline.milliseconds > 0 {
+      // In range: this one is left. Each of those that follow is left as much.
+      let share = deadline.milliseconds / (addresses.count - at)
       do throws(FetchFailure) {
-        return try FetchSocket(address, port: port, until: deadline)
+        return try FetchSocket(
+          address, port: port, connecting: deadline.sooner(in: min(share, longestConnecting)),
+          until: deadline)
       } catch {
         last = error
-        if error.stage == .time { break }
       }
     }
     throw last

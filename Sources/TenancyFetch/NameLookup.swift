@@ -1,29 +1,29 @@
 import Dispatch
 import Glibc
 import Synchronization
+import Tenancy
 
 /// Asks the system for the addresses of a name. The system takes as long as it likes, so it is asked on a thread that
 /// nobody has to wait for: of these there are few at a time, whatever names are asked for. Thread-safe.
 enum NameLookup {
-  /// Look-ups that the system is busy with. Beyond that none begins.
-  private static let maximumUnderWay = 8
-  private static let underWay = Mutex(0)
-  private static let queue = DispatchQueue(label: "tenancy.fetch.names", attributes: .concurrent)
+  private static let underWay = Mutex(LookupPlaces())
 
-  /// - Throws: `.address` where the name has none; `.time`.
+  /// - Parameter owner: on whose behalf; nil: the platform's.
+  /// - Throws: `.address` where the name has none; `.busy`; `.time`.
   static func addresses(
-    of host: String, until deadline: FetchDeadline
+    of host: String, for owner: TenantID?, until deadline: FetchDeadline
   ) throws(FetchFailure) -> [NetworkAddress] {
-    let begins = underWay.withLock { count in
-      guard count < maximumUnderWay else { return false }
-      count += 1
-      return true
+    guard underWay.withLock({ $0.take(owner) }) else {
+      throw FetchFailure(.busy, "the system is slow to look up names")
     }
-    guard begins else { throw FetchFailure(.address, "the system is slow to look up names") }
     let answer = Answer()
-    queue.async {
+    let runs = OwnThread.run {
       answer.give(ask(host))
-      underWay.withLock { $0 -= 1 }
+      underWay.withLock { $0.giveBack(owner) }
+    }
+    guard runs else {
+      underWay.withLock { $0.giveBack(owner) }
+      throw FetchFailure(.busy, "the system has no thread for looking up names")
     }
     guard let found = answer.wait(until: deadline) else {
       throw FetchFailure(.time, "\(host) was not looked up in time")
@@ -82,11 +82,52 @@ enum NameLookup {
   }
 }
 
-/// When all of a fetch has to be over.
+/// Who may have a name looked up: whoever names slow ones keeps others' from being looked up no more than this allows.
+struct LookupPlaces {
+  /// Look-ups that the system is busy with. Beyond that none begins.
+  static let all = 8
+  /// Of these the ones that tenants can't have: they are the platform's.
+  static let ofPlatform = 2
+  /// That one tenant can have.
+  static let ofTenant = 2
+
+  private var taken = 0
+  private var takenByTenants: [TenantID: Int] = [:]
+
+  /// - Parameter owner: nil: the platform.
+  /// - Returns: whether there is one for it.
+  mutating func take(_ owner: TenantID?) -> Bool {
+    guard taken < Self.all else { return false }
+    if let owner {
+      let own = takenByTenants[owner] ?? 0
+      let ofTenants = takenByTenants.values.reduce(0, +)
+      guard own < Self.ofTenant, ofTenants < Self.all - Self.ofPlatform else { return false }
+      takenByTenants[owner] = own + 1
+    }
+    taken += 1
+    return true
+  }
+
+  /// Once for each that was taken.
+  mutating func giveBack(_ owner: TenantID?) {
+    taken -= 1
+    guard let owner, let own = takenByTenants[owner] else { return }
+    takenByTenants[owner] = own > 1 ? own - 1 : nil
+  }
+}
+
+/// When all of a fetch, or a part of it, has to be over.
 struct FetchDeadline: Sendable {
   private let end: ContinuousClock.Instant
 
   init(in duration: Duration) { end = .now + duration }
+
+  private init(_ end: ContinuousClock.Instant) { self.end = end }
+
+  /// In so many milliseconds, and not later than this one.
+  func sooner(in milliseconds: Int) -> FetchDeadline {
+    FetchDeadline(min(end, .now + .milliseconds(milliseconds)))
+  }
 
   /// What is left; 0: it is over.
   var milliseconds: Int {

@@ -1,5 +1,4 @@
 import CoreMetrics
-import Dispatch
 import Logging
 import Synchronization
 import Tenancy
@@ -14,7 +13,6 @@ struct KeySetFetching: Sendable {
   private let logger: Logger
   private let counters: (ok: Counter, failed: Counter)
   private let sources: [KeySetEvent.Condition: Gauge]
-  private let queue = DispatchQueue(label: "tenantd.key-sets", attributes: .concurrent)
 
   /// - Throws: `ConfigurationError` where the CAs can't be read.
   init(_ settings: KeySetSettings, _ fetched: FetchedKeySets, _ logger: Logger) throws {
@@ -64,13 +62,15 @@ struct KeySetFetching: Sendable {
     }
   }
 
-  /// On a thread of its own, which ends by itself when nobody waits for it any more.
+  /// On a thread of its own, which ends by itself when nobody waits for it any more: it blocks, and tasks have to go on.
   private func fetch(_ job: KeySetJob) async -> Result<KeySetAnswer, KeySetFailure> {
     let waiting = Waiting()
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         guard waiting.begin(continuation) else { return }
-        queue.async { waiting.end(get(job)) }
+        if !OwnThread.run({ waiting.end(get(job)) }) {
+          waiting.end(.failure(KeySetFailure("there is no thread for it", isBusy: true)))
+        }
       }
     } onCancel: {
       waiting.end(.failure(KeySetFailure("the server stops")))
@@ -80,10 +80,12 @@ struct KeySetFetching: Sendable {
   private func get(_ job: KeySetJob) -> Result<KeySetAnswer, KeySetFailure> {
     let isPrivate = settings.privateHosts.contains { $0.matches(job.url) }
     do throws(FetchFailure) {
-      let document = try fetcher.get(job.url, pins: job.pins, allowsInside: isPrivate)
+      let document = try fetcher.get(
+        job.url, for: job.owner, pins: job.pins, allowsInside: isPrivate)
       return .success(KeySetAnswer(body: document.body, maximumAge: document.maximumAge))
     } catch {
-      return .failure(KeySetFailure("\(error.stage.rawValue): \(error)"))
+      return .failure(
+        KeySetFailure("\(error.stage.rawValue): \(error)", isBusy: error.stage == .busy))
     }
   }
 

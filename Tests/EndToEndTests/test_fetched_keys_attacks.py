@@ -110,9 +110,13 @@ ANSWERS = {
 }
 
 
+# These are sets of keys, and the former one is not listed in them.
+WITHDRAWALS = {"no keys", "a private key", "a symmetric key", "too many keys"}
+
+
 @pytest.mark.parametrize("case", ANSWERS)
 def test_answers(case, server, servers, admin, acme, corp, gateway):
-    """None of them takes the keys away that there are."""
+    """None of them takes the keys away that there are, but for those that list others."""
     keys = servers["good"]
     keys.answer = keys.keys
     keys.publish(corp)
@@ -126,12 +130,33 @@ def test_answers(case, server, servers, admin, acme, corp, gateway):
             return [line for line in server.log.splitlines()
                     if path in line and "not fetched" in line and said in line]
         eventually(told, "the log tells of it")
-        assert answer(gateway, token) == ""
+        if case in WITHDRAWALS:
+            assert refused(gateway, token, "UNAVAILABLE") == "TOKEN_KEYS_REFRESHING"
+        else:
+            assert answer(gateway, token) == ""
         # Nor do they come to be some.
         fresh = keys.url(path=path + "/fresh")
         trust(admin, acme.name, published(corp, keys, fresh))
         eventually(lambda: f"url={fresh}" in server.log, "it was tried")
         assert refused(gateway, token, "UNAVAILABLE") == "TOKEN_KEYS_NOT_FETCHED"
+    finally:
+        keys.answer = keys.keys
+        trust(admin, acme.name)
+
+
+def test_a_key_goes_on_beside_one_that_is_wrong(server, servers, admin, acme, corp, gateway):
+    keys = servers["good"]
+    keys.answer = keys.keys
+    keys.publish(corp)
+    path = f"/{acme.slug}"
+    trust(admin, acme.name, published(corp, keys, keys.url(path=path)))
+    token = corp.token(acme)
+    accepted(gateway, token)
+    keys.answer = raw(sized(json.dumps({"keys": [corp.jwk, SECRET]}).encode()))
+    try:
+        eventually(lambda: any(path in line and "private or symmetric" in line for line in server.log.splitlines()),
+                   "the log tells of it")
+        assert answer(gateway, token) == ""
     finally:
         keys.answer = keys.keys
         trust(admin, acme.name)

@@ -1,6 +1,4 @@
-import Synchronization
 import TenancyTestSupport
-import TenancyTokens
 import Testing
 
 @testable import Tenancy
@@ -227,17 +225,57 @@ final class KeySetSourcesTests {
     #expect(take()?.source.owner == tenant.id)
   }
 
-  @Test func oneIsUnderWayForAPlace() throws {
+  @Test func nobodyOccupiesAPlace() throws {
     try set(1, issuer())
     let other = try set(2, issuer())[0]
     pass(0.2)
-    let job = try #require(take())
-    #expect(take() == nil)
-    pass(0.5)
-    #expect(take() == nil)
-    finish(job)
-    pass(0.5)
+    _ = try dueJob()
     #expect(take()?.source == other)
+  }
+
+  @Test func whatWasNotTriedIsNoFailure() throws {
+    let source = try set(1, issuer())[0]
+    pass(0.2)
+    for _ in 0..<100 {
+      let busy = KeySetFailure("x", isBusy: true)
+      #expect(sources.finish(try dueJob(), .failure(busy), at: now, chance: 0) == nil)
+      #expect(take() == nil, "not at once")
+      pass(1.2)
+    }
+    finish(try dueJob())
+    #expect(isGood(source))
+  }
+
+  @Test func aFewAreLookedAtAtOnce() throws {
+    for number in 0..<KeySetSources.looks + 1 {
+      try set(UInt64(number + 1), issuer("corp", "https://n\(number).id.test/"))
+    }
+    control = ControlState()
+    pass(0.2)
+    // None is wanted any more.
+    #expect(take() == nil && sources.count == 1)
+    #expect(take() == nil && sources.count == 0)
+  }
+
+  @Test func whatIsWithdrawnEndsWhateverElseIsWrong() throws {
+    let source = try set(1, issuer())[0]
+    let (kept, gone) = (keys + [], SampleSettings.issuer("z").keys)
+    pass(0.2)
+    finish(try dueJob(), kept + gone)
+    pass(3601)
+    #expect(fail(try dueJob())?.endsTokens == false)
+    pass(1)
+    var failure = KeySetFailure("x")
+    failure.listed = Set(kept)
+    let event = try #require(sources.finish(try dueJob(), .failure(failure), at: now, chance: 0))
+    #expect(event.endsTokens && event.keyCount == kept.count && event.condition == .failing)
+    pass(2)
+    failure.listed = []
+    let last = try #require(sources.finish(try dueJob(), .failure(failure), at: now, chance: 0))
+    #expect(last.endsTokens && last.keyCount == 0)
+    pass(4)
+    #expect(fail(try dueJob()) == nil, "there are none to end")
+    #expect(sources.count == 1 && isGood(source), "none of them is known")
   }
 
   @Test func eachTenantHasABudget() throws {
@@ -281,50 +319,5 @@ final class KeySetSourcesTests {
       _ = sources.keys(source, [issuer()], at: now)
     }
     #expect(sources.count == FetchedKeySets.maximumSources)
-  }
-}
-
-/// Which answers are keys.
-struct KeySetAnswerTests {
-  private func read(_ text: String) throws -> Int {
-    let issuer = {
-      var issuer = ExternalIssuer(id: "corp", issuer: "https://corp.test", keys: [])
-      issuer.published = PublishedKeySet(url: "https://corp.test/")
-      return issuer
-    }()
-    let job = KeySetJob(
-      source: try #require(KeySource(issuer, owner: nil)),
-      url: try #require(HTTPSURL(parsing: "https://corp.test/")), pins: [])
-    return try FetchedKeySets.read(
-      KeySetAnswer(body: Array(text.utf8), maximumAge: nil), for: job
-    ).get().keys.count
-  }
-
-  private func set(_ count: Int, kid: String? = nil, more: String = "") throws -> String {
-    let keys = try (0..<count).map { _ in
-      String(
-        decoding: try OutsideProvider("https://corp.test").key.json().bytes(), as: UTF8.self)
-    }
-    let text = keys.map { key in
-      kid.map { kid in key.replacing(#/"kid":"[^"]*"/#, with: "\"kid\":\"\(kid)\"") } ?? key
-    }
-    return "{\"keys\":[\((text + (more.isEmpty ? [] : [more])).joined(separator: ","))]}"
-  }
-
-  @Test func keysThatAreUsed() throws {
-    #expect(try read(try set(1)) == 1 && read(try set(16)) == 16)
-    // Others are left out.
-    #expect(try read(try set(1, more: "{\"kty\":\"EC\",\"crv\":\"secp256k1\"}")) == 1)
-  }
-
-  @Test func allOrNone() throws {
-    for text in [
-      "", "{}", "[]", "{\"keys\":[]}", try set(17), try set(2, kid: "same"),
-      try set(1, more: "{\"kty\":\"oct\",\"k\":\"AAAA\"}"),
-      try set(1, more: "{\"kty\":\"EC\",\"crv\":\"P-256\",\"d\":\"AAAA\"}"),
-      try set(1, more: "7"), try set(1) + "x", try set(1, kid: String(repeating: "k", count: 3000)),
-    ] {
-      #expect(throws: KeySetFailure.self, "\(text.prefix(80))") { try read(text) }
-    }
   }
 }

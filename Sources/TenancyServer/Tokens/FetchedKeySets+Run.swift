@@ -45,7 +45,10 @@ extension FetchedKeySets {
             let result = await fetch(job).flatMap { Self.read($0, for: job) }
             // Whoever ends has not failed.
             if Task.isCancelled { return }
-            if case .success = result { attempted(true) } else { attempted(false) }
+            switch result {
+            case .success: attempted(true)
+            case .failure(let failure): if !failure.isBusy { attempted(false) }
+            }
             if let event = self.finish(job, result) { changed(event) }
           }
         }
@@ -53,27 +56,34 @@ extension FetchedKeySets {
     }
   }
 
-  /// Judges keys as those are that somebody sets: all of them, or none.
+  /// Judges keys as those are that somebody sets: all of them, or none. Where it is none, what was withdrawn is so all
+  /// the same: the failure tells which ones are listed.
   static func read(
     _ answer: KeySetAnswer, for job: KeySetJob
   ) -> Result<(keys: [ExternalKey], maximumAge: Int?), KeySetFailure> {
     guard let text = String(validating: answer.body, as: UTF8.self) else {
       return .failure(KeySetFailure("the set of keys is not UTF-8"))
     }
+    func refused(_ description: String) -> Result<
+      (keys: [ExternalKey], maximumAge: Int?), KeySetFailure
+    > {
+      var failure = KeySetFailure(description)
+      failure.listed = ExternalKey.listed(in: text, algorithms: job.source.algorithms)
+      return .failure(failure)
+    }
     let keys: [ExternalKey]
     do throws(ExternalKeyError) {
       keys = try ExternalKey.read(set: text, algorithms: job.source.algorithms)
     } catch {
-      return .failure(KeySetFailure(error.description))
+      return refused(error.description)
     }
     let counts = 1...ExternalIssuer.maximumKeys
     guard counts.contains(keys.count) else {
-      return .failure(
-        KeySetFailure(
-          "\(keys.count) keys that can verify tokens, where 1 to \(counts.upperBound) may be"))
+      return refused(
+        "\(keys.count) keys that can verify tokens, where 1 to \(counts.upperBound) may be")
     }
     guard keys.allSatisfy({ $0.publicKey.utf8.count <= ExternalKey.maximumBytes }) else {
-      return .failure(KeySetFailure("a key of more than \(ExternalKey.maximumBytes) bytes"))
+      return refused("a key of more than \(ExternalKey.maximumBytes) bytes")
     }
     return .success((keys, answer.maximumAge))
   }

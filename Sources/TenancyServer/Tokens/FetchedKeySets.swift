@@ -120,6 +120,8 @@ struct KeySource: Hashable, Sendable {
 /// Keys that are to be fetched.
 public struct KeySetJob: Sendable {
   let source: KeySource
+  /// Nil: the platform's.
+  public var owner: TenantID? { source.owner }
   /// Where they are.
   public let url: HTTPSURL
   /// SHA-256 of keys of which one has to be in the server's chain; empty: any may be there.
@@ -130,9 +132,18 @@ public struct KeySetJob: Sendable {
 public struct KeySetFailure: Error, Sendable, CustomStringConvertible {
   /// For the log.
   public let description: String
+  /// Whether nothing was tried, for want of a place: it is soon tried again, and counts as no failure.
+  public let isBusy: Bool
+  /// The keys of an answer that is not used: of the former ones no others go on. Nil: there is no answer.
+  var listed: Set<ExternalKey>?
 
-  /// - Parameter description: for the log.
-  public init(_ description: String) { self.description = description }
+  /// - Parameters:
+  ///   - description: for the log.
+  ///   - isBusy: whether nothing was tried, for want of a place.
+  public init(_ description: String, isBusy: Bool = false) {
+    self.description = description
+    self.isBusy = isBusy
+  }
 }
 
 /// What has become of a source of keys: told when it changes, and not with each attempt.

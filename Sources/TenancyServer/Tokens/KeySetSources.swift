@@ -10,10 +10,16 @@ struct KeySetSources {
   static let perMinute = 20.0
   /// Owners whose fetches are counted. Beyond that all others are one.
   private static let maximumAccounts = 8192
-  /// Nanoseconds until a place is asked again that was being asked when it was another's turn.
+  /// Nanoseconds until a source has its turn again whose tenant had something fetched when it was.
   private static let pause: Int64 = 250_000_000
+  /// The same where nothing could be tried.
+  private static let busyPause: Int64 = 1_000_000_000
+  /// Sources that are looked at before others may ask again for keys.
+  static let looks = 64
   /// Of nanoseconds: what is due is looked for in steps of an eighth of a second.
   private static let tickBits: Int64 = 27
+  /// About a minute of these.
+  private static let watchTicks: Int64 = 512
 
   /// Confined to its owner, as a reference so that looking it up is all that a look-up costs.
   private final class Entry {
@@ -37,13 +43,12 @@ struct KeySetSources {
   private var entries: [KeySource: Entry] = [:]
   private var ofOwner: [TenantID?: [KeySource]] = [:]
   /// What is to be looked at when a tick has begun.
-  private var due: [Int64: [KeySource]] = [:]
+  private var due = KeySetAgenda()
   private var tick = Int64.min
   /// Those that wait for their turn.
-  private var lines: [TenantID?: [KeySource]] = [:]
-  private var turns: [TenantID?] = []
-  /// What is being fetched, and on whose behalf: one at a time of each, but for the platform's own.
-  private var asked: Set<String> = []
+  private var lines: [TenantID?: KeySetLine<KeySource>] = [:]
+  private var turns = KeySetLine<TenantID?>()
+  /// Whom something is being fetched for: one at a time, but for the platform.
   private var busy: Set<TenantID> = []
   private var accounts: [TenantID: Account] = [:]
   private(set) var counts: [KeySetEvent.Condition: Int] = [:]
@@ -110,24 +115,25 @@ struct KeySetSources {
   /// Has it looked at when it is to be fetched, and when its keys end.
   private mutating func plan(_ source: KeySource, _ entry: Entry) {
     var times = entry.isUnderWay ? [] : [entry.schedule.next]
-    if let end = entry.schedule.end, entry.condition != .stale { times.append(end) }
+    if let end = entry.schedule.end, entry.condition != .stale {
+      // What is under way is planned anew soon: looked at now and then, it leaves nothing behind for long.
+      times.append(entry.isUnderWay ? min(end, (tick + Self.watchTicks) << Self.tickBits) : end)
+    }
     guard let time = times.min() else { return }
     // In the tick that begins when it is over, or behind that which was looked at.
     let tick = max((time >> Self.tickBits) + 1, tick &+ 1)
     entry.tick = tick
-    due[tick, default: []].append(source)
+    due.insert(KeySetAgenda.Item(tick: tick, source: source))
   }
 
   mutating func take(
     _ control: borrowing ControlState, at now: Int64
   ) -> (KeySetJob?, [KeySetEvent]) {
     let events = lookAtDue(at: now)
-    while !turns.isEmpty {
-      let owner = turns.removeFirst()
-      guard var line = lines[owner], !line.isEmpty else { continue }
-      let source = line.removeFirst()
-      lines[owner] = line.isEmpty ? nil : line
-      if !line.isEmpty { turns.append(owner) }
+    for _ in 0..<Self.looks {
+      guard let owner = turns.popFirst() else { break }
+      guard let source = lines[owner]?.popFirst() else { continue }
+      if lines[owner]?.isEmpty == false { turns.append(owner) } else { lines[owner] = nil }
       if let job = begin(source, control, at: now) { return (job, events) }
     }
     return (nil, events)
@@ -135,15 +141,13 @@ struct KeySetSources {
 
   private mutating func lookAtDue(at now: Int64) -> [KeySetEvent] {
     let current = now >> Self.tickBits
-    guard current > tick else { return [] }
-    let ticks = due.keys.filter { $0 <= current }.sorted()
-    tick = current
+    tick = max(tick, current)
     var events: [KeySetEvent] = []
-    for (tick, source) in ticks.flatMap({ tick in
-      (due.removeValue(forKey: tick) ?? []).map { (tick, $0) }
-    }) {
+    for _ in 0..<Self.looks {
+      guard let item = due.popFirst(until: current) else { break }
+      let source = item.source
       // It may have been put elsewhere since.
-      guard let entry = entries[source], entry.tick == tick else { continue }
+      guard let entry = entries[source], entry.tick == item.tick else { continue }
       entry.tick = nil
       if let end = entry.schedule.end, end <= now, entry.condition != .stale {
         move(entry, to: .stale)
@@ -158,7 +162,7 @@ struct KeySetSources {
       // Whoever takes long does not keep them.
       plan(source, entry)
       if lines[source.owner] == nil { turns.append(source.owner) }
-      lines[source.owner, default: []].append(source)
+      lines[source.owner, default: KeySetLine()].append(source)
     }
     return events
   }
@@ -172,15 +176,13 @@ struct KeySetSources {
       remove(source)
       return nil
     }
-    let isBusy =
-      asked.contains(source.published.url) || source.owner.map { busy.contains($0) } ?? false
+    let isBusy = source.owner.map { busy.contains($0) } ?? false
     if let time = isBusy ? now + Self.pause : take(source.owner, at: now) {
       entry.isUnderWay = false
       entry.schedule.putOff(until: time)
       plan(source, entry)
       return nil
     }
-    asked.insert(url.text)
     if let owner = source.owner { busy.insert(owner) }
     return KeySetJob(
       source: source, url: url,
@@ -219,7 +221,6 @@ struct KeySetSources {
     _ job: KeySetJob, _ result: Result<(keys: [ExternalKey], maximumAge: Int?), KeySetFailure>,
     at now: Int64, chance: Double
   ) -> KeySetEvent? {
-    asked.remove(job.url.text)
     if let owner = job.source.owner { busy.remove(owner) }
     guard let entry = entries[job.source] else { return nil }
     entry.isUnderWay = false
@@ -234,11 +235,19 @@ struct KeySetSources {
       move(entry, to: .good)
       guard former != .good || hasChanged else { return nil }
       return event(job.source, entry, nil, endsTokens: endsTokens)
+    case .failure(let failure) where failure.isBusy:
+      if let owner = job.source.owner { accounts[owner]?.left += 1 }
+      entry.schedule.putOff(until: now + Self.busyPause)
+      return nil
     case .failure(let failure):
       entry.schedule.failed(at: now, chance: chance)
-      guard former == .waiting || former == .good else { return nil }
+      // What the issuer has withdrawn is not good any more, whatever is wrong with the rest.
+      let kept = failure.listed.map { listed in entry.keys.filter { listed.contains($0) } }
+      let endsTokens = kept.map { $0.count < entry.keys.count } ?? false
+      if let kept { entry.keys = kept }
+      guard former == .waiting || former == .good || endsTokens else { return nil }
       move(entry, to: .failing)
-      return event(job.source, entry, failure, endsTokens: false)
+      return event(job.source, entry, failure, endsTokens: endsTokens)
     }
   }
 

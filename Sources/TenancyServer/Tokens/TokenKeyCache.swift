@@ -96,16 +96,29 @@ extension ExternalKey {
     set text: String, algorithms: [String]
   ) throws(ExternalKeyError) -> [ExternalKey] {
     let accepted = SignatureAlgorithm.accepted(algorithms)
-    let rsa: SignatureAlgorithm? =
-      accepted.contains(.rs256) ? .rs256 : accepted.contains(.ps256) ? .ps256 : nil
     do throws(JWKError) {
-      let set = try JWKSet(parsing: Array(text.utf8), rsaAlgorithm: rsa)
+      let set = try JWKSet(parsing: Array(text.utf8), rsaAlgorithm: rsaAlgorithm(accepted))
       return set.keys.filter { key in
         accepted.contains(key.algorithm) && key.modulusBits <= maximumModulusBits
       }.map { ExternalKey($0) }
     } catch {
       throw ExternalKeyError(description: error.description)
     }
+  }
+
+  /// The keys of a set, as `read` makes them, whatever else is in it.
+  /// - Returns: nil for what is no set of keys.
+  static func listed(in text: String, algorithms: [String]) -> Set<ExternalKey>? {
+    let accepted = SignatureAlgorithm.accepted(algorithms)
+    let keys = JWKSet.readable(in: Array(text.utf8), rsaAlgorithm: rsaAlgorithm(accepted))
+    return keys.map { Set($0.map { ExternalKey($0) }) }
+  }
+
+  /// Of an RSA key that says none.
+  private static func rsaAlgorithm(
+    _ accepted: Set<SignatureAlgorithm>
+  ) -> SignatureAlgorithm? {
+    accepted.contains(.rs256) ? .rs256 : accepted.contains(.ps256) ? .ps256 : nil
   }
 }
 

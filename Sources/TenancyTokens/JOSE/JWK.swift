@@ -49,7 +49,7 @@ package struct JWK: Sendable {
   }
 
   /// Members that only who signs may have (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
-  private static let secret: Set<ExactText> = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
+  static let secret: Set<ExactText> = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 
   /// - Parameter rsaAlgorithm: of an RSA key that names none; nil: it isn't used.
   init(

@@ -48,16 +48,7 @@ package struct JWKSet: Sendable {
   package init(
     parsing bytes: [UInt8], rsaAlgorithm: SignatureAlgorithm? = nil
   ) throws(JWKError) {
-    let members: [TokenJSON.Member]
-    do throws(TokenJSONError) {
-      members = try TokenJSONReader.object(
-        bytes, TokenJSONReader.Limits(bytes: Self.maximumBytes))
-    } catch {
-      throw JWKError(error == .limit ? .limit : .malformed, "the set \(error.detail)")
-    }
-    guard case .list(let elements)? = members["keys"] else {
-      throw JWKError(.malformed, "the set has no list of keys")
-    }
+    let elements = try Self.elements(bytes)
     guard elements.count <= Self.maximumKeys else { throw JWKError(.limit, "too many keys") }
     var keys: [JWK] = []
     var skipped: [JWKError] = []
@@ -75,6 +66,41 @@ package struct JWKSet: Sendable {
       }
     }
     try self.init(keys, skipped: skipped)
+  }
+
+  private static func elements(_ bytes: [UInt8]) throws(JWKError) -> [TokenJSON] {
+    let members: [TokenJSON.Member]
+    do throws(TokenJSONError) {
+      members = try TokenJSONReader.object(bytes, TokenJSONReader.Limits(bytes: maximumBytes))
+    } catch {
+      throw JWKError(error == .limit ? .limit : .malformed, "the set \(error.detail)")
+    }
+    guard case .list(let elements)? = members["keys"] else {
+      throw JWKError(.malformed, "the set has no list of keys")
+    }
+    return elements
+  }
+
+  /// The keys of a set that can be read, also where `init` refuses the set for others in it, or for their number, but for
+  /// those whose private half is there as well. They are not to be trusted for being here; a key that is not here was
+  /// withdrawn.
+  /// - Returns: nil for what is no set.
+  package static func readable(
+    in bytes: [UInt8], rsaAlgorithm: SignatureAlgorithm? = nil
+  ) -> [JWK]? {
+    guard let elements = try? elements(bytes) else { return nil }
+    var keys: [JWK] = []
+    var exposed: Set<PublicKey> = []
+    for case .object(let members) in elements {
+      let open = members.filter { !JWK.secret.contains($0.name) }
+      guard let key = try? JWK(open, rsaAlgorithm: rsaAlgorithm) else { continue }
+      if open.count == members.count {
+        keys.append(key)
+      } else {
+        exposed.insert(key.verifier.publicKey)
+      }
+    }
+    return keys.filter { !exposed.contains($0.verifier.publicKey) }
   }
 
   /// As it is published: the same bytes for the same keys.

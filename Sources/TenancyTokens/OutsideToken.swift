@@ -211,8 +211,10 @@ extension TokenClaims {
   ) throws(TokenRefusal) {
     var reader = ClaimReader(members)
     let issuer = try reader.required("iss", reader.text("iss"))
+    let isWithin = subjectClaim.text.utf8.first == UInt8(ascii: "/")
+    let said = isWithin ? members.claim(subjectClaim) : reader.value(subjectClaim)
     let subject = try ClaimReader.identifier(
-      reader.required(subjectClaim, members.claim(subjectClaim)), subjectClaim)
+      reader.required(subjectClaim, said), subjectClaim)
     let audience = try reader.audience()
     let issuedAt = try reader.required("iat", reader.moment("iat"))
     let expires = try reader.required("exp", reader.moment("exp"))

@@ -17,7 +17,7 @@ struct ClaimReader {
     isRead = [Bool](repeating: false, count: members.count)
   }
 
-  private mutating func value(_ name: ExactText) -> TokenJSON? {
+  mutating func value(_ name: ExactText) -> TokenJSON? {
     guard let at = members.firstIndex(where: { $0.name == name }) else { return nil }
     isRead[at] = true
     return members[at].value

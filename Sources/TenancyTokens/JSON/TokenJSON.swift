@@ -1,3 +1,5 @@
+internal import Tenancy
+
 /// A value of a JSON document that says who somebody is.
 package enum TokenJSON: Hashable, Sendable {
   /// `null`.

@@ -91,7 +91,7 @@ struct Daemon {
     let plane = try ControlPlane(
       auditing: store, hash: SHA256Digest.bytes, sealer: keyring, clock: SystemClock.now,
       quotas: configuration.quotas, retention: configuration.logRetention,
-      maximumStaleness: nodes.maximumStaleness)
+      maximumStaleness: nodes.maximumStaleness, lifecycle: configuration.lifecycle)
     opened.plane = plane
     let audit = try await AuditTrail(
       plane, configuration.audit, as: terms.holder, isShared: configuration.store.isShared,
@@ -199,6 +199,9 @@ struct Daemon {
     addInBackground("provisioning") {
       await made.provisioner.resume()
       await made.provisioner.takeOver()
+    }
+    addInBackground("lifecycle") {
+      await LifecycleClock(plane, made.provisioner) { logger.error("lifecycle: \($0)") }.run()
     }
     if let limiter = made.limiter { parts.add(.limits(limiter, logger)) }
     parts.add(Part("streams") { await made.service.run() })

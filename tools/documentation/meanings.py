@@ -12,6 +12,7 @@ MEANINGS = {
     "resolution": "How tenants are found: <doc:Resolution>.",
     "limits": "What peers may take.",
     "quotas": "What each tenant may have and do: <doc:Quotas>.",
+    "lifecycle": "How tenants end: <doc:Lifecycle>.",
     "log": "How long the revision log is kept: <doc:Storage>.",
     "audit": "The audit trail: <doc:Audit>.",
     "http": "Metrics and probes: <doc:Operating#Metrics-and-probes>.",
@@ -260,6 +261,8 @@ MEANINGS = {
     "quotas.log_bytes_per_second": "And for each second after that.",
     "quotas.writes": "Writes at once; large ones count for several.",
     "quotas.writes_per_second": "And for each second after that.",
+    "lifecycle.retention_days": "Between a deletion and its `purge_time`. Of one that was deleted before, that stays.",
+    "lifecycle.purge": "Whether the server destroys the data of deleted tenants by itself after `purge_time`.",
 }
 
 DEFAULTS = {
@@ -327,4 +330,6 @@ DEFAULTS = {
     "quotas.log_bytes_per_second": "@TenantQuotas:logBytes.perSecond",
     "quotas.writes": "@TenantQuotas:writes.burst",
     "quotas.writes_per_second": "@TenantQuotas:writes.perSecond",
+    "lifecycle.retention_days": "30",
+    "lifecycle.purge": "`true`",
 }

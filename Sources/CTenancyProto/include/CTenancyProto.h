@@ -379,6 +379,14 @@ tenancy__v1__tenant__get_descriptor(void) {
   return &tenancy__v1__tenant__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_schedule__get_descriptor(void) {
+  return &tenancy__v1__tenant_schedule__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__legal_hold__get_descriptor(void) {
+  return &tenancy__v1__legal_hold__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__former_slug__get_descriptor(void) {
   return &tenancy__v1__former_slug__descriptor;
 }
@@ -449,6 +457,34 @@ tenancy__v1__activate_tenant_request__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__delete_tenant_request__get_descriptor(void) {
   return &tenancy__v1__delete_tenant_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__begin_tenant_maintenance_request__get_descriptor(void) {
+  return &tenancy__v1__begin_tenant_maintenance_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__end_tenant_maintenance_request__get_descriptor(void) {
+  return &tenancy__v1__end_tenant_maintenance_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__undelete_tenant_request__get_descriptor(void) {
+  return &tenancy__v1__undelete_tenant_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__purge_tenant_request__get_descriptor(void) {
+  return &tenancy__v1__purge_tenant_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__place_tenant_legal_hold_request__get_descriptor(void) {
+  return &tenancy__v1__place_tenant_legal_hold_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__release_tenant_legal_hold_request__get_descriptor(void) {
+  return &tenancy__v1__release_tenant_legal_hold_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__set_tenant_schedule_request__get_descriptor(void) {
+  return &tenancy__v1__set_tenant_schedule_request__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__list_tenants_request__get_descriptor(void) {

@@ -195,7 +195,8 @@ public final class Provisioner: Sendable {
 
   /// Destroys a tenant's resources. Of a PENDING tenant, what an earlier call has not come to.
   /// - Parameter force: whether data that only other nodes reach is given up. The audit trail records it.
-  /// - Throws: FAILED_PRECONDITION with DATA_ELSEWHERE if only other nodes reach them; as `provision`.
+  /// - Throws: FAILED_PRECONDITION with DATA_ELSEWHERE if only other nodes reach them, and with LEGAL_HOLD if they
+  ///   must be kept; as `provision`.
   public func deprovision(
     _ id: TenantID, etag: String, force: Bool = false, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
@@ -205,6 +206,7 @@ public final class Provisioner: Sendable {
     if tenant.state != .pending || places.left.isEmpty {
       // The same error as the move itself gives, before anything is looked at.
       _ = try Lifecycle.apply(.deprovision, to: tenant, at: plane.now)
+      try TenantCommands.requireNoHold(on: tenant)
     }
     let site = (place: place, isHere: try isFound(tenant, places))
     if !force { try places.require(site.place, isHere: site.isHere) }
@@ -275,7 +277,7 @@ public final class Provisioner: Sendable {
   }
 
   /// Whether data is here of which it is not recorded where it is.
-  private func isFound(_ tenant: Tenant, _ places: DataPlaces) throws(TenancyError) -> Bool {
+  func isFound(_ tenant: Tenant, _ places: DataPlaces) throws(TenancyError) -> Bool {
     guard dataPlane.place != nil, places.made.isEmpty, !places.steps.isEmpty else { return true }
     return try missing(among: [tenant])[tenant.id] == nil
   }

@@ -17,6 +17,31 @@ extension V1.Tenant {
       formerSlugs: former.map { V1.FormerSlug($0, at: now) },
       // It may name files.
       stateReason: caller.isPlatform ? tenant.stateReason : "")
+    guard tenant.hasPlans else { return }
+    let plans = tenant.plans
+    maintenanceEndTime = plans.maintenance?.expectedEnd.map { GoogleProtobuf.Timestamp($0) }
+    if plans.schedule != TenantSchedule() { schedule = V1.TenantSchedule(plans.schedule) }
+    if caller.isPlatform, let hold = plans.legalHold {
+      legalHold = V1.LegalHold(
+        reason: hold.reason, createTime: GoogleProtobuf.Timestamp(hold.time))
+    }
+  }
+}
+
+extension V1.TenantSchedule {
+  init(_ schedule: TenantSchedule) {
+    self.init(
+      suspendTime: schedule.suspend.map { GoogleProtobuf.Timestamp($0) },
+      trialEndTime: schedule.trialEnd.map { GoogleProtobuf.Timestamp($0) },
+      deleteTime: schedule.delete.map { GoogleProtobuf.Timestamp($0) })
+  }
+
+  /// - Throws: INVALID_ARGUMENT for what is no time.
+  func domain() throws(TenancyError) -> TenantSchedule {
+    TenantSchedule(
+      suspend: try suspendTime?.domain("schedule.suspend_time"),
+      trialEnd: try trialEndTime?.domain("schedule.trial_end_time"),
+      delete: try deleteTime?.domain("schedule.delete_time"))
   }
 }
 
@@ -51,6 +76,8 @@ extension V1.TenantState {
     case .maintenance: self = .maintenance
     case .provisionFailed: self = .provisionFailed
     case .deleted: self = .deleted
+    case .purging: self = .purging
+    case .purged: self = .purged
     }
   }
 }

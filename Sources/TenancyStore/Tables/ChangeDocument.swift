@@ -253,6 +253,7 @@ private struct TenantDocument: Codable {
   let tokenKeys: [TokenKeyDocument]?
   let authentication: AuthenticationSettings?
   let tokenHorizon: Int64?
+  let plans: LifecyclePlansDocument?
 
   init(_ tenant: Tenant) {
     id = tenant.id.description
@@ -271,6 +272,7 @@ private struct TenantDocument: Codable {
     tokenKeys = tenant.tokenKeys.isEmpty ? nil : tenant.tokenKeys.map(TokenKeyDocument.init)
     authentication = tenant.authentication.isDefault ? nil : tenant.authentication
     tokenHorizon = tenant.tokenHorizon?.nanoseconds
+    plans = tenant.hasPlans ? LifecyclePlansDocument(tenant.plans) : nil
   }
 
   func tenant() throws(ChangeDecodingError) -> Tenant {
@@ -284,7 +286,8 @@ private struct TenantDocument: Codable {
       purgeTime: purgeTime.map(Timestamp.init(nanoseconds:)), stateReason: stateReason ?? "",
       tokenKeys: tokenKeys?.map(\.key) ?? [],
       authentication: authentication ?? AuthenticationSettings(),
-      tokenHorizon: tokenHorizon.map(Timestamp.init(nanoseconds:)))
+      tokenHorizon: tokenHorizon.map(Timestamp.init(nanoseconds:)),
+      plans: plans?.plans ?? LifecyclePlans())
   }
 }
 
@@ -334,67 +337,5 @@ private struct DatabaseDocument: Codable {
     guard redacted != true else { throw .redacted }
     return DatabaseConfiguration(
       connectionString: try connectionString.decoded(), username: username, password: password)
-  }
-}
-
-private struct RoleDocument: Codable {
-  let id, title, summary: String
-  let permissions: [String]
-  let version: UInt64
-  let createTime, updateTime: Int64
-
-  init(_ role: Role) {
-    id = role.id
-    title = role.title
-    summary = role.summary
-    permissions = role.permissions
-    version = role.version
-    createTime = role.createTime.nanoseconds
-    updateTime = role.updateTime.nanoseconds
-  }
-
-  var role: Role {
-    Role(
-      id: id, title: title, summary: summary, permissions: permissions, version: version,
-      createTime: Timestamp(nanoseconds: createTime),
-      updateTime: Timestamp(nanoseconds: updateTime))
-  }
-}
-
-private struct AssignmentDocument: Codable {
-  let id, subject, role: String
-  let createTime: Int64
-  let expireTime: Int64?
-
-  init(_ assignment: RoleAssignment) {
-    id = assignment.id
-    subject = assignment.subject
-    role = assignment.role
-    createTime = assignment.createTime.nanoseconds
-    expireTime = assignment.expireTime?.nanoseconds
-  }
-
-  var assignment: RoleAssignment {
-    RoleAssignment(
-      id: id, subject: subject, role: role, createTime: Timestamp(nanoseconds: createTime),
-      expireTime: expireTime.map(Timestamp.init(nanoseconds:)))
-  }
-}
-
-private struct RequestDocument: Codable {
-  let actor, requestID, digest: String
-  let time: Int64
-
-  init(_ request: RememberedRequest) {
-    actor = request.actor
-    requestID = request.requestID
-    digest = request.digest
-    time = request.time.nanoseconds
-  }
-
-  func request(of tenant: TenantID) -> RememberedRequest {
-    RememberedRequest(
-      actor: actor, requestID: requestID, digest: digest, tenant: tenant,
-      time: Timestamp(nanoseconds: time))
   }
 }

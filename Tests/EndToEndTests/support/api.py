@@ -70,7 +70,7 @@ __all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "ratelimit", "rat
            "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
            "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant",
            "authorities", "authorities_grpc", "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
-           "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED",
+           "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED", "PURGING", "PURGED",
            "DATABASE", "SCHEMA", "SHARED", "HYBRID"]
 
 PENDING = tenant.TENANT_STATE_PENDING
@@ -80,6 +80,8 @@ SUSPENDED = tenant.TENANT_STATE_SUSPENDED
 MAINTENANCE = tenant.TENANT_STATE_MAINTENANCE
 PROVISION_FAILED = tenant.TENANT_STATE_PROVISION_FAILED
 DELETED = tenant.TENANT_STATE_DELETED
+PURGING = tenant.TENANT_STATE_PURGING
+PURGED = tenant.TENANT_STATE_PURGED
 DATABASE = tenant.ISOLATION_MODEL_DATABASE
 SCHEMA = tenant.ISOLATION_MODEL_SCHEMA
 SHARED = tenant.ISOLATION_MODEL_SHARED

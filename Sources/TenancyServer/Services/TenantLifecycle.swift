@@ -1,0 +1,102 @@
+import Tenancy
+import TenancyRPC
+import TenancyWire
+
+/// The methods of `tenancy.v1.TenantManager` that move tenants along their lives.
+extension TenantManagerService {
+  func lifecycleMethods(_ gate: Gate) -> [TenancyMethod] {
+    typealias API = V1.TenantManager
+    return [
+      gate.async(API.deactivateTenant) { (access, request) throws(TenancyError) in
+        try await move(access, .deactivate, request.etag)
+      },
+      gate.async(API.activateTenant) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        try provisioner.requireData(id)
+        return try await move(
+          access, .activate, request.etag, requiring: provisioner.steps(of: id))
+      },
+      gate.async(API.beginTenantMaintenance, beginMaintenance),
+      gate.async(API.endTenantMaintenance) { (access, request) throws(TenancyError) in
+        try provisioner.requireData(try access.requireTarget().tenant.id)
+        return try await move(access, .endMaintenance, request.etag)
+      },
+      gate.async(API.deleteTenant) { (access, request) throws(TenancyError) in
+        try await move(access, .delete, request.etag)
+      },
+      gate.async(API.undeleteTenant) { (access, request) throws(TenancyError) in
+        try await move(access, .undelete, request.etag)
+      },
+      gate.async(API.purgeTenant) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        return answer(
+          try await provisioner.purge(
+            id, etag: request.etag, isEarly: request.ignoreRetention, force: request.force,
+            actor: access.caller.subject, judge: try access.requireJudge()),
+          for: access.caller)
+      },
+      gate.async(API.placeTenantLegalHold) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        return answer(
+          try await commands(access).hold(id, reason: request.reason, etag: request.etag),
+          for: access.caller)
+      },
+      gate.async(API.releaseTenantLegalHold) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        return answer(
+          try await commands(access).release(id, etag: request.etag), for: access.caller)
+      },
+      gate.async(API.setTenantSchedule) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        let schedule = try request.schedule?.domain() ?? TenantSchedule()
+        return answer(
+          try await commands(access).schedule(id, schedule, etag: request.etag),
+          for: access.caller)
+      },
+      gate.async(API.provisionTenantResources) { (access, _) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        return answer(
+          try await provisioner.provision(
+            id, actor: access.caller.subject, judge: try access.requireJudge()),
+          for: access.caller)
+      },
+      gate.async(API.deprovisionTenantResources) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        return answer(
+          try await provisioner.deprovision(
+            id, etag: request.etag, force: request.force, actor: access.caller.subject,
+            judge: try access.requireJudge()),
+          for: access.caller)
+      },
+    ]
+  }
+
+  private func beginMaintenance(
+    _ access: Access, _ request: V1.BeginTenantMaintenanceRequest
+  ) async throws(TenancyError) -> V1.Tenant {
+    var checks = FieldChecks()
+    let end = try checks.value { () throws(TenancyError) in
+      let end = try request.expectedEndTime?.domain("expected_end_time")
+      if let end, end <= access.now { throw .invalid("expected_end_time", "must be in the future") }
+      return end
+    }
+    try checks.value { () throws(TenancyError) in
+      if !request.reason.isEmpty { try TenantRules.check(reason: request.reason) }
+    }
+    try checks.finish()
+    return try await move(
+      access, .beginMaintenance, request.etag, reason: request.reason,
+      maintenance: PlannedMaintenance(expectedEnd: end ?? nil))
+  }
+
+  private func move(
+    _ access: Access, _ event: Lifecycle.Event, _ etag: String, reason: String = "",
+    maintenance: PlannedMaintenance? = nil, requiring steps: [String] = []
+  ) async throws(TenancyError) -> V1.Tenant {
+    let id = try access.requireTarget().tenant.id
+    return answer(
+      try await commands(access).move(
+        id, event, etag: etag, reason: reason, maintenance: maintenance, requiring: steps),
+      for: access.caller)
+  }
+}

@@ -173,10 +173,8 @@ extension Provisioner {
 
   /// - Throws: FAILED_PRECONDITION if the tenant's data is not there; UNAVAILABLE as `checkData`.
   public func requireData(_ id: TenantID) throws(TenancyError) {
-    // What was not made is not lost.
     guard let record = plane.state.find(id), isHere(record),
       record.tenant.state == .suspended || record.tenant.state == .maintenance,
-      record.provisionedSteps.isSuperset(of: dataPlane.steps(for: record.tenant)),
       let missing = try missing(among: [record.tenant])[id]
     else { return }
     throw TenancyError(

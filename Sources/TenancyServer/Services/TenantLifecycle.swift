@@ -11,10 +11,13 @@ extension TenantManagerService {
         try await move(access, .deactivate, request.etag)
       },
       gate.async(API.activateTenant) { (access, request) throws(TenancyError) in
-        let id = try access.requireTarget().tenant.id
-        try provisioner.requireData(id)
-        return try await move(
-          access, .activate, request.etag, requiring: provisioner.steps(of: id))
+        let record = try access.requireTarget()
+        let steps = provisioner.steps(of: record.tenant.id)
+        // What was not made is not lost: then the move says so.
+        if record.provisionedSteps.isSuperset(of: steps) {
+          try provisioner.requireData(record.tenant.id)
+        }
+        return try await move(access, .activate, request.etag, requiring: steps)
       },
       gate.async(API.beginTenantMaintenance, beginMaintenance),
       gate.async(API.endTenantMaintenance) { (access, request) throws(TenancyError) in

@@ -13,11 +13,11 @@ extension TenantCommands {
   /// Moves a tenant along its lifecycle and takes the lease of its resources.
   /// - Throws: ABORTED with LEASE_HELD while another node is at work on them.
   func begin(
-    _ id: TenantID, _ event: Lifecycle.Event, as terms: Provisioner.Terms
+    _ id: TenantID, _ event: Lifecycle.Event, etag: String = "", as terms: Provisioner.Terms
   ) async throws(TenancyError) -> (Tenant, Lease) {
     try await write("tenants.\(event)", .revoking, rewriting: id) {
       (transaction) throws(TenancyError) -> (Tenant, Lease) in
-      let record = try Self.current(id, "", transaction.state)
+      let record = try Self.current(id, etag, transaction.state)
       if record.tenant.state.isGone { throw .tenantNotFound }
       let after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now)
       transaction.emit(.putTenant(after), about: id)

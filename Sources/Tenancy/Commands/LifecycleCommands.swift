@@ -117,9 +117,10 @@ extension TenantCommands {
 
   /// Makes the transitions of these tenants that are due. What is not possible in a tenant's state is dropped,
   /// but for one whose resources are being made: it comes later.
+  /// - Parameter approved: nil, or for which version of each it was approved.
   /// - Returns: of how many.
   func carryOut(
-    _ kind: TenantSchedule.Kind, of ids: [TenantID]
+    _ kind: TenantSchedule.Kind, of ids: [TenantID], approved: [TenantID: UInt64]? = nil
   ) async throws(TenancyError) -> Int {
     let event = kind.event
     return try await write("tenants.\(event)", .revoking, changes: ids.count) {
@@ -131,6 +132,7 @@ extension TenantCommands {
           let time = tenant.plans.schedule[kind], time <= transaction.now,
           tenant.state != .provisioning
         else { continue }
+        if let approved, approved[id] != tenant.version { continue }
         var after = tenant
         if Lifecycle.next(tenant.state, event) != nil {
           after = try Lifecycle.apply(

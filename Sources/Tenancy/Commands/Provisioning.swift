@@ -93,11 +93,13 @@ public final class Provisioner: Sendable {
   // MARK: Making
 
   /// Provisions a tenant; on an active one this changes nothing.
-  /// - Parameter judge: whether the actor may begin; what has begun goes on.
+  /// - Parameters:
+  ///   - etag: that of the tenant before it begins; empty: any.
+  ///   - judge: whether the actor may begin; what has begun goes on.
   /// - Throws: ABORTED with LEASE_HELD while another node is at work on it, and with LEASE_LOST when another
   ///   has taken over from this one.
   public func provision(
-    _ id: TenantID, actor: String, judge: WriteJudge
+    _ id: TenantID, etag: String = "", actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
     let task = work.withLock { work -> Task<Result<Tenant, TenancyError>, Never>? in
       if let task = work.provisioning[id] { return task }
@@ -105,7 +107,7 @@ public final class Provisioner: Sendable {
       let task = Task { () -> Result<Tenant, TenancyError> in
         let result: Result<Tenant, TenancyError>
         do throws(TenancyError) {
-          result = .success(try await self.run(id, actor: actor, judge: judge))
+          result = .success(try await self.run(id, etag, actor: actor, judge: judge))
         } catch {
           result = .failure(error)
         }
@@ -124,7 +126,7 @@ public final class Provisioner: Sendable {
   }
 
   private func run(
-    _ id: TenantID, actor: String, judge: WriteJudge
+    _ id: TenantID, _ etag: String, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
     guard let tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
     if tenant.state == .active { return tenant }
@@ -137,7 +139,7 @@ public final class Provisioner: Sendable {
         throw Self.unsupported(why)
       }
       let (begun, lease) = try await TenantCommands(plane, actor: actor, judge: judge).begin(
-        id, .provision, as: terms)
+        id, .provision, etag: etag, as: terms)
       return try await make(begun, under: lease, commands)
     }
     guard let lease = try await commands.resume(id, as: terms) else {

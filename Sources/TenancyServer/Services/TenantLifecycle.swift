@@ -32,9 +32,10 @@ extension TenantManagerService {
       },
       gate.async(API.purgeTenant) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
+        let etag = try await approved(access, .purge, request.etag)
         return answer(
           try await provisioner.purge(
-            id, etag: request.etag, isEarly: request.ignoreRetention, force: request.force,
+            id, etag: etag, isEarly: request.ignoreRetention, force: request.force,
             actor: access.caller.subject, judge: try access.requireJudge()),
           for: access.caller)
       },
@@ -58,16 +59,18 @@ extension TenantManagerService {
       },
       gate.async(API.provisionTenantResources) { (access, _) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
+        let etag = try await approved(access, .provision, "")
         return answer(
           try await provisioner.provision(
-            id, actor: access.caller.subject, judge: try access.requireJudge()),
+            id, etag: etag, actor: access.caller.subject, judge: try access.requireJudge()),
           for: access.caller)
       },
       gate.async(API.deprovisionTenantResources) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
+        let etag = try await approved(access, .deprovision, request.etag)
         return answer(
           try await provisioner.deprovision(
-            id, etag: request.etag, force: request.force, actor: access.caller.subject,
+            id, etag: etag, force: request.force, actor: access.caller.subject,
             judge: try access.requireJudge()),
           for: access.caller)
       },
@@ -97,9 +100,19 @@ extension TenantManagerService {
     maintenance: PlannedMaintenance? = nil, requiring steps: [String] = []
   ) async throws(TenancyError) -> V1.Tenant {
     let id = try access.requireTarget().tenant.id
+    let etag = try await approved(access, event, etag)
     return answer(
       try await commands(access).move(
         id, event, etag: etag, reason: reason, maintenance: maintenance, requiring: steps),
       for: access.caller)
+  }
+  /// Asks for approval, where it is needed, of the tenant as it is now.
+  /// - Returns: the etag that it must have still.
+  private func approved(
+    _ access: Access, _ event: Lifecycle.Event, _ etag: String
+  ) async throws(TenancyError) -> String {
+    let id = try access.requireTarget().tenant.id
+    guard approvals.needs(event), let tenant = plane.state.find(id)?.tenant else { return etag }
+    return try await approvals.require(event, of: tenant, etag: etag, by: access.caller.subject)
   }
 }

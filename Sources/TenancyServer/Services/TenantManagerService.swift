@@ -8,6 +8,8 @@ struct TenantManagerService: Sendable {
   let provisioner: Provisioner
   /// Nil: tenants' requests are not limited.
   var plans: LimitPlans?
+  /// Which transitions somebody else has to approve.
+  var approvals = TransitionApprovals.none
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantManager

@@ -43,6 +43,25 @@ extension EnvoyRateLimit {
   }
 }
 
+extension LifecycleV1 {
+  /// What a platform serves so that it can be asked before a tenant is moved (`lifecycle.approval` of the server's
+  /// configuration). tenantd does not serve it: it calls it.
+  public enum TransitionApprovals: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.lifecycle.v1.TransitionApprovals"
+
+    /// Whether a tenant may be moved. Any error, and an answer that does not come in time, mean no.
+    public static let approveTransition = MethodSpec<LifecycleV1.ApproveTransitionRequest, LifecycleV1.ApproveTransitionResponse>(
+      RPCMethod(path: "/tenancy.lifecycle.v1.TransitionApprovals/ApproveTransition", kind: .unary),
+      requirement: Requirement(permission: "tenancy.transitions:approve", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      approveTransition.identity,
+    ]
+  }
+}
+
 extension V1 {
   /// Who did what, and who was denied what. Records form one hash chain per tenant, and one of the platform over
   /// the heads of all. A tenant's identities read their own tenant's chain, the platform's read all.
@@ -639,6 +658,12 @@ extension EnvoyRateLimit {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
     RateLimitService.methods
+}
+
+extension LifecycleV1 {
+  /// Every method of the API.
+  public static let methods: [MethodIdentity] =
+    TransitionApprovals.methods
 }
 
 extension V1 {

@@ -45,9 +45,10 @@ final class AuthorityWatch: Sendable {
   static func trusted(by plane: ControlPlane) -> Trust {
     let authorities = plane.state.authorities
     return Trust(
-      added: authorities.trusted(at: plane.now).map {
+      added: authorities.trusted(.x509, at: plane.now).map {
         AddedAuthority(domain: $0.trustDomain, certificate: $0.chain)
       },
+      // No key of tokens is ever among them.
       refused: authorities.revoked.map(\.chain))
   }
 

@@ -182,7 +182,11 @@ def test_keys_are_replaced(make_server, tmp_path):
 
 
 def test_without_keys_there_is_no_such_profile(make_server):
-    server = with_workload_api(make_server()).start()
+    """Neither in files, nor a master key for those of the store."""
+    server = with_workload_api(make_server())
+    for section in ("secrets", "tokens"):
+        server.settings.pop(section)
+    server.start()
     with server.operator() as admin:
         admin.register(admin.active("acme", api.SHARED).name, "web", uid=os.getuid())
     with grpc.insecure_channel(f"unix:{server.workload_socket}") as channel:

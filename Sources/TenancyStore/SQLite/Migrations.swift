@@ -113,6 +113,8 @@ enum Migrations {
     Step(sql: requestCounts),
     // A program that does not know of signing authorities would not seal their keys anew with the others.
     Step(sql: signingAuthorities),
+    // A program that does not know of signing keys of tokens would take them for authorities without a certificate.
+    Step(sql: ""),
   ]
 
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and

@@ -4,35 +4,42 @@ internal import TenancyTokens
 
 /// Issues and judges JWT-SVIDs of one trust domain: JWS with ES256. Immutable and thread-safe.
 package final class TokenAuthority: Sendable {
-  /// Keys that are published, at most.
+  /// Keys from files, at most.
   package static let maximumKeys = 8
   /// Seconds that a token lasts, at most.
-  static let longestLife: Int64 = 300
+  static let longestLife = SigningAuthority.Kind.jwt.longestLife
   /// Of a token that is judged, as it travels.
   static let maximumBytes = CompactJWS.defaultMaximumBytes
 
   let trustDomain: String
   /// A JWK set.
   let bundle: [UInt8]
-  private let keys: JWKSet
-  private let signer: TokenSigner
+  let keys: JWKSet
+  /// Nil: no tokens are issued.
+  let signer: TokenSigner?
 
   /// - Parameter files: PEM: P-256 private keys. The first signs, all are published and verify.
   /// - Throws: why one can't be used.
-  package init(keys files: [String], trustDomain: String) throws {
+  package convenience init(keys files: [String], trustDomain: String) throws {
     let signers = try files.map { try TokenSigner(MessageSigner(file: $0, .es256)) }
     guard let first = signers.first, signers.count <= Self.maximumKeys else {
       throw TokenAuthorityError(description: "1 to \(Self.maximumKeys) keys are expected")
     }
-    signer = first
-    keys = try JWKSet(signers.map(\.key))
-    bundle = keys.bytes()
+    self.init(
+      trustDomain: trustDomain, signing: first, keys: try JWKSet(signers.map(\.key)))
+  }
+
+  /// - Parameter keys: those that are published and verify.
+  init(trustDomain: String, signing signer: TokenSigner?, keys: JWKSet) {
     self.trustDomain = trustDomain
+    self.signer = signer
+    self.keys = keys
+    bundle = keys.bytes()
   }
 
   /// Whether both issue and take the same.
   package func isSame(as other: TokenAuthority) -> Bool {
-    bundle == other.bundle && signer.key.keyID == other.signer.key.keyID
+    bundle == other.bundle && signer?.key.keyID == other.signer?.key.keyID
   }
 
   private var issuer: ExactText { ExactText("spiffe://\(trustDomain)") }
@@ -40,9 +47,11 @@ package final class TokenAuthority: Sendable {
   /// - Parameters:
   ///   - audiences: at least one.
   ///   - seconds: how long it lasts; never longer than `longestLife`.
+  /// - Returns: nil where none signs.
   func issue(
     subject: String, audiences: [String], seconds: Int64, at now: Timestamp
-  ) throws -> String {
+  ) throws -> String? {
+    guard let signer else { return nil }
     // In whole seconds, as all readers take them.
     let issued = Timestamp(seconds: now.seconds, subsecondNanoseconds: 0)
     let claims = TokenClaims(

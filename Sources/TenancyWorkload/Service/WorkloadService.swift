@@ -136,9 +136,16 @@ public final class WorkloadService: Sendable {
           .resourceExhausted, "the user was given too many tokens", retryAfter: .seconds(1))
       }
       do {
-        let token = try authority.issue(
-          subject: id, audiences: request.audience, seconds: entry.lifetime, at: plane.now)
+        guard
+          let token = try authority.issue(
+            subject: id, audiences: request.audience, seconds: entry.lifetime, at: plane.now)
+        else {
+          throw RPCStatus(
+            .unavailable, "no key of tokens is active", retryAfter: .seconds(5))
+        }
         svids.append(SPIFFE.JWTSVID(spiffeId: id, svid: token, hint: entry.hint))
+      } catch let status as RPCStatus {
+        throw status
       } catch {
         throw RPCStatus(.unavailable, "tokens can't be made now", retryAfter: .seconds(5))
       }

@@ -182,6 +182,9 @@ struct Daemon {
       await reload(made, on: hangups)
     }
     addInBackground("certificate authorities") { await made.authorities.run() }
+    addInBackground("registrations") { [service = made.service, tls = made.tls] in
+      await RegistrationWatch.run(plane, tls, service)
+    }
     if let keySets = made.keySets {
       configuration.tokens?.outside.prepare()
       addInBackground("issuer keys") {
@@ -312,6 +315,9 @@ struct Daemon {
       var context = settings.context
       context.clientAuthentication = certificates
       context.peerRule = { identity.refusal(of: $0) }
+      context.registrationRule = { certificate in
+        identity.registrationRefusal(of: certificate, in: plane.state)
+      }
       context.addedAuthorities = { AuthorityWatch.trusted(by: plane).added }
       context.refusedAuthorities = { AuthorityWatch.trusted(by: plane).refused }
       context.refuseExposedKeys()

@@ -16,6 +16,11 @@ public struct SigningAuthoritySet: Sendable {
     all.first { $0.state == .active && $0.kind == kind && $0.trustDomain == domain }
   }
 
+  /// Whether there is one for a trust domain, or was.
+  public func know(domain: String) -> Bool {
+    all.contains { $0.trustDomain == domain } || revoked.contains { $0.trustDomain == domain }
+  }
+
   /// Those that bundles have, of all trust domains.
   public func trusted(_ kind: SigningAuthority.Kind, at now: Timestamp) -> [SigningAuthority] {
     all.filter { $0.kind == kind && $0.isTrusted(at: now) }

@@ -197,8 +197,11 @@ package final class WorkloadAuthority: Sendable {
   /// - Parameters:
   ///   - path: behind the trust domain in the SPIFFE ID.
   ///   - seconds: how long it lasts.
+  ///   - registration: the id of the registration entry that it is issued by; nil: of none.
   /// - Throws: `PKIError`, also when the authority's own certificate has ended.
-  package func issue(path: [String], seconds: Int64) throws(PKIError) -> WorkloadCredential {
+  package func issue(
+    path: [String], seconds: Int64, registration: String? = nil
+  ) throws(PKIError) -> WorkloadCredential {
     for issuer in chain where try issuer.notAfter() <= Clock.now() {
       throw PKIError(.authority, "the CA's certificate, or one of its issuers', has expired")
     }
@@ -215,6 +218,9 @@ package final class WorkloadAuthority: Sendable {
       try builder.add(NID_authority_key_identifier, "keyid:always", issuer: certificate)
     }
     try builder.add([.uri(id)])
+    if let registration {
+      try RegistrationExtension.add(registration, to: builder.certificate)
+    }
     try builder.sign(issuer: certificate, key: self.key)
     let made = builder.certificate
     return WorkloadCredential(

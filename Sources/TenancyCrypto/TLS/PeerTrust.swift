@@ -88,7 +88,7 @@ final class PeerTrust: Sendable {
   /// Judges a peer whose session is resumed. Its chain was verified by these CAs.
   func refusalToResume(_ peer: VerifiedPeer) -> PeerRefusal? {
     guard isFresh(peer) else { return PeerRefusal(code: X509_V_ERR_CERT_HAS_EXPIRED) }
-    return configuration.peerRule(peer.certificate).map { PeerRefusal($0) }
+    return configuration.refusal(of: peer.certificate).map { PeerRefusal($0) }
   }
 
   /// How many peers' chains are remembered.
@@ -111,7 +111,7 @@ final class PeerTrust: Sendable {
       }
     }
     return outcome.flatMap { peer in
-      if let reason = configuration.peerRule(peer.certificate) {
+      if let reason = configuration.refusal(of: peer.certificate) {
         return .failure(PeerRefusal(reason))
       }
       return .success(peer)

@@ -11,6 +11,9 @@ package final class TokenAuthority: Sendable {
   /// Of a token that is judged, as it travels.
   static let maximumBytes = CompactJWS.defaultMaximumBytes
 
+  /// The claim that names the registration entry.
+  private static let registration: ExactText = "tenancy_entry"
+
   let trustDomain: String
   /// A JWK set.
   let bundle: [UInt8]
@@ -47,25 +50,31 @@ package final class TokenAuthority: Sendable {
   /// - Parameters:
   ///   - audiences: at least one.
   ///   - seconds: how long it lasts; never longer than `longestLife`.
+  ///   - registration: the id of the registration entry that it is issued by.
   /// - Returns: nil where none signs.
   func issue(
-    subject: String, audiences: [String], seconds: Int64, at now: Timestamp
+    subject: String, audiences: [String], seconds: Int64, registration: String? = nil,
+    at now: Timestamp
   ) throws -> String? {
     guard let signer else { return nil }
     // In whole seconds, as all readers take them.
     let issued = Timestamp(seconds: now.seconds, subsecondNanoseconds: 0)
-    let claims = TokenClaims(
+    var claims = TokenClaims(
       issuer: issuer, subject: ExactText(subject), audience: audiences.map { ExactText($0) },
       issuedAt: issued, expires: issued + .seconds(min(seconds, Self.longestLife)))
+    if let registration {
+      claims.others = [TokenJSON.Member(Self.registration, .text(ExactText(registration)))]
+    }
     return String(decoding: try signer.issue(claims, type: .jwt), as: UTF8.self)
   }
 
   /// What a token says, if it is one of these, alive, and for the audience.
-  /// - Returns: its subject, and all claims as an encoded `google.protobuf.Struct`.
+  /// - Returns: its subject, all claims as an encoded `google.protobuf.Struct`, and the entry that it was issued by: nil
+  ///   where an earlier version has issued it, which lasts no longer than it does.
   /// - Throws: why it is not accepted.
   func validate(
     _ token: String, audience: String, at now: Timestamp
-  ) throws(TokenRefusal) -> (subject: String, claims: [UInt8]) {
+  ) throws(TokenRefusal) -> (subject: String, claims: [UInt8], registration: String?) {
     let bytes = Array(token.utf8)
     let expecting = TokenExpectations(
       issuer: issuer, audiences: [ExactText(audience)], type: .jwt, maximumLife: Self.longestLife,
@@ -76,11 +85,17 @@ package final class TokenAuthority: Sendable {
     guard SPIFFEID(parsing: subject)?.trustDomain == trustDomain else {
       throw TokenRefusal(.claims, "sub is no SPIFFE ID of the trust domain")
     }
+    var registration: String?
+    switch verified.claims.others[Self.registration] {
+    case nil: break
+    case .text(let id)?: registration = id.text
+    default: throw TokenRefusal(.claims, "\(Self.registration) is not text")
+    }
     let payload = try CompactJWS(parsing: bytes).payload
     do throws(TokenJSONError) {
       let members = try TokenJSONReader.object(
         payload, TokenJSONReader.Limits(bytes: Self.maximumBytes))
-      return (subject, StructBytes.encode(members))
+      return (subject, StructBytes.encode(members), registration)
     } catch {
       throw TokenRefusal(.malformed, "the payload is not JSON")
     }

@@ -197,7 +197,8 @@ final class WorkloadIssuer: Sendable {
     let now = plane.now
     let seconds = min(entry.lifetime, Int64(terms.maximumLife))
     let credential = try authority.issue(
-      path: entry.identityPath.split(separator: "/").map(String.init), seconds: seconds)
+      path: entry.identityPath.split(separator: "/").map(String.init), seconds: seconds,
+      registration: entry.id)
     // It may end before, with the authority.
     let life = min(seconds, max(0, credential.notAfter - now.seconds))
     let identity = WorkloadIdentity(

@@ -106,6 +106,9 @@ public final class WorkloadService: Sendable {
         do throws(TokenRefusal) {
           let found = try authority.validate(
             request.svid, audience: request.audience, at: plane.now)
+          if let entry = found.registration, plane.state.workloads.find(entry) == nil {
+            throw TokenRefusal(.claims, "the registration entry that it was issued by is gone")
+          }
           return SPIFFE.ValidateJWTSVIDResponse(spiffeId: found.subject, claims: found.claims)
         } catch {
           throw RPCStatus(.invalidArgument, "svid: \(error.detail)")
@@ -138,7 +141,8 @@ public final class WorkloadService: Sendable {
       do {
         guard
           let token = try authority.issue(
-            subject: id, audiences: request.audience, seconds: entry.lifetime, at: plane.now)
+            subject: id, audiences: request.audience, seconds: entry.lifetime,
+            registration: entry.id, at: plane.now)
         else {
           throw RPCStatus(
             .unavailable, "no key of tokens is active", retryAfter: .seconds(5))

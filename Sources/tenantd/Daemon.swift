@@ -133,7 +133,7 @@ struct Daemon {
     opened.workloadServer = workloadAPI?.server
     let monitor = try await Monitor.start(
       configuration.http, plane, observation.metrics, recorded,
-      RequestMetrics(service.requests, limits?.limiter),
+      RequestMetrics(service.requests, limits?.limiter), workloadAPI?.metrics,
       publishesKeys: configuration.tokens != nil, logger)
     opened.monitor = monitor
     let contexts = [tls, uncertifiedTLS].compactMap(\.self)

@@ -62,6 +62,8 @@ struct WorkloadAPI: Sendable {
       })
   }
 
+  var metrics: WorkloadMetrics { WorkloadMetrics(service) }
+
   /// Has streams told of what changes, until cancelled.
   func run() async { await service.run() }
 

@@ -119,6 +119,7 @@ struct Daemon {
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       tokens: configuration.tokens, envoy: envoy, limits: limits, vault: secrets?.vault,
       trustDomain: configuration.workloadAPI?.trustDomain ?? configuration.trustDomain,
+      listener: tls,
       platformRoles: configuration.identity.platformRoles)
     let health = HealthStatus(serving: service.methods.map(\.service))
     let observation = try Observation(configuration, reloads, logger)

@@ -28,7 +28,8 @@ public struct CertificateAuthoritiesClient: Sendable {
   }
 
   /// Takes the certificate that a request was answered with, and those of its issuers. Proven before it is taken: that it
-  /// is a CA's of this key, and that certificates as it will sign them are verified by its root.
+  /// is a CA's of this key, that certificates as it will sign them are verified by its root, and that the CAs and CRLs
+  /// which the server's listeners read from files do not refuse these.
   public nonisolated(nonsending) func importCertificateAuthority(
     _ request: V1.ImportCertificateAuthorityRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.CertificateAuthority {

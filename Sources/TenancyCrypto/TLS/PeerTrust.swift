@@ -91,6 +91,17 @@ final class PeerTrust: Sendable {
     return configuration.refusal(of: peer.certificate).map { PeerRefusal($0) }
   }
 
+  /// Why the CAs and CRLs of files refuse a peer for good, or nil: they don't know its issuer, or its trust domain, and
+  /// others may vouch for it. Remembers nothing.
+  func refusalByFiles(leaf: OpaquePointer, untrusted: OpaquePointer?) -> PeerRefusal? {
+    guard case .success(let certificate) = CertificateReader.read(leaf),
+      case .success(let found) = store(for: certificate, leaf),
+      case .failure(let refusal) = verify(leaf, untrusted, by: found.0, found.domain),
+      !Self.unknownIssuer.contains(refusal.code)
+    else { return nil }
+    return refusal
+  }
+
   /// How many peers' chains are remembered.
   var rememberedPeers: Int { verified.withLock { $0.count } }
 

@@ -18,6 +18,8 @@ struct CertificateAuthorityService: Sendable {
   let vault: SecretVault?
   /// Of those that are prepared without one; nil: it is to be given.
   let trustDomain: String?
+  /// Where what authorities sign has to be taken; nil: nowhere.
+  var listener: TLSContext?
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.CertificateAuthorities
@@ -165,7 +167,7 @@ struct CertificateAuthorityService: Sendable {
           id, chain: request.certificateChain, expireTime: access.now, etag: request.etag))
     }
     let key = try await key(of: authority)
-    let (chain, end) = try Self.prove(request.certificateChain, key, authority.trustDomain)
+    let (chain, end) = try prove(request.certificateChain, key, authority.trustDomain)
     return V1.CertificateAuthority(
       try await commands(access).complete(
         id, chain: chain, expireTime: Timestamp(seconds: end, subsecondNanoseconds: 0),
@@ -188,13 +190,13 @@ struct CertificateAuthorityService: Sendable {
   }
 
   /// - Returns: the chain without what may be between certificates, and when the first of them ends.
-  private static func prove(
+  private func prove(
     _ chain: String, _ key: ClearSecret, _ domain: String
   ) throws(TenancyError) -> (String, Int64) {
     do throws(PKIError) {
       let authority = try WorkloadAuthority(
         chain: chain, key: key.reveal(), trustDomain: domain)
-      try authority.prove()
+      try authority.prove(to: listener)
       return (try authority.pem(), try authority.notAfter())
     } catch {
       throw .invalid(

@@ -193,7 +193,8 @@ extension V1 {
       requirement: Requirement(permission: "tenancy.certificate_authorities:prepare", scope: .platform),
       tenantField: nil)
     /// Takes the certificate that a request was answered with, and those of its issuers. Proven before it is taken: that it
-    /// is a CA's of this key, and that certificates as it will sign them are verified by its root.
+    /// is a CA's of this key, that certificates as it will sign them are verified by its root, and that the CAs and CRLs
+    /// which the server's listeners read from files do not refuse these.
     public static let importCertificateAuthority = MethodSpec<V1.ImportCertificateAuthorityRequest, V1.CertificateAuthority>(
       RPCMethod(path: "/tenancy.v1.CertificateAuthorities/ImportCertificateAuthority", kind: .unary),
       requirement: Requirement(permission: "tenancy.certificate_authorities:import", scope: .platform),

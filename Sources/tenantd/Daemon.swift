@@ -134,7 +134,7 @@ struct Daemon {
     opened.workloadServer = workloadAPI?.server
     let monitor = try await Monitor.start(
       configuration.http, plane, observation.metrics, recorded,
-      RequestMetrics(service.requests, limits?.limiter), workloadAPI?.metrics,
+      RequestMetrics(service.requests, limits?.limiter), workloadAPI?.report,
       publishesKeys: configuration.tokens != nil, logger)
     opened.monitor = monitor
     let contexts = [tls, uncertifiedTLS].compactMap(\.self)

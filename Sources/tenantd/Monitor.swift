@@ -14,7 +14,7 @@ final class Monitor: Sendable {
   private let keys: PublishedKeys?
   private let requests: RequestMetrics
   /// Nil: there is no Workload API.
-  private let workloads: WorkloadMetrics?
+  private let workloads: WorkloadReport?
   private let process = ProcessMetrics()
   private let listener: Mutex<ProbeListener?> = Mutex(nil)
   private let serving = Atomic(false)
@@ -22,7 +22,7 @@ final class Monitor: Sendable {
 
   private init(
     _ plane: ControlPlane, _ metrics: ServerMetrics, _ recorded: MetricsRegistry?,
-    _ keys: PublishedKeys?, _ requests: RequestMetrics, _ workloads: WorkloadMetrics?
+    _ keys: PublishedKeys?, _ requests: RequestMetrics, _ workloads: WorkloadReport?
   ) {
     self.plane = plane
     self.workloads = workloads
@@ -35,7 +35,7 @@ final class Monitor: Sendable {
   /// Starts to listen, if it is configured.
   static func start(
     _ settings: HTTPSettings?, _ plane: ControlPlane, _ metrics: ServerMetrics?,
-    _ recorded: MetricsRegistry?, _ requests: RequestMetrics, _ workloads: WorkloadMetrics?,
+    _ recorded: MetricsRegistry?, _ requests: RequestMetrics, _ workloads: WorkloadReport?,
     publishesKeys: Bool, _ logger: Logger
   ) async throws -> Monitor? {
     guard let settings, let metrics else { return nil }
@@ -72,6 +72,7 @@ final class Monitor: Sendable {
     case "/livez": ProbeListener.Page("ok\n")
     case "/readyz": readiness
     case "/version": ProbeListener.Page("tenantd \(Version.text)\n")
+    case WorkloadReport.keysPath: workloads?.keys
     case _: keys?.page(path)
     }
   }

@@ -62,7 +62,7 @@ struct WorkloadAPI: Sendable {
       })
   }
 
-  var metrics: WorkloadMetrics { WorkloadMetrics(service) }
+  var report: WorkloadReport { WorkloadReport(service) }
 
   /// Has streams told of what changes, until cancelled.
   func run() async { await service.run() }

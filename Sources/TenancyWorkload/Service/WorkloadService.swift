@@ -88,6 +88,9 @@ public final class WorkloadService: Sendable {
 
   // MARK: Tokens
 
+  /// The keys that verify tokens by now, as a JWK set; nil: the JWT-SVID profile is not served.
+  package var tokenBundle: [UInt8]? { tokens.withLock { $0?.bundle } }
+
   private var tokenMethods: [ServiceMethod<WorkloadDelegate>] {
     typealias API = SPIFFE.SpiffeWorkloadAPI
     return [

@@ -1,11 +1,25 @@
 import TenancyMetrics
 import TenancyWorkload
 
-/// What is told of the Workload API. Thread-safe.
-struct WorkloadMetrics: Sendable {
+/// What scrapers, and who verifies tokens, are told of the Workload API. Thread-safe.
+struct WorkloadReport: Sendable {
+  /// Where the public keys of JWT-SVIDs are.
+  static let keysPath = "/workloads/jwks.json"
+  /// Seconds that others may keep them, as those of tenants' tokens.
+  private static let lifetime = 60
+
   private let service: WorkloadService
 
   init(_ service: WorkloadService) { self.service = service }
+
+  /// The keys of JWT-SVIDs, as streams are told them; also where there are none any more. Nil: the profile is not served.
+  var keys: ProbeListener.Page? {
+    service.tokenBundle.map { bundle in
+      ProbeListener.Page(
+        contentType: "application/jwk-set+json", caching: "max-age=\(Self.lifetime)",
+        String(decoding: bundle, as: UTF8.self))
+    }
+  }
 
   func render(into text: inout MetricsText) {
     let tally = service.tally

@@ -25,7 +25,7 @@ let marked = strict + [.strictMemorySafety()]
 let fuzzed: [Target.Dependency] = [
   "CTenancyOpenSSL", "TenancyCrypto", "TenancyFetch", "TenancyRPC", "TenancyRPCServices", "Tenancy",
   "TenancySecrets", "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyTestSupport",
-  "TenancyTokens", "TenancyWire",
+  "TenancyTokens", "TenancyWire", "TenancyWorkload",
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOEmbedded", package: "swift-nio"),
 ]

@@ -21,12 +21,13 @@ public struct TenancyService: Sendable {
   ///   - vault: nil where no master key is configured.
   ///   - trustDomain: of certificate authorities that are prepared without one.
   ///   - approvals: which transitions of tenants somebody else has to approve.
+  ///   - listener: by whom certificates that imported authorities sign have to be taken.
   ///   - platformRoles: what platform roles may do: nobody gives one that can do more than itself.
   public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
     tokens: TokenTerms? = nil, envoy: EnvoyTerms? = nil, limits: RateLimitTerms? = nil,
     vault: SecretVault? = nil, trustDomain: String? = nil,
-    approvals: TransitionApprovals = .none,
+    approvals: TransitionApprovals = .none, listener: TLSContext? = nil,
     platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles
   ) {
     let gate = Gate(plane: plane)
@@ -47,8 +48,9 @@ public struct TenancyService: Sendable {
       ).methods(gate),
       RateLimitService(plane: plane, terms: limits, tally: requests).methods(gate),
       WorkloadEntryService(plane: plane, platformRoles: platformRoles).methods(gate),
-      CertificateAuthorityService(plane: plane, vault: vault, trustDomain: trustDomain)
-        .methods(gate),
+      CertificateAuthorityService(
+        plane: plane, vault: vault, trustDomain: trustDomain, listener: listener
+      ).methods(gate),
     ]
     methods = services.flatMap(\.self)
     self.gate = gate

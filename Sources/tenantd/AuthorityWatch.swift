@@ -8,9 +8,6 @@ import TenancyServer
 final class AuthorityWatch: Sendable {
   /// Between looks at the clock, and at the files of the Workload API.
   private static let interval = Duration.seconds(5)
-  /// Before a log that has failed is followed again.
-  private static let patience = Duration.milliseconds(100)
-
   private let plane: ControlPlane
   private let api: WorkloadAPI?
   private let tls: [TLSContext]
@@ -45,9 +42,10 @@ final class AuthorityWatch: Sendable {
   static func trusted(by plane: ControlPlane) -> Trust {
     let authorities = plane.state.authorities
     return Trust(
-      added: authorities.trusted(at: plane.now).map {
+      added: authorities.trusted(.x509, at: plane.now).map {
         AddedAuthority(domain: $0.trustDomain, certificate: $0.chain)
       },
+      // No key of tokens is ever among them.
       refused: authorities.revoked.map(\.chain))
   }
 
@@ -110,22 +108,7 @@ final class AuthorityWatch: Sendable {
   }
 
   private func follow() async {
-    while !Task.isCancelled {
-      let begin = plane.snapshot.state.revision
-      let subscription = plane.subscribe(after: begin)
-      if plane.snapshot.state.revision < begin { continue }
-      // What was missed until now.
-      wake()
-      do throws(TenancyError) {
-        for try await entry in subscription where entry.changes.contains(where: \.isOfAuthorities) {
-          wake()
-        }
-        return
-      } catch {
-        // Begun anew, and not in a hurry.
-        do { try await Task.sleep(for: Self.patience) } catch { return }
-      }
-    }
+    await LogWatch.follow(plane, where: \.isOfAuthorities) { wake() }
   }
 }
 

@@ -94,6 +94,7 @@ extension Configuration {
     let own = rules.0.first
     trustDomain = own
     workloadAPI = try root.section("workload_api") { try WorkloadAPISettings(&$0, own: own) }
+    identity.registeredDomains.formUnion([own, workloadAPI?.trustDomain].compactMap(\.self))
     resolution = try root.section("resolution") { try ResolutionRules(&$0) } ?? ResolutionRules()
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
@@ -166,6 +167,7 @@ extension Configuration {
     }
     let own = named.first ?? bundles.first?.domain ?? ""
     identity.trustDomains = [:]
+    identity.registeredDomains = [own]
     for (domain, grant) in tls.grants {
       identity.trustDomains[domain] = grant ?? (domain == own ? .everything : .nothing)
       for role in grant?.platformRoles ?? []

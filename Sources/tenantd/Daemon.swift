@@ -121,6 +121,7 @@ struct Daemon {
       tokens: configuration.tokens, envoy: envoy, limits: limits, vault: secrets?.vault,
       trustDomain: configuration.workloadAPI?.trustDomain ?? configuration.trustDomain,
       approvals: approving.approvals,
+      listener: tls,
       platformRoles: configuration.identity.platformRoles)
     let health = HealthStatus(serving: service.methods.map(\.service))
     let observation = try Observation(configuration, reloads, logger)
@@ -135,7 +136,7 @@ struct Daemon {
     opened.workloadServer = workloadAPI?.server
     let monitor = try await Monitor.start(
       configuration.http, plane, observation.metrics, recorded,
-      RequestMetrics(service.requests, limits?.limiter),
+      RequestMetrics(service.requests, limits?.limiter), workloadAPI?.report,
       publishesKeys: configuration.tokens != nil, logger)
     opened.monitor = monitor
     let contexts = [tls, uncertifiedTLS].compactMap(\.self)
@@ -185,6 +186,9 @@ struct Daemon {
       await reload(made, on: hangups)
     }
     addInBackground("certificate authorities") { await made.authorities.run() }
+    addInBackground("registrations") { [service = made.service, tls = made.tls] in
+      await RegistrationWatch.run(plane, tls, service)
+    }
     if let keySets = made.keySets {
       configuration.tokens?.outside.prepare()
       addInBackground("issuer keys") {
@@ -321,6 +325,9 @@ struct Daemon {
       var context = settings.context
       context.clientAuthentication = certificates
       context.peerRule = { identity.refusal(of: $0) }
+      context.registrationRule = { certificate in
+        identity.registrationRefusal(of: certificate, in: plane.state)
+      }
       context.addedAuthorities = { AuthorityWatch.trusted(by: plane).added }
       context.refusedAuthorities = { AuthorityWatch.trusted(by: plane).refused }
       context.refuseExposedKeys()

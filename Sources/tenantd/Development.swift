@@ -24,6 +24,7 @@ struct Development {
     _ = try DevelopmentPKI.ensure(
       directory: "\(path)/pki", trustDomain: Self.trustDomain, tenants: ["acme", "globex"])
     var identity = IdentityRules(trustDomains: [Self.trustDomain])
+    identity.registeredDomains = [Self.trustDomain]
     identity.unixUsers = [getuid(): ["admin"]]
     var configuration = Configuration(
       dataDirectory: "\(path)/data",

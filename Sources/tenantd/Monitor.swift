@@ -13,6 +13,8 @@ final class Monitor: Sendable {
   /// Nil: no tokens are issued, and no keys of theirs are told.
   private let keys: PublishedKeys?
   private let requests: RequestMetrics
+  /// Nil: there is no Workload API.
+  private let workloads: WorkloadReport?
   private let process = ProcessMetrics()
   private let listener: Mutex<ProbeListener?> = Mutex(nil)
   private let serving = Atomic(false)
@@ -20,9 +22,10 @@ final class Monitor: Sendable {
 
   private init(
     _ plane: ControlPlane, _ metrics: ServerMetrics, _ recorded: MetricsRegistry?,
-    _ keys: PublishedKeys?, _ requests: RequestMetrics
+    _ keys: PublishedKeys?, _ requests: RequestMetrics, _ workloads: WorkloadReport?
   ) {
     self.plane = plane
+    self.workloads = workloads
     self.requests = requests
     self.keys = keys
     self.metrics = metrics
@@ -32,12 +35,13 @@ final class Monitor: Sendable {
   /// Starts to listen, if it is configured.
   static func start(
     _ settings: HTTPSettings?, _ plane: ControlPlane, _ metrics: ServerMetrics?,
-    _ recorded: MetricsRegistry?, _ requests: RequestMetrics, publishesKeys: Bool,
-    _ logger: Logger
+    _ recorded: MetricsRegistry?, _ requests: RequestMetrics, _ workloads: WorkloadReport?,
+    publishesKeys: Bool, _ logger: Logger
   ) async throws -> Monitor? {
     guard let settings, let metrics else { return nil }
     let monitor = Monitor(
-      plane, metrics, recorded, publishesKeys ? PublishedKeys(plane: plane) : nil, requests)
+      plane, metrics, recorded, publishesKeys ? PublishedKeys(plane: plane) : nil, requests,
+      workloads)
     let listener = ProbeListener { [weak monitor] in await monitor?.page($0) }
     let address: ListenAddress
     do {
@@ -68,6 +72,7 @@ final class Monitor: Sendable {
     case "/livez": ProbeListener.Page("ok\n")
     case "/readyz": readiness
     case "/version": ProbeListener.Page("tenantd \(Version.text)\n")
+    case WorkloadReport.keysPath: workloads?.keys
     case _: keys?.page(path)
     }
   }
@@ -114,6 +119,7 @@ final class Monitor: Sendable {
         ))
     }
     requests.render(into: &text)
+    workloads?.render(into: &text)
     process.render(into: &text)
     recorded?.render(into: &text)
     return text.text

@@ -10,15 +10,24 @@ struct WorkloadAPI: Sendable {
   private let settings: WorkloadAPISettings
   private let service: WorkloadService
   private let stored: StoredAuthorities
-  private let files: FileAuthority
+  /// Nil where no master key is configured: tokens are signed by keys in files, or not at all.
+  private let storedKeys: StoredTokenKeys?
+  private let files: Files
   let server: Server
   private let logger: Logger
 
-  /// The CA whose files are configured, as they were last read.
-  private final class FileAuthority: Sendable {
-    let current: Mutex<WorkloadAuthority?>
+  /// The CA and the keys of tokens whose files are configured, as they were last read.
+  private final class Files: Sendable {
+    let current: Mutex<(authority: WorkloadAuthority?, tokens: TokenAuthority?)>
 
-    init(_ authority: WorkloadAuthority?) { current = Mutex(authority) }
+    init(_ settings: WorkloadAPISettings) throws {
+      current = Mutex((try settings.authority(), try settings.tokenAuthority()))
+    }
+
+    func read(_ settings: WorkloadAPISettings) throws {
+      let read = (try settings.authority(), try settings.tokenAuthority())
+      current.withLock { $0 = read }
+    }
   }
 
   /// Nothing listens yet.
@@ -32,14 +41,18 @@ struct WorkloadAPI: Sendable {
     let report: @Sendable (String) -> Void = { what in
       logger.error("workload API", metadata: ["reason": "\(what)"])
     }
+    let reports = Reports(report)
     stored = StoredAuthorities(
-      plane, vault, trustDomain: settings.trustDomain, report: Reports(report).tell)
-    let authority = try settings.authority()
-    files = FileAuthority(authority)
+      plane, vault, trustDomain: settings.trustDomain, report: reports.tell)
+    storedKeys = vault.map {
+      StoredTokenKeys(plane, $0, trustDomain: settings.trustDomain, report: reports.tell)
+    }
+    files = try Files(settings)
+    let (authority, tokens) = files.current.withLock { $0 }
     service = WorkloadService(
       plane: plane, terms: settings.terms,
       authority: await stored.read(files: authority).authorities,
-      tokens: try settings.tokenAuthority(), report: report)
+      tokens: await storedKeys?.read(files: tokens).authority ?? tokens, report: report)
     server = try await Server(
       settings.server, methods: service.methods,
       delegate: WorkloadDelegate(settings.terms) { event in
@@ -48,6 +61,8 @@ struct WorkloadAPI: Sendable {
           metadata: ["connection": "\(event.connection)", "detail": "\(event.detail)"])
       })
   }
+
+  var report: WorkloadReport { WorkloadReport(service) }
 
   /// Has streams told of what changes, until cancelled.
   func run() async { await service.run() }
@@ -59,18 +74,19 @@ struct WorkloadAPI: Sendable {
   func refresh(tellingAgain: Bool = true) async -> Bool {
     var hasFailed = false
     do {
-      let read = try settings.authority()
-      files.current.withLock { $0 = read }
-      if let tokens = try settings.tokenAuthority(), service.replace(tokens) {
-        logger.notice("keys of the workload API reloaded")
-      }
+      try files.read(settings)
     } catch {
       hasFailed = true
       if tellingAgain {
         logger.error("CA or keys of the workload API not reloaded", metadata: ["error": "\(error)"])
       }
     }
-    let authority = files.current.withLock { $0 }
+    let (authority, tokens) = files.current.withLock { $0 }
+    if let tokens = await storedKeys?.read(files: tokens).authority ?? tokens,
+      service.replace(tokens)
+    {
+      logger.notice("keys of the workload API reloaded")
+    }
     if service.replace(await stored.read(files: authority).authorities) {
       logger.notice("CA of the workload API reloaded")
     }

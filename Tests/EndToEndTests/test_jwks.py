@@ -1,12 +1,15 @@
 """The public keys of tenants' tokens over HTTP, for those who verify tokens by themselves."""
 
 import json
+import os
 import urllib.error
 import urllib.request
 import uuid
 
 import jwt
 import pytest
+from spiffe import WorkloadApiClient
+from spiffe.errors import PySpiffeError
 from test_metrics import Probe
 
 from support import api
@@ -14,6 +17,7 @@ from support.daemon import ISSUER
 from support.jose import part
 from support.tokens import issue
 from support.waiting import eventually
+from support.workload import with_workload_api
 
 tokens = api.tokens
 
@@ -97,6 +101,41 @@ def test_what_is_no_tenants_says_nothing(admin, probe):
     assert probe.ask(f"/tenants/{acme.id}/jwks.json")[:2] == nowhere[:2]
 
 
+def test_those_of_workloads(make_server):
+    """The same as streams are told, and none when there are none any more."""
+    server = with_workload_api(make_server())
+    server.settings["http"] = {"listen": f"unix:{server.socket_directory / 'http'}"}
+    server.start()
+    probe = Probe(str(server.socket_directory / "http"))
+
+    def fetched():
+        status, text, headers = probe.ask("/workloads/jwks.json")
+        assert (status, headers["Content-Type"]) == (200, "application/jwk-set+json")
+        assert headers["Cache-Control"] == "max-age=60"
+        return json.loads(text)["keys"]
+    assert fetched() == []
+    with server.operator() as admin:
+        admin.register(admin.active("acme", api.SHARED).name, "web", uid=os.getuid())
+        made = admin.prepare(kind=api.authorities.CertificateAuthority.KIND_JWT)
+        eventually(lambda: fetched() == [json.loads(made.public_key)], "it is told")
+        admin.activate(made.name, force=True)
+        with WorkloadApiClient(f"unix:{server.workload_socket}") as client:
+            token = eventually(lambda: svid(client), "it signs")
+        key = jwt.PyJWK(fetched()[0])
+        assert jwt.decode(token, key, algorithms=["ES256"], audience="orders")["sub"].endswith("/web")
+        admin.retire(made.name, force=True)
+        eventually(lambda: fetched() == [], "it is gone")
+    for path in ("/workloads/", "/workloads/jwks.json/", "/workloads"):
+        assert probe.ask(path)[0] == 404
+
+
+def svid(client):
+    try:
+        return client.fetch_jwt_svid(audience={"orders"}, timeout=10).token
+    except PySpiffeError:
+        return None
+
+
 def test_over_tcp(make_server):
     server = make_server()
     server.settings["http"] = {"listen": "127.0.0.1:0"}
@@ -118,3 +157,5 @@ def test_over_tcp(make_server):
     server.start()
     probe = Probe(str(server.socket_directory / "http"))
     assert probe.ask(f"/tenants/{acme.id}/jwks.json")[0] == 404
+    # Nor where no Workload API is served.
+    assert probe.ask("/workloads/jwks.json")[0] == 404

@@ -1,6 +1,7 @@
 """Metrics and probes over HTTP."""
 
 import http.client
+import os
 import re
 import shutil
 import signal
@@ -12,14 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from spiffe import WorkloadApiClient
+from spiffe.errors import PySpiffeError
 from tenantctl_process import daemon, place
 from test_health_reflection import broken_disk
 
-from support import ttrpc
+from support import api, ttrpc
 from support.http_requests import check
 from support.pki import tenant_id
 from support.rate_limits import ask, flood
 from support.waiting import eventually
+from support.workload import Workload, with_workload_api
+from test_workload_tokens import key_file
 
 __all__ = ["broken_disk", "daemon", "place"]  # Fixtures.
 
@@ -122,6 +127,39 @@ def test_counts_after_known_calls(watched, pki):
         acme = admin.get("acme").id
         assert samples[f'tenancy_tenant_calls_total{{tenant="{acme}"}}'] >= 2
     assert server.stop() == 0
+
+
+def test_what_the_workload_api_does_is_counted(watched):
+    server, probe = watched
+    with_workload_api(server, jwt_keys=[key_file(server.directory, "jwt.key")]).start()
+    with server.operator() as admin:
+        acme = admin.active("acme", api.SHARED)
+        admin.register(acme.name, "web", uid=os.getuid())
+        stranger = Workload(server.workload_socket, uid=34_001)
+        assert stranger.refusal() == "PERMISSION_DENIED"
+        headless = Workload(server.workload_socket, method="FetchX509Bundles", header=[])
+        assert headless.refusal() == "INVALID_ARGUMENT"
+        with Workload(server.workload_socket, uid=os.getuid()) as process:
+            process.svids()
+            with WorkloadApiClient(f"unix:{server.workload_socket}") as client:
+                client.fetch_jwt_svid(audience={"x"})
+                with pytest.raises(PySpiffeError):
+                    client.validate_jwt_svid("x.y.z", audience="x")
+            samples = probe.metrics()
+        for one in (stranger, headless):
+            one.close()
+    name = "tenancy_workload"
+    for labels, count in {
+        '_calls_total{method="FetchX509SVID"}': 2, '_calls_total{method="FetchX509Bundles"}': 1,
+        '_calls_total{method="FetchJWTSVID"}': 1, '_calls_total{method="StreamSecrets"}': 0,
+        '_refusals_total{reason="identity"}': 1, '_refusals_total{reason="header"}': 1,
+        '_refusals_total{reason="streams"}': 0, "_streams": 1,
+        '_svids_total{kind="x509"}': 1, '_svids_total{kind="jwt"}': 1,
+    }.items():
+        assert samples[name + labels] == count, labels
+    assert samples[f"{name}_attestation_duration_seconds_count"] >= 3
+    labels = [sample for sample in samples if sample.startswith(name)]
+    assert len(labels) < 60 and not any("acme" in sample for sample in labels)
 
 
 def test_what_became_of_http_requests_is_counted(watched, pki):

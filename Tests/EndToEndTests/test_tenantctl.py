@@ -114,6 +114,8 @@ def authority_commands(ctl, directory):
     assert request == asked["certificateRequest"]
     ctl.error("pki", "authority", "csr", short)
     ctl.error("pki", "authority", "prepare", "--external", "--days", "1", code=64)
+    for wrong in (["--external"], ["--days", "1"], ["--name", "x"]):
+        ctl.error("pki", "authority", "prepare", "--kind", "jwt", *wrong, code=64)
     root = Authority("company")
     file = directory / "chain.pem"
     file.write_bytes(signed(request, root) + root.pem)
@@ -121,8 +123,8 @@ def authority_commands(ctl, directory):
     imported = ctl.json("pki", "authority", "import", asked["name"], str(file))
     assert imported["state"] == "STATE_PREPARED"
     table = rows(ctl("pki", "authority", "list"))
-    assert table[0] == ["AUTHORITY", "STATE", "TRUST DOMAIN", "EXPIRES", "TRUSTED UNTIL"]
-    assert [row[1:3] for row in table[1:]] == [["ACTIVE", domain], ["PREPARED", domain]]
+    assert table[0] == ["AUTHORITY", "KIND", "STATE", "TRUST DOMAIN", "EXPIRES", "TRUSTED UNTIL"]
+    assert [row[1:4] for row in table[1:]] == [["X509", "ACTIVE", domain], ["X509", "PREPARED", domain]]
     assert ctl.json("pki", "authority", "list")["authorities"] == [active, imported]
     assert "ILLEGAL_TRANSITION" in ctl.error("pki", "authority", "retire", short)
     assert ctl("pki", "authority", "retire", asked["name"]) == f"retired {asked['name']}\n"
@@ -131,6 +133,14 @@ def authority_commands(ctl, directory):
     assert ctl("pki", "authority", "retire", short).startswith(f"retiring {first['name']}: in bundles until ")
     assert ctl("pki", "authority", "retire", "--force", "--yes", short) == f"retired {first['name']}\n"
     assert "AUTHORITY_NOT_FOUND" in ctl.error("pki", "authority", "get", short)
+    key = ctl.json("pki", "authority", "prepare", "--kind", "jwt")
+    assert (key["kind"], key["state"]) == ("KIND_JWT", "STATE_PREPARED")
+    assert json.loads(key["publicKey"])["crv"] == "P-256"
+    assert '"crv":"P-256"' in ctl("pki", "authority", "get", key["name"])
+    assert "signs tokens" in ctl.error("pki", "authority", "csr", key["name"])
+    ctl("pki", "authority", "activate", "--force", key["name"])
+    assert ["JWT", "ACTIVE"] in [row[1:3] for row in rows(ctl("pki", "authority", "list"))]
+    ctl("pki", "authority", "retire", "--force", "--yes", key["name"])
 
 
 def audit_commands(ctl, directory):

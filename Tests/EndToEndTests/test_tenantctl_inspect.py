@@ -1,13 +1,15 @@
-"""`tenantctl pki inspect`: what it says of certificates and CRLs, and whether servers would take them."""
+"""`tenantctl pki inspect`: what it says of certificates and CRLs, and whether servers would take them; `pki crl`."""
 
 import json
 import subprocess
 
+import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID as Usage
-from support.pki import TRUST_DOMAIN, Authority, platform_id, revoking, tenant_id
+from support.pki import TRUST_DOMAIN, Authority, Credential, platform_id, revoking, tenant_id
+from support.waiting import eventually
 from tenantctl_process import binary
 
 
@@ -101,3 +103,53 @@ def test_names_are_no_commands_to_the_terminal(inspect):
     sly = Authority("\x1b[2Jx\nSubject: CN=admin")
     text = inspect.run(sly.pem).stdout
     assert "\x1b" not in text and text.count("Subject:") == 2 and "\nSubject: CN=admin" not in text
+
+
+def test_a_ca_s_own_crl(make_server, tmp_path):
+    """Made and renewed with tenantctl, and read by a server and by the openssl command."""
+    where = tmp_path / "own"
+
+    def pki(*arguments, code=0):
+        done = subprocess.run([binary("TENANTCTL"), "pki", *arguments, "--directory", where],
+                              capture_output=True, text=True, timeout=30)
+        assert done.returncode == code, done.stderr
+        return done.stdout or done.stderr
+
+    def credential(name):
+        return Credential(*((where / f"{name}.{kind}").read_bytes() for kind in ("pem", "key")))
+
+    pki("ca", "--trust-domain", TRUST_DOMAIN)
+    for name in ("one", "two"):
+        pki("operator", "--name", name)
+    assert f"wrote {where}/ca.crl: 0 revoked, the next one by 20" in pki("crl")
+    server = make_server()
+    server.settings["tls"] |= {
+        "client_ca": str(where / "ca.pem"), "crls": [str(where / "ca.crl")], "reload_seconds": 1}
+    server.start()
+
+    def taken(name):
+        try:
+            with server.client(credential(name)) as client:
+                return bool(client.who())
+        except grpc.RpcError:
+            return False
+
+    assert taken("one") and taken("two")
+    with server.client(credential("one")) as client:
+        assert client.who()
+        assert "1 revoked" in pki("crl", "--revoke", str(where / "one.pem"), "--days", "1")
+        eventually(lambda: not taken("one"), "the CRL counts")
+        eventually(lambda: not refreshed(client), "its connection ends")
+    assert taken("two")
+    assert "1 revoked" in pki("crl")
+    assert "--days: 1 to 366" in pki("crl", "--days", "367", code=64)
+    assert "no certificate that this CA has issued" in pki("crl", "--revoke", str(where / "ca.pem"), code=1)
+    (where / "ca.crl").write_bytes(revoking(Authority("other")))
+    assert "not a CRL of this CA" in pki("crl", code=1)
+
+
+def refreshed(client) -> bool:
+    try:
+        return bool(client.who())
+    except grpc.RpcError:
+        return False

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from support import api
 from support.authorities import AWAITING, PREPARED, UID, called, fetched, take, with_stored_authorities
 from support.client import failure, invalid
-from support.pki import TRUST_DOMAIN, Authority, signed
+from support.pki import TRUST_DOMAIN, Authority, revoking, signed
 from support.waiting import eventually
 from support.workload import certificates, credential
 from test_workload_authorities import acme, chief, server  # noqa: F401  (fixtures)
@@ -82,6 +82,35 @@ def test_a_lost_one_is_refused_though_files_can_not_be_read(make_server, pki, tm
         chief.retire(made.name, force=True)
         eventually(lambda: not fetched(lambda: called(server, mine)), "it is refused")
         assert called(server, pki.python.tenant(tenant.slug))
+
+
+def test_one_that_listeners_would_refuse_is_not_taken(make_server, pki, tmp_path):
+    """The company's root is trusted from files with CRLs, by which all that the authority signs would be refused."""
+    root, other = Authority("company"), Authority("another")
+    server = with_stored_authorities(make_server())
+    bundle, lists = tmp_path / "ca.pem", [tmp_path / "python.crl", tmp_path / "root.crl"]
+    bundle.write_bytes(pki.python.pem + root.pem)
+    lists[0].write_bytes(revoking(pki.python))
+    lists[1].write_bytes(revoking(root))
+    server.settings["tls"] |= {"client_ca": str(bundle), "crls": [str(file) for file in lists]}
+    server.start()
+    with server.client(pki.python.platform("operator")) as chief:
+        tenant = chief.active("acme", api.SHARED)
+        chief.register(tenant.name, "web", uid=UID)
+        made = chief.prepare(external=True)
+        for above in (root, root.under("middle")):
+            sent = signed(made.certificate_request, above) + (above.pem if above is not root else b"") + root.pem
+            error = invalid("certificate_chain", chief.import_chain, made.name, sent)
+            assert error.reason == "AUTHORITY_CHAIN_REFUSED"
+            assert "listeners of this server" in error.message and "CRL" in error.message, error.message
+        assert chief.certificate_authorities() == [made]
+        # Of a root that no file has, no file has anything to say.
+        chief.import_chain(made.name, signed(made.certificate_request, other) + other.pem)
+        chief.activate(made.name, force=True)
+        svid, process = eventually(lambda: fetched(lambda: take(server, tenant)), "certificates are made")
+        process.close()
+        mine = credential(certificates(svid["chain"]), svid["key"])
+        eventually(lambda: fetched(lambda: called(server, mine)), "listeners trust it")
 
 
 def wrong(request: str) -> dict[str, bytes]:

@@ -147,6 +147,18 @@ def test_only_ours_for_the_audience_are_valid(raw, server, acme, admin, register
     assert not found.active
 
 
+def test_one_ends_with_its_entry(raw, acme, admin):
+    entries = [admin.register(acme.name, path, uid=os.getuid()) for path in ("one", "two")]
+    one, two = (svid.svid for svid in raw("FetchJWTSVID", audience=["orders"]).svids)
+    claims = jwt.decode(one, options={"verify_signature": False})
+    assert claims["tenancy_entry"] == entries[0].name.removeprefix("workloadEntries/")
+    assert raw("ValidateJWTSVID", audience="orders", svid=one).spiffe_id == identity(acme, "one")
+    admin.unregister(entries[0].name)
+    assert raw("ValidateJWTSVID", audience="orders", svid=one) == "INVALID_ARGUMENT"
+    assert raw("ValidateJWTSVID", audience="orders", svid=two).spiffe_id == identity(acme, "two")
+    admin.unregister(entries[1].name)
+
+
 def test_a_suspended_tenant_s_workloads_get_none(raw, acme, admin, register):
     register(acme.name, "web", uid=os.getuid())
     assert len(raw("FetchJWTSVID", audience=["x"]).svids) == 1
@@ -182,7 +194,11 @@ def test_keys_are_replaced(make_server, tmp_path):
 
 
 def test_without_keys_there_is_no_such_profile(make_server):
-    server = with_workload_api(make_server()).start()
+    """Neither in files, nor a master key for those of the store."""
+    server = with_workload_api(make_server())
+    for section in ("secrets", "tokens"):
+        server.settings.pop(section)
+    server.start()
     with server.operator() as admin:
         admin.register(admin.active("acme", api.SHARED).name, "web", uid=os.getuid())
     with grpc.insecure_channel(f"unix:{server.workload_socket}") as channel:

@@ -23,7 +23,7 @@ struct FuzzTarget: Sendable {
   static let all: [FuzzTarget] =
     codingTargets + domainTargets + messageTargets + framingTargets + http2Targets + tlsTargets
     + storedTargets + backupTargets + telemetryTargets + ttrpcTargets + connectionTargets
-    + scriptTargets + tokenTargets + envoyTargets + fetchTargets
+    + scriptTargets + tokenTargets + envoyTargets + fetchTargets + workloadTargets
 }
 
 /// A property that does not hold.

@@ -39,6 +39,7 @@ enum AuthorityStory {
     }
     #expect(wrong.code == .invalidArgument)
 
+    try await keysOfTokens(authorities)
     let second = try await activate(try await prepare().name)
     let list = try await authorities.listCertificateAuthorities(
       V1.ListCertificateAuthoritiesRequest()
@@ -56,5 +57,33 @@ enum AuthorityStory {
         V1.GetCertificateAuthorityRequest(name: first.name))
     }
     #expect(none.code == .notFound)
+  }
+
+  private static func keysOfTokens(_ authorities: CertificateAuthoritiesClient) async throws {
+    let key = try await authorities.prepareCertificateAuthority(
+      V1.PrepareCertificateAuthorityRequest(trustDomain: "example.test", kind: .jwt))
+    #expect(key.state == .prepared && key.kind == .jwt && key.certificateChain.isEmpty)
+    #expect(key.publicKey.hasPrefix("{") && key.expireTime == nil)
+    let active = try await authorities.activateCertificateAuthority(
+      V1.ActivateCertificateAuthorityRequest(name: key.name, force: true))
+    #expect(active.state == .active)
+    for request in [
+      V1.PrepareCertificateAuthorityRequest(
+        trustDomain: "example.test", commonName: "x", kind: .jwt),
+      V1.PrepareCertificateAuthorityRequest(
+        trustDomain: "example.test", external: true, kind: .jwt),
+      V1.PrepareCertificateAuthorityRequest(
+        trustDomain: "example.test", lifetime: GoogleProtobuf.Duration(seconds: 3_600), kind: .jwt),
+      V1.PrepareCertificateAuthorityRequest(
+        trustDomain: "example.test", kind: V1.CertificateAuthority.Kind(rawValue: 7)),
+    ] {
+      let refused = try await refusal {
+        try await authorities.prepareCertificateAuthority(request)
+      }
+      #expect(refused.code == .invalidArgument)
+    }
+    let gone = try await authorities.retireCertificateAuthority(
+      V1.RetireCertificateAuthorityRequest(name: key.name, force: true))
+    #expect(gone.authority == nil)
   }
 }

@@ -44,6 +44,30 @@ struct WorkloadAuthorityTests {
     }
   }
 
+  /// The `openssl` command verifies it as any other, by the strict rules as well.
+  @Test func oneNamesTheEntryThatItIsIssuedBy() throws {
+    let entry = "01997f0e-0000-7000-8000-000000000001"
+    let made = try load().issue(path: ["platform", "x"], seconds: 60, registration: entry)
+    #expect(try text(made, "-text").contains("2.25.142301311194918015955599287742072137667"))
+    let leaf = scratch.file("named.pem")
+    _ = try OpenSSL.run(
+      arguments: [
+        "x509", "-inform", "DER", "-in", try write(made.chain, "named.der"), "-out", leaf,
+      ])
+    for purpose in ["sslserver", "sslclient"] {
+      let verified = try OpenSSL.run(
+        arguments: [
+          "verify", "-x509_strict", "-purpose", purpose, "-CAfile", ca.certificate, leaf,
+        ])
+      #expect(verified.output.contains("OK"))
+    }
+    #expect(try text(made, "-text").contains(entry))
+    let none = try load().issue(path: ["platform", "x"], seconds: 60)
+    #expect(!(try text(none, "-text").contains("2.25.")))
+    #expect(
+      code { _ = try load().issue(path: ["x"], seconds: 60, registration: "x") } == .invalidName)
+  }
+
   @Test func oneIsForServersAndClientsAndNothingElse() throws {
     let made = try load().issue(path: ["tenant", "acme", "web"], seconds: 90)
     let found = try text(

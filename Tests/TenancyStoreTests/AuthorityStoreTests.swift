@@ -30,6 +30,10 @@ struct AuthorityStoreTests {
       let (authority, stored) = try ContractAuthorities.sealed(number, keyring, state: state)
       changes += ContractAuthorities.put(authority, stored)
     }
+    // Of each kind one signs.
+    let (made, stored) = try ContractAuthorities.sealed(5, keyring)
+    changes += ContractAuthorities.put(
+      ContractAuthorities.tokenKey(5, made.reference, state: .active), stored)
     try store.append([Sample.entry(1, changes)])
   }
 
@@ -47,7 +51,8 @@ struct AuthorityStoreTests {
     let store = try open()
     defer { store.close() }
     let authorities = try ControlState(store.load()).authorities
-    #expect(authorities.all.map(\.state) == [.active, .retiring])
+    #expect(authorities.all.map(\.state) == [.active, .retiring, .active])
+    #expect(authorities.all.map(\.kind) == [.x509, .x509, .jwt])
     #expect(authorities.revoked.map(\.state) == [.revoked])
     let report = try StoreCheck.run(path: path)
     #expect(report.isSound, "\(report.findings)")
@@ -68,6 +73,18 @@ struct AuthorityStoreTests {
   ])
   func oneThatIsDoctoredIsNotServed(_ change: String) throws {
     try execute("UPDATE signing_authorities SET \(change) WHERE document LIKE '%retiring%'")
+    try expectRefused()
+  }
+
+  @Test(arguments: [
+    "'$.kind', 'other'", "'$.kind', 'x509'", "'$.publicKey', ''", "'$.chain', 'c'",
+    "'$.request', 'r'", "'$.expireTime', 7", "'$.state', 'revoked', '$.retireTime', 7",
+    "'$.state', 'awaiting_certificate'",
+  ])
+  func aKeyOfTokensThatIsDoctoredIsNotServed(_ change: String) throws {
+    try execute(
+      "UPDATE signing_authorities SET document = json_set(document, \(change)) "
+        + "WHERE document LIKE '%jwt%'")
     try expectRefused()
   }
 

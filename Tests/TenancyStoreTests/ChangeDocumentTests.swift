@@ -106,6 +106,15 @@ import Testing
           + #""version":1},"change":"putAuthority"}"#
       ),
       (
+        .putAuthority(
+          ContractAuthorities.tokenKey(
+            1, SecretReference(version: 3, key: KeyID(high: 0, low: 0x1F)))),
+        #"{"authority":{"chain":"","createTime":1,"id":"\#(Sample.id(1))","kind":"jwt","#
+          + #""prepareTime":1,"propagation":60,"publicKey":"{\"kty\":\"é\"}","#
+          + #""reference":{"key":"\#(key)","version":3},"request":"","state":"prepared","#
+          + #""trustDomain":"example.test","version":1},"change":"putAuthority"}"#
+      ),
+      (
         .deleteAuthority(id: "\(Sample.id(1))"),
         #"{"change":"deleteAuthority","id":"\#(Sample.id(1))"}"#
       ),

@@ -22,6 +22,19 @@ enum ContractAuthorities {
       reference: reference)
   }
 
+  /// A key of tokens.
+  static func tokenKey(
+    _ number: UInt64, _ reference: SecretReference, state: SigningAuthority.State = .prepared
+  ) -> SigningAuthority {
+    let time = Timestamp(nanoseconds: 1)
+    return SigningAuthority(
+      id: Sample.id(number).description, kind: .jwt, trustDomain: "example.test", state: state,
+      publicKey: #"{"kty":"é"}"#, propagation: 60, createTime: time, prepareTime: time,
+      activateTime: state == .active ? time : nil, retireTime: state == .retiring ? time : nil,
+      trustUntil: state == .retiring ? Timestamp(nanoseconds: 7) : nil, version: 1,
+      reference: reference)
+  }
+
   /// One with its key.
   static func sealed(
     _ number: UInt64, _ keyring: Keyring, state: SigningAuthority.State = .prepared
@@ -51,8 +64,13 @@ extension ControlStoreContract {
       let key = try keyring.makeDataKey(at: Timestamp(nanoseconds: 1))
       try keyring.install([key])
       let states = SigningAuthority.State.allCases
-      let made = try states.enumerated().map { number, state in
+      var made = try states.enumerated().map { number, state in
         try ContractAuthorities.sealed(UInt64(number + 1), keyring, state: state)
+      }
+      for (number, state) in [(UInt64(11), SigningAuthority.State.active), (12, .retiring)] {
+        let (authority, stored) = try ContractAuthorities.sealed(number, keyring)
+        made.append(
+          (ContractAuthorities.tokenKey(number, authority.reference, state: state), stored))
       }
       let put = made.flatMap { ContractAuthorities.put($0.0, $0.1) }
       try withStore(open) { (store) throws in

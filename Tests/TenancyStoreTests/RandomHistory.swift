@@ -70,9 +70,13 @@ struct RandomHistory {
           WorkloadEntry.Selectors(userID: UInt32(number), binaryPath: "/bin/\(id)")))
     case 14: return .deleteAuthority(id: Sample.id(number).description)
     case 15:
+      let reference = SecretReference(version: number + 1, key: KeyID(high: number, low: 1))
+      if number % 3 == 0 {
+        return .putAuthority(ContractAuthorities.tokenKey(number, reference))
+      }
       return .putAuthority(
         ContractAuthorities.authority(
-          number, SecretReference(version: number + 1, key: KeyID(high: number, low: 1)),
+          number, reference,
           state: SigningAuthority.State.allCases.randomElement(using: &random) ?? .prepared,
           domain: id))
     case 13: return .deleteWorkloadEntry(id: ContractWorkloads.id(number))

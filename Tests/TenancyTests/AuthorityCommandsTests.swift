@@ -95,7 +95,7 @@ struct AuthorityCommandsTests {
     let former = try #require(test.plane.state.authorities.find(first.id))
     let end = now + .seconds(Self.day + 600)
     #expect(former.state == .retiring && former.retireTime == now && former.trustUntil == end)
-    #expect(test.plane.state.authorities.active(for: "example.test") == second)
+    #expect(test.plane.state.authorities.active(.x509, for: "example.test") == second)
     // Asked for, it waits.
     #expect(try await commands.retire(first.id) == former)
     test.clock.advance(seconds: Self.day + 599)
@@ -122,7 +122,8 @@ struct AuthorityCommandsTests {
     let other = try await commands.activate(prepare(domain: "b.test").id, force: true)
     #expect(all.map(\.state) == [.active, .active])
     let authorities = test.plane.state.authorities
-    #expect(authorities.active(for: "a.test") == one && authorities.active(for: "b.test") == other)
+    #expect(authorities.active(.x509, for: "a.test") == one)
+    #expect(authorities.active(.x509, for: "b.test") == other)
   }
 
   @Test func anAnswerIsTakenOnce() async throws {
@@ -196,7 +197,7 @@ struct AuthorityCommandsTests {
     let revoked = try #require(test.plane.state.authorities.revoked.first)
     #expect(revoked.state == .revoked && revoked.isSound && revoked.chain == own)
     #expect(revoked.expireTime == end && revoked.retireTime == now && !revoked.isTrusted(at: now))
-    #expect(all == [] && test.plane.state.authorities.trusted(at: now) == [])
+    #expect(all == [] && test.plane.state.authorities.trusted(.x509, at: now) == [])
     #expect(try test.store.secret(.authorityKey(asked.id), of: SecretPlace.platform) == nil)
     let again = await reason { () async throws(TenancyError) in
       _ = try await commands.activate(asked.id, force: true)

@@ -99,6 +99,22 @@ struct ServiceTests {
     }
   }
 
+  @Test func whatIsDoneIsCounted() async throws {
+    try await bench.register(path: "web", user)
+    try await serving { client, service in
+      let tally = service.tally
+      try await client.fetchX509SVID(.init(), options: header) { answers in
+        _ = try await answers.next()
+        #expect(tally.count(of: .fetchX509SVID) == 1 && service.underWay == 1)
+        #expect(tally.count(issued: .x509) == 1 && tally.count(issued: .jwt) == 0)
+      }
+      _ = await status { try await client.fetchX509SVID(.init()) { try await $0.next() } }
+      #expect(tally.count(of: .fetchX509SVID) == 2 && tally.count(of: .header) == 1)
+      #expect(tally.attestations.counts.reduce(0, +) >= 1 && tally.attestations.nanoseconds > 0)
+      #expect(WorkloadTally.Refusal.allCases.map { tally.count(of: $0) }.reduce(0, +) == 1)
+    }
+  }
+
   @Test func callsNeedTheHeader() async throws {
     try await bench.register(path: "web", user)
     try await serving { client, service in

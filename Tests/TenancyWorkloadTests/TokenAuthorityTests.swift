@@ -33,8 +33,9 @@ struct TokenAuthorityTests {
   private func issue(
     _ authority: TokenAuthority? = nil, subject: String = subject, seconds: Int64 = 60
   ) throws -> String {
-    try (authority ?? self.authority).issue(
-      subject: subject, audiences: ["x", "y"], seconds: seconds, at: now)
+    try #require(
+      try (authority ?? self.authority).issue(
+        subject: subject, audiences: ["x", "y"], seconds: seconds, at: now))
   }
 
   private func refusal(_ token: String, audience: String = "x", after seconds: Int64 = 0)

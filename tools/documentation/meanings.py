@@ -52,7 +52,7 @@ MEANINGS = {
     "workload_api.pkcs11_module": "The token's PKCS #11 library. Needed for a `ca_key` in a token, and for nothing else.",
     "workload_api.pkcs11_pin_file": "The user's PIN of the token, in a file of its own. Needed where `pkcs11_module` is.",
     "workload_api.jwt_keys":
-        "PEM: P-256 keys of JWT-SVIDs, at most 8. The first signs, all verify. Without them there are none.",
+        "PEM: P-256 keys of JWT-SVIDs, at most 8. The first signs while none in the store does, all verify.",
     "workload_api.maximum_life_seconds": "How long a certificate lives at most, whatever its entry says.",
     "workload_api.streams_per_user": "Streams and connections of one user.",
     "workload_api.node": "What entries call this node. Those that name another are not for it.",

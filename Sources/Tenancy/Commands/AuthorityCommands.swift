@@ -1,11 +1,15 @@
 /// A signing authority as it was made, its key not sealed yet.
 public struct NewAuthority: Sendable {
+  /// See `SigningAuthority.kind`.
+  public let kind: SigningAuthority.Kind
   /// See `SigningAuthority.trustDomain`.
   public let trustDomain: String
   /// See `SigningAuthority.chain`.
   public let chain: String
   /// See `SigningAuthority.request`.
   public let request: String
+  /// See `SigningAuthority.publicKey`.
+  public let publicKey: String
   /// See `SigningAuthority.expireTime`.
   public let expireTime: Timestamp?
   /// See `SigningAuthority.propagation`.
@@ -15,25 +19,28 @@ public struct NewAuthority: Sendable {
 
   /// Validates nothing: that is up to `AuthorityCommands`, and of certificates to whoever has made them.
   public init(
-    trustDomain: String, chain: String = "", request: String = "", expireTime: Timestamp? = nil,
+    kind: SigningAuthority.Kind = .x509, trustDomain: String, chain: String = "",
+    request: String = "", publicKey: String = "", expireTime: Timestamp? = nil,
     propagation: Int64, privateKey: ClearSecret
   ) {
+    self.kind = kind
     self.trustDomain = trustDomain
     self.chain = chain
     self.request = request
+    self.publicKey = publicKey
     self.expireTime = expireTime
     self.propagation = propagation
     self.privateKey = privateKey
   }
 }
 
-/// What prepares, activates and retires the authorities that sign workloads' certificates. Each command is one
-/// transaction of the control plane, in which it is judged: whatever others do meanwhile, of a trust domain one signs
-/// at most.
+/// What prepares, activates and retires the authorities that sign workloads' certificates and tokens. Each command is
+/// one transaction of the control plane, in which it is judged: whatever others do meanwhile, of a trust domain one of a
+/// kind signs at most.
 public struct AuthorityCommands: Sendable {
-  /// Seconds for which certificates that a former authority has signed may be good still: the longest life that one
-  /// may have, and what clocks of nodes may differ by and nodes be behind.
-  static let longestUse = WorkloadEntry.lifetimes.upperBound + 600
+  /// Seconds that are added to the longest life of what a former authority has signed: what clocks of nodes may differ
+  /// by, and nodes be behind.
+  static let slack: Int64 = 600
   /// Seconds that an authority must be good for, to be activated.
   static let shortestUse: Int64 = 60
 
@@ -50,9 +57,9 @@ public struct AuthorityCommands: Sendable {
     self.judge = judge
   }
 
-  /// Keeps a new authority, its key sealed. With a chain it is in all bundles from now on.
+  /// Keeps a new authority, its key sealed. With a chain, or a public key, it is in all bundles from now on.
   /// - Throws: INVALID_ARGUMENT; FAILED_PRECONDITION with SECRETS_NOT_CONFIGURED where there is nothing to seal its
-  ///   key with; RESOURCE_EXHAUSTED if there are `SigningAuthority.maximumCount`.
+  ///   key with; RESOURCE_EXHAUSTED if there are `SigningAuthority.maximumCount` of the kind.
   public func prepare(_ new: NewAuthority) async throws(TenancyError) -> SigningAuthority {
     try await write("prepare") {
       [sealer = plane.sealer] (transaction) throws(TenancyError) -> SigningAuthority in
@@ -62,7 +69,9 @@ public struct AuthorityCommands: Sendable {
       let authorities = transaction.state.authorities
       // Those whose time is over go with this.
       let expired = authorities.expired(at: now)
-      let live = authorities.all.count - expired.count { $0.state != .revoked }
+      let live =
+        authorities.all.count { $0.kind == new.kind }
+        - expired.count { $0.state != .revoked && $0.kind == new.kind }
       guard live < SigningAuthority.maximumCount else {
         throw .exhausted(
           .certificateAuthorities, of: .server, limit: SigningAuthority.maximumCount,
@@ -85,11 +94,12 @@ public struct AuthorityCommands: Sendable {
       } catch {
         throw TenancyError(.internalError, .secretsFailed, "the key can't be sealed: \(error)")
       }
-      let isComplete = !new.chain.isEmpty
+      let isComplete = !new.chain.isEmpty || new.kind == .jwt
       let authority = SigningAuthority(
-        id: id, trustDomain: new.trustDomain,
+        id: id, kind: new.kind, trustDomain: new.trustDomain,
         state: isComplete ? .prepared : .awaitingCertificate, chain: new.chain,
-        request: new.request, expireTime: new.expireTime, propagation: new.propagation,
+        request: new.request, publicKey: new.publicKey, expireTime: new.expireTime,
+        propagation: new.propagation,
         createTime: now, prepareTime: isComplete ? now : nil, version: 1,
         reference: secret.reference)
       transaction.emit(.putAuthority(authority))
@@ -110,7 +120,7 @@ public struct AuthorityCommands: Sendable {
   ) async throws(TenancyError) -> SigningAuthority {
     try await change(id, etag, "import") { (authority, now, _) throws(TenancyError) in
       guard authority.state == .awaitingCertificate else {
-        throw Self.illegal(authority, "it has a certificate already")
+        throw Self.illegal(authority, "it awaits no certificate")
       }
       guard chain.utf8.count <= SigningAuthority.maximumPEMBytes else {
         throw .invalid(
@@ -143,8 +153,10 @@ public struct AuthorityCommands: Sendable {
       case .prepared:
         if !force { try Self.checkPropagation(authority, at: now) }
       }
-      try Self.checkLife(authority.expireTime, at: now)
-      if let former = emit.state.authorities.active(for: authority.trustDomain) {
+      if authority.kind == .x509 { try Self.checkLife(authority.expireTime, at: now) }
+      if let former = emit.state.authorities.active(
+        authority.kind, for: authority.trustDomain)
+      {
         emit.put(Self.retired(former, at: now))
       }
       authority.state = .active
@@ -158,7 +170,7 @@ public struct AuthorityCommands: Sendable {
   /// which it waits for already if it is retiring.
   ///
   /// By force, one that has a certificate is kept as revoked until that has ended: the CA that vouches for it may be
-  /// trusted besides.
+  /// trusted besides. A key of tokens has nobody to vouch for it, and goes.
   /// - Parameters:
   ///   - force: at once, also the one that signs. No listener takes what it has signed from then on.
   ///   - end: of the first certificate of a chain in PEM, when that ends; nil where that can't be told.
@@ -183,7 +195,7 @@ public struct AuthorityCommands: Sendable {
         guard force || !authority.isTrusted(at: transaction.now) else { return authority }
       case .revoked: throw Self.notFound
       }
-      if force, authority.state != .awaitingCertificate {
+      if force, authority.kind == .x509, authority.state != .awaitingCertificate {
         Self.revoke(authority, until: end(authority.chain), &transaction)
       } else {
         Self.drop(authority, &transaction)
@@ -287,7 +299,7 @@ public struct AuthorityCommands: Sendable {
 
   private static func retired(_ former: SigningAuthority, at now: Timestamp) -> SigningAuthority {
     var former = former
-    let last = now + .seconds(longestUse)
+    let last = now + .seconds(former.kind.longestLife + slack)
     former.state = .retiring
     former.retireTime = now
     // What it has signed ends with it at the latest.
@@ -327,6 +339,9 @@ public struct AuthorityCommands: Sendable {
     if !range.contains(new.propagation) {
       checks.note(
         .invalid("propagation", "\(range.lowerBound) to \(range.upperBound) seconds"))
+    }
+    if new.kind == .jwt, !(1...TokenKey.maximumPublicKeyBytes).contains(new.publicKey.utf8.count) {
+      checks.note(.invalid("public_key", "1 to \(TokenKey.maximumPublicKeyBytes) bytes"))
     }
     try checks.finish()
   }

@@ -12,13 +12,18 @@ public struct SigningAuthoritySet: Sendable {
   public func find(_ id: String) -> SigningAuthority? { all.first { $0.id == id } }
 
   /// The one that signs for a trust domain.
-  public func active(for domain: String) -> SigningAuthority? {
-    all.first { $0.state == .active && $0.trustDomain == domain }
+  public func active(_ kind: SigningAuthority.Kind, for domain: String) -> SigningAuthority? {
+    all.first { $0.state == .active && $0.kind == kind && $0.trustDomain == domain }
+  }
+
+  /// Whether there is one for a trust domain, or was.
+  public func know(domain: String) -> Bool {
+    all.contains { $0.trustDomain == domain } || revoked.contains { $0.trustDomain == domain }
   }
 
   /// Those that bundles have, of all trust domains.
-  public func trusted(at now: Timestamp) -> [SigningAuthority] {
-    all.filter { $0.isTrusted(at: now) }
+  public func trusted(_ kind: SigningAuthority.Kind, at now: Timestamp) -> [SigningAuthority] {
+    all.filter { $0.kind == kind && $0.isTrusted(at: now) }
   }
 
   /// Those whose time in bundles is over, and revoked ones whose certificates have ended.

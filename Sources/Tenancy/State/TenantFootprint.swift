@@ -109,7 +109,9 @@ extension Revocation {
 
 extension SigningAuthority {
   /// About what its texts take.
-  var contentBytes: Int { 256 + trustDomain.utf8.count + chain.utf8.count + request.utf8.count }
+  var contentBytes: Int {
+    256 + trustDomain.utf8.count + chain.utf8.count + request.utf8.count + publicKey.utf8.count
+  }
 }
 
 extension WorkloadEntry {

@@ -4,21 +4,23 @@
 public import TenancyRPC
 public import TenancyWire
 
-/// The CAs that sign the certificates of workloads, kept in the store with their keys sealed, and the same on all nodes.
-/// One is prepared, so that all bundles have it; then it is activated, and the one before stays in bundles until the last
-/// certificate that it has signed is over: at no moment a valid certificate is refused. For the platform only.
+/// The CAs that sign the certificates of workloads, and the keys that sign their JWT-SVIDs, kept in the store with their
+/// keys sealed, and the same on all nodes. One is prepared, so that all bundles have it; then it is activated, and the one
+/// of its kind before stays in bundles until the last that it has signed is over: at no moment a valid certificate or
+/// token is refused. For the platform only.
 ///
 /// Errors, by google.rpc.ErrorInfo reason: AUTHORITY_NOT_FOUND (NOT_FOUND), AUTHORITY_NOT_PROPAGATED and
 /// AUTHORITY_EXPIRED (FAILED_PRECONDITION), AUTHORITY_CHAIN_REFUSED (INVALID_ARGUMENT), ILLEGAL_TRANSITION
 /// (FAILED_PRECONDITION, with the `state`), ETAG_MISMATCH (ABORTED), SECRETS_NOT_CONFIGURED (FAILED_PRECONDITION),
-/// LIMIT_REACHED (RESOURCE_EXHAUSTED, 8, or 64 with those retired by force whose certificates have not ended).
+/// LIMIT_REACHED (RESOURCE_EXHAUSTED, 8 of a kind, or 64 with those retired by force whose certificates have not ended).
 public struct CertificateAuthoritiesClient: Sendable {
   private let channel: any CallChannel
 
   /// Calls by `channel`, which others may use as well.
   public init(_ channel: any CallChannel) { self.channel = channel }
 
-  /// Makes a key, and a certificate that is its own root, or a request for the company's own CA to sign.
+  /// Makes a key, and a certificate that is its own root, or a request for the company's own CA to sign. A key of tokens
+  /// has neither.
   public nonisolated(nonsending) func prepareCertificateAuthority(
     _ request: V1.PrepareCertificateAuthorityRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.CertificateAuthority {
@@ -26,7 +28,8 @@ public struct CertificateAuthoritiesClient: Sendable {
   }
 
   /// Takes the certificate that a request was answered with, and those of its issuers. Proven before it is taken: that it
-  /// is a CA's of this key, and that certificates as it will sign them are verified by its root.
+  /// is a CA's of this key, that certificates as it will sign them are verified by its root, and that the CAs and CRLs
+  /// which the server's listeners read from files do not refuse these.
   public nonisolated(nonsending) func importCertificateAuthority(
     _ request: V1.ImportCertificateAuthorityRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.CertificateAuthority {
@@ -44,7 +47,8 @@ public struct CertificateAuthoritiesClient: Sendable {
   /// Takes it away: at once where it has signed nothing, and one that is retiring when its time is over. By force, at
   /// once in any state, and until its certificate has ended all listeners of the server refuse chains with its key,
   /// whoever else vouches for them. Workloads stop accepting what it signed when they have the new bundle; where it is
-  /// under the company's own CA they go on, as bundles have that one's root, until the company revokes it.
+  /// under the company's own CA they go on, as bundles have that one's root, until the company revokes it. A key of tokens
+  /// has no certificate and no issuer: by force it is gone, and nothing verifies what it has signed.
   public nonisolated(nonsending) func retireCertificateAuthority(
     _ request: V1.RetireCertificateAuthorityRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.RetireCertificateAuthorityResponse {
@@ -58,7 +62,7 @@ public struct CertificateAuthoritiesClient: Sendable {
     try await channel.unary(V1.CertificateAuthorities.getCertificateAuthority.method, request, options: options)
   }
 
-  /// All there are, 8 at most, in the order of their ids.
+  /// All there are, 8 of a kind at most, in the order of their ids.
   public nonisolated(nonsending) func listCertificateAuthorities(
     _ request: V1.ListCertificateAuthoritiesRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.ListCertificateAuthoritiesResponse {

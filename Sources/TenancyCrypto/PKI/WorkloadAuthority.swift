@@ -128,8 +128,10 @@ package final class WorkloadAuthority: Sendable {
   /// Proves that what it signs is taken, as servers' and as clients': signs one, and verifies that as every listener
   /// does. So keys and signatures that are too weak, lengths of paths, constraints of names, usages and dates of the
   /// whole chain are judged by who judges them later.
+  /// - Parameter listener: who must not refuse it by the CAs and CRLs of its files; that it does not know the issuer yet
+  ///   is no refusal.
   /// - Throws: `PKIError`, with what is wrong.
-  package func prove() throws(PKIError) {
+  package func prove(to listener: TLSContext? = nil) throws(PKIError) {
     guard chain.count <= Self.longestProvenChain else {
       throw PKIError(
         .authority,
@@ -148,6 +150,37 @@ package final class WorkloadAuthority: Sendable {
         .authority,
         "the authority's certificate has no subjectKeyIdentifier (RFC 5280 section 4.2.1.2)")
     }
+    guard let root = OpenSSLObjects.certificate(der: bundle).map(X509Object.init) else {
+      throw .drainingQueue("cannot verify")
+    }
+    let store: TrustStore
+    do throws(TLSError) {
+      store = try TrustStore([root])
+    } catch {
+      throw PKIError(.authority, error.description)
+    }
+    let refusal = try withProbe { (leaf, others) -> String? in
+      for side in [TLSContext.Side.client, .server] {
+        let outcome = store.verify(
+          leaf, untrusted: others, of: side, domain: trustDomain,
+          maximumIntermediates: Self.longestProvenChain - 1, digestsKeys: false,
+          now: Clock.now())
+        if case .failure(let refusal) = outcome {
+          return "certificates that it signs would not be accepted: \(refusal.reason)"
+        }
+      }
+      return listener?.snapshot.trust.refusalByFiles(leaf: leaf, untrusted: others).map {
+        "listeners of this server would refuse what it signs, by the CAs and CRLs that they read from "
+          + "files: \($0.reason)"
+      }
+    }
+    if let refusal { throw PKIError(.authority, refusal) }
+  }
+
+  /// - Parameter body: is lent a certificate that it has signed, and a stack of those of its issuers without the root.
+  private func withProbe<Value>(
+    _ body: (_ leaf: OpaquePointer, _ others: OpaquePointer) -> Value
+  ) throws(PKIError) -> Value {
     let probe = try issue(path: ["probe"], seconds: 60)
     var ders: [[UInt8]] = []
     var rest = probe.chain[...]
@@ -156,31 +189,13 @@ package final class WorkloadAuthority: Sendable {
       rest = rest.dropFirst(length)
     }
     guard let leaf = ders.first.flatMap(OpenSSLObjects.certificate(der:)).map(X509Object.init),
-      let root = OpenSSLObjects.certificate(der: bundle).map(X509Object.init),
       let untrusted = OPENSSL_sk_new_null()
     else { throw .drainingQueue("cannot verify") }
     defer { OPENSSL_sk_free(untrusted) }
     let others = ders.dropFirst().compactMap(OpenSSLObjects.certificate(der:)).map(X509Object.init)
     for other in others { OPENSSL_sk_push(untrusted, UnsafeRawPointer(other.pointer)) }
-    let store: TrustStore
-    do throws(TLSError) {
-      store = try TrustStore([root])
-    } catch {
-      throw PKIError(.authority, error.description)
-    }
-    for side in [TLSContext.Side.client, .server] {
-      // `others` lives until here: the stack only points to them.
-      let outcome = withExtendedLifetime((leaf, others)) {
-        store.verify(
-          leaf.pointer, untrusted: untrusted, of: side, domain: trustDomain,
-          maximumIntermediates: Self.longestProvenChain - 1, digestsKeys: false,
-          now: Clock.now())
-      }
-      if case .failure(let refusal) = outcome {
-        throw PKIError(
-          .authority, "certificates that it signs would not be accepted: \(refusal.reason)")
-      }
-    }
+    // `others` lives until here: the stack only points to them.
+    return withExtendedLifetime((leaf, others)) { body(leaf.pointer, untrusted) }
   }
 
   /// As `TLSLimits.maximumIntermediates` has it by default, and the root.
@@ -197,8 +212,11 @@ package final class WorkloadAuthority: Sendable {
   /// - Parameters:
   ///   - path: behind the trust domain in the SPIFFE ID.
   ///   - seconds: how long it lasts.
+  ///   - registration: the id of the registration entry that it is issued by; nil: of none.
   /// - Throws: `PKIError`, also when the authority's own certificate has ended.
-  package func issue(path: [String], seconds: Int64) throws(PKIError) -> WorkloadCredential {
+  package func issue(
+    path: [String], seconds: Int64, registration: String? = nil
+  ) throws(PKIError) -> WorkloadCredential {
     for issuer in chain where try issuer.notAfter() <= Clock.now() {
       throw PKIError(.authority, "the CA's certificate, or one of its issuers', has expired")
     }
@@ -215,6 +233,9 @@ package final class WorkloadAuthority: Sendable {
       try builder.add(NID_authority_key_identifier, "keyid:always", issuer: certificate)
     }
     try builder.add([.uri(id)])
+    if let registration {
+      try RegistrationExtension.add(registration, to: builder.certificate)
+    }
     try builder.sign(issuer: certificate, key: self.key)
     let made = builder.certificate
     return WorkloadCredential(

@@ -19,10 +19,12 @@ enum CertificateReader {
     guard X509_get_extension_flags(certificate) & UInt32(EXFLAG_INVALID) == 0 else {
       return .failure(.drainingQueue("a certificate with invalid extensions"))
     }
-    return uriNames(certificate).map { names in
-      PeerCertificate(
-        uriNames: names, fingerprint: digest, notBefore: notBefore, notAfter: notAfter,
-        isAuthority: X509_check_ca(certificate) != 0)
+    return uriNames(certificate).flatMap { names in
+      RegistrationExtension.read(certificate).map { registration in
+        PeerCertificate(
+          uriNames: names, fingerprint: digest, notBefore: notBefore, notAfter: notAfter,
+          isAuthority: X509_check_ca(certificate) != 0, registration: registration)
+      }
     }
   }
 

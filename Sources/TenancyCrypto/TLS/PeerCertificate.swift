@@ -10,6 +10,8 @@ public struct PeerCertificate: Sendable, Hashable {
   public let notAfter: Int64
   /// Whether the certificate is a CA's (basicConstraints).
   public let isAuthority: Bool
+  /// The id of the registration entry that a workload's certificate was issued by, if it names one.
+  public internal(set) var registration: String?
 
   /// Lower-case hex.
   public var fingerprintText: String { HexText.encode(fingerprint) }

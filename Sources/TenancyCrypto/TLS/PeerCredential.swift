@@ -43,12 +43,13 @@ package final class PeerCredential: Sendable {
     }
   }
 
-  /// Whether the certificates have ended, or the newest CAs and CRLs refuse them. Who is refused once is so
-  /// until others are loaded: asking again costs nothing.
+  /// Whether the certificates have ended, the newest CAs and CRLs refuse them, or the registration entry that they were
+  /// issued by is gone. Who is refused once is so until others are loaded: asking again costs nothing.
   package func refusalNow() -> String? {
     let latest = latest.withLock { $0 }
     let now = context.configuration.clock()
     if now > latest.peer.validUntil + Self.courtesy { return "certificate has expired" }
+    if let reason = context.configuration.lapse(of: certificate) { return reason }
     let generation = context.snapshot.generation
     if let refusal = latest.refusal, refusal.generation == generation { return refusal.reason }
     // Where a CRL has ended nobody knows who was revoked since.

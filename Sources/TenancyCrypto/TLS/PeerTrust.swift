@@ -88,7 +88,18 @@ final class PeerTrust: Sendable {
   /// Judges a peer whose session is resumed. Its chain was verified by these CAs.
   func refusalToResume(_ peer: VerifiedPeer) -> PeerRefusal? {
     guard isFresh(peer) else { return PeerRefusal(code: X509_V_ERR_CERT_HAS_EXPIRED) }
-    return configuration.peerRule(peer.certificate).map { PeerRefusal($0) }
+    return configuration.refusal(of: peer.certificate).map { PeerRefusal($0) }
+  }
+
+  /// Why the CAs and CRLs of files refuse a peer for good, or nil: they don't know its issuer, or its trust domain, and
+  /// others may vouch for it. Remembers nothing.
+  func refusalByFiles(leaf: OpaquePointer, untrusted: OpaquePointer?) -> PeerRefusal? {
+    guard case .success(let certificate) = CertificateReader.read(leaf),
+      case .success(let found) = store(for: certificate, leaf),
+      case .failure(let refusal) = verify(leaf, untrusted, by: found.0, found.domain),
+      !Self.unknownIssuer.contains(refusal.code)
+    else { return nil }
+    return refusal
   }
 
   /// How many peers' chains are remembered.
@@ -111,7 +122,7 @@ final class PeerTrust: Sendable {
       }
     }
     return outcome.flatMap { peer in
-      if let reason = configuration.peerRule(peer.certificate) {
+      if let reason = configuration.refusal(of: peer.certificate) {
         return .failure(PeerRefusal(reason))
       }
       return .success(peer)

@@ -138,6 +138,9 @@ extension TLSContext {
     package var pinsKeys = false
     /// A rule of the embedder, after all of ours.
     public var peerRule: PeerRule = { _ in nil }
+    /// A rule of the embedder for certificates that name a registration entry: what it says may change at any time, so
+    /// that it is asked whenever such a peer is looked at. Returns why the peer is refused, or nil.
+    public var registrationRule: PeerRule = { _ in nil }
     /// A rule of the embedder for the files: asked each time before they are read. Returns why they are not
     /// to be used, or nil.
     public var fileRule: @Sendable () -> String? = { nil }
@@ -161,6 +164,15 @@ extension TLSContext {
       self.privateKey = privateKey
       self.trust = trust
       self.applicationProtocols = applicationProtocols
+    }
+
+    func refusal(of certificate: PeerCertificate) -> String? {
+      peerRule(certificate) ?? lapse(of: certificate)
+    }
+
+    /// Why the entry that a certificate was issued by refuses it.
+    func lapse(of certificate: PeerCertificate) -> String? {
+      certificate.registration == nil ? nil : registrationRule(certificate)
     }
 
     func protocols(_ side: Side) -> [ApplicationProtocol] {

@@ -83,6 +83,12 @@ public final class TLSContext: Sendable {
     }
   }
 
+  /// Has servers look at their peers again, as after a reload: `registrationRule` says something else. Loads and verifies
+  /// nothing.
+  public func review() {
+    for observer in state.withLock({ $0.observers }).values { observer() }
+  }
+
   private static func next(_ state: inout State) -> UInt64 {
     defer { state.nextGeneration += 1 }
     return state.nextGeneration

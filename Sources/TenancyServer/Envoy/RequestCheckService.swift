@@ -107,7 +107,7 @@ struct RequestCheckService: Sendable {
       account = Self.account(of: request.address, through: account)
     } else {
       let owner = try loop.owner(
-        of: request.certificate, through: access.caller, at: access.now)
+        of: request.certificate, through: access.caller, access)
       found = owner
       presenter = owner
       account = CallerDirectory(plane).account(of: owner)
@@ -118,7 +118,7 @@ struct RequestCheckService: Sendable {
     }
     let caller = try loop.bearer(of: request, presenter, account: account, access)
     found = caller
-    if let error = caller.expiry(at: access.now) { throw error }
+    if let error = caller.lapse(in: access.snapshot.state, at: access.now) { throw error }
     try Gate.judgeToken(of: caller, access.snapshot.state, access.now)
     return caller
   }
@@ -254,10 +254,11 @@ final class ForwardedLoop {
   /// Whose a client's certificate is.
   /// - Parameter gateway: who has passed it on.
   func owner(
-    of certificate: RawSpan, through gateway: Caller, at now: Timestamp
+    of certificate: RawSpan, through gateway: Caller, _ access: Access
   ) throws(TenancyError) -> Caller {
+    let now = access.now
     if let known = certificates.find(certificate) {
-      if known.caller.expiry(at: now) != nil { throw Gate.expired }
+      if let error = known.caller.lapse(in: access.snapshot.state, at: now) { throw error }
       guard certificates.accept(known, at: now) else { throw Gate.revoked }
       return known.caller
     }

@@ -81,9 +81,9 @@ private struct CredentialGuard: RPCServerInterceptor {
   }
 
   private func judge(_ caller: Caller) throws(TenancyError) {
-    let now = gate.plane.now
-    if let error = caller.expiry(at: now) { throw error }
-    if caller.token != nil { try Gate.judgeToken(of: caller, gate.plane.snapshot.state, now) }
+    let (now, state) = (gate.plane.now, gate.plane.snapshot.state)
+    if let error = caller.lapse(in: state, at: now) { throw error }
+    if caller.token != nil { try Gate.judgeToken(of: caller, state, now) }
   }
 
   private static func mapped<Result>(

@@ -28,7 +28,7 @@ struct Gate: Sendable {
   ) throws(TenancyError) -> Access {
     let now = plane.now
     if plane.isStale(at: now) { throw ControlPlane.stale }
-    if let error = caller.expiry(at: now) { throw error }
+    if let error = caller.lapse(in: snapshot.state, at: now) { throw error }
     switch caller.kind {
     case .platform:
       if rule.permission != nil, !caller.permits(rule) {
@@ -124,7 +124,7 @@ struct Gate: Sendable {
       origin: Denials.origin(caller, home: id, requestID)
     ) {
       (state, now) throws(TenancyError) in
-      if let error = caller.expiry(at: now) { throw error }
+      if let error = caller.lapse(in: state, at: now) { throw error }
       if caller.refusal() != nil { throw revoked }
       guard case .tenant(let name) = caller.kind else { return }
       let home = try home(name, caller, rule, state, now)
@@ -141,7 +141,7 @@ struct Gate: Sendable {
     of caller: Caller, _ rule: MethodRule, _ state: borrowing ControlState
   ) -> ReadPayer? {
     let now = plane.now
-    if plane.isStale(at: now) || caller.expiry(at: now) != nil { return nil }
+    if plane.isStale(at: now) || caller.lapse(in: state, at: now) != nil { return nil }
     switch caller.kind {
     case .platform:
       if rule.permission != nil, !caller.permits(rule) { return nil }
@@ -165,6 +165,8 @@ struct Gate: Sendable {
     .unauthenticated, .credentialMissing, "the call has neither a certificate nor a token")
   static let revoked = TenancyError(
     .unauthenticated, .identityRevoked, "the certificate is not accepted any more")
+  static let unregistered = TenancyError(
+    .unauthenticated, .identityRevoked, "the certificate is not accepted: " + Registration.reason)
   static let unknownHome = TenancyError(
     .permissionDenied, .identityUnknown, "the caller's tenant is not known here")
   /// - Parameter tenant: the certificate's, for the audit trail.

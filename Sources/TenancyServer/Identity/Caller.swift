@@ -16,6 +16,8 @@ public final class Caller: Sendable {
   let subject: String
   let source: V1.IdentitySource
   let certificate: PeerCertificate?
+  /// Nil: its certificate comes from no registration entry.
+  private let registration: Registration?
   /// What the call's token gives; nil: it has none.
   let token: TokenGrant?
   /// Who has presented the token; nil without one.
@@ -44,6 +46,7 @@ public final class Caller: Sendable {
     self.subject = subject
     self.source = source
     self.certificate = certificate
+    registration = certificate.flatMap { Registration(of: $0, by: rules) }
     token = nil
     presenter = nil
     isBearer = false
@@ -69,6 +72,7 @@ public final class Caller: Sendable {
     subject = "address:\(address)"
     source = .unspecified
     certificate = nil
+    registration = nil
     token = nil
     presenter = nil
     isBearer = true
@@ -86,6 +90,7 @@ public final class Caller: Sendable {
     subject = gateway.subject
     source = gateway.source
     certificate = nil
+    registration = nil
     token = nil
     presenter = nil
     isBearer = false
@@ -104,6 +109,7 @@ public final class Caller: Sendable {
     subject = token.subject
     source = .token
     certificate = peer.certificate
+    registration = peer.registration
     self.token = token
     presenter = peer
     isBearer = false
@@ -130,9 +136,17 @@ public final class Caller: Sendable {
   /// Whether its token, if it has one, may be used for that.
   func allows(_ permission: Permission) -> Bool { token?.allows(permission) ?? true }
 
-  /// What a call is answered once its credential's time is over, or where it has none; nil: it is good.
+  /// What a call is answered once its credential's time is over or the entry that it comes from is gone, or where it has
+  /// none; nil: it is good.
   @inline(__always)
-  func expiry(at now: Timestamp) -> TenancyError? {
+  func lapse(in state: borrowing ControlState, at now: Timestamp) -> TenancyError? {
+    if let error = expiry(at: now) { return error }
+    guard let registration else { return nil }
+    return registration.hasLapsed(in: state) ? Gate.unregistered : nil
+  }
+
+  @inline(__always)
+  private func expiry(at now: Timestamp) -> TenancyError? {
     if isBearer { return Gate.tokenMissing }
     guard let end = expireTime, end < now else { return nil }
     if let token, token.expireTime <= now { return TokenGrant.expired }

@@ -14,6 +14,10 @@ public struct IdentityRules: Sendable {
   /// What every workload of a tenant may do in its tenant without a role there.
   public var workloadPermissions: [Permission] = IdentityRules.defaultWorkloadPermissions
 
+  /// Trust domains whose workloads are registered in the server's store, besides those of its certificate authorities:
+  /// their certificates that name a registration entry are good for as long as that is there.
+  public var registeredDomains: Set<String> = []
+
   /// - Parameter trustDomains: the first may name everything, the others nothing until they are granted it.
   public init(trustDomains: [String]) {
     self.trustDomains = Dictionary(
@@ -76,6 +80,15 @@ public struct IdentityRules: Sendable {
     case .success: nil
     case .failure(let refusal): refusal.reason
     }
+  }
+
+  /// Why a certificate is refused that was issued by a registration entry, or nil: the entry is gone. Applied within the
+  /// handshake, and whenever the peer is looked at.
+  public func registrationRefusal(
+    of certificate: PeerCertificate, in state: borrowing ControlState
+  ) -> String? {
+    guard let registration = Registration(of: certificate, by: self) else { return nil }
+    return registration.hasLapsed(in: state) ? Registration.reason : nil
   }
 
   /// The caller behind a peer.

@@ -18,6 +18,8 @@ struct CertificateAuthorityService: Sendable {
   let vault: SecretVault?
   /// Of those that are prepared without one; nil: it is to be given.
   let trustDomain: String?
+  /// Where what authorities sign has to be taken; nil: nowhere.
+  var listener: TLSContext?
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.CertificateAuthorities
@@ -79,14 +81,43 @@ struct CertificateAuthorityService: Sendable {
     if request.external, request.lifetime != nil {
       checks.note(.invalid("lifetime", "is for the CA to say that signs the request"))
     }
+    let kind = SigningAuthority.Kind(request.kind)
+    switch kind {
+    case nil: checks.note(.invalid("kind", "KIND_X509 or KIND_JWT"))
+    case .x509?: break
+    case .jwt?: Self.checkKey(request, &checks)
+    }
     try checks.finish()
     // Before the work of making a key.
     guard vault != nil else { throw Self.notConfigured }
-    let new = try Self.make(
-      name.isEmpty ? Self.commonName(at: plane.now) : name, domain,
-      seconds: request.external ? nil : (lifetime ?? nil) ?? Self.defaultLifetime,
-      propagation: (propagation ?? nil) ?? SigningAuthority.defaultPropagation)
+    let seconds = (propagation ?? nil) ?? SigningAuthority.defaultPropagation
+    let new =
+      kind == .jwt
+      ? try Self.makeKey(domain, propagation: seconds)
+      : try Self.make(
+        name.isEmpty ? Self.commonName(at: plane.now) : name, domain,
+        seconds: request.external ? nil : (lifetime ?? nil) ?? Self.defaultLifetime,
+        propagation: seconds)
     return V1.CertificateAuthority(try await commands(access).prepare(new))
+  }
+
+  /// A key of tokens has nothing that a certificate has.
+  private static func checkKey(
+    _ request: V1.PrepareCertificateAuthorityRequest, _ checks: inout FieldChecks
+  ) {
+    let what = "is of certificates: a key of tokens has none"
+    if !request.commonName.isEmpty { checks.note(.invalid("common_name", what)) }
+    if request.external { checks.note(.invalid("external", what)) }
+    if request.lifetime != nil { checks.note(.invalid("lifetime", what)) }
+  }
+
+  private static func makeKey(
+    _ domain: String, propagation: Int64
+  ) throws(TenancyError) -> NewAuthority {
+    let made = try TokenSigners.make(.es256)
+    return NewAuthority(
+      kind: .jwt, trustDomain: domain, publicKey: made.publicKey, propagation: propagation,
+      privateKey: made.privateKey)
   }
 
   /// Those of a trust domain are told apart by their names as well: verifiers look for issuers by them.
@@ -136,7 +167,7 @@ struct CertificateAuthorityService: Sendable {
           id, chain: request.certificateChain, expireTime: access.now, etag: request.etag))
     }
     let key = try await key(of: authority)
-    let (chain, end) = try Self.prove(request.certificateChain, key, authority.trustDomain)
+    let (chain, end) = try prove(request.certificateChain, key, authority.trustDomain)
     return V1.CertificateAuthority(
       try await commands(access).complete(
         id, chain: chain, expireTime: Timestamp(seconds: end, subsecondNanoseconds: 0),
@@ -159,13 +190,13 @@ struct CertificateAuthorityService: Sendable {
   }
 
   /// - Returns: the chain without what may be between certificates, and when the first of them ends.
-  private static func prove(
+  private func prove(
     _ chain: String, _ key: ClearSecret, _ domain: String
   ) throws(TenancyError) -> (String, Int64) {
     do throws(PKIError) {
       let authority = try WorkloadAuthority(
         chain: chain, key: key.reveal(), trustDomain: domain)
-      try authority.prove()
+      try authority.prove(to: listener)
       return (try authority.pem(), try authority.notAfter())
     } catch {
       throw .invalid(
@@ -216,7 +247,19 @@ extension V1.CertificateAuthority {
       createTime: time(authority.createTime), prepareTime: time(authority.prepareTime),
       activateTime: time(authority.activateTime), retireTime: time(authority.retireTime),
       trustUntil: time(authority.trustUntil), expireTime: time(authority.expireTime),
-      etag: authority.etag)
+      etag: authority.etag, kind: authority.kind == .jwt ? .jwt : .x509,
+      publicKey: authority.publicKey)
+  }
+}
+
+extension SigningAuthority.Kind {
+  /// Nil for one that is not known.
+  fileprivate init?(_ kind: V1.CertificateAuthority.Kind) {
+    switch kind {
+    case .unspecified, .x509: self = .x509
+    case .jwt: self = .jwt
+    default: return nil
+    }
   }
 }
 

@@ -141,8 +141,7 @@ struct PostgreSQLMigrations {
 
   private static let all = [
     initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens, settings,
-    workloadEntries, requestCounts, signingAuthorities,
-    plans,
+    workloadEntries, requestCounts, signingAuthorities, plans, tokenAuthorities,
   ]
 
   /// Nothing to be made: a program that does not know of plans would destroy what must be kept, and drop them with the
@@ -229,6 +228,10 @@ struct PostgreSQLMigrations {
   /// They are among the steps of tenants: a program that does not know them would take such data for what it has
   /// just made.
   private static let marksOfLeftData = "SELECT"
+
+  /// They are among signing authorities: a program that does not know them would take them for such without a
+  /// certificate.
+  private static let tokenAuthorities = "SELECT"
 
   /// A password in a configuration is a reference from here on. No version that was released has stored one
   /// in the clear here.

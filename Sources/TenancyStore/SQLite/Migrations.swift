@@ -116,6 +116,8 @@ enum Migrations {
     // A program that does not know of plans would destroy what must be kept, and drop them with the tenant's next
     // change; and of states, it would not start.
     Step(sql: ""),
+    // A program that does not know of signing keys of tokens would take them for authorities without a certificate.
+    Step(sql: ""),
   ]
 
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and

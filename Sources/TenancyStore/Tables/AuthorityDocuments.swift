@@ -1,12 +1,13 @@
 internal import Tenancy
 
 /// A signing authority as JSON has it, in its row and in the log. Times are nanoseconds since 1970, `propagation` is in
-/// seconds.
+/// seconds. `kind` and `publicKey` are there of keys of tokens only: those from before that had neither.
 struct AuthorityDocument: Codable {
   let authority: SigningAuthority
 
   private enum Key: String, CodingKey {
-    case id, trustDomain, state, chain, request, expireTime, propagation, createTime, prepareTime
+    case id, kind, trustDomain, state, chain, request, publicKey, expireTime, propagation,
+      createTime, prepareTime
     case activateTime, retireTime, trustUntil, version, reference
   }
 
@@ -15,6 +16,10 @@ struct AuthorityDocument: Codable {
   func encode(to encoder: any Encoder) throws {
     var box = encoder.container(keyedBy: Key.self)
     try box.encode(authority.id, forKey: .id)
+    if authority.kind != .x509 {
+      try box.encode(authority.kind, forKey: .kind)
+      try box.encode(authority.publicKey, forKey: .publicKey)
+    }
     try box.encode(authority.trustDomain, forKey: .trustDomain)
     try box.encode(authority.state, forKey: .state)
     try box.encode(authority.chain, forKey: .chain)
@@ -38,10 +43,13 @@ struct AuthorityDocument: Codable {
     func time(_ key: Key) throws -> Timestamp? {
       try box.decodeIfPresent(Int64.self, forKey: key).map(Timestamp.init(nanoseconds:))
     }
+    let kind = try box.decodeIfPresent(SigningAuthority.Kind.self, forKey: .kind) ?? .x509
     authority = SigningAuthority(
-      id: try text(.id), trustDomain: try text(.trustDomain),
+      id: try text(.id), kind: kind, trustDomain: try text(.trustDomain),
       state: try box.decode(SigningAuthority.State.self, forKey: .state),
-      chain: try text(.chain), request: try text(.request), expireTime: try time(.expireTime),
+      chain: try text(.chain), request: try text(.request),
+      publicKey: try box.decodeIfPresent(String.self, forKey: .publicKey) ?? "",
+      expireTime: try time(.expireTime),
       propagation: try box.decode(Int64.self, forKey: .propagation),
       createTime: Timestamp(nanoseconds: try box.decode(Int64.self, forKey: .createTime)),
       prepareTime: try time(.prepareTime), activateTime: try time(.activateTime),
@@ -65,9 +73,11 @@ struct AuthorityDocument: Codable {
       json.pair("createTime", authority.createTime)
       json.pair("expireTime", authority.expireTime)
       json.pair("id", authority.id)
+      if authority.kind != .x509 { json.pair("kind", authority.kind.rawValue) }
       json.pair("prepareTime", authority.prepareTime)
       json.key("propagation")
       json.number(authority.propagation)
+      if authority.kind != .x509 { json.pair("publicKey", authority.publicKey) }
       json.key("reference")
       try json.object { json throws(StoreError) in
         json.pair("key", authority.reference.key.description)

@@ -267,7 +267,7 @@ struct StateAudit {
     try row.require(authority.isSound, "it is none that can be prepared")
     guard authority.state == .active else { return }
     try row.require(
-      signedDomains.insert(authority.trustDomain).inserted,
+      signedDomains.insert("\(authority.kind.rawValue)/\(authority.trustDomain)").inserted,
       "another signs for \(authority.trustDomain) as well")
   }
 

@@ -7,6 +7,9 @@ package struct JWKSet: Sendable {
   /// Of a set, those that are not used included.
   package static let maximumKeys = 64
 
+  /// No keys.
+  package static let none = JWKSet()
+
   package let keys: [JWK]
   /// Why others of the set are not used, for the operator.
   package let skipped: [JWKError]
@@ -16,6 +19,8 @@ package struct JWKSet: Sendable {
   package init(_ keys: [JWK]) throws(JWKError) {
     try self.init(keys, skipped: [])
   }
+
+  private init() { (keys, skipped) = ([], []) }
 
   private init(_ keys: [JWK], skipped: [JWKError]) throws(JWKError) {
     guard keys.count <= Self.maximumKeys else { throw JWKError(.limit, "too many keys") }

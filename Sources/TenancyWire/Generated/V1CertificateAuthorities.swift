@@ -19,7 +19,7 @@ extension V1.CertificateAuthority {
     public static let awaitingCertificate = Self(rawValue: 1)
     /// In all bundles, and signs nothing yet.
     public static let prepared = Self(rawValue: 2)
-    /// Signs. Of a trust domain there is one at most.
+    /// Signs. Of a trust domain there is one of a kind at most.
     public static let active = Self(rawValue: 3)
     /// Signs nothing any more; in bundles until `trust_until`.
     public static let retiring = Self(rawValue: 4)
@@ -34,6 +34,28 @@ extension V1.CertificateAuthority {
   }
 }
 
+extension V1.CertificateAuthority {
+  /// What it signs.
+  public struct Kind: WireEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// In requests the same as KIND_X509; never told.
+    public static let unspecified = Self(rawValue: 0)
+    /// Certificates (X.509-SVIDs).
+    public static let x509 = Self(rawValue: 1)
+    /// Tokens (JWT-SVIDs), with ES256.
+    public static let jwt = Self(rawValue: 2)
+
+    public static let names: [Int32: String] = [
+      0: "KIND_UNSPECIFIED",
+      1: "KIND_X509",
+      2: "KIND_JWT",
+    ]
+  }
+}
+
 extension V1 {
   /// One that has gone is not there any more.
   public struct CertificateAuthority: WireMessage, JSONRepresentable, Hashable, Sendable {
@@ -43,9 +65,10 @@ extension V1 {
     public var state: V1.CertificateAuthority.State
     /// The SPIFFE trust domain of all that it signs.
     public var trustDomain: String
-    /// PEM: its own certificate first, then that of whoever signed it, the root last. Empty while it awaits one.
+    /// PEM: its own certificate first, then that of whoever signed it, the root last. Empty while it awaits one, and of a
+    /// key of tokens.
     public var certificateChain: String
-    /// PEM: what the company's own CA is asked to sign (PKCS #10). Empty where it is its own root.
+    /// PEM: what the company's own CA is asked to sign (PKCS #10). Empty where nobody else signs.
     public var certificateRequest: String
     /// How long it has to be in all bundles before it signs.
     public var propagation: GoogleProtobuf.Duration?
@@ -59,10 +82,14 @@ extension V1 {
     public var retireTime: GoogleProtobuf.Timestamp?
     /// While it is retiring: until when it is in bundles.
     public var trustUntil: GoogleProtobuf.Timestamp?
-    /// When its certificate ends, or one of its issuers'.
+    /// When its certificate ends, or one of its issuers'. Not set of a key of tokens, which ends when it is retired.
     public var expireTime: GoogleProtobuf.Timestamp?
     /// Changes with each change.
     public var etag: String
+    /// `kind`, field 14.
+    public var kind: V1.CertificateAuthority.Kind
+    /// Of a key of tokens: the JWK that bundles have (RFC 7517), as JSON. Empty of a CA.
+    public var publicKey: String
 
     /// Fields that are not given have their defaults.
     public init(
@@ -78,7 +105,9 @@ extension V1 {
       retireTime: GoogleProtobuf.Timestamp? = nil,
       trustUntil: GoogleProtobuf.Timestamp? = nil,
       expireTime: GoogleProtobuf.Timestamp? = nil,
-      etag: String = ""
+      etag: String = "",
+      kind: V1.CertificateAuthority.Kind = V1.CertificateAuthority.Kind(rawValue: 0),
+      publicKey: String = ""
     ) {
       self.name = name
       self.state = state
@@ -93,6 +122,8 @@ extension V1 {
       self.trustUntil = trustUntil
       self.expireTime = expireTime
       self.etag = etag
+      self.kind = kind
+      self.publicKey = publicKey
     }
   }
 }
@@ -119,6 +150,8 @@ extension V1.CertificateAuthority {
     self.trustUntil = try WireRead.message(c.pointee.trust_until, field: "trust_until")
     self.expireTime = try WireRead.message(c.pointee.expire_time, field: "expire_time")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.kind = V1.CertificateAuthority.Kind(rawValue: Int32(truncatingIfNeeded: c.pointee.kind.rawValue))
+    self.publicKey = try WireText.string(c.pointee.public_key, field: "public_key")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -137,6 +170,8 @@ extension V1.CertificateAuthority {
     c.pointee.trust_until = self.trustUntil?.write(into: arena)
     c.pointee.expire_time = self.expireTime?.write(into: arena)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.kind = Tenancy__V1__CertificateAuthority__Kind(rawValue: .init(truncatingIfNeeded: self.kind.rawValue))
+    c.pointee.public_key = arena.copy(self.publicKey)
     return c
   }
 
@@ -155,6 +190,8 @@ extension V1.CertificateAuthority {
     if let value = self.trustUntil { object["trustUntil"] = value.json() }
     if let value = self.expireTime { object["expireTime"] = value.json() }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.kind.rawValue != 0 { object["kind"] = self.kind.json() }
+    if !self.publicKey.isEmpty { object["publicKey"] = .string(self.publicKey) }
     return .object(object)
   }
 }
@@ -164,14 +201,16 @@ extension V1 {
   public struct PrepareCertificateAuthorityRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Empty: that of the server's Workload API, or of its identities.
     public var trustDomain: String
-    /// Its name for people, 64 bytes at most; made if empty.
+    /// Its name for people, 64 bytes at most; made if empty. Not for KIND_JWT.
     public var commonName: String
-    /// Makes a request for another CA to sign, in place of a root.
+    /// Makes a request for another CA to sign, in place of a root. Not for KIND_JWT.
     public var external: Bool
-    /// Of a root: an hour to 36,500 days; 10 years if not set. Not for `external`.
+    /// Of a root: an hour to 36,500 days; 10 years if not set. Not for `external` and KIND_JWT.
     public var lifetime: GoogleProtobuf.Duration?
     /// A second to 7 days; an hour if not set. At least as long as whoever verifies takes to read a new bundle.
     public var propagation: GoogleProtobuf.Duration?
+    /// `kind`, field 6.
+    public var kind: V1.CertificateAuthority.Kind
 
     /// Fields that are not given have their defaults.
     public init(
@@ -179,13 +218,15 @@ extension V1 {
       commonName: String = "",
       external: Bool = false,
       lifetime: GoogleProtobuf.Duration? = nil,
-      propagation: GoogleProtobuf.Duration? = nil
+      propagation: GoogleProtobuf.Duration? = nil,
+      kind: V1.CertificateAuthority.Kind = V1.CertificateAuthority.Kind(rawValue: 0)
     ) {
       self.trustDomain = trustDomain
       self.commonName = commonName
       self.external = external
       self.lifetime = lifetime
       self.propagation = propagation
+      self.kind = kind
     }
   }
 }
@@ -204,6 +245,7 @@ extension V1.PrepareCertificateAuthorityRequest {
     self.external = c.pointee.external != 0
     self.lifetime = try WireRead.message(c.pointee.lifetime, field: "lifetime")
     self.propagation = try WireRead.message(c.pointee.propagation, field: "propagation")
+    self.kind = V1.CertificateAuthority.Kind(rawValue: Int32(truncatingIfNeeded: c.pointee.kind.rawValue))
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -214,6 +256,7 @@ extension V1.PrepareCertificateAuthorityRequest {
     c.pointee.external = self.external ? 1 : 0
     c.pointee.lifetime = self.lifetime?.write(into: arena)
     c.pointee.propagation = self.propagation?.write(into: arena)
+    c.pointee.kind = Tenancy__V1__CertificateAuthority__Kind(rawValue: .init(truncatingIfNeeded: self.kind.rawValue))
     return c
   }
 
@@ -224,6 +267,7 @@ extension V1.PrepareCertificateAuthorityRequest {
     if self.external { object["external"] = .bool(self.external) }
     if let value = self.lifetime { object["lifetime"] = value.json() }
     if let value = self.propagation { object["propagation"] = value.json() }
+    if self.kind.rawValue != 0 { object["kind"] = self.kind.json() }
     return .object(object)
   }
 }

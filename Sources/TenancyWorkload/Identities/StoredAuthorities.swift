@@ -40,7 +40,7 @@ package final class StoredAuthorities: Sendable {
     files: WorkloadAuthority?
   ) async -> (authorities: WorkloadAuthorities, isComplete: Bool) {
     let (snapshot, now) = (plane.state.authorities, plane.now)
-    let trusted = snapshot.trusted(at: now).filter { $0.trustDomain == trustDomain }
+    let trusted = snapshot.trusted(.x509, at: now).filter { $0.trustDomain == trustDomain }
     var roots = files.map { [$0.bundle] } ?? []
     var isComplete = true
     for authority in trusted {

@@ -42,14 +42,16 @@ final class WorkloadIssuer: Sendable {
   private let current: Mutex<WorkloadAuthorities>
   private let work: BlockingWork
   private let signatures: UserPace
+  private let tally: WorkloadTally
   private let report: @Sendable (String) -> Void
   private let reported = Mutex<(what: String, time: Timestamp)?>(nil)
 
   /// - Parameter report: is told what operators should know, in words.
   init(
     plane: ControlPlane, terms: WorkloadTerms, authority: WorkloadAuthorities,
-    report: @escaping @Sendable (String) -> Void
+    tally: WorkloadTally = WorkloadTally(), report: @escaping @Sendable (String) -> Void
   ) {
+    self.tally = tally
     self.plane = plane
     self.terms = terms
     current = Mutex(authority)
@@ -75,28 +77,39 @@ final class WorkloadIssuer: Sendable {
   /// - Throws: PERMISSION_DENIED if it has no identity, or has ended; UNAVAILABLE and RESOURCE_EXHAUSTED.
   func answer(for peer: WorkloadPeer, signing: Bool) async throws(RPCStatus) -> Answer {
     guard !plane.isStale(at: plane.now) else {
-      throw RPCStatus(.unavailable, "the node has not seen its database for too long")
+      throw tally.refused(
+        .stale, RPCStatus(.unavailable, "the node has not seen its database for too long"))
     }
     let authority = authority
+    let begin = ContinuousClock.now
+    defer { tally.note(attestation: begin.duration(to: .now)) }
     guard
       let finding = await work.run(
         for: peer.userID, { [self] in find(peer, authority, signing) })
     else {
-      throw RPCStatus(
-        .unavailable, "finding out what the process is takes too long", retryAfter: .seconds(1))
+      throw tally.refused(
+        .attestation,
+        RPCStatus(
+          .unavailable, "finding out what the process is takes too long", retryAfter: .seconds(1)))
     }
     let now = plane.now
     switch finding {
     case .gone:
-      throw RPCStatus(.permissionDenied, "the process that has opened the connection is not known")
+      throw tally.refused(
+        .process,
+        RPCStatus(.permissionDenied, "the process that has opened the connection is not known"))
     case .failed(let why):
       tell("a certificate can't be made: \(why)")
-      throw RPCStatus(.unavailable, "certificates can't be made now", retryAfter: .seconds(5))
+      throw tally.refused(
+        .signing,
+        RPCStatus(.unavailable, "certificates can't be made now", retryAfter: .seconds(5)))
     case .exhausted:
-      throw RPCStatus(
-        .resourceExhausted, "the user was given too many certificates", retryAfter: .seconds(1))
+      throw tally.refused(
+        .signatures,
+        RPCStatus(
+          .resourceExhausted, "the user was given too many certificates", retryAfter: .seconds(1)))
     case .identities(let identities, let matches):
-      guard !matches.entries.isEmpty else { throw Self.noIdentity }
+      guard !matches.entries.isEmpty else { throw tally.refused(.identity, Self.noIdentity) }
       if matches.omitted > 0 {
         tell("\(peer.label()) has \(matches.omitted) identities more than are given")
       }
@@ -197,12 +210,14 @@ final class WorkloadIssuer: Sendable {
     let now = plane.now
     let seconds = min(entry.lifetime, Int64(terms.maximumLife))
     let credential = try authority.issue(
-      path: entry.identityPath.split(separator: "/").map(String.init), seconds: seconds)
+      path: entry.identityPath.split(separator: "/").map(String.init), seconds: seconds,
+      registration: entry.id)
     // It may end before, with the authority.
     let life = min(seconds, max(0, credential.notAfter - now.seconds))
     let identity = WorkloadIdentity(
       entry: entry, credential: credential, authority: authority,
       rotateTime: now + max(.seconds(life) / 2, Self.shortestInterval))
+    tally.note(issued: .x509)
     plane.noteAllowed(
       by: WorkloadAudit.origin(of: peer), action: "workloads.issue", target: entry.tenant,
       remark: "as \(identity.spiffeID)")

@@ -9,8 +9,9 @@ extension WorkloadService {
     typealias API = EnvoySecret.SecretDiscoveryService
     return [
       .bidirectional(API.streamSecrets) { [self] call, requests, responses in
+        tally.note(.streamSecrets)
         try admit(call.context)
-        try streams.enter(call.context.userID)
+        try enter(call.context)
         defer { streams.leave(call.context.userID) }
         let ended: Void? = try await call.drain.cancelling { [self] in
           try await SecretStream(service: self, peer: call.context).run(requests, responses)
@@ -20,8 +21,9 @@ extension WorkloadService {
         }
       },
       .unary(API.fetchSecrets) { [self] call, request in
+        tally.note(.fetchSecrets)
         try admit(call.context)
-        try streams.enter(call.context.userID)
+        try enter(call.context)
         defer { streams.leave(call.context.userID) }
         return try await secrets(
           for: call.context, request, API.fetchSecrets.path
@@ -33,11 +35,17 @@ extension WorkloadService {
   fileprivate func secrets(
     for peer: WorkloadPeer, _ request: EnvoySecret.DiscoveryRequest, _ method: String
   ) async throws(RPCStatus) -> SecretAnswer {
-    try SecretResources.check(request)
+    do throws(RPCStatus) {
+      try SecretResources.check(request)
+    } catch {
+      throw tally.refused(.request, error)
+    }
     let changes = streams.changes
     let answer = try await answer(for: peer, method, signing: true)
     let found = SecretResources(answer, names: request.resourceNames)
-    guard !found.resources.isEmpty else { throw WorkloadIssuer.noIdentity }
+    guard !found.resources.isEmpty else {
+      throw tally.refused(.identity, WorkloadIssuer.noIdentity)
+    }
     return SecretAnswer(found: found, term: answer.term(of: peer), changes: changes)
   }
 }

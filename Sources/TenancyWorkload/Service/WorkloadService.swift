@@ -11,6 +11,8 @@ public final class WorkloadService: Sendable {
   private let plane: ControlPlane
   private let issuer: WorkloadIssuer
   let streams: WorkloadStreams
+  /// What it has done, for metrics.
+  package let tally = WorkloadTally()
   private let calls: UserPace
 
   private let tokens: Mutex<TokenAuthority?>
@@ -26,7 +28,8 @@ public final class WorkloadService: Sendable {
     self.plane = plane
     self.tokens = Mutex(tokens)
     signatures = UserPace(terms.signatures)
-    issuer = WorkloadIssuer(plane: plane, terms: terms, authority: authority, report: report)
+    issuer = WorkloadIssuer(
+      plane: plane, terms: terms, authority: authority, tally: tally, report: report)
     streams = WorkloadStreams(plane, terms)
     calls = UserPace(terms.calls)
   }
@@ -40,14 +43,16 @@ public final class WorkloadService: Sendable {
     typealias API = SPIFFE.SpiffeWorkloadAPI
     return [
       .serverStreaming(API.fetchX509SVID) { [self] call, _, responses in
-        try await serve(call, API.fetchX509SVID.path, signing: true) { answer, last in
+        try await serve(call, .fetchX509SVID, API.fetchX509SVID.path, signing: true) {
+          answer, last in
           let answer = SPIFFE.X509SVIDResponse(answer)
           if answer != last { try await responses.send(answer) }
           return answer
         }
       },
       .serverStreaming(API.fetchX509Bundles) { [self] call, _, responses in
-        try await serve(call, API.fetchX509Bundles.path, signing: false) { answer, last in
+        try await serve(call, .fetchX509Bundles, API.fetchX509Bundles.path, signing: false) {
+          answer, last in
           let answer = SPIFFE.X509BundlesResponse(answer)
           if answer != last { try await responses.send(answer) }
           return answer
@@ -83,15 +88,19 @@ public final class WorkloadService: Sendable {
 
   // MARK: Tokens
 
+  /// The keys that verify tokens by now, as a JWK set; nil: the JWT-SVID profile is not served.
+  package var tokenBundle: [UInt8]? { tokens.withLock { $0?.bundle } }
+
   private var tokenMethods: [ServiceMethod<WorkloadDelegate>] {
     typealias API = SPIFFE.SpiffeWorkloadAPI
     return [
       .unary(API.fetchJWTSVID) { [self] call, request in
-        let found = try await once(call, API.fetchJWTSVID.path)
+        let found = try await once(call, .fetchJWTSVID, API.fetchJWTSVID.path)
         return SPIFFE.JWTSVIDResponse(svids: try issue(request, found, to: call.context))
       },
       .serverStreaming(API.fetchJWTBundles) { [self] call, _, responses in
-        try await serve(call, API.fetchJWTBundles.path, signing: false) { [self] _, last in
+        try await serve(call, .fetchJWTBundles, API.fetchJWTBundles.path, signing: false) {
+          [self] _, last in
           let authority = try requireTokens()
           let answer = SPIFFE.JWTBundlesResponse(
             bundles: ["spiffe://\(authority.trustDomain)": authority.bundle])
@@ -100,15 +109,19 @@ public final class WorkloadService: Sendable {
         }
       },
       .unary(API.validateJWTSVID) { [self] call, request in
-        _ = try await once(call, API.validateJWTSVID.path)
-        try Self.check([request.audience])
+        _ = try await once(call, .validateJWTSVID, API.validateJWTSVID.path)
+        try check([request.audience])
         let authority = try requireTokens()
         do throws(TokenRefusal) {
           let found = try authority.validate(
             request.svid, audience: request.audience, at: plane.now)
+          if let entry = found.registration, plane.state.workloads.find(entry) == nil {
+            throw TokenRefusal(.claims, "the registration entry that it was issued by is gone")
+          }
           return SPIFFE.ValidateJWTSVIDResponse(spiffeId: found.subject, claims: found.claims)
         } catch {
-          throw RPCStatus(.invalidArgument, "svid: \(error.detail)")
+          throw tally.refused(
+            .token, RPCStatus(.invalidArgument, "svid: \(error.detail)"))
         }
       },
     ]
@@ -125,28 +138,42 @@ public final class WorkloadService: Sendable {
   private func issue(
     _ request: SPIFFE.JWTSVIDRequest, _ found: WorkloadIssuer.Answer, to peer: WorkloadPeer
   ) throws(RPCStatus) -> [SPIFFE.JWTSVID] {
-    try Self.check(request.audience)
+    try check(request.audience)
     let authority = try requireTokens()
     var svids: [SPIFFE.JWTSVID] = []
     for entry in found.entries {
       let id = "spiffe://\(authority.trustDomain)/\(entry.identityPath)"
       guard request.spiffeId.isEmpty || request.spiffeId == id else { continue }
       guard signatures.take(for: peer.userID, at: plane.now) else {
-        throw RPCStatus(
-          .resourceExhausted, "the user was given too many tokens", retryAfter: .seconds(1))
+        throw tally.refused(
+          .signatures,
+          RPCStatus(
+            .resourceExhausted, "the user was given too many tokens", retryAfter: .seconds(1)))
       }
       do {
-        let token = try authority.issue(
-          subject: id, audiences: request.audience, seconds: entry.lifetime, at: plane.now)
+        guard
+          let token = try authority.issue(
+            subject: id, audiences: request.audience, seconds: entry.lifetime,
+            registration: entry.id, at: plane.now)
+        else {
+          throw tally.refused(
+            .signing,
+            RPCStatus(.unavailable, "no key of tokens is active", retryAfter: .seconds(5)))
+        }
         svids.append(SPIFFE.JWTSVID(spiffeId: id, svid: token, hint: entry.hint))
+      } catch let status as RPCStatus {
+        throw status
       } catch {
-        throw RPCStatus(.unavailable, "tokens can't be made now", retryAfter: .seconds(5))
+        throw tally.refused(
+          .signing,
+          RPCStatus(.unavailable, "tokens can't be made now", retryAfter: .seconds(5)))
       }
+      tally.note(issued: .jwt)
       plane.noteAllowed(
         by: WorkloadAudit.origin(of: peer), action: "workloads.issueToken", target: entry.tenant,
         remark: "as \(id)")
     }
-    guard !svids.isEmpty else { throw WorkloadIssuer.noIdentity }
+    guard !svids.isEmpty else { throw tally.refused(.identity, WorkloadIssuer.noIdentity) }
     return svids
   }
 
@@ -154,49 +181,55 @@ public final class WorkloadService: Sendable {
   private static let maximumAudiences = 8
   private static let maximumAudienceBytes = 256
 
-  private static func check(_ audiences: [String]) throws(RPCStatus) {
-    guard (1...maximumAudiences).contains(audiences.count),
+  private func check(_ audiences: [String]) throws(RPCStatus) {
+    guard (1...Self.maximumAudiences).contains(audiences.count),
       Set(audiences).count == audiences.count,
       audiences.allSatisfy({ audience in
-        (1...maximumAudienceBytes).contains(audience.utf8.count)
+        (1...Self.maximumAudienceBytes).contains(audience.utf8.count)
           && audience.utf8.allSatisfy { (0x21...0x7E).contains($0) }
       })
     else {
-      throw RPCStatus(
-        .invalidArgument,
-        "audience: 1 to \(maximumAudiences), each once, of 1 to \(maximumAudienceBytes) bytes of visible ASCII"
-      )
+      throw tally.refused(
+        .request,
+        RPCStatus(
+          .invalidArgument,
+          "audience: 1 to \(Self.maximumAudiences), each once, of 1 to \(Self.maximumAudienceBytes) "
+            + "bytes of visible ASCII"))
     }
   }
 
   /// A call that is answered once.
   private func once(
-    _ call: AsyncCall<WorkloadDelegate>, _ method: String
+    _ call: AsyncCall<WorkloadDelegate>, _ method: WorkloadTally.Method, _ path: String
   ) async throws(RPCStatus) -> WorkloadIssuer.Answer {
-    try admit(call)
+    try admit(call, method)
     let peer = call.context
-    try streams.enter(peer.userID)
+    try enter(peer)
     defer { streams.leave(peer.userID) }
-    return try await answer(for: peer, method, signing: false)
+    return try await answer(for: peer, path, signing: false)
   }
 
   // MARK: Streams
 
+  /// Streams and calls under way.
+  package var underWay: Int { streams.count }
+
   /// Tells at once, and again whenever something else is to be told.
   /// - Parameter tell: is given what was told last, and returns what is told now.
   private func serve<Message: Sendable>(
-    _ call: AsyncCall<WorkloadDelegate>, _ method: String, signing: Bool,
+    _ call: AsyncCall<WorkloadDelegate>, _ method: WorkloadTally.Method, _ path: String,
+    signing: Bool,
     _ tell: @escaping @Sendable (WorkloadIssuer.Answer, Message?) async throws -> Message
   ) async throws {
-    try admit(call)
+    try admit(call, method)
     let peer = call.context
-    try streams.enter(peer.userID)
+    try enter(peer)
     defer { streams.leave(peer.userID) }
     let ended: Void? = try await call.drain.cancelling { [self] in
       var last: Message?
       while !Task.isCancelled {
         let changes = streams.changes
-        let answer = try await answer(for: peer, method, signing: signing)
+        let answer = try await answer(for: peer, path, signing: signing)
         last = try await tell(answer, last)
         await streams.wait(for: answer.term(of: peer), after: changes)
       }
@@ -207,16 +240,32 @@ public final class WorkloadService: Sendable {
     }
   }
 
-  private func admit(_ call: AsyncCall<WorkloadDelegate>) throws(RPCStatus) {
+  private func admit(
+    _ call: AsyncCall<WorkloadDelegate>, _ method: WorkloadTally.Method
+  ) throws(RPCStatus) {
+    tally.note(method)
     guard call.metadata[Self.metadataName] == ["true"] else {
-      throw RPCStatus(.invalidArgument, "the metadata \(Self.metadataName): true is required")
+      throw tally.refused(
+        .header,
+        RPCStatus(.invalidArgument, "the metadata \(Self.metadataName): true is required"))
     }
     try admit(call.context)
   }
 
   func admit(_ peer: WorkloadPeer) throws(RPCStatus) {
     guard calls.take(for: peer.userID, at: plane.now) else {
-      throw RPCStatus(.resourceExhausted, "too many calls of the user", retryAfter: .seconds(1))
+      throw tally.refused(
+        .calls,
+        RPCStatus(.resourceExhausted, "too many calls of the user", retryAfter: .seconds(1)))
+    }
+  }
+
+  /// To be followed by `streams.leave`.
+  func enter(_ peer: WorkloadPeer) throws(RPCStatus) {
+    do throws(RPCStatus) {
+      try streams.enter(peer.userID)
+    } catch {
+      throw tally.refused(.streams, error)
     }
   }
 

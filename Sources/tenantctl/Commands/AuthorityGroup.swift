@@ -6,10 +6,11 @@ import TenancyWire
 struct AuthorityGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "authority",
-    abstract: "The server's own CAs, which sign the certificates of workloads.",
+    abstract: "The server's own CAs and keys, which sign the certificates and tokens of workloads.",
     discussion: """
       One after the other: `prepare` a new one (with --external, have its `csr` signed and `import` \
-      the answer), wait until all have the new bundle, `activate` it. The former one retires by itself.
+      the answer), wait until all have the new bundle, `activate` it. The former one retires by itself. A key \
+      of JWT-SVIDs (--kind jwt) goes the same way.
       """,
     subcommands: [
       PrepareAuthorityCommand.self, RequestAuthorityCommand.self, ImportAuthorityCommand.self,
@@ -28,9 +29,10 @@ struct AuthorityArgument: ParsableArguments {
 
 struct PrepareAuthorityCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "prepare", abstract: "Makes a CA, which signs nothing yet.",
+    commandName: "prepare", abstract: "Makes a CA, or a key of tokens, which signs nothing yet.",
     discussion: "Its key is made by the server, sealed, and never leaves it.")
 
+  @Option(help: "What it signs: x509 for certificates, jwt for JWT-SVIDs.") var kind = Kind.x509
   @Option(help: "The SPIFFE trust domain; the server's own if absent.") var trustDomain = ""
   @Option(help: "Its name for people; made if absent.") var name = ""
   @Flag(help: "Makes a request for another CA to sign, in place of a root.") var external = false
@@ -43,7 +45,14 @@ struct PrepareAuthorityCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
+  enum Kind: String, ExpressibleByArgument, CaseIterable {
+    case x509, jwt
+  }
+
   func validate() throws {
+    if kind == .jwt, external || days != nil || !name.isEmpty {
+      throw ValidationError("--name, --external, --days: are of certificates, not of --kind jwt")
+    }
     if let days {
       guard !external else {
         throw ValidationError("--days: is for the CA to say that signs the request")
@@ -56,7 +65,8 @@ struct PrepareAuthorityCommand: AsyncParsableCommand {
     let request = V1.PrepareCertificateAuthorityRequest(
       trustDomain: trustDomain, commonName: name, external: external,
       lifetime: days.map { GoogleProtobuf.Duration(seconds: $0 * 86_400) },
-      propagation: propagation.map { GoogleProtobuf.Duration(seconds: $0) })
+      propagation: propagation.map { GoogleProtobuf.Duration(seconds: $0) },
+      kind: kind == .jwt ? .jwt : .x509)
     output.show(
       try await server.connected {
         try await $0.authorities.prepareCertificateAuthority(request, options: $0.options)
@@ -77,7 +87,10 @@ struct RequestAuthorityCommand: AsyncParsableCommand {
       try await $0.authorities.getCertificateAuthority(request, options: $0.options)
     }
     guard !found.certificateRequest.isEmpty else {
-      throw InputFailure(reason: "\(found.name) is its own root: there is nothing to sign")
+      throw InputFailure(
+        reason: found.kind == .jwt
+          ? "\(found.name) signs tokens: it has no certificate"
+          : "\(found.name) is its own root: there is nothing to sign")
     }
     print(found.certificateRequest, terminator: "")
   }
@@ -129,16 +142,17 @@ struct ActivateAuthorityCommand: AsyncParsableCommand {
 
 struct RetireAuthorityCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "retire", abstract: "Takes a CA away that signs nothing.",
+    commandName: "retire", abstract: "Takes a CA, or a key of tokens, away that signs nothing.",
     discussion: """
       At once where it has signed nothing. One that has goes by itself when the last that it has \
       signed is over, and at once with --force: for a key that is lost. Listeners of the server then \
       refuse what it has signed. Workloads do as well, unless it is under the company's own CA: \
-      their bundles have its root, and they go on until the company revokes the authority.
+      their bundles have its root, and they go on until the company revokes the authority. Of \
+      tokens, nothing verifies what the key has signed.
       """)
 
   @OptionGroup var authority: AuthorityArgument
-  @Flag(help: "At once: listeners of the server refuse what it has signed.") var force = false
+  @Flag(help: "At once: the server refuses what it has signed.") var force = false
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var output: OutputOptions
@@ -148,7 +162,7 @@ struct RetireAuthorityCommand: AsyncParsableCommand {
     let name = try authority.name()
     if force {
       try confirmation.confirm(
-        "Retire \(name) at once? The server's listeners refuse what it has signed from then on, and "
+        "Retire \(name) at once? The server refuses what it has signed from then on, and "
           + "so do workloads, unless it is under the company's own CA: then they go on until the "
           + "company revokes it.")
     }
@@ -166,7 +180,8 @@ struct RetireAuthorityCommand: AsyncParsableCommand {
 }
 
 struct GetAuthorityCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "get", abstract: "Shows a CA.")
+  static let configuration = CommandConfiguration(
+    commandName: "get", abstract: "Shows a CA, or a key of tokens.")
 
   @OptionGroup var authority: AuthorityArgument
   @OptionGroup var output: OutputOptions
@@ -183,7 +198,7 @@ struct GetAuthorityCommand: AsyncParsableCommand {
 
 struct ListAuthoritiesCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Lists the CAs, in all states.")
+    commandName: "list", abstract: "Lists the CAs and keys of tokens, in all states.")
 
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions

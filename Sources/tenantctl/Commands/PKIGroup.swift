@@ -7,11 +7,12 @@ struct PKIGroup: ParsableCommand {
     commandName: "pki", abstract: "Makes a certificate authority and certificates.",
     discussion: """
       NAME.pem is the certificate, NAME.key the private key, which only its owner can read. The CA \
-      is ca.pem and ca.key in the same directory.
+      is ca.pem and ca.key in the same directory, and its CRL ca.crl.
       """,
     subcommands: [
       CACommand.self, ServerCertificateCommand.self, TenantCertificateCommand.self,
-      OperatorCertificateCommand.self, InspectCertificateCommand.self, AuthorityGroup.self,
+      OperatorCertificateCommand.self, RevocationListCommand.self, InspectCertificateCommand.self,
+      AuthorityGroup.self,
     ])
 }
 

@@ -299,6 +299,11 @@ private enum Sample {
           id: tenant.description, trustDomain: "example.test", state: .active, chain: "c",
           expireTime: time, propagation: 60, createTime: time, prepareTime: time,
           activateTime: time, version: 2, reference: reference)),
+      .putAuthority(
+        SigningAuthority(
+          id: tenant.description, kind: .jwt, trustDomain: "example.test", state: .prepared,
+          publicKey: "{}", propagation: 60, createTime: time, prepareTime: time, version: 1,
+          reference: reference)),
       .deleteAuthority(id: tenant.description),
       .putSecret(SecretPlace.platform, .authorityKey(tenant.description), reference, nil),
       .forgetRevocations(tenant, before: time), .putTenant(keyedTenant(slug)),

@@ -22,6 +22,8 @@ final class TestPKI {
     var addresses: [[UInt8]] = []
     /// Extensions of an unknown kind, each once.
     var unknownExtensions = 0
+    /// What the extension that names a registration entry holds, in DER; nil: there is none.
+    var registration: [UInt8]?
     /// Seconds from now.
     var notBefore = -60
     var notAfter = 86_400
@@ -127,6 +129,9 @@ final class TestPKI {
     }
     try addNames(recipe, to: certificate)
     for _ in 0..<recipe.unknownExtensions { try addUnknownExtension(to: certificate) }
+    if let content = recipe.registration {
+      try RegistrationExtension.add(content: content, to: certificate)
+    }
     guard X509_sign(certificate, signer.key, EVP_sha256()) > 0 else { throw Failure() }
     let isRoot =
       issuer.map {

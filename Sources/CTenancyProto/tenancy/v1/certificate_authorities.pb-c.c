@@ -447,7 +447,37 @@ const ProtobufCEnumDescriptor tenancy__v1__certificate_authority__state__descrip
   tenancy__v1__certificate_authority__state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__certificate_authority__field_descriptors[13] =
+static const ProtobufCEnumValue tenancy__v1__certificate_authority__kind__enum_values_by_number[3] =
+{
+  { "KIND_UNSPECIFIED", "TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_UNSPECIFIED", 0 },
+  { "KIND_X509", "TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_X509", 1 },
+  { "KIND_JWT", "TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_JWT", 2 },
+};
+static const ProtobufCIntRange tenancy__v1__certificate_authority__kind__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex tenancy__v1__certificate_authority__kind__enum_values_by_name[3] =
+{
+  { "KIND_JWT", 2 },
+  { "KIND_UNSPECIFIED", 0 },
+  { "KIND_X509", 1 },
+};
+const ProtobufCEnumDescriptor tenancy__v1__certificate_authority__kind__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tenancy.v1.CertificateAuthority.Kind",
+  "Kind",
+  "Tenancy__V1__CertificateAuthority__Kind",
+  "tenancy.v1",
+  3,
+  tenancy__v1__certificate_authority__kind__enum_values_by_number,
+  3,
+  tenancy__v1__certificate_authority__kind__enum_values_by_name,
+  1,
+  tenancy__v1__certificate_authority__kind__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__certificate_authority__field_descriptors[15] =
 {
   {
     "name",
@@ -605,6 +635,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__certificate_authority__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "kind",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CertificateAuthority, kind),
+    &tenancy__v1__certificate_authority__kind__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "public_key",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CertificateAuthority, public_key),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__certificate_authority__field_indices_by_name[] = {
   8,   /* field[8] = activate_time */
@@ -613,9 +667,11 @@ static const unsigned tenancy__v1__certificate_authority__field_indices_by_name[
   6,   /* field[6] = create_time */
   12,   /* field[12] = etag */
   11,   /* field[11] = expire_time */
+  13,   /* field[13] = kind */
   0,   /* field[0] = name */
   7,   /* field[7] = prepare_time */
   5,   /* field[5] = propagation */
+  14,   /* field[14] = public_key */
   9,   /* field[9] = retire_time */
   1,   /* field[1] = state */
   2,   /* field[2] = trust_domain */
@@ -624,7 +680,7 @@ static const unsigned tenancy__v1__certificate_authority__field_indices_by_name[
 static const ProtobufCIntRange tenancy__v1__certificate_authority__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 13 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__certificate_authority__descriptor =
 {
@@ -634,14 +690,14 @@ const ProtobufCMessageDescriptor tenancy__v1__certificate_authority__descriptor 
   "Tenancy__V1__CertificateAuthority",
   "tenancy.v1",
   sizeof(Tenancy__V1__CertificateAuthority),
-  13,
+  15,
   tenancy__v1__certificate_authority__field_descriptors,
   tenancy__v1__certificate_authority__field_indices_by_name,
   1,  tenancy__v1__certificate_authority__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__certificate_authority__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__prepare_certificate_authority_request__field_descriptors[5] =
+static const ProtobufCFieldDescriptor tenancy__v1__prepare_certificate_authority_request__field_descriptors[6] =
 {
   {
     "trust_domain",
@@ -703,10 +759,23 @@ static const ProtobufCFieldDescriptor tenancy__v1__prepare_certificate_authority
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "kind",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PrepareCertificateAuthorityRequest, kind),
+    &tenancy__v1__certificate_authority__kind__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__prepare_certificate_authority_request__field_indices_by_name[] = {
   1,   /* field[1] = common_name */
   2,   /* field[2] = external */
+  5,   /* field[5] = kind */
   3,   /* field[3] = lifetime */
   4,   /* field[4] = propagation */
   0,   /* field[0] = trust_domain */
@@ -714,7 +783,7 @@ static const unsigned tenancy__v1__prepare_certificate_authority_request__field_
 static const ProtobufCIntRange tenancy__v1__prepare_certificate_authority_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__prepare_certificate_authority_request__descriptor =
 {
@@ -724,7 +793,7 @@ const ProtobufCMessageDescriptor tenancy__v1__prepare_certificate_authority_requ
   "Tenancy__V1__PrepareCertificateAuthorityRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__PrepareCertificateAuthorityRequest),
-  5,
+  6,
   tenancy__v1__prepare_certificate_authority_request__field_descriptors,
   tenancy__v1__prepare_certificate_authority_request__field_indices_by_name,
   1,  tenancy__v1__prepare_certificate_authority_request__number_ranges,

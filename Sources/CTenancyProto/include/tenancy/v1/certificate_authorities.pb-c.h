@@ -44,6 +44,12 @@ typedef enum _Tenancy__V1__CertificateAuthority__State {
   TENANCY__V1__CERTIFICATE_AUTHORITY__STATE__STATE_RETIRING = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__CERTIFICATE_AUTHORITY__STATE)
 } Tenancy__V1__CertificateAuthority__State;
+typedef enum _Tenancy__V1__CertificateAuthority__Kind {
+  TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_UNSPECIFIED = 0,
+  TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_X509 = 1,
+  TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_JWT = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__CERTIFICATE_AUTHORITY__KIND)
+} Tenancy__V1__CertificateAuthority__Kind;
 
 /* --- messages --- */
 
@@ -63,10 +69,12 @@ struct  Tenancy__V1__CertificateAuthority
   Google__Protobuf__Timestamp *trust_until;
   Google__Protobuf__Timestamp *expire_time;
   ProtobufCBinaryData etag;
+  Tenancy__V1__CertificateAuthority__Kind kind;
+  ProtobufCBinaryData public_key;
 };
 #define TENANCY__V1__CERTIFICATE_AUTHORITY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__certificate_authority__descriptor) \
-    , {0,NULL}, TENANCY__V1__CERTIFICATE_AUTHORITY__STATE__STATE_UNSPECIFIED, {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, {0,NULL} }
+    , {0,NULL}, TENANCY__V1__CERTIFICATE_AUTHORITY__STATE__STATE_UNSPECIFIED, {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, {0,NULL}, TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_UNSPECIFIED, {0,NULL} }
 
 
 struct  Tenancy__V1__PrepareCertificateAuthorityRequest
@@ -77,10 +85,11 @@ struct  Tenancy__V1__PrepareCertificateAuthorityRequest
   protobuf_c_boolean external;
   Google__Protobuf__Duration *lifetime;
   Google__Protobuf__Duration *propagation;
+  Tenancy__V1__CertificateAuthority__Kind kind;
 };
 #define TENANCY__V1__PREPARE_CERTIFICATE_AUTHORITY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__prepare_certificate_authority_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0, NULL, NULL }
+    , {0,NULL}, {0,NULL}, 0, NULL, NULL, TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_UNSPECIFIED }
 
 
 struct  Tenancy__V1__ImportCertificateAuthorityRequest
@@ -367,6 +376,7 @@ typedef void (*Tenancy__V1__ListCertificateAuthoritiesResponse_Closure)
 
 extern const ProtobufCMessageDescriptor tenancy__v1__certificate_authority__descriptor;
 extern const ProtobufCEnumDescriptor    tenancy__v1__certificate_authority__state__descriptor;
+extern const ProtobufCEnumDescriptor    tenancy__v1__certificate_authority__kind__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__prepare_certificate_authority_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__import_certificate_authority_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__activate_certificate_authority_request__descriptor;

@@ -25,6 +25,9 @@ struct LifecycleSettings: Sendable {
       terms.retention = .seconds(days * 86_400)
     }
     terms.purgesByItself = try settings.boolean("purge") ?? terms.purgesByItself
+    if let seconds = try settings.integer("purge_delay_seconds", in: 0...604_800) {
+      terms.purgeDelay = .seconds(seconds)
+    }
     approval = try settings.section("approval") { try Approval(&$0) }
   }
 

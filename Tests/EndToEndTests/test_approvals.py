@@ -47,7 +47,7 @@ def approver(tmp_path):
 def approved(make_server, approver, tmp_path):
     """A server that asks, and an operator of it."""
     server = make_server(audit={"window_seconds": 1}, lifecycle={
-        "retention_days": 0,
+        "retention_days": 0, "purge_delay_seconds": 0,
         "approval": {"address": f"unix:{tmp_path}/approver.sock", "timeout_milliseconds": 1000,
                      "transitions": ["activate", "deactivate", "delete", "purge", "begin_maintenance"]}}).start()
     with server.operator() as client:

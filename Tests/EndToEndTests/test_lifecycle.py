@@ -1,7 +1,9 @@
 """Tenants for life: against a model of our own, by the clock, and cut off where somebody is watching."""
 
+import os
 import random
 import sqlite3
+import subprocess
 import threading
 import time
 
@@ -43,6 +45,8 @@ class Model:
         if self.state is None:
             return "TENANT_NOT_FOUND"
         if command in ("PlaceTenantLegalHold", "ReleaseTenantLegalHold"):
+            if self.held and command.startswith("Place"):
+                return "LEGAL_HOLD"
             self.held = command.startswith("Place")
             return None
         after = COMMANDS[command]
@@ -165,6 +169,9 @@ def test_nothing_is_left_of_what_is_purged(make_server):
         failure("NOT_FOUND", client.audit.ListAuditRecords,
                 api.audit.ListAuditRecordsRequest(parent="tenants/0197f3a0-0000-7000-8000-000000000000"))
     assert server.stop() == 0
+    checked = subprocess.run([os.environ["TENANTD"], "check", "--data-directory", server.data], capture_output=True,
+                             text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
     with sqlite3.connect(server.data / "tenancy.sqlite") as database:
         for table in ("roles", "assignments", "provisioning_steps", "secrets", "revocations"):
             [(count,)] = database.execute(f"SELECT count(*) FROM {table} WHERE tenant_id = ?", (made.id,))
@@ -179,7 +186,7 @@ def test_nothing_is_left_of_what_is_purged(make_server):
 
 
 def test_the_server_purges_by_itself(make_server):
-    server = make_server(lifecycle={"retention_days": 0}).start()
+    server = make_server(lifecycle={"retention_days": 0, "purge_delay_seconds": 0}).start()
     with server.operator() as client:
         made = client.active("acme")
         held = client.active("held")
@@ -202,7 +209,7 @@ def gone(client, name: str) -> bool:
 
 
 def test_the_server_purges_nothing_where_it_may_not(make_server):
-    server = make_server(lifecycle={"retention_days": 0, "purge": False}).start()
+    server = make_server(lifecycle={"retention_days": 0, "purge_delay_seconds": 0, "purge": False}).start()
     with server.operator() as client:
         made, other = client.active("acme"), client.active("other")
         client.delete("acme")

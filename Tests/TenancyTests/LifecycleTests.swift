@@ -97,6 +97,14 @@ struct LifecycleTests {
     if let seconds { #expect(told == seconds) } else { #expect((told ?? 0) > 1_000_000_000) }
   }
 
+  /// A clock that was set back makes no void token good again.
+  @Test func theHorizonNeverGoesBack() throws {
+    var tenant = Sample.tenant(1)
+    tenant.tokenHorizon = Timestamp(nanoseconds: Sample.moment.nanoseconds + 100)
+    let after = try Lifecycle.apply(.deactivate, to: tenant, at: Sample.moment)
+    #expect(after.tokenHorizon == tenant.tokenHorizon)
+  }
+
   /// Nothing that anybody said of it is left, but for the names that nobody else is to get.
   @Test func ofWhatIsPurgedOnlyTheNamesStay() throws {
     var tenant = Sample.tenant(1, state: .purging)

@@ -9,10 +9,12 @@ import Testing
   private let id = Sample.id(1)
 
   private func node(
-    _ name: String, place: String? = nil, terms: LifecycleTerms = LifecycleTerms()
+    _ name: String, place: String? = nil, terms: LifecycleTerms = LifecycleTerms(),
+    keepsDelay: Bool = false
   ) throws -> StoreNode {
     var options = ControlPlane.Options()
     options.lifecycle = terms
+    if !keepsDelay { options.lifecycle.purgeDelay = .zero }
     return try StoreNode(name, disk, place: place, options: options)
   }
 
@@ -45,8 +47,8 @@ import Testing
   }
 
   private func look(_ node: StoreNode) async {
-    var waits: [TenantID: Int] = [:]
-    await LifecycleClock(node.test.plane, node.provisioner).purge(&waits)
+    var round = LifecycleClock.Round()
+    await LifecycleClock(node.test.plane, node.provisioner).purge(&round)
   }
 
   private func add(_ count: Int, to node: StoreNode) async throws {
@@ -199,5 +201,131 @@ import Testing
     let error = await refusal { () async throws(TenancyError) in try await purge(here) }
     #expect(error?.reason == .legalHold)
     #expect(tenant(here)?.state == .deleted)
+  }
+
+  // MARK: Clocks
+
+  /// An operator has an hour before a wrong clock, a restored backup or a new version costs data.
+  @Test func nothingIsPurgedByAClockThatJumps() async throws {
+    let node = try node("one", keepsDelay: true)
+    try await makeDeleted(node)
+    let steady = SteadyClock()
+    let clock = LifecycleClock(
+      node.test.plane, node.provisioner, instant: { steady.now })
+    var round = LifecycleClock.Round()
+    func pass(_ seconds: Int64) async {
+      steady.advance(by: .seconds(seconds))
+      node.test.clock.advance(seconds: seconds)
+      await clock.purge(&round)
+    }
+    // Due since long when the node starts.
+    node.test.clock.advance(seconds: 40 * 86_400)
+    await clock.purge(&round)
+    await pass(3_599)
+    #expect(tenant(node)?.state == .deleted)
+    // The clock is set back and forth: the hour begins anew.
+    node.test.clock.advance(seconds: 100)
+    await pass(1)
+    #expect(tenant(node)?.state == .deleted)
+    await pass(3_598)
+    #expect(tenant(node)?.state == .deleted)
+    await pass(2)
+    #expect(tenant(node) == nil)
+  }
+
+  /// What can't be purged here keeps nothing behind it from it, however much there is.
+  @Test func whatIsElsewhereKeepsNothingFromIt() async throws {
+    let node = try node("here", place: "h")
+    let count = UInt64(3 * LifecycleClock.tenantsPerLook)
+    try await node.test.plane.write(actor: "test", action: "test") {
+      (transaction) throws(TenancyError) in
+      for number in 1...count {
+        var tenant = Sample.tenant(number, state: .purging)
+        (tenant.deleteTime, tenant.purgeTime) = (Sample.moment, Sample.moment)
+        transaction.emit(.putTenant(tenant), about: tenant.id)
+        transaction.emit(.putProvisioningStep(tenant.id, name: "left:t"), about: tenant.id)
+      }
+      var last = Sample.tenant(count + 1, state: .deleted)
+      (last.deleteTime, last.purgeTime) = (Sample.moment, Sample.moment)
+      transaction.emit(.putTenant(last), about: last.id)
+    }
+    let log = node.test.store.log.count
+    var round = LifecycleClock.Round()
+    let clock = LifecycleClock(node.test.plane, node.provisioner)
+    for _ in 0..<4 { await clock.purge(&round) }
+    #expect(node.test.plane.state.find(Sample.id(count + 1)) == nil)
+    #expect(node.test.plane.state.tenantCount == Int(count))
+    // Of the others nothing is written.
+    #expect(node.test.store.log.count <= log + 6)
+  }
+
+  // MARK: Holds of what is being destroyed
+
+  private func makeSuspended(_ node: StoreNode) async throws {
+    try await node.test.put(Sample.tenant(1, state: .pending))
+    _ = try await node.provisioner.provision(id, actor: "test")
+    _ = try await commands(node).move(id, .deactivate)
+  }
+
+  private func destroyed(_ node: StoreNode) -> Int {
+    node.data.events.count { $0 == "destroy" } - 1  // The first run's own.
+  }
+
+  @Test func noHoldIsPromisedWhileDataIsDestroyed() async throws {
+    let (here, other) = (try node("here"), try node("other"))
+    try await makeSuspended(here)
+    let barrier = here.data.holdNext("destroy")
+    let run = Task.immediate { () async -> TenancyError? in
+      await refusal { () async throws(TenancyError) in
+        try await here.provisioner.deprovision(id, etag: "", actor: "test")
+      }
+    }
+    await barrier.reached()
+    try await other.test.plane.catchUp()
+    for node in [here, other] {
+      let error = await refusal { () async throws(TenancyError) in
+        try await commands(node).hold(id, reason: "case")
+      }
+      #expect(error?.reason == .leaseHeld && error?.category == .aborted)
+    }
+    barrier.open()
+    #expect(await run.value == nil)
+    #expect(try await commands(here).hold(id, reason: "late").plans.legalHold != nil)
+  }
+
+  /// What has failed is not tried again while there is a hold: by nobody, in no way.
+  @Test func aHoldEndsWhatHasFailed() async throws {
+    let (here, other) = (try node("here"), try node("other"))
+    try await makeSuspended(here)
+    here.data.failNext("destroy")
+    _ = await refusal { () async throws(TenancyError) in
+      try await here.provisioner.deprovision(id, etag: "", actor: "test")
+    }
+    disk.advance(by: .seconds(600))
+    _ = try await other.record(id)
+    _ = try await commands(other).hold(id, reason: "case")
+    try await here.test.plane.catchUp()
+    let attempts = destroyed(here)
+    disk.advance(by: .seconds(600))
+    await here.provisioner.finishDestroying()
+    await here.provisioner.takeOverExpired()
+    await other.provisioner.takeOverExpired()
+    for node in [here, other] {
+      let again = await refusal { () async throws(TenancyError) in
+        try await node.provisioner.deprovision(id, etag: "", actor: "test")
+      }
+      #expect(again?.reason == .legalHold)
+      let made = await refusal { () async throws(TenancyError) in
+        try await node.provisioner.provision(id, actor: "test")
+      }
+      #expect(made?.reason == .legalHold)
+    }
+    #expect(destroyed(here) == attempts && other.data.events.isEmpty)
+    // Without it, it goes on.
+    _ = try await commands(here).release(id)
+    disk.advance(by: .seconds(600))
+    await here.provisioner.finishDestroying()
+    #expect(destroyed(here) == attempts + 1)
+    #expect(here.test.plane.state.find(id)?.provisionedSteps == [])
   }
 }

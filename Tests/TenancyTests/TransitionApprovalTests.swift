@@ -26,7 +26,9 @@ struct TransitionApprovalTests {
   private let provisioner: Provisioner
 
   init() throws {
-    test = try TestPlane()
+    var options = ControlPlane.Options()
+    options.lifecycle.purgeDelay = .zero
+    test = try TestPlane(options: options)
     provisioner = Provisioner(test.plane, FakeDataPlane())
   }
 
@@ -51,13 +53,15 @@ struct TransitionApprovalTests {
     let last = Sample.id(count)
     let approver = Approver { $0.id == last ? nil : Self.denied }
     let clock = clock(approver)
-    var waits = LifecycleClock.Waits()
-    for _ in 0..<3 { _ = try await clock.carryOutSchedules(&waits) }
+    var round = LifecycleClock.Round()
+    _ = try await clock.carryOutSchedules(&round)
+    round.begin()
+    _ = try await clock.carryOutSchedules(&round)
     #expect(state(count) == .suspended)
     #expect((1..<count).allSatisfy { state($0) == .active })
     // Each once, until its time comes again.
     #expect(approver.asked.withLock { $0.count } == Int(count))
-    #expect(waits.count == Int(count) - 1)
+    #expect(round.waits.count == Int(count) - 1)
   }
 
   @Test func whatHasChangedMeanwhileIsAskedForAgain() async throws {
@@ -85,10 +89,10 @@ struct TransitionApprovalTests {
       return error
     }
     let clock = clock(approver)
-    var waits = LifecycleClock.Waits()
-    #expect(try await clock.carryOutSchedules(&waits) == 0)
+    var round = LifecycleClock.Round()
+    #expect(try await clock.carryOutSchedules(&round) == 0)
     #expect(state(1) == .active)
-    #expect(try await clock.carryOutSchedules(&waits) == 1)
+    #expect(try await clock.carryOutSchedules(&round) == 1)
     #expect(state(1) == .suspended)
   }
 
@@ -97,14 +101,14 @@ struct TransitionApprovalTests {
     (tenant.deleteTime, tenant.purgeTime) = (Sample.moment, Sample.moment)
     try await test.put(tenant)
     let clock = clock(Approver { _ in Self.denied })
-    var waits = LifecycleClock.Waits()
-    await clock.purge(&waits)
-    #expect(state(1) == .deleted && waits.count == 1)
+    var round = LifecycleClock.Round()
+    await clock.purge(&round)
+    #expect(state(1) == .deleted && round.waits.count == 1)
     let other = self.clock(Approver { _ in nil })
-    await other.purge(&waits)
+    await other.purge(&round)
     #expect(state(1) == .deleted)
-    waits = [:]
-    await other.purge(&waits)
+    round.waits = [:]
+    await other.purge(&round)
     #expect(state(1) == nil)
   }
 }

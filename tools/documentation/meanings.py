@@ -272,6 +272,8 @@ MEANINGS = {
     "lifecycle.approval.tls.private_key": "Required. PEM, for nobody else to read.",
     "lifecycle.approval.tls.ca": "Required. PEM: the CAs that vouch for it.",
     "lifecycle.approval.tls.server_name": "What its certificate is for, if not the host of `address`.",
+    "lifecycle.purge_delay_seconds": "How long a node runs, without that its clock is set forward, before it purges "
+                                     "by itself.",
     "lifecycle.purge": "Whether the server destroys the data of deleted tenants by itself after `purge_time`.",
 }
 
@@ -342,6 +344,7 @@ DEFAULTS = {
     "quotas.writes_per_second": "@TenantQuotas:writes.perSecond",
     "lifecycle.retention_days": "30",
     "lifecycle.purge": "`true`",
+    "lifecycle.purge_delay_seconds": "3600",
     "lifecycle.approval.timeout_milliseconds": "5000",
     "lifecycle.approval.transitions": "All of these",
 }

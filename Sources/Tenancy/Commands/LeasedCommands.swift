@@ -19,6 +19,8 @@ extension TenantCommands {
       (transaction) throws(TenancyError) -> (Tenant, Lease) in
       let record = try Self.current(id, etag, transaction.state)
       if record.tenant.state.isGone { throw .tenantNotFound }
+      // It would be destroyed first.
+      if !DataPlaces(record).left.isEmpty { try Self.requireNoHold(on: record.tenant) }
       let after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now)
       transaction.emit(.putTenant(after), about: id)
       return (after, Self.take(id, terms, &transaction))
@@ -41,10 +43,10 @@ extension TenantCommands {
       let record = try Self.current(id, etag, transaction.state)
       var places = DataPlaces(record)
       var after = record.tenant
+      try Self.requireNoHold(on: after)
       // One whose destruction was begun is where it goes.
       if after.state != .pending || places.left.isEmpty {
         after = try Lifecycle.apply(.deprovision, to: after, at: transaction.now)
-        try Self.requireNoHold(on: record.tenant)
         transaction.emit(.putTenant(after), about: id)
       }
       if force {

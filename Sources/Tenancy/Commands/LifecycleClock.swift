@@ -6,26 +6,62 @@ public struct LifecycleClock: Sendable {
   private let approvals: TransitionApprovals
   private let report: @Sendable (String) -> Void
 
+  private let instant: @Sendable () -> ContinuousClock.Instant
+
   /// Between two looks: by so much, and what a commit takes, a transition may be late.
   static let interval = Duration.seconds(1)
-  /// Tenants moved in one transaction, at most. Deleting one drops what hangs on it.
+  /// Tenants suspended in one transaction, at most. Of those that are deleted, each has one: what hangs on a tenant
+  /// goes with it.
   static let maximumMoves = 64
-  /// Purges looked at in one go.
-  static let maximumPurges = 64
+  /// Tenants looked at in one go.
+  static let tenantsPerLook = 256
   /// Looks that are left out after what failed.
   static let looksAfterFailure = 60
+  /// And after what another node, or another call, was at.
+  static let looksAfterConflict = 2
+  /// So much more on the wall than by a clock that nobody sets: the clock was set.
+  static let jump = Duration.seconds(60)
 
-  /// Tenants of whom something failed, and for how many looks they are left out.
-  typealias Waits = [TenantID: Int]
+  /// A walk through what is due, some of it at each look, and from the begin again: what can't be done keeps nothing
+  /// behind it from its turn.
+  struct Round {
+    /// Where it has come to.
+    var place: DueTenants.Place?
+    /// Tenants of whom something failed, and for how many looks they are left out.
+    var waits: [TenantID: Int] = [:]
+    /// Since when the clock was not set forward.
+    var since: ContinuousClock.Instant?
+    /// The last look, by both clocks.
+    var last: (wall: Timestamp, instant: ContinuousClock.Instant)?
 
-  /// - Parameter report: told in words for operators what failed; it is tried again.
+    mutating func begin() { waits = waits.compactMapValues { $0 > 1 ? $0 - 1 : nil } }
+
+    /// - Returns: those that are to be looked at.
+    mutating func goOn(to places: [DueTenants.Place]) -> [TenantID] {
+      place = places.count < tenantsPerLook ? nil : places.last
+      return places.map(\.tenant).filter { waits[$0] == nil }
+    }
+  }
+
+  /// - Parameters:
+  ///   - approvals: who is asked before.
+  ///   - report: told in words for operators what failed; it is tried again.
   public init(
     _ plane: ControlPlane, _ provisioner: Provisioner, approvals: TransitionApprovals = .none,
+    report: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
+    self.init(plane, provisioner, approvals: approvals, instant: { .now }, report: report)
+  }
+
+  init(
+    _ plane: ControlPlane, _ provisioner: Provisioner, approvals: TransitionApprovals = .none,
+    instant: @escaping @Sendable () -> ContinuousClock.Instant,
     report: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.plane = plane
     self.provisioner = provisioner
     self.approvals = approvals
+    self.instant = instant
     self.report = report
   }
 
@@ -38,21 +74,21 @@ public struct LifecycleClock: Sendable {
     }
   }
 
-  private func look(_ body: (inout Waits) async -> Void) async {
-    var waits: Waits = [:]
+  private func look(_ body: (inout Round) async -> Void) async {
+    var round = Round()
     while !Task.isCancelled {
-      waits = waits.compactMapValues { $0 > 1 ? $0 - 1 : nil }
-      await body(&waits)
+      round.begin()
+      await body(&round)
       do { try await Task.sleep(for: Self.interval) } catch { return }
     }
   }
 
   // MARK: Schedules
 
-  private func schedules(_ waits: inout Waits) async {
+  private func schedules(_ round: inout Round) async {
     do throws(TenancyError) {
       // As long as there is more: many may be due in the same second.
-      while try await carryOutSchedules(&waits) > 0, !Task.isCancelled {}
+      while try await carryOutSchedules(&round) > 0, !Task.isCancelled {}
     } catch {
       // The store's health is told elsewhere.
     }
@@ -60,26 +96,34 @@ public struct LifecycleClock: Sendable {
 
   /// Once.
   /// - Returns: how many tenants were moved.
-  func carryOutSchedules(_ waits: inout Waits) async throws(TenancyError) -> Int {
+  func carryOutSchedules(_ round: inout Round) async throws(TenancyError) -> Int {
     let (state, now) = (plane.state, plane.now)
-    let ids = state.scheduled(by: now, limit: Self.maximumMoves + waits.count)
-      .filter { [waits] in waits[$0] == nil }
+    let ids = round.goOn(
+      to: state.scheduled(after: round.place, by: now, limit: Self.tenantsPerLook))
     if ids.isEmpty { return 0 }
-    let commands = TenantCommands(plane, actor: "system", judge: .server)
     var count = 0
     for kind in TenantSchedule.Kind.allCases {
       let due = ids.compactMap { state.find($0)?.tenant }
         .filter { $0.plans.schedule[kind].map { $0 <= now } == true }
-      if due.isEmpty { continue }
-      let approved = await approved(kind.event, due, &waits)
-      count += try await commands.carryOut(kind, of: due.map(\.id), approved: approved)
+      let size = kind == .delete ? 1 : Self.maximumMoves
+      for start in stride(from: 0, to: due.count, by: size) {
+        count += try await carryOut(kind, Array(due[start...].prefix(size)), &round)
+      }
     }
     return count
   }
 
+  private func carryOut(
+    _ kind: TenantSchedule.Kind, _ due: [Tenant], _ round: inout Round
+  ) async throws(TenancyError) -> Int {
+    let approved = await approved(kind.event, due, &round)
+    return try await TenantCommands(plane, actor: "system", judge: .server)
+      .carryOut(kind, of: due.map(\.id), approved: approved)
+  }
+
   /// - Returns: nil where nobody has to be asked; for which versions of tenants there is an approval.
   private func approved(
-    _ event: Lifecycle.Event, _ tenants: [Tenant], _ waits: inout Waits
+    _ event: Lifecycle.Event, _ tenants: [Tenant], _ round: inout Round
   ) async -> [TenantID: UInt64]? {
     guard approvals.needs(event) else { return nil }
     let answers = await withTaskGroup(of: (Tenant, TenancyError?).self) { group in
@@ -98,7 +142,7 @@ public struct LifecycleClock: Sendable {
     var approved: [TenantID: UInt64] = [:]
     for (tenant, error) in answers {
       if let error {
-        waits[tenant.id] = Self.looksAfterFailure
+        round.waits[tenant.id] = Self.looksAfterFailure
         report("the tenant \(tenant.id) is not moved: \(error)")
       } else {
         approved[tenant.id] = tenant.version
@@ -110,22 +154,45 @@ public struct LifecycleClock: Sendable {
   // MARK: Purges
 
   /// Once.
-  func purge(_ waits: inout Waits) async {
-    let state = plane.state
-    let due = state.purgeable(by: plane.now, limit: Self.maximumPurges + waits.count)
-    for id in due where waits[id] == nil {
+  func purge(_ round: inout Round) async {
+    let (state, now) = (plane.state, plane.now)
+    let mayBegin = plane.lifecycle.purgesByItself && isSteady(at: now, &round)
+    let due = round.goOn(
+      to: state.purgeable(after: round.place, by: now, limit: Self.tenantsPerLook))
+    for id in due {
       if Task.isCancelled { return }
       guard let tenant = state.find(id)?.tenant else { continue }
       // One that has begun is gone on with in any case.
-      guard tenant.state == .purging || plane.lifecycle.purgesByItself else { continue }
+      guard tenant.state == .purging || mayBegin else { continue }
       do throws(TenancyError) {
         // Another node has to destroy what it has.
-        if try await purge(tenant)?.state == .purging { waits[id] = Self.looksAfterFailure }
+        if try await purge(tenant)?.state == .purging {
+          round.waits[id] = Self.looksAfterFailure
+        }
       } catch {
-        waits[id] = Self.looksAfterFailure
-        report("the tenant \(id) is not purged: \(error)")
+        // Another node was faster.
+        if error.reason == .tenantNotFound { continue }
+        let isConflict = error.category == .aborted
+        round.waits[id] = isConflict ? Self.looksAfterConflict : Self.looksAfterFailure
+        if !isConflict { report("the tenant \(id) is not purged: \(error)") }
       }
     }
+  }
+
+  /// Whether the clock can be believed: what it would have destroyed wrongly can't be had again.
+  private func isSteady(at now: Timestamp, _ round: inout Round) -> Bool {
+    let instant = instant()
+    if let last = round.last {
+      let wall = Duration.nanoseconds(now.nanoseconds - last.wall.nanoseconds)
+      if wall - last.instant.duration(to: instant) > Self.jump {
+        round.since = instant
+        report("the clock was set forward: nothing is purged for \(plane.lifecycle.purgeDelay)")
+      }
+    }
+    round.last = (now, instant)
+    let since = round.since ?? instant
+    round.since = since
+    return since.duration(to: instant) >= plane.lifecycle.purgeDelay
   }
 
   private func purge(_ tenant: Tenant) async throws(TenancyError) -> Tenant? {

@@ -46,18 +46,36 @@ extension TenantCommands {
 
   // MARK: Legal holds
 
-  /// Keeps a tenant's data from being destroyed, whoever asks for it; also that of a deleted one.
+  /// Keeps a tenant's data from being destroyed, whoever asks for it; also that of a deleted one. There is one hold
+  /// at most: who releases it must not end another's.
   /// - Parameter reason: 1 to 500 characters, none of them control.
-  /// - Throws: `.tenantNotFound` once it is being destroyed; `.invalidArgument`, `.etagMismatch`.
+  /// - Throws: `.tenantNotFound` once it is purged, or about to be; ALREADY_EXISTS with LEGAL_HOLD; ABORTED with
+  ///   LEASE_HELD while a node is destroying its data; `.invalidArgument`, `.etagMismatch`.
   public func hold(
     _ id: TenantID, reason: String, etag: String = ""
   ) async throws(TenancyError) -> Tenant {
     try TenantRules.check(reason: reason)
-    return try await plan("tenants.hold", id, etag) { (plans, _, now) throws(TenancyError) in
-      // It lasts from when it began.
-      plans.legalHold = LegalHold(reason: reason, time: plans.legalHold?.time ?? now)
+    return try await write("tenants.hold", .revoking, rewriting: id) {
+      (transaction) throws(TenancyError) -> Tenant in
+      let record = try Self.current(id, etag, transaction.state)
+      var after = record.tenant
+      if after.state == .purging { throw .tenantNotFound }
+      guard !after.isHeld else { throw Self.held }
+      // Of what is destroyed already, nobody can say that it is kept; and who has not gone on with it does not.
+      if !DataPlaces(record).left.isEmpty {
+        _ = transaction.take(
+          Self.leaseName(of: id), holder: "legal-hold", lasting: .milliseconds(1), about: id)
+      }
+      after.plans.legalHold = LegalHold(reason: reason, time: transaction.now)
+      after.version += 1
+      after.updateTime = transaction.now
+      transaction.emit(.putTenant(after), about: id)
+      return after
     }
   }
+
+  private static let held = TenancyError(
+    .alreadyExists, .legalHold, "there is a legal hold on the tenant: another would end with it")
 
   /// Ends that: without one, nothing changes.
   /// - Throws: as `hold`.
@@ -69,7 +87,7 @@ extension TenantCommands {
 
   /// - Throws: FAILED_PRECONDITION with LEGAL_HOLD if the data must be kept.
   static func requireNoHold(on tenant: borrowing Tenant) throws(TenancyError) {
-    guard tenant.hasPlans, tenant.plans.legalHold != nil else { return }
+    guard tenant.isHeld else { return }
     throw TenancyError(
       .failedPrecondition, .legalHold, "the tenant's data must be kept: there is a legal hold on it"
     )
@@ -175,4 +193,9 @@ extension TenantSchedule.Kind {
     case .delete: "delete_time"
     }
   }
+}
+
+extension Tenant {
+  /// Whether its data must be kept.
+  var isHeld: Bool { hasPlans && plans.legalHold != nil }
 }

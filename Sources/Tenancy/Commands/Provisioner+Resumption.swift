@@ -69,7 +69,7 @@ extension Provisioner {
 
   /// Whether there is something here to be destroyed, now or when another node has taken over for good.
   private func mayBeToDestroy(_ record: TenantRecord) -> Bool {
-    isToBeDestroyedHere(record)
+    isLeftHere(record)
       || record.tenant.state == .provisioning && DataPlaces(record).made.contains(place)
   }
 
@@ -84,13 +84,20 @@ extension Provisioner {
       if let record = plane.state.find(id), isToBeDestroyedHere(record) {
         return try await finish(record.tenant, under: lease)
       }
-      work.withLock { _ = $0.unfinished.remove(id) }
-      if let record = plane.state.find(id) { reportElsewhere(record) }
+      if let record = plane.state.find(id), !record.tenant.isHeld {
+        work.withLock { _ = $0.unfinished.remove(id) }
+        reportElsewhere(record)
+      }
       try await plane.release(lease, about: id)
     }
   }
 
+  /// Not while there is a legal hold.
   func isToBeDestroyedHere(_ record: TenantRecord) -> Bool {
+    isLeftHere(record) && !record.tenant.isHeld
+  }
+
+  private func isLeftHere(_ record: TenantRecord) -> Bool {
     if DataPlaces(record).isLeft(at: place) { return true }
     // Begun by a version that did not record what it left.
     return record.provisionedSteps.isEmpty

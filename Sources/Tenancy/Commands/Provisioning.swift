@@ -187,7 +187,8 @@ public final class Provisioner: Sendable {
     guard let record = plane.state.find(tenant.id) else { return }
     let places = DataPlaces(record)
     guard places.steps.isEmpty || !places.isMade(at: place) else { return }
-    try await destroy(tenant, holding: lease)
+    // What must be kept is taken over as it is.
+    if !record.tenant.isHeld { try await destroy(tenant, holding: lease) }
     if dataPlane.place != nil || !places.left.isEmpty {
       try await commands.settle(tenant.id, at: place, under: lease, as: terms)
     }
@@ -208,8 +209,8 @@ public final class Provisioner: Sendable {
     if tenant.state != .pending || places.left.isEmpty {
       // The same error as the move itself gives, before anything is looked at.
       _ = try Lifecycle.apply(.deprovision, to: tenant, at: plane.now)
-      try TenantCommands.requireNoHold(on: tenant)
     }
+    try TenantCommands.requireNoHold(on: tenant)
     let site = (place: place, isHere: try isFound(tenant, places))
     if !force { try places.require(site.place, isHere: site.isHere) }
     return try await destroying(id) { () throws(TenancyError) in

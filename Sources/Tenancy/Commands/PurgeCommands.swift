@@ -125,11 +125,11 @@ extension Provisioner {
       try await finishDestroying(id)
     }
     let commands = TenantCommands(plane, actor: "system", judge: .server)
-    while let tenant = try await commands.erase(id) {
+    while let record = plane.state.find(id) {
+      // Another node has some of it still.
+      guard DataPlaces(record).left.isEmpty else { return record.tenant }
+      guard let tenant = try await commands.erase(id) else { return nil }
       guard tenant.state == .purging else { return tenant }
-      guard let record = plane.state.find(id), DataPlaces(record).left.isEmpty else {
-        return tenant
-      }
     }
     return nil
   }

@@ -118,7 +118,10 @@ public enum Lifecycle {
     after.stateReason = String(reason.prefix(maximumReasonLength))
     after.epoch += 1
     // Of one that was never active there are no tokens.
-    if tenant.state == .active || tenant.tokenHorizon != nil { after.tokenHorizon = now }
+    // And what was void stays void when the clock is set back.
+    if tenant.state == .active || tenant.tokenHorizon != nil {
+      after.tokenHorizon = max(now, tenant.tokenHorizon ?? now)
+    }
     after.version += 1
     after.updateTime = now
     if tenant.hasPlans || maintenance != nil {

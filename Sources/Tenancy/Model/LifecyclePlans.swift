@@ -100,6 +100,9 @@ public struct LifecycleTerms: Hashable, Sendable {
   public var retention = Lifecycle.usualRetention
   /// Whether the server destroys the data of deleted tenants by itself when that moment has come.
   public var purgesByItself = true
+  /// For how long a node must have been running, without that its clock was set forward, before it does: an operator
+  /// has as long to stop what a wrong clock, a restored backup or a new version would destroy.
+  public var purgeDelay = Duration.seconds(3600)
 
   /// As it is usual.
   public init() {}

@@ -165,13 +165,17 @@ public struct ControlState: Sendable {
   }
 
   /// Tenants of which something is scheduled up to a moment, the first due first.
-  func scheduled(by moment: Timestamp, limit: Int) -> [TenantID] {
-    due.scheduled(by: moment, limit: limit)
+  func scheduled(
+    after place: DueTenants.Place? = nil, by moment: Timestamp, limit: Int
+  ) -> [DueTenants.Place] {
+    due.scheduled(after: place, by: moment, limit: limit)
   }
 
   /// Deleted tenants whose data is to be destroyed up to a moment, those first of which that has begun.
-  func purgeable(by moment: Timestamp, limit: Int) -> [TenantID] {
-    due.purgeable(by: moment, limit: limit)
+  func purgeable(
+    after place: DueTenants.Place? = nil, by moment: Timestamp, limit: Int
+  ) -> [DueTenants.Place] {
+    due.purgeable(after: place, by: moment, limit: limit)
   }
 
   // MARK: Changing

@@ -4,14 +4,16 @@ struct DueTenants: Sendable {
   private var scheduled = OrderedTree<Entry>()
   private var purges = OrderedTree<Entry>()
 
-  private struct Entry: Ordered {
-    struct OrderKey: Comparable, Sendable {
-      let time: Timestamp
-      let tenant: TenantID
+  /// A tenant's turn, in the order of times.
+  struct Place: Comparable, Sendable {
+    let time: Timestamp
+    let tenant: TenantID
 
-      static func < (a: Self, b: Self) -> Bool { (a.time, a.tenant) < (b.time, b.tenant) }
-    }
-    let orderKey: OrderKey
+    static func < (a: Self, b: Self) -> Bool { (a.time, a.tenant) < (b.time, b.tenant) }
+  }
+
+  private struct Entry: Ordered {
+    let orderKey: Place
   }
 
   /// Notes what has become of a tenant's turn.
@@ -29,20 +31,20 @@ struct DueTenants: Sendable {
     }
   }
 
-  func scheduled(by moment: Timestamp, limit: Int) -> [TenantID] {
-    Self.first(of: scheduled, by: moment, limit)
+  func scheduled(after place: Place?, by moment: Timestamp, limit: Int) -> [Place] {
+    Self.some(of: scheduled, after: place, by: moment, limit)
   }
 
-  func purgeable(by moment: Timestamp, limit: Int) -> [TenantID] {
-    Self.first(of: purges, by: moment, limit)
+  func purgeable(after place: Place?, by moment: Timestamp, limit: Int) -> [Place] {
+    Self.some(of: purges, after: place, by: moment, limit)
   }
 
-  private static func first(
-    of tree: OrderedTree<Entry>, by moment: Timestamp, _ limit: Int
-  ) -> [TenantID] {
-    var (cursor, budget, found) = (tree.cursor(), WorkBudget.uncapped, [TenantID]())
+  private static func some(
+    of tree: OrderedTree<Entry>, after place: Place?, by moment: Timestamp, _ limit: Int
+  ) -> [Place] {
+    var (cursor, budget, found) = (tree.cursor(after: place), WorkBudget.uncapped, [Place]())
     while found.count < limit, let entry = cursor.next(&budget), entry.orderKey.time <= moment {
-      found.append(entry.orderKey.tenant)
+      found.append(entry.orderKey)
     }
     return found
   }
@@ -68,9 +70,11 @@ extension Tenant {
     case .purged: return nil
     case .deleted:
       // Nothing is destroyed while there is a hold.
-      if hasPlans, plans.legalHold != nil { return nil }
+      if isHeld { return nil }
       return purgeTime.map(Due.purge)
-    case .pending, .provisioning, .active, .suspended, .maintenance, .provisionFailed:
+    // Moved when that is over.
+    case .provisioning: return nil
+    case .pending, .active, .suspended, .maintenance, .provisionFailed:
       return hasPlans ? plans.schedule.next.map(Due.scheduled) : nil
     }
   }

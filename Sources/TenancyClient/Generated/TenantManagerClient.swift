@@ -106,7 +106,9 @@ public struct TenantManagerClient: Sendable {
   }
 
   /// Keeps the tenant's data from being destroyed, by PurgeTenant, DeprovisionTenantResources or the server itself,
-  /// until ReleaseTenantLegalHold. Also that of a DELETED tenant. On one that has a hold it changes the reason.
+  /// until ReleaseTenantLegalHold. Also that of a DELETED tenant. There is one at most: ALREADY_EXISTS (LEGAL_HOLD) where
+  /// there is one, for whoever releases that would end the other with it. ABORTED (LEASE_HELD) while a node is
+  /// destroying the data: once that has ended, or failed, it can be placed.
   public nonisolated(nonsending) func placeTenantLegalHold(
     _ request: V1.PlaceTenantLegalHoldRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {

@@ -21,7 +21,9 @@ extension TenantManagerService {
       },
       gate.async(API.beginTenantMaintenance, beginMaintenance),
       gate.async(API.endTenantMaintenance) { (access, request) throws(TenancyError) in
-        try provisioner.requireData(try access.requireTarget().tenant.id)
+        let tenant = try access.requireTarget().tenant
+        // In all other states the move is refused, whatever there is.
+        if tenant.state == .maintenance { try provisioner.requireData(tenant.id) }
         return try await move(access, .endMaintenance, request.etag)
       },
       gate.async(API.deleteTenant) { (access, request) throws(TenancyError) in

@@ -370,7 +370,9 @@ extension V1 {
       requirement: Requirement(permission: "tenancy.tenants:purge", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
     /// Keeps the tenant's data from being destroyed, by PurgeTenant, DeprovisionTenantResources or the server itself,
-    /// until ReleaseTenantLegalHold. Also that of a DELETED tenant. On one that has a hold it changes the reason.
+    /// until ReleaseTenantLegalHold. Also that of a DELETED tenant. There is one at most: ALREADY_EXISTS (LEGAL_HOLD) where
+    /// there is one, for whoever releases that would end the other with it. ABORTED (LEASE_HELD) while a node is
+    /// destroying the data: once that has ended, or failed, it can be placed.
     public static let placeTenantLegalHold = MethodSpec<V1.PlaceTenantLegalHoldRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/PlaceTenantLegalHold", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:hold", scope: .platform, tenantField: "name"),

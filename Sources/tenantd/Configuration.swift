@@ -25,6 +25,8 @@ struct Configuration: Sendable {
   var issuers: [IssuerSettings] = []
   /// Nil: no keys of token issuers are fetched.
   var keySets: KeySetSettings?
+  /// Nil: no domains of tenants' own are claimed.
+  var domains: DomainSettings?
   /// Nil: no processes are told who they are.
   var workloadAPI: WorkloadAPISettings?
   /// The server's own trust domain; nil where none is given.
@@ -94,6 +96,7 @@ extension Configuration {
     trustDomain = own
     workloadAPI = try root.section("workload_api") { try WorkloadAPISettings(&$0, own: own) }
     resolution = try root.section("resolution") { try ResolutionRules(&$0) } ?? ResolutionRules()
+    domains = try root.section("domains") { try DomainSettings(&$0) }
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
     logRetention = try root.section("log") { try Self.retention(&$0) } ?? LogRetention()

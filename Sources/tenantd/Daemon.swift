@@ -117,7 +117,8 @@ struct Daemon {
     let limits = try configuration.rateLimits.limiter(of: store, as: terms.holder)
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
-      tokens: configuration.tokens, envoy: envoy, limits: limits, vault: secrets?.vault,
+      tokens: configuration.tokens, envoy: envoy, limits: limits,
+      domains: configuration.domains?.terms, vault: secrets?.vault,
       trustDomain: configuration.workloadAPI?.trustDomain ?? configuration.trustDomain,
       platformRoles: configuration.identity.platformRoles)
     let health = HealthStatus(serving: service.methods.map(\.service))

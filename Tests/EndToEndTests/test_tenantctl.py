@@ -9,6 +9,7 @@ import uuid
 
 import pytest
 from support.pki import Authority, signed
+from support.tours import domain_commands
 from support.waiting import eventually
 from tenantctl_process import PATIENCE, Daemon, all_commands, binary, daemon, make_active, place
 
@@ -52,6 +53,7 @@ def test_every_command_as_operator(daemon, way):
     envoy = json.loads(ctl("envoy", "config", "--upstream", "127.0.0.1:1", "--tenantd", "unix:/run/socket"))
     assert [one["name"] for one in envoy["static_resources"]["clusters"]] == ["upstream", "tenantd"]
     entry_commands(ctl)
+    domain_commands(ctl, rows)
     authority_commands(ctl, daemon.directory)
     assert ctl.commands == all_commands()
 
@@ -265,7 +267,8 @@ WORKLOAD_MAY_NOT = [
     "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key",
     "audit list acme", "audit export acme", "token issue acme user:alice --unbound",
     "token revoke acme --all", "keys rotate acme", "keys remove acme x", "auth show acme",
-    "auth set acme --file -", "identity entry create --tenant acme --path x --uid 7", "identity entry get x",
+    "domain claim acme a.net", "domain verify acme a.net", "domain get acme a.net", "domain list acme",
+    "domain release acme a.net", "auth set acme --file -", "identity entry create --tenant acme --path x --uid 7", "identity entry get x",
     "identity entry list", "identity entry delete x", "pki authority prepare", "pki authority csr x",
     "pki authority import x -", "pki authority activate x", "pki authority retire x", "pki authority get x",
     "pki authority list"]

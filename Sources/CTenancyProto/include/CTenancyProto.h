@@ -22,6 +22,7 @@
 #include "tenancy/v1/identity.pb-c.h"
 #include "tenancy/v1/secrets.pb-c.h"
 #include "tenancy/v1/tenant.pb-c.h"
+#include "tenancy/v1/tenant_domains.pb-c.h"
 #include "tenancy/v1/tenant_manager.pb-c.h"
 #include "tenancy/v1/tenant_resolver.pb-c.h"
 #include "tenancy/v1/tokens.pb-c.h"
@@ -409,6 +410,42 @@ tenancy__v1__schema_config__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__shared_config__get_descriptor(void) {
   return &tenancy__v1__shared_config__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_domain__get_descriptor(void) {
+  return &tenancy__v1__tenant_domain__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__domain_challenge__get_descriptor(void) {
+  return &tenancy__v1__domain_challenge__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__claim_tenant_domain_request__get_descriptor(void) {
+  return &tenancy__v1__claim_tenant_domain_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__verify_tenant_domain_request__get_descriptor(void) {
+  return &tenancy__v1__verify_tenant_domain_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_tenant_domain_request__get_descriptor(void) {
+  return &tenancy__v1__get_tenant_domain_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_tenant_domains_request__get_descriptor(void) {
+  return &tenancy__v1__list_tenant_domains_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_tenant_domains_response__get_descriptor(void) {
+  return &tenancy__v1__list_tenant_domains_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__release_tenant_domain_request__get_descriptor(void) {
+  return &tenancy__v1__release_tenant_domain_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__release_tenant_domain_response__get_descriptor(void) {
+  return &tenancy__v1__release_tenant_domain_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__create_tenant_request__get_descriptor(void) {

@@ -141,7 +141,7 @@ struct PostgreSQLMigrations {
 
   private static let all = [
     initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens, settings,
-    workloadEntries, requestCounts, signingAuthorities,
+    workloadEntries, requestCounts, signingAuthorities, DomainMigration.postgreSQL,
   ]
 
   /// Limits are among what is there: a program that does not know of them would drop them with the tenant's next change.

@@ -27,6 +27,8 @@ internal import Tenancy
 ///     putWorkloadEntry        entry: {id, tenant?, path, selectors: {uid?, gid?, binaryPath?, systemdUnit?, node?},
 ///                               lifetime in seconds, hint?, createTime}
 ///     deleteWorkloadEntry     id
+///     putDomain               domain: see `TenantDomainDocument`
+///     deleteDomain            tenant, name
 ///     putAuthority            authority: see `AuthorityDocument`
 ///     deleteAuthority         id
 ///     putDataKey              key, masterKey, createTime, state: active or retired
@@ -47,7 +49,7 @@ struct ChangeDocument: Codable {
 
   private enum Key: String, CodingKey {
     case change, tenant, role, assignment, id, kind, name, request, before
-    case purpose, version, key, masterKey, createTime, state, revocation, entry, authority
+    case purpose, version, key, masterKey, createTime, state, revocation, entry, authority, domain
   }
 
   /// As it is in the log.
@@ -63,6 +65,7 @@ struct ChangeDocument: Codable {
     case clearProvisioningSteps, reserveName, retireSlug, rememberRequest, forgetRequests
     case putSecret, deleteSecret, putDataKey, putRevocation, forgetRevocations
     case putWorkloadEntry, deleteWorkloadEntry, putAuthority, deleteAuthority
+    case putDomain, deleteDomain
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -125,6 +128,12 @@ struct ChangeDocument: Codable {
     case .deleteWorkloadEntry(let id):
       try box.encode(Kind.deleteWorkloadEntry, forKey: .change)
       try box.encode(id, forKey: .id)
+    case .putDomain(let domain):
+      try box.encode(Kind.putDomain, forKey: .change)
+      try box.encode(TenantDomainDocument(domain), forKey: .domain)
+    case .deleteDomain(let tenant, let name):
+      try put(.deleteDomain, tenant)
+      try box.encode(name, forKey: .name)
     case .putAuthority(let authority):
       try box.encode(Kind.putAuthority, forKey: .change)
       try box.encode(AuthorityDocument(authority), forKey: .authority)
@@ -201,6 +210,11 @@ struct ChangeDocument: Codable {
       change = .putWorkloadEntry(try document.entry())
     case .deleteWorkloadEntry:
       change = .deleteWorkloadEntry(id: try text(.id))
+    case .putDomain:
+      change = .putDomain(
+        try box.decode(TenantDomainDocument.self, forKey: .domain).domain().decoded())
+    case .deleteDomain:
+      change = .deleteDomain(try tenant(), name: try text(.name))
     case .putAuthority:
       change = .putAuthority(
         try box.decode(AuthorityDocument.self, forKey: .authority).authority)
@@ -334,67 +348,5 @@ private struct DatabaseDocument: Codable {
     guard redacted != true else { throw .redacted }
     return DatabaseConfiguration(
       connectionString: try connectionString.decoded(), username: username, password: password)
-  }
-}
-
-private struct RoleDocument: Codable {
-  let id, title, summary: String
-  let permissions: [String]
-  let version: UInt64
-  let createTime, updateTime: Int64
-
-  init(_ role: Role) {
-    id = role.id
-    title = role.title
-    summary = role.summary
-    permissions = role.permissions
-    version = role.version
-    createTime = role.createTime.nanoseconds
-    updateTime = role.updateTime.nanoseconds
-  }
-
-  var role: Role {
-    Role(
-      id: id, title: title, summary: summary, permissions: permissions, version: version,
-      createTime: Timestamp(nanoseconds: createTime),
-      updateTime: Timestamp(nanoseconds: updateTime))
-  }
-}
-
-private struct AssignmentDocument: Codable {
-  let id, subject, role: String
-  let createTime: Int64
-  let expireTime: Int64?
-
-  init(_ assignment: RoleAssignment) {
-    id = assignment.id
-    subject = assignment.subject
-    role = assignment.role
-    createTime = assignment.createTime.nanoseconds
-    expireTime = assignment.expireTime?.nanoseconds
-  }
-
-  var assignment: RoleAssignment {
-    RoleAssignment(
-      id: id, subject: subject, role: role, createTime: Timestamp(nanoseconds: createTime),
-      expireTime: expireTime.map(Timestamp.init(nanoseconds:)))
-  }
-}
-
-private struct RequestDocument: Codable {
-  let actor, requestID, digest: String
-  let time: Int64
-
-  init(_ request: RememberedRequest) {
-    actor = request.actor
-    requestID = request.requestID
-    digest = request.digest
-    time = request.time.nanoseconds
-  }
-
-  func request(of tenant: TenantID) -> RememberedRequest {
-    RememberedRequest(
-      actor: actor, requestID: requestID, digest: digest, tenant: tenant,
-      time: Timestamp(nanoseconds: time))
   }
 }

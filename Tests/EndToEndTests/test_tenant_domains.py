@@ -10,8 +10,10 @@ from support import api
 from support.client import failure, invalid
 from support.daemon import Server
 from support.domains import DNSServer, WebServer, of_host, owned, settings
+from support.http_requests import check
 from support.nodes import settings as node_settings
 from support.pki import tenant_id
+from support.tokens import denials
 from support.waiting import eventually
 
 domains = api.domains
@@ -35,8 +37,10 @@ def web():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, pki, dns, web):
-    server = Server(tmp_path_factory.mktemp("server"), pki, audit={"window_seconds": 1}, **settings(
-        dns, web, verifications_per_minute=1000))
+    server = Server(
+        tmp_path_factory.mktemp("server"), pki, audit={"window_seconds": 1},
+        envoy={"audience": "https://gateway.example", "routes": [{"path": "/orders/**", "permission": "orders:read"}]},
+        **settings(dns, web, verifications_per_minute=1000))
     try:
         yield server.start()
     finally:
@@ -126,6 +130,25 @@ def test_selectors_agree_with_it_or_are_refused(admin, connect, pki, dns, acme, 
         assert finding.value == value
 
 
+def test_envoy_s_requests_are_for_whom_the_host_is(server, admin, pki, dns, acme, globex, name):
+    domain = owned(admin, dns, acme, name)
+    for tenant in (acme, globex):
+        admin.role(tenant.name, "reader", "orders:read")
+        admin.assign(tenant.name, tenant_id(tenant.slug), "reader")
+    own, other = (pki.python.tenant(tenant.slug) for tenant in (acme, globex))
+    with server.client(pki.python.platform("resolver")) as sidecar:
+        for host in (name, f"{name.upper()}:443"):
+            found = check(sidecar, host=host, path="/orders/1", certificate=own)
+            assert found.allowed, (found.status, found.reason)
+            assert found.headers["x-tenant-id"] == acme.id
+            refused = check(sidecar, host=host, path="/orders/1", certificate=other)
+            assert (refused.allowed, refused.status, refused.reason) == (False, 403, "TENANT_MISMATCH")
+            # A host is no identity.
+            assert check(sidecar, host=host, path="/orders/1").reason == "CREDENTIAL_MISSING"
+        admin.release(domain.name)
+        assert check(sidecar, host=name, path="/orders/1", certificate=other).headers["x-tenant-id"] == globex.id
+
+
 def test_a_tenant_s_administrator_does_it_for_its_own(server, admin, pki, connect, dns, acme, globex, name):
     with chief_of(server, pki, admin, acme) as chief:
         claim = chief.claim(acme.slug, name)
@@ -184,6 +207,10 @@ def test_it_moves_with_proof_alone(server, admin, pki, dns, acme, globex, name, 
     error = failure("FAILED_PRECONDITION", admin.verify, theirs.name)
     assert error.reason == "DOMAIN_NOT_PROVEN" and of_host(admin, name) == acme.name
     assert admin.domain(mine.name) == mine
+    denial = ("/tenancy.v1.TenantDomains/VerifyTenantDomain", "DOMAIN_NOT_PROVEN")
+    eventually(lambda: denial in denials(admin, globex.name), "it is on record")
+    # The one that has it learns nothing of who has tried.
+    assert denial not in denials(admin, acme.name)
     dns.prove(theirs)
     assert admin.verify(theirs.name).state == VERIFIED
     assert of_host(admin, name) == globex.name and admin.domains_of(acme.name) == []

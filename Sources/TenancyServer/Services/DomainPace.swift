@@ -8,7 +8,8 @@ final class DomainPace: Sendable {
   private static let maximumTenants = 4096
 
   private struct Account {
-    var left: Double
+    /// Nanoseconds, of which each costs some, and all of a minute's come back in one.
+    var left: Int64
     var time: Timestamp
   }
 
@@ -16,6 +17,8 @@ final class DomainPace: Sendable {
     var ofTenants: [TenantID: Account] = [:]
     var ofOthers: Account?
   }
+
+  private static let full: Int64 = 60_000_000_000
 
   private let perMinute: Int
   private let accounts = Mutex(Accounts())
@@ -31,15 +34,17 @@ final class DomainPace: Sendable {
   func take(for tenant: TenantID, at now: Timestamp) throws(TenancyError) {
     let isTaken = accounts.withLock { accounts in
       if accounts.ofTenants[tenant] == nil, accounts.ofTenants.count >= Self.maximumTenants {
-        accounts.ofTenants = accounts.ofTenants.filter { refilled($0.value, now) < full }
+        accounts.ofTenants = accounts.ofTenants.filter { Self.refilled($0.value, now) < Self.full }
       }
       let isKnown =
         accounts.ofTenants[tenant] != nil || accounts.ofTenants.count < Self.maximumTenants
       let former = isKnown ? accounts.ofTenants[tenant] : accounts.ofOthers
-      let left = former.map { refilled($0, now) } ?? full
-      let account = Account(left: left >= 1 ? left - 1 : left, time: now)
+      let left = former.map { Self.refilled($0, now) } ?? Self.full
+      let cost = Self.full / Int64(perMinute)
+      // Also of who is refused: a clock that is set back does not silence anybody for long.
+      let account = Account(left: left >= cost ? left - cost : left, time: now)
       if isKnown { accounts.ofTenants[tenant] = account } else { accounts.ofOthers = account }
-      return left >= 1
+      return left >= cost
     }
     guard isTaken else {
       throw .exhausted(
@@ -48,11 +53,9 @@ final class DomainPace: Sendable {
     }
   }
 
-  private var full: Double { Double(perMinute) }
-
   /// A clock that is set back gives nothing.
-  private func refilled(_ account: Account, _ now: Timestamp) -> Double {
-    let passed = Double(max(0, now.nanoseconds - account.time.nanoseconds)) / 60e9
-    return min(full, account.left + passed * full)
+  private static func refilled(_ account: Account, _ now: Timestamp) -> Int64 {
+    let (passed, overflow) = now.nanoseconds.subtractingReportingOverflow(account.time.nanoseconds)
+    return overflow ? full : min(full, account.left + min(full, max(0, passed)))
   }
 }

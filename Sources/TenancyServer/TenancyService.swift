@@ -21,18 +21,21 @@ public struct TenancyService: Sendable {
   ///   - domains: nil: no domains of tenants' own are claimed.
   ///   - vault: nil where no master key is configured.
   ///   - trustDomain: of certificate authorities that are prepared without one.
+  ///   - approvals: which transitions of tenants somebody else has to approve.
   ///   - platformRoles: what platform roles may do: nobody gives one that can do more than itself.
   public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
     tokens: TokenTerms? = nil, envoy: EnvoyTerms? = nil, limits: RateLimitTerms? = nil,
     domains: DomainTerms? = nil, vault: SecretVault? = nil, trustDomain: String? = nil,
+    approvals: TransitionApprovals = .none,
     platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles
   ) {
     let gate = Gate(plane: plane)
     let resolver = Resolver(rules)
     let services: [[TenancyMethod]] = [
-      TenantManagerService(plane: plane, provisioner: provisioner, plans: limits?.limiter.plans)
-        .methods(gate),
+      TenantManagerService(
+        plane: plane, provisioner: provisioner, plans: limits?.limiter.plans, approvals: approvals
+      ).methods(gate),
       TenantResolverService(resolver: resolver, tokens: RequestTokens(tokens))
         .methods(gate),
       CheckService().methods(gate), RoleService(plane: plane).methods(gate),

@@ -1,6 +1,9 @@
 /// Messages, enums and services of `tenancy.v1`.
 public enum V1 {}
 
+/// Messages, enums and services of `tenancy.lifecycle.v1`: what a platform serves, and is asked by.
+public enum LifecycleV1 {}
+
 /// Messages of `google.rpc`: error details.
 public enum GoogleRPC {}
 

@@ -17,6 +17,7 @@ struct Assembly: Sendable {
   let secrets: Secrets?
   let provisioner: Provisioner
   let limiter: RequestLimiter?
+  let approving: Approving
   /// Those of the listeners: of clients with certificates, and of others.
   let tls: [TLSContext]
   let authorities: AuthorityWatch

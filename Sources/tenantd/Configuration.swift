@@ -34,6 +34,7 @@ struct Configuration: Sendable {
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   var quotas = TenantQuotas()
+  var lifecycle = LifecycleSettings()
   var logRetention = LogRetention()
   var audit = AuditSettings()
   /// Nil: no metrics, and nobody to ask for them.
@@ -99,6 +100,7 @@ extension Configuration {
     domains = try root.section("domains") { try DomainSettings(&$0) }
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
+    lifecycle = try root.section("lifecycle") { try LifecycleSettings(&$0) } ?? LifecycleSettings()
     logRetention = try root.section("log") { try Self.retention(&$0) } ?? LogRetention()
     let directory = dataDirectory
     audit =

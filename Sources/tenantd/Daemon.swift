@@ -91,7 +91,7 @@ struct Daemon {
     let plane = try ControlPlane(
       auditing: store, hash: SHA256Digest.bytes, sealer: keyring, clock: SystemClock.now,
       quotas: configuration.quotas, retention: configuration.logRetention,
-      maximumStaleness: nodes.maximumStaleness)
+      maximumStaleness: nodes.maximumStaleness, lifecycle: configuration.lifecycle.terms)
     opened.plane = plane
     let audit = try await AuditTrail(
       plane, configuration.audit, as: terms.holder, isShared: configuration.store.isShared,
@@ -115,11 +115,13 @@ struct Daemon {
     var envoy = configuration.envoy
     envoy?.certificates = tls
     let limits = try configuration.rateLimits.limiter(of: store, as: terms.holder)
+    let approving = try configuration.lifecycle.approving(reloads, logger)
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       tokens: configuration.tokens, envoy: envoy, limits: limits,
       domains: configuration.domains?.terms, vault: secrets?.vault,
       trustDomain: configuration.workloadAPI?.trustDomain ?? configuration.trustDomain,
+      approvals: approving.approvals,
       platformRoles: configuration.identity.platformRoles)
     let health = HealthStatus(serving: service.methods.map(\.service))
     let observation = try Observation(configuration, reloads, logger)
@@ -143,7 +145,8 @@ struct Daemon {
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
-      limiter: limits?.limiter, tls: contexts, authorities: authorities, keySets: keySets,
+      limiter: limits?.limiter, approving: approving, tls: contexts, authorities: authorities,
+      keySets: keySets,
       service: service,
       health: health,
       observation: observation, server: server,
@@ -200,6 +203,12 @@ struct Daemon {
     addInBackground("provisioning") {
       await made.provisioner.resume()
       await made.provisioner.takeOver()
+    }
+    if let files = made.approving.files { addInBackground("approver") { await files.watch() } }
+    addInBackground("lifecycle") {
+      await LifecycleClock(plane, made.provisioner, approvals: made.approving.approvals) {
+        logger.error("lifecycle: \($0)")
+      }.run()
     }
     if let limiter = made.limiter { parts.add(.limits(limiter, logger)) }
     parts.add(Part("streams") { await made.service.run() })
@@ -348,6 +357,7 @@ struct Daemon {
         watch.reload(logger)
         observation.reopen()
         observation.reload()
+        made.approving.files?.reload()
         for context in tls {
           do throws(TLSError) {
             try context.reload()

@@ -10,7 +10,7 @@ struct Observation: Sendable {
   let metrics: ServerMetrics?
   private let log: AccessLog?
   private let tracer: Tracer?
-  private let collectorFiles: CollectorFiles?
+  private let collectorFiles: PeerFiles?
 
   /// - Throws: `ConfigurationError` when the access log can't be opened, or files of TLS to the collector can't be
   ///   used.
@@ -23,7 +23,9 @@ struct Observation: Sendable {
     tracer = tracing.map { settings in
       Tracer(settings, version: Version.text, tenantName: name) { Self.tell($0, logger) }
     }
-    collectorFiles = tracing?.tls.map { CollectorFiles(tls: $0, reloads: reloads, logger: logger) }
+    collectorFiles = tracing?.tls.map {
+      PeerFiles(tls: $0, part: .collector, reloads: reloads, logger: logger)
+    }
     do {
       log = try configuration.accessLog.map { settings in
         try AccessLog(settings, tenantName: name) { Self.tell($0, reloads, logger) }
@@ -88,35 +90,6 @@ struct Observation: Sendable {
       reloads.ended(.accessLog, succeeded: false)
       logger.error(
         "access log not opened anew: the old file stays in use", metadata: ["error": "\(error)"])
-    }
-  }
-}
-
-/// Certificate, key and CAs for TLS to the collector, read again when they change. A connection that is open goes on.
-private struct CollectorFiles: Sendable {
-  private static let interval = Duration.seconds(2)
-
-  let tls: TLSContext
-  let reloads: ReloadCounters
-  let logger: Logger
-
-  func watch() async { await tls.watch(every: Self.interval, report: report) }
-
-  func reload() {
-    do throws(TLSError) {
-      try tls.reload()
-      report(nil)
-    } catch {
-      report(error)
-    }
-  }
-
-  private func report(_ error: TLSError?) {
-    reloads.ended(.collector, succeeded: error == nil)
-    if let error {
-      logger.error("the collector's TLS files not reloaded", metadata: ["error": "\(error)"])
-    } else {
-      logger.notice("the collector's TLS files reloaded")
     }
   }
 }

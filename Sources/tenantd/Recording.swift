@@ -22,6 +22,7 @@ enum Recording {
 struct ReloadCounters: Sendable {
   enum Part: String, CaseIterable {
     case accessLog = "access_log"
+    case approver
     case collector
     case configuration
     case issuerKeys = "issuer_keys"

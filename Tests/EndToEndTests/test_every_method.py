@@ -121,6 +121,20 @@ def test_the_life_of_a_tenant_takes_every_method(operator, slug):
     assert tenants.DeprovisionTenantResources(
         manager.DeprovisionTenantResourcesRequest(name=name)).state == api.PENDING
     assert tenants.DeleteTenant(manager.DeleteTenantRequest(name=name)).state == api.DELETED
+    assert tenants.UndeleteTenant(manager.UndeleteTenantRequest(name=name)).state == api.SUSPENDED
+    tenants.DeprovisionTenantResources(manager.DeprovisionTenantResourcesRequest(name=name))
+    tenants.ProvisionTenantResources(manager.ProvisionTenantResourcesRequest(name=name))
+    assert tenants.BeginTenantMaintenance(
+        manager.BeginTenantMaintenanceRequest(name=name)).state == api.MAINTENANCE
+    assert tenants.EndTenantMaintenance(manager.EndTenantMaintenanceRequest(name=name)).state == api.ACTIVE
+    tenants.SetTenantSchedule(manager.SetTenantScheduleRequest(name=name))
+    tenants.DeleteTenant(manager.DeleteTenantRequest(name=name))
+    assert tenants.PlaceTenantLegalHold(
+        manager.PlaceTenantLegalHoldRequest(name=name, reason="x")).legal_hold.reason == "x"
+    assert not tenants.ReleaseTenantLegalHold(
+        manager.ReleaseTenantLegalHoldRequest(name=name)).HasField("legal_hold")
+    assert tenants.PurgeTenant(
+        manager.PurgeTenantRequest(name=name, ignore_retention=True)).state == api.PURGED
 
     api.secrets_grpc.SecretsStub(channel).RotateDataKey(api.secrets.RotateDataKeyRequest())
     audit = api.audit_grpc.AuditStub(channel)
@@ -278,6 +292,17 @@ def test_a_stale_etag_aborts(operator, slug):
             manager.DeleteTenantRequest(name=made.name, etag=old)),
         lambda: operator.manager.UpdateTenantConfiguration(
             manager.UpdateTenantConfigurationRequest(name=made.name, etag=old)),
+        lambda: operator.manager.BeginTenantMaintenance(
+            manager.BeginTenantMaintenanceRequest(name=made.name, etag=old)),
+        lambda: operator.manager.UndeleteTenant(
+            manager.UndeleteTenantRequest(name=made.name, etag=old)),
+        lambda: operator.manager.PurgeTenant(manager.PurgeTenantRequest(name=made.name, etag=old)),
+        lambda: operator.manager.PlaceTenantLegalHold(
+            manager.PlaceTenantLegalHoldRequest(name=made.name, etag=old, reason="x")),
+        lambda: operator.manager.ReleaseTenantLegalHold(
+            manager.ReleaseTenantLegalHoldRequest(name=made.name, etag=old)),
+        lambda: operator.manager.SetTenantSchedule(
+            manager.SetTenantScheduleRequest(name=made.name, etag=old)),
     ]
     for call in calls:
         error = failure("ABORTED", call)

@@ -97,7 +97,11 @@ def test_the_legal_transitions(operator, slug):
     step("ProvisionTenantResources", manager.ProvisionTenantResourcesRequest, api.ACTIVE)
     gone = step("DeleteTenant", manager.DeleteTenantRequest, api.DELETED)
     assert gone.purge_time.seconds - gone.delete_time.seconds == 30 * 86_400
-    step("DeprovisionTenantResources", manager.DeprovisionTenantResourcesRequest, api.DELETED)
+    step("UndeleteTenant", manager.UndeleteTenantRequest, api.SUSPENDED)
+    step("ActivateTenant", manager.ActivateTenantRequest, api.ACTIVE)
+    step("BeginTenantMaintenance", manager.BeginTenantMaintenanceRequest, api.MAINTENANCE)
+    step("EndTenantMaintenance", manager.EndTenantMaintenanceRequest, api.ACTIVE)
+    step("DeleteTenant", manager.DeleteTenantRequest, api.DELETED)
     assert epochs == sorted(set(epochs)), "every change makes a new epoch"
 
 
@@ -106,6 +110,8 @@ ILLEGAL = [
     (api.PENDING, "DeprovisionTenantResources"),
     (api.ACTIVE, "ActivateTenant"), (api.ACTIVE, "DeprovisionTenantResources"),
     (api.SUSPENDED, "DeactivateTenant"), (api.SUSPENDED, "ProvisionTenantResources"),
+    (api.SUSPENDED, "BeginTenantMaintenance"), (api.ACTIVE, "EndTenantMaintenance"),
+    (api.ACTIVE, "UndeleteTenant"), (api.SUSPENDED, "PurgeTenant"), (api.PENDING, "PurgeTenant"),
 ]
 
 
@@ -129,7 +135,7 @@ def test_provisioning_an_active_tenant_changes_nothing(operator, slug):
 
 @pytest.mark.parametrize("method", [
     "ActivateTenant", "DeactivateTenant", "DeleteTenant", "ProvisionTenantResources",
-    "UpdateTenantConfiguration"])
+    "UpdateTenantConfiguration", "BeginTenantMaintenance", "EndTenantMaintenance", "SetTenantSchedule"])
 def test_a_deleted_tenant_is_not_found(operator, slug, method):
     operator.create(slug)
     operator.delete(slug)

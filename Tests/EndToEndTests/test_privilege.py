@@ -1,6 +1,5 @@
 """What roles, platform roles and the state of one's tenant allow and forbid."""
 
-import sqlite3
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -189,15 +188,10 @@ def test_a_home_that_is_not_served(connect, admin, pki, slug, state):
 
 
 def test_a_home_in_maintenance(make_server, pki):
-    """No method of the API leads there yet: the state is written where the server keeps it."""
     server = make_server().start()
     with server.operator() as admin:
         admin.active("acme")
-    assert server.stop() == 0
-    with sqlite3.connect(server.data / "tenancy.sqlite") as database:
-        database.execute("UPDATE tenants SET state = 'maintenance'")
-    database.close()
-    server.start()
+        admin.maintain("acme")
     with server.client(pki.python.tenant("acme")) as web, server.operator() as admin:
         for call in (lambda: web.get("acme"),
                      lambda: web.call("TenantResolver/ResolveTenant",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -145,7 +146,7 @@ def test_envoy_s_requests_are_for_whom_the_host_is(server, admin, pki, dns, acme
             assert (refused.allowed, refused.status, refused.reason) == (False, 403, "TENANT_MISMATCH")
             # A host is no identity.
             assert check(sidecar, host=host, path="/orders/1").reason == "CREDENTIAL_MISSING"
-        admin.release(domain.name)
+        admin.release_domain(domain.name)
         assert check(sidecar, host=name, path="/orders/1", certificate=other).headers["x-tenant-id"] == globex.id
 
 
@@ -158,15 +159,15 @@ def test_a_tenant_s_administrator_does_it_for_its_own(server, admin, pki, connec
         for call in (lambda: chief.claim(globex.slug, name), lambda: chief.domains_of(globex.slug),
                      lambda: chief.domain(f"{globex.name}/domains/{name}"),
                      lambda: chief.verify(f"{globex.name}/domains/{name}"),
-                     lambda: chief.release(f"{globex.name}/domains/{name}")):
+                     lambda: chief.release_domain(f"{globex.name}/domains/{name}")):
             assert failure("PERMISSION_DENIED", call).reason == "TENANT_MISMATCH"
         worker = connect(pki.python.tenant(acme.slug))
         for call in (lambda: worker.claim(acme.slug, f"x.{name}"), lambda: worker.verify(claim.name),
-                     lambda: worker.release(claim.name), lambda: worker.domain(claim.name)):
+                     lambda: worker.release_domain(claim.name), lambda: worker.domain(claim.name)):
             assert failure("PERMISSION_DENIED", call).reason == "PERMISSION_MISSING"
-        chief.release(claim.name)
+        chief.release_domain(claim.name)
         assert of_host(admin, name) is None
-        assert failure("NOT_FOUND", chief.release, claim.name).reason == "DOMAIN_NOT_FOUND"
+        assert failure("NOT_FOUND", chief.release_domain, claim.name).reason == "DOMAIN_NOT_FOUND"
 
 
 @pytest.mark.parametrize("wrong", [
@@ -239,6 +240,22 @@ def test_a_deleted_tenant_s_is_served_no_more(admin, dns, acme, globex, name):
     assert of_host(admin, name) == globex.name
 
 
+def test_a_purged_tenant_has_none(server, admin, dns, acme, globex, name):
+    owned(admin, dns, acme, name)
+    owned(admin, dns, globex, f"www.{name}")
+    admin.delete(acme.name)
+    with sqlite3.connect(f"file:{server.data}/tenancy.sqlite?mode=ro", uri=True) as database:
+        def rows(tenant):
+            return database.execute(
+                "SELECT name FROM tenant_domains WHERE tenant_id = ?", (tenant.id,)).fetchall()
+
+        assert rows(acme) == [(name,)]
+        assert admin.purge(acme.name).state == api.PURGED
+        assert rows(acme) == [] and rows(globex) == [(f"www.{name}",)]
+    database.close()
+    assert of_host(admin, name) is None
+
+
 @pytest.mark.parametrize("anew", [False, True])
 def test_a_claim_that_goes_meanwhile_is_not_verified(admin, dns, acme, name, anew):
     claim = admin.claim(acme.name, name)
@@ -250,7 +267,7 @@ def test_a_claim_that_goes_meanwhile_is_not_verified(admin, dns, acme, name, ane
         with ThreadPoolExecutor() as pool:
             waiting = pool.submit(admin.verify, claim.name)
             assert dns.was_asked.acquire(timeout=10)
-            admin.release(claim.name)
+            admin.release_domain(claim.name)
             if anew:
                 admin.claim(acme.name, name)
             dns.may_answer.set()
@@ -304,7 +321,7 @@ def test_every_node_sees_them(make_server, database, dns, web, name):
         eventually(lambda: of_host(other, name) == acme.name, "the other has it")
         owned(other, dns, globex, name)
         eventually(lambda: of_host(one, name) == globex.name, "it has moved")
-        other.release(f"{globex.name}/domains/{name}")
+        other.release_domain(f"{globex.name}/domains/{name}")
         eventually(lambda: of_host(one, name) is None, "it is nobody's")
 
 

@@ -8,6 +8,7 @@ import tempfile
 import uuid
 
 import pytest
+from support.command_lines import WORKLOAD_MAY, WORKLOAD_MAY_NOT
 from support.pki import Authority, signed
 from support.tours import domain_commands
 from support.waiting import eventually
@@ -208,10 +209,29 @@ def tenant_commands(ctl):
     assert used["assignments"]["limit"] == "100000" and "used" not in used["assignments"]
     assert "COMES BACK" in ctl("tenant", "usage", "vault")
     assert "formerSlugs" not in ctl.json("tenant", "retire-slug", "vault-two", "vault")
+    away = ctl.json("tenant", "begin-maintenance", "vault-two", "--expected-end", "2h", "--reason", "disks")
+    assert away["state"] == "TENANT_STATE_MAINTENANCE" and away["stateReason"] == "disks"
+    assert "Back about" in ctl("tenant", "get", "vault-two")
+    assert ctl.json("tenant", "end-maintenance", "vault-two")["state"] == "TENANT_STATE_ACTIVE"
+    planned = ctl.json("tenant", "schedule", "vault-two", "--trial-end", "30d", "--delete", "2099-01-02T03:04:05Z")
+    assert planned["schedule"]["deleteTime"] == "2099-01-02T03:04:05Z"
+    kept = ctl.json("tenant", "schedule", "vault-two", "--unset", "trial-end")["schedule"]
+    assert kept == {"deleteTime": "2099-01-02T03:04:05Z"}
+    assert "nothing to change" in ctl.error("tenant", "schedule", "vault-two", code=64)
+    assert ctl.json("tenant", "hold", "vault-two", "--reason", "case 7")["legalHold"]["reason"] == "case 7"
+    assert "case 7 (since " in ctl("tenant", "get", "vault-two")
     assert ctl.json("tenant", "delete", "vault-two")["state"] == "TENANT_STATE_DELETED"
+    assert "LEGAL_HOLD" in ctl.error("tenant", "purge", "vault-two", "--ignore-retention")
+    assert "legalHold" not in ctl.json("tenant", "release-hold", "vault-two")
+    assert "RETENTION_NOT_OVER" in ctl.error("tenant", "purge", "vault-two")
+    assert ctl.json("tenant", "undelete", "vault-two")["state"] == "TENANT_STATE_SUSPENDED"
+    ctl("tenant", "delete", "vault-two")
     assert ctl.json("tenant", "list") == {}
     assert [one["id"] for one in ctl.json("tenant", "list", "--show-deleted")["tenants"]] == [
         made["id"]]
+    purged = ctl.json("tenant", "purge", "vault-two", "--ignore-retention")
+    assert purged["state"] == "TENANT_STATE_PURGED" and purged["displayName"] == "vault-two"
+    assert ctl.json("tenant", "list", "--show-deleted") == {}
 
 
 def role_commands(ctl):
@@ -251,29 +271,6 @@ def role_commands(ctl):
 
 
 BRIEFLY = ["--duration", "0.2", "--warmup", "0"]
-WORKLOAD_MAY = [
-    ("whoami",), ("tenant get acme",), ("tenant list",), ("tenant usage acme",), ("role get acme tenant-admin",),
-    ("role list acme",), ("role assignments acme",), ("check acme user:alice a:b", 3),
-    ("token exchange --bare",), ("keys list acme",),
-    ("token inspect --server", 3), ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",),
-    ("load --tenant acme --method resolve --method check --duration 0.2 --warmup 0",)]
-WORKLOAD_MAY_NOT = [
-    "tenant create --display-name Mine --isolation shared", "tenant update acme --display-name X",
-    "tenant configure acme --flag x=true", "tenant provision acme", "tenant activate acme",
-    "tenant deactivate acme", "tenant deprovision acme", "tenant delete acme",
-    "tenant retire-slug acme former",
-    "role create acme mine", "role update acme mine --title X", "role delete acme mine",
-    "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
-    "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key",
-    "audit list acme", "audit export acme", "token issue acme user:alice --unbound",
-    "token revoke acme --all", "keys rotate acme", "keys remove acme x", "auth show acme",
-    "domain claim acme a.net", "domain verify acme a.net", "domain get acme a.net", "domain list acme",
-    "domain release acme a.net", "auth set acme --file -", "identity entry create --tenant acme --path x --uid 7", "identity entry get x",
-    "identity entry list", "identity entry delete x", "pki authority prepare", "pki authority csr x",
-    "pki authority import x -", "pki authority activate x", "pki authority retire x", "pki authority get x",
-    "pki authority list"]
-
-
 def test_every_command_as_workload(daemon):
     acme = make_active(daemon.over_unix(), "acme")
     make_active(daemon.over_unix(), "globex")

@@ -36,6 +36,28 @@ struct TenantCall {
       TenantCall(API.deleteTenant.identity) {
         try await $0.tenants.deleteTenant(V1.DeleteTenantRequest(name: $1))
       },
+      TenantCall(API.undeleteTenant.identity) {
+        try await $0.tenants.undeleteTenant(V1.UndeleteTenantRequest(name: $1))
+      },
+      TenantCall(API.purgeTenant.identity) {
+        try await $0.tenants.purgeTenant(V1.PurgeTenantRequest(name: $1, ignoreRetention: true))
+      },
+      TenantCall(API.beginTenantMaintenance.identity) {
+        try await $0.tenants.beginTenantMaintenance(V1.BeginTenantMaintenanceRequest(name: $1))
+      },
+      TenantCall(API.endTenantMaintenance.identity) {
+        try await $0.tenants.endTenantMaintenance(V1.EndTenantMaintenanceRequest(name: $1))
+      },
+      TenantCall(API.placeTenantLegalHold.identity) {
+        try await $0.tenants.placeTenantLegalHold(
+          V1.PlaceTenantLegalHoldRequest(name: $1, reason: "x"))
+      },
+      TenantCall(API.releaseTenantLegalHold.identity) {
+        try await $0.tenants.releaseTenantLegalHold(V1.ReleaseTenantLegalHoldRequest(name: $1))
+      },
+      TenantCall(API.setTenantSchedule.identity) {
+        try await $0.tenants.setTenantSchedule(V1.SetTenantScheduleRequest(name: $1))
+      },
       TenantCall(API.updateTenantConfiguration.identity) {
         try await $0.tenants.updateTenantConfiguration(
           V1.UpdateTenantConfigurationRequest(

@@ -161,5 +161,46 @@ enum TenantManagerStory {
     let taken = try await refusal { try await client.create("acme") }
     #expect(taken.code == .alreadyExists)
     #expect(taken.errorInfo?.reason == "NAME_TAKEN")
+    try await comesBackAndEnds(name, client)
+  }
+
+  private static func comesBackAndEnds(_ name: String, _ client: Stubs) async throws {
+    let back = try await client.tenants.undeleteTenant(V1.UndeleteTenantRequest(name: name))
+    #expect(back.state == .suspended && back.deleteTime == nil)
+    let held = try await client.tenants.placeTenantLegalHold(
+      V1.PlaceTenantLegalHoldRequest(name: name, reason: "case 7"))
+    #expect(held.legalHold?.reason == "case 7" && held.epoch == back.epoch)
+    // What it had was destroyed before.
+    let bare = try await refusal {
+      try await client.tenants.activateTenant(V1.ActivateTenantRequest(name: name))
+    }
+    #expect(bare.errorInfo?.reason == "TENANT_NOT_PROVISIONED")
+    _ = try await client.tenants.releaseTenantLegalHold(
+      V1.ReleaseTenantLegalHoldRequest(name: name))
+    _ = try await client.tenants.deprovisionTenantResources(
+      V1.DeprovisionTenantResourcesRequest(name: name))
+    _ = try await client.tenants.provisionTenantResources(
+      V1.ProvisionTenantResourcesRequest(name: name))
+    let end = GoogleProtobuf.Timestamp(seconds: 4_000_000_000)
+    let away = try await client.tenants.beginTenantMaintenance(
+      V1.BeginTenantMaintenanceRequest(name: name, expectedEndTime: end, reason: "disks"))
+    #expect(away.state == .maintenance && away.maintenanceEndTime == end)
+    #expect(away.stateReason == "disks")
+    let again = try await client.tenants.endTenantMaintenance(
+      V1.EndTenantMaintenanceRequest(name: name))
+    #expect(again.state == .active && again.maintenanceEndTime == nil)
+    let schedule = V1.TenantSchedule(trialEndTime: end)
+    let planned = try await client.tenants.setTenantSchedule(
+      V1.SetTenantScheduleRequest(name: name, schedule: schedule))
+    #expect(planned.schedule == schedule)
+    _ = try await client.tenants.deleteTenant(V1.DeleteTenantRequest(name: name))
+    let early = try await refusal {
+      try await client.tenants.purgeTenant(V1.PurgeTenantRequest(name: name))
+    }
+    #expect(early.errorInfo?.reason == "RETENTION_NOT_OVER")
+    let purged = try await client.tenants.purgeTenant(
+      V1.PurgeTenantRequest(name: name, ignoreRetention: true))
+    #expect(purged.state == .purged)
+    #expect(try await refusal { try await client.get(name) }.code == .notFound)
   }
 }

@@ -162,6 +162,27 @@ struct AdmissionRow: CustomStringConvertible {
     AdmissionRow(
       "TenantManager/DeleteTenant", "tenancy.tenants:delete", "platform", names: true, operators),
     AdmissionRow(
+      "TenantManager/BeginTenantMaintenance", "tenancy.tenants:maintain", "platform", names: true,
+      operators),
+    AdmissionRow(
+      "TenantManager/EndTenantMaintenance", "tenancy.tenants:maintain", "platform", names: true,
+      operators),
+    AdmissionRow(
+      "TenantManager/UndeleteTenant", "tenancy.tenants:undelete", "platform", names: true,
+      operators),
+    AdmissionRow(
+      "TenantManager/PurgeTenant", "tenancy.tenants:purge", "platform", names: true,
+      operators),
+    AdmissionRow(
+      "TenantManager/PlaceTenantLegalHold", "tenancy.tenants:hold", "platform", names: true,
+      operators),
+    AdmissionRow(
+      "TenantManager/ReleaseTenantLegalHold", "tenancy.tenants:hold", "platform", names: true,
+      operators),
+    AdmissionRow(
+      "TenantManager/SetTenantSchedule", "tenancy.tenants:schedule", "platform", names: true,
+      operators),
+    AdmissionRow(
       "TenantManager/ListTenants", "tenancy.tenants:list", "tenant", names: false, readers),
     AdmissionRow(
       "TenantManager/UpdateTenantConfiguration", "tenancy.tenants:configure", "tenant",

@@ -109,7 +109,8 @@ struct StatusMappingTests {
   }
 
   @Test func whenToTryAgain() throws {
-    let error = try #require(Lifecycle.refusal(for: .maintenance))
+    let tenant = Sample.tenant(1, "acme", state: .maintenance)
+    let error = try #require(Lifecycle.refusal(for: tenant, at: Sample.moment))
     let details = try Self.details(error)
     let retry = try Self.decode(GoogleRPC.RetryInfo.self, try #require(details["RetryInfo"]))
     #expect(retry.retryDelay == GoogleProtobuf.Duration(seconds: 30))

@@ -180,7 +180,7 @@ struct ConfigurationChangeTests {
   }
 
   @Test func whatTenantsIdentitiesReadTheyMaySendBack() throws {
-    let read = V1.TenantConfiguration(Self.before, for: Sample.workload)
+    let read = V1.TenantConfiguration(Self.before, isPlatform: false)
     #expect(read.database?.connectionString == "" && read.database?.username == "u")
     #expect(try Self.apply(read, nil, by: Sample.workload) == Self.before)
     #expect(
@@ -189,7 +189,7 @@ struct ConfigurationChangeTests {
   }
 
   @Test func passwordsAreNeverAnswered() {
-    let answer = V1.TenantConfiguration(Self.before, for: Sample.operator)
+    let answer = V1.TenantConfiguration(Self.before, isPlatform: true)
     #expect(answer.database?.connectionString == "db")
     #expect(answer.database?.password == "")
     #expect(answer.database?.passwordSet == true)

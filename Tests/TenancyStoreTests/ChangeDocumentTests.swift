@@ -282,7 +282,16 @@ private struct RandomChanges {
       configuration: configuration, version: counter(), epoch: counter(), createTime: time(),
       updateTime: time(), deleteTime: isDeleted ? time() : nil, purgeTime: isDeleted ? time() : nil,
       stateReason: text(),
-      tokenKeys: (0..<Int.random(in: 0...3, using: &random)).map { _ in tokenKey() })
+      tokenKeys: (0..<Int.random(in: 0...3, using: &random)).map { _ in tokenKey() },
+      plans: Bool.random(using: &random) ? plans() : LifecyclePlans())
+  }
+
+  private mutating func plans() -> LifecyclePlans {
+    LifecyclePlans(
+      maintenance: pick([nil, PlannedMaintenance(), PlannedMaintenance(expectedEnd: time())]),
+      legalHold: pick([nil, LegalHold(reason: text(), time: time())]),
+      schedule: TenantSchedule(
+        suspend: pick([nil, time()]), trialEnd: pick([nil, time()]), delete: pick([nil, time()])))
   }
 
   private mutating func tokenKey() -> TokenKey {

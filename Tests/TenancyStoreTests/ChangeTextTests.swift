@@ -24,6 +24,7 @@ struct ChangeTextTests {
     var trusting = tenant
     trusting.authentication = SampleSettings.all()
     trusting.tokenHorizon = Timestamp(nanoseconds: .min)
+    trusting.plans = ContractTokens.plans
     let role = Role(
       id: "r", title: "\"\n", summary: "𝄞", permissions: ["a:b", "*:*"], version: .max,
       createTime: Timestamp(nanoseconds: .min), updateTime: Timestamp(nanoseconds: .max))

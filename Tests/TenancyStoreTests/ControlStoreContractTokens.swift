@@ -5,6 +5,14 @@ import Testing
 
 /// What the checks of tokens are made of.
 enum ContractTokens {
+  /// All that there can be.
+  static let plans = LifecyclePlans(
+    maintenance: PlannedMaintenance(expectedEnd: Timestamp(nanoseconds: .max)),
+    legalHold: LegalHold(reason: "\u{8}\"/é", time: Timestamp(nanoseconds: .min)),
+    schedule: TenantSchedule(
+      suspend: Timestamp(nanoseconds: 1), trialEnd: Timestamp(nanoseconds: -1),
+      delete: Timestamp(nanoseconds: .max)))
+
   static func key(
     _ name: Character, _ reference: SecretReference, retired: Bool = false
   ) -> TokenKey {
@@ -86,6 +94,26 @@ extension ControlStoreContract {
         #expect(try store.entries(after: 0, limit: 1) == [Sample.entry(1, changes)])
         // Back to what a tenant has that never changed them.
         tenants[1].authentication = AuthenticationSettings()
+        changes[1] = .putTenant(tenants[1])
+        try store.append([Sample.entry(2, [changes[1]])])
+        #expect(try store.load().changes == changes)
+      }
+    },
+    ControlStoreContract("plans come back with their tenant") { open in
+      var tenants = (1...6).map { Sample.tenant($0) }
+      tenants[1].plans = ContractTokens.plans
+      tenants[2].plans.maintenance = PlannedMaintenance()
+      tenants[3].plans.legalHold = LegalHold(reason: "\"", time: Timestamp(nanoseconds: .max))
+      tenants[4].plans.schedule.trialEnd = Timestamp(nanoseconds: 0)
+      tenants[4].tokenHorizon = Timestamp(nanoseconds: 3)
+      tenants[5].plans = ContractTokens.plans
+      tenants[5].authentication = SampleSettings.all()
+      var changes = tenants.map { Change.putTenant($0) }
+      try withStore(open) { (store) throws in try store.append([Sample.entry(1, changes)]) }
+      try withStore(open) { (store) throws in
+        #expect(try store.load().changes == changes)
+        #expect(try store.entries(after: 0, limit: 1) == [Sample.entry(1, changes)])
+        tenants[1].plans = LifecyclePlans()
         changes[1] = .putTenant(tenants[1])
         try store.append([Sample.entry(2, [changes[1]])])
         #expect(try store.load().changes == changes)

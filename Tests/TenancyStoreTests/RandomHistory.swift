@@ -85,7 +85,7 @@ struct RandomHistory {
     case 13: return .deleteWorkloadEntry(id: ContractWorkloads.id(number))
     default:
       tenant.version += 1
-      tenant.state = TenantState.allCases.randomElement(using: &random) ?? .active
+      tenant.state = TenantState.known.randomElement(using: &random) ?? .active
       tenant.configuration.customSettings["n"] = .number(Double(random.next()))
       tenant.configuration.customSettings["p"] = .string(String(repeating: "p", count: padding))
       return .putTenant(tenant)

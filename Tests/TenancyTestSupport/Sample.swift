@@ -22,3 +22,8 @@ package enum Sample {
       privateKey: ClearSecret("private \(name)"))
   }
 }
+
+extension TenantState {
+  /// Those in which a state of the control plane has tenants.
+  package static let known = allCases.filter { $0 != .purged }
+}

@@ -109,14 +109,15 @@ struct ResolverTests {
     #expect(Self.reason(nothing, home: Self.acme, mayFallBack: false) == .tenantUnresolved)
   }
 
-  @Test(arguments: TenantState.allCases)
+  @Test(arguments: TenantState.known)
   func onlyActiveTenantsResolve(_ tenantState: TenantState) {
     let tenant = Sample.tenant(9, slug: "it", state: tenantState)
     let state = Sample.state([tenant])
-    let expected = Lifecycle.refusal(for: tenantState)?.reason
+    let expected =
+      Lifecycle.refusal(for: tenant, at: Sample.moment)?.reason
     for home in [nil, tenant] {
       let answer = Self.resolver().answer(Selectors(header: "it"), in: state, home: home)
-      let isNobody = home != nil && tenantState == .deleted
+      let isNobody = home != nil && tenantState.isGone
       #expect(answer.reason == (isNobody ? .identityUnknown : expected))
       #expect((answer.tenant == nil) == (expected != nil))
     }

@@ -11,9 +11,10 @@ struct StoreNode {
   /// - Parameter place: where its data plane keeps data; nil: nobody asks.
   init(
     _ name: String, _ disk: MemoryLog, place: String? = nil,
-    leaseDuration: Duration = .seconds(600)
+    leaseDuration: Duration = .seconds(600),
+    options: ControlPlane.Options = ControlPlane.Options()
   ) throws {
-    test = try TestPlane(MemoryStore(disk))
+    test = try TestPlane(MemoryStore(disk), options: options)
     data = FakeDataPlane(place: place)
     provisioner = Provisioner(
       test.plane, data, terms: .init(holder: name, leaseDuration: leaseDuration))

@@ -12,6 +12,7 @@ MEANINGS = {
     "resolution": "How tenants are found: <doc:Resolution>.",
     "limits": "What peers may take.",
     "quotas": "What each tenant may have and do: <doc:Quotas>.",
+    "lifecycle": "How tenants end: <doc:Lifecycle>.",
     "log": "How long the revision log is kept: <doc:Storage>.",
     "audit": "The audit trail: <doc:Audit>.",
     "http": "Metrics and probes: <doc:Operating#Metrics-and-probes>.",
@@ -265,6 +266,18 @@ MEANINGS = {
     "quotas.log_bytes_per_second": "And for each second after that.",
     "quotas.writes": "Writes at once; large ones count for several.",
     "quotas.writes_per_second": "And for each second after that.",
+    "lifecycle.retention_days": "Between a deletion and its `purge_time`. Of one that was deleted before, that stays.",
+    "lifecycle.approval": "Who is asked before tenants are moved: <doc:Lifecycle#Approval>. Without it nobody.",
+    "lifecycle.approval.address": "Required. As `tracing.otlp`: on this host, or anywhere with `tls`.",
+    "lifecycle.approval.timeout_milliseconds": "Without an answer by then the tenant is not moved.",
+    "lifecycle.approval.transitions": "Some of `provision`, `deprovision`, `activate`, `deactivate`, "
+                                      "`begin_maintenance`, `end_maintenance`, `delete`, `undelete`, `purge`.",
+    "lifecycle.approval.tls": "Mutual TLS to it. Read again when the files change.",
+    "lifecycle.approval.tls.certificate": "Required. PEM, with intermediates behind it.",
+    "lifecycle.approval.tls.private_key": "Required. PEM, for nobody else to read.",
+    "lifecycle.approval.tls.ca": "Required. PEM: the CAs that vouch for it.",
+    "lifecycle.approval.tls.server_name": "What its certificate is for, if not the host of `address`.",
+    "lifecycle.purge": "Whether the server destroys the data of deleted tenants by itself after `purge_time`.",
 }
 
 DEFAULTS = {
@@ -335,4 +348,8 @@ DEFAULTS = {
     "quotas.log_bytes_per_second": "@TenantQuotas:logBytes.perSecond",
     "quotas.writes": "@TenantQuotas:writes.burst",
     "quotas.writes_per_second": "@TenantQuotas:writes.perSecond",
+    "lifecycle.retention_days": "30",
+    "lifecycle.purge": "`true`",
+    "lifecycle.approval.timeout_milliseconds": "5000",
+    "lifecycle.approval.transitions": "All of these",
 }

@@ -45,14 +45,18 @@ READERS = [
     ("HTTPSettings", "init(_ settings:", {"settings": "http"}),
     ("AccessLogSettings", "init(_ settings:", {"settings": "access_log"}),
     ("TracingSettings", "init(_ settings:", {"settings": "tracing"}),
-    ("TracingSettings", "func tls(", {"settings": "tracing.tls"}),
+    ("PeerSettings", "init(_ settings:", {"settings": "tracing.tls"}),
     ("QuotaSettings", "init(_ settings:", {"settings": "quotas"}),
+    ("LifecycleSettings", "init(_ settings:", {"settings": "lifecycle"}),
+    ("LifecycleSettings", "Approval {\n  init(_ settings:", {"settings": "lifecycle.approval"}),
+    ("PeerSettings", "init(_ settings:", {"settings": "lifecycle.approval.tls"}),
 ]
 SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.trust_bundles[]", "secrets",
             "secrets.master_key", "tokens", "tokens.issuers[]", "tokens.issuers[].required_claims[]", "tokens.jwks",
             "envoy", "envoy.routes[]", "rate_limits", "rate_limits.plans[]", "rate_limits.plans[].limits[]",
             "workload_api", "domains", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
-            "limits", "quotas", "log", "audit", "http", "access_log",
+            "limits", "quotas", "lifecycle", "lifecycle.approval", "lifecycle.approval.tls",
+            "log", "audit", "http", "access_log",
             "tracing", "tracing.tls"]
 KINDS = {"string": "text", "optionalString": "text", "integer": "number", "fraction": "0 to 1", "boolean": "`true`, `false`",
          "strings": "texts", "entries": "texts", "stringLists": "object of texts", "section": "object", "object": "object", "list": "list of objects"}

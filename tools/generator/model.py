@@ -9,6 +9,7 @@ from .errors import GenerationError
 
 NAMESPACES = {
     "tenancy.v1": "V1",
+    "tenancy.lifecycle.v1": "LifecycleV1",
     "envoy.config.core.v3": "EnvoyCore",
     "envoy.extensions.common.ratelimit.v3": "EnvoyRateLimitCommon",
     "envoy.service.auth.v3": "EnvoyAuth",

@@ -57,6 +57,7 @@ TENANCY = Module(
     c_name="CTenancyProto",
     sources=(
         "tenancy/v1/",
+        "tenancy/lifecycle/v1/",
         "envoy/",
         "google/rpc/",
         "google/protobuf/any.proto",

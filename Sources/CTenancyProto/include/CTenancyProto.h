@@ -15,13 +15,14 @@
 #include "envoy/service/ratelimit/v3/rls.pb-c.h"
 #include "google/rpc/error_details.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
+#include "tenancy/v1/tenant.pb-c.h"
+#include "tenancy/lifecycle/v1/transition_approvals.pb-c.h"
 #include "tenancy/v1/audit.pb-c.h"
 #include "google/protobuf/field_mask.pb-c.h"
 #include "tenancy/v1/authorization.pb-c.h"
 #include "tenancy/v1/certificate_authorities.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
 #include "tenancy/v1/secrets.pb-c.h"
-#include "tenancy/v1/tenant.pb-c.h"
 #include "tenancy/v1/tenant_domains.pb-c.h"
 #include "tenancy/v1/tenant_manager.pb-c.h"
 #include "tenancy/v1/tenant_resolver.pb-c.h"
@@ -200,6 +201,58 @@ google__protobuf__timestamp__get_descriptor(void) {
   return &google__protobuf__timestamp__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant__get_descriptor(void) {
+  return &tenancy__v1__tenant__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_schedule__get_descriptor(void) {
+  return &tenancy__v1__tenant_schedule__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__legal_hold__get_descriptor(void) {
+  return &tenancy__v1__legal_hold__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__former_slug__get_descriptor(void) {
+  return &tenancy__v1__former_slug__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_configuration__get_descriptor(void) {
+  return &tenancy__v1__tenant_configuration__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__request_limits__get_descriptor(void) {
+  return &tenancy__v1__request_limits__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__request_limit__get_descriptor(void) {
+  return &tenancy__v1__request_limit__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__route_rule__get_descriptor(void) {
+  return &tenancy__v1__route_rule__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__database_config__get_descriptor(void) {
+  return &tenancy__v1__database_config__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__schema_config__get_descriptor(void) {
+  return &tenancy__v1__schema_config__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__shared_config__get_descriptor(void) {
+  return &tenancy__v1__shared_config__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__lifecycle__v1__approve_transition_request__get_descriptor(void) {
+  return &tenancy__lifecycle__v1__approve_transition_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__lifecycle__v1__approve_transition_response__get_descriptor(void) {
+  return &tenancy__lifecycle__v1__approve_transition_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__audit_record__get_descriptor(void) {
   return &tenancy__v1__audit_record__descriptor;
 }
@@ -376,42 +429,6 @@ tenancy__v1__rotate_data_key_response__get_descriptor(void) {
   return &tenancy__v1__rotate_data_key_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
-tenancy__v1__tenant__get_descriptor(void) {
-  return &tenancy__v1__tenant__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__former_slug__get_descriptor(void) {
-  return &tenancy__v1__former_slug__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__tenant_configuration__get_descriptor(void) {
-  return &tenancy__v1__tenant_configuration__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__request_limits__get_descriptor(void) {
-  return &tenancy__v1__request_limits__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__request_limit__get_descriptor(void) {
-  return &tenancy__v1__request_limit__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__route_rule__get_descriptor(void) {
-  return &tenancy__v1__route_rule__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__database_config__get_descriptor(void) {
-  return &tenancy__v1__database_config__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__schema_config__get_descriptor(void) {
-  return &tenancy__v1__schema_config__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__shared_config__get_descriptor(void) {
-  return &tenancy__v1__shared_config__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_domain__get_descriptor(void) {
   return &tenancy__v1__tenant_domain__descriptor;
 }
@@ -486,6 +503,34 @@ tenancy__v1__activate_tenant_request__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__delete_tenant_request__get_descriptor(void) {
   return &tenancy__v1__delete_tenant_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__begin_tenant_maintenance_request__get_descriptor(void) {
+  return &tenancy__v1__begin_tenant_maintenance_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__end_tenant_maintenance_request__get_descriptor(void) {
+  return &tenancy__v1__end_tenant_maintenance_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__undelete_tenant_request__get_descriptor(void) {
+  return &tenancy__v1__undelete_tenant_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__purge_tenant_request__get_descriptor(void) {
+  return &tenancy__v1__purge_tenant_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__place_tenant_legal_hold_request__get_descriptor(void) {
+  return &tenancy__v1__place_tenant_legal_hold_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__release_tenant_legal_hold_request__get_descriptor(void) {
+  return &tenancy__v1__release_tenant_legal_hold_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__set_tenant_schedule_request__get_descriptor(void) {
+  return &tenancy__v1__set_tenant_schedule_request__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__list_tenants_request__get_descriptor(void) {

@@ -32,7 +32,7 @@ public struct AuthenticationCommands: Sendable {
     return try await plane.write(actor: actor, action: "authentication.set", terms: terms) {
       [judge] (transaction) throws(TenancyError) -> AuthenticationSettings in
       try judge.judge(&transaction)
-      guard var tenant = transaction.state.find(id)?.tenant, tenant.state != .deleted else {
+      guard var tenant = transaction.state.find(id)?.tenant, !tenant.state.isGone else {
         throw .tenantNotFound
       }
       let former = tenant.authentication

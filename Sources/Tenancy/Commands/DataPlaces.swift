@@ -77,6 +77,20 @@ struct DataPlaces: Hashable, Sendable {
     (made, steps) = ([], [])
   }
 
+  /// Whether there is data of which nobody knows where it is.
+  /// - Parameter isHere: as above.
+  func isNowhere(but place: String, isHere: Bool) -> Bool {
+    made.isEmpty && left.isEmpty && !steps.isEmpty && place != Self.only && !isHere
+  }
+
+  /// All that was made is to be destroyed, wherever it is.
+  /// - Parameter isHere: as above.
+  mutating func leaveAll(isHere: Bool, at place: String) {
+    if made.isEmpty, !steps.isEmpty, place == Self.only || isHere { left.insert(place) }
+    left.formUnion(made)
+    (made, steps) = ([], [])
+  }
+
   /// All is to be made here, where nothing is left.
   mutating func settle(at place: String) {
     left.formUnion(made)
@@ -84,7 +98,7 @@ struct DataPlaces: Hashable, Sendable {
     (made, steps) = ([place], [])
   }
 
-  private static func elsewhere(_ places: Set<String>) -> TenancyError {
+  static func elsewhere(_ places: Set<String>) -> TenancyError {
     guard !places.isEmpty else {
       return TenancyError(
         .failedPrecondition, .dataElsewhere,

@@ -13,12 +13,12 @@ extension TenantCommands {
   /// Moves a tenant along its lifecycle and takes the lease of its resources.
   /// - Throws: ABORTED with LEASE_HELD while another node is at work on them.
   func begin(
-    _ id: TenantID, _ event: Lifecycle.Event, as terms: Provisioner.Terms
+    _ id: TenantID, _ event: Lifecycle.Event, etag: String = "", as terms: Provisioner.Terms
   ) async throws(TenancyError) -> (Tenant, Lease) {
     try await write("tenants.\(event)", .revoking, rewriting: id) {
       (transaction) throws(TenancyError) -> (Tenant, Lease) in
-      let record = try Self.current(id, "", transaction.state)
-      if record.tenant.state == .deleted { throw .tenantNotFound }
+      let record = try Self.current(id, etag, transaction.state)
+      if record.tenant.state.isGone { throw .tenantNotFound }
       let after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now)
       transaction.emit(.putTenant(after), about: id)
       return (after, Self.take(id, terms, &transaction))
@@ -44,6 +44,7 @@ extension TenantCommands {
       // One whose destruction was begun is where it goes.
       if after.state != .pending || places.left.isEmpty {
         after = try Lifecycle.apply(.deprovision, to: after, at: transaction.now)
+        try Self.requireNoHold(on: record.tenant)
         transaction.emit(.putTenant(after), about: id)
       }
       if force {
@@ -106,7 +107,7 @@ extension TenantCommands {
       switch tenant.state {
       case .provisioning: return Self.take(id, terms, &transaction)
       case .active: return nil
-      case .pending, .provisionFailed, .suspended, .maintenance, .deleted:
+      case .pending, .provisionFailed, .suspended, .maintenance, .deleted, .purging, .purged:
         throw TenancyError(
           .aborted, .illegalTransition, "another node has ended the provisioning meanwhile",
           retryAfterSeconds: 1)

@@ -75,7 +75,7 @@ extension Provisioner {
 
   /// A node has recorded that resources go, and did not say that they have gone. What is at another place stays
   /// on record as being there, for the node that has it.
-  private func finishDestroying(_ id: TenantID) async throws(TenancyError) {
+  func finishDestroying(_ id: TenantID) async throws(TenancyError) {
     try await destroying(id) { () throws(TenancyError) in
       let name = TenantCommands.leaseName(of: id)
       let lease = try await plane.take(
@@ -90,11 +90,11 @@ extension Provisioner {
     }
   }
 
-  private func isToBeDestroyedHere(_ record: TenantRecord) -> Bool {
+  func isToBeDestroyedHere(_ record: TenantRecord) -> Bool {
     if DataPlaces(record).isLeft(at: place) { return true }
     // Begun by a version that did not record what it left.
     return record.provisionedSteps.isEmpty
-      && (record.tenant.state == .pending || record.tenant.state == .deleted)
+      && (record.tenant.state == .pending || record.tenant.state.isGone)
   }
 
   private func reportElsewhere(_ record: TenantRecord) {
@@ -142,7 +142,8 @@ extension Provisioner {
     let tenants = tenants { record in
       let tenant = record.tenant
       return isHere(record)
-        && (tenant.state == .active || tenant.state == .maintenance && !tenant.stateReason.isEmpty)
+        && (tenant.state == .active
+          || tenant.state == .maintenance && tenant.plans.maintenance == nil)
     }
     let missing = try missing(among: tenants)
     for tenant in tenants {
@@ -163,6 +164,11 @@ extension Provisioner {
       if isWanted(record) { found.append(record.tenant) }
     }
     return found
+  }
+
+  /// What must be done of a tenant before it can be served.
+  public func steps(of id: TenantID) -> [String] {
+    plane.state.find(id).map { dataPlane.steps(for: $0.tenant) } ?? []
   }
 
   /// - Throws: FAILED_PRECONDITION if the tenant's data is not there; UNAVAILABLE as `checkData`.

@@ -93,11 +93,13 @@ public final class Provisioner: Sendable {
   // MARK: Making
 
   /// Provisions a tenant; on an active one this changes nothing.
-  /// - Parameter judge: whether the actor may begin; what has begun goes on.
+  /// - Parameters:
+  ///   - etag: that of the tenant before it begins; empty: any.
+  ///   - judge: whether the actor may begin; what has begun goes on.
   /// - Throws: ABORTED with LEASE_HELD while another node is at work on it, and with LEASE_LOST when another
   ///   has taken over from this one.
   public func provision(
-    _ id: TenantID, actor: String, judge: WriteJudge
+    _ id: TenantID, etag: String = "", actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
     let task = work.withLock { work -> Task<Result<Tenant, TenancyError>, Never>? in
       if let task = work.provisioning[id] { return task }
@@ -105,7 +107,7 @@ public final class Provisioner: Sendable {
       let task = Task { () -> Result<Tenant, TenancyError> in
         let result: Result<Tenant, TenancyError>
         do throws(TenancyError) {
-          result = .success(try await self.run(id, actor: actor, judge: judge))
+          result = .success(try await self.run(id, etag, actor: actor, judge: judge))
         } catch {
           result = .failure(error)
         }
@@ -124,7 +126,7 @@ public final class Provisioner: Sendable {
   }
 
   private func run(
-    _ id: TenantID, actor: String, judge: WriteJudge
+    _ id: TenantID, _ etag: String, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
     guard let tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
     if tenant.state == .active { return tenant }
@@ -137,7 +139,7 @@ public final class Provisioner: Sendable {
         throw Self.unsupported(why)
       }
       let (begun, lease) = try await TenantCommands(plane, actor: actor, judge: judge).begin(
-        id, .provision, as: terms)
+        id, .provision, etag: etag, as: terms)
       return try await make(begun, under: lease, commands)
     }
     guard let lease = try await commands.resume(id, as: terms) else {
@@ -195,7 +197,8 @@ public final class Provisioner: Sendable {
 
   /// Destroys a tenant's resources. Of a PENDING tenant, what an earlier call has not come to.
   /// - Parameter force: whether data that only other nodes reach is given up. The audit trail records it.
-  /// - Throws: FAILED_PRECONDITION with DATA_ELSEWHERE if only other nodes reach them; as `provision`.
+  /// - Throws: FAILED_PRECONDITION with DATA_ELSEWHERE if only other nodes reach them, and with LEGAL_HOLD if they
+  ///   must be kept; as `provision`.
   public func deprovision(
     _ id: TenantID, etag: String, force: Bool = false, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
@@ -205,6 +208,7 @@ public final class Provisioner: Sendable {
     if tenant.state != .pending || places.left.isEmpty {
       // The same error as the move itself gives, before anything is looked at.
       _ = try Lifecycle.apply(.deprovision, to: tenant, at: plane.now)
+      try TenantCommands.requireNoHold(on: tenant)
     }
     let site = (place: place, isHere: try isFound(tenant, places))
     if !force { try places.require(site.place, isHere: site.isHere) }
@@ -275,7 +279,7 @@ public final class Provisioner: Sendable {
   }
 
   /// Whether data is here of which it is not recorded where it is.
-  private func isFound(_ tenant: Tenant, _ places: DataPlaces) throws(TenancyError) -> Bool {
+  func isFound(_ tenant: Tenant, _ places: DataPlaces) throws(TenancyError) -> Bool {
     guard dataPlane.place != nil, places.made.isEmpty, !places.steps.isEmpty else { return true }
     return try missing(among: [tenant])[tenant.id] == nil
   }

@@ -225,7 +225,7 @@ public struct RoleCommands: Sendable {
     return try await plane.write(actor: actor, action: action, terms: terms) {
       [tenant, judge] (transaction) throws(TenancyError) -> Result in
       try judge.judge(&transaction)
-      guard let record = transaction.state.find(tenant), record.tenant.state != .deleted else {
+      guard let record = transaction.state.find(tenant), !record.tenant.state.isGone else {
         throw .tenantNotFound
       }
       return try body(record, &transaction)

@@ -1,6 +1,6 @@
 /// What changes tenants. Each command is one transaction of the control plane.
 public struct TenantCommands: Sendable {
-  private let plane: ControlPlane
+  let plane: ControlPlane
   private let actor: String
   private let judge: WriteJudge
 
@@ -12,6 +12,9 @@ public struct TenantCommands: Sendable {
     self.actor = actor
     self.judge = judge
   }
+
+  /// How tenants end.
+  var lifecycle: LifecycleTerms { plane.lifecycle }
 
   /// Remembered requests above which those of more than a day ago are forgotten.
   static let requestsBeforeForgetting = 10_000
@@ -118,7 +121,7 @@ public struct TenantCommands: Sendable {
       [sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
       let record = try Self.current(id, update.etag, transaction.state)
       let before = record.tenant
-      guard before.state != .deleted else { throw .tenantNotFound }
+      guard !before.state.isGone else { throw .tenantNotFound }
       var after = try Self.apply(update, to: before)
       let password = after.configuration.database == nil ? nil : update.databasePassword
       try Self.checkMove(
@@ -149,7 +152,7 @@ public struct TenantCommands: Sendable {
     try await write("tenants.retireSlug", .revoking, rewriting: id) {
       (transaction) throws(TenancyError) -> Tenant in
       let before = try Self.current(id, etag, transaction.state).tenant
-      guard before.state != .deleted else { throw .tenantNotFound }
+      guard !before.state.isGone else { throw .tenantNotFound }
       guard let former = transaction.state.formerSlug(text), former.tenant == id else {
         throw TenancyError(
           .notFound, .slugNotFound, "the tenant has no former slug \"\(text)\"",
@@ -160,28 +163,6 @@ public struct TenantCommands: Sendable {
       after.updateTime = transaction.now
       transaction.emit(.putTenant(after), about: id)
       transaction.emit(.retireSlug(former.slug, id), about: id)
-      return after
-    }
-  }
-
-  /// Moves a tenant along its lifecycle.
-  public func move(
-    _ id: TenantID, _ event: Lifecycle.Event, etag: String = "", reason: String = "",
-    also: [Change] = []
-  ) async throws(TenancyError) -> Tenant {
-    // Those along the lifecycle are few for each tenant, and waited for.
-    try await write("tenants.\(event)", .revoking, rewriting: id) {
-      (transaction) throws(TenancyError) -> Tenant in
-      let record = try Self.current(id, etag, transaction.state)
-      if record.tenant.state == .deleted, event != .deprovision { throw .tenantNotFound }
-      var after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now, reason: reason)
-      var dropped: [Change] = []
-      if event == .delete {
-        dropped = TokenCommands.dropAll(of: &after, transaction.state)
-        dropped += WorkloadEntryCommands.dropAll(of: id, transaction.state)
-      }
-      transaction.emit(.putTenant(after), about: id)
-      for change in dropped + also { transaction.emit(change, about: id) }
       return after
     }
   }

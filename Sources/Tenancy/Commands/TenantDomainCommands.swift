@@ -118,7 +118,7 @@ public struct TenantDomainCommands: Sendable {
   private static func requireTenant(
     _ id: TenantID, _ state: borrowing ControlState
   ) throws(TenancyError) {
-    guard let record = state.find(id), record.tenant.state != .deleted else {
+    guard let record = state.find(id), !record.tenant.state.isGone else {
       throw .tenantNotFound
     }
   }

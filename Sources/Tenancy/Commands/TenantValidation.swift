@@ -20,6 +20,17 @@ public enum TenantRules {
     }
   }
 
+  /// Why an operator does something.
+  /// - Throws: `.invalidArgument` unless it is 1 to 500 characters, none of them control.
+  public static func check(reason: String) throws(TenancyError) {
+    guard !reason.isEmpty, reason.hasAtMost(characters: Lifecycle.maximumReasonLength),
+      reason.unicodeScalars.allSatisfy({ !isControl($0) })
+    else {
+      throw .invalid(
+        "reason", "1 to \(Lifecycle.maximumReasonLength) characters, none of them control")
+    }
+  }
+
   static func slug(_ text: String, displayName: String) throws(TenancyError) -> Slug {
     if text.isEmpty {
       if let derived = Slug(deriving: displayName) { return derived }

@@ -57,14 +57,14 @@ public struct TokenCommands: Sendable {
   public func ensureKey(
     of id: TenantID, make: @Sendable () throws -> NewTokenKey
   ) async throws(TenancyError) -> TokenKey {
-    let tenant = try Self.active(id, plane.state).tenant
+    let tenant = try Self.active(id, plane.state, at: plane.now).tenant
     if let key = tenant.signingKey { return key }
     // Before the work of making one.
     guard let sealer = plane.sealer else { throw Self.notConfigured }
     let new = try Self.made(by: make)
     return try await write("tokens.createKey", rewriting: id) {
       (transaction) throws(TenancyError) -> TokenKey in
-      let tenant = try Self.active(id, transaction.state).tenant
+      let tenant = try Self.active(id, transaction.state, at: transaction.now).tenant
       if let key = tenant.signingKey { return key }
       return try Self.add(new, to: tenant, verifyFor: .zero, sealer, &transaction)
     }
@@ -80,7 +80,7 @@ public struct TokenCommands: Sendable {
   ) async throws(TenancyError) -> TokenKey {
     try await write("tokens.rotateKey", rewriting: id) {
       [sealer = plane.sealer] (transaction) throws(TenancyError) -> TokenKey in
-      let tenant = try Self.active(id, transaction.state).tenant
+      let tenant = try Self.active(id, transaction.state, at: transaction.now).tenant
       guard let sealer else { throw Self.notConfigured }
       return try Self.add(new, to: tenant, verifyFor: verifyFor, sealer, &transaction)
     }
@@ -96,7 +96,7 @@ public struct TokenCommands: Sendable {
   ) async throws(TenancyError) -> TokenKey {
     try await write("tokens.removeKey", .revoking, rewriting: id) {
       (transaction) throws(TenancyError) -> TokenKey in
-      guard var tenant = transaction.state.find(id)?.tenant, tenant.state != .deleted else {
+      guard var tenant = transaction.state.find(id)?.tenant, !tenant.state.isGone else {
         throw .tenantNotFound
       }
       guard let at = tenant.tokenKeys.firstIndex(where: { $0.id == keyID }) else {
@@ -160,7 +160,7 @@ public struct TokenCommands: Sendable {
   public func revokeAll(of id: TenantID) async throws(TenancyError) {
     try await write("tokens.revokeAll", .revoking, rewriting: id) {
       (transaction) throws(TenancyError) in
-      guard var tenant = transaction.state.find(id)?.tenant, tenant.state != .deleted else {
+      guard var tenant = transaction.state.find(id)?.tenant, !tenant.state.isGone else {
         throw .tenantNotFound
       }
       tenant.epoch += 1
@@ -198,10 +198,10 @@ public struct TokenCommands: Sendable {
   }
 
   private static func active(
-    _ id: TenantID, _ state: ControlState
+    _ id: TenantID, _ state: ControlState, at now: Timestamp
   ) throws(TenancyError) -> TenantRecord {
     guard let record = state.find(id) else { throw .tenantNotFound }
-    if let refusal = Lifecycle.refusal(for: record.tenant.state) { throw refusal }
+    if let refusal = record.refusal(at: now) { throw refusal }
     return record
   }
 

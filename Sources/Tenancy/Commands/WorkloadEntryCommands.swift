@@ -61,7 +61,7 @@ public struct WorkloadEntryCommands: Sendable {
       Self.check(new, &checks)
       try checks.finish()
       if let id = new.tenant {
-        guard let record = transaction.state.find(id), record.tenant.state != .deleted else {
+        guard let record = transaction.state.find(id), !record.tenant.state.isGone else {
           throw .tenantNotFound
         }
       }

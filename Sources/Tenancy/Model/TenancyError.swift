@@ -170,6 +170,14 @@ extension TenancyError.Reason {
   public static let provisioningUnsupported = Self("PROVISIONING_UNSUPPORTED")
   /// The tenant's data is not where it was made.
   public static let dataMissing = Self("DATA_MISSING")
+  /// Whoever has to approve a tenant's transitions has said no.
+  public static let transitionDenied = Self("TRANSITION_DENIED")
+  /// Whoever has to approve a tenant's transitions has not answered in time, or with an error: `status`.
+  public static let approvalUnavailable = Self("APPROVAL_UNAVAILABLE")
+  /// The tenant's data must be kept: there is a legal hold on it.
+  public static let legalHold = Self("LEGAL_HOLD")
+  /// The tenant's data is kept until its purge time, `purge_time` in seconds since 1970.
+  public static let retentionNotOver = Self("RETENTION_NOT_OVER")
   /// The tenant's data is on another node, which alone reaches it; `places` names it.
   public static let dataElsewhere = Self("DATA_ELSEWHERE")
   /// There is something to be sealed, such as a password, but the server has no master key.

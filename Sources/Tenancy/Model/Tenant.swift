@@ -24,7 +24,8 @@ public struct Tenant: Hashable, Sendable {
   public var deleteTime: Timestamp?
   /// When a deleted tenant's data may be destroyed.
   public var purgeTime: Timestamp?
-  /// Why the tenant is `provisionFailed` or in `maintenance`, for operators; else empty.
+  /// Why the tenant is `provisionFailed`, in `maintenance` or `suspended` where that was said, for operators; else
+  /// empty.
   public var stateReason: String
   /// The keys that sign its tokens, the newest first: `TokenKey.maximumCount` at most, of which one signs at most,
   /// and then the first does. They are no part of what callers see: `version` does not count their changes.
@@ -34,6 +35,12 @@ public struct Tenant: Hashable, Sendable {
   /// Tokens of other issuers, who know of no epochs, are void if they were issued by then; nil: none are. Moves with
   /// the epoch, once the tenant was active.
   public var tokenHorizon: Timestamp?
+  private var planBox: Box<LifecyclePlans>?
+  /// What is to become of it, and what keeps it from it.
+  public var plans: LifecyclePlans {
+    get { planBox?.value ?? LifecyclePlans() }
+    set { planBox = newValue.isEmpty ? nil : Box(newValue) }
+  }
 
   /// Validates nothing: that is up to `TenantCommands`.
   public init(
@@ -42,7 +49,7 @@ public struct Tenant: Hashable, Sendable {
     epoch: UInt64, createTime: Timestamp, updateTime: Timestamp, deleteTime: Timestamp? = nil,
     purgeTime: Timestamp? = nil, stateReason: String = "", tokenKeys: [TokenKey] = [],
     authentication: AuthenticationSettings = AuthenticationSettings(),
-    tokenHorizon: Timestamp? = nil
+    tokenHorizon: Timestamp? = nil, plans: LifecyclePlans = LifecyclePlans()
   ) {
     self.id = id
     self.slug = slug
@@ -60,7 +67,11 @@ public struct Tenant: Hashable, Sendable {
     self.tokenKeys = tokenKeys
     self.authentication = authentication
     self.tokenHorizon = tokenHorizon
+    planBox = plans.isEmpty ? nil : Box(plans)
   }
+
+  /// Whether there are plans: cheaper than to ask these.
+  public var hasPlans: Bool { planBox != nil }
 
   /// Names this version; an update that carries it fails if the tenant has changed since.
   public var etag: String { "v\(version)" }
@@ -76,12 +87,20 @@ public enum TenantState: String, Hashable, Sendable, CaseIterable, Codable {
   case active
   /// Kept out by an operator.
   case suspended
-  /// A resource is missing: its clients may try again later.
+  /// Out of service for a while, by an operator or since a resource is missing: its clients may try again later.
   case maintenance
   /// A step failed; `Tenant.stateReason` says which and why.
   case provisionFailed = "provision_failed"
-  /// As if it weren't there, for its callers; operators still see it.
+  /// As if it weren't there, for its callers; operators still see it, and may take it back.
   case deleted
+  /// What it has is being destroyed, which can't be taken back.
+  case purging
+  /// All of it is destroyed. The store keeps the id and the names, so that nobody else gets them; the state of the
+  /// control plane has no such tenant.
+  case purged
+
+  /// Whether it is as if it weren't there, for its callers.
+  public var isGone: Bool { self == .deleted || self == .purging || self == .purged }
 }
 
 /// How a tenant's data is kept apart from that of others. Raw values are those stored on disk.

@@ -106,7 +106,8 @@ private struct Witness {
     } else if let token {
       let named = state.find(token)
       sight =
-        named?.tenant.state == .deleted ? .nothing : named.map { .only($0.tenant.id) } ?? .nothing
+        named?.tenant.state.isGone == true
+        ? .nothing : named.map { .only($0.tenant.id) } ?? .nothing
     } else {
       sight = .everything
     }

@@ -81,16 +81,16 @@ public final class Resolver: Sendable {
     if mayFallBack, let own, tally.strategy == nil {
       tally.note(token == nil ? .credential : .token, own, isID: token != nil)
     }
-    return try tally.conclude()
+    return try tally.conclude(at: now)
   }
 
   /// The tenant that credentials name; nil: none does, the caller is a platform identity.
   static func identity(
     _ token: RawSpan?, _ home: TenantRecord?, _ state: borrowing ControlState
   ) throws(TenancyError) -> TenantRecord? {
-    if home?.tenant.state == .deleted { throw unknown("certificate") }
+    if home?.tenant.state.isGone == true { throw unknown("certificate") }
     guard let token else { return home }
-    guard let named = state.find(token), named.tenant.state != .deleted else {
+    guard let named = state.find(token), !named.tenant.state.isGone else {
       throw unknown("token")
     }
     guard let home, home.tenant.id != named.tenant.id else { return named }

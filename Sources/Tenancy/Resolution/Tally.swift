@@ -23,7 +23,7 @@ struct Tally: ~Copyable {
     self.isStrict = isStrict
   }
 
-  consuming func conclude() throws(TenancyError) -> Resolution {
+  consuming func conclude(at now: Timestamp) throws(TenancyError) -> Resolution {
     guard let strategy else {
       throw TenancyError(.notFound, .tenantUnresolved, "no source names a tenant")
     }
@@ -35,7 +35,7 @@ struct Tally: ~Copyable {
     guard let record, !isForeign else {
       throw own == nil ? .tenantNotFound : .tenantMismatch(reaching: attempted)
     }
-    if let refusal = Lifecycle.refusal(for: record.tenant.state) { throw refusal }
+    if let refusal = record.refusal(at: now) { throw refusal }
     let isOwn = strategy == .credential || strategy == .token
     return Resolution(
       record: record, strategy: strategy,

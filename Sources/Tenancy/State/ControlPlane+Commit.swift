@@ -8,6 +8,7 @@ extension ControlPlane {
     var quotas = TenantQuotas()
     var tail = LogTail.Limits()
     var maximumStaleness: Duration?
+    var lifecycle = LifecycleTerms()
     var waitingReads = ReadWaiters.Limits()
     /// Nil: nothing is audited.
     var auditor: Auditor?

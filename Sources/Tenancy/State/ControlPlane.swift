@@ -16,6 +16,8 @@ public final class ControlPlane: Sendable {
   let queue = DispatchQueue(label: "tenancy.control-plane.writer")
   let tail: LogTail
   var auditor: Auditor? { options.auditor }
+  /// How tenants end.
+  public var lifecycle: LifecycleTerms { options.lifecycle }
   /// Where those read the log whom the tail has left behind.
   let logReader = DispatchQueue(label: "tenancy.control-plane.log-reader")
   /// Where the store is looked into for reads that wait.
@@ -53,16 +55,18 @@ public final class ControlPlane: Sendable {
   ///   - retention: how long the log is kept.
   ///   - maximumStaleness: for how long the state is answered from without a sign that it is current; nil if
   ///     nobody else writes to the store.
+  ///   - lifecycle: how tenants end.
   /// - Throws: `StoreError`.
   public convenience init(
     store: any ControlStore, sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
     quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention(),
-    maximumStaleness: Duration? = nil
+    maximumStaleness: Duration? = nil, lifecycle: LifecycleTerms = LifecycleTerms()
   ) throws(StoreError) {
     try self.init(
       store: store, sealer: sealer, clock: clock,
       options: Options(
-        retention: retention, quotas: quotas, maximumStaleness: maximumStaleness))
+        retention: retention, quotas: quotas, maximumStaleness: maximumStaleness,
+        lifecycle: lifecycle))
   }
 
   /// As above, and audits every change in the transaction that makes it. Blocks.
@@ -72,13 +76,13 @@ public final class ControlPlane: Sendable {
     auditing store: any AuditedStore, hash: @escaping AuditHash,
     sealer: (any SecretSealer)? = nil, clock: @escaping Clock,
     quotas: TenantQuotas = TenantQuotas(), retention: LogRetention = LogRetention(),
-    maximumStaleness: Duration? = nil
+    maximumStaleness: Duration? = nil, lifecycle: LifecycleTerms = LifecycleTerms()
   ) throws(StoreError) {
     try self.init(
       store: store, sealer: sealer, clock: clock,
       options: Options(
         retention: retention, quotas: quotas, maximumStaleness: maximumStaleness,
-        auditor: Auditor(store, hash: hash, limits: DenialTable.Limits())))
+        lifecycle: lifecycle, auditor: Auditor(store, hash: hash, limits: DenialTable.Limits())))
   }
 
   init(

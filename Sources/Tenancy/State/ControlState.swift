@@ -69,6 +69,7 @@ public struct ControlState: Sendable {
   public private(set) var domains = TenantDomainSet()
   /// What signs the certificates of workloads.
   public private(set) var authorities = SigningAuthoritySet()
+  private var due = DueTenants()
   private var requests = ByteTable<RememberedRequest>()
   private var requestsByTime = OrderedTree<RememberedRequest>()
 
@@ -90,6 +91,7 @@ public struct ControlState: Sendable {
       notePlace(nil, of: record.tenant)
       noteKeys([], of: record.tenant)
       noteIssuers(false, of: record.tenant)
+      due.note(nil, record.tenant.due, of: record.tenant.id)
     }
   }
 
@@ -155,6 +157,16 @@ public struct ControlState: Sendable {
     tenants.cursor(after: id)
   }
 
+  /// Tenants of which something is scheduled up to a moment, the first due first.
+  func scheduled(by moment: Timestamp, limit: Int) -> [TenantID] {
+    due.scheduled(by: moment, limit: limit)
+  }
+
+  /// Deleted tenants whose data is to be destroyed up to a moment, those first of which that has begun.
+  func purgeable(by moment: Timestamp, limit: Int) -> [TenantID] {
+    due.purgeable(by: moment, limit: limit)
+  }
+
   // MARK: Changing
 
   /// Applies changes in order and takes the revision.
@@ -163,71 +175,6 @@ public struct ControlState: Sendable {
     for change in changes { apply(change, &drafts) }
     for at in drafts.list.indices { seal(&drafts.list[at]) }
     self.revision = revision
-  }
-
-  private struct Draft {
-    var tenant: Tenant
-    /// As it was found.
-    var slug: Slug?
-    var formerSlugs: [FormerSlug] = []
-    var formerPlace: DatabasePlace?
-    var formerKeys: [TokenKey] = []
-    var hadIssuers = false
-    var policy: TenantPolicy
-    var steps: Set<String>
-    var revocations = RevocationSet()
-    var footprint: TenantFootprint
-
-    init(new tenant: Tenant) {
-      (self.tenant, policy, steps, footprint) = (tenant, TenantPolicy(), [], tenant.footprint)
-    }
-
-    init(of record: TenantRecord) {
-      tenant = record.tenant
-      slug = tenant.slug
-      formerSlugs = record.formerSlugs
-      formerPlace = tenant.configuration.database?.place
-      formerKeys = tenant.tokenKeys
-      hadIssuers = !tenant.authentication.issuers.isEmpty
-      policy = record.policy
-      steps = record.provisionedSteps
-      revocations = record.revocations
-      footprint = record.footprint
-    }
-
-    mutating func rename(to slug: Slug) {
-      if slug != tenant.slug { addFormer(tenant.slug) }
-    }
-
-    mutating func addFormer(_ slug: Slug) {
-      if formerSlugs.contains(where: { $0.slug == slug }) { return }
-      let at = formerSlugs.firstIndexAfterAll { $0.slug.text < slug.text }
-      formerSlugs.insert(FormerSlug(slug, of: tenant.id), at: at)
-    }
-  }
-
-  /// The tenants that a revision changes: one, or all of a store that is loaded.
-  private struct Drafts {
-    /// Above it, looking for one by one would cost more than an index.
-    private static let fewest = 8
-
-    var list: [Draft] = []
-    private var positions: [TenantID: Int] = [:]
-
-    func position(of id: TenantID) -> Int? {
-      list.count <= Self.fewest ? list.firstIndex { $0.tenant.id == id } : positions[id]
-    }
-
-    /// - Returns: where it is.
-    mutating func add(_ draft: Draft) -> Int {
-      list.append(draft)
-      if list.count == Self.fewest + 1 {
-        for (at, draft) in list.enumerated() { positions[draft.tenant.id] = at }
-      } else if list.count > Self.fewest {
-        positions[draft.tenant.id] = list.count - 1
-      }
-      return list.count - 1
-    }
   }
 
   private mutating func apply(_ change: Change, _ drafts: inout Drafts) {
@@ -339,6 +286,8 @@ public struct ControlState: Sendable {
       for former in find(slug.text)?.formerSlugs ?? [] { formerSlugs[former.slug.text] = nil }
       if slug != current { index[slug.text] = nil }
     }
+    due.note(draft.formerDue, draft.tenant.due, of: draft.tenant.id)
+    if draft.tenant.state == .purged { return remove(draft) }
     draft.formerSlugs.removeAll { $0.slug == current }
     for former in draft.formerSlugs { formerSlugs[former.slug.text] = former }
     let record = TenantRecord(
@@ -352,6 +301,17 @@ public struct ControlState: Sendable {
     index[record.idText] = record
     index[draft.tenant.slug.text] = record
     tenants.put(record)
+  }
+
+  /// Its names stay reserved.
+  private mutating func remove(_ draft: borrowing Draft) {
+    let tenant = draft.tenant
+    notePlace(draft.formerPlace, of: tenant)
+    noteKeys(draft.formerKeys, of: tenant)
+    noteIssuers(draft.hadIssuers, of: tenant)
+    index[tenant.id.description] = nil
+    index[tenant.slug.text] = nil
+    tenants.remove(tenant.id)
   }
 
   private mutating func notePlace(_ formerPlace: DatabasePlace?, of tenant: borrowing Tenant) {
@@ -380,7 +340,7 @@ public struct ControlState: Sendable {
     tenants.unsharedNodes(with: other.tenants) + index.unshared(with: other.index).nodes
       + databases.unshared(with: other.databases).nodes
       + keyOwners.unshared(with: other.keyOwners).nodes
-      + formerSlugs.unshared(with: other.formerSlugs).nodes
+      + formerSlugs.unshared(with: other.formerSlugs).nodes + due.unsharedNodes(with: other.due)
       + ReservedName.Kind.allCases.reduce(0) { sum, kind in
         sum + names[kind].unshared(with: other.names[kind]).nodes
       } + workloads.unsharedNodes(with: other.workloads)

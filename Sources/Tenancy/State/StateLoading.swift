@@ -118,6 +118,10 @@ private struct StateLoading {
   }
 
   private consuming func finish(revision: UInt64) -> ControlState {
+    // Of those that are purged there is nothing but the names.
+    if records.contains(where: { $0.tenant.state == .purged }) {
+      records.removeAll { $0.tenant.state == .purged }
+    }
     let (index, names) = Self.tables(records, names)
     var state = ControlState(
       revision: revision, tenants: OrderedTree(sorted: records), index: index, names: names,

@@ -57,18 +57,75 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.deactivateTenant.method, request, options: options)
   }
 
-  /// SUSPENDED or MAINTENANCE -> ACTIVE. FAILED_PRECONDITION (DATA_MISSING) while its data is not there.
+  /// SUSPENDED or MAINTENANCE -> ACTIVE. FAILED_PRECONDITION while its data is not there (DATA_MISSING), or its
+  /// resources are not all made (TENANT_NOT_PROVISIONED), as after a deletion before that: deprovision what there is of
+  /// them, and provision it.
   public nonisolated(nonsending) func activateTenant(
     _ request: V1.ActivateTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.activateTenant.method, request, options: options)
   }
 
-  /// Soft delete: any settled state -> DELETED. The id, slug and names stay reserved.
+  /// ACTIVE -> MAINTENANCE: its calls are UNAVAILABLE, with a RetryInfo until the expected end.
+  public nonisolated(nonsending) func beginTenantMaintenance(
+    _ request: V1.BeginTenantMaintenanceRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.Tenant {
+    try await channel.unary(V1.TenantManager.beginTenantMaintenance.method, request, options: options)
+  }
+
+  /// MAINTENANCE -> ACTIVE. FAILED_PRECONDITION (DATA_MISSING) while its data is not there.
+  public nonisolated(nonsending) func endTenantMaintenance(
+    _ request: V1.EndTenantMaintenanceRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.Tenant {
+    try await channel.unary(V1.TenantManager.endTenantMaintenance.method, request, options: options)
+  }
+
+  /// Soft delete: any settled state -> DELETED. The id, slug and names stay reserved. Its data stays until
+  /// `purge_time`; its keys for tokens, authentication settings and workloads' entries go at once.
   public nonisolated(nonsending) func deleteTenant(
     _ request: V1.DeleteTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
     try await channel.unary(V1.TenantManager.deleteTenant.method, request, options: options)
+  }
+
+  /// DELETED -> SUSPENDED.
+  public nonisolated(nonsending) func undeleteTenant(
+    _ request: V1.UndeleteTenantRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.Tenant {
+    try await channel.unary(V1.TenantManager.undeleteTenant.method, request, options: options)
+  }
+
+  /// DELETED -> PURGING -> PURGED: destroys all that the tenant has, for good. Its id, slugs and names are never given
+  /// to another. The server does it by itself after `purge_time`, unless it is configured otherwise. FAILED_PRECONDITION
+  /// before that time (RETENTION_NOT_OVER) unless `ignore_retention` is set, and always while there is a legal hold
+  /// (LEGAL_HOLD). On a PURGING tenant it goes on. The answer is PURGING where another node has to destroy what it has.
+  public nonisolated(nonsending) func purgeTenant(
+    _ request: V1.PurgeTenantRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.Tenant {
+    try await channel.unary(V1.TenantManager.purgeTenant.method, request, options: options)
+  }
+
+  /// Keeps the tenant's data from being destroyed, by PurgeTenant, DeprovisionTenantResources or the server itself,
+  /// until ReleaseTenantLegalHold. Also that of a DELETED tenant. On one that has a hold it changes the reason.
+  public nonisolated(nonsending) func placeTenantLegalHold(
+    _ request: V1.PlaceTenantLegalHoldRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.Tenant {
+    try await channel.unary(V1.TenantManager.placeTenantLegalHold.method, request, options: options)
+  }
+
+  /// Ends a legal hold; without one, nothing changes.
+  public nonisolated(nonsending) func releaseTenantLegalHold(
+    _ request: V1.ReleaseTenantLegalHoldRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.Tenant {
+    try await channel.unary(V1.TenantManager.releaseTenantLegalHold.method, request, options: options)
+  }
+
+  /// Replaces what the server is to do with the tenant by itself. It does it within seconds after the time; a transition
+  /// that is not possible by then is dropped. A deletion drops all.
+  public nonisolated(nonsending) func setTenantSchedule(
+    _ request: V1.SetTenantScheduleRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.Tenant {
+    try await channel.unary(V1.TenantManager.setTenantSchedule.method, request, options: options)
   }
 
   /// Lists the tenants that the caller may see, oldest first. A tenant's own credentials see that
@@ -101,9 +158,9 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.provisionTenantResources.method, request, options: options)
   }
 
-  /// Destroys a tenant's provisioned resources: SUSPENDED or PROVISION_FAILED -> PENDING; a DELETED
-  /// tenant stays DELETED. Refused on an ACTIVE tenant. On a PENDING tenant it goes on with a destruction that
-  /// was begun and failed; such a tenant's server tries again by itself, too.
+  /// Destroys a tenant's provisioned resources: SUSPENDED or PROVISION_FAILED -> PENDING. Refused in all other states,
+  /// and while there is a legal hold (LEGAL_HOLD); what a DELETED tenant has goes by PurgeTenant alone. On a PENDING
+  /// tenant it goes on with a destruction that was begun and failed; such a tenant's server tries again by itself, too.
   public nonisolated(nonsending) func deprovisionTenantResources(
     _ request: V1.DeprovisionTenantResourcesRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {

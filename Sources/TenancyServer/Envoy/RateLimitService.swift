@@ -66,7 +66,7 @@ struct RateLimitService: Sendable {
       }
       let state = access.snapshot.state
       guard let record = state.find(wish.tenant.utf8Span.span.bytes, at: access.now),
-        Lifecycle.refusal(for: record.tenant.state) == nil
+        record.tenant.state == .active
       else {
         asked.append(nil)
         continue

@@ -136,7 +136,7 @@ struct RequestCheckService: Sendable {
   ) throws(TenancyError) -> TenantRecord? {
     let owner = caller.presenter ?? caller
     guard case .tenant(let name) = owner.kind else { return nil }
-    guard let home = state.find(name.utf8Span.span.bytes, at: now), home.tenant.state != .deleted
+    guard let home = state.find(name.utf8Span.span.bytes, at: now), !home.tenant.state.isGone
     else { throw Gate.unknownHome }
     return home
   }

@@ -57,10 +57,10 @@ struct Gate: Sendable {
     _ name: String, _ caller: Caller, _ rule: MethodRule, _ state: borrowing ControlState,
     _ now: Timestamp
   ) throws(TenancyError) -> TenantRecord {
-    guard let home = state.find(name.utf8Span.span.bytes, at: now), home.tenant.state != .deleted
+    guard let home = state.find(name.utf8Span.span.bytes, at: now), !home.tenant.state.isGone
     else { throw unknownHome }
     if let token = caller.token { try judge(token, caller.presenter, home, state, now) }
-    if rule.scope != .ownSelf, let refusal = Lifecycle.refusal(for: home.tenant.state) {
+    if rule.scope != .ownSelf, let refusal = home.refusal(at: now) {
       throw refusal
     }
     return home
@@ -71,7 +71,7 @@ struct Gate: Sendable {
     of caller: Caller, _ state: borrowing ControlState, _ now: Timestamp
   ) throws(TenancyError) {
     guard let token = caller.token else { return }
-    guard let home = state.find(token.tenant), home.tenant.state != .deleted else {
+    guard let home = state.find(token.tenant), !home.tenant.state.isGone else {
       throw unknownHome
     }
     try judge(token, caller.presenter, home, state, now)
@@ -83,7 +83,7 @@ struct Gate: Sendable {
     _ state: borrowing ControlState, _ now: Timestamp
   ) throws(TenancyError) {
     if case .tenant(let name)? = presenter?.kind {
-      guard let own = state.find(name.utf8Span.span.bytes, at: now), own.tenant.state != .deleted
+      guard let own = state.find(name.utf8Span.span.bytes, at: now), !own.tenant.state.isGone
       else { throw unknownHome }
       guard own.tenant.id == home.tenant.id else { throw credentialConflict(own.tenant.id) }
     }

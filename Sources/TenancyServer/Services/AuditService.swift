@@ -38,7 +38,7 @@ struct AuditService: Sendable {
   ) async throws {
     let chain = try Self.chain(stream.access(), request.parent)
     let head = try await plane.auditHead(of: chain, by: stream.payer, isPatient: true)
-    guard let last = head?.sequence else { return }
+    guard let last = head?.sequence else { return try requireKnown(chain) }
     var after = request.afterSequence
     while after < last {
       let (records, _) = try await read(
@@ -77,6 +77,7 @@ struct AuditService: Sendable {
     }
     let limit = min(page.size, Self.maximumPageSize)
     let (records, isWhole) = try await read(chain, after: after, limit: limit, by: access.payer)
+    if records.isEmpty { try requireKnown(chain) }
     let next = isWhole ? "" : records.last.map { page.token(after: "\($0.sequence)") } ?? ""
     return Found(chain: chain, records: records, next: next)
   }
@@ -105,9 +106,16 @@ struct AuditService: Sendable {
     if parent.isEmpty { return own }
     let name = parent.utf8Span.span.bytes
     guard let home = access.home else {
-      let found = try TenantNames.find(
-        name, .tenant, field: "parent", access.snapshot.state, at: access.now)
-      return .tenant(found.tenant.id)
+      do throws(TenancyError) {
+        let found = try TenantNames.find(
+          name, .tenant, field: "parent", access.snapshot.state, at: access.now)
+        return .tenant(found.tenant.id)
+      } catch {
+        guard error.reason == .tenantNotFound,
+          let id = purged(TenantNames.bareName(name, .tenant), access.snapshot.state)
+        else { throw error }
+        return .tenant(id)
+      }
     }
     do throws(TenancyError) {
       try TenantNames.require(name, .tenant, field: "parent", toBe: home, at: access.now)
@@ -117,6 +125,21 @@ struct AuditService: Sendable {
       let bare = TenantNames.bareName(name, .tenant)
       throw .tenantMismatch(reaching: Denials.known(bare, access.snapshot))
     }
+  }
+}
+
+/// What was done with tenants that are purged is known for as long as the trail is kept.
+extension AuditService {
+  /// Which tenant that is purged may be meant by an id, or by a slug that it had.
+  private static func purged(_ name: RawSpan, _ state: ControlState) -> TenantID? {
+    let text = name.decodedText
+    let id = TenantID(parsing: text) ?? state.owner(of: ReservedName(.slug, text))
+    return id.flatMap { state.find($0) == nil ? $0 : nil }
+  }
+
+  /// - Throws: NOT_FOUND if there is neither a tenant nor anything that was done with one.
+  private func requireKnown(_ chain: AuditChain) throws(TenancyError) {
+    if case .tenant(let id) = chain, plane.state.find(id) == nil { throw .tenantNotFound }
   }
 }
 

@@ -76,7 +76,7 @@ struct CheckService: Sendable {
       response.write(.allowed, role != nil)
       response.write(.reason, role == nil ? .noGrant : .role)
       if let role { response.write(.role, role.role.id) }
-    case .deleted: throw .tenantNotFound
+    case .deleted, .purging, .purged: throw .tenantNotFound
     case .pending, .provisioning, .suspended, .maintenance, .provisionFailed:
       response.write(.reason, .tenantInactive)
     }

@@ -5,18 +5,49 @@ import TenancyWire
 extension V1.Tenant {
   /// As `caller` may see it.
   init(_ tenant: Tenant, former: [FormerSlug], at now: Timestamp, for caller: Caller) {
+    self.init(tenant, former: former, at: now, isPlatform: caller.isPlatform)
+  }
+
+  /// As a platform identity may see it, or one of its own.
+  init(_ tenant: Tenant, former: [FormerSlug], at now: Timestamp, isPlatform: Bool) {
     self.init(
       name: TenantNames.collection + tenant.id.description, id: tenant.id.description,
       slug: tenant.slug.text, displayName: tenant.displayName, state: V1.TenantState(tenant.state),
       isolationModel: V1.IsolationModel(tenant.isolationModel),
-      configuration: V1.TenantConfiguration(tenant.configuration, for: caller), etag: tenant.etag,
+      configuration: V1.TenantConfiguration(tenant.configuration, isPlatform: isPlatform),
+      etag: tenant.etag,
       epoch: tenant.epoch, createTime: GoogleProtobuf.Timestamp(tenant.createTime),
       updateTime: GoogleProtobuf.Timestamp(tenant.updateTime),
       deleteTime: tenant.deleteTime.map { GoogleProtobuf.Timestamp($0) },
       purgeTime: tenant.purgeTime.map { GoogleProtobuf.Timestamp($0) },
       formerSlugs: former.map { V1.FormerSlug($0, at: now) },
       // It may name files.
-      stateReason: caller.isPlatform ? tenant.stateReason : "")
+      stateReason: isPlatform ? tenant.stateReason : "")
+    guard tenant.hasPlans else { return }
+    let plans = tenant.plans
+    maintenanceEndTime = plans.maintenance?.expectedEnd.map { GoogleProtobuf.Timestamp($0) }
+    if plans.schedule != TenantSchedule() { schedule = V1.TenantSchedule(plans.schedule) }
+    if isPlatform, let hold = plans.legalHold {
+      legalHold = V1.LegalHold(
+        reason: hold.reason, createTime: GoogleProtobuf.Timestamp(hold.time))
+    }
+  }
+}
+
+extension V1.TenantSchedule {
+  init(_ schedule: TenantSchedule) {
+    self.init(
+      suspendTime: schedule.suspend.map { GoogleProtobuf.Timestamp($0) },
+      trialEndTime: schedule.trialEnd.map { GoogleProtobuf.Timestamp($0) },
+      deleteTime: schedule.delete.map { GoogleProtobuf.Timestamp($0) })
+  }
+
+  /// - Throws: INVALID_ARGUMENT for what is no time.
+  func domain() throws(TenancyError) -> TenantSchedule {
+    TenantSchedule(
+      suspend: try suspendTime?.domain("schedule.suspend_time"),
+      trialEnd: try trialEndTime?.domain("schedule.trial_end_time"),
+      delete: try deleteTime?.domain("schedule.delete_time"))
   }
 }
 
@@ -51,6 +82,8 @@ extension V1.TenantState {
     case .maintenance: self = .maintenance
     case .provisionFailed: self = .provisionFailed
     case .deleted: self = .deleted
+    case .purging: self = .purging
+    case .purged: self = .purged
     }
   }
 }
@@ -79,11 +112,11 @@ extension V1.IsolationModel {
 
 extension V1.TenantConfiguration {
   /// Passwords stay behind; connection strings are for platform identities.
-  init(_ configuration: TenantConfiguration, for caller: Caller) {
+  init(_ configuration: TenantConfiguration, isPlatform: Bool) {
     self.init(
       database: configuration.database.map {
         V1.DatabaseConfig(
-          connectionString: caller.isPlatform ? $0.connectionString : "", username: $0.username,
+          connectionString: isPlatform ? $0.connectionString : "", username: $0.username,
           passwordSet: $0.password != nil)
       },
       schema: configuration.schema.map { V1.SchemaConfig(schemaName: $0.schemaName) },

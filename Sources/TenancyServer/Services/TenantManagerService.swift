@@ -8,6 +8,8 @@ struct TenantManagerService: Sendable {
   let provisioner: Provisioner
   /// Nil: tenants' requests are not limited.
   var plans: LimitPlans?
+  /// Which transitions somebody else has to approve.
+  var approvals = TransitionApprovals.none
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantManager
@@ -25,39 +27,15 @@ struct TenantManagerService: Sendable {
           try await commands(access).retire(slug: request.slug, of: id, etag: request.etag),
           for: access.caller)
       },
-      gate.async(API.deactivateTenant) { (access, request) throws(TenancyError) in
-        try await move(access, .deactivate, request.etag)
-      },
-      gate.async(API.activateTenant) { (access, request) throws(TenancyError) in
-        try await move(access, .activate, request.etag)
-      },
-      gate.async(API.deleteTenant) { (access, request) throws(TenancyError) in
-        try await move(access, .delete, request.etag)
-      },
       gate.async(API.listTenants) { (access, request) throws(TenancyError) in
         var budget = WorkBudget()
         return try list(access, request, &budget)
       },
       gate.async(API.updateTenantConfiguration, configure),
-      gate.async(API.provisionTenantResources) { (access, _) throws(TenancyError) in
-        let id = try access.requireTarget().tenant.id
-        return answer(
-          try await provisioner.provision(
-            id, actor: access.caller.subject, judge: try access.requireJudge()),
-          for: access.caller)
-      },
-      gate.async(API.deprovisionTenantResources) { (access, request) throws(TenancyError) in
-        let id = try access.requireTarget().tenant.id
-        return answer(
-          try await provisioner.deprovision(
-            id, etag: request.etag, force: request.force, actor: access.caller.subject,
-            judge: try access.requireJudge()),
-          for: access.caller)
-      },
-    ]
+    ] + lifecycleMethods(gate)
   }
 
-  private func commands(_ access: Access) throws(TenancyError) -> TenantCommands {
+  func commands(_ access: Access) throws(TenancyError) -> TenantCommands {
     TenantCommands(plane, actor: access.caller.subject, judge: try access.requireJudge())
   }
 
@@ -94,7 +72,7 @@ struct TenantManagerService: Sendable {
   }
 
   /// A tenant with what the newest state knows besides.
-  private func answer(_ tenant: Tenant, for caller: Caller) -> V1.Tenant {
+  func answer(_ tenant: Tenant, for caller: Caller) -> V1.Tenant {
     V1.Tenant(
       tenant, former: plane.state.find(tenant.id)?.formerSlugs ?? [], at: plane.now, for: caller)
   }
@@ -103,15 +81,6 @@ struct TenantManagerService: Sendable {
     _ access: Access, _ request: V1.GetTenantRequest
   ) throws(TenancyError) -> V1.Tenant {
     answer(try access.requireTarget().tenant, for: access.caller)
-  }
-
-  private func move(
-    _ access: Access, _ event: Lifecycle.Event, _ etag: String
-  ) async throws(TenancyError) -> V1.Tenant {
-    let id = try access.requireTarget().tenant.id
-    if event == .activate { try provisioner.requireData(id) }
-    return answer(
-      try await commands(access).move(id, event, etag: etag), for: access.caller)
   }
 
   private func update(
@@ -206,7 +175,7 @@ struct TenantManagerService: Sendable {
     let (found, next) = page.collect(
       tenants, &budget, key: \.idText,
       where: { record, budget in
-        (record.tenant.state != .deleted || request.showDeleted)
+        (!record.tenant.state.isGone || request.showDeleted)
           && filter.matches(record.tenant, &budget)
       }
     ) { record in

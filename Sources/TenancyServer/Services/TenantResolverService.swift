@@ -88,7 +88,7 @@ struct TenantResolverService: Sendable {
       throw TenancyError(.notFound, .tenantUnresolved, "no default tenant is configured")
     }
     guard let record = try access.find(name.utf8Span.span.bytes) else { throw .tenantNotFound }
-    if let refusal = Lifecycle.refusal(for: record.tenant.state) { throw refusal }
+    if let refusal = record.refusal(at: access.now) { throw refusal }
     return .byDefault(record)
   }
 
@@ -97,10 +97,10 @@ struct TenantResolverService: Sendable {
   ) throws(TenancyError) -> V1.ValidateTenantResponse {
     let name = request.name
     let record = try access.find(TenantNames.bareName(name.utf8Span.span.bytes, .tenant))
-    guard let record, record.tenant.state != .deleted else {
+    guard let record, !record.tenant.state.isGone else {
       return V1.ValidateTenantResponse(reason: TenancyError.Reason.tenantNotFound.rawValue)
     }
-    let refusal = Lifecycle.refusal(for: record.tenant.state)
+    let refusal = record.refusal(at: access.now)
     return V1.ValidateTenantResponse(
       valid: refusal == nil, state: V1.TenantState(record.tenant.state),
       reason: refusal?.reason.rawValue ?? "")

@@ -51,8 +51,9 @@ struct TokenService: Sendable {
     _ access: Access, _ request: V1.IssueTokenRequest
   ) async throws(TenancyError) -> V1.IssueTokenResponse {
     let terms = try requireTerms()
-    let tenant = try access.requireTarget().tenant
-    if let refusal = Lifecycle.refusal(for: tenant.state) { throw refusal }
+    let record = try access.requireTarget()
+    let tenant = record.tenant
+    if let refusal = record.refusal(at: access.now) { throw refusal }
     try TokenFields.checkSubject(request.subject, of: tenant.id, access.snapshot.state)
     let named = try TokenFields.certificate(request.certificateSha256)
     guard named == nil || !request.unbound else {
@@ -99,7 +100,7 @@ struct TokenService: Sendable {
     wish.base = base.grant
     wish.action = "tokens.exchange"
     wish.end = [base.expireTime, access.caller.expireTime].compactMap(\.self).min()
-    if let refusal = Lifecycle.refusal(for: base.record.tenant.state) { throw refusal }
+    if let refusal = base.record.refusal(at: access.now) { throw refusal }
     try making.take(for: base.record.idText, at: access.now)
     let issued = try await TokenIssuer(plane: plane, terms: terms, signers: signers)
       .issue(wish, in: base.record.tenant.id, by: access)
@@ -121,7 +122,7 @@ struct TokenService: Sendable {
     guard
       let (grant, record) = reader.read(request.token, audience: request.audience),
       grant.refusal(in: record, at: access.now) == nil,
-      Lifecycle.refusal(for: record.tenant.state) == nil,
+      record.tenant.state == .active,
       certificate == nil || grant.certificate == nil || grant.certificate == certificate
     else { return V1.IntrospectTokenResponse() }
     let claims = grant.claims

@@ -192,7 +192,7 @@ struct KeySetSources {
   /// Whether its tenant has it, and takes tokens.
   private static func isWanted(_ source: KeySource, _ control: borrowing ControlState) -> Bool {
     guard let owner = source.owner else { return true }
-    guard let tenant = control.find(owner)?.tenant, tenant.state != .deleted else { return false }
+    guard let tenant = control.find(owner)?.tenant, !tenant.state.isGone else { return false }
     return tenant.authentication.acceptsExternalIssuers
       && source.isAmong(tenant.authentication.issuers)
   }

@@ -80,7 +80,7 @@ struct RequestTokens: Sendable {
       }
     }
     // The tenant's state is for who resolves to say.
-    if record.tenant.state != .deleted, let refusal = grant.refusal(in: record, at: access.now) {
+    if !record.tenant.state.isGone, let refusal = grant.refusal(in: record, at: access.now) {
       throw TokenDenial(refusal, grant.tenant)
     }
   }

@@ -51,7 +51,7 @@ struct TokenIssuer: Sendable {
     let state = plane.state
     try judge.judge(on: state, at: plane.now)
     guard let record = state.find(tenant) else { throw .tenantNotFound }
-    if let refusal = Lifecycle.refusal(for: record.tenant.state) { throw refusal }
+    if let refusal = record.refusal(at: plane.now) { throw refusal }
     try Self.judge(wish, by: record.tenant.authentication)
     if let refusal = wish.base?.refusal(in: record, at: plane.now) { throw refusal }
     let claims = try claims(wish, record, client: access.bearer)

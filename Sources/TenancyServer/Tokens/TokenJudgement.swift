@@ -81,7 +81,7 @@ struct TokenJudgement {
     _ token: OutsideToken, _ state: borrowing ControlState
   ) -> Candidate? {
     guard let issuer = token.claimedText("iss")?.text,
-      let record = tenant(of: token, by: issuer, state), record.tenant.state != .deleted,
+      let record = tenant(of: token, by: issuer, state), !record.tenant.state.isGone,
       let trusted = terms.outside.trusted(issuer, by: record.tenant)
     else { return nil }
     return Candidate(record: record, proof: .outside(token, trusted))

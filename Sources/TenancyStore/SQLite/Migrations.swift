@@ -116,6 +116,9 @@ enum Migrations {
     // A program that does not know of signing authorities would not seal their keys anew with the others.
     Step(sql: signingAuthorities),
     Step(sql: DomainMigration.sqlite),
+    // A program that does not know of plans would destroy what must be kept, and drop them with the tenant's next
+    // change; and of states, it would not start.
+    Step(sql: ""),
   ]
 
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and

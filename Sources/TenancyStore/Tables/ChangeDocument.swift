@@ -267,6 +267,7 @@ private struct TenantDocument: Codable {
   let tokenKeys: [TokenKeyDocument]?
   let authentication: AuthenticationSettings?
   let tokenHorizon: Int64?
+  let plans: LifecyclePlansDocument?
 
   init(_ tenant: Tenant) {
     id = tenant.id.description
@@ -285,6 +286,7 @@ private struct TenantDocument: Codable {
     tokenKeys = tenant.tokenKeys.isEmpty ? nil : tenant.tokenKeys.map(TokenKeyDocument.init)
     authentication = tenant.authentication.isDefault ? nil : tenant.authentication
     tokenHorizon = tenant.tokenHorizon?.nanoseconds
+    plans = tenant.hasPlans ? LifecyclePlansDocument(tenant.plans) : nil
   }
 
   func tenant() throws(ChangeDecodingError) -> Tenant {
@@ -298,7 +300,8 @@ private struct TenantDocument: Codable {
       purgeTime: purgeTime.map(Timestamp.init(nanoseconds:)), stateReason: stateReason ?? "",
       tokenKeys: tokenKeys?.map(\.key) ?? [],
       authentication: authentication ?? AuthenticationSettings(),
-      tokenHorizon: tokenHorizon.map(Timestamp.init(nanoseconds:)))
+      tokenHorizon: tokenHorizon.map(Timestamp.init(nanoseconds:)),
+      plans: plans?.plans ?? LifecyclePlans())
   }
 }
 

@@ -112,6 +112,10 @@ extension ChangeDocument {
       json.pair("displayName", tenant.displayName)
       json.pair("epoch", tenant.epoch)
       json.pairs(("id", tenant.id.description), ("isolationModel", tenant.isolationModel.rawValue))
+      if tenant.hasPlans {
+        json.key("plans")
+        try LifecyclePlansDocument.write(tenant.plans, to: &json)
+      }
       json.pair("purgeTime", tenant.purgeTime)
       json.pairs(("slug", tenant.slug.text), ("state", tenant.state.rawValue))
       if !tenant.stateReason.isEmpty { json.pair("stateReason", tenant.stateReason) }

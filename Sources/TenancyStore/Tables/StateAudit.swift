@@ -190,7 +190,7 @@ struct StateAudit {
     }
     try checkKeys(of: tenant, row)
     try checkAuthentication(of: tenant, row)
-    let isDeleted = tenant.state == .deleted
+    let isDeleted = tenant.state.isGone
     try row.require(
       isDeleted == (tenant.deleteTime != nil) && isDeleted == (tenant.purgeTime != nil),
       "its state \(tenant.state.rawValue) does not fit its times of deletion")
@@ -205,7 +205,7 @@ struct StateAudit {
   private func checkAuthentication(of tenant: Tenant, _ row: Row) throws(StoreError) {
     guard !tenant.authentication.isDefault else { return }
     try row.require(
-      tenant.state != .deleted, "it is deleted, and has authentication settings")
+      !tenant.state.isGone, "it is deleted, and has authentication settings")
     let wrong = AuthenticationRules.violations(of: tenant.authentication).map(\.field)
     try row.require(wrong.isEmpty, "its authentication settings are none: \(wrong)")
   }
@@ -214,7 +214,7 @@ struct StateAudit {
     let keys = tenant.tokenKeys
     guard !keys.isEmpty else { return }
     try row.require(keys.count <= TokenKey.maximumCount, "it has \(keys.count) keys for tokens")
-    try row.require(tenant.state != .deleted, "it is deleted, and has keys for tokens")
+    try row.require(!tenant.state.isGone, "it is deleted, and has keys for tokens")
     try row.require(Set(keys.map(\.id)).count == keys.count, "a key for tokens is there twice")
     try row.require(
       keys.dropFirst().allSatisfy { !$0.signs }, "a key for tokens signs, and is not the first")
@@ -261,7 +261,7 @@ struct StateAudit {
     if let id = entry.tenant {
       try requireTenant(id, row)
       if let at = positions.find(id), case .putTenant(let tenant) = tenants[at] {
-        try row.require(tenant.state != .deleted, "its tenant is deleted")
+        try row.require(!tenant.state.isGone, "its tenant is deleted")
       }
     }
     try row.require(TenantID(parsing: entry.id) != nil, "its id is none")

@@ -43,6 +43,25 @@ extension EnvoyRateLimit {
   }
 }
 
+extension LifecycleV1 {
+  /// What a platform serves so that it can be asked before a tenant is moved (`lifecycle.approval` of the server's
+  /// configuration). tenantd does not serve it: it calls it.
+  public enum TransitionApprovals: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.lifecycle.v1.TransitionApprovals"
+
+    /// Whether a tenant may be moved. Any error, and an answer that does not come in time, mean no.
+    public static let approveTransition = MethodSpec<LifecycleV1.ApproveTransitionRequest, LifecycleV1.ApproveTransitionResponse>(
+      RPCMethod(path: "/tenancy.lifecycle.v1.TransitionApprovals/ApproveTransition", kind: .unary),
+      requirement: Requirement(permission: "tenancy.transitions:approve", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      approveTransition.identity,
+    ]
+  }
+}
+
 extension V1 {
   /// Who did what, and who was denied what. Records form one hash chain per tenant, and one of the platform over
   /// the heads of all. A tenant's identities read their own tenant's chain, the platform's read all.
@@ -367,15 +386,58 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/DeactivateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:deactivate", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
-    /// SUSPENDED or MAINTENANCE -> ACTIVE. FAILED_PRECONDITION (DATA_MISSING) while its data is not there.
+    /// SUSPENDED or MAINTENANCE -> ACTIVE. FAILED_PRECONDITION while its data is not there (DATA_MISSING), or its
+    /// resources are not all made (TENANT_NOT_PROVISIONED), as after a deletion before that: deprovision what there is of
+    /// them, and provision it.
     public static let activateTenant = MethodSpec<V1.ActivateTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/ActivateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:activate", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
-    /// Soft delete: any settled state -> DELETED. The id, slug and names stay reserved.
+    /// ACTIVE -> MAINTENANCE: its calls are UNAVAILABLE, with a RetryInfo until the expected end.
+    public static let beginTenantMaintenance = MethodSpec<V1.BeginTenantMaintenanceRequest, V1.Tenant>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/BeginTenantMaintenance", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:maintain", scope: .platform, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// MAINTENANCE -> ACTIVE. FAILED_PRECONDITION (DATA_MISSING) while its data is not there.
+    public static let endTenantMaintenance = MethodSpec<V1.EndTenantMaintenanceRequest, V1.Tenant>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/EndTenantMaintenance", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:maintain", scope: .platform, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Soft delete: any settled state -> DELETED. The id, slug and names stay reserved. Its data stays until
+    /// `purge_time`; its keys for tokens, authentication settings and workloads' entries go at once.
     public static let deleteTenant = MethodSpec<V1.DeleteTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/DeleteTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:delete", scope: .platform, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// DELETED -> SUSPENDED.
+    public static let undeleteTenant = MethodSpec<V1.UndeleteTenantRequest, V1.Tenant>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/UndeleteTenant", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:undelete", scope: .platform, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// DELETED -> PURGING -> PURGED: destroys all that the tenant has, for good. Its id, slugs and names are never given
+    /// to another. The server does it by itself after `purge_time`, unless it is configured otherwise. FAILED_PRECONDITION
+    /// before that time (RETENTION_NOT_OVER) unless `ignore_retention` is set, and always while there is a legal hold
+    /// (LEGAL_HOLD). On a PURGING tenant it goes on. The answer is PURGING where another node has to destroy what it has.
+    public static let purgeTenant = MethodSpec<V1.PurgeTenantRequest, V1.Tenant>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/PurgeTenant", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:purge", scope: .platform, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Keeps the tenant's data from being destroyed, by PurgeTenant, DeprovisionTenantResources or the server itself,
+    /// until ReleaseTenantLegalHold. Also that of a DELETED tenant. On one that has a hold it changes the reason.
+    public static let placeTenantLegalHold = MethodSpec<V1.PlaceTenantLegalHoldRequest, V1.Tenant>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/PlaceTenantLegalHold", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:hold", scope: .platform, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Ends a legal hold; without one, nothing changes.
+    public static let releaseTenantLegalHold = MethodSpec<V1.ReleaseTenantLegalHoldRequest, V1.Tenant>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/ReleaseTenantLegalHold", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:hold", scope: .platform, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Replaces what the server is to do with the tenant by itself. It does it within seconds after the time; a transition
+    /// that is not possible by then is dropped. A deletion drops all.
+    public static let setTenantSchedule = MethodSpec<V1.SetTenantScheduleRequest, V1.Tenant>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/SetTenantSchedule", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:schedule", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
     /// Lists the tenants that the caller may see, oldest first. A tenant's own credentials see that
     /// tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
@@ -401,9 +463,9 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/ProvisionTenantResources", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:provision", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
-    /// Destroys a tenant's provisioned resources: SUSPENDED or PROVISION_FAILED -> PENDING; a DELETED
-    /// tenant stays DELETED. Refused on an ACTIVE tenant. On a PENDING tenant it goes on with a destruction that
-    /// was begun and failed; such a tenant's server tries again by itself, too.
+    /// Destroys a tenant's provisioned resources: SUSPENDED or PROVISION_FAILED -> PENDING. Refused in all other states,
+    /// and while there is a legal hold (LEGAL_HOLD); what a DELETED tenant has goes by PurgeTenant alone. On a PENDING
+    /// tenant it goes on with a destruction that was begun and failed; such a tenant's server tries again by itself, too.
     public static let deprovisionTenantResources = MethodSpec<V1.DeprovisionTenantResourcesRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/DeprovisionTenantResources", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:deprovision", scope: .platform, tenantField: "name"),
@@ -417,7 +479,14 @@ extension V1 {
       retireTenantSlug.identity,
       deactivateTenant.identity,
       activateTenant.identity,
+      beginTenantMaintenance.identity,
+      endTenantMaintenance.identity,
       deleteTenant.identity,
+      undeleteTenant.identity,
+      purgeTenant.identity,
+      placeTenantLegalHold.identity,
+      releaseTenantLegalHold.identity,
+      setTenantSchedule.identity,
       listTenants.identity,
       updateTenantConfiguration.identity,
       provisionTenantResources.identity,
@@ -646,6 +715,12 @@ extension EnvoyRateLimit {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
     RateLimitService.methods
+}
+
+extension LifecycleV1 {
+  /// Every method of the API.
+  public static let methods: [MethodIdentity] =
+    TransitionApprovals.methods
 }
 
 extension V1 {

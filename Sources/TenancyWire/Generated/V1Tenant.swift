@@ -7,7 +7,7 @@ public import TenancyRPC
 public import Tenancy
 
 extension V1 {
-  /// PENDING -> PROVISIONING -> ACTIVE <-> SUSPENDED; see TenantManager's methods.
+  /// PENDING -> PROVISIONING -> ACTIVE <-> SUSPENDED; see TenantManager's methods, and the article on the lifecycle.
   public struct TenantState: WireEnum {
     public let rawValue: Int32
 
@@ -29,6 +29,10 @@ extension V1 {
     public static let provisionFailed = Self(rawValue: 6)
     /// `TENANT_STATE_DELETED`.
     public static let deleted = Self(rawValue: 7)
+    /// All that the tenant has is being destroyed; nothing takes it back.
+    public static let purging = Self(rawValue: 8)
+    /// All of it is destroyed, and no method knows the tenant any more: only PurgeTenant answers with it.
+    public static let purged = Self(rawValue: 9)
 
     public static let names: [Int32: String] = [
       0: "TENANT_STATE_UNSPECIFIED",
@@ -39,6 +43,8 @@ extension V1 {
       5: "TENANT_STATE_MAINTENANCE",
       6: "TENANT_STATE_PROVISION_FAILED",
       7: "TENANT_STATE_DELETED",
+      8: "TENANT_STATE_PURGING",
+      9: "TENANT_STATE_PURGED",
     ]
   }
 }
@@ -143,9 +149,16 @@ extension V1 {
     public var purgeTime: GoogleProtobuf.Timestamp?
     /// Output only. Those that still stand for the tenant.
     public var formerSlugs: [V1.FormerSlug]
-    /// Output only. Why the tenant is in PROVISION_FAILED, or in MAINTENANCE since its data was not there
-    /// when the server started; else empty.
+    /// Output only. Why the tenant is in PROVISION_FAILED, SUSPENDED where it was said, or in MAINTENANCE: what
+    /// BeginTenantMaintenance said, or that its data was not there when the server started. Else empty. For platform
+    /// identities only.
     public var stateReason: String
+    /// Output only. Set in MAINTENANCE, where BeginTenantMaintenance said when that is expected to be over.
+    public var maintenanceEndTime: GoogleProtobuf.Timestamp?
+    /// Output only. What the server will do with the tenant by itself.
+    public var schedule: V1.TenantSchedule?
+    /// Output only. That the tenant's data must be kept. For platform identities only.
+    public var legalHold: V1.LegalHold?
 
     /// Fields that are not given have their defaults.
     public init(
@@ -163,7 +176,10 @@ extension V1 {
       deleteTime: GoogleProtobuf.Timestamp? = nil,
       purgeTime: GoogleProtobuf.Timestamp? = nil,
       formerSlugs: [V1.FormerSlug] = [],
-      stateReason: String = ""
+      stateReason: String = "",
+      maintenanceEndTime: GoogleProtobuf.Timestamp? = nil,
+      schedule: V1.TenantSchedule? = nil,
+      legalHold: V1.LegalHold? = nil
     ) {
       self.name = name
       self.id = id
@@ -180,6 +196,9 @@ extension V1 {
       self.purgeTime = purgeTime
       self.formerSlugs = formerSlugs
       self.stateReason = stateReason
+      self.maintenanceEndTime = maintenanceEndTime
+      self.schedule = schedule
+      self.legalHold = legalHold
     }
   }
 }
@@ -208,6 +227,9 @@ extension V1.Tenant {
     self.purgeTime = try WireRead.message(c.pointee.purge_time, field: "purge_time")
     self.formerSlugs = try WireRead.messages(c.pointee.former_slugs, count: c.pointee.n_former_slugs, field: "former_slugs")
     self.stateReason = try WireText.string(c.pointee.state_reason, field: "state_reason")
+    self.maintenanceEndTime = try WireRead.message(c.pointee.maintenance_end_time, field: "maintenance_end_time")
+    self.schedule = try WireRead.message(c.pointee.schedule, field: "schedule")
+    self.legalHold = try WireRead.message(c.pointee.legal_hold, field: "legal_hold")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -229,6 +251,9 @@ extension V1.Tenant {
     c.pointee.n_former_slugs = self.formerSlugs.count
     c.pointee.former_slugs = arena.list(self.formerSlugs) { Optional($0.write(into: arena)) }
     c.pointee.state_reason = arena.copy(self.stateReason)
+    c.pointee.maintenance_end_time = self.maintenanceEndTime?.write(into: arena)
+    c.pointee.schedule = self.schedule?.write(into: arena)
+    c.pointee.legal_hold = self.legalHold?.write(into: arena)
     return c
   }
 
@@ -249,6 +274,112 @@ extension V1.Tenant {
     if let value = self.purgeTime { object["purgeTime"] = value.json() }
     if !self.formerSlugs.isEmpty { object["formerSlugs"] = .array(self.formerSlugs.map { $0.json() }) }
     if !self.stateReason.isEmpty { object["stateReason"] = .string(self.stateReason) }
+    if let value = self.maintenanceEndTime { object["maintenanceEndTime"] = value.json() }
+    if let value = self.schedule { object["schedule"] = value.json() }
+    if let value = self.legalHold { object["legalHold"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// When the server makes transitions by itself. What is not set is not scheduled.
+  public struct TenantSchedule: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// ACTIVE or MAINTENANCE -> SUSPENDED.
+    public var suspendTime: GoogleProtobuf.Timestamp?
+    /// The same, because a trial has ended: `state_reason` says so.
+    public var trialEndTime: GoogleProtobuf.Timestamp?
+    /// Soft delete.
+    public var deleteTime: GoogleProtobuf.Timestamp?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      suspendTime: GoogleProtobuf.Timestamp? = nil,
+      trialEndTime: GoogleProtobuf.Timestamp? = nil,
+      deleteTime: GoogleProtobuf.Timestamp? = nil
+    ) {
+      self.suspendTime = suspendTime
+      self.trialEndTime = trialEndTime
+      self.deleteTime = deleteTime
+    }
+  }
+}
+
+extension V1.TenantSchedule {
+  public typealias CMessage = Tenancy__V1__TenantSchedule
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__tenant_schedule__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.suspendTime = try WireRead.message(c.pointee.suspend_time, field: "suspend_time")
+    self.trialEndTime = try WireRead.message(c.pointee.trial_end_time, field: "trial_end_time")
+    self.deleteTime = try WireRead.message(c.pointee.delete_time, field: "delete_time")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__tenant_schedule__init(c)
+    c.pointee.suspend_time = self.suspendTime?.write(into: arena)
+    c.pointee.trial_end_time = self.trialEndTime?.write(into: arena)
+    c.pointee.delete_time = self.deleteTime?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if let value = self.suspendTime { object["suspendTime"] = value.json() }
+    if let value = self.trialEndTime { object["trialEndTime"] = value.json() }
+    if let value = self.deleteTime { object["deleteTime"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// That a tenant's data must not be destroyed, by whoever asks for it.
+  public struct LegalHold: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// For operators: 1 to 500 characters.
+    public var reason: String
+    /// Since when.
+    public var createTime: GoogleProtobuf.Timestamp?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      reason: String = "",
+      createTime: GoogleProtobuf.Timestamp? = nil
+    ) {
+      self.reason = reason
+      self.createTime = createTime
+    }
+  }
+}
+
+extension V1.LegalHold {
+  public typealias CMessage = Tenancy__V1__LegalHold
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__legal_hold__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.reason = try WireText.string(c.pointee.reason, field: "reason")
+    self.createTime = try WireRead.message(c.pointee.create_time, field: "create_time")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__legal_hold__init(c)
+    c.pointee.reason = arena.copy(self.reason)
+    c.pointee.create_time = self.createTime?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.reason.isEmpty { object["reason"] = .string(self.reason) }
+    if let value = self.createTime { object["createTime"] = value.json() }
     return .object(object)
   }
 }

@@ -523,6 +523,385 @@ extension V1.DeleteTenantRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.BeginTenantMaintenanceRequest`.
+  public struct BeginTenantMaintenanceRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
+    public var name: String
+    /// `etag`, field 2.
+    public var etag: String
+    /// When it is expected to be over, in the future; clients are told to come back then. It ends nothing by itself. Not
+    /// set: they come back after 30 seconds.
+    public var expectedEndTime: GoogleProtobuf.Timestamp?
+    /// For operators, at most 500 characters: in `state_reason`.
+    public var reason: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      etag: String = "",
+      expectedEndTime: GoogleProtobuf.Timestamp? = nil,
+      reason: String = ""
+    ) {
+      self.name = name
+      self.etag = etag
+      self.expectedEndTime = expectedEndTime
+      self.reason = reason
+    }
+  }
+}
+
+extension V1.BeginTenantMaintenanceRequest {
+  public typealias CMessage = Tenancy__V1__BeginTenantMaintenanceRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__begin_tenant_maintenance_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.expectedEndTime = try WireRead.message(c.pointee.expected_end_time, field: "expected_end_time")
+    self.reason = try WireText.string(c.pointee.reason, field: "reason")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__begin_tenant_maintenance_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.etag = arena.copy(self.etag)
+    c.pointee.expected_end_time = self.expectedEndTime?.write(into: arena)
+    c.pointee.reason = arena.copy(self.reason)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if let value = self.expectedEndTime { object["expectedEndTime"] = value.json() }
+    if !self.reason.isEmpty { object["reason"] = .string(self.reason) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.EndTenantMaintenanceRequest`.
+  public struct EndTenantMaintenanceRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
+    public var name: String
+    /// `etag`, field 2.
+    public var etag: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      etag: String = ""
+    ) {
+      self.name = name
+      self.etag = etag
+    }
+  }
+}
+
+extension V1.EndTenantMaintenanceRequest {
+  public typealias CMessage = Tenancy__V1__EndTenantMaintenanceRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__end_tenant_maintenance_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__end_tenant_maintenance_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.etag = arena.copy(self.etag)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.UndeleteTenantRequest`.
+  public struct UndeleteTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
+    public var name: String
+    /// `etag`, field 2.
+    public var etag: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      etag: String = ""
+    ) {
+      self.name = name
+      self.etag = etag
+    }
+  }
+}
+
+extension V1.UndeleteTenantRequest {
+  public typealias CMessage = Tenancy__V1__UndeleteTenantRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__undelete_tenant_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__undelete_tenant_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.etag = arena.copy(self.etag)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.PurgeTenantRequest`.
+  public struct PurgeTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
+    public var name: String
+    /// `etag`, field 2.
+    public var etag: String
+    /// Not to wait for `purge_time`.
+    public var ignoreRetention: Bool
+    /// Give up data that only another node reaches, one that is gone for good: see DeprovisionTenantResources.
+    public var force: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      etag: String = "",
+      ignoreRetention: Bool = false,
+      force: Bool = false
+    ) {
+      self.name = name
+      self.etag = etag
+      self.ignoreRetention = ignoreRetention
+      self.force = force
+    }
+  }
+}
+
+extension V1.PurgeTenantRequest {
+  public typealias CMessage = Tenancy__V1__PurgeTenantRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__purge_tenant_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.ignoreRetention = c.pointee.ignore_retention != 0
+    self.force = c.pointee.force != 0
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__purge_tenant_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.etag = arena.copy(self.etag)
+    c.pointee.ignore_retention = self.ignoreRetention ? 1 : 0
+    c.pointee.force = self.force ? 1 : 0
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.ignoreRetention { object["ignoreRetention"] = .bool(self.ignoreRetention) }
+    if self.force { object["force"] = .bool(self.force) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.PlaceTenantLegalHoldRequest`.
+  public struct PlaceTenantLegalHoldRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
+    public var name: String
+    /// `etag`, field 2.
+    public var etag: String
+    /// For operators: 1 to 500 characters, none of them control.
+    public var reason: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      etag: String = "",
+      reason: String = ""
+    ) {
+      self.name = name
+      self.etag = etag
+      self.reason = reason
+    }
+  }
+}
+
+extension V1.PlaceTenantLegalHoldRequest {
+  public typealias CMessage = Tenancy__V1__PlaceTenantLegalHoldRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__place_tenant_legal_hold_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.reason = try WireText.string(c.pointee.reason, field: "reason")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__place_tenant_legal_hold_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.etag = arena.copy(self.etag)
+    c.pointee.reason = arena.copy(self.reason)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if !self.reason.isEmpty { object["reason"] = .string(self.reason) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ReleaseTenantLegalHoldRequest`.
+  public struct ReleaseTenantLegalHoldRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
+    public var name: String
+    /// `etag`, field 2.
+    public var etag: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      etag: String = ""
+    ) {
+      self.name = name
+      self.etag = etag
+    }
+  }
+}
+
+extension V1.ReleaseTenantLegalHoldRequest {
+  public typealias CMessage = Tenancy__V1__ReleaseTenantLegalHoldRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__release_tenant_legal_hold_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__release_tenant_legal_hold_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.etag = arena.copy(self.etag)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.SetTenantScheduleRequest`.
+  public struct SetTenantScheduleRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
+    public var name: String
+    /// `etag`, field 2.
+    public var etag: String
+    /// Times in the future; what is not set is not scheduled any more.
+    public var schedule: V1.TenantSchedule?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      etag: String = "",
+      schedule: V1.TenantSchedule? = nil
+    ) {
+      self.name = name
+      self.etag = etag
+      self.schedule = schedule
+    }
+  }
+}
+
+extension V1.SetTenantScheduleRequest {
+  public typealias CMessage = Tenancy__V1__SetTenantScheduleRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__set_tenant_schedule_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.schedule = try WireRead.message(c.pointee.schedule, field: "schedule")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__set_tenant_schedule_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.etag = arena.copy(self.etag)
+    c.pointee.schedule = self.schedule?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if let value = self.schedule { object["schedule"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
   /// `tenancy.v1.ListTenantsRequest`.
   public struct ListTenantsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// At most this many; 0 means 50, more than 1,000 means 1,000, negative is INVALID_ARGUMENT. One call

@@ -214,7 +214,7 @@ extension ControlState {
   /// Whether a tenant's workloads are given certificates.
   func servesWorkloads(of id: TenantID) -> Bool {
     guard let tenant = find(id)?.tenant else { return false }
-    return Lifecycle.refusal(for: tenant.state) == nil
+    return tenant.state == .active
   }
 }
 

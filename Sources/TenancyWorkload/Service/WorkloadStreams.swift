@@ -130,7 +130,7 @@ final class WorkloadStreams: Sendable {
       case .deleteWorkloadEntry(let id):
         wake(counting: true) { $0.entries.contains(id) }
       case .putTenant(let tenant):
-        let isServed = Lifecycle.refusal(for: tenant.state) == nil
+        let isServed = tenant.state == .active
         wakeThose(of: tenant.id, unless: isServed)
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
         .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,

@@ -10,7 +10,10 @@ struct TenantGroup: ParsableCommand {
       CreateTenantCommand.self, GetTenantCommand.self, ListTenantsCommand.self,
       UpdateTenantCommand.self, ConfigureTenantCommand.self, ProvisionTenantCommand.self,
       ActivateTenantCommand.self, DeactivateTenantCommand.self, DeprovisionTenantCommand.self,
-      DeleteTenantCommand.self, RetireSlugCommand.self, TenantUsageCommand.self,
+      BeginMaintenanceCommand.self, EndMaintenanceCommand.self, ScheduleTenantCommand.self,
+      DeleteTenantCommand.self, UndeleteTenantCommand.self, HoldTenantCommand.self,
+      ReleaseTenantCommand.self, PurgeTenantCommand.self, RetireSlugCommand.self,
+      TenantUsageCommand.self,
     ])
 }
 

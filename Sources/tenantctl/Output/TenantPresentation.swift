@@ -16,6 +16,11 @@ extension V1.Tenant: Presentable {
     fields.add("Etag", etag)
     fields.add("Created", createTime?.text ?? "")
     fields.add("Updated", updateTime?.text ?? "")
+    fields.add("Back about", maintenanceEndTime?.text ?? "")
+    fields.add("To be suspended", schedule?.suspendTime?.text ?? "")
+    fields.add("Trial ends", schedule?.trialEndTime?.text ?? "")
+    fields.add("To be deleted", schedule?.deleteTime?.text ?? "")
+    fields.add("Legal hold", legalHold?.line ?? "")
     fields.add("Deleted", deleteTime?.text ?? "")
     fields.add("Purged after", purgeTime?.text ?? "")
     return fields.lines()
@@ -26,6 +31,12 @@ extension V1.FormerSlug {
   fileprivate var line: String {
     let last = lastUseTime.map { ", last \($0.text)" } ?? ""
     return "\(slug) (used \(recentUses) times in 7 days\(last))"
+  }
+}
+
+extension V1.LegalHold {
+  fileprivate var line: String {
+    "\(reason) (since \(createTime?.text ?? "an unknown time"))"
   }
 }
 

@@ -19,7 +19,7 @@ def _generate() -> str:
     target = tempfile.mkdtemp(prefix="tenancy-stubs-")
     atexit.register(shutil.rmtree, target, ignore_errors=True)
     well_known = resources.files("grpc_tools") / "_proto"
-    names = sorted(str(path.relative_to(PROTO)) for folder in ("tenancy/v1", "envoy")
+    names = sorted(str(path.relative_to(PROTO)) for folder in ("tenancy", "envoy")
                    for path in (PROTO / folder).rglob("*.proto"))
     arguments = ["protoc", f"-I{PROTO}", f"-I{well_known}", f"--python_out={target}",
                  f"--grpc_python_out={target}", *names]
@@ -42,6 +42,10 @@ from envoy.service.auth.v3 import (  # noqa: E402
     attribute_context_pb2 as attribute_context,
     external_auth_pb2 as ext_authz,
     external_auth_pb2_grpc as ext_authz_grpc,
+)
+from tenancy.lifecycle.v1 import (  # noqa: E402
+    transition_approvals_pb2 as approvals,
+    transition_approvals_pb2_grpc as approvals_grpc,
 )
 from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     authorization_pb2 as authz,
@@ -69,10 +73,10 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
 )
 
 __all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "ratelimit", "ratelimit_unit", "rls", "rls_grpc",
-           "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
+           "approvals", "approvals_grpc", "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
            "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant",
            "authorities", "authorities_grpc", "domains", "domains_grpc", "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
-           "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED",
+           "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED", "PURGING", "PURGED",
            "DATABASE", "SCHEMA", "SHARED", "HYBRID"]
 
 PENDING = tenant.TENANT_STATE_PENDING
@@ -82,6 +86,8 @@ SUSPENDED = tenant.TENANT_STATE_SUSPENDED
 MAINTENANCE = tenant.TENANT_STATE_MAINTENANCE
 PROVISION_FAILED = tenant.TENANT_STATE_PROVISION_FAILED
 DELETED = tenant.TENANT_STATE_DELETED
+PURGING = tenant.TENANT_STATE_PURGING
+PURGED = tenant.TENANT_STATE_PURGED
 DATABASE = tenant.ISOLATION_MODEL_DATABASE
 SCHEMA = tenant.ISOLATION_MODEL_SCHEMA
 SHARED = tenant.ISOLATION_MODEL_SHARED

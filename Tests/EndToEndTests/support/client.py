@@ -1,5 +1,6 @@
 """A gRPC client, and what it makes of errors."""
 
+import time
 from dataclasses import dataclass
 
 import grpc
@@ -74,6 +75,39 @@ class Client:
     def delete(self, name: str):
         return self.manager.DeleteTenant(api.manager.DeleteTenantRequest(name=name), timeout=20)
 
+    def undelete(self, name: str):
+        return self.manager.UndeleteTenant(api.manager.UndeleteTenantRequest(name=name), timeout=20)
+
+    def purge(self, name: str, early: bool = True):
+        return self.manager.PurgeTenant(
+            api.manager.PurgeTenantRequest(name=name, ignore_retention=early), timeout=20)
+
+    def hold(self, name: str, reason: str = "a case"):
+        return self.manager.PlaceTenantLegalHold(
+            api.manager.PlaceTenantLegalHoldRequest(name=name, reason=reason), timeout=20)
+
+    def release(self, name: str):
+        return self.manager.ReleaseTenantLegalHold(
+            api.manager.ReleaseTenantLegalHoldRequest(name=name), timeout=20)
+
+    def maintain(self, name: str, seconds: float | None = None, reason: str = ""):
+        """Takes a tenant out of service, for so many seconds as far as anybody knows."""
+        request = api.manager.BeginTenantMaintenanceRequest(name=name, reason=reason)
+        if seconds is not None:
+            request.expected_end_time.FromNanoseconds(time.time_ns() + int(seconds * 1e9))
+        return self.manager.BeginTenantMaintenance(request, timeout=20)
+
+    def end_maintenance(self, name: str):
+        return self.manager.EndTenantMaintenance(
+            api.manager.EndTenantMaintenanceRequest(name=name), timeout=20)
+
+    def schedule(self, name: str, **seconds: float):
+        """Says in how many seconds from now transitions are due: `suspend`, `trial_end`, `delete`."""
+        request = api.manager.SetTenantScheduleRequest(name=name)
+        for kind, after in seconds.items():
+            getattr(request.schedule, f"{kind}_time").FromNanoseconds(time.time_ns() + int(after * 1e9))
+        return self.manager.SetTenantSchedule(request, timeout=20)
+
     def role(self, parent: str, role_id: str, *permissions: str, **fields):
         return self.authz.CreateRole(api.authz.CreateRoleRequest(
             parent=parent, role_id=role_id,
@@ -112,7 +146,7 @@ class Client:
         return list(self.domains.ListTenantDomains(
             api.domains.ListTenantDomainsRequest(parent=tenant), timeout=20).domains)
 
-    def release(self, name: str):
+    def release_domain(self, name: str):
         return self.domains.ReleaseTenantDomain(
             api.domains.ReleaseTenantDomainRequest(name=name), timeout=20)
 

@@ -122,6 +122,14 @@ PLATFORM = {
     "TenantManager/DeactivateTenant": _named(manager.DeactivateTenantRequest),
     "TenantManager/ActivateTenant": _named(manager.ActivateTenantRequest),
     "TenantManager/DeleteTenant": _named(manager.DeleteTenantRequest),
+    "TenantManager/UndeleteTenant": _named(manager.UndeleteTenantRequest),
+    "TenantManager/PurgeTenant": lambda name: manager.PurgeTenantRequest(name=name, ignore_retention=True),
+    "TenantManager/BeginTenantMaintenance": _named(manager.BeginTenantMaintenanceRequest),
+    "TenantManager/EndTenantMaintenance": _named(manager.EndTenantMaintenanceRequest),
+    "TenantManager/PlaceTenantLegalHold": lambda name: manager.PlaceTenantLegalHoldRequest(
+        name=name, reason="x"),
+    "TenantManager/ReleaseTenantLegalHold": _named(manager.ReleaseTenantLegalHoldRequest),
+    "TenantManager/SetTenantSchedule": _named(manager.SetTenantScheduleRequest),
     "TenantManager/RetireTenantSlug": lambda name: manager.RetireTenantSlugRequest(
         name=name, slug="old"),
     "TenantManager/ProvisionTenantResources": _named(manager.ProvisionTenantResourcesRequest),

@@ -53,6 +53,96 @@ void   tenancy__v1__tenant__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__tenant__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__tenant_schedule__init
+                     (Tenancy__V1__TenantSchedule         *message)
+{
+  static const Tenancy__V1__TenantSchedule init_value = TENANCY__V1__TENANT_SCHEDULE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__tenant_schedule__get_packed_size
+                     (const Tenancy__V1__TenantSchedule *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_schedule__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__tenant_schedule__pack
+                     (const Tenancy__V1__TenantSchedule *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_schedule__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__tenant_schedule__pack_to_buffer
+                     (const Tenancy__V1__TenantSchedule *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_schedule__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__TenantSchedule *
+       tenancy__v1__tenant_schedule__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__TenantSchedule *)
+     protobuf_c_message_unpack (&tenancy__v1__tenant_schedule__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__tenant_schedule__free_unpacked
+                     (Tenancy__V1__TenantSchedule *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__tenant_schedule__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__legal_hold__init
+                     (Tenancy__V1__LegalHold         *message)
+{
+  static const Tenancy__V1__LegalHold init_value = TENANCY__V1__LEGAL_HOLD__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__legal_hold__get_packed_size
+                     (const Tenancy__V1__LegalHold *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__legal_hold__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__legal_hold__pack
+                     (const Tenancy__V1__LegalHold *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__legal_hold__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__legal_hold__pack_to_buffer
+                     (const Tenancy__V1__LegalHold *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__legal_hold__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__LegalHold *
+       tenancy__v1__legal_hold__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__LegalHold *)
+     protobuf_c_message_unpack (&tenancy__v1__legal_hold__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__legal_hold__free_unpacked
+                     (Tenancy__V1__LegalHold *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__legal_hold__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__former_slug__init
                      (Tenancy__V1__FormerSlug         *message)
 {
@@ -419,7 +509,7 @@ void   tenancy__v1__shared_config__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__shared_config__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[15] =
+static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[18] =
 {
   {
     "name",
@@ -601,6 +691,42 @@ static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[15]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "maintenance_end_time",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Tenant, maintenance_end_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "schedule",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Tenant, schedule),
+    &tenancy__v1__tenant_schedule__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "legal_hold",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Tenant, legal_hold),
+    &tenancy__v1__legal_hold__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__tenant__field_indices_by_name[] = {
   6,   /* field[6] = configuration */
@@ -612,8 +738,11 @@ static const unsigned tenancy__v1__tenant__field_indices_by_name[] = {
   13,   /* field[13] = former_slugs */
   1,   /* field[1] = id */
   5,   /* field[5] = isolation_model */
+  17,   /* field[17] = legal_hold */
+  15,   /* field[15] = maintenance_end_time */
   0,   /* field[0] = name */
   12,   /* field[12] = purge_time */
+  16,   /* field[16] = schedule */
   2,   /* field[2] = slug */
   4,   /* field[4] = state */
   14,   /* field[14] = state_reason */
@@ -622,7 +751,7 @@ static const unsigned tenancy__v1__tenant__field_indices_by_name[] = {
 static const ProtobufCIntRange tenancy__v1__tenant__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 15 }
+  { 0, 18 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor =
 {
@@ -632,11 +761,126 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor =
   "Tenancy__V1__Tenant",
   "tenancy.v1",
   sizeof(Tenancy__V1__Tenant),
-  15,
+  18,
   tenancy__v1__tenant__field_descriptors,
   tenancy__v1__tenant__field_indices_by_name,
   1,  tenancy__v1__tenant__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__tenant__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_schedule__field_descriptors[3] =
+{
+  {
+    "suspend_time",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantSchedule, suspend_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trial_end_time",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantSchedule, trial_end_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "delete_time",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantSchedule, delete_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__tenant_schedule__field_indices_by_name[] = {
+  2,   /* field[2] = delete_time */
+  0,   /* field[0] = suspend_time */
+  1,   /* field[1] = trial_end_time */
+};
+static const ProtobufCIntRange tenancy__v1__tenant_schedule__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__tenant_schedule__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.TenantSchedule",
+  "TenantSchedule",
+  "Tenancy__V1__TenantSchedule",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__TenantSchedule),
+  3,
+  tenancy__v1__tenant_schedule__field_descriptors,
+  tenancy__v1__tenant_schedule__field_indices_by_name,
+  1,  tenancy__v1__tenant_schedule__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__tenant_schedule__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__legal_hold__field_descriptors[2] =
+{
+  {
+    "reason",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__LegalHold, reason),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "create_time",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__LegalHold, create_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__legal_hold__field_indices_by_name[] = {
+  1,   /* field[1] = create_time */
+  0,   /* field[0] = reason */
+};
+static const ProtobufCIntRange tenancy__v1__legal_hold__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__legal_hold__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.LegalHold",
+  "LegalHold",
+  "Tenancy__V1__LegalHold",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__LegalHold),
+  2,
+  tenancy__v1__legal_hold__field_descriptors,
+  tenancy__v1__legal_hold__field_indices_by_name,
+  1,  tenancy__v1__legal_hold__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__legal_hold__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__former_slug__field_descriptors[3] =
@@ -1253,7 +1497,7 @@ const ProtobufCMessageDescriptor tenancy__v1__shared_config__descriptor =
   (ProtobufCMessageInit) tenancy__v1__shared_config__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue tenancy__v1__tenant_state__enum_values_by_number[8] =
+static const ProtobufCEnumValue tenancy__v1__tenant_state__enum_values_by_number[10] =
 {
   { "TENANT_STATE_UNSPECIFIED", "TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED", 0 },
   { "TENANT_STATE_PENDING", "TENANCY__V1__TENANT_STATE__TENANT_STATE_PENDING", 1 },
@@ -1263,11 +1507,13 @@ static const ProtobufCEnumValue tenancy__v1__tenant_state__enum_values_by_number
   { "TENANT_STATE_MAINTENANCE", "TENANCY__V1__TENANT_STATE__TENANT_STATE_MAINTENANCE", 5 },
   { "TENANT_STATE_PROVISION_FAILED", "TENANCY__V1__TENANT_STATE__TENANT_STATE_PROVISION_FAILED", 6 },
   { "TENANT_STATE_DELETED", "TENANCY__V1__TENANT_STATE__TENANT_STATE_DELETED", 7 },
+  { "TENANT_STATE_PURGING", "TENANCY__V1__TENANT_STATE__TENANT_STATE_PURGING", 8 },
+  { "TENANT_STATE_PURGED", "TENANCY__V1__TENANT_STATE__TENANT_STATE_PURGED", 9 },
 };
 static const ProtobufCIntRange tenancy__v1__tenant_state__value_ranges[] = {
-{0, 0},{0, 8}
+{0, 0},{0, 10}
 };
-static const ProtobufCEnumValueIndex tenancy__v1__tenant_state__enum_values_by_name[8] =
+static const ProtobufCEnumValueIndex tenancy__v1__tenant_state__enum_values_by_name[10] =
 {
   { "TENANT_STATE_ACTIVE", 3 },
   { "TENANT_STATE_DELETED", 7 },
@@ -1275,6 +1521,8 @@ static const ProtobufCEnumValueIndex tenancy__v1__tenant_state__enum_values_by_n
   { "TENANT_STATE_PENDING", 1 },
   { "TENANT_STATE_PROVISIONING", 2 },
   { "TENANT_STATE_PROVISION_FAILED", 6 },
+  { "TENANT_STATE_PURGED", 9 },
+  { "TENANT_STATE_PURGING", 8 },
   { "TENANT_STATE_SUSPENDED", 4 },
   { "TENANT_STATE_UNSPECIFIED", 0 },
 };
@@ -1285,9 +1533,9 @@ const ProtobufCEnumDescriptor tenancy__v1__tenant_state__descriptor =
   "TenantState",
   "Tenancy__V1__TenantState",
   "tenancy.v1",
-  8,
+  10,
   tenancy__v1__tenant_state__enum_values_by_number,
-  8,
+  10,
   tenancy__v1__tenant_state__enum_values_by_name,
   1,
   tenancy__v1__tenant_state__value_ranges,

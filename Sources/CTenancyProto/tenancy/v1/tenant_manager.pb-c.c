@@ -458,6 +458,321 @@ void   tenancy__v1__delete_tenant_request__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__delete_tenant_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__begin_tenant_maintenance_request__init
+                     (Tenancy__V1__BeginTenantMaintenanceRequest         *message)
+{
+  static const Tenancy__V1__BeginTenantMaintenanceRequest init_value = TENANCY__V1__BEGIN_TENANT_MAINTENANCE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__begin_tenant_maintenance_request__get_packed_size
+                     (const Tenancy__V1__BeginTenantMaintenanceRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__begin_tenant_maintenance_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__begin_tenant_maintenance_request__pack
+                     (const Tenancy__V1__BeginTenantMaintenanceRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__begin_tenant_maintenance_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__begin_tenant_maintenance_request__pack_to_buffer
+                     (const Tenancy__V1__BeginTenantMaintenanceRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__begin_tenant_maintenance_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__BeginTenantMaintenanceRequest *
+       tenancy__v1__begin_tenant_maintenance_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__BeginTenantMaintenanceRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__begin_tenant_maintenance_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__begin_tenant_maintenance_request__free_unpacked
+                     (Tenancy__V1__BeginTenantMaintenanceRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__begin_tenant_maintenance_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__end_tenant_maintenance_request__init
+                     (Tenancy__V1__EndTenantMaintenanceRequest         *message)
+{
+  static const Tenancy__V1__EndTenantMaintenanceRequest init_value = TENANCY__V1__END_TENANT_MAINTENANCE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__end_tenant_maintenance_request__get_packed_size
+                     (const Tenancy__V1__EndTenantMaintenanceRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__end_tenant_maintenance_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__end_tenant_maintenance_request__pack
+                     (const Tenancy__V1__EndTenantMaintenanceRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__end_tenant_maintenance_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__end_tenant_maintenance_request__pack_to_buffer
+                     (const Tenancy__V1__EndTenantMaintenanceRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__end_tenant_maintenance_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__EndTenantMaintenanceRequest *
+       tenancy__v1__end_tenant_maintenance_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__EndTenantMaintenanceRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__end_tenant_maintenance_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__end_tenant_maintenance_request__free_unpacked
+                     (Tenancy__V1__EndTenantMaintenanceRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__end_tenant_maintenance_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__undelete_tenant_request__init
+                     (Tenancy__V1__UndeleteTenantRequest         *message)
+{
+  static const Tenancy__V1__UndeleteTenantRequest init_value = TENANCY__V1__UNDELETE_TENANT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__undelete_tenant_request__get_packed_size
+                     (const Tenancy__V1__UndeleteTenantRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__undelete_tenant_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__undelete_tenant_request__pack
+                     (const Tenancy__V1__UndeleteTenantRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__undelete_tenant_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__undelete_tenant_request__pack_to_buffer
+                     (const Tenancy__V1__UndeleteTenantRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__undelete_tenant_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__UndeleteTenantRequest *
+       tenancy__v1__undelete_tenant_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__UndeleteTenantRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__undelete_tenant_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__undelete_tenant_request__free_unpacked
+                     (Tenancy__V1__UndeleteTenantRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__undelete_tenant_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__purge_tenant_request__init
+                     (Tenancy__V1__PurgeTenantRequest         *message)
+{
+  static const Tenancy__V1__PurgeTenantRequest init_value = TENANCY__V1__PURGE_TENANT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__purge_tenant_request__get_packed_size
+                     (const Tenancy__V1__PurgeTenantRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__purge_tenant_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__purge_tenant_request__pack
+                     (const Tenancy__V1__PurgeTenantRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__purge_tenant_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__purge_tenant_request__pack_to_buffer
+                     (const Tenancy__V1__PurgeTenantRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__purge_tenant_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__PurgeTenantRequest *
+       tenancy__v1__purge_tenant_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__PurgeTenantRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__purge_tenant_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__purge_tenant_request__free_unpacked
+                     (Tenancy__V1__PurgeTenantRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__purge_tenant_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__place_tenant_legal_hold_request__init
+                     (Tenancy__V1__PlaceTenantLegalHoldRequest         *message)
+{
+  static const Tenancy__V1__PlaceTenantLegalHoldRequest init_value = TENANCY__V1__PLACE_TENANT_LEGAL_HOLD_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__place_tenant_legal_hold_request__get_packed_size
+                     (const Tenancy__V1__PlaceTenantLegalHoldRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__place_tenant_legal_hold_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__place_tenant_legal_hold_request__pack
+                     (const Tenancy__V1__PlaceTenantLegalHoldRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__place_tenant_legal_hold_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__place_tenant_legal_hold_request__pack_to_buffer
+                     (const Tenancy__V1__PlaceTenantLegalHoldRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__place_tenant_legal_hold_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__PlaceTenantLegalHoldRequest *
+       tenancy__v1__place_tenant_legal_hold_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__PlaceTenantLegalHoldRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__place_tenant_legal_hold_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__place_tenant_legal_hold_request__free_unpacked
+                     (Tenancy__V1__PlaceTenantLegalHoldRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__place_tenant_legal_hold_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__release_tenant_legal_hold_request__init
+                     (Tenancy__V1__ReleaseTenantLegalHoldRequest         *message)
+{
+  static const Tenancy__V1__ReleaseTenantLegalHoldRequest init_value = TENANCY__V1__RELEASE_TENANT_LEGAL_HOLD_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__release_tenant_legal_hold_request__get_packed_size
+                     (const Tenancy__V1__ReleaseTenantLegalHoldRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__release_tenant_legal_hold_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__release_tenant_legal_hold_request__pack
+                     (const Tenancy__V1__ReleaseTenantLegalHoldRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__release_tenant_legal_hold_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__release_tenant_legal_hold_request__pack_to_buffer
+                     (const Tenancy__V1__ReleaseTenantLegalHoldRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__release_tenant_legal_hold_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ReleaseTenantLegalHoldRequest *
+       tenancy__v1__release_tenant_legal_hold_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ReleaseTenantLegalHoldRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__release_tenant_legal_hold_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__release_tenant_legal_hold_request__free_unpacked
+                     (Tenancy__V1__ReleaseTenantLegalHoldRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__release_tenant_legal_hold_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__set_tenant_schedule_request__init
+                     (Tenancy__V1__SetTenantScheduleRequest         *message)
+{
+  static const Tenancy__V1__SetTenantScheduleRequest init_value = TENANCY__V1__SET_TENANT_SCHEDULE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__set_tenant_schedule_request__get_packed_size
+                     (const Tenancy__V1__SetTenantScheduleRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__set_tenant_schedule_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__set_tenant_schedule_request__pack
+                     (const Tenancy__V1__SetTenantScheduleRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__set_tenant_schedule_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__set_tenant_schedule_request__pack_to_buffer
+                     (const Tenancy__V1__SetTenantScheduleRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__set_tenant_schedule_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__SetTenantScheduleRequest *
+       tenancy__v1__set_tenant_schedule_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__SetTenantScheduleRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__set_tenant_schedule_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__set_tenant_schedule_request__free_unpacked
+                     (Tenancy__V1__SetTenantScheduleRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__set_tenant_schedule_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__list_tenants_request__init
                      (Tenancy__V1__ListTenantsRequest         *message)
 {
@@ -1243,6 +1558,441 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_tenant_request__descriptor 
   tenancy__v1__delete_tenant_request__field_indices_by_name,
   1,  tenancy__v1__delete_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__delete_tenant_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__begin_tenant_maintenance_request__field_descriptors[4] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BeginTenantMaintenanceRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BeginTenantMaintenanceRequest, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "expected_end_time",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BeginTenantMaintenanceRequest, expected_end_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BeginTenantMaintenanceRequest, reason),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__begin_tenant_maintenance_request__field_indices_by_name[] = {
+  1,   /* field[1] = etag */
+  2,   /* field[2] = expected_end_time */
+  0,   /* field[0] = name */
+  3,   /* field[3] = reason */
+};
+static const ProtobufCIntRange tenancy__v1__begin_tenant_maintenance_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__begin_tenant_maintenance_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.BeginTenantMaintenanceRequest",
+  "BeginTenantMaintenanceRequest",
+  "Tenancy__V1__BeginTenantMaintenanceRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__BeginTenantMaintenanceRequest),
+  4,
+  tenancy__v1__begin_tenant_maintenance_request__field_descriptors,
+  tenancy__v1__begin_tenant_maintenance_request__field_indices_by_name,
+  1,  tenancy__v1__begin_tenant_maintenance_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__begin_tenant_maintenance_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__end_tenant_maintenance_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__EndTenantMaintenanceRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__EndTenantMaintenanceRequest, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__end_tenant_maintenance_request__field_indices_by_name[] = {
+  1,   /* field[1] = etag */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange tenancy__v1__end_tenant_maintenance_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__end_tenant_maintenance_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.EndTenantMaintenanceRequest",
+  "EndTenantMaintenanceRequest",
+  "Tenancy__V1__EndTenantMaintenanceRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__EndTenantMaintenanceRequest),
+  2,
+  tenancy__v1__end_tenant_maintenance_request__field_descriptors,
+  tenancy__v1__end_tenant_maintenance_request__field_indices_by_name,
+  1,  tenancy__v1__end_tenant_maintenance_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__end_tenant_maintenance_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__undelete_tenant_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UndeleteTenantRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UndeleteTenantRequest, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__undelete_tenant_request__field_indices_by_name[] = {
+  1,   /* field[1] = etag */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange tenancy__v1__undelete_tenant_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__undelete_tenant_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.UndeleteTenantRequest",
+  "UndeleteTenantRequest",
+  "Tenancy__V1__UndeleteTenantRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__UndeleteTenantRequest),
+  2,
+  tenancy__v1__undelete_tenant_request__field_descriptors,
+  tenancy__v1__undelete_tenant_request__field_indices_by_name,
+  1,  tenancy__v1__undelete_tenant_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__undelete_tenant_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__purge_tenant_request__field_descriptors[4] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PurgeTenantRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PurgeTenantRequest, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ignore_retention",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PurgeTenantRequest, ignore_retention),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "force",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PurgeTenantRequest, force),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__purge_tenant_request__field_indices_by_name[] = {
+  1,   /* field[1] = etag */
+  3,   /* field[3] = force */
+  2,   /* field[2] = ignore_retention */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange tenancy__v1__purge_tenant_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__purge_tenant_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.PurgeTenantRequest",
+  "PurgeTenantRequest",
+  "Tenancy__V1__PurgeTenantRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__PurgeTenantRequest),
+  4,
+  tenancy__v1__purge_tenant_request__field_descriptors,
+  tenancy__v1__purge_tenant_request__field_indices_by_name,
+  1,  tenancy__v1__purge_tenant_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__purge_tenant_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__place_tenant_legal_hold_request__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PlaceTenantLegalHoldRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PlaceTenantLegalHoldRequest, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PlaceTenantLegalHoldRequest, reason),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__place_tenant_legal_hold_request__field_indices_by_name[] = {
+  1,   /* field[1] = etag */
+  0,   /* field[0] = name */
+  2,   /* field[2] = reason */
+};
+static const ProtobufCIntRange tenancy__v1__place_tenant_legal_hold_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__place_tenant_legal_hold_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.PlaceTenantLegalHoldRequest",
+  "PlaceTenantLegalHoldRequest",
+  "Tenancy__V1__PlaceTenantLegalHoldRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__PlaceTenantLegalHoldRequest),
+  3,
+  tenancy__v1__place_tenant_legal_hold_request__field_descriptors,
+  tenancy__v1__place_tenant_legal_hold_request__field_indices_by_name,
+  1,  tenancy__v1__place_tenant_legal_hold_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__place_tenant_legal_hold_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__release_tenant_legal_hold_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReleaseTenantLegalHoldRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReleaseTenantLegalHoldRequest, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__release_tenant_legal_hold_request__field_indices_by_name[] = {
+  1,   /* field[1] = etag */
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange tenancy__v1__release_tenant_legal_hold_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__release_tenant_legal_hold_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ReleaseTenantLegalHoldRequest",
+  "ReleaseTenantLegalHoldRequest",
+  "Tenancy__V1__ReleaseTenantLegalHoldRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ReleaseTenantLegalHoldRequest),
+  2,
+  tenancy__v1__release_tenant_legal_hold_request__field_descriptors,
+  tenancy__v1__release_tenant_legal_hold_request__field_indices_by_name,
+  1,  tenancy__v1__release_tenant_legal_hold_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__release_tenant_legal_hold_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__set_tenant_schedule_request__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SetTenantScheduleRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SetTenantScheduleRequest, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "schedule",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SetTenantScheduleRequest, schedule),
+    &tenancy__v1__tenant_schedule__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__set_tenant_schedule_request__field_indices_by_name[] = {
+  1,   /* field[1] = etag */
+  0,   /* field[0] = name */
+  2,   /* field[2] = schedule */
+};
+static const ProtobufCIntRange tenancy__v1__set_tenant_schedule_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__set_tenant_schedule_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.SetTenantScheduleRequest",
+  "SetTenantScheduleRequest",
+  "Tenancy__V1__SetTenantScheduleRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__SetTenantScheduleRequest),
+  3,
+  tenancy__v1__set_tenant_schedule_request__field_descriptors,
+  tenancy__v1__set_tenant_schedule_request__field_indices_by_name,
+  1,  tenancy__v1__set_tenant_schedule_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__set_tenant_schedule_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__list_tenants_request__field_descriptors[4] =

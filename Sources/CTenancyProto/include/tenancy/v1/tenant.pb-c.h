@@ -23,6 +23,8 @@ PROTOBUF_C__BEGIN_DECLS
 #include "google/protobuf/timestamp.pb-c.h"
 
 typedef struct Tenancy__V1__Tenant Tenancy__V1__Tenant;
+typedef struct Tenancy__V1__TenantSchedule Tenancy__V1__TenantSchedule;
+typedef struct Tenancy__V1__LegalHold Tenancy__V1__LegalHold;
 typedef struct Tenancy__V1__FormerSlug Tenancy__V1__FormerSlug;
 typedef struct Tenancy__V1__TenantConfiguration Tenancy__V1__TenantConfiguration;
 typedef struct Tenancy__V1__TenantConfiguration__FeatureFlagsEntry Tenancy__V1__TenantConfiguration__FeatureFlagsEntry;
@@ -54,7 +56,9 @@ typedef enum _Tenancy__V1__TenantState {
   TENANCY__V1__TENANT_STATE__TENANT_STATE_SUSPENDED = 4,
   TENANCY__V1__TENANT_STATE__TENANT_STATE_MAINTENANCE = 5,
   TENANCY__V1__TENANT_STATE__TENANT_STATE_PROVISION_FAILED = 6,
-  TENANCY__V1__TENANT_STATE__TENANT_STATE_DELETED = 7
+  TENANCY__V1__TENANT_STATE__TENANT_STATE_DELETED = 7,
+  TENANCY__V1__TENANT_STATE__TENANT_STATE_PURGING = 8,
+  TENANCY__V1__TENANT_STATE__TENANT_STATE_PURGED = 9
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__TENANT_STATE)
 } Tenancy__V1__TenantState;
 typedef enum _Tenancy__V1__IsolationModel {
@@ -87,10 +91,36 @@ struct  Tenancy__V1__Tenant
   size_t n_former_slugs;
   Tenancy__V1__FormerSlug **former_slugs;
   ProtobufCBinaryData state_reason;
+  Google__Protobuf__Timestamp *maintenance_end_time;
+  Tenancy__V1__TenantSchedule *schedule;
+  Tenancy__V1__LegalHold *legal_hold;
 };
 #define TENANCY__V1__TENANT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, NULL, {0,NULL}, 0, NULL, NULL, NULL, NULL, 0,NULL, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, NULL, {0,NULL}, 0, NULL, NULL, NULL, NULL, 0,NULL, {0,NULL}, NULL, NULL, NULL }
+
+
+struct  Tenancy__V1__TenantSchedule
+{
+  ProtobufCMessage base;
+  Google__Protobuf__Timestamp *suspend_time;
+  Google__Protobuf__Timestamp *trial_end_time;
+  Google__Protobuf__Timestamp *delete_time;
+};
+#define TENANCY__V1__TENANT_SCHEDULE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_schedule__descriptor) \
+    , NULL, NULL, NULL }
+
+
+struct  Tenancy__V1__LegalHold
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData reason;
+  Google__Protobuf__Timestamp *create_time;
+};
+#define TENANCY__V1__LEGAL_HOLD__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__legal_hold__descriptor) \
+    , {0,NULL}, NULL }
 
 
 struct  Tenancy__V1__FormerSlug
@@ -224,6 +254,44 @@ Tenancy__V1__Tenant *
                       const uint8_t       *data);
 void   tenancy__v1__tenant__free_unpacked
                      (Tenancy__V1__Tenant *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__TenantSchedule methods */
+void   tenancy__v1__tenant_schedule__init
+                     (Tenancy__V1__TenantSchedule         *message);
+size_t tenancy__v1__tenant_schedule__get_packed_size
+                     (const Tenancy__V1__TenantSchedule   *message);
+size_t tenancy__v1__tenant_schedule__pack
+                     (const Tenancy__V1__TenantSchedule   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__tenant_schedule__pack_to_buffer
+                     (const Tenancy__V1__TenantSchedule   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__TenantSchedule *
+       tenancy__v1__tenant_schedule__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__tenant_schedule__free_unpacked
+                     (Tenancy__V1__TenantSchedule *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__LegalHold methods */
+void   tenancy__v1__legal_hold__init
+                     (Tenancy__V1__LegalHold         *message);
+size_t tenancy__v1__legal_hold__get_packed_size
+                     (const Tenancy__V1__LegalHold   *message);
+size_t tenancy__v1__legal_hold__pack
+                     (const Tenancy__V1__LegalHold   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__legal_hold__pack_to_buffer
+                     (const Tenancy__V1__LegalHold   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__LegalHold *
+       tenancy__v1__legal_hold__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__legal_hold__free_unpacked
+                     (Tenancy__V1__LegalHold *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__FormerSlug methods */
 void   tenancy__v1__former_slug__init
@@ -385,6 +453,12 @@ void   tenancy__v1__shared_config__free_unpacked
 typedef void (*Tenancy__V1__Tenant_Closure)
                  (const Tenancy__V1__Tenant *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__TenantSchedule_Closure)
+                 (const Tenancy__V1__TenantSchedule *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__LegalHold_Closure)
+                 (const Tenancy__V1__LegalHold *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__FormerSlug_Closure)
                  (const Tenancy__V1__FormerSlug *message,
                   void *closure_data);
@@ -421,6 +495,8 @@ typedef void (*Tenancy__V1__SharedConfig_Closure)
 extern const ProtobufCEnumDescriptor    tenancy__v1__tenant_state__descriptor;
 extern const ProtobufCEnumDescriptor    tenancy__v1__isolation_model__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__tenant_schedule__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__legal_hold__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__former_slug__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__feature_flags_entry__descriptor;

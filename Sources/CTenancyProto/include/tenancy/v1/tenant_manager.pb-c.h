@@ -21,6 +21,7 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 #include "google/protobuf/field_mask.pb-c.h"
+#include "google/protobuf/timestamp.pb-c.h"
 #include "tenancy/v1/tenant.pb-c.h"
 
 typedef struct Tenancy__V1__CreateTenantRequest Tenancy__V1__CreateTenantRequest;
@@ -33,6 +34,13 @@ typedef struct Tenancy__V1__RetireTenantSlugRequest Tenancy__V1__RetireTenantSlu
 typedef struct Tenancy__V1__DeactivateTenantRequest Tenancy__V1__DeactivateTenantRequest;
 typedef struct Tenancy__V1__ActivateTenantRequest Tenancy__V1__ActivateTenantRequest;
 typedef struct Tenancy__V1__DeleteTenantRequest Tenancy__V1__DeleteTenantRequest;
+typedef struct Tenancy__V1__BeginTenantMaintenanceRequest Tenancy__V1__BeginTenantMaintenanceRequest;
+typedef struct Tenancy__V1__EndTenantMaintenanceRequest Tenancy__V1__EndTenantMaintenanceRequest;
+typedef struct Tenancy__V1__UndeleteTenantRequest Tenancy__V1__UndeleteTenantRequest;
+typedef struct Tenancy__V1__PurgeTenantRequest Tenancy__V1__PurgeTenantRequest;
+typedef struct Tenancy__V1__PlaceTenantLegalHoldRequest Tenancy__V1__PlaceTenantLegalHoldRequest;
+typedef struct Tenancy__V1__ReleaseTenantLegalHoldRequest Tenancy__V1__ReleaseTenantLegalHoldRequest;
+typedef struct Tenancy__V1__SetTenantScheduleRequest Tenancy__V1__SetTenantScheduleRequest;
 typedef struct Tenancy__V1__ListTenantsRequest Tenancy__V1__ListTenantsRequest;
 typedef struct Tenancy__V1__ListTenantsResponse Tenancy__V1__ListTenantsResponse;
 typedef struct Tenancy__V1__UpdateTenantConfigurationRequest Tenancy__V1__UpdateTenantConfigurationRequest;
@@ -158,6 +166,89 @@ struct  Tenancy__V1__DeleteTenantRequest
 #define TENANCY__V1__DELETE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_tenant_request__descriptor) \
     , {0,NULL}, {0,NULL} }
+
+
+struct  Tenancy__V1__BeginTenantMaintenanceRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData etag;
+  Google__Protobuf__Timestamp *expected_end_time;
+  ProtobufCBinaryData reason;
+};
+#define TENANCY__V1__BEGIN_TENANT_MAINTENANCE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__begin_tenant_maintenance_request__descriptor) \
+    , {0,NULL}, {0,NULL}, NULL, {0,NULL} }
+
+
+struct  Tenancy__V1__EndTenantMaintenanceRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData etag;
+};
+#define TENANCY__V1__END_TENANT_MAINTENANCE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__end_tenant_maintenance_request__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
+struct  Tenancy__V1__UndeleteTenantRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData etag;
+};
+#define TENANCY__V1__UNDELETE_TENANT_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__undelete_tenant_request__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
+struct  Tenancy__V1__PurgeTenantRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData etag;
+  protobuf_c_boolean ignore_retention;
+  protobuf_c_boolean force;
+};
+#define TENANCY__V1__PURGE_TENANT_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__purge_tenant_request__descriptor) \
+    , {0,NULL}, {0,NULL}, 0, 0 }
+
+
+struct  Tenancy__V1__PlaceTenantLegalHoldRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData etag;
+  ProtobufCBinaryData reason;
+};
+#define TENANCY__V1__PLACE_TENANT_LEGAL_HOLD_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__place_tenant_legal_hold_request__descriptor) \
+    , {0,NULL}, {0,NULL}, {0,NULL} }
+
+
+struct  Tenancy__V1__ReleaseTenantLegalHoldRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData etag;
+};
+#define TENANCY__V1__RELEASE_TENANT_LEGAL_HOLD_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__release_tenant_legal_hold_request__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
+struct  Tenancy__V1__SetTenantScheduleRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData etag;
+  Tenancy__V1__TenantSchedule *schedule;
+};
+#define TENANCY__V1__SET_TENANT_SCHEDULE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__set_tenant_schedule_request__descriptor) \
+    , {0,NULL}, {0,NULL}, NULL }
 
 
 struct  Tenancy__V1__ListTenantsRequest
@@ -410,6 +501,139 @@ Tenancy__V1__DeleteTenantRequest *
 void   tenancy__v1__delete_tenant_request__free_unpacked
                      (Tenancy__V1__DeleteTenantRequest *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__BeginTenantMaintenanceRequest methods */
+void   tenancy__v1__begin_tenant_maintenance_request__init
+                     (Tenancy__V1__BeginTenantMaintenanceRequest         *message);
+size_t tenancy__v1__begin_tenant_maintenance_request__get_packed_size
+                     (const Tenancy__V1__BeginTenantMaintenanceRequest   *message);
+size_t tenancy__v1__begin_tenant_maintenance_request__pack
+                     (const Tenancy__V1__BeginTenantMaintenanceRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__begin_tenant_maintenance_request__pack_to_buffer
+                     (const Tenancy__V1__BeginTenantMaintenanceRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__BeginTenantMaintenanceRequest *
+       tenancy__v1__begin_tenant_maintenance_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__begin_tenant_maintenance_request__free_unpacked
+                     (Tenancy__V1__BeginTenantMaintenanceRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__EndTenantMaintenanceRequest methods */
+void   tenancy__v1__end_tenant_maintenance_request__init
+                     (Tenancy__V1__EndTenantMaintenanceRequest         *message);
+size_t tenancy__v1__end_tenant_maintenance_request__get_packed_size
+                     (const Tenancy__V1__EndTenantMaintenanceRequest   *message);
+size_t tenancy__v1__end_tenant_maintenance_request__pack
+                     (const Tenancy__V1__EndTenantMaintenanceRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__end_tenant_maintenance_request__pack_to_buffer
+                     (const Tenancy__V1__EndTenantMaintenanceRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__EndTenantMaintenanceRequest *
+       tenancy__v1__end_tenant_maintenance_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__end_tenant_maintenance_request__free_unpacked
+                     (Tenancy__V1__EndTenantMaintenanceRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__UndeleteTenantRequest methods */
+void   tenancy__v1__undelete_tenant_request__init
+                     (Tenancy__V1__UndeleteTenantRequest         *message);
+size_t tenancy__v1__undelete_tenant_request__get_packed_size
+                     (const Tenancy__V1__UndeleteTenantRequest   *message);
+size_t tenancy__v1__undelete_tenant_request__pack
+                     (const Tenancy__V1__UndeleteTenantRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__undelete_tenant_request__pack_to_buffer
+                     (const Tenancy__V1__UndeleteTenantRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__UndeleteTenantRequest *
+       tenancy__v1__undelete_tenant_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__undelete_tenant_request__free_unpacked
+                     (Tenancy__V1__UndeleteTenantRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__PurgeTenantRequest methods */
+void   tenancy__v1__purge_tenant_request__init
+                     (Tenancy__V1__PurgeTenantRequest         *message);
+size_t tenancy__v1__purge_tenant_request__get_packed_size
+                     (const Tenancy__V1__PurgeTenantRequest   *message);
+size_t tenancy__v1__purge_tenant_request__pack
+                     (const Tenancy__V1__PurgeTenantRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__purge_tenant_request__pack_to_buffer
+                     (const Tenancy__V1__PurgeTenantRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__PurgeTenantRequest *
+       tenancy__v1__purge_tenant_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__purge_tenant_request__free_unpacked
+                     (Tenancy__V1__PurgeTenantRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__PlaceTenantLegalHoldRequest methods */
+void   tenancy__v1__place_tenant_legal_hold_request__init
+                     (Tenancy__V1__PlaceTenantLegalHoldRequest         *message);
+size_t tenancy__v1__place_tenant_legal_hold_request__get_packed_size
+                     (const Tenancy__V1__PlaceTenantLegalHoldRequest   *message);
+size_t tenancy__v1__place_tenant_legal_hold_request__pack
+                     (const Tenancy__V1__PlaceTenantLegalHoldRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__place_tenant_legal_hold_request__pack_to_buffer
+                     (const Tenancy__V1__PlaceTenantLegalHoldRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__PlaceTenantLegalHoldRequest *
+       tenancy__v1__place_tenant_legal_hold_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__place_tenant_legal_hold_request__free_unpacked
+                     (Tenancy__V1__PlaceTenantLegalHoldRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ReleaseTenantLegalHoldRequest methods */
+void   tenancy__v1__release_tenant_legal_hold_request__init
+                     (Tenancy__V1__ReleaseTenantLegalHoldRequest         *message);
+size_t tenancy__v1__release_tenant_legal_hold_request__get_packed_size
+                     (const Tenancy__V1__ReleaseTenantLegalHoldRequest   *message);
+size_t tenancy__v1__release_tenant_legal_hold_request__pack
+                     (const Tenancy__V1__ReleaseTenantLegalHoldRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__release_tenant_legal_hold_request__pack_to_buffer
+                     (const Tenancy__V1__ReleaseTenantLegalHoldRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ReleaseTenantLegalHoldRequest *
+       tenancy__v1__release_tenant_legal_hold_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__release_tenant_legal_hold_request__free_unpacked
+                     (Tenancy__V1__ReleaseTenantLegalHoldRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__SetTenantScheduleRequest methods */
+void   tenancy__v1__set_tenant_schedule_request__init
+                     (Tenancy__V1__SetTenantScheduleRequest         *message);
+size_t tenancy__v1__set_tenant_schedule_request__get_packed_size
+                     (const Tenancy__V1__SetTenantScheduleRequest   *message);
+size_t tenancy__v1__set_tenant_schedule_request__pack
+                     (const Tenancy__V1__SetTenantScheduleRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__set_tenant_schedule_request__pack_to_buffer
+                     (const Tenancy__V1__SetTenantScheduleRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__SetTenantScheduleRequest *
+       tenancy__v1__set_tenant_schedule_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__set_tenant_schedule_request__free_unpacked
+                     (Tenancy__V1__SetTenantScheduleRequest *message,
+                      ProtobufCAllocator *allocator);
 /* Tenancy__V1__ListTenantsRequest methods */
 void   tenancy__v1__list_tenants_request__init
                      (Tenancy__V1__ListTenantsRequest         *message);
@@ -537,6 +761,27 @@ typedef void (*Tenancy__V1__ActivateTenantRequest_Closure)
 typedef void (*Tenancy__V1__DeleteTenantRequest_Closure)
                  (const Tenancy__V1__DeleteTenantRequest *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__BeginTenantMaintenanceRequest_Closure)
+                 (const Tenancy__V1__BeginTenantMaintenanceRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__EndTenantMaintenanceRequest_Closure)
+                 (const Tenancy__V1__EndTenantMaintenanceRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__UndeleteTenantRequest_Closure)
+                 (const Tenancy__V1__UndeleteTenantRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__PurgeTenantRequest_Closure)
+                 (const Tenancy__V1__PurgeTenantRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__PlaceTenantLegalHoldRequest_Closure)
+                 (const Tenancy__V1__PlaceTenantLegalHoldRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ReleaseTenantLegalHoldRequest_Closure)
+                 (const Tenancy__V1__ReleaseTenantLegalHoldRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__SetTenantScheduleRequest_Closure)
+                 (const Tenancy__V1__SetTenantScheduleRequest *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__ListTenantsRequest_Closure)
                  (const Tenancy__V1__ListTenantsRequest *message,
                   void *closure_data);
@@ -568,6 +813,13 @@ extern const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_slug_request_
 extern const ProtobufCMessageDescriptor tenancy__v1__deactivate_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__activate_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__delete_tenant_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__begin_tenant_maintenance_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__end_tenant_maintenance_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__undelete_tenant_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__purge_tenant_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__place_tenant_legal_hold_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__release_tenant_legal_hold_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__set_tenant_schedule_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__list_tenants_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__list_tenants_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__update_tenant_configuration_request__descriptor;

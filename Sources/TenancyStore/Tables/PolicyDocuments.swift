@@ -46,7 +46,7 @@ struct AssignmentDocument: Codable {
   }
 }
 
-/// A remembered request as the log has it, without its tenant.
+/// A create request as the log has it.
 struct RequestDocument: Codable {
   let actor, requestID, digest: String
   let time: Int64

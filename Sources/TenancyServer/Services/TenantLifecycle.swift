@@ -1,0 +1,118 @@
+import Tenancy
+import TenancyRPC
+import TenancyWire
+
+/// The methods of `tenancy.v1.TenantManager` that move tenants along their lives.
+extension TenantManagerService {
+  func lifecycleMethods(_ gate: Gate) -> [TenancyMethod] {
+    typealias API = V1.TenantManager
+    return [
+      gate.async(API.deactivateTenant) { (access, request) throws(TenancyError) in
+        try await move(access, .deactivate, request.etag)
+      },
+      gate.async(API.activateTenant) { (access, request) throws(TenancyError) in
+        let record = try access.requireTarget()
+        let steps = provisioner.steps(of: record.tenant.id)
+        // What was not made is not lost: then the move says so.
+        if record.provisionedSteps.isSuperset(of: steps) {
+          try provisioner.requireData(record.tenant.id)
+        }
+        return try await move(access, .activate, request.etag, requiring: steps)
+      },
+      gate.async(API.beginTenantMaintenance, beginMaintenance),
+      gate.async(API.endTenantMaintenance) { (access, request) throws(TenancyError) in
+        try provisioner.requireData(try access.requireTarget().tenant.id)
+        return try await move(access, .endMaintenance, request.etag)
+      },
+      gate.async(API.deleteTenant) { (access, request) throws(TenancyError) in
+        try await move(access, .delete, request.etag)
+      },
+      gate.async(API.undeleteTenant) { (access, request) throws(TenancyError) in
+        try await move(access, .undelete, request.etag)
+      },
+      gate.async(API.purgeTenant) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        let etag = try await approved(access, .purge, request.etag)
+        return answer(
+          try await provisioner.purge(
+            id, etag: etag, isEarly: request.ignoreRetention, force: request.force,
+            actor: access.caller.subject, judge: try access.requireJudge()),
+          for: access.caller)
+      },
+      gate.async(API.placeTenantLegalHold) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        return answer(
+          try await commands(access).hold(id, reason: request.reason, etag: request.etag),
+          for: access.caller)
+      },
+      gate.async(API.releaseTenantLegalHold) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        return answer(
+          try await commands(access).release(id, etag: request.etag), for: access.caller)
+      },
+      gate.async(API.setTenantSchedule) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        let schedule = try request.schedule?.domain() ?? TenantSchedule()
+        return answer(
+          try await commands(access).schedule(id, schedule, etag: request.etag),
+          for: access.caller)
+      },
+      gate.async(API.provisionTenantResources) { (access, _) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        let etag = try await approved(access, .provision, "")
+        return answer(
+          try await provisioner.provision(
+            id, etag: etag, actor: access.caller.subject, judge: try access.requireJudge()),
+          for: access.caller)
+      },
+      gate.async(API.deprovisionTenantResources) { (access, request) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        let etag = try await approved(access, .deprovision, request.etag)
+        return answer(
+          try await provisioner.deprovision(
+            id, etag: etag, force: request.force, actor: access.caller.subject,
+            judge: try access.requireJudge()),
+          for: access.caller)
+      },
+    ]
+  }
+
+  private func beginMaintenance(
+    _ access: Access, _ request: V1.BeginTenantMaintenanceRequest
+  ) async throws(TenancyError) -> V1.Tenant {
+    var checks = FieldChecks()
+    let end = try checks.value { () throws(TenancyError) in
+      let end = try request.expectedEndTime?.domain("expected_end_time")
+      if let end, end <= access.now { throw .invalid("expected_end_time", "must be in the future") }
+      return end
+    }
+    try checks.value { () throws(TenancyError) in
+      if !request.reason.isEmpty { try TenantRules.check(reason: request.reason) }
+    }
+    try checks.finish()
+    return try await move(
+      access, .beginMaintenance, request.etag, reason: request.reason,
+      maintenance: PlannedMaintenance(expectedEnd: end ?? nil))
+  }
+
+  private func move(
+    _ access: Access, _ event: Lifecycle.Event, _ etag: String, reason: String = "",
+    maintenance: PlannedMaintenance? = nil, requiring steps: [String] = []
+  ) async throws(TenancyError) -> V1.Tenant {
+    let id = try access.requireTarget().tenant.id
+    let etag = try await approved(access, event, etag)
+    return answer(
+      try await commands(access).move(
+        id, event, etag: etag, reason: reason, maintenance: maintenance, requiring: steps),
+      for: access.caller)
+  }
+  /// Asks for approval, where it is needed, of the tenant as it is now.
+  /// - Returns: the etag that it must have still.
+  private func approved(
+    _ access: Access, _ event: Lifecycle.Event, _ etag: String
+  ) async throws(TenancyError) -> String {
+    let id = try access.requireTarget().tenant.id
+    guard approvals.needs(event), let tenant = plane.state.find(id)?.tenant else { return etag }
+    return try await approvals.require(event, of: tenant, etag: etag, by: access.caller.subject)
+  }
+}

@@ -1,0 +1,18 @@
+import ArgumentParser
+import Foundation
+import TenancyWire
+
+/// A moment: `2027-01-31T12:00:00Z`, or a span of time from now on.
+struct Moment: Equatable, ExpressibleByArgument {
+  let timestamp: GoogleProtobuf.Timestamp
+
+  init?(argument: String) {
+    if let span = try? TimeSpan(parsing: argument) {
+      timestamp = GoogleProtobuf.Timestamp(seconds: Int64(time(nil)) + span.seconds)
+    } else if let date = try? Date(argument, strategy: .iso8601) {
+      timestamp = GoogleProtobuf.Timestamp(seconds: Int64(date.timeIntervalSince1970))
+    } else {
+      return nil
+    }
+  }
+}

@@ -1,0 +1,25 @@
+"""Command lines of tenantctl about the tenant acme, for whoever may say them."""
+
+WORKLOAD_MAY = [
+    ("whoami",), ("tenant get acme",), ("tenant list",), ("tenant usage acme",), ("role get acme tenant-admin",),
+    ("role list acme",), ("role assignments acme",), ("check acme user:alice a:b", 3),
+    ("token exchange --bare",), ("keys list acme",),
+    ("token inspect --server", 3), ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",),
+    ("load --tenant acme --method resolve --method check --duration 0.2 --warmup 0",)]
+WORKLOAD_MAY_NOT = [
+    "tenant create --display-name Mine --isolation shared", "tenant update acme --display-name X",
+    "tenant configure acme --flag x=true", "tenant provision acme", "tenant activate acme",
+    "tenant deactivate acme", "tenant deprovision acme", "tenant delete acme",
+    "tenant retire-slug acme former", "tenant begin-maintenance acme", "tenant end-maintenance acme",
+    "tenant undelete acme", "tenant purge acme", "tenant hold acme --reason x", "tenant release-hold acme",
+    "tenant schedule acme --suspend 1d",
+    "role create acme mine", "role update acme mine --title X", "role delete acme mine",
+    "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
+    "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key",
+    "audit list acme", "audit export acme", "token issue acme user:alice --unbound",
+    "token revoke acme --all", "keys rotate acme", "keys remove acme x", "auth show acme",
+    "domain claim acme a.net", "domain verify acme a.net",
+    "domain get acme a.net", "domain list acme", "domain release acme a.net", "auth set acme --file -", "identity entry create --tenant acme --path x --uid 7", "identity entry get x",
+    "identity entry list", "identity entry delete x", "pki authority prepare", "pki authority csr x",
+    "pki authority import x -", "pki authority activate x", "pki authority retire x", "pki authority get x",
+    "pki authority list"]

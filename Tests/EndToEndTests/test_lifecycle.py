@@ -1,0 +1,316 @@
+"""Tenants for life: against a model of our own, by the clock, and cut off where somebody is watching."""
+
+import random
+import sqlite3
+import threading
+import time
+
+import grpc
+import pytest
+
+from support import api
+from support.client import Failure, failure, invalid
+from support.waiting import eventually
+
+manager = api.manager
+
+# What each command needs and makes, written down by hand.
+COMMANDS = {
+    "ProvisionTenantResources": {"PENDING": "ACTIVE", "PROVISION_FAILED": "ACTIVE", "ACTIVE": "ACTIVE"},
+    "DeactivateTenant": {"ACTIVE": "SUSPENDED", "MAINTENANCE": "SUSPENDED"},
+    "ActivateTenant": {"SUSPENDED": "ACTIVE", "MAINTENANCE": "ACTIVE"},
+    "BeginTenantMaintenance": {"ACTIVE": "MAINTENANCE"},
+    "EndTenantMaintenance": {"MAINTENANCE": "ACTIVE"},
+    "DeprovisionTenantResources": {"SUSPENDED": "PENDING"},
+    "DeleteTenant": {state: "DELETED" for state in ("PENDING", "ACTIVE", "SUSPENDED", "MAINTENANCE")},
+    "UndeleteTenant": {"DELETED": "SUSPENDED"},
+    "PurgeTenant": {"DELETED": None},
+    "PlaceTenantLegalHold": {},
+    "ReleaseTenantLegalHold": {},
+}
+ANSWERS = {"PENDING": "FAILED_PRECONDITION", "SUSPENDED": "PERMISSION_DENIED", "MAINTENANCE": "UNAVAILABLE",
+           "DELETED": "NOT_FOUND", None: "NOT_FOUND"}
+
+
+class Model:
+    """One tenant, as the article has it."""
+
+    def __init__(self):
+        self.state, self.made, self.held, self.epoch = "PENDING", False, False, 1
+
+    def expect(self, command: str) -> str | None:
+        """Which reason the command is refused with, if any, and what comes of it."""
+        if self.state is None:
+            return "TENANT_NOT_FOUND"
+        if command in ("PlaceTenantLegalHold", "ReleaseTenantLegalHold"):
+            self.held = command.startswith("Place")
+            return None
+        after = COMMANDS[command]
+        if self.state == "DELETED" and command not in ("UndeleteTenant", "PurgeTenant",
+                                                       "DeprovisionTenantResources"):
+            return "TENANT_NOT_FOUND"
+        if self.state not in after:
+            return "ILLEGAL_TRANSITION"
+        if self.held and command in ("PurgeTenant", "DeprovisionTenantResources"):
+            return "LEGAL_HOLD"
+        if command == "ActivateTenant" and not self.made:
+            return "TENANT_NOT_PROVISIONED"
+        if command == "ProvisionTenantResources":
+            if self.state == "ACTIVE":
+                return None
+            self.made = True
+            self.epoch += 1  # By way of PROVISIONING.
+        if command == "DeprovisionTenantResources":
+            self.made = False
+        self.state = after[self.state]
+        self.epoch += 1
+        return None
+
+
+def ask(client, command: str, name: str):
+    request = getattr(manager, f"{command}Request")(name=name)
+    if command == "PurgeTenant":
+        request.ignore_retention = True
+    if command == "PlaceTenantLegalHold":
+        request.reason = "a case"
+    return getattr(client.manager, command)(request, timeout=30)
+
+
+def verify(client, name: str, model: Model) -> None:
+    """What the server says of the tenant, and answers for it."""
+    resolve = api.resolver.ResolveTenantRequest(path=f"/{name}/x", headers={"x-tenant-id": name.split("/")[-1]})
+    if model.state == "ACTIVE":
+        assert client.call("TenantResolver/ResolveFromHeaders",
+                           api.resolver.ResolveFromHeadersRequest(headers=dict(resolve.headers)))
+    else:
+        failure(ANSWERS[model.state], client.resolver.ResolveFromHeaders,
+                api.resolver.ResolveFromHeadersRequest(headers=dict(resolve.headers)))
+    if model.state is None:
+        assert failure("NOT_FOUND", client.get, name).reason == "TENANT_NOT_FOUND"
+        return
+    found = client.get(name)
+    assert api.tenant.TenantState.Name(found.state) == f"TENANT_STATE_{model.state}"
+    assert found.epoch == model.epoch
+    assert found.HasField("legal_hold") == model.held
+    assert found.HasField("delete_time") == found.HasField("purge_time") == (model.state == "DELETED")
+
+
+def follow(clients, name: str, model: Model, source: random.Random, steps: int) -> list[str]:
+    """Random commands; the model knows each answer."""
+    done = []
+    for _ in range(steps):
+        command = source.choice(list(COMMANDS))
+        if command == "PurgeTenant" and source.random() < 0.7:
+            continue
+        expected = model.expect(command)
+        done.append(command)
+        try:
+            ask(source.choice(clients), command, name)
+            reason = None
+        except grpc.RpcError as error:
+            reason = Failure.of(error).reason
+        assert reason == expected, (done, reason, expected)
+        verify(source.choice(clients), name, model)
+    return done
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("isolation", [api.SCHEMA, api.SHARED, api.DATABASE])
+def test_random_lives(operator, slug, isolation, seed):
+    made = operator.create(slug, isolation)
+    follow([operator], made.name, Model(), random.Random(f"{seed} {isolation}"), 40)
+
+
+def test_lives_survive_crashes(make_server):
+    """What was acknowledged is as it was, and what comes of a purge that was cut short goes on."""
+    source = random.Random(7)
+    server = make_server().start()
+    lives = []
+    for _ in range(6):
+        with server.operator() as client:
+            for number in range(2):
+                lives.append((client.create(f"t{len(lives)}", api.SCHEMA).name, Model()))
+            for name, model in lives:
+                follow([client], name, model, source, 8)
+        server.kill()
+        server.start()
+        with server.operator() as client:
+            for name, model in lives:
+                verify(client, name, model)
+
+
+def test_nothing_is_left_of_what_is_purged(make_server):
+    server = make_server()
+    server.start()
+    with server.operator() as client:
+        made = client.active("acme", api.HYBRID, display_name="Erika Mustermann")
+        kept = client.active("other", api.HYBRID)
+        client.role(made.name, "engineer", "builds:run")
+        for number in range(600):
+            client.assign(made.name, f"user:{number}", "engineer")
+        client.assign(kept.name, "user:1", "tenant-admin")
+        client.delete("acme")
+        assert client.purge("acme").state == api.PURGED
+        assert failure("NOT_FOUND", client.purge, "acme").reason == "TENANT_NOT_FOUND"
+        assert failure("ALREADY_EXISTS", client.create, "acme").reason == "NAME_TAKEN"
+        assert not (server.data / "tenants" / "schemas" / "acme.sqlite").exists()
+        listed = client.manager.ListTenants(manager.ListTenantsRequest(show_deleted=True)).tenants
+        assert [one.id for one in listed] == [kept.id]
+        # What was done is still told, by the id and by the slug that nobody else gets.
+        for name in (made.name, "tenants/acme"):
+            pages = list(client.audit.StreamAuditRecords(api.audit.StreamAuditRecordsRequest(parent=name)))
+            assert len([record for page in pages for record in page.records]) > 600
+            first = client.audit.ListAuditRecords(api.audit.ListAuditRecordsRequest(parent=name, page_size=1))
+            assert first.records[0].action == "tenants.create"
+        failure("NOT_FOUND", client.audit.ListAuditRecords,
+                api.audit.ListAuditRecordsRequest(parent="tenants/0197f3a0-0000-7000-8000-000000000000"))
+    assert server.stop() == 0
+    with sqlite3.connect(server.data / "tenancy.sqlite") as database:
+        for table in ("roles", "assignments", "provisioning_steps", "secrets", "revocations"):
+            [(count,)] = database.execute(f"SELECT count(*) FROM {table} WHERE tenant_id = ?", (made.id,))
+            assert count == 0, table
+        [row] = database.execute("SELECT state, display_name, slug FROM tenants WHERE id = ?", (made.id,))
+        assert row == ("purged", "acme", "acme")
+    server.start()
+    with server.operator() as client:
+        failure("NOT_FOUND", client.get, made.name)
+        failure("ALREADY_EXISTS", client.create, "acme")
+        assert client.check(kept.name, "user:1", "tenancy.tenants:get").allowed
+
+
+def test_the_server_purges_by_itself(make_server):
+    server = make_server(lifecycle={"retention_days": 0}).start()
+    with server.operator() as client:
+        made = client.active("acme")
+        held = client.active("held")
+        client.hold("held")
+        client.delete("acme")
+        client.delete("held")
+        eventually(lambda: gone(client, made.name), "it is purged")
+        assert not (server.data / "tenants" / "schemas" / "acme.sqlite").exists()
+        assert client.get(held.name).state == api.DELETED
+        client.release("held")
+        eventually(lambda: gone(client, held.name), "without the hold it is, too")
+
+
+def gone(client, name: str) -> bool:
+    try:
+        client.get(name)
+        return False
+    except grpc.RpcError as error:
+        return error.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_the_server_purges_nothing_where_it_may_not(make_server):
+    server = make_server(lifecycle={"retention_days": 0, "purge": False}).start()
+    with server.operator() as client:
+        made, other = client.active("acme"), client.active("other")
+        client.delete("acme")
+        # Which is looked at later than what is due to be purged.
+        client.schedule("other", suspend=1.5)
+        eventually(lambda: client.get(other.name).state == api.SUSPENDED, "it is suspended")
+        assert client.get(made.name).state == api.DELETED
+        assert client.purge("acme", early=False).state == api.PURGED
+
+
+def test_maintenance_says_when_to_come_back(operator, slug):
+    operator.active(slug)
+    operator.maintain(slug, 7200, reason="new disks")
+    request = api.resolver.ResolveFromHeadersRequest(headers={"x-tenant-id": slug})
+    told = failure("UNAVAILABLE", operator.resolver.ResolveFromHeaders, request)
+    assert told.reason == "TENANT_MAINTENANCE" and 7190 <= told.retry_seconds <= 7200
+    assert operator.get(slug).state_reason == "new disks"
+    operator.end_maintenance(slug)
+    operator.maintain(slug, 1)
+    assert failure("UNAVAILABLE", operator.resolver.ResolveFromHeaders, request).retry_seconds == 1
+    # It ends nothing by itself.
+    eventually(lambda: failure("UNAVAILABLE", operator.resolver.ResolveFromHeaders,
+                               request).retry_seconds == 30, "it is over")
+    assert operator.end_maintenance(slug).state_reason == ""
+    invalid("expected_end_time", operator.maintain, slug, -1)
+    invalid("reason", operator.maintain, slug, reason="x" * 501)
+
+
+def test_the_schedule_is_kept(make_server):
+    server = make_server().start()
+    with server.operator() as client:
+        made = client.active("acme")
+        began = time.monotonic()
+        client.schedule("acme", trial_end=2, delete=6)
+        assert client.get("acme").state == api.ACTIVE
+        eventually(lambda: client.get("acme").state == api.SUSPENDED, "the trial ends")
+        assert 2 <= time.monotonic() - began < 5
+        assert client.get("acme").state_reason == "the trial has ended"
+    # Also what was due while nobody was there.
+    server.kill()
+    time.sleep(max(0.0, 6 - (time.monotonic() - began)))
+    server.start()
+    with server.operator() as client:
+        eventually(lambda: client.get("acme").state == api.DELETED, "it is deleted")
+        records = client.audit.ListAuditRecords(
+            api.audit.ListAuditRecordsRequest(parent=made.name)).records
+        last = [(record.action, record.subject, record.reason) for record in records][-2:]
+        assert last == [("tenants.deactivate", "system", "SCHEDULED"), ("tenants.delete", "system", "SCHEDULED")]
+
+
+CUTS = [("suspend", "PERMISSION_DENIED", "ActivateTenant"), ("maintain", "UNAVAILABLE", "EndTenantMaintenance"),
+        ("delete", "NOT_FOUND", "UndeleteTenant")]
+
+
+def test_nobody_is_answered_with_the_former_state(server, admin, slug):
+    """What begins after a transition is acknowledged sees it, however many ask at the same time."""
+    made = admin.active(slug)
+    over, answers, request = threading.Event(), [], api.resolver.ResolveFromHeadersRequest(
+        headers={"x-tenant-id": slug})
+
+    def keep_asking():
+        with server.operator() as client:
+            while not over.is_set():
+                began = time.monotonic()
+                try:
+                    client.resolver.ResolveFromHeaders(request, timeout=20)
+                    answers.append((began, time.monotonic(), "OK"))
+                except grpc.RpcError as error:
+                    answers.append((began, time.monotonic(), error.code().name))
+
+    threads = [threading.Thread(target=keep_asking) for _ in range(16)]
+    spans = []
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            for cut, code, back in CUTS:
+                getattr(admin, cut)(made.name)
+                began = time.monotonic()
+                count = len(answers)
+                eventually(lambda: len(answers) > count + 100, "they ask")
+                spans.append((began, time.monotonic(), code))
+                ask(admin, back, made.name)
+                if back == "UndeleteTenant":
+                    ask(admin, "ActivateTenant", made.name)
+                began, count = time.monotonic(), len(answers)
+                eventually(lambda: len(answers) > count + 100, "they ask")
+                spans.append((began, time.monotonic(), "OK"))
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    for first, last, code in spans:
+        assert {answer for began, ended, answer in answers if first <= began and ended <= last} == {code}
+
+
+def test_times_that_are_past(operator, slug):
+    operator.active(slug)
+    error = failure("INVALID_ARGUMENT", operator.schedule, slug, suspend=-1, delete=-1)
+    assert error.fields == ["schedule.suspend_time", "schedule.delete_time"]
+
+
+def test_a_tenant_sees_its_schedule_and_no_hold(server, operator, pki, slug):
+    made = operator.active(slug)
+    operator.schedule(slug, trial_end=1000)
+    operator.hold(slug, "against Erika")
+    with server.client(pki.python.tenant(slug)) as own:
+        seen = own.get(made.name)
+        assert seen.schedule.HasField("trial_end_time")
+        assert not seen.HasField("legal_hold") and "Erika" not in str(seen)
+        assert failure("PERMISSION_DENIED", own.release, slug).reason == "PERMISSION_MISSING"

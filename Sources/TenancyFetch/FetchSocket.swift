@@ -1,6 +1,6 @@
 import Glibc
 
-/// A TCP connection that waits for nothing longer than a deadline says. Owns its descriptor. Confined to one thread,
+/// A TCP connection, or a place to exchange datagrams with one other, that waits for nothing longer than a deadline says. Owns its descriptor. Confined to one thread,
 /// which it blocks.
 final class FetchSocket {
   /// Taken at once.
@@ -11,15 +11,18 @@ final class FetchSocket {
 
   /// Connects to this address and no other.
   /// - Parameters:
+  ///   - isDatagram: over UDP: each write is one, and so is what each read gives.
   ///   - connecting: when it has to be connected.
   ///   - deadline: when all has to be over.
   /// - Throws: `.connection`; `.time`.
   init(
-    _ address: NetworkAddress, port: Int, connecting: FetchDeadline, until deadline: FetchDeadline
+    _ address: NetworkAddress, port: Int, isDatagram: Bool = false, connecting: FetchDeadline,
+    until deadline: FetchDeadline
   ) throws(FetchFailure) {
     let family = address.bytes.count == 4 ? AF_INET : AF_INET6
     let kind =
-      Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+      Int32((isDatagram ? SOCK_DGRAM : SOCK_STREAM).rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+      | Int32(SOCK_NONBLOCK.rawValue)
     descriptor = socket(family, kind, 0)
     self.deadline = deadline
     guard descriptor >= 0 else { throw Self.failed("no socket", errno) }

@@ -18,6 +18,7 @@ public struct TenancyService: Sendable {
   /// - Parameters:
   ///   - tokens: nil: no tokens are issued or taken.
   ///   - limits: nil: tenants' requests are not limited.
+  ///   - domains: nil: no domains of tenants' own are claimed.
   ///   - vault: nil where no master key is configured.
   ///   - trustDomain: of certificate authorities that are prepared without one.
   ///   - approvals: which transitions of tenants somebody else has to approve.
@@ -26,7 +27,7 @@ public struct TenancyService: Sendable {
   public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
     tokens: TokenTerms? = nil, envoy: EnvoyTerms? = nil, limits: RateLimitTerms? = nil,
-    vault: SecretVault? = nil, trustDomain: String? = nil,
+    domains: DomainTerms? = nil, vault: SecretVault? = nil, trustDomain: String? = nil,
     approvals: TransitionApprovals = .none, listener: TLSContext? = nil,
     platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles
   ) {
@@ -48,6 +49,8 @@ public struct TenancyService: Sendable {
       ).methods(gate),
       RateLimitService(plane: plane, terms: limits, tally: requests).methods(gate),
       WorkloadEntryService(plane: plane, platformRoles: platformRoles).methods(gate),
+      TenantDomainService(plane: plane, terms: domains, baseDomains: rules.baseDomains)
+        .methods(gate),
       CertificateAuthorityService(
         plane: plane, vault: vault, trustDomain: trustDomain, listener: listener
       ).methods(gate),

@@ -105,6 +105,7 @@ struct Connection {
   var identity: IdentityClient { IdentityClient(channel) }
   var tokens: TokensClient { TokensClient(channel) }
   var authorities: CertificateAuthoritiesClient { CertificateAuthoritiesClient(channel) }
+  var domains: TenantDomainsClient { TenantDomainsClient(channel) }
   var workloads: WorkloadEntriesClient { WorkloadEntriesClient(channel) }
 }
 

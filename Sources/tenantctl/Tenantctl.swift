@@ -27,7 +27,8 @@ import Tenancy
     subcommands: [
       TenantGroup.self, RoleGroup.self, AuditGroup.self, CheckCommand.self, ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
-      TokenGroup.self, KeysGroup.self, AuthenticationGroup.self, IdentityGroup.self,
+      TokenGroup.self, KeysGroup.self, AuthenticationGroup.self, DomainGroup.self,
+      IdentityGroup.self,
       SecretsGroup.self, PKIGroup.self, EnvoyGroup.self,
       BackupCommand.self,
       RestoreCommand.self,

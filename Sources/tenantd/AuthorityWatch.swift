@@ -119,7 +119,7 @@ extension Change {
     case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment,
       .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest,
       .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations,
-      .putWorkloadEntry, .deleteWorkloadEntry:
+      .putWorkloadEntry, .deleteWorkloadEntry, .putDomain, .deleteDomain:
       false
     }
   }

@@ -25,6 +25,8 @@ struct Configuration: Sendable {
   var issuers: [IssuerSettings] = []
   /// Nil: no keys of token issuers are fetched.
   var keySets: KeySetSettings?
+  /// Nil: no domains of tenants' own are claimed.
+  var domains: DomainSettings?
   /// Nil: no processes are told who they are.
   var workloadAPI: WorkloadAPISettings?
   /// The server's own trust domain; nil where none is given.
@@ -96,6 +98,7 @@ extension Configuration {
     workloadAPI = try root.section("workload_api") { try WorkloadAPISettings(&$0, own: own) }
     identity.registeredDomains.formUnion([own, workloadAPI?.trustDomain].compactMap(\.self))
     resolution = try root.section("resolution") { try ResolutionRules(&$0) } ?? ResolutionRules()
+    domains = try root.section("domains") { try DomainSettings(&$0) }
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
     lifecycle = try root.section("lifecycle") { try LifecycleSettings(&$0) } ?? LifecycleSettings()

@@ -118,7 +118,8 @@ struct Daemon {
     let approving = try configuration.lifecycle.approving(reloads, logger)
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
-      tokens: configuration.tokens, envoy: envoy, limits: limits, vault: secrets?.vault,
+      tokens: configuration.tokens, envoy: envoy, limits: limits,
+      domains: configuration.domains?.terms, vault: secrets?.vault,
       trustDomain: configuration.workloadAPI?.trustDomain ?? configuration.trustDomain,
       approvals: approving.approvals,
       listener: tls,
@@ -146,10 +147,7 @@ struct Daemon {
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
       limiter: limits?.limiter, approving: approving, tls: contexts, authorities: authorities,
-      keySets: keySets,
-      service: service,
-      health: health,
-      observation: observation, server: server,
+      keySets: keySets, service: service, health: health, observation: observation, server: server,
       workloadAPI: workloadAPI, monitor: monitor)
   }
 

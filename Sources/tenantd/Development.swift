@@ -50,6 +50,7 @@ struct Development {
       key: "\(path)/audit.key", file: AuditSettings.file(in: configuration.dataDirectory),
       interval: .seconds(5))
     configuration.http = HTTPSettings(listen: .unix(path: "\(path)/http.sock", mode: 0o600))
+    configuration.domains = DomainSettings()
     configuration.resolution.baseDomains = ["example.com", "localhost"]
     self.configuration = configuration
   }

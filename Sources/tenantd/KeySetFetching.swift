@@ -1,6 +1,5 @@
 import CoreMetrics
 import Logging
-import Synchronization
 import Tenancy
 import TenancyFetch
 import TenancyServer
@@ -64,16 +63,10 @@ struct KeySetFetching: Sendable {
 
   /// On a thread of its own, which ends by itself when nobody waits for it any more: it blocks, and tasks have to go on.
   private func fetch(_ job: KeySetJob) async -> Result<KeySetAnswer, KeySetFailure> {
-    let waiting = Waiting()
-    return await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
-        guard waiting.begin(continuation) else { return }
-        if !OwnThread.run({ waiting.end(get(job)) }) {
-          waiting.end(.failure(KeySetFailure("there is no thread for it", isBusy: true)))
-        }
+    await OneAnswer.of(ifCancelled: .failure(KeySetFailure("the server stops"))) { give in
+      if !OwnThread.run({ give(get(job)) }) {
+        give(.failure(KeySetFailure("there is no thread for it", isBusy: true)))
       }
-    } onCancel: {
-      waiting.end(.failure(KeySetFailure("the server stops")))
     }
   }
 
@@ -106,38 +99,6 @@ struct KeySetFetching: Sendable {
     case .stale:
       logger.error(
         "keys of a token issuer are too old: its tokens are refused", metadata: metadata)
-    }
-  }
-
-  /// Who waits for a fetch: until it is over, or nobody needs it.
-  private final class Waiting: Sendable {
-    typealias Outcome = Result<KeySetAnswer, KeySetFailure>
-
-    private enum State {
-      case new
-      case waiting(CheckedContinuation<Outcome, Never>)
-      case over
-    }
-
-    private let state = Mutex(State.new)
-
-    /// - Returns: whether there is something to do; else it was resumed.
-    func begin(_ continuation: CheckedContinuation<Outcome, Never>) -> Bool {
-      let begins = state.withLock { state in
-        guard case .new = state else { return false }
-        state = .waiting(continuation)
-        return true
-      }
-      if !begins { continuation.resume(returning: .failure(KeySetFailure("the server stops"))) }
-      return begins
-    }
-
-    func end(_ outcome: Outcome) {
-      let waiting = state.withLock { state in
-        defer { state = .over }
-        return state
-      }
-      if case .waiting(let continuation) = waiting { continuation.resume(returning: outcome) }
     }
   }
 }

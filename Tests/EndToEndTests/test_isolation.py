@@ -7,7 +7,7 @@ import pytest
 from support import api
 from support.client import failure
 from support.pki import tenant_id
-from support.requests import (ABOUT_A_ROLE, ABOUT_A_TENANT, ABOUT_AN_ASSIGNMENT, ABOUT_NONE,
+from support.requests import (ABOUT_A_DOMAIN, ABOUT_A_ROLE, ABOUT_A_TENANT, ABOUT_AN_ASSIGNMENT, ABOUT_NONE,
                               BY_SELECTOR, EVERY, PLATFORM)
 
 manager = api.manager
@@ -89,7 +89,7 @@ def test_the_table_knows_each_method_s_scope():
             } == set(PLATFORM)
     with_field = {name for name, rule in scope.items()
                   if rule.scope == api.options.SCOPE_TENANT and rule.tenant_field}
-    assert with_field <= {*ABOUT_A_TENANT, *ABOUT_A_ROLE, *ABOUT_AN_ASSIGNMENT}
+    assert with_field <= {*ABOUT_A_TENANT, *ABOUT_A_ROLE, *ABOUT_AN_ASSIGNMENT, *ABOUT_A_DOMAIN}
     assert {name for name, rule in scope.items() if rule.scope == api.options.SCOPE_SELF
             } == {"Identity/WhoAmI", "Tokens/ExchangeToken"}
     assert all(rule.scope != api.options.SCOPE_ANONYMOUS for rule in scope.values())
@@ -103,6 +103,8 @@ def forms(method, name, assignment):
         return [f"tenants/{name}/roles/{role}" for role in ("clerk", "none", "tenant-admin")]
     if method in ABOUT_AN_ASSIGNMENT:
         return [f"tenants/{name}/assignments/{assignment}", f"tenants/{name}/assignments/x"]
+    if method in ABOUT_A_DOMAIN:
+        return [f"tenants/{name}/domains/www.{assignment}.net", f"tenants/{name}/domains/x.y"]
     return [name, f"tenants/{name}"]
 
 
@@ -121,7 +123,7 @@ def test_another_tenant_is_refused_like_one_that_does_not_exist(caller, stranger
 
 
 @pytest.mark.parametrize("method", sorted({**ABOUT_A_TENANT, **BY_SELECTOR, **ABOUT_A_ROLE,
-                                          **ABOUT_AN_ASSIGNMENT}))
+                                          **ABOUT_AN_ASSIGNMENT, **ABOUT_A_DOMAIN}))
 def test_to_the_chief_another_tenant_is_a_mismatch(chief, theirs, method):
     """So that what refused above was the tenant and not a permission that is missing anyway."""
     form = forms(method, theirs.slug, theirs.assignment)[0]
@@ -165,7 +167,7 @@ def test_one_s_own_tenant_as_its_admin(admin, server, pki, slug, method, by):
         if method in PLATFORM:
             error = failure("PERMISSION_DENIED", chief.call, method, EVERY[method](form))
             assert error.reason == "PERMISSION_MISSING"
-        elif method == "Tokens/RemoveTokenKey":  # There is none.
+        elif method == "Tokens/RemoveTokenKey" or method in ABOUT_A_DOMAIN:  # There is none.
             failure("NOT_FOUND", chief.call, method, EVERY[method](form))
         else:
             chief.call(method, EVERY[method](form))

@@ -257,8 +257,8 @@ def test_reloads_are_recorded_through_swift_metrics(watched, tmp_path):
     names = re.findall(r"^# TYPE (\S+) ", text, re.M)
     assert len(names) == len(set(names))
     ours = ("process_", "rpc_server_", "tenancy_", "tls_server_")
-    assert [name for name in names if not name.startswith(ours)] == names[-3:] == [
-        "tenantd_reloads_total", "swift_metrics_series", "swift_metrics_dropped_total"]
+    assert [name for name in names if not name.startswith(ours)] == names[-4:] == [
+        "tenantd_domain_checks_total", "tenantd_reloads_total", "swift_metrics_series", "swift_metrics_dropped_total"]
     # What goes wrong is told as well.
     (server.directory / "tenantd.json5").write_text("{typo: 1}")
     log.rename(tmp_path / "old.log")

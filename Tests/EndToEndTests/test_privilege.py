@@ -211,7 +211,8 @@ READS = {"TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantManag
          "Audit/ListAuditRecords", "Audit/ExportAuditRecords",
          "Audit/StreamAuditRecords", "WorkloadEntries/GetWorkloadEntry",
          "WorkloadEntries/ListWorkloadEntries", "CertificateAuthorities/GetCertificateAuthority",
-         "CertificateAuthorities/ListCertificateAuthorities"}
+         "CertificateAuthorities/ListCertificateAuthorities", "TenantDomains/GetTenantDomain",
+         "TenantDomains/ListTenantDomains"}
 KEYS = {"Tokens/GetJsonWebKeySet"}
 SETTINGS = {"Tokens/GetAuthenticationSettings"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}

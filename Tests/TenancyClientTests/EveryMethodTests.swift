@@ -9,7 +9,7 @@ struct EveryMethodTests {
     var called: Set<String> = []
     for story in [
       TenantManagerStory.run, ResolverStory.run, AuthorizationStory.run, SecretsStory.run,
-      AuditStory.run, TokenStory.run, WorkloadStory.run, AuthorityStory.run,
+      AuditStory.run, TokenStory.run, WorkloadStory.run, AuthorityStory.run, DomainStory.run,
     ] {
       try await withLiveServer { server in
         try await server.asOperator(over: transport) { client in

@@ -65,7 +65,8 @@ struct LiveServer {
     let service = TenancyService(
       plane: plane,
       provisioner: Provisioner(plane, try SQLiteDataPlane(directory: "\(directory)/tenants")),
-      rules: resolution, tokens: Self.tokens, vault: vault)
+      rules: resolution, tokens: Self.tokens,
+      domains: DomainTerms(checker: WrittenDomains(proven: DomainStory.proven)), vault: vault)
     judging = Task { await service.run() }
     await service.untilStreamsAreServed()
     server = try await Server(

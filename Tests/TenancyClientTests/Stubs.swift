@@ -15,6 +15,7 @@ struct Stubs {
   let tokens: TokensClient
   let workloads: WorkloadEntriesClient
   let authorities: CertificateAuthoritiesClient
+  let domains: TenantDomainsClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -45,6 +46,7 @@ struct Stubs {
     tokens = TokensClient(channel)
     workloads = WorkloadEntriesClient(channel)
     authorities = CertificateAuthoritiesClient(channel)
+    domains = TenantDomainsClient(channel)
   }
 
   // MARK: In fewer words

@@ -14,7 +14,7 @@ struct TenantCall {
     self.call = { client, tenant in _ = try await call(client, tenant) }
   }
 
-  static var all: [TenantCall] { manager + checks + roles + assignments + tokens }
+  static var all: [TenantCall] { manager + checks + roles + assignments + tokens + domains }
 
   private static var manager: [TenantCall] {
     typealias API = V1.TenantManager
@@ -119,6 +119,31 @@ struct TenantCall {
         try await $0.authorization.removeRolePermissions(
           V1.RemoveRolePermissionsRequest(
             name: "\($1)/roles/engineer", permissions: ["equipment:read"]))
+      },
+    ]
+  }
+
+  private static var domains: [TenantCall] {
+    typealias API = V1.TenantDomains
+    return [
+      TenantCall(API.claimTenantDomain.identity) {
+        try await $0.domains.claimTenantDomain(
+          V1.ClaimTenantDomainRequest(parent: $1, domain: "intruder.net"))
+      },
+      TenantCall(API.verifyTenantDomain.identity) {
+        try await $0.domains.verifyTenantDomain(
+          V1.VerifyTenantDomainRequest(name: "\($1)/domains/intruder.net", method: .dns))
+      },
+      TenantCall(API.getTenantDomain.identity) {
+        try await $0.domains.getTenantDomain(
+          V1.GetTenantDomainRequest(name: "\($1)/domains/intruder.net"))
+      },
+      TenantCall(API.listTenantDomains.identity) {
+        try await $0.domains.listTenantDomains(V1.ListTenantDomainsRequest(parent: $1))
+      },
+      TenantCall(API.releaseTenantDomain.identity) {
+        try await $0.domains.releaseTenantDomain(
+          V1.ReleaseTenantDomainRequest(name: "\($1)/domains/intruder.net"))
       },
     ]
   }

@@ -30,7 +30,7 @@ struct AdmissionRow: CustomStringConvertible {
   private static let everyone = checkers + " unknown"
 
   static let all: [AdmissionRow] =
-    authorization + manager + resolver + tokens + workloads + authorities + [
+    authorization + manager + resolver + tokens + workloads + authorities + domains + [
       AdmissionRow(
         "envoy.service.auth.v3.Authorization/Check", "tenancy.requests:check", "platform",
         names: false, "admin resolver"),
@@ -98,6 +98,23 @@ struct AdmissionRow: CustomStringConvertible {
         "CertificateAuthorities/ListCertificateAuthorities",
         "tenancy.certificate_authorities:list", "platform", names: false, "admin viewer")
     ]
+
+  private static let domains = [
+    AdmissionRow(
+      "TenantDomains/ClaimTenantDomain", "tenancy.domains:claim", "tenant", names: true, changers),
+    AdmissionRow(
+      "TenantDomains/VerifyTenantDomain", "tenancy.domains:verify", "tenant", names: true,
+      changers),
+    AdmissionRow(
+      "TenantDomains/GetTenantDomain", "tenancy.domains:get", "tenant", names: true,
+      auditors),
+    AdmissionRow(
+      "TenantDomains/ListTenantDomains", "tenancy.domains:list", "tenant", names: true,
+      auditors),
+    AdmissionRow(
+      "TenantDomains/ReleaseTenantDomain", "tenancy.domains:release", "tenant", names: true,
+      changers),
+  ]
 
   private static let authorization = [
     AdmissionRow(

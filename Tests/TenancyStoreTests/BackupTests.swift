@@ -242,7 +242,7 @@ import Testing
   @Test func aStoreOfTheVersionBeforeIsCopiedToo() throws {
     let before = Migrations.firstWithTokens - 1
     try sample.execute(
-      "DROP TABLE incarnations; DROP TABLE workload_entries;"
+      "DROP TABLE incarnations; DROP TABLE workload_entries; DROP TABLE tenant_domains;"
         + "PRAGMA user_version = \(before)")
     let made = try sample.backUp()
     #expect(made.manifest.schemaVersion == before && made.manifest.incarnation == nil)

@@ -31,6 +31,7 @@ import Testing
       password: SecretReference(version: 3, key: KeyID(high: 0, low: 0x1F)))
     let key = "00000000-0000-0000-0000-00000000001f"
     let id = tenant.id.description
+    let hex = String(repeating: "a", count: 32)
     var keyed = Sample.tenant(1)
     keyed.tokenKeys = [
       TokenKey(
@@ -86,6 +87,20 @@ import Testing
           + #""id":"\#(ContractWorkloads.id(1))","lifetime":3600,"path":"web/1","selectors":{"#
           + #""binaryPath":"/bin/w","gid":8,"node":"n","systemdUnit":"w.service","uid":7},"#
           + #""tenant":"\#(id)"}}"#
+      ),
+      (
+        .putDomain(ContractDomains.domain("a.net", of: tenant.id, by: .http)),
+        #"{"change":"putDomain","domain":{"claimTime":1,"method":"http","name":"a.net","#
+          + #""proof":"\#(hex)","tenant":"\#(id)","token":"\#(hex)","verifyTime":2}}"#
+      ),
+      (
+        .putDomain(ContractDomains.domain("a.net", of: tenant.id)),
+        #"{"change":"putDomain","domain":{"claimTime":1,"name":"a.net","proof":"\#(hex)","#
+          + #""tenant":"\#(id)","token":"\#(hex)"}}"#
+      ),
+      (
+        .deleteDomain(tenant.id, name: "a.net"),
+        #"{"change":"deleteDomain","name":"a.net","tenant":"\#(id)"}"#
       ),
       (
         .deleteWorkloadEntry(id: ContractWorkloads.id(1)),
@@ -181,6 +196,11 @@ import Testing
     #"[{"change":"unknown"}]"#, #"[{"change":"deleteRole","id":"r","tenant":"none"}]"#,
     #"[{"change":"reserveName","kind":"odd","name":"t","tenant":"\#(Sample.id(1))"}]"#,
     #"[{"change":"retireSlug","name":"UPPER","tenant":"\#(Sample.id(1))"}]"#,
+    #"[{"change":"deleteDomain","name":"a.net"}]"#,
+    #"[{"change":"putDomain","domain":{"claimTime":1,"name":"a","proof":"","tenant":"\#(Sample.id(1))","#
+      + #""token":""}}]"#,
+    #"[{"change":"putDomain","domain":{"claimTime":1,"name":"a.b","proof":"","#
+      + #""tenant":"\#(Sample.id(1))","token":"","verifyTime":1}}]"#,
     #"[{"change":"forgetRequests"}]"#, #"[{"change":"deleteWorkloadEntry"}]"#,
     #"[{"change":"putWorkloadEntry","entry":{"createTime":1,"id":"i","lifetime":1,"path":"p","#
       + #""selectors":{},"tenant":"x"}}]"#,

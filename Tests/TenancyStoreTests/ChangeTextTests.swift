@@ -59,6 +59,9 @@ struct ChangeTextTests {
           2, tenant: nil, path: "\"\n", WorkloadEntry.Selectors(binaryPath: "/\u{2028}\\"),
           hint: "\u{1}")),
       .deleteWorkloadEntry(id: "\""),
+      .putDomain(ContractDomains.domain("a.net", of: id, by: .dns)),
+      .putDomain(ContractDomains.domain("xn--a.b-c.net", of: id)),
+      .deleteDomain(id, name: "\""),
       .deleteAuthority(id: "\""),
       .deleteSecret(SecretPlace.platform, .authorityKey(id.description)),
       .putSecret(

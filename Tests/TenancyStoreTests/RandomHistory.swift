@@ -31,7 +31,7 @@ struct RandomHistory {
     var tenant = state.tenants[Sample.id(number)] ?? Sample.tenant(number)
     let id = "x\(Int.random(in: 0..<4, using: &random))"
     guard state.tenants[tenant.id] != nil else { return .putTenant(tenant) }
-    switch Int.random(in: 0..<17, using: &random) {
+    switch Int.random(in: 0..<19, using: &random) {
     case 0: return .putRole(tenant.id, Sample.role(id))
     case 1: return .deleteRole(tenant.id, id: id)
     case 2: return .putAssignment(tenant.id, Sample.assignment(id))
@@ -68,6 +68,13 @@ struct RandomHistory {
         ContractWorkloads.entry(
           number, tenant: number % 3 == 0 ? nil : tenant.id, path: id,
           WorkloadEntry.Selectors(userID: UInt32(number), binaryPath: "/bin/\(id)")))
+    case 16:
+      // A domain is one tenant's: each has its own.
+      return .putDomain(
+        ContractDomains.domain(
+          "\(id).t\(number).net", of: tenant.id,
+          by: [nil, .dns, .http].randomElement(using: &random) ?? nil))
+    case 17: return .deleteDomain(tenant.id, name: "\(id).t\(number).net")
     case 14: return .deleteAuthority(id: Sample.id(number).description)
     case 15:
       let reference = SecretReference(version: number + 1, key: KeyID(high: number, low: 1))

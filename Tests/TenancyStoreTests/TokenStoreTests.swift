@@ -192,7 +192,7 @@ import Testing
   private func setBack(keepingColumn: Bool = false) throws {
     let column = keepingColumn ? "" : "ALTER TABLE tenants DROP COLUMN token_keys;"
     try execute(
-      "UPDATE tenants SET token_keys = NULL; DELETE FROM secrets; DROP TABLE revocations; DROP TABLE workload_entries; \(column)"
+      "UPDATE tenants SET token_keys = NULL; DELETE FROM secrets; DROP TABLE revocations; DROP TABLE workload_entries; DROP TABLE tenant_domains; \(column)"
         + "PRAGMA user_version = \(Migrations.firstWithTokens - 1)")
   }
 

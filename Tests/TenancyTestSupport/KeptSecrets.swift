@@ -18,7 +18,8 @@ package struct KeptSecrets {
       case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment,
         .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
         .rememberRequest, .forgetRequests, .putRevocation, .forgetRevocations,
-        .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority, .deleteAuthority:
+        .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .putDomain,
+        .deleteDomain:
         break
       }
     }

@@ -332,15 +332,20 @@ private enum StrictChanges {
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
         .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests, .putSecret,
         .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations, .putWorkloadEntry,
-        .deleteWorkloadEntry, .putAuthority, .deleteAuthority:
+        .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .deleteDomain:
         break
+      case .putDomain(let domain):
+        guard
+          domain.verification == nil
+            || model.holder(of: domain.name) ?? domain.tenant == domain.tenant
+        else { throw StoreError(.conflict, "the domain is another tenant's") }
       }
       model.apply(change)
     }
     let used = Set(model.names.values).union(model.roles.keys.map(\.tenant))
       .union(model.assignments.keys.map(\.tenant)).union(model.steps.map(\.tenant))
       .union(model.requests.values.map(\.tenant)).union(model.revocations.keys.map(\.tenant))
-      .union(model.workloads.values.compactMap(\.tenant))
+      .union(model.workloads.values.compactMap(\.tenant)).union(model.domains.keys.map(\.tenant))
     guard used.allSatisfy({ model.tenants[$0] != nil }) else {
       throw StoreError(.conflict, "there is no such tenant")
     }

@@ -39,6 +39,7 @@ package struct StateModel: Equatable {
   package var steps: Set<Key> = []
   package var revocations: [RevocationKey: Revocation] = [:]
   package var workloads: [String: WorkloadEntry] = [:]
+  package var domains: [Key: TenantDomain] = [:]
   package var authorities: [String: SigningAuthority] = [:]
   package var requests: [RequestKey: RememberedRequest] = [:]
 
@@ -67,6 +68,9 @@ package struct StateModel: Equatable {
       revocations = revocations.filter { $0.key.tenant != tenant || $0.value.expireTime >= moment }
     case .putWorkloadEntry(let entry): workloads[entry.id] = entry
     case .deleteWorkloadEntry(let id): workloads[id] = nil
+    case .putDomain(let domain):
+      domains[Key(tenant: domain.tenant, id: domain.name.text)] = domain
+    case .deleteDomain(let tenant, let name): domains[Key(tenant: tenant, id: name)] = nil
     case .putAuthority(let authority): authorities[authority.id] = authority
     case .deleteAuthority(let id): authorities[id] = nil
     case .putSecret, .deleteSecret, .putDataKey: break  // No load gives them back.
@@ -75,6 +79,11 @@ package struct StateModel: Equatable {
 }
 
 extension StateModel {
+  /// Whose a domain is.
+  package func holder(of name: DomainName) -> TenantID? {
+    domains.values.first { $0.name == name && $0.isVerified }?.tenant
+  }
+
   package init(_ stored: StoredState) {
     for change in stored.changes { apply(change) }
     revision = stored.revision
@@ -110,6 +119,7 @@ extension StateModel {
       + requests.map(Change.rememberRequest)
       + revocations.map { .putRevocation($0.key.tenant, $0.value) }
       + workloads.sorted { $0.key < $1.key }.map { .putWorkloadEntry($0.value) }
+      + domains.sorted { less($0.key, $1.key) }.map { .putDomain($0.value) }
       + authorities.sorted { $0.key < $1.key }.map { .putAuthority($0.value) }
   }
 }

@@ -12,7 +12,16 @@ struct ResolutionProductTests {
   private static let b = Sample.tenant(2, slug: "beta")
   private static let idle = Sample.tenant(3, slug: "idle", state: .suspended)
   private static let gone = Sample.tenant(4, slug: "gone", state: .deleted)
-  private static let state = Sample.state([a, b, idle, gone])
+  private static let state: ControlState = {
+    var state = Sample.state([a, b, idle, gone])
+    let domains = [a, b, idle, gone].map {
+      Change.putDomain(Sample.domain("shop.\($0.slug).net", of: $0.id, isVerified: true))
+    }
+    // What is only claimed names nobody.
+    let claim = Change.putDomain(Sample.domain("nobody.net", of: a.id, isVerified: false))
+    state.apply(domains + [claim], revision: 2)
+    return state
+  }()
 
   private static func tenant(_ said: Said) -> Tenant? {
     switch said {
@@ -65,6 +74,11 @@ struct ResolutionProductTests {
   private static let hosts = Said.allCases.map { said in
     said == .malformed ? "a.b.example.com" : name(said, byID: true, upper: true) + ".example.com:1"
   }
+  /// The same where tenants have domains of their own: one that is nobody's says nothing.
+  private static let domains = Said.allCases.map { said in
+    if said == .malformed { return "shop..net" }
+    return said == .unknown ? "nobody.net" : "Shop.\(name(said)).NET.:443"
+  }
   private static let headers = Said.allCases.map { said in
     said == .malformed ? "acme,beta" : name(said, upper: true)
   }
@@ -91,9 +105,10 @@ struct ResolutionProductTests {
   }
 
   private static func outcome(
-    _ one: Case, _ resolver: Resolver, _ home: TenantRecord?, _ state: ControlState
+    _ one: Case, _ resolver: Resolver, _ home: TenantRecord?, _ state: ControlState,
+    byDomain: Bool = false
   ) -> (Outcome, ResolutionStrategy?) {
-    lend(one) { selectors, token in
+    lend(one, byDomain: byDomain) { selectors, token in
       do throws(TenancyError) {
         let found = try resolver.resolve(
           selectors, token: token, state: state, home: home, now: Sample.moment, mayFallBack: true)
@@ -105,10 +120,11 @@ struct ResolutionProductTests {
   }
 
   private static func lend<Result>(
-    _ one: Case, _ body: (borrowing RequestSelectors, RawSpan?) -> Result
+    _ one: Case, byDomain: Bool = false,
+    _ body: (borrowing RequestSelectors, RawSpan?) -> Result
   ) -> Result {
     let path = paths[one.digit(1).rawValue][one.digit(4).rawValue]
-    let host = hosts[one.digit(2).rawValue]
+    let host = (byDomain ? domains : hosts)[one.digit(2).rawValue]
     let header = headers[one.digit(3).rawValue]
     let environment = environments[one.digit(5).rawValue]
     var selectors = RequestSelectors()
@@ -120,18 +136,28 @@ struct ResolutionProductTests {
     return body(selectors, one.digit(0) == .absent ? nil : token.utf8Span.span.bytes)
   }
 
-  private static func expected(_ one: Case, _ home: Bool) -> Outcome {
+  /// What a source says.
+  private static func said(_ one: Case, _ place: Int, byDomain: Bool) -> Said {
+    let said = one.digit(place)
+    return byDomain && place == 2 && said == .unknown ? .absent : said
+  }
+
+  private static func expected(_ one: Case, _ home: Bool, byDomain: Bool = false) -> Outcome {
     var facts: [ResolutionOracle.Source: Said] = home ? [.certificate: .a] : [:]
-    for (place, source) in Case.places.enumerated() { facts[source] = one.digit(place) }
+    for (place, source) in Case.places.enumerated() {
+      facts[source] = said(one, place, byDomain: byDomain)
+    }
     return ResolutionOracle.outcome(facts)
   }
 
   /// The source that decides, if the outcome is a tenant.
   private static func deciding(
-    _ one: Case, _ order: [ResolutionStrategy]
+    _ one: Case, _ order: [ResolutionStrategy], byDomain: Bool
   ) -> ResolutionStrategy {
     order.first { strategy in
-      Case.places.firstIndex(of: .selector(strategy)).map { one.digit($0) != .absent } ?? false
+      Case.places.firstIndex(of: .selector(strategy)).map {
+        said(one, $0, byDomain: byDomain) != .absent
+      } ?? false
     } ?? (one.digit(0) == .absent ? .credential : .token)
   }
 
@@ -139,9 +165,10 @@ struct ResolutionProductTests {
     ResolutionStrategy.selectors, ResolutionStrategy.selectors.reversed(),
   ]
 
-  @Test(arguments: [false, true], [0, 1])
+  @Test(arguments: [false, true], [0, 1, 2])
   func everyCombinationIsAsTheRulesSay(hasHome: Bool, order: Int) async {
-    let resolver = Resolver(Self.rules(Self.orders[order]))
+    let byDomain = order == 2
+    let resolver = Resolver(Self.rules(Self.orders[order % 2]))
     let state = Self.state
     let home = hasHome ? state.find(Self.a.id) : nil
     var table: [Outcome] = []
@@ -151,16 +178,18 @@ struct ResolutionProductTests {
       // Tests beside this one have deadlines.
       if number.isMultiple(of: 256) { await Task.yield() }
       let one = Case(number: number)
-      let (found, strategy) = Self.outcome(one, resolver, home, state)
+      let (found, strategy) = Self.outcome(one, resolver, home, state, byDomain: byDomain)
       table.append(found)
-      let expected = Self.expected(one, hasHome)
+      let expected = Self.expected(one, hasHome, byDomain: byDomain)
       if found != expected {
         differences += 1
         if differences < 5 {
           let said = (0..<Case.sources).map(one.digit)
           Issue.record("\(said) of \(Case.places): \(found), not \(expected)")
         }
-      } else if let strategy, strategy != Self.deciding(one, resolver.rules.order) {
+      } else if let strategy,
+        strategy != Self.deciding(one, resolver.rules.order, byDomain: byDomain)
+      {
         Issue.record("\(number): \(strategy) decided")
       }
     }
@@ -209,14 +238,14 @@ struct ResolutionProductTests {
 
   /// Of some combinations: the account has the same verdict, says of every source what it said, and of no tenant but
   /// the caller's more than that its name is another one.
-  @Test(arguments: [false, true])
-  func theAccountSaysWhatEachSourceSaid(hasHome: Bool) {
+  @Test(arguments: [false, true], [false, true])
+  func theAccountSaysWhatEachSourceSaid(hasHome: Bool, byDomain: Bool) {
     let resolver = Resolver(Self.rules(Self.orders[0]))
     let state = Self.state
     let home = hasHome ? state.find(Self.a.id) : nil
     for number in stride(from: 0, to: Case.count, by: 61) {
       let one = Case(number: number)
-      let account = Self.lend(one) { selectors, token in
+      let account = Self.lend(one, byDomain: byDomain) { selectors, token in
         resolver.explain(
           selectors, token: token, state: state, home: home, now: Sample.moment, mayFallBack: true)
       }
@@ -225,7 +254,7 @@ struct ResolutionProductTests {
         case .success(let found): .tenant(Self.said(found.record.tenant.id))
         case .failure(let error): .refused(error.reason)
         }
-      #expect(outcome == Self.expected(one, hasHome))
+      #expect(outcome == Self.expected(one, hasHome, byDomain: byDomain))
       let own: Said? = hasHome ? .a : one.digit(0) == .absent ? nil : one.digit(0)
       for finding in account.findings {
         if finding.strategy == .credential { continue }
@@ -233,12 +262,15 @@ struct ResolutionProductTests {
           finding.strategy == .token ? .token : .selector(finding.strategy)
         guard let place = Case.places.firstIndex(of: source) else { continue }
         let said = one.digit(place)
+        let isNobodys = byDomain && place == 2 && said == .unknown
         #expect(
-          finding.statement == Self.statement(said, source, own, one), "\(number) \(finding)")
+          finding.statement == (isNobodys ? .noMatch : Self.statement(said, source, own, one)),
+          "\(number) \(finding)")
         let isForeign = finding.statement == .namedOther
         if isForeign, let tenant = Self.tenant(said) {
           // What the request said, and nothing that it did not.
-          #expect([tenant.slug.text, tenant.id.description].contains(finding.value))
+          let names = [tenant.slug.text, tenant.id.description, "shop.\(tenant.slug).net"]
+          #expect(names.contains(finding.value))
         }
       }
     }

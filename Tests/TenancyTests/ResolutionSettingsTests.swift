@@ -16,6 +16,8 @@ struct ResolutionSettingsTests {
     do throws(TenancyError) {
       switch try read(text.utf8Span.span.bytes) {
       case .name(let range): return String(decoding: Array(text.utf8)[range], as: UTF8.self)
+      case .domain(let range):
+        return "domain " + String(decoding: Array(text.utf8)[range], as: UTF8.self)
       case .contradictory: return "contradictory"
       case .notGiven: return "not given"
       case .noMatch: return "no match"

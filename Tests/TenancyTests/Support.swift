@@ -44,6 +44,15 @@ extension Sample {
       id: id, subject: subject, role: role, createTime: moment, expireTime: expireTime)
   }
 
+  static func domain(
+    _ name: String, of tenant: TenantID, isVerified: Bool, claimTime: Timestamp = moment
+  ) -> TenantDomain {
+    guard let name = DomainName(parsing: name) else { preconditionFailure("no domain: \(name)") }
+    return TenantDomain(
+      tenant: tenant, name: name, challenge: .random(), claimTime: claimTime,
+      verification: isVerified ? .init(time: claimTime, method: .dns) : nil)
+  }
+
   static func state(_ tenants: [Tenant]) -> ControlState {
     var state = ControlState()
     state.apply(tenants.map(Change.putTenant), revision: 1)

@@ -34,6 +34,7 @@ READERS = [
     ("IssuerSettings", "init(_ settings:",
      {"settings": "tokens.issuers[]", "claim": "tokens.issuers[].required_claims[]"}),
     ("IssuerSettings", "func naming(", {"settings": "tokens.issuers[]"}),
+    ("DomainSettings", "init(_ settings:", {"settings": "domains"}),
     ("KeySetSettings", "init(_ settings:", {"settings": "tokens.jwks"}),
     ("StoreSettings", "init(_ settings:", {"settings": "store"}),
     ("StoreSettings", "func postgreSQL(", {"settings": "store.postgresql"}),
@@ -53,7 +54,7 @@ READERS = [
 SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.trust_bundles[]", "secrets",
             "secrets.master_key", "tokens", "tokens.issuers[]", "tokens.issuers[].required_claims[]", "tokens.jwks",
             "envoy", "envoy.routes[]", "rate_limits", "rate_limits.plans[]", "rate_limits.plans[].limits[]",
-            "workload_api", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
+            "workload_api", "domains", "store", "store.postgresql", "store.postgresql.tls", "nodes", "resolution",
             "limits", "quotas", "lifecycle", "lifecycle.approval", "lifecycle.approval.tls",
             "log", "audit", "http", "access_log",
             "tracing", "tracing.tls"]

@@ -23,6 +23,7 @@
 #include "tenancy/v1/certificate_authorities.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
 #include "tenancy/v1/secrets.pb-c.h"
+#include "tenancy/v1/tenant_domains.pb-c.h"
 #include "tenancy/v1/tenant_manager.pb-c.h"
 #include "tenancy/v1/tenant_resolver.pb-c.h"
 #include "tenancy/v1/tokens.pb-c.h"
@@ -426,6 +427,42 @@ tenancy__v1__rotate_data_key_request__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__rotate_data_key_response__get_descriptor(void) {
   return &tenancy__v1__rotate_data_key_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_domain__get_descriptor(void) {
+  return &tenancy__v1__tenant_domain__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__domain_challenge__get_descriptor(void) {
+  return &tenancy__v1__domain_challenge__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__claim_tenant_domain_request__get_descriptor(void) {
+  return &tenancy__v1__claim_tenant_domain_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__verify_tenant_domain_request__get_descriptor(void) {
+  return &tenancy__v1__verify_tenant_domain_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_tenant_domain_request__get_descriptor(void) {
+  return &tenancy__v1__get_tenant_domain_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_tenant_domains_request__get_descriptor(void) {
+  return &tenancy__v1__list_tenant_domains_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_tenant_domains_response__get_descriptor(void) {
+  return &tenancy__v1__list_tenant_domains_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__release_tenant_domain_request__get_descriptor(void) {
+  return &tenancy__v1__release_tenant_domain_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__release_tenant_domain_response__get_descriptor(void) {
+  return &tenancy__v1__release_tenant_domain_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__create_tenant_request__get_descriptor(void) {

@@ -4,10 +4,10 @@ public enum BuiltInRoles {
   /// is.
   public static let admin = make(
     0, "tenant-admin", "Tenant administrator",
-    "Manages the tenant's settings, roles, assignments, tokens and keys, and reads its audit trail.",
+    "Manages the tenant's settings, roles, assignments, tokens, keys and domains, and reads its audit trail.",
     [
       "tenancy.assignments:*", "tenancy.audit:*", "tenancy.authentication:*",
-      "tenancy.authorization:*", "tenancy.roles:*",
+      "tenancy.authorization:*", "tenancy.domains:*", "tenancy.roles:*",
       "tenancy.tenants:configure", "tenancy.tenants:get", "tenancy.tenants:list",
       "tenancy.tenants:resolve", "tenancy.tenants:update", "tenancy.token_keys:*",
       "tenancy.tokens:*",

@@ -88,6 +88,9 @@ extension TenantCommands {
       if !record.provisionedSteps.isEmpty {
         transaction.emit(.clearProvisioningSteps(id), about: id)
       }
+      for change in TenantDomainCommands.dropAll(of: id, transaction.state) {
+        transaction.emit(change, about: id)
+      }
       transaction.emit(.putTenant(after), about: id)
       for purpose in tenant.secretPurposes {
         transaction.emit(.deleteSecret(id, purpose), about: id)

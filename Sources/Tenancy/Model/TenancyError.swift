@@ -188,6 +188,16 @@ extension TenancyError.Reason {
   public static let workloadEntryNotFound = Self("WORKLOAD_ENTRY_NOT_FOUND")
   /// The same processes get the same identity already; `entry` says by which one.
   public static let workloadEntryExists = Self("WORKLOAD_ENTRY_EXISTS")
+  /// The tenant has no such domain, or its claim is over.
+  public static let domainNotFound = Self("DOMAIN_NOT_FOUND")
+  /// The challenge is not where it should be; `seen` says what is.
+  public static let domainNotProven = Self("DOMAIN_NOT_PROVEN")
+  /// Nobody answers for the domain: whether the challenge is there is not known.
+  public static let domainUnreachable = Self("DOMAIN_UNREACHABLE")
+  /// The claim was released or made anew while its challenge was looked for.
+  public static let domainClaimChanged = Self("DOMAIN_CLAIM_CHANGED")
+  /// The server has no `domains` in its configuration.
+  public static let domainsNotConfigured = Self("DOMAINS_NOT_CONFIGURED")
   /// There is no such certificate authority.
   public static let authorityNotFound = Self("AUTHORITY_NOT_FOUND")
   /// The authority is not in all bundles for long enough; `wait_seconds` says how long it takes still.

@@ -70,7 +70,7 @@ extension Resolver {
         let reading = try readQuery(selectors.path)
         return witness.finding(strategy, selectors.path, reading, state)
       case .subdomain:
-        return witness.finding(strategy, selectors.host, try readHost(selectors.host), state)
+        return witness.finding(strategy, selectors.host, try readHost(selectors.host, state), state)
       case .header:
         return witness.finding(strategy, selectors.header, try readHeader(selectors), state)
       case .environment:
@@ -119,12 +119,25 @@ private struct Witness {
   ) -> ResolutionAccount.Finding {
     switch reading {
     case .name(let range): finding(strategy, text.extracting(range), state)
+    case .domain(let range): finding(strategy, domain: text.extracting(range), state)
     case .contradictory: ResolutionAccount.Finding(strategy, .contradictory)
     case .notGiven: ResolutionAccount.Finding(strategy, .notGiven)
     case .noMatch: ResolutionAccount.Finding(strategy, .noMatch)
     case .excluded: ResolutionAccount.Finding(strategy, .excluded)
     case .ignored: ResolutionAccount.Finding(strategy, .ignored)
     }
+  }
+
+  private func finding(
+    _ strategy: ResolutionStrategy, domain: RawSpan, _ state: borrowing ControlState
+  ) -> ResolutionAccount.Finding {
+    guard let holder = state.holder(ofDomain: domain) else {
+      return ResolutionAccount.Finding(strategy, .noMatch)
+    }
+    let isSeen = sees(holder)
+    return ResolutionAccount.Finding(
+      strategy: strategy, statement: isSeen ? .named : .namedOther,
+      value: isSeen ? holder.tenant.slug.text : domain.decodedText.lowercased())
   }
 
   func finding(

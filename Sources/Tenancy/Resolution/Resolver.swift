@@ -65,7 +65,7 @@ public final class Resolver: Sendable {
         tally.add(strategy, selectors.path, reading, state, now)
       case .subdomain:
         guard selectors.given.contains(.subdomain) else { continue }
-        let reading = try readHost(selectors.host)
+        let reading = try readHost(selectors.host, state)
         tally.add(strategy, selectors.host, reading, state, now)
       case .header:
         guard selectors.given.contains(.header) else { continue }
@@ -130,9 +130,15 @@ extension Resolver {
   }
 
   @inline(never)
-  func readHost(_ host: RawSpan) throws(TenancyError) -> SelectorReading {
-    let name = try SelectorParsing.host(host, baseDomains: rules.baseDomains)
-    return considered(name.map { .name($0) } ?? .noMatch, host)
+  func readHost(
+    _ host: RawSpan, _ state: borrowing ControlState
+  ) throws(TenancyError) -> SelectorReading {
+    if let name = try SelectorParsing.host(host, baseDomains: rules.baseDomains) {
+      return considered(.name(name), host)
+    }
+    if state.domains.hasNoneVerified { return .noMatch }
+    let domain = try SelectorParsing.domain(host, baseDomains: rules.baseDomains)
+    return domain.map { .domain($0) } ?? .noMatch
   }
 
   @inline(never)

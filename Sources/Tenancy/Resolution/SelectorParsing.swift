@@ -2,6 +2,8 @@
 enum SelectorReading: Equatable {
   /// A name, where it is in the selector's text.
   case name(Range<Int>)
+  /// A host that may be a domain of a tenant's own, where it is in the selector's text.
+  case domain(Range<Int>)
   /// Several, the first of them here.
   case contradictory(Range<Int>)
   /// The request does not have it.
@@ -131,6 +133,16 @@ public enum SelectorParsing {
       return name
     }
     return nil
+  }
+
+  /// Where the domain is in a host that `host` accepts and that names nobody; nil where no tenant can have it.
+  static func domain(_ host: RawSpan, baseDomains: [String]) throws(TenancyError) -> Range<Int>? {
+    var end = try hostEnd(host)
+    if end > 0, host.byte(end - 1) == UInt8(ascii: ".") { end -= 1 }
+    guard end <= DomainName.maximumLength else { return nil }
+    // A domain that was somebody's before it was made a base domain is nobody's since.
+    for base in baseDomains where base.utf8.count == end && host.matches(base, at: 0) { return nil }
+    return 0..<end
   }
 
   /// A header's or environment variable's value is the name itself.

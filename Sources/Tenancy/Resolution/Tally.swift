@@ -49,6 +49,10 @@ struct Tally: ~Copyable {
   ) {
     switch reading {
     case .name(let range): add(strategy, text.extracting(range), state, now)
+    case .domain(let range):
+      // One that is nobody's is about something else than tenants.
+      let domain = text.extracting(range)
+      if let holder = state.holder(ofDomain: domain) { add(strategy, domain, found: holder) }
     case .contradictory(let range):
       contradicts = true
       add(strategy, text.extracting(range), state, now)
@@ -64,7 +68,12 @@ struct Tally: ~Copyable {
     _ strategy: ResolutionStrategy, _ name: RawSpan, _ state: borrowing ControlState,
     _ now: Timestamp
   ) {
-    let found = find(name, state, now)
+    add(strategy, name, found: find(name, state, now))
+  }
+
+  private mutating func add(
+    _ strategy: ResolutionStrategy, _ name: RawSpan, found: TenantRecord?
+  ) {
     // A caller with a tenant of its own learns of every other name only that it is another.
     let foreign = own != nil && found?.tenant.id != own?.tenant.id
     let seen = foreign ? nil : found

@@ -27,7 +27,7 @@ public final class TenantRecord: Ordered {
     self.footprint = footprint
     self.tenant = tenant
     self.policy = policy
-    idText = tenant.idText
+    idText = tenant.textOfID
     self.provisionedSteps = provisionedSteps
     self.formerSlugs = formerSlugs
   }
@@ -39,15 +39,6 @@ public final class TenantRecord: Ordered {
   ///   - body: is lent them.
   public func withRendition(made make: (Tenant) -> [UInt8], _ body: (RawSpan) -> Void) {
     rendition.withBytes(made: { make(tenant) }, body)
-  }
-}
-
-extension Tenant {
-  /// In memory once, where it is the tenant's identifier in shared tables as well.
-  fileprivate var idText: String {
-    let text = id.description
-    return configuration.shared.flatMap { $0.tenantIdentifier == text ? $0.tenantIdentifier : nil }
-      ?? text
   }
 }
 
@@ -74,6 +65,8 @@ public struct ControlState: Sendable {
   private var stepSets = Set<Set<String>>()
   /// The registration entries of workloads.
   public private(set) var workloads = WorkloadEntrySet()
+  /// The domains of tenants.
+  public private(set) var domains = TenantDomainSet()
   /// What signs the certificates of workloads.
   public private(set) var authorities = SigningAuthoritySet()
   private var due = DueTenants()
@@ -246,6 +239,8 @@ public struct ControlState: Sendable {
       edit(id, &drafts) { $0.footprint.replace($0.revocations.forget(before: moment), by: nil) }
     case .putWorkloadEntry(let entry): workloads.put(entry)
     case .deleteWorkloadEntry(let id): workloads.remove(id)
+    case .putDomain(let domain): domains.put(domain)
+    case .deleteDomain(let id, let name): domains.remove(name, of: id)
     case .putAuthority(let authority): authorities.put(authority)
     case .deleteAuthority(let id): authorities.remove(id)
     case .putSecret, .deleteSecret, .putDataKey:
@@ -353,6 +348,7 @@ public struct ControlState: Sendable {
       + ReservedName.Kind.allCases.reduce(0) { sum, kind in
         sum + names[kind].unshared(with: other.names[kind]).nodes
       } + workloads.unsharedNodes(with: other.workloads)
+      + domains.unsharedNodes(with: other.domains)
       + requests.unshared(with: other.requests).nodes
       + requestsByTime.unsharedNodes(with: other.requestsByTime)
   }

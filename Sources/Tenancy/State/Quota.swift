@@ -32,6 +32,11 @@ public struct Quota: Hashable, Sendable, CustomStringConvertible {
   /// Certificate authorities of the store, in all states.
   public static let certificateAuthorities = Quota(
     name: "certificate-authorities", unit: "authorities")
+  /// Domains of a tenant's own, and claims of such.
+  public static let domains = Quota(name: "domains", unit: "domains")
+  /// Looks for the challenges of domains.
+  public static let domainVerifications = Quota(
+    name: "domain-verifications", unit: "verifications in a minute")
   /// Writes that wait for the writer.
   public static let waitingWrites = Quota(name: "waiting-writes", unit: "writes")
 }

@@ -49,10 +49,10 @@ private struct StateLoading {
       case .putTenant: next = .tenants
       case .reserveName: next = .names
       case .putRole, .putAssignment, .putProvisioningStep, .retireSlug, .rememberRequest,
-        .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putAuthority:
+        .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putDomain, .putAuthority:
         next = .others
       case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .deleteSecret,
-        .forgetRevocations, .deleteWorkloadEntry, .deleteAuthority:
+        .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority:
         return false
       }
       defer { part = next }
@@ -98,8 +98,8 @@ private struct StateLoading {
     case .reserveName(let name, let id): take(name, of: id)
     case .putRole, .putAssignment, .retireSlug, .rememberRequest, .deleteRole, .deleteAssignment,
       .clearProvisioningSteps, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
-      .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority,
-      .deleteAuthority:
+      .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putDomain,
+      .deleteDomain, .putAuthority, .deleteAuthority:
       rest.append(change)
     }
   }

@@ -110,8 +110,10 @@ final class TenantBudgets: Sendable {
         }
       case .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
         .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
-        .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority, .deleteAuthority:
-        // A secret counts with the tenant that refers to it. Entries and authorities are the platform's to make, and few.
+        .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .putDomain,
+        .deleteDomain:
+        // A secret counts with the tenant that refers to it. Entries and authorities are the platform's to make, and few;
+        // domains are so few that they can't fill anything.
         break
       }
     }
@@ -165,10 +167,11 @@ extension Change {
     case .putAssignment(_, let assignment): assignment.footprint.storedBytes
     case .putRevocation(_, let revocation): revocation.footprint.storedBytes
     case .putWorkloadEntry(let entry): entry.contentBytes
+    case .putDomain(let domain): domain.contentBytes
     case .putAuthority(let authority): authority.contentBytes
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
       .reserveName, .retireSlug, .rememberRequest, .forgetRequests, .putSecret, .deleteSecret,
-      .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteAuthority:
+      .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority:
       Self.smallBytes
     }
   }
@@ -179,11 +182,11 @@ extension Change {
   fileprivate var isDeletion: Bool {
     switch self {
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .retireSlug, .forgetRequests,
-      .deleteSecret, .forgetRevocations, .deleteWorkloadEntry, .deleteAuthority:
+      .deleteSecret, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority:
       true
     case .putRole(_, let role): role.permissions.isEmpty
     case .putTenant, .putAssignment, .putProvisioningStep, .reserveName, .rememberRequest,
-      .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putAuthority:
+      .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putDomain, .putAuthority:
       false
     }
   }

@@ -122,6 +122,11 @@ extension WorkloadEntry {
   }
 }
 
+extension TenantDomain {
+  /// What is written of it.
+  var contentBytes: Int { 2 * Overhead.row + name.text.utf8.count }
+}
+
 extension TenantConfiguration {
   /// Bytes of text, and how many values there are.
   fileprivate var content: (bytes: Int, entries: Int) {

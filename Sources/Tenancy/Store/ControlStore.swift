@@ -37,6 +37,10 @@ public enum Change: Hashable, Sendable {
   case putWorkloadEntry(WorkloadEntry)
   /// Removes a registration entry.
   case deleteWorkloadEntry(id: String)
+  /// Inserts the tenant's domain or claim, or replaces the one of the same name.
+  case putDomain(TenantDomain)
+  /// Removes a domain or claim of this tenant.
+  case deleteDomain(TenantID, name: String)
   /// Inserts the signing authority or replaces the one of the same id.
   indirect case putAuthority(SigningAuthority)
   /// Removes a signing authority.

@@ -64,7 +64,7 @@ extension Change {
     case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
       .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry,
-      .putAuthority, .deleteAuthority:
+      .putDomain, .deleteDomain, .putAuthority, .deleteAuthority:
       false
     }
   }
@@ -86,7 +86,7 @@ extension Change {
     case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
       .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry,
-      .putAuthority, .deleteAuthority:
+      .putDomain, .deleteDomain, .putAuthority, .deleteAuthority:
       return self
     }
   }

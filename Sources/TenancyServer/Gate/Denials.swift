@@ -158,8 +158,10 @@ struct Denials {
     case .permissionDenied, .unauthenticated: true
     // A token that is not accepted, whatever becomes of it.
     case .unavailable: error.tellsOfFetchedKeys
-    case .invalidArgument, .notFound, .alreadyExists, .failedPrecondition, .aborted, .unimplemented,
-      .resourceExhausted, .internalError, .cancelled, .outOfRange:
+    // Whoever claims a domain without having it.
+    case .failedPrecondition: error.reason == .domainNotProven
+    case .invalidArgument, .notFound, .alreadyExists, .aborted, .unimplemented, .resourceExhausted,
+      .internalError, .cancelled, .outOfRange:
       false
     }
   }

@@ -35,7 +35,7 @@ public struct IdentityRules: Sendable {
       "tenancy.assignments:list", "tenancy.audit:list", "tenancy.audit:export",
       "tenancy.token_keys:get", "tenancy.authentication:get", "tenancy.workload_entries:get",
       "tenancy.workload_entries:list", "tenancy.certificate_authorities:get",
-      "tenancy.certificate_authorities:list",
+      "tenancy.certificate_authorities:list", "tenancy.domains:get", "tenancy.domains:list",
     ]),
     "resolver": permissions([
       "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",
@@ -58,7 +58,7 @@ public struct IdentityRules: Sendable {
     "tenancy.tenants:*", "tenancy.authorization:*", "tenancy.roles:*", "tenancy.assignments:*",
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
-    "tenancy.workload_entries:*", "tenancy.certificate_authorities:*",
+    "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {

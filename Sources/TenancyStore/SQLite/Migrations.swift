@@ -20,6 +20,8 @@ enum Migrations {
   static let firstWithWorkloads: Int64 = 15
   /// From here on there are signing authorities, and secrets of the platform.
   static let firstWithAuthorities: Int64 = 17
+  /// From here on tenants have domains.
+  static let firstWithDomains: Int64 = 18
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -113,6 +115,7 @@ enum Migrations {
     Step(sql: requestCounts),
     // A program that does not know of signing authorities would not seal their keys anew with the others.
     Step(sql: signingAuthorities),
+    Step(sql: DomainMigration.sqlite),
     // A program that does not know of plans would destroy what must be kept, and drop them with the tenant's next
     // change; and of states, it would not start.
     Step(sql: ""),

@@ -177,6 +177,7 @@ public enum StoreCheck {
       source: connection, json: JSONCoding(), findings: findings,
       hasTokens: version >= Migrations.firstWithTokens,
       hasWorkloads: version >= Migrations.firstWithWorkloads,
+      hasDomains: version >= Migrations.firstWithDomains,
       hasAuthorities: version >= Migrations.firstWithAuthorities)
     let stored = StoredState(revision: revision, tables: try reader.tables())
     var unreadable: Set<TenantID> = []

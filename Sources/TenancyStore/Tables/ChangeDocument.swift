@@ -27,6 +27,8 @@ internal import Tenancy
 ///     putWorkloadEntry        entry: {id, tenant?, path, selectors: {uid?, gid?, binaryPath?, systemdUnit?, node?},
 ///                               lifetime in seconds, hint?, createTime}
 ///     deleteWorkloadEntry     id
+///     putDomain               domain: see `TenantDomainDocument`
+///     deleteDomain            tenant, name
 ///     putAuthority            authority: see `AuthorityDocument`
 ///     deleteAuthority         id
 ///     putDataKey              key, masterKey, createTime, state: active or retired
@@ -47,7 +49,7 @@ struct ChangeDocument: Codable {
 
   private enum Key: String, CodingKey {
     case change, tenant, role, assignment, id, kind, name, request, before
-    case purpose, version, key, masterKey, createTime, state, revocation, entry, authority
+    case purpose, version, key, masterKey, createTime, state, revocation, entry, authority, domain
   }
 
   /// As it is in the log.
@@ -63,6 +65,7 @@ struct ChangeDocument: Codable {
     case clearProvisioningSteps, reserveName, retireSlug, rememberRequest, forgetRequests
     case putSecret, deleteSecret, putDataKey, putRevocation, forgetRevocations
     case putWorkloadEntry, deleteWorkloadEntry, putAuthority, deleteAuthority
+    case putDomain, deleteDomain
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -125,6 +128,12 @@ struct ChangeDocument: Codable {
     case .deleteWorkloadEntry(let id):
       try box.encode(Kind.deleteWorkloadEntry, forKey: .change)
       try box.encode(id, forKey: .id)
+    case .putDomain(let domain):
+      try box.encode(Kind.putDomain, forKey: .change)
+      try box.encode(TenantDomainDocument(domain), forKey: .domain)
+    case .deleteDomain(let tenant, let name):
+      try put(.deleteDomain, tenant)
+      try box.encode(name, forKey: .name)
     case .putAuthority(let authority):
       try box.encode(Kind.putAuthority, forKey: .change)
       try box.encode(AuthorityDocument(authority), forKey: .authority)
@@ -201,6 +210,11 @@ struct ChangeDocument: Codable {
       change = .putWorkloadEntry(try document.entry())
     case .deleteWorkloadEntry:
       change = .deleteWorkloadEntry(id: try text(.id))
+    case .putDomain:
+      change = .putDomain(
+        try box.decode(TenantDomainDocument.self, forKey: .domain).domain().decoded())
+    case .deleteDomain:
+      change = .deleteDomain(try tenant(), name: try text(.name))
     case .putAuthority:
       change = .putAuthority(
         try box.decode(AuthorityDocument.self, forKey: .authority).authority)

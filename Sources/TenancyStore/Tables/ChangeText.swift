@@ -75,6 +75,12 @@ extension ChangeDocument {
         try WorkloadEntryDocument.write(entry, to: &json)
       case .deleteWorkloadEntry(let id):
         json.pairs(("change", "deleteWorkloadEntry"), ("id", id))
+      case .putDomain(let domain):
+        json.pair("change", "putDomain")
+        json.key("domain")
+        try TenantDomainDocument.write(domain, to: &json)
+      case .deleteDomain(let tenant, let name):
+        json.pairs(("change", "deleteDomain"), ("name", name), ("tenant", tenant.description))
       case .putAuthority(let authority):
         json.key("authority")
         try AuthorityDocument.write(authority, to: &json)

@@ -75,6 +75,19 @@ struct RowReader<Row: TableRow>: ~Copyable {
     return document.selectors
   }
 
+  mutating func domainName() throws(StoreError) -> DomainName {
+    try unwrap(row.text(next()).flatMap(DomainName.init(parsing:)))
+  }
+
+  /// In two columns, both of which are null for a claim.
+  mutating func verification() throws(StoreError) -> TenantDomain.Verification? {
+    guard let time = try optionalTime() else {
+      guard try optionalText() == nil else { throw corruption("it is half verified") }
+      return nil
+    }
+    return TenantDomain.Verification(time: time, method: try name())
+  }
+
   mutating func keyID() throws(StoreError) -> KeyID {
     try unwrap(row.text(next()).flatMap(KeyID.init(parsing:)))
   }

@@ -19,6 +19,8 @@ struct StateAudit {
   private var roles: Set<Key> = []
   /// Trust domains that an authority signs for.
   private var signedDomains: Set<String> = []
+  /// Domains that are somebody's.
+  private var verifiedDomains: Set<DomainName> = []
   private var lastRevocation: (tenant: TenantID, target: Revocation.Target)?
   /// Tenants that are there, though their rows can't be read: what refers to them is not wrong for that.
   private var unreadable: Set<TenantID> = []
@@ -166,10 +168,13 @@ struct StateAudit {
         revocation, of: id, Row("revocations", id, "\(target.kind.rawValue)/\(target.text)"))
     case .putWorkloadEntry(let entry):
       try check(entry, Row("workload_entries", entry.id))
+    case .putDomain(let domain):
+      try check(domain, Row("tenant_domains", domain.tenant, domain.name.text))
     case .putAuthority(let authority):
       try check(authority, Row("signing_authorities", authority.id))
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .putSecret,
-      .deleteSecret, .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteAuthority:
+      .deleteSecret, .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain,
+      .deleteAuthority:
       break  // A state that is stored has none of these.
     }
   }
@@ -261,6 +266,14 @@ struct StateAudit {
     }
     try row.require(TenantID(parsing: entry.id) != nil, "its id is none")
     try row.require(entry.isSound, "it is none that can be registered")
+  }
+
+  private mutating func check(_ domain: TenantDomain, _ row: Row) throws(StoreError) {
+    try requireTenant(domain.tenant, row)
+    try row.require(domain.challenge.isSound, "its challenge is none that was made")
+    guard domain.isVerified else { return }
+    try row.require(
+      verifiedDomains.insert(domain.name).inserted, "it is another tenant's as well")
   }
 
   private mutating func check(_ authority: SigningAuthority, _ row: Row) throws(StoreError) {

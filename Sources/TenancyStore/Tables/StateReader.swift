@@ -10,6 +10,8 @@ struct StateReader<Source: RowSource> {
   var hasTokens = true
   /// And of one that knows of registration entries.
   var hasWorkloads = true
+  /// And of one that knows of domains.
+  var hasDomains = true
   /// And of one that knows of signing authorities.
   var hasAuthorities = true
 
@@ -40,6 +42,8 @@ struct StateReader<Source: RowSource> {
     var all = [tenants, names, retiredSlugs, roles, assignments, steps, requests]
     if hasTokens { all.append(revocations) }
     if hasWorkloads { all.append(workloads) }
+    if hasDomains { all.append(domains) }
+    // Last: their keys are looked for behind it.
     if hasAuthorities { all.append(authorities) }
     for read in all {
       let rows = try read()
@@ -138,6 +142,16 @@ struct StateReader<Source: RowSource> {
           id: try row.text(), tenant: try row.optionalTenantID(), path: try row.text(),
           selectors: try row.selectors(), lifetime: try row.integer(), hint: try row.text(),
           createTime: try row.time()))
+    }
+  }
+
+  private func domains() throws(StoreError) -> [Change] {
+    try rows(of: .tenantDomains) { row throws(StoreError) in
+      .putDomain(
+        TenantDomain(
+          tenant: try row.tenantID(), name: try row.domainName(),
+          challenge: TenantDomain.Challenge(token: try row.text(), proof: try row.text()),
+          claimTime: try row.time(), verification: try row.verification()))
     }
   }
 

@@ -134,6 +134,14 @@ struct StateWriter {
         .integer(entry.lifetime), .text(entry.hint), .time(entry.createTime))
     case .deleteWorkloadEntry(let id):
       try runner.run(.deleteWorkloadEntry, .text(id))
+    case .putDomain(let domain):
+      let verification = domain.verification
+      try runner.run(
+        .putDomain, .id(domain.tenant), .text(domain.name.text), .text(domain.challenge.token),
+        .text(domain.challenge.proof), .time(domain.claimTime), .optionalTime(verification?.time),
+        verification.map { .text($0.method.rawValue) } ?? .null)
+    case .deleteDomain(let tenant, let name):
+      try runner.run(.deleteDomain, .id(tenant), .text(name))
     case .putAuthority(let authority):
       try runner.run(
         .putAuthority, .text(authority.id), .text(try AuthorityDocument.text(of: authority)))

@@ -171,6 +171,14 @@ extension Table {
       .integer("lifetime"), .text("hint"), .integer("create_time"),
     ], keyCount: 1)
 
+  /// `verify_time` and `method` are null for a claim.
+  static let tenantDomains = Table(
+    name: "tenant_domains",
+    columns: [
+      .text("tenant_id"), .text("name"), .text("token"), .text("proof"), .integer("claim_time"),
+      .nullable(.integer("verify_time")), .nullable(.text("method")),
+    ], keyCount: 2)
+
   /// `document` is a `SigningAuthority` as the log has it.
   static let signingAuthorities = Table(
     name: "signing_authorities", columns: [.text("id"), .text("document")], keyCount: 1)
@@ -183,7 +191,7 @@ extension Table {
 
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    revocations, workloadEntries, signingAuthorities,
+    revocations, workloadEntries, tenantDomains, signingAuthorities,
     dataKeys, secrets, platformSecrets, auditRecords, auditChains, leases,
   ]
 }
@@ -232,6 +240,8 @@ enum StateStatement: Int, CaseIterable {
   case forgetRevocations
   case putWorkloadEntry
   case deleteWorkloadEntry
+  case putDomain
+  case deleteDomain
   case putAuthority
   case deleteAuthority
   case putPlatformSecret
@@ -253,8 +263,9 @@ enum StateStatement: Int, CaseIterable {
     case .insertEntry, .raiseFloor, .removeEntries, .noteRemoved, .putTenant, .reserveName,
       .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
       .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation,
-      .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority,
-      .deleteAuthority, .putPlatformSecret, .deletePlatformSecret, .insertAuditRecord,
+      .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putDomain,
+      .deleteDomain, .putAuthority, .deleteAuthority, .putPlatformSecret, .deletePlatformSecret,
+      .insertAuditRecord,
       .noteAuditChain, .noteAuditBegin, .moveAuditBegin, .removeAuditRecords:
       .conflict
     }
@@ -306,6 +317,8 @@ enum StateStatement: Int, CaseIterable {
         + "AND expire_time < \(dialect.parameter(2))"
     case .putWorkloadEntry: return Table.workloadEntries.put(dialect)
     case .deleteWorkloadEntry: return Table.workloadEntries.delete(dialect, where: "id")
+    case .putDomain: return Table.tenantDomains.put(dialect)
+    case .deleteDomain: return Table.tenantDomains.delete(dialect, where: "tenant_id", "name")
     case .putAuthority: return Table.signingAuthorities.put(dialect)
     case .deleteAuthority: return Table.signingAuthorities.delete(dialect, where: "id")
     case .putPlatformSecret: return Table.platformSecrets.put(dialect)

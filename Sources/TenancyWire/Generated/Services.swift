@@ -294,6 +294,63 @@ extension V1 {
 }
 
 extension V1 {
+  /// Domains of tenants' own, such as `shop.example.com`: a request whose host is one that a tenant has verified is for
+  /// that tenant. A domain stands for one tenant, the one that has shown last that it controls it.
+  ///
+  /// Claiming says nothing of who else has claimed a domain or has it: that a claim is answered with a challenge is so in
+  /// each case, and the challenge is this tenant's alone.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: DOMAIN_NOT_FOUND (NOT_FOUND: the tenant has no such domain, or the claim has
+  /// expired), DOMAIN_NOT_PROVEN (FAILED_PRECONDITION: something else than the challenge is there; `seen` says what),
+  /// DOMAIN_UNREACHABLE (UNAVAILABLE: nobody answered), DOMAIN_CLAIM_CHANGED (ABORTED: the claim was released or made anew
+  /// while it was looked), LIMIT_REACHED (RESOURCE_EXHAUSTED: 100 domains of one tenant, or too many verifications; then
+  /// google.rpc.RetryInfo says when to try again), DOMAINS_NOT_CONFIGURED (UNIMPLEMENTED: the server has no `domains` in
+  /// its configuration).
+  public enum TenantDomains: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.TenantDomains"
+
+    /// Claims a domain: it is the tenant's once it is verified. A claim that stands already, and a domain that is the
+    /// tenant's, are answered as they are.
+    public static let claimTenantDomain = MethodSpec<V1.ClaimTenantDomainRequest, V1.TenantDomain>(
+      RPCMethod(path: "/tenancy.v1.TenantDomains/ClaimTenantDomain", kind: .unary),
+      requirement: Requirement(permission: "tenancy.domains:claim", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
+    /// Looks for the challenge in the DNS or on the domain's web server, and answers when that is done, which takes 5
+    /// seconds at most. If it is there, the domain is the tenant's from now on, and if it was another tenant's until now,
+    /// that one's no more. A domain that is the tenant's already is answered as it is.
+    public static let verifyTenantDomain = MethodSpec<V1.VerifyTenantDomainRequest, V1.TenantDomain>(
+      RPCMethod(path: "/tenancy.v1.TenantDomains/VerifyTenantDomain", kind: .unary),
+      requirement: Requirement(permission: "tenancy.domains:verify", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// `GetTenantDomain`.
+    public static let getTenantDomain = MethodSpec<V1.GetTenantDomainRequest, V1.TenantDomain>(
+      RPCMethod(path: "/tenancy.v1.TenantDomains/GetTenantDomain", kind: .unary),
+      requirement: Requirement(permission: "tenancy.domains:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// In the order of their names. A page may be shorter than asked for, and yet not the last.
+    public static let listTenantDomains = MethodSpec<V1.ListTenantDomainsRequest, V1.ListTenantDomainsResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantDomains/ListTenantDomains", kind: .unary),
+      requirement: Requirement(permission: "tenancy.domains:list", scope: .tenant, tenantField: "parent"),
+      tenantField: { $0.pointee.parent })
+    /// Gives a domain or a claim up, at once: its host stands for nobody until somebody verifies it. Claiming it again
+    /// takes a new challenge.
+    public static let releaseTenantDomain = MethodSpec<V1.ReleaseTenantDomainRequest, V1.ReleaseTenantDomainResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantDomains/ReleaseTenantDomain", kind: .unary),
+      requirement: Requirement(permission: "tenancy.domains:release", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+
+    public static let methods: [MethodIdentity] = [
+      claimTenantDomain.identity,
+      verifyTenantDomain.identity,
+      getTenantDomain.identity,
+      listTenantDomains.identity,
+      releaseTenantDomain.identity,
+    ]
+  }
+}
+
+extension V1 {
   /// The lifecycle of tenants. Reads answer from memory; a write is acknowledged when it is on disk.
   public enum TenantManager: ServiceSpec {
     /// As calls' paths have it.
@@ -675,5 +732,5 @@ extension LifecycleV1 {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Identity.methods + Secrets.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
+    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Identity.methods + Secrets.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
 }

@@ -147,7 +147,8 @@ extension V1 {
     /// The request's path, `/tenants/{id or slug}/...` unless other patterns are configured. Its query is
     /// looked at only for the configured parameter. At most 8,192 bytes.
     public var path: String
-    /// Host or :authority, `{slug}.{base domain}`, with or without a port. At most 8,192 bytes.
+    /// Host or :authority, `{slug}.{base domain}` or a verified domain of a tenant, with or without a port. At most 8,192
+    /// bytes.
     public var host: String
     /// Request headers; only the tenant headers (x-tenant-id unless configured) are looked at. Names are
     /// compared without regard to case; those that are there must say the same.

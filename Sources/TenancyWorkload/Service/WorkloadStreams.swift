@@ -135,7 +135,7 @@ final class WorkloadStreams: Sendable {
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
         .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
         .putSecret, .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations,
-        .putAuthority, .deleteAuthority:
+        .putAuthority, .deleteAuthority, .putDomain, .deleteDomain:
         // Of authorities the service is told when their keys are there.
         break
       }

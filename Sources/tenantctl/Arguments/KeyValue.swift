@@ -66,6 +66,12 @@ enum ResourceName {
     return "\(parent)/assignments/\(try part(id, of: "\(parent)/assignments/", "assignment"))"
   }
 
+  /// `tenants/{tenant}/domains/{domain}`.
+  static func domain(_ domain: String, of tenant: String) throws(UsageError) -> String {
+    let parent = try Self.tenant(tenant)
+    return "\(parent)/domains/\(try part(domain, of: "\(parent)/domains/", "domain"))"
+  }
+
   /// `workloadEntries/{entry}`.
   static func entry(_ id: String) throws(UsageError) -> String {
     "workloadEntries/\(try part(id, of: "workloadEntries/", "entry"))"

@@ -7,7 +7,7 @@ struct ResolveCommand: AsyncParsableCommand {
     discussion: "Without selectors, the caller's own certificate decides.")
 
   @Option(help: "The request's path, /tenants/SLUG/…") var path = ""
-  @Option(help: "The request's host, SLUG.DOMAIN.") var host = ""
+  @Option(help: "The request's host: SLUG.DOMAIN, or a domain of a tenant.") var host = ""
   @Option(
     help: ArgumentHelp("A header of the request. May be repeated.", valueName: "name=value"),
     transform: KeyValue.init(parsing:))

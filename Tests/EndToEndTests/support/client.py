@@ -35,6 +35,7 @@ class Client:
         self.ext_authz = api.ext_authz_grpc.AuthorizationStub(self.channel)
         self.rate_limits = api.rls_grpc.RateLimitServiceStub(self.channel)
         self.authorities = api.authorities_grpc.CertificateAuthoritiesStub(self.channel)
+        self.domains = api.domains_grpc.TenantDomainsStub(self.channel)
         self.workloads = api.workloads_grpc.WorkloadEntriesStub(self.channel)
 
     def who(self, timeout: float = 10):
@@ -129,6 +130,25 @@ class Client:
     def unregister(self, name: str):
         return self.workloads.DeleteWorkloadEntry(
             api.workloads.DeleteWorkloadEntryRequest(name=name), timeout=20)
+
+    def claim(self, tenant: str, domain: str):
+        return self.domains.ClaimTenantDomain(
+            api.domains.ClaimTenantDomainRequest(parent=tenant, domain=domain), timeout=20)
+
+    def verify(self, name: str, method=api.domains.DOMAIN_PROOF_METHOD_DNS, timeout: float = 20):
+        return self.domains.VerifyTenantDomain(
+            api.domains.VerifyTenantDomainRequest(name=name, method=method), timeout=timeout)
+
+    def domain(self, name: str):
+        return self.domains.GetTenantDomain(api.domains.GetTenantDomainRequest(name=name), timeout=20)
+
+    def domains_of(self, tenant: str) -> list:
+        return list(self.domains.ListTenantDomains(
+            api.domains.ListTenantDomainsRequest(parent=tenant), timeout=20).domains)
+
+    def release_domain(self, name: str):
+        return self.domains.ReleaseTenantDomain(
+            api.domains.ReleaseTenantDomainRequest(name=name), timeout=20)
 
     def prepare(self, propagation: int | None = None, **fields):
         """Makes a certificate authority."""

@@ -57,6 +57,8 @@ class Server:
                          "unix_users": [{"uid": os.getuid(), "roles": ["operator"]}]},
             "secrets": {"master_key": {"file": str(self.master_key)}},
             "tokens": {"issuer": ISSUER},
+            # A resolver that nobody is: no test asks those of the system.
+            "domains": {"resolvers": ["127.0.0.1:9"]},
             "resolution": {"base_domains": ["tenants.example", "apps.example.org"]},
         }
 

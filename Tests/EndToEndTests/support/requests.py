@@ -7,8 +7,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from . import api
 
-authorities, authz, identity, manager, resolver, secrets, tenant, tokens, workloads = (
-    api.authorities, api.authz, api.identity, api.manager, api.resolver, api.secrets, api.tenant, api.tokens,
+authorities, authz, domains, identity, manager, resolver, secrets, tenant, tokens, workloads = (
+    api.authorities, api.authz, api.domains, api.identity, api.manager, api.resolver, api.secrets, api.tenant, api.tokens,
     api.workloads)
 
 
@@ -72,6 +72,12 @@ ABOUT_A_TENANT = {
         parent=name, settings=tokens.AuthenticationSettings()),
 }
 
+ABOUT_A_TENANT |= {
+    "TenantDomains/ClaimTenantDomain": lambda name: domains.ClaimTenantDomainRequest(
+        parent=name, domain="shop.e2e-domains.net"),
+    "TenantDomains/ListTenantDomains": lambda name: domains.ListTenantDomainsRequest(parent=name),
+}
+
 # The tenant is part of a resource's name: `tenants/{x}/roles/{id}` and the like.
 ABOUT_A_ROLE = {
     "Authorization/GetRole": _named(authz.GetRoleRequest),
@@ -85,6 +91,13 @@ ABOUT_A_ROLE = {
 }
 ABOUT_AN_ASSIGNMENT = {
     "Authorization/DeleteRoleAssignment": _named(authz.DeleteRoleAssignmentRequest),
+}
+
+ABOUT_A_DOMAIN = {
+    "TenantDomains/VerifyTenantDomain": lambda name: domains.VerifyTenantDomainRequest(
+        name=name, method=domains.DOMAIN_PROOF_METHOD_DNS),
+    "TenantDomains/GetTenantDomain": _named(domains.GetTenantDomainRequest),
+    "TenantDomains/ReleaseTenantDomain": _named(domains.ReleaseTenantDomainRequest),
 }
 
 # The tenant is named by a selector; takes a bare id or slug.
@@ -161,5 +174,5 @@ ABOUT_NONE = {
     "Audit/StreamAuditRecords": lambda _: api.audit.StreamAuditRecordsRequest(),
 }
 
-EVERY = {**ABOUT_A_TENANT, **ABOUT_A_ROLE, **ABOUT_AN_ASSIGNMENT, **BY_SELECTOR, **PLATFORM,
+EVERY = {**ABOUT_A_TENANT, **ABOUT_A_ROLE, **ABOUT_AN_ASSIGNMENT, **ABOUT_A_DOMAIN, **BY_SELECTOR, **PLATFORM,
          **ABOUT_NONE}

@@ -52,7 +52,7 @@ let domainTargets: [FuzzTarget] = [
     let range = try selector(input) { bytes throws(TenancyError) in
       switch try SelectorParsing.query(bytes, parameter: name) {
       case .name(let range), .contradictory(let range): range
-      case .notGiven, .noMatch, .excluded, .ignored: nil
+      case .notGiven, .noMatch, .excluded, .ignored, .domain: nil
       }
     }
     guard let range else { return }
@@ -67,13 +67,22 @@ let domainTargets: [FuzzTarget] = [
     ["acme.example.com", "acme.example.com:443", "ACME.Example.COM.", "a.b.example.com", "[::1]:1"]
       .map { Array($0.utf8) }
   } run: { input in
-    guard
-      let range = try selector(
-        input,
-        { bytes throws(TenancyError) in
-          try SelectorParsing.host(bytes, baseDomains: ["example.com", "b.example.com"])
-        })
-    else { return }
+    let bases = ["example.com", "b.example.com"]
+    let named = try selector(input) { bytes throws(TenancyError) in
+      try SelectorParsing.host(bytes, baseDomains: bases)
+    }
+    guard let range = named else {
+      let domain = try selector(input) { bytes throws(TenancyError) in
+        guard try SelectorParsing.host(bytes, baseDomains: bases) == nil else { return nil }
+        return try SelectorParsing.domain(bytes, baseDomains: bases)
+      }
+      guard let domain else { return }
+      let text = String(decoding: input[domain], as: UTF8.self)
+      guard let name = DomainName(anyCase: text) else { return }
+      try check(name.text.utf8.elementsEqual(text.lowercased().utf8), "its own name")
+      try check(!bases.contains(where: name.isWithin), "a base domain is nobody's")
+      return
+    }
     try checkName(input, range)
     try checkEqual(range.lowerBound, 0, "start")
     try check(input[range.upperBound] == UInt8(ascii: "."), "a label ends at a dot")
@@ -150,7 +159,7 @@ private func pathName(_ input: [UInt8], _ patterns: [PathPattern]) throws -> Ran
   try selector(input) { bytes throws(TenancyError) in
     switch try SelectorParsing.path(bytes, patterns: patterns) {
     case .name(let range), .contradictory(let range): range
-    case .notGiven, .noMatch, .excluded, .ignored: nil
+    case .notGiven, .noMatch, .excluded, .ignored, .domain: nil
     }
   }
 }

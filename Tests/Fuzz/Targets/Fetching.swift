@@ -32,6 +32,25 @@ let fetchTargets: [FuzzTarget] = [
     }
   },
 
+  FuzzTarget("dns-answer") {
+    [
+      "0007 8180 0001 0001 0000 0000 01 61 00 0010 0001 c00c 0010 0001 00000001 0002 01 62",
+      "0007 8180 0001 0002 0000 0000 01 61 00 0010 0001 c00c 0005 0001 00000001 0003 01 63 00"
+        + " 01 63 00 0010 0001 00000001 0001 00",
+      "0007 8183 0001 0000 0000 0000 01 61 00 0010 0001", "",
+    ].compactMap { HexBytes.bytes($0.replacing(" ", with: "")) }
+  } run: { input in
+    guard let question = DNSQuestion("a", .text) else { return }
+    let read = Result { () throws(FetchFailure) in
+      try DNSMessage.read(input, to: question, id: 7)
+    }
+    guard case .success(.records(let records)?) = read else { return }
+    try check(records.allSatisfy { $0.count < input.count }, "more than there is")
+    for record in records {
+      try check((DNSMessage.text(record)?.count ?? 0) <= record.count, "a text")
+    }
+  },
+
   FuzzTarget("https-url") {
     [
       "https://id.example.com:8443/a%2Fb?c=d", "https://a", "*.example.com:443", "127.0.0.1",

@@ -293,7 +293,7 @@ private enum Sample {
           selectors: WorkloadEntry.Selectors(
             userID: 7, groupID: 8, binaryPath: "/bin/w", systemdUnit: "w.service", node: "n"),
           hint: "w", createTime: time)),
-      .deleteWorkloadEntry(id: tenant.description),
+      .deleteWorkloadEntry(id: tenant.description), .deleteDomain(tenant, name: "a.net"),
       .putAuthority(
         SigningAuthority(
           id: tenant.description, trustDomain: "example.test", state: .active, chain: "c",

@@ -1,5 +1,6 @@
 """Tenants for life: against a model of our own, by the clock, and cut off where somebody is watching."""
 
+import contextlib
 import os
 import random
 import sqlite3
@@ -304,6 +305,31 @@ def test_nobody_is_answered_with_the_former_state(server, admin, slug):
             thread.join()
     for first, last, code in spans:
         assert {answer for began, ended, answer in answers if first <= began and ended <= last} == {code}
+
+
+def test_tenants_that_are_being_made_keep_no_others_waiting(make_server):
+    """However many wait for a data plane that hangs: others are answered, and moved when it is time."""
+    server = make_server().start()
+    with server.operator() as client, contextlib.ExitStack() as stack:
+        client.active("first", api.SHARED)
+        client.active("victim")
+        for number in range(80):
+            client.create(f"slow{number}", api.SHARED)
+            client.schedule(f"slow{number}", suspend=60 if number else 600)
+        lock = sqlite3.connect(server.data / "tenants" / "shared.sqlite", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        others = [stack.enter_context(server.operator()) for _ in range(8)]
+        calls = [others[number % 8].manager.ProvisionTenantResources.future(
+            manager.ProvisionTenantResourcesRequest(name=f"slow{number}"), timeout=120) for number in range(80)]
+        eventually(lambda: client.get("slow79").state == api.PROVISIONING, "they wait")
+        client.schedule("victim", suspend=1)
+        eventually(lambda: client.get("victim").state == api.SUSPENDED, "it is moved")
+        lock.execute("ROLLBACK")
+        lock.close()
+        # Some have waited for too long; they can be tried again.
+        for call in calls:
+            error = call.exception()
+            assert error is None or Failure.of(error).reason == "PROVISIONING_FAILED"
 
 
 def test_times_that_are_past(operator, slug):

@@ -83,7 +83,7 @@ extension StoreNode {
     let record = node.test.plane.state.find(id)
     #expect(record?.tenant.state == .pending)
     #expect(record?.provisionedSteps == ["left:\(place ?? "")"])
-    #expect(leases.map(\.holder) == ["one"])
+    #expect(leases.isEmpty)
     // It is found by where it is, so that stays.
     let move = await refusal { () async throws(TenancyError) in
       var update = TenantCommands.Update(etag: "", mayMove: true)
@@ -108,10 +108,8 @@ extension StoreNode {
     node.data.failNext("destroy")
     _ = await node.deprovision(id)
     let again = try StoreNode("again", disk, place: "p")
+    // Who has failed leaves it to whoever comes next.
     await again.provisioner.resume()
-    #expect(again.data.events.isEmpty)
-    disk.advance(by: .seconds(600))
-    await again.provisioner.finishDestroying()
     #expect(again.data.events == ["destroy"])
     #expect(try await again.record(id)?.provisionedSteps == [] && leases.isEmpty)
   }

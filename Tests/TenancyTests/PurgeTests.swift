@@ -301,7 +301,6 @@ import Testing
     _ = await refusal { () async throws(TenancyError) in
       try await here.provisioner.deprovision(id, etag: "", actor: "test")
     }
-    disk.advance(by: .seconds(600))
     _ = try await other.record(id)
     _ = try await commands(other).hold(id, reason: "case")
     try await here.test.plane.catchUp()

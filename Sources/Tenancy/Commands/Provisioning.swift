@@ -62,7 +62,13 @@ public final class Provisioner: Sendable {
   let madeMark, leftMark: String
   /// Where the data plane may block.
   private let queue = DispatchQueue(label: "tenancy.provisioner", attributes: .concurrent)
+  /// Of what may block. All threads of a process that waited for one data plane would leave none for the others'
+  /// calls.
+  private let turns = Turns(maximumAtOnce)
   let work = Mutex(Work())
+
+  /// Steps of the data plane at once.
+  static let maximumAtOnce = 8
 
   struct Work {
     var provisioning: [TenantID: Task<Result<Tenant, TenancyError>, Never>] = [:]
@@ -236,8 +242,8 @@ public final class Provisioner: Sendable {
     return try await body()
   }
 
-  /// Destroys what a tenant has left here, and records that. The lease is given up in the same moment and not
-  /// when it fails: then this node tries again, and another when the lease has expired.
+  /// Destroys what a tenant has left here, and records that. The lease is given up in the same moment, and
+  /// when it fails: then this node tries again, and others that reach it may, too.
   func finish(_ tenant: Tenant, under lease: Lease) async throws(TenancyError) {
     let id = tenant.id
     work.withLock { _ = $0.unfinished.insert(id) }
@@ -248,6 +254,9 @@ public final class Provisioner: Sendable {
         throw error  // The store, or another node.
       } catch {
         report(id, "resources are not destroyed: \(error)")
+        // Who wants to keep what is there must not have to wait until nobody tries any more. A lease that is not
+        // given up expires.
+        try? await plane.release(lease, about: id)
         throw Self.failed("\(error)")
       }
       try await TenantCommands(plane, actor: "system", judge: .server)
@@ -263,6 +272,8 @@ public final class Provisioner: Sendable {
   }
 
   private func offLoop(_ body: @escaping @Sendable (any DataPlane) throws -> Void) async throws {
+    await turns.begin()
+    defer { turns.end() }
     try await withCheckedThrowingContinuation {
       (continuation: CheckedContinuation<Void, any Error>) in
       queue.async { [dataPlane] in continuation.resume(with: Result { try body(dataPlane) }) }

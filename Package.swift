@@ -317,7 +317,9 @@ let package = Package(
       swiftSettings: marked),
     .testTarget(
       name: "tenantdTests",
-      dependencies: ["TenancyRPC", "tenantd", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "TenancyFetch", "TenancyRPC", "tenantd", .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: marked),
     fuzzing
       ? .executableTarget(

@@ -33,7 +33,11 @@ package struct DomainProver: Sendable {
       switch error.stage {
       case .busy: return .busy
       case .address, .tls: return .notProven(seen: error.description)
-      case .connection, .response, .time: return .unreachable(why: error.description)
+      // The rest would tell addresses, those of this network's resolvers among them, and what answers there.
+      case .connection, .time:
+        return .unreachable(
+          why: check.method == .dns ? "the DNS does not answer" : "the server does not answer")
+      case .response: return .unreachable(why: error.description)
       }
     }
   }
@@ -69,9 +73,8 @@ package struct DomainProver: Sendable {
     _ check: DomainCheck, _ deadline: FetchDeadline
   ) throws(FetchFailure) -> DomainFinding {
     let found = try addresses(of: check.name.text, deadline)
-    if found.isEmpty { return .notProven(seen: "\(check.name) has no address") }
-    // Which they are is told nobody: they may be known within this network alone.
-    guard
+    // Which they are, and whether there are any, is told nobody: they may be known within this network alone.
+    guard !found.isEmpty,
       let allowed = try? HTTPSFetcher.allowed(
         found, allowsInside: allowsInside, check.name.text)
     else { return .notProven(seen: "\(check.name) has no public address") }

@@ -32,9 +32,10 @@ final class DomainChecking: DomainChecker {
   }
 
   private func find(_ check: DomainCheck) async -> DomainFinding {
-    guard places.withLock({ $0.take(check.tenant) }) else { return .busy }
-    // Whoever waits no more leaves it to its deadline: until then its place is taken.
-    return await OneAnswer.of(ifCancelled: .unreachable(why: "the call was ended")) { give in
+    // Whoever waits no more leaves it to its deadline: until then its place is taken. Whoever does not wait at all, being
+    // cancelled before, takes none: nobody would give it back.
+    await OneAnswer.of(ifCancelled: .unreachable(why: "the call was ended")) { give in
+      guard places.withLock({ $0.take(check.tenant) }) else { return give(.busy) }
       let runs = OwnThread.run { [self] in
         give(prover.look(check))
         places.withLock { $0.giveBack(check.tenant) }

@@ -244,8 +244,9 @@ def test_reloads_are_recorded_through_swift_metrics(watched, tmp_path):
         return found
 
     parts = ("access_log", "configuration", "master_keys", "tls")
-    # There is no TLS to a collector here: see test_tracing.py. Nor are there issuers.
-    expected = {(part, result): 0 for part in (*parts, "collector", "issuer_keys") for result in ("failed", "ok")}
+    # There is no TLS to a collector here: see test_tracing.py. Nor are there issuers, or who approves transitions.
+    expected = {(part, result): 0 for part in (*parts, "approver", "collector", "issuer_keys")
+                for result in ("failed", "ok")}
     assert reloads() == expected
     server.process.send_signal(signal.SIGHUP)
     expected |= {(part, "ok"): 1 for part in parts}

@@ -27,7 +27,7 @@ def at_a_terminal(ctl, line: str, typed: bytes) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("command, question, after", [
-    ("tenant delete acme", "Delete acme? It can't be restored. [y/N] ", "DELETED"),
+    ("tenant delete acme", "Delete acme? Its tokens and workloads' entries go at once. [y/N] ", "DELETED"),
     ("tenant deprovision acme", "Destroy the data of acme? [y/N] ", "PENDING"),
     ("tenant retire-slug acme former", "Refuse all that still carries former? [y/N] ", None)])
 def test_it_asks(daemon, command, question, after):

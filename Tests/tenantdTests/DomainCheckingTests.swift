@@ -1,5 +1,6 @@
 import Synchronization
 import Tenancy
+import TenancyFetch
 import Testing
 
 @testable import tenantd
@@ -49,5 +50,30 @@ struct DomainCheckingTests {
       return await OneAnswer.of(ifCancelled: 0) { $0(1) }
     }
     #expect(await before.value == 0)
+  }
+
+  /// Else calls that are cut off at once would take all places for good.
+  @Test func whoIsCancelledBeforeTakesNoPlace() async throws {
+    // Where nobody answers.
+    let server = try #require(DNSClient.Server(parsing: "127.0.0.1:1"))
+    let prover = DomainProver(
+      DNSClient(servers: [server]), httpPort: 80, allowsInside: false)
+    let checking = DomainChecking(prover)
+    let claim = TenantDomain(
+      tenant: TenantID(high: 0, low: 1), name: try #require(DomainName(parsing: "acme.example")),
+      challenge: TenantDomain.Challenge(token: "t", proof: "p"),
+      claimTime: Timestamp(nanoseconds: 0))
+    let check = DomainCheck(claim, .dns)
+    for _ in 0..<2 * CheckPlaces.ofTenant {
+      let cut = Task {
+        unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
+        return await checking.look(check)
+      }
+      guard case .unreachable = await cut.value else {
+        Issue.record("it was looked at")
+        return
+      }
+    }
+    if case .busy = await checking.look(check) { Issue.record("its places are taken") }
   }
 }

@@ -96,7 +96,7 @@ def test_a_web_server_shows_it(admin, dns, web, acme, name):
     claim = admin.claim(acme.name, name)
     challenge = claim.challenge
     error = failure("FAILED_PRECONDITION", admin.verify, claim.name, HTTP)
-    assert error.metadata["seen"] == f"{name} has no address"
+    assert error.metadata["seen"] == f"{name} has no public address"
     dns.set_address(name, "127.0.0.1")
     content = challenge.http_content.encode()
     for answer, seen in [

@@ -96,6 +96,21 @@ struct TransitionApprovalTests {
     #expect(state(1) == .suspended)
   }
 
+  /// What is not asked for is for the tenant as it is known here: a newer one nobody has approved.
+  @Test func whatIsNotAskedForIsForNoNewerTenant() async throws {
+    let approver = Approver { _ in Self.denied }
+    let approvals = TransitionApprovals([.deactivate], by: approver)
+    let suspended = Sample.tenant(1, state: .suspended)
+    #expect(try await approvals.require(.deactivate, of: suspended, by: "x") == "v1")
+    // An etag that is newer than what this node knows.
+    let error = await refusal { () async throws(TenancyError) in
+      try await approvals.require(.deactivate, of: Sample.tenant(1), etag: "v2", by: "x")
+    }
+    #expect(error?.category == .aborted && error?.reason == .etagMismatch)
+    #expect(approver.asked.withLock { $0.isEmpty })
+    #expect(try await approvals.require(.delete, of: suspended, etag: "v7", by: "x") == "v7")
+  }
+
   @Test func withoutAnApprovalNothingIsPurged() async throws {
     var tenant = Sample.tenant(1, state: .deleted)
     (tenant.deleteTime, tenant.purgeTime) = (Sample.moment, Sample.moment)

@@ -271,12 +271,17 @@ public struct TenantCommands: Sendable {
     _ id: TenantID, _ etag: String, _ state: ControlState
   ) throws(TenancyError) -> TenantRecord {
     guard let record = state.find(id) else { throw .tenantNotFound }
-    guard etag.isEmpty || etag == record.tenant.etag else {
-      throw TenancyError(
-        .aborted, .etagMismatch, "the tenant has changed since: read it again",
-        metadata: ["etag": record.tenant.etag])
-    }
+    try require(etag, of: record.tenant)
     return record
+  }
+
+  /// - Parameter etag: empty: any.
+  /// - Throws: ABORTED with ETAG_MISMATCH unless it is the tenant's.
+  static func require(_ etag: String, of tenant: Tenant) throws(TenancyError) {
+    if etag.isEmpty || etag == tenant.etag { return }
+    throw TenancyError(
+      .aborted, .etagMismatch, "the tenant has changed since: read it again",
+      metadata: ["etag": tenant.etag])
   }
 
   private static func names(of tenant: Tenant) -> [(ReservedName, field: String)] {

@@ -36,16 +36,17 @@ public struct TransitionApprovals: Sendable {
     approver != nil && events.contains(event)
   }
 
-  /// Asks where it is needed. What is refused in any case is not asked for.
+  /// Asks where it is needed. What is refused in any case is not asked for: it is refused of the tenant as it is known
+  /// here, for of a newer one it might be possible, and nobody has approved that.
   /// - Parameter etag: that of the caller; empty: any.
   /// - Returns: the etag that the tenant must have still: the approval is for it as it was shown.
-  /// - Throws: as `TransitionApprover.approve`.
+  /// - Throws: as `TransitionApprover.approve`; `.etagMismatch`.
   public func require(
     _ event: Lifecycle.Event, of tenant: Tenant, etag: String = "", by actor: String
   ) async throws(TenancyError) -> String {
-    guard let approver, events.contains(event), Lifecycle.next(tenant.state, event) != nil,
-      etag.isEmpty || etag == tenant.etag
-    else { return etag }
+    guard let approver, events.contains(event) else { return etag }
+    try TenantCommands.require(etag, of: tenant)
+    guard Lifecycle.next(tenant.state, event) != nil else { return tenant.etag }
     try await approver.approve(event, of: tenant, by: actor)
     return tenant.etag
   }

@@ -40,7 +40,7 @@ private struct RefusedCertificate {
 ///
 /// What was refused is kept apart, so that it pushes none out, and for a moment: whoever goes on with it costs no more
 /// than who goes on with another.
-struct ForwardedCertificates {
+final class ForwardedCertificates {
   /// What a certificate is looked up by: bytes of its signature.
   private struct Key: Hashable {
     private let part: SIMD4<UInt64>
@@ -100,7 +100,7 @@ struct ForwardedCertificates {
   /// Verifies a certificate that was not seen before: some 100 us.
   /// - Parameter text: PEM, percent-encoded.
   /// - Throws: UNAUTHENTICATED and why it is not accepted.
-  mutating func judge(_ text: RawSpan, at now: Timestamp) throws(TenancyError) -> KnownCertificate {
+  func judge(_ text: RawSpan, at now: Timestamp) throws(TenancyError) -> KnownCertificate {
     guard let context else {
       throw Self.refused("the server has no CAs to judge certificates by: it has no tls configured")
     }
@@ -121,7 +121,7 @@ struct ForwardedCertificates {
     }
   }
 
-  private mutating func verify(
+  private func verify(
     _ text: RawSpan, _ context: TLSContext
   ) throws(TenancyError) -> KnownCertificate {
     guard let pem = PercentEncoding.decode(text) else {

@@ -205,7 +205,7 @@ final class ForwardedLoop {
   private let tokens: TokenJudge?
   /// Whether the tokens are swept by who made them.
   private let sharesTokens: Bool
-  private var certificates: ForwardedCertificates
+  private let certificates: ForwardedCertificates
   /// Those that ask, one for each that there is, whatever connection it has.
   private var gateways: [String: Caller] = [:]
   private var allowance = VerifyingAllowance()

@@ -11,23 +11,26 @@ let telemetryTargets: [FuzzTarget] = [
       "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-more",
       "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "",
       "00-00000000000000000000000000000000-0000000000000000-00",
+      "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-\u{301}more",
     ].map { Array($0.utf8) }
   } run: { input in
     let parsed = input.withUnsafeBytes { TraceParent(parsing: $0) }
-    // The grammar, read in another way.
-    let parts = String(decoding: input, as: UTF8.self).split(
-      separator: "-", maxSplits: 4, omittingEmptySubsequences: false)
-    let isHex = { (text: Substring, count: Int) in
-      text.utf8.count == count && text.utf8.allSatisfy { "0123456789abcdef".utf8.contains($0) }
+    // The grammar, read in another way, by bytes: a letter of several scalars may begin with a dash.
+    let parts = input.split(
+      separator: UInt8(ascii: "-"), maxSplits: 4, omittingEmptySubsequences: false)
+    let isHex = { (part: ArraySlice<UInt8>, count: Int) in
+      part.count == count && part.allSatisfy { "0123456789abcdef".utf8.contains($0) }
     }
+    let isOne = { (part: ArraySlice<UInt8>, text: String) in part.elementsEqual(text.utf8) }
+    let isNotZero = { (part: ArraySlice<UInt8>) in part.contains { $0 != UInt8(ascii: "0") } }
     let isGood =
-      parts.count >= 4 && isHex(parts[0], 2) && parts[0] != "ff" && isHex(parts[1], 32)
-      && isHex(parts[2], 16) && isHex(parts[3], 2) && (parts.count == 4 || parts[0] != "00")
-      && parts[1].contains { $0 != "0" } && parts[2].contains { $0 != "0" }
+      parts.count >= 4 && isHex(parts[0], 2) && !isOne(parts[0], "ff") && isHex(parts[1], 32)
+      && isHex(parts[2], 16) && isHex(parts[3], 2) && (parts.count == 4 || !isOne(parts[0], "00"))
+      && isNotZero(parts[1]) && isNotZero(parts[2])
     try check((parsed != nil) == isGood, "parsed to \(String(describing: parsed))")
     guard let parsed else { return }
-    try checkEqual(parsed.trace.text, String(parts[1]), "trace")
-    try checkEqual(parsed.parent.text, String(parts[2]), "parent")
+    try checkEqual(parsed.trace.text, String(decoding: parts[1], as: UTF8.self), "trace")
+    try checkEqual(parsed.parent.text, String(decoding: parts[2], as: UTF8.self), "parent")
     let again = Array(parsed.text.utf8).withUnsafeBytes { TraceParent(parsing: $0) }
     try checkEqual(again, parsed, "parsed again")
   },

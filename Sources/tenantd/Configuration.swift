@@ -11,6 +11,8 @@ struct Configuration: Sendable {
   var dataDirectory: String
   var store = StoreSettings.embedded
   var nodes = NodeSettings()
+  /// None: tenants' data is made in the data directory.
+  var clusters: [ClusterSettings] = []
   var listeners: [ListenerSettings]
   var tls: TLSSettings?
   var identity: IdentityRules
@@ -77,6 +79,8 @@ extension Configuration {
     listeners = try root.list("listeners") { try ListenerSettings(&$0) }
     tls = try root.section("tls") { try TLSSettings(&$0) }
     secrets = try root.section("secrets") { try SecretSettings(&$0) }
+    clusters = try root.list("clusters") { try ClusterSettings(&$0) }
+    try ClusterSettings.check(clusters, hasSecrets: secrets != nil, root)
     var issuers: [IssuerSettings] = []
     var keySets: KeySetSettings?
     tokens = try root.section("tokens") { try TokenTerms(&$0, &issuers, &keySets) }

@@ -13,8 +13,8 @@ import TenancyWire
 
 /// Puts the parts together, runs them until a signal, and takes them apart again.
 struct Daemon {
-  private let configuration: Configuration
-  private let logger: Logger
+  let configuration: Configuration
+  let logger: Logger
   private let acceptsRestored: Bool
   private let listeners: Listeners
   private let manager = ServiceManager()
@@ -101,10 +101,8 @@ struct Daemon {
     opened.follower = follower
     let secrets = prepare(keyring, plane, terms)
     try await secrets?.vault.prepareKeys()
-    let dataPlane = try nodes.dataPlane(resources)
-    let provisioner = Provisioner(plane, dataPlane, terms: terms) { tenant, why in
-      logger.error("tenant's resources", metadata: ["tenant": "\(tenant)", "reason": "\(why)"])
-    }
+    let provisioner = try makeProvisioner(
+      try nodes.dataPlane(resources), plane, secrets?.vault, terms)
     try await provisioner.checkData()
     reportLeftovers(in: plane.state)
     configuration.resolution.warn(logger)

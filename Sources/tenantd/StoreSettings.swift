@@ -42,21 +42,42 @@ enum StoreSettings: Sendable {
       if acceptsRestored { try SQLiteStore.acceptRestored(path: database) }
       return try SQLiteStore(path: database, sealer: sealer)
     case .postgreSQL(let configuration):
-      if let file = configuration.passwordFile { try OwnFiles.checkSecret(file, "password file") }
-      if let tls = configuration.tls {
-        if let key = tls.privateKey { try OwnFiles.checkSecret(key, "private key") }
-        for file in [tls.authorities, tls.revocations, tls.certificate].compactMap(\.self) {
-          try OwnFiles.checkTrusted(file)
-        }
-      }
+      try Self.checkFiles(of: configuration)
       return try PostgreSQLStore(configuration, sealer: sealer)
+    }
+  }
+
+  /// - Throws: if others can write or read what they must not.
+  static func checkFiles(of configuration: PostgreSQLConfiguration) throws {
+    if let file = configuration.passwordFile { try OwnFiles.checkSecret(file, "password file") }
+    if let tls = configuration.tls {
+      if let key = tls.privateKey { try OwnFiles.checkSecret(key, "private key") }
+      for file in [tls.authorities, tls.revocations, tls.certificate].compactMap(\.self) {
+        try OwnFiles.checkTrusted(file)
+      }
     }
   }
 
   private static func postgreSQL(
     _ settings: inout SettingsReader
   ) throws -> PostgreSQLConfiguration {
+    var configuration = try server(&settings)
+    if let schema = try settings.optionalString("schema") { configuration.schema = schema }
+    // The bound for what another node writes to be seen here when notifications are lost.
+    configuration.pollInterval =
+      try settings.integer("poll_milliseconds", in: 10...60_000).map { .milliseconds($0) }
+      ?? configuration.pollInterval
+    if let problem = configuration.problem { throw settings.error(problem) }
+    return configuration
+  }
+
+  /// Where a server is, and how long is waited for it.
+  /// - Parameter statementTimeout: where none is given; nil: the store's.
+  static func server(
+    _ settings: inout SettingsReader, statementTimeout: Duration? = nil
+  ) throws -> PostgreSQLConfiguration {
     var configuration = try place(&settings)
+    configuration.statementTimeout = statementTimeout ?? configuration.statementTimeout
     configuration.passwordFile = try settings.optionalString("password_file")
     if let tls = try settings.section("tls", { try Self.tls(&$0) }) {
       guard configuration.tls == nil else {
@@ -64,7 +85,6 @@ enum StoreSettings: Sendable {
       }
       configuration.tls = tls
     }
-    if let schema = try settings.optionalString("schema") { configuration.schema = schema }
     configuration.connectTimeout =
       try duration("connect", &settings) ?? configuration.connectTimeout
     configuration.statementTimeout =
@@ -72,11 +92,6 @@ enum StoreSettings: Sendable {
     configuration.lockTimeout = try duration("lock", &settings) ?? configuration.lockTimeout
     configuration.idleInTransactionTimeout =
       try duration("idle_in_transaction", &settings) ?? configuration.idleInTransactionTimeout
-    // The bound for what another node writes to be seen here when notifications are lost.
-    configuration.pollInterval =
-      try settings.integer("poll_milliseconds", in: 10...60_000).map { .milliseconds($0) }
-      ?? configuration.pollInterval
-    if let problem = configuration.problem { throw settings.error(problem) }
     return configuration
   }
 

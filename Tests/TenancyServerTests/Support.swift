@@ -78,7 +78,7 @@ extension String {
 /// Where nothing is to be made.
 struct NoDataPlane: DataPlane {
   func steps(for tenant: Tenant) -> [String] { [] }
-  func perform(_ step: String, for tenant: Tenant) throws {}
+  func perform(_ step: String, for tenant: Tenant, _ password: ClearSecret?) throws {}
   func destroy(for tenant: Tenant, permit: () throws -> Void) throws {}
 }
 

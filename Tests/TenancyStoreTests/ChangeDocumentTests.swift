@@ -292,7 +292,8 @@ private struct RandomChanges {
       updateTime: time(), deleteTime: isDeleted ? time() : nil, purgeTime: isDeleted ? time() : nil,
       stateReason: text(),
       tokenKeys: (0..<Int.random(in: 0...3, using: &random)).map { _ in tokenKey() },
-      plans: Bool.random(using: &random) ? plans() : LifecyclePlans())
+      plans: Bool.random(using: &random) ? plans() : LifecyclePlans(),
+      dataLogin: pick([nil, DataLogin(number: 2, password: reference(), createTime: time())]))
   }
 
   private mutating func plans() -> LifecyclePlans {
@@ -312,7 +313,9 @@ private struct RandomChanges {
   }
 
   private mutating func purpose() -> SecretPurpose {
-    pick([.databasePassword, .tokenKey(String(repeating: pick(["A", "-"]), count: 43))])
+    pick([
+      .databasePassword, .dataLogin(7), .tokenKey(String(repeating: pick(["A", "-"]), count: 43)),
+    ])
   }
 
   private mutating func role() -> Role {

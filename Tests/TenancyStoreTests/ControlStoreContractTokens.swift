@@ -6,6 +6,9 @@ import Testing
 /// What the checks of tokens are made of.
 enum ContractTokens {
   /// All that there can be.
+  static let login = DataLogin(
+    number: .max, password: SecretReference(version: .max, key: KeyID(high: .max, low: 0)),
+    createTime: Timestamp(nanoseconds: .max))
   static let plans = LifecyclePlans(
     maintenance: PlannedMaintenance(expectedEnd: Timestamp(nanoseconds: .max)),
     legalHold: LegalHold(reason: "\u{8}\"/é", time: Timestamp(nanoseconds: .min)),
@@ -114,6 +117,23 @@ extension ControlStoreContract {
         #expect(try store.load().changes == changes)
         #expect(try store.entries(after: 0, limit: 1) == [Sample.entry(1, changes)])
         tenants[1].plans = LifecyclePlans()
+        changes[1] = .putTenant(tenants[1])
+        try store.append([Sample.entry(2, [changes[1]])])
+        #expect(try store.load().changes == changes)
+      }
+    },
+    ControlStoreContract("logins and placements come back with their tenant") { open in
+      var tenants = (1...4).map { Sample.tenant($0) }
+      tenants[1].dataLogin = ContractTokens.login
+      tenants[2].dataLogin = ContractTokens.login
+      tenants[2].plans = ContractTokens.plans
+      tenants[3].configuration.placement = PlacementSettings(region: "eu", cluster: "one")
+      var changes = tenants.map { Change.putTenant($0) }
+      try withStore(open) { (store) throws in try store.append([Sample.entry(1, changes)]) }
+      try withStore(open) { (store) throws in
+        #expect(try store.load().changes == changes)
+        #expect(try store.entries(after: 0, limit: 1) == [Sample.entry(1, changes)])
+        tenants[1].dataLogin = nil
         changes[1] = .putTenant(tenants[1])
         try store.append([Sample.entry(2, [changes[1]])])
         #expect(try store.load().changes == changes)

@@ -25,7 +25,7 @@ struct SQLiteDataPlaneTests {
 
   private func provisioned() throws -> SQLiteDataPlane {
     let plane = try SQLiteDataPlane(directory: directory.path)
-    for step in plane.steps(for: tenant) { try plane.perform(step, for: tenant) }
+    for step in plane.steps(for: tenant) { try plane.perform(step, for: tenant, nil) }
     #expect(try plane.missing(among: [tenant]).isEmpty)
     return plane
   }

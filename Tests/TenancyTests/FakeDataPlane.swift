@@ -12,8 +12,12 @@ final class FakeDataPlane: DataPlane {
   static let wholeRun = ["destroy"] + steps
 
   let place: String?
+  let makesLogins: Bool
 
-  init(place: String? = nil) { self.place = place }
+  init(place: String? = nil, makesLogins: Bool = false) {
+    self.place = place
+    self.makesLogins = makesLogins
+  }
 
   private struct State {
     var events: [String] = []
@@ -21,6 +25,9 @@ final class FakeDataPlane: DataPlane {
     var barriers: [String: Barrier] = [:]
     var refusal: String?
     var missing: String?
+    /// Nil: it can't be asked.
+    var load: Int? = 0
+    var passwords: [String] = []
   }
   private let state = Mutex(State())
 
@@ -32,6 +39,22 @@ final class FakeDataPlane: DataPlane {
     let barrier = Barrier()
     state.withLock { $0.barriers[event] = barrier }
     return barrier
+  }
+
+  /// The passwords that steps were given.
+  var passwords: [String] { state.withLock { $0.passwords } }
+
+  func load(_ tenants: Int?) { state.withLock { $0.load = tenants } }
+
+  func load() throws -> Int {
+    guard let load = state.withLock(\.load) else { throw Broken(description: "it is down") }
+    return load
+  }
+
+  func location(of tenant: Tenant) -> DataLocation? {
+    guard let login = tenant.dataLogin else { return nil }
+    return DataLocation(
+      hosts: [], isTLS: true, database: place ?? "", searchPath: [], username: "\(login.number)")
   }
 
   func refuse(_ why: String) { state.withLock { $0.refusal = why } }
@@ -47,7 +70,12 @@ final class FakeDataPlane: DataPlane {
 
   func steps(for tenant: Tenant) -> [String] { Self.steps }
 
-  func perform(_ step: String, for tenant: Tenant) throws { try record(step) }
+  func perform(_ step: String, for tenant: Tenant, _ password: ClearSecret?) throws {
+    if let password {
+      state.withLock { $0.passwords.append(String(decoding: password.reveal(), as: UTF8.self)) }
+    }
+    try record(step)
+  }
 
   /// In two acts, of which the first is none to be seen.
   func destroy(for tenant: Tenant, permit: () throws -> Void) throws {

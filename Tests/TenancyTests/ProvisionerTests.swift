@@ -76,9 +76,10 @@ struct ProvisionerTests {
     try await provisioner.checkData()
     #expect(record?.tenant.state == .maintenance)
     #expect(record?.tenant.stateReason == "the file is missing")
-    #expect(
-      thrown { () throws(TenancyError) in try provisioner.requireData(id) }?.reason
-        == .dataMissing)
+    let lost = await refusal { () async throws(TenancyError) in
+      try await provisioner.requireData(id)
+    }
+    #expect(lost?.reason == .dataMissing)
     try await provisioner.checkData()
     #expect(record?.tenant.state == .maintenance)
     data.lose(nil)

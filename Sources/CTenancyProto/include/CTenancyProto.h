@@ -23,6 +23,7 @@
 #include "tenancy/v1/certificate_authorities.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
 #include "tenancy/v1/secrets.pb-c.h"
+#include "tenancy/v1/tenant_data.pb-c.h"
 #include "tenancy/v1/tenant_domains.pb-c.h"
 #include "tenancy/v1/tenant_manager.pb-c.h"
 #include "tenancy/v1/tenant_resolver.pb-c.h"
@@ -219,6 +220,10 @@ tenancy__v1__former_slug__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_configuration__get_descriptor(void) {
   return &tenancy__v1__tenant_configuration__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_placement__get_descriptor(void) {
+  return &tenancy__v1__tenant_placement__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__request_limits__get_descriptor(void) {
@@ -427,6 +432,14 @@ tenancy__v1__rotate_data_key_request__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__rotate_data_key_response__get_descriptor(void) {
   return &tenancy__v1__rotate_data_key_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_tenant_data_access_request__get_descriptor(void) {
+  return &tenancy__v1__get_tenant_data_access_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_data_access__get_descriptor(void) {
+  return &tenancy__v1__tenant_data_access__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_domain__get_descriptor(void) {

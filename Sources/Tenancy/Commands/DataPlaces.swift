@@ -14,9 +14,13 @@ struct DataPlaces: Hashable, Sendable {
   private static let madePrefix = "place:"
   private static let leftPrefix = "left:"
 
-  /// The steps that say so, of tenants that have them: to look for among all tenants.
-  static func madeMark(_ place: String) -> String { madePrefix + place }
-  static func leftMark(_ place: String) -> String { leftPrefix + place }
+  /// Places that all nodes reach whose configuration has them.
+  static let clusterPrefix = "cluster:"
+
+  /// Whether something may be left, for those who look among all tenants.
+  static func mayBeLeft(_ record: TenantRecord) -> Bool {
+    record.provisionedSteps.contains { $0.hasPrefix(leftPrefix) }
+  }
 
   init(_ record: TenantRecord) {
     for step in record.provisionedSteps {
@@ -37,11 +41,21 @@ struct DataPlaces: Hashable, Sendable {
   }
 
   /// Whether what was made is at this place, for all that is known here.
-  func isMade(at place: String) -> Bool { place == Self.only || made.contains(place) }
+  func isMade(at place: String) -> Bool {
+    made.contains(place) || place == Self.only && !isInCluster
+  }
+
+  /// Whether it is in a cluster, be it one that this node does not reach.
+  var isInCluster: Bool { made.contains { $0.hasPrefix(Self.clusterPrefix) } }
+  /// Whether there is, or may be, something in a cluster.
+  var mayBeInCluster: Bool {
+    isInCluster || left.contains { $0.hasPrefix(Self.clusterPrefix) }
+  }
 
   /// Whether there is something at this place to be destroyed, and nothing that is in use.
   func isLeft(at place: String) -> Bool {
-    left.contains(place) && (place == Self.only ? steps.isEmpty : !made.contains(place))
+    guard left.contains(place) else { return false }
+    return place == Self.only ? steps.isEmpty || isInCluster : !made.contains(place)
   }
 
   /// Whether data can be destroyed at this place without that other data is forgotten.
@@ -117,5 +131,16 @@ extension Transaction {
   mutating func record(_ places: DataPlaces, of id: TenantID) {
     emit(.clearProvisioningSteps(id), about: id)
     for step in places.recorded { emit(.putProvisioningStep(id, name: step), about: id) }
+  }
+
+  /// What was done of a provisioning does not count any more. What is in a cluster is found there, whatever the tenant
+  /// is said to have now, and is to be destroyed.
+  mutating func forgetSteps(of record: TenantRecord) {
+    var places = DataPlaces(record)
+    guard places.mayBeInCluster else {
+      return emit(.clearProvisioningSteps(record.tenant.id), about: record.tenant.id)
+    }
+    (places.left, places.made, places.steps) = (places.left.union(places.made), [], [])
+    self.record(places, of: record.tenant.id)
   }
 }

@@ -8,7 +8,7 @@ extension Provisioner {
   public func resume() async {
     let left = tenants { record in
       record.tenant.state == .provisioning
-        || record.provisionedSteps.contains(leftMark) && DataPlaces(record).isLeft(at: place)
+        || DataPlaces.mayBeLeft(record) && !sites.left(of: DataPlaces(record)).isEmpty
     }
     for tenant in left {
       // The next start goes on with them.
@@ -70,7 +70,8 @@ extension Provisioner {
   /// Whether there is something here to be destroyed, now or when another node has taken over for good.
   private func mayBeToDestroy(_ record: TenantRecord) -> Bool {
     isLeftHere(record)
-      || record.tenant.state == .provisioning && DataPlaces(record).made.contains(place)
+      || record.tenant.state == .provisioning
+        && DataPlaces(record).made.contains { sites.find($0) != nil }
   }
 
   /// A node has recorded that resources go, and did not say that they have gone. What is at another place stays
@@ -98,7 +99,7 @@ extension Provisioner {
   }
 
   private func isLeftHere(_ record: TenantRecord) -> Bool {
-    if DataPlaces(record).isLeft(at: place) { return true }
+    if !sites.left(of: DataPlaces(record)).isEmpty { return true }
     // Begun by a version that did not record what it left.
     return record.provisionedSteps.isEmpty
       && (record.tenant.state == .pending || record.tenant.state.isGone)
@@ -120,16 +121,17 @@ extension Provisioner {
 
   /// Records of tenants that a version before this one provisioned that their data is here, if it is.
   private func adoptData() async throws(TenancyError) {
-    guard dataPlane.place != nil else { return }
+    let own = sites.own
+    guard own.plane.place != nil else { return }
     let tenants = tenants { record in
       if record.provisionedSteps.isEmpty || isHere(record) { return false }
       let places = DataPlaces(record)
       return places.made.isEmpty && !places.steps.isEmpty
     }
     if tenants.isEmpty { return }
-    let missing = try missing(among: tenants)
+    let missing = try missing(among: tenants, at: own)
     let found = tenants.filter { missing[$0.id] == nil }.map(\.id)
-    _ = try await TenantCommands(plane, actor: "system", judge: .server).adopt(found, at: place)
+    _ = try await TenantCommands(plane, actor: "system", judge: .server).adopt(found, at: own.place)
     let lost = tenants.filter { missing[$0.id] != nil }
     for tenant in lost.prefix(Self.maximumNamed) {
       let more =
@@ -152,15 +154,39 @@ extension Provisioner {
         && (tenant.state == .active
           || tenant.state == .maintenance && tenant.plans.maintenance == nil)
     }
-    let missing = try missing(among: tenants)
-    for tenant in tenants {
+    let (looked, missing) = try await look(for: tenants)
+    for tenant in looked {
       if let missing = missing[tenant.id] { report(tenant.id, missing) }
     }
     let commands = TenantCommands(plane, actor: "system", judge: .server)
-    let lost = tenants.filter { $0.state == .active && missing[$0.id] != nil }
+    let lost = looked.filter { $0.state == .active && missing[$0.id] != nil }
     try await commands.move(lost.map(\.id), .dataMissing) { missing[$0] ?? "" }
-    let found = tenants.filter { $0.state == .maintenance && missing[$0.id] == nil }
+    let found = looked.filter { $0.state == .maintenance && missing[$0.id] == nil }
     try await commands.move(found.map(\.id), .dataFound)
+  }
+
+  /// Looks for tenants' data where it is. A cluster that can't be asked now keeps nobody from being served: nothing is
+  /// said of those in it.
+  private func look(
+    for tenants: [Tenant]
+  ) async throws(TenancyError) -> (looked: [Tenant], missing: [TenantID: String]) {
+    var bySite: [String: (site: DataSite, tenants: [Tenant])] = [:]
+    for tenant in tenants {
+      guard let record = plane.state.find(tenant.id) else { continue }
+      let site = sites.site(of: DataPlaces(record))
+      bySite[site.place, default: (site, [])].tenants.append(tenant)
+    }
+    var (looked, missing): ([Tenant], [TenantID: String]) = ([], [:])
+    for (_, part) in bySite.sorted(by: { $0.key < $1.key }) {
+      do throws(TenancyError) {
+        missing.merge(try await missingOffLoop(part.tenants, at: part.site)) { first, _ in first }
+        looked += part.tenants
+      } catch {
+        guard part.site.cluster != nil, let first = part.tenants.first else { throw error }
+        report(first.id, "\(error.message) (so it is with \(part.tenants.count) tenants in all)")
+      }
+    }
+    return (looked, missing)
   }
 
   /// Looks at all: for the start.
@@ -175,28 +201,46 @@ extension Provisioner {
 
   /// What must be done of a tenant before it can be served.
   public func steps(of id: TenantID) -> [String] {
-    plane.state.find(id).map { dataPlane.steps(for: $0.tenant) } ?? []
+    guard let record = plane.state.find(id) else { return [] }
+    return sites.site(of: DataPlaces(record)).plane.steps(for: record.tenant)
   }
 
   /// - Throws: FAILED_PRECONDITION if the tenant's data is not there; UNAVAILABLE as `checkData`.
-  public func requireData(_ id: TenantID) throws(TenancyError) {
+  public func requireData(_ id: TenantID) async throws(TenancyError) {
     guard let record = plane.state.find(id), isHere(record),
-      record.tenant.state == .suspended || record.tenant.state == .maintenance,
-      let missing = try missing(among: [record.tenant])[id]
+      record.tenant.state == .suspended || record.tenant.state == .maintenance
     else { return }
+    let site = sites.site(of: DataPlaces(record))
+    guard let missing = try await missingOffLoop([record.tenant], at: site)[id] else { return }
     throw TenancyError(
       .failedPrecondition, .dataMissing,
       "\(missing): restore it, or deprovision the tenant and provision it anew")
   }
 
-  /// That they can't be looked at doesn't mean that they are lost.
-  func missing(among tenants: [Tenant]) throws(TenancyError) -> [TenantID: String] {
+  private func missingOffLoop(
+    _ tenants: [Tenant], at site: DataSite
+  ) async throws(TenancyError) -> [TenantID: String] {
     do {
-      return try dataPlane.missing(among: tenants)
+      return try await offLoop(at: site) { try $0.missing(among: tenants) }
     } catch {
-      throw TenancyError(
-        .unavailable, .storeUnavailable, "tenants' data can't be looked at now: \(error)",
-        retryAfterSeconds: 1)
+      throw Self.unknown(error)
     }
+  }
+
+  func missing(
+    among tenants: [Tenant], at site: DataSite
+  ) throws(TenancyError) -> [TenantID: String] {
+    do {
+      return try site.plane.missing(among: tenants)
+    } catch {
+      throw Self.unknown(error)
+    }
+  }
+
+  /// That they can't be looked at doesn't mean that they are lost.
+  private static func unknown(_ error: any Error) -> TenancyError {
+    TenancyError(
+      .unavailable, .storeUnavailable, "tenants' data can't be looked at now: \(error)",
+      retryAfterSeconds: 1)
   }
 }

@@ -7,8 +7,9 @@ public protocol DataPlane: Sendable {
   /// The steps for this tenant, in order. Names are stable: they are recorded.
   func steps(for tenant: Tenant) -> [String]
   /// Carries out one step. Doing it again changes nothing.
+  /// - Parameter password: of the tenant's `dataLogin`; nil where `makesLogins` is not set.
   /// - Throws: why it failed, in words that operators may read.
-  func perform(_ step: String, for tenant: Tenant) throws
+  func perform(_ step: String, for tenant: Tenant, _ password: ClearSecret?) throws
   /// Destroys what the steps made; what is not there is passed over.
   /// - Parameter permit: to be called right before each act that destroys something; blocks, and throws if it
   ///   must not be done any more.
@@ -20,15 +21,49 @@ public protocol DataPlane: Sendable {
   /// of whom all is.
   /// - Throws: what says nothing of the data.
   func missing(among tenants: [Tenant]) throws -> [TenantID: String]
-  /// Where it makes things, when only some nodes reach that; nil if all nodes of a store do, or there is one.
-  /// It never changes, and no other place has the same.
+  /// Where it makes things, when there are several; nil if all nodes of a store reach it, or there is one. It never
+  /// changes, and no other place has the same.
   var place: String? { get }
+  /// Whether what it makes is used by logins of the tenant's own.
+  var makesLogins: Bool { get }
+  /// How many tenants have data there: of clusters. Blocks.
+  func load() throws -> Int
+  /// Where a tenant's login finds its data; nil where there are no logins.
+  func location(of tenant: Tenant) -> DataLocation?
+}
+
+/// Where a tenant's data is, for its login.
+public struct DataLocation: Hashable, Sendable {
+  /// `HOST:PORT`; a socket's directory and the port likewise.
+  public var hosts: [String]
+  /// Whether TLS is required, with the server's name verified.
+  public var isTLS: Bool
+  /// The database's name.
+  public var database: String
+  /// Schemas, in the order in which names are looked for.
+  public var searchPath: [String]
+  /// As whom to log in.
+  public var username: String
+
+  /// Validates nothing.
+  public init(
+    hosts: [String], isTLS: Bool, database: String, searchPath: [String], username: String
+  ) {
+    self.hosts = hosts
+    self.isTLS = isTLS
+    self.database = database
+    self.searchPath = searchPath
+    self.username = username
+  }
 }
 
 extension DataPlane {
   public func refusal(for tenant: Tenant) -> String? { nil }
   public func missing(among tenants: [Tenant]) -> [TenantID: String] { [:] }
   public var place: String? { nil }
+  public var makesLogins: Bool { false }
+  public func load() throws -> Int { 0 }
+  public func location(of tenant: Tenant) -> DataLocation? { nil }
 }
 
 /// Runs provisioning: each step is recorded when done, so that a crash or failure resumes with the
@@ -55,20 +90,14 @@ public final class Provisioner: Sendable {
   }
 
   let plane: ControlPlane
-  let dataPlane: any DataPlane
+  let sites: DataSites
   let terms: Terms
   let report: @Sendable (TenantID, String) -> Void
-  /// Steps that are looked for among all tenants.
-  let madeMark, leftMark: String
-  /// Where the data plane may block.
+  /// Opens the passwords of tenants' logins; nil where there is no master key.
+  let vault: SecretVault?
+  /// Where a data plane may block.
   private let queue = DispatchQueue(label: "tenancy.provisioner", attributes: .concurrent)
-  /// Of what may block. All threads of a process that waited for one data plane would leave none for the others'
-  /// calls.
-  private let turns = Turns(maximumAtOnce)
   let work = Mutex(Work())
-
-  /// Steps of the data plane at once.
-  static let maximumAtOnce = 8
 
   struct Work {
     var provisioning: [TenantID: Task<Result<Tenant, TenancyError>, Never>] = [:]
@@ -78,15 +107,19 @@ public final class Provisioner: Sendable {
     var unfinished: Set<TenantID> = []
   }
 
-  /// - Parameter report: told of each failure with its reason, for the log.
+  /// - Parameters:
+  ///   - dataPlane: of this node; where there are clusters, only what it has already is there.
+  ///   - clusters: where the data of tenants is made; empty: by `dataPlane`.
+  ///   - vault: needed by clusters that make logins.
+  ///   - report: told of each failure with its reason, for the log.
   public init(
-    _ plane: ControlPlane, _ dataPlane: any DataPlane, terms: Terms = Terms(),
+    _ plane: ControlPlane, _ dataPlane: any DataPlane, clusters: [DataCluster] = [],
+    vault: SecretVault? = nil, terms: Terms = Terms(),
     report: @escaping @Sendable (TenantID, String) -> Void = { _, _ in }
   ) {
     self.plane = plane
-    self.dataPlane = dataPlane
-    let place = dataPlane.place ?? DataPlaces.only
-    (madeMark, leftMark) = (DataPlaces.madeMark(place), DataPlaces.leftMark(place))
+    sites = DataSites(dataPlane, clusters)
+    self.vault = vault
     self.terms = terms
     self.report = report
   }
@@ -134,19 +167,18 @@ public final class Provisioner: Sendable {
   private func run(
     _ id: TenantID, _ etag: String, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
-    guard let tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
+    guard let record = plane.state.find(id) else { throw .tenantNotFound }
+    let tenant = record.tenant
     if tenant.state == .active { return tenant }
     let commands = TenantCommands(plane, actor: actor, judge: .server)
     guard tenant.state == .provisioning else {
-      if Lifecycle.next(tenant.state, .provision) != nil,
-        let why = dataPlane.refusal(for: tenant)
-      {
-        report(id, why)
-        throw Self.unsupported(why)
+      var site: DataSite?
+      if Lifecycle.next(tenant.state, .provision) != nil {
+        site = try await requireSite(for: record)
       }
       let (begun, lease) = try await TenantCommands(plane, actor: actor, judge: judge).begin(
         id, .provision, etag: etag, as: terms)
-      return try await make(begun, under: lease, commands)
+      return try await make(begun, at: site, under: lease, commands)
     }
     guard let lease = try await commands.resume(id, as: terms) else {
       // Another node was faster.
@@ -154,23 +186,61 @@ public final class Provisioner: Sendable {
       return tenant
     }
     // A tenant that a version before this one began to provision is told so in its state.
-    if let why = dataPlane.refusal(for: tenant) {
-      report(id, why)
-      _ = try await commands.end(id, .provisioningFailed, reason: why, releasing: lease)
-      throw Self.unsupported(why)
+    let site: DataSite
+    do throws(TenancyError) {
+      site = try await requireSite(for: record)
+    } catch {
+      _ = try await commands.end(
+        id, .provisioningFailed, reason: error.message, releasing: lease)
+      throw error
     }
-    return try await make(tenant, under: lease, commands)
+    return try await make(tenant, at: site, under: lease, commands)
   }
 
+  /// - Throws: FAILED_PRECONDITION with PROVISIONING_UNSUPPORTED if there is none that can have this tenant.
+  private func requireSite(for record: TenantRecord) async throws(TenancyError) -> DataSite {
+    do throws(TenancyError) {
+      let site = try await site(for: record)
+      guard let why = site.plane.refusal(for: record.tenant) else { return site }
+      throw Self.unsupported(why)
+    } catch {
+      report(record.tenant.id, error.message)
+      throw error
+    }
+  }
+
+  /// Where a tenant's data is made, or to be made.
+  private func site(for record: TenantRecord) async throws(TenancyError) -> DataSite {
+    let places = DataPlaces(record)
+    // What was begun is gone on with where it is.
+    if places.isInCluster {
+      let site = sites.site(of: places)
+      if site.cluster != nil { return site }
+    } else if !places.steps.isEmpty, places.isMade(at: sites.own.place) {
+      return sites.own
+    }
+    do {
+      return try await offLoop { [sites] in try sites.choose(for: record.tenant, places) }
+    } catch let error as TenancyError {
+      throw error
+    } catch {
+      throw Self.unsupported("\(error)")
+    }
+  }
+
+  /// - Parameter site: where it was to be made when that was looked at last.
   private func make(
-    _ tenant: Tenant, under lease: Lease, _ commands: TenantCommands
+    _ tenant: Tenant, at site: DataSite?, under lease: Lease, _ commands: TenantCommands
   ) async throws(TenancyError) -> Tenant {
     try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
       do {
-        try await prepare(tenant, under: lease, commands)
-        for step in dataPlane.steps(for: tenant) {
-          if plane.state.find(tenant.id)?.provisionedSteps.contains(step) == true { continue }
-          try await offLoop { try $0.perform(step, for: tenant) }
+        let site = try await prepare(tenant, at: site, under: lease, commands)
+        let password =
+          site.plane.makesLogins ? try await login(of: tenant.id, under: lease, commands) : nil
+        for step in site.plane.steps(for: tenant) {
+          guard let record = plane.state.find(tenant.id) else { break }
+          if record.provisionedSteps.contains(step) { continue }
+          try await offLoop(at: site) { try $0.perform(step, for: record.tenant, password) }
           try await commands.finishStep(tenant.id, step, under: lease, as: terms)
         }
       } catch let error as TenancyError {
@@ -187,17 +257,39 @@ public final class Provisioner: Sendable {
 
   /// Without a step on record, what is there is left from a destruction that a crash cut short. What was made
   /// at another place is not here, and is made anew: that it was begun there stays on record.
+  /// - Returns: where it is made.
   private func prepare(
-    _ tenant: Tenant, under lease: Lease, _ commands: TenantCommands
-  ) async throws {
-    guard let record = plane.state.find(tenant.id) else { return }
+    _ tenant: Tenant, at chosen: DataSite?, under lease: Lease, _ commands: TenantCommands
+  ) async throws -> DataSite {
+    guard let record = plane.state.find(tenant.id) else { throw TenancyError.tenantNotFound }
     let places = DataPlaces(record)
-    guard places.steps.isEmpty || !places.isMade(at: place) else { return }
-    // What must be kept is taken over as it is.
-    if !record.tenant.isHeld { try await destroy(tenant, holding: lease) }
-    if dataPlane.place != nil || !places.left.isEmpty {
-      try await commands.settle(tenant.id, at: place, under: lease, as: terms)
+    let site: DataSite
+    // Chosen once, unless another node has begun meanwhile.
+    if let chosen, places.made.isEmpty || places.made.contains(chosen.place) {
+      site = chosen
+    } else {
+      site = try await self.site(for: record)
     }
+    guard places.steps.isEmpty || !places.isMade(at: site.place) else { return site }
+    // What must be kept is taken over as it is.
+    if !record.tenant.isHeld { try await destroy(tenant, at: site, holding: lease) }
+    if site.plane.place != nil || !places.left.isEmpty || !places.made.isEmpty {
+      try await commands.settle(tenant.id, at: site.place, under: lease, as: terms)
+    }
+    return site
+  }
+
+  /// The password of the tenant's login, which is made with it if there is none.
+  private func login(
+    of id: TenantID, under lease: Lease, _ commands: TenantCommands
+  ) async throws -> ClearSecret {
+    if plane.state.find(id)?.tenant.dataLogin == nil {
+      try await commands.makeLogin(id, under: lease, as: terms)
+    }
+    guard let tenant = plane.state.find(id)?.tenant, let login = tenant.dataLogin,
+      let password = try await vault?.open(.dataLogin(login.number), of: id)
+    else { throw TenantCommands.loginsNotConfigured }
+    return password
   }
 
   // MARK: Destroying
@@ -217,7 +309,7 @@ public final class Provisioner: Sendable {
       _ = try Lifecycle.apply(.deprovision, to: tenant, at: plane.now)
     }
     try TenantCommands.requireNoHold(on: tenant)
-    let site = (place: place, isHere: try isFound(tenant, places))
+    let site = (place: sites.site(of: places).place, isHere: try isFound(tenant, places))
     if !force { try places.require(site.place, isHere: site.isHere) }
     return try await destroying(id) { () throws(TenancyError) in
       // First recorded, then destroyed: what a crash leaves is destroyed when the lease has expired, or by
@@ -248,8 +340,11 @@ public final class Provisioner: Sendable {
     let id = tenant.id
     work.withLock { _ = $0.unfinished.insert(id) }
     try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
+      let left = plane.state.find(id).map { sites.left(of: DataPlaces($0)) } ?? []
+      // Begun by a version that did not record what it left.
+      let going = left.isEmpty ? [sites.own] : left
       do {
-        try await destroy(tenant, holding: lease)
+        for site in going { try await destroy(tenant, at: site, holding: lease) }
       } catch let error as TenancyError {
         throw error  // The store, or another node.
       } catch {
@@ -260,40 +355,51 @@ public final class Provisioner: Sendable {
         throw Self.failed("\(error)")
       }
       try await TenantCommands(plane, actor: "system", judge: .server)
-        .endDestruction(id, at: place, releasing: lease)
+        .endDestruction(id, at: going.map(\.place), releasing: lease)
     }
     work.withLock { _ = $0.unfinished.remove(id) }
   }
 
   /// Nothing is destroyed that this node does not know to be its own to destroy at that moment.
-  private func destroy(_ tenant: Tenant, holding lease: Lease) async throws {
+  private func destroy(_ tenant: Tenant, at site: DataSite, holding lease: Lease) async throws {
     let held = LeaseGuard(plane, lease, lasting: terms.leaseDuration)
-    try await offLoop { try $0.destroy(for: tenant) { try held.require() } }
+    try await offLoop(at: site) { try $0.destroy(for: tenant) { try held.require() } }
   }
 
-  private func offLoop(_ body: @escaping @Sendable (any DataPlane) throws -> Void) async throws {
-    await turns.begin()
-    defer { turns.end() }
+  /// - Parameter site: whose turn is waited for.
+  func offLoop<Result: Sendable>(
+    at site: DataSite, _ body: @escaping @Sendable (any DataPlane) throws -> Result
+  ) async throws -> Result {
+    await site.turns.begin()
+    defer { site.turns.end() }
+    return try await offLoop { try body(site.plane) }
+  }
+
+  private func offLoop<Result: Sendable>(
+    _ body: @escaping @Sendable () throws -> Result
+  ) async throws -> Result {
     try await withCheckedThrowingContinuation {
-      (continuation: CheckedContinuation<Void, any Error>) in
-      queue.async { [dataPlane] in continuation.resume(with: Result { try body(dataPlane) }) }
+      (continuation: CheckedContinuation<Result, any Error>) in
+      queue.async { continuation.resume(with: Swift.Result { try body() }) }
     }
   }
 
   // MARK: Places
 
-  /// Where this node makes things.
-  var place: String { dataPlane.place ?? DataPlaces.only }
-
-  /// Whether this node knows that what was made for the tenant is where it would make it.
+  /// Whether this node knows that what was made for the tenant is where it can look at it.
   func isHere(_ record: TenantRecord) -> Bool {
-    dataPlane.place == nil || record.provisionedSteps.contains(madeMark)
+    let places = DataPlaces(record)
+    let site = sites.site(of: places)
+    return places.made.contains(site.place)
+      || site.plane.place == nil && !places.isInCluster
   }
 
   /// Whether data is here of which it is not recorded where it is.
   func isFound(_ tenant: Tenant, _ places: DataPlaces) throws(TenancyError) -> Bool {
-    guard dataPlane.place != nil, places.made.isEmpty, !places.steps.isEmpty else { return true }
-    return try missing(among: [tenant])[tenant.id] == nil
+    guard sites.own.plane.place != nil, places.made.isEmpty, !places.steps.isEmpty else {
+      return true
+    }
+    return try missing(among: [tenant], at: sites.own)[tenant.id] == nil
   }
 
   // MARK: Errors

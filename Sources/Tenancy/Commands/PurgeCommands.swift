@@ -113,11 +113,11 @@ extension Provisioner {
     judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
     guard let record = plane.state.find(id) else { throw .tenantNotFound }
-    let isHere =
-      record.tenant.state == .deleted ? try isFound(record.tenant, DataPlaces(record)) : true
+    let places = DataPlaces(record)
+    let isHere = record.tenant.state == .deleted ? try isFound(record.tenant, places) : true
     let begun = try await TenantCommands(plane, actor: actor, judge: judge).beginPurge(
       id, etag: etag, isEarly: isEarly,
-      at: .init(place: place, isHere: isHere, givesUp: force))
+      at: .init(place: sites.site(of: places).place, isHere: isHere, givesUp: force))
     return try await finishPurge(id) ?? begun
   }
 

@@ -44,6 +44,7 @@ extension Tenant {
     var purposes: [SecretPurpose] = []
     if configuration.database?.password != nil { purposes.append(.databasePassword) }
     for key in tokenKeys { purposes.append(.tokenKey(key.id)) }
+    if let login = dataLogin { purposes.append(.dataLogin(login.number)) }
     return purposes
   }
 
@@ -52,6 +53,7 @@ extension Tenant {
     switch purpose {
     case .databasePassword: configuration.database?.password
     case .tokenKey(let id): tokenKey(id)?.reference
+    case .dataLogin(let number): dataLogin?.number == number ? dataLogin?.password : nil
     case .authorityKey: nil
     }
   }
@@ -63,6 +65,8 @@ extension Tenant {
     case .tokenKey(let id):
       guard let at = tokenKeys.firstIndex(where: { $0.id == id }) else { return }
       tokenKeys[at].reference = reference
+    case .dataLogin(let number):
+      if dataLogin?.number == number { dataLogin?.password = reference }
     case .authorityKey: break
     }
   }

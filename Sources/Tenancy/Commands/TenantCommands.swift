@@ -136,9 +136,7 @@ public struct TenantCommands: Sendable {
       transaction.emit(.putTenant(after), about: id)
       Self.emit(secret, of: after, from: before, &transaction)
       // Steps that a failed provisioning did were done for the old place.
-      if Self.moves(from: before, to: after) {
-        transaction.emit(.clearProvisioningSteps(id), about: id)
-      }
+      if Self.moves(from: before, to: after) { transaction.forgetSteps(of: record) }
       Self.reserveNames(of: after, &transaction)
       if after.slug != before.slug { Self.revive(after, &transaction) }
       return after

@@ -25,6 +25,7 @@ extension TenantCommands {
     let moves = moves(from: before, to: after)
     let touches =
       moves || setsPassword || after.configuration.database != before.configuration.database
+      || after.configuration.placement != before.configuration.placement
     guard touches || after.slug != before.slug else { return }
     guard allowed else { throw notTheirs }
     guard !moves || before.state == .pending || before.state == .provisionFailed else {

@@ -81,6 +81,12 @@ public enum TenantRules {
           "1 to \(maximumTenantIdentifierBytes) printable ASCII characters"))
     }
     if let database = configuration.database { check(database, &checks) }
+    if let placement = configuration.placement {
+      for (field, name) in [("region", placement.region), ("cluster", placement.cluster)]
+      where !name.isEmpty && !PlacementSettings.isName(name) {
+        checks.note(.invalid("configuration.placement.\(field)", "a name is written as a slug"))
+      }
+    }
     try checks.value { () throws(TenancyError) in
       try check(settings: configuration.customSettings)
     }

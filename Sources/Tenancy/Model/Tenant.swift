@@ -36,6 +36,12 @@ public struct Tenant: Hashable, Sendable {
   /// the epoch, once the tenant was active.
   public var tokenHorizon: Timestamp?
   private var planBox: Box<LifecyclePlans>?
+  private var loginBox: Box<DataLogin>?
+  /// As whom its programs log in where a cluster has its data; nil where none has. No part of what callers see, either.
+  public var dataLogin: DataLogin? {
+    get { loginBox?.value }
+    set { loginBox = newValue.map(Box.init) }
+  }
   /// What is to become of it, and what keeps it from it.
   public var plans: LifecyclePlans {
     get { planBox?.value ?? LifecyclePlans() }
@@ -49,7 +55,8 @@ public struct Tenant: Hashable, Sendable {
     epoch: UInt64, createTime: Timestamp, updateTime: Timestamp, deleteTime: Timestamp? = nil,
     purgeTime: Timestamp? = nil, stateReason: String = "", tokenKeys: [TokenKey] = [],
     authentication: AuthenticationSettings = AuthenticationSettings(),
-    tokenHorizon: Timestamp? = nil, plans: LifecyclePlans = LifecyclePlans()
+    tokenHorizon: Timestamp? = nil, plans: LifecyclePlans = LifecyclePlans(),
+    dataLogin: DataLogin? = nil
   ) {
     self.id = id
     self.slug = slug
@@ -68,6 +75,7 @@ public struct Tenant: Hashable, Sendable {
     self.authentication = authentication
     self.tokenHorizon = tokenHorizon
     planBox = plans.isEmpty ? nil : Box(plans)
+    loginBox = dataLogin.map(Box.init)
   }
 
   /// Whether there are plans: cheaper than to ask these.
@@ -138,12 +146,15 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
   public var routes: [RouteRule]
   /// What its requests are limited by besides what its plan says; nil: by the usual plan. The platform's to set.
   public var limits: LimitSettings?
+  /// Where its data is to be made; nil: wherever there is room. The platform's to set.
+  public var placement: PlacementSettings?
 
   /// Validates nothing: that is up to `TenantCommands`.
   public init(
     database: DatabaseConfiguration? = nil, schema: SchemaConfiguration? = nil,
     shared: SharedConfiguration? = nil, customSettings: [String: JSONValue] = [:],
-    featureFlags: [String: Bool] = [:], routes: [RouteRule] = [], limits: LimitSettings? = nil
+    featureFlags: [String: Bool] = [:], routes: [RouteRule] = [], limits: LimitSettings? = nil,
+    placement: PlacementSettings? = nil
   ) {
     self.database = database
     self.schema = schema
@@ -152,10 +163,11 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
     self.featureFlags = featureFlags
     self.routes = routes
     self.limits = limits
+    self.placement = placement
   }
 
   private enum Key: String, CodingKey {
-    case database, schema, shared, customSettings, featureFlags, routes, limits
+    case database, schema, shared, customSettings, featureFlags, routes, limits, placement
   }
 
   /// - Throws: `DecodingError` for what is none.
@@ -169,6 +181,7 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
     // Earlier versions have none.
     routes = try values.decodeIfPresent([RouteRule].self, forKey: .routes) ?? []
     limits = try values.decodeIfPresent(LimitSettings.self, forKey: .limits)
+    placement = try values.decodeIfPresent(PlacementSettings.self, forKey: .placement)
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -180,6 +193,7 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
     try values.encode(featureFlags, forKey: .featureFlags)
     if !routes.isEmpty { try values.encode(routes, forKey: .routes) }
     try values.encodeIfPresent(limits, forKey: .limits)
+    try values.encodeIfPresent(placement, forKey: .placement)
   }
 }
 

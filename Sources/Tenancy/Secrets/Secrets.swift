@@ -44,10 +44,13 @@ public enum SecretPurpose: Hashable, Sendable, RawRepresentable {
   case tokenKey(String)
   /// The key of the `SigningAuthority` of this id: of the platform.
   case authorityKey(String)
+  /// Of the tenant's `DataLogin` of this number.
+  case dataLogin(UInt32)
 
   private static let databasePasswordText = "database_password"
   private static let tokenKeyPrefix = "token_key/"
   private static let authorityKeyPrefix = "authority_key/"
+  private static let dataLoginPrefix = "data_login/"
 
   /// Nil for what none is called.
   public init?(rawValue: String) {
@@ -61,18 +64,27 @@ public enum SecretPurpose: Hashable, Sendable, RawRepresentable {
       self = .authorityKey(id)
       return
     }
+    if rawValue.hasPrefix(Self.dataLoginPrefix) {
+      let text = rawValue.dropFirst(Self.dataLoginPrefix.count)
+      // In the one way in which it is written.
+      guard let number = UInt32(text), number > 0, "\(number)" == text else { return nil }
+      self = .dataLogin(number)
+      return
+    }
     guard rawValue.hasPrefix(Self.tokenKeyPrefix) else { return nil }
     let id = String(rawValue.dropFirst(Self.tokenKeyPrefix.count))
     guard TokenKey.isID(id) else { return nil }
     self = .tokenKey(id)
   }
 
-  /// `database_password`, `token_key/` and the key's id, or `authority_key/` and the authority's.
+  /// `database_password`, `token_key/` and the key's id, `authority_key/` and the authority's, or `data_login/` and
+  /// the login's number.
   public var rawValue: String {
     switch self {
     case .databasePassword: Self.databasePasswordText
     case .tokenKey(let id): Self.tokenKeyPrefix + id
     case .authorityKey(let id): Self.authorityKeyPrefix + id
+    case .dataLogin(let number): Self.dataLoginPrefix + "\(number)"
     }
   }
 }

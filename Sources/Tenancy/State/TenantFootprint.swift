@@ -143,6 +143,7 @@ extension TenantConfiguration {
     }
     bytes += schema?.schemaName.utf8.count ?? 0
     bytes += shared?.tenantIdentifier.utf8.count ?? 0
+    if let placement { bytes += placement.region.utf8.count + placement.cluster.utf8.count }
     return (bytes, entries)
   }
 }

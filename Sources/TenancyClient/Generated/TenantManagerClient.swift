@@ -139,10 +139,10 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.listTenants.method, request, options: options)
   }
 
-  /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`,
+  /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`, `placement`, `routes`, `limits`,
   /// `custom_settings`, `feature_flags`, `custom_settings.{key}`, `feature_flags.{key}` (absent in
   /// `configuration`: removed), or `*`. With an empty mask, what is populated is merged, key by key.
-  /// `database`, `schema` and `shared` decide where data lives and need a platform identity. A mask has
+  /// `database`, `schema`, `shared` and `placement` decide where data lives and need a platform identity. A mask has
   /// at most 2,000 paths of at most 1,024 bytes.
   public nonisolated(nonsending) func updateTenantConfiguration(
     _ request: V1.UpdateTenantConfigurationRequest, options: RPCCallOptions = RPCCallOptions()

@@ -59,6 +59,7 @@ public struct IdentityRules: Sendable {
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",
+    "tenancy.data:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {

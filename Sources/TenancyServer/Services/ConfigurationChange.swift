@@ -5,6 +5,7 @@ import TenancyWire
 struct ConfigurationChange: Sendable {
   private static let whole = [
     "database", "schema", "shared", "custom_settings", "feature_flags", "routes", "limits",
+    "placement",
   ]
   private static let settingPrefix = "custom_settings."
   private static let flagPrefix = "feature_flags."
@@ -98,6 +99,7 @@ struct ConfigurationChange: Sendable {
     }
     if let schema = sent.schema { configuration.schema = schema.domain }
     if let shared = sent.shared { configuration.shared = shared.domain }
+    if let placement = sent.placement { configuration.placement = placement.domain }
     configuration.customSettings.merge(sent.customSettings ?? [:]) { _, new in new }
     configuration.featureFlags.merge(sent.featureFlags) { _, new in new }
     // Their order counts: they are one.
@@ -111,6 +113,7 @@ struct ConfigurationChange: Sendable {
         keeping: configuration.database, keepsConnection: keepsConnection)
     case "schema": configuration.schema = sent.schema?.domain
     case "shared": configuration.shared = sent.shared?.domain
+    case "placement": configuration.placement = sent.placement?.domain
     case "custom_settings": configuration.customSettings = sent.customSettings ?? [:]
     case "feature_flags": configuration.featureFlags = sent.featureFlags
     case "routes": configuration.routes = routes

@@ -129,14 +129,17 @@ extension V1.TenantConfiguration {
         V1.RouteRule(
           methods: $0.methods, path: $0.path.description, permission: $0.permission)
       },
-      limits: configuration.limits.map(V1.RequestLimits.init))
+      limits: configuration.limits.map(V1.RequestLimits.init),
+      placement: configuration.placement.map {
+        V1.TenantPlacement(region: $0.region, cluster: $0.cluster)
+      })
   }
 
   func domain() throws(TenancyError) -> TenantConfiguration {
     TenantConfiguration(
       database: database?.domain(keeping: nil), schema: schema?.domain, shared: shared?.domain,
       customSettings: customSettings ?? [:], featureFlags: featureFlags,
-      routes: try domainRoutes(), limits: try limits?.domain())
+      routes: try domainRoutes(), limits: try limits?.domain(), placement: placement?.domain)
   }
 
   /// - Throws: INVALID_ARGUMENT with all that is wrong with the rules' own fields.
@@ -156,6 +159,14 @@ extension V1.TenantConfiguration {
     }
     try checks.finish()
     return rules
+  }
+}
+
+extension V1.TenantPlacement {
+  /// Nil: it says nothing.
+  var domain: PlacementSettings? {
+    let placement = PlacementSettings(region: region, cluster: cluster)
+    return placement.isEmpty ? nil : placement
   }
 }
 

@@ -15,7 +15,7 @@ extension TenantManagerService {
         let steps = provisioner.steps(of: record.tenant.id)
         // What was not made is not lost: then the move says so.
         if record.provisionedSteps.isSuperset(of: steps) {
-          try provisioner.requireData(record.tenant.id)
+          try await provisioner.requireData(record.tenant.id)
         }
         return try await move(access, .activate, request.etag, requiring: steps)
       },
@@ -23,7 +23,7 @@ extension TenantManagerService {
       gate.async(API.endTenantMaintenance) { (access, request) throws(TenancyError) in
         let tenant = try access.requireTarget().tenant
         // In all other states the move is refused, whatever there is.
-        if tenant.state == .maintenance { try provisioner.requireData(tenant.id) }
+        if tenant.state == .maintenance { try await provisioner.requireData(tenant.id) }
         return try await move(access, .endMaintenance, request.etag)
       },
       gate.async(API.deleteTenant) { (access, request) throws(TenancyError) in

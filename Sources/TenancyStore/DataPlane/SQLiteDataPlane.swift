@@ -44,7 +44,7 @@ public final class SQLiteDataPlane: DataPlane {
     return steps.map(\.rawValue)
   }
 
-  public func perform(_ step: String, for tenant: Tenant) throws {
+  public func perform(_ step: String, for tenant: Tenant, _ password: ClearSecret?) throws {
     switch Step(rawValue: step) {
     case .createDatabase: try createFile(databasePath(tenant), owner: tenant)
     case .createSchema: try createFile(try schemaPath(tenant), owner: tenant)

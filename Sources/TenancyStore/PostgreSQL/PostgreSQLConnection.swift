@@ -80,6 +80,15 @@ final class PostgreSQLConnection {
     return notices.firstWarning
   }
 
+  /// What the server keeps of a password, so that statements and logs need not have the password itself (RFC 5803).
+  func scramVerifier(of password: String, for role: String) throws(PostgreSQLError) -> String {
+    guard let text = PQencryptPasswordConn(handle, password, role, "scram-sha-256") else {
+      throw PostgreSQLError(.server, "the password can't be encoded")
+    }
+    defer { PQfreemem(text) }
+    return String(cString: text)
+  }
+
   // MARK: Pipelines
 
   /// Runs the statements that `body` queues, without waiting for one before the next is sent. After a

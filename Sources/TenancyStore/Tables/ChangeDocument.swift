@@ -268,6 +268,7 @@ private struct TenantDocument: Codable {
   let authentication: AuthenticationSettings?
   let tokenHorizon: Int64?
   let plans: LifecyclePlansDocument?
+  let dataLogin: DataLoginDocument?
 
   init(_ tenant: Tenant) {
     id = tenant.id.description
@@ -287,6 +288,7 @@ private struct TenantDocument: Codable {
     authentication = tenant.authentication.isDefault ? nil : tenant.authentication
     tokenHorizon = tenant.tokenHorizon?.nanoseconds
     plans = tenant.hasPlans ? LifecyclePlansDocument(tenant.plans) : nil
+    dataLogin = tenant.dataLogin.map(DataLoginDocument.init)
   }
 
   func tenant() throws(ChangeDecodingError) -> Tenant {
@@ -301,7 +303,7 @@ private struct TenantDocument: Codable {
       tokenKeys: tokenKeys?.map(\.key) ?? [],
       authentication: authentication ?? AuthenticationSettings(),
       tokenHorizon: tokenHorizon.map(Timestamp.init(nanoseconds:)),
-      plans: plans?.plans ?? LifecyclePlans())
+      plans: plans?.plans ?? LifecyclePlans(), dataLogin: dataLogin?.login)
   }
 }
 
@@ -314,6 +316,7 @@ private struct ConfigurationDocument: Codable {
   /// Nil: none.
   let routes: [RouteRule]?
   let limits: LimitSettings?
+  let placement: PlacementSettings?
 
   init(_ configuration: TenantConfiguration) {
     database = configuration.database.map(DatabaseDocument.init)
@@ -323,13 +326,14 @@ private struct ConfigurationDocument: Codable {
     featureFlags = configuration.featureFlags
     routes = configuration.routes.isEmpty ? nil : configuration.routes
     limits = configuration.limits
+    placement = configuration.placement
   }
 
   func configuration() throws(ChangeDecodingError) -> TenantConfiguration {
     TenantConfiguration(
       database: try database?.configuration(), schema: schema, shared: shared,
       customSettings: customSettings, featureFlags: featureFlags, routes: routes ?? [],
-      limits: limits)
+      limits: limits, placement: placement)
   }
 }
 

@@ -108,6 +108,10 @@ extension ChangeDocument {
       json.key("configuration")
       json.json(try configurationText(tenant.configuration, coding))
       json.pair("createTime", tenant.createTime)
+      if let login = tenant.dataLogin {
+        json.key("dataLogin")
+        try DataLoginDocument.write(login, to: &json)
+      }
       json.pair("deleteTime", tenant.deleteTime)
       json.pair("displayName", tenant.displayName)
       json.pair("epoch", tenant.epoch)

@@ -73,3 +73,34 @@ struct LifecyclePlansDocument: Codable {
     }
   }
 }
+
+/// A tenant's login as JSON has it, in the tenant's row and in the log.
+struct DataLoginDocument: Codable {
+  private let createTime: Int64
+  private let key: KeyID
+  private let number: UInt32
+  private let version: UInt64
+
+  init(_ login: DataLogin) {
+    createTime = login.createTime.nanoseconds
+    key = login.password.key
+    number = login.number
+    version = login.password.version
+  }
+
+  var login: DataLogin {
+    DataLogin(
+      number: number, password: SecretReference(version: version, key: key),
+      createTime: Timestamp(nanoseconds: createTime))
+  }
+
+  /// What the encoder makes of the document.
+  static func write(_ login: DataLogin, to json: inout JSONText) throws(StoreError) {
+    try json.object { json throws(StoreError) in
+      json.pair("createTime", login.createTime)
+      json.pairs(("key", login.password.key.description))
+      json.pair("number", UInt64(login.number))
+      json.pair("version", login.password.version)
+    }
+  }
+}

@@ -32,7 +32,7 @@ enum PlainConfiguration {
   static func encode(_ configuration: TenantConfiguration) -> String? {
     guard configuration.database == nil, configuration.customSettings.isEmpty,
       configuration.featureFlags.isEmpty, configuration.routes.isEmpty,
-      configuration.limits == nil
+      configuration.limits == nil, configuration.placement == nil
     else { return nil }
     let names = [
       (schema, configuration.schema?.schemaName), (shared, configuration.shared?.tenantIdentifier),

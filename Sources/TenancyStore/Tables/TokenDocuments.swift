@@ -47,15 +47,16 @@ struct TokenKeyDocument: Codable, Equatable {
   }
 }
 
-/// What a tenant's row has of its tokens and plans: a list of its keys, or an object with these and more, where there
+/// What a tenant's row has of its tokens, plans and login: a list of its keys, or an object with these and more, where there
 /// is more. Stores of before there was more have only lists.
 struct TokensDocument: Decodable {
   private let keys: [TokenKeyDocument]
   private let authentication: AuthenticationSettings?
   private let horizon: Int64?
   private let plans: LifecyclePlansDocument?
+  private let dataLogin: DataLoginDocument?
 
-  private enum Key: String, CodingKey { case authentication, horizon, keys, plans }
+  private enum Key: String, CodingKey { case authentication, dataLogin, horizon, keys, plans }
 
   init(from decoder: any Decoder) throws {
     if let object = try? decoder.container(keyedBy: Key.self) {
@@ -65,7 +66,8 @@ struct TokensDocument: Decodable {
       horizon = try object.decodeIfPresent(Int64.self, forKey: .horizon)
       keys = try object.decodeIfPresent([TokenKeyDocument].self, forKey: .keys) ?? []
       plans = try object.decodeIfPresent(LifecyclePlansDocument.self, forKey: .plans)
-      guard authentication != nil || horizon != nil || plans != nil else {
+      dataLogin = try object.decodeIfPresent(DataLoginDocument.self, forKey: .dataLogin)
+      guard authentication != nil || horizon != nil || plans != nil || dataLogin != nil else {
         throw DecodingError.dataCorrupted(
           DecodingError.Context(codingPath: [], debugDescription: "an object with nothing in it"))
       }
@@ -74,6 +76,7 @@ struct TokensDocument: Decodable {
       authentication = nil
       horizon = nil
       plans = nil
+      dataLogin = nil
     }
   }
 
@@ -82,12 +85,15 @@ struct TokensDocument: Decodable {
     tenant.authentication = authentication ?? AuthenticationSettings()
     tenant.tokenHorizon = horizon.map(Timestamp.init(nanoseconds:))
     if let plans { tenant.plans = plans.plans }
+    tenant.dataLogin = dataLogin?.login
   }
 
   /// As a row keeps it; nil for nothing.
   static func text(of tenant: Tenant, _ coding: JSONCoding) throws(StoreError) -> String? {
     let keys = tenant.tokenKeys
-    let isList = tenant.authentication.isDefault && tenant.tokenHorizon == nil && !tenant.hasPlans
+    let isList =
+      tenant.authentication.isDefault && tenant.tokenHorizon == nil && !tenant.hasPlans
+      && tenant.dataLogin == nil
     if isList, keys.isEmpty { return nil }
     var json = JSONText(capacity: 512 * keys.count)
     if isList {
@@ -98,6 +104,10 @@ struct TokensDocument: Decodable {
       if !tenant.authentication.isDefault {
         json.key("authentication")
         json.json(try coding.text(tenant.authentication))
+      }
+      if let login = tenant.dataLogin {
+        json.key("dataLogin")
+        try DataLoginDocument.write(login, to: &json)
       }
       json.pair("horizon", tenant.tokenHorizon)
       if !keys.isEmpty {

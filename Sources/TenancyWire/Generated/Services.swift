@@ -294,6 +294,29 @@ extension V1 {
 }
 
 extension V1 {
+  /// Where tenants' data is, for the platform's own services.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: DATA_NOT_IN_CLUSTER (FAILED_PRECONDITION: the tenant's data is in no cluster
+  /// of the server's configuration), SECRETS_NOT_CONFIGURED (FAILED_PRECONDITION); while the tenant is not ACTIVE, what its
+  /// state answers.
+  public enum TenantData: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.TenantData"
+
+    /// Answers how a tenant's data is reached, password included: for a service that works for the tenant, on behalf of
+    /// which it must not be passed on. What it gets reaches nobody else's data.
+    public static let getTenantDataAccess = MethodSpec<V1.GetTenantDataAccessRequest, V1.TenantDataAccess>(
+      RPCMethod(path: "/tenancy.v1.TenantData/GetTenantDataAccess", kind: .unary),
+      requirement: Requirement(permission: "tenancy.data:access", scope: .platform, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+
+    public static let methods: [MethodIdentity] = [
+      getTenantDataAccess.identity,
+    ]
+  }
+}
+
+extension V1 {
   /// Domains of tenants' own, such as `shop.example.com`: a request whose host is one that a tenant has verified is for
   /// that tenant. A domain stands for one tenant, the one that has shown last that it controls it.
   ///
@@ -452,10 +475,10 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/ListTenants", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:list", scope: .tenant),
       tenantField: nil)
-    /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`,
+    /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`, `placement`, `routes`, `limits`,
     /// `custom_settings`, `feature_flags`, `custom_settings.{key}`, `feature_flags.{key}` (absent in
     /// `configuration`: removed), or `*`. With an empty mask, what is populated is merged, key by key.
-    /// `database`, `schema` and `shared` decide where data lives and need a platform identity. A mask has
+    /// `database`, `schema`, `shared` and `placement` decide where data lives and need a platform identity. A mask has
     /// at most 2,000 paths of at most 1,024 bytes.
     public static let updateTenantConfiguration = MethodSpec<V1.UpdateTenantConfigurationRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/UpdateTenantConfiguration", kind: .unary),
@@ -732,5 +755,5 @@ extension LifecycleV1 {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Identity.methods + Secrets.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
+    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Identity.methods + Secrets.methods + TenantData.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
 }

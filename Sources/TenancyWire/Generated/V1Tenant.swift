@@ -458,6 +458,9 @@ extension V1 {
     /// What the tenant's HTTP requests are limited by that come through Envoy, besides what the usual plan says. Only
     /// the platform sets it.
     public var limits: V1.RequestLimits?
+    /// Where the tenant's data is to be made when it is provisioned; what there is stays where it is. Only the platform
+    /// sets it.
+    public var placement: V1.TenantPlacement?
 
     /// Fields that are not given have their defaults.
     public init(
@@ -467,7 +470,8 @@ extension V1 {
       customSettings: [String: JSONValue]? = nil,
       featureFlags: [String: Bool] = [:],
       routes: [V1.RouteRule] = [],
-      limits: V1.RequestLimits? = nil
+      limits: V1.RequestLimits? = nil,
+      placement: V1.TenantPlacement? = nil
     ) {
       self.database = database
       self.schema = schema
@@ -476,6 +480,7 @@ extension V1 {
       self.featureFlags = featureFlags
       self.routes = routes
       self.limits = limits
+      self.placement = placement
     }
   }
 }
@@ -496,6 +501,7 @@ extension V1.TenantConfiguration {
     self.featureFlags = try WireRead.map(c.pointee.feature_flags, count: c.pointee.n_feature_flags, field: "feature_flags", key: { $0.key }, value: { $0.value != 0 })
     self.routes = try WireRead.messages(c.pointee.routes, count: c.pointee.n_routes, field: "routes")
     self.limits = try WireRead.message(c.pointee.limits, field: "limits")
+    self.placement = try WireRead.message(c.pointee.placement, field: "placement")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -513,6 +519,7 @@ extension V1.TenantConfiguration {
     c.pointee.n_routes = self.routes.count
     c.pointee.routes = arena.list(self.routes) { Optional($0.write(into: arena)) }
     c.pointee.limits = self.limits?.write(into: arena)
+    c.pointee.placement = self.placement?.write(into: arena)
     return c
   }
 
@@ -525,6 +532,55 @@ extension V1.TenantConfiguration {
     if !self.featureFlags.isEmpty { object["featureFlags"] = .object(self.featureFlags.mapValues { .bool($0) }) }
     if !self.routes.isEmpty { object["routes"] = .array(self.routes.map { $0.json() }) }
     if let value = self.limits { object["limits"] = value.json() }
+    if let value = self.placement { object["placement"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// Which of the clusters in the server's configuration may have a tenant's data.
+  public struct TenantPlacement: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Those of this region only; empty: those that are in none.
+    public var region: String
+    /// This one only; empty: that which takes such tenants and has the fewest, by what it may have.
+    public var cluster: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      region: String = "",
+      cluster: String = ""
+    ) {
+      self.region = region
+      self.cluster = cluster
+    }
+  }
+}
+
+extension V1.TenantPlacement {
+  public typealias CMessage = Tenancy__V1__TenantPlacement
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__tenant_placement__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.region = try WireText.string(c.pointee.region, field: "region")
+    self.cluster = try WireText.string(c.pointee.cluster, field: "cluster")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__tenant_placement__init(c)
+    c.pointee.region = arena.copy(self.region)
+    c.pointee.cluster = arena.copy(self.cluster)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.region.isEmpty { object["region"] = .string(self.region) }
+    if !self.cluster.isEmpty { object["cluster"] = .string(self.cluster) }
     return .object(object)
   }
 }

@@ -63,6 +63,8 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     tenant_manager_pb2_grpc as manager_grpc,
     tenant_domains_pb2 as domains,
     tenant_domains_pb2_grpc as domains_grpc,
+    tenant_data_pb2 as data,
+    tenant_data_pb2_grpc as data_grpc,
     tenant_pb2 as tenant,
     tenant_resolver_pb2 as resolver,
     tenant_resolver_pb2_grpc as resolver_grpc,
@@ -75,7 +77,7 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
 __all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "ratelimit", "ratelimit_unit", "rls", "rls_grpc",
            "approvals", "approvals_grpc", "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
            "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant",
-           "authorities", "authorities_grpc", "domains", "domains_grpc", "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
+           "authorities", "authorities_grpc", "data", "data_grpc", "domains", "domains_grpc", "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
            "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED", "PURGING", "PURGED",
            "DATABASE", "SCHEMA", "SHARED", "HYBRID"]
 
@@ -97,7 +99,7 @@ HYBRID = tenant.ISOLATION_MODEL_HYBRID
 def methods() -> dict:
     """Every method of the API by `Service/Method`, from the descriptors."""
     files = (audit, authz, identity, manager, resolver, secrets, tokens, workloads,
-             authorities, domains)
+             authorities, data, domains)
     return {
         f"{service.name}/{method.name}": method
         for file in files

@@ -36,6 +36,7 @@ class Client:
         self.rate_limits = api.rls_grpc.RateLimitServiceStub(self.channel)
         self.authorities = api.authorities_grpc.CertificateAuthoritiesStub(self.channel)
         self.domains = api.domains_grpc.TenantDomainsStub(self.channel)
+        self.data = api.data_grpc.TenantDataStub(self.channel)
         self.workloads = api.workloads_grpc.WorkloadEntriesStub(self.channel)
 
     def who(self, timeout: float = 10):
@@ -64,6 +65,10 @@ class Client:
     def provision(self, name: str):
         return self.manager.ProvisionTenantResources(
             api.manager.ProvisionTenantResourcesRequest(name=name), timeout=20)
+
+    def data_access(self, name: str):
+        return self.data.GetTenantDataAccess(
+            api.data.GetTenantDataAccessRequest(name=name), timeout=20)
 
     def active(self, slug: str, isolation=api.SCHEMA, **fields):
         return self.provision(self.create(slug, isolation, **fields).name)

@@ -239,6 +239,51 @@ void   tenancy__v1__tenant_configuration__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__tenant_configuration__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__tenant_placement__init
+                     (Tenancy__V1__TenantPlacement         *message)
+{
+  static const Tenancy__V1__TenantPlacement init_value = TENANCY__V1__TENANT_PLACEMENT__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__tenant_placement__get_packed_size
+                     (const Tenancy__V1__TenantPlacement *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_placement__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__tenant_placement__pack
+                     (const Tenancy__V1__TenantPlacement *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_placement__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__tenant_placement__pack_to_buffer
+                     (const Tenancy__V1__TenantPlacement *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_placement__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__TenantPlacement *
+       tenancy__v1__tenant_placement__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__TenantPlacement *)
+     protobuf_c_message_unpack (&tenancy__v1__tenant_placement__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__tenant_placement__free_unpacked
+                     (Tenancy__V1__TenantPlacement *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__tenant_placement__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__request_limits__init
                      (Tenancy__V1__RequestLimits         *message)
 {
@@ -998,7 +1043,7 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__feature_flag
   (ProtobufCMessageInit) tenancy__v1__tenant_configuration__feature_flags_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_descriptors[7] =
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_descriptors[8] =
 {
   {
     "database",
@@ -1084,12 +1129,25 @@ static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "placement",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantConfiguration, placement),
+    &tenancy__v1__tenant_placement__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__tenant_configuration__field_indices_by_name[] = {
   3,   /* field[3] = custom_settings */
   0,   /* field[0] = database */
   4,   /* field[4] = feature_flags */
   6,   /* field[6] = limits */
+  7,   /* field[7] = placement */
   5,   /* field[5] = routes */
   1,   /* field[1] = schema */
   2,   /* field[2] = shared */
@@ -1097,7 +1155,7 @@ static const unsigned tenancy__v1__tenant_configuration__field_indices_by_name[]
 static const ProtobufCIntRange tenancy__v1__tenant_configuration__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor =
 {
@@ -1107,11 +1165,62 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor =
   "Tenancy__V1__TenantConfiguration",
   "tenancy.v1",
   sizeof(Tenancy__V1__TenantConfiguration),
-  7,
+  8,
   tenancy__v1__tenant_configuration__field_descriptors,
   tenancy__v1__tenant_configuration__field_indices_by_name,
   1,  tenancy__v1__tenant_configuration__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__tenant_configuration__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_placement__field_descriptors[2] =
+{
+  {
+    "region",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantPlacement, region),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cluster",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantPlacement, cluster),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__tenant_placement__field_indices_by_name[] = {
+  1,   /* field[1] = cluster */
+  0,   /* field[0] = region */
+};
+static const ProtobufCIntRange tenancy__v1__tenant_placement__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__tenant_placement__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.TenantPlacement",
+  "TenantPlacement",
+  "Tenancy__V1__TenantPlacement",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__TenantPlacement),
+  2,
+  tenancy__v1__tenant_placement__field_descriptors,
+  tenancy__v1__tenant_placement__field_indices_by_name,
+  1,  tenancy__v1__tenant_placement__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__tenant_placement__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__request_limits__field_descriptors[2] =

@@ -28,6 +28,7 @@ typedef struct Tenancy__V1__LegalHold Tenancy__V1__LegalHold;
 typedef struct Tenancy__V1__FormerSlug Tenancy__V1__FormerSlug;
 typedef struct Tenancy__V1__TenantConfiguration Tenancy__V1__TenantConfiguration;
 typedef struct Tenancy__V1__TenantConfiguration__FeatureFlagsEntry Tenancy__V1__TenantConfiguration__FeatureFlagsEntry;
+typedef struct Tenancy__V1__TenantPlacement Tenancy__V1__TenantPlacement;
 typedef struct Tenancy__V1__RequestLimits Tenancy__V1__RequestLimits;
 typedef struct Tenancy__V1__RequestLimit Tenancy__V1__RequestLimit;
 typedef struct Tenancy__V1__RouteRule Tenancy__V1__RouteRule;
@@ -159,10 +160,22 @@ struct  Tenancy__V1__TenantConfiguration
   size_t n_routes;
   Tenancy__V1__RouteRule **routes;
   Tenancy__V1__RequestLimits *limits;
+  Tenancy__V1__TenantPlacement *placement;
 };
 #define TENANCY__V1__TENANT_CONFIGURATION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_configuration__descriptor) \
-    , NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL, NULL }
+    , NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, NULL }
+
+
+struct  Tenancy__V1__TenantPlacement
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData region;
+  ProtobufCBinaryData cluster;
+};
+#define TENANCY__V1__TENANT_PLACEMENT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_placement__descriptor) \
+    , {0,NULL}, {0,NULL} }
 
 
 struct  Tenancy__V1__RequestLimits
@@ -334,6 +347,25 @@ Tenancy__V1__TenantConfiguration *
 void   tenancy__v1__tenant_configuration__free_unpacked
                      (Tenancy__V1__TenantConfiguration *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__TenantPlacement methods */
+void   tenancy__v1__tenant_placement__init
+                     (Tenancy__V1__TenantPlacement         *message);
+size_t tenancy__v1__tenant_placement__get_packed_size
+                     (const Tenancy__V1__TenantPlacement   *message);
+size_t tenancy__v1__tenant_placement__pack
+                     (const Tenancy__V1__TenantPlacement   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__tenant_placement__pack_to_buffer
+                     (const Tenancy__V1__TenantPlacement   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__TenantPlacement *
+       tenancy__v1__tenant_placement__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__tenant_placement__free_unpacked
+                     (Tenancy__V1__TenantPlacement *message,
+                      ProtobufCAllocator *allocator);
 /* Tenancy__V1__RequestLimits methods */
 void   tenancy__v1__request_limits__init
                      (Tenancy__V1__RequestLimits         *message);
@@ -468,6 +500,9 @@ typedef void (*Tenancy__V1__TenantConfiguration__FeatureFlagsEntry_Closure)
 typedef void (*Tenancy__V1__TenantConfiguration_Closure)
                  (const Tenancy__V1__TenantConfiguration *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__TenantPlacement_Closure)
+                 (const Tenancy__V1__TenantPlacement *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__RequestLimits_Closure)
                  (const Tenancy__V1__RequestLimits *message,
                   void *closure_data);
@@ -500,6 +535,7 @@ extern const ProtobufCMessageDescriptor tenancy__v1__legal_hold__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__former_slug__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__feature_flags_entry__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__tenant_placement__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__request_limits__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__request_limit__descriptor;
 extern const ProtobufCEnumDescriptor    tenancy__v1__request_limit__period__descriptor;

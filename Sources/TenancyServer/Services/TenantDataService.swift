@@ -1,0 +1,29 @@
+import Tenancy
+import TenancyRPC
+import TenancyWire
+
+/// `tenancy.v1.TenantData`.
+struct TenantDataService: Sendable {
+  let provisioner: Provisioner
+
+  func methods(_ gate: Gate) -> [TenancyMethod] {
+    [
+      gate.async(V1.TenantData.getTenantDataAccess) { (access, _) throws(TenancyError) in
+        let tenant = try access.requireTarget().tenant
+        let found = try await provisioner.access(to: tenant.id)
+        guard let password = String(validating: found.password.reveal(), as: UTF8.self) else {
+          throw TenancyError(.internalError, .secretsFailed, "the password is no text")
+        }
+        return V1.TenantDataAccess(
+          name: "tenants/\(tenant.id)/dataAccess", cluster: found.cluster,
+          isolationModel: V1.IsolationModel(tenant.isolationModel), hosts: found.location.hosts,
+          tls: found.location.isTLS, database: found.location.database,
+          searchPath: found.location.searchPath,
+          tenantIdentifier: tenant.isolationModel.usesShared
+            ? tenant.configuration.shared?.tenantIdentifier ?? "" : "",
+          username: found.location.username, password: password,
+          createTime: GoogleProtobuf.Timestamp(found.login.createTime))
+      }
+    ]
+  }
+}

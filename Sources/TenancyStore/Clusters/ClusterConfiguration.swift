@@ -1,0 +1,101 @@
+internal import Tenancy
+
+/// A PostgreSQL server that tenants' data is made in.
+public struct ClusterConfiguration: Sendable {
+  /// A table whose rows are tenants', each by its column.
+  public struct SharedTable: Hashable, Sendable {
+    public var schema: String
+    public var table: String
+    /// The column that says whose a row is: it has a tenant's `tenantIdentifier`. An index has to begin with it.
+    public var tenantColumn: String
+
+    /// Names as the catalog has them.
+    public init(schema: String, table: String, tenantColumn: String) {
+      self.schema = schema
+      self.table = table
+      self.tenantColumn = tenantColumn
+    }
+  }
+
+  /// See `DataCluster.name`.
+  public var name: String
+  /// As whom, and in which database, things are made: a role that may create databases and roles, and that owns the
+  /// database and the shared tables. Schemas are made in that database.
+  public var server: PostgreSQLConfiguration
+  /// For tenants with SHARED and HYBRID isolation.
+  public var sharedTables: [SharedTable]
+  /// Of each tenant's login, at most.
+  public var connectionsPerTenant: Int
+  /// Things that are made at once.
+  public var maximumAtOnce: Int
+
+  /// - Parameters:
+  ///   - server: its `schema` and `applicationName` are replaced by the cluster's own.
+  ///   - connectionsPerTenant: at least one.
+  ///   - maximumAtOnce: 1 to 32.
+  public init(
+    name: String, server: PostgreSQLConfiguration, sharedTables: [SharedTable] = [],
+    connectionsPerTenant: Int = 50, maximumAtOnce: Int = 4
+  ) {
+    self.name = name
+    self.server = server
+    self.server.schema = ClusterNames.schema
+    self.server.applicationName = "tenantd"
+    self.sharedTables = sharedTables
+    self.connectionsPerTenant = connectionsPerTenant
+    self.maximumAtOnce = maximumAtOnce
+  }
+}
+
+/// What things in a cluster are called. Ids are never used again, so these names are not, either.
+enum ClusterNames {
+  /// What a cluster knows of its tenants.
+  static let schema = "tenancy_cluster"
+  /// What all logins of tenants are members of.
+  static let tenants = "tenancy_tenants"
+  /// And those whose rows are in shared tables.
+  static let sharers = "tenancy_sharers"
+
+  /// What the tenant's rights are given to: nobody logs in as it.
+  static func role(of id: TenantID) -> String { "tenant_" + digits(id) }
+
+  static func login(_ number: UInt32, of id: TenantID) -> String { "\(role(of: id))_\(number)" }
+
+  static func database(of id: TenantID) -> String { role(of: id) }
+
+  /// How things say whose they are.
+  static func mark(of id: TenantID) -> String { "tenant \(id)" }
+
+  private static func digits(_ id: TenantID) -> String {
+    String(decoding: id.description.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self)
+  }
+
+  /// As SQL has names.
+  static func quoted(_ name: String) -> String {
+    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
+      + "\""
+  }
+
+  /// As SQL has texts, with the standard's strings on.
+  static func literal(_ text: String) -> String {
+    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+  }
+}
+
+extension ClusterConfiguration.SharedTable {
+  /// As SQL has it.
+  var quoted: String { ClusterNames.quoted(schema) + "." + ClusterNames.quoted(table) }
+}
+
+extension ClusterConfiguration {
+  /// The schemas of a tenant's login.
+  func searchPath(of tenant: Tenant) -> [String] {
+    if tenant.isolationModel.usesDatabase { return ["public"] }
+    var schemas = [tenant.configuration.schema?.schemaName].compactMap(\.self)
+    guard tenant.isolationModel.usesShared else { return schemas }
+    for table in sharedTables where !schemas.contains(table.schema) {
+      schemas.append(table.schema)
+    }
+    return schemas
+  }
+}

@@ -1,0 +1,350 @@
+internal import Tenancy
+
+/// What is done for one tenant on a connection to a cluster's database. Not thread-safe.
+struct ClusterWork {
+  private let configuration: ClusterConfiguration
+  private let connection: PostgreSQLConnection
+
+  init(_ configuration: ClusterConfiguration, _ connection: PostgreSQLConnection) {
+    self.configuration = configuration
+    self.connection = connection
+  }
+
+  private var deadline: Deadline { Deadline(in: configuration.server.answerTimeout) }
+
+  @discardableResult
+  private func run(
+    _ sql: String, _ values: [SQLValue] = []
+  ) throws(PostgreSQLError) -> PostgreSQLResult {
+    try connection.run(sql, values, until: deadline)
+  }
+
+  private func script(_ statements: [String]) throws(PostgreSQLError) {
+    try connection.runScript(statements.joined(separator: ";\n"), until: deadline)
+  }
+
+  // MARK: Making
+
+  /// Says what the tenant is to have, before anything is made.
+  func register(_ tenant: Tenant) throws {
+    let (model, settings) = (tenant.isolationModel, tenant.configuration)
+    let names: [SQLValue] = [
+      model.usesDatabase ? .text(ClusterNames.database(of: tenant.id)) : .null,
+      model.usesSchema ? settings.schema.map { .text($0.schemaName) } ?? .null : .null,
+      model.usesShared ? settings.shared.map { .text($0.tenantIdentifier) } ?? .null : .null,
+    ]
+    guard
+      let owner = try run(
+        """
+        SELECT t.tenant_id::text FROM tenancy_cluster.tenants t
+        WHERE t.tenant_id <> $1::uuid AND (t.schema_name = $2 OR t.tenant_identifier = $3) LIMIT 1
+        """, [.id(tenant.id)] + names.dropFirst()
+      ).firstText
+    else {
+      try run(
+        """
+        INSERT INTO tenancy_cluster.tenants
+          (tenant_id, database_name, schema_name, tenant_identifier) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (tenant_id) DO UPDATE SET database_name = excluded.database_name,
+          schema_name = excluded.schema_name, tenant_identifier = excluded.tenant_identifier
+        """, [.id(tenant.id)] + names)
+      return
+    }
+    throw StoreError(.conflict, "the schema or identifier is that of the tenant \(owner)")
+  }
+
+  /// The role that has the tenant's rights, and a login that has no others.
+  func createRoles(_ tenant: Tenant, _ login: DataLogin, _ password: ClearSecret) throws {
+    let (role, name) = (
+      ClusterNames.role(of: tenant.id), ClusterNames.login(login.number, of: tenant.id)
+    )
+    guard let text = String(validating: password.reveal(), as: UTF8.self) else {
+      throw StoreError(.corrupt, "the password of the tenant's login is no text")
+    }
+    let verifier = try connection.scramVerifier(of: text, for: name)
+    let there = try roles([role, name], of: tenant.id)
+    let rights = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+    let mark = ClusterNames.literal(ClusterNames.mark(of: tenant.id))
+    let database = ClusterNames.quoted(configuration.server.database)
+    var statements = ["BEGIN"]
+    if !there.contains(role) { statements.append("CREATE ROLE \(role) NOLOGIN \(rights)") }
+    let verb = there.contains(name) ? "ALTER" : "CREATE"
+    statements += [
+      "COMMENT ON ROLE \(role) IS \(mark)", "GRANT \(ClusterNames.tenants) TO \(role)",
+      "\(verb) ROLE \(name) LOGIN INHERIT \(rights) PASSWORD '\(verifier)'"
+        + " CONNECTION LIMIT \(configuration.connectionsPerTenant)",
+      "COMMENT ON ROLE \(name) IS \(mark)", "GRANT \(role) TO \(name)",
+      "INSERT INTO tenancy_cluster.logins (role_name, tenant_id) VALUES ('\(name)', '\(tenant.id)')"
+        + " ON CONFLICT DO NOTHING",
+    ]
+    if tenant.isolationModel.usesSchema || tenant.isolationModel.usesShared {
+      statements += [
+        "GRANT CONNECT ON DATABASE \(database) TO \(role)",
+        "ALTER ROLE \(name) IN DATABASE \(database) SET search_path = "
+          + configuration.searchPath(of: tenant).map(ClusterNames.quoted).joined(separator: ", "),
+      ]
+    }
+    do throws(PostgreSQLError) {
+      try script(statements + ["COMMIT"])
+    } catch {
+      // Its statement has what a password is found by.
+      throw PostgreSQLError(error.kind, error.message, sqlState: error.sqlState)
+    }
+  }
+
+  /// Not in a transaction: the server allows none.
+  func createDatabase(_ tenant: Tenant) throws {
+    let name = ClusterNames.database(of: tenant.id)
+    let quoted = ClusterNames.quoted(name)
+    let owner = try run(
+      """
+      SELECT coalesce(shobj_description(oid, 'pg_database'), '')::text
+      FROM pg_catalog.pg_database WHERE datname = $1::text
+      """, [.text(name)]
+    ).firstText
+    if let owner, !owner.isEmpty, owner != ClusterNames.mark(of: tenant.id) {
+      throw StoreError(.conflict, "the database \(name) is not this tenant's")
+    }
+    if owner == nil { try run("CREATE DATABASE \(quoted)") }
+    let mark = ClusterNames.literal(ClusterNames.mark(of: tenant.id))
+    try script([
+      "BEGIN", "COMMENT ON DATABASE \(quoted) IS \(mark)",
+      "REVOKE ALL ON DATABASE \(quoted) FROM PUBLIC",
+      "GRANT CONNECT ON DATABASE \(quoted) TO \(ClusterNames.role(of: tenant.id))", "COMMIT",
+    ])
+  }
+
+  /// In the tenant's own database.
+  func prepareDatabase(_ tenant: Tenant) throws {
+    try script(
+      ["BEGIN", "REVOKE ALL ON SCHEMA public FROM PUBLIC"]
+        + grants(in: "public", to: ClusterNames.role(of: tenant.id)) + ["COMMIT"])
+  }
+
+  func createSchema(_ tenant: Tenant) throws {
+    guard let name = tenant.configuration.schema?.schemaName else {
+      throw StoreError(.conflict, "the tenant has no schema name")
+    }
+    let owner = try schemaOwner(name)
+    if let owner, owner != ClusterNames.mark(of: tenant.id) {
+      throw StoreError(.conflict, "the schema \(name) is not this tenant's")
+    }
+    let mark = ClusterNames.literal(ClusterNames.mark(of: tenant.id))
+    try script(
+      ["BEGIN"] + (owner == nil ? ["CREATE SCHEMA \(ClusterNames.quoted(name))"] : [])
+        + ["COMMENT ON SCHEMA \(ClusterNames.quoted(name)) IS \(mark)"]
+        + grants(in: ClusterNames.quoted(name), to: ClusterNames.role(of: tenant.id))
+        + ["COMMIT"])
+  }
+
+  /// To use what the platform makes there, now or later; to make nothing.
+  private func grants(in schema: String, to role: String) -> [String] {
+    let alter = "ALTER DEFAULT PRIVILEGES IN SCHEMA \(schema) GRANT"
+    return [
+      "GRANT USAGE ON SCHEMA \(schema) TO \(role)",
+      "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(schema) TO \(role)",
+      "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA \(schema) TO \(role)",
+      "\(alter) SELECT, INSERT, UPDATE, DELETE ON TABLES TO \(role)",
+      "\(alter) USAGE, SELECT ON SEQUENCES TO \(role)",
+    ]
+  }
+
+  func grantShared(_ tenant: Tenant) throws {
+    try run("GRANT \(ClusterNames.sharers) TO \(ClusterNames.role(of: tenant.id))")
+  }
+
+  // MARK: Looking
+
+  func count() throws -> Int {
+    Int(try run("SELECT count(*)::bigint FROM tenancy_cluster.tenants").row(0).integer(0) ?? 0)
+  }
+
+  /// - Returns: which of these roles there are.
+  /// - Throws: if one is there that is not this tenant's.
+  private func roles(_ names: [String], of id: TenantID) throws -> Set<String> {
+    var found: Set<String> = []
+    for name in names {
+      let mark = try run(
+        """
+        SELECT coalesce(shobj_description(oid, 'pg_authid'), '')::text
+        FROM pg_catalog.pg_roles WHERE rolname = $1::text
+        """, [.text(name)]
+      ).firstText
+      guard let mark else { continue }
+      guard mark == ClusterNames.mark(of: id) else {
+        throw StoreError(.conflict, "the role \(name) is not this tenant's")
+      }
+      found.insert(name)
+    }
+    return found
+  }
+
+  /// The schema's mark, empty where it has none; nil: there is no such schema.
+  private func schemaOwner(_ name: String) throws -> String? {
+    try run(
+      """
+      SELECT coalesce(obj_description(oid, 'pg_namespace'), '')::text
+      FROM pg_catalog.pg_namespace WHERE nspname = $1::text
+      """, [.text(name)]
+    ).firstText
+  }
+
+  func missing(among tenants: ArraySlice<Tenant>) throws -> [TenantID: String] {
+    let ids = "{" + tenants.map(\.id.description).joined(separator: ",") + "}"
+    let result = try run(
+      """
+      SELECT t.tenant_id::text,
+        (t.database_name IS NOT NULL AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_database d WHERE d.datname = t.database_name))::int,
+        (t.schema_name IS NOT NULL AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = t.schema_name))::int,
+        (NOT EXISTS (SELECT FROM tenancy_cluster.logins l
+          JOIN pg_catalog.pg_roles r ON r.rolname = l.role_name
+          WHERE l.tenant_id = t.tenant_id))::int
+      FROM tenancy_cluster.tenants t WHERE t.tenant_id = ANY ($1::uuid[])
+      """, [.text(ids)])
+    var found: [String: String] = [:]
+    for index in 0..<result.rowCount {
+      let row = result.row(index)
+      var lost: [String] = []
+      if row.integer(1) == 1 { lost.append("its database") }
+      if row.integer(2) == 1 { lost.append("its schema") }
+      if row.integer(3) == 1 { lost.append("its login") }
+      found[row.text(0) ?? ""] = lost.joined(separator: " and ")
+    }
+    var missing: [TenantID: String] = [:]
+    for tenant in tenants {
+      let lost = found[tenant.id.description] ?? "all that was made for it"
+      if lost.isEmpty { continue }
+      missing[tenant.id] = "\(lost) is missing in the cluster \(configuration.name)"
+    }
+    return missing
+  }
+
+  // MARK: Destroying
+
+  /// Takes away what the cluster has of a tenant, and makes sure that nothing is left.
+  func destroy(_ id: TenantID, _ permit: () throws -> Void) throws {
+    let registered = try run(
+      """
+      SELECT database_name, schema_name, tenant_identifier FROM tenancy_cluster.tenants
+      WHERE tenant_id = $1::uuid
+      """, [.id(id)])
+    guard registered.rowCount == 1 else { return try requireNothing(of: id, schema: nil) }
+    let row = registered.row(0)
+    let (schema, identifier) = (row.text(1), row.text(2))
+    try permit()
+    let roles = try endSessions(of: id)
+    try dropDatabase(of: id, permit)
+    if let schema, let owner = try schemaOwner(schema) {
+      guard owner == ClusterNames.mark(of: id) else {
+        throw StoreError(.conflict, "the schema \(schema) is not this tenant's")
+      }
+      try permit()
+      try run("DROP SCHEMA \(ClusterNames.quoted(schema)) CASCADE")
+    }
+    if let identifier {
+      for table in configuration.sharedTables { try removeRows(of: identifier, table, permit) }
+    }
+    try permit()
+    try drop(roles, of: id)
+    try requireNothing(of: id, schema: schema)
+    try run("DELETE FROM tenancy_cluster.tenants WHERE tenant_id = $1::uuid", [.id(id)])
+  }
+
+  /// The logins first, so that nobody comes back.
+  private func endSessions(of id: TenantID) throws -> [String] {
+    let result = try run(
+      """
+      SELECT rolname::text FROM pg_catalog.pg_roles
+      WHERE rolname = $1::text OR rolname LIKE $1::text || '\\_%' ORDER BY length(rolname) DESC, rolname
+      """, [.text(ClusterNames.role(of: id))])
+    let names = try Array(roles(result.texts, of: id)).sorted { $0.utf8.count > $1.utf8.count }
+    for name in names where name != ClusterNames.role(of: id) {
+      try run("ALTER ROLE \(name) NOLOGIN")
+    }
+    // To end sessions of a role, and to take away what it has, one must be a member.
+    for name in names { try run("GRANT \(name) TO CURRENT_USER") }
+    try run(
+      """
+      SELECT pg_terminate_backend(pid, 5000) FROM pg_catalog.pg_stat_activity
+      WHERE usename::text = ANY (string_to_array($1, ','))
+      """, [.text(names.joined(separator: ","))])
+    return names
+  }
+
+  private func dropDatabase(of id: TenantID, _ permit: () throws -> Void) throws {
+    let name = ClusterNames.database(of: id)
+    let mark = try run(
+      """
+      SELECT coalesce(shobj_description(oid, 'pg_database'), '')::text
+      FROM pg_catalog.pg_database WHERE datname = $1::text
+      """, [.text(name)]
+    ).firstText
+    guard let mark else { return }
+    // One without a mark is one whose making was cut short: the name is the tenant's, so it is too.
+    guard mark.isEmpty || mark == ClusterNames.mark(of: id) else {
+      throw StoreError(.conflict, "the database \(name) is not this tenant's")
+    }
+    try permit()
+    try run("DROP DATABASE \(ClusterNames.quoted(name)) WITH (FORCE)")
+  }
+
+  /// Rows removed by one statement.
+  private static let maximumRows = 5000
+
+  private func removeRows(
+    of identifier: String, _ table: ClusterConfiguration.SharedTable,
+    _ permit: () throws -> Void
+  ) throws {
+    let column = ClusterNames.quoted(table.tenantColumn)
+    while true {
+      try permit()
+      let result = try run(
+        """
+        DELETE FROM \(table.quoted) WHERE (tableoid, ctid) IN (
+          SELECT tableoid, ctid FROM \(table.quoted) WHERE \(column) = $1
+          LIMIT \(Self.maximumRows))
+        """, [.text(identifier)])
+      if result.changedRows < Self.maximumRows { break }
+    }
+    let left = try run(
+      "SELECT FROM \(table.quoted) WHERE \(column) = $1 LIMIT 1", [.text(identifier)])
+    guard left.rowCount == 0 else {
+      throw StoreError(
+        .conflict, "rows of the tenant in \(table.quoted) came while they were removed")
+    }
+  }
+
+  private func drop(_ roles: [String], of id: TenantID) throws {
+    guard !roles.isEmpty else { return }
+    try script(
+      ["BEGIN"] + roles.map { "DROP OWNED BY \($0)" } + roles.map { "DROP ROLE \($0)" }
+        + ["COMMIT"])
+  }
+
+  private func requireNothing(of id: TenantID, schema: String?) throws {
+    let left = try run(
+      """
+      SELECT 'role ' || rolname FROM pg_catalog.pg_roles WHERE rolname = $1::text OR rolname LIKE $1::text || '\\_%'
+      UNION ALL SELECT 'database ' || datname FROM pg_catalog.pg_database WHERE datname = $1::text
+      UNION ALL SELECT 'schema ' || nspname FROM pg_catalog.pg_namespace
+        WHERE nspname = $2::text AND obj_description(oid, 'pg_namespace') = $3::text
+      """,
+      [
+        .text(ClusterNames.role(of: id)), schema.map { .text($0) } ?? .null,
+        .text(ClusterNames.mark(of: id)),
+      ])
+    guard left.rowCount == 0 else {
+      throw StoreError(.conflict, "left of the tenant: \(left.texts.joined(separator: ", "))")
+    }
+  }
+}
+
+extension PostgreSQLResult {
+  /// The first row's first value; nil without rows.
+  var firstText: String? { rowCount == 0 ? nil : row(0).text(0) }
+
+  /// The first value of each row.
+  var texts: [String] { (0..<rowCount).compactMap { row($0).text(0) } }
+}

@@ -1,0 +1,109 @@
+public import Tenancy
+
+/// Makes tenants' data in a PostgreSQL server: a database, a schema, or rows of shared tables, and in each case logins
+/// of the tenant's own that reach nothing else. Blocks; thread-safe.
+///
+/// What there is says whose it is, in its comment, and the cluster's registry has a row for each tenant, made first and
+/// removed last. What belongs to another is left alone.
+public final class PostgreSQLCluster: DataPlane {
+  /// Raw values are recorded in the control plane: they never change.
+  enum Step: String, CaseIterable {
+    case register = "register_in_cluster"
+    case createRoles = "create_cluster_roles"
+    case createDatabase = "create_cluster_database"
+    case prepareDatabase = "prepare_cluster_database"
+    case createSchema = "create_cluster_schema"
+    case grantShared = "grant_cluster_tables"
+  }
+
+  let configuration: ClusterConfiguration
+  private let lanes: ClusterLanes
+  public let place: String?
+
+  /// Connects to nothing yet.
+  public init(_ configuration: ClusterConfiguration) {
+    self.configuration = configuration
+    place = DataCluster.place(configuration.name)
+    lanes = ClusterLanes(configuration.server, count: configuration.maximumAtOnce)
+  }
+
+  public var makesLogins: Bool { true }
+
+  public func steps(for tenant: Tenant) -> [String] {
+    var steps: [Step] = [.register, .createRoles]
+    if tenant.isolationModel.usesDatabase { steps += [.createDatabase, .prepareDatabase] }
+    if tenant.isolationModel.usesSchema { steps.append(.createSchema) }
+    if tenant.isolationModel.usesShared { steps.append(.grantShared) }
+    return steps.map(\.rawValue)
+  }
+
+  public func refusal(for tenant: Tenant) -> String? {
+    if let database = tenant.configuration.database, !database.connectionString.isEmpty {
+      return
+        "a tenant with a connection_string has a database elsewhere: none is made for it in a cluster"
+    }
+    if tenant.isolationModel.usesShared, configuration.sharedTables.isEmpty {
+      return "the cluster \(configuration.name) has no shared_tables"
+    }
+    return nil
+  }
+
+  public func perform(_ step: String, for tenant: Tenant, _ password: ClearSecret?) throws {
+    guard let step = Step(rawValue: step) else {
+      throw StoreError(.corrupt, "unknown provisioning step \(step)")
+    }
+    try use { work in
+      switch step {
+      case .register: try work.register(tenant)
+      case .createRoles:
+        guard let login = tenant.dataLogin, let password else {
+          throw StoreError(.corrupt, "the tenant has no login")
+        }
+        try work.createRoles(tenant, login, password)
+      case .createDatabase: try work.createDatabase(tenant)
+      case .prepareDatabase:
+        try lanes.use(database: ClusterNames.database(of: tenant.id)) {
+          try ClusterWork(configuration, $0).prepareDatabase(tenant)
+        }
+      case .createSchema: try work.createSchema(tenant)
+      case .grantShared: try work.grantShared(tenant)
+      }
+    }
+  }
+
+  public func destroy(for tenant: Tenant, permit: () throws -> Void) throws {
+    try use { try $0.destroy(tenant.id, permit) }
+  }
+
+  public func missing(among tenants: [Tenant]) throws -> [TenantID: String] {
+    var missing: [TenantID: String] = [:]
+    for start in stride(from: 0, to: tenants.count, by: Self.tenantsPerLook) {
+      let part = tenants[start..<min(tenants.count, start + Self.tenantsPerLook)]
+      missing.merge(try use { try $0.missing(among: part) }) { first, _ in first }
+    }
+    return missing
+  }
+
+  private static let tenantsPerLook = 1000
+
+  public func load() throws -> Int { try use { try $0.count() } }
+
+  public func location(of tenant: Tenant) -> DataLocation? {
+    guard let login = tenant.dataLogin else { return nil }
+    let server = configuration.server
+    return DataLocation(
+      hosts: server.hosts.map { "\($0.name):\($0.port)" }, isTLS: server.tls != nil,
+      database: tenant.isolationModel.usesDatabase
+        ? ClusterNames.database(of: tenant.id) : server.database,
+      searchPath: configuration.searchPath(of: tenant),
+      username: ClusterNames.login(login.number, of: tenant.id))
+  }
+
+  private func use<Result: Sendable>(_ body: (ClusterWork) throws -> Result) throws -> Result {
+    try lanes.use { [configuration] connection in
+      try ClusterSetup(configuration: configuration).run(connection)
+    } _: { connection in
+      try body(ClusterWork(configuration, connection))
+    }
+  }
+}

@@ -38,6 +38,7 @@ public struct TenancyService: Sendable {
         plane: plane, provisioner: provisioner, plans: limits?.limiter.plans, approvals: approvals
       ).methods(gate),
       TenantDataService(provisioner: provisioner).methods(gate),
+      ClusterService(provisioner: provisioner).methods(gate),
       TenantResolverService(resolver: resolver, tokens: RequestTokens(tokens))
         .methods(gate),
       CheckService().methods(gate), RoleService(plane: plane).methods(gate),

@@ -105,6 +105,8 @@ struct Connection {
   var identity: IdentityClient { IdentityClient(channel) }
   var tokens: TokensClient { TokensClient(channel) }
   var authorities: CertificateAuthoritiesClient { CertificateAuthoritiesClient(channel) }
+  var data: TenantDataClient { TenantDataClient(channel) }
+  var clusters: ClustersClient { ClustersClient(channel) }
   var domains: TenantDomainsClient { TenantDomainsClient(channel) }
   var workloads: WorkloadEntriesClient { WorkloadEntriesClient(channel) }
 }

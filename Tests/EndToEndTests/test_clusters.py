@@ -89,3 +89,74 @@ def test_only_active_tenants_of_clusters_have_access(admin, server):
     with server.operator() as client:
         client.active("own", api.SCHEMA)
         assert failure("FAILED_PRECONDITION", client.data_access, "own").reason == "DATA_NOT_IN_CLUSTER"
+
+
+def test_an_audit_finds_and_repairs(admin, cluster, make_server):
+    for name in ("acme", "zeta", "lost"):
+        admin.active(name, api.SCHEMA)
+    assert admin.audit_cluster("clusters/one") == []
+    [listed] = admin.clusters.ListClusters(api.clusters.ListClustersRequest()).clusters
+    assert (listed.name, listed.tenants, listed.problem) == ("clusters/one", 3, "")
+    # Of a tenant that nobody knows, of one that was cut short, a login that is gone, and data that is gone.
+    acme, zeta, lost = (admin.data_access(name) for name in ("acme", "zeta", "lost"))
+    stray = "019a0000-0000-7000-8000-000000000001"
+    role = f"tenant_{stray.replace('-', '')}"
+    cluster.sql(f"CREATE ROLE {role} NOLOGIN; COMMENT ON ROLE {role} IS 'tenant {stray}';"
+                f"CREATE SCHEMA stray; COMMENT ON SCHEMA stray IS 'tenant {stray}'")
+    cluster.sql(f"CREATE DATABASE {role}")
+    cluster.sql(f"GRANT {zeta.username} TO CURRENT_USER; DROP OWNED BY {zeta.username};"
+                f" DROP ROLE {zeta.username}")
+    cluster.sql(f'DROP SCHEMA "{lost.search_path[0]}" CASCADE')
+    found = admin.audit_cluster("one")
+    ids = {name: admin.get(name).name for name in ("acme", "zeta", "lost")}
+    kinds = {finding.tenant: finding.kind for finding in found}
+    assert kinds == {f"tenants/{stray}": api.clusters.ClusterFinding.KIND_ORPHAN,
+                     ids["zeta"]: api.clusters.ClusterFinding.KIND_MISSING,
+                     ids["lost"]: api.clusters.ClusterFinding.KIND_MISSING}
+    assert not any(finding.repaired for finding in found)
+    repaired = {finding.tenant: finding for finding in admin.audit_cluster("one", repair=True)}
+    assert repaired[f"tenants/{stray}"].repaired and repaired[ids["zeta"]].repaired
+    assert not repaired[ids["lost"]].repaired and "its schema is missing" in repaired[ids["lost"]].problem
+    assert [finding.tenant for finding in admin.audit_cluster("one")] == [ids["lost"]]
+    # With the password that it had.
+    assert cluster.login(zeta, "SELECT 1") == cluster.login(acme, "SELECT 1") == "1"
+    error = failure("NOT_FOUND", admin.audit_cluster, "two")
+    assert error.reason == "CLUSTER_NOT_FOUND"
+    actions = [record.action for record in admin.audit.ListAuditRecords(
+        api.audit.ListAuditRecordsRequest(parent=ids["zeta"]), timeout=20).records]
+    assert "clusters.repair" in actions
+
+
+def test_things_of_others_are_left_alone(admin, cluster):
+    """A schema of that name is there, and a tenant's things that say that they are another's."""
+    tenant = admin.create("acme", api.SCHEMA)
+    schema = tenant.configuration.schema.schema_name
+    cluster.sql(f'CREATE SCHEMA "{schema}"; CREATE TABLE "{schema}".kept (x int)')
+    refused = failure("FAILED_PRECONDITION", admin.provision, "acme")
+    assert refused.reason == "PROVISIONING_FAILED" and "is not this tenant's" in refused.metadata["cause"]
+    assert admin.get("acme").state == api.PROVISION_FAILED
+    assert deprovision(admin, "acme").state == api.PENDING
+    assert cluster.sql(f'SELECT count(*) FROM "{schema}".kept') == "0"
+    assert cluster.remains() == []
+
+
+def test_a_cluster_that_is_down_keeps_nobody_else_waiting(make_server, cluster, database):
+    server = make_server(clusters=[cluster.settings]).start()
+    with server.operator() as admin:
+        admin.active("acme", api.SCHEMA)
+        database.tell("stop")
+        admin.create("later", api.SCHEMA)
+        refused = failure("FAILED_PRECONDITION", admin.provision, "later")
+        # Before or after it was asked how many it has.
+        assert refused.reason in ("PROVISIONING_UNSUPPORTED", "PROVISIONING_FAILED")
+        assert admin.get("later").state in (api.PENDING, api.PROVISION_FAILED)
+        [listed] = admin.clusters.ListClusters(api.clusters.ListClustersRequest()).clusters
+        assert listed.problem
+        assert failure("UNAVAILABLE", admin.audit_cluster, "one").reason == "STORE_UNAVAILABLE"
+    server.stop()
+    server.start()
+    with server.operator() as admin:
+        # It says nothing of the tenant's data.
+        assert admin.get("acme").state == api.ACTIVE
+        database.tell("start")
+        assert admin.provision("later").state == api.ACTIVE

@@ -16,6 +16,8 @@ struct Stubs {
   let workloads: WorkloadEntriesClient
   let authorities: CertificateAuthoritiesClient
   let domains: TenantDomainsClient
+  let data: TenantDataClient
+  let clusters: ClustersClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -47,6 +49,8 @@ struct Stubs {
     workloads = WorkloadEntriesClient(channel)
     authorities = CertificateAuthoritiesClient(channel)
     domains = TenantDomainsClient(channel)
+    data = TenantDataClient(channel)
+    clusters = ClustersClient(channel)
   }
 
   // MARK: In fewer words

@@ -23,6 +23,9 @@ struct TenantCall {
       TenantCall(API.getTenantUsage.identity) {
         try await $0.tenants.getTenantUsage(V1.GetTenantUsageRequest(name: $1))
       },
+      TenantCall(V1.TenantData.getTenantDataAccess.identity) {
+        try await $0.data.getTenantDataAccess(V1.GetTenantDataAccessRequest(name: $1))
+      },
       TenantCall(API.updateTenant.identity) {
         try await $0.tenants.updateTenant(
           V1.UpdateTenantRequest(tenant: V1.Tenant(name: $1, displayName: "Taken over")))

@@ -46,6 +46,14 @@ struct AdmissionRow: CustomStringConvertible {
       AdmissionRow(
         "Audit/StreamAuditRecords", "tenancy.audit:export", "tenant", names: false, auditors),
       AdmissionRow("Identity/WhoAmI", "", "self", names: false, everyone),
+      AdmissionRow(
+        "TenantData/GetTenantDataAccess", "tenancy.data:access", "platform", names: true,
+        operators),
+      AdmissionRow(
+        "Clusters/ListClusters", "tenancy.clusters:list", "platform", names: false,
+        "admin viewer"),
+      AdmissionRow(
+        "Clusters/AuditCluster", "tenancy.clusters:audit", "platform", names: false, operators),
     ]
 
   private static let tokens = [

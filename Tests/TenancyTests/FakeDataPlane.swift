@@ -4,7 +4,7 @@ import TenancyTestSupport
 @testable import Tenancy
 
 /// A data plane that remembers what it did, and fails or waits where it is told to.
-final class FakeDataPlane: DataPlane {
+final class FakeDataPlane: ClusterDataPlane {
   struct Broken: Error, CustomStringConvertible { let description: String }
 
   static let steps = ["first", "second", "third"]
@@ -28,6 +28,7 @@ final class FakeDataPlane: DataPlane {
     /// Nil: it can't be asked.
     var load: Int? = 0
     var passwords: [String] = []
+    var inventory: [TenantID: [String]] = [:]
   }
   private let state = Mutex(State())
 
@@ -49,6 +50,20 @@ final class FakeDataPlane: DataPlane {
   func load() throws -> Int {
     guard let load = state.withLock(\.load) else { throw Broken(description: "it is down") }
     return load
+  }
+
+  func inventory() -> [TenantID: [String]] { state.withLock(\.inventory) }
+
+  func hold(_ things: [TenantID: [String]]) { state.withLock { $0.inventory = things } }
+
+  func destroyAll(of tenant: TenantID, permit: () throws -> Void) throws {
+    try permit()
+    try record("destroy \(tenant)")
+    state.withLock { $0.inventory[tenant] = nil }
+  }
+
+  func repair(_ tenant: Tenant, _ password: ClearSecret) throws {
+    try record("repair \(tenant.id) \(String(decoding: password.reveal(), as: UTF8.self))")
   }
 
   func location(of tenant: Tenant) -> DataLocation? {

@@ -21,6 +21,7 @@
 #include "google/protobuf/field_mask.pb-c.h"
 #include "tenancy/v1/authorization.pb-c.h"
 #include "tenancy/v1/certificate_authorities.pb-c.h"
+#include "tenancy/v1/clusters.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
 #include "tenancy/v1/secrets.pb-c.h"
 #include "tenancy/v1/tenant_data.pb-c.h"
@@ -416,6 +417,30 @@ tenancy__v1__list_certificate_authorities_request__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__list_certificate_authorities_response__get_descriptor(void) {
   return &tenancy__v1__list_certificate_authorities_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_clusters_request__get_descriptor(void) {
+  return &tenancy__v1__list_clusters_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_clusters_response__get_descriptor(void) {
+  return &tenancy__v1__list_clusters_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__cluster__get_descriptor(void) {
+  return &tenancy__v1__cluster__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__audit_cluster_request__get_descriptor(void) {
+  return &tenancy__v1__audit_cluster_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__audit_cluster_response__get_descriptor(void) {
+  return &tenancy__v1__audit_cluster_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__cluster_finding__get_descriptor(void) {
+  return &tenancy__v1__cluster_finding__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__who_am_irequest__get_descriptor(void) {

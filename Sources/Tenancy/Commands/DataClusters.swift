@@ -1,11 +1,53 @@
 import Synchronization
 
+/// Makes and destroys tenants' data in a cluster that all nodes of a store reach.
+public protocol ClusterDataPlane: DataPlane {
+  /// How many tenants have data there. Blocks.
+  func load() throws -> Int
+  /// Where a tenant's login finds its data; nil where it has none.
+  func location(of tenant: Tenant) -> DataLocation?
+  /// What is there of tenants, in words that operators may read. Blocks.
+  func inventory() throws -> [TenantID: [String]]
+  /// Destroys what is there of a tenant, whatever that is, and makes sure that nothing is left. Blocks.
+  /// - Parameter permit: as `DataPlane.destroy`.
+  func destroyAll(of tenant: TenantID, permit: () throws -> Void) throws
+  /// Makes again what is missing of a tenant and holds none of its data: its logins and what they may do. Blocks.
+  /// - Parameter password: of the tenant's `dataLogin`.
+  /// - Throws: why it failed, or that data is missing, which nothing brings back.
+  func repair(_ tenant: Tenant, _ password: ClearSecret) throws
+}
+
+/// Where a tenant's data is, for its login.
+public struct DataLocation: Hashable, Sendable {
+  /// `HOST:PORT`; a socket's directory and the port likewise.
+  public var hosts: [String]
+  /// Whether TLS is required, with the server's name verified.
+  public var isTLS: Bool
+  /// The database's name.
+  public var database: String
+  /// Schemas, in the order in which names are looked for.
+  public var searchPath: [String]
+  /// As whom to log in.
+  public var username: String
+
+  /// Validates nothing.
+  public init(
+    hosts: [String], isTLS: Bool, database: String, searchPath: [String], username: String
+  ) {
+    self.hosts = hosts
+    self.isTLS = isTLS
+    self.database = database
+    self.searchPath = searchPath
+    self.username = username
+  }
+}
+
 /// A cluster of database servers that takes tenants' data.
 public struct DataCluster: Sendable {
   /// What operators call it: never given to another while it has data. See `PlacementSettings.isName`.
   public let name: String
   /// Its `place` is `DataCluster.place(name)`.
-  public let dataPlane: any DataPlane
+  public let dataPlane: any ClusterDataPlane
   /// Which tenants it takes.
   public let rules: Rules
   /// Of how many tenants things are made or destroyed in it at once.
@@ -27,7 +69,7 @@ public struct DataCluster: Sendable {
   }
 
   /// - Parameter maximumAtOnce: at least one.
-  public init(name: String, dataPlane: any DataPlane, rules: Rules, maximumAtOnce: Int = 4) {
+  public init(name: String, dataPlane: any ClusterDataPlane, rules: Rules, maximumAtOnce: Int = 4) {
     self.name = name
     self.dataPlane = dataPlane
     self.rules = rules
@@ -96,6 +138,12 @@ final class DataSites: Sendable {
       }, uniquingKeysWith: { first, _ in first })
   }
 
+  /// The site of a cluster; nil for one that is not configured.
+  func cluster(_ name: String) -> DataSite? { clusters[DataCluster.place(name)] }
+
+  /// In the order of the configuration.
+  var all: [DataSite] { places.compactMap { clusters[$0] } }
+
   /// The site of a place; nil for one that this node does not reach.
   func find(_ place: String) -> DataSite? { place == own.place ? own : clusters[place] }
 
@@ -146,54 +194,12 @@ final class DataSites: Sendable {
   private func load(of site: DataSite) throws -> Int {
     let known = loads.withLock { $0[site.place] }
     if let known, known.until > .now { return known.tenants }
-    let tenants = try site.plane.load()
+    guard let tenants = try site.cluster?.dataPlane.load() else { return 0 }
     loads.withLock { $0[site.place] = Load(tenants: tenants, until: .now + Self.loadHolds) }
     return tenants
   }
 
   private static func unplaced(_ why: String) -> TenancyError {
     TenancyError(.failedPrecondition, .provisioningUnsupported, why)
-  }
-}
-
-/// How a tenant's data is reached.
-public struct DataAccess: Sendable {
-  /// Of the cluster.
-  public let cluster: String
-  /// Where.
-  public let location: DataLocation
-  /// As whom.
-  public let login: DataLogin
-  /// Of the login.
-  public let password: ClearSecret
-}
-
-extension Provisioner {
-  /// How the data of an ACTIVE tenant is reached, where it is in a cluster.
-  /// - Throws: what the tenant's state answers; FAILED_PRECONDITION with DATA_NOT_IN_CLUSTER; UNAVAILABLE if the password
-  ///   can't be read now.
-  public func access(to id: TenantID) async throws(TenancyError) -> DataAccess {
-    guard let record = plane.state.find(id) else { throw .tenantNotFound }
-    if let error = Lifecycle.refusal(for: record.tenant, at: plane.now) { throw error }
-    let site = sites.site(of: DataPlaces(record))
-    guard let cluster = site.cluster, let login = record.tenant.dataLogin,
-      let location = site.plane.location(of: record.tenant)
-    else {
-      throw TenancyError(
-        .failedPrecondition, .dataNotInCluster,
-        "the tenant's data is in no cluster of this server's configuration")
-    }
-    guard let vault else { throw TenantCommands.loginsNotConfigured }
-    do throws(StoreError) {
-      guard let password = try await vault.open(.dataLogin(login.number), of: id) else {
-        throw StoreError(.corrupt, "the tenant's login has no password")
-      }
-      return DataAccess(
-        cluster: cluster.name, location: location, login: login, password: password)
-    } catch {
-      report(id, "the password of its login can't be read: \(error)")
-      throw TenancyError(
-        .unavailable, .storeUnavailable, "the password can't be read now", retryAfterSeconds: 1)
-    }
   }
 }

@@ -150,6 +150,20 @@ extension TenantCommands {
     }
   }
 
+  /// Takes the lease of a tenant's resources, be there such a tenant or not, to put right what a cluster has of it.
+  func beginRepair(
+    of id: TenantID, in cluster: String, as terms: Provisioner.Terms
+  ) async throws(TenancyError) -> Lease {
+    try await write("clusters.repair", .revoking) {
+      (transaction) throws(TenancyError) -> Lease in
+      transaction.remark = "\(cluster) \(id)"
+      let isKnown = transaction.state.find(id) != nil
+      return transaction.take(
+        Self.leaseName(of: id), holder: terms.holder, lasting: terms.leaseDuration,
+        about: isKnown ? id : nil)
+    }
+  }
+
   /// Takes the lease to go on with what was begun; nil if that has ended well meanwhile.
   /// - Throws: ABORTED with LEASE_HELD while another node is at work on it.
   func resume(

@@ -26,35 +26,6 @@ public protocol DataPlane: Sendable {
   var place: String? { get }
   /// Whether what it makes is used by logins of the tenant's own.
   var makesLogins: Bool { get }
-  /// How many tenants have data there: of clusters. Blocks.
-  func load() throws -> Int
-  /// Where a tenant's login finds its data; nil where there are no logins.
-  func location(of tenant: Tenant) -> DataLocation?
-}
-
-/// Where a tenant's data is, for its login.
-public struct DataLocation: Hashable, Sendable {
-  /// `HOST:PORT`; a socket's directory and the port likewise.
-  public var hosts: [String]
-  /// Whether TLS is required, with the server's name verified.
-  public var isTLS: Bool
-  /// The database's name.
-  public var database: String
-  /// Schemas, in the order in which names are looked for.
-  public var searchPath: [String]
-  /// As whom to log in.
-  public var username: String
-
-  /// Validates nothing.
-  public init(
-    hosts: [String], isTLS: Bool, database: String, searchPath: [String], username: String
-  ) {
-    self.hosts = hosts
-    self.isTLS = isTLS
-    self.database = database
-    self.searchPath = searchPath
-    self.username = username
-  }
 }
 
 extension DataPlane {
@@ -62,8 +33,6 @@ extension DataPlane {
   public func missing(among tenants: [Tenant]) -> [TenantID: String] { [:] }
   public var place: String? { nil }
   public var makesLogins: Bool { false }
-  public func load() throws -> Int { 0 }
-  public func location(of tenant: Tenant) -> DataLocation? { nil }
 }
 
 /// Runs provisioning: each step is recorded when done, so that a crash or failure resumes with the

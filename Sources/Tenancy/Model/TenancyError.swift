@@ -180,6 +180,8 @@ extension TenancyError.Reason {
   public static let retentionNotOver = Self("RETENTION_NOT_OVER")
   /// The tenant's data is on another node, which alone reaches it; `places` names it.
   public static let dataElsewhere = Self("DATA_ELSEWHERE")
+  /// The server's configuration has no cluster of that name.
+  public static let clusterNotFound = Self("CLUSTER_NOT_FOUND")
   /// The tenant's data is in no cluster of this server's configuration.
   public static let dataNotInCluster = Self("DATA_NOT_IN_CLUSTER")
   /// There is something to be sealed, such as a password, but the server has no master key.

@@ -36,6 +36,7 @@ public struct IdentityRules: Sendable {
       "tenancy.token_keys:get", "tenancy.authentication:get", "tenancy.workload_entries:get",
       "tenancy.workload_entries:list", "tenancy.certificate_authorities:get",
       "tenancy.certificate_authorities:list", "tenancy.domains:get", "tenancy.domains:list",
+      "tenancy.clusters:list",
     ]),
     "resolver": permissions([
       "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",
@@ -59,7 +60,7 @@ public struct IdentityRules: Sendable {
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",
-    "tenancy.data:*",
+    "tenancy.data:*", "tenancy.clusters:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {

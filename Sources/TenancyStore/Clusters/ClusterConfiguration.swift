@@ -63,6 +63,17 @@ enum ClusterNames {
 
   static func database(of id: TenantID) -> String { role(of: id) }
 
+  /// The tenant whose 32 digits these are.
+  static func tenant(_ digits: String) -> TenantID? {
+    guard digits.utf8.count == 32 else { return nil }
+    var text = ""
+    for (index, digit) in digits.enumerated() {
+      if [8, 12, 16, 20].contains(index) { text.append("-") }
+      text.append(digit)
+    }
+    return TenantID(parsing: text)
+  }
+
   /// How things say whose they are.
   static func mark(of id: TenantID) -> String { "tenant \(id)" }
 

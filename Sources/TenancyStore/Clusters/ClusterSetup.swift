@@ -24,7 +24,7 @@ struct ClusterSetup {
       CREATE SCHEMA IF NOT EXISTS \(schema);
       CREATE TABLE IF NOT EXISTS \(schema).tenants (
         tenant_id uuid PRIMARY KEY, database_name text UNIQUE, schema_name text UNIQUE,
-        tenant_identifier text UNIQUE, create_time timestamptz NOT NULL DEFAULT now());
+        schema_made boolean NOT NULL DEFAULT false, tenant_identifier text UNIQUE, create_time timestamptz NOT NULL DEFAULT now());
       CREATE TABLE IF NOT EXISTS \(schema).logins (
         role_name text PRIMARY KEY,
         tenant_id uuid NOT NULL REFERENCES \(schema).tenants ON DELETE CASCADE);

@@ -54,9 +54,9 @@ struct ClusterWork {
   }
 
   /// The role that has the tenant's rights, and a login that has no others.
-  func createRoles(_ tenant: Tenant, _ login: DataLogin, _ password: ClearSecret) throws {
+  func createRoles(_ tenant: Tenant, _ dataLogin: DataLogin, _ password: ClearSecret) throws {
     let (role, name) = (
-      ClusterNames.role(of: tenant.id), ClusterNames.login(login.number, of: tenant.id)
+      ClusterNames.role(of: tenant.id), ClusterNames.login(dataLogin.number, of: tenant.id)
     )
     guard let text = String(validating: password.reveal(), as: UTF8.self) else {
       throw StoreError(.corrupt, "the password of the tenant's login is no text")
@@ -68,10 +68,11 @@ struct ClusterWork {
     let database = ClusterNames.quoted(configuration.server.database)
     var statements = ["BEGIN"]
     if !there.contains(role) { statements.append("CREATE ROLE \(role) NOLOGIN \(rights)") }
-    let verb = there.contains(name) ? "ALTER" : "CREATE"
+    // Only a superuser may say of a role that is there that it is none.
+    let login = there.contains(name) ? "ALTER ROLE \(name)" : "CREATE ROLE \(name) \(rights)"
     statements += [
       "COMMENT ON ROLE \(role) IS \(mark)", "GRANT \(ClusterNames.tenants) TO \(role)",
-      "\(verb) ROLE \(name) LOGIN INHERIT \(rights) PASSWORD '\(verifier)'"
+      "\(login) LOGIN INHERIT PASSWORD '\(verifier)'"
         + " CONNECTION LIMIT \(configuration.connectionsPerTenant)",
       "COMMENT ON ROLE \(name) IS \(mark)", "GRANT \(role) TO \(name)",
       "INSERT INTO tenancy_cluster.logins (role_name, tenant_id) VALUES ('\(name)', '\(tenant.id)')"
@@ -134,7 +135,10 @@ struct ClusterWork {
       ["BEGIN"] + (owner == nil ? ["CREATE SCHEMA \(ClusterNames.quoted(name))"] : [])
         + ["COMMENT ON SCHEMA \(ClusterNames.quoted(name)) IS \(mark)"]
         + grants(in: ClusterNames.quoted(name), to: ClusterNames.role(of: tenant.id))
-        + ["COMMIT"])
+        + [
+          "UPDATE tenancy_cluster.tenants SET schema_made = true WHERE tenant_id = '\(tenant.id)'",
+          "COMMIT",
+        ])
   }
 
   /// To use what the platform makes there, now or later; to make nothing.
@@ -221,25 +225,54 @@ struct ClusterWork {
     return missing
   }
 
+  /// All that says that it is a tenant's, or is called as a tenant's things are.
+  func inventory() throws -> [TenantID: [String]] {
+    let result = try run(
+      """
+      SELECT 'role ' || rolname, substr(shobj_description(oid, 'pg_authid'), 8), substr(rolname, 8, 32)
+        FROM pg_catalog.pg_roles WHERE rolname LIKE 'tenant\\_%'
+      UNION ALL
+      SELECT 'database ' || datname, substr(shobj_description(oid, 'pg_database'), 8), substr(datname, 8, 32)
+        FROM pg_catalog.pg_database WHERE datname LIKE 'tenant\\_%'
+      UNION ALL
+      SELECT 'schema ' || nspname, substr(obj_description(oid, 'pg_namespace'), 8), NULL
+        FROM pg_catalog.pg_namespace WHERE obj_description(oid, 'pg_namespace') LIKE 'tenant %'
+      UNION ALL
+      SELECT 'registration', tenant_id::text, NULL FROM tenancy_cluster.tenants
+      """)
+    var found: [TenantID: [String]] = [:]
+    for index in 0..<result.rowCount {
+      let row = result.row(index)
+      // What was cut short has a name and no mark.
+      guard let thing = row.text(0),
+        let id = row.text(1).flatMap(TenantID.init(parsing:))
+          ?? row.text(2).flatMap(ClusterNames.tenant)
+      else { continue }
+      found[id, default: []].append(thing)
+    }
+    return found
+  }
+
   // MARK: Destroying
 
   /// Takes away what the cluster has of a tenant, and makes sure that nothing is left.
-  func destroy(_ id: TenantID, _ permit: () throws -> Void) throws {
+  /// - Parameter isRegistered: whether only what the registry has of it can be there. Else all schemas are looked at.
+  func destroy(
+    _ id: TenantID, isRegistered: Bool, _ permit: () throws -> Void
+  ) throws {
     let registered = try run(
       """
-      SELECT database_name, schema_name, tenant_identifier FROM tenancy_cluster.tenants
-      WHERE tenant_id = $1::uuid
+      SELECT database_name, CASE WHEN schema_made THEN schema_name END, tenant_identifier
+      FROM tenancy_cluster.tenants WHERE tenant_id = $1::uuid
       """, [.id(id)])
-    guard registered.rowCount == 1 else { return try requireNothing(of: id, schema: nil) }
-    let row = registered.row(0)
-    let (schema, identifier) = (row.text(1), row.text(2))
+    let row = registered.rowCount == 1 ? registered.row(0) : nil
+    let schemas = try isRegistered ? registeredSchema(row?.text(1), of: id) : schemas(of: id)
+    let identifier = row?.text(2)
+    if row == nil, schemas.isEmpty, try isNothing(of: id) { return }
     try permit()
     let roles = try endSessions(of: id)
     try dropDatabase(of: id, permit)
-    if let schema, let owner = try schemaOwner(schema) {
-      guard owner == ClusterNames.mark(of: id) else {
-        throw StoreError(.conflict, "the schema \(schema) is not this tenant's")
-      }
+    for schema in schemas {
       try permit()
       try run("DROP SCHEMA \(ClusterNames.quoted(schema)) CASCADE")
     }
@@ -248,7 +281,10 @@ struct ClusterWork {
     }
     try permit()
     try drop(roles, of: id)
-    try requireNothing(of: id, schema: schema)
+    let left = try isRegistered ? registeredSchema(row?.text(1), of: id) : self.schemas(of: id)
+    guard try isNothing(of: id), left.isEmpty else {
+      throw StoreError(.conflict, "something is left of the tenant, or came back meanwhile")
+    }
     try run("DELETE FROM tenancy_cluster.tenants WHERE tenant_id = $1::uuid", [.id(id)])
   }
 
@@ -323,21 +359,32 @@ struct ClusterWork {
         + ["COMMIT"])
   }
 
-  private func requireNothing(of id: TenantID, schema: String?) throws {
-    let left = try run(
+  private func isNothing(of id: TenantID) throws -> Bool {
+    try run(
       """
-      SELECT 'role ' || rolname FROM pg_catalog.pg_roles WHERE rolname = $1::text OR rolname LIKE $1::text || '\\_%'
-      UNION ALL SELECT 'database ' || datname FROM pg_catalog.pg_database WHERE datname = $1::text
-      UNION ALL SELECT 'schema ' || nspname FROM pg_catalog.pg_namespace
-        WHERE nspname = $2::text AND obj_description(oid, 'pg_namespace') = $3::text
-      """,
-      [
-        .text(ClusterNames.role(of: id)), schema.map { .text($0) } ?? .null,
-        .text(ClusterNames.mark(of: id)),
-      ])
-    guard left.rowCount == 0 else {
-      throw StoreError(.conflict, "left of the tenant: \(left.texts.joined(separator: ", "))")
+      SELECT FROM pg_catalog.pg_roles WHERE rolname = $1::text OR rolname LIKE $1::text || '\\_%'
+      UNION ALL SELECT FROM pg_catalog.pg_database WHERE datname = $1::text
+      """, [.text(ClusterNames.role(of: id))]
+    ).rowCount == 0
+  }
+
+  private func registeredSchema(_ name: String?, of id: TenantID) throws -> [String] {
+    guard let name, let owner = try schemaOwner(name) else { return [] }
+    guard owner == ClusterNames.mark(of: id) else {
+      throw StoreError(.conflict, "the schema \(name) is not this tenant's")
     }
+    return [name]
+  }
+
+  /// Those that say that they are this tenant's: one, unless its name was changed between two attempts to make it.
+  private func schemas(of id: TenantID) throws -> [String] {
+    try run(
+      """
+      SELECT n.nspname::text FROM pg_catalog.pg_description d
+      JOIN pg_catalog.pg_namespace n ON n.oid = d.objoid
+      WHERE d.classoid = 'pg_catalog.pg_namespace'::regclass AND d.description = $1::text
+      """, [.text(ClusterNames.mark(of: id))]
+    ).texts
   }
 }
 

@@ -5,7 +5,7 @@ public import Tenancy
 ///
 /// What there is says whose it is, in its comment, and the cluster's registry has a row for each tenant, made first and
 /// removed last. What belongs to another is left alone.
-public final class PostgreSQLCluster: DataPlane {
+public final class PostgreSQLCluster: ClusterDataPlane {
   /// Raw values are recorded in the control plane: they never change.
   enum Step: String, CaseIterable {
     case register = "register_in_cluster"
@@ -72,7 +72,28 @@ public final class PostgreSQLCluster: DataPlane {
   }
 
   public func destroy(for tenant: Tenant, permit: () throws -> Void) throws {
-    try use { try $0.destroy(tenant.id, permit) }
+    try use { try $0.destroy(tenant.id, isRegistered: true, permit) }
+  }
+
+  public func destroyAll(of tenant: TenantID, permit: () throws -> Void) throws {
+    try use { try $0.destroy(tenant, isRegistered: false, permit) }
+  }
+
+  public func inventory() throws -> [TenantID: [String]] { try use { try $0.inventory() } }
+
+  public func repair(_ tenant: Tenant, _ password: ClearSecret) throws {
+    for step in steps(for: tenant) {
+      switch Step(rawValue: step) {
+      case .register, .createRoles: try perform(step, for: tenant, password)
+      case .createDatabase, .createSchema:
+        // An empty one in the place of one that had data would hide that these are lost.
+        if let missing = try missing(among: [tenant])[tenant.id] {
+          throw StoreError(.conflict, "\(missing): restore it, or deprovision the tenant")
+        }
+        try perform(step, for: tenant, password)
+      case .prepareDatabase, .grantShared, nil: try perform(step, for: tenant, password)
+      }
+    }
   }
 
   public func missing(among tenants: [Tenant]) throws -> [TenantID: String] {

@@ -256,6 +256,33 @@ extension V1 {
 }
 
 extension V1 {
+  /// The clusters of the server's configuration, in which tenants' data is made.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: CLUSTER_NOT_FOUND (NOT_FOUND), STORE_UNAVAILABLE (UNAVAILABLE: the cluster
+  /// can't be asked now).
+  public enum Clusters: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.Clusters"
+
+    /// All clusters, in the order of the configuration. One that can't be asked says why.
+    public static let listClusters = MethodSpec<V1.ListClustersRequest, V1.ListClustersResponse>(
+      RPCMethod(path: "/tenancy.v1.Clusters/ListClusters", kind: .unary),
+      requirement: Requirement(permission: "tenancy.clusters:list", scope: .platform),
+      tenantField: nil)
+    /// Compares what a cluster has with what it should have. What is being made or destroyed meanwhile is left out.
+    public static let auditCluster = MethodSpec<V1.AuditClusterRequest, V1.AuditClusterResponse>(
+      RPCMethod(path: "/tenancy.v1.Clusters/AuditCluster", kind: .unary),
+      requirement: Requirement(permission: "tenancy.clusters:audit", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      listClusters.identity,
+      auditCluster.identity,
+    ]
+  }
+}
+
+extension V1 {
   /// Who the server takes the caller for.
   public enum Identity: ServiceSpec {
     /// As calls' paths have it.
@@ -755,5 +782,5 @@ extension LifecycleV1 {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Identity.methods + Secrets.methods + TenantData.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
+    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Clusters.methods + Identity.methods + Secrets.methods + TenantData.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
 }

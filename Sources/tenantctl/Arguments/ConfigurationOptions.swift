@@ -55,6 +55,12 @@ struct ConfigurationOptions: ParsableArguments {
     transform: LimitText.parse)
   var limits: [V1.RequestLimit] = []
 
+  @Option(help: "The region of the cluster that its data is made in.")
+  var region: String?
+
+  @Option(help: "The cluster that its data is made in; empty: the server chooses.")
+  var cluster: String?
+
   /// What is given, and nothing else.
   func message() throws(UsageError) -> V1.TenantConfiguration {
     let settings = try KeyValue.dictionary(settings, option: "--setting") {
@@ -69,7 +75,9 @@ struct ConfigurationOptions: ParsableArguments {
         pair throws(UsageError) in try pair.bool()
       }, routes: routes,
       limits: plan == nil && limits.isEmpty
-        ? nil : V1.RequestLimits(plan: plan ?? "", limits: limits))
+        ? nil : V1.RequestLimits(plan: plan ?? "", limits: limits),
+      placement: region == nil && cluster == nil
+        ? nil : V1.TenantPlacement(region: region ?? "", cluster: cluster ?? ""))
   }
 
   /// Written as a whole: a user or a password without its database would unset the rest.
@@ -100,6 +108,7 @@ struct ConfigurationChange: Equatable {
     if configuration.database != nil { paths.append("database") }
     if configuration.schema != nil { paths.append("schema") }
     if configuration.shared != nil { paths.append("shared") }
+    if configuration.placement != nil { paths.append("placement") }
     paths += try Self.paths(
       "custom_settings", set: configuration.customSettings?.keys.sorted() ?? [],
       unset: unsetSettings)

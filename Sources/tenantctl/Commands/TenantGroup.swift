@@ -13,7 +13,7 @@ struct TenantGroup: ParsableCommand {
       BeginMaintenanceCommand.self, EndMaintenanceCommand.self, ScheduleTenantCommand.self,
       DeleteTenantCommand.self, UndeleteTenantCommand.self, HoldTenantCommand.self,
       ReleaseTenantCommand.self, PurgeTenantCommand.self, RetireSlugCommand.self,
-      TenantUsageCommand.self,
+      TenantUsageCommand.self, TenantDataCommand.self,
     ])
 }
 

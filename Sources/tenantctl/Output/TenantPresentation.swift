@@ -57,6 +57,8 @@ extension V1.TenantConfiguration {
       each: featureFlags.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" })
     fields.add("Routes", each: routes.map(RouteText.text))
     fields.add("Plan", limits?.plan ?? "")
+    fields.add("Region", placement?.region ?? "")
+    fields.add("Cluster", placement?.cluster ?? "")
     fields.add("Limits", each: (limits?.limits ?? []).map(LimitText.text))
   }
 }

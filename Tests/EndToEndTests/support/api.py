@@ -54,6 +54,8 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     audit_pb2_grpc as audit_grpc,
     certificate_authorities_pb2 as authorities,
     certificate_authorities_pb2_grpc as authorities_grpc,
+    clusters_pb2 as clusters,
+    clusters_pb2_grpc as clusters_grpc,
     identity_pb2 as identity,
     identity_pb2_grpc as identity_grpc,
     options_pb2 as options,
@@ -77,7 +79,7 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
 __all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "ratelimit", "ratelimit_unit", "rls", "rls_grpc",
            "approvals", "approvals_grpc", "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
            "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant",
-           "authorities", "authorities_grpc", "data", "data_grpc", "domains", "domains_grpc", "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
+           "authorities", "authorities_grpc", "clusters", "clusters_grpc", "data", "data_grpc", "domains", "domains_grpc", "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
            "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED", "PURGING", "PURGED",
            "DATABASE", "SCHEMA", "SHARED", "HYBRID"]
 
@@ -99,7 +101,7 @@ HYBRID = tenant.ISOLATION_MODEL_HYBRID
 def methods() -> dict:
     """Every method of the API by `Service/Method`, from the descriptors."""
     files = (audit, authz, identity, manager, resolver, secrets, tokens, workloads,
-             authorities, data, domains)
+             authorities, clusters, data, domains)
     return {
         f"{service.name}/{method.name}": method
         for file in files

@@ -36,6 +36,7 @@ class Client:
         self.rate_limits = api.rls_grpc.RateLimitServiceStub(self.channel)
         self.authorities = api.authorities_grpc.CertificateAuthoritiesStub(self.channel)
         self.domains = api.domains_grpc.TenantDomainsStub(self.channel)
+        self.clusters = api.clusters_grpc.ClustersStub(self.channel)
         self.data = api.data_grpc.TenantDataStub(self.channel)
         self.workloads = api.workloads_grpc.WorkloadEntriesStub(self.channel)
 
@@ -65,6 +66,10 @@ class Client:
     def provision(self, name: str):
         return self.manager.ProvisionTenantResources(
             api.manager.ProvisionTenantResourcesRequest(name=name), timeout=20)
+
+    def audit_cluster(self, name: str, repair: bool = False):
+        return list(self.clusters.AuditCluster(
+            api.clusters.AuditClusterRequest(name=name, repair=repair), timeout=60).findings)
 
     def data_access(self, name: str):
         return self.data.GetTenantDataAccess(

@@ -134,6 +134,9 @@ PLATFORM = {
         name=name, slug="old"),
     "TenantManager/ProvisionTenantResources": _named(manager.ProvisionTenantResourcesRequest),
     "TenantManager/DeprovisionTenantResources": _named(manager.DeprovisionTenantResourcesRequest),
+    "TenantData/GetTenantDataAccess": _named(api.data.GetTenantDataAccessRequest),
+    "Clusters/ListClusters": lambda _: api.clusters.ListClustersRequest(),
+    "Clusters/AuditCluster": lambda _: api.clusters.AuditClusterRequest(name="clusters/x"),
     "Secrets/RotateDataKey": lambda _: secrets.RotateDataKeyRequest(),
     "CertificateAuthorities/PrepareCertificateAuthority": lambda _: (
         authorities.PrepareCertificateAuthorityRequest(trust_domain="e2e.test", external=True)),

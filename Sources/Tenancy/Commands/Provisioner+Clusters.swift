@@ -1,0 +1,206 @@
+/// How a tenant's data is reached.
+public struct DataAccess: Sendable {
+  /// Of the cluster.
+  public let cluster: String
+  /// Where.
+  public let location: DataLocation
+  /// As whom.
+  public let login: DataLogin
+  /// Of the login.
+  public let password: ClearSecret
+}
+
+extension Provisioner {
+  /// How the data of an ACTIVE tenant is reached, where it is in a cluster.
+  /// - Throws: what the tenant's state answers; FAILED_PRECONDITION with DATA_NOT_IN_CLUSTER; UNAVAILABLE if the password
+  ///   can't be read now.
+  public func access(to id: TenantID) async throws(TenancyError) -> DataAccess {
+    guard let record = plane.state.find(id) else { throw .tenantNotFound }
+    if let error = Lifecycle.refusal(for: record.tenant, at: plane.now) { throw error }
+    let site = sites.site(of: DataPlaces(record))
+    guard let cluster = site.cluster, let login = record.tenant.dataLogin,
+      let location = cluster.dataPlane.location(of: record.tenant)
+    else {
+      throw TenancyError(
+        .failedPrecondition, .dataNotInCluster,
+        "the tenant's data is in no cluster of this server's configuration")
+    }
+    guard let vault else { throw TenantCommands.loginsNotConfigured }
+    do throws(StoreError) {
+      guard let password = try await vault.open(.dataLogin(login.number), of: id) else {
+        throw StoreError(.corrupt, "the tenant's login has no password")
+      }
+      return DataAccess(
+        cluster: cluster.name, location: location, login: login, password: password)
+    } catch {
+      report(id, "the password of its login can't be read: \(error)")
+      throw TenancyError(
+        .unavailable, .storeUnavailable, "the password can't be read now", retryAfterSeconds: 1)
+    }
+  }
+}
+
+/// What a cluster has of a tenant and should not, or should have and has not.
+public struct ClusterFinding: Hashable, Sendable {
+  /// What is wrong.
+  public enum Kind: Hashable, Sendable {
+    /// There are things of a tenant that has, or is to have, nothing there.
+    case orphan
+    /// Something that was made for a tenant is gone.
+    case missing
+  }
+
+  /// What is wrong.
+  public let kind: Kind
+  /// Whose it is.
+  public let tenant: TenantID
+  /// For operators.
+  public let details: String
+  /// Whether it was mended; empty `problem` then.
+  public var isRepaired = false
+  /// Why it was not mended, where that was tried; else empty.
+  public var problem = ""
+}
+
+/// What a cluster looks like from here.
+public struct ClusterStatus: Sendable {
+  /// As it is configured.
+  public let cluster: DataCluster
+  /// Tenants that have data there; nil if it can't be asked.
+  public let tenants: Int?
+  /// Why it can't be asked; else empty.
+  public let problem: String
+}
+
+extension Provisioner {
+  /// Findings of one audit, at most: the rest is found by the next.
+  public static let maximumFindings = 1000
+
+  /// All clusters of the configuration, each asked now.
+  public func clusters() async -> [ClusterStatus] {
+    var found: [ClusterStatus] = []
+    for site in sites.all {
+      guard let cluster = site.cluster else { continue }
+      do {
+        let tenants = try await offLoop(at: site) { _ in try cluster.dataPlane.load() }
+        found.append(ClusterStatus(cluster: cluster, tenants: tenants, problem: ""))
+      } catch {
+        found.append(ClusterStatus(cluster: cluster, tenants: nil, problem: "\(error)"))
+      }
+    }
+    return found
+  }
+
+  /// Compares what a cluster has with what it should have. What nodes are at work on meanwhile is left out.
+  /// - Parameters:
+  ///   - name: of the cluster.
+  ///   - repairs: whether orphans are destroyed and logins that are missing made again. Data that is missing is only
+  ///     named: nothing brings it back.
+  ///   - judge: whether the actor may repair, judged for each.
+  /// - Returns: by tenant, at most `maximumFindings`.
+  /// - Throws: NOT_FOUND with CLUSTER_NOT_FOUND; UNAVAILABLE if the cluster or the store can't be asked now.
+  public func audit(
+    cluster name: String, repairs: Bool, actor: String, judge: WriteJudge
+  ) async throws(TenancyError) -> [ClusterFinding] {
+    guard let site = sites.cluster(name), let cluster = site.cluster else {
+      throw TenancyError(
+        .notFound, .clusterNotFound, "the server's configuration has no cluster of that name")
+    }
+    // In this order: what is there was recorded before it was made.
+    let there = try await asked({ _ in try cluster.dataPlane.inventory() }, at: site)
+    try await plane.catchUp()
+    let state = plane.state
+    // It looks at all tenants, and is not for event loops.
+    let (orphans, tenants) = try await asked(
+      { _ in (there.filter { !Self.belongs($0.key, to: site, state) }, Self.made(at: site, state)) },
+      at: site)
+    var findings = orphans.map {
+      ClusterFinding(
+        kind: .orphan, tenant: $0.key, details: $0.value.sorted().joined(separator: ", "))
+    }
+    let missing = try await asked({ try $0.missing(among: tenants) }, at: site)
+    findings += missing.map { ClusterFinding(kind: .missing, tenant: $0.key, details: $0.value) }
+    findings.sort { $0.tenant < $1.tenant }
+    findings = Array(findings.filter { !isAtWork(on: $0.tenant) }.prefix(Self.maximumFindings))
+    guard repairs else { return findings }
+    for index in findings.indices {
+      // In range: of these indices.
+      let finding = findings[index]
+      do throws(TenancyError) {
+        try await repair(finding, at: site, cluster, actor: actor, judge: judge)
+        findings[index].isRepaired = true
+      } catch {
+        findings[index].problem = error.message
+      }
+    }
+    return findings
+  }
+
+  /// Whether a tenant has, or may have, something at a site.
+  private static func belongs(_ id: TenantID, to site: DataSite, _ state: ControlState) -> Bool {
+    guard let record = state.find(id) else { return false }
+    let places = DataPlaces(record)
+    return places.made.contains(site.place) || places.left.contains(site.place)
+  }
+
+  /// Tenants of whom all was made at a site. Looks at all that there are.
+  private static func made(at site: DataSite, _ state: ControlState) -> [Tenant] {
+    var (cursor, budget) = (state.tenants(), WorkBudget.uncapped)
+    var found: [Tenant] = []
+    while let record = cursor.next(&budget) {
+      switch record.tenant.state {
+      case .active, .suspended, .maintenance, .deleted:
+        if DataPlaces(record).made.contains(site.place) { found.append(record.tenant) }
+      case .pending, .provisioning, .provisionFailed, .purging, .purged: continue
+      }
+    }
+    return found
+  }
+
+  private func repair(
+    _ finding: ClusterFinding, at site: DataSite, _ cluster: DataCluster, actor: String,
+    judge: WriteJudge
+  ) async throws(TenancyError) {
+    let id = finding.tenant
+    try await destroying(id) { () throws(TenancyError) in
+      let lease = try await TenantCommands(plane, actor: actor, judge: judge)
+        .beginRepair(of: id, in: cluster.name, as: terms)
+      try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
+        do {
+          // On the state with the lease: nobody else makes or destroys anything of it.
+          switch finding.kind {
+          case .orphan where !Self.belongs(id, to: site, plane.state):
+            let held = LeaseGuard(plane, lease, lasting: terms.leaseDuration)
+            try await offLoop(at: site) { _ in
+              try cluster.dataPlane.destroyAll(of: id) { try held.require() }
+            }
+          case .missing where Self.belongs(id, to: site, plane.state):
+            guard let tenant = plane.state.find(id)?.tenant, let login = tenant.dataLogin,
+              let password = try await vault?.open(.dataLogin(login.number), of: id)
+            else { throw TenantCommands.loginsNotConfigured }
+            try await offLoop(at: site) { _ in try cluster.dataPlane.repair(tenant, password) }
+          case .orphan, .missing: break
+          }
+        } catch let error as TenancyError {
+          throw error
+        } catch {
+          try? await plane.release(lease, about: nil)
+          throw TenancyError(.failedPrecondition, .provisioningFailed, "\(error)")
+        }
+        try await plane.release(lease, about: nil)
+      }
+    }
+  }
+
+  private func asked<Result: Sendable>(
+    _ body: @escaping @Sendable (any DataPlane) throws -> Result, at site: DataSite
+  ) async throws(TenancyError) -> Result {
+    do {
+      return try await offLoop(at: site, body)
+    } catch {
+      throw TenancyError(
+        .unavailable, .storeUnavailable, "the cluster can't be asked now: \(error)",
+        retryAfterSeconds: 1)
+    }
+  }
+}

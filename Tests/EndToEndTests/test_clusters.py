@@ -4,6 +4,7 @@ import pytest
 from support import api
 from support.client import failure
 from support.clusters import Cluster
+from tenantctl_process import Ctl
 
 MODELS = {"database": api.DATABASE, "schema": api.SCHEMA, "shared": api.SHARED, "hybrid": api.HYBRID}
 
@@ -160,3 +161,53 @@ def test_a_cluster_that_is_down_keeps_nobody_else_waiting(make_server, cluster, 
         assert admin.get("acme").state == api.ACTIVE
         database.tell("start")
         assert admin.provision("later").state == api.ACTIVE
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_logins_rotate_without_an_outage(admin, cluster, model):
+    admin.active("acme", MODELS[model])
+    first = admin.data_access("acme")
+    if model in ("shared", "hybrid"):
+        cluster.login(first, f"INSERT INTO orders VALUES ('{first.tenant_identifier}', 1, 'kept')")
+    used = [first]
+    for _ in range(3):
+        rotated = admin.data.RotateTenantDataLogin(
+            api.data.RotateTenantDataLoginRequest(name="acme"), timeout=20)
+        used.append(admin.data_access("acme"))
+        assert rotated.username == used[-1].username
+        # Both work, and see the same; who was before them does not.
+        for access in used[-2:]:
+            assert cluster.login(access, "SELECT 1") == "1"
+            if model in ("shared", "hybrid"):
+                assert cluster.login(access, "SELECT note FROM orders") == "kept"
+        for access in used[:-2]:
+            assert cluster.attempt(access, "SELECT 1").returncode != 0
+    assert len({(access.username, access.password) for access in used}) == 4
+    for _ in range(2):
+        admin.data.RetireTenantDataLogin(api.data.RetireTenantDataLoginRequest(name="acme"), timeout=20)
+        assert cluster.attempt(used[-2], "SELECT 1").returncode != 0
+        assert cluster.login(used[-1], "SELECT 1") == "1"
+    assert admin.audit_cluster("one") == []
+    admin.delete("acme")
+    admin.purge("acme")
+    assert cluster.remains() == []
+
+
+def test_commands(make_server, cluster):
+    server = make_server(clusters=[cluster.settings | {"region": "eu"}]).start()
+    ctl = Ctl({"TENANCY_ADDRESS": f"unix:{server.socket}"})
+    ctl("tenant", "create", "--display-name", "Acme", "--isolation", "schema", "--region", "eu")
+    ctl("tenant", "provision", "acme")
+    assert ctl.json("tenant", "get", "acme")["configuration"]["placement"] == {"region": "eu"}
+    assert "Region" in ctl("tenant", "get", "acme")
+    access = ctl.json("tenant", "data", "acme", "--show-password")
+    assert cluster.login(api.data.TenantDataAccess(
+        username=access["username"], password=access["password"], database=access["database"]), "SELECT 1") == "1"
+    assert access["password"] not in ctl("tenant", "data", "acme")
+    assert "eu" in ctl("cluster", "list") and ctl.json("cluster", "list")["clusters"][0]["tenants"] == "1"
+    assert ctl("cluster", "audit", "one") == "All is as it should be.\n"
+    assert "_2" in ctl("tenant", "rotate-login", "acme")
+    assert ctl("tenant", "retire-login", "acme") == "the former login of tenants/acme is gone\n"
+    schema = access["searchPath"][0]
+    cluster.sql(f'DROP SCHEMA "{schema}"')
+    assert "its schema is missing" in ctl("cluster", "audit", "one", "--repair", "--yes", code=3)

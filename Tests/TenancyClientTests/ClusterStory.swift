@@ -9,6 +9,14 @@ enum ClusterStory {
       try await client.data.getTenantDataAccess(V1.GetTenantDataAccessRequest(name: acme.name))
     }
     #expect(none.errorInfo?.reason == "DATA_NOT_IN_CLUSTER")
+    let rotated = try await refusal {
+      try await client.data.rotateTenantDataLogin(V1.RotateTenantDataLoginRequest(name: acme.name))
+    }
+    #expect(rotated.errorInfo?.reason == "DATA_NOT_IN_CLUSTER")
+    let retired = try await refusal {
+      try await client.data.retireTenantDataLogin(V1.RetireTenantDataLoginRequest(name: acme.name))
+    }
+    #expect(retired.errorInfo?.reason == "DATA_NOT_IN_CLUSTER")
     #expect(try await client.clusters.listClusters(V1.ListClustersRequest()).clusters == [])
     let unknown = try await refusal {
       try await client.clusters.auditCluster(V1.AuditClusterRequest(name: "clusters/one"))

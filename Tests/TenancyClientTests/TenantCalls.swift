@@ -26,6 +26,12 @@ struct TenantCall {
       TenantCall(V1.TenantData.getTenantDataAccess.identity) {
         try await $0.data.getTenantDataAccess(V1.GetTenantDataAccessRequest(name: $1))
       },
+      TenantCall(V1.TenantData.rotateTenantDataLogin.identity) {
+        try await $0.data.rotateTenantDataLogin(V1.RotateTenantDataLoginRequest(name: $1))
+      },
+      TenantCall(V1.TenantData.retireTenantDataLogin.identity) {
+        try await $0.data.retireTenantDataLogin(V1.RetireTenantDataLoginRequest(name: $1))
+      },
       TenantCall(API.updateTenant.identity) {
         try await $0.tenants.updateTenant(
           V1.UpdateTenantRequest(tenant: V1.Tenant(name: $1, displayName: "Taken over")))

@@ -50,6 +50,12 @@ struct AdmissionRow: CustomStringConvertible {
         "TenantData/GetTenantDataAccess", "tenancy.data:access", "platform", names: true,
         operators),
       AdmissionRow(
+        "TenantData/RotateTenantDataLogin", "tenancy.data:rotate", "platform", names: true,
+        operators),
+      AdmissionRow(
+        "TenantData/RetireTenantDataLogin", "tenancy.data:rotate", "platform", names: true,
+        operators),
+      AdmissionRow(
         "Clusters/ListClusters", "tenancy.clusters:list", "platform", names: false,
         "admin viewer"),
       AdmissionRow(

@@ -293,7 +293,13 @@ private struct RandomChanges {
       stateReason: text(),
       tokenKeys: (0..<Int.random(in: 0...3, using: &random)).map { _ in tokenKey() },
       plans: Bool.random(using: &random) ? plans() : LifecyclePlans(),
-      dataLogin: pick([nil, DataLogin(number: 2, password: reference(), createTime: time())]))
+      dataLogin: pick([
+        nil,
+        DataLogin(
+          number: 2, password: reference(), createTime: time(),
+          next: pick([nil, DataLogin.Next(number: 3, password: reference())]),
+          former: pick([nil, 1])),
+      ]))
   }
 
   private mutating func plans() -> LifecyclePlans {

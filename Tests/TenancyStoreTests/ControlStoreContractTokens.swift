@@ -8,7 +8,10 @@ enum ContractTokens {
   /// All that there can be.
   static let login = DataLogin(
     number: .max, password: SecretReference(version: .max, key: KeyID(high: .max, low: 0)),
-    createTime: Timestamp(nanoseconds: .max))
+    createTime: Timestamp(nanoseconds: .max),
+    next: DataLogin.Next(
+      number: 3, password: SecretReference(version: 0, key: KeyID(high: 0, low: .max))),
+    former: 0)
   static let plans = LifecyclePlans(
     maintenance: PlannedMaintenance(expectedEnd: Timestamp(nanoseconds: .max)),
     legalHold: LegalHold(reason: "\u{8}\"/é", time: Timestamp(nanoseconds: .min)),

@@ -62,6 +62,14 @@ final class FakeDataPlane: ClusterDataPlane {
     state.withLock { $0.inventory[tenant] = nil }
   }
 
+  func makeLogin(_ number: UInt32, for tenant: Tenant, _ password: ClearSecret) throws {
+    try record("login \(number) \(String(decoding: password.reveal(), as: UTF8.self))")
+  }
+
+  func dropLogin(_ number: UInt32, of tenant: TenantID) throws {
+    try record("drop login \(number)")
+  }
+
   func repair(_ tenant: Tenant, _ password: ClearSecret) throws {
     try record("repair \(tenant.id) \(String(decoding: password.reveal(), as: UTF8.self))")
   }

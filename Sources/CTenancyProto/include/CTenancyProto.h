@@ -459,6 +459,22 @@ tenancy__v1__rotate_data_key_response__get_descriptor(void) {
   return &tenancy__v1__rotate_data_key_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__rotate_tenant_data_login_request__get_descriptor(void) {
+  return &tenancy__v1__rotate_tenant_data_login_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__rotate_tenant_data_login_response__get_descriptor(void) {
+  return &tenancy__v1__rotate_tenant_data_login_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__retire_tenant_data_login_request__get_descriptor(void) {
+  return &tenancy__v1__retire_tenant_data_login_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__retire_tenant_data_login_response__get_descriptor(void) {
+  return &tenancy__v1__retire_tenant_data_login_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__get_tenant_data_access_request__get_descriptor(void) {
   return &tenancy__v1__get_tenant_data_access_request__descriptor;
 }

@@ -11,6 +11,10 @@ public protocol ClusterDataPlane: DataPlane {
   /// Destroys what is there of a tenant, whatever that is, and makes sure that nothing is left. Blocks.
   /// - Parameter permit: as `DataPlane.destroy`.
   func destroyAll(of tenant: TenantID, permit: () throws -> Void) throws
+  /// Makes one more login of a tenant. Doing it again changes nothing. Blocks.
+  func makeLogin(_ number: UInt32, for tenant: Tenant, _ password: ClearSecret) throws
+  /// Ends the sessions of a login, and takes it away; one that is not there is passed over. Blocks.
+  func dropLogin(_ number: UInt32, of tenant: TenantID) throws
   /// Makes again what is missing of a tenant and holds none of its data: its logins and what they may do. Blocks.
   /// - Parameter password: of the tenant's `dataLogin`.
   /// - Throws: why it failed, or that data is missing, which nothing brings back.

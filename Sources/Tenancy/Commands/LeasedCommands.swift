@@ -85,48 +85,6 @@ extension TenantCommands {
     return count
   }
 
-  /// Makes the login of a tenant's programs, with a password that nobody has seen: before it is anywhere else, so that
-  /// whoever goes on with it gives it the same.
-  /// - Throws: FAILED_PRECONDITION with SECRETS_NOT_CONFIGURED where there is nothing to seal it with; ABORTED with
-  ///   LEASE_LOST if another node has taken over.
-  func makeLogin(
-    _ id: TenantID, under lease: Lease, as terms: Provisioner.Terms
-  ) async throws(TenancyError) {
-    try await write("tenants.createLogin", rewriting: id) {
-      [sealer = plane.sealer] (transaction) throws(TenancyError) -> Void in
-      var tenant = try Self.current(id, "", transaction.state).tenant
-      transaction.hold(lease, lasting: terms.leaseDuration, about: id)
-      if tenant.dataLogin != nil { return }
-      guard let sealer else { throw Self.loginsNotConfigured }
-      let purpose = SecretPurpose.dataLogin(1)
-      do throws(SecretError) {
-        let secret = try sealer.seal(
-          Self.newPassword(), for: SecretPlace(tenant: id, purpose: purpose),
-          version: tenant.version)
-        tenant.dataLogin = DataLogin(
-          number: 1, password: secret.reference, createTime: transaction.now)
-        transaction.emit(.putTenant(tenant), about: id)
-        transaction.emit(.putSecret(id, purpose, secret.reference, secret.sealed), about: id)
-      } catch {
-        throw TenancyError(
-          .internalError, .secretsFailed, "the password can't be sealed: \(error)")
-      }
-    }
-  }
-
-  static let loginsNotConfigured = TenancyError(
-    .failedPrecondition, .secretsNotConfigured,
-    "the password of the tenant's login can't be kept: the server has no master key to seal it with "
-      + "(secrets.master_key in its configuration)")
-
-  /// 256 bits, of letters and digits that no connection string has to escape.
-  private static func newPassword() -> ClearSecret {
-    var random = SystemRandomNumberGenerator()
-    let digits = Array("0123456789abcdef".utf8)
-    return ClearSecret(
-      bytes: (0..<64).map { _ in digits[Int.random(in: 0..<digits.count, using: &random)] })
-  }
-
   /// Records that what a tenant left at places is destroyed, and gives the lease up.
   /// - Throws: ABORTED with LEASE_LOST if another node has taken over.
   func endDestruction(
@@ -144,7 +102,9 @@ extension TenantCommands {
       if let login = tenant.dataLogin, !places.mayBeInCluster {
         tenant.dataLogin = nil
         transaction.emit(.putTenant(tenant), about: id)
-        transaction.emit(.deleteSecret(id, .dataLogin(login.number)), about: id)
+        for purpose in login.purposes {
+          transaction.emit(.deleteSecret(id, purpose), about: id)
+        }
       }
       transaction.release(lease, about: id)
     }
@@ -183,7 +143,7 @@ extension TenantCommands {
     }
   }
 
-  private static func take(
+  static func take(
     _ id: TenantID, _ terms: Provisioner.Terms, _ transaction: inout Transaction
   ) -> Lease {
     transaction.take(

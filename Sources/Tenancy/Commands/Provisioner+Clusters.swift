@@ -112,7 +112,8 @@ extension Provisioner {
     let state = plane.state
     // It looks at all tenants, and is not for event loops.
     let (orphans, tenants) = try await asked(
-      { _ in (there.filter { !Self.belongs($0.key, to: site, state) }, Self.made(at: site, state)) },
+      { _ in (there.filter { !Self.belongs($0.key, to: site, state) }, Self.made(at: site, state))
+      },
       at: site)
     var findings = orphans.map {
       ClusterFinding(

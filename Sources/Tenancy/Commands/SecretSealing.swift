@@ -44,7 +44,7 @@ extension Tenant {
     var purposes: [SecretPurpose] = []
     if configuration.database?.password != nil { purposes.append(.databasePassword) }
     for key in tokenKeys { purposes.append(.tokenKey(key.id)) }
-    if let login = dataLogin { purposes.append(.dataLogin(login.number)) }
+    if let login = dataLogin { purposes += login.purposes }
     return purposes
   }
 
@@ -53,7 +53,10 @@ extension Tenant {
     switch purpose {
     case .databasePassword: configuration.database?.password
     case .tokenKey(let id): tokenKey(id)?.reference
-    case .dataLogin(let number): dataLogin?.number == number ? dataLogin?.password : nil
+    case .dataLogin(let number):
+      dataLogin?.number == number
+        ? dataLogin?.password
+        : dataLogin?.next.flatMap { $0.number == number ? $0.password : nil }
     case .authorityKey: nil
     }
   }
@@ -66,7 +69,11 @@ extension Tenant {
       guard let at = tokenKeys.firstIndex(where: { $0.id == id }) else { return }
       tokenKeys[at].reference = reference
     case .dataLogin(let number):
-      if dataLogin?.number == number { dataLogin?.password = reference }
+      if dataLogin?.number == number {
+        dataLogin?.password = reference
+      } else if dataLogin?.next?.number == number {
+        dataLogin?.next?.password = reference
+      }
     case .authorityKey: break
     }
   }

@@ -6,12 +6,40 @@ public struct DataLogin: Hashable, Sendable {
   public var password: SecretReference
   /// When it was made.
   public let createTime: Timestamp
+  /// The one that is being made to take its place.
+  public var next: Next?
+  /// The number of the one that it has taken the place of, while that still works.
+  public var former: UInt32?
+
+  /// A login before it can be used.
+  public struct Next: Hashable, Sendable {
+    /// As `DataLogin.number`.
+    public let number: UInt32
+    /// As `DataLogin.password`.
+    public var password: SecretReference
+
+    /// Validates nothing.
+    public init(number: UInt32, password: SecretReference) {
+      self.number = number
+      self.password = password
+    }
+  }
 
   /// Validates nothing.
-  public init(number: UInt32, password: SecretReference, createTime: Timestamp) {
+  public init(
+    number: UInt32, password: SecretReference, createTime: Timestamp, next: Next? = nil,
+    former: UInt32? = nil
+  ) {
     self.number = number
     self.password = password
     self.createTime = createTime
+    self.next = next
+    self.former = former
+  }
+
+  /// Those that have a password.
+  var purposes: [SecretPurpose] {
+    [.dataLogin(number)] + (next.map { [.dataLogin($0.number)] } ?? [])
   }
 }
 

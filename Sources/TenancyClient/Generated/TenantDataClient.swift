@@ -22,4 +22,21 @@ public struct TenantDataClient: Sendable {
   ) async throws -> V1.TenantDataAccess {
     try await channel.unary(V1.TenantData.getTenantDataAccess.method, request, options: options)
   }
+
+  /// Makes another login for the tenant, with a password of its own, which GetTenantDataAccess answers from now on. The
+  /// one that it takes the place of works on, so that nobody is cut off, until RetireTenantDataLogin, or the next
+  /// rotation. After a failure, call it again.
+  public nonisolated(nonsending) func rotateTenantDataLogin(
+    _ request: V1.RotateTenantDataLoginRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.RotateTenantDataLoginResponse {
+    try await channel.unary(V1.TenantData.rotateTenantDataLogin.method, request, options: options)
+  }
+
+  /// Takes the login away that was in use before the last rotation, and ends its sessions; where there is none, nothing
+  /// changes.
+  public nonisolated(nonsending) func retireTenantDataLogin(
+    _ request: V1.RetireTenantDataLoginRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.RetireTenantDataLoginResponse {
+    try await channel.unary(V1.TenantData.retireTenantDataLogin.method, request, options: options)
+  }
 }

@@ -23,7 +23,19 @@ struct TenantDataService: Sendable {
             ? tenant.configuration.shared?.tenantIdentifier ?? "" : "",
           username: found.location.username, password: password,
           createTime: GoogleProtobuf.Timestamp(found.login.createTime))
-      }
+      },
+      gate.async(V1.TenantData.rotateTenantDataLogin) { (access, _) throws(TenancyError) in
+        let id = try access.requireTarget().tenant.id
+        let username = try await provisioner.rotateLogin(
+          of: id, actor: access.caller.subject, judge: try access.requireJudge())
+        return V1.RotateTenantDataLoginResponse(username: username)
+      },
+      gate.async(V1.TenantData.retireTenantDataLogin) { (access, _) throws(TenancyError) in
+        try await provisioner.retireLogin(
+          of: try access.requireTarget().tenant.id, actor: access.caller.subject,
+          judge: try access.requireJudge())
+        return V1.RetireTenantDataLoginResponse()
+      },
     ]
   }
 }

@@ -54,9 +54,9 @@ struct ClusterWork {
   }
 
   /// The role that has the tenant's rights, and a login that has no others.
-  func createRoles(_ tenant: Tenant, _ dataLogin: DataLogin, _ password: ClearSecret) throws {
+  func createRoles(_ tenant: Tenant, _ number: UInt32, _ password: ClearSecret) throws {
     let (role, name) = (
-      ClusterNames.role(of: tenant.id), ClusterNames.login(dataLogin.number, of: tenant.id)
+      ClusterNames.role(of: tenant.id), ClusterNames.login(number, of: tenant.id)
     )
     guard let text = String(validating: password.reveal(), as: UTF8.self) else {
       throw StoreError(.corrupt, "the password of the tenant's login is no text")
@@ -288,6 +288,14 @@ struct ClusterWork {
     try run("DELETE FROM tenancy_cluster.tenants WHERE tenant_id = $1::uuid", [.id(id)])
   }
 
+  func dropLogin(_ number: UInt32, of id: TenantID) throws {
+    let name = ClusterNames.login(number, of: id)
+    guard try roles([name], of: id) == [name] else { return }
+    try endSessions(of: [name])
+    try drop([name], of: id)
+    try run("DELETE FROM tenancy_cluster.logins WHERE role_name = $1", [.text(name)])
+  }
+
   /// The logins first, so that nobody comes back.
   private func endSessions(of id: TenantID) throws -> [String] {
     let result = try run(
@@ -296,17 +304,19 @@ struct ClusterWork {
       WHERE rolname = $1::text OR rolname LIKE $1::text || '\\_%' ORDER BY length(rolname) DESC, rolname
       """, [.text(ClusterNames.role(of: id))])
     let names = try Array(roles(result.texts, of: id)).sorted { $0.utf8.count > $1.utf8.count }
-    for name in names where name != ClusterNames.role(of: id) {
-      try run("ALTER ROLE \(name) NOLOGIN")
-    }
+    try endSessions(of: names)
+    return names
+  }
+
+  private func endSessions(of roles: [String]) throws(PostgreSQLError) {
+    for name in roles { try run("ALTER ROLE \(name) NOLOGIN") }
     // To end sessions of a role, and to take away what it has, one must be a member.
-    for name in names { try run("GRANT \(name) TO CURRENT_USER") }
+    for name in roles { try run("GRANT \(name) TO CURRENT_USER") }
     try run(
       """
       SELECT pg_terminate_backend(pid, 5000) FROM pg_catalog.pg_stat_activity
       WHERE usename::text = ANY (string_to_array($1, ','))
-      """, [.text(names.joined(separator: ","))])
-    return names
+      """, [.text(roles.joined(separator: ","))])
   }
 
   private func dropDatabase(of id: TenantID, _ permit: () throws -> Void) throws {

@@ -59,7 +59,7 @@ public final class PostgreSQLCluster: ClusterDataPlane {
         guard let login = tenant.dataLogin, let password else {
           throw StoreError(.corrupt, "the tenant has no login")
         }
-        try work.createRoles(tenant, login, password)
+        try work.createRoles(tenant, login.number, password)
       case .createDatabase: try work.createDatabase(tenant)
       case .prepareDatabase:
         try lanes.use(database: ClusterNames.database(of: tenant.id)) {
@@ -77,6 +77,14 @@ public final class PostgreSQLCluster: ClusterDataPlane {
 
   public func destroyAll(of tenant: TenantID, permit: () throws -> Void) throws {
     try use { try $0.destroy(tenant, isRegistered: false, permit) }
+  }
+
+  public func makeLogin(_ number: UInt32, for tenant: Tenant, _ password: ClearSecret) throws {
+    try use { try $0.createRoles(tenant, number, password) }
+  }
+
+  public func dropLogin(_ number: UInt32, of tenant: TenantID) throws {
+    try use { try $0.dropLogin(number, of: tenant) }
   }
 
   public func inventory() throws -> [TenantID: [String]] { try use { try $0.inventory() } }

@@ -77,11 +77,23 @@ struct LifecyclePlansDocument: Codable {
 /// A tenant's login as JSON has it, in the tenant's row and in the log.
 struct DataLoginDocument: Codable {
   private let createTime: Int64
+  private let former: UInt32?
   private let key: KeyID
+  private let next: Next?
   private let number: UInt32
   private let version: UInt64
 
+  private struct Next: Codable {
+    let key: KeyID
+    let number: UInt32
+    let version: UInt64
+  }
+
   init(_ login: DataLogin) {
+    former = login.former
+    next = login.next.map {
+      Next(key: $0.password.key, number: $0.number, version: $0.password.version)
+    }
     createTime = login.createTime.nanoseconds
     key = login.password.key
     number = login.number
@@ -91,14 +103,27 @@ struct DataLoginDocument: Codable {
   var login: DataLogin {
     DataLogin(
       number: number, password: SecretReference(version: version, key: key),
-      createTime: Timestamp(nanoseconds: createTime))
+      createTime: Timestamp(nanoseconds: createTime),
+      next: next.map {
+        DataLogin.Next(
+          number: $0.number, password: SecretReference(version: $0.version, key: $0.key))
+      }, former: former)
   }
 
   /// What the encoder makes of the document.
   static func write(_ login: DataLogin, to json: inout JSONText) throws(StoreError) {
     try json.object { json throws(StoreError) in
       json.pair("createTime", login.createTime)
+      if let former = login.former { json.pair("former", UInt64(former)) }
       json.pairs(("key", login.password.key.description))
+      if let next = login.next {
+        json.key("next")
+        try json.object { json throws(StoreError) in
+          json.pairs(("key", next.password.key.description))
+          json.pair("number", UInt64(next.number))
+          json.pair("version", next.password.version)
+        }
+      }
       json.pair("number", UInt64(login.number))
       json.pair("version", login.password.version)
     }

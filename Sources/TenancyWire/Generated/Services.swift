@@ -336,9 +336,24 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantData/GetTenantDataAccess", kind: .unary),
       requirement: Requirement(permission: "tenancy.data:access", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// Makes another login for the tenant, with a password of its own, which GetTenantDataAccess answers from now on. The
+    /// one that it takes the place of works on, so that nobody is cut off, until RetireTenantDataLogin, or the next
+    /// rotation. After a failure, call it again.
+    public static let rotateTenantDataLogin = MethodSpec<V1.RotateTenantDataLoginRequest, V1.RotateTenantDataLoginResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantData/RotateTenantDataLogin", kind: .unary),
+      requirement: Requirement(permission: "tenancy.data:rotate", scope: .platform, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Takes the login away that was in use before the last rotation, and ends its sessions; where there is none, nothing
+    /// changes.
+    public static let retireTenantDataLogin = MethodSpec<V1.RetireTenantDataLoginRequest, V1.RetireTenantDataLoginResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantData/RetireTenantDataLogin", kind: .unary),
+      requirement: Requirement(permission: "tenancy.data:rotate", scope: .platform, tenantField: "name"),
+      tenantField: { $0.pointee.name })
 
     public static let methods: [MethodIdentity] = [
       getTenantDataAccess.identity,
+      rotateTenantDataLogin.identity,
+      retireTenantDataLogin.identity,
     ]
   }
 }

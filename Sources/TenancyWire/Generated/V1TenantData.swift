@@ -7,6 +7,157 @@ public import TenancyRPC
 public import Tenancy
 
 extension V1 {
+  /// `tenancy.v1.RotateTenantDataLoginRequest`.
+  public struct RotateTenantDataLoginRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
+    public var name: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = ""
+    ) {
+      self.name = name
+    }
+  }
+}
+
+extension V1.RotateTenantDataLoginRequest {
+  public typealias CMessage = Tenancy__V1__RotateTenantDataLoginRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__rotate_tenant_data_login_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__rotate_tenant_data_login_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.RotateTenantDataLoginResponse`.
+  public struct RotateTenantDataLoginResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// The user of the login that is in use from now on.
+    public var username: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      username: String = ""
+    ) {
+      self.username = username
+    }
+  }
+}
+
+extension V1.RotateTenantDataLoginResponse {
+  public typealias CMessage = Tenancy__V1__RotateTenantDataLoginResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__rotate_tenant_data_login_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.username = try WireText.string(c.pointee.username, field: "username")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__rotate_tenant_data_login_response__init(c)
+    c.pointee.username = arena.copy(self.username)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.username.isEmpty { object["username"] = .string(self.username) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.RetireTenantDataLoginRequest`.
+  public struct RetireTenantDataLoginRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `name`, field 1.
+    public var name: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = ""
+    ) {
+      self.name = name
+    }
+  }
+}
+
+extension V1.RetireTenantDataLoginRequest {
+  public typealias CMessage = Tenancy__V1__RetireTenantDataLoginRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__retire_tenant_data_login_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__retire_tenant_data_login_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.RetireTenantDataLoginResponse`.
+  public struct RetireTenantDataLoginResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Has no fields.
+    public init() {}
+  }
+}
+
+extension V1.RetireTenantDataLoginResponse {
+  public typealias CMessage = Tenancy__V1__RetireTenantDataLoginResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__retire_tenant_data_login_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__retire_tenant_data_login_response__init(c)
+    return c
+  }
+
+  public func json() -> JSONValue { .object([:]) }
+}
+
+extension V1 {
   /// `tenancy.v1.GetTenantDataAccessRequest`.
   public struct GetTenantDataAccessRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name`, field 1.

@@ -72,3 +72,42 @@ struct TenantDataCommand: AsyncParsableCommand {
     output.show(access)
   }
 }
+
+struct RotateLoginCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rotate-login",
+    abstract: "Gives a tenant's programs another login in its cluster, with another password.",
+    discussion: "The former one works on until retire-login, or the next rotation.")
+
+  @OptionGroup var tenant: TenantArgument
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.RotateTenantDataLoginRequest(name: try tenant.name())
+    let answer = try await server.connected {
+      try await $0.data.rotateTenantDataLogin(request, options: $0.options)
+    }
+    output.show(answer, done: "the login of \(request.name) is \(answer.username)")
+  }
+}
+
+struct RetireLoginCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "retire-login",
+    abstract: "Takes away the login that a tenant's programs had before the last rotation.")
+
+  @OptionGroup var tenant: TenantArgument
+  @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.RetireTenantDataLoginRequest(name: try tenant.name())
+    try confirmation.confirm("End the sessions of the former login of \(request.name)?")
+    output.show(
+      try await server.connected {
+        try await $0.data.retireTenantDataLogin(request, options: $0.options)
+      }, done: "the former login of \(request.name) is gone")
+  }
+}

@@ -14,6 +14,7 @@ struct TenantGroup: ParsableCommand {
       DeleteTenantCommand.self, UndeleteTenantCommand.self, HoldTenantCommand.self,
       ReleaseTenantCommand.self, PurgeTenantCommand.self, RetireSlugCommand.self,
       TenantUsageCommand.self, TenantDataCommand.self,
+      RotateLoginCommand.self, RetireLoginCommand.self,
     ])
 }
 

@@ -135,6 +135,8 @@ PLATFORM = {
     "TenantManager/ProvisionTenantResources": _named(manager.ProvisionTenantResourcesRequest),
     "TenantManager/DeprovisionTenantResources": _named(manager.DeprovisionTenantResourcesRequest),
     "TenantData/GetTenantDataAccess": _named(api.data.GetTenantDataAccessRequest),
+    "TenantData/RotateTenantDataLogin": _named(api.data.RotateTenantDataLoginRequest),
+    "TenantData/RetireTenantDataLogin": _named(api.data.RetireTenantDataLoginRequest),
     "Clusters/ListClusters": lambda _: api.clusters.ListClustersRequest(),
     "Clusters/AuditCluster": lambda _: api.clusters.AuditClusterRequest(name="clusters/x"),
     "Secrets/RotateDataKey": lambda _: secrets.RotateDataKeyRequest(),

@@ -16,3 +16,11 @@ def domain_commands(ctl, rows):
     assert ctl("domain", "release", "works", "shop.works.net") == "released tenants/works/domains/shop.works.net\n"
     assert "INVALID_FIELD" in ctl.error("domain", "claim", "works", "localhost")
     ctl.error("domain", "verify", "works", "a.net", "--method", "mail", code=64)
+
+
+def cluster_commands(ctl):
+    """There are none: in `test_clusters` there are."""
+    assert len(ctl("cluster", "list").splitlines()) == 1
+    assert "CLUSTER_NOT_FOUND" in ctl.error("cluster", "audit", "one", "--repair")
+    for command in ("data", "rotate-login", "retire-login"):
+        assert "DATA_NOT_IN_CLUSTER" in ctl.error("tenant", command, "works"), command

@@ -8,6 +8,186 @@
 #endif
 
 #include "tenancy/v1/tenant_data.pb-c.h"
+void   tenancy__v1__rotate_tenant_data_login_request__init
+                     (Tenancy__V1__RotateTenantDataLoginRequest         *message)
+{
+  static const Tenancy__V1__RotateTenantDataLoginRequest init_value = TENANCY__V1__ROTATE_TENANT_DATA_LOGIN_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__rotate_tenant_data_login_request__get_packed_size
+                     (const Tenancy__V1__RotateTenantDataLoginRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__rotate_tenant_data_login_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__rotate_tenant_data_login_request__pack
+                     (const Tenancy__V1__RotateTenantDataLoginRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__rotate_tenant_data_login_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__rotate_tenant_data_login_request__pack_to_buffer
+                     (const Tenancy__V1__RotateTenantDataLoginRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__rotate_tenant_data_login_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RotateTenantDataLoginRequest *
+       tenancy__v1__rotate_tenant_data_login_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RotateTenantDataLoginRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__rotate_tenant_data_login_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__rotate_tenant_data_login_request__free_unpacked
+                     (Tenancy__V1__RotateTenantDataLoginRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__rotate_tenant_data_login_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__rotate_tenant_data_login_response__init
+                     (Tenancy__V1__RotateTenantDataLoginResponse         *message)
+{
+  static const Tenancy__V1__RotateTenantDataLoginResponse init_value = TENANCY__V1__ROTATE_TENANT_DATA_LOGIN_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__rotate_tenant_data_login_response__get_packed_size
+                     (const Tenancy__V1__RotateTenantDataLoginResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__rotate_tenant_data_login_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__rotate_tenant_data_login_response__pack
+                     (const Tenancy__V1__RotateTenantDataLoginResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__rotate_tenant_data_login_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__rotate_tenant_data_login_response__pack_to_buffer
+                     (const Tenancy__V1__RotateTenantDataLoginResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__rotate_tenant_data_login_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RotateTenantDataLoginResponse *
+       tenancy__v1__rotate_tenant_data_login_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RotateTenantDataLoginResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__rotate_tenant_data_login_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__rotate_tenant_data_login_response__free_unpacked
+                     (Tenancy__V1__RotateTenantDataLoginResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__rotate_tenant_data_login_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__retire_tenant_data_login_request__init
+                     (Tenancy__V1__RetireTenantDataLoginRequest         *message)
+{
+  static const Tenancy__V1__RetireTenantDataLoginRequest init_value = TENANCY__V1__RETIRE_TENANT_DATA_LOGIN_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__retire_tenant_data_login_request__get_packed_size
+                     (const Tenancy__V1__RetireTenantDataLoginRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_data_login_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__retire_tenant_data_login_request__pack
+                     (const Tenancy__V1__RetireTenantDataLoginRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_data_login_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__retire_tenant_data_login_request__pack_to_buffer
+                     (const Tenancy__V1__RetireTenantDataLoginRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_data_login_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RetireTenantDataLoginRequest *
+       tenancy__v1__retire_tenant_data_login_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RetireTenantDataLoginRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__retire_tenant_data_login_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__retire_tenant_data_login_request__free_unpacked
+                     (Tenancy__V1__RetireTenantDataLoginRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_data_login_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__retire_tenant_data_login_response__init
+                     (Tenancy__V1__RetireTenantDataLoginResponse         *message)
+{
+  static const Tenancy__V1__RetireTenantDataLoginResponse init_value = TENANCY__V1__RETIRE_TENANT_DATA_LOGIN_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__retire_tenant_data_login_response__get_packed_size
+                     (const Tenancy__V1__RetireTenantDataLoginResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_data_login_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__retire_tenant_data_login_response__pack
+                     (const Tenancy__V1__RetireTenantDataLoginResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_data_login_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__retire_tenant_data_login_response__pack_to_buffer
+                     (const Tenancy__V1__RetireTenantDataLoginResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_data_login_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RetireTenantDataLoginResponse *
+       tenancy__v1__retire_tenant_data_login_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RetireTenantDataLoginResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__retire_tenant_data_login_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__retire_tenant_data_login_response__free_unpacked
+                     (Tenancy__V1__RetireTenantDataLoginResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__retire_tenant_data_login_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__get_tenant_data_access_request__init
                      (Tenancy__V1__GetTenantDataAccessRequest         *message)
 {
@@ -98,6 +278,138 @@ void   tenancy__v1__tenant_data_access__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__tenant_data_access__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+static const ProtobufCFieldDescriptor tenancy__v1__rotate_tenant_data_login_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RotateTenantDataLoginRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__rotate_tenant_data_login_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange tenancy__v1__rotate_tenant_data_login_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__rotate_tenant_data_login_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RotateTenantDataLoginRequest",
+  "RotateTenantDataLoginRequest",
+  "Tenancy__V1__RotateTenantDataLoginRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RotateTenantDataLoginRequest),
+  1,
+  tenancy__v1__rotate_tenant_data_login_request__field_descriptors,
+  tenancy__v1__rotate_tenant_data_login_request__field_indices_by_name,
+  1,  tenancy__v1__rotate_tenant_data_login_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__rotate_tenant_data_login_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__rotate_tenant_data_login_response__field_descriptors[1] =
+{
+  {
+    "username",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RotateTenantDataLoginResponse, username),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__rotate_tenant_data_login_response__field_indices_by_name[] = {
+  0,   /* field[0] = username */
+};
+static const ProtobufCIntRange tenancy__v1__rotate_tenant_data_login_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__rotate_tenant_data_login_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RotateTenantDataLoginResponse",
+  "RotateTenantDataLoginResponse",
+  "Tenancy__V1__RotateTenantDataLoginResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RotateTenantDataLoginResponse),
+  1,
+  tenancy__v1__rotate_tenant_data_login_response__field_descriptors,
+  tenancy__v1__rotate_tenant_data_login_response__field_indices_by_name,
+  1,  tenancy__v1__rotate_tenant_data_login_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__rotate_tenant_data_login_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__retire_tenant_data_login_request__field_descriptors[1] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RetireTenantDataLoginRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__retire_tenant_data_login_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+};
+static const ProtobufCIntRange tenancy__v1__retire_tenant_data_login_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_data_login_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RetireTenantDataLoginRequest",
+  "RetireTenantDataLoginRequest",
+  "Tenancy__V1__RetireTenantDataLoginRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RetireTenantDataLoginRequest),
+  1,
+  tenancy__v1__retire_tenant_data_login_request__field_descriptors,
+  tenancy__v1__retire_tenant_data_login_request__field_indices_by_name,
+  1,  tenancy__v1__retire_tenant_data_login_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__retire_tenant_data_login_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define tenancy__v1__retire_tenant_data_login_response__field_descriptors NULL
+#define tenancy__v1__retire_tenant_data_login_response__field_indices_by_name NULL
+#define tenancy__v1__retire_tenant_data_login_response__number_ranges NULL
+const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_data_login_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RetireTenantDataLoginResponse",
+  "RetireTenantDataLoginResponse",
+  "Tenancy__V1__RetireTenantDataLoginResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RetireTenantDataLoginResponse),
+  0,
+  tenancy__v1__retire_tenant_data_login_response__field_descriptors,
+  tenancy__v1__retire_tenant_data_login_response__field_indices_by_name,
+  0,  tenancy__v1__retire_tenant_data_login_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__retire_tenant_data_login_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor tenancy__v1__get_tenant_data_access_request__field_descriptors[1] =
 {
   {

@@ -23,6 +23,10 @@ PROTOBUF_C__BEGIN_DECLS
 #include "google/protobuf/timestamp.pb-c.h"
 #include "tenancy/v1/tenant.pb-c.h"
 
+typedef struct Tenancy__V1__RotateTenantDataLoginRequest Tenancy__V1__RotateTenantDataLoginRequest;
+typedef struct Tenancy__V1__RotateTenantDataLoginResponse Tenancy__V1__RotateTenantDataLoginResponse;
+typedef struct Tenancy__V1__RetireTenantDataLoginRequest Tenancy__V1__RetireTenantDataLoginRequest;
+typedef struct Tenancy__V1__RetireTenantDataLoginResponse Tenancy__V1__RetireTenantDataLoginResponse;
 typedef struct Tenancy__V1__GetTenantDataAccessRequest Tenancy__V1__GetTenantDataAccessRequest;
 typedef struct Tenancy__V1__TenantDataAccess Tenancy__V1__TenantDataAccess;
 
@@ -31,6 +35,45 @@ typedef struct Tenancy__V1__TenantDataAccess Tenancy__V1__TenantDataAccess;
 
 
 /* --- messages --- */
+
+struct  Tenancy__V1__RotateTenantDataLoginRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+};
+#define TENANCY__V1__ROTATE_TENANT_DATA_LOGIN_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__rotate_tenant_data_login_request__descriptor) \
+    , {0,NULL} }
+
+
+struct  Tenancy__V1__RotateTenantDataLoginResponse
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData username;
+};
+#define TENANCY__V1__ROTATE_TENANT_DATA_LOGIN_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__rotate_tenant_data_login_response__descriptor) \
+    , {0,NULL} }
+
+
+struct  Tenancy__V1__RetireTenantDataLoginRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+};
+#define TENANCY__V1__RETIRE_TENANT_DATA_LOGIN_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__retire_tenant_data_login_request__descriptor) \
+    , {0,NULL} }
+
+
+struct  Tenancy__V1__RetireTenantDataLoginResponse
+{
+  ProtobufCMessage base;
+};
+#define TENANCY__V1__RETIRE_TENANT_DATA_LOGIN_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__retire_tenant_data_login_response__descriptor) \
+     }
+
 
 struct  Tenancy__V1__GetTenantDataAccessRequest
 {
@@ -64,6 +107,82 @@ struct  Tenancy__V1__TenantDataAccess
     , {0,NULL}, {0,NULL}, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, 0,NULL, 0, {0,NULL}, 0,NULL, {0,NULL}, {0,NULL}, {0,NULL}, NULL }
 
 
+/* Tenancy__V1__RotateTenantDataLoginRequest methods */
+void   tenancy__v1__rotate_tenant_data_login_request__init
+                     (Tenancy__V1__RotateTenantDataLoginRequest         *message);
+size_t tenancy__v1__rotate_tenant_data_login_request__get_packed_size
+                     (const Tenancy__V1__RotateTenantDataLoginRequest   *message);
+size_t tenancy__v1__rotate_tenant_data_login_request__pack
+                     (const Tenancy__V1__RotateTenantDataLoginRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__rotate_tenant_data_login_request__pack_to_buffer
+                     (const Tenancy__V1__RotateTenantDataLoginRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__RotateTenantDataLoginRequest *
+       tenancy__v1__rotate_tenant_data_login_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__rotate_tenant_data_login_request__free_unpacked
+                     (Tenancy__V1__RotateTenantDataLoginRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__RotateTenantDataLoginResponse methods */
+void   tenancy__v1__rotate_tenant_data_login_response__init
+                     (Tenancy__V1__RotateTenantDataLoginResponse         *message);
+size_t tenancy__v1__rotate_tenant_data_login_response__get_packed_size
+                     (const Tenancy__V1__RotateTenantDataLoginResponse   *message);
+size_t tenancy__v1__rotate_tenant_data_login_response__pack
+                     (const Tenancy__V1__RotateTenantDataLoginResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__rotate_tenant_data_login_response__pack_to_buffer
+                     (const Tenancy__V1__RotateTenantDataLoginResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__RotateTenantDataLoginResponse *
+       tenancy__v1__rotate_tenant_data_login_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__rotate_tenant_data_login_response__free_unpacked
+                     (Tenancy__V1__RotateTenantDataLoginResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__RetireTenantDataLoginRequest methods */
+void   tenancy__v1__retire_tenant_data_login_request__init
+                     (Tenancy__V1__RetireTenantDataLoginRequest         *message);
+size_t tenancy__v1__retire_tenant_data_login_request__get_packed_size
+                     (const Tenancy__V1__RetireTenantDataLoginRequest   *message);
+size_t tenancy__v1__retire_tenant_data_login_request__pack
+                     (const Tenancy__V1__RetireTenantDataLoginRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__retire_tenant_data_login_request__pack_to_buffer
+                     (const Tenancy__V1__RetireTenantDataLoginRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__RetireTenantDataLoginRequest *
+       tenancy__v1__retire_tenant_data_login_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__retire_tenant_data_login_request__free_unpacked
+                     (Tenancy__V1__RetireTenantDataLoginRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__RetireTenantDataLoginResponse methods */
+void   tenancy__v1__retire_tenant_data_login_response__init
+                     (Tenancy__V1__RetireTenantDataLoginResponse         *message);
+size_t tenancy__v1__retire_tenant_data_login_response__get_packed_size
+                     (const Tenancy__V1__RetireTenantDataLoginResponse   *message);
+size_t tenancy__v1__retire_tenant_data_login_response__pack
+                     (const Tenancy__V1__RetireTenantDataLoginResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__retire_tenant_data_login_response__pack_to_buffer
+                     (const Tenancy__V1__RetireTenantDataLoginResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__RetireTenantDataLoginResponse *
+       tenancy__v1__retire_tenant_data_login_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__retire_tenant_data_login_response__free_unpacked
+                     (Tenancy__V1__RetireTenantDataLoginResponse *message,
+                      ProtobufCAllocator *allocator);
 /* Tenancy__V1__GetTenantDataAccessRequest methods */
 void   tenancy__v1__get_tenant_data_access_request__init
                      (Tenancy__V1__GetTenantDataAccessRequest         *message);
@@ -104,6 +223,18 @@ void   tenancy__v1__tenant_data_access__free_unpacked
                       ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
+typedef void (*Tenancy__V1__RotateTenantDataLoginRequest_Closure)
+                 (const Tenancy__V1__RotateTenantDataLoginRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__RotateTenantDataLoginResponse_Closure)
+                 (const Tenancy__V1__RotateTenantDataLoginResponse *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__RetireTenantDataLoginRequest_Closure)
+                 (const Tenancy__V1__RetireTenantDataLoginRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__RetireTenantDataLoginResponse_Closure)
+                 (const Tenancy__V1__RetireTenantDataLoginResponse *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__GetTenantDataAccessRequest_Closure)
                  (const Tenancy__V1__GetTenantDataAccessRequest *message,
                   void *closure_data);
@@ -116,6 +247,10 @@ typedef void (*Tenancy__V1__TenantDataAccess_Closure)
 
 /* --- descriptors --- */
 
+extern const ProtobufCMessageDescriptor tenancy__v1__rotate_tenant_data_login_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__rotate_tenant_data_login_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_data_login_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_data_login_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_data_access_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_data_access__descriptor;
 

@@ -292,7 +292,9 @@ private struct RandomChanges {
       updateTime: time(), deleteTime: isDeleted ? time() : nil, purgeTime: isDeleted ? time() : nil,
       stateReason: text(),
       tokenKeys: (0..<Int.random(in: 0...3, using: &random)).map { _ in tokenKey() },
-      plans: Bool.random(using: &random) ? plans() : LifecyclePlans())
+      plans: Bool.random(using: &random) ? plans() : LifecyclePlans(),
+      metadata: TenantMetadata(
+        labels: pick([[:], [text(): text()]]), annotations: pick([[:], [text(): text()]])))
   }
 
   private mutating func plans() -> LifecyclePlans {

@@ -25,6 +25,7 @@ struct ChangeTextTests {
     trusting.authentication = SampleSettings.all()
     trusting.tokenHorizon = Timestamp(nanoseconds: .min)
     trusting.plans = ContractTokens.plans
+    trusting.metadata = ContractTokens.metadata
     let role = Role(
       id: "r", title: "\"\n", summary: "𝄞", permissions: ["a:b", "*:*"], version: .max,
       createTime: Timestamp(nanoseconds: .min), updateTime: Timestamp(nanoseconds: .max))

@@ -25,7 +25,9 @@ extension TenantCommands {
     let moves = moves(from: before, to: after)
     let touches =
       moves || setsPassword || after.configuration.database != before.configuration.database
-    guard touches || after.slug != before.slug else { return }
+    // A tenant that could label itself would be where the platform's filters look for others.
+    let isNoted = after.slug != before.slug || after.metadata != before.metadata
+    guard touches || isNoted else { return }
     guard allowed else { throw notTheirs }
     guard !moves || before.state == .pending || before.state == .provisionFailed else {
       throw TenancyError(

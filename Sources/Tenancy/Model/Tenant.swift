@@ -42,6 +42,13 @@ public struct Tenant: Hashable, Sendable {
     set { planBox = newValue.isEmpty ? nil : Box(newValue) }
   }
 
+  private var metadataBox: Box<TenantMetadata>?
+  /// What the platform notes on it.
+  public var metadata: TenantMetadata {
+    get { metadataBox?.value ?? TenantMetadata() }
+    set { metadataBox = newValue.isEmpty ? nil : Box(newValue) }
+  }
+
   /// Validates nothing: that is up to `TenantCommands`.
   public init(
     id: TenantID, slug: Slug, displayName: String, state: TenantState,
@@ -49,7 +56,8 @@ public struct Tenant: Hashable, Sendable {
     epoch: UInt64, createTime: Timestamp, updateTime: Timestamp, deleteTime: Timestamp? = nil,
     purgeTime: Timestamp? = nil, stateReason: String = "", tokenKeys: [TokenKey] = [],
     authentication: AuthenticationSettings = AuthenticationSettings(),
-    tokenHorizon: Timestamp? = nil, plans: LifecyclePlans = LifecyclePlans()
+    tokenHorizon: Timestamp? = nil, plans: LifecyclePlans = LifecyclePlans(),
+    metadata: TenantMetadata = TenantMetadata()
   ) {
     self.id = id
     self.slug = slug
@@ -68,10 +76,14 @@ public struct Tenant: Hashable, Sendable {
     self.authentication = authentication
     self.tokenHorizon = tokenHorizon
     planBox = plans.isEmpty ? nil : Box(plans)
+    metadataBox = metadata.isEmpty ? nil : Box(metadata)
   }
 
   /// Whether there are plans: cheaper than to ask these.
   public var hasPlans: Bool { planBox != nil }
+
+  /// Whether there are labels or annotations: cheaper than to ask these.
+  public var hasMetadata: Bool { metadataBox != nil }
 
   /// Names this version; an update that carries it fails if the tenant has changed since.
   public var etag: String { "v\(version)" }

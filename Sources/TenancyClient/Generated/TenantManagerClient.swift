@@ -32,9 +32,10 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.getTenantUsage.method, request, options: options)
   }
 
-  /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`
-  /// (whole) or `*` (all of these). An empty mask means every populated field. Changing `slug` or
-  /// `isolation_model` also needs a platform identity.
+  /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`,
+  /// `labels`, `annotations` (each whole), `labels.{key}`, `annotations.{key}` (absent in `tenant`: removed)
+  /// or `*` (all of these). An empty mask means every populated field. Changing `slug`, `isolation_model`,
+  /// `labels` or `annotations` also needs a platform identity.
   public nonisolated(nonsending) func updateTenant(
     _ request: V1.UpdateTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {

@@ -56,12 +56,13 @@ struct TenantManagerService: Sendable {
       configuration.limits = try change.apply(configuration.limits, to: nil, isNamed: true)
       return configuration
     }
-    let new = TenantCommands.NewTenant(
+    var new = TenantCommands.NewTenant(
       slug: tenant.slug, displayName: tenant.displayName, isolationModel: model,
       configuration: configuration ?? TenantConfiguration(),
       databasePassword: tenant.configuration?.database?.clearPassword,
       requestID: hasID ? id : "", digest: hasID ? RequestIDs.digest(of: tenant) : "",
       checks: checks)
+    new.metadata = TenantMetadata(labels: tenant.labels, annotations: tenant.annotations)
     do throws(TenancyError) {
       return answer(
         try await commands(access).create(new, validateOnly: request.validateOnly),
@@ -88,8 +89,10 @@ struct TenantManagerService: Sendable {
   ) async throws(TenancyError) -> V1.Tenant {
     let id = try access.requireTarget().tenant.id
     let sent = request.tenant ?? V1.Tenant()
-    let all = ["slug", "display_name", "isolation_model", "configuration"]
-    let mask = try UpdateMask(request.updateMask, all: all, isKnown: all.contains)
+    let all = ["slug", "display_name", "isolation_model", "configuration", "labels", "annotations"]
+    let mask = try UpdateMask(request.updateMask, all: all) {
+      all.contains($0) || MetadataChange.isPath($0)
+    }
     var update = TenantCommands.Update(etag: sent.etag, mayMove: access.caller.isPlatform)
     if mask.covers("slug", populated: !sent.slug.isEmpty) {
       update.slug = sent.slug
@@ -107,6 +110,9 @@ struct TenantManagerService: Sendable {
         by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller, plans)
       update.databasePassword = sent.configuration?.database?.clearPassword
     }
+    let metadata = try MetadataChange(
+      sent, mask, request.updateMask, isPlatform: access.caller.isPlatform)
+    if metadata.changesAnything { update.metadata = metadata.apply }
     do throws(TenancyError) {
       return answer(
         try await commands(access).update(
@@ -195,7 +201,16 @@ extension Tenant {
       128 + displayName.utf8.count + JSONValue.object(configuration.customSettings).answerBytes
         + configuration.routes.count * RoutePattern.maximumLength
         + (configuration.limits?.limits.count ?? 0) * 2 * WorkBudget.elementBytes
+        + (hasMetadata ? metadata.answerBytes : 0)
     ) { $0 + $1.utf8.count + WorkBudget.elementBytes }
+  }
+}
+
+extension TenantMetadata {
+  fileprivate var answerBytes: Int {
+    [labels, annotations].joined().reduce(0) {
+      $0 + $1.key.utf8.count + $1.value.utf8.count + WorkBudget.elementBytes
+    }
   }
 }
 

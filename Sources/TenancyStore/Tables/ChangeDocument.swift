@@ -268,6 +268,7 @@ private struct TenantDocument: Codable {
   let authentication: AuthenticationSettings?
   let tokenHorizon: Int64?
   let plans: LifecyclePlansDocument?
+  let metadata: TenantMetadataDocument?
 
   init(_ tenant: Tenant) {
     id = tenant.id.description
@@ -287,6 +288,7 @@ private struct TenantDocument: Codable {
     authentication = tenant.authentication.isDefault ? nil : tenant.authentication
     tokenHorizon = tenant.tokenHorizon?.nanoseconds
     plans = tenant.hasPlans ? LifecyclePlansDocument(tenant.plans) : nil
+    metadata = tenant.hasMetadata ? TenantMetadataDocument(tenant.metadata) : nil
   }
 
   func tenant() throws(ChangeDecodingError) -> Tenant {
@@ -301,7 +303,8 @@ private struct TenantDocument: Codable {
       tokenKeys: tokenKeys?.map(\.key) ?? [],
       authentication: authentication ?? AuthenticationSettings(),
       tokenHorizon: tokenHorizon.map(Timestamp.init(nanoseconds:)),
-      plans: plans?.plans ?? LifecyclePlans())
+      plans: plans?.plans ?? LifecyclePlans(),
+      metadata: metadata?.metadata ?? TenantMetadata())
   }
 }
 

@@ -47,15 +47,16 @@ struct TokenKeyDocument: Codable, Equatable {
   }
 }
 
-/// What a tenant's row has of its tokens and plans: a list of its keys, or an object with these and more, where there
+/// What a tenant's row has of its tokens, labels and plans: a list of its keys, or an object with these and more, where there
 /// is more. Stores of before there was more have only lists.
 struct TokensDocument: Decodable {
   private let keys: [TokenKeyDocument]
   private let authentication: AuthenticationSettings?
   private let horizon: Int64?
+  private let metadata: TenantMetadataDocument?
   private let plans: LifecyclePlansDocument?
 
-  private enum Key: String, CodingKey { case authentication, horizon, keys, plans }
+  private enum Key: String, CodingKey { case authentication, horizon, keys, metadata, plans }
 
   init(from decoder: any Decoder) throws {
     if let object = try? decoder.container(keyedBy: Key.self) {
@@ -64,8 +65,9 @@ struct TokensDocument: Decodable {
         AuthenticationSettings.self, forKey: .authentication)
       horizon = try object.decodeIfPresent(Int64.self, forKey: .horizon)
       keys = try object.decodeIfPresent([TokenKeyDocument].self, forKey: .keys) ?? []
+      metadata = try object.decodeIfPresent(TenantMetadataDocument.self, forKey: .metadata)
       plans = try object.decodeIfPresent(LifecyclePlansDocument.self, forKey: .plans)
-      guard authentication != nil || horizon != nil || plans != nil else {
+      guard authentication != nil || horizon != nil || metadata != nil || plans != nil else {
         throw DecodingError.dataCorrupted(
           DecodingError.Context(codingPath: [], debugDescription: "an object with nothing in it"))
       }
@@ -73,6 +75,7 @@ struct TokensDocument: Decodable {
       keys = try [TokenKeyDocument](from: decoder)
       authentication = nil
       horizon = nil
+      metadata = nil
       plans = nil
     }
   }
@@ -81,13 +84,16 @@ struct TokensDocument: Decodable {
     tenant.tokenKeys = keys.map(\.key)
     tenant.authentication = authentication ?? AuthenticationSettings()
     tenant.tokenHorizon = horizon.map(Timestamp.init(nanoseconds:))
+    if let metadata { tenant.metadata = metadata.metadata }
     if let plans { tenant.plans = plans.plans }
   }
 
   /// As a row keeps it; nil for nothing.
   static func text(of tenant: Tenant, _ coding: JSONCoding) throws(StoreError) -> String? {
     let keys = tenant.tokenKeys
-    let isList = tenant.authentication.isDefault && tenant.tokenHorizon == nil && !tenant.hasPlans
+    let isList =
+      tenant.authentication.isDefault && tenant.tokenHorizon == nil && !tenant.hasPlans
+      && !tenant.hasMetadata
     if isList, keys.isEmpty { return nil }
     var json = JSONText(capacity: 512 * keys.count)
     if isList {
@@ -103,6 +109,10 @@ struct TokensDocument: Decodable {
       if !keys.isEmpty {
         json.key("keys")
         try TokenKeyDocument.write(keys, to: &json)
+      }
+      if tenant.hasMetadata {
+        json.key("metadata")
+        try TenantMetadataDocument.write(tenant.metadata, to: &json)
       }
       if tenant.hasPlans {
         json.key("plans")

@@ -53,6 +53,7 @@ struct CreateTenantCommand: AsyncParsableCommand {
   @Option(help: "Its name for people.") var displayName: String
   @Option(help: "Its name in URLs; made of the display name if absent.") var slug = ""
   @Option(help: "How its data is kept apart.") var isolation: Isolation
+  @OptionGroup var metadata: MetadataOptions
   @OptionGroup(title: "Configuration") var settings: ConfigurationOptions
   @Option(help: "A UUID: repeating the command with it creates nothing twice.") var requestId = ""
   @Flag(help: "Checks only, changes nothing.") var validateOnly = false
@@ -61,11 +62,12 @@ struct CreateTenantCommand: AsyncParsableCommand {
 
   func request() throws(UsageError) -> V1.CreateTenantRequest {
     let configuration = try settings.message()
+    var tenant = V1.Tenant(
+      slug: slug, displayName: displayName, isolationModel: isolation.model,
+      configuration: configuration == V1.TenantConfiguration() ? nil : configuration)
+    try metadata.apply(to: &tenant)
     return V1.CreateTenantRequest(
-      tenant: V1.Tenant(
-        slug: slug, displayName: displayName, isolationModel: isolation.model,
-        configuration: configuration == V1.TenantConfiguration() ? nil : configuration),
-      requestId: requestId, validateOnly: validateOnly)
+      tenant: tenant, requestId: requestId, validateOnly: validateOnly)
   }
 
   func run() async throws {

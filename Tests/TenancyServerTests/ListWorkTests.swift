@@ -54,7 +54,7 @@ struct ListWorkTests {
   /// The longest filter is charged for each of its comparisons.
   @Test func comparisonsAreCharged() throws {
     let plane = try Self.tenants(1_000)
-    let comparisons = 150
+    let comparisons = FilterParser.maximumTests
     let filter = Array(repeating: "slug!=a", count: comparisons).joined(separator: " AND ")
     var budget = WorkBudget()
     let page = try Self.list(

@@ -909,9 +909,13 @@ extension V1 {
     public var pageSize: Int32
     /// `next_page_token` of the answer before; the filter must be the same.
     public var pageToken: String
-    /// AIP-160 subset: comparisons joined by AND. Fields `state`, `isolation_model`, `slug`,
-    /// `display_name`; operators `=` and `!=`; text in double quotes may end in `*` (prefix), and is
-    /// compared byte by byte. At most 2,048 bytes. For example: `state = ACTIVE AND slug = "acme-*"`.
+    /// As AIP-160 has it: comparisons joined by AND, OR, which binds tighter, and NOT or `-`, in parentheses; side by side
+    /// they are joined by AND. Fields: `state`, `isolation_model`, `slug`, `display_name`, `plan` (of the tenant's limits;
+    /// "" where it has none), `create_time`, `update_time`, `labels.KEY`, `feature_flags.NAME`, `custom_settings.NAME`.
+    /// Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for what there is (`labels:region`, `labels.region:*`). Text is
+    /// compared byte by byte; a quoted one may end in `*` (prefix). What a tenant lacks is not compared: then no comparison
+    /// holds, not even `!=`. At most 2,048 bytes, 100 comparisons, parentheses 16 deep. For example:
+    /// `state = ACTIVE AND labels.region = (eu OR us) AND NOT slug = "acme-*"`.
     public var filter: String
     /// Include DELETED tenants.
     public var showDeleted: Bool

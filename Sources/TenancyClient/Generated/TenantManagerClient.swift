@@ -131,8 +131,8 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.setTenantSchedule.method, request, options: options)
   }
 
-  /// Lists the tenants that the caller may see, oldest first. A tenant's own credentials see that
-  /// tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
+  /// Lists the tenants that the caller may see, oldest first unless `order_by` says otherwise. A tenant's own
+  /// credentials see that tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
   /// is empty.
   public nonisolated(nonsending) func listTenants(
     _ request: V1.ListTenantsRequest, options: RPCCallOptions = RPCCallOptions()

@@ -162,27 +162,18 @@ struct TenantManagerService: Sendable {
   func list(
     _ access: Access, _ request: V1.ListTenantsRequest, _ budget: inout WorkBudget
   ) throws(TenancyError) -> V1.ListTenantsResponse {
-    let filter = try TenantFilter(parsing: request.filter)
+    let query = try TenantQuery(filter: request.filter, orderBy: request.orderBy)
+    let order = "\(query.order.field.rawValue) \(query.order.isDescending)"
     let page = try Page(
       size: request.pageSize, token: request.pageToken,
-      question: "tenants \(request.showDeleted) \(request.filter)")
-    let after = try page.after.map { text throws(TenancyError) in
-      guard let id = TenantID(parsing: text) else {
-        throw .invalid("page_token", "not one that this list gave out")
-      }
-      return id
-    }
-    let tenants =
-      if let slug = filter.slug {
-        access.visibleTenants(after: after, slug: slug)
-      } else {
-        access.visibleTenants(after: after)
-      }
+      question: "tenants \(request.showDeleted) \(order) \(request.filter)")
+    let place = try page.after.map(query.place)
+    let tenants = access.visibleTenants(query, after: place)
     let (found, next) = page.collect(
-      tenants, &budget, key: \.idText,
+      tenants, &budget, key: query.token,
       where: { record, budget in
         (!record.tenant.state.isGone || request.showDeleted)
-          && filter.matches(record.tenant, &budget)
+          && query.filter.matches(record.tenant, &budget)
       }
     ) { record in
       (

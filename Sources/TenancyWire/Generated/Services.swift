@@ -446,8 +446,8 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/SetTenantSchedule", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:schedule", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
-    /// Lists the tenants that the caller may see, oldest first. A tenant's own credentials see that
-    /// tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
+    /// Lists the tenants that the caller may see, oldest first unless `order_by` says otherwise. A tenant's own
+    /// credentials see that tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
     /// is empty.
     public static let listTenants = MethodSpec<V1.ListTenantsRequest, V1.ListTenantsResponse>(
       RPCMethod(path: "/tenancy.v1.TenantManager/ListTenants", kind: .unary),

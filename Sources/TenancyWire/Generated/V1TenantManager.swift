@@ -907,7 +907,7 @@ extension V1 {
     /// At most this many; 0 means 50, more than 1,000 means 1,000, negative is INVALID_ARGUMENT. One call
     /// looks at 2,000 tenants and comparisons of the filter at most, and a page ends at about 256 KiB.
     public var pageSize: Int32
-    /// `next_page_token` of the answer before; the filter must be the same.
+    /// `next_page_token` of the answer before; filter and order must be the same.
     public var pageToken: String
     /// As AIP-160 has it: comparisons joined by AND, OR, which binds tighter, and NOT or `-`, in parentheses; side by side
     /// they are joined by AND. Fields: `state`, `isolation_model`, `slug`, `display_name`, `plan` (of the tenant's limits;
@@ -919,18 +919,26 @@ extension V1 {
     public var filter: String
     /// Include DELETED tenants.
     public var showDeleted: Bool
+    /// `create_time`, `update_time`, `slug` or `display_name`, and ` desc` behind it or not; text byte by byte, and among
+    /// equals the oldest first. Without it the oldest come first; where the filter has a prefix of slugs that all must
+    /// have, they come in order of slugs. A page costs the same wherever it is. What it looks at is what the filter needs
+    /// only where the filter has, joined by AND, one of: in order of `create_time`, a value of `state`, `isolation_model`,
+    /// `plan` or a label; in order of `slug`, a slug's prefix. Otherwise pages may be short.
+    public var orderBy: String
 
     /// Fields that are not given have their defaults.
     public init(
       pageSize: Int32 = 0,
       pageToken: String = "",
       filter: String = "",
-      showDeleted: Bool = false
+      showDeleted: Bool = false,
+      orderBy: String = ""
     ) {
       self.pageSize = pageSize
       self.pageToken = pageToken
       self.filter = filter
       self.showDeleted = showDeleted
+      self.orderBy = orderBy
     }
   }
 }
@@ -948,6 +956,7 @@ extension V1.ListTenantsRequest {
     self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
     self.filter = try WireText.string(c.pointee.filter, field: "filter")
     self.showDeleted = c.pointee.show_deleted != 0
+    self.orderBy = try WireText.string(c.pointee.order_by, field: "order_by")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -957,6 +966,7 @@ extension V1.ListTenantsRequest {
     c.pointee.page_token = arena.copy(self.pageToken)
     c.pointee.filter = arena.copy(self.filter)
     c.pointee.show_deleted = self.showDeleted ? 1 : 0
+    c.pointee.order_by = arena.copy(self.orderBy)
     return c
   }
 
@@ -966,6 +976,7 @@ extension V1.ListTenantsRequest {
     if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
     if !self.filter.isEmpty { object["filter"] = .string(self.filter) }
     if self.showDeleted { object["showDeleted"] = .bool(self.showDeleted) }
+    if !self.orderBy.isEmpty { object["orderBy"] = .string(self.orderBy) }
     return .object(object)
   }
 }

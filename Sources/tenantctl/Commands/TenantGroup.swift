@@ -112,9 +112,14 @@ struct TenantUsageCommand: AsyncParsableCommand {
 struct ListTenantsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "Lists the tenants that the caller may see.",
-    discussion: #"A filter: state = ACTIVE AND slug = "acme-*""#)
+    discussion: #"A filter: state = ACTIVE AND labels.region = (eu OR us) AND NOT slug = "acme-*""#)
 
   @Option(help: "Only those for which this holds.") var filter = ""
+  @Option(
+    help: ArgumentHelp(
+      "create_time, update_time, slug or display_name, and ' desc' behind it or not.",
+      valueName: "order"))
+  var orderBy = ""
   @Flag(help: "Deleted ones too.") var showDeleted = false
   @OptionGroup var pages: PageOptions
   @OptionGroup var output: OutputOptions
@@ -125,7 +130,8 @@ struct ListTenantsCommand: AsyncParsableCommand {
       try await pages.collect { token in
         let page = try await connection.tenants.listTenants(
           V1.ListTenantsRequest(
-            pageSize: pages.pageSize, pageToken: token, filter: filter, showDeleted: showDeleted),
+            pageSize: pages.pageSize, pageToken: token, filter: filter, showDeleted: showDeleted,
+            orderBy: orderBy),
           options: connection.options)
         return (page.tenants, page.nextPageToken)
       }

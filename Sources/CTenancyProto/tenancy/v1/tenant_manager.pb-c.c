@@ -1995,7 +1995,7 @@ const ProtobufCMessageDescriptor tenancy__v1__set_tenant_schedule_request__descr
   (ProtobufCMessageInit) tenancy__v1__set_tenant_schedule_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__list_tenants_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__list_tenants_request__field_descriptors[5] =
 {
   {
     "page_size",
@@ -2045,9 +2045,22 @@ static const ProtobufCFieldDescriptor tenancy__v1__list_tenants_request__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "order_by",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListTenantsRequest, order_by),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__list_tenants_request__field_indices_by_name[] = {
   2,   /* field[2] = filter */
+  4,   /* field[4] = order_by */
   0,   /* field[0] = page_size */
   1,   /* field[1] = page_token */
   3,   /* field[3] = show_deleted */
@@ -2055,7 +2068,7 @@ static const unsigned tenancy__v1__list_tenants_request__field_indices_by_name[]
 static const ProtobufCIntRange tenancy__v1__list_tenants_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__list_tenants_request__descriptor =
 {
@@ -2065,7 +2078,7 @@ const ProtobufCMessageDescriptor tenancy__v1__list_tenants_request__descriptor =
   "Tenancy__V1__ListTenantsRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ListTenantsRequest),
-  4,
+  5,
   tenancy__v1__list_tenants_request__field_descriptors,
   tenancy__v1__list_tenants_request__field_indices_by_name,
   1,  tenancy__v1__list_tenants_request__number_ranges,

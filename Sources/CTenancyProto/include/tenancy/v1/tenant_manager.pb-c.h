@@ -258,10 +258,11 @@ struct  Tenancy__V1__ListTenantsRequest
   ProtobufCBinaryData page_token;
   ProtobufCBinaryData filter;
   protobuf_c_boolean show_deleted;
+  ProtobufCBinaryData order_by;
 };
 #define TENANCY__V1__LIST_TENANTS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_tenants_request__descriptor) \
-    , 0, {0,NULL}, {0,NULL}, 0 }
+    , 0, {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__ListTenantsResponse

@@ -224,7 +224,7 @@ def test_a_home_in_maintenance(make_server, pki):
         assert activated.state == api.ACTIVE and web.get("acme") == activated
 
 
-READS = {"TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantManager/ListTenants",
+READS = {"TenantManager/GetTenant", "TenantManager/BatchGetTenants", "TenantManager/GetTenantUsage", "TenantManager/ListTenants",
          "Authorization/GetRole", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
          "Audit/ListAuditRecords", "Audit/ExportAuditRecords",
          "Audit/StreamAuditRecords", "WorkloadEntries/GetWorkloadEntry",

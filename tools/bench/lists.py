@@ -46,7 +46,7 @@ def vary(path):
               state = CASE WHEN n % 20 = 0 THEN 'suspended' ELSE state END,
               configuration = CASE WHEN n % 10 = 0
                 THEN json_set(configuration, '$.limits', json('{"limits":[],"plan":"pro"}')) ELSE configuration END,
-              token_keys = '{"metadata":{"labels":{"region":"r' || n % 50 || '"}}}'
+              token_keys = '{"metadata":{"labels":{"region":"r' || (n % 50) || '"}}}'
             FROM numbers WHERE numbers.id = tenants.id""")
         db.execute("COMMIT")
 

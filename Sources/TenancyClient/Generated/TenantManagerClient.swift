@@ -25,6 +25,14 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.getTenant.method, request, options: options)
   }
 
+  /// Several tenants by their names, in the order of these: all of them, or NOT_FOUND, which says the first that there
+  /// is not. A tenant's own identity asks GetTenant.
+  public nonisolated(nonsending) func batchGetTenants(
+    _ request: V1.BatchGetTenantsRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.BatchGetTenantsResponse {
+    try await channel.unary(V1.TenantManager.batchGetTenants.method, request, options: options)
+  }
+
   /// What the tenant uses of its quotas now, and what it may.
   public nonisolated(nonsending) func getTenantUsage(
     _ request: V1.GetTenantUsageRequest, options: RPCCallOptions = RPCCallOptions()

@@ -16,6 +16,7 @@ struct TenantManagerService: Sendable {
     return [
       gate.async(API.createTenant, create),
       gate.async(API.getTenant, get),
+      gate.async(API.batchGetTenants, batchGet),
       gate.async(API.getTenantUsage) { (access, _) throws(TenancyError) in
         let record = try access.requireTarget()
         return V1.TenantUsage(plane.usage(of: record), tenant: record.idText)
@@ -157,62 +158,5 @@ struct TenantManagerService: Sendable {
     return answer(
       try await commands(access).update(id, update, action: "tenants.configure"),
       for: access.caller)
-  }
-
-  func list(
-    _ access: Access, _ request: V1.ListTenantsRequest, _ budget: inout WorkBudget
-  ) throws(TenancyError) -> V1.ListTenantsResponse {
-    let query = try TenantQuery(filter: request.filter, orderBy: request.orderBy)
-    let order = "\(query.order.field.rawValue) \(query.order.isDescending)"
-    let page = try Page(
-      size: request.pageSize, token: request.pageToken,
-      question: "tenants \(request.showDeleted) \(order) \(request.filter)")
-    let place = try page.after.map(query.place)
-    let tenants = access.visibleTenants(query, after: place)
-    let (found, next) = page.collect(
-      tenants, &budget, key: query.token,
-      where: { record, budget in
-        (!record.tenant.state.isGone || request.showDeleted)
-          && query.filter.matches(record.tenant, &budget)
-      }
-    ) { record in
-      (
-        V1.Tenant(record.tenant, former: record.formerSlugs, at: access.now, for: access.caller),
-        record.tenant.answerBytes + record.formerSlugs.count * Slug.maximumLength
-      )
-    }
-    return V1.ListTenantsResponse(tenants: found, nextPageToken: next)
-  }
-}
-
-extension Tenant {
-  /// Good enough to keep pages small.
-  fileprivate var answerBytes: Int {
-    configuration.featureFlags.keys.reduce(
-      128 + displayName.utf8.count + JSONValue.object(configuration.customSettings).answerBytes
-        + configuration.routes.count * RoutePattern.maximumLength
-        + (configuration.limits?.limits.count ?? 0) * 2 * WorkBudget.elementBytes
-        + (hasMetadata ? metadata.answerBytes : 0)
-    ) { $0 + $1.utf8.count + WorkBudget.elementBytes }
-  }
-}
-
-extension TenantMetadata {
-  fileprivate var answerBytes: Int {
-    [labels, annotations].joined().reduce(0) {
-      $0 + $1.key.utf8.count + $1.value.utf8.count + WorkBudget.elementBytes
-    }
-  }
-}
-
-extension JSONValue {
-  fileprivate var answerBytes: Int {
-    switch self {
-    case .null, .bool, .number: WorkBudget.elementBytes
-    case .string(let text): WorkBudget.elementBytes + text.utf8.count
-    case .array(let items): items.reduce(WorkBudget.elementBytes) { $0 + $1.answerBytes }
-    case .object(let members):
-      members.reduce(WorkBudget.elementBytes) { $0 + $1.key.utf8.count + $1.value.answerBytes }
-    }
   }
 }

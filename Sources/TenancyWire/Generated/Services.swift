@@ -366,6 +366,12 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/GetTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// Several tenants by their names, in the order of these: all of them, or NOT_FOUND, which says the first that there
+    /// is not. A tenant's own identity asks GetTenant.
+    public static let batchGetTenants = MethodSpec<V1.BatchGetTenantsRequest, V1.BatchGetTenantsResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/BatchGetTenants", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .platform),
+      tenantField: nil)
     /// What the tenant uses of its quotas now, and what it may.
     public static let getTenantUsage = MethodSpec<V1.GetTenantUsageRequest, V1.TenantUsage>(
       RPCMethod(path: "/tenancy.v1.TenantManager/GetTenantUsage", kind: .unary),
@@ -481,6 +487,7 @@ extension V1 {
     public static let methods: [MethodIdentity] = [
       createTenant.identity,
       getTenant.identity,
+      batchGetTenants.identity,
       getTenantUsage.identity,
       updateTenant.identity,
       retireTenantSlug.identity,

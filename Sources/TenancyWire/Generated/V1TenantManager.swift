@@ -105,6 +105,91 @@ extension V1.GetTenantRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.BatchGetTenantsRequest`.
+  public struct BatchGetTenantsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// 1 to 1,000, as in GetTenantRequest; one may be there twice. Tenants that are more than about 1 MiB together are
+    /// INVALID_ARGUMENT: ask for fewer.
+    public var names: [String]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      names: [String] = []
+    ) {
+      self.names = names
+    }
+  }
+}
+
+extension V1.BatchGetTenantsRequest {
+  public typealias CMessage = Tenancy__V1__BatchGetTenantsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__batch_get_tenants_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.names = try WireRead.strings(c.pointee.names, count: c.pointee.n_names, field: "names")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__batch_get_tenants_request__init(c)
+    c.pointee.n_names = self.names.count
+    c.pointee.names = arena.list(self.names) { arena.copy($0) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.names.isEmpty { object["names"] = .array(self.names.map { .string($0) }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.BatchGetTenantsResponse`.
+  public struct BatchGetTenantsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// One for each name.
+    public var tenants: [V1.Tenant]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenants: [V1.Tenant] = []
+    ) {
+      self.tenants = tenants
+    }
+  }
+}
+
+extension V1.BatchGetTenantsResponse {
+  public typealias CMessage = Tenancy__V1__BatchGetTenantsResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__batch_get_tenants_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenants = try WireRead.messages(c.pointee.tenants, count: c.pointee.n_tenants, field: "tenants")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__batch_get_tenants_response__init(c)
+    c.pointee.n_tenants = self.tenants.count
+    c.pointee.tenants = arena.list(self.tenants) { Optional($0.write(into: arena)) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenants.isEmpty { object["tenants"] = .array(self.tenants.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
   /// `tenancy.v1.GetTenantUsageRequest`.
   public struct GetTenantUsageRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name`, field 1.

@@ -300,11 +300,16 @@ def test_negative_page_sizes(operator, home, size):
 
 @pytest.mark.parametrize("filter", [
     "state", "state =", "= ACTIVE", "state == ACTIVE", "state = active", "state = NOTHING",
-    "state = ACTIVE OR state = PENDING", "state = ACTIVE state = PENDING", "password = x",
-    'slug = "unclosed', "slug > a", "NOT state = ACTIVE", "(state = ACTIVE)", "state = ACTIVE AND",
-    "AND", "slug = a.b", "isolation_model = 1", "slug:a", "x" * 2049, "slug = 'a'", "\n"])
+    "state = ACTIVE OR", "password = x", 'slug = "unclosed', "state > ACTIVE", "NOT", "(state = ACTIVE",
+    "state = ACTIVE AND", "AND", "isolation_model = 1", "slug:a", "x" * 2049, "(" * 2048, "slug=a " * 200, "\n",
+    "create_time > 2026", "labels = x"])
 def test_filters(operator, filter):
-    invalid("filter", listed, operator, filter=filter)
+    assert invalid("filter", listed, operator, filter=filter).reason == "INVALID_FILTER"
+
+
+@pytest.mark.parametrize("order", ["id", "slug DESC", "slug, state", "desc", " " * 65])
+def test_orders(operator, order):
+    invalid("order_by", listed, operator, order_by=order)
 
 
 @pytest.mark.parametrize("path", ["state", "etag", "configuration.custom_settings", "", "Slug", "a.b.c"])

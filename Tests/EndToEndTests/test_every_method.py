@@ -84,6 +84,7 @@ def test_the_life_of_a_tenant_takes_every_method(operator, slug):
         authz.BatchCheckItem(subject="user:al", permission="bill:read")])).results[0].allowed
     assert list(roles.ListRoleAssignments(
         authz.ListRoleAssignmentsRequest(parent=name)).assignments) == [given]
+    assert tenants.BatchGetTenants(manager.BatchGetTenantsRequest(names=[slug])).tenants[0].slug == slug
     usage = tenants.GetTenantUsage(manager.GetTenantUsageRequest(name=slug))
     assert usage.name == f"{name}/usage"
     used = {one.quota: one.used for one in usage.quotas}
@@ -363,3 +364,22 @@ def test_page_sizes(operator, crowd):
 def test_filters(operator, crowd, extra, matches):
     wanted = [one for one in crowd if matches(one) and one.state != api.DELETED]
     assert listed(operator, filter=f"{CROWD} AND {extra}", page_size=9) == wanted
+
+
+def test_a_batch_is_all_or_nothing(operator, slug):
+    one, two = operator.create(slug), operator.create(slug("two"))
+
+    def batch(*names):
+        return operator.manager.BatchGetTenants(manager.BatchGetTenantsRequest(names=names))
+
+    assert list(batch(two.id, one.name, slug, two.slug).tenants) == [two, one, one, two]
+    assert list(batch(*[slug] * 1000).tenants) == [one] * 1000
+    invalid("names", batch)
+    invalid("names", batch, *[slug] * 1001)
+    invalid("names[1]", batch, slug, "no tenant")
+    missing = failure("NOT_FOUND", batch, slug, "nobody-of-this-name")
+    assert missing.reason == "TENANT_NOT_FOUND" and "names[1]" in missing.message
+    large = operator.create(slug("large"), configuration=tenant.TenantConfiguration(
+        custom_settings={"a": "x" * 60_000}))
+    assert len(batch(*[large.name] * 17).tenants) == 17
+    invalid("names", batch, *[large.name] * 18)

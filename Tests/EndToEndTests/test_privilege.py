@@ -63,6 +63,11 @@ def test_a_tenant_s_admin_stays_in_its_place(chief, home):
     for call in (
         lambda: update(chief, home.name, "slug", slug=f"{home.slug}-new"),
         lambda: update(chief, home.name, "isolation_model", isolation_model=api.DATABASE),
+        lambda: update(chief, home.name, "labels", labels={"tier": "gold"}),
+        lambda: update(chief, home.name, "labels.tier", labels={"tier": "gold"}),
+        lambda: update(chief, home.name, "annotations"),
+        lambda: update(chief, home.name, "annotations.a"),
+        lambda: update(chief, home.name, "*", annotations={"a": "b"}, slug=home.slug, display_name="X"),
         lambda: update(chief, home.name, "configuration", configuration=tenant.TenantConfiguration(
             schema=tenant.SchemaConfig(schema_name="elsewhere"))),
         lambda: configure(chief, home.name, schema=tenant.SchemaConfig(schema_name="elsewhere")),
@@ -71,6 +76,19 @@ def test_a_tenant_s_admin_stays_in_its_place(chief, home):
     ):
         denied(call)
     assert chief.get(home.name) == before
+
+
+def test_a_tenant_s_admin_sees_labels_and_no_annotations(chief, admin, home):
+    noted = update(admin, home.name, "labels", "annotations", labels={"tier": "free"}, annotations={"a": "b"})
+    assert noted.labels == {"tier": "free"} and noted.annotations == {"a": "b"}
+    mine = chief.get(home.name)
+    assert mine.labels == {"tier": "free"} and not mine.annotations
+    # What it is shown it may send back, and that takes nothing away.
+    assert update(chief, home.name, "*", labels=mine.labels, slug=mine.slug, display_name="Again",
+                  isolation_model=mine.isolation_model, configuration=mine.configuration).labels == {"tier": "free"}
+    denied(update, chief, home.name, "*", slug=mine.slug, display_name="X", isolation_model=mine.isolation_model,
+           configuration=mine.configuration)
+    assert admin.get(home.name).annotations == {"a": "b"}
 
 
 def test_a_tenant_s_admin_keeps_off_the_database(connect, admin, pki, slug):
@@ -206,7 +224,7 @@ def test_a_home_in_maintenance(make_server, pki):
         assert activated.state == api.ACTIVE and web.get("acme") == activated
 
 
-READS = {"TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantManager/ListTenants",
+READS = {"TenantManager/GetTenant", "TenantManager/BatchGetTenants", "TenantManager/GetTenantUsage", "TenantManager/ListTenants",
          "Authorization/GetRole", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
          "Audit/ListAuditRecords", "Audit/ExportAuditRecords",
          "Audit/StreamAuditRecords", "WorkloadEntries/GetWorkloadEntry",

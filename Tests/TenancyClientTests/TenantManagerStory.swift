@@ -102,6 +102,9 @@ enum TenantManagerStory {
     let second = try await client.tenants.listTenants(request)
     #expect(second.tenants.map(\.slug) == ["listed-4"])
     #expect(second.nextPageToken.isEmpty)
+    let some = try await client.tenants.batchGetTenants(
+      V1.BatchGetTenantsRequest(names: ["listed-2", "tenants/listed-1", "listed-2"]))
+    #expect(some.tenants.map(\.slug) == ["listed-2", "listed-1", "listed-2"])
     let schemas = try await client.tenants.listTenants(
       V1.ListTenantsRequest(filter: "isolation_model = SCHEMA AND state != ACTIVE"))
     #expect(schemas.tenants.map(\.slug) == ["acme"])

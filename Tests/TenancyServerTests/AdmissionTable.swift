@@ -164,6 +164,9 @@ struct AdmissionRow: CustomStringConvertible {
       "TenantManager/CreateTenant", "tenancy.tenants:create", "platform", names: false, operators),
     AdmissionRow("TenantManager/GetTenant", "tenancy.tenants:get", "tenant", names: true, readers),
     AdmissionRow(
+      "TenantManager/BatchGetTenants", "tenancy.tenants:get", "platform", names: false,
+      "admin viewer"),
+    AdmissionRow(
       "TenantManager/GetTenantUsage", "tenancy.tenants:get", "tenant", names: true, readers),
     AdmissionRow(
       "TenantManager/UpdateTenant", "tenancy.tenants:update", "tenant", names: true, changers),

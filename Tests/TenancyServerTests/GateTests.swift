@@ -147,7 +147,7 @@ struct GateTests {
       let reason = refusal(Self.workload("acme", workload), row) { access in
         #expect(access.home?.tenant == Self.acme)
         #expect(access.target?.tenant == (row.namesTenant ? Self.acme : nil))
-        #expect(access.visibleTenants().all.map(\.tenant) == [Self.acme])
+        #expect(access.seen == [Self.acme])
       }
       let expected: TenancyError.Reason? = row.admitted.contains(name) ? nil : .permissionMissing
       #expect(reason == expected, "\(workload) \(row)")
@@ -233,11 +233,11 @@ struct AccessTests {
   @Test func tenantsSeeThemselvesAndThePlatformAll() throws {
     let plane = try Sample.plane([Sample.tenant(1, "acme"), Sample.tenant(2, "beta")])
     let platform = Self.access(nil, plane)
-    #expect(platform.visibleTenants().all.count == 2)
+    #expect(platform.seen.count == 2)
     #expect(try platform.find("beta".utf8Span.span.bytes) != nil)
     #expect(try platform.find("nobody".utf8Span.span.bytes) == nil)
     let acme = Self.access("acme", plane)
-    #expect(acme.visibleTenants().all.map(\.tenant.slug.text) == ["acme"])
+    #expect(acme.seen.map(\.slug.text) == ["acme"])
     #expect(try acme.find("acme".utf8Span.span.bytes)?.tenant.slug.text == "acme")
     for name in ["beta", "nobody", ""] {
       let error = thrown { () throws(TenancyError) in try acme.find(name.utf8Span.span.bytes) }
@@ -245,7 +245,7 @@ struct AccessTests {
     }
     // Without a home there is nothing to see.
     let nobody = Self.access("nobody", plane)
-    #expect(nobody.visibleTenants().isAtEnd)
+    #expect(nobody.seen.isEmpty)
     let error = thrown { () throws(TenancyError) in try nobody.requireTarget() }
     #expect(error?.reason == .tenantNotFound)
   }

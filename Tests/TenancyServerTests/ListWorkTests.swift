@@ -40,7 +40,12 @@ struct ListWorkTests {
 
   // MARK: Tenants
 
-  @Test(arguments: sizes, ["slug = \"nobody*\"", "state = SUSPENDED", "display_name != \"D*\""])
+  @Test(
+    arguments: sizes,
+    [
+      "display_name = \"nobody*\"", "feature_flags.x = true",
+      "display_name != \"D*\"",
+    ])
   func aFilterLooksAtSoManyTenantsAndNoMore(_ count: Int, _ filter: String) throws {
     let plane = try Self.tenants(count)
     var budget = WorkBudget()
@@ -54,7 +59,7 @@ struct ListWorkTests {
   /// The longest filter is charged for each of its comparisons.
   @Test func comparisonsAreCharged() throws {
     let plane = try Self.tenants(1_000)
-    let comparisons = 150
+    let comparisons = FilterParser.maximumTests
     let filter = Array(repeating: "slug!=a", count: comparisons).joined(separator: " AND ")
     var budget = WorkBudget()
     let page = try Self.list(
@@ -93,8 +98,9 @@ struct ListWorkTests {
       let parsed = try TenantFilter(parsing: filter)
       let expected = plane.state.tenants().all.map(\.tenant)
         .filter { $0.state != .deleted && parsed.matches($0, &unlimited) }
-      #expect(found == expected.map(\.slug.text))
-      #expect(short > 1 || filter.isEmpty, "some pages were cut short")
+      let slugs = expected.map(\.slug.text)
+      #expect(found == (filter.contains("*\"") && !filter.contains("!") ? slugs.sorted() : slugs))
+      #expect(short > 1 || filter.isEmpty || found == slugs.sorted(), "some pages were cut short")
     }
   }
 

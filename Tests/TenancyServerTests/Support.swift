@@ -100,3 +100,15 @@ extension [TenancyMethod] {
     return try answer.withUnsafeBytes { try Response(decoding: $0, arena: arena) }
   }
 }
+
+extension Access {
+  /// The tenants that a list without a filter would go through.
+  var seen: [Tenant] {
+    guard let query = try? TenantQuery(filter: "", orderBy: "") else { return [] }
+    var (listing, budget, found) = (
+      visibleTenants(query, after: nil), WorkBudget.uncapped, [Tenant]()
+    )
+    while let record = listing.next(&budget) { found.append(record.tenant) }
+    return found
+  }
+}

@@ -299,7 +299,9 @@ private struct RandomChanges {
           number: 2, password: reference(), createTime: time(),
           next: pick([nil, DataLogin.Next(number: 3, password: reference())]),
           former: pick([nil, 1])),
-      ]))
+      ]),
+      metadata: TenantMetadata(
+        labels: pick([[:], [text(): text()]]), annotations: pick([[:], [text(): text()]])))
   }
 
   private mutating func plans() -> LifecyclePlans {

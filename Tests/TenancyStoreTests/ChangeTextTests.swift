@@ -27,6 +27,7 @@ struct ChangeTextTests {
     trusting.plans = ContractTokens.plans
     trusting.dataLogin = ContractTokens.login
     trusting.configuration.placement = PlacementSettings(region: "eu", cluster: "\"")
+    trusting.metadata = ContractTokens.metadata
     let role = Role(
       id: "r", title: "\"\n", summary: "𝄞", permissions: ["a:b", "*:*"], version: .max,
       createTime: Timestamp(nanoseconds: .min), updateTime: Timestamp(nanoseconds: .max))

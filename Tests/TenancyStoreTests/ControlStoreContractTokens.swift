@@ -19,6 +19,11 @@ enum ContractTokens {
       suspend: Timestamp(nanoseconds: 1), trialEnd: Timestamp(nanoseconds: -1),
       delete: Timestamp(nanoseconds: .max)))
 
+  /// Also what commands would refuse.
+  static let metadata = TenantMetadata(
+    labels: ["b": "", "B.a/c-1": "x", "b-2": "\"\\", "b_2": "", "b10": "", "é": "\u{0}"],
+    annotations: ["": "\u{8}\n\u{1F9EA}", "a/b": ""])
+
   static func key(
     _ name: Character, _ reference: SecretReference, retired: Bool = false
   ) -> TokenKey {
@@ -137,6 +142,25 @@ extension ControlStoreContract {
         #expect(try store.load().changes == changes)
         #expect(try store.entries(after: 0, limit: 1) == [Sample.entry(1, changes)])
         tenants[1].dataLogin = nil
+        changes[1] = .putTenant(tenants[1])
+        try store.append([Sample.entry(2, [changes[1]])])
+        #expect(try store.load().changes == changes)
+      }
+    },
+    ControlStoreContract("labels and annotations come back with their tenant") { open in
+      var tenants = (1...5).map { Sample.tenant($0) }
+      tenants[1].metadata = ContractTokens.metadata
+      tenants[2].metadata.labels = ["region": "eu"]
+      tenants[3].metadata.annotations = ["note": "x"]
+      tenants[4].metadata.labels = ["region": "eu"]
+      tenants[4].plans = ContractTokens.plans
+      tenants[4].authentication = SampleSettings.all()
+      var changes = tenants.map { Change.putTenant($0) }
+      try withStore(open) { (store) throws in try store.append([Sample.entry(1, changes)]) }
+      try withStore(open) { (store) throws in
+        #expect(try store.load().changes == changes)
+        #expect(try store.entries(after: 0, limit: 1) == [Sample.entry(1, changes)])
+        tenants[1].metadata = TenantMetadata()
         changes[1] = .putTenant(tenants[1])
         try store.append([Sample.entry(2, [changes[1]])])
         #expect(try store.load().changes == changes)

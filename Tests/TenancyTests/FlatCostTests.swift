@@ -27,8 +27,8 @@ struct FlatCostTests {
     ]
   }
 
-  /// Four tables and two trees, each a node or two deeper for thirty times as many entries.
-  @Test(arguments: [(1_000, 28), (32_000, 40)])
+  /// Four tables and seven trees, each a node or two deeper for thirty times as many entries.
+  @Test(arguments: [(1_000, 34), (32_000, 48)])
   func makingATenantCopiesWhatItTouches(_ count: Int, _ most: Int) {
     let before = Self.state(tenants: count)
     let nodes = (0..<9).map { number in

@@ -31,6 +31,8 @@ public struct TenantCommands: Sendable {
     public var isolationModel: IsolationModel?
     /// As requested; empty names of a schema or in shared tables are derived.
     public var configuration: TenantConfiguration
+    /// Labels and annotations.
+    public var metadata = TenantMetadata()
     /// That of the database in `configuration`, to be sealed.
     public var databasePassword: ClearSecret?
     /// What is known to be wrong with the request.
@@ -92,6 +94,9 @@ public struct TenantCommands: Sendable {
     /// Makes the new configuration of the present one, on the writer: quick, and without side effects.
     public var configuration:
       (@Sendable (TenantConfiguration) throws(TenancyError) -> TenantConfiguration)?
+    /// Makes the new labels and annotations of the present ones: as `configuration` does. Only the platform changes
+    /// them.
+    public var metadata: (@Sendable (TenantMetadata) -> TenantMetadata)?
     /// That of the database in the configuration, to be sealed; nil leaves alone. It counts as a change even
     /// if it is the former one: nobody looks.
     public var databasePassword: ClearSecret?
@@ -99,7 +104,7 @@ public struct TenantCommands: Sendable {
     public var etag: String
     /// What is known to be wrong with the request.
     public var checks = FieldChecks()
-    /// Whether the caller may change slug, isolation model and where data lives.
+    /// Whether the caller may change slug, labels, annotations, isolation model and where data lives.
     public var mayMove: Bool
 
     /// Changes nothing yet.
@@ -221,6 +226,7 @@ public struct TenantCommands: Sendable {
     }
     try TenantRules.check(new.configuration, model: new.isolationModel, &checks)
     TenantRules.check(password: new.databasePassword, &checks)
+    TenantRules.check(new.metadata, &checks)
     try checks.value { () throws(TenancyError) in
       try TenantRules.checkSecrets(in: new.configuration.database)
     }
@@ -229,7 +235,7 @@ public struct TenantCommands: Sendable {
     return Tenant(
       id: id, slug: slug, displayName: new.displayName, state: .pending, isolationModel: model,
       configuration: TenantRules.complete(new.configuration, model: model, id: id, slug: slug),
-      version: 1, epoch: 1, createTime: now, updateTime: now)
+      version: 1, epoch: 1, createTime: now, updateTime: now, metadata: new.metadata)
   }
 
   private static func apply(
@@ -251,6 +257,10 @@ public struct TenantCommands: Sendable {
     if let model = update.isolationModel { after.isolationModel = model }
     if let change = update.configuration {
       after.configuration = try change(before.configuration)
+    }
+    if let change = update.metadata {
+      after.metadata = change(before.metadata)
+      TenantRules.check(after.metadata, &checks)
     }
     if after.isolationModel != before.isolationModel { dropUnused(&after) }
     try TenantRules.check(after.configuration, model: after.isolationModel, &checks)

@@ -26,7 +26,9 @@ extension TenantCommands {
     let touches =
       moves || setsPassword || after.configuration.database != before.configuration.database
       || after.configuration.placement != before.configuration.placement
-    guard touches || after.slug != before.slug else { return }
+    // A tenant that could label itself would be where the platform's filters look for others.
+    let isNoted = after.slug != before.slug || after.metadata != before.metadata
+    guard touches || isNoted else { return }
     guard allowed else { throw notTheirs }
     guard !moves || before.state == .pending || before.state == .provisionFailed else {
       throw TenancyError(

@@ -110,6 +110,8 @@ public struct TenancyError: Error, Sendable, CustomStringConvertible {
 extension TenancyError.Reason {
   /// A field of the request is missing, malformed or over its limit.
   public static let invalidField = Self("INVALID_FIELD")
+  /// A list's filter or order can't be understood; metadata: `field`, and of a filter `position`, from 1.
+  public static let invalidFilter = Self("INVALID_FILTER")
   /// A selector is not canonical, or over its limit.
   public static let malformedSelector = Self("MALFORMED_SELECTOR")
   /// The sources of one request name different tenants.

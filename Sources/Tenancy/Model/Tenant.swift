@@ -48,6 +48,13 @@ public struct Tenant: Hashable, Sendable {
     set { planBox = newValue.isEmpty ? nil : Box(newValue) }
   }
 
+  private var metadataBox: Box<TenantMetadata>?
+  /// What the platform notes on it.
+  public var metadata: TenantMetadata {
+    get { metadataBox?.value ?? TenantMetadata() }
+    set { metadataBox = newValue.isEmpty ? nil : Box(newValue) }
+  }
+
   /// Validates nothing: that is up to `TenantCommands`.
   public init(
     id: TenantID, slug: Slug, displayName: String, state: TenantState,
@@ -56,7 +63,8 @@ public struct Tenant: Hashable, Sendable {
     purgeTime: Timestamp? = nil, stateReason: String = "", tokenKeys: [TokenKey] = [],
     authentication: AuthenticationSettings = AuthenticationSettings(),
     tokenHorizon: Timestamp? = nil, plans: LifecyclePlans = LifecyclePlans(),
-    dataLogin: DataLogin? = nil
+    dataLogin: DataLogin? = nil,
+    metadata: TenantMetadata = TenantMetadata()
   ) {
     self.id = id
     self.slug = slug
@@ -76,10 +84,14 @@ public struct Tenant: Hashable, Sendable {
     self.tokenHorizon = tokenHorizon
     planBox = plans.isEmpty ? nil : Box(plans)
     loginBox = dataLogin.map(Box.init)
+    metadataBox = metadata.isEmpty ? nil : Box(metadata)
   }
 
   /// Whether there are plans: cheaper than to ask these.
   public var hasPlans: Bool { planBox != nil }
+
+  /// Whether there are labels or annotations: cheaper than to ask these.
+  public var hasMetadata: Bool { metadataBox != nil }
 
   /// Names this version; an update that carries it fails if the tenant has changed since.
   public var etag: String { "v\(version)" }

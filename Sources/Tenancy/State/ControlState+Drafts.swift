@@ -4,6 +4,7 @@ extension ControlState {
   struct Draft {
     var tenant: Tenant
     /// As it was found.
+    var former: Tenant?
     var slug: Slug?
     var formerSlugs: [FormerSlug] = []
     var formerPlace: DatabasePlace?
@@ -21,6 +22,7 @@ extension ControlState {
 
     init(of record: TenantRecord) {
       tenant = record.tenant
+      former = tenant
       slug = tenant.slug
       formerSlugs = record.formerSlugs
       formerPlace = tenant.configuration.database?.place

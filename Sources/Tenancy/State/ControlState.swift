@@ -70,6 +70,8 @@ public struct ControlState: Sendable {
   /// What signs the certificates of workloads.
   public private(set) var authorities = SigningAuthoritySet()
   private var due = DueTenants()
+  /// Tenants in other orders, and by what they share.
+  private(set) var indexes = TenantIndexes()
   private var requests = ByteTable<RememberedRequest>()
   private var requestsByTime = OrderedTree<RememberedRequest>()
 
@@ -79,11 +81,12 @@ public struct ControlState: Sendable {
   /// A state of what is loaded at once.
   init(
     revision: UInt64, tenants: OrderedTree<TenantRecord>, index: ByteTable<TenantRecord>,
-    names: ReservedNames, stepSets: Set<Set<String>>
+    indexes: TenantIndexes, names: ReservedNames, stepSets: Set<Set<String>>
   ) {
     self.revision = revision
     self.tenants = tenants
     self.index = index
+    self.indexes = indexes
     self.names = names
     self.stepSets = stepSets
     var (all, budget) = (tenants.cursor(), WorkBudget.uncapped)
@@ -292,6 +295,7 @@ public struct ControlState: Sendable {
     }
     due.note(draft.formerDue, draft.tenant.due, of: draft.tenant.id)
     if draft.tenant.state == .purged { return remove(draft) }
+    indexes.note(draft.former, draft.tenant)
     draft.formerSlugs.removeAll { $0.slug == current }
     for former in draft.formerSlugs { formerSlugs[former.slug.text] = former }
     let record = TenantRecord(
@@ -310,6 +314,7 @@ public struct ControlState: Sendable {
   /// Its names stay reserved.
   private mutating func remove(_ draft: borrowing Draft) {
     let tenant = draft.tenant
+    indexes.note(draft.former, nil)
     notePlace(draft.formerPlace, of: tenant)
     noteKeys(draft.formerKeys, of: tenant)
     noteIssuers(draft.hadIssuers, of: tenant)
@@ -345,6 +350,7 @@ public struct ControlState: Sendable {
       + databases.unshared(with: other.databases).nodes
       + keyOwners.unshared(with: other.keyOwners).nodes
       + formerSlugs.unshared(with: other.formerSlugs).nodes + due.unsharedNodes(with: other.due)
+      + indexes.unsharedNodes(with: other.indexes)
       + ReservedName.Kind.allCases.reduce(0) { sum, kind in
         sum + names[kind].unshared(with: other.names[kind]).nodes
       } + workloads.unsharedNodes(with: other.workloads)

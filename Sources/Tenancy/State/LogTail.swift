@@ -200,6 +200,7 @@ extension Tenant {
       + configuration.featureFlags.reduce(0) { $0 + 32 + $1.key.utf8.count }
       + configuration.routes.reduce(0) { $0 + 128 + $1.textBytes }
       + (configuration.limits?.limits.count ?? 0) * 96
+      + (hasMetadata ? metadata.content.bytes + 64 * metadata.content.entries : 0)
       + tokenKeys.reduce(authentication.footprint.residentBytes) {
         $0 + $1.footprint.residentBytes
       }

@@ -122,10 +122,10 @@ private struct StateLoading {
     if records.contains(where: { $0.tenant.state == .purged }) {
       records.removeAll { $0.tenant.state == .purged }
     }
-    let (index, names) = Self.tables(records, names)
+    let (index, indexes, names) = Self.tables(records, names)
     var state = ControlState(
-      revision: revision, tenants: OrderedTree(sorted: records), index: index, names: names,
-      stepSets: Set(stepSets.sets))
+      revision: revision, tenants: OrderedTree(sorted: records), index: index, indexes: indexes,
+      names: names, stepSets: Set(stepSets.sets))
     if !rest.isEmpty { state.apply(rest, revision: revision) }
     return state
   }
@@ -133,20 +133,34 @@ private struct StateLoading {
   /// On two cores.
   private static func tables(
     _ records: [TenantRecord], _ names: [[Entry<TenantID>]]
-  ) -> (ByteTable<TenantRecord>, ReservedNames) {
-    let made = Mutex((index: ByteTable<TenantRecord>(), names: ReservedNames()))
-    DispatchQueue.concurrentPerform(iterations: 2) { part in
-      if part == 0 {
+  ) -> (ByteTable<TenantRecord>, TenantIndexes, ReservedNames) {
+    let made = Mutex(
+      (
+        index: ByteTable<TenantRecord>(), texts: TenantIndexes(), others: TenantIndexes(),
+        names: ReservedNames()
+      ))
+    DispatchQueue.concurrentPerform(iterations: 4) { part in
+      switch part {
+      case 0:
         let index = index(of: records)
         made.withLock { $0.index = index }
-      } else {
+      case 1:
         for kind in ReservedName.Kind.allCases {
           let table = ByteTable(names[kind.number])
           made.withLock { $0.names[kind] = table }
         }
+      case 2:
+        let texts = TenantIndexes(texts: records)
+        made.withLock { $0.texts = texts }
+      default:
+        let others = TenantIndexes(others: records)
+        made.withLock { $0.others = others }
       }
     }
-    return made.withLock { ($0.index, $0.names) }
+    return made.withLock {
+      $0.texts.join(others: $0.others)
+      return ($0.index, $0.texts, $0.names)
+    }
   }
 
   private static func index(of records: [TenantRecord]) -> ByteTable<TenantRecord> {

@@ -59,7 +59,11 @@ private enum Overhead {
 
 extension Tenant {
   var footprint: TenantFootprint {
-    let (bytes, entries) = configuration.content
+    var (bytes, entries) = configuration.content
+    if hasMetadata {
+      let noted = metadata.content
+      (bytes, entries) = (bytes + noted.bytes, entries + noted.entries)
+    }
     let text = bytes + displayName.utf8.count + stateReason.utf8.count
     return tokenKeys.reduce(
       TenantFootprint(

@@ -25,6 +25,14 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.getTenant.method, request, options: options)
   }
 
+  /// Several tenants by their names, in the order of these: all of them, or NOT_FOUND, which says the first that there
+  /// is not. A tenant's own identity asks GetTenant.
+  public nonisolated(nonsending) func batchGetTenants(
+    _ request: V1.BatchGetTenantsRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.BatchGetTenantsResponse {
+    try await channel.unary(V1.TenantManager.batchGetTenants.method, request, options: options)
+  }
+
   /// What the tenant uses of its quotas now, and what it may.
   public nonisolated(nonsending) func getTenantUsage(
     _ request: V1.GetTenantUsageRequest, options: RPCCallOptions = RPCCallOptions()
@@ -32,9 +40,10 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.getTenantUsage.method, request, options: options)
   }
 
-  /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`
-  /// (whole) or `*` (all of these). An empty mask means every populated field. Changing `slug` or
-  /// `isolation_model` also needs a platform identity.
+  /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`,
+  /// `labels`, `annotations` (each whole), `labels.{key}`, `annotations.{key}` (absent in `tenant`: removed)
+  /// or `*` (all of these). An empty mask means every populated field. Changing `slug`, `isolation_model`,
+  /// `labels` or `annotations` also needs a platform identity.
   public nonisolated(nonsending) func updateTenant(
     _ request: V1.UpdateTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {
@@ -130,8 +139,8 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.setTenantSchedule.method, request, options: options)
   }
 
-  /// Lists the tenants that the caller may see, oldest first. A tenant's own credentials see that
-  /// tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
+  /// Lists the tenants that the caller may see, oldest first unless `order_by` says otherwise. A tenant's own
+  /// credentials see that tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
   /// is empty.
   public nonisolated(nonsending) func listTenants(
     _ request: V1.ListTenantsRequest, options: RPCCallOptions = RPCCallOptions()

@@ -55,20 +55,22 @@ struct Access {
     return target
   }
 
-  /// The tenants that the caller may see, in order of their ids, those with greater ones than `id`.
-  func visibleTenants(after id: TenantID? = nil) -> Cursor<TenantRecord> {
-    if caller.isPlatform { return snapshot.state.tenants(after: id) }
-    guard let home else { return Cursor() }
-    return id.map { home.tenant.id <= $0 } ?? false ? Cursor() : Cursor(only: home)
+  /// The tenants that the caller may see and that may match a query, behind a place.
+  func visibleTenants(_ query: TenantQuery, after place: TenantListPlace?) -> TenantListing {
+    guard caller.isPlatform else { return Self.only(home, after: place, query) }
+    if let slug = query.filter.slug {
+      return Self.only(snapshot.state.find(slug), after: place, query)
+    }
+    return query.candidates(in: snapshot.state, after: place)
   }
 
-  /// Of them, the one of this slug.
-  func visibleTenants(after id: TenantID?, slug: String) -> Cursor<TenantRecord> {
-    guard caller.isPlatform else { return visibleTenants(after: id) }
-    guard let found = snapshot.state.find(slug), id.map({ found.tenant.id > $0 }) ?? true else {
-      return Cursor()
+  private static func only(
+    _ record: TenantRecord?, after place: TenantListPlace?, _ query: TenantQuery
+  ) -> TenantListing {
+    guard let record, place.map({ query.order.comes(record.tenant, after: $0) }) ?? true else {
+      return TenantListing(Cursor())
     }
-    return Cursor(only: found)
+    return TenantListing(Cursor(only: record))
   }
 
   /// Finds a tenant by id or slug. Callers with a home get TENANT_MISMATCH for every other name.

@@ -23,6 +23,11 @@ extension V1.Tenant {
       formerSlugs: former.map { V1.FormerSlug($0, at: now) },
       // It may name files.
       stateReason: isPlatform ? tenant.stateReason : "")
+    if tenant.hasMetadata {
+      let metadata = tenant.metadata
+      labels = metadata.labels
+      if isPlatform { annotations = metadata.annotations }
+    }
     guard tenant.hasPlans else { return }
     let plans = tenant.plans
     maintenanceEndTime = plans.maintenance?.expectedEnd.map { GoogleProtobuf.Timestamp($0) }

@@ -59,7 +59,7 @@ extension Page {
   ///   - isWanted: whether it is in the answer; what that costs beyond the look at it is charged there.
   ///   - message: an element as the answer has it, and its bytes, roughly.
   func collect<Element, Message>(
-    _ list: Cursor<Element>, _ budget: inout WorkBudget, key: (Element) -> String,
+    _ list: some ListCursor<Element>, _ budget: inout WorkBudget, key: (Element) -> String,
     where isWanted: (Element, inout WorkBudget) -> Bool = { _, _ in true },
     _ message: (Element) -> (Message, bytes: Int)
   ) -> (found: [Message], nextPageToken: String) {
@@ -98,7 +98,7 @@ enum Hex {
     value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
   }
 
-  /// Nil for what is not hex of ASCII text, and what is longer.
+  /// Nil for what is not hex of UTF-8, and what is longer.
   static func decode(_ text: String, maximumLength: Int) -> String? {
     guard text.utf8.count.isMultiple(of: 2), text.utf8.count <= maximumLength else { return nil }
     var bytes: [UInt8] = []
@@ -118,7 +118,6 @@ enum Hex {
         high = value
       }
     }
-    guard bytes.allSatisfy({ $0 < 0x80 }) else { return nil }
-    return String(decoding: bytes, as: UTF8.self)
+    return String(validating: bytes, as: UTF8.self)
   }
 }

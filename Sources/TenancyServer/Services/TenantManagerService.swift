@@ -16,6 +16,7 @@ struct TenantManagerService: Sendable {
     return [
       gate.async(API.createTenant, create),
       gate.async(API.getTenant, get),
+      gate.async(API.batchGetTenants, batchGet),
       gate.async(API.getTenantUsage) { (access, _) throws(TenancyError) in
         let record = try access.requireTarget()
         return V1.TenantUsage(plane.usage(of: record), tenant: record.idText)
@@ -56,12 +57,13 @@ struct TenantManagerService: Sendable {
       configuration.limits = try change.apply(configuration.limits, to: nil, isNamed: true)
       return configuration
     }
-    let new = TenantCommands.NewTenant(
+    var new = TenantCommands.NewTenant(
       slug: tenant.slug, displayName: tenant.displayName, isolationModel: model,
       configuration: configuration ?? TenantConfiguration(),
       databasePassword: tenant.configuration?.database?.clearPassword,
       requestID: hasID ? id : "", digest: hasID ? RequestIDs.digest(of: tenant) : "",
       checks: checks)
+    new.metadata = TenantMetadata(labels: tenant.labels, annotations: tenant.annotations)
     do throws(TenancyError) {
       return answer(
         try await commands(access).create(new, validateOnly: request.validateOnly),
@@ -88,8 +90,10 @@ struct TenantManagerService: Sendable {
   ) async throws(TenancyError) -> V1.Tenant {
     let id = try access.requireTarget().tenant.id
     let sent = request.tenant ?? V1.Tenant()
-    let all = ["slug", "display_name", "isolation_model", "configuration"]
-    let mask = try UpdateMask(request.updateMask, all: all, isKnown: all.contains)
+    let all = ["slug", "display_name", "isolation_model", "configuration", "labels", "annotations"]
+    let mask = try UpdateMask(request.updateMask, all: all) {
+      all.contains($0) || MetadataChange.isPath($0)
+    }
     var update = TenantCommands.Update(etag: sent.etag, mayMove: access.caller.isPlatform)
     if mask.covers("slug", populated: !sent.slug.isEmpty) {
       update.slug = sent.slug
@@ -107,6 +111,9 @@ struct TenantManagerService: Sendable {
         by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller, plans)
       update.databasePassword = sent.configuration?.database?.clearPassword
     }
+    let metadata = try MetadataChange(
+      sent, mask, request.updateMask, isPlatform: access.caller.isPlatform)
+    if metadata.changesAnything { update.metadata = metadata.apply }
     do throws(TenancyError) {
       return answer(
         try await commands(access).update(
@@ -151,62 +158,5 @@ struct TenantManagerService: Sendable {
     return answer(
       try await commands(access).update(id, update, action: "tenants.configure"),
       for: access.caller)
-  }
-
-  func list(
-    _ access: Access, _ request: V1.ListTenantsRequest, _ budget: inout WorkBudget
-  ) throws(TenancyError) -> V1.ListTenantsResponse {
-    let filter = try TenantFilter(parsing: request.filter)
-    let page = try Page(
-      size: request.pageSize, token: request.pageToken,
-      question: "tenants \(request.showDeleted) \(request.filter)")
-    let after = try page.after.map { text throws(TenancyError) in
-      guard let id = TenantID(parsing: text) else {
-        throw .invalid("page_token", "not one that this list gave out")
-      }
-      return id
-    }
-    let tenants =
-      if let slug = filter.slug {
-        access.visibleTenants(after: after, slug: slug)
-      } else {
-        access.visibleTenants(after: after)
-      }
-    let (found, next) = page.collect(
-      tenants, &budget, key: \.idText,
-      where: { record, budget in
-        (!record.tenant.state.isGone || request.showDeleted)
-          && filter.matches(record.tenant, &budget)
-      }
-    ) { record in
-      (
-        V1.Tenant(record.tenant, former: record.formerSlugs, at: access.now, for: access.caller),
-        record.tenant.answerBytes + record.formerSlugs.count * Slug.maximumLength
-      )
-    }
-    return V1.ListTenantsResponse(tenants: found, nextPageToken: next)
-  }
-}
-
-extension Tenant {
-  /// Good enough to keep pages small.
-  fileprivate var answerBytes: Int {
-    configuration.featureFlags.keys.reduce(
-      128 + displayName.utf8.count + JSONValue.object(configuration.customSettings).answerBytes
-        + configuration.routes.count * RoutePattern.maximumLength
-        + (configuration.limits?.limits.count ?? 0) * 2 * WorkBudget.elementBytes
-    ) { $0 + $1.utf8.count + WorkBudget.elementBytes }
-  }
-}
-
-extension JSONValue {
-  fileprivate var answerBytes: Int {
-    switch self {
-    case .null, .bool, .number: WorkBudget.elementBytes
-    case .string(let text): WorkBudget.elementBytes + text.utf8.count
-    case .array(let items): items.reduce(WorkBudget.elementBytes) { $0 + $1.answerBytes }
-    case .object(let members):
-      members.reduce(WorkBudget.elementBytes) { $0 + $1.key.utf8.count + $1.value.answerBytes }
-    }
   }
 }

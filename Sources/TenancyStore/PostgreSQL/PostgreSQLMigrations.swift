@@ -142,12 +142,12 @@ struct PostgreSQLMigrations {
   private static let all = [
     initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens, settings,
     workloadEntries, requestCounts, signingAuthorities, DomainMigration.postgreSQL, plans,
-    tokenAuthorities,
+    tokenAuthorities, labels,
   ]
 
-  /// Nothing to be made: a program that does not know of plans would destroy what must be kept, and drop them with the
-  /// tenant's next change.
-  private static let plans = "SELECT"
+  /// Nothing to be made: a program that does not know of plans would destroy what must be kept, and drop them, or labels,
+  /// with the tenant's next change.
+  private static let (plans, labels) = ("SELECT", "SELECT")
 
   /// Limits are among what is there: a program that does not know of them would drop them with the tenant's next change.
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and

@@ -121,6 +121,8 @@ enum Migrations {
     Step(sql: ""),
     // A program that does not know of signing keys of tokens would take them for authorities without a certificate.
     Step(sql: ""),
+    // A program that does not know of labels, annotations and logins would drop them with the tenant's next change.
+    Step(sql: ""),
   ]
 
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and

@@ -269,6 +269,7 @@ private struct TenantDocument: Codable {
   let tokenHorizon: Int64?
   let plans: LifecyclePlansDocument?
   let dataLogin: DataLoginDocument?
+  let metadata: TenantMetadataDocument?
 
   init(_ tenant: Tenant) {
     id = tenant.id.description
@@ -289,6 +290,7 @@ private struct TenantDocument: Codable {
     tokenHorizon = tenant.tokenHorizon?.nanoseconds
     plans = tenant.hasPlans ? LifecyclePlansDocument(tenant.plans) : nil
     dataLogin = tenant.dataLogin.map(DataLoginDocument.init)
+    metadata = tenant.hasMetadata ? TenantMetadataDocument(tenant.metadata) : nil
   }
 
   func tenant() throws(ChangeDecodingError) -> Tenant {
@@ -303,7 +305,8 @@ private struct TenantDocument: Codable {
       tokenKeys: tokenKeys?.map(\.key) ?? [],
       authentication: authentication ?? AuthenticationSettings(),
       tokenHorizon: tokenHorizon.map(Timestamp.init(nanoseconds:)),
-      plans: plans?.plans ?? LifecyclePlans(), dataLogin: dataLogin?.login)
+      plans: plans?.plans ?? LifecyclePlans(), dataLogin: dataLogin?.login,
+      metadata: metadata?.metadata ?? TenantMetadata())
   }
 }
 

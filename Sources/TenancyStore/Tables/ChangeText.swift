@@ -116,6 +116,10 @@ extension ChangeDocument {
       json.pair("displayName", tenant.displayName)
       json.pair("epoch", tenant.epoch)
       json.pairs(("id", tenant.id.description), ("isolationModel", tenant.isolationModel.rawValue))
+      if tenant.hasMetadata {
+        json.key("metadata")
+        try TenantMetadataDocument.write(tenant.metadata, to: &json)
+      }
       if tenant.hasPlans {
         json.key("plans")
         try LifecyclePlansDocument.write(tenant.plans, to: &json)

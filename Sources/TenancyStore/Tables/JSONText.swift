@@ -29,6 +29,13 @@ struct JSONText {
     needsComma = false
   }
 
+  /// - Parameter name: any text.
+  mutating func key(text name: String) {
+    string(name)
+    bytes.append(UInt8(ascii: ":"))
+    needsComma = false
+  }
+
   mutating func string(_ text: String) {
     separate()
     bytes.append(UInt8(ascii: "\""))

@@ -47,16 +47,19 @@ struct TokenKeyDocument: Codable, Equatable {
   }
 }
 
-/// What a tenant's row has of its tokens, plans and login: a list of its keys, or an object with these and more, where there
-/// is more. Stores of before there was more have only lists.
+/// What a tenant's row has of its tokens, labels, plans and login: a list of its keys, or an object with these and more,
+/// where there is more. Stores of before there was more have only lists.
 struct TokensDocument: Decodable {
   private let keys: [TokenKeyDocument]
   private let authentication: AuthenticationSettings?
   private let horizon: Int64?
+  private let metadata: TenantMetadataDocument?
   private let plans: LifecyclePlansDocument?
   private let dataLogin: DataLoginDocument?
 
-  private enum Key: String, CodingKey { case authentication, dataLogin, horizon, keys, plans }
+  private enum Key: String, CodingKey {
+    case authentication, dataLogin, horizon, keys, metadata, plans
+  }
 
   init(from decoder: any Decoder) throws {
     if let object = try? decoder.container(keyedBy: Key.self) {
@@ -65,9 +68,13 @@ struct TokensDocument: Decodable {
         AuthenticationSettings.self, forKey: .authentication)
       horizon = try object.decodeIfPresent(Int64.self, forKey: .horizon)
       keys = try object.decodeIfPresent([TokenKeyDocument].self, forKey: .keys) ?? []
+      metadata = try object.decodeIfPresent(TenantMetadataDocument.self, forKey: .metadata)
       plans = try object.decodeIfPresent(LifecyclePlansDocument.self, forKey: .plans)
       dataLogin = try object.decodeIfPresent(DataLoginDocument.self, forKey: .dataLogin)
-      guard authentication != nil || horizon != nil || plans != nil || dataLogin != nil else {
+      guard
+        authentication != nil || horizon != nil || metadata != nil || plans != nil
+          || dataLogin != nil
+      else {
         throw DecodingError.dataCorrupted(
           DecodingError.Context(codingPath: [], debugDescription: "an object with nothing in it"))
       }
@@ -75,6 +82,7 @@ struct TokensDocument: Decodable {
       keys = try [TokenKeyDocument](from: decoder)
       authentication = nil
       horizon = nil
+      metadata = nil
       plans = nil
       dataLogin = nil
     }
@@ -84,6 +92,7 @@ struct TokensDocument: Decodable {
     tenant.tokenKeys = keys.map(\.key)
     tenant.authentication = authentication ?? AuthenticationSettings()
     tenant.tokenHorizon = horizon.map(Timestamp.init(nanoseconds:))
+    if let metadata { tenant.metadata = metadata.metadata }
     if let plans { tenant.plans = plans.plans }
     tenant.dataLogin = dataLogin?.login
   }
@@ -93,7 +102,7 @@ struct TokensDocument: Decodable {
     let keys = tenant.tokenKeys
     let isList =
       tenant.authentication.isDefault && tenant.tokenHorizon == nil && !tenant.hasPlans
-      && tenant.dataLogin == nil
+      && tenant.dataLogin == nil && !tenant.hasMetadata
     if isList, keys.isEmpty { return nil }
     var json = JSONText(capacity: 512 * keys.count)
     if isList {
@@ -113,6 +122,10 @@ struct TokensDocument: Decodable {
       if !keys.isEmpty {
         json.key("keys")
         try TokenKeyDocument.write(keys, to: &json)
+      }
+      if tenant.hasMetadata {
+        json.key("metadata")
+        try TenantMetadataDocument.write(tenant.metadata, to: &json)
       }
       if tenant.hasPlans {
         json.key("plans")

@@ -431,14 +431,21 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/GetTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// Several tenants by their names, in the order of these: all of them, or NOT_FOUND, which says the first that there
+    /// is not. A tenant's own identity asks GetTenant.
+    public static let batchGetTenants = MethodSpec<V1.BatchGetTenantsRequest, V1.BatchGetTenantsResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/BatchGetTenants", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .platform),
+      tenantField: nil)
     /// What the tenant uses of its quotas now, and what it may.
     public static let getTenantUsage = MethodSpec<V1.GetTenantUsageRequest, V1.TenantUsage>(
       RPCMethod(path: "/tenancy.v1.TenantManager/GetTenantUsage", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
-    /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`
-    /// (whole) or `*` (all of these). An empty mask means every populated field. Changing `slug` or
-    /// `isolation_model` also needs a platform identity.
+    /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`,
+    /// `labels`, `annotations` (each whole), `labels.{key}`, `annotations.{key}` (absent in `tenant`: removed)
+    /// or `*` (all of these). An empty mask means every populated field. Changing `slug`, `isolation_model`,
+    /// `labels` or `annotations` also needs a platform identity.
     public static let updateTenant = MethodSpec<V1.UpdateTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/UpdateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:update", scope: .tenant, tenantField: "tenant.name"),
@@ -510,8 +517,8 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/SetTenantSchedule", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:schedule", scope: .platform, tenantField: "name"),
       tenantField: { $0.pointee.name })
-    /// Lists the tenants that the caller may see, oldest first. A tenant's own credentials see that
-    /// tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
+    /// Lists the tenants that the caller may see, oldest first unless `order_by` says otherwise. A tenant's own
+    /// credentials see that tenant only. A page may be short, or empty, and yet not the last: go on until `next_page_token`
     /// is empty.
     public static let listTenants = MethodSpec<V1.ListTenantsRequest, V1.ListTenantsResponse>(
       RPCMethod(path: "/tenancy.v1.TenantManager/ListTenants", kind: .unary),
@@ -545,6 +552,7 @@ extension V1 {
     public static let methods: [MethodIdentity] = [
       createTenant.identity,
       getTenant.identity,
+      batchGetTenants.identity,
       getTenantUsage.identity,
       updateTenant.identity,
       retireTenantSlug.identity,

@@ -159,6 +159,12 @@ extension V1 {
     public var schedule: V1.TenantSchedule?
     /// Output only. That the tenant's data must be kept. For platform identities only.
     public var legalHold: V1.LegalHold?
+    /// What ListTenants can look for, such as `region` = `eu`; at most 64. A key is 1 to 63 letters, digits, '-', '_' and
+    /// '.', the first and last a letter or digit, and may follow a DNS subdomain and '/': `example.com/team`. A value is
+    /// empty, or as a key without what is before '/'. Only platform identities change labels.
+    public var labels: [String: String]
+    /// Notes, at most 64 under keys as labels have, with 16 KiB of keys and text together. For platform identities only.
+    public var annotations: [String: String]
 
     /// Fields that are not given have their defaults.
     public init(
@@ -179,7 +185,9 @@ extension V1 {
       stateReason: String = "",
       maintenanceEndTime: GoogleProtobuf.Timestamp? = nil,
       schedule: V1.TenantSchedule? = nil,
-      legalHold: V1.LegalHold? = nil
+      legalHold: V1.LegalHold? = nil,
+      labels: [String: String] = [:],
+      annotations: [String: String] = [:]
     ) {
       self.name = name
       self.id = id
@@ -199,6 +207,8 @@ extension V1 {
       self.maintenanceEndTime = maintenanceEndTime
       self.schedule = schedule
       self.legalHold = legalHold
+      self.labels = labels
+      self.annotations = annotations
     }
   }
 }
@@ -230,6 +240,8 @@ extension V1.Tenant {
     self.maintenanceEndTime = try WireRead.message(c.pointee.maintenance_end_time, field: "maintenance_end_time")
     self.schedule = try WireRead.message(c.pointee.schedule, field: "schedule")
     self.legalHold = try WireRead.message(c.pointee.legal_hold, field: "legal_hold")
+    self.labels = try WireRead.map(c.pointee.labels, count: c.pointee.n_labels, field: "labels", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireText.string(entry.value, field: "") })
+    self.annotations = try WireRead.map(c.pointee.annotations, count: c.pointee.n_annotations, field: "annotations", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireText.string(entry.value, field: "") })
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -254,6 +266,16 @@ extension V1.Tenant {
     c.pointee.maintenance_end_time = self.maintenanceEndTime?.write(into: arena)
     c.pointee.schedule = self.schedule?.write(into: arena)
     c.pointee.legal_hold = self.legalHold?.write(into: arena)
+    c.pointee.n_labels = self.labels.count
+    c.pointee.labels = arena.map(self.labels, initialize: tenancy__v1__tenant__labels_entry__init) { entry, key, value in
+      entry.pointee.key = key
+      entry.pointee.value = arena.copy(value)
+    }
+    c.pointee.n_annotations = self.annotations.count
+    c.pointee.annotations = arena.map(self.annotations, initialize: tenancy__v1__tenant__annotations_entry__init) { entry, key, value in
+      entry.pointee.key = key
+      entry.pointee.value = arena.copy(value)
+    }
     return c
   }
 
@@ -277,6 +299,8 @@ extension V1.Tenant {
     if let value = self.maintenanceEndTime { object["maintenanceEndTime"] = value.json() }
     if let value = self.schedule { object["schedule"] = value.json() }
     if let value = self.legalHold { object["legalHold"] = value.json() }
+    if !self.labels.isEmpty { object["labels"] = .object(self.labels.mapValues { .string($0) }) }
+    if !self.annotations.isEmpty { object["annotations"] = .object(self.annotations.mapValues { .string($0) }) }
     return .object(object)
   }
 }

@@ -105,6 +105,91 @@ extension V1.GetTenantRequest {
 }
 
 extension V1 {
+  /// `tenancy.v1.BatchGetTenantsRequest`.
+  public struct BatchGetTenantsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// 1 to 1,000, as in GetTenantRequest; one may be there twice. Tenants that are more than about 1 MiB together are
+    /// INVALID_ARGUMENT: ask for fewer.
+    public var names: [String]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      names: [String] = []
+    ) {
+      self.names = names
+    }
+  }
+}
+
+extension V1.BatchGetTenantsRequest {
+  public typealias CMessage = Tenancy__V1__BatchGetTenantsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__batch_get_tenants_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.names = try WireRead.strings(c.pointee.names, count: c.pointee.n_names, field: "names")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__batch_get_tenants_request__init(c)
+    c.pointee.n_names = self.names.count
+    c.pointee.names = arena.list(self.names) { arena.copy($0) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.names.isEmpty { object["names"] = .array(self.names.map { .string($0) }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.BatchGetTenantsResponse`.
+  public struct BatchGetTenantsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// One for each name.
+    public var tenants: [V1.Tenant]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenants: [V1.Tenant] = []
+    ) {
+      self.tenants = tenants
+    }
+  }
+}
+
+extension V1.BatchGetTenantsResponse {
+  public typealias CMessage = Tenancy__V1__BatchGetTenantsResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__batch_get_tenants_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenants = try WireRead.messages(c.pointee.tenants, count: c.pointee.n_tenants, field: "tenants")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__batch_get_tenants_response__init(c)
+    c.pointee.n_tenants = self.tenants.count
+    c.pointee.tenants = arena.list(self.tenants) { Optional($0.write(into: arena)) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenants.isEmpty { object["tenants"] = .array(self.tenants.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
   /// `tenancy.v1.GetTenantUsageRequest`.
   public struct GetTenantUsageRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name`, field 1.
@@ -907,26 +992,38 @@ extension V1 {
     /// At most this many; 0 means 50, more than 1,000 means 1,000, negative is INVALID_ARGUMENT. One call
     /// looks at 2,000 tenants and comparisons of the filter at most, and a page ends at about 256 KiB.
     public var pageSize: Int32
-    /// `next_page_token` of the answer before; the filter must be the same.
+    /// `next_page_token` of the answer before; filter and order must be the same.
     public var pageToken: String
-    /// AIP-160 subset: comparisons joined by AND. Fields `state`, `isolation_model`, `slug`,
-    /// `display_name`; operators `=` and `!=`; text in double quotes may end in `*` (prefix), and is
-    /// compared byte by byte. At most 2,048 bytes. For example: `state = ACTIVE AND slug = "acme-*"`.
+    /// As AIP-160 has it: comparisons joined by AND, OR, which binds tighter, and NOT or `-`, in parentheses; side by side
+    /// they are joined by AND. Fields: `state`, `isolation_model`, `slug`, `display_name`, `plan` (of the tenant's limits;
+    /// "" where it has none), `create_time`, `update_time`, `labels.KEY`, `feature_flags.NAME`, `custom_settings.NAME`.
+    /// Operators: `=`, `!=`, `<`, `<=`, `>`, `>=`, and `:` for what there is (`labels:region`, `labels.region:*`). Text is
+    /// compared byte by byte; a quoted one may end in `*` (prefix). What a tenant lacks is not compared: then no comparison
+    /// holds, not even `!=`. At most 2,048 bytes, 100 comparisons, parentheses 16 deep. For example:
+    /// `state = ACTIVE AND labels.region = (eu OR us) AND NOT slug = "acme-*"`.
     public var filter: String
     /// Include DELETED tenants.
     public var showDeleted: Bool
+    /// `create_time`, `update_time`, `slug` or `display_name`, and ` desc` behind it or not; text byte by byte, and among
+    /// equals the oldest first. Without it the oldest come first; where the filter has a prefix of slugs that all must
+    /// have, they come in order of slugs. A page costs the same wherever it is. What it looks at is what the filter needs
+    /// only where the filter has, joined by AND, one of: in order of `create_time`, a value of `state`, `isolation_model`,
+    /// `plan` or a label; in order of `slug`, a slug's prefix. Otherwise pages may be short.
+    public var orderBy: String
 
     /// Fields that are not given have their defaults.
     public init(
       pageSize: Int32 = 0,
       pageToken: String = "",
       filter: String = "",
-      showDeleted: Bool = false
+      showDeleted: Bool = false,
+      orderBy: String = ""
     ) {
       self.pageSize = pageSize
       self.pageToken = pageToken
       self.filter = filter
       self.showDeleted = showDeleted
+      self.orderBy = orderBy
     }
   }
 }
@@ -944,6 +1041,7 @@ extension V1.ListTenantsRequest {
     self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
     self.filter = try WireText.string(c.pointee.filter, field: "filter")
     self.showDeleted = c.pointee.show_deleted != 0
+    self.orderBy = try WireText.string(c.pointee.order_by, field: "order_by")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -953,6 +1051,7 @@ extension V1.ListTenantsRequest {
     c.pointee.page_token = arena.copy(self.pageToken)
     c.pointee.filter = arena.copy(self.filter)
     c.pointee.show_deleted = self.showDeleted ? 1 : 0
+    c.pointee.order_by = arena.copy(self.orderBy)
     return c
   }
 
@@ -962,6 +1061,7 @@ extension V1.ListTenantsRequest {
     if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
     if !self.filter.isEmpty { object["filter"] = .string(self.filter) }
     if self.showDeleted { object["showDeleted"] = .bool(self.showDeleted) }
+    if !self.orderBy.isEmpty { object["orderBy"] = .string(self.orderBy) }
     return .object(object)
   }
 }

@@ -3,13 +3,16 @@ import TenancyWire
 
 struct UpdateTenantCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "update", abstract: "Changes a tenant's names or isolation.")
+    commandName: "update", abstract: "Changes a tenant's names, labels, annotations or isolation.",
+    discussion: "Labels and annotations that are not named stay.")
 
   @OptionGroup var tenant: TenantArgument
   @Option(help: "Its new name for people.") var displayName: String?
   @Option(help: "Its new name in URLs. The old one goes on to stand for it: see retire-slug.")
   var slug: String?
   @Option(help: "Possible before resources are provisioned.") var isolation: Isolation?
+  @OptionGroup var metadata: MetadataOptions
+  @OptionGroup var removals: MetadataRemovals
   @OptionGroup var etag: EtagOptions
   @Flag(help: "Checks only, changes nothing.") var validateOnly = false
   @OptionGroup var output: OutputOptions
@@ -30,9 +33,13 @@ struct UpdateTenantCommand: AsyncParsableCommand {
       change.isolationModel = isolation.model
       paths.append("isolation_model")
     }
+    try metadata.apply(to: &change)
+    paths += try removals.paths(with: change)
     // An empty mask would mean something else.
     guard !paths.isEmpty else {
-      throw UsageError("nothing to change: give --display-name, --slug or --isolation")
+      throw UsageError(
+        "nothing to change: give --display-name, --slug, --isolation, --label, --annotation or what to unset"
+      )
     }
     return V1.UpdateTenantRequest(
       tenant: change, updateMask: GoogleProtobuf.FieldMask(paths: paths),

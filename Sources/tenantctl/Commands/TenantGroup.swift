@@ -54,6 +54,7 @@ struct CreateTenantCommand: AsyncParsableCommand {
   @Option(help: "Its name for people.") var displayName: String
   @Option(help: "Its name in URLs; made of the display name if absent.") var slug = ""
   @Option(help: "How its data is kept apart.") var isolation: Isolation
+  @OptionGroup var metadata: MetadataOptions
   @OptionGroup(title: "Configuration") var settings: ConfigurationOptions
   @Option(help: "A UUID: repeating the command with it creates nothing twice.") var requestId = ""
   @Flag(help: "Checks only, changes nothing.") var validateOnly = false
@@ -62,11 +63,12 @@ struct CreateTenantCommand: AsyncParsableCommand {
 
   func request() throws(UsageError) -> V1.CreateTenantRequest {
     let configuration = try settings.message()
+    var tenant = V1.Tenant(
+      slug: slug, displayName: displayName, isolationModel: isolation.model,
+      configuration: configuration == V1.TenantConfiguration() ? nil : configuration)
+    try metadata.apply(to: &tenant)
     return V1.CreateTenantRequest(
-      tenant: V1.Tenant(
-        slug: slug, displayName: displayName, isolationModel: isolation.model,
-        configuration: configuration == V1.TenantConfiguration() ? nil : configuration),
-      requestId: requestId, validateOnly: validateOnly)
+      tenant: tenant, requestId: requestId, validateOnly: validateOnly)
   }
 
   func run() async throws {
@@ -111,9 +113,14 @@ struct TenantUsageCommand: AsyncParsableCommand {
 struct ListTenantsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "Lists the tenants that the caller may see.",
-    discussion: #"A filter: state = ACTIVE AND slug = "acme-*""#)
+    discussion: #"A filter: state = ACTIVE AND labels.region = (eu OR us) AND NOT slug = "acme-*""#)
 
   @Option(help: "Only those for which this holds.") var filter = ""
+  @Option(
+    help: ArgumentHelp(
+      "create_time, update_time, slug or display_name, and ' desc' behind it or not.",
+      valueName: "order"))
+  var orderBy = ""
   @Flag(help: "Deleted ones too.") var showDeleted = false
   @OptionGroup var pages: PageOptions
   @OptionGroup var output: OutputOptions
@@ -124,7 +131,8 @@ struct ListTenantsCommand: AsyncParsableCommand {
       try await pages.collect { token in
         let page = try await connection.tenants.listTenants(
           V1.ListTenantsRequest(
-            pageSize: pages.pageSize, pageToken: token, filter: filter, showDeleted: showDeleted),
+            pageSize: pages.pageSize, pageToken: token, filter: filter, showDeleted: showDeleted,
+            orderBy: orderBy),
           options: connection.options)
         return (page.tenants, page.nextPageToken)
       }

@@ -11,6 +11,8 @@ extension V1.Tenant: Presentable {
     fields.add("State", state.shortName)
     fields.add("Reason", stateReason)
     fields.add("Isolation", isolationModel.shortName)
+    fields.add("Labels", each: Self.pairs(labels))
+    fields.add("Annotations", each: Self.pairs(annotations))
     configuration?.add(to: &fields)
     fields.add("Epoch", String(epoch))
     fields.add("Etag", etag)
@@ -24,6 +26,10 @@ extension V1.Tenant: Presentable {
     fields.add("Deleted", deleteTime?.text ?? "")
     fields.add("Purged after", purgeTime?.text ?? "")
     return fields.lines()
+  }
+
+  private static func pairs(_ pairs: [String: String]) -> [String] {
+    pairs.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
   }
 }
 

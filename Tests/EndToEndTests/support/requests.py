@@ -119,6 +119,7 @@ PLATFORM = {
     "TenantManager/CreateTenant": lambda name: manager.CreateTenantRequest(
         tenant=tenant.Tenant(slug=name.removeprefix("tenants/"), display_name="x",
                              isolation_model=api.SHARED)),
+    "TenantManager/BatchGetTenants": lambda name: manager.BatchGetTenantsRequest(names=[name]),
     "TenantManager/DeactivateTenant": _named(manager.DeactivateTenantRequest),
     "TenantManager/ActivateTenant": _named(manager.ActivateTenantRequest),
     "TenantManager/DeleteTenant": _named(manager.DeleteTenantRequest),

@@ -132,11 +132,18 @@ let domainTargets: [FuzzTarget] = [
   FuzzTarget("filter") {
     [
       #"state = ACTIVE AND slug = "acme-*""#, #"display_name != "x y" "#, "isolation_model=SHARED",
-      "", "AND", "state = ", #"slug = ""#,
+      "", "AND", "state = ", #"slug = ""#, #"NOT (a OR -labels.b:"c\"*")"#,
+      #"labels.region = (eu OR -us) OR custom_settings."a b" >= -1.5e3 labels:x"#,
+      #"create_time < "2026-01-31T09:30:00.25+01:00" feature_flags.x != true plan='p*'"#,
     ].map { Array($0.utf8) }
   } run: { input in
-    // Refused or understood.
-    _ = try? TenantFilter(parsing: String(decoding: input, as: UTF8.self))
+    // Refused or understood, and then nothing that a tenant has is too much for it.
+    let text = String(decoding: input, as: UTF8.self)
+    guard let filter = try? TenantFilter(parsing: text) else { return }
+    var budget = WorkBudget()
+    for tenant in FilterSample.tenants { _ = filter.matches(tenant, &budget) }
+    let most = FilterParser.maximumTests + FilterParser.maximumLength / 64
+    try check(budget.visits <= FilterSample.tenants.count * most, "a filter looks too often")
   },
 
   FuzzTarget("page-token") {
@@ -154,6 +161,25 @@ let domainTargets: [FuzzTarget] = [
     try checkEqual(again.after, key, "token")
   },
 ]
+
+private enum FilterSample {
+  static let tenants: [Tenant] = {
+    guard let slug = Slug(parsing: "acme") else { return [] }
+    let plain = Tenant(
+      id: TenantID(high: 0x7000, low: 1 << 63), slug: slug,
+      displayName: "x y", state: .active, isolationModel: .shared,
+      configuration: TenantConfiguration(), version: 1, epoch: 1,
+      createTime: Timestamp(nanoseconds: 0), updateTime: Timestamp(nanoseconds: .max))
+    var rich = plain
+    rich.metadata.labels = ["b": "c", "region": "eu", "x": ""]
+    rich.configuration.customSettings = [
+      "a b": .number(-1.5), "x": .string("\u{301}"), "y": .bool(true), "z": .null,
+    ]
+    rich.configuration.featureFlags = ["x": true]
+    rich.configuration.limits = LimitSettings(plan: "p")
+    return [plain, rich]
+  }()
+}
 
 private func pathName(_ input: [UInt8], _ patterns: [PathPattern]) throws -> Range<Int>? {
   try selector(input) { bytes throws(TenancyError) in

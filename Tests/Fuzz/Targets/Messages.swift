@@ -80,6 +80,7 @@ private struct MessageKind: Sendable {
     MessageKind(V1.DeleteTenantRequest.self), MessageKind(V1.PurgeTenantRequest.self),
     MessageKind(V1.BeginTenantMaintenanceRequest.self),
     MessageKind(V1.SetTenantScheduleRequest.self), MessageKind(V1.ListTenantsRequest.self),
+    MessageKind(V1.BatchGetTenantsRequest.self), MessageKind(V1.BatchGetTenantsResponse.self),
     MessageKind(V1.UpdateTenantConfigurationRequest.self),
     MessageKind(V1.ProvisionTenantResourcesRequest.self),
     MessageKind(V1.DeprovisionTenantResourcesRequest.self), MessageKind(V1.WhoAmIRequest.self),

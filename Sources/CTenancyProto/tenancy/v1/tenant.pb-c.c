@@ -8,6 +8,18 @@
 #endif
 
 #include "tenancy/v1/tenant.pb-c.h"
+void   tenancy__v1__tenant__labels_entry__init
+                     (Tenancy__V1__Tenant__LabelsEntry         *message)
+{
+  static const Tenancy__V1__Tenant__LabelsEntry init_value = TENANCY__V1__TENANT__LABELS_ENTRY__INIT;
+  *message = init_value;
+}
+void   tenancy__v1__tenant__annotations_entry__init
+                     (Tenancy__V1__Tenant__AnnotationsEntry         *message)
+{
+  static const Tenancy__V1__Tenant__AnnotationsEntry init_value = TENANCY__V1__TENANT__ANNOTATIONS_ENTRY__INIT;
+  *message = init_value;
+}
 void   tenancy__v1__tenant__init
                      (Tenancy__V1__Tenant         *message)
 {
@@ -554,7 +566,109 @@ void   tenancy__v1__shared_config__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__shared_config__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[18] =
+static const ProtobufCFieldDescriptor tenancy__v1__tenant__labels_entry__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Tenant__LabelsEntry, key),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Tenant__LabelsEntry, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__tenant__labels_entry__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange tenancy__v1__tenant__labels_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__tenant__labels_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.Tenant.LabelsEntry",
+  "LabelsEntry",
+  "Tenancy__V1__Tenant__LabelsEntry",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__Tenant__LabelsEntry),
+  2,
+  tenancy__v1__tenant__labels_entry__field_descriptors,
+  tenancy__v1__tenant__labels_entry__field_indices_by_name,
+  1,  tenancy__v1__tenant__labels_entry__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__tenant__labels_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__tenant__annotations_entry__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Tenant__AnnotationsEntry, key),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__Tenant__AnnotationsEntry, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__tenant__annotations_entry__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange tenancy__v1__tenant__annotations_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__tenant__annotations_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.Tenant.AnnotationsEntry",
+  "AnnotationsEntry",
+  "Tenancy__V1__Tenant__AnnotationsEntry",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__Tenant__AnnotationsEntry),
+  2,
+  tenancy__v1__tenant__annotations_entry__field_descriptors,
+  tenancy__v1__tenant__annotations_entry__field_indices_by_name,
+  1,  tenancy__v1__tenant__annotations_entry__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__tenant__annotations_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[20] =
 {
   {
     "name",
@@ -772,8 +886,33 @@ static const ProtobufCFieldDescriptor tenancy__v1__tenant__field_descriptors[18]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "labels",
+    19,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__Tenant, n_labels),
+    offsetof(Tenancy__V1__Tenant, labels),
+    &tenancy__v1__tenant__labels_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "annotations",
+    20,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__Tenant, n_annotations),
+    offsetof(Tenancy__V1__Tenant, annotations),
+    &tenancy__v1__tenant__annotations_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__tenant__field_indices_by_name[] = {
+  19,   /* field[19] = annotations */
   6,   /* field[6] = configuration */
   9,   /* field[9] = create_time */
   11,   /* field[11] = delete_time */
@@ -783,6 +922,7 @@ static const unsigned tenancy__v1__tenant__field_indices_by_name[] = {
   13,   /* field[13] = former_slugs */
   1,   /* field[1] = id */
   5,   /* field[5] = isolation_model */
+  18,   /* field[18] = labels */
   17,   /* field[17] = legal_hold */
   15,   /* field[15] = maintenance_end_time */
   0,   /* field[0] = name */
@@ -796,7 +936,7 @@ static const unsigned tenancy__v1__tenant__field_indices_by_name[] = {
 static const ProtobufCIntRange tenancy__v1__tenant__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 18 }
+  { 0, 20 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor =
 {
@@ -806,7 +946,7 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor =
   "Tenancy__V1__Tenant",
   "tenancy.v1",
   sizeof(Tenancy__V1__Tenant),
-  18,
+  20,
   tenancy__v1__tenant__field_descriptors,
   tenancy__v1__tenant__field_indices_by_name,
   1,  tenancy__v1__tenant__number_ranges,

@@ -98,6 +98,96 @@ void   tenancy__v1__get_tenant_request__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__get_tenant_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__batch_get_tenants_request__init
+                     (Tenancy__V1__BatchGetTenantsRequest         *message)
+{
+  static const Tenancy__V1__BatchGetTenantsRequest init_value = TENANCY__V1__BATCH_GET_TENANTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__batch_get_tenants_request__get_packed_size
+                     (const Tenancy__V1__BatchGetTenantsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_get_tenants_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__batch_get_tenants_request__pack
+                     (const Tenancy__V1__BatchGetTenantsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_get_tenants_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__batch_get_tenants_request__pack_to_buffer
+                     (const Tenancy__V1__BatchGetTenantsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_get_tenants_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__BatchGetTenantsRequest *
+       tenancy__v1__batch_get_tenants_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__BatchGetTenantsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__batch_get_tenants_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__batch_get_tenants_request__free_unpacked
+                     (Tenancy__V1__BatchGetTenantsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__batch_get_tenants_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__batch_get_tenants_response__init
+                     (Tenancy__V1__BatchGetTenantsResponse         *message)
+{
+  static const Tenancy__V1__BatchGetTenantsResponse init_value = TENANCY__V1__BATCH_GET_TENANTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__batch_get_tenants_response__get_packed_size
+                     (const Tenancy__V1__BatchGetTenantsResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_get_tenants_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__batch_get_tenants_response__pack
+                     (const Tenancy__V1__BatchGetTenantsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_get_tenants_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__batch_get_tenants_response__pack_to_buffer
+                     (const Tenancy__V1__BatchGetTenantsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_get_tenants_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__BatchGetTenantsResponse *
+       tenancy__v1__batch_get_tenants_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__BatchGetTenantsResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__batch_get_tenants_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__batch_get_tenants_response__free_unpacked
+                     (Tenancy__V1__BatchGetTenantsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__batch_get_tenants_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__get_tenant_usage_request__init
                      (Tenancy__V1__GetTenantUsageRequest         *message)
 {
@@ -1100,6 +1190,82 @@ const ProtobufCMessageDescriptor tenancy__v1__get_tenant_request__descriptor =
   (ProtobufCMessageInit) tenancy__v1__get_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor tenancy__v1__batch_get_tenants_request__field_descriptors[1] =
+{
+  {
+    "names",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__BatchGetTenantsRequest, n_names),
+    offsetof(Tenancy__V1__BatchGetTenantsRequest, names),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__batch_get_tenants_request__field_indices_by_name[] = {
+  0,   /* field[0] = names */
+};
+static const ProtobufCIntRange tenancy__v1__batch_get_tenants_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__batch_get_tenants_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.BatchGetTenantsRequest",
+  "BatchGetTenantsRequest",
+  "Tenancy__V1__BatchGetTenantsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__BatchGetTenantsRequest),
+  1,
+  tenancy__v1__batch_get_tenants_request__field_descriptors,
+  tenancy__v1__batch_get_tenants_request__field_indices_by_name,
+  1,  tenancy__v1__batch_get_tenants_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__batch_get_tenants_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__batch_get_tenants_response__field_descriptors[1] =
+{
+  {
+    "tenants",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__BatchGetTenantsResponse, n_tenants),
+    offsetof(Tenancy__V1__BatchGetTenantsResponse, tenants),
+    &tenancy__v1__tenant__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__batch_get_tenants_response__field_indices_by_name[] = {
+  0,   /* field[0] = tenants */
+};
+static const ProtobufCIntRange tenancy__v1__batch_get_tenants_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__batch_get_tenants_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.BatchGetTenantsResponse",
+  "BatchGetTenantsResponse",
+  "Tenancy__V1__BatchGetTenantsResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__BatchGetTenantsResponse),
+  1,
+  tenancy__v1__batch_get_tenants_response__field_descriptors,
+  tenancy__v1__batch_get_tenants_response__field_indices_by_name,
+  1,  tenancy__v1__batch_get_tenants_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__batch_get_tenants_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor tenancy__v1__get_tenant_usage_request__field_descriptors[1] =
 {
   {
@@ -1995,7 +2161,7 @@ const ProtobufCMessageDescriptor tenancy__v1__set_tenant_schedule_request__descr
   (ProtobufCMessageInit) tenancy__v1__set_tenant_schedule_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__list_tenants_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__list_tenants_request__field_descriptors[5] =
 {
   {
     "page_size",
@@ -2045,9 +2211,22 @@ static const ProtobufCFieldDescriptor tenancy__v1__list_tenants_request__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "order_by",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListTenantsRequest, order_by),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__list_tenants_request__field_indices_by_name[] = {
   2,   /* field[2] = filter */
+  4,   /* field[4] = order_by */
   0,   /* field[0] = page_size */
   1,   /* field[1] = page_token */
   3,   /* field[3] = show_deleted */
@@ -2055,7 +2234,7 @@ static const unsigned tenancy__v1__list_tenants_request__field_indices_by_name[]
 static const ProtobufCIntRange tenancy__v1__list_tenants_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__list_tenants_request__descriptor =
 {
@@ -2065,7 +2244,7 @@ const ProtobufCMessageDescriptor tenancy__v1__list_tenants_request__descriptor =
   "Tenancy__V1__ListTenantsRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ListTenantsRequest),
-  4,
+  5,
   tenancy__v1__list_tenants_request__field_descriptors,
   tenancy__v1__list_tenants_request__field_indices_by_name,
   1,  tenancy__v1__list_tenants_request__number_ranges,

@@ -23,6 +23,8 @@ PROTOBUF_C__BEGIN_DECLS
 #include "google/protobuf/timestamp.pb-c.h"
 
 typedef struct Tenancy__V1__Tenant Tenancy__V1__Tenant;
+typedef struct Tenancy__V1__Tenant__LabelsEntry Tenancy__V1__Tenant__LabelsEntry;
+typedef struct Tenancy__V1__Tenant__AnnotationsEntry Tenancy__V1__Tenant__AnnotationsEntry;
 typedef struct Tenancy__V1__TenantSchedule Tenancy__V1__TenantSchedule;
 typedef struct Tenancy__V1__LegalHold Tenancy__V1__LegalHold;
 typedef struct Tenancy__V1__FormerSlug Tenancy__V1__FormerSlug;
@@ -73,6 +75,28 @@ typedef enum _Tenancy__V1__IsolationModel {
 
 /* --- messages --- */
 
+struct  Tenancy__V1__Tenant__LabelsEntry
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData key;
+  ProtobufCBinaryData value;
+};
+#define TENANCY__V1__TENANT__LABELS_ENTRY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant__labels_entry__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
+struct  Tenancy__V1__Tenant__AnnotationsEntry
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData key;
+  ProtobufCBinaryData value;
+};
+#define TENANCY__V1__TENANT__ANNOTATIONS_ENTRY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant__annotations_entry__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
 struct  Tenancy__V1__Tenant
 {
   ProtobufCMessage base;
@@ -95,10 +119,14 @@ struct  Tenancy__V1__Tenant
   Google__Protobuf__Timestamp *maintenance_end_time;
   Tenancy__V1__TenantSchedule *schedule;
   Tenancy__V1__LegalHold *legal_hold;
+  size_t n_labels;
+  Tenancy__V1__Tenant__LabelsEntry **labels;
+  size_t n_annotations;
+  Tenancy__V1__Tenant__AnnotationsEntry **annotations;
 };
 #define TENANCY__V1__TENANT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, NULL, {0,NULL}, 0, NULL, NULL, NULL, NULL, 0,NULL, {0,NULL}, NULL, NULL, NULL }
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, NULL, {0,NULL}, 0, NULL, NULL, NULL, NULL, 0,NULL, {0,NULL}, NULL, NULL, NULL, 0,NULL, 0,NULL }
 
 
 struct  Tenancy__V1__TenantSchedule
@@ -249,6 +277,12 @@ struct  Tenancy__V1__SharedConfig
     , {0,NULL} }
 
 
+/* Tenancy__V1__Tenant__LabelsEntry methods */
+void   tenancy__v1__tenant__labels_entry__init
+                     (Tenancy__V1__Tenant__LabelsEntry         *message);
+/* Tenancy__V1__Tenant__AnnotationsEntry methods */
+void   tenancy__v1__tenant__annotations_entry__init
+                     (Tenancy__V1__Tenant__AnnotationsEntry         *message);
 /* Tenancy__V1__Tenant methods */
 void   tenancy__v1__tenant__init
                      (Tenancy__V1__Tenant         *message);
@@ -482,6 +516,12 @@ void   tenancy__v1__shared_config__free_unpacked
                       ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
+typedef void (*Tenancy__V1__Tenant__LabelsEntry_Closure)
+                 (const Tenancy__V1__Tenant__LabelsEntry *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__Tenant__AnnotationsEntry_Closure)
+                 (const Tenancy__V1__Tenant__AnnotationsEntry *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__Tenant_Closure)
                  (const Tenancy__V1__Tenant *message,
                   void *closure_data);
@@ -530,6 +570,8 @@ typedef void (*Tenancy__V1__SharedConfig_Closure)
 extern const ProtobufCEnumDescriptor    tenancy__v1__tenant_state__descriptor;
 extern const ProtobufCEnumDescriptor    tenancy__v1__isolation_model__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__tenant__labels_entry__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__tenant__annotations_entry__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_schedule__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__legal_hold__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__former_slug__descriptor;

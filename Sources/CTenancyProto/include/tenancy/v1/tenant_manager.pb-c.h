@@ -26,6 +26,8 @@ PROTOBUF_C__BEGIN_DECLS
 
 typedef struct Tenancy__V1__CreateTenantRequest Tenancy__V1__CreateTenantRequest;
 typedef struct Tenancy__V1__GetTenantRequest Tenancy__V1__GetTenantRequest;
+typedef struct Tenancy__V1__BatchGetTenantsRequest Tenancy__V1__BatchGetTenantsRequest;
+typedef struct Tenancy__V1__BatchGetTenantsResponse Tenancy__V1__BatchGetTenantsResponse;
 typedef struct Tenancy__V1__GetTenantUsageRequest Tenancy__V1__GetTenantUsageRequest;
 typedef struct Tenancy__V1__TenantUsage Tenancy__V1__TenantUsage;
 typedef struct Tenancy__V1__QuotaUsage Tenancy__V1__QuotaUsage;
@@ -73,6 +75,28 @@ struct  Tenancy__V1__GetTenantRequest
 #define TENANCY__V1__GET_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__get_tenant_request__descriptor) \
     , {0,NULL} }
+
+
+struct  Tenancy__V1__BatchGetTenantsRequest
+{
+  ProtobufCMessage base;
+  size_t n_names;
+  ProtobufCBinaryData *names;
+};
+#define TENANCY__V1__BATCH_GET_TENANTS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__batch_get_tenants_request__descriptor) \
+    , 0,NULL }
+
+
+struct  Tenancy__V1__BatchGetTenantsResponse
+{
+  ProtobufCMessage base;
+  size_t n_tenants;
+  Tenancy__V1__Tenant **tenants;
+};
+#define TENANCY__V1__BATCH_GET_TENANTS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__batch_get_tenants_response__descriptor) \
+    , 0,NULL }
 
 
 struct  Tenancy__V1__GetTenantUsageRequest
@@ -258,10 +282,11 @@ struct  Tenancy__V1__ListTenantsRequest
   ProtobufCBinaryData page_token;
   ProtobufCBinaryData filter;
   protobuf_c_boolean show_deleted;
+  ProtobufCBinaryData order_by;
 };
 #define TENANCY__V1__LIST_TENANTS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_tenants_request__descriptor) \
-    , 0, {0,NULL}, {0,NULL}, 0 }
+    , 0, {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__ListTenantsResponse
@@ -348,6 +373,44 @@ Tenancy__V1__GetTenantRequest *
                       const uint8_t       *data);
 void   tenancy__v1__get_tenant_request__free_unpacked
                      (Tenancy__V1__GetTenantRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__BatchGetTenantsRequest methods */
+void   tenancy__v1__batch_get_tenants_request__init
+                     (Tenancy__V1__BatchGetTenantsRequest         *message);
+size_t tenancy__v1__batch_get_tenants_request__get_packed_size
+                     (const Tenancy__V1__BatchGetTenantsRequest   *message);
+size_t tenancy__v1__batch_get_tenants_request__pack
+                     (const Tenancy__V1__BatchGetTenantsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__batch_get_tenants_request__pack_to_buffer
+                     (const Tenancy__V1__BatchGetTenantsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__BatchGetTenantsRequest *
+       tenancy__v1__batch_get_tenants_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__batch_get_tenants_request__free_unpacked
+                     (Tenancy__V1__BatchGetTenantsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__BatchGetTenantsResponse methods */
+void   tenancy__v1__batch_get_tenants_response__init
+                     (Tenancy__V1__BatchGetTenantsResponse         *message);
+size_t tenancy__v1__batch_get_tenants_response__get_packed_size
+                     (const Tenancy__V1__BatchGetTenantsResponse   *message);
+size_t tenancy__v1__batch_get_tenants_response__pack
+                     (const Tenancy__V1__BatchGetTenantsResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__batch_get_tenants_response__pack_to_buffer
+                     (const Tenancy__V1__BatchGetTenantsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__BatchGetTenantsResponse *
+       tenancy__v1__batch_get_tenants_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__batch_get_tenants_response__free_unpacked
+                     (Tenancy__V1__BatchGetTenantsResponse *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__GetTenantUsageRequest methods */
 void   tenancy__v1__get_tenant_usage_request__init
@@ -737,6 +800,12 @@ typedef void (*Tenancy__V1__CreateTenantRequest_Closure)
 typedef void (*Tenancy__V1__GetTenantRequest_Closure)
                  (const Tenancy__V1__GetTenantRequest *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__BatchGetTenantsRequest_Closure)
+                 (const Tenancy__V1__BatchGetTenantsRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__BatchGetTenantsResponse_Closure)
+                 (const Tenancy__V1__BatchGetTenantsResponse *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__GetTenantUsageRequest_Closure)
                  (const Tenancy__V1__GetTenantUsageRequest *message,
                   void *closure_data);
@@ -805,6 +874,8 @@ typedef void (*Tenancy__V1__DeprovisionTenantResourcesRequest_Closure)
 
 extern const ProtobufCMessageDescriptor tenancy__v1__create_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__batch_get_tenants_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__batch_get_tenants_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_usage_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_usage__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__quota_usage__descriptor;

@@ -51,7 +51,7 @@ public struct ClusterConfiguration: Sendable {
 enum ClusterNames {
   /// What a cluster knows of its tenants.
   static let schema = "tenancy_cluster"
-  /// What all logins of tenants are members of.
+  /// Who may connect to the cluster's database: tenants that have something there.
   static let tenants = "tenancy_tenants"
   /// And those whose rows are in shared tables.
   static let sharers = "tenancy_sharers"

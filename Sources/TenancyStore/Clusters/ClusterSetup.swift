@@ -49,6 +49,7 @@ struct ClusterSetup {
       GRANT USAGE ON SCHEMA \(schema) TO \(sharers);
       GRANT EXECUTE ON FUNCTION \(schema).tenant_identifier() TO \(sharers);
       REVOKE CONNECT, TEMPORARY ON DATABASE \(database) FROM PUBLIC;
+      GRANT CONNECT ON DATABASE \(database) TO \(tenants);
       REVOKE CREATE ON SCHEMA public FROM PUBLIC;
       COMMIT
       """

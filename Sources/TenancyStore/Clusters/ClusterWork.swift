@@ -71,7 +71,7 @@ struct ClusterWork {
     // Only a superuser may say of a role that is there that it is none.
     let login = there.contains(name) ? "ALTER ROLE \(name)" : "CREATE ROLE \(name) \(rights)"
     statements += [
-      "COMMENT ON ROLE \(role) IS \(mark)", "GRANT \(ClusterNames.tenants) TO \(role)",
+      "COMMENT ON ROLE \(role) IS \(mark)",
       "\(login) LOGIN INHERIT PASSWORD '\(verifier)'"
         + " CONNECTION LIMIT \(configuration.connectionsPerTenant)",
       "COMMENT ON ROLE \(name) IS \(mark)", "GRANT \(role) TO \(name)",
@@ -80,7 +80,8 @@ struct ClusterWork {
     ]
     if tenant.isolationModel.usesSchema || tenant.isolationModel.usesShared {
       statements += [
-        "GRANT CONNECT ON DATABASE \(database) TO \(role)",
+        // Not each to the database, whose list of rights is one value.
+        "GRANT \(ClusterNames.tenants) TO \(role)",
         "ALTER ROLE \(name) IN DATABASE \(database) SET search_path = "
           + configuration.searchPath(of: tenant).map(ClusterNames.quoted).joined(separator: ", "),
       ]

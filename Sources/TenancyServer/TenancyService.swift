@@ -48,6 +48,7 @@ public struct TenancyService: Sendable {
         requests
       ).methods(gate),
       RateLimitService(plane: plane, terms: limits, tally: requests).methods(gate),
+      SettingDefinitionService(plane: plane).methods(gate),
       WorkloadEntryService(plane: plane, platformRoles: platformRoles).methods(gate),
       TenantDomainService(plane: plane, terms: domains, baseDomains: rules.baseDomains)
         .methods(gate),

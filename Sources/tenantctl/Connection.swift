@@ -106,6 +106,7 @@ struct Connection {
   var tokens: TokensClient { TokensClient(channel) }
   var authorities: CertificateAuthoritiesClient { CertificateAuthoritiesClient(channel) }
   var domains: TenantDomainsClient { TenantDomainsClient(channel) }
+  var settings: SettingDefinitionsClient { SettingDefinitionsClient(channel) }
   var workloads: WorkloadEntriesClient { WorkloadEntriesClient(channel) }
 }
 

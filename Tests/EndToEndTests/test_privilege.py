@@ -212,7 +212,8 @@ READS = {"TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantManag
          "Audit/StreamAuditRecords", "WorkloadEntries/GetWorkloadEntry",
          "WorkloadEntries/ListWorkloadEntries", "CertificateAuthorities/GetCertificateAuthority",
          "CertificateAuthorities/ListCertificateAuthorities", "TenantDomains/GetTenantDomain",
-         "TenantDomains/ListTenantDomains"}
+         "TenantDomains/ListTenantDomains", "SettingDefinitions/GetSettingDefinition",
+         "SettingDefinitions/ListSettingDefinitions", "SettingDefinitions/ListSettingConflicts"}
 KEYS = {"Tokens/GetJsonWebKeySet"}
 SETTINGS = {"Tokens/GetAuthenticationSettings"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}

@@ -10,6 +10,7 @@ struct EveryMethodTests {
     for story in [
       TenantManagerStory.run, ResolverStory.run, AuthorizationStory.run, SecretsStory.run,
       AuditStory.run, TokenStory.run, WorkloadStory.run, AuthorityStory.run, DomainStory.run,
+      SettingStory.run,
     ] {
       try await withLiveServer { server in
         try await server.asOperator(over: transport) { client in

@@ -16,6 +16,7 @@ struct Stubs {
   let workloads: WorkloadEntriesClient
   let authorities: CertificateAuthoritiesClient
   let domains: TenantDomainsClient
+  let settings: SettingDefinitionsClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -47,6 +48,7 @@ struct Stubs {
     workloads = WorkloadEntriesClient(channel)
     authorities = CertificateAuthoritiesClient(channel)
     domains = TenantDomainsClient(channel)
+    settings = SettingDefinitionsClient(channel)
   }
 
   // MARK: In fewer words

@@ -30,7 +30,7 @@ struct AdmissionRow: CustomStringConvertible {
   private static let everyone = checkers + " unknown"
 
   static let all: [AdmissionRow] =
-    authorization + manager + resolver + tokens + workloads + authorities + domains + [
+    authorization + manager + resolver + tokens + workloads + authorities + domains + settings + [
       AdmissionRow(
         "envoy.service.auth.v3.Authorization/Check", "tenancy.requests:check", "platform",
         names: false, "admin resolver"),
@@ -115,6 +115,20 @@ struct AdmissionRow: CustomStringConvertible {
       "TenantDomains/ReleaseTenantDomain", "tenancy.domains:release", "tenant", names: true,
       changers),
   ]
+
+  private static let settings =
+    [
+      ("CreateSettingDefinition", "create", operators),
+      ("GetSettingDefinition", "get", "admin viewer"),
+      ("ListSettingDefinitions", "list", "admin viewer"),
+      ("UpdateSettingDefinition", "update", operators),
+      ("DeleteSettingDefinition", "delete", operators),
+      ("ListSettingConflicts", "list_conflicts", "admin viewer"),
+    ].map { name, action, who in
+      AdmissionRow(
+        "SettingDefinitions/\(name)", "tenancy.setting_definitions:\(action)", "platform",
+        names: false, who)
+    }
 
   private static let authorization = [
     AdmissionRow(

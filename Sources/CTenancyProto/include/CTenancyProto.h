@@ -23,6 +23,7 @@
 #include "tenancy/v1/certificate_authorities.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
 #include "tenancy/v1/secrets.pb-c.h"
+#include "tenancy/v1/setting_definitions.pb-c.h"
 #include "tenancy/v1/tenant_domains.pb-c.h"
 #include "tenancy/v1/tenant_manager.pb-c.h"
 #include "tenancy/v1/tenant_resolver.pb-c.h"
@@ -427,6 +428,50 @@ tenancy__v1__rotate_data_key_request__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__rotate_data_key_response__get_descriptor(void) {
   return &tenancy__v1__rotate_data_key_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__setting_definition__get_descriptor(void) {
+  return &tenancy__v1__setting_definition__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__create_setting_definition_request__get_descriptor(void) {
+  return &tenancy__v1__create_setting_definition_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_setting_definition_request__get_descriptor(void) {
+  return &tenancy__v1__get_setting_definition_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_definitions_request__get_descriptor(void) {
+  return &tenancy__v1__list_setting_definitions_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_definitions_response__get_descriptor(void) {
+  return &tenancy__v1__list_setting_definitions_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__update_setting_definition_request__get_descriptor(void) {
+  return &tenancy__v1__update_setting_definition_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_setting_definition_request__get_descriptor(void) {
+  return &tenancy__v1__delete_setting_definition_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_setting_definition_response__get_descriptor(void) {
+  return &tenancy__v1__delete_setting_definition_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_conflicts_request__get_descriptor(void) {
+  return &tenancy__v1__list_setting_conflicts_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__setting_conflict__get_descriptor(void) {
+  return &tenancy__v1__setting_conflict__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_conflicts_response__get_descriptor(void) {
+  return &tenancy__v1__list_setting_conflicts_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_domain__get_descriptor(void) {

@@ -69,7 +69,7 @@ public struct TenantCommands: Sendable {
         }
         return record.tenant
       }
-      var tenant = try Self.make(new, at: transaction.now)
+      var tenant = try Self.make(new, at: transaction.now, transaction.state.catalog)
       try Self.checkFree(tenant, in: transaction.state)
       let secret = try Self.seal(new.databasePassword, into: &tenant, sealer)
       if validateOnly { return tenant }
@@ -99,7 +99,8 @@ public struct TenantCommands: Sendable {
     public var etag: String
     /// What is known to be wrong with the request.
     public var checks = FieldChecks()
-    /// Whether the caller may change slug, isolation model and where data lives.
+    /// Whether the caller is the platform's: may change slug, isolation model, where data lives, and settings that are
+    /// the platform's to change.
     public var mayMove: Bool
 
     /// Changes nothing yet.
@@ -122,7 +123,7 @@ public struct TenantCommands: Sendable {
       let record = try Self.current(id, update.etag, transaction.state)
       let before = record.tenant
       guard !before.state.isGone else { throw .tenantNotFound }
-      var after = try Self.apply(update, to: before)
+      var after = try Self.apply(update, to: before, transaction.state.catalog)
       let password = after.configuration.database == nil ? nil : update.databasePassword
       try Self.checkMove(
         from: before, to: after, setsPassword: password != nil, allowed: update.mayMove)
@@ -213,7 +214,9 @@ public struct TenantCommands: Sendable {
 
   // MARK: Rules
 
-  private static func make(_ new: NewTenant, at now: Timestamp) throws(TenancyError) -> Tenant {
+  private static func make(
+    _ new: NewTenant, at now: Timestamp, _ catalog: ConfigurationCatalog
+  ) throws(TenancyError) -> Tenant {
     var checks = new.checks
     try checks.value { () throws(TenancyError) in
       try TenantRules.check(displayName: new.displayName)
@@ -222,6 +225,8 @@ public struct TenantCommands: Sendable {
       try TenantRules.slug(new.slug, displayName: new.displayName)
     }
     try TenantRules.check(new.configuration, model: new.isolationModel, &checks)
+    // Only the platform creates tenants.
+    try catalog.check(new.configuration.customSettings, from: [:], isPlatform: true, &checks)
     TenantRules.check(password: new.databasePassword, &checks)
     try checks.value { () throws(TenancyError) in
       try TenantRules.checkSecrets(in: new.configuration.database)
@@ -235,7 +240,7 @@ public struct TenantCommands: Sendable {
   }
 
   private static func apply(
-    _ update: Update, to before: Tenant
+    _ update: Update, to before: Tenant, _ catalog: ConfigurationCatalog
   ) throws(TenancyError) -> Tenant {
     var checks = update.checks
     var after = before
@@ -256,6 +261,9 @@ public struct TenantCommands: Sendable {
     }
     if after.isolationModel != before.isolationModel { dropUnused(&after) }
     try TenantRules.check(after.configuration, model: after.isolationModel, &checks)
+    try catalog.check(
+      after.configuration.customSettings, from: before.configuration.customSettings,
+      isPlatform: update.mayMove, &checks)
     TenantRules.check(password: update.databasePassword, &checks)
     let database = after.configuration.database
     if database?.connectionString != before.configuration.database?.connectionString {

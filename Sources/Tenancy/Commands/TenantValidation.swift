@@ -163,7 +163,7 @@ public enum TenantRules {
   }
 
   /// Adds up text and a few bytes for each value, until there are too many; false when nested too deep.
-  private static func measure(_ value: JSONValue, depth: Int, into bytes: inout Int) -> Bool {
+  static func measure(_ value: JSONValue, depth: Int, into bytes: inout Int) -> Bool {
     guard depth <= maximumSettingsDepth else { return false }
     guard bytes <= maximumSettingsBytes else { return true }
     switch value {

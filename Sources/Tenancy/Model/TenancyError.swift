@@ -188,6 +188,12 @@ extension TenancyError.Reason {
   public static let workloadEntryNotFound = Self("WORKLOAD_ENTRY_NOT_FOUND")
   /// The same processes get the same identity already; `entry` says by which one.
   public static let workloadEntryExists = Self("WORKLOAD_ENTRY_EXISTS")
+  /// There is no such setting definition.
+  public static let settingDefinitionNotFound = Self("SETTING_DEFINITION_NOT_FOUND")
+  /// The setting is declared already.
+  public static let settingDefinitionExists = Self("SETTING_DEFINITION_EXISTS")
+  /// Only the platform changes the setting; the violations say which.
+  public static let settingNotOwn = Self("SETTING_NOT_OWN")
   /// The tenant has no such domain, or its claim is over.
   public static let domainNotFound = Self("DOMAIN_NOT_FOUND")
   /// The challenge is not where it should be; `seen` says what is.

@@ -67,6 +67,8 @@ public struct ControlState: Sendable {
   public private(set) var workloads = WorkloadEntrySet()
   /// The domains of tenants.
   public private(set) var domains = TenantDomainSet()
+  /// What the platform declares of tenants' configurations.
+  public private(set) var catalog = ConfigurationCatalog()
   /// What signs the certificates of workloads.
   public private(set) var authorities = SigningAuthoritySet()
   private var due = DueTenants()
@@ -243,6 +245,8 @@ public struct ControlState: Sendable {
     case .deleteDomain(let id, let name): domains.remove(name, of: id)
     case .putAuthority(let authority): authorities.put(authority)
     case .deleteAuthority(let id): authorities.remove(id)
+    case .putConfigurationItem(let item): catalog.put(item)
+    case .deleteConfigurationItem(let kind, let id): catalog.remove(kind, id)
     case .putSecret, .deleteSecret, .putDataKey:
       break  // Who has them refers to them; they and the keys are in the store only.
     }
@@ -349,6 +353,7 @@ public struct ControlState: Sendable {
         sum + names[kind].unshared(with: other.names[kind]).nodes
       } + workloads.unsharedNodes(with: other.workloads)
       + domains.unsharedNodes(with: other.domains)
+      + catalog.unsharedNodes(with: other.catalog)
       + requests.unshared(with: other.requests).nodes
       + requestsByTime.unsharedNodes(with: other.requestsByTime)
   }

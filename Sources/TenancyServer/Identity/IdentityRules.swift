@@ -36,6 +36,8 @@ public struct IdentityRules: Sendable {
       "tenancy.token_keys:get", "tenancy.authentication:get", "tenancy.workload_entries:get",
       "tenancy.workload_entries:list", "tenancy.certificate_authorities:get",
       "tenancy.certificate_authorities:list", "tenancy.domains:get", "tenancy.domains:list",
+      "tenancy.setting_definitions:get", "tenancy.setting_definitions:list",
+      "tenancy.setting_definitions:list_conflicts",
     ]),
     "resolver": permissions([
       "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",
@@ -59,6 +61,7 @@ public struct IdentityRules: Sendable {
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",
+    "tenancy.setting_definitions:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {

@@ -294,6 +294,61 @@ extension V1 {
 }
 
 extension V1 {
+  /// What the platform declares of the custom settings of tenants: their types, bounds and defaults, and who may change
+  /// them. Settings that are not declared stay any JSON. For the platform only; there are 1,000 at most.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: SETTING_DEFINITION_NOT_FOUND (NOT_FOUND), SETTING_DEFINITION_EXISTS
+  /// (ALREADY_EXISTS), ETAG_MISMATCH (ABORTED), LIMIT_REACHED (RESOURCE_EXHAUSTED).
+  public enum SettingDefinitions: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.SettingDefinitions"
+
+    /// Declares a setting from now on. Values that tenants have already are not looked at, however many there are:
+    /// ListSettingConflicts finds those that don't fit, before or after.
+    public static let createSettingDefinition = MethodSpec<V1.CreateSettingDefinitionRequest, V1.SettingDefinition>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/CreateSettingDefinition", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:create", scope: .platform),
+      tenantField: nil)
+    /// `GetSettingDefinition`.
+    public static let getSettingDefinition = MethodSpec<V1.GetSettingDefinitionRequest, V1.SettingDefinition>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/GetSettingDefinition", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:get", scope: .platform),
+      tenantField: nil)
+    /// In the order of their names. A page may be shorter than asked for, and yet not the last.
+    public static let listSettingDefinitions = MethodSpec<V1.ListSettingDefinitionsRequest, V1.ListSettingDefinitionsResponse>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/ListSettingDefinitions", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:list", scope: .platform),
+      tenantField: nil)
+    /// As CreateSettingDefinition does, no value that a tenant has is looked at: one that does not fit any more stays
+    /// stored, and is refused when it is written again.
+    public static let updateSettingDefinition = MethodSpec<V1.UpdateSettingDefinitionRequest, V1.SettingDefinition>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/UpdateSettingDefinition", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:update", scope: .platform),
+      tenantField: nil)
+    /// The values that tenants have stay: they are those of a setting that is not declared.
+    public static let deleteSettingDefinition = MethodSpec<V1.DeleteSettingDefinitionRequest, V1.DeleteSettingDefinitionResponse>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/DeleteSettingDefinition", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:delete", scope: .platform),
+      tenantField: nil)
+    /// The tenants whose value does not fit a definition, one that there is or one that there may be, in the order of
+    /// their ids. Each page looks at a bounded number of tenants: it may be short or empty, and yet not the last.
+    public static let listSettingConflicts = MethodSpec<V1.ListSettingConflictsRequest, V1.ListSettingConflictsResponse>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/ListSettingConflicts", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:list_conflicts", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      createSettingDefinition.identity,
+      getSettingDefinition.identity,
+      listSettingDefinitions.identity,
+      updateSettingDefinition.identity,
+      deleteSettingDefinition.identity,
+      listSettingConflicts.identity,
+    ]
+  }
+}
+
+extension V1 {
   /// Domains of tenants' own, such as `shop.example.com`: a request whose host is one that a tenant has verified is for
   /// that tenant. A domain stands for one tenant, the one that has shown last that it controls it.
   ///
@@ -732,5 +787,5 @@ extension LifecycleV1 {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Identity.methods + Secrets.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
+    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Identity.methods + Secrets.methods + SettingDefinitions.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
 }

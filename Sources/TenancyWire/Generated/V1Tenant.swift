@@ -448,7 +448,8 @@ extension V1 {
     public var schema: V1.SchemaConfig?
     /// `shared`, field 3.
     public var shared: V1.SharedConfig?
-    /// Any JSON object without NUL characters in its text; at most 64 KiB encoded, nested at most 32 deep.
+    /// Any JSON object without NUL characters in its text; at most 64 KiB encoded, nested at most 32 deep. Values of
+    /// settings that the platform has declared have to fit: see SettingDefinitions.
     public var customSettings: [String: JSONValue]?
     /// Name (1 to 128 characters) to on or off; at most 1,000.
     public var featureFlags: [String: Bool]

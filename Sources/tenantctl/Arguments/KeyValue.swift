@@ -72,6 +72,11 @@ enum ResourceName {
     return "\(parent)/domains/\(try part(domain, of: "\(parent)/domains/", "domain"))"
   }
 
+  /// `settingDefinitions/{setting}`.
+  static func setting(_ id: String) throws(UsageError) -> String {
+    "settingDefinitions/\(try part(id, of: "settingDefinitions/", "setting"))"
+  }
+
   /// `workloadEntries/{entry}`.
   static func entry(_ id: String) throws(UsageError) -> String {
     "workloadEntries/\(try part(id, of: "workloadEntries/", "entry"))"

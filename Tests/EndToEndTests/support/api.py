@@ -58,6 +58,8 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     identity_pb2_grpc as identity_grpc,
     options_pb2 as options,
     secrets_pb2 as secrets,
+    setting_definitions_pb2 as settings,
+    setting_definitions_pb2_grpc as settings_grpc,
     secrets_pb2_grpc as secrets_grpc,
     tenant_manager_pb2 as manager,
     tenant_manager_pb2_grpc as manager_grpc,
@@ -74,7 +76,7 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
 
 __all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "ratelimit", "ratelimit_unit", "rls", "rls_grpc",
            "approvals", "approvals_grpc", "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
-           "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant",
+           "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "settings", "settings_grpc", "tenant",
            "authorities", "authorities_grpc", "domains", "domains_grpc", "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
            "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED", "PURGING", "PURGED",
            "DATABASE", "SCHEMA", "SHARED", "HYBRID"]
@@ -97,7 +99,7 @@ HYBRID = tenant.ISOLATION_MODEL_HYBRID
 def methods() -> dict:
     """Every method of the API by `Service/Method`, from the descriptors."""
     files = (audit, authz, identity, manager, resolver, secrets, tokens, workloads,
-             authorities, domains)
+             authorities, domains, settings)
     return {
         f"{service.name}/{method.name}": method
         for file in files

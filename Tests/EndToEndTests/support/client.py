@@ -35,6 +35,7 @@ class Client:
         self.ext_authz = api.ext_authz_grpc.AuthorizationStub(self.channel)
         self.rate_limits = api.rls_grpc.RateLimitServiceStub(self.channel)
         self.authorities = api.authorities_grpc.CertificateAuthoritiesStub(self.channel)
+        self.settings = api.settings_grpc.SettingDefinitionsStub(self.channel)
         self.domains = api.domains_grpc.TenantDomainsStub(self.channel)
         self.workloads = api.workloads_grpc.WorkloadEntriesStub(self.channel)
 

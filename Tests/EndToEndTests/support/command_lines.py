@@ -22,4 +22,5 @@ WORKLOAD_MAY_NOT = [
     "domain get acme a.net", "domain list acme", "domain release acme a.net", "auth set acme --file -", "identity entry create --tenant acme --path x --uid 7", "identity entry get x",
     "identity entry list", "identity entry delete x", "pki authority prepare", "pki authority csr x",
     "pki authority import x -", "pki authority activate x", "pki authority retire x", "pki authority get x",
-    "pki authority list"]
+    "pki authority list", "setting create x --type bool", "setting get x", "setting list",
+    "setting update x --description y", "setting delete x", "setting conflicts x"]

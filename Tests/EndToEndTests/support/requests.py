@@ -7,9 +7,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from . import api
 
-authorities, authz, domains, identity, manager, resolver, secrets, tenant, tokens, workloads = (
-    api.authorities, api.authz, api.domains, api.identity, api.manager, api.resolver, api.secrets, api.tenant, api.tokens,
-    api.workloads)
+authorities, authz, domains, identity, manager, resolver, secrets, settings, tenant, tokens, workloads = (
+    api.authorities, api.authz, api.domains, api.identity, api.manager, api.resolver, api.secrets, api.settings,
+    api.tenant, api.tokens, api.workloads)
 
 
 def _named(kind):
@@ -156,6 +156,19 @@ PLATFORM = {
         owner=name),
     "WorkloadEntries/DeleteWorkloadEntry": lambda _: workloads.DeleteWorkloadEntryRequest(
         name="workloadEntries/x"),
+}
+
+_SETTING = "settingDefinitions/x"
+PLATFORM |= {
+    "SettingDefinitions/CreateSettingDefinition": lambda _: settings.CreateSettingDefinitionRequest(
+        setting_definition_id="x",
+        setting_definition=settings.SettingDefinition(type=settings.SETTING_TYPE_BOOL)),
+    "SettingDefinitions/GetSettingDefinition": lambda _: settings.GetSettingDefinitionRequest(name=_SETTING),
+    "SettingDefinitions/ListSettingDefinitions": lambda _: settings.ListSettingDefinitionsRequest(),
+    "SettingDefinitions/UpdateSettingDefinition": lambda _: settings.UpdateSettingDefinitionRequest(
+        setting_definition=settings.SettingDefinition(name=_SETTING, description="x")),
+    "SettingDefinitions/DeleteSettingDefinition": lambda _: settings.DeleteSettingDefinitionRequest(name=_SETTING),
+    "SettingDefinitions/ListSettingConflicts": lambda _: settings.ListSettingConflictsRequest(name=_SETTING),
 }
 
 # These name no tenant.

@@ -305,6 +305,12 @@ private enum Sample {
           publicKey: "{}", propagation: 60, createTime: time, prepareTime: time, version: 1,
           reference: reference)),
       .deleteAuthority(id: tenant.description),
+      .putConfigurationItem(
+        .setting(
+          SettingDefinition(
+            name: "a", type: .stringList, defaultValue: .array([.string("x")]),
+            allowedValues: ["x"], maximumLength: 3, createTime: time, updateTime: time))),
+      .deleteConfigurationItem(.setting, id: "a"),
       .putSecret(SecretPlace.platform, .authorityKey(tenant.description), reference, nil),
       .forgetRevocations(tenant, before: time), .putTenant(keyedTenant(slug)),
       .putDataKey(

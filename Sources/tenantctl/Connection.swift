@@ -106,6 +106,9 @@ struct Connection {
   var tokens: TokensClient { TokensClient(channel) }
   var authorities: CertificateAuthoritiesClient { CertificateAuthoritiesClient(channel) }
   var domains: TenantDomainsClient { TenantDomainsClient(channel) }
+  var plans: PlansClient { PlansClient(channel) }
+  var flags: FeatureFlagsClient { FeatureFlagsClient(channel) }
+  var configurations: TenantConfigurationsClient { TenantConfigurationsClient(channel) }
   var settings: SettingDefinitionsClient { SettingDefinitionsClient(channel) }
   var workloads: WorkloadEntriesClient { WorkloadEntriesClient(channel) }
 }

@@ -213,7 +213,9 @@ READS = {"TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantManag
          "WorkloadEntries/ListWorkloadEntries", "CertificateAuthorities/GetCertificateAuthority",
          "CertificateAuthorities/ListCertificateAuthorities", "TenantDomains/GetTenantDomain",
          "TenantDomains/ListTenantDomains", "SettingDefinitions/GetSettingDefinition",
-         "SettingDefinitions/ListSettingDefinitions", "SettingDefinitions/ListSettingConflicts"}
+         "SettingDefinitions/ListSettingDefinitions", "SettingDefinitions/ListSettingConflicts",
+         "Plans/GetPlan", "Plans/ListPlans", "FeatureFlags/GetFeatureFlag", "FeatureFlags/ListFeatureFlags",
+         *(name for name in EVERY if name.startswith("TenantConfigurations/"))}
 KEYS = {"Tokens/GetJsonWebKeySet"}
 SETTINGS = {"Tokens/GetAuthenticationSettings"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}

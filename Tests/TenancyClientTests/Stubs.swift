@@ -17,6 +17,9 @@ struct Stubs {
   let authorities: CertificateAuthoritiesClient
   let domains: TenantDomainsClient
   let settings: SettingDefinitionsClient
+  let plans: PlansClient
+  let flags: FeatureFlagsClient
+  let configurations: TenantConfigurationsClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -49,6 +52,9 @@ struct Stubs {
     authorities = CertificateAuthoritiesClient(channel)
     domains = TenantDomainsClient(channel)
     settings = SettingDefinitionsClient(channel)
+    plans = PlansClient(channel)
+    flags = FeatureFlagsClient(channel)
+    configurations = TenantConfigurationsClient(channel)
   }
 
   // MARK: In fewer words

@@ -64,6 +64,8 @@ struct ChangeTextTests {
       .deleteDomain(id, name: "\""),
       .deleteAuthority(id: "\""), .deleteConfigurationItem(.setting, id: "\""),
       .putConfigurationItem(ContractConfiguration.setting("a")),
+      .putConfigurationItem(ContractConfiguration.plan("a")),
+      .putConfigurationItem(ContractConfiguration.flag("a")),
       .putConfigurationItem(ContractConfiguration.setting("a", .integer)),
       .putConfigurationItem(ContractConfiguration.setting("a", .json)),
       .deleteSecret(SecretPlace.platform, .authorityKey(id.description)),

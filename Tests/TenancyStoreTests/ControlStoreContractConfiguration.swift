@@ -25,11 +25,31 @@ enum ContractConfiguration {
   }
 }
 
+extension ContractConfiguration {
+  static func plan(_ name: String) -> ConfigurationItem {
+    .plan(
+      Plan(
+        name: name, title: "\"é\"", settings: ["a/b": .array([.null, .number(0.5)])],
+        featureFlags: ["": false],
+        limits: (try? [RequestLimit(name: "", requests: 5, period: .day, field: "l")]) ?? [],
+        createTime: Timestamp(nanoseconds: 1), updateTime: Timestamp(nanoseconds: 2)))
+  }
+
+  static func flag(_ name: String) -> ConfigurationItem {
+    .flag(
+      FeatureFlag(
+        name: name, summary: "\u{2028}", rollout: 7, tenants: [Sample.id(1).description],
+        subjects: ["user:\"é/"], editor: .tenant, createTime: Timestamp(nanoseconds: 1),
+        updateTime: Timestamp(nanoseconds: 2)))
+  }
+}
+
 /// The checks of what the platform declares.
 extension ControlStoreContract {
   static let configuration = [
     ControlStoreContract("what is declared comes back, changes, and goes") { open in
       let items = [
+        ContractConfiguration.flag("a"), ContractConfiguration.plan("a"),
         ContractConfiguration.setting("Z", .integer), ContractConfiguration.setting("a", .json),
         ContractConfiguration.setting("b"),
       ]
@@ -41,7 +61,7 @@ extension ControlStoreContract {
       let changed = ContractConfiguration.setting("a", .bool, version: 2)
       let change: [Change] = [
         .putConfigurationItem(changed), .deleteConfigurationItem(.setting, id: "b"),
-        .deleteConfigurationItem(.setting, id: "none"),
+        .deleteConfigurationItem(.setting, id: "none"), .deleteConfigurationItem(.flag, id: "a"),
       ]
       try withStore(open) { (store) throws in
         #expect(try store.load().changes == items.map(Change.putConfigurationItem))
@@ -51,6 +71,7 @@ extension ControlStoreContract {
       try withStore(open) { (store) throws in
         let catalog = ControlState(try store.load()).catalog
         #expect(catalog.setting("a").map(ConfigurationItem.setting) == changed)
+        #expect(catalog.plan("a") != nil && catalog.flag("a") == nil)
         #expect(catalog.settingCount == 2 && catalog.setting("b") == nil)
         #expect(try store.entries(after: 1, limit: 2).map(\.changes) == [change])
       }

@@ -2,17 +2,13 @@
 public struct SettingCommands: Sendable {
   private static let field = "setting_definition"
 
-  private let plane: ControlPlane
-  private let actor: String
-  private let judge: WriteJudge
+  private let writer: CatalogWriter
 
   /// - Parameters:
   ///   - actor: who asks, for the log.
   ///   - judge: whether they may still when it is done.
   public init(_ plane: ControlPlane, actor: String, judge: WriteJudge) {
-    self.plane = plane
-    self.actor = actor
-    self.judge = judge
+    writer = CatalogWriter(plane: plane, actor: actor, judge: judge)
   }
 
   /// Declares a setting. Values that tenants have already are not looked at: `ConfigurationCatalog.check` judges those
@@ -25,7 +21,7 @@ public struct SettingCommands: Sendable {
   public func create(
     _ new: SettingDefinition, checks: FieldChecks = FieldChecks(), validateOnly: Bool = false
   ) async throws(TenancyError) -> SettingDefinition {
-    try await write("setting_definitions.create") {
+    try await writer.write("setting_definitions.create") {
       (transaction) throws(TenancyError) -> SettingDefinition in
       var checks = checks
       if !SettingDefinition.isName(new.name) {
@@ -46,6 +42,7 @@ public struct SettingCommands: Sendable {
         throw .exhausted(
           .settingDefinitions, of: .server, limit: SettingDefinition.maximumCount)
       }
+      try Self.checkDefaults(with: new, catalog)
       let made = new.made(at: transaction.now)
       if !validateOnly { transaction.emit(.putConfigurationItem(.setting(made))) }
       return made
@@ -62,7 +59,7 @@ public struct SettingCommands: Sendable {
     _ name: String, etag: String, checks: FieldChecks = FieldChecks(), validateOnly: Bool = false,
     _ change: @escaping @Sendable (inout SettingDefinition) -> Void
   ) async throws(TenancyError) -> SettingDefinition {
-    try await write("setting_definitions.update") {
+    try await writer.write("setting_definitions.update") {
       (transaction) throws(TenancyError) -> SettingDefinition in
       let before = try Self.current(name, etag, transaction.state)
       var after = before
@@ -71,6 +68,9 @@ public struct SettingCommands: Sendable {
       after.check(field: Self.field, &checks)
       try checks.finish()
       guard after != before else { return before }
+      if after.defaultBytes > before.defaultBytes {
+        try Self.checkDefaults(with: after, transaction.state.catalog)
+      }
       after.version += 1
       after.updateTime = transaction.now
       if !validateOnly { transaction.emit(.putConfigurationItem(.setting(after))) }
@@ -82,7 +82,7 @@ public struct SettingCommands: Sendable {
   /// - Parameter etag: empty: any.
   /// - Throws: NOT_FOUND with SETTING_DEFINITION_NOT_FOUND, ABORTED with ETAG_MISMATCH.
   public func delete(_ name: String, etag: String) async throws(TenancyError) {
-    try await write("setting_definitions.delete") { (transaction) throws(TenancyError) in
+    try await writer.write("setting_definitions.delete") { (transaction) throws(TenancyError) in
       _ = try Self.current(name, etag, transaction.state)
       transaction.emit(.deleteConfigurationItem(.setting, id: name))
     }
@@ -104,22 +104,24 @@ public struct SettingCommands: Sendable {
     _ name: String, _ etag: String, _ state: ControlState
   ) throws(TenancyError) -> SettingDefinition {
     guard let definition = state.catalog.setting(name) else { throw notFound }
-    guard etag.isEmpty || etag == definition.etag else {
-      throw TenancyError(
-        .aborted, .etagMismatch, "the definition has changed since: read it again",
-        metadata: ["etag": definition.etag])
-    }
+    try CatalogWriter.require(etag, definition.etag)
     return definition
   }
 
-  private func write<Result: Sendable>(
-    _ action: String,
-    _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
-  ) async throws(TenancyError) -> Result {
-    try await plane.write(actor: actor, action: action, terms: judge.terms()) {
-      [judge] (transaction) throws(TenancyError) -> Result in
-      try judge.judge(&transaction)
-      return try body(&transaction)
+  /// All defaults are answered at once, where a tenant asks for what it has.
+  private static func checkDefaults(
+    with definition: SettingDefinition, _ catalog: ConfigurationCatalog
+  ) throws(TenancyError) {
+    guard definition.defaultValue != nil else { return }
+    var (all, budget) = (catalog.settings(), WorkBudget.uncapped)
+    var bytes = definition.defaultBytes
+    while let other = all.next(&budget) {
+      if other.name != definition.name { bytes += other.defaultBytes }
+    }
+    guard bytes <= SettingDefinition.maximumBytesOfDefaults else {
+      throw .invalid(
+        "\(field).default_value",
+        "all defaults together have more than \(SettingDefinition.maximumBytesOfDefaults) bytes")
     }
   }
 }

@@ -3,11 +3,16 @@ public struct TenantCommands: Sendable {
   let plane: ControlPlane
   private let actor: String
   private let judge: WriteJudge
+  private let plans: LimitPlans?
 
   /// - Parameters:
   ///   - actor: who asks, for the log and for request ids.
   ///   - judge: whether they may still when it is done.
-  public init(_ plane: ControlPlane, actor: String, judge: WriteJudge) {
+  ///   - plans: this node's own, which tenants may name besides those that the platform has declared.
+  public init(
+    _ plane: ControlPlane, actor: String, judge: WriteJudge, plans: LimitPlans? = nil
+  ) {
+    self.plans = plans
     self.plane = plane
     self.actor = actor
     self.judge = judge
@@ -60,7 +65,7 @@ public struct TenantCommands: Sendable {
   /// Creates a tenant in state `pending`.
   public func create(_ new: NewTenant, validateOnly: Bool) async throws(TenancyError) -> Tenant {
     try await write("tenants.create") {
-      [actor, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
+      [actor, plans, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
       if !new.requestID.isEmpty, let earlier = transaction.state.request(new.requestID, of: actor) {
         guard earlier.digest == new.digest, let record = transaction.state.find(earlier.tenant)
         else {
@@ -70,6 +75,7 @@ public struct TenantCommands: Sendable {
         return record.tenant
       }
       var tenant = try Self.make(new, at: transaction.now, transaction.state.catalog)
+      try transaction.state.checkPlan(of: tenant.configuration.limits, from: nil, plans)
       try Self.checkFree(tenant, in: transaction.state)
       let secret = try Self.seal(new.databasePassword, into: &tenant, sealer)
       if validateOnly { return tenant }
@@ -119,11 +125,13 @@ public struct TenantCommands: Sendable {
     _ id: TenantID, _ update: Update, action: String, validateOnly: Bool = false
   ) async throws(TenancyError) -> Tenant {
     try await write(action, rewriting: id) {
-      [sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
+      [plans, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
       let record = try Self.current(id, update.etag, transaction.state)
       let before = record.tenant
       guard !before.state.isGone else { throw .tenantNotFound }
       var after = try Self.apply(update, to: before, transaction.state.catalog)
+      try transaction.state.checkPlan(
+        of: after.configuration.limits, from: before.configuration.limits, plans)
       let password = after.configuration.database == nil ? nil : update.databasePassword
       try Self.checkMove(
         from: before, to: after, setsPassword: password != nil, allowed: update.mayMove)
@@ -226,7 +234,8 @@ public struct TenantCommands: Sendable {
     }
     try TenantRules.check(new.configuration, model: new.isolationModel, &checks)
     // Only the platform creates tenants.
-    try catalog.check(new.configuration.customSettings, from: [:], isPlatform: true, &checks)
+    try catalog.check(
+      new.configuration, from: TenantConfiguration(), isPlatform: true, &checks)
     TenantRules.check(password: new.databasePassword, &checks)
     try checks.value { () throws(TenancyError) in
       try TenantRules.checkSecrets(in: new.configuration.database)
@@ -262,8 +271,7 @@ public struct TenantCommands: Sendable {
     if after.isolationModel != before.isolationModel { dropUnused(&after) }
     try TenantRules.check(after.configuration, model: after.isolationModel, &checks)
     try catalog.check(
-      after.configuration.customSettings, from: before.configuration.customSettings,
-      isPlatform: update.mayMove, &checks)
+      after.configuration, from: before.configuration, isPlatform: update.mayMove, &checks)
     TenantRules.check(password: update.databasePassword, &checks)
     let database = after.configuration.database
     if database?.connectionString != before.configuration.database?.connectionString {

@@ -38,6 +38,8 @@ public struct SettingDefinition: Hashable, Sendable, Ordered {
   public static let maximumAllowedValueBytes = 128
   /// Bytes of a default, about, at most.
   public static let maximumDefaultBytes = 4_096
+  /// Bytes of all defaults together, about, at most.
+  public static let maximumBytesOfDefaults = 256 * 1024
   /// Bytes of the version since which there is the setting, at most.
   public static let maximumSinceVersionBytes = 32
   /// Up to here every integer has a JSON number of its own.
@@ -115,11 +117,16 @@ public struct SettingDefinition: Hashable, Sendable, Ordered {
 
   /// What is written of it, about, in bytes.
   var contentBytes: Int {
-    var bytes = 0
-    if let defaultValue { _ = TenantRules.measure(defaultValue, depth: 0, into: &bytes) }
-    return allowedValues.reduce(512 + name.utf8.count + summary.utf8.count + bytes) {
+    allowedValues.reduce(512 + name.utf8.count + summary.utf8.count + defaultBytes) {
       $0 + $1.utf8.count
     }
+  }
+
+  /// Of the default, about.
+  var defaultBytes: Int {
+    var bytes = 0
+    if let defaultValue { _ = TenantRules.measure(defaultValue, depth: 0, into: &bytes) }
+    return bytes
   }
 }
 

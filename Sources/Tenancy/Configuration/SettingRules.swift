@@ -4,10 +4,12 @@ extension SettingDefinition {
   /// - Parameter field: what it is called in the request, such as `setting_definition`.
   func check(field: String, _ checks: inout FieldChecks) {
     func note(_ name: String, _ what: String) { checks.note(.invalid("\(field).\(name)", what)) }
-    if !summary.hasAtMost(characters: Self.maximumSummaryLength) || summary.hasControls {
+    if !summary.isForPeople(characters: Self.maximumSummaryLength) {
       note("description", "at most \(Self.maximumSummaryLength) characters, none of them control")
     }
-    if sinceVersion.utf8.count > Self.maximumSinceVersionBytes || sinceVersion.hasControls {
+    if !sinceVersion.isForPeople(characters: Self.maximumSinceVersionBytes)
+      || sinceVersion.utf8.count > Self.maximumSinceVersionBytes
+    {
       note(
         "since_version", "at most \(Self.maximumSinceVersionBytes) bytes, none of them control")
     }
@@ -83,46 +85,62 @@ extension SettingDefinition {
 }
 
 extension String {
-  /// Whether there are control characters in it.
-  fileprivate var hasControls: Bool {
-    unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }
+  /// Whether it is not longer than that, and has no control characters.
+  func isForPeople(characters limit: Int) -> Bool {
+    hasAtMost(characters: limit)
+      && !unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }
   }
 }
 
 extension ConfigurationCatalog {
-  private static let field = "configuration.custom_settings"
-
-  /// Judges what a request makes of a tenant's settings: those that it changes, and no others, so that a value that a
-  /// later definition does not take keeps nobody from changing what else there is.
+  /// Judges what a request makes of a tenant's settings and flags: those that it changes, and no others, so that a value
+  /// that a later definition does not take keeps nobody from changing what else there is.
   /// - Parameter isPlatform: whether a platform identity asks.
   /// - Throws: PERMISSION_DENIED with SETTING_NOT_OWN for changes that only the platform may make, which its
   ///   violations name.
   func check(
-    _ settings: [String: JSONValue], from before: [String: JSONValue], isPlatform: Bool,
+    _ after: TenantConfiguration, from former: TenantConfiguration, isPlatform: Bool,
     _ checks: inout FieldChecks
   ) throws(TenancyError) {
-    guard hasSettings, settings != before else { return }
     var refused: [TenancyError.FieldViolation] = []
-    func mayChange(_ name: String, _ definition: SettingDefinition) -> Bool {
-      if isPlatform || definition.editor == .tenant { return true }
+    func mayChange(_ name: String, _ field: String, _ editor: SettingDefinition.Editor) -> Bool {
+      if isPlatform || editor == .tenant { return true }
       if refused.count < FieldChecks.maximumViolations {
         refused.append(
-          .init(field: "\(Self.field).\(name)", description: "is the platform's to change"))
+          .init(field: "configuration.\(field).\(name)", description: "is the platform's to change")
+        )
       }
       return false
     }
-    for (name, value) in settings.sorted(by: { $0.key < $1.key }) where before[name] != value {
-      guard let definition = setting(name), mayChange(name, definition),
-        let problem = definition.problem(with: value)
-      else { continue }
-      checks.note(.invalid("\(Self.field).\(name)", problem))
+    if hasSettings, after.customSettings != former.customSettings {
+      checkSettings(after.customSettings, former.customSettings, &checks) { definition in
+        mayChange(definition.name, "custom_settings", definition.editor)
+      }
     }
-    for name in before.keys.sorted() where settings[name] == nil {
-      if let definition = setting(name) { _ = mayChange(name, definition) }
+    if hasFlags, after.featureFlags != former.featureFlags {
+      let names = Set(after.featureFlags.keys).union(former.featureFlags.keys)
+      for name in names.sorted() where after.featureFlags[name] != former.featureFlags[name] {
+        if let flag = flag(name) { _ = mayChange(name, "feature_flags", flag.editor) }
+      }
     }
     guard let first = refused.first else { return }
     throw TenancyError(
       .permissionDenied, .settingNotOwn, "\(first.field) \(first.description)",
       metadata: ["field": first.field], violations: refused)
+  }
+
+  private func checkSettings(
+    _ settings: [String: JSONValue], _ before: [String: JSONValue], _ checks: inout FieldChecks,
+    mayChange: (SettingDefinition) -> Bool
+  ) {
+    for (name, value) in settings.sorted(by: { $0.key < $1.key }) where before[name] != value {
+      guard let definition = setting(name), mayChange(definition),
+        let problem = definition.problem(with: value)
+      else { continue }
+      checks.note(.invalid("configuration.custom_settings.\(name)", problem))
+    }
+    for name in before.keys.sorted() where settings[name] == nil {
+      if let definition = setting(name) { _ = mayChange(definition) }
+    }
   }
 }

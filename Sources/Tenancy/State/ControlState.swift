@@ -93,6 +93,7 @@ public struct ControlState: Sendable {
       notePlace(nil, of: record.tenant)
       noteKeys([], of: record.tenant)
       noteIssuers(false, of: record.tenant)
+      catalog.notePlan(nil, record.tenant.configuration.limits?.plan)
       due.note(nil, record.tenant.due, of: record.tenant.id)
     }
   }
@@ -306,6 +307,7 @@ public struct ControlState: Sendable {
     notePlace(draft.formerPlace, of: draft.tenant)
     noteKeys(draft.formerKeys, of: draft.tenant)
     noteIssuers(draft.hadIssuers, of: draft.tenant)
+    catalog.notePlan(draft.formerPlan, draft.tenant.configuration.limits?.plan)
     index[record.idText] = record
     index[draft.tenant.slug.text] = record
     tenants.put(record)
@@ -317,6 +319,7 @@ public struct ControlState: Sendable {
     notePlace(draft.formerPlace, of: tenant)
     noteKeys(draft.formerKeys, of: tenant)
     noteIssuers(draft.hadIssuers, of: tenant)
+    catalog.notePlan(draft.formerPlan, nil)
     index[tenant.id.description] = nil
     index[tenant.slug.text] = nil
     tenants.remove(tenant.id)

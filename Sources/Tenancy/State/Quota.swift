@@ -34,6 +34,10 @@ public struct Quota: Hashable, Sendable, CustomStringConvertible {
     name: "certificate-authorities", unit: "authorities")
   /// Declared settings.
   public static let settingDefinitions = Quota(name: "setting-definitions", unit: "definitions")
+  /// Plans of the platform.
+  public static let plans = Quota(name: "plans", unit: "plans")
+  /// Declared feature flags.
+  public static let featureFlags = Quota(name: "feature-flags", unit: "flags")
   /// Domains of a tenant's own, and claims of such.
   public static let domains = Quota(name: "domains", unit: "domains")
   /// Looks for the challenges of domains.

@@ -37,7 +37,8 @@ public struct IdentityRules: Sendable {
       "tenancy.workload_entries:list", "tenancy.certificate_authorities:get",
       "tenancy.certificate_authorities:list", "tenancy.domains:get", "tenancy.domains:list",
       "tenancy.setting_definitions:get", "tenancy.setting_definitions:list",
-      "tenancy.setting_definitions:list_conflicts",
+      "tenancy.setting_definitions:list_conflicts", "tenancy.plans:get", "tenancy.plans:list",
+      "tenancy.feature_flags:get", "tenancy.feature_flags:list",
     ]),
     "resolver": permissions([
       "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",
@@ -61,7 +62,7 @@ public struct IdentityRules: Sendable {
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",
-    "tenancy.setting_definitions:*",
+    "tenancy.setting_definitions:*", "tenancy.plans:*", "tenancy.feature_flags:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {

@@ -4,9 +4,9 @@ import TenancyWire
 
 /// `tenancy.v1.SettingDefinitions`.
 struct SettingDefinitionService: Sendable {
-  private static let collection = "settingDefinitions/"
-  /// Of a definition's name: it is not taken apart if it is longer.
-  private static let maximumNameBytes = collection.utf8.count + SettingDefinition.maximumNameBytes
+  private static let names = CatalogNames(
+    collection: "settingDefinitions/", kind: "setting",
+    maximumBytes: SettingDefinition.maximumNameBytes)
   private static let fields = [
     "description", "type", "default_value", "minimum", "maximum", "allowed_values",
     "minimum_length", "maximum_length", "secret", "editor", "since_version",
@@ -19,7 +19,7 @@ struct SettingDefinitionService: Sendable {
     return [
       gate.async(API.createSettingDefinition, create),
       gate.async(API.getSettingDefinition) { (access, request) throws(TenancyError) in
-        V1.SettingDefinition(try find(Self.id(in: request.name), access))
+        V1.SettingDefinition(try find(Self.names.id(in: request.name), access))
       },
       gate.async(API.listSettingDefinitions) { (access, request) throws(TenancyError) in
         var budget = WorkBudget()
@@ -27,7 +27,7 @@ struct SettingDefinitionService: Sendable {
       },
       gate.async(API.updateSettingDefinition, update),
       gate.async(API.deleteSettingDefinition) { (access, request) throws(TenancyError) in
-        try await commands(access).delete(Self.id(in: request.name), etag: request.etag)
+        try await commands(access).delete(Self.names.id(in: request.name), etag: request.etag)
         return V1.DeleteSettingDefinitionResponse()
       },
       gate.async(API.listSettingConflicts) { (access, request) throws(TenancyError) in
@@ -65,7 +65,7 @@ struct SettingDefinitionService: Sendable {
     _ access: Access, _ request: V1.UpdateSettingDefinitionRequest
   ) async throws(TenancyError) -> V1.SettingDefinition {
     let sent = request.settingDefinition ?? V1.SettingDefinition()
-    let id = try Self.id(in: sent.name, field: "setting_definition.name")
+    let id = try Self.names.id(in: sent.name, field: "setting_definition.name")
     let mask = try UpdateMask(
       request.updateMask, all: Self.fields, isKnown: Self.fields.contains)
     var checks = FieldChecks()
@@ -98,7 +98,7 @@ struct SettingDefinitionService: Sendable {
   private func conflicts(
     _ access: Access, _ request: V1.ListSettingConflictsRequest, _ budget: inout WorkBudget
   ) throws(TenancyError) -> V1.ListSettingConflictsResponse {
-    let id = try Self.id(in: request.name)
+    let id = try Self.names.id(in: request.name)
     let definition: SettingDefinition
     if let sent = request.settingDefinition {
       var checks = FieldChecks()
@@ -134,15 +134,6 @@ struct SettingDefinitionService: Sendable {
     }
     return V1.ListSettingConflictsResponse(conflicts: found, nextPageToken: next)
   }
-
-  private static func id(
-    in name: String, field: String = "name"
-  ) throws(TenancyError) -> String {
-    guard name.utf8.count <= maximumNameBytes, name.hasPrefix(collection),
-      name.utf8.count > collection.utf8.count
-    else { throw .invalid(field, "must be \(collection){setting}") }
-    return String(name.dropFirst(collection.count))
-  }
 }
 
 extension JSONValue {
@@ -175,7 +166,7 @@ extension V1.SettingDefinition {
       allowedValues: definition.allowedValues,
       minimumLength: definition.minimumLength.map { UInt32(clamping: $0) },
       maximumLength: definition.maximumLength.map { UInt32(clamping: $0) },
-      secret: definition.isSecret, editor: definition.editor == .tenant ? .tenant : .platform,
+      secret: definition.isSecret, editor: V1.SettingEditor(definition.editor),
       sinceVersion: definition.sinceVersion, etag: definition.etag,
       createTime: GoogleProtobuf.Timestamp(definition.createTime),
       updateTime: GoogleProtobuf.Timestamp(definition.updateTime))
@@ -209,13 +200,7 @@ extension V1.SettingDefinition {
   fileprivate func editor(
     _ checks: inout FieldChecks
   ) throws(TenancyError) -> SettingDefinition.Editor? {
-    try checks.value { () throws(TenancyError) in
-      switch editor {
-      case .unspecified, .platform: return .platform
-      case .tenant: return .tenant
-      default: throw .invalid("setting_definition.editor", "PLATFORM or TENANT")
-      }
-    }
+    try editor.domain(field: "setting_definition.editor", &checks)
   }
 
   /// What else there is of it.
@@ -239,6 +224,28 @@ extension V1.SettingDefinition {
     }
     if covers("secret", secret) { definition.isSecret = secret }
     if covers("since_version", !sinceVersion.isEmpty) { definition.sinceVersion = sinceVersion }
+  }
+}
+
+extension V1.SettingEditor {
+  init(_ editor: SettingDefinition.Editor) {
+    switch editor {
+    case .platform: self = .platform
+    case .tenant: self = .tenant
+    }
+  }
+
+  /// - Returns: nil for what is none, which is noted.
+  func domain(
+    field: String, _ checks: inout FieldChecks
+  ) throws(TenancyError) -> SettingDefinition.Editor? {
+    try checks.value { () throws(TenancyError) in
+      switch self {
+      case .unspecified, .platform: return .platform
+      case .tenant: return .tenant
+      default: throw .invalid(field, "PLATFORM or TENANT")
+      }
+    }
   }
 }
 

@@ -31,8 +31,9 @@ internal import Tenancy
 ///     deleteDomain            tenant, name
 ///     putAuthority            authority: see `AuthorityDocument`
 ///     deleteAuthority         id
-///     putConfigurationItem    item: {setting: see `SettingDefinition`}
-///     deleteConfigurationItem kind: setting; id
+///     putConfigurationItem    item: {setting: see `SettingDefinition`}, {plan: see `Plan`} or
+///                               {flag: see `FeatureFlag`}
+///     deleteConfigurationItem kind: setting, plan or flag; id
 ///     putDataKey              key, masterKey, createTime, state: active or retired
 ///
 /// `tenant` is an id except in `putTenant`; times are nanoseconds since 1970, counters unsigned. Of a secret the

@@ -256,44 +256,6 @@ extension V1 {
 }
 
 extension V1 {
-  /// Who the server takes the caller for.
-  public enum Identity: ServiceSpec {
-    /// As calls' paths have it.
-    public static let name = "tenancy.v1.Identity"
-
-    /// `WhoAmI`.
-    public static let whoAmI = MethodSpec<V1.WhoAmIRequest, V1.WhoAmIResponse>(
-      RPCMethod(path: "/tenancy.v1.Identity/WhoAmI", kind: .unary),
-      requirement: Requirement(permission: "", scope: .ownSelf),
-      tenantField: nil)
-
-    public static let methods: [MethodIdentity] = [
-      whoAmI.identity,
-    ]
-  }
-}
-
-extension V1 {
-  /// The keys that tenants' secrets are sealed under. FAILED_PRECONDITION, SECRETS_NOT_CONFIGURED, where the
-  /// server has no master key.
-  public enum Secrets: ServiceSpec {
-    /// As calls' paths have it.
-    public static let name = "tenancy.v1.Secrets"
-
-    /// Makes a data key that seals every secret from now on. Those that are there are sealed anew under it
-    /// after the answer, a few at a time; meanwhile all can be opened. ABORTED while keys are being replaced.
-    public static let rotateDataKey = MethodSpec<V1.RotateDataKeyRequest, V1.RotateDataKeyResponse>(
-      RPCMethod(path: "/tenancy.v1.Secrets/RotateDataKey", kind: .unary),
-      requirement: Requirement(permission: "tenancy.secrets:rotate", scope: .platform),
-      tenantField: nil)
-
-    public static let methods: [MethodIdentity] = [
-      rotateDataKey.identity,
-    ]
-  }
-}
-
-extension V1 {
   /// What the platform declares of the custom settings of tenants: their types, bounds and defaults, and who may change
   /// them. Settings that are not declared stay any JSON. For the platform only; there are 1,000 at most.
   ///
@@ -344,6 +306,171 @@ extension V1 {
       updateSettingDefinition.identity,
       deleteSettingDefinition.identity,
       listSettingConflicts.identity,
+    ]
+  }
+}
+
+extension V1 {
+  /// Feature flags that the platform declares: for whom each is on, where neither a tenant's configuration nor its plan
+  /// says so. For the platform only; there are 1,000 at most. TenantConfigurations evaluates them.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: FEATURE_FLAG_NOT_FOUND (NOT_FOUND), FEATURE_FLAG_EXISTS (ALREADY_EXISTS),
+  /// ETAG_MISMATCH (ABORTED), LIMIT_REACHED (RESOURCE_EXHAUSTED).
+  public enum FeatureFlags: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.FeatureFlags"
+
+    /// `CreateFeatureFlag`.
+    public static let createFeatureFlag = MethodSpec<V1.CreateFeatureFlagRequest, V1.FeatureFlag>(
+      RPCMethod(path: "/tenancy.v1.FeatureFlags/CreateFeatureFlag", kind: .unary),
+      requirement: Requirement(permission: "tenancy.feature_flags:create", scope: .platform),
+      tenantField: nil)
+    /// `GetFeatureFlag`.
+    public static let getFeatureFlag = MethodSpec<V1.GetFeatureFlagRequest, V1.FeatureFlag>(
+      RPCMethod(path: "/tenancy.v1.FeatureFlags/GetFeatureFlag", kind: .unary),
+      requirement: Requirement(permission: "tenancy.feature_flags:get", scope: .platform),
+      tenantField: nil)
+    /// In the order of their names. A page may be shorter than asked for, and yet not the last.
+    public static let listFeatureFlags = MethodSpec<V1.ListFeatureFlagsRequest, V1.ListFeatureFlagsResponse>(
+      RPCMethod(path: "/tenancy.v1.FeatureFlags/ListFeatureFlags", kind: .unary),
+      requirement: Requirement(permission: "tenancy.feature_flags:list", scope: .platform),
+      tenantField: nil)
+    /// A greater rollout takes more in and leaves nobody out: buckets stay, as long as the salt does.
+    public static let updateFeatureFlag = MethodSpec<V1.UpdateFeatureFlagRequest, V1.FeatureFlag>(
+      RPCMethod(path: "/tenancy.v1.FeatureFlags/UpdateFeatureFlag", kind: .unary),
+      requirement: Requirement(permission: "tenancy.feature_flags:update", scope: .platform),
+      tenantField: nil)
+    /// What tenants' configurations and plans say of the flag stays.
+    public static let deleteFeatureFlag = MethodSpec<V1.DeleteFeatureFlagRequest, V1.DeleteFeatureFlagResponse>(
+      RPCMethod(path: "/tenancy.v1.FeatureFlags/DeleteFeatureFlag", kind: .unary),
+      requirement: Requirement(permission: "tenancy.feature_flags:delete", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      createFeatureFlag.identity,
+      getFeatureFlag.identity,
+      listFeatureFlags.identity,
+      updateFeatureFlag.identity,
+      deleteFeatureFlag.identity,
+    ]
+  }
+}
+
+extension V1 {
+  /// Who the server takes the caller for.
+  public enum Identity: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.Identity"
+
+    /// `WhoAmI`.
+    public static let whoAmI = MethodSpec<V1.WhoAmIRequest, V1.WhoAmIResponse>(
+      RPCMethod(path: "/tenancy.v1.Identity/WhoAmI", kind: .unary),
+      requirement: Requirement(permission: "", scope: .ownSelf),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      whoAmI.identity,
+    ]
+  }
+}
+
+extension V1 {
+  /// The platform's plans, or editions: what all tenants have that name one as `configuration.limits.plan`. For the
+  /// platform only; there are 1,000 at most. The plans of a node's configuration file (`rate_limits.plans`), which are of
+  /// limits only, are answered as well, and can't be changed here.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: PLAN_NOT_FOUND (NOT_FOUND), PLAN_EXISTS (ALREADY_EXISTS), PLAN_IN_USE and
+  /// PLAN_READ_ONLY (FAILED_PRECONDITION), ETAG_MISMATCH (ABORTED), LIMIT_REACHED (RESOURCE_EXHAUSTED).
+  public enum Plans: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.Plans"
+
+    /// `CreatePlan`.
+    public static let createPlan = MethodSpec<V1.CreatePlanRequest, V1.Plan>(
+      RPCMethod(path: "/tenancy.v1.Plans/CreatePlan", kind: .unary),
+      requirement: Requirement(permission: "tenancy.plans:create", scope: .platform),
+      tenantField: nil)
+    /// `GetPlan`.
+    public static let getPlan = MethodSpec<V1.GetPlanRequest, V1.Plan>(
+      RPCMethod(path: "/tenancy.v1.Plans/GetPlan", kind: .unary),
+      requirement: Requirement(permission: "tenancy.plans:get", scope: .platform),
+      tenantField: nil)
+    /// In the order of their names, those of the configuration file on the first page before the others. A page may be
+    /// shorter than asked for, and yet not the last.
+    public static let listPlans = MethodSpec<V1.ListPlansRequest, V1.ListPlansResponse>(
+      RPCMethod(path: "/tenancy.v1.Plans/ListPlans", kind: .unary),
+      requirement: Requirement(permission: "tenancy.plans:list", scope: .platform),
+      tenantField: nil)
+    /// All tenants that have the plan have it as it is from now on.
+    public static let updatePlan = MethodSpec<V1.UpdatePlanRequest, V1.Plan>(
+      RPCMethod(path: "/tenancy.v1.Plans/UpdatePlan", kind: .unary),
+      requirement: Requirement(permission: "tenancy.plans:update", scope: .platform),
+      tenantField: nil)
+    /// Only of a plan that no tenant has, deleted ones included that are not purged.
+    public static let deletePlan = MethodSpec<V1.DeletePlanRequest, V1.DeletePlanResponse>(
+      RPCMethod(path: "/tenancy.v1.Plans/DeletePlan", kind: .unary),
+      requirement: Requirement(permission: "tenancy.plans:delete", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      createPlan.identity,
+      getPlan.identity,
+      listPlans.identity,
+      updatePlan.identity,
+      deletePlan.identity,
+    ]
+  }
+}
+
+extension V1 {
+  /// The keys that tenants' secrets are sealed under. FAILED_PRECONDITION, SECRETS_NOT_CONFIGURED, where the
+  /// server has no master key.
+  public enum Secrets: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.Secrets"
+
+    /// Makes a data key that seals every secret from now on. Those that are there are sealed anew under it
+    /// after the answer, a few at a time; meanwhile all can be opened. ABORTED while keys are being replaced.
+    public static let rotateDataKey = MethodSpec<V1.RotateDataKeyRequest, V1.RotateDataKeyResponse>(
+      RPCMethod(path: "/tenancy.v1.Secrets/RotateDataKey", kind: .unary),
+      requirement: Requirement(permission: "tenancy.secrets:rotate", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      rotateDataKey.identity,
+    ]
+  }
+}
+
+extension V1 {
+  /// What a tenant's settings and feature flags come to. A setting's value is the tenant's own (`custom_settings`), else
+  /// its plan's, else the default that is declared. A value that does not fit what is declared by now is passed over. A
+  /// feature flag is on or off as the tenant's configuration says, else as its plan says, else by what is declared of it.
+  public enum TenantConfigurations: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.TenantConfigurations"
+
+    /// All settings that have a value.
+    public static let getEffectiveConfiguration = MethodSpec<V1.GetEffectiveConfigurationRequest, V1.EffectiveConfiguration>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/GetEffectiveConfiguration", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Of each setting, in the order of their names, which level says what, and which counts.
+    public static let explainConfiguration = MethodSpec<V1.ExplainConfigurationRequest, V1.ExplainConfigurationResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/ExplainConfiguration", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// For whom flags are on, and why. It changes nothing, and the same question has the same answer until a flag, the
+    /// tenant's configuration or its plan changes.
+    public static let evaluateFeatureFlags = MethodSpec<V1.EvaluateFeatureFlagsRequest, V1.EvaluateFeatureFlagsResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/EvaluateFeatureFlags", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+
+    public static let methods: [MethodIdentity] = [
+      getEffectiveConfiguration.identity,
+      explainConfiguration.identity,
+      evaluateFeatureFlags.identity,
     ]
   }
 }
@@ -787,5 +914,5 @@ extension LifecycleV1 {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Identity.methods + Secrets.methods + SettingDefinitions.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
+    Audit.methods + Authorization.methods + CertificateAuthorities.methods + SettingDefinitions.methods + FeatureFlags.methods + Identity.methods + Plans.methods + Secrets.methods + TenantConfigurations.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
 }

@@ -186,13 +186,8 @@ struct UpdateSettingCommand: AsyncParsableCommand {
       definition.type = type.wire
       fields.append("type")
     }
-    if let both = unset.first(where: fields.contains) {
-      throw UsageError("'\(both)' can't be both set and unset")
-    }
-    // An empty mask would mean something else.
-    guard !fields.isEmpty || !unset.isEmpty else { throw UsageError("nothing to change") }
     let request = V1.UpdateSettingDefinitionRequest(
-      settingDefinition: definition, updateMask: GoogleProtobuf.FieldMask(paths: fields + unset),
+      settingDefinition: definition, updateMask: try FieldNames.mask(set: fields, unset: unset),
       validateOnly: validateOnly)
     output.show(
       try await server.connected {

@@ -36,6 +36,9 @@ class Client:
         self.rate_limits = api.rls_grpc.RateLimitServiceStub(self.channel)
         self.authorities = api.authorities_grpc.CertificateAuthoritiesStub(self.channel)
         self.settings = api.settings_grpc.SettingDefinitionsStub(self.channel)
+        self.plans = api.plans_grpc.PlansStub(self.channel)
+        self.flags = api.flags_grpc.FeatureFlagsStub(self.channel)
+        self.configurations = api.configurations_grpc.TenantConfigurationsStub(self.channel)
         self.domains = api.domains_grpc.TenantDomainsStub(self.channel)
         self.workloads = api.workloads_grpc.WorkloadEntriesStub(self.channel)
 

@@ -78,6 +78,12 @@ ABOUT_A_TENANT |= {
     "TenantDomains/ListTenantDomains": lambda name: domains.ListTenantDomainsRequest(parent=name),
 }
 
+ABOUT_A_TENANT |= {
+    "TenantConfigurations/GetEffectiveConfiguration": _named(api.configurations.GetEffectiveConfigurationRequest),
+    "TenantConfigurations/ExplainConfiguration": _named(api.configurations.ExplainConfigurationRequest),
+    "TenantConfigurations/EvaluateFeatureFlags": _named(api.configurations.EvaluateFeatureFlagsRequest),
+}
+
 # The tenant is part of a resource's name: `tenants/{x}/roles/{id}` and the like.
 ABOUT_A_ROLE = {
     "Authorization/GetRole": _named(authz.GetRoleRequest),
@@ -169,6 +175,21 @@ PLATFORM |= {
         setting_definition=settings.SettingDefinition(name=_SETTING, description="x")),
     "SettingDefinitions/DeleteSettingDefinition": lambda _: settings.DeleteSettingDefinitionRequest(name=_SETTING),
     "SettingDefinitions/ListSettingConflicts": lambda _: settings.ListSettingConflictsRequest(name=_SETTING),
+}
+
+PLATFORM |= {
+    "Plans/CreatePlan": lambda _: api.plans.CreatePlanRequest(plan_id="x", plan=api.plans.Plan()),
+    "Plans/GetPlan": lambda _: api.plans.GetPlanRequest(name="plans/x"),
+    "Plans/ListPlans": lambda _: api.plans.ListPlansRequest(),
+    "Plans/UpdatePlan": lambda _: api.plans.UpdatePlanRequest(plan=api.plans.Plan(name="plans/x", display_name="x")),
+    "Plans/DeletePlan": lambda _: api.plans.DeletePlanRequest(name="plans/x"),
+    "FeatureFlags/CreateFeatureFlag": lambda _: api.flags.CreateFeatureFlagRequest(
+        feature_flag_id="x", feature_flag=api.flags.FeatureFlag()),
+    "FeatureFlags/GetFeatureFlag": lambda _: api.flags.GetFeatureFlagRequest(name="featureFlags/x"),
+    "FeatureFlags/ListFeatureFlags": lambda _: api.flags.ListFeatureFlagsRequest(),
+    "FeatureFlags/UpdateFeatureFlag": lambda _: api.flags.UpdateFeatureFlagRequest(
+        feature_flag=api.flags.FeatureFlag(name="featureFlags/x", description="x")),
+    "FeatureFlags/DeleteFeatureFlag": lambda _: api.flags.DeleteFeatureFlagRequest(name="featureFlags/x"),
 }
 
 # These name no tenant.

@@ -7,8 +7,10 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.struct_pb2 import Value
 from support import api
 from support.client import failure, invalid
+from support.nodes import settings as node_settings
 from support.pki import tenant_id
 from support.rate_limits import descriptor, flood
+from support.waiting import eventually
 
 configurations, flags, manager, plans, settings, tenant = (
     api.configurations, api.flags, api.manager, api.plans, api.settings, api.tenant)
@@ -201,3 +203,28 @@ def test_a_plan_s_limits_hold_from_then_on(make_server, pki):
         daily.requests = 7
         admin.plans.UpdatePlan(plans.UpdatePlanRequest(plan=plans.Plan(name="plans/gold", limits=[daily])))
         assert flood(sidecar, 10, acme.id) == 3
+
+
+def test_nodes_agree(make_server, database):
+    """What one node is told holds on the other, and what that one keeps."""
+    one, other = (make_server(**node_settings(database, poll=200)).start() for _ in range(2))
+    with one.operator() as here, other.operator() as there:
+        acme = here.active("acme", api.SHARED)
+        make_plan(here, "gold", {"seats": 50})
+        make_flag(here, "new_ui", rollout_basis_points=5_000)
+        configure(here, "acme", limits=tenant.RequestLimits(plan="gold"))
+        here.settings.CreateSettingDefinition(settings.CreateSettingDefinitionRequest(
+            setting_definition_id="color", setting_definition=settings.SettingDefinition(
+                type=settings.SETTING_TYPE_STRING, allowed_values=["red"])))
+        eventually(lambda: len(there.settings.ListSettingDefinitions(
+            settings.ListSettingDefinitionsRequest()).setting_definitions) == 1, "the other node knows it")
+        assert effective(there, acme.id) == {"seats": 50}
+        assert evaluate(there, acme.id, "user:al") == evaluate(here, acme.id, "user:al")
+        invalid("configuration.custom_settings.color", configure, there, acme.id, values={"color": "blue"})
+        error = failure("FAILED_PRECONDITION", there.plans.DeletePlan, plans.DeletePlanRequest(name="plans/gold"))
+        assert error.reason == "PLAN_IN_USE"
+    one.kill()
+    other.kill()
+    one.start()
+    with one.operator() as again:
+        assert effective(again, acme.id) == {"seats": 50}

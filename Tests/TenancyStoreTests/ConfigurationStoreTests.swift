@@ -14,7 +14,12 @@ struct ConfigurationStoreTests {
     path = directory.file("store.sqlite")
     let store = try SQLiteStore(path: path)
     try store.append([
-      Sample.entry(1, [.putConfigurationItem(ContractConfiguration.setting("n", .integer))])
+      Sample.entry(
+        1,
+        [
+          ContractConfiguration.setting("n", .integer), ContractConfiguration.plan("p"),
+          ContractConfiguration.flag("f"),
+        ].map(Change.putConfigurationItem))
     ])
     store.close()
   }
@@ -24,11 +29,13 @@ struct ConfigurationStoreTests {
   }
 
   @Test(arguments: [
-    "UPDATE configuration_items SET id = 'm'", "UPDATE configuration_items SET kind = 'x'",
-    "UPDATE configuration_items SET document = '{}'",
+    "UPDATE configuration_items SET id = 'm' WHERE id = 'n'",
+    "UPDATE configuration_items SET kind = 'x'", "UPDATE configuration_items SET document = '{}'",
+    "UPDATE configuration_items SET document = replace(document, '\"requests\":5', '\"requests\":0')",
+    "UPDATE configuration_items SET document = replace(document, '\"rollout\":7', '\"rollout\":70000')",
     "UPDATE configuration_items SET document = replace(document, 'integer', 'bool')",
     "UPDATE configuration_items SET document = replace(document, '-1.5', '2e9')",
-    "UPDATE configuration_items SET document = replace(document, 'n\"', '1\"'), id = '1'",
+    "UPDATE configuration_items SET document = replace(document, 'n\"', '1\"'), id = '1' WHERE id = 'n'",
   ])
   func oneThatIsDoctoredIsNotServed(_ change: String) throws {
     try execute(change)
@@ -51,7 +58,7 @@ struct ConfigurationStoreTests {
     #expect(report.isSound, "\(report.findings)")
     let store = try SQLiteStore(path: path)
     defer { store.close() }
-    let item = ContractConfiguration.setting("m", .bool)
+    let item = ContractConfiguration.plan("m")
     try store.append([Sample.entry(2, [.putConfigurationItem(item)])])
     #expect(try store.load().changes == [.putConfigurationItem(item)])
   }

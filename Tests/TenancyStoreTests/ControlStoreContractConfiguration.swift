@@ -30,7 +30,7 @@ extension ContractConfiguration {
     .plan(
       Plan(
         name: name, title: "\"é\"", settings: ["a/b": .array([.null, .number(0.5)])],
-        featureFlags: ["": false],
+        featureFlags: ["é": false],
         limits: (try? [RequestLimit(name: "", requests: 5, period: .day, field: "l")]) ?? [],
         createTime: Timestamp(nanoseconds: 1), updateTime: Timestamp(nanoseconds: 2)))
   }

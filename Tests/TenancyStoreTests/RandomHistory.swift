@@ -88,9 +88,14 @@ struct RandomHistory {
           domain: id))
     case 18:
       let types = SettingDefinition.ValueType.allCases
-      return .putConfigurationItem(
-        ContractConfiguration.setting(id, types.randomElement(using: &random) ?? .bool))
-    case 19: return .deleteConfigurationItem(.setting, id: id)
+      let items = [
+        ContractConfiguration.setting(id, types.randomElement(using: &random) ?? .bool),
+        ContractConfiguration.plan(id), ContractConfiguration.flag(id),
+      ]
+      return .putConfigurationItem(items.randomElement(using: &random) ?? items[0])
+    case 19:
+      let kinds = ConfigurationItem.Kind.allCases
+      return .deleteConfigurationItem(kinds.randomElement(using: &random) ?? .plan, id: id)
     case 13: return .deleteWorkloadEntry(id: ContractWorkloads.id(number))
     default:
       tenant.version += 1

@@ -127,6 +127,30 @@ struct PlanTests {
     #expect(loaded.catalog.tenants(of: "filed") == 1 && loaded.catalog.planCount == 0)
   }
 
+  /// Neither among many plans, settings and flags, nor among many tenants that have one.
+  @Test func aChangeCostsTheSameAmongMany() {
+    func cost(among count: UInt64) -> Int {
+      var state = ControlState()
+      func put(_ number: UInt64) -> [Change] {
+        var tenant = Sample.tenant(number)
+        tenant.configuration.limits = LimitSettings(plan: "p\(number % 7)")
+        let definition = SettingDefinition(
+          name: "s\(number)", type: .bool, createTime: Sample.moment, updateTime: Sample.moment)
+        let flag = FeatureFlag(
+          name: "f\(number)", createTime: Sample.moment, updateTime: Sample.moment)
+        let items: [ConfigurationItem] = [
+          .plan(plan("p\(number)")), .setting(definition), .flag(flag),
+        ]
+        return [.putTenant(tenant)] + items.map(Change.putConfigurationItem)
+      }
+      state.apply((1...count).flatMap(put), revision: 1)
+      var after = state
+      after.apply(put(count + 1), revision: 2)
+      return after.unsharedNodes(with: state)
+    }
+    #expect(cost(among: 5_000) <= cost(among: 200) + 16)
+  }
+
   @Test func whoHasNoLimitsHasPlansStill() async throws {
     let bare = TenantCommands(test.plane, actor: "alice", judge: .server)
     func give(_ plan: String) async throws(TenancyError) {

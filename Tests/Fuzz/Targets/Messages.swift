@@ -86,7 +86,10 @@ private struct MessageKind: Sendable {
     MessageKind(V1.ListAuditRecordsRequest.self), MessageKind(V1.ExportAuditRecordsRequest.self),
     MessageKind(V1.CreateSettingDefinitionRequest.self),
     MessageKind(V1.UpdateSettingDefinitionRequest.self),
-    MessageKind(V1.ListSettingConflictsRequest.self),
+    MessageKind(V1.ListSettingConflictsRequest.self), MessageKind(V1.CreatePlanRequest.self),
+    MessageKind(V1.UpdatePlanRequest.self), MessageKind(V1.CreateFeatureFlagRequest.self),
+    MessageKind(V1.EvaluateFeatureFlagsRequest.self),
+    MessageKind(V1.ExplainConfigurationResponse.self),
     // What a client reads.
     MessageKind(V1.ListSettingDefinitionsResponse.self),
     MessageKind(V1.ResolveTenantResponse.self), MessageKind(V1.ValidateTenantResponse.self),

@@ -50,6 +50,9 @@ public struct TenancyService: Sendable {
         requests
       ).methods(gate),
       RateLimitService(plane: plane, terms: limits, tally: requests).methods(gate),
+      SettingDefinitionService(plane: plane).methods(gate),
+      PlanService(plane: plane, limits: limits?.limiter.plans).methods(gate),
+      FeatureFlagService(plane: plane).methods(gate), TenantConfigurationService().methods(gate),
       WorkloadEntryService(plane: plane, platformRoles: platformRoles).methods(gate),
       TenantDomainService(plane: plane, terms: domains, baseDomains: rules.baseDomains)
         .methods(gate),

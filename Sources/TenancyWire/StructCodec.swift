@@ -1,7 +1,7 @@
 public import Tenancy
 public import TenancyRPC
 
-/// Encodes and decodes `google.protobuf.Struct`, with a limit on its nesting.
+/// Encodes and decodes `google.protobuf.Struct` and `Value`, with a limit on its nesting.
 ///
 /// libprotobuf-c would follow any nesting that a message claims until the stack ends.
 public enum StructCodec {
@@ -19,6 +19,20 @@ public enum StructCodec {
         throw FieldViolation(field: "", description: "is longer than \(maximumBytes) bytes")
       }
       return try object(bytes, depth: 1)
+    } catch {
+      throw error.inside(field)
+    }
+  }
+
+  /// The same of a Value.
+  public static func decode(
+    value bytes: UnsafeRawBufferPointer, field: StaticString
+  ) throws(FieldViolation) -> JSONValue {
+    do throws(FieldViolation) {
+      guard bytes.count <= maximumBytes else {
+        throw FieldViolation(field: "", description: "is longer than \(maximumBytes) bytes")
+      }
+      return try value(bytes, depth: 0)
     } catch {
       throw error.inside(field)
     }

@@ -14,6 +14,16 @@ extension StructCodec {
       count = writer.moveToFront()
     }
   }
+
+  /// The same of a Value.
+  public static func encode(value: JSONValue) -> [UInt8] {
+    let room = StructWriter.room(for: value)
+    return [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+      var writer = StructWriter(buffer)
+      writer.write(value, depth: 0)
+      count = writer.moveToFront()
+    }
+  }
 }
 
 /// Writes from the end to the beginning, so that a length is known when it is its turn. Each byte is
@@ -80,7 +90,7 @@ private struct StructWriter {
     }
   }
 
-  private mutating func write(_ value: JSONValue, depth: Int) {
+  mutating func write(_ value: JSONValue, depth: Int) {
     let end = start
     switch value {
     case .number(let number) where number.isFinite:

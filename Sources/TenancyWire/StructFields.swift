@@ -2,7 +2,7 @@ import CTenancyProtobufC
 import Tenancy
 import TenancyRPC
 
-/// Fields of the type `google.protobuf.Struct`, which are repeated bytes in C.
+/// Fields of the types `google.protobuf.Struct` and `Value`, which are repeated bytes in C.
 extension Arena {
   /// A Struct as a count and an array: none when absent.
   func structure(
@@ -10,6 +10,14 @@ extension Arena {
   ) -> (count: Int, array: UnsafeMutablePointer<ProtobufCBinaryData>?) {
     guard let object else { return (0, nil) }
     return (1, list([object]) { copy(bytes: StructCodec.encode($0)) })
+  }
+
+  /// The same for a Value. JSON's null is one, and not an absent one.
+  func value(
+    _ value: JSONValue?
+  ) -> (count: Int, array: UnsafeMutablePointer<ProtobufCBinaryData>?) {
+    guard let value else { return (0, nil) }
+    return (1, list([value]) { copy(bytes: StructCodec.encode(value: $0)) })
   }
 }
 
@@ -29,5 +37,19 @@ extension WireRead {
       }
     }
     return merged
+  }
+
+  /// A Value, whose repeats are as one message that has the fields of all.
+  static func value(
+    _ array: UnsafeMutablePointer<ProtobufCBinaryData>?, count: Int, field: StaticString
+  ) throws(FieldViolation) -> JSONValue? {
+    guard let array, count > 0 else { return nil }
+    if count == 1 { return try StructCodec.decode(value: array[0].bytes, field: field) }
+    var bytes: [UInt8] = []
+    for index in 0..<count { bytes += array[index].bytes }
+    let result = bytes.withUnsafeBytes { bytes in
+      Result { () throws(FieldViolation) in try StructCodec.decode(value: bytes, field: field) }
+    }
+    return try result.get()
   }
 }

@@ -108,6 +108,10 @@ struct Connection {
   var data: TenantDataClient { TenantDataClient(channel) }
   var clusters: ClustersClient { ClustersClient(channel) }
   var domains: TenantDomainsClient { TenantDomainsClient(channel) }
+  var plans: PlansClient { PlansClient(channel) }
+  var flags: FeatureFlagsClient { FeatureFlagsClient(channel) }
+  var configurations: TenantConfigurationsClient { TenantConfigurationsClient(channel) }
+  var settings: SettingDefinitionsClient { SettingDefinitionsClient(channel) }
   var workloads: WorkloadEntriesClient { WorkloadEntriesClient(channel) }
 }
 

@@ -28,7 +28,7 @@ import Tenancy
       TenantGroup.self, RoleGroup.self, AuditGroup.self, CheckCommand.self, ResolveCommand.self,
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
       TokenGroup.self, KeysGroup.self, AuthenticationGroup.self, DomainGroup.self,
-      ClusterGroup.self,
+      ConfigGroup.self, SettingGroup.self, PlanGroup.self, FlagGroup.self, ClusterGroup.self,
       IdentityGroup.self,
       SecretsGroup.self, PKIGroup.self, EnvoyGroup.self,
       BackupCommand.self,

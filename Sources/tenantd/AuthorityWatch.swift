@@ -119,7 +119,8 @@ extension Change {
     case .putTenant, .putRole, .deleteRole, .putAssignment, .deleteAssignment,
       .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest,
       .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations,
-      .putWorkloadEntry, .deleteWorkloadEntry, .putDomain, .deleteDomain:
+      .putWorkloadEntry, .deleteWorkloadEntry, .putDomain, .deleteDomain, .putConfigurationItem,
+      .deleteConfigurationItem:
       false
     }
   }

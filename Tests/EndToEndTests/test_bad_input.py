@@ -128,7 +128,8 @@ ELSEWHERE = {"TenantManager/CreateTenant": "tenant.slug",
              "WorkloadEntries/ListWorkloadEntries": "owner"}
 NAMELESS = {"Secrets/RotateDataKey", "WorkloadEntries/GetWorkloadEntry",
             "WorkloadEntries/DeleteWorkloadEntry", *(
-                method for method in PLATFORM if method.startswith("CertificateAuthorities/"))}
+                method for method in PLATFORM if method.startswith(
+                    ("CertificateAuthorities/", "FeatureFlags/", "Plans/", "SettingDefinitions/")))}
 
 
 @pytest.mark.parametrize("method", sorted({*ABOUT_A_TENANT, *PLATFORM} - NAMELESS))

@@ -142,7 +142,8 @@ def test_nothing_of_the_other_tenant_was_touched(admin, theirs):
 WORKLOAD_MAY = {
     "TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantResolver/ValidateTenant",
     "Authorization/Check", "Authorization/BatchCheck", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
-    "Authorization/GetRole", "Tokens/GetJsonWebKeySet", *BY_SELECTOR}
+    "Authorization/GetRole", "Tokens/GetJsonWebKeySet", *BY_SELECTOR,
+    *(method for method in EVERY if method.startswith("TenantConfigurations/"))}
 
 
 @pytest.mark.parametrize("by", ["slug", "id"])

@@ -230,7 +230,10 @@ READS = {"TenantManager/GetTenant", "TenantManager/BatchGetTenants", "TenantMana
          "Audit/StreamAuditRecords", "WorkloadEntries/GetWorkloadEntry",
          "WorkloadEntries/ListWorkloadEntries", "CertificateAuthorities/GetCertificateAuthority",
          "CertificateAuthorities/ListCertificateAuthorities", "TenantDomains/GetTenantDomain",
-         "TenantDomains/ListTenantDomains", "Clusters/ListClusters"}
+         "TenantDomains/ListTenantDomains", "SettingDefinitions/GetSettingDefinition",
+         "SettingDefinitions/ListSettingDefinitions", "SettingDefinitions/ListSettingConflicts",
+         "Clusters/ListClusters", "Plans/GetPlan", "Plans/ListPlans", "FeatureFlags/GetFeatureFlag", "FeatureFlags/ListFeatureFlags",
+         *(name for name in EVERY if name.startswith("TenantConfigurations/"))}
 KEYS = {"Tokens/GetJsonWebKeySet"}
 SETTINGS = {"Tokens/GetAuthenticationSettings"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}

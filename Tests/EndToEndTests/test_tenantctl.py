@@ -10,7 +10,7 @@ import uuid
 import pytest
 from support.command_lines import WORKLOAD_MAY, WORKLOAD_MAY_NOT
 from support.pki import Authority, signed
-from support.tours import cluster_commands, domain_commands
+from support.tours import other_commands
 from support.waiting import eventually
 from tenantctl_process import PATIENCE, Daemon, all_commands, binary, daemon, make_active, place
 
@@ -54,8 +54,7 @@ def test_every_command_as_operator(daemon, way):
     envoy = json.loads(ctl("envoy", "config", "--upstream", "127.0.0.1:1", "--tenantd", "unix:/run/socket"))
     assert [one["name"] for one in envoy["static_resources"]["clusters"]] == ["upstream", "tenantd"]
     entry_commands(ctl)
-    domain_commands(ctl, rows)
-    cluster_commands(ctl)
+    other_commands(ctl, rows)
     authority_commands(ctl, daemon.directory)
     assert ctl.commands == all_commands()
 

@@ -11,6 +11,7 @@ struct EveryMethodTests {
       TenantManagerStory.run, ResolverStory.run, AuthorizationStory.run, SecretsStory.run,
       AuditStory.run, TokenStory.run, WorkloadStory.run, AuthorityStory.run, DomainStory.run,
       ClusterStory.run,
+      SettingStory.run, PlanStory.run,
     ] {
       try await withLiveServer { server in
         try await server.asOperator(over: transport) { client in

@@ -18,6 +18,10 @@ struct Stubs {
   let domains: TenantDomainsClient
   let data: TenantDataClient
   let clusters: ClustersClient
+  let settings: SettingDefinitionsClient
+  let plans: PlansClient
+  let flags: FeatureFlagsClient
+  let configurations: TenantConfigurationsClient
   private let channel: RecordingChannel
 
   /// Paths of the methods called so far.
@@ -51,6 +55,10 @@ struct Stubs {
     domains = TenantDomainsClient(channel)
     data = TenantDataClient(channel)
     clusters = ClustersClient(channel)
+    settings = SettingDefinitionsClient(channel)
+    plans = PlansClient(channel)
+    flags = FeatureFlagsClient(channel)
+    configurations = TenantConfigurationsClient(channel)
   }
 
   // MARK: In fewer words

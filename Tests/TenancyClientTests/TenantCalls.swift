@@ -14,7 +14,25 @@ struct TenantCall {
     self.call = { client, tenant in _ = try await call(client, tenant) }
   }
 
-  static var all: [TenantCall] { manager + checks + roles + assignments + tokens + domains }
+  static var all: [TenantCall] {
+    manager + checks + roles + assignments + tokens + domains + configurations
+  }
+
+  private static var configurations: [TenantCall] {
+    typealias API = V1.TenantConfigurations
+    return [
+      TenantCall(API.getEffectiveConfiguration.identity) {
+        try await $0.configurations.getEffectiveConfiguration(
+          V1.GetEffectiveConfigurationRequest(name: $1))
+      },
+      TenantCall(API.explainConfiguration.identity) {
+        try await $0.configurations.explainConfiguration(V1.ExplainConfigurationRequest(name: $1))
+      },
+      TenantCall(API.evaluateFeatureFlags.identity) {
+        try await $0.configurations.evaluateFeatureFlags(V1.EvaluateFeatureFlagsRequest(name: $1))
+      },
+    ]
+  }
 
   private static var manager: [TenantCall] {
     typealias API = V1.TenantManager

@@ -30,7 +30,8 @@ struct AdmissionRow: CustomStringConvertible {
   private static let everyone = checkers + " unknown"
 
   static let all: [AdmissionRow] =
-    authorization + manager + resolver + tokens + workloads + authorities + domains + [
+    authorization + manager + resolver + tokens + workloads + authorities + domains + settings
+    + configurations + [
       AdmissionRow(
         "envoy.service.auth.v3.Authorization/Check", "tenancy.requests:check", "platform",
         names: false, "admin resolver"),
@@ -129,6 +130,37 @@ struct AdmissionRow: CustomStringConvertible {
       "TenantDomains/ReleaseTenantDomain", "tenancy.domains:release", "tenant", names: true,
       changers),
   ]
+
+  private static let settings =
+    [
+      ("CreateSettingDefinition", "create", operators),
+      ("GetSettingDefinition", "get", "admin viewer"),
+      ("ListSettingDefinitions", "list", "admin viewer"),
+      ("UpdateSettingDefinition", "update", operators),
+      ("DeleteSettingDefinition", "delete", operators),
+      ("ListSettingConflicts", "list_conflicts", "admin viewer"),
+    ].map { name, action, who in
+      AdmissionRow(
+        "SettingDefinitions/\(name)", "tenancy.setting_definitions:\(action)", "platform",
+        names: false, who)
+    }
+
+  private static let configurations =
+    [("Plan", "plans"), ("FeatureFlag", "feature_flags")].flatMap { kind, resource in
+      [
+        ("Create", "create", operators), ("Get", "get", "admin viewer"),
+        ("List", "list", "admin viewer"), ("Update", "update", operators),
+        ("Delete", "delete", operators),
+      ].map { name, action, who in
+        AdmissionRow(
+          "\(kind)s/\(name)\(kind)\(name == "List" ? "s" : "")", "tenancy.\(resource):\(action)",
+          "platform", names: false, who)
+      }
+    }
+    + ["GetEffectiveConfiguration", "ExplainConfiguration", "EvaluateFeatureFlags"].map {
+      AdmissionRow(
+        "TenantConfigurations/\($0)", "tenancy.tenants:get", "tenant", names: true, readers)
+    }
 
   private static let authorization = [
     AdmissionRow(

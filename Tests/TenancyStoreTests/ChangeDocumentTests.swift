@@ -130,6 +130,16 @@ import Testing
           + #""trustDomain":"example.test","version":1},"change":"putAuthority"}"#
       ),
       (
+        .putConfigurationItem(ContractConfiguration.setting("n", .integer)),
+        #"{"change":"putConfigurationItem","item":{"setting":{"createTime":1,"defaultValue":7,"#
+          + #""editor":"platform","maximum":1000000000,"minimum":-1.5,"name":"n","#
+          + #""type":"integer","updateTime":2,"version":1}}}"#
+      ),
+      (
+        .deleteConfigurationItem(.setting, id: "n"),
+        #"{"change":"deleteConfigurationItem","id":"n","kind":"setting"}"#
+      ),
+      (
         .deleteAuthority(id: "\(Sample.id(1))"),
         #"{"change":"deleteAuthority","id":"\#(Sample.id(1))"}"#
       ),
@@ -201,6 +211,8 @@ import Testing
       + #""token":""}}]"#,
     #"[{"change":"putDomain","domain":{"claimTime":1,"name":"a.b","proof":"","#
       + #""tenant":"\#(Sample.id(1))","token":"","verifyTime":1}}]"#,
+    #"[{"change":"putConfigurationItem","item":{}}]"#,
+    #"[{"change":"deleteConfigurationItem","id":"n","kind":"x"}]"#,
     #"[{"change":"forgetRequests"}]"#, #"[{"change":"deleteWorkloadEntry"}]"#,
     #"[{"change":"putWorkloadEntry","entry":{"createTime":1,"id":"i","lifetime":1,"path":"p","#
       + #""selectors":{},"tenant":"x"}}]"#,

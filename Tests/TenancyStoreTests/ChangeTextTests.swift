@@ -65,7 +65,12 @@ struct ChangeTextTests {
       .putDomain(ContractDomains.domain("a.net", of: id, by: .dns)),
       .putDomain(ContractDomains.domain("xn--a.b-c.net", of: id)),
       .deleteDomain(id, name: "\""),
-      .deleteAuthority(id: "\""),
+      .deleteAuthority(id: "\""), .deleteConfigurationItem(.setting, id: "\""),
+      .putConfigurationItem(ContractConfiguration.setting("a")),
+      .putConfigurationItem(ContractConfiguration.plan("a")),
+      .putConfigurationItem(ContractConfiguration.flag("a")),
+      .putConfigurationItem(ContractConfiguration.setting("a", .integer)),
+      .putConfigurationItem(ContractConfiguration.setting("a", .json)),
       .deleteSecret(SecretPlace.platform, .authorityKey(id.description)),
       .putSecret(
         SecretPlace.platform, .authorityKey(id.description),

@@ -31,7 +31,7 @@ struct RandomHistory {
     var tenant = state.tenants[Sample.id(number)] ?? Sample.tenant(number)
     let id = "x\(Int.random(in: 0..<4, using: &random))"
     guard state.tenants[tenant.id] != nil else { return .putTenant(tenant) }
-    switch Int.random(in: 0..<19, using: &random) {
+    switch Int.random(in: 0..<21, using: &random) {
     case 0: return .putRole(tenant.id, Sample.role(id))
     case 1: return .deleteRole(tenant.id, id: id)
     case 2: return .putAssignment(tenant.id, Sample.assignment(id))
@@ -86,6 +86,16 @@ struct RandomHistory {
           number, reference,
           state: SigningAuthority.State.allCases.randomElement(using: &random) ?? .prepared,
           domain: id))
+    case 18:
+      let types = SettingDefinition.ValueType.allCases
+      let items = [
+        ContractConfiguration.setting(id, types.randomElement(using: &random) ?? .bool),
+        ContractConfiguration.plan(id), ContractConfiguration.flag(id),
+      ]
+      return .putConfigurationItem(items.randomElement(using: &random) ?? items[0])
+    case 19:
+      let kinds = ConfigurationItem.Kind.allCases
+      return .deleteConfigurationItem(kinds.randomElement(using: &random) ?? .plan, id: id)
     case 13: return .deleteWorkloadEntry(id: ContractWorkloads.id(number))
     default:
       tenant.version += 1

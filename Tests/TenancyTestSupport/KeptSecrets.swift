@@ -19,7 +19,7 @@ package struct KeptSecrets {
         .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
         .rememberRequest, .forgetRequests, .putRevocation, .forgetRevocations,
         .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .putDomain,
-        .deleteDomain:
+        .deleteDomain, .putConfigurationItem, .deleteConfigurationItem:
         break
       }
     }

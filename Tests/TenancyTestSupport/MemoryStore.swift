@@ -332,7 +332,8 @@ private enum StrictChanges {
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
         .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests, .putSecret,
         .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations, .putWorkloadEntry,
-        .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .deleteDomain:
+        .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .deleteDomain,
+        .putConfigurationItem, .deleteConfigurationItem:
         break
       case .putDomain(let domain):
         guard

@@ -41,6 +41,7 @@ package struct StateModel: Equatable {
   package var workloads: [String: WorkloadEntry] = [:]
   package var domains: [Key: TenantDomain] = [:]
   package var authorities: [String: SigningAuthority] = [:]
+  package var items: [ConfigurationItem.Kind: [String: ConfigurationItem]] = [:]
   package var requests: [RequestKey: RememberedRequest] = [:]
 
   package init() {}
@@ -73,6 +74,10 @@ package struct StateModel: Equatable {
     case .deleteDomain(let tenant, let name): domains[Key(tenant: tenant, id: name)] = nil
     case .putAuthority(let authority): authorities[authority.id] = authority
     case .deleteAuthority(let id): authorities[id] = nil
+    case .putConfigurationItem(let item): items[item.kind, default: [:]][item.id] = item
+    case .deleteConfigurationItem(let kind, let id):
+      items[kind]?[id] = nil
+      if items[kind]?.isEmpty == true { items[kind] = nil }
     case .putSecret, .deleteSecret, .putDataKey: break  // No load gives them back.
     }
   }
@@ -120,6 +125,9 @@ extension StateModel {
       + revocations.map { .putRevocation($0.key.tenant, $0.value) }
       + workloads.sorted { $0.key < $1.key }.map { .putWorkloadEntry($0.value) }
       + domains.sorted { less($0.key, $1.key) }.map { .putDomain($0.value) }
+      + items.sorted { $0.key.rawValue < $1.key.rawValue }.flatMap { _, items in
+        items.sorted { $0.key < $1.key }.map { .putConfigurationItem($0.value) }
+      }
       + authorities.sorted { $0.key < $1.key }.map { .putAuthority($0.value) }
   }
 }

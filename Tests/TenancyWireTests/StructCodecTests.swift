@@ -43,6 +43,43 @@ import Testing
     #expect(try decode([]) == [:])
   }
 
+  private func value(_ bytes: [UInt8]) -> JSONValue? {
+    let result = bytes.withUnsafeBytes { buffer in
+      Result { () throws(FieldViolation) in
+        try StructCodec.decode(value: buffer, field: "default_value")
+      }
+    }
+    return try? result.get()  // Nil is for whatever is wrong.
+  }
+
+  @Test func aValueByItself() throws {
+    for sample in [
+      .null, .bool(false), .number(-0.5), .string(""), .array([]), .object(Samples.settings),
+      .array([.object([:]), .null]),
+    ] as [JSONValue] {
+      #expect(value(StructCodec.encode(value: sample)) == sample)
+    }
+    #expect(value([]) == nil)
+    let (deepest, deeper) = (nested(StructCodec.maximumDepth), nested(StructCodec.maximumDepth + 1))
+    #expect(value(StructCodec.encode(value: .object(deepest))) == .object(deepest))
+    #expect(value(StructCodec.encode(value: .object(deeper))) == nil)
+  }
+
+  /// As proto3 has it for a message that is sent in pieces.
+  @Test func aValueInPieces() throws {
+    func message(_ values: [JSONValue]) throws -> JSONValue? {
+      let sent = values.flatMap { RawEncoding.field(4, StructCodec.encode(value: $0)) }
+      return try sent.withUnsafeBytes { bytes in
+        try V1.SettingDefinition(decoding: bytes, arena: Arena()).defaultValue
+      }
+    }
+    #expect(try message([]) == nil)
+    #expect(try message([.null]) == .null)
+    #expect(try message([.bool(true), .string("x")]) == .string("x"))
+    let sent = V1.SettingDefinition(defaultValue: .null)
+    #expect(sent.json() == .object(["defaultValue": .null]))
+  }
+
   @Test func depthIsLimited() throws {
     let deepest = nested(StructCodec.maximumDepth)
     #expect(try decode(StructCodec.encode(deepest)) == deepest)

@@ -13,6 +13,7 @@ from .errors import GenerationError
 from .modules import Module
 
 STRUCT_TYPE = ".google.protobuf.Struct"
+VALUE_TYPE = ".google.protobuf.Value"
 DROPPED_DEPENDENCIES = {
     descriptors.STRUCT_FILE,
     descriptors.OPTIONS_FILE,
@@ -65,7 +66,7 @@ def adapt(file):
     """A copy of `file` that protoc-gen-c turns into messages fit for hostile input.
 
     Strings become bytes, as libprotobuf-c's strings end at the first NUL; map entries become plain
-    messages; google.protobuf.Struct becomes repeated bytes, since libprotobuf-c decodes
+    messages; google.protobuf.Struct and Value become repeated bytes, since libprotobuf-c decodes
     recursive types without a limit; an `optional` of proto3 becomes the oneof that it is on paper.
     All of it is the same on the wire.
     """
@@ -96,7 +97,7 @@ def _adapt_message(message) -> None:
         field.ClearField("proto3_optional")
         if field.type == FieldProto.TYPE_STRING:
             field.type = FieldProto.TYPE_BYTES
-        elif field.type_name == STRUCT_TYPE:
+        elif field.type_name in (STRUCT_TYPE, VALUE_TYPE):
             field.type = FieldProto.TYPE_BYTES
             field.ClearField("type_name")
             # Repeated: an empty Struct is not an absent one, and pieces of one can be merged.

@@ -32,6 +32,7 @@ NAMESPACES = {
     "envoy.service.secret.v3": "EnvoySecret",
 }
 STRUCT_TYPE = ".google.protobuf.Struct"
+VALUE_TYPE = ".google.protobuf.Value"
 
 _F = FieldProto
 SCALARS = {
@@ -65,6 +66,7 @@ class Kind(enum.Enum):
     ENUM = 5
     MESSAGE = 6
     STRUCT = 7
+    VALUE = 8
 
 
 class Shape(enum.Enum):
@@ -111,7 +113,7 @@ class Field:
             return f"[String: {self.value.swift}]"
         if self.shape is Shape.OPTIONAL:
             return f"{self.value.swift}?"
-        if self.value.kind in (Kind.MESSAGE, Kind.STRUCT):
+        if self.value.kind in (Kind.MESSAGE, Kind.STRUCT, Kind.VALUE):
             return f"{self.value.swift}?"
         return self.value.swift
 
@@ -131,6 +133,7 @@ class Field:
             Kind.ENUM: f"{self.value.swift}(rawValue: 0)",
             Kind.MESSAGE: "nil",
             Kind.STRUCT: "nil",
+            Kind.VALUE: "nil",
             Kind.SCALAR: "0",
         }[kind]
 
@@ -264,8 +267,9 @@ def _field(owner: str, proto, entries, comment) -> Field:
     shape = Shape.MAP if entry else Shape.LIST if repeated else Shape.SINGLE
     value = _value(label, _map_value(label, entry) if entry else proto)
     plain = shape is Shape.SINGLE and not proto.HasField("oneof_index")
-    if value.kind is Kind.STRUCT and not plain:
-        raise GenerationError(f"{label}: Struct is supported as a field of its own only")
+    if value.kind in (Kind.STRUCT, Kind.VALUE) and not plain:
+        name = "Struct" if value.kind is Kind.STRUCT else "Value"
+        raise GenerationError(f"{label}: {name} is supported as a field of its own only")
     return Field(
         proto_name=proto.name,
         json_name=proto.json_name,
@@ -298,6 +302,8 @@ def _value(label: str, proto) -> Value:
         return Value(Kind.BYTES, "[UInt8]", "ProtobufCBinaryData")
     if proto.type_name == STRUCT_TYPE:
         return Value(Kind.STRUCT, "[String: JSONValue]", "ProtobufCBinaryData")
+    if proto.type_name == VALUE_TYPE:
+        return Value(Kind.VALUE, "JSONValue", "ProtobufCBinaryData")
     c_type = naming.c_type(proto.type_name.lstrip("."))
     if proto.type == _F.TYPE_ENUM:
         return Value(Kind.ENUM, swift_type(proto.type_name), c_type)

@@ -37,6 +37,8 @@ def _read_field(field: Field) -> str:
         )
     if kind is Kind.STRUCT:
         return f"try WireRead.structure({source}, {count}, {path})"
+    if kind is Kind.VALUE:
+        return f"try WireRead.value({source}, {count}, {path})"
     if field.shape is Shape.LIST:
         helper = {Kind.STRING: "strings", Kind.MESSAGE: "messages"}.get(kind)
         if helper:
@@ -136,6 +138,8 @@ def _write_field(field: Field) -> list[str]:
         return [f"if let value = {source} {{", *[f"  {line}" for line in choice], "}"]
     if field.value.kind is Kind.STRUCT:
         return [f"({count}, {target}) = arena.structure({source})"]
+    if field.value.kind is Kind.VALUE:
+        return [f"({count}, {target}) = arena.value({source})"]
     if field.shape is Shape.LIST:
         element = _write_value(field.value, "$0")
         return [f"{count} = {source}.count", f"{target} = arena.list({source}) {{ {element} }}"]
@@ -178,7 +182,7 @@ def _field_json(field: Field) -> str:
     if field.shape is Shape.LIST:
         element = _json_value(kind, "$0")
         return f"if !{source}.isEmpty {{ {target} = .array({source}.map {{ {element} }}) }}"
-    if field.shape is Shape.OPTIONAL or kind in (Kind.MESSAGE, Kind.STRUCT):
+    if field.shape is Shape.OPTIONAL or kind in (Kind.MESSAGE, Kind.STRUCT, Kind.VALUE):
         return f"if let value = {source} {{ {target} = {_json_value(kind, 'value')} }}"
     populated = {
         Kind.SCALAR: f"{source} != 0",
@@ -199,4 +203,5 @@ def _json_value(kind: Kind, source: str) -> str:
         Kind.ENUM: f"{source}.json()",
         Kind.MESSAGE: f"{source}.json()",
         Kind.STRUCT: f".object({source})",
+        Kind.VALUE: source,
     }[kind]

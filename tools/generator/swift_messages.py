@@ -53,12 +53,13 @@ def generate(module: Module, files: list) -> dict[str, str]:
 
 
 def refuse_structs(messages: list[Message]) -> None:
-    """In Swift a Struct is JSON, which only modules that have JSON know."""
+    """In Swift a Struct or a Value is JSON, which only modules that have JSON know."""
     for message in messages:
         for field in message.fields:
-            if field.value.kind is Kind.STRUCT:
+            if field.value.kind in (Kind.STRUCT, Kind.VALUE):
+                name = "Struct" if field.value.kind is Kind.STRUCT else "Value"
                 raise GenerationError(
-                    f"{message.full_name}.{field.proto_name}: Struct is not supported here"
+                    f"{message.full_name}.{field.proto_name}: {name} is not supported here"
                 )
 
 

@@ -138,9 +138,10 @@ class MessageTests(unittest.TestCase):
         self.assert_refused("message A { map<int32, string> y = 1; }", "map keys")
         struct = 'import "google/protobuf/struct.proto"; message A '
         for field in ("repeated S y = 1;", "optional S y = 1;", "oneof x { S y = 1; }"):
-            with self.subTest(field):
-                body = struct + "{ " + field.replace("S", "google.protobuf.Struct") + " }"
-                self.assert_refused(body, "Struct is supported")
+            for name in ("Struct", "Value"):
+                with self.subTest(field, name=name):
+                    body = struct + "{ " + field.replace("S", f"google.protobuf.{name}") + " }"
+                    self.assert_refused(body, f"{name} is supported")
 
     def test_oneof_is_an_enum(self):
         body = "message B {} message A { oneof some_kind { B b = 3; string c = 7; bool d = 9; } }"

@@ -22,8 +22,12 @@
 #include "tenancy/v1/authorization.pb-c.h"
 #include "tenancy/v1/certificate_authorities.pb-c.h"
 #include "tenancy/v1/clusters.pb-c.h"
+#include "tenancy/v1/setting_definitions.pb-c.h"
+#include "tenancy/v1/feature_flags.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
+#include "tenancy/v1/plans.pb-c.h"
 #include "tenancy/v1/secrets.pb-c.h"
+#include "tenancy/v1/tenant_configurations.pb-c.h"
 #include "tenancy/v1/tenant_data.pb-c.h"
 #include "tenancy/v1/tenant_domains.pb-c.h"
 #include "tenancy/v1/tenant_manager.pb-c.h"
@@ -443,6 +447,82 @@ tenancy__v1__cluster_finding__get_descriptor(void) {
   return &tenancy__v1__cluster_finding__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__setting_definition__get_descriptor(void) {
+  return &tenancy__v1__setting_definition__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__create_setting_definition_request__get_descriptor(void) {
+  return &tenancy__v1__create_setting_definition_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_setting_definition_request__get_descriptor(void) {
+  return &tenancy__v1__get_setting_definition_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_definitions_request__get_descriptor(void) {
+  return &tenancy__v1__list_setting_definitions_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_definitions_response__get_descriptor(void) {
+  return &tenancy__v1__list_setting_definitions_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__update_setting_definition_request__get_descriptor(void) {
+  return &tenancy__v1__update_setting_definition_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_setting_definition_request__get_descriptor(void) {
+  return &tenancy__v1__delete_setting_definition_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_setting_definition_response__get_descriptor(void) {
+  return &tenancy__v1__delete_setting_definition_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_conflicts_request__get_descriptor(void) {
+  return &tenancy__v1__list_setting_conflicts_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__setting_conflict__get_descriptor(void) {
+  return &tenancy__v1__setting_conflict__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_conflicts_response__get_descriptor(void) {
+  return &tenancy__v1__list_setting_conflicts_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__feature_flag__get_descriptor(void) {
+  return &tenancy__v1__feature_flag__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__create_feature_flag_request__get_descriptor(void) {
+  return &tenancy__v1__create_feature_flag_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_feature_flag_request__get_descriptor(void) {
+  return &tenancy__v1__get_feature_flag_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_feature_flags_request__get_descriptor(void) {
+  return &tenancy__v1__list_feature_flags_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_feature_flags_response__get_descriptor(void) {
+  return &tenancy__v1__list_feature_flags_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__update_feature_flag_request__get_descriptor(void) {
+  return &tenancy__v1__update_feature_flag_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_feature_flag_request__get_descriptor(void) {
+  return &tenancy__v1__delete_feature_flag_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_feature_flag_response__get_descriptor(void) {
+  return &tenancy__v1__delete_feature_flag_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__who_am_irequest__get_descriptor(void) {
   return &tenancy__v1__who_am_irequest__descriptor;
 }
@@ -451,12 +531,80 @@ tenancy__v1__who_am_iresponse__get_descriptor(void) {
   return &tenancy__v1__who_am_iresponse__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__plan__get_descriptor(void) {
+  return &tenancy__v1__plan__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__create_plan_request__get_descriptor(void) {
+  return &tenancy__v1__create_plan_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_plan_request__get_descriptor(void) {
+  return &tenancy__v1__get_plan_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_plans_request__get_descriptor(void) {
+  return &tenancy__v1__list_plans_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_plans_response__get_descriptor(void) {
+  return &tenancy__v1__list_plans_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__update_plan_request__get_descriptor(void) {
+  return &tenancy__v1__update_plan_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_plan_request__get_descriptor(void) {
+  return &tenancy__v1__delete_plan_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_plan_response__get_descriptor(void) {
+  return &tenancy__v1__delete_plan_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__rotate_data_key_request__get_descriptor(void) {
   return &tenancy__v1__rotate_data_key_request__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__rotate_data_key_response__get_descriptor(void) {
   return &tenancy__v1__rotate_data_key_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_effective_configuration_request__get_descriptor(void) {
+  return &tenancy__v1__get_effective_configuration_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__effective_configuration__get_descriptor(void) {
+  return &tenancy__v1__effective_configuration__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__explain_configuration_request__get_descriptor(void) {
+  return &tenancy__v1__explain_configuration_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__explain_configuration_response__get_descriptor(void) {
+  return &tenancy__v1__explain_configuration_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__setting_explanation__get_descriptor(void) {
+  return &tenancy__v1__setting_explanation__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__configuration_level_value__get_descriptor(void) {
+  return &tenancy__v1__configuration_level_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__evaluate_feature_flags_request__get_descriptor(void) {
+  return &tenancy__v1__evaluate_feature_flags_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__evaluate_feature_flags_response__get_descriptor(void) {
+  return &tenancy__v1__evaluate_feature_flags_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__feature_flag_evaluation__get_descriptor(void) {
+  return &tenancy__v1__feature_flag_evaluation__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__rotate_tenant_data_login_request__get_descriptor(void) {

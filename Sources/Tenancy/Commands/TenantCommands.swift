@@ -3,11 +3,16 @@ public struct TenantCommands: Sendable {
   let plane: ControlPlane
   private let actor: String
   private let judge: WriteJudge
+  private let plans: LimitPlans?
 
   /// - Parameters:
   ///   - actor: who asks, for the log and for request ids.
   ///   - judge: whether they may still when it is done.
-  public init(_ plane: ControlPlane, actor: String, judge: WriteJudge) {
+  ///   - plans: this node's own, which tenants may name besides those that the platform has declared.
+  public init(
+    _ plane: ControlPlane, actor: String, judge: WriteJudge, plans: LimitPlans? = nil
+  ) {
+    self.plans = plans
     self.plane = plane
     self.actor = actor
     self.judge = judge
@@ -62,7 +67,7 @@ public struct TenantCommands: Sendable {
   /// Creates a tenant in state `pending`.
   public func create(_ new: NewTenant, validateOnly: Bool) async throws(TenancyError) -> Tenant {
     try await write("tenants.create") {
-      [actor, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
+      [actor, plans, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
       if !new.requestID.isEmpty, let earlier = transaction.state.request(new.requestID, of: actor) {
         guard earlier.digest == new.digest, let record = transaction.state.find(earlier.tenant)
         else {
@@ -71,7 +76,8 @@ public struct TenantCommands: Sendable {
         }
         return record.tenant
       }
-      var tenant = try Self.make(new, at: transaction.now)
+      var tenant = try Self.make(new, at: transaction.now, transaction.state.catalog)
+      try transaction.state.checkPlan(of: tenant.configuration.limits, from: nil, plans)
       try Self.checkFree(tenant, in: transaction.state)
       let secret = try Self.seal(new.databasePassword, into: &tenant, sealer)
       if validateOnly { return tenant }
@@ -104,7 +110,8 @@ public struct TenantCommands: Sendable {
     public var etag: String
     /// What is known to be wrong with the request.
     public var checks = FieldChecks()
-    /// Whether the caller may change slug, labels, annotations, isolation model and where data lives.
+    /// Whether the caller is the platform's: may change slug, labels, annotations, isolation model, where data lives, and
+    /// settings that are the platform's to change.
     public var mayMove: Bool
 
     /// Changes nothing yet.
@@ -123,11 +130,13 @@ public struct TenantCommands: Sendable {
     _ id: TenantID, _ update: Update, action: String, validateOnly: Bool = false
   ) async throws(TenancyError) -> Tenant {
     try await write(action, rewriting: id) {
-      [sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
+      [plans, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
       let record = try Self.current(id, update.etag, transaction.state)
       let before = record.tenant
       guard !before.state.isGone else { throw .tenantNotFound }
-      var after = try Self.apply(update, to: before)
+      var after = try Self.apply(update, to: before, transaction.state.catalog)
+      try transaction.state.checkPlan(
+        of: after.configuration.limits, from: before.configuration.limits, plans)
       let password = after.configuration.database == nil ? nil : update.databasePassword
       try Self.checkMove(
         from: before, to: after, setsPassword: password != nil, allowed: update.mayMove)
@@ -216,7 +225,9 @@ public struct TenantCommands: Sendable {
 
   // MARK: Rules
 
-  private static func make(_ new: NewTenant, at now: Timestamp) throws(TenancyError) -> Tenant {
+  private static func make(
+    _ new: NewTenant, at now: Timestamp, _ catalog: ConfigurationCatalog
+  ) throws(TenancyError) -> Tenant {
     var checks = new.checks
     try checks.value { () throws(TenancyError) in
       try TenantRules.check(displayName: new.displayName)
@@ -225,6 +236,9 @@ public struct TenantCommands: Sendable {
       try TenantRules.slug(new.slug, displayName: new.displayName)
     }
     try TenantRules.check(new.configuration, model: new.isolationModel, &checks)
+    // Only the platform creates tenants.
+    try catalog.check(
+      new.configuration, from: TenantConfiguration(), isPlatform: true, &checks)
     TenantRules.check(password: new.databasePassword, &checks)
     TenantRules.check(new.metadata, &checks)
     try checks.value { () throws(TenancyError) in
@@ -239,7 +253,7 @@ public struct TenantCommands: Sendable {
   }
 
   private static func apply(
-    _ update: Update, to before: Tenant
+    _ update: Update, to before: Tenant, _ catalog: ConfigurationCatalog
   ) throws(TenancyError) -> Tenant {
     var checks = update.checks
     var after = before
@@ -264,6 +278,8 @@ public struct TenantCommands: Sendable {
     }
     if after.isolationModel != before.isolationModel { dropUnused(&after) }
     try TenantRules.check(after.configuration, model: after.isolationModel, &checks)
+    try catalog.check(
+      after.configuration, from: before.configuration, isPlatform: update.mayMove, &checks)
     TenantRules.check(password: update.databasePassword, &checks)
     let database = after.configuration.database
     if database?.connectionString != before.configuration.database?.connectionString {

@@ -147,29 +147,31 @@ public enum TenantRules {
   }
 
   /// Checks the size of settings, and no more of it than that takes.
-  public static func check(settings: [String: JSONValue]) throws(TenancyError) {
+  public static func check(
+    settings: [String: JSONValue], field: String = "configuration.custom_settings"
+  ) throws(TenancyError) {
     var bytes = 0
     guard measure(.object(settings), depth: 0, into: &bytes) else {
-      throw .invalid(
-        "configuration.custom_settings", "nested deeper than \(maximumSettingsDepth)")
+      throw .invalid(field, "nested deeper than \(maximumSettingsDepth)")
     }
     guard bytes <= maximumSettingsBytes else {
-      throw .invalid("configuration.custom_settings", "more than \(maximumSettingsBytes) bytes")
+      throw .invalid(field, "more than \(maximumSettingsBytes) bytes")
     }
   }
 
-  private static func check(flags: [String: Bool]) throws(TenancyError) {
+  static func check(
+    flags: [String: Bool], field: String = "configuration.feature_flags"
+  ) throws(TenancyError) {
     guard flags.count <= maximumFeatureFlags else {
-      throw .invalid("configuration.feature_flags", "more than \(maximumFeatureFlags)")
+      throw .invalid(field, "more than \(maximumFeatureFlags)")
     }
     for name in flags.keys where !(1...maximumFlagNameLength).contains(name.utf8.count) {
-      throw .invalid(
-        "configuration.feature_flags", "names have 1 to \(maximumFlagNameLength) bytes")
+      throw .invalid(field, "names have 1 to \(maximumFlagNameLength) bytes")
     }
   }
 
   /// Adds up text and a few bytes for each value, until there are too many; false when nested too deep.
-  private static func measure(_ value: JSONValue, depth: Int, into bytes: inout Int) -> Bool {
+  static func measure(_ value: JSONValue, depth: Int, into bytes: inout Int) -> Bool {
     guard depth <= maximumSettingsDepth else { return false }
     guard bytes <= maximumSettingsBytes else { return true }
     switch value {

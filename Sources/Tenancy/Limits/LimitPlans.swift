@@ -56,12 +56,17 @@ public struct LimitPlans: Sendable {
     }
   }
 
-  /// Whether what a tenant is to have can be held to.
-  /// - Throws: INVALID_ARGUMENT for a plan or a limit's name that there is not.
+  /// Whether a plan is among them.
+  public func has(_ plan: String) -> Bool { plans[plan] != nil }
+
+  /// Each with its limits, in the order of their names.
+  public var all: [(name: String, limits: [RequestLimit])] {
+    plans.sorted { $0.key < $1.key }.map { (name: $0.key, limits: $0.value) }
+  }
+
+  /// Whether what a tenant is to have can be held to. Its plan may be one that the platform has declared.
+  /// - Throws: INVALID_ARGUMENT for a limit's name that there is not.
   public func check(_ limits: LimitSettings) throws(TenancyError) {
-    guard limits.plan.isEmpty || plans[limits.plan] != nil else {
-      throw .invalid("configuration.limits.plan", "is none of the platform's plans")
-    }
     for (index, limit) in limits.limits.enumerated() where !names.contains(limit.name) {
       throw .invalid(
         "configuration.limits.limits[\(index)].name", "no plan has a limit called that")
@@ -75,9 +80,18 @@ public struct LimitPlans: Sendable {
   }
 
   /// What a tenant's requests are limited by.
+  /// - Parameter declared: the plan that the tenant names, where the platform has declared it. One of the same name that
+  ///   is here counts.
   /// - Returns: nil where its plan is not there any more: what it may is not known.
-  public func limits(of own: LimitSettings?) -> [RequestLimit]? {
-    guard let planned = plans[plan(of: own)] else { return nil }
+  public func limits(of own: LimitSettings?, _ declared: Plan? = nil) -> [RequestLimit]? {
+    var planned = plans[plan(of: own)]
+    if planned == nil, let declared, declared.name == own?.plan {
+      // Every name has a limit: what it does not say is the usual plan's.
+      let usual = plans[usual] ?? []
+      let limits = declared.limits.filter { names.contains($0.name) }
+      planned = usual.filter { limit in !limits.contains(where: limit.replaces) } + limits
+    }
+    guard let planned else { return nil }
     guard let own, !own.limits.isEmpty else { return planned }
     return planned.filter { limit in !own.limits.contains(where: limit.replaces) } + own.limits
   }

@@ -45,6 +45,8 @@ public final class RequestLimiter: Sendable {
   public struct Question: Sendable {
     /// Whose they are.
     public let tenant: Tenant
+    /// The plan that it names, where the platform has declared it.
+    public let plan: Plan?
     /// Which limits they have: those of this name.
     public let name: String
     /// A lower limit that Envoy asks for; nil: the tenant's own are all.
@@ -53,8 +55,11 @@ public final class RequestLimiter: Sendable {
     public let hits: Int64
 
     /// - Parameter hits: not negative.
-    public init(tenant: Tenant, name: String, asked: RequestLimit? = nil, hits: Int64) {
+    public init(
+      tenant: Tenant, plan: Plan? = nil, name: String, asked: RequestLimit? = nil, hits: Int64
+    ) {
       self.tenant = tenant
+      self.plan = plan
       self.name = name
       self.asked = asked
       self.hits = hits
@@ -100,7 +105,8 @@ public final class RequestLimiter: Sendable {
     let (nodes, isShared) = (nodes, ledger.isShared)
     let (answer, isFirst) = try shard(of: question.tenant.id).state.withLock {
       (shard: inout LimitShard.State) throws(TenancyError) -> (Answer, Bool) in
-      let meters = try shard.meters(of: question.tenant, plans, nodes, isShared, now)
+      let meters = try shard.meters(
+        of: question.tenant, question.plan, plans, nodes, isShared, now)
       let asked = try meters.admit(question, nodes, isShared, now)
       let answer = meters.judge(question, asked, nodes, now)
       guard !meters.isListed, meters.isOpen(nodes) else { return (answer, false) }

@@ -11,16 +11,18 @@ final class LimitShard: Sendable {
 
     /// - Throws: FAILED_PRECONDITION where the tenant's plan is not there any more.
     mutating func meters(
-      of tenant: Tenant, _ plans: LimitPlans, _ nodes: Int, _ isShared: Bool, _ now: LimitTime
+      of tenant: Tenant, _ plan: Plan?, _ plans: LimitPlans, _ nodes: Int, _ isShared: Bool,
+      _ now: LimitTime
     ) throws(TenancyError) -> TenantLimits {
       // An event loop may be behind for a moment.
-      if let known = tenants[tenant.id], known.version >= tenant.version { return known }
-      guard let limits = plans.limits(of: tenant.configuration.limits) else {
+      let version = TenantLimits.Version(tenant: tenant.version, plan: plan?.version ?? 0)
+      if let known = tenants[tenant.id], known.version >= version { return known }
+      guard let limits = plans.limits(of: tenant.configuration.limits, plan) else {
         throw TenancyError(
           .failedPrecondition, .limitPlanUnknown, "the tenant's plan is not configured any more")
       }
       let meters = tenants[tenant.id] ?? TenantLimits()
-      meters.set(limits, version: tenant.version, nodes, isShared, now) { key, period in
+      meters.set(limits, version: version, nodes, isShared, now) { key, period in
         used(LimitKey(tenant: tenant.id, text: key), period, now)
       }
       tenants[tenant.id] = meters
@@ -57,14 +59,21 @@ final class TenantLimits {
   /// Entries that are kept for a tenant that had them.
   private static let maximumFormer = 32
 
-  /// Of the tenant, by which its limits were worked out.
-  private(set) var version: UInt64 = 0
+  /// By which limits were worked out. With another plan the tenant has another version.
+  struct Version: Comparable {
+    var tenant: UInt64 = 0
+    var plan: UInt64 = 0
+
+    static func < (a: Self, b: Self) -> Bool { (a.tenant, a.plan) < (b.tenant, b.plan) }
+  }
+
+  private(set) var version = Version()
   private var entries: [Entry] = []
   /// Whether it is among those of which the ledger is to be told.
   var isListed = false
 
   func set(
-    _ limits: [RequestLimit], version: UInt64, _ nodes: Int, _ isShared: Bool, _ now: LimitTime,
+    _ limits: [RequestLimit], version: Version, _ nodes: Int, _ isShared: Bool, _ now: LimitTime,
     used: (String, RequestLimit.Period) -> Double
   ) {
     self.version = version

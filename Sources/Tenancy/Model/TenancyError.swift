@@ -194,6 +194,24 @@ extension TenancyError.Reason {
   public static let workloadEntryNotFound = Self("WORKLOAD_ENTRY_NOT_FOUND")
   /// The same processes get the same identity already; `entry` says by which one.
   public static let workloadEntryExists = Self("WORKLOAD_ENTRY_EXISTS")
+  /// There is no such setting definition.
+  public static let settingDefinitionNotFound = Self("SETTING_DEFINITION_NOT_FOUND")
+  /// The setting is declared already.
+  public static let settingDefinitionExists = Self("SETTING_DEFINITION_EXISTS")
+  /// There is no such plan.
+  public static let planNotFound = Self("PLAN_NOT_FOUND")
+  /// There is a plan of that name already.
+  public static let planExists = Self("PLAN_EXISTS")
+  /// Tenants have the plan; `tenants` says how many.
+  public static let planInUse = Self("PLAN_IN_USE")
+  /// The plan is of the server's configuration file.
+  public static let planReadOnly = Self("PLAN_READ_ONLY")
+  /// There is no such feature flag.
+  public static let featureFlagNotFound = Self("FEATURE_FLAG_NOT_FOUND")
+  /// The feature flag is declared already.
+  public static let featureFlagExists = Self("FEATURE_FLAG_EXISTS")
+  /// Only the platform changes the setting or the flag; the violations say which.
+  public static let settingNotOwn = Self("SETTING_NOT_OWN")
   /// The tenant has no such domain, or its claim is over.
   public static let domainNotFound = Self("DOMAIN_NOT_FOUND")
   /// The challenge is not where it should be; `seen` says what is.

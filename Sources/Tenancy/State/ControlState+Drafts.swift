@@ -10,6 +10,7 @@ extension ControlState {
     var formerPlace: DatabasePlace?
     var formerKeys: [TokenKey] = []
     var hadIssuers = false
+    var formerPlan: String?
     var formerDue: Tenant.Due?
     var policy: TenantPolicy
     var steps: Set<String>
@@ -28,6 +29,7 @@ extension ControlState {
       formerPlace = tenant.configuration.database?.place
       formerKeys = tenant.tokenKeys
       hadIssuers = !tenant.authentication.issuers.isEmpty
+      formerPlan = tenant.configuration.limits?.plan
       formerDue = tenant.due
       policy = record.policy
       steps = record.provisionedSteps

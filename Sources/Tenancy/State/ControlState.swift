@@ -67,6 +67,8 @@ public struct ControlState: Sendable {
   public private(set) var workloads = WorkloadEntrySet()
   /// The domains of tenants.
   public private(set) var domains = TenantDomainSet()
+  /// What the platform declares of tenants' configurations.
+  public private(set) var catalog = ConfigurationCatalog()
   /// What signs the certificates of workloads.
   public private(set) var authorities = SigningAuthoritySet()
   private var due = DueTenants()
@@ -94,6 +96,7 @@ public struct ControlState: Sendable {
       notePlace(nil, of: record.tenant)
       noteKeys([], of: record.tenant)
       noteIssuers(false, of: record.tenant)
+      catalog.notePlan(nil, record.tenant.configuration.limits?.plan)
       due.note(nil, record.tenant.due, of: record.tenant.id)
     }
   }
@@ -246,6 +249,8 @@ public struct ControlState: Sendable {
     case .deleteDomain(let id, let name): domains.remove(name, of: id)
     case .putAuthority(let authority): authorities.put(authority)
     case .deleteAuthority(let id): authorities.remove(id)
+    case .putConfigurationItem(let item): catalog.put(item)
+    case .deleteConfigurationItem(let kind, let id): catalog.remove(kind, id)
     case .putSecret, .deleteSecret, .putDataKey:
       break  // Who has them refers to them; they and the keys are in the store only.
     }
@@ -306,6 +311,7 @@ public struct ControlState: Sendable {
     notePlace(draft.formerPlace, of: draft.tenant)
     noteKeys(draft.formerKeys, of: draft.tenant)
     noteIssuers(draft.hadIssuers, of: draft.tenant)
+    catalog.notePlan(draft.formerPlan, draft.tenant.configuration.limits?.plan)
     index[record.idText] = record
     index[draft.tenant.slug.text] = record
     tenants.put(record)
@@ -318,6 +324,7 @@ public struct ControlState: Sendable {
     notePlace(draft.formerPlace, of: tenant)
     noteKeys(draft.formerKeys, of: tenant)
     noteIssuers(draft.hadIssuers, of: tenant)
+    catalog.notePlan(draft.formerPlan, nil)
     index[tenant.id.description] = nil
     index[tenant.slug.text] = nil
     tenants.remove(tenant.id)
@@ -355,6 +362,7 @@ public struct ControlState: Sendable {
         sum + names[kind].unshared(with: other.names[kind]).nodes
       } + workloads.unsharedNodes(with: other.workloads)
       + domains.unsharedNodes(with: other.domains)
+      + catalog.unsharedNodes(with: other.catalog)
       + requests.unshared(with: other.requests).nodes
       + requestsByTime.unsharedNodes(with: other.requestsByTime)
   }

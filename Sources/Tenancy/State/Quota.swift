@@ -32,6 +32,12 @@ public struct Quota: Hashable, Sendable, CustomStringConvertible {
   /// Certificate authorities of the store, in all states.
   public static let certificateAuthorities = Quota(
     name: "certificate-authorities", unit: "authorities")
+  /// Declared settings.
+  public static let settingDefinitions = Quota(name: "setting-definitions", unit: "definitions")
+  /// Plans of the platform.
+  public static let plans = Quota(name: "plans", unit: "plans")
+  /// Declared feature flags.
+  public static let featureFlags = Quota(name: "feature-flags", unit: "flags")
   /// Domains of a tenant's own, and claims of such.
   public static let domains = Quota(name: "domains", unit: "domains")
   /// Looks for the challenges of domains.

@@ -49,10 +49,12 @@ private struct StateLoading {
       case .putTenant: next = .tenants
       case .reserveName: next = .names
       case .putRole, .putAssignment, .putProvisioningStep, .retireSlug, .rememberRequest,
-        .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putDomain, .putAuthority:
+        .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putDomain, .putAuthority,
+        .putConfigurationItem:
         next = .others
       case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .deleteSecret,
-        .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority:
+        .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
+        .deleteConfigurationItem:
         return false
       }
       defer { part = next }
@@ -99,7 +101,8 @@ private struct StateLoading {
     case .putRole, .putAssignment, .retireSlug, .rememberRequest, .deleteRole, .deleteAssignment,
       .clearProvisioningSteps, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
       .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putDomain,
-      .deleteDomain, .putAuthority, .deleteAuthority:
+      .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
+      .deleteConfigurationItem:
       rest.append(change)
     }
   }

@@ -111,7 +111,7 @@ final class TenantBudgets: Sendable {
       case .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
         .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
         .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .putDomain,
-        .deleteDomain:
+        .deleteDomain, .putConfigurationItem, .deleteConfigurationItem:
         // A secret counts with the tenant that refers to it. Entries and authorities are the platform's to make, and few;
         // domains are so few that they can't fill anything.
         break
@@ -169,9 +169,11 @@ extension Change {
     case .putWorkloadEntry(let entry): entry.contentBytes
     case .putDomain(let domain): domain.contentBytes
     case .putAuthority(let authority): authority.contentBytes
+    case .putConfigurationItem(let item): item.contentBytes
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
       .reserveName, .retireSlug, .rememberRequest, .forgetRequests, .putSecret, .deleteSecret,
-      .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority:
+      .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
+      .deleteConfigurationItem:
       Self.smallBytes
     }
   }
@@ -182,11 +184,13 @@ extension Change {
   fileprivate var isDeletion: Bool {
     switch self {
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .retireSlug, .forgetRequests,
-      .deleteSecret, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority:
+      .deleteSecret, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
+      .deleteConfigurationItem:
       true
     case .putRole(_, let role): role.permissions.isEmpty
     case .putTenant, .putAssignment, .putProvisioningStep, .reserveName, .rememberRequest,
-      .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putDomain, .putAuthority:
+      .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putDomain, .putAuthority,
+      .putConfigurationItem:
       false
     }
   }

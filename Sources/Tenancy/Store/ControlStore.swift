@@ -45,6 +45,10 @@ public enum Change: Hashable, Sendable {
   indirect case putAuthority(SigningAuthority)
   /// Removes a signing authority.
   case deleteAuthority(id: String)
+  /// Inserts what the platform declares, or replaces that of the same kind and id.
+  indirect case putConfigurationItem(ConfigurationItem)
+  /// Removes what the platform has declared.
+  case deleteConfigurationItem(ConfigurationItem.Kind, id: String)
   /// Inserts the key or replaces the one of the same id.
   indirect case putDataKey(WrappedDataKey)
 }

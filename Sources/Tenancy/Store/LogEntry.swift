@@ -64,7 +64,8 @@ extension Change {
     case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
       .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry,
-      .putDomain, .deleteDomain, .putAuthority, .deleteAuthority:
+      .putDomain, .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
+      .deleteConfigurationItem:
       false
     }
   }
@@ -86,7 +87,8 @@ extension Change {
     case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
       .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry,
-      .putDomain, .deleteDomain, .putAuthority, .deleteAuthority:
+      .putDomain, .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
+      .deleteConfigurationItem:
       return self
     }
   }

@@ -74,7 +74,8 @@ struct RateLimitService: Sendable {
       asked.append(questions.count)
       questions.append(
         RequestLimiter.Question(
-          tenant: record.tenant, name: wish.limit, asked: wish.lower, hits: wish.hits))
+          tenant: record.tenant, plan: state.catalog.plan(of: record.tenant.configuration),
+          name: wish.limit, asked: wish.lower, hits: wish.hits))
     }
     let isServed = !asked.contains(nil)
     // Nothing counts of a request that does not go on.
@@ -178,7 +179,7 @@ struct RateLimitService: Sendable {
 
 extension RequestLimiter.Question {
   fileprivate var askingOnly: RequestLimiter.Question {
-    RequestLimiter.Question(tenant: tenant, name: name, asked: asked, hits: 0)
+    RequestLimiter.Question(tenant: tenant, plan: plan, name: name, asked: asked, hits: 0)
   }
 }
 

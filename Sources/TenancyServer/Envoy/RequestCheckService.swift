@@ -86,10 +86,12 @@ struct RequestCheckService: Sendable {
     try Self.authorize(caller, request.method, path, need, record, now)
     tally.note(.allowed)
     loop.tag = CallTag(record.tenant.id)
-    if let known = loop.answers.find(caller, record.tenant) { return known }
+    let plan = state.catalog.plan(of: record.tenant.configuration)
+    if let known = loop.answers.find(caller, record.tenant, plan) { return known }
     let answer = RequestIdentity(tenant: record.tenant, caller: caller)
-      .answer(removing: tenantHeaders, plans).encode(arena: Arena(firstBlock: Gate.arenaBytes))
-    loop.answers.insert(answer, caller, record.tenant)
+      .answer(removing: tenantHeaders, plans, plan)
+      .encode(arena: Arena(firstBlock: Gate.arenaBytes))
+    loop.answers.insert(answer, caller, record.tenant, plan)
     return answer
   }
 

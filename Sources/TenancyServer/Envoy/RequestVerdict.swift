@@ -30,8 +30,9 @@ struct RequestIdentity {
   /// - Parameters:
   ///   - others: headers that name tenants, in lower case.
   ///   - plans: by which its requests are limited; nil: they are not.
+  ///   - plan: the one that the tenant names, where the platform has declared it.
   func answer(
-    removing others: [String], _ plans: LimitPlans?
+    removing others: [String], _ plans: LimitPlans?, _ plan: Plan? = nil
   ) -> EnvoyAuth.CheckResponse {
     var headers = [
       (Self.tenantHeader, tenant.id.description), (Self.slugHeader, tenant.slug.text),
@@ -48,7 +49,7 @@ struct RequestIdentity {
     if let plans {
       let own = tenant.configuration.limits
       metadata["plan"] = .string(plans.plan(of: own))
-      if let limits = plans.limits(of: own) { metadata["limits"] = Self.overrides(limits) }
+      if let limits = plans.limits(of: own, plan) { metadata["limits"] = Self.overrides(limits) }
     }
     return Self.allowed(
       headers.map { RequestAnswer.header($0.0, $0.1) },
@@ -161,10 +162,13 @@ struct KnownAnswers {
     let tenant: TenantID
     let version: UInt64
     let epoch: UInt64
+    /// 0: the platform has not declared it.
+    let plan: UInt64
     let bytes: [UInt8]
 
-    init(_ caller: Caller, _ tenant: Tenant, _ bytes: [UInt8]) {
+    init(_ caller: Caller, _ tenant: Tenant, _ plan: Plan?, _ bytes: [UInt8]) {
       self.caller = caller
+      self.plan = plan?.version ?? 0
       (self.tenant, version, epoch) = (tenant.id, tenant.version, tenant.epoch)
       self.bytes = bytes
     }
@@ -175,15 +179,18 @@ struct KnownAnswers {
   init(capacity: Int = 4096) { entries = BoundedCache(capacity: capacity) }
 
   /// The encoded answer that this caller was given for this very tenant.
-  func find(_ caller: Caller, _ tenant: Tenant) -> [UInt8]? {
+  func find(_ caller: Caller, _ tenant: Tenant, _ plan: Plan? = nil) -> [UInt8]? {
     guard let entry = entries[ObjectIdentifier(caller)], entry.tenant == tenant.id,
-      entry.version == tenant.version, entry.epoch == tenant.epoch
+      entry.version == tenant.version, entry.epoch == tenant.epoch,
+      entry.plan == plan?.version ?? 0
     else { return nil }
     return entry.bytes
   }
 
-  mutating func insert(_ bytes: [UInt8], _ caller: Caller, _ tenant: Tenant) {
-    entries.insert(Entry(caller, tenant, bytes), for: ObjectIdentifier(caller))
+  mutating func insert(
+    _ bytes: [UInt8], _ caller: Caller, _ tenant: Tenant, _ plan: Plan? = nil
+  ) {
+    entries.insert(Entry(caller, tenant, plan, bytes), for: ObjectIdentifier(caller))
   }
 
   /// Lets go of those who were answered: connections that are gone would be kept.

@@ -37,6 +37,9 @@ public struct IdentityRules: Sendable {
       "tenancy.workload_entries:list", "tenancy.certificate_authorities:get",
       "tenancy.certificate_authorities:list", "tenancy.domains:get", "tenancy.domains:list",
       "tenancy.clusters:list",
+      "tenancy.setting_definitions:get", "tenancy.setting_definitions:list",
+      "tenancy.setting_definitions:list_conflicts", "tenancy.plans:get", "tenancy.plans:list",
+      "tenancy.feature_flags:get", "tenancy.feature_flags:list",
     ]),
     "resolver": permissions([
       "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",
@@ -61,6 +64,7 @@ public struct IdentityRules: Sendable {
     "tenancy.requests:*", "tenancy.authentication:*",
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",
     "tenancy.data:*", "tenancy.clusters:*",
+    "tenancy.setting_definitions:*", "tenancy.plans:*", "tenancy.feature_flags:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {

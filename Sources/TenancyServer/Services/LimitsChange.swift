@@ -5,24 +5,27 @@ extension V1.RequestLimits {
   init(_ limits: LimitSettings) {
     self.init(
       plan: limits.plan,
-      limits: limits.limits.map {
-        V1.RequestLimit(
-          name: $0.name, requests: $0.requests, period: V1.RequestLimit.Period($0.period),
-          burst: $0.burst)
-      })
+      limits: limits.limits.map { V1.RequestLimit($0) })
   }
 
   /// - Returns: nil: they say nothing.
   /// - Throws: INVALID_ARGUMENT with all that is wrong with the limits' own fields.
   func domain() throws(TenancyError) -> LimitSettings? {
-    let field = "configuration.limits"
+    let limits = LimitSettings(
+      plan: plan, limits: try domain(field: "configuration.limits.limits"))
+    return limits.isEmpty ? nil : limits
+  }
+
+  /// The limits alone.
+  /// - Parameter field: what they are called in the request.
+  func domain(field: String) throws(TenancyError) -> [RequestLimit] {
     guard limits.count <= RequestLimit.maximumCount else {
-      throw .invalid("\(field).limits", "more than \(RequestLimit.maximumCount)")
+      throw .invalid(field, "more than \(RequestLimit.maximumCount)")
     }
     var checks = FieldChecks()
     var found: [RequestLimit] = []
     for (index, limit) in limits.enumerated() where !checks.isFull {
-      let field = "\(field).limits[\(index)]"
+      let field = "\(field)[\(index)]"
       let read = try checks.value { () throws(TenancyError) in
         guard let period = limit.period.domain else {
           throw .invalid("\(field).period", "one of SECOND, MINUTE, HOUR, DAY, MONTH and YEAR")
@@ -34,8 +37,15 @@ extension V1.RequestLimits {
       if let read { found.append(read) }
     }
     try checks.finish()
-    let limits = LimitSettings(plan: plan, limits: found)
-    return limits.isEmpty ? nil : limits
+    return found
+  }
+}
+
+extension V1.RequestLimit {
+  init(_ limit: RequestLimit) {
+    self.init(
+      name: limit.name, requests: limit.requests, period: V1.RequestLimit.Period(limit.period),
+      burst: limit.burst)
   }
 }
 
@@ -89,7 +99,11 @@ struct LimitsChange: Sendable {
         "what a tenant's requests are limited by is the platform's to set")
     }
     guard let sent else { return nil }
+    // A plan is more than limits: which there are, the writer judges.
     guard let plans else {
+      if sent.limits.isEmpty, !sent.plan.isEmpty, sent.limits == former?.limits ?? [] {
+        return sent
+      }
       throw TenancyError(
         .failedPrecondition, .limitsNotConfigured,
         "the server has no rate_limits in its configuration")

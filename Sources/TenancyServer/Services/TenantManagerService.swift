@@ -37,7 +37,8 @@ struct TenantManagerService: Sendable {
   }
 
   func commands(_ access: Access) throws(TenancyError) -> TenantCommands {
-    TenantCommands(plane, actor: access.caller.subject, judge: try access.requireJudge())
+    TenantCommands(
+      plane, actor: access.caller.subject, judge: try access.requireJudge(), plans: plans)
   }
 
   private func create(

@@ -22,6 +22,8 @@ enum Migrations {
   static let firstWithAuthorities: Int64 = 17
   /// From here on tenants have domains.
   static let firstWithDomains: Int64 = 18
+  /// From here on there is what the platform declares of configurations.
+  static let firstWithConfigurationItems: Int64 = 22
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -123,6 +125,7 @@ enum Migrations {
     Step(sql: ""),
     // A program that does not know of labels, annotations and logins would drop them with the tenant's next change.
     Step(sql: ""),
+    Step(sql: ConfigurationItems.sqlite),
   ]
 
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and

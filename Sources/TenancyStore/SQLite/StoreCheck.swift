@@ -178,6 +178,7 @@ public enum StoreCheck {
       hasTokens: version >= Migrations.firstWithTokens,
       hasWorkloads: version >= Migrations.firstWithWorkloads,
       hasDomains: version >= Migrations.firstWithDomains,
+      hasConfigurationItems: version >= Migrations.firstWithConfigurationItems,
       hasAuthorities: version >= Migrations.firstWithAuthorities)
     let stored = StoredState(revision: revision, tables: try reader.tables())
     var unreadable: Set<TenantID> = []

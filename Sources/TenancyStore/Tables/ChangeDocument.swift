@@ -31,6 +31,9 @@ internal import Tenancy
 ///     deleteDomain            tenant, name
 ///     putAuthority            authority: see `AuthorityDocument`
 ///     deleteAuthority         id
+///     putConfigurationItem    item: {setting: see `SettingDefinition`}, {plan: see `Plan`} or
+///                               {flag: see `FeatureFlag`}
+///     deleteConfigurationItem kind: setting, plan or flag; id
 ///     putDataKey              key, masterKey, createTime, state: active or retired
 ///
 /// `tenant` is an id except in `putTenant`; times are nanoseconds since 1970, counters unsigned. Of a secret the
@@ -50,6 +53,7 @@ struct ChangeDocument: Codable {
   private enum Key: String, CodingKey {
     case change, tenant, role, assignment, id, kind, name, request, before
     case purpose, version, key, masterKey, createTime, state, revocation, entry, authority, domain
+    case item
   }
 
   /// As it is in the log.
@@ -65,7 +69,7 @@ struct ChangeDocument: Codable {
     case clearProvisioningSteps, reserveName, retireSlug, rememberRequest, forgetRequests
     case putSecret, deleteSecret, putDataKey, putRevocation, forgetRevocations
     case putWorkloadEntry, deleteWorkloadEntry, putAuthority, deleteAuthority
-    case putDomain, deleteDomain
+    case putDomain, deleteDomain, putConfigurationItem, deleteConfigurationItem
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -139,6 +143,13 @@ struct ChangeDocument: Codable {
       try box.encode(AuthorityDocument(authority), forKey: .authority)
     case .deleteAuthority(let id):
       try box.encode(Kind.deleteAuthority, forKey: .change)
+      try box.encode(id, forKey: .id)
+    case .putConfigurationItem(let item):
+      try box.encode(Kind.putConfigurationItem, forKey: .change)
+      try box.encode(item, forKey: .item)
+    case .deleteConfigurationItem(let kind, let id):
+      try box.encode(Kind.deleteConfigurationItem, forKey: .change)
+      try box.encode(kind, forKey: .kind)
       try box.encode(id, forKey: .id)
     case .putDataKey(let key):
       try box.encode(Kind.putDataKey, forKey: .change)
@@ -220,6 +231,11 @@ struct ChangeDocument: Codable {
         try box.decode(AuthorityDocument.self, forKey: .authority).authority)
     case .deleteAuthority:
       change = .deleteAuthority(id: try text(.id))
+    case .putConfigurationItem:
+      change = .putConfigurationItem(try box.decode(ConfigurationItem.self, forKey: .item))
+    case .deleteConfigurationItem:
+      let kind = try box.decode(ConfigurationItem.Kind.self, forKey: .kind)
+      change = .deleteConfigurationItem(kind, id: try text(.id))
     case .putDataKey:
       let time = try box.decode(Int64.self, forKey: .createTime)
       change = .putDataKey(

@@ -87,6 +87,12 @@ extension ChangeDocument {
         json.pair("change", "putAuthority")
       case .deleteAuthority(let id):
         json.pairs(("change", "deleteAuthority"), ("id", id))
+      case .putConfigurationItem(let item):
+        json.pair("change", "putConfigurationItem")
+        json.key("item")
+        json.json(try coding.text(item))
+      case .deleteConfigurationItem(let kind, let id):
+        json.pairs(("change", "deleteConfigurationItem"), ("id", id), ("kind", kind.rawValue))
       case .putDataKey(let key):
         json.pair("change", "putDataKey")
         json.pair("createTime", key.createTime)

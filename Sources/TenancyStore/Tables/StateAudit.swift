@@ -2,8 +2,7 @@ internal import Glibc
 internal import Tenancy
 
 /// What every write makes sure of, checked anew for a file that others may have changed: two tenants of one
-/// name would answer as each other, and a role without its tenant would be served by chance. Sees each row
-/// once.
+/// name would answer as each other, and a role without its tenant would be served by chance. Sees rows once.
 ///
 /// That names are unique is seen from their order, and that they are their tenants' where the name is: no
 /// table of names is made, which would take as long as reading them.
@@ -172,9 +171,10 @@ struct StateAudit {
       try check(domain, Row("tenant_domains", domain.tenant, domain.name.text))
     case .putAuthority(let authority):
       try check(authority, Row("signing_authorities", authority.id))
+    case .putConfigurationItem(let item): try ConfigurationItems.check(item)
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .putSecret,
       .deleteSecret, .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain,
-      .deleteAuthority:
+      .deleteAuthority, .deleteConfigurationItem:
       break  // A state that is stored has none of these.
     }
   }

@@ -12,6 +12,8 @@ struct StateReader<Source: RowSource> {
   var hasWorkloads = true
   /// And of one that knows of domains.
   var hasDomains = true
+  /// And of one that knows of what is declared of configurations.
+  var hasConfigurationItems = true
   /// And of one that knows of signing authorities.
   var hasAuthorities = true
 
@@ -43,6 +45,7 @@ struct StateReader<Source: RowSource> {
     if hasTokens { all.append(revocations) }
     if hasWorkloads { all.append(workloads) }
     if hasDomains { all.append(domains) }
+    if hasConfigurationItems { all.append(configurationItems) }
     // Last: their keys are looked for behind it.
     if hasAuthorities { all.append(authorities) }
     for read in all {
@@ -152,6 +155,15 @@ struct StateReader<Source: RowSource> {
           tenant: try row.tenantID(), name: try row.domainName(),
           challenge: TenantDomain.Challenge(token: try row.text(), proof: try row.text()),
           claimTime: try row.time(), verification: try row.verification()))
+    }
+  }
+
+  private func configurationItems() throws(StoreError) -> [Change] {
+    try rows(of: .configurationItems) { row throws(StoreError) in
+      let (kind, id): (ConfigurationItem.Kind, String) = (try row.name(), try row.text())
+      let item: ConfigurationItem = try row.json()
+      guard item.kind == kind, item.id == id else { throw row.corruption("it is another's") }
+      return .putConfigurationItem(item)
     }
   }
 

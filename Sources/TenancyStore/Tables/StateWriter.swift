@@ -147,6 +147,12 @@ struct StateWriter {
         .putAuthority, .text(authority.id), .text(try AuthorityDocument.text(of: authority)))
     case .deleteAuthority(let id):
       try runner.run(.deleteAuthority, .text(id))
+    case .putConfigurationItem(let item):
+      try runner.run(
+        .putConfigurationItem, .text(item.kind.rawValue), .text(item.id),
+        .text(try json.faithfulText(item)))
+    case .deleteConfigurationItem(let kind, let id):
+      try runner.run(.deleteConfigurationItem, .text(kind.rawValue), .text(id))
     case .putDataKey(let key):
       guard !key.wrapped.isEmpty else {
         throw StoreError(.conflict, "the data key \(key.id) has no content")

@@ -183,6 +183,11 @@ extension Table {
   static let signingAuthorities = Table(
     name: "signing_authorities", columns: [.text("id"), .text("document")], keyCount: 1)
 
+  /// `document` is a `ConfigurationItem` as the log has it.
+  static let configurationItems = Table(
+    name: "configuration_items", columns: [.text("kind"), .text("id"), .text("document")],
+    keyCount: 2)
+
   /// Sealed, of the platform itself.
   static let platformSecrets = Table(
     name: "platform_secrets",
@@ -191,7 +196,7 @@ extension Table {
 
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    revocations, workloadEntries, tenantDomains, signingAuthorities,
+    revocations, workloadEntries, tenantDomains, configurationItems, signingAuthorities,
     dataKeys, secrets, platformSecrets, auditRecords, auditChains, leases,
   ]
 }
@@ -244,6 +249,8 @@ enum StateStatement: Int, CaseIterable {
   case deleteDomain
   case putAuthority
   case deleteAuthority
+  case putConfigurationItem
+  case deleteConfigurationItem
   case putPlatformSecret
   case deletePlatformSecret
   case insertAuditRecord
@@ -264,7 +271,8 @@ enum StateStatement: Int, CaseIterable {
       .retireSlug, .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putStep, .clearSteps,
       .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation,
       .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putDomain,
-      .deleteDomain, .putAuthority, .deleteAuthority, .putPlatformSecret, .deletePlatformSecret,
+      .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
+      .deleteConfigurationItem, .putPlatformSecret, .deletePlatformSecret,
       .insertAuditRecord,
       .noteAuditChain, .noteAuditBegin, .moveAuditBegin, .removeAuditRecords:
       .conflict
@@ -321,6 +329,9 @@ enum StateStatement: Int, CaseIterable {
     case .deleteDomain: return Table.tenantDomains.delete(dialect, where: "tenant_id", "name")
     case .putAuthority: return Table.signingAuthorities.put(dialect)
     case .deleteAuthority: return Table.signingAuthorities.delete(dialect, where: "id")
+    case .putConfigurationItem: return Table.configurationItems.put(dialect)
+    case .deleteConfigurationItem:
+      return Table.configurationItems.delete(dialect, where: "kind", "id")
     case .putPlatformSecret: return Table.platformSecrets.put(dialect)
     case .deletePlatformSecret: return Table.platformSecrets.delete(dialect, where: "purpose")
     case .insertAuditRecord: return Table.auditRecords.insert(dialect)

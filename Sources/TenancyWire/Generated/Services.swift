@@ -283,6 +283,107 @@ extension V1 {
 }
 
 extension V1 {
+  /// What the platform declares of the custom settings of tenants: their types, bounds and defaults, and who may change
+  /// them. Settings that are not declared stay any JSON. For the platform only; there are 1,000 at most.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: SETTING_DEFINITION_NOT_FOUND (NOT_FOUND), SETTING_DEFINITION_EXISTS
+  /// (ALREADY_EXISTS), ETAG_MISMATCH (ABORTED), LIMIT_REACHED (RESOURCE_EXHAUSTED).
+  public enum SettingDefinitions: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.SettingDefinitions"
+
+    /// Declares a setting from now on. Values that tenants have already are not looked at, however many there are:
+    /// ListSettingConflicts finds those that don't fit, before or after.
+    public static let createSettingDefinition = MethodSpec<V1.CreateSettingDefinitionRequest, V1.SettingDefinition>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/CreateSettingDefinition", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:create", scope: .platform),
+      tenantField: nil)
+    /// `GetSettingDefinition`.
+    public static let getSettingDefinition = MethodSpec<V1.GetSettingDefinitionRequest, V1.SettingDefinition>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/GetSettingDefinition", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:get", scope: .platform),
+      tenantField: nil)
+    /// In the order of their names. A page may be shorter than asked for, and yet not the last.
+    public static let listSettingDefinitions = MethodSpec<V1.ListSettingDefinitionsRequest, V1.ListSettingDefinitionsResponse>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/ListSettingDefinitions", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:list", scope: .platform),
+      tenantField: nil)
+    /// As CreateSettingDefinition does, no value that a tenant has is looked at: one that does not fit any more stays
+    /// stored, and is refused when it is written again.
+    public static let updateSettingDefinition = MethodSpec<V1.UpdateSettingDefinitionRequest, V1.SettingDefinition>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/UpdateSettingDefinition", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:update", scope: .platform),
+      tenantField: nil)
+    /// The values that tenants have stay: they are those of a setting that is not declared.
+    public static let deleteSettingDefinition = MethodSpec<V1.DeleteSettingDefinitionRequest, V1.DeleteSettingDefinitionResponse>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/DeleteSettingDefinition", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:delete", scope: .platform),
+      tenantField: nil)
+    /// The tenants whose value does not fit a definition, one that there is or one that there may be, in the order of
+    /// their ids. Each page looks at a bounded number of tenants: it may be short or empty, and yet not the last.
+    public static let listSettingConflicts = MethodSpec<V1.ListSettingConflictsRequest, V1.ListSettingConflictsResponse>(
+      RPCMethod(path: "/tenancy.v1.SettingDefinitions/ListSettingConflicts", kind: .unary),
+      requirement: Requirement(permission: "tenancy.setting_definitions:list_conflicts", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      createSettingDefinition.identity,
+      getSettingDefinition.identity,
+      listSettingDefinitions.identity,
+      updateSettingDefinition.identity,
+      deleteSettingDefinition.identity,
+      listSettingConflicts.identity,
+    ]
+  }
+}
+
+extension V1 {
+  /// Feature flags that the platform declares: for whom each is on, where neither a tenant's configuration nor its plan
+  /// says so. For the platform only; there are 1,000 at most. TenantConfigurations evaluates them.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: FEATURE_FLAG_NOT_FOUND (NOT_FOUND), FEATURE_FLAG_EXISTS (ALREADY_EXISTS),
+  /// ETAG_MISMATCH (ABORTED), LIMIT_REACHED (RESOURCE_EXHAUSTED).
+  public enum FeatureFlags: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.FeatureFlags"
+
+    /// `CreateFeatureFlag`.
+    public static let createFeatureFlag = MethodSpec<V1.CreateFeatureFlagRequest, V1.FeatureFlag>(
+      RPCMethod(path: "/tenancy.v1.FeatureFlags/CreateFeatureFlag", kind: .unary),
+      requirement: Requirement(permission: "tenancy.feature_flags:create", scope: .platform),
+      tenantField: nil)
+    /// `GetFeatureFlag`.
+    public static let getFeatureFlag = MethodSpec<V1.GetFeatureFlagRequest, V1.FeatureFlag>(
+      RPCMethod(path: "/tenancy.v1.FeatureFlags/GetFeatureFlag", kind: .unary),
+      requirement: Requirement(permission: "tenancy.feature_flags:get", scope: .platform),
+      tenantField: nil)
+    /// In the order of their names. A page may be shorter than asked for, and yet not the last.
+    public static let listFeatureFlags = MethodSpec<V1.ListFeatureFlagsRequest, V1.ListFeatureFlagsResponse>(
+      RPCMethod(path: "/tenancy.v1.FeatureFlags/ListFeatureFlags", kind: .unary),
+      requirement: Requirement(permission: "tenancy.feature_flags:list", scope: .platform),
+      tenantField: nil)
+    /// A greater rollout takes more in and leaves nobody out: buckets stay, as long as the salt does.
+    public static let updateFeatureFlag = MethodSpec<V1.UpdateFeatureFlagRequest, V1.FeatureFlag>(
+      RPCMethod(path: "/tenancy.v1.FeatureFlags/UpdateFeatureFlag", kind: .unary),
+      requirement: Requirement(permission: "tenancy.feature_flags:update", scope: .platform),
+      tenantField: nil)
+    /// What tenants' configurations and plans say of the flag stays.
+    public static let deleteFeatureFlag = MethodSpec<V1.DeleteFeatureFlagRequest, V1.DeleteFeatureFlagResponse>(
+      RPCMethod(path: "/tenancy.v1.FeatureFlags/DeleteFeatureFlag", kind: .unary),
+      requirement: Requirement(permission: "tenancy.feature_flags:delete", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      createFeatureFlag.identity,
+      getFeatureFlag.identity,
+      listFeatureFlags.identity,
+      updateFeatureFlag.identity,
+      deleteFeatureFlag.identity,
+    ]
+  }
+}
+
+extension V1 {
   /// Who the server takes the caller for.
   public enum Identity: ServiceSpec {
     /// As calls' paths have it.
@@ -296,6 +397,54 @@ extension V1 {
 
     public static let methods: [MethodIdentity] = [
       whoAmI.identity,
+    ]
+  }
+}
+
+extension V1 {
+  /// The platform's plans, or editions: what all tenants have that name one as `configuration.limits.plan`. For the
+  /// platform only; there are 1,000 at most. The plans of a node's configuration file (`rate_limits.plans`), which are of
+  /// limits only, are answered as well, and can't be changed here.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: PLAN_NOT_FOUND (NOT_FOUND), PLAN_EXISTS (ALREADY_EXISTS), PLAN_IN_USE and
+  /// PLAN_READ_ONLY (FAILED_PRECONDITION), ETAG_MISMATCH (ABORTED), LIMIT_REACHED (RESOURCE_EXHAUSTED).
+  public enum Plans: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.Plans"
+
+    /// `CreatePlan`.
+    public static let createPlan = MethodSpec<V1.CreatePlanRequest, V1.Plan>(
+      RPCMethod(path: "/tenancy.v1.Plans/CreatePlan", kind: .unary),
+      requirement: Requirement(permission: "tenancy.plans:create", scope: .platform),
+      tenantField: nil)
+    /// `GetPlan`.
+    public static let getPlan = MethodSpec<V1.GetPlanRequest, V1.Plan>(
+      RPCMethod(path: "/tenancy.v1.Plans/GetPlan", kind: .unary),
+      requirement: Requirement(permission: "tenancy.plans:get", scope: .platform),
+      tenantField: nil)
+    /// In the order of their names, those of the configuration file on the first page before the others. A page may be
+    /// shorter than asked for, and yet not the last.
+    public static let listPlans = MethodSpec<V1.ListPlansRequest, V1.ListPlansResponse>(
+      RPCMethod(path: "/tenancy.v1.Plans/ListPlans", kind: .unary),
+      requirement: Requirement(permission: "tenancy.plans:list", scope: .platform),
+      tenantField: nil)
+    /// All tenants that have the plan have it as it is from now on.
+    public static let updatePlan = MethodSpec<V1.UpdatePlanRequest, V1.Plan>(
+      RPCMethod(path: "/tenancy.v1.Plans/UpdatePlan", kind: .unary),
+      requirement: Requirement(permission: "tenancy.plans:update", scope: .platform),
+      tenantField: nil)
+    /// Only of a plan that no tenant has, deleted ones included that are not purged.
+    public static let deletePlan = MethodSpec<V1.DeletePlanRequest, V1.DeletePlanResponse>(
+      RPCMethod(path: "/tenancy.v1.Plans/DeletePlan", kind: .unary),
+      requirement: Requirement(permission: "tenancy.plans:delete", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      createPlan.identity,
+      getPlan.identity,
+      listPlans.identity,
+      updatePlan.identity,
+      deletePlan.identity,
     ]
   }
 }
@@ -316,6 +465,39 @@ extension V1 {
 
     public static let methods: [MethodIdentity] = [
       rotateDataKey.identity,
+    ]
+  }
+}
+
+extension V1 {
+  /// What a tenant's settings and feature flags come to. A setting's value is the tenant's own (`custom_settings`), else
+  /// its plan's, else the default that is declared. A value that does not fit what is declared by now is passed over. A
+  /// feature flag is on or off as the tenant's configuration says, else as its plan says, else by what is declared of it.
+  public enum TenantConfigurations: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.TenantConfigurations"
+
+    /// All settings that have a value.
+    public static let getEffectiveConfiguration = MethodSpec<V1.GetEffectiveConfigurationRequest, V1.EffectiveConfiguration>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/GetEffectiveConfiguration", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Of each setting, in the order of their names, which level says what, and which counts.
+    public static let explainConfiguration = MethodSpec<V1.ExplainConfigurationRequest, V1.ExplainConfigurationResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/ExplainConfiguration", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// For whom flags are on, and why. It changes nothing, and the same question has the same answer until a flag, the
+    /// tenant's configuration or its plan changes.
+    public static let evaluateFeatureFlags = MethodSpec<V1.EvaluateFeatureFlagsRequest, V1.EvaluateFeatureFlagsResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/EvaluateFeatureFlags", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+
+    public static let methods: [MethodIdentity] = [
+      getEffectiveConfiguration.identity,
+      explainConfiguration.identity,
+      evaluateFeatureFlags.identity,
     ]
   }
 }
@@ -805,5 +987,5 @@ extension LifecycleV1 {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Clusters.methods + Identity.methods + Secrets.methods + TenantData.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
+    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Clusters.methods + SettingDefinitions.methods + FeatureFlags.methods + Identity.methods + Plans.methods + Secrets.methods + TenantConfigurations.methods + TenantData.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
 }

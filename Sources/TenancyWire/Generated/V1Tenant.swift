@@ -472,9 +472,10 @@ extension V1 {
     public var schema: V1.SchemaConfig?
     /// `shared`, field 3.
     public var shared: V1.SharedConfig?
-    /// Any JSON object without NUL characters in its text; at most 64 KiB encoded, nested at most 32 deep.
+    /// Any JSON object without NUL characters in its text; at most 64 KiB encoded, nested at most 32 deep. Values of
+    /// settings that the platform has declared have to fit: see SettingDefinitions.
     public var customSettings: [String: JSONValue]?
-    /// Name (1 to 128 characters) to on or off; at most 1,000.
+    /// Name (1 to 128 characters) to on or off; at most 1,000. See FeatureFlags for those that are declared.
     public var featureFlags: [String: Bool]
     /// What the tenant's HTTP requests need that come through Envoy, besides what the platform asks for: of those that
     /// cover one the first. They can add to what the platform's rules ask for, and take nothing away. At most 64.
@@ -612,7 +613,7 @@ extension V1.TenantPlacement {
 extension V1 {
   /// How many requests a tenant may have let through.
   public struct RequestLimits: WireMessage, JSONRepresentable, Hashable, Sendable {
-    /// Of the platform's plans; empty: the usual one.
+    /// The tenant's plan: see Plans. Empty: none, and the usual one's limits.
     public var plan: String
     /// In place of the plan's of the same name and period, or besides them. At most 16.
     public var limits: [V1.RequestLimit]

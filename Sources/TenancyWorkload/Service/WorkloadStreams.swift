@@ -135,7 +135,8 @@ final class WorkloadStreams: Sendable {
       case .putRole, .deleteRole, .putAssignment, .deleteAssignment, .putProvisioningStep,
         .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
         .putSecret, .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations,
-        .putAuthority, .deleteAuthority, .putDomain, .deleteDomain:
+        .putAuthority, .deleteAuthority, .putDomain, .deleteDomain, .putConfigurationItem,
+        .deleteConfigurationItem:
         // Of authorities the service is told when their keys are there.
         break
       }

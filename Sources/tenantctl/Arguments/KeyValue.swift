@@ -72,6 +72,21 @@ enum ResourceName {
     return "\(parent)/domains/\(try part(domain, of: "\(parent)/domains/", "domain"))"
   }
 
+  /// `settingDefinitions/{setting}`.
+  static func setting(_ id: String) throws(UsageError) -> String {
+    "settingDefinitions/\(try part(id, of: "settingDefinitions/", "setting"))"
+  }
+
+  /// `plans/{plan}`.
+  static func plan(_ id: String) throws(UsageError) -> String {
+    "plans/\(try part(id, of: "plans/", "plan"))"
+  }
+
+  /// `featureFlags/{flag}`.
+  static func flag(_ id: String) throws(UsageError) -> String {
+    "featureFlags/\(try part(id, of: "featureFlags/", "flag"))"
+  }
+
   /// `workloadEntries/{entry}`.
   static func entry(_ id: String) throws(UsageError) -> String {
     "workloadEntries/\(try part(id, of: "workloadEntries/", "entry"))"

@@ -56,13 +56,21 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     certificate_authorities_pb2_grpc as authorities_grpc,
     clusters_pb2 as clusters,
     clusters_pb2_grpc as clusters_grpc,
+    feature_flags_pb2 as flags,
+    feature_flags_pb2_grpc as flags_grpc,
     identity_pb2 as identity,
     identity_pb2_grpc as identity_grpc,
     options_pb2 as options,
+    plans_pb2 as plans,
+    plans_pb2_grpc as plans_grpc,
     secrets_pb2 as secrets,
+    setting_definitions_pb2 as settings,
+    setting_definitions_pb2_grpc as settings_grpc,
     secrets_pb2_grpc as secrets_grpc,
     tenant_manager_pb2 as manager,
     tenant_manager_pb2_grpc as manager_grpc,
+    tenant_configurations_pb2 as configurations,
+    tenant_configurations_pb2_grpc as configurations_grpc,
     tenant_domains_pb2 as domains,
     tenant_domains_pb2_grpc as domains_grpc,
     tenant_data_pb2 as data,
@@ -78,7 +86,8 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
 
 __all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "ratelimit", "ratelimit_unit", "rls", "rls_grpc",
            "approvals", "approvals_grpc", "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
-           "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "tenant",
+           "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "settings", "settings_grpc", "tenant",
+           "plans", "plans_grpc", "flags", "flags_grpc", "configurations", "configurations_grpc",
            "authorities", "authorities_grpc", "clusters", "clusters_grpc", "data", "data_grpc", "domains", "domains_grpc", "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
            "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED", "PURGING", "PURGED",
            "DATABASE", "SCHEMA", "SHARED", "HYBRID"]
@@ -101,7 +110,7 @@ HYBRID = tenant.ISOLATION_MODEL_HYBRID
 def methods() -> dict:
     """Every method of the API by `Service/Method`, from the descriptors."""
     files = (audit, authz, identity, manager, resolver, secrets, tokens, workloads,
-             authorities, clusters, data, domains)
+             authorities, clusters, data, domains, settings, plans, flags, configurations)
     return {
         f"{service.name}/{method.name}": method
         for file in files

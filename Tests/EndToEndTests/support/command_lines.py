@@ -1,7 +1,8 @@
 """Command lines of tenantctl about the tenant acme, for whoever may say them."""
 
 WORKLOAD_MAY = [
-    ("whoami",), ("tenant get acme",), ("tenant list",), ("tenant usage acme",), ("role get acme tenant-admin",),
+    ("whoami",), ("tenant get acme",), ("tenant list",), ("tenant usage acme",), ("config get acme",), ("config explain acme",),
+    ("flag evaluate acme --subject user:al",), ("role get acme tenant-admin",),
     ("role list acme",), ("role assignments acme",), ("check acme user:alice a:b", 3),
     ("token exchange --bare",), ("keys list acme",),
     ("token inspect --server", 3), ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",),
@@ -22,4 +23,7 @@ WORKLOAD_MAY_NOT = [
     "domain get acme a.net", "domain list acme", "domain release acme a.net", "auth set acme --file -", "identity entry create --tenant acme --path x --uid 7", "identity entry get x",
     "identity entry list", "identity entry delete x", "pki authority prepare", "pki authority csr x",
     "pki authority import x -", "pki authority activate x", "pki authority retire x", "pki authority get x",
-    "pki authority list"]
+    "pki authority list", "setting create x --type bool", "setting get x", "setting list",
+    "plan create x", "plan get x", "plan list", "plan update x --display-name y", "plan delete x",
+    "flag create x", "flag get x", "flag list", "flag update x --rollout 1", "flag delete x",
+    "config set acme x=1", "config unset acme x", "setting update x --description y", "setting delete x", "setting conflicts x"]

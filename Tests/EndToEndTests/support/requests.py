@@ -7,9 +7,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from . import api
 
-authorities, authz, domains, identity, manager, resolver, secrets, tenant, tokens, workloads = (
-    api.authorities, api.authz, api.domains, api.identity, api.manager, api.resolver, api.secrets, api.tenant, api.tokens,
-    api.workloads)
+authorities, authz, domains, identity, manager, resolver, secrets, settings, tenant, tokens, workloads = (
+    api.authorities, api.authz, api.domains, api.identity, api.manager, api.resolver, api.secrets, api.settings,
+    api.tenant, api.tokens, api.workloads)
 
 
 def _named(kind):
@@ -76,6 +76,12 @@ ABOUT_A_TENANT |= {
     "TenantDomains/ClaimTenantDomain": lambda name: domains.ClaimTenantDomainRequest(
         parent=name, domain="shop.e2e-domains.net"),
     "TenantDomains/ListTenantDomains": lambda name: domains.ListTenantDomainsRequest(parent=name),
+}
+
+ABOUT_A_TENANT |= {
+    "TenantConfigurations/GetEffectiveConfiguration": _named(api.configurations.GetEffectiveConfigurationRequest),
+    "TenantConfigurations/ExplainConfiguration": _named(api.configurations.ExplainConfigurationRequest),
+    "TenantConfigurations/EvaluateFeatureFlags": _named(api.configurations.EvaluateFeatureFlagsRequest),
 }
 
 # The tenant is part of a resource's name: `tenants/{x}/roles/{id}` and the like.
@@ -162,6 +168,34 @@ PLATFORM = {
         owner=name),
     "WorkloadEntries/DeleteWorkloadEntry": lambda _: workloads.DeleteWorkloadEntryRequest(
         name="workloadEntries/x"),
+}
+
+_SETTING = "settingDefinitions/x"
+PLATFORM |= {
+    "SettingDefinitions/CreateSettingDefinition": lambda _: settings.CreateSettingDefinitionRequest(
+        setting_definition_id="x",
+        setting_definition=settings.SettingDefinition(type=settings.SETTING_TYPE_BOOL)),
+    "SettingDefinitions/GetSettingDefinition": lambda _: settings.GetSettingDefinitionRequest(name=_SETTING),
+    "SettingDefinitions/ListSettingDefinitions": lambda _: settings.ListSettingDefinitionsRequest(),
+    "SettingDefinitions/UpdateSettingDefinition": lambda _: settings.UpdateSettingDefinitionRequest(
+        setting_definition=settings.SettingDefinition(name=_SETTING, description="x")),
+    "SettingDefinitions/DeleteSettingDefinition": lambda _: settings.DeleteSettingDefinitionRequest(name=_SETTING),
+    "SettingDefinitions/ListSettingConflicts": lambda _: settings.ListSettingConflictsRequest(name=_SETTING),
+}
+
+PLATFORM |= {
+    "Plans/CreatePlan": lambda _: api.plans.CreatePlanRequest(plan_id="x", plan=api.plans.Plan()),
+    "Plans/GetPlan": lambda _: api.plans.GetPlanRequest(name="plans/x"),
+    "Plans/ListPlans": lambda _: api.plans.ListPlansRequest(),
+    "Plans/UpdatePlan": lambda _: api.plans.UpdatePlanRequest(plan=api.plans.Plan(name="plans/x", display_name="x")),
+    "Plans/DeletePlan": lambda _: api.plans.DeletePlanRequest(name="plans/x"),
+    "FeatureFlags/CreateFeatureFlag": lambda _: api.flags.CreateFeatureFlagRequest(
+        feature_flag_id="x", feature_flag=api.flags.FeatureFlag()),
+    "FeatureFlags/GetFeatureFlag": lambda _: api.flags.GetFeatureFlagRequest(name="featureFlags/x"),
+    "FeatureFlags/ListFeatureFlags": lambda _: api.flags.ListFeatureFlagsRequest(),
+    "FeatureFlags/UpdateFeatureFlag": lambda _: api.flags.UpdateFeatureFlagRequest(
+        feature_flag=api.flags.FeatureFlag(name="featureFlags/x", description="x")),
+    "FeatureFlags/DeleteFeatureFlag": lambda _: api.flags.DeleteFeatureFlagRequest(name="featureFlags/x"),
 }
 
 # These name no tenant.

@@ -1,6 +1,14 @@
 """Parts of the tour through the commands of `tenantctl` that `test_tenantctl` makes."""
 
 
+def other_commands(ctl, rows):
+    domain_commands(ctl, rows)
+    setting_commands(ctl, rows)
+    plan_commands(ctl, rows)
+    flag_commands(ctl, rows)
+    cluster_commands(ctl)
+
+
 def domain_commands(ctl, rows):
     """Verifying asks others: that is in `test_tenant_domains`."""
     made = ctl.json("domain", "claim", "works", "Shop.Works.net")
@@ -24,3 +32,76 @@ def cluster_commands(ctl):
     assert "CLUSTER_NOT_FOUND" in ctl.error("cluster", "audit", "one", "--repair")
     for command in ("data", "rotate-login", "retire-login"):
         assert "DATA_NOT_IN_CLUSTER" in ctl.error("tenant", command, "works"), command
+
+
+def setting_commands(ctl, rows):
+    made = ctl.json("setting", "create", "max_users", "--type", "integer", "--default", "5", "--minimum", "1",
+                    "--maximum", "100", "--editor", "tenant", "--since", "2.1", "--description", "Seats")
+    assert (made["name"], made["type"]) == ("settingDefinitions/max_users", "SETTING_TYPE_INTEGER")
+    assert (made["defaultValue"], made["minimum"], made["maximum"]) == (5, 1, 100)
+    for name in ("max_users", made["name"]):
+        assert ctl.json("setting", "get", name) == made
+    assert "must be at most 100" in ctl.error("tenant", "configure", "works", "--setting", "max_users=101")
+    ctl.json("tenant", "configure", "works", "--setting", "max_users=80")
+    found = ctl.json("setting", "conflicts", "max_users", "--type", "integer", "--maximum", "50")["conflicts"]
+    assert [one["description"] for one in found] == ["must be at most 50"]
+    changed = ctl.json("setting", "update", "max_users", "--maximum", "50", "--unset", "minimum")
+    assert changed["maximum"] == 50 and "minimum" not in changed
+    assert ctl.json("setting", "conflicts", "max_users")["conflicts"] == found
+    table = rows(ctl("setting", "conflicts", "max_users"))
+    assert table[0] == ["TENANT", "PROBLEM"] and len(table) == 2
+    ctl.json("setting", "create", "color", "--type", "string", "--allow", "red", "--allow", "blue")
+    assert [one["name"] for one in ctl.json("setting", "list")["settingDefinitions"]] == [
+        "settingDefinitions/color", "settingDefinitions/max_users"]
+    table = rows(ctl("setting", "list"))
+    assert table[0] == ["SETTING", "TYPE", "DEFAULT", "EDITOR", "SINCE"]
+    assert table[2] == ["max_users", "INTEGER", "5", "TENANT", "2.1"]
+    assert "ETAG_MISMATCH" in ctl.error("setting", "delete", "max_users", "--etag", made["etag"])
+    assert ctl("setting", "delete", "max_users") == "deleted settingDefinitions/max_users\n"
+    assert "SETTING_DEFINITION_NOT_FOUND" in ctl.error("setting", "get", "max_users")
+    ctl.error("setting", "update", "color", code=64)
+    ctl.error("setting", "update", "color", "--allow", "x", "--unset", "allowed_values", code=64)
+    ctl.error("setting", "conflicts", "color", "--maximum", "1", code=64)
+
+
+def plan_commands(ctl, rows):
+    made = ctl.json("plan", "create", "gold", "--display-name", "Gold", "--setting", "seats=50", "--flag", "beta=true",
+                    "--limit", "100/second")
+    assert (made["name"], made["settings"], made["featureFlags"]) == ("plans/gold", {"seats": 50}, {"beta": True})
+    ctl.json("setting", "create", "seats", "--type", "integer", "--default", "5", "--maximum", "100")
+    ctl.json("tenant", "configure", "works", "--plan", "gold")
+    assert ctl.json("plan", "get", "gold")["tenants"] == "1"
+    changed = ctl.json("plan", "update", "plans/gold", "--setting", "seats=60", "--unset", "feature_flags")
+    assert changed["settings"] == {"seats": 60} and "featureFlags" not in changed
+    assert [one["name"] for one in ctl.json("plan", "list")["plans"]][-1] == "plans/gold"
+    assert rows(ctl("plan", "list"))[0] == ["PLAN", "TENANTS", "SETTINGS", "FLAGS", "LIMITS", "NAME"]
+    assert ctl.json("config", "get", "works", "seats")["settings"] == {"seats": 60}
+    assert ctl.json("config", "set", "works", "seats=70", "any=[1]")["configuration"]["customSettings"]["any"] == [1]
+    table = rows(ctl("config", "explain", "works", "seats"))
+    assert table[0] == ["SETTING", "VALUE", "LEVEL", "COUNTS"]
+    assert table[1:] == [["seats", "70", "TENANT", "yes"], ["seats", "60", "PLAN", "no"],
+                         ["seats", "5", "PLATFORM", "no"]]
+    assert "must be at most 100" in ctl.error("config", "set", "works", "seats=101")
+    ctl("config", "unset", "works", "seats", "any")
+    assert ["seats", "60"] in rows(ctl("config", "get", "works"))
+    assert "PLAN_IN_USE" in ctl.error("plan", "delete", "gold")
+    ctl("tenant", "configure", "works", "--unset-limits")
+    assert ctl("plan", "delete", "gold") == "deleted plans/gold\n"
+    assert "PLAN_NOT_FOUND" in ctl.error("plan", "get", "gold")
+    ctl.error("plan", "update", "gold", code=64)
+
+
+def flag_commands(ctl, rows):
+    made = ctl.json("flag", "create", "new_ui", "--rollout", "2550", "--subject", "user:al", "--description", "x")
+    assert (made["name"], made["rolloutBasisPoints"], made["salt"]) == ("featureFlags/new_ui", 2550, "new_ui")
+    assert "25.50 %" in ctl("flag", "get", "new_ui")
+    assert ctl.json("flag", "list")["featureFlags"] == [made]
+    assert rows(ctl("flag", "list"))[0] == ["FLAG", "ROLLOUT", "TENANTS", "SUBJECTS", "EDITOR"]
+    answer = ctl.json("flag", "evaluate", "works", "new_ui", "none", "--subject", "user:al")["flags"]
+    assert answer[0] == {"flag": "new_ui", "enabled": True, "reason": "REASON_LISTED"}
+    assert answer[1] == {"flag": "none"}
+    assert ctl.json("flag", "update", "new_ui", "--rollout", "10000", "--unset", "subjects").get("subjects") is None
+    table = rows(ctl("flag", "evaluate", "works", "new_ui"))
+    assert table[0] == ["FLAG", "ON", "REASON", "BUCKET"] and table[1][:3] == ["new_ui", "yes", "ROLLOUT"]
+    assert ctl("flag", "delete", "new_ui") == "deleted featureFlags/new_ui\n"
+    assert "FEATURE_FLAG_NOT_FOUND" in ctl.error("flag", "get", "new_ui")

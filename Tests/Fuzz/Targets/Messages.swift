@@ -85,7 +85,14 @@ private struct MessageKind: Sendable {
     MessageKind(V1.ProvisionTenantResourcesRequest.self),
     MessageKind(V1.DeprovisionTenantResourcesRequest.self), MessageKind(V1.WhoAmIRequest.self),
     MessageKind(V1.ListAuditRecordsRequest.self), MessageKind(V1.ExportAuditRecordsRequest.self),
+    MessageKind(V1.CreateSettingDefinitionRequest.self),
+    MessageKind(V1.UpdateSettingDefinitionRequest.self),
+    MessageKind(V1.ListSettingConflictsRequest.self), MessageKind(V1.CreatePlanRequest.self),
+    MessageKind(V1.UpdatePlanRequest.self), MessageKind(V1.CreateFeatureFlagRequest.self),
+    MessageKind(V1.EvaluateFeatureFlagsRequest.self),
+    MessageKind(V1.ExplainConfigurationResponse.self),
     // What a client reads.
+    MessageKind(V1.ListSettingDefinitionsResponse.self),
     MessageKind(V1.ResolveTenantResponse.self), MessageKind(V1.ValidateTenantResponse.self),
     MessageKind(V1.CheckResponse.self), MessageKind(V1.BatchCheckResponse.self),
     MessageKind(V1.ListRolesResponse.self), MessageKind(V1.ListRoleAssignmentsResponse.self),
@@ -138,6 +145,11 @@ private enum FullMessages {
       V1.BatchCheckRequest(
         tenant: "tenants/acme",
         items: [V1.BatchCheckItem(subject: "user:a", permission: "a:b"), V1.BatchCheckItem()])),
+    encode(
+      V1.CreateSettingDefinitionRequest(
+        settingDefinitionId: "s",
+        settingDefinition: V1.SettingDefinition(
+          type: .json, defaultValue: .object(["a": .array([.null, .number(1)])]), minimum: 0))),
     encode(V1.CreateRoleRequest(parent: "tenants/acme", roleId: "reader", role: role)),
     encode(V1.ListTenantsResponse(tenants: [tenant, V1.Tenant()], nextPageToken: "n")),
     encode(

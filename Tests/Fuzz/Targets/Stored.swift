@@ -305,6 +305,22 @@ private enum Sample {
           publicKey: "{}", propagation: 60, createTime: time, prepareTime: time, version: 1,
           reference: reference)),
       .deleteAuthority(id: tenant.description),
+      .putConfigurationItem(
+        .setting(
+          SettingDefinition(
+            name: "a", type: .stringList, defaultValue: .array([.string("x")]),
+            allowedValues: ["x"], maximumLength: 3, createTime: time, updateTime: time))),
+      .deleteConfigurationItem(.setting, id: "a"),
+      .putConfigurationItem(
+        .plan(
+          Plan(
+            name: "a", title: "A", settings: ["b": .number(1)], featureFlags: ["c": true],
+            createTime: time, updateTime: time))),
+      .putConfigurationItem(
+        .flag(
+          FeatureFlag(
+            name: "a", rollout: 3, tenants: [tenant.description], subjects: ["user:a"],
+            createTime: time, updateTime: time))),
       .putSecret(SecretPlace.platform, .authorityKey(tenant.description), reference, nil),
       .forgetRevocations(tenant, before: time), .putTenant(keyedTenant(slug)),
       .putDataKey(

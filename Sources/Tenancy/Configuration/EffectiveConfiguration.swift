@@ -1,0 +1,79 @@
+/// Where a value of a tenant's configuration comes from, the nearest to the tenant last.
+public enum ConfigurationLevel: Hashable, Sendable, CaseIterable {
+  /// The default that the platform has declared.
+  case platform
+  /// The tenant's plan.
+  case plan
+  /// The tenant's own configuration.
+  case tenant
+}
+
+/// What a tenant's settings come to: its own, else its plan's, else the defaults. Each question costs what it touches.
+public struct EffectiveConfiguration: Sendable {
+  /// What one level says of a setting.
+  public struct Saying: Hashable, Sendable {
+    /// Which level.
+    public let level: ConfigurationLevel
+    /// Its value.
+    public let value: JSONValue
+    /// Why it is passed over, for people; nil: it is not.
+    public let problem: String?
+  }
+
+  private let tenant: TenantConfiguration
+  /// The plan that the tenant names, if the platform has declared it.
+  public let plan: Plan?
+  private let catalog: ConfigurationCatalog
+
+  /// - Parameter catalog: of the state that the tenant is of.
+  public init(of tenant: Tenant, _ catalog: ConfigurationCatalog) {
+    self.tenant = tenant.configuration
+    self.catalog = catalog
+    plan = catalog.plan(of: tenant.configuration)
+  }
+
+  /// What the levels say of a setting, the nearest to the tenant first.
+  public func sayings(of setting: String) -> [Saying] {
+    let definition = catalog.setting(setting)
+    var sayings: [Saying] = []
+    func add(_ level: ConfigurationLevel, _ value: JSONValue?) {
+      guard let value else { return }
+      sayings.append(
+        Saying(level: level, value: value, problem: definition?.problem(with: value)))
+    }
+    add(.tenant, tenant.customSettings[setting])
+    add(.plan, plan?.settings[setting])
+    add(.platform, definition?.defaultValue)
+    return sayings
+  }
+
+  /// What counts of them; nil: the setting has no value.
+  public func value(of setting: String) -> Saying? {
+    sayings(of: setting).first { $0.problem == nil }
+  }
+
+  /// All settings that are declared, or of which a level says something, in the order of their names. Bounded by what is
+  /// declared, and by what a tenant and a plan may have.
+  public func settings() -> [String] {
+    var names = Set(tenant.customSettings.keys)
+    if let plan { names.formUnion(plan.settings.keys) }
+    var (definitions, budget) = (catalog.settings(), WorkBudget.uncapped)
+    while let definition = definitions.next(&budget) { names.insert(definition.name) }
+    return names.sorted()
+  }
+
+  /// Whether the tenant's configuration or its plan says of a flag; nil: neither does.
+  public func flag(_ name: String) -> (level: ConfigurationLevel, isOn: Bool)? {
+    if let isOn = tenant.featureFlags[name] { return (.tenant, isOn) }
+    return plan?.featureFlags[name].map { (.plan, $0) }
+  }
+
+  /// All flags that there are, in the order of their names.
+  public func flags() -> [String] {
+    var names = Set(tenant.featureFlags.keys)
+    if let plan { names.formUnion(plan.featureFlags.keys) }
+    var (all, budget) = (catalog.flags(), WorkBudget.uncapped)
+    while let flag = all.next(&budget) { names.insert(flag.name) }
+    return names.sorted()
+  }
+}

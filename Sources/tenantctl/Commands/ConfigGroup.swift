@@ -1,0 +1,106 @@
+import ArgumentParser
+import TenancyWire
+
+/// `tenantctl config …`.
+struct ConfigGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "config", abstract: "A tenant's settings, and where their values come from.",
+    subcommands: [
+      GetConfigCommand.self, SetConfigCommand.self, UnsetConfigCommand.self,
+      ExplainConfigCommand.self,
+    ])
+}
+
+struct GetConfigCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "get", abstract: "Shows the settings that count for a tenant.")
+
+  @OptionGroup var tenant: TenantArgument
+  @Argument(help: "Only this one.") var setting: String?
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.GetEffectiveConfigurationRequest(name: try tenant.name())
+    var found = try await server.connected {
+      try await $0.configurations.getEffectiveConfiguration(request, options: $0.options)
+    }
+    if let setting { found.settings = found.settings?.filter { $0.key == setting } }
+    output.show(found)
+  }
+}
+
+struct SetConfigCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "set", abstract: "Gives settings of a tenant values of its own.")
+
+  @OptionGroup var tenant: TenantArgument
+  @Argument(
+    help: ArgumentHelp("Settings: JSON, or text if it is not JSON.", valueName: "key=value"),
+    transform: KeyValue.init(parsing:))
+  var settings: [KeyValue]
+  @OptionGroup var etag: EtagOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let values = try KeyValue.dictionary(settings, option: "the command") {
+      pair throws(UsageError) in try pair.json()
+    }
+    try await configure(
+      setting: V1.TenantConfiguration(customSettings: values), unset: [], of: tenant, etag,
+      server, output)
+  }
+}
+
+struct UnsetConfigCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "unset", abstract: "Takes values of its own away from a tenant.",
+    discussion: "Its plan's count then, or the defaults.")
+
+  @OptionGroup var tenant: TenantArgument
+  @Argument(help: "The settings.") var settings: [String]
+  @OptionGroup var etag: EtagOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    try await configure(
+      setting: V1.TenantConfiguration(), unset: settings, of: tenant, etag, server, output)
+  }
+}
+
+struct ExplainConfigCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "explain", abstract: "Shows which level says what of a tenant's settings.",
+    discussion: "The tenant's own value counts before its plan's, and that before the default.")
+
+  @OptionGroup var tenant: TenantArgument
+  @Argument(help: "Only this one.") var setting: String?
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.ExplainConfigurationRequest(
+      name: try tenant.name(), setting: setting ?? "")
+    output.show(
+      try await server.connected {
+        try await $0.configurations.explainConfiguration(request, options: $0.options)
+      })
+  }
+}
+
+/// Changes settings of a tenant, and nothing else of it.
+private func configure(
+  setting configuration: V1.TenantConfiguration, unset: [String], of tenant: TenantArgument,
+  _ etag: EtagOptions, _ server: ServerOptions, _ output: OutputOptions
+) async throws {
+  let change = try ConfigurationChange(setting: configuration, unsetSettings: unset)
+  let request = V1.UpdateTenantConfigurationRequest(
+    name: try tenant.name(), configuration: change.configuration, updateMask: change.mask,
+    etag: etag.etag)
+  output.show(
+    try await server.connected {
+      try await $0.tenants.updateTenantConfiguration(request, options: $0.options)
+    })
+}

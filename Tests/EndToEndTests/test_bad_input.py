@@ -125,7 +125,8 @@ def test_a_nul_does_not_shorten_a_name(operator, home):
 # Of these the tenant is in no field that the gate looks at.
 ELSEWHERE = {"TenantManager/CreateTenant": "tenant.slug",
              "WorkloadEntries/CreateWorkloadEntry": "entry.tenant",
-             "WorkloadEntries/ListWorkloadEntries": "owner"}
+             "TenantManager/BatchCreateTenants": "requests[0].tenant.slug",
+             "TenantManager/BatchGetTenants": "names[0]", "WorkloadEntries/ListWorkloadEntries": "owner"}
 NAMELESS = {"Secrets/RotateDataKey", "WorkloadEntries/GetWorkloadEntry",
             "WorkloadEntries/DeleteWorkloadEntry", *(
                 method for method in PLATFORM if method.startswith(

@@ -84,6 +84,10 @@ def test_the_life_of_a_tenant_takes_every_method(operator, slug):
         authz.BatchCheckItem(subject="user:al", permission="bill:read")])).results[0].allowed
     assert list(roles.ListRoleAssignments(
         authz.ListRoleAssignmentsRequest(parent=name)).assignments) == [given]
+    assert [one.slug for one in tenants.BatchCreateTenants(manager.BatchCreateTenantsRequest(requests=[
+        manager.CreateTenantRequest(tenant=tenant.Tenant(
+            slug=f"{slug}-{n}", display_name="x", isolation_model=api.SHARED)) for n in range(2)])).tenants] == [
+                f"{slug}-0", f"{slug}-1"]
     assert tenants.BatchGetTenants(manager.BatchGetTenantsRequest(names=[slug])).tenants[0].slug == slug
     usage = tenants.GetTenantUsage(manager.GetTenantUsageRequest(name=slug))
     assert usage.name == f"{name}/usage"

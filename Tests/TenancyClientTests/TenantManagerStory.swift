@@ -102,6 +102,15 @@ enum TenantManagerStory {
     let second = try await client.tenants.listTenants(request)
     #expect(second.tenants.map(\.slug) == ["listed-4"])
     #expect(second.nextPageToken.isEmpty)
+    let made = try await client.tenants.batchCreateTenants(
+      V1.BatchCreateTenantsRequest(
+        requests: ["one", "two"].map { slug in
+          V1.CreateTenantRequest(
+            tenant: V1.Tenant(
+              slug: "batch-\(slug)", displayName: slug, isolationModel: .shared,
+              labels: ["a": slug]))
+        }))
+    #expect(made.tenants.map(\.labels) == [["a": "one"], ["a": "two"]])
     let some = try await client.tenants.batchGetTenants(
       V1.BatchGetTenantsRequest(names: ["listed-2", "tenants/listed-1", "listed-2"]))
     #expect(some.tenants.map(\.slug) == ["listed-2", "listed-1", "listed-2"])

@@ -196,6 +196,9 @@ struct AdmissionRow: CustomStringConvertible {
       "TenantManager/CreateTenant", "tenancy.tenants:create", "platform", names: false, operators),
     AdmissionRow("TenantManager/GetTenant", "tenancy.tenants:get", "tenant", names: true, readers),
     AdmissionRow(
+      "TenantManager/BatchCreateTenants", "tenancy.tenants:create", "platform", names: false,
+      operators),
+    AdmissionRow(
       "TenantManager/BatchGetTenants", "tenancy.tenants:get", "platform", names: false,
       "admin viewer"),
     AdmissionRow(

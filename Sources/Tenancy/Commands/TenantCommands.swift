@@ -1,9 +1,9 @@
 /// What changes tenants. Each command is one transaction of the control plane.
 public struct TenantCommands: Sendable {
   let plane: ControlPlane
-  private let actor: String
+  let actor: String
   private let judge: WriteJudge
-  private let plans: LimitPlans?
+  let plans: LimitPlans?
 
   /// - Parameters:
   ///   - actor: who asks, for the log and for request ids.
@@ -68,25 +68,33 @@ public struct TenantCommands: Sendable {
   public func create(_ new: NewTenant, validateOnly: Bool) async throws(TenancyError) -> Tenant {
     try await write("tenants.create") {
       [actor, plans, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
-      if !new.requestID.isEmpty, let earlier = transaction.state.request(new.requestID, of: actor) {
-        guard earlier.digest == new.digest, let record = transaction.state.find(earlier.tenant)
-        else {
-          throw .invalid(
-            "request_id", "was used for another request", reason: .requestReused)
-        }
-        return record.tenant
-      }
-      var tenant = try Self.make(new, at: transaction.now, transaction.state.catalog)
-      try transaction.state.checkPlan(of: tenant.configuration.limits, from: nil, plans)
-      try Self.checkFree(tenant, in: transaction.state)
-      let secret = try Self.seal(new.databasePassword, into: &tenant, sealer)
-      if validateOnly { return tenant }
-      transaction.emit(.putTenant(tenant), about: tenant.id)
-      Self.emit(secret, of: tenant, &transaction)
-      Self.reserveNames(of: tenant, &transaction)
-      if !new.requestID.isEmpty { Self.remember(new, tenant.id, actor, &transaction) }
-      return tenant
+      try Self.create(new, by: actor, plans, sealer, validateOnly: validateOnly, &transaction)
     }
+  }
+
+  /// - Parameter check: what else a tenant must not have.
+  static func create(
+    _ new: NewTenant, by actor: String, _ plans: LimitPlans?, _ sealer: (any SecretSealer)?,
+    validateOnly: Bool = false,
+    _ transaction: inout Transaction, _ check: (Tenant) throws(TenancyError) -> Void = { _ in }
+  ) throws(TenancyError) -> Tenant {
+    if !new.requestID.isEmpty, let earlier = transaction.state.request(new.requestID, of: actor) {
+      guard earlier.digest == new.digest, let record = transaction.state.find(earlier.tenant) else {
+        throw .invalid("request_id", "was used for another request", reason: .requestReused)
+      }
+      return record.tenant
+    }
+    var tenant = try make(new, at: transaction.now, transaction.state.catalog)
+    try transaction.state.checkPlan(of: tenant.configuration.limits, from: nil, plans)
+    try checkFree(tenant, in: transaction.state)
+    try check(tenant)
+    let secret = try seal(new.databasePassword, into: &tenant, sealer)
+    if validateOnly { return tenant }
+    transaction.emit(.putTenant(tenant), about: tenant.id)
+    emit(secret, of: tenant, &transaction)
+    reserveNames(of: tenant, &transaction)
+    if !new.requestID.isEmpty { remember(new, tenant.id, actor, &transaction) }
+    return tenant
   }
 
   /// What an update replaces; nil leaves alone.
@@ -308,7 +316,7 @@ public struct TenantCommands: Sendable {
       metadata: ["etag": tenant.etag])
   }
 
-  private static func names(of tenant: Tenant) -> [(ReservedName, field: String)] {
+  static func names(of tenant: Tenant) -> [(ReservedName, field: String)] {
     var names = [(ReservedName(.slug, tenant.slug.text), field: "tenant.slug")]
     if let schema = tenant.configuration.schema {
       names.append((ReservedName(.schema, schema.schemaName), "configuration.schema.schema_name"))
@@ -323,6 +331,19 @@ public struct TenantCommands: Sendable {
     return names
   }
 
+  static func nameTaken(_ name: ReservedName, _ field: String) -> TenancyError {
+    TenancyError(
+      .alreadyExists, .nameTaken, "\(field): \"\(name.text)\" belongs to another tenant",
+      metadata: ["field": field, "value": name.text])
+  }
+
+  static var placeTaken: TenancyError {
+    TenancyError(
+      .alreadyExists, .nameTaken,
+      "configuration.database: another tenant has this database with this user",
+      metadata: ["field": "configuration.database"])
+  }
+
   /// - Parameter before: the same tenant as it is now. A store of an earlier version may have given one
   ///   database to two tenants: that is judged when it changes.
   private static func checkFree(
@@ -330,19 +351,14 @@ public struct TenantCommands: Sendable {
   ) throws(TenancyError) {
     for (name, field) in names(of: tenant) {
       if let owner = state.owner(of: name), owner != tenant.id {
-        throw TenancyError(
-          .alreadyExists, .nameTaken, "\(field): \"\(name.text)\" belongs to another tenant",
-          metadata: ["field": field, "value": name.text])
+        throw nameTaken(name, field)
       }
     }
     if let place = tenant.configuration.database?.place,
       place != before?.configuration.database?.place, let owner = state.owner(of: place),
       owner != tenant.id
     {
-      throw TenancyError(
-        .alreadyExists, .nameTaken,
-        "configuration.database: another tenant has this database with this user",
-        metadata: ["field": "configuration.database"])
+      throw placeTaken
     }
   }
 

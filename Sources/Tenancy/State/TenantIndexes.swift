@@ -32,7 +32,7 @@ struct LabelKey: Comparable, Sendable {
 /// Tenants in other orders than that of their ids, and by what many share. They hold ids and keys, and no records: a
 /// change costs for what it changes of these alone.
 ///
-/// A value with shared structure, as all of `ControlState`. Of each tenant they take 128 bytes in full nodes, and 48 for
+/// A value with shared structure, as all of `ControlState`. Of each tenant they take 120 bytes in full nodes, and 48 for
 /// each label and 32 for a plan; keys' texts are the tenant's own.
 struct TenantIndexes: Sendable {
   typealias ByText = OrderedTree<TenantPlace<ByteOrder>>

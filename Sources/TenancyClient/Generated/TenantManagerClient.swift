@@ -33,6 +33,13 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.batchGetTenants.method, request, options: options)
   }
 
+  /// Creates several tenants, all of them or none, in one transaction. What is wrong is named below `requests[n]`.
+  public nonisolated(nonsending) func batchCreateTenants(
+    _ request: V1.BatchCreateTenantsRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.BatchCreateTenantsResponse {
+    try await channel.unary(V1.TenantManager.batchCreateTenants.method, request, options: options)
+  }
+
   /// What the tenant uses of its quotas now, and what it may.
   public nonisolated(nonsending) func getTenantUsage(
     _ request: V1.GetTenantUsageRequest, options: RPCCallOptions = RPCCallOptions()

@@ -118,7 +118,7 @@ struct SettingDefinitionService: Sendable {
     }
     var problem = ""
     let (found, next) = page.collect(
-      access.visibleTenants(after: after), &budget, key: \.idText,
+      access.snapshot.state.tenants(after: after), &budget, key: \.idText,
       where: { record, budget in
         guard !record.tenant.state.isGone,
           let value = record.tenant.configuration.customSettings[id]

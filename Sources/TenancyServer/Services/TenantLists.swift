@@ -31,6 +31,25 @@ extension TenantManagerService {
     return V1.BatchGetTenantsResponse(tenants: tenants)
   }
 
+  /// Creates all, or none.
+  func batchCreate(
+    _ access: Access, _ request: V1.BatchCreateTenantsRequest
+  ) async throws(TenancyError) -> V1.BatchCreateTenantsResponse {
+    guard (1...TenantCommands.maximumBatch).contains(request.requests.count) else {
+      throw .invalid("requests", "1 to \(TenantCommands.maximumBatch)")
+    }
+    var all: [TenantCommands.NewTenant] = []
+    for (index, one) in request.requests.enumerated() {
+      guard one.tenant != nil else { throw .invalid("requests[\(index)].tenant", "is required") }
+      guard !one.validateOnly else {
+        throw .invalid("requests[\(index)].validate_only", "is for a request of its own")
+      }
+      all.append(try newTenant(access, one))
+    }
+    let made = try await commands(access).create(all)
+    return V1.BatchCreateTenantsResponse(tenants: made.map { answer($0, for: access.caller) })
+  }
+
   private static func find(
     _ name: String, field: String, _ access: Access
   ) throws(TenancyError) -> TenantRecord {

@@ -17,6 +17,7 @@ struct TenantManagerService: Sendable {
       gate.async(API.createTenant, create),
       gate.async(API.getTenant, get),
       gate.async(API.batchGetTenants, batchGet),
+      gate.async(API.batchCreateTenants, batchCreate),
       gate.async(API.getTenantUsage) { (access, _) throws(TenancyError) in
         let record = try access.requireTarget()
         return V1.TenantUsage(plane.usage(of: record), tenant: record.idText)
@@ -44,6 +45,20 @@ struct TenantManagerService: Sendable {
   private func create(
     _ access: Access, _ request: V1.CreateTenantRequest
   ) async throws(TenancyError) -> V1.Tenant {
+    let new = try newTenant(access, request)
+    do throws(TenancyError) {
+      return answer(
+        try await commands(access).create(new, validateOnly: request.validateOnly),
+        for: access.caller)
+    } catch {
+      throw Self.fieldsOfTenant(error)
+    }
+  }
+
+  /// What a request to create a tenant asks for.
+  func newTenant(
+    _ access: Access, _ request: V1.CreateTenantRequest
+  ) throws(TenancyError) -> TenantCommands.NewTenant {
     guard let tenant = request.tenant else { throw .invalid("tenant", "is required") }
     let id = request.requestId
     var checks = FieldChecks()
@@ -65,13 +80,7 @@ struct TenantManagerService: Sendable {
       requestID: hasID ? id : "", digest: hasID ? RequestIDs.digest(of: tenant) : "",
       checks: checks)
     new.metadata = TenantMetadata(labels: tenant.labels, annotations: tenant.annotations)
-    do throws(TenancyError) {
-      return answer(
-        try await commands(access).create(new, validateOnly: request.validateOnly),
-        for: access.caller)
-    } catch {
-      throw Self.fieldsOfTenant(error)
-    }
+    return new
   }
 
   /// A tenant with what the newest state knows besides.

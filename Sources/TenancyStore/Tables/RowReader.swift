@@ -128,6 +128,11 @@ struct RowReader<Row: TableRow>: ~Copyable {
       _ = next()
       return
     }
+    if let plain = row.withText(column, { PlainMetadata.decode($0) }) {
+      _ = next()
+      tenant.metadata = plain
+      return
+    }
     let document: TokensDocument = try json()
     document.apply(to: &tenant)
   }

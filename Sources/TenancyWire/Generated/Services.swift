@@ -619,6 +619,11 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/BatchGetTenants", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .platform),
       tenantField: nil)
+    /// Creates several tenants, all of them or none, in one transaction. What is wrong is named below `requests[n]`.
+    public static let batchCreateTenants = MethodSpec<V1.BatchCreateTenantsRequest, V1.BatchCreateTenantsResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/BatchCreateTenants", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:create", scope: .platform),
+      tenantField: nil)
     /// What the tenant uses of its quotas now, and what it may.
     public static let getTenantUsage = MethodSpec<V1.GetTenantUsageRequest, V1.TenantUsage>(
       RPCMethod(path: "/tenancy.v1.TenantManager/GetTenantUsage", kind: .unary),
@@ -735,6 +740,7 @@ extension V1 {
       createTenant.identity,
       getTenant.identity,
       batchGetTenants.identity,
+      batchCreateTenants.identity,
       getTenantUsage.identity,
       updateTenant.identity,
       retireTenantSlug.identity,

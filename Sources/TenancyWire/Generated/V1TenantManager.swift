@@ -190,6 +190,91 @@ extension V1.BatchGetTenantsResponse {
 }
 
 extension V1 {
+  /// `tenancy.v1.BatchCreateTenantsRequest`.
+  public struct BatchCreateTenantsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// 1 to 100, without `validate_only`. Each `request_id` counts as in CreateTenant: what was carried out before is
+    /// answered as it was then.
+    public var requests: [V1.CreateTenantRequest]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      requests: [V1.CreateTenantRequest] = []
+    ) {
+      self.requests = requests
+    }
+  }
+}
+
+extension V1.BatchCreateTenantsRequest {
+  public typealias CMessage = Tenancy__V1__BatchCreateTenantsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__batch_create_tenants_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.requests = try WireRead.messages(c.pointee.requests, count: c.pointee.n_requests, field: "requests")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__batch_create_tenants_request__init(c)
+    c.pointee.n_requests = self.requests.count
+    c.pointee.requests = arena.list(self.requests) { Optional($0.write(into: arena)) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.requests.isEmpty { object["requests"] = .array(self.requests.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.BatchCreateTenantsResponse`.
+  public struct BatchCreateTenantsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// One for each request.
+    public var tenants: [V1.Tenant]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenants: [V1.Tenant] = []
+    ) {
+      self.tenants = tenants
+    }
+  }
+}
+
+extension V1.BatchCreateTenantsResponse {
+  public typealias CMessage = Tenancy__V1__BatchCreateTenantsResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__batch_create_tenants_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenants = try WireRead.messages(c.pointee.tenants, count: c.pointee.n_tenants, field: "tenants")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__batch_create_tenants_response__init(c)
+    c.pointee.n_tenants = self.tenants.count
+    c.pointee.tenants = arena.list(self.tenants) { Optional($0.write(into: arena)) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenants.isEmpty { object["tenants"] = .array(self.tenants.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
   /// `tenancy.v1.GetTenantUsageRequest`.
   public struct GetTenantUsageRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name`, field 1.

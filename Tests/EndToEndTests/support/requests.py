@@ -125,6 +125,9 @@ PLATFORM = {
     "TenantManager/CreateTenant": lambda name: manager.CreateTenantRequest(
         tenant=tenant.Tenant(slug=name.removeprefix("tenants/"), display_name="x",
                              isolation_model=api.SHARED)),
+    "TenantManager/BatchCreateTenants": lambda name: manager.BatchCreateTenantsRequest(requests=[
+        manager.CreateTenantRequest(tenant=tenant.Tenant(
+            slug=f"{name.removeprefix('tenants/')[:50]}-batch", display_name="x", isolation_model=api.SHARED))]),
     "TenantManager/BatchGetTenants": lambda name: manager.BatchGetTenantsRequest(names=[name]),
     "TenantManager/DeactivateTenant": _named(manager.DeactivateTenantRequest),
     "TenantManager/ActivateTenant": _named(manager.ActivateTenantRequest),

@@ -188,6 +188,96 @@ void   tenancy__v1__batch_get_tenants_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__batch_get_tenants_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__batch_create_tenants_request__init
+                     (Tenancy__V1__BatchCreateTenantsRequest         *message)
+{
+  static const Tenancy__V1__BatchCreateTenantsRequest init_value = TENANCY__V1__BATCH_CREATE_TENANTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__batch_create_tenants_request__get_packed_size
+                     (const Tenancy__V1__BatchCreateTenantsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_create_tenants_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__batch_create_tenants_request__pack
+                     (const Tenancy__V1__BatchCreateTenantsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_create_tenants_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__batch_create_tenants_request__pack_to_buffer
+                     (const Tenancy__V1__BatchCreateTenantsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_create_tenants_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__BatchCreateTenantsRequest *
+       tenancy__v1__batch_create_tenants_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__BatchCreateTenantsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__batch_create_tenants_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__batch_create_tenants_request__free_unpacked
+                     (Tenancy__V1__BatchCreateTenantsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__batch_create_tenants_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__batch_create_tenants_response__init
+                     (Tenancy__V1__BatchCreateTenantsResponse         *message)
+{
+  static const Tenancy__V1__BatchCreateTenantsResponse init_value = TENANCY__V1__BATCH_CREATE_TENANTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__batch_create_tenants_response__get_packed_size
+                     (const Tenancy__V1__BatchCreateTenantsResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_create_tenants_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__batch_create_tenants_response__pack
+                     (const Tenancy__V1__BatchCreateTenantsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_create_tenants_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__batch_create_tenants_response__pack_to_buffer
+                     (const Tenancy__V1__BatchCreateTenantsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__batch_create_tenants_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__BatchCreateTenantsResponse *
+       tenancy__v1__batch_create_tenants_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__BatchCreateTenantsResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__batch_create_tenants_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__batch_create_tenants_response__free_unpacked
+                     (Tenancy__V1__BatchCreateTenantsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__batch_create_tenants_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__get_tenant_usage_request__init
                      (Tenancy__V1__GetTenantUsageRequest         *message)
 {
@@ -1264,6 +1354,82 @@ const ProtobufCMessageDescriptor tenancy__v1__batch_get_tenants_response__descri
   tenancy__v1__batch_get_tenants_response__field_indices_by_name,
   1,  tenancy__v1__batch_get_tenants_response__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__batch_get_tenants_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__batch_create_tenants_request__field_descriptors[1] =
+{
+  {
+    "requests",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__BatchCreateTenantsRequest, n_requests),
+    offsetof(Tenancy__V1__BatchCreateTenantsRequest, requests),
+    &tenancy__v1__create_tenant_request__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__batch_create_tenants_request__field_indices_by_name[] = {
+  0,   /* field[0] = requests */
+};
+static const ProtobufCIntRange tenancy__v1__batch_create_tenants_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__batch_create_tenants_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.BatchCreateTenantsRequest",
+  "BatchCreateTenantsRequest",
+  "Tenancy__V1__BatchCreateTenantsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__BatchCreateTenantsRequest),
+  1,
+  tenancy__v1__batch_create_tenants_request__field_descriptors,
+  tenancy__v1__batch_create_tenants_request__field_indices_by_name,
+  1,  tenancy__v1__batch_create_tenants_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__batch_create_tenants_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__batch_create_tenants_response__field_descriptors[1] =
+{
+  {
+    "tenants",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__BatchCreateTenantsResponse, n_tenants),
+    offsetof(Tenancy__V1__BatchCreateTenantsResponse, tenants),
+    &tenancy__v1__tenant__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__batch_create_tenants_response__field_indices_by_name[] = {
+  0,   /* field[0] = tenants */
+};
+static const ProtobufCIntRange tenancy__v1__batch_create_tenants_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__batch_create_tenants_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.BatchCreateTenantsResponse",
+  "BatchCreateTenantsResponse",
+  "Tenancy__V1__BatchCreateTenantsResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__BatchCreateTenantsResponse),
+  1,
+  tenancy__v1__batch_create_tenants_response__field_descriptors,
+  tenancy__v1__batch_create_tenants_response__field_indices_by_name,
+  1,  tenancy__v1__batch_create_tenants_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__batch_create_tenants_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__get_tenant_usage_request__field_descriptors[1] =

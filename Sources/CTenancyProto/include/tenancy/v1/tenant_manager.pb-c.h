@@ -28,6 +28,8 @@ typedef struct Tenancy__V1__CreateTenantRequest Tenancy__V1__CreateTenantRequest
 typedef struct Tenancy__V1__GetTenantRequest Tenancy__V1__GetTenantRequest;
 typedef struct Tenancy__V1__BatchGetTenantsRequest Tenancy__V1__BatchGetTenantsRequest;
 typedef struct Tenancy__V1__BatchGetTenantsResponse Tenancy__V1__BatchGetTenantsResponse;
+typedef struct Tenancy__V1__BatchCreateTenantsRequest Tenancy__V1__BatchCreateTenantsRequest;
+typedef struct Tenancy__V1__BatchCreateTenantsResponse Tenancy__V1__BatchCreateTenantsResponse;
 typedef struct Tenancy__V1__GetTenantUsageRequest Tenancy__V1__GetTenantUsageRequest;
 typedef struct Tenancy__V1__TenantUsage Tenancy__V1__TenantUsage;
 typedef struct Tenancy__V1__QuotaUsage Tenancy__V1__QuotaUsage;
@@ -96,6 +98,28 @@ struct  Tenancy__V1__BatchGetTenantsResponse
 };
 #define TENANCY__V1__BATCH_GET_TENANTS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__batch_get_tenants_response__descriptor) \
+    , 0,NULL }
+
+
+struct  Tenancy__V1__BatchCreateTenantsRequest
+{
+  ProtobufCMessage base;
+  size_t n_requests;
+  Tenancy__V1__CreateTenantRequest **requests;
+};
+#define TENANCY__V1__BATCH_CREATE_TENANTS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__batch_create_tenants_request__descriptor) \
+    , 0,NULL }
+
+
+struct  Tenancy__V1__BatchCreateTenantsResponse
+{
+  ProtobufCMessage base;
+  size_t n_tenants;
+  Tenancy__V1__Tenant **tenants;
+};
+#define TENANCY__V1__BATCH_CREATE_TENANTS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__batch_create_tenants_response__descriptor) \
     , 0,NULL }
 
 
@@ -411,6 +435,44 @@ Tenancy__V1__BatchGetTenantsResponse *
                       const uint8_t       *data);
 void   tenancy__v1__batch_get_tenants_response__free_unpacked
                      (Tenancy__V1__BatchGetTenantsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__BatchCreateTenantsRequest methods */
+void   tenancy__v1__batch_create_tenants_request__init
+                     (Tenancy__V1__BatchCreateTenantsRequest         *message);
+size_t tenancy__v1__batch_create_tenants_request__get_packed_size
+                     (const Tenancy__V1__BatchCreateTenantsRequest   *message);
+size_t tenancy__v1__batch_create_tenants_request__pack
+                     (const Tenancy__V1__BatchCreateTenantsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__batch_create_tenants_request__pack_to_buffer
+                     (const Tenancy__V1__BatchCreateTenantsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__BatchCreateTenantsRequest *
+       tenancy__v1__batch_create_tenants_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__batch_create_tenants_request__free_unpacked
+                     (Tenancy__V1__BatchCreateTenantsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__BatchCreateTenantsResponse methods */
+void   tenancy__v1__batch_create_tenants_response__init
+                     (Tenancy__V1__BatchCreateTenantsResponse         *message);
+size_t tenancy__v1__batch_create_tenants_response__get_packed_size
+                     (const Tenancy__V1__BatchCreateTenantsResponse   *message);
+size_t tenancy__v1__batch_create_tenants_response__pack
+                     (const Tenancy__V1__BatchCreateTenantsResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__batch_create_tenants_response__pack_to_buffer
+                     (const Tenancy__V1__BatchCreateTenantsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__BatchCreateTenantsResponse *
+       tenancy__v1__batch_create_tenants_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__batch_create_tenants_response__free_unpacked
+                     (Tenancy__V1__BatchCreateTenantsResponse *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__GetTenantUsageRequest methods */
 void   tenancy__v1__get_tenant_usage_request__init
@@ -806,6 +868,12 @@ typedef void (*Tenancy__V1__BatchGetTenantsRequest_Closure)
 typedef void (*Tenancy__V1__BatchGetTenantsResponse_Closure)
                  (const Tenancy__V1__BatchGetTenantsResponse *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__BatchCreateTenantsRequest_Closure)
+                 (const Tenancy__V1__BatchCreateTenantsRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__BatchCreateTenantsResponse_Closure)
+                 (const Tenancy__V1__BatchCreateTenantsResponse *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__GetTenantUsageRequest_Closure)
                  (const Tenancy__V1__GetTenantUsageRequest *message,
                   void *closure_data);
@@ -876,6 +944,8 @@ extern const ProtobufCMessageDescriptor tenancy__v1__create_tenant_request__desc
 extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__batch_get_tenants_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__batch_get_tenants_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__batch_create_tenants_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__batch_create_tenants_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_usage_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_usage__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__quota_usage__descriptor;

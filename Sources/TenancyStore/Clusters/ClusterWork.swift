@@ -2,7 +2,7 @@ internal import Tenancy
 
 /// What is done for one tenant on a connection to a cluster's database. Not thread-safe.
 struct ClusterWork {
-  private let configuration: ClusterConfiguration
+  let configuration: ClusterConfiguration
   private let connection: PostgreSQLConnection
 
   init(_ configuration: ClusterConfiguration, _ connection: PostgreSQLConnection) {
@@ -13,13 +13,13 @@ struct ClusterWork {
   private var deadline: Deadline { Deadline(in: configuration.server.answerTimeout) }
 
   @discardableResult
-  private func run(
+  func run(
     _ sql: String, _ values: [SQLValue] = []
   ) throws(PostgreSQLError) -> PostgreSQLResult {
     try connection.run(sql, values, until: deadline)
   }
 
-  private func script(_ statements: [String]) throws(PostgreSQLError) {
+  func script(_ statements: [String]) throws(PostgreSQLError) {
     try connection.runScript(statements.joined(separator: ";\n"), until: deadline)
   }
 
@@ -166,7 +166,7 @@ struct ClusterWork {
 
   /// - Returns: which of these roles there are.
   /// - Throws: if one is there that is not this tenant's.
-  private func roles(_ names: [String], of id: TenantID) throws -> Set<String> {
+  func roles(_ names: [String], of id: TenantID) throws -> Set<String> {
     var found: Set<String> = []
     for name in names {
       let mark = try run(
@@ -185,7 +185,7 @@ struct ClusterWork {
   }
 
   /// The schema's mark, empty where it has none; nil: there is no such schema.
-  private func schemaOwner(_ name: String) throws -> String? {
+  func schemaOwner(_ name: String) throws -> String? {
     try run(
       """
       SELECT coalesce(obj_description(oid, 'pg_namespace'), '')::text
@@ -252,150 +252,6 @@ struct ClusterWork {
       found[id, default: []].append(thing)
     }
     return found
-  }
-
-  // MARK: Destroying
-
-  /// Takes away what the cluster has of a tenant, and makes sure that nothing is left.
-  /// - Parameter isRegistered: whether only what the registry has of it can be there. Else all schemas are looked at.
-  func destroy(
-    _ id: TenantID, isRegistered: Bool, _ permit: () throws -> Void
-  ) throws {
-    let registered = try run(
-      """
-      SELECT database_name, CASE WHEN schema_made THEN schema_name END, tenant_identifier
-      FROM tenancy_cluster.tenants WHERE tenant_id = $1::uuid
-      """, [.id(id)])
-    let row = registered.rowCount == 1 ? registered.row(0) : nil
-    let schemas = try isRegistered ? registeredSchema(row?.text(1), of: id) : schemas(of: id)
-    let identifier = row?.text(2)
-    if row == nil, schemas.isEmpty, try isNothing(of: id) { return }
-    try permit()
-    let roles = try endSessions(of: id)
-    try dropDatabase(of: id, permit)
-    for schema in schemas {
-      try permit()
-      try run("DROP SCHEMA \(ClusterNames.quoted(schema)) CASCADE")
-    }
-    if let identifier {
-      for table in configuration.sharedTables { try removeRows(of: identifier, table, permit) }
-    }
-    try permit()
-    try drop(roles, of: id)
-    let left = try isRegistered ? registeredSchema(row?.text(1), of: id) : self.schemas(of: id)
-    guard try isNothing(of: id), left.isEmpty else {
-      throw StoreError(.conflict, "something is left of the tenant, or came back meanwhile")
-    }
-    try run("DELETE FROM tenancy_cluster.tenants WHERE tenant_id = $1::uuid", [.id(id)])
-  }
-
-  func dropLogin(_ number: UInt32, of id: TenantID) throws {
-    let name = ClusterNames.login(number, of: id)
-    guard try roles([name], of: id) == [name] else { return }
-    try endSessions(of: [name])
-    try drop([name], of: id)
-    try run("DELETE FROM tenancy_cluster.logins WHERE role_name = $1", [.text(name)])
-  }
-
-  /// The logins first, so that nobody comes back.
-  private func endSessions(of id: TenantID) throws -> [String] {
-    let result = try run(
-      """
-      SELECT rolname::text FROM pg_catalog.pg_roles
-      WHERE rolname = $1::text OR rolname LIKE $1::text || '\\_%' ORDER BY length(rolname) DESC, rolname
-      """, [.text(ClusterNames.role(of: id))])
-    let names = try Array(roles(result.texts, of: id)).sorted { $0.utf8.count > $1.utf8.count }
-    try endSessions(of: names)
-    return names
-  }
-
-  private func endSessions(of roles: [String]) throws(PostgreSQLError) {
-    for name in roles { try run("ALTER ROLE \(name) NOLOGIN") }
-    // To end sessions of a role, and to take away what it has, one must be a member.
-    for name in roles { try run("GRANT \(name) TO CURRENT_USER") }
-    try run(
-      """
-      SELECT pg_terminate_backend(pid, 5000) FROM pg_catalog.pg_stat_activity
-      WHERE usename::text = ANY (string_to_array($1, ','))
-      """, [.text(roles.joined(separator: ","))])
-  }
-
-  private func dropDatabase(of id: TenantID, _ permit: () throws -> Void) throws {
-    let name = ClusterNames.database(of: id)
-    let mark = try run(
-      """
-      SELECT coalesce(shobj_description(oid, 'pg_database'), '')::text
-      FROM pg_catalog.pg_database WHERE datname = $1::text
-      """, [.text(name)]
-    ).firstText
-    guard let mark else { return }
-    // One without a mark is one whose making was cut short: the name is the tenant's, so it is too.
-    guard mark.isEmpty || mark == ClusterNames.mark(of: id) else {
-      throw StoreError(.conflict, "the database \(name) is not this tenant's")
-    }
-    try permit()
-    try run("DROP DATABASE \(ClusterNames.quoted(name)) WITH (FORCE)")
-  }
-
-  /// Rows removed by one statement.
-  private static let maximumRows = 5000
-
-  private func removeRows(
-    of identifier: String, _ table: ClusterConfiguration.SharedTable,
-    _ permit: () throws -> Void
-  ) throws {
-    let column = ClusterNames.quoted(table.tenantColumn)
-    while true {
-      try permit()
-      let result = try run(
-        """
-        DELETE FROM \(table.quoted) WHERE (tableoid, ctid) IN (
-          SELECT tableoid, ctid FROM \(table.quoted) WHERE \(column) = $1
-          LIMIT \(Self.maximumRows))
-        """, [.text(identifier)])
-      if result.changedRows < Self.maximumRows { break }
-    }
-    let left = try run(
-      "SELECT FROM \(table.quoted) WHERE \(column) = $1 LIMIT 1", [.text(identifier)])
-    guard left.rowCount == 0 else {
-      throw StoreError(
-        .conflict, "rows of the tenant in \(table.quoted) came while they were removed")
-    }
-  }
-
-  private func drop(_ roles: [String], of id: TenantID) throws {
-    guard !roles.isEmpty else { return }
-    try script(
-      ["BEGIN"] + roles.map { "DROP OWNED BY \($0)" } + roles.map { "DROP ROLE \($0)" }
-        + ["COMMIT"])
-  }
-
-  private func isNothing(of id: TenantID) throws -> Bool {
-    try run(
-      """
-      SELECT FROM pg_catalog.pg_roles WHERE rolname = $1::text OR rolname LIKE $1::text || '\\_%'
-      UNION ALL SELECT FROM pg_catalog.pg_database WHERE datname = $1::text
-      """, [.text(ClusterNames.role(of: id))]
-    ).rowCount == 0
-  }
-
-  private func registeredSchema(_ name: String?, of id: TenantID) throws -> [String] {
-    guard let name, let owner = try schemaOwner(name) else { return [] }
-    guard owner == ClusterNames.mark(of: id) else {
-      throw StoreError(.conflict, "the schema \(name) is not this tenant's")
-    }
-    return [name]
-  }
-
-  /// Those that say that they are this tenant's: one, unless its name was changed between two attempts to make it.
-  private func schemas(of id: TenantID) throws -> [String] {
-    try run(
-      """
-      SELECT n.nspname::text FROM pg_catalog.pg_description d
-      JOIN pg_catalog.pg_namespace n ON n.oid = d.objoid
-      WHERE d.classoid = 'pg_catalog.pg_namespace'::regclass AND d.description = $1::text
-      """, [.text(ClusterNames.mark(of: id))]
-    ).texts
   }
 }
 

@@ -211,3 +211,83 @@ def test_commands(make_server, cluster):
     schema = access["searchPath"][0]
     cluster.sql(f'DROP SCHEMA "{schema}"')
     assert "its schema is missing" in ctl("cluster", "audit", "one", "--repair", "--yes", code=3)
+
+
+def refused(admin, name):
+    """Why provisioning is refused, by whom it is asked first."""
+    error = failure("FAILED_PRECONDITION", admin.provision, name)
+    return error.message + error.metadata.get("cause", "")
+
+
+def test_a_cluster_keeps_its_name(make_server, cluster):
+    server = make_server(clusters=[cluster.settings]).start()
+    with server.operator() as admin:
+        admin.active("acme", api.SCHEMA)
+        access = admin.data_access("acme")
+    server.stop()
+    server.settings["clusters"][0]["name"] = "renamed"
+    server.start()
+    with server.operator() as admin:
+        error = failure("UNAVAILABLE", lambda: admin.audit_cluster("renamed", repair=True))
+        assert "is that of the cluster one" in error.message
+        admin.create("other", api.SCHEMA)
+        assert "is that of the cluster one" in refused(admin, "other")
+        assert admin.get("acme").state == api.ACTIVE
+    assert cluster.login(access, "SELECT 1") == "1"
+
+
+@pytest.mark.parametrize("breaking, why", [
+    ("GRANT CONNECT ON DATABASE template1 TO PUBLIC", "all logins may connect to template1"),
+    ("ALTER TABLE app.orders ALTER tenant_id TYPE varchar(8)", "text without a length"),
+    ("ALTER TABLE app.orders DROP CONSTRAINT orders_pkey", "no index"),
+    ("ALTER TABLE app.orders DROP CONSTRAINT orders_pkey;"
+     "CREATE INDEX ON app.orders (tenant_id) WHERE number > 1", "no index"),
+    ("DROP TABLE app.orders", "is not there"),
+])
+def test_a_cluster_that_is_not_safe_is_not_used(make_server, cluster, database, breaking, why):
+    if "template1" in breaking:
+        database.sql(breaking)
+    else:
+        cluster.sql(breaking)
+    with make_server(clusters=[cluster.settings]).start().operator() as admin:
+        admin.create("acme", api.SHARED)
+        assert why in refused(admin, "acme")
+        [listed] = admin.clusters.ListClusters(api.clusters.ListClustersRequest()).clusters
+        assert why in listed.problem or "a moment ago" in listed.problem
+
+
+def test_rows_go_from_tables_that_are_shared_no_more(make_server, cluster):
+    """And in the order that foreign keys allow."""
+    cluster.sql("CREATE TABLE app.aaa_lines (tenant_id text, number int, references_to int,"
+                " PRIMARY KEY (tenant_id, number), FOREIGN KEY (tenant_id, references_to) REFERENCES app.orders)")
+    cluster.sql("CREATE TABLE app.zzz (tenant_id text PRIMARY KEY)")
+    tables = [{"schema": "app", "table": name, "tenant_column": "tenant_id"} for name in ("orders", "aaa_lines", "zzz")]
+    server = make_server(clusters=[cluster.settings | {"shared_tables": tables}]).start()
+    with server.operator() as admin:
+        admin.active("acme", api.SHARED)
+        access = admin.data_access("acme")
+        mine = access.tenant_identifier
+        cluster.login(access, f"INSERT INTO orders VALUES ('{mine}', 1); INSERT INTO aaa_lines VALUES ('{mine}', 1, 1);"
+                              f"INSERT INTO zzz VALUES ('{mine}')")
+    server.stop()
+    server.settings["clusters"][0]["shared_tables"] = tables[:2]
+    server.start()
+    with server.operator() as admin:
+        admin.delete("acme")
+        assert admin.purge("acme").state == api.PURGED
+    assert cluster.sql("SELECT (SELECT count(*) FROM app.zzz) + (SELECT count(*) FROM app.aaa_lines)") == "0"
+    assert cluster.remains() == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_a_login_has_made_stays_with_the_tenant(admin, cluster, model):
+    """Large objects: PostgreSQL lets every login make them."""
+    admin.active("acme", MODELS[model])
+    first = admin.data_access("acme")
+    number = cluster.login(first, "SELECT lo_from_bytea(0, 'kept')")
+    for _ in range(2):
+        admin.data.RotateTenantDataLogin(api.data.RotateTenantDataLoginRequest(name="acme"), timeout=20)
+    assert cluster.login(admin.data_access("acme"), f"SELECT convert_from(lo_get({number}), 'UTF8')") == "kept"
+    admin.delete("acme")
+    assert admin.purge("acme").state == api.PURGED
+    assert cluster.remains() == []

@@ -116,9 +116,10 @@ final class DataSites: Sendable {
   private let places: [String]
   private let loads = Mutex<[String: Load]>([:])
 
-  /// What a cluster said last of how many tenants it has, and those that were sent there since.
+  /// What a cluster said last of how many tenants it has, and those that were sent there since; nil: it could not be
+  /// asked.
   private struct Load {
-    var tenants: Int
+    var tenants: Int?
     let until: ContinuousClock.Instant
   }
 
@@ -164,9 +165,13 @@ final class DataSites: Sendable {
   }
 
   /// Where a tenant without data is to have it: where it had it, or in the cluster that takes it and has the least of
-  /// what it may have. May block.
+  /// what it may have.
+  /// - Parameter ask: asks a cluster how many tenants it has, where that is not known.
   /// - Throws: FAILED_PRECONDITION with PROVISIONING_UNSUPPORTED if none takes it.
-  func choose(for tenant: Tenant, _ places: DataPlaces) throws(TenancyError) -> DataSite {
+  func choose(
+    for tenant: Tenant, _ places: DataPlaces,
+    asking ask: (DataSite, DataCluster) async throws -> Int
+  ) async throws(TenancyError) -> DataSite {
     if clusters.isEmpty { return own }
     let former = places.left.sorted().lazy.compactMap { self.clusters[$0] }.first
     if let former, let cluster = former.cluster, cluster.takes(tenant) { return former }
@@ -177,31 +182,59 @@ final class DataSites: Sendable {
     var best: (site: DataSite, share: Double)?
     var failure = "all clusters that take such tenants are full"
     for site in taking {
+      guard let cluster = site.cluster else { continue }
       do {
-        let tenants = try load(of: site)
-        let maximum = site.cluster?.rules.maximumTenants
+        let tenants = try await load(of: site, cluster, ask)
+        let maximum = cluster.rules.maximumTenants
         if let maximum, tenants >= maximum { continue }
         let share = Double(tenants) / Double(maximum ?? Self.usualTenants)
         if best.map({ share < $0.share }) ?? true { best = (site, share) }
       } catch {
-        failure = "the cluster \(site.cluster?.name ?? "") can't be asked: \(error)"
+        failure = "the cluster \(cluster.name) can't be asked: \(error)"
       }
     }
     guard let best else { throw Self.unplaced(failure) }
-    loads.withLock { $0[best.site.place]?.tenants += 1 }
+    loads.withLock { loads in
+      if let tenants = loads[best.site.place]?.tenants {
+        loads[best.site.place]?.tenants = tenants + 1
+      }
+    }
     return best.site
   }
 
   /// What a cluster without a limit is compared by.
   private static let usualTenants = 10_000
 
-  private func load(of site: DataSite) throws -> Int {
-    let known = loads.withLock { $0[site.place] }
-    if let known, known.until > .now { return known.tenants }
-    guard let tenants = try site.cluster?.dataPlane.load() else { return 0 }
-    loads.withLock { $0[site.place] = Load(tenants: tenants, until: .now + Self.loadHolds) }
-    return tenants
+  private struct Unreachable: Error, CustomStringConvertible {
+    let description = "it could not be asked a moment ago"
   }
+
+  private func load(
+    of site: DataSite, _ cluster: DataCluster,
+    _ ask: (DataSite, DataCluster) async throws -> Int
+  ) async throws -> Int {
+    if let known = loads.withLock({ $0[site.place] }), known.until > .now {
+      guard let tenants = known.tenants else { throw Unreachable() }
+      return tenants
+    }
+    do {
+      let tenants = try await ask(site, cluster)
+      note(tenants, of: site, for: Self.loadHolds)
+      return tenants
+    } catch {
+      // Whoever comes next must not wait for it, too.
+      note(nil, of: site, for: Self.failureHolds)
+      throw error
+    }
+  }
+
+  private func note(_ tenants: Int?, of site: DataSite, for duration: Duration) {
+    let load = Load(tenants: tenants, until: .now + duration)
+    loads.withLock { $0[site.place] = load }
+  }
+
+  /// For how long a cluster that could not be asked is not asked again.
+  private static let failureHolds = Duration.seconds(1)
 
   private static func unplaced(_ why: String) -> TenancyError {
     TenancyError(.failedPrecondition, .provisioningUnsupported, why)

@@ -155,7 +155,10 @@ extension Provisioner {
       guard let next = login.next,
         let password = try await self.vault?.open(.dataLogin(next.number), of: id)
       else { throw TenantCommands.loginsNotConfigured }
+      // What is made is not fenced: who was paused asks whether it is still its to make.
+      let held = LeaseGuard(self.plane, lease, lasting: self.terms.leaseDuration)
       try await self.offLoop(at: cluster.site) { _ in
+        try held.require()
         try cluster.plane.makeLogin(next.number, for: tenant, password)
       }
       try await after.endLogin(id, releasing: lease)

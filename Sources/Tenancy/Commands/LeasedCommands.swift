@@ -112,12 +112,14 @@ extension TenantCommands {
 
   /// Takes the lease of a tenant's resources, be there such a tenant or not, to put right what a cluster has of it.
   func beginRepair(
-    of id: TenantID, in cluster: String, as terms: Provisioner.Terms
+    of id: TenantID, in cluster: String, destroys: Bool, as terms: Provisioner.Terms
   ) async throws(TenancyError) -> Lease {
     try await write("clusters.repair", .revoking) {
       (transaction) throws(TenancyError) -> Lease in
       transaction.remark = "\(cluster) \(id)"
-      let isKnown = transaction.state.find(id) != nil
+      let record = transaction.state.find(id)
+      if destroys, let tenant = record?.tenant { try Self.requireNoHold(on: tenant) }
+      let isKnown = record != nil
       return transaction.take(
         Self.leaseName(of: id), holder: terms.holder, lasting: terms.leaseDuration,
         about: isKnown ? id : nil)

@@ -158,6 +158,15 @@ extension Provisioner {
     return found
   }
 
+  /// Whether a tenant has something in a cluster that this node does not know.
+  private func isElsewhere(_ id: TenantID) -> Bool {
+    guard let record = plane.state.find(id) else { return false }
+    let places = DataPlaces(record)
+    return places.made.union(places.left).contains {
+      $0.hasPrefix(DataPlaces.clusterPrefix) && sites.find($0) == nil
+    }
+  }
+
   private func repair(
     _ finding: ClusterFinding, at site: DataSite, _ cluster: DataCluster, actor: String,
     judge: WriteJudge
@@ -165,11 +174,16 @@ extension Provisioner {
     let id = finding.tenant
     try await destroying(id) { () throws(TenancyError) in
       let lease = try await TenantCommands(plane, actor: actor, judge: judge)
-        .beginRepair(of: id, in: cluster.name, as: terms)
+        .beginRepair(of: id, in: cluster.name, destroys: finding.kind == .orphan, as: terms)
       try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
         do {
           // On the state with the lease: nobody else makes or destroys anything of it.
           switch finding.kind {
+          case .orphan where isElsewhere(id):
+            throw TenancyError(
+              .failedPrecondition, .dataElsewhere,
+              "the tenant has data in a cluster that is not in the server's configuration, which may be this one "
+                + "under another name")
           case .orphan where !Self.belongs(id, to: site, plane.state):
             let held = LeaseGuard(plane, lease, lasting: terms.leaseDuration)
             try await offLoop(at: site) { _ in

@@ -188,12 +188,8 @@ public final class Provisioner: Sendable {
     } else if !places.steps.isEmpty, places.isMade(at: sites.own.place) {
       return sites.own
     }
-    do {
-      return try await offLoop { [sites] in try sites.choose(for: record.tenant, places) }
-    } catch let error as TenancyError {
-      throw error
-    } catch {
-      throw Self.unsupported("\(error)")
+    return try await sites.choose(for: record.tenant, places) { site, cluster in
+      try await offLoop(at: site) { _ in try cluster.dataPlane.load() }
     }
   }
 

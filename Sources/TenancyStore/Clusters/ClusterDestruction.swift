@@ -23,9 +23,7 @@ extension ClusterWork {
       try permit()
       try run("DROP SCHEMA \(ClusterNames.quoted(schema)) CASCADE")
     }
-    if let identifier {
-      for table in configuration.sharedTables { try removeRows(of: identifier, table, permit) }
-    }
+    if let identifier { try removeRows(of: identifier, permit) }
     try permit()
     try drop(roles, of: id)
     let left = try isRegistered ? registeredSchema(row?.text(1), of: id) : self.schemas(of: id)
@@ -35,10 +33,19 @@ extension ClusterWork {
     try run("DELETE FROM tenancy_cluster.tenants WHERE tenant_id = $1::uuid", [.id(id)])
   }
 
-  func dropLogin(_ number: UInt32, of id: TenantID) throws {
+  /// What the login has made, such as large objects, is the tenant's.
+  /// - Parameter inDatabase: runs a script in the tenant's own database, if it has one.
+  func dropLogin(
+    _ number: UInt32, of id: TenantID, inDatabase: (String) throws -> Void
+  ) throws {
     let name = ClusterNames.login(number, of: id)
     guard try roles([name], of: id) == [name] else { return }
+    let role = ClusterNames.role(of: id)
     try endSessions(of: [name])
+    try run("GRANT \(role) TO CURRENT_USER")
+    let leaving = "REASSIGN OWNED BY \(name) TO \(role)"
+    try inDatabase(leaving)
+    try run(leaving)
     try drop([name], of: id)
     try run("DELETE FROM tenancy_cluster.logins WHERE role_name = $1", [.text(name)])
   }
@@ -85,6 +92,42 @@ extension ClusterWork {
 
   /// Rows removed by one statement.
   private static let maximumRows = 5000
+
+  /// Of all tables that were ever shared, and in whichever order their foreign keys allow.
+  private func removeRows(of identifier: String, _ permit: () throws -> Void) throws {
+    var tables = try sharedTables()
+    while !tables.isEmpty {
+      var (left, failure): ([ClusterConfiguration.SharedTable], PostgreSQLError?) = ([], nil)
+      for table in tables {
+        do {
+          try removeRows(of: identifier, table, permit)
+        } catch let error as PostgreSQLError where error.sqlState == Self.foreignKeyViolation {
+          left.append(table)
+          failure = error
+        }
+      }
+      if left.count == tables.count, let failure { throw failure }
+      tables = left
+    }
+  }
+
+  private static let foreignKeyViolation = "23503"
+
+  private func sharedTables() throws -> [ClusterConfiguration.SharedTable] {
+    let result = try run(
+      """
+      SELECT t.schema_name, t.table_name, t.tenant_column FROM tenancy_cluster.shared_tables t
+      JOIN pg_catalog.pg_namespace n ON n.nspname = t.schema_name
+      JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.table_name
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = t.tenant_column
+        AND NOT a.attisdropped
+      """)
+    return (0..<result.rowCount).map { index in
+      let row = result.row(index)
+      return ClusterConfiguration.SharedTable(
+        schema: row.text(0) ?? "", table: row.text(1) ?? "", tenantColumn: row.text(2) ?? "")
+    }
+  }
 
   private func removeRows(
     of identifier: String, _ table: ClusterConfiguration.SharedTable,

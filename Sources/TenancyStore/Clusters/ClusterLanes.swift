@@ -49,20 +49,33 @@ final class ClusterLanes: Sendable {
     preparing prepare: (PostgreSQLConnection) throws -> Void,
     _ body: (PostgreSQLConnection) throws -> Result
   ) throws -> Result {
-    let number = next.wrappingAdd(1, ordering: .relaxed).oldValue
-    // In range: a remainder of their count. As many are at work as there are lanes, or fewer.
-    return try lanes[Int(number % UInt(lanes.count))].lane.withLock {
-      (held: inout Lane) throws -> Result in
-      var lane = held
-      defer { held = lane }
-      let isKept = lane.connection != nil
-      do {
-        return try lane.use(prepare, body)
-      } catch {
-        guard isKept, lane.connection == nil else { throw error }
+    // As many are at work as there are lanes, or fewer: one is free, but for who takes it first.
+    for holder in lanes {
+      let result = try holder.lane.withLockIfAvailable { (held: inout Lane) throws -> Result in
+        try Self.use(&held, prepare, body)
       }
-      return try lane.use(prepare, body)
+      if let result { return result }
     }
+    let number = next.wrappingAdd(1, ordering: .relaxed).oldValue
+    // In range: a remainder of their count.
+    return try lanes[Int(number % UInt(lanes.count))].lane.withLock {
+      (held: inout Lane) throws -> Result in try Self.use(&held, prepare, body)
+    }
+  }
+
+  private static func use<Result: Sendable>(
+    _ held: inout Lane, _ prepare: (PostgreSQLConnection) throws -> Void,
+    _ body: (PostgreSQLConnection) throws -> Result
+  ) throws -> Result {
+    var lane = held
+    defer { held = lane }
+    let isKept = lane.connection != nil
+    do {
+      return try lane.use(prepare, body)
+    } catch {
+      guard isKept, lane.connection == nil else { throw error }
+    }
+    return try lane.use(prepare, body)
   }
 
   /// Lends a connection to another database of the cluster, which ends with it.

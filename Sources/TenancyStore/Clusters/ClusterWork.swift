@@ -107,11 +107,15 @@ struct ClusterWork {
     if let owner, !owner.isEmpty, owner != ClusterNames.mark(of: tenant.id) {
       throw StoreError(.conflict, "the database \(name) is not this tenant's")
     }
-    if owner == nil { try run("CREATE DATABASE \(quoted)") }
+    // Open to nobody before it is known who may. Not of the template that others may have been in.
+    if owner == nil {
+      try run("CREATE DATABASE \(quoted) TEMPLATE template0 ALLOW_CONNECTIONS false")
+    }
     let mark = ClusterNames.literal(ClusterNames.mark(of: tenant.id))
     try script([
       "BEGIN", "COMMENT ON DATABASE \(quoted) IS \(mark)",
       "REVOKE ALL ON DATABASE \(quoted) FROM PUBLIC",
+      "ALTER DATABASE \(quoted) ALLOW_CONNECTIONS true",
       "GRANT CONNECT ON DATABASE \(quoted) TO \(ClusterNames.role(of: tenant.id))", "COMMIT",
     ])
   }
@@ -162,6 +166,13 @@ struct ClusterWork {
 
   func count() throws -> Int {
     Int(try run("SELECT count(*)::bigint FROM tenancy_cluster.tenants").row(0).integer(0) ?? 0)
+  }
+
+  func hasDatabase(of id: TenantID) throws -> Bool {
+    try run(
+      "SELECT FROM pg_catalog.pg_database WHERE datname = $1::text",
+      [.text(ClusterNames.database(of: id))]
+    ).rowCount == 1
   }
 
   /// - Returns: which of these roles there are.

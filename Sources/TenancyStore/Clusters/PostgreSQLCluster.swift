@@ -84,7 +84,14 @@ public final class PostgreSQLCluster: ClusterDataPlane {
   }
 
   public func dropLogin(_ number: UInt32, of tenant: TenantID) throws {
-    try use { try $0.dropLogin(number, of: tenant) }
+    try use { work in
+      try work.dropLogin(number, of: tenant) { script in
+        guard try work.hasDatabase(of: tenant) else { return }
+        try lanes.use(database: ClusterNames.database(of: tenant)) {
+          try ClusterWork(configuration, $0).script([script])
+        }
+      }
+    }
   }
 
   public func inventory() throws -> [TenantID: [String]] { try use { try $0.inventory() } }

@@ -14,6 +14,7 @@ class Cluster:
         self.server, self.name, self._settings = server, name, settings
         server.sql(f"CREATE ROLE {ADMINISTRATOR} LOGIN CREATEDB CREATEROLE")
         server.sql(f"CREATE DATABASE {DATABASE} OWNER {ADMINISTRATOR}")
+        server.sql("REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC")
         self.sql("CREATE SCHEMA app; CREATE TABLE app.orders (tenant_id text, number int, note text,"
                  " PRIMARY KEY (tenant_id, number))")
 

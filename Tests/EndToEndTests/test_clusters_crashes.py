@@ -140,4 +140,4 @@ def attempt(call):
     try:
         call()
     except grpc.RpcError as error:
-        assert error.code().name in ("ABORTED", "FAILED_PRECONDITION", "UNAVAILABLE"), error
+        assert error.code().name in ("ABORTED", "FAILED_PRECONDITION", "NOT_FOUND", "UNAVAILABLE"), error

@@ -199,6 +199,32 @@ struct PlanTests {
     #expect(try value("none") == nil)
   }
 
+  /// Nobody keeps the tenant's own people from setting what is not declared.
+  @Test func aPlanCountsFirstWhereNothingIsDeclared() async throws {
+    _ = try await commands.create(
+      plan("gold") { ($0.settings, $0.featureFlags) = (["seats": .number(5)], ["paid": false]) })
+    try await give("gold")
+    try await configure {
+      ($0.customSettings, $0.featureFlags) = (
+        ["seats": .number(900), "own": .null], ["paid": true]
+      )
+    }
+    func effective() throws -> EffectiveConfiguration {
+      EffectiveConfiguration(of: try tenant, catalog)
+    }
+    #expect(try effective().value(of: "seats")?.value == .number(5))
+    #expect(try effective().sayings(of: "seats").map(\.level) == [.plan, .tenant])
+    #expect(try effective().value(of: "own")?.level == .tenant)
+    #expect(try effective().flag("paid")?.isOn == false)
+    _ = try await settings.create(
+      SettingDefinition(
+        name: "seats", type: .integer, createTime: Sample.moment, updateTime: Sample.moment))
+    _ = try await FlagCommands(test.plane, actor: "alice", judge: .server).create(
+      FeatureFlag(name: "paid", createTime: Sample.moment, updateTime: Sample.moment))
+    #expect(try effective().value(of: "seats")?.value == .number(900))
+    #expect(try effective().flag("paid")?.level == .tenant)
+  }
+
   @Test func itsLimitsAreInPlaceOfTheUsual() async throws {
     func limit(_ name: String, _ requests: Int64, _ period: RequestLimit.Period) -> RequestLimit {
       RequestLimit(name: name, requests: requests, per: period, burst: requests)

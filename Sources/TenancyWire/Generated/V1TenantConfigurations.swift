@@ -263,7 +263,7 @@ extension V1 {
     public var level: V1.ConfigurationLevel
     /// Whether the setting is declared.
     public var declared: Bool
-    /// What levels say, the nearest to the tenant first.
+    /// What levels say, the nearest to the tenant first; of a setting that is not declared, the plan.
     public var levels: [V1.ConfigurationLevelValue]
 
     /// Fields that are not given have their defaults.

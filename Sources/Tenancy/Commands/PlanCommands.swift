@@ -111,7 +111,7 @@ public struct PlanCommands: Sendable {
   ) throws(TenancyError) {
     try plan.check(field: field, &checks)
     for (name, value) in plan.settings.sorted(by: { $0.key < $1.key })
-    where before?.settings[name] != value {
+    where !(before?.settings[name]?.hasSameBytes(as: value) ?? false) {
       guard let problem = catalog.setting(name)?.problem(with: value) else { continue }
       checks.note(.invalid("\(field).settings.\(name)", problem))
     }

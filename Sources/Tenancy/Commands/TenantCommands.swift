@@ -286,8 +286,10 @@ public struct TenantCommands: Sendable {
     }
     if after.isolationModel != before.isolationModel { dropUnused(&after) }
     try TenantRules.check(after.configuration, model: after.isolationModel, &checks)
-    try catalog.check(
-      after.configuration, from: before.configuration, isPlatform: update.mayMove, &checks)
+    if update.configuration != nil {
+      try catalog.check(
+        after.configuration, from: before.configuration, isPlatform: update.mayMove, &checks)
+    }
     TenantRules.check(password: update.databasePassword, &checks)
     let database = after.configuration.database
     if database?.connectionString != before.configuration.database?.connectionString {

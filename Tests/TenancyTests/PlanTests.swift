@@ -225,6 +225,42 @@ struct PlanTests {
     #expect(try effective().flag("paid")?.level == .tenant)
   }
 
+  @Test func whateverChangesItChangesItsEtag() async throws {
+    var etags: [String] = []
+    func note() throws {
+      let etag = EffectiveConfiguration(of: try tenant, catalog).etag
+      #expect(!etags.contains(etag))
+      etags.append(etag)
+      // As after a restart.
+      let loaded = ControlState(try test.store.load())
+      let found = try #require(loaded.find(id)?.tenant)
+      #expect(EffectiveConfiguration(of: found, loaded.catalog).etag == etag)
+    }
+    let definition = SettingDefinition(
+      name: "seats", type: .integer, createTime: Sample.moment, updateTime: Sample.moment)
+    let flags = FlagCommands(test.plane, actor: "alice", judge: .server)
+    try note()
+    _ = try await commands.create(plan("gold"))
+    try await give("gold")
+    try note()
+    _ = try await commands.update("gold", etag: "") { $0.settings = ["seats": .number(1)] }
+    try note()
+    _ = try await settings.create(definition)
+    try note()
+    _ = try await settings.update("seats", etag: "") { $0.maximum = 5 }
+    try note()
+    try await settings.delete("seats", etag: "")
+    test.clock.advance(seconds: 1)
+    _ = try await settings.create(definition)
+    try note()
+    _ = try await flags.create(
+      FeatureFlag(name: "beta", createTime: Sample.moment, updateTime: Sample.moment))
+    try note()
+    try await flags.delete("beta", etag: "")
+    // What is as it was has the etag that it had.
+    #expect(EffectiveConfiguration(of: try tenant, catalog).etag == etags[etags.count - 2])
+  }
+
   @Test func itsLimitsAreInPlaceOfTheUsual() async throws {
     func limit(_ name: String, _ requests: Int64, _ period: RequestLimit.Period) -> RequestLimit {
       RequestLimit(name: name, requests: requests, per: period, burst: requests)

@@ -25,11 +25,14 @@ public struct EffectiveConfiguration: Sendable {
   /// The plan that the tenant names, if the platform has declared it.
   public let plan: Plan?
   private let catalog: ConfigurationCatalog
+  /// Changes with the tenant, and with whatever is declared.
+  public let etag: String
 
   /// - Parameter catalog: of the state that the tenant is of.
   public init(of tenant: Tenant, _ catalog: ConfigurationCatalog) {
     self.tenant = tenant.configuration
     self.catalog = catalog
+    etag = "\(tenant.etag)-\(String(catalog.fingerprint, radix: 16))"
     plan = catalog.plan(of: tenant.configuration)
   }
 

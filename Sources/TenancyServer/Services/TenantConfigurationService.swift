@@ -20,7 +20,7 @@ struct TenantConfigurationService: Sendable {
         for name in effective.settings() { settings[name] = effective.value(of: name)?.value }
         return V1.EffectiveConfiguration(
           name: "\(TenantNames.collection)\(tenant.id)",
-          plan: tenant.configuration.limits?.plan ?? "", settings: settings, etag: tenant.etag)
+          plan: tenant.configuration.limits?.plan ?? "", settings: settings, etag: effective.etag)
       },
       gate.async(API.explainConfiguration) { (access, request) throws(TenancyError) in
         try explain(access, request)

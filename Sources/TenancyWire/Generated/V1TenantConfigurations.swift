@@ -109,7 +109,7 @@ extension V1 {
     public var plan: String
     /// `settings`, field 3.
     public var settings: [String: JSONValue]?
-    /// The tenant's etag.
+    /// Changes with the tenant, and with each change of a setting's definition, of a flag or of a plan.
     public var etag: String
 
     /// Fields that are not given have their defaults.

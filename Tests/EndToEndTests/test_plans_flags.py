@@ -126,11 +126,18 @@ def test_rollouts_are_stable_and_can_be_computed(server, admin, pki):
     subjects = ["", *(f"user:{number}" for number in range(300)), "user:é/x"]
     with server.client(pki.python.tenant("acme")) as web:
         def on():
-            found = {subject: evaluate(web, "acme", subject)["new_ui"] for subject in subjects}
+            found = {subject: evaluate(admin, "acme", subject)["new_ui"] for subject in subjects}
             for subject, one in found.items():
                 assert one.reason == Reason.REASON_ROLLOUT
                 assert one.bucket == bucket("new_ui", acme.id, subject)
-            return {subject for subject, one in found.items() if one.enabled}
+            told = {subject for subject, one in found.items() if one.enabled}
+            # The tenant is told what is on, and nothing of how that comes.
+            for subject in subjects[:40]:
+                lit = Reason(flag="new_ui", enabled=True, reason=Reason.REASON_ROLLOUT)
+                assert evaluate(web, "acme", subject) == ({"new_ui": lit} if subject in told else {})
+                asked = evaluate(web, "acme", subject, "new_ui")["new_ui"]
+                assert asked == (lit if subject in told else Reason(flag="new_ui"))
+            return told
         some = on()
         assert some == {subject for subject in subjects if bucket("new_ui", acme.id, subject) < 3_000}
         assert 50 < len(some) < 140
@@ -138,7 +145,8 @@ def test_rollouts_are_stable_and_can_be_computed(server, admin, pki):
             feature_flag=flags.FeatureFlag(name=made.name, rollout_basis_points=6_000)))
         more = on()
         assert some < more
-        assert evaluate(web, "acme", "user:al")["new_ui"].reason == Reason.REASON_LISTED
+        assert evaluate(admin, "acme", "user:al")["new_ui"].reason == Reason.REASON_LISTED
+        assert evaluate(web, "acme", "user:al")["new_ui"].reason == Reason.REASON_ROLLOUT
     assert evaluate(admin, "globex")["new_ui"].reason == Reason.REASON_LISTED
     # Whoever says otherwise nearer to the tenant counts.
     make_plan(admin, "gold", on={"new_ui": False, "beta": True})

@@ -29,7 +29,8 @@ public struct TenantConfigurationsClient: Sendable {
   }
 
   /// For whom flags are on, and why. It changes nothing, and the same question has the same answer until a flag, the
-  /// tenant's configuration or its plan changes.
+  /// tenant's configuration or its plan changes. Callers that are not the platform's are not told how the platform rolls
+  /// a flag out: see FeatureFlagEvaluation.
   public nonisolated(nonsending) func evaluateFeatureFlags(
     _ request: V1.EvaluateFeatureFlagsRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.EvaluateFeatureFlagsResponse {

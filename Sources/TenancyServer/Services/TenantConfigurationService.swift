@@ -81,10 +81,22 @@ struct TenantConfigurationService: Sendable {
     let catalog = access.snapshot.state.catalog
     let effective = EffectiveConfiguration(of: tenant, catalog)
     let names = request.flags.isEmpty ? effective.flags() : request.flags
-    return V1.EvaluateFeatureFlagsResponse(
-      flags: names.map { name in
-        evaluation(of: name, effective, catalog, tenant.id, request.subject)
-      })
+    var flags = names.map { name in
+      evaluation(of: name, effective, catalog, tenant.id, request.subject)
+    }
+    if !access.caller.isPlatform {
+      flags = flags.map(Self.untold)
+      if request.flags.isEmpty { flags.removeAll { $0.reason == .unspecified } }
+    }
+    return V1.EvaluateFeatureFlagsResponse(flags: flags)
+  }
+
+  /// What those who are not the platform's are told: neither who is listed nor how a flag is rolled out, and of a flag
+  /// that is off by what is declared not even that there is one.
+  private static func untold(_ full: V1.FeatureFlagEvaluation) -> V1.FeatureFlagEvaluation {
+    guard full.reason == .listed || full.reason == .rollout else { return full }
+    return V1.FeatureFlagEvaluation(
+      flag: full.flag, enabled: full.enabled, reason: full.enabled ? .rollout : .unspecified)
   }
 
   private func evaluation(

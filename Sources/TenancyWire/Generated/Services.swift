@@ -489,7 +489,8 @@ extension V1 {
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
     /// For whom flags are on, and why. It changes nothing, and the same question has the same answer until a flag, the
-    /// tenant's configuration or its plan changes.
+    /// tenant's configuration or its plan changes. Callers that are not the platform's are not told how the platform rolls
+    /// a flag out: see FeatureFlagEvaluation.
     public static let evaluateFeatureFlags = MethodSpec<V1.EvaluateFeatureFlagsRequest, V1.EvaluateFeatureFlagsResponse>(
       RPCMethod(path: "/tenancy.v1.TenantConfigurations/EvaluateFeatureFlags", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),

@@ -12,8 +12,8 @@ from support.pki import tenant_id
 from support.rate_limits import descriptor, flood
 from support.waiting import eventually
 
-configurations, flags, manager, plans, settings, tenant = (
-    api.configurations, api.flags, api.manager, api.plans, api.settings, api.tenant)
+audit, configurations, flags, manager, plans, settings, tenant = (
+    api.audit, api.configurations, api.flags, api.manager, api.plans, api.settings, api.tenant)
 LEVELS = {"tenant": configurations.CONFIGURATION_LEVEL_TENANT, "plan": configurations.CONFIGURATION_LEVEL_PLAN,
           "platform": configurations.CONFIGURATION_LEVEL_PLATFORM}
 Reason = configurations.FeatureFlagEvaluation
@@ -174,6 +174,23 @@ def test_flags_that_are_the_platforms(server, admin, pki):
     assert failure("ALREADY_EXISTS", make_flag, admin, "paid").reason == "FEATURE_FLAG_EXISTS"
     invalid("feature_flag.rollout_basis_points", make_flag, admin, "x", rollout_basis_points=10_001)
     invalid("feature_flag.tenants[0]", make_flag, admin, "x", tenants=["acme"])
+
+
+def test_the_platform_s_chain_names_what_was_changed(server, admin):
+    make_plan(admin, "gold")
+    make_flag(admin, "beta")
+    admin.flags.UpdateFeatureFlag(flags.UpdateFeatureFlagRequest(
+        feature_flag=flags.FeatureFlag(name="featureFlags/beta", rollout_basis_points=1)))
+    admin.settings.CreateSettingDefinition(settings.CreateSettingDefinitionRequest(
+        setting_definition_id="seats",
+        setting_definition=settings.SettingDefinition(type=settings.SETTING_TYPE_INTEGER)))
+    admin.plans.DeletePlan(plans.DeletePlanRequest(name="plans/gold"))
+    told = [(one.action, one.reason) for one in admin.audit.ListAuditRecords(
+        audit.ListAuditRecordsRequest()).records if one.revision and "/" in one.reason]
+    assert told == [
+        ("plans.create", "plans/gold"), ("feature_flags.create", "featureFlags/beta"),
+        ("feature_flags.update", "featureFlags/beta"),
+        ("setting_definitions.create", "settingDefinitions/seats"), ("plans.delete", "plans/gold")]
 
 
 def test_plans_of_the_configuration_file(make_server):

@@ -12,8 +12,8 @@ from support.pki import tenant_id
 from support.rate_limits import descriptor, flood
 from support.waiting import eventually
 
-configurations, flags, manager, plans, settings, tenant = (
-    api.configurations, api.flags, api.manager, api.plans, api.settings, api.tenant)
+audit, configurations, flags, manager, plans, settings, tenant = (
+    api.audit, api.configurations, api.flags, api.manager, api.plans, api.settings, api.tenant)
 LEVELS = {"tenant": configurations.CONFIGURATION_LEVEL_TENANT, "plan": configurations.CONFIGURATION_LEVEL_PLAN,
           "platform": configurations.CONFIGURATION_LEVEL_PLATFORM}
 Reason = configurations.FeatureFlagEvaluation
@@ -126,11 +126,18 @@ def test_rollouts_are_stable_and_can_be_computed(server, admin, pki):
     subjects = ["", *(f"user:{number}" for number in range(300)), "user:é/x"]
     with server.client(pki.python.tenant("acme")) as web:
         def on():
-            found = {subject: evaluate(web, "acme", subject)["new_ui"] for subject in subjects}
+            found = {subject: evaluate(admin, "acme", subject)["new_ui"] for subject in subjects}
             for subject, one in found.items():
                 assert one.reason == Reason.REASON_ROLLOUT
                 assert one.bucket == bucket("new_ui", acme.id, subject)
-            return {subject for subject, one in found.items() if one.enabled}
+            told = {subject for subject, one in found.items() if one.enabled}
+            # The tenant is told what is on, and nothing of how that comes.
+            for subject in subjects[:40]:
+                lit = Reason(flag="new_ui", enabled=True, reason=Reason.REASON_ROLLOUT)
+                assert evaluate(web, "acme", subject) == ({"new_ui": lit} if subject in told else {})
+                asked = evaluate(web, "acme", subject, "new_ui")["new_ui"]
+                assert asked == (lit if subject in told else Reason(flag="new_ui"))
+            return told
         some = on()
         assert some == {subject for subject in subjects if bucket("new_ui", acme.id, subject) < 3_000}
         assert 50 < len(some) < 140
@@ -138,7 +145,8 @@ def test_rollouts_are_stable_and_can_be_computed(server, admin, pki):
             feature_flag=flags.FeatureFlag(name=made.name, rollout_basis_points=6_000)))
         more = on()
         assert some < more
-        assert evaluate(web, "acme", "user:al")["new_ui"].reason == Reason.REASON_LISTED
+        assert evaluate(admin, "acme", "user:al")["new_ui"].reason == Reason.REASON_LISTED
+        assert evaluate(web, "acme", "user:al")["new_ui"].reason == Reason.REASON_ROLLOUT
     assert evaluate(admin, "globex")["new_ui"].reason == Reason.REASON_LISTED
     # Whoever says otherwise nearer to the tenant counts.
     make_plan(admin, "gold", on={"new_ui": False, "beta": True})
@@ -166,6 +174,23 @@ def test_flags_that_are_the_platforms(server, admin, pki):
     assert failure("ALREADY_EXISTS", make_flag, admin, "paid").reason == "FEATURE_FLAG_EXISTS"
     invalid("feature_flag.rollout_basis_points", make_flag, admin, "x", rollout_basis_points=10_001)
     invalid("feature_flag.tenants[0]", make_flag, admin, "x", tenants=["acme"])
+
+
+def test_the_platform_s_chain_names_what_was_changed(server, admin):
+    make_plan(admin, "gold")
+    make_flag(admin, "beta")
+    admin.flags.UpdateFeatureFlag(flags.UpdateFeatureFlagRequest(
+        feature_flag=flags.FeatureFlag(name="featureFlags/beta", rollout_basis_points=1)))
+    admin.settings.CreateSettingDefinition(settings.CreateSettingDefinitionRequest(
+        setting_definition_id="seats",
+        setting_definition=settings.SettingDefinition(type=settings.SETTING_TYPE_INTEGER)))
+    admin.plans.DeletePlan(plans.DeletePlanRequest(name="plans/gold"))
+    told = [(one.action, one.reason) for one in admin.audit.ListAuditRecords(
+        audit.ListAuditRecordsRequest()).records if one.revision and "/" in one.reason]
+    assert told == [
+        ("plans.create", "plans/gold"), ("feature_flags.create", "featureFlags/beta"),
+        ("feature_flags.update", "featureFlags/beta"),
+        ("setting_definitions.create", "settingDefinitions/seats"), ("plans.delete", "plans/gold")]
 
 
 def test_plans_of_the_configuration_file(make_server):

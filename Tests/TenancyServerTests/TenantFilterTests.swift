@@ -5,6 +5,21 @@ import Testing
 @testable import TenancyServer
 
 struct TenantFilterTests {
+  @Test(arguments: [
+    ("(-5 OR -6)", [-5]), ("(NOT -5)", [5, 7]), ("(5 OR -5)", [-5, 5]), ("(-(5 OR -5))", [7]),
+    ("(NOT (-5 OR 7))", [5]), ("(-x)", [-5, 5, 7]), ("-5", [-5]),
+  ])
+  func aMinusBelongsToItsNumber(_ values: String, _ numbers: [Double]) throws {
+    let filter = try TenantFilter(parsing: "custom_settings.n = \(values)")
+    var budget = WorkBudget()
+    let found = [-5.0, 5, 7].filter { number in
+      var tenant = Sample.tenant(1, "acme")
+      tenant.configuration.customSettings = ["n": .number(number)]
+      return filter.matches(tenant, &budget)
+    }
+    #expect(found == numbers)
+  }
+
   private static let tenants = [
     Sample.tenant(1, "acme"), Sample.tenant(2, "acme-eu", state: .suspended),
     Sample.tenant(3, "beta", state: .provisionFailed), Sample.tenant(4, "and"),

@@ -54,7 +54,9 @@ struct FeatureFlagTests {
     #expect(await fields { $0.rollout = 10_001 } == ["feature_flag.rollout_basis_points"])
     #expect(await fields { $0.salt = "a/b" } == ["feature_flag.salt"])
     #expect(
-      await fields { $0.salt = String(repeating: "x", count: 65) } == ["feature_flag.salt"])
+      await fields { $0.salt = String(repeating: "x", count: 129) } == ["feature_flag.salt"])
+    // The usual salt of the longest name.
+    #expect(await fields(String(repeating: "x", count: 128)) == [])
     #expect(await fields { $0.tenants = ["acme"] } == ["feature_flag.tenants[0]"])
     #expect(await fields { $0.subjects = ["user:a", ""] } == ["feature_flag.subjects[1]"])
     #expect(

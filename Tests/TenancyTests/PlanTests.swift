@@ -199,6 +199,68 @@ struct PlanTests {
     #expect(try value("none") == nil)
   }
 
+  /// Nobody keeps the tenant's own people from setting what is not declared.
+  @Test func aPlanCountsFirstWhereNothingIsDeclared() async throws {
+    _ = try await commands.create(
+      plan("gold") { ($0.settings, $0.featureFlags) = (["seats": .number(5)], ["paid": false]) })
+    try await give("gold")
+    try await configure {
+      ($0.customSettings, $0.featureFlags) = (
+        ["seats": .number(900), "own": .null], ["paid": true]
+      )
+    }
+    func effective() throws -> EffectiveConfiguration {
+      EffectiveConfiguration(of: try tenant, catalog)
+    }
+    #expect(try effective().value(of: "seats")?.value == .number(5))
+    #expect(try effective().sayings(of: "seats").map(\.level) == [.plan, .tenant])
+    #expect(try effective().value(of: "own")?.level == .tenant)
+    #expect(try effective().flag("paid")?.isOn == false)
+    _ = try await settings.create(
+      SettingDefinition(
+        name: "seats", type: .integer, createTime: Sample.moment, updateTime: Sample.moment))
+    _ = try await FlagCommands(test.plane, actor: "alice", judge: .server).create(
+      FeatureFlag(name: "paid", createTime: Sample.moment, updateTime: Sample.moment))
+    #expect(try effective().value(of: "seats")?.value == .number(900))
+    #expect(try effective().flag("paid")?.level == .tenant)
+  }
+
+  @Test func whateverChangesItChangesItsEtag() async throws {
+    var etags: [String] = []
+    func note() throws {
+      let etag = EffectiveConfiguration(of: try tenant, catalog).etag
+      #expect(!etags.contains(etag))
+      etags.append(etag)
+      // As after a restart.
+      let loaded = ControlState(try test.store.load())
+      let found = try #require(loaded.find(id)?.tenant)
+      #expect(EffectiveConfiguration(of: found, loaded.catalog).etag == etag)
+    }
+    let definition = SettingDefinition(
+      name: "seats", type: .integer, createTime: Sample.moment, updateTime: Sample.moment)
+    let flags = FlagCommands(test.plane, actor: "alice", judge: .server)
+    try note()
+    _ = try await commands.create(plan("gold"))
+    try await give("gold")
+    try note()
+    _ = try await commands.update("gold", etag: "") { $0.settings = ["seats": .number(1)] }
+    try note()
+    _ = try await settings.create(definition)
+    try note()
+    _ = try await settings.update("seats", etag: "") { $0.maximum = 5 }
+    try note()
+    try await settings.delete("seats", etag: "")
+    test.clock.advance(seconds: 1)
+    _ = try await settings.create(definition)
+    try note()
+    _ = try await flags.create(
+      FeatureFlag(name: "beta", createTime: Sample.moment, updateTime: Sample.moment))
+    try note()
+    try await flags.delete("beta", etag: "")
+    // What is as it was has the etag that it had.
+    #expect(EffectiveConfiguration(of: try tenant, catalog).etag == etags[etags.count - 2])
+  }
+
   @Test func itsLimitsAreInPlaceOfTheUsual() async throws {
     func limit(_ name: String, _ requests: Int64, _ period: RequestLimit.Period) -> RequestLimit {
       RequestLimit(name: name, requests: requests, per: period, burst: requests)

@@ -55,6 +55,31 @@ struct TenantBatchTests {
     }
   }
 
+  /// It makes room once, for as many as are new.
+  @Test func requestsAreForgottenOnceForAll() async throws {
+    let (tenant, now) = (Sample.id(1), test.clock.now.nanoseconds)
+    try await test.put(Sample.tenant(1))
+    try await test.plane.write(actor: "test", action: "test") {
+      (transaction) throws(TenancyError) in
+      for number in 0..<TenantCommands.maximumRequests {
+        transaction.emit(
+          .rememberRequest(
+            RememberedRequest(
+              actor: "alice", requestID: "\(number)", digest: "", tenant: tenant,
+              time: Timestamp(nanoseconds: now + Int64(number)))), about: tenant)
+      }
+    }
+    _ = try await commands.create(
+      [Self.new("a", request: "a"), Self.new("b", request: "b"), Self.new("c", request: "c")])
+    let state = test.plane.state
+    #expect(state.rememberedRequests == TenantCommands.maximumRequests)
+    #expect(state.request("2", of: "alice") == nil && state.request("3", of: "alice") != nil)
+    let forgetting = test.store.log.last?.changes.count {
+      if case .forgetRequests = $0 { true } else { false }
+    }
+    #expect(forgetting == 1)
+  }
+
   @Test func aRepeatedBatchIsAnsweredAlike() async throws {
     let all = [Self.new("a", request: "1"), Self.new("b", request: "2")]
     let made = try await commands.create(all)

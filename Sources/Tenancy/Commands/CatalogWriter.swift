@@ -4,14 +4,18 @@ struct CatalogWriter: Sendable {
   let actor: String
   let judge: WriteJudge
 
+  /// - Parameter name: of the resource, for the audit trail.
   func write<Result: Sendable>(
-    _ action: String,
+    _ action: String, _ name: String,
     _ body: @escaping @Sendable (inout Transaction) throws(TenancyError) -> Result
   ) async throws(TenancyError) -> Result {
     try await plane.write(actor: actor, action: action, terms: judge.terms()) {
       [judge] (transaction) throws(TenancyError) -> Result in
       try judge.judge(&transaction)
-      return try body(&transaction)
+      let result = try body(&transaction)
+      // Behind it: what is no name has been refused.
+      transaction.remark = name
+      return result
     }
   }
 

@@ -20,7 +20,7 @@ public struct FlagCommands: Sendable {
   public func create(
     _ new: FeatureFlag, checks: FieldChecks = FieldChecks(), validateOnly: Bool = false
   ) async throws(TenancyError) -> FeatureFlag {
-    try await writer.write("feature_flags.create") {
+    try await writer.write("feature_flags.create", "featureFlags/\(new.name)") {
       (transaction) throws(TenancyError) -> FeatureFlag in
       var checks = checks
       if !SettingDefinition.isName(new.name) {
@@ -58,7 +58,7 @@ public struct FlagCommands: Sendable {
     _ name: String, etag: String, checks: FieldChecks = FieldChecks(), validateOnly: Bool = false,
     _ change: @escaping @Sendable (inout FeatureFlag) -> Void
   ) async throws(TenancyError) -> FeatureFlag {
-    try await writer.write("feature_flags.update") {
+    try await writer.write("feature_flags.update", "featureFlags/\(name)") {
       (transaction) throws(TenancyError) -> FeatureFlag in
       let before = try Self.current(name, etag, transaction.state)
       var after = before
@@ -78,7 +78,8 @@ public struct FlagCommands: Sendable {
   /// - Parameter etag: empty: any.
   /// - Throws: NOT_FOUND with FEATURE_FLAG_NOT_FOUND, ABORTED with ETAG_MISMATCH.
   public func delete(_ name: String, etag: String) async throws(TenancyError) {
-    try await writer.write("feature_flags.delete") { (transaction) throws(TenancyError) in
+    try await writer.write("feature_flags.delete", "featureFlags/\(name)") {
+      (transaction) throws(TenancyError) in
       _ = try Self.current(name, etag, transaction.state)
       transaction.emit(.deleteConfigurationItem(.flag, id: name))
     }

@@ -23,7 +23,7 @@ public struct PlanCommands: Sendable {
   public func create(
     _ new: Plan, checks: FieldChecks = FieldChecks(), validateOnly: Bool = false
   ) async throws(TenancyError) -> Plan {
-    try await writer.write("plans.create") {
+    try await writer.write("plans.create", "plans/\(new.name)") {
       [limits] (transaction) throws(TenancyError) -> Plan in
       var checks = checks
       if !RequestLimit.isName(new.name) {
@@ -57,7 +57,7 @@ public struct PlanCommands: Sendable {
     _ name: String, etag: String, checks: FieldChecks = FieldChecks(), validateOnly: Bool = false,
     _ change: @escaping @Sendable (inout Plan) -> Void
   ) async throws(TenancyError) -> Plan {
-    try await writer.write("plans.update") {
+    try await writer.write("plans.update", "plans/\(name)") {
       [self] (transaction) throws(TenancyError) -> Plan in
       let before = try current(name, etag, transaction.state)
       var after = before
@@ -78,7 +78,8 @@ public struct PlanCommands: Sendable {
   /// - Throws: NOT_FOUND with PLAN_NOT_FOUND, FAILED_PRECONDITION with PLAN_IN_USE or PLAN_READ_ONLY, ABORTED with
   ///   ETAG_MISMATCH.
   public func delete(_ name: String, etag: String) async throws(TenancyError) {
-    try await writer.write("plans.delete") { [self] (transaction) throws(TenancyError) in
+    try await writer.write("plans.delete", "plans/\(name)") {
+      [self] (transaction) throws(TenancyError) in
       _ = try current(name, etag, transaction.state)
       let tenants = transaction.state.catalog.tenants(of: name)
       guard tenants == 0 else {
@@ -111,7 +112,7 @@ public struct PlanCommands: Sendable {
   ) throws(TenancyError) {
     try plan.check(field: field, &checks)
     for (name, value) in plan.settings.sorted(by: { $0.key < $1.key })
-    where before?.settings[name] != value {
+    where !(before?.settings[name]?.hasSameBytes(as: value) ?? false) {
       guard let problem = catalog.setting(name)?.problem(with: value) else { continue }
       checks.note(.invalid("\(field).settings.\(name)", problem))
     }

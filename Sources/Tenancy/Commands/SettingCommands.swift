@@ -21,7 +21,7 @@ public struct SettingCommands: Sendable {
   public func create(
     _ new: SettingDefinition, checks: FieldChecks = FieldChecks(), validateOnly: Bool = false
   ) async throws(TenancyError) -> SettingDefinition {
-    try await writer.write("setting_definitions.create") {
+    try await writer.write("setting_definitions.create", "settingDefinitions/\(new.name)") {
       (transaction) throws(TenancyError) -> SettingDefinition in
       var checks = checks
       if !SettingDefinition.isName(new.name) {
@@ -59,7 +59,7 @@ public struct SettingCommands: Sendable {
     _ name: String, etag: String, checks: FieldChecks = FieldChecks(), validateOnly: Bool = false,
     _ change: @escaping @Sendable (inout SettingDefinition) -> Void
   ) async throws(TenancyError) -> SettingDefinition {
-    try await writer.write("setting_definitions.update") {
+    try await writer.write("setting_definitions.update", "settingDefinitions/\(name)") {
       (transaction) throws(TenancyError) -> SettingDefinition in
       let before = try Self.current(name, etag, transaction.state)
       var after = before
@@ -82,7 +82,8 @@ public struct SettingCommands: Sendable {
   /// - Parameter etag: empty: any.
   /// - Throws: NOT_FOUND with SETTING_DEFINITION_NOT_FOUND, ABORTED with ETAG_MISMATCH.
   public func delete(_ name: String, etag: String) async throws(TenancyError) {
-    try await writer.write("setting_definitions.delete") { (transaction) throws(TenancyError) in
+    try await writer.write("setting_definitions.delete", "settingDefinitions/\(name)") {
+      (transaction) throws(TenancyError) in
       _ = try Self.current(name, etag, transaction.state)
       transaction.emit(.deleteConfigurationItem(.setting, id: name))
     }

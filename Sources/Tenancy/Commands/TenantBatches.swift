@@ -9,6 +9,7 @@ extension TenantCommands {
     try await write("tenants.batchCreate", changes: all.count) {
       [actor, plans, sealer = plane.sealer] (transaction) throws(TenancyError) -> [Tenant] in
       var (taken, made) = (Taken(), [Tenant]())
+      Self.makeRoom(for: all, of: actor, &transaction)
       for (index, new) in all.enumerated() {
         do throws(TenancyError) {
           try taken.take(request: new.requestID)

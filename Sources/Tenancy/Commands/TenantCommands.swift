@@ -68,7 +68,9 @@ public struct TenantCommands: Sendable {
   public func create(_ new: NewTenant, validateOnly: Bool) async throws(TenancyError) -> Tenant {
     try await write("tenants.create") {
       [actor, plans, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
-      try Self.create(new, by: actor, plans, sealer, validateOnly: validateOnly, &transaction)
+      if !validateOnly { Self.makeRoom(for: [new], of: actor, &transaction) }
+      return try Self.create(
+        new, by: actor, plans, sealer, validateOnly: validateOnly, &transaction)
     }
   }
 
@@ -286,8 +288,10 @@ public struct TenantCommands: Sendable {
     }
     if after.isolationModel != before.isolationModel { dropUnused(&after) }
     try TenantRules.check(after.configuration, model: after.isolationModel, &checks)
-    try catalog.check(
-      after.configuration, from: before.configuration, isPlatform: update.mayMove, &checks)
+    if update.configuration != nil {
+      try catalog.check(
+        after.configuration, from: before.configuration, isPlatform: update.mayMove, &checks)
+    }
     TenantRules.check(password: update.databasePassword, &checks)
     let database = after.configuration.database
     if database?.connectionString != before.configuration.database?.connectionString {
@@ -319,9 +323,6 @@ public struct TenantCommands: Sendable {
   private static func remember(
     _ new: NewTenant, _ id: TenantID, _ actor: String, _ transaction: inout Transaction
   ) {
-    if let moment = forgetting(transaction.state, at: transaction.now) {
-      transaction.emit(.forgetRequests(before: moment), about: id)
-    }
     transaction.emit(
       .rememberRequest(
         RememberedRequest(
@@ -329,15 +330,31 @@ public struct TenantCommands: Sendable {
           time: transaction.now)), about: id)
   }
 
-  /// Requests before this moment are to be forgotten; nil where there is room for another.
-  private static func forgetting(_ state: ControlState, at now: Timestamp) -> Timestamp? {
+  /// Forgets as many requests as it takes to remember those that are new of these.
+  static func makeRoom(
+    for requests: [NewTenant], of actor: String, _ transaction: inout Transaction
+  ) {
+    let state = transaction.state
+    let count = requests.count {
+      !$0.requestID.isEmpty && state.request($0.requestID, of: actor) == nil
+    }
+    guard count > 0, let moment = forgetting(state, at: transaction.now, for: count) else { return }
+    transaction.emit(.forgetRequests(before: moment))
+  }
+
+  /// Requests before this moment are to be forgotten; nil where there is room for so many.
+  private static func forgetting(
+    _ state: ControlState, at now: Timestamp, for count: Int
+  ) -> Timestamp? {
     guard state.rememberedRequests >= requestsBeforeForgetting, let oldest = state.oldestRequest
     else { return nil }
     let yesterday = now + Days(-1)
-    if oldest.time < yesterday { return yesterday }
-    guard state.rememberedRequests >= maximumRequests else { return nil }
+    let excess = state.rememberedRequests + count - maximumRequests
+    let last = excess > 0 ? state.oldestRequests(excess).last : nil
     // A time from a store can be any.
-    return Timestamp(nanoseconds: min(oldest.time.nanoseconds, .max - 1) + 1)
+    let moment = last.map { Timestamp(nanoseconds: min($0.time.nanoseconds, .max - 1) + 1) }
+    guard oldest.time < yesterday else { return moment }
+    return max(yesterday, moment ?? yesterday)
   }
 
   /// A change of model leaves nothing of the old one behind.

@@ -44,6 +44,20 @@ public enum ConfigurationItem: Hashable, Sendable {
     }
   }
 
+  /// Another number for each version of each of them: FNV-1a of what names the version.
+  var fingerprint: UInt64 {
+    func version(_ number: UInt64, _ created: Timestamp, _ updated: Timestamp) -> String {
+      "\(kind.rawValue)/\(id)/\(number)/\(created.nanoseconds)/\(updated.nanoseconds)"
+    }
+    let text =
+      switch self {
+      case .setting(let one): version(one.version, one.createTime, one.updateTime)
+      case .plan(let one): version(one.version, one.createTime, one.updateTime)
+      case .flag(let one): version(one.version, one.createTime, one.updateTime)
+      }
+    return text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
+
   /// What is written of it, about, in bytes.
   var contentBytes: Int {
     switch self {

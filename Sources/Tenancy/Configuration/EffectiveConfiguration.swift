@@ -8,7 +8,8 @@ public enum ConfigurationLevel: Hashable, Sendable, CaseIterable {
   case tenant
 }
 
-/// What a tenant's settings come to: its own, else its plan's, else the defaults. Each question costs what it touches.
+/// What a tenant's settings come to: its own, else its plan's, else the defaults. Of names that nobody has declared, and
+/// so nobody guards, what the plan says counts before what the tenant does. Each question costs what it touches.
 public struct EffectiveConfiguration: Sendable {
   /// What one level says of a setting.
   public struct Saying: Hashable, Sendable {
@@ -24,15 +25,18 @@ public struct EffectiveConfiguration: Sendable {
   /// The plan that the tenant names, if the platform has declared it.
   public let plan: Plan?
   private let catalog: ConfigurationCatalog
+  /// Changes with the tenant, and with whatever is declared.
+  public let etag: String
 
   /// - Parameter catalog: of the state that the tenant is of.
   public init(of tenant: Tenant, _ catalog: ConfigurationCatalog) {
     self.tenant = tenant.configuration
     self.catalog = catalog
+    etag = "\(tenant.etag)-\(String(catalog.fingerprint, radix: 16))"
     plan = catalog.plan(of: tenant.configuration)
   }
 
-  /// What the levels say of a setting, the nearest to the tenant first.
+  /// What the levels say of a setting, what counts before the others first.
   public func sayings(of setting: String) -> [Saying] {
     let definition = catalog.setting(setting)
     var sayings: [Saying] = []
@@ -41,8 +45,9 @@ public struct EffectiveConfiguration: Sendable {
       sayings.append(
         Saying(level: level, value: value, problem: definition?.problem(with: value)))
     }
+    if definition == nil { add(.plan, plan?.settings[setting]) }
     add(.tenant, tenant.customSettings[setting])
-    add(.plan, plan?.settings[setting])
+    if definition != nil { add(.plan, plan?.settings[setting]) }
     add(.platform, definition?.defaultValue)
     return sayings
   }
@@ -64,8 +69,11 @@ public struct EffectiveConfiguration: Sendable {
 
   /// Whether the tenant's configuration or its plan says of a flag; nil: neither does.
   public func flag(_ name: String) -> (level: ConfigurationLevel, isOn: Bool)? {
+    let planned = plan?.featureFlags[name].map { (level: ConfigurationLevel.plan, isOn: $0) }
+    // Whoever administers the tenant sets what is not declared.
+    if let planned, catalog.flag(name) == nil { return planned }
     if let isOn = tenant.featureFlags[name] { return (.tenant, isOn) }
-    return plan?.featureFlags[name].map { (.plan, $0) }
+    return planned
   }
 
   /// All flags that there are, in the order of their names.

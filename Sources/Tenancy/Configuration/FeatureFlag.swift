@@ -9,8 +9,8 @@ public struct FeatureFlag: Hashable, Sendable, Ordered {
   public static let maximumListedBytes = 16 * 1024
   /// Bytes of a subject, at most.
   public static let maximumSubjectBytes = 256
-  /// Bytes of a salt, at most.
-  public static let maximumSaltBytes = 64
+  /// Bytes of a salt, at most: those of a name, which is the usual one.
+  public static let maximumSaltBytes = SettingDefinition.maximumNameBytes
   /// Into which subjects are dealt.
   public static let buckets: UInt32 = 10_000
 

@@ -112,35 +112,84 @@ extension ConfigurationCatalog {
       }
       return false
     }
-    if hasSettings, after.customSettings != former.customSettings {
-      checkSettings(after.customSettings, former.customSettings, &checks) { definition in
-        mayChange(definition.name, "custom_settings", definition.editor)
-      }
+    let settings = Self.changed(
+      after.customSettings, former.customSettings, "custom_settings", &checks, { setting($0) }
+    ) { $0.hasSameBytes(as: $1) }
+    for definition in settings
+    where mayChange(definition.name, "custom_settings", definition.editor) {
+      guard let value = after.customSettings[definition.name],
+        let problem = definition.problem(with: value)
+      else { continue }
+      checks.note(.invalid("configuration.custom_settings.\(definition.name)", problem))
     }
-    if hasFlags, after.featureFlags != former.featureFlags {
-      let names = Set(after.featureFlags.keys).union(former.featureFlags.keys)
-      for name in names.sorted() where after.featureFlags[name] != former.featureFlags[name] {
-        if let flag = flag(name) { _ = mayChange(name, "feature_flags", flag.editor) }
-      }
-    }
+    let flags = Self.changed(
+      after.featureFlags, former.featureFlags, "feature_flags", &checks, { flag($0) }, ==)
+    for flag in flags { _ = mayChange(flag.name, "feature_flags", flag.editor) }
     guard let first = refused.first else { return }
     throw TenancyError(
       .permissionDenied, .settingNotOwn, "\(first.field) \(first.description)",
       metadata: ["field": first.field], violations: refused)
   }
 
-  private func checkSettings(
-    _ settings: [String: JSONValue], _ before: [String: JSONValue], _ checks: inout FieldChecks,
-    mayChange: (SettingDefinition) -> Bool
-  ) {
-    for (name, value) in settings.sorted(by: { $0.key < $1.key }) where before[name] != value {
-      guard let definition = setting(name), mayChange(definition),
-        let problem = definition.problem(with: value)
-      else { continue }
-      checks.note(.invalid("configuration.custom_settings.\(name)", problem))
+  /// What is declared of what a request changes, in the order of names. Only these are sorted: there can be many keys.
+  /// Swift takes keys that are canonically equivalent for the same, and others do not: one that stands for another in
+  /// other bytes is refused.
+  private static func changed<Value, Declared: Ordered>(
+    _ after: [String: Value], _ former: [String: Value], _ field: String,
+    _ checks: inout FieldChecks, _ declared: (String) -> Declared?,
+    _ isSame: (Value, Value) -> Bool
+  ) -> [Declared] where Declared.OrderKey == String {
+    var (found, misspelled): ([Declared], [String]) = ([], [])
+    for (key, value) in after {
+      if let at = former.index(forKey: key) {
+        guard former[at].key.hasSameBytes(as: key) else {
+          misspelled.append("")
+          continue
+        }
+        if isSame(former[at].value, value) { continue }
+      }
+      guard let name = name(standingFor: key), let item = declared(name) else { continue }
+      if name.hasSameBytes(as: key) { found.append(item) } else { misspelled.append(".\(name)") }
     }
-    for name in before.keys.sorted() where settings[name] == nil {
-      if let definition = setting(name) { _ = mayChange(definition) }
+    for key in former.keys where after[key] == nil {
+      if let name = name(standingFor: key), let item = declared(name) { found.append(item) }
+    }
+    for name in misspelled.sorted() {
+      checks.note(
+        .invalid("configuration.\(field)\(name)", "has a key that is another one in other bytes"))
+    }
+    return found.sorted { $0.orderKey < $1.orderKey }
+  }
+
+  /// The name for which Swift takes a key, if it can be declared. Of all that is not ASCII, the Kelvin sign alone is
+  /// canonically equivalent to a character of names.
+  private static func name(standingFor key: String) -> String? {
+    if SettingDefinition.isName(key) { return key }
+    guard key.utf8.count <= 3 * SettingDefinition.maximumNameBytes,
+      key.unicodeScalars.contains("\u{212A}")
+    else { return nil }
+    let name = String(
+      String.UnicodeScalarView(key.unicodeScalars.map { $0 == "\u{212A}" ? "K" : $0 }))
+    return SettingDefinition.isName(name) ? name : nil
+  }
+}
+
+extension JSONValue {
+  /// Unlike `==`, which takes texts that are canonically equivalent for equal.
+  func hasSameBytes(as other: JSONValue) -> Bool {
+    switch (self, other) {
+    case (.string(let text), .string(let other)): text.hasSameBytes(as: other)
+    case (.array(let values), .array(let others)):
+      values.count == others.count
+        && zip(values, others).allSatisfy { $0.hasSameBytes(as: $1) }
+    case (.object(let members), .object(let others)):
+      members.count == others.count
+        && members.allSatisfy { key, value in
+          others.index(forKey: key).map {
+            others[$0].key.hasSameBytes(as: key) && others[$0].value.hasSameBytes(as: value)
+          } ?? false
+        }
+    default: self == other
     }
   }
 }

@@ -6,6 +6,8 @@ public struct ConfigurationCatalog: Sendable {
   private var flags = OrderedTree<FeatureFlag>()
   /// How many tenants name a plan, be it declared or not.
   private var planUses = ByteTable<Int>()
+  /// Another number with each change of what is declared, the same on all nodes and after a restart. No secret.
+  public private(set) var fingerprint: UInt64 = 0
 
   /// Nothing is declared.
   public init() {}
@@ -59,19 +61,24 @@ public struct ConfigurationCatalog: Sendable {
   // MARK: Changing
 
   mutating func put(_ item: ConfigurationItem) {
+    let former: ConfigurationItem?
     switch item {
-    case .setting(let definition): settings.put(definition)
-    case .plan(let plan): plans.put(plan)
-    case .flag(let flag): flags.put(flag)
+    case .setting(let definition): former = settings.put(definition).map { .setting($0) }
+    case .plan(let plan): former = plans.put(plan).map { .plan($0) }
+    case .flag(let flag): former = flags.put(flag).map { .flag($0) }
     }
+    // A sum, so that it does not matter in which order they came.
+    fingerprint = fingerprint &- (former?.fingerprint ?? 0) &+ item.fingerprint
   }
 
   mutating func remove(_ kind: ConfigurationItem.Kind, _ id: String) {
+    let former: ConfigurationItem?
     switch kind {
-    case .setting: settings.remove(id)
-    case .plan: plans.remove(id)
-    case .flag: flags.remove(id)
+    case .setting: former = settings.remove(id).map { .setting($0) }
+    case .plan: former = plans.remove(id).map { .plan($0) }
+    case .flag: former = flags.remove(id).map { .flag($0) }
     }
+    fingerprint &-= former?.fingerprint ?? 0
   }
 
   /// A tenant has another plan. Empty or nil: none.

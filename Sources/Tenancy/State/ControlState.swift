@@ -155,6 +155,14 @@ public struct ControlState: Sendable {
   /// The next one to be forgotten.
   public var oldestRequest: RememberedRequest? { requestsByTime.first }
 
+  /// So many of the oldest, the oldest first.
+  func oldestRequests(_ count: Int) -> [RememberedRequest] {
+    var (all, budget) = (requestsByTime.cursor(), WorkBudget.uncapped)
+    var found: [RememberedRequest] = []
+    while found.count < count, let request = all.next(&budget) { found.append(request) }
+    return found
+  }
+
   /// Tenants in every state, deleted ones that are not purged included.
   public var tenantCount: Int { tenants.count }
 

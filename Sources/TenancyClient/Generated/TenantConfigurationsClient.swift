@@ -7,6 +7,7 @@ public import TenancyWire
 /// What a tenant's settings and feature flags come to. A setting's value is the tenant's own (`custom_settings`), else
 /// its plan's, else the default that is declared. A value that does not fit what is declared by now is passed over. A
 /// feature flag is on or off as the tenant's configuration says, else as its plan says, else by what is declared of it.
+/// Of settings and flags that are not declared, what the plan says counts before what the tenant's configuration does.
 public struct TenantConfigurationsClient: Sendable {
   private let channel: any CallChannel
 
@@ -28,7 +29,8 @@ public struct TenantConfigurationsClient: Sendable {
   }
 
   /// For whom flags are on, and why. It changes nothing, and the same question has the same answer until a flag, the
-  /// tenant's configuration or its plan changes.
+  /// tenant's configuration or its plan changes. Callers that are not the platform's are not told how the platform rolls
+  /// a flag out: see FeatureFlagEvaluation.
   public nonisolated(nonsending) func evaluateFeatureFlags(
     _ request: V1.EvaluateFeatureFlagsRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.EvaluateFeatureFlagsResponse {

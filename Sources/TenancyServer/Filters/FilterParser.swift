@@ -18,6 +18,8 @@ indirect enum FilterNode {
 ///     factor      = term { "OR" term }
 ///     term        = [ "NOT" | "-" ] ( restriction | "(" expression ")" )
 ///     restriction = field comparison ( value | "(" expression of values ")" )
+///
+/// A `-` right before a number is part of it among values.
 struct FilterParser {
   /// Bytes of a filter.
   static let maximumLength = 2048
@@ -32,6 +34,8 @@ struct FilterParser {
   private var position = 0
   private var depth = 0
   private var tests = 0
+  /// Whether it is among the values of one field.
+  private var isAmongValues = false
 
   /// - Throws: INVALID_ARGUMENT with the place of what is wrong.
   static func parse(_ text: String) throws(TenancyError) -> FilterNode {
@@ -90,7 +94,9 @@ struct FilterParser {
 
   private mutating func term(_ leaf: Leaf) throws(TenancyError) -> FilterNode {
     let isNegated: Bool
-    if takes(.minus) {
+    if isAmongValues, isAtNegativeNumber {
+      isNegated = false
+    } else if takes(.minus) {
       guard next.isAdjacent else {
         throw .filter("nothing may be between - and what it is about", at: next.offset)
       }
@@ -100,6 +106,15 @@ struct FilterParser {
     }
     let node = next.kind == .open ? try composite(leaf) : try leaf(&self)
     return isNegated ? .not(node) : node
+  }
+
+  /// Whether a minus and the number that it is part of are next.
+  private var isAtNegativeNumber: Bool {
+    guard next.kind == .minus else { return false }
+    // In range: the end comes behind it.
+    let behind = tokens[position + 1]
+    guard behind.isAdjacent, case .word(let word) = behind.kind else { return false }
+    return "0"..."9" ~= (word.unicodeScalars.first ?? "-") && Double(word) != nil
   }
 
   private mutating func composite(_ leaf: Leaf) throws(TenancyError) -> FilterNode {
@@ -138,7 +153,10 @@ struct FilterParser {
     guard comparison == .equal || comparison == .has else {
       throw .filter("only = and : can be followed by (", at: next.offset)
     }
-    return try composite { parser throws(TenancyError) in try parser.test(field, comparison) }
+    isAmongValues = true
+    let node = try composite { parser throws(TenancyError) in try parser.test(field, comparison) }
+    isAmongValues = false
+    return node
   }
 
   /// The name in `labels."a name"`.

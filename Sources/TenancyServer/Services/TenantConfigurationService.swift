@@ -20,7 +20,7 @@ struct TenantConfigurationService: Sendable {
         for name in effective.settings() { settings[name] = effective.value(of: name)?.value }
         return V1.EffectiveConfiguration(
           name: "\(TenantNames.collection)\(tenant.id)",
-          plan: tenant.configuration.limits?.plan ?? "", settings: settings, etag: tenant.etag)
+          plan: tenant.configuration.limits?.plan ?? "", settings: settings, etag: effective.etag)
       },
       gate.async(API.explainConfiguration) { (access, request) throws(TenancyError) in
         try explain(access, request)
@@ -81,10 +81,22 @@ struct TenantConfigurationService: Sendable {
     let catalog = access.snapshot.state.catalog
     let effective = EffectiveConfiguration(of: tenant, catalog)
     let names = request.flags.isEmpty ? effective.flags() : request.flags
-    return V1.EvaluateFeatureFlagsResponse(
-      flags: names.map { name in
-        evaluation(of: name, effective, catalog, tenant.id, request.subject)
-      })
+    var flags = names.map { name in
+      evaluation(of: name, effective, catalog, tenant.id, request.subject)
+    }
+    if !access.caller.isPlatform {
+      flags = flags.map(Self.untold)
+      if request.flags.isEmpty { flags.removeAll { $0.reason == .unspecified } }
+    }
+    return V1.EvaluateFeatureFlagsResponse(flags: flags)
+  }
+
+  /// What those who are not the platform's are told: neither who is listed nor how a flag is rolled out, and of a flag
+  /// that is off by what is declared not even that there is one.
+  private static func untold(_ full: V1.FeatureFlagEvaluation) -> V1.FeatureFlagEvaluation {
+    guard full.reason == .listed || full.reason == .rollout else { return full }
+    return V1.FeatureFlagEvaluation(
+      flag: full.flag, enabled: full.enabled, reason: full.enabled ? .rollout : .unspecified)
   }
 
   private func evaluation(

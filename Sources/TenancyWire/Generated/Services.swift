@@ -473,6 +473,7 @@ extension V1 {
   /// What a tenant's settings and feature flags come to. A setting's value is the tenant's own (`custom_settings`), else
   /// its plan's, else the default that is declared. A value that does not fit what is declared by now is passed over. A
   /// feature flag is on or off as the tenant's configuration says, else as its plan says, else by what is declared of it.
+  /// Of settings and flags that are not declared, what the plan says counts before what the tenant's configuration does.
   public enum TenantConfigurations: ServiceSpec {
     /// As calls' paths have it.
     public static let name = "tenancy.v1.TenantConfigurations"
@@ -488,7 +489,8 @@ extension V1 {
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
     /// For whom flags are on, and why. It changes nothing, and the same question has the same answer until a flag, the
-    /// tenant's configuration or its plan changes.
+    /// tenant's configuration or its plan changes. Callers that are not the platform's are not told how the platform rolls
+    /// a flag out: see FeatureFlagEvaluation.
     public static let evaluateFeatureFlags = MethodSpec<V1.EvaluateFeatureFlagsRequest, V1.EvaluateFeatureFlagsResponse>(
       RPCMethod(path: "/tenancy.v1.TenantConfigurations/EvaluateFeatureFlags", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),

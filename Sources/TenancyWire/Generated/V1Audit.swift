@@ -84,7 +84,8 @@ extension V1 {
     /// `decision`, field 12.
     public var decision: V1.AuditDecision
     /// Why it was denied: the `reason` of the error, or OTHERS for those that were too many to be told apart. Of a
-    /// change that gave up a tenant's data, DATA_GIVEN_UP and where that was.
+    /// change that gave up a tenant's data, DATA_GIVEN_UP and where that was. Of a change of a setting's definition, a plan or a flag,
+    /// the name of that.
     public var reason: String
     /// That the change made; 0 where there is none.
     public var revision: UInt64

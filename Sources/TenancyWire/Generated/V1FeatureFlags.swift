@@ -22,8 +22,8 @@ extension V1 {
     public var tenants: [String]
     /// Subjects for which it is on, in whichever tenant, such as `user:alice`.
     public var subjects: [String]
-    /// Part of what buckets are made of: at most 64 bytes. Empty on create: the flag's own name. Another salt deals them
-    /// anew.
+    /// Part of what buckets are made of: at most 128 bytes. Empty on create: the flag's own name. Another salt deals
+    /// them anew.
     public var salt: String
     /// Who may say otherwise in a tenant's configuration. Not set: the platform.
     public var editor: V1.SettingEditor

@@ -38,13 +38,14 @@ extension V1.FeatureFlagEvaluation {
 
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
-    /// There is no such flag: off.
+    /// There is no such flag: off. Callers that are not the platform's are told the same of one that is off by what is
+    /// declared of it.
     public static let unspecified = Self(rawValue: 0)
     /// The tenant's configuration says so.
     public static let tenant = Self(rawValue: 1)
     /// Its plan does.
     public static let plan = Self(rawValue: 2)
-    /// The tenant or the subject is listed.
+    /// The tenant or the subject is listed. Told to the platform's callers only; others are told REASON_ROLLOUT.
     public static let listed = Self(rawValue: 3)
     /// The bucket is below the rollout, or is not.
     public static let rollout = Self(rawValue: 4)
@@ -109,7 +110,7 @@ extension V1 {
     public var plan: String
     /// `settings`, field 3.
     public var settings: [String: JSONValue]?
-    /// The tenant's etag.
+    /// Changes with the tenant, and with each change of a setting's definition, of a flag or of a plan.
     public var etag: String
 
     /// Fields that are not given have their defaults.
@@ -263,7 +264,7 @@ extension V1 {
     public var level: V1.ConfigurationLevel
     /// Whether the setting is declared.
     public var declared: Bool
-    /// What levels say, the nearest to the tenant first.
+    /// What levels say, the nearest to the tenant first; of a setting that is not declared, the plan.
     public var levels: [V1.ConfigurationLevelValue]
 
     /// Fields that are not given have their defaults.
@@ -384,7 +385,8 @@ extension V1 {
     public var name: String
     /// Whom it is for, such as `user:alice`: at most 256 bytes. Empty: the tenant itself.
     public var subject: String
-    /// Which ones, at most 100. Empty: all that there are.
+    /// Which ones, at most 100. Empty: all that there are; for callers that are not the platform's those that are on,
+    /// and those of which the tenant's configuration or its plan says something.
     public var flags: [String]
 
     /// Fields that are not given have their defaults.
@@ -484,7 +486,7 @@ extension V1 {
     public var enabled: Bool
     /// `reason`, field 3.
     public var reason: V1.FeatureFlagEvaluation.Reason
-    /// Of REASON_ROLLOUT: see FeatureFlag.
+    /// Of REASON_ROLLOUT: see FeatureFlag. 0 for callers that are not the platform's.
     public var bucket: UInt32
 
     /// Fields that are not given have their defaults.

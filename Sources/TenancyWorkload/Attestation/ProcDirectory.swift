@@ -81,11 +81,13 @@ final class ProcDirectory: ProcessSource {
   /// In the text of `/proc/{pid}/stat` (proc(5)), in which the name of the program comes second: in parentheses, and
   /// with whatever in it.
   static func startTime(in text: String) -> UInt64? {
-    guard let end = text.lastIndex(of: ")") else { return nil }
-    let fields = text[text.index(after: end)...].split(separator: " ")
+    // By bytes: of some scripts a letter before the parenthesis makes one character with it.
+    let bytes = text.utf8
+    guard let end = bytes.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+    let fields = bytes[bytes.index(after: end)...].split(separator: UInt8(ascii: " "))
     // The 22nd, of which the first two are before the parenthesis' end.
     guard fields.count > 19 else { return nil }
-    return UInt64(fields[19])
+    return UInt64(Substring(fields[19]))
   }
 
   private static func read(_ name: String, of directory: Int32) -> String? {

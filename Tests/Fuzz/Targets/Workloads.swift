@@ -73,7 +73,7 @@ let workloadTargets: [FuzzTarget] = [
     [
       "web", "a) S 1 2 3", ")", "", "\n", "0::/system.slice/web.service\n",
       "1:name=systemd:/system.slice/web.service", "0::/user.slice/user-1.slice/x.service/y.scope",
-      "0::/a.slice/../b.service", "0::/x\u{0}y.service",
+      "0::/a.slice/../b.service", "0::/x\u{0}y.service", "x\u{70F}",
     ].map { Array($0.utf8) }
   } run: { input in
     let text = String(decoding: input, as: UTF8.self)

@@ -196,4 +196,26 @@ struct DataClusterTests {
       node.data["a"]?.events == FakeDataPlane.wholeRun + FakeDataPlane.wholeRun)
     #expect(record?.provisionedSteps == Set(FakeDataPlane.steps + ["place:cluster:a"]))
   }
+
+  /// Also where this node has not heard of it yet.
+  @Test func whoWasSuspendedOnAnotherNodeHasNoAccess() async throws {
+    let (disk, sealer) = (MemoryLog(), TestSealer())
+    let here = try TestPlane(MemoryStore(disk), sealer: sealer)
+    let vault = SecretVault(here.plane, sealer)
+    try await vault.prepareKeys()
+    let cluster = DataCluster(
+      name: "a", dataPlane: FakeDataPlane(place: DataCluster.place("a"), makesLogins: true),
+      rules: DataCluster.Rules())
+    let provisioner = Provisioner(here.plane, own, clusters: [cluster], vault: vault)
+    try await here.put(Sample.tenant(1, state: .pending))
+    _ = try await provisioner.provision(id, actor: "test")
+    #expect(try await provisioner.access(to: id).cluster == "a")
+    let there = try TestPlane(MemoryStore(disk), sealer: sealer)
+    _ = try await TenantCommands(there.plane, actor: "test").move(id, .deactivate)
+    #expect(here.plane.state.find(id)?.tenant.state == .active)
+    let refused = await refusal { () async throws(TenancyError) in
+      try await provisioner.access(to: id)
+    }
+    #expect(refused?.reason == .tenantSuspended)
+  }
 }

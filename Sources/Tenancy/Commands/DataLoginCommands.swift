@@ -216,7 +216,7 @@ extension Provisioner {
     }
   }
 
-  private static let notInCluster = TenancyError(
+  static let notInCluster = TenancyError(
     .failedPrecondition, .dataNotInCluster,
     "the tenant's data is in no cluster of this server's configuration")
 }

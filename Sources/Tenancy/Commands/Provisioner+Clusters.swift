@@ -20,23 +20,30 @@ extension Provisioner {
     let site = sites.site(of: DataPlaces(record))
     guard let cluster = site.cluster, let login = record.tenant.dataLogin,
       let location = cluster.dataPlane.location(of: record.tenant)
-    else {
-      throw TenancyError(
-        .failedPrecondition, .dataNotInCluster,
-        "the tenant's data is in no cluster of this server's configuration")
-    }
+    else { throw Self.notInCluster }
     guard let vault else { throw TenantCommands.loginsNotConfigured }
+    let password: ClearSecret
     do throws(StoreError) {
-      guard let password = try await vault.open(.dataLogin(login.number), of: id) else {
+      guard let opened = try await vault.open(.dataLogin(login.number), of: id) else {
         throw StoreError(.corrupt, "the tenant's login has no password")
       }
-      return DataAccess(
-        cluster: cluster.name, location: location, login: login, password: password)
+      password = opened
     } catch {
       report(id, "the password of its login can't be read: \(error)")
       throw TenancyError(
         .unavailable, .storeUnavailable, "the password can't be read now", retryAfterSeconds: 1)
     }
+    // Whoever suspended the tenant meanwhile, on whichever node, was told that it is.
+    try await plane.catchUp()
+    guard let newest = plane.state.find(id)?.tenant else { throw .tenantNotFound }
+    if let error = Lifecycle.refusal(for: newest, at: plane.now) { throw error }
+    guard newest.dataLogin?.number == login.number else {
+      throw TenancyError(
+        .aborted, .illegalTransition, "the tenant's login was replaced meanwhile",
+        retryAfterSeconds: 1)
+    }
+    return DataAccess(
+      cluster: cluster.name, location: location, login: login, password: password)
   }
 }
 
@@ -196,10 +203,10 @@ extension Provisioner {
             try await offLoop(at: site) { _ in try cluster.dataPlane.repair(tenant, password) }
           case .orphan, .missing: break
           }
-        } catch let error as TenancyError {
-          throw error
         } catch {
+          // Whoever tries again must not have to wait until it expires.
           try? await plane.release(lease, about: nil)
+          if let error = error as? TenancyError { throw error }
           throw TenancyError(.failedPrecondition, .provisioningFailed, "\(error)")
         }
         try await plane.release(lease, about: nil)

@@ -60,9 +60,15 @@ package struct OutsideToken: Sendable {
   package init(
     parsing token: [UInt8], maximumBytes: Int = CompactJWS.defaultMaximumBytes
   ) throws(TokenRefusal) {
-    jws = try CompactJWS(parsing: token, maximumBytes: maximumBytes)
+    try self.init(try CompactJWS.Start(parsing: token, maximumBytes: maximumBytes))
+  }
+
+  /// The rest of a token.
+  /// - Throws: `.malformed`.
+  package init(_ start: CompactJWS.Start) throws(TokenRefusal) {
+    jws = try CompactJWS(start)
     do throws(TokenJSONError) {
-      var limits = TokenJSONReader.Limits(bytes: maximumBytes)
+      var limits = TokenJSONReader.Limits(bytes: jws.payload.count)
       limits.values = TokenClaims.maximumValues
       members = try TokenJSONReader.object(jws.payload, limits)
     } catch {

@@ -170,7 +170,7 @@ import Testing
 
   private func verifies(_ key: JWK, _ token: String) -> Bool {
     let parts = token.split(separator: ".")
-    guard let signature = Base64URL.decode(parts[2].utf8) else { return false }
+    guard let signature = Base64URL.decode(Array(parts[2].utf8)) else { return false }
     return key.verifier.verify(signature, of: "\(parts[0]).\(parts[1])".bytes[...])
   }
 

@@ -130,7 +130,7 @@ import Testing
   @Test func signatures() throws {
     let token = try issuer.token(issuer.header(), Issuer.payload())
     let dot = try #require(token.lastIndex(of: UInt8(ascii: ".")))
-    let signature = try #require(Base64URL.decode(token[(dot + 1)...]))
+    let signature = try #require(Base64URL.decode(Array(token[(dot + 1)...])))
     func refusal(_ signature: [UInt8]) -> TokenRefusal.Reason? {
       issuer.refusal(Array(token[...dot]) + Base64URL.encode(signature))
     }

@@ -26,9 +26,9 @@ public final class Caller: Sendable {
   let expireTime: Timestamp?
   /// Whether it has proven nothing: it makes calls for those whose tokens it has, and none of its own.
   let isBearer: Bool
-  /// What this caller may do by itself, wherever its kind may.
-  let permissions: PermissionSet
-  /// The same for the API's methods, by `MethodRule.index`.
+  /// What it may do by itself, wherever its kind may, by its kind.
+  private let grants: MethodGrants
+  /// What it may call by itself, by `MethodRule.index`: what its token doesn't allow is left out.
   private let permittedMethods: [Bool]
   /// Why its certificate is not accepted any more, or nil.
   let refusal: @Sendable () -> String?
@@ -54,16 +54,11 @@ public final class Caller: Sendable {
       // Good up to and including the second of notAfter (RFC 5280 §4.1.2.5).
       Timestamp(nanoseconds: $0.notAfter.multipliedClamped(by: 1_000_000_000) &+ 999_999_999)
     }
-    let granted: [Permission]
     switch kind {
-    case .platform(let roles): granted = roles.flatMap { rules.platformRoles[$0] ?? [] }
-    case .tenant: granted = rules.workloadPermissions
+    case .platform(let roles): grants = rules.grants(of: roles)
+    case .tenant: grants = rules.workloadGrants
     }
-    let permissions = PermissionSet(granted)
-    self.permissions = permissions
-    permittedMethods = MethodRule.all.map { rule in
-      rule.permission.map { permissions.grants($0) } ?? false
-    }
+    permittedMethods = grants.methods
   }
 
   /// A client without a certificate.
@@ -77,8 +72,8 @@ public final class Caller: Sendable {
     presenter = nil
     isBearer = true
     expireTime = nil
-    permissions = PermissionSet([IdentityRules.presentTokens])
-    permittedMethods = MethodRule.all.map { _ in false }
+    grants = Self.presenting
+    permittedMethods = MethodGrants.none.methods
     refusal = { nil }
     self.connection = connection
   }
@@ -96,8 +91,8 @@ public final class Caller: Sendable {
     isBearer = false
     expireTime = nil
     let mayPresent = gateway.permissions.grants(IdentityRules.presentTokens)
-    permissions = PermissionSet(mayPresent ? [IdentityRules.presentTokens] : [])
-    permittedMethods = MethodRule.all.map { _ in false }
+    grants = mayPresent ? Self.presenting : .none
+    permittedMethods = MethodGrants.none.methods
     refusal = { nil }
     connection = { "" }
   }
@@ -116,15 +111,15 @@ public final class Caller: Sendable {
     expireTime = min(token.expireTime, peer.expireTime ?? token.expireTime)
     refusal = peer.refusal
     connection = peer.connection
-    let permissions =
-      ForeignSubjects.isWorkload(token.subject)
-      ? PermissionSet(rules.workloadPermissions) : PermissionSet([])
-    self.permissions = permissions
-    permittedMethods = MethodRule.all.map { rule in
-      guard let permission = rule.permission else { return false }
-      return permissions.grants(permission) && token.allows(permission)
-    }
+    grants = ForeignSubjects.isWorkload(token.subject) ? rules.workloadGrants : .none
+    permittedMethods = grants.methods(allowedBy: token)
   }
+
+  /// Those who may present the tokens of others, and do nothing else.
+  private static let presenting = MethodGrants([IdentityRules.presentTokens])
+
+  /// What it may do by itself, wherever its kind may.
+  var permissions: PermissionSet { grants.permissions }
 
   /// Whether it may call a method by itself, wherever its kind may.
   @inline(__always)

@@ -10,9 +10,17 @@ public struct IdentityRules: Sendable {
   /// Platform roles of whoever calls over an insecure listener; empty: nobody may.
   public var insecureRoles: [String] = []
   /// What platform roles may do: permissions, wildcards included.
-  public var platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles
+  public var platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles {
+    didSet { roleGrants = platformRoles.mapValues { MethodGrants($0) } }
+  }
   /// What every workload of a tenant may do in its tenant without a role there.
-  public var workloadPermissions: [Permission] = IdentityRules.defaultWorkloadPermissions
+  public var workloadPermissions: [Permission] = IdentityRules.defaultWorkloadPermissions {
+    didSet { workloadGrants = MethodGrants(workloadPermissions) }
+  }
+  /// `platformRoles`, worked out.
+  private var roleGrants = Self.defaultRoleGrants
+  /// `workloadPermissions`, worked out.
+  private(set) var workloadGrants = Self.defaultWorkloadGrants
 
   /// Trust domains whose workloads are registered in the server's store, besides those of its certificate authorities:
   /// their certificates that name a registration entry are good for as long as that is there.
@@ -76,6 +84,15 @@ public struct IdentityRules: Sendable {
     let set = PermissionSet([permission])
     if set.grants(presentTokens) { return true }
     return MethodRule.all.contains { rule in rule.permission.map { set.grants($0) } ?? false }
+  }
+
+  private static let defaultRoleGrants = defaultPlatformRoles.mapValues { MethodGrants($0) }
+  private static let defaultWorkloadGrants = MethodGrants(defaultWorkloadPermissions)
+
+  /// What a platform identity of these roles may do.
+  func grants(of roles: [String]) -> MethodGrants {
+    if roles.count == 1, let role = roles.first { return roleGrants[role] ?? .none }
+    return MethodGrants(roles.flatMap { platformRoles[$0] ?? [] })
   }
 
   // MARK: Judging

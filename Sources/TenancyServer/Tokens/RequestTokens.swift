@@ -56,9 +56,10 @@ struct RequestTokens: Sendable {
     }
     let bytes = token.withUnsafeBytes { Array($0) }
     let judgement = TokenJudgement(terms)
-    let found = try judgement.candidate(for: bytes, access.snapshot.state, at: access.now)
+    let found = try judgement.candidate(
+      for: TokenJudgement.start(of: bytes), access.snapshot.state, at: access.now)
     return try SharedTokenKeys.with { keys throws(TokenDenial) in
-      try judgement.verify(bytes, as: found, at: access.now, &keys)
+      try judgement.verify(found, at: access.now, &keys)
     }
   }
 

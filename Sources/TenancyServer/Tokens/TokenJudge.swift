@@ -86,8 +86,9 @@ final class TokenJudge {
   ) throws(TokenDenial) -> KnownToken {
     let began = clock()
     let judgement = TokenJudgement(terms)
+    let start = Result { () throws(TokenDenial) in try TokenJudgement.start(of: bytes) }
     // Who makes tokens elsewhere, as many as they like, and who sends what is none, keep none out that are of our own.
-    let account = judgement.saysOurs(bytes, state) ? account : account ^ Self.strangers
+    let account = Self.saysOurs(start, state) ? account : account ^ Self.strangers
     guard allowance.admits(peer: account, nil, at: began) else { throw Self.tooMany(nil) }
     // A tenant is charged for what its key has to do with: whether there is one is not to be learned from that.
     var charged: TenantID?
@@ -96,15 +97,22 @@ final class TokenJudge {
       let ended = clock()
       allowance.charge(peer: account, charged, ended - began, isRefused: isRefused, at: ended)
     }
-    let candidate = try judgement.candidate(for: bytes, state, at: now)
+    let candidate = try judgement.candidate(for: start.get(), state, at: now)
     let tenant = candidate.record.tenant.id
     guard allowance.admits(peer: account, tenant, at: began) else { throw Self.tooMany(tenant) }
     charged = tenant
-    let grant = try judgement.verify(bytes, as: candidate, at: now, &keys)
+    let grant = try judgement.verify(candidate, at: now, &keys)
     isRefused = false
     let token = KnownToken(grant, bytes)
     known.insert(token)
     return token
+  }
+
+  private static func saysOurs(
+    _ start: Result<CompactJWS.Start, TokenDenial>, _ state: borrowing ControlState
+  ) -> Bool {
+    guard case .success(let start) = start else { return false }
+    return TokenJudgement.saysOurs(start, state)
   }
 
   /// What makes another account of one.

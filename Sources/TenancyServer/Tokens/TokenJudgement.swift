@@ -25,7 +25,7 @@ struct TokenJudgement {
   /// Whose a token says it is, and what would show it.
   struct Candidate {
     fileprivate enum Proof {
-      case own(TokenKey)
+      case own(TokenKey, CompactJWS.Start)
       case outside(OutsideToken, TrustedIssuer)
     }
 
@@ -37,34 +37,34 @@ struct TokenJudgement {
 
   init(_ terms: TokenTerms) { self.terms = terms }
 
+  /// What a token says before anything else is looked at.
+  static func start(of token: [UInt8]) throws(TokenDenial) -> CompactJWS.Start {
+    try read { () throws(TokenRefusal) in try CompactJWS.Start(parsing: token) }
+  }
+
   /// The key that a token says it is of, and whose that is. Of what has a key of ours nothing else is looked at: most
   /// of those that are none end here.
   func candidate(
-    for token: [UInt8], _ state: borrowing ControlState, at now: Timestamp
+    for start: CompactJWS.Start, _ state: borrowing ControlState, at now: Timestamp
   ) throws(TokenDenial) -> Candidate {
-    let header = try Self.read { () throws(TokenRefusal) in try CompactJWS.header(of: token) }
-    if let keyID = header.keyID?.text, let owner = state.owner(ofTokenKey: keyID) {
+    if let keyID = start.header.keyID?.text, let owner = state.owner(ofTokenKey: keyID) {
       guard let record = state.find(owner), let key = record.tenant.verifyingKey(keyID, at: now)
       else { throw TokenDenial.unknownKey }
-      return Candidate(record: record, proof: .own(key))
+      return Candidate(record: record, proof: .own(key, start))
     }
     // Where nobody trusts others there is nothing more to look at.
     guard state.tenantsWithIssuers > 0 || !terms.outside.isEmpty else {
       throw TokenDenial.unknownKey
     }
-    let read = try Self.read { () throws(TokenRefusal) in try OutsideToken(parsing: token) }
+    let read = try Self.read { () throws(TokenRefusal) in try OutsideToken(start) }
     guard let found = outside(read, state) else { throw TokenDenial.unknownKey }
     return found
   }
 
   /// Whether a token says that it is of a key of ours, whether it is or not.
-  func saysOurs(_ token: [UInt8], _ state: borrowing ControlState) -> Bool {
-    do throws(TokenRefusal) {
-      guard let keyID = try CompactJWS.header(of: token).keyID else { return false }
-      return state.owner(ofTokenKey: keyID.text) != nil
-    } catch {
-      return false
-    }
+  static func saysOurs(_ start: CompactJWS.Start, _ state: borrowing ControlState) -> Bool {
+    guard let keyID = start.header.keyID else { return false }
+    return state.owner(ofTokenKey: keyID.text) != nil
   }
 
   private static func read<Value>(
@@ -116,15 +116,15 @@ struct TokenJudgement {
   /// All but what depends on who takes it and who presents it.
   /// - Parameter keys: those that are ready.
   func verify(
-    _ token: [UInt8], as candidate: Candidate, at now: Timestamp, _ keys: inout TokenKeyCache
+    _ candidate: Candidate, at now: Timestamp, _ keys: inout TokenKeyCache
   ) throws(TokenDenial) -> TokenGrant {
     let tenant = candidate.record.tenant.id
     do {
       switch candidate.proof {
-      case .own(let key):
+      case .own(let key, let start):
         let ready = try keys.key(key)
         let verified = try TokenVerifier.verify(
-          CompactJWS(parsing: token), key: ready, expecting: terms.expectations(of: tenant),
+          CompactJWS(start), key: ready, expecting: terms.expectations(of: tenant),
           now: now)
         return try TokenGrant(verified, of: tenant, terms.outside)
       case .outside(let token, let trusted):

@@ -18,10 +18,11 @@ struct TokenReader {
     let bytes = Array(token.utf8)
     let judgement = TokenJudgement(terms)
     do throws(TokenDenial) {
-      let found = try judgement.candidate(for: bytes, access.snapshot.state, at: access.now)
+      let found = try judgement.candidate(
+        for: TokenJudgement.start(of: bytes), access.snapshot.state, at: access.now)
       guard let record = access.visibleTenant(found.record.tenant.id) else { return nil }
       let grant = try SharedTokenKeys.with { keys throws(TokenDenial) in
-        try judgement.verify(bytes, as: found, at: access.now, &keys)
+        try judgement.verify(found, at: access.now, &keys)
       }
       return grant.isFor(audience, terms) ? (grant, record) : nil
     } catch {

@@ -111,7 +111,7 @@ struct ClaimReader {
     guard let value = value("cnf") else { return nil }
     guard case .object(let members) = value, members.count == 1,
       case .text(let text)? = members[Self.thumbprint],
-      let digest = Base64URL.decode(text.text.utf8), digest.count == 32
+      let digest = Base64URL.decode(text.text.utf8.span), digest.count == 32
     else { throw TokenRefusal(.claims, "cnf is not the SHA-256 of a certificate alone") }
     return digest
   }

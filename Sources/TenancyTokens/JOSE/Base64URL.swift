@@ -34,22 +34,28 @@ package enum Base64URL {
 
   /// - Returns: nil for padding, white space, any other symbol, a length that nothing has, and unused bits
   ///   that are not zero.
-  package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
+  package static func decode(_ text: [UInt8]) -> [UInt8]? { decode(text.span) }
+
+  /// The same.
+  package static func decode(_ text: Span<UInt8>) -> [UInt8]? {
     guard text.count % 4 != 1 else { return nil }
     let values = values
     var out: [UInt8] = []
     out.reserveCapacity(text.count / 4 * 3 + 2)
     var (bits, waiting) = (0, 0)
-    for symbol in text {
-      let value = values[Int(symbol)]  // In range: there is one for each byte.
-      guard value < 64 else { return nil }
-      bits = (bits & 0xFF) << 6 | Int(value)
+    // Of what stands for nothing all bits are set, so one look at the end is enough.
+    var seen: UInt8 = 0
+    for at in text.indices {
+      let value = values[Int(text[at])]  // In range: there is one for each byte.
+      seen |= value
+      bits = bits << 6 | Int(value & 63)
       waiting += 6
       if waiting >= 8 {
         waiting -= 8
         out.append(UInt8(truncatingIfNeeded: bits >> waiting))
+        bits &= 0x3F
       }
     }
-    return bits & (1 << waiting - 1) == 0 ? out : nil
+    return seen < 64 && bits & (1 << waiting - 1) == 0 ? out : nil
   }
 }

@@ -15,35 +15,45 @@ package struct CompactJWS: Sendable {
   /// What is signed: the first two parts and the dot between them.
   package let signed: ArraySlice<UInt8>
 
-  /// - Throws: `.tooLarge`, `.malformed`, `.header` and `.algorithm`.
+  /// A token of which only the header was read: what finds the key, and costs little.
+  package struct Start: Sendable {
+    package let header: JOSEHeader
+    fileprivate let token: [UInt8]
+    /// Of the dot behind the header.
+    fileprivate let dot: Int
+
+    /// - Throws: `.tooLarge`, `.malformed`, `.header` and `.algorithm`.
+    package init(
+      parsing token: [UInt8], maximumBytes: Int = defaultMaximumBytes
+    ) throws(TokenRefusal) {
+      guard token.count <= maximumBytes else {
+        throw TokenRefusal(.tooLarge, "the token has more than \(maximumBytes) bytes")
+      }
+      guard let dot = token.firstIndex(of: CompactJWS.dot) else { throw CompactJWS.notThreeParts }
+      header = try JOSEHeader(parsing: try CompactJWS.part("header", token[..<dot]))
+      self.token = token
+      self.dot = dot
+    }
+  }
+
+  /// - Throws: as `Start` does.
   package init(
     parsing token: [UInt8], maximumBytes: Int = defaultMaximumBytes
   ) throws(TokenRefusal) {
-    guard token.count <= maximumBytes else {
-      throw TokenRefusal(.tooLarge, "the token has more than \(maximumBytes) bytes")
-    }
-    let dot = UInt8(ascii: ".")
-    guard let first = token.firstIndex(of: dot), let last = token.lastIndex(of: dot), first < last,
-      !token[(first + 1)..<last].contains(dot)
-    else { throw TokenRefusal(.malformed, "the token has not three parts") }
-    header = try JOSEHeader(parsing: try Self.part("header", token[..<first]))
-    payload = try Self.part("payload", token[(first + 1)..<last])
-    signature = try Self.part("signature", token[(last + 1)...])
-    signed = token[..<last]
+    try self.init(try Start(parsing: token, maximumBytes: maximumBytes))
   }
 
-  /// What the header says of a token of which nothing else is looked at.
-  /// - Throws: as `init`.
-  package static func header(
-    of token: [UInt8], maximumBytes: Int = defaultMaximumBytes
-  ) throws(TokenRefusal) -> JOSEHeader {
-    guard token.count <= maximumBytes else {
-      throw TokenRefusal(.tooLarge, "the token has more than \(maximumBytes) bytes")
+  /// The rest of the token.
+  /// - Throws: `.malformed`.
+  package init(_ start: Start) throws(TokenRefusal) {
+    let rest = start.token[(start.dot + 1)...]
+    guard let last = rest.firstIndex(of: Self.dot), !rest[(last + 1)...].contains(Self.dot) else {
+      throw Self.notThreeParts
     }
-    guard let first = token.firstIndex(of: UInt8(ascii: ".")) else {
-      throw TokenRefusal(.malformed, "the token has not three parts")
-    }
-    return try JOSEHeader(parsing: try part("header", token[..<first]))
+    header = start.header
+    payload = try Self.part("payload", rest[..<last])
+    signature = try Self.part("signature", rest[(last + 1)...])
+    signed = start.token[..<last]
   }
 
   /// Whether a key has signed it; nothing else is judged.
@@ -51,10 +61,13 @@ package struct CompactJWS: Sendable {
     header.algorithm == key.algorithm && key.verifier.verify(signature, of: signed)
   }
 
+  private static let dot = UInt8(ascii: ".")
+  private static let notThreeParts = TokenRefusal(.malformed, "the token has not three parts")
+
   private static func part(
     _ name: StaticString, _ text: ArraySlice<UInt8>
   ) throws(TokenRefusal) -> [UInt8] {
-    guard let bytes = Base64URL.decode(text), !bytes.isEmpty else {
+    guard let bytes = Base64URL.decode(text.span), !bytes.isEmpty else {
       throw TokenRefusal(.malformed, "the \(name) is not base64url without padding")
     }
     return bytes
@@ -129,8 +142,12 @@ enum TokenText {
 
   /// 1 to 512 bytes without control characters.
   static func isIdentifier(_ text: ExactText) -> Bool {
-    let bytes = text.text.utf8
-    return (1...maximumBytes).contains(bytes.count)
-      && text.text.unicodeScalars.allSatisfy { !isControl($0) }
+    let bytes = text.text.utf8.span
+    guard (1...maximumBytes).contains(bytes.count) else { return false }
+    // Nearly all have visible ASCII alone, of which the bytes say enough.
+    for at in bytes.indices where !(0x20..<0x7F).contains(bytes[at]) {
+      return text.text.unicodeScalars.allSatisfy { !isControl($0) }
+    }
+    return true
   }
 }

@@ -168,7 +168,7 @@ struct JWKMembers {
   }
 
   func bytes(_ name: ExactText) throws(JWKError) -> [UInt8] {
-    guard let bytes = Base64URL.decode(try required(name).text.utf8) else {
+    guard let bytes = Base64URL.decode(try required(name).text.utf8.span) else {
       throw JWKError(.malformed, "\(name) is not base64url without padding")
     }
     return bytes

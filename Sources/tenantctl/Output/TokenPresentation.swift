@@ -35,7 +35,7 @@ struct ForeignToken {
   private static func part(
     _ name: String, _ text: ArraySlice<UInt8>
   ) throws(InputFailure) -> TokenJSON {
-    guard let bytes = Base64URL.decode(text) else {
+    guard let bytes = Base64URL.decode(text.span) else {
       throw InputFailure(reason: "the \(name) is not base64url without padding")
     }
     do throws(TokenJSONError) {

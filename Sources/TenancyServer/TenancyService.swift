@@ -37,8 +37,9 @@ public struct TenancyService: Sendable {
       TenantManagerService(
         plane: plane, provisioner: provisioner, plans: limits?.limiter.plans, approvals: approvals
       ).methods(gate),
-      TenantDataService(provisioner: provisioner).methods(gate),
+      TenantDataService(plane: plane, provisioner: provisioner).methods(gate),
       ClusterService(provisioner: provisioner).methods(gate),
+      OperationService(provisioner: provisioner).methods(gate),
       TenantResolverService(resolver: resolver, tokens: RequestTokens(tokens))
         .methods(gate),
       CheckService().methods(gate), RoleService(plane: plane).methods(gate),

@@ -107,6 +107,7 @@ struct Connection {
   var authorities: CertificateAuthoritiesClient { CertificateAuthoritiesClient(channel) }
   var data: TenantDataClient { TenantDataClient(channel) }
   var clusters: ClustersClient { ClustersClient(channel) }
+  var operations: TenantOperationsClient { TenantOperationsClient(channel) }
   var domains: TenantDomainsClient { TenantDomainsClient(channel) }
   var plans: PlansClient { PlansClient(channel) }
   var flags: FeatureFlagsClient { FeatureFlagsClient(channel) }

@@ -120,7 +120,7 @@ extension Change {
       .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest,
       .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations,
       .putWorkloadEntry, .deleteWorkloadEntry, .putDomain, .deleteDomain, .putConfigurationItem,
-      .deleteConfigurationItem:
+      .deleteConfigurationItem, .putOperation, .deleteOperations:
       false
     }
   }

@@ -130,7 +130,8 @@ ELSEWHERE = {"TenantManager/CreateTenant": "tenant.slug",
 NAMELESS = {"Secrets/RotateDataKey", "WorkloadEntries/GetWorkloadEntry",
             "WorkloadEntries/DeleteWorkloadEntry", *(
                 method for method in PLATFORM if method.startswith(
-                    ("CertificateAuthorities/", "Clusters/", "FeatureFlags/", "Plans/", "SettingDefinitions/")))}
+                    ("CertificateAuthorities/", "Clusters/", "FeatureFlags/", "Plans/", "SettingDefinitions/",
+                     "TenantOperations/")))}
 
 
 @pytest.mark.parametrize("method", sorted({*ABOUT_A_TENANT, *PLATFORM} - NAMELESS))

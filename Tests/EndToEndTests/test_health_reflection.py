@@ -20,7 +20,8 @@ from support import api
 SERVING = health_pb2.HealthCheckResponse.SERVING
 SERVICES = {f"tenancy.v1.{name}" for name in
             ("Audit", "Authorization", "CertificateAuthorities", "Clusters", "FeatureFlags", "Identity", "Plans", "Secrets",
-             "SettingDefinitions", "TenantConfigurations", "TenantData", "TenantDomains", "TenantManager", "TenantResolver",
+             "SettingDefinitions", "TenantConfigurations", "TenantData", "TenantDomains", "TenantManager", "TenantOperations",
+             "TenantResolver",
              "Tokens", "WorkloadEntries")} | {
                  "envoy.service.auth.v3.Authorization", "envoy.service.ratelimit.v3.RateLimitService"}
 OWN = {"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",

@@ -233,7 +233,7 @@ READS = {"TenantManager/GetTenant", "TenantManager/BatchGetTenants", "TenantMana
          "TenantDomains/ListTenantDomains", "SettingDefinitions/GetSettingDefinition",
          "SettingDefinitions/ListSettingDefinitions", "SettingDefinitions/ListSettingConflicts",
          "Clusters/ListClusters", "Plans/GetPlan", "Plans/ListPlans", "FeatureFlags/GetFeatureFlag", "FeatureFlags/ListFeatureFlags",
-         *(name for name in EVERY if name.startswith("TenantConfigurations/"))}
+         *(name for name in EVERY if name.startswith(("TenantConfigurations/", "TenantOperations/")))}
 KEYS = {"Tokens/GetJsonWebKeySet"}
 SETTINGS = {"Tokens/GetAuthenticationSettings"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}

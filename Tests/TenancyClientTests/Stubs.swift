@@ -18,6 +18,7 @@ struct Stubs {
   let domains: TenantDomainsClient
   let data: TenantDataClient
   let clusters: ClustersClient
+  let operations: TenantOperationsClient
   let settings: SettingDefinitionsClient
   let plans: PlansClient
   let flags: FeatureFlagsClient
@@ -55,6 +56,7 @@ struct Stubs {
     domains = TenantDomainsClient(channel)
     data = TenantDataClient(channel)
     clusters = ClustersClient(channel)
+    operations = TenantOperationsClient(channel)
     settings = SettingDefinitionsClient(channel)
     plans = PlansClient(channel)
     flags = FeatureFlagsClient(channel)

@@ -61,6 +61,15 @@ struct AdmissionRow: CustomStringConvertible {
         "admin viewer"),
       AdmissionRow(
         "Clusters/AuditCluster", "tenancy.clusters:audit", "platform", names: false, operators),
+      AdmissionRow(
+        "TenantOperations/GetTenantOperation", "tenancy.operations:get", "platform", names: false,
+        "admin viewer"),
+      AdmissionRow(
+        "TenantOperations/ListTenantOperations", "tenancy.operations:list", "platform",
+        names: false, "admin viewer"),
+      AdmissionRow(
+        "TenantOperations/WatchTenantOperation", "tenancy.operations:get", "platform",
+        names: false, "admin viewer"),
     ]
 
   private static let tokens = [

@@ -140,6 +140,10 @@ import Testing
         #"{"change":"deleteConfigurationItem","id":"n","kind":"setting"}"#
       ),
       (
+        .deleteOperations(Sample.id(1)),
+        #"{"change":"deleteOperations","tenant":"\#(Sample.id(1))"}"#
+      ),
+      (
         .deleteAuthority(id: "\(Sample.id(1))"),
         #"{"change":"deleteAuthority","id":"\#(Sample.id(1))"}"#
       ),
@@ -212,6 +216,7 @@ import Testing
     #"[{"change":"putDomain","domain":{"claimTime":1,"name":"a.b","proof":"","#
       + #""tenant":"\#(Sample.id(1))","token":"","verifyTime":1}}]"#,
     #"[{"change":"putConfigurationItem","item":{}}]"#,
+    #"[{"change":"putOperation","operation":{"tenant":"x"}}]"#, #"[{"change":"deleteOperations"}]"#,
     #"[{"change":"deleteConfigurationItem","id":"n","kind":"x"}]"#,
     #"[{"change":"forgetRequests"}]"#, #"[{"change":"deleteWorkloadEntry"}]"#,
     #"[{"change":"putWorkloadEntry","entry":{"createTime":1,"id":"i","lifetime":1,"path":"p","#

@@ -4,6 +4,7 @@ package import Tenancy
 package struct KeptSecrets {
   package var sealed: [SecretPlace: StoredSecret] = [:]
   package var keys: [KeyID: WrappedDataKey] = [:]
+  package var operations: [TenantID: [TenantOperation]] = [:]
 
   package mutating func apply(_ entry: LogEntry) {
     for change in entry.changes {
@@ -21,6 +22,13 @@ package struct KeptSecrets {
         .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .putDomain,
         .deleteDomain, .putConfigurationItem, .deleteConfigurationItem:
         break
+      case .putOperation(let operation):
+        let others = operations[operation.tenant, default: []].filter {
+          $0.number != operation.number
+        }
+        let all = (others + [operation]).sorted { $0.number > $1.number }
+        operations[operation.tenant] = Array(all.prefix(TenantOperation.maximumKept))
+      case .deleteOperations(let tenant): operations[tenant] = nil
       }
     }
   }

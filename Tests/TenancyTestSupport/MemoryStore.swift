@@ -292,6 +292,10 @@ package final class MemoryStore: ControlStore {
     }
   }
 
+  package func operations(of tenant: TenantID) throws(StoreError) -> [TenantOperation] {
+    disk.state.withLock { $0.secrets.operations[tenant] ?? [] }
+  }
+
   package func checkWritable() throws(StoreError) {
     try use { $0.checkFailures.isEmpty ? nil : $0.checkFailures.removeFirst() }
   }
@@ -333,7 +337,7 @@ private enum StrictChanges {
         .clearProvisioningSteps, .retireSlug, .rememberRequest, .forgetRequests, .putSecret,
         .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations, .putWorkloadEntry,
         .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .deleteDomain,
-        .putConfigurationItem, .deleteConfigurationItem:
+        .putConfigurationItem, .deleteConfigurationItem, .putOperation, .deleteOperations:
         break
       case .putDomain(let domain):
         guard

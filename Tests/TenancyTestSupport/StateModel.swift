@@ -78,7 +78,8 @@ package struct StateModel: Equatable {
     case .deleteConfigurationItem(let kind, let id):
       items[kind]?[id] = nil
       if items[kind]?.isEmpty == true { items[kind] = nil }
-    case .putSecret, .deleteSecret, .putDataKey: break  // No load gives them back.
+    case .putSecret, .deleteSecret, .putDataKey, .putOperation, .deleteOperations:
+      break  // No load gives them back.
     }
   }
 }

@@ -24,4 +24,12 @@ struct TestPlane {
       transaction.emit(.putTenant(tenant), about: tenant.id)
     }
   }
+
+  /// Adds an operation as it is.
+  func put(_ operation: TenantOperation) async throws {
+    try await plane.write(actor: "test", action: "test") {
+      (transaction) throws(TenancyError) in
+      transaction.emit(.putOperation(operation), about: operation.tenant)
+    }
+  }
 }

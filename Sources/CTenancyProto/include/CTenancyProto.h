@@ -25,6 +25,7 @@
 #include "tenancy/v1/setting_definitions.pb-c.h"
 #include "tenancy/v1/feature_flags.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
+#include "tenancy/v1/operations.pb-c.h"
 #include "tenancy/v1/plans.pb-c.h"
 #include "tenancy/v1/secrets.pb-c.h"
 #include "tenancy/v1/tenant_configurations.pb-c.h"
@@ -529,6 +530,34 @@ tenancy__v1__who_am_irequest__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__who_am_iresponse__get_descriptor(void) {
   return &tenancy__v1__who_am_iresponse__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_tenant_operation_request__get_descriptor(void) {
+  return &tenancy__v1__get_tenant_operation_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__watch_tenant_operation_request__get_descriptor(void) {
+  return &tenancy__v1__watch_tenant_operation_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_tenant_operations_request__get_descriptor(void) {
+  return &tenancy__v1__list_tenant_operations_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_tenant_operations_response__get_descriptor(void) {
+  return &tenancy__v1__list_tenant_operations_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_operation__get_descriptor(void) {
+  return &tenancy__v1__tenant_operation__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_operation__step__get_descriptor(void) {
+  return &tenancy__v1__tenant_operation__step__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_operation__failure__get_descriptor(void) {
+  return &tenancy__v1__tenant_operation__failure__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__plan__get_descriptor(void) {

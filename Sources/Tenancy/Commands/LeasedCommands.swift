@@ -10,20 +10,22 @@ extension TenantCommands {
 
   private static let leasePrefix = "resources/"
 
-  /// Moves a tenant along its lifecycle and takes the lease of its resources.
+  /// Begins to make a tenant's resources, and takes their lease.
   /// - Throws: ABORTED with LEASE_HELD while another node is at work on them.
-  func begin(
-    _ id: TenantID, _ event: Lifecycle.Event, etag: String = "", as terms: Provisioner.Terms
-  ) async throws(TenancyError) -> (Tenant, Lease) {
-    try await write("tenants.\(event)", .revoking, rewriting: id) {
-      (transaction) throws(TenancyError) -> (Tenant, Lease) in
+  func beginProvisioning(
+    _ id: TenantID, etag: String = "", as terms: Provisioner.Terms
+  ) async throws(TenancyError) -> (TenantOperation, Lease) {
+    try await write("tenants.\(Lifecycle.Event.provision)", .revoking, rewriting: id) {
+      [actor] (transaction) throws(TenancyError) -> (TenantOperation, Lease) in
       let record = try Self.current(id, etag, transaction.state)
       if record.tenant.state.isGone { throw .tenantNotFound }
       // It would be destroyed first.
       if !DataPlaces(record).left.isEmpty { try Self.requireNoHold(on: record.tenant) }
-      let after = try Lifecycle.apply(event, to: record.tenant, at: transaction.now)
+      let after = try Lifecycle.apply(.provision, to: record.tenant, at: transaction.now)
+      let operation = TenantOperation(.provision, of: after, actor: actor, at: transaction.now)
       transaction.emit(.putTenant(after), about: id)
-      return (after, Self.take(id, terms, &transaction))
+      transaction.emit(.putOperation(operation), about: id)
+      return (operation, Self.take(id, terms, &transaction))
     }
   }
 
@@ -37,9 +39,9 @@ extension TenantCommands {
   func beginDestruction(
     _ id: TenantID, etag: String, at site: (place: String, isHere: Bool), force: Bool,
     as terms: Provisioner.Terms
-  ) async throws(TenancyError) -> (Tenant, Lease) {
+  ) async throws(TenancyError) -> (Tenant, TenantOperation, Lease) {
     try await write("tenants.\(Lifecycle.Event.deprovision)", .revoking, rewriting: id) {
-      (transaction) throws(TenancyError) -> (Tenant, Lease) in
+      [actor] (transaction) throws(TenancyError) -> (Tenant, TenantOperation, Lease) in
       let record = try Self.current(id, etag, transaction.state)
       var places = DataPlaces(record)
       var after = record.tenant
@@ -57,7 +59,10 @@ extension TenantCommands {
       }
       places.leave(at: site.place)
       transaction.record(places, of: id)
-      return (after, Self.take(id, terms, &transaction))
+      var operation = TenantOperation(.deprovision, of: after, actor: actor, at: transaction.now)
+      operation.settle(at: site.place, places.left.sorted(), done: [], at: transaction.now)
+      transaction.emit(.putOperation(operation), about: id)
+      return (after, operation, Self.take(id, terms, &transaction))
     }
   }
 
@@ -88,7 +93,9 @@ extension TenantCommands {
   /// Records that what a tenant left at places is destroyed, and gives the lease up.
   /// - Throws: ABORTED with LEASE_LOST if another node has taken over.
   func endDestruction(
-    _ id: TenantID, at destroyed: [String], releasing lease: Lease
+    _ id: TenantID, at destroyed: [String], of operation: TenantOperation?,
+    begunAt start: Timestamp,
+    releasing lease: Lease
   ) async throws(TenancyError) {
     try await write("tenants.destroyed", .revoking, rewriting: id) {
       (transaction) throws(TenancyError) -> Void in
@@ -97,6 +104,11 @@ extension TenantCommands {
       if !places.left.isDisjoint(with: destroyed) {
         places.left.subtract(destroyed)
         transaction.record(places, of: id)
+      }
+      if var operation, tenant.epoch == operation.number {
+        for place in destroyed { operation.finish(place, begunAt: start, at: transaction.now) }
+        if places.left.isEmpty { operation.end(at: transaction.now) }
+        transaction.emit(.putOperation(operation), about: id)
       }
       // A login that is nowhere any more.
       if let login = tenant.dataLogin, !places.mayBeInCluster {
@@ -107,6 +119,26 @@ extension TenantCommands {
         }
       }
       transaction.release(lease, about: id)
+    }
+  }
+
+  /// Records why what a tenant left is not destroyed yet, and gives the lease up.
+  func failDestruction(
+    _ id: TenantID, of operation: TenantOperation?, at place: String, reason: String,
+    releasing lease: Lease
+  ) async throws(TenancyError) {
+    try await write("leases.release") { (transaction) throws(TenancyError) -> Void in
+      transaction.release(lease, about: id)
+      guard var operation, transaction.state.find(id)?.tenant.epoch == operation.number else {
+        return
+      }
+      let known = operation.failure
+      operation.fail(place, reason, at: transaction.now)
+      // It is tried again and again: the same is told once.
+      if known?.step == operation.failure?.step, known?.reason == operation.failure?.reason {
+        return
+      }
+      transaction.emit(.putOperation(operation), about: id)
     }
   }
 
@@ -154,39 +186,62 @@ extension TenantCommands {
 
   /// Records where the steps are done from now on, and that none is. What was made elsewhere is left there.
   func settle(
-    _ id: TenantID, at place: String, under lease: Lease, as terms: Provisioner.Terms
+    _ operation: TenantOperation, at place: String, under lease: Lease, as terms: Provisioner.Terms
   ) async throws(TenancyError) {
+    let id = operation.tenant
     try await write("tenants.provisioningPlace") { (transaction) throws(TenancyError) -> Void in
       var places = DataPlaces(try Self.current(id, "", transaction.state))
       places.settle(at: place)
       transaction.record(places, of: id)
+      transaction.emit(.putOperation(operation), about: id)
       transaction.hold(lease, lasting: terms.leaseDuration, about: id)
     }
   }
 
   /// Records that a provisioning step is done.
   /// - Throws: ABORTED with LEASE_LOST if another node has taken over.
+  /// - Parameter start: when it was begun.
+  /// - Returns: the operation with that.
   func finishStep(
-    _ id: TenantID, _ step: String, under lease: Lease, as terms: Provisioner.Terms
-  ) async throws(TenancyError) {
-    try await write("tenants.provisioningStep") { (transaction) throws(TenancyError) -> Void in
+    _ step: String, of operation: TenantOperation, begunAt start: Timestamp, under lease: Lease,
+    as terms: Provisioner.Terms
+  ) async throws(TenancyError) -> TenantOperation {
+    let id = operation.tenant
+    return try await write("tenants.provisioningStep") {
+      (transaction) throws(TenancyError) -> TenantOperation in
+      var after = operation
+      after.finish(step, begunAt: start, at: transaction.now)
       transaction.emit(.putProvisioningStep(id, name: step), about: id)
+      transaction.emit(.putOperation(after), about: id)
       transaction.hold(lease, lasting: terms.leaseDuration, about: id)
+      return after
     }
   }
 
   /// Records how it has ended, and gives the lease up.
   /// - Throws: ABORTED with LEASE_LOST if another node has taken over.
-  func end(
-    _ id: TenantID, _ event: Lifecycle.Event, reason: String = "", releasing lease: Lease
+  /// - Parameter failure: the step that failed, and why; nil: all is made.
+  func endProvisioning(
+    _ operation: TenantOperation, failure: (step: String, reason: String)? = nil,
+    releasing lease: Lease
   ) async throws(TenancyError) -> Tenant {
-    try await write("tenants.\(event)", .revoking, rewriting: id) {
+    let id = operation.tenant
+    let event: Lifecycle.Event = failure == nil ? .provisioned : .provisioningFailed
+    return try await write("tenants.\(event)", .revoking, rewriting: id) {
       (transaction) throws(TenancyError) -> Tenant in
       let tenant = try Self.current(id, "", transaction.state).tenant
       // The lease keeps everyone else from ending it.
       guard tenant.state == .provisioning else { throw ControlPlane.leaseLost }
+      var operation = operation
+      var reason = ""
+      if let failure {
+        operation.fail(failure.step, failure.reason, at: transaction.now)
+        reason = failure.step.isEmpty ? failure.reason : "\(failure.step): \(failure.reason)"
+      }
+      operation.end(at: transaction.now)
       let after = try Lifecycle.apply(event, to: tenant, at: transaction.now, reason: reason)
       transaction.emit(.putTenant(after), about: id)
+      transaction.emit(.putOperation(operation), about: id)
       transaction.release(lease, about: id)
       return after
     }

@@ -83,7 +83,11 @@ extension Provisioner {
         name, holder: terms.holder, lasting: terms.leaseDuration, about: id)
       // On the state with the lease: nobody else moves it along until it is released.
       if let record = plane.state.find(id), isToBeDestroyedHere(record) {
-        return try await finish(record.tenant, under: lease)
+        let tenant = record.tenant
+        let operation =
+          tenant.state == .pending
+          ? try await running(.deprovision, of: tenant, actor: "system") : nil
+        return try await finish(tenant, operation, under: lease)
       }
       if let record = plane.state.find(id), !record.tenant.isHeld {
         work.withLock { _ = $0.unfinished.remove(id) }

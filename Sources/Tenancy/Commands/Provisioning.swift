@@ -145,25 +145,26 @@ public final class Provisioner: Sendable {
       if Lifecycle.next(tenant.state, .provision) != nil {
         site = try await requireSite(for: record)
       }
-      let (begun, lease) = try await TenantCommands(plane, actor: actor, judge: judge).begin(
-        id, .provision, etag: etag, as: terms)
-      return try await make(begun, at: site, under: lease, commands)
+      let (operation, lease) = try await TenantCommands(plane, actor: actor, judge: judge)
+        .beginProvisioning(id, etag: etag, as: terms)
+      return try await make(operation, at: site, under: lease, commands)
     }
     guard let lease = try await commands.resume(id, as: terms) else {
       // Another node was faster.
       guard let tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
       return tenant
     }
+    let operation = try await running(.provision, of: tenant, actor: actor)
     // A tenant that a version before this one began to provision is told so in its state.
     let site: DataSite
     do throws(TenancyError) {
       site = try await requireSite(for: record)
     } catch {
-      _ = try await commands.end(
-        id, .provisioningFailed, reason: error.message, releasing: lease)
+      _ = try await commands.endProvisioning(
+        operation, failure: ("", error.message), releasing: lease)
       throw error
     }
-    return try await make(tenant, at: site, under: lease, commands)
+    return try await make(operation, at: site, under: lease, commands)
   }
 
   /// - Throws: FAILED_PRECONDITION with PROVISIONING_UNSUPPORTED if there is none that can have this tenant.
@@ -195,28 +196,34 @@ public final class Provisioner: Sendable {
 
   /// - Parameter site: where it was to be made when that was looked at last.
   private func make(
-    _ tenant: Tenant, at site: DataSite?, under lease: Lease, _ commands: TenantCommands
+    _ begun: TenantOperation, at site: DataSite?, under lease: Lease, _ commands: TenantCommands
   ) async throws(TenancyError) -> Tenant {
-    try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
+    let id = begun.tenant
+    return try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
+      var operation = begun
+      var step = ""
       do {
-        let site = try await prepare(tenant, at: site, under: lease, commands)
+        let site = try await prepare(&operation, at: site, under: lease, commands)
         let password =
-          site.plane.makesLogins ? try await login(of: tenant.id, under: lease, commands) : nil
-        for step in site.plane.steps(for: tenant) {
-          guard let record = plane.state.find(tenant.id) else { break }
-          if record.provisionedSteps.contains(step) { continue }
-          try await offLoop(at: site) { try $0.perform(step, for: record.tenant, password) }
-          try await commands.finishStep(tenant.id, step, under: lease, as: terms)
+          site.plane.makesLogins ? try await login(of: id, under: lease, commands) : nil
+        for next in operation.planned {
+          guard let record = plane.state.find(id) else { break }
+          if record.provisionedSteps.contains(next) { continue }
+          step = next
+          let start = plane.now
+          try await offLoop(at: site) { try $0.perform(next, for: record.tenant, password) }
+          operation = try await commands.finishStep(
+            next, of: operation, begunAt: start, under: lease, as: terms)
         }
       } catch let error as TenancyError {
         throw error  // The store, or another node: the tenant stays in PROVISIONING and is resumed.
       } catch {
-        report(tenant.id, "provisioning failed: \(error)")
-        _ = try await commands.end(
-          tenant.id, .provisioningFailed, reason: "\(error)", releasing: lease)
-        throw Self.failed("\(error)")
+        report(id, "provisioning failed\(step.isEmpty ? "" : " at \(step)"): \(error)")
+        _ = try await commands.endProvisioning(
+          operation, failure: (step, "\(error)"), releasing: lease)
+        throw Self.failed("\(error)", at: step, of: operation)
       }
-      return try await commands.end(tenant.id, .provisioned, releasing: lease)
+      return try await commands.endProvisioning(operation, releasing: lease)
     }
   }
 
@@ -224,9 +231,12 @@ public final class Provisioner: Sendable {
   /// at another place is not here, and is made anew: that it was begun there stays on record.
   /// - Returns: where it is made.
   private func prepare(
-    _ tenant: Tenant, at chosen: DataSite?, under lease: Lease, _ commands: TenantCommands
+    _ operation: inout TenantOperation, at chosen: DataSite?, under lease: Lease,
+    _ commands: TenantCommands
   ) async throws -> DataSite {
-    guard let record = plane.state.find(tenant.id) else { throw TenancyError.tenantNotFound }
+    guard let record = plane.state.find(operation.tenant) else {
+      throw TenancyError.tenantNotFound
+    }
     let places = DataPlaces(record)
     let site: DataSite
     // Chosen once, unless another node has begun meanwhile.
@@ -235,11 +245,15 @@ public final class Provisioner: Sendable {
     } else {
       site = try await self.site(for: record)
     }
-    guard places.steps.isEmpty || !places.isMade(at: site.place) else { return site }
+    let isBegun = !places.steps.isEmpty && places.isMade(at: site.place)
+    operation.settle(
+      at: site.place, site.plane.steps(for: record.tenant), done: isBegun ? places.steps : [],
+      at: plane.now)
+    if isBegun { return site }
     // What must be kept is taken over as it is.
-    if !record.tenant.isHeld { try await destroy(tenant, at: site, holding: lease) }
+    if !record.tenant.isHeld { try await destroy(record.tenant, at: site, holding: lease) }
     if site.plane.place != nil || !places.left.isEmpty || !places.made.isEmpty {
-      try await commands.settle(tenant.id, at: site.place, under: lease, as: terms)
+      try await commands.settle(operation, at: site.place, under: lease, as: terms)
     }
     return site
   }
@@ -257,80 +271,6 @@ public final class Provisioner: Sendable {
     return password
   }
 
-  // MARK: Destroying
-
-  /// Destroys a tenant's resources. Of a PENDING tenant, what an earlier call has not come to.
-  /// - Parameter force: whether data that only other nodes reach is given up. The audit trail records it.
-  /// - Throws: FAILED_PRECONDITION with DATA_ELSEWHERE if only other nodes reach them, and with LEGAL_HOLD if they
-  ///   must be kept; as `provision`.
-  public func deprovision(
-    _ id: TenantID, etag: String, force: Bool = false, actor: String, judge: WriteJudge
-  ) async throws(TenancyError) -> Tenant {
-    guard let record = plane.state.find(id) else { throw .tenantNotFound }
-    let tenant = record.tenant
-    let places = DataPlaces(record)
-    if tenant.state != .pending || places.left.isEmpty {
-      // The same error as the move itself gives, before anything is looked at.
-      _ = try Lifecycle.apply(.deprovision, to: tenant, at: plane.now)
-    }
-    try TenantCommands.requireNoHold(on: tenant)
-    let site = (place: sites.site(of: places).place, isHere: try isFound(tenant, places))
-    if !force { try places.require(site.place, isHere: site.isHere) }
-    return try await destroying(id) { () throws(TenancyError) in
-      // First recorded, then destroyed: what a crash leaves is destroyed when the lease has expired, or by
-      // provisioning.
-      let commands = TenantCommands(plane, actor: actor, judge: judge)
-      let (after, lease) = try await commands.beginDestruction(
-        id, etag: etag, at: site, force: force, as: terms)
-      try await finish(tenant, under: lease)
-      return after
-    }
-  }
-
-  /// What is destroyed must not be what another call makes anew meanwhile.
-  func destroying<Result: Sendable>(
-    _ id: TenantID, _ body: () async throws(TenancyError) -> Result
-  ) async throws(TenancyError) -> Result {
-    let isFree = work.withLock {
-      $0.provisioning[id] == nil && $0.destroying.insert(id).inserted
-    }
-    guard isFree else { throw Self.busy }
-    defer { work.withLock { _ = $0.destroying.remove(id) } }
-    return try await body()
-  }
-
-  /// Destroys what a tenant has left here, and records that. The lease is given up in the same moment, and
-  /// when it fails: then this node tries again, and others that reach it may, too.
-  func finish(_ tenant: Tenant, under lease: Lease) async throws(TenancyError) {
-    let id = tenant.id
-    work.withLock { _ = $0.unfinished.insert(id) }
-    try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
-      let left = plane.state.find(id).map { sites.left(of: DataPlaces($0)) } ?? []
-      // Begun by a version that did not record what it left.
-      let going = left.isEmpty ? [sites.own] : left
-      do {
-        for site in going { try await destroy(tenant, at: site, holding: lease) }
-      } catch let error as TenancyError {
-        throw error  // The store, or another node.
-      } catch {
-        report(id, "resources are not destroyed: \(error)")
-        // Who wants to keep what is there must not have to wait until nobody tries any more. A lease that is not
-        // given up expires.
-        try? await plane.release(lease, about: id)
-        throw Self.failed("\(error)")
-      }
-      try await TenantCommands(plane, actor: "system", judge: .server)
-        .endDestruction(id, at: going.map(\.place), releasing: lease)
-    }
-    work.withLock { _ = $0.unfinished.remove(id) }
-  }
-
-  /// Nothing is destroyed that this node does not know to be its own to destroy at that moment.
-  private func destroy(_ tenant: Tenant, at site: DataSite, holding lease: Lease) async throws {
-    let held = LeaseGuard(plane, lease, lasting: terms.leaseDuration)
-    try await offLoop(at: site) { try $0.destroy(for: tenant) { try held.require() } }
-  }
-
   /// - Parameter site: whose turn is waited for.
   func offLoop<Result: Sendable>(
     at site: DataSite, _ body: @escaping @Sendable (any DataPlane) throws -> Result
@@ -340,7 +280,7 @@ public final class Provisioner: Sendable {
     return try await offLoop { try body(site.plane) }
   }
 
-  private func offLoop<Result: Sendable>(
+  func offLoop<Result: Sendable>(
     _ body: @escaping @Sendable () throws -> Result
   ) async throws -> Result {
     try await withCheckedThrowingContinuation {
@@ -369,16 +309,20 @@ public final class Provisioner: Sendable {
 
   // MARK: Errors
 
-  private static let busy = TenancyError(
+  static let busy = TenancyError(
     .aborted, .illegalTransition,
     "the tenant's resources are being made or destroyed by another call", retryAfterSeconds: 1)
   private static func unsupported(_ why: String) -> TenancyError {
     TenancyError(.failedPrecondition, .provisioningUnsupported, why)
   }
 
-  private static func failed(_ why: String) -> TenancyError {
+  static func failed(
+    _ why: String, at step: String, of operation: TenantOperation?
+  ) -> TenancyError {
     TenancyError(
       .failedPrecondition, .provisioningFailed, "provisioning failed; it can be tried again",
-      metadata: ["cause": why])
+      metadata: [
+        "cause": why, "step": step, "operation": operation.map { "\($0.number)" } ?? "",
+      ].filter { !$0.value.isEmpty })
   }
 }

@@ -91,6 +91,7 @@ extension TenantCommands {
       for change in TenantDomainCommands.dropAll(of: id, transaction.state) {
         transaction.emit(change, about: id)
       }
+      transaction.emit(.deleteOperations(id), about: id)
       transaction.emit(.putTenant(after), about: id)
       for purpose in tenant.secretPurposes {
         transaction.emit(.deleteSecret(id, purpose), about: id)

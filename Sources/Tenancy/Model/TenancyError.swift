@@ -184,6 +184,8 @@ extension TenancyError.Reason {
   public static let dataElsewhere = Self("DATA_ELSEWHERE")
   /// The server's configuration has no cluster of that name.
   public static let clusterNotFound = Self("CLUSTER_NOT_FOUND")
+  /// The tenant has no operation of that number, or not any more.
+  public static let operationNotFound = Self("OPERATION_NOT_FOUND")
   /// The tenant's data is in no cluster of this server's configuration.
   public static let dataNotInCluster = Self("DATA_NOT_IN_CLUSTER")
   /// There is something to be sealed, such as a password, but the server has no master key.

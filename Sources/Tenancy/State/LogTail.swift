@@ -181,13 +181,14 @@ extension Change {
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
       .reserveName, .retireSlug, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
       .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
-      .deleteConfigurationItem:
+      .deleteConfigurationItem, .deleteOperations:
       base
     case .putRevocation(_, let revocation): base + revocation.footprint.storedBytes
     case .putWorkloadEntry(let entry): base + entry.contentBytes
     case .putDomain(let domain): base + domain.contentBytes
     case .putAuthority(let authority): base + authority.contentBytes
     case .putConfigurationItem(let item): base + item.contentBytes
+    case .putOperation(let operation): base + operation.contentBytes
     case .rememberRequest(let request): base + 128 + request.actor.utf8.count
     }
   }

@@ -50,11 +50,11 @@ private struct StateLoading {
       case .reserveName: next = .names
       case .putRole, .putAssignment, .putProvisioningStep, .retireSlug, .rememberRequest,
         .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putDomain, .putAuthority,
-        .putConfigurationItem:
+        .putConfigurationItem, .putOperation:
         next = .others
       case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .deleteSecret,
         .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
-        .deleteConfigurationItem:
+        .deleteConfigurationItem, .deleteOperations:
         return false
       }
       defer { part = next }
@@ -102,7 +102,7 @@ private struct StateLoading {
       .clearProvisioningSteps, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
       .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putDomain,
       .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
-      .deleteConfigurationItem:
+      .deleteConfigurationItem, .putOperation, .deleteOperations:
       rest.append(change)
     }
   }

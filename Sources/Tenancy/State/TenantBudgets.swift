@@ -111,7 +111,8 @@ final class TenantBudgets: Sendable {
       case .putProvisioningStep, .clearProvisioningSteps, .reserveName, .retireSlug,
         .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
         .putWorkloadEntry, .deleteWorkloadEntry, .putAuthority, .deleteAuthority, .putDomain,
-        .deleteDomain, .putConfigurationItem, .deleteConfigurationItem:
+        .deleteDomain, .putConfigurationItem, .deleteConfigurationItem, .putOperation,
+        .deleteOperations:
         // A secret counts with the tenant that refers to it. Entries and authorities are the platform's to make, and few;
         // domains are so few that they can't fill anything.
         break
@@ -170,10 +171,11 @@ extension Change {
     case .putDomain(let domain): domain.contentBytes
     case .putAuthority(let authority): authority.contentBytes
     case .putConfigurationItem(let item): item.contentBytes
+    case .putOperation(let operation): operation.contentBytes
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
       .reserveName, .retireSlug, .rememberRequest, .forgetRequests, .putSecret, .deleteSecret,
       .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
-      .deleteConfigurationItem:
+      .deleteConfigurationItem, .deleteOperations:
       Self.smallBytes
     }
   }
@@ -185,12 +187,12 @@ extension Change {
     switch self {
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .retireSlug, .forgetRequests,
       .deleteSecret, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
-      .deleteConfigurationItem:
+      .deleteConfigurationItem, .deleteOperations:
       true
     case .putRole(_, let role): role.permissions.isEmpty
     case .putTenant, .putAssignment, .putProvisioningStep, .reserveName, .rememberRequest,
       .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putDomain, .putAuthority,
-      .putConfigurationItem:
+      .putConfigurationItem, .putOperation:
       false
     }
   }

@@ -49,6 +49,11 @@ public enum Change: Hashable, Sendable {
   indirect case putConfigurationItem(ConfigurationItem)
   /// Removes what the platform has declared.
   case deleteConfigurationItem(ConfigurationItem.Kind, id: String)
+  /// Inserts the operation or replaces the one of the same tenant and number; of the tenant's, the newest
+  /// `TenantOperation.maximumKept` stay.
+  indirect case putOperation(TenantOperation)
+  /// Removes the tenant's operations.
+  case deleteOperations(TenantID)
   /// Inserts the key or replaces the one of the same id.
   indirect case putDataKey(WrappedDataKey)
 }
@@ -207,6 +212,8 @@ public protocol ControlStore: Sendable {
   /// All data keys, in order of their ids.
   /// - Throws: `StoreError`.
   func dataKeys() throws(StoreError) -> [WrappedDataKey]
+  /// A tenant's operations, the newest first: `TenantOperation.maximumKept` at most.
+  func operations(of tenant: TenantID) throws(StoreError) -> [TenantOperation]
 
   /// Releases what the store holds open. The last call.
   func close()

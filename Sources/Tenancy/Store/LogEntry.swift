@@ -65,7 +65,7 @@ extension Change {
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
       .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry,
       .putDomain, .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
-      .deleteConfigurationItem:
+      .deleteConfigurationItem, .putOperation, .deleteOperations:
       false
     }
   }
@@ -88,7 +88,7 @@ extension Change {
       .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
       .deleteSecret, .putRevocation, .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry,
       .putDomain, .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
-      .deleteConfigurationItem:
+      .deleteConfigurationItem, .putOperation, .deleteOperations:
       return self
     }
   }

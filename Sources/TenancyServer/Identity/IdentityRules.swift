@@ -44,7 +44,7 @@ public struct IdentityRules: Sendable {
       "tenancy.token_keys:get", "tenancy.authentication:get", "tenancy.workload_entries:get",
       "tenancy.workload_entries:list", "tenancy.certificate_authorities:get",
       "tenancy.certificate_authorities:list", "tenancy.domains:get", "tenancy.domains:list",
-      "tenancy.clusters:list",
+      "tenancy.clusters:list", "tenancy.operations:get", "tenancy.operations:list",
       "tenancy.setting_definitions:get", "tenancy.setting_definitions:list",
       "tenancy.setting_definitions:list_conflicts", "tenancy.plans:get", "tenancy.plans:list",
       "tenancy.feature_flags:get", "tenancy.feature_flags:list",
@@ -71,7 +71,7 @@ public struct IdentityRules: Sendable {
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",
-    "tenancy.data:*", "tenancy.clusters:*",
+    "tenancy.data:*", "tenancy.clusters:*", "tenancy.operations:*",
     "tenancy.setting_definitions:*", "tenancy.plans:*", "tenancy.feature_flags:*",
   ])
 

@@ -4,6 +4,7 @@ import TenancyWire
 
 /// `tenancy.v1.TenantData`.
 struct TenantDataService: Sendable {
+  let plane: ControlPlane
   let provisioner: Provisioner
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
@@ -14,6 +15,10 @@ struct TenantDataService: Sendable {
         guard let password = String(validating: found.password.reveal(), as: UTF8.self) else {
           throw TenancyError(.internalError, .secretsFailed, "the password is no text")
         }
+        // Who has read it, and of which login: a leak is traced by that.
+        plane.noteAllowed(
+          by: Denials.origin(access.caller, home: access.home?.tenant.id, ""),
+          action: "data.access", target: tenant.id, remark: found.location.username)
         return V1.TenantDataAccess(
           name: "tenants/\(tenant.id)/dataAccess", cluster: found.cluster,
           isolationModel: V1.IsolationModel(tenant.isolationModel), hosts: found.location.hosts,

@@ -233,13 +233,29 @@ public final class PostgreSQLStore: AuditedStore {
     try withSecrets { secrets throws(StoreError) in try secrets.dataKeys() }
   }
 
+  public func operations(
+    of tenant: TenantID
+  ) throws(StoreError) -> [TenantOperation] {
+    try withRows { rows throws(StoreError) in
+      try OperationReader(source: rows, json: json).operations(of: tenant)
+    }
+  }
+
   private func withSecrets<Result: Sendable>(
     _ body: (SecretReader<PostgreSQLRows>) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    try withRows { rows throws(StoreError) in
+      try body(SecretReader(source: rows, json: json))
+    }
+  }
+
+  private func withRows<Result: Sendable>(
+    _ body: (PostgreSQLRows) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
     try withConnection(of: reader) { connection throws(StoreError) in
       let (result, revision) = try read(connection) { row throws(StoreError) in
         let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
-        return (try body(SecretReader(source: rows, json: json)), row.revision)
+        return (try body(rows), row.revision)
       }
       try prove(UInt64(revision), connection)
       return result

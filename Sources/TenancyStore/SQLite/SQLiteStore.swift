@@ -93,6 +93,14 @@ public final class SQLiteStore: AuditedStore {
     }
   }
 
+  public func operations(
+    of tenant: TenantID
+  ) throws(StoreError) -> [TenantOperation] {
+    try state.withLock { (state: inout State) throws(StoreError) in
+      try open(&state).operations(of: tenant)
+    }
+  }
+
   public func dataKeys() throws(StoreError) -> [WrappedDataKey] {
     try state.withLock { (state: inout State) throws(StoreError) -> [WrappedDataKey] in
       try open(&state).dataKeys()

@@ -34,6 +34,8 @@ internal import Tenancy
 ///     putConfigurationItem    item: {setting: see `SettingDefinition`}, {plan: see `Plan`} or
 ///                               {flag: see `FeatureFlag`}
 ///     deleteConfigurationItem kind: setting, plan or flag; id
+///     putOperation            operation: see `TenantOperation`
+///     deleteOperations        tenant
 ///     putDataKey              key, masterKey, createTime, state: active or retired
 ///
 /// `tenant` is an id except in `putTenant`; times are nanoseconds since 1970, counters unsigned. Of a secret the
@@ -53,7 +55,7 @@ struct ChangeDocument: Codable {
   private enum Key: String, CodingKey {
     case change, tenant, role, assignment, id, kind, name, request, before
     case purpose, version, key, masterKey, createTime, state, revocation, entry, authority, domain
-    case item
+    case item, operation
   }
 
   /// As it is in the log.
@@ -70,6 +72,7 @@ struct ChangeDocument: Codable {
     case putSecret, deleteSecret, putDataKey, putRevocation, forgetRevocations
     case putWorkloadEntry, deleteWorkloadEntry, putAuthority, deleteAuthority
     case putDomain, deleteDomain, putConfigurationItem, deleteConfigurationItem
+    case putOperation, deleteOperations
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -151,6 +154,11 @@ struct ChangeDocument: Codable {
       try box.encode(Kind.deleteConfigurationItem, forKey: .change)
       try box.encode(kind, forKey: .kind)
       try box.encode(id, forKey: .id)
+    case .putOperation(let operation):
+      try box.encode(Kind.putOperation, forKey: .change)
+      try box.encode(operation, forKey: .operation)
+    case .deleteOperations(let tenant):
+      try put(.deleteOperations, tenant)
     case .putDataKey(let key):
       try box.encode(Kind.putDataKey, forKey: .change)
       try box.encode(key.id, forKey: .key)
@@ -236,6 +244,10 @@ struct ChangeDocument: Codable {
     case .deleteConfigurationItem:
       let kind = try box.decode(ConfigurationItem.Kind.self, forKey: .kind)
       change = .deleteConfigurationItem(kind, id: try text(.id))
+    case .putOperation:
+      change = .putOperation(try box.decode(TenantOperation.self, forKey: .operation))
+    case .deleteOperations:
+      change = .deleteOperations(try tenant())
     case .putDataKey:
       let time = try box.decode(Int64.self, forKey: .createTime)
       change = .putDataKey(

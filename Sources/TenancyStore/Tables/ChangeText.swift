@@ -93,6 +93,12 @@ extension ChangeDocument {
         json.json(try coding.text(item))
       case .deleteConfigurationItem(let kind, let id):
         json.pairs(("change", "deleteConfigurationItem"), ("id", id), ("kind", kind.rawValue))
+      case .putOperation(let operation):
+        json.pair("change", "putOperation")
+        json.key("operation")
+        json.json(try coding.text(operation))
+      case .deleteOperations(let tenant):
+        json.pairs(("change", "deleteOperations"), ("tenant", tenant.description))
       case .putDataKey(let key):
         json.pair("change", "putDataKey")
         json.pair("createTime", key.createTime)

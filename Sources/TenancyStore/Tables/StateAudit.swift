@@ -174,8 +174,8 @@ struct StateAudit {
     case .putConfigurationItem(let item): try ConfigurationItems.check(item)
     case .deleteRole, .deleteAssignment, .clearProvisioningSteps, .forgetRequests, .putSecret,
       .deleteSecret, .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain,
-      .deleteAuthority, .deleteConfigurationItem:
-      break  // A state that is stored has none of these.
+      .deleteAuthority, .deleteConfigurationItem, .putOperation, .deleteOperations:
+      break  // A state that is loaded has none of these.
     }
   }
 

@@ -153,6 +153,14 @@ struct StateWriter {
         .text(try json.faithfulText(item)))
     case .deleteConfigurationItem(let kind, let id):
       try runner.run(.deleteConfigurationItem, .text(kind.rawValue), .text(id))
+    case .putOperation(let operation):
+      try runner.run(
+        .putOperation, .id(operation.tenant), .counter(operation.number),
+        .text(try json.faithfulText(operation)))
+      // Of those that go on there are not more than before.
+      if operation.steps.isEmpty { try runner.run(.trimOperations, .id(operation.tenant)) }
+    case .deleteOperations(let tenant):
+      try runner.run(.deleteOperations, .id(tenant))
     case .putDataKey(let key):
       guard !key.wrapped.isEmpty else {
         throw StoreError(.conflict, "the data key \(key.id) has no content")

@@ -188,6 +188,12 @@ extension Table {
     name: "configuration_items", columns: [.text("kind"), .text("id"), .text("document")],
     keyCount: 2)
 
+  /// `document` is a `TenantOperation` as the log has it.
+  static let tenantOperations = Table(
+    name: "tenant_operations",
+    columns: [.text("tenant_id"), .integer("number"), .text("document")],
+    keyCount: 2)
+
   /// Sealed, of the platform itself.
   static let platformSecrets = Table(
     name: "platform_secrets",
@@ -196,8 +202,8 @@ extension Table {
 
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    revocations, workloadEntries, tenantDomains, configurationItems, signingAuthorities,
-    dataKeys, secrets, platformSecrets, auditRecords, auditChains, leases,
+    revocations, workloadEntries, tenantDomains, configurationItems, tenantOperations,
+    signingAuthorities, dataKeys, secrets, platformSecrets, auditRecords, auditChains, leases,
   ]
 }
 
@@ -251,6 +257,9 @@ enum StateStatement: Int, CaseIterable {
   case deleteAuthority
   case putConfigurationItem
   case deleteConfigurationItem
+  case putOperation
+  case trimOperations
+  case deleteOperations
   case putPlatformSecret
   case deletePlatformSecret
   case insertAuditRecord
@@ -272,7 +281,8 @@ enum StateStatement: Int, CaseIterable {
       .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation,
       .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putDomain,
       .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
-      .deleteConfigurationItem, .putPlatformSecret, .deletePlatformSecret,
+      .deleteConfigurationItem, .putOperation, .trimOperations, .deleteOperations,
+      .putPlatformSecret, .deletePlatformSecret,
       .insertAuditRecord,
       .noteAuditChain, .noteAuditBegin, .moveAuditBegin, .removeAuditRecords:
       .conflict
@@ -332,6 +342,13 @@ enum StateStatement: Int, CaseIterable {
     case .putConfigurationItem: return Table.configurationItems.put(dialect)
     case .deleteConfigurationItem:
       return Table.configurationItems.delete(dialect, where: "kind", "id")
+    case .putOperation: return Table.tenantOperations.put(dialect)
+    case .trimOperations:
+      let tenant = dialect.parameter(1)
+      return "DELETE FROM tenant_operations WHERE tenant_id = \(tenant) AND number < (SELECT "
+        + "min(number) FROM (SELECT number FROM tenant_operations WHERE tenant_id = \(tenant) "
+        + "ORDER BY number DESC LIMIT \(TenantOperation.maximumKept)) AS kept)"
+    case .deleteOperations: return Table.tenantOperations.delete(dialect, where: "tenant_id")
     case .putPlatformSecret: return Table.platformSecrets.put(dialect)
     case .deletePlatformSecret: return Table.platformSecrets.delete(dialect, where: "purpose")
     case .insertAuditRecord: return Table.auditRecords.insert(dialect)

@@ -402,6 +402,40 @@ extension V1 {
 }
 
 extension V1 {
+  /// What is, and was, done to make and to destroy tenants' resources.
+  ///
+  /// Errors, by google.rpc.ErrorInfo reason: OPERATION_NOT_FOUND (NOT_FOUND), STORE_UNAVAILABLE (UNAVAILABLE).
+  public enum TenantOperations: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.TenantOperations"
+
+    /// Answers one operation.
+    public static let getTenantOperation = MethodSpec<V1.GetTenantOperationRequest, V1.TenantOperation>(
+      RPCMethod(path: "/tenancy.v1.TenantOperations/GetTenantOperation", kind: .unary),
+      requirement: Requirement(permission: "tenancy.operations:get", scope: .platform),
+      tenantField: nil)
+    /// The operations of a tenant that are kept, the newest first: 8 at most, and none of one that is purged. Or those of
+    /// all tenants that a node is at work on.
+    public static let listTenantOperations = MethodSpec<V1.ListTenantOperationsRequest, V1.ListTenantOperationsResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantOperations/ListTenantOperations", kind: .unary),
+      requirement: Requirement(permission: "tenancy.operations:list", scope: .platform),
+      tenantField: nil)
+    /// Sends an operation as it is, and again each time that something of it is recorded, until it is over. Whichever node
+    /// is at work on it, any node can be asked.
+    public static let watchTenantOperation = MethodSpec<V1.WatchTenantOperationRequest, V1.TenantOperation>(
+      RPCMethod(path: "/tenancy.v1.TenantOperations/WatchTenantOperation", kind: .serverStreaming),
+      requirement: Requirement(permission: "tenancy.operations:get", scope: .platform),
+      tenantField: nil)
+
+    public static let methods: [MethodIdentity] = [
+      getTenantOperation.identity,
+      listTenantOperations.identity,
+      watchTenantOperation.identity,
+    ]
+  }
+}
+
+extension V1 {
   /// The platform's plans, or editions: what all tenants have that name one as `configuration.limits.plan`. For the
   /// platform only; there are 1,000 at most. The plans of a node's configuration file (`rate_limits.plans`), which are of
   /// limits only, are answered as well, and can't be changed here.
@@ -995,5 +1029,5 @@ extension LifecycleV1 {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Clusters.methods + SettingDefinitions.methods + FeatureFlags.methods + Identity.methods + Plans.methods + Secrets.methods + TenantConfigurations.methods + TenantData.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
+    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Clusters.methods + SettingDefinitions.methods + FeatureFlags.methods + Identity.methods + TenantOperations.methods + Plans.methods + Secrets.methods + TenantConfigurations.methods + TenantData.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
 }

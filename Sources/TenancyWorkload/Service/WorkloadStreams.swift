@@ -136,7 +136,7 @@ final class WorkloadStreams: Sendable {
         .clearProvisioningSteps, .reserveName, .retireSlug, .rememberRequest, .forgetRequests,
         .putSecret, .deleteSecret, .putDataKey, .putRevocation, .forgetRevocations,
         .putAuthority, .deleteAuthority, .putDomain, .deleteDomain, .putConfigurationItem,
-        .deleteConfigurationItem:
+        .deleteConfigurationItem, .putOperation, .deleteOperations:
         // Of authorities the service is told when their keys are there.
         break
       }

@@ -7,15 +7,58 @@ struct ProvisionTenantCommand: AsyncParsableCommand {
     abstract: "Makes a tenant's resources: PENDING or PROVISION_FAILED to ACTIVE.")
 
   @OptionGroup var tenant: TenantArgument
+  @Flag(help: "Show each step as it is done, as `operation watch` does.") var watch = false
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.ProvisionTenantResourcesRequest(name: try tenant.name())
-    output.show(
-      try await server.connected {
-        try await $0.tenants.provisionTenantResources(request, options: $0.options)
-      })
+    let made = try await server.connected { connection in
+      if watch { return try await watching(request, connection) }
+      return try await connection.tenants.provisionTenantResources(
+        request, options: connection.options)
+    }
+    output.show(made)
+  }
+
+  /// What is shown is the operation's: the call answers when it is over.
+  private func watching(
+    _ request: V1.ProvisionTenantResourcesRequest, _ connection: Connection
+  ) async throws -> V1.Tenant {
+    let before = try await newest(request.name, connection)
+    async let made = connection.tenants.provisionTenantResources(
+      request, options: connection.options)
+    // It begins before the call is answered, and the answer says what is wrong if it doesn't.
+    let progress = Task {
+      while !Task.isCancelled {
+        let now = try await newest(request.name, connection)
+        if let now, now.name != before?.name || now.state == .running {
+          return try await OperationProgress(output.output).follow(
+            V1.WatchTenantOperationRequest(name: now.name), connection)
+        }
+        try await Task.sleep(for: Self.interval)
+      }
+      return nil
+    }
+    let answer: Result<V1.Tenant, any Error>
+    do { answer = .success(try await made) } catch { answer = .failure(error) }
+    // What has ended by now is sent at once; what was refused has not begun.
+    let hasBegun =
+      before?.state == .running
+      || (try? await newest(request.name, connection))?.name != before?.name
+    if hasBegun { _ = try? await progress.value } else { progress.cancel() }
+    return try answer.get()
+  }
+
+  /// Between two looks for the operation.
+  private static let interval = Duration.milliseconds(50)
+
+  private func newest(
+    _ name: String, _ connection: Connection
+  ) async throws -> V1.TenantOperation? {
+    try await connection.operations.listTenantOperations(
+      V1.ListTenantOperationsRequest(parent: name), options: connection.options
+    ).operations.first
   }
 }
 

@@ -60,6 +60,8 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
     feature_flags_pb2_grpc as flags_grpc,
     identity_pb2 as identity,
     identity_pb2_grpc as identity_grpc,
+    operations_pb2 as operations,
+    operations_pb2_grpc as operations_grpc,
     options_pb2 as options,
     plans_pb2 as plans,
     plans_pb2_grpc as plans_grpc,
@@ -86,7 +88,7 @@ from tenancy.v1 import (  # noqa: E402  (only now can they be found)
 
 __all__ = ["attribute_context", "ext_authz", "ext_authz_grpc", "ratelimit", "ratelimit_unit", "rls", "rls_grpc",
            "approvals", "approvals_grpc", "audit", "audit_grpc", "authz", "authz_grpc", "identity", "identity_grpc", "manager",
-           "manager_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "settings", "settings_grpc", "tenant",
+           "manager_grpc", "operations", "operations_grpc", "options", "resolver", "resolver_grpc", "secrets", "secrets_grpc", "settings", "settings_grpc", "tenant",
            "plans", "plans_grpc", "flags", "flags_grpc", "configurations", "configurations_grpc",
            "authorities", "authorities_grpc", "clusters", "clusters_grpc", "data", "data_grpc", "domains", "domains_grpc", "tokens", "tokens_grpc", "workloads", "workloads_grpc", "methods", "PENDING",
            "PROVISIONING", "ACTIVE", "SUSPENDED", "MAINTENANCE", "PROVISION_FAILED", "DELETED", "PURGING", "PURGED",
@@ -110,7 +112,7 @@ HYBRID = tenant.ISOLATION_MODEL_HYBRID
 def methods() -> dict:
     """Every method of the API by `Service/Method`, from the descriptors."""
     files = (audit, authz, identity, manager, resolver, secrets, tokens, workloads,
-             authorities, clusters, data, domains, settings, plans, flags, configurations)
+             authorities, clusters, data, domains, settings, plans, flags, configurations, operations)
     return {
         f"{service.name}/{method.name}": method
         for file in files

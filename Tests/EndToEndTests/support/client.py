@@ -41,6 +41,7 @@ class Client:
         self.configurations = api.configurations_grpc.TenantConfigurationsStub(self.channel)
         self.domains = api.domains_grpc.TenantDomainsStub(self.channel)
         self.clusters = api.clusters_grpc.ClustersStub(self.channel)
+        self.operations = api.operations_grpc.TenantOperationsStub(self.channel)
         self.data = api.data_grpc.TenantDataStub(self.channel)
         self.workloads = api.workloads_grpc.WorkloadEntriesStub(self.channel)
 

@@ -14,6 +14,7 @@ WORKLOAD_MAY_NOT = [
     "tenant retire-slug acme former", "tenant begin-maintenance acme", "tenant end-maintenance acme",
     "tenant undelete acme", "tenant purge acme", "tenant hold acme --reason x", "tenant release-hold acme",
     "tenant schedule acme --suspend 1d", "tenant data acme", "tenant rotate-login acme", "tenant retire-login acme", "cluster list", "cluster audit one",
+    "operation list acme", "operation get acme", "operation watch acme",
     "role create acme mine", "role update acme mine --title X", "role delete acme mine",
     "role add-permission acme mine a:b", "role remove-permission acme mine a:b",
     "role assign acme user:alice tenant-admin", "role unassign acme 1", "secrets rotate-data-key",

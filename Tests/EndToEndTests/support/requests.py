@@ -149,6 +149,11 @@ PLATFORM = {
     "TenantData/RetireTenantDataLogin": _named(api.data.RetireTenantDataLoginRequest),
     "Clusters/ListClusters": lambda _: api.clusters.ListClustersRequest(),
     "Clusters/AuditCluster": lambda _: api.clusters.AuditClusterRequest(name="clusters/x"),
+    "TenantOperations/GetTenantOperation": lambda name: api.operations.GetTenantOperationRequest(
+        name=f"{name}/operations/1"),
+    "TenantOperations/ListTenantOperations": lambda _: api.operations.ListTenantOperationsRequest(),
+    "TenantOperations/WatchTenantOperation": lambda name: api.operations.WatchTenantOperationRequest(
+        name=f"{name}/operations/1"),
     "Secrets/RotateDataKey": lambda _: secrets.RotateDataKeyRequest(),
     "CertificateAuthorities/PrepareCertificateAuthority": lambda _: (
         authorities.PrepareCertificateAuthorityRequest(trust_domain="e2e.test", external=True)),

@@ -1,5 +1,7 @@
 """Parts of the tour through the commands of `tenantctl` that `test_tenantctl` makes."""
 
+import json
+
 
 def other_commands(ctl, rows):
     domain_commands(ctl, rows)
@@ -7,6 +9,7 @@ def other_commands(ctl, rows):
     plan_commands(ctl, rows)
     flag_commands(ctl, rows)
     cluster_commands(ctl)
+    operation_commands(ctl, rows)
 
 
 def domain_commands(ctl, rows):
@@ -32,6 +35,24 @@ def cluster_commands(ctl):
     assert "CLUSTER_NOT_FOUND" in ctl.error("cluster", "audit", "one", "--repair")
     for command in ("data", "rotate-login", "retire-login"):
         assert "DATA_NOT_IN_CLUSTER" in ctl.error("tenant", command, "works"), command
+
+
+def operation_commands(ctl, rows):
+    made = ctl.json("operation", "get", "works")
+    assert (made["kind"], made["state"]) == ("KIND_PROVISION", "STATE_SUCCEEDED")
+    assert all(step["state"] == "STATE_DONE" for step in made["steps"]) and made["steps"]
+    assert ctl.json("operation", "list", "works")["operations"] == [made]
+    assert ctl.json("operation", "get", made["name"]) == made
+    table = rows(ctl("operation", "list", "works"))
+    assert table[0][:4] == ["OPERATION", "KIND", "STATE", "STEPS"] and table[1][:3] == [made["name"], "PROVISION", "SUCCEEDED"]
+    assert len(rows(ctl("operation", "list"))) == 1, "none goes on"
+    assert json.loads(ctl("operation", "watch", "works", "-o", "json")) == made
+    assert ctl("operation", "watch", "works").splitlines()[-1] == "SUCCEEDED"
+    assert "OPERATION_NOT_FOUND" in ctl.error("operation", "get", "tenants/works/operations/999")
+    assert "INVALID_FIELD" in ctl.error("operation", "get", "tenants/works/operations/x")
+    ctl("tenant", "create", "watched", "--isolation", "shared")
+    shown = ctl("tenant", "provision", "watched", "--watch").splitlines()
+    assert any(": PROVISION begun by " in line for line in shown) and "SUCCEEDED" in shown
 
 
 def setting_commands(ctl, rows):

@@ -1,0 +1,84 @@
+/// Destroying what was made for tenants.
+extension Provisioner {
+  /// Destroys a tenant's resources. Of a PENDING tenant, what an earlier call has not come to.
+  /// - Parameter force: whether data that only other nodes reach is given up. The audit trail records it.
+  /// - Throws: FAILED_PRECONDITION with DATA_ELSEWHERE if only other nodes reach them, and with LEGAL_HOLD if they
+  ///   must be kept; as `provision`.
+  public func deprovision(
+    _ id: TenantID, etag: String, force: Bool = false, actor: String, judge: WriteJudge
+  ) async throws(TenancyError) -> Tenant {
+    guard let record = plane.state.find(id) else { throw .tenantNotFound }
+    let tenant = record.tenant
+    let places = DataPlaces(record)
+    if tenant.state != .pending || places.left.isEmpty {
+      // The same error as the move itself gives, before anything is looked at.
+      _ = try Lifecycle.apply(.deprovision, to: tenant, at: plane.now)
+    }
+    try TenantCommands.requireNoHold(on: tenant)
+    let site = (place: sites.site(of: places).place, isHere: try isFound(tenant, places))
+    if !force { try places.require(site.place, isHere: site.isHere) }
+    return try await destroying(id) { () throws(TenancyError) in
+      // First recorded, then destroyed: what a crash leaves is destroyed when the lease has expired, or by
+      // provisioning.
+      let commands = TenantCommands(plane, actor: actor, judge: judge)
+      let (after, operation, lease) = try await commands.beginDestruction(
+        id, etag: etag, at: site, force: force, as: terms)
+      try await finish(tenant, operation, under: lease)
+      return after
+    }
+  }
+
+  /// What is destroyed must not be what another call makes anew meanwhile.
+  func destroying<Result: Sendable>(
+    _ id: TenantID, _ body: () async throws(TenancyError) -> Result
+  ) async throws(TenancyError) -> Result {
+    let isFree = work.withLock {
+      $0.provisioning[id] == nil && $0.destroying.insert(id).inserted
+    }
+    guard isFree else { throw Self.busy }
+    defer { work.withLock { _ = $0.destroying.remove(id) } }
+    return try await body()
+  }
+
+  /// Destroys what a tenant has left here, and records that. The lease is given up in the same moment, and
+  /// when it fails: then this node tries again, and others that reach it may, too.
+  /// - Parameter operation: which that is; nil for a purge, of which nothing is kept.
+  func finish(
+    _ tenant: Tenant, _ operation: TenantOperation?, under lease: Lease
+  ) async throws(TenancyError) {
+    let id = tenant.id
+    work.withLock { _ = $0.unfinished.insert(id) }
+    try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
+      let left = plane.state.find(id).map { sites.left(of: DataPlaces($0)) } ?? []
+      // Begun by a version that did not record what it left.
+      let going = left.isEmpty ? [sites.own] : left
+      let commands = TenantCommands(plane, actor: "system", judge: .server)
+      let start = plane.now
+      var place = ""
+      do {
+        for site in going {
+          place = site.place
+          try await destroy(tenant, at: site, holding: lease)
+        }
+      } catch let error as TenancyError {
+        throw error  // The store, or another node.
+      } catch {
+        report(id, "resources are not destroyed: \(error)")
+        // Who wants to keep what is there must not have to wait until nobody tries any more. A lease that is not
+        // given up expires.
+        try? await commands.failDestruction(
+          id, of: operation, at: place, reason: "\(error)", releasing: lease)
+        throw Self.failed("\(error)", at: place, of: operation)
+      }
+      try await commands.endDestruction(
+        id, at: going.map(\.place), of: operation, begunAt: start, releasing: lease)
+    }
+    work.withLock { _ = $0.unfinished.remove(id) }
+  }
+
+  /// Nothing is destroyed that this node does not know to be its own to destroy at that moment.
+  func destroy(_ tenant: Tenant, at site: DataSite, holding lease: Lease) async throws {
+    let held = LeaseGuard(plane, lease, lasting: terms.leaseDuration)
+    try await offLoop(at: site) { try $0.destroy(for: tenant) { try held.require() } }
+  }
+}

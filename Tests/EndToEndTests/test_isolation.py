@@ -143,7 +143,8 @@ WORKLOAD_MAY = {
     "TenantManager/GetTenant", "TenantManager/GetTenantUsage", "TenantResolver/ValidateTenant",
     "Authorization/Check", "Authorization/BatchCheck", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
     "Authorization/GetRole", "Tokens/GetJsonWebKeySet", *BY_SELECTOR,
-    *(method for method in EVERY if method.startswith("TenantConfigurations/"))}
+    *(f"TenantConfigurations/{method}" for method in (
+        "GetEffectiveConfiguration", "ExplainConfiguration", "EvaluateFeatureFlags"))}
 
 
 @pytest.mark.parametrize("by", ["slug", "id"])

@@ -232,8 +232,10 @@ READS = {"TenantManager/GetTenant", "TenantManager/BatchGetTenants", "TenantMana
          "CertificateAuthorities/ListCertificateAuthorities", "TenantDomains/GetTenantDomain",
          "TenantDomains/ListTenantDomains", "SettingDefinitions/GetSettingDefinition",
          "SettingDefinitions/ListSettingDefinitions", "SettingDefinitions/ListSettingConflicts",
-         "Clusters/ListClusters", "Plans/GetPlan", "Plans/ListPlans", "FeatureFlags/GetFeatureFlag", "FeatureFlags/ListFeatureFlags",
-         *(name for name in EVERY if name.startswith("TenantConfigurations/"))}
+         "Clusters/ListClusters", "Plans/GetPlan", "Plans/ListPlans", "Plans/ListPlanHistory",
+         "FeatureFlags/GetFeatureFlag", "FeatureFlags/ListFeatureFlags",
+         *(name for name in EVERY if name.startswith("TenantConfigurations/")
+           and not name.endswith("/RevertTenantConfiguration"))}
 KEYS = {"Tokens/GetJsonWebKeySet"}
 SETTINGS = {"Tokens/GetAuthenticationSettings"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}

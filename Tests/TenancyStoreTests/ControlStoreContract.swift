@@ -18,7 +18,7 @@ struct ControlStoreContract: Sendable, CustomTestStringConvertible {
 
   static let all =
     revisions + atomicity + fidelity + changes + durability + log + compaction
-    + secrets + tokens + workloads + domains + configuration + authorities + leases
+    + secrets + tokens + workloads + domains + configuration + history + authorities + leases
 }
 
 /// Runs a check on a store and closes it.

@@ -25,9 +25,9 @@
 #include "tenancy/v1/setting_definitions.pb-c.h"
 #include "tenancy/v1/feature_flags.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
+#include "tenancy/v1/tenant_configurations.pb-c.h"
 #include "tenancy/v1/plans.pb-c.h"
 #include "tenancy/v1/secrets.pb-c.h"
-#include "tenancy/v1/tenant_configurations.pb-c.h"
 #include "tenancy/v1/tenant_data.pb-c.h"
 #include "tenancy/v1/tenant_domains.pb-c.h"
 #include "tenancy/v1/tenant_manager.pb-c.h"
@@ -531,46 +531,6 @@ tenancy__v1__who_am_iresponse__get_descriptor(void) {
   return &tenancy__v1__who_am_iresponse__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
-tenancy__v1__plan__get_descriptor(void) {
-  return &tenancy__v1__plan__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__create_plan_request__get_descriptor(void) {
-  return &tenancy__v1__create_plan_request__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__get_plan_request__get_descriptor(void) {
-  return &tenancy__v1__get_plan_request__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__list_plans_request__get_descriptor(void) {
-  return &tenancy__v1__list_plans_request__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__list_plans_response__get_descriptor(void) {
-  return &tenancy__v1__list_plans_response__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__update_plan_request__get_descriptor(void) {
-  return &tenancy__v1__update_plan_request__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__delete_plan_request__get_descriptor(void) {
-  return &tenancy__v1__delete_plan_request__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__delete_plan_response__get_descriptor(void) {
-  return &tenancy__v1__delete_plan_response__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__rotate_data_key_request__get_descriptor(void) {
-  return &tenancy__v1__rotate_data_key_request__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__rotate_data_key_response__get_descriptor(void) {
-  return &tenancy__v1__rotate_data_key_response__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
 tenancy__v1__get_effective_configuration_request__get_descriptor(void) {
   return &tenancy__v1__get_effective_configuration_request__descriptor;
 }
@@ -605,6 +565,82 @@ tenancy__v1__evaluate_feature_flags_response__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__feature_flag_evaluation__get_descriptor(void) {
   return &tenancy__v1__feature_flag_evaluation__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_history_request__get_descriptor(void) {
+  return &tenancy__v1__list_setting_history_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_history_response__get_descriptor(void) {
+  return &tenancy__v1__list_setting_history_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__setting_change__get_descriptor(void) {
+  return &tenancy__v1__setting_change__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__diff_tenant_configuration_request__get_descriptor(void) {
+  return &tenancy__v1__diff_tenant_configuration_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__diff_tenant_configuration_response__get_descriptor(void) {
+  return &tenancy__v1__diff_tenant_configuration_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__setting_difference__get_descriptor(void) {
+  return &tenancy__v1__setting_difference__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__revert_tenant_configuration_request__get_descriptor(void) {
+  return &tenancy__v1__revert_tenant_configuration_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__revert_tenant_configuration_response__get_descriptor(void) {
+  return &tenancy__v1__revert_tenant_configuration_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__plan__get_descriptor(void) {
+  return &tenancy__v1__plan__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__create_plan_request__get_descriptor(void) {
+  return &tenancy__v1__create_plan_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_plan_request__get_descriptor(void) {
+  return &tenancy__v1__get_plan_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_plans_request__get_descriptor(void) {
+  return &tenancy__v1__list_plans_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_plans_response__get_descriptor(void) {
+  return &tenancy__v1__list_plans_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__update_plan_request__get_descriptor(void) {
+  return &tenancy__v1__update_plan_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_plan_request__get_descriptor(void) {
+  return &tenancy__v1__delete_plan_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__delete_plan_response__get_descriptor(void) {
+  return &tenancy__v1__delete_plan_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_plan_history_request__get_descriptor(void) {
+  return &tenancy__v1__list_plan_history_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__rotate_data_key_request__get_descriptor(void) {
+  return &tenancy__v1__rotate_data_key_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__rotate_data_key_response__get_descriptor(void) {
+  return &tenancy__v1__rotate_data_key_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__rotate_tenant_data_login_request__get_descriptor(void) {

@@ -67,7 +67,7 @@ public struct SettingCommands: Sendable {
       var checks = checks
       after.check(field: Self.field, &checks)
       try checks.finish()
-      guard after != before else { return before }
+      guard !after.hasSameBytes(as: before) else { return before }
       if after.defaultBytes > before.defaultBytes {
         try Self.checkDefaults(with: after, transaction.state.catalog)
       }

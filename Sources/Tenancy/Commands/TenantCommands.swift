@@ -123,6 +123,8 @@ public struct TenantCommands: Sendable {
     /// Whether the caller is the platform's: may change slug, labels, annotations, isolation model, where data lives, and
     /// settings that are the platform's to change.
     public var mayMove: Bool
+    /// See `ConfigurationEdit.request`.
+    var historyRequest = ""
 
     /// Changes nothing yet.
     /// - Parameter etag: the tenant's as the caller knows it; empty: any.
@@ -152,11 +154,12 @@ public struct TenantCommands: Sendable {
         from: before, to: after, setsPassword: password != nil, allowed: update.mayMove)
       if Self.moves(from: before, to: after) { try Self.checkLeftovers(record) }
       try Self.checkFree(after, from: before, in: transaction.state)
-      guard after != before || password != nil else { return before }
+      guard !after.hasSameBytes(as: before) || password != nil else { return before }
       after.version += 1
       after.updateTime = transaction.now
       let secret = try Self.seal(password, into: &after, sealer)
       if validateOnly { return after }
+      transaction.historyRequest = update.historyRequest
       transaction.emit(.putTenant(after), about: id)
       Self.emit(secret, of: after, from: before, &transaction)
       // Steps that a failed provisioning did were done for the old place.

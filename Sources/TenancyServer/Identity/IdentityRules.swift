@@ -30,7 +30,8 @@ public struct IdentityRules: Sendable {
   public static let defaultPlatformRoles: [String: [Permission]] = [
     "admin": everything, "operator": everything,
     "viewer": permissions([
-      "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
+      "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:list_history",
+      "tenancy.tenants:resolve",
       "tenancy.authorization:check", "tenancy.roles:get", "tenancy.roles:list",
       "tenancy.assignments:list", "tenancy.audit:list", "tenancy.audit:export",
       "tenancy.token_keys:get", "tenancy.authentication:get", "tenancy.workload_entries:get",

@@ -22,6 +22,11 @@ enum RequestIDs {
     return digest(ofMessage: open)
   }
 
+  /// A digest of what is to be reverted.
+  static func digest(of revert: V1.RevertTenantConfigurationRequest) -> String {
+    digest(ofMessage: revert)
+  }
+
   /// Equal messages have equal encodings.
   private static func digest(ofMessage message: some WireMessage) -> String {
     SHA256Digest.hex(message.encode(arena: Arena()))

@@ -10,6 +10,12 @@ struct TenantConfigurationService: Sendable {
   /// Bytes of a flag's or a setting's name: it is not looked for if it is longer.
   private static let maximumNameBytes = 1_024
 
+  let plane: ControlPlane
+  /// Nil: tenants' requests are not limited.
+  var plans: LimitPlans?
+
+  private var history: SettingHistory { SettingHistory(plane: plane) }
+
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantConfigurations
     return [
@@ -28,7 +34,51 @@ struct TenantConfigurationService: Sendable {
       gate.async(API.evaluateFeatureFlags) { (access, request) throws(TenancyError) in
         try evaluate(access, request)
       },
+      gate.async(API.listSettingHistory) { (access, request) async throws(TenancyError) in
+        try await history.list(
+          .tenant(access.requireTarget().tenant.id), setting: request.setting,
+          size: request.pageSize, token: request.pageToken, by: access.payer)
+      },
+      gate.async(API.diffTenantConfiguration) { (access, request) async throws(TenancyError) in
+        try await history.diff(
+          access.requireTarget(), request, in: access.snapshot.state, by: access.payer)
+      },
+      gate.async(API.revertTenantConfiguration, revert),
     ]
+  }
+
+  // MARK: Reverting
+
+  private func revert(
+    _ access: Access, _ request: V1.RevertTenantConfigurationRequest
+  ) async throws(TenancyError) -> V1.RevertTenantConfigurationResponse {
+    let target = try access.requireTarget().tenant.id
+    let isPlatform = access.caller.isPlatform
+    let limits = LimitsChange(plans: plans, isPlatform: isPlatform)
+    var revert = TenantCommands.Revert(to: request.revision, mayMove: isPlatform) {
+      (after, before) throws(TenancyError) in
+      try limits.apply(after, to: before, isNamed: true)
+    }
+    let id = request.requestId
+    guard id.isEmpty || RequestIDs.isWellFormed(id) else {
+      throw .invalid("request_id", "must be a UUID")
+    }
+    revert.fields = request.settings
+    revert.etag = request.etag
+    revert.validateOnly = request.validateOnly
+    if !id.isEmpty {
+      revert.requestID = id
+      revert.digest = RequestIDs.digest(
+        of: V1.RevertTenantConfigurationRequest(
+          name: "\(target)", revision: request.revision, settings: request.settings))
+    }
+    let commands = TenantCommands(
+      plane, actor: access.caller.subject, judge: try access.requireJudge(), plans: plans)
+    let (tenant, edits) = try await commands.revert(target, revert, by: access.payer)
+    return V1.RevertTenantConfigurationResponse(
+      tenant: V1.Tenant(
+        tenant, former: plane.state.find(target)?.formerSlugs ?? [], at: plane.now,
+        for: access.caller), changes: edits.map { V1.SettingDifference($0) })
   }
 
   // MARK: Settings

@@ -142,7 +142,7 @@ struct PostgreSQLMigrations {
   private static let all = [
     initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens, settings,
     workloadEntries, requestCounts, signingAuthorities, DomainMigration.postgreSQL, plans,
-    tokenAuthorities, labels, ConfigurationItems.postgreSQL,
+    tokenAuthorities, labels, ConfigurationItems.postgreSQL, HistoryQuery.postgreSQL,
   ]
 
   /// Nothing to be made: a program that does not know of plans would destroy what must be kept, and drop them, or labels,

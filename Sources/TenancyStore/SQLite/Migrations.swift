@@ -126,6 +126,7 @@ enum Migrations {
     // A program that does not know of labels, annotations and logins would drop them with the tenant's next change.
     Step(sql: ""),
     Step(sql: ConfigurationItems.sqlite),
+    Step(sql: HistoryQuery.sqlite),
   ]
 
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and

@@ -196,7 +196,8 @@ extension Table {
 
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    revocations, workloadEntries, tenantDomains, configurationItems, signingAuthorities,
+    revocations, workloadEntries, tenantDomains, configurationItems, configurationHistory,
+    signingAuthorities,
     dataKeys, secrets, platformSecrets, auditRecords, auditChains, leases,
   ]
 }
@@ -251,6 +252,9 @@ enum StateStatement: Int, CaseIterable {
   case deleteAuthority
   case putConfigurationItem
   case deleteConfigurationItem
+  case insertEdit
+  case trimEdits
+  case deleteEdits
   case putPlatformSecret
   case deletePlatformSecret
   case insertAuditRecord
@@ -272,8 +276,8 @@ enum StateStatement: Int, CaseIterable {
       .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation,
       .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putDomain,
       .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
-      .deleteConfigurationItem, .putPlatformSecret, .deletePlatformSecret,
-      .insertAuditRecord,
+      .deleteConfigurationItem, .insertEdit, .trimEdits, .deleteEdits, .putPlatformSecret,
+      .deletePlatformSecret, .insertAuditRecord,
       .noteAuditChain, .noteAuditBegin, .moveAuditBegin, .removeAuditRecords:
       .conflict
     }
@@ -332,6 +336,9 @@ enum StateStatement: Int, CaseIterable {
     case .putConfigurationItem: return Table.configurationItems.put(dialect)
     case .deleteConfigurationItem:
       return Table.configurationItems.delete(dialect, where: "kind", "id")
+    case .insertEdit: return Table.insertEdit(dialect)
+    case .trimEdits: return Table.trimEdits(dialect)
+    case .deleteEdits: return Table.configurationHistory.delete(dialect, where: "owner")
     case .putPlatformSecret: return Table.platformSecrets.put(dialect)
     case .deletePlatformSecret: return Table.platformSecrets.delete(dialect, where: "purpose")
     case .insertAuditRecord: return Table.auditRecords.insert(dialect)

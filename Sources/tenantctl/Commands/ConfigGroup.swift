@@ -7,7 +7,8 @@ struct ConfigGroup: ParsableCommand {
     commandName: "config", abstract: "A tenant's settings, and where their values come from.",
     subcommands: [
       GetConfigCommand.self, SetConfigCommand.self, UnsetConfigCommand.self,
-      ExplainConfigCommand.self,
+      ExplainConfigCommand.self, ConfigHistoryCommand.self, DiffConfigCommand.self,
+      RevertConfigCommand.self,
     ])
 }
 

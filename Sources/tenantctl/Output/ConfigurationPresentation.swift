@@ -105,3 +105,33 @@ extension V1.ExplainConfigurationResponse: Presentable {
     return table.lines()
   }
 }
+
+extension V1.ListSettingHistoryResponse: Presentable {
+  func lines() -> [String] {
+    var table = Table("REVISION", "TIME", "ACTOR", "SETTING", "OLD", "NEW")
+    for change in changes {
+      table.add(
+        "\(change.revision)", change.time?.text ?? "", change.actor, change.setting,
+        change.oldValue?.text() ?? "", change.newValue?.text() ?? "")
+    }
+    return table.lines() + Paging.note(nextPageToken)
+  }
+}
+
+extension V1.DiffTenantConfigurationResponse: Presentable {
+  func lines() -> [String] { differences.lines() }
+}
+
+extension V1.RevertTenantConfigurationResponse: Presentable {
+  func lines() -> [String] { changes.lines() }
+}
+
+extension [V1.SettingDifference] {
+  fileprivate func lines() -> [String] {
+    var table = Table("SETTING", "OLD", "NEW")
+    for one in self {
+      table.add(one.setting, one.oldValue?.text() ?? "", one.newValue?.text() ?? "")
+    }
+    return table.lines()
+  }
+}

@@ -53,7 +53,8 @@ public struct TenancyService: Sendable {
       SettingDefinitionService(plane: plane).methods(gate),
       PlanService(plane: plane, limits: limits?.limiter.plans).methods(gate),
       FeatureFlagService(plane: plane).methods(gate),
-      TenantConfigurationService(plane: plane, plans: limits?.limiter.plans).methods(gate),
+      TenantConfigurationService(plane: plane, plans: limits?.limiter.plans, vault: vault)
+        .methods(gate),
       WorkloadEntryService(plane: plane, platformRoles: platformRoles).methods(gate),
       TenantDomainService(plane: plane, terms: domains, baseDomains: rules.baseDomains)
         .methods(gate),

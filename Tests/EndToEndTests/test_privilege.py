@@ -235,7 +235,7 @@ READS = {"TenantManager/GetTenant", "TenantManager/BatchGetTenants", "TenantMana
          "Clusters/ListClusters", "Plans/GetPlan", "Plans/ListPlans", "Plans/ListPlanHistory",
          "FeatureFlags/GetFeatureFlag", "FeatureFlags/ListFeatureFlags",
          *(name for name in EVERY if name.startswith("TenantConfigurations/")
-           and not name.endswith("/RevertTenantConfiguration"))}
+           and not name.endswith(("/RevertTenantConfiguration", "/AccessSecretSetting")))}
 KEYS = {"Tokens/GetJsonWebKeySet"}
 SETTINGS = {"Tokens/GetAuthenticationSettings"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}

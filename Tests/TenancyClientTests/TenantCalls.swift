@@ -38,6 +38,10 @@ struct TenantCall {
         try await $0.configurations.diffTenantConfiguration(
           V1.DiffTenantConfigurationRequest(name: $1, fromRevision: 1))
       },
+      TenantCall(API.accessSecretSetting.identity) {
+        try await $0.configurations.accessSecretSetting(
+          V1.AccessSecretSettingRequest(name: $1, setting: "key"))
+      },
       TenantCall(API.revertTenantConfiguration.identity) {
         try await $0.configurations.revertTenantConfiguration(
           V1.RevertTenantConfigurationRequest(name: $1, revision: 1))

@@ -167,6 +167,9 @@ struct AdmissionRow: CustomStringConvertible {
         auditors)
     } + [
       AdmissionRow(
+        "TenantConfigurations/AccessSecretSetting", "tenancy.secret_settings:access", "tenant",
+        names: true, operators),
+      AdmissionRow(
         "TenantConfigurations/RevertTenantConfiguration", "tenancy.tenants:configure", "tenant",
         names: true, changers),
       AdmissionRow(

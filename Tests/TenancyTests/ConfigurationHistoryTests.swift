@@ -73,15 +73,17 @@ struct ConfigurationHistoryTests {
       transaction.emit(.putTenant(tenant), about: id)
     }
     let all = try await history()
-    #expect(all.map { $0.edits.map(\.field) } == [
-      ["limits.limits", "limits.plan"], ["custom_settings.a"],
-      ["custom_settings.a", "custom_settings.b", "feature_flags.f"],
-    ])
+    #expect(
+      all.map { $0.edits.map(\.field) } == [
+        ["limits.limits", "limits.plan"], ["custom_settings.a"],
+        ["custom_settings.a", "custom_settings.b", "feature_flags.f"],
+      ])
     #expect(all.map(\.actor) == ["bob", "alice", "alice"])
     #expect(all.last?.revision == first && all.last?.action == "tenants.configure")
-    #expect(all[1].edits == [
-      SettingEdit(field: "custom_settings.a", before: .number(1), after: .number(2))
-    ])
+    #expect(
+      all[1].edits == [
+        SettingEdit(field: "custom_settings.a", before: .number(1), after: .number(2))
+      ])
     #expect(all[2].edits[1] == SettingEdit(field: "custom_settings.b", before: nil, after: .null))
     // It is no part of the log, whoever follows that.
     #expect(test.store.log.allSatisfy { $0.withoutSecrets.history.isEmpty })
@@ -238,7 +240,8 @@ struct ConfigurationHistoryTests {
     let unknown = await refusal { () async throws(TenancyError) in
       try await plans.create(
         Plan(
-          name: "gold", limits: [RequestLimit(name: "reqests", requests: 1, per: .second, burst: 1)],
+          name: "gold",
+          limits: [RequestLimit(name: "reqests", requests: 1, per: .second, burst: 1)],
           createTime: Sample.moment, updateTime: Sample.moment))
     }
     #expect(unknown?.violations.map(\.field) == ["plan.limits[0].name"])

@@ -227,6 +227,10 @@ tenancy__v1__tenant_configuration__get_descriptor(void) {
   return &tenancy__v1__tenant_configuration__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__secret_setting__get_descriptor(void) {
+  return &tenancy__v1__secret_setting__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_placement__get_descriptor(void) {
   return &tenancy__v1__tenant_placement__descriptor;
 }
@@ -553,6 +557,14 @@ tenancy__v1__setting_explanation__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__configuration_level_value__get_descriptor(void) {
   return &tenancy__v1__configuration_level_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__access_secret_setting_request__get_descriptor(void) {
+  return &tenancy__v1__access_secret_setting_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__access_secret_setting_response__get_descriptor(void) {
+  return &tenancy__v1__access_secret_setting_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__evaluate_feature_flags_request__get_descriptor(void) {

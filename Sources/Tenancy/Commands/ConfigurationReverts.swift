@@ -23,7 +23,8 @@ extension TenantCommands {
     /// Of all fields, unless it is said otherwise.
     public init(
       to revision: UInt64, mayMove: Bool,
-      limits: @escaping @Sendable (LimitSettings?, LimitSettings?) throws(TenancyError) ->
+      limits:
+        @escaping @Sendable (LimitSettings?, LimitSettings?) throws(TenancyError) ->
         LimitSettings?
     ) {
       self.revision = revision
@@ -56,6 +57,7 @@ extension TenantCommands {
         of: .tenant(id), at: [revert.revision], last: state.revision, by: reader,
         lookingFor: revert.requestID.isEmpty ? nil : (revert.requestID, actor))
       guard let past = pasts.first else { return (record.tenant, []) }
+      try Self.refuseSecrets(revert, past)
       if let earlier = past.request {
         guard earlier == revert.request else {
           throw .invalid("request_id", "was used for another request", reason: .requestReused)
@@ -91,12 +93,26 @@ extension TenantCommands {
     try checks.finish()
   }
 
+  /// Of secrets, former values are not kept: they stay as they are, and naming one is a mistake.
+  private static func refuseSecrets(
+    _ revert: Revert, _ past: ConfigurationPast
+  ) throws(TenancyError) {
+    var checks = FieldChecks()
+    for (index, field) in revert.fields.enumerated()
+    where !checks.isFull && past.versions[ByteOrder(field)] != nil {
+      checks.note(.invalid("settings[\(index)]", "is a secret: what it was is not kept"))
+    }
+    try checks.finish()
+  }
+
   /// - Parameter etag: of the tenant by whose state the past is told.
   private static func update(
     _ revert: Revert, _ past: ConfigurationPast, etag: String
   ) -> Update {
     let wanted = Set(revert.fields.map(ByteOrder.init))
-    let values = past.values.filter { wanted.isEmpty || wanted.contains($0.key) }
+    let values = past.values.filter {
+      past.versions[$0.key] == nil && (wanted.isEmpty || wanted.contains($0.key))
+    }
     var update = Update(etag: etag, mayMove: revert.mayMove)
     update.historyRequest = revert.request
     update.configuration = { [limits = revert.limits] (before) throws(TenancyError) in

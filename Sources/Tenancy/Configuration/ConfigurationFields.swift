@@ -27,8 +27,17 @@ public enum ConfigurationField {
 /// Collects what is different between two configurations.
 private struct EditCollector {
   private(set) var edits: [SettingEdit] = []
+  /// Fields that are, or were, secret: of those no values are told.
+  private var secrets: Set<String> = []
+
+  mutating func compare(_ field: String, secret before: UInt64?, _ after: UInt64?) {
+    guard before != after else { return }
+    secrets.insert(field)
+    edits.append(SettingEdit(field: field, versionBefore: before, versionAfter: after))
+  }
 
   mutating func compare(_ field: String, _ before: JSONValue?, _ after: JSONValue?) {
+    if !secrets.isEmpty, secrets.contains(field) { return }
     switch (before, after) {
     case (nil, nil): return
     case (let before?, let after?) where before.hasSameBytes(as: after): return
@@ -65,10 +74,18 @@ extension TenantConfiguration {
   /// What was done to it since it was another, in the order of the fields.
   func edits(since before: TenantConfiguration) -> [SettingEdit] {
     var collector = EditCollector()
+    for name in Set(before.secretSettings.keys).union(secretSettings.keys) {
+      collector.compare(
+        ConfigurationField.settings + name,
+        secret: before.secretSettings[name]?.reference.version,
+        secretSettings[name]?.reference.version)
+    }
     collector.compare(
-      ConfigurationField.settings, before.customSettings, customSettings) { $0 }
+      ConfigurationField.settings, before.customSettings, customSettings
+    ) { $0 }
     collector.compare(
-      ConfigurationField.flags, before.featureFlags, featureFlags) { .bool($0) }
+      ConfigurationField.flags, before.featureFlags, featureFlags
+    ) { .bool($0) }
     let (former, now) = (before.limits ?? LimitSettings(), limits ?? LimitSettings())
     collector.compare(
       ConfigurationField.plan, former.plan.isEmpty ? nil : .string(former.plan),
@@ -98,6 +115,12 @@ extension TenantConfiguration {
     between past: ConfigurationPast, _ later: ConfigurationPast
   ) -> [SettingEdit] {
     var collector = EditCollector()
+    for field in Set(past.versions.keys).union(later.versions.keys) {
+      let name = String(field.text.dropFirst(ConfigurationField.settings.count))
+      let now = secretSettings[name]?.reference.version
+      collector.compare(
+        field.text, secret: past.versions[field] ?? now, later.versions[field] ?? now)
+    }
     for field in Set(past.values.keys).union(later.values.keys) {
       let now = value(of: field.text)
       collector.compare(

@@ -22,13 +22,34 @@ public struct SettingEdit: Hashable, Sendable {
   public let before: JSONValue?
   /// What it is then; nil: it has none any more.
   public let after: JSONValue?
+  /// Of a secret, whose values are not told, the version that it had; nil: there was none.
+  public let versionBefore: UInt64?
+  /// And the one that it has then.
+  public let versionAfter: UInt64?
 
   /// - Parameter field: as masks have it.
   public init(field: String, before: JSONValue?, after: JSONValue?) {
+    self.init(field, before, after, nil, nil)
+  }
+
+  /// Of a secret.
+  public init(field: String, versionBefore: UInt64?, versionAfter: UInt64?) {
+    self.init(field, nil, nil, versionBefore, versionAfter)
+  }
+
+  private init(
+    _ field: String, _ before: JSONValue?, _ after: JSONValue?, _ versionBefore: UInt64?,
+    _ versionAfter: UInt64?
+  ) {
     self.field = field
     self.before = before
     self.after = after
+    self.versionBefore = versionBefore
+    self.versionAfter = versionAfter
   }
+
+  /// Whether it is about a secret.
+  public var isSecret: Bool { versionBefore != nil || versionAfter != nil }
 
   /// What it takes as JSON, roughly.
   public var bytes: Int {
@@ -123,15 +144,17 @@ extension JSONValue {
 
 /// How edits are stored: of a value there is a list of one, so that null is told from none.
 extension SettingEdit: Codable {
-  private enum Key: String, CodingKey { case field, before, after }
+  private enum Key: String, CodingKey { case field, before, after, versionBefore, versionAfter }
 
   /// - Throws: `DecodingError` for what is none.
   public init(from decoder: any Decoder) throws {
     let box = try decoder.container(keyedBy: Key.self)
     self.init(
-      field: try box.decode(String.self, forKey: .field),
-      before: try box.decodeIfPresent([JSONValue].self, forKey: .before)?.first,
-      after: try box.decodeIfPresent([JSONValue].self, forKey: .after)?.first)
+      try box.decode(String.self, forKey: .field),
+      try box.decodeIfPresent([JSONValue].self, forKey: .before)?.first,
+      try box.decodeIfPresent([JSONValue].self, forKey: .after)?.first,
+      try box.decodeIfPresent(UInt64.self, forKey: .versionBefore),
+      try box.decodeIfPresent(UInt64.self, forKey: .versionAfter))
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -139,5 +162,7 @@ extension SettingEdit: Codable {
     try box.encode(field, forKey: .field)
     if let before { try box.encode([before], forKey: .before) }
     if let after { try box.encode([after], forKey: .after) }
+    try box.encodeIfPresent(versionBefore, forKey: .versionBefore)
+    try box.encodeIfPresent(versionAfter, forKey: .versionAfter)
   }
 }

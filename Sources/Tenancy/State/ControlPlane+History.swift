@@ -2,6 +2,8 @@
 public struct ConfigurationPast: Sendable {
   /// Of the fields that were changed since, the values by then; nil: none.
   package fileprivate(set) var values: [ByteOrder: JSONValue?] = [:]
+  /// Of the secrets that were set or removed since, the versions by then; nil: none.
+  package fileprivate(set) var versions: [ByteOrder: UInt64?] = [:]
   /// What was asked for with a request id since, if one was looked for.
   fileprivate(set) var request: String?
 }
@@ -64,30 +66,11 @@ extension ControlPlane {
     lookingFor request: (id: String, actor: String)? = nil
   ) async throws(TenancyError) -> [ConfigurationPast] {
     guard let least = revisions.min() else { return [] }
-    let (pasts, oldest) = try await wait(for: historyReads, reader, isPatient: false, .historyPages)
-    { [store] () throws(StoreError) in
-      var pasts = revisions.map { _ in ConfigurationPast() }
-      var place: UInt64?
-      while true {
-        let entries = try store.configurationHistory(
-          of: owner, before: place, limit: Self.entriesPerLook)
-        for entry in entries {
-          guard entry.revision > least else { return (pasts, 0) }
-          if entry.revision > last { continue }
-          for at in pasts.indices where entry.revision > revisions[at] {  // In range: one each.
-            pasts[at].undo(entry, request)
-          }
-        }
-        guard let end = entries.last, !end.isFirst else {
-          return (pasts, try store.configurationHistoryBegin())
-        }
-        place = end.place
-        // Behind the oldest of those that are left.
-        if try store.configurationHistory(of: owner, before: place, limit: 1).isEmpty {
-          return (pasts, end.revision - 1)
-        }
-      }
-    }
+    let (pasts, oldest) = try await wait(
+      for: historyReads, reader, isPatient: false, .historyPages,
+      { [store] () throws(StoreError) -> ([ConfigurationPast], UInt64) in
+        try Self.undo(store, owner, revisions, least: least, last: last, request)
+      })
     guard least >= oldest else {
       throw TenancyError(
         .outOfRange, .revisionCompacted,
@@ -96,11 +79,45 @@ extension ControlPlane {
     }
     return pasts
   }
+
+  /// Goes back through a history.
+  /// - Returns: what was, and the oldest revision of which that is known; 0: it did not go so far.
+  private static func undo(
+    _ store: any ControlStore, _ owner: ConfigurationOwner, _ revisions: [UInt64], least: UInt64,
+    last: UInt64, _ request: (id: String, actor: String)?
+  ) throws(StoreError) -> ([ConfigurationPast], UInt64) {
+    var pasts = revisions.map { _ in ConfigurationPast() }
+    var end: RecordedEdit?
+    while true {
+      let entries = try store.configurationHistory(
+        of: owner, before: end?.place, limit: entriesPerLook)
+      // Behind the oldest of those that are left.
+      guard let oldest = entries.last else {
+        guard let end, !end.isFirst else { return (pasts, try store.configurationHistoryBegin()) }
+        return (pasts, end.revision - 1)
+      }
+      for entry in entries {
+        guard entry.revision > least else { return (pasts, 0) }
+        if entry.revision > last { continue }
+        for at in pasts.indices where entry.revision > revisions[at] {  // In range: one each.
+          pasts[at].undo(entry, request)
+        }
+      }
+      end = oldest
+    }
+  }
 }
 
 extension ConfigurationPast {
   fileprivate mutating func undo(_ entry: RecordedEdit, _ wanted: (id: String, actor: String)?) {
-    for edit in entry.edits { values[ByteOrder(edit.field)] = .some(edit.before) }
+    for edit in entry.edits {
+      let field = ByteOrder(edit.field)
+      if edit.isSecret {
+        versions[field] = .some(edit.versionBefore)
+      } else {
+        values[field] = .some(edit.before)
+      }
+    }
     guard let wanted, !entry.request.isEmpty, entry.actor == wanted.actor,
       entry.request.hasPrefix("\(wanted.id) ")
     else { return }

@@ -53,6 +53,15 @@ public struct TenantConfigurationsClient: Sendable {
     try await channel.unary(V1.TenantConfigurations.diffTenantConfiguration.method, request, options: options)
   }
 
+  /// Answers the tenant's value of a secret setting, for a service that needs it. Each is in the audit trail, alike ones
+  /// as one record with their number. The tenant's own identities get what they may set themselves (`editor` TENANT);
+  /// others are refused with SETTING_NOT_OWN. NOT_FOUND with SECRET_SETTING_NOT_FOUND where the tenant has none.
+  public nonisolated(nonsending) func accessSecretSetting(
+    _ request: V1.AccessSecretSettingRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.AccessSecretSettingResponse {
+    try await channel.unary(V1.TenantConfigurations.accessSecretSetting.method, request, options: options)
+  }
+
   /// Gives settings, feature flags and limits of the tenant the values that they had at a revision: all at once or none.
   /// It is a change like that of UpdateTenantConfiguration, judged by what is declared now and by what the caller may
   /// change now, and in the history itself. All values that do not fit any more are told at once.

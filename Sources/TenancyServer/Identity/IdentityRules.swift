@@ -64,7 +64,7 @@ public struct IdentityRules: Sendable {
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",
-    "tenancy.data:*", "tenancy.clusters:*",
+    "tenancy.data:*", "tenancy.clusters:*", "tenancy.secret_settings:*",
     "tenancy.setting_definitions:*", "tenancy.plans:*", "tenancy.feature_flags:*",
   ])
 

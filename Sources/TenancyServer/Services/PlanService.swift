@@ -36,7 +36,7 @@ struct PlanService: Sendable {
         guard access.snapshot.state.catalog.plan(id) != nil || limits?.has(id) ?? false else {
           throw PlanCommands.notFound
         }
-        return try await SettingHistory(plane: plane).list(
+        return try await SettingHistory(plane: plane, catalog: access.snapshot.state.catalog).list(
           .plan(id), setting: request.setting, size: request.pageSize, token: request.pageToken,
           by: access.payer)
       },

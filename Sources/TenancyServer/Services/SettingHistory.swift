@@ -5,6 +5,8 @@ import TenancyWire
 /// Answers who changed what of a configuration.
 struct SettingHistory: Sendable {
   let plane: ControlPlane
+  /// Of settings that are secret by now, former values in the clear are not told.
+  let catalog: ConfigurationCatalog
 
   // MARK: Listing
 
@@ -58,7 +60,7 @@ struct SettingHistory: Sendable {
             changes: changes, nextPageToken: page.token(after: end.text))
         }
         budget.answer(bytes: WorkBudget.elementBytes + edit.bytes + entry.actor.utf8.count)
-        changes.append(V1.SettingChange(edit, of: entry))
+        changes.append(V1.SettingChange(catalog.telling(edit), of: entry))
       }
     }
     guard let last = entries.last, !last.isFirst else {
@@ -89,7 +91,8 @@ struct SettingHistory: Sendable {
     guard pasts.count == 2 else { return V1.DiffTenantConfigurationResponse() }
     let differences = record.tenant.configuration.differences(between: pasts[0], pasts[1])
     return V1.DiffTenantConfigurationResponse(
-      differences: differences.map { V1.SettingDifference($0) }, fromRevision: from, toRevision: end)
+      differences: differences.map { V1.SettingDifference(catalog.telling($0)) },
+      fromRevision: from, toRevision: end)
   }
 }
 
@@ -97,12 +100,16 @@ extension V1.SettingChange {
   fileprivate init(_ edit: SettingEdit, of entry: RecordedEdit) {
     self.init(
       setting: edit.field, oldValue: edit.before, newValue: edit.after, revision: entry.revision,
-      time: GoogleProtobuf.Timestamp(entry.time), actor: entry.actor, action: entry.action)
+      time: GoogleProtobuf.Timestamp(entry.time), actor: entry.actor, action: entry.action,
+      secret: edit.isSecret, oldVersion: edit.versionBefore ?? 0,
+      newVersion: edit.versionAfter ?? 0)
   }
 }
 
 extension V1.SettingDifference {
   init(_ edit: SettingEdit) {
-    self.init(setting: edit.field, oldValue: edit.before, newValue: edit.after)
+    self.init(
+      setting: edit.field, oldValue: edit.before, newValue: edit.after, secret: edit.isSecret,
+      oldVersion: edit.versionBefore ?? 0, newVersion: edit.versionAfter ?? 0)
   }
 }

@@ -13,8 +13,12 @@ struct TenantConfigurationService: Sendable {
   let plane: ControlPlane
   /// Nil: tenants' requests are not limited.
   var plans: LimitPlans?
+  /// Nil where no master key is configured.
+  var vault: SecretVault?
 
-  private var history: SettingHistory { SettingHistory(plane: plane) }
+  private func history(_ access: Access) -> SettingHistory {
+    SettingHistory(plane: plane, catalog: access.snapshot.state.catalog)
+  }
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantConfigurations
@@ -23,10 +27,15 @@ struct TenantConfigurationService: Sendable {
         let tenant = try access.requireTarget().tenant
         let effective = EffectiveConfiguration(of: tenant, access.snapshot.state.catalog)
         var settings: [String: JSONValue] = [:]
-        for name in effective.settings() { settings[name] = effective.value(of: name)?.value }
+        for name in effective.settings() where effective.secret(of: name) == nil {
+          settings[name] = effective.value(of: name)?.value
+        }
         return V1.EffectiveConfiguration(
           name: "\(TenantNames.collection)\(tenant.id)",
-          plan: tenant.configuration.limits?.plan ?? "", settings: settings, etag: effective.etag)
+          plan: tenant.configuration.limits?.plan ?? "", settings: settings, etag: effective.etag,
+          secretSettings: tenant.configuration.secretSettings.map {
+            V1.SecretSetting($1, named: $0)
+          }.sorted { $0.setting < $1.setting })
       },
       gate.async(API.explainConfiguration) { (access, request) throws(TenancyError) in
         try explain(access, request)
@@ -35,15 +44,18 @@ struct TenantConfigurationService: Sendable {
         try evaluate(access, request)
       },
       gate.async(API.listSettingHistory) { (access, request) async throws(TenancyError) in
-        try await history.list(
+        try await history(access).list(
           .tenant(access.requireTarget().tenant.id), setting: request.setting,
           size: request.pageSize, token: request.pageToken, by: access.payer)
       },
       gate.async(API.diffTenantConfiguration) { (access, request) async throws(TenancyError) in
-        try await history.diff(
+        try await history(access).diff(
           access.requireTarget(), request, in: access.snapshot.state, by: access.payer)
       },
       gate.async(API.revertTenantConfiguration, revert),
+      gate.async(API.accessSecretSetting) { (access, request) async throws(TenancyError) in
+        try await SecretSettings(plane: plane, vault: vault).read(request, access)
+      },
     ]
   }
 
@@ -78,7 +90,8 @@ struct TenantConfigurationService: Sendable {
     return V1.RevertTenantConfigurationResponse(
       tenant: V1.Tenant(
         tenant, former: plane.state.find(target)?.formerSlugs ?? [], at: plane.now,
-        for: access.caller), changes: edits.map { V1.SettingDifference($0) })
+        for: access.caller),
+      changes: edits.map { V1.SettingDifference(plane.state.catalog.telling($0)) })
   }
 
   // MARK: Settings
@@ -90,17 +103,20 @@ struct TenantConfigurationService: Sendable {
     let catalog = access.snapshot.state.catalog
     let effective = EffectiveConfiguration(of: tenant, catalog)
     func explanation(_ name: String) -> V1.SettingExplanation {
-      let sayings = effective.sayings(of: name)
-      let counting = sayings.first { $0.problem == nil }
+      let (sayings, hides) = (effective.sayings(of: name), effective.hides(name))
+      let secret = effective.secret(of: name).map { V1.SecretSetting($0, named: name) }
+      let counting = secret == nil ? sayings.first { $0.problem == nil } : nil
       return V1.SettingExplanation(
         setting: name, value: counting?.value,
-        level: counting.map { V1.ConfigurationLevel($0.level) } ?? .unspecified,
+        level: secret != nil
+          ? .tenant : counting.map { V1.ConfigurationLevel($0.level) } ?? .unspecified,
         declared: catalog.setting(name) != nil,
-        levels: sayings.map { saying in
-          V1.ConfigurationLevelValue(
-            level: V1.ConfigurationLevel(saying.level), value: saying.value,
-            problem: saying.problem ?? "")
-        })
+        levels: (secret.map { [V1.ConfigurationLevelValue(level: .tenant, secret: $0)] } ?? [])
+          + sayings.map { saying in
+            V1.ConfigurationLevelValue(
+              level: V1.ConfigurationLevel(saying.level), value: hides ? nil : saying.value,
+              problem: saying.problem ?? "")
+          })
     }
     if !request.setting.isEmpty {
       guard request.setting.utf8.count <= Self.maximumNameBytes else {

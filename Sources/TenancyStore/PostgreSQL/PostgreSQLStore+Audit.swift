@@ -48,7 +48,7 @@ extension PostgreSQLStore {
     let json = JSONCoding()
     return try audit(
       HistoryQuery.boundedPage(.postgreSQL), HistoryQuery.values(owner, place, limit)
-    ) { row throws(StoreError) in try HistoryQuery.entry(row, of: owner, json) }
+    ) { row throws(StoreError) in try HistoryQuery.entry(row, of: owner.text, json) }
   }
 
   public func configurationHistoryBegin() throws(StoreError) -> UInt64 {

@@ -13,7 +13,8 @@ final class SQLiteAuditReader {
 
   /// The database must be open, by whoever writes: it has been recovered then.
   init(path: String) throws(StoreError) {
-    (head, page, old, long, ends, history, historyBegin) = try asStoreError { () throws(SQLiteError) in
+    (head, page, old, long, ends, history, historyBegin) = try asStoreError {
+      () throws(SQLiteError) in
       let connection = try SQLiteConnection(reading: path, isStill: false)
       try connection.execute(Self.settings)
       return (
@@ -91,7 +92,7 @@ extension SQLiteAuditReader {
   ) throws(StoreError) -> [RecordedEdit] {
     var (entries, bytes): ([RecordedEdit], UInt64) = ([], 0)
     try history.read(HistoryQuery.values(owner, place, limit)) { row throws(StoreError) in
-      let entry = try HistoryQuery.entry(row, of: owner, json)
+      let entry = try HistoryQuery.entry(row, of: owner.text, json)
       entries.append(entry)
       bytes += entry.bytes
       return bytes < HistoryQuery.maximumPageBytes

@@ -97,6 +97,9 @@ enum HistoryQuery {
     """
   }
 
+  /// All entries, with their owners behind the columns of a page.
+  static let all = "SELECT \(columns), owner FROM configuration_history WHERE owner <> ''"
+
   static func values(
     _ owner: ConfigurationOwner, _ place: UInt64?, _ limit: Int
   ) -> [SQLValue] {
@@ -107,7 +110,7 @@ enum HistoryQuery {
   }
 
   static func entry(
-    _ row: some TableRow, of owner: ConfigurationOwner, _ json: JSONCoding
+    _ row: some TableRow, of owner: String, _ json: JSONCoding
   ) throws(StoreError) -> RecordedEdit {
     guard let place = row.integer(0), let bytes = row.integer(1), let revision = row.integer(2),
       let time = row.integer(3), let actor = row.text(4), let action = row.text(5),
@@ -118,7 +121,7 @@ enum HistoryQuery {
       throw StoreError(
         corrupt: StoreError.Place(
           table: Table.configurationHistory.name,
-          row: "\(owner.text)/\(row.integer(0).map { "\($0)" } ?? "?")", what: "does not parse"))
+          row: "\(owner)/\(row.integer(0).map { "\($0)" } ?? "?")", what: "does not parse"))
     }
     return RecordedEdit(
       place: UInt64(place), bytes: UInt64(bytes), revision: UInt64(revision),

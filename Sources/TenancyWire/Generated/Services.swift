@@ -439,6 +439,13 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantConfigurations/DiffTenantConfiguration", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:list_history", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// Answers the tenant's value of a secret setting, for a service that needs it. Each is in the audit trail, alike ones
+    /// as one record with their number. The tenant's own identities get what they may set themselves (`editor` TENANT);
+    /// others are refused with SETTING_NOT_OWN. NOT_FOUND with SECRET_SETTING_NOT_FOUND where the tenant has none.
+    public static let accessSecretSetting = MethodSpec<V1.AccessSecretSettingRequest, V1.AccessSecretSettingResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/AccessSecretSetting", kind: .unary),
+      requirement: Requirement(permission: "tenancy.secret_settings:access", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
     /// Gives settings, feature flags and limits of the tenant the values that they had at a revision: all at once or none.
     /// It is a change like that of UpdateTenantConfiguration, judged by what is declared now and by what the caller may
     /// change now, and in the history itself. All values that do not fit any more are told at once.
@@ -453,6 +460,7 @@ extension V1 {
       evaluateFeatureFlags.identity,
       listSettingHistory.identity,
       diffTenantConfiguration.identity,
+      accessSecretSetting.identity,
       revertTenantConfiguration.identity,
     ]
   }
@@ -744,8 +752,8 @@ extension V1 {
       requirement: Requirement(permission: "tenancy.tenants:list", scope: .tenant),
       tenantField: nil)
     /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`, `placement`, `routes`, `limits`,
-    /// `custom_settings`, `feature_flags`, `custom_settings.{key}`, `feature_flags.{key}` (absent in
-    /// `configuration`: removed), or `*`. With an empty mask, what is populated is merged, key by key.
+    /// `custom_settings`, `feature_flags`, `secret_values` (those that are not sent stay), `custom_settings.{key}`,
+    /// `feature_flags.{key}`, `secret_values.{key}` (absent in `configuration`: removed), or `*`. With an empty mask, what is populated is merged, key by key.
     /// `database`, `schema`, `shared` and `placement` decide where data lives and need a platform identity. A mask has
     /// at most 2,000 paths of at most 1,024 bytes.
     public static let updateTenantConfiguration = MethodSpec<V1.UpdateTenantConfigurationRequest, V1.Tenant>(

@@ -112,18 +112,22 @@ extension V1 {
     public var settings: [String: JSONValue]?
     /// Changes with the tenant, and with each change of a setting's definition, of a flag or of a plan.
     public var etag: String
+    /// Secret settings that the tenant has a value of, in the order of their names.
+    public var secretSettings: [V1.SecretSetting]
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       plan: String = "",
       settings: [String: JSONValue]? = nil,
-      etag: String = ""
+      etag: String = "",
+      secretSettings: [V1.SecretSetting] = []
     ) {
       self.name = name
       self.plan = plan
       self.settings = settings
       self.etag = etag
+      self.secretSettings = secretSettings
     }
   }
 }
@@ -141,6 +145,7 @@ extension V1.EffectiveConfiguration {
     self.plan = try WireText.string(c.pointee.plan, field: "plan")
     self.settings = try WireRead.structure(c.pointee.settings, count: c.pointee.n_settings, field: "settings")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.secretSettings = try WireRead.messages(c.pointee.secret_settings, count: c.pointee.n_secret_settings, field: "secret_settings")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -150,6 +155,8 @@ extension V1.EffectiveConfiguration {
     c.pointee.plan = arena.copy(self.plan)
     (c.pointee.n_settings, c.pointee.settings) = arena.structure(self.settings)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.n_secret_settings = self.secretSettings.count
+    c.pointee.secret_settings = arena.list(self.secretSettings) { Optional($0.write(into: arena)) }
     return c
   }
 
@@ -159,6 +166,7 @@ extension V1.EffectiveConfiguration {
     if !self.plan.isEmpty { object["plan"] = .string(self.plan) }
     if let value = self.settings { object["settings"] = .object(value) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if !self.secretSettings.isEmpty { object["secretSettings"] = .array(self.secretSettings.map { $0.json() }) }
     return .object(object)
   }
 }
@@ -332,16 +340,20 @@ extension V1 {
     public var value: JSONValue?
     /// Why it is passed over, for people; empty: it is not.
     public var problem: String
+    /// In place of a value, that there is a secret one.
+    public var secret: V1.SecretSetting?
 
     /// Fields that are not given have their defaults.
     public init(
       level: V1.ConfigurationLevel = V1.ConfigurationLevel(rawValue: 0),
       value: JSONValue? = nil,
-      problem: String = ""
+      problem: String = "",
+      secret: V1.SecretSetting? = nil
     ) {
       self.level = level
       self.value = value
       self.problem = problem
+      self.secret = secret
     }
   }
 }
@@ -358,6 +370,7 @@ extension V1.ConfigurationLevelValue {
     self.level = V1.ConfigurationLevel(rawValue: Int32(truncatingIfNeeded: c.pointee.level.rawValue))
     self.value = try WireRead.value(c.pointee.value, count: c.pointee.n_value, field: "value")
     self.problem = try WireText.string(c.pointee.problem, field: "problem")
+    self.secret = try WireRead.message(c.pointee.secret, field: "secret")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -366,6 +379,7 @@ extension V1.ConfigurationLevelValue {
     c.pointee.level = Tenancy__V1__ConfigurationLevel(rawValue: .init(truncatingIfNeeded: self.level.rawValue))
     (c.pointee.n_value, c.pointee.value) = arena.value(self.value)
     c.pointee.problem = arena.copy(self.problem)
+    c.pointee.secret = self.secret?.write(into: arena)
     return c
   }
 
@@ -374,6 +388,103 @@ extension V1.ConfigurationLevelValue {
     if self.level.rawValue != 0 { object["level"] = self.level.json() }
     if let value = self.value { object["value"] = value }
     if !self.problem.isEmpty { object["problem"] = .string(self.problem) }
+    if let value = self.secret { object["secret"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.AccessSecretSettingRequest`.
+  public struct AccessSecretSettingRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants/{id or slug}`.
+    public var name: String
+    /// `setting`, field 2.
+    public var setting: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      setting: String = ""
+    ) {
+      self.name = name
+      self.setting = setting
+    }
+  }
+}
+
+extension V1.AccessSecretSettingRequest {
+  public typealias CMessage = Tenancy__V1__AccessSecretSettingRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__access_secret_setting_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.setting = try WireText.string(c.pointee.setting, field: "setting")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__access_secret_setting_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.setting = arena.copy(self.setting)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.setting.isEmpty { object["setting"] = .string(self.setting) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.AccessSecretSettingResponse`.
+  public struct AccessSecretSettingResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `value`, field 1.
+    public var value: String
+    /// `secret`, field 2.
+    public var secret: V1.SecretSetting?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      value: String = "",
+      secret: V1.SecretSetting? = nil
+    ) {
+      self.value = value
+      self.secret = secret
+    }
+  }
+}
+
+extension V1.AccessSecretSettingResponse {
+  public typealias CMessage = Tenancy__V1__AccessSecretSettingResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__access_secret_setting_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.value = try WireText.string(c.pointee.value, field: "value")
+    self.secret = try WireRead.message(c.pointee.secret, field: "secret")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__access_secret_setting_response__init(c)
+    c.pointee.value = arena.copy(self.value)
+    c.pointee.secret = self.secret?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.value.isEmpty { object["value"] = .string(self.value) }
+    if let value = self.secret { object["secret"] = value.json() }
     return .object(object)
   }
 }
@@ -668,6 +779,12 @@ extension V1 {
     public var actor: String
     /// What was done, as audit records have it, such as `tenants.configure`.
     public var action: String
+    /// Whether it is a secret: then there are no values, but its versions.
+    public var secret: Bool
+    /// 0: there was none.
+    public var oldVersion: UInt64
+    /// 0: there is none any more.
+    public var newVersion: UInt64
 
     /// Fields that are not given have their defaults.
     public init(
@@ -677,7 +794,10 @@ extension V1 {
       revision: UInt64 = 0,
       time: GoogleProtobuf.Timestamp? = nil,
       actor: String = "",
-      action: String = ""
+      action: String = "",
+      secret: Bool = false,
+      oldVersion: UInt64 = 0,
+      newVersion: UInt64 = 0
     ) {
       self.setting = setting
       self.oldValue = oldValue
@@ -686,6 +806,9 @@ extension V1 {
       self.time = time
       self.actor = actor
       self.action = action
+      self.secret = secret
+      self.oldVersion = oldVersion
+      self.newVersion = newVersion
     }
   }
 }
@@ -706,6 +829,9 @@ extension V1.SettingChange {
     self.time = try WireRead.message(c.pointee.time, field: "time")
     self.actor = try WireText.string(c.pointee.actor, field: "actor")
     self.action = try WireText.string(c.pointee.action, field: "action")
+    self.secret = c.pointee.secret != 0
+    self.oldVersion = c.pointee.old_version
+    self.newVersion = c.pointee.new_version
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -718,6 +844,9 @@ extension V1.SettingChange {
     c.pointee.time = self.time?.write(into: arena)
     c.pointee.actor = arena.copy(self.actor)
     c.pointee.action = arena.copy(self.action)
+    c.pointee.secret = self.secret ? 1 : 0
+    c.pointee.old_version = self.oldVersion
+    c.pointee.new_version = self.newVersion
     return c
   }
 
@@ -730,6 +859,9 @@ extension V1.SettingChange {
     if let value = self.time { object["time"] = value.json() }
     if !self.actor.isEmpty { object["actor"] = .string(self.actor) }
     if !self.action.isEmpty { object["action"] = .string(self.action) }
+    if self.secret { object["secret"] = .bool(self.secret) }
+    if self.oldVersion != 0 { object["oldVersion"] = WireJSON.scalar(self.oldVersion) }
+    if self.newVersion != 0 { object["newVersion"] = WireJSON.scalar(self.newVersion) }
     return .object(object)
   }
 }
@@ -854,16 +986,28 @@ extension V1 {
     public var oldValue: JSONValue?
     /// Not set: it has none.
     public var newValue: JSONValue?
+    /// Whether it is a secret: then there are no values, but its versions.
+    public var secret: Bool
+    /// 0: none.
+    public var oldVersion: UInt64
+    /// 0: none.
+    public var newVersion: UInt64
 
     /// Fields that are not given have their defaults.
     public init(
       setting: String = "",
       oldValue: JSONValue? = nil,
-      newValue: JSONValue? = nil
+      newValue: JSONValue? = nil,
+      secret: Bool = false,
+      oldVersion: UInt64 = 0,
+      newVersion: UInt64 = 0
     ) {
       self.setting = setting
       self.oldValue = oldValue
       self.newValue = newValue
+      self.secret = secret
+      self.oldVersion = oldVersion
+      self.newVersion = newVersion
     }
   }
 }
@@ -880,6 +1024,9 @@ extension V1.SettingDifference {
     self.setting = try WireText.string(c.pointee.setting, field: "setting")
     self.oldValue = try WireRead.value(c.pointee.old_value, count: c.pointee.n_old_value, field: "old_value")
     self.newValue = try WireRead.value(c.pointee.new_value, count: c.pointee.n_new_value, field: "new_value")
+    self.secret = c.pointee.secret != 0
+    self.oldVersion = c.pointee.old_version
+    self.newVersion = c.pointee.new_version
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -888,6 +1035,9 @@ extension V1.SettingDifference {
     c.pointee.setting = arena.copy(self.setting)
     (c.pointee.n_old_value, c.pointee.old_value) = arena.value(self.oldValue)
     (c.pointee.n_new_value, c.pointee.new_value) = arena.value(self.newValue)
+    c.pointee.secret = self.secret ? 1 : 0
+    c.pointee.old_version = self.oldVersion
+    c.pointee.new_version = self.newVersion
     return c
   }
 
@@ -896,6 +1046,9 @@ extension V1.SettingDifference {
     if !self.setting.isEmpty { object["setting"] = .string(self.setting) }
     if let value = self.oldValue { object["oldValue"] = value }
     if let value = self.newValue { object["newValue"] = value }
+    if self.secret { object["secret"] = .bool(self.secret) }
+    if self.oldVersion != 0 { object["oldVersion"] = WireJSON.scalar(self.oldVersion) }
+    if self.newVersion != 0 { object["newVersion"] = WireJSON.scalar(self.newVersion) }
     return .object(object)
   }
 }
@@ -907,7 +1060,8 @@ extension V1 {
     public var name: String
     /// The values are those after this revision; required.
     public var revision: UInt64
-    /// Only these, as update masks have them; at most 2,000. Empty: all that were changed since.
+    /// Only these, as update masks have them; at most 2,000. Empty: all that were changed since, but for secrets, of which
+    /// former values are not kept: naming one is refused.
     public var settings: [String]
     /// The tenant's; empty: any.
     public var etag: String

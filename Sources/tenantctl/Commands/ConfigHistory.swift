@@ -124,3 +124,23 @@ struct RevertConfigCommand: AsyncParsableCommand {
       })
   }
 }
+
+struct SecretConfigCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "secret", abstract: "Shows a tenant's value of a secret setting.",
+    discussion: "That it was shown is in the audit trail. `config set --secret-file` sets one.")
+
+  @OptionGroup var tenant: TenantArgument
+  @Argument(help: "The setting.") var setting: String
+  @Flag(help: "Writes the value alone, for other programs.") var bare = false
+  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Server") var server: ServerOptions
+
+  func run() async throws {
+    let request = V1.AccessSecretSettingRequest(name: try tenant.name(), setting: setting)
+    let answer = try await server.connected {
+      try await $0.configurations.accessSecretSetting(request, options: $0.options)
+    }
+    if bare { print(answer.value) } else { output.show(answer) }
+  }
+}

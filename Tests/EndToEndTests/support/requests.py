@@ -85,6 +85,8 @@ ABOUT_A_TENANT |= {
     "TenantConfigurations/ListSettingHistory": _named(api.configurations.ListSettingHistoryRequest),
     "TenantConfigurations/DiffTenantConfiguration": lambda name: api.configurations.DiffTenantConfigurationRequest(
         name=name, from_revision=1),
+    "TenantConfigurations/AccessSecretSetting": lambda name: api.configurations.AccessSecretSettingRequest(
+        name=name, setting="key"),
     "TenantConfigurations/RevertTenantConfiguration": lambda name: (
         api.configurations.RevertTenantConfigurationRequest(name=name, revision=1)),
 }

@@ -5,6 +5,7 @@ def other_commands(ctl, rows):
     domain_commands(ctl, rows)
     setting_commands(ctl, rows)
     plan_commands(ctl, rows)
+    secret_commands(ctl, rows)
     flag_commands(ctl, rows)
     cluster_commands(ctl)
 
@@ -111,6 +112,18 @@ def config_history(ctl, rows):
     changes = ctl.json("plan", "history", "gold", "seats")["changes"]
     assert [one["newValue"] for one in changes] == [60, 50]
     assert "PLAN_NOT_FOUND" in ctl.error("plan", "history", "none")
+
+
+def secret_commands(ctl, rows):
+    ctl.json("setting", "create", "api_key", "--type", "string", "--secret")
+    made = ctl.json("config", "set", "works", "--secret-file", "api_key=-", stdin="hidden\n")
+    [secret] = made["configuration"]["secretSettings"]
+    assert secret["setting"] == "api_key" and "hidden" not in str(made)
+    assert ctl.json("config", "secret", "works", "api_key") == {"value": "hidden", "secret": secret}
+    assert ctl("config", "secret", "works", "api_key", "--bare") == "hidden\n"
+    ctl("config", "unset", "works", "--secret", "api_key")
+    assert "SECRET_SETTING_NOT_FOUND" in ctl.error("config", "secret", "works", "api_key")
+    ctl("setting", "delete", "api_key")
 
 
 def flag_commands(ctl, rows):

@@ -278,6 +278,96 @@ void   tenancy__v1__configuration_level_value__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__configuration_level_value__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__access_secret_setting_request__init
+                     (Tenancy__V1__AccessSecretSettingRequest         *message)
+{
+  static const Tenancy__V1__AccessSecretSettingRequest init_value = TENANCY__V1__ACCESS_SECRET_SETTING_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__access_secret_setting_request__get_packed_size
+                     (const Tenancy__V1__AccessSecretSettingRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__access_secret_setting_request__pack
+                     (const Tenancy__V1__AccessSecretSettingRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__access_secret_setting_request__pack_to_buffer
+                     (const Tenancy__V1__AccessSecretSettingRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__AccessSecretSettingRequest *
+       tenancy__v1__access_secret_setting_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__AccessSecretSettingRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__access_secret_setting_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__access_secret_setting_request__free_unpacked
+                     (Tenancy__V1__AccessSecretSettingRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__access_secret_setting_response__init
+                     (Tenancy__V1__AccessSecretSettingResponse         *message)
+{
+  static const Tenancy__V1__AccessSecretSettingResponse init_value = TENANCY__V1__ACCESS_SECRET_SETTING_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__access_secret_setting_response__get_packed_size
+                     (const Tenancy__V1__AccessSecretSettingResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__access_secret_setting_response__pack
+                     (const Tenancy__V1__AccessSecretSettingResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__access_secret_setting_response__pack_to_buffer
+                     (const Tenancy__V1__AccessSecretSettingResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__AccessSecretSettingResponse *
+       tenancy__v1__access_secret_setting_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__AccessSecretSettingResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__access_secret_setting_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__access_secret_setting_response__free_unpacked
+                     (Tenancy__V1__AccessSecretSettingResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__evaluate_feature_flags_request__init
                      (Tenancy__V1__EvaluateFeatureFlagsRequest         *message)
 {
@@ -811,7 +901,7 @@ const ProtobufCMessageDescriptor tenancy__v1__get_effective_configuration_reques
   (ProtobufCMessageInit) tenancy__v1__get_effective_configuration_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__effective_configuration__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__effective_configuration__field_descriptors[5] =
 {
   {
     "name",
@@ -861,17 +951,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__effective_configuration__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "secret_settings",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__EffectiveConfiguration, n_secret_settings),
+    offsetof(Tenancy__V1__EffectiveConfiguration, secret_settings),
+    &tenancy__v1__secret_setting__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__effective_configuration__field_indices_by_name[] = {
   3,   /* field[3] = etag */
   0,   /* field[0] = name */
   1,   /* field[1] = plan */
+  4,   /* field[4] = secret_settings */
   2,   /* field[2] = settings */
 };
 static const ProtobufCIntRange tenancy__v1__effective_configuration__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__effective_configuration__descriptor =
 {
@@ -881,7 +984,7 @@ const ProtobufCMessageDescriptor tenancy__v1__effective_configuration__descripto
   "Tenancy__V1__EffectiveConfiguration",
   "tenancy.v1",
   sizeof(Tenancy__V1__EffectiveConfiguration),
-  4,
+  5,
   tenancy__v1__effective_configuration__field_descriptors,
   tenancy__v1__effective_configuration__field_indices_by_name,
   1,  tenancy__v1__effective_configuration__number_ranges,
@@ -1067,7 +1170,7 @@ const ProtobufCMessageDescriptor tenancy__v1__setting_explanation__descriptor =
   (ProtobufCMessageInit) tenancy__v1__setting_explanation__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__configuration_level_value__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__configuration_level_value__field_descriptors[4] =
 {
   {
     "level",
@@ -1105,16 +1208,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__configuration_level_value__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "secret",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ConfigurationLevelValue, secret),
+    &tenancy__v1__secret_setting__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__configuration_level_value__field_indices_by_name[] = {
   0,   /* field[0] = level */
   2,   /* field[2] = problem */
+  3,   /* field[3] = secret */
   1,   /* field[1] = value */
 };
 static const ProtobufCIntRange tenancy__v1__configuration_level_value__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__configuration_level_value__descriptor =
 {
@@ -1124,11 +1240,113 @@ const ProtobufCMessageDescriptor tenancy__v1__configuration_level_value__descrip
   "Tenancy__V1__ConfigurationLevelValue",
   "tenancy.v1",
   sizeof(Tenancy__V1__ConfigurationLevelValue),
-  3,
+  4,
   tenancy__v1__configuration_level_value__field_descriptors,
   tenancy__v1__configuration_level_value__field_indices_by_name,
   1,  tenancy__v1__configuration_level_value__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__configuration_level_value__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__access_secret_setting_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AccessSecretSettingRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "setting",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AccessSecretSettingRequest, setting),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__access_secret_setting_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = setting */
+};
+static const ProtobufCIntRange tenancy__v1__access_secret_setting_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__access_secret_setting_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.AccessSecretSettingRequest",
+  "AccessSecretSettingRequest",
+  "Tenancy__V1__AccessSecretSettingRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__AccessSecretSettingRequest),
+  2,
+  tenancy__v1__access_secret_setting_request__field_descriptors,
+  tenancy__v1__access_secret_setting_request__field_indices_by_name,
+  1,  tenancy__v1__access_secret_setting_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__access_secret_setting_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__access_secret_setting_response__field_descriptors[2] =
+{
+  {
+    "value",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AccessSecretSettingResponse, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "secret",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AccessSecretSettingResponse, secret),
+    &tenancy__v1__secret_setting__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__access_secret_setting_response__field_indices_by_name[] = {
+  1,   /* field[1] = secret */
+  0,   /* field[0] = value */
+};
+static const ProtobufCIntRange tenancy__v1__access_secret_setting_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__access_secret_setting_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.AccessSecretSettingResponse",
+  "AccessSecretSettingResponse",
+  "Tenancy__V1__AccessSecretSettingResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__AccessSecretSettingResponse),
+  2,
+  tenancy__v1__access_secret_setting_response__field_descriptors,
+  tenancy__v1__access_secret_setting_response__field_indices_by_name,
+  1,  tenancy__v1__access_secret_setting_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__access_secret_setting_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__evaluate_feature_flags_request__field_descriptors[3] =
@@ -1472,7 +1690,7 @@ const ProtobufCMessageDescriptor tenancy__v1__list_setting_history_response__des
   (ProtobufCMessageInit) tenancy__v1__list_setting_history_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__setting_change__field_descriptors[7] =
+static const ProtobufCFieldDescriptor tenancy__v1__setting_change__field_descriptors[10] =
 {
   {
     "setting",
@@ -1558,20 +1776,59 @@ static const ProtobufCFieldDescriptor tenancy__v1__setting_change__field_descrip
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "secret",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingChange, secret),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "old_version",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingChange, old_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "new_version",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingChange, new_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__setting_change__field_indices_by_name[] = {
   6,   /* field[6] = action */
   5,   /* field[5] = actor */
   2,   /* field[2] = new_value */
+  9,   /* field[9] = new_version */
   1,   /* field[1] = old_value */
+  8,   /* field[8] = old_version */
   3,   /* field[3] = revision */
+  7,   /* field[7] = secret */
   0,   /* field[0] = setting */
   4,   /* field[4] = time */
 };
 static const ProtobufCIntRange tenancy__v1__setting_change__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__setting_change__descriptor =
 {
@@ -1581,7 +1838,7 @@ const ProtobufCMessageDescriptor tenancy__v1__setting_change__descriptor =
   "Tenancy__V1__SettingChange",
   "tenancy.v1",
   sizeof(Tenancy__V1__SettingChange),
-  7,
+  10,
   tenancy__v1__setting_change__field_descriptors,
   tenancy__v1__setting_change__field_indices_by_name,
   1,  tenancy__v1__setting_change__number_ranges,
@@ -1716,7 +1973,7 @@ const ProtobufCMessageDescriptor tenancy__v1__diff_tenant_configuration_response
   (ProtobufCMessageInit) tenancy__v1__diff_tenant_configuration_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__setting_difference__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__setting_difference__field_descriptors[6] =
 {
   {
     "setting",
@@ -1754,16 +2011,55 @@ static const ProtobufCFieldDescriptor tenancy__v1__setting_difference__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "secret",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingDifference, secret),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "old_version",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingDifference, old_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "new_version",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingDifference, new_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__setting_difference__field_indices_by_name[] = {
   2,   /* field[2] = new_value */
+  5,   /* field[5] = new_version */
   1,   /* field[1] = old_value */
+  4,   /* field[4] = old_version */
+  3,   /* field[3] = secret */
   0,   /* field[0] = setting */
 };
 static const ProtobufCIntRange tenancy__v1__setting_difference__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__setting_difference__descriptor =
 {
@@ -1773,7 +2069,7 @@ const ProtobufCMessageDescriptor tenancy__v1__setting_difference__descriptor =
   "Tenancy__V1__SettingDifference",
   "tenancy.v1",
   sizeof(Tenancy__V1__SettingDifference),
-  3,
+  6,
   tenancy__v1__setting_difference__field_descriptors,
   tenancy__v1__setting_difference__field_indices_by_name,
   1,  tenancy__v1__setting_difference__number_ranges,

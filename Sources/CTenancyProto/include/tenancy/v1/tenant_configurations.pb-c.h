@@ -29,6 +29,8 @@ typedef struct Tenancy__V1__ExplainConfigurationRequest Tenancy__V1__ExplainConf
 typedef struct Tenancy__V1__ExplainConfigurationResponse Tenancy__V1__ExplainConfigurationResponse;
 typedef struct Tenancy__V1__SettingExplanation Tenancy__V1__SettingExplanation;
 typedef struct Tenancy__V1__ConfigurationLevelValue Tenancy__V1__ConfigurationLevelValue;
+typedef struct Tenancy__V1__AccessSecretSettingRequest Tenancy__V1__AccessSecretSettingRequest;
+typedef struct Tenancy__V1__AccessSecretSettingResponse Tenancy__V1__AccessSecretSettingResponse;
 typedef struct Tenancy__V1__EvaluateFeatureFlagsRequest Tenancy__V1__EvaluateFeatureFlagsRequest;
 typedef struct Tenancy__V1__EvaluateFeatureFlagsResponse Tenancy__V1__EvaluateFeatureFlagsResponse;
 typedef struct Tenancy__V1__FeatureFlagEvaluation Tenancy__V1__FeatureFlagEvaluation;
@@ -80,10 +82,12 @@ struct  Tenancy__V1__EffectiveConfiguration
   size_t n_settings;
   ProtobufCBinaryData *settings;
   ProtobufCBinaryData etag;
+  size_t n_secret_settings;
+  Tenancy__V1__SecretSetting **secret_settings;
 };
 #define TENANCY__V1__EFFECTIVE_CONFIGURATION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__effective_configuration__descriptor) \
-    , {0,NULL}, {0,NULL}, 0,NULL, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0,NULL, {0,NULL}, 0,NULL }
 
 
 struct  Tenancy__V1__ExplainConfigurationRequest
@@ -131,10 +135,33 @@ struct  Tenancy__V1__ConfigurationLevelValue
   size_t n_value;
   ProtobufCBinaryData *value;
   ProtobufCBinaryData problem;
+  Tenancy__V1__SecretSetting *secret;
 };
 #define TENANCY__V1__CONFIGURATION_LEVEL_VALUE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__configuration_level_value__descriptor) \
-    , TENANCY__V1__CONFIGURATION_LEVEL__CONFIGURATION_LEVEL_UNSPECIFIED, 0,NULL, {0,NULL} }
+    , TENANCY__V1__CONFIGURATION_LEVEL__CONFIGURATION_LEVEL_UNSPECIFIED, 0,NULL, {0,NULL}, NULL }
+
+
+struct  Tenancy__V1__AccessSecretSettingRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData setting;
+};
+#define TENANCY__V1__ACCESS_SECRET_SETTING_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__access_secret_setting_request__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
+struct  Tenancy__V1__AccessSecretSettingResponse
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData value;
+  Tenancy__V1__SecretSetting *secret;
+};
+#define TENANCY__V1__ACCESS_SECRET_SETTING_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__access_secret_setting_response__descriptor) \
+    , {0,NULL}, NULL }
 
 
 struct  Tenancy__V1__EvaluateFeatureFlagsRequest
@@ -211,10 +238,13 @@ struct  Tenancy__V1__SettingChange
   Google__Protobuf__Timestamp *time;
   ProtobufCBinaryData actor;
   ProtobufCBinaryData action;
+  protobuf_c_boolean secret;
+  uint64_t old_version;
+  uint64_t new_version;
 };
 #define TENANCY__V1__SETTING_CHANGE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__setting_change__descriptor) \
-    , {0,NULL}, 0,NULL, 0,NULL, 0, NULL, {0,NULL}, {0,NULL} }
+    , {0,NULL}, 0,NULL, 0,NULL, 0, NULL, {0,NULL}, {0,NULL}, 0, 0, 0 }
 
 
 struct  Tenancy__V1__DiffTenantConfigurationRequest
@@ -250,10 +280,13 @@ struct  Tenancy__V1__SettingDifference
   ProtobufCBinaryData *old_value;
   size_t n_new_value;
   ProtobufCBinaryData *new_value;
+  protobuf_c_boolean secret;
+  uint64_t old_version;
+  uint64_t new_version;
 };
 #define TENANCY__V1__SETTING_DIFFERENCE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__setting_difference__descriptor) \
-    , {0,NULL}, 0,NULL, 0,NULL }
+    , {0,NULL}, 0,NULL, 0,NULL, 0, 0, 0 }
 
 
 struct  Tenancy__V1__RevertTenantConfigurationRequest
@@ -397,6 +430,44 @@ Tenancy__V1__ConfigurationLevelValue *
                       const uint8_t       *data);
 void   tenancy__v1__configuration_level_value__free_unpacked
                      (Tenancy__V1__ConfigurationLevelValue *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__AccessSecretSettingRequest methods */
+void   tenancy__v1__access_secret_setting_request__init
+                     (Tenancy__V1__AccessSecretSettingRequest         *message);
+size_t tenancy__v1__access_secret_setting_request__get_packed_size
+                     (const Tenancy__V1__AccessSecretSettingRequest   *message);
+size_t tenancy__v1__access_secret_setting_request__pack
+                     (const Tenancy__V1__AccessSecretSettingRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__access_secret_setting_request__pack_to_buffer
+                     (const Tenancy__V1__AccessSecretSettingRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__AccessSecretSettingRequest *
+       tenancy__v1__access_secret_setting_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__access_secret_setting_request__free_unpacked
+                     (Tenancy__V1__AccessSecretSettingRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__AccessSecretSettingResponse methods */
+void   tenancy__v1__access_secret_setting_response__init
+                     (Tenancy__V1__AccessSecretSettingResponse         *message);
+size_t tenancy__v1__access_secret_setting_response__get_packed_size
+                     (const Tenancy__V1__AccessSecretSettingResponse   *message);
+size_t tenancy__v1__access_secret_setting_response__pack
+                     (const Tenancy__V1__AccessSecretSettingResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__access_secret_setting_response__pack_to_buffer
+                     (const Tenancy__V1__AccessSecretSettingResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__AccessSecretSettingResponse *
+       tenancy__v1__access_secret_setting_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__access_secret_setting_response__free_unpacked
+                     (Tenancy__V1__AccessSecretSettingResponse *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__EvaluateFeatureFlagsRequest methods */
 void   tenancy__v1__evaluate_feature_flags_request__init
@@ -627,6 +698,12 @@ typedef void (*Tenancy__V1__SettingExplanation_Closure)
 typedef void (*Tenancy__V1__ConfigurationLevelValue_Closure)
                  (const Tenancy__V1__ConfigurationLevelValue *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__AccessSecretSettingRequest_Closure)
+                 (const Tenancy__V1__AccessSecretSettingRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__AccessSecretSettingResponse_Closure)
+                 (const Tenancy__V1__AccessSecretSettingResponse *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__EvaluateFeatureFlagsRequest_Closure)
                  (const Tenancy__V1__EvaluateFeatureFlagsRequest *message,
                   void *closure_data);
@@ -673,6 +750,8 @@ extern const ProtobufCMessageDescriptor tenancy__v1__explain_configuration_reque
 extern const ProtobufCMessageDescriptor tenancy__v1__explain_configuration_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__setting_explanation__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__configuration_level_value__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__access_secret_setting_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__access_secret_setting_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__evaluate_feature_flags_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__evaluate_feature_flags_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__feature_flag_evaluation__descriptor;

@@ -53,7 +53,9 @@ public struct TenancyService: Sendable {
       RateLimitService(plane: plane, terms: limits, tally: requests).methods(gate),
       SettingDefinitionService(plane: plane).methods(gate),
       PlanService(plane: plane, limits: limits?.limiter.plans).methods(gate),
-      FeatureFlagService(plane: plane).methods(gate), TenantConfigurationService().methods(gate),
+      FeatureFlagService(plane: plane).methods(gate),
+      TenantConfigurationService(plane: plane, plans: limits?.limiter.plans, vault: vault)
+        .methods(gate),
       WorkloadEntryService(plane: plane, platformRoles: platformRoles).methods(gate),
       TenantDomainService(plane: plane, terms: domains, baseDomains: rules.baseDomains)
         .methods(gate),

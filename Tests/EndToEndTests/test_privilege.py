@@ -232,8 +232,10 @@ READS = {"TenantManager/GetTenant", "TenantManager/BatchGetTenants", "TenantMana
          "CertificateAuthorities/ListCertificateAuthorities", "TenantDomains/GetTenantDomain",
          "TenantDomains/ListTenantDomains", "SettingDefinitions/GetSettingDefinition",
          "SettingDefinitions/ListSettingDefinitions", "SettingDefinitions/ListSettingConflicts",
-         "Clusters/ListClusters", "Plans/GetPlan", "Plans/ListPlans", "FeatureFlags/GetFeatureFlag", "FeatureFlags/ListFeatureFlags",
-         *(name for name in EVERY if name.startswith(("TenantConfigurations/", "TenantOperations/")))}
+         "Clusters/ListClusters", "Plans/GetPlan", "Plans/ListPlans", "Plans/ListPlanHistory",
+         "FeatureFlags/GetFeatureFlag", "FeatureFlags/ListFeatureFlags",
+         *(name for name in EVERY if name.startswith(("TenantConfigurations/", "TenantOperations/"))
+           and not name.endswith(("/RevertTenantConfiguration", "/AccessSecretSetting")))}
 KEYS = {"Tokens/GetJsonWebKeySet"}
 SETTINGS = {"Tokens/GetAuthenticationSettings"}
 RESOLVES = {name for name in EVERY if name.startswith("TenantResolver/")}

@@ -35,6 +35,7 @@ enum PlanStory {
       V1.ExplainConfigurationRequest(name: acme.name, setting: "seats"))
     #expect(explained.settings.first?.level == .plan)
     try await flags(client, acme)
+    try await history(client, acme)
 
     let used = try await refusal {
       try await plans.deletePlan(V1.DeletePlanRequest(name: made.name))
@@ -44,6 +45,25 @@ enum PlanStory {
       V1.UpdateTenantConfigurationRequest(
         name: acme.name, updateMask: GoogleProtobuf.FieldMask(paths: ["limits"])))
     _ = try await plans.deletePlan(V1.DeletePlanRequest(name: made.name))
+  }
+
+  private static func history(_ client: Stubs, _ acme: V1.Tenant) async throws {
+    let ofPlan = try await client.plans.listPlanHistory(
+      V1.ListPlanHistoryRequest(name: "plans/gold", setting: "custom_settings.seats"))
+    #expect(ofPlan.changes.map(\.newValue) == [.number(60), .number(50)])
+    let configurations = client.configurations
+    let list = try await configurations.listSettingHistory(
+      V1.ListSettingHistoryRequest(name: acme.name))
+    #expect(list.changes.map(\.setting) == ["feature_flags.own", "limits.plan"])
+    let revision = try #require(list.changes.first?.revision)
+    let diff = try await configurations.diffTenantConfiguration(
+      V1.DiffTenantConfigurationRequest(name: acme.name, fromRevision: revision - 1))
+    #expect(diff.differences.map(\.newValue) == [.bool(true), .string("gold")])
+    let reverted = try await configurations.revertTenantConfiguration(
+      V1.RevertTenantConfigurationRequest(
+        name: acme.name, revision: revision - 1, settings: ["feature_flags.own"]))
+    #expect(reverted.changes.map(\.oldValue) == [.bool(true)])
+    #expect(reverted.tenant?.configuration?.featureFlags == [:])
   }
 
   private static func flags(_ client: Stubs, _ acme: V1.Tenant) async throws {

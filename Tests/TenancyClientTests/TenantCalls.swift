@@ -31,6 +31,21 @@ struct TenantCall {
       TenantCall(API.evaluateFeatureFlags.identity) {
         try await $0.configurations.evaluateFeatureFlags(V1.EvaluateFeatureFlagsRequest(name: $1))
       },
+      TenantCall(API.listSettingHistory.identity) {
+        try await $0.configurations.listSettingHistory(V1.ListSettingHistoryRequest(name: $1))
+      },
+      TenantCall(API.diffTenantConfiguration.identity) {
+        try await $0.configurations.diffTenantConfiguration(
+          V1.DiffTenantConfigurationRequest(name: $1, fromRevision: 1))
+      },
+      TenantCall(API.accessSecretSetting.identity) {
+        try await $0.configurations.accessSecretSetting(
+          V1.AccessSecretSettingRequest(name: $1, setting: "key"))
+      },
+      TenantCall(API.revertTenantConfiguration.identity) {
+        try await $0.configurations.revertTenantConfiguration(
+          V1.RevertTenantConfigurationRequest(name: $1, revision: 1))
+      },
     ]
   }
 

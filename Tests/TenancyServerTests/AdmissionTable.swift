@@ -170,6 +170,20 @@ struct AdmissionRow: CustomStringConvertible {
       AdmissionRow(
         "TenantConfigurations/\($0)", "tenancy.tenants:get", "tenant", names: true, readers)
     }
+    + ["ListSettingHistory", "DiffTenantConfiguration"].map {
+      AdmissionRow(
+        "TenantConfigurations/\($0)", "tenancy.tenants:list_history", "tenant", names: true,
+        auditors)
+    } + [
+      AdmissionRow(
+        "TenantConfigurations/AccessSecretSetting", "tenancy.secret_settings:access", "tenant",
+        names: true, operators),
+      AdmissionRow(
+        "TenantConfigurations/RevertTenantConfiguration", "tenancy.tenants:configure", "tenant",
+        names: true, changers),
+      AdmissionRow(
+        "Plans/ListPlanHistory", "tenancy.plans:get", "platform", names: false, "admin viewer"),
+    ]
 
   private static let authorization = [
     AdmissionRow(

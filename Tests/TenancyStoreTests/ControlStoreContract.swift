@@ -18,7 +18,8 @@ struct ControlStoreContract: Sendable, CustomTestStringConvertible {
 
   static let all =
     revisions + atomicity + fidelity + changes + durability + log + compaction
-    + secrets + tokens + workloads + domains + configuration + operations + authorities + leases
+    + secrets + tokens + workloads + domains + configuration + history + operations
+    + authorities + leases
 }
 
 /// Runs a check on a store and closes it.

@@ -40,7 +40,7 @@ struct PostgreSQLStoreTests {
       "DROP TABLE audit_chains; DROP TABLE revocations; DROP TABLE workload_entries;"
         + "DROP TABLE signing_authorities; DROP TABLE platform_secrets;"
         + "DROP TABLE request_counts; DROP TABLE limit_nodes; DROP TABLE tenant_domains; "
-        + "DROP TABLE tenant_operations; DROP TABLE configuration_items;"
+        + "DROP TABLE tenant_operations; DROP TABLE configuration_items; DROP TABLE configuration_history;"
         + "ALTER TABLE tenants DROP COLUMN token_keys; DELETE FROM tenancy_migrations WHERE version > \(before);"
         + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)
     let store = try open()
@@ -58,7 +58,7 @@ struct PostgreSQLStoreTests {
     try server.execute(
       "DROP TABLE signing_authorities; DROP TABLE platform_secrets; DROP TABLE revocations;"
         + "DROP TABLE request_counts; DROP TABLE limit_nodes; DROP TABLE tenant_domains; "
-        + "DROP TABLE tenant_operations; DROP TABLE configuration_items;"
+        + "DROP TABLE tenant_operations; DROP TABLE configuration_items; DROP TABLE configuration_history;"
         + "DROP TABLE workload_entries; ALTER TABLE tenants DROP COLUMN token_keys;"
         + "DELETE FROM tenancy_migrations WHERE version > \(before);"
         + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)

@@ -14,6 +14,8 @@ package final class MemoryLog: Sendable {
     package var audit: [AuditChain: [StoredAuditRecord]] = [:]
     /// The last that was removed.
     package var auditFloors: [AuditChain: AuditHead] = [:]
+    /// The newest last.
+    package var history: [ConfigurationOwner: [RecordedEdit]] = [:]
   }
   package let state = Mutex(State())
 
@@ -261,6 +263,7 @@ package final class MemoryStore: ControlStore {
       for entry in entries {
         state.model.apply(entry)
         state.secrets.apply(entry)
+        state.noteHistory(of: entry)
         if entry.changes.contains(where: StrictChanges.isRedacted) { state.floor = entry.revision }
       }
       state.entries += entries.map(\.withoutLease)
@@ -285,6 +288,18 @@ package final class MemoryStore: ControlStore {
   ) throws(StoreError) -> StoredSecret? {
     disk.state.withLock { $0.secrets.sealed[SecretPlace(tenant: tenant, purpose: purpose)] }
   }
+
+  package func configurationHistory(
+    of owner: ConfigurationOwner, before place: UInt64?, limit: Int
+  ) throws(StoreError) -> [RecordedEdit] {
+    try use { _ in nil }
+    return disk.state.withLock { state in
+      (state.history[owner] ?? []).reversed().drop { $0.place >= place ?? .max }.prefix(limit)
+        .map { $0 }
+    }
+  }
+
+  package func configurationHistoryBegin() throws(StoreError) -> UInt64 { 0 }
 
   package func dataKeys() throws(StoreError) -> [WrappedDataKey] {
     disk.state.withLock { state in

@@ -26,9 +26,9 @@
 #include "tenancy/v1/feature_flags.pb-c.h"
 #include "tenancy/v1/identity.pb-c.h"
 #include "tenancy/v1/operations.pb-c.h"
+#include "tenancy/v1/tenant_configurations.pb-c.h"
 #include "tenancy/v1/plans.pb-c.h"
 #include "tenancy/v1/secrets.pb-c.h"
-#include "tenancy/v1/tenant_configurations.pb-c.h"
 #include "tenancy/v1/tenant_data.pb-c.h"
 #include "tenancy/v1/tenant_domains.pb-c.h"
 #include "tenancy/v1/tenant_manager.pb-c.h"
@@ -226,6 +226,10 @@ tenancy__v1__former_slug__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_configuration__get_descriptor(void) {
   return &tenancy__v1__tenant_configuration__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__secret_setting__get_descriptor(void) {
+  return &tenancy__v1__secret_setting__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_placement__get_descriptor(void) {
@@ -560,6 +564,82 @@ tenancy__v1__tenant_operation__failure__get_descriptor(void) {
   return &tenancy__v1__tenant_operation__failure__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__get_effective_configuration_request__get_descriptor(void) {
+  return &tenancy__v1__get_effective_configuration_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__effective_configuration__get_descriptor(void) {
+  return &tenancy__v1__effective_configuration__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__explain_configuration_request__get_descriptor(void) {
+  return &tenancy__v1__explain_configuration_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__explain_configuration_response__get_descriptor(void) {
+  return &tenancy__v1__explain_configuration_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__setting_explanation__get_descriptor(void) {
+  return &tenancy__v1__setting_explanation__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__configuration_level_value__get_descriptor(void) {
+  return &tenancy__v1__configuration_level_value__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__access_secret_setting_request__get_descriptor(void) {
+  return &tenancy__v1__access_secret_setting_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__access_secret_setting_response__get_descriptor(void) {
+  return &tenancy__v1__access_secret_setting_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__evaluate_feature_flags_request__get_descriptor(void) {
+  return &tenancy__v1__evaluate_feature_flags_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__evaluate_feature_flags_response__get_descriptor(void) {
+  return &tenancy__v1__evaluate_feature_flags_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__feature_flag_evaluation__get_descriptor(void) {
+  return &tenancy__v1__feature_flag_evaluation__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_history_request__get_descriptor(void) {
+  return &tenancy__v1__list_setting_history_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_setting_history_response__get_descriptor(void) {
+  return &tenancy__v1__list_setting_history_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__setting_change__get_descriptor(void) {
+  return &tenancy__v1__setting_change__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__diff_tenant_configuration_request__get_descriptor(void) {
+  return &tenancy__v1__diff_tenant_configuration_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__diff_tenant_configuration_response__get_descriptor(void) {
+  return &tenancy__v1__diff_tenant_configuration_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__setting_difference__get_descriptor(void) {
+  return &tenancy__v1__setting_difference__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__revert_tenant_configuration_request__get_descriptor(void) {
+  return &tenancy__v1__revert_tenant_configuration_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__revert_tenant_configuration_response__get_descriptor(void) {
+  return &tenancy__v1__revert_tenant_configuration_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__plan__get_descriptor(void) {
   return &tenancy__v1__plan__descriptor;
 }
@@ -592,48 +672,16 @@ tenancy__v1__delete_plan_response__get_descriptor(void) {
   return &tenancy__v1__delete_plan_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_plan_history_request__get_descriptor(void) {
+  return &tenancy__v1__list_plan_history_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__rotate_data_key_request__get_descriptor(void) {
   return &tenancy__v1__rotate_data_key_request__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__rotate_data_key_response__get_descriptor(void) {
   return &tenancy__v1__rotate_data_key_response__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__get_effective_configuration_request__get_descriptor(void) {
-  return &tenancy__v1__get_effective_configuration_request__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__effective_configuration__get_descriptor(void) {
-  return &tenancy__v1__effective_configuration__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__explain_configuration_request__get_descriptor(void) {
-  return &tenancy__v1__explain_configuration_request__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__explain_configuration_response__get_descriptor(void) {
-  return &tenancy__v1__explain_configuration_response__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__setting_explanation__get_descriptor(void) {
-  return &tenancy__v1__setting_explanation__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__configuration_level_value__get_descriptor(void) {
-  return &tenancy__v1__configuration_level_value__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__evaluate_feature_flags_request__get_descriptor(void) {
-  return &tenancy__v1__evaluate_feature_flags_request__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__evaluate_feature_flags_response__get_descriptor(void) {
-  return &tenancy__v1__evaluate_feature_flags_response__descriptor;
-}
-static inline const ProtobufCMessageDescriptor *
-tenancy__v1__feature_flag_evaluation__get_descriptor(void) {
-  return &tenancy__v1__feature_flag_evaluation__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__rotate_tenant_data_login_request__get_descriptor(void) {

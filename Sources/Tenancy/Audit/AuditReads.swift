@@ -1,8 +1,8 @@
 import Dispatch
 import Synchronization
 
-/// Lets those read audit records who ask for it: one page after the other, one of each reader at a time, so that
-/// nobody waits for more than one page of each of the others. Thread-safe.
+/// Lets those read audit records, or histories of configurations, who ask for it: one page after the other, one of each
+/// reader at a time, so that nobody waits for more than one page of each of the others. Thread-safe.
 final class AuditReads: Sendable {
   struct Limits: Sendable {
     /// Pages of one reader that wait for its own, those aside that are waited for patiently.
@@ -31,12 +31,15 @@ final class AuditReads: Sendable {
 
   private let limits: Limits
   /// Not the writer's, and not that of those who follow the log.
-  private let queue = DispatchQueue(label: "tenancy.control-plane.audit-reader")
+  private let queue: DispatchQueue
   /// What waits for the page that its reader has under way.
   private let lines = Mutex<[WritePayer: Line]>([:])
   private let closed = Atomic(false)
 
-  init(_ limits: Limits = Limits()) { self.limits = limits }
+  init(_ limits: Limits = Limits(), label: String = "tenancy.control-plane.audit-reader") {
+    self.limits = limits
+    queue = DispatchQueue(label: label)
+  }
 
   /// From now on nothing is read but what is under way: so that nobody waits for more than that to end.
   func close() { closed.store(true, ordering: .relaxed) }
@@ -94,19 +97,23 @@ final class AuditReads: Sendable {
 extension Quota {
   /// Pages of audit records that wait.
   static let auditPages = Quota(name: "audit-pages", unit: "pages")
+  /// Reads of configurations' histories that wait.
+  static let historyPages = Quota(name: "history-pages", unit: "pages")
 }
 
 extension TenancyError {
-  init(_ refusal: AuditReads.Refusal, of reader: WritePayer) {
+  init(
+    _ refusal: AuditReads.Refusal, of reader: WritePayer, pages quota: Quota = .auditPages
+  ) {
     switch refusal {
     case .reader(let limit):
       self = .exhausted(
-        .auditPages, of: reader, limit: limit, hint: "wait for answers before asking for more",
+        quota, of: reader, limit: limit, hint: "wait for answers before asking for more",
         retryAfterSeconds: 1)
     case .all:
       self = TenancyError(
-        .resourceExhausted, .limitReached, "too many wait for pages of audit records",
-        metadata: ["quota": Quota.auditPages.name], retryAfterSeconds: 1)
+        .resourceExhausted, .limitReached, "too many wait for \(quota.name)",
+        metadata: ["quota": quota.name], retryAfterSeconds: 1)
     case .closed:
       self = TenancyError(.unavailable, .storeUnavailable, "the server is stopping")
     }

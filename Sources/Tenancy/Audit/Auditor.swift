@@ -193,20 +193,30 @@ extension ControlPlane {
     guard let auditor else {
       throw TenancyError(.unimplemented, .notImplemented, "there is no audit trail")
     }
+    return try await wait(for: auditor.reads, reader, isPatient: isPatient, .auditPages) {
+      () throws(StoreError) in try body(auditor)
+    }
+  }
+
+  /// Reads when it is the reader's turn.
+  func wait<Value: Sendable>(
+    for reads: AuditReads, _ reader: WritePayer, isPatient: Bool, _ quota: Quota,
+    _ body: @escaping @Sendable () throws(StoreError) -> Value
+  ) async throws(TenancyError) -> Value {
     let page = AuditPage<Value>()
     let result = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         guard page.begin(continuation) else { return }
-        let refusal = auditor.reads.read(reader, isPatient: isPatient) {
+        let refusal = reads.read(reader, isPatient: isPatient) {
           // Nobody waits for it: the store's time is for those who do.
           guard page.isWaitedFor else { return }
-          guard !auditor.reads.isClosed else {
+          guard !reads.isClosed else {
             return page.end(.failure(TenancyError(.closed, of: reader)))
           }
-          let read = Result { () throws(StoreError) in try body(auditor) }
+          let read = Result { () throws(StoreError) in try body() }
           page.end(read.mapError { _ in Self.unreadable })
         }
-        if let refusal { page.end(.failure(TenancyError(refusal, of: reader))) }
+        if let refusal { page.end(.failure(TenancyError(refusal, of: reader, pages: quota))) }
       }
     } onCancel: {
       page.end(.failure(Self.cancelled))

@@ -9,8 +9,8 @@ public enum BuiltInRoles {
       "tenancy.assignments:*", "tenancy.audit:*", "tenancy.authentication:*",
       "tenancy.authorization:*", "tenancy.domains:*", "tenancy.roles:*",
       "tenancy.tenants:configure", "tenancy.tenants:get", "tenancy.tenants:list",
-      "tenancy.tenants:resolve", "tenancy.tenants:update", "tenancy.token_keys:*",
-      "tenancy.tokens:*",
+      "tenancy.tenants:list_history", "tenancy.tenants:resolve", "tenancy.tenants:update",
+      "tenancy.token_keys:*", "tenancy.tokens:*",
     ])
   /// `tenant-viewer`: reads what an administrator manages, but neither the audit trail nor whom the
   /// tenant trusts.

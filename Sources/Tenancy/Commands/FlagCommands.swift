@@ -66,7 +66,7 @@ public struct FlagCommands: Sendable {
       var checks = checks
       after.check(field: Self.field, &checks)
       try checks.finish()
-      guard after != before else { return before }
+      guard !after.hasSameBytes(as: before) else { return before }
       after.version += 1
       after.updateTime = transaction.now
       if !validateOnly { transaction.emit(.putConfigurationItem(.flag(after))) }

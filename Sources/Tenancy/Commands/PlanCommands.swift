@@ -31,7 +31,7 @@ public struct PlanCommands: Sendable {
           .invalid("plan_id", "1 to \(RequestLimit.maximumNameBytes) of a-z, 0-9, '-' and '_'"))
       }
       let catalog = transaction.state.catalog
-      try Self.check(new, from: nil, catalog, &checks)
+      try Self.check(new, from: nil, catalog, limits, &checks)
       try checks.finish()
       guard catalog.plan(new.name) == nil, !(limits?.has(new.name) ?? false) else {
         throw TenancyError(.alreadyExists, .planExists, "there is a plan \(new.name) already")
@@ -63,9 +63,9 @@ public struct PlanCommands: Sendable {
       var after = before
       change(&after)
       var checks = checks
-      try Self.check(after, from: before, transaction.state.catalog, &checks)
+      try Self.check(after, from: before, transaction.state.catalog, limits, &checks)
       try checks.finish()
-      guard after != before else { return before }
+      guard !after.hasSameBytes(as: before) else { return before }
       after.version += 1
       after.updateTime = transaction.now
       if !validateOnly { transaction.emit(.putConfigurationItem(.plan(after))) }
@@ -106,15 +106,24 @@ public struct PlanCommands: Sendable {
     return plan
   }
 
-  /// Of declared settings, values that are new have to fit.
+  /// Of declared settings, values that are new have to fit, and there must be something that limits are for.
   private static func check(
-    _ plan: Plan, from before: Plan?, _ catalog: ConfigurationCatalog, _ checks: inout FieldChecks
+    _ plan: Plan, from before: Plan?, _ catalog: ConfigurationCatalog, _ limits: LimitPlans?,
+    _ checks: inout FieldChecks
   ) throws(TenancyError) {
     try plan.check(field: field, &checks)
     for (name, value) in plan.settings.sorted(by: { $0.key < $1.key })
     where !(before?.settings[name]?.hasSameBytes(as: value) ?? false) {
       guard let problem = catalog.setting(name)?.problem(with: value) else { continue }
       checks.note(.invalid("\(field).settings.\(name)", problem))
+    }
+    let names = (limits ?? .standard).names
+    for (index, limit) in plan.limits.enumerated()
+    where !names.contains(limit.name) && !(before?.limits.contains(limit) ?? false) {
+      checks.note(
+        .invalid(
+          "\(field).limits[\(index)].name",
+          "no limit is called \(limit.name) in the server's configuration"))
     }
   }
 }

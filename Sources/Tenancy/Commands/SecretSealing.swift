@@ -45,6 +45,7 @@ extension Tenant {
     if configuration.database?.password != nil { purposes.append(.databasePassword) }
     for key in tokenKeys { purposes.append(.tokenKey(key.id)) }
     if let login = dataLogin { purposes += login.purposes }
+    for name in configuration.secretSettings.keys.sorted() { purposes.append(.setting(name)) }
     return purposes
   }
 
@@ -57,6 +58,7 @@ extension Tenant {
       dataLogin?.number == number
         ? dataLogin?.password
         : dataLogin?.next.flatMap { $0.number == number ? $0.password : nil }
+    case .setting(let name): configuration.secretSettings[name]?.reference
     case .authorityKey: nil
     }
   }
@@ -74,6 +76,7 @@ extension Tenant {
       } else if dataLogin?.next?.number == number {
         dataLogin?.next?.password = reference
       }
+    case .setting(let name): configuration.secretSettings[name]?.reference = reference
     case .authorityKey: break
     }
   }

@@ -32,6 +32,7 @@ public struct SettingCommands: Sendable {
             "1 to \(most) of a-z, A-Z, 0-9, '.', '_' and '-', a letter first"))
       }
       new.check(field: Self.field, &checks)
+      new.checkSecret(field: Self.field, &checks)
       try checks.finish()
       let catalog = transaction.state.catalog
       guard catalog.setting(new.name) == nil else {
@@ -66,8 +67,11 @@ public struct SettingCommands: Sendable {
       change(&after)
       var checks = checks
       after.check(field: Self.field, &checks)
+      if after.isSecret != before.isSecret || after.type != before.type {
+        after.checkSecret(field: Self.field, &checks)
+      }
       try checks.finish()
-      guard after != before else { return before }
+      guard !after.hasSameBytes(as: before) else { return before }
       if after.defaultBytes > before.defaultBytes {
         try Self.checkDefaults(with: after, transaction.state.catalog)
       }
@@ -128,6 +132,12 @@ public struct SettingCommands: Sendable {
 }
 
 extension SettingDefinition {
+  /// Those of earlier versions of the program may be otherwise.
+  fileprivate func checkSecret(field: String, _ checks: inout FieldChecks) {
+    guard isSecret, type != .string else { return }
+    checks.note(.invalid("\(field).secret", "only for STRING"))
+  }
+
   /// The first version of it.
   fileprivate func made(at now: Timestamp) -> SettingDefinition {
     SettingDefinition(

@@ -40,6 +40,8 @@ public struct TenantCommands: Sendable {
     public var metadata = TenantMetadata()
     /// That of the database in `configuration`, to be sealed.
     public var databasePassword: ClearSecret?
+    /// Values of secret settings, to be sealed.
+    public var secrets: [String: ClearSecret?] = [:]
     /// What is known to be wrong with the request.
     public var checks: FieldChecks
     /// Empty: none.
@@ -91,9 +93,11 @@ public struct TenantCommands: Sendable {
     try checkFree(tenant, in: transaction.state)
     try check(tenant)
     let secret = try seal(new.databasePassword, into: &tenant, sealer)
+    let secrets = try seal(new.secrets, into: &tenant, at: transaction.now, sealer)
     if validateOnly { return tenant }
     transaction.emit(.putTenant(tenant), about: tenant.id)
     emit(secret, of: tenant, &transaction)
+    for change in secrets { transaction.emit(change, about: tenant.id) }
     reserveNames(of: tenant, &transaction)
     if !new.requestID.isEmpty { remember(new, tenant.id, actor, &transaction) }
     return tenant
@@ -116,6 +120,9 @@ public struct TenantCommands: Sendable {
     /// That of the database in the configuration, to be sealed; nil leaves alone. It counts as a change even
     /// if it is the former one: nobody looks.
     public var databasePassword: ClearSecret?
+    /// Values of secret settings, to be sealed; nil: to be removed. Others stay. That one is set counts as a change,
+    /// too.
+    public var secrets: [String: ClearSecret?] = [:]
     /// Empty: any.
     public var etag: String
     /// What is known to be wrong with the request.
@@ -123,6 +130,8 @@ public struct TenantCommands: Sendable {
     /// Whether the caller is the platform's: may change slug, labels, annotations, isolation model, where data lives, and
     /// settings that are the platform's to change.
     public var mayMove: Bool
+    /// See `ConfigurationEdit.request`.
+    var historyRequest = ""
 
     /// Changes nothing yet.
     /// - Parameter etag: the tenant's as the caller knows it; empty: any.
@@ -152,13 +161,21 @@ public struct TenantCommands: Sendable {
         from: before, to: after, setsPassword: password != nil, allowed: update.mayMove)
       if Self.moves(from: before, to: after) { try Self.checkLeftovers(record) }
       try Self.checkFree(after, from: before, in: transaction.state)
-      guard after != before || password != nil else { return before }
+      let touchesSecrets = update.secrets.contains {
+        $0.value != nil || before.configuration.secretSettings[$0.key] != nil
+      }
+      guard touchesSecrets || password != nil || !after.hasSameBytes(as: before) else {
+        return before
+      }
       after.version += 1
       after.updateTime = transaction.now
       let secret = try Self.seal(password, into: &after, sealer)
+      let secrets = try Self.seal(update.secrets, into: &after, at: transaction.now, sealer)
       if validateOnly { return after }
+      transaction.historyRequest = update.historyRequest
       transaction.emit(.putTenant(after), about: id)
       Self.emit(secret, of: after, from: before, &transaction)
+      for change in secrets { transaction.emit(change, about: id) }
       // Steps that a failed provisioning did were done for the old place.
       if Self.moves(from: before, to: after) { transaction.forgetSteps(of: record) }
       Self.reserveNames(of: after, &transaction)
@@ -249,6 +266,8 @@ public struct TenantCommands: Sendable {
     // Only the platform creates tenants.
     try catalog.check(
       new.configuration, from: TenantConfiguration(), isPlatform: true, &checks)
+    try catalog.check(
+      secrets: new.secrets, of: TenantConfiguration(), isPlatform: true, &checks)
     TenantRules.check(password: new.databasePassword, &checks)
     TenantRules.check(new.metadata, &checks)
     try checks.value { () throws(TenancyError) in
@@ -256,9 +275,12 @@ public struct TenantCommands: Sendable {
     }
     guard checks.passed, let slug, let model = new.isolationModel else { throw checks.failure }
     let id = TenantID.generate(atMilliseconds: now.milliseconds)
+    var configuration = new.configuration
+    // They would be another's.
+    configuration.secretSettings = [:]
     return Tenant(
       id: id, slug: slug, displayName: new.displayName, state: .pending, isolationModel: model,
-      configuration: TenantRules.complete(new.configuration, model: model, id: id, slug: slug),
+      configuration: TenantRules.complete(configuration, model: model, id: id, slug: slug),
       version: 1, epoch: 1, createTime: now, updateTime: now, metadata: new.metadata)
   }
 
@@ -281,6 +303,7 @@ public struct TenantCommands: Sendable {
     if let model = update.isolationModel { after.isolationModel = model }
     if let change = update.configuration {
       after.configuration = try change(before.configuration)
+      after.configuration.secretSettings = before.configuration.secretSettings
     }
     if let change = update.metadata {
       after.metadata = change(before.metadata)
@@ -292,6 +315,8 @@ public struct TenantCommands: Sendable {
       try catalog.check(
         after.configuration, from: before.configuration, isPlatform: update.mayMove, &checks)
     }
+    try catalog.check(
+      secrets: update.secrets, of: before.configuration, isPlatform: update.mayMove, &checks)
     TenantRules.check(password: update.databasePassword, &checks)
     let database = after.configuration.database
     if database?.connectionString != before.configuration.database?.connectionString {

@@ -52,6 +52,12 @@ public struct EffectiveConfiguration: Sendable {
     return sayings
   }
 
+  /// The tenant's secret value of a setting, which is the only one that it has; nil: there is none.
+  public func secret(of setting: String) -> SecretSetting? { tenant.secretSettings[setting] }
+
+  /// Whether values of a setting are not to be shown, be they stored in the clear from before it was declared so.
+  public func hides(_ setting: String) -> Bool { catalog.setting(setting)?.isSecret ?? false }
+
   /// What counts of them; nil: the setting has no value.
   public func value(of setting: String) -> Saying? {
     sayings(of: setting).first { $0.problem == nil }
@@ -60,7 +66,7 @@ public struct EffectiveConfiguration: Sendable {
   /// All settings that are declared, or of which a level says something, in the order of their names. Bounded by what is
   /// declared, and by what a tenant and a plan may have.
   public func settings() -> [String] {
-    var names = Set(tenant.customSettings.keys)
+    var names = Set(tenant.customSettings.keys).union(tenant.secretSettings.keys)
     if let plan { names.formUnion(plan.settings.keys) }
     var (definitions, budget) = (catalog.settings(), WorkBudget.uncapped)
     while let definition = definitions.next(&budget) { names.insert(definition.name) }

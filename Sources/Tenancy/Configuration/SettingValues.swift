@@ -22,7 +22,7 @@ extension SettingDefinition {
   /// Why a tenant can't have a value, for people. What that takes grows with the value alone.
   /// - Returns: nil where it fits.
   public func problem(with value: JSONValue) -> String? {
-    if isSecret { return "is a secret, and settings are stored in the clear" }
+    if isSecret { return "is a secret, and settings are stored in the clear: see secret_values" }
     switch (type, value) {
     case (.json, _), (.bool, .bool): return nil
     case (.string, .string(let text)): return problem(withText: text)
@@ -56,7 +56,7 @@ extension SettingDefinition {
     return nil
   }
 
-  private func problem(withText text: String) -> String? {
+  func problem(withText text: String) -> String? {
     if let minimumLength, text.unicodeScalars.count < minimumLength {
       return "must have at least \(minimumLength) characters"
     }

@@ -1,6 +1,6 @@
 /// Text in the order of its UTF-8 bytes: what it takes to compare two does not depend on what is in them, and the order
 /// is that of the stores.
-package struct ByteOrder: Comparable, Sendable {
+package struct ByteOrder: Comparable, Hashable, Sendable {
   /// As it was given.
   package let text: String
 
@@ -8,6 +8,10 @@ package struct ByteOrder: Comparable, Sendable {
   package init(_ text: String) { self.text = text }
 
   package static func == (a: Self, b: Self) -> Bool { a.text.hasSameBytes(as: b.text) }
+
+  package func hash(into hasher: inout Hasher) {
+    unsafe text.utf8Span.span.bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+  }
 
   package static func < (a: Self, b: Self) -> Bool { compare(a, b) < 0 }
 

@@ -232,6 +232,8 @@ extension TenancyError.Reason {
   public static let authorityExpired = Self("AUTHORITY_EXPIRED")
   /// The certificates are no chain of the authority's key that others can verify by.
   public static let authorityChainRefused = Self("AUTHORITY_CHAIN_REFUSED")
+  /// The tenant has no value of the secret setting.
+  public static let secretSettingNotFound = Self("SECRET_SETTING_NOT_FOUND")
   /// Keys can't be replaced, or are being replaced by another call.
   public static let secretsFailed = Self("SECRETS_FAILED")
   /// The store can't take the change now, or the server is stopping.

@@ -160,14 +160,17 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
   public var limits: LimitSettings?
   /// Where its data is to be made; nil: wherever there is room. The platform's to set.
   public var placement: PlacementSettings?
+  /// Of settings that are secret, which values there are.
+  public var secretSettings: [String: SecretSetting]
 
   /// Validates nothing: that is up to `TenantCommands`.
   public init(
     database: DatabaseConfiguration? = nil, schema: SchemaConfiguration? = nil,
     shared: SharedConfiguration? = nil, customSettings: [String: JSONValue] = [:],
     featureFlags: [String: Bool] = [:], routes: [RouteRule] = [], limits: LimitSettings? = nil,
-    placement: PlacementSettings? = nil
+    placement: PlacementSettings? = nil, secretSettings: [String: SecretSetting] = [:]
   ) {
+    self.secretSettings = secretSettings
     self.database = database
     self.schema = schema
     self.shared = shared
@@ -180,6 +183,7 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
 
   private enum Key: String, CodingKey {
     case database, schema, shared, customSettings, featureFlags, routes, limits, placement
+    case secretSettings
   }
 
   /// - Throws: `DecodingError` for what is none.
@@ -194,6 +198,8 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
     routes = try values.decodeIfPresent([RouteRule].self, forKey: .routes) ?? []
     limits = try values.decodeIfPresent(LimitSettings.self, forKey: .limits)
     placement = try values.decodeIfPresent(PlacementSettings.self, forKey: .placement)
+    secretSettings =
+      try values.decodeIfPresent([String: SecretSetting].self, forKey: .secretSettings) ?? [:]
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -206,6 +212,7 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
     if !routes.isEmpty { try values.encode(routes, forKey: .routes) }
     try values.encodeIfPresent(limits, forKey: .limits)
     try values.encodeIfPresent(placement, forKey: .placement)
+    if !secretSettings.isEmpty { try values.encode(secretSettings, forKey: .secretSettings) }
   }
 }
 

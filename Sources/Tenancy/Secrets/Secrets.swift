@@ -46,11 +46,14 @@ public enum SecretPurpose: Hashable, Sendable, RawRepresentable {
   case authorityKey(String)
   /// Of the tenant's `DataLogin` of this number.
   case dataLogin(UInt32)
+  /// The tenant's value of the setting of this name (`SecretSetting`).
+  case setting(String)
 
   private static let databasePasswordText = "database_password"
   private static let tokenKeyPrefix = "token_key/"
   private static let authorityKeyPrefix = "authority_key/"
   private static let dataLoginPrefix = "data_login/"
+  private static let settingPrefix = "setting/"
 
   /// Nil for what none is called.
   public init?(rawValue: String) {
@@ -62,6 +65,12 @@ public enum SecretPurpose: Hashable, Sendable, RawRepresentable {
       let id = String(rawValue.dropFirst(Self.authorityKeyPrefix.count))
       guard SigningAuthority.isID(id) else { return nil }
       self = .authorityKey(id)
+      return
+    }
+    if rawValue.hasPrefix(Self.settingPrefix) {
+      let name = String(rawValue.dropFirst(Self.settingPrefix.count))
+      guard SettingDefinition.isName(name) else { return nil }
+      self = .setting(name)
       return
     }
     if rawValue.hasPrefix(Self.dataLoginPrefix) {
@@ -77,14 +86,15 @@ public enum SecretPurpose: Hashable, Sendable, RawRepresentable {
     self = .tokenKey(id)
   }
 
-  /// `database_password`, `token_key/` and the key's id, `authority_key/` and the authority's, or `data_login/` and
-  /// the login's number.
+  /// `database_password`, `token_key/` and the key's id, `authority_key/` and the authority's, `data_login/` and the
+  /// login's number, or `setting/` and the setting's name.
   public var rawValue: String {
     switch self {
     case .databasePassword: Self.databasePasswordText
     case .tokenKey(let id): Self.tokenKeyPrefix + id
     case .authorityKey(let id): Self.authorityKeyPrefix + id
     case .dataLogin(let number): Self.dataLoginPrefix + "\(number)"
+    case .setting(let name): Self.settingPrefix + name
     }
   }
 }

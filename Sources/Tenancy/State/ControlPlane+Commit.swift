@@ -54,7 +54,7 @@ extension ControlPlane {
       let entry = LogEntry(
         revision: state.revision + 1, time: transaction.now, actor: write.actor,
         action: write.action, tenants: transaction.tenants, changes: transaction.changes,
-        lease: transaction.lease)
+        lease: transaction.lease, history: transaction.history)
       var note = AuditNote(entry, by: transaction.origin)
       note.event.reason = transaction.remark
       return (entry, note)

@@ -24,6 +24,8 @@ public final class ControlPlane: Sendable {
   let lookQueue = DispatchQueue(label: "tenancy.control-plane.looks")
   /// Where leases are renewed.
   let leaseQueue = DispatchQueue(label: "tenancy.control-plane.leases")
+  /// Where histories of configurations are read.
+  let historyReads = AuditReads(label: "tenancy.control-plane.history-reader")
   private let published: Mutex<Snapshot>
   private let publishedRevision: Atomic<UInt64>
   private let waiting = Mutex(Waiting())
@@ -209,6 +211,7 @@ public final class ControlPlane: Sendable {
             // Nobody waits for it: the writer's time is for those who do.
             if flag.isSet { throw Self.cancelled }
             let value = try body(&transaction)
+            transaction.noteHistory()
             let auditBytes = isAudited ? transaction.auditBytes(actor, action) : 0
             try budgets.judge(
               transaction, terms, auditBytes: auditBytes, counted: &counted.logBytes)
@@ -231,6 +234,7 @@ public final class ControlPlane: Sendable {
   public func close() async {
     waiting.withLock { $0.isClosed = true }
     auditor?.reads.close()
+    historyReads.close()
     await withCheckedContinuation { continuation in
       queue.async {
         self.drain()
@@ -354,6 +358,10 @@ public struct Transaction {
   var origin: AuditOrigin?
   /// What the audit trail is to know of the change besides.
   var remark = ""
+  /// What is done to configurations.
+  var history: [ConfigurationEdit] = []
+  /// See `ConfigurationEdit.request`.
+  var historyRequest = ""
 
   init(state: ControlState, now: Timestamp) {
     self.state = state
@@ -373,7 +381,7 @@ public struct Transaction {
   /// Adds a change that is about no tenant.
   public mutating func emit(_ change: Change) { changes.append(change) }
 
-  fileprivate mutating func discard() { (changes, tenants, lease) = ([], [], nil) }
+  fileprivate mutating func discard() { (changes, tenants, lease, history) = ([], [], nil, []) }
 }
 
 struct PendingWrite: Sendable {

@@ -58,7 +58,9 @@ final class TenantBudgets: Sendable {
     case .server: return
     case .tenant(let id):
       if terms.priority == .ordinary { try judgeGrowth(transaction) }
-      try countLog(transaction.changes, auditBytes, terms, id, transaction.now, &counted)
+      let historyBytes = transaction.history.reduce(0) { $0 + Int(clamping: $1.bytes) }
+      try countLog(
+        transaction.changes, auditBytes + historyBytes, terms, id, transaction.now, &counted)
     case .platform:
       if terms.priority == .ordinary { try judgeGrowth(transaction) }
     }

@@ -145,6 +145,10 @@ extension TenantConfiguration {
       bytes += database.connectionString.utf8.count + database.username.utf8.count
       if database.password != nil { bytes += Overhead.secret }
     }
+    for (name, secret) in secretSettings {
+      bytes += name.utf8.count + secret.byteCount + Overhead.secret
+      entries += 1
+    }
     bytes += schema?.schemaName.utf8.count ?? 0
     bytes += shared?.tenantIdentifier.utf8.count ?? 0
     if let placement { bytes += placement.region.utf8.count + placement.cluster.utf8.count }

@@ -164,6 +164,9 @@ public struct StoredState: Sendable {
 /// 12. An entry with a `LeaseAction` is committed only if the lease is as the action demands, in the same
 ///     transaction, and the whole batch is refused otherwise. Leases expire by the store's clock, which is the
 ///     same for all nodes, and survive what the log survives.
+/// 13. An entry's `history` is kept together with its changes or not at all, and is in no log and in no `load`: those
+///     of an owner that add up to `ConfigurationEdit.maximumBytes`, and the newest. It ends with the tenant's purge, or
+///     with the plan.
 public protocol ControlStore: Sendable {
   /// The whole state, consistent.
   /// - Throws: `StoreError`.
@@ -208,6 +211,18 @@ public protocol ControlStore: Sendable {
   /// The sealed secret of this purpose; nil if the tenant, or `SecretPlace.platform`, has none.
   /// - Throws: `StoreError`.
   func secret(_ purpose: SecretPurpose, of tenant: TenantID) throws(StoreError) -> StoredSecret?
+
+  /// What was done to a configuration, the newest first: before a place, or from the newest on. At most `limit`
+  /// entries, and fewer where they are large, but none only if there are none. Neither a write nor who follows the log
+  /// waits for it.
+  /// - Throws: `StoreError`.
+  func configurationHistory(
+    of owner: ConfigurationOwner, before place: UInt64?, limit: Int
+  ) throws(StoreError) -> [RecordedEdit]
+
+  /// The revision behind which histories begin: what was done before was not recorded.
+  /// - Throws: `StoreError`.
+  func configurationHistoryBegin() throws(StoreError) -> UInt64
 
   /// All data keys, in order of their ids.
   /// - Throws: `StoreError`.

@@ -14,12 +14,17 @@ public struct LogEntry: Hashable, Sendable {
   public let changes: [Change]
   /// Not a part of the log: those who follow it do not see it.
   public let lease: LeaseAction?
+  /// What it does to configurations, of each owner once. Not a part of the log either.
+  public let history: [ConfigurationEdit]
 
-  /// - Parameter lease: what the entry does to a lease, if anything.
+  /// - Parameters:
+  ///   - lease: what the entry does to a lease, if anything.
+  ///   - history: what it does to configurations, of each owner once.
   public init(
     revision: UInt64, time: Timestamp, actor: String, action: String, tenants: [TenantID],
-    changes: [Change], lease: LeaseAction? = nil
+    changes: [Change], lease: LeaseAction? = nil, history: [ConfigurationEdit] = []
   ) {
+    self.history = history
     self.revision = revision
     self.time = time
     self.actor = actor
@@ -49,7 +54,9 @@ public struct LogMark: Hashable, Sendable {
 extension LogEntry {
   /// As those who follow the log see it.
   public var withoutSecrets: LogEntry {
-    guard lease != nil || changes.contains(where: \.mayHoldSecrets) else { return self }
+    guard lease != nil || !history.isEmpty || changes.contains(where: \.mayHoldSecrets) else {
+      return self
+    }
     return LogEntry(
       revision: revision, time: time, actor: actor, action: action, tenants: tenants,
       changes: changes.map(\.withoutSecrets))

@@ -45,6 +45,15 @@ public struct PlansClient: Sendable {
     try await channel.unary(V1.Plans.updatePlan.method, request, options: options)
   }
 
+  /// Who changed which of the plan's settings, feature flags and limits, the newest first, under the names that they have
+  /// in a tenant's configuration: `custom_settings.theme`, `feature_flags.beta`, `limits.limits`. About 512 KiB of a
+  /// plan's history are kept, the oldest goes first; it ends when the plan is deleted.
+  public nonisolated(nonsending) func listPlanHistory(
+    _ request: V1.ListPlanHistoryRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ListSettingHistoryResponse {
+    try await channel.unary(V1.Plans.listPlanHistory.method, request, options: options)
+  }
+
   /// Only of a plan that no tenant has, deleted ones included that are not purged.
   public nonisolated(nonsending) func deletePlan(
     _ request: V1.DeletePlanRequest, options: RPCCallOptions = RPCCallOptions()

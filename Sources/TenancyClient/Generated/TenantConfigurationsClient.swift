@@ -36,4 +36,38 @@ public struct TenantConfigurationsClient: Sendable {
   ) async throws -> V1.EvaluateFeatureFlagsResponse {
     try await channel.unary(V1.TenantConfigurations.evaluateFeatureFlags.method, request, options: options)
   }
+
+  /// Who changed which of the tenant's own settings, feature flags and limits, when, from what and to what, the newest
+  /// first. About 512 KiB of a tenant's history are kept, the oldest goes first; it ends when the tenant is purged.
+  public nonisolated(nonsending) func listSettingHistory(
+    _ request: V1.ListSettingHistoryRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ListSettingHistoryResponse {
+    try await channel.unary(V1.TenantConfigurations.listSettingHistory.method, request, options: options)
+  }
+
+  /// What is different between the tenant's own configuration at two revisions. One that the history does not reach
+  /// back to is refused with OUT_OF_RANGE and REVISION_COMPACTED, `oldest_revision` saying how far it does.
+  public nonisolated(nonsending) func diffTenantConfiguration(
+    _ request: V1.DiffTenantConfigurationRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.DiffTenantConfigurationResponse {
+    try await channel.unary(V1.TenantConfigurations.diffTenantConfiguration.method, request, options: options)
+  }
+
+  /// Answers the tenant's value of a secret setting, for a service that needs it. Each is in the audit trail, alike ones
+  /// as one record with their number. The tenant's own identities get what they may set themselves (`editor` TENANT);
+  /// others are refused with SETTING_NOT_OWN. NOT_FOUND with SECRET_SETTING_NOT_FOUND where the tenant has none.
+  public nonisolated(nonsending) func accessSecretSetting(
+    _ request: V1.AccessSecretSettingRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.AccessSecretSettingResponse {
+    try await channel.unary(V1.TenantConfigurations.accessSecretSetting.method, request, options: options)
+  }
+
+  /// Gives settings, feature flags and limits of the tenant the values that they had at a revision: all at once or none.
+  /// It is a change like that of UpdateTenantConfiguration, judged by what is declared now and by what the caller may
+  /// change now, and in the history itself. All values that do not fit any more are told at once.
+  public nonisolated(nonsending) func revertTenantConfiguration(
+    _ request: V1.RevertTenantConfigurationRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.RevertTenantConfigurationResponse {
+    try await channel.unary(V1.TenantConfigurations.revertTenantConfiguration.method, request, options: options)
+  }
 }

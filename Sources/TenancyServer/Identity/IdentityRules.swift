@@ -38,7 +38,8 @@ public struct IdentityRules: Sendable {
   public static let defaultPlatformRoles: [String: [Permission]] = [
     "admin": everything, "operator": everything,
     "viewer": permissions([
-      "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:resolve",
+      "tenancy.tenants:get", "tenancy.tenants:list", "tenancy.tenants:list_history",
+      "tenancy.tenants:resolve",
       "tenancy.authorization:check", "tenancy.roles:get", "tenancy.roles:list",
       "tenancy.assignments:list", "tenancy.audit:list", "tenancy.audit:export",
       "tenancy.token_keys:get", "tenancy.authentication:get", "tenancy.workload_entries:get",
@@ -71,7 +72,7 @@ public struct IdentityRules: Sendable {
     "tenancy.secrets:*", "tenancy.audit:*", "tenancy.tokens:*", "tenancy.token_keys:*",
     "tenancy.requests:*", "tenancy.authentication:*",
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",
-    "tenancy.data:*", "tenancy.clusters:*", "tenancy.operations:*",
+    "tenancy.data:*", "tenancy.clusters:*", "tenancy.operations:*", "tenancy.secret_settings:*",
     "tenancy.setting_definitions:*", "tenancy.plans:*", "tenancy.feature_flags:*",
   ])
 

@@ -5,10 +5,11 @@ import TenancyWire
 struct ConfigurationChange: Sendable {
   private static let whole = [
     "database", "schema", "shared", "custom_settings", "feature_flags", "routes", "limits",
-    "placement",
+    "placement", "secret_values",
   ]
   private static let settingPrefix = "custom_settings."
   private static let flagPrefix = "feature_flags."
+  private static let secretPrefix = "secret_values."
   private static let partsOfLimits = ["limits.plan", "limits.limits"]
 
   private let sent: V1.TenantConfiguration
@@ -30,7 +31,7 @@ struct ConfigurationChange: Sendable {
     keepsConnection = !caller.isPlatform
     let mask = try UpdateMask(mask, all: Self.whole) { path in
       Self.whole.contains(path) || Self.partsOfLimits.contains(path)
-        || [Self.settingPrefix, Self.flagPrefix].contains {
+        || [Self.settingPrefix, Self.flagPrefix, Self.secretPrefix].contains {
           path.hasPrefix($0) && path.utf8.count > $0.utf8.count
         }
     }
@@ -65,6 +66,17 @@ struct ConfigurationChange: Sendable {
   var databasePassword: ClearSecret? {
     guard isImplied || paths.contains("database") else { return nil }
     return sent.database?.clearPassword
+  }
+
+  /// Secrets that are to be set, or removed: as the database's password, one that is not sent stays.
+  var secrets: [String: ClearSecret?] {
+    let isWhole = isImplied || paths.contains("secret_values")
+    var secrets = isWhole ? sent.clearSecrets : [:]
+    for path in paths where path.hasPrefix(Self.secretPrefix) {
+      let name = String(path.dropFirst(Self.secretPrefix.count))
+      secrets[name] = .some(sent.secretValues[name].map { ClearSecret($0) })
+    }
+    return secrets
   }
 
   @Sendable
@@ -119,6 +131,9 @@ struct ConfigurationChange: Sendable {
     case "routes": configuration.routes = routes
     // They are not the tenant's to change: see `apply`.
     case "limits", "limits.plan", "limits.limits": return
+    // See `secrets`.
+    case "secret_values": return
+    case let path where path.hasPrefix(Self.secretPrefix): return
     case let path where path.hasPrefix(Self.settingPrefix):
       let key = String(path.dropFirst(Self.settingPrefix.count))
       configuration.customSettings[key] = sent.customSettings?[key]

@@ -137,8 +137,13 @@ extension V1.TenantConfiguration {
       limits: configuration.limits.map(V1.RequestLimits.init),
       placement: configuration.placement.map {
         V1.TenantPlacement(region: $0.region, cluster: $0.cluster)
-      })
+      },
+      secretSettings: configuration.secretSettings.map { V1.SecretSetting($1, named: $0) }
+        .sorted { $0.setting < $1.setting })
   }
+
+  /// Values of secret settings that were sent.
+  var clearSecrets: [String: ClearSecret?] { secretValues.mapValues { .some(ClearSecret($0)) } }
 
   func domain() throws(TenancyError) -> TenantConfiguration {
     TenantConfiguration(
@@ -164,6 +169,14 @@ extension V1.TenantConfiguration {
     }
     try checks.finish()
     return rules
+  }
+}
+
+extension V1.SecretSetting {
+  init(_ secret: SecretSetting, named name: String) {
+    self.init(
+      setting: name, version: secret.reference.version,
+      setTime: GoogleProtobuf.Timestamp(secret.setTime))
   }
 }
 

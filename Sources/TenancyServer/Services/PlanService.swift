@@ -30,6 +30,16 @@ struct PlanService: Sendable {
         return try list(access, request, &budget)
       },
       gate.async(API.updatePlan, update),
+      gate.async(API.listPlanHistory) { (access, request) async throws(TenancyError) in
+        let id = try Self.names.id(in: request.name)
+        // Those of the configuration file have none.
+        guard access.snapshot.state.catalog.plan(id) != nil || limits?.has(id) ?? false else {
+          throw PlanCommands.notFound
+        }
+        return try await SettingHistory(plane: plane, catalog: access.snapshot.state.catalog).list(
+          .plan(id), setting: request.setting, size: request.pageSize, token: request.pageToken,
+          by: access.payer)
+      },
       gate.async(API.deletePlan) { (access, request) throws(TenancyError) in
         let id = try Self.names.id(in: request.name)
         try await commands(access).delete(id, etag: request.etag)

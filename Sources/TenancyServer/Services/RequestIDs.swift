@@ -13,13 +13,21 @@ enum RequestIDs {
       }
   }
 
-  /// A digest of what a tenant is to be, of its password only that there is one: the digest is stored.
+  /// A digest of what a tenant is to be, of its secrets only that there are such: the digest is stored.
   static func digest(of tenant: V1.Tenant) -> String {
     var open = tenant
     if let password = open.configuration?.database?.password, !password.isEmpty {
       open.configuration?.database?.password = "set"
     }
+    for name in open.configuration?.secretValues.keys.sorted() ?? [] {
+      open.configuration?.secretValues[name] = "set"
+    }
     return digest(ofMessage: open)
+  }
+
+  /// A digest of what is to be reverted.
+  static func digest(of revert: V1.RevertTenantConfigurationRequest) -> String {
+    digest(ofMessage: revert)
   }
 
   /// Equal messages have equal encodings.

@@ -10,6 +10,16 @@ struct TenantConfigurationService: Sendable {
   /// Bytes of a flag's or a setting's name: it is not looked for if it is longer.
   private static let maximumNameBytes = 1_024
 
+  let plane: ControlPlane
+  /// Nil: tenants' requests are not limited.
+  var plans: LimitPlans?
+  /// Nil where no master key is configured.
+  var vault: SecretVault?
+
+  private func history(_ access: Access) -> SettingHistory {
+    SettingHistory(plane: plane, catalog: access.snapshot.state.catalog)
+  }
+
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantConfigurations
     return [
@@ -17,10 +27,15 @@ struct TenantConfigurationService: Sendable {
         let tenant = try access.requireTarget().tenant
         let effective = EffectiveConfiguration(of: tenant, access.snapshot.state.catalog)
         var settings: [String: JSONValue] = [:]
-        for name in effective.settings() { settings[name] = effective.value(of: name)?.value }
+        for name in effective.settings() where effective.secret(of: name) == nil {
+          settings[name] = effective.value(of: name)?.value
+        }
         return V1.EffectiveConfiguration(
           name: "\(TenantNames.collection)\(tenant.id)",
-          plan: tenant.configuration.limits?.plan ?? "", settings: settings, etag: effective.etag)
+          plan: tenant.configuration.limits?.plan ?? "", settings: settings, etag: effective.etag,
+          secretSettings: tenant.configuration.secretSettings.map {
+            V1.SecretSetting($1, named: $0)
+          }.sorted { $0.setting < $1.setting })
       },
       gate.async(API.explainConfiguration) { (access, request) throws(TenancyError) in
         try explain(access, request)
@@ -28,7 +43,55 @@ struct TenantConfigurationService: Sendable {
       gate.async(API.evaluateFeatureFlags) { (access, request) throws(TenancyError) in
         try evaluate(access, request)
       },
+      gate.async(API.listSettingHistory) { (access, request) async throws(TenancyError) in
+        try await history(access).list(
+          .tenant(access.requireTarget().tenant.id), setting: request.setting,
+          size: request.pageSize, token: request.pageToken, by: access.payer)
+      },
+      gate.async(API.diffTenantConfiguration) { (access, request) async throws(TenancyError) in
+        try await history(access).diff(
+          access.requireTarget(), request, in: access.snapshot.state, by: access.payer)
+      },
+      gate.async(API.revertTenantConfiguration, revert),
+      gate.async(API.accessSecretSetting) { (access, request) async throws(TenancyError) in
+        try await SecretSettings(plane: plane, vault: vault).read(request, access)
+      },
     ]
+  }
+
+  // MARK: Reverting
+
+  private func revert(
+    _ access: Access, _ request: V1.RevertTenantConfigurationRequest
+  ) async throws(TenancyError) -> V1.RevertTenantConfigurationResponse {
+    let target = try access.requireTarget().tenant.id
+    let isPlatform = access.caller.isPlatform
+    let limits = LimitsChange(plans: plans, isPlatform: isPlatform)
+    var revert = TenantCommands.Revert(to: request.revision, mayMove: isPlatform) {
+      (after, before) throws(TenancyError) in
+      try limits.apply(after, to: before, isNamed: true)
+    }
+    let id = request.requestId
+    guard id.isEmpty || RequestIDs.isWellFormed(id) else {
+      throw .invalid("request_id", "must be a UUID")
+    }
+    revert.fields = request.settings
+    revert.etag = request.etag
+    revert.validateOnly = request.validateOnly
+    if !id.isEmpty {
+      revert.requestID = id
+      revert.digest = RequestIDs.digest(
+        of: V1.RevertTenantConfigurationRequest(
+          name: "\(target)", revision: request.revision, settings: request.settings))
+    }
+    let commands = TenantCommands(
+      plane, actor: access.caller.subject, judge: try access.requireJudge(), plans: plans)
+    let (tenant, edits) = try await commands.revert(target, revert, by: access.payer)
+    return V1.RevertTenantConfigurationResponse(
+      tenant: V1.Tenant(
+        tenant, former: plane.state.find(target)?.formerSlugs ?? [], at: plane.now,
+        for: access.caller),
+      changes: edits.map { V1.SettingDifference(plane.state.catalog.telling($0)) })
   }
 
   // MARK: Settings
@@ -40,17 +103,20 @@ struct TenantConfigurationService: Sendable {
     let catalog = access.snapshot.state.catalog
     let effective = EffectiveConfiguration(of: tenant, catalog)
     func explanation(_ name: String) -> V1.SettingExplanation {
-      let sayings = effective.sayings(of: name)
-      let counting = sayings.first { $0.problem == nil }
+      let (sayings, hides) = (effective.sayings(of: name), effective.hides(name))
+      let secret = effective.secret(of: name).map { V1.SecretSetting($0, named: name) }
+      let counting = secret == nil ? sayings.first { $0.problem == nil } : nil
       return V1.SettingExplanation(
         setting: name, value: counting?.value,
-        level: counting.map { V1.ConfigurationLevel($0.level) } ?? .unspecified,
+        level: secret != nil
+          ? .tenant : counting.map { V1.ConfigurationLevel($0.level) } ?? .unspecified,
         declared: catalog.setting(name) != nil,
-        levels: sayings.map { saying in
-          V1.ConfigurationLevelValue(
-            level: V1.ConfigurationLevel(saying.level), value: saying.value,
-            problem: saying.problem ?? "")
-        })
+        levels: (secret.map { [V1.ConfigurationLevelValue(level: .tenant, secret: $0)] } ?? [])
+          + sayings.map { saying in
+            V1.ConfigurationLevelValue(
+              level: V1.ConfigurationLevel(saying.level), value: hides ? nil : saying.value,
+              problem: saying.problem ?? "")
+          })
     }
     if !request.setting.isEmpty {
       guard request.setting.utf8.count <= Self.maximumNameBytes else {

@@ -79,6 +79,7 @@ struct TenantManagerService: Sendable {
       databasePassword: tenant.configuration?.database?.clearPassword,
       requestID: hasID ? id : "", digest: hasID ? RequestIDs.digest(of: tenant) : "",
       checks: checks)
+    new.secrets = tenant.configuration?.clearSecrets ?? [:]
     new.metadata = TenantMetadata(labels: tenant.labels, annotations: tenant.annotations)
     return new
   }
@@ -120,6 +121,7 @@ struct TenantManagerService: Sendable {
       update.configuration = try ConfigurationChange.replacement(
         by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller, plans)
       update.databasePassword = sent.configuration?.database?.clearPassword
+      update.secrets = sent.configuration?.clearSecrets ?? [:]
     }
     let metadata = try MetadataChange(
       sent, mask, request.updateMask, isPlatform: access.caller.isPlatform)
@@ -165,6 +167,7 @@ struct TenantManagerService: Sendable {
       plans)
     update.configuration = change.apply
     update.databasePassword = change.databasePassword
+    update.secrets = change.secrets
     return answer(
       try await commands(access).update(id, update, action: "tenants.configure"),
       for: access.caller)

@@ -142,7 +142,8 @@ struct PostgreSQLMigrations {
   private static let all = [
     initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens, settings,
     workloadEntries, requestCounts, signingAuthorities, DomainMigration.postgreSQL, plans,
-    tokenAuthorities, labels, ConfigurationItems.postgreSQL, TenantOperations.postgreSQL,
+    tokenAuthorities, labels, ConfigurationItems.postgreSQL, HistoryQuery.postgreSQL,
+    TenantOperations.postgreSQL,
   ]
 
   /// Nothing to be made: a program that does not know of plans would destroy what must be kept, and drop them, or labels,

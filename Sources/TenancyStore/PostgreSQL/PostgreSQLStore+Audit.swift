@@ -1,7 +1,7 @@
 internal import Synchronization
 public import Tenancy
 
-/// How audit records are read, and removed.
+/// How audit records are read, and removed; and how histories of configurations are read.
 extension PostgreSQLStore {
   public func auditRecords(
     of chain: AuditChain, after sequence: UInt64, limit: Int
@@ -40,6 +40,21 @@ extension PostgreSQLStore {
     return try audit(AuditQuery.ends(.postgreSQL), values) { row throws(StoreError) in
       try AuditQuery.end(row)
     }
+  }
+
+  public func configurationHistory(
+    of owner: ConfigurationOwner, before place: UInt64?, limit: Int
+  ) throws(StoreError) -> [RecordedEdit] {
+    let json = JSONCoding()
+    return try audit(
+      HistoryQuery.boundedPage(.postgreSQL), HistoryQuery.values(owner, place, limit)
+    ) { row throws(StoreError) in try HistoryQuery.entry(row, of: owner.text, json) }
+  }
+
+  public func configurationHistoryBegin() throws(StoreError) -> UInt64 {
+    try audit(HistoryQuery.begin, []) { row throws(StoreError) in
+      UInt64(clamping: row.integer(0) ?? 0)
+    }.first ?? 0
   }
 
   public func trimAudit(_ trims: [AuditTrim], _ hold: LeaseHold?) throws(StoreError) {

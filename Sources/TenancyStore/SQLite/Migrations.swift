@@ -24,6 +24,8 @@ enum Migrations {
   static let firstWithDomains: Int64 = 18
   /// From here on there is what the platform declares of configurations.
   static let firstWithConfigurationItems: Int64 = 22
+  /// From here on there are histories of configurations.
+  static let firstWithHistories: Int64 = 23
 
   /// Refuses a file that is not ours or too new. Only reads, so that a foreign file stays untouched.
   static func check(_ connection: SQLiteConnection) throws(StoreError) {
@@ -126,6 +128,7 @@ enum Migrations {
     // A program that does not know of labels, annotations and logins would drop them with the tenant's next change.
     Step(sql: ""),
     Step(sql: ConfigurationItems.sqlite),
+    Step(sql: HistoryQuery.sqlite),
     // A program that does not know of operations could not follow the log.
     Step(sql: TenantOperations.sqlite),
   ]

@@ -1,16 +1,20 @@
 internal import Tenancy
 
-/// Reads audit records by a connection of its own, which sees what is committed and keeps no write waiting: in WAL
+/// Reads audit records, and histories of configurations, by a connection of its own, which sees what is committed and keeps no write waiting: in WAL
 /// mode neither waits for the other. Not thread-safe.
 final class SQLiteAuditReader {
   private let head: SQLiteStatement
   private let page: SQLiteStatement
   /// Of chains.
   private let old, long, ends: SQLiteStatement
+  /// Of configurations.
+  private let history, historyBegin: SQLiteStatement
+  private let json = JSONCoding()
 
   /// The database must be open, by whoever writes: it has been recovered then.
   init(path: String) throws(StoreError) {
-    (head, page, old, long, ends) = try asStoreError { () throws(SQLiteError) in
+    (head, page, old, long, ends, history, historyBegin) = try asStoreError {
+      () throws(SQLiteError) in
       let connection = try SQLiteConnection(reading: path, isStill: false)
       try connection.execute(Self.settings)
       return (
@@ -18,7 +22,9 @@ final class SQLiteAuditReader {
         try connection.prepare(AuditQuery.page(.sqlite)),
         try connection.prepare(AuditQuery.old(.sqlite)),
         try connection.prepare(AuditQuery.long(.sqlite)),
-        try connection.prepare(AuditQuery.ends(.sqlite))
+        try connection.prepare(AuditQuery.ends(.sqlite)),
+        try connection.prepare(HistoryQuery.page(.sqlite)),
+        try connection.prepare(HistoryQuery.begin)
       )
     }
   }
@@ -77,6 +83,30 @@ final class SQLiteAuditReader {
       return bytes < AuditQuery.maximumPageBytes
     }
     return records
+  }
+}
+
+extension SQLiteAuditReader {
+  func configurationHistory(
+    of owner: ConfigurationOwner, before place: UInt64?, limit: Int
+  ) throws(StoreError) -> [RecordedEdit] {
+    var (entries, bytes): ([RecordedEdit], UInt64) = ([], 0)
+    try history.read(HistoryQuery.values(owner, place, limit)) { row throws(StoreError) in
+      let entry = try HistoryQuery.entry(row, of: owner.text, json)
+      entries.append(entry)
+      bytes += entry.bytes
+      return bytes < HistoryQuery.maximumPageBytes
+    }
+    return entries
+  }
+
+  func configurationHistoryBegin() throws(StoreError) -> UInt64 {
+    var begin: UInt64 = 0
+    try historyBegin.read([]) { row throws(StoreError) in
+      begin = UInt64(clamping: row.integer(0) ?? 0)
+      return false
+    }
+    return begin
   }
 }
 

@@ -153,6 +153,18 @@ public final class SQLiteStore: AuditedStore {
     }
   }
 
+  public func configurationHistory(
+    of owner: ConfigurationOwner, before place: UInt64?, limit: Int
+  ) throws(StoreError) -> [RecordedEdit] {
+    try withAuditReader { (reader) throws(StoreError) in
+      try reader.configurationHistory(of: owner, before: place, limit: limit)
+    }
+  }
+
+  public func configurationHistoryBegin() throws(StoreError) -> UInt64 {
+    try withAuditReader { (reader) throws(StoreError) in try reader.configurationHistoryBegin() }
+  }
+
   public func trimAudit(_ trims: [AuditTrim], _ hold: LeaseHold?) throws(StoreError) {
     try write { (database) throws(StoreError) in try database.trimAudit(trims, hold) }
   }

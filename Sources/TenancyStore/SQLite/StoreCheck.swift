@@ -195,6 +195,14 @@ public enum StoreCheck {
       try SecretAudit.check(
         secrets, tenants: stored.tables.first ?? [], authorities: stored.tables.last ?? [], nil)
     }
+    if version >= Migrations.firstWithHistories {
+      let json = JSONCoding()
+      try each(connection, HistoryQuery.all) { row in
+        findings.note { () throws(StoreError) in
+          _ = try HistoryQuery.entry(row, of: row.text(8) ?? "?", json)
+        }
+      }
+    }
     guard findings.all.count == before else { return }
     // As the server does it: what it would trip over, this trips over.
     let state = ControlState(stored)

@@ -348,8 +348,12 @@ private struct ConfigurationDocument: Codable {
   let routes: [RouteRule]?
   let limits: LimitSettings?
   let placement: PlacementSettings?
+  /// Nil: none.
+  let secretSettings: [String: SecretSetting]?
 
   init(_ configuration: TenantConfiguration) {
+    let secrets = configuration.secretSettings
+    secretSettings = secrets.isEmpty ? nil : secrets
     database = configuration.database.map(DatabaseDocument.init)
     schema = configuration.schema
     shared = configuration.shared
@@ -364,7 +368,7 @@ private struct ConfigurationDocument: Codable {
     TenantConfiguration(
       database: try database?.configuration(), schema: schema, shared: shared,
       customSettings: customSettings, featureFlags: featureFlags, routes: routes ?? [],
-      limits: limits, placement: placement)
+      limits: limits, placement: placement, secretSettings: secretSettings ?? [:])
   }
 }
 

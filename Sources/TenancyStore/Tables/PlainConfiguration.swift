@@ -32,7 +32,8 @@ enum PlainConfiguration {
   static func encode(_ configuration: TenantConfiguration) -> String? {
     guard configuration.database == nil, configuration.customSettings.isEmpty,
       configuration.featureFlags.isEmpty, configuration.routes.isEmpty,
-      configuration.limits == nil, configuration.placement == nil
+      configuration.limits == nil, configuration.placement == nil,
+      configuration.secretSettings.isEmpty
     else { return nil }
     let names = [
       (schema, configuration.schema?.schemaName), (shared, configuration.shared?.tenantIdentifier),

@@ -18,7 +18,11 @@ struct StateWriter {
       last += 1
       try insert(entry, revision: last, to: &runner)
       if let lease = entry.lease { try write(lease, revision: last, to: &runner) }
-      for change in entry.changes { try apply(change, to: &runner) }
+      for change in entry.changes {
+        try apply(change, to: &runner)
+        try endHistory(of: change, in: &runner)
+      }
+      try write(history: entry.history, of: entry, revision: last, to: &runner)
     }
   }
 

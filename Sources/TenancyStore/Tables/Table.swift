@@ -202,8 +202,9 @@ extension Table {
 
   static let all = [
     log, logFloor, tenants, reservedNames, roles, assignments, provisioningSteps, requests,
-    revocations, workloadEntries, tenantDomains, configurationItems, tenantOperations,
-    signingAuthorities, dataKeys, secrets, platformSecrets, auditRecords, auditChains, leases,
+    revocations, workloadEntries, tenantDomains, configurationItems, configurationHistory,
+    tenantOperations, signingAuthorities, dataKeys, secrets, platformSecrets, auditRecords,
+    auditChains, leases,
   ]
 }
 
@@ -260,6 +261,9 @@ enum StateStatement: Int, CaseIterable {
   case putOperation
   case trimOperations
   case deleteOperations
+  case insertEdit
+  case trimEdits
+  case deleteEdits
   case putPlatformSecret
   case deletePlatformSecret
   case insertAuditRecord
@@ -281,9 +285,8 @@ enum StateStatement: Int, CaseIterable {
       .rememberRequest, .forgetRequests, .putSecret, .deleteSecret, .putDataKey, .putRevocation,
       .forgetRevocations, .putWorkloadEntry, .deleteWorkloadEntry, .putDomain,
       .deleteDomain, .putAuthority, .deleteAuthority, .putConfigurationItem,
-      .deleteConfigurationItem, .putOperation, .trimOperations, .deleteOperations,
-      .putPlatformSecret, .deletePlatformSecret,
-      .insertAuditRecord,
+      .deleteConfigurationItem, .putOperation, .trimOperations, .deleteOperations, .insertEdit,
+      .trimEdits, .deleteEdits, .putPlatformSecret, .deletePlatformSecret, .insertAuditRecord,
       .noteAuditChain, .noteAuditBegin, .moveAuditBegin, .removeAuditRecords:
       .conflict
     }
@@ -349,6 +352,9 @@ enum StateStatement: Int, CaseIterable {
         + "min(number) FROM (SELECT number FROM tenant_operations WHERE tenant_id = \(tenant) "
         + "ORDER BY number DESC LIMIT \(TenantOperation.maximumKept)) AS kept)"
     case .deleteOperations: return Table.tenantOperations.delete(dialect, where: "tenant_id")
+    case .insertEdit: return Table.insertEdit(dialect)
+    case .trimEdits: return Table.trimEdits(dialect)
+    case .deleteEdits: return Table.configurationHistory.delete(dialect, where: "owner")
     case .putPlatformSecret: return Table.platformSecrets.put(dialect)
     case .deletePlatformSecret: return Table.platformSecrets.delete(dialect, where: "purpose")
     case .insertAuditRecord: return Table.auditRecords.insert(dialect)

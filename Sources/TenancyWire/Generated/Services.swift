@@ -436,6 +436,71 @@ extension V1 {
 }
 
 extension V1 {
+  /// What a tenant's settings and feature flags come to. A setting's value is the tenant's own (`custom_settings`), else
+  /// its plan's, else the default that is declared. A value that does not fit what is declared by now is passed over. A
+  /// feature flag is on or off as the tenant's configuration says, else as its plan says, else by what is declared of it.
+  /// Of settings and flags that are not declared, what the plan says counts before what the tenant's configuration does.
+  public enum TenantConfigurations: ServiceSpec {
+    /// As calls' paths have it.
+    public static let name = "tenancy.v1.TenantConfigurations"
+
+    /// All settings that have a value.
+    public static let getEffectiveConfiguration = MethodSpec<V1.GetEffectiveConfigurationRequest, V1.EffectiveConfiguration>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/GetEffectiveConfiguration", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Of each setting, in the order of their names, which level says what, and which counts.
+    public static let explainConfiguration = MethodSpec<V1.ExplainConfigurationRequest, V1.ExplainConfigurationResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/ExplainConfiguration", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// For whom flags are on, and why. It changes nothing, and the same question has the same answer until a flag, the
+    /// tenant's configuration or its plan changes. Callers that are not the platform's are not told how the platform rolls
+    /// a flag out: see FeatureFlagEvaluation.
+    public static let evaluateFeatureFlags = MethodSpec<V1.EvaluateFeatureFlagsRequest, V1.EvaluateFeatureFlagsResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/EvaluateFeatureFlags", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Who changed which of the tenant's own settings, feature flags and limits, when, from what and to what, the newest
+    /// first. About 512 KiB of a tenant's history are kept, the oldest goes first; it ends when the tenant is purged.
+    public static let listSettingHistory = MethodSpec<V1.ListSettingHistoryRequest, V1.ListSettingHistoryResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/ListSettingHistory", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:list_history", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// What is different between the tenant's own configuration at two revisions. One that the history does not reach
+    /// back to is refused with OUT_OF_RANGE and REVISION_COMPACTED, `oldest_revision` saying how far it does.
+    public static let diffTenantConfiguration = MethodSpec<V1.DiffTenantConfigurationRequest, V1.DiffTenantConfigurationResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/DiffTenantConfiguration", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:list_history", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Answers the tenant's value of a secret setting, for a service that needs it. Each is in the audit trail, alike ones
+    /// as one record with their number. The tenant's own identities get what they may set themselves (`editor` TENANT);
+    /// others are refused with SETTING_NOT_OWN. NOT_FOUND with SECRET_SETTING_NOT_FOUND where the tenant has none.
+    public static let accessSecretSetting = MethodSpec<V1.AccessSecretSettingRequest, V1.AccessSecretSettingResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/AccessSecretSetting", kind: .unary),
+      requirement: Requirement(permission: "tenancy.secret_settings:access", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+    /// Gives settings, feature flags and limits of the tenant the values that they had at a revision: all at once or none.
+    /// It is a change like that of UpdateTenantConfiguration, judged by what is declared now and by what the caller may
+    /// change now, and in the history itself. All values that do not fit any more are told at once.
+    public static let revertTenantConfiguration = MethodSpec<V1.RevertTenantConfigurationRequest, V1.RevertTenantConfigurationResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantConfigurations/RevertTenantConfiguration", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:configure", scope: .tenant, tenantField: "name"),
+      tenantField: { $0.pointee.name })
+
+    public static let methods: [MethodIdentity] = [
+      getEffectiveConfiguration.identity,
+      explainConfiguration.identity,
+      evaluateFeatureFlags.identity,
+      listSettingHistory.identity,
+      diffTenantConfiguration.identity,
+      accessSecretSetting.identity,
+      revertTenantConfiguration.identity,
+    ]
+  }
+}
+
+extension V1 {
   /// The platform's plans, or editions: what all tenants have that name one as `configuration.limits.plan`. For the
   /// platform only; there are 1,000 at most. The plans of a node's configuration file (`rate_limits.plans`), which are of
   /// limits only, are answered as well, and can't be changed here.
@@ -467,6 +532,13 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.Plans/UpdatePlan", kind: .unary),
       requirement: Requirement(permission: "tenancy.plans:update", scope: .platform),
       tenantField: nil)
+    /// Who changed which of the plan's settings, feature flags and limits, the newest first, under the names that they have
+    /// in a tenant's configuration: `custom_settings.theme`, `feature_flags.beta`, `limits.limits`. About 512 KiB of a
+    /// plan's history are kept, the oldest goes first; it ends when the plan is deleted.
+    public static let listPlanHistory = MethodSpec<V1.ListPlanHistoryRequest, V1.ListSettingHistoryResponse>(
+      RPCMethod(path: "/tenancy.v1.Plans/ListPlanHistory", kind: .unary),
+      requirement: Requirement(permission: "tenancy.plans:get", scope: .platform),
+      tenantField: nil)
     /// Only of a plan that no tenant has, deleted ones included that are not purged.
     public static let deletePlan = MethodSpec<V1.DeletePlanRequest, V1.DeletePlanResponse>(
       RPCMethod(path: "/tenancy.v1.Plans/DeletePlan", kind: .unary),
@@ -478,6 +550,7 @@ extension V1 {
       getPlan.identity,
       listPlans.identity,
       updatePlan.identity,
+      listPlanHistory.identity,
       deletePlan.identity,
     ]
   }
@@ -499,41 +572,6 @@ extension V1 {
 
     public static let methods: [MethodIdentity] = [
       rotateDataKey.identity,
-    ]
-  }
-}
-
-extension V1 {
-  /// What a tenant's settings and feature flags come to. A setting's value is the tenant's own (`custom_settings`), else
-  /// its plan's, else the default that is declared. A value that does not fit what is declared by now is passed over. A
-  /// feature flag is on or off as the tenant's configuration says, else as its plan says, else by what is declared of it.
-  /// Of settings and flags that are not declared, what the plan says counts before what the tenant's configuration does.
-  public enum TenantConfigurations: ServiceSpec {
-    /// As calls' paths have it.
-    public static let name = "tenancy.v1.TenantConfigurations"
-
-    /// All settings that have a value.
-    public static let getEffectiveConfiguration = MethodSpec<V1.GetEffectiveConfigurationRequest, V1.EffectiveConfiguration>(
-      RPCMethod(path: "/tenancy.v1.TenantConfigurations/GetEffectiveConfiguration", kind: .unary),
-      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
-      tenantField: { $0.pointee.name })
-    /// Of each setting, in the order of their names, which level says what, and which counts.
-    public static let explainConfiguration = MethodSpec<V1.ExplainConfigurationRequest, V1.ExplainConfigurationResponse>(
-      RPCMethod(path: "/tenancy.v1.TenantConfigurations/ExplainConfiguration", kind: .unary),
-      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
-      tenantField: { $0.pointee.name })
-    /// For whom flags are on, and why. It changes nothing, and the same question has the same answer until a flag, the
-    /// tenant's configuration or its plan changes. Callers that are not the platform's are not told how the platform rolls
-    /// a flag out: see FeatureFlagEvaluation.
-    public static let evaluateFeatureFlags = MethodSpec<V1.EvaluateFeatureFlagsRequest, V1.EvaluateFeatureFlagsResponse>(
-      RPCMethod(path: "/tenancy.v1.TenantConfigurations/EvaluateFeatureFlags", kind: .unary),
-      requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
-      tenantField: { $0.pointee.name })
-
-    public static let methods: [MethodIdentity] = [
-      getEffectiveConfiguration.identity,
-      explainConfiguration.identity,
-      evaluateFeatureFlags.identity,
     ]
   }
 }
@@ -748,8 +786,8 @@ extension V1 {
       requirement: Requirement(permission: "tenancy.tenants:list", scope: .tenant),
       tenantField: nil)
     /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`, `placement`, `routes`, `limits`,
-    /// `custom_settings`, `feature_flags`, `custom_settings.{key}`, `feature_flags.{key}` (absent in
-    /// `configuration`: removed), or `*`. With an empty mask, what is populated is merged, key by key.
+    /// `custom_settings`, `feature_flags`, `secret_values` (those that are not sent stay), `custom_settings.{key}`,
+    /// `feature_flags.{key}`, `secret_values.{key}` (absent in `configuration`: removed), or `*`. With an empty mask, what is populated is merged, key by key.
     /// `database`, `schema`, `shared` and `placement` decide where data lives and need a platform identity. A mask has
     /// at most 2,000 paths of at most 1,024 bytes.
     public static let updateTenantConfiguration = MethodSpec<V1.UpdateTenantConfigurationRequest, V1.Tenant>(
@@ -1029,5 +1067,5 @@ extension LifecycleV1 {
 extension V1 {
   /// Every method of the API.
   public static let methods: [MethodIdentity] =
-    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Clusters.methods + SettingDefinitions.methods + FeatureFlags.methods + Identity.methods + TenantOperations.methods + Plans.methods + Secrets.methods + TenantConfigurations.methods + TenantData.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
+    Audit.methods + Authorization.methods + CertificateAuthorities.methods + Clusters.methods + SettingDefinitions.methods + FeatureFlags.methods + Identity.methods + TenantOperations.methods + TenantConfigurations.methods + Plans.methods + Secrets.methods + TenantData.methods + TenantDomains.methods + TenantManager.methods + TenantResolver.methods + Tokens.methods + WorkloadEntries.methods
 }

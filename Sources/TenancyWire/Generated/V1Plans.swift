@@ -18,8 +18,8 @@ extension V1 {
     public var settings: [String: JSONValue]?
     /// The same of feature flags.
     public var featureFlags: [String: Bool]
-    /// In place of the usual plan's of the same name and period, or besides them. At most 16. As far as the servers limit
-    /// requests.
+    /// In place of the usual plan's of the same name and period, or besides them. At most 16. Their names are those of the
+    /// limits that the server's configuration has (`rate_limits.plans`): others are refused.
     public var limits: [V1.RequestLimit]
     /// Output only. Whether it is of the configuration file of the node that answers.
     public var readOnly: Bool
@@ -440,4 +440,66 @@ extension V1.DeletePlanResponse {
   }
 
   public func json() -> JSONValue { .object([:]) }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListPlanHistoryRequest`.
+  public struct ListPlanHistoryRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `plans/{plan}`.
+    public var name: String
+    /// Only this one. Empty: all.
+    public var setting: String
+    /// At most 1,000; 0: 50.
+    public var pageSize: Int32
+    /// A page may have fewer changes, or none, and a token all the same.
+    public var pageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      setting: String = "",
+      pageSize: Int32 = 0,
+      pageToken: String = ""
+    ) {
+      self.name = name
+      self.setting = setting
+      self.pageSize = pageSize
+      self.pageToken = pageToken
+    }
+  }
+}
+
+extension V1.ListPlanHistoryRequest {
+  public typealias CMessage = Tenancy__V1__ListPlanHistoryRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_plan_history_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.setting = try WireText.string(c.pointee.setting, field: "setting")
+    self.pageSize = c.pointee.page_size
+    self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_plan_history_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.setting = arena.copy(self.setting)
+    c.pointee.page_size = self.pageSize
+    c.pointee.page_token = arena.copy(self.pageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.setting.isEmpty { object["setting"] = .string(self.setting) }
+    if self.pageSize != 0 { object["pageSize"] = WireJSON.scalar(self.pageSize) }
+    if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
+    return .object(object)
+  }
 }

@@ -87,8 +87,8 @@ extension V1 {
     public var minimumLength: UInt32?
     /// `maximum_length`, field 9.
     public var maximumLength: UInt32?
-    /// Whether it is a secret. Custom settings are stored and answered in the clear: every value is refused, and a default
-    /// too. A tenant's secrets are kept elsewhere.
+    /// Whether it is a secret, which has to be a STRING. Custom settings are stored and answered in the clear: every value
+    /// is refused there, in plans, and as a default. A tenant's value is sent as `configuration.secret_values`.
     public var secret: Bool
     /// Not set: the platform.
     public var editor: V1.SettingEditor

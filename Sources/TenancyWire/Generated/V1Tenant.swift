@@ -486,6 +486,12 @@ extension V1 {
     /// Where the tenant's data is to be made when it is provisioned; what there is stays where it is. Only the platform
     /// sets it.
     public var placement: V1.TenantPlacement?
+    /// Input only. Values of settings that are declared `secret`, by the names of these, of 8 KiB at most; a tenant has 64
+    /// at most. They are kept sealed, and answered by AccessSecretSetting alone. Those that are not sent stay. To remove
+    /// one, name it in the mask of UpdateTenantConfiguration (`secret_values.{setting}`) and send none.
+    public var secretValues: [String: String]
+    /// Output only. Which of them the tenant has, in the order of their names.
+    public var secretSettings: [V1.SecretSetting]
 
     /// Fields that are not given have their defaults.
     public init(
@@ -496,7 +502,9 @@ extension V1 {
       featureFlags: [String: Bool] = [:],
       routes: [V1.RouteRule] = [],
       limits: V1.RequestLimits? = nil,
-      placement: V1.TenantPlacement? = nil
+      placement: V1.TenantPlacement? = nil,
+      secretValues: [String: String] = [:],
+      secretSettings: [V1.SecretSetting] = []
     ) {
       self.database = database
       self.schema = schema
@@ -506,6 +514,8 @@ extension V1 {
       self.routes = routes
       self.limits = limits
       self.placement = placement
+      self.secretValues = secretValues
+      self.secretSettings = secretSettings
     }
   }
 }
@@ -527,6 +537,8 @@ extension V1.TenantConfiguration {
     self.routes = try WireRead.messages(c.pointee.routes, count: c.pointee.n_routes, field: "routes")
     self.limits = try WireRead.message(c.pointee.limits, field: "limits")
     self.placement = try WireRead.message(c.pointee.placement, field: "placement")
+    self.secretValues = try WireRead.map(c.pointee.secret_values, count: c.pointee.n_secret_values, field: "secret_values", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireText.string(entry.value, field: "") })
+    self.secretSettings = try WireRead.messages(c.pointee.secret_settings, count: c.pointee.n_secret_settings, field: "secret_settings")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -545,6 +557,13 @@ extension V1.TenantConfiguration {
     c.pointee.routes = arena.list(self.routes) { Optional($0.write(into: arena)) }
     c.pointee.limits = self.limits?.write(into: arena)
     c.pointee.placement = self.placement?.write(into: arena)
+    c.pointee.n_secret_values = self.secretValues.count
+    c.pointee.secret_values = arena.map(self.secretValues, initialize: tenancy__v1__tenant_configuration__secret_values_entry__init) { entry, key, value in
+      entry.pointee.key = key
+      entry.pointee.value = arena.copy(value)
+    }
+    c.pointee.n_secret_settings = self.secretSettings.count
+    c.pointee.secret_settings = arena.list(self.secretSettings) { Optional($0.write(into: arena)) }
     return c
   }
 
@@ -558,6 +577,63 @@ extension V1.TenantConfiguration {
     if !self.routes.isEmpty { object["routes"] = .array(self.routes.map { $0.json() }) }
     if let value = self.limits { object["limits"] = value.json() }
     if let value = self.placement { object["placement"] = value.json() }
+    if !self.secretValues.isEmpty { object["secretValues"] = .object(self.secretValues.mapValues { .string($0) }) }
+    if !self.secretSettings.isEmpty { object["secretSettings"] = .array(self.secretSettings.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// That a tenant has a value of a secret setting, and nothing of it.
+  public struct SecretSetting: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `setting`, field 1.
+    public var setting: String
+    /// Greater each time that a value is set.
+    public var version: UInt64
+    /// When it was set.
+    public var setTime: GoogleProtobuf.Timestamp?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      setting: String = "",
+      version: UInt64 = 0,
+      setTime: GoogleProtobuf.Timestamp? = nil
+    ) {
+      self.setting = setting
+      self.version = version
+      self.setTime = setTime
+    }
+  }
+}
+
+extension V1.SecretSetting {
+  public typealias CMessage = Tenancy__V1__SecretSetting
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__secret_setting__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.setting = try WireText.string(c.pointee.setting, field: "setting")
+    self.version = c.pointee.version
+    self.setTime = try WireRead.message(c.pointee.set_time, field: "set_time")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__secret_setting__init(c)
+    c.pointee.setting = arena.copy(self.setting)
+    c.pointee.version = self.version
+    c.pointee.set_time = self.setTime?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.setting.isEmpty { object["setting"] = .string(self.setting) }
+    if self.version != 0 { object["version"] = WireJSON.scalar(self.version) }
+    if let value = self.setTime { object["setTime"] = value.json() }
     return .object(object)
   }
 }

@@ -112,18 +112,22 @@ extension V1 {
     public var settings: [String: JSONValue]?
     /// Changes with the tenant, and with each change of a setting's definition, of a flag or of a plan.
     public var etag: String
+    /// Secret settings that the tenant has a value of, in the order of their names.
+    public var secretSettings: [V1.SecretSetting]
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       plan: String = "",
       settings: [String: JSONValue]? = nil,
-      etag: String = ""
+      etag: String = "",
+      secretSettings: [V1.SecretSetting] = []
     ) {
       self.name = name
       self.plan = plan
       self.settings = settings
       self.etag = etag
+      self.secretSettings = secretSettings
     }
   }
 }
@@ -141,6 +145,7 @@ extension V1.EffectiveConfiguration {
     self.plan = try WireText.string(c.pointee.plan, field: "plan")
     self.settings = try WireRead.structure(c.pointee.settings, count: c.pointee.n_settings, field: "settings")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.secretSettings = try WireRead.messages(c.pointee.secret_settings, count: c.pointee.n_secret_settings, field: "secret_settings")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -150,6 +155,8 @@ extension V1.EffectiveConfiguration {
     c.pointee.plan = arena.copy(self.plan)
     (c.pointee.n_settings, c.pointee.settings) = arena.structure(self.settings)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.n_secret_settings = self.secretSettings.count
+    c.pointee.secret_settings = arena.list(self.secretSettings) { Optional($0.write(into: arena)) }
     return c
   }
 
@@ -159,6 +166,7 @@ extension V1.EffectiveConfiguration {
     if !self.plan.isEmpty { object["plan"] = .string(self.plan) }
     if let value = self.settings { object["settings"] = .object(value) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if !self.secretSettings.isEmpty { object["secretSettings"] = .array(self.secretSettings.map { $0.json() }) }
     return .object(object)
   }
 }
@@ -332,16 +340,20 @@ extension V1 {
     public var value: JSONValue?
     /// Why it is passed over, for people; empty: it is not.
     public var problem: String
+    /// In place of a value, that there is a secret one.
+    public var secret: V1.SecretSetting?
 
     /// Fields that are not given have their defaults.
     public init(
       level: V1.ConfigurationLevel = V1.ConfigurationLevel(rawValue: 0),
       value: JSONValue? = nil,
-      problem: String = ""
+      problem: String = "",
+      secret: V1.SecretSetting? = nil
     ) {
       self.level = level
       self.value = value
       self.problem = problem
+      self.secret = secret
     }
   }
 }
@@ -358,6 +370,7 @@ extension V1.ConfigurationLevelValue {
     self.level = V1.ConfigurationLevel(rawValue: Int32(truncatingIfNeeded: c.pointee.level.rawValue))
     self.value = try WireRead.value(c.pointee.value, count: c.pointee.n_value, field: "value")
     self.problem = try WireText.string(c.pointee.problem, field: "problem")
+    self.secret = try WireRead.message(c.pointee.secret, field: "secret")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -366,6 +379,7 @@ extension V1.ConfigurationLevelValue {
     c.pointee.level = Tenancy__V1__ConfigurationLevel(rawValue: .init(truncatingIfNeeded: self.level.rawValue))
     (c.pointee.n_value, c.pointee.value) = arena.value(self.value)
     c.pointee.problem = arena.copy(self.problem)
+    c.pointee.secret = self.secret?.write(into: arena)
     return c
   }
 
@@ -374,6 +388,103 @@ extension V1.ConfigurationLevelValue {
     if self.level.rawValue != 0 { object["level"] = self.level.json() }
     if let value = self.value { object["value"] = value }
     if !self.problem.isEmpty { object["problem"] = .string(self.problem) }
+    if let value = self.secret { object["secret"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.AccessSecretSettingRequest`.
+  public struct AccessSecretSettingRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants/{id or slug}`.
+    public var name: String
+    /// `setting`, field 2.
+    public var setting: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      setting: String = ""
+    ) {
+      self.name = name
+      self.setting = setting
+    }
+  }
+}
+
+extension V1.AccessSecretSettingRequest {
+  public typealias CMessage = Tenancy__V1__AccessSecretSettingRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__access_secret_setting_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.setting = try WireText.string(c.pointee.setting, field: "setting")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__access_secret_setting_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.setting = arena.copy(self.setting)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.setting.isEmpty { object["setting"] = .string(self.setting) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.AccessSecretSettingResponse`.
+  public struct AccessSecretSettingResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `value`, field 1.
+    public var value: String
+    /// `secret`, field 2.
+    public var secret: V1.SecretSetting?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      value: String = "",
+      secret: V1.SecretSetting? = nil
+    ) {
+      self.value = value
+      self.secret = secret
+    }
+  }
+}
+
+extension V1.AccessSecretSettingResponse {
+  public typealias CMessage = Tenancy__V1__AccessSecretSettingResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__access_secret_setting_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.value = try WireText.string(c.pointee.value, field: "value")
+    self.secret = try WireRead.message(c.pointee.secret, field: "secret")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__access_secret_setting_response__init(c)
+    c.pointee.value = arena.copy(self.value)
+    c.pointee.secret = self.secret?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.value.isEmpty { object["value"] = .string(self.value) }
+    if let value = self.secret { object["secret"] = value.json() }
     return .object(object)
   }
 }
@@ -535,6 +646,536 @@ extension V1.FeatureFlagEvaluation {
     if self.enabled { object["enabled"] = .bool(self.enabled) }
     if self.reason.rawValue != 0 { object["reason"] = self.reason.json() }
     if self.bucket != 0 { object["bucket"] = WireJSON.scalar(self.bucket) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListSettingHistoryRequest`.
+  public struct ListSettingHistoryRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants/{id or slug}`.
+    public var name: String
+    /// Only this one, as update masks have it: `custom_settings.theme`, `feature_flags.beta`, `limits.plan` or
+    /// `limits.limits`. Empty: all.
+    public var setting: String
+    /// At most 1,000; 0: 50.
+    public var pageSize: Int32
+    /// A page may have fewer changes, or none, and a token all the same.
+    public var pageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      setting: String = "",
+      pageSize: Int32 = 0,
+      pageToken: String = ""
+    ) {
+      self.name = name
+      self.setting = setting
+      self.pageSize = pageSize
+      self.pageToken = pageToken
+    }
+  }
+}
+
+extension V1.ListSettingHistoryRequest {
+  public typealias CMessage = Tenancy__V1__ListSettingHistoryRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_setting_history_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.setting = try WireText.string(c.pointee.setting, field: "setting")
+    self.pageSize = c.pointee.page_size
+    self.pageToken = try WireText.string(c.pointee.page_token, field: "page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_setting_history_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.setting = arena.copy(self.setting)
+    c.pointee.page_size = self.pageSize
+    c.pointee.page_token = arena.copy(self.pageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if !self.setting.isEmpty { object["setting"] = .string(self.setting) }
+    if self.pageSize != 0 { object["pageSize"] = WireJSON.scalar(self.pageSize) }
+    if !self.pageToken.isEmpty { object["pageToken"] = .string(self.pageToken) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListSettingHistoryResponse`.
+  public struct ListSettingHistoryResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `changes`, field 1.
+    public var changes: [V1.SettingChange]
+    /// `next_page_token`, field 2.
+    public var nextPageToken: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      changes: [V1.SettingChange] = [],
+      nextPageToken: String = ""
+    ) {
+      self.changes = changes
+      self.nextPageToken = nextPageToken
+    }
+  }
+}
+
+extension V1.ListSettingHistoryResponse {
+  public typealias CMessage = Tenancy__V1__ListSettingHistoryResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_setting_history_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.changes = try WireRead.messages(c.pointee.changes, count: c.pointee.n_changes, field: "changes")
+    self.nextPageToken = try WireText.string(c.pointee.next_page_token, field: "next_page_token")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_setting_history_response__init(c)
+    c.pointee.n_changes = self.changes.count
+    c.pointee.changes = arena.list(self.changes) { Optional($0.write(into: arena)) }
+    c.pointee.next_page_token = arena.copy(self.nextPageToken)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.changes.isEmpty { object["changes"] = .array(self.changes.map { $0.json() }) }
+    if !self.nextPageToken.isEmpty { object["nextPageToken"] = .string(self.nextPageToken) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// What one change did to one setting, feature flag or limit.
+  public struct SettingChange: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// As update masks have it, such as `custom_settings.theme`.
+    public var setting: String
+    /// Not set: it had none.
+    public var oldValue: JSONValue?
+    /// Not set: it has none any more.
+    public var newValue: JSONValue?
+    /// Several settings that were changed at once have the same.
+    public var revision: UInt64
+    /// `time`, field 5.
+    public var time: GoogleProtobuf.Timestamp?
+    /// Who did it: a SPIFFE ID, `uid:{n}` or `system`.
+    public var actor: String
+    /// What was done, as audit records have it, such as `tenants.configure`.
+    public var action: String
+    /// Whether it is a secret: then there are no values, but its versions.
+    public var secret: Bool
+    /// 0: there was none.
+    public var oldVersion: UInt64
+    /// 0: there is none any more.
+    public var newVersion: UInt64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      setting: String = "",
+      oldValue: JSONValue? = nil,
+      newValue: JSONValue? = nil,
+      revision: UInt64 = 0,
+      time: GoogleProtobuf.Timestamp? = nil,
+      actor: String = "",
+      action: String = "",
+      secret: Bool = false,
+      oldVersion: UInt64 = 0,
+      newVersion: UInt64 = 0
+    ) {
+      self.setting = setting
+      self.oldValue = oldValue
+      self.newValue = newValue
+      self.revision = revision
+      self.time = time
+      self.actor = actor
+      self.action = action
+      self.secret = secret
+      self.oldVersion = oldVersion
+      self.newVersion = newVersion
+    }
+  }
+}
+
+extension V1.SettingChange {
+  public typealias CMessage = Tenancy__V1__SettingChange
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__setting_change__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.setting = try WireText.string(c.pointee.setting, field: "setting")
+    self.oldValue = try WireRead.value(c.pointee.old_value, count: c.pointee.n_old_value, field: "old_value")
+    self.newValue = try WireRead.value(c.pointee.new_value, count: c.pointee.n_new_value, field: "new_value")
+    self.revision = c.pointee.revision
+    self.time = try WireRead.message(c.pointee.time, field: "time")
+    self.actor = try WireText.string(c.pointee.actor, field: "actor")
+    self.action = try WireText.string(c.pointee.action, field: "action")
+    self.secret = c.pointee.secret != 0
+    self.oldVersion = c.pointee.old_version
+    self.newVersion = c.pointee.new_version
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__setting_change__init(c)
+    c.pointee.setting = arena.copy(self.setting)
+    (c.pointee.n_old_value, c.pointee.old_value) = arena.value(self.oldValue)
+    (c.pointee.n_new_value, c.pointee.new_value) = arena.value(self.newValue)
+    c.pointee.revision = self.revision
+    c.pointee.time = self.time?.write(into: arena)
+    c.pointee.actor = arena.copy(self.actor)
+    c.pointee.action = arena.copy(self.action)
+    c.pointee.secret = self.secret ? 1 : 0
+    c.pointee.old_version = self.oldVersion
+    c.pointee.new_version = self.newVersion
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.setting.isEmpty { object["setting"] = .string(self.setting) }
+    if let value = self.oldValue { object["oldValue"] = value }
+    if let value = self.newValue { object["newValue"] = value }
+    if self.revision != 0 { object["revision"] = WireJSON.scalar(self.revision) }
+    if let value = self.time { object["time"] = value.json() }
+    if !self.actor.isEmpty { object["actor"] = .string(self.actor) }
+    if !self.action.isEmpty { object["action"] = .string(self.action) }
+    if self.secret { object["secret"] = .bool(self.secret) }
+    if self.oldVersion != 0 { object["oldVersion"] = WireJSON.scalar(self.oldVersion) }
+    if self.newVersion != 0 { object["newVersion"] = WireJSON.scalar(self.newVersion) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.DiffTenantConfigurationRequest`.
+  public struct DiffTenantConfigurationRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants/{id or slug}`.
+    public var name: String
+    /// `from_revision`, field 2.
+    public var fromRevision: UInt64
+    /// 0: now.
+    public var toRevision: UInt64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      fromRevision: UInt64 = 0,
+      toRevision: UInt64 = 0
+    ) {
+      self.name = name
+      self.fromRevision = fromRevision
+      self.toRevision = toRevision
+    }
+  }
+}
+
+extension V1.DiffTenantConfigurationRequest {
+  public typealias CMessage = Tenancy__V1__DiffTenantConfigurationRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__diff_tenant_configuration_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.fromRevision = c.pointee.from_revision
+    self.toRevision = c.pointee.to_revision
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__diff_tenant_configuration_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.from_revision = self.fromRevision
+    c.pointee.to_revision = self.toRevision
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if self.fromRevision != 0 { object["fromRevision"] = WireJSON.scalar(self.fromRevision) }
+    if self.toRevision != 0 { object["toRevision"] = WireJSON.scalar(self.toRevision) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.DiffTenantConfigurationResponse`.
+  public struct DiffTenantConfigurationResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// In the order of the settings; those that are the same are left out.
+    public var differences: [V1.SettingDifference]
+    /// `from_revision`, field 2.
+    public var fromRevision: UInt64
+    /// `to_revision`, field 3.
+    public var toRevision: UInt64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      differences: [V1.SettingDifference] = [],
+      fromRevision: UInt64 = 0,
+      toRevision: UInt64 = 0
+    ) {
+      self.differences = differences
+      self.fromRevision = fromRevision
+      self.toRevision = toRevision
+    }
+  }
+}
+
+extension V1.DiffTenantConfigurationResponse {
+  public typealias CMessage = Tenancy__V1__DiffTenantConfigurationResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__diff_tenant_configuration_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.differences = try WireRead.messages(c.pointee.differences, count: c.pointee.n_differences, field: "differences")
+    self.fromRevision = c.pointee.from_revision
+    self.toRevision = c.pointee.to_revision
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__diff_tenant_configuration_response__init(c)
+    c.pointee.n_differences = self.differences.count
+    c.pointee.differences = arena.list(self.differences) { Optional($0.write(into: arena)) }
+    c.pointee.from_revision = self.fromRevision
+    c.pointee.to_revision = self.toRevision
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.differences.isEmpty { object["differences"] = .array(self.differences.map { $0.json() }) }
+    if self.fromRevision != 0 { object["fromRevision"] = WireJSON.scalar(self.fromRevision) }
+    if self.toRevision != 0 { object["toRevision"] = WireJSON.scalar(self.toRevision) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.SettingDifference`.
+  public struct SettingDifference: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// As update masks have it, such as `custom_settings.theme`.
+    public var setting: String
+    /// Not set: it has none.
+    public var oldValue: JSONValue?
+    /// Not set: it has none.
+    public var newValue: JSONValue?
+    /// Whether it is a secret: then there are no values, but its versions.
+    public var secret: Bool
+    /// 0: none.
+    public var oldVersion: UInt64
+    /// 0: none.
+    public var newVersion: UInt64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      setting: String = "",
+      oldValue: JSONValue? = nil,
+      newValue: JSONValue? = nil,
+      secret: Bool = false,
+      oldVersion: UInt64 = 0,
+      newVersion: UInt64 = 0
+    ) {
+      self.setting = setting
+      self.oldValue = oldValue
+      self.newValue = newValue
+      self.secret = secret
+      self.oldVersion = oldVersion
+      self.newVersion = newVersion
+    }
+  }
+}
+
+extension V1.SettingDifference {
+  public typealias CMessage = Tenancy__V1__SettingDifference
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__setting_difference__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.setting = try WireText.string(c.pointee.setting, field: "setting")
+    self.oldValue = try WireRead.value(c.pointee.old_value, count: c.pointee.n_old_value, field: "old_value")
+    self.newValue = try WireRead.value(c.pointee.new_value, count: c.pointee.n_new_value, field: "new_value")
+    self.secret = c.pointee.secret != 0
+    self.oldVersion = c.pointee.old_version
+    self.newVersion = c.pointee.new_version
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__setting_difference__init(c)
+    c.pointee.setting = arena.copy(self.setting)
+    (c.pointee.n_old_value, c.pointee.old_value) = arena.value(self.oldValue)
+    (c.pointee.n_new_value, c.pointee.new_value) = arena.value(self.newValue)
+    c.pointee.secret = self.secret ? 1 : 0
+    c.pointee.old_version = self.oldVersion
+    c.pointee.new_version = self.newVersion
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.setting.isEmpty { object["setting"] = .string(self.setting) }
+    if let value = self.oldValue { object["oldValue"] = value }
+    if let value = self.newValue { object["newValue"] = value }
+    if self.secret { object["secret"] = .bool(self.secret) }
+    if self.oldVersion != 0 { object["oldVersion"] = WireJSON.scalar(self.oldVersion) }
+    if self.newVersion != 0 { object["newVersion"] = WireJSON.scalar(self.newVersion) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.RevertTenantConfigurationRequest`.
+  public struct RevertTenantConfigurationRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants/{id or slug}`.
+    public var name: String
+    /// The values are those after this revision; required.
+    public var revision: UInt64
+    /// Only these, as update masks have them; at most 2,000. Empty: all that were changed since, but for secrets, of which
+    /// former values are not kept: naming one is refused.
+    public var settings: [String]
+    /// The tenant's; empty: any.
+    public var etag: String
+    /// A UUID. A request that was carried out under it is not carried out again: the tenant is answered as it is.
+    public var requestId: String
+    /// Says what would come of it, and changes nothing.
+    public var validateOnly: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      name: String = "",
+      revision: UInt64 = 0,
+      settings: [String] = [],
+      etag: String = "",
+      requestId: String = "",
+      validateOnly: Bool = false
+    ) {
+      self.name = name
+      self.revision = revision
+      self.settings = settings
+      self.etag = etag
+      self.requestId = requestId
+      self.validateOnly = validateOnly
+    }
+  }
+}
+
+extension V1.RevertTenantConfigurationRequest {
+  public typealias CMessage = Tenancy__V1__RevertTenantConfigurationRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__revert_tenant_configuration_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.name = try WireText.string(c.pointee.name, field: "name")
+    self.revision = c.pointee.revision
+    self.settings = try WireRead.strings(c.pointee.settings, count: c.pointee.n_settings, field: "settings")
+    self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__revert_tenant_configuration_request__init(c)
+    c.pointee.name = arena.copy(self.name)
+    c.pointee.revision = self.revision
+    c.pointee.n_settings = self.settings.count
+    c.pointee.settings = arena.list(self.settings) { arena.copy($0) }
+    c.pointee.etag = arena.copy(self.etag)
+    c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if self.revision != 0 { object["revision"] = WireJSON.scalar(self.revision) }
+    if !self.settings.isEmpty { object["settings"] = .array(self.settings.map { .string($0) }) }
+    if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.RevertTenantConfigurationResponse`.
+  public struct RevertTenantConfigurationResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenant`, field 1.
+    public var tenant: V1.Tenant?
+    /// What was done, in the order of the settings.
+    public var changes: [V1.SettingDifference]
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenant: V1.Tenant? = nil,
+      changes: [V1.SettingDifference] = []
+    ) {
+      self.tenant = tenant
+      self.changes = changes
+    }
+  }
+}
+
+extension V1.RevertTenantConfigurationResponse {
+  public typealias CMessage = Tenancy__V1__RevertTenantConfigurationResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__revert_tenant_configuration_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
+    self.changes = try WireRead.messages(c.pointee.changes, count: c.pointee.n_changes, field: "changes")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__revert_tenant_configuration_response__init(c)
+    c.pointee.tenant = self.tenant?.write(into: arena)
+    c.pointee.n_changes = self.changes.count
+    c.pointee.changes = arena.list(self.changes) { Optional($0.write(into: arena)) }
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if let value = self.tenant { object["tenant"] = value.json() }
+    if !self.changes.isEmpty { object["changes"] = .array(self.changes.map { $0.json() }) }
     return .object(object)
   }
 }

@@ -101,7 +101,7 @@ struct ConfigurationChange: Equatable {
   /// Sets what `configuration` has, and removes the settings and flags named.
   init(
     setting configuration: V1.TenantConfiguration, unsetSettings: [String] = [],
-    unsetFlags: [String] = [], unsetsRoutes: Bool = false,
+    unsetFlags: [String] = [], unsetSecrets: [String] = [], unsetsRoutes: Bool = false,
     unsetsLimits: Bool = false
   ) throws(UsageError) {
     var paths: [String] = []
@@ -114,6 +114,8 @@ struct ConfigurationChange: Equatable {
       unset: unsetSettings)
     paths += try Self.paths(
       "feature_flags", set: configuration.featureFlags.keys.sorted(), unset: unsetFlags)
+    paths += try Self.paths(
+      "secret_values", set: configuration.secretValues.keys.sorted(), unset: unsetSecrets)
     if unsetsRoutes, !configuration.routes.isEmpty {
       throw UsageError("routes can't be both set and unset")
     }

@@ -7,7 +7,9 @@ struct ConfigGroup: ParsableCommand {
     commandName: "config", abstract: "A tenant's settings, and where their values come from.",
     subcommands: [
       GetConfigCommand.self, SetConfigCommand.self, UnsetConfigCommand.self,
-      ExplainConfigCommand.self,
+      ExplainConfigCommand.self, SecretConfigCommand.self, ConfigHistoryCommand.self,
+      DiffConfigCommand.self,
+      RevertConfigCommand.self,
     ])
 }
 
@@ -32,13 +34,24 @@ struct GetConfigCommand: AsyncParsableCommand {
 
 struct SetConfigCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "set", abstract: "Gives settings of a tenant values of its own.")
+    commandName: "set", abstract: "Gives settings of a tenant values of its own.",
+    discussion: """
+      A value of a secret setting is read from a file or the standard input: on the command line, others \
+      could see it.
+      """)
 
   @OptionGroup var tenant: TenantArgument
   @Argument(
     help: ArgumentHelp("Settings: JSON, or text if it is not JSON.", valueName: "key=value"),
     transform: KeyValue.init(parsing:))
-  var settings: [KeyValue]
+  var settings: [KeyValue] = []
+  @Option(
+    name: .customLong("secret-file"),
+    help: ArgumentHelp(
+      "A secret setting, and the file that holds its value, - for stdin. May be repeated.",
+      valueName: "key=file"),
+    transform: KeyValue.init(parsing:))
+  var secrets: [KeyValue] = []
   @OptionGroup var etag: EtagOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
@@ -47,9 +60,16 @@ struct SetConfigCommand: AsyncParsableCommand {
     let values = try KeyValue.dictionary(settings, option: "the command") {
       pair throws(UsageError) in try pair.json()
     }
+    guard secrets.count(where: { $0.value == "-" }) <= 1 else {
+      throw UsageError("the standard input is one secret's only")
+    }
+    let clear = try KeyValue.dictionary(secrets, option: "--secret-file") {
+      pair throws(UsageError) in try InputFile.secret(pair.value)
+    }
     try await configure(
-      setting: V1.TenantConfiguration(customSettings: values), unset: [], of: tenant, etag,
-      server, output)
+      setting: V1.TenantConfiguration(
+        customSettings: values.isEmpty ? nil : values, secretValues: clear), unset: [],
+      of: tenant, etag, server, output)
   }
 }
 
@@ -59,14 +79,19 @@ struct UnsetConfigCommand: AsyncParsableCommand {
     discussion: "Its plan's count then, or the defaults.")
 
   @OptionGroup var tenant: TenantArgument
-  @Argument(help: "The settings.") var settings: [String]
+  @Argument(help: "The settings.") var settings: [String] = []
+  @Option(
+    name: .customLong("secret"),
+    help: ArgumentHelp("A secret setting. May be repeated.", valueName: "key"))
+  var secrets: [String] = []
   @OptionGroup var etag: EtagOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     try await configure(
-      setting: V1.TenantConfiguration(), unset: settings, of: tenant, etag, server, output)
+      setting: V1.TenantConfiguration(), unset: settings, unsetSecrets: secrets, of: tenant, etag,
+      server, output)
   }
 }
 
@@ -92,10 +117,12 @@ struct ExplainConfigCommand: AsyncParsableCommand {
 
 /// Changes settings of a tenant, and nothing else of it.
 private func configure(
-  setting configuration: V1.TenantConfiguration, unset: [String], of tenant: TenantArgument,
+  setting configuration: V1.TenantConfiguration, unset: [String], unsetSecrets: [String] = [],
+  of tenant: TenantArgument,
   _ etag: EtagOptions, _ server: ServerOptions, _ output: OutputOptions
 ) async throws {
-  let change = try ConfigurationChange(setting: configuration, unsetSettings: unset)
+  let change = try ConfigurationChange(
+    setting: configuration, unsetSettings: unset, unsetSecrets: unsetSecrets)
   let request = V1.UpdateTenantConfigurationRequest(
     name: try tenant.name(), configuration: change.configuration, updateMask: change.mask,
     etag: etag.etag)

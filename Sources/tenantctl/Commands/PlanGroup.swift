@@ -8,7 +8,7 @@ struct PlanGroup: ParsableCommand {
     discussion: "`tenant configure TENANT --plan PLAN` gives a tenant one.",
     subcommands: [
       CreatePlanCommand.self, GetPlanCommand.self, ListPlansCommand.self, UpdatePlanCommand.self,
-      DeletePlanCommand.self,
+      DeletePlanCommand.self, PlanHistoryCommand.self,
     ])
 }
 

@@ -101,7 +101,7 @@ struct CreateSettingCommand: AsyncParsableCommand {
   @OptionGroup var setting: SettingArgument
   @Option(help: "What values are.") var type: SettingTypeOption
   @OptionGroup(title: "Definition") var options: SettingOptions
-  @Flag(help: "It is a secret: no value of it is taken, for settings are in the clear.")
+  @Flag(help: "It is a secret: values are sealed, and told to nobody but who may read them.")
   var secret = false
   @Flag(help: "Checks only, changes nothing.") var validateOnly = false
   @OptionGroup var output: OutputOptions

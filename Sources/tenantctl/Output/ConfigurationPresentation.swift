@@ -86,7 +86,24 @@ extension V1.EffectiveConfiguration: Presentable {
     for (name, value) in (settings ?? [:]).sorted(by: { $0.key < $1.key }) {
       table.add(name, value.text())
     }
+    for secret in secretSettings { table.add(secret.setting, secret.text) }
     return table.lines()
+  }
+}
+
+extension V1.SecretSetting {
+  /// In place of a value.
+  var text: String { "(secret, version \(version), set \(setTime?.text ?? ""))" }
+}
+
+extension V1.AccessSecretSettingResponse: Presentable {
+  func lines() -> [String] {
+    var fields = Fields()
+    fields.add("Setting", secret?.setting ?? "")
+    fields.add("Value", value)
+    fields.add("Version", "\(secret?.version ?? 0)")
+    fields.add("Set", secret?.setTime?.text ?? "")
+    return fields.lines()
   }
 }
 
@@ -97,11 +114,52 @@ extension V1.ExplainConfigurationResponse: Presentable {
       for level in setting.levels {
         let counts = level.problem.isEmpty && level.level == setting.level
         table.add(
-          setting.setting, level.value?.text() ?? "", level.level.shortName,
+          setting.setting, level.secret?.text ?? level.value?.text() ?? "", level.level.shortName,
           level.problem.isEmpty ? (counts ? "yes" : "no") : "no: \(level.problem)")
       }
       if setting.levels.isEmpty { table.add(setting.setting, "", "", "no level has a value") }
     }
     return table.lines()
+  }
+}
+
+extension V1.ListSettingHistoryResponse: Presentable {
+  func lines() -> [String] {
+    var table = Table("REVISION", "TIME", "ACTOR", "SETTING", "OLD", "NEW")
+    for change in changes {
+      table.add(
+        "\(change.revision)", change.time?.text ?? "", change.actor, change.setting,
+        SecretText.value(change.oldValue, change.secret, change.oldVersion),
+        SecretText.value(change.newValue, change.secret, change.newVersion))
+    }
+    return table.lines() + Paging.note(nextPageToken)
+  }
+}
+
+extension V1.DiffTenantConfigurationResponse: Presentable {
+  func lines() -> [String] { differences.lines() }
+}
+
+extension V1.RevertTenantConfigurationResponse: Presentable {
+  func lines() -> [String] { changes.lines() }
+}
+
+extension [V1.SettingDifference] {
+  fileprivate func lines() -> [String] {
+    var table = Table("SETTING", "OLD", "NEW")
+    for one in self {
+      table.add(
+        one.setting, SecretText.value(one.oldValue, one.secret, one.oldVersion),
+        SecretText.value(one.newValue, one.secret, one.newVersion))
+    }
+    return table.lines()
+  }
+}
+
+/// A value as tables show it.
+private enum SecretText {
+  static func value(_ value: JSONValue?, _ isSecret: Bool, _ version: UInt64) -> String {
+    guard isSecret else { return value?.text() ?? "" }
+    return version == 0 ? "" : "(secret, version \(version))"
   }
 }

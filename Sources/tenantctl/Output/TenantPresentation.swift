@@ -58,6 +58,7 @@ extension V1.TenantConfiguration {
     fields.add(
       "Settings",
       each: (customSettings ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" })
+    fields.add("Secrets", each: secretSettings.map { "\($0.setting) = \($0.text)" })
     fields.add(
       "Flags",
       each: featureFlags.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" })

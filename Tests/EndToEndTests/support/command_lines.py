@@ -27,4 +27,5 @@ WORKLOAD_MAY_NOT = [
     "pki authority list", "setting create x --type bool", "setting get x", "setting list",
     "plan create x", "plan get x", "plan list", "plan update x --display-name y", "plan delete x",
     "flag create x", "flag get x", "flag list", "flag update x --rollout 1", "flag delete x",
+    "config history acme", "config diff acme --from 1", "config revert acme --to 1", "config secret acme x", "plan history x",
     "config set acme x=1", "config unset acme x", "setting update x --description y", "setting delete x", "setting conflicts x"]

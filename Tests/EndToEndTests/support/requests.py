@@ -82,6 +82,13 @@ ABOUT_A_TENANT |= {
     "TenantConfigurations/GetEffectiveConfiguration": _named(api.configurations.GetEffectiveConfigurationRequest),
     "TenantConfigurations/ExplainConfiguration": _named(api.configurations.ExplainConfigurationRequest),
     "TenantConfigurations/EvaluateFeatureFlags": _named(api.configurations.EvaluateFeatureFlagsRequest),
+    "TenantConfigurations/ListSettingHistory": _named(api.configurations.ListSettingHistoryRequest),
+    "TenantConfigurations/DiffTenantConfiguration": lambda name: api.configurations.DiffTenantConfigurationRequest(
+        name=name, from_revision=1),
+    "TenantConfigurations/AccessSecretSetting": lambda name: api.configurations.AccessSecretSettingRequest(
+        name=name, setting="key"),
+    "TenantConfigurations/RevertTenantConfiguration": lambda name: (
+        api.configurations.RevertTenantConfigurationRequest(name=name, revision=1)),
 }
 
 # The tenant is part of a resource's name: `tenants/{x}/roles/{id}` and the like.
@@ -196,6 +203,7 @@ PLATFORM |= {
     "Plans/GetPlan": lambda _: api.plans.GetPlanRequest(name="plans/x"),
     "Plans/ListPlans": lambda _: api.plans.ListPlansRequest(),
     "Plans/UpdatePlan": lambda _: api.plans.UpdatePlanRequest(plan=api.plans.Plan(name="plans/x", display_name="x")),
+    "Plans/ListPlanHistory": lambda _: api.plans.ListPlanHistoryRequest(name="plans/x"),
     "Plans/DeletePlan": lambda _: api.plans.DeletePlanRequest(name="plans/x"),
     "FeatureFlags/CreateFeatureFlag": lambda _: api.flags.CreateFeatureFlagRequest(
         feature_flag_id="x", feature_flag=api.flags.FeatureFlag()),

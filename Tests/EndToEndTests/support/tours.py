@@ -7,6 +7,7 @@ def other_commands(ctl, rows):
     domain_commands(ctl, rows)
     setting_commands(ctl, rows)
     plan_commands(ctl, rows)
+    secret_commands(ctl, rows)
     flag_commands(ctl, rows)
     cluster_commands(ctl)
     operation_commands(ctl, rows)
@@ -104,12 +105,46 @@ def plan_commands(ctl, rows):
                          ["seats", "5", "PLATFORM", "no"]]
     assert "must be at most 100" in ctl.error("config", "set", "works", "seats=101")
     ctl("config", "unset", "works", "seats", "any")
+    config_history(ctl, rows)
     assert ["seats", "60"] in rows(ctl("config", "get", "works"))
     assert "PLAN_IN_USE" in ctl.error("plan", "delete", "gold")
     ctl("tenant", "configure", "works", "--unset-limits")
     assert ctl("plan", "delete", "gold") == "deleted plans/gold\n"
     assert "PLAN_NOT_FOUND" in ctl.error("plan", "get", "gold")
     ctl.error("plan", "update", "gold", code=64)
+
+
+def config_history(ctl, rows):
+    """Of `works`, whose seats were 70 and are none of its own now."""
+    changes = ctl.json("config", "history", "works", "seats", "--all")["changes"]
+    assert [(one.get("oldValue"), one.get("newValue")) for one in changes] == [(70, None), (None, 70)]
+    assert {one["action"] for one in changes} == {"tenants.configure"}
+    table = rows(ctl("config", "history", "works", "custom_settings.seats", "--page-size", "1"))
+    assert table[0] == ["REVISION", "TIME", "ACTOR", "SETTING", "OLD", "NEW"] and len(table) >= 2
+    revision = changes[1]["revision"]
+    diff = ctl.json("config", "diff", "works", "--from", revision)["differences"]
+    assert {one["setting"] for one in diff} == {"custom_settings.any", "custom_settings.seats"}
+    assert rows(ctl("config", "diff", "works", "--from", revision, "--to", revision)) == [["SETTING", "OLD", "NEW"]]
+    told = ctl.json("config", "revert", "works", "seats", "--to", revision, "--validate-only")
+    done = ctl.json("config", "revert", "works", "seats", "--to", revision)
+    assert told["changes"] == done["changes"] == [{"setting": "custom_settings.seats", "newValue": 70}]
+    assert rows(ctl("config", "revert", "works", "--to", changes[0]["revision"]))[1] == ["custom_settings.seats", "70"]
+    assert "INVALID_FIELD" in ctl.error("config", "revert", "works", "--to", "999999")
+    changes = ctl.json("plan", "history", "gold", "seats")["changes"]
+    assert [one["newValue"] for one in changes] == [60, 50]
+    assert "PLAN_NOT_FOUND" in ctl.error("plan", "history", "none")
+
+
+def secret_commands(ctl, rows):
+    ctl.json("setting", "create", "api_key", "--type", "string", "--secret")
+    made = ctl.json("config", "set", "works", "--secret-file", "api_key=-", stdin="hidden\n")
+    [secret] = made["configuration"]["secretSettings"]
+    assert secret["setting"] == "api_key" and "hidden" not in str(made)
+    assert ctl.json("config", "secret", "works", "api_key") == {"value": "hidden", "secret": secret}
+    assert ctl("config", "secret", "works", "api_key", "--bare") == "hidden\n"
+    ctl("config", "unset", "works", "--secret", "api_key")
+    assert "SECRET_SETTING_NOT_FOUND" in ctl.error("config", "secret", "works", "api_key")
+    ctl("setting", "delete", "api_key")
 
 
 def flag_commands(ctl, rows):

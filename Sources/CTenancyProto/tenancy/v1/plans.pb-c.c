@@ -374,6 +374,51 @@ void   tenancy__v1__delete_plan_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__delete_plan_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__list_plan_history_request__init
+                     (Tenancy__V1__ListPlanHistoryRequest         *message)
+{
+  static const Tenancy__V1__ListPlanHistoryRequest init_value = TENANCY__V1__LIST_PLAN_HISTORY_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_plan_history_request__get_packed_size
+                     (const Tenancy__V1__ListPlanHistoryRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_plan_history_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_plan_history_request__pack
+                     (const Tenancy__V1__ListPlanHistoryRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_plan_history_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_plan_history_request__pack_to_buffer
+                     (const Tenancy__V1__ListPlanHistoryRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_plan_history_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListPlanHistoryRequest *
+       tenancy__v1__list_plan_history_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListPlanHistoryRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__list_plan_history_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_plan_history_request__free_unpacked
+                     (Tenancy__V1__ListPlanHistoryRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_plan_history_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor tenancy__v1__plan__feature_flags_entry__field_descriptors[2] =
 {
   {
@@ -915,5 +960,82 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_plan_response__descriptor =
   tenancy__v1__delete_plan_response__field_indices_by_name,
   0,  tenancy__v1__delete_plan_response__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__delete_plan_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_plan_history_request__field_descriptors[4] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPlanHistoryRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "setting",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPlanHistoryRequest, setting),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPlanHistoryRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListPlanHistoryRequest, page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_plan_history_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  2,   /* field[2] = page_size */
+  3,   /* field[3] = page_token */
+  1,   /* field[1] = setting */
+};
+static const ProtobufCIntRange tenancy__v1__list_plan_history_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_plan_history_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListPlanHistoryRequest",
+  "ListPlanHistoryRequest",
+  "Tenancy__V1__ListPlanHistoryRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListPlanHistoryRequest),
+  4,
+  tenancy__v1__list_plan_history_request__field_descriptors,
+  tenancy__v1__list_plan_history_request__field_indices_by_name,
+  1,  tenancy__v1__list_plan_history_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_plan_history_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

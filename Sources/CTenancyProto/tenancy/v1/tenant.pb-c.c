@@ -206,6 +206,12 @@ void   tenancy__v1__tenant_configuration__feature_flags_entry__init
   static const Tenancy__V1__TenantConfiguration__FeatureFlagsEntry init_value = TENANCY__V1__TENANT_CONFIGURATION__FEATURE_FLAGS_ENTRY__INIT;
   *message = init_value;
 }
+void   tenancy__v1__tenant_configuration__secret_values_entry__init
+                     (Tenancy__V1__TenantConfiguration__SecretValuesEntry         *message)
+{
+  static const Tenancy__V1__TenantConfiguration__SecretValuesEntry init_value = TENANCY__V1__TENANT_CONFIGURATION__SECRET_VALUES_ENTRY__INIT;
+  *message = init_value;
+}
 void   tenancy__v1__tenant_configuration__init
                      (Tenancy__V1__TenantConfiguration         *message)
 {
@@ -249,6 +255,51 @@ void   tenancy__v1__tenant_configuration__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &tenancy__v1__tenant_configuration__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__secret_setting__init
+                     (Tenancy__V1__SecretSetting         *message)
+{
+  static const Tenancy__V1__SecretSetting init_value = TENANCY__V1__SECRET_SETTING__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__secret_setting__get_packed_size
+                     (const Tenancy__V1__SecretSetting *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__secret_setting__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__secret_setting__pack
+                     (const Tenancy__V1__SecretSetting *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__secret_setting__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__secret_setting__pack_to_buffer
+                     (const Tenancy__V1__SecretSetting *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__secret_setting__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__SecretSetting *
+       tenancy__v1__secret_setting__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__SecretSetting *)
+     protobuf_c_message_unpack (&tenancy__v1__secret_setting__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__secret_setting__free_unpacked
+                     (Tenancy__V1__SecretSetting *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__secret_setting__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   tenancy__v1__tenant_placement__init
@@ -1183,7 +1234,58 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__feature_flag
   (ProtobufCMessageInit) tenancy__v1__tenant_configuration__feature_flags_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_descriptors[8] =
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__secret_values_entry__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantConfiguration__SecretValuesEntry, key),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantConfiguration__SecretValuesEntry, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__tenant_configuration__secret_values_entry__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange tenancy__v1__tenant_configuration__secret_values_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__secret_values_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.TenantConfiguration.SecretValuesEntry",
+  "SecretValuesEntry",
+  "Tenancy__V1__TenantConfiguration__SecretValuesEntry",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__TenantConfiguration__SecretValuesEntry),
+  2,
+  tenancy__v1__tenant_configuration__secret_values_entry__field_descriptors,
+  tenancy__v1__tenant_configuration__secret_values_entry__field_indices_by_name,
+  1,  tenancy__v1__tenant_configuration__secret_values_entry__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__tenant_configuration__secret_values_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_descriptors[10] =
 {
   {
     "database",
@@ -1281,6 +1383,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "secret_values",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__TenantConfiguration, n_secret_values),
+    offsetof(Tenancy__V1__TenantConfiguration, secret_values),
+    &tenancy__v1__tenant_configuration__secret_values_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "secret_settings",
+    10,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__TenantConfiguration, n_secret_settings),
+    offsetof(Tenancy__V1__TenantConfiguration, secret_settings),
+    &tenancy__v1__secret_setting__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__tenant_configuration__field_indices_by_name[] = {
   3,   /* field[3] = custom_settings */
@@ -1290,12 +1416,14 @@ static const unsigned tenancy__v1__tenant_configuration__field_indices_by_name[]
   7,   /* field[7] = placement */
   5,   /* field[5] = routes */
   1,   /* field[1] = schema */
+  9,   /* field[9] = secret_settings */
+  8,   /* field[8] = secret_values */
   2,   /* field[2] = shared */
 };
 static const ProtobufCIntRange tenancy__v1__tenant_configuration__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor =
 {
@@ -1305,11 +1433,75 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor =
   "Tenancy__V1__TenantConfiguration",
   "tenancy.v1",
   sizeof(Tenancy__V1__TenantConfiguration),
-  8,
+  10,
   tenancy__v1__tenant_configuration__field_descriptors,
   tenancy__v1__tenant_configuration__field_indices_by_name,
   1,  tenancy__v1__tenant_configuration__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__tenant_configuration__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__secret_setting__field_descriptors[3] =
+{
+  {
+    "setting",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SecretSetting, setting),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SecretSetting, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "set_time",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SecretSetting, set_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__secret_setting__field_indices_by_name[] = {
+  2,   /* field[2] = set_time */
+  0,   /* field[0] = setting */
+  1,   /* field[1] = version */
+};
+static const ProtobufCIntRange tenancy__v1__secret_setting__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__secret_setting__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.SecretSetting",
+  "SecretSetting",
+  "Tenancy__V1__SecretSetting",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__SecretSetting),
+  3,
+  tenancy__v1__secret_setting__field_descriptors,
+  tenancy__v1__secret_setting__field_indices_by_name,
+  1,  tenancy__v1__secret_setting__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__secret_setting__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__tenant_placement__field_descriptors[2] =

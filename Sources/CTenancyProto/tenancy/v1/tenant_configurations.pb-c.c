@@ -278,6 +278,96 @@ void   tenancy__v1__configuration_level_value__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__configuration_level_value__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__access_secret_setting_request__init
+                     (Tenancy__V1__AccessSecretSettingRequest         *message)
+{
+  static const Tenancy__V1__AccessSecretSettingRequest init_value = TENANCY__V1__ACCESS_SECRET_SETTING_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__access_secret_setting_request__get_packed_size
+                     (const Tenancy__V1__AccessSecretSettingRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__access_secret_setting_request__pack
+                     (const Tenancy__V1__AccessSecretSettingRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__access_secret_setting_request__pack_to_buffer
+                     (const Tenancy__V1__AccessSecretSettingRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__AccessSecretSettingRequest *
+       tenancy__v1__access_secret_setting_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__AccessSecretSettingRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__access_secret_setting_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__access_secret_setting_request__free_unpacked
+                     (Tenancy__V1__AccessSecretSettingRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__access_secret_setting_response__init
+                     (Tenancy__V1__AccessSecretSettingResponse         *message)
+{
+  static const Tenancy__V1__AccessSecretSettingResponse init_value = TENANCY__V1__ACCESS_SECRET_SETTING_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__access_secret_setting_response__get_packed_size
+                     (const Tenancy__V1__AccessSecretSettingResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__access_secret_setting_response__pack
+                     (const Tenancy__V1__AccessSecretSettingResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__access_secret_setting_response__pack_to_buffer
+                     (const Tenancy__V1__AccessSecretSettingResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__AccessSecretSettingResponse *
+       tenancy__v1__access_secret_setting_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__AccessSecretSettingResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__access_secret_setting_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__access_secret_setting_response__free_unpacked
+                     (Tenancy__V1__AccessSecretSettingResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__access_secret_setting_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__evaluate_feature_flags_request__init
                      (Tenancy__V1__EvaluateFeatureFlagsRequest         *message)
 {
@@ -413,6 +503,366 @@ void   tenancy__v1__feature_flag_evaluation__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__feature_flag_evaluation__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__list_setting_history_request__init
+                     (Tenancy__V1__ListSettingHistoryRequest         *message)
+{
+  static const Tenancy__V1__ListSettingHistoryRequest init_value = TENANCY__V1__LIST_SETTING_HISTORY_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_setting_history_request__get_packed_size
+                     (const Tenancy__V1__ListSettingHistoryRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_setting_history_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_setting_history_request__pack
+                     (const Tenancy__V1__ListSettingHistoryRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_setting_history_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_setting_history_request__pack_to_buffer
+                     (const Tenancy__V1__ListSettingHistoryRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_setting_history_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListSettingHistoryRequest *
+       tenancy__v1__list_setting_history_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListSettingHistoryRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__list_setting_history_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_setting_history_request__free_unpacked
+                     (Tenancy__V1__ListSettingHistoryRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_setting_history_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_setting_history_response__init
+                     (Tenancy__V1__ListSettingHistoryResponse         *message)
+{
+  static const Tenancy__V1__ListSettingHistoryResponse init_value = TENANCY__V1__LIST_SETTING_HISTORY_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_setting_history_response__get_packed_size
+                     (const Tenancy__V1__ListSettingHistoryResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_setting_history_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_setting_history_response__pack
+                     (const Tenancy__V1__ListSettingHistoryResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_setting_history_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_setting_history_response__pack_to_buffer
+                     (const Tenancy__V1__ListSettingHistoryResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_setting_history_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListSettingHistoryResponse *
+       tenancy__v1__list_setting_history_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListSettingHistoryResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__list_setting_history_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_setting_history_response__free_unpacked
+                     (Tenancy__V1__ListSettingHistoryResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_setting_history_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__setting_change__init
+                     (Tenancy__V1__SettingChange         *message)
+{
+  static const Tenancy__V1__SettingChange init_value = TENANCY__V1__SETTING_CHANGE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__setting_change__get_packed_size
+                     (const Tenancy__V1__SettingChange *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__setting_change__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__setting_change__pack
+                     (const Tenancy__V1__SettingChange *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__setting_change__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__setting_change__pack_to_buffer
+                     (const Tenancy__V1__SettingChange *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__setting_change__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__SettingChange *
+       tenancy__v1__setting_change__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__SettingChange *)
+     protobuf_c_message_unpack (&tenancy__v1__setting_change__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__setting_change__free_unpacked
+                     (Tenancy__V1__SettingChange *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__setting_change__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__diff_tenant_configuration_request__init
+                     (Tenancy__V1__DiffTenantConfigurationRequest         *message)
+{
+  static const Tenancy__V1__DiffTenantConfigurationRequest init_value = TENANCY__V1__DIFF_TENANT_CONFIGURATION_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__diff_tenant_configuration_request__get_packed_size
+                     (const Tenancy__V1__DiffTenantConfigurationRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__diff_tenant_configuration_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__diff_tenant_configuration_request__pack
+                     (const Tenancy__V1__DiffTenantConfigurationRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__diff_tenant_configuration_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__diff_tenant_configuration_request__pack_to_buffer
+                     (const Tenancy__V1__DiffTenantConfigurationRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__diff_tenant_configuration_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__DiffTenantConfigurationRequest *
+       tenancy__v1__diff_tenant_configuration_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__DiffTenantConfigurationRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__diff_tenant_configuration_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__diff_tenant_configuration_request__free_unpacked
+                     (Tenancy__V1__DiffTenantConfigurationRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__diff_tenant_configuration_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__diff_tenant_configuration_response__init
+                     (Tenancy__V1__DiffTenantConfigurationResponse         *message)
+{
+  static const Tenancy__V1__DiffTenantConfigurationResponse init_value = TENANCY__V1__DIFF_TENANT_CONFIGURATION_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__diff_tenant_configuration_response__get_packed_size
+                     (const Tenancy__V1__DiffTenantConfigurationResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__diff_tenant_configuration_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__diff_tenant_configuration_response__pack
+                     (const Tenancy__V1__DiffTenantConfigurationResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__diff_tenant_configuration_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__diff_tenant_configuration_response__pack_to_buffer
+                     (const Tenancy__V1__DiffTenantConfigurationResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__diff_tenant_configuration_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__DiffTenantConfigurationResponse *
+       tenancy__v1__diff_tenant_configuration_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__DiffTenantConfigurationResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__diff_tenant_configuration_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__diff_tenant_configuration_response__free_unpacked
+                     (Tenancy__V1__DiffTenantConfigurationResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__diff_tenant_configuration_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__setting_difference__init
+                     (Tenancy__V1__SettingDifference         *message)
+{
+  static const Tenancy__V1__SettingDifference init_value = TENANCY__V1__SETTING_DIFFERENCE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__setting_difference__get_packed_size
+                     (const Tenancy__V1__SettingDifference *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__setting_difference__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__setting_difference__pack
+                     (const Tenancy__V1__SettingDifference *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__setting_difference__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__setting_difference__pack_to_buffer
+                     (const Tenancy__V1__SettingDifference *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__setting_difference__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__SettingDifference *
+       tenancy__v1__setting_difference__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__SettingDifference *)
+     protobuf_c_message_unpack (&tenancy__v1__setting_difference__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__setting_difference__free_unpacked
+                     (Tenancy__V1__SettingDifference *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__setting_difference__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__revert_tenant_configuration_request__init
+                     (Tenancy__V1__RevertTenantConfigurationRequest         *message)
+{
+  static const Tenancy__V1__RevertTenantConfigurationRequest init_value = TENANCY__V1__REVERT_TENANT_CONFIGURATION_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__revert_tenant_configuration_request__get_packed_size
+                     (const Tenancy__V1__RevertTenantConfigurationRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__revert_tenant_configuration_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__revert_tenant_configuration_request__pack
+                     (const Tenancy__V1__RevertTenantConfigurationRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__revert_tenant_configuration_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__revert_tenant_configuration_request__pack_to_buffer
+                     (const Tenancy__V1__RevertTenantConfigurationRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__revert_tenant_configuration_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RevertTenantConfigurationRequest *
+       tenancy__v1__revert_tenant_configuration_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RevertTenantConfigurationRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__revert_tenant_configuration_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__revert_tenant_configuration_request__free_unpacked
+                     (Tenancy__V1__RevertTenantConfigurationRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__revert_tenant_configuration_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__revert_tenant_configuration_response__init
+                     (Tenancy__V1__RevertTenantConfigurationResponse         *message)
+{
+  static const Tenancy__V1__RevertTenantConfigurationResponse init_value = TENANCY__V1__REVERT_TENANT_CONFIGURATION_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__revert_tenant_configuration_response__get_packed_size
+                     (const Tenancy__V1__RevertTenantConfigurationResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__revert_tenant_configuration_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__revert_tenant_configuration_response__pack
+                     (const Tenancy__V1__RevertTenantConfigurationResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__revert_tenant_configuration_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__revert_tenant_configuration_response__pack_to_buffer
+                     (const Tenancy__V1__RevertTenantConfigurationResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__revert_tenant_configuration_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RevertTenantConfigurationResponse *
+       tenancy__v1__revert_tenant_configuration_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RevertTenantConfigurationResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__revert_tenant_configuration_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__revert_tenant_configuration_response__free_unpacked
+                     (Tenancy__V1__RevertTenantConfigurationResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__revert_tenant_configuration_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor tenancy__v1__get_effective_configuration_request__field_descriptors[1] =
 {
   {
@@ -451,7 +901,7 @@ const ProtobufCMessageDescriptor tenancy__v1__get_effective_configuration_reques
   (ProtobufCMessageInit) tenancy__v1__get_effective_configuration_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__effective_configuration__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__effective_configuration__field_descriptors[5] =
 {
   {
     "name",
@@ -501,17 +951,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__effective_configuration__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "secret_settings",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__EffectiveConfiguration, n_secret_settings),
+    offsetof(Tenancy__V1__EffectiveConfiguration, secret_settings),
+    &tenancy__v1__secret_setting__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__effective_configuration__field_indices_by_name[] = {
   3,   /* field[3] = etag */
   0,   /* field[0] = name */
   1,   /* field[1] = plan */
+  4,   /* field[4] = secret_settings */
   2,   /* field[2] = settings */
 };
 static const ProtobufCIntRange tenancy__v1__effective_configuration__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__effective_configuration__descriptor =
 {
@@ -521,7 +984,7 @@ const ProtobufCMessageDescriptor tenancy__v1__effective_configuration__descripto
   "Tenancy__V1__EffectiveConfiguration",
   "tenancy.v1",
   sizeof(Tenancy__V1__EffectiveConfiguration),
-  4,
+  5,
   tenancy__v1__effective_configuration__field_descriptors,
   tenancy__v1__effective_configuration__field_indices_by_name,
   1,  tenancy__v1__effective_configuration__number_ranges,
@@ -707,7 +1170,7 @@ const ProtobufCMessageDescriptor tenancy__v1__setting_explanation__descriptor =
   (ProtobufCMessageInit) tenancy__v1__setting_explanation__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__configuration_level_value__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__configuration_level_value__field_descriptors[4] =
 {
   {
     "level",
@@ -745,16 +1208,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__configuration_level_value__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "secret",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ConfigurationLevelValue, secret),
+    &tenancy__v1__secret_setting__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__configuration_level_value__field_indices_by_name[] = {
   0,   /* field[0] = level */
   2,   /* field[2] = problem */
+  3,   /* field[3] = secret */
   1,   /* field[1] = value */
 };
 static const ProtobufCIntRange tenancy__v1__configuration_level_value__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__configuration_level_value__descriptor =
 {
@@ -764,11 +1240,113 @@ const ProtobufCMessageDescriptor tenancy__v1__configuration_level_value__descrip
   "Tenancy__V1__ConfigurationLevelValue",
   "tenancy.v1",
   sizeof(Tenancy__V1__ConfigurationLevelValue),
-  3,
+  4,
   tenancy__v1__configuration_level_value__field_descriptors,
   tenancy__v1__configuration_level_value__field_indices_by_name,
   1,  tenancy__v1__configuration_level_value__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__configuration_level_value__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__access_secret_setting_request__field_descriptors[2] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AccessSecretSettingRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "setting",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AccessSecretSettingRequest, setting),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__access_secret_setting_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  1,   /* field[1] = setting */
+};
+static const ProtobufCIntRange tenancy__v1__access_secret_setting_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__access_secret_setting_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.AccessSecretSettingRequest",
+  "AccessSecretSettingRequest",
+  "Tenancy__V1__AccessSecretSettingRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__AccessSecretSettingRequest),
+  2,
+  tenancy__v1__access_secret_setting_request__field_descriptors,
+  tenancy__v1__access_secret_setting_request__field_indices_by_name,
+  1,  tenancy__v1__access_secret_setting_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__access_secret_setting_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__access_secret_setting_response__field_descriptors[2] =
+{
+  {
+    "value",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AccessSecretSettingResponse, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "secret",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AccessSecretSettingResponse, secret),
+    &tenancy__v1__secret_setting__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__access_secret_setting_response__field_indices_by_name[] = {
+  1,   /* field[1] = secret */
+  0,   /* field[0] = value */
+};
+static const ProtobufCIntRange tenancy__v1__access_secret_setting_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__access_secret_setting_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.AccessSecretSettingResponse",
+  "AccessSecretSettingResponse",
+  "Tenancy__V1__AccessSecretSettingResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__AccessSecretSettingResponse),
+  2,
+  tenancy__v1__access_secret_setting_response__field_descriptors,
+  tenancy__v1__access_secret_setting_response__field_indices_by_name,
+  1,  tenancy__v1__access_secret_setting_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__access_secret_setting_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__evaluate_feature_flags_request__field_descriptors[3] =
@@ -982,6 +1560,674 @@ const ProtobufCMessageDescriptor tenancy__v1__feature_flag_evaluation__descripto
   tenancy__v1__feature_flag_evaluation__field_indices_by_name,
   1,  tenancy__v1__feature_flag_evaluation__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__feature_flag_evaluation__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_setting_history_request__field_descriptors[4] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSettingHistoryRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "setting",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSettingHistoryRequest, setting),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSettingHistoryRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSettingHistoryRequest, page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_setting_history_request__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  2,   /* field[2] = page_size */
+  3,   /* field[3] = page_token */
+  1,   /* field[1] = setting */
+};
+static const ProtobufCIntRange tenancy__v1__list_setting_history_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_setting_history_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListSettingHistoryRequest",
+  "ListSettingHistoryRequest",
+  "Tenancy__V1__ListSettingHistoryRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListSettingHistoryRequest),
+  4,
+  tenancy__v1__list_setting_history_request__field_descriptors,
+  tenancy__v1__list_setting_history_request__field_indices_by_name,
+  1,  tenancy__v1__list_setting_history_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_setting_history_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_setting_history_response__field_descriptors[2] =
+{
+  {
+    "changes",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ListSettingHistoryResponse, n_changes),
+    offsetof(Tenancy__V1__ListSettingHistoryResponse, changes),
+    &tenancy__v1__setting_change__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListSettingHistoryResponse, next_page_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_setting_history_response__field_indices_by_name[] = {
+  0,   /* field[0] = changes */
+  1,   /* field[1] = next_page_token */
+};
+static const ProtobufCIntRange tenancy__v1__list_setting_history_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_setting_history_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListSettingHistoryResponse",
+  "ListSettingHistoryResponse",
+  "Tenancy__V1__ListSettingHistoryResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListSettingHistoryResponse),
+  2,
+  tenancy__v1__list_setting_history_response__field_descriptors,
+  tenancy__v1__list_setting_history_response__field_indices_by_name,
+  1,  tenancy__v1__list_setting_history_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_setting_history_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__setting_change__field_descriptors[10] =
+{
+  {
+    "setting",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingChange, setting),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "old_value",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__SettingChange, n_old_value),
+    offsetof(Tenancy__V1__SettingChange, old_value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "new_value",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__SettingChange, n_new_value),
+    offsetof(Tenancy__V1__SettingChange, new_value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revision",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingChange, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "time",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingChange, time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "actor",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingChange, actor),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "action",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingChange, action),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "secret",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingChange, secret),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "old_version",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingChange, old_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "new_version",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingChange, new_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__setting_change__field_indices_by_name[] = {
+  6,   /* field[6] = action */
+  5,   /* field[5] = actor */
+  2,   /* field[2] = new_value */
+  9,   /* field[9] = new_version */
+  1,   /* field[1] = old_value */
+  8,   /* field[8] = old_version */
+  3,   /* field[3] = revision */
+  7,   /* field[7] = secret */
+  0,   /* field[0] = setting */
+  4,   /* field[4] = time */
+};
+static const ProtobufCIntRange tenancy__v1__setting_change__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 10 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__setting_change__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.SettingChange",
+  "SettingChange",
+  "Tenancy__V1__SettingChange",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__SettingChange),
+  10,
+  tenancy__v1__setting_change__field_descriptors,
+  tenancy__v1__setting_change__field_indices_by_name,
+  1,  tenancy__v1__setting_change__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__setting_change__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__diff_tenant_configuration_request__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DiffTenantConfigurationRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "from_revision",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DiffTenantConfigurationRequest, from_revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "to_revision",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DiffTenantConfigurationRequest, to_revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__diff_tenant_configuration_request__field_indices_by_name[] = {
+  1,   /* field[1] = from_revision */
+  0,   /* field[0] = name */
+  2,   /* field[2] = to_revision */
+};
+static const ProtobufCIntRange tenancy__v1__diff_tenant_configuration_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__diff_tenant_configuration_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DiffTenantConfigurationRequest",
+  "DiffTenantConfigurationRequest",
+  "Tenancy__V1__DiffTenantConfigurationRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__DiffTenantConfigurationRequest),
+  3,
+  tenancy__v1__diff_tenant_configuration_request__field_descriptors,
+  tenancy__v1__diff_tenant_configuration_request__field_indices_by_name,
+  1,  tenancy__v1__diff_tenant_configuration_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__diff_tenant_configuration_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__diff_tenant_configuration_response__field_descriptors[3] =
+{
+  {
+    "differences",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__DiffTenantConfigurationResponse, n_differences),
+    offsetof(Tenancy__V1__DiffTenantConfigurationResponse, differences),
+    &tenancy__v1__setting_difference__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "from_revision",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DiffTenantConfigurationResponse, from_revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "to_revision",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DiffTenantConfigurationResponse, to_revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__diff_tenant_configuration_response__field_indices_by_name[] = {
+  0,   /* field[0] = differences */
+  1,   /* field[1] = from_revision */
+  2,   /* field[2] = to_revision */
+};
+static const ProtobufCIntRange tenancy__v1__diff_tenant_configuration_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__diff_tenant_configuration_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DiffTenantConfigurationResponse",
+  "DiffTenantConfigurationResponse",
+  "Tenancy__V1__DiffTenantConfigurationResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__DiffTenantConfigurationResponse),
+  3,
+  tenancy__v1__diff_tenant_configuration_response__field_descriptors,
+  tenancy__v1__diff_tenant_configuration_response__field_indices_by_name,
+  1,  tenancy__v1__diff_tenant_configuration_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__diff_tenant_configuration_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__setting_difference__field_descriptors[6] =
+{
+  {
+    "setting",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingDifference, setting),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "old_value",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__SettingDifference, n_old_value),
+    offsetof(Tenancy__V1__SettingDifference, old_value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "new_value",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__SettingDifference, n_new_value),
+    offsetof(Tenancy__V1__SettingDifference, new_value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "secret",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingDifference, secret),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "old_version",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingDifference, old_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "new_version",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SettingDifference, new_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__setting_difference__field_indices_by_name[] = {
+  2,   /* field[2] = new_value */
+  5,   /* field[5] = new_version */
+  1,   /* field[1] = old_value */
+  4,   /* field[4] = old_version */
+  3,   /* field[3] = secret */
+  0,   /* field[0] = setting */
+};
+static const ProtobufCIntRange tenancy__v1__setting_difference__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__setting_difference__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.SettingDifference",
+  "SettingDifference",
+  "Tenancy__V1__SettingDifference",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__SettingDifference),
+  6,
+  tenancy__v1__setting_difference__field_descriptors,
+  tenancy__v1__setting_difference__field_indices_by_name,
+  1,  tenancy__v1__setting_difference__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__setting_difference__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__revert_tenant_configuration_request__field_descriptors[6] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RevertTenantConfigurationRequest, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revision",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RevertTenantConfigurationRequest, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "settings",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__RevertTenantConfigurationRequest, n_settings),
+    offsetof(Tenancy__V1__RevertTenantConfigurationRequest, settings),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "etag",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RevertTenantConfigurationRequest, etag),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RevertTenantConfigurationRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "validate_only",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RevertTenantConfigurationRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__revert_tenant_configuration_request__field_indices_by_name[] = {
+  3,   /* field[3] = etag */
+  0,   /* field[0] = name */
+  4,   /* field[4] = request_id */
+  1,   /* field[1] = revision */
+  2,   /* field[2] = settings */
+  5,   /* field[5] = validate_only */
+};
+static const ProtobufCIntRange tenancy__v1__revert_tenant_configuration_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__revert_tenant_configuration_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RevertTenantConfigurationRequest",
+  "RevertTenantConfigurationRequest",
+  "Tenancy__V1__RevertTenantConfigurationRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RevertTenantConfigurationRequest),
+  6,
+  tenancy__v1__revert_tenant_configuration_request__field_descriptors,
+  tenancy__v1__revert_tenant_configuration_request__field_indices_by_name,
+  1,  tenancy__v1__revert_tenant_configuration_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__revert_tenant_configuration_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__revert_tenant_configuration_response__field_descriptors[2] =
+{
+  {
+    "tenant",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RevertTenantConfigurationResponse, tenant),
+    &tenancy__v1__tenant__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "changes",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__RevertTenantConfigurationResponse, n_changes),
+    offsetof(Tenancy__V1__RevertTenantConfigurationResponse, changes),
+    &tenancy__v1__setting_difference__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__revert_tenant_configuration_response__field_indices_by_name[] = {
+  1,   /* field[1] = changes */
+  0,   /* field[0] = tenant */
+};
+static const ProtobufCIntRange tenancy__v1__revert_tenant_configuration_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__revert_tenant_configuration_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RevertTenantConfigurationResponse",
+  "RevertTenantConfigurationResponse",
+  "Tenancy__V1__RevertTenantConfigurationResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RevertTenantConfigurationResponse),
+  2,
+  tenancy__v1__revert_tenant_configuration_response__field_descriptors,
+  tenancy__v1__revert_tenant_configuration_response__field_indices_by_name,
+  1,  tenancy__v1__revert_tenant_configuration_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__revert_tenant_configuration_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue tenancy__v1__configuration_level__enum_values_by_number[4] =

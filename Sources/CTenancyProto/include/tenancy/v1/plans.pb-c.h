@@ -23,6 +23,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "google/protobuf/field_mask.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
 #include "tenancy/v1/tenant.pb-c.h"
+#include "tenancy/v1/tenant_configurations.pb-c.h"
 
 typedef struct Tenancy__V1__Plan Tenancy__V1__Plan;
 typedef struct Tenancy__V1__Plan__FeatureFlagsEntry Tenancy__V1__Plan__FeatureFlagsEntry;
@@ -33,6 +34,7 @@ typedef struct Tenancy__V1__ListPlansResponse Tenancy__V1__ListPlansResponse;
 typedef struct Tenancy__V1__UpdatePlanRequest Tenancy__V1__UpdatePlanRequest;
 typedef struct Tenancy__V1__DeletePlanRequest Tenancy__V1__DeletePlanRequest;
 typedef struct Tenancy__V1__DeletePlanResponse Tenancy__V1__DeletePlanResponse;
+typedef struct Tenancy__V1__ListPlanHistoryRequest Tenancy__V1__ListPlanHistoryRequest;
 
 
 /* --- enums --- */
@@ -148,6 +150,19 @@ struct  Tenancy__V1__DeletePlanResponse
 #define TENANCY__V1__DELETE_PLAN_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_plan_response__descriptor) \
      }
+
+
+struct  Tenancy__V1__ListPlanHistoryRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  ProtobufCBinaryData setting;
+  int32_t page_size;
+  ProtobufCBinaryData page_token;
+};
+#define TENANCY__V1__LIST_PLAN_HISTORY_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_plan_history_request__descriptor) \
+    , {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 /* Tenancy__V1__Plan__FeatureFlagsEntry methods */
@@ -305,6 +320,25 @@ Tenancy__V1__DeletePlanResponse *
 void   tenancy__v1__delete_plan_response__free_unpacked
                      (Tenancy__V1__DeletePlanResponse *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListPlanHistoryRequest methods */
+void   tenancy__v1__list_plan_history_request__init
+                     (Tenancy__V1__ListPlanHistoryRequest         *message);
+size_t tenancy__v1__list_plan_history_request__get_packed_size
+                     (const Tenancy__V1__ListPlanHistoryRequest   *message);
+size_t tenancy__v1__list_plan_history_request__pack
+                     (const Tenancy__V1__ListPlanHistoryRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_plan_history_request__pack_to_buffer
+                     (const Tenancy__V1__ListPlanHistoryRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListPlanHistoryRequest *
+       tenancy__v1__list_plan_history_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_plan_history_request__free_unpacked
+                     (Tenancy__V1__ListPlanHistoryRequest *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Tenancy__V1__Plan__FeatureFlagsEntry_Closure)
@@ -334,6 +368,9 @@ typedef void (*Tenancy__V1__DeletePlanRequest_Closure)
 typedef void (*Tenancy__V1__DeletePlanResponse_Closure)
                  (const Tenancy__V1__DeletePlanResponse *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__ListPlanHistoryRequest_Closure)
+                 (const Tenancy__V1__ListPlanHistoryRequest *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -349,6 +386,7 @@ extern const ProtobufCMessageDescriptor tenancy__v1__list_plans_response__descri
 extern const ProtobufCMessageDescriptor tenancy__v1__update_plan_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__delete_plan_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__delete_plan_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_plan_history_request__descriptor;
 
 PROTOBUF_C__END_DECLS
 

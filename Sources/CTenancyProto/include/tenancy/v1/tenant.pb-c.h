@@ -30,6 +30,8 @@ typedef struct Tenancy__V1__LegalHold Tenancy__V1__LegalHold;
 typedef struct Tenancy__V1__FormerSlug Tenancy__V1__FormerSlug;
 typedef struct Tenancy__V1__TenantConfiguration Tenancy__V1__TenantConfiguration;
 typedef struct Tenancy__V1__TenantConfiguration__FeatureFlagsEntry Tenancy__V1__TenantConfiguration__FeatureFlagsEntry;
+typedef struct Tenancy__V1__TenantConfiguration__SecretValuesEntry Tenancy__V1__TenantConfiguration__SecretValuesEntry;
+typedef struct Tenancy__V1__SecretSetting Tenancy__V1__SecretSetting;
 typedef struct Tenancy__V1__TenantPlacement Tenancy__V1__TenantPlacement;
 typedef struct Tenancy__V1__RequestLimits Tenancy__V1__RequestLimits;
 typedef struct Tenancy__V1__RequestLimit Tenancy__V1__RequestLimit;
@@ -175,6 +177,17 @@ struct  Tenancy__V1__TenantConfiguration__FeatureFlagsEntry
     , {0,NULL}, 0 }
 
 
+struct  Tenancy__V1__TenantConfiguration__SecretValuesEntry
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData key;
+  ProtobufCBinaryData value;
+};
+#define TENANCY__V1__TENANT_CONFIGURATION__SECRET_VALUES_ENTRY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_configuration__secret_values_entry__descriptor) \
+    , {0,NULL}, {0,NULL} }
+
+
 struct  Tenancy__V1__TenantConfiguration
 {
   ProtobufCMessage base;
@@ -189,10 +202,26 @@ struct  Tenancy__V1__TenantConfiguration
   Tenancy__V1__RouteRule **routes;
   Tenancy__V1__RequestLimits *limits;
   Tenancy__V1__TenantPlacement *placement;
+  size_t n_secret_values;
+  Tenancy__V1__TenantConfiguration__SecretValuesEntry **secret_values;
+  size_t n_secret_settings;
+  Tenancy__V1__SecretSetting **secret_settings;
 };
 #define TENANCY__V1__TENANT_CONFIGURATION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_configuration__descriptor) \
-    , NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, NULL }
+    , NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, NULL, 0,NULL, 0,NULL }
+
+
+struct  Tenancy__V1__SecretSetting
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData setting;
+  uint64_t version;
+  Google__Protobuf__Timestamp *set_time;
+};
+#define TENANCY__V1__SECRET_SETTING__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__secret_setting__descriptor) \
+    , {0,NULL}, 0, NULL }
 
 
 struct  Tenancy__V1__TenantPlacement
@@ -362,6 +391,9 @@ void   tenancy__v1__former_slug__free_unpacked
 /* Tenancy__V1__TenantConfiguration__FeatureFlagsEntry methods */
 void   tenancy__v1__tenant_configuration__feature_flags_entry__init
                      (Tenancy__V1__TenantConfiguration__FeatureFlagsEntry         *message);
+/* Tenancy__V1__TenantConfiguration__SecretValuesEntry methods */
+void   tenancy__v1__tenant_configuration__secret_values_entry__init
+                     (Tenancy__V1__TenantConfiguration__SecretValuesEntry         *message);
 /* Tenancy__V1__TenantConfiguration methods */
 void   tenancy__v1__tenant_configuration__init
                      (Tenancy__V1__TenantConfiguration         *message);
@@ -380,6 +412,25 @@ Tenancy__V1__TenantConfiguration *
                       const uint8_t       *data);
 void   tenancy__v1__tenant_configuration__free_unpacked
                      (Tenancy__V1__TenantConfiguration *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__SecretSetting methods */
+void   tenancy__v1__secret_setting__init
+                     (Tenancy__V1__SecretSetting         *message);
+size_t tenancy__v1__secret_setting__get_packed_size
+                     (const Tenancy__V1__SecretSetting   *message);
+size_t tenancy__v1__secret_setting__pack
+                     (const Tenancy__V1__SecretSetting   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__secret_setting__pack_to_buffer
+                     (const Tenancy__V1__SecretSetting   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__SecretSetting *
+       tenancy__v1__secret_setting__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__secret_setting__free_unpacked
+                     (Tenancy__V1__SecretSetting *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__TenantPlacement methods */
 void   tenancy__v1__tenant_placement__init
@@ -537,8 +588,14 @@ typedef void (*Tenancy__V1__FormerSlug_Closure)
 typedef void (*Tenancy__V1__TenantConfiguration__FeatureFlagsEntry_Closure)
                  (const Tenancy__V1__TenantConfiguration__FeatureFlagsEntry *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__TenantConfiguration__SecretValuesEntry_Closure)
+                 (const Tenancy__V1__TenantConfiguration__SecretValuesEntry *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__TenantConfiguration_Closure)
                  (const Tenancy__V1__TenantConfiguration *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__SecretSetting_Closure)
+                 (const Tenancy__V1__SecretSetting *message,
                   void *closure_data);
 typedef void (*Tenancy__V1__TenantPlacement_Closure)
                  (const Tenancy__V1__TenantPlacement *message,
@@ -577,6 +634,8 @@ extern const ProtobufCMessageDescriptor tenancy__v1__legal_hold__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__former_slug__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__feature_flags_entry__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__secret_values_entry__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__secret_setting__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_placement__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__request_limits__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__request_limit__descriptor;

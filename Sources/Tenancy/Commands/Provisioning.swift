@@ -109,6 +109,7 @@ public final class Provisioner: Sendable {
   public func provision(
     _ id: TenantID, etag: String = "", actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
+    if judge.isRehearsal { return try await rehearse(id, etag, actor: actor, judge: judge) }
     let task = work.withLock { work -> Task<Result<Tenant, TenancyError>, Never>? in
       if let task = work.provisioning[id] { return task }
       if work.destroying.contains(id) { return nil }
@@ -167,7 +168,7 @@ public final class Provisioner: Sendable {
   }
 
   /// - Throws: FAILED_PRECONDITION with PROVISIONING_UNSUPPORTED if there is none that can have this tenant.
-  private func requireSite(for record: TenantRecord) async throws(TenancyError) -> DataSite {
+  func requireSite(for record: TenantRecord) async throws(TenancyError) -> DataSite {
     do throws(TenancyError) {
       let site = try await site(for: record)
       guard let why = site.plane.refusal(for: record.tenant) else { return site }
@@ -276,6 +277,11 @@ public final class Provisioner: Sendable {
     try TenantCommands.requireNoHold(on: tenant)
     let site = (place: sites.site(of: places).place, isHere: try isFound(tenant, places))
     if !force { try places.require(site.place, isHere: site.isHere) }
+    if judge.isRehearsal {
+      return try await TenantCommands(plane, actor: actor, judge: judge).beginDestruction(
+        id, etag: etag, at: site, force: force, as: terms
+      ).0
+    }
     return try await destroying(id) { () throws(TenancyError) in
       // First recorded, then destroyed: what a crash leaves is destroyed when the lease has expired, or by
       // provisioning.

@@ -40,6 +40,7 @@ struct SetConfigCommand: AsyncParsableCommand {
     transform: KeyValue.init(parsing:))
   var settings: [KeyValue]
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -49,7 +50,7 @@ struct SetConfigCommand: AsyncParsableCommand {
     }
     try await configure(
       setting: V1.TenantConfiguration(customSettings: values), unset: [], of: tenant, etag,
-      server, output)
+      trial, server, output)
   }
 }
 
@@ -61,12 +62,14 @@ struct UnsetConfigCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @Argument(help: "The settings.") var settings: [String]
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     try await configure(
-      setting: V1.TenantConfiguration(), unset: settings, of: tenant, etag, server, output)
+      setting: V1.TenantConfiguration(), unset: settings, of: tenant, etag, trial,
+      server, output)
   }
 }
 
@@ -93,12 +96,12 @@ struct ExplainConfigCommand: AsyncParsableCommand {
 /// Changes settings of a tenant, and nothing else of it.
 private func configure(
   setting configuration: V1.TenantConfiguration, unset: [String], of tenant: TenantArgument,
-  _ etag: EtagOptions, _ server: ServerOptions, _ output: OutputOptions
+  _ etag: EtagOptions, _ trial: DryRunOptions, _ server: ServerOptions, _ output: OutputOptions
 ) async throws {
   let change = try ConfigurationChange(setting: configuration, unsetSettings: unset)
   let request = V1.UpdateTenantConfigurationRequest(
     name: try tenant.name(), configuration: change.configuration, updateMask: change.mask,
-    etag: etag.etag)
+    etag: etag.etag, validateOnly: trial.dryRun)
   output.show(
     try await server.connected {
       try await $0.tenants.updateTenantConfiguration(request, options: $0.options)

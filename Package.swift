@@ -50,6 +50,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    // Of tenantctl alone, which reads and writes what is declared of tenants as files.
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     // Of the daemon alone: whoever uses the libraries does not build it.
     .package(
       url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -210,6 +212,7 @@ let package = Package(
         "TenancyCrypto", "TenancyRPC", "Tenancy", "TenancyClient", "TenancyStore", "TenancyTokens",
         "TenancyWire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: marked),
     // For test suites, not in the products.

@@ -50,6 +50,8 @@ struct Failure {
       self.init(lines: ["cannot write the answer: \(error.reason)"], exitCode: Self.refused)
     case let error as InputFailure:
       self.init(lines: [error.reason], exitCode: Self.refused)
+    case let error as FleetFailure:
+      self.init(lines: error.lines, exitCode: Self.refused)
     case let error as TokenRefusal:
       self.init(
         lines: ["\(error.reason.rawValue): \(error.detail)"], exitCode: Self.refused)

@@ -292,8 +292,8 @@ def test_every_command_as_workload(daemon):
         assert "PERMISSION_DENIED (PERMISSION_MISSING)" in text, line
         assert "hint: `tenantctl whoami`" in text
     assert "TENANT_UNRESOLVED" in ctl.error("default-tenant")
-    # Which needs no server.
-    assert ctl.commands == all_commands() - {"audit verify", "envoy config", "token verify"}
+    # Which needs no server, or a file: `test_fleet`.
+    assert ctl.commands == all_commands() - {"audit verify", "envoy config", "token verify", "apply", "tenant import"}
 
     me = ctl.json("whoami")
     assert me["tenant"] == acme["name"] and me["tenantSlug"] == "acme"

@@ -63,16 +63,40 @@ import Testing
       ])
   }
 
-  @Test func lists() throws {
-    let list = V1.ListTenantsResponse(
-      tenants: [V1.Tenant(id: "1", slug: "acme", displayName: "A", state: .pending)],
-      nextPageToken: "t")
-    let lines = list.lines()
-    #expect(lines.count == 3)
-    #expect(lines[1] == "acme  PENDING  -          -        1   A")
-    #expect(lines[2].contains("--page-token t"))
-    let json = try OutputOptions.parse(["-o", "json"]).text(list)
-    #expect(json.contains("\"nextPageToken\": \"t\""))
+  @Test func lists() {
+    let tenants = [
+      V1.Tenant(id: "1", slug: "acme", displayName: "A", state: .pending),
+      V1.Tenant(id: "2", slug: "acme-works", displayName: "B\u{202E}", state: .active),
+    ]
+    let columns = TenantColumn.usual
+    var table = GrowingTable(columns.map(\.header), expendable: TenantColumn.expendable)
+    func rows(_ tenants: ArraySlice<V1.Tenant>) -> [[String]] {
+      tenants.map { tenant in columns.map { $0.value(tenant) } }
+    }
+    #expect(
+      table.lines(rows(tenants[..<1]), width: nil) == [
+        "SLUG  STATE    ISOLATION  CREATED  ID  DISPLAY NAME",
+        "acme  PENDING  -          -        1   A",
+      ])
+    // What comes later may be wider, and is told from what steers terminals.
+    #expect(
+      table.lines(rows(tenants[1...]), width: nil) == [
+        "acme-works  ACTIVE   -          -        2   B\\u{202e}"
+      ])
+    #expect(
+      table.lines(rows(tenants[..<1]), width: 20) == ["acme        PENDING …"])
+    var narrow = GrowingTable(columns.map(\.header), expendable: TenantColumn.expendable)
+    #expect(narrow.lines([], width: 45) == ["SLUG  STATE  ISOLATION  ID  DISPLAY NAME"])
+  }
+
+  @Test func columns() throws {
+    let tenant = V1.Tenant(slug: "acme", epoch: 3, labels: ["a.b/c": "x"])
+    let columns = try TenantColumn.parse("epoch,labels.a.b/c,settings.s")
+    #expect(columns.map(\.header) == ["EPOCH", "labels.a.b/c", "settings.s"])
+    #expect(columns.map { $0.value(tenant) } == ["3", "x", ""])
+    for wrong in ["", "slug,", "labels.", "color", "Slug"] {
+      #expect(throws: UsageError.self) { try TenantColumn.parse(wrong) }
+    }
   }
 
   @Test func resolution() {

@@ -14,9 +14,9 @@ extension TenantCommands {
   /// - Throws: ABORTED with LEASE_HELD while another node is at work on them.
   func beginProvisioning(
     _ id: TenantID, etag: String = "", as terms: Provisioner.Terms
-  ) async throws(TenancyError) -> (TenantOperation, Lease) {
+  ) async throws(TenancyError) -> (Tenant, TenantOperation, Lease) {
     try await write("tenants.\(Lifecycle.Event.provision)", .revoking, rewriting: id) {
-      [actor] (transaction) throws(TenancyError) -> (TenantOperation, Lease) in
+      [actor] (transaction) throws(TenancyError) -> (Tenant, TenantOperation, Lease) in
       let record = try Self.current(id, etag, transaction.state)
       if record.tenant.state.isGone { throw .tenantNotFound }
       // It would be destroyed first.
@@ -25,7 +25,7 @@ extension TenantCommands {
       let operation = TenantOperation(.provision, of: after, actor: actor, at: transaction.now)
       transaction.emit(.putTenant(after), about: id)
       transaction.emit(.putOperation(operation), about: id)
-      return (operation, Self.take(id, terms, &transaction))
+      return (after, operation, Self.take(id, terms, &transaction))
     }
   }
 

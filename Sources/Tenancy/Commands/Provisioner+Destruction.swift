@@ -17,6 +17,11 @@ extension Provisioner {
     try TenantCommands.requireNoHold(on: tenant)
     let site = (place: sites.site(of: places).place, isHere: try isFound(tenant, places))
     if !force { try places.require(site.place, isHere: site.isHere) }
+    if judge.isRehearsal {
+      return try await TenantCommands(plane, actor: actor, judge: judge).beginDestruction(
+        id, etag: etag, at: site, force: force, as: terms
+      ).0
+    }
     return try await destroying(id) { () throws(TenancyError) in
       // First recorded, then destroyed: what a crash leaves is destroyed when the lease has expired, or by
       // provisioning.

@@ -109,6 +109,7 @@ public final class Provisioner: Sendable {
   public func provision(
     _ id: TenantID, etag: String = "", actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
+    if judge.isRehearsal { return try await rehearse(id, etag, actor: actor, judge: judge) }
     let task = work.withLock { work -> Task<Result<Tenant, TenancyError>, Never>? in
       if let task = work.provisioning[id] { return task }
       if work.destroying.contains(id) { return nil }
@@ -145,7 +146,7 @@ public final class Provisioner: Sendable {
       if Lifecycle.next(tenant.state, .provision) != nil {
         site = try await requireSite(for: record)
       }
-      let (operation, lease) = try await TenantCommands(plane, actor: actor, judge: judge)
+      let (_, operation, lease) = try await TenantCommands(plane, actor: actor, judge: judge)
         .beginProvisioning(id, etag: etag, as: terms)
       return try await make(operation, at: site, under: lease, commands)
     }
@@ -168,7 +169,7 @@ public final class Provisioner: Sendable {
   }
 
   /// - Throws: FAILED_PRECONDITION with PROVISIONING_UNSUPPORTED if there is none that can have this tenant.
-  private func requireSite(for record: TenantRecord) async throws(TenancyError) -> DataSite {
+  func requireSite(for record: TenantRecord) async throws(TenancyError) -> DataSite {
     do throws(TenancyError) {
       let site = try await site(for: record)
       guard let why = site.plane.refusal(for: record.tenant) else { return site }

@@ -3,6 +3,8 @@
 public struct WriteJudge: Sendable {
   /// Who asked, for the queue and the budgets.
   let payer: WritePayer
+  /// Whether what is judged is to be kept.
+  private(set) var isRehearsal = false
   /// How large the request is.
   private let requestBytes: Int
   private let origin: AuditOrigin?
@@ -35,9 +37,19 @@ public struct WriteJudge: Sendable {
   func terms(
     _ priority: WriteTerms.Priority = .ordinary, rewriting bytes: Int = 0, changes: Int = 0
   ) -> WriteTerms {
-    WriteTerms(
+    var terms = WriteTerms(
       payer: payer, priority: priority,
       cost: WriteTerms.cost(ofBytes: requestBytes + bytes) + changes)
+    terms.isRehearsal = isRehearsal
+    return terms
+  }
+
+  /// The same judge, of a change that is made in full and then kept nowhere: what would refuse it does.
+  /// - Parameter only: false: of one that is kept.
+  public func validating(only: Bool) -> WriteJudge {
+    var judge = self
+    judge.isRehearsal = only
+    return judge
   }
 
   /// Judges what is no change of the state, on the newest.

@@ -211,6 +211,13 @@ public final class ControlPlane: Sendable {
             // Nobody waits for it: the writer's time is for those who do.
             if flag.isSet { throw Self.cancelled }
             let value = try body(&transaction)
+            if terms.isRehearsal {
+              try budgets.judgeGrowth(of: transaction, terms)
+              transaction.discard()
+              return { failure in
+                continuation.resume(returning: failure.map { .failure($0) } ?? .success(value))
+              }
+            }
             transaction.noteHistory()
             let auditBytes = isAudited ? transaction.auditBytes(actor, action) : 0
             try budgets.judge(

@@ -28,7 +28,7 @@ final class TenantBudgets: Sendable {
     let rate = quotas.writes
     let over = meters.withLock { meters in
       let used = meters.used(.writes, of: id, at: now)
-      if terms.priority == .ordinary, used > 0, used + terms.cost > rate.burst {
+      if terms.turn == .ordinary, used > 0, used + terms.cost > rate.burst {
         return used + terms.cost - rate.burst
       }
       meters.count(terms.cost, .writes, of: id, at: now)
@@ -54,19 +54,19 @@ final class TenantBudgets: Sendable {
     _ transaction: borrowing Transaction, _ terms: WriteTerms, auditBytes: Int,
     counted: inout Int
   ) throws(TenancyError) {
-    switch terms.payer {
-    case .server: return
-    case .tenant(let id):
-      if terms.priority == .ordinary { try judgeGrowth(transaction) }
-      let historyBytes = transaction.history.reduce(0) { $0 + Int(clamping: $1.bytes) }
-      try countLog(
-        transaction.changes, auditBytes + historyBytes, terms, id, transaction.now, &counted)
-    case .platform:
-      if terms.priority == .ordinary { try judgeGrowth(transaction) }
-    }
+    try judgeGrowth(of: transaction, terms)
+    guard case .tenant(let id) = terms.payer else { return }
+    let historyBytes = transaction.history.reduce(0) { $0 + Int(clamping: $1.bytes) }
+    try countLog(
+      transaction.changes, auditBytes + historyBytes, terms, id, transaction.now, &counted)
   }
 
-  private func judgeGrowth(_ transaction: borrowing Transaction) throws(TenancyError) {
+  /// Judges what tenants would have after a write, and counts nothing.
+  /// - Throws: RESOURCE_EXHAUSTED if a tenant would have more than it may.
+  func judgeGrowth(
+    of transaction: borrowing Transaction, _ terms: WriteTerms
+  ) throws(TenancyError) {
+    guard terms.payer != .server, terms.priority == .ordinary else { return }
     for (id, growth) in Self.growth(transaction.changes, transaction.state) {
       let before = transaction.state.find(id)?.footprint ?? TenantFootprint()
       let after = before + growth

@@ -55,7 +55,7 @@ struct WriteQueue<Element> {
 
   /// Adds a write to its payer's line, unless too much waits.
   mutating func add(_ element: Element, _ terms: WriteTerms) -> WriteQueueRefusal? {
-    switch terms.priority {
+    switch terms.turn {
     case .revoking: Self.add(element, terms, to: &revoking, limits)
     case .ordinary: Self.add(element, terms, to: &ordinary, limits)
     }

@@ -29,6 +29,10 @@ public struct WriteTerms: Hashable, Sendable {
   /// How much of the writer's time it may take: one is a small change, such as an assignment. From 1 to
   /// `maximumCost`.
   public let cost: Int
+  /// Whether it is judged like any other, and then nothing of it is kept.
+  public var isRehearsal = false
+  /// How it waits: what is kept nowhere takes nothing away from anybody, and is in no hurry.
+  var turn: Priority { isRehearsal ? .ordinary : priority }
 
   /// - Parameter cost: brought into 1 to `maximumCost`.
   public init(payer: WritePayer, priority: Priority = .ordinary, cost: Int = 1) {

@@ -37,10 +37,13 @@ struct AuthenticationService: Sendable {
     }
     if let error = TenancyError.invalid(violations.firstOfEachField) { throw error }
     let commands = AuthenticationCommands(
-      plane, actor: access.caller.subject, judge: try access.requireJudge())
+      plane, actor: access.caller.subject,
+      judge: try access.requireJudge().validating(only: request.validateOnly))
     let new = try await commands.set(settings, of: tenant, etag: sent.etag)
     // Whoever has made a mistake finds it in the log before a token comes.
-    if new.acceptsExternalIssuers { outside?.prepare(new.issuers, owner: tenant) }
+    if new.acceptsExternalIssuers, !request.validateOnly {
+      outside?.prepare(new.issuers, owner: tenant)
+    }
     return V1.AuthenticationSettings(new)
   }
 }

@@ -29,18 +29,28 @@ struct ConfigurationChange: Sendable {
     limits = try sent.limits?.domain()
     try sent.database?.refuseSecrets(of: caller)
     keepsConnection = !caller.isPlatform
-    let mask = try UpdateMask(mask, all: Self.whole) { path in
-      Self.whole.contains(path) || Self.partsOfLimits.contains(path)
-        || [Self.settingPrefix, Self.flagPrefix, Self.secretPrefix].contains {
-          path.hasPrefix($0) && path.utf8.count > $0.utf8.count
-        }
-    }
+    let mask = try UpdateMask(mask, all: Self.whole, isKnown: Self.isKnown)
     // Before the writer merges them.
     try TenantRules.check(settings: sent.customSettings ?? [:])
     routes = try sent.domainRoutes()
     self.sent = sent
     paths = mask.paths
     isImplied = mask.isImplied
+  }
+
+  private static func isKnown(_ path: String) -> Bool {
+    whole.contains(path) || partsOfLimits.contains(path)
+      || [settingPrefix, flagPrefix, secretPrefix].contains {
+        path.hasPrefix($0) && path.utf8.count > $0.utf8.count
+      }
+  }
+
+  /// What a path of a tenant's mask names in its configuration; nil: nothing in it.
+  static func part(of path: String) -> String? {
+    let prefix = "configuration."
+    guard path.hasPrefix(prefix) else { return nil }
+    let part = String(path.dropFirst(prefix.count))
+    return isKnown(part) ? part : nil
   }
 
   /// The whole configuration is replaced; a password that is not sent stays.

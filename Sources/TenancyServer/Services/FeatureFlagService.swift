@@ -36,14 +36,19 @@ struct FeatureFlagService: Sendable {
       gate.async(API.updateFeatureFlag, update),
       gate.async(API.deleteFeatureFlag) { (access, request) throws(TenancyError) in
         let id = try Self.names.id(in: request.name)
-        try await commands(access).delete(id, etag: request.etag)
+        try await commands(access, validateOnly: request.validateOnly).delete(
+          id, etag: request.etag)
         return V1.DeleteFeatureFlagResponse()
       },
     ]
   }
 
-  private func commands(_ access: Access) throws(TenancyError) -> FlagCommands {
-    FlagCommands(plane, actor: access.caller.subject, judge: try access.requireJudge())
+  private func commands(
+    _ access: Access, validateOnly: Bool = false
+  ) throws(TenancyError) -> FlagCommands {
+    FlagCommands(
+      plane, actor: access.caller.subject,
+      judge: try access.requireJudge().validating(only: validateOnly))
   }
 
   private func create(

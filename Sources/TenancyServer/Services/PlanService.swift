@@ -42,15 +42,19 @@ struct PlanService: Sendable {
       },
       gate.async(API.deletePlan) { (access, request) throws(TenancyError) in
         let id = try Self.names.id(in: request.name)
-        try await commands(access).delete(id, etag: request.etag)
+        try await commands(access, validateOnly: request.validateOnly).delete(
+          id, etag: request.etag)
         return V1.DeletePlanResponse()
       },
     ]
   }
 
-  private func commands(_ access: Access) throws(TenancyError) -> PlanCommands {
+  private func commands(
+    _ access: Access, validateOnly: Bool = false
+  ) throws(TenancyError) -> PlanCommands {
     PlanCommands(
-      plane, actor: access.caller.subject, judge: try access.requireJudge(), limits: limits)
+      plane, actor: access.caller.subject,
+      judge: try access.requireJudge().validating(only: validateOnly), limits: limits)
   }
 
   private func create(

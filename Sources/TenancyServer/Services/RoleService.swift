@@ -17,7 +17,8 @@ struct RoleService: Sendable {
       gate.async(API.updateRole, names: .child, update),
       gate.async(API.deleteRole, names: .child) { (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name, "roles", field: "name")
-        try await commands(access).deleteRole(id: id, etag: request.etag, force: request.force)
+        try await commands(access, request.validateOnly).deleteRole(
+          id: id, etag: request.etag, force: request.force)
         return V1.DeleteRoleResponse()
       },
       gate.async(API.listRoles) { (access, request) throws(TenancyError) in
@@ -26,7 +27,9 @@ struct RoleService: Sendable {
       },
       gate.async(API.addRolePermissions, names: .child) { (access, request) throws(TenancyError) in
         try Self.checkForm(request.permissions)
-        return try await change(access, request.name, request.etag, "roles.addPermissions") {
+        return try await change(
+          access, request.name, request.etag, "roles.addPermissions", request.validateOnly
+        ) {
           $0.permissions += request.permissions
         }
       },
@@ -34,7 +37,8 @@ struct RoleService: Sendable {
         (access, request) throws(TenancyError) in
         let removed = Set(request.permissions.filter(Self.canBeHeld))
         return try await change(
-          access, request.name, request.etag, "roles.removePermissions", .revoking
+          access, request.name, request.etag, "roles.removePermissions", request.validateOnly,
+          .revoking
         ) {
           $0.permissions.removeAll { removed.contains($0) }
         }
@@ -43,7 +47,7 @@ struct RoleService: Sendable {
       gate.async(API.deleteRoleAssignment, names: .child) {
         (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name, "assignments", field: "name")
-        try await commands(access).unassign(id: id)
+        try await commands(access, request.validateOnly).unassign(id: id)
         return V1.DeleteRoleAssignmentResponse()
       },
       gate.async(API.listRoleAssignments) { (access, request) throws(TenancyError) in
@@ -59,7 +63,7 @@ struct RoleService: Sendable {
     _ access: Access, _ request: V1.CreateRoleRequest
   ) async throws(TenancyError) -> V1.Role {
     let sent = request.role ?? V1.Role()
-    let role = try await commands(access).createRole(
+    let role = try await commands(access, request.validateOnly).createRole(
       id: request.roleId, title: sent.title, summary: sent.description,
       permissions: sent.permissions)
     return V1.Role(role, tenant: try access.requireTarget().idText)
@@ -80,7 +84,9 @@ struct RoleService: Sendable {
     let sent = request.role ?? V1.Role()
     let all = ["title", "description", "permissions"]
     let mask = try UpdateMask(request.updateMask, all: all, isKnown: all.contains)
-    return try await change(access, sent.name, sent.etag, "roles.update", field: "role.name") {
+    return try await change(
+      access, sent.name, sent.etag, "roles.update", request.validateOnly, field: "role.name"
+    ) {
       if mask.covers("title", populated: !sent.title.isEmpty) { $0.title = sent.title }
       if mask.covers("description", populated: !sent.description.isEmpty) {
         $0.summary = sent.description
@@ -92,12 +98,12 @@ struct RoleService: Sendable {
   }
 
   private func change(
-    _ access: Access, _ name: String, _ etag: String, _ action: String,
+    _ access: Access, _ name: String, _ etag: String, _ action: String, _ validateOnly: Bool,
     _ priority: WriteTerms.Priority = .ordinary, field: String = "name",
     _ body: @escaping @Sendable (inout Role) -> Void
   ) async throws(TenancyError) -> V1.Role {
     let id = try Self.id(in: name, "roles", field: field)
-    let role = try await commands(access).updateRole(
+    let role = try await commands(access, validateOnly).updateRole(
       id: id, etag: etag, action: action, priority: priority
     ) { (role) throws(TenancyError) in
       body(&role)
@@ -132,7 +138,7 @@ struct RoleService: Sendable {
     let expireTime = try checks.value { () throws(TenancyError) in
       try sent.expireTime?.domain("assignment.expire_time")
     }
-    let made = try await commands(access).assign(
+    let made = try await commands(access, request.validateOnly).assign(
       subject: sent.subject, role: role, expireTime: expireTime ?? nil, checks: checks)
     return V1.RoleAssignment(made, tenant: record.idText)
   }
@@ -184,12 +190,15 @@ struct RoleService: Sendable {
     permission.utf8.count <= Permission.maximumLength
   }
 
-  private func commands(_ access: Access) throws(TenancyError) -> RoleCommands {
+  private func commands(
+    _ access: Access, _ validateOnly: Bool
+  ) throws(TenancyError) -> RoleCommands {
     let caller = access.caller
     let record = try access.requireTarget()
     let id = record.tenant.id
     return RoleCommands(
-      plane, actor: caller.subject, tenant: id, judge: try access.requireJudge()
+      plane, actor: caller.subject, tenant: id,
+      judge: try access.requireJudge().validating(only: validateOnly)
     ) { permission, state in
       Self.holds(permission, caller, state.find(id), now: plane.now)
     }

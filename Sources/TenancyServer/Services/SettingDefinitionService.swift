@@ -27,7 +27,8 @@ struct SettingDefinitionService: Sendable {
       },
       gate.async(API.updateSettingDefinition, update),
       gate.async(API.deleteSettingDefinition) { (access, request) throws(TenancyError) in
-        try await commands(access).delete(Self.names.id(in: request.name), etag: request.etag)
+        try await commands(access, validateOnly: request.validateOnly).delete(
+          Self.names.id(in: request.name), etag: request.etag)
         return V1.DeleteSettingDefinitionResponse()
       },
       gate.async(API.listSettingConflicts) { (access, request) throws(TenancyError) in
@@ -37,8 +38,12 @@ struct SettingDefinitionService: Sendable {
     ]
   }
 
-  private func commands(_ access: Access) throws(TenancyError) -> SettingCommands {
-    SettingCommands(plane, actor: access.caller.subject, judge: try access.requireJudge())
+  private func commands(
+    _ access: Access, validateOnly: Bool = false
+  ) throws(TenancyError) -> SettingCommands {
+    SettingCommands(
+      plane, actor: access.caller.subject,
+      judge: try access.requireJudge().validating(only: validateOnly))
   }
 
   private func find(_ id: String, _ access: Access) throws(TenancyError) -> SettingDefinition {

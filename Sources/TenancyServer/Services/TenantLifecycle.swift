@@ -8,7 +8,7 @@ extension TenantManagerService {
     typealias API = V1.TenantManager
     return [
       gate.async(API.deactivateTenant) { (access, request) throws(TenancyError) in
-        try await move(access, .deactivate, request.etag)
+        try await move(access, .deactivate, request.etag, validateOnly: request.validateOnly)
       },
       gate.async(API.activateTenant) { (access, request) throws(TenancyError) in
         let record = try access.requireTarget()
@@ -17,63 +17,72 @@ extension TenantManagerService {
         if record.provisionedSteps.isSuperset(of: steps) {
           try await provisioner.requireData(record.tenant.id)
         }
-        return try await move(access, .activate, request.etag, requiring: steps)
+        return try await move(
+          access, .activate, request.etag, requiring: steps, validateOnly: request.validateOnly)
       },
       gate.async(API.beginTenantMaintenance, beginMaintenance),
       gate.async(API.endTenantMaintenance) { (access, request) throws(TenancyError) in
         let tenant = try access.requireTarget().tenant
         // In all other states the move is refused, whatever there is.
         if tenant.state == .maintenance { try await provisioner.requireData(tenant.id) }
-        return try await move(access, .endMaintenance, request.etag)
+        return try await move(
+          access, .endMaintenance, request.etag, validateOnly: request.validateOnly)
       },
       gate.async(API.deleteTenant) { (access, request) throws(TenancyError) in
-        try await move(access, .delete, request.etag)
+        try await move(access, .delete, request.etag, validateOnly: request.validateOnly)
       },
       gate.async(API.undeleteTenant) { (access, request) throws(TenancyError) in
-        try await move(access, .undelete, request.etag)
+        try await move(access, .undelete, request.etag, validateOnly: request.validateOnly)
       },
       gate.async(API.purgeTenant) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
-        let etag = try await approved(access, .purge, request.etag)
+        let etag = try await approved(
+          access, .purge, request.etag, validateOnly: request.validateOnly)
         return answer(
           try await provisioner.purge(
             id, etag: etag, isEarly: request.ignoreRetention, force: request.force,
-            actor: access.caller.subject, judge: try access.requireJudge()),
+            actor: access.caller.subject,
+            judge: try access.requireJudge().validating(only: request.validateOnly)),
           for: access.caller)
       },
       gate.async(API.placeTenantLegalHold) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         return answer(
-          try await commands(access).hold(id, reason: request.reason, etag: request.etag),
+          try await commands(access, validateOnly: request.validateOnly).hold(
+            id, reason: request.reason, etag: request.etag),
           for: access.caller)
       },
       gate.async(API.releaseTenantLegalHold) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         return answer(
-          try await commands(access).release(id, etag: request.etag), for: access.caller)
+          try await commands(access, validateOnly: request.validateOnly).release(
+            id, etag: request.etag), for: access.caller)
       },
       gate.async(API.setTenantSchedule) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         let schedule = try request.schedule?.domain() ?? TenantSchedule()
         return answer(
-          try await commands(access).schedule(id, schedule, etag: request.etag),
+          try await commands(access, validateOnly: request.validateOnly).schedule(
+            id, schedule, etag: request.etag),
           for: access.caller)
       },
-      gate.async(API.provisionTenantResources) { (access, _) throws(TenancyError) in
+      gate.async(API.provisionTenantResources) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
-        let etag = try await approved(access, .provision, "")
+        let etag = try await approved(access, .provision, "", validateOnly: request.validateOnly)
         return answer(
           try await provisioner.provision(
-            id, etag: etag, actor: access.caller.subject, judge: try access.requireJudge()),
+            id, etag: etag, actor: access.caller.subject,
+            judge: try access.requireJudge().validating(only: request.validateOnly)),
           for: access.caller)
       },
       gate.async(API.deprovisionTenantResources) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
-        let etag = try await approved(access, .deprovision, request.etag)
+        let etag = try await approved(
+          access, .deprovision, request.etag, validateOnly: request.validateOnly)
         return answer(
           try await provisioner.deprovision(
             id, etag: etag, force: request.force, actor: access.caller.subject,
-            judge: try access.requireJudge()),
+            judge: try access.requireJudge().validating(only: request.validateOnly)),
           for: access.caller)
       },
     ]
@@ -94,27 +103,30 @@ extension TenantManagerService {
     try checks.finish()
     return try await move(
       access, .beginMaintenance, request.etag, reason: request.reason,
-      maintenance: PlannedMaintenance(expectedEnd: end ?? nil))
+      maintenance: PlannedMaintenance(expectedEnd: end ?? nil), validateOnly: request.validateOnly)
   }
 
   private func move(
     _ access: Access, _ event: Lifecycle.Event, _ etag: String, reason: String = "",
-    maintenance: PlannedMaintenance? = nil, requiring steps: [String] = []
+    maintenance: PlannedMaintenance? = nil, requiring steps: [String] = [], validateOnly: Bool
   ) async throws(TenancyError) -> V1.Tenant {
     let id = try access.requireTarget().tenant.id
-    let etag = try await approved(access, event, etag)
+    let etag = try await approved(access, event, etag, validateOnly: validateOnly)
     return answer(
-      try await commands(access).move(
+      try await commands(access, validateOnly: validateOnly).move(
         id, event, etag: etag, reason: reason, maintenance: maintenance, requiring: steps),
       for: access.caller)
   }
-  /// Asks for approval, where it is needed, of the tenant as it is now.
+
+  /// Asks for approval, where it is needed, of the tenant as it is now; of what is only validated, nobody.
   /// - Returns: the etag that it must have still.
   private func approved(
-    _ access: Access, _ event: Lifecycle.Event, _ etag: String
+    _ access: Access, _ event: Lifecycle.Event, _ etag: String, validateOnly: Bool
   ) async throws(TenancyError) -> String {
     let id = try access.requireTarget().tenant.id
-    guard approvals.needs(event), let tenant = plane.state.find(id)?.tenant else { return etag }
+    guard !validateOnly, approvals.needs(event), let tenant = plane.state.find(id)?.tenant else {
+      return etag
+    }
     return try await approvals.require(event, of: tenant, etag: etag, by: access.caller.subject)
   }
 }

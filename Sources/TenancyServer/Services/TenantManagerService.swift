@@ -26,7 +26,8 @@ struct TenantManagerService: Sendable {
       gate.async(API.retireTenantSlug) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         return answer(
-          try await commands(access).retire(slug: request.slug, of: id, etag: request.etag),
+          try await commands(access, validateOnly: request.validateOnly).retire(
+            slug: request.slug, of: id, etag: request.etag),
           for: access.caller)
       },
       gate.async(API.listTenants) { (access, request) throws(TenancyError) in
@@ -37,9 +38,13 @@ struct TenantManagerService: Sendable {
     ] + lifecycleMethods(gate)
   }
 
-  func commands(_ access: Access) throws(TenancyError) -> TenantCommands {
+  /// - Parameter validateOnly: whether what they do is kept nowhere.
+  func commands(
+    _ access: Access, validateOnly: Bool = false
+  ) throws(TenancyError) -> TenantCommands {
     TenantCommands(
-      plane, actor: access.caller.subject, judge: try access.requireJudge(), plans: plans)
+      plane, actor: access.caller.subject,
+      judge: try access.requireJudge().validating(only: validateOnly), plans: plans)
   }
 
   private func create(
@@ -48,7 +53,8 @@ struct TenantManagerService: Sendable {
     let new = try newTenant(access, request)
     do throws(TenancyError) {
       return answer(
-        try await commands(access).create(new, validateOnly: request.validateOnly),
+        try await commands(access, validateOnly: request.validateOnly).create(
+          new, validateOnly: request.validateOnly),
         for: access.caller)
     } catch {
       throw Self.fieldsOfTenant(error)
@@ -103,7 +109,7 @@ struct TenantManagerService: Sendable {
     let sent = request.tenant ?? V1.Tenant()
     let all = ["slug", "display_name", "isolation_model", "configuration", "labels", "annotations"]
     let mask = try UpdateMask(request.updateMask, all: all) {
-      all.contains($0) || MetadataChange.isPath($0)
+      all.contains($0) || MetadataChange.isPath($0) || ConfigurationChange.part(of: $0) != nil
     }
     var update = TenantCommands.Update(etag: sent.etag, mayMove: access.caller.isPlatform)
     if mask.covers("slug", populated: !sent.slug.isEmpty) {
@@ -122,14 +128,24 @@ struct TenantManagerService: Sendable {
         by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller, plans)
       update.databasePassword = sent.configuration?.database?.clearPassword
       update.secrets = sent.configuration?.clearSecrets ?? [:]
+    } else {
+      let parts = mask.paths.compactMap(ConfigurationChange.part)
+      if !parts.isEmpty {
+        let change = try ConfigurationChange(
+          sent.configuration ?? V1.TenantConfiguration(),
+          GoogleProtobuf.FieldMask(paths: parts), by: access.caller, plans)
+        update.configuration = change.apply
+        update.databasePassword = change.databasePassword
+        update.secrets = change.secrets
+      }
     }
     let metadata = try MetadataChange(
       sent, mask, request.updateMask, isPlatform: access.caller.isPlatform)
     if metadata.changesAnything { update.metadata = metadata.apply }
     do throws(TenancyError) {
       return answer(
-        try await commands(access).update(
-          id, update, action: "tenants.update", validateOnly: request.validateOnly),
+        try await commands(access, validateOnly: request.validateOnly).update(
+          id, update, action: "tenants.update"),
         for: access.caller)
     } catch {
       throw Self.fieldsOfTenant(error)
@@ -169,7 +185,8 @@ struct TenantManagerService: Sendable {
     update.databasePassword = change.databasePassword
     update.secrets = change.secrets
     return answer(
-      try await commands(access).update(id, update, action: "tenants.configure"),
+      try await commands(access, validateOnly: request.validateOnly).update(
+        id, update, action: "tenants.configure"),
       for: access.caller)
   }
 }

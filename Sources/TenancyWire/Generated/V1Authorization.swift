@@ -457,16 +457,20 @@ extension V1 {
     public var roleId: String
     /// `role`, field 3.
     public var role: V1.Role?
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       roleId: String = "",
-      role: V1.Role? = nil
+      role: V1.Role? = nil,
+      validateOnly: Bool = false
     ) {
       self.parent = parent
       self.roleId = roleId
       self.role = role
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -483,6 +487,7 @@ extension V1.CreateRoleRequest {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.roleId = try WireText.string(c.pointee.role_id, field: "role_id")
     self.role = try WireRead.message(c.pointee.role, field: "role")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -491,6 +496,7 @@ extension V1.CreateRoleRequest {
     c.pointee.parent = arena.copy(self.parent)
     c.pointee.role_id = arena.copy(self.roleId)
     c.pointee.role = self.role?.write(into: arena)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -499,6 +505,7 @@ extension V1.CreateRoleRequest {
     if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
     if !self.roleId.isEmpty { object["roleId"] = .string(self.roleId) }
     if let value = self.role { object["role"] = value.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -551,14 +558,18 @@ extension V1 {
     public var role: V1.Role?
     /// `update_mask`, field 2.
     public var updateMask: GoogleProtobuf.FieldMask?
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       role: V1.Role? = nil,
-      updateMask: GoogleProtobuf.FieldMask? = nil
+      updateMask: GoogleProtobuf.FieldMask? = nil,
+      validateOnly: Bool = false
     ) {
       self.role = role
       self.updateMask = updateMask
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -574,6 +585,7 @@ extension V1.UpdateRoleRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.role = try WireRead.message(c.pointee.role, field: "role")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -581,6 +593,7 @@ extension V1.UpdateRoleRequest {
     tenancy__v1__update_role_request__init(c)
     c.pointee.role = self.role?.write(into: arena)
     c.pointee.update_mask = self.updateMask?.write(into: arena)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -588,6 +601,7 @@ extension V1.UpdateRoleRequest {
     var object: [String: JSONValue] = [:]
     if let value = self.role { object["role"] = value.json() }
     if let value = self.updateMask { object["updateMask"] = value.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -601,16 +615,20 @@ extension V1 {
     public var etag: String
     /// `force`, field 3.
     public var force: Bool
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      force: Bool = false
+      force: Bool = false,
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
       self.force = force
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -627,6 +645,7 @@ extension V1.DeleteRoleRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.force = c.pointee.force != 0
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -635,6 +654,7 @@ extension V1.DeleteRoleRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.force = self.force ? 1 : 0
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -643,6 +663,7 @@ extension V1.DeleteRoleRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.force { object["force"] = .bool(self.force) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -789,16 +810,20 @@ extension V1 {
     public var permissions: [String]
     /// `etag`, field 3.
     public var etag: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       permissions: [String] = [],
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.permissions = permissions
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -815,6 +840,7 @@ extension V1.AddRolePermissionsRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.permissions = try WireRead.strings(c.pointee.permissions, count: c.pointee.n_permissions, field: "permissions")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -824,6 +850,7 @@ extension V1.AddRolePermissionsRequest {
     c.pointee.n_permissions = self.permissions.count
     c.pointee.permissions = arena.list(self.permissions) { arena.copy($0) }
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -832,6 +859,7 @@ extension V1.AddRolePermissionsRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.permissions.isEmpty { object["permissions"] = .array(self.permissions.map { .string($0) }) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -845,16 +873,20 @@ extension V1 {
     public var permissions: [String]
     /// `etag`, field 3.
     public var etag: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       permissions: [String] = [],
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.permissions = permissions
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -871,6 +903,7 @@ extension V1.RemoveRolePermissionsRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.permissions = try WireRead.strings(c.pointee.permissions, count: c.pointee.n_permissions, field: "permissions")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -880,6 +913,7 @@ extension V1.RemoveRolePermissionsRequest {
     c.pointee.n_permissions = self.permissions.count
     c.pointee.permissions = arena.list(self.permissions) { arena.copy($0) }
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -888,6 +922,7 @@ extension V1.RemoveRolePermissionsRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.permissions.isEmpty { object["permissions"] = .array(self.permissions.map { .string($0) }) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -968,14 +1003,18 @@ extension V1 {
     public var parent: String
     /// `assignment`, field 2.
     public var assignment: V1.RoleAssignment?
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
-      assignment: V1.RoleAssignment? = nil
+      assignment: V1.RoleAssignment? = nil,
+      validateOnly: Bool = false
     ) {
       self.parent = parent
       self.assignment = assignment
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -991,6 +1030,7 @@ extension V1.CreateRoleAssignmentRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.assignment = try WireRead.message(c.pointee.assignment, field: "assignment")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -998,6 +1038,7 @@ extension V1.CreateRoleAssignmentRequest {
     tenancy__v1__create_role_assignment_request__init(c)
     c.pointee.parent = arena.copy(self.parent)
     c.pointee.assignment = self.assignment?.write(into: arena)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -1005,6 +1046,7 @@ extension V1.CreateRoleAssignmentRequest {
     var object: [String: JSONValue] = [:]
     if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
     if let value = self.assignment { object["assignment"] = value.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -1014,12 +1056,16 @@ extension V1 {
   public struct DeleteRoleAssignmentRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name`, field 1.
     public var name: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
-      name: String = ""
+      name: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -1034,18 +1080,21 @@ extension V1.DeleteRoleAssignmentRequest {
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__delete_role_assignment_request__init(c)
     c.pointee.name = arena.copy(self.name)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

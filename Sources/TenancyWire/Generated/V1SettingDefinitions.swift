@@ -474,14 +474,18 @@ extension V1 {
     public var name: String
     /// Empty: any.
     public var etag: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -497,6 +501,7 @@ extension V1.DeleteSettingDefinitionRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -504,6 +509,7 @@ extension V1.DeleteSettingDefinitionRequest {
     tenancy__v1__delete_setting_definition_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -511,6 +517,7 @@ extension V1.DeleteSettingDefinitionRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

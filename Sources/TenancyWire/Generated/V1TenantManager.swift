@@ -502,16 +502,20 @@ extension V1 {
     public var slug: String
     /// `etag`, field 3.
     public var etag: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       slug: String = "",
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.slug = slug
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -528,6 +532,7 @@ extension V1.RetireTenantSlugRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.slug = try WireText.string(c.pointee.slug, field: "slug")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -536,6 +541,7 @@ extension V1.RetireTenantSlugRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.slug = arena.copy(self.slug)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -544,6 +550,7 @@ extension V1.RetireTenantSlugRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.slug.isEmpty { object["slug"] = .string(self.slug) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -555,14 +562,18 @@ extension V1 {
     public var name: String
     /// `etag`, field 2.
     public var etag: String
+    /// Check and answer as if, but change nothing. Nobody is asked to approve it.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -578,6 +589,7 @@ extension V1.DeactivateTenantRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -585,6 +597,7 @@ extension V1.DeactivateTenantRequest {
     tenancy__v1__deactivate_tenant_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -592,6 +605,7 @@ extension V1.DeactivateTenantRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -603,14 +617,18 @@ extension V1 {
     public var name: String
     /// `etag`, field 2.
     public var etag: String
+    /// Check and answer as if, but change nothing. Nobody is asked to approve it.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -626,6 +644,7 @@ extension V1.ActivateTenantRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -633,6 +652,7 @@ extension V1.ActivateTenantRequest {
     tenancy__v1__activate_tenant_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -640,6 +660,7 @@ extension V1.ActivateTenantRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -651,14 +672,18 @@ extension V1 {
     public var name: String
     /// `etag`, field 2.
     public var etag: String
+    /// Check and answer as if, but change nothing. Nobody is asked to approve it.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -674,6 +699,7 @@ extension V1.DeleteTenantRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -681,6 +707,7 @@ extension V1.DeleteTenantRequest {
     tenancy__v1__delete_tenant_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -688,6 +715,7 @@ extension V1.DeleteTenantRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -704,18 +732,22 @@ extension V1 {
     public var expectedEndTime: GoogleProtobuf.Timestamp?
     /// For operators, at most 500 characters: in `state_reason`.
     public var reason: String
+    /// Check and answer as if, but change nothing. Nobody is asked to approve it.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
       expectedEndTime: GoogleProtobuf.Timestamp? = nil,
-      reason: String = ""
+      reason: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
       self.expectedEndTime = expectedEndTime
       self.reason = reason
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -733,6 +765,7 @@ extension V1.BeginTenantMaintenanceRequest {
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.expectedEndTime = try WireRead.message(c.pointee.expected_end_time, field: "expected_end_time")
     self.reason = try WireText.string(c.pointee.reason, field: "reason")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -742,6 +775,7 @@ extension V1.BeginTenantMaintenanceRequest {
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.expected_end_time = self.expectedEndTime?.write(into: arena)
     c.pointee.reason = arena.copy(self.reason)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -751,6 +785,7 @@ extension V1.BeginTenantMaintenanceRequest {
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if let value = self.expectedEndTime { object["expectedEndTime"] = value.json() }
     if !self.reason.isEmpty { object["reason"] = .string(self.reason) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -762,14 +797,18 @@ extension V1 {
     public var name: String
     /// `etag`, field 2.
     public var etag: String
+    /// Check and answer as if, but change nothing. Nobody is asked to approve it.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -785,6 +824,7 @@ extension V1.EndTenantMaintenanceRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -792,6 +832,7 @@ extension V1.EndTenantMaintenanceRequest {
     tenancy__v1__end_tenant_maintenance_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -799,6 +840,7 @@ extension V1.EndTenantMaintenanceRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -810,14 +852,18 @@ extension V1 {
     public var name: String
     /// `etag`, field 2.
     public var etag: String
+    /// Check and answer as if, but change nothing. Nobody is asked to approve it.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -833,6 +879,7 @@ extension V1.UndeleteTenantRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -840,6 +887,7 @@ extension V1.UndeleteTenantRequest {
     tenancy__v1__undelete_tenant_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -847,6 +895,7 @@ extension V1.UndeleteTenantRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -862,18 +911,22 @@ extension V1 {
     public var ignoreRetention: Bool
     /// Give up data that only another node reaches, one that is gone for good: see DeprovisionTenantResources.
     public var force: Bool
+    /// Check and answer as if, but change nothing. Nobody is asked to approve it.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
       ignoreRetention: Bool = false,
-      force: Bool = false
+      force: Bool = false,
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
       self.ignoreRetention = ignoreRetention
       self.force = force
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -891,6 +944,7 @@ extension V1.PurgeTenantRequest {
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.ignoreRetention = c.pointee.ignore_retention != 0
     self.force = c.pointee.force != 0
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -900,6 +954,7 @@ extension V1.PurgeTenantRequest {
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.ignore_retention = self.ignoreRetention ? 1 : 0
     c.pointee.force = self.force ? 1 : 0
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -909,6 +964,7 @@ extension V1.PurgeTenantRequest {
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.ignoreRetention { object["ignoreRetention"] = .bool(self.ignoreRetention) }
     if self.force { object["force"] = .bool(self.force) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -922,16 +978,20 @@ extension V1 {
     public var etag: String
     /// For operators: 1 to 500 characters, none of them control.
     public var reason: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      reason: String = ""
+      reason: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
       self.reason = reason
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -948,6 +1008,7 @@ extension V1.PlaceTenantLegalHoldRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.reason = try WireText.string(c.pointee.reason, field: "reason")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -956,6 +1017,7 @@ extension V1.PlaceTenantLegalHoldRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.reason = arena.copy(self.reason)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -964,6 +1026,7 @@ extension V1.PlaceTenantLegalHoldRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if !self.reason.isEmpty { object["reason"] = .string(self.reason) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -975,14 +1038,18 @@ extension V1 {
     public var name: String
     /// `etag`, field 2.
     public var etag: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -998,6 +1065,7 @@ extension V1.ReleaseTenantLegalHoldRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1005,6 +1073,7 @@ extension V1.ReleaseTenantLegalHoldRequest {
     tenancy__v1__release_tenant_legal_hold_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -1012,6 +1081,7 @@ extension V1.ReleaseTenantLegalHoldRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -1025,16 +1095,20 @@ extension V1 {
     public var etag: String
     /// Times in the future; what is not set is not scheduled any more.
     public var schedule: V1.TenantSchedule?
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      schedule: V1.TenantSchedule? = nil
+      schedule: V1.TenantSchedule? = nil,
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
       self.schedule = schedule
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -1051,6 +1125,7 @@ extension V1.SetTenantScheduleRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.schedule = try WireRead.message(c.pointee.schedule, field: "schedule")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1059,6 +1134,7 @@ extension V1.SetTenantScheduleRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.schedule = self.schedule?.write(into: arena)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -1067,6 +1143,7 @@ extension V1.SetTenantScheduleRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if let value = self.schedule { object["schedule"] = value.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -1211,18 +1288,22 @@ extension V1 {
     public var updateMask: GoogleProtobuf.FieldMask?
     /// `etag`, field 4.
     public var etag: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       configuration: V1.TenantConfiguration? = nil,
       updateMask: GoogleProtobuf.FieldMask? = nil,
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.configuration = configuration
       self.updateMask = updateMask
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -1240,6 +1321,7 @@ extension V1.UpdateTenantConfigurationRequest {
     self.configuration = try WireRead.message(c.pointee.configuration, field: "configuration")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1249,6 +1331,7 @@ extension V1.UpdateTenantConfigurationRequest {
     c.pointee.configuration = self.configuration?.write(into: arena)
     c.pointee.update_mask = self.updateMask?.write(into: arena)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -1258,6 +1341,7 @@ extension V1.UpdateTenantConfigurationRequest {
     if let value = self.configuration { object["configuration"] = value.json() }
     if let value = self.updateMask { object["updateMask"] = value.json() }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -1267,12 +1351,16 @@ extension V1 {
   public struct ProvisionTenantResourcesRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name`, field 1.
     public var name: String
+    /// Check and answer as if, but change nothing. Nobody is asked to approve it.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
-      name: String = ""
+      name: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -1287,18 +1375,21 @@ extension V1.ProvisionTenantResourcesRequest {
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__provision_tenant_resources_request__init(c)
     c.pointee.name = arena.copy(self.name)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -1314,16 +1405,20 @@ extension V1 {
     /// FAILED_PRECONDITION with DATA_ELSEWHERE. Nothing destroys that data any more; the audit trail records where
     /// it was, as DATA_GIVEN_UP.
     public var force: Bool
+    /// Check and answer as if, but change nothing. Nobody is asked to approve it.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      force: Bool = false
+      force: Bool = false,
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.etag = etag
       self.force = force
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -1340,6 +1435,7 @@ extension V1.DeprovisionTenantResourcesRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.force = c.pointee.force != 0
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1348,6 +1444,7 @@ extension V1.DeprovisionTenantResourcesRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.force = self.force ? 1 : 0
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -1356,6 +1453,7 @@ extension V1.DeprovisionTenantResourcesRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.force { object["force"] = .bool(self.force) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -1265,14 +1265,18 @@ extension V1 {
     public var parent: String
     /// Take the place of all that there are.
     public var settings: V1.AuthenticationSettings?
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
-      settings: V1.AuthenticationSettings? = nil
+      settings: V1.AuthenticationSettings? = nil,
+      validateOnly: Bool = false
     ) {
       self.parent = parent
       self.settings = settings
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -1288,6 +1292,7 @@ extension V1.SetAuthenticationSettingsRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.settings = try WireRead.message(c.pointee.settings, field: "settings")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1295,6 +1300,7 @@ extension V1.SetAuthenticationSettingsRequest {
     tenancy__v1__set_authentication_settings_request__init(c)
     c.pointee.parent = arena.copy(self.parent)
     c.pointee.settings = self.settings?.write(into: arena)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -1302,6 +1308,7 @@ extension V1.SetAuthenticationSettingsRequest {
     var object: [String: JSONValue] = [:]
     if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
     if let value = self.settings { object["settings"] = value.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -10,7 +10,7 @@ enum LimitText {
   static func parse(_ text: String) throws(UsageError) -> V1.RequestLimit {
     let form = UsageError(
       "'\(text)' is not [NAME] NUMBER/PERIOD [BURST], with a period of "
-        + periods.map(\.name).joined(separator: ", "))
+        + periodNames)
     let parts = text.split(separator: " ").map(String.init)
     guard (1...3).contains(parts.count), let index = parts.firstIndex(where: { $0.contains("/") }),
       index <= 1
@@ -30,8 +30,19 @@ enum LimitText {
       name: index == 1 ? parts[0] : "", requests: requests, period: period, burst: burst)
   }
 
+  /// Nil for none that there is.
+  static func period(_ name: String) -> V1.RequestLimit.Period? {
+    periods.first { $0.name == name }?.period
+  }
+
+  static var periodNames: String { periods.map(\.name).joined(separator: ", ") }
+
+  static func name(of period: V1.RequestLimit.Period) -> String {
+    periods.first { $0.period == period }?.name ?? "?"
+  }
+
   static func text(of limit: V1.RequestLimit) -> String {
-    let period = periods.first { $0.period == limit.period }?.name ?? "?"
+    let period = name(of: limit.period)
     let burst = limit.burst == limit.requests || limit.burst == 0 ? "" : " \(limit.burst)"
     return "\(limit.name) \(limit.requests)/\(period)\(burst)"
   }

@@ -14,6 +14,7 @@ struct AssignRoleCommand: AsyncParsableCommand {
     help: ArgumentHelp("Ends by itself: 90m, 8h, 30d.", valueName: "time"),
     transform: TimeSpan.init(parsing:))
   var expiresIn: TimeSpan?
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -22,7 +23,8 @@ struct AssignRoleCommand: AsyncParsableCommand {
       parent: try tenant.name(),
       assignment: V1.RoleAssignment(
         subject: subject, role: role,
-        expireTime: expiresIn.map { GoogleProtobuf.Timestamp(seconds: now + $0.seconds) }))
+        expireTime: expiresIn.map { GoogleProtobuf.Timestamp(seconds: now + $0.seconds) }),
+      validateOnly: trial.dryRun)
   }
 
   func run() async throws {
@@ -43,6 +45,7 @@ struct UnassignRoleCommand: AsyncParsableCommand {
   @Argument(help: "The assignment's id.") var assignment: String?
   @Option(help: "Who has the role.") var subject: String?
   @Option(help: "The role's id.") var role: String?
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -67,10 +70,11 @@ struct UnassignRoleCommand: AsyncParsableCommand {
       }
       return (
         try await connection.authorization.deleteRoleAssignment(
-          V1.DeleteRoleAssignmentRequest(name: name), options: connection.options), name
+          V1.DeleteRoleAssignmentRequest(name: name, validateOnly: trial.dryRun),
+          options: connection.options), name
       )
     }
-    output.show(response, done: "deleted \(name)")
+    output.show(response, done: trial.done("deleted \(name)"))
   }
 
   /// The server lets a subject have a role once at most; pages before it may be empty.

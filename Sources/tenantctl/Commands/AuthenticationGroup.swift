@@ -39,18 +39,21 @@ struct SetAuthenticationCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The settings; - for stdin.", valueName: "file"), completion: .file())
   var file: String
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func request() throws -> V1.SetAuthenticationSettingsRequest {
     let bytes = try InputFile.bytes(file, atMost: AuthenticationFile.maximumBytes)
     return V1.SetAuthenticationSettingsRequest(
-      parent: try tenant.name(), settings: try AuthenticationFile(parsing: bytes).settings)
+      parent: try tenant.name(), settings: try AuthenticationFile(parsing: bytes).settings,
+      validateOnly: trial.dryRun)
   }
 
   func run() async throws {
     let request = try request()
-    try confirmation.confirm("Replace all authentication settings, and end what they don't allow?")
+    try confirmation.confirm(
+      unless: trial.dryRun, "Replace all authentication settings, and end what they don't allow?")
     output.show(
       try await server.connected {
         try await $0.tokens.setAuthenticationSettings(request, options: $0.options)

@@ -53,6 +53,7 @@ struct SetConfigCommand: AsyncParsableCommand {
     transform: KeyValue.init(parsing:))
   var secrets: [KeyValue] = []
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -69,7 +70,7 @@ struct SetConfigCommand: AsyncParsableCommand {
     try await configure(
       setting: V1.TenantConfiguration(
         customSettings: values.isEmpty ? nil : values, secretValues: clear), unset: [],
-      of: tenant, etag, server, output)
+      of: tenant, etag, trial, server, output)
   }
 }
 
@@ -85,12 +86,14 @@ struct UnsetConfigCommand: AsyncParsableCommand {
     help: ArgumentHelp("A secret setting. May be repeated.", valueName: "key"))
   var secrets: [String] = []
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     try await configure(
       setting: V1.TenantConfiguration(), unset: settings, unsetSecrets: secrets, of: tenant, etag,
+      trial,
       server, output)
   }
 }
@@ -118,14 +121,14 @@ struct ExplainConfigCommand: AsyncParsableCommand {
 /// Changes settings of a tenant, and nothing else of it.
 private func configure(
   setting configuration: V1.TenantConfiguration, unset: [String], unsetSecrets: [String] = [],
-  of tenant: TenantArgument,
-  _ etag: EtagOptions, _ server: ServerOptions, _ output: OutputOptions
+  of tenant: TenantArgument, _ etag: EtagOptions, _ trial: DryRunOptions, _ server: ServerOptions,
+  _ output: OutputOptions
 ) async throws {
   let change = try ConfigurationChange(
     setting: configuration, unsetSettings: unset, unsetSecrets: unsetSecrets)
   let request = V1.UpdateTenantConfigurationRequest(
     name: try tenant.name(), configuration: change.configuration, updateMask: change.mask,
-    etag: etag.etag)
+    etag: etag.etag, validateOnly: trial.dryRun)
   output.show(
     try await server.connected {
       try await $0.tenants.updateTenantConfiguration(request, options: $0.options)

@@ -64,7 +64,7 @@ struct CreateFlagCommand: AsyncParsableCommand {
 
   @OptionGroup var flag: FlagArgument
   @OptionGroup(title: "Flag") var options: FlagOptions
-  @Flag(help: "Checks only, changes nothing.") var validateOnly = false
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -73,7 +73,7 @@ struct CreateFlagCommand: AsyncParsableCommand {
     _ = options.apply(to: &new)
     let request = V1.CreateFeatureFlagRequest(
       featureFlagId: ResourceName.last(try flag.name()), featureFlag: new,
-      validateOnly: validateOnly)
+      validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.flags.createFeatureFlag(request, options: $0.options)
@@ -133,7 +133,7 @@ struct UpdateFlagCommand: AsyncParsableCommand {
       "Empties a field, such as tenants or subjects. May be repeated.", valueName: "field"))
   var unset: [String] = []
   @OptionGroup var etag: EtagOptions
-  @Flag(help: "Checks only, changes nothing.") var validateOnly = false
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -141,7 +141,7 @@ struct UpdateFlagCommand: AsyncParsableCommand {
     var change = V1.FeatureFlag(name: try flag.name(), etag: etag.etag)
     let mask = try FieldNames.mask(set: options.apply(to: &change), unset: unset)
     let request = V1.UpdateFeatureFlagRequest(
-      featureFlag: change, updateMask: mask, validateOnly: validateOnly)
+      featureFlag: change, updateMask: mask, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.flags.updateFeatureFlag(request, options: $0.options)
@@ -156,17 +156,20 @@ struct DeleteFlagCommand: AsyncParsableCommand {
   @OptionGroup var flag: FlagArgument
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let name = try flag.name()
-    try confirmation.confirm("Delete \(name)? It is off where nothing else says otherwise.")
-    let request = V1.DeleteFeatureFlagRequest(name: name, etag: etag.etag)
+    try confirmation.confirm(
+      unless: trial.dryRun, "Delete \(name)? It is off where nothing else says otherwise.")
+    let request = V1.DeleteFeatureFlagRequest(
+      name: name, etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.flags.deleteFeatureFlag(request, options: $0.options)
-      }, done: "deleted \(name)")
+      }, done: trial.done("deleted \(name)"))
   }
 }
 

@@ -74,7 +74,7 @@ struct CreatePlanCommand: AsyncParsableCommand {
 
   @OptionGroup var plan: PlanArgument
   @OptionGroup(title: "Plan") var options: PlanOptions
-  @Flag(help: "Checks only, changes nothing.") var validateOnly = false
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -82,7 +82,7 @@ struct CreatePlanCommand: AsyncParsableCommand {
     var new = V1.Plan()
     _ = try options.apply(to: &new)
     let request = V1.CreatePlanRequest(
-      planId: ResourceName.last(try plan.name()), plan: new, validateOnly: validateOnly)
+      planId: ResourceName.last(try plan.name()), plan: new, validateOnly: trial.dryRun)
     output.show(
       try await server.connected { try await $0.plans.createPlan(request, options: $0.options) })
   }
@@ -136,7 +136,7 @@ struct UpdatePlanCommand: AsyncParsableCommand {
       "Empties settings, feature_flags or limits. May be repeated.", valueName: "field"))
   var unset: [String] = []
   @OptionGroup var etag: EtagOptions
-  @Flag(help: "Checks only, changes nothing.") var validateOnly = false
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -144,7 +144,7 @@ struct UpdatePlanCommand: AsyncParsableCommand {
     var change = V1.Plan(name: try plan.name(), etag: etag.etag)
     let fields = try options.apply(to: &change)
     let mask = try FieldNames.mask(set: fields, unset: unset)
-    let request = V1.UpdatePlanRequest(plan: change, updateMask: mask, validateOnly: validateOnly)
+    let request = V1.UpdatePlanRequest(plan: change, updateMask: mask, validateOnly: trial.dryRun)
     output.show(
       try await server.connected { try await $0.plans.updatePlan(request, options: $0.options) })
   }
@@ -157,16 +157,17 @@ struct DeletePlanCommand: AsyncParsableCommand {
   @OptionGroup var plan: PlanArgument
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let name = try plan.name()
-    try confirmation.confirm("Delete \(name)?")
-    let request = V1.DeletePlanRequest(name: name, etag: etag.etag)
+    try confirmation.confirm(unless: trial.dryRun, "Delete \(name)?")
+    let request = V1.DeletePlanRequest(name: name, etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected { try await $0.plans.deletePlan(request, options: $0.options) },
-      done: "deleted \(name)")
+      done: trial.done("deleted \(name)"))
   }
 }
 

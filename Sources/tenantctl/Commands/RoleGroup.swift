@@ -28,13 +28,15 @@ struct CreateRoleCommand: AsyncParsableCommand {
   @Option(help: "Its name for people.") var title = ""
   @Option(help: "What it is for.") var description = ""
   @Option(help: "resource:action, either may be *. May be repeated.") var permission: [String] = []
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.CreateRoleRequest(
       parent: try role.tenant.name(), roleId: role.role,
-      role: V1.Role(title: title, description: description, permissions: permission))
+      role: V1.Role(title: title, description: description, permissions: permission),
+      validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.authorization.createRole(request, options: $0.options)
@@ -92,6 +94,7 @@ struct UpdateRoleCommand: AsyncParsableCommand {
   @Option(help: "What it is for.") var description: String?
   @Option(help: "All its permissions from now on. May be repeated.") var permission: [String] = []
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -113,7 +116,8 @@ struct UpdateRoleCommand: AsyncParsableCommand {
     guard !paths.isEmpty else {
       throw UsageError("nothing to change: give --title, --description or --permission")
     }
-    return V1.UpdateRoleRequest(role: change, updateMask: GoogleProtobuf.FieldMask(paths: paths))
+    return V1.UpdateRoleRequest(
+      role: change, updateMask: GoogleProtobuf.FieldMask(paths: paths), validateOnly: trial.dryRun)
   }
 
   func run() async throws {
@@ -132,15 +136,17 @@ struct DeleteRoleCommand: AsyncParsableCommand {
   @OptionGroup var role: RoleArguments
   @Flag(help: "Also takes it from all who have it.") var force = false
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    let request = V1.DeleteRoleRequest(name: try role.name(), etag: etag.etag, force: force)
+    let request = V1.DeleteRoleRequest(
+      name: try role.name(), etag: etag.etag, force: force, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.authorization.deleteRole(request, options: $0.options)
-      }, done: "deleted \(request.name)")
+      }, done: trial.done("deleted \(request.name)"))
   }
 }
 
@@ -151,12 +157,13 @@ struct AddPermissionCommand: AsyncParsableCommand {
   @OptionGroup var role: RoleArguments
   @Argument(help: "resource:action, either may be *.") var permissions: [String]
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.AddRolePermissionsRequest(
-      name: try role.name(), permissions: permissions, etag: etag.etag)
+      name: try role.name(), permissions: permissions, etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.authorization.addRolePermissions(request, options: $0.options)
@@ -171,12 +178,13 @@ struct RemovePermissionCommand: AsyncParsableCommand {
   @OptionGroup var role: RoleArguments
   @Argument(help: "resource:action, as the role has it.") var permissions: [String]
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.RemoveRolePermissionsRequest(
-      name: try role.name(), permissions: permissions, etag: etag.etag)
+      name: try role.name(), permissions: permissions, etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.authorization.removeRolePermissions(request, options: $0.options)

@@ -103,7 +103,7 @@ struct CreateSettingCommand: AsyncParsableCommand {
   @OptionGroup(title: "Definition") var options: SettingOptions
   @Flag(help: "It is a secret: values are sealed, and told to nobody but who may read them.")
   var secret = false
-  @Flag(help: "Checks only, changes nothing.") var validateOnly = false
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -112,7 +112,7 @@ struct CreateSettingCommand: AsyncParsableCommand {
     _ = try options.apply(to: &definition)
     let request = V1.CreateSettingDefinitionRequest(
       settingDefinitionId: ResourceName.last(try setting.name()), settingDefinition: definition,
-      validateOnly: validateOnly)
+      validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.settings.createSettingDefinition(request, options: $0.options)
@@ -175,7 +175,7 @@ struct UpdateSettingCommand: AsyncParsableCommand {
       valueName: "field"))
   var unset: [String] = []
   @OptionGroup var etag: EtagOptions
-  @Flag(help: "Checks only, changes nothing.") var validateOnly = false
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -188,7 +188,7 @@ struct UpdateSettingCommand: AsyncParsableCommand {
     }
     let request = V1.UpdateSettingDefinitionRequest(
       settingDefinition: definition, updateMask: try FieldNames.mask(set: fields, unset: unset),
-      validateOnly: validateOnly)
+      validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.settings.updateSettingDefinition(request, options: $0.options)
@@ -203,17 +203,19 @@ struct DeleteSettingCommand: AsyncParsableCommand {
   @OptionGroup var setting: SettingArgument
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let name = try setting.name()
-    try confirmation.confirm("Delete \(name)? Its values are any JSON then.")
-    let request = V1.DeleteSettingDefinitionRequest(name: name, etag: etag.etag)
+    try confirmation.confirm(unless: trial.dryRun, "Delete \(name)? Its values are any JSON then.")
+    let request = V1.DeleteSettingDefinitionRequest(
+      name: name, etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.settings.deleteSettingDefinition(request, options: $0.options)
-      }, done: "deleted \(name)")
+      }, done: trial.done("deleted \(name)"))
   }
 }
 

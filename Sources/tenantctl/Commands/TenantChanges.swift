@@ -14,7 +14,7 @@ struct UpdateTenantCommand: AsyncParsableCommand {
   @OptionGroup var metadata: MetadataOptions
   @OptionGroup var removals: MetadataRemovals
   @OptionGroup var etag: EtagOptions
-  @Flag(help: "Checks only, changes nothing.") var validateOnly = false
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -43,7 +43,7 @@ struct UpdateTenantCommand: AsyncParsableCommand {
     }
     return V1.UpdateTenantRequest(
       tenant: change, updateMask: GoogleProtobuf.FieldMask(paths: paths),
-      validateOnly: validateOnly)
+      validateOnly: trial.dryRun)
   }
 
   func run() async throws {
@@ -52,7 +52,7 @@ struct UpdateTenantCommand: AsyncParsableCommand {
       try await $0.tenants.updateTenant(request, options: $0.options)
     }
     output.show(updated)
-    if slug != nil, !validateOnly { output.remark(Self.remarks(on: updated)) }
+    if slug != nil, !trial.dryRun { output.remark(Self.remarks(on: updated)) }
   }
 
   /// What still goes by a name that the tenant had.
@@ -81,13 +81,14 @@ struct RetireSlugCommand: AsyncParsableCommand {
   @Argument(help: "One of the tenant's former slugs.") var slug: String
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    try confirmation.confirm("Refuse all that still carries \(slug)?")
+    try confirmation.confirm(unless: trial.dryRun, "Refuse all that still carries \(slug)?")
     let request = V1.RetireTenantSlugRequest(
-      name: try tenant.name(), slug: slug, etag: etag.etag)
+      name: try tenant.name(), slug: slug, etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.tenants.retireTenantSlug(request, options: $0.options)
@@ -109,6 +110,7 @@ struct ConfigureTenantCommand: AsyncParsableCommand {
   @Flag(help: "Removes all routes.") var unsetRoutes = false
   @Flag(help: "Removes the plan and all limits: the usual plan's hold.") var unsetLimits = false
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -118,7 +120,7 @@ struct ConfigureTenantCommand: AsyncParsableCommand {
       unsetsRoutes: unsetRoutes, unsetsLimits: unsetLimits)
     return V1.UpdateTenantConfigurationRequest(
       name: try tenant.name(), configuration: change.configuration, updateMask: change.mask,
-      etag: etag.etag)
+      etag: etag.etag, validateOnly: trial.dryRun)
   }
 
   func run() async throws {

@@ -8,6 +8,7 @@ struct TenantGroup: ParsableCommand {
     commandName: "tenant", abstract: "Creates tenants and moves them through their lives.",
     subcommands: [
       CreateTenantCommand.self, GetTenantCommand.self, ListTenantsCommand.self,
+      ExportTenantsCommand.self, ImportTenantsCommand.self,
       UpdateTenantCommand.self, ConfigureTenantCommand.self, ProvisionTenantCommand.self,
       ActivateTenantCommand.self, DeactivateTenantCommand.self, DeprovisionTenantCommand.self,
       BeginMaintenanceCommand.self, EndMaintenanceCommand.self, ScheduleTenantCommand.self,
@@ -32,8 +33,8 @@ struct ConfirmationOptions: ParsableArguments {
   var yes = false
 
   /// - Throws: `UsageError` unless the answer is yes.
-  func confirm(_ question: String) throws(UsageError) {
-    guard !yes, isatty(STDIN_FILENO) == 1 else { return }
+  func confirm(unless isTrial: Bool = false, _ question: String) throws(UsageError) {
+    guard !yes, !isTrial, isatty(STDIN_FILENO) == 1 else { return }
     FileHandle.standardError.write(Data("\(Printable.text(question)) [y/N] ".utf8))
     guard ["y", "yes"].contains(readLine()?.lowercased() ?? "") else {
       throw UsageError("nothing was changed")
@@ -57,7 +58,7 @@ struct CreateTenantCommand: AsyncParsableCommand {
   @OptionGroup var metadata: MetadataOptions
   @OptionGroup(title: "Configuration") var settings: ConfigurationOptions
   @Option(help: "A UUID: repeating the command with it creates nothing twice.") var requestId = ""
-  @Flag(help: "Checks only, changes nothing.") var validateOnly = false
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -68,7 +69,7 @@ struct CreateTenantCommand: AsyncParsableCommand {
       configuration: configuration == V1.TenantConfiguration() ? nil : configuration)
     try metadata.apply(to: &tenant)
     return V1.CreateTenantRequest(
-      tenant: tenant, requestId: requestId, validateOnly: validateOnly)
+      tenant: tenant, requestId: requestId, validateOnly: trial.dryRun)
   }
 
   func run() async throws {
@@ -107,37 +108,5 @@ struct TenantUsageCommand: AsyncParsableCommand {
       try await server.connected {
         try await $0.tenants.getTenantUsage(request, options: $0.options)
       })
-  }
-}
-
-struct ListTenantsCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Lists the tenants that the caller may see.",
-    discussion: #"A filter: state = ACTIVE AND labels.region = (eu OR us) AND NOT slug = "acme-*""#)
-
-  @Option(help: "Only those for which this holds.") var filter = ""
-  @Option(
-    help: ArgumentHelp(
-      "create_time, update_time, slug or display_name, and ' desc' behind it or not.",
-      valueName: "order"))
-  var orderBy = ""
-  @Flag(help: "Deleted ones too.") var showDeleted = false
-  @OptionGroup var pages: PageOptions
-  @OptionGroup var output: OutputOptions
-  @OptionGroup(title: "Server") var server: ServerOptions
-
-  func run() async throws {
-    let (tenants, next) = try await server.connected { connection in
-      try await pages.collect { token in
-        let page = try await connection.tenants.listTenants(
-          V1.ListTenantsRequest(
-            pageSize: pages.pageSize, pageToken: token, filter: filter, showDeleted: showDeleted,
-            orderBy: orderBy),
-          options: connection.options)
-        return (page.tenants, page.nextPageToken)
-      }
-    }
-    output.show(
-      V1.ListTenantsResponse(tenants: tenants, nextPageToken: next), next: next, of: pages)
   }
 }

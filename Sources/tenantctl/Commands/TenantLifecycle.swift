@@ -8,13 +8,15 @@ struct ProvisionTenantCommand: AsyncParsableCommand {
 
   @OptionGroup var tenant: TenantArgument
   @Flag(help: "Show each step as it is done, as `operation watch` does.") var watch = false
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    let request = V1.ProvisionTenantResourcesRequest(name: try tenant.name())
+    let request = V1.ProvisionTenantResourcesRequest(
+      name: try tenant.name(), validateOnly: trial.dryRun)
     let made = try await server.connected { connection in
-      if watch { return try await watching(request, connection) }
+      if watch, !trial.dryRun { return try await watching(request, connection) }
       return try await connection.tenants.provisionTenantResources(
         request, options: connection.options)
     }
@@ -72,16 +74,18 @@ struct DeprovisionTenantCommand: AsyncParsableCommand {
   @Flag(help: "Gives up data that only a node reaches that is gone for good. It is audited.")
   var force = false
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     try confirmation.confirm(
+      unless: trial.dryRun,
       force
         ? "Destroy the data of \(tenant.tenant), and give up what other nodes have of it?"
         : "Destroy the data of \(tenant.tenant)?")
     let request = V1.DeprovisionTenantResourcesRequest(
-      name: try tenant.name(), etag: etag.etag, force: force)
+      name: try tenant.name(), etag: etag.etag, force: force, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.tenants.deprovisionTenantResources(request, options: $0.options)
@@ -95,11 +99,13 @@ struct ActivateTenantCommand: AsyncParsableCommand {
 
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    let request = V1.ActivateTenantRequest(name: try tenant.name(), etag: etag.etag)
+    let request = V1.ActivateTenantRequest(
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.tenants.activateTenant(request, options: $0.options)
@@ -114,11 +120,13 @@ struct DeactivateTenantCommand: AsyncParsableCommand {
 
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    let request = V1.DeactivateTenantRequest(name: try tenant.name(), etag: etag.etag)
+    let request = V1.DeactivateTenantRequest(
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.tenants.deactivateTenant(request, options: $0.options)
@@ -134,13 +142,16 @@ struct DeleteTenantCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     try confirmation.confirm(
+      unless: trial.dryRun,
       "Delete \(tenant.tenant)? Its tokens and workloads' entries go at once.")
-    let request = V1.DeleteTenantRequest(name: try tenant.name(), etag: etag.etag)
+    let request = V1.DeleteTenantRequest(
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected { try await $0.tenants.deleteTenant(request, options: $0.options) }
     )
@@ -153,11 +164,13 @@ struct UndeleteTenantCommand: AsyncParsableCommand {
 
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    let request = V1.UndeleteTenantRequest(name: try tenant.name(), etag: etag.etag)
+    let request = V1.UndeleteTenantRequest(
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.tenants.undeleteTenant(request, options: $0.options)
@@ -177,13 +190,16 @@ struct PurgeTenantCommand: AsyncParsableCommand {
   @Flag(help: "Gives up data that only a node reaches that is gone for good. It is audited.")
   var force = false
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    try confirmation.confirm("Destroy all that \(tenant.tenant) has, for good?")
+    try confirmation.confirm(
+      unless: trial.dryRun, "Destroy all that \(tenant.tenant) has, for good?")
     let request = V1.PurgeTenantRequest(
-      name: try tenant.name(), etag: etag.etag, ignoreRetention: ignoreRetention, force: force)
+      name: try tenant.name(), etag: etag.etag, ignoreRetention: ignoreRetention, force: force,
+      validateOnly: trial.dryRun)
     output.show(
       try await server.connected { try await $0.tenants.purgeTenant(request, options: $0.options) }
     )
@@ -201,13 +217,14 @@ struct BeginMaintenanceCommand: AsyncParsableCommand {
   var expectedEnd: Moment?
   @Option(help: "Why, for operators.") var reason = ""
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.BeginTenantMaintenanceRequest(
       name: try tenant.name(), etag: etag.etag, expectedEndTime: expectedEnd?.timestamp,
-      reason: reason)
+      reason: reason, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.tenants.beginTenantMaintenance(request, options: $0.options)
@@ -221,11 +238,13 @@ struct EndMaintenanceCommand: AsyncParsableCommand {
 
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    let request = V1.EndTenantMaintenanceRequest(name: try tenant.name(), etag: etag.etag)
+    let request = V1.EndTenantMaintenanceRequest(
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.tenants.endTenantMaintenance(request, options: $0.options)
@@ -240,12 +259,13 @@ struct HoldTenantCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @Option(help: "Why, for operators.") var reason: String
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.PlaceTenantLegalHoldRequest(
-      name: try tenant.name(), etag: etag.etag, reason: reason)
+      name: try tenant.name(), etag: etag.etag, reason: reason, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.tenants.placeTenantLegalHold(request, options: $0.options)
@@ -261,12 +281,14 @@ struct ReleaseTenantCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    try confirmation.confirm("Let the data of \(tenant.tenant) be destroyed?")
-    let request = V1.ReleaseTenantLegalHoldRequest(name: try tenant.name(), etag: etag.etag)
+    try confirmation.confirm(unless: trial.dryRun, "Let the data of \(tenant.tenant) be destroyed?")
+    let request = V1.ReleaseTenantLegalHoldRequest(
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.tenants.releaseTenantLegalHold(request, options: $0.options)
@@ -292,6 +314,7 @@ struct ScheduleTenantCommand: AsyncParsableCommand {
   @Option(help: "When it is deleted.") var delete: Moment?
   @Option(help: "Not any more. May be repeated.") var unset: [Part] = []
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -321,7 +344,7 @@ struct ScheduleTenantCommand: AsyncParsableCommand {
           V1.GetTenantRequest(name: name), options: $0.options)
         let request = V1.SetTenantScheduleRequest(
           name: name, etag: etag.etag.isEmpty ? now.etag : etag.etag,
-          schedule: schedule(from: now.schedule ?? V1.TenantSchedule()))
+          schedule: schedule(from: now.schedule ?? V1.TenantSchedule()), validateOnly: trial.dryRun)
         return try await $0.tenants.setTenantSchedule(request, options: $0.options)
       })
   }

@@ -31,12 +31,18 @@ struct Table {
   /// Pads every cell but the last of its row to the widest in its column.
   static func align(_ rows: [[String]], gap: Int) -> [String] {
     var widths: [Int] = []
+    return align(rows, gap: gap, atLeast: &widths)
+  }
+
+  /// - Parameter widths: of the columns so far; they grow.
+  static func align(_ rows: [[String]], gap: Int, atLeast widths: inout [Int]) -> [String] {
     for row in rows {
       for (column, cell) in row.enumerated() {
         if column == widths.count { widths.append(0) }
         widths[column] = max(widths[column], cell.count)
       }
     }
+    let widths = widths
     return rows.map { row in
       row.enumerated().map { column, cell in
         let padding = column == row.count - 1 ? 0 : widths[column] - cell.count + gap

@@ -70,18 +70,6 @@ extension V1.TenantConfiguration {
   }
 }
 
-extension V1.ListTenantsResponse: Presentable {
-  func lines() -> [String] {
-    var table = Table("SLUG", "STATE", "ISOLATION", "CREATED", "ID", "DISPLAY NAME")
-    for tenant in tenants {
-      table.add(
-        tenant.slug, tenant.state.shortName, tenant.isolationModel.shortName,
-        tenant.createTime?.text ?? "", tenant.id, tenant.displayName)
-    }
-    return table.lines(expendable: "CREATED") + Paging.note(nextPageToken)
-  }
-}
-
 extension V1.TenantUsage: Presentable {
   func lines() -> [String] {
     var table = Table("QUOTA", "USED", "LIMIT", "UNIT", "COMES BACK")

@@ -11,6 +11,7 @@ def other_commands(ctl, rows):
     flag_commands(ctl, rows)
     cluster_commands(ctl)
     operation_commands(ctl, rows)
+    fleet_commands(ctl)
 
 
 def domain_commands(ctl, rows):
@@ -161,3 +162,16 @@ def flag_commands(ctl, rows):
     assert table[0] == ["FLAG", "ON", "REASON", "BUCKET"] and table[1][:3] == ["new_ui", "yes", "ROLLOUT"]
     assert ctl("flag", "delete", "new_ui") == "deleted featureFlags/new_ui\n"
     assert "FEATURE_FLAG_NOT_FOUND" in ctl.error("flag", "get", "new_ui")
+
+
+def fleet_commands(ctl):
+    """`test_fleet` has the rest."""
+    declared = ctl("tenant", "export", "works")
+    assert "slug: works" in declared.splitlines()
+    assert ctl("apply", "-f", "-", stdin=declared) == "No changes: 1 unchanged.\n"
+    other = declared.replace("slug: works", "slug: fleet-works")
+    planned = ctl.json("tenant", "import", "-f", "-", "--plan", stdin=other, code=3)
+    assert [one["action"] for one in planned["tenants"]] == ["CREATE"]
+    assert planned["summary"]["applied"] is False
+    assert ctl.json("apply", "-f", "-", "--yes", stdin=other)["summary"]["create"] == 1
+    assert "TENANT_STATE_DELETED" in ctl("tenant", "delete", "fleet-works", "--output", "json")

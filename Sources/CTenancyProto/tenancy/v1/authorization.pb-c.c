@@ -1363,7 +1363,7 @@ const ProtobufCMessageDescriptor tenancy__v1__role__descriptor =
   (ProtobufCMessageInit) tenancy__v1__role__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__create_role_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__create_role_request__field_descriptors[4] =
 {
   {
     "parent",
@@ -1401,16 +1401,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__create_role_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateRoleRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__create_role_request__field_indices_by_name[] = {
   0,   /* field[0] = parent */
   2,   /* field[2] = role */
   1,   /* field[1] = role_id */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__create_role_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__create_role_request__descriptor =
 {
@@ -1420,7 +1433,7 @@ const ProtobufCMessageDescriptor tenancy__v1__create_role_request__descriptor =
   "Tenancy__V1__CreateRoleRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__CreateRoleRequest),
-  3,
+  4,
   tenancy__v1__create_role_request__field_descriptors,
   tenancy__v1__create_role_request__field_indices_by_name,
   1,  tenancy__v1__create_role_request__number_ranges,
@@ -1465,7 +1478,7 @@ const ProtobufCMessageDescriptor tenancy__v1__get_role_request__descriptor =
   (ProtobufCMessageInit) tenancy__v1__get_role_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__update_role_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__update_role_request__field_descriptors[3] =
 {
   {
     "role",
@@ -1491,15 +1504,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__update_role_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdateRoleRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__update_role_request__field_indices_by_name[] = {
   0,   /* field[0] = role */
   1,   /* field[1] = update_mask */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__update_role_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__update_role_request__descriptor =
 {
@@ -1509,14 +1535,14 @@ const ProtobufCMessageDescriptor tenancy__v1__update_role_request__descriptor =
   "Tenancy__V1__UpdateRoleRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__UpdateRoleRequest),
-  2,
+  3,
   tenancy__v1__update_role_request__field_descriptors,
   tenancy__v1__update_role_request__field_indices_by_name,
   1,  tenancy__v1__update_role_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__update_role_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_role_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_role_request__field_descriptors[4] =
 {
   {
     "name",
@@ -1554,16 +1580,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_role_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteRoleRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_role_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   2,   /* field[2] = force */
   0,   /* field[0] = name */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_role_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_role_request__descriptor =
 {
@@ -1573,7 +1612,7 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_role_request__descriptor =
   "Tenancy__V1__DeleteRoleRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeleteRoleRequest),
-  3,
+  4,
   tenancy__v1__delete_role_request__field_descriptors,
   tenancy__v1__delete_role_request__field_indices_by_name,
   1,  tenancy__v1__delete_role_request__number_ranges,
@@ -1713,7 +1752,7 @@ const ProtobufCMessageDescriptor tenancy__v1__list_roles_response__descriptor =
   (ProtobufCMessageInit) tenancy__v1__list_roles_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__add_role_permissions_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__add_role_permissions_request__field_descriptors[4] =
 {
   {
     "name",
@@ -1751,16 +1790,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__add_role_permissions_request_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AddRolePermissionsRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__add_role_permissions_request__field_indices_by_name[] = {
   2,   /* field[2] = etag */
   0,   /* field[0] = name */
   1,   /* field[1] = permissions */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__add_role_permissions_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__add_role_permissions_request__descriptor =
 {
@@ -1770,14 +1822,14 @@ const ProtobufCMessageDescriptor tenancy__v1__add_role_permissions_request__desc
   "Tenancy__V1__AddRolePermissionsRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__AddRolePermissionsRequest),
-  3,
+  4,
   tenancy__v1__add_role_permissions_request__field_descriptors,
   tenancy__v1__add_role_permissions_request__field_indices_by_name,
   1,  tenancy__v1__add_role_permissions_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__add_role_permissions_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__remove_role_permissions_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__remove_role_permissions_request__field_descriptors[4] =
 {
   {
     "name",
@@ -1815,16 +1867,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__remove_role_permissions_reque
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RemoveRolePermissionsRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__remove_role_permissions_request__field_indices_by_name[] = {
   2,   /* field[2] = etag */
   0,   /* field[0] = name */
   1,   /* field[1] = permissions */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__remove_role_permissions_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__remove_role_permissions_request__descriptor =
 {
@@ -1834,7 +1899,7 @@ const ProtobufCMessageDescriptor tenancy__v1__remove_role_permissions_request__d
   "Tenancy__V1__RemoveRolePermissionsRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RemoveRolePermissionsRequest),
-  3,
+  4,
   tenancy__v1__remove_role_permissions_request__field_descriptors,
   tenancy__v1__remove_role_permissions_request__field_indices_by_name,
   1,  tenancy__v1__remove_role_permissions_request__number_ranges,
@@ -1931,7 +1996,7 @@ const ProtobufCMessageDescriptor tenancy__v1__role_assignment__descriptor =
   (ProtobufCMessageInit) tenancy__v1__role_assignment__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__create_role_assignment_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__create_role_assignment_request__field_descriptors[3] =
 {
   {
     "parent",
@@ -1957,15 +2022,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__create_role_assignment_reques
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateRoleAssignmentRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__create_role_assignment_request__field_indices_by_name[] = {
   1,   /* field[1] = assignment */
   0,   /* field[0] = parent */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__create_role_assignment_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__create_role_assignment_request__descriptor =
 {
@@ -1975,14 +2053,14 @@ const ProtobufCMessageDescriptor tenancy__v1__create_role_assignment_request__de
   "Tenancy__V1__CreateRoleAssignmentRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__CreateRoleAssignmentRequest),
-  2,
+  3,
   tenancy__v1__create_role_assignment_request__field_descriptors,
   tenancy__v1__create_role_assignment_request__field_indices_by_name,
   1,  tenancy__v1__create_role_assignment_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__create_role_assignment_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_role_assignment_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_role_assignment_request__field_descriptors[2] =
 {
   {
     "name",
@@ -1996,14 +2074,27 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_role_assignment_reques
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteRoleAssignmentRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_role_assignment_request__field_indices_by_name[] = {
   0,   /* field[0] = name */
+  1,   /* field[1] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_role_assignment_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_role_assignment_request__descriptor =
 {
@@ -2013,7 +2104,7 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_role_assignment_request__de
   "Tenancy__V1__DeleteRoleAssignmentRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeleteRoleAssignmentRequest),
-  1,
+  2,
   tenancy__v1__delete_role_assignment_request__field_descriptors,
   tenancy__v1__delete_role_assignment_request__field_indices_by_name,
   1,  tenancy__v1__delete_role_assignment_request__number_ranges,

@@ -791,7 +791,7 @@ const ProtobufCMessageDescriptor tenancy__v1__update_feature_flag_request__descr
   (ProtobufCMessageInit) tenancy__v1__update_feature_flag_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_feature_flag_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_feature_flag_request__field_descriptors[3] =
 {
   {
     "name",
@@ -817,15 +817,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_feature_flag_request__
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteFeatureFlagRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_feature_flag_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_feature_flag_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_feature_flag_request__descriptor =
 {
@@ -835,7 +848,7 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_feature_flag_request__descr
   "Tenancy__V1__DeleteFeatureFlagRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeleteFeatureFlagRequest),
-  2,
+  3,
   tenancy__v1__delete_feature_flag_request__field_descriptors,
   tenancy__v1__delete_feature_flag_request__field_indices_by_name,
   1,  tenancy__v1__delete_feature_flag_request__number_ranges,

@@ -893,7 +893,7 @@ const ProtobufCMessageDescriptor tenancy__v1__update_plan_request__descriptor =
   (ProtobufCMessageInit) tenancy__v1__update_plan_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_plan_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_plan_request__field_descriptors[3] =
 {
   {
     "name",
@@ -919,15 +919,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_plan_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeletePlanRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_plan_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_plan_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_plan_request__descriptor =
 {
@@ -937,7 +950,7 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_plan_request__descriptor =
   "Tenancy__V1__DeletePlanRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeletePlanRequest),
-  2,
+  3,
   tenancy__v1__delete_plan_request__field_descriptors,
   tenancy__v1__delete_plan_request__field_indices_by_name,
   1,  tenancy__v1__delete_plan_request__number_ranges,

@@ -1675,7 +1675,7 @@ const ProtobufCMessageDescriptor tenancy__v1__update_tenant_request__descriptor 
   (ProtobufCMessageInit) tenancy__v1__update_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__retire_tenant_slug_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__retire_tenant_slug_request__field_descriptors[4] =
 {
   {
     "name",
@@ -1713,16 +1713,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__retire_tenant_slug_request__f
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RetireTenantSlugRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__retire_tenant_slug_request__field_indices_by_name[] = {
   2,   /* field[2] = etag */
   0,   /* field[0] = name */
   1,   /* field[1] = slug */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__retire_tenant_slug_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_slug_request__descriptor =
 {
@@ -1732,14 +1745,14 @@ const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_slug_request__descri
   "Tenancy__V1__RetireTenantSlugRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RetireTenantSlugRequest),
-  3,
+  4,
   tenancy__v1__retire_tenant_slug_request__field_descriptors,
   tenancy__v1__retire_tenant_slug_request__field_indices_by_name,
   1,  tenancy__v1__retire_tenant_slug_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__retire_tenant_slug_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__deactivate_tenant_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__deactivate_tenant_request__field_descriptors[3] =
 {
   {
     "name",
@@ -1765,15 +1778,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__deactivate_tenant_request__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeactivateTenantRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__deactivate_tenant_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__deactivate_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__deactivate_tenant_request__descriptor =
 {
@@ -1783,14 +1809,14 @@ const ProtobufCMessageDescriptor tenancy__v1__deactivate_tenant_request__descrip
   "Tenancy__V1__DeactivateTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeactivateTenantRequest),
-  2,
+  3,
   tenancy__v1__deactivate_tenant_request__field_descriptors,
   tenancy__v1__deactivate_tenant_request__field_indices_by_name,
   1,  tenancy__v1__deactivate_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__deactivate_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__activate_tenant_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__activate_tenant_request__field_descriptors[3] =
 {
   {
     "name",
@@ -1816,15 +1842,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__activate_tenant_request__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ActivateTenantRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__activate_tenant_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__activate_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__activate_tenant_request__descriptor =
 {
@@ -1834,14 +1873,14 @@ const ProtobufCMessageDescriptor tenancy__v1__activate_tenant_request__descripto
   "Tenancy__V1__ActivateTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ActivateTenantRequest),
-  2,
+  3,
   tenancy__v1__activate_tenant_request__field_descriptors,
   tenancy__v1__activate_tenant_request__field_indices_by_name,
   1,  tenancy__v1__activate_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__activate_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_tenant_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_tenant_request__field_descriptors[3] =
 {
   {
     "name",
@@ -1867,15 +1906,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_tenant_request__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteTenantRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_tenant_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_tenant_request__descriptor =
 {
@@ -1885,14 +1937,14 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_tenant_request__descriptor 
   "Tenancy__V1__DeleteTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeleteTenantRequest),
-  2,
+  3,
   tenancy__v1__delete_tenant_request__field_descriptors,
   tenancy__v1__delete_tenant_request__field_indices_by_name,
   1,  tenancy__v1__delete_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__delete_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__begin_tenant_maintenance_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__begin_tenant_maintenance_request__field_descriptors[5] =
 {
   {
     "name",
@@ -1942,17 +1994,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__begin_tenant_maintenance_requ
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BeginTenantMaintenanceRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__begin_tenant_maintenance_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   2,   /* field[2] = expected_end_time */
   0,   /* field[0] = name */
   3,   /* field[3] = reason */
+  4,   /* field[4] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__begin_tenant_maintenance_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__begin_tenant_maintenance_request__descriptor =
 {
@@ -1962,14 +2027,14 @@ const ProtobufCMessageDescriptor tenancy__v1__begin_tenant_maintenance_request__
   "Tenancy__V1__BeginTenantMaintenanceRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__BeginTenantMaintenanceRequest),
-  4,
+  5,
   tenancy__v1__begin_tenant_maintenance_request__field_descriptors,
   tenancy__v1__begin_tenant_maintenance_request__field_indices_by_name,
   1,  tenancy__v1__begin_tenant_maintenance_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__begin_tenant_maintenance_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__end_tenant_maintenance_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__end_tenant_maintenance_request__field_descriptors[3] =
 {
   {
     "name",
@@ -1995,15 +2060,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__end_tenant_maintenance_reques
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__EndTenantMaintenanceRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__end_tenant_maintenance_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__end_tenant_maintenance_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__end_tenant_maintenance_request__descriptor =
 {
@@ -2013,14 +2091,14 @@ const ProtobufCMessageDescriptor tenancy__v1__end_tenant_maintenance_request__de
   "Tenancy__V1__EndTenantMaintenanceRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__EndTenantMaintenanceRequest),
-  2,
+  3,
   tenancy__v1__end_tenant_maintenance_request__field_descriptors,
   tenancy__v1__end_tenant_maintenance_request__field_indices_by_name,
   1,  tenancy__v1__end_tenant_maintenance_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__end_tenant_maintenance_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__undelete_tenant_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__undelete_tenant_request__field_descriptors[3] =
 {
   {
     "name",
@@ -2046,15 +2124,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__undelete_tenant_request__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UndeleteTenantRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__undelete_tenant_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__undelete_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__undelete_tenant_request__descriptor =
 {
@@ -2064,14 +2155,14 @@ const ProtobufCMessageDescriptor tenancy__v1__undelete_tenant_request__descripto
   "Tenancy__V1__UndeleteTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__UndeleteTenantRequest),
-  2,
+  3,
   tenancy__v1__undelete_tenant_request__field_descriptors,
   tenancy__v1__undelete_tenant_request__field_indices_by_name,
   1,  tenancy__v1__undelete_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__undelete_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__purge_tenant_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__purge_tenant_request__field_descriptors[5] =
 {
   {
     "name",
@@ -2121,17 +2212,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__purge_tenant_request__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PurgeTenantRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__purge_tenant_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   3,   /* field[3] = force */
   2,   /* field[2] = ignore_retention */
   0,   /* field[0] = name */
+  4,   /* field[4] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__purge_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__purge_tenant_request__descriptor =
 {
@@ -2141,14 +2245,14 @@ const ProtobufCMessageDescriptor tenancy__v1__purge_tenant_request__descriptor =
   "Tenancy__V1__PurgeTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__PurgeTenantRequest),
-  4,
+  5,
   tenancy__v1__purge_tenant_request__field_descriptors,
   tenancy__v1__purge_tenant_request__field_indices_by_name,
   1,  tenancy__v1__purge_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__purge_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__place_tenant_legal_hold_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__place_tenant_legal_hold_request__field_descriptors[4] =
 {
   {
     "name",
@@ -2186,16 +2290,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__place_tenant_legal_hold_reque
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PlaceTenantLegalHoldRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__place_tenant_legal_hold_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
   2,   /* field[2] = reason */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__place_tenant_legal_hold_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__place_tenant_legal_hold_request__descriptor =
 {
@@ -2205,14 +2322,14 @@ const ProtobufCMessageDescriptor tenancy__v1__place_tenant_legal_hold_request__d
   "Tenancy__V1__PlaceTenantLegalHoldRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__PlaceTenantLegalHoldRequest),
-  3,
+  4,
   tenancy__v1__place_tenant_legal_hold_request__field_descriptors,
   tenancy__v1__place_tenant_legal_hold_request__field_indices_by_name,
   1,  tenancy__v1__place_tenant_legal_hold_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__place_tenant_legal_hold_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__release_tenant_legal_hold_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__release_tenant_legal_hold_request__field_descriptors[3] =
 {
   {
     "name",
@@ -2238,15 +2355,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__release_tenant_legal_hold_req
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReleaseTenantLegalHoldRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__release_tenant_legal_hold_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__release_tenant_legal_hold_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__release_tenant_legal_hold_request__descriptor =
 {
@@ -2256,14 +2386,14 @@ const ProtobufCMessageDescriptor tenancy__v1__release_tenant_legal_hold_request_
   "Tenancy__V1__ReleaseTenantLegalHoldRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ReleaseTenantLegalHoldRequest),
-  2,
+  3,
   tenancy__v1__release_tenant_legal_hold_request__field_descriptors,
   tenancy__v1__release_tenant_legal_hold_request__field_indices_by_name,
   1,  tenancy__v1__release_tenant_legal_hold_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__release_tenant_legal_hold_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__set_tenant_schedule_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__set_tenant_schedule_request__field_descriptors[4] =
 {
   {
     "name",
@@ -2301,16 +2431,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__set_tenant_schedule_request__
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SetTenantScheduleRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__set_tenant_schedule_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
   2,   /* field[2] = schedule */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__set_tenant_schedule_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__set_tenant_schedule_request__descriptor =
 {
@@ -2320,7 +2463,7 @@ const ProtobufCMessageDescriptor tenancy__v1__set_tenant_schedule_request__descr
   "Tenancy__V1__SetTenantScheduleRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__SetTenantScheduleRequest),
-  3,
+  4,
   tenancy__v1__set_tenant_schedule_request__field_descriptors,
   tenancy__v1__set_tenant_schedule_request__field_indices_by_name,
   1,  tenancy__v1__set_tenant_schedule_request__number_ranges,
@@ -2468,7 +2611,7 @@ const ProtobufCMessageDescriptor tenancy__v1__list_tenants_response__descriptor 
   (ProtobufCMessageInit) tenancy__v1__list_tenants_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__update_tenant_configuration_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__update_tenant_configuration_request__field_descriptors[5] =
 {
   {
     "name",
@@ -2518,17 +2661,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__update_tenant_configuration_r
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdateTenantConfigurationRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__update_tenant_configuration_request__field_indices_by_name[] = {
   1,   /* field[1] = configuration */
   3,   /* field[3] = etag */
   0,   /* field[0] = name */
   2,   /* field[2] = update_mask */
+  4,   /* field[4] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__update_tenant_configuration_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__update_tenant_configuration_request__descriptor =
 {
@@ -2538,14 +2694,14 @@ const ProtobufCMessageDescriptor tenancy__v1__update_tenant_configuration_reques
   "Tenancy__V1__UpdateTenantConfigurationRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__UpdateTenantConfigurationRequest),
-  4,
+  5,
   tenancy__v1__update_tenant_configuration_request__field_descriptors,
   tenancy__v1__update_tenant_configuration_request__field_indices_by_name,
   1,  tenancy__v1__update_tenant_configuration_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__update_tenant_configuration_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__provision_tenant_resources_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor tenancy__v1__provision_tenant_resources_request__field_descriptors[2] =
 {
   {
     "name",
@@ -2559,14 +2715,27 @@ static const ProtobufCFieldDescriptor tenancy__v1__provision_tenant_resources_re
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ProvisionTenantResourcesRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__provision_tenant_resources_request__field_indices_by_name[] = {
   0,   /* field[0] = name */
+  1,   /* field[1] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__provision_tenant_resources_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__provision_tenant_resources_request__descriptor =
 {
@@ -2576,14 +2745,14 @@ const ProtobufCMessageDescriptor tenancy__v1__provision_tenant_resources_request
   "Tenancy__V1__ProvisionTenantResourcesRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ProvisionTenantResourcesRequest),
-  1,
+  2,
   tenancy__v1__provision_tenant_resources_request__field_descriptors,
   tenancy__v1__provision_tenant_resources_request__field_indices_by_name,
   1,  tenancy__v1__provision_tenant_resources_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__provision_tenant_resources_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__deprovision_tenant_resources_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__deprovision_tenant_resources_request__field_descriptors[4] =
 {
   {
     "name",
@@ -2621,16 +2790,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__deprovision_tenant_resources_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeprovisionTenantResourcesRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__deprovision_tenant_resources_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   2,   /* field[2] = force */
   0,   /* field[0] = name */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__deprovision_tenant_resources_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__deprovision_tenant_resources_request__descriptor =
 {
@@ -2640,7 +2822,7 @@ const ProtobufCMessageDescriptor tenancy__v1__deprovision_tenant_resources_reque
   "Tenancy__V1__DeprovisionTenantResourcesRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeprovisionTenantResourcesRequest),
-  3,
+  4,
   tenancy__v1__deprovision_tenant_resources_request__field_descriptors,
   tenancy__v1__deprovision_tenant_resources_request__field_indices_by_name,
   1,  tenancy__v1__deprovision_tenant_resources_request__number_ranges,

@@ -2390,7 +2390,7 @@ const ProtobufCMessageDescriptor tenancy__v1__get_authentication_settings_reques
   (ProtobufCMessageInit) tenancy__v1__get_authentication_settings_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__set_authentication_settings_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__set_authentication_settings_request__field_descriptors[3] =
 {
   {
     "parent",
@@ -2416,15 +2416,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__set_authentication_settings_r
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SetAuthenticationSettingsRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__set_authentication_settings_request__field_indices_by_name[] = {
   0,   /* field[0] = parent */
   1,   /* field[1] = settings */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__set_authentication_settings_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__set_authentication_settings_request__descriptor =
 {
@@ -2434,7 +2447,7 @@ const ProtobufCMessageDescriptor tenancy__v1__set_authentication_settings_reques
   "Tenancy__V1__SetAuthenticationSettingsRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__SetAuthenticationSettingsRequest),
-  2,
+  3,
   tenancy__v1__set_authentication_settings_request__field_descriptors,
   tenancy__v1__set_authentication_settings_request__field_indices_by_name,
   1,  tenancy__v1__set_authentication_settings_request__number_ranges,

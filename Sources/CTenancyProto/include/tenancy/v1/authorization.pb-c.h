@@ -141,10 +141,11 @@ struct  Tenancy__V1__CreateRoleRequest
   ProtobufCBinaryData parent;
   ProtobufCBinaryData role_id;
   Tenancy__V1__Role *role;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__CREATE_ROLE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_role_request__descriptor) \
-    , {0,NULL}, {0,NULL}, NULL }
+    , {0,NULL}, {0,NULL}, NULL, 0 }
 
 
 struct  Tenancy__V1__GetRoleRequest
@@ -162,10 +163,11 @@ struct  Tenancy__V1__UpdateRoleRequest
   ProtobufCMessage base;
   Tenancy__V1__Role *role;
   Google__Protobuf__FieldMask *update_mask;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__UPDATE_ROLE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__update_role_request__descriptor) \
-    , NULL, NULL }
+    , NULL, NULL, 0 }
 
 
 struct  Tenancy__V1__DeleteRoleRequest
@@ -174,10 +176,11 @@ struct  Tenancy__V1__DeleteRoleRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   protobuf_c_boolean force;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__DELETE_ROLE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_role_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, 0, 0 }
 
 
 struct  Tenancy__V1__DeleteRoleResponse
@@ -220,10 +223,11 @@ struct  Tenancy__V1__AddRolePermissionsRequest
   size_t n_permissions;
   ProtobufCBinaryData *permissions;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__ADD_ROLE_PERMISSIONS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__add_role_permissions_request__descriptor) \
-    , {0,NULL}, 0,NULL, {0,NULL} }
+    , {0,NULL}, 0,NULL, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RemoveRolePermissionsRequest
@@ -233,10 +237,11 @@ struct  Tenancy__V1__RemoveRolePermissionsRequest
   size_t n_permissions;
   ProtobufCBinaryData *permissions;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__REMOVE_ROLE_PERMISSIONS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__remove_role_permissions_request__descriptor) \
-    , {0,NULL}, 0,NULL, {0,NULL} }
+    , {0,NULL}, 0,NULL, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RoleAssignment
@@ -258,20 +263,22 @@ struct  Tenancy__V1__CreateRoleAssignmentRequest
   ProtobufCMessage base;
   ProtobufCBinaryData parent;
   Tenancy__V1__RoleAssignment *assignment;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__CREATE_ROLE_ASSIGNMENT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_role_assignment_request__descriptor) \
-    , {0,NULL}, NULL }
+    , {0,NULL}, NULL, 0 }
 
 
 struct  Tenancy__V1__DeleteRoleAssignmentRequest
 {
   ProtobufCMessage base;
   ProtobufCBinaryData name;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__DELETE_ROLE_ASSIGNMENT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_role_assignment_request__descriptor) \
-    , {0,NULL} }
+    , {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__DeleteRoleAssignmentResponse

@@ -122,10 +122,11 @@ struct  Tenancy__V1__DeleteFeatureFlagRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__DELETE_FEATURE_FLAG_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_feature_flag_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__DeleteFeatureFlagResponse

@@ -137,10 +137,11 @@ struct  Tenancy__V1__DeletePlanRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__DELETE_PLAN_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_plan_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__DeletePlanResponse

@@ -182,10 +182,11 @@ struct  Tenancy__V1__DeleteSettingDefinitionRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__DELETE_SETTING_DEFINITION_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_setting_definition_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__DeleteSettingDefinitionResponse

@@ -177,10 +177,11 @@ struct  Tenancy__V1__RetireTenantSlugRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData slug;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__RETIRE_TENANT_SLUG_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__retire_tenant_slug_request__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__DeactivateTenantRequest
@@ -188,10 +189,11 @@ struct  Tenancy__V1__DeactivateTenantRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__DEACTIVATE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__deactivate_tenant_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__ActivateTenantRequest
@@ -199,10 +201,11 @@ struct  Tenancy__V1__ActivateTenantRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__ACTIVATE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__activate_tenant_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__DeleteTenantRequest
@@ -210,10 +213,11 @@ struct  Tenancy__V1__DeleteTenantRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__DELETE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_tenant_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__BeginTenantMaintenanceRequest
@@ -223,10 +227,11 @@ struct  Tenancy__V1__BeginTenantMaintenanceRequest
   ProtobufCBinaryData etag;
   Google__Protobuf__Timestamp *expected_end_time;
   ProtobufCBinaryData reason;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__BEGIN_TENANT_MAINTENANCE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__begin_tenant_maintenance_request__descriptor) \
-    , {0,NULL}, {0,NULL}, NULL, {0,NULL} }
+    , {0,NULL}, {0,NULL}, NULL, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__EndTenantMaintenanceRequest
@@ -234,10 +239,11 @@ struct  Tenancy__V1__EndTenantMaintenanceRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__END_TENANT_MAINTENANCE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__end_tenant_maintenance_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__UndeleteTenantRequest
@@ -245,10 +251,11 @@ struct  Tenancy__V1__UndeleteTenantRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__UNDELETE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__undelete_tenant_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__PurgeTenantRequest
@@ -258,10 +265,11 @@ struct  Tenancy__V1__PurgeTenantRequest
   ProtobufCBinaryData etag;
   protobuf_c_boolean ignore_retention;
   protobuf_c_boolean force;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__PURGE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__purge_tenant_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0, 0 }
+    , {0,NULL}, {0,NULL}, 0, 0, 0 }
 
 
 struct  Tenancy__V1__PlaceTenantLegalHoldRequest
@@ -270,10 +278,11 @@ struct  Tenancy__V1__PlaceTenantLegalHoldRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   ProtobufCBinaryData reason;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__PLACE_TENANT_LEGAL_HOLD_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__place_tenant_legal_hold_request__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__ReleaseTenantLegalHoldRequest
@@ -281,10 +290,11 @@ struct  Tenancy__V1__ReleaseTenantLegalHoldRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__RELEASE_TENANT_LEGAL_HOLD_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__release_tenant_legal_hold_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__SetTenantScheduleRequest
@@ -293,10 +303,11 @@ struct  Tenancy__V1__SetTenantScheduleRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   Tenancy__V1__TenantSchedule *schedule;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__SET_TENANT_SCHEDULE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__set_tenant_schedule_request__descriptor) \
-    , {0,NULL}, {0,NULL}, NULL }
+    , {0,NULL}, {0,NULL}, NULL, 0 }
 
 
 struct  Tenancy__V1__ListTenantsRequest
@@ -332,20 +343,22 @@ struct  Tenancy__V1__UpdateTenantConfigurationRequest
   Tenancy__V1__TenantConfiguration *configuration;
   Google__Protobuf__FieldMask *update_mask;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__UPDATE_TENANT_CONFIGURATION_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__update_tenant_configuration_request__descriptor) \
-    , {0,NULL}, NULL, NULL, {0,NULL} }
+    , {0,NULL}, NULL, NULL, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__ProvisionTenantResourcesRequest
 {
   ProtobufCMessage base;
   ProtobufCBinaryData name;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__PROVISION_TENANT_RESOURCES_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__provision_tenant_resources_request__descriptor) \
-    , {0,NULL} }
+    , {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__DeprovisionTenantResourcesRequest
@@ -354,10 +367,11 @@ struct  Tenancy__V1__DeprovisionTenantResourcesRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   protobuf_c_boolean force;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__DEPROVISION_TENANT_RESOURCES_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__deprovision_tenant_resources_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, 0, 0 }
 
 
 /* Tenancy__V1__CreateTenantRequest methods */

@@ -335,10 +335,11 @@ struct  Tenancy__V1__SetAuthenticationSettingsRequest
   ProtobufCMessage base;
   ProtobufCBinaryData parent;
   Tenancy__V1__AuthenticationSettings *settings;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__SET_AUTHENTICATION_SETTINGS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__set_authentication_settings_request__descriptor) \
-    , {0,NULL}, NULL }
+    , {0,NULL}, NULL, 0 }
 
 
 /* Tenancy__V1__IssueTokenRequest methods */

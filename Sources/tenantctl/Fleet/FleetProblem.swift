@@ -1,0 +1,85 @@
+import Tenancy
+
+/// What is wrong with a fleet file.
+struct FleetProblem: Error, Equatable {
+  let file: String
+  /// From 1 on; nil: it is about no line.
+  let line: Int?
+  /// Which member, such as `labels.region`; empty: the document.
+  let field: String
+  let text: String
+
+  var description: String {
+    let place = line.map { "\(file):\($0)" } ?? file
+    return field.isEmpty ? "\(place): \(text)" : "\(place): \(field): \(text)"
+  }
+}
+
+/// Fleet files that can't be read: all that is wrong with them.
+struct FleetFailure: Error {
+  /// More are not told one by one.
+  static let maximumShown = 100
+
+  let problems: [FleetProblem]
+
+  var lines: [String] {
+    let more = problems.count - Self.maximumShown
+    return ["the files are not fleet files; nothing was changed"]
+      + problems.prefix(Self.maximumShown).map { "  \($0.description)" }
+      + (more > 0 ? ["  and \(more) more"] : [])
+  }
+}
+
+/// A tenant and where it is declared.
+struct FleetDocument: Sendable {
+  let tenant: FleetTenant
+  let file: String
+  let line: Int
+  /// Where its members are, by their paths.
+  let lines: [String: Int]
+
+  /// The line of a member, or of what it is in.
+  func line(of field: String) -> Int {
+    var path = field[...]
+    while !path.isEmpty {
+      if let line = lines[String(path)] { return line }
+      guard let end = path.lastIndex(where: { $0 == "." || $0 == "[" }) else { break }
+      path = path[..<end]
+    }
+    return line
+  }
+}
+
+extension FleetDocument {
+  /// The member that the server means; nil: none of the file's.
+  /// - Parameter role: where in the file's roles the one is that the request was about.
+  static func member(of field: String, role: Int? = nil) -> String? {
+    var field = field[...]
+    if let role, field.hasPrefix("role") {
+      let rest = field.dropFirst("role".count)
+      return rest == "_id" ? "roles[\(role)].id" : "roles[\(role)]\(rest)"
+    }
+    for prefix in ["tenant.", "configuration."] where field.hasPrefix(prefix) {
+      field = field.dropFirst(prefix.count)
+    }
+    for (theirs, ours) in names
+    where field == theirs || field.hasPrefix(theirs + ".")
+      || field.hasPrefix(theirs + "[")
+    {
+      return ours + field.dropFirst(theirs.count)
+    }
+    return nil
+  }
+
+  /// Longer ones first.
+  private static let names = [
+    ("slug", "slug"), ("display_name", "displayName"), ("isolation_model", "isolation"),
+    ("labels", "labels"), ("annotations", "annotations"), ("custom_settings", "settings"),
+    ("feature_flags", "featureFlags"), ("routes", "routes"), ("limits.plan", "plan"),
+    ("limits.limits", "limits"), ("limits", "limits"), ("placement.region", "region"),
+    ("placement.cluster", "cluster"), ("placement", "region"),
+    ("database.connection_string", "database.connectionString"), ("database", "database"),
+    ("schema.schema_name", "schemaName"), ("schema", "schemaName"),
+    ("shared.tenant_identifier", "tenantIdentifier"), ("shared", "tenantIdentifier"),
+  ]
+}

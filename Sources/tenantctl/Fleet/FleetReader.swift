@@ -1,0 +1,202 @@
+import Foundation
+import Tenancy
+import TenancyWire
+import Yams
+
+/// Reads fleet files: YAML, or JSON, which is YAML, with a document for each tenant.
+struct FleetReader {
+  /// Bytes of a file, at most.
+  static let maximumBytes = 256 << 20
+  static let version = "tenancy/v1"
+  static let kind = "Tenant"
+
+  private let notes: FleetNotes
+  private let resolver: Yams.Resolver
+  private var found: [FleetDocument] = []
+
+  private init(file: String) throws {
+    notes = FleetNotes(file: file)
+    resolver = try YAMLText.resolver()
+  }
+
+  /// The tenants of a file, and all that is wrong with it.
+  /// - Parameter file: what it is called in problems.
+  static func read(
+    _ text: String, file: String
+  ) throws -> (documents: [FleetDocument], problems: [FleetProblem]) {
+    var reader = try FleetReader(file: file)
+    reader.read(text)
+    return (reader.found, reader.notes.problems)
+  }
+
+  private mutating func read(_ text: String) {
+    do {
+      let parser = try Parser(yaml: text, resolver: resolver, encoding: .utf8)
+      while let root = try parser.nextRoot() {
+        // What is between two `---` may be nothing.
+        if case .scalar(let scalar) = root, scalar.string.isEmpty, scalar.style == .plain {
+          continue
+        }
+        notes.lines = [:]
+        if let document = document(FleetNode(node: root, field: "", notes: notes)) {
+          found.append(document)
+        }
+      }
+    } catch let error as YamlError {
+      let (text, line) = Self.explain(error, in: text)
+      notes.note(text, at: "", line)
+    } catch {
+      notes.note("\(error)", at: "", nil)
+    }
+  }
+
+  /// What is wrong with the YAML, and in which line.
+  private static func explain(_ error: YamlError, in text: String) -> (String, Int?) {
+    switch error {
+    case .scanner(let context, let problem, let mark, _),
+      .parser(let context, let problem, let mark, _),
+      .composer(let context, let problem, let mark, _):
+      return ("not YAML: \(context.map { "\($0.text) " } ?? "")\(problem)", mark.line)
+    case .reader(let problem, let offset, _, _):
+      let line = offset.map { 1 + text.prefix($0).count { $0 == "\n" } }
+      return ("not YAML: \(problem)", line)
+    case .duplicatedKeysInMapping(let names, let context):
+      let list = names.map { "'\($0)'" }.joined(separator: ", ")
+      return ("the same member twice: \(list)", context.mark.line)
+    default: return ("not YAML: \(error)", nil)
+    }
+  }
+
+  // MARK: Documents
+
+  /// - Returns: nil where no tenant is named; what else is wrong is noted.
+  private func document(_ root: FleetNode) -> FleetDocument? {
+    guard let members = root.members() else { return nil }
+    var values = Dictionary(members.map { ($0.name, $0.value) }) { first, _ in first }
+    func take<Value>(_ name: String, _ read: (FleetNode) -> Value?) -> Value? {
+      values.removeValue(forKey: name).flatMap(read)
+    }
+    func need(_ name: String, _ value: String) {
+      guard let node = values.removeValue(forKey: name) else {
+        return notes.note("'\(value)' is expected", at: name, root.line)
+      }
+      if let text = node.text(), text != value {
+        notes.note("'\(value)' is expected, not '\(text)'", at: name, node.line)
+      }
+    }
+    need("apiVersion", Self.version)
+    need("kind", Self.kind)
+    if values["slug"] == nil { notes.note("every tenant has one", at: "slug", root.line) }
+    var tenant = FleetTenant(slug: take("slug") { $0.text() } ?? "")
+    tenant.displayName = take("displayName") { $0.text() }
+    tenant.isolation = take("isolation") { Self.isolation($0) }
+    tenant.plan = take("plan") { $0.text() }
+    tenant.limits = take("limits") { $0.list { self.limit($0) } }
+    tenant.region = take("region") { $0.text() }
+    tenant.cluster = take("cluster") { $0.text() }
+    tenant.labels = take("labels") { $0.dictionary { $0.text() } }
+    tenant.annotations = take("annotations") { $0.dictionary { $0.text() } }
+    tenant.settings = take("settings") { $0.dictionary { $0.json(resolver) } }
+    tenant.featureFlags = take("featureFlags") { $0.dictionary { $0.flag() } }
+    tenant.routes = take("routes") { $0.list { self.route($0) } }
+    tenant.database = take("database") { self.database($0) }
+    tenant.schemaName = take("schemaName") { $0.text() }
+    tenant.tenantIdentifier = take("tenantIdentifier") { $0.text() }
+    tenant.roles = take("roles") { self.roles($0) }
+    refuse(values)
+    guard !tenant.slug.isEmpty else { return nil }
+    return FleetDocument(
+      tenant: tenant, file: notes.file, line: root.line ?? 1, lines: notes.lines)
+  }
+
+  private func refuse(_ unknown: [String: FleetNode]) {
+    for (_, node) in unknown.sorted(by: { $0.key < $1.key }) {
+      notes.note("there is no such member", at: node.field, notes.lines[node.field])
+    }
+  }
+
+  private static func isolation(_ node: FleetNode) -> Isolation? {
+    guard let text = node.text() else { return nil }
+    return Isolation(rawValue: text)
+      ?? node.refuse(
+        "one of \(Isolation.allCases.map(\.rawValue).joined(separator: ", ")) is expected")
+  }
+
+  /// Reads the members of a part; those that are not asked for are refused.
+  private func part<Value>(
+    _ node: FleetNode, needing needed: [String], _ read: (inout [String: FleetNode]) -> Value?
+  ) -> Value? {
+    guard let members = node.members() else { return nil }
+    var values = Dictionary(members.map { ($0.name, $0.value) }) { first, _ in first }
+    for name in needed where values[name] == nil {
+      notes.note("is needed", at: "\(node.field).\(name)", node.line)
+    }
+    let value = read(&values)
+    refuse(values)
+    return value
+  }
+
+  private func limit(_ node: FleetNode) -> V1.RequestLimit? {
+    part(node, needing: ["requests", "period"]) { values in
+      let period = values.removeValue(forKey: "period").flatMap {
+        node -> V1.RequestLimit.Period? in
+        guard let text = node.text() else { return nil }
+        return LimitText.period(text)
+          ?? node.refuse("one of \(LimitText.periodNames) is expected")
+      }
+      return V1.RequestLimit(
+        name: values.removeValue(forKey: "name")?.text() ?? "",
+        requests: values.removeValue(forKey: "requests")?.number() ?? 0,
+        period: period ?? .unspecified,
+        burst: values.removeValue(forKey: "burst")?.number() ?? 0
+      ).normal
+    }
+  }
+
+  private func route(_ node: FleetNode) -> V1.RouteRule? {
+    part(node, needing: ["path", "permission"]) { values in
+      V1.RouteRule(
+        methods: values.removeValue(forKey: "methods")?.list { $0.text() } ?? [],
+        path: values.removeValue(forKey: "path")?.text() ?? "",
+        permission: values.removeValue(forKey: "permission")?.text() ?? "")
+    }
+  }
+
+  private func database(_ node: FleetNode) -> FleetDatabase? {
+    part(node, needing: ["connectionString"]) { values in
+      FleetDatabase(
+        connectionString: values.removeValue(forKey: "connectionString")?.text() ?? "",
+        username: values.removeValue(forKey: "username")?.text() ?? "")
+    }
+  }
+
+  /// Roles are judged here as far as can be: of a tenant that does not exist yet, the server can't be asked.
+  private func roles(_ node: FleetNode) -> [FleetRole]? {
+    var seen: Set<String> = []
+    return node.list { element in
+      part(element, needing: ["id"]) { values in
+        let idNode = values.removeValue(forKey: "id")
+        var role = FleetRole(id: idNode?.text() ?? "")
+        if let idNode, !role.id.isEmpty {
+          if !RoleCommands.isRoleID(role.id) {
+            idNode.complain("1 to 63 of a-z, 0-9 and '-', starting with a letter")
+          }
+          if !seen.insert(role.id).inserted {
+            idNode.complain("the role '\(role.id)' is there twice")
+          }
+        }
+        role.title = values.removeValue(forKey: "title")?.text() ?? ""
+        role.description = values.removeValue(forKey: "description")?.text() ?? ""
+        let permissions = values.removeValue(forKey: "permissions")?.list { node -> String? in
+          guard let text = node.text() else { return nil }
+          guard Permission(parsing: text) != nil else {
+            return node.refuse("'\(text)' is not resource:action")
+          }
+          return text
+        }
+        role.permissions = Set(permissions ?? []).sorted()
+        return role
+      }
+    }
+  }
+}

@@ -1,0 +1,255 @@
+import Tenancy
+import TenancyClient
+import TenancyRPC
+import TenancyWire
+
+/// Compares files with the server, and makes of the one what the others say.
+struct FleetRun: Sendable {
+  /// Tenants at a time, at most.
+  static let maximumParallel = 64
+  /// Tries of what the server asks to be tried again.
+  private static let maximumTries = 5
+  /// Longest that one waits for that.
+  private static let maximumWait = Duration.seconds(30)
+
+  let connection: Connection
+  let parallel: Int
+  /// Whether what is refused or fails keeps the rest from being done.
+  let keepsGoing: Bool
+  /// Which tenants go if no file declares them: a filter. Nil: none.
+  let prunes: String?
+
+  // MARK: Planning
+
+  func plan(_ documents: [FleetDocument]) async throws -> FleetPlan {
+    let planned = try await Self.each(documents, parallel) { try await plan($0) }
+    return FleetPlan(tenants: planned + (try await pruned(planned)))
+  }
+
+  private func plan(_ document: FleetDocument) async throws -> PlannedTenant {
+    let slug = document.tenant.slug
+    var planned = PlannedTenant(slug: slug, source: document, action: .keep)
+    do {
+      guard let current = try await find(slug) else { return try await create(document) }
+      planned.name = current.name
+      guard current.slug == slug else {
+        planned.refusals = [
+          FleetRefusal(
+            RPCStatus(
+              .failedPrecondition, "it was renamed: the file has to call it \(current.slug)"),
+            source: document)
+        ]
+        return planned
+      }
+      let roles = document.tenant.roles == nil ? nil : try await self.roles(of: current.name)
+      try await plan(
+        FleetChanges(
+          of: document.tenant, from: current, roles: roles, prunes: prunes != nil),
+        of: current, &planned)
+    } catch let status as RPCStatus {
+      planned.refusals = [try refusal(status, document)]
+    }
+    return planned
+  }
+
+  /// What changes, if the server would do it and anything came of it.
+  private func plan(
+    _ changes: FleetChanges, of current: V1.Tenant, _ planned: inout PlannedTenant
+  ) async throws {
+    var fields = changes.fields
+    if let request = changes.update(of: current) {
+      if try await isTaken(.update(request), &planned) {
+        planned.writes.append(.update(request))
+      } else if planned.refusals.isEmpty {
+        // To the server both are the same.
+        fields.removeAll { !$0.field.hasPrefix("roles.") }
+      }
+    }
+    for change in changes.roles {
+      let write: FleetWrite =
+        switch change {
+        case .create(let role, let id, let at):
+          .createRole(V1.CreateRoleRequest(parent: current.name, roleId: id, role: role), at: at)
+        case .update(let role, let paths, let at):
+          .updateRole(
+            V1.UpdateRoleRequest(
+              role: role, updateMask: GoogleProtobuf.FieldMask(paths: paths)), at: at)
+        case .delete(let name, let etag): .deleteRole(V1.DeleteRoleRequest(name: name, etag: etag))
+        }
+      if try await isTaken(write, &planned) { planned.writes.append(write) }
+    }
+    planned.fields = fields
+    planned.action = fields.isEmpty ? .keep : .update
+  }
+
+  /// Of a tenant that does not exist, its roles can't be asked about.
+  private func create(_ document: FleetDocument) async throws -> PlannedTenant {
+    let tenant = document.tenant
+    var planned = PlannedTenant(slug: tenant.slug, source: document, action: .create)
+    let changes = FleetChanges(creating: tenant)
+    planned.fields = changes.fields
+    let request = V1.CreateTenantRequest(
+      tenant: tenant.message, requestId: try FleetWrite.requestID(of: tenant))
+    if try await isTaken(.create(request), &planned) { planned.writes.append(.create(request)) }
+    for case .create(let role, let id, let at) in changes.roles {
+      planned.writes.append(
+        .createRole(
+          V1.CreateRoleRequest(parent: "tenants/\(tenant.slug)", roleId: id, role: role), at: at))
+    }
+    return planned
+  }
+
+  /// Whether the server would do it and something would change.
+  private func isTaken(
+    _ write: FleetWrite, _ planned: inout PlannedTenant
+  ) async throws -> Bool {
+    do {
+      return try await Self.patiently { try await write.validate(connection) }
+    } catch let status as RPCStatus {
+      planned.refusals.append(try refusal(status, planned.source, role: write.role))
+      return false
+    }
+  }
+
+  /// - Throws: the status, where it is about the connection and not about the request.
+  private func refusal(
+    _ status: RPCStatus, _ source: FleetDocument?, role: Int? = nil
+  ) throws -> FleetRefusal {
+    switch status.code {
+    case .unavailable where status.details.isEmpty: throw status
+    case .deadlineExceeded, .unauthenticated, .cancelled: throw status
+    default: return FleetRefusal(status, source: source, role: role)
+    }
+  }
+
+  private func find(_ slug: String) async throws -> V1.Tenant? {
+    do {
+      return try await Self.patiently {
+        try await connection.tenants.getTenant(
+          V1.GetTenantRequest(name: "tenants/\(slug)"), options: connection.options)
+      }
+    } catch let status as RPCStatus where status.code == .notFound {
+      return nil
+    }
+  }
+
+  private func roles(of tenant: String) async throws -> [V1.Role] {
+    try await FleetSource(connection: connection).roles(of: tenant)
+  }
+
+  /// Those that the filter finds and no file declares.
+  private func pruned(_ planned: [PlannedTenant]) async throws -> [PlannedTenant] {
+    guard let prunes else { return [] }
+    let (slugs, names) = (Set(planned.map(\.slug)), Set(planned.map(\.name)))
+    var found: [PlannedTenant] = []
+    try await FleetSource(connection: connection).tenants(filter: prunes) { page in
+      for tenant in page where !slugs.contains(tenant.slug) && !names.contains(tenant.name) {
+        var one = PlannedTenant(slug: tenant.slug, source: nil, action: .delete)
+        one.name = tenant.name
+        one.writes = [.delete(V1.DeleteTenantRequest(name: tenant.name, etag: tenant.etag))]
+        found.append(one)
+      }
+      return true
+    }
+    return try await Self.each(found, parallel) { one in
+      var one = one
+      for write in one.writes { _ = try await isTaken(write, &one) }
+      return one
+    }
+  }
+
+  // MARK: Carrying out
+
+  /// Does what was planned: nothing is deleted before all else is done, and done well.
+  func carryOut(_ plan: FleetPlan) async throws -> FleetPlan {
+    var result = plan
+    result.isCarriedOut = true
+    let first = plan.tenants.filter { $0.action != .delete }
+    let last = plan.tenants.filter { $0.action == .delete }
+    result.tenants = try await carryOut(first)
+    let isWell = !result.isRefused && !result.hasFailed
+    result.tenants +=
+      isWell
+      ? try await carryOut(last)
+      : last.map { one in
+        var one = one
+        one.outcome = .notTried
+        return one
+      }
+    return result
+  }
+
+  private func carryOut(_ tenants: [PlannedTenant]) async throws -> [PlannedTenant] {
+    let stop = StopFlag()
+    return try await Self.each(tenants, parallel) { tenant in
+      var tenant = tenant
+      guard tenant.action != .keep, tenant.refusals.isEmpty else { return tenant }
+      if stop.isSet {
+        tenant.outcome = .notTried
+        return tenant
+      }
+      for write in tenant.writes {
+        do {
+          try await Self.patiently { try await write.carryOut(connection) }
+        } catch let status as RPCStatus {
+          tenant.refusals = [FleetRefusal(status, source: tenant.source, role: write.role)]
+          tenant.outcome = .failed
+          if !keepsGoing || status.isConnectionLost { stop.set() }
+          return tenant
+        }
+      }
+      tenant.outcome = .done
+      return tenant
+    }
+  }
+
+  // MARK: Helpers
+
+  /// Results in the order of the items, some of which are worked on at once.
+  static func each<Item: Sendable, Result: Sendable>(
+    _ items: [Item], _ parallel: Int,
+    _ body: @escaping @Sendable (Item) async throws -> Result
+  ) async throws -> [Result] {
+    try await withThrowingTaskGroup(of: (Int, Result).self) { group in
+      var results = [Result?](repeating: nil, count: items.count)
+      var next = items.enumerated().makeIterator()
+      func start() {
+        guard let (at, item) = next.next() else { return }
+        group.addTask { (at, try await body(item)) }
+      }
+      for _ in 0..<max(1, parallel) { start() }
+      while let (at, result) = try await group.next() {
+        results[at] = result  // In range: it counts the items.
+        start()
+      }
+      return results.compactMap(\.self)
+    }
+  }
+
+  /// Calls again when the server asks for it.
+  static func patiently<Answer>(_ body: () async throws -> Answer) async throws -> Answer {
+    for _ in 1..<maximumTries {
+      do {
+        return try await body()
+      } catch let status as RPCStatus where status.isWorthAnotherTry {
+        try await Task.sleep(for: min(status.retryDelay ?? .milliseconds(50), maximumWait))
+      }
+    }
+    return try await body()
+  }
+}
+
+extension RPCStatus {
+  /// Nothing was changed, and soon it may be.
+  fileprivate var isWorthAnotherTry: Bool {
+    switch code {
+    case .aborted: errorInfo?.reason == "WRITE_CONFLICT"
+    case .resourceExhausted: retryDelay != nil
+    default: false
+    }
+  }
+
+  fileprivate var isConnectionLost: Bool {
+    code == .deadlineExceeded || (code == .unavailable && details.isEmpty)
+  }
+}

@@ -1,0 +1,53 @@
+import Synchronization
+import TenancyClient
+import TenancyRPC
+import TenancyWire
+
+/// What the server has of tenants, page by page.
+struct FleetSource: Sendable {
+  /// The greatest page that the server makes.
+  static let pageSize: Int32 = 1_000
+
+  let connection: Connection
+
+  /// Gives page after page to `body`, until it wants no more.
+  func tenants(
+    filter: String = "", showDeleted: Bool = false, orderBy: String = "slug",
+    pageSize: Int32 = pageSize, _ body: ([V1.Tenant]) async throws -> Bool
+  ) async throws {
+    var token = ""
+    repeat {
+      let page = try await connection.tenants.listTenants(
+        V1.ListTenantsRequest(
+          pageSize: pageSize, pageToken: token, filter: filter, showDeleted: showDeleted,
+          orderBy: orderBy),
+        options: connection.options)
+      // A server that repeats its token would keep us here for ever.
+      guard page.nextPageToken.isEmpty || page.nextPageToken != token else {
+        throw UsageError("the server's pages don't end")
+      }
+      token = page.nextPageToken
+      guard try await body(page.tenants) else { return }
+    } while !token.isEmpty
+  }
+
+  /// All roles of a tenant, in the order of their ids.
+  func roles(of tenant: String) async throws -> [V1.Role] {
+    func page(_ token: String) async throws -> (items: [V1.Role], next: String) {
+      let page = try await connection.authorization.listRoles(
+        V1.ListRolesRequest(parent: tenant, pageSize: Self.pageSize, pageToken: token),
+        options: connection.options)
+      return (page.roles, page.nextPageToken)
+    }
+    let (roles, next) = try await page("")
+    return try await PageOptions.follow(roles, next, page).items
+  }
+}
+
+/// That no more is begun.
+final class StopFlag: Sendable {
+  private let flag = Atomic(false)
+
+  var isSet: Bool { flag.load(ordering: .relaxed) }
+  func set() { flag.store(true, ordering: .relaxed) }
+}

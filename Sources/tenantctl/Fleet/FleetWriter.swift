@@ -1,0 +1,74 @@
+import Tenancy
+import TenancyWire
+import Yams
+
+/// Fleet files: one YAML document for each tenant, with the same text for the same tenant.
+enum FleetWriter {
+  static func text(_ tenant: FleetTenant) throws(OutputFailure) -> String {
+    try YAMLText.document(node(tenant))
+  }
+
+  private static func node(_ tenant: FleetTenant) -> Node {
+    var members: [(Node, Node)] = []
+    func add<Value>(_ name: String, _ value: Value?, _ node: (Value) -> Node) {
+      if let value { members.append((Node(name), node(value))) }
+    }
+    func text(_ text: String) -> Node { YAMLText.node(text) }
+    add("apiVersion", FleetReader.version, text)
+    add("kind", FleetReader.kind, text)
+    add("slug", tenant.slug, text)
+    add("displayName", tenant.displayName, text)
+    add("isolation", tenant.isolation?.rawValue, text)
+    add("plan", tenant.plan, text)
+    add("limits", tenant.limits) { Node($0.map { limit($0) }) }
+    add("region", tenant.region, text)
+    add("cluster", tenant.cluster, text)
+    add("labels", tenant.labels) { YAMLText.node($0, text) }
+    add("annotations", tenant.annotations) { YAMLText.node($0, text) }
+    add("settings", tenant.settings) { YAMLText.node(.object($0)) }
+    add("featureFlags", tenant.featureFlags) { YAMLText.node($0) { YAMLText.node(.bool($0)) } }
+    add("routes", tenant.routes) { Node($0.map { route($0) }) }
+    add("database", tenant.database) { database in
+      mapping([
+        ("connectionString", text(database.connectionString)),
+        ("username", database.username.isEmpty ? nil : text(database.username)),
+      ])
+    }
+    add("schemaName", tenant.schemaName, text)
+    add("tenantIdentifier", tenant.tenantIdentifier, text)
+    add("roles", tenant.roles) { Node($0.map { role($0) }) }
+    return Node(members)
+  }
+
+  private static func limit(_ limit: V1.RequestLimit) -> Node {
+    let normal = limit.normal
+    return mapping([
+      ("name", YAMLText.node(normal.name)),
+      ("requests", YAMLText.node(.number(Double(normal.requests)))),
+      ("period", YAMLText.node(LimitText.name(of: normal.period))),
+      ("burst", normal.burst == 0 ? nil : YAMLText.node(.number(Double(normal.burst)))),
+    ])
+  }
+
+  private static func route(_ rule: V1.RouteRule) -> Node {
+    mapping([
+      ("methods", rule.methods.isEmpty ? nil : texts(rule.methods)),
+      ("path", YAMLText.node(rule.path)), ("permission", YAMLText.node(rule.permission)),
+    ])
+  }
+
+  private static func role(_ role: FleetRole) -> Node {
+    mapping([
+      ("id", YAMLText.node(role.id)),
+      ("title", role.title.isEmpty ? nil : YAMLText.node(role.title)),
+      ("description", role.description.isEmpty ? nil : YAMLText.node(role.description)),
+      ("permissions", role.permissions.isEmpty ? nil : texts(role.permissions)),
+    ])
+  }
+
+  private static func texts(_ texts: [String]) -> Node { Node(texts.map { YAMLText.node($0) }) }
+
+  private static func mapping(_ members: [(String, Node?)]) -> Node {
+    Node(members.compactMap { name, node in node.map { (Node(name), $0) } })
+  }
+}

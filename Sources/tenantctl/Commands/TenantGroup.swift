@@ -8,6 +8,7 @@ struct TenantGroup: ParsableCommand {
     commandName: "tenant", abstract: "Creates tenants and moves them through their lives.",
     subcommands: [
       CreateTenantCommand.self, GetTenantCommand.self, ListTenantsCommand.self,
+      WatchTenantsCommand.self,
       UpdateTenantCommand.self, ConfigureTenantCommand.self, ProvisionTenantCommand.self,
       ActivateTenantCommand.self, DeactivateTenantCommand.self, DeprovisionTenantCommand.self,
       BeginMaintenanceCommand.self, EndMaintenanceCommand.self, ScheduleTenantCommand.self,

@@ -225,6 +225,7 @@ def test_a_home_in_maintenance(make_server, pki):
 
 
 READS = {"TenantManager/GetTenant", "TenantManager/BatchGetTenants", "TenantManager/GetTenantUsage", "TenantManager/ListTenants",
+         "TenantManager/WatchTenants",
          "Authorization/GetRole", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
          "Audit/ListAuditRecords", "Audit/ExportAuditRecords",
          "Audit/StreamAuditRecords", "WorkloadEntries/GetWorkloadEntry",

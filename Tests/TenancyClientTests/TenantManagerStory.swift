@@ -114,6 +114,18 @@ enum TenantManagerStory {
     let some = try await client.tenants.batchGetTenants(
       V1.BatchGetTenantsRequest(names: ["listed-2", "tenants/listed-1", "listed-2"]))
     #expect(some.tenants.map(\.slug) == ["listed-2", "listed-1", "listed-2"])
+    let watched = try await client.tenants.watchTenants(
+      V1.WatchTenantsRequest(filter: #"slug = "batch-*""#, snapshot: true)
+    ) { messages in
+      let snapshot = try await messages.next()
+      #expect(snapshot?.tenants == made.tenants && snapshot?.snapshotComplete == true)
+      _ = try await client.tenants.updateTenant(
+        V1.UpdateTenantRequest(
+          tenant: V1.Tenant(name: "batch-two", displayName: "Two"),
+          updateMask: GoogleProtobuf.FieldMask(paths: ["display_name"])))
+      return try await messages.next()
+    }
+    #expect(watched?.change?.kind == .changed && watched?.change?.tenant?.displayName == "Two")
     let schemas = try await client.tenants.listTenants(
       V1.ListTenantsRequest(filter: "isolation_model = SCHEMA AND state != ACTIVE"))
     #expect(schemas.tenants.map(\.slug) == ["acme"])

@@ -260,6 +260,8 @@ struct AdmissionRow: CustomStringConvertible {
     AdmissionRow(
       "TenantManager/ListTenants", "tenancy.tenants:list", "tenant", names: false, readers),
     AdmissionRow(
+      "TenantManager/WatchTenants", "tenancy.tenants:list", "tenant", names: false, readers),
+    AdmissionRow(
       "TenantManager/UpdateTenantConfiguration", "tenancy.tenants:configure", "tenant",
       names: true, changers),
     AdmissionRow(

@@ -836,6 +836,18 @@ tenancy__v1__list_tenants_response__get_descriptor(void) {
   return &tenancy__v1__list_tenants_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__watch_tenants_request__get_descriptor(void) {
+  return &tenancy__v1__watch_tenants_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_change__get_descriptor(void) {
+  return &tenancy__v1__tenant_change__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__watch_tenants_response__get_descriptor(void) {
+  return &tenancy__v1__watch_tenants_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__update_tenant_configuration_request__get_descriptor(void) {
   return &tenancy__v1__update_tenant_configuration_request__descriptor;
 }

@@ -313,8 +313,9 @@ public final class ControlPlane: Sendable {
 
   /// In this order: who is given an entry finds it in the state.
   func publish(_ state: ControlState, _ entries: [LogEntry]) {
+    let formers = Self.formers(of: entries, on: self.state)
     publish(state, last: entries.last?.withoutSecrets)
-    tail.append(entries)
+    tail.append(entries, formers: formers)
   }
 
   /// - Parameter last: the entry that the state ends with.

@@ -6,7 +6,7 @@ import Synchronization
 final class LogTail: Sendable {
   struct Limits: Sendable {
     var entries = 1024
-    /// About bytes.
+    /// About bytes: of the entries, and of what they have replaced.
     var weight = 4 << 20
   }
 
@@ -22,9 +22,15 @@ final class LogTail: Sendable {
     case closed
   }
 
+  /// What an entry's changes have replaced, by tenant.
+  typealias Formers = [TenantID: TenantChange.Former]
+
   private struct Item {
     let entry: LogEntry
     let weight: Int
+    /// Nil: not known, or not any more.
+    var formers: Formers?
+    var formerWeight: Int
   }
 
   private struct State {
@@ -32,6 +38,9 @@ final class LogTail: Sendable {
     var items: [Item?]
     var count = 0
     var weight = 0
+    var formerWeight = 0
+    /// What was replaced up to this revision is forgotten.
+    var forgotten: UInt64
     var last: UInt64
     /// The least revision since the beginning that the log was taken back to, and how often it was.
     var takenBack: (to: UInt64, times: Int) = (0, 0)
@@ -48,7 +57,9 @@ final class LogTail: Sendable {
   init(after revision: UInt64, _ limits: Limits = Limits()) {
     self.limits = limits
     state = Mutex(
-      State(items: Array(repeating: nil, count: max(1, limits.entries)), last: revision))
+      State(
+        items: Array(repeating: nil, count: max(1, limits.entries)), forgotten: revision,
+        last: revision))
   }
 
   var isClosed: Bool { state.withLock { $0.isClosed } }
@@ -65,10 +76,15 @@ final class LogTail: Sendable {
   // MARK: The writer's side
 
   /// Adds entries that follow the last one.
-  func append(_ entries: [LogEntry]) {
-    let items = entries.map { entry in
+  /// - Parameter formers: of each entry; nil: not known.
+  func append(_ entries: [LogEntry], formers: [Formers]? = nil) {
+    let items = entries.enumerated().map { number, entry in
       let told = entry.withoutSecrets
-      return Item(entry: told, weight: told.weight)
+      // In range: there are as many.
+      let replaced = formers?[number]
+      return Item(
+        entry: told, weight: told.weight, formers: replaced,
+        formerWeight: replaced?.values.reduce(0) { $0 + $1.weight } ?? 0)
     }
     change { state in
       for item in items {
@@ -77,8 +93,10 @@ final class LogTail: Sendable {
         state.items[slot(state.last, state)] = item
         state.count += 1
         state.weight += item.weight
+        state.formerWeight += item.formerWeight
       }
       while state.weight > limits.weight, state.count > 0 { removeFirst(&state) }
+      while state.formerWeight > limits.weight { forgetFormers(&state) }
     }
   }
 
@@ -92,6 +110,7 @@ final class LogTail: Sendable {
         state.takenBack = (revision, state.takenBack.times + 1)
       }
       state.last = revision
+      state.forgotten = revision
     }
   }
 
@@ -116,8 +135,18 @@ final class LogTail: Sendable {
   private func removeFirst(_ state: inout State) {
     let first = slot(state.last - UInt64(state.count) + 1, state)
     state.weight -= state.items[first]?.weight ?? 0
+    state.formerWeight -= state.items[first]?.formerWeight ?? 0
     state.items[first] = nil
     state.count -= 1
+  }
+
+  /// Of the oldest entry that has them. There is one: their weight is not zero.
+  private func forgetFormers(_ state: inout State) {
+    state.forgotten = max(state.forgotten, state.last - UInt64(state.count)) + 1
+    let oldest = slot(state.forgotten, state)
+    state.formerWeight -= state.items[oldest]?.formerWeight ?? 0
+    state.items[oldest]?.formers = nil
+    state.items[oldest]?.formerWeight = 0
   }
 
   private func slot(_ revision: UInt64, _ state: State) -> Int {
@@ -136,6 +165,14 @@ final class LogTail: Sendable {
       }
       let end = min(state.last, revision + UInt64(limit))
       return .entries((revision + 1...end).compactMap { state.items[slot($0, state)]?.entry })
+    }
+  }
+
+  /// What the changes of an entry have replaced; nil: not known any more.
+  func formers(at revision: UInt64) -> Formers? {
+    state.withLock { state in
+      guard revision <= state.last, state.last - revision < UInt64(state.count) else { return nil }
+      return state.items[slot(revision, state)]?.formers
     }
   }
 
@@ -190,6 +227,15 @@ extension Change {
     case .putConfigurationItem(let item): base + item.contentBytes
     case .putOperation(let operation): base + operation.contentBytes
     case .rememberRequest(let request): base + 128 + request.actor.utf8.count
+    }
+  }
+}
+
+extension TenantChange.Former {
+  fileprivate var weight: Int {
+    switch self {
+    case .unknown, .none: 0
+    case .tenant(let tenant): tenant.weight
     }
   }
 }

@@ -155,6 +155,21 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.listTenants.method, request, options: options)
   }
 
+  /// Tells of every change of the tenants that the caller may see and that match, each once and in order: what is new,
+  /// what it is changed to, and what does not match any more. It goes on until the client has enough, at the client's
+  /// pace. A tenant's own credentials watch that tenant only. Whoever goes on with a `resume_token` misses nothing and is
+  /// told nothing twice. OUT_OF_RANGE (REVISION_COMPACTED) when the log does not hold what comes behind it any more:
+  /// begin again with a snapshot. FAILED_PRECONDITION (TOKEN_OF_ANOTHER_STORE) for one of another store, or of before it
+  /// was restored; UNAVAILABLE (REVISION_NOT_REACHED) for one that the store has not come to. Ends with UNAVAILABLE
+  /// (SERVER_STOPPING) when the server stops: the metadata of its ErrorInfo has the `resume_token` to go on with
+  /// elsewhere. A tenant and a platform identity may have a few watches at a time: RESOURCE_EXHAUSTED.
+  public nonisolated(nonsending) func watchTenants<Result>(
+    _ request: V1.WatchTenantsRequest, options: RPCCallOptions = RPCCallOptions(),
+    _ body: (ResponseMessages<V1.WatchTenantsResponse>) async throws -> Result
+  ) async throws -> Result {
+    try await channel.serverStreaming(V1.TenantManager.watchTenants.method, request, options: options, body)
+  }
+
   /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`, `placement`, `routes`, `limits`,
   /// `custom_settings`, `feature_flags`, `secret_values` (those that are not sent stay), `custom_settings.{key}`,
   /// `feature_flags.{key}`, `secret_values.{key}` (absent in `configuration`: removed), or `*`. With an empty mask, what is populated is merged, key by key.

@@ -90,7 +90,8 @@ extension TenantManagerService {
 }
 
 extension TenantRecord {
-  fileprivate var answerBytes: Int {
+  /// Roughly, as for one tenant.
+  var answerBytes: Int {
     tenant.answerBytes + formerSlugs.count * Slug.maximumLength
   }
 }

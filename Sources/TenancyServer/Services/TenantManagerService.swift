@@ -10,6 +10,9 @@ struct TenantManagerService: Sendable {
   var plans: LimitPlans?
   /// Which transitions somebody else has to approve.
   var approvals = TransitionApprovals.none
+  let watches = WatchRoom()
+  /// After which a watch says how far it has come, though nothing was for it.
+  var progressInterval = Duration.seconds(10)
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantManager
@@ -33,6 +36,9 @@ struct TenantManagerService: Sendable {
       gate.async(API.listTenants) { (access, request) throws(TenancyError) in
         var budget = WorkBudget()
         return try list(access, request, &budget)
+      },
+      gate.serverStreaming(API.watchTenants) { request, responses, stream in
+        try await watch(request, responses, stream)
       },
       gate.async(API.updateTenantConfiguration, configure),
     ] + lifecycleMethods(gate)

@@ -7,6 +7,32 @@ public import TenancyRPC
 public import Tenancy
 
 extension V1 {
+  /// `tenancy.v1.TenantChangeKind`.
+  public struct TenantChangeKind: WireEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// `TENANT_CHANGE_KIND_UNSPECIFIED`.
+    public static let unspecified = Self(rawValue: 0)
+    /// It has been created, and matches.
+    public static let created = Self(rawValue: 1)
+    /// It has been changed, and matches. It need not have matched before.
+    public static let changed = Self(rawValue: 2)
+    /// It has been changed and does not match any more, or it is purged. Where a watch that reads far behind can't know
+    /// whether it matched before, it says so of what does not match now, too.
+    public static let removed = Self(rawValue: 3)
+
+    public static let names: [Int32: String] = [
+      0: "TENANT_CHANGE_KIND_UNSPECIFIED",
+      1: "TENANT_CHANGE_KIND_CREATED",
+      2: "TENANT_CHANGE_KIND_CHANGED",
+      3: "TENANT_CHANGE_KIND_REMOVED",
+    ]
+  }
+}
+
+extension V1 {
   /// `tenancy.v1.CreateTenantRequest`.
   public struct CreateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenant`, field 1.
@@ -1273,6 +1299,201 @@ extension V1.ListTenantsResponse {
     var object: [String: JSONValue] = [:]
     if !self.tenants.isEmpty { object["tenants"] = .array(self.tenants.map { $0.json() }) }
     if !self.nextPageToken.isEmpty { object["nextPageToken"] = .string(self.nextPageToken) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.WatchTenantsRequest`.
+  public struct WatchTenantsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// As in ListTenantsRequest; empty: all.
+    public var filter: String
+    /// Whether DELETED and PURGING tenants match. Otherwise they do not match any more.
+    public var showDeleted: Bool
+    /// Of any message of an earlier watch, or a consistency token: tells of what comes behind it. With one of within a
+    /// snapshot, filter and `show_deleted` must be the same. Empty: from now on.
+    public var resumeToken: String
+    /// First all tenants that match, in order of their ids. Not with a `resume_token`.
+    public var snapshot: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      filter: String = "",
+      showDeleted: Bool = false,
+      resumeToken: String = "",
+      snapshot: Bool = false
+    ) {
+      self.filter = filter
+      self.showDeleted = showDeleted
+      self.resumeToken = resumeToken
+      self.snapshot = snapshot
+    }
+  }
+}
+
+extension V1.WatchTenantsRequest {
+  public typealias CMessage = Tenancy__V1__WatchTenantsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__watch_tenants_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.filter = try WireText.string(c.pointee.filter, field: "filter")
+    self.showDeleted = c.pointee.show_deleted != 0
+    self.resumeToken = try WireText.string(c.pointee.resume_token, field: "resume_token")
+    self.snapshot = c.pointee.snapshot != 0
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__watch_tenants_request__init(c)
+    c.pointee.filter = arena.copy(self.filter)
+    c.pointee.show_deleted = self.showDeleted ? 1 : 0
+    c.pointee.resume_token = arena.copy(self.resumeToken)
+    c.pointee.snapshot = self.snapshot ? 1 : 0
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.filter.isEmpty { object["filter"] = .string(self.filter) }
+    if self.showDeleted { object["showDeleted"] = .bool(self.showDeleted) }
+    if !self.resumeToken.isEmpty { object["resumeToken"] = .string(self.resumeToken) }
+    if self.snapshot { object["snapshot"] = .bool(self.snapshot) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.TenantChange`.
+  public struct TenantChange: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `kind`, field 1.
+    public var kind: V1.TenantChangeKind
+    /// As it was made by this change; without `former_slugs`.
+    public var tenant: V1.Tenant?
+    /// Of the change. One that changes several tenants is told of in several messages.
+    public var revision: UInt64
+    /// `time`, field 4.
+    public var time: GoogleProtobuf.Timestamp?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      kind: V1.TenantChangeKind = V1.TenantChangeKind(rawValue: 0),
+      tenant: V1.Tenant? = nil,
+      revision: UInt64 = 0,
+      time: GoogleProtobuf.Timestamp? = nil
+    ) {
+      self.kind = kind
+      self.tenant = tenant
+      self.revision = revision
+      self.time = time
+    }
+  }
+}
+
+extension V1.TenantChange {
+  public typealias CMessage = Tenancy__V1__TenantChange
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__tenant_change__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.kind = V1.TenantChangeKind(rawValue: Int32(truncatingIfNeeded: c.pointee.kind.rawValue))
+    self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
+    self.revision = c.pointee.revision
+    self.time = try WireRead.message(c.pointee.time, field: "time")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__tenant_change__init(c)
+    c.pointee.kind = Tenancy__V1__TenantChangeKind(rawValue: .init(truncatingIfNeeded: self.kind.rawValue))
+    c.pointee.tenant = self.tenant?.write(into: arena)
+    c.pointee.revision = self.revision
+    c.pointee.time = self.time?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if self.kind.rawValue != 0 { object["kind"] = self.kind.json() }
+    if let value = self.tenant { object["tenant"] = value.json() }
+    if self.revision != 0 { object["revision"] = WireJSON.scalar(self.revision) }
+    if let value = self.time { object["time"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// Some tenants of the snapshot, or one change, or neither: then it tells only how far the watch has come.
+  public struct WatchTenantsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Tenants of the snapshot. What changes meanwhile is told between them, as far as the tenant was told of before.
+    public var tenants: [V1.Tenant]
+    /// `change`, field 2.
+    public var change: V1.TenantChange?
+    /// The snapshot has been told: it is of `revision`. Once.
+    public var snapshotComplete: Bool
+    /// Goes on behind this message. In every message: comes from time to time also where nothing that matches changes.
+    public var resumeToken: String
+    /// All changes up to this one have been told.
+    public var revision: UInt64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenants: [V1.Tenant] = [],
+      change: V1.TenantChange? = nil,
+      snapshotComplete: Bool = false,
+      resumeToken: String = "",
+      revision: UInt64 = 0
+    ) {
+      self.tenants = tenants
+      self.change = change
+      self.snapshotComplete = snapshotComplete
+      self.resumeToken = resumeToken
+      self.revision = revision
+    }
+  }
+}
+
+extension V1.WatchTenantsResponse {
+  public typealias CMessage = Tenancy__V1__WatchTenantsResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__watch_tenants_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenants = try WireRead.messages(c.pointee.tenants, count: c.pointee.n_tenants, field: "tenants")
+    self.change = try WireRead.message(c.pointee.change, field: "change")
+    self.snapshotComplete = c.pointee.snapshot_complete != 0
+    self.resumeToken = try WireText.string(c.pointee.resume_token, field: "resume_token")
+    self.revision = c.pointee.revision
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__watch_tenants_response__init(c)
+    c.pointee.n_tenants = self.tenants.count
+    c.pointee.tenants = arena.list(self.tenants) { Optional($0.write(into: arena)) }
+    c.pointee.change = self.change?.write(into: arena)
+    c.pointee.snapshot_complete = self.snapshotComplete ? 1 : 0
+    c.pointee.resume_token = arena.copy(self.resumeToken)
+    c.pointee.revision = self.revision
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenants.isEmpty { object["tenants"] = .array(self.tenants.map { $0.json() }) }
+    if let value = self.change { object["change"] = value.json() }
+    if self.snapshotComplete { object["snapshotComplete"] = .bool(self.snapshotComplete) }
+    if !self.resumeToken.isEmpty { object["resumeToken"] = .string(self.resumeToken) }
+    if self.revision != 0 { object["revision"] = WireJSON.scalar(self.revision) }
     return .object(object)
   }
 }

@@ -9,6 +9,7 @@ struct TenantGroup: ParsableCommand {
     subcommands: [
       CreateTenantCommand.self, GetTenantCommand.self, ListTenantsCommand.self,
       ExportTenantsCommand.self, ImportTenantsCommand.self,
+      WatchTenantsCommand.self,
       UpdateTenantCommand.self, ConfigureTenantCommand.self, ProvisionTenantCommand.self,
       ActivateTenantCommand.self, DeactivateTenantCommand.self, DeprovisionTenantCommand.self,
       BeginMaintenanceCommand.self, EndMaintenanceCommand.self, ScheduleTenantCommand.self,

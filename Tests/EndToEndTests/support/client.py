@@ -9,6 +9,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from . import api
 
+# Streams that end when their client has enough.
+ENDLESS = {"TenantManager/WatchTenants"}
 IDENTITY = dict(request_serializer=lambda data: data, response_deserializer=lambda data: data)
 
 
@@ -53,12 +55,17 @@ class Client:
         return self.channel.unary_unary(path, **IDENTITY)(request, timeout=timeout)
 
     def call(self, method: str, request, timeout: float = 20):
-        """Calls `Service/Method` and returns the response's bytes: of a stream, those of all messages."""
+        """Calls `Service/Method` and returns the response's bytes: of a stream, those of all messages, or of the first
+        where it goes on without end."""
         path = f"/tenancy.v1.{method}"
         if method not in api.streams():
             return self.raw(path, request.SerializeToString(), timeout)
-        stream = self.channel.unary_stream(path, **IDENTITY)
-        return b"".join(stream(request.SerializeToString(), timeout=timeout))
+        stream = self.channel.unary_stream(path, **IDENTITY)(request.SerializeToString(), timeout=timeout)
+        if method in ENDLESS:
+            first = next(stream)
+            stream.cancel()
+            return first
+        return b"".join(stream)
 
     def create(self, slug: str, isolation=api.SCHEMA, **fields) -> "api.tenant.Tenant":
         fields.setdefault("display_name", slug)

@@ -1,7 +1,7 @@
 """Command lines of tenantctl about the tenant acme, for whoever may say them."""
 
 WORKLOAD_MAY = [
-    ("whoami",), ("tenant get acme",), ("tenant list",), ("tenant usage acme",), ("config get acme",), ("config explain acme",),
+    ("whoami",), ("tenant get acme",), ("tenant list",), ("tenant watch --snapshot --count 1",), ("tenant usage acme",), ("config get acme",), ("config explain acme",),
     ("tenant export acme",), ("flag evaluate acme --subject user:al",), ("role get acme tenant-admin",),
     ("role list acme",), ("role assignments acme",), ("check acme user:alice a:b", 3),
     ("token exchange --bare",), ("keys list acme",),

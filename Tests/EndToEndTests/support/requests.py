@@ -217,6 +217,7 @@ PLATFORM |= {
 # These name no tenant.
 ABOUT_NONE = {
     "TenantManager/ListTenants": lambda _: manager.ListTenantsRequest(show_deleted=True),
+    "TenantManager/WatchTenants": lambda _: manager.WatchTenantsRequest(show_deleted=True, snapshot=True),
     "TenantResolver/GetDefaultTenant": lambda _: resolver.GetDefaultTenantRequest(),
     # It answers a denial as a finding: `test_resolution_product`.
     "TenantResolver/ExplainResolution": lambda _: resolver.ResolveTenantRequest(),

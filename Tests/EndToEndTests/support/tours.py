@@ -12,6 +12,20 @@ def other_commands(ctl, rows):
     cluster_commands(ctl)
     operation_commands(ctl, rows)
     fleet_commands(ctl)
+    watch_commands(ctl)
+
+
+def watch_commands(ctl):
+    first = json.loads(ctl("tenant", "watch", "-o", "json", "--snapshot", "--filter", "slug = works", "--count", "1"))
+    [works] = first["tenants"]
+    assert (works["slug"], first["snapshotComplete"]) == ("works", True)
+    ctl("tenant", "update", "works", "--display-name", "Watched")
+    ctl("tenant", "update", "works", "--display-name", works["displayName"])
+    shown = ctl("tenant", "watch", "--from", first["resumeToken"], "--count", "2").splitlines()
+    assert [line.split()[1] for line in shown] == ["CHANGE", "CHANGED", "CHANGED"]
+    assert all(line.endswith("  works") for line in shown[1:])
+    ctl.error("tenant", "watch", "--snapshot", "--from", "x", code=64)
+    assert "INVALID_FIELD" in ctl.error("tenant", "watch", "--from", "x")
 
 
 def domain_commands(ctl, rows):

@@ -80,6 +80,7 @@ private struct MessageKind: Sendable {
     MessageKind(V1.DeleteTenantRequest.self), MessageKind(V1.PurgeTenantRequest.self),
     MessageKind(V1.BeginTenantMaintenanceRequest.self),
     MessageKind(V1.SetTenantScheduleRequest.self), MessageKind(V1.ListTenantsRequest.self),
+    MessageKind(V1.WatchTenantsRequest.self), MessageKind(V1.WatchTenantsResponse.self),
     MessageKind(V1.BatchCreateTenantsRequest.self),
     MessageKind(V1.BatchCreateTenantsResponse.self), MessageKind(V1.BatchGetTenantsRequest.self),
     MessageKind(V1.BatchGetTenantsResponse.self),
@@ -154,6 +155,9 @@ private enum FullMessages {
           type: .json, defaultValue: .object(["a": .array([.null, .number(1)])]), minimum: 0))),
     encode(V1.CreateRoleRequest(parent: "tenants/acme", roleId: "reader", role: role)),
     encode(V1.ListTenantsResponse(tenants: [tenant, V1.Tenant()], nextPageToken: "n")),
+    encode(
+      V1.WatchTenantsResponse(
+        change: V1.TenantChange(kind: .changed, tenant: tenant, revision: 1), resumeToken: "r")),
     encode(
       GoogleRPC.Status(
         code: 5, message: "m",

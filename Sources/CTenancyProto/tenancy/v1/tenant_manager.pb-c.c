@@ -1043,6 +1043,141 @@ void   tenancy__v1__list_tenants_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__list_tenants_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__watch_tenants_request__init
+                     (Tenancy__V1__WatchTenantsRequest         *message)
+{
+  static const Tenancy__V1__WatchTenantsRequest init_value = TENANCY__V1__WATCH_TENANTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__watch_tenants_request__get_packed_size
+                     (const Tenancy__V1__WatchTenantsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__watch_tenants_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__watch_tenants_request__pack
+                     (const Tenancy__V1__WatchTenantsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__watch_tenants_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__watch_tenants_request__pack_to_buffer
+                     (const Tenancy__V1__WatchTenantsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__watch_tenants_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__WatchTenantsRequest *
+       tenancy__v1__watch_tenants_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__WatchTenantsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__watch_tenants_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__watch_tenants_request__free_unpacked
+                     (Tenancy__V1__WatchTenantsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__watch_tenants_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__tenant_change__init
+                     (Tenancy__V1__TenantChange         *message)
+{
+  static const Tenancy__V1__TenantChange init_value = TENANCY__V1__TENANT_CHANGE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__tenant_change__get_packed_size
+                     (const Tenancy__V1__TenantChange *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_change__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__tenant_change__pack
+                     (const Tenancy__V1__TenantChange *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_change__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__tenant_change__pack_to_buffer
+                     (const Tenancy__V1__TenantChange *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_change__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__TenantChange *
+       tenancy__v1__tenant_change__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__TenantChange *)
+     protobuf_c_message_unpack (&tenancy__v1__tenant_change__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__tenant_change__free_unpacked
+                     (Tenancy__V1__TenantChange *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__tenant_change__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__watch_tenants_response__init
+                     (Tenancy__V1__WatchTenantsResponse         *message)
+{
+  static const Tenancy__V1__WatchTenantsResponse init_value = TENANCY__V1__WATCH_TENANTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__watch_tenants_response__get_packed_size
+                     (const Tenancy__V1__WatchTenantsResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__watch_tenants_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__watch_tenants_response__pack
+                     (const Tenancy__V1__WatchTenantsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__watch_tenants_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__watch_tenants_response__pack_to_buffer
+                     (const Tenancy__V1__WatchTenantsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__watch_tenants_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__WatchTenantsResponse *
+       tenancy__v1__watch_tenants_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__WatchTenantsResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__watch_tenants_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__watch_tenants_response__free_unpacked
+                     (Tenancy__V1__WatchTenantsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__watch_tenants_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__update_tenant_configuration_request__init
                      (Tenancy__V1__UpdateTenantConfigurationRequest         *message)
 {
@@ -2611,6 +2746,250 @@ const ProtobufCMessageDescriptor tenancy__v1__list_tenants_response__descriptor 
   (ProtobufCMessageInit) tenancy__v1__list_tenants_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor tenancy__v1__watch_tenants_request__field_descriptors[4] =
+{
+  {
+    "filter",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__WatchTenantsRequest, filter),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "show_deleted",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__WatchTenantsRequest, show_deleted),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resume_token",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__WatchTenantsRequest, resume_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "snapshot",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__WatchTenantsRequest, snapshot),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__watch_tenants_request__field_indices_by_name[] = {
+  0,   /* field[0] = filter */
+  2,   /* field[2] = resume_token */
+  1,   /* field[1] = show_deleted */
+  3,   /* field[3] = snapshot */
+};
+static const ProtobufCIntRange tenancy__v1__watch_tenants_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__watch_tenants_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.WatchTenantsRequest",
+  "WatchTenantsRequest",
+  "Tenancy__V1__WatchTenantsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__WatchTenantsRequest),
+  4,
+  tenancy__v1__watch_tenants_request__field_descriptors,
+  tenancy__v1__watch_tenants_request__field_indices_by_name,
+  1,  tenancy__v1__watch_tenants_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__watch_tenants_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_change__field_descriptors[4] =
+{
+  {
+    "kind",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantChange, kind),
+    &tenancy__v1__tenant_change_kind__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tenant",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantChange, tenant),
+    &tenancy__v1__tenant__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revision",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantChange, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "time",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantChange, time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__tenant_change__field_indices_by_name[] = {
+  0,   /* field[0] = kind */
+  2,   /* field[2] = revision */
+  1,   /* field[1] = tenant */
+  3,   /* field[3] = time */
+};
+static const ProtobufCIntRange tenancy__v1__tenant_change__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__tenant_change__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.TenantChange",
+  "TenantChange",
+  "Tenancy__V1__TenantChange",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__TenantChange),
+  4,
+  tenancy__v1__tenant_change__field_descriptors,
+  tenancy__v1__tenant_change__field_indices_by_name,
+  1,  tenancy__v1__tenant_change__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__tenant_change__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__watch_tenants_response__field_descriptors[5] =
+{
+  {
+    "tenants",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__WatchTenantsResponse, n_tenants),
+    offsetof(Tenancy__V1__WatchTenantsResponse, tenants),
+    &tenancy__v1__tenant__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "change",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__WatchTenantsResponse, change),
+    &tenancy__v1__tenant_change__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "snapshot_complete",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__WatchTenantsResponse, snapshot_complete),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resume_token",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__WatchTenantsResponse, resume_token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revision",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__WatchTenantsResponse, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__watch_tenants_response__field_indices_by_name[] = {
+  1,   /* field[1] = change */
+  3,   /* field[3] = resume_token */
+  4,   /* field[4] = revision */
+  2,   /* field[2] = snapshot_complete */
+  0,   /* field[0] = tenants */
+};
+static const ProtobufCIntRange tenancy__v1__watch_tenants_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__watch_tenants_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.WatchTenantsResponse",
+  "WatchTenantsResponse",
+  "Tenancy__V1__WatchTenantsResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__WatchTenantsResponse),
+  5,
+  tenancy__v1__watch_tenants_response__field_descriptors,
+  tenancy__v1__watch_tenants_response__field_indices_by_name,
+  1,  tenancy__v1__watch_tenants_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__watch_tenants_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor tenancy__v1__update_tenant_configuration_request__field_descriptors[5] =
 {
   {
@@ -2828,4 +3207,36 @@ const ProtobufCMessageDescriptor tenancy__v1__deprovision_tenant_resources_reque
   1,  tenancy__v1__deprovision_tenant_resources_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__deprovision_tenant_resources_request__init,
   NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue tenancy__v1__tenant_change_kind__enum_values_by_number[4] =
+{
+  { "TENANT_CHANGE_KIND_UNSPECIFIED", "TENANCY__V1__TENANT_CHANGE_KIND__TENANT_CHANGE_KIND_UNSPECIFIED", 0 },
+  { "TENANT_CHANGE_KIND_CREATED", "TENANCY__V1__TENANT_CHANGE_KIND__TENANT_CHANGE_KIND_CREATED", 1 },
+  { "TENANT_CHANGE_KIND_CHANGED", "TENANCY__V1__TENANT_CHANGE_KIND__TENANT_CHANGE_KIND_CHANGED", 2 },
+  { "TENANT_CHANGE_KIND_REMOVED", "TENANCY__V1__TENANT_CHANGE_KIND__TENANT_CHANGE_KIND_REMOVED", 3 },
+};
+static const ProtobufCIntRange tenancy__v1__tenant_change_kind__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex tenancy__v1__tenant_change_kind__enum_values_by_name[4] =
+{
+  { "TENANT_CHANGE_KIND_CHANGED", 2 },
+  { "TENANT_CHANGE_KIND_CREATED", 1 },
+  { "TENANT_CHANGE_KIND_REMOVED", 3 },
+  { "TENANT_CHANGE_KIND_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor tenancy__v1__tenant_change_kind__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tenancy.v1.TenantChangeKind",
+  "TenantChangeKind",
+  "Tenancy__V1__TenantChangeKind",
+  "tenancy.v1",
+  4,
+  tenancy__v1__tenant_change_kind__enum_values_by_number,
+  4,
+  tenancy__v1__tenant_change_kind__enum_values_by_name,
+  1,
+  tenancy__v1__tenant_change_kind__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
 };

@@ -47,6 +47,9 @@ typedef struct Tenancy__V1__ReleaseTenantLegalHoldRequest Tenancy__V1__ReleaseTe
 typedef struct Tenancy__V1__SetTenantScheduleRequest Tenancy__V1__SetTenantScheduleRequest;
 typedef struct Tenancy__V1__ListTenantsRequest Tenancy__V1__ListTenantsRequest;
 typedef struct Tenancy__V1__ListTenantsResponse Tenancy__V1__ListTenantsResponse;
+typedef struct Tenancy__V1__WatchTenantsRequest Tenancy__V1__WatchTenantsRequest;
+typedef struct Tenancy__V1__TenantChange Tenancy__V1__TenantChange;
+typedef struct Tenancy__V1__WatchTenantsResponse Tenancy__V1__WatchTenantsResponse;
 typedef struct Tenancy__V1__UpdateTenantConfigurationRequest Tenancy__V1__UpdateTenantConfigurationRequest;
 typedef struct Tenancy__V1__ProvisionTenantResourcesRequest Tenancy__V1__ProvisionTenantResourcesRequest;
 typedef struct Tenancy__V1__DeprovisionTenantResourcesRequest Tenancy__V1__DeprovisionTenantResourcesRequest;
@@ -54,6 +57,13 @@ typedef struct Tenancy__V1__DeprovisionTenantResourcesRequest Tenancy__V1__Depro
 
 /* --- enums --- */
 
+typedef enum _Tenancy__V1__TenantChangeKind {
+  TENANCY__V1__TENANT_CHANGE_KIND__TENANT_CHANGE_KIND_UNSPECIFIED = 0,
+  TENANCY__V1__TENANT_CHANGE_KIND__TENANT_CHANGE_KIND_CREATED = 1,
+  TENANCY__V1__TENANT_CHANGE_KIND__TENANT_CHANGE_KIND_CHANGED = 2,
+  TENANCY__V1__TENANT_CHANGE_KIND__TENANT_CHANGE_KIND_REMOVED = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__TENANT_CHANGE_KIND)
+} Tenancy__V1__TenantChangeKind;
 
 /* --- messages --- */
 
@@ -334,6 +344,47 @@ struct  Tenancy__V1__ListTenantsResponse
 #define TENANCY__V1__LIST_TENANTS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_tenants_response__descriptor) \
     , 0,NULL, {0,NULL} }
+
+
+struct  Tenancy__V1__WatchTenantsRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData filter;
+  protobuf_c_boolean show_deleted;
+  ProtobufCBinaryData resume_token;
+  protobuf_c_boolean snapshot;
+};
+#define TENANCY__V1__WATCH_TENANTS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__watch_tenants_request__descriptor) \
+    , {0,NULL}, 0, {0,NULL}, 0 }
+
+
+struct  Tenancy__V1__TenantChange
+{
+  ProtobufCMessage base;
+  Tenancy__V1__TenantChangeKind kind;
+  Tenancy__V1__Tenant *tenant;
+  uint64_t revision;
+  Google__Protobuf__Timestamp *time;
+};
+#define TENANCY__V1__TENANT_CHANGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_change__descriptor) \
+    , TENANCY__V1__TENANT_CHANGE_KIND__TENANT_CHANGE_KIND_UNSPECIFIED, NULL, 0, NULL }
+
+
+struct  Tenancy__V1__WatchTenantsResponse
+{
+  ProtobufCMessage base;
+  size_t n_tenants;
+  Tenancy__V1__Tenant **tenants;
+  Tenancy__V1__TenantChange *change;
+  protobuf_c_boolean snapshot_complete;
+  ProtobufCBinaryData resume_token;
+  uint64_t revision;
+};
+#define TENANCY__V1__WATCH_TENANTS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__watch_tenants_response__descriptor) \
+    , 0,NULL, NULL, 0, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__UpdateTenantConfigurationRequest
@@ -811,6 +862,63 @@ Tenancy__V1__ListTenantsResponse *
 void   tenancy__v1__list_tenants_response__free_unpacked
                      (Tenancy__V1__ListTenantsResponse *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__WatchTenantsRequest methods */
+void   tenancy__v1__watch_tenants_request__init
+                     (Tenancy__V1__WatchTenantsRequest         *message);
+size_t tenancy__v1__watch_tenants_request__get_packed_size
+                     (const Tenancy__V1__WatchTenantsRequest   *message);
+size_t tenancy__v1__watch_tenants_request__pack
+                     (const Tenancy__V1__WatchTenantsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__watch_tenants_request__pack_to_buffer
+                     (const Tenancy__V1__WatchTenantsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__WatchTenantsRequest *
+       tenancy__v1__watch_tenants_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__watch_tenants_request__free_unpacked
+                     (Tenancy__V1__WatchTenantsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__TenantChange methods */
+void   tenancy__v1__tenant_change__init
+                     (Tenancy__V1__TenantChange         *message);
+size_t tenancy__v1__tenant_change__get_packed_size
+                     (const Tenancy__V1__TenantChange   *message);
+size_t tenancy__v1__tenant_change__pack
+                     (const Tenancy__V1__TenantChange   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__tenant_change__pack_to_buffer
+                     (const Tenancy__V1__TenantChange   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__TenantChange *
+       tenancy__v1__tenant_change__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__tenant_change__free_unpacked
+                     (Tenancy__V1__TenantChange *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__WatchTenantsResponse methods */
+void   tenancy__v1__watch_tenants_response__init
+                     (Tenancy__V1__WatchTenantsResponse         *message);
+size_t tenancy__v1__watch_tenants_response__get_packed_size
+                     (const Tenancy__V1__WatchTenantsResponse   *message);
+size_t tenancy__v1__watch_tenants_response__pack
+                     (const Tenancy__V1__WatchTenantsResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__watch_tenants_response__pack_to_buffer
+                     (const Tenancy__V1__WatchTenantsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__WatchTenantsResponse *
+       tenancy__v1__watch_tenants_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__watch_tenants_response__free_unpacked
+                     (Tenancy__V1__WatchTenantsResponse *message,
+                      ProtobufCAllocator *allocator);
 /* Tenancy__V1__UpdateTenantConfigurationRequest methods */
 void   tenancy__v1__update_tenant_configuration_request__init
                      (Tenancy__V1__UpdateTenantConfigurationRequest         *message);
@@ -939,6 +1047,15 @@ typedef void (*Tenancy__V1__ListTenantsRequest_Closure)
 typedef void (*Tenancy__V1__ListTenantsResponse_Closure)
                  (const Tenancy__V1__ListTenantsResponse *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__WatchTenantsRequest_Closure)
+                 (const Tenancy__V1__WatchTenantsRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__TenantChange_Closure)
+                 (const Tenancy__V1__TenantChange *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__WatchTenantsResponse_Closure)
+                 (const Tenancy__V1__WatchTenantsResponse *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__UpdateTenantConfigurationRequest_Closure)
                  (const Tenancy__V1__UpdateTenantConfigurationRequest *message,
                   void *closure_data);
@@ -954,6 +1071,7 @@ typedef void (*Tenancy__V1__DeprovisionTenantResourcesRequest_Closure)
 
 /* --- descriptors --- */
 
+extern const ProtobufCEnumDescriptor    tenancy__v1__tenant_change_kind__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__create_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__batch_get_tenants_request__descriptor;
@@ -977,6 +1095,9 @@ extern const ProtobufCMessageDescriptor tenancy__v1__release_tenant_legal_hold_r
 extern const ProtobufCMessageDescriptor tenancy__v1__set_tenant_schedule_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__list_tenants_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__list_tenants_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__watch_tenants_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__tenant_change__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__watch_tenants_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__update_tenant_configuration_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__provision_tenant_resources_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__deprovision_tenant_resources_request__descriptor;

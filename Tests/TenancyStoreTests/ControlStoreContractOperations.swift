@@ -49,7 +49,7 @@ extension ControlStoreContract {
 
   /// As it is stored.
   static func operation(
-    _ tenant: Int, _ number: UInt64, reason: String = "x"
+    _ tenant: UInt64, _ number: UInt64, reason: String = "x"
   ) throws -> TenantOperation {
     try JSONDecoder().decode(
       TenantOperation.self,

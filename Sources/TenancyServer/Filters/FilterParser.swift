@@ -1,7 +1,7 @@
 import Tenancy
 
 /// A filter as it was understood.
-indirect enum FilterNode {
+indirect enum FilterNode: Sendable {
   /// All of them hold; of none that is so.
   case all([FilterNode])
   /// One of them holds.

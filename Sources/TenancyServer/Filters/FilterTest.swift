@@ -1,7 +1,7 @@
 import Tenancy
 
 /// What a filter can ask about a tenant.
-enum FilterField: Equatable {
+enum FilterField: Equatable, Sendable {
   case state
   case isolationModel
   case slug
@@ -53,8 +53,8 @@ enum FilterField: Equatable {
 
 /// One comparison of a filter. What a tenant does not have is not compared: such a comparison does not hold, whichever
 /// it is.
-struct FilterTest {
-  enum Condition: Equatable {
+struct FilterTest: Sendable {
+  enum Condition: Equatable, Sendable {
     /// There is something.
     case present
     /// Byte by byte, so that a comparison costs little whatever is in it.

@@ -23,7 +23,7 @@ struct FilterToken {
 }
 
 /// How a field and a value are compared.
-enum FilterComparison: String, CaseIterable {
+enum FilterComparison: String, CaseIterable, Sendable {
   case equal = "="
   case notEqual = "!="
   case less = "<"

@@ -1,7 +1,7 @@
 import Tenancy
 
 /// The filter of ListTenants: AIP-160 over the fields of `FilterField`.
-struct TenantFilter {
+struct TenantFilter: Sendable {
   private let root: FilterNode
 
   init(parsing text: String) throws(TenancyError) { root = try FilterParser.parse(text) }

@@ -1,7 +1,7 @@
 import Tenancy
 
 /// What a list of tenants is asked for: which, and in which order.
-struct TenantQuery {
+struct TenantQuery: Sendable {
   /// Bytes of an order.
   static let maximumOrderLength = 64
 

@@ -251,13 +251,17 @@ def test_nodes_have_one_history(make_server, database):
     one, other = (make_server(**node_settings(database, poll=200)).start() for _ in range(2))
     with one.operator() as here, other.operator() as there:
         acme = here.active("acme", api.SHARED)
+
+        def word(client):
+            return dict(client.get(acme.id).configuration.custom_settings).get("word")
+
         configure(here, acme.id, word=1)
-        eventually(lambda: there.get(acme.id).configuration.custom_settings["word"] == 1, "the other node knows it")
+        eventually(lambda: word(there) == 1, "the other node knows it")
         configure(there, acme.id, word=2)
         assert told(history(here, acme.id)) == told(history(there, acme.id)) == [
             ("custom_settings.word", 1.0, 2.0), ("custom_settings.word", "none", 1.0)]
         first = history(there, acme.id)[1].revision
-        eventually(lambda: here.get(acme.id).configuration.custom_settings["word"] == 2, "and this one")
+        eventually(lambda: word(here) == 2, "and this one")
         assert told(revert(here, acme.id, first).changes) == [("custom_settings.word", 2.0, 1.0)]
         everything = history(here, acme.id)
     one.kill()

@@ -64,6 +64,11 @@ enum PlanStory {
         name: acme.name, revision: revision - 1, settings: ["feature_flags.own"]))
     #expect(reverted.changes.map(\.oldValue) == [.bool(true)])
     #expect(reverted.tenant?.configuration?.featureFlags == [:])
+    let none = try await refusal {
+      try await configurations.accessSecretSetting(
+        V1.AccessSecretSettingRequest(name: acme.name, setting: "key"))
+    }
+    #expect(none.errorInfo?.reason == "SECRET_SETTING_NOT_FOUND")
   }
 
   private static func flags(_ client: Stubs, _ acme: V1.Tenant) async throws {

@@ -60,7 +60,7 @@ extension ControlStoreContract {
           try store.configurationHistory(of: owner, before: all[0].place, limit: 5) == [all[1]])
         #expect(try store.configurationHistory(of: plan, before: nil, limit: 5).count == 1)
         tenant.state = .purged
-        (tenant.deleteTime, tenant.purgeTime) = (Sample.moment, Sample.moment)
+        (tenant.deleteTime, tenant.purgeTime) = (tenant.createTime, tenant.createTime)
         try store.append([
           ContractHistory.entry(
             3, [.putTenant(tenant), .deleteConfigurationItem(.plan, id: "gold")], [])

@@ -127,9 +127,9 @@ struct SecretSettingTests {
     }
     #expect(
       refused?.violations.map(\.field) == [
-        "configuration.secret_values.key", "configuration.secret_values.none",
-        "configuration.secret_values.own", "configuration.secret_values.short",
-        "configuration.secret_values.\u{212A}ey",
+        "configuration.secret_values.\u{212A}ey", "configuration.secret_values.key",
+        "configuration.secret_values.none", "configuration.secret_values.own",
+        "configuration.secret_values.short",
       ])
     let told = String(describing: refused) + "\(refused?.violations ?? [])"
     #expect(!told.contains("hidden"))

@@ -97,7 +97,9 @@ struct SettingValueTests {
     for type in SettingDefinition.ValueType.allCases {
       let secret = definition(type) { $0.isSecret = true }
       for value in (Self.samples[type] ?? []) + [.null] {
-        #expect(secret.problem(with: value) == "is a secret, and settings are stored in the clear")
+        #expect(
+          secret.problem(with: value)
+            == "is a secret, and settings are stored in the clear: see secret_values")
       }
     }
   }

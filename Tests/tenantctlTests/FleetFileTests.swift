@@ -76,11 +76,11 @@ import Testing
     #expect(documents.count == 1)
     #expect(
       problems == [
+        "f:4: kind2: there is no such member",
         "f:7: settings.a[0][1].b: 'yes' is a text to some and not to others: quote it, or write it as JSON does",
         "f:8: settings.c: the number is too large",
         "f:10: featureFlags.f: true or false is expected",
         "f:12: limits[0].size: there is no such member",
-        "f:4: kind2: there is no such member",
       ])
     #expect(documents.first?.line(of: "settings.a[0][9].z") == 7)
     #expect(documents.first?.line(of: "limits[0].name") == 12)

@@ -19,14 +19,15 @@ struct FleetReader {
     resolver = try YAMLText.resolver()
   }
 
-  /// The tenants of a file, and all that is wrong with it.
+  /// The tenants of a file, and all that is wrong with it, line by line.
   /// - Parameter file: what it is called in problems.
   static func read(
     _ text: String, file: String
   ) throws -> (documents: [FleetDocument], problems: [FleetProblem]) {
     var reader = try FleetReader(file: file)
     reader.read(text)
-    return (reader.found, reader.notes.problems)
+    let problems = reader.notes.problems.sorted { ($0.line ?? .max) < ($1.line ?? .max) }
+    return (reader.found, problems)
   }
 
   private mutating func read(_ text: String) {

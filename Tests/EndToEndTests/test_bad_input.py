@@ -315,7 +315,7 @@ def test_orders(operator, order):
     invalid("order_by", listed, operator, order_by=order)
 
 
-@pytest.mark.parametrize("path", ["state", "etag", "configuration.custom_settings", "", "Slug", "a.b.c"])
+@pytest.mark.parametrize("path", ["state", "etag", "configuration.nothing", "", "Slug", "a.b.c"])
 def test_mask_paths(operator, home, path):
     request = manager.UpdateTenantRequest(
         tenant=tenant.Tenant(name=home.name), update_mask=FieldMask(paths=["display_name", path]))

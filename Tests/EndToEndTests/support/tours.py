@@ -143,7 +143,8 @@ def config_history(ctl, rows):
     told = ctl.json("config", "revert", "works", "seats", "--to", revision, "--validate-only")
     done = ctl.json("config", "revert", "works", "seats", "--to", revision)
     assert told["changes"] == done["changes"] == [{"setting": "custom_settings.seats", "newValue": 70}]
-    assert rows(ctl("config", "revert", "works", "--to", changes[0]["revision"]))[1] == ["custom_settings.seats", "70"]
+    table = rows(ctl("config", "revert", "works", "--to", changes[0]["revision"]))
+    assert table[1][:2] == ["custom_settings.seats", "70"]
     assert "INVALID_FIELD" in ctl.error("config", "revert", "works", "--to", "999999")
     changes = ctl.json("plan", "history", "gold", "seats")["changes"]
     assert [one["newValue"] for one in changes] == [60, 50]

@@ -45,9 +45,8 @@ struct ProvisionTenantCommand: AsyncParsableCommand {
     let answer: Result<V1.Tenant, any Error>
     do { answer = .success(try await made) } catch { answer = .failure(error) }
     // What has ended by now is sent at once; what was refused has not begun.
-    let hasBegun =
-      before?.state == .running
-      || (try? await newest(request.name, connection))?.name != before?.name
+    let after = try? await newest(request.name, connection)
+    let hasBegun = before?.state == .running || after?.name != before?.name
     if hasBegun { _ = try? await progress.value } else { progress.cancel() }
     return try answer.get()
   }

@@ -89,6 +89,9 @@ def test_the_life_of_a_tenant_takes_every_method(operator, slug):
             slug=f"{slug}-{n}", display_name="x", isolation_model=api.SHARED)) for n in range(2)])).tenants] == [
                 f"{slug}-0", f"{slug}-1"]
     assert tenants.BatchGetTenants(manager.BatchGetTenantsRequest(names=[slug])).tenants[0].slug == slug
+    clone = tenants.CloneTenant(manager.CloneTenantRequest(
+        source=slug, tenant=tenant.Tenant(slug=f"{slug}-clone", display_name="x"), validate_only=True))
+    assert clone.slug == f"{slug}-clone"
     usage = tenants.GetTenantUsage(manager.GetTenantUsageRequest(name=slug))
     assert usage.name == f"{name}/usage"
     used = {one.quota: one.used for one in usage.quotas}

@@ -72,6 +72,10 @@ struct TenantCall {
       TenantCall(API.deactivateTenant.identity) {
         try await $0.tenants.deactivateTenant(V1.DeactivateTenantRequest(name: $1))
       },
+      TenantCall(API.cloneTenant.identity) {
+        try await $0.tenants.cloneTenant(
+          V1.CloneTenantRequest(source: $1, tenant: V1.Tenant(displayName: "A clone")))
+      },
       TenantCall(API.activateTenant.identity) {
         try await $0.tenants.activateTenant(V1.ActivateTenantRequest(name: $1))
       },

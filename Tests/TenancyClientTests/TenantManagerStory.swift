@@ -114,6 +114,10 @@ enum TenantManagerStory {
     let some = try await client.tenants.batchGetTenants(
       V1.BatchGetTenantsRequest(names: ["listed-2", "tenants/listed-1", "listed-2"]))
     #expect(some.tenants.map(\.slug) == ["listed-2", "listed-1", "listed-2"])
+    let clone = try await client.tenants.cloneTenant(
+      V1.CloneTenantRequest(
+        source: "batch-one", tenant: V1.Tenant(displayName: "Listed 5", labels: ["b": "c"])))
+    #expect(clone.slug == "listed-5" && clone.labels == ["a": "one", "b": "c"])
     let watched = try await client.tenants.watchTenants(
       V1.WatchTenantsRequest(filter: #"slug = "batch-*""#, snapshot: true)
     ) { messages in

@@ -217,6 +217,8 @@ struct AdmissionRow: CustomStringConvertible {
   private static let manager = [
     AdmissionRow(
       "TenantManager/CreateTenant", "tenancy.tenants:create", "platform", names: false, operators),
+    AdmissionRow(
+      "TenantManager/CloneTenant", "tenancy.tenants:clone", "platform", names: true, operators),
     AdmissionRow("TenantManager/GetTenant", "tenancy.tenants:get", "tenant", names: true, readers),
     AdmissionRow(
       "TenantManager/BatchCreateTenants", "tenancy.tenants:create", "platform", names: false,

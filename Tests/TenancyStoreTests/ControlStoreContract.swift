@@ -17,7 +17,7 @@ struct ControlStoreContract: Sendable, CustomTestStringConvertible {
   }
 
   static let all =
-    revisions + atomicity + fidelity + changes + durability + log + compaction
+    revisions + atomicity + fidelity + changes + durability + log + past + compaction
     + secrets + tokens + workloads + domains + configuration + history + operations
     + authorities + leases
 }

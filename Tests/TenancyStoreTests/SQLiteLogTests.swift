@@ -29,7 +29,7 @@ import Testing
   @Test func aLogOfVersion4CanBeFollowedFromItsEndOn() throws {
     try fill(1...4)
     try execute(
-      "ALTER TABLE log DROP COLUMN form; ALTER TABLE log DROP COLUMN tenant_ids;"
+      "DROP INDEX log_several; ALTER TABLE log DROP COLUMN form; ALTER TABLE log DROP COLUMN tenant_ids;"
         + "DROP TABLE log_floor; PRAGMA user_version = 4")
     for _ in 0..<2 {
       let store = try open()
@@ -57,7 +57,7 @@ import Testing
   @Test func aNewStoreAfterAnOlderOneWithoutEntries() throws {
     try open().close()
     try execute(
-      "ALTER TABLE log DROP COLUMN form; ALTER TABLE log DROP COLUMN tenant_ids;"
+      "DROP INDEX log_several; ALTER TABLE log DROP COLUMN form; ALTER TABLE log DROP COLUMN tenant_ids;"
         + "DROP TABLE log_floor; PRAGMA user_version = 4")
     try fill(1...1)
     let store = try open()

@@ -217,7 +217,7 @@ import Testing
   /// Takes the log back to what it was before version 5.
   private func makeOlder(version: Int) throws {
     try execute(
-      "ALTER TABLE log DROP COLUMN form; ALTER TABLE log DROP COLUMN tenant_ids;"
+      "DROP INDEX log_several; ALTER TABLE log DROP COLUMN form; ALTER TABLE log DROP COLUMN tenant_ids;"
         + "DROP TABLE log_floor; DROP TABLE audit_records; PRAGMA user_version = \(version)")
   }
 

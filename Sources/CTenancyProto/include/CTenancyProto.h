@@ -768,6 +768,10 @@ tenancy__v1__batch_create_tenants_response__get_descriptor(void) {
   return &tenancy__v1__batch_create_tenants_response__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__clone_tenant_request__get_descriptor(void) {
+  return &tenancy__v1__clone_tenant_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__get_tenant_usage_request__get_descriptor(void) {
   return &tenancy__v1__get_tenant_usage_request__descriptor;
 }

@@ -154,6 +154,8 @@ extension TenancyError.Reason {
   public static let assignmentExists = Self("ASSIGNMENT_EXISTS")
   /// The subject is a workload of another tenant.
   public static let foreignSubject = Self("FOREIGN_SUBJECT")
+  /// The tenant that is to be cloned has more than one transaction takes over; `roles` says how many roles it has.
+  public static let templateTooLarge = Self("TEMPLATE_TOO_LARGE")
   /// The request id was used for another request.
   public static let requestReused = Self("REQUEST_ID_REUSED")
   /// A limit or a quota is reached; `quota` and `limit` say which, where it is a quota.

@@ -186,6 +186,11 @@ public protocol ControlStore: Sendable {
   /// - Throws: `StoreError`: `.compacted` if `revision` is below the floor.
   func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogEntry]
 
+  /// The entry that puts a tenant, next to a moment: nil if there is none that can be followed. Takes no longer the more
+  /// other tenants have changed, those aside that were changed several in one entry.
+  /// - Throws: `StoreError`: `.compacted` if the moment is before the floor.
+  func tenantEntry(_ query: TenantLogQuery) throws(StoreError) -> LogEntry?
+
   /// What of the log is kept, from its begin on, at most `limit` entries: also those that can't be followed
   /// any more.
   /// - Throws: `StoreError`.

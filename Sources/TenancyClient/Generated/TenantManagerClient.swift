@@ -40,6 +40,16 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.batchCreateTenants.method, request, options: options)
   }
 
+  /// Creates a tenant in state PENDING after the pattern of another: with its settings, flags, routes, limits, placement,
+  /// labels and roles. Nothing else is taken over: neither who holds the roles, nor where the data is, nor what
+  /// identifies it or its callers (domains, keys, authentication settings, workloads' entries, logins, passwords), nor
+  /// annotations. FAILED_PRECONDITION (TEMPLATE_TOO_LARGE) for one whose roles are too much for one transaction.
+  public nonisolated(nonsending) func cloneTenant(
+    _ request: V1.CloneTenantRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.Tenant {
+    try await channel.unary(V1.TenantManager.cloneTenant.method, request, options: options)
+  }
+
   /// What the tenant uses of its quotas now, and what it may.
   public nonisolated(nonsending) func getTenantUsage(
     _ request: V1.GetTenantUsageRequest, options: RPCCallOptions = RPCCallOptions()

@@ -30,6 +30,15 @@ enum RequestIDs {
     digest(ofMessage: revert)
   }
 
+  /// The same of what a clone is to be.
+  static func digest(ofClone request: V1.CloneTenantRequest) -> String {
+    var open = request
+    if let password = open.tenant?.configuration?.database?.password, !password.isEmpty {
+      open.tenant?.configuration?.database?.password = "set"
+    }
+    return digest(ofMessage: open)
+  }
+
   /// Equal messages have equal encodings.
   private static func digest(ofMessage message: some WireMessage) -> String {
     SHA256Digest.hex(message.encode(arena: Arena()))

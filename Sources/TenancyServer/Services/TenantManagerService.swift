@@ -19,6 +19,7 @@ struct TenantManagerService: Sendable {
     return [
       gate.async(API.createTenant, create),
       gate.async(API.getTenant, get),
+      gate.async(API.cloneTenant, clone),
       gate.async(API.batchGetTenants, batchGet),
       gate.async(API.batchCreateTenants, batchCreate),
       gate.async(API.getTenantUsage) { (access, _) throws(TenancyError) in
@@ -68,16 +69,20 @@ struct TenantManagerService: Sendable {
   }
 
   /// What a request to create a tenant asks for.
+  /// - Parameter takesModel: false where there need not be an isolation model.
   func newTenant(
-    _ access: Access, _ request: V1.CreateTenantRequest
+    _ access: Access, _ request: V1.CreateTenantRequest, takesModel: Bool = true
   ) throws(TenancyError) -> TenantCommands.NewTenant {
     guard let tenant = request.tenant else { throw .invalid("tenant", "is required") }
     let id = request.requestId
     var checks = FieldChecks()
     let hasID = !id.isEmpty && RequestIDs.isWellFormed(id)
     if !id.isEmpty, !hasID { checks.note(.invalid("request_id", "must be a UUID")) }
-    let model = try checks.value { () throws(TenancyError) in
-      try tenant.isolationModel.domain("tenant.isolation_model")
+    var model: IsolationModel?
+    if takesModel {
+      model = try checks.value { () throws(TenancyError) in
+        try tenant.isolationModel.domain("tenant.isolation_model")
+      }
     }
     let configuration = try checks.value { () throws(TenancyError) in
       var configuration = try tenant.configuration?.domain() ?? TenantConfiguration()
@@ -104,8 +109,14 @@ struct TenantManagerService: Sendable {
 
   private func get(
     _ access: Access, _ request: V1.GetTenantRequest
-  ) throws(TenancyError) -> V1.Tenant {
-    answer(try access.requireTarget().tenant, for: access.caller)
+  ) async throws(TenancyError) -> V1.Tenant {
+    let record = try access.requireTarget()
+    guard let moment = try await self.moment(access, request) else {
+      return answer(record.tenant, for: access.caller)
+    }
+    let tenant = try await plane.tenant(
+      of: try current(record), at: moment, by: access.payer)
+    return V1.Tenant(tenant, former: [], at: access.now, for: access.caller)
   }
 
   private func update(
@@ -160,7 +171,7 @@ struct TenantManagerService: Sendable {
 
   /// The domain names a configuration's fields as UpdateTenantConfiguration does. Where the request
   /// has a whole tenant, they are below that.
-  private static func fieldsOfTenant(_ error: TenancyError) -> TenancyError {
+  static func fieldsOfTenant(_ error: TenancyError) -> TenancyError {
     func isBelow(_ field: String) -> Bool { field.hasPrefix("configuration.") }
     let field = error.metadata["field"] ?? ""
     guard error.violations.contains(where: { isBelow($0.field) }) || isBelow(field) else {

@@ -71,7 +71,7 @@ struct WatchTerms: Sendable {
     let needed = place.changes > 0 ? place.revision + 1 : place.revision
     try await plane.reach(
       ConsistencyToken(store: resumption.store, revision: needed),
-      payer: .admitted("watch \(stream.payer)"), by: .now + Self.patience)
+      payer: .admitted("watch \(stream.payer)"), by: ContinuousClock.now + Self.patience)
     return resumption
   }
 

@@ -199,6 +199,17 @@ public final class PostgreSQLStore: AuditedStore {
     return entries
   }
 
+  public func tenantEntry(_ query: TenantLogQuery) throws(StoreError) -> LogEntry? {
+    let row = try withConnection(of: auditReader) { connection throws(StoreError) in
+      let row = try read(connection) { _ throws(StoreError) in
+        try log(connection).tenantEntry(query)
+      }
+      if let row { try prove(row.mark.revision, connection) }
+      return row
+    }
+    return try row?.entry(json)
+  }
+
   public func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] {
     try withConnection(of: reader) { connection throws(StoreError) in
       try read(connection) { _ throws(StoreError) in try log(connection).oldest(limit: limit) }

@@ -131,6 +131,7 @@ enum Migrations {
     Step(sql: HistoryQuery.sqlite),
     // A program that does not know of operations could not follow the log.
     Step(sql: TenantOperations.sqlite),
+    Step(sql: LogIndexes.all),
   ]
 
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and

@@ -1,8 +1,9 @@
 internal import Tenancy
 
-/// Reads audit records, and histories of configurations, by a connection of its own, which sees what is committed and keeps no write waiting: in WAL
-/// mode neither waits for the other. Not thread-safe.
+/// Reads audit records, what was, and histories of configurations, by a connection of its own, which sees what is
+/// committed and keeps no write waiting: in WAL mode neither waits for the other. Not thread-safe.
 final class SQLiteAuditReader {
+  private let connection: SQLiteConnection
   private let head: SQLiteStatement
   private let page: SQLiteStatement
   /// Of chains.
@@ -13,12 +14,12 @@ final class SQLiteAuditReader {
 
   /// The database must be open, by whoever writes: it has been recovered then.
   init(path: String) throws(StoreError) {
-    (head, page, old, long, ends, history, historyBegin) = try asStoreError {
+    (connection, head, page, old, long, ends, history, historyBegin) = try asStoreError {
       () throws(SQLiteError) in
       let connection = try SQLiteConnection(reading: path, isStill: false)
       try connection.execute(Self.settings)
       return (
-        try connection.prepare(AuditQuery.head(.sqlite)),
+        connection, try connection.prepare(AuditQuery.head(.sqlite)),
         try connection.prepare(AuditQuery.page(.sqlite)),
         try connection.prepare(AuditQuery.old(.sqlite)),
         try connection.prepare(AuditQuery.long(.sqlite)),
@@ -36,6 +37,11 @@ final class SQLiteAuditReader {
     PRAGMA trusted_schema = OFF;
     PRAGMA cell_size_check = ON;
     """
+
+  /// The log, as it is committed.
+  func log(_ json: JSONCoding) -> LogReader<SQLiteConnection> {
+    LogReader(source: connection, json: json)
+  }
 
   func auditHead(of chain: AuditChain) throws(StoreError) -> AuditHead? {
     var found: AuditHead?

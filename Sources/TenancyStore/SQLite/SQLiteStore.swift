@@ -79,6 +79,13 @@ public final class SQLiteStore: AuditedStore {
     return entries
   }
 
+  public func tenantEntry(_ query: TenantLogQuery) throws(StoreError) -> LogEntry? {
+    let row = try withAuditReader { (reader) throws(StoreError) in
+      try reader.log(json).tenantEntry(query)
+    }
+    return try row?.entry(json)
+  }
+
   public func oldestEntries(limit: Int) throws(StoreError) -> [LogMark] {
     try state.withLock { (state: inout State) throws(StoreError) in
       try open(&state).oldestEntries(limit: limit)

@@ -80,6 +80,50 @@ struct LogReader<Source: RowSource> {
     return found
   }
 
+  /// The entry that puts a tenant, next to a moment.
+  /// - Throws: `.compacted`, or `.corrupt` if a row does not parse.
+  func tenantEntry(_ query: TenantLogQuery) throws(StoreError) -> LogRow? {
+    let floor = try ends().floor
+    if try begins(at: floor, after: query.moment) {
+      throw StoreError(
+        .compacted(floor: UInt64(clamping: floor)), "the log begins at revision \(floor)")
+    }
+    var found: LogRow?
+    // In canonical text: nothing in it is more than a letter to a database.
+    let id = query.tenant.description
+    for concern in ["tenant_id = '\(id)'", "tenant_ids LIKE '%\"\(id)\"%'"] {
+      // No nearer one of several tenants is farther away than one of this alone.
+      let nearer = found.map { "AND revision \(query.isLater ? "<" : ">") \($0.mark.revision)" }
+      let sql = """
+        SELECT \(LogRow.columns) FROM log WHERE \(concern) AND revision > \(floor)
+          AND \(query.condition) \(nearer ?? "") AND changes LIKE '%"putTenant"%'
+        ORDER BY revision \(query.isLater ? "ASC" : "DESC") LIMIT 1
+        """
+      try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in
+        var reader = RowReader(row, table: "log", keyColumns: 1, json: json)
+        found = try LogRow(&reader)
+      }
+    }
+    return found
+  }
+
+  /// Whether what can be followed begins behind a moment.
+  private func begins(at floor: Int64, after moment: LogMoment) throws(StoreError) -> Bool {
+    guard floor > 0 else { return false }
+    switch moment {
+    case .revision(let revision): return revision < UInt64(clamping: floor)
+    case .time(let time):
+      var first: Timestamp?
+      let sql = "SELECT revision, time FROM log WHERE revision > \(floor) ORDER BY revision LIMIT 1"
+      try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in
+        var reader = RowReader(row, table: "log", keyColumns: 1, json: json)
+        _ = try reader.counter()
+        first = try reader.time()
+      }
+      return first.map { time < $0 } ?? true
+    }
+  }
+
   /// The begin of the log, also of what can't be followed any more.
   func oldest(limit: Int) throws(StoreError) -> [LogMark] {
     let sql = "SELECT revision, time FROM log ORDER BY revision LIMIT \(max(0, limit))"
@@ -153,4 +197,22 @@ struct LogRow: Sendable {
   private func corruption(_ what: String) -> StoreError {
     StoreError(corrupt: StoreError.Place(table: "log", row: "\(mark.revision)", what: what))
   }
+}
+
+extension TenantLogQuery {
+  /// Of rows that come into question.
+  fileprivate var condition: String {
+    switch moment {
+    case .revision(let revision): "revision \(isLater ? ">" : "<=") \(Int64(clamping: revision))"
+    case .time(let time): "time \(isLater ? ">" : "<=") \(time.nanoseconds)"
+    }
+  }
+}
+
+/// How the entries about one tenant are found.
+enum LogIndexes {
+  static let all = """
+    CREATE INDEX IF NOT EXISTS log_tenant ON log (tenant_id, revision) WHERE tenant_id IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS log_several ON log (revision) WHERE tenant_ids IS NOT NULL;
+    """
 }

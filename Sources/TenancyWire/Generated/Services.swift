@@ -698,6 +698,14 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/BatchCreateTenants", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:create", scope: .platform),
       tenantField: nil)
+    /// Creates a tenant in state PENDING after the pattern of another: with its settings, flags, routes, limits, placement,
+    /// labels and roles. Nothing else is taken over: neither who holds the roles, nor where the data is, nor what
+    /// identifies it or its callers (domains, keys, authentication settings, workloads' entries, logins, passwords), nor
+    /// annotations. FAILED_PRECONDITION (TEMPLATE_TOO_LARGE) for one whose roles are too much for one transaction.
+    public static let cloneTenant = MethodSpec<V1.CloneTenantRequest, V1.Tenant>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/CloneTenant", kind: .unary),
+      requirement: Requirement(permission: "tenancy.tenants:clone", scope: .platform, tenantField: "source"),
+      tenantField: { $0.pointee.source })
     /// What the tenant uses of its quotas now, and what it may.
     public static let getTenantUsage = MethodSpec<V1.GetTenantUsageRequest, V1.TenantUsage>(
       RPCMethod(path: "/tenancy.v1.TenantManager/GetTenantUsage", kind: .unary),
@@ -827,6 +835,7 @@ extension V1 {
       getTenant.identity,
       batchGetTenants.identity,
       batchCreateTenants.identity,
+      cloneTenant.identity,
       getTenantUsage.identity,
       updateTenant.identity,
       retireTenantSlug.identity,

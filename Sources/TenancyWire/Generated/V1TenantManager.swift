@@ -94,12 +94,22 @@ extension V1 {
   public struct GetTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name`, field 1.
     public var name: String
+    /// As it was when this revision was the last, as far as the log tells that. 0: as it is. With one of these two,
+    /// `former_slugs` is empty. OUT_OF_RANGE (REVISION_COMPACTED) for what the log does not tell any more; NOT_FOUND where
+    /// the tenant was not there yet; UNAVAILABLE (REVISION_NOT_REACHED) for a revision that is yet to come.
+    public var revision: UInt64
+    /// The same at a moment, by the clocks of the servers that wrote; not in the future. Not with a `revision`.
+    public var readTime: GoogleProtobuf.Timestamp?
 
     /// Fields that are not given have their defaults.
     public init(
-      name: String = ""
+      name: String = "",
+      revision: UInt64 = 0,
+      readTime: GoogleProtobuf.Timestamp? = nil
     ) {
       self.name = name
+      self.revision = revision
+      self.readTime = readTime
     }
   }
 }
@@ -114,18 +124,24 @@ extension V1.GetTenantRequest {
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
+    self.revision = c.pointee.revision
+    self.readTime = try WireRead.message(c.pointee.read_time, field: "read_time")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__get_tenant_request__init(c)
     c.pointee.name = arena.copy(self.name)
+    c.pointee.revision = self.revision
+    c.pointee.read_time = self.readTime?.write(into: arena)
     return c
   }
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if self.revision != 0 { object["revision"] = WireJSON.scalar(self.revision) }
+    if let value = self.readTime { object["readTime"] = value.json() }
     return .object(object)
   }
 }
@@ -296,6 +312,70 @@ extension V1.BatchCreateTenantsResponse {
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if !self.tenants.isEmpty { object["tenants"] = .array(self.tenants.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.CloneTenantRequest`.
+  public struct CloneTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// The pattern: `tenants/{id}` or as wherever a tenant is named. Not a deleted one.
+    public var source: String
+    /// What the new tenant has of its own: `slug`, `display_name`, `labels`, which count before those of the source,
+    /// `annotations`, and of `configuration` `database`, `schema`, `shared` and `placement`, as in CreateTenantRequest;
+    /// `isolation_model`, if it is to be another one. What else is populated is INVALID_ARGUMENT.
+    public var tenant: V1.Tenant?
+    /// As in CreateTenantRequest: what the source is by the time of a repetition does not count.
+    public var requestId: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      source: String = "",
+      tenant: V1.Tenant? = nil,
+      requestId: String = "",
+      validateOnly: Bool = false
+    ) {
+      self.source = source
+      self.tenant = tenant
+      self.requestId = requestId
+      self.validateOnly = validateOnly
+    }
+  }
+}
+
+extension V1.CloneTenantRequest {
+  public typealias CMessage = Tenancy__V1__CloneTenantRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__clone_tenant_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.source = try WireText.string(c.pointee.source, field: "source")
+    self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__clone_tenant_request__init(c)
+    c.pointee.source = arena.copy(self.source)
+    c.pointee.tenant = self.tenant?.write(into: arena)
+    c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.source.isEmpty { object["source"] = .string(self.source) }
+    if let value = self.tenant { object["tenant"] = value.json() }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

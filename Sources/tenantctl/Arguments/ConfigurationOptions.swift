@@ -4,23 +4,7 @@ import TenancyWire
 
 /// A tenant's configuration on the command line.
 struct ConfigurationOptions: ParsableArguments {
-  @Option(help: "SCHEMA and HYBRID isolation: the schema's name.")
-  var schemaName: String?
-
-  @Option(help: "SHARED and HYBRID isolation: the value of the tenant column.")
-  var tenantIdentifier: String?
-
-  @Option(help: "DATABASE isolation: where the database is.")
-  var connectionString: String?
-
-  @Option(help: "DATABASE isolation: the user; needs --connection-string.")
-  var username: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "DATABASE isolation: a file that holds the password, - for stdin; needs --connection-string.",
-      valueName: "file"))
-  var passwordFile: String?
+  @OptionGroup var place: PlaceOptions
 
   @Option(
     name: .customLong("setting"),
@@ -55,6 +39,44 @@ struct ConfigurationOptions: ParsableArguments {
     transform: LimitText.parse)
   var limits: [V1.RequestLimit] = []
 
+  /// What is given, and nothing else.
+  func message() throws(UsageError) -> V1.TenantConfiguration {
+    let settings = try KeyValue.dictionary(settings, option: "--setting") {
+      pair throws(UsageError) in try pair.json()
+    }
+    var message = try place.message()
+    message.customSettings = settings.isEmpty ? nil : settings
+    message.featureFlags = try KeyValue.dictionary(flags, option: "--flag") {
+      pair throws(UsageError) in try pair.bool()
+    }
+    message.routes = routes
+    if plan != nil || !limits.isEmpty {
+      message.limits = V1.RequestLimits(plan: plan ?? "", limits: limits)
+    }
+    return message
+  }
+}
+
+/// Where a tenant's data is, on the command line.
+struct PlaceOptions: ParsableArguments {
+  @Option(help: "SCHEMA and HYBRID isolation: the schema's name.")
+  var schemaName: String?
+
+  @Option(help: "SHARED and HYBRID isolation: the value of the tenant column.")
+  var tenantIdentifier: String?
+
+  @Option(help: "DATABASE isolation: where the database is.")
+  var connectionString: String?
+
+  @Option(help: "DATABASE isolation: the user; needs --connection-string.")
+  var username: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "DATABASE isolation: a file that holds the password, - for stdin; needs --connection-string.",
+      valueName: "file"))
+  var passwordFile: String?
+
   @Option(help: "The region of the cluster that its data is made in.")
   var region: String?
 
@@ -63,19 +85,10 @@ struct ConfigurationOptions: ParsableArguments {
 
   /// What is given, and nothing else.
   func message() throws(UsageError) -> V1.TenantConfiguration {
-    let settings = try KeyValue.dictionary(settings, option: "--setting") {
-      pair throws(UsageError) in try pair.json()
-    }
-    return V1.TenantConfiguration(
+    V1.TenantConfiguration(
       database: try database(),
       schema: schemaName.map { V1.SchemaConfig(schemaName: $0) },
       shared: tenantIdentifier.map { V1.SharedConfig(tenantIdentifier: $0) },
-      customSettings: settings.isEmpty ? nil : settings,
-      featureFlags: try KeyValue.dictionary(flags, option: "--flag") {
-        pair throws(UsageError) in try pair.bool()
-      }, routes: routes,
-      limits: plan == nil && limits.isEmpty
-        ? nil : V1.RequestLimits(plan: plan ?? "", limits: limits),
       placement: region == nil && cluster == nil
         ? nil : V1.TenantPlacement(region: region ?? "", cluster: cluster ?? ""))
   }

@@ -16,3 +16,20 @@ struct Moment: Equatable, ExpressibleByArgument {
     }
   }
 }
+
+/// A moment of the past: a revision, or a time.
+enum PastMoment: Equatable, ExpressibleByArgument {
+  case revision(UInt64)
+  case time(GoogleProtobuf.Timestamp)
+
+  init?(argument: String) {
+    if let revision = UInt64(argument) {
+      guard revision > 0 else { return nil }
+      self = .revision(revision)
+    } else if let date = try? Date(argument, strategy: .iso8601) {
+      self = .time(GoogleProtobuf.Timestamp(seconds: Int64(date.timeIntervalSince1970)))
+    } else {
+      return nil
+    }
+  }
+}

@@ -7,8 +7,8 @@ struct TenantGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tenant", abstract: "Creates tenants and moves them through their lives.",
     subcommands: [
-      CreateTenantCommand.self, GetTenantCommand.self, ListTenantsCommand.self,
-      ExportTenantsCommand.self, ImportTenantsCommand.self,
+      CreateTenantCommand.self, CloneTenantCommand.self, GetTenantCommand.self,
+      ListTenantsCommand.self, ExportTenantsCommand.self, ImportTenantsCommand.self,
       WatchTenantsCommand.self,
       UpdateTenantCommand.self, ConfigureTenantCommand.self, ProvisionTenantCommand.self,
       ActivateTenantCommand.self, DeactivateTenantCommand.self, DeprovisionTenantCommand.self,
@@ -85,11 +85,20 @@ struct GetTenantCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(commandName: "get", abstract: "Shows a tenant.")
 
   @OptionGroup var tenant: TenantArgument
+  @Option(
+    help: ArgumentHelp(
+      "As it was at this revision, or time: 2027-01-31T12:00:00Z.", valueName: "revision|time"))
+  var at: PastMoment?
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    let request = V1.GetTenantRequest(name: try tenant.name())
+    var request = V1.GetTenantRequest(name: try tenant.name())
+    switch at {
+    case .revision(let revision): request.revision = revision
+    case .time(let time): request.readTime = time
+    case nil: break
+    }
     output.show(
       try await server.connected { try await $0.tenants.getTenant(request, options: $0.options) })
   }

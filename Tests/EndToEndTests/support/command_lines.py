@@ -8,7 +8,7 @@ WORKLOAD_MAY = [
     ("token inspect --server", 3), ("resolve",), ("resolve --path /tenants/acme/x",), ("validate acme",),
     ("load --tenant acme --method resolve --method check --duration 0.2 --warmup 0",)]
 WORKLOAD_MAY_NOT = [
-    "tenant create --display-name Mine --isolation shared", "tenant update acme --display-name X",
+    "tenant create --display-name Mine --isolation shared", "tenant clone acme --display-name Mine", "tenant update acme --display-name X",
     "tenant configure acme --flag x=true", "tenant provision acme", "tenant activate acme",
     "tenant deactivate acme", "tenant deprovision acme", "tenant delete acme",
     "tenant retire-slug acme former", "tenant begin-maintenance acme", "tenant end-maintenance acme",

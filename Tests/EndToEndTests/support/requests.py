@@ -135,6 +135,8 @@ PLATFORM = {
     "TenantManager/BatchCreateTenants": lambda name: manager.BatchCreateTenantsRequest(requests=[
         manager.CreateTenantRequest(tenant=tenant.Tenant(
             slug=f"{name.removeprefix('tenants/')[:50]}-batch", display_name="x", isolation_model=api.SHARED))]),
+    "TenantManager/CloneTenant": lambda name: manager.CloneTenantRequest(
+        source=name, tenant=tenant.Tenant(display_name="A clone")),
     "TenantManager/BatchGetTenants": lambda name: manager.BatchGetTenantsRequest(names=[name]),
     "TenantManager/DeactivateTenant": _named(manager.DeactivateTenantRequest),
     "TenantManager/ActivateTenant": _named(manager.ActivateTenantRequest),

@@ -278,6 +278,51 @@ void   tenancy__v1__batch_create_tenants_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__batch_create_tenants_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__clone_tenant_request__init
+                     (Tenancy__V1__CloneTenantRequest         *message)
+{
+  static const Tenancy__V1__CloneTenantRequest init_value = TENANCY__V1__CLONE_TENANT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__clone_tenant_request__get_packed_size
+                     (const Tenancy__V1__CloneTenantRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__clone_tenant_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__clone_tenant_request__pack
+                     (const Tenancy__V1__CloneTenantRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__clone_tenant_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__clone_tenant_request__pack_to_buffer
+                     (const Tenancy__V1__CloneTenantRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__clone_tenant_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__CloneTenantRequest *
+       tenancy__v1__clone_tenant_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__CloneTenantRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__clone_tenant_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__clone_tenant_request__free_unpacked
+                     (Tenancy__V1__CloneTenantRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__clone_tenant_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__get_tenant_usage_request__init
                      (Tenancy__V1__GetTenantUsageRequest         *message)
 {
@@ -1377,7 +1422,7 @@ const ProtobufCMessageDescriptor tenancy__v1__create_tenant_request__descriptor 
   (ProtobufCMessageInit) tenancy__v1__create_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__get_tenant_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor tenancy__v1__get_tenant_request__field_descriptors[3] =
 {
   {
     "name",
@@ -1391,14 +1436,40 @@ static const ProtobufCFieldDescriptor tenancy__v1__get_tenant_request__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "revision",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__GetTenantRequest, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "read_time",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__GetTenantRequest, read_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__get_tenant_request__field_indices_by_name[] = {
   0,   /* field[0] = name */
+  2,   /* field[2] = read_time */
+  1,   /* field[1] = revision */
 };
 static const ProtobufCIntRange tenancy__v1__get_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__get_tenant_request__descriptor =
 {
@@ -1408,7 +1479,7 @@ const ProtobufCMessageDescriptor tenancy__v1__get_tenant_request__descriptor =
   "Tenancy__V1__GetTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__GetTenantRequest),
-  1,
+  3,
   tenancy__v1__get_tenant_request__field_descriptors,
   tenancy__v1__get_tenant_request__field_indices_by_name,
   1,  tenancy__v1__get_tenant_request__number_ranges,
@@ -1565,6 +1636,83 @@ const ProtobufCMessageDescriptor tenancy__v1__batch_create_tenants_response__des
   tenancy__v1__batch_create_tenants_response__field_indices_by_name,
   1,  tenancy__v1__batch_create_tenants_response__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__batch_create_tenants_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__clone_tenant_request__field_descriptors[4] =
+{
+  {
+    "source",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CloneTenantRequest, source),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tenant",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CloneTenantRequest, tenant),
+    &tenancy__v1__tenant__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CloneTenantRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CloneTenantRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__clone_tenant_request__field_indices_by_name[] = {
+  2,   /* field[2] = request_id */
+  0,   /* field[0] = source */
+  1,   /* field[1] = tenant */
+  3,   /* field[3] = validate_only */
+};
+static const ProtobufCIntRange tenancy__v1__clone_tenant_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__clone_tenant_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.CloneTenantRequest",
+  "CloneTenantRequest",
+  "Tenancy__V1__CloneTenantRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__CloneTenantRequest),
+  4,
+  tenancy__v1__clone_tenant_request__field_descriptors,
+  tenancy__v1__clone_tenant_request__field_indices_by_name,
+  1,  tenancy__v1__clone_tenant_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__clone_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__get_tenant_usage_request__field_descriptors[1] =

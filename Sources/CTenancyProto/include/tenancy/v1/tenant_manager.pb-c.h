@@ -30,6 +30,7 @@ typedef struct Tenancy__V1__BatchGetTenantsRequest Tenancy__V1__BatchGetTenantsR
 typedef struct Tenancy__V1__BatchGetTenantsResponse Tenancy__V1__BatchGetTenantsResponse;
 typedef struct Tenancy__V1__BatchCreateTenantsRequest Tenancy__V1__BatchCreateTenantsRequest;
 typedef struct Tenancy__V1__BatchCreateTenantsResponse Tenancy__V1__BatchCreateTenantsResponse;
+typedef struct Tenancy__V1__CloneTenantRequest Tenancy__V1__CloneTenantRequest;
 typedef struct Tenancy__V1__GetTenantUsageRequest Tenancy__V1__GetTenantUsageRequest;
 typedef struct Tenancy__V1__TenantUsage Tenancy__V1__TenantUsage;
 typedef struct Tenancy__V1__QuotaUsage Tenancy__V1__QuotaUsage;
@@ -83,10 +84,12 @@ struct  Tenancy__V1__GetTenantRequest
 {
   ProtobufCMessage base;
   ProtobufCBinaryData name;
+  uint64_t revision;
+  Google__Protobuf__Timestamp *read_time;
 };
 #define TENANCY__V1__GET_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__get_tenant_request__descriptor) \
-    , {0,NULL} }
+    , {0,NULL}, 0, NULL }
 
 
 struct  Tenancy__V1__BatchGetTenantsRequest
@@ -131,6 +134,19 @@ struct  Tenancy__V1__BatchCreateTenantsResponse
 #define TENANCY__V1__BATCH_CREATE_TENANTS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__batch_create_tenants_response__descriptor) \
     , 0,NULL }
+
+
+struct  Tenancy__V1__CloneTenantRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData source;
+  Tenancy__V1__Tenant *tenant;
+  ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
+};
+#define TENANCY__V1__CLONE_TENANT_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__clone_tenant_request__descriptor) \
+    , {0,NULL}, NULL, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__GetTenantUsageRequest
@@ -538,6 +554,25 @@ Tenancy__V1__BatchCreateTenantsResponse *
                       const uint8_t       *data);
 void   tenancy__v1__batch_create_tenants_response__free_unpacked
                      (Tenancy__V1__BatchCreateTenantsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__CloneTenantRequest methods */
+void   tenancy__v1__clone_tenant_request__init
+                     (Tenancy__V1__CloneTenantRequest         *message);
+size_t tenancy__v1__clone_tenant_request__get_packed_size
+                     (const Tenancy__V1__CloneTenantRequest   *message);
+size_t tenancy__v1__clone_tenant_request__pack
+                     (const Tenancy__V1__CloneTenantRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__clone_tenant_request__pack_to_buffer
+                     (const Tenancy__V1__CloneTenantRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__CloneTenantRequest *
+       tenancy__v1__clone_tenant_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__clone_tenant_request__free_unpacked
+                     (Tenancy__V1__CloneTenantRequest *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__GetTenantUsageRequest methods */
 void   tenancy__v1__get_tenant_usage_request__init
@@ -996,6 +1031,9 @@ typedef void (*Tenancy__V1__BatchCreateTenantsRequest_Closure)
 typedef void (*Tenancy__V1__BatchCreateTenantsResponse_Closure)
                  (const Tenancy__V1__BatchCreateTenantsResponse *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__CloneTenantRequest_Closure)
+                 (const Tenancy__V1__CloneTenantRequest *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__GetTenantUsageRequest_Closure)
                  (const Tenancy__V1__GetTenantUsageRequest *message,
                   void *closure_data);
@@ -1078,6 +1116,7 @@ extern const ProtobufCMessageDescriptor tenancy__v1__batch_get_tenants_request__
 extern const ProtobufCMessageDescriptor tenancy__v1__batch_get_tenants_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__batch_create_tenants_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__batch_create_tenants_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__clone_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_usage_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_usage__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__quota_usage__descriptor;

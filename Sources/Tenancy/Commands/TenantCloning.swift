@@ -1,0 +1,93 @@
+/// Tenants after the pattern of others.
+extension TenantCommands {
+  /// Roles that a clone takes over, at most, and the bytes of their texts: one transaction adds them all.
+  public static let maximumClonedRoles = 200
+  /// See `maximumClonedRoles`.
+  public static let maximumClonedBytes = 1 << 20
+
+  /// What of a clone is not its template's.
+  public struct Clone: Sendable {
+    /// Of its configuration only where its data is to be. Without a model: the template's.
+    public var own: NewTenant
+    /// Whether `own` says which isolation model.
+    public var hasModel: Bool
+
+    /// - Parameter hasModel: whether `own` says which isolation model.
+    public init(_ own: NewTenant, hasModel: Bool) { (self.own, self.hasModel) = (own, hasModel) }
+  }
+
+  /// Creates a tenant with another's settings, flags, routes, limits, labels and roles, and nothing that tells who it or
+  /// its callers are.
+  /// - Throws: `.tenantNotFound` for a template that is deleted; FAILED_PRECONDITION with TEMPLATE_TOO_LARGE; as
+  ///   `create`.
+  public func clone(
+    _ template: TenantID, _ clone: Clone, validateOnly: Bool
+  ) async throws(TenancyError) -> Tenant {
+    let roles = plane.state.find(template)?.policy.customRoleCount ?? 0
+    return try await write(
+      "tenants.clone", rewriting: template, changes: min(roles, Self.maximumClonedRoles)
+    ) {
+      [actor, plans, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
+      let own = clone.own
+      guard let record = transaction.state.find(template), !record.tenant.state.isGone else {
+        throw .tenantNotFound
+      }
+      if !validateOnly { Self.makeRoom(for: [own], of: actor, &transaction) }
+      let isRepeated =
+        !own.requestID.isEmpty && transaction.state.request(own.requestID, of: actor) != nil
+      let roles = isRepeated ? [] : try Self.clonedRoles(of: record)
+      let tenant = try Self.create(
+        clone.completed(by: record.tenant), by: actor, plans, sealer, validateOnly: validateOnly,
+        &transaction)
+      if validateOnly || isRepeated { return tenant }
+      for role in roles {
+        let copy = Role(
+          id: role.id, title: role.title, summary: role.summary, permissions: role.permissions,
+          version: transaction.state.revision + 1, createTime: transaction.now,
+          updateTime: transaction.now)
+        transaction.emit(.putRole(tenant.id, copy), about: tenant.id)
+      }
+      transaction.remark = "CLONE_OF \(template)"
+      return tenant
+    }
+  }
+
+  private static func clonedRoles(of record: TenantRecord) throws(TenancyError) -> [Role] {
+    let count = record.policy.customRoleCount
+    var (roles, bytes, budget) = ([Role](), 0, WorkBudget.uncapped)
+    var all = record.policy.roles()
+    while count <= maximumClonedRoles, bytes <= maximumClonedBytes, let next = all.next(&budget) {
+      if next.isBuiltIn { continue }
+      let role = next.role
+      bytes += role.permissions.reduce(role.title.utf8.count + role.summary.utf8.count) {
+        $0 + $1.utf8.count
+      }
+      roles.append(role)
+    }
+    guard count <= maximumClonedRoles, bytes <= maximumClonedBytes else {
+      throw TenancyError(
+        .failedPrecondition, .templateTooLarge,
+        "a clone takes over \(maximumClonedRoles) roles and \(maximumClonedBytes) bytes of them at most",
+        metadata: ["roles": String(count)])
+    }
+    return roles
+  }
+}
+
+extension TenantCommands.Clone {
+  /// With what it takes over. What is the same of all its kind, such as a schema, is its own alone.
+  fileprivate func completed(by template: Tenant) -> TenantCommands.NewTenant {
+    var new = own
+    var configuration = template.configuration
+    configuration.database = own.configuration.database
+    configuration.schema = own.configuration.schema
+    configuration.shared = own.configuration.shared
+    // They are sealed for the template alone.
+    configuration.secretSettings = [:]
+    configuration.placement = own.configuration.placement ?? configuration.placement
+    new.configuration = configuration
+    if !hasModel { new.isolationModel = template.isolationModel }
+    new.metadata.labels.merge(template.metadata.labels) { own, _ in own }
+    return new
+  }
+}

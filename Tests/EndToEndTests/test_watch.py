@@ -224,8 +224,8 @@ def test_what_a_tenant_sees(make_server, pki):
             told = changes(watch(chief, resume_token=token), 3)
             assert {one.tenant.id for one in told} == {acme.id}
             assert told[-1].tenant.state == api.ACTIVE
-        with server.client(pki.python.tenant("acme")) as web:
-            assert failure("PERMISSION_DENIED", next, watch(web)).reason == "PERMISSION_MISSING"
+        with server.client(pki.python.tenant("nobody")) as unknown:
+            assert failure("PERMISSION_DENIED", next, watch(unknown)).reason == "IDENTITY_UNKNOWN"
 
 
 def test_watches_are_counted(make_server, pki):

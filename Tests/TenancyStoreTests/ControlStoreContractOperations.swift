@@ -40,7 +40,8 @@ extension ControlStoreContract {
             ])
         ])
         #expect(try store.operations(of: Sample.id(1)).first == changed)
-        #expect(try store.entries(after: 0, limit: 1).first?.changes.contains(.putOperation(changed)) == true)
+        let logged = try store.entries(after: 0, limit: 1).first?.changes ?? []
+        #expect(logged.contains(.putOperation(changed)))
         try store.append([Sample.entry(2, [.deleteOperations(Sample.id(1))])])
         #expect(try store.operations(of: Sample.id(1)).isEmpty)
       }

@@ -46,6 +46,8 @@ struct TenantCloningTests {
     let made = tenant
     try await test.plane.write(actor: "test", action: "test") { transaction throws(TenancyError) in
       transaction.emit(.putTenant(made), about: made.id)
+      transaction.emit(
+        .reserveName(ReservedName(.schema, "template"), made.id), about: made.id)
       for (id, permission) in [("reader", "docs:read"), ("writer", "docs:write")] {
         transaction.emit(
           .putRole(

@@ -214,9 +214,7 @@ public final class ControlPlane: Sendable {
             if terms.isRehearsal {
               try budgets.judgeGrowth(of: transaction, terms)
               transaction.discard()
-              return { failure in
-                continuation.resume(returning: failure.map { .failure($0) } ?? .success(value))
-              }
+              return { continuation.resume(returning: $0.map { .failure($0) } ?? .success(value)) }
             }
             transaction.noteHistory()
             let auditBytes = isAudited ? transaction.auditBytes(actor, action) : 0

@@ -261,7 +261,7 @@ public struct ControlState: Sendable {
     case .deleteConfigurationItem(let kind, let id): catalog.remove(kind, id)
     case .putSecret, .deleteSecret, .putDataKey:
       break  // Who has them refers to them; they and the keys are in the store only.
-    case .putOperation, .deleteOperations: break  // In the store only, too: they are asked for rarely.
+    case .putOperation, .deleteOperations: break  // Likewise: they are asked for rarely.
     }
   }
 

@@ -146,8 +146,7 @@ struct PostgreSQLMigrations {
     TenantOperations.postgreSQL, LogIndexes.all,
   ]
 
-  /// Nothing to be made: a program that does not know of plans would destroy what must be kept, and drop them, or labels,
-  /// with the tenant's next change.
+  /// Nothing to be made: who does not know of plans would destroy what must be kept, and drop them, or labels.
   private static let (plans, labels) = ("SELECT", "SELECT")
 
   /// Limits are among what is there: a program that does not know of them would drop them with the tenant's next change.

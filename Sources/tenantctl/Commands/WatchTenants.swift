@@ -7,7 +7,7 @@ struct WatchTenantsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "watch", abstract: "Shows changes of tenants as they happen.",
     discussion: """
-      Goes on until it is stopped. When it ends otherwise it says on stderr how to go on without missing \
+      Goes on until it is stopped. When it fails it says on stderr how to go on without missing \
       anything. As JSON each message is one line, and has a resumeToken.
       """)
 
@@ -48,7 +48,6 @@ struct WatchTenantsCommand: AsyncParsableCommand {
           }
         }
       }
-      output.remark(watched.note)
     } catch {
       output.remark(watched.note)
       throw error

@@ -24,8 +24,7 @@ def watch_commands(ctl):
     shown = ctl("tenant", "watch", "--from", first["resumeToken"], "--count", "2").splitlines()
     assert [line.split()[1] for line in shown] == ["CHANGE", "CHANGED", "CHANGED"]
     assert all(line.endswith("  works") for line in shown[1:])
-    clone = ctl.json("tenant", "clone", "works", "--display-name", "Works 2", "--schema-name", "works_2",
-                     "--label", "of=works")
+    clone = ctl.json("tenant", "clone", "works", "--display-name", "Works 2", "--label", "of=works")
     assert (clone["slug"], clone["state"], clone["labels"]["of"]) == ("works-2", "TENANT_STATE_PENDING", "works")
     revision = json.loads(ctl("tenant", "watch", "--from", first["resumeToken"], "--count", "1", "-o", "json")
                           .splitlines()[-1])["revision"]

@@ -84,7 +84,7 @@ import Testing
         "acme-works  ACTIVE   -          -        2   B\\u{202e}"
       ])
     #expect(
-      table.lines(rows(tenants[..<1]), width: 20) == ["acme        PENDING …"])
+      table.lines(rows(tenants[..<1]), width: 20) == ["acme        PENDING…"])
     var narrow = GrowingTable(columns.map(\.header), expendable: TenantColumn.expendable)
     #expect(narrow.lines([], width: 45) == ["SLUG  STATE  ISOLATION  ID  DISPLAY NAME"])
   }

@@ -16,7 +16,7 @@ Operation = api.operations.TenantOperation
 
 @pytest.fixture
 def cluster(database):
-    return Cluster(database, models=["schema", "hybrid"])
+    return Cluster(database)
 
 
 class Blocked:
@@ -164,7 +164,7 @@ def test_what_a_killed_node_has_begun_another_ends_under_the_same_name(make_serv
 def test_a_terminal_sees_the_steps(make_server, cluster):
     server = make_server(clusters=[cluster.settings]).start()
     ctl = Ctl({"TENANCY_ADDRESS": f"unix:{server.socket}"})
-    ctl("tenant", "create", "acme", "--isolation", "schema")
+    ctl("tenant", "create", "--display-name", "Acme", "--slug", "acme", "--isolation", "schema")
     lines = ctl("tenant", "provision", "acme", "--watch").splitlines()
     steps = [line.split(":")[0] for line in lines if ": done" in line]
     assert steps == ["register_in_cluster", "create_cluster_roles", "create_cluster_schema"]

@@ -52,11 +52,16 @@ def scene(admin, slug):
     admin.settings.CreateSettingDefinition(settings.CreateSettingDefinitionRequest(
         setting_definition_id=slug.replace("-", "_"), setting_definition=settings.SettingDefinition(
             type=settings.SETTING_TYPE_BOOL)), timeout=20)
+    for flag in ("one", "two"):
+        admin.manager.UpdateTenantConfiguration(manager.UpdateTenantConfigurationRequest(
+            name=active.name, configuration=tenant.TenantConfiguration(feature_flags={flag: True})), timeout=20)
+    past = admin.configurations.ListSettingHistory(
+        api.configurations.ListSettingHistoryRequest(name=active.name), timeout=20).changes[-1].revision
     admin.plans.CreatePlan(plans.CreatePlanRequest(plan_id=slug("plan"), plan=plans.Plan()), timeout=20)
     admin.flags.CreateFeatureFlag(flags.CreateFeatureFlagRequest(
         feature_flag_id=slug.replace("-", "_"), feature_flag=flags.FeatureFlag()), timeout=20)
     return dict(pending=pending, active=active.name, suspended=suspended.name, deleted=deleted.name,
-                away=away.name, held=held, role=role, given=given, crowd=crowd)
+                past=past, away=away.name, held=held, role=role, given=given, crowd=crowd)
 
 
 def requests(at, slug):
@@ -68,6 +73,10 @@ def requests(at, slug):
         "TenantManager/UpdateTenant": [manager.UpdateTenantRequest(tenant=named)],
         "TenantManager/UpdateTenantConfiguration": [manager.UpdateTenantConfigurationRequest(
             name=at["active"], configuration=tenant.TenantConfiguration(feature_flags={"x": True}))],
+        "TenantConfigurations/RevertTenantConfiguration": [api.configurations.RevertTenantConfigurationRequest(
+            name=at["active"], revision=at["past"])],
+        "TenantManager/CloneTenant": [manager.CloneTenantRequest(
+            source=at["active"], tenant=tenant.Tenant(slug=slug("clone"), display_name="x"))],
         "TenantManager/RetireTenantSlug": [manager.RetireTenantSlugRequest(name=at["held"], slug=slug("held"))],
         "TenantManager/DeactivateTenant": [manager.DeactivateTenantRequest(name=at["active"])],
         "TenantManager/ActivateTenant": [manager.ActivateTenantRequest(name=at["suspended"])],

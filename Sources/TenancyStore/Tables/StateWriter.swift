@@ -161,8 +161,7 @@ struct StateWriter {
       try runner.run(
         .putOperation, .id(operation.tenant), .counter(operation.number),
         .text(try json.faithfulText(operation)))
-      // Of those that go on there are not more than before.
-      if operation.steps.isEmpty { try runner.run(.trimOperations, .id(operation.tenant)) }
+      try runner.run(.trimOperations, .id(operation.tenant))
     case .deleteOperations(let tenant):
       try runner.run(.deleteOperations, .id(tenant))
     case .putDataKey(let key):

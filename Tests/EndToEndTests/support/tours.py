@@ -74,7 +74,7 @@ def operation_commands(ctl, rows):
     assert ctl("operation", "watch", "works").splitlines()[-1] == "SUCCEEDED"
     assert "OPERATION_NOT_FOUND" in ctl.error("operation", "get", "tenants/works/operations/999")
     assert "INVALID_FIELD" in ctl.error("operation", "get", "tenants/works/operations/x")
-    ctl("tenant", "create", "watched", "--isolation", "shared")
+    ctl("tenant", "create", "--display-name", "Watched", "--slug", "watched", "--isolation", "shared")
     shown = ctl("tenant", "provision", "watched", "--watch").splitlines()
     assert any(": PROVISION begun by " in line for line in shown) and "SUCCEEDED" in shown
 

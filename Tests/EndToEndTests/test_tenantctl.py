@@ -154,9 +154,8 @@ def audit_commands(ctl, directory):
     assert any("heads" in record for record in listed)
     assert rows(ctl("audit", "list", "--all"))[0][:4] == ["RECORD", "TIME", "DECISION", "ACTION"]
     records.write_text(ctl("audit", "export", "--all"))
-    # What was counted is written a moment later: there may be more of it each time.
-    counts = [len(listed), records.read_text().count('{"chain":"platform"'), len(ctl.json("audit", "list", "--all")["records"])]
-    assert counts == sorted(counts)
+    # What is only counted is written a moment later.
+    assert records.read_text().count('{"chain":"platform"') >= len(listed)
     arguments = ["audit", "verify", str(records), "--checkpoints", str(checkpoints),
                  "--public-key", str(directory / "audit.pub")]
     assert re.fullmatch(r"verified: \d+ records in \d+ chains\n", ctl(*arguments))

@@ -82,7 +82,7 @@ def test_moments_that_are_none(make_server):
             assert failure("INVALID_ARGUMENT", at, operator, name, read_time=wrong).fields == ["read_time"]
 
 
-def test_a_tenant_sees_its_own_past_alone(make_server, pki):
+def test_a_tenants_own_callers_see_no_past(make_server, pki):
     server = make_server().start()
     with server.operator() as operator:
         acme, globex = operator.active("acme"), operator.active("globex")
@@ -93,9 +93,29 @@ def test_a_tenant_sees_its_own_past_alone(make_server, pki):
         _, revision = rename(operator, acme.name, "New")
         rename(operator, acme.name, "Newer")
         with server.client(pki.python.tenant("acme", "chief")) as chief:
-            then = at(chief, acme.name, revision=revision)
-            assert then.display_name == "New" and not then.annotations
-            failure("PERMISSION_DENIED", at, chief, globex.name, revision=revision)
+            for name in (acme.name, globex.name):
+                failure("PERMISSION_DENIED", at, chief, name, revision=revision)
+                failure("PERMISSION_DENIED", at, chief, name, read_time=now())
+
+
+def test_a_text_is_no_change(make_server):
+    with make_server().start().operator() as operator:
+        acme = operator.create("acme")
+        made, revision = rename(operator, acme.name, "New")
+        operator.role(acme.name, "puttenant", "a:b", title='"putTenant"')
+        _, later = rename(operator, acme.name, "Newer")
+        assert at(operator, acme.name, revision=later - 1) == made
+
+
+def test_what_is_secret_by_now_is_not_told_of_the_past(make_server):
+    with make_server().start().operator() as operator:
+        acme = operator.create("acme", configuration={"custom_settings": {"key": "in the clear"}})
+        _, revision = rename(operator, acme.name, "New")
+        assert "in the clear" in str(at(operator, acme.name, revision=revision))
+        operator.settings.CreateSettingDefinition(api.settings.CreateSettingDefinitionRequest(
+            setting_definition_id="key", setting_definition=api.settings.SettingDefinition(
+                type=api.settings.SETTING_TYPE_STRING, secret=True)), timeout=20)
+        assert "in the clear" not in str(at(operator, acme.name, revision=revision))
 
 
 # MARK: Clones

@@ -184,7 +184,8 @@ def test_tokens_that_are_none(make_server):
         token = token_of(operator.manager.CreateTenant.with_call(manager.CreateTenantRequest(
             tenant=api.tenant.Tenant(slug="acme", display_name="x", isolation_model=api.SHARED)), timeout=20)[1])
         for wrong in ("x", token[:-1], token + ".x", token + ".-1", token + ".01", token + ".70000", token + ".0.",
-                      token + ".0..0", token + ".0.x.0", token + ".0.1.2.3", "9" * 300):
+                      token + ".0..0", token + ".0.x.0", token + ".0.1.2.3", "9" * 300,
+                      "1" + "0" * 16 + "f" * 16 + ".1", token[:17] + "f" * 16 + ".1"):
             refused = failure("INVALID_ARGUMENT", next, watch(operator, resume_token=wrong))
             assert refused.fields == ["resume_token"], wrong
         refused = failure("INVALID_ARGUMENT", next, watch(operator, resume_token=token, snapshot=True))

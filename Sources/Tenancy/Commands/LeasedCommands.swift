@@ -105,7 +105,7 @@ extension TenantCommands {
         places.left.subtract(destroyed)
         transaction.record(places, of: id)
       }
-      if var operation, tenant.epoch == operation.number {
+      if var operation, tenant.state != .purging {
         for place in destroyed { operation.finish(place, begunAt: start, at: transaction.now) }
         if places.left.isEmpty { operation.end(at: transaction.now) }
         transaction.emit(.putOperation(operation), about: id)
@@ -129,9 +129,9 @@ extension TenantCommands {
   ) async throws(TenancyError) {
     try await write("leases.release") { (transaction) throws(TenancyError) -> Void in
       transaction.release(lease, about: id)
-      guard var operation, transaction.state.find(id)?.tenant.epoch == operation.number else {
-        return
-      }
+      guard var operation, let tenant = transaction.state.find(id)?.tenant,
+        tenant.state != .purging
+      else { return }
       let known = operation.failure
       operation.fail(place, reason, at: transaction.now)
       // It is tried again and again: the same is told once.

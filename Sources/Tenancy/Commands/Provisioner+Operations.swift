@@ -3,12 +3,19 @@ extension Provisioner {
   /// The tenant's operations that are kept, the newest first.
   /// - Throws: UNAVAILABLE if the store can't be asked.
   public func operations(of id: TenantID) async throws(TenancyError) -> [TenantOperation] {
+    try await read(of: id).operations
+  }
+
+  /// Those, and of which revision that is.
+  private func read(
+    of id: TenantID
+  ) async throws(TenancyError) -> (operations: [TenantOperation], revision: UInt64) {
     do throws(StoreError) {
-      let found = try await plane.consult { (store, _) throws(StoreError) in
-        try store.operations(of: id)
+      let (found, revision) = try await plane.consult { (store, state) throws(StoreError) in
+        (try store.operations(of: id), state.revision)
       }
-      guard let newest = found.first?.number else { return [] }
-      return found.map { $0.followed(by: newest) }
+      guard let newest = found.first?.number else { return ([], revision) }
+      return (found.map { $0.followed(by: newest) }, revision)
     } catch {
       report(id, "its operations can't be read: \(error)")
       throw TenancyError(
@@ -19,11 +26,20 @@ extension Provisioner {
   /// The operation that a tenant's state comes from; one that begins now, where a version before operations began it.
   func running(
     _ kind: TenantOperation.Kind, of tenant: Tenant, actor: String
-  ) async throws(TenancyError) -> TenantOperation {
-    let known = try await operations(of: tenant.id).first {
+  ) async -> TenantOperation {
+    // What can't be told of it must not keep it from being done.
+    let known = try? await operations(of: tenant.id).first {
       $0.number == tenant.epoch && $0.kind == kind && $0.endTime == nil
     }
     return known ?? TenantOperation(kind, of: tenant, actor: actor, at: plane.now)
+  }
+
+  /// The deprovisioning of a tenant that is not over, whatever became of the tenant since; nil: there is none.
+  func runningDeprovisioning(of id: TenantID) async -> TenantOperation? {
+    guard let newest = try? await operations(of: id).first, newest.kind == .deprovision,
+      newest.endTime == nil
+    else { return nil }
+    return newest
   }
 
   /// Operations that a node is at work on, or was until a moment ago, by tenant.
@@ -46,9 +62,9 @@ extension Provisioner {
   public func watch(
     _ id: TenantID, _ number: UInt64?
   ) async throws(TenancyError) -> OperationWatch {
-    // First the place in the log, so that nothing is between it and what is read.
-    let subscription = plane.subscribe(after: plane.state.revision)
-    let found = try await operations(of: id)
+    // Of one moment: what follows is behind what is read.
+    let (found, revision) = try await read(of: id)
+    let subscription = plane.subscribe(after: revision)
     guard let first = number.map({ number in found.first { $0.number == number } }) ?? found.first
     else { throw Self.operationNotFound }
     return OperationWatch(first: first, log: subscription)
@@ -108,8 +124,7 @@ extension TenantOperation {
       switch change {
       case .putOperation(let found) where found.tenant == tenant && found.number >= number:
         if found.number > number { return followed(by: found.number) }
-        // The log is followed from before it was read.
-        return found == self || found.updateTime < updateTime ? nil : found
+        return found
       case .deleteOperations(tenant): return followed(by: .max)
       default: continue
       }

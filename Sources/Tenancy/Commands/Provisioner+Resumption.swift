@@ -85,8 +85,7 @@ extension Provisioner {
       if let record = plane.state.find(id), isToBeDestroyedHere(record) {
         let tenant = record.tenant
         let operation =
-          tenant.state == .pending
-          ? try await running(.deprovision, of: tenant, actor: "system") : nil
+          tenant.state == .purging ? nil : await runningDeprovisioning(of: tenant.id)
         return try await finish(tenant, operation, under: lease)
       }
       if let record = plane.state.find(id), !record.tenant.isHeld {

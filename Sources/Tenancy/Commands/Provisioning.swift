@@ -155,7 +155,7 @@ public final class Provisioner: Sendable {
       guard let tenant = plane.state.find(id)?.tenant else { throw .tenantNotFound }
       return tenant
     }
-    let operation = try await running(.provision, of: tenant, actor: actor)
+    let operation = await running(.provision, of: tenant, actor: actor)
     // A tenant that a version before this one began to provision is told so in its state.
     let site: DataSite
     do throws(TenancyError) {
@@ -207,7 +207,9 @@ public final class Provisioner: Sendable {
         let site = try await prepare(&operation, at: site, under: lease, commands)
         let password =
           site.plane.makesLogins ? try await login(of: id, under: lease, commands) : nil
-        for next in operation.planned {
+        guard let tenant = plane.state.find(id)?.tenant else { throw TenancyError.tenantNotFound }
+        // All of them, however many are told of.
+        for next in site.plane.steps(for: tenant) {
           guard let record = plane.state.find(id) else { break }
           if record.provisionedSteps.contains(next) { continue }
           step = next

@@ -47,7 +47,8 @@ extension TenantCommands {
           updateTime: transaction.now)
         transaction.emit(.putRole(tenant.id, copy), about: tenant.id)
       }
-      transaction.remark = "CLONE_OF \(template)"
+      // In the chains of both, and in neither which the other is: that is for who reads both to see.
+      transaction.concern(template)
       return tenant
     }
   }

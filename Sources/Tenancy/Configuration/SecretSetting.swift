@@ -69,7 +69,10 @@ extension ConfigurationCatalog {
       let field =
         "configuration.secret_values.\(name.prefix(bytes: SettingDefinition.maximumNameBytes))"
       let definition = SettingDefinition.isName(name) ? setting(name) : nil
-      if let definition, definition.editor == .platform, !isPlatform {
+      // What nobody declares any more is the platform's.
+      let isPlatforms =
+        definition.map { $0.editor == .platform } ?? (former.secretSettings[name] != nil)
+      if isPlatforms, !isPlatform {
         refused.append(.init(field: field, description: "is the platform's to change"))
       } else if let secret {
         let problem =

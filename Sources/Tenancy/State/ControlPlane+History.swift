@@ -40,6 +40,9 @@ extension ControlPlane {
   /// Entries of one look into the store.
   private static let entriesPerLook = 256
 
+  /// With the audit trail: both are read by one connection, and who waits for it keeps no write waiting.
+  private var historyReads: AuditReads { auditor?.reads ?? ownReads }
+
   /// What was done to a configuration, the newest first: before a place, or from the newest on. At most `limit`
   /// entries, and fewer where they are large.
   /// - Parameter reader: who reads, one page at a time.

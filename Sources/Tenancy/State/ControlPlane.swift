@@ -24,8 +24,8 @@ public final class ControlPlane: Sendable {
   let lookQueue = DispatchQueue(label: "tenancy.control-plane.looks")
   /// Where leases are renewed.
   let leaseQueue = DispatchQueue(label: "tenancy.control-plane.leases")
-  /// Where histories of configurations are read.
-  let historyReads = AuditReads(label: "tenancy.control-plane.history-reader")
+  /// Where histories of configurations are read where there is no audit trail.
+  let ownReads = AuditReads(label: "tenancy.control-plane.history-reader")
   private let published: Mutex<Snapshot>
   private let publishedRevision: Atomic<UInt64>
   private let waiting = Mutex(Waiting())
@@ -239,7 +239,7 @@ public final class ControlPlane: Sendable {
   public func close() async {
     waiting.withLock { $0.isClosed = true }
     auditor?.reads.close()
-    historyReads.close()
+    ownReads.close()
     await withCheckedContinuation { continuation in
       queue.async {
         self.drain()

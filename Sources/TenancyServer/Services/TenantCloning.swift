@@ -39,5 +39,6 @@ extension TenantManagerService {
     refuse(!configuration.featureFlags.isEmpty, "feature_flags")
     refuse(!configuration.routes.isEmpty, "routes")
     refuse(configuration.limits != nil, "limits")
+    refuse(!configuration.secretValues.isEmpty, "secret_values")
   }
 }

@@ -116,7 +116,9 @@ struct TenantManagerService: Sendable {
     }
     let tenant = try await plane.tenant(
       of: try current(record), at: moment, by: access.payer)
-    return V1.Tenant(tenant, former: [], at: access.now, for: access.caller)
+    // It was waited for: by now it may not be told any more.
+    try access.requireJudge().judge(on: plane.state, at: plane.now)
+    return V1.Tenant(told(tenant), former: [], at: access.now, for: access.caller)
   }
 
   private func update(

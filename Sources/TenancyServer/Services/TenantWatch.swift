@@ -236,7 +236,9 @@ private struct TenantWatch {
     return V1.WatchTenantsResponse(
       change: V1.TenantChange(
         kind: kind,
-        tenant: V1.Tenant(change.tenant, former: [], at: access.now, for: access.caller),
+        tenant: V1.Tenant(
+          change.tenant.withoutValues(ofSecretsIn: access.snapshot.state.catalog), former: [],
+          at: access.now, for: access.caller),
         revision: change.revision, time: GoogleProtobuf.Timestamp(change.time)))
   }
 

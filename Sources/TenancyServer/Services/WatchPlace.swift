@@ -30,9 +30,10 @@ struct WatchPlace: Equatable {
     let parts = text.utf8.split(
       separator: UInt8(ascii: "."), maxSplits: 4, omittingEmptySubsequences: false
     ).map { String(Substring($0)) }
-    guard [1, 2, 4].contains(parts.count), let token = ConsistencyToken(parsing: parts[0]) else {
-      throw Self.wrong
-    }
+    // No log gets so far; behind it there is no next one.
+    guard [1, 2, 4].contains(parts.count), let token = ConsistencyToken(parsing: parts[0]),
+      token.revision < UInt64(Int64.max)
+    else { throw Self.wrong }
     var told = 0
     if parts.count > 1 {
       guard let number = UInt16(parts[1]), String(number) == parts[1] else { throw Self.wrong }

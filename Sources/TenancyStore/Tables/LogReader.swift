@@ -96,7 +96,7 @@ struct LogReader<Source: RowSource> {
       let nearer = found.map { "AND revision \(query.isLater ? "<" : ">") \($0.mark.revision)" }
       let sql = """
         SELECT \(LogRow.columns) FROM log WHERE \(concern) AND revision > \(floor)
-          AND \(query.condition) \(nearer ?? "") AND changes LIKE '%"putTenant"%'
+          AND \(query.condition) \(nearer ?? "") AND changes LIKE '%"change":"putTenant"%'
         ORDER BY revision \(query.isLater ? "ASC" : "DESC") LIMIT 1
         """
       try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in

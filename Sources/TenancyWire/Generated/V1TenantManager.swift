@@ -96,7 +96,9 @@ extension V1 {
     public var name: String
     /// As it was when this revision was the last, as far as the log tells that. 0: as it is. With one of these two,
     /// `former_slugs` is empty. OUT_OF_RANGE (REVISION_COMPACTED) for what the log does not tell any more; NOT_FOUND where
-    /// the tenant was not there yet; UNAVAILABLE (REVISION_NOT_REACHED) for a revision that is yet to come.
+    /// the tenant was not there yet; UNAVAILABLE (REVISION_NOT_REACHED) for a revision that is yet to come. For platform
+    /// identities alone (PERMISSION_DENIED): tenants' own have TenantConfigurations.ListSettingHistory. Values of settings
+    /// that are declared to be secret by now are left out.
     public var revision: UInt64
     /// The same at a moment, by the clocks of the servers that wrote; not in the future. Not with a `revision`.
     public var readTime: GoogleProtobuf.Timestamp?

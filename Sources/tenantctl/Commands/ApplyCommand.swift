@@ -53,7 +53,7 @@ struct ApplyOptions: ParsableArguments {
   @Option(help: "With --prune: which tenants are the files' to declare, as `tenant list --filter`.")
   var selector: String?
 
-  @Flag(help: "Goes on where something is refused or fails. Nothing is deleted then.")
+  @Flag(help: "Goes on where something is refused or fails. No tenant is deleted then.")
   var keepGoing = false
 
   @Option(parsing: .unconditional, help: "How many tenants at a time.")
@@ -64,6 +64,9 @@ struct ApplyOptions: ParsableArguments {
   func validate() throws {
     guard prune == (selector != nil) else {
       throw ValidationError("--prune and --selector go together.")
+    }
+    guard selector.map({ !$0.allSatisfy(\.isWhitespace) }) ?? true else {
+      throw ValidationError("--selector is empty, which would select all tenants.")
     }
     guard (1...FleetRun.maximumParallel).contains(parallel) else {
       throw ValidationError("--parallel is from 1 to \(FleetRun.maximumParallel).")

@@ -52,7 +52,7 @@ struct ProvisionTenantCommand: AsyncParsableCommand {
   }
 
   /// Between two looks for the operation.
-  private static let interval = Duration.milliseconds(50)
+  private static let interval = Duration.milliseconds(250)
 
   private func newest(
     _ name: String, _ connection: Connection

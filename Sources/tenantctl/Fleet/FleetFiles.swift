@@ -20,6 +20,10 @@ enum FleetFiles {
       let read = try FleetReader.read(text, file: name)
       documents += read.documents
       problems += read.problems
+      if read.documents.isEmpty, read.problems.isEmpty {
+        problems.append(
+          FleetProblem(file: name, line: nil, field: "", text: "it declares no tenant"))
+      }
     }
     problems += repeated(documents)
     guard problems.isEmpty else { throw FleetFailure(problems: problems) }
@@ -32,15 +36,36 @@ enum FleetFiles {
     guard path != "-", unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder),
       isFolder.boolValue
     else { return [path] }
-    let below = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
-    let found = below.filter { name in
-      !name.split(separator: "/").contains { $0.hasPrefix(".") }
-        && endings.contains(URL(filePath: name).pathExtension)
-    }
+    let found = try below(path, "")
     guard !found.isEmpty else {
       throw InputFailure(reason: "\(path) has no .yaml, .yml or .json files")
     }
     return found.sorted().map { path.hasSuffix("/") ? path + $0 : "\(path)/\($0)" }
+  }
+
+  /// What can't be read must not look like tenants that nobody declares: links to folders are followed by nobody else,
+  /// and refused.
+  private static func below(_ root: String, _ folder: String) throws -> [String] {
+    var found: [String] = []
+    for name in try FileManager.default.contentsOfDirectory(atPath: "\(root)/\(folder)") {
+      if name.hasPrefix(".") { continue }
+      let path = folder.isEmpty ? name : "\(folder)/\(name)"
+      let attributes = try FileManager.default.attributesOfItem(atPath: "\(root)/\(path)")
+      switch attributes[.type] as? FileAttributeType {
+      case .typeDirectory: found += try below(root, path)
+      case .typeSymbolicLink where isFolder("\(root)/\(path)"):
+        throw InputFailure(reason: "\(root)/\(path) is a link to a folder: name that folder itself")
+      default:
+        if endings.contains(URL(filePath: name).pathExtension) { found.append(path) }
+      }
+    }
+    return found
+  }
+
+  private static func isFolder(_ path: String) -> Bool {
+    var isFolder: ObjCBool = false
+    return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+      && isFolder.boolValue
   }
 
   private static func repeated(_ documents: [FleetDocument]) -> [FleetProblem] {

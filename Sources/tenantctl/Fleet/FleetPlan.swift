@@ -43,7 +43,9 @@ struct FleetPlan: Presentable {
   var hasFailed: Bool { tenants.contains { $0.outcome == .failed || $0.outcome == .notTried } }
 
   func lines() -> [String] {
-    (isCarriedOut ? [] : tenants.filter(\.isChange).flatMap(\.lines)) + failures + [summary]
+    // Keys and texts are tenants' own: they could move the cursor, and hide what is confirmed.
+    ((isCarriedOut ? [] : tenants.filter(\.isChange).flatMap(\.lines)) + failures + [summary])
+      .map(Printable.text)
   }
 
   private var failures: [String] {

@@ -113,6 +113,8 @@ struct PostgreSQLFailureTests {
   @Test func nothingThatWasAcknowledgedIsLostWhenTheServerIsKilledUnderLoad() async throws {
     let isDone = Atomic(false)
     let configuration = configuration
+    // The schema is made: it is the load that is interrupted.
+    try open().close()
     let writer = Task.detached { () throws -> (acknowledged: UInt64, failures: Int) in
       let store = try PostgreSQLStore(configuration, isAudited: false)
       defer { store.close() }

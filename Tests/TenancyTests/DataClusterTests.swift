@@ -27,12 +27,15 @@ struct DataClusterTests {
         let place = DataCluster.place(cluster.name)
         return (cluster.name, FakeDataPlane(place: place, makesLogins: true))
       }, uniquingKeysWith: { first, _ in first })
+    var terms = Provisioner.Terms()
+    // No machine is so slow that clusters are asked again within a test.
+    terms.loadsHold = .seconds(3_600)
     let provisioner = Provisioner(
       test.plane, own,
       clusters: try clusters.map { cluster in
         DataCluster(
           name: cluster.name, dataPlane: try #require(data[cluster.name]), rules: cluster.rules)
-      }, vault: vault)
+      }, vault: vault, terms: terms)
     return Node(provisioner: provisioner, data: data)
   }
 

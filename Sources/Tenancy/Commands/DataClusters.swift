@@ -125,10 +125,11 @@ final class DataSites: Sendable {
 
   /// Steps of the node's own data plane at once.
   static let maximumAtOnce = 8
-  /// For how long a cluster's number of tenants is taken for granted.
-  private static let loadHolds = Duration.seconds(10)
+  /// See `Provisioner.Terms`.
+  private let loadsHold: Duration
 
-  init(_ own: any DataPlane, _ clusters: [DataCluster]) {
+  init(_ own: any DataPlane, _ clusters: [DataCluster], loadsHold: Duration) {
+    self.loadsHold = loadsHold
     self.own = DataSite(
       place: own.place ?? DataPlaces.only, plane: own, turns: Turns(Self.maximumAtOnce),
       cluster: nil)
@@ -219,7 +220,7 @@ final class DataSites: Sendable {
     }
     do {
       let tenants = try await ask(site, cluster)
-      note(tenants, of: site, for: Self.loadHolds)
+      note(tenants, of: site, for: loadsHold)
       return tenants
     } catch {
       // Whoever comes next must not wait for it, too.

@@ -51,6 +51,9 @@ public final class Provisioner: Sendable {
     /// Between two signs of life of a node that is at work.
     public var leaseDuration: Duration
 
+    /// For how long a cluster's number of tenants is taken for granted, with what is sent there meanwhile.
+    package var loadsHold = Duration.seconds(10)
+
     /// - Parameter holder: must tell this process from all others that write to the store.
     public init(holder: String = "embedded", leaseDuration: Duration = .seconds(15)) {
       self.holder = holder
@@ -87,7 +90,7 @@ public final class Provisioner: Sendable {
     report: @escaping @Sendable (TenantID, String) -> Void = { _, _ in }
   ) {
     self.plane = plane
-    sites = DataSites(dataPlane, clusters)
+    sites = DataSites(dataPlane, clusters, loadsHold: terms.loadsHold)
     self.vault = vault
     self.terms = terms
     self.report = report

@@ -27,6 +27,23 @@ public enum FileSystem {
     }
   }
 
+  /// What is in a directory; nil: there is none.
+  static func names(in path: String) throws(StoreError) -> [String]? {
+    guard let directory = opendir(path) else {
+      guard errno != ENOENT else { return nil }
+      throw StoreError(.unavailable, "cannot open \(path): \(errorText(errno))")
+    }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+
   static func parent(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])

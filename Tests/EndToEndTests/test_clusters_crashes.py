@@ -16,6 +16,11 @@ TENANTS = int(os.environ.get("TENANCY_CLUSTER_TENANTS", "24"))
 CRASHES = int(os.environ.get("TENANCY_CLUSTER_CRASHES", "6"))
 SEED = int(os.environ.get("TENANCY_SEED", "20261130"))
 MODELS = [api.DATABASE, api.SCHEMA, api.SHARED, api.HYBRID]
+CATEGORIES = api.tenant.TenantConfiguration(data_categories=[
+    api.tenant.DataCategory(category=name, isolation_model=model)
+    for name, model in (("files", api.DATABASE), ("notes", api.SCHEMA), ("events", api.SHARED))])
+# How each of them keeps its data apart.
+KINDS = [(model, None) for model in MODELS] + [(api.HYBRID, CATEGORIES)]
 
 
 class Fleet:
@@ -73,7 +78,8 @@ def test_nothing_is_stuck_and_nothing_is_left(make_server, database, kills):
     names = [f"t{number}" for number in range(TENANTS)]
     with nodes[0].operator() as admin:
         for number, name in enumerate(names):
-            admin.create(name, MODELS[number % len(MODELS)])
+            model, configuration = KINDS[number % len(KINDS)]
+            admin.create(name, model, configuration=configuration)
     fleet = Fleet(nodes, names, SEED)
     workers = [threading.Thread(target=fleet.run, args=(number,)) for number in range(4)]
     for worker in workers:

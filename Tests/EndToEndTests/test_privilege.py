@@ -73,9 +73,24 @@ def test_a_tenant_s_admin_stays_in_its_place(chief, home):
         lambda: configure(chief, home.name, schema=tenant.SchemaConfig(schema_name="elsewhere")),
         lambda: configure(chief, home.name, shared=tenant.SharedConfig(tenant_identifier="x")),
         lambda: configure(chief, home.name, "*", shared=tenant.SharedConfig(tenant_identifier="x")),
+        lambda: configure(chief, home.name, placement=tenant.TenantPlacement(cluster="elsewhere")),
     ):
         denied(call)
     assert chief.get(home.name) == before
+
+
+def test_kinds_of_data_are_not_a_tenant_s_admin_s(connect, admin, pki, slug):
+    kinds = [tenant.DataCategory(category="files", isolation_model=api.SCHEMA)]
+    made = admin.active(slug, api.HYBRID, configuration=tenant.TenantConfiguration(data_categories=kinds))
+    admin.assign(made.name, tenant_id(slug, "chief"), "tenant-admin")
+    chief = connect(pki.python.tenant(slug, "chief"))
+    moved = [tenant.DataCategory(category="files", isolation_model=api.SCHEMA,
+                                 placement=tenant.TenantPlacement(cluster="elsewhere"))]
+    for sent in ([], moved, [*kinds, tenant.DataCategory(category="more", isolation_model=api.SHARED)]):
+        denied(configure, chief, made.name, "data_categories", data_categories=sent)
+        denied(update, chief, made.name, "configuration.data_categories",
+               configuration=tenant.TenantConfiguration(data_categories=sent))
+    assert list(chief.get(made.name).configuration.data_categories) == kinds
 
 
 def test_a_tenant_s_admin_sees_labels_and_no_annotations(chief, admin, home):

@@ -74,10 +74,11 @@ final class FakeDataPlane: ClusterDataPlane {
     try record("repair \(tenant.id) \(String(decoding: password.reveal(), as: UTF8.self))")
   }
 
-  func location(of tenant: Tenant) -> DataLocation? {
+  func location(of tenant: Tenant, _ category: DataCategory?) -> DataLocation? {
     guard let login = tenant.dataLogin else { return nil }
     return DataLocation(
-      hosts: [], isTLS: true, database: place ?? "", searchPath: [], username: "\(login.number)")
+      hosts: [], isTLS: true, database: place ?? "",
+      searchPath: tenant.dataCategories.map(\.name), username: "\(login.number)")
   }
 
   func refuse(_ why: String) { state.withLock { $0.refusal = why } }

@@ -228,6 +228,10 @@ tenancy__v1__tenant_configuration__get_descriptor(void) {
   return &tenancy__v1__tenant_configuration__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__data_category__get_descriptor(void) {
+  return &tenancy__v1__data_category__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__secret_setting__get_descriptor(void) {
   return &tenancy__v1__secret_setting__descriptor;
 }
@@ -706,6 +710,10 @@ tenancy__v1__get_tenant_data_access_request__get_descriptor(void) {
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_data_access__get_descriptor(void) {
   return &tenancy__v1__tenant_data_access__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__data_category_access__get_descriptor(void) {
+  return &tenancy__v1__data_category_access__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
 tenancy__v1__tenant_domain__get_descriptor(void) {

@@ -5,7 +5,8 @@ public protocol ClusterDataPlane: DataPlane {
   /// How many tenants have data there. Blocks.
   func load() throws -> Int
   /// Where a tenant's login finds its data; nil where it has none.
-  func location(of tenant: Tenant) -> DataLocation?
+  /// - Parameter category: which kind of its data; nil where it has no kinds.
+  func location(of tenant: Tenant, _ category: DataCategory?) -> DataLocation?
   /// What is there of tenants, in words that operators may read. Blocks.
   func inventory() throws -> [TenantID: [String]]
   /// Destroys what is there of a tenant, whatever that is, and makes sure that nothing is left. Blocks.
@@ -86,7 +87,7 @@ public struct DataCluster: Sendable {
   /// Whether its rules take this tenant, for all but its load.
   func takes(_ tenant: Tenant) -> Bool {
     let wanted = tenant.configuration.placement ?? PlacementSettings()
-    guard rules.models.isEmpty || rules.models.contains(tenant.isolationModel),
+    guard rules.models.isEmpty || rules.models.isSuperset(of: tenant.models),
       wanted.region.isEmpty || wanted.region == rules.region
     else { return false }
     if !wanted.cluster.isEmpty { return wanted.cluster == name }
@@ -147,6 +148,9 @@ final class DataSites: Sendable {
   /// The site of a cluster; nil for one that is not configured.
   func cluster(_ name: String) -> DataSite? { clusters[DataCluster.place(name)] }
 
+  /// Of all clusters.
+  var clusterPlaces: Set<String> { Set(places) }
+
   /// In the order of the configuration.
   var all: [DataSite] { places.compactMap { clusters[$0] } }
 
@@ -176,10 +180,13 @@ final class DataSites: Sendable {
     if clusters.isEmpty { return own }
     let former = places.left.sorted().lazy.compactMap { self.clusters[$0] }.first
     if let former, let cluster = former.cluster, cluster.takes(tenant) { return former }
-    let taking = self.places.compactMap { clusters[$0] }.filter {
+    let wanted = self.places.compactMap { clusters[$0] }.filter {
       $0.cluster?.takes(tenant) == true
     }
-    guard !taking.isEmpty else { throw Self.unplaced("no cluster takes such a tenant") }
+    guard !wanted.isEmpty else { throw Self.unplaced("no cluster takes such a tenant") }
+    let able = wanted.filter { $0.plane.refusal(for: tenant) == nil }
+    // Where none is, the tenant hears why from the one that would be it.
+    let taking = able.isEmpty ? wanted : able
     var best: (site: DataSite, share: Double)?
     var failure = "all clusters that take such tenants are full"
     for site in taking {

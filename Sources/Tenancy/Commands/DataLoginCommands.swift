@@ -144,11 +144,13 @@ extension Provisioner {
     let commands = TenantCommands(plane, actor: actor, judge: judge)
     try await changingLogins(of: id) { () async throws(TenancyError) in
       try await commands.beginLogin(id, as: terms)
-    } _: { tenant, login, cluster, lease in
+    } _: { tenant, login, clusters, lease in
       let after = TenantCommands(plane, actor: "system", judge: .server)
       if let former = login.former {
-        try await self.offLoop(at: cluster.site) { _ in
-          try cluster.plane.dropLogin(former, of: id)
+        for cluster in clusters {
+          try await self.offLoop(at: cluster.site) { _ in
+            try cluster.plane.dropLogin(former, of: id)
+          }
         }
         try await after.endRetirement(ofLoginOf: id, lease, as: self.terms)
       }
@@ -157,15 +159,16 @@ extension Provisioner {
       else { throw TenantCommands.loginsNotConfigured }
       // What is made is not fenced: who was paused asks whether it is still its to make.
       let held = LeaseGuard(self.plane, lease, lasting: self.terms.leaseDuration)
-      try await self.offLoop(at: cluster.site) { _ in
-        try held.require()
-        try cluster.plane.makeLogin(next.number, for: tenant, password)
+      for cluster in clusters {
+        try await self.offLoop(at: cluster.site) { _ in
+          try held.require()
+          try cluster.plane.makeLogin(next.number, for: cluster.view, password)
+        }
       }
       try await after.endLogin(id, releasing: lease)
     }
     guard let record = plane.state.find(id) else { throw .tenantNotFound }
-    let cluster = sites.site(of: DataPlaces(record)).cluster
-    return cluster?.dataPlane.location(of: record.tenant)?.username ?? ""
+    return locations(of: record)?.first?.location.username ?? ""
   }
 
   /// Takes away the login that was in use before the last rotation: sessions of it end.
@@ -176,10 +179,12 @@ extension Provisioner {
     let commands = TenantCommands(plane, actor: actor, judge: judge)
     try await changingLogins(of: id) { () async throws(TenancyError) in
       try await commands.beginRetirement(ofLoginOf: id, as: terms)
-    } _: { _, login, cluster, lease in
+    } _: { _, login, clusters, lease in
       if let former = login.former {
-        try await self.offLoop(at: cluster.site) { _ in
-          try cluster.plane.dropLogin(former, of: id)
+        for cluster in clusters {
+          try await self.offLoop(at: cluster.site) { _ in
+            try cluster.plane.dropLogin(former, of: id)
+          }
         }
       }
       try await TenantCommands(plane, actor: "system", judge: .server)
@@ -189,9 +194,7 @@ extension Provisioner {
 
   private func changingLogins(
     of id: TenantID, begin: () async throws(TenancyError) -> Lease,
-    _ body: (
-      Tenant, DataLogin, (site: DataSite, plane: any ClusterDataPlane), Lease
-    ) async throws -> Void
+    _ body: (Tenant, DataLogin, [LoginPlace], Lease) async throws -> Void
   ) async throws(TenancyError) {
     try await destroying(id) { () throws(TenancyError) in
       let lease = try await begin()
@@ -200,9 +203,7 @@ extension Provisioner {
           guard let record = plane.state.find(id), let login = record.tenant.dataLogin else {
             throw TenancyError.tenantNotFound
           }
-          let site = sites.site(of: DataPlaces(record))
-          guard let cluster = site.cluster else { throw Self.notInCluster }
-          try await body(record.tenant, login, (site, cluster.dataPlane), lease)
+          try await body(record.tenant, login, try loginPlaces(of: record), lease)
         } catch {
           // Whoever tries again must not have to wait until it expires.
           try? await plane.release(lease, about: id)
@@ -214,6 +215,29 @@ extension Provisioner {
         }
       }
     }
+  }
+
+  /// A cluster in which a tenant has its login.
+  private struct LoginPlace {
+    let site: DataSite
+    let plane: any ClusterDataPlane
+    /// The tenant, as the cluster sees it.
+    let view: Tenant
+  }
+
+  /// All of them: a login is the same everywhere.
+  private func loginPlaces(of record: TenantRecord) throws(TenancyError) -> [LoginPlace] {
+    let places = DataPlaces(record)
+    let parts = sites.parts(of: record)
+    guard places.made.allSatisfy({ sites.find($0) != nil }) else { throw Self.notInCluster }
+    var found: [LoginPlace] = []
+    for part in parts {
+      guard let cluster = part.site.cluster else { throw Self.notInCluster }
+      found.append(
+        LoginPlace(
+          site: part.site, plane: cluster.dataPlane, view: part.view(of: record.tenant)))
+    }
+    return found
   }
 
   static let notInCluster = TenancyError(

@@ -32,12 +32,12 @@ extension TenantCommands {
   /// Moves a tenant whose data is to be destroyed, and takes the lease of its resources. Where the data is stays
   /// on record until it is destroyed: whoever goes on with it knows whether it is there to be found.
   /// - Parameters:
-  ///   - site: where the caller can destroy, and whether the data was found there, where it is recorded nowhere.
+  ///   - site: where the caller can destroy.
   ///   - force: whether data at other places is given up, which the audit trail then tells.
   /// - Throws: FAILED_PRECONDITION with DATA_ELSEWHERE if the data is not there; ABORTED with LEASE_HELD while
   ///   another node is at work on it.
   func beginDestruction(
-    _ id: TenantID, etag: String, at site: (place: String, isHere: Bool), force: Bool,
+    _ id: TenantID, etag: String, at site: DataPlaces.Reach, force: Bool,
     as terms: Provisioner.Terms
   ) async throws(TenancyError) -> (Tenant, TenantOperation, Lease) {
     try await write("tenants.\(Lifecycle.Event.deprovision)", .revoking, rewriting: id) {
@@ -52,10 +52,10 @@ extension TenantCommands {
         transaction.emit(.putTenant(after), about: id)
       }
       if force {
-        let given = places.giveUp(allBut: site.place, isHere: site.isHere)
+        let given = places.giveUp(allBut: site)
         if !given.isEmpty { transaction.remark = "DATA_GIVEN_UP \(given.joined(separator: ","))" }
       } else {
-        try places.require(site.place, isHere: site.isHere)
+        try places.require(site)
       }
       places.leave(at: site.place)
       transaction.record(places, of: id)
@@ -186,12 +186,13 @@ extension TenantCommands {
 
   /// Records where the steps are done from now on, and that none is. What was made elsewhere is left there.
   func settle(
-    _ operation: TenantOperation, at place: String, under lease: Lease, as terms: Provisioner.Terms
+    _ operation: TenantOperation, at parts: [DataPart], under lease: Lease,
+    as terms: Provisioner.Terms
   ) async throws(TenancyError) {
     let id = operation.tenant
     try await write("tenants.provisioningPlace") { (transaction) throws(TenancyError) -> Void in
       var places = DataPlaces(try Self.current(id, "", transaction.state))
-      places.settle(at: place)
+      places.settle(at: parts.places, parts.categories)
       transaction.record(places, of: id)
       transaction.emit(.putOperation(operation), about: id)
       transaction.hold(lease, lasting: terms.leaseDuration, about: id)

@@ -1,9 +1,17 @@
 /// How a tenant's data is reached.
 public struct DataAccess: Sendable {
-  /// Of the cluster.
-  public let cluster: String
-  /// Where.
-  public let location: DataLocation
+  /// Where some of it is.
+  public struct Part: Sendable {
+    /// Which kind of data; nil where the tenant has no kinds.
+    public let category: DataCategory?
+    /// Its name.
+    public let cluster: String
+    /// Where.
+    public let location: DataLocation
+  }
+
+  /// One, or one for each kind of data, in the order of the tenant's configuration.
+  public let parts: [Part]
   /// As whom.
   public let login: DataLogin
   /// Of the login.
@@ -17,10 +25,9 @@ extension Provisioner {
   public func access(to id: TenantID) async throws(TenancyError) -> DataAccess {
     guard let record = plane.state.find(id) else { throw .tenantNotFound }
     if let error = Lifecycle.refusal(for: record.tenant, at: plane.now) { throw error }
-    let site = sites.site(of: DataPlaces(record))
-    guard let cluster = site.cluster, let login = record.tenant.dataLogin,
-      let location = cluster.dataPlane.location(of: record.tenant)
-    else { throw Self.notInCluster }
+    guard let login = record.tenant.dataLogin, let parts = locations(of: record) else {
+      throw Self.notInCluster
+    }
     guard let vault else { throw TenantCommands.loginsNotConfigured }
     let password: ClearSecret
     do throws(StoreError) {
@@ -42,8 +49,24 @@ extension Provisioner {
         .aborted, .illegalTransition, "the tenant's login was replaced meanwhile",
         retryAfterSeconds: 1)
     }
-    return DataAccess(
-      cluster: cluster.name, location: location, login: login, password: password)
+    return DataAccess(parts: parts, login: login, password: password)
+  }
+
+  /// Nil where some of it is in no cluster of this node's configuration.
+  func locations(of record: TenantRecord) -> [DataAccess.Part]? {
+    let (tenant, places) = (record.tenant, DataPlaces(record))
+    func part(_ category: DataCategory?, _ site: DataSite?) -> DataAccess.Part? {
+      guard let cluster = site?.cluster else { return nil }
+      let here = Set(places.categories(at: cluster.dataPlane.place ?? ""))
+      let view = category == nil ? tenant : tenant.holding(here)
+      guard let location = cluster.dataPlane.location(of: view, category) else { return nil }
+      return DataAccess.Part(category: category, cluster: cluster.name, location: location)
+    }
+    if tenant.dataCategories.isEmpty { return part(nil, sites.site(of: places)).map { [$0] } }
+    let parts = tenant.dataCategories.map { category in
+      part(category, places.categories[category.name].flatMap(sites.find))
+    }
+    return parts.contains { $0 == nil } ? nil : parts.compactMap(\.self)
   }
 }
 
@@ -158,7 +181,10 @@ extension Provisioner {
     while let record = cursor.next(&budget) {
       switch record.tenant.state {
       case .active, .suspended, .maintenance, .deleted:
-        if DataPlaces(record).made.contains(site.place) { found.append(record.tenant) }
+        let places = DataPlaces(record)
+        if places.made.contains(site.place) {
+          found.append(places.view(of: record.tenant, at: site))
+        }
       case .pending, .provisioning, .provisionFailed, .purging, .purged: continue
       }
     }
@@ -197,9 +223,10 @@ extension Provisioner {
               try cluster.dataPlane.destroyAll(of: id) { try held.require() }
             }
           case .missing where Self.belongs(id, to: site, plane.state):
-            guard let tenant = plane.state.find(id)?.tenant, let login = tenant.dataLogin,
+            guard let record = plane.state.find(id), let login = record.tenant.dataLogin,
               let password = try await vault?.open(.dataLogin(login.number), of: id)
             else { throw TenantCommands.loginsNotConfigured }
+            let tenant = DataPlaces(record).view(of: record.tenant, at: site)
             try await offLoop(at: site) { _ in try cluster.dataPlane.repair(tenant, password) }
           case .orphan, .missing: break
           }

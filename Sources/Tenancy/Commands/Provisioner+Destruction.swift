@@ -15,8 +15,8 @@ extension Provisioner {
       _ = try Lifecycle.apply(.deprovision, to: tenant, at: plane.now)
     }
     try TenantCommands.requireNoHold(on: tenant)
-    let site = (place: sites.site(of: places).place, isHere: try isFound(tenant, places))
-    if !force { try places.require(site.place, isHere: site.isHere) }
+    let site = reach(of: places, isHere: try isFound(tenant, places))
+    if !force { try places.require(site) }
     if judge.isRehearsal {
       return try await TenantCommands(plane, actor: actor, judge: judge).beginDestruction(
         id, etag: etag, at: site, force: force, as: terms
@@ -31,6 +31,12 @@ extension Provisioner {
       try await finish(tenant, operation, under: lease)
       return after
     }
+  }
+
+  /// What this node reaches, for data of which it is known whether it is here.
+  func reach(of places: DataPlaces, isHere: Bool) -> DataPlaces.Reach {
+    DataPlaces.Reach(
+      place: sites.site(of: places).place, isHere: isHere, others: sites.clusterPlaces)
   }
 
   /// What is destroyed must not be what another call makes anew meanwhile.

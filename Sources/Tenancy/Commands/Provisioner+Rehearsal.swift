@@ -9,7 +9,7 @@ extension Provisioner {
       return record.tenant
     }
     if Lifecycle.next(record.tenant.state, .provision) != nil {
-      _ = try await requireSite(for: record)
+      _ = try await requireParts(for: record)
     }
     return try await TenantCommands(plane, actor: actor, judge: judge)
       .beginProvisioning(id, etag: etag, as: terms).0

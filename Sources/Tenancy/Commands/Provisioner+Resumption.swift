@@ -176,20 +176,22 @@ extension Provisioner {
     var bySite: [String: (site: DataSite, tenants: [Tenant])] = [:]
     for tenant in tenants {
       guard let record = plane.state.find(tenant.id) else { continue }
-      let site = sites.site(of: DataPlaces(record))
-      bySite[site.place, default: (site, [])].tenants.append(tenant)
+      for part in sites.parts(of: record) {
+        bySite[part.site.place, default: (part.site, [])].tenants.append(part.view(of: tenant))
+      }
     }
-    var (looked, missing): ([Tenant], [TenantID: String]) = ([], [:])
+    var (unknown, missing): (Set<TenantID>, [TenantID: String]) = ([], [:])
     for (_, part) in bySite.sorted(by: { $0.key < $1.key }) {
       do throws(TenancyError) {
         missing.merge(try await missingOffLoop(part.tenants, at: part.site)) { first, _ in first }
-        looked += part.tenants
       } catch {
         guard part.site.cluster != nil, let first = part.tenants.first else { throw error }
         report(first.id, "\(error.message) (so it is with \(part.tenants.count) tenants in all)")
+        unknown.formUnion(part.tenants.map(\.id))
       }
     }
-    return (looked, missing)
+    // Of one in several places something is known to be gone though another place can't be asked.
+    return (tenants.filter { !unknown.contains($0.id) || missing[$0.id] != nil }, missing)
   }
 
   /// Looks at all: for the start.
@@ -205,7 +207,7 @@ extension Provisioner {
   /// What must be done of a tenant before it can be served.
   public func steps(of id: TenantID) -> [String] {
     guard let record = plane.state.find(id) else { return [] }
-    return sites.site(of: DataPlaces(record)).plane.steps(for: record.tenant)
+    return sites.parts(of: record).flatMap { $0.recordedSteps(of: record.tenant) }
   }
 
   /// - Throws: FAILED_PRECONDITION if the tenant's data is not there; UNAVAILABLE as `checkData`.
@@ -213,11 +215,13 @@ extension Provisioner {
     guard let record = plane.state.find(id), isHere(record),
       record.tenant.state == .suspended || record.tenant.state == .maintenance
     else { return }
-    let site = sites.site(of: DataPlaces(record))
-    guard let missing = try await missingOffLoop([record.tenant], at: site)[id] else { return }
-    throw TenancyError(
-      .failedPrecondition, .dataMissing,
-      "\(missing): restore it, or deprovision the tenant and provision it anew")
+    for part in sites.parts(of: record) {
+      let view = part.view(of: record.tenant)
+      guard let missing = try await missingOffLoop([view], at: part.site)[id] else { continue }
+      throw TenancyError(
+        .failedPrecondition, .dataMissing,
+        "\(missing): restore it, or deprovision the tenant and provision it anew")
+    }
   }
 
   private func missingOffLoop(

@@ -145,13 +145,13 @@ public final class Provisioner: Sendable {
     if tenant.state == .active { return tenant }
     let commands = TenantCommands(plane, actor: actor, judge: .server)
     guard tenant.state == .provisioning else {
-      var site: DataSite?
+      var parts: [DataPart]?
       if Lifecycle.next(tenant.state, .provision) != nil {
-        site = try await requireSite(for: record)
+        parts = try await requireParts(for: record)
       }
       let (_, operation, lease) = try await TenantCommands(plane, actor: actor, judge: judge)
         .beginProvisioning(id, etag: etag, as: terms)
-      return try await make(operation, at: site, under: lease, commands)
+      return try await make(operation, at: parts, under: lease, commands)
     }
     guard let lease = try await commands.resume(id, as: terms) else {
       // Another node was faster.
@@ -160,23 +160,27 @@ public final class Provisioner: Sendable {
     }
     let operation = await running(.provision, of: tenant, actor: actor)
     // A tenant that a version before this one began to provision is told so in its state.
-    let site: DataSite
+    let parts: [DataPart]
     do throws(TenancyError) {
-      site = try await requireSite(for: record)
+      parts = try await requireParts(for: record)
     } catch {
       _ = try await commands.endProvisioning(
         operation, failure: ("", error.message), releasing: lease)
       throw error
     }
-    return try await make(operation, at: site, under: lease, commands)
+    return try await make(operation, at: parts, under: lease, commands)
   }
 
   /// - Throws: FAILED_PRECONDITION with PROVISIONING_UNSUPPORTED if there is none that can have this tenant.
-  func requireSite(for record: TenantRecord) async throws(TenancyError) -> DataSite {
+  func requireParts(for record: TenantRecord) async throws(TenancyError) -> [DataPart] {
     do throws(TenancyError) {
-      let site = try await site(for: record)
-      guard let why = site.plane.refusal(for: record.tenant) else { return site }
-      throw Self.unsupported(why)
+      let parts = try await parts(for: record)
+      for part in parts {
+        if let why = part.site.plane.refusal(for: part.view(of: record.tenant)) {
+          throw Self.unsupported(why)
+        }
+      }
+      return parts
     } catch {
       report(record.tenant.id, error.message)
       throw error
@@ -184,8 +188,22 @@ public final class Provisioner: Sendable {
   }
 
   /// Where a tenant's data is made, or to be made.
-  private func site(for record: TenantRecord) async throws(TenancyError) -> DataSite {
-    let places = DataPlaces(record)
+  private func parts(for record: TenantRecord) async throws(TenancyError) -> [DataPart] {
+    let (places, categories) = (DataPlaces(record), record.tenant.dataCategories)
+    guard !categories.isEmpty else {
+      return [DataPart(site: try await site(for: record, places), categories: nil)]
+    }
+    // What was begun is gone on with where it is.
+    let begun = sites.made(of: places)
+    if Set(begun.categories.keys) == Set(categories.map(\.name)) { return begun }
+    return try await sites.choose(forCategoriesOf: record.tenant, places) { site, cluster in
+      try await offLoop(at: site) { _ in try cluster.dataPlane.load() }
+    }
+  }
+
+  private func site(
+    for record: TenantRecord, _ places: DataPlaces
+  ) async throws(TenancyError) -> DataSite {
     // What was begun is gone on with where it is.
     if places.isInCluster {
       let site = sites.site(of: places)
@@ -198,28 +216,31 @@ public final class Provisioner: Sendable {
     }
   }
 
-  /// - Parameter site: where it was to be made when that was looked at last.
+  /// - Parameter parts: where it was to be made when that was looked at last.
   private func make(
-    _ begun: TenantOperation, at site: DataSite?, under lease: Lease, _ commands: TenantCommands
+    _ begun: TenantOperation, at parts: [DataPart]?, under lease: Lease, _ commands: TenantCommands
   ) async throws(TenancyError) -> Tenant {
     let id = begun.tenant
     return try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
       var operation = begun
       var step = ""
       do {
-        let site = try await prepare(&operation, at: site, under: lease, commands)
-        let password =
-          site.plane.makesLogins ? try await login(of: id, under: lease, commands) : nil
-        guard let tenant = plane.state.find(id)?.tenant else { throw TenancyError.tenantNotFound }
-        // All of them, however many are told of.
-        for next in site.plane.steps(for: tenant) {
-          guard let record = plane.state.find(id) else { break }
-          if record.provisionedSteps.contains(next) { continue }
-          step = next
-          let start = plane.now
-          try await offLoop(at: site) { try $0.perform(next, for: record.tenant, password) }
-          operation = try await commands.finishStep(
-            next, of: operation, begunAt: start, under: lease, as: terms)
+        for part in try await prepare(&operation, at: parts, under: lease, commands) {
+          let password =
+            part.site.plane.makesLogins ? try await login(of: id, under: lease, commands) : nil
+          guard let tenant = plane.state.find(id)?.tenant else { throw TenancyError.tenantNotFound }
+          // All of them, however many are told of.
+          for next in part.site.plane.steps(for: part.view(of: tenant)) {
+            guard let record = plane.state.find(id) else { break }
+            step = part.recorded(next)
+            if record.provisionedSteps.contains(step) { continue }
+            let start = plane.now
+            try await offLoop(at: part.site) {
+              try $0.perform(next, for: part.view(of: record.tenant), password)
+            }
+            operation = try await commands.finishStep(
+              step, of: operation, begunAt: start, under: lease, as: terms)
+          }
         }
       } catch let error as TenancyError {
         throw error  // The store, or another node: the tenant stays in PROVISIONING and is resumed.
@@ -237,31 +258,39 @@ public final class Provisioner: Sendable {
   /// at another place is not here, and is made anew: that it was begun there stays on record.
   /// - Returns: where it is made.
   private func prepare(
-    _ operation: inout TenantOperation, at chosen: DataSite?, under lease: Lease,
+    _ operation: inout TenantOperation, at chosen: [DataPart]?, under lease: Lease,
     _ commands: TenantCommands
-  ) async throws -> DataSite {
+  ) async throws -> [DataPart] {
     guard let record = plane.state.find(operation.tenant) else {
       throw TenancyError.tenantNotFound
     }
     let places = DataPlaces(record)
-    let site: DataSite
+    let parts: [DataPart]
     // Chosen once, unless another node has begun meanwhile.
-    if let chosen, places.made.isEmpty || places.made.contains(chosen.place) {
-      site = chosen
+    if let chosen,
+      places.made.isEmpty || places.made == chosen.places && places.categories == chosen.categories
+    {
+      parts = chosen
     } else {
-      site = try await self.site(for: record)
+      parts = try await self.parts(for: record)
     }
-    let isBegun = !places.steps.isEmpty && places.isMade(at: site.place)
+    let isBegun = parts.allSatisfy { part in
+      part.categories.map { Set(places.categories(at: part.site.place)) == $0 }
+        ?? (!places.steps.isEmpty && places.isMade(at: part.site.place))
+    }
     operation.settle(
-      at: site.place, site.plane.steps(for: record.tenant), done: isBegun ? places.steps : [],
-      at: plane.now)
-    if isBegun { return site }
+      at: parts.place, parts.flatMap { $0.recordedSteps(of: record.tenant) },
+      done: isBegun ? places.steps : [], at: plane.now)
+    if isBegun { return parts }
     // What must be kept is taken over as it is.
-    if !record.tenant.isHeld { try await destroy(record.tenant, at: site, holding: lease) }
-    if site.plane.place != nil || !places.left.isEmpty || !places.made.isEmpty {
-      try await commands.settle(operation, at: site.place, under: lease, as: terms)
+    if !record.tenant.isHeld {
+      for part in parts { try await destroy(record.tenant, at: part.site, holding: lease) }
     }
-    return site
+    let isRecorded = parts.contains { $0.site.plane.place != nil || $0.categories != nil }
+    if isRecorded || !places.left.isEmpty || !places.made.isEmpty {
+      try await commands.settle(operation, at: parts, under: lease, as: terms)
+    }
+    return parts
   }
 
   /// The password of the tenant's login, which is made with it if there is none.

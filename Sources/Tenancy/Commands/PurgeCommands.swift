@@ -2,9 +2,7 @@
 extension TenantCommands {
   /// Where a caller that is about to purge can destroy.
   struct PurgeSite: Sendable {
-    let place: String
-    /// Whether the data was found there, where it is recorded nowhere.
-    let isHere: Bool
+    let reach: DataPlaces.Reach
     /// Whether data at other places is given up, which the audit trail then tells.
     let givesUp: Bool
   }
@@ -28,16 +26,16 @@ extension TenantCommands {
         if !isEarly, let time = record.tenant.purgeTime, time > transaction.now {
           throw Self.retained(until: time)
         }
-        if !site.givesUp, places.isNowhere(but: site.place, isHere: site.isHere) {
+        if !site.givesUp, places.isNowhere(but: site.reach) {
           throw DataPlaces.elsewhere([])
         }
         transaction.emit(.putTenant(after), about: id)
       }
       if site.givesUp {
-        let given = places.giveUp(allBut: site.place, isHere: site.isHere)
+        let given = places.giveUp(allBut: site.reach)
         if !given.isEmpty { transaction.remark = "DATA_GIVEN_UP \(given.joined(separator: ","))" }
       }
-      places.leaveAll(isHere: site.isHere, at: site.place)
+      places.leaveAll(at: site.reach)
       if places != DataPlaces(record) { transaction.record(places, of: id) }
       return after
     }
@@ -116,9 +114,10 @@ extension Provisioner {
     guard let record = plane.state.find(id) else { throw .tenantNotFound }
     let places = DataPlaces(record)
     let isHere = record.tenant.state == .deleted ? try isFound(record.tenant, places) : true
+    let reach = self.reach(of: places, isHere: isHere)
     let begun = try await TenantCommands(plane, actor: actor, judge: judge).beginPurge(
       id, etag: etag, isEarly: isEarly,
-      at: .init(place: sites.site(of: places).place, isHere: isHere, givesUp: force))
+      at: .init(reach: reach, givesUp: force))
     return judge.isRehearsal ? begun : try await finishPurge(id) ?? begun
   }
 

@@ -86,8 +86,11 @@ extension TenantCommands.Clone {
     // They are sealed for the template alone.
     configuration.secretSettings = [:]
     configuration.placement = own.configuration.placement ?? configuration.placement
-    new.configuration = configuration
     if !hasModel { new.isolationModel = template.isolationModel }
+    if new.isolationModel != .hybrid || !own.configuration.dataCategories.isEmpty {
+      configuration.dataCategories = own.configuration.dataCategories
+    }
+    new.configuration = configuration
     new.metadata.labels.merge(template.metadata.labels) { own, _ in own }
     return new
   }

@@ -309,7 +309,7 @@ public struct TenantCommands: Sendable {
       after.metadata = change(before.metadata)
       TenantRules.check(after.metadata, &checks)
     }
-    if after.isolationModel != before.isolationModel { dropUnused(&after) }
+    dropUnused(of: before, from: &after)
     try TenantRules.check(after.configuration, model: after.isolationModel, &checks)
     if update.configuration != nil {
       try catalog.check(
@@ -380,12 +380,5 @@ public struct TenantCommands: Sendable {
     let moment = last.map { Timestamp(nanoseconds: min($0.time.nanoseconds, .max - 1) + 1) }
     guard oldest.time < yesterday else { return moment }
     return max(yesterday, moment ?? yesterday)
-  }
-
-  /// A change of model leaves nothing of the old one behind.
-  private static func dropUnused(_ tenant: inout Tenant) {
-    if !tenant.isolationModel.usesDatabase { tenant.configuration.database = nil }
-    if !tenant.isolationModel.usesSchema { tenant.configuration.schema = nil }
-    if !tenant.isolationModel.usesShared { tenant.configuration.shared = nil }
   }
 }

@@ -5,6 +5,27 @@ extension TenantCommands {
       || after.configuration.schema != before.configuration.schema
       || after.configuration.shared != before.configuration.shared
       || address(after.configuration.database) != address(before.configuration.database)
+      || parts(after.configuration) != parts(before.configuration)
+  }
+
+  /// A change of model leaves nothing of the old one behind, nor does one of categories, but for what is sent with it.
+  static func dropUnused(of before: Tenant, from after: inout Tenant) {
+    let hasNewModel = after.isolationModel != before.isolationModel
+    let former = before.configuration
+    guard hasNewModel || parts(after.configuration) != parts(former) else { return }
+    if hasNewModel, !after.usesDatabase { after.configuration.database = nil }
+    if hasNewModel, after.isolationModel != .hybrid { after.configuration.dataCategories = [] }
+    if !after.usesSchema, hasNewModel || after.configuration.schema == former.schema {
+      after.configuration.schema = nil
+    }
+    if !after.usesShared, hasNewModel || after.configuration.shared == former.shared {
+      after.configuration.shared = nil
+    }
+  }
+
+  /// Where they are to be made may change: what is there stays where it is.
+  private static func parts(_ configuration: TenantConfiguration) -> [DataCategory] {
+    configuration.dataCategories.map { DataCategory(name: $0.name, model: $0.model) }
   }
 
   /// As it is written: settings that make no other place of it may lead to other tables.
@@ -26,6 +47,7 @@ extension TenantCommands {
     let touches =
       moves || setsPassword || after.configuration.database != before.configuration.database
       || after.configuration.placement != before.configuration.placement
+      || after.configuration.dataCategories != before.configuration.dataCategories
     // A tenant that could label itself would be where the platform's filters look for others.
     let isNoted = after.slug != before.slug || after.metadata != before.metadata
     guard touches || isNoted else { return }

@@ -50,10 +50,10 @@ public enum TenantRules {
     _ configuration: TenantConfiguration, model: IsolationModel, id: TenantID, slug: Slug
   ) -> TenantConfiguration {
     var result = configuration
-    if model.usesSchema, (result.schema?.schemaName ?? "").isEmpty {
+    if configuration.usesSchema(model), (result.schema?.schemaName ?? "").isEmpty {
       result.schema = SchemaConfiguration(schemaName: schemaName(for: slug))
     }
-    if model.usesShared, (result.shared?.tenantIdentifier ?? "").isEmpty {
+    if configuration.usesShared(model), (result.shared?.tenantIdentifier ?? "").isEmpty {
       result.shared = SharedConfiguration(tenantIdentifier: id.description)
     }
     return result
@@ -81,12 +81,8 @@ public enum TenantRules {
           "1 to \(maximumTenantIdentifierBytes) printable ASCII characters"))
     }
     if let database = configuration.database { check(database, &checks) }
-    if let placement = configuration.placement {
-      for (field, name) in [("region", placement.region), ("cluster", placement.cluster)]
-      where !name.isEmpty && !PlacementSettings.isName(name) {
-        checks.note(.invalid("configuration.placement.\(field)", "a name is written as a slug"))
-      }
-    }
+    check(configuration.placement, "configuration.placement", &checks)
+    check(configuration.dataCategories, &checks)
     try checks.value { () throws(TenancyError) in
       try check(settings: configuration.customSettings)
     }
@@ -95,6 +91,39 @@ public enum TenantRules {
     try checks.value { () throws(TenancyError) in
       try LimitPlans.refuseRepetition(
         in: configuration.limits?.limits ?? [], field: "configuration.limits.limits")
+    }
+  }
+
+  private static func check(
+    _ placement: PlacementSettings?, _ field: String, _ checks: inout FieldChecks
+  ) {
+    guard let placement else { return }
+    for (part, name) in [("region", placement.region), ("cluster", placement.cluster)]
+    where !name.isEmpty && !PlacementSettings.isName(name) {
+      checks.note(.invalid("\(field).\(part)", "a name is written as a slug"))
+    }
+  }
+
+  private static func check(_ categories: [DataCategory], _ checks: inout FieldChecks) {
+    let field = "configuration.data_categories"
+    guard categories.count <= DataCategory.maximumCount else {
+      return checks.note(.invalid(field, "more than \(DataCategory.maximumCount)"))
+    }
+    var names: Set<String> = []
+    for (index, category) in categories.enumerated() {
+      let field = "\(field)[\(index)]"
+      if !DataCategory.isName(category.name) {
+        checks.note(
+          .invalid(
+            "\(field).category",
+            "1 to \(DataCategory.maximumNameBytes) of a-z, 0-9 and '_', starting with a letter"))
+      } else if !names.insert(category.name).inserted {
+        checks.note(.invalid("\(field).category", "there is another of this name"))
+      }
+      if category.model == .hybrid {
+        checks.note(.invalid("\(field).isolation_model", "one of DATABASE, SCHEMA and SHARED"))
+      }
+      check(category.placement, "\(field).placement", &checks)
     }
   }
 
@@ -112,11 +141,24 @@ public enum TenantRules {
   private static func check(
     _ configuration: TenantConfiguration, fits model: IsolationModel, _ checks: inout FieldChecks
   ) {
-    if !model.usesSchema, configuration.schema != nil {
-      checks.note(.invalid("configuration.schema", "only for SCHEMA and HYBRID isolation"))
+    let hasCategories = model == .hybrid && !configuration.dataCategories.isEmpty
+    if !configuration.usesSchema(model), configuration.schema != nil {
+      checks.note(
+        .invalid(
+          "configuration.schema",
+          hasCategories
+            ? "not with data categories, whose schemas have names of their own"
+            : "only for SCHEMA and HYBRID isolation"))
     }
-    if !model.usesShared, configuration.shared != nil {
-      checks.note(.invalid("configuration.shared", "only for SHARED and HYBRID isolation"))
+    if !configuration.usesShared(model), configuration.shared != nil {
+      checks.note(
+        .invalid(
+          "configuration.shared",
+          hasCategories
+            ? "none of the data categories is SHARED" : "only for SHARED and HYBRID isolation"))
+    }
+    if model != .hybrid, !configuration.dataCategories.isEmpty {
+      checks.note(.invalid("configuration.data_categories", "only for HYBRID isolation"))
     }
     if !model.usesDatabase, configuration.database != nil {
       checks.note(.invalid("configuration.database", "only for DATABASE isolation"))

@@ -188,7 +188,10 @@ extension Tenant {
   fileprivate mutating func leaveNothing() {
     displayName = slug.text
     configuration = TenantConfiguration(
-      schema: configuration.schema, shared: configuration.shared)
+      schema: configuration.schema, shared: configuration.shared,
+      dataCategories: configuration.dataCategories.map {
+        DataCategory(name: $0.name, model: $0.model)
+      })
     tokenKeys = []
     authentication = AuthenticationSettings()
     tokenHorizon = nil

@@ -131,24 +131,20 @@ public enum IsolationModel: String, Hashable, Sendable, CaseIterable, Codable {
   case schema
   /// Rows of shared tables.
   case shared
-  /// A schema of its own, and rows of shared tables.
+  /// By kind of data, each as its `DataCategory` says; without any, a schema of its own, and rows of shared tables.
   case hybrid
 
-  /// Whether `TenantConfiguration.database` is needed.
+  /// Whether there may be a `TenantConfiguration.database`.
   public var usesDatabase: Bool { self == .database }
-  /// Whether `TenantConfiguration.schema` is needed.
-  public var usesSchema: Bool { self == .schema || self == .hybrid }
-  /// Whether `TenantConfiguration.shared` is needed.
-  public var usesShared: Bool { self == .shared || self == .hybrid }
 }
 
 /// A tenant's settings.
 public struct TenantConfiguration: Hashable, Sendable, Codable {
   /// For `.database`.
   public var database: DatabaseConfiguration?
-  /// For `.schema` and `.hybrid`.
+  /// For `.schema`, and `.hybrid` without categories.
   public var schema: SchemaConfiguration?
-  /// For `.shared` and `.hybrid`.
+  /// For `.shared`, and `.hybrid` unless none of its categories is.
   public var shared: SharedConfiguration?
   /// The application's own: at most 64 KiB as JSON, nested at most 32 deep.
   public var customSettings: [String: JSONValue]
@@ -160,6 +156,8 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
   public var limits: LimitSettings?
   /// Where its data is to be made; nil: wherever there is room. The platform's to set.
   public var placement: PlacementSettings?
+  /// For `.hybrid`: at most `DataCategory.maximumCount`. The platform's to set.
+  public var dataCategories: [DataCategory]
   /// Of settings that are secret, which values there are.
   public var secretSettings: [String: SecretSetting]
 
@@ -168,8 +166,10 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
     database: DatabaseConfiguration? = nil, schema: SchemaConfiguration? = nil,
     shared: SharedConfiguration? = nil, customSettings: [String: JSONValue] = [:],
     featureFlags: [String: Bool] = [:], routes: [RouteRule] = [], limits: LimitSettings? = nil,
-    placement: PlacementSettings? = nil, secretSettings: [String: SecretSetting] = [:]
+    placement: PlacementSettings? = nil, dataCategories: [DataCategory] = [],
+    secretSettings: [String: SecretSetting] = [:]
   ) {
+    self.dataCategories = dataCategories
     self.secretSettings = secretSettings
     self.database = database
     self.schema = schema
@@ -183,7 +183,7 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
 
   private enum Key: String, CodingKey {
     case database, schema, shared, customSettings, featureFlags, routes, limits, placement
-    case secretSettings
+    case dataCategories, secretSettings
   }
 
   /// - Throws: `DecodingError` for what is none.
@@ -198,6 +198,8 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
     routes = try values.decodeIfPresent([RouteRule].self, forKey: .routes) ?? []
     limits = try values.decodeIfPresent(LimitSettings.self, forKey: .limits)
     placement = try values.decodeIfPresent(PlacementSettings.self, forKey: .placement)
+    dataCategories =
+      try values.decodeIfPresent([DataCategory].self, forKey: .dataCategories) ?? []
     secretSettings =
       try values.decodeIfPresent([String: SecretSetting].self, forKey: .secretSettings) ?? [:]
   }
@@ -212,6 +214,7 @@ public struct TenantConfiguration: Hashable, Sendable, Codable {
     if !routes.isEmpty { try values.encode(routes, forKey: .routes) }
     try values.encodeIfPresent(limits, forKey: .limits)
     try values.encodeIfPresent(placement, forKey: .placement)
+    if !dataCategories.isEmpty { try values.encode(dataCategories, forKey: .dataCategories) }
     if !secretSettings.isEmpty { try values.encode(secretSettings, forKey: .secretSettings) }
   }
 }

@@ -152,6 +152,11 @@ extension TenantConfiguration {
     bytes += schema?.schemaName.utf8.count ?? 0
     bytes += shared?.tenantIdentifier.utf8.count ?? 0
     if let placement { bytes += placement.region.utf8.count + placement.cluster.utf8.count }
+    for category in dataCategories {
+      let place = category.placement ?? PlacementSettings()
+      bytes += category.name.utf8.count + place.region.utf8.count + place.cluster.utf8.count
+      entries += 1
+    }
     return (bytes, entries)
   }
 }

@@ -180,11 +180,12 @@ public struct TenantManagerClient: Sendable {
     try await channel.serverStreaming(V1.TenantManager.watchTenants.method, request, options: options, body)
   }
 
-  /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`, `placement`, `routes`, `limits`,
-  /// `custom_settings`, `feature_flags`, `secret_values` (those that are not sent stay), `custom_settings.{key}`,
-  /// `feature_flags.{key}`, `secret_values.{key}` (absent in `configuration`: removed), or `*`. With an empty mask, what is populated is merged, key by key.
-  /// `database`, `schema`, `shared` and `placement` decide where data lives and need a platform identity. A mask has
-  /// at most 2,000 paths of at most 1,024 bytes.
+  /// Changes parts of the configuration. Mask paths: `database`, `schema`, `shared`, `placement`, `data_categories`,
+  /// `routes`, `limits`, `custom_settings`, `feature_flags`, `secret_values` (those that are not sent stay),
+  /// `custom_settings.{key}`, `feature_flags.{key}`, `secret_values.{key}` (absent in `configuration`: removed), or `*`.
+  /// With an empty mask, what is populated is merged, key by key. `database`, `schema`, `shared`, `placement` and
+  /// `data_categories` decide where data lives and need a platform identity. A mask has at most 2,000 paths of at most
+  /// 1,024 bytes.
   public nonisolated(nonsending) func updateTenantConfiguration(
     _ request: V1.UpdateTenantConfigurationRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {

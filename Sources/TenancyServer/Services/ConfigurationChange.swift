@@ -5,7 +5,7 @@ import TenancyWire
 struct ConfigurationChange: Sendable {
   private static let whole = [
     "database", "schema", "shared", "custom_settings", "feature_flags", "routes", "limits",
-    "placement", "secret_values",
+    "placement", "data_categories", "secret_values",
   ]
   private static let settingPrefix = "custom_settings."
   private static let flagPrefix = "feature_flags."
@@ -18,6 +18,7 @@ struct ConfigurationChange: Sendable {
 
   private let keepsConnection: Bool
   private let routes: [RouteRule]
+  private let categories: [DataCategory]
   private let limits: LimitSettings?
   private let limitsChange: LimitsChange
 
@@ -33,6 +34,7 @@ struct ConfigurationChange: Sendable {
     // Before the writer merges them.
     try TenantRules.check(settings: sent.customSettings ?? [:])
     routes = try sent.domainRoutes()
+    categories = try sent.domainCategories()
     self.sent = sent
     paths = mask.paths
     isImplied = mask.isImplied
@@ -122,6 +124,7 @@ struct ConfigurationChange: Sendable {
     if let schema = sent.schema { configuration.schema = schema.domain }
     if let shared = sent.shared { configuration.shared = shared.domain }
     if let placement = sent.placement { configuration.placement = placement.domain }
+    if !categories.isEmpty { configuration.dataCategories = categories }
     configuration.customSettings.merge(sent.customSettings ?? [:]) { _, new in new }
     configuration.featureFlags.merge(sent.featureFlags) { _, new in new }
     // Their order counts: they are one.
@@ -136,6 +139,7 @@ struct ConfigurationChange: Sendable {
     case "schema": configuration.schema = sent.schema?.domain
     case "shared": configuration.shared = sent.shared?.domain
     case "placement": configuration.placement = sent.placement?.domain
+    case "data_categories": configuration.dataCategories = categories
     case "custom_settings": configuration.customSettings = sent.customSettings ?? [:]
     case "feature_flags": configuration.featureFlags = sent.featureFlags
     case "routes": configuration.routes = routes

@@ -135,11 +135,10 @@ extension V1.TenantConfiguration {
           methods: $0.methods, path: $0.path.description, permission: $0.permission)
       },
       limits: configuration.limits.map(V1.RequestLimits.init),
-      placement: configuration.placement.map {
-        V1.TenantPlacement(region: $0.region, cluster: $0.cluster)
-      },
+      placement: configuration.placement.map(V1.TenantPlacement.init),
       secretSettings: configuration.secretSettings.map { V1.SecretSetting($1, named: $0) }
-        .sorted { $0.setting < $1.setting })
+        .sorted { $0.setting < $1.setting },
+      dataCategories: configuration.dataCategories.map(V1.DataCategory.init))
   }
 
   /// Values of secret settings that were sent.
@@ -149,7 +148,29 @@ extension V1.TenantConfiguration {
     TenantConfiguration(
       database: database?.domain(keeping: nil), schema: schema?.domain, shared: shared?.domain,
       customSettings: customSettings ?? [:], featureFlags: featureFlags,
-      routes: try domainRoutes(), limits: try limits?.domain(), placement: placement?.domain)
+      routes: try domainRoutes(), limits: try limits?.domain(), placement: placement?.domain,
+      dataCategories: try domainCategories())
+  }
+
+  /// - Throws: INVALID_ARGUMENT with all that is wrong with their models.
+  func domainCategories() throws(TenancyError) -> [DataCategory] {
+    guard dataCategories.count <= DataCategory.maximumCount else {
+      throw .invalid("configuration.data_categories", "more than \(DataCategory.maximumCount)")
+    }
+    var checks = FieldChecks()
+    var categories: [DataCategory] = []
+    for (index, category) in dataCategories.enumerated() {
+      let model = try checks.value { () throws(TenancyError) in
+        try category.isolationModel.domain(
+          "configuration.data_categories[\(index)].isolation_model")
+      }
+      guard let model else { continue }
+      categories.append(
+        DataCategory(
+          name: category.category, model: model, placement: category.placement?.domain))
+    }
+    try checks.finish()
+    return categories
   }
 
   /// - Throws: INVALID_ARGUMENT with all that is wrong with the rules' own fields.
@@ -180,7 +201,19 @@ extension V1.SecretSetting {
   }
 }
 
+extension V1.DataCategory {
+  init(_ category: DataCategory) {
+    self.init(
+      category: category.name, isolationModel: V1.IsolationModel(category.model),
+      placement: category.placement.map(V1.TenantPlacement.init))
+  }
+}
+
 extension V1.TenantPlacement {
+  init(_ placement: PlacementSettings) {
+    self.init(region: placement.region, cluster: placement.cluster)
+  }
+
   /// Nil: it says nothing.
   var domain: PlacementSettings? {
     let placement = PlacementSettings(region: region, cluster: cluster)

@@ -97,9 +97,12 @@ extension V1.TenantOperation {
 
 /// How places are told.
 private enum DataPlace {
-  static func text(_ place: String) -> String {
+  /// - Parameter places: one, or several with commas between them.
+  static func text(_ places: String) -> String {
     let prefix = DataCluster.place("")
-    return place.hasPrefix(prefix) ? "clusters/\(place.dropFirst(prefix.count))" : place
+    return places.split(separator: ",").map { place in
+      place.hasPrefix(prefix) ? "clusters/\(place.dropFirst(prefix.count))" : String(place)
+    }.joined(separator: ",")
   }
 }
 

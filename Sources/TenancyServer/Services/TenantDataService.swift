@@ -16,18 +16,16 @@ struct TenantDataService: Sendable {
           throw TenancyError(.internalError, .secretsFailed, "the password is no text")
         }
         // Who has read it, and of which login: a leak is traced by that.
+        let username = found.parts.first?.location.username ?? ""
         plane.noteAllowed(
           by: Denials.origin(access.caller, home: access.home?.tenant.id, ""),
-          action: "data.access", target: tenant.id, remark: found.location.username)
-        return V1.TenantDataAccess(
-          name: "tenants/\(tenant.id)/dataAccess", cluster: found.cluster,
-          isolationModel: V1.IsolationModel(tenant.isolationModel), hosts: found.location.hosts,
-          tls: found.location.isTLS, database: found.location.database,
-          searchPath: found.location.searchPath,
-          tenantIdentifier: tenant.isolationModel.usesShared
-            ? tenant.configuration.shared?.tenantIdentifier ?? "" : "",
-          username: found.location.username, password: password,
-          createTime: GoogleProtobuf.Timestamp(found.login.createTime))
+          action: "data.access", target: tenant.id, remark: username)
+        var answer = V1.TenantDataAccess(
+          name: "tenants/\(tenant.id)/dataAccess",
+          isolationModel: V1.IsolationModel(tenant.isolationModel), username: username,
+          password: password, createTime: GoogleProtobuf.Timestamp(found.login.createTime))
+        for part in found.parts { answer.add(part, of: tenant) }
+        return answer
       },
       gate.async(V1.TenantData.rotateTenantDataLogin) { (access, _) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
@@ -42,5 +40,25 @@ struct TenantDataService: Sendable {
         return V1.RetireTenantDataLoginResponse()
       },
     ]
+  }
+}
+
+extension V1.TenantDataAccess {
+  fileprivate mutating func add(_ part: DataAccess.Part, of tenant: Tenant) {
+    let location = part.location
+    let identifier = tenant.configuration.shared?.tenantIdentifier ?? ""
+    guard let category = part.category else {
+      cluster = part.cluster
+      (hosts, tls) = (location.hosts, location.isTLS)
+      (database, searchPath) = (location.database, location.searchPath)
+      tenantIdentifier = tenant.usesShared ? identifier : ""
+      return
+    }
+    categories.append(
+      V1.DataCategoryAccess(
+        category: category.name, isolationModel: V1.IsolationModel(category.model),
+        cluster: part.cluster, hosts: location.hosts, tls: location.isTLS,
+        database: location.database, searchPath: location.searchPath,
+        tenantIdentifier: category.model == .shared ? identifier : ""))
   }
 }

@@ -61,7 +61,17 @@ enum ClusterNames {
 
   static func login(_ number: UInt32, of id: TenantID) -> String { "\(role(of: id))_\(number)" }
 
-  static func database(of id: TenantID) -> String { role(of: id) }
+  /// - Parameter category: the kind of data, where the tenant has several.
+  static func database(of id: TenantID, _ category: String? = nil) -> String {
+    part(of: id, category)
+  }
+
+  /// The schema of one kind of a tenant's data. Others have the name that is in the tenant's configuration.
+  static func schema(of id: TenantID, _ category: String) -> String { part(of: id, category) }
+
+  private static func part(of id: TenantID, _ category: String?) -> String {
+    category.map { "\(role(of: id))_\($0)" } ?? role(of: id)
+  }
 
   /// The tenant whose 32 digits these are.
   static func tenant(_ digits: String) -> TenantID? {
@@ -99,11 +109,13 @@ extension ClusterConfiguration.SharedTable {
 }
 
 extension ClusterConfiguration {
-  /// The schemas of a tenant's login.
+  /// The schemas of a tenant's login, in the cluster's database.
   func searchPath(of tenant: Tenant) -> [String] {
-    if tenant.isolationModel.usesDatabase { return ["public"] }
-    var schemas = [tenant.configuration.schema?.schemaName].compactMap(\.self)
-    guard tenant.isolationModel.usesShared else { return schemas }
+    var schemas = tenant.dataCategories.filter { $0.model == .schema }.map {
+      ClusterNames.schema(of: tenant.id, $0.name)
+    }
+    if let name = tenant.configuration.schema?.schemaName { schemas.append(name) }
+    guard tenant.usesShared else { return schemas }
     for table in sharedTables where !schemas.contains(table.schema) {
       schemas.append(table.schema)
     }

@@ -9,16 +9,15 @@ extension ClusterWork {
   ) throws {
     let registered = try run(
       """
-      SELECT database_name, CASE WHEN schema_made THEN schema_name END, tenant_identifier
-      FROM tenancy_cluster.tenants WHERE tenant_id = $1::uuid
+      SELECT tenant_identifier FROM tenancy_cluster.tenants WHERE tenant_id = $1::uuid
       """, [.id(id)])
     let row = registered.rowCount == 1 ? registered.row(0) : nil
-    let schemas = try isRegistered ? registeredSchema(row?.text(1), of: id) : schemas(of: id)
-    let identifier = row?.text(2)
+    let schemas = try isRegistered ? registeredSchemas(of: id) : schemas(of: id)
+    let identifier = row?.text(0)
     if row == nil, schemas.isEmpty, try isNothing(of: id) { return }
     try permit()
     let roles = try endSessions(of: id)
-    try dropDatabase(of: id, permit)
+    for database in try databases(of: id) { try drop(database, of: id, permit) }
     for schema in schemas {
       try permit()
       try run("DROP SCHEMA \(ClusterNames.quoted(schema)) CASCADE")
@@ -26,7 +25,7 @@ extension ClusterWork {
     if let identifier { try removeRows(of: identifier, permit) }
     try permit()
     try drop(roles, of: id)
-    let left = try isRegistered ? registeredSchema(row?.text(1), of: id) : self.schemas(of: id)
+    let left = try isRegistered ? registeredSchemas(of: id) : self.schemas(of: id)
     guard try isNothing(of: id), left.isEmpty else {
       throw StoreError(.conflict, "something is left of the tenant, or came back meanwhile")
     }
@@ -73,8 +72,9 @@ extension ClusterWork {
       """, [.text(roles.joined(separator: ","))])
   }
 
-  private func dropDatabase(of id: TenantID, _ permit: () throws -> Void) throws {
-    let name = ClusterNames.database(of: id)
+  private func drop(
+    _ name: String, of id: TenantID, _ permit: () throws -> Void
+  ) throws {
     let mark = try run(
       """
       SELECT coalesce(shobj_description(oid, 'pg_database'), '')::text
@@ -163,20 +163,31 @@ extension ClusterWork {
     try run(
       """
       SELECT FROM pg_catalog.pg_roles WHERE rolname = $1::text OR rolname LIKE $1::text || '\\_%'
-      UNION ALL SELECT FROM pg_catalog.pg_database WHERE datname = $1::text
+      UNION ALL SELECT FROM pg_catalog.pg_database
+      WHERE datname = $1::text OR datname LIKE $1::text || '\\_%'
       """, [.text(ClusterNames.role(of: id))]
     ).rowCount == 0
   }
 
-  private func registeredSchema(_ name: String?, of id: TenantID) throws -> [String] {
-    guard let name, let owner = try schemaOwner(name) else { return [] }
-    guard owner == ClusterNames.mark(of: id) else {
-      throw StoreError(.conflict, "the schema \(name) is not this tenant's")
+  /// Those that the registry knows to be made, and are there.
+  private func registeredSchemas(of id: TenantID) throws -> [String] {
+    let made = try run(
+      """
+      SELECT schema_name FROM tenancy_cluster.tenants WHERE tenant_id = $1::uuid AND schema_made
+      UNION ALL
+      SELECT schema_name FROM tenancy_cluster.categories WHERE tenant_id = $1::uuid AND schema_made
+      """, [.id(id)]
+    ).texts
+    return try made.filter { name in
+      guard let owner = try schemaOwner(name) else { return false }
+      guard owner == ClusterNames.mark(of: id) else {
+        throw StoreError(.conflict, "the schema \(name) is not this tenant's")
+      }
+      return true
     }
-    return [name]
   }
 
-  /// Those that say that they are this tenant's: one, unless its name was changed between two attempts to make it.
+  /// Those that say that they are this tenant's, also one whose name was changed between two attempts to make it.
   private func schemas(of id: TenantID) throws -> [String] {
     try run(
       """

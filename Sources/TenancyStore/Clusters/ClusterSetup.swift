@@ -20,7 +20,9 @@ struct ClusterSetup {
   }
 
   /// Of the registry and of what goes with it.
-  private static let version = 1
+  private static let version = 2
+  /// Of the policies of shared tables, which are made anew where it is another.
+  private static let policyVersion = 1
   /// The first whose schema `public` nobody but the database's owner makes things in, and whose logins can't give
   /// themselves away.
   private static let oldestServer: Int64 = 150_000
@@ -75,6 +77,10 @@ struct ClusterSetup {
         role_name text PRIMARY KEY,
         tenant_id uuid NOT NULL REFERENCES \(schema).tenants ON DELETE CASCADE);
       CREATE INDEX IF NOT EXISTS logins_tenant ON \(schema).logins (tenant_id);
+      CREATE TABLE IF NOT EXISTS \(schema).categories (
+        tenant_id uuid NOT NULL REFERENCES \(schema).tenants ON DELETE CASCADE,
+        category text NOT NULL, database_name text UNIQUE, schema_name text UNIQUE,
+        schema_made boolean NOT NULL DEFAULT false, PRIMARY KEY (tenant_id, category));
       CREATE TABLE IF NOT EXISTS \(schema).shared_tables (
         schema_name text, table_name text, tenant_column text,
         PRIMARY KEY (schema_name, table_name, tenant_column));
@@ -152,7 +158,7 @@ struct ClusterSetup {
     let (column, sharers) = (ClusterNames.quoted(table.tenantColumn), ClusterNames.sharers)
     let isOwn = "\(column) = (SELECT \(ClusterNames.schema).tenant_identifier())"
     // Changing a table waits for all who read it, and all others for that.
-    let mark = "tenancy \(Self.version): \(isOwn)"
+    let mark = "tenancy \(Self.policyVersion): \(isOwn)"
     if try isPrepared(table, mark, connection) { return }
     // The owner is a member of tenants' roles while it takes them away.
     let isOwner = "session_user = \(ClusterNames.literal(configuration.server.user))"

@@ -27,11 +27,11 @@ struct ClusterWork {
 
   /// Says what the tenant is to have, before anything is made.
   func register(_ tenant: Tenant) throws {
-    let (model, settings) = (tenant.isolationModel, tenant.configuration)
+    let settings = tenant.configuration
     let names: [SQLValue] = [
-      model.usesDatabase ? .text(ClusterNames.database(of: tenant.id)) : .null,
-      model.usesSchema ? settings.schema.map { .text($0.schemaName) } ?? .null : .null,
-      model.usesShared ? settings.shared.map { .text($0.tenantIdentifier) } ?? .null : .null,
+      tenant.usesDatabase ? .text(ClusterNames.database(of: tenant.id)) : .null,
+      tenant.usesSchema ? settings.schema.map { .text($0.schemaName) } ?? .null : .null,
+      tenant.usesShared ? settings.shared.map { .text($0.tenantIdentifier) } ?? .null : .null,
     ]
     guard
       let owner = try run(
@@ -48,9 +48,28 @@ struct ClusterWork {
         ON CONFLICT (tenant_id) DO UPDATE SET database_name = excluded.database_name,
           schema_name = excluded.schema_name, tenant_identifier = excluded.tenant_identifier
         """, [.id(tenant.id)] + names)
-      return
+      return try registerCategories(of: tenant)
     }
     throw StoreError(.conflict, "the schema or identifier is that of the tenant \(owner)")
+  }
+
+  /// Their names are made of the tenant's id, so that nobody else has them.
+  private func registerCategories(of tenant: Tenant) throws(PostgreSQLError) {
+    for category in tenant.dataCategories {
+      let name: SQLValue = .text(ClusterNames.database(of: tenant.id, category.name))
+      let names: [SQLValue]
+      switch category.model {
+      case .database: names = [name, .null]
+      case .schema: names = [.null, name]
+      case .shared, .hybrid: continue
+      }
+      try run(
+        """
+        INSERT INTO tenancy_cluster.categories (tenant_id, category, database_name, schema_name)
+        VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, category) DO UPDATE
+          SET database_name = excluded.database_name, schema_name = excluded.schema_name
+        """, [.id(tenant.id), .text(category.name)] + names)
+    }
   }
 
   /// The role that has the tenant's rights, and a login that has no others.
@@ -78,12 +97,13 @@ struct ClusterWork {
       "INSERT INTO tenancy_cluster.logins (role_name, tenant_id) VALUES ('\(name)', '\(tenant.id)')"
         + " ON CONFLICT DO NOTHING",
     ]
-    if tenant.isolationModel.usesSchema || tenant.isolationModel.usesShared {
+    let path = configuration.searchPath(of: tenant)
+    if !tenant.usesDatabase, !path.isEmpty {
       statements += [
         // Not each to the database, whose list of rights is one value.
         "GRANT \(ClusterNames.tenants) TO \(role)",
         "ALTER ROLE \(name) IN DATABASE \(database) SET search_path = "
-          + configuration.searchPath(of: tenant).map(ClusterNames.quoted).joined(separator: ", "),
+          + path.map(ClusterNames.quoted).joined(separator: ", "),
       ]
     }
     do throws(PostgreSQLError) {
@@ -95,8 +115,8 @@ struct ClusterWork {
   }
 
   /// Not in a transaction: the server allows none.
-  func createDatabase(_ tenant: Tenant) throws {
-    let name = ClusterNames.database(of: tenant.id)
+  func createDatabase(_ tenant: Tenant, _ category: String?) throws {
+    let name = ClusterNames.database(of: tenant.id, category)
     let quoted = ClusterNames.quoted(name)
     let owner = try run(
       """
@@ -127,10 +147,12 @@ struct ClusterWork {
         + grants(in: "public", to: ClusterNames.role(of: tenant.id)) + ["COMMIT"])
   }
 
-  func createSchema(_ tenant: Tenant) throws {
-    guard let name = tenant.configuration.schema?.schemaName else {
+  func createSchema(_ tenant: Tenant, _ category: String?) throws {
+    let own = category.map { ClusterNames.schema(of: tenant.id, $0) }
+    guard let name = own ?? tenant.configuration.schema?.schemaName else {
       throw StoreError(.conflict, "the tenant has no schema name")
     }
+    let table = category == nil ? "tenants" : "categories"
     let owner = try schemaOwner(name)
     if let owner, owner != ClusterNames.mark(of: tenant.id) {
       throw StoreError(.conflict, "the schema \(name) is not this tenant's")
@@ -141,7 +163,8 @@ struct ClusterWork {
         + ["COMMENT ON SCHEMA \(ClusterNames.quoted(name)) IS \(mark)"]
         + grants(in: ClusterNames.quoted(name), to: ClusterNames.role(of: tenant.id))
         + [
-          "UPDATE tenancy_cluster.tenants SET schema_made = true WHERE tenant_id = '\(tenant.id)'",
+          "UPDATE tenancy_cluster.\(table) SET schema_made = true WHERE tenant_id = '\(tenant.id)'"
+            + (category == nil ? "" : " AND schema_name = \(ClusterNames.literal(name))"),
           "COMMIT",
         ])
   }
@@ -168,11 +191,14 @@ struct ClusterWork {
     Int(try run("SELECT count(*)::bigint FROM tenancy_cluster.tenants").row(0).integer(0) ?? 0)
   }
 
-  func hasDatabase(of id: TenantID) throws -> Bool {
+  /// Those that are called as this tenant's are.
+  func databases(of id: TenantID) throws -> [String] {
     try run(
-      "SELECT FROM pg_catalog.pg_database WHERE datname = $1::text",
-      [.text(ClusterNames.database(of: id))]
-    ).rowCount == 1
+      """
+      SELECT datname::text FROM pg_catalog.pg_database
+      WHERE datname = $1::text OR datname LIKE $1::text || '\\_%' ORDER BY 1
+      """, [.text(ClusterNames.database(of: id))]
+    ).texts
   }
 
   /// - Returns: which of these roles there are.
@@ -216,23 +242,38 @@ struct ClusterWork {
           SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = t.schema_name))::int,
         (NOT EXISTS (SELECT FROM tenancy_cluster.logins l
           JOIN pg_catalog.pg_roles r ON r.rolname = l.role_name
-          WHERE l.tenant_id = t.tenant_id))::int
+          WHERE l.tenant_id = t.tenant_id))::int,
+        array_to_string(ARRAY(
+          SELECT c.category FROM tenancy_cluster.categories c WHERE c.tenant_id = t.tenant_id
+            AND (EXISTS (
+              SELECT FROM pg_catalog.pg_database d WHERE d.datname = c.database_name)
+            OR EXISTS (
+              SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = c.schema_name))), ',')
       FROM tenancy_cluster.tenants t WHERE t.tenant_id = ANY ($1::uuid[])
       """, [.text(ids)])
-    var found: [String: String] = [:]
+    var found: [String: [String]] = [:]
+    var categories: [String: Set<Substring>] = [:]
     for index in 0..<result.rowCount {
       let row = result.row(index)
       var lost: [String] = []
+      categories[row.text(0) ?? ""] = Set((row.text(4) ?? "").split(separator: ","))
       if row.integer(1) == 1 { lost.append("its database") }
       if row.integer(2) == 1 { lost.append("its schema") }
       if row.integer(3) == 1 { lost.append("its login") }
-      found[row.text(0) ?? ""] = lost.joined(separator: " and ")
+      found[row.text(0) ?? ""] = lost
     }
     var missing: [TenantID: String] = [:]
     for tenant in tenants {
-      let lost = found[tenant.id.description] ?? "all that was made for it"
+      let id = tenant.id.description
+      var lost = found[id] ?? ["all that was made for it"]
+      if let there = categories[id] {
+        lost += tenant.dataCategories.filter {
+          $0.model != .shared && !there.contains(Substring($0.name))
+        }.map { "its \($0.model) of \($0.name)" }
+      }
       if lost.isEmpty { continue }
-      missing[tenant.id] = "\(lost) is missing in the cluster \(configuration.name)"
+      missing[tenant.id] =
+        "\(lost.joined(separator: " and ")) is missing in the cluster \(configuration.name)"
     }
     return missing
   }

@@ -6,7 +6,7 @@ public import Tenancy
 /// What there is says whose it is, in its comment, and the cluster's registry has a row for each tenant, made first and
 /// removed last. What belongs to another is left alone.
 public final class PostgreSQLCluster: ClusterDataPlane {
-  /// Raw values are recorded in the control plane: they never change.
+  /// Raw values are recorded in the control plane, with `/` and the kind of data if they are of one: they never change.
   enum Step: String, CaseIterable {
     case register = "register_in_cluster"
     case createRoles = "create_cluster_roles"
@@ -30,11 +30,25 @@ public final class PostgreSQLCluster: ClusterDataPlane {
   public var makesLogins: Bool { true }
 
   public func steps(for tenant: Tenant) -> [String] {
-    var steps: [Step] = [.register, .createRoles]
-    if tenant.isolationModel.usesDatabase { steps += [.createDatabase, .prepareDatabase] }
-    if tenant.isolationModel.usesSchema { steps.append(.createSchema) }
-    if tenant.isolationModel.usesShared { steps.append(.grantShared) }
-    return steps.map(\.rawValue)
+    var steps: [(Step, category: String)] = [(.register, ""), (.createRoles, "")]
+    if tenant.usesDatabase { steps += [(.createDatabase, ""), (.prepareDatabase, "")] }
+    if tenant.usesSchema { steps.append((.createSchema, "")) }
+    for category in tenant.dataCategories {
+      switch category.model {
+      case .database:
+        steps += [(.createDatabase, category.name), (.prepareDatabase, category.name)]
+      case .schema: steps.append((.createSchema, category.name))
+      case .shared, .hybrid: continue
+      }
+    }
+    if tenant.usesShared { steps.append((.grantShared, "")) }
+    return steps.map { $0.category.isEmpty ? $0.0.rawValue : "\($0.0.rawValue)/\($0.category)" }
+  }
+
+  private static func parse(_ text: String) -> (step: Step, category: String?)? {
+    let parts = text.split(separator: "/", maxSplits: 1)
+    guard let step = parts.first.flatMap({ Step(rawValue: String($0)) }) else { return nil }
+    return (step, parts.count == 2 ? parts.last.map(String.init) : nil)
   }
 
   public func refusal(for tenant: Tenant) -> String? {
@@ -42,14 +56,14 @@ public final class PostgreSQLCluster: ClusterDataPlane {
       return
         "a tenant with a connection_string has a database elsewhere: none is made for it in a cluster"
     }
-    if tenant.isolationModel.usesShared, configuration.sharedTables.isEmpty {
+    if tenant.usesShared, configuration.sharedTables.isEmpty {
       return "the cluster \(configuration.name) has no shared_tables"
     }
     return nil
   }
 
   public func perform(_ step: String, for tenant: Tenant, _ password: ClearSecret?) throws {
-    guard let step = Step(rawValue: step) else {
+    guard let (step, category) = Self.parse(step) else {
       throw StoreError(.corrupt, "unknown provisioning step \(step)")
     }
     try use { work in
@@ -60,12 +74,12 @@ public final class PostgreSQLCluster: ClusterDataPlane {
           throw StoreError(.corrupt, "the tenant has no login")
         }
         try work.createRoles(tenant, login.number, password)
-      case .createDatabase: try work.createDatabase(tenant)
+      case .createDatabase: try work.createDatabase(tenant, category)
       case .prepareDatabase:
-        try lanes.use(database: ClusterNames.database(of: tenant.id)) {
+        try lanes.use(database: ClusterNames.database(of: tenant.id, category)) {
           try ClusterWork(configuration, $0).prepareDatabase(tenant)
         }
-      case .createSchema: try work.createSchema(tenant)
+      case .createSchema: try work.createSchema(tenant, category)
       case .grantShared: try work.grantShared(tenant)
       }
     }
@@ -86,9 +100,10 @@ public final class PostgreSQLCluster: ClusterDataPlane {
   public func dropLogin(_ number: UInt32, of tenant: TenantID) throws {
     try use { work in
       try work.dropLogin(number, of: tenant) { script in
-        guard try work.hasDatabase(of: tenant) else { return }
-        try lanes.use(database: ClusterNames.database(of: tenant)) {
-          try ClusterWork(configuration, $0).script([script])
+        for database in try work.databases(of: tenant) {
+          try lanes.use(database: database) {
+            try ClusterWork(configuration, $0).script([script])
+          }
         }
       }
     }
@@ -98,7 +113,7 @@ public final class PostgreSQLCluster: ClusterDataPlane {
 
   public func repair(_ tenant: Tenant, _ password: ClearSecret) throws {
     for step in steps(for: tenant) {
-      switch Step(rawValue: step) {
+      switch Self.parse(step)?.step {
       case .register, .createRoles: try perform(step, for: tenant, password)
       case .createDatabase, .createSchema:
         // An empty one in the place of one that had data would hide that these are lost.
@@ -124,14 +139,15 @@ public final class PostgreSQLCluster: ClusterDataPlane {
 
   public func load() throws -> Int { try use { try $0.count() } }
 
-  public func location(of tenant: Tenant) -> DataLocation? {
+  public func location(of tenant: Tenant, _ category: DataCategory?) -> DataLocation? {
     guard let login = tenant.dataLogin else { return nil }
     let server = configuration.server
+    let isOwn = tenant.usesDatabase || category?.model == .database
     return DataLocation(
       hosts: server.hosts.map { "\($0.name):\($0.port)" }, isTLS: server.tls != nil,
-      database: tenant.isolationModel.usesDatabase
-        ? ClusterNames.database(of: tenant.id) : server.database,
-      searchPath: configuration.searchPath(of: tenant),
+      database: isOwn
+        ? ClusterNames.database(of: tenant.id, category?.name) : server.database,
+      searchPath: isOwn ? ["public"] : configuration.searchPath(of: tenant),
       username: ClusterNames.login(login.number, of: tenant.id))
   }
 

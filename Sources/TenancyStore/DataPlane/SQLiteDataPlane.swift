@@ -4,7 +4,8 @@ internal import Synchronization
 public import Tenancy
 
 /// The embedded data plane: where tenants' own data lives when there is no database server. A file for
-/// each DATABASE tenant, a file for each schema, and one file for the rows of all SHARED tenants.
+/// each DATABASE tenant, a file for each schema, one for each kind of data that a HYBRID tenant keeps apart, and one file
+/// for the rows of all SHARED tenants.
 /// Blocks; thread-safe.
 public final class SQLiteDataPlane: DataPlane {
   /// Raw values are recorded in the control plane: they never change.
@@ -12,6 +13,8 @@ public final class SQLiteDataPlane: DataPlane {
     case createDatabase = "create_database"
     case createSchema = "create_schema"
     case registerShared = "register_shared"
+    /// With `/` and the kind of data.
+    case createCategory = "create_category"
   }
 
   private let directory: String
@@ -26,7 +29,9 @@ public final class SQLiteDataPlane: DataPlane {
   /// - Throws: `StoreError`.
   public init(directory: String, isOneOfSeveral: Bool = false) throws(StoreError) {
     self.directory = directory
-    for path in [directory, "\(directory)/databases", "\(directory)/schemas"] {
+    for path in [
+      directory, "\(directory)/databases", "\(directory)/schemas", "\(directory)/categories",
+    ] {
       guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
         throw StoreError(.unavailable, "cannot make the directory \(path)")
       }
@@ -38,35 +43,46 @@ public final class SQLiteDataPlane: DataPlane {
 
   public func steps(for tenant: Tenant) -> [String] {
     var steps: [Step] = []
-    if tenant.isolationModel.usesDatabase { steps.append(.createDatabase) }
-    if tenant.isolationModel.usesSchema { steps.append(.createSchema) }
-    if tenant.isolationModel.usesShared { steps.append(.registerShared) }
+    if tenant.usesDatabase { steps.append(.createDatabase) }
+    if tenant.usesSchema { steps.append(.createSchema) }
+    if tenant.usesShared { steps.append(.registerShared) }
     return steps.map(\.rawValue)
+      + tenant.dataCategories.filter { $0.model != .shared }.map {
+        "\(Step.createCategory.rawValue)/\($0.name)"
+      }
   }
 
   public func perform(_ step: String, for tenant: Tenant, _ password: ClearSecret?) throws {
-    switch Step(rawValue: step) {
+    let parts = step.split(separator: "/", maxSplits: 1).map(String.init)
+    switch parts.first.flatMap(Step.init) {
     case .createDatabase: try createFile(databasePath(tenant), owner: tenant)
     case .createSchema: try createFile(try schemaPath(tenant), owner: tenant)
     case .registerShared: try register(tenant)
+    case .createCategory:
+      guard parts.count == 2, let category = parts.last else {
+        throw StoreError(.corrupt, "the provisioning step \(step) is of no category")
+      }
+      try createDirectory(of: tenant.id)
+      try createFile(categoryPath(tenant, category), owner: tenant)
     case nil: throw StoreError(.corrupt, "unknown provisioning step \(step)")
     }
   }
 
   public func destroy(for tenant: Tenant, permit: () throws -> Void) throws {
-    if tenant.isolationModel.usesDatabase { try remove(databasePath(tenant), permit) }
-    if tenant.isolationModel.usesSchema {
+    if tenant.usesDatabase { try remove(databasePath(tenant), permit) }
+    try removeCategories(of: tenant.id, permit)
+    if tenant.usesSchema {
       let path = try schemaPath(tenant)
       if access(path, F_OK) == 0 { try checkOwner(SQLiteConnection(path: path), tenant, path) }
       try remove(path, permit)
     }
-    if tenant.isolationModel.usesShared, access(sharedPath, F_OK) == 0 {
+    if tenant.usesShared, access(sharedPath, F_OK) == 0 {
       try unregister(tenant, permit)
     }
   }
 
   public func refusal(for tenant: Tenant) -> String? {
-    guard tenant.isolationModel.usesDatabase,
+    guard tenant.usesDatabase,
       let database = tenant.configuration.database, !database.connectionString.isEmpty
     else { return nil }
     return "the embedded data plane makes a file for DATABASE isolation and connects to no server: "
@@ -78,12 +94,15 @@ public final class SQLiteDataPlane: DataPlane {
     var sharers: [Tenant] = []
     for tenant in tenants {
       var paths: [String] = []
-      if tenant.isolationModel.usesDatabase { paths.append(databasePath(tenant)) }
+      if tenant.usesDatabase { paths.append(databasePath(tenant)) }
+      paths += tenant.dataCategories.filter { $0.model != .shared }.map {
+        categoryPath(tenant, $0.name)
+      }
       // A tenant without a schema name has no file either.
-      if tenant.isolationModel.usesSchema, let path = try? schemaPath(tenant) { paths.append(path) }
+      if tenant.usesSchema, let path = try? schemaPath(tenant) { paths.append(path) }
       if let path = paths.first(where: { access($0, F_OK) != 0 }) {
         missing[tenant.id] = "the data file \(path) is missing"
-      } else if tenant.isolationModel.usesShared {
+      } else if tenant.usesShared {
         sharers.append(tenant)
       }
     }
@@ -102,6 +121,37 @@ public final class SQLiteDataPlane: DataPlane {
       throw StoreError(.conflict, "the tenant has no schema name")
     }
     return "\(directory)/schemas/\(schema).sqlite"
+  }
+
+  /// Of all that one tenant has: what its kinds of data were is not to be known to take them away.
+  private func categoryDirectory(of id: TenantID) -> String { "\(directory)/categories/\(id)" }
+
+  private func categoryPath(_ tenant: Tenant, _ category: String) -> String {
+    "\(categoryDirectory(of: tenant.id))/\(category).sqlite"
+  }
+
+  private func createDirectory(of id: TenantID) throws {
+    let path = categoryDirectory(of: id)
+    guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+      throw StoreError(.unavailable, "cannot make the directory \(path)")
+    }
+    // Also when it exists: a crash may have come between the two.
+    try FileSystem.syncDirectory(of: path)
+  }
+
+  private func removeCategories(of id: TenantID, _ permit: () throws -> Void) throws {
+    let path = categoryDirectory(of: id)
+    guard let names = try FileSystem.names(in: path) else { return }
+    for name in names {
+      try permit()
+      guard unlink("\(path)/\(name)") == 0 || errno == ENOENT else {
+        throw StoreError(.unavailable, "cannot remove \(path)/\(name)")
+      }
+    }
+    guard rmdir(path) == 0 || errno == ENOENT else {
+      throw StoreError(.unavailable, "cannot remove \(path)")
+    }
+    try FileSystem.syncDirectory(of: path)
   }
 
   private var sharedPath: String { "\(directory)/shared.sqlite" }

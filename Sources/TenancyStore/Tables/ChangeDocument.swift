@@ -349,6 +349,8 @@ private struct ConfigurationDocument: Codable {
   let limits: LimitSettings?
   let placement: PlacementSettings?
   /// Nil: none.
+  let dataCategories: [DataCategory]?
+  /// Nil: none.
   let secretSettings: [String: SecretSetting]?
 
   init(_ configuration: TenantConfiguration) {
@@ -362,13 +364,16 @@ private struct ConfigurationDocument: Codable {
     routes = configuration.routes.isEmpty ? nil : configuration.routes
     limits = configuration.limits
     placement = configuration.placement
+    let categories = configuration.dataCategories
+    dataCategories = categories.isEmpty ? nil : categories
   }
 
   func configuration() throws(ChangeDecodingError) -> TenantConfiguration {
     TenantConfiguration(
       database: try database?.configuration(), schema: schema, shared: shared,
       customSettings: customSettings, featureFlags: featureFlags, routes: routes ?? [],
-      limits: limits, placement: placement, secretSettings: secretSettings ?? [:])
+      limits: limits, placement: placement, dataCategories: dataCategories ?? [],
+      secretSettings: secretSettings ?? [:])
   }
 }
 

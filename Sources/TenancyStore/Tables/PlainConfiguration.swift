@@ -33,7 +33,7 @@ enum PlainConfiguration {
     guard configuration.database == nil, configuration.customSettings.isEmpty,
       configuration.featureFlags.isEmpty, configuration.routes.isEmpty,
       configuration.limits == nil, configuration.placement == nil,
-      configuration.secretSettings.isEmpty
+      configuration.dataCategories.isEmpty, configuration.secretSettings.isEmpty
     else { return nil }
     let names = [
       (schema, configuration.schema?.schemaName), (shared, configuration.shared?.tenantIdentifier),

@@ -196,8 +196,9 @@ struct StateAudit {
       "its state \(tenant.state.rawValue) does not fit its times of deletion")
     let (model, configuration) = (tenant.isolationModel, tenant.configuration)
     try row.require(
-      model.usesSchema == (configuration.schema != nil)
-        && model.usesShared == (configuration.shared != nil)
+      configuration.usesSchema(model) == (configuration.schema != nil)
+        && configuration.usesShared(model) == (configuration.shared != nil)
+        && (model == .hybrid || configuration.dataCategories.isEmpty)
         && (model.usesDatabase || configuration.database == nil),
       "its configuration does not fit its isolation model \(model.rawValue)")
   }

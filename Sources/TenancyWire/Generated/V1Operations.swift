@@ -260,8 +260,8 @@ extension V1 {
     public var state: V1.TenantOperation.State
     /// Who asked for it: see AuditRecord.subject.
     public var subject: String
-    /// Where it is done: `clusters/{name}`, or of a node's own data directory what its file `place` says; empty: that is
-    /// not chosen yet, or there is one place only.
+    /// Where it is done: `clusters/{name}`, or of a node's own data directory what its file `place` says; several with
+    /// commas between them; empty: that is not chosen yet, or there is one place only.
     public var place: String
     /// In order.
     public var steps: [V1.TenantOperation.Step]

@@ -64,7 +64,7 @@ extension V1 {
     public static let schema = Self(rawValue: 2)
     /// Rows of shared tables.
     public static let shared = Self(rawValue: 3)
-    /// A schema of its own and rows of shared tables.
+    /// By kind of data, each as `data_categories` says; without any, a schema of its own and rows of shared tables.
     public static let hybrid = Self(rawValue: 4)
 
     public static let names: [Int32: String] = [
@@ -492,6 +492,9 @@ extension V1 {
     public var secretValues: [String: String]
     /// Output only. Which of them the tenant has, in the order of their names.
     public var secretSettings: [V1.SecretSetting]
+    /// HYBRID isolation: kinds of data, each kept apart by a model and at a place of its own. Without any, the tenant has
+    /// a schema and rows of shared tables. At most 8. Only the platform sets them.
+    public var dataCategories: [V1.DataCategory]
 
     /// Fields that are not given have their defaults.
     public init(
@@ -504,7 +507,8 @@ extension V1 {
       limits: V1.RequestLimits? = nil,
       placement: V1.TenantPlacement? = nil,
       secretValues: [String: String] = [:],
-      secretSettings: [V1.SecretSetting] = []
+      secretSettings: [V1.SecretSetting] = [],
+      dataCategories: [V1.DataCategory] = []
     ) {
       self.database = database
       self.schema = schema
@@ -516,6 +520,7 @@ extension V1 {
       self.placement = placement
       self.secretValues = secretValues
       self.secretSettings = secretSettings
+      self.dataCategories = dataCategories
     }
   }
 }
@@ -539,6 +544,7 @@ extension V1.TenantConfiguration {
     self.placement = try WireRead.message(c.pointee.placement, field: "placement")
     self.secretValues = try WireRead.map(c.pointee.secret_values, count: c.pointee.n_secret_values, field: "secret_values", key: { $0.key }, value: { entry throws(TenancyRPC.FieldViolation) in try WireText.string(entry.value, field: "") })
     self.secretSettings = try WireRead.messages(c.pointee.secret_settings, count: c.pointee.n_secret_settings, field: "secret_settings")
+    self.dataCategories = try WireRead.messages(c.pointee.data_categories, count: c.pointee.n_data_categories, field: "data_categories")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -564,6 +570,8 @@ extension V1.TenantConfiguration {
     }
     c.pointee.n_secret_settings = self.secretSettings.count
     c.pointee.secret_settings = arena.list(self.secretSettings) { Optional($0.write(into: arena)) }
+    c.pointee.n_data_categories = self.dataCategories.count
+    c.pointee.data_categories = arena.list(self.dataCategories) { Optional($0.write(into: arena)) }
     return c
   }
 
@@ -579,6 +587,62 @@ extension V1.TenantConfiguration {
     if let value = self.placement { object["placement"] = value.json() }
     if !self.secretValues.isEmpty { object["secretValues"] = .object(self.secretValues.mapValues { .string($0) }) }
     if !self.secretSettings.isEmpty { object["secretSettings"] = .array(self.secretSettings.map { $0.json() }) }
+    if !self.dataCategories.isEmpty { object["dataCategories"] = .array(self.dataCategories.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// A kind of a tenant's data.
+  public struct DataCategory: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// 1 to 20 of a-z, 0-9 and '_', starting with a letter; one of a tenant. Its database or schema has it in its name.
+    public var category: String
+    /// DATABASE, SCHEMA or SHARED.
+    public var isolationModel: V1.IsolationModel
+    /// Where it is to be made; without it, as the tenant's.
+    public var placement: V1.TenantPlacement?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      category: String = "",
+      isolationModel: V1.IsolationModel = V1.IsolationModel(rawValue: 0),
+      placement: V1.TenantPlacement? = nil
+    ) {
+      self.category = category
+      self.isolationModel = isolationModel
+      self.placement = placement
+    }
+  }
+}
+
+extension V1.DataCategory {
+  public typealias CMessage = Tenancy__V1__DataCategory
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__data_category__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.category = try WireText.string(c.pointee.category, field: "category")
+    self.isolationModel = V1.IsolationModel(rawValue: Int32(truncatingIfNeeded: c.pointee.isolation_model.rawValue))
+    self.placement = try WireRead.message(c.pointee.placement, field: "placement")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__data_category__init(c)
+    c.pointee.category = arena.copy(self.category)
+    c.pointee.isolation_model = Tenancy__V1__IsolationModel(rawValue: .init(truncatingIfNeeded: self.isolationModel.rawValue))
+    c.pointee.placement = self.placement?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.category.isEmpty { object["category"] = .string(self.category) }
+    if self.isolationModel.rawValue != 0 { object["isolationModel"] = self.isolationModel.json() }
+    if let value = self.placement { object["placement"] = value.json() }
     return .object(object)
   }
 }

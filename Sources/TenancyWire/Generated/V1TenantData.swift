@@ -224,6 +224,9 @@ extension V1 {
     public var password: String
     /// When the login was made.
     public var createTime: GoogleProtobuf.Timestamp?
+    /// Of a tenant with `data_categories`, each of them, in that order: `cluster`, `hosts`, `tls`, `database`,
+    /// `search_path` and `tenant_identifier` are empty then. The login and its password are the same everywhere.
+    public var categories: [V1.DataCategoryAccess]
 
     /// Fields that are not given have their defaults.
     public init(
@@ -237,7 +240,8 @@ extension V1 {
       tenantIdentifier: String = "",
       username: String = "",
       password: String = "",
-      createTime: GoogleProtobuf.Timestamp? = nil
+      createTime: GoogleProtobuf.Timestamp? = nil,
+      categories: [V1.DataCategoryAccess] = []
     ) {
       self.name = name
       self.cluster = cluster
@@ -250,6 +254,7 @@ extension V1 {
       self.username = username
       self.password = password
       self.createTime = createTime
+      self.categories = categories
     }
   }
 }
@@ -274,6 +279,7 @@ extension V1.TenantDataAccess {
     self.username = try WireText.string(c.pointee.username, field: "username")
     self.password = try WireText.string(c.pointee.password, field: "password")
     self.createTime = try WireRead.message(c.pointee.create_time, field: "create_time")
+    self.categories = try WireRead.messages(c.pointee.categories, count: c.pointee.n_categories, field: "categories")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -292,6 +298,8 @@ extension V1.TenantDataAccess {
     c.pointee.username = arena.copy(self.username)
     c.pointee.password = arena.copy(self.password)
     c.pointee.create_time = self.createTime?.write(into: arena)
+    c.pointee.n_categories = self.categories.count
+    c.pointee.categories = arena.list(self.categories) { Optional($0.write(into: arena)) }
     return c
   }
 
@@ -308,6 +316,99 @@ extension V1.TenantDataAccess {
     if !self.username.isEmpty { object["username"] = .string(self.username) }
     if !self.password.isEmpty { object["password"] = .string(self.password) }
     if let value = self.createTime { object["createTime"] = value.json() }
+    if !self.categories.isEmpty { object["categories"] = .array(self.categories.map { $0.json() }) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// How one kind of a tenant's data is reached: see TenantDataAccess.
+  public struct DataCategoryAccess: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `category`, field 1.
+    public var category: String
+    /// `isolation_model`, field 2.
+    public var isolationModel: V1.IsolationModel
+    /// `cluster`, field 3.
+    public var cluster: String
+    /// `hosts`, field 4.
+    public var hosts: [String]
+    /// `tls`, field 5.
+    public var tls: Bool
+    /// `database`, field 6.
+    public var database: String
+    /// For connections to this database: set for the login already, with the schemas of all categories that are in it.
+    public var searchPath: [String]
+    /// `tenant_identifier`, field 8.
+    public var tenantIdentifier: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      category: String = "",
+      isolationModel: V1.IsolationModel = V1.IsolationModel(rawValue: 0),
+      cluster: String = "",
+      hosts: [String] = [],
+      tls: Bool = false,
+      database: String = "",
+      searchPath: [String] = [],
+      tenantIdentifier: String = ""
+    ) {
+      self.category = category
+      self.isolationModel = isolationModel
+      self.cluster = cluster
+      self.hosts = hosts
+      self.tls = tls
+      self.database = database
+      self.searchPath = searchPath
+      self.tenantIdentifier = tenantIdentifier
+    }
+  }
+}
+
+extension V1.DataCategoryAccess {
+  public typealias CMessage = Tenancy__V1__DataCategoryAccess
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__data_category_access__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.category = try WireText.string(c.pointee.category, field: "category")
+    self.isolationModel = V1.IsolationModel(rawValue: Int32(truncatingIfNeeded: c.pointee.isolation_model.rawValue))
+    self.cluster = try WireText.string(c.pointee.cluster, field: "cluster")
+    self.hosts = try WireRead.strings(c.pointee.hosts, count: c.pointee.n_hosts, field: "hosts")
+    self.tls = c.pointee.tls != 0
+    self.database = try WireText.string(c.pointee.database, field: "database")
+    self.searchPath = try WireRead.strings(c.pointee.search_path, count: c.pointee.n_search_path, field: "search_path")
+    self.tenantIdentifier = try WireText.string(c.pointee.tenant_identifier, field: "tenant_identifier")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__data_category_access__init(c)
+    c.pointee.category = arena.copy(self.category)
+    c.pointee.isolation_model = Tenancy__V1__IsolationModel(rawValue: .init(truncatingIfNeeded: self.isolationModel.rawValue))
+    c.pointee.cluster = arena.copy(self.cluster)
+    c.pointee.n_hosts = self.hosts.count
+    c.pointee.hosts = arena.list(self.hosts) { arena.copy($0) }
+    c.pointee.tls = self.tls ? 1 : 0
+    c.pointee.database = arena.copy(self.database)
+    c.pointee.n_search_path = self.searchPath.count
+    c.pointee.search_path = arena.list(self.searchPath) { arena.copy($0) }
+    c.pointee.tenant_identifier = arena.copy(self.tenantIdentifier)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.category.isEmpty { object["category"] = .string(self.category) }
+    if self.isolationModel.rawValue != 0 { object["isolationModel"] = self.isolationModel.json() }
+    if !self.cluster.isEmpty { object["cluster"] = .string(self.cluster) }
+    if !self.hosts.isEmpty { object["hosts"] = .array(self.hosts.map { .string($0) }) }
+    if self.tls { object["tls"] = .bool(self.tls) }
+    if !self.database.isEmpty { object["database"] = .string(self.database) }
+    if !self.searchPath.isEmpty { object["searchPath"] = .array(self.searchPath.map { .string($0) }) }
+    if !self.tenantIdentifier.isEmpty { object["tenantIdentifier"] = .string(self.tenantIdentifier) }
     return .object(object)
   }
 }

@@ -324,8 +324,8 @@ extension V1 {
     /// The pattern: `tenants/{id}` or as wherever a tenant is named. Not a deleted one.
     public var source: String
     /// What the new tenant has of its own: `slug`, `display_name`, `labels`, which count before those of the source,
-    /// `annotations`, and of `configuration` `database`, `schema`, `shared` and `placement`, as in CreateTenantRequest;
-    /// `isolation_model`, if it is to be another one. What else is populated is INVALID_ARGUMENT.
+    /// `annotations`, and of `configuration` `database`, `schema`, `shared`, `placement` and `data_categories`, as in
+    /// CreateTenantRequest; `isolation_model`, if it is to be another one. What else is populated is INVALID_ARGUMENT.
     public var tenant: V1.Tenant?
     /// As in CreateTenantRequest: what the source is by the time of a repetition does not count.
     public var requestId: String

@@ -83,6 +83,14 @@ struct PlaceOptions: ParsableArguments {
   @Option(help: "The cluster that its data is made in; empty: the server chooses.")
   var cluster: String?
 
+  @Option(
+    name: .customLong("category"),
+    help: ArgumentHelp(
+      "HYBRID isolation: a kind of data that is kept apart, as a database, a schema or in shared tables, and where, "
+        + "such as documents=database@eu-1. May be repeated.", valueName: "name=model[@cluster]"),
+    transform: CategoryText.parse)
+  var categories: [V1.DataCategory] = []
+
   /// What is given, and nothing else.
   func message() throws(UsageError) -> V1.TenantConfiguration {
     V1.TenantConfiguration(
@@ -90,7 +98,8 @@ struct PlaceOptions: ParsableArguments {
       schema: schemaName.map { V1.SchemaConfig(schemaName: $0) },
       shared: tenantIdentifier.map { V1.SharedConfig(tenantIdentifier: $0) },
       placement: region == nil && cluster == nil
-        ? nil : V1.TenantPlacement(region: region ?? "", cluster: cluster ?? ""))
+        ? nil : V1.TenantPlacement(region: region ?? "", cluster: cluster ?? ""),
+      dataCategories: categories)
   }
 
   /// Written as a whole: a user or a password without its database would unset the rest.
@@ -122,6 +131,7 @@ struct ConfigurationChange: Equatable {
     if configuration.schema != nil { paths.append("schema") }
     if configuration.shared != nil { paths.append("shared") }
     if configuration.placement != nil { paths.append("placement") }
+    if !configuration.dataCategories.isEmpty { paths.append("data_categories") }
     paths += try Self.paths(
       "custom_settings", set: configuration.customSettings?.keys.sorted() ?? [],
       unset: unsetSettings)

@@ -79,6 +79,12 @@ struct FleetChanges {
     limits(of: tenant, from: former)
     text("region", "configuration.placement", tenant.region, former.region) { _, _ in }
     text("cluster", "configuration.placement", tenant.cluster, former.cluster) { _, _ in }
+    if let categories = tenant.categories, categories != former.categories ?? [] {
+      list(
+        "categories", former.categories?.map(CategoryText.text), categories.map(CategoryText.text))
+      paths.append("configuration.data_categories")
+      configuration.dataCategories = categories
+    }
     maps(of: tenant, from: former)
     if let routes = tenant.routes, routes != former.routes ?? [] {
       list("routes", former.routes?.map(RouteText.text), routes.map(RouteText.text))

@@ -77,7 +77,7 @@ extension FleetDocument {
     ("labels", "labels"), ("annotations", "annotations"), ("custom_settings", "settings"),
     ("feature_flags", "featureFlags"), ("routes", "routes"), ("limits.plan", "plan"),
     ("limits.limits", "limits"), ("limits", "limits"), ("placement.region", "region"),
-    ("placement.cluster", "cluster"), ("placement", "region"),
+    ("placement.cluster", "cluster"), ("placement", "region"), ("data_categories", "categories"),
     ("database.connection_string", "database.connectionString"), ("database", "database"),
     ("schema.schema_name", "schemaName"), ("schema", "schemaName"),
     ("shared.tenant_identifier", "tenantIdentifier"), ("shared", "tenantIdentifier"),

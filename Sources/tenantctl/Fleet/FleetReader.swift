@@ -95,6 +95,7 @@ struct FleetReader {
     tenant.limits = take("limits") { $0.list { self.limit($0) } }
     tenant.region = take("region") { $0.text() }
     tenant.cluster = take("cluster") { $0.text() }
+    tenant.categories = take("categories") { $0.list { self.category($0) } }
     tenant.labels = take("labels") { $0.dictionary { $0.text() } }
     tenant.annotations = take("annotations") { $0.dictionary { $0.text() } }
     tenant.settings = take("settings") { $0.dictionary { $0.json(resolver) } }
@@ -151,6 +152,19 @@ struct FleetReader {
         period: period ?? .unspecified,
         burst: values.removeValue(forKey: "burst")?.number() ?? 0
       ).normal
+    }
+  }
+
+  private func category(_ node: FleetNode) -> V1.DataCategory? {
+    part(node, needing: ["name", "isolation"]) { values in
+      let isolation = values.removeValue(forKey: "isolation").flatMap(Self.isolation)
+      let placement = V1.TenantPlacement(
+        region: values.removeValue(forKey: "region")?.text() ?? "",
+        cluster: values.removeValue(forKey: "cluster")?.text() ?? "")
+      return V1.DataCategory(
+        category: values.removeValue(forKey: "name")?.text() ?? "",
+        isolationModel: isolation?.model ?? .unspecified,
+        placement: placement == V1.TenantPlacement() ? nil : placement)
     }
   }
 

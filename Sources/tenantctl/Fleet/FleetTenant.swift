@@ -10,6 +10,7 @@ struct FleetTenant: Sendable {
   var limits: [V1.RequestLimit]?
   var region: String?
   var cluster: String?
+  var categories: [V1.DataCategory]?
   var labels: [String: String]?
   var annotations: [String: String]?
   var settings: [String: JSONValue]?
@@ -62,6 +63,7 @@ extension FleetTenant {
     limits = (configuration.limits?.limits ?? []).map(\.normal)
     region = configuration.placement?.region ?? ""
     cluster = configuration.placement?.cluster ?? ""
+    categories = configuration.dataCategories
     labels = tenant.labels
     annotations = tenant.annotations
     settings = configuration.customSettings ?? [:]
@@ -88,6 +90,7 @@ extension FleetTenant {
     drop(\.tenantIdentifier)
     drop(\.tenantIdentifier, tenant.id)
     if limits?.isEmpty ?? true { limits = nil }
+    if categories?.isEmpty ?? true { categories = nil }
     if labels?.isEmpty ?? true { labels = nil }
     if annotations?.isEmpty ?? true { annotations = nil }
     if settings?.isEmpty ?? true { settings = nil }
@@ -103,7 +106,7 @@ extension FleetTenant {
       schema: schemaName.map { V1.SchemaConfig(schemaName: $0) },
       shared: tenantIdentifier.map { V1.SharedConfig(tenantIdentifier: $0) },
       customSettings: settings.flatMap { $0.isEmpty ? nil : $0 },
-      featureFlags: featureFlags ?? [:], routes: routes ?? [])
+      featureFlags: featureFlags ?? [:], routes: routes ?? [], dataCategories: categories ?? [])
     if !(plan ?? "").isEmpty || !(limits ?? []).isEmpty {
       configuration.limits = V1.RequestLimits(plan: plan ?? "", limits: limits ?? [])
     }

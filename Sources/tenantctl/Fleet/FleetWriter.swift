@@ -23,6 +23,7 @@ enum FleetWriter {
     add("limits", tenant.limits) { Node($0.map { limit($0) }) }
     add("region", tenant.region, text)
     add("cluster", tenant.cluster, text)
+    add("categories", tenant.categories) { Node($0.map { category($0) }) }
     add("labels", tenant.labels) { YAMLText.node($0, text) }
     add("annotations", tenant.annotations) { YAMLText.node($0, text) }
     add("settings", tenant.settings) { YAMLText.node(.object($0)) }
@@ -47,6 +48,17 @@ enum FleetWriter {
       ("requests", YAMLText.node(.number(Double(normal.requests)))),
       ("period", YAMLText.node(LimitText.name(of: normal.period))),
       ("burst", normal.burst == 0 ? nil : YAMLText.node(.number(Double(normal.burst)))),
+    ])
+  }
+
+  private static func category(_ category: V1.DataCategory) -> Node {
+    let placement = category.placement ?? V1.TenantPlacement()
+    let isolation = Isolation.allCases.first { $0.model == category.isolationModel }
+    return mapping([
+      ("name", YAMLText.node(category.category)),
+      ("isolation", isolation.map { YAMLText.node($0.rawValue) }),
+      ("region", placement.region.isEmpty ? nil : YAMLText.node(placement.region)),
+      ("cluster", placement.cluster.isEmpty ? nil : YAMLText.node(placement.cluster)),
     ])
   }
 

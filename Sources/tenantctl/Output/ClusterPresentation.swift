@@ -44,13 +44,23 @@ extension V1.TenantDataAccess: Presentable {
     fields.add("Cluster", cluster)
     fields.add("Isolation", isolationModel.shortName)
     fields.add("Hosts", each: hosts)
-    fields.add("TLS", tls ? "required" : "no")
+    if categories.isEmpty { fields.add("TLS", tls ? "required" : "no") }
     fields.add("Database", database)
     fields.add("Search path", searchPath.joined(separator: ", "))
     fields.add("Tenant column", tenantIdentifier)
     fields.add("User", username)
     fields.add("Password", password)
     fields.add("Since", createTime?.text ?? "")
-    return fields.lines()
+    if categories.isEmpty { return fields.lines() }
+    var table = Table(
+      "CATEGORY", "ISOLATION", "CLUSTER", "HOSTS", "TLS", "DATABASE", "SEARCH PATH",
+      "TENANT COLUMN")
+    for part in categories {
+      table.add(
+        part.category, part.isolationModel.shortName, part.cluster,
+        part.hosts.joined(separator: ","), part.tls ? "required" : "no", part.database,
+        part.searchPath.joined(separator: ","), part.tenantIdentifier)
+    }
+    return fields.lines() + [""] + table.lines()
   }
 }

@@ -66,6 +66,7 @@ extension V1.TenantConfiguration {
     fields.add("Plan", limits?.plan ?? "")
     fields.add("Region", placement?.region ?? "")
     fields.add("Cluster", placement?.cluster ?? "")
+    fields.add("Categories", each: dataCategories.map(CategoryText.text))
     fields.add("Limits", each: (limits?.limits ?? []).map(LimitText.text))
   }
 }

@@ -257,6 +257,51 @@ void   tenancy__v1__tenant_configuration__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__tenant_configuration__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__data_category__init
+                     (Tenancy__V1__DataCategory         *message)
+{
+  static const Tenancy__V1__DataCategory init_value = TENANCY__V1__DATA_CATEGORY__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__data_category__get_packed_size
+                     (const Tenancy__V1__DataCategory *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__data_category__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__data_category__pack
+                     (const Tenancy__V1__DataCategory *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__data_category__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__data_category__pack_to_buffer
+                     (const Tenancy__V1__DataCategory *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__data_category__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__DataCategory *
+       tenancy__v1__data_category__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__DataCategory *)
+     protobuf_c_message_unpack (&tenancy__v1__data_category__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__data_category__free_unpacked
+                     (Tenancy__V1__DataCategory *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__data_category__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__secret_setting__init
                      (Tenancy__V1__SecretSetting         *message)
 {
@@ -1285,7 +1330,7 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__secret_value
   (ProtobufCMessageInit) tenancy__v1__tenant_configuration__secret_values_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_descriptors[10] =
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_descriptors[11] =
 {
   {
     "database",
@@ -1407,9 +1452,22 @@ static const ProtobufCFieldDescriptor tenancy__v1__tenant_configuration__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "data_categories",
+    11,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__TenantConfiguration, n_data_categories),
+    offsetof(Tenancy__V1__TenantConfiguration, data_categories),
+    &tenancy__v1__data_category__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__tenant_configuration__field_indices_by_name[] = {
   3,   /* field[3] = custom_settings */
+  10,   /* field[10] = data_categories */
   0,   /* field[0] = database */
   4,   /* field[4] = feature_flags */
   6,   /* field[6] = limits */
@@ -1423,7 +1481,7 @@ static const unsigned tenancy__v1__tenant_configuration__field_indices_by_name[]
 static const ProtobufCIntRange tenancy__v1__tenant_configuration__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor =
 {
@@ -1433,11 +1491,75 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor =
   "Tenancy__V1__TenantConfiguration",
   "tenancy.v1",
   sizeof(Tenancy__V1__TenantConfiguration),
-  10,
+  11,
   tenancy__v1__tenant_configuration__field_descriptors,
   tenancy__v1__tenant_configuration__field_indices_by_name,
   1,  tenancy__v1__tenant_configuration__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__tenant_configuration__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__data_category__field_descriptors[3] =
+{
+  {
+    "category",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DataCategory, category),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "isolation_model",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DataCategory, isolation_model),
+    &tenancy__v1__isolation_model__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "placement",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DataCategory, placement),
+    &tenancy__v1__tenant_placement__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__data_category__field_indices_by_name[] = {
+  0,   /* field[0] = category */
+  1,   /* field[1] = isolation_model */
+  2,   /* field[2] = placement */
+};
+static const ProtobufCIntRange tenancy__v1__data_category__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__data_category__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DataCategory",
+  "DataCategory",
+  "Tenancy__V1__DataCategory",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__DataCategory),
+  3,
+  tenancy__v1__data_category__field_descriptors,
+  tenancy__v1__data_category__field_indices_by_name,
+  1,  tenancy__v1__data_category__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__data_category__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__secret_setting__field_descriptors[3] =

@@ -278,6 +278,51 @@ void   tenancy__v1__tenant_data_access__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__tenant_data_access__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__data_category_access__init
+                     (Tenancy__V1__DataCategoryAccess         *message)
+{
+  static const Tenancy__V1__DataCategoryAccess init_value = TENANCY__V1__DATA_CATEGORY_ACCESS__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__data_category_access__get_packed_size
+                     (const Tenancy__V1__DataCategoryAccess *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__data_category_access__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__data_category_access__pack
+                     (const Tenancy__V1__DataCategoryAccess *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__data_category_access__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__data_category_access__pack_to_buffer
+                     (const Tenancy__V1__DataCategoryAccess *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__data_category_access__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__DataCategoryAccess *
+       tenancy__v1__data_category_access__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__DataCategoryAccess *)
+     protobuf_c_message_unpack (&tenancy__v1__data_category_access__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__data_category_access__free_unpacked
+                     (Tenancy__V1__DataCategoryAccess *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__data_category_access__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor tenancy__v1__rotate_tenant_data_login_request__field_descriptors[1] =
 {
   {
@@ -448,7 +493,7 @@ const ProtobufCMessageDescriptor tenancy__v1__get_tenant_data_access_request__de
   (ProtobufCMessageInit) tenancy__v1__get_tenant_data_access_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__tenant_data_access__field_descriptors[11] =
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_data_access__field_descriptors[12] =
 {
   {
     "name",
@@ -582,8 +627,21 @@ static const ProtobufCFieldDescriptor tenancy__v1__tenant_data_access__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "categories",
+    12,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__TenantDataAccess, n_categories),
+    offsetof(Tenancy__V1__TenantDataAccess, categories),
+    &tenancy__v1__data_category_access__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__tenant_data_access__field_indices_by_name[] = {
+  11,   /* field[11] = categories */
   1,   /* field[1] = cluster */
   10,   /* field[10] = create_time */
   5,   /* field[5] = database */
@@ -599,7 +657,7 @@ static const unsigned tenancy__v1__tenant_data_access__field_indices_by_name[] =
 static const ProtobufCIntRange tenancy__v1__tenant_data_access__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 12 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__tenant_data_access__descriptor =
 {
@@ -609,10 +667,139 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_data_access__descriptor =
   "Tenancy__V1__TenantDataAccess",
   "tenancy.v1",
   sizeof(Tenancy__V1__TenantDataAccess),
-  11,
+  12,
   tenancy__v1__tenant_data_access__field_descriptors,
   tenancy__v1__tenant_data_access__field_indices_by_name,
   1,  tenancy__v1__tenant_data_access__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__tenant_data_access__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__data_category_access__field_descriptors[8] =
+{
+  {
+    "category",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DataCategoryAccess, category),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "isolation_model",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DataCategoryAccess, isolation_model),
+    &tenancy__v1__isolation_model__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cluster",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DataCategoryAccess, cluster),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "hosts",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__DataCategoryAccess, n_hosts),
+    offsetof(Tenancy__V1__DataCategoryAccess, hosts),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tls",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DataCategoryAccess, tls),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "database",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DataCategoryAccess, database),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "search_path",
+    7,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__DataCategoryAccess, n_search_path),
+    offsetof(Tenancy__V1__DataCategoryAccess, search_path),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tenant_identifier",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DataCategoryAccess, tenant_identifier),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__data_category_access__field_indices_by_name[] = {
+  0,   /* field[0] = category */
+  2,   /* field[2] = cluster */
+  5,   /* field[5] = database */
+  3,   /* field[3] = hosts */
+  1,   /* field[1] = isolation_model */
+  6,   /* field[6] = search_path */
+  7,   /* field[7] = tenant_identifier */
+  4,   /* field[4] = tls */
+};
+static const ProtobufCIntRange tenancy__v1__data_category_access__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__data_category_access__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.DataCategoryAccess",
+  "DataCategoryAccess",
+  "Tenancy__V1__DataCategoryAccess",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__DataCategoryAccess),
+  8,
+  tenancy__v1__data_category_access__field_descriptors,
+  tenancy__v1__data_category_access__field_indices_by_name,
+  1,  tenancy__v1__data_category_access__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__data_category_access__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -31,6 +31,7 @@ typedef struct Tenancy__V1__FormerSlug Tenancy__V1__FormerSlug;
 typedef struct Tenancy__V1__TenantConfiguration Tenancy__V1__TenantConfiguration;
 typedef struct Tenancy__V1__TenantConfiguration__FeatureFlagsEntry Tenancy__V1__TenantConfiguration__FeatureFlagsEntry;
 typedef struct Tenancy__V1__TenantConfiguration__SecretValuesEntry Tenancy__V1__TenantConfiguration__SecretValuesEntry;
+typedef struct Tenancy__V1__DataCategory Tenancy__V1__DataCategory;
 typedef struct Tenancy__V1__SecretSetting Tenancy__V1__SecretSetting;
 typedef struct Tenancy__V1__TenantPlacement Tenancy__V1__TenantPlacement;
 typedef struct Tenancy__V1__RequestLimits Tenancy__V1__RequestLimits;
@@ -206,10 +207,24 @@ struct  Tenancy__V1__TenantConfiguration
   Tenancy__V1__TenantConfiguration__SecretValuesEntry **secret_values;
   size_t n_secret_settings;
   Tenancy__V1__SecretSetting **secret_settings;
+  size_t n_data_categories;
+  Tenancy__V1__DataCategory **data_categories;
 };
 #define TENANCY__V1__TENANT_CONFIGURATION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_configuration__descriptor) \
-    , NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, NULL, 0,NULL, 0,NULL }
+    , NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, NULL, 0,NULL, 0,NULL, 0,NULL }
+
+
+struct  Tenancy__V1__DataCategory
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData category;
+  Tenancy__V1__IsolationModel isolation_model;
+  Tenancy__V1__TenantPlacement *placement;
+};
+#define TENANCY__V1__DATA_CATEGORY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__data_category__descriptor) \
+    , {0,NULL}, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, NULL }
 
 
 struct  Tenancy__V1__SecretSetting
@@ -413,6 +428,25 @@ Tenancy__V1__TenantConfiguration *
 void   tenancy__v1__tenant_configuration__free_unpacked
                      (Tenancy__V1__TenantConfiguration *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__DataCategory methods */
+void   tenancy__v1__data_category__init
+                     (Tenancy__V1__DataCategory         *message);
+size_t tenancy__v1__data_category__get_packed_size
+                     (const Tenancy__V1__DataCategory   *message);
+size_t tenancy__v1__data_category__pack
+                     (const Tenancy__V1__DataCategory   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__data_category__pack_to_buffer
+                     (const Tenancy__V1__DataCategory   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__DataCategory *
+       tenancy__v1__data_category__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__data_category__free_unpacked
+                     (Tenancy__V1__DataCategory *message,
+                      ProtobufCAllocator *allocator);
 /* Tenancy__V1__SecretSetting methods */
 void   tenancy__v1__secret_setting__init
                      (Tenancy__V1__SecretSetting         *message);
@@ -594,6 +628,9 @@ typedef void (*Tenancy__V1__TenantConfiguration__SecretValuesEntry_Closure)
 typedef void (*Tenancy__V1__TenantConfiguration_Closure)
                  (const Tenancy__V1__TenantConfiguration *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__DataCategory_Closure)
+                 (const Tenancy__V1__DataCategory *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__SecretSetting_Closure)
                  (const Tenancy__V1__SecretSetting *message,
                   void *closure_data);
@@ -635,6 +672,7 @@ extern const ProtobufCMessageDescriptor tenancy__v1__former_slug__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__feature_flags_entry__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_configuration__secret_values_entry__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__data_category__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__secret_setting__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_placement__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__request_limits__descriptor;

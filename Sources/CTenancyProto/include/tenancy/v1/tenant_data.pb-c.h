@@ -29,6 +29,7 @@ typedef struct Tenancy__V1__RetireTenantDataLoginRequest Tenancy__V1__RetireTena
 typedef struct Tenancy__V1__RetireTenantDataLoginResponse Tenancy__V1__RetireTenantDataLoginResponse;
 typedef struct Tenancy__V1__GetTenantDataAccessRequest Tenancy__V1__GetTenantDataAccessRequest;
 typedef struct Tenancy__V1__TenantDataAccess Tenancy__V1__TenantDataAccess;
+typedef struct Tenancy__V1__DataCategoryAccess Tenancy__V1__DataCategoryAccess;
 
 
 /* --- enums --- */
@@ -101,10 +102,31 @@ struct  Tenancy__V1__TenantDataAccess
   ProtobufCBinaryData username;
   ProtobufCBinaryData password;
   Google__Protobuf__Timestamp *create_time;
+  size_t n_categories;
+  Tenancy__V1__DataCategoryAccess **categories;
 };
 #define TENANCY__V1__TENANT_DATA_ACCESS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_data_access__descriptor) \
-    , {0,NULL}, {0,NULL}, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, 0,NULL, 0, {0,NULL}, 0,NULL, {0,NULL}, {0,NULL}, {0,NULL}, NULL }
+    , {0,NULL}, {0,NULL}, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, 0,NULL, 0, {0,NULL}, 0,NULL, {0,NULL}, {0,NULL}, {0,NULL}, NULL, 0,NULL }
+
+
+struct  Tenancy__V1__DataCategoryAccess
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData category;
+  Tenancy__V1__IsolationModel isolation_model;
+  ProtobufCBinaryData cluster;
+  size_t n_hosts;
+  ProtobufCBinaryData *hosts;
+  protobuf_c_boolean tls;
+  ProtobufCBinaryData database;
+  size_t n_search_path;
+  ProtobufCBinaryData *search_path;
+  ProtobufCBinaryData tenant_identifier;
+};
+#define TENANCY__V1__DATA_CATEGORY_ACCESS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__data_category_access__descriptor) \
+    , {0,NULL}, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, {0,NULL}, 0,NULL, 0, {0,NULL}, 0,NULL, {0,NULL} }
 
 
 /* Tenancy__V1__RotateTenantDataLoginRequest methods */
@@ -221,6 +243,25 @@ Tenancy__V1__TenantDataAccess *
 void   tenancy__v1__tenant_data_access__free_unpacked
                      (Tenancy__V1__TenantDataAccess *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__DataCategoryAccess methods */
+void   tenancy__v1__data_category_access__init
+                     (Tenancy__V1__DataCategoryAccess         *message);
+size_t tenancy__v1__data_category_access__get_packed_size
+                     (const Tenancy__V1__DataCategoryAccess   *message);
+size_t tenancy__v1__data_category_access__pack
+                     (const Tenancy__V1__DataCategoryAccess   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__data_category_access__pack_to_buffer
+                     (const Tenancy__V1__DataCategoryAccess   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__DataCategoryAccess *
+       tenancy__v1__data_category_access__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__data_category_access__free_unpacked
+                     (Tenancy__V1__DataCategoryAccess *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Tenancy__V1__RotateTenantDataLoginRequest_Closure)
@@ -241,6 +282,9 @@ typedef void (*Tenancy__V1__GetTenantDataAccessRequest_Closure)
 typedef void (*Tenancy__V1__TenantDataAccess_Closure)
                  (const Tenancy__V1__TenantDataAccess *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__DataCategoryAccess_Closure)
+                 (const Tenancy__V1__DataCategoryAccess *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -253,6 +297,7 @@ extern const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_data_login_re
 extern const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_data_login_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_data_access_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_data_access__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__data_category_access__descriptor;
 
 PROTOBUF_C__END_DECLS
 

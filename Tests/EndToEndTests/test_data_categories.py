@@ -92,6 +92,9 @@ def test_each_kind_is_where_it_belongs_and_nobody_elses(admin, clusters):
             of(mine, category), f"SELECT * FROM {theirs.search_path[0]}.{category}", theirs.database)
         assert "permission denied" in denied.stderr
     assert clusters["one"].login(of(mine, "orders"), "SELECT note FROM orders") == "mine"
+    resolved = admin.resolver.ResolveTenant(api.resolver.ResolveTenantRequest(path="/tenants/acme/x")).tenant
+    assert [(part.category, part.isolation_model) for part in resolved.data_categories] == [
+        (name, model) for name, model, _ in CATEGORIES]
     # Steps say where they were done.
     [operation] = admin.operations.ListTenantOperations(
         api.operations.ListTenantOperationsRequest(parent="acme"), timeout=10).operations

@@ -51,6 +51,9 @@ enum ResolutionAnswer {
     if let shared = tenant.configuration.shared {
       message.tenantIdentifier = shared.tenantIdentifier
     }
+    message.dataCategories = tenant.dataCategories.map {
+      V1.DataCategory(category: $0.name, isolationModel: V1.IsolationModel($0.model))
+    }
     return message
   }
 

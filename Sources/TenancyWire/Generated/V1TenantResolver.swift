@@ -296,6 +296,9 @@ extension V1 {
     public var schemaName: String
     /// `tenant_identifier`, field 9.
     public var tenantIdentifier: String
+    /// HYBRID isolation: its kinds of data and their models, without their placement. Where each is and how it is reached
+    /// is TenantData's to say.
+    public var dataCategories: [V1.DataCategory]
 
     /// Fields that are not given have their defaults.
     public init(
@@ -307,7 +310,8 @@ extension V1 {
       isolationModel: V1.IsolationModel = V1.IsolationModel(rawValue: 0),
       epoch: UInt64 = 0,
       schemaName: String = "",
-      tenantIdentifier: String = ""
+      tenantIdentifier: String = "",
+      dataCategories: [V1.DataCategory] = []
     ) {
       self.name = name
       self.id = id
@@ -318,6 +322,7 @@ extension V1 {
       self.epoch = epoch
       self.schemaName = schemaName
       self.tenantIdentifier = tenantIdentifier
+      self.dataCategories = dataCategories
     }
   }
 }
@@ -340,6 +345,7 @@ extension V1.ResolvedTenant {
     self.epoch = c.pointee.epoch
     self.schemaName = try WireText.string(c.pointee.schema_name, field: "schema_name")
     self.tenantIdentifier = try WireText.string(c.pointee.tenant_identifier, field: "tenant_identifier")
+    self.dataCategories = try WireRead.messages(c.pointee.data_categories, count: c.pointee.n_data_categories, field: "data_categories")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -354,6 +360,8 @@ extension V1.ResolvedTenant {
     c.pointee.epoch = self.epoch
     c.pointee.schema_name = arena.copy(self.schemaName)
     c.pointee.tenant_identifier = arena.copy(self.tenantIdentifier)
+    c.pointee.n_data_categories = self.dataCategories.count
+    c.pointee.data_categories = arena.list(self.dataCategories) { Optional($0.write(into: arena)) }
     return c
   }
 
@@ -368,6 +376,7 @@ extension V1.ResolvedTenant {
     if self.epoch != 0 { object["epoch"] = WireJSON.scalar(self.epoch) }
     if !self.schemaName.isEmpty { object["schemaName"] = .string(self.schemaName) }
     if !self.tenantIdentifier.isEmpty { object["tenantIdentifier"] = .string(self.tenantIdentifier) }
+    if !self.dataCategories.isEmpty { object["dataCategories"] = .array(self.dataCategories.map { $0.json() }) }
     return .object(object)
   }
 }

@@ -11,6 +11,7 @@ extension V1.ResolveTenantResponse: Presentable {
       fields.add("Isolation", tenant.isolationModel.shortName)
       fields.add("Epoch", String(tenant.epoch))
       fields.add("Schema", tenant.schemaName)
+      fields.add("Categories", each: tenant.dataCategories.map(CategoryText.text))
       fields.add("Tenant column", tenant.tenantIdentifier)
     }
     fields.add("Decided by", strategy.shortName)

@@ -880,7 +880,7 @@ const ProtobufCMessageDescriptor tenancy__v1__resolve_tenant_request__descriptor
   (ProtobufCMessageInit) tenancy__v1__resolve_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__resolved_tenant__field_descriptors[9] =
+static const ProtobufCFieldDescriptor tenancy__v1__resolved_tenant__field_descriptors[10] =
 {
   {
     "name",
@@ -990,8 +990,21 @@ static const ProtobufCFieldDescriptor tenancy__v1__resolved_tenant__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "data_categories",
+    10,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ResolvedTenant, n_data_categories),
+    offsetof(Tenancy__V1__ResolvedTenant, data_categories),
+    &tenancy__v1__data_category__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__resolved_tenant__field_indices_by_name[] = {
+  9,   /* field[9] = data_categories */
   3,   /* field[3] = display_name */
   6,   /* field[6] = epoch */
   1,   /* field[1] = id */
@@ -1005,7 +1018,7 @@ static const unsigned tenancy__v1__resolved_tenant__field_indices_by_name[] = {
 static const ProtobufCIntRange tenancy__v1__resolved_tenant__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__resolved_tenant__descriptor =
 {
@@ -1015,7 +1028,7 @@ const ProtobufCMessageDescriptor tenancy__v1__resolved_tenant__descriptor =
   "Tenancy__V1__ResolvedTenant",
   "tenancy.v1",
   sizeof(Tenancy__V1__ResolvedTenant),
-  9,
+  10,
   tenancy__v1__resolved_tenant__field_descriptors,
   tenancy__v1__resolved_tenant__field_indices_by_name,
   1,  tenancy__v1__resolved_tenant__number_ranges,

@@ -140,10 +140,12 @@ struct  Tenancy__V1__ResolvedTenant
   uint64_t epoch;
   ProtobufCBinaryData schema_name;
   ProtobufCBinaryData tenant_identifier;
+  size_t n_data_categories;
+  Tenancy__V1__DataCategory **data_categories;
 };
 #define TENANCY__V1__RESOLVED_TENANT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__resolved_tenant__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, 0, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, TENANCY__V1__ISOLATION_MODEL__ISOLATION_MODEL_UNSPECIFIED, 0, {0,NULL}, {0,NULL}, 0,NULL }
 
 
 struct  Tenancy__V1__ResolutionFinding

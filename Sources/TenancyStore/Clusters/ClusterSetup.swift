@@ -20,7 +20,9 @@ struct ClusterSetup {
   }
 
   /// Of the registry and of what goes with it.
-  private static let version = 1
+  private static let version = 2
+  /// Of the policies of shared tables: another would have to be made anew.
+  private static let policies = 1
   /// The first whose schema `public` nobody but the database's owner makes things in, and whose logins can't give
   /// themselves away.
   private static let oldestServer: Int64 = 150_000
@@ -67,10 +69,12 @@ struct ClusterSetup {
       CREATE SCHEMA IF NOT EXISTS \(schema);
       CREATE TABLE IF NOT EXISTS \(schema).cluster (
         name text PRIMARY KEY, setup integer NOT NULL);
+      ALTER TABLE \(schema).cluster ADD COLUMN IF NOT EXISTS store text;
       CREATE TABLE IF NOT EXISTS \(schema).tenants (
         tenant_id uuid PRIMARY KEY, database_name text UNIQUE, schema_name text UNIQUE,
         schema_made boolean NOT NULL DEFAULT false, tenant_identifier text UNIQUE,
         create_time timestamptz NOT NULL DEFAULT now());
+      ALTER TABLE \(schema).tenants ADD COLUMN IF NOT EXISTS epoch numeric(20) NOT NULL DEFAULT 0;
       CREATE TABLE IF NOT EXISTS \(schema).logins (
         role_name text PRIMARY KEY,
         tenant_id uuid NOT NULL REFERENCES \(schema).tenants ON DELETE CASCADE);
@@ -118,6 +122,20 @@ struct ClusterSetup {
         "this database is that of the cluster \(names.sorted().joined(separator: ", ")): a cluster keeps its "
           + "name, and has one")
     }
+    if configuration.store.isEmpty { return }
+    // The first that comes has it.
+    try connection.run(
+      "UPDATE \(ClusterNames.schema).cluster SET store = $1 WHERE store IS NULL",
+      [.text(configuration.store)], until: deadline)
+    let store = try connection.run(
+      "SELECT store FROM \(ClusterNames.schema).cluster", until: deadline
+    ).firstText
+    guard store == configuration.store else {
+      throw PostgreSQLError(
+        .server,
+        "the cluster \(configuration.name) is another control plane's, whose store is \(store ?? "unknown"), and "
+          + "this one's is \(configuration.store)")
+    }
   }
 
   /// Logins reach what is open to all as well: there they could keep databases from being made, and leave things that
@@ -152,7 +170,7 @@ struct ClusterSetup {
     let (column, sharers) = (ClusterNames.quoted(table.tenantColumn), ClusterNames.sharers)
     let isOwn = "\(column) = (SELECT \(ClusterNames.schema).tenant_identifier())"
     // Changing a table waits for all who read it, and all others for that.
-    let mark = "tenancy \(Self.version): \(isOwn)"
+    let mark = "tenancy \(Self.policies): \(isOwn)"
     if try isPrepared(table, mark, connection) { return }
     // The owner is a member of tenants' roles while it takes them away.
     let isOwner = "session_user = \(ClusterNames.literal(configuration.server.user))"

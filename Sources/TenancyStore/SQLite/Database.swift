@@ -27,6 +27,10 @@ struct Database {
   }
 
   /// - Throws: `.unavailable` unless it may be served.
+  func firstIncarnation() throws(StoreError) -> String? {
+    try Incarnations.read(connection, "ORDER BY number LIMIT 1").first?.id
+  }
+
   func incarnation(_ path: String) throws(StoreError) -> StoreIncarnation {
     try Incarnations.requireCurrent(connection, path)
   }

@@ -27,6 +27,8 @@ public final class SQLiteStore: AuditedStore {
   private let sealer: (any SecretSealer)?
 
   public var incarnationID: String { incarnation.id }
+  /// That of its first life.
+  public let identity: String
 
   /// Opens a store, creating the file where there is none. Its directory must exist.
   /// - Parameter sealer: takes in the store's data keys, and seals what earlier versions stored in the clear.
@@ -53,6 +55,7 @@ public final class SQLiteStore: AuditedStore {
     try FileSystem.createPrivateFile(path: path)
     let database = try Database(path: path, sealer: sealer)
     incarnation = try database.incarnation(path)
+    identity = try database.firstIncarnation() ?? incarnation.id
     // SQLite syncs the directory for the log's sake only, and only when it first syncs the log.
     try FileSystem.syncDirectory(of: path)
     state = Mutex(State(lock: lock, database: database))

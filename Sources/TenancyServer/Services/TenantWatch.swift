@@ -14,7 +14,7 @@ extension TenantManagerService {
     defer { watches.leave(stream.payer) }
     let place = try await terms.begin(plane, stream)
     let own = try stream.access().home?.tenant.id
-    let feed = plane.tenantChanges(after: place.changes)
+    let feed = plane.tenantChanges(after: place.changes, of: own, by: stream.payer)
     // What is followed must be what the place is of, and not a state that was taken back meanwhile.
     guard plane.token.revision >= place.changes.revision else { throw StreamCall.interrupted() }
     let last = LastToken(place.text(question: terms.question))

@@ -192,11 +192,20 @@ public final class PostgreSQLStore: AuditedStore {
       if let last = rows.last?.mark.revision { try prove(last, connection) }
       return rows
     }
-    // Outside of the lock, which others may wait for.
-    var entries: [LogEntry] = []
-    entries.reserveCapacity(rows.count)
-    for row in rows { entries.append(try row.entry(json)) }
-    return entries
+    return try rows.entries(json)
+  }
+
+  public func pastEntries(
+    of tenant: TenantID?, after revision: UInt64, through last: UInt64, limit: Int
+  ) throws(StoreError) -> LogPart {
+    let (rows, end) = try withConnection(of: auditReader) { connection throws(StoreError) in
+      let part = try read(connection) { _ throws(StoreError) in
+        try log(connection).part(of: tenant, after: revision, through: last, limit: limit)
+      }
+      try prove(part.end, connection)
+      return part
+    }
+    return LogPart(entries: try rows.entries(json), end: end)
   }
 
   public func tenantEntry(_ query: TenantLogQuery) throws(StoreError) -> LogEntry? {

@@ -75,11 +75,16 @@ public final class SQLiteStore: AuditedStore {
     let rows = try state.withLock { (state: inout State) throws(StoreError) in
       try open(&state).entries(after: revision, limit: limit)
     }
-    // Outside of the lock, which a write may wait for.
-    var entries: [LogEntry] = []
-    entries.reserveCapacity(rows.count)
-    for row in rows { entries.append(try row.entry(json)) }
-    return entries
+    return try rows.entries(json)
+  }
+
+  public func pastEntries(
+    of tenant: TenantID?, after revision: UInt64, through last: UInt64, limit: Int
+  ) throws(StoreError) -> LogPart {
+    let (rows, end) = try withAuditReader { (reader) throws(StoreError) in
+      try reader.log(json).part(of: tenant, after: revision, through: last, limit: limit)
+    }
+    return LogPart(entries: try rows.entries(json), end: end)
   }
 
   public func tenantEntry(_ query: TenantLogQuery) throws(StoreError) -> LogEntry? {

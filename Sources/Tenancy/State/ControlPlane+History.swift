@@ -84,6 +84,19 @@ extension ControlPlane {
   }
 
   /// Goes back through a history.
+  /// A tenant's operations, the newest first, of this revision or a later one.
+  /// - Parameter reader: as above.
+  func operations(
+    of tenant: TenantID, by reader: WritePayer
+  ) async throws(TenancyError) -> (operations: [TenantOperation], revision: UInt64) {
+    let revision = state.revision
+    let found = try await wait(for: historyReads, reader, isPatient: false, .operationPages) {
+      [store] () throws(StoreError) in
+      try store.operations(of: tenant)
+    }
+    return (found, revision)
+  }
+
   /// - Returns: what was, and the oldest revision of which that is known; 0: it did not go so far.
   private static func undo(
     _ store: any ControlStore, _ owner: ConfigurationOwner, _ revisions: [UInt64], least: UInt64,

@@ -256,7 +256,7 @@ public final class PostgreSQLStore: AuditedStore {
   public func operations(
     of tenant: TenantID
   ) throws(StoreError) -> [TenantOperation] {
-    try withRows { rows throws(StoreError) in
+    try withRows(of: auditReader) { rows throws(StoreError) in
       try OperationReader(source: rows, json: json).operations(of: tenant)
     }
   }
@@ -264,15 +264,16 @@ public final class PostgreSQLStore: AuditedStore {
   private func withSecrets<Result: Sendable>(
     _ body: (SecretReader<PostgreSQLRows>) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
-    try withRows { rows throws(StoreError) in
+    try withRows(of: reader) { rows throws(StoreError) in
       try body(SecretReader(source: rows, json: json))
     }
   }
 
   private func withRows<Result: Sendable>(
+    of session: borrowing Mutex<PostgreSQLSession?>,
     _ body: (PostgreSQLRows) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
-    try withConnection(of: reader) { connection throws(StoreError) in
+    try withConnection(of: session) { connection throws(StoreError) in
       let (result, revision) = try read(connection) { row throws(StoreError) in
         let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
         return (try body(rows), row.revision)

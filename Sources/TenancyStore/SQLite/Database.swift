@@ -61,10 +61,6 @@ struct Database {
 
   func dataKeys() throws(StoreError) -> [WrappedDataKey] { try secrets.dataKeys() }
 
-  func operations(of tenant: TenantID) throws(StoreError) -> [TenantOperation] {
-    try OperationReader(source: connection, json: json).operations(of: tenant)
-  }
-
   private var log: LogReader<SQLiteConnection> { LogReader(source: connection, json: json) }
 
   func entries(after revision: UInt64, limit: Int) throws(StoreError) -> [LogRow] {

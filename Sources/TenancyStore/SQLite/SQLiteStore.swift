@@ -111,8 +111,8 @@ public final class SQLiteStore: AuditedStore {
   public func operations(
     of tenant: TenantID
   ) throws(StoreError) -> [TenantOperation] {
-    try state.withLock { (state: inout State) throws(StoreError) in
-      try open(&state).operations(of: tenant)
+    try withAuditReader { (reader) throws(StoreError) in
+      try reader.operations(of: tenant)
     }
   }
 

@@ -82,12 +82,7 @@ public struct TenantCommands: Sendable {
     validateOnly: Bool = false,
     _ transaction: inout Transaction, _ check: (Tenant) throws(TenancyError) -> Void = { _ in }
   ) throws(TenancyError) -> Tenant {
-    if !new.requestID.isEmpty, let earlier = transaction.state.request(new.requestID, of: actor) {
-      guard earlier.digest == new.digest, let record = transaction.state.find(earlier.tenant) else {
-        throw .invalid("request_id", "was used for another request", reason: .requestReused)
-      }
-      return record.tenant
-    }
+    if let made = try made(by: new, of: actor, transaction.state) { return made }
     var tenant = try make(new, at: transaction.now, transaction.state.catalog)
     try transaction.state.checkPlan(of: tenant.configuration.limits, from: nil, plans)
     try checkFree(tenant, in: transaction.state)
@@ -168,6 +163,11 @@ public struct TenantCommands: Sendable {
         return before
       }
       after.version += 1
+        // That it was asked for is remembered.
+        if !update.historyRequest.isEmpty, !validateOnly {
+          transaction.historyRequest = update.historyRequest
+          transaction.emit(.putTenant(before), about: id)
+        }
       after.updateTime = transaction.now
       let secret = try Self.seal(password, into: &after, sealer)
       let secrets = try Self.seal(update.secrets, into: &after, at: transaction.now, sealer)

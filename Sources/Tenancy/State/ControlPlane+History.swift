@@ -30,7 +30,8 @@ extension Transaction {
   }
 
   private mutating func note(_ edits: [SettingEdit], of owner: ConfigurationOwner) {
-    guard !edits.isEmpty else { return }
+    // A request that has changed nothing is remembered, too.
+    guard !edits.isEmpty || !historyRequest.isEmpty else { return }
     history.append(ConfigurationEdit(owner: owner, edits: edits, request: historyRequest))
   }
 }
@@ -83,7 +84,6 @@ extension ControlPlane {
     return pasts
   }
 
-  /// Goes back through a history.
   /// A tenant's operations, the newest first, of this revision or a later one.
   /// - Parameter reader: as above.
   func operations(
@@ -97,6 +97,7 @@ extension ControlPlane {
     return (found, revision)
   }
 
+  /// Goes back through a history.
   /// - Returns: what was, and the oldest revision of which that is known; 0: it did not go so far.
   private static func undo(
     _ store: any ControlStore, _ owner: ConfigurationOwner, _ revisions: [UInt64], least: UInt64,

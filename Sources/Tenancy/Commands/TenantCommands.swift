@@ -118,6 +118,8 @@ public struct TenantCommands: Sendable {
     /// Values of secret settings, to be sealed; nil: to be removed. Others stay. That one is set counts as a change,
     /// too.
     public var secrets: [String: ClearSecret?] = [:]
+    /// When its maintenance is expected to be over; nil inside: nobody knows. Only the platform moves it.
+    public var maintenanceEnd: Timestamp??
     /// Empty: any.
     public var etag: String
     /// What is known to be wrong with the request.
@@ -149,6 +151,7 @@ public struct TenantCommands: Sendable {
       let before = record.tenant
       guard !before.state.isGone else { throw .tenantNotFound }
       var after = try Self.apply(update, to: before, transaction.state.catalog)
+      try Self.moveMaintenance(of: &after, update, at: transaction.now)
       try transaction.state.checkPlan(
         of: after.configuration.limits, from: before.configuration.limits, plans)
       let password = after.configuration.database == nil ? nil : update.databasePassword
@@ -160,14 +163,14 @@ public struct TenantCommands: Sendable {
         $0.value != nil || before.configuration.secretSettings[$0.key] != nil
       }
       guard touchesSecrets || password != nil || !after.hasSameBytes(as: before) else {
-        return before
-      }
-      after.version += 1
         // That it was asked for is remembered.
         if !update.historyRequest.isEmpty, !validateOnly {
           transaction.historyRequest = update.historyRequest
           transaction.emit(.putTenant(before), about: id)
         }
+        return before
+      }
+      after.version += 1
       after.updateTime = transaction.now
       let secret = try Self.seal(password, into: &after, sealer)
       let secrets = try Self.seal(update.secrets, into: &after, at: transaction.now, sealer)

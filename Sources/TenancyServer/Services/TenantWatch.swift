@@ -196,7 +196,8 @@ private struct TenantWatch {
         if piece.tenants.count == Self.maximumPiece || budget.isFull { return piece }
         piece.tenants.append(
           V1.Tenant(
-            record.tenant, former: record.formerSlugs, at: access.now, for: access.caller))
+            record.tenant.withoutValues(ofSecretsIn: access.snapshot.state.catalog),
+            former: record.formerSlugs, at: access.now, for: access.caller))
         budget.answer(bytes: record.answerBytes + WorkBudget.elementBytes)
       }
       piece.end = .through(record.tenant.id)

@@ -54,8 +54,11 @@ struct ClusterSettings: Sendable {
   }
 
   /// Connects to nothing yet.
+  /// - Parameter store: see `ControlStore.identity`.
   /// - Throws: if others can read or write its files.
-  func open() throws -> DataCluster {
+  func open(of store: String) throws -> DataCluster {
+    var configuration = configuration
+    configuration.store = store
     try StoreSettings.checkFiles(of: configuration.server)
     return DataCluster(
       name: configuration.name, dataPlane: PostgreSQLCluster(configuration), rules: rules,
@@ -83,7 +86,7 @@ extension Daemon {
   func makeProvisioner(
     _ own: any DataPlane, _ plane: ControlPlane, _ vault: SecretVault?, _ terms: Provisioner.Terms
   ) throws -> Provisioner {
-    let clusters = try configuration.clusters.map { try $0.open() }
+    let clusters = try configuration.clusters.map { try $0.open(of: plane.storeIdentity) }
     return Provisioner(plane, own, clusters: clusters, vault: vault, terms: terms) {
       [logger] tenant, why in
       logger.error("tenant's resources", metadata: ["tenant": "\(tenant)", "reason": "\(why)"])

@@ -203,6 +203,7 @@ struct Daemon {
       await made.provisioner.resume()
       await made.provisioner.takeOver()
     }
+    addInBackground("tenants' logins") { await made.provisioner.keepLogins() }
     if let files = made.approving.files { addInBackground("approver") { await files.watch() } }
     addInBackground("lifecycle") {
       await LifecycleClock(plane, made.provisioner, approvals: made.approving.approvals) {

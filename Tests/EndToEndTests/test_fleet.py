@@ -260,6 +260,14 @@ def test_what_the_server_refuses_is_shown_before_anything_is_written(daemon):
                  "state = PENDING", code=1)
     assert {one["slug"]: one["outcome"] for one in done["tenants"]} == {"bad": "PLANNED", "good": "NOT_TRIED"}
     assert slugs(ctl) == ["good"]
+    # Nor are roles of others.
+    role = {"id": "reader", "permissions": ["a:b"]}
+    apply(ctl, fleet(declared("good", roles=[role, {"id": "other"}])))
+    wanted = fleet(declared("good", displayName="Better", roles=[role]), declared("bad", labels={"x y": "1"}))
+    done = apply(ctl, wanted, "--keep-going", "--prune", "--selector", "state = PENDING", code=1)
+    assert {one["slug"]: one["outcome"] for one in done["tenants"]} == {"bad": "PLANNED", "good": "NOT_TRIED"}
+    assert ctl.json("tenant", "get", "good")["displayName"] == "Better"
+    assert ctl.json("role", "get", "good", "other")["name"].endswith("/other")
     ctl.run("tenant", "update", "good", "--slug", "better")
     done = apply(ctl, fleet(declared("good")), "--prune", "--selector", "state = PENDING", code=1)
     assert [one["refusals"][0]["message"] for one in done["tenants"]] == [

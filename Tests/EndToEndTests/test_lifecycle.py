@@ -10,6 +10,7 @@ import time
 
 import grpc
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from support import api
 from support.client import Failure, failure, invalid
@@ -121,6 +122,14 @@ def test_the_server_purges_nothing_where_it_may_not(make_server):
         assert client.purge("acme", early=False).state == api.PURGED
 
 
+def move_end(client, name, seconds):
+    tenant = api.tenant.Tenant(name=name)
+    if seconds is not None:
+        tenant.maintenance_end_time.FromSeconds(int(time.time() + seconds))
+    return client.manager.UpdateTenant(api.manager.UpdateTenantRequest(
+        tenant=tenant, update_mask=FieldMask(paths=["maintenance_end_time"])), timeout=20)
+
+
 def test_maintenance_says_when_to_come_back(operator, slug):
     operator.active(slug)
     operator.maintain(slug, 7200, reason="new disks")
@@ -128,7 +137,14 @@ def test_maintenance_says_when_to_come_back(operator, slug):
     told = failure("UNAVAILABLE", operator.resolver.ResolveFromHeaders, request)
     assert told.reason == "TENANT_MAINTENANCE" and 7190 <= told.retry_seconds <= 7200
     assert operator.get(slug).state_reason == "new disks"
+    # It takes longer, or nobody knows.
+    assert move_end(operator, slug, 9000).maintenance_end_time.seconds > time.time() + 8000
+    assert 8990 <= failure("UNAVAILABLE", operator.resolver.ResolveFromHeaders, request).retry_seconds <= 9000
+    invalid("tenant.maintenance_end_time", move_end, operator, slug, -1)
+    assert not move_end(operator, slug, None).HasField("maintenance_end_time")
+    assert failure("UNAVAILABLE", operator.resolver.ResolveFromHeaders, request).retry_seconds == 30
     operator.end_maintenance(slug)
+    assert failure("FAILED_PRECONDITION", move_end, operator, slug, 60).reason == "ILLEGAL_TRANSITION"
     operator.maintain(slug, 1)
     assert failure("UNAVAILABLE", operator.resolver.ResolveFromHeaders, request).retry_seconds == 1
     # It ends nothing by itself.

@@ -166,6 +166,9 @@ def test_what_was_in_the_clear_before(make_server):
         told = [admin.configurations.ExplainConfiguration(configurations.ExplainConfigurationRequest(name="acme")),
                 admin.configurations.GetEffectiveConfiguration(
                     configurations.GetEffectiveConfigurationRequest(name="acme")), *history(admin, "acme")]
+        request = manager.UpdateTenantRequest(tenant=tenant.Tenant(name="acme", display_name="Again"))
+        told += [admin.get("acme"), admin.manager.BatchGetTenants(manager.BatchGetTenantsRequest(names=["acme"])),
+                 admin.manager.ListTenants(manager.ListTenantsRequest()), admin.manager.UpdateTenant(request)]
         assert SECRET not in str(told)
         page = admin.settings.ListSettingConflicts(
             settings.ListSettingConflictsRequest(name="settingDefinitions/key"))

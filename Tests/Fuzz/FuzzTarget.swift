@@ -24,6 +24,7 @@ struct FuzzTarget: Sendable {
     codingTargets + domainTargets + messageTargets + framingTargets + http2Targets + tlsTargets
     + storedTargets + backupTargets + telemetryTargets + ttrpcTargets + connectionTargets
     + scriptTargets + tokenTargets + envoyTargets + fetchTargets + workloadTargets
+    + watchTargets
 }
 
 /// A property that does not hold.

@@ -132,8 +132,22 @@ struct ListOrderTests {
     #expect(try Self.list(plane, request, &budget).tenants.count == 25)
   }
 
+  /// Where two tenants may share a value, the oldest comes first, or last.
   @Test(arguments: [
-    "id", "SLUG", "slug DESC", "slug desc desc", "slug,display_name", "desc", "-slug", "slug\n",
+    ("display_name,create_time", "display_name"), ("slug desc, display_name", "slug desc"),
+    ("update_time desc, create_time desc", "update_time desc"),
+    ("create_time , slug desc", "create_time"),
+  ])
+  func severalFieldsAreAnOrder(_ several: String, _ one: String) throws {
+    #expect(
+      try TenantQuery(filter: "", orderBy: several).order
+        == TenantQuery(filter: "", orderBy: one).order)
+  }
+
+  @Test(arguments: [
+    "id", "SLUG", "slug DESC", "slug desc desc", "slug,slug", "slug,", ",slug", "slug,id",
+    "display_name,slug",
+    "update_time desc,create_time", "desc", "-slug", "slug\n",
     String(repeating: " ", count: 65),
   ])
   func whatIsNoOrderIsRefused(_ order: String) throws {

@@ -131,6 +131,16 @@ struct ConfigurationChangeTests {
     }
   }
 
+  /// A whole leaves secrets alone that are not sent: the part says that one goes.
+  @Test(arguments: [["secret_values"], ["*"], []])
+  func aSecretThatIsNamedBesideItsWholeGoes(_ whole: [String]) throws {
+    let sent = V1.TenantConfiguration(secretValues: ["b": "new"])
+    let mask = GoogleProtobuf.FieldMask(paths: whole + ["secret_values.a"])
+    let secrets = try ConfigurationChange(sent, mask, by: Sample.operator).secrets
+    #expect(secrets.keys.sorted() == (whole.isEmpty ? ["a"] : ["a", "b"]))
+    if case .some(.some) = secrets["a"] { Issue.record("it is set") }
+  }
+
   @Test func aStarReplacesEverything() throws {
     let sent = V1.TenantConfiguration(schema: V1.SchemaConfig(schemaName: "new"))
     let wanted = TenantConfiguration(schema: SchemaConfiguration(schemaName: "new"))

@@ -315,7 +315,7 @@ private struct RandomChanges {
         DataLogin(
           number: 2, password: reference(), createTime: time(),
           next: pick([nil, DataLogin.Next(number: 3, password: reference())]),
-          former: pick([nil, 1])),
+          former: pick([nil, 1]), standing: pick(DataLogin.Standing.allCases)),
       ]),
       metadata: TenantMetadata(
         labels: pick([[:], [text(): text()]]), annotations: pick([[:], [text(): text()]])))

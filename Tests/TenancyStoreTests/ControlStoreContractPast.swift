@@ -35,7 +35,50 @@ extension ControlStoreContract {
     return query.isLater ? found.first : found.last
   }
 
+  /// What is read part by part, up to a revision.
+  private static func walk(
+    _ store: any ControlStore, _ tenant: TenantID?, after floor: UInt64, through last: UInt64
+  ) throws -> [LogEntry] {
+    var (found, place) = ([LogEntry](), floor)
+    while place < last {
+      let part = try store.pastEntries(of: tenant, after: place, through: last, limit: 7)
+      #expect(part.entries.count <= 7 && part.end > place && part.end <= last)
+      #expect(!part.entries.contains { $0.revision <= place || $0.revision > part.end })
+      found += part.entries
+      guard part.end > place else { break }
+      place = part.end
+    }
+    return found
+  }
+
   static let past = [
+    ControlStoreContract("what puts a tenant is read without the rest, part by part") { open in
+      let log = (1...120 as ClosedRange<UInt64>).map { revision in
+        entry(
+          revision, revision % 9 == 0 ? [1, 2] : [revision % 3 + 1], seconds: Int64(revision),
+          puts: revision % 5 > 0)
+      }
+      try withStore(open) { store in
+        try store.append(log)
+        for floor in [0, 30] as [UInt64] {
+          if floor > 0 { try store.compact(through: floor) }
+          for last in [floor + 1, 77, 120] {
+            let kept = log.filter { $0.revision > floor && $0.revision <= last }
+            #expect(try walk(store, nil, after: floor, through: last) == kept)
+            for number in 1...4 as ClosedRange<UInt64> {
+              let id = Sample.id(number)
+              let found = try walk(store, id, after: floor, through: last)
+              #expect(found == kept.filter { $0.puts(id) })
+            }
+          }
+        }
+        for tenant in [nil, Sample.id(1)] {
+          expectError(.compacted(floor: 30)) {
+            _ = try store.pastEntries(of: tenant, after: 29, through: 120, limit: 7)
+          }
+        }
+      }
+    },
     ControlStoreContract("the entry that puts a tenant is found, next to any moment") { open in
       var random = SeededGenerator(seed: 5)
       var log: [LogEntry] = [entry(1, [1, 2, 3], seconds: 0)]
@@ -78,6 +121,6 @@ extension ControlStoreContract {
           }
         }
       }
-    }
+    },
   ]
 }

@@ -11,7 +11,7 @@ enum ContractTokens {
     createTime: Timestamp(nanoseconds: .max),
     next: DataLogin.Next(
       number: 3, password: SecretReference(version: 0, key: KeyID(high: 0, low: .max))),
-    former: 0)
+    former: 0, standing: .changing)
   static let plans = LifecyclePlans(
     maintenance: PlannedMaintenance(expectedEnd: Timestamp(nanoseconds: .max)),
     legalHold: LegalHold(reason: "\u{8}\"/é", time: Timestamp(nanoseconds: .min)),

@@ -26,6 +26,25 @@ import Testing
   /// Runs SQL behind the store's back.
   private func execute(_ sql: String) throws { try SQLiteConnection(path: path).execute(sql) }
 
+  /// Whatever else was done to a tenant, or to others: only entries that put it are looked at.
+  @Test func whatPutsATenantIsFoundByItsIndex() throws {
+    try fill(1...3)
+    let connection = try SQLiteConnection(path: path)
+    let concerns = LogReader<SQLiteConnection>.concerns(Sample.id(1))
+    for (concern, index) in zip(concerns, ["log_puts", "log_several"]) {
+      for order in ["ASC", "DESC"] {
+        let statement = try connection.prepare(
+          """
+          EXPLAIN QUERY PLAN SELECT * FROM log WHERE \(concern) AND \(LogIndexes.puts)
+            AND revision > 1 AND revision <= 9 ORDER BY revision \(order) LIMIT 7
+          """)
+        let isThere = try statement.step()
+        #expect(isThere && statement.text(3)?.contains("USING INDEX \(index) ") == true)
+        statement.reset()
+      }
+    }
+  }
+
   @Test func aLogOfVersion4CanBeFollowedFromItsEndOn() throws {
     try fill(1...4)
     try execute(

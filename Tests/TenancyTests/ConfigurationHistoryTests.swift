@@ -168,6 +168,26 @@ struct ConfigurationHistoryTests {
     #expect(stale?.reason == .etagMismatch)
   }
 
+  /// Whoever has heard no answer has the etag of before.
+  @Test func aRepetitionIsKnownBeforeItIsJudged() async throws {
+    let first = try await configure { $0.customSettings = ["a": .number(1)] }
+    try await configure { $0.customSettings = ["a": .number(2)] }
+    let etag = try tenant.etag
+    let ask: (inout TenantCommands.Revert) -> Void = {
+      ($0.requestID, $0.digest, $0.etag) = ("id", "d", etag)
+    }
+    #expect(try await revert(to: first, ask).count == 1)
+    #expect(try await revert(to: first, ask).isEmpty)
+    // What has changed nothing is not done later, either.
+    let idle: (inout TenantCommands.Revert) -> Void = { ($0.requestID, $0.digest) = ("idle", "d") }
+    let version = try tenant.version
+    #expect(try await revert(to: first, idle).isEmpty)
+    #expect(try tenant.version == version)
+    try await configure { $0.customSettings = ["a": .number(3)] }
+    #expect(try await revert(to: first, idle).isEmpty)
+    #expect(try tenant.configuration.customSettings == ["a": .number(3)])
+  }
+
   @Test func whatIsGoneIsNotGuessed() async throws {
     let large = String(repeating: "x", count: 60_000)
     let first = try await configure { $0.customSettings = ["a": .string("first")] }

@@ -29,6 +29,8 @@ final class FakeDataPlane: ClusterDataPlane {
     var load: Int? = 0
     var passwords: [String] = []
     var inventory: [TenantID: [String]] = [:]
+    var logins: [TenantID: [UInt32: Bool]] = [:]
+    var strays: [String: [String]] = [:]
   }
   private let state = Mutex(State())
 
@@ -60,6 +62,29 @@ final class FakeDataPlane: ClusterDataPlane {
     try permit()
     try record("destroy \(tenant)")
     state.withLock { $0.inventory[tenant] = nil }
+  }
+
+  func logins() -> [TenantID: [UInt32: Bool]] { state.withLock(\.logins) }
+
+  func hold(logins: [TenantID: [UInt32: Bool]]) { state.withLock { $0.logins = logins } }
+
+  func settleLogins(of tenant: Tenant, isRepair: Bool) throws {
+    try record("\(isRepair ? "repair" : "settle") \(tenant.hasClosedLogins ? "closed" : "open")")
+    state.withLock { state in
+      for number in tenant.dataLogin?.numbers ?? [] {
+        state.logins[tenant.id, default: [:]][number] = !tenant.hasClosedLogins
+      }
+    }
+  }
+
+  func strayRows(limit: Int) -> [String: [String]] { state.withLock(\.strays) }
+
+  func hold(strays: [String: [String]]) { state.withLock { $0.strays = strays } }
+
+  func removeStrayRows(of identifier: String, permit: () throws -> Void) throws {
+    try permit()
+    try record("remove \(identifier)")
+    state.withLock { $0.strays[identifier] = nil }
   }
 
   func makeLogin(_ number: UInt32, for tenant: Tenant, _ password: ClearSecret) throws {

@@ -77,6 +77,25 @@ struct TenantChangesTests {
     #expect(test.store.reads > 0)
   }
 
+  /// Who asks for one tenant is given all of its changes, from wherever it begins, also in the middle of a revision.
+  @Test func othersArePassedOver() async throws {
+    let test = try Self.plane(entries: 4)
+    for number in 1...90 as ClosedRange<UInt64> {
+      try await Self.change(test.plane, number % 10 == 0 ? [2, 1, 3] : [number % 3 + 2])
+    }
+    let id = Sample.id(1)
+    for (revision, changes) in [(0, 0), (9, 1), (9, 2), (15, 0)] as [(UInt64, Int)] {
+      var feed = test.plane.tenantChanges(
+        after: TenantChangePlace(revision: revision, changes: changes), of: id, by: .tenant(id))
+      let found = try await Self.all(&feed).filter { $0.hasPrefix("t1 ") }
+      let first: UInt64 = revision == 0 ? 1 : changes == 1 ? 1 : 2
+      #expect(
+        found.compactMap { UInt64($0.split(separator: " ")[1]) } == Array(first...9),
+        "\(revision).\(changes)")
+      #expect(feed.place == TenantChangePlace(revision: 90))
+    }
+  }
+
   @Test func itGoesOnInTheMiddleOfARevision() async throws {
     let test = try Self.plane()
     try await Self.change(test.plane, [1, 2, 3])

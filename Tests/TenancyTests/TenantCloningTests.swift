@@ -107,6 +107,10 @@ struct TenantCloningTests {
     let revision = test.plane.state.revision
     #expect(try await commands.clone(template.id, asked, validateOnly: false) == copy)
     #expect(test.plane.state.revision == revision)
+    // Also when the template is gone.
+    _ = try await commands.move(template.id, .delete)
+    #expect(try await commands.clone(template.id, asked, validateOnly: false) == copy)
+    _ = try await commands.move(template.id, .undelete)
     let other = await refusal { () async throws(TenancyError) in
       try await commands.clone(
         template.id, Self.clone("copy", request: "r", digest: "e"), validateOnly: false)

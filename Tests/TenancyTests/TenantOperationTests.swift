@@ -40,6 +40,23 @@ struct TenantOperationTests {
     #expect(counts == Array(0...steps) + [steps])
   }
 
+  /// Who looks keeps no write waiting, and waits for none.
+  @Test func readingIsNotTheWritersWork() async throws {
+    try await test.put(Sample.tenant(1, state: .pending))
+    _ = try await provisioner.provision(id, actor: "test")
+    let barrier = Barrier()
+    let plane = test.plane
+    let writing = Task {
+      try await plane.write(actor: "test", action: "test") { _ throws(TenancyError) in
+        barrier.pass()
+      }
+    }
+    await barrier.reached()
+    #expect(try await newest()?.state == .succeeded)
+    barrier.open()
+    try await writing.value
+  }
+
   @Test(arguments: 0..<3)
   func aFailureSaysWhichStepAndWhy(_ failing: Int) async throws {
     try await test.put(Sample.tenant(1, state: .pending))

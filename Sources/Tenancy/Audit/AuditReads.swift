@@ -1,7 +1,7 @@
 import Dispatch
 import Synchronization
 
-/// Lets those read audit records, or histories of configurations, who ask for it: one page after the other, one of each
+/// Lets those read audit records, operations or histories of configurations who ask for it: one page after the other, one of each
 /// reader at a time, so that nobody waits for more than one page of each of the others. Thread-safe.
 final class AuditReads: Sendable {
   struct Limits: Sendable {
@@ -99,6 +99,8 @@ extension Quota {
   static let auditPages = Quota(name: "audit-pages", unit: "pages")
   /// Reads of configurations' histories that wait.
   static let historyPages = Quota(name: "history-pages", unit: "pages")
+  /// Reads of tenants' operations that wait.
+  static let operationPages = Quota(name: "operation-pages", unit: "pages")
 }
 
 extension TenancyError {

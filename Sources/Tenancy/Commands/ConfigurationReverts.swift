@@ -49,7 +49,7 @@ extension TenantCommands {
     var attempt = 1
     while true {
       let state = plane.state
-      let record = try Self.current(id, revert.etag, state)
+      let record = try Self.current(id, "", state)
       guard revert.revision <= state.revision else {
         throw .invalid("revision", "there is none such yet")
       }
@@ -57,20 +57,22 @@ extension TenantCommands {
         of: .tenant(id), at: [revert.revision], last: state.revision, by: reader,
         lookingFor: revert.requestID.isEmpty ? nil : (revert.requestID, actor))
       guard let past = pasts.first else { return (record.tenant, []) }
-      try Self.refuseSecrets(revert, past)
+      // Before all else: whoever repeats it has the etag of before, and may have been answered.
       if let earlier = past.request {
         guard earlier == revert.request else {
           throw .invalid("request_id", "was used for another request", reason: .requestReused)
         }
         return (record.tenant, [])
       }
+      _ = try Self.current(id, revert.etag, state)
+      try Self.refuseSecrets(revert, past)
       do throws(TenancyError) {
         let after = try await update(
           id, Self.update(revert, past, etag: record.tenant.etag), action: "tenants.revert",
           validateOnly: revert.validateOnly)
         return (after, after.configuration.edits(since: record.tenant.configuration))
       } catch {
-        guard error.reason == .etagMismatch, revert.etag.isEmpty,
+        guard error.reason == .etagMismatch, revert.etag.isEmpty || !revert.requestID.isEmpty,
           attempt < Self.maximumRevertAttempts
         else { throw error }
         attempt += 1

@@ -12,10 +12,22 @@ public protocol ClusterDataPlane: DataPlane {
   /// Destroys what is there of a tenant, whatever that is, and makes sure that nothing is left. Blocks.
   /// - Parameter permit: as `DataPlane.destroy`.
   func destroyAll(of tenant: TenantID, permit: () throws -> Void) throws
-  /// Makes one more login of a tenant. Doing it again changes nothing. Blocks.
+  /// Makes one more login of a tenant, closed where its others are to be. Doing it again changes nothing. Blocks.
   func makeLogin(_ number: UInt32, for tenant: Tenant, _ password: ClearSecret) throws
   /// Ends the sessions of a login, and takes it away; one that is not there is passed over. Blocks.
   func dropLogin(_ number: UInt32, of tenant: TenantID) throws
+  /// Opens or closes all logins of a tenant that the store knows, as its state says, and ends sessions with what is
+  /// closed. Doing it again changes nothing. Blocks.
+  /// - Parameter isRepair: whether the tenant's epoch counts though something was done for a later one.
+  /// - Throws: why it failed, or that it was done for a later epoch of the tenant.
+  func settleLogins(of tenant: Tenant, isRepair: Bool) throws
+  /// What logins of tenants there are, by their numbers, and whether one can log in with them. Blocks.
+  func logins() throws -> [TenantID: [UInt32: Bool]]
+  /// Identifiers in shared tables that no tenant is registered with there, at most so many, with the tables. Blocks.
+  func strayRows(limit: Int) throws -> [String: [String]]
+  /// Removes rows of such an identifier. Blocks.
+  /// - Parameter permit: as `DataPlane.destroy`.
+  func removeStrayRows(of identifier: String, permit: () throws -> Void) throws
   /// Makes again what is missing of a tenant and holds none of its data: its logins and what they may do. Blocks.
   /// - Parameter password: of the tenant's `dataLogin`.
   /// - Throws: why it failed, or that data is missing, which nothing brings back.

@@ -55,7 +55,7 @@ extension TenantCommands {
       guard let login = tenant.dataLogin, let next = login.next else { return }
       tenant.dataLogin = DataLogin(
         number: next.number, password: next.password, createTime: transaction.now,
-        former: login.number)
+        former: login.number, standing: login.standing)
       transaction.emit(.putTenant(tenant), about: id)
       transaction.emit(.deleteSecret(id, .dataLogin(login.number)), about: id)
     }
@@ -196,7 +196,7 @@ extension Provisioner {
     of id: TenantID, begin: () async throws(TenancyError) -> Lease,
     _ body: (Tenant, DataLogin, [LoginPlace], Lease) async throws -> Void
   ) async throws(TenancyError) {
-    try await destroying(id) { () throws(TenancyError) in
+    try await destroyingPastLogins(id) { () throws(TenancyError) in
       let lease = try await begin()
       try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
         do {

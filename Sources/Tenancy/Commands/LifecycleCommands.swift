@@ -93,6 +93,25 @@ extension TenantCommands {
     )
   }
 
+  /// Moves the expected end of a maintenance that somebody has begun.
+  static func moveMaintenance(
+    of tenant: inout Tenant, _ update: Update, at now: Timestamp
+  ) throws(TenancyError) {
+    guard let end = update.maintenanceEnd else { return }
+    guard update.mayMove else { throw notTheirs }
+    guard tenant.state == .maintenance, let planned = tenant.plans.maintenance else {
+      throw TenancyError(
+        .failedPrecondition, .illegalTransition,
+        "the tenant is in no maintenance that was begun by a call",
+        metadata: ["state": tenant.state.rawValue])
+    }
+    if end == planned.expectedEnd { return }
+    if let end, end <= now {
+      throw .invalid("tenant.maintenance_end_time", "must be in the future")
+    }
+    tenant.plans.maintenance?.expectedEnd = end
+  }
+
   // MARK: Schedules
 
   /// Replaces what the server does with a tenant by itself.

@@ -25,6 +25,7 @@ extension Provisioner {
   public func access(to id: TenantID) async throws(TenancyError) -> DataAccess {
     guard let record = plane.state.find(id) else { throw .tenantNotFound }
     if let error = Lifecycle.refusal(for: record.tenant, at: plane.now) { throw error }
+    if record.tenant.hasLoginsDue { try await openLogins(of: id) }
     guard let login = record.tenant.dataLogin, let parts = locations(of: record) else {
       throw Self.notInCluster
     }
@@ -44,9 +45,9 @@ extension Provisioner {
     try await plane.catchUp()
     guard let newest = plane.state.find(id)?.tenant else { throw .tenantNotFound }
     if let error = Lifecycle.refusal(for: newest, at: plane.now) { throw error }
-    guard newest.dataLogin?.number == login.number else {
+    guard newest.dataLogin?.number == login.number, !newest.hasLoginsDue else {
       throw TenancyError(
-        .aborted, .illegalTransition, "the tenant's login was replaced meanwhile",
+        .aborted, .illegalTransition, "the tenant's login was replaced or closed meanwhile",
         retryAfterSeconds: 1)
     }
     return DataAccess(parts: parts, login: login, password: password)
@@ -78,12 +79,22 @@ public struct ClusterFinding: Hashable, Sendable {
     case orphan
     /// Something that was made for a tenant is gone.
     case missing
+    /// Logins can be used, of a tenant that is suspended or deleted.
+    case openLogin
+    /// Logins of an active tenant can't be used.
+    case closedLogin
+    /// There are logins of a tenant that the server does not know.
+    case surplusLogin
+    /// There are rows in shared tables of an identifier that no tenant has there.
+    case strayRows
   }
 
   /// What is wrong.
   public let kind: Kind
-  /// Whose it is.
-  public let tenant: TenantID
+  /// Whose it is; nil: nobody's that is known.
+  public let tenant: TenantID?
+  /// Of stray rows; else empty.
+  public var identifier = ""
   /// For operators.
   public let details: String
   /// Whether it was mended; empty `problem` then.
@@ -132,12 +143,26 @@ extension Provisioner {
   public func audit(
     cluster name: String, repairs: Bool, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> [ClusterFinding] {
+    // It looks at all that there is: one of each cluster at a time.
+    guard work.withLock({ $0.auditing.insert(name).inserted }) else {
+      throw TenancyError(
+        .resourceExhausted, .limitReached, "the cluster is being audited by another call",
+        metadata: ["quota": "cluster-audits"], retryAfterSeconds: 1)
+    }
+    defer { work.withLock { _ = $0.auditing.remove(name) } }
     guard let site = sites.cluster(name), let cluster = site.cluster else {
       throw TenancyError(
         .notFound, .clusterNotFound, "the server's configuration has no cluster of that name")
     }
     // In this order: what is there was recorded before it was made.
-    let there = try await asked({ _ in try cluster.dataPlane.inventory() }, at: site)
+    let (there, logins, rows) = try await asked(
+      { _ in
+        let data = cluster.dataPlane
+        return (
+          try data.inventory(), try data.logins(),
+          try data.strayRows(limit: Self.maximumFindings)
+        )
+      }, at: site)
     try await plane.catchUp()
     let state = plane.state
     // It looks at all tenants, and is not for event loops.
@@ -151,8 +176,14 @@ extension Provisioner {
     }
     let missing = try await asked({ try $0.missing(among: tenants) }, at: site)
     findings += missing.map { ClusterFinding(kind: .missing, tenant: $0.key, details: $0.value) }
-    findings.sort { $0.tenant < $1.tenant }
-    findings = Array(findings.filter { !isAtWork(on: $0.tenant) }.prefix(Self.maximumFindings))
+    findings += try await asked(
+      { _ in self.loginFindings(logins, at: site, state) }, at: site)
+    findings.sort { a, b in
+      b.tenant.map { b in a.tenant.map { $0 < b } ?? false } ?? (a.tenant != nil)
+    }
+    findings += strayFindings(rows, state)
+    findings = Array(
+      findings.filter { !($0.tenant.map(isAtWork) ?? false) }.prefix(Self.maximumFindings))
     guard repairs else { return findings }
     for index in findings.indices {
       // In range: of these indices.
@@ -204,7 +235,9 @@ extension Provisioner {
     _ finding: ClusterFinding, at site: DataSite, _ cluster: DataCluster, actor: String,
     judge: WriteJudge
   ) async throws(TenancyError) {
-    let id = finding.tenant
+    guard finding.kind != .strayRows, let id = finding.tenant else {
+      return try await removeStrays(finding, at: site, cluster, actor: actor, judge: judge)
+    }
     try await destroying(id) { () throws(TenancyError) in
       let lease = try await TenantCommands(plane, actor: actor, judge: judge)
         .beginRepair(of: id, in: cluster.name, destroys: finding.kind == .orphan, as: terms)
@@ -228,7 +261,13 @@ extension Provisioner {
             else { throw TenantCommands.loginsNotConfigured }
             let tenant = DataPlaces(record).view(of: record.tenant, at: site)
             try await offLoop(at: site) { _ in try cluster.dataPlane.repair(tenant, password) }
-          case .orphan, .missing: break
+          case .openLogin where Self.belongs(id, to: site, plane.state),
+            .closedLogin where Self.belongs(id, to: site, plane.state):
+            guard let tenant = plane.state.find(id)?.tenant else { break }
+            try await repairLogins(of: tenant, at: site, cluster, holding: lease)
+          case .surplusLogin where Self.belongs(id, to: site, plane.state):
+            try await dropSurplus(of: id, at: site, cluster, holding: lease)
+          case .orphan, .missing, .openLogin, .closedLogin, .surplusLogin, .strayRows: break
           }
         } catch {
           // Whoever tries again must not have to wait until it expires.
@@ -241,7 +280,7 @@ extension Provisioner {
     }
   }
 
-  private func asked<Result: Sendable>(
+  func asked<Result: Sendable>(
     _ body: @escaping @Sendable (any DataPlane) throws -> Result, at site: DataSite
   ) async throws(TenancyError) -> Result {
     do {

@@ -22,7 +22,7 @@ extension Provisioner {
         id, etag: etag, at: site, force: force, as: terms
       ).0
     }
-    return try await destroying(id) { () throws(TenancyError) in
+    return try await destroyingPastLogins(id) { () throws(TenancyError) in
       // First recorded, then destroyed: what a crash leaves is destroyed when the lease has expired, or by
       // provisioning.
       let commands = TenantCommands(plane, actor: actor, judge: judge)
@@ -41,14 +41,31 @@ extension Provisioner {
 
   /// What is destroyed must not be what another call makes anew meanwhile.
   func destroying<Result: Sendable>(
+    _ id: TenantID, isSettling: Bool = false, _ body: () async throws(TenancyError) -> Result
+  ) async throws(TenancyError) -> Result {
+    let error = work.withLock { work -> TenancyError? in
+      if work.settling.contains(id) { return Self.settlingLogins }
+      guard work.provisioning[id] == nil, work.destroying.insert(id).inserted else {
+        return Self.busy
+      }
+      if isSettling { work.settling.insert(id) }
+      return nil
+    }
+    if let error { throw error }
+    defer {
+      work.withLock { work in
+        work.destroying.remove(id)
+        if isSettling { work.settling.remove(id) }
+      }
+    }
+    return try await body()
+  }
+
+  /// The same, once nobody opens or closes the tenant's logins any more.
+  func destroyingPastLogins<Result: Sendable>(
     _ id: TenantID, _ body: () async throws(TenancyError) -> Result
   ) async throws(TenancyError) -> Result {
-    let isFree = work.withLock {
-      $0.provisioning[id] == nil && $0.destroying.insert(id).inserted
-    }
-    guard isFree else { throw Self.busy }
-    defer { work.withLock { _ = $0.destroying.remove(id) } }
-    return try await body()
+    try await pastLogins(of: id) { () throws(TenancyError) in try await destroying(id, body) }
   }
 
   /// Destroys what a tenant has left here, and records that. The lease is given up in the same moment, and

@@ -1,26 +1,21 @@
 /// What is done to make and to destroy tenants' resources, for those who want to see it.
 extension Provisioner {
   /// The tenant's operations that are kept, the newest first.
-  /// - Throws: UNAVAILABLE if the store can't be asked.
-  public func operations(of id: TenantID) async throws(TenancyError) -> [TenantOperation] {
-    try await read(of: id).operations
+  /// - Parameter reader: on whose account the store is asked, one read of each at a time.
+  /// - Throws: UNAVAILABLE if the store can't be asked; RESOURCE_EXHAUSTED if too many of the reader wait.
+  public func operations(
+    of id: TenantID, by reader: WritePayer = .server
+  ) async throws(TenancyError) -> [TenantOperation] {
+    try await read(of: id, by: reader).operations
   }
 
-  /// Those, and of which revision that is.
+  /// Those, and a revision that they are of, or a later one.
   private func read(
-    of id: TenantID
+    of id: TenantID, by reader: WritePayer
   ) async throws(TenancyError) -> (operations: [TenantOperation], revision: UInt64) {
-    do throws(StoreError) {
-      let (found, revision) = try await plane.consult { (store, state) throws(StoreError) in
-        (try store.operations(of: id), state.revision)
-      }
-      guard let newest = found.first?.number else { return ([], revision) }
-      return (found.map { $0.followed(by: newest) }, revision)
-    } catch {
-      report(id, "its operations can't be read: \(error)")
-      throw TenancyError(
-        .unavailable, .storeUnavailable, "operations can't be read now", retryAfterSeconds: 1)
-    }
+    let (found, revision) = try await plane.operations(of: id, by: reader)
+    guard let newest = found.first?.number else { return ([], revision) }
+    return (found.map { $0.followed(by: newest) }, revision)
   }
 
   /// The operation that a tenant's state comes from; one that begins now, where a version before operations began it.
@@ -44,11 +39,13 @@ extension Provisioner {
 
   /// Operations that a node is at work on, or was until a moment ago, by tenant.
   /// - Parameter limit: of tenants that are looked at.
-  public func runningOperations(limit: Int) async throws(TenancyError) -> [TenantOperation] {
+  public func runningOperations(
+    limit: Int, by reader: WritePayer = .server
+  ) async throws(TenancyError) -> [TenantOperation] {
     let leases = try await plane.leases(limit: limit)
     var found: [TenantOperation] = []
     for id in leases.compactMap({ TenantCommands.tenant(ofLease: $0.lease) }) {
-      if let newest = try await operations(of: id).first, newest.state == .running {
+      if let newest = try await operations(of: id, by: reader).first, newest.state == .running {
         found.append(newest)
       }
     }
@@ -60,11 +57,11 @@ extension Provisioner {
   /// - Parameter number: nil: of the newest.
   /// - Throws: NOT_FOUND with OPERATION_NOT_FOUND.
   public func watch(
-    _ id: TenantID, _ number: UInt64?
+    _ id: TenantID, _ number: UInt64?, by reader: WritePayer = .server
   ) async throws(TenancyError) -> OperationWatch {
-    // Of one moment: what follows is behind what is read.
-    let (found, revision) = try await read(of: id)
-    let subscription = plane.subscribe(after: revision)
+    // What is read may be of a later revision: what it is of already is passed over.
+    let (found, revision) = try await read(of: id, by: reader)
+    let subscription = plane.subscribe(after: revision, by: reader)
     guard let first = number.map({ number in found.first { $0.number == number } }) ?? found.first
     else { throw Self.operationNotFound }
     return OperationWatch(first: first, log: subscription)
@@ -124,7 +121,7 @@ extension TenantOperation {
       switch change {
       case .putOperation(let found) where found.tenant == tenant && found.number >= number:
         if found.number > number { return followed(by: found.number) }
-        return found
+        return found == self || found.updateTime < updateTime ? nil : found
       case .deleteOperations(tenant): return followed(by: .max)
       default: continue
       }

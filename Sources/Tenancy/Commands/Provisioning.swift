@@ -75,6 +75,10 @@ public final class Provisioner: Sendable {
     var provisioning: [TenantID: Task<Result<Tenant, TenancyError>, Never>] = [:]
     /// Their resources are being destroyed, or about to be.
     var destroying: Set<TenantID> = []
+    /// Of these, those whose logins are being opened or closed.
+    var settling: Set<TenantID> = []
+    /// Clusters that are being audited.
+    var auditing: Set<String> = []
     /// What they have left here is not destroyed yet: it is tried again.
     var unfinished: Set<TenantID> = []
   }

@@ -125,7 +125,7 @@ extension Provisioner {
   /// - Returns: nil if another node has ended it.
   func finishPurge(_ id: TenantID) async throws(TenancyError) -> Tenant? {
     if let record = plane.state.find(id), isToBeDestroyedHere(record) {
-      try await finishDestroying(id)
+      try await pastLogins(of: id) { () throws(TenancyError) in try await finishDestroying(id) }
     }
     let commands = TenantCommands(plane, actor: "system", judge: .server)
     while let record = plane.state.find(id) {

@@ -25,6 +25,20 @@ extension TenantCommands {
     }
   }
 
+  /// What the same request has made before; nil: nothing.
+  /// - Throws: REQUEST_REUSED where it was another.
+  static func made(
+    by new: NewTenant, of actor: String, _ state: ControlState
+  ) throws(TenancyError) -> Tenant? {
+    guard !new.requestID.isEmpty, let earlier = state.request(new.requestID, of: actor) else {
+      return nil
+    }
+    guard earlier.digest == new.digest, let record = state.find(earlier.tenant) else {
+      throw .invalid("request_id", "was used for another request", reason: .requestReused)
+    }
+    return record.tenant
+  }
+
   /// What one batch has given away, which the state does not know yet.
   private struct Taken {
     private var names: Set<ReservedName> = []

@@ -29,17 +29,17 @@ extension TenantCommands {
     ) {
       [actor, plans, sealer = plane.sealer] (transaction) throws(TenancyError) -> Tenant in
       let own = clone.own
+      // Before all else: the template may be gone since.
+      if let made = try Self.made(by: own, of: actor, transaction.state) { return made }
       guard let record = transaction.state.find(template), !record.tenant.state.isGone else {
         throw .tenantNotFound
       }
       if !validateOnly { Self.makeRoom(for: [own], of: actor, &transaction) }
-      let isRepeated =
-        !own.requestID.isEmpty && transaction.state.request(own.requestID, of: actor) != nil
-      let roles = isRepeated ? [] : try Self.clonedRoles(of: record)
+      let roles = try Self.clonedRoles(of: record)
       let tenant = try Self.create(
         clone.completed(by: record.tenant), by: actor, plans, sealer, validateOnly: validateOnly,
         &transaction)
-      if validateOnly || isRepeated { return tenant }
+      if validateOnly { return tenant }
       for role in roles {
         let copy = Role(
           id: role.id, title: role.title, summary: role.summary, permissions: role.permissions,

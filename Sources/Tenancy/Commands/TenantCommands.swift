@@ -82,12 +82,7 @@ public struct TenantCommands: Sendable {
     validateOnly: Bool = false,
     _ transaction: inout Transaction, _ check: (Tenant) throws(TenancyError) -> Void = { _ in }
   ) throws(TenancyError) -> Tenant {
-    if !new.requestID.isEmpty, let earlier = transaction.state.request(new.requestID, of: actor) {
-      guard earlier.digest == new.digest, let record = transaction.state.find(earlier.tenant) else {
-        throw .invalid("request_id", "was used for another request", reason: .requestReused)
-      }
-      return record.tenant
-    }
+    if let made = try made(by: new, of: actor, transaction.state) { return made }
     var tenant = try make(new, at: transaction.now, transaction.state.catalog)
     try transaction.state.checkPlan(of: tenant.configuration.limits, from: nil, plans)
     try checkFree(tenant, in: transaction.state)
@@ -123,6 +118,8 @@ public struct TenantCommands: Sendable {
     /// Values of secret settings, to be sealed; nil: to be removed. Others stay. That one is set counts as a change,
     /// too.
     public var secrets: [String: ClearSecret?] = [:]
+    /// When its maintenance is expected to be over; nil inside: nobody knows. Only the platform moves it.
+    public var maintenanceEnd: Timestamp??
     /// Empty: any.
     public var etag: String
     /// What is known to be wrong with the request.
@@ -154,6 +151,7 @@ public struct TenantCommands: Sendable {
       let before = record.tenant
       guard !before.state.isGone else { throw .tenantNotFound }
       var after = try Self.apply(update, to: before, transaction.state.catalog)
+      try Self.moveMaintenance(of: &after, update, at: transaction.now)
       try transaction.state.checkPlan(
         of: after.configuration.limits, from: before.configuration.limits, plans)
       let password = after.configuration.database == nil ? nil : update.databasePassword
@@ -165,6 +163,11 @@ public struct TenantCommands: Sendable {
         $0.value != nil || before.configuration.secretSettings[$0.key] != nil
       }
       guard touchesSecrets || password != nil || !after.hasSameBytes(as: before) else {
+        // That it was asked for is remembered.
+        if !update.historyRequest.isEmpty, !validateOnly {
+          transaction.historyRequest = update.historyRequest
+          transaction.emit(.putTenant(before), about: id)
+        }
         return before
       }
       after.version += 1

@@ -10,6 +10,18 @@ public struct DataLogin: Hashable, Sendable {
   public var next: Next?
   /// The number of the one that it has taken the place of, while that still works.
   public var former: UInt32?
+  /// Whether its programs can log in, by this login or the former one, as far as that is recorded.
+  public var standing: Standing
+
+  /// Whether programs can log in. Raw values are those stored on disk.
+  public enum Standing: String, CaseIterable, Hashable, Sendable {
+    /// They can.
+    case open = "OPEN"
+    /// They can't, and their sessions were ended.
+    case closed = "CLOSED"
+    /// A node is about to open or to close it, or was when it stopped.
+    case changing = "CHANGING"
+  }
 
   /// A login before it can be used.
   public struct Next: Hashable, Sendable {
@@ -28,19 +40,44 @@ public struct DataLogin: Hashable, Sendable {
   /// Validates nothing.
   public init(
     number: UInt32, password: SecretReference, createTime: Timestamp, next: Next? = nil,
-    former: UInt32? = nil
+    former: UInt32? = nil, standing: Standing = .open
   ) {
     self.number = number
     self.password = password
     self.createTime = createTime
     self.next = next
     self.former = former
+    self.standing = standing
   }
+
+  /// Those that there are, or are being made.
+  package var numbers: [UInt32] { [former, number, next?.number].compactMap(\.self) }
 
   /// Those that have a password.
   var purposes: [SecretPurpose] {
     [.dataLogin(number)] + (next.map { [.dataLogin($0.number)] } ?? [])
   }
+}
+
+extension Tenant {
+  /// What its logins are to be by its state; nil: as they are. In MAINTENANCE the platform is at work on its data,
+  /// perhaps by these; of a tenant that has no data yet, or whose data is about to go, nobody has a password.
+  var wantedStanding: DataLogin.Standing? {
+    switch state {
+    case .active: .open
+    case .suspended, .deleted: .closed
+    case .maintenance, .pending, .provisioning, .provisionFailed, .purging, .purged: nil
+    }
+  }
+
+  /// Whether its logins are to be opened or closed.
+  var hasLoginsDue: Bool {
+    guard let login = dataLogin, let wanted = wantedStanding else { return false }
+    return login.standing != wanted
+  }
+
+  /// Whether nobody is to log in as one of its logins.
+  package var hasClosedLogins: Bool { (wantedStanding ?? dataLogin?.standing) == .closed }
 }
 
 /// Where a tenant's data is to be made. The platform's to set; what is there stays where it is.

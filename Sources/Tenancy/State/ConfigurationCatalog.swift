@@ -6,6 +6,8 @@ public struct ConfigurationCatalog: Sendable {
   private var flags = OrderedTree<FeatureFlag>()
   /// How many tenants name a plan, be it declared or not.
   private var planUses = ByteTable<Int>()
+  /// How many settings are declared to be secret.
+  private var secretCount = 0
   /// Another number with each change of what is declared, the same on all nodes and after a restart. No secret.
   public private(set) var fingerprint: UInt64 = 0
 
@@ -16,6 +18,9 @@ public struct ConfigurationCatalog: Sendable {
 
   /// Whether settings are declared.
   public var hasSettings: Bool { !settings.isEmpty }
+
+  /// Whether some are declared to be secret.
+  public var hasSecrets: Bool { secretCount > 0 }
 
   /// How many are.
   public var settingCount: Int { settings.count }
@@ -67,6 +72,7 @@ public struct ConfigurationCatalog: Sendable {
     case .plan(let plan): former = plans.put(plan).map { .plan($0) }
     case .flag(let flag): former = flags.put(flag).map { .flag($0) }
     }
+    secretCount += (item.isSecretSetting ? 1 : 0) - (former?.isSecretSetting == true ? 1 : 0)
     // A sum, so that it does not matter in which order they came.
     fingerprint = fingerprint &- (former?.fingerprint ?? 0) &+ item.fingerprint
   }
@@ -78,6 +84,7 @@ public struct ConfigurationCatalog: Sendable {
     case .plan: former = plans.remove(id).map { .plan($0) }
     case .flag: former = flags.remove(id).map { .flag($0) }
     }
+    if former?.isSecretSetting == true { secretCount -= 1 }
     fingerprint &-= former?.fingerprint ?? 0
   }
 
@@ -94,5 +101,11 @@ public struct ConfigurationCatalog: Sendable {
   func unsharedNodes(with other: Self) -> Int {
     settings.unsharedNodes(with: other.settings) + plans.unsharedNodes(with: other.plans)
       + flags.unsharedNodes(with: other.flags) + planUses.unshared(with: other.planUses).nodes
+  }
+}
+
+extension ConfigurationItem {
+  fileprivate var isSecretSetting: Bool {
+    if case .setting(let definition) = self { definition.isSecret } else { false }
   }
 }

@@ -30,7 +30,8 @@ extension Transaction {
   }
 
   private mutating func note(_ edits: [SettingEdit], of owner: ConfigurationOwner) {
-    guard !edits.isEmpty else { return }
+    // A request that has changed nothing is remembered, too.
+    guard !edits.isEmpty || !historyRequest.isEmpty else { return }
     history.append(ConfigurationEdit(owner: owner, edits: edits, request: historyRequest))
   }
 }
@@ -81,6 +82,19 @@ extension ControlPlane {
         metadata: ["oldest_revision": "\(oldest)"])
     }
     return pasts
+  }
+
+  /// A tenant's operations, the newest first, of this revision or a later one.
+  /// - Parameter reader: as above.
+  func operations(
+    of tenant: TenantID, by reader: WritePayer
+  ) async throws(TenancyError) -> (operations: [TenantOperation], revision: UInt64) {
+    let revision = state.revision
+    let found = try await wait(for: historyReads, reader, isPatient: false, .operationPages) {
+      [store] () throws(StoreError) in
+      try store.operations(of: tenant)
+    }
+    return (found, revision)
   }
 
   /// Goes back through a history.

@@ -129,3 +129,8 @@ extension ControlPlane {
     setFailure(failure)
   }
 }
+
+extension ControlPlane {
+  /// See `ControlStore.identity`.
+  public var storeIdentity: String { store.identity }
+}

@@ -26,6 +26,8 @@ public final class ControlPlane: Sendable {
   let leaseQueue = DispatchQueue(label: "tenancy.control-plane.leases")
   /// Where histories of configurations are read where there is no audit trail.
   let ownReads = AuditReads(label: "tenancy.control-plane.history-reader")
+  /// And the log by those of whom there are many.
+  let followReads = AuditReads(label: "tenancy.control-plane.follow-reader")
   private let published: Mutex<Snapshot>
   private let publishedRevision: Atomic<UInt64>
   private let waiting = Mutex(Waiting())
@@ -238,8 +240,7 @@ public final class ControlPlane: Sendable {
   /// the one that is being read, which the store bounds.
   public func close() async {
     waiting.withLock { $0.isClosed = true }
-    auditor?.reads.close()
-    ownReads.close()
+    for reads in [auditor?.reads, ownReads, followReads] { reads?.close() }
     await withCheckedContinuation { continuation in
       queue.async {
         self.drain()

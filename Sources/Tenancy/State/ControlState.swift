@@ -98,6 +98,7 @@ public struct ControlState: Sendable {
       noteIssuers(false, of: record.tenant)
       catalog.notePlan(nil, record.tenant.configuration.limits?.plan)
       due.note(nil, record.tenant.due, of: record.tenant.id)
+      due.noteLogins(false, record.tenant.hasLoginsDue, of: record.tenant.id)
     }
   }
 
@@ -183,6 +184,11 @@ public struct ControlState: Sendable {
     after place: DueTenants.Place? = nil, by moment: Timestamp, limit: Int
   ) -> [DueTenants.Place] {
     due.purgeable(after: place, by: moment, limit: limit)
+  }
+
+  /// Tenants whose logins are to be opened or closed, in order of their ids.
+  func withLoginsDue(after tenant: TenantID? = nil, limit: Int) -> [TenantID] {
+    due.withLogins(after: tenant, limit: limit)
   }
 
   // MARK: Changing
@@ -308,6 +314,8 @@ public struct ControlState: Sendable {
       if slug != current { index[slug.text] = nil }
     }
     due.note(draft.formerDue, draft.tenant.due, of: draft.tenant.id)
+    due.noteLogins(
+      draft.former?.hasLoginsDue ?? false, draft.tenant.hasLoginsDue, of: draft.tenant.id)
     if draft.tenant.state == .purged { return remove(draft) }
     indexes.note(draft.former, draft.tenant)
     draft.formerSlugs.removeAll { $0.slug == current }

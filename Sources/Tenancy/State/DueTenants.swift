@@ -3,6 +3,8 @@
 struct DueTenants: Sendable {
   private var scheduled = OrderedTree<Entry>()
   private var purges = OrderedTree<Entry>()
+  /// Whose logins are to be opened or closed.
+  private var logins = OrderedTree<TenantIndexes.Member>()
 
   /// A tenant's turn, in the order of times.
   struct Place: Comparable, Sendable {
@@ -31,6 +33,24 @@ struct DueTenants: Sendable {
     }
   }
 
+  /// Notes whether a tenant's logins are to be opened or closed.
+  mutating func noteLogins(_ former: Bool, _ due: Bool, of tenant: TenantID) {
+    if former == due { return }
+    if due {
+      logins.put(TenantIndexes.Member(orderKey: tenant))
+    } else {
+      logins.remove(tenant)
+    }
+  }
+
+  func withLogins(after tenant: TenantID?, limit: Int) -> [TenantID] {
+    var (cursor, budget, found) = (
+      logins.cursor(after: tenant), WorkBudget.uncapped, [TenantID]()
+    )
+    while found.count < limit, let member = cursor.next(&budget) { found.append(member.orderKey) }
+    return found
+  }
+
   func scheduled(after place: Place?, by moment: Timestamp, limit: Int) -> [Place] {
     Self.some(of: scheduled, after: place, by: moment, limit)
   }
@@ -51,6 +71,7 @@ struct DueTenants: Sendable {
 
   func unsharedNodes(with other: Self) -> Int {
     scheduled.unsharedNodes(with: other.scheduled) + purges.unsharedNodes(with: other.purges)
+      + logins.unsharedNodes(with: other.logins)
   }
 }
 

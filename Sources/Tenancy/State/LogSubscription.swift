@@ -14,9 +14,11 @@ public struct LogSubscription: AsyncSequence, Sendable {
   let revision: UInt64
   /// What `LogTail.timesTakenBack` was.
   let takenBack: Int
+  /// On whose account the store is asked.
+  let reader: WritePayer
 
   public func makeAsyncIterator() -> Iterator {
-    Iterator(plane: plane, position: revision, takenBack: takenBack)
+    Iterator(plane: plane, position: revision, takenBack: takenBack, reader: reader)
   }
 
   /// Used by one task at a time.
@@ -25,11 +27,13 @@ public struct LogSubscription: AsyncSequence, Sendable {
     /// The last revision that was given.
     private(set) var position: UInt64
     let takenBack: Int
+    let reader: WritePayer
     private var held: ArraySlice<LogEntry> = []
     private var hasEnded = false
 
-    init(plane: ControlPlane, position: UInt64, takenBack: Int) {
+    init(plane: ControlPlane, position: UInt64, takenBack: Int, reader: WritePayer) {
       self.plane = plane
+      self.reader = reader
       self.position = position
       self.takenBack = takenBack
     }
@@ -65,7 +69,7 @@ public struct LogSubscription: AsyncSequence, Sendable {
       case .entries(let entries): held = entries[...]
       case .nothing: await plane.tail.wait(after: position)
       case .inStore(let last):
-        held = try await plane.readLog(after: position, through: last)[...]
+        held = try await plane.readLog(after: position, through: last, by: reader)[...]
         // The store has been closed meanwhile.
         if held.isEmpty { hasEnded = true }
       case .takenBack(let revision): throw ControlPlane.outOfRange(floor: revision)
@@ -82,14 +86,23 @@ public struct LogSubscription: AsyncSequence, Sendable {
 
 extension ControlPlane {
   /// Every entry of the log behind a revision, which may be one that is yet to come.
-  public func subscribe(after revision: UInt64) -> LogSubscription {
-    LogSubscription(plane: self, revision: revision, takenBack: tail.timesTakenBack)
+  /// - Parameter reader: on whose account the log is read where memory has it no more.
+  public func subscribe(
+    after revision: UInt64, by reader: WritePayer = .server
+  ) -> LogSubscription {
+    LogSubscription(
+      plane: self, revision: revision, takenBack: tail.timesTakenBack, reader: reader)
   }
 
   /// Reads the log from the store, away from who asks. Empty if the plane has been closed.
   func readLog(
-    after revision: UInt64, through last: UInt64
+    after revision: UInt64, through last: UInt64, by reader: WritePayer
   ) async throws(TenancyError) -> [LogEntry] {
+    guard reader == .server else {
+      let part = try await readPast(
+        of: nil, after: revision, through: last, limit: LogSubscription.maximumHeld, by: reader)
+      return part?.entries ?? []
+    }
     let limit = Int(min(UInt64(LogSubscription.maximumHeld), last - revision))
     let outcome: Result<[LogEntry], StoreError> = await withCheckedContinuation { continuation in
       logReader.async { [store] in
@@ -107,6 +120,40 @@ extension ControlPlane {
     } catch {
       if case .compacted(let floor) = error.code { throw Self.outOfRange(floor: floor) }
       if tail.isClosed { return [] }
+      throw Self.unavailable
+    }
+  }
+
+  /// The same on somebody's account, one read of each at a time; those of the server itself wait for none of them.
+  /// - Parameter tenant: only of what puts it.
+  /// - Returns: nil if the plane has been closed.
+  func readPast(
+    of tenant: TenantID?, after revision: UInt64, through last: UInt64, limit: Int,
+    by reader: WritePayer
+  ) async throws(TenancyError) -> LogPart? {
+    let outcome = await withCheckedContinuation {
+      (continuation: CheckedContinuation<Result<LogPart, StoreError>?, Never>) in
+      // Patient: each watch has one under way, and there are only so many.
+      let refusal = followReads.read(reader, isPatient: true) { [store, followReads] in
+        guard !followReads.isClosed else { return continuation.resume(returning: nil) }
+        continuation.resume(
+          returning: Result { () throws(StoreError) in
+            try store.pastEntries(of: tenant, after: revision, through: last, limit: limit)
+          })
+      }
+      if refusal != nil { continuation.resume(returning: nil) }
+    }
+    do throws(StoreError) {
+      guard let part = try outcome?.get() else { return nil }
+      guard part.end > revision else {
+        if tail.isClosed { return nil }
+        // They were there when they were published.
+        throw StoreError(.corrupt, "a gap")
+      }
+      return part
+    } catch {
+      if case .compacted(let floor) = error.code { throw Self.outOfRange(floor: floor) }
+      if tail.isClosed { return nil }
       throw Self.unavailable
     }
   }

@@ -57,14 +57,23 @@ public struct TenantChanges: Sendable {
 
   private let plane: ControlPlane
   private let takenBack: Int
+  /// The only tenant that is asked for; nil: all are.
+  private let tenant: TenantID?
+  private let reader: WritePayer
   /// Behind what was given.
   public private(set) var place: TenantChangePlace
   private var held: ArraySlice<LogEntry> = []
+  /// Behind what is held there is nothing of the tenant up to this revision.
+  private var end: UInt64 = 0
   /// Of the revision behind `place`.
   private var changes: ArraySlice<TenantChange> = []
 
-  fileprivate init(_ plane: ControlPlane, _ place: TenantChangePlace) {
+  fileprivate init(
+    _ plane: ControlPlane, _ place: TenantChangePlace, _ tenant: TenantID?, _ reader: WritePayer
+  ) {
     self.plane = plane
+    self.tenant = tenant
+    self.reader = reader
     self.place = place
     takenBack = plane.tail.timesTakenBack
   }
@@ -87,8 +96,13 @@ public struct TenantChanges: Sendable {
       if place.revision >= last { return .passed }
       if let entry = held.popFirst() {
         let all = entry.tenantChanges(former: { plane.tail.formers(at: entry.revision)?[$0] })
-        changes = all.dropFirst(place.changes)
+        // Others may have been passed over.
+        changes = all.dropFirst(entry.revision == place.revision + 1 ? place.changes : 0)
         if changes.isEmpty { place = TenantChangePlace(revision: entry.revision) }
+        continue
+      }
+      if place.revision < end {
+        place = TenantChangePlace(revision: end)
         continue
       }
       if hasRead { return .passed }
@@ -99,11 +113,11 @@ public struct TenantChanges: Sendable {
       case .entries(let entries): held = entries[...]
       case .nothing: return .nothing
       case .inStore(let newest):
-        let limit = UInt64(Self.maximumHeld)
-        held = try await plane.readLog(
-          after: place.revision,
-          through: min(newest, place.revision + limit))[...]
-        if held.isEmpty { return .closed }
+        let part = try await plane.readPast(
+          of: tenant, after: place.revision, through: min(newest, last), limit: Self.maximumHeld,
+          by: reader)
+        guard let part else { return .closed }
+        (held, end) = (part.entries[...], part.end)
       case .takenBack(let revision): throw ControlPlane.outOfRange(floor: revision)
       case .closed: return .closed
       }
@@ -128,8 +142,13 @@ public struct TenantChanges: Sendable {
 
 extension ControlPlane {
   /// The changes of tenants behind a place, which is in the log, or will be.
-  public func tenantChanges(after place: TenantChangePlace) -> TenantChanges {
-    TenantChanges(self, place)
+  /// - Parameters:
+  ///   - tenant: the only one that is asked for: of others some may be passed over; nil: all are.
+  ///   - reader: on whose account the log is read where memory has it no more.
+  public func tenantChanges(
+    after place: TenantChangePlace, of tenant: TenantID? = nil, by reader: WritePayer = .server
+  ) -> TenantChanges {
+    TenantChanges(self, place, tenant, reader)
   }
 
   /// What the changes of some entries replace: of each entry, by tenant.

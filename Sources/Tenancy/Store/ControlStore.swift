@@ -176,6 +176,10 @@ public protocol ControlStore: Sendable {
   /// another one. Known when something has been loaded.
   var incarnationID: String { get }
 
+  /// Tells this store from all others, in all of its lives: a restored backup has it, too. Known when something has been
+  /// loaded.
+  var identity: String { get }
+
   /// Adds entries to the log and applies their changes.
   /// - Throws: `StoreError`; nothing was added then. After `.unknownOutcome` the batch may or may not
   ///   be there, and only `load` tells.
@@ -190,6 +194,15 @@ public protocol ControlStore: Sendable {
   /// other tenants have changed, those aside that were changed several in one entry.
   /// - Throws: `StoreError`: `.compacted` if the moment is before the floor.
   func tenantEntry(_ query: TenantLogQuery) throws(StoreError) -> LogEntry?
+
+  /// Entries behind a revision and up to another, for those of whom there are many: neither a write nor who follows the
+  /// log as `entries` does waits for it.
+  /// - Parameter tenant: only those that put it, which takes no longer the more others have changed; nil: all.
+  /// - Returns: at most `limit` entries, and fewer where they are large, and up to which revision these are all.
+  /// - Throws: `StoreError`: `.compacted` if `revision` is below the floor.
+  func pastEntries(
+    of tenant: TenantID?, after revision: UInt64, through last: UInt64, limit: Int
+  ) throws(StoreError) -> LogPart
 
   /// What of the log is kept, from its begin on, at most `limit` entries: also those that can't be followed
   /// any more.
@@ -237,6 +250,39 @@ public protocol ControlStore: Sendable {
 
   /// Releases what the store holds open. The last call.
   func close()
+}
+
+/// Some of the log.
+public struct LogPart: Sendable {
+  /// In order.
+  public let entries: [LogEntry]
+  /// There are no others up to this revision.
+  public let end: UInt64
+
+  /// - Parameter end: not before the last entry.
+  public init(entries: [LogEntry], end: UInt64) { (self.entries, self.end) = (entries, end) }
+}
+
+extension LogEntry {
+  /// Whether it puts this tenant.
+  public func puts(_ tenant: TenantID) -> Bool {
+    changes.contains { if case .putTenant(let put) = $0 { put.id == tenant } else { false } }
+  }
+}
+
+extension ControlStore {
+  /// By `entries`.
+  public func pastEntries(
+    of tenant: TenantID?, after revision: UInt64, through last: UInt64, limit: Int
+  ) throws(StoreError) -> LogPart {
+    let most = Int(clamping: min(UInt64(clamping: limit), last > revision ? last - revision : 0))
+    let all = try entries(after: revision, limit: most)
+    return LogPart(
+      entries: tenant.map { tenant in all.filter { $0.puts(tenant) } } ?? all,
+      end: all.last?.revision ?? revision)
+  }
+
+  public var identity: String { incarnationID }
 }
 
 /// Why a store could not do as asked.

@@ -21,7 +21,8 @@ public struct ClustersClient: Sendable {
     try await channel.unary(V1.Clusters.listClusters.method, request, options: options)
   }
 
-  /// Compares what a cluster has with what it should have. What is being made or destroyed meanwhile is left out.
+  /// Compares what a cluster has with what it should have. What is being made or destroyed meanwhile is left out. One
+  /// call at a time for each cluster: others get RESOURCE_EXHAUSTED with LIMIT_REACHED.
   public nonisolated(nonsending) func auditCluster(
     _ request: V1.AuditClusterRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.AuditClusterResponse {

@@ -8,8 +8,9 @@ struct TenantQuery: Sendable {
   let filter: TenantFilter
   let order: TenantOrder
 
-  /// - Parameter orderBy: a field, and ` desc` behind it if the greatest is to be first. Empty: the oldest first; where
-  ///   the filter asks for how slugs begin, in order of these, as they are found together.
+  /// - Parameter orderBy: fields with commas between, and ` desc` behind one if the greatest is to be first. Behind one
+  ///   that tenants may share comes `create_time`, as it does without being named. Empty: the oldest first; where the
+  ///   filter asks for how slugs begin, in order of these, as they are found together.
   init(filter: String, orderBy: String) throws(TenancyError) {
     self.filter = try TenantFilter(parsing: filter)
     order =
@@ -20,15 +21,32 @@ struct TenantQuery: Sendable {
     guard text.utf8.count <= maximumOrderLength else {
       throw wrong("longer than \(maximumOrderLength) bytes")
     }
-    let words = text.utf8.split(separator: UInt8(ascii: " ")).map { String(Substring($0)) }
-    guard let name = words.first else { return nil }
-    guard let field = TenantOrder.Field(rawValue: name), words.count <= 2,
-      words.count == 1 || words[1] == "desc" || words[1] == "asc"
-    else {
-      throw wrong(
-        "one of create_time, update_time, slug and display_name, and desc behind it or not")
+    let keys = text.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+    var orders: [TenantOrder] = []
+    for key in keys {
+      let words = key.split(separator: UInt8(ascii: " ")).map { String(Substring($0)) }
+      if words.isEmpty, keys.count == 1 { return nil }
+      guard let name = words.first, let field = TenantOrder.Field(rawValue: name),
+        words.count <= 2, words.count == 1 || words[1] == "desc" || words[1] == "asc"
+      else {
+        throw wrong(
+          "create_time, update_time, slug and display_name, with commas between and desc behind one or not"
+        )
+      }
+      guard !orders.contains(where: { $0.field == field }) else {
+        throw wrong("\(field.rawValue) is there twice")
+      }
+      orders.append(TenantOrder(field, isDescending: words.last == "desc"))
     }
-    return TenantOrder(field, isDescending: words.last == "desc")
+    guard let first = orders.first else { return nil }
+    // No two tenants have the same of these: what comes behind orders nothing any more.
+    if first.field == .createTime || first.field == .slug { return first }
+    guard
+      orders.count == 1 || orders[1] == TenantOrder(.createTime, isDescending: first.isDescending)
+    else {
+      throw wrong("behind \(first.field.rawValue) only create_time, in the same direction")
+    }
+    return first
   }
 
   private static func wrong(_ description: String) -> TenancyError {

@@ -45,7 +45,8 @@ extension V1.Cluster {
 extension V1.ClusterFinding {
   fileprivate init(_ finding: ClusterFinding) {
     self.init(
-      kind: Kind(finding.kind), tenant: "tenants/\(finding.tenant)", details: finding.details,
+      kind: Kind(finding.kind), tenant: finding.tenant.map { "tenants/\($0)" } ?? "",
+      details: finding.details,
       repaired: finding.isRepaired, problem: finding.problem)
   }
 }
@@ -55,6 +56,10 @@ extension V1.ClusterFinding.Kind {
     switch kind {
     case .orphan: self = .orphan
     case .missing: self = .missing
+    case .openLogin: self = .openLogin
+    case .closedLogin: self = .closedLogin
+    case .surplusLogin: self = .surplusLogin
+    case .strayRows: self = .strayRows
     }
   }
 }

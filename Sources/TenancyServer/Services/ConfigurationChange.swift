@@ -82,10 +82,18 @@ struct ConfigurationChange: Sendable {
 
   /// Secrets that are to be set, or removed: as the database's password, one that is not sent stays.
   var secrets: [String: ClearSecret?] {
-    let isWhole = isImplied || paths.contains("secret_values")
+    Self.secrets(sent, isWhole: isImplied || paths.contains("secret_values"), parts: paths)
+  }
+
+  /// - Parameters:
+  ///   - isWhole: whether all that were sent are to be set.
+  ///   - parts: paths, of which some name secrets.
+  static func secrets(
+    _ sent: V1.TenantConfiguration, isWhole: Bool, parts: some Sequence<String>
+  ) -> [String: ClearSecret?] {
     var secrets = isWhole ? sent.clearSecrets : [:]
-    for path in paths where path.hasPrefix(Self.secretPrefix) {
-      let name = String(path.dropFirst(Self.secretPrefix.count))
+    for path in parts where path.hasPrefix(secretPrefix) {
+      let name = String(path.dropFirst(secretPrefix.count))
       secrets[name] = .some(sent.secretValues[name].map { ClearSecret($0) })
     }
     return secrets

@@ -33,7 +33,8 @@ struct UpdateMask {
     }
     try checks.finish()
     isImplied = given.isEmpty
-    paths = given.contains("*") ? Set(all) : Set(given)
+    // A part that is named beside its whole says what the whole may leave alone.
+    paths = given.contains("*") ? Set(all).union(given).subtracting(["*"]) : Set(given)
   }
 
   /// Whether a field is to be replaced.

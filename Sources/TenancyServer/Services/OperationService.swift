@@ -13,7 +13,7 @@ struct OperationService: Sendable {
     [
       gate.async(V1.TenantOperations.getTenantOperation) { (access, request) throws(TenancyError) in
         let (id, number) = try Self.operation(named: request.name, access)
-        let found = try await provisioner.operations(of: id)
+        let found = try await provisioner.operations(of: id, by: access.payer)
         guard
           let operation = number.map({ number in found.first { $0.number == number } })
             ?? found.first
@@ -24,9 +24,10 @@ struct OperationService: Sendable {
         (access, request) throws(TenancyError) in
         let found =
           request.parent.isEmpty
-          ? try await provisioner.runningOperations(limit: Self.maximumListed)
+          ? try await provisioner.runningOperations(
+            limit: Self.maximumListed, by: access.payer)
           : try await provisioner.operations(
-            of: Self.tenant(request.parent, field: "parent", access))
+            of: Self.tenant(request.parent, field: "parent", access), by: access.payer)
         return V1.ListTenantOperationsResponse(operations: found.map(V1.TenantOperation.init))
       },
       gate.serverStreaming(V1.TenantOperations.watchTenantOperation) {
@@ -34,7 +35,7 @@ struct OperationService: Sendable {
         let (id, number) = try Self.operation(named: request.name, stream.access())
         // As long as it takes, but not for longer than the server.
         let isOver: Void? = try await stream.drain.cancelling {
-          for try await operation in try await provisioner.watch(id, number) {
+          for try await operation in try await provisioner.watch(id, number, by: stream.payer) {
             try await responses.send(V1.TenantOperation(operation))
           }
         }

@@ -89,7 +89,8 @@ struct TenantConfigurationService: Sendable {
     let (tenant, edits) = try await commands.revert(target, revert, by: access.payer)
     return V1.RevertTenantConfigurationResponse(
       tenant: V1.Tenant(
-        tenant, former: plane.state.find(target)?.formerSlugs ?? [], at: plane.now,
+        tenant.withoutValues(ofSecretsIn: plane.state.catalog),
+        former: plane.state.find(target)?.formerSlugs ?? [], at: plane.now,
         for: access.caller),
       changes: edits.map { V1.SettingDifference(plane.state.catalog.telling($0)) })
   }

@@ -28,7 +28,7 @@ extension TenantManagerService {
     return .revision(request.revision)
   }
 
-  /// A tenant of the past as it is told now: without values of what is declared to be secret by now.
+  /// A tenant as it is told now: without values of what is declared to be secret by now.
   func told(_ tenant: Tenant) -> Tenant { tenant.withoutValues(ofSecretsIn: plane.state.catalog) }
 
   /// The tenant on the newest state: what is asked of the log afterwards is not older.
@@ -41,6 +41,7 @@ extension TenantManagerService {
 extension Tenant {
   /// What was kept in the clear before it was declared to be secret is not told any more.
   func withoutValues(ofSecretsIn catalog: ConfigurationCatalog) -> Tenant {
+    guard catalog.hasSecrets else { return self }
     let hidden = configuration.customSettings.keys.filter { catalog.setting($0)?.isSecret ?? false }
     if hidden.isEmpty { return self }
     var tenant = self

@@ -26,7 +26,9 @@ extension TenantManagerService {
           "names", "more than \(Self.maximumBatchBytes) bytes of tenants: ask for fewer")
       }
       tenants.append(
-        V1.Tenant(record.tenant, former: record.formerSlugs, at: access.now, for: access.caller))
+        V1.Tenant(
+          record.tenant.withoutValues(ofSecretsIn: access.snapshot.state.catalog),
+          former: record.formerSlugs, at: access.now, for: access.caller))
     }
     return V1.BatchGetTenantsResponse(tenants: tenants)
   }
@@ -81,7 +83,9 @@ extension TenantManagerService {
       }
     ) { record in
       (
-        V1.Tenant(record.tenant, former: record.formerSlugs, at: access.now, for: access.caller),
+        V1.Tenant(
+          record.tenant.withoutValues(ofSecretsIn: access.snapshot.state.catalog),
+          former: record.formerSlugs, at: access.now, for: access.caller),
         record.answerBytes
       )
     }

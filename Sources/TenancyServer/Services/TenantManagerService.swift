@@ -101,10 +101,11 @@ struct TenantManagerService: Sendable {
     return new
   }
 
-  /// A tenant with what the newest state knows besides.
+  /// A tenant with what the newest state knows besides, as it is told now.
   func answer(_ tenant: Tenant, for caller: Caller) -> V1.Tenant {
     V1.Tenant(
-      tenant, former: plane.state.find(tenant.id)?.formerSlugs ?? [], at: plane.now, for: caller)
+      told(tenant), former: plane.state.find(tenant.id)?.formerSlugs ?? [], at: plane.now,
+      for: caller)
   }
 
   private func get(
@@ -121,6 +122,9 @@ struct TenantManagerService: Sendable {
     return V1.Tenant(told(tenant), former: [], at: access.now, for: access.caller)
   }
 
+  /// Changed where a mask names it alone: whoever writes back what was read means no maintenance.
+  private static let maintenanceEnd = "maintenance_end_time"
+
   private func update(
     _ access: Access, _ request: V1.UpdateTenantRequest
   ) async throws(TenancyError) -> V1.Tenant {
@@ -128,9 +132,14 @@ struct TenantManagerService: Sendable {
     let sent = request.tenant ?? V1.Tenant()
     let all = ["slug", "display_name", "isolation_model", "configuration", "labels", "annotations"]
     let mask = try UpdateMask(request.updateMask, all: all) {
-      all.contains($0) || MetadataChange.isPath($0) || ConfigurationChange.part(of: $0) != nil
+      all.contains($0) || $0 == Self.maintenanceEnd || MetadataChange.isPath($0)
+        || ConfigurationChange.part(of: $0) != nil
     }
     var update = TenantCommands.Update(etag: sent.etag, mayMove: access.caller.isPlatform)
+    if mask.paths.contains(Self.maintenanceEnd) {
+      update.maintenanceEnd = .some(
+        try sent.maintenanceEndTime?.domain("tenant.maintenance_end_time"))
+    }
     if mask.covers("slug", populated: !sent.slug.isEmpty) {
       update.slug = sent.slug
     }
@@ -142,21 +151,20 @@ struct TenantManagerService: Sendable {
         try sent.isolationModel.domain("tenant.isolation_model")
       }
     }
+    let parts = mask.paths.compactMap(ConfigurationChange.part)
     if mask.covers("configuration", populated: sent.configuration != nil) {
       update.configuration = try ConfigurationChange.replacement(
         by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller, plans)
       update.databasePassword = sent.configuration?.database?.clearPassword
-      update.secrets = sent.configuration?.clearSecrets ?? [:]
-    } else {
-      let parts = mask.paths.compactMap(ConfigurationChange.part)
-      if !parts.isEmpty {
-        let change = try ConfigurationChange(
-          sent.configuration ?? V1.TenantConfiguration(),
-          GoogleProtobuf.FieldMask(paths: parts), by: access.caller, plans)
-        update.configuration = change.apply
-        update.databasePassword = change.databasePassword
-        update.secrets = change.secrets
-      }
+      update.secrets = ConfigurationChange.secrets(
+        sent.configuration ?? V1.TenantConfiguration(), isWhole: true, parts: parts)
+    } else if !parts.isEmpty {
+      let change = try ConfigurationChange(
+        sent.configuration ?? V1.TenantConfiguration(),
+        GoogleProtobuf.FieldMask(paths: parts), by: access.caller, plans)
+      update.configuration = change.apply
+      update.databasePassword = change.databasePassword
+      update.secrets = change.secrets
     }
     let metadata = try MetadataChange(
       sent, mask, request.updateMask, isPlatform: access.caller.isPlatform)

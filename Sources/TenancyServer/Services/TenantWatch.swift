@@ -14,7 +14,7 @@ extension TenantManagerService {
     defer { watches.leave(stream.payer) }
     let place = try await terms.begin(plane, stream)
     let own = try stream.access().home?.tenant.id
-    let feed = plane.tenantChanges(after: place.changes)
+    let feed = plane.tenantChanges(after: place.changes, of: own, by: stream.payer)
     // What is followed must be what the place is of, and not a state that was taken back meanwhile.
     guard plane.token.revision >= place.changes.revision else { throw StreamCall.interrupted() }
     let last = LastToken(place.text(question: terms.question))
@@ -196,7 +196,8 @@ private struct TenantWatch {
         if piece.tenants.count == Self.maximumPiece || budget.isFull { return piece }
         piece.tenants.append(
           V1.Tenant(
-            record.tenant, former: record.formerSlugs, at: access.now, for: access.caller))
+            record.tenant.withoutValues(ofSecretsIn: access.snapshot.state.catalog),
+            former: record.formerSlugs, at: access.now, for: access.caller))
         budget.answer(bytes: record.answerBytes + WorkBudget.elementBytes)
       }
       piece.end = .through(record.tenant.id)

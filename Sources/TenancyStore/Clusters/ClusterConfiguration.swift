@@ -24,6 +24,8 @@ public struct ClusterConfiguration: Sendable {
   public var server: PostgreSQLConfiguration
   /// For tenants with SHARED and HYBRID isolation.
   public var sharedTables: [SharedTable]
+  /// Whose control plane's it is: see `ControlStore.identity`. Empty: that is not looked at.
+  public var store = ""
   /// Of each tenant's login, at most.
   public var connectionsPerTenant: Int
   /// Things that are made at once.

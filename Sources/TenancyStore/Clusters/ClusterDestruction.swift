@@ -94,7 +94,7 @@ extension ClusterWork {
   private static let maximumRows = 5000
 
   /// Of all tables that were ever shared, and in whichever order their foreign keys allow.
-  private func removeRows(of identifier: String, _ permit: () throws -> Void) throws {
+  func removeRows(of identifier: String, _ permit: () throws -> Void) throws {
     var tables = try sharedTables()
     while !tables.isEmpty {
       var (left, failure): ([ClusterConfiguration.SharedTable], PostgreSQLError?) = ([], nil)
@@ -113,7 +113,8 @@ extension ClusterWork {
 
   private static let foreignKeyViolation = "23503"
 
-  private func sharedTables() throws -> [ClusterConfiguration.SharedTable] {
+  /// All that were ever shared and are there.
+  func sharedTables() throws -> [ClusterConfiguration.SharedTable] {
     let result = try run(
       """
       SELECT t.schema_name, t.table_name, t.tenant_column FROM tenancy_cluster.shared_tables t

@@ -69,10 +69,12 @@ struct ClusterSetup {
       CREATE SCHEMA IF NOT EXISTS \(schema);
       CREATE TABLE IF NOT EXISTS \(schema).cluster (
         name text PRIMARY KEY, setup integer NOT NULL);
+      ALTER TABLE \(schema).cluster ADD COLUMN IF NOT EXISTS store text;
       CREATE TABLE IF NOT EXISTS \(schema).tenants (
         tenant_id uuid PRIMARY KEY, database_name text UNIQUE, schema_name text UNIQUE,
         schema_made boolean NOT NULL DEFAULT false, tenant_identifier text UNIQUE,
         create_time timestamptz NOT NULL DEFAULT now());
+      ALTER TABLE \(schema).tenants ADD COLUMN IF NOT EXISTS epoch numeric(20) NOT NULL DEFAULT 0;
       CREATE TABLE IF NOT EXISTS \(schema).logins (
         role_name text PRIMARY KEY,
         tenant_id uuid NOT NULL REFERENCES \(schema).tenants ON DELETE CASCADE);
@@ -123,6 +125,20 @@ struct ClusterSetup {
         .server,
         "this database is that of the cluster \(names.sorted().joined(separator: ", ")): a cluster keeps its "
           + "name, and has one")
+    }
+    if configuration.store.isEmpty { return }
+    // The first that comes has it.
+    try connection.run(
+      "UPDATE \(ClusterNames.schema).cluster SET store = $1 WHERE store IS NULL",
+      [.text(configuration.store)], until: deadline)
+    let store = try connection.run(
+      "SELECT store FROM \(ClusterNames.schema).cluster", until: deadline
+    ).firstText
+    guard store == configuration.store else {
+      throw PostgreSQLError(
+        .server,
+        "the cluster \(configuration.name) is another control plane's, whose store is \(store ?? "unknown"), and "
+          + "this one's is \(configuration.store)")
     }
   }
 

@@ -85,13 +85,13 @@ struct ClusterWork {
     let rights = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
     let mark = ClusterNames.literal(ClusterNames.mark(of: tenant.id))
     let database = ClusterNames.quoted(configuration.server.database)
-    var statements = ["BEGIN"]
+    var statements = ["BEGIN", fence(tenant)]
     if !there.contains(role) { statements.append("CREATE ROLE \(role) NOLOGIN \(rights)") }
     // Only a superuser may say of a role that is there that it is none.
     let login = there.contains(name) ? "ALTER ROLE \(name)" : "CREATE ROLE \(name) \(rights)"
     statements += [
       "COMMENT ON ROLE \(role) IS \(mark)",
-      "\(login) LOGIN INHERIT PASSWORD '\(verifier)'"
+      "\(login) \(tenant.hasClosedLogins ? "NOLOGIN" : "LOGIN") INHERIT PASSWORD '\(verifier)'"
         + " CONNECTION LIMIT \(configuration.connectionsPerTenant)",
       "COMMENT ON ROLE \(name) IS \(mark)", "GRANT \(role) TO \(name)",
       "INSERT INTO tenancy_cluster.logins (role_name, tenant_id) VALUES ('\(name)', '\(tenant.id)')"

@@ -109,9 +109,28 @@ public final class PostgreSQLCluster: ClusterDataPlane {
     }
   }
 
+  public func settleLogins(of tenant: Tenant, isRepair: Bool) throws {
+    try use {
+      if isRepair { try $0.setEpoch(of: tenant) }
+      try $0.settleLogins(of: tenant)
+    }
+  }
+
+  public func logins() throws -> [TenantID: [UInt32: Bool]] { try use { try $0.logins() } }
+
+  public func strayRows(limit: Int) throws -> [String: [String]] {
+    try use { try $0.strayRows(limit: limit) }
+  }
+
+  public func removeStrayRows(of identifier: String, permit: () throws -> Void) throws {
+    try use { try $0.removeStrays(of: identifier, permit) }
+  }
+
   public func inventory() throws -> [TenantID: [String]] { try use { try $0.inventory() } }
 
   public func repair(_ tenant: Tenant, _ password: ClearSecret) throws {
+    // The store's word counts, be it that of a backup.
+    try use { try $0.setEpoch(of: tenant) }
     for step in steps(for: tenant) {
       switch Self.parse(step)?.step {
       case .register, .createRoles: try perform(step, for: tenant, password)
@@ -124,6 +143,7 @@ public final class PostgreSQLCluster: ClusterDataPlane {
       case .prepareDatabase, .grantShared, nil: try perform(step, for: tenant, password)
       }
     }
+    try settleLogins(of: tenant, isRepair: true)
   }
 
   public func missing(among tenants: [Tenant]) throws -> [TenantID: String] {

@@ -192,11 +192,20 @@ public final class PostgreSQLStore: AuditedStore {
       if let last = rows.last?.mark.revision { try prove(last, connection) }
       return rows
     }
-    // Outside of the lock, which others may wait for.
-    var entries: [LogEntry] = []
-    entries.reserveCapacity(rows.count)
-    for row in rows { entries.append(try row.entry(json)) }
-    return entries
+    return try rows.entries(json)
+  }
+
+  public func pastEntries(
+    of tenant: TenantID?, after revision: UInt64, through last: UInt64, limit: Int
+  ) throws(StoreError) -> LogPart {
+    let (rows, end) = try withConnection(of: auditReader) { connection throws(StoreError) in
+      let part = try read(connection) { _ throws(StoreError) in
+        try log(connection).part(of: tenant, after: revision, through: last, limit: limit)
+      }
+      try prove(part.end, connection)
+      return part
+    }
+    return LogPart(entries: try rows.entries(json), end: end)
   }
 
   public func tenantEntry(_ query: TenantLogQuery) throws(StoreError) -> LogEntry? {
@@ -247,7 +256,7 @@ public final class PostgreSQLStore: AuditedStore {
   public func operations(
     of tenant: TenantID
   ) throws(StoreError) -> [TenantOperation] {
-    try withRows { rows throws(StoreError) in
+    try withRows(of: auditReader) { rows throws(StoreError) in
       try OperationReader(source: rows, json: json).operations(of: tenant)
     }
   }
@@ -255,15 +264,16 @@ public final class PostgreSQLStore: AuditedStore {
   private func withSecrets<Result: Sendable>(
     _ body: (SecretReader<PostgreSQLRows>) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
-    try withRows { rows throws(StoreError) in
+    try withRows(of: reader) { rows throws(StoreError) in
       try body(SecretReader(source: rows, json: json))
     }
   }
 
   private func withRows<Result: Sendable>(
+    of session: borrowing Mutex<PostgreSQLSession?>,
     _ body: (PostgreSQLRows) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
-    try withConnection(of: reader) { connection throws(StoreError) in
+    try withConnection(of: session) { connection throws(StoreError) in
       let (result, revision) = try read(connection) { row throws(StoreError) in
         let rows = PostgreSQLRows(connection: connection, timeout: configuration.answerTimeout)
         return (try body(rows), row.revision)

@@ -27,6 +27,10 @@ struct Database {
   }
 
   /// - Throws: `.unavailable` unless it may be served.
+  func firstIncarnation() throws(StoreError) -> String? {
+    try Incarnations.read(connection, "ORDER BY number LIMIT 1").first?.id
+  }
+
   func incarnation(_ path: String) throws(StoreError) -> StoreIncarnation {
     try Incarnations.requireCurrent(connection, path)
   }
@@ -56,10 +60,6 @@ struct Database {
   }
 
   func dataKeys() throws(StoreError) -> [WrappedDataKey] { try secrets.dataKeys() }
-
-  func operations(of tenant: TenantID) throws(StoreError) -> [TenantOperation] {
-    try OperationReader(source: connection, json: json).operations(of: tenant)
-  }
 
   private var log: LogReader<SQLiteConnection> { LogReader(source: connection, json: json) }
 

@@ -132,6 +132,8 @@ enum Migrations {
     // A program that does not know of operations could not follow the log.
     Step(sql: TenantOperations.sqlite),
     Step(sql: LogIndexes.all),
+    // A program that does not know that logins are closed would not open them again.
+    Step(sql: LogIndexes.ofPuts),
   ]
 
   /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and

@@ -106,6 +106,10 @@ extension SQLiteAuditReader {
     return entries
   }
 
+  func operations(of tenant: TenantID) throws(StoreError) -> [TenantOperation] {
+    try OperationReader(source: connection, json: json).operations(of: tenant)
+  }
+
   func configurationHistoryBegin() throws(StoreError) -> UInt64 {
     var begin: UInt64 = 0
     try historyBegin.read([]) { row throws(StoreError) in

@@ -27,6 +27,8 @@ public final class SQLiteStore: AuditedStore {
   private let sealer: (any SecretSealer)?
 
   public var incarnationID: String { incarnation.id }
+  /// That of its first life.
+  public let identity: String
 
   /// Opens a store, creating the file where there is none. Its directory must exist.
   /// - Parameter sealer: takes in the store's data keys, and seals what earlier versions stored in the clear.
@@ -53,6 +55,7 @@ public final class SQLiteStore: AuditedStore {
     try FileSystem.createPrivateFile(path: path)
     let database = try Database(path: path, sealer: sealer)
     incarnation = try database.incarnation(path)
+    identity = try database.firstIncarnation() ?? incarnation.id
     // SQLite syncs the directory for the log's sake only, and only when it first syncs the log.
     try FileSystem.syncDirectory(of: path)
     state = Mutex(State(lock: lock, database: database))
@@ -72,11 +75,16 @@ public final class SQLiteStore: AuditedStore {
     let rows = try state.withLock { (state: inout State) throws(StoreError) in
       try open(&state).entries(after: revision, limit: limit)
     }
-    // Outside of the lock, which a write may wait for.
-    var entries: [LogEntry] = []
-    entries.reserveCapacity(rows.count)
-    for row in rows { entries.append(try row.entry(json)) }
-    return entries
+    return try rows.entries(json)
+  }
+
+  public func pastEntries(
+    of tenant: TenantID?, after revision: UInt64, through last: UInt64, limit: Int
+  ) throws(StoreError) -> LogPart {
+    let (rows, end) = try withAuditReader { (reader) throws(StoreError) in
+      try reader.log(json).part(of: tenant, after: revision, through: last, limit: limit)
+    }
+    return LogPart(entries: try rows.entries(json), end: end)
   }
 
   public func tenantEntry(_ query: TenantLogQuery) throws(StoreError) -> LogEntry? {
@@ -103,8 +111,8 @@ public final class SQLiteStore: AuditedStore {
   public func operations(
     of tenant: TenantID
   ) throws(StoreError) -> [TenantOperation] {
-    try state.withLock { (state: inout State) throws(StoreError) in
-      try open(&state).operations(of: tenant)
+    try withAuditReader { (reader) throws(StoreError) in
+      try reader.operations(of: tenant)
     }
   }
 

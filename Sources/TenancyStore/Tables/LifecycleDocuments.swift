@@ -81,6 +81,7 @@ struct DataLoginDocument: Codable {
   private let key: KeyID
   private let next: Next?
   private let number: UInt32
+  private let standing: String?
   private let version: UInt64
 
   private struct Next: Codable {
@@ -97,6 +98,7 @@ struct DataLoginDocument: Codable {
     createTime = login.createTime.nanoseconds
     key = login.password.key
     number = login.number
+    standing = login.standing == .open ? nil : login.standing.rawValue
     version = login.password.version
   }
 
@@ -107,7 +109,9 @@ struct DataLoginDocument: Codable {
       next: next.map {
         DataLogin.Next(
           number: $0.number, password: SecretReference(version: $0.version, key: $0.key))
-      }, former: former)
+      }, former: former,
+      // Of what a later version knows, it is not known whether they can: it is done again.
+      standing: standing.map { DataLogin.Standing(rawValue: $0) ?? .changing } ?? .open)
   }
 
   /// What the encoder makes of the document.
@@ -125,6 +129,7 @@ struct DataLoginDocument: Codable {
         }
       }
       json.pair("number", UInt64(login.number))
+      if login.standing != .open { json.pairs(("standing", login.standing.rawValue)) }
       json.pair("version", login.password.version)
     }
   }

@@ -80,6 +80,59 @@ struct LogReader<Source: RowSource> {
     return found
   }
 
+  /// Entries that put a tenant, behind a revision and up to another.
+  /// - Returns: at most `limit` of them, fewer if they are large, and up to which revision these are all.
+  /// - Throws: as `entries`.
+  func puts(
+    of tenant: TenantID, after revision: UInt64, through last: UInt64, limit: Int
+  ) throws(StoreError) -> (rows: [LogRow], end: UInt64) {
+    let floor = try ends().floor
+    guard revision >= UInt64(clamping: floor) else {
+      throw StoreError(
+        .compacted(floor: UInt64(clamping: floor)),
+        "the log can be followed from revision \(floor) on")
+    }
+    guard revision < last, limit > 0 else { return ([], revision) }
+    var found: [LogRow] = []
+    for concern in Self.concerns(tenant) {
+      let sql = """
+        SELECT \(LogRow.columns) FROM log WHERE \(concern) AND \(LogIndexes.puts)
+          AND revision > \(Int64(clamping: revision)) AND revision <= \(Int64(clamping: last))
+        ORDER BY revision LIMIT \(limit)
+        """
+      try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in
+        var reader = RowReader(row, table: "log", keyColumns: 1, json: json)
+        found.append(try LogRow(&reader))
+      }
+    }
+    found.sort { $0.mark.revision < $1.mark.revision }
+    var (count, bytes) = (0, 0)
+    while count < min(limit, found.count), bytes < LogRow.bytesPerRead {
+      // In range: below their number.
+      bytes += found[count].changes.utf8.count
+      count += 1
+    }
+    let isAll = count == found.count && count < limit
+    let rows = Array(found.prefix(count))
+    return (rows, isAll ? last : rows.last?.mark.revision ?? revision)
+  }
+
+  /// The same of one tenant, or of all.
+  func part(
+    of tenant: TenantID?, after revision: UInt64, through last: UInt64, limit: Int
+  ) throws(StoreError) -> (rows: [LogRow], end: UInt64) {
+    if let tenant { return try puts(of: tenant, after: revision, through: last, limit: limit) }
+    let most = min(UInt64(clamping: limit), last > revision ? last - revision : 0)
+    let rows = try entries(after: revision, limit: Int(clamping: most))
+    return (rows, rows.last?.mark.revision ?? revision)
+  }
+
+  /// Entries about one tenant alone, and those about several.
+  static func concerns(_ tenant: TenantID) -> [String] {
+    // In canonical text: nothing in it is more than a letter to a database.
+    ["tenant_id = '\(tenant)'", "tenant_ids IS NOT NULL AND tenant_ids LIKE '%\"\(tenant)\"%'"]
+  }
+
   /// The entry that puts a tenant, next to a moment.
   /// - Throws: `.compacted`, or `.corrupt` if a row does not parse.
   func tenantEntry(_ query: TenantLogQuery) throws(StoreError) -> LogRow? {
@@ -89,14 +142,12 @@ struct LogReader<Source: RowSource> {
         .compacted(floor: UInt64(clamping: floor)), "the log begins at revision \(floor)")
     }
     var found: LogRow?
-    // In canonical text: nothing in it is more than a letter to a database.
-    let id = query.tenant.description
-    for concern in ["tenant_id = '\(id)'", "tenant_ids LIKE '%\"\(id)\"%'"] {
+    for concern in Self.concerns(query.tenant) {
       // No nearer one of several tenants is farther away than one of this alone.
       let nearer = found.map { "AND revision \(query.isLater ? "<" : ">") \($0.mark.revision)" }
       let sql = """
         SELECT \(LogRow.columns) FROM log WHERE \(concern) AND revision > \(floor)
-          AND \(query.condition) \(nearer ?? "") AND changes LIKE '%"change":"putTenant"%'
+          AND \(query.condition) \(nearer ?? "") AND \(LogIndexes.puts)
         ORDER BY revision \(query.isLater ? "ASC" : "DESC") LIMIT 1
         """
       try source.readRows(sql) { (row: Source.Row) throws(StoreError) -> Void in
@@ -211,8 +262,30 @@ extension TenantLogQuery {
 
 /// How the entries about one tenant are found.
 enum LogIndexes {
+  /// That an entry puts a tenant, in the words of the index: other words would not find it.
+  static let puts = "changes LIKE '%\"change\":\"putTenant\"%'"
+
+  /// Only those that put a tenant are asked for: what else was done to it costs nothing.
+  static let ofPuts = """
+    DROP INDEX IF EXISTS log_tenant;
+    CREATE INDEX IF NOT EXISTS log_puts ON log (tenant_id, revision, time) WHERE tenant_id IS NOT NULL AND \(puts);
+    DROP INDEX IF EXISTS log_several;
+    CREATE INDEX IF NOT EXISTS log_several ON log (revision)
+      WHERE tenant_ids IS NOT NULL AND \(puts);
+    """
+
   static let all = """
     CREATE INDEX IF NOT EXISTS log_tenant ON log (tenant_id, revision) WHERE tenant_id IS NOT NULL;
     CREATE INDEX IF NOT EXISTS log_several ON log (revision) WHERE tenant_ids IS NOT NULL;
     """
+}
+
+extension [LogRow] {
+  /// Outside of any lock, which others may wait for.
+  func entries(_ json: JSONCoding) throws(StoreError) -> [LogEntry] {
+    var entries: [LogEntry] = []
+    entries.reserveCapacity(count)
+    for row in self { entries.append(try row.entry(json)) }
+    return entries
+  }
 }

@@ -269,7 +269,8 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.Clusters/ListClusters", kind: .unary),
       requirement: Requirement(permission: "tenancy.clusters:list", scope: .platform),
       tenantField: nil)
-    /// Compares what a cluster has with what it should have. What is being made or destroyed meanwhile is left out.
+    /// Compares what a cluster has with what it should have. What is being made or destroyed meanwhile is left out. One
+    /// call at a time for each cluster: others get RESOURCE_EXHAUSTED with LIMIT_REACHED.
     public static let auditCluster = MethodSpec<V1.AuditClusterRequest, V1.AuditClusterResponse>(
       RPCMethod(path: "/tenancy.v1.Clusters/AuditCluster", kind: .unary),
       requirement: Requirement(permission: "tenancy.clusters:audit", scope: .platform),

@@ -19,11 +19,23 @@ extension V1.ClusterFinding {
     public static let orphan = Self(rawValue: 1)
     /// Something that was made for a tenant is gone.
     public static let missing = Self(rawValue: 2)
+    /// Logins can be used, of a tenant that is suspended or deleted: they are being closed, or were opened by hand.
+    public static let openLogin = Self(rawValue: 3)
+    /// Logins of an ACTIVE tenant can't be used: they are being opened, or were closed by hand.
+    public static let closedLogin = Self(rawValue: 4)
+    /// There are logins of a tenant that the server does not know.
+    public static let surplusLogin = Self(rawValue: 5)
+    /// There are rows in shared tables of an identifier that no tenant is registered with in the cluster.
+    public static let strayRows = Self(rawValue: 6)
 
     public static let names: [Int32: String] = [
       0: "KIND_UNSPECIFIED",
       1: "KIND_ORPHAN",
       2: "KIND_MISSING",
+      3: "KIND_OPEN_LOGIN",
+      4: "KIND_CLOSED_LOGIN",
+      5: "KIND_SURPLUS_LOGIN",
+      6: "KIND_STRAY_ROWS",
     ]
   }
 }
@@ -188,7 +200,8 @@ extension V1 {
   public struct AuditClusterRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `clusters/{name}`, or the name alone.
     public var name: String
-    /// Destroy orphans, and make logins and their rights again that are missing. Data that is missing is only named.
+    /// Destroy orphans, make logins and their rights again that are missing, open or close logins as their tenants' states
+    /// say, take those away that the server does not know, and remove rows that are nobody's. Data that is missing is only named.
     /// Each repair is recorded in the audit trail, as `clusters.repair`.
     public var repair: Bool
 
@@ -279,7 +292,8 @@ extension V1 {
   public struct ClusterFinding: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `kind`, field 1.
     public var kind: V1.ClusterFinding.Kind
-    /// `tenants/{id}`, be there such a tenant or not.
+    /// `tenants/{id}`, be there such a tenant or not. Of stray rows the tenant that has the identifier elsewhere; empty:
+    /// none has it, and a repair removes them.
     public var tenant: String
     /// What it is, for people.
     public var details: String

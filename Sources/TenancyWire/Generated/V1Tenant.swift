@@ -153,7 +153,9 @@ extension V1 {
     /// BeginTenantMaintenance said, or that its data was not there when the server started. Else empty. For platform
     /// identities only.
     public var stateReason: String
-    /// Output only. Set in MAINTENANCE, where BeginTenantMaintenance said when that is expected to be over.
+    /// Set in MAINTENANCE, where BeginTenantMaintenance said when that is expected to be over. UpdateTenant moves it, or
+    /// takes it away, where its mask names it (`*` does not), of a maintenance that was begun by a call; for platform
+    /// identities only.
     public var maintenanceEndTime: GoogleProtobuf.Timestamp?
     /// Output only. What the server will do with the tenant by itself.
     public var schedule: V1.TenantSchedule?

@@ -1275,7 +1275,8 @@ extension V1 {
     /// Include DELETED tenants.
     public var showDeleted: Bool
     /// `create_time`, `update_time`, `slug` or `display_name`, and ` desc` behind it or not; text byte by byte, and among
-    /// equals the oldest first. Without it the oldest come first; where the filter has a prefix of slugs that all must
+    /// equals the oldest first, or last where the order is turned round: as with `display_name desc, create_time desc`.
+    /// Another field is taken behind `create_time` and `slug` only. Without it the oldest come first; where the filter has a prefix of slugs that all must
     /// have, they come in order of slugs. A page costs the same wherever it is. What it looks at is what the filter needs
     /// only where the filter has, joined by AND, one of: in order of `create_time`, a value of `state`, `isolation_model`,
     /// `plan` or a label; in order of `slug`, a slug's prefix. Otherwise pages may be short.

@@ -28,8 +28,9 @@ struct AuditClusterCommand: AsyncParsableCommand {
     commandName: "audit", abstract: "Compares what a cluster has with what it should have.",
     discussion: """
       Orphans are things of tenants that have nothing there, as far as the server knows. With \
-      --repair they are destroyed, and logins that are missing are made again; of data that is \
-      missing it is only said. Exits with 3 if something is left to be put right.
+      --repair they are destroyed, logins that are missing are made again, those of suspended \
+      and deleted tenants are closed, and those that the server does not know are taken away; of \
+      data that is missing it is only said. Exits with 3 if something is left to be put right.
       """)
 
   /// The exit code where something is wrong.

@@ -11,6 +11,8 @@ struct UpdateTenantCommand: AsyncParsableCommand {
   @Option(help: "Its new name in URLs. The old one goes on to stand for it: see retire-slug.")
   var slug: String?
   @Option(help: "Possible before resources are provisioned.") var isolation: Isolation?
+  @Option(help: "When its maintenance is expected to be over. A time, or from now on, such as 2h.")
+  var maintenanceEnd: Moment?
   @OptionGroup var metadata: MetadataOptions
   @OptionGroup var removals: MetadataRemovals
   @OptionGroup var etag: EtagOptions
@@ -32,6 +34,10 @@ struct UpdateTenantCommand: AsyncParsableCommand {
     if let isolation {
       change.isolationModel = isolation.model
       paths.append("isolation_model")
+    }
+    if let maintenanceEnd {
+      change.maintenanceEndTime = maintenanceEnd.timestamp
+      paths.append("maintenance_end_time")
     }
     try metadata.apply(to: &change)
     paths += try removals.paths(with: change)

@@ -28,6 +28,16 @@ struct PlannedTenant: Sendable {
     self.action = action
   }
 
+  /// As it is where nothing is deleted, since not all is well.
+  var withoutDeletions: PlannedTenant {
+    guard refusals.isEmpty, outcome != .failed, writes.contains(where: \.isDeletion) else {
+      return self
+    }
+    var one = self
+    one.outcome = .notTried
+    return one
+  }
+
   var isChange: Bool { action != .keep || !refusals.isEmpty }
 }
 
@@ -40,6 +50,7 @@ struct FleetPlan: Presentable {
 
   var hasChanges: Bool { tenants.contains { $0.action != .keep } }
   var isRefused: Bool { tenants.contains { !$0.refusals.isEmpty } }
+  var isWell: Bool { !isRefused && !hasFailed }
   var hasFailed: Bool { tenants.contains { $0.outcome == .failed || $0.outcome == .notTried } }
 
   func lines() -> [String] {

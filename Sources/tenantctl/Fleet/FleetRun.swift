@@ -160,35 +160,35 @@ struct FleetRun: Sendable {
 
   // MARK: Carrying out
 
-  /// Does what was planned: nothing is deleted before all else is done, and done well.
+  /// Does what was planned: nothing is deleted, be it a tenant or a role, before all else is done, and done well.
   func carryOut(_ plan: FleetPlan) async throws -> FleetPlan {
     var result = plan
     result.isCarriedOut = true
     let first = plan.tenants.filter { $0.action != .delete }
     let last = plan.tenants.filter { $0.action == .delete }
-    result.tenants = try await carryOut(first)
-    let isWell = !result.isRefused && !result.hasFailed
-    result.tenants +=
-      isWell
-      ? try await carryOut(last)
-      : last.map { one in
-        var one = one
-        one.outcome = .notTried
-        return one
-      }
+    result.tenants = try await carryOut(first, deleting: false)
+    if result.isWell { result.tenants = try await carryOut(result.tenants, deleting: true) }
+    result.tenants =
+      result.isWell
+      ? result.tenants + (try await carryOut(last, deleting: true))
+      : (result.tenants + last).map(\.withoutDeletions)
     return result
   }
 
-  private func carryOut(_ tenants: [PlannedTenant]) async throws -> [PlannedTenant] {
+  /// - Parameter deleting: whether what deletes is done, or the rest.
+  private func carryOut(
+    _ tenants: [PlannedTenant], deleting: Bool
+  ) async throws -> [PlannedTenant] {
     let stop = StopFlag()
     return try await Self.each(tenants, parallel) { tenant in
       var tenant = tenant
-      guard tenant.action != .keep, tenant.refusals.isEmpty else { return tenant }
+      let writes = tenant.writes.filter { $0.isDeletion == deleting }
+      guard tenant.action != .keep, tenant.refusals.isEmpty, !writes.isEmpty else { return tenant }
       if stop.isSet {
         tenant.outcome = .notTried
         return tenant
       }
-      for write in tenant.writes {
+      for write in writes {
         do {
           try await Self.patiently { try await write.carryOut(connection) }
         } catch let status as RPCStatus {

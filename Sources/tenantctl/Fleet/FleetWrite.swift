@@ -21,6 +21,14 @@ enum FleetWrite: Sendable {
     }
   }
 
+  /// Whether something goes by it.
+  var isDeletion: Bool {
+    switch self {
+    case .delete, .deleteRole: true
+    case .create, .update, .createRole, .updateRole: false
+    }
+  }
+
   /// Asks the server whether it would do it.
   /// - Returns: whether anything would change.
   func validate(_ connection: Connection) async throws -> Bool {

@@ -33,6 +33,10 @@ extension V1.ClusterFinding.Kind {
     switch self {
     case .orphan: "orphan"
     case .missing: "missing"
+    case .openLogin: "open login"
+    case .closedLogin: "closed login"
+    case .surplusLogin: "surplus login"
+    case .strayRows: "stray rows"
     default: "\(rawValue)"
     }
   }

@@ -539,19 +539,27 @@ const ProtobufCMessageDescriptor tenancy__v1__audit_cluster_response__descriptor
   (ProtobufCMessageInit) tenancy__v1__audit_cluster_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue tenancy__v1__cluster_finding__kind__enum_values_by_number[3] =
+static const ProtobufCEnumValue tenancy__v1__cluster_finding__kind__enum_values_by_number[7] =
 {
   { "KIND_UNSPECIFIED", "TENANCY__V1__CLUSTER_FINDING__KIND__KIND_UNSPECIFIED", 0 },
   { "KIND_ORPHAN", "TENANCY__V1__CLUSTER_FINDING__KIND__KIND_ORPHAN", 1 },
   { "KIND_MISSING", "TENANCY__V1__CLUSTER_FINDING__KIND__KIND_MISSING", 2 },
+  { "KIND_OPEN_LOGIN", "TENANCY__V1__CLUSTER_FINDING__KIND__KIND_OPEN_LOGIN", 3 },
+  { "KIND_CLOSED_LOGIN", "TENANCY__V1__CLUSTER_FINDING__KIND__KIND_CLOSED_LOGIN", 4 },
+  { "KIND_SURPLUS_LOGIN", "TENANCY__V1__CLUSTER_FINDING__KIND__KIND_SURPLUS_LOGIN", 5 },
+  { "KIND_STRAY_ROWS", "TENANCY__V1__CLUSTER_FINDING__KIND__KIND_STRAY_ROWS", 6 },
 };
 static const ProtobufCIntRange tenancy__v1__cluster_finding__kind__value_ranges[] = {
-{0, 0},{0, 3}
+{0, 0},{0, 7}
 };
-static const ProtobufCEnumValueIndex tenancy__v1__cluster_finding__kind__enum_values_by_name[3] =
+static const ProtobufCEnumValueIndex tenancy__v1__cluster_finding__kind__enum_values_by_name[7] =
 {
+  { "KIND_CLOSED_LOGIN", 4 },
   { "KIND_MISSING", 2 },
+  { "KIND_OPEN_LOGIN", 3 },
   { "KIND_ORPHAN", 1 },
+  { "KIND_STRAY_ROWS", 6 },
+  { "KIND_SURPLUS_LOGIN", 5 },
   { "KIND_UNSPECIFIED", 0 },
 };
 const ProtobufCEnumDescriptor tenancy__v1__cluster_finding__kind__descriptor =
@@ -561,9 +569,9 @@ const ProtobufCEnumDescriptor tenancy__v1__cluster_finding__kind__descriptor =
   "Kind",
   "Tenancy__V1__ClusterFinding__Kind",
   "tenancy.v1",
-  3,
+  7,
   tenancy__v1__cluster_finding__kind__enum_values_by_number,
-  3,
+  7,
   tenancy__v1__cluster_finding__kind__enum_values_by_name,
   1,
   tenancy__v1__cluster_finding__kind__value_ranges,

@@ -29,6 +29,7 @@ final class FakeDataPlane: ClusterDataPlane {
     var load: Int? = 0
     var passwords: [String] = []
     var inventory: [TenantID: [String]] = [:]
+    var usage: [TenantID: DataUsage] = [:]
   }
   private let state = Mutex(State())
 
@@ -44,6 +45,15 @@ final class FakeDataPlane: ClusterDataPlane {
 
   /// The passwords that steps were given.
   var passwords: [String] { state.withLock { $0.passwords } }
+
+  func use(_ usage: DataUsage, by tenant: TenantID) {
+    state.withLock { $0.usage[tenant] = usage }
+  }
+
+  func usage(of tenant: Tenant) throws -> DataUsage {
+    try record("usage")
+    return state.withLock { $0.usage[tenant.id] } ?? DataUsage(bytes: 7, sessions: 1)
+  }
 
   func load(_ tenants: Int?) { state.withLock { $0.load = tenants } }
 

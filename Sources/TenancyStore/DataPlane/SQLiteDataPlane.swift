@@ -91,6 +91,27 @@ public final class SQLiteDataPlane: DataPlane {
     return missing.merging(rows) { file, _ in file }
   }
 
+  /// Of files: what their owners have not yet taken over from their logs is in it.
+  public func usage(of tenant: Tenant) throws -> DataUsage {
+    let model = tenant.isolationModel
+    var usage = DataUsage(bytes: 0, sessions: nil)
+    var paths: [String] = []
+    if model.usesDatabase { paths.append(databasePath(tenant)) }
+    if model.usesSchema { paths.append(try schemaPath(tenant)) }
+    for path in paths {
+      guard let size = FileSystem.size(path) else {
+        return DataUsage(problem: "the data file \(path) is missing")
+      }
+      usage.bytes = usage.bytes.map { $0 + size + (FileSystem.size("\(path)-wal") ?? 0) }
+    }
+    if model.usesShared {
+      // What there is of others is in the same pages.
+      if model == .shared { usage.bytes = nil }
+      usage.problem = "its rows in the shared file are not measured"
+    }
+    return usage
+  }
+
   // MARK: Files
 
   private func databasePath(_ tenant: Tenant) -> String {

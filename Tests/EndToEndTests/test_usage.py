@@ -1,36 +1,29 @@
-"""What tenants use: calls as they are counted, data as it is measured, and who is told of it."""
+"""What tenants use: calls as they are counted, and who is told of them."""
 
-import sqlite3
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
 import threading
 
 import grpc
 import pytest
-from tenantctl_process import Ctl
+from tenantctl_process import PATIENCE, Ctl, binary
 from test_metrics import Probe
 
 from support import api
 from support.client import failure, invalid
-from support.clusters import Cluster
 from support.http_requests import check
 from support.pki import tenant_id
 from support.rate_limits import ask
 from support.tokens import issue
+from support.usage import Order, busiest, usage
 from support.waiting import eventually
 
 manager = api.manager
-Order = manager.ListBusiestTenantsRequest
-Place = manager.TenantHealth
-MODELS = {"database": api.DATABASE, "schema": api.SCHEMA}
 SOON = {"data_freshness_seconds": 1}
-
-
-def usage(client, name="acme"):
-    return client.manager.GetTenantUsage(manager.GetTenantUsageRequest(name=name), timeout=20)
-
-
-def busiest(client, order=Order.ORDER_CALLS, size=0):
-    return client.manager.ListBusiestTenants(
-        manager.ListBusiestTenantsRequest(order=order, page_size=size), timeout=20)
 
 
 def denied(client, name="other"):
@@ -190,7 +183,7 @@ def test_a_tenant_is_told_of_itself_alone(make_server, pki):
         mine = usage(own)
         assert mine.calls.calls and mine.health.state == api.ACTIVE
         foreign, unknown = (failure("PERMISSION_DENIED", usage, own, name) for name in ("other", "nobody"))
-        assert (foreign.reason, foreign.status.message) == (unknown.reason, unknown.status.message)
+        assert (foreign.reason, foreign.message) == (unknown.reason, unknown.message)
         assert failure("PERMISSION_DENIED", busiest, own).reason == "PERMISSION_MISSING"
         with server.client(pki.python.platform("resolver")) as sidecar:
             assert failure("PERMISSION_DENIED", busiest, sidecar).reason == "PERMISSION_MISSING"
@@ -230,112 +223,6 @@ def _known(client):
         return False
 
 
-# Data.
-
-@pytest.mark.parametrize("model", MODELS)
-def test_data_in_a_cluster_grows(make_server, database, pki, model):
-    cluster = Cluster(database)
-    server = make_server(clusters=[cluster.settings], usage=SOON).start()
-    with server.operator() as admin:
-        for name in ("acme", "zeta"):
-            admin.active(name, MODELS[model])
-        access = admin.data_access("acme")
-        schema = access.search_path[0]
-        cluster.sql(f"CREATE TABLE {schema}.notes (text text)", access.database)
-        first = usage(admin)
-        assert first.storage.HasField("bytes") and first.storage.problem == ""
-        assert first.health.data_place == Place.DATA_PLACE_REACHED and first.storage.sessions == 0
-        other = usage(admin, "zeta").storage.bytes
-        cluster.login(access, "INSERT INTO notes SELECT repeat('x', 1000) FROM generate_series(1, 3000)")
-        grown = eventually(
-            lambda: (now := usage(admin).storage).bytes > first.storage.bytes + 3_000_000 and now, "it grows")
-        assert grown.measure_time.ToNanoseconds() > first.storage.measure_time.ToNanoseconds()
-        assert usage(admin, "zeta").storage.bytes == other
-        [top, *_] = busiest(admin, Order.ORDER_STORAGE).tenants
-        assert (top.slug, top.storage.bytes) == ("acme", grown.bytes)
-        # Its own is told how much it is, too.
-        with server.client(pki.python.tenant("acme")) as own:
-            assert usage(own).storage.bytes == grown.bytes
-
-        waiting = threading.Thread(target=cluster.login, args=(access, "SELECT pg_sleep(5)"))
-        waiting.start()
-        eventually(lambda: usage(admin).storage.sessions == 1, "the session is seen")
-        waiting.join()
-        eventually(lambda: usage(admin).storage.sessions == 0, "it is over")
-
-        # One that holds its tables keeps nobody waiting: it is not known then what they take up.
-        if model == "schema":
-            holder = threading.Thread(target=cluster.login, args=(
-                access, "BEGIN; LOCK TABLE notes IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4); COMMIT"))
-            holder.start()
-            unknown = eventually(
-                lambda: not (now := usage(admin)).storage.HasField("bytes") and now, "it is not known")
-            assert "lock" in unknown.storage.problem
-            holder.join()
-            eventually(lambda: usage(admin).storage.bytes == grown.bytes, "it is known again")
-
-        database.tell("stop")
-        gone = eventually(
-            lambda: (now := usage(admin)).health.data_place == Place.DATA_PLACE_UNREACHABLE and now, "it is away")
-        assert not gone.storage.HasField("bytes") and not gone.storage.HasField("sessions")
-        assert gone.storage.problem.startswith("it can't be measured now: ")
-        # Where servers are is not a tenant's business.
-        with server.client(pki.python.tenant("acme")) as own:
-            told = usage(own)
-            assert told.storage.problem == "not all of it could be measured" and not told.storage.HasField("bytes")
-            assert told.health.data_place == Place.DATA_PLACE_UNREACHABLE
-        database.tell("start")
-        eventually(lambda: usage(admin).storage.bytes == grown.bytes, "it is back")
-
-
-def test_shared_rows_are_not_measured(make_server, database):
-    cluster = Cluster(database)
-    with make_server(clusters=[cluster.settings]).start().operator() as admin:
-        admin.active("acme", api.SHARED)
-        told = usage(admin)
-        assert not told.storage.HasField("bytes") and "shared tables" in told.storage.problem
-        assert told.storage.sessions == 0 and told.health.data_place == Place.DATA_PLACE_REACHED
-
-
-def test_data_in_files(make_server):
-    server = make_server(usage=SOON).start()
-    with server.operator() as admin:
-        made = admin.create("acme", api.DATABASE)
-        nothing = usage(admin)
-        assert nothing.storage.HasField("bytes") and nothing.storage.bytes == 0
-        assert nothing.health.data_place == Place.DATA_PLACE_UNKNOWN
-        admin.provision("acme")
-        first = eventually(lambda: (now := usage(admin).storage).bytes and now, "it is measured")
-        assert not first.HasField("sessions")
-        file = server.data / "tenants" / "databases" / f"{made.id}.sqlite"
-        with sqlite3.connect(file) as data:
-            data.execute("CREATE TABLE notes (text TEXT)")
-            data.executemany("INSERT INTO notes VALUES (?)", [("x" * 1000,)] * 1000)
-        eventually(lambda: usage(admin).storage.bytes > first.bytes + 1_000_000, "it grows")
-        file.rename(file.with_suffix(".away"))
-        lost = eventually(lambda: not (now := usage(admin)).storage.HasField("bytes") and now, "it is gone")
-        assert "is missing" in lost.storage.problem
-
-
-def test_a_failed_operation_is_told_to_the_platform(make_server, database, pki):
-    cluster = Cluster(database)
-    server = make_server(clusters=[cluster.settings]).start()
-    with server.operator() as admin, server.client(pki.python.tenant("acme")) as own:
-        made = admin.create("acme", api.SCHEMA)
-        cluster.sql(f'CREATE SCHEMA "{made.configuration.schema.schema_name or "tenant_acme"}"')
-        try:
-            admin.provision("acme")
-        except grpc.RpcError:
-            pass
-        told = usage(admin).health
-        if told.state == api.PROVISION_FAILED:
-            assert told.failed_operation.startswith(f"{made.name}/operations/")
-            assert told.failed_step == "create_cluster_schema" and told.HasField("failure_time")
-        assert not told.operations_unknown
-        with pytest.raises(grpc.RpcError):
-            usage(own)
-
-
 # Metrics and tenantctl.
 
 def test_a_few_tenants_have_series(make_server, pki):
@@ -362,6 +249,19 @@ def test_a_few_tenants_have_series(make_server, pki):
         samples = Probe(path).metrics()
         assert len([name for name in samples if name.startswith("tenancy_tenant_data_bytes{")]) == 3
         assert samples["tenancy_data_unknown"] == samples["tenancy_data_unreachable"] == 0
+
+
+def at_a_terminal(run, *arguments):
+    """What a command says where people read."""
+    ours, theirs = pty.openpty()
+    try:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
+        subprocess.run([binary("TENANTCTL"), *arguments], env=run.environment, stdout=theirs, check=True,
+                       timeout=PATIENCE)
+        return os.read(ours, 1 << 16).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def ctl(server):
@@ -393,5 +293,9 @@ def test_top(make_server, pki):
     run("top", "--once", "--sort", "storage")
     for wrong in (("--limit", "0"), ("--interval", "0"), ("--count", "-1"), ("--sort", "x")):
         run.error("top", *wrong, code=64)
+    shown = at_a_terminal(run, "top", "-n", "2", "--interval", "0.1", "--sort", "calls")
+    # Each from the top, over what was there.
+    first, second = shown.split("\x1b[H")[1:]
+    assert all("TENANT" in frame and frame.rstrip().endswith("\x1b[J") for frame in (first, second))
     told = run("tenant", "usage", "acme")
     assert "5 denied" in told and "Data reached:" in told and "COMES BACK" in told

@@ -30,6 +30,23 @@ struct UsageService: Sendable {
   let provisioner: Provisioner
   let limiter: RequestLimiter?
   let terms: UsageTerms
+  /// By which it is told since when calls are counted: the same each time.
+  let start: Clocks
+
+  init(
+    plane: ControlPlane, provisioner: Provisioner, limiter: RequestLimiter?, terms: UsageTerms
+  ) {
+    self.plane = plane
+    self.provisioner = provisioner
+    self.limiter = limiter
+    self.terms = terms
+    start = Clocks(wall: plane.now)
+  }
+
+  /// Nil: nothing is counted.
+  private var counters: TenantCallCounters? {
+    terms.counters.flatMap { $0.counts ? $0 : nil }
+  }
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     let streams = gate.streams
@@ -52,10 +69,9 @@ struct UsageService: Sendable {
     let (tenant, isPlatform) = (record.tenant, access.caller.isPlatform)
     var usage = V1.TenantUsage(plane.usage(of: record), tenant: record.idText)
     usage.node = terms.node
-    if let counters = terms.counters, counters.counts {
+    if let counters {
       let counted = await counters.usage(of: tenant.id)
-      usage.calls = V1.CallUsage(
-        counted, streams: streams.count(of: tenant.id), Clocks(wall: plane.now))
+      usage.calls = calls(counted, streams: streams.count(of: tenant.id), Clocks(wall: plane.now))
     }
     let plan = access.snapshot.state.catalog.plan(of: tenant.configuration)
     usage.requestLimits =
@@ -66,6 +82,16 @@ struct UsageService: Sendable {
     // It was waited for: by now it may not be told any more.
     try access.requireJudge().judge(on: plane.state, at: plane.now)
     return usage
+  }
+
+  private func calls(
+    _ usage: TenantCallUsage, streams: Int, _ clocks: Clocks
+  ) -> V1.CallUsage {
+    V1.CallUsage(usage, since: moment(usage.since, clocks), streams: streams, clocks)
+  }
+
+  private func moment(_ since: UInt64, _ clocks: Clocks) -> Timestamp {
+    since == counters?.begin ? start.wall(since) : clocks.wall(since)
   }
 
   private func storage(_ reading: DataReading?, isPlatform: Bool) -> V1.StorageUsage {
@@ -110,7 +136,7 @@ struct UsageService: Sendable {
     _ request: V1.ListBusiestTenantsRequest, _ streams: StreamLeases
   ) async throws(TenancyError) -> V1.ListBusiestTenantsResponse {
     let count = try Self.count(request.pageSize)
-    let summary = await terms.counters?.summary()
+    let summary = await counters?.summary()
     let readings = terms.meter?.readings ?? [:]
     let (state, clocks) = (plane.state, Clocks(wall: plane.now))
     let chosen = Self.most(
@@ -123,7 +149,7 @@ struct UsageService: Sendable {
         slug: record?.tenant.slug.text ?? "",
         state: record.map { V1.TenantState($0.tenant.state) } ?? .unspecified,
         calls: summary.map { summary in
-          V1.CallUsage(
+          calls(
             summary.tenants[one.id] ?? TenantCallUsage(since: summary.since),
             streams: streams.count(of: one.id), clocks)
         },
@@ -133,7 +159,7 @@ struct UsageService: Sendable {
     answer.calls = Int64(clamping: summary.calls)
     answer.countedTenants = Int64(summary.tenants.count)
     answer.forgottenTenants = Int64(clamping: summary.forgotten)
-    answer.sinceTime = GoogleProtobuf.Timestamp(clocks.wall(summary.since))
+    answer.sinceTime = GoogleProtobuf.Timestamp(moment(summary.since, clocks))
     return answer
   }
 
@@ -195,10 +221,12 @@ struct Clocks {
 }
 
 extension V1.CallUsage {
-  fileprivate init(_ usage: TenantCallUsage, streams: Int, _ clocks: Clocks) {
+  fileprivate init(
+    _ usage: TenantCallUsage, since: Timestamp, streams: Int, _ clocks: Clocks
+  ) {
     let counts = usage.counts
     self.init(
-      sinceTime: GoogleProtobuf.Timestamp(clocks.wall(usage.since)),
+      sinceTime: GoogleProtobuf.Timestamp(since),
       latestCallTime: counts.latest == 0
         ? nil : GoogleProtobuf.Timestamp(clocks.wall(counts.latest)),
       calls: Int64(clamping: counts.all), okCalls: Int64(clamping: counts.ok),

@@ -15,7 +15,8 @@ public final class TenantCallCounters: ServerObserver {
   }
 
   private let tenants: Int
-  private let begin: UInt64
+  /// Since when it counts.
+  let begin: UInt64
   private let state = Mutex(State())
 
   /// For how long a summary is given to all who ask.

@@ -24,18 +24,23 @@ public struct TenancyService: Sendable {
   ///   - approvals: which transitions of tenants somebody else has to approve.
   ///   - listener: by whom certificates that imported authorities sign have to be taken.
   ///   - platformRoles: what platform roles may do: nobody gives one that can do more than itself.
+  ///   - usage: what is counted and measured of tenants.
   public init(
     plane: ControlPlane, provisioner: Provisioner, rules: ResolutionRules,
     tokens: TokenTerms? = nil, envoy: EnvoyTerms? = nil, limits: RateLimitTerms? = nil,
     domains: DomainTerms? = nil, vault: SecretVault? = nil, trustDomain: String? = nil,
     approvals: TransitionApprovals = .none, listener: TLSContext? = nil,
-    platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles
+    platformRoles: [String: [Permission]] = IdentityRules.defaultPlatformRoles,
+    usage: UsageTerms = UsageTerms()
   ) {
     let gate = Gate(plane: plane)
     let resolver = Resolver(rules)
     let services: [[TenancyMethod]] = [
       TenantManagerService(
         plane: plane, provisioner: provisioner, plans: limits?.limiter.plans, approvals: approvals
+      ).methods(gate),
+      UsageService(
+        plane: plane, provisioner: provisioner, limiter: limits?.limiter, terms: usage
       ).methods(gate),
       TenantDataService(plane: plane, provisioner: provisioner).methods(gate),
       ClusterService(provisioner: provisioner).methods(gate),
@@ -94,6 +99,12 @@ public struct TenancyService: Sendable {
   public func reviewStreams(of tenant: TenantID) { gate.streams.review(touching: [tenant]) }
 }
 
+/// Whom a question is about that is asked for another, and how it was answered.
+struct CallMark {
+  let tag: CallTag
+  var verdict = CallVerdict.byStatus
+}
+
 /// What an event loop keeps for the calls on it. Confined to it.
 public final class ServiceLoop {
   private let reader: SnapshotReader
@@ -106,6 +117,17 @@ public final class ServiceLoop {
     reader = SnapshotReader(plane)
     self.tokens = tokens
     self.forwarded = forwarded
+  }
+
+  /// What observers are told of the call that is answered, beside its status.
+  var mark: CallMark?
+
+  /// Leaves none behind.
+  @inline(__always)
+  func takeMark() -> CallMark? {
+    guard let mark else { return nil }
+    self.mark = nil
+    return mark
   }
 
   /// The newest acknowledged state.
@@ -211,6 +233,9 @@ public struct TenancyDelegate: ServerDelegate {
 
   public func account(of caller: Caller) -> Int { CallerDirectory(plane).account(of: caller) }
   public func name(of caller: Caller) -> CallerName? { CallerDirectory(plane).name(of: caller) }
+  public func tag(of connection: Caller) -> CallTag {
+    Denials.tag(of: connection, plane.snapshot) ?? CallTag()
+  }
 
   public func describe(_ status: RPCStatus) -> RPCStatus { StatusMapping.describe(status) }
 

@@ -30,7 +30,7 @@ import Tenancy
       ValidateCommand.self, DefaultTenantCommand.self, WhoAmICommand.self, LoadCommand.self,
       TokenGroup.self, KeysGroup.self, AuthenticationGroup.self, DomainGroup.self,
       ConfigGroup.self, SettingGroup.self, PlanGroup.self, FlagGroup.self, ClusterGroup.self,
-      OperationGroup.self,
+      OperationGroup.self, TopCommand.self,
       IdentityGroup.self,
       SecretsGroup.self, PKIGroup.self, EnvoyGroup.self,
       BackupCommand.self,

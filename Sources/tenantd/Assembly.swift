@@ -16,6 +16,7 @@ struct Assembly: Sendable {
   let follower: LogFollower?
   let secrets: Secrets?
   let provisioner: Provisioner
+  let meter: DataMeter
   let limiter: RequestLimiter?
   let approving: Approving
   /// Those of the listeners: of clients with certificates, and of others.

@@ -36,6 +36,7 @@ struct Configuration: Sendable {
   var resolution = ResolutionRules()
   var limits = ServerLimits()
   var quotas = TenantQuotas()
+  var usage = UsageSettings()
   var lifecycle = LifecycleSettings()
   var logRetention = LogRetention()
   var audit = AuditSettings()
@@ -105,6 +106,7 @@ extension Configuration {
     domains = try root.section("domains") { try DomainSettings(&$0) }
     limits = try root.section("limits") { try Self.limits(&$0) } ?? ServerLimits()
     quotas = try root.section("quotas") { try TenantQuotas(&$0) } ?? TenantQuotas()
+    usage = try root.section("usage") { try UsageSettings(&$0) } ?? UsageSettings()
     lifecycle = try root.section("lifecycle") { try LifecycleSettings(&$0) } ?? LifecycleSettings()
     logRetention = try root.section("log") { try Self.retention(&$0) } ?? LogRetention()
     let directory = dataDirectory

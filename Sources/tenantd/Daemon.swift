@@ -104,7 +104,7 @@ struct Daemon {
     let provisioner = try makeProvisioner(
       try nodes.dataPlane(resources), plane, secrets?.vault, terms)
     try await provisioner.checkData()
-    reportLeftovers(in: plane.state)
+    plane.state.reportLeftovers(to: logger)
     configuration.resolution.warn(logger)
     // Before contexts are made: what changes meanwhile is seen as a change.
     let trusted = AuthorityWatch.trusted(by: plane)
@@ -114,6 +114,8 @@ struct Daemon {
     envoy?.certificates = tls
     let limits = try configuration.rateLimits.limiter(of: store, as: terms.holder)
     let approving = try configuration.lifecycle.approving(reloads, logger)
+    let observation = try Observation(configuration, reloads, logger)
+    let meter = DataMeter(provisioner, terms: configuration.usage.meter)
     let service = TenancyService(
       plane: plane, provisioner: provisioner, rules: configuration.resolution,
       tokens: configuration.tokens, envoy: envoy, limits: limits,
@@ -121,9 +123,9 @@ struct Daemon {
       trustDomain: configuration.workloadAPI?.trustDomain ?? configuration.trustDomain,
       approvals: approving.approvals,
       listener: tls,
-      platformRoles: configuration.identity.platformRoles)
+      platformRoles: configuration.identity.platformRoles,
+      usage: UsageTerms(counters: observation.counters, meter: meter, node: terms.holder))
     let health = HealthStatus(serving: service.methods.map(\.service))
-    let observation = try Observation(configuration, reloads, logger)
     let server = try await makeServer(
       plane, try Self.described(service, health), tls, uncertifiedTLS, envoy,
       observation.observer)
@@ -136,6 +138,7 @@ struct Daemon {
     let monitor = try await Monitor.start(
       configuration.http, plane, observation.metrics, recorded,
       RequestMetrics(service.requests, limits?.limiter), workloadAPI?.report,
+      configuration.http.map { UsageReport(observation.counters, meter, limit: $0.tenants) },
       publishesKeys: configuration.tokens != nil, logger)
     opened.monitor = monitor
     let contexts = [tls, uncertifiedTLS].compactMap(\.self)
@@ -144,6 +147,7 @@ struct Daemon {
     return Assembly(
       plane: plane, incarnation: (store as? SQLiteStore)?.incarnation.id, audit: audit,
       nodes: nodes, terms: terms, follower: follower, secrets: secrets, provisioner: provisioner,
+      meter: meter,
       limiter: limits?.limiter, approving: approving, tls: contexts, authorities: authorities,
       keySets: keySets, service: service, health: health, observation: observation, server: server,
       workloadAPI: workloadAPI, monitor: monitor)
@@ -204,6 +208,9 @@ struct Daemon {
       await made.provisioner.takeOver()
     }
     addInBackground("tenants' logins") { await made.provisioner.keepLogins() }
+    if configuration.usage.measuresAll {
+      addInBackground("data meter") { await made.meter.run() }
+    }
     if let files = made.approving.files { addInBackground("approver") { await files.watch() } }
     addInBackground("lifecycle") {
       await LifecycleClock(plane, made.provisioner, approvals: made.approving.approvals) {
@@ -261,7 +268,7 @@ struct Daemon {
         metadata: [
           "revision": "\(made.plane.state.revision)",
           "tenants": "\(made.plane.state.tenantCount)",
-          "incarnation": "\(made.incarnation ?? "none")",
+          "incarnation": "\(made.incarnation ?? "none")", "node": "\(made.terms.holder)",
         ])
       for await signal in stops {
         cause.withLock { $0 = signal }
@@ -274,24 +281,6 @@ struct Daemon {
       logger.info("stopping", metadata: ["signal": "\(cause.withLock { $0 })"])
       made.monitor?.isServing(false)
       made.health.shutDown()
-    }
-  }
-
-  /// Once: none of it comes to be any more.
-  private func reportLeftovers(in state: ControlState) {
-    let leftovers = Leftovers(in: state)
-    for (message, found) in [
-      (
-        "roles assigned to workloads of other tenants grant nothing: delete the assignments",
-        leftovers.foreignAssignments
-      ),
-      ("tenants have the database and user of another tenant", leftovers.sharedDatabases),
-    ] where found.count > 0 {
-      logger.warning(
-        "\(message)",
-        metadata: [
-          "count": "\(found.count)", "first": "\(found.examples.joined(separator: "; "))",
-        ])
     }
   }
 

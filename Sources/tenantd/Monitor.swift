@@ -15,6 +15,8 @@ final class Monitor: Sendable {
   private let requests: RequestMetrics
   /// Nil: there is no Workload API.
   private let workloads: WorkloadReport?
+  /// Nil: as little as there are metrics.
+  private let usage: UsageReport?
   private let process = ProcessMetrics()
   private let listener: Mutex<ProbeListener?> = Mutex(nil)
   private let serving = Atomic(false)
@@ -22,8 +24,10 @@ final class Monitor: Sendable {
 
   private init(
     _ plane: ControlPlane, _ metrics: ServerMetrics, _ recorded: MetricsRegistry?,
-    _ keys: PublishedKeys?, _ requests: RequestMetrics, _ workloads: WorkloadReport?
+    _ keys: PublishedKeys?, _ requests: RequestMetrics, _ workloads: WorkloadReport?,
+    _ usage: UsageReport?
   ) {
+    self.usage = usage
     self.plane = plane
     self.workloads = workloads
     self.requests = requests
@@ -36,12 +40,12 @@ final class Monitor: Sendable {
   static func start(
     _ settings: HTTPSettings?, _ plane: ControlPlane, _ metrics: ServerMetrics?,
     _ recorded: MetricsRegistry?, _ requests: RequestMetrics, _ workloads: WorkloadReport?,
-    publishesKeys: Bool, _ logger: Logger
+    _ usage: UsageReport?, publishesKeys: Bool, _ logger: Logger
   ) async throws -> Monitor? {
     guard let settings, let metrics else { return nil }
     let monitor = Monitor(
       plane, metrics, recorded, publishesKeys ? PublishedKeys(plane: plane) : nil, requests,
-      workloads)
+      workloads, usage)
     let listener = ProbeListener { [weak monitor] in await monitor?.page($0) }
     let address: ListenAddress
     do {
@@ -119,6 +123,7 @@ final class Monitor: Sendable {
         ))
     }
     requests.render(into: &text)
+    await usage?.render(into: &text)
     workloads?.render(into: &text)
     process.render(into: &text)
     recorded?.render(into: &text)

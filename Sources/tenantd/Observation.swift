@@ -8,6 +8,8 @@ import TenancyTelemetry
 /// Those who watch the server's calls, as far as the configuration wants them.
 struct Observation: Sendable {
   let metrics: ServerMetrics?
+  /// Of tenants' calls.
+  let counters: TenantCallCounters
   private let log: AccessLog?
   private let tracer: Tracer?
   private let collectorFiles: PeerFiles?
@@ -17,6 +19,7 @@ struct Observation: Sendable {
   init(
     _ configuration: Configuration, _ reloads: ReloadCounters, _ logger: Logger
   ) throws {
+    counters = TenantCallCounters(tenants: configuration.usage.tenants)
     metrics = configuration.http.map { ServerMetrics(tenants: $0.tenants) }
     let name: TenantName = { TenantID(high: $0.high, low: $0.low).description }
     let tracing = try configuration.tracing?.settings()
@@ -37,9 +40,11 @@ struct Observation: Sendable {
 
   /// Nil: nobody watches, and nothing is paid for it.
   var observer: (any ServerObserver)? {
-    guard log != nil || tracer != nil else { return metrics }
-    let telemetry = CallTelemetry(log: log, tracer: tracer)
-    return metrics.map { CombinedObserver($0, telemetry) } ?? telemetry
+    let telemetry = log != nil || tracer != nil ? CallTelemetry(log: log, tracer: tracer) : nil
+    let all: [(any ServerObserver)?] = [counters.counts ? counters : nil, metrics, telemetry]
+    return all.compactMap(\.self).reduce(nil) { watching, next in
+      watching.map { CombinedObserver($0, next) } ?? next
+    }
   }
 
   var traces: Bool { tracer != nil }

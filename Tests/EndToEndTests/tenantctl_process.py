@@ -103,7 +103,7 @@ class Ctl:
 
 
 LOCAL = {"backup", "restore", "verify-backup"}  # What works on files, and calls no server.
-SINGLE = {"apply", "check", "resolve", "validate", "default-tenant", "whoami", "load"}
+SINGLE = {"apply", "check", "resolve", "validate", "default-tenant", "whoami", "load", "top"}
 NESTED = {"identity", "pki"}  # Groups of groups.
 
 

@@ -127,7 +127,7 @@ ELSEWHERE = {"TenantManager/CreateTenant": "tenant.slug",
              "WorkloadEntries/CreateWorkloadEntry": "entry.tenant",
              "TenantManager/BatchCreateTenants": "requests[0].tenant.slug",
              "TenantManager/BatchGetTenants": "names[0]", "WorkloadEntries/ListWorkloadEntries": "owner"}
-NAMELESS = {"Secrets/RotateDataKey", "WorkloadEntries/GetWorkloadEntry",
+NAMELESS = {"Secrets/RotateDataKey", "TenantManager/ListBusiestTenants", "WorkloadEntries/GetWorkloadEntry",
             "WorkloadEntries/DeleteWorkloadEntry", *(
                 method for method in PLATFORM if method.startswith(
                     ("CertificateAuthorities/", "Clusters/", "FeatureFlags/", "Plans/", "SettingDefinitions/",

@@ -94,6 +94,9 @@ def test_the_life_of_a_tenant_takes_every_method(operator, slug):
     assert clone.slug == f"{slug}-clone"
     usage = tenants.GetTenantUsage(manager.GetTenantUsageRequest(name=slug))
     assert usage.name == f"{name}/usage"
+    assert usage.calls.calls > 0 and usage.health.state == api.ACTIVE
+    listed = tenants.ListBusiestTenants(manager.ListBusiestTenantsRequest(page_size=1000)).tenants
+    assert slug in [one.slug for one in listed]
     used = {one.quota: one.used for one in usage.quotas}
     # The operator's writes are not on the tenant's account.
     assert (used["roles"], used["assignments"], used["writes"]) == (1, 1, 0)

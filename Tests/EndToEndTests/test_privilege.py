@@ -239,8 +239,8 @@ def test_a_home_in_maintenance(make_server, pki):
         assert activated.state == api.ACTIVE and web.get("acme") == activated
 
 
-READS = {"TenantManager/GetTenant", "TenantManager/BatchGetTenants", "TenantManager/GetTenantUsage", "TenantManager/ListTenants",
-         "TenantManager/WatchTenants",
+READS = {"TenantManager/GetTenant", "TenantManager/BatchGetTenants", "TenantManager/GetTenantUsage",
+         "TenantManager/ListBusiestTenants", "TenantManager/ListTenants", "TenantManager/WatchTenants",
          "Authorization/GetRole", "Authorization/ListRoles", "Authorization/ListRoleAssignments",
          "Audit/ListAuditRecords", "Audit/ExportAuditRecords",
          "Audit/StreamAuditRecords", "WorkloadEntries/GetWorkloadEntry",

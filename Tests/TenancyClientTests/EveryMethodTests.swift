@@ -10,7 +10,7 @@ struct EveryMethodTests {
     for story in [
       TenantManagerStory.run, ResolverStory.run, AuthorizationStory.run, SecretsStory.run,
       AuditStory.run, TokenStory.run, WorkloadStory.run, AuthorityStory.run, DomainStory.run,
-      ClusterStory.run, OperationStory.run,
+      ClusterStory.run, OperationStory.run, UsageStory.run,
       SettingStory.run, PlanStory.run,
     ] {
       try await withLiveServer { server in

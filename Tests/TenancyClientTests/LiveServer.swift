@@ -34,7 +34,7 @@ struct LiveServer {
 
   private var socket: String { "\(directory)/s" }
 
-  fileprivate init() async throws {
+  fileprivate init(eventLoops: Int) async throws {
     directory = freePath()
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     certificates = try Certificates(directory: directory)
@@ -61,19 +61,22 @@ struct LiveServer {
       tls: try TLSContext(
         .server, try certificates.issue(.localServer, trusting: "trusted.pem"),
         peerRule: { rules.refusal(of: $0) }))
-    configuration.eventLoops = 1
+    configuration.eventLoops = eventLoops
+    let provisioner = Provisioner(plane, try SQLiteDataPlane(directory: "\(directory)/tenants"))
+    let counters = TenantCallCounters()
     let service = TenancyService(
-      plane: plane,
-      provisioner: Provisioner(plane, try SQLiteDataPlane(directory: "\(directory)/tenants")),
+      plane: plane, provisioner: provisioner,
       rules: resolution, tokens: Self.tokens,
-      domains: DomainTerms(checker: WrittenDomains(proven: DomainStory.proven)), vault: vault)
+      domains: DomainTerms(checker: WrittenDomains(proven: DomainStory.proven)), vault: vault,
+      usage: UsageTerms(counters: counters, meter: DataMeter(provisioner)))
     judging = Task { await service.run() }
     await service.untilStreamsAreServed()
     server = try await Server(
       configuration,
       methods: service.methods,
       delegate: TenancyDelegate(
-        plane: plane, rules: identity, tokens: Self.tokens, logger: events.logger))
+        plane: plane, rules: identity, tokens: Self.tokens, logger: events.logger,
+        observer: counters))
     let ports = try await server.start().compactMap { address -> Int? in
       if case .tcp(_, let port, _, _) = address { port } else { nil }
     }
@@ -123,8 +126,10 @@ struct LiveServer {
 }
 
 /// Runs `body` with a server of its own, and stops that whatever happens.
-func withLiveServer(_ body: (LiveServer) async throws -> Void) async throws {
-  let server = try await LiveServer()
+func withLiveServer(
+  eventLoops: Int = 1, _ body: (LiveServer) async throws -> Void
+) async throws {
+  let server = try await LiveServer(eventLoops: eventLoops)
   do {
     try await body(server)
   } catch {

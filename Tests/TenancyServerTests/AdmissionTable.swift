@@ -229,6 +229,9 @@ struct AdmissionRow: CustomStringConvertible {
     AdmissionRow(
       "TenantManager/GetTenantUsage", "tenancy.tenants:get", "tenant", names: true, readers),
     AdmissionRow(
+      "TenantManager/ListBusiestTenants", "tenancy.usage:list", "platform", names: false,
+      "admin viewer"),
+    AdmissionRow(
       "TenantManager/UpdateTenant", "tenancy.tenants:update", "tenant", names: true, changers),
     AdmissionRow(
       "TenantManager/DeactivateTenant", "tenancy.tenants:deactivate", "platform", names: true,

@@ -31,6 +31,7 @@ final class FakeDataPlane: ClusterDataPlane {
     var inventory: [TenantID: [String]] = [:]
     var logins: [TenantID: [UInt32: Bool]] = [:]
     var strays: [String: [String]] = [:]
+    var usage: [TenantID: DataUsage] = [:]
   }
   private let state = Mutex(State())
 
@@ -46,6 +47,15 @@ final class FakeDataPlane: ClusterDataPlane {
 
   /// The passwords that steps were given.
   var passwords: [String] { state.withLock { $0.passwords } }
+
+  func use(_ usage: DataUsage, by tenant: TenantID) {
+    state.withLock { $0.usage[tenant] = usage }
+  }
+
+  func usage(of tenant: Tenant) throws -> DataUsage {
+    try record("usage")
+    return state.withLock { $0.usage[tenant.id] } ?? DataUsage(bytes: 7, sessions: 1)
+  }
 
   func load(_ tenants: Int?) { state.withLock { $0.load = tenants } }
 

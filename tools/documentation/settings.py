@@ -52,6 +52,7 @@ READERS = [
     ("TracingSettings", "init(_ settings:", {"settings": "tracing"}),
     ("PeerSettings", "init(_ settings:", {"settings": "tracing.tls"}),
     ("QuotaSettings", "init(_ settings:", {"settings": "quotas"}),
+    ("UsageSettings", "init(_ settings:", {"settings": "usage"}),
     ("LifecycleSettings", "init(_ settings:", {"settings": "lifecycle"}),
     ("LifecycleSettings", "Approval {\n  init(_ settings:", {"settings": "lifecycle.approval"}),
     ("PeerSettings", "init(_ settings:", {"settings": "lifecycle.approval.tls"}),
@@ -61,7 +62,7 @@ SECTIONS = ["", "listeners[]", "identity", "identity.unix_users[]", "tls", "tls.
             "envoy", "envoy.routes[]", "rate_limits", "rate_limits.plans[]", "rate_limits.plans[].limits[]",
             "workload_api", "domains", "store", "store.postgresql", "store.postgresql.tls", "nodes",
             "clusters[]", "clusters[].postgresql", "clusters[].postgresql.tls", "clusters[].shared_tables[]", "resolution",
-            "limits", "quotas", "lifecycle", "lifecycle.approval", "lifecycle.approval.tls",
+            "limits", "quotas", "usage", "lifecycle", "lifecycle.approval", "lifecycle.approval.tls",
             "log", "audit", "http", "access_log",
             "tracing", "tracing.tls"]
 KINDS = {"string": "text", "optionalString": "text", "integer": "number", "fraction": "0 to 1", "boolean": "`true`, `false`",

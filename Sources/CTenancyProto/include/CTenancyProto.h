@@ -788,6 +788,34 @@ tenancy__v1__tenant_usage__get_descriptor(void) {
   return &tenancy__v1__tenant_usage__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__call_usage__get_descriptor(void) {
+  return &tenancy__v1__call_usage__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__request_limit_usage__get_descriptor(void) {
+  return &tenancy__v1__request_limit_usage__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__storage_usage__get_descriptor(void) {
+  return &tenancy__v1__storage_usage__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__tenant_health__get_descriptor(void) {
+  return &tenancy__v1__tenant_health__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_busiest_tenants_request__get_descriptor(void) {
+  return &tenancy__v1__list_busiest_tenants_request__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__list_busiest_tenants_response__get_descriptor(void) {
+  return &tenancy__v1__list_busiest_tenants_response__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
+tenancy__v1__busy_tenant__get_descriptor(void) {
+  return &tenancy__v1__busy_tenant__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__quota_usage__get_descriptor(void) {
   return &tenancy__v1__quota_usage__descriptor;
 }

@@ -105,7 +105,7 @@ extension Tenant {
   }
 
   /// By which models its data is kept.
-  var models: Set<IsolationModel> {
+  package var models: Set<IsolationModel> {
     dataCategories.isEmpty ? [isolationModel] : Set(dataCategories.map(\.model))
   }
 }

@@ -21,6 +21,9 @@ public protocol DataPlane: Sendable {
   /// of whom all is.
   /// - Throws: what says nothing of the data.
   func missing(among tenants: [Tenant]) throws -> [TenantID: String]
+  /// What a tenant's data takes up there now. Blocks.
+  /// - Throws: why that can't be found out, in words that operators may read.
+  func usage(of tenant: Tenant) throws -> DataUsage
   /// Where it makes things, when there are several; nil if all nodes of a store reach it, or there is one. It never
   /// changes, and no other place has the same.
   var place: String? { get }

@@ -231,6 +231,15 @@ final class TenantLimits {
     }
   }
 
+  /// What is left of the tenant's own limits, and in how many seconds all is.
+  func rest(_ nodes: Int, _ now: LimitTime) -> [(limit: RequestLimit, left: Int64, wait: Double)] {
+    entries.filter(\.isOwn).map { entry in
+      var meter = entry.meter
+      meter.advance(to: now, nodes: nodes)
+      return (meter.limit, meter.remaining, meter.wait(for: 0, at: now, nodes: nodes))
+    }
+  }
+
   func isIdle(_ nodes: Int, _ now: LimitTime) -> Bool {
     entries.allSatisfy { $0.meter.isIdle(at: now, nodes: nodes) }
   }

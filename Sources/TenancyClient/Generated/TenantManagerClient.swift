@@ -50,11 +50,20 @@ public struct TenantManagerClient: Sendable {
     try await channel.unary(V1.TenantManager.cloneTenant.method, request, options: options)
   }
 
-  /// What the tenant uses of its quotas now, and what it may.
+  /// What the tenant uses of its quotas now, and what it may; which calls it makes; what its data takes up, and whether
+  /// that can be reached. Calls are those of the node that answers: the others have counted their own.
   public nonisolated(nonsending) func getTenantUsage(
     _ request: V1.GetTenantUsageRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.TenantUsage {
     try await channel.unary(V1.TenantManager.getTenantUsage.method, request, options: options)
+  }
+
+  /// The tenants that use most, by what the node that answers has counted and measured. It may be some tenths of a second
+  /// old.
+  public nonisolated(nonsending) func listBusiestTenants(
+    _ request: V1.ListBusiestTenantsRequest, options: RPCCallOptions = RPCCallOptions()
+  ) async throws -> V1.ListBusiestTenantsResponse {
+    try await channel.unary(V1.TenantManager.listBusiestTenants.method, request, options: options)
   }
 
   /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`,

@@ -50,6 +50,16 @@ private final class CombinedLoopObserver: LoopObserver {
     second.connectionEnded(wire, peer)
   }
 
+  override func connectionBegan(of tag: CallTag) {
+    first.connectionBegan(of: tag)
+    second.connectionBegan(of: tag)
+  }
+
+  override func connectionEnded(of tag: CallTag) {
+    first.connectionEnded(of: tag)
+    second.connectionEnded(of: tag)
+  }
+
   override func handshakeEnded(succeeded: Bool) {
     first.handshakeEnded(succeeded: succeeded)
     second.handshakeEnded(succeeded: succeeded)

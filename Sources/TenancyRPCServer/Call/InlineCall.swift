@@ -46,6 +46,14 @@ public class InlineCallState {
     stream?._withUnsafeGuaranteedRef { $0.tally.tag = tag }
   }
 
+  /// The same of a call whose status does not say what has become of what was asked.
+  public final func tag(_ tag: CallTag, _ verdict: CallVerdict) {
+    stream?._withUnsafeGuaranteedRef {
+      $0.tally.tag = tag
+      $0.tally.verdict = verdict
+    }
+  }
+
   /// Has the method's asynchronous handler answer instead, with the same message: this one must return
   /// without a reply then. Only a call with metadata can be put off: others are over at once.
   public final func putOff() { isPutOff = true }

@@ -37,6 +37,9 @@ public protocol ServerDelegate: Sendable {
   /// Who that is, for logs; nil: nobody of whom there is anything to tell.
   func name(of caller: CallContext) -> CallerName?
 
+  /// Whose connection it is, for observers; zero: nobody's. Asked once for each connection, on its event loop.
+  func tag(of connection: ConnectionContext) -> CallTag
+
   /// Adds details to the status of a call that the runtime itself refused: an unknown method, a
   /// message that is too large, a deadline that has passed. One with a `retryAfter` that is
   /// returned without details gets a `google.rpc.RetryInfo`.
@@ -51,6 +54,8 @@ extension ServerDelegate {
   public static var identityMetadata: [StaticString] { [] }
   public func account(of caller: CallContext) -> Int { 0 }
   public func name(of caller: CallContext) -> CallerName? { nil }
+  /// Nobody's.
+  public func tag(of connection: ConnectionContext) -> CallTag { CallTag() }
   /// As it is.
   public func describe(_ status: RPCStatus) -> RPCStatus { status }
   /// Nobody watches.

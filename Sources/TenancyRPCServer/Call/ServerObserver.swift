@@ -30,6 +30,10 @@ open class LoopObserver {
   open func connectionBegan(_ wire: CallRecord.Wire, _ peer: CallRecord.PeerKind) {}
   /// A connection of which `connectionBegan` was told is over.
   open func connectionEnded(_ wire: CallRecord.Wire, _ peer: CallRecord.PeerKind) {}
+  /// A connection begins that is somebody's: see `ServerDelegate.tag`.
+  open func connectionBegan(of tag: CallTag) {}
+  /// A connection of which `connectionBegan(of:)` was told is over. The tag is the same.
+  open func connectionEnded(of tag: CallTag) {}
   /// A TLS handshake is over; one that failed brings no connection.
   open func handshakeEnded(succeeded: Bool) {}
   /// Once a second: by how many nanoseconds the loop was late for that.
@@ -92,6 +96,8 @@ public struct CallRecord: ~Copyable {
   public let code: RPCStatus.Code
   /// Whom the embedder has set as the one that the call is about; zero: nobody.
   public let tag: CallTag
+  /// What the embedder says has become of it, where its status does not.
+  public let verdict: CallVerdict
   /// Of messages as they are sent, framing and packing included.
   public let requestBytes: Int
   /// As `requestBytes`, of what was handed to the connection.
@@ -111,13 +117,14 @@ public struct CallRecord: ~Copyable {
   public init(
     method: Int?, wire: Wire, peer: PeerKind, code: RPCStatus.Code, tag: CallTag,
     requestBytes: Int, responseBytes: Int, requestMessages: Int, responseMessages: Int,
-    beginTime: UInt64, startTime: UInt64, endTime: UInt64
+    beginTime: UInt64, startTime: UInt64, endTime: UInt64, verdict: CallVerdict = .byStatus
   ) {
     self.method = method
     self.wire = wire
     self.peer = peer
     self.code = code
     self.tag = tag
+    self.verdict = verdict
     self.requestBytes = requestBytes
     self.responseBytes = responseBytes
     self.requestMessages = requestMessages
@@ -126,6 +133,23 @@ public struct CallRecord: ~Copyable {
     self.startTime = startTime
     self.endTime = endTime
   }
+}
+
+extension CallRecord {
+  /// Nanoseconds by the clock that its times are of.
+  public static var now: UInt64 { NIODeadline.now().uptimeNanoseconds }
+}
+
+/// What has become of a call, for those whose answer tells of a refusal and not their status.
+public enum CallVerdict: UInt8, Sendable {
+  /// What its status says.
+  case byStatus
+  /// Somebody may not do what was asked about.
+  case denied
+  /// It is more than a limit allows.
+  case limited
+  /// It could not be found out, or makes no sense.
+  case failed
 }
 
 /// Names what a call is about, such as a tenant.
@@ -151,6 +175,7 @@ struct CallTally {
   var beginTime: UInt64 = 0
   var startTime: UInt64 = 0
   var tag = CallTag()
+  var verdict = CallVerdict.byStatus
   var requestBytes = 0
   var responseBytes = 0
   var requestMessages = 0
@@ -169,6 +194,8 @@ final class CallObservation {
   /// Who makes the calls that do not say so themselves.
   let identity: EmbedderConnection
   private var isOpen = false
+  /// Whose connection it is; zero: nobody's.
+  private var tag = CallTag()
 
   init(
     _ observer: LoopObserver, _ timers: TimerQueue, _ wire: CallRecord.Wire, _ peer: Peer,
@@ -191,12 +218,15 @@ final class CallObservation {
   func connectionBegan() {
     isOpen = true
     observer.connectionBegan(wire, peer)
+    tag = identity.tag()
+    if !tag.isZero { observer.connectionBegan(of: tag) }
   }
 
   func connectionEnded() {
     guard isOpen else { return }
     isOpen = false
     observer.connectionEnded(wire, peer)
+    if !tag.isZero { observer.connectionEnded(of: tag) }
   }
 
   func begin(_ stream: ServerStream) {
@@ -236,7 +266,8 @@ final class CallObservation {
       tag: stream.control?.tag ?? tally.tag, requestBytes: tally.requestBytes,
       responseBytes: tally.responseBytes, requestMessages: tally.requestMessages,
       responseMessages: tally.responseMessages, beginTime: tally.beginTime,
-      startTime: tally.startTime > 0 ? tally.startTime : now, endTime: now)
+      startTime: tally.startTime > 0 ? tally.startTime : now, endTime: now,
+      verdict: tally.verdict)
     let details = CallDetails(stream, self, status)
     lentObserver._withUnsafeGuaranteedRef { $0.callEnded(record, details) }
   }

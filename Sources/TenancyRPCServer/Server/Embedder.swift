@@ -87,6 +87,9 @@ class EmbedderConnection: CallIdentity {
     lentConnection = .passUnretained(connection)
   }
 
+  /// Whose connection it is; zero: nobody's.
+  func tag() -> CallTag { preconditionFailure("abstract") }
+
   /// Who makes a call, as far as that was worked out.
   func identity(of stream: ServerStream) -> CallIdentity { preconditionFailure("abstract") }
 
@@ -216,6 +219,8 @@ private final class DelegatedConnection<Delegate: ServerDelegate>: EmbedderConne
     stream.identity = DelegatedIdentity(caller, loop.delegate)
     loop.inlineCall.begin(stream, lentConnection, by: .passUnretained(caller))
   }
+
+  override func tag() -> CallTag { loop.delegate.tag(of: context) }
 
   override func identity(of stream: ServerStream) -> CallIdentity {
     if let own = stream.identity { return own }

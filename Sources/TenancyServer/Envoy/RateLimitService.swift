@@ -38,17 +38,20 @@ struct RateLimitService: Sendable {
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     [
-      gate.inline(EnvoyRateLimit.RateLimitService.shouldRateLimit) {
-        (access, request) throws(TenancyError) in
+      gate.inline(onLoop: EnvoyRateLimit.RateLimitService.shouldRateLimit) {
+        (access, loop, request, response) throws(TenancyError) in
         guard let terms else { throw Self.notConfigured }
-        return try judge(request, access, terms)
+        let (answer, limited) = try judge(try WireErrors.read(request), access, terms)
+        loop?.mark = limited.map { CallMark(tag: CallTag($0), verdict: .limited) }
+        response.write(answer)
       }
     ]
   }
 
+  /// - Returns: the answer, and whose request it is if it is more than a limit allows.
   private func judge(
     _ request: EnvoyRateLimit.RateLimitRequest, _ access: Access, _ terms: RateLimitTerms
-  ) throws(TenancyError) -> EnvoyRateLimit.RateLimitResponse {
+  ) throws(TenancyError) -> (EnvoyRateLimit.RateLimitResponse, limited: TenantID?) {
     guard request.domain == terms.domain else {
       throw .invalid("domain", "is not the one that the server has: \(terms.domain)")
     }
@@ -83,8 +86,8 @@ struct RateLimitService: Sendable {
     let answers = try terms.limiter.judge(questions, at: access.now)
     let isWithin = answers.allSatisfy(\.isWithin)
     tally.note(!isServed ? .unserved : isWithin ? .within : .over)
-    return Self.answer(
-      asked.map { place in place.map { answers[$0] } })
+    let limited = zip(questions, answers).first { !$1.isWithin }?.0.tenant.id
+    return (Self.answer(asked.map { place in place.map { answers[$0] } }), limited)
   }
 
   /// - Parameter answers: nil of tenants that are not served.

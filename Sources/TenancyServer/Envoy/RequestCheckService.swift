@@ -38,7 +38,7 @@ struct RequestCheckService: Sendable {
       gate.inline(onLoop: EnvoyAuth.Authorization.check) {
         (access, loop, message, response) throws(TenancyError) in
         guard let terms else { throw Self.notConfigured }
-        guard let loop = loop?.forwarded else { throw Self.mayNotWait }
+        guard let service = loop, let loop = service.forwarded else { throw Self.mayNotWait }
         guard let attributes = message.attributes else {
           throw .invalid("attributes", "is required")
         }
@@ -47,10 +47,13 @@ struct RequestCheckService: Sendable {
         do throws(TenancyError) {
           response.write(
             encoded: try judge(request, access, loop, terms, caller: &caller))
+          service.mark = loop.takeTag().map { CallMark(tag: $0) }
         } catch {
           // Envoy is told of an error, and denies.
           if error.category == .internalError { throw error }
           tally.note(RequestTally.Verdict(error))
+          service.mark = caller.flatMap { Denials.tag(of: $0, access.snapshot) }
+            .map { CallMark(tag: $0, verdict: CallVerdict(error)) }
           note(error, caller ?? access.caller, request, access)
           response.write(RequestAnswer.denied(error))
         }

@@ -143,7 +143,8 @@ struct Denials {
     return snapshot.state.formerSlug(bare.decodedText)?.tenant
   }
 
-  private static func home(
+  /// The caller's own tenant, by whichever of its names.
+  static func home(
     of caller: Caller, _ snapshot: Snapshot
   ) -> TenantID? {
     switch caller.kind {
@@ -151,6 +152,11 @@ struct Denials {
     case .tenant(let name):
       snapshot.state.find(name)?.tenant.id ?? snapshot.state.formerSlug(name)?.tenant
     }
+  }
+
+  /// Whose call it is that was refused, for observers: of a caller's own tenant, whatever it has asked for.
+  static func tag(of caller: Caller, _ snapshot: Snapshot) -> CallTag? {
+    home(of: caller, snapshot).map(CallTag.init)
   }
 
   static func isDenial(_ error: TenancyError) -> Bool {

@@ -70,6 +70,7 @@ extension Gate {
           return [UInt8](response.bytes)
         }
       } catch {
+        if let tag = Denials.tag(of: call.context, plane.snapshot) { call.response.tag(tag) }
         throw StatusMapping.status(of: error)
       }
     }

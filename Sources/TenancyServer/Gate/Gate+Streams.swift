@@ -143,6 +143,7 @@ extension Gate {
         try await waitForState(call, call.context, rule)
         try await body(call, call.context, requests, ResponseStream(responses))
       } catch let error as TenancyError {
+        if let tag = Denials.tag(of: call.context, plane.snapshot) { call.response.tag(tag) }
         throw StatusMapping.status(of: error)
       }
     }

@@ -205,10 +205,11 @@ struct Gate: Sendable {
         ) { (access, request, response) throws(TenancyError) in
           if let tag = access.tag { call.tag(tag) }
           try body(access, call.loop, request, &response)
-          if let tag = call.loop.forwarded?.takeTag() { call.tag(tag) }
+          if let mark = call.loop.takeMark() { call.tag(mark.tag, mark.verdict) }
         }
         call.reply(count: response.bytes.count) { response.copy(to: $0) }
       } catch {
+        if let tag = Denials.tag(of: call.context, call.loop.snapshot) { call.tag(tag) }
         throw StatusMapping.status(of: error)
       }
     }
@@ -295,6 +296,7 @@ struct Gate: Sendable {
           throw error
         }
       } catch {
+        if let tag = Denials.tag(of: call.context, plane.snapshot) { call.response.tag(tag) }
         throw StatusMapping.status(of: error)
       }
     }

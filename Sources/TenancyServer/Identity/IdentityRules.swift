@@ -48,7 +48,7 @@ public struct IdentityRules: Sendable {
       "tenancy.clusters:list", "tenancy.operations:get", "tenancy.operations:list",
       "tenancy.setting_definitions:get", "tenancy.setting_definitions:list",
       "tenancy.setting_definitions:list_conflicts", "tenancy.plans:get", "tenancy.plans:list",
-      "tenancy.feature_flags:get", "tenancy.feature_flags:list",
+      "tenancy.feature_flags:get", "tenancy.feature_flags:list", "tenancy.usage:list",
     ]),
     "resolver": permissions([
       "tenancy.tenants:resolve", "tenancy.authorization:check", "tenancy.tokens:introspect",
@@ -74,6 +74,7 @@ public struct IdentityRules: Sendable {
     "tenancy.workload_entries:*", "tenancy.certificate_authorities:*", "tenancy.domains:*",
     "tenancy.data:*", "tenancy.clusters:*", "tenancy.operations:*", "tenancy.secret_settings:*",
     "tenancy.setting_definitions:*", "tenancy.plans:*", "tenancy.feature_flags:*",
+    "tenancy.usage:*",
   ])
 
   private static func permissions(_ texts: [String]) -> [Permission] {

@@ -22,10 +22,6 @@ struct TenantManagerService: Sendable {
       gate.async(API.cloneTenant, clone),
       gate.async(API.batchGetTenants, batchGet),
       gate.async(API.batchCreateTenants, batchCreate),
-      gate.async(API.getTenantUsage) { (access, _) throws(TenancyError) in
-        let record = try access.requireTarget()
-        return V1.TenantUsage(plane.usage(of: record), tenant: record.idText)
-      },
       gate.async(API.updateTenant, update),
       gate.async(API.retireTenantSlug) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id

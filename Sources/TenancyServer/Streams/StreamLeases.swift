@@ -85,6 +85,9 @@ final class StreamLeases: Sendable {
   /// Streams under way.
   var count: Int { state.withLock { $0.held.count } }
 
+  /// Streams of a tenant, or about it.
+  func count(of tenant: TenantID) -> Int { state.withLock { $0.ofTenant[tenant]?.count ?? 0 } }
+
   // MARK: Streams
 
   /// Holds the admission of a stream from now on, and judges it once more: what has changed since it was admitted

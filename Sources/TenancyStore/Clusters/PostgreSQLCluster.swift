@@ -18,6 +18,8 @@ public final class PostgreSQLCluster: ClusterDataPlane {
 
   let configuration: ClusterConfiguration
   private let lanes: ClusterLanes
+  /// Of its own: to look at what there is keeps nobody waiting who makes something.
+  private let meterLanes: ClusterLanes
   public let place: String?
 
   /// Connects to nothing yet.
@@ -25,6 +27,7 @@ public final class PostgreSQLCluster: ClusterDataPlane {
     self.configuration = configuration
     place = DataCluster.place(configuration.name)
     lanes = ClusterLanes(configuration.server, count: configuration.maximumAtOnce)
+    meterLanes = ClusterLanes(configuration.server, count: 1)
   }
 
   public var makesLogins: Bool { true }
@@ -169,6 +172,12 @@ public final class PostgreSQLCluster: ClusterDataPlane {
         ? ClusterNames.database(of: tenant.id, category?.name) : server.database,
       searchPath: isOwn ? ["public"] : configuration.searchPath(of: tenant),
       username: ClusterNames.login(login.number, of: tenant.id))
+  }
+
+  public func usage(of tenant: Tenant) throws -> DataUsage {
+    try meterLanes.use(preparing: { _ in }) { [configuration] in
+      try ClusterWork(configuration, $0).usage(of: tenant)
+    }
   }
 
   private func use<Result: Sendable>(_ body: (ClusterWork) throws -> Result) throws -> Result {

@@ -93,14 +93,7 @@ public final class SQLiteDataPlane: DataPlane {
     var missing: [TenantID: String] = [:]
     var sharers: [Tenant] = []
     for tenant in tenants {
-      var paths: [String] = []
-      if tenant.usesDatabase { paths.append(databasePath(tenant)) }
-      paths += tenant.dataCategories.filter { $0.model != .shared }.map {
-        categoryPath(tenant, $0.name)
-      }
-      // A tenant without a schema name has no file either.
-      if tenant.usesSchema, let path = try? schemaPath(tenant) { paths.append(path) }
-      if let path = paths.first(where: { access($0, F_OK) != 0 }) {
+      if let path = files(of: tenant).first(where: { access($0, F_OK) != 0 }) {
         missing[tenant.id] = "the data file \(path) is missing"
       } else if tenant.usesShared {
         sharers.append(tenant)
@@ -110,7 +103,32 @@ public final class SQLiteDataPlane: DataPlane {
     return missing.merging(rows) { file, _ in file }
   }
 
+  /// Of files: what their owners have not yet taken over from their logs is in it.
+  public func usage(of tenant: Tenant) throws -> DataUsage {
+    var usage = DataUsage(bytes: 0, sessions: nil)
+    for path in files(of: tenant) {
+      guard let size = FileSystem.size(path) else {
+        return DataUsage(problem: "the data file \(path) is missing")
+      }
+      usage.bytes = usage.bytes.map { $0 + size + (FileSystem.size("\(path)-wal") ?? 0) }
+    }
+    if tenant.usesShared {
+      // What there is of others is in the same pages.
+      if tenant.models == [.shared] { usage.bytes = nil }
+      usage.problem = "its rows in the shared file are not measured"
+    }
+    return usage
+  }
+
   // MARK: Files
+
+  /// Those that are the tenant's alone. A tenant without a schema name has none for it.
+  private func files(of tenant: Tenant) -> [String] {
+    var paths = tenant.usesDatabase ? [databasePath(tenant)] : []
+    if tenant.usesSchema, let path = try? schemaPath(tenant) { paths.append(path) }
+    let kinds = tenant.dataCategories.filter { $0.model != .shared }
+    return paths + kinds.map { categoryPath(tenant, $0.name) }
+  }
 
   private func databasePath(_ tenant: Tenant) -> String {
     "\(directory)/databases/\(tenant.id).sqlite"

@@ -707,11 +707,18 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.TenantManager/CloneTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:clone", scope: .platform, tenantField: "source"),
       tenantField: { $0.pointee.source })
-    /// What the tenant uses of its quotas now, and what it may.
+    /// What the tenant uses of its quotas now, and what it may; which calls it makes; what its data takes up, and whether
+    /// that can be reached. Calls are those of the node that answers: the others have counted their own.
     public static let getTenantUsage = MethodSpec<V1.GetTenantUsageRequest, V1.TenantUsage>(
       RPCMethod(path: "/tenancy.v1.TenantManager/GetTenantUsage", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
+    /// The tenants that use most, by what the node that answers has counted and measured. It may be some tenths of a second
+    /// old.
+    public static let listBusiestTenants = MethodSpec<V1.ListBusiestTenantsRequest, V1.ListBusiestTenantsResponse>(
+      RPCMethod(path: "/tenancy.v1.TenantManager/ListBusiestTenants", kind: .unary),
+      requirement: Requirement(permission: "tenancy.usage:list", scope: .platform),
+      tenantField: nil)
     /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`,
     /// `labels`, `annotations` (each whole), `labels.{key}`, `annotations.{key}` (absent in `tenant`: removed),
     /// `configuration.` and a path that UpdateTenantConfiguration has, or `*` (all that are whole). An empty mask means
@@ -839,6 +846,7 @@ extension V1 {
       batchCreateTenants.identity,
       cloneTenant.identity,
       getTenantUsage.identity,
+      listBusiestTenants.identity,
       updateTenant.identity,
       retireTenantSlug.identity,
       deactivateTenant.identity,

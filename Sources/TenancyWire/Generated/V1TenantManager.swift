@@ -32,6 +32,59 @@ extension V1 {
   }
 }
 
+extension V1.TenantHealth {
+  /// Whether the place of its data was reached when it was measured last. UNKNOWN without data, or before that.
+  public struct DataPlace: WireEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// `DATA_PLACE_UNSPECIFIED`.
+    public static let unspecified = Self(rawValue: 0)
+    /// `DATA_PLACE_UNKNOWN`.
+    public static let unknown = Self(rawValue: 1)
+    /// `DATA_PLACE_REACHED`.
+    public static let reached = Self(rawValue: 2)
+    /// `DATA_PLACE_UNREACHABLE`.
+    public static let unreachable = Self(rawValue: 3)
+
+    public static let names: [Int32: String] = [
+      0: "DATA_PLACE_UNSPECIFIED",
+      1: "DATA_PLACE_UNKNOWN",
+      2: "DATA_PLACE_REACHED",
+      3: "DATA_PLACE_UNREACHABLE",
+    ]
+  }
+}
+
+extension V1.ListBusiestTenantsRequest {
+  /// `tenancy.v1.ListBusiestTenantsRequest.Order`.
+  public struct Order: WireEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// The same as `ORDER_CALLS`.
+    public static let unspecified = Self(rawValue: 0)
+    /// `ORDER_CALLS`.
+    public static let calls = Self(rawValue: 1)
+    /// `ORDER_DENIED`.
+    public static let denied = Self(rawValue: 2)
+    /// `ORDER_LAST_MINUTE`.
+    public static let lastMinute = Self(rawValue: 3)
+    /// By the bytes of its data, as far as these were measured.
+    public static let storage = Self(rawValue: 4)
+
+    public static let names: [Int32: String] = [
+      0: "ORDER_UNSPECIFIED",
+      1: "ORDER_CALLS",
+      2: "ORDER_DENIED",
+      3: "ORDER_LAST_MINUTE",
+      4: "ORDER_STORAGE",
+    ]
+  }
+}
+
 extension V1 {
   /// `tenancy.v1.CreateTenantRequest`.
   public struct CreateTenantRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
@@ -435,14 +488,35 @@ extension V1 {
     /// (assignments in memory), `stored-bytes` (all of it on disk), `roles`, `assignments`, `log-bytes` and
     /// `writes` (of the tenant's own workloads, of late), `waiting-writes`.
     public var quotas: [V1.QuotaUsage]
+    /// The node that answers: `calls` and `request_limits` are what it has seen itself, `storage` what it has measured.
+    public var node: String
+    /// Absent: the node counts no calls.
+    public var calls: V1.CallUsage?
+    /// What is left of the limits of the tenant's HTTP requests, as far as this node knows. None: they are not limited, or
+    /// its plan is not known any more.
+    public var requestLimits: [V1.RequestLimitUsage]
+    /// `storage`, field 6.
+    public var storage: V1.StorageUsage?
+    /// `health`, field 7.
+    public var health: V1.TenantHealth?
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      quotas: [V1.QuotaUsage] = []
+      quotas: [V1.QuotaUsage] = [],
+      node: String = "",
+      calls: V1.CallUsage? = nil,
+      requestLimits: [V1.RequestLimitUsage] = [],
+      storage: V1.StorageUsage? = nil,
+      health: V1.TenantHealth? = nil
     ) {
       self.name = name
       self.quotas = quotas
+      self.node = node
+      self.calls = calls
+      self.requestLimits = requestLimits
+      self.storage = storage
+      self.health = health
     }
   }
 }
@@ -458,6 +532,11 @@ extension V1.TenantUsage {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.quotas = try WireRead.messages(c.pointee.quotas, count: c.pointee.n_quotas, field: "quotas")
+    self.node = try WireText.string(c.pointee.node, field: "node")
+    self.calls = try WireRead.message(c.pointee.calls, field: "calls")
+    self.requestLimits = try WireRead.messages(c.pointee.request_limits, count: c.pointee.n_request_limits, field: "request_limits")
+    self.storage = try WireRead.message(c.pointee.storage, field: "storage")
+    self.health = try WireRead.message(c.pointee.health, field: "health")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -466,6 +545,12 @@ extension V1.TenantUsage {
     c.pointee.name = arena.copy(self.name)
     c.pointee.n_quotas = self.quotas.count
     c.pointee.quotas = arena.list(self.quotas) { Optional($0.write(into: arena)) }
+    c.pointee.node = arena.copy(self.node)
+    c.pointee.calls = self.calls?.write(into: arena)
+    c.pointee.n_request_limits = self.requestLimits.count
+    c.pointee.request_limits = arena.list(self.requestLimits) { Optional($0.write(into: arena)) }
+    c.pointee.storage = self.storage?.write(into: arena)
+    c.pointee.health = self.health?.write(into: arena)
     return c
   }
 
@@ -473,6 +558,532 @@ extension V1.TenantUsage {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.quotas.isEmpty { object["quotas"] = .array(self.quotas.map { $0.json() }) }
+    if !self.node.isEmpty { object["node"] = .string(self.node) }
+    if let value = self.calls { object["calls"] = value.json() }
+    if !self.requestLimits.isEmpty { object["requestLimits"] = .array(self.requestLimits.map { $0.json() }) }
+    if let value = self.storage { object["storage"] = value.json() }
+    if let value = self.health { object["health"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// Calls of one tenant: those that its identities make, those of platform identities about it, and HTTP requests that
+  /// Envoy asks about. A call without credentials that prove a tenant is nobody's.
+  public struct CallUsage: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// All calls since then are counted: since the node has begun, or, where it had to forget tenants, since it counts
+    /// this one.
+    public var sinceTime: GoogleProtobuf.Timestamp?
+    /// Absent: there was none.
+    public var latestCallTime: GoogleProtobuf.Timestamp?
+    /// That are over; the sum of the five below.
+    public var calls: Int64
+    /// `ok_calls`, field 4.
+    public var okCalls: Int64
+    /// PERMISSION_DENIED and UNAUTHENTICATED, and HTTP requests that may not go on.
+    public var deniedCalls: Int64
+    /// RESOURCE_EXHAUSTED, and HTTP requests that are more than a limit allows.
+    public var limitedCalls: Int64
+    /// By the client.
+    public var cancelledCalls: Int64
+    /// All others that were not OK.
+    public var failedCalls: Int64
+    /// Of `calls`, those that ended in the last 60 seconds.
+    public var lastMinuteCalls: Int64
+    /// Of the tenant's own identities, now.
+    public var openConnections: Int64
+    /// Streams that are its own, or about it, now.
+    public var openStreams: Int64
+
+    /// Fields that are not given have their defaults.
+    public init(
+      sinceTime: GoogleProtobuf.Timestamp? = nil,
+      latestCallTime: GoogleProtobuf.Timestamp? = nil,
+      calls: Int64 = 0,
+      okCalls: Int64 = 0,
+      deniedCalls: Int64 = 0,
+      limitedCalls: Int64 = 0,
+      cancelledCalls: Int64 = 0,
+      failedCalls: Int64 = 0,
+      lastMinuteCalls: Int64 = 0,
+      openConnections: Int64 = 0,
+      openStreams: Int64 = 0
+    ) {
+      self.sinceTime = sinceTime
+      self.latestCallTime = latestCallTime
+      self.calls = calls
+      self.okCalls = okCalls
+      self.deniedCalls = deniedCalls
+      self.limitedCalls = limitedCalls
+      self.cancelledCalls = cancelledCalls
+      self.failedCalls = failedCalls
+      self.lastMinuteCalls = lastMinuteCalls
+      self.openConnections = openConnections
+      self.openStreams = openStreams
+    }
+  }
+}
+
+extension V1.CallUsage {
+  public typealias CMessage = Tenancy__V1__CallUsage
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__call_usage__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.sinceTime = try WireRead.message(c.pointee.since_time, field: "since_time")
+    self.latestCallTime = try WireRead.message(c.pointee.latest_call_time, field: "latest_call_time")
+    self.calls = c.pointee.calls
+    self.okCalls = c.pointee.ok_calls
+    self.deniedCalls = c.pointee.denied_calls
+    self.limitedCalls = c.pointee.limited_calls
+    self.cancelledCalls = c.pointee.cancelled_calls
+    self.failedCalls = c.pointee.failed_calls
+    self.lastMinuteCalls = c.pointee.last_minute_calls
+    self.openConnections = c.pointee.open_connections
+    self.openStreams = c.pointee.open_streams
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__call_usage__init(c)
+    c.pointee.since_time = self.sinceTime?.write(into: arena)
+    c.pointee.latest_call_time = self.latestCallTime?.write(into: arena)
+    c.pointee.calls = self.calls
+    c.pointee.ok_calls = self.okCalls
+    c.pointee.denied_calls = self.deniedCalls
+    c.pointee.limited_calls = self.limitedCalls
+    c.pointee.cancelled_calls = self.cancelledCalls
+    c.pointee.failed_calls = self.failedCalls
+    c.pointee.last_minute_calls = self.lastMinuteCalls
+    c.pointee.open_connections = self.openConnections
+    c.pointee.open_streams = self.openStreams
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if let value = self.sinceTime { object["sinceTime"] = value.json() }
+    if let value = self.latestCallTime { object["latestCallTime"] = value.json() }
+    if self.calls != 0 { object["calls"] = WireJSON.scalar(self.calls) }
+    if self.okCalls != 0 { object["okCalls"] = WireJSON.scalar(self.okCalls) }
+    if self.deniedCalls != 0 { object["deniedCalls"] = WireJSON.scalar(self.deniedCalls) }
+    if self.limitedCalls != 0 { object["limitedCalls"] = WireJSON.scalar(self.limitedCalls) }
+    if self.cancelledCalls != 0 { object["cancelledCalls"] = WireJSON.scalar(self.cancelledCalls) }
+    if self.failedCalls != 0 { object["failedCalls"] = WireJSON.scalar(self.failedCalls) }
+    if self.lastMinuteCalls != 0 { object["lastMinuteCalls"] = WireJSON.scalar(self.lastMinuteCalls) }
+    if self.openConnections != 0 { object["openConnections"] = WireJSON.scalar(self.openConnections) }
+    if self.openStreams != 0 { object["openStreams"] = WireJSON.scalar(self.openStreams) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.RequestLimitUsage`.
+  public struct RequestLimitUsage: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// The limit's name, and what it is for: `second` to `year`.
+    public var limit: String
+    /// `period`, field 2.
+    public var period: String
+    /// Of `maximum`, at most.
+    public var used: Int64
+    /// `maximum`, field 4.
+    public var maximum: Int64
+    /// When nothing of it is used any more, if there are no more requests.
+    public var resetTime: GoogleProtobuf.Timestamp?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      limit: String = "",
+      period: String = "",
+      used: Int64 = 0,
+      maximum: Int64 = 0,
+      resetTime: GoogleProtobuf.Timestamp? = nil
+    ) {
+      self.limit = limit
+      self.period = period
+      self.used = used
+      self.maximum = maximum
+      self.resetTime = resetTime
+    }
+  }
+}
+
+extension V1.RequestLimitUsage {
+  public typealias CMessage = Tenancy__V1__RequestLimitUsage
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__request_limit_usage__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.limit = try WireText.string(c.pointee.limit, field: "limit")
+    self.period = try WireText.string(c.pointee.period, field: "period")
+    self.used = c.pointee.used
+    self.maximum = c.pointee.maximum
+    self.resetTime = try WireRead.message(c.pointee.reset_time, field: "reset_time")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__request_limit_usage__init(c)
+    c.pointee.limit = arena.copy(self.limit)
+    c.pointee.period = arena.copy(self.period)
+    c.pointee.used = self.used
+    c.pointee.maximum = self.maximum
+    c.pointee.reset_time = self.resetTime?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.limit.isEmpty { object["limit"] = .string(self.limit) }
+    if !self.period.isEmpty { object["period"] = .string(self.period) }
+    if self.used != 0 { object["used"] = WireJSON.scalar(self.used) }
+    if self.maximum != 0 { object["maximum"] = WireJSON.scalar(self.maximum) }
+    if let value = self.resetTime { object["resetTime"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// What a tenant's data takes up, where it was made. What was not measured is absent, and not 0.
+  public struct StorageUsage: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Tables with their indexes, or files. Absent: not known.
+    public var bytes: Int64?
+    /// Sessions of the tenant's logins in its cluster. Absent: not known, or it has no logins.
+    public var sessions: Int64?
+    /// When that was measured; absent: never.
+    public var measureTime: GoogleProtobuf.Timestamp?
+    /// Why something is not known, or not all of it is counted; empty: all is.
+    public var problem: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      bytes: Int64? = nil,
+      sessions: Int64? = nil,
+      measureTime: GoogleProtobuf.Timestamp? = nil,
+      problem: String = ""
+    ) {
+      self.bytes = bytes
+      self.sessions = sessions
+      self.measureTime = measureTime
+      self.problem = problem
+    }
+  }
+}
+
+extension V1.StorageUsage {
+  public typealias CMessage = Tenancy__V1__StorageUsage
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__storage_usage__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.bytes = c.pointee.optional_bytes_case.rawValue == 1 ? c.pointee.bytes : nil
+    self.sessions = c.pointee.optional_sessions_case.rawValue == 2 ? c.pointee.sessions : nil
+    self.measureTime = try WireRead.message(c.pointee.measure_time, field: "measure_time")
+    self.problem = try WireText.string(c.pointee.problem, field: "problem")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__storage_usage__init(c)
+    if let value = self.bytes {
+      c.pointee.optional_bytes_case = .init(rawValue: 1)
+      c.pointee.bytes = value
+    }
+    if let value = self.sessions {
+      c.pointee.optional_sessions_case = .init(rawValue: 2)
+      c.pointee.sessions = value
+    }
+    c.pointee.measure_time = self.measureTime?.write(into: arena)
+    c.pointee.problem = arena.copy(self.problem)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if let value = self.bytes { object["bytes"] = WireJSON.scalar(value) }
+    if let value = self.sessions { object["sessions"] = WireJSON.scalar(value) }
+    if let value = self.measureTime { object["measureTime"] = value.json() }
+    if !self.problem.isEmpty { object["problem"] = .string(self.problem) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// How a tenant is.
+  public struct TenantHealth: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `state`, field 1.
+    public var state: V1.TenantState
+    /// `data_place`, field 2.
+    public var dataPlace: V1.TenantHealth.DataPlace
+    /// The newest of its operations that has failed: `tenants/{id}/operations/{number}`; empty: none of those that are
+    /// kept.
+    public var failedOperation: String
+    /// When that was, and at which step.
+    public var failureTime: GoogleProtobuf.Timestamp?
+    /// `failed_step`, field 5.
+    public var failedStep: String
+    /// Operations can't be read now: whether one has failed is not known.
+    public var operationsUnknown: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      state: V1.TenantState = V1.TenantState(rawValue: 0),
+      dataPlace: V1.TenantHealth.DataPlace = V1.TenantHealth.DataPlace(rawValue: 0),
+      failedOperation: String = "",
+      failureTime: GoogleProtobuf.Timestamp? = nil,
+      failedStep: String = "",
+      operationsUnknown: Bool = false
+    ) {
+      self.state = state
+      self.dataPlace = dataPlace
+      self.failedOperation = failedOperation
+      self.failureTime = failureTime
+      self.failedStep = failedStep
+      self.operationsUnknown = operationsUnknown
+    }
+  }
+}
+
+extension V1.TenantHealth {
+  public typealias CMessage = Tenancy__V1__TenantHealth
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__tenant_health__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.state = V1.TenantState(rawValue: Int32(truncatingIfNeeded: c.pointee.state.rawValue))
+    self.dataPlace = V1.TenantHealth.DataPlace(rawValue: Int32(truncatingIfNeeded: c.pointee.data_place.rawValue))
+    self.failedOperation = try WireText.string(c.pointee.failed_operation, field: "failed_operation")
+    self.failureTime = try WireRead.message(c.pointee.failure_time, field: "failure_time")
+    self.failedStep = try WireText.string(c.pointee.failed_step, field: "failed_step")
+    self.operationsUnknown = c.pointee.operations_unknown != 0
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__tenant_health__init(c)
+    c.pointee.state = Tenancy__V1__TenantState(rawValue: .init(truncatingIfNeeded: self.state.rawValue))
+    c.pointee.data_place = Tenancy__V1__TenantHealth__DataPlace(rawValue: .init(truncatingIfNeeded: self.dataPlace.rawValue))
+    c.pointee.failed_operation = arena.copy(self.failedOperation)
+    c.pointee.failure_time = self.failureTime?.write(into: arena)
+    c.pointee.failed_step = arena.copy(self.failedStep)
+    c.pointee.operations_unknown = self.operationsUnknown ? 1 : 0
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if self.state.rawValue != 0 { object["state"] = self.state.json() }
+    if self.dataPlace.rawValue != 0 { object["dataPlace"] = self.dataPlace.json() }
+    if !self.failedOperation.isEmpty { object["failedOperation"] = .string(self.failedOperation) }
+    if let value = self.failureTime { object["failureTime"] = value.json() }
+    if !self.failedStep.isEmpty { object["failedStep"] = .string(self.failedStep) }
+    if self.operationsUnknown { object["operationsUnknown"] = .bool(self.operationsUnknown) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListBusiestTenantsRequest`.
+  public struct ListBusiestTenantsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// What the first has most of.
+    public var order: V1.ListBusiestTenantsRequest.Order
+    /// How many, 1,000 at most; 0: 20.
+    public var pageSize: Int32
+
+    /// Fields that are not given have their defaults.
+    public init(
+      order: V1.ListBusiestTenantsRequest.Order = V1.ListBusiestTenantsRequest.Order(rawValue: 0),
+      pageSize: Int32 = 0
+    ) {
+      self.order = order
+      self.pageSize = pageSize
+    }
+  }
+}
+
+extension V1.ListBusiestTenantsRequest {
+  public typealias CMessage = Tenancy__V1__ListBusiestTenantsRequest
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_busiest_tenants_request__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.order = V1.ListBusiestTenantsRequest.Order(rawValue: Int32(truncatingIfNeeded: c.pointee.order.rawValue))
+    self.pageSize = c.pointee.page_size
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_busiest_tenants_request__init(c)
+    c.pointee.order = Tenancy__V1__ListBusiestTenantsRequest__Order(rawValue: .init(truncatingIfNeeded: self.order.rawValue))
+    c.pointee.page_size = self.pageSize
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if self.order.rawValue != 0 { object["order"] = self.order.json() }
+    if self.pageSize != 0 { object["pageSize"] = WireJSON.scalar(self.pageSize) }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.ListBusiestTenantsResponse`.
+  public struct ListBusiestTenantsResponse: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// Those that have any of what was asked for. There are no further pages.
+    public var tenants: [V1.BusyTenant]
+    /// The node that has counted.
+    public var node: String
+    /// Of all tenants, those that are not in the list included.
+    public var calls: Int64
+    /// How many tenants it counts the calls of, and how many it had to forget because there were more.
+    public var countedTenants: Int64
+    /// `forgotten_tenants`, field 5.
+    public var forgottenTenants: Int64
+    /// Since when it counts.
+    public var sinceTime: GoogleProtobuf.Timestamp?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenants: [V1.BusyTenant] = [],
+      node: String = "",
+      calls: Int64 = 0,
+      countedTenants: Int64 = 0,
+      forgottenTenants: Int64 = 0,
+      sinceTime: GoogleProtobuf.Timestamp? = nil
+    ) {
+      self.tenants = tenants
+      self.node = node
+      self.calls = calls
+      self.countedTenants = countedTenants
+      self.forgottenTenants = forgottenTenants
+      self.sinceTime = sinceTime
+    }
+  }
+}
+
+extension V1.ListBusiestTenantsResponse {
+  public typealias CMessage = Tenancy__V1__ListBusiestTenantsResponse
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__list_busiest_tenants_response__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenants = try WireRead.messages(c.pointee.tenants, count: c.pointee.n_tenants, field: "tenants")
+    self.node = try WireText.string(c.pointee.node, field: "node")
+    self.calls = c.pointee.calls
+    self.countedTenants = c.pointee.counted_tenants
+    self.forgottenTenants = c.pointee.forgotten_tenants
+    self.sinceTime = try WireRead.message(c.pointee.since_time, field: "since_time")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__list_busiest_tenants_response__init(c)
+    c.pointee.n_tenants = self.tenants.count
+    c.pointee.tenants = arena.list(self.tenants) { Optional($0.write(into: arena)) }
+    c.pointee.node = arena.copy(self.node)
+    c.pointee.calls = self.calls
+    c.pointee.counted_tenants = self.countedTenants
+    c.pointee.forgotten_tenants = self.forgottenTenants
+    c.pointee.since_time = self.sinceTime?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenants.isEmpty { object["tenants"] = .array(self.tenants.map { $0.json() }) }
+    if !self.node.isEmpty { object["node"] = .string(self.node) }
+    if self.calls != 0 { object["calls"] = WireJSON.scalar(self.calls) }
+    if self.countedTenants != 0 { object["countedTenants"] = WireJSON.scalar(self.countedTenants) }
+    if self.forgottenTenants != 0 { object["forgottenTenants"] = WireJSON.scalar(self.forgottenTenants) }
+    if let value = self.sinceTime { object["sinceTime"] = value.json() }
+    return .object(object)
+  }
+}
+
+extension V1 {
+  /// `tenancy.v1.BusyTenant`.
+  public struct BusyTenant: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `tenants/{id}`.
+    public var tenant: String
+    /// As the tenant is now; empty of one that there is not any more.
+    public var slug: String
+    /// `state`, field 3.
+    public var state: V1.TenantState
+    /// `calls`, field 4.
+    public var calls: V1.CallUsage?
+    /// As it was measured last, whenever that was.
+    public var storage: V1.StorageUsage?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      tenant: String = "",
+      slug: String = "",
+      state: V1.TenantState = V1.TenantState(rawValue: 0),
+      calls: V1.CallUsage? = nil,
+      storage: V1.StorageUsage? = nil
+    ) {
+      self.tenant = tenant
+      self.slug = slug
+      self.state = state
+      self.calls = calls
+      self.storage = storage
+    }
+  }
+}
+
+extension V1.BusyTenant {
+  public typealias CMessage = Tenancy__V1__BusyTenant
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__busy_tenant__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
+    self.slug = try WireText.string(c.pointee.slug, field: "slug")
+    self.state = V1.TenantState(rawValue: Int32(truncatingIfNeeded: c.pointee.state.rawValue))
+    self.calls = try WireRead.message(c.pointee.calls, field: "calls")
+    self.storage = try WireRead.message(c.pointee.storage, field: "storage")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__busy_tenant__init(c)
+    c.pointee.tenant = arena.copy(self.tenant)
+    c.pointee.slug = arena.copy(self.slug)
+    c.pointee.state = Tenancy__V1__TenantState(rawValue: .init(truncatingIfNeeded: self.state.rawValue))
+    c.pointee.calls = self.calls?.write(into: arena)
+    c.pointee.storage = self.storage?.write(into: arena)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.tenant.isEmpty { object["tenant"] = .string(self.tenant) }
+    if !self.slug.isEmpty { object["slug"] = .string(self.slug) }
+    if self.state.rawValue != 0 { object["state"] = self.state.json() }
+    if let value = self.calls { object["calls"] = value.json() }
+    if let value = self.storage { object["storage"] = value.json() }
     return .object(object)
   }
 }

@@ -106,7 +106,7 @@ struct GetTenantCommand: AsyncParsableCommand {
 
 struct TenantUsageCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "usage", abstract: "Shows what a tenant uses of its quotas.")
+    commandName: "usage", abstract: "Shows what a tenant uses: calls, data and quotas.")
 
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var output: OutputOptions

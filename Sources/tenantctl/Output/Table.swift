@@ -81,4 +81,13 @@ enum Terminal {
     else { return nil }
     return Int(size.ws_col)
   }
+
+  /// Lines of it; nil likewise.
+  static var height: Int? {
+    var size = winsize()
+    guard isatty(STDOUT_FILENO) == 1, unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0,
+      size.ws_row > 0
+    else { return nil }
+    return Int(size.ws_row)
+  }
 }

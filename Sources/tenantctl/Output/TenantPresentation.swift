@@ -71,18 +71,6 @@ extension V1.TenantConfiguration {
   }
 }
 
-extension V1.TenantUsage: Presentable {
-  func lines() -> [String] {
-    var table = Table("QUOTA", "USED", "LIMIT", "UNIT", "COMES BACK")
-    for one in quotas {
-      table.add(
-        one.quota, String(one.used), String(one.limit), one.unit,
-        one.restoredPerSecond == 0 ? "" : "\(one.restoredPerSecond) per second")
-    }
-    return table.lines()
-  }
-}
-
 extension V1.ValidateTenantResponse: Presentable {
   func lines() -> [String] {
     var fields = Fields()

@@ -13,7 +13,7 @@ WORKLOAD_MAY_NOT = [
     "tenant deactivate acme", "tenant deprovision acme", "tenant delete acme",
     "tenant retire-slug acme former", "tenant begin-maintenance acme", "tenant end-maintenance acme",
     "tenant undelete acme", "tenant purge acme", "tenant hold acme --reason x", "tenant release-hold acme",
-    "tenant schedule acme --suspend 1d", "tenant data acme", "tenant rotate-login acme", "tenant retire-login acme", "cluster list", "cluster audit one",
+    "tenant schedule acme --suspend 1d", "tenant data acme", "tenant rotate-login acme", "tenant retire-login acme", "cluster list", "cluster audit one", "top --once",
     "operation list acme", "operation get acme", "operation watch acme",
     "role create acme mine", "role update acme mine --title X", "role delete acme mine",
     "role add-permission acme mine a:b", "role remove-permission acme mine a:b",

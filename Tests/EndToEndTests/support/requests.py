@@ -156,6 +156,7 @@ PLATFORM = {
     "TenantData/GetTenantDataAccess": _named(api.data.GetTenantDataAccessRequest),
     "TenantData/RotateTenantDataLogin": _named(api.data.RotateTenantDataLoginRequest),
     "TenantData/RetireTenantDataLogin": _named(api.data.RetireTenantDataLoginRequest),
+    "TenantManager/ListBusiestTenants": lambda _: manager.ListBusiestTenantsRequest(),
     "Clusters/ListClusters": lambda _: api.clusters.ListClustersRequest(),
     "Clusters/AuditCluster": lambda _: api.clusters.AuditClusterRequest(name="clusters/x"),
     "TenantOperations/GetTenantOperation": lambda name: api.operations.GetTenantOperationRequest(

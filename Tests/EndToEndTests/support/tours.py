@@ -11,6 +11,7 @@ def other_commands(ctl, rows):
     flag_commands(ctl, rows)
     cluster_commands(ctl)
     operation_commands(ctl, rows)
+    usage_commands(ctl)
     fleet_commands(ctl)
     watch_commands(ctl)
 
@@ -34,6 +35,12 @@ def watch_commands(ctl):
     ctl.error("tenant", "get", "works", "--at", "yesterday", code=64)
     ctl.error("tenant", "watch", "--snapshot", "--from", "x", code=64)
     assert "INVALID_FIELD" in ctl.error("tenant", "watch", "--from", "x")
+
+
+def usage_commands(ctl):
+    assert "DATA" in ctl("top", "--once", "--sort", "calls").splitlines()[1]
+    assert "works" in [one["slug"] for one in ctl.json("top", "--once")["tenants"]]
+    assert "Calls:" in ctl("tenant", "usage", "works")
 
 
 def domain_commands(ctl, rows):

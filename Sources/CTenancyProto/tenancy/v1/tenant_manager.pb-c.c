@@ -413,6 +413,321 @@ void   tenancy__v1__tenant_usage__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__tenant_usage__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__call_usage__init
+                     (Tenancy__V1__CallUsage         *message)
+{
+  static const Tenancy__V1__CallUsage init_value = TENANCY__V1__CALL_USAGE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__call_usage__get_packed_size
+                     (const Tenancy__V1__CallUsage *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__call_usage__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__call_usage__pack
+                     (const Tenancy__V1__CallUsage *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__call_usage__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__call_usage__pack_to_buffer
+                     (const Tenancy__V1__CallUsage *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__call_usage__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__CallUsage *
+       tenancy__v1__call_usage__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__CallUsage *)
+     protobuf_c_message_unpack (&tenancy__v1__call_usage__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__call_usage__free_unpacked
+                     (Tenancy__V1__CallUsage *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__call_usage__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__request_limit_usage__init
+                     (Tenancy__V1__RequestLimitUsage         *message)
+{
+  static const Tenancy__V1__RequestLimitUsage init_value = TENANCY__V1__REQUEST_LIMIT_USAGE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__request_limit_usage__get_packed_size
+                     (const Tenancy__V1__RequestLimitUsage *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__request_limit_usage__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__request_limit_usage__pack
+                     (const Tenancy__V1__RequestLimitUsage *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__request_limit_usage__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__request_limit_usage__pack_to_buffer
+                     (const Tenancy__V1__RequestLimitUsage *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__request_limit_usage__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__RequestLimitUsage *
+       tenancy__v1__request_limit_usage__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__RequestLimitUsage *)
+     protobuf_c_message_unpack (&tenancy__v1__request_limit_usage__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__request_limit_usage__free_unpacked
+                     (Tenancy__V1__RequestLimitUsage *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__request_limit_usage__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__storage_usage__init
+                     (Tenancy__V1__StorageUsage         *message)
+{
+  static const Tenancy__V1__StorageUsage init_value = TENANCY__V1__STORAGE_USAGE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__storage_usage__get_packed_size
+                     (const Tenancy__V1__StorageUsage *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__storage_usage__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__storage_usage__pack
+                     (const Tenancy__V1__StorageUsage *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__storage_usage__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__storage_usage__pack_to_buffer
+                     (const Tenancy__V1__StorageUsage *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__storage_usage__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__StorageUsage *
+       tenancy__v1__storage_usage__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__StorageUsage *)
+     protobuf_c_message_unpack (&tenancy__v1__storage_usage__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__storage_usage__free_unpacked
+                     (Tenancy__V1__StorageUsage *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__storage_usage__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__tenant_health__init
+                     (Tenancy__V1__TenantHealth         *message)
+{
+  static const Tenancy__V1__TenantHealth init_value = TENANCY__V1__TENANT_HEALTH__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__tenant_health__get_packed_size
+                     (const Tenancy__V1__TenantHealth *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_health__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__tenant_health__pack
+                     (const Tenancy__V1__TenantHealth *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_health__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__tenant_health__pack_to_buffer
+                     (const Tenancy__V1__TenantHealth *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__tenant_health__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__TenantHealth *
+       tenancy__v1__tenant_health__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__TenantHealth *)
+     protobuf_c_message_unpack (&tenancy__v1__tenant_health__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__tenant_health__free_unpacked
+                     (Tenancy__V1__TenantHealth *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__tenant_health__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_busiest_tenants_request__init
+                     (Tenancy__V1__ListBusiestTenantsRequest         *message)
+{
+  static const Tenancy__V1__ListBusiestTenantsRequest init_value = TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_busiest_tenants_request__get_packed_size
+                     (const Tenancy__V1__ListBusiestTenantsRequest *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_busiest_tenants_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_busiest_tenants_request__pack
+                     (const Tenancy__V1__ListBusiestTenantsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_busiest_tenants_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_busiest_tenants_request__pack_to_buffer
+                     (const Tenancy__V1__ListBusiestTenantsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_busiest_tenants_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListBusiestTenantsRequest *
+       tenancy__v1__list_busiest_tenants_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListBusiestTenantsRequest *)
+     protobuf_c_message_unpack (&tenancy__v1__list_busiest_tenants_request__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_busiest_tenants_request__free_unpacked
+                     (Tenancy__V1__ListBusiestTenantsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_busiest_tenants_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__list_busiest_tenants_response__init
+                     (Tenancy__V1__ListBusiestTenantsResponse         *message)
+{
+  static const Tenancy__V1__ListBusiestTenantsResponse init_value = TENANCY__V1__LIST_BUSIEST_TENANTS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__list_busiest_tenants_response__get_packed_size
+                     (const Tenancy__V1__ListBusiestTenantsResponse *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_busiest_tenants_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__list_busiest_tenants_response__pack
+                     (const Tenancy__V1__ListBusiestTenantsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_busiest_tenants_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__list_busiest_tenants_response__pack_to_buffer
+                     (const Tenancy__V1__ListBusiestTenantsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__list_busiest_tenants_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__ListBusiestTenantsResponse *
+       tenancy__v1__list_busiest_tenants_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__ListBusiestTenantsResponse *)
+     protobuf_c_message_unpack (&tenancy__v1__list_busiest_tenants_response__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__list_busiest_tenants_response__free_unpacked
+                     (Tenancy__V1__ListBusiestTenantsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__list_busiest_tenants_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tenancy__v1__busy_tenant__init
+                     (Tenancy__V1__BusyTenant         *message)
+{
+  static const Tenancy__V1__BusyTenant init_value = TENANCY__V1__BUSY_TENANT__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__busy_tenant__get_packed_size
+                     (const Tenancy__V1__BusyTenant *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__busy_tenant__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__busy_tenant__pack
+                     (const Tenancy__V1__BusyTenant *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__busy_tenant__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__busy_tenant__pack_to_buffer
+                     (const Tenancy__V1__BusyTenant *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__busy_tenant__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__BusyTenant *
+       tenancy__v1__busy_tenant__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__BusyTenant *)
+     protobuf_c_message_unpack (&tenancy__v1__busy_tenant__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__busy_tenant__free_unpacked
+                     (Tenancy__V1__BusyTenant *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__busy_tenant__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__quota_usage__init
                      (Tenancy__V1__QuotaUsage         *message)
 {
@@ -1753,7 +2068,7 @@ const ProtobufCMessageDescriptor tenancy__v1__get_tenant_usage_request__descript
   (ProtobufCMessageInit) tenancy__v1__get_tenant_usage_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__tenant_usage__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_usage__field_descriptors[7] =
 {
   {
     "name",
@@ -1779,15 +2094,80 @@ static const ProtobufCFieldDescriptor tenancy__v1__tenant_usage__field_descripto
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "node",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantUsage, node),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "calls",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantUsage, calls),
+    &tenancy__v1__call_usage__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_limits",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__TenantUsage, n_request_limits),
+    offsetof(Tenancy__V1__TenantUsage, request_limits),
+    &tenancy__v1__request_limit_usage__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "storage",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantUsage, storage),
+    &tenancy__v1__storage_usage__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "health",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantUsage, health),
+    &tenancy__v1__tenant_health__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__tenant_usage__field_indices_by_name[] = {
+  3,   /* field[3] = calls */
+  6,   /* field[6] = health */
   0,   /* field[0] = name */
+  2,   /* field[2] = node */
   1,   /* field[1] = quotas */
+  4,   /* field[4] = request_limits */
+  5,   /* field[5] = storage */
 };
 static const ProtobufCIntRange tenancy__v1__tenant_usage__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__tenant_usage__descriptor =
 {
@@ -1797,11 +2177,759 @@ const ProtobufCMessageDescriptor tenancy__v1__tenant_usage__descriptor =
   "Tenancy__V1__TenantUsage",
   "tenancy.v1",
   sizeof(Tenancy__V1__TenantUsage),
-  2,
+  7,
   tenancy__v1__tenant_usage__field_descriptors,
   tenancy__v1__tenant_usage__field_indices_by_name,
   1,  tenancy__v1__tenant_usage__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__tenant_usage__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__call_usage__field_descriptors[11] =
+{
+  {
+    "since_time",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CallUsage, since_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "latest_call_time",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CallUsage, latest_call_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "calls",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CallUsage, calls),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ok_calls",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CallUsage, ok_calls),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "denied_calls",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CallUsage, denied_calls),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "limited_calls",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CallUsage, limited_calls),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cancelled_calls",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CallUsage, cancelled_calls),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "failed_calls",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CallUsage, failed_calls),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "last_minute_calls",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CallUsage, last_minute_calls),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "open_connections",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CallUsage, open_connections),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "open_streams",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CallUsage, open_streams),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__call_usage__field_indices_by_name[] = {
+  2,   /* field[2] = calls */
+  6,   /* field[6] = cancelled_calls */
+  4,   /* field[4] = denied_calls */
+  7,   /* field[7] = failed_calls */
+  8,   /* field[8] = last_minute_calls */
+  1,   /* field[1] = latest_call_time */
+  5,   /* field[5] = limited_calls */
+  3,   /* field[3] = ok_calls */
+  9,   /* field[9] = open_connections */
+  10,   /* field[10] = open_streams */
+  0,   /* field[0] = since_time */
+};
+static const ProtobufCIntRange tenancy__v1__call_usage__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 11 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__call_usage__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.CallUsage",
+  "CallUsage",
+  "Tenancy__V1__CallUsage",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__CallUsage),
+  11,
+  tenancy__v1__call_usage__field_descriptors,
+  tenancy__v1__call_usage__field_indices_by_name,
+  1,  tenancy__v1__call_usage__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__call_usage__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__request_limit_usage__field_descriptors[5] =
+{
+  {
+    "limit",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequestLimitUsage, limit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "period",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequestLimitUsage, period),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "used",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequestLimitUsage, used),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "maximum",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequestLimitUsage, maximum),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reset_time",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RequestLimitUsage, reset_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__request_limit_usage__field_indices_by_name[] = {
+  0,   /* field[0] = limit */
+  3,   /* field[3] = maximum */
+  1,   /* field[1] = period */
+  4,   /* field[4] = reset_time */
+  2,   /* field[2] = used */
+};
+static const ProtobufCIntRange tenancy__v1__request_limit_usage__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__request_limit_usage__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.RequestLimitUsage",
+  "RequestLimitUsage",
+  "Tenancy__V1__RequestLimitUsage",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__RequestLimitUsage),
+  5,
+  tenancy__v1__request_limit_usage__field_descriptors,
+  tenancy__v1__request_limit_usage__field_indices_by_name,
+  1,  tenancy__v1__request_limit_usage__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__request_limit_usage__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__storage_usage__field_descriptors[4] =
+{
+  {
+    "bytes",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    offsetof(Tenancy__V1__StorageUsage, optional_bytes_case),
+    offsetof(Tenancy__V1__StorageUsage, bytes),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sessions",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    offsetof(Tenancy__V1__StorageUsage, optional_sessions_case),
+    offsetof(Tenancy__V1__StorageUsage, sessions),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "measure_time",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__StorageUsage, measure_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "problem",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__StorageUsage, problem),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__storage_usage__field_indices_by_name[] = {
+  0,   /* field[0] = bytes */
+  2,   /* field[2] = measure_time */
+  3,   /* field[3] = problem */
+  1,   /* field[1] = sessions */
+};
+static const ProtobufCIntRange tenancy__v1__storage_usage__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__storage_usage__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.StorageUsage",
+  "StorageUsage",
+  "Tenancy__V1__StorageUsage",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__StorageUsage),
+  4,
+  tenancy__v1__storage_usage__field_descriptors,
+  tenancy__v1__storage_usage__field_indices_by_name,
+  1,  tenancy__v1__storage_usage__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__storage_usage__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue tenancy__v1__tenant_health__data_place__enum_values_by_number[4] =
+{
+  { "DATA_PLACE_UNSPECIFIED", "TENANCY__V1__TENANT_HEALTH__DATA_PLACE__DATA_PLACE_UNSPECIFIED", 0 },
+  { "DATA_PLACE_UNKNOWN", "TENANCY__V1__TENANT_HEALTH__DATA_PLACE__DATA_PLACE_UNKNOWN", 1 },
+  { "DATA_PLACE_REACHED", "TENANCY__V1__TENANT_HEALTH__DATA_PLACE__DATA_PLACE_REACHED", 2 },
+  { "DATA_PLACE_UNREACHABLE", "TENANCY__V1__TENANT_HEALTH__DATA_PLACE__DATA_PLACE_UNREACHABLE", 3 },
+};
+static const ProtobufCIntRange tenancy__v1__tenant_health__data_place__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex tenancy__v1__tenant_health__data_place__enum_values_by_name[4] =
+{
+  { "DATA_PLACE_REACHED", 2 },
+  { "DATA_PLACE_UNKNOWN", 1 },
+  { "DATA_PLACE_UNREACHABLE", 3 },
+  { "DATA_PLACE_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor tenancy__v1__tenant_health__data_place__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tenancy.v1.TenantHealth.DataPlace",
+  "DataPlace",
+  "Tenancy__V1__TenantHealth__DataPlace",
+  "tenancy.v1",
+  4,
+  tenancy__v1__tenant_health__data_place__enum_values_by_number,
+  4,
+  tenancy__v1__tenant_health__data_place__enum_values_by_name,
+  1,
+  tenancy__v1__tenant_health__data_place__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__tenant_health__field_descriptors[6] =
+{
+  {
+    "state",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantHealth, state),
+    &tenancy__v1__tenant_state__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "data_place",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantHealth, data_place),
+    &tenancy__v1__tenant_health__data_place__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "failed_operation",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantHealth, failed_operation),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "failure_time",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantHealth, failure_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "failed_step",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantHealth, failed_step),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "operations_unknown",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__TenantHealth, operations_unknown),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__tenant_health__field_indices_by_name[] = {
+  1,   /* field[1] = data_place */
+  2,   /* field[2] = failed_operation */
+  4,   /* field[4] = failed_step */
+  3,   /* field[3] = failure_time */
+  5,   /* field[5] = operations_unknown */
+  0,   /* field[0] = state */
+};
+static const ProtobufCIntRange tenancy__v1__tenant_health__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__tenant_health__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.TenantHealth",
+  "TenantHealth",
+  "Tenancy__V1__TenantHealth",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__TenantHealth),
+  6,
+  tenancy__v1__tenant_health__field_descriptors,
+  tenancy__v1__tenant_health__field_indices_by_name,
+  1,  tenancy__v1__tenant_health__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__tenant_health__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue tenancy__v1__list_busiest_tenants_request__order__enum_values_by_number[5] =
+{
+  { "ORDER_UNSPECIFIED", "TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER__ORDER_UNSPECIFIED", 0 },
+  { "ORDER_CALLS", "TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER__ORDER_CALLS", 1 },
+  { "ORDER_DENIED", "TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER__ORDER_DENIED", 2 },
+  { "ORDER_LAST_MINUTE", "TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER__ORDER_LAST_MINUTE", 3 },
+  { "ORDER_STORAGE", "TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER__ORDER_STORAGE", 4 },
+};
+static const ProtobufCIntRange tenancy__v1__list_busiest_tenants_request__order__value_ranges[] = {
+{0, 0},{0, 5}
+};
+static const ProtobufCEnumValueIndex tenancy__v1__list_busiest_tenants_request__order__enum_values_by_name[5] =
+{
+  { "ORDER_CALLS", 1 },
+  { "ORDER_DENIED", 2 },
+  { "ORDER_LAST_MINUTE", 3 },
+  { "ORDER_STORAGE", 4 },
+  { "ORDER_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor tenancy__v1__list_busiest_tenants_request__order__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListBusiestTenantsRequest.Order",
+  "Order",
+  "Tenancy__V1__ListBusiestTenantsRequest__Order",
+  "tenancy.v1",
+  5,
+  tenancy__v1__list_busiest_tenants_request__order__enum_values_by_number,
+  5,
+  tenancy__v1__list_busiest_tenants_request__order__enum_values_by_name,
+  1,
+  tenancy__v1__list_busiest_tenants_request__order__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_busiest_tenants_request__field_descriptors[2] =
+{
+  {
+    "order",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListBusiestTenantsRequest, order),
+    &tenancy__v1__list_busiest_tenants_request__order__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_size",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListBusiestTenantsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_busiest_tenants_request__field_indices_by_name[] = {
+  0,   /* field[0] = order */
+  1,   /* field[1] = page_size */
+};
+static const ProtobufCIntRange tenancy__v1__list_busiest_tenants_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_busiest_tenants_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListBusiestTenantsRequest",
+  "ListBusiestTenantsRequest",
+  "Tenancy__V1__ListBusiestTenantsRequest",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListBusiestTenantsRequest),
+  2,
+  tenancy__v1__list_busiest_tenants_request__field_descriptors,
+  tenancy__v1__list_busiest_tenants_request__field_indices_by_name,
+  1,  tenancy__v1__list_busiest_tenants_request__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_busiest_tenants_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__list_busiest_tenants_response__field_descriptors[6] =
+{
+  {
+    "tenants",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tenancy__V1__ListBusiestTenantsResponse, n_tenants),
+    offsetof(Tenancy__V1__ListBusiestTenantsResponse, tenants),
+    &tenancy__v1__busy_tenant__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "node",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListBusiestTenantsResponse, node),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "calls",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListBusiestTenantsResponse, calls),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "counted_tenants",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListBusiestTenantsResponse, counted_tenants),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "forgotten_tenants",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListBusiestTenantsResponse, forgotten_tenants),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "since_time",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ListBusiestTenantsResponse, since_time),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__list_busiest_tenants_response__field_indices_by_name[] = {
+  2,   /* field[2] = calls */
+  3,   /* field[3] = counted_tenants */
+  4,   /* field[4] = forgotten_tenants */
+  1,   /* field[1] = node */
+  5,   /* field[5] = since_time */
+  0,   /* field[0] = tenants */
+};
+static const ProtobufCIntRange tenancy__v1__list_busiest_tenants_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__list_busiest_tenants_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.ListBusiestTenantsResponse",
+  "ListBusiestTenantsResponse",
+  "Tenancy__V1__ListBusiestTenantsResponse",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__ListBusiestTenantsResponse),
+  6,
+  tenancy__v1__list_busiest_tenants_response__field_descriptors,
+  tenancy__v1__list_busiest_tenants_response__field_indices_by_name,
+  1,  tenancy__v1__list_busiest_tenants_response__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__list_busiest_tenants_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__busy_tenant__field_descriptors[5] =
+{
+  {
+    "tenant",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BusyTenant, tenant),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "slug",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BusyTenant, slug),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "state",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BusyTenant, state),
+    &tenancy__v1__tenant_state__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "calls",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BusyTenant, calls),
+    &tenancy__v1__call_usage__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "storage",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BusyTenant, storage),
+    &tenancy__v1__storage_usage__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__busy_tenant__field_indices_by_name[] = {
+  3,   /* field[3] = calls */
+  1,   /* field[1] = slug */
+  2,   /* field[2] = state */
+  4,   /* field[4] = storage */
+  0,   /* field[0] = tenant */
+};
+static const ProtobufCIntRange tenancy__v1__busy_tenant__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__busy_tenant__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.BusyTenant",
+  "BusyTenant",
+  "Tenancy__V1__BusyTenant",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__BusyTenant),
+  5,
+  tenancy__v1__busy_tenant__field_descriptors,
+  tenancy__v1__busy_tenant__field_indices_by_name,
+  1,  tenancy__v1__busy_tenant__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__busy_tenant__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__quota_usage__field_descriptors[5] =

@@ -33,6 +33,13 @@ typedef struct Tenancy__V1__BatchCreateTenantsResponse Tenancy__V1__BatchCreateT
 typedef struct Tenancy__V1__CloneTenantRequest Tenancy__V1__CloneTenantRequest;
 typedef struct Tenancy__V1__GetTenantUsageRequest Tenancy__V1__GetTenantUsageRequest;
 typedef struct Tenancy__V1__TenantUsage Tenancy__V1__TenantUsage;
+typedef struct Tenancy__V1__CallUsage Tenancy__V1__CallUsage;
+typedef struct Tenancy__V1__RequestLimitUsage Tenancy__V1__RequestLimitUsage;
+typedef struct Tenancy__V1__StorageUsage Tenancy__V1__StorageUsage;
+typedef struct Tenancy__V1__TenantHealth Tenancy__V1__TenantHealth;
+typedef struct Tenancy__V1__ListBusiestTenantsRequest Tenancy__V1__ListBusiestTenantsRequest;
+typedef struct Tenancy__V1__ListBusiestTenantsResponse Tenancy__V1__ListBusiestTenantsResponse;
+typedef struct Tenancy__V1__BusyTenant Tenancy__V1__BusyTenant;
 typedef struct Tenancy__V1__QuotaUsage Tenancy__V1__QuotaUsage;
 typedef struct Tenancy__V1__UpdateTenantRequest Tenancy__V1__UpdateTenantRequest;
 typedef struct Tenancy__V1__RetireTenantSlugRequest Tenancy__V1__RetireTenantSlugRequest;
@@ -58,6 +65,21 @@ typedef struct Tenancy__V1__DeprovisionTenantResourcesRequest Tenancy__V1__Depro
 
 /* --- enums --- */
 
+typedef enum _Tenancy__V1__TenantHealth__DataPlace {
+  TENANCY__V1__TENANT_HEALTH__DATA_PLACE__DATA_PLACE_UNSPECIFIED = 0,
+  TENANCY__V1__TENANT_HEALTH__DATA_PLACE__DATA_PLACE_UNKNOWN = 1,
+  TENANCY__V1__TENANT_HEALTH__DATA_PLACE__DATA_PLACE_REACHED = 2,
+  TENANCY__V1__TENANT_HEALTH__DATA_PLACE__DATA_PLACE_UNREACHABLE = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__TENANT_HEALTH__DATA_PLACE)
+} Tenancy__V1__TenantHealth__DataPlace;
+typedef enum _Tenancy__V1__ListBusiestTenantsRequest__Order {
+  TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER__ORDER_UNSPECIFIED = 0,
+  TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER__ORDER_CALLS = 1,
+  TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER__ORDER_DENIED = 2,
+  TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER__ORDER_LAST_MINUTE = 3,
+  TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER__ORDER_STORAGE = 4
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER)
+} Tenancy__V1__ListBusiestTenantsRequest__Order;
 typedef enum _Tenancy__V1__TenantChangeKind {
   TENANCY__V1__TENANT_CHANGE_KIND__TENANT_CHANGE_KIND_UNSPECIFIED = 0,
   TENANCY__V1__TENANT_CHANGE_KIND__TENANT_CHANGE_KIND_CREATED = 1,
@@ -165,10 +187,137 @@ struct  Tenancy__V1__TenantUsage
   ProtobufCBinaryData name;
   size_t n_quotas;
   Tenancy__V1__QuotaUsage **quotas;
+  ProtobufCBinaryData node;
+  Tenancy__V1__CallUsage *calls;
+  size_t n_request_limits;
+  Tenancy__V1__RequestLimitUsage **request_limits;
+  Tenancy__V1__StorageUsage *storage;
+  Tenancy__V1__TenantHealth *health;
 };
 #define TENANCY__V1__TENANT_USAGE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_usage__descriptor) \
-    , {0,NULL}, 0,NULL }
+    , {0,NULL}, 0,NULL, {0,NULL}, NULL, 0,NULL, NULL, NULL }
+
+
+struct  Tenancy__V1__CallUsage
+{
+  ProtobufCMessage base;
+  Google__Protobuf__Timestamp *since_time;
+  Google__Protobuf__Timestamp *latest_call_time;
+  int64_t calls;
+  int64_t ok_calls;
+  int64_t denied_calls;
+  int64_t limited_calls;
+  int64_t cancelled_calls;
+  int64_t failed_calls;
+  int64_t last_minute_calls;
+  int64_t open_connections;
+  int64_t open_streams;
+};
+#define TENANCY__V1__CALL_USAGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__call_usage__descriptor) \
+    , NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+
+struct  Tenancy__V1__RequestLimitUsage
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData limit;
+  ProtobufCBinaryData period;
+  int64_t used;
+  int64_t maximum;
+  Google__Protobuf__Timestamp *reset_time;
+};
+#define TENANCY__V1__REQUEST_LIMIT_USAGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__request_limit_usage__descriptor) \
+    , {0,NULL}, {0,NULL}, 0, 0, NULL }
+
+
+typedef enum {
+  TENANCY__V1__STORAGE_USAGE__OPTIONAL_BYTES__NOT_SET = 0,
+  TENANCY__V1__STORAGE_USAGE__OPTIONAL_BYTES_BYTES = 1
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__STORAGE_USAGE__OPTIONAL_BYTES__CASE)
+} Tenancy__V1__StorageUsage__OptionalBytesCase;
+
+typedef enum {
+  TENANCY__V1__STORAGE_USAGE__OPTIONAL_SESSIONS__NOT_SET = 0,
+  TENANCY__V1__STORAGE_USAGE__OPTIONAL_SESSIONS_SESSIONS = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__STORAGE_USAGE__OPTIONAL_SESSIONS__CASE)
+} Tenancy__V1__StorageUsage__OptionalSessionsCase;
+
+struct  Tenancy__V1__StorageUsage
+{
+  ProtobufCMessage base;
+  Google__Protobuf__Timestamp *measure_time;
+  ProtobufCBinaryData problem;
+  Tenancy__V1__StorageUsage__OptionalBytesCase optional_bytes_case;
+  union {
+    int64_t bytes;
+  };
+  Tenancy__V1__StorageUsage__OptionalSessionsCase optional_sessions_case;
+  union {
+    int64_t sessions;
+  };
+};
+#define TENANCY__V1__STORAGE_USAGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__storage_usage__descriptor) \
+    , NULL, {0,NULL}, TENANCY__V1__STORAGE_USAGE__OPTIONAL_BYTES__NOT_SET, {0}, TENANCY__V1__STORAGE_USAGE__OPTIONAL_SESSIONS__NOT_SET, {0} }
+
+
+struct  Tenancy__V1__TenantHealth
+{
+  ProtobufCMessage base;
+  Tenancy__V1__TenantState state;
+  Tenancy__V1__TenantHealth__DataPlace data_place;
+  ProtobufCBinaryData failed_operation;
+  Google__Protobuf__Timestamp *failure_time;
+  ProtobufCBinaryData failed_step;
+  protobuf_c_boolean operations_unknown;
+};
+#define TENANCY__V1__TENANT_HEALTH__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__tenant_health__descriptor) \
+    , TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, TENANCY__V1__TENANT_HEALTH__DATA_PLACE__DATA_PLACE_UNSPECIFIED, {0,NULL}, NULL, {0,NULL}, 0 }
+
+
+struct  Tenancy__V1__ListBusiestTenantsRequest
+{
+  ProtobufCMessage base;
+  Tenancy__V1__ListBusiestTenantsRequest__Order order;
+  int32_t page_size;
+};
+#define TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_busiest_tenants_request__descriptor) \
+    , TENANCY__V1__LIST_BUSIEST_TENANTS_REQUEST__ORDER__ORDER_UNSPECIFIED, 0 }
+
+
+struct  Tenancy__V1__ListBusiestTenantsResponse
+{
+  ProtobufCMessage base;
+  size_t n_tenants;
+  Tenancy__V1__BusyTenant **tenants;
+  ProtobufCBinaryData node;
+  int64_t calls;
+  int64_t counted_tenants;
+  int64_t forgotten_tenants;
+  Google__Protobuf__Timestamp *since_time;
+};
+#define TENANCY__V1__LIST_BUSIEST_TENANTS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__list_busiest_tenants_response__descriptor) \
+    , 0,NULL, {0,NULL}, 0, 0, 0, NULL }
+
+
+struct  Tenancy__V1__BusyTenant
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData tenant;
+  ProtobufCBinaryData slug;
+  Tenancy__V1__TenantState state;
+  Tenancy__V1__CallUsage *calls;
+  Tenancy__V1__StorageUsage *storage;
+};
+#define TENANCY__V1__BUSY_TENANT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__busy_tenant__descriptor) \
+    , {0,NULL}, {0,NULL}, TENANCY__V1__TENANT_STATE__TENANT_STATE_UNSPECIFIED, NULL, NULL }
 
 
 struct  Tenancy__V1__QuotaUsage
@@ -612,6 +761,139 @@ Tenancy__V1__TenantUsage *
 void   tenancy__v1__tenant_usage__free_unpacked
                      (Tenancy__V1__TenantUsage *message,
                       ProtobufCAllocator *allocator);
+/* Tenancy__V1__CallUsage methods */
+void   tenancy__v1__call_usage__init
+                     (Tenancy__V1__CallUsage         *message);
+size_t tenancy__v1__call_usage__get_packed_size
+                     (const Tenancy__V1__CallUsage   *message);
+size_t tenancy__v1__call_usage__pack
+                     (const Tenancy__V1__CallUsage   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__call_usage__pack_to_buffer
+                     (const Tenancy__V1__CallUsage   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__CallUsage *
+       tenancy__v1__call_usage__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__call_usage__free_unpacked
+                     (Tenancy__V1__CallUsage *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__RequestLimitUsage methods */
+void   tenancy__v1__request_limit_usage__init
+                     (Tenancy__V1__RequestLimitUsage         *message);
+size_t tenancy__v1__request_limit_usage__get_packed_size
+                     (const Tenancy__V1__RequestLimitUsage   *message);
+size_t tenancy__v1__request_limit_usage__pack
+                     (const Tenancy__V1__RequestLimitUsage   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__request_limit_usage__pack_to_buffer
+                     (const Tenancy__V1__RequestLimitUsage   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__RequestLimitUsage *
+       tenancy__v1__request_limit_usage__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__request_limit_usage__free_unpacked
+                     (Tenancy__V1__RequestLimitUsage *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__StorageUsage methods */
+void   tenancy__v1__storage_usage__init
+                     (Tenancy__V1__StorageUsage         *message);
+size_t tenancy__v1__storage_usage__get_packed_size
+                     (const Tenancy__V1__StorageUsage   *message);
+size_t tenancy__v1__storage_usage__pack
+                     (const Tenancy__V1__StorageUsage   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__storage_usage__pack_to_buffer
+                     (const Tenancy__V1__StorageUsage   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__StorageUsage *
+       tenancy__v1__storage_usage__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__storage_usage__free_unpacked
+                     (Tenancy__V1__StorageUsage *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__TenantHealth methods */
+void   tenancy__v1__tenant_health__init
+                     (Tenancy__V1__TenantHealth         *message);
+size_t tenancy__v1__tenant_health__get_packed_size
+                     (const Tenancy__V1__TenantHealth   *message);
+size_t tenancy__v1__tenant_health__pack
+                     (const Tenancy__V1__TenantHealth   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__tenant_health__pack_to_buffer
+                     (const Tenancy__V1__TenantHealth   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__TenantHealth *
+       tenancy__v1__tenant_health__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__tenant_health__free_unpacked
+                     (Tenancy__V1__TenantHealth *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListBusiestTenantsRequest methods */
+void   tenancy__v1__list_busiest_tenants_request__init
+                     (Tenancy__V1__ListBusiestTenantsRequest         *message);
+size_t tenancy__v1__list_busiest_tenants_request__get_packed_size
+                     (const Tenancy__V1__ListBusiestTenantsRequest   *message);
+size_t tenancy__v1__list_busiest_tenants_request__pack
+                     (const Tenancy__V1__ListBusiestTenantsRequest   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_busiest_tenants_request__pack_to_buffer
+                     (const Tenancy__V1__ListBusiestTenantsRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListBusiestTenantsRequest *
+       tenancy__v1__list_busiest_tenants_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_busiest_tenants_request__free_unpacked
+                     (Tenancy__V1__ListBusiestTenantsRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__ListBusiestTenantsResponse methods */
+void   tenancy__v1__list_busiest_tenants_response__init
+                     (Tenancy__V1__ListBusiestTenantsResponse         *message);
+size_t tenancy__v1__list_busiest_tenants_response__get_packed_size
+                     (const Tenancy__V1__ListBusiestTenantsResponse   *message);
+size_t tenancy__v1__list_busiest_tenants_response__pack
+                     (const Tenancy__V1__ListBusiestTenantsResponse   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__list_busiest_tenants_response__pack_to_buffer
+                     (const Tenancy__V1__ListBusiestTenantsResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__ListBusiestTenantsResponse *
+       tenancy__v1__list_busiest_tenants_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__list_busiest_tenants_response__free_unpacked
+                     (Tenancy__V1__ListBusiestTenantsResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__BusyTenant methods */
+void   tenancy__v1__busy_tenant__init
+                     (Tenancy__V1__BusyTenant         *message);
+size_t tenancy__v1__busy_tenant__get_packed_size
+                     (const Tenancy__V1__BusyTenant   *message);
+size_t tenancy__v1__busy_tenant__pack
+                     (const Tenancy__V1__BusyTenant   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__busy_tenant__pack_to_buffer
+                     (const Tenancy__V1__BusyTenant   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__BusyTenant *
+       tenancy__v1__busy_tenant__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__busy_tenant__free_unpacked
+                     (Tenancy__V1__BusyTenant *message,
+                      ProtobufCAllocator *allocator);
 /* Tenancy__V1__QuotaUsage methods */
 void   tenancy__v1__quota_usage__init
                      (Tenancy__V1__QuotaUsage         *message);
@@ -1040,6 +1322,27 @@ typedef void (*Tenancy__V1__GetTenantUsageRequest_Closure)
 typedef void (*Tenancy__V1__TenantUsage_Closure)
                  (const Tenancy__V1__TenantUsage *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__CallUsage_Closure)
+                 (const Tenancy__V1__CallUsage *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__RequestLimitUsage_Closure)
+                 (const Tenancy__V1__RequestLimitUsage *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__StorageUsage_Closure)
+                 (const Tenancy__V1__StorageUsage *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__TenantHealth_Closure)
+                 (const Tenancy__V1__TenantHealth *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListBusiestTenantsRequest_Closure)
+                 (const Tenancy__V1__ListBusiestTenantsRequest *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__ListBusiestTenantsResponse_Closure)
+                 (const Tenancy__V1__ListBusiestTenantsResponse *message,
+                  void *closure_data);
+typedef void (*Tenancy__V1__BusyTenant_Closure)
+                 (const Tenancy__V1__BusyTenant *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__QuotaUsage_Closure)
                  (const Tenancy__V1__QuotaUsage *message,
                   void *closure_data);
@@ -1119,6 +1422,15 @@ extern const ProtobufCMessageDescriptor tenancy__v1__batch_create_tenants_respon
 extern const ProtobufCMessageDescriptor tenancy__v1__clone_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__get_tenant_usage_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__tenant_usage__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__call_usage__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__request_limit_usage__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__storage_usage__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__tenant_health__descriptor;
+extern const ProtobufCEnumDescriptor    tenancy__v1__tenant_health__data_place__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_busiest_tenants_request__descriptor;
+extern const ProtobufCEnumDescriptor    tenancy__v1__list_busiest_tenants_request__order__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__list_busiest_tenants_response__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__busy_tenant__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__quota_usage__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__update_tenant_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_slug_request__descriptor;

@@ -23,7 +23,6 @@ from support.usage import Order, busiest, usage
 from support.waiting import eventually
 
 manager = api.manager
-SOON = {"data_freshness_seconds": 1}
 
 
 def denied(client, name="other"):
@@ -226,7 +225,7 @@ def _known(client):
 # Metrics and tenantctl.
 
 def test_a_few_tenants_have_series(make_server, pki):
-    server = make_server(usage=SOON)
+    server = make_server(usage={"data_round_seconds": 1})
     path = str(server.socket_directory / "http")
     server.settings["http"] = {"listen": f"unix:{path}", "tenants": 3}
     server.start()

@@ -170,6 +170,11 @@ def test_what_was_in_the_clear_before(make_server):
         told += [admin.get("acme"), admin.manager.BatchGetTenants(manager.BatchGetTenantsRequest(names=["acme"])),
                  admin.manager.ListTenants(manager.ListTenantsRequest()), admin.manager.UpdateTenant(request)]
         assert SECRET not in str(told)
+        # Nor is it found out by comparing it.
+        for text in (f'custom_settings.key = "{SECRET[:2]}*"', "slug = \"x\" OR NOT custom_settings.key:*"):
+            invalid("filter", admin.manager.ListTenants, manager.ListTenantsRequest(filter=text))
+            invalid("filter", lambda text=text: next(admin.manager.WatchTenants(
+                manager.WatchTenantsRequest(filter=text), timeout=20)))
         page = admin.settings.ListSettingConflicts(
             settings.ListSettingConflictsRequest(name="settingDefinitions/key"))
         assert len(page.conflicts) == 1

@@ -23,6 +23,14 @@ import Testing
     try store.append(revisions.map { Sample.entry($0, [.putTenant(Sample.tenant($0))]) })
   }
 
+  private func onThread<Result: Sendable>(
+    _ body: @escaping @Sendable () throws -> Result
+  ) async throws -> Result {
+    try await withCheckedThrowingContinuation { continuation in
+      Thread.detachNewThread { continuation.resume(with: Swift.Result { try body() }) }
+    }
+  }
+
   /// Runs SQL behind the store's back.
   private func execute(_ sql: String) throws { try SQLiteConnection(path: path).execute(sql) }
 
@@ -43,6 +51,37 @@ import Testing
         statement.reset()
       }
     }
+  }
+
+  /// Who reads what was keeps neither the writer waiting nor who follows the log, however many wait for their turn to
+  /// read.
+  @Test(.timeLimit(.minutes(1))) func readersKeepTheWriterFromNothing() async throws {
+    try fill(1...3)
+    let store = try open()
+    defer { store.close() }
+    let reading = Barrier()
+    async let first: Void = onThread {
+      try store.withAuditReader { (_) throws(StoreError) in reading.pass() }
+    }
+    await reading.reached()
+    async let second = onThread { try store.pastEntries(of: nil, after: 0, through: 3, limit: 9) }
+    // By the end of these the second one waits, if it does not yet.
+    for revision in 4...40 as ClosedRange<UInt64> {
+      try await onThread {
+        try store.append([Sample.entry(revision, [.putTenant(Sample.tenant(revision))])])
+        _ = try store.entries(after: revision - 1, limit: 1)
+      }
+    }
+    reading.open()
+    try await first
+    let part = try await second
+    #expect(part.entries.count == 3)
+    // Asking for what is compacted ends nothing.
+    try execute("UPDATE log_floor SET revision = 2")
+    expectError(.compacted(floor: 2)) {
+      _ = try store.pastEntries(of: nil, after: 0, through: 3, limit: 9)
+    }
+    #expect(try store.pastEntries(of: nil, after: 2, through: 3, limit: 9).entries.count == 1)
   }
 
   @Test func aLogOfVersion4CanBeFollowedFromItsEndOn() throws {

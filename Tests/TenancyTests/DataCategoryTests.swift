@@ -115,7 +115,7 @@ struct DataCategoryTests {
     _ = await refusal { () async throws(TenancyError) in
       try await whole.deprovision(id, etag: "", actor: "test")
     }
-    #expect(record?.tenant.state == .pending)
+    #expect(record?.tenant.state == .pending && record?.provisionedSteps == ["left:cluster:b"])
     await whole.finishDestroying()
     #expect(record?.provisionedSteps == [] && record?.tenant.dataLogin == nil)
     #expect(data.values.allSatisfy { $0.events.last == "destroy" })

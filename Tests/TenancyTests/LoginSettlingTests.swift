@@ -70,12 +70,54 @@ struct LoginSettlingTests {
     var round = Provisioner.LoginRound()
     await provisioner.settleLogins(&round)
     #expect(login?.standing == .changing)
-    for _ in 0..<Provisioner.LoginRound.looksAfterFailure - 1 {
+    for _ in 0..<Provisioner.LoginRound.looksAfterFailure.lowerBound - 1 {
       await provisioner.settleLogins(&round)
     }
     #expect(settled == ["settle closed"])
     await provisioner.settleLogins(&round)
     #expect(settled == ["settle closed", "settle closed"] && login?.standing == .closed)
+  }
+
+  /// Those that always fail leave others their turn.
+  @Test func waitsGrow() {
+    var round = Provisioner.LoginRound()
+    var waits: [Int] = []
+    for _ in 0..<8 {
+      round.note([id: .failed])
+      waits.append(round.waits[id] ?? 0)
+    }
+    #expect(waits == [20, 40, 80, 160, 320, 640, 640, 640])
+    round.note([id: .conflict])
+    #expect(round.waits[id] == Provisioner.LoginRound.looksAfterConflict)
+    round.note([id: .settled])
+    round.note([id: .failed])
+    #expect(round.waits[id] == 20)
+  }
+
+  /// A cluster that is down, or not known here, keeps logins open nowhere else.
+  @Test(arguments: [true, false]) func eachClusterIsDoneByItself(_ isKnown: Bool) async throws {
+    let other = FakeDataPlane(place: DataCluster.place("b"), makesLogins: true)
+    let clusters = [("a", data), ("b", other)].map {
+      DataCluster(name: $0, dataPlane: $1, rules: DataCluster.Rules())
+    }
+    let whole = Provisioner(test.plane, FakeDataPlane(), clusters: clusters, vault: vault)
+    var tenant = Sample.tenant(2, state: .pending)
+    tenant.isolationModel = .hybrid
+    tenant.configuration = TenantConfiguration(
+      dataCategories: ["a", "b"].map {
+        DataCategory(name: $0, model: .schema, placement: PlacementSettings(cluster: $0))
+      })
+    try await test.put(tenant)
+    _ = try await whole.provision(tenant.id, actor: "test")
+    _ = try await TenantCommands(test.plane, actor: "test").move(tenant.id, .deactivate)
+    if isKnown { other.failNext("settle closed") }
+    await look(isKnown ? whole : node())
+    func standing() -> DataLogin.Standing? {
+      test.plane.state.find(tenant.id)?.tenant.dataLogin?.standing
+    }
+    #expect(settled == ["settle closed"] && standing() == .changing)
+    await look(whole)
+    #expect(other.events.last == "settle closed" && standing() == .closed)
   }
 
   /// The state says what is to be done: nothing else has to be kept.

@@ -123,19 +123,27 @@ extension TenantCommands {
   }
 
   /// Records why what a tenant left is not destroyed yet, and gives the lease up.
+  /// - Parameter done: where it is destroyed.
   func failDestruction(
-    _ id: TenantID, of operation: TenantOperation?, at place: String, reason: String,
-    releasing lease: Lease
+    _ id: TenantID, of operation: TenantOperation?, at place: String, done: [String],
+    begunAt start: Timestamp, reason: String, releasing lease: Lease
   ) async throws(TenancyError) {
     try await write("leases.release") { (transaction) throws(TenancyError) -> Void in
       transaction.release(lease, about: id)
-      guard var operation, let tenant = transaction.state.find(id)?.tenant,
-        tenant.state != .purging
-      else { return }
+      guard let record = transaction.state.find(id) else { return }
+      var places = DataPlaces(record)
+      if !places.left.isDisjoint(with: done) {
+        places.left.subtract(done)
+        transaction.record(places, of: id)
+      }
+      guard var operation, record.tenant.state != .purging else { return }
+      for place in done { operation.finish(place, begunAt: start, at: transaction.now) }
       let known = operation.failure
       operation.fail(place, reason, at: transaction.now)
       // It is tried again and again: the same is told once.
-      if known?.step == operation.failure?.step, known?.reason == operation.failure?.reason {
+      if done.isEmpty, known?.step == operation.failure?.step,
+        known?.reason == operation.failure?.reason
+      {
         return
       }
       transaction.emit(.putOperation(operation), about: id)

@@ -9,13 +9,33 @@ extension Provisioner {
     static let tenantsPerLook = 256
     /// Tenants of one cluster that fail in one look before the others wait for the next.
     static let failuresPerLook = 2
-    /// Looks that are left out after what failed.
-    static let looksAfterFailure = 20
+    /// Looks that are left out after what failed, twice as many each time: those that fail for reasons of their own must
+    /// not keep others from their turn.
+    static let looksAfterFailure = 20...640
+    /// Of one place in one look: who is suspended meanwhile is not to wait for many that are slow.
+    static let timePerLook = Duration.seconds(2)
     /// And after what another node, or another call, was at.
     static let looksAfterConflict = 2
 
     var place: TenantID?
     var waits: [TenantID: Int] = [:]
+    /// How often those failed that have not been settled since.
+    private var failures: [TenantID: Int] = [:]
+
+    /// What has come of those that were tried.
+    mutating func note(_ outcomes: [TenantID: LoginOutcome]) {
+      for (id, outcome) in outcomes {
+        switch outcome {
+        case .settled: (waits[id], failures[id]) = (nil, nil)
+        case .conflict: waits[id] = Self.looksAfterConflict
+        case .failed:
+          let count = failures[id, default: 0]
+          let looks = Self.looksAfterFailure.lowerBound << min(count, 5)
+          waits[id] = min(looks, Self.looksAfterFailure.upperBound)
+          failures[id] = count + 1
+        }
+      }
+    }
 
     mutating func begin() { waits = waits.compactMapValues { $0 > 1 ? $0 - 1 : nil } }
 
@@ -25,6 +45,8 @@ extension Provisioner {
       return tenants.filter { waits[$0] == nil }
     }
   }
+
+  enum LoginOutcome { case settled, conflict, failed }
 
   /// Goes on until cancelled.
   public func keepLogins() async {
@@ -44,52 +66,62 @@ extension Provisioner {
     var bySites: [[String]: [TenantID]] = [:]
     for id in ids {
       // What is in a cluster that this node does not know is another's to do.
-      guard let record = plane.state.find(id), let sites = loginSites(of: record) else { continue }
-      bySites[sites.map(\.site.place), default: []].append(id)
+      guard let record = plane.state.find(id) else { continue }
+      let (sites, _) = loginSites(of: record)
+      if !sites.isEmpty { bySites[sites.map(\.site.place), default: []].append(id) }
     }
-    let waits = await withTaskGroup(of: [TenantID: Int].self) { group in
+    let outcomes = await withTaskGroup(of: [TenantID: LoginOutcome].self) { group in
       for tenants in bySites.values { group.addTask { await self.settleLogins(of: tenants) } }
       return await group.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
     }
-    round.waits.merge(waits) { _, new in new }
+    round.note(outcomes)
   }
 
-  /// - Returns: for how many looks those are left out that could not be settled.
-  private func settleLogins(of tenants: [TenantID]) async -> [TenantID: Int] {
-    var (waits, failures) = ([TenantID: Int](), 0)
+  private func settleLogins(of tenants: [TenantID]) async -> [TenantID: LoginOutcome] {
+    var (outcomes, failures) = ([TenantID: LoginOutcome](), 0)
+    let end = ContinuousClock.now + LoginRound.timePerLook
     for id in tenants {
-      if Task.isCancelled || failures == LoginRound.failuresPerLook { break }
+      if Task.isCancelled || failures == LoginRound.failuresPerLook || .now > end { break }
       do throws(TenancyError) {
         try await settleLogins(of: id)
+        outcomes[id] = .settled
       } catch {
         let isConflict = error.category == .aborted
-        waits[id] = isConflict ? LoginRound.looksAfterConflict : LoginRound.looksAfterFailure
+        outcomes[id] = isConflict ? .conflict : .failed
         if !isConflict { failures += 1 }
       }
     }
-    return waits
+    return outcomes
   }
 
   /// Opens or closes the logins of a tenant, as its state says; where nothing is to be done, nothing is.
   /// - Throws: ABORTED while other calls or nodes are at work on it; FAILED_PRECONDITION with DATA_NOT_IN_CLUSTER where
   ///   this node can't; UNAVAILABLE if the cluster can't do it now.
   func settleLogins(of id: TenantID) async throws(TenancyError) {
-    guard plane.state.find(id)?.tenant.hasLoginsDue == true else { return }
+    guard let record = plane.state.find(id), record.tenant.hasLoginsDue else { return }
+    if loginSites(of: record).sites.isEmpty { throw Self.notInCluster }
     try await destroying(id, isSettling: true) { () throws(TenancyError) in
       let commands = TenantCommands(plane, actor: "system", judge: .server)
       guard let (tenant, lease) = try await commands.beginSettling(id, as: terms) else { return }
       try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
         do {
-          guard let record = plane.state.find(id), let sites = loginSites(of: record) else {
-            throw Self.notInCluster
-          }
+          guard let record = plane.state.find(id) else { throw TenancyError.tenantNotFound }
+          let (sites, isAll) = loginSites(of: record)
           let held = LeaseGuard(plane, lease, lasting: terms.leaseDuration)
+          var failure: (any Error)?
+          // One that is down keeps the others' logins neither open nor closed.
           for (site, plane) in sites {
-            try await offLoop(at: site) { _ in
-              try held.require()
-              try plane.settleLogins(of: tenant, isRepair: false)
+            do {
+              try await offLoop(at: site) { _ in
+                try held.require()
+                try plane.settleLogins(of: tenant, isRepair: false)
+              }
+            } catch {
+              failure = failure ?? error
             }
           }
+          if let failure { throw failure }
+          guard isAll else { throw Self.notInCluster }
           try await commands.endSettling(tenant, releasing: lease)
         } catch {
           // Whoever tries again must not have to wait until it expires.
@@ -105,15 +137,15 @@ extension Provisioner {
     }
   }
 
-  /// Clusters in which a tenant has logins; nil: this node does not reach all of them.
+  /// Clusters in which a tenant has logins, of those that this node reaches, and whether it reaches all of them.
   private func loginSites(
     of record: TenantRecord
-  ) -> [(site: DataSite, plane: any ClusterDataPlane)]? {
+  ) -> (sites: [(site: DataSite, plane: any ClusterDataPlane)], isAll: Bool) {
     let places = DataPlaces(record).made.filter { $0.hasPrefix(DataPlaces.clusterPrefix) }
     let found = places.sorted().compactMap { place in
       sites.find(place).flatMap { site in site.cluster.map { (site, $0.dataPlane) } }
     }
-    return found.isEmpty || found.count < places.count ? nil : found
+    return (found, found.count == places.count)
   }
 
   /// Opens what is yet to be opened, before anyone is told that it is open.

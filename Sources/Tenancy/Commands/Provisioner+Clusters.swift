@@ -155,14 +155,17 @@ extension Provisioner {
         .notFound, .clusterNotFound, "the server's configuration has no cluster of that name")
     }
     // In this order: what is there was recorded before it was made.
-    let (there, logins, rows) = try await asked(
-      { _ in
-        let data = cluster.dataPlane
-        return (
-          try data.inventory(), try data.logins(),
-          try data.strayRows(limit: Self.maximumFindings)
-        )
-      }, at: site)
+    let (there, logins) = try await asked(
+      { _ in (try cluster.dataPlane.inventory(), try cluster.dataPlane.logins()) }, at: site)
+    // Who holds a shared table locked keeps the rest from nobody.
+    let rows: Result<[String: [String]], TenancyError>
+    do throws(TenancyError) {
+      rows = .success(
+        try await asked(
+          { _ in try cluster.dataPlane.strayRows(limit: Self.maximumFindings) }, at: site))
+    } catch {
+      rows = .failure(error)
+    }
     try await plane.catchUp()
     let state = plane.state
     // It looks at all tenants, and is not for event loops.
@@ -181,11 +184,18 @@ extension Provisioner {
     findings.sort { a, b in
       b.tenant.map { b in a.tenant.map { $0 < b } ?? false } ?? (a.tenant != nil)
     }
-    findings += strayFindings(rows, state)
+    switch rows {
+    case .success(let rows): findings += strayFindings(rows, state)
+    case .failure(let error):
+      var finding = ClusterFinding(
+        kind: .strayRows, tenant: nil, details: "shared tables were not looked at")
+      finding.problem = error.message
+      findings.insert(finding, at: 0)
+    }
     findings = Array(
       findings.filter { !($0.tenant.map(isAtWork) ?? false) }.prefix(Self.maximumFindings))
     guard repairs else { return findings }
-    for index in findings.indices {
+    for index in findings.indices where findings[index].problem.isEmpty {
       // In range: of these indices.
       let finding = findings[index]
       do throws(TenancyError) {

@@ -82,24 +82,29 @@ extension Provisioner {
       let going = left.isEmpty ? [sites.own] : left
       let commands = TenantCommands(plane, actor: "system", judge: .server)
       let start = plane.now
-      var place = ""
-      do {
-        for site in going {
-          place = site.place
+      var (done, failure): ([String], (place: String, error: any Error)?) = ([], nil)
+      for site in going {
+        do {
           try await destroy(tenant, at: site, holding: lease)
+          done.append(site.place)
+        } catch let error as TenancyError {
+          throw error  // The store, or another node.
+        } catch {
+          // What is elsewhere does not wait for it.
+          report(id, "resources are not destroyed: \(error)")
+          failure = failure ?? (site.place, error)
         }
-      } catch let error as TenancyError {
-        throw error  // The store, or another node.
-      } catch {
-        report(id, "resources are not destroyed: \(error)")
+      }
+      if let failure {
         // Who wants to keep what is there must not have to wait until nobody tries any more. A lease that is not
         // given up expires.
         try? await commands.failDestruction(
-          id, of: operation, at: place, reason: "\(error)", releasing: lease)
-        throw Self.failed("\(error)", at: place, of: operation)
+          id, of: operation, at: failure.place, done: done, begunAt: start,
+          reason: "\(failure.error)", releasing: lease)
+        throw Self.failed("\(failure.error)", at: failure.place, of: operation)
       }
       try await commands.endDestruction(
-        id, at: going.map(\.place), of: operation, begunAt: start, releasing: lease)
+        id, at: done, of: operation, begunAt: start, releasing: lease)
     }
     work.withLock { _ = $0.unfinished.remove(id) }
   }

@@ -90,6 +90,11 @@ extension TenantCommands.Clone {
     if new.isolationModel != .hybrid || !own.configuration.dataCategories.isEmpty {
       configuration.dataCategories = own.configuration.dataCategories
     }
+    if own.configuration.placement != nil, own.configuration.dataCategories.isEmpty {
+      configuration.dataCategories = configuration.dataCategories.map {
+        DataCategory(name: $0.name, model: $0.model)
+      }
+    }
     new.configuration = configuration
     new.metadata.labels.merge(template.metadata.labels) { own, _ in own }
     return new

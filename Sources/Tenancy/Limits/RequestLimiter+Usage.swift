@@ -9,14 +9,18 @@ public struct RequestLimitUse: Hashable, Sendable {
 }
 
 extension RequestLimiter {
-  /// What a tenant has used of its limits. Counts nothing, and keeps nothing of one that has no requests.
+  /// What a tenant has used of its limits. Counts nothing, and keeps nothing of one that has had no requests.
   /// - Returns: empty where the tenant's plan is not there any more.
   public func uses(
     of tenant: Tenant, plan: Plan?, at wall: Timestamp
   ) -> [RequestLimitUse] {
     let (now, nodes, isShared) = (time(wall), nodes, isShared)
+    let limits = plans.limits(of: tenant.configuration.limits, plan) ?? []
+    let keys = limits.map { LimitKey(tenant: tenant.id, text: TenantLimits.key(of: $0)) }
     let known = shard(of: tenant.id).state.withLock { shard in
-      guard shard.tenants[tenant.id] != nil else { return nil as [RequestLimitUse]? }
+      // Of some it is known since the start what other lives of this node, or others, have let through.
+      guard shard.tenants[tenant.id] != nil || keys.contains(where: { shard.quotas[$0] != nil })
+      else { return nil as [RequestLimitUse]? }
       // Without its plan it has no limits.
       let meters = try? shard.meters(of: tenant, plan, plans, nodes, isShared, now)
       return (meters?.rest(nodes, now) ?? []).map { limit, left, wait in
@@ -27,7 +31,7 @@ extension RequestLimiter {
       }
     }
     if let known { return known }
-    return (plans.limits(of: tenant.configuration.limits, plan) ?? []).map {
+    return limits.map {
       RequestLimitUse(limit: $0, used: 0, reset: wall)
     }
   }

@@ -47,6 +47,9 @@ final class TenantLimits {
   /// Limits that Envoy may ask for of one tenant, besides the tenant's own.
   static let maximumAsked = 16
 
+  /// Tells a tenant's own limits apart.
+  static func key(of limit: RequestLimit) -> String { "\(limit.name)/\(limit.period.rawValue)" }
+
   private struct Entry {
     var meter: LimitMeter
     /// Whether it is no limit of the tenant's, but one that Envoy has asked for.
@@ -79,7 +82,7 @@ final class TenantLimits {
     self.version = version
     let former = entries
     entries = limits.map { limit in
-      let key = "\(limit.name)/\(limit.period.rawValue)"
+      let key = Self.key(of: limit)
       guard var entry = former.first(where: { $0.meter.key == key }) else {
         return Entry(
           meter: LimitMeter(

@@ -8,7 +8,7 @@ import Synchronization
 public final class DataMeter: Sendable {
   /// How much it does.
   public struct Terms: Sendable {
-    /// Of how many tenants readings are kept: of more, those that take up most.
+    /// Of how many tenants readings are kept: of more, the newest.
     public var kept = 10_000
     /// For how long a reading is given to who asks.
     public var freshness = Duration.seconds(10)
@@ -115,12 +115,10 @@ public final class DataMeter: Sendable {
     state.readings[id] = reading
     state.times[id] = .now
     guard state.readings.count > kept else { return }
-    let least = state.readings.min {
-      ($0.value.usage.bytes ?? -1, $0.value.time) < ($1.value.usage.bytes ?? -1, $1.value.time)
-    }
-    guard let least else { return }
-    state.readings[least.key] = nil
-    state.times[least.key] = nil
+    // Not by size: of those that are small, or can't be measured, one wants to know it as well.
+    guard let oldest = state.times.min(by: { $0.value < $1.value }) else { return }
+    state.readings[oldest.key] = nil
+    state.times[oldest.key] = nil
   }
 
   /// - Returns: nil of a tenant that there is not.

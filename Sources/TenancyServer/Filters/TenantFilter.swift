@@ -23,6 +23,24 @@ struct TenantFilter: Sendable {
     return nil
   }
 
+  /// A value that is not told any more is not to be found out by comparing it.
+  /// - Throws: INVALID_ARGUMENT if it compares a setting that is secret.
+  func refuseSecrets(in catalog: ConfigurationCatalog) throws(TenancyError) {
+    guard catalog.hasSecrets else { return }
+    var nodes = [root]
+    while let node = nodes.popLast() {
+      switch node {
+      case .all(let parts), .any(let parts): nodes += parts
+      case .not(let part): nodes.append(part)
+      case .test(let test):
+        guard case .setting(let name?) = test.field, catalog.setting(name)?.isSecret == true else {
+          continue
+        }
+        throw .invalid("filter", "the setting \(name) is secret: tenants are not found by it")
+      }
+    }
+  }
+
   func matches(_ tenant: Tenant, _ budget: inout WorkBudget) -> Bool {
     Self.matches(root, tenant, &budget)
   }

@@ -69,6 +69,7 @@ extension TenantManagerService {
     _ access: Access, _ request: V1.ListTenantsRequest, _ budget: inout WorkBudget
   ) throws(TenancyError) -> V1.ListTenantsResponse {
     let query = try TenantQuery(filter: request.filter, orderBy: request.orderBy)
+    try query.filter.refuseSecrets(in: access.snapshot.state.catalog)
     let order = "\(query.order.field.rawValue) \(query.order.isDescending)"
     let page = try Page(
       size: request.pageSize, token: request.pageToken,

@@ -10,6 +10,7 @@ extension TenantManagerService {
     _ stream: StreamCall
   ) async throws {
     let terms = try WatchTerms(request)
+    try terms.query.filter.refuseSecrets(in: plane.state.catalog)
     try watches.enter(stream.payer)
     defer { watches.leave(stream.payer) }
     let place = try await terms.begin(plane, stream)

@@ -78,7 +78,7 @@ struct UsageService: Sendable {
       limiter?.uses(of: tenant, plan: plan, at: plane.now).map(V1.RequestLimitUsage.init) ?? []
     let reading = await terms.meter?.reading(of: tenant.id)
     usage.storage = storage(reading, isPlatform: isPlatform)
-    usage.health = await health(of: tenant, reading, isPlatform: isPlatform)
+    usage.health = await health(of: tenant, reading, isPlatform: isPlatform, by: access.payer)
     // It was waited for: by now it may not be told any more.
     try access.requireJudge().judge(on: plane.state, at: plane.now)
     return usage
@@ -102,14 +102,16 @@ struct UsageService: Sendable {
   }
 
   private func health(
-    of tenant: Tenant, _ reading: DataReading?, isPlatform: Bool
+    of tenant: Tenant, _ reading: DataReading?, isPlatform: Bool, by payer: WritePayer
   ) async -> V1.TenantHealth {
     var health = V1.TenantHealth(
       state: V1.TenantState(tenant.state), dataPlace: .init(reading?.isReached))
     // What is done to its resources is the platform's business.
     guard isPlatform else { return health }
     do throws(TenancyError) {
-      let failed = try await provisioner.operations(of: tenant.id).first { $0.failure != nil }
+      let failed = try await provisioner.operations(of: tenant.id, by: payer).first {
+        $0.failure != nil
+      }
       if let failed, let failure = failed.failure {
         health.failedOperation = "tenants/\(tenant.id)/operations/\(failed.number)"
         health.failureTime = GoogleProtobuf.Timestamp(failure.time)

@@ -94,13 +94,16 @@ extension ClusterWork {
   private static let maximumRows = 5000
 
   /// Of all tables that were ever shared, and in whichever order their foreign keys allow.
-  func removeRows(of identifier: String, _ permit: () throws -> Void) throws {
+  /// - Parameter isStray: whether only those go that nobody is registered with, at the moment of each statement.
+  func removeRows(
+    of identifier: String, isStray: Bool = false, _ permit: () throws -> Void
+  ) throws {
     var tables = try sharedTables()
     while !tables.isEmpty {
       var (left, failure): ([ClusterConfiguration.SharedTable], PostgreSQLError?) = ([], nil)
       for table in tables {
         do {
-          try removeRows(of: identifier, table, permit)
+          try removeRows(of: identifier, table, isStray: isStray, permit)
         } catch let error as PostgreSQLError where error.sqlState == Self.foreignKeyViolation {
           left.append(table)
           failure = error
@@ -132,15 +135,18 @@ extension ClusterWork {
 
   private func removeRows(
     of identifier: String, _ table: ClusterConfiguration.SharedTable,
-    _ permit: () throws -> Void
+    isStray: Bool, _ permit: () throws -> Void
   ) throws {
     let column = ClusterNames.quoted(table.tenantColumn)
+    let condition =
+      isStray
+      ? "AND NOT EXISTS (SELECT FROM tenancy_cluster.tenants WHERE tenant_identifier = $1)" : ""
     while true {
       try permit()
       let result = try run(
         """
         DELETE FROM \(table.quoted) WHERE (tableoid, ctid) IN (
-          SELECT tableoid, ctid FROM \(table.quoted) WHERE \(column) = $1
+          SELECT tableoid, ctid FROM \(table.quoted) WHERE \(column) = $1 \(condition)
           LIMIT \(Self.maximumRows))
         """, [.text(identifier)])
       if result.changedRows < Self.maximumRows { break }

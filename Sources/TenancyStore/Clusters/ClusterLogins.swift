@@ -7,8 +7,11 @@ extension ClusterWork {
   func fence(_ tenant: Tenant) -> String {
     """
     DO $$ BEGIN
-      UPDATE tenancy_cluster.tenants SET epoch = \(tenant.epoch)
-        WHERE tenant_id = '\(tenant.id)' AND epoch <= \(tenant.epoch);
+      INSERT INTO tenancy_cluster.epochs AS known (tenant_id, epoch)
+        SELECT tenant_id, \(tenant.epoch) FROM tenancy_cluster.tenants
+        WHERE tenant_id = '\(tenant.id)'
+        ON CONFLICT (tenant_id) DO UPDATE SET epoch = excluded.epoch
+          WHERE known.epoch <= excluded.epoch;
       IF NOT FOUND THEN
         RAISE EXCEPTION 'the tenant is not registered, or in a later epoch than \(tenant.epoch)';
       END IF;
@@ -19,7 +22,11 @@ extension ClusterWork {
   /// Makes a tenant's epoch count, be there something that was done for a later one.
   func setEpoch(of tenant: Tenant) throws {
     try run(
-      "UPDATE tenancy_cluster.tenants SET epoch = $2::numeric WHERE tenant_id = $1::uuid",
+      """
+      INSERT INTO tenancy_cluster.epochs (tenant_id, epoch)
+      SELECT tenant_id, $2::numeric FROM tenancy_cluster.tenants WHERE tenant_id = $1::uuid
+      ON CONFLICT (tenant_id) DO UPDATE SET epoch = excluded.epoch
+      """,
       [.id(tenant.id), .text("\(tenant.epoch)")])
   }
 
@@ -32,7 +39,9 @@ extension ClusterWork {
         JOIN pg_catalog.pg_roles r ON r.rolname = l.role_name WHERE l.tenant_id = $1::uuid
         """, [.id(tenant.id)]
       ).texts
-      try close(roles(Array(Set(known + registered)), of: tenant.id).sorted(), tenant)
+      let names = try roles(Array(Set(known + registered)), of: tenant.id)
+      // None was made, or all are gone: who makes one makes it closed.
+      if !names.isEmpty { try close(names.sorted(), tenant) }
     } else {
       let names = try roles(known, of: tenant.id)
       guard let login = known.first, names.contains(login) else {
@@ -50,14 +59,17 @@ extension ClusterWork {
         + names.flatMap { ["ALTER ROLE \($0) NOLOGIN", "GRANT \($0) TO CURRENT_USER"] } + ["COMMIT"]
     )
     let list: [SQLValue] = [.text(names.joined(separator: ","))]
-    // One that was being let in when the login was closed is there a moment later.
+    // One that was being let in when the login was closed is there a moment later: none has to be there twice.
+    var quiet = 0
     for _ in 0..<Self.attempts {
       let ended = try run(
         """
         SELECT pg_terminate_backend(pid, 5000) FROM pg_catalog.pg_stat_activity
         WHERE usename::text = ANY (string_to_array($1, ','))
         """, list)
-      if ended.rowCount == 0 {
+      quiet = ended.rowCount == 0 ? quiet + 1 : 0
+      if quiet == 1 { try run("SELECT pg_sleep(\(Self.secondsToSettle))") }
+      if quiet == 2 {
         try script(names.map { "REVOKE \($0) FROM CURRENT_USER" })
         return
       }
@@ -65,7 +77,8 @@ extension ClusterWork {
     throw StoreError(.conflict, "sessions of the tenant don't end")
   }
 
-  private static let attempts = 4
+  private static let attempts = 6
+  private static let secondsToSettle = 0.1
 
   func logins() throws -> [TenantID: [UInt32: Bool]] {
     let result = try run(

@@ -10,6 +10,8 @@ struct ClusterSetup {
     try requireVersion(connection)
     try whileOthersDoTheSame { () throws(PostgreSQLError) in
       guard try !hasRegistry(connection) else { return }
+      // One that is another's stays as it is.
+      if try isThere(connection) { try requireName(connection) }
       try connection.runScript(registry, until: deadline)
     }
     try requireIdentity(connection)
@@ -50,15 +52,21 @@ struct ClusterSetup {
   }
 
   private func hasRegistry(_ connection: PostgreSQLConnection) throws(PostgreSQLError) -> Bool {
-    try connection.runScript("ROLLBACK", until: deadline)
-    let there = try connection.run(
-      "SELECT (to_regclass('\(ClusterNames.schema).cluster') IS NOT NULL)::int", until: deadline)
-    guard there.row(0).integer(0) == 1 else { return false }
+    guard try isThere(connection) else { return false }
     let found = try connection.run(
       "SELECT setup FROM \(ClusterNames.schema).cluster", until: deadline)
     return found.rowCount == 1 && found.row(0).integer(0) == Int64(Self.version)
   }
 
+  private func isThere(_ connection: PostgreSQLConnection) throws(PostgreSQLError) -> Bool {
+    try connection.runScript("ROLLBACK", until: deadline)
+    let there = try connection.run(
+      "SELECT (to_regclass('\(ClusterNames.schema).cluster') IS NOT NULL)::int", until: deadline)
+    return there.row(0).integer(0) == 1
+  }
+
+  /// What tenants read while they use shared tables, `tenants` and `logins`, is never changed in its form: that would
+  /// wait for all of them, and they for it.
   private var registry: String {
     let (schema, tenants, sharers) = (
       ClusterNames.schema, ClusterNames.tenants, ClusterNames.sharers
@@ -74,11 +82,13 @@ struct ClusterSetup {
         tenant_id uuid PRIMARY KEY, database_name text UNIQUE, schema_name text UNIQUE,
         schema_made boolean NOT NULL DEFAULT false, tenant_identifier text UNIQUE,
         create_time timestamptz NOT NULL DEFAULT now());
-      ALTER TABLE \(schema).tenants ADD COLUMN IF NOT EXISTS epoch numeric(20) NOT NULL DEFAULT 0;
       CREATE TABLE IF NOT EXISTS \(schema).logins (
         role_name text PRIMARY KEY,
         tenant_id uuid NOT NULL REFERENCES \(schema).tenants ON DELETE CASCADE);
       CREATE INDEX IF NOT EXISTS logins_tenant ON \(schema).logins (tenant_id);
+      CREATE TABLE IF NOT EXISTS \(schema).epochs (
+        tenant_id uuid PRIMARY KEY REFERENCES \(schema).tenants ON DELETE CASCADE,
+        epoch numeric(20) NOT NULL);
       CREATE TABLE IF NOT EXISTS \(schema).categories (
         tenant_id uuid NOT NULL REFERENCES \(schema).tenants ON DELETE CASCADE,
         category text NOT NULL, database_name text UNIQUE, schema_name text UNIQUE,
@@ -116,7 +126,7 @@ struct ClusterSetup {
   }
 
   /// Under another name all that there is would be taken for orphans.
-  private func requireIdentity(_ connection: PostgreSQLConnection) throws(PostgreSQLError) {
+  private func requireName(_ connection: PostgreSQLConnection) throws(PostgreSQLError) {
     let names = try connection.run(
       "SELECT name FROM \(ClusterNames.schema).cluster", until: deadline
     ).texts
@@ -126,6 +136,10 @@ struct ClusterSetup {
         "this database is that of the cluster \(names.sorted().joined(separator: ", ")): a cluster keeps its "
           + "name, and has one")
     }
+  }
+
+  private func requireIdentity(_ connection: PostgreSQLConnection) throws(PostgreSQLError) {
+    try requireName(connection)
     if configuration.store.isEmpty { return }
     // The first that comes has it.
     try connection.run(

@@ -60,6 +60,6 @@ extension ClusterWork {
     guard registered.rowCount == 0 else {
       throw StoreError(.conflict, "a tenant was registered with it meanwhile")
     }
-    try removeRows(of: identifier, permit)
+    try removeRows(of: identifier, isStray: true, permit)
   }
 }

@@ -26,7 +26,8 @@ extension ClusterWork {
     if tenant.usesShared {
       // What there is of others is in the same pages.
       if tenant.models == [.shared] { usage.bytes = nil }
-      usage.problem = "its rows in shared tables are not measured"
+      let rows = "its rows in shared tables are not measured"
+      usage.problem = usage.problem.isEmpty ? rows : "\(usage.problem); \(rows)"
     }
     usage.sessions = try run(
       """

@@ -176,9 +176,17 @@ public final class PostgreSQLCluster: ClusterDataPlane {
 
   public func usage(of tenant: Tenant) throws -> DataUsage {
     try meterLanes.use(preparing: { _ in }) { [configuration] in
-      try ClusterWork(configuration, $0).usage(of: tenant)
+      do {
+        return try ClusterWork(configuration, $0).usage(of: tenant)
+      } catch let error as PostgreSQLError where Self.busy.contains(error.sqlState) {
+        // The server has answered, so it is reached: a tenant may hold its tables locked.
+        return DataUsage(problem: "it can't be measured now: \(error)")
+      }
     }
   }
+
+  /// `lock_not_available` and `query_canceled`.
+  private static let busy = ["55P03", "57014"]
 
   private func use<Result: Sendable>(_ body: (ClusterWork) throws -> Result) throws -> Result {
     try lanes.use { [configuration] connection in

@@ -38,6 +38,21 @@ final class SQLiteAuditReader {
     PRAGMA cell_size_check = ON;
     """
 
+  /// Reads several things of one moment: a compaction between them would be an answer with gaps.
+  func atOnce<Result>(_ body: () throws(StoreError) -> Result) throws(StoreError) -> Result {
+    try asStoreError { () throws(SQLiteError) in try connection.execute("BEGIN") }
+    let result: Result
+    do throws(StoreError) {
+      result = try body()
+    } catch {
+      // It has read only; one that does not end is noticed by whoever begins the next.
+      try? connection.execute("ROLLBACK")
+      throw error
+    }
+    try asStoreError { () throws(SQLiteError) in try connection.execute("COMMIT") }
+    return result
+  }
+
   /// The log, as it is committed.
   func log(_ json: JSONCoding) -> LogReader<SQLiteConnection> {
     LogReader(source: connection, json: json)

@@ -173,6 +173,13 @@ public struct SQLiteRestore {
       END
       """
     ).run([.integer(time), version])
+    // Clusters are not as they were when the backup was made: logins are opened or closed anew.
+    try connection.prepare(
+      """
+      UPDATE tenants SET token_keys = json_set(token_keys, '$.dataLogin.standing', 'CHANGING')
+      WHERE json_extract(token_keys, '$.dataLogin') IS NOT NULL
+      """
+    ).run([])
   }
 
   /// In the platform's chain; `AuditEncoding` tells what is in it.

@@ -13,7 +13,19 @@ public final class SQLiteStore: AuditedStore {
   private let json = JSONCoding()
   private let state: Mutex<State>
   /// Made when it is first needed. Locked inside of `state`, where both are.
-  private let auditReader = Mutex<SQLiteAuditReader?>(nil)
+  private let auditReader = Mutex(AuditConnection())
+
+  /// Taken behind `state` or alone. What ends connections counts them, so that nobody opens one who has looked at the
+  /// store before.
+  private struct AuditConnection {
+    var reader: SQLiteAuditReader?
+    var generation = 0
+
+    mutating func end() {
+      reader = nil
+      generation += 1
+    }
+  }
   /// The life of the store in which it was opened.
   public let incarnation: StoreIncarnation
 
@@ -21,6 +33,8 @@ public final class SQLiteStore: AuditedStore {
   private struct State {
     var lock: LockFile?
     var database: Database?
+    /// As `AuditConnection` has it, but for the moment in which that changes.
+    var generation = 0
   }
 
   private let isAudited: Bool
@@ -82,14 +96,16 @@ public final class SQLiteStore: AuditedStore {
     of tenant: TenantID?, after revision: UInt64, through last: UInt64, limit: Int
   ) throws(StoreError) -> LogPart {
     let (rows, end) = try withAuditReader { (reader) throws(StoreError) in
-      try reader.log(json).part(of: tenant, after: revision, through: last, limit: limit)
+      try reader.atOnce { () throws(StoreError) in
+        try reader.log(json).part(of: tenant, after: revision, through: last, limit: limit)
+      }
     }
     return LogPart(entries: try rows.entries(json), end: end)
   }
 
   public func tenantEntry(_ query: TenantLogQuery) throws(StoreError) -> LogEntry? {
     let row = try withAuditReader { (reader) throws(StoreError) in
-      try reader.log(json).tenantEntry(query)
+      try reader.atOnce { () throws(StoreError) in try reader.log(json).tenantEntry(query) }
     }
     return try row?.entry(json)
   }
@@ -188,22 +204,28 @@ public final class SQLiteStore: AuditedStore {
   func withAuditReader<Result: Sendable>(
     _ body: (SQLiteAuditReader) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
-    // After an unknown outcome nothing is read that was not recovered, and after the end nothing is opened.
-    try state.withLock { (state: inout State) throws(StoreError) -> Void in
-      _ = try open(&state)
-      try auditReader.withLock { (held: inout SQLiteAuditReader?) throws(StoreError) -> Void in
-        if held == nil { held = try SQLiteAuditReader(path: path) }
+    while true {
+      // After an unknown outcome nothing is read that was not recovered, and after the end nothing is opened. Who reads
+      // is not waited for here: the writer would wait as well.
+      let generation = try state.withLock { (state: inout State) throws(StoreError) -> Int in
+        _ = try open(&state)
+        return state.generation
       }
-    }
-    return try auditReader.withLock {
-      (held: inout SQLiteAuditReader?) throws(StoreError) -> Result in
-      guard let reader = held else { throw StoreError(.unavailable, "\(path) was closed") }
-      do throws(StoreError) {
-        return try body(reader)
-      } catch {
-        held = nil
-        throw error
+      let result = try auditReader.withLock {
+        (held: inout AuditConnection) throws(StoreError) -> Result? in
+        guard held.generation == generation else { return nil }
+        let reader = try held.reader ?? SQLiteAuditReader(path: path)
+        held.reader = reader
+        do throws(StoreError) {
+          return try body(reader)
+        } catch {
+          // That somebody asks for what is compacted says nothing of the connection.
+          if case .compacted = error.code { throw error }
+          held.reader = nil
+          throw error
+        }
       }
+      if let result { return result }
     }
   }
 
@@ -223,7 +245,7 @@ public final class SQLiteStore: AuditedStore {
         // Whether the batch is in the log is decided by recovery, as after a crash: by opening anew, when
         // nobody else has it open.
         if error.code == .unknownOutcome {
-          auditReader.withLock { $0 = nil }
+          endReads(&state)
           state.database = nil
         }
         throw error
@@ -234,9 +256,16 @@ public final class SQLiteStore: AuditedStore {
   public func close() {
     state.withLock { state in
       // In this order: the last connection empties the log, and the lock outlasts the database.
-      auditReader.withLock { $0 = nil }
+      endReads(&state)
       state.database = nil
       state.lock = nil
+    }
+  }
+
+  private func endReads(_ state: inout State) {
+    auditReader.withLock { held in
+      held.end()
+      state.generation = held.generation
     }
   }
 

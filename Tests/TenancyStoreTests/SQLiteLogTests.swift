@@ -23,7 +23,7 @@ import Testing
     try store.append(revisions.map { Sample.entry($0, [.putTenant(Sample.tenant($0))]) })
   }
 
-  private func onThread<Result: Sendable>(
+  private static func onThread<Result: Sendable>(
     _ body: @escaping @Sendable () throws -> Result
   ) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
@@ -60,14 +60,14 @@ import Testing
     let store = try open()
     defer { store.close() }
     let reading = Barrier()
-    async let first: Void = onThread {
+    async let first: Void = Self.onThread {
       try store.withAuditReader { (_) throws(StoreError) in reading.pass() }
     }
     await reading.reached()
-    async let second = onThread { try store.pastEntries(of: nil, after: 0, through: 3, limit: 9) }
+    async let second = Self.onThread { try store.pastEntries(of: nil, after: 0, through: 3, limit: 9) }
     // By the end of these the second one waits, if it does not yet.
     for revision in 4...40 as ClosedRange<UInt64> {
-      try await onThread {
+      try await Self.onThread {
         try store.append([Sample.entry(revision, [.putTenant(Sample.tenant(revision))])])
         _ = try store.entries(after: revision - 1, limit: 1)
       }

@@ -145,7 +145,7 @@ struct PlanTests {
       }
       state.apply((1...count).flatMap(put), revision: 1)
       // Trees are as deep as chance has it: of several changes the one that costs least.
-      let costs = (1...9).map { next in
+      let costs = (1...9 as ClosedRange<UInt64>).map { next in
         var after = state
         after.apply(put(count + next), revision: 2)
         return after.unsharedNodes(with: state)

@@ -214,7 +214,12 @@ public final class SQLiteStore: AuditedStore {
       let result = try auditReader.withLock {
         (held: inout AuditConnection) throws(StoreError) -> Result? in
         guard held.generation == generation else { return nil }
-        let reader = try held.reader ?? SQLiteAuditReader(path: path)
+        let reader: SQLiteAuditReader
+        if let known = held.reader {
+          reader = known
+        } else {
+          reader = try SQLiteAuditReader(path: path)
+        }
         held.reader = reader
         do throws(StoreError) {
           return try body(reader)

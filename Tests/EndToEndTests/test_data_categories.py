@@ -233,7 +233,7 @@ def test_commands(make_server, settings, tmp_path):
     assert "files=database@two" in ctl("tenant", "get", "acme")
     shown = ctl("tenant", "data", "acme")
     assert "files" in shown and "two" in shown and "notes" in shown
-    ctl("tenant", "create", "--display-name", "Zeta", "--isolation", "hybrid", "--category", "nowhere", code=64)
+    ctl.run("tenant", "create", "--display-name", "Zeta", "--isolation", "hybrid", "--category", "nowhere", code=64)
     # As a file, and back.
     text = ctl("tenant", "export", "acme")
     assert "categories:\n- name: files\n  isolation: database\n  cluster: two\n" in text

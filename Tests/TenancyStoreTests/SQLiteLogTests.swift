@@ -64,7 +64,9 @@ import Testing
       try store.withAuditReader { (_) throws(StoreError) in reading.pass() }
     }
     await reading.reached()
-    async let second = Self.onThread { try store.pastEntries(of: nil, after: 0, through: 3, limit: 9) }
+    async let second = Self.onThread {
+      try store.pastEntries(of: nil, after: 0, through: 3, limit: 9)
+    }
     // By the end of these the second one waits, if it does not yet.
     for revision in 4...40 as ClosedRange<UInt64> {
       try await Self.onThread {

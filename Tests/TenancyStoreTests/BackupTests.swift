@@ -238,6 +238,21 @@ import Testing
     #expect(text == #"{"horizon":5,"keys":[{"a":1}]}"#)
   }
 
+  /// Clusters may have gone on since the backup was made.
+  @Test func loginsAreNeitherOpenNorClosedAfterARestore() throws {
+    let connection = try SQLiteConnection(path: sample.path)
+    for (before, after) in [
+      (#"{"dataLogin":{"number":1}}"#, "CHANGING"),
+      (#"{"dataLogin":{"number":1,"standing":"CLOSED"}}"#, "CHANGING"), (#"{"keys":[]}"#, ""),
+    ] {
+      try connection.execute("UPDATE tenants SET token_keys = '\(before)'")
+      try SQLiteRestore.moveHorizons(connection, to: 5, .counter(6))
+      let standing = try connection.text(
+        "SELECT coalesce(json_extract(token_keys, '$.dataLogin.standing'), '') FROM tenants")
+      #expect(standing == after)
+    }
+  }
+
   /// Before the new program migrates a store, it is backed up by it.
   @Test func aStoreOfTheVersionBeforeIsCopiedToo() throws {
     let before = Migrations.firstWithTokens - 1

@@ -145,6 +145,9 @@ struct RequestLimiterTests {
     #expect(try node.flood(Self.acme, 61) == 61)
     node.settle()
     let next = try Node(["usual": [Self.limit(100, .month)]], on: ledger, clock: node.clock)
+    // Whoever asks is told so before there is a request.
+    let told = next.limiter.uses(of: Self.acme, plan: nil, at: next.clock.wall).map(\.used)
+    #expect(told == [61])
     #expect(try next.flood(Self.acme, 200) == 39)
     // It is of that month alone.
     let later = try Node(["usual": [Self.limit(100, .month)]], on: ledger, clock: node.clock)

@@ -122,6 +122,27 @@ struct TenantCloningTests {
     #expect(taken?.category == .alreadyExists)
   }
 
+  /// A place of its own counts for all that it has, unless it says more.
+  @Test func kindsOfDataGoWhereTheCloneSays() async throws {
+    var template = Sample.tenant(1, slug: "template")
+    template.isolationModel = .hybrid
+    let kind = DataCategory(
+      name: "files", model: .schema, placement: PlacementSettings(cluster: "eu"))
+    template.configuration = TenantConfiguration(dataCategories: [kind])
+    try await test.put(template)
+    for (slug, own, expected) in [
+      ("same", TenantConfiguration(), [kind]),
+      (
+        "moved", TenantConfiguration(placement: PlacementSettings(cluster: "us")),
+        [DataCategory(name: "files", model: .schema)]
+      ),
+    ] {
+      let copy = try await commands.clone(
+        template.id, Self.clone(slug, own), validateOnly: false)
+      #expect(copy.configuration.dataCategories == expected)
+    }
+  }
+
   @Test func whatCannotBeCloned() async throws {
     var template = try await template()
     template.state = .deleted

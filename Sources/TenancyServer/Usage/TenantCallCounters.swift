@@ -45,15 +45,18 @@ public final class TenantCallCounters: ServerObserver {
   /// What is counted of one tenant. Costs each event loop a look at its place.
   public func usage(of tenant: TenantID) async -> TenantCallUsage {
     let tag = CallTag(tenant)
-    var usage = TenantCallUsage(since: begin)
+    let usage = Collected(TenantCallUsage(since: begin))
     for loop in state.withLock({ $0.loops }) {
-      // One that has ended counts no more.
-      let part = try? await loop.read { counters in
-        (counters.table[tag], counters.table.lastForgotten, counters.connections[tag] ?? 0)
+      // One that has ended counts no more. Nothing is answered across: large values are not to be.
+      try? await loop.read { counters in
+        let (entry, lastForgotten) = (counters.table[tag], counters.table.lastForgotten)
+        let connections = counters.connections[tag] ?? 0
+        usage.value.withLock {
+          $0.add(entry, lastForgotten: lastForgotten, connections: connections)
+        }
       }
-      if let part { usage.add(part.0, lastForgotten: part.1, connections: part.2) }
     }
-    return usage
+    return usage.value.withLock { $0 }
   }
 
   /// What is counted of all. Looks at each tenant, once for all who ask within a moment: not for event loops.
@@ -74,11 +77,14 @@ public final class TenantCallCounters: ServerObserver {
   }
 
   private func makeSummary() async -> UsageSummary {
-    var tables: [(TenantCallTable, [CallTag: Int])] = []
+    let collected = Collected<[(TenantCallTable, [CallTag: Int])]>([])
     for loop in state.withLock({ $0.loops }) {
-      let part = try? await loop.read { ($0.table, $0.connections) }
-      if let part { tables.append(part) }
+      try? await loop.read { counters in
+        let (table, connections) = (counters.table, counters.connections)
+        collected.value.withLock { $0.append((table, connections)) }
+      }
     }
+    let tables = collected.value.withLock { $0 }
     var summary = UsageSummary(since: begin)
     for (table, connections) in tables { summary.add(table, connections) }
     summary.end(loops: tables.count, lastForgotten: tables.compactMap(\.0.lastForgotten).max())
@@ -89,6 +95,12 @@ public final class TenantCallCounters: ServerObserver {
     }
     return made
   }
+}
+
+/// What event loops have told, one after the other.
+private final class Collected<Value: Sendable>: Sendable {
+  let value: Mutex<Value>
+  init(_ value: Value) { self.value = Mutex(value) }
 }
 
 /// What is counted of one tenant, on all event loops.

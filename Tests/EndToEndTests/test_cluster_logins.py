@@ -82,6 +82,20 @@ def test_logins_follow_the_tenants_state(admin, cluster, model):
     assert all("acme" not in line and access.username not in line for line in cluster.remains())
 
 
+def test_a_former_login_that_is_gone_keeps_none_closed(admin, cluster):
+    """As a retirement leaves it that was cut short: the role is gone, and it is not recorded."""
+    admin.active("acme", api.SCHEMA)
+    former = admin.data_access("acme").username
+    admin.data.RotateTenantDataLogin(api.data.RotateTenantDataLoginRequest(name="acme"), timeout=20)
+    cluster.sql(f"GRANT {former} TO CURRENT_USER; DROP OWNED BY {former}; DROP ROLE {former}")
+    admin.suspend("acme")
+    eventually(lambda: cluster.sql("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'tenant\\_%' AND rolcanlogin")
+               == "0", "the login is closed")
+    activate(admin, "acme")
+    access = admin.data_access("acme")
+    assert access.username != former and cluster.login(access, "SELECT 1") == "1"
+
+
 def test_what_a_crash_has_left_is_done_by_the_next_start(server, cluster, database):
     with server.operator() as admin:
         admin.active("acme", api.SCHEMA)

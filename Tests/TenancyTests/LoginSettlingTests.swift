@@ -86,7 +86,7 @@ struct LoginSettlingTests {
       round.note([id: .failed])
       waits.append(round.waits[id] ?? 0)
     }
-    #expect(waits == [20, 40, 80, 160, 320, 640, 640, 640])
+    #expect(waits == [20, 40, 80, 160, 160, 160, 160, 160])
     round.note([id: .conflict])
     #expect(round.waits[id] == Provisioner.LoginRound.looksAfterConflict)
     round.note([id: .settled])

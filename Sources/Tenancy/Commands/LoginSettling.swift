@@ -10,8 +10,8 @@ extension Provisioner {
     /// Tenants of one cluster that fail in one look before the others wait for the next.
     static let failuresPerLook = 2
     /// Looks that are left out after what failed, twice as many each time: those that fail for reasons of their own must
-    /// not keep others from their turn.
-    static let looksAfterFailure = 20...640
+    /// not keep others from their turn, nor a cluster that is back from being used again.
+    static let looksAfterFailure = 20...160
     /// Of one place in one look: who is suspended meanwhile is not to wait for many that are slow.
     static let timePerLook = Duration.seconds(2)
     /// And after what another node, or another call, was at.
@@ -30,11 +30,16 @@ extension Provisioner {
         case .conflict: waits[id] = Self.looksAfterConflict
         case .failed:
           let count = failures[id, default: 0]
-          let looks = Self.looksAfterFailure.lowerBound << min(count, 5)
+          let looks = Self.looksAfterFailure.lowerBound << min(count, 3)
           waits[id] = min(looks, Self.looksAfterFailure.upperBound)
           failures[id] = count + 1
         }
       }
+    }
+
+    /// Of those that are not to be tried any more nothing is kept.
+    mutating func forget(where isOver: (TenantID) -> Bool) {
+      failures = failures.filter { !isOver($0.key) }
     }
 
     mutating func begin() { waits = waits.compactMapValues { $0 > 1 ? $0 - 1 : nil } }
@@ -75,6 +80,7 @@ extension Provisioner {
       return await group.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
     }
     round.note(outcomes)
+    round.forget { plane.state.find($0)?.tenant.hasLoginsDue != true }
   }
 
   private func settleLogins(of tenants: [TenantID]) async -> [TenantID: LoginOutcome] {

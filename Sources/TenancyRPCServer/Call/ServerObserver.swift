@@ -56,7 +56,8 @@ public struct ObservedLoop: Sendable {
 public struct LoopBound<Value>: Sendable {
   fileprivate let bound: NIOLoopBound<Value>
 
-  /// Runs `body` on the loop, which must not have ended: see `ServerObserver.loopsEnd`.
+  /// Runs `body` on the loop, which must not have ended: see `ServerObserver.loopsEnd`. What is large is better collected
+  /// by `body` than answered by it: optimized builds (Swift 6.3) were seen to damage the memory of the task that waits.
   /// - Throws: when the loop ends before that.
   public func read<Result: Sendable>(
     _ body: @escaping @Sendable (Value) -> Result

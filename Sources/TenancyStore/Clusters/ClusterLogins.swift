@@ -44,7 +44,10 @@ extension ClusterWork {
       if !names.isEmpty { try close(names.sorted(), tenant) }
     } else {
       let names = try roles(known, of: tenant.id)
-      guard let login = known.first, names.contains(login) else {
+      // A former one may be gone already, though that is not recorded.
+      guard let login = tenant.dataLogin,
+        names.contains(ClusterNames.login(login.number, of: tenant.id))
+      else {
         throw StoreError(.conflict, "the tenant's login is missing in the cluster")
       }
       try script(

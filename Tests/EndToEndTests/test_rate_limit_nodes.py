@@ -10,7 +10,8 @@ from support.nodes import settings as node_settings
 from support.rate_limits import ask, descriptor
 from support.waiting import eventually
 
-RATE = 200
+# Well below what a client asks for on a slow machine.
+RATE = 100
 PLANS = {"default_plan": "usual", "plans": [
     {"name": "usual", "limits": [{"requests": RATE, "per": "second"}]},
     {"name": "monthly", "limits": [{"requests": 2000, "per": "month"}]},
@@ -66,7 +67,7 @@ def through(nodes, tenant, seconds) -> tuple[int, float]:
         time.sleep(seconds)
     took = time.monotonic() - began
     for count in counts:
-        assert count[1] > 2 * RATE * took, "it was a flood"
+        assert count[1] > RATE * took, "it was a flood"
     return sum(count[0] for count in counts), took
 
 
@@ -101,12 +102,14 @@ def test_without_the_database_each_goes_on_with_its_part(nodes, acme, database):
         eventually(lambda: all(ask(client, tenant.id).allowed for client in clients), "they go on")
         database.tell("pause")
         try:
-            found, took = through(nodes, tenant, 4)
-            assert RATE * took * 0.75 <= found <= RATE * took + 1.1 * RATE
+            apart, took = through(nodes, tenant, 4)
+            assert RATE * took * 0.75 <= apart <= RATE * took + 1.1 * RATE
         finally:
             database.tell("resume")
-        found, took = through(nodes, tenant, 4)
-        assert RATE * took * 0.75 <= found <= RATE * took + 1.3 * RATE
+        found, longer = through(nodes, tenant, 4)
+        # What was let through beyond it is paid back.
+        assert found <= RATE * longer + 1.3 * RATE
+        assert apart + found >= RATE * (took + longer) * 0.9
 
 
 def test_a_node_that_is_gone_leaves_its_part(nodes, acme):

@@ -121,7 +121,8 @@ struct RevokeTokensCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @Argument(help: "A file with the token to end; - for stdin.", completion: .file())
   var file: String?
-  @Option(help: "The token's id (jti).") var tokenId: String?
+  // An id may begin with a dash.
+  @Option(parsing: .unconditional, help: "The token's id (jti).") var tokenId: String?
   @Option(help: "Ends all that the subject has.") var subject: String?
   @Flag(help: "Ends all that the tenant has.") var all = false
   @Option(help: "For the audit trail.") var reason = ""

@@ -160,8 +160,28 @@ import Testing
         #"{"change":"reserveName","kind":"tenant_identifier","name":"t","tenant":"\#(id)"}"#
       ),
       (
-        .forgetRequests(before: Timestamp(nanoseconds: 5)),
+        .forgetRequests(before: Timestamp(nanoseconds: 5), of: nil),
         #"{"before":5,"change":"forgetRequests"}"#
+      ),
+      (
+        .forgetRequests(before: Timestamp(nanoseconds: 5), of: tenant.id),
+        #"{"before":5,"change":"forgetRequests","tenant":"\#(id)"}"#
+      ),
+      (
+        .rememberRequest(
+          RememberedRequest(
+            actor: "a", requestID: "r", digest: "d", tenant: tenant.id,
+            time: Timestamp(nanoseconds: 5))),
+        #"{"change":"rememberRequest","request":{"actor":"a","digest":"d","requestID":"r","#
+          + #""time":5},"tenant":"\#(id)"}"#
+      ),
+      (
+        .rememberRequest(
+          RememberedRequest(
+            payer: tenant.id, actor: "a", requestID: "r", digest: "d", tenant: nil, resource: "x",
+            time: Timestamp(nanoseconds: 5))),
+        #"{"change":"rememberRequest","request":{"actor":"a","digest":"d","payer":"\#(id)","#
+          + #""requestID":"r","resource":"x","time":5}}"#
       ),
       (
         .putSecret(
@@ -190,7 +210,7 @@ import Testing
     let text = #"[{"change":"forgetRequests","before":7,"more":{"a":[1]}}]"#
     #expect(
       try json.value([ChangeDocument].self, text).map(\.change)
-        == [.forgetRequests(before: Timestamp(nanoseconds: 7))])
+        == [.forgetRequests(before: Timestamp(nanoseconds: 7), of: nil)])
   }
 
   @Test func aConnectionStringWithASecretIsLeftOutAndSaysSo() throws {
@@ -268,7 +288,8 @@ private struct RandomChanges {
     case 9:
       .rememberRequest(
         RememberedRequest(
-          actor: text(), requestID: text(), digest: text(), tenant: id(), time: time()))
+          payer: pick([nil, id()]), actor: text(), requestID: text(), digest: text(),
+          tenant: pick([nil, id()]), resource: text(), time: time()))
     case 10: .putSecret(id(), purpose(), reference(), nil)
     case 11: .deleteSecret(id(), purpose())
     case 12:
@@ -283,7 +304,7 @@ private struct RandomChanges {
           target: pick([.token("x" + text()), .subject("x" + text()), .tenant]), before: time(),
           expireTime: time(), reason: text()))
     case 14: .forgetRevocations(id(), before: time())
-    default: .forgetRequests(before: time())
+    default: .forgetRequests(before: time(), of: pick([nil, id()]))
     }
   }
 

@@ -45,7 +45,7 @@ struct ChangeTextTests {
       .reserveName(ReservedName(.tenantIdentifier, "n"), id),
       .reserveName(ReservedName(.schema, "n"), id), .retireSlug(tenant.slug, id),
       .rememberRequest(Sample.request("r", tenant: id, at: .min)),
-      .forgetRequests(before: Timestamp(nanoseconds: .max)),
+      .forgetRequests(before: Timestamp(nanoseconds: .max), of: nil),
       .putSecret(id, .databasePassword, reference, SealedSecret(bytes: [1])),
       .deleteSecret(id, .databasePassword), .putDataKey(key),
       .putSecret(id, .tokenKey("k"), reference, SealedSecret(bytes: [1])),

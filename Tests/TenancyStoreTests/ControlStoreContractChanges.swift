@@ -164,7 +164,7 @@ extension ControlStoreContract {
         }
         try store.append([
           Sample.entry(1, [.putTenant(tenant)] + requests),
-          Sample.entry(2, [.forgetRequests(before: Timestamp(nanoseconds: 2))]),
+          Sample.entry(2, [.forgetRequests(before: Timestamp(nanoseconds: 2), of: nil)]),
         ])
         #expect(try store.load().changes == [.putTenant(tenant)] + requests.dropFirst())
       }

@@ -81,7 +81,7 @@ import Testing
       case 6:
         let request = Self.requests[Int.random(in: 0..<6, using: &random)]
         return [.rememberRequest(Sample.request(request, tenant: id, at: Int64(revision)))]
-      case 7: return [.forgetRequests(before: Timestamp(nanoseconds: Int64(revision) - 9))]
+      case 7: return [.forgetRequests(before: Timestamp(nanoseconds: Int64(revision) - 9), of: nil)]
       case 8 where choice != tenant.slug: return [.retireSlug(choice, id)]
       default:
         tenant.slug = choice

@@ -41,9 +41,14 @@ struct RandomHistory {
     case 6: return .reserveName(ReservedName(.slug, "\(id)-\(number)"), tenant.id)
     case 7:
       return .rememberRequest(
-        Sample.request(id, tenant: tenant.id, at: Int64(state.revision)))
+        RememberedRequest(
+          payer: Bool.random(using: &random) ? tenant.id : nil, actor: "uid:0", requestID: id,
+          digest: "d", tenant: Bool.random(using: &random) ? tenant.id : nil, resource: id,
+          time: Timestamp(nanoseconds: Int64(state.revision))))
     case 8:
-      return .forgetRequests(before: Timestamp(nanoseconds: Int64(state.revision) - 5))
+      return .forgetRequests(
+        before: Timestamp(nanoseconds: Int64(state.revision) - 5),
+        of: Bool.random(using: &random) ? tenant.id : nil)
     case 9:
       let targets: [Revocation.Target] = [.token(id), .subject(id), .tenant]
       return .putRevocation(

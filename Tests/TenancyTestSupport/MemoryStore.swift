@@ -360,7 +360,7 @@ private enum StrictChanges {
     }
     let used = Set(model.names.values).union(model.roles.keys.map(\.tenant))
       .union(model.assignments.keys.map(\.tenant)).union(model.steps.map(\.tenant))
-      .union(model.requests.values.map(\.tenant)).union(model.revocations.keys.map(\.tenant))
+      .union(model.requests.values.compactMap(\.tenant)).union(model.revocations.keys.map(\.tenant))
       .union(model.workloads.values.compactMap(\.tenant)).union(model.domains.keys.map(\.tenant))
     guard used.allSatisfy({ model.tenants[$0] != nil }) else {
       throw StoreError(.conflict, "there is no such tenant")

@@ -11,14 +11,6 @@ package struct StateModel: Equatable {
       self.id = id
     }
   }
-  package struct RequestKey: Hashable {
-    package let actor, id: String
-
-    package init(actor: String, id: String) {
-      self.actor = actor
-      self.id = id
-    }
-  }
 
   package struct RevocationKey: Hashable {
     package let tenant: TenantID
@@ -42,7 +34,7 @@ package struct StateModel: Equatable {
   package var domains: [Key: TenantDomain] = [:]
   package var authorities: [String: SigningAuthority] = [:]
   package var items: [ConfigurationItem.Kind: [String: ConfigurationItem]] = [:]
-  package var requests: [RequestKey: RememberedRequest] = [:]
+  package var requests: [RememberedRequest.Key: RememberedRequest] = [:]
 
   package init() {}
 
@@ -61,8 +53,9 @@ package struct StateModel: Equatable {
       if name.kind == .slug, let slug = Slug(parsing: name.text) { retired.remove(slug) }
     case .retireSlug(let slug, _): retired.insert(slug)
     case .rememberRequest(let request):
-      requests[RequestKey(actor: request.actor, id: request.requestID)] = request
-    case .forgetRequests(let moment): requests = requests.filter { $0.value.time >= moment }
+      requests[request.key] = request
+    case .forgetRequests(let moment, let payer):
+      requests = requests.filter { $0.value.payer != payer || $0.value.time >= moment }
     case .putRevocation(let tenant, let revocation):
       revocations[RevocationKey(tenant: tenant, target: revocation.target)] = revocation
     case .forgetRevocations(let tenant, let moment):
@@ -107,7 +100,10 @@ extension StateModel {
       ($0.key.kind.rawValue, $0.key.text) < ($1.key.kind.rawValue, $1.key.text)
     }
     let retired = retired.sorted { $0.text < $1.text }
-    let requests = requests.values.sorted { ($0.actor, $0.requestID) < ($1.actor, $1.requestID) }
+    let requests = requests.values.sorted {
+      ($0.payer?.description ?? "", $0.actor, $0.requestID)
+        < ($1.payer?.description ?? "", $1.actor, $1.requestID)
+    }
     let revocations = revocations.sorted { one, other in
       let (first, second) = (one.key, other.key)
       if first.tenant != second.tenant { return first.tenant < second.tenant }

@@ -25,11 +25,13 @@ struct ControlStateTests {
     case 9:
       return .rememberRequest(
         RememberedRequest(
-          actor: random.pick(actors), requestID: id, digest: "d", tenant: tenant.id,
+          payer: random.pick([nil, Sample.id(1), tenant.id]), actor: random.pick(actors),
+          requestID: id, digest: "d", tenant: random.pick([nil, tenant.id]), resource: id,
           time: Timestamp(nanoseconds: Int64.random(in: 0..<100, using: &random))))
     case 10:
       return .forgetRequests(
-        before: Timestamp(nanoseconds: Int64.random(in: 0..<50, using: &random)))
+        before: Timestamp(nanoseconds: Int64.random(in: 0..<50, using: &random)),
+        of: random.pick([nil, Sample.id(1), tenant.id]))
     default:
       // Slugs move to and fro within one tenant; no tenant ever takes another's.
       tenant.slug = Sample.slug("tenant-\(number)-\(id)")
@@ -54,14 +56,16 @@ struct ControlStateTests {
         #expect(state.owner(of: ReservedName(.slug, name.text)) == nil)
       }
     }
-    for actor in actors {
-      for id in ids {
-        #expect(
-          state.request(id, of: actor)
-            == model.requests[StateModel.RequestKey(actor: actor, id: id)])
-      }
+    for payer in [nil] + (0..<UInt64(12)).map(Sample.id) {
+      let all = model.requests.values.filter { $0.payer == payer }.sorted { $0.order < $1.order }
+      #expect(state.requests.count(of: payer) == all.count)
+      #expect(state.requests.oldest(100, of: payer) == all)
+      for request in all { #expect(state.request(request.key) == request) }
     }
-    #expect(state.rememberedRequests == model.requests.count)
+    let ofTenants = model.requests.values.filter { $0.payer != nil }.sorted { $0.order < $1.order }
+    #expect(state.requests.oldestOfTenants(1_000) == ofTenants)
+    #expect(state.requests.countOfTenants == ofTenants.count)
+    #expect(state.requests.count == model.requests.count)
   }
 
   private static func expectEqual(_ record: TenantRecord, _ model: StateModel) {

@@ -69,7 +69,7 @@ struct StateLoadingTests {
   /// Everything that a state answers of these tenants.
   private static func answers(_ state: ControlState, _ model: StateModel) -> [String] {
     var (tenants, budget) = (state.tenants(), WorkBudget.uncapped)
-    var answers = ["\(state.revision) \(state.tenantCount) \(state.rememberedRequests)"]
+    var answers = ["\(state.revision) \(state.tenantCount) \(state.requests.count)"]
     while let record = tenants.next(&budget) {
       let former = record.formerSlugs.map(\.slug.text)
       let (roles, assignments) = (record.policy.customRoleCount, record.policy.assignmentCount)
@@ -94,7 +94,7 @@ struct StateLoadingTests {
     for request in model.requests.values.sorted(by: { $0.requestID < $1.requestID }) {
       answers.append("\(state.request(request.requestID, of: request.actor) == request)")
     }
-    return answers + ["\(state.oldestRequest?.requestID ?? "")"]
+    return answers + ["\(state.requests.oldest(1, of: nil).first?.requestID ?? "")"]
   }
 
   private static func applied(_ changes: [Change]) -> ControlState {

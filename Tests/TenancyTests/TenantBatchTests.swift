@@ -61,7 +61,7 @@ struct TenantBatchTests {
     try await test.put(Sample.tenant(1))
     try await test.plane.write(actor: "test", action: "test") {
       (transaction) throws(TenancyError) in
-      for number in 0..<TenantCommands.maximumRequests {
+      for number in 0..<RequestKey.Bounds().platforms {
         transaction.emit(
           .rememberRequest(
             RememberedRequest(
@@ -72,7 +72,7 @@ struct TenantBatchTests {
     _ = try await commands.create(
       [Self.new("a", request: "a"), Self.new("b", request: "b"), Self.new("c", request: "c")])
     let state = test.plane.state
-    #expect(state.rememberedRequests == TenantCommands.maximumRequests)
+    #expect(state.requests.count == RequestKey.Bounds().platforms)
     #expect(state.request("2", of: "alice") == nil && state.request("3", of: "alice") != nil)
     let forgetting = test.store.log.last?.changes.count {
       if case .forgetRequests = $0 { true } else { false }

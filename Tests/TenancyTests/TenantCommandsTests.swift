@@ -139,7 +139,7 @@ struct TenantCommandsTests {
     let old = test.clock.now
     try await test.plane.write(actor: "test", action: "test") {
       (transaction) throws(TenancyError) in
-      for number in 0..<TenantCommands.requestsBeforeForgetting {
+      for number in 0..<RequestKey.Bounds().platformsBeforeForgetting {
         transaction.emit(
           .rememberRequest(
             RememberedRequest(
@@ -149,10 +149,10 @@ struct TenantCommandsTests {
     }
     test.clock.advance(seconds: 86_400)
     _ = try await create("b", request: "b")
-    #expect(test.plane.state.rememberedRequests == TenantCommands.requestsBeforeForgetting + 1)
+    #expect(test.plane.state.requests.count == RequestKey.Bounds().platformsBeforeForgetting + 1)
     test.clock.advance(seconds: 1)
     _ = try await create("c", request: "c")
-    #expect(test.plane.state.rememberedRequests == 2)
+    #expect(test.plane.state.requests.count == 2)
     #expect(test.plane.state.request("b", of: "alice") != nil)
   }
 

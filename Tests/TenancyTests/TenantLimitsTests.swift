@@ -37,7 +37,7 @@ struct TenantLimitsTests {
     try await test.put(Sample.tenant(1))
     try await test.plane.write(actor: "test", action: "test") {
       (transaction) throws(TenancyError) in
-      for number in 0..<TenantCommands.maximumRequests {
+      for number in 0..<RequestKey.Bounds().platforms {
         transaction.emit(
           .rememberRequest(
             RememberedRequest(
@@ -50,7 +50,7 @@ struct TenantLimitsTests {
       requestID: "b")
     _ = try await TenantCommands(test.plane, actor: "test").create(new, validateOnly: false)
     let state = test.plane.state
-    #expect(state.rememberedRequests == TenantCommands.maximumRequests)
+    #expect(state.requests.count == RequestKey.Bounds().platforms)
     #expect(state.request("0", of: "test") == nil)
     #expect(state.request("1", of: "test") != nil && state.request("b", of: "test") != nil)
   }

@@ -102,6 +102,7 @@ public struct AuthorityCommands: Sendable {
         propagation: new.propagation,
         createTime: now, prepareTime: isComplete ? now : nil, version: 1,
         reference: secret.reference)
+      transaction.give(id: id)
       transaction.emit(.putAuthority(authority))
       transaction.emit(
         .putSecret(SecretPlace.platform, place.purpose, secret.reference, secret.sealed))

@@ -60,7 +60,7 @@ extension TenantCommands {
       // Before all else: whoever repeats it has the etag of before, and may have been answered.
       if let earlier = past.request {
         guard earlier == revert.request else {
-          throw .invalid("request_id", "was used for another request", reason: .requestReused)
+          throw RequestKey.reused
         }
         return (record.tenant, [])
       }

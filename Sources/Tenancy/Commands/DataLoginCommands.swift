@@ -141,7 +141,7 @@ extension Provisioner {
   public func rotateLogin(
     of id: TenantID, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> String {
-    let commands = TenantCommands(plane, actor: actor, judge: judge)
+    let commands = TenantCommands(plane, actor: actor, judge: judge.beginning)
     try await changingLogins(of: id) { () async throws(TenancyError) in
       try await commands.beginLogin(id, as: terms)
     } _: { tenant, login, clusters, lease in
@@ -165,8 +165,14 @@ extension Provisioner {
           try cluster.plane.makeLogin(next.number, for: cluster.view, password)
         }
       }
-      try await after.endLogin(id, releasing: lease)
+      try await TenantCommands(plane, actor: "system", judge: .server.ending(judge))
+        .endLogin(id, releasing: lease)
     }
+    return try username(of: id)
+  }
+
+  /// The user by which a tenant's programs log in; empty: none.
+  public func username(of id: TenantID) throws(TenancyError) -> String {
     guard let record = plane.state.find(id) else { throw .tenantNotFound }
     return locations(of: record)?.first?.location.username ?? ""
   }
@@ -176,7 +182,7 @@ extension Provisioner {
   public func retireLogin(
     of id: TenantID, actor: String, judge: WriteJudge
   ) async throws(TenancyError) {
-    let commands = TenantCommands(plane, actor: actor, judge: judge)
+    let commands = TenantCommands(plane, actor: actor, judge: judge.beginning)
     try await changingLogins(of: id) { () async throws(TenancyError) in
       try await commands.beginRetirement(ofLoginOf: id, as: terms)
     } _: { _, login, clusters, lease in
@@ -187,7 +193,7 @@ extension Provisioner {
           }
         }
       }
-      try await TenantCommands(plane, actor: "system", judge: .server)
+      try await TenantCommands(plane, actor: "system", judge: .server.ending(judge))
         .endRetirement(ofLoginOf: id, lease, as: nil)
     }
   }

@@ -156,9 +156,9 @@ public final class Provisioner: Sendable {
       if Lifecycle.next(tenant.state, .provision) != nil {
         parts = try await requireParts(for: record)
       }
-      let (_, operation, lease) = try await TenantCommands(plane, actor: actor, judge: judge)
-        .beginProvisioning(id, etag: etag, as: terms)
-      return try await make(operation, at: parts, under: lease, commands)
+      let beginning = TenantCommands(plane, actor: actor, judge: judge.beginning)
+      let (_, operation, lease) = try await beginning.beginProvisioning(id, etag: etag, as: terms)
+      return try await make(operation, at: parts, under: lease, commands, asked: judge)
     }
     guard let lease = try await commands.resume(id, as: terms) else {
       // Another node was faster.
@@ -175,7 +175,7 @@ public final class Provisioner: Sendable {
         operation, failure: ("", error.message), releasing: lease)
       throw error
     }
-    return try await make(operation, at: parts, under: lease, commands)
+    return try await make(operation, at: parts, under: lease, commands, asked: judge)
   }
 
   /// - Throws: FAILED_PRECONDITION with PROVISIONING_UNSUPPORTED if there is none that can have this tenant.
@@ -223,9 +223,12 @@ public final class Provisioner: Sendable {
     }
   }
 
-  /// - Parameter parts: where it was to be made when that was looked at last.
+  /// - Parameters:
+  ///   - parts: where it was to be made when that was looked at last.
+  ///   - judge: of who has asked for it, whose request is carried out when all is made.
   private func make(
-    _ begun: TenantOperation, at parts: [DataPart]?, under lease: Lease, _ commands: TenantCommands
+    _ begun: TenantOperation, at parts: [DataPart]?, under lease: Lease,
+    _ commands: TenantCommands, asked judge: WriteJudge
   ) async throws(TenancyError) -> Tenant {
     let id = begun.tenant
     return try await plane.holding(lease, lasting: terms.leaseDuration) { () throws(TenancyError) in
@@ -257,7 +260,9 @@ public final class Provisioner: Sendable {
           operation, failure: (step, "\(error)"), releasing: lease)
         throw Self.failed("\(error)", at: step, of: operation)
       }
-      return try await commands.endProvisioning(operation, releasing: lease)
+      return try await TenantCommands(
+        plane, actor: commands.actor, judge: .server.ending(judge)
+      ).endProvisioning(operation, releasing: lease)
     }
   }
 

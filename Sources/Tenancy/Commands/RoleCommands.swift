@@ -127,6 +127,7 @@ public struct RoleCommands: Sendable {
         transaction.emit(.deleteRole(tenant, id: id), about: tenant)
         return nil
       }
+      transaction.leaveUnfinished()
       if !role.permissions.isEmpty {
         role.permissions = []
         role.version += 1
@@ -157,7 +158,7 @@ public struct RoleCommands: Sendable {
       }
       guard checks.passed, let id else { throw checks.failure }
       guard let role = policy.role(id)?.role else {
-        throw TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
+        throw Self.notFound(id)
       }
       guard policy.assignmentCount < Self.maximumAssignments else {
         throw .exhausted(.assignments, of: .tenant(tenant), limit: Self.maximumAssignments)
@@ -178,6 +179,7 @@ public struct RoleCommands: Sendable {
         id: TenantID.generate(atMilliseconds: transaction.now.milliseconds).description,
         subject: subject, role: id, createTime: transaction.now, expireTime: expireTime)
       transaction.emit(.putAssignment(tenant, assignment), about: tenant)
+      transaction.give(id: assignment.id)
       return assignment
     }
   }
@@ -188,10 +190,19 @@ public struct RoleCommands: Sendable {
     try await write("assignments.delete", .revoking) {
       (record, transaction) throws(TenancyError) -> Void in
       guard record.policy.assignment(id) != nil else {
-        throw TenancyError(.notFound, .assignmentNotFound, "there is no such assignment")
+        throw Self.assignmentNotFound
       }
       transaction.emit(.deleteAssignment(tenant, id: id), about: tenant)
     }
+  }
+
+  /// There is no such assignment.
+  public static let assignmentNotFound = TenancyError(
+    .notFound, .assignmentNotFound, "there is no such assignment")
+
+  /// There is no such role.
+  public static func notFound(_ id: String) -> TenancyError {
+    TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
   }
 
   // MARK: Rules
@@ -265,7 +276,7 @@ public struct RoleCommands: Sendable {
     _ id: String, _ etag: String, _ policy: TenantPolicy
   ) throws(TenancyError) -> Role {
     guard let found = policy.role(id) else {
-      throw TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
+      throw Self.notFound(id)
     }
     guard !found.isBuiltIn else {
       throw TenancyError(.failedPrecondition, .roleBuiltIn, "the role \(id) is built in")

@@ -33,8 +33,8 @@ extension TenantCommands {
     guard !new.requestID.isEmpty, let earlier = state.request(new.requestID, of: actor) else {
       return nil
     }
-    guard earlier.digest == new.digest, let record = state.find(earlier.tenant) else {
-      throw .invalid("request_id", "was used for another request", reason: .requestReused)
+    guard earlier.digest == new.digest, let record = earlier.tenant.flatMap(state.find) else {
+      throw RequestKey.reused
     }
     return record.tenant
   }

@@ -21,11 +21,6 @@ public struct TenantCommands: Sendable {
   /// How tenants end.
   var lifecycle: LifecycleTerms { plane.lifecycle }
 
-  /// Remembered requests above which those of more than a day ago are forgotten.
-  static let requestsBeforeForgetting = 10_000
-  /// Remembered requests at most: above it the oldest goes, however young.
-  static let maximumRequests = 100_000
-
   /// What a request to create a tenant says, not yet validated.
   public struct NewTenant: Sendable {
     /// As requested; see `Slug`.
@@ -358,30 +353,20 @@ public struct TenantCommands: Sendable {
           time: transaction.now)), about: id)
   }
 
-  /// Forgets as many requests as it takes to remember those that are new of these.
+  /// Makes room to remember those that are new of these.
   static func makeRoom(
     for requests: [NewTenant], of actor: String, _ transaction: inout Transaction
   ) {
-    let state = transaction.state
     let count = requests.count {
-      !$0.requestID.isEmpty && state.request($0.requestID, of: actor) == nil
+      !$0.requestID.isEmpty && transaction.state.request($0.requestID, of: actor) == nil
     }
-    guard count > 0, let moment = forgetting(state, at: transaction.now, for: count) else { return }
-    transaction.emit(.forgetRequests(before: moment))
+    if count > 0 { RequestKey.makeRoom(for: count, of: nil, &transaction) }
   }
+}
 
-  /// Requests before this moment are to be forgotten; nil where there is room for so many.
-  private static func forgetting(
-    _ state: ControlState, at now: Timestamp, for count: Int
-  ) -> Timestamp? {
-    guard state.rememberedRequests >= requestsBeforeForgetting, let oldest = state.oldestRequest
-    else { return nil }
-    let yesterday = now + Days(-1)
-    let excess = state.rememberedRequests + count - maximumRequests
-    let last = excess > 0 ? state.oldestRequests(excess).last : nil
-    // A time from a store can be any.
-    let moment = last.map { Timestamp(nanoseconds: min($0.time.nanoseconds, .max - 1) + 1) }
-    guard oldest.time < yesterday else { return moment }
-    return max(yesterday, moment ?? yesterday)
+extension ControlState {
+  /// What the platform's `actor` has asked for under an id.
+  func request(_ id: String, of actor: String) -> RememberedRequest? {
+    request(RememberedRequest.Key(payer: nil, actor: actor, requestID: id))
   }
 }

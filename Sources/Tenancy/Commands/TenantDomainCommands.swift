@@ -136,7 +136,8 @@ public struct TenantDomainCommands: Sendable {
   }
 
   /// - Throws: INVALID_ARGUMENT for the field `domain`.
-  static func name(_ text: String, baseDomains: [String]) throws(TenancyError) -> DomainName {
+  public static func name(_ text: String, baseDomains: [String]) throws(TenancyError) -> DomainName
+  {
     guard let name = DomainName(anyCase: text) else {
       throw .invalid(
         "domain",

@@ -82,6 +82,7 @@ public struct TokenCommands: Sendable {
       [sealer = plane.sealer] (transaction) throws(TenancyError) -> TokenKey in
       let tenant = try Self.active(id, transaction.state, at: transaction.now).tenant
       guard let sealer else { throw Self.notConfigured }
+      transaction.give(id: new.id)
       return try Self.add(new, to: tenant, verifyFor: verifyFor, sealer, &transaction)
     }
   }
@@ -100,8 +101,7 @@ public struct TokenCommands: Sendable {
         throw .tenantNotFound
       }
       guard let at = tenant.tokenKeys.firstIndex(where: { $0.id == keyID }) else {
-        throw TenancyError(
-          .notFound, .tokenKeyNotFound, "the tenant has no such key for its tokens")
+        throw Self.keyNotFound
       }
       let key = tenant.tokenKeys.remove(at: at)
       transaction.emit(.putTenant(tenant), about: id)
@@ -109,6 +109,10 @@ public struct TokenCommands: Sendable {
       return key
     }
   }
+
+  /// The tenant has no such key.
+  public static let keyNotFound = TenancyError(
+    .notFound, .tokenKeyNotFound, "the tenant has no such key for its tokens")
 
   // MARK: Revocations
 
@@ -122,7 +126,7 @@ public struct TokenCommands: Sendable {
   ///   - expireTime: when none of these tokens can be alive any more: in the future, by `Revocation.maximumLife`
   ///     at most.
   ///   - reason: for people, may be empty; at most `Revocation.maximumReasonBytes`.
-  /// - Returns: what is revoked of the target by now.
+  /// - Returns: what is revoked of the target by now. Its end is what is given to whoever repeats the request.
   /// - Throws: INVALID_ARGUMENT with all that is wrong; RESOURCE_EXHAUSTED if `maximumTokens` or
   ///   `maximumSubjects` are revoked: then there is always the whole tenant.
   @discardableResult
@@ -140,6 +144,7 @@ public struct TokenCommands: Sendable {
       try Self.check(new, at: now)
       let former = record.revocations.find(new.target)
       let joined = former.map(new.joined) ?? new
+      transaction.give(id: String(joined.expireTime.nanoseconds))
       if let former, joined.before == former.before, joined.expireTime == former.expireTime {
         return former
       }
@@ -157,15 +162,18 @@ public struct TokenCommands: Sendable {
 
   /// Makes all tokens of a tenant void that were issued until now, whatever clocks say: its epoch moves. In every state
   /// but `deleted`, which has none.
-  public func revokeAll(of id: TenantID) async throws(TenancyError) {
+  /// - Returns: when that was.
+  @discardableResult
+  public func revokeAll(of id: TenantID) async throws(TenancyError) -> Timestamp {
     try await write("tokens.revokeAll", .revoking, rewriting: id) {
-      (transaction) throws(TenancyError) in
+      (transaction) throws(TenancyError) -> Timestamp in
       guard var tenant = transaction.state.find(id)?.tenant, !tenant.state.isGone else {
         throw .tenantNotFound
       }
       tenant.epoch += 1
       tenant.tokenHorizon = transaction.now
       transaction.emit(.putTenant(tenant), about: id)
+      return transaction.now
     }
   }
 

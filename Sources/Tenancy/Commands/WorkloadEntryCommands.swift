@@ -71,6 +71,7 @@ public struct WorkloadEntryCommands: Sendable {
         lifetime: new.lifetime ?? WorkloadEntry.defaultLifetime, hint: new.hint,
         createTime: transaction.now)
       try Self.checkRoom(for: entry, transaction.state.workloads)
+      transaction.give(id: entry.id)
       Self.emit(.putWorkloadEntry(entry), of: entry, &transaction)
       return entry
     }

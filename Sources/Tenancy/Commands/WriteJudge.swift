@@ -8,6 +8,8 @@ public struct WriteJudge: Sendable {
   /// How large the request is.
   private let requestBytes: Int
   private let origin: AuditOrigin?
+  /// What the call is known by; nil: it is not to be known again.
+  private var request: RequestKey?
   private let body: @Sendable (ControlState, Timestamp) throws(TenancyError) -> Void
 
   /// - Parameters:
@@ -58,8 +60,32 @@ public struct WriteJudge: Sendable {
     try body(state, now)
   }
 
+  /// The same judge, of a call that is carried out once.
+  public func knowing(_ request: RequestKey) -> WriteJudge {
+    var judge = self
+    judge.request = request
+    return judge
+  }
+
+  /// The same judge, of a transaction that is not the last of its call: that one remembers the request. So what a
+  /// crash leaves half done is gone on with by whoever asks again.
+  var beginning: WriteJudge {
+    var judge = self
+    judge.request?.remembers = false
+    return judge
+  }
+
+  /// The server itself, which ends what a call began.
+  func ending(_ judge: WriteJudge) -> WriteJudge {
+    var ending = self
+    ending.request = judge.isRehearsal ? nil : judge.request
+    ending.request?.isBegun = true
+    return ending
+  }
+
   func judge(_ transaction: inout Transaction) throws(TenancyError) {
     transaction.origin = origin
     try body(transaction.state, transaction.now)
+    if !isRehearsal { try request?.pass(&transaction) }
   }
 }

@@ -158,6 +158,8 @@ extension TenancyError.Reason {
   public static let templateTooLarge = Self("TEMPLATE_TOO_LARGE")
   /// The request id was used for another request.
   public static let requestReused = Self("REQUEST_ID_REUSED")
+  /// The request was carried out meanwhile by another call of the same id; asked again, it is answered as that.
+  public static let requestRepeated = Self("REQUEST_REPEATED")
   /// A limit or a quota is reached; `quota` and `limit` say which, where it is a quota.
   public static let limitReached = Self("LIMIT_REACHED")
   /// The requests of a tenant are more than its limits allow.

@@ -298,7 +298,8 @@ public final class SecretVault: Sendable {
     guard try await !changes(body).isEmpty else { return 0 }
     // Who may not do it takes no lease either.
     try await plane.write(actor: asked.actor, action: asked.action) {
-      [judge = asked.judge] (transaction) throws(TenancyError) in try judge.judge(&transaction)
+      [judge = asked.judge.beginning] (transaction) throws(TenancyError) in
+      try judge.judge(&transaction)
     }
     let lease = try await plane.take(
       Self.leaseName, holder: holder, lasting: Self.leaseDuration)
@@ -335,7 +336,10 @@ public final class SecretVault: Sendable {
     try await plane.write(actor: asked.actor, action: asked.action) {
       [judge = asked.judge] (transaction) throws(TenancyError) in
       try judge.judge(&transaction)
-      for key in keys { transaction.emit(.putDataKey(key)) }
+      for key in keys {
+        transaction.emit(.putDataKey(key))
+        if key.state == .active { transaction.give(id: key.id.description) }
+      }
       transaction.release(lease, about: nil)
     }
   }

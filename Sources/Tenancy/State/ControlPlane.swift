@@ -218,6 +218,9 @@ public final class ControlPlane: Sendable {
               transaction.discard()
               return { continuation.resume(returning: $0.map { .failure($0) } ?? .success(value)) }
             }
+            if let request = transaction.remembered {
+              transaction.emit(.rememberRequest(request))
+            }
             transaction.noteHistory()
             let auditBytes = isAudited ? transaction.auditBytes(actor, action) : 0
             try budgets.judge(
@@ -348,47 +351,6 @@ private final class CancellationFlag: Sendable {
 /// What a write has counted of its tenant's budget. On the writer only, which runs one write at a time.
 private final class Counted: @unchecked Sendable {
   var logBytes = 0
-}
-
-/// What a write sees and does.
-public struct Transaction {
-  /// The newest state, earlier writes of the same batch included.
-  public let state: ControlState
-  /// The time of the write, the same for everything in it.
-  public let now: Timestamp
-  fileprivate(set) var changes: [Change] = []
-  /// The tenants that the changes are about, each once.
-  fileprivate(set) var tenants: [TenantID] = []
-  /// What the entry does to a lease.
-  var lease: LeaseAction?
-  /// Who asked, where it is not the server itself.
-  var origin: AuditOrigin?
-  /// What the audit trail is to know of the change besides.
-  var remark = ""
-  /// What is done to configurations.
-  var history: [ConfigurationEdit] = []
-  /// See `ConfigurationEdit.request`.
-  var historyRequest = ""
-
-  init(state: ControlState, now: Timestamp) {
-    self.state = state
-    self.now = now
-  }
-
-  /// Adds a change, about this tenant.
-  public mutating func emit(_ change: Change, about tenant: TenantID) {
-    concern(tenant)
-    changes.append(change)
-  }
-
-  mutating func concern(_ tenant: TenantID) {
-    if tenants.last != tenant, !tenants.contains(tenant) { tenants.append(tenant) }
-  }
-
-  /// Adds a change that is about no tenant.
-  public mutating func emit(_ change: Change) { changes.append(change) }
-
-  fileprivate mutating func discard() { (changes, tenants, lease, history) = ([], [], nil, []) }
 }
 
 struct PendingWrite: Sendable {

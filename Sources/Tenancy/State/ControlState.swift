@@ -74,8 +74,8 @@ public struct ControlState: Sendable {
   private var due = DueTenants()
   /// Tenants in other orders, and by what they share.
   private(set) var indexes = TenantIndexes()
-  private var requests = ByteTable<RememberedRequest>()
-  private var requestsByTime = OrderedTree<RememberedRequest>()
+  /// What was carried out under ids of callers'.
+  private(set) var requests = RememberedRequests()
 
   /// Empty, of revision 0.
   public init() {}
@@ -145,24 +145,8 @@ public struct ControlState: Sendable {
   /// of the least id.
   func owner(of place: DatabasePlace) -> TenantID? { databases[place.text] }
 
-  /// A create request of `actor` that was carried out, if it isn't forgotten.
-  public func request(_ id: String, of actor: String) -> RememberedRequest? {
-    requests[Self.key(id, actor)]
-  }
-
-  /// How many create requests are remembered.
-  public var rememberedRequests: Int { requests.count }
-
-  /// The next one to be forgotten.
-  public var oldestRequest: RememberedRequest? { requestsByTime.first }
-
-  /// So many of the oldest, the oldest first.
-  func oldestRequests(_ count: Int) -> [RememberedRequest] {
-    var (all, budget) = (requestsByTime.cursor(), WorkBudget.uncapped)
-    var found: [RememberedRequest] = []
-    while found.count < count, let request = all.next(&budget) { found.append(request) }
-    return found
-  }
+  /// A request that was carried out, if it isn't forgotten.
+  public func request(_ key: RememberedRequest.Key) -> RememberedRequest? { requests.find(key) }
 
   /// Tenants in every state, deleted ones that are not purged included.
   public var tenantCount: Int { tenants.count }
@@ -243,12 +227,9 @@ public struct ControlState: Sendable {
     case .retireSlug(let slug, let id):
       edit(id, &drafts) { draft in draft.formerSlugs.removeAll { $0.slug == slug } }
     case .rememberRequest(let request):
-      remember(request)
-    case .forgetRequests(let moment):
-      while let oldest = requestsByTime.first, oldest.time < moment {
-        requestsByTime.remove(oldest.orderKey)
-        requests[Self.key(oldest.requestID, oldest.actor)] = nil
-      }
+      requests.put(request)
+    case .forgetRequests(let moment, let payer):
+      requests.forget(of: payer, before: moment)
     case .putRevocation(let id, let revocation):
       edit(id, &drafts) {
         $0.footprint.replace(
@@ -269,13 +250,6 @@ public struct ControlState: Sendable {
       break  // Who has them refers to them; they and the keys are in the store only.
     case .putOperation, .deleteOperations: break  // Likewise: they are asked for rarely.
     }
-  }
-
-  private mutating func remember(_ request: RememberedRequest) {
-    let key = Self.key(request.requestID, request.actor)
-    if let former = requests[key] { requestsByTime.remove(former.orderKey) }
-    requests[key] = request
-    requestsByTime.put(request)
   }
 
   /// Where the draft of a tenant that exists is, begun if need be.
@@ -380,9 +354,6 @@ public struct ControlState: Sendable {
       } + workloads.unsharedNodes(with: other.workloads)
       + domains.unsharedNodes(with: other.domains)
       + catalog.unsharedNodes(with: other.catalog)
-      + requests.unshared(with: other.requests).nodes
-      + requestsByTime.unsharedNodes(with: other.requestsByTime)
+      + requests.unsharedNodes(with: other.requests)
   }
-
-  private static func key(_ id: String, _ actor: String) -> String { "\(id) \(actor)" }
 }

@@ -20,10 +20,10 @@ public enum Change: Hashable, Sendable {
   /// A former slug of this tenant does not stand for it any more. It stays reserved; reserving it
   /// again ends the retirement.
   case retireSlug(Slug, TenantID)
-  /// Keeps a create request, so that its repetition is answered alike.
+  /// Keeps a request, so that its repetition is answered alike.
   indirect case rememberRequest(RememberedRequest)
-  /// Requests remembered before this moment are forgotten.
-  case forgetRequests(before: Timestamp)
+  /// Requests that were carried out before this moment are forgotten: those on a tenant's account, or the platform's.
+  case forgetRequests(before: Timestamp, of: TenantID?)
   /// Puts a sealed secret in the place of the former one of this purpose: a tenant's, or of `SecretPlace.platform`.
   /// Nil where the log tells of it, which holds no secrets, sealed or not.
   indirect case putSecret(TenantID, SecretPurpose, SecretReference, SealedSecret?)
@@ -78,43 +78,6 @@ public struct ReservedName: Hashable, Sendable {
   public init(_ kind: Kind, _ text: String) {
     self.kind = kind
     self.text = text
-  }
-}
-
-/// A create request that was carried out, so that its repetition is answered alike.
-public struct RememberedRequest: Hashable, Ordered {
-  /// In order of their times.
-  public struct OrderKey: Comparable, Sendable {
-    let time: Timestamp
-    let requestID: String
-    let actor: String
-
-    public static func < (a: Self, b: Self) -> Bool {
-      (a.time, a.requestID, a.actor) < (b.time, b.requestID, b.actor)
-    }
-  }
-
-  /// Who asked: a request id is unique for one actor only.
-  public let actor: String
-  /// As the caller gave it; not empty.
-  public let requestID: String
-  /// Of the request's content: SHA-256, lower-case hex.
-  public let digest: String
-  /// The tenant that it made.
-  public let tenant: TenantID
-  /// When it was carried out.
-  public let time: Timestamp
-  public var orderKey: OrderKey { OrderKey(time: time, requestID: requestID, actor: actor) }
-
-  /// - Parameter digest: SHA-256 of the request's content, lower-case hex.
-  public init(
-    actor: String, requestID: String, digest: String, tenant: TenantID, time: Timestamp
-  ) {
-    self.actor = actor
-    self.requestID = requestID
-    self.digest = digest
-    self.tenant = tenant
-    self.time = time
   }
 }
 

@@ -275,8 +275,10 @@ struct Gate: Sendable {
 
   /// A method that writes, or whose answers can be large: answered off the event loop, where the runtime
   /// lets a connection have a few such calls at a time.
+  /// - Parameter instead: answers the platform's callers where there is no such tenant; nil from it: nothing does.
   func async<Request, Response>(
     _ spec: MethodSpec<Request, Response>, names form: TenantNames.Form = .tenant,
+    instead: (@Sendable (Caller, Request) throws(TenancyError) -> Response?)? = nil,
     _ body: @escaping @Sendable (Access, Request) async throws(TenancyError) -> Response
   ) -> TenancyMethod {
     let rule = MethodRule.of(spec.identity)
@@ -285,7 +287,16 @@ struct Gate: Sendable {
         let caller = call.context
         try await waitForState(call, caller, rule)
         let requestID = Denials.requestID(in: call.metadata)
-        let (access, request) = try admitDecoded(caller, rule, spec, form, message, requestID)
+        let (access, request): (Access, Request)
+        do throws(TenancyError) {
+          (access, request) = try admitDecoded(caller, rule, spec, form, message, requestID)
+        } catch {
+          // A tenant is looked for after the platform's callers are judged.
+          guard let instead, caller.isPlatform, error.reason == .tenantNotFound,
+            let response = try instead(caller, decoded(message, rule))
+          else { throw error }
+          return response.encode(arena: Arena(firstBlock: Self.arenaBytes))
+        }
         if let tag = access.tag { call.response.tag(tag) }
         do throws(TenancyError) {
           let response = try await body(access, request)
@@ -298,6 +309,16 @@ struct Gate: Sendable {
       } catch {
         if let tag = Denials.tag(of: call.context, plane.snapshot) { call.response.tag(tag) }
         throw StatusMapping.status(of: error)
+      }
+    }
+  }
+
+  private func decoded<Request: WireMessage>(
+    _ message: [UInt8], _ rule: MethodRule
+  ) throws(TenancyError) -> Request {
+    try message.span.bytes.withUnsafeBytes { bytes throws(TenancyError) in
+      try WireErrors.withView(Request.self, of: bytes, Arena(firstBlock: Self.arenaBytes), rule) {
+        request throws(TenancyError) in try WireErrors.read(request)
       }
     }
   }

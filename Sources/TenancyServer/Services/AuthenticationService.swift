@@ -13,7 +13,14 @@ struct AuthenticationService: Sendable {
       gate.async(V1.Tokens.getAuthenticationSettings) { (access, _) throws(TenancyError) in
         V1.AuthenticationSettings(try access.requireTarget().tenant.authentication)
       },
-      gate.async(V1.Tokens.setAuthenticationSettings, set),
+      gate.async(
+        V1.Tokens.setAuthenticationSettings,
+        again: { (access, _, _) throws(TenancyError) in
+          guard let record = plane.state.find(try access.requireTarget().tenant.id) else {
+            throw .tenantNotFound
+          }
+          return V1.AuthenticationSettings(record.tenant.authentication)
+        }, set),
     ]
   }
 

@@ -24,14 +24,34 @@ struct CertificateAuthorityService: Sendable {
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.CertificateAuthorities
     return [
-      gate.async(API.prepareCertificateAuthority, prepare),
-      gate.async(API.importCertificateAuthority, complete),
-      gate.async(API.activateCertificateAuthority) { (access, request) throws(TenancyError) in
+      gate.async(
+        API.prepareCertificateAuthority,
+        again: { (_, _, earlier) throws(TenancyError) in
+          try told(earlier.resource)
+        }, prepare),
+      gate.async(
+        API.importCertificateAuthority,
+        again: { (_, request, _) throws(TenancyError) in
+          try told(Self.id(in: request.name))
+        }, complete),
+      gate.async(
+        API.activateCertificateAuthority,
+        again: { (_, request, _) throws(TenancyError) in
+          try told(Self.id(in: request.name))
+        }
+      ) { (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name)
         return V1.CertificateAuthority(
           try await commands(access).activate(id, force: request.force, etag: request.etag))
       },
-      gate.async(API.retireCertificateAuthority) { (access, request) throws(TenancyError) in
+      gate.async(
+        API.retireCertificateAuthority,
+        again: { (_, request, _) throws(TenancyError) in
+          let left = plane.state.authorities.find(try Self.id(in: request.name))
+          return V1.RetireCertificateAuthorityResponse(
+            authority: left.map { V1.CertificateAuthority($0) })
+        }
+      ) { (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name)
         let left = try await commands(access).retire(
           id, force: request.force, etag: request.etag, end: Self.end(ofFirst:))
@@ -54,6 +74,14 @@ struct CertificateAuthorityService: Sendable {
 
   private func commands(_ access: Access) throws(TenancyError) -> AuthorityCommands {
     AuthorityCommands(plane, actor: access.caller.subject, judge: try access.requireJudge())
+  }
+
+  /// An authority as it is by now.
+  private func told(_ id: String) throws(TenancyError) -> V1.CertificateAuthority {
+    guard let authority = plane.state.authorities.find(id) else {
+      throw AuthorityCommands.notFound
+    }
+    return V1.CertificateAuthority(authority)
   }
 
   // MARK: Preparing

@@ -15,7 +15,11 @@ struct FeatureFlagService: Sendable {
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.FeatureFlags
     return [
-      gate.async(API.createFeatureFlag, create),
+      gate.async(
+        API.createFeatureFlag,
+        again: { (_, request, _) throws(TenancyError) in
+          try told(request.featureFlagId)
+        }, create),
       gate.async(API.getFeatureFlag) { (access, request) throws(TenancyError) in
         let id = try Self.names.id(in: request.name)
         guard let flag = access.snapshot.state.catalog.flag(id) else {
@@ -33,8 +37,13 @@ struct FeatureFlagService: Sendable {
         }
         return V1.ListFeatureFlagsResponse(featureFlags: found, nextPageToken: next)
       },
-      gate.async(API.updateFeatureFlag, update),
-      gate.async(API.deleteFeatureFlag) { (access, request) throws(TenancyError) in
+      gate.async(
+        API.updateFeatureFlag,
+        again: { (_, request, _) throws(TenancyError) in
+          try told(Self.names.id(in: request.featureFlag?.name ?? "", field: "feature_flag.name"))
+        }, update),
+      gate.async(API.deleteFeatureFlag, again: { _, _, _ in V1.DeleteFeatureFlagResponse() }) {
+        (access, request) throws(TenancyError) in
         let id = try Self.names.id(in: request.name)
         try await commands(access, validateOnly: request.validateOnly).delete(
           id, etag: request.etag)
@@ -49,6 +58,12 @@ struct FeatureFlagService: Sendable {
     FlagCommands(
       plane, actor: access.caller.subject,
       judge: try access.requireJudge().validating(only: validateOnly))
+  }
+
+  /// A flag as it is by now.
+  private func told(_ id: String) throws(TenancyError) -> V1.FeatureFlag {
+    guard let flag = plane.state.catalog.flag(id) else { throw FlagCommands.notFound }
+    return V1.FeatureFlag(flag)
   }
 
   private func create(

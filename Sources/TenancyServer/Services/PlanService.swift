@@ -15,7 +15,11 @@ struct PlanService: Sendable {
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.Plans
     return [
-      gate.async(API.createPlan, create),
+      gate.async(
+        API.createPlan,
+        again: { (_, request, _) throws(TenancyError) in
+          try told(request.planId)
+        }, create),
       gate.async(API.getPlan) { (access, request) throws(TenancyError) in
         let id = try Self.names.id(in: request.name)
         let catalog = access.snapshot.state.catalog
@@ -29,7 +33,11 @@ struct PlanService: Sendable {
         var budget = WorkBudget()
         return try list(access, request, &budget)
       },
-      gate.async(API.updatePlan, update),
+      gate.async(
+        API.updatePlan,
+        again: { (_, request, _) throws(TenancyError) in
+          try told(Self.names.id(in: request.plan?.name ?? "", field: "plan.name"))
+        }, update),
       gate.async(API.listPlanHistory) { (access, request) async throws(TenancyError) in
         let id = try Self.names.id(in: request.name)
         // Those of the configuration file have none.
@@ -40,7 +48,8 @@ struct PlanService: Sendable {
           .plan(id), setting: request.setting, size: request.pageSize, token: request.pageToken,
           by: access.payer)
       },
-      gate.async(API.deletePlan) { (access, request) throws(TenancyError) in
+      gate.async(API.deletePlan, again: { _, _, _ in V1.DeletePlanResponse() }) {
+        (access, request) throws(TenancyError) in
         let id = try Self.names.id(in: request.name)
         try await commands(access, validateOnly: request.validateOnly).delete(
           id, etag: request.etag)
@@ -55,6 +64,13 @@ struct PlanService: Sendable {
     PlanCommands(
       plane, actor: access.caller.subject,
       judge: try access.requireJudge().validating(only: validateOnly), limits: limits)
+  }
+
+  /// A plan as it is by now.
+  private func told(_ id: String) throws(TenancyError) -> V1.Plan {
+    let catalog = plane.state.catalog
+    guard let plan = catalog.plan(id) else { throw PlanCommands.notFound }
+    return V1.Plan(plan, tenants: catalog.tenants(of: id))
   }
 
   private func create(

@@ -14,15 +14,30 @@ enum RequestIDs {
   }
 
   /// A digest of what a tenant is to be, of its secrets only that there are such: the digest is stored.
-  static func digest(of tenant: V1.Tenant) -> String {
+  static func digest(of tenant: V1.Tenant) -> String { digest(ofMessage: open(tenant)) }
+
+  /// A tenant without its secrets, but for that there are such.
+  static func open(_ tenant: V1.Tenant) -> V1.Tenant {
     var open = tenant
-    if let password = open.configuration?.database?.password, !password.isEmpty {
-      open.configuration?.database?.password = "set"
+    open.configuration = tenant.configuration.map(Self.open)
+    return open
+  }
+
+  /// The same of a configuration.
+  static func open(_ configuration: V1.TenantConfiguration) -> V1.TenantConfiguration {
+    var open = configuration
+    if let password = open.database?.password, !password.isEmpty {
+      open.database?.password = "set"
     }
-    for name in open.configuration?.secretValues.keys.sorted() ?? [] {
-      open.configuration?.secretValues[name] = "set"
-    }
-    return digest(ofMessage: open)
+    for name in open.secretValues.keys { open.secretValues[name] = "set" }
+    return open
+  }
+
+  /// A digest of what a call of a method asks for.
+  static func digest(of request: some IdentifiedRequest, path: String) -> String {
+    var open = request.open
+    open.requestId = ""
+    return SHA256Digest.hex(Array("\(path)\n".utf8) + open.encode(arena: Arena()))
   }
 
   /// A digest of what is to be reverted.

@@ -12,10 +12,19 @@ struct RoleService: Sendable {
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.Authorization
     return [
-      gate.async(API.createRole, create),
+      gate.async(
+        API.createRole,
+        again: { (access, request, _) throws(TenancyError) in
+          try told(access, request.roleId)
+        }, create),
       gate.inline(API.getRole, names: .child, get),
-      gate.async(API.updateRole, names: .child, update),
-      gate.async(API.deleteRole, names: .child) { (access, request) throws(TenancyError) in
+      gate.async(
+        API.updateRole, names: .child,
+        again: { (access, request, _) throws(TenancyError) in
+          try told(access, Self.id(in: request.role?.name ?? "", "roles", field: "role.name"))
+        }, update),
+      gate.async(API.deleteRole, names: .child, again: { _, _, _ in V1.DeleteRoleResponse() }) {
+        (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name, "roles", field: "name")
         try await commands(access, request.validateOnly).deleteRole(
           id: id, etag: request.etag, force: request.force)
@@ -25,7 +34,12 @@ struct RoleService: Sendable {
         var budget = WorkBudget()
         return try list(access, request, &budget)
       },
-      gate.async(API.addRolePermissions, names: .child) { (access, request) throws(TenancyError) in
+      gate.async(
+        API.addRolePermissions, names: .child,
+        again: { (access, request, _) throws(TenancyError) in
+          try told(access, Self.id(in: request.name, "roles", field: "name"))
+        }
+      ) { (access, request) throws(TenancyError) in
         try Self.checkForm(request.permissions)
         return try await change(
           access, request.name, request.etag, "roles.addPermissions", request.validateOnly
@@ -33,7 +47,12 @@ struct RoleService: Sendable {
           $0.permissions += request.permissions
         }
       },
-      gate.async(API.removeRolePermissions, names: .child) {
+      gate.async(
+        API.removeRolePermissions, names: .child,
+        again: { (access, request, _) throws(TenancyError) in
+          try told(access, Self.id(in: request.name, "roles", field: "name"))
+        }
+      ) {
         (access, request) throws(TenancyError) in
         let removed = Set(request.permissions.filter(Self.canBeHeld))
         return try await change(
@@ -43,8 +62,19 @@ struct RoleService: Sendable {
           $0.permissions.removeAll { removed.contains($0) }
         }
       },
-      gate.async(API.createRoleAssignment, assign),
-      gate.async(API.deleteRoleAssignment, names: .child) {
+      gate.async(
+        API.createRoleAssignment,
+        again: { (access, _, earlier) throws(TenancyError) in
+          let record = try current(access)
+          guard let made = record.policy.assignment(earlier.resource) else {
+            throw RoleCommands.assignmentNotFound
+          }
+          return V1.RoleAssignment(made, tenant: record.idText)
+        }, assign),
+      gate.async(
+        API.deleteRoleAssignment, names: .child,
+        again: { _, _, _ in V1.DeleteRoleAssignmentResponse() }
+      ) {
         (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name, "assignments", field: "name")
         try await commands(access, request.validateOnly).unassign(id: id)
@@ -55,6 +85,21 @@ struct RoleService: Sendable {
         return try listAssignments(access, request, &budget)
       },
     ]
+  }
+
+  /// The tenant as it is by now.
+  private func current(_ access: Access) throws(TenancyError) -> TenantRecord {
+    guard let record = plane.state.find(try access.requireTarget().tenant.id) else {
+      throw .tenantNotFound
+    }
+    return record
+  }
+
+  /// A role as it is by now.
+  private func told(_ access: Access, _ id: String) throws(TenancyError) -> V1.Role {
+    let record = try current(access)
+    guard let role = record.policy.role(id) else { throw RoleCommands.notFound(id) }
+    return V1.Role(role, tenant: record.idText)
   }
 
   // MARK: Roles
@@ -72,9 +117,7 @@ struct RoleService: Sendable {
   private func get(_ access: Access, _ request: V1.GetRoleRequest) throws(TenancyError) -> V1.Role {
     let record = try access.requireTarget()
     let id = try Self.id(in: request.name, "roles", field: "name")
-    guard let role = record.policy.role(id) else {
-      throw TenancyError(.notFound, .roleNotFound, "there is no role \(id)")
-    }
+    guard let role = record.policy.role(id) else { throw RoleCommands.notFound(id) }
     return V1.Role(role, tenant: record.idText)
   }
 

@@ -9,7 +9,12 @@ struct SecretService: Sendable {
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     [
-      gate.async(V1.Secrets.rotateDataKey) { (access, _) throws(TenancyError) in
+      gate.async(
+        V1.Secrets.rotateDataKey,
+        again: { _, _, earlier in
+          V1.RotateDataKeyResponse(dataKey: earlier.resource)
+        }
+      ) { (access, _) throws(TenancyError) in
         guard let vault else {
           throw TenancyError(
             .failedPrecondition, .secretsNotConfigured,

@@ -17,7 +17,11 @@ struct SettingDefinitionService: Sendable {
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.SettingDefinitions
     return [
-      gate.async(API.createSettingDefinition, create),
+      gate.async(
+        API.createSettingDefinition,
+        again: { (_, request, _) throws(TenancyError) in
+          try told(request.settingDefinitionId)
+        }, create),
       gate.async(API.getSettingDefinition) { (access, request) throws(TenancyError) in
         V1.SettingDefinition(try find(Self.names.id(in: request.name), access))
       },
@@ -25,8 +29,16 @@ struct SettingDefinitionService: Sendable {
         var budget = WorkBudget()
         return try list(access, request, &budget)
       },
-      gate.async(API.updateSettingDefinition, update),
-      gate.async(API.deleteSettingDefinition) { (access, request) throws(TenancyError) in
+      gate.async(
+        API.updateSettingDefinition,
+        again: { (_, request, _) throws(TenancyError) in
+          try told(
+            Self.names.id(
+              in: request.settingDefinition?.name ?? "", field: "setting_definition.name"))
+        }, update),
+      gate.async(
+        API.deleteSettingDefinition, again: { _, _, _ in V1.DeleteSettingDefinitionResponse() }
+      ) { (access, request) throws(TenancyError) in
         try await commands(access, validateOnly: request.validateOnly).delete(
           Self.names.id(in: request.name), etag: request.etag)
         return V1.DeleteSettingDefinitionResponse()
@@ -51,6 +63,12 @@ struct SettingDefinitionService: Sendable {
       throw SettingCommands.notFound
     }
     return found
+  }
+
+  /// A definition as it is by now.
+  private func told(_ id: String) throws(TenancyError) -> V1.SettingDefinition {
+    guard let found = plane.state.catalog.setting(id) else { throw SettingCommands.notFound }
+    return V1.SettingDefinition(found)
   }
 
   private func create(

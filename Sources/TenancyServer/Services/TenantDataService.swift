@@ -27,13 +27,24 @@ struct TenantDataService: Sendable {
         for part in found.parts { answer.add(part, of: tenant) }
         return answer
       },
-      gate.async(V1.TenantData.rotateTenantDataLogin) { (access, _) throws(TenancyError) in
+      gate.async(
+        V1.TenantData.rotateTenantDataLogin,
+        again: { (access, _, _) throws(TenancyError) in
+          V1.RotateTenantDataLoginResponse(
+            username: try provisioner.username(of: try access.requireTarget().tenant.id))
+        }
+      ) { (access, _) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         let username = try await provisioner.rotateLogin(
           of: id, actor: access.caller.subject, judge: try access.requireJudge())
         return V1.RotateTenantDataLoginResponse(username: username)
       },
-      gate.async(V1.TenantData.retireTenantDataLogin) { (access, _) throws(TenancyError) in
+      gate.async(
+        V1.TenantData.retireTenantDataLogin,
+        again: { _, _, _ in
+          V1.RetireTenantDataLoginResponse()
+        }
+      ) { (access, _) throws(TenancyError) in
         try await provisioner.retireLogin(
           of: try access.requireTarget().tenant.id, actor: access.caller.subject,
           judge: try access.requireJudge())

@@ -25,12 +25,21 @@ struct TenantDomainService: Sendable {
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantDomains
     return [
-      gate.async(API.claimTenantDomain) { (access, request) throws(TenancyError) in
+      gate.async(
+        API.claimTenantDomain,
+        again: { (access, request, _) throws(TenancyError) in
+          try told(TenantDomainCommands.name(request.domain, baseDomains: baseDomains), access)
+        }
+      ) { (access, request) throws(TenancyError) in
         _ = try requireTerms()
         let id = try access.requireTarget().tenant.id
         return message(try await commands(access).claim(request.domain, for: id))
       },
-      gate.async(API.verifyTenantDomain, names: .child, verify),
+      gate.async(
+        API.verifyTenantDomain, names: .child,
+        again: { (access, request, _) throws(TenancyError) in
+          try told(Self.domain(in: request.name), access)
+        }, verify),
       gate.inline(API.getTenantDomain, names: .child) { (access, request) throws(TenancyError) in
         message(try find(request.name, access))
       },
@@ -38,7 +47,10 @@ struct TenantDomainService: Sendable {
         var budget = WorkBudget()
         return try list(access, request, &budget)
       },
-      gate.async(API.releaseTenantDomain, names: .child) {
+      gate.async(
+        API.releaseTenantDomain, names: .child,
+        again: { _, _, _ in V1.ReleaseTenantDomainResponse() }
+      ) {
         (access, request) throws(TenancyError) in
         let name = try Self.domain(in: request.name)
         try await commands(access).release(name, of: try access.requireTarget().tenant.id)
@@ -51,6 +63,15 @@ struct TenantDomainService: Sendable {
     TenantDomainCommands(
       plane, actor: access.caller.subject, judge: try access.requireJudge(),
       baseDomains: baseDomains)
+  }
+
+  /// A domain or claim as it is by now.
+  private func told(_ name: DomainName, _ access: Access) throws(TenancyError) -> V1.TenantDomain {
+    let id = try access.requireTarget().tenant.id
+    guard let domain = plane.state.domains.find(name, of: id) else {
+      throw TenantDomainCommands.notFound
+    }
+    return message(domain)
   }
 
   private func requireTerms() throws(TenancyError) -> DomainTerms {

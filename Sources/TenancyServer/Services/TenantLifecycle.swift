@@ -7,10 +7,10 @@ extension TenantManagerService {
   func lifecycleMethods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.TenantManager
     return [
-      gate.async(API.deactivateTenant) { (access, request) throws(TenancyError) in
+      gate.async(API.deactivateTenant, again: told) { (access, request) throws(TenancyError) in
         try await move(access, .deactivate, request.etag, validateOnly: request.validateOnly)
       },
-      gate.async(API.activateTenant) { (access, request) throws(TenancyError) in
+      gate.async(API.activateTenant, again: told) { (access, request) throws(TenancyError) in
         let record = try access.requireTarget()
         let steps = provisioner.steps(of: record.tenant.id)
         // What was not made is not lost: then the move says so.
@@ -20,21 +20,22 @@ extension TenantManagerService {
         return try await move(
           access, .activate, request.etag, requiring: steps, validateOnly: request.validateOnly)
       },
-      gate.async(API.beginTenantMaintenance, beginMaintenance),
-      gate.async(API.endTenantMaintenance) { (access, request) throws(TenancyError) in
+      gate.async(API.beginTenantMaintenance, again: told, beginMaintenance),
+      gate.async(API.endTenantMaintenance, again: told) { (access, request) throws(TenancyError) in
         let tenant = try access.requireTarget().tenant
         // In all other states the move is refused, whatever there is.
         if tenant.state == .maintenance { try await provisioner.requireData(tenant.id) }
         return try await move(
           access, .endMaintenance, request.etag, validateOnly: request.validateOnly)
       },
-      gate.async(API.deleteTenant) { (access, request) throws(TenancyError) in
+      gate.async(API.deleteTenant, again: told) { (access, request) throws(TenancyError) in
         try await move(access, .delete, request.etag, validateOnly: request.validateOnly)
       },
-      gate.async(API.undeleteTenant) { (access, request) throws(TenancyError) in
+      gate.async(API.undeleteTenant, again: told) { (access, request) throws(TenancyError) in
         try await move(access, .undelete, request.etag, validateOnly: request.validateOnly)
       },
-      gate.async(API.purgeTenant) { (access, request) throws(TenancyError) in
+      gate.async(API.purgeTenant, again: told, gone: Self.purged) {
+        (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         let etag = try await approved(
           access, .purge, request.etag, validateOnly: request.validateOnly)
@@ -45,20 +46,21 @@ extension TenantManagerService {
             judge: try access.requireJudge().validating(only: request.validateOnly)),
           for: access.caller)
       },
-      gate.async(API.placeTenantLegalHold) { (access, request) throws(TenancyError) in
+      gate.async(API.placeTenantLegalHold, again: told) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         return answer(
           try await commands(access, validateOnly: request.validateOnly).hold(
             id, reason: request.reason, etag: request.etag),
           for: access.caller)
       },
-      gate.async(API.releaseTenantLegalHold) { (access, request) throws(TenancyError) in
+      gate.async(API.releaseTenantLegalHold, again: told) {
+        (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         return answer(
           try await commands(access, validateOnly: request.validateOnly).release(
             id, etag: request.etag), for: access.caller)
       },
-      gate.async(API.setTenantSchedule) { (access, request) throws(TenancyError) in
+      gate.async(API.setTenantSchedule, again: told) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         let schedule = try request.schedule?.domain() ?? TenantSchedule()
         return answer(
@@ -66,7 +68,8 @@ extension TenantManagerService {
             id, schedule, etag: request.etag),
           for: access.caller)
       },
-      gate.async(API.provisionTenantResources) { (access, request) throws(TenancyError) in
+      gate.async(API.provisionTenantResources, again: told) {
+        (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         let etag = try await approved(access, .provision, "", validateOnly: request.validateOnly)
         return answer(
@@ -75,7 +78,8 @@ extension TenantManagerService {
             judge: try access.requireJudge().validating(only: request.validateOnly)),
           for: access.caller)
       },
-      gate.async(API.deprovisionTenantResources) { (access, request) throws(TenancyError) in
+      gate.async(API.deprovisionTenantResources, again: told) {
+        (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         let etag = try await approved(
           access, .deprovision, request.etag, validateOnly: request.validateOnly)
@@ -86,6 +90,22 @@ extension TenantManagerService {
           for: access.caller)
       },
     ]
+  }
+
+  /// A tenant as it is by now.
+  func told(
+    _ access: Access, _: some WireMessage, _: RememberedRequest
+  ) throws(TenancyError) -> V1.Tenant {
+    guard let record = plane.state.find(try access.requireTarget().tenant.id) else {
+      throw .tenantNotFound
+    }
+    return answer(record.tenant, for: access.caller)
+  }
+
+  /// What there is to be told of one that was purged.
+  private static func purged(_ earlier: RememberedRequest) -> V1.Tenant {
+    let id = earlier.tenant?.description ?? ""
+    return V1.Tenant(name: TenantNames.collection + id, id: id, state: .purged)
   }
 
   private func beginMaintenance(

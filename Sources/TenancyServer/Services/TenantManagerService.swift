@@ -22,8 +22,8 @@ struct TenantManagerService: Sendable {
       gate.async(API.cloneTenant, clone),
       gate.async(API.batchGetTenants, batchGet),
       gate.async(API.batchCreateTenants, batchCreate),
-      gate.async(API.updateTenant, update),
-      gate.async(API.retireTenantSlug) { (access, request) throws(TenancyError) in
+      gate.async(API.updateTenant, again: told, update),
+      gate.async(API.retireTenantSlug, again: told) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         return answer(
           try await commands(access, validateOnly: request.validateOnly).retire(
@@ -37,7 +37,7 @@ struct TenantManagerService: Sendable {
       gate.serverStreaming(API.watchTenants) { request, responses, stream in
         try await watch(request, responses, stream)
       },
-      gate.async(API.updateTenantConfiguration, configure),
+      gate.async(API.updateTenantConfiguration, again: told, configure),
     ] + lifecycleMethods(gate)
   }
 

@@ -29,9 +29,22 @@ struct TokenService: Sendable {
       gate.async(V1.Tokens.introspectToken) { (access, request) throws(TenancyError) in
         try introspect(access, request)
       },
-      gate.async(V1.Tokens.revokeTokens, revoke),
-      gate.async(V1.Tokens.rotateTokenKey, rotateKey),
-      gate.async(V1.Tokens.removeTokenKey, removeKey),
+      gate.async(
+        V1.Tokens.revokeTokens,
+        again: { (_, _, earlier) in
+          V1.RevokeTokensResponse(expireTime: GoogleProtobuf.Timestamp(Self.end(of: earlier)))
+        }, revoke),
+      gate.async(
+        V1.Tokens.rotateTokenKey,
+        again: { (access, _, earlier) throws(TenancyError) in
+          let tenant = plane.state.find(try access.requireTarget().tenant.id)?.tenant
+          guard let key = tenant?.tokenKey(earlier.resource) else {
+            throw TokenCommands.keyNotFound
+          }
+          return V1.RotateTokenKeyResponse(key: V1.TokenKey(key))
+        }, rotateKey),
+      gate.async(
+        V1.Tokens.removeTokenKey, again: { _, _, _ in V1.RemoveTokenKeyResponse() }, removeKey),
       gate.inline(V1.Tokens.getJsonWebKeySet, keySet),
     ] + AuthenticationService(plane: plane, terms: terms).methods(gate)
   }
@@ -168,9 +181,15 @@ struct TokenService: Sendable {
   private func revokeAll(
     _ access: Access, _ tenant: TenantID
   ) async throws(TenancyError) -> V1.RevokeTokensResponse {
-    try await commands(access).revokeAll(of: tenant)
-    let end = access.now + Duration.seconds(Self.longestLife)
+    let time = try await commands(access).revokeAll(of: tenant)
+    let end = time + Duration.seconds(Self.longestLife)
     return V1.RevokeTokensResponse(expireTime: GoogleProtobuf.Timestamp(end))
+  }
+
+  /// When the tokens are over that a request revoked.
+  private static func end(of earlier: RememberedRequest) -> Timestamp {
+    Int64(earlier.resource).map { Timestamp(nanoseconds: $0) }
+      ?? earlier.time + Duration.seconds(longestLife)
   }
 
   /// Seconds that a token of the tenant can live: also of issuers that it trusts no more, and may trust again.

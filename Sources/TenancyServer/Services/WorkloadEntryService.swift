@@ -16,7 +16,14 @@ struct WorkloadEntryService: Sendable {
   func methods(_ gate: Gate) -> [TenancyMethod] {
     typealias API = V1.WorkloadEntries
     return [
-      gate.async(API.createWorkloadEntry, create),
+      gate.async(
+        API.createWorkloadEntry,
+        again: { (_, _, earlier) throws(TenancyError) in
+          guard let entry = plane.state.workloads.find(earlier.resource) else {
+            throw WorkloadEntryCommands.notFound
+          }
+          return V1.WorkloadEntry(entry)
+        }, create),
       gate.inline(API.getWorkloadEntry) { (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name)
         guard let entry = access.snapshot.state.workloads.find(id) else {
@@ -28,7 +35,8 @@ struct WorkloadEntryService: Sendable {
         var budget = WorkBudget()
         return try list(access, request, &budget)
       },
-      gate.async(API.deleteWorkloadEntry) { (access, request) throws(TenancyError) in
+      gate.async(API.deleteWorkloadEntry, again: { _, _, _ in V1.DeleteWorkloadEntryResponse() }) {
+        (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name)
         try await commands(access).delete(id)
         return V1.DeleteWorkloadEntryResponse()

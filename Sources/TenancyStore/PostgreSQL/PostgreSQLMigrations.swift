@@ -143,7 +143,7 @@ struct PostgreSQLMigrations {
     initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens, settings,
     workloadEntries, requestCounts, signingAuthorities, DomainMigration.postgreSQL, plans,
     tokenAuthorities, labels, ConfigurationItems.postgreSQL, HistoryQuery.postgreSQL,
-    TenantOperations.postgreSQL, LogIndexes.all, LogIndexes.ofPuts,
+    TenantOperations.postgreSQL, LogIndexes.all, LogIndexes.ofPuts, RequestTable.postgreSQL,
   ]
 
   /// Nothing to be made: who does not know of plans would destroy what must be kept, and drop them, or labels.

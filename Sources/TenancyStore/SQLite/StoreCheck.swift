@@ -179,7 +179,8 @@ public enum StoreCheck {
       hasWorkloads: version >= Migrations.firstWithWorkloads,
       hasDomains: version >= Migrations.firstWithDomains,
       hasConfigurationItems: version >= Migrations.firstWithConfigurationItems,
-      hasAuthorities: version >= Migrations.firstWithAuthorities)
+      hasAuthorities: version >= Migrations.firstWithAuthorities,
+      hasPayers: version >= Migrations.firstWithPayers)
     let stored = StoredState(revision: revision, tables: try reader.tables())
     var unreadable: Set<TenantID> = []
     if findings.all.count > before {

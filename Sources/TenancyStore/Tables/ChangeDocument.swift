@@ -17,8 +17,8 @@ internal import Tenancy
 ///     clearProvisioningSteps  tenant
 ///     reserveName             tenant, kind: slug, schema or tenant_identifier; name
 ///     retireSlug              tenant, name
-///     rememberRequest         tenant, request: {actor, requestID, digest, time}
-///     forgetRequests          before
+///     rememberRequest         tenant?, request: {payer?, actor, requestID, digest, resource?, time}
+///     forgetRequests          before, tenant?
 ///     putSecret               tenant?, purpose: database_password, token_key/{id}, authority_key/{id}; version, key
 ///     deleteSecret            tenant?, purpose
 ///     putRevocation           tenant, revocation: {kind: token, subject or tenant; target?, before, expireTime,
@@ -110,10 +110,12 @@ struct ChangeDocument: Codable {
       try put(.retireSlug, tenant)
       try box.encode(slug.text, forKey: .name)
     case .rememberRequest(let request):
-      try put(.rememberRequest, request.tenant)
+      try box.encode(Kind.rememberRequest, forKey: .change)
+      try box.encodeIfPresent(request.tenant?.description, forKey: .tenant)
       try box.encode(RequestDocument(request), forKey: .request)
-    case .forgetRequests(let before):
+    case .forgetRequests(let before, let payer):
       try box.encode(Kind.forgetRequests, forKey: .change)
+      try box.encodeIfPresent(payer?.description, forKey: .tenant)
       try box.encode(before.nanoseconds, forKey: .before)
     case .putSecret(let tenant, let purpose, let reference, _):
       try put(.putSecret, tenant)
@@ -175,6 +177,11 @@ struct ChangeDocument: Codable {
     func tenant() throws -> TenantID {
       try TenantID(parsing: text(.tenant)).decoded()
     }
+    func optionalTenant() throws -> TenantID? {
+      try box.decodeIfPresent(String.self, forKey: .tenant).map {
+        try TenantID(parsing: $0).decoded()
+      }
+    }
     func secretOwner() throws -> TenantID {
       guard case .authorityKey = try purpose() else { return try tenant() }
       return SecretPlace.platform
@@ -209,9 +216,10 @@ struct ChangeDocument: Codable {
       change = .retireSlug(try Slug(parsing: text(.name)).decoded(), try tenant())
     case .rememberRequest:
       let document = try box.decode(RequestDocument.self, forKey: .request)
-      change = .rememberRequest(document.request(of: try tenant()))
+      let payer = try document.payer.map { try TenantID(parsing: $0).decoded() }
+      change = .rememberRequest(document.request(of: try optionalTenant(), payer: payer))
     case .forgetRequests:
-      change = .forgetRequests(before: try moment())
+      change = .forgetRequests(before: try moment(), of: try optionalTenant())
     case .putSecret:
       let version = try box.decode(UInt64.self, forKey: .version)
       change = .putSecret(

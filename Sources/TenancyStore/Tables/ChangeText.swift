@@ -48,10 +48,11 @@ extension ChangeDocument {
         json.pair("change", "rememberRequest")
         json.key("request")
         try Self.write(request, to: &json)
-        json.pair("tenant", request.tenant.description)
-      case .forgetRequests(let before):
+        if let tenant = request.tenant { json.pair("tenant", tenant.description) }
+      case .forgetRequests(let before, let payer):
         json.pair("before", before)
         json.pair("change", "forgetRequests")
+        if let payer { json.pair("tenant", payer.description) }
       case .putSecret(let tenant, let purpose, let reference, _):
         json.pairs(
           ("change", "putSecret"), ("key", reference.key.description),
@@ -177,8 +178,10 @@ extension ChangeDocument {
     _ request: RememberedRequest, to json: inout JSONText
   ) throws(StoreError) {
     try json.object { json throws(StoreError) in
-      json.pairs(
-        ("actor", request.actor), ("digest", request.digest), ("requestID", request.requestID))
+      json.pairs(("actor", request.actor), ("digest", request.digest))
+      if let payer = request.payer { json.pair("payer", payer.description) }
+      json.pair("requestID", request.requestID)
+      if !request.resource.isEmpty { json.pair("resource", request.resource) }
       json.pair("time", request.time)
     }
   }

@@ -46,21 +46,30 @@ struct AssignmentDocument: Codable {
   }
 }
 
-/// A create request as the log has it.
+/// A request as the log has it.
 struct RequestDocument: Codable {
   let actor, requestID, digest: String
+  let payer: String?
+  let resource: String?
   let time: Int64
 
   init(_ request: RememberedRequest) {
     actor = request.actor
     requestID = request.requestID
     digest = request.digest
+    payer = request.payer?.description
+    resource = request.resource.isEmpty ? nil : request.resource
     time = request.time.nanoseconds
   }
 
-  func request(of tenant: TenantID) -> RememberedRequest {
+  func request(of tenant: TenantID?, payer: TenantID?) -> RememberedRequest {
     RememberedRequest(
-      actor: actor, requestID: requestID, digest: digest, tenant: tenant,
-      time: Timestamp(nanoseconds: time))
+      payer: payer, actor: actor, requestID: requestID, digest: digest, tenant: tenant,
+      resource: resource ?? "", time: Timestamp(nanoseconds: time))
   }
+}
+
+extension RememberedRequest {
+  /// As the column has it.
+  var payerText: String { payer?.description ?? "" }
 }

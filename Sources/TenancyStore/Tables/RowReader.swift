@@ -70,6 +70,14 @@ struct RowReader<Row: TableRow>: ~Copyable {
     return try tenantID()
   }
 
+  /// Empty: the platform.
+  mutating func payer() throws(StoreError) -> TenantID? {
+    let text = try text()
+    if text.isEmpty { return nil }
+    guard let id = TenantID(parsing: text) else { throw corruption("its payer is no tenant") }
+    return id
+  }
+
   mutating func selectors() throws(StoreError) -> WorkloadEntry.Selectors {
     let document: WorkloadSelectorsDocument = try json()
     return document.selectors

@@ -159,7 +159,7 @@ struct StateAudit {
       try requireTenant(id, Row("provisioning_steps", id, name))
     case .rememberRequest(let request):
       let row = Row("requests", request.actor, request.requestID)
-      try requireTenant(request.tenant, row)
+      if let tenant = request.tenant { try requireTenant(tenant, row) }
       try row.require(Self.isDigest(request.digest), "its digest is none")
     case .putRevocation(let id, let revocation):
       let target = revocation.target

@@ -16,6 +16,8 @@ struct StateReader<Source: RowSource> {
   var hasConfigurationItems = true
   /// And of one that knows of signing authorities.
   var hasAuthorities = true
+  /// And of one in which requests are those of tenants' callers as well.
+  var hasPayers = true
 
   /// Inside the caller's transaction.
   /// - Parameters:
@@ -120,11 +122,13 @@ struct StateReader<Source: RowSource> {
   }
 
   private func requests() throws(StoreError) -> [Change] {
-    try rows(of: .requests) { row throws(StoreError) in
+    let sql = hasPayers ? Table.requests.selectAll : RequestTable.selectFormer
+    return try rows(sql, of: .requests) { row throws(StoreError) in
       .rememberRequest(
         RememberedRequest(
-          actor: try row.text(), requestID: try row.text(), digest: try row.text(),
-          tenant: try row.tenantID(), time: try row.time()))
+          payer: try row.payer(), actor: try row.text(), requestID: try row.text(),
+          digest: try row.text(), tenant: try row.optionalTenantID(),
+          resource: try row.text(), time: try row.time()))
     }
   }
 

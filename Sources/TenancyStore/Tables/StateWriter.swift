@@ -104,10 +104,11 @@ struct StateWriter {
       try runner.run(.retireSlug, .text(slug.text), .id(tenant))
     case .rememberRequest(let request):
       try runner.run(
-        .rememberRequest, .text(request.actor), .text(request.requestID), .text(request.digest),
-        .id(request.tenant), .time(request.time))
-    case .forgetRequests(let moment):
-      try runner.run(.forgetRequests, .time(moment))
+        .rememberRequest, .text(request.payerText), .text(request.actor),
+        .text(request.requestID), .text(request.digest),
+        request.tenant.map { .id($0) } ?? .null, .text(request.resource), .time(request.time))
+    case .forgetRequests(let moment, let payer):
+      try runner.run(.forgetRequests, .text(payer?.description ?? ""), .time(moment))
     case .putSecret(let tenant, let purpose, let reference, let sealed):
       // As the log tells of it.
       guard let sealed else {

@@ -130,8 +130,9 @@ extension Table {
   static let requests = Table(
     name: "requests",
     columns: [
-      .text("actor"), .text("request_id"), .text("digest"), .text("tenant_id"), .integer("time"),
-    ], keyCount: 2)
+      .text("payer"), .text("actor"), .text("request_id"), .text("digest"),
+      .nullable(.text("tenant_id")), .text("resource"), .integer("time"),
+    ], keyCount: 3)
 
   /// A lease's fencing number is the revision of the entry that took it. Times are milliseconds since 1970 by
   /// the database's clock.
@@ -323,7 +324,8 @@ enum StateStatement: Int, CaseIterable {
     case .clearSteps: return Table.provisioningSteps.delete(dialect, where: "tenant_id")
     case .rememberRequest: return Table.requests.put(dialect)
     case .forgetRequests:
-      return "DELETE FROM requests WHERE time < \(dialect.parameter(1))"
+      return "DELETE FROM requests WHERE payer = \(dialect.parameter(1)) "
+        + "AND time < \(dialect.parameter(2))"
     case .takeLease: return Table.takeLease(dialect)
     case .holdLease:
       return "UPDATE leases SET expire_time = \(dialect.nowMilliseconds) + \(dialect.parameter(3)) "

@@ -459,18 +459,22 @@ extension V1 {
     public var role: V1.Role?
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       roleId: String = "",
       role: V1.Role? = nil,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.parent = parent
       self.roleId = roleId
       self.role = role
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -488,6 +492,7 @@ extension V1.CreateRoleRequest {
     self.roleId = try WireText.string(c.pointee.role_id, field: "role_id")
     self.role = try WireRead.message(c.pointee.role, field: "role")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -497,6 +502,7 @@ extension V1.CreateRoleRequest {
     c.pointee.role_id = arena.copy(self.roleId)
     c.pointee.role = self.role?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -506,6 +512,7 @@ extension V1.CreateRoleRequest {
     if !self.roleId.isEmpty { object["roleId"] = .string(self.roleId) }
     if let value = self.role { object["role"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -560,16 +567,20 @@ extension V1 {
     public var updateMask: GoogleProtobuf.FieldMask?
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       role: V1.Role? = nil,
       updateMask: GoogleProtobuf.FieldMask? = nil,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.role = role
       self.updateMask = updateMask
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -586,6 +597,7 @@ extension V1.UpdateRoleRequest {
     self.role = try WireRead.message(c.pointee.role, field: "role")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -594,6 +606,7 @@ extension V1.UpdateRoleRequest {
     c.pointee.role = self.role?.write(into: arena)
     c.pointee.update_mask = self.updateMask?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -602,6 +615,7 @@ extension V1.UpdateRoleRequest {
     if let value = self.role { object["role"] = value.json() }
     if let value = self.updateMask { object["updateMask"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -617,18 +631,22 @@ extension V1 {
     public var force: Bool
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
       force: Bool = false,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.force = force
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -646,6 +664,7 @@ extension V1.DeleteRoleRequest {
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.force = c.pointee.force != 0
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -655,6 +674,7 @@ extension V1.DeleteRoleRequest {
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.force = self.force ? 1 : 0
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -664,6 +684,7 @@ extension V1.DeleteRoleRequest {
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.force { object["force"] = .bool(self.force) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -812,18 +833,22 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       permissions: [String] = [],
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.permissions = permissions
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -841,6 +866,7 @@ extension V1.AddRolePermissionsRequest {
     self.permissions = try WireRead.strings(c.pointee.permissions, count: c.pointee.n_permissions, field: "permissions")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -851,6 +877,7 @@ extension V1.AddRolePermissionsRequest {
     c.pointee.permissions = arena.list(self.permissions) { arena.copy($0) }
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -860,6 +887,7 @@ extension V1.AddRolePermissionsRequest {
     if !self.permissions.isEmpty { object["permissions"] = .array(self.permissions.map { .string($0) }) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -875,18 +903,22 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       permissions: [String] = [],
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.permissions = permissions
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -904,6 +936,7 @@ extension V1.RemoveRolePermissionsRequest {
     self.permissions = try WireRead.strings(c.pointee.permissions, count: c.pointee.n_permissions, field: "permissions")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -914,6 +947,7 @@ extension V1.RemoveRolePermissionsRequest {
     c.pointee.permissions = arena.list(self.permissions) { arena.copy($0) }
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -923,6 +957,7 @@ extension V1.RemoveRolePermissionsRequest {
     if !self.permissions.isEmpty { object["permissions"] = .array(self.permissions.map { .string($0) }) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1005,16 +1040,20 @@ extension V1 {
     public var assignment: V1.RoleAssignment?
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       assignment: V1.RoleAssignment? = nil,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.parent = parent
       self.assignment = assignment
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1031,6 +1070,7 @@ extension V1.CreateRoleAssignmentRequest {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.assignment = try WireRead.message(c.pointee.assignment, field: "assignment")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1039,6 +1079,7 @@ extension V1.CreateRoleAssignmentRequest {
     c.pointee.parent = arena.copy(self.parent)
     c.pointee.assignment = self.assignment?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1047,6 +1088,7 @@ extension V1.CreateRoleAssignmentRequest {
     if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
     if let value = self.assignment { object["assignment"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1058,14 +1100,18 @@ extension V1 {
     public var name: String
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1081,6 +1127,7 @@ extension V1.DeleteRoleAssignmentRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1088,6 +1135,7 @@ extension V1.DeleteRoleAssignmentRequest {
     tenancy__v1__delete_role_assignment_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1095,6 +1143,7 @@ extension V1.DeleteRoleAssignmentRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }

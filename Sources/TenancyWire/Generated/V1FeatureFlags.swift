@@ -125,16 +125,20 @@ extension V1 {
     public var featureFlag: V1.FeatureFlag?
     /// Checks only, changes nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       featureFlagId: String = "",
       featureFlag: V1.FeatureFlag? = nil,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.featureFlagId = featureFlagId
       self.featureFlag = featureFlag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -151,6 +155,7 @@ extension V1.CreateFeatureFlagRequest {
     self.featureFlagId = try WireText.string(c.pointee.feature_flag_id, field: "feature_flag_id")
     self.featureFlag = try WireRead.message(c.pointee.feature_flag, field: "feature_flag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -159,6 +164,7 @@ extension V1.CreateFeatureFlagRequest {
     c.pointee.feature_flag_id = arena.copy(self.featureFlagId)
     c.pointee.feature_flag = self.featureFlag?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -167,6 +173,7 @@ extension V1.CreateFeatureFlagRequest {
     if !self.featureFlagId.isEmpty { object["featureFlagId"] = .string(self.featureFlagId) }
     if let value = self.featureFlag { object["featureFlag"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -318,16 +325,20 @@ extension V1 {
     public var updateMask: GoogleProtobuf.FieldMask?
     /// Checks only, changes nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       featureFlag: V1.FeatureFlag? = nil,
       updateMask: GoogleProtobuf.FieldMask? = nil,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.featureFlag = featureFlag
       self.updateMask = updateMask
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -344,6 +355,7 @@ extension V1.UpdateFeatureFlagRequest {
     self.featureFlag = try WireRead.message(c.pointee.feature_flag, field: "feature_flag")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -352,6 +364,7 @@ extension V1.UpdateFeatureFlagRequest {
     c.pointee.feature_flag = self.featureFlag?.write(into: arena)
     c.pointee.update_mask = self.updateMask?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -360,6 +373,7 @@ extension V1.UpdateFeatureFlagRequest {
     if let value = self.featureFlag { object["featureFlag"] = value.json() }
     if let value = self.updateMask { object["updateMask"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -373,16 +387,20 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -399,6 +417,7 @@ extension V1.DeleteFeatureFlagRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -407,6 +426,7 @@ extension V1.DeleteFeatureFlagRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -415,6 +435,7 @@ extension V1.DeleteFeatureFlagRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }

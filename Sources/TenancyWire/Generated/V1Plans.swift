@@ -126,16 +126,20 @@ extension V1 {
     public var plan: V1.Plan?
     /// Checks only, changes nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       planId: String = "",
       plan: V1.Plan? = nil,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.planId = planId
       self.plan = plan
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -152,6 +156,7 @@ extension V1.CreatePlanRequest {
     self.planId = try WireText.string(c.pointee.plan_id, field: "plan_id")
     self.plan = try WireRead.message(c.pointee.plan, field: "plan")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -160,6 +165,7 @@ extension V1.CreatePlanRequest {
     c.pointee.plan_id = arena.copy(self.planId)
     c.pointee.plan = self.plan?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -168,6 +174,7 @@ extension V1.CreatePlanRequest {
     if !self.planId.isEmpty { object["planId"] = .string(self.planId) }
     if let value = self.plan { object["plan"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -320,16 +327,20 @@ extension V1 {
     public var updateMask: GoogleProtobuf.FieldMask?
     /// Checks only, changes nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       plan: V1.Plan? = nil,
       updateMask: GoogleProtobuf.FieldMask? = nil,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.plan = plan
       self.updateMask = updateMask
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -346,6 +357,7 @@ extension V1.UpdatePlanRequest {
     self.plan = try WireRead.message(c.pointee.plan, field: "plan")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -354,6 +366,7 @@ extension V1.UpdatePlanRequest {
     c.pointee.plan = self.plan?.write(into: arena)
     c.pointee.update_mask = self.updateMask?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -362,6 +375,7 @@ extension V1.UpdatePlanRequest {
     if let value = self.plan { object["plan"] = value.json() }
     if let value = self.updateMask { object["updateMask"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -375,16 +389,20 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -401,6 +419,7 @@ extension V1.DeletePlanRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -409,6 +428,7 @@ extension V1.DeletePlanRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -417,6 +437,7 @@ extension V1.DeletePlanRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }

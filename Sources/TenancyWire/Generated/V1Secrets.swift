@@ -9,8 +9,15 @@ public import Tenancy
 extension V1 {
   /// `tenancy.v1.RotateDataKeyRequest`.
   public struct RotateDataKeyRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
-    /// Has no fields.
-    public init() {}
+    /// See UpdateTenantRequest.
+    public var requestId: String
+
+    /// Fields that are not given have their defaults.
+    public init(
+      requestId: String = ""
+    ) {
+      self.requestId = requestId
+    }
   }
 }
 
@@ -23,15 +30,21 @@ extension V1.RotateDataKeyRequest {
   }
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__rotate_data_key_request__init(c)
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
-  public func json() -> JSONValue { .object([:]) }
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    return .object(object)
+  }
 }
 
 extension V1 {

@@ -228,16 +228,20 @@ extension V1 {
     public var settingDefinition: V1.SettingDefinition?
     /// Checks only, changes nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       settingDefinitionId: String = "",
       settingDefinition: V1.SettingDefinition? = nil,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.settingDefinitionId = settingDefinitionId
       self.settingDefinition = settingDefinition
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -254,6 +258,7 @@ extension V1.CreateSettingDefinitionRequest {
     self.settingDefinitionId = try WireText.string(c.pointee.setting_definition_id, field: "setting_definition_id")
     self.settingDefinition = try WireRead.message(c.pointee.setting_definition, field: "setting_definition")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -262,6 +267,7 @@ extension V1.CreateSettingDefinitionRequest {
     c.pointee.setting_definition_id = arena.copy(self.settingDefinitionId)
     c.pointee.setting_definition = self.settingDefinition?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -270,6 +276,7 @@ extension V1.CreateSettingDefinitionRequest {
     if !self.settingDefinitionId.isEmpty { object["settingDefinitionId"] = .string(self.settingDefinitionId) }
     if let value = self.settingDefinition { object["settingDefinition"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -421,16 +428,20 @@ extension V1 {
     public var updateMask: GoogleProtobuf.FieldMask?
     /// Checks only, changes nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       settingDefinition: V1.SettingDefinition? = nil,
       updateMask: GoogleProtobuf.FieldMask? = nil,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.settingDefinition = settingDefinition
       self.updateMask = updateMask
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -447,6 +458,7 @@ extension V1.UpdateSettingDefinitionRequest {
     self.settingDefinition = try WireRead.message(c.pointee.setting_definition, field: "setting_definition")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -455,6 +467,7 @@ extension V1.UpdateSettingDefinitionRequest {
     c.pointee.setting_definition = self.settingDefinition?.write(into: arena)
     c.pointee.update_mask = self.updateMask?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -463,6 +476,7 @@ extension V1.UpdateSettingDefinitionRequest {
     if let value = self.settingDefinition { object["settingDefinition"] = value.json() }
     if let value = self.updateMask { object["updateMask"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -476,16 +490,20 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -502,6 +520,7 @@ extension V1.DeleteSettingDefinitionRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -510,6 +529,7 @@ extension V1.DeleteSettingDefinitionRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -518,6 +538,7 @@ extension V1.DeleteSettingDefinitionRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }

@@ -1166,16 +1166,21 @@ extension V1 {
     public var updateMask: GoogleProtobuf.FieldMask?
     /// `validate_only`, field 3.
     public var validateOnly: Bool
+    /// A UUID of the caller's choice (AIP-155): what was carried out under it is not carried out again, and is answered
+    /// as it is by now. Remembered for a day, the last 1,000 of a tenant's callers.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       tenant: V1.Tenant? = nil,
       updateMask: GoogleProtobuf.FieldMask? = nil,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.tenant = tenant
       self.updateMask = updateMask
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1192,6 +1197,7 @@ extension V1.UpdateTenantRequest {
     self.tenant = try WireRead.message(c.pointee.tenant, field: "tenant")
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1200,6 +1206,7 @@ extension V1.UpdateTenantRequest {
     c.pointee.tenant = self.tenant?.write(into: arena)
     c.pointee.update_mask = self.updateMask?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1208,6 +1215,7 @@ extension V1.UpdateTenantRequest {
     if let value = self.tenant { object["tenant"] = value.json() }
     if let value = self.updateMask { object["updateMask"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1223,18 +1231,22 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       slug: String = "",
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.slug = slug
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1252,6 +1264,7 @@ extension V1.RetireTenantSlugRequest {
     self.slug = try WireText.string(c.pointee.slug, field: "slug")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1261,6 +1274,7 @@ extension V1.RetireTenantSlugRequest {
     c.pointee.slug = arena.copy(self.slug)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1270,6 +1284,7 @@ extension V1.RetireTenantSlugRequest {
     if !self.slug.isEmpty { object["slug"] = .string(self.slug) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1283,16 +1298,20 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing. Nobody is asked to approve it.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1309,6 +1328,7 @@ extension V1.DeactivateTenantRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1317,6 +1337,7 @@ extension V1.DeactivateTenantRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1325,6 +1346,7 @@ extension V1.DeactivateTenantRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1338,16 +1360,20 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing. Nobody is asked to approve it.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1364,6 +1390,7 @@ extension V1.ActivateTenantRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1372,6 +1399,7 @@ extension V1.ActivateTenantRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1380,6 +1408,7 @@ extension V1.ActivateTenantRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1393,16 +1422,20 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing. Nobody is asked to approve it.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1419,6 +1452,7 @@ extension V1.DeleteTenantRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1427,6 +1461,7 @@ extension V1.DeleteTenantRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1435,6 +1470,7 @@ extension V1.DeleteTenantRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1453,6 +1489,8 @@ extension V1 {
     public var reason: String
     /// Check and answer as if, but change nothing. Nobody is asked to approve it.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
@@ -1460,13 +1498,15 @@ extension V1 {
       etag: String = "",
       expectedEndTime: GoogleProtobuf.Timestamp? = nil,
       reason: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.expectedEndTime = expectedEndTime
       self.reason = reason
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1485,6 +1525,7 @@ extension V1.BeginTenantMaintenanceRequest {
     self.expectedEndTime = try WireRead.message(c.pointee.expected_end_time, field: "expected_end_time")
     self.reason = try WireText.string(c.pointee.reason, field: "reason")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1495,6 +1536,7 @@ extension V1.BeginTenantMaintenanceRequest {
     c.pointee.expected_end_time = self.expectedEndTime?.write(into: arena)
     c.pointee.reason = arena.copy(self.reason)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1505,6 +1547,7 @@ extension V1.BeginTenantMaintenanceRequest {
     if let value = self.expectedEndTime { object["expectedEndTime"] = value.json() }
     if !self.reason.isEmpty { object["reason"] = .string(self.reason) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1518,16 +1561,20 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing. Nobody is asked to approve it.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1544,6 +1591,7 @@ extension V1.EndTenantMaintenanceRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1552,6 +1600,7 @@ extension V1.EndTenantMaintenanceRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1560,6 +1609,7 @@ extension V1.EndTenantMaintenanceRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1573,16 +1623,20 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing. Nobody is asked to approve it.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1599,6 +1653,7 @@ extension V1.UndeleteTenantRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1607,6 +1662,7 @@ extension V1.UndeleteTenantRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1615,6 +1671,7 @@ extension V1.UndeleteTenantRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1632,6 +1689,8 @@ extension V1 {
     public var force: Bool
     /// Check and answer as if, but change nothing. Nobody is asked to approve it.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
@@ -1639,13 +1698,15 @@ extension V1 {
       etag: String = "",
       ignoreRetention: Bool = false,
       force: Bool = false,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.ignoreRetention = ignoreRetention
       self.force = force
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1664,6 +1725,7 @@ extension V1.PurgeTenantRequest {
     self.ignoreRetention = c.pointee.ignore_retention != 0
     self.force = c.pointee.force != 0
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1674,6 +1736,7 @@ extension V1.PurgeTenantRequest {
     c.pointee.ignore_retention = self.ignoreRetention ? 1 : 0
     c.pointee.force = self.force ? 1 : 0
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1684,6 +1747,7 @@ extension V1.PurgeTenantRequest {
     if self.ignoreRetention { object["ignoreRetention"] = .bool(self.ignoreRetention) }
     if self.force { object["force"] = .bool(self.force) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1699,18 +1763,22 @@ extension V1 {
     public var reason: String
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
       reason: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.reason = reason
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1728,6 +1796,7 @@ extension V1.PlaceTenantLegalHoldRequest {
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.reason = try WireText.string(c.pointee.reason, field: "reason")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1737,6 +1806,7 @@ extension V1.PlaceTenantLegalHoldRequest {
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.reason = arena.copy(self.reason)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1746,6 +1816,7 @@ extension V1.PlaceTenantLegalHoldRequest {
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if !self.reason.isEmpty { object["reason"] = .string(self.reason) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1759,16 +1830,20 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1785,6 +1860,7 @@ extension V1.ReleaseTenantLegalHoldRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1793,6 +1869,7 @@ extension V1.ReleaseTenantLegalHoldRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1801,6 +1878,7 @@ extension V1.ReleaseTenantLegalHoldRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -1816,18 +1894,22 @@ extension V1 {
     public var schedule: V1.TenantSchedule?
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
       schedule: V1.TenantSchedule? = nil,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.schedule = schedule
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -1845,6 +1927,7 @@ extension V1.SetTenantScheduleRequest {
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.schedule = try WireRead.message(c.pointee.schedule, field: "schedule")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1854,6 +1937,7 @@ extension V1.SetTenantScheduleRequest {
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.schedule = self.schedule?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -1863,6 +1947,7 @@ extension V1.SetTenantScheduleRequest {
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if let value = self.schedule { object["schedule"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -2205,6 +2290,8 @@ extension V1 {
     public var etag: String
     /// Check and answer as if, but change nothing.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
@@ -2212,13 +2299,15 @@ extension V1 {
       configuration: V1.TenantConfiguration? = nil,
       updateMask: GoogleProtobuf.FieldMask? = nil,
       etag: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.configuration = configuration
       self.updateMask = updateMask
       self.etag = etag
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -2237,6 +2326,7 @@ extension V1.UpdateTenantConfigurationRequest {
     self.updateMask = try WireRead.message(c.pointee.update_mask, field: "update_mask")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -2247,6 +2337,7 @@ extension V1.UpdateTenantConfigurationRequest {
     c.pointee.update_mask = self.updateMask?.write(into: arena)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -2257,6 +2348,7 @@ extension V1.UpdateTenantConfigurationRequest {
     if let value = self.updateMask { object["updateMask"] = value.json() }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -2268,14 +2360,18 @@ extension V1 {
     public var name: String
     /// Check and answer as if, but change nothing. Nobody is asked to approve it.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -2291,6 +2387,7 @@ extension V1.ProvisionTenantResourcesRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -2298,6 +2395,7 @@ extension V1.ProvisionTenantResourcesRequest {
     tenancy__v1__provision_tenant_resources_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -2305,6 +2403,7 @@ extension V1.ProvisionTenantResourcesRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }
@@ -2322,18 +2421,22 @@ extension V1 {
     public var force: Bool
     /// Check and answer as if, but change nothing. Nobody is asked to approve it.
     public var validateOnly: Bool
+    /// See UpdateTenantRequest.
+    public var requestId: String
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       etag: String = "",
       force: Bool = false,
-      validateOnly: Bool = false
+      validateOnly: Bool = false,
+      requestId: String = ""
     ) {
       self.name = name
       self.etag = etag
       self.force = force
       self.validateOnly = validateOnly
+      self.requestId = requestId
     }
   }
 }
@@ -2351,6 +2454,7 @@ extension V1.DeprovisionTenantResourcesRequest {
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.force = c.pointee.force != 0
     self.validateOnly = c.pointee.validate_only != 0
+    self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -2360,6 +2464,7 @@ extension V1.DeprovisionTenantResourcesRequest {
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.force = self.force ? 1 : 0
     c.pointee.validate_only = self.validateOnly ? 1 : 0
+    c.pointee.request_id = arena.copy(self.requestId)
     return c
   }
 
@@ -2369,6 +2474,7 @@ extension V1.DeprovisionTenantResourcesRequest {
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if self.force { object["force"] = .bool(self.force) }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
     return .object(object)
   }
 }

@@ -279,7 +279,7 @@ private enum Sample {
     return [
       .reserveName(ReservedName(.schema, "acme"), tenant), .retireSlug(slug, tenant),
       .deleteRole(tenant, id: "reader"), .putProvisioningStep(tenant, name: "create_schema"),
-      .clearProvisioningSteps(tenant), .forgetRequests(before: time),
+      .clearProvisioningSteps(tenant), .forgetRequests(before: time, of: tenant),
       .putSecret(tenant, .databasePassword, reference, nil),
       .deleteSecret(tenant, .databasePassword),
       .putSecret(tenant, .tokenKey(tokenKey.id), reference, nil),

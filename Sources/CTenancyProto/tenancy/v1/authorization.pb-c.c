@@ -1363,7 +1363,7 @@ const ProtobufCMessageDescriptor tenancy__v1__role__descriptor =
   (ProtobufCMessageInit) tenancy__v1__role__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__create_role_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__create_role_request__field_descriptors[5] =
 {
   {
     "parent",
@@ -1413,9 +1413,22 @@ static const ProtobufCFieldDescriptor tenancy__v1__create_role_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateRoleRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__create_role_request__field_indices_by_name[] = {
   0,   /* field[0] = parent */
+  4,   /* field[4] = request_id */
   2,   /* field[2] = role */
   1,   /* field[1] = role_id */
   3,   /* field[3] = validate_only */
@@ -1423,7 +1436,7 @@ static const unsigned tenancy__v1__create_role_request__field_indices_by_name[] 
 static const ProtobufCIntRange tenancy__v1__create_role_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__create_role_request__descriptor =
 {
@@ -1433,7 +1446,7 @@ const ProtobufCMessageDescriptor tenancy__v1__create_role_request__descriptor =
   "Tenancy__V1__CreateRoleRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__CreateRoleRequest),
-  4,
+  5,
   tenancy__v1__create_role_request__field_descriptors,
   tenancy__v1__create_role_request__field_indices_by_name,
   1,  tenancy__v1__create_role_request__number_ranges,
@@ -1478,7 +1491,7 @@ const ProtobufCMessageDescriptor tenancy__v1__get_role_request__descriptor =
   (ProtobufCMessageInit) tenancy__v1__get_role_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__update_role_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__update_role_request__field_descriptors[4] =
 {
   {
     "role",
@@ -1516,8 +1529,21 @@ static const ProtobufCFieldDescriptor tenancy__v1__update_role_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdateRoleRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__update_role_request__field_indices_by_name[] = {
+  3,   /* field[3] = request_id */
   0,   /* field[0] = role */
   1,   /* field[1] = update_mask */
   2,   /* field[2] = validate_only */
@@ -1525,7 +1551,7 @@ static const unsigned tenancy__v1__update_role_request__field_indices_by_name[] 
 static const ProtobufCIntRange tenancy__v1__update_role_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__update_role_request__descriptor =
 {
@@ -1535,14 +1561,14 @@ const ProtobufCMessageDescriptor tenancy__v1__update_role_request__descriptor =
   "Tenancy__V1__UpdateRoleRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__UpdateRoleRequest),
-  3,
+  4,
   tenancy__v1__update_role_request__field_descriptors,
   tenancy__v1__update_role_request__field_indices_by_name,
   1,  tenancy__v1__update_role_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__update_role_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_role_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_role_request__field_descriptors[5] =
 {
   {
     "name",
@@ -1592,17 +1618,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_role_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteRoleRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_role_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   2,   /* field[2] = force */
   0,   /* field[0] = name */
+  4,   /* field[4] = request_id */
   3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_role_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_role_request__descriptor =
 {
@@ -1612,7 +1651,7 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_role_request__descriptor =
   "Tenancy__V1__DeleteRoleRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeleteRoleRequest),
-  4,
+  5,
   tenancy__v1__delete_role_request__field_descriptors,
   tenancy__v1__delete_role_request__field_indices_by_name,
   1,  tenancy__v1__delete_role_request__number_ranges,
@@ -1752,7 +1791,7 @@ const ProtobufCMessageDescriptor tenancy__v1__list_roles_response__descriptor =
   (ProtobufCMessageInit) tenancy__v1__list_roles_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__add_role_permissions_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__add_role_permissions_request__field_descriptors[5] =
 {
   {
     "name",
@@ -1802,17 +1841,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__add_role_permissions_request_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AddRolePermissionsRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__add_role_permissions_request__field_indices_by_name[] = {
   2,   /* field[2] = etag */
   0,   /* field[0] = name */
   1,   /* field[1] = permissions */
+  4,   /* field[4] = request_id */
   3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__add_role_permissions_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__add_role_permissions_request__descriptor =
 {
@@ -1822,14 +1874,14 @@ const ProtobufCMessageDescriptor tenancy__v1__add_role_permissions_request__desc
   "Tenancy__V1__AddRolePermissionsRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__AddRolePermissionsRequest),
-  4,
+  5,
   tenancy__v1__add_role_permissions_request__field_descriptors,
   tenancy__v1__add_role_permissions_request__field_indices_by_name,
   1,  tenancy__v1__add_role_permissions_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__add_role_permissions_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__remove_role_permissions_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__remove_role_permissions_request__field_descriptors[5] =
 {
   {
     "name",
@@ -1879,17 +1931,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__remove_role_permissions_reque
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RemoveRolePermissionsRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__remove_role_permissions_request__field_indices_by_name[] = {
   2,   /* field[2] = etag */
   0,   /* field[0] = name */
   1,   /* field[1] = permissions */
+  4,   /* field[4] = request_id */
   3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__remove_role_permissions_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__remove_role_permissions_request__descriptor =
 {
@@ -1899,7 +1964,7 @@ const ProtobufCMessageDescriptor tenancy__v1__remove_role_permissions_request__d
   "Tenancy__V1__RemoveRolePermissionsRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RemoveRolePermissionsRequest),
-  4,
+  5,
   tenancy__v1__remove_role_permissions_request__field_descriptors,
   tenancy__v1__remove_role_permissions_request__field_indices_by_name,
   1,  tenancy__v1__remove_role_permissions_request__number_ranges,
@@ -1996,7 +2061,7 @@ const ProtobufCMessageDescriptor tenancy__v1__role_assignment__descriptor =
   (ProtobufCMessageInit) tenancy__v1__role_assignment__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__create_role_assignment_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__create_role_assignment_request__field_descriptors[4] =
 {
   {
     "parent",
@@ -2034,16 +2099,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__create_role_assignment_reques
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateRoleAssignmentRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__create_role_assignment_request__field_indices_by_name[] = {
   1,   /* field[1] = assignment */
   0,   /* field[0] = parent */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__create_role_assignment_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__create_role_assignment_request__descriptor =
 {
@@ -2053,14 +2131,14 @@ const ProtobufCMessageDescriptor tenancy__v1__create_role_assignment_request__de
   "Tenancy__V1__CreateRoleAssignmentRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__CreateRoleAssignmentRequest),
-  3,
+  4,
   tenancy__v1__create_role_assignment_request__field_descriptors,
   tenancy__v1__create_role_assignment_request__field_indices_by_name,
   1,  tenancy__v1__create_role_assignment_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__create_role_assignment_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_role_assignment_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_role_assignment_request__field_descriptors[3] =
 {
   {
     "name",
@@ -2086,15 +2164,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_role_assignment_reques
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteRoleAssignmentRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_role_assignment_request__field_indices_by_name[] = {
   0,   /* field[0] = name */
+  2,   /* field[2] = request_id */
   1,   /* field[1] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_role_assignment_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_role_assignment_request__descriptor =
 {
@@ -2104,7 +2195,7 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_role_assignment_request__de
   "Tenancy__V1__DeleteRoleAssignmentRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeleteRoleAssignmentRequest),
-  2,
+  3,
   tenancy__v1__delete_role_assignment_request__field_descriptors,
   tenancy__v1__delete_role_assignment_request__field_indices_by_name,
   1,  tenancy__v1__delete_role_assignment_request__number_ranges,

@@ -523,7 +523,7 @@ const ProtobufCMessageDescriptor tenancy__v1__feature_flag__descriptor =
   (ProtobufCMessageInit) tenancy__v1__feature_flag__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__create_feature_flag_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__create_feature_flag_request__field_descriptors[4] =
 {
   {
     "feature_flag_id",
@@ -561,16 +561,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__create_feature_flag_request__
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateFeatureFlagRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__create_feature_flag_request__field_indices_by_name[] = {
   1,   /* field[1] = feature_flag */
   0,   /* field[0] = feature_flag_id */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__create_feature_flag_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__create_feature_flag_request__descriptor =
 {
@@ -580,7 +593,7 @@ const ProtobufCMessageDescriptor tenancy__v1__create_feature_flag_request__descr
   "Tenancy__V1__CreateFeatureFlagRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__CreateFeatureFlagRequest),
-  3,
+  4,
   tenancy__v1__create_feature_flag_request__field_descriptors,
   tenancy__v1__create_feature_flag_request__field_indices_by_name,
   1,  tenancy__v1__create_feature_flag_request__number_ranges,
@@ -727,7 +740,7 @@ const ProtobufCMessageDescriptor tenancy__v1__list_feature_flags_response__descr
   (ProtobufCMessageInit) tenancy__v1__list_feature_flags_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__update_feature_flag_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__update_feature_flag_request__field_descriptors[4] =
 {
   {
     "feature_flag",
@@ -765,16 +778,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__update_feature_flag_request__
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdateFeatureFlagRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__update_feature_flag_request__field_indices_by_name[] = {
   0,   /* field[0] = feature_flag */
+  3,   /* field[3] = request_id */
   1,   /* field[1] = update_mask */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__update_feature_flag_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__update_feature_flag_request__descriptor =
 {
@@ -784,14 +810,14 @@ const ProtobufCMessageDescriptor tenancy__v1__update_feature_flag_request__descr
   "Tenancy__V1__UpdateFeatureFlagRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__UpdateFeatureFlagRequest),
-  3,
+  4,
   tenancy__v1__update_feature_flag_request__field_descriptors,
   tenancy__v1__update_feature_flag_request__field_indices_by_name,
   1,  tenancy__v1__update_feature_flag_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__update_feature_flag_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_feature_flag_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_feature_flag_request__field_descriptors[4] =
 {
   {
     "name",
@@ -829,16 +855,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_feature_flag_request__
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteFeatureFlagRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_feature_flag_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_feature_flag_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_feature_flag_request__descriptor =
 {
@@ -848,7 +887,7 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_feature_flag_request__descr
   "Tenancy__V1__DeleteFeatureFlagRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeleteFeatureFlagRequest),
-  3,
+  4,
   tenancy__v1__delete_feature_flag_request__field_descriptors,
   tenancy__v1__delete_feature_flag_request__field_indices_by_name,
   1,  tenancy__v1__delete_feature_flag_request__number_ranges,

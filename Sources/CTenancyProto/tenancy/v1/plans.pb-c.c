@@ -625,7 +625,7 @@ const ProtobufCMessageDescriptor tenancy__v1__plan__descriptor =
   (ProtobufCMessageInit) tenancy__v1__plan__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__create_plan_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__create_plan_request__field_descriptors[4] =
 {
   {
     "plan_id",
@@ -663,16 +663,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__create_plan_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreatePlanRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__create_plan_request__field_indices_by_name[] = {
   1,   /* field[1] = plan */
   0,   /* field[0] = plan_id */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__create_plan_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__create_plan_request__descriptor =
 {
@@ -682,7 +695,7 @@ const ProtobufCMessageDescriptor tenancy__v1__create_plan_request__descriptor =
   "Tenancy__V1__CreatePlanRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__CreatePlanRequest),
-  3,
+  4,
   tenancy__v1__create_plan_request__field_descriptors,
   tenancy__v1__create_plan_request__field_indices_by_name,
   1,  tenancy__v1__create_plan_request__number_ranges,
@@ -829,7 +842,7 @@ const ProtobufCMessageDescriptor tenancy__v1__list_plans_response__descriptor =
   (ProtobufCMessageInit) tenancy__v1__list_plans_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__update_plan_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__update_plan_request__field_descriptors[4] =
 {
   {
     "plan",
@@ -867,16 +880,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__update_plan_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdatePlanRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__update_plan_request__field_indices_by_name[] = {
   0,   /* field[0] = plan */
+  3,   /* field[3] = request_id */
   1,   /* field[1] = update_mask */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__update_plan_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__update_plan_request__descriptor =
 {
@@ -886,14 +912,14 @@ const ProtobufCMessageDescriptor tenancy__v1__update_plan_request__descriptor =
   "Tenancy__V1__UpdatePlanRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__UpdatePlanRequest),
-  3,
+  4,
   tenancy__v1__update_plan_request__field_descriptors,
   tenancy__v1__update_plan_request__field_indices_by_name,
   1,  tenancy__v1__update_plan_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__update_plan_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_plan_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_plan_request__field_descriptors[4] =
 {
   {
     "name",
@@ -931,16 +957,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_plan_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeletePlanRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_plan_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_plan_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_plan_request__descriptor =
 {
@@ -950,7 +989,7 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_plan_request__descriptor =
   "Tenancy__V1__DeletePlanRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeletePlanRequest),
-  3,
+  4,
   tenancy__v1__delete_plan_request__field_descriptors,
   tenancy__v1__delete_plan_request__field_indices_by_name,
   1,  tenancy__v1__delete_plan_request__number_ranges,

@@ -723,7 +723,7 @@ const ProtobufCMessageDescriptor tenancy__v1__setting_definition__descriptor =
   (ProtobufCMessageInit) tenancy__v1__setting_definition__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__create_setting_definition_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__create_setting_definition_request__field_descriptors[4] =
 {
   {
     "setting_definition_id",
@@ -761,8 +761,21 @@ static const ProtobufCFieldDescriptor tenancy__v1__create_setting_definition_req
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateSettingDefinitionRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__create_setting_definition_request__field_indices_by_name[] = {
+  3,   /* field[3] = request_id */
   1,   /* field[1] = setting_definition */
   0,   /* field[0] = setting_definition_id */
   2,   /* field[2] = validate_only */
@@ -770,7 +783,7 @@ static const unsigned tenancy__v1__create_setting_definition_request__field_indi
 static const ProtobufCIntRange tenancy__v1__create_setting_definition_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__create_setting_definition_request__descriptor =
 {
@@ -780,7 +793,7 @@ const ProtobufCMessageDescriptor tenancy__v1__create_setting_definition_request_
   "Tenancy__V1__CreateSettingDefinitionRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__CreateSettingDefinitionRequest),
-  3,
+  4,
   tenancy__v1__create_setting_definition_request__field_descriptors,
   tenancy__v1__create_setting_definition_request__field_indices_by_name,
   1,  tenancy__v1__create_setting_definition_request__number_ranges,
@@ -927,7 +940,7 @@ const ProtobufCMessageDescriptor tenancy__v1__list_setting_definitions_response_
   (ProtobufCMessageInit) tenancy__v1__list_setting_definitions_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__update_setting_definition_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__update_setting_definition_request__field_descriptors[4] =
 {
   {
     "setting_definition",
@@ -965,8 +978,21 @@ static const ProtobufCFieldDescriptor tenancy__v1__update_setting_definition_req
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdateSettingDefinitionRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__update_setting_definition_request__field_indices_by_name[] = {
+  3,   /* field[3] = request_id */
   0,   /* field[0] = setting_definition */
   1,   /* field[1] = update_mask */
   2,   /* field[2] = validate_only */
@@ -974,7 +1000,7 @@ static const unsigned tenancy__v1__update_setting_definition_request__field_indi
 static const ProtobufCIntRange tenancy__v1__update_setting_definition_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__update_setting_definition_request__descriptor =
 {
@@ -984,14 +1010,14 @@ const ProtobufCMessageDescriptor tenancy__v1__update_setting_definition_request_
   "Tenancy__V1__UpdateSettingDefinitionRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__UpdateSettingDefinitionRequest),
-  3,
+  4,
   tenancy__v1__update_setting_definition_request__field_descriptors,
   tenancy__v1__update_setting_definition_request__field_indices_by_name,
   1,  tenancy__v1__update_setting_definition_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__update_setting_definition_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_setting_definition_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_setting_definition_request__field_descriptors[4] =
 {
   {
     "name",
@@ -1029,16 +1055,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_setting_definition_req
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteSettingDefinitionRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_setting_definition_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_setting_definition_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_setting_definition_request__descriptor =
 {
@@ -1048,7 +1087,7 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_setting_definition_request_
   "Tenancy__V1__DeleteSettingDefinitionRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeleteSettingDefinitionRequest),
-  3,
+  4,
   tenancy__v1__delete_setting_definition_request__field_descriptors,
   tenancy__v1__delete_setting_definition_request__field_indices_by_name,
   1,  tenancy__v1__delete_setting_definition_request__number_ranges,

@@ -3022,7 +3022,7 @@ const ProtobufCMessageDescriptor tenancy__v1__quota_usage__descriptor =
   (ProtobufCMessageInit) tenancy__v1__quota_usage__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__update_tenant_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__update_tenant_request__field_descriptors[4] =
 {
   {
     "tenant",
@@ -3060,8 +3060,21 @@ static const ProtobufCFieldDescriptor tenancy__v1__update_tenant_request__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdateTenantRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__update_tenant_request__field_indices_by_name[] = {
+  3,   /* field[3] = request_id */
   0,   /* field[0] = tenant */
   1,   /* field[1] = update_mask */
   2,   /* field[2] = validate_only */
@@ -3069,7 +3082,7 @@ static const unsigned tenancy__v1__update_tenant_request__field_indices_by_name[
 static const ProtobufCIntRange tenancy__v1__update_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__update_tenant_request__descriptor =
 {
@@ -3079,14 +3092,14 @@ const ProtobufCMessageDescriptor tenancy__v1__update_tenant_request__descriptor 
   "Tenancy__V1__UpdateTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__UpdateTenantRequest),
-  3,
+  4,
   tenancy__v1__update_tenant_request__field_descriptors,
   tenancy__v1__update_tenant_request__field_indices_by_name,
   1,  tenancy__v1__update_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__update_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__retire_tenant_slug_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__retire_tenant_slug_request__field_descriptors[5] =
 {
   {
     "name",
@@ -3136,17 +3149,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__retire_tenant_slug_request__f
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RetireTenantSlugRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__retire_tenant_slug_request__field_indices_by_name[] = {
   2,   /* field[2] = etag */
   0,   /* field[0] = name */
+  4,   /* field[4] = request_id */
   1,   /* field[1] = slug */
   3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__retire_tenant_slug_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_slug_request__descriptor =
 {
@@ -3156,14 +3182,14 @@ const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_slug_request__descri
   "Tenancy__V1__RetireTenantSlugRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RetireTenantSlugRequest),
-  4,
+  5,
   tenancy__v1__retire_tenant_slug_request__field_descriptors,
   tenancy__v1__retire_tenant_slug_request__field_indices_by_name,
   1,  tenancy__v1__retire_tenant_slug_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__retire_tenant_slug_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__deactivate_tenant_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__deactivate_tenant_request__field_descriptors[4] =
 {
   {
     "name",
@@ -3201,16 +3227,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__deactivate_tenant_request__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeactivateTenantRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__deactivate_tenant_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__deactivate_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__deactivate_tenant_request__descriptor =
 {
@@ -3220,14 +3259,14 @@ const ProtobufCMessageDescriptor tenancy__v1__deactivate_tenant_request__descrip
   "Tenancy__V1__DeactivateTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeactivateTenantRequest),
-  3,
+  4,
   tenancy__v1__deactivate_tenant_request__field_descriptors,
   tenancy__v1__deactivate_tenant_request__field_indices_by_name,
   1,  tenancy__v1__deactivate_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__deactivate_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__activate_tenant_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__activate_tenant_request__field_descriptors[4] =
 {
   {
     "name",
@@ -3265,16 +3304,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__activate_tenant_request__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ActivateTenantRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__activate_tenant_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__activate_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__activate_tenant_request__descriptor =
 {
@@ -3284,14 +3336,14 @@ const ProtobufCMessageDescriptor tenancy__v1__activate_tenant_request__descripto
   "Tenancy__V1__ActivateTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ActivateTenantRequest),
-  3,
+  4,
   tenancy__v1__activate_tenant_request__field_descriptors,
   tenancy__v1__activate_tenant_request__field_indices_by_name,
   1,  tenancy__v1__activate_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__activate_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_tenant_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_tenant_request__field_descriptors[4] =
 {
   {
     "name",
@@ -3329,16 +3381,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_tenant_request__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteTenantRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_tenant_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_tenant_request__descriptor =
 {
@@ -3348,14 +3413,14 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_tenant_request__descriptor 
   "Tenancy__V1__DeleteTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeleteTenantRequest),
-  3,
+  4,
   tenancy__v1__delete_tenant_request__field_descriptors,
   tenancy__v1__delete_tenant_request__field_indices_by_name,
   1,  tenancy__v1__delete_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__delete_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__begin_tenant_maintenance_request__field_descriptors[5] =
+static const ProtobufCFieldDescriptor tenancy__v1__begin_tenant_maintenance_request__field_descriptors[6] =
 {
   {
     "name",
@@ -3417,18 +3482,31 @@ static const ProtobufCFieldDescriptor tenancy__v1__begin_tenant_maintenance_requ
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BeginTenantMaintenanceRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__begin_tenant_maintenance_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   2,   /* field[2] = expected_end_time */
   0,   /* field[0] = name */
   3,   /* field[3] = reason */
+  5,   /* field[5] = request_id */
   4,   /* field[4] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__begin_tenant_maintenance_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__begin_tenant_maintenance_request__descriptor =
 {
@@ -3438,14 +3516,14 @@ const ProtobufCMessageDescriptor tenancy__v1__begin_tenant_maintenance_request__
   "Tenancy__V1__BeginTenantMaintenanceRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__BeginTenantMaintenanceRequest),
-  5,
+  6,
   tenancy__v1__begin_tenant_maintenance_request__field_descriptors,
   tenancy__v1__begin_tenant_maintenance_request__field_indices_by_name,
   1,  tenancy__v1__begin_tenant_maintenance_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__begin_tenant_maintenance_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__end_tenant_maintenance_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__end_tenant_maintenance_request__field_descriptors[4] =
 {
   {
     "name",
@@ -3483,16 +3561,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__end_tenant_maintenance_reques
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__EndTenantMaintenanceRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__end_tenant_maintenance_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__end_tenant_maintenance_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__end_tenant_maintenance_request__descriptor =
 {
@@ -3502,14 +3593,14 @@ const ProtobufCMessageDescriptor tenancy__v1__end_tenant_maintenance_request__de
   "Tenancy__V1__EndTenantMaintenanceRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__EndTenantMaintenanceRequest),
-  3,
+  4,
   tenancy__v1__end_tenant_maintenance_request__field_descriptors,
   tenancy__v1__end_tenant_maintenance_request__field_indices_by_name,
   1,  tenancy__v1__end_tenant_maintenance_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__end_tenant_maintenance_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__undelete_tenant_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__undelete_tenant_request__field_descriptors[4] =
 {
   {
     "name",
@@ -3547,16 +3638,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__undelete_tenant_request__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UndeleteTenantRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__undelete_tenant_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__undelete_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__undelete_tenant_request__descriptor =
 {
@@ -3566,14 +3670,14 @@ const ProtobufCMessageDescriptor tenancy__v1__undelete_tenant_request__descripto
   "Tenancy__V1__UndeleteTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__UndeleteTenantRequest),
-  3,
+  4,
   tenancy__v1__undelete_tenant_request__field_descriptors,
   tenancy__v1__undelete_tenant_request__field_indices_by_name,
   1,  tenancy__v1__undelete_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__undelete_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__purge_tenant_request__field_descriptors[5] =
+static const ProtobufCFieldDescriptor tenancy__v1__purge_tenant_request__field_descriptors[6] =
 {
   {
     "name",
@@ -3635,18 +3739,31 @@ static const ProtobufCFieldDescriptor tenancy__v1__purge_tenant_request__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PurgeTenantRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__purge_tenant_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   3,   /* field[3] = force */
   2,   /* field[2] = ignore_retention */
   0,   /* field[0] = name */
+  5,   /* field[5] = request_id */
   4,   /* field[4] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__purge_tenant_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__purge_tenant_request__descriptor =
 {
@@ -3656,14 +3773,14 @@ const ProtobufCMessageDescriptor tenancy__v1__purge_tenant_request__descriptor =
   "Tenancy__V1__PurgeTenantRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__PurgeTenantRequest),
-  5,
+  6,
   tenancy__v1__purge_tenant_request__field_descriptors,
   tenancy__v1__purge_tenant_request__field_indices_by_name,
   1,  tenancy__v1__purge_tenant_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__purge_tenant_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__place_tenant_legal_hold_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__place_tenant_legal_hold_request__field_descriptors[5] =
 {
   {
     "name",
@@ -3713,17 +3830,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__place_tenant_legal_hold_reque
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PlaceTenantLegalHoldRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__place_tenant_legal_hold_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
   2,   /* field[2] = reason */
+  4,   /* field[4] = request_id */
   3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__place_tenant_legal_hold_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__place_tenant_legal_hold_request__descriptor =
 {
@@ -3733,14 +3863,14 @@ const ProtobufCMessageDescriptor tenancy__v1__place_tenant_legal_hold_request__d
   "Tenancy__V1__PlaceTenantLegalHoldRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__PlaceTenantLegalHoldRequest),
-  4,
+  5,
   tenancy__v1__place_tenant_legal_hold_request__field_descriptors,
   tenancy__v1__place_tenant_legal_hold_request__field_indices_by_name,
   1,  tenancy__v1__place_tenant_legal_hold_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__place_tenant_legal_hold_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__release_tenant_legal_hold_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__release_tenant_legal_hold_request__field_descriptors[4] =
 {
   {
     "name",
@@ -3778,16 +3908,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__release_tenant_legal_hold_req
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReleaseTenantLegalHoldRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__release_tenant_legal_hold_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__release_tenant_legal_hold_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__release_tenant_legal_hold_request__descriptor =
 {
@@ -3797,14 +3940,14 @@ const ProtobufCMessageDescriptor tenancy__v1__release_tenant_legal_hold_request_
   "Tenancy__V1__ReleaseTenantLegalHoldRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ReleaseTenantLegalHoldRequest),
-  3,
+  4,
   tenancy__v1__release_tenant_legal_hold_request__field_descriptors,
   tenancy__v1__release_tenant_legal_hold_request__field_indices_by_name,
   1,  tenancy__v1__release_tenant_legal_hold_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__release_tenant_legal_hold_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__set_tenant_schedule_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__set_tenant_schedule_request__field_descriptors[5] =
 {
   {
     "name",
@@ -3854,17 +3997,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__set_tenant_schedule_request__
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SetTenantScheduleRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__set_tenant_schedule_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   0,   /* field[0] = name */
+  4,   /* field[4] = request_id */
   2,   /* field[2] = schedule */
   3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__set_tenant_schedule_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__set_tenant_schedule_request__descriptor =
 {
@@ -3874,7 +4030,7 @@ const ProtobufCMessageDescriptor tenancy__v1__set_tenant_schedule_request__descr
   "Tenancy__V1__SetTenantScheduleRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__SetTenantScheduleRequest),
-  4,
+  5,
   tenancy__v1__set_tenant_schedule_request__field_descriptors,
   tenancy__v1__set_tenant_schedule_request__field_indices_by_name,
   1,  tenancy__v1__set_tenant_schedule_request__number_ranges,
@@ -4266,7 +4422,7 @@ const ProtobufCMessageDescriptor tenancy__v1__watch_tenants_response__descriptor
   (ProtobufCMessageInit) tenancy__v1__watch_tenants_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__update_tenant_configuration_request__field_descriptors[5] =
+static const ProtobufCFieldDescriptor tenancy__v1__update_tenant_configuration_request__field_descriptors[6] =
 {
   {
     "name",
@@ -4328,18 +4484,31 @@ static const ProtobufCFieldDescriptor tenancy__v1__update_tenant_configuration_r
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__UpdateTenantConfigurationRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__update_tenant_configuration_request__field_indices_by_name[] = {
   1,   /* field[1] = configuration */
   3,   /* field[3] = etag */
   0,   /* field[0] = name */
+  5,   /* field[5] = request_id */
   2,   /* field[2] = update_mask */
   4,   /* field[4] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__update_tenant_configuration_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__update_tenant_configuration_request__descriptor =
 {
@@ -4349,14 +4518,14 @@ const ProtobufCMessageDescriptor tenancy__v1__update_tenant_configuration_reques
   "Tenancy__V1__UpdateTenantConfigurationRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__UpdateTenantConfigurationRequest),
-  5,
+  6,
   tenancy__v1__update_tenant_configuration_request__field_descriptors,
   tenancy__v1__update_tenant_configuration_request__field_indices_by_name,
   1,  tenancy__v1__update_tenant_configuration_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__update_tenant_configuration_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__provision_tenant_resources_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__provision_tenant_resources_request__field_descriptors[3] =
 {
   {
     "name",
@@ -4382,15 +4551,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__provision_tenant_resources_re
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ProvisionTenantResourcesRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__provision_tenant_resources_request__field_indices_by_name[] = {
   0,   /* field[0] = name */
+  2,   /* field[2] = request_id */
   1,   /* field[1] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__provision_tenant_resources_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__provision_tenant_resources_request__descriptor =
 {
@@ -4400,14 +4582,14 @@ const ProtobufCMessageDescriptor tenancy__v1__provision_tenant_resources_request
   "Tenancy__V1__ProvisionTenantResourcesRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ProvisionTenantResourcesRequest),
-  2,
+  3,
   tenancy__v1__provision_tenant_resources_request__field_descriptors,
   tenancy__v1__provision_tenant_resources_request__field_indices_by_name,
   1,  tenancy__v1__provision_tenant_resources_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__provision_tenant_resources_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__deprovision_tenant_resources_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__deprovision_tenant_resources_request__field_descriptors[5] =
 {
   {
     "name",
@@ -4457,17 +4639,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__deprovision_tenant_resources_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeprovisionTenantResourcesRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__deprovision_tenant_resources_request__field_indices_by_name[] = {
   1,   /* field[1] = etag */
   2,   /* field[2] = force */
   0,   /* field[0] = name */
+  4,   /* field[4] = request_id */
   3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__deprovision_tenant_resources_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__deprovision_tenant_resources_request__descriptor =
 {
@@ -4477,7 +4672,7 @@ const ProtobufCMessageDescriptor tenancy__v1__deprovision_tenant_resources_reque
   "Tenancy__V1__DeprovisionTenantResourcesRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeprovisionTenantResourcesRequest),
-  4,
+  5,
   tenancy__v1__deprovision_tenant_resources_request__field_descriptors,
   tenancy__v1__deprovision_tenant_resources_request__field_indices_by_name,
   1,  tenancy__v1__deprovision_tenant_resources_request__number_ranges,

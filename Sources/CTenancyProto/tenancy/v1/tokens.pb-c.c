@@ -1474,7 +1474,7 @@ const ProtobufCMessageDescriptor tenancy__v1__introspect_token_response__descrip
   (ProtobufCMessageInit) tenancy__v1__introspect_token_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__revoke_tokens_request__field_descriptors[6] =
+static const ProtobufCFieldDescriptor tenancy__v1__revoke_tokens_request__field_descriptors[7] =
 {
   {
     "parent",
@@ -1548,11 +1548,24 @@ static const ProtobufCFieldDescriptor tenancy__v1__revoke_tokens_request__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RevokeTokensRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__revoke_tokens_request__field_indices_by_name[] = {
   4,   /* field[4] = all */
   0,   /* field[0] = parent */
   5,   /* field[5] = reason */
+  6,   /* field[6] = request_id */
   3,   /* field[3] = subject */
   1,   /* field[1] = token */
   2,   /* field[2] = token_id */
@@ -1560,7 +1573,7 @@ static const unsigned tenancy__v1__revoke_tokens_request__field_indices_by_name[
 static const ProtobufCIntRange tenancy__v1__revoke_tokens_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__revoke_tokens_request__descriptor =
 {
@@ -1570,7 +1583,7 @@ const ProtobufCMessageDescriptor tenancy__v1__revoke_tokens_request__descriptor 
   "Tenancy__V1__RevokeTokensRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RevokeTokensRequest),
-  6,
+  7,
   tenancy__v1__revoke_tokens_request__field_descriptors,
   tenancy__v1__revoke_tokens_request__field_indices_by_name,
   1,  tenancy__v1__revoke_tokens_request__number_ranges,
@@ -1705,7 +1718,7 @@ const ProtobufCMessageDescriptor tenancy__v1__token_key__descriptor =
   (ProtobufCMessageInit) tenancy__v1__token_key__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__rotate_token_key_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__rotate_token_key_request__field_descriptors[3] =
 {
   {
     "parent",
@@ -1731,15 +1744,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__rotate_token_key_request__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RotateTokenKeyRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__rotate_token_key_request__field_indices_by_name[] = {
   1,   /* field[1] = algorithm */
   0,   /* field[0] = parent */
+  2,   /* field[2] = request_id */
 };
 static const ProtobufCIntRange tenancy__v1__rotate_token_key_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__rotate_token_key_request__descriptor =
 {
@@ -1749,7 +1775,7 @@ const ProtobufCMessageDescriptor tenancy__v1__rotate_token_key_request__descript
   "Tenancy__V1__RotateTokenKeyRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RotateTokenKeyRequest),
-  2,
+  3,
   tenancy__v1__rotate_token_key_request__field_descriptors,
   tenancy__v1__rotate_token_key_request__field_indices_by_name,
   1,  tenancy__v1__rotate_token_key_request__number_ranges,
@@ -1794,7 +1820,7 @@ const ProtobufCMessageDescriptor tenancy__v1__rotate_token_key_response__descrip
   (ProtobufCMessageInit) tenancy__v1__rotate_token_key_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__remove_token_key_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__remove_token_key_request__field_descriptors[3] =
 {
   {
     "parent",
@@ -1820,15 +1846,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__remove_token_key_request__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RemoveTokenKeyRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__remove_token_key_request__field_indices_by_name[] = {
   1,   /* field[1] = key_id */
   0,   /* field[0] = parent */
+  2,   /* field[2] = request_id */
 };
 static const ProtobufCIntRange tenancy__v1__remove_token_key_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__remove_token_key_request__descriptor =
 {
@@ -1838,7 +1877,7 @@ const ProtobufCMessageDescriptor tenancy__v1__remove_token_key_request__descript
   "Tenancy__V1__RemoveTokenKeyRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RemoveTokenKeyRequest),
-  2,
+  3,
   tenancy__v1__remove_token_key_request__field_descriptors,
   tenancy__v1__remove_token_key_request__field_indices_by_name,
   1,  tenancy__v1__remove_token_key_request__number_ranges,
@@ -2390,7 +2429,7 @@ const ProtobufCMessageDescriptor tenancy__v1__get_authentication_settings_reques
   (ProtobufCMessageInit) tenancy__v1__get_authentication_settings_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__set_authentication_settings_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__set_authentication_settings_request__field_descriptors[4] =
 {
   {
     "parent",
@@ -2428,16 +2467,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__set_authentication_settings_r
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__SetAuthenticationSettingsRequest, request_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__set_authentication_settings_request__field_indices_by_name[] = {
   0,   /* field[0] = parent */
+  3,   /* field[3] = request_id */
   1,   /* field[1] = settings */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__set_authentication_settings_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__set_authentication_settings_request__descriptor =
 {
@@ -2447,7 +2499,7 @@ const ProtobufCMessageDescriptor tenancy__v1__set_authentication_settings_reques
   "Tenancy__V1__SetAuthenticationSettingsRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__SetAuthenticationSettingsRequest),
-  3,
+  4,
   tenancy__v1__set_authentication_settings_request__field_descriptors,
   tenancy__v1__set_authentication_settings_request__field_indices_by_name,
   1,  tenancy__v1__set_authentication_settings_request__number_ranges,

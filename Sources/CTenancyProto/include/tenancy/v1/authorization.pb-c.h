@@ -142,10 +142,11 @@ struct  Tenancy__V1__CreateRoleRequest
   ProtobufCBinaryData role_id;
   Tenancy__V1__Role *role;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__CREATE_ROLE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_role_request__descriptor) \
-    , {0,NULL}, {0,NULL}, NULL, 0 }
+    , {0,NULL}, {0,NULL}, NULL, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__GetRoleRequest
@@ -164,10 +165,11 @@ struct  Tenancy__V1__UpdateRoleRequest
   Tenancy__V1__Role *role;
   Google__Protobuf__FieldMask *update_mask;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__UPDATE_ROLE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__update_role_request__descriptor) \
-    , NULL, NULL, 0 }
+    , NULL, NULL, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeleteRoleRequest
@@ -177,10 +179,11 @@ struct  Tenancy__V1__DeleteRoleRequest
   ProtobufCBinaryData etag;
   protobuf_c_boolean force;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__DELETE_ROLE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_role_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0, 0 }
+    , {0,NULL}, {0,NULL}, 0, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeleteRoleResponse
@@ -224,10 +227,11 @@ struct  Tenancy__V1__AddRolePermissionsRequest
   ProtobufCBinaryData *permissions;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__ADD_ROLE_PERMISSIONS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__add_role_permissions_request__descriptor) \
-    , {0,NULL}, 0,NULL, {0,NULL}, 0 }
+    , {0,NULL}, 0,NULL, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__RemoveRolePermissionsRequest
@@ -238,10 +242,11 @@ struct  Tenancy__V1__RemoveRolePermissionsRequest
   ProtobufCBinaryData *permissions;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__REMOVE_ROLE_PERMISSIONS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__remove_role_permissions_request__descriptor) \
-    , {0,NULL}, 0,NULL, {0,NULL}, 0 }
+    , {0,NULL}, 0,NULL, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__RoleAssignment
@@ -264,10 +269,11 @@ struct  Tenancy__V1__CreateRoleAssignmentRequest
   ProtobufCBinaryData parent;
   Tenancy__V1__RoleAssignment *assignment;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__CREATE_ROLE_ASSIGNMENT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_role_assignment_request__descriptor) \
-    , {0,NULL}, NULL, 0 }
+    , {0,NULL}, NULL, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeleteRoleAssignmentRequest
@@ -275,10 +281,11 @@ struct  Tenancy__V1__DeleteRoleAssignmentRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__DELETE_ROLE_ASSIGNMENT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_role_assignment_request__descriptor) \
-    , {0,NULL}, 0 }
+    , {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeleteRoleAssignmentResponse

@@ -66,10 +66,11 @@ struct  Tenancy__V1__CreateFeatureFlagRequest
   ProtobufCBinaryData feature_flag_id;
   Tenancy__V1__FeatureFlag *feature_flag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__CREATE_FEATURE_FLAG_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_feature_flag_request__descriptor) \
-    , {0,NULL}, NULL, 0 }
+    , {0,NULL}, NULL, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__GetFeatureFlagRequest
@@ -111,10 +112,11 @@ struct  Tenancy__V1__UpdateFeatureFlagRequest
   Tenancy__V1__FeatureFlag *feature_flag;
   Google__Protobuf__FieldMask *update_mask;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__UPDATE_FEATURE_FLAG_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__update_feature_flag_request__descriptor) \
-    , NULL, NULL, 0 }
+    , NULL, NULL, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeleteFeatureFlagRequest
@@ -123,10 +125,11 @@ struct  Tenancy__V1__DeleteFeatureFlagRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__DELETE_FEATURE_FLAG_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_feature_flag_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeleteFeatureFlagResponse

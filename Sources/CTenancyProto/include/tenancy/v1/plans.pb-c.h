@@ -81,10 +81,11 @@ struct  Tenancy__V1__CreatePlanRequest
   ProtobufCBinaryData plan_id;
   Tenancy__V1__Plan *plan;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__CREATE_PLAN_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_plan_request__descriptor) \
-    , {0,NULL}, NULL, 0 }
+    , {0,NULL}, NULL, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__GetPlanRequest
@@ -126,10 +127,11 @@ struct  Tenancy__V1__UpdatePlanRequest
   Tenancy__V1__Plan *plan;
   Google__Protobuf__FieldMask *update_mask;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__UPDATE_PLAN_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__update_plan_request__descriptor) \
-    , NULL, NULL, 0 }
+    , NULL, NULL, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeletePlanRequest
@@ -138,10 +140,11 @@ struct  Tenancy__V1__DeletePlanRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__DELETE_PLAN_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_plan_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeletePlanResponse

@@ -126,10 +126,11 @@ struct  Tenancy__V1__CreateSettingDefinitionRequest
   ProtobufCBinaryData setting_definition_id;
   Tenancy__V1__SettingDefinition *setting_definition;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__CREATE_SETTING_DEFINITION_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_setting_definition_request__descriptor) \
-    , {0,NULL}, NULL, 0 }
+    , {0,NULL}, NULL, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__GetSettingDefinitionRequest
@@ -171,10 +172,11 @@ struct  Tenancy__V1__UpdateSettingDefinitionRequest
   Tenancy__V1__SettingDefinition *setting_definition;
   Google__Protobuf__FieldMask *update_mask;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__UPDATE_SETTING_DEFINITION_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__update_setting_definition_request__descriptor) \
-    , NULL, NULL, 0 }
+    , NULL, NULL, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeleteSettingDefinitionRequest
@@ -183,10 +185,11 @@ struct  Tenancy__V1__DeleteSettingDefinitionRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__DELETE_SETTING_DEFINITION_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_setting_definition_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeleteSettingDefinitionResponse

@@ -340,10 +340,11 @@ struct  Tenancy__V1__UpdateTenantRequest
   Tenancy__V1__Tenant *tenant;
   Google__Protobuf__FieldMask *update_mask;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__UPDATE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__update_tenant_request__descriptor) \
-    , NULL, NULL, 0 }
+    , NULL, NULL, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__RetireTenantSlugRequest
@@ -353,10 +354,11 @@ struct  Tenancy__V1__RetireTenantSlugRequest
   ProtobufCBinaryData slug;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__RETIRE_TENANT_SLUG_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__retire_tenant_slug_request__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeactivateTenantRequest
@@ -365,10 +367,11 @@ struct  Tenancy__V1__DeactivateTenantRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__DEACTIVATE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__deactivate_tenant_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__ActivateTenantRequest
@@ -377,10 +380,11 @@ struct  Tenancy__V1__ActivateTenantRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__ACTIVATE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__activate_tenant_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeleteTenantRequest
@@ -389,10 +393,11 @@ struct  Tenancy__V1__DeleteTenantRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__DELETE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_tenant_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__BeginTenantMaintenanceRequest
@@ -403,10 +408,11 @@ struct  Tenancy__V1__BeginTenantMaintenanceRequest
   Google__Protobuf__Timestamp *expected_end_time;
   ProtobufCBinaryData reason;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__BEGIN_TENANT_MAINTENANCE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__begin_tenant_maintenance_request__descriptor) \
-    , {0,NULL}, {0,NULL}, NULL, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, NULL, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__EndTenantMaintenanceRequest
@@ -415,10 +421,11 @@ struct  Tenancy__V1__EndTenantMaintenanceRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__END_TENANT_MAINTENANCE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__end_tenant_maintenance_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__UndeleteTenantRequest
@@ -427,10 +434,11 @@ struct  Tenancy__V1__UndeleteTenantRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__UNDELETE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__undelete_tenant_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__PurgeTenantRequest
@@ -441,10 +449,11 @@ struct  Tenancy__V1__PurgeTenantRequest
   protobuf_c_boolean ignore_retention;
   protobuf_c_boolean force;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__PURGE_TENANT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__purge_tenant_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0, 0, 0 }
+    , {0,NULL}, {0,NULL}, 0, 0, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__PlaceTenantLegalHoldRequest
@@ -454,10 +463,11 @@ struct  Tenancy__V1__PlaceTenantLegalHoldRequest
   ProtobufCBinaryData etag;
   ProtobufCBinaryData reason;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__PLACE_TENANT_LEGAL_HOLD_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__place_tenant_legal_hold_request__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__ReleaseTenantLegalHoldRequest
@@ -466,10 +476,11 @@ struct  Tenancy__V1__ReleaseTenantLegalHoldRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__RELEASE_TENANT_LEGAL_HOLD_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__release_tenant_legal_hold_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , {0,NULL}, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__SetTenantScheduleRequest
@@ -479,10 +490,11 @@ struct  Tenancy__V1__SetTenantScheduleRequest
   ProtobufCBinaryData etag;
   Tenancy__V1__TenantSchedule *schedule;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__SET_TENANT_SCHEDULE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__set_tenant_schedule_request__descriptor) \
-    , {0,NULL}, {0,NULL}, NULL, 0 }
+    , {0,NULL}, {0,NULL}, NULL, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__ListTenantsRequest
@@ -560,10 +572,11 @@ struct  Tenancy__V1__UpdateTenantConfigurationRequest
   Google__Protobuf__FieldMask *update_mask;
   ProtobufCBinaryData etag;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__UPDATE_TENANT_CONFIGURATION_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__update_tenant_configuration_request__descriptor) \
-    , {0,NULL}, NULL, NULL, {0,NULL}, 0 }
+    , {0,NULL}, NULL, NULL, {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__ProvisionTenantResourcesRequest
@@ -571,10 +584,11 @@ struct  Tenancy__V1__ProvisionTenantResourcesRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__PROVISION_TENANT_RESOURCES_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__provision_tenant_resources_request__descriptor) \
-    , {0,NULL}, 0 }
+    , {0,NULL}, 0, {0,NULL} }
 
 
 struct  Tenancy__V1__DeprovisionTenantResourcesRequest
@@ -584,10 +598,11 @@ struct  Tenancy__V1__DeprovisionTenantResourcesRequest
   ProtobufCBinaryData etag;
   protobuf_c_boolean force;
   protobuf_c_boolean validate_only;
+  ProtobufCBinaryData request_id;
 };
 #define TENANCY__V1__DEPROVISION_TENANT_RESOURCES_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__deprovision_tenant_resources_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0, 0 }
+    , {0,NULL}, {0,NULL}, 0, 0, {0,NULL} }
 
 
 /* Tenancy__V1__CreateTenantRequest methods */

@@ -1,0 +1,114 @@
+import Synchronization
+
+/// What a call is known by that is carried out once, however often it is made (AIP-155).
+public struct RequestKey: Sendable {
+  /// How many requests are remembered.
+  struct Bounds {
+    /// Those of the platform above which those of more than a day ago are forgotten.
+    var platformsBeforeForgetting = 10_000
+    /// Those of the platform at most: above it the oldest goes, however young.
+    var platforms = 100_000
+    /// The same of each tenant: what one has asked for takes no room from others.
+    var tenants = 1_000
+    /// The same of all tenants together.
+    var allTenants = 200_000
+  }
+
+  /// Accounts whose old requests one write forgets besides, at most.
+  private static let swept = 2
+
+  /// Whose it is.
+  public let key: RememberedRequest.Key
+  /// Of the request's content: SHA-256, lower-case hex, of nothing that could be guessed by it.
+  public let digest: String
+  /// What the call is about; nil: no tenant.
+  public let tenant: TenantID?
+  /// False in a transaction that only begins what the call asks for.
+  var remembers = true
+  /// Whether the call has been let pass before.
+  var isBegun = false
+  private let mark = Mark()
+
+  /// Validates nothing.
+  public init(key: RememberedRequest.Key, digest: String, about tenant: TenantID?) {
+    self.key = key
+    self.digest = digest
+    self.tenant = tenant
+  }
+
+  /// Whether this call itself has been carried out, and not another of the same id. What fails behind that is its own.
+  public var isCarriedOut: Bool { mark.isSet.load(ordering: .acquiring) }
+
+  /// Whether the call has been carried out before, as far as a state knows.
+  /// - Throws: INVALID_ARGUMENT with REQUEST_REUSED if another one was, under the same id.
+  public func earlier(in state: ControlState) throws(TenancyError) -> RememberedRequest? {
+    guard let earlier = state.request(key) else { return nil }
+    guard earlier.digest == digest else { throw Self.reused }
+    return earlier
+  }
+
+  /// - Throws: ABORTED with REQUEST_REPEATED if it was carried out meanwhile.
+  func pass(_ transaction: inout Transaction) throws(TenancyError) {
+    // What the server ends is done, whoever has asked for it first.
+    if isBegun, transaction.state.request(key) != nil { return }
+    if try earlier(in: transaction.state) != nil {
+      // Also where it was, in a transaction that another node's was faster than.
+      mark.isSet.store(false, ordering: .releasing)
+      throw Self.repeated
+    }
+    guard remembers else { return }
+    mark.isSet.store(true, ordering: .releasing)
+    Self.makeRoom(for: 1, of: key.payer, &transaction)
+    transaction.remember(
+      RememberedRequest(
+        payer: key.payer, actor: key.actor, requestID: key.requestID, digest: digest,
+        tenant: tenant, time: transaction.now))
+  }
+
+  static let reused = TenancyError.invalid(
+    "request_id", "was used for another request", reason: .requestReused)
+  /// Nobody is told: the call is answered as the earlier one was.
+  static let repeated = TenancyError(
+    .aborted, .requestRepeated, "the request was carried out meanwhile", retryAfterSeconds: 1)
+
+  /// Forgets as many requests as it takes to remember so many more on an account, and old ones of others.
+  static func makeRoom(
+    for count: Int, of payer: TenantID?, _ transaction: inout Transaction,
+    bounds: Bounds = Bounds()
+  ) {
+    let (requests, now) = (transaction.state.requests, transaction.now)
+    let yesterday = now + Days(-1)
+    let limit = payer == nil ? bounds.platforms : bounds.tenants
+    let before = payer == nil ? bounds.platformsBeforeForgetting : 0
+    let oldest = requests.oldest(max(1, requests.count(of: payer) + count - limit), of: payer)
+    var forgotten: [TenantID?: Timestamp] = [:]
+    if requests.count(of: payer) + count > limit, let last = oldest.last {
+      forgotten[payer] = last.time.next
+    }
+    if requests.count(of: payer) >= before, let first = oldest.first, first.time < yesterday {
+      forgotten[payer] = max(forgotten[payer] ?? yesterday, yesterday)
+    }
+    // Who asks for nothing any more keeps nothing for ever, and all together not more than there is room for.
+    var excess = requests.countOfTenants + (payer == nil ? 0 : count) - bounds.allTenants
+    for request in requests.oldestOfTenants(swept) where request.time < yesterday || excess > 0 {
+      let moment = request.time < yesterday ? yesterday : request.time.next
+      forgotten[request.payer] = max(forgotten[request.payer] ?? moment, moment)
+      excess -= 1
+    }
+    for (payer, moment) in forgotten.sorted(by: {
+      ($0.key?.description ?? "") < ($1.key?.description ?? "")
+    }) {
+      transaction.emit(.forgetRequests(before: moment, of: payer))
+    }
+  }
+}
+
+/// Of the one call.
+private final class Mark: Sendable {
+  let isSet = Atomic(false)
+}
+
+extension Timestamp {
+  /// A time from a store can be any.
+  fileprivate var next: Timestamp { Timestamp(nanoseconds: min(nanoseconds, .max - 1) + 1) }
+}

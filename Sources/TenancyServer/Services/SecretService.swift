@@ -9,15 +9,16 @@ struct SecretService: Sendable {
 
   func methods(_ gate: Gate) -> [TenancyMethod] {
     [
-      gate.async(V1.Secrets.rotateDataKey) { (access, _) throws(TenancyError) in
+      gate.async(V1.Secrets.rotateDataKey) { (access, request) throws(TenancyError) in
         guard let vault else {
           throw TenancyError(
             .failedPrecondition, .secretsNotConfigured,
             "the server has no master key (secrets.master_key in its configuration)")
         }
         let key = try await vault.rotateDataKey(
-          actor: access.caller.subject, judge: try access.requireJudge())
-        return V1.RotateDataKeyResponse(dataKey: key.description)
+          actor: access.caller.subject,
+          judge: try access.requireJudge().validating(only: request.validateOnly))
+        return V1.RotateDataKeyResponse(dataKey: key?.description ?? "")
       }
     ]
   }

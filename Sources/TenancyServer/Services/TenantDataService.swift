@@ -27,16 +27,17 @@ struct TenantDataService: Sendable {
         for part in found.parts { answer.add(part, of: tenant) }
         return answer
       },
-      gate.async(V1.TenantData.rotateTenantDataLogin) { (access, _) throws(TenancyError) in
+      gate.async(V1.TenantData.rotateTenantDataLogin) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         let username = try await provisioner.rotateLogin(
-          of: id, actor: access.caller.subject, judge: try access.requireJudge())
+          of: id, actor: access.caller.subject,
+          judge: try access.requireJudge().validating(only: request.validateOnly))
         return V1.RotateTenantDataLoginResponse(username: username)
       },
-      gate.async(V1.TenantData.retireTenantDataLogin) { (access, _) throws(TenancyError) in
+      gate.async(V1.TenantData.retireTenantDataLogin) { (access, request) throws(TenancyError) in
         try await provisioner.retireLogin(
           of: try access.requireTarget().tenant.id, actor: access.caller.subject,
-          judge: try access.requireJudge())
+          judge: try access.requireJudge().validating(only: request.validateOnly))
         return V1.RetireTenantDataLoginResponse()
       },
     ]

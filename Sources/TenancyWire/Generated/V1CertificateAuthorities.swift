@@ -211,6 +211,8 @@ extension V1 {
     public var propagation: GoogleProtobuf.Duration?
     /// `kind`, field 6.
     public var kind: V1.CertificateAuthority.Kind
+    /// Check and answer as if, but change nothing: the key of the answer is thrown away, and its name is nobody's.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
@@ -219,7 +221,8 @@ extension V1 {
       external: Bool = false,
       lifetime: GoogleProtobuf.Duration? = nil,
       propagation: GoogleProtobuf.Duration? = nil,
-      kind: V1.CertificateAuthority.Kind = V1.CertificateAuthority.Kind(rawValue: 0)
+      kind: V1.CertificateAuthority.Kind = V1.CertificateAuthority.Kind(rawValue: 0),
+      validateOnly: Bool = false
     ) {
       self.trustDomain = trustDomain
       self.commonName = commonName
@@ -227,6 +230,7 @@ extension V1 {
       self.lifetime = lifetime
       self.propagation = propagation
       self.kind = kind
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -246,6 +250,7 @@ extension V1.PrepareCertificateAuthorityRequest {
     self.lifetime = try WireRead.message(c.pointee.lifetime, field: "lifetime")
     self.propagation = try WireRead.message(c.pointee.propagation, field: "propagation")
     self.kind = V1.CertificateAuthority.Kind(rawValue: Int32(truncatingIfNeeded: c.pointee.kind.rawValue))
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -257,6 +262,7 @@ extension V1.PrepareCertificateAuthorityRequest {
     c.pointee.lifetime = self.lifetime?.write(into: arena)
     c.pointee.propagation = self.propagation?.write(into: arena)
     c.pointee.kind = Tenancy__V1__CertificateAuthority__Kind(rawValue: .init(truncatingIfNeeded: self.kind.rawValue))
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -268,6 +274,7 @@ extension V1.PrepareCertificateAuthorityRequest {
     if let value = self.lifetime { object["lifetime"] = value.json() }
     if let value = self.propagation { object["propagation"] = value.json() }
     if self.kind.rawValue != 0 { object["kind"] = self.kind.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -281,16 +288,20 @@ extension V1 {
     public var certificateChain: String
     /// If not empty, that of the authority as it was read.
     public var etag: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       certificateChain: String = "",
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.certificateChain = certificateChain
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -307,6 +318,7 @@ extension V1.ImportCertificateAuthorityRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.certificateChain = try WireText.string(c.pointee.certificate_chain, field: "certificate_chain")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -315,6 +327,7 @@ extension V1.ImportCertificateAuthorityRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.certificate_chain = arena.copy(self.certificateChain)
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -323,6 +336,7 @@ extension V1.ImportCertificateAuthorityRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.certificateChain.isEmpty { object["certificateChain"] = .string(self.certificateChain) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -336,16 +350,20 @@ extension V1 {
     public var force: Bool
     /// If not empty, that of the authority as it was read.
     public var etag: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       force: Bool = false,
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.force = force
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -362,6 +380,7 @@ extension V1.ActivateCertificateAuthorityRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.force = c.pointee.force != 0
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -370,6 +389,7 @@ extension V1.ActivateCertificateAuthorityRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.force = self.force ? 1 : 0
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -378,6 +398,7 @@ extension V1.ActivateCertificateAuthorityRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if self.force { object["force"] = .bool(self.force) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -392,16 +413,20 @@ extension V1 {
     public var force: Bool
     /// If not empty, that of the authority as it was read.
     public var etag: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       force: Bool = false,
-      etag: String = ""
+      etag: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.force = force
       self.etag = etag
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -418,6 +443,7 @@ extension V1.RetireCertificateAuthorityRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.force = c.pointee.force != 0
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -426,6 +452,7 @@ extension V1.RetireCertificateAuthorityRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.force = self.force ? 1 : 0
     c.pointee.etag = arena.copy(self.etag)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -434,6 +461,7 @@ extension V1.RetireCertificateAuthorityRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if self.force { object["force"] = .bool(self.force) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -9,8 +9,15 @@ public import Tenancy
 extension V1 {
   /// `tenancy.v1.RotateDataKeyRequest`.
   public struct RotateDataKeyRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
-    /// Has no fields.
-    public init() {}
+    /// Check, but change nothing: the answer has no key.
+    public var validateOnly: Bool
+
+    /// Fields that are not given have their defaults.
+    public init(
+      validateOnly: Bool = false
+    ) {
+      self.validateOnly = validateOnly
+    }
   }
 }
 
@@ -23,15 +30,21 @@ extension V1.RotateDataKeyRequest {
   }
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__rotate_data_key_request__init(c)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
-  public func json() -> JSONValue { .object([:]) }
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
+    return .object(object)
+  }
 }
 
 extension V1 {

@@ -11,12 +11,16 @@ extension V1 {
   public struct RotateTenantDataLoginRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name`, field 1.
     public var name: String
+    /// Check and answer as if, but change nothing: no cluster is asked.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
-      name: String = ""
+      name: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -31,18 +35,21 @@ extension V1.RotateTenantDataLoginRequest {
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__rotate_tenant_data_login_request__init(c)
     c.pointee.name = arena.copy(self.name)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -93,12 +100,16 @@ extension V1 {
   public struct RetireTenantDataLoginRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `name`, field 1.
     public var name: String
+    /// Check, but change nothing: no cluster is asked.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
-      name: String = ""
+      name: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -113,18 +124,21 @@ extension V1.RetireTenantDataLoginRequest {
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__retire_tenant_data_login_request__init(c)
     c.pointee.name = arena.copy(self.name)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

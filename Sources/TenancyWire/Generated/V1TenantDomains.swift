@@ -211,14 +211,18 @@ extension V1 {
     /// At least two labels of a-z, 0-9 and '-', in either case; other letters as an A-label (`xn--…`). No address, no
     /// wildcard, none of the server's base domains and nothing beneath or above one.
     public var domain: String
+    /// Check and answer as if, but change nothing: a challenge that is new is no claim's.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
-      domain: String = ""
+      domain: String = "",
+      validateOnly: Bool = false
     ) {
       self.parent = parent
       self.domain = domain
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -234,6 +238,7 @@ extension V1.ClaimTenantDomainRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.domain = try WireText.string(c.pointee.domain, field: "domain")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -241,6 +246,7 @@ extension V1.ClaimTenantDomainRequest {
     tenancy__v1__claim_tenant_domain_request__init(c)
     c.pointee.parent = arena.copy(self.parent)
     c.pointee.domain = arena.copy(self.domain)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -248,6 +254,7 @@ extension V1.ClaimTenantDomainRequest {
     var object: [String: JSONValue] = [:]
     if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
     if !self.domain.isEmpty { object["domain"] = .string(self.domain) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -259,14 +266,18 @@ extension V1 {
     public var name: String
     /// `method`, field 2.
     public var method: V1.DomainProofMethod
+    /// Look for the challenge and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      method: V1.DomainProofMethod = V1.DomainProofMethod(rawValue: 0)
+      method: V1.DomainProofMethod = V1.DomainProofMethod(rawValue: 0),
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.method = method
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -282,6 +293,7 @@ extension V1.VerifyTenantDomainRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.method = V1.DomainProofMethod(rawValue: Int32(truncatingIfNeeded: c.pointee.method.rawValue))
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -289,6 +301,7 @@ extension V1.VerifyTenantDomainRequest {
     tenancy__v1__verify_tenant_domain_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.method = Tenancy__V1__DomainProofMethod(rawValue: .init(truncatingIfNeeded: self.method.rawValue))
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -296,6 +309,7 @@ extension V1.VerifyTenantDomainRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if self.method.rawValue != 0 { object["method"] = self.method.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -450,12 +464,16 @@ extension V1 {
   public struct ReleaseTenantDomainRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `tenants/{id or slug}/domains/{domain}`.
     public var name: String
+    /// Check, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
-      name: String = ""
+      name: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -470,18 +488,21 @@ extension V1.ReleaseTenantDomainRequest {
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__release_tenant_domain_request__init(c)
     c.pointee.name = arena.copy(self.name)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -474,16 +474,20 @@ extension V1 {
     public var target: Target?
     /// Why, at most 512 bytes.
     public var reason: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       target: Target? = nil,
-      reason: String = ""
+      reason: String = "",
+      validateOnly: Bool = false
     ) {
       self.parent = parent
       self.target = target
       self.reason = reason
+      self.validateOnly = validateOnly
     }
 
     /// What `target` can be.
@@ -518,6 +522,7 @@ extension V1.RevokeTokensRequest {
     default: self.target = nil
     }
     self.reason = try WireText.string(c.pointee.reason, field: "reason")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -540,6 +545,7 @@ extension V1.RevokeTokensRequest {
     case nil: break
     }
     c.pointee.reason = arena.copy(self.reason)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -554,6 +560,7 @@ extension V1.RevokeTokensRequest {
     case nil: break
     }
     if !self.reason.isEmpty { object["reason"] = .string(self.reason) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -675,14 +682,18 @@ extension V1 {
     public var parent: String
     /// `algorithm`, field 2.
     public var algorithm: V1.TokenAlgorithm
+    /// Check and answer as if, but change nothing: the key of the answer is thrown away.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
-      algorithm: V1.TokenAlgorithm = V1.TokenAlgorithm(rawValue: 0)
+      algorithm: V1.TokenAlgorithm = V1.TokenAlgorithm(rawValue: 0),
+      validateOnly: Bool = false
     ) {
       self.parent = parent
       self.algorithm = algorithm
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -698,6 +709,7 @@ extension V1.RotateTokenKeyRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.algorithm = V1.TokenAlgorithm(rawValue: Int32(truncatingIfNeeded: c.pointee.algorithm.rawValue))
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -705,6 +717,7 @@ extension V1.RotateTokenKeyRequest {
     tenancy__v1__rotate_token_key_request__init(c)
     c.pointee.parent = arena.copy(self.parent)
     c.pointee.algorithm = Tenancy__V1__TokenAlgorithm(rawValue: .init(truncatingIfNeeded: self.algorithm.rawValue))
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -712,6 +725,7 @@ extension V1.RotateTokenKeyRequest {
     var object: [String: JSONValue] = [:]
     if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
     if self.algorithm.rawValue != 0 { object["algorithm"] = self.algorithm.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -764,14 +778,18 @@ extension V1 {
     public var parent: String
     /// `key_id`, field 2.
     public var keyId: String
+    /// Check, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
-      keyId: String = ""
+      keyId: String = "",
+      validateOnly: Bool = false
     ) {
       self.parent = parent
       self.keyId = keyId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -787,6 +805,7 @@ extension V1.RemoveTokenKeyRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.keyId = try WireText.string(c.pointee.key_id, field: "key_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -794,6 +813,7 @@ extension V1.RemoveTokenKeyRequest {
     tenancy__v1__remove_token_key_request__init(c)
     c.pointee.parent = arena.copy(self.parent)
     c.pointee.key_id = arena.copy(self.keyId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -801,6 +821,7 @@ extension V1.RemoveTokenKeyRequest {
     var object: [String: JSONValue] = [:]
     if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
     if !self.keyId.isEmpty { object["keyId"] = .string(self.keyId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -170,12 +170,16 @@ extension V1 {
   public struct CreateWorkloadEntryRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// Without `name` and `create_time`.
     public var entry: V1.WorkloadEntry?
+    /// Check and answer as if, but change nothing: the name of the answer is nobody's.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
-      entry: V1.WorkloadEntry? = nil
+      entry: V1.WorkloadEntry? = nil,
+      validateOnly: Bool = false
     ) {
       self.entry = entry
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -190,18 +194,21 @@ extension V1.CreateWorkloadEntryRequest {
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.entry = try WireRead.message(c.pointee.entry, field: "entry")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__create_workload_entry_request__init(c)
     c.pointee.entry = self.entry?.write(into: arena)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if let value = self.entry { object["entry"] = value.json() }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -356,12 +363,16 @@ extension V1 {
   public struct DeleteWorkloadEntryRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// `workloadEntries/{id}`.
     public var name: String
+    /// Check, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
-      name: String = ""
+      name: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -376,18 +387,21 @@ extension V1.DeleteWorkloadEntryRequest {
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__delete_workload_entry_request__init(c)
     c.pointee.name = arena.copy(self.name)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -697,7 +697,7 @@ const ProtobufCMessageDescriptor tenancy__v1__certificate_authority__descriptor 
   (ProtobufCMessageInit) tenancy__v1__certificate_authority__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__prepare_certificate_authority_request__field_descriptors[6] =
+static const ProtobufCFieldDescriptor tenancy__v1__prepare_certificate_authority_request__field_descriptors[7] =
 {
   {
     "trust_domain",
@@ -771,6 +771,18 @@ static const ProtobufCFieldDescriptor tenancy__v1__prepare_certificate_authority
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PrepareCertificateAuthorityRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__prepare_certificate_authority_request__field_indices_by_name[] = {
   1,   /* field[1] = common_name */
@@ -779,11 +791,13 @@ static const unsigned tenancy__v1__prepare_certificate_authority_request__field_
   3,   /* field[3] = lifetime */
   4,   /* field[4] = propagation */
   0,   /* field[0] = trust_domain */
+  6,   /* field[6] = validate_only */
 };
-static const ProtobufCIntRange tenancy__v1__prepare_certificate_authority_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange tenancy__v1__prepare_certificate_authority_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 8, 6 },
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__prepare_certificate_authority_request__descriptor =
 {
@@ -793,14 +807,14 @@ const ProtobufCMessageDescriptor tenancy__v1__prepare_certificate_authority_requ
   "Tenancy__V1__PrepareCertificateAuthorityRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__PrepareCertificateAuthorityRequest),
-  6,
+  7,
   tenancy__v1__prepare_certificate_authority_request__field_descriptors,
   tenancy__v1__prepare_certificate_authority_request__field_indices_by_name,
-  1,  tenancy__v1__prepare_certificate_authority_request__number_ranges,
+  2,  tenancy__v1__prepare_certificate_authority_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__prepare_certificate_authority_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__import_certificate_authority_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__import_certificate_authority_request__field_descriptors[4] =
 {
   {
     "name",
@@ -838,16 +852,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__import_certificate_authority_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ImportCertificateAuthorityRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__import_certificate_authority_request__field_indices_by_name[] = {
   1,   /* field[1] = certificate_chain */
   2,   /* field[2] = etag */
   0,   /* field[0] = name */
+  3,   /* field[3] = validate_only */
 };
-static const ProtobufCIntRange tenancy__v1__import_certificate_authority_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange tenancy__v1__import_certificate_authority_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 5, 3 },
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__import_certificate_authority_request__descriptor =
 {
@@ -857,14 +885,14 @@ const ProtobufCMessageDescriptor tenancy__v1__import_certificate_authority_reque
   "Tenancy__V1__ImportCertificateAuthorityRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ImportCertificateAuthorityRequest),
-  3,
+  4,
   tenancy__v1__import_certificate_authority_request__field_descriptors,
   tenancy__v1__import_certificate_authority_request__field_indices_by_name,
-  1,  tenancy__v1__import_certificate_authority_request__number_ranges,
+  2,  tenancy__v1__import_certificate_authority_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__import_certificate_authority_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__activate_certificate_authority_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__activate_certificate_authority_request__field_descriptors[4] =
 {
   {
     "name",
@@ -902,16 +930,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__activate_certificate_authorit
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ActivateCertificateAuthorityRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__activate_certificate_authority_request__field_indices_by_name[] = {
   2,   /* field[2] = etag */
   1,   /* field[1] = force */
   0,   /* field[0] = name */
+  3,   /* field[3] = validate_only */
 };
-static const ProtobufCIntRange tenancy__v1__activate_certificate_authority_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange tenancy__v1__activate_certificate_authority_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 5, 3 },
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__activate_certificate_authority_request__descriptor =
 {
@@ -921,14 +963,14 @@ const ProtobufCMessageDescriptor tenancy__v1__activate_certificate_authority_req
   "Tenancy__V1__ActivateCertificateAuthorityRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ActivateCertificateAuthorityRequest),
-  3,
+  4,
   tenancy__v1__activate_certificate_authority_request__field_descriptors,
   tenancy__v1__activate_certificate_authority_request__field_indices_by_name,
-  1,  tenancy__v1__activate_certificate_authority_request__number_ranges,
+  2,  tenancy__v1__activate_certificate_authority_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__activate_certificate_authority_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__retire_certificate_authority_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__retire_certificate_authority_request__field_descriptors[4] =
 {
   {
     "name",
@@ -966,16 +1008,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__retire_certificate_authority_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RetireCertificateAuthorityRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__retire_certificate_authority_request__field_indices_by_name[] = {
   2,   /* field[2] = etag */
   1,   /* field[1] = force */
   0,   /* field[0] = name */
+  3,   /* field[3] = validate_only */
 };
-static const ProtobufCIntRange tenancy__v1__retire_certificate_authority_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange tenancy__v1__retire_certificate_authority_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 5, 3 },
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__retire_certificate_authority_request__descriptor =
 {
@@ -985,10 +1041,10 @@ const ProtobufCMessageDescriptor tenancy__v1__retire_certificate_authority_reque
   "Tenancy__V1__RetireCertificateAuthorityRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RetireCertificateAuthorityRequest),
-  3,
+  4,
   tenancy__v1__retire_certificate_authority_request__field_descriptors,
   tenancy__v1__retire_certificate_authority_request__field_indices_by_name,
-  1,  tenancy__v1__retire_certificate_authority_request__number_ranges,
+  2,  tenancy__v1__retire_certificate_authority_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__retire_certificate_authority_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -98,9 +98,29 @@ void   tenancy__v1__rotate_data_key_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__rotate_data_key_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-#define tenancy__v1__rotate_data_key_request__field_descriptors NULL
-#define tenancy__v1__rotate_data_key_request__field_indices_by_name NULL
-#define tenancy__v1__rotate_data_key_request__number_ranges NULL
+static const ProtobufCFieldDescriptor tenancy__v1__rotate_data_key_request__field_descriptors[1] =
+{
+  {
+    "validate_only",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RotateDataKeyRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__rotate_data_key_request__field_indices_by_name[] = {
+  0,   /* field[0] = validate_only */
+};
+static const ProtobufCIntRange tenancy__v1__rotate_data_key_request__number_ranges[1 + 1] =
+{
+  { 2, 0 },
+  { 0, 1 }
+};
 const ProtobufCMessageDescriptor tenancy__v1__rotate_data_key_request__descriptor =
 {
   PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
@@ -109,10 +129,10 @@ const ProtobufCMessageDescriptor tenancy__v1__rotate_data_key_request__descripto
   "Tenancy__V1__RotateDataKeyRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RotateDataKeyRequest),
-  0,
+  1,
   tenancy__v1__rotate_data_key_request__field_descriptors,
   tenancy__v1__rotate_data_key_request__field_indices_by_name,
-  0,  tenancy__v1__rotate_data_key_request__number_ranges,
+  1,  tenancy__v1__rotate_data_key_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__rotate_data_key_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

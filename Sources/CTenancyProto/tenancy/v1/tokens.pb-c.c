@@ -1474,7 +1474,7 @@ const ProtobufCMessageDescriptor tenancy__v1__introspect_token_response__descrip
   (ProtobufCMessageInit) tenancy__v1__introspect_token_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__revoke_tokens_request__field_descriptors[6] =
+static const ProtobufCFieldDescriptor tenancy__v1__revoke_tokens_request__field_descriptors[7] =
 {
   {
     "parent",
@@ -1548,6 +1548,18 @@ static const ProtobufCFieldDescriptor tenancy__v1__revoke_tokens_request__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RevokeTokensRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__revoke_tokens_request__field_indices_by_name[] = {
   4,   /* field[4] = all */
@@ -1556,11 +1568,13 @@ static const unsigned tenancy__v1__revoke_tokens_request__field_indices_by_name[
   3,   /* field[3] = subject */
   1,   /* field[1] = token */
   2,   /* field[2] = token_id */
+  6,   /* field[6] = validate_only */
 };
-static const ProtobufCIntRange tenancy__v1__revoke_tokens_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange tenancy__v1__revoke_tokens_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 8, 6 },
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__revoke_tokens_request__descriptor =
 {
@@ -1570,10 +1584,10 @@ const ProtobufCMessageDescriptor tenancy__v1__revoke_tokens_request__descriptor 
   "Tenancy__V1__RevokeTokensRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RevokeTokensRequest),
-  6,
+  7,
   tenancy__v1__revoke_tokens_request__field_descriptors,
   tenancy__v1__revoke_tokens_request__field_indices_by_name,
-  1,  tenancy__v1__revoke_tokens_request__number_ranges,
+  2,  tenancy__v1__revoke_tokens_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__revoke_tokens_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -1705,7 +1719,7 @@ const ProtobufCMessageDescriptor tenancy__v1__token_key__descriptor =
   (ProtobufCMessageInit) tenancy__v1__token_key__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__rotate_token_key_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__rotate_token_key_request__field_descriptors[3] =
 {
   {
     "parent",
@@ -1731,15 +1745,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__rotate_token_key_request__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RotateTokenKeyRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__rotate_token_key_request__field_indices_by_name[] = {
   1,   /* field[1] = algorithm */
   0,   /* field[0] = parent */
+  2,   /* field[2] = validate_only */
 };
-static const ProtobufCIntRange tenancy__v1__rotate_token_key_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange tenancy__v1__rotate_token_key_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 4, 2 },
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__rotate_token_key_request__descriptor =
 {
@@ -1749,10 +1777,10 @@ const ProtobufCMessageDescriptor tenancy__v1__rotate_token_key_request__descript
   "Tenancy__V1__RotateTokenKeyRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RotateTokenKeyRequest),
-  2,
+  3,
   tenancy__v1__rotate_token_key_request__field_descriptors,
   tenancy__v1__rotate_token_key_request__field_indices_by_name,
-  1,  tenancy__v1__rotate_token_key_request__number_ranges,
+  2,  tenancy__v1__rotate_token_key_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__rotate_token_key_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -1794,7 +1822,7 @@ const ProtobufCMessageDescriptor tenancy__v1__rotate_token_key_response__descrip
   (ProtobufCMessageInit) tenancy__v1__rotate_token_key_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__remove_token_key_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__remove_token_key_request__field_descriptors[3] =
 {
   {
     "parent",
@@ -1820,15 +1848,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__remove_token_key_request__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RemoveTokenKeyRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__remove_token_key_request__field_indices_by_name[] = {
   1,   /* field[1] = key_id */
   0,   /* field[0] = parent */
+  2,   /* field[2] = validate_only */
 };
-static const ProtobufCIntRange tenancy__v1__remove_token_key_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange tenancy__v1__remove_token_key_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 4, 2 },
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__remove_token_key_request__descriptor =
 {
@@ -1838,10 +1880,10 @@ const ProtobufCMessageDescriptor tenancy__v1__remove_token_key_request__descript
   "Tenancy__V1__RemoveTokenKeyRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RemoveTokenKeyRequest),
-  2,
+  3,
   tenancy__v1__remove_token_key_request__field_descriptors,
   tenancy__v1__remove_token_key_request__field_indices_by_name,
-  1,  tenancy__v1__remove_token_key_request__number_ranges,
+  2,  tenancy__v1__remove_token_key_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__remove_token_key_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

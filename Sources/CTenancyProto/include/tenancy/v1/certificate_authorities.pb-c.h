@@ -86,10 +86,11 @@ struct  Tenancy__V1__PrepareCertificateAuthorityRequest
   Google__Protobuf__Duration *lifetime;
   Google__Protobuf__Duration *propagation;
   Tenancy__V1__CertificateAuthority__Kind kind;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__PREPARE_CERTIFICATE_AUTHORITY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__prepare_certificate_authority_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0, NULL, NULL, TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_UNSPECIFIED }
+    , {0,NULL}, {0,NULL}, 0, NULL, NULL, TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_UNSPECIFIED, 0 }
 
 
 struct  Tenancy__V1__ImportCertificateAuthorityRequest
@@ -98,10 +99,11 @@ struct  Tenancy__V1__ImportCertificateAuthorityRequest
   ProtobufCBinaryData name;
   ProtobufCBinaryData certificate_chain;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__IMPORT_CERTIFICATE_AUTHORITY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__import_certificate_authority_request__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__ActivateCertificateAuthorityRequest
@@ -110,10 +112,11 @@ struct  Tenancy__V1__ActivateCertificateAuthorityRequest
   ProtobufCBinaryData name;
   protobuf_c_boolean force;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__ACTIVATE_CERTIFICATE_AUTHORITY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__activate_certificate_authority_request__descriptor) \
-    , {0,NULL}, 0, {0,NULL} }
+    , {0,NULL}, 0, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RetireCertificateAuthorityRequest
@@ -122,10 +125,11 @@ struct  Tenancy__V1__RetireCertificateAuthorityRequest
   ProtobufCBinaryData name;
   protobuf_c_boolean force;
   ProtobufCBinaryData etag;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__RETIRE_CERTIFICATE_AUTHORITY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__retire_certificate_authority_request__descriptor) \
-    , {0,NULL}, 0, {0,NULL} }
+    , {0,NULL}, 0, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RetireCertificateAuthorityResponse

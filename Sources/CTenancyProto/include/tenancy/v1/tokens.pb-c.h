@@ -163,6 +163,7 @@ struct  Tenancy__V1__RevokeTokensRequest
   ProtobufCMessage base;
   ProtobufCBinaryData parent;
   ProtobufCBinaryData reason;
+  protobuf_c_boolean validate_only;
   Tenancy__V1__RevokeTokensRequest__TargetCase target_case;
   union {
     ProtobufCBinaryData token;
@@ -173,7 +174,7 @@ struct  Tenancy__V1__RevokeTokensRequest
 };
 #define TENANCY__V1__REVOKE_TOKENS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__revoke_tokens_request__descriptor) \
-    , {0,NULL}, {0,NULL}, TENANCY__V1__REVOKE_TOKENS_REQUEST__TARGET__NOT_SET, {0} }
+    , {0,NULL}, {0,NULL}, 0, TENANCY__V1__REVOKE_TOKENS_REQUEST__TARGET__NOT_SET, {0} }
 
 
 struct  Tenancy__V1__RevokeTokensResponse
@@ -205,10 +206,11 @@ struct  Tenancy__V1__RotateTokenKeyRequest
   ProtobufCMessage base;
   ProtobufCBinaryData parent;
   Tenancy__V1__TokenAlgorithm algorithm;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__ROTATE_TOKEN_KEY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__rotate_token_key_request__descriptor) \
-    , {0,NULL}, TENANCY__V1__TOKEN_ALGORITHM__TOKEN_ALGORITHM_UNSPECIFIED }
+    , {0,NULL}, TENANCY__V1__TOKEN_ALGORITHM__TOKEN_ALGORITHM_UNSPECIFIED, 0 }
 
 
 struct  Tenancy__V1__RotateTokenKeyResponse
@@ -226,10 +228,11 @@ struct  Tenancy__V1__RemoveTokenKeyRequest
   ProtobufCMessage base;
   ProtobufCBinaryData parent;
   ProtobufCBinaryData key_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__REMOVE_TOKEN_KEY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__remove_token_key_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RemoveTokenKeyResponse

@@ -90,10 +90,11 @@ struct  Tenancy__V1__CreateWorkloadEntryRequest
 {
   ProtobufCMessage base;
   Tenancy__V1__WorkloadEntry *entry;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__CREATE_WORKLOAD_ENTRY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_workload_entry_request__descriptor) \
-    , NULL }
+    , NULL, 0 }
 
 
 struct  Tenancy__V1__GetWorkloadEntryRequest
@@ -134,10 +135,11 @@ struct  Tenancy__V1__DeleteWorkloadEntryRequest
 {
   ProtobufCMessage base;
   ProtobufCBinaryData name;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__DELETE_WORKLOAD_ENTRY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_workload_entry_request__descriptor) \
-    , {0,NULL} }
+    , {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__DeleteWorkloadEntryResponse

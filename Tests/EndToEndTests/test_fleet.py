@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 
-import pytest
 from support.waiting import eventually
 from tenantctl_process import PATIENCE, Daemon, binary, daemon, make_active, place
 

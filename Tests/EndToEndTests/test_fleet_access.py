@@ -118,7 +118,7 @@ def test_who_may_not_see_how_tokens_are_taken(daemon):
     assert "- subject: user:al\n" in seen.stdout and "authentication" not in seen.stdout
     assert seen.stderr == "acme: without authentication settings, which the caller may not read\n"
     assert own.run("tenant", "export", "acme", "--no-authentication").stderr == ""
-    assert "user:al" not in own("tenant", "export", "acme", "--no-assignments")
+    assert "user:al" not in own.run("tenant", "export", "acme", "--no-assignments").stdout
     assert own("apply", "-f", "-", stdin=seen.stdout) == "No changes: 1 unchanged.\n"
     more = {"assignments": [{"subject": "user:bo", "role": "reader"}]}
     for members in (more, {"authentication": {}}):

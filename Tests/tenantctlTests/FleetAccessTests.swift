@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct FleetAccessTests {
   private let current = V1.Tenant(
-    name: "tenants/1", slug: "acme", formerSlugs: [V1.FormerSlug(slug: "old")], id: "1")
+    name: "tenants/1", id: "1", slug: "acme", formerSlugs: [V1.FormerSlug(slug: "old")])
 
   private func given(
     _ id: Int, _ subject: String, _ role: String, until seconds: Int64? = nil
@@ -87,7 +87,7 @@ import Testing
   @Test(arguments: [
     ("2027-01-31T12:00:00Z", Int64(1_801_396_800), Int32(0)),
     ("2027-01-31T12:00:00.25Z", 1_801_396_800, 250_000_000),
-    ("2027-01-31T13:00:00.000000001+01:00", 1_801_396_800, 1),
+    ("2027-01-31T12:00:00.000000001Z", 1_801_396_800, 1),
   ])
   func moments(_ text: String, _ seconds: Int64, _ nanos: Int32) {
     #expect(
@@ -147,7 +147,8 @@ import Testing
     rows.apply(
       V1.WatchTenantsResponse(tenants: [tenant("b", 10), tenant("a", 9), tenant("c", 100)]))
     #expect(shown(rows) == ["a", "b", "c"])
-    #expect(rows.lines(width: nil)[0].contains("still reading"))  // In range: there is one at least.
+    // In range: there is one line at least.
+    #expect(rows.lines(width: nil)[0].contains("still reading"))
     rows.apply(V1.WatchTenantsResponse(snapshotComplete: true, revision: 7))
     #expect(rows.lines(width: nil)[0] == "3 tenants at revision 7")  // In range: likewise.
     rows.apply(

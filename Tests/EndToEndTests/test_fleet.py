@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 
-import pytest
 from support.waiting import eventually
 from tenantctl_process import PATIENCE, Daemon, binary, daemon, make_active, place
 
@@ -376,21 +375,3 @@ def test_a_tenants_own_admin(daemon):
     assert done["summary"]["delete"] == 0
     done = apply(own, fleet(declared("fresh")), code=1)
     assert done["tenants"][0]["refusals"][0]["code"] == "PERMISSION_DENIED"
-
-
-@pytest.mark.parametrize("way", ["unix", "tls"])
-def test_dry_runs(daemon, way):
-    ctl = daemon.over_unix() if way == "unix" else daemon.over_tls("operator")
-    make_active(ctl, "acme")
-    ctl("role", "create", "acme", "reader", "--permission", "a:b")
-    before = ctl.json("tenant", "get", "acme")
-    for line in ("tenant deactivate acme", "tenant delete acme", "tenant hold acme --reason x",
-                 "tenant schedule acme --delete 30d", "tenant begin-maintenance acme",
-                 "tenant configure acme --flag a=true", "tenant update acme --slug other", "config set acme a=1",
-                 "role update acme reader --title x", "role assign acme user:al reader"):
-        assert ctl.json(*line.split(), "--dry-run") != before, line
-    assert ctl("role", "delete", "acme", "reader", "--dry-run").endswith("reader: not yet, it is a dry run\n")
-    assert "ILLEGAL_TRANSITION" in ctl.error("tenant", "activate", "acme", "--dry-run")
-    assert ctl.json("tenant", "get", "acme") == before
-    assert ctl.json("role", "assignments", "acme") == {}
-    assert ctl.json("role", "get", "acme", "reader")["permissions"] == ["a:b"]

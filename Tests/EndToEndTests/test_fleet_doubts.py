@@ -1,5 +1,6 @@
 """What is in the way of fleet files: what can't be read, and what tenants have written."""
 
+import pytest
 from test_fleet import declared, fleet
 from tenantctl_process import daemon, make_active, place
 
@@ -24,3 +25,29 @@ def test_what_a_tenant_writes_steers_no_terminal(daemon):
     ctl("tenant", "configure", "steering", "--setting", "\x1b[2K\u202e=1")
     shown = ctl("apply", "-f", "-", "--plan", stdin=fleet(declared("steering", settings={"a": 1})), code=3)
     assert "\x1b" not in shown and "\u202e" not in shown and "u{1b}" in shown, slug
+
+
+@pytest.mark.parametrize("way", ["unix", "tls"])
+def test_dry_runs(daemon, way):
+    ctl = daemon.over_unix() if way == "unix" else daemon.over_tls("operator")
+    make_active(ctl, "acme")
+    ctl("role", "create", "acme", "reader", "--permission", "a:b")
+    before = ctl.json("tenant", "get", "acme")
+    for line in ("tenant deactivate acme", "tenant delete acme", "tenant hold acme --reason x",
+                 "tenant schedule acme --delete 30d", "tenant begin-maintenance acme",
+                 "tenant configure acme --flag a=true", "tenant update acme --slug other", "config set acme a=1",
+                 "role update acme reader --title x", "role assign acme user:al reader"):
+        assert ctl.json(*line.split(), "--dry-run") != before, line
+    assert ctl("role", "delete", "acme", "reader", "--dry-run").endswith("reader: not yet, it is a dry run\n")
+    assert "ILLEGAL_TRANSITION" in ctl.error("tenant", "activate", "acme", "--dry-run")
+    for line in ("token revoke acme --all", "secrets rotate-data-key"):
+        assert ctl(*line.split(), "--dry-run").endswith(": not yet, it is a dry run\n"), line
+    keys, authorities = ctl.json("keys", "list", "acme"), ctl.json("pki", "authority", "list")
+    for line in ("keys rotate acme", "identity entry create --tenant acme --path x --uid 7",
+                 "pki authority prepare --kind jwt"):
+        assert ctl.json(*line.split(), "--dry-run"), line
+    assert (ctl.json("keys", "list", "acme"), ctl.json("pki", "authority", "list")) == (keys, authorities)
+    assert ctl.json("identity", "entry", "list") == {}
+    assert ctl.json("tenant", "get", "acme") == before
+    assert ctl.json("role", "assignments", "acme") == {}
+    assert ctl.json("role", "get", "acme", "reader")["permissions"] == ["a:b"]

@@ -157,3 +157,29 @@ def test_a_flood_of_one_tenant_is_not_another_s(make_server, dns, web, name, slu
         error = failure("RESOURCE_EXHAUSTED", admin.verify, claims[0].name)
         assert (error.reason, error.metadata["quota"]) == ("LIMIT_REACHED", "domain-verifications")
         assert 1 <= error.retry_seconds <= 5
+
+
+def test_a_domain_on_trial(admin, dns, acme, globex, name):
+    """The challenge is looked for; nothing is kept."""
+    def claim(**fields):
+        return admin.domains.ClaimTenantDomain(domains.ClaimTenantDomainRequest(
+            parent=acme.name, domain=name, **fields), timeout=20)
+
+    def verify(**fields):
+        return admin.domains.VerifyTenantDomain(domains.VerifyTenantDomainRequest(
+            name=f"{acme.name}/domains/{name}", method=domains.DOMAIN_PROOF_METHOD_DNS, **fields), timeout=20)
+
+    tried = claim(validate_only=True)
+    assert tried.domain == name and admin.domains_of(acme.name) == []
+    failure("NOT_FOUND", verify, validate_only=True)
+    made = claim()
+    assert made.challenge != tried.challenge and claim(validate_only=True) == made
+    assert failure("FAILED_PRECONDITION", verify, validate_only=True).reason == "DOMAIN_NOT_PROVEN"
+    dns.prove(made)
+    assert verify(validate_only=True).state == VERIFIED and admin.domain(made.name) == made
+    owner = verify()
+    release = domains.ReleaseTenantDomainRequest(name=made.name, validate_only=True)
+    admin.domains.ReleaseTenantDomain(release, timeout=20)
+    assert admin.domain(made.name) == owner and of_host(admin, name) == acme.name
+    admin.domains.ReleaseTenantDomain(domains.ReleaseTenantDomainRequest(name=made.name), timeout=20)
+    failure("NOT_FOUND", admin.domains.ReleaseTenantDomain, release)

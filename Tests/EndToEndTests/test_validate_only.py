@@ -7,14 +7,28 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from support import api
 from support.client import failure, invalid
 from support.nodes import token_of
+from support.pki import TRUST_DOMAIN, Authority, signed
 
-authz, flags, manager, plans, settings, tenant, tokens = (
-    api.authz, api.flags, api.manager, api.plans, api.settings, api.tenant, api.tokens)
+authorities, authz, flags, manager, plans, settings, tenant, tokens, workloads = (
+    api.authorities, api.authz, api.flags, api.manager, api.plans, api.settings, api.tenant, api.tokens, api.workloads)
 
 # After one of these, others of the table find another scene.
 LEAVE_NOTHING_TO_OTHERS = {
     "TenantManager/DeactivateTenant", "TenantManager/ActivateTenant", "TenantManager/DeleteTenant",
-    "TenantManager/BeginTenantMaintenance", "TenantManager/PurgeTenant", "Authorization/DeleteRole"}
+    "TenantManager/BeginTenantMaintenance", "TenantManager/PurgeTenant", "Authorization/DeleteRole",
+    # What follows it goes on after the answer.
+    "Secrets/RotateDataKey"}
+# They need others: a DNS server, a cluster. In `test_validate_only_clusters`, and in `test_tenant_domain_proofs`.
+OF_CLUSTERS = {"Clusters/AuditCluster", "TenantData/RotateTenantDataLogin", "TenantData/RetireTenantDataLogin"}
+OF_DOMAINS = {"TenantDomains/ClaimTenantDomain", "TenantDomains/VerifyTenantDomain",
+              "TenantDomains/ReleaseTenantDomain"}
+# What permissions of methods that change nothing end in.
+READING = {"get", "list", "list_history", "list_conflicts", "resolve", "check", "export", "introspect", "access"}
+# Writes that can't be tried, and why.
+NEVER_TRIED = {
+    "Tokens/IssueToken": "changes nothing but its own answer, which is what is asked for",
+    "Tokens/ExchangeToken": "likewise",
+}
 FUTURE = Timestamp(seconds=4_000_000_000)
 
 
@@ -22,6 +36,19 @@ def methods():
     """Names of those whose requests have the field, with the descriptors of these."""
     return {name: method.input_type for name, method in api.methods().items()
             if "validate_only" in method.input_type.fields_by_name}
+
+
+def test_every_write_can_be_tried():
+    """A method says what it is by its permission. Whoever needs none learns about oneself."""
+    untried = set()
+    for name, method in api.methods().items():
+        permission = method.GetOptions().Extensions[api.options.authorization].permission
+        is_write = permission.rpartition(":")[2] not in READING and name != "Identity/WhoAmI"
+        has_field = "validate_only" in method.input_type.fields_by_name
+        assert not has_field or is_write, f"{name} changes nothing, and can be tried"
+        if is_write and not has_field:
+            untried.add(name)
+    assert untried == NEVER_TRIED.keys()
 
 
 def revision(client) -> str:
@@ -60,7 +87,16 @@ def scene(admin, slug):
     admin.plans.CreatePlan(plans.CreatePlanRequest(plan_id=slug("plan"), plan=plans.Plan()), timeout=20)
     admin.flags.CreateFeatureFlag(flags.CreateFeatureFlagRequest(
         feature_flag_id=slug.replace("-", "_"), feature_flag=flags.FeatureFlag()), timeout=20)
-    return dict(pending=pending, active=active.name, suspended=suspended.name, deleted=deleted.name,
+    keys = [admin.tokens.RotateTokenKey(tokens.RotateTokenKeyRequest(parent=active.name), timeout=20).key.id
+            for _ in range(2)]
+    entry = admin.register(active.name, "web", uid=4711).name
+    jwt = dict(kind=authorities.CertificateAuthority.KIND_JWT, trust_domain=TRUST_DOMAIN)
+    prepared, idle = (admin.prepare(1, **jwt).name for _ in range(2))
+    external = admin.prepare(external=True, trust_domain=TRUST_DOMAIN)
+    root = Authority("company")
+    chain = (signed(external.certificate_request, root) + root.pem).decode()
+    return dict(key=keys[0], entry=entry, prepared=prepared, idle=idle, external=external.name, chain=chain,
+                pending=pending, active=active.name, suspended=suspended.name, deleted=deleted.name,
                 past=past, away=away.name, held=held, role=role, given=given, crowd=crowd)
 
 
@@ -104,6 +140,27 @@ def requests(at, slug):
         "Authorization/DeleteRoleAssignment": [authz.DeleteRoleAssignmentRequest(name=at["given"])],
         "Tokens/SetAuthenticationSettings": [tokens.SetAuthenticationSettingsRequest(
             parent=at["active"], settings=tokens.AuthenticationSettings(require_binding=True))],
+        "Tokens/RevokeTokens": [tokens.RevokeTokensRequest(parent=at["active"], subject="user:al"),
+                                tokens.RevokeTokensRequest(parent=at["active"], token_id="x" * 22),
+                                tokens.RevokeTokensRequest(parent=at["active"], all=True)],
+        "Tokens/RotateTokenKey": [tokens.RotateTokenKeyRequest(parent=at["active"])],
+        "Tokens/RemoveTokenKey": [tokens.RemoveTokenKeyRequest(parent=at["active"], key_id=at["key"])],
+        "TenantManager/BatchCreateTenants": [manager.BatchCreateTenantsRequest(requests=[
+            manager.CreateTenantRequest(
+                tenant=tenant.Tenant(slug=slug(f"batch-{n}"), display_name="x", isolation_model=api.SHARED),
+                request_id=f"8a0d2c1e-0000-4000-8000-{n:012}") for n in range(2)])],
+        "WorkloadEntries/CreateWorkloadEntry": [workloads.CreateWorkloadEntryRequest(entry=workloads.WorkloadEntry(
+            tenant=at["active"], path="other", selectors=workloads.WorkloadSelectors(uid=4712)))],
+        "WorkloadEntries/DeleteWorkloadEntry": [workloads.DeleteWorkloadEntryRequest(name=at["entry"])],
+        "CertificateAuthorities/PrepareCertificateAuthority": [
+            authorities.PrepareCertificateAuthorityRequest(trust_domain=TRUST_DOMAIN)],
+        "CertificateAuthorities/ImportCertificateAuthority": [authorities.ImportCertificateAuthorityRequest(
+            name=at["external"], certificate_chain=at["chain"])],
+        "CertificateAuthorities/ActivateCertificateAuthority": [
+            authorities.ActivateCertificateAuthorityRequest(name=at["prepared"], force=True)],
+        "CertificateAuthorities/RetireCertificateAuthority": [
+            authorities.RetireCertificateAuthorityRequest(name=at["idle"])],
+        "Secrets/RotateDataKey": [api.secrets.RotateDataKeyRequest()],
         "SettingDefinitions/CreateSettingDefinition": [settings.CreateSettingDefinitionRequest(
             setting_definition_id=f"{key}_new", setting_definition=settings.SettingDefinition(
                 type=settings.SETTING_TYPE_BOOL))],
@@ -125,7 +182,7 @@ def requests(at, slug):
 def test_nothing_is_kept_and_the_same_request_works_then(operator, admin, slug):
     at = scene(admin, slug)
     table = requests(at, slug)
-    assert table.keys() == methods().keys()
+    assert table.keys() | OF_CLUSTERS | OF_DOMAINS == methods().keys()
     before = revision(admin)
     for method, all_of_it in table.items():
         for request in all_of_it:
@@ -151,6 +208,57 @@ def test_it_refuses_as_the_other_does(operator, slug):
     assert operator.get(made.name) == made
 
 
+def test_tokens_work_on_after_a_trial(operator, slug):
+    made = operator.active(slug)
+    issued = operator.tokens.IssueToken(
+        tokens.IssueTokenRequest(parent=made.name, subject="user:al", unbound=True), timeout=20)
+    [key] = operator.tokens.GetJsonWebKeySet(tokens.GetJsonWebKeySetRequest(parent=made.name), timeout=20).keys
+    for trial in (tokens.RevokeTokensRequest(parent=made.name, token=issued.token),
+                  tokens.RevokeTokensRequest(parent=made.name, all=True)):
+        trial.validate_only = True
+        assert operator.tokens.RevokeTokens(trial, timeout=20).expire_time.seconds
+    operator.tokens.RemoveTokenKey(tokens.RemoveTokenKeyRequest(
+        parent=made.name, key_id=key.id, validate_only=True), timeout=20)
+    other = operator.tokens.RotateTokenKey(
+        tokens.RotateTokenKeyRequest(parent=made.name, validate_only=True), timeout=20).key
+    assert other.id != key.id
+    assert list(operator.tokens.GetJsonWebKeySet(
+        tokens.GetJsonWebKeySetRequest(parent=made.name), timeout=20).keys) == [key]
+    assert operator.tokens.IntrospectToken(
+        tokens.IntrospectTokenRequest(token=issued.token), timeout=20).active
+    assert failure("NOT_FOUND", operator.tokens.RemoveTokenKey, tokens.RemoveTokenKeyRequest(
+        parent=made.name, key_id=other.id, validate_only=True)).reason == "TOKEN_KEY_NOT_FOUND"
+
+
+def test_a_batch_is_tried_as_a_whole(operator, slug):
+    def one(name, **fields):
+        return manager.CreateTenantRequest(
+            tenant=tenant.Tenant(slug=name, display_name="x", isolation_model=api.SHARED), **fields)
+
+    def tried(*requests, validate_only=True):
+        return operator.manager.BatchCreateTenants(
+            manager.BatchCreateTenantsRequest(requests=requests, validate_only=validate_only), timeout=20).tenants
+
+    assert [made.slug for made in tried(one(slug("a")), one(slug("b")))] == [slug("a"), slug("b")]
+    failure("NOT_FOUND", operator.get, f"tenants/{slug('a')}")
+    invalid("requests[1].validate_only", tried, one(slug("a")), one(slug("b"), validate_only=True))
+    error = failure("ALREADY_EXISTS", tried, one(slug("a")), one(slug("a")))
+    assert "requests[1]" in error.message
+    [made] = tried(one(slug("a"), request_id=f"8a0d2c1e-1111-4000-8000-{abs(hash(slug)) % 10**12:012}"),
+                   validate_only=False)
+    assert operator.get(made.name).slug == slug("a")
+
+
+def test_nothing_is_audited_but_refusals(admin, slug):
+    made = admin.active(slug)
+    page = api.audit.ListAuditRecordsRequest(parent=made.name)
+    before = list(admin.audit.ListAuditRecords(page, timeout=20).records)
+    admin.tokens.RevokeTokens(
+        tokens.RevokeTokensRequest(parent=made.name, all=True, validate_only=True), timeout=20)
+    admin.tokens.RotateTokenKey(tokens.RotateTokenKeyRequest(parent=made.name, validate_only=True), timeout=20)
+    assert list(admin.audit.ListAuditRecords(page, timeout=20).records) == before
+
+
 def test_parts_of_the_configuration_in_a_tenants_mask(operator, slug):
     made = operator.create(slug)
     sent = tenant.Tenant(name=made.name, etag=made.etag, display_name="Both")
@@ -166,7 +274,8 @@ def test_parts_of_the_configuration_in_a_tenants_mask(operator, slug):
     assert operator.get(made.name) == after
 
 
-@pytest.mark.parametrize("method", ["TenantManager/DeleteTenant", "TenantManager/PurgeTenant"])
+@pytest.mark.parametrize("method", ["TenantManager/DeleteTenant", "TenantManager/PurgeTenant",
+                                    "TenantData/RotateTenantDataLogin", "TenantData/RetireTenantDataLogin"])
 def test_whoever_may_not_do_it_may_not_ask(admin, connect, pki, slug, method):
     made = admin.active(slug)
     caller = connect(pki.openssl.tenant(slug))

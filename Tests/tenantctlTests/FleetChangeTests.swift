@@ -19,7 +19,8 @@ import Testing
   private func changes(
     _ tenant: FleetTenant, roles: [V1.Role]? = nil, prunes: Bool = false
   ) -> FleetChanges {
-    FleetChanges(of: tenant, from: current, roles: roles, prunes: prunes)
+    FleetChanges(
+      of: tenant, from: current, TenantAccess(roles: roles), prunes: prunes)
   }
 
   @Test func whatIsNotSaidStays() {
@@ -27,7 +28,7 @@ import Testing
     let all = changes(FleetTenant(current, roles: nil))
     #expect(all.fields == [])
     #expect(all.update(of: current) == nil)
-    #expect(changes(FleetTenant(exporting: current, roles: nil)).isEmpty)
+    #expect(changes(FleetTenant(exporting: current, TenantAccess())).isEmpty)
   }
 
   @Test func fieldByField() throws {
@@ -70,7 +71,7 @@ import Testing
     tenant.displayName = "e\u{301}"
     var other = current
     other.displayName = "\u{E9}"
-    let found = FleetChanges(of: tenant, from: other, roles: nil, prunes: false)
+    let found = FleetChanges(of: tenant, from: other, TenantAccess(), prunes: false)
     #expect(found.fields.map(\.field) == ["displayName"])
   }
 

@@ -97,8 +97,8 @@ import Testing
     ] {
       #expect(FleetDocument.member(of: theirs) == ours)
     }
-    #expect(FleetDocument.member(of: "role.permissions[2]", role: 1) == "roles[1].permissions[2]")
-    #expect(FleetDocument.member(of: "role_id", role: 0) == "roles[0].id")
+    #expect(FleetDocument.member(of: "role.permissions[2]", .role(1)) == "roles[1].permissions[2]")
+    #expect(FleetDocument.member(of: "role_id", .role(0)) == "roles[0].id")
     #expect(FleetDocument.member(of: "request_id") == nil)
   }
 

@@ -34,7 +34,7 @@ extension TenantCommands {
       var tenant = try Self.withLogin(id, transaction.state)
       guard let login = tenant.dataLogin, let sealer else { throw Self.loginsNotConfigured }
       if login.next == nil {
-        let number = max(login.number, login.former ?? 0) + 1
+        let number = login.nextNumber
         let secret = try Self.newPassword(of: number, tenant, sealer)
         tenant.dataLogin?.next = DataLogin.Next(number: number, password: secret.reference)
         transaction.emit(.putTenant(tenant), about: id)
@@ -133,6 +133,11 @@ extension TenantCommands {
   }
 }
 
+extension DataLogin {
+  /// Of the one that is to take its place.
+  fileprivate var nextNumber: UInt32 { next?.number ?? max(number, former ?? 0) + 1 }
+}
+
 extension Provisioner {
   /// Gives a tenant's programs another login and password, in place of the one that they have: that works on until it is
   /// retired, or another one comes. What a crash has begun is gone on with by the next call.
@@ -142,6 +147,10 @@ extension Provisioner {
     of id: TenantID, actor: String, judge: WriteJudge
   ) async throws(TenancyError) -> String {
     let commands = TenantCommands(plane, actor: actor, judge: judge.beginning)
+    if judge.isRehearsal {
+      _ = try await commands.beginLogin(id, as: terms)
+      return try rehearsedLogin(of: id)
+    }
     try await changingLogins(of: id) { () async throws(TenancyError) in
       try await commands.beginLogin(id, as: terms)
     } _: { tenant, login, clusters, lease in
@@ -183,6 +192,12 @@ extension Provisioner {
     of id: TenantID, actor: String, judge: WriteJudge
   ) async throws(TenancyError) {
     let commands = TenantCommands(plane, actor: actor, judge: judge.beginning)
+    if judge.isRehearsal {
+      _ = try await commands.beginRetirement(ofLoginOf: id, as: terms)
+      guard let record = plane.state.find(id) else { throw .tenantNotFound }
+      _ = try loginPlaces(of: record)
+      return
+    }
     try await changingLogins(of: id) { () async throws(TenancyError) in
       try await commands.beginRetirement(ofLoginOf: id, as: terms)
     } _: { _, login, clusters, lease in
@@ -196,6 +211,19 @@ extension Provisioner {
       try await TenantCommands(plane, actor: "system", judge: .server.ending(judge))
         .endRetirement(ofLoginOf: id, lease, as: nil)
     }
+  }
+
+  /// The user that a rotation would make; no cluster is asked.
+  private func rehearsedLogin(of id: TenantID) throws(TenancyError) -> String {
+    guard let record = plane.state.find(id), let login = record.tenant.dataLogin else {
+      throw .tenantNotFound
+    }
+    guard let place = try loginPlaces(of: record).first else { throw Self.notInCluster }
+    var view = place.view
+    view.dataLogin = DataLogin(
+      number: login.nextNumber, password: login.password, createTime: login.createTime)
+    let category = view.dataCategories.first
+    return place.plane.location(of: view, category)?.username ?? ""
   }
 
   private func changingLogins(

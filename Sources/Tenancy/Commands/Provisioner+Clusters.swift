@@ -137,7 +137,7 @@ extension Provisioner {
   ///   - name: of the cluster.
   ///   - repairs: whether orphans are destroyed and logins that are missing made again. Data that is missing is only
   ///     named: nothing brings it back.
-  ///   - judge: whether the actor may repair, judged for each.
+  ///   - judge: whether the actor may repair, judged for each; a rehearsal says of each whether it would be tried.
   /// - Returns: by tenant, at most `maximumFindings`.
   /// - Throws: NOT_FOUND with CLUSTER_NOT_FOUND; UNAVAILABLE if the cluster or the store can't be asked now.
   public func audit(
@@ -233,7 +233,7 @@ extension Provisioner {
   }
 
   /// Whether a tenant has something in a cluster that this node does not know.
-  private func isElsewhere(_ id: TenantID) -> Bool {
+  func isElsewhere(_ id: TenantID) -> Bool {
     guard let record = plane.state.find(id) else { return false }
     let places = DataPlaces(record)
     return places.made.union(places.left).contains {
@@ -245,6 +245,9 @@ extension Provisioner {
     _ finding: ClusterFinding, at site: DataSite, _ cluster: DataCluster, actor: String,
     judge: WriteJudge
   ) async throws(TenancyError) {
+    if judge.isRehearsal {
+      return try await rehearse(finding, cluster, actor: actor, judge: judge)
+    }
     guard finding.kind != .strayRows, let id = finding.tenant else {
       return try await removeStrays(finding, at: site, cluster, actor: actor, judge: judge)
     }
@@ -255,11 +258,7 @@ extension Provisioner {
         do {
           // On the state with the lease: nobody else makes or destroys anything of it.
           switch finding.kind {
-          case .orphan where isElsewhere(id):
-            throw TenancyError(
-              .failedPrecondition, .dataElsewhere,
-              "the tenant has data in a cluster that is not in the server's configuration, which may be this one "
-                + "under another name")
+          case .orphan where isElsewhere(id): throw Self.orphanElsewhere
           case .orphan where !Self.belongs(id, to: site, plane.state):
             let held = LeaseGuard(plane, lease, lasting: terms.leaseDuration)
             try await offLoop(at: site) { _ in

@@ -12,7 +12,7 @@ extension Provisioner {
   }
 
   /// Who has, or had, this identifier and is not purged: its rows are not to be lost because its registration is.
-  private static func owner(of identifier: String, _ state: ControlState) -> TenantID? {
+  static func owner(of identifier: String, _ state: ControlState) -> TenantID? {
     guard let id = state.owner(of: ReservedName(.tenantIdentifier, identifier)),
       let record = state.find(id), record.tenant.state != .purged
     else { return nil }
@@ -31,9 +31,7 @@ extension Provisioner {
         let held = LeaseGuard(plane, lease, lasting: terms.leaseDuration)
         // On the state with the lease: by now a tenant may have it.
         if Self.owner(of: finding.identifier, plane.state) != nil {
-          throw TenancyError(
-            .failedPrecondition, .provisioningFailed,
-            "the identifier is the tenant's: provision it, or purge it")
+          throw Self.strayOwned
         }
         try await offLoop(at: site) { _ in
           try cluster.dataPlane.removeStrayRows(of: finding.identifier) { try held.require() }
@@ -51,7 +49,7 @@ extension Provisioner {
 
 extension TenantCommands {
   /// Records whose rows are removed, and takes the lease to do it.
-  fileprivate func beginStrayRepair(
+  func beginStrayRepair(
     of identifier: String, in cluster: String, as terms: Provisioner.Terms
   ) async throws(TenancyError) -> Lease {
     try await write("clusters.repair", .revoking) { (transaction) throws(TenancyError) -> Lease in

@@ -78,14 +78,14 @@ public final class SecretVault: Sendable {
   }
 
   /// Seals what is new under a new data key from now on; `keepSealed` then does it for what is there.
-  /// - Returns: the new key's id.
+  /// - Returns: the new key's id; nil of a rehearsal, which leaves all as it is.
   /// - Throws: ABORTED while keys are being replaced; what `judge` and the store throw.
   @discardableResult
   public func rotateDataKey(
     actor: String, judge: WriteJudge
-  ) async throws(TenancyError) -> KeyID {
+  ) async throws(TenancyError) -> KeyID? {
     let asked = Asked(actor: actor, action: "secrets.rotateDataKey", judge: judge)
-    _ = try await replaceKeys(asked) {
+    let count = try await replaceKeys(asked) {
       [plane, sealer] (keys) throws(SecretError) -> [WrappedDataKey] in
       // In this order: there is one active key at any moment.
       let retired = keys.filter { $0.state == .active }.map { key in
@@ -95,6 +95,7 @@ public final class SecretVault: Sendable {
       }
       return retired + [try sealer.makeDataKey(at: plane.now)]
     }
+    if count == 0 { return nil }
     wakeups.continuation.yield()
     guard let active = sealer.activeKey else {
       throw Self.failed(SecretError(.unknownKey, "there is no active data key"))
@@ -297,10 +298,12 @@ public final class SecretVault: Sendable {
     // At most starts there is nothing to do.
     guard try await !changes(body).isEmpty else { return 0 }
     // Who may not do it takes no lease either.
-    try await plane.write(actor: asked.actor, action: asked.action) {
-      [judge = asked.judge.beginning] (transaction) throws(TenancyError) in
-      try judge.judge(&transaction)
-    }
+    let judge = asked.judge.beginning
+    try await plane.write(
+      actor: asked.actor, action: asked.action,
+      terms: judge.isRehearsal ? judge.terms() : .server
+    ) { (transaction) throws(TenancyError) in try judge.judge(&transaction) }
+    if judge.isRehearsal { return 0 }
     let lease = try await plane.take(
       Self.leaseName, holder: holder, lasting: Self.leaseDuration)
     let changed: [WrappedDataKey]

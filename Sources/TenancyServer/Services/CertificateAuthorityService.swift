@@ -42,7 +42,8 @@ struct CertificateAuthorityService: Sendable {
       ) { (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name)
         return V1.CertificateAuthority(
-          try await commands(access).activate(id, force: request.force, etag: request.etag))
+          try await commands(access, validateOnly: request.validateOnly).activate(
+            id, force: request.force, etag: request.etag))
       },
       gate.async(
         API.retireCertificateAuthority,
@@ -53,7 +54,7 @@ struct CertificateAuthorityService: Sendable {
         }
       ) { (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name)
-        let left = try await commands(access).retire(
+        let left = try await commands(access, validateOnly: request.validateOnly).retire(
           id, force: request.force, etag: request.etag, end: Self.end(ofFirst:))
         return V1.RetireCertificateAuthorityResponse(
           authority: left.map { V1.CertificateAuthority($0) })
@@ -72,8 +73,12 @@ struct CertificateAuthorityService: Sendable {
     ]
   }
 
-  private func commands(_ access: Access) throws(TenancyError) -> AuthorityCommands {
-    AuthorityCommands(plane, actor: access.caller.subject, judge: try access.requireJudge())
+  private func commands(
+    _ access: Access, validateOnly: Bool
+  ) throws(TenancyError) -> AuthorityCommands {
+    AuthorityCommands(
+      plane, actor: access.caller.subject,
+      judge: try access.requireJudge().validating(only: validateOnly))
   }
 
   /// An authority as it is by now.
@@ -126,7 +131,8 @@ struct CertificateAuthorityService: Sendable {
         name.isEmpty ? Self.commonName(at: plane.now) : name, domain,
         seconds: request.external ? nil : (lifetime ?? nil) ?? Self.defaultLifetime,
         propagation: seconds)
-    return V1.CertificateAuthority(try await commands(access).prepare(new))
+    return V1.CertificateAuthority(
+      try await commands(access, validateOnly: request.validateOnly).prepare(new))
   }
 
   /// A key of tokens has nothing that a certificate has.
@@ -191,13 +197,13 @@ struct CertificateAuthorityService: Sendable {
     // As the command judges it, without the work.
     guard authority.state == .awaitingCertificate else {
       return V1.CertificateAuthority(
-        try await commands(access).complete(
+        try await commands(access, validateOnly: request.validateOnly).complete(
           id, chain: request.certificateChain, expireTime: access.now, etag: request.etag))
     }
     let key = try await key(of: authority)
     let (chain, end) = try prove(request.certificateChain, key, authority.trustDomain)
     return V1.CertificateAuthority(
-      try await commands(access).complete(
+      try await commands(access, validateOnly: request.validateOnly).complete(
         id, chain: chain, expireTime: Timestamp(seconds: end, subsecondNanoseconds: 0),
         etag: request.etag))
   }

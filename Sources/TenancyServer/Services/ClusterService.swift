@@ -14,7 +14,8 @@ struct ClusterService: Sendable {
       gate.async(V1.Clusters.auditCluster) { (access, request) throws(TenancyError) in
         let findings = try await provisioner.audit(
           cluster: try Self.cluster(named: request.name), repairs: request.repair,
-          actor: access.caller.subject, judge: try access.requireJudge())
+          actor: access.caller.subject,
+          judge: try access.requireJudge().validating(only: request.validateOnly))
         return V1.AuditClusterResponse(findings: findings.map(V1.ClusterFinding.init))
       },
     ]

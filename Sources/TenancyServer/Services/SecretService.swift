@@ -14,15 +14,16 @@ struct SecretService: Sendable {
         again: { _, _, earlier in
           V1.RotateDataKeyResponse(dataKey: earlier.resource)
         }
-      ) { (access, _) throws(TenancyError) in
+      ) { (access, request) throws(TenancyError) in
         guard let vault else {
           throw TenancyError(
             .failedPrecondition, .secretsNotConfigured,
             "the server has no master key (secrets.master_key in its configuration)")
         }
         let key = try await vault.rotateDataKey(
-          actor: access.caller.subject, judge: try access.requireJudge())
-        return V1.RotateDataKeyResponse(dataKey: key.description)
+          actor: access.caller.subject,
+          judge: try access.requireJudge().validating(only: request.validateOnly))
+        return V1.RotateDataKeyResponse(dataKey: key?.description ?? "")
       }
     ]
   }

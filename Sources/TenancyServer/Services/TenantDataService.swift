@@ -33,10 +33,11 @@ struct TenantDataService: Sendable {
           V1.RotateTenantDataLoginResponse(
             username: try provisioner.username(of: try access.requireTarget().tenant.id))
         }
-      ) { (access, _) throws(TenancyError) in
+      ) { (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         let username = try await provisioner.rotateLogin(
-          of: id, actor: access.caller.subject, judge: try access.requireJudge())
+          of: id, actor: access.caller.subject,
+          judge: try access.requireJudge().validating(only: request.validateOnly))
         return V1.RotateTenantDataLoginResponse(username: username)
       },
       gate.async(
@@ -44,10 +45,10 @@ struct TenantDataService: Sendable {
         again: { _, _, _ in
           V1.RetireTenantDataLoginResponse()
         }
-      ) { (access, _) throws(TenancyError) in
+      ) { (access, request) throws(TenancyError) in
         try await provisioner.retireLogin(
           of: try access.requireTarget().tenant.id, actor: access.caller.subject,
-          judge: try access.requireJudge())
+          judge: try access.requireJudge().validating(only: request.validateOnly))
         return V1.RetireTenantDataLoginResponse()
       },
     ]

@@ -33,7 +33,9 @@ struct TenantDomainService: Sendable {
       ) { (access, request) throws(TenancyError) in
         _ = try requireTerms()
         let id = try access.requireTarget().tenant.id
-        return message(try await commands(access).claim(request.domain, for: id))
+        return message(
+          try await commands(access, validateOnly: request.validateOnly).claim(
+            request.domain, for: id))
       },
       gate.async(
         API.verifyTenantDomain, names: .child,
@@ -53,16 +55,19 @@ struct TenantDomainService: Sendable {
       ) {
         (access, request) throws(TenancyError) in
         let name = try Self.domain(in: request.name)
-        try await commands(access).release(name, of: try access.requireTarget().tenant.id)
+        try await commands(access, validateOnly: request.validateOnly).release(
+          name, of: try access.requireTarget().tenant.id)
         return V1.ReleaseTenantDomainResponse()
       },
     ]
   }
 
-  private func commands(_ access: Access) throws(TenancyError) -> TenantDomainCommands {
+  private func commands(
+    _ access: Access, validateOnly: Bool
+  ) throws(TenancyError) -> TenantDomainCommands {
     TenantDomainCommands(
-      plane, actor: access.caller.subject, judge: try access.requireJudge(),
-      baseDomains: baseDomains)
+      plane, actor: access.caller.subject,
+      judge: try access.requireJudge().validating(only: validateOnly), baseDomains: baseDomains)
   }
 
   /// A domain or claim as it is by now.
@@ -93,7 +98,9 @@ struct TenantDomainService: Sendable {
     if claim.isVerified { return message(claim) }
     try pace.take(for: claim.tenant, at: plane.now)
     switch await terms.checker.look(DomainCheck(claim, method)) {
-    case .proven: return message(try await commands(access).prove(claim, by: method))
+    case .proven:
+      return message(
+        try await commands(access, validateOnly: request.validateOnly).prove(claim, by: method))
     case .notProven(let seen):
       let seen = seen.clipped(toBytes: Self.maximumSeenBytes)
       throw TenancyError(

@@ -44,11 +44,11 @@ extension TenantManagerService {
     for (index, one) in request.requests.enumerated() {
       guard one.tenant != nil else { throw .invalid("requests[\(index)].tenant", "is required") }
       guard !one.validateOnly else {
-        throw .invalid("requests[\(index)].validate_only", "is for a request of its own")
+        throw .invalid("requests[\(index)].validate_only", "is of the batch, not of a part of it")
       }
       all.append(try newTenant(access, one))
     }
-    let made = try await commands(access).create(all)
+    let made = try await commands(access, validateOnly: request.validateOnly).create(all)
     return V1.BatchCreateTenantsResponse(tenants: made.map { answer($0, for: access.caller) })
   }
 

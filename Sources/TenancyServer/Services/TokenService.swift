@@ -164,14 +164,15 @@ struct TokenService: Sendable {
       target = .token(id)
     case .tokenId(let id)?: target = .token(id)
     case .subject(let subject)?: target = .subject(subject)
-    case .all(true)?: return try await revokeAll(access, tenant)
+    case .all(true)?:
+      return try await revokeAll(access, tenant, validateOnly: request.validateOnly)
     case .all(false)?: throw .invalid("all", "must be true")
     case nil: throw .invalid("target", "one of token, token_id, subject and all")
     }
     // By the clock of another node some may be issued later than now, and before this.
     let before = access.now + Duration.seconds(TokenTerms.clockDifference)
     let life = Int64(Self.longestLife + Self.margin)
-    let revocation = try await commands(access).revoke(
+    let revocation = try await commands(access, validateOnly: request.validateOnly).revoke(
       target, of: tenant, before: before, expireTime: access.now + Duration.seconds(life),
       reason: request.reason)
     return V1.RevokeTokensResponse(
@@ -179,9 +180,9 @@ struct TokenService: Sendable {
   }
 
   private func revokeAll(
-    _ access: Access, _ tenant: TenantID
+    _ access: Access, _ tenant: TenantID, validateOnly: Bool
   ) async throws(TenancyError) -> V1.RevokeTokensResponse {
-    let time = try await commands(access).revokeAll(of: tenant)
+    let time = try await commands(access, validateOnly: validateOnly).revokeAll(of: tenant)
     let end = time + Duration.seconds(Self.longestLife)
     return V1.RevokeTokensResponse(expireTime: GoogleProtobuf.Timestamp(end))
   }
@@ -202,7 +203,7 @@ struct TokenService: Sendable {
   ) async throws(TenancyError) -> V1.RotateTokenKeyResponse {
     let terms = try requireTerms()
     let tenant = try access.requireTarget().tenant.id
-    let key = try await commands(access).rotateKey(
+    let key = try await commands(access, validateOnly: request.validateOnly).rotateKey(
       of: tenant,
       new: try TokenSigners.make(try TokenFields.algorithm(request.algorithm, terms)),
       verifyFor: .seconds(TokenTerms.longestLife + Self.margin))
@@ -213,7 +214,7 @@ struct TokenService: Sendable {
     _ access: Access, _ request: V1.RemoveTokenKeyRequest
   ) async throws(TenancyError) -> V1.RemoveTokenKeyResponse {
     _ = try requireTerms()
-    try await commands(access).removeKey(
+    try await commands(access, validateOnly: request.validateOnly).removeKey(
       of: try access.requireTarget().tenant.id, key: request.keyId)
     return V1.RemoveTokenKeyResponse()
   }
@@ -230,7 +231,11 @@ struct TokenService: Sendable {
       keys: keys.map { V1.TokenKey($0) })
   }
 
-  private func commands(_ access: Access) throws(TenancyError) -> TokenCommands {
-    TokenCommands(plane, actor: access.caller.subject, judge: try access.requireJudge())
+  private func commands(
+    _ access: Access, validateOnly: Bool
+  ) throws(TenancyError) -> TokenCommands {
+    TokenCommands(
+      plane, actor: access.caller.subject,
+      judge: try access.requireJudge().validating(only: validateOnly))
   }
 }

@@ -38,14 +38,18 @@ struct WorkloadEntryService: Sendable {
       gate.async(API.deleteWorkloadEntry, again: { _, _, _ in V1.DeleteWorkloadEntryResponse() }) {
         (access, request) throws(TenancyError) in
         let id = try Self.id(in: request.name)
-        try await commands(access).delete(id)
+        try await commands(access, validateOnly: request.validateOnly).delete(id)
         return V1.DeleteWorkloadEntryResponse()
       },
     ]
   }
 
-  private func commands(_ access: Access) throws(TenancyError) -> WorkloadEntryCommands {
-    WorkloadEntryCommands(plane, actor: access.caller.subject, judge: try access.requireJudge())
+  private func commands(
+    _ access: Access, validateOnly: Bool
+  ) throws(TenancyError) -> WorkloadEntryCommands {
+    WorkloadEntryCommands(
+      plane, actor: access.caller.subject,
+      judge: try access.requireJudge().validating(only: validateOnly))
   }
 
   private func create(
@@ -69,7 +73,8 @@ struct WorkloadEntryService: Sendable {
     } else if owner == nil {
       try checks.finish()
     }
-    return V1.WorkloadEntry(try await commands(access).create(new, checks: checks))
+    return V1.WorkloadEntry(
+      try await commands(access, validateOnly: request.validateOnly).create(new, checks: checks))
   }
 
   /// Nobody gives what it does not have.

@@ -213,6 +213,8 @@ extension V1 {
     public var kind: V1.CertificateAuthority.Kind
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check and answer as if, but change nothing: the key of the answer is thrown away, and its name is nobody's.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
@@ -222,7 +224,8 @@ extension V1 {
       lifetime: GoogleProtobuf.Duration? = nil,
       propagation: GoogleProtobuf.Duration? = nil,
       kind: V1.CertificateAuthority.Kind = V1.CertificateAuthority.Kind(rawValue: 0),
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.trustDomain = trustDomain
       self.commonName = commonName
@@ -231,6 +234,7 @@ extension V1 {
       self.propagation = propagation
       self.kind = kind
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -251,6 +255,7 @@ extension V1.PrepareCertificateAuthorityRequest {
     self.propagation = try WireRead.message(c.pointee.propagation, field: "propagation")
     self.kind = V1.CertificateAuthority.Kind(rawValue: Int32(truncatingIfNeeded: c.pointee.kind.rawValue))
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -263,6 +268,7 @@ extension V1.PrepareCertificateAuthorityRequest {
     c.pointee.propagation = self.propagation?.write(into: arena)
     c.pointee.kind = Tenancy__V1__CertificateAuthority__Kind(rawValue: .init(truncatingIfNeeded: self.kind.rawValue))
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -275,6 +281,7 @@ extension V1.PrepareCertificateAuthorityRequest {
     if let value = self.propagation { object["propagation"] = value.json() }
     if self.kind.rawValue != 0 { object["kind"] = self.kind.json() }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -290,18 +297,22 @@ extension V1 {
     public var etag: String
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       certificateChain: String = "",
       etag: String = "",
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.certificateChain = certificateChain
       self.etag = etag
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -319,6 +330,7 @@ extension V1.ImportCertificateAuthorityRequest {
     self.certificateChain = try WireText.string(c.pointee.certificate_chain, field: "certificate_chain")
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -328,6 +340,7 @@ extension V1.ImportCertificateAuthorityRequest {
     c.pointee.certificate_chain = arena.copy(self.certificateChain)
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -337,6 +350,7 @@ extension V1.ImportCertificateAuthorityRequest {
     if !self.certificateChain.isEmpty { object["certificateChain"] = .string(self.certificateChain) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -352,18 +366,22 @@ extension V1 {
     public var etag: String
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       force: Bool = false,
       etag: String = "",
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.force = force
       self.etag = etag
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -381,6 +399,7 @@ extension V1.ActivateCertificateAuthorityRequest {
     self.force = c.pointee.force != 0
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -390,6 +409,7 @@ extension V1.ActivateCertificateAuthorityRequest {
     c.pointee.force = self.force ? 1 : 0
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -399,6 +419,7 @@ extension V1.ActivateCertificateAuthorityRequest {
     if self.force { object["force"] = .bool(self.force) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -415,18 +436,22 @@ extension V1 {
     public var etag: String
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       force: Bool = false,
       etag: String = "",
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.force = force
       self.etag = etag
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -444,6 +469,7 @@ extension V1.RetireCertificateAuthorityRequest {
     self.force = c.pointee.force != 0
     self.etag = try WireText.string(c.pointee.etag, field: "etag")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -453,6 +479,7 @@ extension V1.RetireCertificateAuthorityRequest {
     c.pointee.force = self.force ? 1 : 0
     c.pointee.etag = arena.copy(self.etag)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -462,6 +489,7 @@ extension V1.RetireCertificateAuthorityRequest {
     if self.force { object["force"] = .bool(self.force) }
     if !self.etag.isEmpty { object["etag"] = .string(self.etag) }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -204,14 +204,19 @@ extension V1 {
     /// say, take those away that the server does not know, and remove rows that are nobody's. Data that is missing is only named.
     /// Each repair is recorded in the audit trail, as `clusters.repair`.
     public var repair: Bool
+    /// With `repair`: judge each repair and answer as if, but change nothing, in the cluster neither, which is looked at
+    /// all the same. `repaired` says then what would be tried, and `problem` why something would not.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      repair: Bool = false
+      repair: Bool = false,
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.repair = repair
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -227,6 +232,7 @@ extension V1.AuditClusterRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.repair = c.pointee.repair != 0
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -234,6 +240,7 @@ extension V1.AuditClusterRequest {
     tenancy__v1__audit_cluster_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.repair = self.repair ? 1 : 0
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -241,6 +248,7 @@ extension V1.AuditClusterRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if self.repair { object["repair"] = .bool(self.repair) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

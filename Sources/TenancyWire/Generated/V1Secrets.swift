@@ -11,12 +11,16 @@ extension V1 {
   public struct RotateDataKeyRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check, but change nothing: the answer has no key.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -31,18 +35,21 @@ extension V1.RotateDataKeyRequest {
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
     let c = arena.uninitialized(CMessage.self)
     tenancy__v1__rotate_data_key_request__init(c)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -13,14 +13,18 @@ extension V1 {
     public var name: String
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check and answer as if, but change nothing: no cluster is asked.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -36,6 +40,7 @@ extension V1.RotateTenantDataLoginRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -43,6 +48,7 @@ extension V1.RotateTenantDataLoginRequest {
     tenancy__v1__rotate_tenant_data_login_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -50,6 +56,7 @@ extension V1.RotateTenantDataLoginRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -102,14 +109,18 @@ extension V1 {
     public var name: String
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check, but change nothing: no cluster is asked.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -125,6 +136,7 @@ extension V1.RetireTenantDataLoginRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -132,6 +144,7 @@ extension V1.RetireTenantDataLoginRequest {
     tenancy__v1__retire_tenant_data_login_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -139,6 +152,7 @@ extension V1.RetireTenantDataLoginRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -213,16 +213,20 @@ extension V1 {
     public var domain: String
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check and answer as if, but change nothing: a challenge that is new is no claim's.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       domain: String = "",
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.parent = parent
       self.domain = domain
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -239,6 +243,7 @@ extension V1.ClaimTenantDomainRequest {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.domain = try WireText.string(c.pointee.domain, field: "domain")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -247,6 +252,7 @@ extension V1.ClaimTenantDomainRequest {
     c.pointee.parent = arena.copy(self.parent)
     c.pointee.domain = arena.copy(self.domain)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -255,6 +261,7 @@ extension V1.ClaimTenantDomainRequest {
     if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
     if !self.domain.isEmpty { object["domain"] = .string(self.domain) }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -268,16 +275,20 @@ extension V1 {
     public var method: V1.DomainProofMethod
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Look for the challenge and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
       method: V1.DomainProofMethod = V1.DomainProofMethod(rawValue: 0),
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.method = method
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -294,6 +305,7 @@ extension V1.VerifyTenantDomainRequest {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.method = V1.DomainProofMethod(rawValue: Int32(truncatingIfNeeded: c.pointee.method.rawValue))
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -302,6 +314,7 @@ extension V1.VerifyTenantDomainRequest {
     c.pointee.name = arena.copy(self.name)
     c.pointee.method = Tenancy__V1__DomainProofMethod(rawValue: .init(truncatingIfNeeded: self.method.rawValue))
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -310,6 +323,7 @@ extension V1.VerifyTenantDomainRequest {
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if self.method.rawValue != 0 { object["method"] = self.method.json() }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -466,14 +480,18 @@ extension V1 {
     public var name: String
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -489,6 +507,7 @@ extension V1.ReleaseTenantDomainRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -496,6 +515,7 @@ extension V1.ReleaseTenantDomainRequest {
     tenancy__v1__release_tenant_domain_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -503,6 +523,7 @@ extension V1.ReleaseTenantDomainRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -289,15 +289,19 @@ extension V1.BatchGetTenantsResponse {
 extension V1 {
   /// `tenancy.v1.BatchCreateTenantsRequest`.
   public struct BatchCreateTenantsRequest: WireMessage, JSONRepresentable, Hashable, Sendable {
-    /// 1 to 100, without `validate_only`. Each `request_id` counts as in CreateTenant: what was carried out before is
+    /// 1 to 100, each without `validate_only`. Each `request_id` counts as in CreateTenant: what was carried out before is
     /// answered as it was then.
     public var requests: [V1.CreateTenantRequest]
+    /// Check and answer as if, but create none. What a `request_id` has carried out before is answered all the same.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
-      requests: [V1.CreateTenantRequest] = []
+      requests: [V1.CreateTenantRequest] = [],
+      validateOnly: Bool = false
     ) {
       self.requests = requests
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -312,6 +316,7 @@ extension V1.BatchCreateTenantsRequest {
 
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.requests = try WireRead.messages(c.pointee.requests, count: c.pointee.n_requests, field: "requests")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -319,12 +324,14 @@ extension V1.BatchCreateTenantsRequest {
     tenancy__v1__batch_create_tenants_request__init(c)
     c.pointee.n_requests = self.requests.count
     c.pointee.requests = arena.list(self.requests) { Optional($0.write(into: arena)) }
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
   public func json() -> JSONValue {
     var object: [String: JSONValue] = [:]
     if !self.requests.isEmpty { object["requests"] = .array(self.requests.map { $0.json() }) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -476,18 +476,22 @@ extension V1 {
     public var reason: String
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check and answer as if, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       target: Target? = nil,
       reason: String = "",
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.parent = parent
       self.target = target
       self.reason = reason
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
 
     /// What `target` can be.
@@ -523,6 +527,7 @@ extension V1.RevokeTokensRequest {
     }
     self.reason = try WireText.string(c.pointee.reason, field: "reason")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -546,6 +551,7 @@ extension V1.RevokeTokensRequest {
     }
     c.pointee.reason = arena.copy(self.reason)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -561,6 +567,7 @@ extension V1.RevokeTokensRequest {
     }
     if !self.reason.isEmpty { object["reason"] = .string(self.reason) }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -684,16 +691,20 @@ extension V1 {
     public var algorithm: V1.TokenAlgorithm
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check and answer as if, but change nothing: the key of the answer is thrown away.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       algorithm: V1.TokenAlgorithm = V1.TokenAlgorithm(rawValue: 0),
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.parent = parent
       self.algorithm = algorithm
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -710,6 +721,7 @@ extension V1.RotateTokenKeyRequest {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.algorithm = V1.TokenAlgorithm(rawValue: Int32(truncatingIfNeeded: c.pointee.algorithm.rawValue))
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -718,6 +730,7 @@ extension V1.RotateTokenKeyRequest {
     c.pointee.parent = arena.copy(self.parent)
     c.pointee.algorithm = Tenancy__V1__TokenAlgorithm(rawValue: .init(truncatingIfNeeded: self.algorithm.rawValue))
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -726,6 +739,7 @@ extension V1.RotateTokenKeyRequest {
     if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
     if self.algorithm.rawValue != 0 { object["algorithm"] = self.algorithm.json() }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -780,16 +794,20 @@ extension V1 {
     public var keyId: String
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       keyId: String = "",
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.parent = parent
       self.keyId = keyId
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -806,6 +824,7 @@ extension V1.RemoveTokenKeyRequest {
     self.parent = try WireText.string(c.pointee.parent, field: "parent")
     self.keyId = try WireText.string(c.pointee.key_id, field: "key_id")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -814,6 +833,7 @@ extension V1.RemoveTokenKeyRequest {
     c.pointee.parent = arena.copy(self.parent)
     c.pointee.key_id = arena.copy(self.keyId)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -822,6 +842,7 @@ extension V1.RemoveTokenKeyRequest {
     if !self.parent.isEmpty { object["parent"] = .string(self.parent) }
     if !self.keyId.isEmpty { object["keyId"] = .string(self.keyId) }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -172,14 +172,18 @@ extension V1 {
     public var entry: V1.WorkloadEntry?
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check and answer as if, but change nothing: the name of the answer is nobody's.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       entry: V1.WorkloadEntry? = nil,
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.entry = entry
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -195,6 +199,7 @@ extension V1.CreateWorkloadEntryRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.entry = try WireRead.message(c.pointee.entry, field: "entry")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -202,6 +207,7 @@ extension V1.CreateWorkloadEntryRequest {
     tenancy__v1__create_workload_entry_request__init(c)
     c.pointee.entry = self.entry?.write(into: arena)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -209,6 +215,7 @@ extension V1.CreateWorkloadEntryRequest {
     var object: [String: JSONValue] = [:]
     if let value = self.entry { object["entry"] = value.json() }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }
@@ -365,14 +372,18 @@ extension V1 {
     public var name: String
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Check, but change nothing.
+    public var validateOnly: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       name: String = "",
-      requestId: String = ""
+      requestId: String = "",
+      validateOnly: Bool = false
     ) {
       self.name = name
       self.requestId = requestId
+      self.validateOnly = validateOnly
     }
   }
 }
@@ -388,6 +399,7 @@ extension V1.DeleteWorkloadEntryRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.name = try WireText.string(c.pointee.name, field: "name")
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.validateOnly = c.pointee.validate_only != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -395,6 +407,7 @@ extension V1.DeleteWorkloadEntryRequest {
     tenancy__v1__delete_workload_entry_request__init(c)
     c.pointee.name = arena.copy(self.name)
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.validate_only = self.validateOnly ? 1 : 0
     return c
   }
 
@@ -402,6 +415,7 @@ extension V1.DeleteWorkloadEntryRequest {
     var object: [String: JSONValue] = [:]
     if !self.name.isEmpty { object["name"] = .string(self.name) }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     return .object(object)
   }
 }

@@ -42,6 +42,7 @@ struct PrepareAuthorityCommand: AsyncParsableCommand {
       "How long it has to be in all bundles before it signs; an hour if absent.",
       valueName: "seconds"))
   var propagation: Int64?
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -66,7 +67,7 @@ struct PrepareAuthorityCommand: AsyncParsableCommand {
       trustDomain: trustDomain, commonName: name, external: external,
       lifetime: days.map { GoogleProtobuf.Duration(seconds: $0 * 86_400) },
       propagation: propagation.map { GoogleProtobuf.Duration(seconds: $0) },
-      kind: kind == .jwt ? .jwt : .x509)
+      kind: kind == .jwt ? .jwt : .x509, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.authorities.prepareCertificateAuthority(request, options: $0.options)
@@ -105,12 +106,14 @@ struct ImportAuthorityCommand: AsyncParsableCommand {
     help: "PEM: its certificate first, then that of whoever signed it, the root last; - is stdin.")
   var file: String
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.ImportCertificateAuthorityRequest(
-      name: try authority.name(), certificateChain: try InputFile.text(file), etag: etag.etag)
+      name: try authority.name(), certificateChain: try InputFile.text(file), etag: etag.etag,
+      validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.authorities.importCertificateAuthority(request, options: $0.options)
@@ -127,12 +130,13 @@ struct ActivateAuthorityCommand: AsyncParsableCommand {
   @Flag(help: "Also before all can have the bundle that it is in: some may refuse what it signs.")
   var force = false
   @OptionGroup var etag: EtagOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.ActivateCertificateAuthorityRequest(
-      name: try authority.name(), force: force, etag: etag.etag)
+      name: try authority.name(), force: force, etag: etag.etag, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.authorities.activateCertificateAuthority(request, options: $0.options)
@@ -155,6 +159,7 @@ struct RetireAuthorityCommand: AsyncParsableCommand {
   @Flag(help: "At once: the server refuses what it has signed.") var force = false
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -162,20 +167,22 @@ struct RetireAuthorityCommand: AsyncParsableCommand {
     let name = try authority.name()
     if force {
       try confirmation.confirm(
+        unless: trial.dryRun,
         "Retire \(name) at once? The server refuses what it has signed from then on, and "
           + "so do workloads, unless it is under the company's own CA: then they go on until the "
           + "company revokes it.")
     }
-    let request = V1.RetireCertificateAuthorityRequest(name: name, force: force, etag: etag.etag)
+    let request = V1.RetireCertificateAuthorityRequest(
+      name: name, force: force, etag: etag.etag, validateOnly: trial.dryRun)
     let answer = try await server.connected {
       try await $0.authorities.retireCertificateAuthority(request, options: $0.options)
     }
     guard let left = answer.authority else {
-      output.show(answer, done: "retired \(name)")
+      output.show(answer, done: trial.done("retired \(name)"))
       return
     }
     let until = left.trustUntil?.text ?? ""
-    output.show(answer, done: "retiring \(name): in bundles until \(until)")
+    output.show(answer, done: trial.done("retiring \(name): in bundles until \(until)"))
   }
 }
 

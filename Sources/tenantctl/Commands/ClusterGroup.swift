@@ -39,19 +39,23 @@ struct AuditClusterCommand: AsyncParsableCommand {
   @Argument(help: "The cluster's name, with or without clusters/.") var cluster: String
   @Flag(help: "Put right what can be.") var repair = false
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     if repair {
-      try confirmation.confirm("Destroy what \(cluster) has of tenants that have nothing there?")
+      try confirmation.confirm(
+        unless: trial.dryRun, "Destroy what \(cluster) has of tenants that have nothing there?")
     }
-    let request = V1.AuditClusterRequest(name: cluster, repair: repair)
+    let request = V1.AuditClusterRequest(name: cluster, repair: repair, validateOnly: trial.dryRun)
     let answer = try await server.connected {
       try await $0.clusters.auditCluster(request, options: $0.options)
     }
     output.show(answer)
-    if answer.findings.contains(where: { !$0.repaired }) { throw ExitCode(Self.unsound) }
+    if trial.dryRun ? !answer.findings.isEmpty : answer.findings.contains(where: { !$0.repaired }) {
+      throw ExitCode(Self.unsound)
+    }
   }
 }
 
@@ -81,15 +85,17 @@ struct RotateLoginCommand: AsyncParsableCommand {
     discussion: "The former one works on until retire-login, or the next rotation.")
 
   @OptionGroup var tenant: TenantArgument
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    let request = V1.RotateTenantDataLoginRequest(name: try tenant.name())
+    let request = V1.RotateTenantDataLoginRequest(
+      name: try tenant.name(), validateOnly: trial.dryRun)
     let answer = try await server.connected {
       try await $0.data.rotateTenantDataLogin(request, options: $0.options)
     }
-    output.show(answer, done: "the login of \(request.name) is \(answer.username)")
+    output.show(answer, done: trial.done("the login of \(request.name) is \(answer.username)"))
   }
 }
 
@@ -100,15 +106,18 @@ struct RetireLoginCommand: AsyncParsableCommand {
 
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    let request = V1.RetireTenantDataLoginRequest(name: try tenant.name())
-    try confirmation.confirm("End the sessions of the former login of \(request.name)?")
+    let request = V1.RetireTenantDataLoginRequest(
+      name: try tenant.name(), validateOnly: trial.dryRun)
+    try confirmation.confirm(
+      unless: trial.dryRun, "End the sessions of the former login of \(request.name)?")
     output.show(
       try await server.connected {
         try await $0.data.retireTenantDataLogin(request, options: $0.options)
-      }, done: "the former login of \(request.name) is gone")
+      }, done: trial.done("the former login of \(request.name) is gone"))
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import TenancyRPC
 import TenancyWire
 
@@ -7,7 +8,8 @@ struct ExportTenantsCommand: AsyncParsableCommand {
     commandName: "export",
     abstract: "Writes what is declared of tenants, as `tenantctl apply` reads it.",
     discussion: """
-      In the order of slugs. Secrets, ids, states and times are not in it. The same tenants have the same text.
+      In the order of slugs. Secrets, ids, states and times are not in it. The same tenants have the same text. What the \
+      caller may not read is left out, and named on stderr.
       """)
 
   /// Tenants whose roles are asked for at once.
@@ -17,6 +19,8 @@ struct ExportTenantsCommand: AsyncParsableCommand {
   @Option(help: "All for which this holds, as `tenant list --filter`.") var filter: String?
   @Flag(help: "All that the caller may see.") var all = false
   @Flag(help: "Without their roles.") var noRoles = false
+  @Flag(help: "Without who has which role.") var noAssignments = false
+  @Flag(help: "Without their authentication settings.") var noAuthentication = false
   @Option(
     name: [.customShort("o"), .long],
     help: ArgumentHelp(
@@ -64,11 +68,35 @@ struct ExportTenantsCommand: AsyncParsableCommand {
   private func write(
     _ tenants: [V1.Tenant], _ source: FleetSource, _ file: FleetOutput
   ) async throws {
-    let noRoles = noRoles
+    let (noRoles, noAssignments, noAuthentication) = (noRoles, noAssignments, noAuthentication)
     let texts = try await FleetRun.each(tenants, Self.parallel) { tenant in
-      let roles = noRoles ? nil : try await source.roles(of: tenant.name)
-      return try FleetWriter.text(FleetTenant(exporting: tenant, roles: roles))
+      var access = TenantAccess()
+      if !noRoles { access.roles = try await source.roles(of: tenant.name) }
+      if !noAssignments {
+        access.assignments = try await Self.readable("who has which role", of: tenant) {
+          try await source.assignments(of: tenant.name)
+        }
+      }
+      if !noAuthentication {
+        access.authentication = try await Self.readable("authentication settings", of: tenant) {
+          try await source.authentication(of: tenant.name)
+        }
+      }
+      return try FleetWriter.text(FleetTenant(exporting: tenant, access))
     }
     for (tenant, text) in zip(tenants, texts) { try file.write(text, of: tenant.slug) }
+  }
+
+  /// What a file does not say stays as it is: a part that its reader may not see can be left out.
+  private static func readable<Answer>(
+    _ what: String, of tenant: V1.Tenant, _ body: () async throws -> Answer
+  ) async throws -> Answer? {
+    do {
+      return try await body()
+    } catch let status as RPCStatus where status.code == .permissionDenied {
+      let text = Printable.text("\(tenant.slug): without \(what), which the caller may not read")
+      FileHandle.standardError.write(Data("\(text)\n".utf8))
+      return nil
+    }
   }
 }

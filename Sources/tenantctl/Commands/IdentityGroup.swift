@@ -66,6 +66,7 @@ struct CreateEntryCommand: AsyncParsableCommand {
     help: ArgumentHelp("Of its certificates; an hour if absent.", valueName: "seconds"))
   var lifetime: Int64?
   @Option(help: "What it may tell several identities apart by.") var hint = ""
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -81,7 +82,7 @@ struct CreateEntryCommand: AsyncParsableCommand {
     let entry = V1.WorkloadEntry(
       tenant: try owner.name() ?? "", path: path, selectors: selectors,
       lifetime: lifetime.map { GoogleProtobuf.Duration(seconds: $0) }, hint: hint)
-    let request = V1.CreateWorkloadEntryRequest(entry: entry)
+    let request = V1.CreateWorkloadEntryRequest(entry: entry, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.workloads.createWorkloadEntry(request, options: $0.options)
@@ -136,16 +137,18 @@ struct DeleteEntryCommand: AsyncParsableCommand {
 
   @OptionGroup var entry: EntryArgument
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let name = try entry.name()
-    try confirmation.confirm("Delete \(name)? Its processes lose their identity.")
-    let request = V1.DeleteWorkloadEntryRequest(name: name)
+    try confirmation.confirm(
+      unless: trial.dryRun, "Delete \(name)? Its processes lose their identity.")
+    let request = V1.DeleteWorkloadEntryRequest(name: name, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.workloads.deleteWorkloadEntry(request, options: $0.options)
-      }, done: "deleted \(name)")
+      }, done: trial.done("deleted \(name)"))
   }
 }

@@ -48,12 +48,14 @@ struct RotateKeyCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @Option(help: "How the new one signs; as the server is configured if absent.")
   var algorithm: KeyAlgorithm?
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.RotateTokenKeyRequest(
-      parent: try tenant.name(), algorithm: algorithm?.message ?? .unspecified)
+      parent: try tenant.name(), algorithm: algorithm?.message ?? .unspecified,
+      validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.tokens.rotateTokenKey(request, options: $0.options)
@@ -69,15 +71,18 @@ struct RemoveKeyCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @Argument(help: "The key's id (kid); behind -- if it begins with a hyphen.") var key: String
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    let request = V1.RemoveTokenKeyRequest(parent: try tenant.name(), keyId: key)
-    try confirmation.confirm("Remove \(key), and void all tokens that it has signed?")
+    let request = V1.RemoveTokenKeyRequest(
+      parent: try tenant.name(), keyId: key, validateOnly: trial.dryRun)
+    try confirmation.confirm(
+      unless: trial.dryRun, "Remove \(key), and void all tokens that it has signed?")
     output.show(
       try await server.connected {
         try await $0.tokens.removeTokenKey(request, options: $0.options)
-      }, done: "removed \(key)")
+      }, done: trial.done("removed \(key)"))
   }
 }

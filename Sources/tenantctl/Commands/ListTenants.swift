@@ -26,6 +26,9 @@ struct ListTenantsCommand: AsyncParsableCommand {
       A filter: state = ACTIVE AND labels.region = (eu OR us) AND NOT slug = "acme-*"
 
       All of them, unless --page-size or --page-token asks for a page, or --limit for some.
+
+      With --watch it goes on until it is stopped: on a terminal as a table that follows what happens, else with a \
+      line for each tenant and each change behind that, of which none is lost where the connection is.
       """#)
 
   @Option(help: "Only those for which this holds.") var filter = ""
@@ -42,6 +45,7 @@ struct ListTenantsCommand: AsyncParsableCommand {
     transform: TenantColumn.parse)
   var columns: [TenantColumn]?
   @Option(parsing: .unconditional, help: "At most this many.") var limit: Int?
+  @Flag(help: "Goes on, and shows what changes.") var watch = false
   @OptionGroup var pages: PageOptions
   @Option(name: [.customShort("o"), .long], help: "How to show the answer.")
   var output = TenantListFormat.table
@@ -56,12 +60,46 @@ struct ListTenantsCommand: AsyncParsableCommand {
     if columns != nil, output != .table {
       throw ValidationError("--columns is for tables: give --output table, or none.")
     }
+    if watch { try validateWatch() }
     if orderBy.contains(",") {
       throw ValidationError("The server sorts by one field; among equals the oldest come first.")
     }
   }
 
+  private func validateWatch() throws {
+    if isPage || pages.all { throw ValidationError("--watch is not for pages.") }
+    switch output {
+    case .table, .wide, .jsonl: break
+    case .json, .yaml, .name:
+      throw ValidationError("--watch shows a table, or lines: --output table, wide or jsonl.")
+    }
+    do { _ = try TenantListOrder(parsing: orderBy) } catch {
+      throw ValidationError("\(error)")
+    }
+    if !isLive, limit != nil || !orderBy.isEmpty {
+      throw ValidationError("--sort and --limit with --watch are for tables on a terminal.")
+    }
+  }
+
+  private var isLive: Bool { output != .jsonl && isatty(STDOUT_FILENO) == 1 }
+
+  private func follow() async throws {
+    let columns = columns ?? (output == .wide ? TenantColumn.wide : TenantColumn.usual)
+    let request = V1.WatchTenantsRequest(
+      filter: filter, showDeleted: showDeleted, snapshot: true)
+    guard isLive else {
+      let lines = TenantListLines(columns, isJSON: output == .jsonl)
+      return try await TenantListWatch(request: request, server: server, screen: lines).run()
+    }
+    let table = TenantListTable(
+      TenantListRows(columns, order: try TenantListOrder(parsing: orderBy), limit: limit))
+    table.enter()
+    defer { table.leave() }
+    try await TenantListWatch(request: request, server: server, screen: table).run()
+  }
+
   func run() async throws {
+    if watch { return try await follow() }
     var writer = TenantListWriter(output, columns: columns)
     try await server.connected { connection in
       if isPage {

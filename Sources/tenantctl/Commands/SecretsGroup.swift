@@ -16,14 +16,19 @@ struct RotateDataKeyCommand: AsyncParsableCommand {
       goes on. A new master key needs no command: put it in its place and send the server SIGHUP.
       """)
 
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
+    let request = V1.RotateDataKeyRequest(validateOnly: trial.dryRun)
     let answer = try await server.connected {
-      try await $0.secrets.rotateDataKey(V1.RotateDataKeyRequest(), options: $0.options)
+      try await $0.secrets.rotateDataKey(request, options: $0.options)
     }
     output.show(
-      answer, done: "Secrets are sealed under the data key \(answer.dataKey) from now on.")
+      answer,
+      done: trial.dryRun
+        ? trial.done("secrets are sealed under a new data key")
+        : "Secrets are sealed under the data key \(answer.dataKey) from now on.")
   }
 }

@@ -9,7 +9,7 @@ struct TenantGroup: ParsableCommand {
     subcommands: [
       CreateTenantCommand.self, CloneTenantCommand.self, GetTenantCommand.self,
       ListTenantsCommand.self, ExportTenantsCommand.self, ImportTenantsCommand.self,
-      WatchTenantsCommand.self,
+      WatchTenantsCommand.self, BatchGetTenantsCommand.self, BatchCreateTenantsCommand.self,
       UpdateTenantCommand.self, ConfigureTenantCommand.self, ProvisionTenantCommand.self,
       ActivateTenantCommand.self, DeactivateTenantCommand.self, DeprovisionTenantCommand.self,
       BeginMaintenanceCommand.self, EndMaintenanceCommand.self, ScheduleTenantCommand.self,

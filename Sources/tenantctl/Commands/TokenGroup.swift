@@ -127,6 +127,7 @@ struct RevokeTokensCommand: AsyncParsableCommand {
   @Flag(help: "Ends all that the tenant has.") var all = false
   @Option(help: "For the audit trail.") var reason = ""
   @OptionGroup var confirmation: ConfirmationOptions
+  @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -148,19 +149,21 @@ struct RevokeTokensCommand: AsyncParsableCommand {
       } else {
         .all(all)
       }
-    return V1.RevokeTokensRequest(parent: try tenant.name(), target: target, reason: reason)
+    return V1.RevokeTokensRequest(
+      parent: try tenant.name(), target: target, reason: reason, validateOnly: trial.dryRun)
   }
 
   func run() async throws {
     let request = try request()
     if all {
-      try confirmation.confirm("End all tokens of \(tenant.tenant)?")
+      try confirmation.confirm(unless: trial.dryRun, "End all tokens of \(tenant.tenant)?")
     } else if let subject {
-      try confirmation.confirm("End all tokens of \(subject) in \(tenant.tenant)?")
+      try confirmation.confirm(
+        unless: trial.dryRun, "End all tokens of \(subject) in \(tenant.tenant)?")
     }
     output.show(
       try await server.connected {
         try await $0.tokens.revokeTokens(request, options: $0.options)
-      }, done: "revoked")
+      }, done: trial.done("revoked"))
   }
 }

@@ -12,13 +12,17 @@ struct FieldChange: Equatable {
 
 /// What it takes to make of a tenant what its file says.
 struct FleetChanges {
-  private(set) var fields: [FieldChange] = []
+  var fields: [FieldChange] = []
   /// What an update sends, and its mask.
   private var sent = V1.Tenant()
   private var configuration = V1.TenantConfiguration()
   private var paths: [String] = []
   /// Of roles, in the order of the file.
   private(set) var roles: [RoleChange] = []
+  /// Of who has roles, in the order of the file.
+  var assignments: [AssignmentChange] = []
+  /// All of them, if any changes.
+  var authentication: V1.AuthenticationSettings?
 
   /// Above so many settings or flags that change, all of them are sent: a mask has only so many paths.
   static let maximumKeys = 500
@@ -35,12 +39,12 @@ struct FleetChanges {
   init(creating tenant: FleetTenant) {
     compare(tenant, with: FleetTenant(slug: tenant.slug))
     for (at, role) in (tenant.roles ?? []).enumerated() { create(role, at) }
+    compare(tenant.assignments ?? [], with: [], of: nil, prunes: false)
+    if let wanted = tenant.authentication { compare(wanted, with: V1.AuthenticationSettings()) }
   }
 
-  /// - Parameter prunes: whether roles go that the file does not have, if it has roles.
-  init(
-    of tenant: FleetTenant, from current: V1.Tenant, roles: [V1.Role]?, prunes: Bool
-  ) {
+  /// - Parameter prunes: whether roles, and who has them, go that the file does not have, if it has any.
+  init(of tenant: FleetTenant, from current: V1.Tenant, _ access: TenantAccess, prunes: Bool) {
     compare(tenant, with: FleetTenant(current, roles: nil))
     // Written as a whole: what the file does not say of them stays.
     if paths.contains("configuration.placement") {
@@ -49,12 +53,18 @@ struct FleetChanges {
         region: tenant.region ?? former?.region ?? "",
         cluster: tenant.cluster ?? former?.cluster ?? "")
     }
-    if let wanted = tenant.roles { compare(wanted, with: roles ?? [], prunes: prunes) }
+    if let wanted = tenant.roles { compare(wanted, with: access.roles ?? [], prunes: prunes) }
+    if let wanted = tenant.assignments {
+      compare(wanted, with: access.assignments ?? [], of: current, prunes: prunes)
+    }
+    if let wanted = tenant.authentication {
+      compare(wanted, with: access.authentication ?? V1.AuthenticationSettings())
+    }
   }
 
   var isEmpty: Bool { fields.isEmpty }
 
-  /// Nil where nothing but roles changes.
+  /// Nil where nothing changes but roles, who has them, and authentication.
   /// - Parameter tenant: as it was when this was planned.
   func update(of tenant: V1.Tenant) -> V1.UpdateTenantRequest? {
     guard !paths.isEmpty else { return nil }

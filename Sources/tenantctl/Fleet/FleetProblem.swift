@@ -50,15 +50,47 @@ struct FleetDocument: Sendable {
   }
 }
 
+/// Which part of a file's tenant a request is about.
+enum FleetPart: Equatable {
+  case tenant
+  /// Where in the file's roles it is.
+  case role(Int)
+  /// Where in the file's assignments.
+  case assignment(Int)
+  case authentication
+
+  /// - Parameter field: of the request.
+  /// - Returns: nil for fields that are not of a part.
+  func member(of field: Substring) -> String? {
+    switch self {
+    case .tenant: return nil
+    case .role(let at):
+      guard field.hasPrefix("role") else { return nil }
+      let rest = field.dropFirst("role".count)
+      return rest == "_id" ? "roles[\(at)].id" : "roles[\(at)]\(rest)"
+    case .assignment(let at):
+      switch field {
+      case "assignment.subject": return "assignments[\(at)].subject"
+      case "assignment.role": return "assignments[\(at)].role"
+      case "assignment.expire_time": return "assignments[\(at)].expires"
+      default: return nil
+      }
+    case .authentication:
+      guard field.hasPrefix("settings") else { return nil }
+      var words = field.dropFirst("settings".count).split(separator: "_").map(String.init)[...]
+      let first = words.popFirst() ?? ""
+      return "authentication" + first
+        + words.map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+    }
+  }
+}
+
 extension FleetDocument {
   /// The member that the server means; nil: none of the file's.
-  /// - Parameter role: where in the file's roles the one is that the request was about.
-  static func member(of field: String, role: Int? = nil) -> String? {
+  /// - Parameter part: what the request was about.
+  static func member(of field: String, _ part: FleetPart = .tenant) -> String? {
     var field = field[...]
-    if let role, field.hasPrefix("role") {
-      let rest = field.dropFirst("role".count)
-      return rest == "_id" ? "roles[\(role)].id" : "roles[\(role)]\(rest)"
-    }
+    if let member = part.member(of: field) { return member }
     for prefix in ["tenant.", "configuration."] where field.hasPrefix(prefix) {
       field = field.dropFirst(prefix.count)
     }

@@ -11,7 +11,7 @@ struct FleetReader {
   static let kind = "Tenant"
 
   private let notes: FleetNotes
-  private let resolver: Yams.Resolver
+  let resolver: Yams.Resolver
   private var found: [FleetDocument] = []
 
   private init(file: String) throws {
@@ -105,6 +105,8 @@ struct FleetReader {
     tenant.schemaName = take("schemaName") { $0.text() }
     tenant.tenantIdentifier = take("tenantIdentifier") { $0.text() }
     tenant.roles = take("roles") { self.roles($0) }
+    tenant.assignments = take("assignments") { self.assignments($0) }
+    tenant.authentication = take("authentication") { self.authentication($0) }
     refuse(values)
     guard !tenant.slug.isEmpty else { return nil }
     return FleetDocument(
@@ -125,7 +127,7 @@ struct FleetReader {
   }
 
   /// Reads the members of a part; those that are not asked for are refused.
-  private func part<Value>(
+  func part<Value>(
     _ node: FleetNode, needing needed: [String], _ read: (inout [String: FleetNode]) -> Value?
   ) -> Value? {
     guard let members = node.members() else { return nil }

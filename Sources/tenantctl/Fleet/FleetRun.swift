@@ -41,11 +41,11 @@ struct FleetRun: Sendable {
         ]
         return planned
       }
-      let roles = document.tenant.roles == nil ? nil : try await self.roles(of: current.name)
+      let access = try await FleetSource(connection: connection)
+        .access(to: current.name, for: document.tenant)
       try await plan(
-        FleetChanges(
-          of: document.tenant, from: current, roles: roles, prunes: prunes != nil),
-        of: current, &planned)
+        FleetChanges(of: document.tenant, from: current, access, prunes: prunes != nil),
+        of: current, access, &planned)
     } catch let status as RPCStatus {
       planned.refusals = [try refusal(status, document)]
     }
@@ -54,7 +54,8 @@ struct FleetRun: Sendable {
 
   /// What changes, if the server would do it and anything came of it.
   private func plan(
-    _ changes: FleetChanges, of current: V1.Tenant, _ planned: inout PlannedTenant
+    _ changes: FleetChanges, of current: V1.Tenant, _ access: TenantAccess,
+    _ planned: inout PlannedTenant
   ) async throws {
     var fields = changes.fields
     if let request = changes.update(of: current) {
@@ -62,7 +63,7 @@ struct FleetRun: Sendable {
         planned.writes.append(.update(request))
       } else if planned.refusals.isEmpty {
         // To the server both are the same.
-        fields.removeAll { !$0.field.hasPrefix("roles.") }
+        fields.removeAll { !$0.isBesideTheTenant }
       }
     }
     for change in changes.roles {
@@ -74,12 +75,46 @@ struct FleetRun: Sendable {
           .updateRole(
             V1.UpdateRoleRequest(
               role: role, updateMask: GoogleProtobuf.FieldMask(paths: paths)), at: at)
-        case .delete(let name, let etag): .deleteRole(V1.DeleteRoleRequest(name: name, etag: etag))
+        case .delete(let name, let etag):
+          .deleteRole(
+            V1.DeleteRoleRequest(name: name, etag: etag),
+            isFree: changes.frees(ResourceName.last(name)))
         }
       if try await isTaken(write, &planned) { planned.writes.append(write) }
     }
+    try await planAssignments(changes, of: current.name, &planned)
+    if let settings = changes.authentication {
+      let write = FleetWrite.authenticate(
+        V1.SetAuthenticationSettingsRequest(parent: current.name, settings: settings),
+        from: access.authentication ?? V1.AuthenticationSettings())
+      let refusals = planned.refusals.count
+      if try await isTaken(write, &planned) {
+        planned.writes.append(write)
+      } else if planned.refusals.count == refusals {
+        fields.removeAll { $0.isOfAuthentication }
+      }
+    }
     planned.fields = fields
     planned.action = fields.isEmpty ? .keep : .update
+  }
+
+  /// Who gets a role that is yet to be made can't be asked about. What goes comes last, with roles behind those who had
+  /// them.
+  private func planAssignments(
+    _ changes: FleetChanges, of tenant: String, _ planned: inout PlannedTenant
+  ) async throws {
+    let new = changes.newRoles
+    for change in changes.assignments {
+      let write = FleetWrite(change, in: tenant)
+      if case .create(let assignment, _) = change, new.contains(assignment.role) {
+        planned.writes.append(write)
+      } else if try await isTaken(write, &planned) {
+        planned.writes.append(write)
+      }
+    }
+    let deletions = planned.writes.filter(\.isRoleDeletion)
+    planned.writes.removeAll(where: \.isRoleDeletion)
+    planned.writes += deletions
   }
 
   /// Of a tenant that does not exist, its roles can't be asked about.
@@ -96,6 +131,14 @@ struct FleetRun: Sendable {
         .createRole(
           V1.CreateRoleRequest(parent: "tenants/\(tenant.slug)", roleId: id, role: role), at: at))
     }
+    planned.writes += changes.assignments.map { FleetWrite($0, in: "tenants/\(tenant.slug)") }
+    if let settings = changes.authentication {
+      planned.writes.append(
+        .authenticate(
+          V1.SetAuthenticationSettingsRequest(
+            parent: "tenants/\(tenant.slug)", settings: settings),
+          from: V1.AuthenticationSettings()))
+    }
     return planned
   }
 
@@ -106,19 +149,19 @@ struct FleetRun: Sendable {
     do {
       return try await Self.patiently { try await write.validate(connection) }
     } catch let status as RPCStatus {
-      planned.refusals.append(try refusal(status, planned.source, role: write.role))
+      planned.refusals.append(try refusal(status, planned.source, write.part))
       return false
     }
   }
 
   /// - Throws: the status, where it is about the connection and not about the request.
   private func refusal(
-    _ status: RPCStatus, _ source: FleetDocument?, role: Int? = nil
+    _ status: RPCStatus, _ source: FleetDocument?, _ part: FleetPart = .tenant
   ) throws -> FleetRefusal {
     switch status.code {
     case .unavailable where status.details.isEmpty: throw status
     case .deadlineExceeded, .unauthenticated, .cancelled: throw status
-    default: return FleetRefusal(status, source: source, role: role)
+    default: return FleetRefusal(status, source: source, part)
     }
   }
 
@@ -131,10 +174,6 @@ struct FleetRun: Sendable {
     } catch let status as RPCStatus where status.code == .notFound {
       return nil
     }
-  }
-
-  private func roles(of tenant: String) async throws -> [V1.Role] {
-    try await FleetSource(connection: connection).roles(of: tenant)
   }
 
   /// Those that the filter finds and no file declares.
@@ -192,7 +231,7 @@ struct FleetRun: Sendable {
         do {
           try await Self.patiently { try await write.carryOut(connection) }
         } catch let status as RPCStatus {
-          tenant.refusals = [FleetRefusal(status, source: tenant.source, role: write.role)]
+          tenant.refusals = [FleetRefusal(status, source: tenant.source, write.part)]
           tenant.outcome = .failed
           if !keepsGoing || status.isConnectionLost { stop.set() }
           return tenant

@@ -44,6 +44,34 @@ struct FleetSource: Sendable {
   }
 }
 
+extension FleetSource {
+  /// All that a tenant's subjects have, what is over included.
+  func assignments(of tenant: String) async throws -> [V1.RoleAssignment] {
+    func page(_ token: String) async throws -> (items: [V1.RoleAssignment], next: String) {
+      let page = try await connection.authorization.listRoleAssignments(
+        V1.ListRoleAssignmentsRequest(parent: tenant, pageSize: Self.pageSize, pageToken: token),
+        options: connection.options)
+      return (page.assignments, page.nextPageToken)
+    }
+    let (assignments, next) = try await page("")
+    return try await PageOptions.follow(assignments, next, page).items
+  }
+
+  func authentication(of tenant: String) async throws -> V1.AuthenticationSettings {
+    try await connection.tokens.getAuthenticationSettings(
+      V1.GetAuthenticationSettingsRequest(parent: tenant), options: connection.options)
+  }
+
+  /// What is to be compared with a file: no more than that has.
+  func access(to tenant: String, for wanted: FleetTenant) async throws -> TenantAccess {
+    var access = TenantAccess()
+    if wanted.roles != nil { access.roles = try await roles(of: tenant) }
+    if wanted.assignments != nil { access.assignments = try await assignments(of: tenant) }
+    if wanted.authentication != nil { access.authentication = try await authentication(of: tenant) }
+    return access
+  }
+}
+
 /// That no more is begun.
 final class StopFlag: Sendable {
   private let flag = Atomic(false)

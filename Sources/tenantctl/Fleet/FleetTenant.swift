@@ -1,3 +1,4 @@
+import Foundation
 import Tenancy
 import TenancyWire
 
@@ -20,6 +21,8 @@ struct FleetTenant: Sendable {
   var schemaName: String?
   var tenantIdentifier: String?
   var roles: [FleetRole]?
+  var assignments: [FleetAssignment]?
+  var authentication: V1.AuthenticationSettings?
 
   init(slug: String) { self.slug = slug }
 }
@@ -78,8 +81,11 @@ extension FleetTenant {
   }
 
   /// What a file is to say of it: not what it does not have, nor what the server would make of the rest.
-  init(exporting tenant: V1.Tenant, roles: [V1.Role]?) {
-    self.init(tenant, roles: roles?.filter { !$0.builtIn })
+  init(exporting tenant: V1.Tenant, _ access: TenantAccess, at now: Date = .now) {
+    self.init(tenant, roles: access.roles?.filter { !$0.builtIn })
+    assignments = access.assignments?.map { FleetAssignment($0, of: tenant) }
+      .filter { !$0.isOver(at: now) }.sorted { ($0.role, $0.subject) < ($1.role, $1.subject) }
+    authentication = access.authentication.flatMap(FleetAuthentication.exported)
     func drop(_ path: WritableKeyPath<Self, String?>, _ unsaid: String = "") {
       if self[keyPath: path] == unsaid { self[keyPath: path] = nil }
     }
@@ -97,6 +103,7 @@ extension FleetTenant {
     if featureFlags?.isEmpty ?? true { featureFlags = nil }
     if routes?.isEmpty ?? true { routes = nil }
     if self.roles?.isEmpty ?? true { self.roles = nil }
+    if assignments?.isEmpty ?? true { assignments = nil }
   }
 
   /// All that the file says, as a tenant that does not exist yet.

@@ -11,21 +11,28 @@ enum FleetWrite: Sendable {
   case delete(V1.DeleteTenantRequest)
   case createRole(V1.CreateRoleRequest, at: Int)
   case updateRole(V1.UpdateRoleRequest, at: Int)
-  case deleteRole(V1.DeleteRoleRequest)
+  /// - Parameter isFree: nobody has it by then, since that goes before.
+  case deleteRole(V1.DeleteRoleRequest, isFree: Bool)
+  case assign(V1.CreateRoleAssignmentRequest, at: Int)
+  case reassign(V1.DeleteRoleAssignmentRequest, V1.CreateRoleAssignmentRequest, at: Int)
+  case unassign(V1.DeleteRoleAssignmentRequest)
+  case authenticate(V1.SetAuthenticationSettingsRequest, from: V1.AuthenticationSettings)
 
-  /// Which of the file's roles it is about.
-  var role: Int? {
+  /// What of the file it is about.
+  var part: FleetPart {
     switch self {
-    case .createRole(_, let at), .updateRole(_, let at): at
-    case .create, .update, .delete, .deleteRole: nil
+    case .createRole(_, let at), .updateRole(_, let at): .role(at)
+    case .assign(_, let at), .reassign(_, _, let at): .assignment(at)
+    case .authenticate: .authentication
+    case .create, .update, .delete, .deleteRole, .unassign: .tenant
     }
   }
 
   /// Whether something goes by it.
   var isDeletion: Bool {
     switch self {
-    case .delete, .deleteRole: true
-    case .create, .update, .createRole, .updateRole: false
+    case .delete, .deleteRole, .unassign: true
+    case .create, .update, .createRole, .updateRole, .assign, .reassign, .authenticate: false
     }
   }
 
@@ -52,9 +59,30 @@ enum FleetWrite: Sendable {
     case .updateRole(var request, _):
       request.validateOnly = true
       _ = try await connection.authorization.updateRole(request, options: options)
-    case .deleteRole(var request):
+    case .deleteRole(var request, let isFree):
       request.validateOnly = true
+      // Those who have it now will not have it then.
+      if isFree { request.force = true }
       _ = try await connection.authorization.deleteRole(request, options: options)
+    case .assign(var request, _):
+      request.validateOnly = true
+      _ = try await connection.authorization.createRoleAssignment(request, options: options)
+    case .reassign(var former, var request, _):
+      former.validateOnly = true
+      _ = try await connection.authorization.deleteRoleAssignment(former, options: options)
+      request.validateOnly = true
+      do {
+        _ = try await connection.authorization.createRoleAssignment(request, options: options)
+      } catch let status as RPCStatus where status.errorInfo?.reason == "ASSIGNMENT_EXISTS" {
+        // That is the one which goes first; all else was looked at before.
+      }
+    case .unassign(var request):
+      request.validateOnly = true
+      _ = try await connection.authorization.deleteRoleAssignment(request, options: options)
+    case .authenticate(var request, let former):
+      request.validateOnly = true
+      let after = try await connection.tokens.setAuthenticationSettings(request, options: options)
+      return FleetAuthentication.byName(after) != FleetAuthentication.byName(former)
     }
     return true
   }
@@ -75,8 +103,17 @@ enum FleetWrite: Sendable {
       _ = try await connection.authorization.createRole(request, options: options)
     case .updateRole(let request, _):
       _ = try await connection.authorization.updateRole(request, options: options)
-    case .deleteRole(let request):
+    case .deleteRole(let request, _):
       _ = try await connection.authorization.deleteRole(request, options: options)
+    case .assign(let request, _):
+      _ = try await connection.authorization.createRoleAssignment(request, options: options)
+    case .reassign(let former, let request, _):
+      _ = try await connection.authorization.deleteRoleAssignment(former, options: options)
+      _ = try await connection.authorization.createRoleAssignment(request, options: options)
+    case .unassign(let request):
+      _ = try await connection.authorization.deleteRoleAssignment(request, options: options)
+    case .authenticate(let request, _):
+      _ = try await connection.tokens.setAuthenticationSettings(request, options: options)
     }
   }
 
@@ -106,13 +143,13 @@ struct FleetRefusal: Sendable, Equatable {
 
   /// - Parameters:
   ///   - source: where the tenant is declared.
-  ///   - role: which of its roles it is about.
-  init(_ status: RPCStatus, source: FleetDocument?, role: Int? = nil) {
+  ///   - part: what of it the request was about.
+  init(_ status: RPCStatus, source: FleetDocument?, _ part: FleetPart = .tenant) {
     code = "\(status.code)"
     reason = status.errorInfo?.reason ?? ""
     let violations = status.fieldViolations
     self.violations = violations.map { violation in
-      guard let source, let member = FleetDocument.member(of: violation.field, role: role) else {
+      guard let source, let member = FleetDocument.member(of: violation.field, part) else {
         return "\(violation.field): \(violation.description)"
       }
       let line = source.line(of: member)

@@ -38,6 +38,10 @@ enum FleetWriter {
     add("schemaName", tenant.schemaName, text)
     add("tenantIdentifier", tenant.tenantIdentifier, text)
     add("roles", tenant.roles) { Node($0.map { role($0) }) }
+    add("assignments", tenant.assignments) { Node($0.map { assignment($0) }) }
+    add("authentication", tenant.authentication) {
+      YAMLText.node(.object(FleetAuthentication.json($0)))
+    }
     return Node(members)
   }
 
@@ -75,6 +79,15 @@ enum FleetWriter {
       ("title", role.title.isEmpty ? nil : YAMLText.node(role.title)),
       ("description", role.description.isEmpty ? nil : YAMLText.node(role.description)),
       ("permissions", role.permissions.isEmpty ? nil : texts(role.permissions)),
+    ])
+  }
+
+  private static func assignment(_ assignment: FleetAssignment) -> Node {
+    var expires: Node?
+    if case .string(let text)? = assignment.expireTime?.json() { expires = YAMLText.node(text) }
+    return mapping([
+      ("subject", YAMLText.node(assignment.subject)), ("role", YAMLText.node(assignment.role)),
+      ("expires", expires),
     ])
   }
 

@@ -205,3 +205,6 @@ def fleet_commands(ctl):
     assert planned["summary"]["applied"] is False
     assert ctl.json("apply", "-f", "-", "--yes", stdin=other)["summary"]["create"] == 1
     assert "TENANT_STATE_DELETED" in ctl("tenant", "delete", "fleet-works", "--output", "json")
+    assert [one["slug"] for one in ctl.json("tenant", "batch-get", "works")["tenants"]] == ["works"]
+    batch = "---\n{apiVersion: tenancy/v1, kind: Tenant, slug: in-a-batch, displayName: B, isolation: shared}\n"
+    assert len(ctl.json("tenant", "batch-create", "-f", "-", stdin=batch)["tenants"]) == 1

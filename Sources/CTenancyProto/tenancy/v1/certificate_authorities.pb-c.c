@@ -697,7 +697,7 @@ const ProtobufCMessageDescriptor tenancy__v1__certificate_authority__descriptor 
   (ProtobufCMessageInit) tenancy__v1__certificate_authority__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__prepare_certificate_authority_request__field_descriptors[7] =
+static const ProtobufCFieldDescriptor tenancy__v1__prepare_certificate_authority_request__field_descriptors[8] =
 {
   {
     "trust_domain",
@@ -783,6 +783,18 @@ static const ProtobufCFieldDescriptor tenancy__v1__prepare_certificate_authority
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__PrepareCertificateAuthorityRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__prepare_certificate_authority_request__field_indices_by_name[] = {
   1,   /* field[1] = common_name */
@@ -792,11 +804,12 @@ static const unsigned tenancy__v1__prepare_certificate_authority_request__field_
   4,   /* field[4] = propagation */
   6,   /* field[6] = request_id */
   0,   /* field[0] = trust_domain */
+  7,   /* field[7] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__prepare_certificate_authority_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__prepare_certificate_authority_request__descriptor =
 {
@@ -806,14 +819,14 @@ const ProtobufCMessageDescriptor tenancy__v1__prepare_certificate_authority_requ
   "Tenancy__V1__PrepareCertificateAuthorityRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__PrepareCertificateAuthorityRequest),
-  7,
+  8,
   tenancy__v1__prepare_certificate_authority_request__field_descriptors,
   tenancy__v1__prepare_certificate_authority_request__field_indices_by_name,
   1,  tenancy__v1__prepare_certificate_authority_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__prepare_certificate_authority_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__import_certificate_authority_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__import_certificate_authority_request__field_descriptors[5] =
 {
   {
     "name",
@@ -863,17 +876,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__import_certificate_authority_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ImportCertificateAuthorityRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__import_certificate_authority_request__field_indices_by_name[] = {
   1,   /* field[1] = certificate_chain */
   2,   /* field[2] = etag */
   0,   /* field[0] = name */
   3,   /* field[3] = request_id */
+  4,   /* field[4] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__import_certificate_authority_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__import_certificate_authority_request__descriptor =
 {
@@ -883,14 +909,14 @@ const ProtobufCMessageDescriptor tenancy__v1__import_certificate_authority_reque
   "Tenancy__V1__ImportCertificateAuthorityRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ImportCertificateAuthorityRequest),
-  4,
+  5,
   tenancy__v1__import_certificate_authority_request__field_descriptors,
   tenancy__v1__import_certificate_authority_request__field_indices_by_name,
   1,  tenancy__v1__import_certificate_authority_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__import_certificate_authority_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__activate_certificate_authority_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__activate_certificate_authority_request__field_descriptors[5] =
 {
   {
     "name",
@@ -940,17 +966,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__activate_certificate_authorit
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ActivateCertificateAuthorityRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__activate_certificate_authority_request__field_indices_by_name[] = {
   2,   /* field[2] = etag */
   1,   /* field[1] = force */
   0,   /* field[0] = name */
   3,   /* field[3] = request_id */
+  4,   /* field[4] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__activate_certificate_authority_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__activate_certificate_authority_request__descriptor =
 {
@@ -960,14 +999,14 @@ const ProtobufCMessageDescriptor tenancy__v1__activate_certificate_authority_req
   "Tenancy__V1__ActivateCertificateAuthorityRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ActivateCertificateAuthorityRequest),
-  4,
+  5,
   tenancy__v1__activate_certificate_authority_request__field_descriptors,
   tenancy__v1__activate_certificate_authority_request__field_indices_by_name,
   1,  tenancy__v1__activate_certificate_authority_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__activate_certificate_authority_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__retire_certificate_authority_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__retire_certificate_authority_request__field_descriptors[5] =
 {
   {
     "name",
@@ -1017,17 +1056,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__retire_certificate_authority_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RetireCertificateAuthorityRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__retire_certificate_authority_request__field_indices_by_name[] = {
   2,   /* field[2] = etag */
   1,   /* field[1] = force */
   0,   /* field[0] = name */
   3,   /* field[3] = request_id */
+  4,   /* field[4] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__retire_certificate_authority_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__retire_certificate_authority_request__descriptor =
 {
@@ -1037,7 +1089,7 @@ const ProtobufCMessageDescriptor tenancy__v1__retire_certificate_authority_reque
   "Tenancy__V1__RetireCertificateAuthorityRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RetireCertificateAuthorityRequest),
-  4,
+  5,
   tenancy__v1__retire_certificate_authority_request__field_descriptors,
   tenancy__v1__retire_certificate_authority_request__field_indices_by_name,
   1,  tenancy__v1__retire_certificate_authority_request__number_ranges,

@@ -450,7 +450,7 @@ const ProtobufCMessageDescriptor tenancy__v1__cluster__descriptor =
   (ProtobufCMessageInit) tenancy__v1__cluster__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__audit_cluster_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__audit_cluster_request__field_descriptors[3] =
 {
   {
     "name",
@@ -476,15 +476,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__audit_cluster_request__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__AuditClusterRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__audit_cluster_request__field_indices_by_name[] = {
   0,   /* field[0] = name */
   1,   /* field[1] = repair */
+  2,   /* field[2] = validate_only */
 };
-static const ProtobufCIntRange tenancy__v1__audit_cluster_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange tenancy__v1__audit_cluster_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 4, 2 },
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__audit_cluster_request__descriptor =
 {
@@ -494,10 +508,10 @@ const ProtobufCMessageDescriptor tenancy__v1__audit_cluster_request__descriptor 
   "Tenancy__V1__AuditClusterRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__AuditClusterRequest),
-  2,
+  3,
   tenancy__v1__audit_cluster_request__field_descriptors,
   tenancy__v1__audit_cluster_request__field_indices_by_name,
-  1,  tenancy__v1__audit_cluster_request__number_ranges,
+  2,  tenancy__v1__audit_cluster_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__audit_cluster_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -98,7 +98,7 @@ void   tenancy__v1__rotate_data_key_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__rotate_data_key_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tenancy__v1__rotate_data_key_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor tenancy__v1__rotate_data_key_request__field_descriptors[2] =
 {
   {
     "request_id",
@@ -112,14 +112,27 @@ static const ProtobufCFieldDescriptor tenancy__v1__rotate_data_key_request__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RotateDataKeyRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__rotate_data_key_request__field_indices_by_name[] = {
   0,   /* field[0] = request_id */
+  1,   /* field[1] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__rotate_data_key_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__rotate_data_key_request__descriptor =
 {
@@ -129,7 +142,7 @@ const ProtobufCMessageDescriptor tenancy__v1__rotate_data_key_request__descripto
   "Tenancy__V1__RotateDataKeyRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RotateDataKeyRequest),
-  1,
+  2,
   tenancy__v1__rotate_data_key_request__field_descriptors,
   tenancy__v1__rotate_data_key_request__field_indices_by_name,
   1,  tenancy__v1__rotate_data_key_request__number_ranges,

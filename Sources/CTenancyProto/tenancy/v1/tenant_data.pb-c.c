@@ -323,7 +323,7 @@ void   tenancy__v1__data_category_access__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__data_category_access__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tenancy__v1__rotate_tenant_data_login_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__rotate_tenant_data_login_request__field_descriptors[3] =
 {
   {
     "name",
@@ -349,15 +349,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__rotate_tenant_data_login_requ
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RotateTenantDataLoginRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__rotate_tenant_data_login_request__field_indices_by_name[] = {
   0,   /* field[0] = name */
   1,   /* field[1] = request_id */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__rotate_tenant_data_login_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__rotate_tenant_data_login_request__descriptor =
 {
@@ -367,7 +380,7 @@ const ProtobufCMessageDescriptor tenancy__v1__rotate_tenant_data_login_request__
   "Tenancy__V1__RotateTenantDataLoginRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RotateTenantDataLoginRequest),
-  2,
+  3,
   tenancy__v1__rotate_tenant_data_login_request__field_descriptors,
   tenancy__v1__rotate_tenant_data_login_request__field_indices_by_name,
   1,  tenancy__v1__rotate_tenant_data_login_request__number_ranges,
@@ -412,7 +425,7 @@ const ProtobufCMessageDescriptor tenancy__v1__rotate_tenant_data_login_response_
   (ProtobufCMessageInit) tenancy__v1__rotate_tenant_data_login_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__retire_tenant_data_login_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__retire_tenant_data_login_request__field_descriptors[3] =
 {
   {
     "name",
@@ -438,15 +451,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__retire_tenant_data_login_requ
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RetireTenantDataLoginRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__retire_tenant_data_login_request__field_indices_by_name[] = {
   0,   /* field[0] = name */
   1,   /* field[1] = request_id */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__retire_tenant_data_login_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_data_login_request__descriptor =
 {
@@ -456,7 +482,7 @@ const ProtobufCMessageDescriptor tenancy__v1__retire_tenant_data_login_request__
   "Tenancy__V1__RetireTenantDataLoginRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RetireTenantDataLoginRequest),
-  2,
+  3,
   tenancy__v1__retire_tenant_data_login_request__field_descriptors,
   tenancy__v1__retire_tenant_data_login_request__field_indices_by_name,
   1,  tenancy__v1__retire_tenant_data_login_request__number_ranges,

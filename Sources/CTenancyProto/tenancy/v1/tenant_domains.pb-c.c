@@ -619,7 +619,7 @@ const ProtobufCMessageDescriptor tenancy__v1__domain_challenge__descriptor =
   (ProtobufCMessageInit) tenancy__v1__domain_challenge__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__claim_tenant_domain_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__claim_tenant_domain_request__field_descriptors[4] =
 {
   {
     "parent",
@@ -657,16 +657,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__claim_tenant_domain_request__
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ClaimTenantDomainRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__claim_tenant_domain_request__field_indices_by_name[] = {
   1,   /* field[1] = domain */
   0,   /* field[0] = parent */
   2,   /* field[2] = request_id */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__claim_tenant_domain_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__claim_tenant_domain_request__descriptor =
 {
@@ -676,14 +689,14 @@ const ProtobufCMessageDescriptor tenancy__v1__claim_tenant_domain_request__descr
   "Tenancy__V1__ClaimTenantDomainRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ClaimTenantDomainRequest),
-  3,
+  4,
   tenancy__v1__claim_tenant_domain_request__field_descriptors,
   tenancy__v1__claim_tenant_domain_request__field_indices_by_name,
   1,  tenancy__v1__claim_tenant_domain_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__claim_tenant_domain_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__verify_tenant_domain_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__verify_tenant_domain_request__field_descriptors[4] =
 {
   {
     "name",
@@ -721,16 +734,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__verify_tenant_domain_request_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__VerifyTenantDomainRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__verify_tenant_domain_request__field_indices_by_name[] = {
   1,   /* field[1] = method */
   0,   /* field[0] = name */
   2,   /* field[2] = request_id */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__verify_tenant_domain_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__verify_tenant_domain_request__descriptor =
 {
@@ -740,7 +766,7 @@ const ProtobufCMessageDescriptor tenancy__v1__verify_tenant_domain_request__desc
   "Tenancy__V1__VerifyTenantDomainRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__VerifyTenantDomainRequest),
-  3,
+  4,
   tenancy__v1__verify_tenant_domain_request__field_descriptors,
   tenancy__v1__verify_tenant_domain_request__field_indices_by_name,
   1,  tenancy__v1__verify_tenant_domain_request__number_ranges,
@@ -900,7 +926,7 @@ const ProtobufCMessageDescriptor tenancy__v1__list_tenant_domains_response__desc
   (ProtobufCMessageInit) tenancy__v1__list_tenant_domains_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__release_tenant_domain_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__release_tenant_domain_request__field_descriptors[3] =
 {
   {
     "name",
@@ -926,15 +952,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__release_tenant_domain_request
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__ReleaseTenantDomainRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__release_tenant_domain_request__field_indices_by_name[] = {
   0,   /* field[0] = name */
   1,   /* field[1] = request_id */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__release_tenant_domain_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__release_tenant_domain_request__descriptor =
 {
@@ -944,7 +983,7 @@ const ProtobufCMessageDescriptor tenancy__v1__release_tenant_domain_request__des
   "Tenancy__V1__ReleaseTenantDomainRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__ReleaseTenantDomainRequest),
-  2,
+  3,
   tenancy__v1__release_tenant_domain_request__field_descriptors,
   tenancy__v1__release_tenant_domain_request__field_indices_by_name,
   1,  tenancy__v1__release_tenant_domain_request__number_ranges,

@@ -1877,7 +1877,7 @@ const ProtobufCMessageDescriptor tenancy__v1__batch_get_tenants_response__descri
   (ProtobufCMessageInit) tenancy__v1__batch_get_tenants_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__batch_create_tenants_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor tenancy__v1__batch_create_tenants_request__field_descriptors[2] =
 {
   {
     "requests",
@@ -1891,14 +1891,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__batch_create_tenants_request_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BatchCreateTenantsRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__batch_create_tenants_request__field_indices_by_name[] = {
   0,   /* field[0] = requests */
+  1,   /* field[1] = validate_only */
 };
-static const ProtobufCIntRange tenancy__v1__batch_create_tenants_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange tenancy__v1__batch_create_tenants_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 3, 1 },
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__batch_create_tenants_request__descriptor =
 {
@@ -1908,10 +1922,10 @@ const ProtobufCMessageDescriptor tenancy__v1__batch_create_tenants_request__desc
   "Tenancy__V1__BatchCreateTenantsRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__BatchCreateTenantsRequest),
-  1,
+  2,
   tenancy__v1__batch_create_tenants_request__field_descriptors,
   tenancy__v1__batch_create_tenants_request__field_indices_by_name,
-  1,  tenancy__v1__batch_create_tenants_request__number_ranges,
+  2,  tenancy__v1__batch_create_tenants_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__batch_create_tenants_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -1474,7 +1474,7 @@ const ProtobufCMessageDescriptor tenancy__v1__introspect_token_response__descrip
   (ProtobufCMessageInit) tenancy__v1__introspect_token_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__revoke_tokens_request__field_descriptors[7] =
+static const ProtobufCFieldDescriptor tenancy__v1__revoke_tokens_request__field_descriptors[8] =
 {
   {
     "parent",
@@ -1560,6 +1560,18 @@ static const ProtobufCFieldDescriptor tenancy__v1__revoke_tokens_request__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RevokeTokensRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__revoke_tokens_request__field_indices_by_name[] = {
   4,   /* field[4] = all */
@@ -1569,11 +1581,12 @@ static const unsigned tenancy__v1__revoke_tokens_request__field_indices_by_name[
   3,   /* field[3] = subject */
   1,   /* field[1] = token */
   2,   /* field[2] = token_id */
+  7,   /* field[7] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__revoke_tokens_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__revoke_tokens_request__descriptor =
 {
@@ -1583,7 +1596,7 @@ const ProtobufCMessageDescriptor tenancy__v1__revoke_tokens_request__descriptor 
   "Tenancy__V1__RevokeTokensRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RevokeTokensRequest),
-  7,
+  8,
   tenancy__v1__revoke_tokens_request__field_descriptors,
   tenancy__v1__revoke_tokens_request__field_indices_by_name,
   1,  tenancy__v1__revoke_tokens_request__number_ranges,
@@ -1718,7 +1731,7 @@ const ProtobufCMessageDescriptor tenancy__v1__token_key__descriptor =
   (ProtobufCMessageInit) tenancy__v1__token_key__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__rotate_token_key_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__rotate_token_key_request__field_descriptors[4] =
 {
   {
     "parent",
@@ -1756,16 +1769,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__rotate_token_key_request__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RotateTokenKeyRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__rotate_token_key_request__field_indices_by_name[] = {
   1,   /* field[1] = algorithm */
   0,   /* field[0] = parent */
   2,   /* field[2] = request_id */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__rotate_token_key_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__rotate_token_key_request__descriptor =
 {
@@ -1775,7 +1801,7 @@ const ProtobufCMessageDescriptor tenancy__v1__rotate_token_key_request__descript
   "Tenancy__V1__RotateTokenKeyRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RotateTokenKeyRequest),
-  3,
+  4,
   tenancy__v1__rotate_token_key_request__field_descriptors,
   tenancy__v1__rotate_token_key_request__field_indices_by_name,
   1,  tenancy__v1__rotate_token_key_request__number_ranges,
@@ -1820,7 +1846,7 @@ const ProtobufCMessageDescriptor tenancy__v1__rotate_token_key_response__descrip
   (ProtobufCMessageInit) tenancy__v1__rotate_token_key_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__remove_token_key_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__remove_token_key_request__field_descriptors[4] =
 {
   {
     "parent",
@@ -1858,16 +1884,29 @@ static const ProtobufCFieldDescriptor tenancy__v1__remove_token_key_request__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RemoveTokenKeyRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__remove_token_key_request__field_indices_by_name[] = {
   1,   /* field[1] = key_id */
   0,   /* field[0] = parent */
   2,   /* field[2] = request_id */
+  3,   /* field[3] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__remove_token_key_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__remove_token_key_request__descriptor =
 {
@@ -1877,7 +1916,7 @@ const ProtobufCMessageDescriptor tenancy__v1__remove_token_key_request__descript
   "Tenancy__V1__RemoveTokenKeyRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__RemoveTokenKeyRequest),
-  3,
+  4,
   tenancy__v1__remove_token_key_request__field_descriptors,
   tenancy__v1__remove_token_key_request__field_indices_by_name,
   1,  tenancy__v1__remove_token_key_request__number_ranges,

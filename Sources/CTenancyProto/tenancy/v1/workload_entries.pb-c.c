@@ -574,7 +574,7 @@ const ProtobufCMessageDescriptor tenancy__v1__workload_selectors__descriptor =
   (ProtobufCMessageInit) tenancy__v1__workload_selectors__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__create_workload_entry_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__create_workload_entry_request__field_descriptors[3] =
 {
   {
     "entry",
@@ -600,15 +600,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__create_workload_entry_request
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateWorkloadEntryRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__create_workload_entry_request__field_indices_by_name[] = {
   0,   /* field[0] = entry */
   1,   /* field[1] = request_id */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__create_workload_entry_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__create_workload_entry_request__descriptor =
 {
@@ -618,7 +631,7 @@ const ProtobufCMessageDescriptor tenancy__v1__create_workload_entry_request__des
   "Tenancy__V1__CreateWorkloadEntryRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__CreateWorkloadEntryRequest),
-  2,
+  3,
   tenancy__v1__create_workload_entry_request__field_descriptors,
   tenancy__v1__create_workload_entry_request__field_indices_by_name,
   1,  tenancy__v1__create_workload_entry_request__number_ranges,
@@ -778,7 +791,7 @@ const ProtobufCMessageDescriptor tenancy__v1__list_workload_entries_response__de
   (ProtobufCMessageInit) tenancy__v1__list_workload_entries_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__delete_workload_entry_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__delete_workload_entry_request__field_descriptors[3] =
 {
   {
     "name",
@@ -804,15 +817,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__delete_workload_entry_request
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "validate_only",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__DeleteWorkloadEntryRequest, validate_only),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__delete_workload_entry_request__field_indices_by_name[] = {
   0,   /* field[0] = name */
   1,   /* field[1] = request_id */
+  2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__delete_workload_entry_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__delete_workload_entry_request__descriptor =
 {
@@ -822,7 +848,7 @@ const ProtobufCMessageDescriptor tenancy__v1__delete_workload_entry_request__des
   "Tenancy__V1__DeleteWorkloadEntryRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__DeleteWorkloadEntryRequest),
-  2,
+  3,
   tenancy__v1__delete_workload_entry_request__field_descriptors,
   tenancy__v1__delete_workload_entry_request__field_indices_by_name,
   1,  tenancy__v1__delete_workload_entry_request__number_ranges,

@@ -87,10 +87,11 @@ struct  Tenancy__V1__PrepareCertificateAuthorityRequest
   Google__Protobuf__Duration *propagation;
   Tenancy__V1__CertificateAuthority__Kind kind;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__PREPARE_CERTIFICATE_AUTHORITY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__prepare_certificate_authority_request__descriptor) \
-    , {0,NULL}, {0,NULL}, 0, NULL, NULL, TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_UNSPECIFIED, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0, NULL, NULL, TENANCY__V1__CERTIFICATE_AUTHORITY__KIND__KIND_UNSPECIFIED, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__ImportCertificateAuthorityRequest
@@ -100,10 +101,11 @@ struct  Tenancy__V1__ImportCertificateAuthorityRequest
   ProtobufCBinaryData certificate_chain;
   ProtobufCBinaryData etag;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__IMPORT_CERTIFICATE_AUTHORITY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__import_certificate_authority_request__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__ActivateCertificateAuthorityRequest
@@ -113,10 +115,11 @@ struct  Tenancy__V1__ActivateCertificateAuthorityRequest
   protobuf_c_boolean force;
   ProtobufCBinaryData etag;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__ACTIVATE_CERTIFICATE_AUTHORITY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__activate_certificate_authority_request__descriptor) \
-    , {0,NULL}, 0, {0,NULL}, {0,NULL} }
+    , {0,NULL}, 0, {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RetireCertificateAuthorityRequest
@@ -126,10 +129,11 @@ struct  Tenancy__V1__RetireCertificateAuthorityRequest
   protobuf_c_boolean force;
   ProtobufCBinaryData etag;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__RETIRE_CERTIFICATE_AUTHORITY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__retire_certificate_authority_request__descriptor) \
-    , {0,NULL}, 0, {0,NULL}, {0,NULL} }
+    , {0,NULL}, 0, {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RetireCertificateAuthorityResponse

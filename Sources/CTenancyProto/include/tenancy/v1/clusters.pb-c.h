@@ -88,10 +88,11 @@ struct  Tenancy__V1__AuditClusterRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   protobuf_c_boolean repair;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__AUDIT_CLUSTER_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__audit_cluster_request__descriptor) \
-    , {0,NULL}, 0 }
+    , {0,NULL}, 0, 0 }
 
 
 struct  Tenancy__V1__AuditClusterResponse

@@ -34,10 +34,11 @@ struct  Tenancy__V1__RotateDataKeyRequest
 {
   ProtobufCMessage base;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__ROTATE_DATA_KEY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__rotate_data_key_request__descriptor) \
-    , {0,NULL} }
+    , {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RotateDataKeyResponse

@@ -42,10 +42,11 @@ struct  Tenancy__V1__RotateTenantDataLoginRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__ROTATE_TENANT_DATA_LOGIN_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__rotate_tenant_data_login_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RotateTenantDataLoginResponse
@@ -63,10 +64,11 @@ struct  Tenancy__V1__RetireTenantDataLoginRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__RETIRE_TENANT_DATA_LOGIN_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__retire_tenant_data_login_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RetireTenantDataLoginResponse

@@ -86,10 +86,11 @@ struct  Tenancy__V1__ClaimTenantDomainRequest
   ProtobufCBinaryData parent;
   ProtobufCBinaryData domain;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__CLAIM_TENANT_DOMAIN_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__claim_tenant_domain_request__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__VerifyTenantDomainRequest
@@ -98,10 +99,11 @@ struct  Tenancy__V1__VerifyTenantDomainRequest
   ProtobufCBinaryData name;
   Tenancy__V1__DomainProofMethod method;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__VERIFY_TENANT_DOMAIN_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__verify_tenant_domain_request__descriptor) \
-    , {0,NULL}, TENANCY__V1__DOMAIN_PROOF_METHOD__DOMAIN_PROOF_METHOD_UNSPECIFIED, {0,NULL} }
+    , {0,NULL}, TENANCY__V1__DOMAIN_PROOF_METHOD__DOMAIN_PROOF_METHOD_UNSPECIFIED, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__GetTenantDomainRequest
@@ -143,10 +145,11 @@ struct  Tenancy__V1__ReleaseTenantDomainRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__RELEASE_TENANT_DOMAIN_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__release_tenant_domain_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__ReleaseTenantDomainResponse

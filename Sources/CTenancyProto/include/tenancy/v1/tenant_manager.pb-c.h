@@ -141,10 +141,11 @@ struct  Tenancy__V1__BatchCreateTenantsRequest
   ProtobufCMessage base;
   size_t n_requests;
   Tenancy__V1__CreateTenantRequest **requests;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__BATCH_CREATE_TENANTS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__batch_create_tenants_request__descriptor) \
-    , 0,NULL }
+    , 0,NULL, 0 }
 
 
 struct  Tenancy__V1__BatchCreateTenantsResponse

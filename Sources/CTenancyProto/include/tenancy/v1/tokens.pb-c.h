@@ -164,6 +164,7 @@ struct  Tenancy__V1__RevokeTokensRequest
   ProtobufCBinaryData parent;
   ProtobufCBinaryData reason;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
   Tenancy__V1__RevokeTokensRequest__TargetCase target_case;
   union {
     ProtobufCBinaryData token;
@@ -174,7 +175,7 @@ struct  Tenancy__V1__RevokeTokensRequest
 };
 #define TENANCY__V1__REVOKE_TOKENS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__revoke_tokens_request__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, TENANCY__V1__REVOKE_TOKENS_REQUEST__TARGET__NOT_SET, {0} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0, TENANCY__V1__REVOKE_TOKENS_REQUEST__TARGET__NOT_SET, {0} }
 
 
 struct  Tenancy__V1__RevokeTokensResponse
@@ -207,10 +208,11 @@ struct  Tenancy__V1__RotateTokenKeyRequest
   ProtobufCBinaryData parent;
   Tenancy__V1__TokenAlgorithm algorithm;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__ROTATE_TOKEN_KEY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__rotate_token_key_request__descriptor) \
-    , {0,NULL}, TENANCY__V1__TOKEN_ALGORITHM__TOKEN_ALGORITHM_UNSPECIFIED, {0,NULL} }
+    , {0,NULL}, TENANCY__V1__TOKEN_ALGORITHM__TOKEN_ALGORITHM_UNSPECIFIED, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RotateTokenKeyResponse
@@ -229,10 +231,11 @@ struct  Tenancy__V1__RemoveTokenKeyRequest
   ProtobufCBinaryData parent;
   ProtobufCBinaryData key_id;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__REMOVE_TOKEN_KEY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__remove_token_key_request__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__RemoveTokenKeyResponse

@@ -91,10 +91,11 @@ struct  Tenancy__V1__CreateWorkloadEntryRequest
   ProtobufCMessage base;
   Tenancy__V1__WorkloadEntry *entry;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__CREATE_WORKLOAD_ENTRY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_workload_entry_request__descriptor) \
-    , NULL, {0,NULL} }
+    , NULL, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__GetWorkloadEntryRequest
@@ -136,10 +137,11 @@ struct  Tenancy__V1__DeleteWorkloadEntryRequest
   ProtobufCMessage base;
   ProtobufCBinaryData name;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean validate_only;
 };
 #define TENANCY__V1__DELETE_WORKLOAD_ENTRY_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__delete_workload_entry_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__DeleteWorkloadEntryResponse

@@ -1,0 +1,240 @@
+import Foundation
+import Tenancy
+import TenancyTokens
+import TenancyWire
+
+/// Who has a role.
+struct FleetAssignment: Sendable {
+  var subject: String
+  var role: String
+  /// When it ends by itself; nil: never.
+  var expireTime: GoogleProtobuf.Timestamp?
+
+  init(subject: String, role: String, expireTime: GoogleProtobuf.Timestamp? = nil) {
+    self.subject = subject
+    self.role = role
+    self.expireTime = expireTime
+  }
+
+  /// - Parameter tenant: whose it is.
+  init(_ assignment: V1.RoleAssignment, of tenant: V1.Tenant) {
+    self.init(
+      subject: Self.portable(assignment.subject, of: tenant),
+      role: ResourceName.last(assignment.role), expireTime: assignment.expireTime)
+  }
+
+  var message: V1.RoleAssignment {
+    V1.RoleAssignment(subject: subject, role: role, expireTime: expireTime)
+  }
+
+  /// Whom and what: a subject has a role once. Bytes, for texts that are canonically equivalent are not the same.
+  var key: [UInt8] { Array("\(role) \(subject)".utf8) }
+
+  func isOver(at now: Date) -> Bool {
+    expireTime.map { Double($0.seconds) <= now.timeIntervalSince1970 } ?? false
+  }
+
+  /// What it is called where it changes.
+  var field: String { "assignments.\(role).\(subject)" }
+  var ending: String {
+    guard let expireTime else { return JSONValue.string("without end").text() }
+    return expireTime.json().text()
+  }
+
+  /// The tenant's own workloads by its slug: on another server its id is another.
+  static func portable(_ subject: String, of tenant: V1.Tenant) -> String {
+    // spiffe: / / trust domain / tenant / name / the rest
+    var parts = subject.split(
+      separator: "/", maxSplits: 5, omittingEmptySubsequences: false
+    ).map(String.init)
+    // In range: there are five at least.
+    guard parts.count >= 5, parts[0] == "spiffe:", parts[1].isEmpty, parts[3] == "tenant",
+      parts[4] == tenant.id || tenant.formerSlugs.contains(where: { $0.slug == parts[4] })
+    else { return subject }
+    parts[4] = tenant.slug  // In range: there are five at least.
+    return parts.joined(separator: "/")
+  }
+}
+
+/// Authentication settings as they are in fleet files: those of the API, keys as JSON, without the etag.
+enum FleetAuthentication {
+  /// - Returns: nil where there are none but what every tenant has.
+  static func exported(_ settings: V1.AuthenticationSettings) -> V1.AuthenticationSettings? {
+    var settings = settings
+    settings.etag = ""
+    return settings == V1.AuthenticationSettings() ? nil : settings
+  }
+
+  static func json(_ settings: V1.AuthenticationSettings) -> [String: JSONValue] {
+    var members = members(of: settings.json())
+    members["etag"] = nil
+    guard case .array(let issuers)? = members["issuers"] else { return members }
+    members["issuers"] = .array(
+      issuers.map { issuer in
+        var issuer = Self.members(of: issuer)
+        if case .string(let text)? = issuer["jsonWebKeySet"], let keys = try? keySet(text) {
+          issuer["jsonWebKeySet"] = keys
+        }
+        return .object(issuer)
+      })
+    return members
+  }
+
+  /// Members by their names, issuers by theirs.
+  static func byName(_ settings: V1.AuthenticationSettings) -> [String: String] {
+    var found: [String: String] = [:]
+    for (name, value) in json(settings) {
+      guard name == "issuers", case .array(let issuers) = value else {
+        found[name] = value.text()
+        continue
+      }
+      for (at, issuer) in issuers.enumerated() {
+        var name = "\(at)"
+        if case .string(let id)? = members(of: issuer)["id"] { name = id }
+        found["issuers.\(name)"] = issuer.text()
+      }
+    }
+    return found
+  }
+
+  private static func members(of value: JSONValue) -> [String: JSONValue] {
+    guard case .object(let members) = value else { return [:] }
+    return members
+  }
+
+  private static func keySet(_ text: String) throws(TokenJSONError) -> JSONValue {
+    JSONValue(
+      try TokenJSONReader.value(
+        Array(text.utf8), TokenJSONReader.Limits(bytes: AuthenticationFile.maximumBytes)))
+  }
+
+  static func read(_ value: JSONValue) throws(InputFailure) -> V1.AuthenticationSettings {
+    let settings = try AuthenticationFile(parsing: Array(value.text().utf8)).settings
+    guard settings.etag.isEmpty else {
+      throw InputFailure(reason: "settings.etag: no such member in a fleet file")
+    }
+    return settings
+  }
+}
+
+/// What a server has of a tenant beside the tenant itself; nil: nobody has asked.
+struct TenantAccess: Sendable {
+  var roles: [V1.Role]?
+  var assignments: [V1.RoleAssignment]?
+  var authentication: V1.AuthenticationSettings?
+}
+
+/// What becomes of who has a role.
+enum AssignmentChange: Equatable {
+  case create(V1.RoleAssignment, at: Int)
+  /// It has to end first: a subject has a role once.
+  case replace(String, V1.RoleAssignment, at: Int)
+  case delete(name: String, role: String)
+}
+
+extension FleetChanges {
+  /// - Parameter prunes: whether those go that the file does not have.
+  mutating func compare(
+    _ wanted: [FleetAssignment], with former: [V1.RoleAssignment], of tenant: V1.Tenant?,
+    prunes: Bool, at now: Date = .now
+  ) {
+    var there: [[UInt8]: V1.RoleAssignment] = [:]
+    for one in former {
+      let known = tenant.map { FleetAssignment(one, of: $0) } ?? FleetAssignment(one)
+      // What is over is as if it were not there.
+      if !known.isOver(at: now) { there[known.key] = one }
+    }
+    for (at, one) in wanted.enumerated() {
+      var one = one
+      if let tenant { one.subject = FleetAssignment.portable(one.subject, of: tenant) }
+      let old = there.removeValue(forKey: one.key)
+      guard !one.isOver(at: now) else {
+        if let old { drop(old, one) }
+        continue
+      }
+      guard let old else {
+        assignments.append(.create(one.message, at: at))
+        fields.append(FieldChange(field: one.field, from: nil, to: one.ending))
+        continue
+      }
+      guard old.expireTime != one.expireTime else { continue }
+      assignments.append(.replace(old.name, one.message, at: at))
+      let before = FleetAssignment(
+        subject: one.subject, role: one.role, expireTime: old.expireTime)
+      fields.append(FieldChange(field: one.field, from: before.ending, to: one.ending))
+    }
+    guard prunes else { return }
+    for old in there.values.sorted(by: { $0.name < $1.name }) {
+      drop(old, tenant.map { FleetAssignment(old, of: $0) } ?? FleetAssignment(old))
+    }
+  }
+
+  private mutating func drop(_ old: V1.RoleAssignment, _ known: FleetAssignment) {
+    assignments.append(.delete(name: old.name, role: known.role))
+    let before = FleetAssignment(
+      subject: known.subject, role: known.role, expireTime: old.expireTime)
+    fields.append(FieldChange(field: known.field, from: before.ending, to: nil))
+  }
+
+  /// Whatever differs, all of them are sent.
+  mutating func compare(
+    _ wanted: V1.AuthenticationSettings, with former: V1.AuthenticationSettings
+  ) {
+    let (old, new) = (
+      FleetAuthentication.byName(former), FleetAuthentication.byName(wanted)
+    )
+    let changed = Set(old.keys).union(new.keys).sorted().filter { name in
+      guard let from = old[name], let to = new[name] else { return true }
+      return !from.hasSameBytes(as: to)
+    }
+    if changed.isEmpty { return }
+    for name in changed {
+      fields.append(
+        FieldChange(field: "authentication.\(name)", from: old[name], to: new[name]))
+    }
+    var settings = wanted
+    settings.etag = former.etag
+    authentication = settings
+  }
+}
+
+extension FleetAssignment {
+  fileprivate init(_ assignment: V1.RoleAssignment) { self.init(assignment, of: V1.Tenant()) }
+}
+
+extension FleetChanges {
+  /// Ids of roles that are yet to be made.
+  var newRoles: Set<String> {
+    Set(roles.compactMap { if case .create(_, let id, _) = $0 { id } else { nil } })
+  }
+
+  /// Whether some who have a role lose it before it goes.
+  func frees(_ role: String) -> Bool {
+    assignments.contains { if case .delete(_, role) = $0 { true } else { false } }
+  }
+}
+
+extension FieldChange {
+  var isOfAuthentication: Bool { field.hasPrefix("authentication.") }
+  /// Whether it is changed by a request of its own.
+  var isBesideTheTenant: Bool {
+    isOfAuthentication || field.hasPrefix("roles.") || field.hasPrefix("assignments.")
+  }
+}
+
+extension FleetWrite {
+  init(_ change: AssignmentChange, in tenant: String) {
+    func request(_ assignment: V1.RoleAssignment) -> V1.CreateRoleAssignmentRequest {
+      V1.CreateRoleAssignmentRequest(parent: tenant, assignment: assignment)
+    }
+    self =
+      switch change {
+      case .create(let assignment, let at): .assign(request(assignment), at: at)
+      case .replace(let former, let assignment, let at):
+        .reassign(V1.DeleteRoleAssignmentRequest(name: former), request(assignment), at: at)
+      case .delete(let name, _): .unassign(V1.DeleteRoleAssignmentRequest(name: name))
+      }
+  }
+
+  var isRoleDeletion: Bool { if case .deleteRole = self { true } else { false } }
+}

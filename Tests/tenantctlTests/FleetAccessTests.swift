@@ -1,0 +1,172 @@
+import Foundation
+import Tenancy
+import TenancyWire
+import Testing
+
+@testable import tenantctl
+
+@Suite struct FleetAccessTests {
+  private let current = V1.Tenant(
+    name: "tenants/1", id: "1", slug: "acme", formerSlugs: [V1.FormerSlug(slug: "old")])
+
+  private func given(
+    _ id: Int, _ subject: String, _ role: String, until seconds: Int64? = nil
+  ) -> V1.RoleAssignment {
+    V1.RoleAssignment(
+      name: "tenants/1/assignments/\(id)", subject: subject, role: role,
+      expireTime: seconds.map { GoogleProtobuf.Timestamp(seconds: $0) })
+  }
+
+  private func changes(
+    _ wanted: [FleetAssignment], from former: [V1.RoleAssignment], prunes: Bool = false
+  ) -> FleetChanges {
+    var tenant = FleetTenant(slug: "acme")
+    tenant.assignments = wanted
+    return FleetChanges(
+      of: tenant, from: current, TenantAccess(assignments: former), prunes: prunes)
+  }
+
+  @Test(arguments: [
+    ("user:al", "user:al"),
+    ("spiffe://td/tenant/1/web", "spiffe://td/tenant/acme/web"),
+    ("spiffe://td/tenant/1", "spiffe://td/tenant/acme"),
+    ("spiffe://td/tenant/old/a/b", "spiffe://td/tenant/acme/a/b"),
+    ("spiffe://td/tenant/acme/web", "spiffe://td/tenant/acme/web"),
+    ("spiffe://td/tenant/2/web", "spiffe://td/tenant/2/web"),
+    ("spiffe://td/platform/1/web", "spiffe://td/platform/1/web"),
+    ("x://td/tenant/1/web", "x://td/tenant/1/web"), ("spiffe:", "spiffe:"), ("", ""),
+  ])
+  func theTenantsOwnWorkloadsAreNamedByItsSlug(_ subject: String, _ portable: String) {
+    #expect(FleetAssignment.portable(subject, of: current) == portable)
+  }
+
+  @Test func oneThatIsThereIsNotMadeAgain() {
+    let wanted = [
+      FleetAssignment(subject: "spiffe://td/tenant/acme/web", role: "reader"),
+      FleetAssignment(subject: "user:al", role: "reader"),
+    ]
+    let former = [
+      given(1, "spiffe://td/tenant/1/web", "reader"), given(2, "user:al", "reader"),
+    ]
+    #expect(changes(wanted, from: former, prunes: true).isEmpty)
+  }
+
+  @Test func whatDiffers() {
+    let wanted = [
+      FleetAssignment(
+        subject: "user:al", role: "reader",
+        expireTime: GoogleProtobuf.Timestamp(seconds: 4_000_000_000)),
+      FleetAssignment(subject: "user:bo", role: "reader"),
+      // Over by now: as if it were not there.
+      FleetAssignment(
+        subject: "user:cy", role: "reader", expireTime: GoogleProtobuf.Timestamp(seconds: 1)),
+    ]
+    let former = [
+      given(1, "user:al", "reader"), given(2, "user:al", "writer"),
+      given(3, "user:bo", "reader", until: 1),
+    ]
+    let kept = changes(wanted, from: former)
+    #expect(
+      kept.assignments == [
+        .replace("tenants/1/assignments/1", wanted[0].message, at: 0),  // In range: of three.
+        .create(wanted[1].message, at: 1),  // In range: of three.
+      ])
+    #expect(
+      kept.fields == [
+        FieldChange(
+          field: "assignments.reader.user:al", from: "\"without end\"",
+          to: "\"2096-10-02T07:06:40Z\""),
+        FieldChange(field: "assignments.reader.user:bo", from: nil, to: "\"without end\""),
+      ])
+    let pruned = changes(wanted, from: former, prunes: true)
+    #expect(
+      pruned.assignments.last == .delete(name: "tenants/1/assignments/2", role: "writer"))
+    #expect(pruned.frees("writer") && !pruned.frees("reader"))
+  }
+
+  @Test(arguments: [
+    ("2027-01-31T12:00:00Z", Int64(1_801_396_800), Int32(0)),
+    ("2027-01-31T12:00:00.25Z", 1_801_396_800, 250_000_000),
+    ("2027-01-31T12:00:00.000000001Z", 1_801_396_800, 1),
+  ])
+  func moments(_ text: String, _ seconds: Int64, _ nanos: Int32) {
+    #expect(
+      GoogleProtobuf.Timestamp(moment: text)
+        == GoogleProtobuf.Timestamp(seconds: seconds, nanos: nanos))
+  }
+
+  @Test(arguments: [
+    "", "soon", "2027-01-31", "2027-01-31T12:00:00.Z", "2027-01-31T12:00:00.1234567890Z",
+  ])
+  func noMoments(_ text: String) {
+    #expect(GoogleProtobuf.Timestamp(moment: text) == nil)
+  }
+
+  @Test func authenticationAsAWhole() {
+    var tenant = FleetTenant(slug: "acme")
+    tenant.authentication = V1.AuthenticationSettings(requireBinding: true)
+    let former = V1.AuthenticationSettings(disableOwnTokens: true, etag: "e1")
+    let found = FleetChanges(
+      of: tenant, from: current, TenantAccess(authentication: former), prunes: false)
+    #expect(found.authentication == V1.AuthenticationSettings(requireBinding: true, etag: "e1"))
+    #expect(
+      found.fields == [
+        FieldChange(field: "authentication.disableOwnTokens", from: "true", to: nil),
+        FieldChange(field: "authentication.requireBinding", from: nil, to: "true"),
+      ])
+    // Without the etag they are the same.
+    tenant.authentication = V1.AuthenticationSettings(disableOwnTokens: true)
+    #expect(
+      FleetChanges(of: tenant, from: current, TenantAccess(authentication: former), prunes: true)
+        .isEmpty)
+  }
+
+  @Test(arguments: [
+    (FleetPart.assignment(2), "assignment.expire_time", "assignments[2].expires"),
+    (.authentication, "settings.issuers[0].jwks_uri", "authentication.issuers[0].jwksUri"),
+    (.authentication, "settings", "authentication"), (.role(1), "role.title", "roles[1].title"),
+  ])
+  func membersByWhatTheServerCallsThem(_ part: FleetPart, _ theirs: String, _ ours: String) {
+    #expect(FleetDocument.member(of: theirs, part) == ours)
+  }
+}
+
+@Suite struct TenantListTests {
+  private func tenant(_ slug: String, _ seconds: Int64) -> V1.Tenant {
+    V1.Tenant(
+      name: "tenants/\(slug)", slug: slug, createTime: GoogleProtobuf.Timestamp(seconds: seconds))
+  }
+
+  private func shown(_ rows: TenantListRows) -> [String] {
+    rows.lines(width: nil).dropFirst(2).map { $0.trimmingCharacters(in: .whitespaces) }
+  }
+
+  @Test func rowsComeAndGoInTheirOrder() throws {
+    let columns = try TenantColumn.parse("slug")
+    var rows = TenantListRows(columns, order: try TenantListOrder(parsing: ""), limit: nil)
+    rows.apply(
+      V1.WatchTenantsResponse(tenants: [tenant("b", 10), tenant("a", 9), tenant("c", 100)]))
+    #expect(shown(rows) == ["a", "b", "c"])
+    // In range: there is one line at least.
+    #expect(rows.lines(width: nil)[0].contains("still reading"))
+    rows.apply(V1.WatchTenantsResponse(snapshotComplete: true, revision: 7))
+    #expect(rows.lines(width: nil)[0] == "3 tenants at revision 7")  // In range: likewise.
+    rows.apply(
+      V1.WatchTenantsResponse(
+        change: V1.TenantChange(kind: .removed, tenant: tenant("b", 10), revision: 8),
+        revision: 8))
+    #expect(shown(rows) == ["a", "c"])
+    rows.removeAll()
+    #expect(shown(rows) == [])
+  }
+
+  @Test func ordersAsTheServer() throws {
+    let columns = try TenantColumn.parse("slug")
+    var rows = TenantListRows(columns, order: try TenantListOrder(parsing: "slug desc"), limit: 2)
+    rows.apply(V1.WatchTenantsResponse(tenants: ["a", "c", "b"].map { tenant($0, 1) }))
+    #expect(shown(rows) == ["c", "b"])
+    for wrong in ["colour", "slug down", "slug desc desc", ","] {
+      #expect(throws: UsageError.self) { try TenantListOrder(parsing: wrong) }
+    }
+  }
+}

@@ -49,6 +49,28 @@ struct LifecycleCommandsTests {
     #expect(ended.state == .active && ended.stateReason.isEmpty && !ended.hasPlans)
   }
 
+  /// To move its end takes what it takes to begin it.
+  @Test func whoMayBeginNoneMovesNone() async throws {
+    try await begin(.active)
+    _ = try await commands.move(
+      id, .beginMaintenance, maintenance: PlannedMaintenance(expectedEnd: later(60)))
+    var update = TenantCommands.Update(etag: "", mayMove: true)
+    update.displayName = "Away"
+    update.missingPermission = "tenancy.tenants:maintain"
+    for end in [later(90), later(60), nil] {
+      update.maintenanceEnd = .some(end)
+      let refused = await refusal { [update] () async throws(TenancyError) in
+        try await commands.update(id, update, action: "tenants.update")
+      }
+      #expect(refused?.reason == .permissionMissing)
+    }
+    #expect(tenant?.plans.maintenance?.expectedEnd == later(60) && tenant?.displayName != "Away")
+    update.missingPermission = nil
+    update.maintenanceEnd = .some(later(90))
+    let moved = try await commands.update(id, update, action: "tenants.update")
+    #expect(moved.plans.maintenance?.expectedEnd == later(90) && moved.displayName == "Away")
+  }
+
   /// Only one whose data was lost comes back by itself.
   @Test(arguments: [PlannedMaintenance(), nil])
   func aStartEndsNoMaintenanceOfOperators(_ planned: PlannedMaintenance?) async throws {

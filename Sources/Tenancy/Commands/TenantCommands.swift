@@ -118,8 +118,11 @@ public struct TenantCommands: Sendable {
     /// Values of secret settings, to be sealed; nil: to be removed. Others stay. That one is set counts as a change,
     /// too.
     public var secrets: [String: ClearSecret?] = [:]
-    /// When its maintenance is expected to be over; nil inside: nobody knows. Only the platform moves it.
+    /// When its maintenance is expected to be over; nil inside: nobody knows. Only the platform moves it, and of it who
+    /// may begin one.
     public var maintenanceEnd: Timestamp??
+    /// The permission to begin maintenances, where the caller lacks it.
+    public var missingPermission: String?
     /// Empty: any.
     public var etag: String
     /// What is known to be wrong with the request.

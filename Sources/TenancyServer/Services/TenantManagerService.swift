@@ -120,6 +120,8 @@ struct TenantManagerService: Sendable {
 
   /// Changed where a mask names it alone: whoever writes back what was read means no maintenance.
   private static let maintenanceEnd = "maintenance_end_time"
+  /// Whoever moves a maintenance's end could have begun it.
+  private static let maintaining = MethodRule.of(V1.TenantManager.beginTenantMaintenance.identity)
 
   private func update(
     _ access: Access, _ request: V1.UpdateTenantRequest
@@ -135,6 +137,10 @@ struct TenantManagerService: Sendable {
     if mask.paths.contains(Self.maintenanceEnd) {
       update.maintenanceEnd = .some(
         try sent.maintenanceEndTime?.domain("tenant.maintenance_end_time"))
+      // What platform identities may do does not change while the server runs.
+      if !access.caller.permits(Self.maintaining) {
+        update.missingPermission = Self.maintaining.permissionText
+      }
     }
     if mask.covers("slug", populated: !sent.slug.isEmpty) {
       update.slug = sent.slug

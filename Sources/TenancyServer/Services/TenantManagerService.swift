@@ -154,6 +154,7 @@ struct TenantManagerService: Sendable {
       }
     }
     let parts = mask.paths.compactMap(ConfigurationChange.part)
+    update.namedSettings = ConfigurationField.settings(in: parts)
     if mask.covers("configuration", populated: sent.configuration != nil) {
       update.configuration = try ConfigurationChange.replacement(
         by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller, plans)
@@ -213,6 +214,7 @@ struct TenantManagerService: Sendable {
     update.configuration = change.apply
     update.databasePassword = change.databasePassword
     update.secrets = change.secrets
+    update.namedSettings = change.namedSettings
     return answer(
       try await commands(access, validateOnly: request.validateOnly).update(
         id, update, action: "tenants.configure"),

@@ -101,7 +101,7 @@ struct LifecycleCommandsTests {
       }
     }
     let error = await refusal { () async throws(TenancyError) in
-      try await commands.move(id, .activate, requiring: provisioner.steps(of: id))
+      try await commands.move(id, .activate, requiring: try provisioner.steps(of: id))
     }
     let isDone = done == FakeDataPlane.steps.count
     #expect(error?.reason == (isDone ? nil : .tenantNotProvisioned))

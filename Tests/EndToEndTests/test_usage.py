@@ -159,6 +159,9 @@ def test_of_more_tenants_than_are_counted_the_last_are(make_server, pki):
         last = usage(admin, "t11").calls
         # It is told that not all since the beginning is counted.
         assert last.calls >= 1 and last.since_time.ToNanoseconds() > begin.ToNanoseconds()
+        # Of whom nothing is known any more, it is not said that there were no calls.
+        [first] = [one for one in busiest(admin, Order.ORDER_STORAGE).tenants if one.slug == "t0"]
+        assert first.storage.bytes and not first.HasField("calls")
 
 
 def test_nothing_is_counted_where_that_is_not_wanted(make_server):

@@ -143,6 +143,11 @@ public struct UsageSummary: Sendable {
 
   init(since: UInt64) { self.since = since }
 
+  /// Nil: nothing is known, for somebody was forgotten.
+  func usage(of tenant: TenantID) -> TenantCallUsage? {
+    tenants[tenant] ?? (forgotten == 0 ? TenantCallUsage(since: since) : nil)
+  }
+
   fileprivate mutating func add(_ table: TenantCallTable, _ connections: [CallTag: Int]) {
     calls &+= table.calls
     forgotten &+= table.forgotten

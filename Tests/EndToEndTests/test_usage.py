@@ -99,7 +99,10 @@ def test_connections_and_streams(make_server, pki):
         admin.active("other")
         with server.client(pki.python.tenant("acme")) as own:
             own.get("acme")
+            before = usage(admin).calls.failed_calls
+            failure("UNIMPLEMENTED", own.raw, "/no.Such/Method", b"")
             open_now = usage(admin).calls
+            assert open_now.failed_calls - before == 1, "of a method that there is not, and yet of the connection's tenant"
             assert (open_now.open_connections, open_now.open_streams) == (1, 0)
             watch = own.manager.WatchTenants(manager.WatchTenantsRequest(snapshot=True), timeout=60)
             next(watch)

@@ -51,7 +51,9 @@ struct LifecycleCommandsTests {
 
   /// To move its end takes what it takes to begin it.
   @Test func whoMayBeginNoneMovesNone() async throws {
-    try await begin(.active)
+    try await begin(.active) {
+      $0.configuration.shared = SharedConfiguration(tenantIdentifier: "t")
+    }
     _ = try await commands.move(
       id, .beginMaintenance, maintenance: PlannedMaintenance(expectedEnd: later(60)))
     var update = TenantCommands.Update(etag: "", mayMove: true)

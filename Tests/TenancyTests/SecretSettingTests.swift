@@ -59,7 +59,9 @@ struct SecretSettingTests {
   /// What was in the clear before is not told any more: who writes back what was told must not drop it.
   @Test func whatIsUntoldStaysUntilItIsNamed() async throws {
     var tenant = try self.tenant
-    tenant.configuration.customSettings = ["key": .string("k"), "own": .string("o"), "other": .null]
+    tenant.configuration.customSettings = [
+      "key": .string("k"), "own": .string("o"), "other": .null,
+    ]
     try await test.put(tenant)
     func replace(
       _ settings: [String: JSONValue], _ named: Set<String> = [], mayMove: Bool = true

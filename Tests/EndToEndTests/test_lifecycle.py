@@ -15,6 +15,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from support import api
 from support.client import Failure, failure, invalid
 from support.lives import Model, ask, follow, verify
+from support.pki import tenant_id
 from support.waiting import eventually
 
 manager = api.manager
@@ -153,6 +154,26 @@ def test_maintenance_says_when_to_come_back(operator, slug):
     assert operator.end_maintenance(slug).state_reason == ""
     invalid("expected_end_time", operator.maintain, slug, -1)
     invalid("reason", operator.maintain, slug, reason="x" * 501)
+
+
+def test_who_may_not_begin_a_maintenance_moves_none(make_server, pki):
+    server = make_server()
+    server.settings["identity"]["platform_roles"] = {"clerk": ["tenancy.tenants:update", "tenancy.tenants:get"]}
+    server.start()
+    with server.operator() as admin, server.client(pki.python.platform("clerk")) as clerk, \
+            server.client(pki.python.tenant("acme", "chief")) as chief:
+        admin.active("acme")
+        admin.assign("acme", tenant_id("acme", "chief"), "tenant-admin")
+        admin.maintain("acme", 60)
+        before = admin.get("acme")
+        for seconds in (9000, None):
+            error = failure("PERMISSION_DENIED", move_end, clerk, "acme", seconds)
+            assert error.reason == "PERMISSION_MISSING" and "tenancy.tenants:maintain" in error.message
+        failure("UNAVAILABLE", move_end, chief, "acme", 9000)
+        assert admin.get("acme") == before
+        assert clerk.manager.UpdateTenant(api.manager.UpdateTenantRequest(
+            tenant=api.tenant.Tenant(name="acme", display_name="Away")), timeout=20).display_name == "Away"
+        assert move_end(admin, "acme", None).display_name == "Away"
 
 
 def test_the_schedule_is_kept(make_server):

@@ -161,8 +161,9 @@ def test_what_was_in_the_clear_before(make_server):
     with server.operator() as admin:
         admin.active("acme")
         admin.manager.UpdateTenantConfiguration(manager.UpdateTenantConfigurationRequest(
-            name="acme", configuration=tenant.TenantConfiguration(custom_settings={"key": SECRET})))
-        declare(admin, "key")
+            name="acme", configuration=tenant.TenantConfiguration(custom_settings={"key": SECRET, "own": SECRET})))
+        for name in ("key", "own"):
+            declare(admin, name)
         told = [admin.configurations.ExplainConfiguration(configurations.ExplainConfigurationRequest(name="acme")),
                 admin.configurations.GetEffectiveConfiguration(
                     configurations.GetEffectiveConfigurationRequest(name="acme")), *history(admin, "acme")]
@@ -175,9 +176,23 @@ def test_what_was_in_the_clear_before(make_server):
             invalid("filter", admin.manager.ListTenants, manager.ListTenantsRequest(filter=text))
             invalid("filter", lambda text=text: next(admin.manager.WatchTenants(
                 manager.WatchTenantsRequest(filter=text), timeout=20)))
-        page = admin.settings.ListSettingConflicts(
-            settings.ListSettingConflictsRequest(name="settingDefinitions/key"))
-        assert len(page.conflicts) == 1
+
+        def conflicts():
+            return [len(admin.settings.ListSettingConflicts(settings.ListSettingConflictsRequest(
+                name=f"settingDefinitions/{name}")).conflicts) for name in ("key", "own")]
+
+        # Whoever writes back what was read drops nothing that is not told. Who names it does.
+        assert conflicts() == [1, 1]
+        read = admin.get("acme").configuration
+        admin.manager.UpdateTenant(manager.UpdateTenantRequest(
+            tenant=tenant.Tenant(name="acme", configuration=read), update_mask=FieldMask(paths=["configuration"])))
+        for paths in (["custom_settings"], ["custom_settings.other"]):
+            admin.manager.UpdateTenantConfiguration(manager.UpdateTenantConfigurationRequest(
+                name="acme", configuration=read, update_mask=FieldMask(paths=paths)))
+        assert conflicts() == [1, 1]
+        admin.manager.UpdateTenantConfiguration(manager.UpdateTenantConfigurationRequest(
+            name="acme", update_mask=FieldMask(paths=["custom_settings.own"])))
+        assert conflicts() == [1, 0]
         changed = set_secrets(admin, "acme", key=SECRET + "-1")
         assert "key" not in changed.configuration.custom_settings
         assert SECRET not in str(history(admin, "acme")) and access(admin, "acme", "key").value == SECRET + "-1"

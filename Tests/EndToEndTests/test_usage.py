@@ -99,7 +99,10 @@ def test_connections_and_streams(make_server, pki):
         admin.active("other")
         with server.client(pki.python.tenant("acme")) as own:
             own.get("acme")
+            before = usage(admin).calls.failed_calls
+            failure("UNIMPLEMENTED", own.raw, "/no.Such/Method", b"")
             open_now = usage(admin).calls
+            assert open_now.failed_calls - before == 1, "of a method that there is not, and yet of the connection's tenant"
             assert (open_now.open_connections, open_now.open_streams) == (1, 0)
             watch = own.manager.WatchTenants(manager.WatchTenantsRequest(snapshot=True), timeout=60)
             next(watch)
@@ -159,6 +162,9 @@ def test_of_more_tenants_than_are_counted_the_last_are(make_server, pki):
         last = usage(admin, "t11").calls
         # It is told that not all since the beginning is counted.
         assert last.calls >= 1 and last.since_time.ToNanoseconds() > begin.ToNanoseconds()
+        # Of whom nothing is known any more, it is not said that there were no calls.
+        [first] = [one for one in busiest(admin, Order.ORDER_STORAGE).tenants if one.slug == "t0"]
+        assert first.storage.bytes and not first.HasField("calls")
 
 
 def test_nothing_is_counted_where_that_is_not_wanted(make_server):

@@ -173,6 +173,22 @@ import Testing
     #expect(CallOutcome(.ok, .failed) == .failed)
   }
 
+  @Test func whatIsRefusedEarlyIsOfWhoHasSentIt() {
+    func record(_ tag: CallTag, from origin: CallTag) -> CallRecord {
+      CallRecord(
+        method: nil, wire: .grpc, peer: .certificate, code: .unimplemented, tag: tag,
+        requestBytes: 0, responseBytes: 0, requestMessages: 0, responseMessages: 0, beginTime: 1,
+        startTime: 1, endTime: 1, origin: origin)
+    }
+    let counters = LoopCallCounters(tenants: 10)
+    counters.callEnded(record(CallTag(), from: Self.tag(1)), CallDetails())
+    counters.callEnded(record(Self.tag(2), from: Self.tag(1)), CallDetails())
+    counters.callEnded(record(CallTag(), from: CallTag()), CallDetails())
+    #expect(counters.table[Self.tag(1)]?.counts.failed == 1)
+    #expect(counters.table[Self.tag(2)]?.counts.failed == 1)
+    #expect(counters.table.calls == 2)
+  }
+
   @Test func connectionsEndAsOftenAsTheyBegin() {
     let counters = LoopCallCounters(tenants: 10)
     counters.connectionEnded(of: Self.tag(1))

@@ -132,6 +132,19 @@ struct DataCategoryTests {
     #expect(data["a"]?.events.last == "destroy" && data["b"]?.events.last == "third")
   }
 
+  @Test func whoReachesNoneOfThemSaysThatTheyAreElsewhere() async throws {
+    try await put([Self.category("files", in: "a"), Self.category("notes", in: "b")])
+    _ = try await node().provision(id, actor: "test")
+    let (none, half) = (try await node([]), try await node(["b"]))
+    // Of one that is served there is nothing to do: what is asked for is refused as such.
+    _ = try none.steps(of: id)
+    _ = try await TenantCommands(test.plane, actor: "test").move(id, .deactivate)
+    let refused = await refusal { () async throws(TenancyError) in try none.steps(of: id) }
+    #expect(refused?.reason == .dataElsewhere)
+    #expect(refused?.metadata["places"] == "cluster:a,cluster:b")
+    #expect(try half.steps(of: id) == recorded("b"))
+  }
+
   @Test func whatIsGoneInOnePlaceTakesTheTenantOut() async throws {
     try await put([Self.category("files", in: "a"), Self.category("notes", in: "b")])
     let node = try await node()

@@ -93,6 +93,22 @@ import Testing
     #expect(Set(meter.readings.keys) == [Sample.id(1), Sample.id(2)])
   }
 
+  @Test func soManyWaitForOneLookAtMost() async throws {
+    try await make()
+    let (meter, barrier) = (meter(), data.holdNext("usage"))
+    await withTaskGroup { group in
+      for _ in 0..<DataMeter.waitersPerLook {
+        group.addTask { #expect(await meter.reading(of: id)?.usage.bytes == 7) }
+      }
+      while meter.waiters(for: id) < DataMeter.waitersPerLook { await Task.yield() }
+      // One more is told what is known, at once.
+      #expect(await meter.reading(of: id) == nil)
+      #expect(meter.waiters(for: id) == DataMeter.waitersPerLook)
+      barrier.open()
+    }
+    #expect(looks == 1)
+  }
+
   @Test func whatIsNotKnownIsSaid() async throws {
     try await make()
     data.failNext("usage")

@@ -49,6 +49,30 @@ struct LifecycleCommandsTests {
     #expect(ended.state == .active && ended.stateReason.isEmpty && !ended.hasPlans)
   }
 
+  /// To move its end takes what it takes to begin it.
+  @Test func whoMayBeginNoneMovesNone() async throws {
+    try await begin(.active) {
+      $0.configuration.shared = SharedConfiguration(tenantIdentifier: "t")
+    }
+    _ = try await commands.move(
+      id, .beginMaintenance, maintenance: PlannedMaintenance(expectedEnd: later(60)))
+    var update = TenantCommands.Update(etag: "", mayMove: true)
+    update.displayName = "Away"
+    update.missingPermission = "tenancy.tenants:maintain"
+    for end in [later(90), later(60), nil] {
+      update.maintenanceEnd = .some(end)
+      let refused = await refusal { [update] () async throws(TenancyError) in
+        try await commands.update(id, update, action: "tenants.update")
+      }
+      #expect(refused?.reason == .permissionMissing)
+    }
+    #expect(tenant?.plans.maintenance?.expectedEnd == later(60) && tenant?.displayName != "Away")
+    update.missingPermission = nil
+    update.maintenanceEnd = .some(later(90))
+    let moved = try await commands.update(id, update, action: "tenants.update")
+    #expect(moved.plans.maintenance?.expectedEnd == later(90) && moved.displayName == "Away")
+  }
+
   /// Only one whose data was lost comes back by itself.
   @Test(arguments: [PlannedMaintenance(), nil])
   func aStartEndsNoMaintenanceOfOperators(_ planned: PlannedMaintenance?) async throws {
@@ -79,7 +103,7 @@ struct LifecycleCommandsTests {
       }
     }
     let error = await refusal { () async throws(TenancyError) in
-      try await commands.move(id, .activate, requiring: provisioner.steps(of: id))
+      try await commands.move(id, .activate, requiring: try provisioner.steps(of: id))
     }
     let isDone = done == FakeDataPlane.steps.count
     #expect(error?.reason == (isDone ? nil : .tenantNotProvisioned))

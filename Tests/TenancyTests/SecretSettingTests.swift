@@ -56,6 +56,35 @@ struct SecretSettingTests {
       .map { String(decoding: $0.reveal(), as: UTF8.self) }
   }
 
+  /// What was in the clear before is not told any more: who writes back what was told must not drop it.
+  @Test func whatIsUntoldStaysUntilItIsNamed() async throws {
+    var tenant = try self.tenant
+    tenant.configuration.customSettings = [
+      "key": .string("k"), "own": .string("o"), "other": .null,
+    ]
+    try await test.put(tenant)
+    func replace(
+      _ settings: [String: JSONValue], _ named: Set<String> = [], mayMove: Bool = true
+    ) async throws(TenancyError) -> [String: JSONValue] {
+      var update = TenantCommands.Update(etag: "", mayMove: mayMove)
+      update.namedSettings = named
+      update.configuration = { (before) throws(TenancyError) in
+        var after = before
+        after.customSettings = settings
+        return after
+      }
+      return try await tenants.update(id, update, action: "tenants.configure").configuration
+        .customSettings
+    }
+    // Also one that is the platform's, and of which a tenant's own administrator can't know.
+    #expect(
+      try await replace(["new": .null], mayMove: false)
+        == ["key": .string("k"), "own": .string("o"), "new": .null])
+    #expect(try await replace([:], ["own"]) == ["key": .string("k")])
+    try await set(["key": "sealed"])
+    #expect(try self.tenant.configuration.customSettings == [:])
+  }
+
   @Test func oneIsSetReadReplacedSealedAnewAndRemoved() async throws {
     let first = try await set(["key": "hidden-1"]).configuration.secretSettings["key"]
     #expect(try await opened("key") == "hidden-1")

@@ -117,6 +117,7 @@ extension TenantCommands {
     }
     var update = Update(etag: etag, mayMove: revert.mayMove)
     update.historyRequest = revert.request
+    update.namedSettings = ConfigurationField.settings(in: values.keys.map(\.text))
     update.configuration = { [limits = revert.limits] (before) throws(TenancyError) in
       var (after, checks) = (before, FieldChecks())
       for (field, value) in values.sorted(by: { $0.key < $1.key })

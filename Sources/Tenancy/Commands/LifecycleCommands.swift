@@ -99,6 +99,7 @@ extension TenantCommands {
   ) throws(TenancyError) {
     guard let end = update.maintenanceEnd else { return }
     guard update.mayMove else { throw notTheirs }
+    if let permission = update.missingPermission { throw .missing(permission: permission) }
     guard tenant.state == .maintenance, let planned = tenant.plans.maintenance else {
       throw TenancyError(
         .failedPrecondition, .illegalTransition,

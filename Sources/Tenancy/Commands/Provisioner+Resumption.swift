@@ -205,8 +205,16 @@ extension Provisioner {
   }
 
   /// What must be done of a tenant before it can be served.
-  public func steps(of id: TenantID) -> [String] {
+  /// - Throws: FAILED_PRECONDITION with DATA_ELSEWHERE of one that would be, if this node reached any of its kinds of
+  ///   data.
+  public func steps(of id: TenantID) throws(TenancyError) -> [String] {
     guard let record = plane.state.find(id) else { return [] }
+    let (places, state) = (DataPlaces(record), record.tenant.state)
+    if !places.categories.isEmpty, sites.made(of: places).isEmpty,
+      state == .suspended || state == .maintenance
+    {
+      throw DataPlaces.elsewhere(places.made)
+    }
     return sites.parts(of: record).flatMap { $0.recordedSteps(of: record.tenant) }
   }
 

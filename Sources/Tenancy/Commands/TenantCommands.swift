@@ -113,8 +113,13 @@ public struct TenantCommands: Sendable {
     /// Values of secret settings, to be sealed; nil: to be removed. Others stay. That one is set counts as a change,
     /// too.
     public var secrets: [String: ClearSecret?] = [:]
-    /// When its maintenance is expected to be over; nil inside: nobody knows. Only the platform moves it.
+    /// Settings that `configuration` removes by their names: see `ConfigurationCatalog.keepUntold`.
+    public var namedSettings: Set<String> = []
+    /// When its maintenance is expected to be over; nil inside: nobody knows. Only the platform moves it, and of it who
+    /// may begin one.
     public var maintenanceEnd: Timestamp??
+    /// The permission to begin maintenances, where the caller lacks it.
+    public var missingPermission: String?
     /// Empty: any.
     public var etag: String
     /// What is known to be wrong with the request.
@@ -302,6 +307,8 @@ public struct TenantCommands: Sendable {
     if let change = update.configuration {
       after.configuration = try change(before.configuration)
       after.configuration.secretSettings = before.configuration.secretSettings
+      catalog.keepUntold(
+        of: before.configuration, in: &after.configuration, but: update.namedSettings)
     }
     if let change = update.metadata {
       after.metadata = change(before.metadata)

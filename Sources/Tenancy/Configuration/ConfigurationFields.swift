@@ -15,6 +15,11 @@ public enum ConfigurationField {
       || [settings, flags].contains { text.hasPrefix($0) && text.utf8.count > $0.utf8.count }
   }
 
+  /// The names of settings among fields.
+  public static func settings(in fields: some Sequence<String>) -> Set<String> {
+    Set(fields.filter { $0.hasPrefix(settings) }.map { String($0.dropFirst(settings.count)) })
+  }
+
   /// - Parameter field: what it is called in the request.
   /// - Throws: INVALID_ARGUMENT for what can't be the name of one.
   public static func require(_ text: String, field: String) throws(TenancyError) {

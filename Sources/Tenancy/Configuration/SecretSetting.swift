@@ -94,6 +94,19 @@ extension ConfigurationCatalog {
 }
 
 extension ConfigurationCatalog {
+  /// Keeps values in the clear of settings that were declared to be secret since, for they are not told any more: whoever
+  /// writes back what was read has never seen them.
+  /// - Parameter named: those that go where they are not sent.
+  func keepUntold(
+    of before: TenantConfiguration, in after: inout TenantConfiguration, but named: Set<String>
+  ) {
+    guard hasSecrets else { return }
+    for (name, value) in before.customSettings
+    where after.customSettings[name] == nil && !named.contains(name) {
+      if setting(name)?.isSecret ?? false { after.customSettings[name] = value }
+    }
+  }
+
   /// What of an edit may be told: of what is declared a secret by now, no value that it had in the clear before.
   public func telling(_ edit: SettingEdit) -> SettingEdit {
     guard !edit.isSecret, edit.before != nil || edit.after != nil,

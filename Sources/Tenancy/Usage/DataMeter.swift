@@ -79,7 +79,8 @@ public final class DataMeter: Sendable {
     let (stream, continuation) = AsyncStream<Void>.makeStream()
     let isFirst = state.withLock { state -> Bool? in
       if let time = state.times[id], .now - time < terms.freshness { return nil }
-      if state.underWay[id] != nil {
+      if let look = state.underWay[id] {
+        guard look.waiters.count < Self.waitersPerLook else { return nil }
         state.underWay[id]?.waiters.append(continuation)
         return false
       }
@@ -91,6 +92,11 @@ public final class DataMeter: Sendable {
     // It ends by itself, when the place of the data answers or its time is over; there are so many at most.
     if isFirst { Task { await self.look(at: id) } }
     return stream
+  }
+
+  /// How many wait for what is being measured now.
+  func waiters(for id: TenantID) -> Int {
+    state.withLock { $0.underWay[id]?.waiters.count ?? 0 }
   }
 
   // MARK: Looking
@@ -187,6 +193,8 @@ public final class DataMeter: Sendable {
   }
 
   private static let tenantsPerStep = 200
+  /// Who comes then is told what is known: nobody fills memory by asking while a place does not answer.
+  static let waitersPerLook = 64
 
   /// The next tenant that has data, or how far it was looked for in this step; nil: there are no more.
   private func next(after id: TenantID?) -> (id: TenantID, hasData: Bool)? {

@@ -69,7 +69,8 @@ public struct TenantManagerClient: Sendable {
   /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`,
   /// `labels`, `annotations` (each whole), `labels.{key}`, `annotations.{key}` (absent in `tenant`: removed),
   /// `configuration.` and a path that UpdateTenantConfiguration has, or `*` (all that are whole). An empty mask means
-  /// every populated field. Changing `slug`, `isolation_model`, `labels` or `annotations` also needs a platform identity.
+  /// every populated field. Changing `slug`, `isolation_model`, `labels` or `annotations` also needs a platform identity,
+  /// and a mask that names `maintenance_end_time` one with `tenancy.tenants:maintain`.
   public nonisolated(nonsending) func updateTenant(
     _ request: V1.UpdateTenantRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Tenant {

@@ -99,6 +99,8 @@ public struct CallRecord: ~Copyable {
   public let tag: CallTag
   /// What the embedder says has become of it, where its status does not.
   public let verdict: CallVerdict
+  /// Whose connection it came by: see `ServerDelegate.tag`; zero: nobody's.
+  public let origin: CallTag
   /// Of messages as they are sent, framing and packing included.
   public let requestBytes: Int
   /// As `requestBytes`, of what was handed to the connection.
@@ -118,7 +120,8 @@ public struct CallRecord: ~Copyable {
   public init(
     method: Int?, wire: Wire, peer: PeerKind, code: RPCStatus.Code, tag: CallTag,
     requestBytes: Int, responseBytes: Int, requestMessages: Int, responseMessages: Int,
-    beginTime: UInt64, startTime: UInt64, endTime: UInt64, verdict: CallVerdict = .byStatus
+    beginTime: UInt64, startTime: UInt64, endTime: UInt64, verdict: CallVerdict = .byStatus,
+    origin: CallTag = CallTag()
   ) {
     self.method = method
     self.wire = wire
@@ -126,6 +129,7 @@ public struct CallRecord: ~Copyable {
     self.code = code
     self.tag = tag
     self.verdict = verdict
+    self.origin = origin
     self.requestBytes = requestBytes
     self.responseBytes = responseBytes
     self.requestMessages = requestMessages
@@ -268,7 +272,7 @@ final class CallObservation {
       responseBytes: tally.responseBytes, requestMessages: tally.requestMessages,
       responseMessages: tally.responseMessages, beginTime: tally.beginTime,
       startTime: tally.startTime > 0 ? tally.startTime : now, endTime: now,
-      verdict: tally.verdict)
+      verdict: tally.verdict, origin: self.tag)
     let details = CallDetails(stream, self, status)
     lentObserver._withUnsafeGuaranteedRef { $0.callEnded(record, details) }
   }

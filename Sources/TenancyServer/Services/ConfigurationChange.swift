@@ -85,6 +85,9 @@ struct ConfigurationChange: Sendable {
     Self.secrets(sent, isWhole: isImplied || paths.contains("secret_values"), parts: paths)
   }
 
+  /// Settings that are named one by one, and so go where they are not sent.
+  var namedSettings: Set<String> { ConfigurationField.settings(in: paths) }
+
   /// - Parameters:
   ///   - isWhole: whether all that were sent are to be set.
   ///   - parts: paths, of which some name secrets.

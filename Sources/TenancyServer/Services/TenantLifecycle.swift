@@ -12,7 +12,7 @@ extension TenantManagerService {
       },
       gate.async(API.activateTenant, again: told) { (access, request) throws(TenancyError) in
         let record = try access.requireTarget()
-        let steps = provisioner.steps(of: record.tenant.id)
+        let steps = try provisioner.steps(of: record.tenant.id)
         // What was not made is not lost: then the move says so.
         if record.provisionedSteps.isSuperset(of: steps) {
           try await provisioner.requireData(record.tenant.id)

@@ -120,6 +120,8 @@ struct TenantManagerService: Sendable {
 
   /// Changed where a mask names it alone: whoever writes back what was read means no maintenance.
   private static let maintenanceEnd = "maintenance_end_time"
+  /// Whoever moves a maintenance's end could have begun it.
+  private static let maintaining = MethodRule.of(V1.TenantManager.beginTenantMaintenance.identity)
 
   private func update(
     _ access: Access, _ request: V1.UpdateTenantRequest
@@ -135,6 +137,10 @@ struct TenantManagerService: Sendable {
     if mask.paths.contains(Self.maintenanceEnd) {
       update.maintenanceEnd = .some(
         try sent.maintenanceEndTime?.domain("tenant.maintenance_end_time"))
+      // What platform identities may do does not change while the server runs.
+      if !access.caller.permits(Self.maintaining) {
+        update.missingPermission = Self.maintaining.permissionText
+      }
     }
     if mask.covers("slug", populated: !sent.slug.isEmpty) {
       update.slug = sent.slug
@@ -148,6 +154,7 @@ struct TenantManagerService: Sendable {
       }
     }
     let parts = mask.paths.compactMap(ConfigurationChange.part)
+    update.namedSettings = ConfigurationField.settings(in: parts)
     if mask.covers("configuration", populated: sent.configuration != nil) {
       update.configuration = try ConfigurationChange.replacement(
         by: sent.configuration ?? V1.TenantConfiguration(), by: access.caller, plans)
@@ -207,6 +214,7 @@ struct TenantManagerService: Sendable {
     update.configuration = change.apply
     update.databasePassword = change.databasePassword
     update.secrets = change.secrets
+    update.namedSettings = change.namedSettings
     return answer(
       try await commands(access, validateOnly: request.validateOnly).update(
         id, update, action: "tenants.configure"),

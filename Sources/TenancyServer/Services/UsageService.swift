@@ -150,10 +150,8 @@ struct UsageService: Sendable {
         tenant: "\(TenantNames.collection)\(one.id)",
         slug: record?.tenant.slug.text ?? "",
         state: record.map { V1.TenantState($0.tenant.state) } ?? .unspecified,
-        calls: summary.map { summary in
-          calls(
-            summary.tenants[one.id] ?? TenantCallUsage(since: summary.since),
-            streams: streams.count(of: one.id), clocks)
+        calls: summary?.usage(of: one.id).map {
+          calls($0, streams: streams.count(of: one.id), clocks)
         },
         storage: storage(readings[one.id], isPlatform: true))
     }

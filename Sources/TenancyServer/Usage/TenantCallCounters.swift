@@ -143,6 +143,11 @@ public struct UsageSummary: Sendable {
 
   init(since: UInt64) { self.since = since }
 
+  /// Nil: nothing is known, for somebody was forgotten.
+  func usage(of tenant: TenantID) -> TenantCallUsage? {
+    tenants[tenant] ?? (forgotten == 0 ? TenantCallUsage(since: since) : nil)
+  }
+
   fileprivate mutating func add(_ table: TenantCallTable, _ connections: [CallTag: Int]) {
     calls &+= table.calls
     forgotten &+= table.forgotten
@@ -177,7 +182,9 @@ final class LoopCallCounters: LoopObserver {
   init(tenants: Int) { table = TenantCallTable(limit: tenants) }
 
   override func callEnded(_ call: borrowing CallRecord, _ details: borrowing CallDetails) {
-    table.add(call.tag, CallOutcome(call.code, call.verdict), at: call.endTime)
+    // One that was refused before it was known what it is about is of who has sent it.
+    let tag = call.tag.isZero ? call.origin : call.tag
+    table.add(tag, CallOutcome(call.code, call.verdict), at: call.endTime)
   }
 
   override func connectionBegan(of tag: CallTag) {

@@ -722,7 +722,8 @@ extension V1 {
     /// Changes the fields in `update_mask`: `slug`, `display_name`, `isolation_model`, `configuration`,
     /// `labels`, `annotations` (each whole), `labels.{key}`, `annotations.{key}` (absent in `tenant`: removed),
     /// `configuration.` and a path that UpdateTenantConfiguration has, or `*` (all that are whole). An empty mask means
-    /// every populated field. Changing `slug`, `isolation_model`, `labels` or `annotations` also needs a platform identity.
+    /// every populated field. Changing `slug`, `isolation_model`, `labels` or `annotations` also needs a platform identity,
+    /// and a mask that names `maintenance_end_time` one with `tenancy.tenants:maintain`.
     public static let updateTenant = MethodSpec<V1.UpdateTenantRequest, V1.Tenant>(
       RPCMethod(path: "/tenancy.v1.TenantManager/UpdateTenant", kind: .unary),
       requirement: Requirement(permission: "tenancy.tenants:update", scope: .tenant, tenantField: "tenant.name"),

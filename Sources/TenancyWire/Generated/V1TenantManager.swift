@@ -1035,7 +1035,7 @@ extension V1 {
     public var slug: String
     /// `state`, field 3.
     public var state: V1.TenantState
-    /// `calls`, field 4.
+    /// Absent where it is not known: calls are not counted, or somebody's were forgotten, and maybe its.
     public var calls: V1.CallUsage?
     /// As it was measured last, whenever that was.
     public var storage: V1.StorageUsage?

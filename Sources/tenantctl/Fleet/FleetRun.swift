@@ -206,11 +206,14 @@ struct FleetRun: Sendable {
     let first = plan.tenants.filter { $0.action != .delete }
     let last = plan.tenants.filter { $0.action == .delete }
     result.tenants = try await carryOut(first, deleting: false)
-    if result.isWell { result.tenants = try await carryOut(result.tenants, deleting: true) }
-    result.tenants =
+    guard result.isWell else {
+      result.tenants = (result.tenants + last).map(\.withoutDeletions)
+      return result
+    }
+    result.tenants = try await carryOut(result.tenants, deleting: true)
+    result.tenants +=
       result.isWell
-      ? result.tenants + (try await carryOut(last, deleting: true))
-      : (result.tenants + last).map(\.withoutDeletions)
+      ? try await carryOut(last, deleting: true) : last.map(\.withoutDeletions)
     return result
   }
 

@@ -196,19 +196,19 @@ def test_what_is_repeated_is_told_as_it_is_by_now(operator, admin, slug):
     assert failure("NOT_FOUND", operator.authz.CreateRole, request).reason == "ROLE_NOT_FOUND"
 
 
-def test_ids_are_each_callers_own(server, pki, admin, slug, connect):
+def test_ids_are_each_callers_own(pki, admin, slug, connect):
     """Also where two tenants have callers of one name."""
-    one, other = admin.active(slug("one")).name, admin.active(slug("two")).name
     name = str(uuid.uuid4())
-    client = server.client()
-    with client:
-        for parent in (one, other):
-            admin.assign(parent, "user:al", "tenant-admin")
-            token = issue(admin, parent, "user:al", unbound=True).token
-            request = authz.CreateRoleRequest(parent=parent, role_id="clerk", role=authz.Role(), request_id=name)
-            for _ in range(2):
-                made = client.authz.CreateRole(request, **bearer(token))
-                assert made.name == f"{parent}/roles/clerk"
+    for tenant_slug in (slug("one"), slug("two")):
+        parent = admin.active(tenant_slug).name
+        admin.assign(parent, "user:al", "tenant-admin")
+        web = pki.openssl.tenant(tenant_slug)
+        token = issue(admin, parent, "user:al", certificate_sha256=bytes.fromhex(web.fingerprint())).token
+        client = connect(web)
+        request = authz.CreateRoleRequest(parent=parent, role_id="clerk", role=authz.Role(), request_id=name)
+        for _ in range(2):
+            made = client.authz.CreateRole(request, **bearer(token))
+            assert made.name == f"{parent}/roles/clerk"
 
 
 def test_whoever_may_not_any_more_is_told_nothing(operator, admin, slug, connect, pki):

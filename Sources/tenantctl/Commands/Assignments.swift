@@ -15,6 +15,7 @@ struct AssignRoleCommand: AsyncParsableCommand {
     transform: TimeSpan.init(parsing:))
   var expiresIn: TimeSpan?
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -24,7 +25,7 @@ struct AssignRoleCommand: AsyncParsableCommand {
       assignment: V1.RoleAssignment(
         subject: subject, role: role,
         expireTime: expiresIn.map { GoogleProtobuf.Timestamp(seconds: now + $0.seconds) }),
-      validateOnly: trial.dryRun)
+      validateOnly: trial.dryRun, requestId: repetition.requestID)
   }
 
   func run() async throws {
@@ -46,6 +47,7 @@ struct UnassignRoleCommand: AsyncParsableCommand {
   @Option(help: "Who has the role.") var subject: String?
   @Option(help: "The role's id.") var role: String?
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -70,7 +72,8 @@ struct UnassignRoleCommand: AsyncParsableCommand {
       }
       return (
         try await connection.authorization.deleteRoleAssignment(
-          V1.DeleteRoleAssignmentRequest(name: name, validateOnly: trial.dryRun),
+          V1.DeleteRoleAssignmentRequest(
+            name: name, validateOnly: trial.dryRun, requestId: repetition.requestID),
           options: connection.options), name
       )
     }

@@ -40,6 +40,7 @@ struct SetAuthenticationCommand: AsyncParsableCommand {
   var file: String
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -47,7 +48,7 @@ struct SetAuthenticationCommand: AsyncParsableCommand {
     let bytes = try InputFile.bytes(file, atMost: AuthenticationFile.maximumBytes)
     return V1.SetAuthenticationSettingsRequest(
       parent: try tenant.name(), settings: try AuthenticationFile(parsing: bytes).settings,
-      validateOnly: trial.dryRun)
+      validateOnly: trial.dryRun, requestId: repetition.requestID)
   }
 
   func run() async throws {

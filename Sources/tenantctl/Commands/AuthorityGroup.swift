@@ -43,6 +43,7 @@ struct PrepareAuthorityCommand: AsyncParsableCommand {
       valueName: "seconds"))
   var propagation: Int64?
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -67,7 +68,8 @@ struct PrepareAuthorityCommand: AsyncParsableCommand {
       trustDomain: trustDomain, commonName: name, external: external,
       lifetime: days.map { GoogleProtobuf.Duration(seconds: $0 * 86_400) },
       propagation: propagation.map { GoogleProtobuf.Duration(seconds: $0) },
-      kind: kind == .jwt ? .jwt : .x509, validateOnly: trial.dryRun)
+      kind: kind == .jwt ? .jwt : .x509, requestId: repetition.requestID, validateOnly: trial.dryRun
+    )
     output.show(
       try await server.connected {
         try await $0.authorities.prepareCertificateAuthority(request, options: $0.options)
@@ -107,13 +109,14 @@ struct ImportAuthorityCommand: AsyncParsableCommand {
   var file: String
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.ImportCertificateAuthorityRequest(
       name: try authority.name(), certificateChain: try InputFile.text(file), etag: etag.etag,
-      validateOnly: trial.dryRun)
+      requestId: repetition.requestID, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.authorities.importCertificateAuthority(request, options: $0.options)
@@ -131,12 +134,14 @@ struct ActivateAuthorityCommand: AsyncParsableCommand {
   var force = false
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.ActivateCertificateAuthorityRequest(
-      name: try authority.name(), force: force, etag: etag.etag, validateOnly: trial.dryRun)
+      name: try authority.name(), force: force, etag: etag.etag, requestId: repetition.requestID,
+      validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.authorities.activateCertificateAuthority(request, options: $0.options)
@@ -160,6 +165,7 @@ struct RetireAuthorityCommand: AsyncParsableCommand {
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -173,7 +179,8 @@ struct RetireAuthorityCommand: AsyncParsableCommand {
           + "company revokes it.")
     }
     let request = V1.RetireCertificateAuthorityRequest(
-      name: name, force: force, etag: etag.etag, validateOnly: trial.dryRun)
+      name: name, force: force, etag: etag.etag, requestId: repetition.requestID,
+      validateOnly: trial.dryRun)
     let answer = try await server.connected {
       try await $0.authorities.retireCertificateAuthority(request, options: $0.options)
     }

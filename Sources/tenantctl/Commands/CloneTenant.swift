@@ -17,7 +17,7 @@ struct CloneTenantCommand: AsyncParsableCommand {
     Isolation?
   @OptionGroup var metadata: MetadataOptions
   @OptionGroup(title: "Where its data is") var place: PlaceOptions
-  @Option(help: "A UUID: repeating the command with it creates nothing twice.") var requestId = ""
+  @OptionGroup var repetition: RepetitionOptions
   @Flag(help: "Checks only, changes nothing.") var validateOnly = false
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
@@ -29,7 +29,7 @@ struct CloneTenantCommand: AsyncParsableCommand {
       configuration: configuration == V1.TenantConfiguration() ? nil : configuration)
     try metadata.apply(to: &tenant)
     return V1.CloneTenantRequest(
-      source: try ResourceName.tenant(source), tenant: tenant, requestId: requestId,
+      source: try ResourceName.tenant(source), tenant: tenant, requestId: repetition.requestID,
       validateOnly: validateOnly)
   }
 

@@ -86,12 +86,13 @@ struct RotateLoginCommand: AsyncParsableCommand {
 
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.RotateTenantDataLoginRequest(
-      name: try tenant.name(), validateOnly: trial.dryRun)
+      name: try tenant.name(), requestId: repetition.requestID, validateOnly: trial.dryRun)
     let answer = try await server.connected {
       try await $0.data.rotateTenantDataLogin(request, options: $0.options)
     }
@@ -107,12 +108,13 @@ struct RetireLoginCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.RetireTenantDataLoginRequest(
-      name: try tenant.name(), validateOnly: trial.dryRun)
+      name: try tenant.name(), requestId: repetition.requestID, validateOnly: trial.dryRun)
     try confirmation.confirm(
       unless: trial.dryRun, "End the sessions of the former login of \(request.name)?")
     output.show(

@@ -54,6 +54,7 @@ struct SetConfigCommand: AsyncParsableCommand {
   var secrets: [KeyValue] = []
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -70,7 +71,7 @@ struct SetConfigCommand: AsyncParsableCommand {
     try await configure(
       setting: V1.TenantConfiguration(
         customSettings: values.isEmpty ? nil : values, secretValues: clear), unset: [],
-      of: tenant, etag, trial, server, output)
+      of: tenant, etag, trial, repetition, server, output)
   }
 }
 
@@ -87,14 +88,14 @@ struct UnsetConfigCommand: AsyncParsableCommand {
   var secrets: [String] = []
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     try await configure(
       setting: V1.TenantConfiguration(), unset: settings, unsetSecrets: secrets, of: tenant, etag,
-      trial,
-      server, output)
+      trial, repetition, server, output)
   }
 }
 
@@ -121,14 +122,16 @@ struct ExplainConfigCommand: AsyncParsableCommand {
 /// Changes settings of a tenant, and nothing else of it.
 private func configure(
   setting configuration: V1.TenantConfiguration, unset: [String], unsetSecrets: [String] = [],
-  of tenant: TenantArgument, _ etag: EtagOptions, _ trial: DryRunOptions, _ server: ServerOptions,
+  of tenant: TenantArgument, _ etag: EtagOptions, _ trial: DryRunOptions,
+  _ repetition: RepetitionOptions,
+  _ server: ServerOptions,
   _ output: OutputOptions
 ) async throws {
   let change = try ConfigurationChange(
     setting: configuration, unsetSettings: unset, unsetSecrets: unsetSecrets)
   let request = V1.UpdateTenantConfigurationRequest(
     name: try tenant.name(), configuration: change.configuration, updateMask: change.mask,
-    etag: etag.etag, validateOnly: trial.dryRun)
+    etag: etag.etag, validateOnly: trial.dryRun, requestId: repetition.requestID)
   output.show(
     try await server.connected {
       try await $0.tenants.updateTenantConfiguration(request, options: $0.options)

@@ -109,7 +109,7 @@ struct RevertConfigCommand: AsyncParsableCommand {
   var settings: [String] = []
   @Option(help: "The revision.") var to: UInt64
   @Flag(help: "Says what would be changed, and changes nothing.") var validateOnly = false
-  @Option(help: "A UUID: what was done under it is not done again.") var requestID = ""
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var etag: EtagOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
@@ -117,7 +117,7 @@ struct RevertConfigCommand: AsyncParsableCommand {
   func run() async throws {
     let request = V1.RevertTenantConfigurationRequest(
       name: try tenant.name(), revision: to, settings: settings.map(SettingText.field),
-      etag: etag.etag, requestId: requestID, validateOnly: validateOnly)
+      etag: etag.etag, requestId: repetition.requestID, validateOnly: validateOnly)
     output.show(
       try await server.connected {
         try await $0.configurations.revertTenantConfiguration(request, options: $0.options)

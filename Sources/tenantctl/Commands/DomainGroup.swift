@@ -33,13 +33,14 @@ struct ClaimDomainCommand: AsyncParsableCommand {
 
   @OptionGroup var domain: DomainArguments
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.ClaimTenantDomainRequest(
       parent: try ResourceName.tenant(domain.tenant), domain: domain.domain,
-      validateOnly: trial.dryRun)
+      requestId: repetition.requestID, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.domains.claimTenantDomain(request, options: $0.options)
@@ -70,12 +71,14 @@ struct VerifyDomainCommand: AsyncParsableCommand {
   @OptionGroup var domain: DomainArguments
   @Option(help: "Where: dns, the TXT record, or http, the document.") var method = DomainMethod.dns
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.VerifyTenantDomainRequest(
-      name: try domain.name(), method: method.wire, validateOnly: trial.dryRun)
+      name: try domain.name(), method: method.wire, requestId: repetition.requestID,
+      validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.domains.verifyTenantDomain(request, options: $0.options)
@@ -131,6 +134,7 @@ struct ReleaseDomainCommand: AsyncParsableCommand {
   @OptionGroup var domain: DomainArguments
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -138,7 +142,8 @@ struct ReleaseDomainCommand: AsyncParsableCommand {
     let name = try domain.name()
     try confirmation.confirm(
       unless: trial.dryRun, "Release \(name)? Its requests are not the tenant's any more.")
-    let request = V1.ReleaseTenantDomainRequest(name: name, validateOnly: trial.dryRun)
+    let request = V1.ReleaseTenantDomainRequest(
+      name: name, requestId: repetition.requestID, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.domains.releaseTenantDomain(request, options: $0.options)

@@ -65,6 +65,7 @@ struct CreateFlagCommand: AsyncParsableCommand {
   @OptionGroup var flag: FlagArgument
   @OptionGroup(title: "Flag") var options: FlagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -73,7 +74,7 @@ struct CreateFlagCommand: AsyncParsableCommand {
     _ = options.apply(to: &new)
     let request = V1.CreateFeatureFlagRequest(
       featureFlagId: ResourceName.last(try flag.name()), featureFlag: new,
-      validateOnly: trial.dryRun)
+      validateOnly: trial.dryRun, requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.flags.createFeatureFlag(request, options: $0.options)
@@ -134,6 +135,7 @@ struct UpdateFlagCommand: AsyncParsableCommand {
   var unset: [String] = []
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -141,7 +143,8 @@ struct UpdateFlagCommand: AsyncParsableCommand {
     var change = V1.FeatureFlag(name: try flag.name(), etag: etag.etag)
     let mask = try FieldNames.mask(set: options.apply(to: &change), unset: unset)
     let request = V1.UpdateFeatureFlagRequest(
-      featureFlag: change, updateMask: mask, validateOnly: trial.dryRun)
+      featureFlag: change, updateMask: mask, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.flags.updateFeatureFlag(request, options: $0.options)
@@ -157,6 +160,7 @@ struct DeleteFlagCommand: AsyncParsableCommand {
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -165,7 +169,7 @@ struct DeleteFlagCommand: AsyncParsableCommand {
     try confirmation.confirm(
       unless: trial.dryRun, "Delete \(name)? It is off where nothing else says otherwise.")
     let request = V1.DeleteFeatureFlagRequest(
-      name: name, etag: etag.etag, validateOnly: trial.dryRun)
+      name: name, etag: etag.etag, validateOnly: trial.dryRun, requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.flags.deleteFeatureFlag(request, options: $0.options)

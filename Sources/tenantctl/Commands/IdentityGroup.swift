@@ -67,6 +67,7 @@ struct CreateEntryCommand: AsyncParsableCommand {
   var lifetime: Int64?
   @Option(help: "What it may tell several identities apart by.") var hint = ""
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -82,7 +83,8 @@ struct CreateEntryCommand: AsyncParsableCommand {
     let entry = V1.WorkloadEntry(
       tenant: try owner.name() ?? "", path: path, selectors: selectors,
       lifetime: lifetime.map { GoogleProtobuf.Duration(seconds: $0) }, hint: hint)
-    let request = V1.CreateWorkloadEntryRequest(entry: entry, validateOnly: trial.dryRun)
+    let request = V1.CreateWorkloadEntryRequest(
+      entry: entry, requestId: repetition.requestID, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.workloads.createWorkloadEntry(request, options: $0.options)
@@ -138,6 +140,7 @@ struct DeleteEntryCommand: AsyncParsableCommand {
   @OptionGroup var entry: EntryArgument
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -145,7 +148,8 @@ struct DeleteEntryCommand: AsyncParsableCommand {
     let name = try entry.name()
     try confirmation.confirm(
       unless: trial.dryRun, "Delete \(name)? Its processes lose their identity.")
-    let request = V1.DeleteWorkloadEntryRequest(name: name, validateOnly: trial.dryRun)
+    let request = V1.DeleteWorkloadEntryRequest(
+      name: name, requestId: repetition.requestID, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.workloads.deleteWorkloadEntry(request, options: $0.options)

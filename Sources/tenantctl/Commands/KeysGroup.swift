@@ -49,13 +49,14 @@ struct RotateKeyCommand: AsyncParsableCommand {
   @Option(help: "How the new one signs; as the server is configured if absent.")
   var algorithm: KeyAlgorithm?
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.RotateTokenKeyRequest(
       parent: try tenant.name(), algorithm: algorithm?.message ?? .unspecified,
-      validateOnly: trial.dryRun)
+      requestId: repetition.requestID, validateOnly: trial.dryRun)
     output.show(
       try await server.connected {
         try await $0.tokens.rotateTokenKey(request, options: $0.options)
@@ -72,12 +73,14 @@ struct RemoveKeyCommand: AsyncParsableCommand {
   @Argument(help: "The key's id (kid); behind -- if it begins with a hyphen.") var key: String
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.RemoveTokenKeyRequest(
-      parent: try tenant.name(), keyId: key, validateOnly: trial.dryRun)
+      parent: try tenant.name(), keyId: key, requestId: repetition.requestID,
+      validateOnly: trial.dryRun)
     try confirmation.confirm(
       unless: trial.dryRun, "Remove \(key), and void all tokens that it has signed?")
     output.show(

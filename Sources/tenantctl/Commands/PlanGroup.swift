@@ -75,6 +75,7 @@ struct CreatePlanCommand: AsyncParsableCommand {
   @OptionGroup var plan: PlanArgument
   @OptionGroup(title: "Plan") var options: PlanOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -82,7 +83,8 @@ struct CreatePlanCommand: AsyncParsableCommand {
     var new = V1.Plan()
     _ = try options.apply(to: &new)
     let request = V1.CreatePlanRequest(
-      planId: ResourceName.last(try plan.name()), plan: new, validateOnly: trial.dryRun)
+      planId: ResourceName.last(try plan.name()), plan: new, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected { try await $0.plans.createPlan(request, options: $0.options) })
   }
@@ -137,6 +139,7 @@ struct UpdatePlanCommand: AsyncParsableCommand {
   var unset: [String] = []
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -144,7 +147,8 @@ struct UpdatePlanCommand: AsyncParsableCommand {
     var change = V1.Plan(name: try plan.name(), etag: etag.etag)
     let fields = try options.apply(to: &change)
     let mask = try FieldNames.mask(set: fields, unset: unset)
-    let request = V1.UpdatePlanRequest(plan: change, updateMask: mask, validateOnly: trial.dryRun)
+    let request = V1.UpdatePlanRequest(
+      plan: change, updateMask: mask, validateOnly: trial.dryRun, requestId: repetition.requestID)
     output.show(
       try await server.connected { try await $0.plans.updatePlan(request, options: $0.options) })
   }
@@ -158,13 +162,15 @@ struct DeletePlanCommand: AsyncParsableCommand {
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let name = try plan.name()
     try confirmation.confirm(unless: trial.dryRun, "Delete \(name)?")
-    let request = V1.DeletePlanRequest(name: name, etag: etag.etag, validateOnly: trial.dryRun)
+    let request = V1.DeletePlanRequest(
+      name: name, etag: etag.etag, validateOnly: trial.dryRun, requestId: repetition.requestID)
     output.show(
       try await server.connected { try await $0.plans.deletePlan(request, options: $0.options) },
       done: trial.done("deleted \(name)"))

@@ -29,6 +29,7 @@ struct CreateRoleCommand: AsyncParsableCommand {
   @Option(help: "What it is for.") var description = ""
   @Option(help: "resource:action, either may be *. May be repeated.") var permission: [String] = []
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -36,7 +37,7 @@ struct CreateRoleCommand: AsyncParsableCommand {
     let request = V1.CreateRoleRequest(
       parent: try role.tenant.name(), roleId: role.role,
       role: V1.Role(title: title, description: description, permissions: permission),
-      validateOnly: trial.dryRun)
+      validateOnly: trial.dryRun, requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.authorization.createRole(request, options: $0.options)
@@ -95,6 +96,7 @@ struct UpdateRoleCommand: AsyncParsableCommand {
   @Option(help: "All its permissions from now on. May be repeated.") var permission: [String] = []
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -117,7 +119,8 @@ struct UpdateRoleCommand: AsyncParsableCommand {
       throw UsageError("nothing to change: give --title, --description or --permission")
     }
     return V1.UpdateRoleRequest(
-      role: change, updateMask: GoogleProtobuf.FieldMask(paths: paths), validateOnly: trial.dryRun)
+      role: change, updateMask: GoogleProtobuf.FieldMask(paths: paths), validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
   }
 
   func run() async throws {
@@ -137,12 +140,14 @@ struct DeleteRoleCommand: AsyncParsableCommand {
   @Flag(help: "Also takes it from all who have it.") var force = false
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.DeleteRoleRequest(
-      name: try role.name(), etag: etag.etag, force: force, validateOnly: trial.dryRun)
+      name: try role.name(), etag: etag.etag, force: force, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.authorization.deleteRole(request, options: $0.options)
@@ -158,12 +163,14 @@ struct AddPermissionCommand: AsyncParsableCommand {
   @Argument(help: "resource:action, either may be *.") var permissions: [String]
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.AddRolePermissionsRequest(
-      name: try role.name(), permissions: permissions, etag: etag.etag, validateOnly: trial.dryRun)
+      name: try role.name(), permissions: permissions, etag: etag.etag, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.authorization.addRolePermissions(request, options: $0.options)
@@ -179,12 +186,14 @@ struct RemovePermissionCommand: AsyncParsableCommand {
   @Argument(help: "resource:action, as the role has it.") var permissions: [String]
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.RemoveRolePermissionsRequest(
-      name: try role.name(), permissions: permissions, etag: etag.etag, validateOnly: trial.dryRun)
+      name: try role.name(), permissions: permissions, etag: etag.etag, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.authorization.removeRolePermissions(request, options: $0.options)

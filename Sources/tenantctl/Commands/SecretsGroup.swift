@@ -17,11 +17,13 @@ struct RotateDataKeyCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
-    let request = V1.RotateDataKeyRequest(validateOnly: trial.dryRun)
+    let request = V1.RotateDataKeyRequest(
+      requestId: repetition.requestID, validateOnly: trial.dryRun)
     let answer = try await server.connected {
       try await $0.secrets.rotateDataKey(request, options: $0.options)
     }

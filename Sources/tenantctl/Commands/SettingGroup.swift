@@ -104,6 +104,7 @@ struct CreateSettingCommand: AsyncParsableCommand {
   @Flag(help: "It is a secret: values are sealed, and told to nobody but who may read them.")
   var secret = false
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -112,7 +113,7 @@ struct CreateSettingCommand: AsyncParsableCommand {
     _ = try options.apply(to: &definition)
     let request = V1.CreateSettingDefinitionRequest(
       settingDefinitionId: ResourceName.last(try setting.name()), settingDefinition: definition,
-      validateOnly: trial.dryRun)
+      validateOnly: trial.dryRun, requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.settings.createSettingDefinition(request, options: $0.options)
@@ -176,6 +177,7 @@ struct UpdateSettingCommand: AsyncParsableCommand {
   var unset: [String] = []
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -188,7 +190,7 @@ struct UpdateSettingCommand: AsyncParsableCommand {
     }
     let request = V1.UpdateSettingDefinitionRequest(
       settingDefinition: definition, updateMask: try FieldNames.mask(set: fields, unset: unset),
-      validateOnly: trial.dryRun)
+      validateOnly: trial.dryRun, requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.settings.updateSettingDefinition(request, options: $0.options)
@@ -204,6 +206,7 @@ struct DeleteSettingCommand: AsyncParsableCommand {
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -211,7 +214,7 @@ struct DeleteSettingCommand: AsyncParsableCommand {
     let name = try setting.name()
     try confirmation.confirm(unless: trial.dryRun, "Delete \(name)? Its values are any JSON then.")
     let request = V1.DeleteSettingDefinitionRequest(
-      name: name, etag: etag.etag, validateOnly: trial.dryRun)
+      name: name, etag: etag.etag, validateOnly: trial.dryRun, requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.settings.deleteSettingDefinition(request, options: $0.options)

@@ -17,6 +17,7 @@ struct UpdateTenantCommand: AsyncParsableCommand {
   @OptionGroup var removals: MetadataRemovals
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -49,7 +50,7 @@ struct UpdateTenantCommand: AsyncParsableCommand {
     }
     return V1.UpdateTenantRequest(
       tenant: change, updateMask: GoogleProtobuf.FieldMask(paths: paths),
-      validateOnly: trial.dryRun)
+      validateOnly: trial.dryRun, requestId: repetition.requestID)
   }
 
   func run() async throws {
@@ -88,13 +89,15 @@ struct RetireSlugCommand: AsyncParsableCommand {
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     try confirmation.confirm(unless: trial.dryRun, "Refuse all that still carries \(slug)?")
     let request = V1.RetireTenantSlugRequest(
-      name: try tenant.name(), slug: slug, etag: etag.etag, validateOnly: trial.dryRun)
+      name: try tenant.name(), slug: slug, etag: etag.etag, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.tenants.retireTenantSlug(request, options: $0.options)
@@ -117,6 +120,7 @@ struct ConfigureTenantCommand: AsyncParsableCommand {
   @Flag(help: "Removes the plan and all limits: the usual plan's hold.") var unsetLimits = false
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -126,7 +130,7 @@ struct ConfigureTenantCommand: AsyncParsableCommand {
       unsetsRoutes: unsetRoutes, unsetsLimits: unsetLimits)
     return V1.UpdateTenantConfigurationRequest(
       name: try tenant.name(), configuration: change.configuration, updateMask: change.mask,
-      etag: etag.etag, validateOnly: trial.dryRun)
+      etag: etag.etag, validateOnly: trial.dryRun, requestId: repetition.requestID)
   }
 
   func run() async throws {

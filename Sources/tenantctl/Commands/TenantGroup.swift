@@ -58,7 +58,7 @@ struct CreateTenantCommand: AsyncParsableCommand {
   @Option(help: "How its data is kept apart.") var isolation: Isolation
   @OptionGroup var metadata: MetadataOptions
   @OptionGroup(title: "Configuration") var settings: ConfigurationOptions
-  @Option(help: "A UUID: repeating the command with it creates nothing twice.") var requestId = ""
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var trial: DryRunOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
@@ -70,7 +70,7 @@ struct CreateTenantCommand: AsyncParsableCommand {
       configuration: configuration == V1.TenantConfiguration() ? nil : configuration)
     try metadata.apply(to: &tenant)
     return V1.CreateTenantRequest(
-      tenant: tenant, requestId: requestId, validateOnly: trial.dryRun)
+      tenant: tenant, requestId: repetition.requestID, validateOnly: trial.dryRun)
   }
 
   func run() async throws {

@@ -9,12 +9,13 @@ struct ProvisionTenantCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @Flag(help: "Show each step as it is done, as `operation watch` does.") var watch = false
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.ProvisionTenantResourcesRequest(
-      name: try tenant.name(), validateOnly: trial.dryRun)
+      name: try tenant.name(), validateOnly: trial.dryRun, requestId: repetition.requestID)
     let made = try await server.connected { connection in
       if watch, !trial.dryRun { return try await watching(request, connection) }
       return try await connection.tenants.provisionTenantResources(
@@ -74,6 +75,7 @@ struct DeprovisionTenantCommand: AsyncParsableCommand {
   var force = false
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -84,7 +86,8 @@ struct DeprovisionTenantCommand: AsyncParsableCommand {
         ? "Destroy the data of \(tenant.tenant), and give up what other nodes have of it?"
         : "Destroy the data of \(tenant.tenant)?")
     let request = V1.DeprovisionTenantResourcesRequest(
-      name: try tenant.name(), etag: etag.etag, force: force, validateOnly: trial.dryRun)
+      name: try tenant.name(), etag: etag.etag, force: force, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.tenants.deprovisionTenantResources(request, options: $0.options)
@@ -99,12 +102,14 @@ struct ActivateTenantCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.ActivateTenantRequest(
-      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.tenants.activateTenant(request, options: $0.options)
@@ -120,12 +125,14 @@ struct DeactivateTenantCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.DeactivateTenantRequest(
-      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.tenants.deactivateTenant(request, options: $0.options)
@@ -142,6 +149,7 @@ struct DeleteTenantCommand: AsyncParsableCommand {
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -150,7 +158,8 @@ struct DeleteTenantCommand: AsyncParsableCommand {
       unless: trial.dryRun,
       "Delete \(tenant.tenant)? Its tokens and workloads' entries go at once.")
     let request = V1.DeleteTenantRequest(
-      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected { try await $0.tenants.deleteTenant(request, options: $0.options) }
     )
@@ -164,12 +173,14 @@ struct UndeleteTenantCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.UndeleteTenantRequest(
-      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.tenants.undeleteTenant(request, options: $0.options)
@@ -190,6 +201,7 @@ struct PurgeTenantCommand: AsyncParsableCommand {
   var force = false
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -198,7 +210,7 @@ struct PurgeTenantCommand: AsyncParsableCommand {
       unless: trial.dryRun, "Destroy all that \(tenant.tenant) has, for good?")
     let request = V1.PurgeTenantRequest(
       name: try tenant.name(), etag: etag.etag, ignoreRetention: ignoreRetention, force: force,
-      validateOnly: trial.dryRun)
+      validateOnly: trial.dryRun, requestId: repetition.requestID)
     output.show(
       try await server.connected { try await $0.tenants.purgeTenant(request, options: $0.options) }
     )
@@ -217,13 +229,14 @@ struct BeginMaintenanceCommand: AsyncParsableCommand {
   @Option(help: "Why, for operators.") var reason = ""
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.BeginTenantMaintenanceRequest(
       name: try tenant.name(), etag: etag.etag, expectedEndTime: expectedEnd?.timestamp,
-      reason: reason, validateOnly: trial.dryRun)
+      reason: reason, validateOnly: trial.dryRun, requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.tenants.beginTenantMaintenance(request, options: $0.options)
@@ -238,12 +251,14 @@ struct EndMaintenanceCommand: AsyncParsableCommand {
   @OptionGroup var tenant: TenantArgument
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.EndTenantMaintenanceRequest(
-      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.tenants.endTenantMaintenance(request, options: $0.options)
@@ -259,12 +274,14 @@ struct HoldTenantCommand: AsyncParsableCommand {
   @Option(help: "Why, for operators.") var reason: String
   @OptionGroup var etag: EtagOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     let request = V1.PlaceTenantLegalHoldRequest(
-      name: try tenant.name(), etag: etag.etag, reason: reason, validateOnly: trial.dryRun)
+      name: try tenant.name(), etag: etag.etag, reason: reason, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.tenants.placeTenantLegalHold(request, options: $0.options)
@@ -281,13 +298,15 @@ struct ReleaseTenantCommand: AsyncParsableCommand {
   @OptionGroup var etag: EtagOptions
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
   func run() async throws {
     try confirmation.confirm(unless: trial.dryRun, "Let the data of \(tenant.tenant) be destroyed?")
     let request = V1.ReleaseTenantLegalHoldRequest(
-      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun)
+      name: try tenant.name(), etag: etag.etag, validateOnly: trial.dryRun,
+      requestId: repetition.requestID)
     output.show(
       try await server.connected {
         try await $0.tenants.releaseTenantLegalHold(request, options: $0.options)

@@ -128,6 +128,7 @@ struct RevokeTokensCommand: AsyncParsableCommand {
   @Option(help: "For the audit trail.") var reason = ""
   @OptionGroup var confirmation: ConfirmationOptions
   @OptionGroup var trial: DryRunOptions
+  @OptionGroup var repetition: RepetitionOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Server") var server: ServerOptions
 
@@ -150,7 +151,8 @@ struct RevokeTokensCommand: AsyncParsableCommand {
         .all(all)
       }
     return V1.RevokeTokensRequest(
-      parent: try tenant.name(), target: target, reason: reason, validateOnly: trial.dryRun)
+      parent: try tenant.name(), target: target, reason: reason, requestId: repetition.requestID,
+      validateOnly: trial.dryRun)
   }
 
   func run() async throws {

@@ -26,6 +26,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "quiet: measures time, so that no other test is to run beside it")
     # A run without the binaries is an error, not a run that skips everything.
     try:
         binary()

@@ -96,6 +96,7 @@ def test_a_former_login_that_is_gone_keeps_none_closed(admin, cluster):
     assert access.username != former and cluster.login(access, "SELECT 1") == "1"
 
 
+@pytest.mark.quiet
 def test_what_a_crash_has_left_is_done_by_the_next_start(server, cluster, database):
     with server.operator() as admin:
         admin.active("acme", api.SCHEMA)

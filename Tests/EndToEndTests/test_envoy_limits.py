@@ -103,6 +103,7 @@ def test_neither_names_nor_other_credentials_help(admin, envoy, server, pki):
     assert envoy.ask(token=other).headers["x-ratelimit-remaining"] == "1"
 
 
+@pytest.mark.quiet
 def test_fifty_times_its_limit_costs_another_nothing(admin, envoy):
     flooder, quiet = (made(admin, f"{name}-{envoy.way}") for name in ("flooder", "quiet"))
     ends, statuses = threading.Event(), []

@@ -33,7 +33,7 @@ def test_a_tenant_by_each_of_its_names(connect, admin, pki, slug):
         assert failure("PERMISSION_DENIED", client.who).reason == "IDENTITY_UNKNOWN"
 
 
-@pytest.mark.parametrize("name", [str(uuid.uuid4()), str(uuid.UUID(int=7 << 76 | 0b10 << 62)).upper()
+@pytest.mark.parametrize("name", ["b6a3a3d5-6f0e-4c5a-9d3e-0c8b6f8a7f11", str(uuid.UUID(int=7 << 76 | 0b10 << 62)).upper()
                                   .replace("0", "A"), "a" * 64, "-acme", "acme-"])
 def test_names_that_no_tenant_can_have(server, pki, name):
     begin = len(server.log)

@@ -176,6 +176,7 @@ def test_who_may_not_begin_a_maintenance_moves_none(make_server, pki):
         assert move_end(admin, "acme", None).display_name == "Away"
 
 
+@pytest.mark.quiet
 def test_the_schedule_is_kept(make_server):
     server = make_server().start()
     with server.operator() as client:
@@ -244,6 +245,7 @@ def test_nobody_is_answered_with_the_former_state(server, admin, slug):
         assert {answer for began, ended, answer in answers if first <= began and ended <= last} == {code}
 
 
+@pytest.mark.quiet
 def test_tenants_that_are_being_made_keep_no_others_waiting(make_server):
     """However many wait for a data plane that hangs: others are answered, and moved when it is time."""
     server = make_server().start()

@@ -57,6 +57,7 @@ UNFINISHED = {
 }
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("case", UNFINISHED)
 def test_what_is_not_finished_is_cut(interop_server, case):
     with interop_server("unix", *SLOW).place().connect() as connection:
@@ -64,6 +65,7 @@ def test_what_is_not_finished_is_cut(interop_server, case):
         assert STALL * 0.9 < cut_after(connection) < LATEST
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("opening", ["nothing", "a hello"])
 def test_handshakes_that_are_not_finished_are_cut(interop_server, opening):
     server = interop_server("tls", *SLOW, "--handshake-timeout", "1s")
@@ -73,6 +75,7 @@ def test_handshakes_that_are_not_finished_are_cut(interop_server, opening):
         assert STALL * 0.9 < cut_after(connection) < LATEST
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("transport", ["unix", "tcp", "tls"])
 def test_a_peer_that_gives_no_window_is_cut(interop_server, transport):
     with interop_server(transport, *SLOW).place().connect() as connection:
@@ -81,6 +84,7 @@ def test_a_peer_that_gives_no_window_is_cut(interop_server, transport):
         assert STALL * 0.9 < cut_after(connection) < LATEST
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("transport", ["unix", "tcp", "tls"])
 def test_a_peer_that_does_not_read_is_cut(interop_server, transport):
     server = interop_server(transport, *SLOW)
@@ -99,6 +103,7 @@ def test_a_peer_that_does_not_read_is_cut(interop_server, transport):
             time.sleep(0.02)
 
 
+@pytest.mark.quiet
 def test_a_request_that_is_not_finished_is_refused(interop_server):
     """The connection goes on, and so do streams that rest between messages."""
     with interop_server("unix", *SLOW).place().connect() as connection:
@@ -115,6 +120,7 @@ def test_a_request_that_is_not_finished_is_refused(interop_server):
         assert not any(f[2] == 1 for f in http2.frames(received))
 
 
+@pytest.mark.quiet
 def test_a_byte_now_and_then_does_not_help(interop_server):
     with interop_server("unix", *SLOW).place().connect() as connection:
         connection.sendall(greeting())
@@ -128,6 +134,7 @@ def test_a_byte_now_and_then_does_not_help(interop_server):
 
 # Old, idle and silent connections.
 
+@pytest.mark.quiet
 def test_idle_connections_are_told_to_go(interop_server):
     with interop_server("unix", *limits(idle_seconds=1)).place().connect() as connection:
         connection.sendall(greeting() + request(1, EMPTY))
@@ -135,6 +142,7 @@ def test_idle_connections_are_told_to_go(interop_server):
         assert http2.goaway_error(read_all(connection)) == http2.NO_ERROR
 
 
+@pytest.mark.quiet
 def test_old_connections_are_told_to_go(interop_server):
     server = interop_server("unix", *limits(connection_age_seconds=1, connection_age_grace_seconds=1))
     with server.place().connect() as connection:
@@ -145,6 +153,7 @@ def test_old_connections_are_told_to_go(interop_server):
         assert time.monotonic() - start > 1.5, "the call had its grace"
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("answers", [True, False])
 def test_silent_connections_are_asked(interop_server, answers):
     server = interop_server("unix", *limits(keepalive_seconds=1, keepalive_timeout_seconds=1))
@@ -167,6 +176,7 @@ def test_silent_connections_are_asked(interop_server, answers):
 
 # Counted limits.
 
+@pytest.mark.quiet
 def test_connections(interop_server):
     server = interop_server("unix", *limits(connections=3))
     places = [server.place().connect() for _ in range(3)]

@@ -288,6 +288,7 @@ def test_probes(watched, broken_disk):
         eventually(lambda: probe.ask("/readyz")[0] == 200, "the store works again", 10)
 
 
+@pytest.mark.quiet
 def test_not_ready_while_draining(watched):
     server, probe = watched
     server.settings["drain_seconds"] = 5
@@ -329,6 +330,7 @@ def test_what_is_not_a_request_for_a_page(watched):
     assert probe.raw(b"GET /livez HTTP/1.1\r\nx: " + b"y" * 100_000 + b"\r\n\r\n") == b""
 
 
+@pytest.mark.quiet
 def test_hostile_peers_leave_calls_alone(watched):
     server, probe = watched
     server.start()

@@ -17,6 +17,7 @@ from support.waiting import eventually
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
+@pytest.mark.quiet
 def test_what_one_writes_the_others_see(make_nodes):
     nodes = make_nodes(3)
     clients = [node.operator() for node in nodes]
@@ -187,6 +188,7 @@ def test_a_reader_never_goes_back_behind_its_tokens(make_nodes, database):
                 assert shown(reader, "acme", token) == number
 
 
+@pytest.mark.quiet
 def test_a_node_that_has_lost_its_database(make_nodes, database):
     [node] = make_nodes(1, maximum_staleness_seconds=3)
     with node.operator() as client:

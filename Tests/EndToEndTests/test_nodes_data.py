@@ -29,8 +29,16 @@ def test_a_node_that_is_paused_while_it_provisions(make_server, database):
             began = time.monotonic()
             other = make_server(**settings(database, lease_seconds=6)).start()
             with other.operator() as client:
-                held = failure("ABORTED", client.provision, "acme")
-                assert held.reason == "LEASE_HELD"
+
+                def refused():
+                    with pytest.raises(grpc.RpcError) as error:
+                        client.provision("acme")
+                    found = Failure.of(error.value)
+                    return found if found.reason != "STORE_UNAVAILABLE" else None
+
+                # Paused in the middle of a transaction, it keeps all others out for a moment.
+                held = eventually(refused, "the store takes changes")
+                assert (held.code, held.reason) == (grpc.StatusCode.ABORTED, "LEASE_HELD")
                 # It goes on by itself.
                 eventually(lambda: client.get("acme").state == api.tenant.TENANT_STATE_ACTIVE,
                            "another node takes over")

@@ -10,6 +10,8 @@ from support.nodes import settings as node_settings
 from support.rate_limits import ask, descriptor
 from support.waiting import eventually
 
+pytestmark = pytest.mark.quiet
+
 # Well below what a client asks for on a slow machine.
 RATE = 100
 PLANS = {"default_plan": "usual", "plans": [

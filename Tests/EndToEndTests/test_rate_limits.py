@@ -83,6 +83,7 @@ def test_a_tenant_has_what_its_plan_says(sidecar, acme):
     assert flood(sidecar, 9, descriptor(acme.id, "uploads")) == 2
 
 
+@pytest.mark.quiet
 def test_a_bucket_fills_again(admin, sidecar, acme):
     limited(admin, acme, "", Limit(requests=20, period=Limit.PERIOD_SECOND, burst=5), per_hour(1000))
     assert flood(sidecar, 5, acme.id) == 5
@@ -94,6 +95,7 @@ def test_a_bucket_fills_again(admin, sidecar, acme):
     assert 20 * took - 3 <= through <= 20 * took + 7
 
 
+@pytest.mark.quiet
 def test_one_tenants_flood_costs_another_nothing(admin, server, pki, sidecar, acme):
     """Fifty times its limit, from four connections, while another stays within its own."""
     other = admin.active("globex", api.SHARED)

@@ -14,6 +14,8 @@ from support.interop import EMPTY, FULL_DUPLEX, UNARY, limits
 from support.raw import read_all
 from support.waiting import eventually
 
+pytestmark = pytest.mark.quiet
+
 LIMIT = 1.0
 """Seconds that servers here are told to be patient."""
 

@@ -96,6 +96,7 @@ def long_chain(operator, name, count=3000):
             calls = []
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("change", ["suspend", "delete", "role"])
 def test_a_stream_ends_with_its_admission(make_server, pki, change):
     server = make_server().start()
@@ -156,6 +157,7 @@ def connect(server, files, credential):
     return Client(server.address, credential, files.ca.pem)
 
 
+@pytest.mark.quiet
 def test_a_watch_ends_with_its_certificate(make_server, files):
     server = make_server(tls=files.one_bundle(reload_seconds=86400)).start()
     ends = 6
@@ -167,6 +169,7 @@ def test_a_watch_ends_with_its_certificate(make_server, files):
         assert code == "UNAUTHENTICATED" and time.monotonic() - begin < ends + PROMPTLY
 
 
+@pytest.mark.quiet
 def test_a_watch_ends_when_its_certificate_is_revoked(make_server, files):
     server = make_server(tls=files.one_bundle(reload_seconds=86400)).start()
     bad, good = (files.ca.issue(platform_id("viewer")) for _ in range(2))
@@ -182,6 +185,7 @@ def test_a_watch_ends_when_its_certificate_is_revoked(make_server, files):
         assert next(kept).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
+@pytest.mark.quiet
 def test_a_watch_ends_when_nobody_knows_who_is_revoked(make_server, files):
     """Its list has ended: no reload tells, only the time."""
     begin = time.monotonic()

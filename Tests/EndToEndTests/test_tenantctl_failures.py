@@ -11,6 +11,7 @@ import time
 
 import pytest
 from tenantctl_process import Ctl, binary as ctl_binary, daemon, make_active, place
+from test_fleet import declared, fleet
 
 __all__ = ["daemon", "place"]  # Fixtures.
 
@@ -133,8 +134,7 @@ def test_an_answer_that_finds_no_room(daemon):
 
 def test_a_page_that_is_not_all_is_said_to_be_one(daemon):
     ctl = daemon.over_unix()
-    for number in range(51):
-        ctl("tenant", "create", "--display-name", f"T{number}", "--isolation", "shared")
+    ctl("apply", "-f", "-", "--yes", stdin=fleet(*(declared(f"t{number}") for number in range(51))))
     ended = ctl.run("role", "list", "t0", "--output", "json", "--page-size", "1")
     assert ended.stderr == ""
     assert len(ctl.json("tenant", "list", "--page-size", "50")["tenants"]) == 50

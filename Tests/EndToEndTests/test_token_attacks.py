@@ -151,6 +151,7 @@ def test_looking_at_tokens_keeps_nobody_from_making_them(acme, admin, connect, p
     admin.tokens.RotateTokenKey(tokens.RotateTokenKeyRequest(parent=acme.name), timeout=20)
 
 
+@pytest.mark.quiet
 def test_a_flood_is_over_when_it_is_over(acme, admin, gateway):
     """Whoever was flooded with bad tokens is served a moment later."""
     known = issue(admin, acme.name, "user:al", unbound=True).token

@@ -1,5 +1,7 @@
 """A PostgreSQL server of a test's own."""
 
+import functools
+import os
 import shutil
 import subprocess
 import tempfile
@@ -8,12 +10,19 @@ from pathlib import Path
 SCRIPT = Path(__file__).resolve().parents[2] / "postgresql" / "server"
 
 
+@functools.cache
+def _template() -> tempfile.TemporaryDirectory:
+    """Of their data: to make it takes longer than to copy it."""
+    return tempfile.TemporaryDirectory(prefix="tenancy-pg-template-")
+
+
 class PostgreSQL:
     def __init__(self):
         # Paths of Unix sockets are limited to some hundred bytes.
         self.directory = Path(tempfile.mkdtemp(prefix="tenancy-pg-"))
         self._process = subprocess.Popen(
-            [SCRIPT, str(self.directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            [SCRIPT, str(self.directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=os.environ | {"TENANCY_POSTGRESQL_TEMPLATE": _template().name})
         answer = self._process.stdout.readline().split()
         assert answer[:1] == ["ready"], "PostgreSQL did not start: tools/install --tests"
         self.port = int(answer[1])

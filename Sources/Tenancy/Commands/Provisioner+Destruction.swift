@@ -33,6 +33,18 @@ extension Provisioner {
     }
   }
 
+  /// Goes on with the destruction of what a tenant has left, if there is any that this node reaches: for whoever asks
+  /// again for what was begun.
+  /// - Throws: as `deprovision`.
+  public func goOnDestroying(_ id: TenantID) async throws(TenancyError) {
+    guard let record = plane.state.find(id) else { return }
+    if record.tenant.state == .purging {
+      _ = try await finishPurge(id)
+    } else if isToBeDestroyedHere(record) {
+      try await pastLogins(of: id) { () throws(TenancyError) in try await finishDestroying(id) }
+    }
+  }
+
   /// What this node reaches, for data of which it is known whether it is here.
   func reach(of places: DataPlaces, isHere: Bool) -> DataPlaces.Reach {
     DataPlaces.Reach(

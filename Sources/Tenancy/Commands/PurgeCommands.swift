@@ -90,6 +90,8 @@ extension TenantCommands {
         transaction.emit(change, about: id)
       }
       transaction.emit(.deleteOperations(id), about: id)
+      // Who has asked for what is nobody's to know any more.
+      transaction.emit(.forgetRequests(before: Timestamp(nanoseconds: .max), of: id), about: id)
       transaction.emit(.putTenant(after), about: id)
       for purpose in tenant.secretPurposes {
         transaction.emit(.deleteSecret(id, purpose), about: id)

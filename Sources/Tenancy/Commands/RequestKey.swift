@@ -11,7 +11,9 @@ public struct RequestKey: Sendable {
     /// The same of each tenant: what one has asked for takes no room from others.
     var tenants = 1_000
     /// The same of all tenants together.
-    var allTenants = 200_000
+    var allTenants = 100_000
+    /// Those of one account that one write forgets at most.
+    var forgotten = 64
   }
 
   /// Accounts whose old requests one write forgets besides, at most.
@@ -39,10 +41,12 @@ public struct RequestKey: Sendable {
   /// Whether this call itself has been carried out, and not another of the same id. What fails behind that is its own.
   public var isCarriedOut: Bool { mark.isSet.load(ordering: .acquiring) }
 
-  /// Whether the call has been carried out before, as far as a state knows.
+  /// Whether the call has been carried out before, as far as a state knows, within a day.
   /// - Throws: INVALID_ARGUMENT with REQUEST_REUSED if another one was, under the same id.
-  public func earlier(in state: ControlState) throws(TenancyError) -> RememberedRequest? {
-    guard let earlier = state.request(key) else { return nil }
+  public func earlier(
+    in state: ControlState, at now: Timestamp
+  ) throws(TenancyError) -> RememberedRequest? {
+    guard let earlier = state.request(key), earlier.time >= now + Days(-1) else { return nil }
     guard earlier.digest == digest else { throw Self.reused }
     return earlier
   }
@@ -51,7 +55,7 @@ public struct RequestKey: Sendable {
   func pass(_ transaction: inout Transaction) throws(TenancyError) {
     // What the server ends is done, whoever has asked for it first.
     if isBegun, transaction.state.request(key) != nil { return }
-    if try earlier(in: transaction.state) != nil {
+    if try earlier(in: transaction.state, at: transaction.now) != nil {
       // Also where it was, in a transaction that another node's was faster than.
       mark.isSet.store(false, ordering: .releasing)
       throw Self.repeated
@@ -80,25 +84,44 @@ public struct RequestKey: Sendable {
     let yesterday = now + Days(-1)
     let limit = payer == nil ? bounds.platforms : bounds.tenants
     let before = payer == nil ? bounds.platformsBeforeForgetting : 0
-    let oldest = requests.oldest(max(1, requests.count(of: payer) + count - limit), of: payer)
+    let excess = requests.count(of: payer) + count - limit
     var forgotten: [TenantID?: Timestamp] = [:]
-    if requests.count(of: payer) + count > limit, let last = oldest.last {
+    if excess > 0, let last = requests.oldest(excess, of: payer).last {
       forgotten[payer] = last.time.next
     }
-    if requests.count(of: payer) >= before, let first = oldest.first, first.time < yesterday {
-      forgotten[payer] = max(forgotten[payer] ?? yesterday, yesterday)
+    /// Before when an account's old ones are forgotten: so many of them that nobody waits for it.
+    func old(of payer: TenantID?) -> Timestamp? {
+      let oldest = requests.oldest(bounds.forgotten, of: payer)
+      guard let first = oldest.first, let last = oldest.last, first.time < yesterday else {
+        return nil
+      }
+      return min(yesterday, last.time.next)
+    }
+    if requests.count(of: payer) >= before, let moment = old(of: payer) {
+      forgotten[payer] = max(forgotten[payer] ?? moment, moment)
     }
     // Who asks for nothing any more keeps nothing for ever, and all together not more than there is room for.
-    var excess = requests.countOfTenants + (payer == nil ? 0 : count) - bounds.allTenants
-    for request in requests.oldestOfTenants(swept) where request.time < yesterday || excess > 0 {
-      let moment = request.time < yesterday ? yesterday : request.time.next
+    var surplus = requests.countOfTenants + (payer == nil ? 0 : count) - bounds.allTenants
+    for request in requests.oldestOfTenants(swept) where request.time < yesterday || surplus > 0 {
+      let moment = old(of: request.payer) ?? request.time.next
       forgotten[request.payer] = max(forgotten[request.payer] ?? moment, moment)
-      excess -= 1
+      surplus -= 1
     }
     for (payer, moment) in forgotten.sorted(by: {
       ($0.key?.description ?? "") < ($1.key?.description ?? "")
     }) {
       transaction.emit(.forgetRequests(before: moment, of: payer))
+    }
+  }
+}
+
+extension ControlPlane {
+  /// Remembers a call for which there was nothing to be written.
+  /// - Parameter judge: that of the call, which is `knowing` its request.
+  /// - Throws: as `write`.
+  public func remember(by actor: String, judge: WriteJudge) async throws(TenancyError) {
+    try await write(actor: actor, action: "requests.remember", terms: judge.terms()) {
+      (transaction) throws(TenancyError) in try judge.judge(&transaction)
     }
   }
 }

@@ -142,9 +142,11 @@ public struct RoleCommands: Sendable {
 
   /// - Parameters:
   ///   - id: nil if `checks` has refused it.
+  ///   - replaces: whether this takes the place of the assignment of the role that the subject has, if it has one.
   ///   - checks: what is known to be wrong with the request.
   public func assign(
-    subject: String, role id: String?, expireTime: Timestamp?, checks: FieldChecks = FieldChecks()
+    subject: String, role id: String?, expireTime: Timestamp?, replaces: Bool = false,
+    checks: FieldChecks = FieldChecks()
   ) async throws(TenancyError) -> RoleAssignment {
     try await write("assignments.create") {
       (record, transaction) throws(TenancyError) -> RoleAssignment in
@@ -160,20 +162,23 @@ public struct RoleCommands: Sendable {
       guard let role = policy.role(id)?.role else {
         throw Self.notFound(id)
       }
-      guard policy.assignmentCount < Self.maximumAssignments else {
-        throw .exhausted(.assignments, of: .tenant(tenant), limit: Self.maximumAssignments)
-      }
       _ = try check(role.permissions, transaction.state)
       if let old = policy.assignment(
         of: subject, holder: record.holder(subject), role: id)
       {
+        if replaces, old.expireTime == expireTime {
+          transaction.give(id: old.id)
+          return old
+        }
         // One that has expired makes room for a new one.
-        guard let end = old.expireTime, end <= transaction.now else {
+        guard replaces || old.expireTime.map({ $0 <= transaction.now }) ?? false else {
           throw TenancyError(
             .alreadyExists, .assignmentExists, "the subject has this role already",
             metadata: ["assignment": old.id])
         }
         transaction.emit(.deleteAssignment(tenant, id: old.id), about: tenant)
+      } else if policy.assignmentCount >= Self.maximumAssignments {
+        throw .exhausted(.assignments, of: .tenant(tenant), limit: Self.maximumAssignments)
       }
       let assignment = RoleAssignment(
         id: TenantID.generate(atMilliseconds: transaction.now.milliseconds).description,

@@ -33,9 +33,8 @@ extension TenantCommands {
     guard !new.requestID.isEmpty, let earlier = state.request(new.requestID, of: actor) else {
       return nil
     }
-    guard earlier.digest == new.digest, let record = earlier.tenant.flatMap(state.find) else {
-      throw RequestKey.reused
-    }
+    guard earlier.digest == new.digest else { throw RequestKey.reused }
+    guard let record = earlier.tenant.flatMap({ state.find($0) }) else { throw .tenantNotFound }
     return record.tenant
   }
 

@@ -226,7 +226,7 @@ extension Change {
     case .putAuthority(let authority): base + authority.contentBytes
     case .putConfigurationItem(let item): base + item.contentBytes
     case .putOperation(let operation): base + operation.contentBytes
-    case .rememberRequest(let request): base + 128 + request.actor.utf8.count
+    case .rememberRequest(let request): base + request.contentBytes
     }
   }
 }

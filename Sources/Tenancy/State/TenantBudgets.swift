@@ -134,7 +134,7 @@ final class TenantBudgets: Sendable {
     let allowed: Int? =
       switch terms.priority {
       case .ordinary: rate.burst
-      case .revoking where changes.allSatisfy(\.isDeletion): nil
+      case .revoking where Self.onlyDelete(changes): nil
       case .revoking: (1 + TenantQuotas.reserve) * rate.burst
       }
     let over = meters.withLock { meters in
@@ -146,6 +146,12 @@ final class TenantBudgets: Sendable {
     }
     counted = over == 0 ? bytes : 0
     guard over == 0 else { throw Self.exhausted(.logBytes, rate, over, of: terms.payer) }
+  }
+
+  /// Whether they take something away, and do nothing else than to remember who asked for it.
+  private static func onlyDelete(_ changes: [Change]) -> Bool {
+    changes.allSatisfy { $0.isDeletion || $0.isOfRequests }
+      && changes.contains { $0.isDeletion && !$0.isOfRequests }
   }
 
   /// Of a log entry beside its changes.
@@ -174,8 +180,9 @@ extension Change {
     case .putAuthority(let authority): authority.contentBytes
     case .putConfigurationItem(let item): item.contentBytes
     case .putOperation(let operation): operation.contentBytes
+    case .rememberRequest(let request): request.contentBytes
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
-      .reserveName, .retireSlug, .rememberRequest, .forgetRequests, .putSecret, .deleteSecret,
+      .reserveName, .retireSlug, .forgetRequests, .putSecret, .deleteSecret,
       .putDataKey, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
       .deleteConfigurationItem, .deleteOperations:
       Self.smallBytes
@@ -183,6 +190,13 @@ extension Change {
   }
 
   private static let smallBytes = 128
+
+  fileprivate var isOfRequests: Bool {
+    switch self {
+    case .rememberRequest, .forgetRequests: true
+    default: false
+    }
+  }
 
   /// Whether it only takes something away.
   fileprivate var isDeletion: Bool {

@@ -61,5 +61,8 @@ public struct RememberedRequest: Hashable, Sendable {
 
   /// What it is found by.
   public var key: Key { Key(payer: payer, actor: actor, requestID: requestID) }
+  /// Of what is stored, roughly.
+  var contentBytes: Int { 384 + 2 * actor.utf8.count + resource.utf8.count }
+
   var order: OrderKey { OrderKey(time: time, key: key) }
 }

@@ -25,19 +25,28 @@ extension Gate {
       let key = Self.key(
         access.caller, home: access.home?.tenant.id,
         about: (access.target ?? access.home)?.tenant.id, spec.path, request)
-      if let earlier = try key.earlier(in: plane.state) {
+      if let earlier = try key.earlier(in: plane.state, at: plane.now) {
         return try await repeated(access, request, earlier, again)
       }
       var known = access
       known.judge = try access.requireJudge().knowing(key)
       do throws(TenancyError) {
-        return try await body(known, request)
+        let response = try await body(known, request)
+        // Nothing was to be done for it, or the server has done it by itself.
+        if !key.isCarriedOut { try await remember(known) }
+        return response
       } catch {
         // Another call of this id was faster.
-        guard !key.isCarriedOut, let earlier = try key.earlier(in: plane.state) else { throw error }
+        guard !key.isCarriedOut, let earlier = try key.earlier(in: plane.state, at: plane.now)
+        else { throw error }
         return try await repeated(access, request, earlier, again)
       }
     }
+  }
+
+  /// Remembers a call for which nothing was written.
+  private func remember(_ access: Access) async throws(TenancyError) {
+    try await plane.remember(by: access.caller.subject, judge: try access.requireJudge())
   }
 
   private func whereGone<Request: IdentifiedRequest, Response>(
@@ -47,8 +56,9 @@ extension Gate {
     let path = spec.path
     return { (caller, request) throws(TenancyError) -> Response? in
       guard try Self.isIdentified(request) else { return nil }
+      if caller.refusal() != nil { throw Self.revoked }
       let key = Self.key(caller, home: nil, about: nil, path, request)
-      guard let earlier = try key.earlier(in: plane.state) else { return nil }
+      guard let earlier = try key.earlier(in: plane.state, at: plane.now) else { return nil }
       return gone(earlier)
     }
   }
@@ -78,7 +88,7 @@ extension Gate {
   ) -> RequestKey {
     RequestKey(
       key: RememberedRequest.Key(
-        payer: home, actor: caller.subject, requestID: request.requestId),
+        payer: home, actor: caller.subject, requestID: request.requestId.lowercased()),
       digest: RequestIDs.digest(of: request, path: path), about: tenant)
   }
 }

@@ -182,7 +182,8 @@ struct RoleService: Sendable {
       try sent.expireTime?.domain("assignment.expire_time")
     }
     let made = try await commands(access, request.validateOnly).assign(
-      subject: sent.subject, role: role, expireTime: expireTime ?? nil, checks: checks)
+      subject: sent.subject, role: role, expireTime: expireTime ?? nil,
+      replaces: request.replace, checks: checks)
     return V1.RoleAssignment(made, tenant: record.idText)
   }
 

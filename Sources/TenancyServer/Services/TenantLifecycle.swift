@@ -24,7 +24,10 @@ extension TenantManagerService {
       gate.async(API.endTenantMaintenance, again: told) { (access, request) throws(TenancyError) in
         let tenant = try access.requireTarget().tenant
         // In all other states the move is refused, whatever there is.
-        if tenant.state == .maintenance { try await provisioner.requireData(tenant.id) }
+        if tenant.state == .maintenance {
+          _ = try provisioner.steps(of: tenant.id)
+          try await provisioner.requireData(tenant.id)
+        }
         return try await move(
           access, .endMaintenance, request.etag, validateOnly: request.validateOnly)
       },
@@ -34,7 +37,7 @@ extension TenantManagerService {
       gate.async(API.undeleteTenant, again: told) { (access, request) throws(TenancyError) in
         try await move(access, .undelete, request.etag, validateOnly: request.validateOnly)
       },
-      gate.async(API.purgeTenant, again: told, gone: Self.purged) {
+      gate.async(API.purgeTenant, again: destroyed, gone: Self.purged) {
         (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         let etag = try await approved(
@@ -78,7 +81,7 @@ extension TenantManagerService {
             judge: try access.requireJudge().validating(only: request.validateOnly)),
           for: access.caller)
       },
-      gate.async(API.deprovisionTenantResources, again: told) {
+      gate.async(API.deprovisionTenantResources, again: destroyed) {
         (access, request) throws(TenancyError) in
         let id = try access.requireTarget().tenant.id
         let etag = try await approved(
@@ -100,6 +103,16 @@ extension TenantManagerService {
       throw .tenantNotFound
     }
     return answer(record.tenant, for: access.caller)
+  }
+
+  /// The same, of one whose data is to be destroyed: what was begun is gone on with.
+  private func destroyed(
+    _ access: Access, _ request: some WireMessage, _ earlier: RememberedRequest
+  ) async throws(TenancyError) -> V1.Tenant {
+    let tenant = try access.requireTarget().tenant
+    try await provisioner.goOnDestroying(tenant.id)
+    if tenant.state == .purging, plane.state.find(tenant.id) == nil { return Self.purged(earlier) }
+    return try told(access, request, earlier)
   }
 
   /// What there is to be told of one that was purged.

@@ -183,7 +183,7 @@ final class LoopCallCounters: LoopObserver {
 
   override func callEnded(_ call: borrowing CallRecord, _ details: borrowing CallDetails) {
     // One that was refused before it was known what it is about is of who has sent it.
-    let tag = call.tag.isZero ? call.origin : call.tag
+    let tag = call.tag.isZero && call.code != .ok ? call.origin : call.tag
     table.add(tag, CallOutcome(call.code, call.verdict), at: call.endTime)
   }
 

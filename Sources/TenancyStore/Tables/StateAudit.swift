@@ -158,7 +158,8 @@ struct StateAudit {
     case .putProvisioningStep(let id, let name):
       try requireTenant(id, Row("provisioning_steps", id, name))
     case .rememberRequest(let request):
-      let row = Row("requests", request.actor, request.requestID)
+      let owner = request.payer.map { "\($0)/" } ?? ""
+      let row = Row("requests", owner + request.actor, request.requestID)
       if let tenant = request.tenant { try requireTenant(tenant, row) }
       try row.require(Self.isDigest(request.digest), "its digest is none")
     case .putRevocation(let id, let revocation):

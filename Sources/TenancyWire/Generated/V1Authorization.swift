@@ -1042,18 +1042,23 @@ extension V1 {
     public var validateOnly: Bool
     /// See UpdateTenantRequest.
     public var requestId: String
+    /// Where the subject has the role already, this takes the place of that assignment, in one: at no moment is the
+    /// subject without the role. If it is the same, it stays.
+    public var replace: Bool
 
     /// Fields that are not given have their defaults.
     public init(
       parent: String = "",
       assignment: V1.RoleAssignment? = nil,
       validateOnly: Bool = false,
-      requestId: String = ""
+      requestId: String = "",
+      replace: Bool = false
     ) {
       self.parent = parent
       self.assignment = assignment
       self.validateOnly = validateOnly
       self.requestId = requestId
+      self.replace = replace
     }
   }
 }
@@ -1071,6 +1076,7 @@ extension V1.CreateRoleAssignmentRequest {
     self.assignment = try WireRead.message(c.pointee.assignment, field: "assignment")
     self.validateOnly = c.pointee.validate_only != 0
     self.requestId = try WireText.string(c.pointee.request_id, field: "request_id")
+    self.replace = c.pointee.replace != 0
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1080,6 +1086,7 @@ extension V1.CreateRoleAssignmentRequest {
     c.pointee.assignment = self.assignment?.write(into: arena)
     c.pointee.validate_only = self.validateOnly ? 1 : 0
     c.pointee.request_id = arena.copy(self.requestId)
+    c.pointee.replace = self.replace ? 1 : 0
     return c
   }
 
@@ -1089,6 +1096,7 @@ extension V1.CreateRoleAssignmentRequest {
     if let value = self.assignment { object["assignment"] = value.json() }
     if self.validateOnly { object["validateOnly"] = .bool(self.validateOnly) }
     if !self.requestId.isEmpty { object["requestId"] = .string(self.requestId) }
+    if self.replace { object["replace"] = .bool(self.replace) }
     return .object(object)
   }
 }

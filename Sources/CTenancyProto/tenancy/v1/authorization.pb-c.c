@@ -2061,7 +2061,7 @@ const ProtobufCMessageDescriptor tenancy__v1__role_assignment__descriptor =
   (ProtobufCMessageInit) tenancy__v1__role_assignment__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__create_role_assignment_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tenancy__v1__create_role_assignment_request__field_descriptors[5] =
 {
   {
     "parent",
@@ -2111,17 +2111,30 @@ static const ProtobufCFieldDescriptor tenancy__v1__create_role_assignment_reques
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "replace",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CreateRoleAssignmentRequest, replace),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__create_role_assignment_request__field_indices_by_name[] = {
   1,   /* field[1] = assignment */
   0,   /* field[0] = parent */
+  4,   /* field[4] = replace */
   3,   /* field[3] = request_id */
   2,   /* field[2] = validate_only */
 };
 static const ProtobufCIntRange tenancy__v1__create_role_assignment_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__create_role_assignment_request__descriptor =
 {
@@ -2131,7 +2144,7 @@ const ProtobufCMessageDescriptor tenancy__v1__create_role_assignment_request__de
   "Tenancy__V1__CreateRoleAssignmentRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__CreateRoleAssignmentRequest),
-  4,
+  5,
   tenancy__v1__create_role_assignment_request__field_descriptors,
   tenancy__v1__create_role_assignment_request__field_indices_by_name,
   1,  tenancy__v1__create_role_assignment_request__number_ranges,

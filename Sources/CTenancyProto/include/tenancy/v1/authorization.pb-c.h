@@ -270,10 +270,11 @@ struct  Tenancy__V1__CreateRoleAssignmentRequest
   Tenancy__V1__RoleAssignment *assignment;
   protobuf_c_boolean validate_only;
   ProtobufCBinaryData request_id;
+  protobuf_c_boolean replace;
 };
 #define TENANCY__V1__CREATE_ROLE_ASSIGNMENT_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__create_role_assignment_request__descriptor) \
-    , {0,NULL}, NULL, 0, {0,NULL} }
+    , {0,NULL}, NULL, 0, {0,NULL}, 0 }
 
 
 struct  Tenancy__V1__DeleteRoleAssignmentRequest

@@ -275,3 +275,20 @@ def test_only_an_active_tenant_allows(operator, home):
     "{}/roles/", "{}/roles", "{}/assignments/x", "{}/roles/x/y", "{}", "roles/x", "{}//roles/x"])
 def test_malformed_names_of_roles(operator, home, name):
     invalid("name", operator.authz.GetRole, authz.GetRoleRequest(name=name.format(home.name)))
+
+
+def test_an_assignment_is_replaced_in_one(operator, slug):
+    """Whoever changes when its own role ends has it all the time."""
+    name = operator.active(slug).name
+    operator.role(name, "clerk", "bill:read")
+    given = operator.assign(name, "user:al", "clerk")
+    request = authz.CreateRoleAssignmentRequest(parent=name, replace=True, assignment=authz.RoleAssignment(
+        subject="user:al", role="clerk", expire_time=Timestamp(seconds=4_000_000_000)))
+    replaced = operator.authz.CreateRoleAssignment(request, timeout=20)
+    assert replaced.name != given.name and replaced.expire_time.seconds == 4_000_000_000
+    # The same again is the same.
+    assert operator.authz.CreateRoleAssignment(request, timeout=20) == replaced
+    listed = operator.authz.ListRoleAssignments(authz.ListRoleAssignmentsRequest(parent=name), timeout=20)
+    assert list(listed.assignments) == [replaced]
+    request.replace = False
+    assert failure("ALREADY_EXISTS", operator.authz.CreateRoleAssignment, request).reason == "ASSIGNMENT_EXISTS"

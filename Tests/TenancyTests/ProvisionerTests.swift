@@ -55,6 +55,28 @@ struct ProvisionerTests {
     #expect(data.events == first + rest)
   }
 
+  /// Whoever asks again for a destruction that failed has it gone on with, and not only told.
+  @Test func aDestructionThatFailedIsGoneOnWith() async throws {
+    try await begin(.pending)
+    _ = try await provisioner.provision(id, actor: "test")
+    try await begin(.suspended)
+    data.failNext("destroy")
+    let failed = await refusal { () async throws(TenancyError) in
+      try await provisioner.deprovision(id, etag: "", actor: "test")
+    }
+    #expect(failed?.reason == .provisioningFailed)
+    data.failNext("destroy")
+    let again = await refusal { () async throws(TenancyError) in
+      try await provisioner.goOnDestroying(id)
+    }
+    #expect(again?.reason == .provisioningFailed)
+    try await provisioner.goOnDestroying(id)
+    let done = data.events.count
+    // And then there is nothing to be done.
+    try await provisioner.goOnDestroying(id)
+    #expect(data.events.count == done && record?.provisionedSteps == [])
+  }
+
   @Test func whatCanNotBeDoneIsRefusedBeforeAnythingIs() async throws {
     try await begin(.pending)
     data.refuse("no cluster")

@@ -41,7 +41,7 @@ struct RequestKeyTests {
     let key = key()
     try await write(judge(key))
     #expect(key.isCarriedOut && version == before + 1)
-    let earlier = try #require(try key.earlier(in: test.plane.state))
+    let earlier = try #require(try key.earlier(in: test.plane.state, at: test.clock.now))
     #expect(earlier.resource == "made-new" && earlier.tenant == tenant)
     let again = self.key()
     let error = await refusal { () async throws(TenancyError) in try await write(judge(again)) }
@@ -49,6 +49,48 @@ struct RequestKeyTests {
     let other = self.key(digest: "e")
     let reused = await refusal { () async throws(TenancyError) in try await write(judge(other)) }
     #expect(reused?.reason == .requestReused && version == before + 1)
+  }
+
+  @Test func anIDIsFreeAgainAfterADay() async throws {
+    try await test.put(Sample.tenant(1))
+    let before = version
+    try await write(judge(key()))
+    test.clock.advance(seconds: 86_400)
+    let error = await refusal { () async throws(TenancyError) in try await write(judge(key())) }
+    #expect(error?.reason == .requestRepeated && version == before + 1)
+    test.clock.advance(seconds: 1)
+    try await write(judge(key(digest: "e")))
+    #expect(version == before + 2 && test.plane.state.requests.count == 1)
+  }
+
+  @Test func whatTheServerDidByItselfIsRemembered() async throws {
+    try await test.put(Sample.tenant(1))
+    let key = key()
+    try await test.plane.remember(by: "al", judge: judge(key))
+    #expect(key.isCarriedOut)
+    #expect(try key.earlier(in: test.plane.state, at: test.clock.now)?.tenant == tenant)
+  }
+
+  @Test func aPurgedTenantsRequestsAreForgotten() async throws {
+    var gone = Sample.tenant(1)
+    gone.state = .purging
+    try await test.put(gone)
+    try await write(judge(key(of: tenant)))
+    try await write(judge(key(of: Sample.id(2))))
+    let erased = try await TenantCommands(test.plane, actor: "system").erase(tenant)
+    #expect(erased?.state == .purged)
+    let requests = test.plane.state.requests
+    #expect(requests.count(of: tenant) == 0 && requests.count(of: Sample.id(2)) == 1)
+  }
+
+  /// Requests of many, of which no write forgets more than a few.
+  @Test func forgettingIsBounded() async throws {
+    for number in 0..<400 { try await remember("\(number)", of: nil, in: RequestKey.Bounds()) }
+    test.clock.advance(seconds: 86_400)
+    var bounds = RequestKey.Bounds()
+    bounds.platformsBeforeForgetting = 5
+    try await remember("new", of: nil, in: bounds)
+    #expect(test.plane.state.requests.count == 401 - bounds.forgotten)
   }
 
   @Test func idsAreEachCallersOwn() async throws {
@@ -80,14 +122,14 @@ struct RequestKeyTests {
     try await test.put(Sample.tenant(1))
     let key = key()
     try await write(judge(key).beginning, "begun")
-    #expect(try key.earlier(in: test.plane.state) == nil)
+    #expect(try key.earlier(in: test.plane.state, at: test.clock.now) == nil)
     // Whoever asks again goes on with it.
     try await write(judge(self.key()).beginning, "begun again")
     try await write(WriteJudge.server.ending(judge(key)), "ended")
-    #expect(try key.earlier(in: test.plane.state)?.resource == "made-ended")
+    #expect(try key.earlier(in: test.plane.state, at: test.clock.now)?.resource == "made-ended")
     // What the server ends, it ends, though another call of this id was faster.
     try await write(WriteJudge.server.ending(judge(self.key(digest: "e"))), "ended too")
-    #expect(try key.earlier(in: test.plane.state)?.resource == "made-ended")
+    #expect(try key.earlier(in: test.plane.state, at: test.clock.now)?.resource == "made-ended")
     let error = await refusal { () async throws(TenancyError) in
       try await write(judge(self.key()).beginning)
     }
@@ -110,11 +152,13 @@ struct RequestKeyTests {
     platformsBeforeForgetting: 5, platforms: 10, tenants: 4, allTenants: 20)
 
   /// One more of an account, with the room that it takes.
-  private func remember(_ id: String, of payer: TenantID?) async throws {
+  private func remember(
+    _ id: String, of payer: TenantID?, in bounds: RequestKey.Bounds = Self.bounds
+  ) async throws {
     test.clock.advance(seconds: 1)
     try await test.plane.write(actor: "test", action: "test") {
       (transaction) throws(TenancyError) in
-      RequestKey.makeRoom(for: 1, of: payer, &transaction, bounds: Self.bounds)
+      RequestKey.makeRoom(for: 1, of: payer, &transaction, bounds: bounds)
       transaction.remember(
         RememberedRequest(
           payer: payer, actor: "al", requestID: id, digest: "", tenant: nil, time: transaction.now))

@@ -174,6 +174,23 @@ struct RoleCommandsTests {
     }
   }
 
+  /// In one transaction: at no moment is the subject without the role.
+  @Test func anAssignmentIsReplaced() async throws {
+    _ = try await create("a", "docs:read")
+    let end = test.clock.now + Duration.seconds(60)
+    func replace(until end: Timestamp?) async throws(TenancyError) -> RoleAssignment {
+      try await commands().assign(subject: "user:1", role: "a", expireTime: end, replaces: true)
+    }
+    let first = try await replace(until: end)
+    let log = test.store.log.count
+    #expect(try await replace(until: end) == first && test.store.log.count == log)
+    let second = try await replace(until: nil)
+    #expect(test.store.log.count == log + 1 && policy.assignments == [second])
+    #expect(second.expireTime == nil && second.id != first.id)
+    let error = await refusal { () async throws(TenancyError) in try await assign("user:1", "a") }
+    #expect(error?.reason == .assignmentExists)
+  }
+
   @Test func aRoleInUseIsDeletedByForceOnly() async throws {
     _ = try await create("a", "docs:read")
     _ = try await assign("user:1", "a")

@@ -15,9 +15,15 @@ struct TenantBudgetTests {
     return test
   }
 
-  private func roles(_ test: TestPlane, payer: WritePayer? = nil) -> RoleCommands {
-    let judge = WriteJudge(payer: payer ?? .tenant(id), requestBytes: 0) {
+  private func roles(
+    _ test: TestPlane, payer: WritePayer? = nil, request: String? = nil
+  ) -> RoleCommands {
+    var judge = WriteJudge(payer: payer ?? .tenant(id), requestBytes: 0) {
       (_, _) throws(TenancyError) in
+    }
+    if let request {
+      let key = RememberedRequest.Key(payer: id, actor: "alice", requestID: request)
+      judge = judge.knowing(RequestKey(key: key, digest: request, about: id))
     }
     return RoleCommands(test.plane, actor: "alice", tenant: id, judge: judge) { _, _ in true }
   }
@@ -174,7 +180,16 @@ struct TenantBudgetTests {
     expect(refused, names: .logBytes, of: "tenants/\(id)")
     let bytes = Sample.role("a", Self.long).footprint.storedBytes
     #expect(written * bytes > 40_000 && written < 100)
-    try await roles(test).unassign(id: given.id)
+    // What deletes nothing, and has an id, is no deletion.
+    let idle = await refusal { () async throws(TenancyError) in
+      for number in 0..<1_000 {
+        _ = try await roles(test, request: "idle-\(number)").updateRole(
+          id: "a", etag: "", priority: .revoking
+        ) { _ in }
+      }
+    }
+    expect(idle, names: .logBytes, of: "tenants/\(id)")
+    try await roles(test, request: "one").unassign(id: given.id)
     try await roles(test).deleteRole(id: "a", etag: "", force: false)
   }
 

@@ -51,7 +51,8 @@ class Twice:
         self.client, self.watcher = client, watcher
         self.methods = set()
 
-    def __call__(self, method, request):
+    def __call__(self, method, request, is_still=True):
+        """`is_still`: whether the server does nothing by itself then."""
         self.methods.add(method)
         request.request_id = str(uuid.uuid4())
         first = self.client.call(method, request)
@@ -59,7 +60,7 @@ class Twice:
         assert self.client.call(method, request) == first, method
         other = plans.CreatePlanRequest(plan_id="other", plan=plans.Plan(), request_id=request.request_id)
         assert failure("INVALID_ARGUMENT", self.client.plans.CreatePlan, other).reason == "REQUEST_ID_REUSED"
-        assert revision(self.watcher) == before, method
+        assert revision(self.watcher) == before or not is_still, method
         answer = api.methods()[method].output_type
         return getattr(answer, "_concrete_class").FromString(first)
 
@@ -106,7 +107,7 @@ def test_each_is_carried_out_once(operator, admin, slug):
         entry=workloads.WorkloadEntry(
             tenant=named, path="web", selectors=workloads.WorkloadSelectors(uid=30_123)))).name
     twice("WorkloadEntries/DeleteWorkloadEntry", workloads.DeleteWorkloadEntryRequest(name=entry))
-    twice("Secrets/RotateDataKey", api.secrets.RotateDataKeyRequest())
+    twice("Secrets/RotateDataKey", api.secrets.RotateDataKeyRequest(), is_still=False)
 
     definition = twice("SettingDefinitions/CreateSettingDefinition", settings.CreateSettingDefinitionRequest(
         setting_definition_id=key, setting_definition=settings.SettingDefinition(

@@ -40,7 +40,7 @@ extension Provisioner {
     guard let record = plane.state.find(id) else { return }
     if record.tenant.state == .purging {
       _ = try await finishPurge(id)
-    } else if isToBeDestroyedHere(record) {
+    } else if !DataPlaces(record).left.isEmpty, isToBeDestroyedHere(record) {
       try await pastLogins(of: id) { () throws(TenancyError) in try await finishDestroying(id) }
     }
   }

@@ -68,7 +68,7 @@ import Testing
     let kept = changes(wanted, from: former)
     #expect(
       kept.assignments == [
-        .replace("tenants/1/assignments/1", wanted[0].message, at: 0),  // In range: of three.
+        .replace(wanted[0].message, at: 0),  // In range: of three.
         .create(wanted[1].message, at: 1),  // In range: of three.
       ])
     #expect(
@@ -80,7 +80,8 @@ import Testing
       ])
     let pruned = changes(wanted, from: former, prunes: true)
     #expect(
-      pruned.assignments.last == .delete(name: "tenants/1/assignments/2", role: "writer"))
+      pruned.assignments.last
+        == .delete(name: "tenants/1/assignments/2", subject: "user:al", role: "writer"))
     #expect(pruned.frees("writer") && !pruned.frees("reader"))
   }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Tenancy
+import TenancyRPC
 import TenancyTokens
 import TenancyWire
 
@@ -127,9 +128,23 @@ struct TenantAccess: Sendable {
 /// What becomes of who has a role.
 enum AssignmentChange: Equatable {
   case create(V1.RoleAssignment, at: Int)
-  /// It has to end first: a subject has a role once.
-  case replace(String, V1.RoleAssignment, at: Int)
-  case delete(name: String, role: String)
+  /// In one: at no moment is the subject without the role.
+  case replace(V1.RoleAssignment, at: Int)
+  case delete(name: String, subject: String, role: String)
+}
+
+extension AssignmentChange {
+  /// Who applies files goes on with what it may: it does not take that away from itself.
+  /// - Parameter caller: nil: nobody has asked.
+  func refusal(to caller: String?, of tenant: V1.Tenant) -> RPCStatus? {
+    guard case .delete(_, let subject, let role) = self, let caller,
+      FleetAssignment.portable(caller, of: tenant).hasSameBytes(as: subject)
+    else { return nil }
+    return RPCStatus(
+      .failedPrecondition,
+      "the caller would take the role '\(role)' from itself: declare it for \(subject), or let "
+        + "another apply this")
+  }
 }
 
 extension FleetChanges {
@@ -158,7 +173,7 @@ extension FleetChanges {
         continue
       }
       guard old.expireTime != one.expireTime else { continue }
-      assignments.append(.replace(old.name, one.message, at: at))
+      assignments.append(.replace(one.message, at: at))
       let before = FleetAssignment(
         subject: one.subject, role: one.role, expireTime: old.expireTime)
       fields.append(FieldChange(field: one.field, from: before.ending, to: one.ending))
@@ -170,7 +185,7 @@ extension FleetChanges {
   }
 
   private mutating func drop(_ old: V1.RoleAssignment, _ known: FleetAssignment) {
-    assignments.append(.delete(name: old.name, role: known.role))
+    assignments.append(.delete(name: old.name, subject: known.subject, role: known.role))
     let before = FleetAssignment(
       subject: known.subject, role: known.role, expireTime: old.expireTime)
     fields.append(FieldChange(field: known.field, from: before.ending, to: nil))
@@ -210,7 +225,7 @@ extension FleetChanges {
 
   /// Whether some who have a role lose it before it goes.
   func frees(_ role: String) -> Bool {
-    assignments.contains { if case .delete(_, role) = $0 { true } else { false } }
+    assignments.contains { if case .delete(_, _, role) = $0 { true } else { false } }
   }
 }
 
@@ -224,15 +239,15 @@ extension FieldChange {
 
 extension FleetWrite {
   init(_ change: AssignmentChange, in tenant: String) {
-    func request(_ assignment: V1.RoleAssignment) -> V1.CreateRoleAssignmentRequest {
-      V1.CreateRoleAssignmentRequest(parent: tenant, assignment: assignment)
-    }
     self =
       switch change {
-      case .create(let assignment, let at): .assign(request(assignment), at: at)
-      case .replace(let former, let assignment, let at):
-        .reassign(V1.DeleteRoleAssignmentRequest(name: former), request(assignment), at: at)
-      case .delete(let name, _): .unassign(V1.DeleteRoleAssignmentRequest(name: name))
+      case .create(let assignment, let at):
+        .assign(V1.CreateRoleAssignmentRequest(parent: tenant, assignment: assignment), at: at)
+      case .replace(let assignment, let at):
+        .assign(
+          V1.CreateRoleAssignmentRequest(parent: tenant, assignment: assignment, replace: true),
+          at: at)
+      case .delete(let name, _, _): .unassign(V1.DeleteRoleAssignmentRequest(name: name))
       }
   }
 

@@ -18,11 +18,27 @@ struct FleetRun: Sendable {
   let keepsGoing: Bool
   /// Which tenants go if no file declares them: a filter. Nil: none.
   let prunes: String?
+  /// Who this is, where it might prune what it has itself.
+  private var caller: String?
+
+  init(connection: Connection, parallel: Int, keepsGoing: Bool, prunes: String?) {
+    self.connection = connection
+    self.parallel = parallel
+    self.keepsGoing = keepsGoing
+    self.prunes = prunes
+  }
 
   // MARK: Planning
 
   func plan(_ documents: [FleetDocument]) async throws -> FleetPlan {
-    let planned = try await Self.each(documents, parallel) { try await plan($0) }
+    var run = self
+    if documents.contains(where: { $0.tenant.assignments != nil }) {
+      run.caller = try await Self.patiently {
+        try await connection.identity.whoAmI(V1.WhoAmIRequest(), options: connection.options)
+          .subject
+      }
+    }
+    let planned = try await Self.each(documents, parallel) { [run] in try await run.plan($0) }
     return FleetPlan(tenants: planned + (try await pruned(planned)))
   }
 
@@ -82,7 +98,7 @@ struct FleetRun: Sendable {
         }
       if try await isTaken(write, &planned) { planned.writes.append(write) }
     }
-    try await planAssignments(changes, of: current.name, &planned)
+    try await planAssignments(changes, of: current, &planned)
     if let settings = changes.authentication {
       let write = FleetWrite.authenticate(
         V1.SetAuthenticationSettingsRequest(parent: current.name, settings: settings),
@@ -101,12 +117,14 @@ struct FleetRun: Sendable {
   /// Who gets a role that is yet to be made can't be asked about. What goes comes last, with roles behind those who had
   /// them.
   private func planAssignments(
-    _ changes: FleetChanges, of tenant: String, _ planned: inout PlannedTenant
+    _ changes: FleetChanges, of tenant: V1.Tenant, _ planned: inout PlannedTenant
   ) async throws {
     let new = changes.newRoles
     for change in changes.assignments {
-      let write = FleetWrite(change, in: tenant)
-      if case .create(let assignment, _) = change, new.contains(assignment.role) {
+      let write = FleetWrite(change, in: tenant.name)
+      if let refusal = change.refusal(to: caller, of: tenant) {
+        planned.refusals.append(FleetRefusal(refusal, source: planned.source))
+      } else if case .create(let assignment, _) = change, new.contains(assignment.role) {
         planned.writes.append(write)
       } else if try await isTaken(write, &planned) {
         planned.writes.append(write)

@@ -14,7 +14,6 @@ enum FleetWrite: Sendable {
   /// - Parameter isFree: nobody has it by then, since that goes before.
   case deleteRole(V1.DeleteRoleRequest, isFree: Bool)
   case assign(V1.CreateRoleAssignmentRequest, at: Int)
-  case reassign(V1.DeleteRoleAssignmentRequest, V1.CreateRoleAssignmentRequest, at: Int)
   case unassign(V1.DeleteRoleAssignmentRequest)
   case authenticate(V1.SetAuthenticationSettingsRequest, from: V1.AuthenticationSettings)
 
@@ -22,7 +21,7 @@ enum FleetWrite: Sendable {
   var part: FleetPart {
     switch self {
     case .createRole(_, let at), .updateRole(_, let at): .role(at)
-    case .assign(_, let at), .reassign(_, _, let at): .assignment(at)
+    case .assign(_, let at): .assignment(at)
     case .authenticate: .authentication
     case .create, .update, .delete, .deleteRole, .unassign: .tenant
     }
@@ -32,7 +31,7 @@ enum FleetWrite: Sendable {
   var isDeletion: Bool {
     switch self {
     case .delete, .deleteRole, .unassign: true
-    case .create, .update, .createRole, .updateRole, .assign, .reassign, .authenticate: false
+    case .create, .update, .createRole, .updateRole, .assign, .authenticate: false
     }
   }
 
@@ -67,15 +66,6 @@ enum FleetWrite: Sendable {
     case .assign(var request, _):
       request.validateOnly = true
       _ = try await connection.authorization.createRoleAssignment(request, options: options)
-    case .reassign(var former, var request, _):
-      former.validateOnly = true
-      _ = try await connection.authorization.deleteRoleAssignment(former, options: options)
-      request.validateOnly = true
-      do {
-        _ = try await connection.authorization.createRoleAssignment(request, options: options)
-      } catch let status as RPCStatus where status.errorInfo?.reason == "ASSIGNMENT_EXISTS" {
-        // That is the one which goes first; all else was looked at before.
-      }
     case .unassign(var request):
       request.validateOnly = true
       _ = try await connection.authorization.deleteRoleAssignment(request, options: options)
@@ -106,9 +96,6 @@ enum FleetWrite: Sendable {
     case .deleteRole(let request, _):
       _ = try await connection.authorization.deleteRole(request, options: options)
     case .assign(let request, _):
-      _ = try await connection.authorization.createRoleAssignment(request, options: options)
-    case .reassign(let former, let request, _):
-      _ = try await connection.authorization.deleteRoleAssignment(former, options: options)
       _ = try await connection.authorization.createRoleAssignment(request, options: options)
     case .unassign(let request):
       _ = try await connection.authorization.deleteRoleAssignment(request, options: options)

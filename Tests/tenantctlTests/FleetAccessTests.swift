@@ -81,7 +81,7 @@ import Testing
     let pruned = changes(wanted, from: former, prunes: true)
     #expect(
       pruned.assignments.last
-        == .delete(name: "tenants/1/assignments/2", subject: "user:al", role: "writer"))
+        == .delete(name: "tenants/1/assignments/2", subject: "user:al", role: "writer", .pruned))
     #expect(pruned.frees("writer") && !pruned.frees("reader"))
   }
 

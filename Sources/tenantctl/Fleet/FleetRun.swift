@@ -58,7 +58,7 @@ struct FleetRun: Sendable {
         return planned
       }
       let access = try await FleetSource(connection: connection)
-        .access(to: current.name, for: document.tenant)
+        .access(to: current.name, for: document.tenant, prunes: prunes != nil)
       try await plan(
         FleetChanges(of: document.tenant, from: current, access, prunes: prunes != nil),
         of: current, access, &planned)
@@ -97,6 +97,16 @@ struct FleetRun: Sendable {
             isFree: changes.frees(ResourceName.last(name)))
         }
       if try await isTaken(write, &planned) { planned.writes.append(write) }
+      if case .delete(let name, _) = change, planned.refusals.isEmpty,
+        changes.heldRoles.contains(ResourceName.last(name))
+      {
+        planned.refusals.append(
+          FleetRefusal(
+            RPCStatus(
+              .failedPrecondition,
+              "the role '\(ResourceName.last(name))' is left out, but somebody is to have it"),
+            source: planned.source))
+      }
     }
     try await planAssignments(changes, of: current, &planned)
     if let settings = changes.authentication {
@@ -110,12 +120,12 @@ struct FleetRun: Sendable {
         fields.removeAll { $0.isOfAuthentication }
       }
     }
+    planned.writes = FleetWrite.inOrder(planned.writes)
     planned.fields = fields
     planned.action = fields.isEmpty ? .keep : .update
   }
 
-  /// Who gets a role that is yet to be made can't be asked about. What goes comes last, with roles behind those who had
-  /// them.
+  /// Who gets a role that is yet to be made can't be asked about.
   private func planAssignments(
     _ changes: FleetChanges, of tenant: V1.Tenant, _ planned: inout PlannedTenant
   ) async throws {
@@ -130,9 +140,6 @@ struct FleetRun: Sendable {
         planned.writes.append(write)
       }
     }
-    let deletions = planned.writes.filter(\.isRoleDeletion)
-    planned.writes.removeAll(where: \.isRoleDeletion)
-    planned.writes += deletions
   }
 
   /// Of a tenant that does not exist, its roles can't be asked about.
@@ -157,6 +164,7 @@ struct FleetRun: Sendable {
             parent: "tenants/\(tenant.slug)", settings: settings),
           from: V1.AuthenticationSettings()))
     }
+    planned.writes = FleetWrite.inOrder(planned.writes)
     return planned
   }
 

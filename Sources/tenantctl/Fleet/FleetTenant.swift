@@ -128,6 +128,14 @@ extension FleetTenant {
   }
 }
 
+extension FleetTenant {
+  /// Whether some of the roles would be pruned.
+  func leavesOut(_ former: [V1.Role]) -> Bool {
+    let named = Set((roles ?? []).map(\.id))
+    return former.contains { !$0.builtIn && !named.contains(ResourceName.last($0.name)) }
+  }
+}
+
 extension FleetDatabase {
   var message: V1.DatabaseConfig {
     V1.DatabaseConfig(connectionString: connectionString, username: username)

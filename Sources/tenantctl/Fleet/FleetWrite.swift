@@ -14,7 +14,8 @@ enum FleetWrite: Sendable {
   /// - Parameter isFree: nobody has it by then, since that goes before.
   case deleteRole(V1.DeleteRoleRequest, isFree: Bool)
   case assign(V1.CreateRoleAssignmentRequest, at: Int)
-  case unassign(V1.DeleteRoleAssignmentRequest)
+  /// - Parameter isDeclared: the file has it as one that has ended.
+  case unassign(V1.DeleteRoleAssignmentRequest, isDeclared: Bool)
   case authenticate(V1.SetAuthenticationSettingsRequest, from: V1.AuthenticationSettings)
 
   /// What of the file it is about.
@@ -27,10 +28,11 @@ enum FleetWrite: Sendable {
     }
   }
 
-  /// Whether something goes by it.
+  /// Whether something goes by it that the file does not have.
   var isDeletion: Bool {
     switch self {
-    case .delete, .deleteRole, .unassign: true
+    case .delete, .deleteRole: true
+    case .unassign(_, let isDeclared): !isDeclared
     case .create, .update, .createRole, .updateRole, .assign, .authenticate: false
     }
   }
@@ -66,7 +68,7 @@ enum FleetWrite: Sendable {
     case .assign(var request, _):
       request.validateOnly = true
       _ = try await connection.authorization.createRoleAssignment(request, options: options)
-    case .unassign(var request):
+    case .unassign(var request, _):
       request.validateOnly = true
       _ = try await connection.authorization.deleteRoleAssignment(request, options: options)
     case .authenticate(var request, let former):
@@ -97,7 +99,7 @@ enum FleetWrite: Sendable {
       _ = try await connection.authorization.deleteRole(request, options: options)
     case .assign(let request, _):
       _ = try await connection.authorization.createRoleAssignment(request, options: options)
-    case .unassign(let request):
+    case .unassign(let request, _):
       _ = try await connection.authorization.deleteRoleAssignment(request, options: options)
     case .authenticate(let request, _):
       _ = try await connection.tokens.setAuthenticationSettings(request, options: options)

@@ -103,7 +103,7 @@ def test_what_is_exported_changes_nothing(daemon):
     ctl = daemon.over_unix()
     made = apply(ctl, RICH)
     assert made["summary"] == {"create": 1, "update": 0, "delete": 0, "unchanged": 0, "refused": 0, "notTried": 0,
-                               "applied": True}
+                               "deletionsNotTried": 0, "applied": True}
     tenant = ctl.json("tenant", "get", "rich")
     assert tenant["displayName"] == "Rich & Co: Ünïcode 🎉"
     assert tenant["labels"] == {"example.com/team": "core", "norway": "no", "version": "1.10"}

@@ -253,6 +253,7 @@ struct FleetRun: Sendable {
       let writes = tenant.writes.filter { $0.isDeletion == deleting }
       guard tenant.action != .keep, tenant.refusals.isEmpty, !writes.isEmpty else { return tenant }
       if stop.isSet {
+        if deleting { return tenant.withoutDeletions }
         tenant.outcome = .notTried
         return tenant
       }

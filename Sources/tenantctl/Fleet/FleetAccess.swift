@@ -59,11 +59,10 @@ struct FleetAssignment: Sendable {
 
 /// Authentication settings as they are in fleet files: those of the API, keys as JSON, without the etag.
 enum FleetAuthentication {
-  /// - Returns: nil where there are none but what every tenant has.
-  static func exported(_ settings: V1.AuthenticationSettings) -> V1.AuthenticationSettings? {
+  static func exported(_ settings: V1.AuthenticationSettings) -> V1.AuthenticationSettings {
     var settings = settings
     settings.etag = ""
-    return settings == V1.AuthenticationSettings() ? nil : settings
+    return settings
   }
 
   static func json(_ settings: V1.AuthenticationSettings) -> [String: JSONValue] {

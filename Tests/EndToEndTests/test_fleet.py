@@ -103,7 +103,7 @@ def test_what_is_exported_changes_nothing(daemon):
     ctl = daemon.over_unix()
     made = apply(ctl, RICH)
     assert made["summary"] == {"create": 1, "update": 0, "delete": 0, "unchanged": 0, "refused": 0, "notTried": 0,
-                               "applied": True}
+                               "deletionsNotTried": 0, "applied": True}
     tenant = ctl.json("tenant", "get", "rich")
     assert tenant["displayName"] == "Rich & Co: Ünïcode 🎉"
     assert tenant["labels"] == {"example.com/team": "core", "norway": "no", "version": "1.10"}
@@ -264,7 +264,8 @@ def test_what_the_server_refuses_is_shown_before_anything_is_written(daemon):
     apply(ctl, fleet(declared("good", roles=[role, {"id": "other"}])))
     wanted = fleet(declared("good", displayName="Better", roles=[role]), declared("bad", labels={"x y": "1"}))
     done = apply(ctl, wanted, "--keep-going", "--prune", "--selector", "state = PENDING", code=1)
-    assert {one["slug"]: one["outcome"] for one in done["tenants"]} == {"bad": "PLANNED", "good": "NOT_TRIED"}
+    assert {one["slug"]: one["outcome"] for one in done["tenants"]} == {"bad": "PLANNED", "good": "DONE"}
+    assert [one["slug"] for one in done["tenants"] if one.get("deletionsNotTried")] == ["good"]
     assert ctl.json("tenant", "get", "good")["displayName"] == "Better"
     assert ctl.json("role", "get", "good", "other")["name"].endswith("/other")
     ctl.run("tenant", "update", "good", "--slug", "better")

@@ -1,5 +1,8 @@
 """Tenants as files: who has which role, and by which tokens callers say who they are."""
 
+import datetime
+import time
+
 from tenantctl_process import Daemon, daemon, make_active, place
 from test_fleet import RICH, apply, declared, fleet
 
@@ -126,3 +129,72 @@ def test_who_may_not_see_how_tokens_are_taken(daemon):
         assert done["tenants"][0]["refusals"][0]["code"] == "PERMISSION_DENIED", members
     assert len(ctl.json("role", "assignments", "acme")["assignments"]) == 1
     assert ctl.json("auth", "show", "acme")["requireBinding"]
+
+
+def test_who_applies_keeps_what_it_has(daemon):
+    """An end moves without a moment between, so that an admin's own may; what would take it away is refused."""
+    ctl = daemon.over_unix()
+    make_active(ctl, "acme")
+    own = daemon.over_tls("acme.dev")
+    me = own.json("whoami")["subject"]
+    ctl("role", "assign", "acme", me, "tenant-admin")
+    for ends in ("2099-01-01T00:00:00Z", "2098-01-01T00:00:00Z"):
+        moved = declared("acme", assignments=[{"subject": me, "role": "tenant-admin", "expires": ends}])
+        assert apply(own, fleet(moved))["tenants"][0]["outcome"] == "DONE"
+        [left] = ctl.json("role", "assignments", "acme")["assignments"]
+        assert left["expireTime"] == ends
+        assert apply(own, fleet(moved))["summary"]["unchanged"] == 1
+    over = [{"subject": me, "role": "tenant-admin", "expires": "2001-01-01T00:00:00Z"}]
+    for members, flags in (({"assignments": over}, []),
+                           ({"assignments": []}, ["--prune", "--selector", "slug = acme"])):
+        done = apply(own, fleet(declared("acme", **members)), *flags, code=1)
+        assert "would take the role 'tenant-admin' from itself" in done["tenants"][0]["refusals"][0]["message"]
+        assert ctl.json("role", "assignments", "acme")["assignments"] == [left]
+    # To another it is one as any.
+    apply(ctl, fleet(declared("acme", assignments=over)))
+    assert ctl.json("role", "assignments", "acme") == {}
+
+
+def test_roles_are_pruned_that_nobody_has_then(daemon):
+    ctl = daemon.over_unix()
+    reader = {"id": "reader", "permissions": ["a:b"]}
+    prune = ("--prune", "--selector", "slug = acme")
+    apply(ctl, fleet(declared("acme", roles=[reader, {"id": "other", "permissions": ["a:b"]}], assignments=[
+        {"subject": f"user:{name}", "role": "other"} for name in ("al", "bo")])))
+    # One stays, so that the role can't go.
+    half = declared("acme", roles=[reader], assignments=[{"subject": "user:al", "role": "other"}])
+    done = apply(ctl, fleet(half), *prune, code=1)
+    assert done["tenants"][0]["outcome"] == "PLANNED" and not done["summary"]["applied"]
+    assert done["tenants"][0]["refusals"][0]["reason"] == "ROLE_IN_USE"
+    # Where the file says nothing of who has it, what has ended does not hold it.
+    silent = declared("acme", roles=[reader])
+    for one in ctl.json("role", "assignments", "acme")["assignments"]:
+        ctl("role", "unassign", "acme", one["name"].rpartition("/")[2])
+    ctl("role", "assign", "acme", "user:cy", "other", "--expires-in", "1s")
+    ctl("role", "assign", "acme", "user:di", "reader")
+    [ended] = ctl.json("role", "assignments", "acme", "--subject", "user:cy")["assignments"]
+    while datetime.datetime.now(datetime.UTC) < datetime.datetime.fromisoformat(ended["expireTime"]):
+        time.sleep(0.1)
+    done = apply(ctl, fleet(silent), *prune)
+    assert {one["field"] for one in done["tenants"][0]["changes"]} == {"roles.other", "assignments.other.user:cy"}
+    assert [one["subject"] for one in ctl.json("role", "assignments", "acme")["assignments"]] == ["user:di"]
+    assert "ROLE_NOT_FOUND" in ctl.error("role", "get", "acme", "other")
+
+
+def test_an_export_says_what_there_is_not(daemon):
+    ctl = daemon.over_unix()
+    apply(ctl, fleet(declared("acme")))
+    text = ctl("tenant", "export", "acme")
+    assert text.endswith("assignments: []\nauthentication: {}\n")
+    without = ctl("tenant", "export", "acme", "--no-assignments", "--no-authentication")
+    assert text == without + "assignments: []\nauthentication: {}\n"
+    assert ctl("apply", "-f", "-", "--plan", stdin=text) == "No changes: 1 unchanged.\n"
+    ctl("role", "assign", "acme", "user:al", "tenant-viewer")
+    ctl("auth", "set", "acme", "--file", "-", "--yes", stdin='{"requireBinding": true}')
+    assert apply(ctl, without)["summary"]["unchanged"] == 1
+    [done] = apply(ctl, text)["tenants"]
+    assert [one["field"] for one in done["changes"]] == ["authentication.requireBinding"]
+    assert len(ctl.json("role", "assignments", "acme")["assignments"]) == 1
+    [done] = apply(ctl, text, "--prune", "--selector", "slug = acme")["tenants"]
+    assert [one["field"] for one in done["changes"]] == ["assignments.tenant-viewer.user:al"]
+    assert ctl("tenant", "export", "acme") == text

@@ -83,3 +83,21 @@ def test_what_was_pruned_before_another_failed_is_told(daemon, place):
     assert out.endswith("0 created, 1 changed, 0 deleted, 0 unchanged, 1 failed, 1 not tried\n")
     assert "ROLE_NOT_FOUND" in ctl.error("role", "get", "p-one", "extra")
     assert {"p-one", "p-two", "p-three"} <= set(slugs(ctl))
+
+
+def test_what_was_changed_is_told_where_its_deletions_were_not_tried(daemon):
+    ctl = daemon.over_unix()
+    roles = [{"id": "kept", "permissions": ["a:b"]}, {"id": "extra", "permissions": ["a:b"]}]
+    apply(ctl, fleet(*(declared(slug, roles=roles) for slug in ("d-one", "d-two", "d-three"))))
+    less = fleet(declared("d-one", roles=roles[:1], labels={"new": "1"}), declared("d-two", roles=roles[:1]),
+                 declared("d-three", assignments=[{"subject": "user:al", "role": "nobody"}]))
+    flags = ("--keep-going", "--prune", "--selector", 'slug = "d-*"')
+    shown = ctl("apply", "-f", "-", "--yes", *flags, stdin=less, code=1)
+    assert "! d-one (" in shown and "): changed, but its deletions were not tried\n" in shown
+    assert shown.endswith("1 changed, 0 deleted, 0 unchanged, 1 failed, 1 not tried, deletions in 1 not tried\n")
+    assert ctl.json("tenant", "get", "d-one")["labels"] == {"new": "1"}
+    done = apply(ctl, less.replace('"new": "1"', '"new": "2"'), *flags, code=1)
+    told = {one["slug"]: (one["outcome"], one.get("deletionsNotTried", False)) for one in done["tenants"]}
+    assert told["d-one"] == ("DONE", True) and told["d-two"] == ("NOT_TRIED", False)
+    assert done["summary"]["deletionsNotTried"] == 1
+    assert ctl.json("role", "get", "d-one", "extra")["permissions"] == ["a:b"]

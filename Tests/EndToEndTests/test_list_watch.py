@@ -17,7 +17,7 @@ from tenantctl_process import PATIENCE, Daemon, binary, daemon, place
 
 __all__ = ["daemon", "place"]  # Fixtures.
 
-ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+ENTER, LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 
 class Terminal:

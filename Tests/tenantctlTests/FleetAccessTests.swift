@@ -1,5 +1,6 @@
 import Foundation
 import Tenancy
+import TenancyRPC
 import TenancyWire
 import Testing
 
@@ -68,7 +69,7 @@ import Testing
     let kept = changes(wanted, from: former)
     #expect(
       kept.assignments == [
-        .replace("tenants/1/assignments/1", wanted[0].message, at: 0),  // In range: of three.
+        .replace(wanted[0].message, at: 0),  // In range: of three.
         .create(wanted[1].message, at: 1),  // In range: of three.
       ])
     #expect(
@@ -80,8 +81,63 @@ import Testing
       ])
     let pruned = changes(wanted, from: former, prunes: true)
     #expect(
-      pruned.assignments.last == .delete(name: "tenants/1/assignments/2", role: "writer"))
+      pruned.assignments.last
+        == .delete(name: "tenants/1/assignments/2", subject: "user:al", role: "writer", .pruned))
     #expect(pruned.frees("writer") && !pruned.frees("reader"))
+  }
+
+  @Test func aRoleIsFreeWhenNobodyHasItAnyMore() {
+    var tenant = FleetTenant(slug: "acme")
+    tenant.roles = []
+    let former = [
+      given(1, "user:al", "writer"), given(2, "user:bo", "writer"),
+      given(3, "user:cy", "writer", until: 1), given(4, "user:cy", "reader", until: 1),
+    ]
+    let access = TenantAccess(
+      roles: [V1.Role(name: "tenants/1/roles/writer")], assignments: former)
+    func names(_ tenant: FleetTenant, prunes: Bool = true) -> (names: [String], isFree: Bool) {
+      let changes = FleetChanges(of: tenant, from: current, access, prunes: prunes)
+      let names = changes.assignments.compactMap { change in
+        if case .delete(let name, _, _, _) = change { ResourceName.last(name) } else { nil }
+      }
+      return (names.sorted(), changes.frees("writer"))
+    }
+    // Nothing is said of who has it: what has ended goes, the rest keeps it.
+    #expect(names(tenant) == (["3"], false))
+    tenant.assignments = [FleetAssignment(subject: "user:al", role: "writer")]
+    #expect(names(tenant) == (["2", "3"], false))
+    tenant.assignments = []
+    #expect(names(tenant) == (["1", "2", "3"], true))
+    #expect(names(tenant, prunes: false) == ([], false))
+  }
+
+  @Test func nobodyTakesARoleFromItself() {
+    func refusal(_ why: AssignmentEnd, _ caller: String?) -> RPCStatus? {
+      AssignmentChange.delete(
+        name: "tenants/1/assignments/1", subject: "spiffe://td/tenant/acme/web", role: "reader", why
+      ).refusal(to: caller, of: current)
+    }
+    #expect(refusal(.pruned, "spiffe://td/tenant/1/web")?.code == .failedPrecondition)
+    #expect(refusal(.declared, "spiffe://td/tenant/acme/web")?.code == .failedPrecondition)
+    #expect(refusal(.over, "spiffe://td/tenant/acme/web") == nil)
+    #expect(refusal(.pruned, "spiffe://td/tenant/acme/api") == nil)
+    #expect(refusal(.pruned, nil) == nil)
+  }
+
+  @Test func whatTakesAwayIsSentBeforeWhatGives() {
+    let writes: [FleetWrite] = [
+      .deleteRole(V1.DeleteRoleRequest(), isFree: true),
+      .unassign(V1.DeleteRoleAssignmentRequest(name: "pruned"), isDeclared: false),
+      .assign(V1.CreateRoleAssignmentRequest(), at: 0),
+      .createRole(V1.CreateRoleRequest(), at: 0),
+      .authenticate(V1.SetAuthenticationSettingsRequest(), from: V1.AuthenticationSettings()),
+      .unassign(V1.DeleteRoleAssignmentRequest(name: "declared"), isDeclared: true),
+      .update(V1.UpdateTenantRequest()),
+    ]
+    #expect(
+      FleetWrite.inOrder(writes).map { "\($0)".prefix { $0 != "(" } } == [
+        "update", "unassign", "authenticate", "createRole", "assign", "unassign", "deleteRole",
+      ])
   }
 
   @Test(arguments: [

@@ -1,5 +1,6 @@
 import Foundation
 import Tenancy
+import TenancyRPC
 import TenancyTokens
 import TenancyWire
 
@@ -58,11 +59,10 @@ struct FleetAssignment: Sendable {
 
 /// Authentication settings as they are in fleet files: those of the API, keys as JSON, without the etag.
 enum FleetAuthentication {
-  /// - Returns: nil where there are none but what every tenant has.
-  static func exported(_ settings: V1.AuthenticationSettings) -> V1.AuthenticationSettings? {
+  static func exported(_ settings: V1.AuthenticationSettings) -> V1.AuthenticationSettings {
     var settings = settings
     settings.etag = ""
-    return settings == V1.AuthenticationSettings() ? nil : settings
+    return settings
   }
 
   static func json(_ settings: V1.AuthenticationSettings) -> [String: JSONValue] {
@@ -127,9 +127,33 @@ struct TenantAccess: Sendable {
 /// What becomes of who has a role.
 enum AssignmentChange: Equatable {
   case create(V1.RoleAssignment, at: Int)
-  /// It has to end first: a subject has a role once.
-  case replace(String, V1.RoleAssignment, at: Int)
-  case delete(name: String, role: String)
+  /// In one: at no moment is the subject without the role.
+  case replace(V1.RoleAssignment, at: Int)
+  case delete(name: String, subject: String, role: String, AssignmentEnd)
+}
+
+/// Why an assignment goes.
+enum AssignmentEnd {
+  /// The file has it with an end that is past.
+  case declared
+  /// The file does not have it.
+  case pruned
+  /// It has ended by itself, and its role goes.
+  case over
+}
+
+extension AssignmentChange {
+  /// Who applies files goes on with what it may: it does not take that away from itself.
+  /// - Parameter caller: nil: nobody has asked.
+  func refusal(to caller: String?, of tenant: V1.Tenant) -> RPCStatus? {
+    guard case .delete(_, let subject, let role, let why) = self, why != .over, let caller,
+      FleetAssignment.portable(caller, of: tenant).hasSameBytes(as: subject)
+    else { return nil }
+    return RPCStatus(
+      .failedPrecondition,
+      "the caller would take the role '\(role)' from itself: declare it for \(subject), or let "
+        + "another apply this")
+  }
 }
 
 extension FleetChanges {
@@ -141,36 +165,55 @@ extension FleetChanges {
     var there: [[UInt8]: V1.RoleAssignment] = [:]
     for one in former {
       let known = tenant.map { FleetAssignment(one, of: $0) } ?? FleetAssignment(one)
-      // What is over is as if it were not there.
-      if !known.isOver(at: now) { there[known.key] = one }
+      // What is over is as if it were not there, except for a role that goes.
+      if !known.isOver(at: now) {
+        there[known.key] = one
+      } else if goingRoles.contains(known.role) {
+        drop(one, known, .over)
+      }
     }
     for (at, one) in wanted.enumerated() {
       var one = one
       if let tenant { one.subject = FleetAssignment.portable(one.subject, of: tenant) }
       let old = there.removeValue(forKey: one.key)
       guard !one.isOver(at: now) else {
-        if let old { drop(old, one) }
+        if let old { drop(old, one, .declared) }
         continue
       }
+      heldRoles.insert(one.role)
       guard let old else {
         assignments.append(.create(one.message, at: at))
         fields.append(FieldChange(field: one.field, from: nil, to: one.ending))
         continue
       }
       guard old.expireTime != one.expireTime else { continue }
-      assignments.append(.replace(old.name, one.message, at: at))
+      assignments.append(.replace(one.message, at: at))
       let before = FleetAssignment(
         subject: one.subject, role: one.role, expireTime: old.expireTime)
       fields.append(FieldChange(field: one.field, from: before.ending, to: one.ending))
     }
     guard prunes else { return }
     for old in there.values.sorted(by: { $0.name < $1.name }) {
-      drop(old, tenant.map { FleetAssignment(old, of: $0) } ?? FleetAssignment(old))
+      drop(old, tenant.map { FleetAssignment(old, of: $0) } ?? FleetAssignment(old), .pruned)
     }
   }
 
-  private mutating func drop(_ old: V1.RoleAssignment, _ known: FleetAssignment) {
-    assignments.append(.delete(name: old.name, role: known.role))
+  /// Where the file does not say who has roles, nobody loses one: what has ended goes with roles that go.
+  mutating func keep(_ former: [V1.RoleAssignment], of tenant: V1.Tenant, at now: Date = .now) {
+    for one in former {
+      let known = FleetAssignment(one, of: tenant)
+      if !known.isOver(at: now) {
+        heldRoles.insert(known.role)
+      } else if goingRoles.contains(known.role) {
+        drop(one, known, .over)
+      }
+    }
+  }
+
+  private mutating func drop(
+    _ old: V1.RoleAssignment, _ known: FleetAssignment, _ why: AssignmentEnd
+  ) {
+    assignments.append(.delete(name: old.name, subject: known.subject, role: known.role, why))
     let before = FleetAssignment(
       subject: known.subject, role: known.role, expireTime: old.expireTime)
     fields.append(FieldChange(field: known.field, from: before.ending, to: nil))
@@ -208,9 +251,19 @@ extension FleetChanges {
     Set(roles.compactMap { if case .create(_, let id, _) = $0 { id } else { nil } })
   }
 
-  /// Whether some who have a role lose it before it goes.
+  /// Ids of roles that are deleted.
+  var goingRoles: Set<String> {
+    Set(
+      roles.compactMap {
+        if case .delete(let name, _) = $0 { ResourceName.last(name) } else { nil }
+      }
+    )
+  }
+
+  /// Whether all who have a role lose it before it goes.
   func frees(_ role: String) -> Bool {
-    assignments.contains { if case .delete(_, role) = $0 { true } else { false } }
+    !heldRoles.contains(role)
+      && assignments.contains { if case .delete(_, _, role, _) = $0 { true } else { false } }
   }
 }
 
@@ -224,17 +277,35 @@ extension FieldChange {
 
 extension FleetWrite {
   init(_ change: AssignmentChange, in tenant: String) {
-    func request(_ assignment: V1.RoleAssignment) -> V1.CreateRoleAssignmentRequest {
-      V1.CreateRoleAssignmentRequest(parent: tenant, assignment: assignment)
-    }
     self =
       switch change {
-      case .create(let assignment, let at): .assign(request(assignment), at: at)
-      case .replace(let former, let assignment, let at):
-        .reassign(V1.DeleteRoleAssignmentRequest(name: former), request(assignment), at: at)
-      case .delete(let name, _): .unassign(V1.DeleteRoleAssignmentRequest(name: name))
+      case .create(let assignment, let at):
+        .assign(V1.CreateRoleAssignmentRequest(parent: tenant, assignment: assignment), at: at)
+      case .replace(let assignment, let at):
+        .assign(
+          V1.CreateRoleAssignmentRequest(parent: tenant, assignment: assignment, replace: true),
+          at: at)
+      case .delete(let name, _, _, let why):
+        .unassign(V1.DeleteRoleAssignmentRequest(name: name), isDeclared: why == .declared)
       }
   }
 
-  var isRoleDeletion: Bool { if case .deleteRole = self { true } else { false } }
+  /// As they are sent: of what is declared, what takes away before what gives; what goes last of all, and roles behind
+  /// those who had them.
+  static func inOrder(_ writes: [FleetWrite]) -> [FleetWrite] {
+    (0...lastTurn).flatMap { turn in writes.filter { $0.turn == turn } }
+  }
+
+  private static let lastTurn = 6
+  private var turn: Int {
+    switch self {
+    case .create, .update: 0
+    case .unassign(_, isDeclared: true): 1
+    case .authenticate: 2
+    case .createRole, .updateRole: 3
+    case .assign: 4
+    case .delete, .unassign: 5
+    case .deleteRole: Self.lastTurn
+    }
+  }
 }

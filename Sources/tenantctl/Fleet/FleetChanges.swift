@@ -21,6 +21,8 @@ struct FleetChanges {
   private(set) var roles: [RoleChange] = []
   /// Of who has roles, in the order of the file.
   var assignments: [AssignmentChange] = []
+  /// Ids of roles that somebody has afterwards, as far as that is known.
+  var heldRoles: Set<String> = []
   /// All of them, if any changes.
   var authentication: V1.AuthenticationSettings?
 
@@ -56,6 +58,8 @@ struct FleetChanges {
     if let wanted = tenant.roles { compare(wanted, with: access.roles ?? [], prunes: prunes) }
     if let wanted = tenant.assignments {
       compare(wanted, with: access.assignments ?? [], of: current, prunes: prunes)
+    } else {
+      keep(access.assignments ?? [], of: current)
     }
     if let wanted = tenant.authentication {
       compare(wanted, with: access.authentication ?? V1.AuthenticationSettings())

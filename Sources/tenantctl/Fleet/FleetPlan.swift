@@ -19,6 +19,8 @@ struct PlannedTenant: Sendable {
   var writes: [FleetWrite] = []
   var refusals: [FleetRefusal] = []
   var outcome = Outcome.planned
+  /// It was changed, but what was to go by that has stayed, since not all is well.
+  var keepsDeletions = false
   /// `tenants/{id}`; empty: there is none yet, or it can't be seen.
   var name = ""
 
@@ -34,7 +36,7 @@ struct PlannedTenant: Sendable {
       return self
     }
     var one = self
-    one.outcome = .notTried
+    if outcome == .done { one.keepsDeletions = true } else { one.outcome = .notTried }
     return one
   }
 
@@ -51,7 +53,9 @@ struct FleetPlan: Presentable {
   var hasChanges: Bool { tenants.contains { $0.action != .keep } }
   var isRefused: Bool { tenants.contains { !$0.refusals.isEmpty } }
   var isWell: Bool { !isRefused && !hasFailed }
-  var hasFailed: Bool { tenants.contains { $0.outcome == .failed || $0.outcome == .notTried } }
+  var hasFailed: Bool {
+    tenants.contains { $0.outcome == .failed || $0.outcome == .notTried || $0.keepsDeletions }
+  }
 
   func lines() -> [String] {
     // Keys and texts are tenants' own: they could move the cursor, and hide what is confirmed.
@@ -65,6 +69,9 @@ struct FleetPlan: Presentable {
         ["! \(tenant.title): \(refusal.text)"] + refusal.violations.map { "    \($0)" }
       }
     }
+      + tenants.filter(\.keepsDeletions).map {
+        "! \($0.title): changed, but its deletions were not tried"
+      }
   }
 
   private func count(_ action: PlannedTenant.Action) -> Int {
@@ -78,10 +85,13 @@ struct FleetPlan: Presentable {
   private var refused: Int { tenants.count { !$0.refusals.isEmpty } }
   private var notTried: Int { tenants.count { $0.outcome == .notTried } }
 
+  private var keptDeletions: Int { tenants.count(where: \.keepsDeletions) }
+
   private var summary: String {
     if isCarriedOut {
+      let deletions = keptDeletions == 0 ? "" : ", deletions in \(keptDeletions) not tried"
       return "\(count(.create)) created, \(count(.update)) changed, \(count(.delete)) deleted, "
-        + "\(kept) unchanged, \(refused) failed, \(notTried) not tried"
+        + "\(kept) unchanged, \(refused) failed, \(notTried) not tried\(deletions)"
     }
     guard hasChanges || isRefused else { return "No changes: \(kept) unchanged." }
     return "\(count(.create)) to create, \(count(.update)) to change, "
@@ -96,7 +106,7 @@ struct FleetPlan: Presentable {
         "create": number(count(.create)), "update": number(count(.update)),
         "delete": number(count(.delete)), "unchanged": number(kept),
         "refused": number(refused), "notTried": number(notTried),
-        "applied": .bool(isCarriedOut),
+        "deletionsNotTried": number(keptDeletions), "applied": .bool(isCarriedOut),
       ]),
     ])
   }
@@ -139,6 +149,7 @@ extension PlannedTenant {
         }),
     ]
     if !name.isEmpty { members["name"] = .string(name) }
+    if keepsDeletions { members["deletionsNotTried"] = .bool(true) }
     if let source {
       members["file"] = .string(source.file)
       members["line"] = .number(Double(source.line))

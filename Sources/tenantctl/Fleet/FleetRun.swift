@@ -18,11 +18,27 @@ struct FleetRun: Sendable {
   let keepsGoing: Bool
   /// Which tenants go if no file declares them: a filter. Nil: none.
   let prunes: String?
+  /// Who this is, where it might prune what it has itself.
+  private var caller: String?
+
+  init(connection: Connection, parallel: Int, keepsGoing: Bool, prunes: String?) {
+    self.connection = connection
+    self.parallel = parallel
+    self.keepsGoing = keepsGoing
+    self.prunes = prunes
+  }
 
   // MARK: Planning
 
   func plan(_ documents: [FleetDocument]) async throws -> FleetPlan {
-    let planned = try await Self.each(documents, parallel) { try await plan($0) }
+    var run = self
+    if documents.contains(where: { $0.tenant.assignments != nil }) {
+      run.caller = try await Self.patiently {
+        try await connection.identity.whoAmI(V1.WhoAmIRequest(), options: connection.options)
+          .subject
+      }
+    }
+    let planned = try await Self.each(documents, parallel) { [run] in try await run.plan($0) }
     return FleetPlan(tenants: planned + (try await pruned(planned)))
   }
 
@@ -42,7 +58,7 @@ struct FleetRun: Sendable {
         return planned
       }
       let access = try await FleetSource(connection: connection)
-        .access(to: current.name, for: document.tenant)
+        .access(to: current.name, for: document.tenant, prunes: prunes != nil)
       try await plan(
         FleetChanges(of: document.tenant, from: current, access, prunes: prunes != nil),
         of: current, access, &planned)
@@ -81,8 +97,18 @@ struct FleetRun: Sendable {
             isFree: changes.frees(ResourceName.last(name)))
         }
       if try await isTaken(write, &planned) { planned.writes.append(write) }
+      if case .delete(let name, _) = change, planned.refusals.isEmpty,
+        changes.heldRoles.contains(ResourceName.last(name))
+      {
+        planned.refusals.append(
+          FleetRefusal(
+            RPCStatus(
+              .failedPrecondition,
+              "the role '\(ResourceName.last(name))' is left out, but somebody is to have it"),
+            source: planned.source))
+      }
     }
-    try await planAssignments(changes, of: current.name, &planned)
+    try await planAssignments(changes, of: current, &planned)
     if let settings = changes.authentication {
       let write = FleetWrite.authenticate(
         V1.SetAuthenticationSettingsRequest(parent: current.name, settings: settings),
@@ -94,27 +120,26 @@ struct FleetRun: Sendable {
         fields.removeAll { $0.isOfAuthentication }
       }
     }
+    planned.writes = FleetWrite.inOrder(planned.writes)
     planned.fields = fields
     planned.action = fields.isEmpty ? .keep : .update
   }
 
-  /// Who gets a role that is yet to be made can't be asked about. What goes comes last, with roles behind those who had
-  /// them.
+  /// Who gets a role that is yet to be made can't be asked about.
   private func planAssignments(
-    _ changes: FleetChanges, of tenant: String, _ planned: inout PlannedTenant
+    _ changes: FleetChanges, of tenant: V1.Tenant, _ planned: inout PlannedTenant
   ) async throws {
     let new = changes.newRoles
     for change in changes.assignments {
-      let write = FleetWrite(change, in: tenant)
-      if case .create(let assignment, _) = change, new.contains(assignment.role) {
+      let write = FleetWrite(change, in: tenant.name)
+      if let refusal = change.refusal(to: caller, of: tenant) {
+        planned.refusals.append(FleetRefusal(refusal, source: planned.source))
+      } else if case .create(let assignment, _) = change, new.contains(assignment.role) {
         planned.writes.append(write)
       } else if try await isTaken(write, &planned) {
         planned.writes.append(write)
       }
     }
-    let deletions = planned.writes.filter(\.isRoleDeletion)
-    planned.writes.removeAll(where: \.isRoleDeletion)
-    planned.writes += deletions
   }
 
   /// Of a tenant that does not exist, its roles can't be asked about.
@@ -139,6 +164,7 @@ struct FleetRun: Sendable {
             parent: "tenants/\(tenant.slug)", settings: settings),
           from: V1.AuthenticationSettings()))
     }
+    planned.writes = FleetWrite.inOrder(planned.writes)
     return planned
   }
 
@@ -227,6 +253,7 @@ struct FleetRun: Sendable {
       let writes = tenant.writes.filter { $0.isDeletion == deleting }
       guard tenant.action != .keep, tenant.refusals.isEmpty, !writes.isEmpty else { return tenant }
       if stop.isSet {
+        if deleting { return tenant.withoutDeletions }
         tenant.outcome = .notTried
         return tenant
       }

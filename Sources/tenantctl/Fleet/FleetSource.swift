@@ -62,11 +62,21 @@ extension FleetSource {
       V1.GetAuthenticationSettingsRequest(parent: tenant), options: connection.options)
   }
 
-  /// What is to be compared with a file: no more than that has.
-  func access(to tenant: String, for wanted: FleetTenant) async throws -> TenantAccess {
+  /// What is to be compared with a file: no more than that has, and who has roles where one goes.
+  func access(
+    to tenant: String, for wanted: FleetTenant, prunes: Bool
+  ) async throws -> TenantAccess {
     var access = TenantAccess()
     if wanted.roles != nil { access.roles = try await roles(of: tenant) }
-    if wanted.assignments != nil { access.assignments = try await assignments(of: tenant) }
+    if wanted.assignments != nil {
+      access.assignments = try await assignments(of: tenant)
+    } else if prunes, let roles = access.roles, wanted.leavesOut(roles) {
+      do {
+        access.assignments = try await assignments(of: tenant)
+      } catch let status as RPCStatus where status.code == .permissionDenied {
+        // The server knows whether somebody has the role.
+      }
+    }
     if wanted.authentication != nil { access.authentication = try await authentication(of: tenant) }
     return access
   }

@@ -80,12 +80,13 @@ extension FleetTenant {
     self.roles = roles?.map { FleetRole($0) }
   }
 
-  /// What a file is to say of it: not what it does not have, nor what the server would make of the rest.
+  /// What a file is to say of it: not what it does not have, nor what the server would make of the rest. That nobody has
+  /// a role, and that no tokens are taken, is said: who compares sees what is added later.
   init(exporting tenant: V1.Tenant, _ access: TenantAccess, at now: Date = .now) {
     self.init(tenant, roles: access.roles?.filter { !$0.builtIn })
     assignments = access.assignments?.map { FleetAssignment($0, of: tenant) }
       .filter { !$0.isOver(at: now) }.sorted { ($0.role, $0.subject) < ($1.role, $1.subject) }
-    authentication = access.authentication.flatMap(FleetAuthentication.exported)
+    authentication = access.authentication.map(FleetAuthentication.exported)
     func drop(_ path: WritableKeyPath<Self, String?>, _ unsaid: String = "") {
       if self[keyPath: path] == unsaid { self[keyPath: path] = nil }
     }
@@ -103,7 +104,6 @@ extension FleetTenant {
     if featureFlags?.isEmpty ?? true { featureFlags = nil }
     if routes?.isEmpty ?? true { routes = nil }
     if self.roles?.isEmpty ?? true { self.roles = nil }
-    if assignments?.isEmpty ?? true { assignments = nil }
   }
 
   /// All that the file says, as a tenant that does not exist yet.
@@ -125,6 +125,14 @@ extension FleetTenant {
       isolationModel: isolation?.model ?? .unspecified,
       configuration: configuration == V1.TenantConfiguration() ? nil : configuration,
       labels: labels ?? [:], annotations: annotations ?? [:])
+  }
+}
+
+extension FleetTenant {
+  /// Whether some of the roles would be pruned.
+  func leavesOut(_ former: [V1.Role]) -> Bool {
+    let named = Set((roles ?? []).map(\.id))
+    return former.contains { !$0.builtIn && !named.contains(ResourceName.last($0.name)) }
   }
 }
 

@@ -14,25 +14,26 @@ enum FleetWrite: Sendable {
   /// - Parameter isFree: nobody has it by then, since that goes before.
   case deleteRole(V1.DeleteRoleRequest, isFree: Bool)
   case assign(V1.CreateRoleAssignmentRequest, at: Int)
-  case reassign(V1.DeleteRoleAssignmentRequest, V1.CreateRoleAssignmentRequest, at: Int)
-  case unassign(V1.DeleteRoleAssignmentRequest)
+  /// - Parameter isDeclared: the file has it as one that has ended.
+  case unassign(V1.DeleteRoleAssignmentRequest, isDeclared: Bool)
   case authenticate(V1.SetAuthenticationSettingsRequest, from: V1.AuthenticationSettings)
 
   /// What of the file it is about.
   var part: FleetPart {
     switch self {
     case .createRole(_, let at), .updateRole(_, let at): .role(at)
-    case .assign(_, let at), .reassign(_, _, let at): .assignment(at)
+    case .assign(_, let at): .assignment(at)
     case .authenticate: .authentication
     case .create, .update, .delete, .deleteRole, .unassign: .tenant
     }
   }
 
-  /// Whether something goes by it.
+  /// Whether something goes by it that the file does not have.
   var isDeletion: Bool {
     switch self {
-    case .delete, .deleteRole, .unassign: true
-    case .create, .update, .createRole, .updateRole, .assign, .reassign, .authenticate: false
+    case .delete, .deleteRole: true
+    case .unassign(_, let isDeclared): !isDeclared
+    case .create, .update, .createRole, .updateRole, .assign, .authenticate: false
     }
   }
 
@@ -67,16 +68,7 @@ enum FleetWrite: Sendable {
     case .assign(var request, _):
       request.validateOnly = true
       _ = try await connection.authorization.createRoleAssignment(request, options: options)
-    case .reassign(var former, var request, _):
-      former.validateOnly = true
-      _ = try await connection.authorization.deleteRoleAssignment(former, options: options)
-      request.validateOnly = true
-      do {
-        _ = try await connection.authorization.createRoleAssignment(request, options: options)
-      } catch let status as RPCStatus where status.errorInfo?.reason == "ASSIGNMENT_EXISTS" {
-        // That is the one which goes first; all else was looked at before.
-      }
-    case .unassign(var request):
+    case .unassign(var request, _):
       request.validateOnly = true
       _ = try await connection.authorization.deleteRoleAssignment(request, options: options)
     case .authenticate(var request, let former):
@@ -107,10 +99,7 @@ enum FleetWrite: Sendable {
       _ = try await connection.authorization.deleteRole(request, options: options)
     case .assign(let request, _):
       _ = try await connection.authorization.createRoleAssignment(request, options: options)
-    case .reassign(let former, let request, _):
-      _ = try await connection.authorization.deleteRoleAssignment(former, options: options)
-      _ = try await connection.authorization.createRoleAssignment(request, options: options)
-    case .unassign(let request):
+    case .unassign(let request, _):
       _ = try await connection.authorization.deleteRoleAssignment(request, options: options)
     case .authenticate(let request, _):
       _ = try await connection.tokens.setAuthenticationSettings(request, options: options)

@@ -78,7 +78,8 @@ struct TenantListRows: Sendable {
   }
 
   /// A line about all of them, then the table.
-  func lines(width: Int?) -> [String] {
+  /// - Parameter height: lines that can be seen; nil: all of them.
+  func lines(width: Int?, height: Int? = nil) -> [String] {
     let state = isLost.map { ", not connected (\($0)): trying again" } ?? ""
     let reading = isWhole ? "" : ", still reading"
     let summary = "\(rows.count) tenants at revision \(revision)\(reading)\(state)"
@@ -87,7 +88,9 @@ struct TenantListRows: Sendable {
       return order.isDescending ? !isBefore : isBefore
     }
     var table = GrowingTable(columns.map(\.header), expendable: TenantColumn.expendable)
-    let shown = sorted.prefix(limit ?? .max).map(\.value.cells)
+    // Behind the summary and the header.
+    let room = height.map { max(0, $0 - 2) } ?? .max
+    let shown = sorted.prefix(min(limit ?? .max, room)).map(\.value.cells)
     return [summary] + table.lines(Array(shown), width: width)
   }
 }
@@ -97,10 +100,11 @@ final class TenantListTable: TenantListScreen {
   private struct State {
     var rows: TenantListRows
     var isDirty = true
-    var isShown = false
   }
 
   private let state: Mutex<State>
+  /// Whether it is shown: who writes to the terminal holds it, and what happens meanwhile need not wait for that.
+  private let screen = Mutex(false)
   private let signals = Mutex<[any DispatchSourceSignal]>([])
 
   init(_ rows: TenantListRows) { state = Mutex(State(rows: rows)) }
@@ -119,23 +123,29 @@ final class TenantListTable: TenantListScreen {
   }
 
   func refresh() {
-    state.withLock { state in
-      guard state.isShown, state.isDirty else { return }
-      state.isDirty = false
-      let lines = state.rows.lines(width: Terminal.width)
-      Self.write(LiveTable.frame(lines, height: Terminal.height ?? lines.count + 1))
+    screen.withLock { isShown in
+      guard isShown else { return }
+      let (width, height) = (Terminal.width, Terminal.height)
+      let lines = state.withLock { state -> [String]? in
+        guard state.isDirty else { return nil }
+        state.isDirty = false
+        return state.rows.lines(width: width, height: height.map { $0 - 1 })
+      }
+      if let lines { Self.write(LiveTable.frame(lines, height: height ?? lines.count + 1)) }
     }
   }
 
   // MARK: The terminal
 
-  /// Another screen, without a cursor; and back.
-  private static let (entry, exit) = ("\u{1B}[?1049h\u{1B}[?25l", "\u{1B}[?25h\u{1B}[?1049l")
+  /// Another screen, without a cursor, and lines that end at its border; and back.
+  private static let (entry, exit) = (
+    "\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l", "\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
+  )
 
   /// Takes the screen, until `leave`. What ends or stops the program gives it back first.
   func enter() {
     signals.withLock { signals in
-      signals = [SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGWINCH].map { number in
+      signals = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH].map { number in
         // The source sees it all the same.
         signal(number, SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
@@ -148,16 +158,17 @@ final class TenantListTable: TenantListScreen {
   }
 
   func leave() {
-    state.withLock { state in
-      guard state.isShown else { return }
-      state.isShown = false
+    screen.withLock { isShown in
+      guard isShown else { return }
+      isShown = false
       Self.write(Self.exit)
     }
   }
 
   private func take() {
-    state.withLock { state in
-      (state.isShown, state.isDirty) = (true, true)
+    change { _ in }
+    screen.withLock { isShown in
+      isShown = true
       Self.write(Self.entry)
     }
     refresh()

@@ -158,8 +158,7 @@ struct StateAudit {
     case .putProvisioningStep(let id, let name):
       try requireTenant(id, Row("provisioning_steps", id, name))
     case .rememberRequest(let request):
-      let owner = request.payer.map { "\($0)/" } ?? ""
-      let row = Row("requests", owner + request.actor, request.requestID)
+      let row = Row("requests", request.payerText + request.actor, request.requestID)
       if let tenant = request.tenant { try requireTenant(tenant, row) }
       try row.require(Self.isDigest(request.digest), "its digest is none")
     case .putRevocation(let id, let revocation):

@@ -23,9 +23,9 @@ let lending = strict + [.enableExperimentalFeature("Lifetimes")]
 /// And of those that have few uses of C: what is unsafe is marked, so that a new use shows.
 let marked = strict + [.strictMemorySafety()]
 let fuzzed: [Target.Dependency] = [
-  "CTenancyOpenSSL", "TenancyCrypto", "TenancyFetch", "TenancyRPC", "TenancyRPCServices", "Tenancy",
-  "TenancySecrets", "TenancyServer", "TenancyStore", "TenancyTelemetry", "TenancyTestSupport",
-  "TenancyTokens", "TenancyWire", "TenancyWorkload",
+  "CTenancyOpenSSL", "TenancyConditions", "TenancyCrypto", "TenancyFetch", "TenancyRPC",
+  "TenancyRPCServices", "Tenancy", "TenancySecrets", "TenancyServer", "TenancyStore",
+  "TenancyTelemetry", "TenancyTestSupport", "TenancyTokens", "TenancyWire", "TenancyWorkload",
   .product(name: "NIOCore", package: "swift-nio"),
   .product(name: "NIOEmbedded", package: "swift-nio"),
 ]
@@ -43,6 +43,8 @@ let package = Package(
       ]),
     .library(name: "CTenancyProtobufC", targets: ["CTenancyProtobufC"]),
     .library(name: "TenancyClient", targets: ["TenancyClient", "TenancyRPC", "TenancyWire"]),
+    // Conditions of authorization, by themselves.
+    .library(name: "TenancyConditions", targets: ["TenancyConditions"]),
     .executable(name: "tenantd", targets: ["tenantd"]),
     .executable(name: "tenantctl", targets: ["tenantctl"]),
   ],
@@ -158,6 +160,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(name: "Tenancy", swiftSettings: marked + [.enableExperimentalFeature("Lifetimes")]),
+    // Conditions of authorization, in a subset of CEL. No I/O.
+    .target(name: "TenancyConditions", swiftSettings: marked),
     .target(
       name: "TenancySecrets", dependencies: ["TenancyCrypto", "Tenancy"], swiftSettings: strict),
     // Tokens, of others and of ours: strict JOSE. No I/O.
@@ -272,6 +276,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TenancyTests", dependencies: ["Tenancy", "TenancyTestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "TenancyConditionsTests", dependencies: ["TenancyConditions"], swiftSettings: marked),
     .testTarget(
       name: "TenancyServerTests",
       dependencies: [

@@ -24,7 +24,7 @@ struct FuzzTarget: Sendable {
     codingTargets + domainTargets + messageTargets + framingTargets + http2Targets + tlsTargets
     + storedTargets + backupTargets + telemetryTargets + ttrpcTargets + connectionTargets
     + scriptTargets + tokenTargets + envoyTargets + fetchTargets + workloadTargets
-    + watchTargets
+    + watchTargets + conditionTargets
 }
 
 /// A property that does not hold.

@@ -41,6 +41,7 @@ struct PostgreSQLStoreTests {
         + "DROP TABLE signing_authorities; DROP TABLE platform_secrets;"
         + "DROP TABLE request_counts; DROP TABLE limit_nodes; DROP TABLE tenant_domains; "
         + "DROP TABLE tenant_operations; DROP TABLE configuration_items; DROP TABLE configuration_history;"
+        + formerRequests
         + "ALTER TABLE tenants DROP COLUMN token_keys; DELETE FROM tenancy_migrations WHERE version > \(before);"
         + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)
     let store = try open()
@@ -49,25 +50,35 @@ struct PostgreSQLStoreTests {
     #expect(try AuditRetentionContract.due(store, longerThan: 2)[chain] == 0)
   }
 
+  /// Makes the table of requests what it was before tenants' callers had any.
+  private let formerRequests = """
+    ALTER TABLE requests DROP COLUMN payer; ALTER TABLE requests DROP COLUMN resource;
+    ALTER TABLE requests ADD PRIMARY KEY (actor, request_id);
+    ALTER TABLE requests ALTER COLUMN tenant_id SET NOT NULL;
+    CREATE INDEX requests_by_time ON requests (time);
+    """
+
   @Test func aStoreOfTheVersionBeforeTokensGoesOn() throws {
     let tenant = Sample.tenant(1)
+    let request = Change.rememberRequest(Sample.request("r", tenant: tenant.id, at: 7))
     let former = try open()
-    try former.append([Sample.entry(1, [.putTenant(tenant)])])
+    try former.append([Sample.entry(1, [.putTenant(tenant), request])])
     former.close()
     let before: Int64 = 6
     try server.execute(
       "DROP TABLE signing_authorities; DROP TABLE platform_secrets; DROP TABLE revocations;"
         + "DROP TABLE request_counts; DROP TABLE limit_nodes; DROP TABLE tenant_domains; "
         + "DROP TABLE tenant_operations; DROP TABLE configuration_items; DROP TABLE configuration_history;"
+        + formerRequests
         + "DROP TABLE workload_entries; ALTER TABLE tenants DROP COLUMN token_keys;"
         + "DELETE FROM tenancy_migrations WHERE version > \(before);"
         + "UPDATE tenancy_revision SET schema_version = \(before)", schema: schema)
     let store = try open()
     defer { store.close() }
-    #expect(try store.load().changes == [.putTenant(tenant)])
+    #expect(try store.load().changes == [.putTenant(tenant), request])
     let revocation = ContractTokens.put(tenant.id, .tenant, until: 5)
     try store.append([Sample.entry(2, [revocation])])
-    #expect(try store.load().changes == [.putTenant(tenant), revocation])
+    #expect(try store.load().changes == [.putTenant(tenant), request, revocation])
   }
 
   @Test func theTablesAreAsTheirDescriptionSays() throws {

@@ -146,8 +146,12 @@ import Testing
 
   @Test func allAreMeasuredInTheBackground() async throws {
     for number in 1...3 as ClosedRange<UInt64> { try await make(number) }
-    for number in 4...700 as ClosedRange<UInt64> {
-      try await test.put(Sample.tenant(number, state: .pending))
+    try await test.plane.write(actor: "test", action: "test") {
+      (transaction) throws(TenancyError) in
+      for number in 4...700 as ClosedRange<UInt64> {
+        let tenant = Sample.tenant(number, state: .pending)
+        transaction.emit(.putTenant(tenant), about: tenant.id)
+      }
     }
     try await make(701)
     let meter = meter { $0.roundInterval = .milliseconds(1) }

@@ -133,6 +133,7 @@ def test_removed_keys_end_what_they_have_signed(admin, acme, corp, keys, gateway
     eventually(lambda: answer(gateway, token) == "TOKEN_KEY_UNKNOWN", "they are fetched once more")
 
 
+@pytest.mark.quiet
 def test_unknown_keys_have_them_fetched_once_a_minute(make_server, keys, corp, pki):
     server = make_server(tokens=fetching(keys, refresh_seconds=3600, stale_seconds=86_400)).start()
     with server.operator() as admin, server.client(pki.python.platform("resolver")) as gateway:

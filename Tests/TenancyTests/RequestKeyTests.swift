@@ -63,6 +63,18 @@ struct RequestKeyTests {
     #expect(version == before + 2 && test.plane.state.requests.count == 1)
   }
 
+  /// What ends on another day takes the place of what was known of its id.
+  @Test func whatEndsIsRememberedInThePlaceOfWhatIsOver() async throws {
+    try await test.put(Sample.tenant(1))
+    try await write(judge(key()))
+    test.clock.advance(seconds: 86_401)
+    let next = key(digest: "e")
+    try await write(judge(next).beginning, "begun")
+    try await write(WriteJudge.server.ending(judge(next)), "ended")
+    #expect(
+      try next.earlier(in: test.plane.state, at: test.clock.now)?.resource == "made-ended")
+  }
+
   @Test func whatTheServerDidByItselfIsRemembered() async throws {
     try await test.put(Sample.tenant(1))
     let key = key()

@@ -46,15 +46,19 @@ public struct RequestKey: Sendable {
   public func earlier(
     in state: ControlState, at now: Timestamp
   ) throws(TenancyError) -> RememberedRequest? {
-    guard let earlier = state.request(key), earlier.time >= now + Days(-1) else { return nil }
+    guard let earlier = known(in: state, at: now) else { return nil }
     guard earlier.digest == digest else { throw Self.reused }
     return earlier
+  }
+
+  private func known(in state: ControlState, at now: Timestamp) -> RememberedRequest? {
+    state.request(key).flatMap { $0.time >= now + Days(-1) ? $0 : nil }
   }
 
   /// - Throws: ABORTED with REQUEST_REPEATED if it was carried out meanwhile.
   func pass(_ transaction: inout Transaction) throws(TenancyError) {
     // What the server ends is done, whoever has asked for it first.
-    if isBegun, transaction.state.request(key) != nil { return }
+    if isBegun, known(in: transaction.state, at: transaction.now) != nil { return }
     if try earlier(in: transaction.state, at: transaction.now) != nil {
       // Also where it was, in a transaction that another node's was faster than.
       mark.isSet.store(false, ordering: .releasing)

@@ -8,6 +8,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Value
 from support import api
 from support.client import failure, invalid
+from support.nodes import known
 from support.nodes import settings as node_settings
 from support.pki import tenant_id
 from support.waiting import eventually
@@ -255,8 +256,9 @@ def test_nodes_have_one_history(make_server, database):
         def word(client):
             return dict(client.get(acme.id).configuration.custom_settings).get("word")
 
+        eventually(lambda: known(there, "acme"), "the other node knows it")
         configure(here, acme.id, word=1)
-        eventually(lambda: word(there) == 1, "the other node knows it")
+        eventually(lambda: word(there) == 1, "and what it is told")
         configure(there, acme.id, word=2)
         assert told(history(here, acme.id)) == told(history(there, acme.id)) == [
             ("custom_settings.word", 1.0, 2.0), ("custom_settings.word", "none", 1.0)]

@@ -10,10 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from support import api
 from support.client import failure, invalid
-from support.nodes import token_of
+from support.nodes import token_of, validate
 from support.pki import tenant_id
 from support.requests import EVERY
 from support.tokens import bearer, issue
+from support.waiting import eventually
 
 authorities, authz, flags, manager, plans, settings, tenant, tokens, workloads = (
     api.authorities, api.authz, api.flags, api.manager, api.plans, api.settings, api.tenant, api.tokens,
@@ -233,7 +234,7 @@ def test_a_request_is_carried_out_once_by_all_nodes(make_nodes):
     nodes = make_nodes(2)
     with nodes[0].operator() as one, nodes[1].operator() as other:
         named = one.active("acme").name
-        one.get(named)
+        eventually(lambda: validate(other, "acme").state == api.ACTIVE, "the other node knows it")
         for _ in range(8):
             request = tokens.RotateTokenKeyRequest(parent=named, request_id=str(uuid.uuid4()))
             found, all_at_once = [], threading.Barrier(8)

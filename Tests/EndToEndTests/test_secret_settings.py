@@ -7,6 +7,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.struct_pb2 import Value
 from support import api
 from support.client import failure, invalid
+from support.nodes import known
 from support.nodes import settings as node_settings
 from support.pki import tenant_id
 from support.waiting import eventually
@@ -219,9 +220,10 @@ def test_nodes_read_what_either_sets(make_server, database):
     one, other = (make_server(**node_settings(database, poll=200)).start() for _ in range(2))
     with one.operator() as here, other.operator() as there:
         acme = here.active("acme", api.SHARED)
+        eventually(lambda: known(there, "acme"), "the other node knows it")
         declare(here, "key")
         set_secrets(here, acme.id, key=SECRET)
-        eventually(lambda: len(there.get(acme.id).configuration.secret_settings) == 1, "the other node knows it")
+        eventually(lambda: len(there.get(acme.id).configuration.secret_settings) == 1, "and what it is told")
         assert access(there, acme.id, "key").value == SECRET
         set_secrets(there, acme.id, key=SECRET + "-1")
         # One that was set again while it was read is not answered: neither the former nor, maybe, one of tomorrow.

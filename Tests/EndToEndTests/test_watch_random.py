@@ -6,6 +6,8 @@ import time
 
 import grpc
 
+from support.nodes import known
+from support.waiting import eventually
 from support.watches import begun, changes, rename, watch
 
 
@@ -61,6 +63,8 @@ def follow_at_random(clients, token, seconds, random_):
 
 def every_change_once(clients):
     names = [clients[0].create(f"t{number}").name for number in range(6)]
+    for client in clients:
+        eventually(lambda client=client: known(client, "t5"), "all nodes know them")
     random_ = random.Random(7)
     _, token = begun(clients[0])
     start = token

@@ -159,7 +159,9 @@ let package = Package(
         "CTenancyInteropProto", "CTenancyProtobufC", "TenancyRPC", "TenancyRPCServices",
       ],
       swiftSettings: strict),
-    .target(name: "Tenancy", swiftSettings: marked + [.enableExperimentalFeature("Lifetimes")]),
+    .target(
+      name: "Tenancy", dependencies: ["TenancyConditions"],
+      swiftSettings: marked + [.enableExperimentalFeature("Lifetimes")]),
     // Conditions of authorization, in a subset of CEL. No I/O.
     .target(name: "TenancyConditions", swiftSettings: marked),
     .target(

@@ -316,6 +316,10 @@ tenancy__v1__check_request__get_descriptor(void) {
   return &tenancy__v1__check_request__descriptor;
 }
 static inline const ProtobufCMessageDescriptor *
+tenancy__v1__check_attributes__get_descriptor(void) {
+  return &tenancy__v1__check_attributes__descriptor;
+}
+static inline const ProtobufCMessageDescriptor *
 tenancy__v1__check_response__get_descriptor(void) {
   return &tenancy__v1__check_response__descriptor;
 }

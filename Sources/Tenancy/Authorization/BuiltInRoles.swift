@@ -29,7 +29,7 @@ public enum BuiltInRoles {
 
   /// What they grant, once for all tenants: nothing but permissions on this framework's own API.
   static let grants = all.reduce(into: GrantIndex()) { grants, role in
-    grants.insert(role.role.permissions, of: role.number)
+    grants.edit(from: [], to: role.role.permissions, of: role.number)
   }
 
   private static func make(

@@ -8,6 +8,10 @@ struct GrantIndex: Sendable {
   private var actions = ByteTable<RoleSet>()
   private var everything = RoleSet()
 
+  var isEmpty: Bool {
+    everything.isEmpty && exact.isEmpty && resources.isEmpty && actions.isEmpty
+  }
+
   // MARK: Questions
 
   /// The roles that grant `question`, whose colon is at `colon` (`Permission.colon(in:)`).
@@ -41,12 +45,12 @@ struct GrantIndex: Sendable {
 
   // MARK: Changes
 
-  mutating func insert(_ permissions: some Sequence<String>, of role: Int) {
-    edit(permissions) { $0.insert(role) }
-  }
-
-  mutating func remove(_ permissions: some Sequence<String>, of role: Int) {
-    edit(permissions) { $0.remove(role) }
+  /// What a role grants has changed.
+  mutating func edit(from former: [String], to permissions: [String], of role: Int) {
+    if former.isEmpty, permissions.isEmpty { return }
+    let (before, after) = (Set(former), Set(permissions))
+    edit(before.subtracting(after)) { $0.remove(role) }
+    edit(after.subtracting(before)) { $0.insert(role) }
   }
 
   /// For tests.

@@ -1,9 +1,17 @@
+import TenancyConditions
+
 /// What one subject holds in one tenant.
 struct Holdings: Sendable {
   /// A role that is held until a moment.
   private struct Ending: Sendable {
     let end: Timestamp
     let role: Int
+  }
+
+  /// A role that is held of some resources only, or under a condition.
+  private struct Qualified: Sendable {
+    let role: Int
+    let assignment: RoleAssignment
   }
 
   /// In order of their ids.
@@ -14,25 +22,109 @@ struct Holdings: Sendable {
   private var lasting = RoleSet()
   /// Those that end latest come first, so that those that have ended need not be looked at.
   private var ending: [Ending] = []
+  /// Those that are qualified, in the order of their making.
+  private var qualified: [Qualified] = []
 
-  /// One of `roles` that is held at `now`.
-  func first(of roles: RoleSet, at now: Timestamp, _ budget: inout WorkBudget) -> Int? {
+  /// How long a stream goes on before conditions are evaluated anew: they can tell the time.
+  private static let conditionPause = Duration.seconds(10)
+
+  // MARK: Questions
+
+  /// One of `roles`, or one that inherits from one, which is held at `now` of all resources and always.
+  @inline(__always)
+  func first(
+    of roles: RoleSet, _ family: borrowing RoleFamily, at now: Timestamp,
+    _ budget: inout WorkBudget
+  ) -> Int? {
     budget.visit(min(lasting.words, roles.words))
     if roles.isEmpty { return nil }
-    if let role = lasting.firstCommon(with: roles) { return role }
+    if let role = family.first(lasting, of: roles, &budget) { return role }
     for held in ending {
       guard held.end > now else { return nil }
       budget.visit()
-      if roles.contains(held.role) { return held.role }
+      if family.isOne(held.role, of: roles) { return held.role }
     }
     return nil
   }
 
-  /// When the next of the roles that are held at `now` ends; nil: none does.
+  /// One of `roles` that allows, and that is held where it is asked.
+  @inline(__always)
+  func allowing(
+    _ roles: RoleSet, _ family: borrowing RoleFamily, _ question: borrowing Question,
+    _ attributes: inout RequestAttributes, _ budget: inout WorkBudget
+  ) -> Int? {
+    if let role = first(of: roles, family, at: question.now, &budget) { return role }
+    if qualified.isEmpty || roles.isEmpty { return nil }
+    return firstQualified(of: roles, family, question, for: .allow, &attributes, &budget)
+  }
+
+  /// One of `roles` that denies, and that is held of anything that is asked about.
+  func denying(
+    _ roles: RoleSet, _ family: borrowing RoleFamily, _ question: borrowing Question,
+    _ attributes: inout RequestAttributes, _ budget: inout WorkBudget
+  ) -> Int? {
+    if let role = first(of: roles, family, at: question.now, &budget) { return role }
+    if qualified.isEmpty || roles.isEmpty { return nil }
+    return firstQualified(of: roles, family, question, for: .deny, &attributes, &budget)
+  }
+
+  private func firstQualified(
+    of roles: RoleSet, _ family: borrowing RoleFamily, _ question: borrowing Question,
+    for effect: ConditionOutcome.Effect, _ attributes: inout RequestAttributes,
+    _ budget: inout WorkBudget
+  ) -> Int? {
+    for held in qualified {
+      budget.visit()
+      guard family.isOne(held.role, of: roles),
+        held.assignment.expireTime.map({ $0 > question.now }) ?? true
+      else { continue }
+      if let scope = held.assignment.terms.scope {
+        guard effect == .allow ? scope.covers(question) : scope.meets(question) else { continue }
+      }
+      if held.assignment.terms.condition.isEmpty { return held.role }
+      guard let condition = held.assignment.condition else {
+        // It was never compiled, so that it fails.
+        if effect == .deny { return held.role }
+        continue
+      }
+      if condition.applies(to: effect, question, &attributes, &budget) { return held.role }
+    }
+    return nil
+  }
+
+  /// One of `roles`, or one that inherits from one, which is held at `now` of any resource and at any time.
+  func anywhere(
+    _ roles: RoleSet, _ family: borrowing RoleFamily, at now: Timestamp,
+    _ budget: inout WorkBudget
+  ) -> Int? {
+    if let role = first(of: roles, family, at: now, &budget) { return role }
+    return qualified.first { held in
+      family.isOne(held.role, of: roles) && held.assignment.expireTime.map { $0 > now } ?? true
+    }?.role
+  }
+
+  /// When the roles that are held at `now` may be others; nil: they stay by themselves.
   func nextEnd(after now: Timestamp) -> Timestamp? {
     let ended = ending.firstIndexAfterAll { $0.end > now }
-    return ended > 0 ? ending[ended - 1].end : nil
+    var next = ended > 0 ? ending[ended - 1].end : nil
+    for held in qualified {
+      var ends = [held.assignment.expireTime].compactMap { $0 }
+      if !held.assignment.terms.condition.isEmpty { ends.append(now + Self.conditionPause) }
+      guard let end = ends.min(), end > now else { continue }
+      next = min(next ?? end, end)
+    }
+    return next
   }
+
+  /// How many there are under a condition, and of some resources only.
+  var qualifiedCounts: (conditions: Int, scopes: Int) {
+    (
+      qualified.count { !$0.assignment.terms.condition.isEmpty },
+      qualified.count { $0.assignment.terms.scope != nil }
+    )
+  }
+
+  // MARK: Lists
 
   /// Those behind that of `id`.
   func assignments(after id: String) -> Cursor<RoleAssignment> {
@@ -57,7 +149,7 @@ struct Holdings: Sendable {
       byRole.insert(
         assignment, at: byRole.firstIndexAfterAll { Self.isInOrder($0, assignment) })
     }
-    if let role { hold(role, until: assignment.expireTime) }
+    if let role { hold(assignment, role) }
   }
 
   /// - Parameter number: the numbers of roles, as they are now.
@@ -79,13 +171,18 @@ struct Holdings: Sendable {
   mutating func renumber(_ number: (String) -> Int?) {
     lasting = RoleSet()
     ending = []
+    qualified = []
     for assignment in assignments {
-      if let role = number(assignment.role) { hold(role, until: assignment.expireTime) }
+      if let role = number(assignment.role) { hold(assignment, role) }
     }
   }
 
-  private mutating func hold(_ role: Int, until end: Timestamp?) {
-    guard let end else {
+  private mutating func hold(_ assignment: RoleAssignment, _ role: Int) {
+    if assignment.terms.isQualified {
+      qualified.append(Qualified(role: role, assignment: assignment))
+      return
+    }
+    guard let end = assignment.expireTime else {
       lasting.insert(role)
       return
     }

@@ -8,6 +8,13 @@ struct PolicyContent: Sendable {
   private var numbered = RoleNumbers(BuiltInRoles.all)
   /// What roles grant, built-in ones left out.
   private var grants = GrantIndex()
+  /// What roles deny.
+  private var denials = DenialIndex()
+  private(set) var family = RoleFamily()
+  private(set) var exclusions = RoleExclusions()
+  /// Conditions by their texts, and how many assignments have them.
+  fileprivate var conditions = ByteTable<ConditionUse>()
+  fileprivate(set) var conditionCount = 0
 
   private(set) var assignments = OrderedTree<RoleAssignment>()
   /// By subject.
@@ -17,31 +24,59 @@ struct PolicyContent: Sendable {
 
   // MARK: Questions
 
-  func grantingRole(
-    subject: RawSpan, question: RawSpan, colon: Int, now: Timestamp, _ budget: inout WorkBudget
-  ) -> CompiledRole? {
-    guard let held = holdings.find(subject) else { return nil }
-    var granting = grants.roles(granting: question, colon: colon)
-    if Permission.isReserved(question) {
-      granting.formUnion(BuiltInRoles.grants.roles(granting: question, colon: colon))
+  func decide(
+    _ question: borrowing Question, _ attributes: inout RequestAttributes,
+    _ budget: inout WorkBudget
+  ) -> Decision {
+    guard let held = holdings.find(question.subject) else { return .notAllowed }
+    let (permission, colon) = (question.permission, question.colon)
+    if !denials.isEmpty,
+      let role = held.denying(
+        denials.roles(denying: permission, colon: colon), family, question, &attributes, &budget)
+    {
+      return decision(role) { .denied($0) }
     }
-    return held.first(of: granting, at: now, &budget).flatMap { numbered.role($0) }
+    var granting = grants.roles(granting: permission, colon: colon)
+    if Permission.isReserved(permission) {
+      granting.formUnion(BuiltInRoles.grants.roles(granting: permission, colon: colon))
+    }
+    guard let role = held.allowing(granting, family, question, &attributes, &budget) else {
+      return .notAllowed
+    }
+    return decision(role) { .allowed($0) }
+  }
+
+  var denies: Bool { !denials.isEmpty }
+
+  private func decision(_ role: Int, _ make: (CompiledRole) -> Decision) -> Decision {
+    numbered.role(role).map(make) ?? .notAllowed
   }
 
   func nextEnd(of subject: String, after now: Timestamp) -> Timestamp? {
     holdings[subject]?.nextEnd(after: now)
   }
 
+  /// Whether all that a permission stands for is allowed of all resources and always, and nothing of it denied of
+  /// any at any time.
   func holds(
-    _ permission: Permission, subject: String, now: Timestamp, _ budget: inout WorkBudget
+    _ permission: Permission, subject: String, isPermitted: Bool, now: Timestamp,
+    _ budget: inout WorkBudget
   ) -> Bool {
-    guard let held = holdings[subject] else { return false }
+    guard let held = holdings[subject] else { return isPermitted }
+    if !denials.isEmpty,
+      held.anywhere(denials.roles(touching: permission), family, at: now, &budget) != nil
+    {
+      return false
+    }
+    if isPermitted { return true }
     var covering = grants.roles(covering: permission)
     covering.formUnion(BuiltInRoles.grants.roles(covering: permission))
-    return held.first(of: covering, at: now, &budget) != nil
+    return held.first(of: covering, family, at: now, &budget) != nil
   }
 
   func role(_ id: String) -> CompiledRole? { roles.find(id) }
+
+  func role(number: Int) -> CompiledRole? { numbered.role(number) }
 
   func assignment(_ id: String) -> RoleAssignment? { assignments.find(id) }
 
@@ -61,20 +96,33 @@ struct PolicyContent: Sendable {
   mutating func put(_ role: Role) {
     let former = self.role(role.id)
     let compiled = CompiledRole(role, number: former?.number ?? numbered.free)
-    let before = Set(former?.role.permissions ?? [])
-    let after = Set(role.permissions)
-    grants.remove(before.subtracting(after), of: compiled.number)
-    grants.insert(after.subtracting(before), of: compiled.number)
+    grants.edit(from: former?.role.permissions ?? [], to: role.permissions, of: compiled.number)
+    denials.edit(from: former?.role.denials ?? [], to: role.denials, of: compiled.number)
+    exclusions.edit(role.id, from: former?.role.exclusions ?? [], to: role.exclusions)
     numbered.put(compiled)
     roles.put(compiled)
+    changeFamily(of: compiled, from: former?.role.parents ?? [], isNew: former == nil)
     if former == nil { renumberHolders(of: role.id) }
+  }
+
+  private mutating func changeFamily(
+    of role: CompiledRole, from former: [String], to parents: [String]? = nil, isNew: Bool
+  ) {
+    let numbered = numbered
+    family.change(
+      role.role.id, number: role.number, from: former, to: parents ?? role.role.parents,
+      isNew: isNew, roles
+    ) { numbered.role($0) }
   }
 
   mutating func deleteRole(_ id: String) {
     guard let former = role(id), !former.isBuiltIn else { return }
     roles.remove(id)
-    grants.remove(former.role.permissions, of: former.number)
+    grants.edit(from: former.role.permissions, to: [], of: former.number)
+    denials.edit(from: former.role.denials, to: [], of: former.number)
+    exclusions.edit(id, from: former.role.exclusions, to: [])
     numbered.remove(former.number)
+    changeFamily(of: former, from: former.role.parents, to: [], isNew: true)
     renumberHolders(of: id)
   }
 
@@ -97,6 +145,7 @@ struct PolicyContent: Sendable {
 
   mutating func put(_ assignment: RoleAssignment) {
     deleteAssignment(assignment.id)
+    let assignment = assignment.compiled(use(assignment.terms.condition))
     assignments.put(assignment)
     holders.update(assignment.role, default: OrderedTree()) { held in
       held.put(assignment)
@@ -111,6 +160,7 @@ struct PolicyContent: Sendable {
 
   mutating func deleteAssignment(_ id: String) {
     guard let former = assignments.remove(id) else { return }
+    leave(former.terms.condition)
     holders.update(former.role, default: OrderedTree()) { held in
       held.remove(id)
       return held.isEmpty
@@ -121,6 +171,34 @@ struct PolicyContent: Sendable {
       return held.assignments.isEmpty
     }
   }
+}
+
+/// A condition, and how many assignments have it.
+private struct ConditionUse: Sendable {
+  let condition: CompiledCondition
+  var count = 0
+}
+
+extension PolicyContent {
+  /// The condition of this text, compiled if nobody has it yet.
+  private mutating func use(_ text: String) -> CompiledCondition? {
+    if text.isEmpty { return nil }
+    var use = conditions[text] ?? ConditionUse(condition: CompiledCondition(text))
+    if use.count == 0 { conditionCount += 1 }
+    use.count += 1
+    conditions[text] = use
+    return use.condition
+  }
+
+  private mutating func leave(_ text: String) {
+    guard !text.isEmpty, var use = conditions[text] else { return }
+    use.count -= 1
+    conditions[text] = use.count > 0 ? use : nil
+    if use.count == 0 { conditionCount -= 1 }
+  }
+
+  /// Whether a condition of this text is there.
+  func hasCondition(_ text: String) -> Bool { conditions[text] != nil }
 }
 
 /// A tenant's roles by their numbers. A number that is free again is used again.

@@ -1,5 +1,5 @@
 /// A set of one tenant's roles, by their numbers. The first 64 take no memory of their own.
-struct RoleSet: Sendable {
+struct RoleSet: Sendable, Equatable {
   private var first: UInt64 = 0
   private var others: [UInt64] = []
 
@@ -19,6 +19,34 @@ struct RoleSet: Sendable {
     if number < 64 { return first & (1 << number) != 0 }
     let word = number / 64 - 1
     return word < others.count && others[word] & (1 << (number % 64)) != 0
+  }
+
+  func isDisjoint(with other: RoleSet) -> Bool {
+    if first & other.first != 0 { return false }
+    for word in 0..<min(others.count, other.others.count)
+    where others[word] & other.others[word] != 0 { return false }
+    return true
+  }
+
+  /// Calls `body` with every number, the lowest first.
+  func forEach(_ body: (Int) -> Void) {
+    forEachCommon(with: self) {
+      body($0)
+      return true
+    }
+  }
+
+  /// Calls `body` with every number that both have, the lowest first, until it returns false.
+  func forEachCommon(with other: RoleSet, _ body: (Int) -> Bool) {
+    var common = first & other.first
+    for word in 0...min(others.count, other.others.count) {
+      // In range: the first round is that of `first`.
+      if word > 0 { common = others[word - 1] & other.others[word - 1] }
+      while common != 0 {
+        guard body(64 * word + common.trailingZeroBitCount) else { return }
+        common &= common - 1
+      }
+    }
   }
 
   mutating func insert(_ number: Int) {

@@ -9,12 +9,16 @@ public struct TenantPolicy: Sendable {
     /// Whether every tenant has it, and nobody may change it.
     public let isBuiltIn: Bool
     let number: Int
+    /// Of `role.permissions`, and of its denied ones: those on this framework's own API.
+    let reservedPermissions, reservedDenials: [String]
     public var orderKey: String { role.id }
 
     init(_ role: Role, number: Int, isBuiltIn: Bool = false) {
       self.role = role
       self.number = number
       self.isBuiltIn = isBuiltIn
+      reservedPermissions = role.permissions.filter { Permission.isReserved($0) }
+      reservedDenials = role.denials.filter { Permission.isReserved($0) }
     }
   }
 
@@ -34,21 +38,43 @@ public struct TenantPolicy: Sendable {
 
   // MARK: Questions
 
-  /// A role that grants `question` to `subject` at `now`, or nil: denied.
-  /// - Parameter colon: where the question's is (`Permission.colon(in:)`).
-  public func grantingRole(
-    subject: RawSpan, question: RawSpan, colon: Int, now: Timestamp, _ budget: inout WorkBudget
-  ) -> CompiledRole? {
-    shared.content.grantingRole(
-      subject: subject, question: question, colon: colon, now: now, &budget)
+  /// Whether the policy allows what is asked. The zero of everything denies.
+  public func decide(
+    _ question: borrowing Question, _ attributes: inout RequestAttributes,
+    _ budget: inout WorkBudget
+  ) -> Decision {
+    shared.content.decide(question, &attributes, &budget)
   }
 
-  /// Whether a role of `subject` grants everything that `permission` stands for, wildcards included.
+  /// Whether any role denies anything.
+  public var denies: Bool { shared.content.denies }
+
+  /// Whether `subject` may do everything that `permission` stands for, wildcards included: of all resources and always.
+  /// - Parameter isPermitted: whether it may without a role, unless one denies it.
   public func holds(
-    _ permission: Permission, subject: String, now: Timestamp, _ budget: inout WorkBudget
+    _ permission: Permission, subject: String, isPermitted: Bool = false, now: Timestamp,
+    _ budget: inout WorkBudget
   ) -> Bool {
-    shared.content.holds(permission, subject: subject, now: now, &budget)
+    shared.content.holds(
+      permission, subject: subject, isPermitted: isPermitted, now: now, &budget)
   }
+
+  /// Which of its roles inherit from which.
+  var family: RoleFamily { shared.content.family }
+
+  /// Which of its roles no subject may hold together.
+  var exclusions: RoleExclusions { shared.content.exclusions }
+
+  func role(number: Int) -> CompiledRole? { shared.content.role(number: number) }
+
+  /// Texts of conditions that it has.
+  var conditionCount: Int { shared.content.conditionCount }
+
+  /// Whether a condition of this text is there.
+  func hasCondition(_ text: String) -> Bool { shared.content.hasCondition(text) }
+
+  /// What a subject holds, by what it is held by.
+  func holdings(of holder: String) -> Holdings? { shared.content.holdings[holder] }
 
   func nextEnd(of subject: String, after now: Timestamp) -> Timestamp? {
     shared.content.nextEnd(of: subject, after: now)
@@ -66,12 +92,14 @@ public struct TenantPolicy: Sendable {
   /// An assignment by its id.
   public func assignment(_ id: String) -> RoleAssignment? { shared.content.assignment(id) }
 
-  /// The assignment that gives the role to the subject, named so; one by another name of its tenant is
-  /// another.
-  func assignment(of subject: String, holder: String, role: String) -> RoleAssignment? {
+  /// The assignment that gives the role to the subject, named so, for the same resources and under the same
+  /// condition; one by another name of its tenant is another.
+  func assignment(
+    of subject: String, holder: String, role: String, _ terms: RoleAssignment.Terms
+  ) -> RoleAssignment? {
     var (list, budget) = (assignments(of: holder, role: role), WorkBudget.uncapped)
     while let found = list.next(&budget) {
-      if found.subject == subject { return found }
+      if found.subject == subject, found.terms.isQualified(as: terms) { return found }
     }
     return nil
   }

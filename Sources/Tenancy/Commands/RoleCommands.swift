@@ -1,16 +1,13 @@
 /// What changes the roles and assignments of one tenant. Each command is one transaction.
 public struct RoleCommands: Sendable {
   static let maximumRoles = 1000
-  static let maximumPermissions = 1000
   static let maximumAssignments = 100_000
   /// UTF-8 bytes of a subject, at most.
   public static let maximumSubjectBytes = 256
-  static let maximumTitleLength = 200
-  static let maximumDescriptionLength = 2000
 
   private let plane: ControlPlane
   private let actor: String
-  private let tenant: TenantID
+  let tenant: TenantID
   private let judge: WriteJudge
   /// Whether the caller itself holds a permission: nobody gives away reserved ones that they lack.
   private let holds: @Sendable (Permission, ControlState) -> Bool
@@ -34,14 +31,21 @@ public struct RoleCommands: Sendable {
   ///   1,000
   ///   roles, `.permissionDenied` for permissions that the caller must not hand out, or what the write itself meets.
   public func createRole(
-    id: String, title: String, summary: String, permissions: [String]
+    id: String, title: String, summary: String, permissions: [String], denials: [String] = [],
+    parents: [String] = [], exclusions: [String] = []
   ) async throws(TenancyError) -> Role {
     try await write("roles.create") { (record, transaction) throws(TenancyError) -> Role in
       var checks = FieldChecks()
       if !Self.isRoleID(id) {
         checks.note(.invalid("role_id", "1 to 63 of a-z, 0-9 and '-', starting with a letter"))
       }
-      Self.checkForm(title: title, summary: summary, permissions, &checks)
+      var role = Role(
+        id: id, title: title, summary: summary, permissions: permissions, denials: denials,
+        parents: parents, exclusions: exclusions,
+        // Greater than that of any role of this id before: each of its versions took a revision.
+        version: transaction.state.revision + 1, createTime: transaction.now,
+        updateTime: transaction.now)
+      RoleRules.checkForm(of: role, since: nil, &checks)
       try checks.finish()
       let policy = record.policy
       guard policy.role(id) == nil else {
@@ -50,12 +54,8 @@ public struct RoleCommands: Sendable {
       guard policy.customRoleCount < Self.maximumRoles else {
         throw .exhausted(.roles, of: .tenant(tenant), limit: Self.maximumRoles)
       }
-      let role = Role(
-        id: id, title: title, summary: summary,
-        permissions: try check(permissions, transaction.state),
-        // Greater than that of any role of this id before: each of its versions took a revision.
-        version: transaction.state.revision + 1,
-        createTime: transaction.now, updateTime: transaction.now)
+      role.sort()
+      try judge(role, since: nil, policy, transaction)
       transaction.emit(.putRole(tenant, role), about: tenant)
       return role
     }
@@ -73,13 +73,12 @@ public struct RoleCommands: Sendable {
       let before = try Self.editable(id, etag, record.policy)
       var after = before
       try change(&after)
-      let held = Set(before.permissions)
       var checks = FieldChecks()
-      Self.checkForm(
-        title: after.title, summary: after.summary, after.permissions, judged: held, &checks)
+      RoleRules.checkForm(of: after, since: before, &checks)
       try checks.finish()
-      after.permissions = try check(after.permissions, transaction.state, judged: held)
+      after.sort()
       guard after != before else { return before }
+      try judge(after, since: before, record.policy, transaction)
       after.version += 1
       after.updateTime = transaction.now
       transaction.emit(.putRole(tenant, after), about: tenant)
@@ -111,6 +110,13 @@ public struct RoleCommands: Sendable {
     return try await write("roles.delete", .revoking, rewriting: id, changes: changes) {
       (record, transaction) throws(TenancyError) -> String? in
       var role = try Self.editable(id, etag, record.policy)
+      let rules = RoleRules(record.policy)
+      guard !rules.isNamed(id) else {
+        throw TenancyError(
+          .failedPrecondition, .roleInUse, "other roles inherit from the role, or exclude it")
+      }
+      // Whoever it denies something has that again.
+      try mayGive(rules.reserved(deniedBy: role), transaction.state)
       let count = record.policy.assignmentCount(ofRole: id)
       guard count == 0 || force else {
         throw TenancyError(
@@ -128,76 +134,13 @@ public struct RoleCommands: Sendable {
         return nil
       }
       transaction.leaveUnfinished()
-      if !role.permissions.isEmpty {
-        role.permissions = []
+      if !role.isBare {
+        (role.permissions, role.denials, role.parents, role.exclusions) = ([], [], [], [])
         role.version += 1
         role.updateTime = transaction.now
         transaction.emit(.putRole(tenant, role), about: tenant)
       }
       return role.etag
-    }
-  }
-
-  // MARK: Assignments
-
-  /// - Parameters:
-  ///   - id: nil if `checks` has refused it.
-  ///   - replaces: whether this takes the place of the assignment of the role that the subject has, if it has one.
-  ///   - checks: what is known to be wrong with the request.
-  public func assign(
-    subject: String, role id: String?, expireTime: Timestamp?, replaces: Bool = false,
-    checks: FieldChecks = FieldChecks()
-  ) async throws(TenancyError) -> RoleAssignment {
-    try await write("assignments.create") {
-      (record, transaction) throws(TenancyError) -> RoleAssignment in
-      let policy = record.policy
-      var checks = checks
-      try checks.value { () throws(TenancyError) in
-        try checkSubject(subject, transaction.state)
-      }
-      if let expireTime, expireTime <= transaction.now {
-        checks.note(.invalid("assignment.expire_time", "must be in the future"))
-      }
-      guard checks.passed, let id else { throw checks.failure }
-      guard let role = policy.role(id)?.role else {
-        throw Self.notFound(id)
-      }
-      _ = try check(role.permissions, transaction.state)
-      if let old = policy.assignment(
-        of: subject, holder: record.holder(subject), role: id)
-      {
-        if replaces, old.expireTime == expireTime {
-          transaction.give(id: old.id)
-          return old
-        }
-        // One that has expired makes room for a new one.
-        guard replaces || old.expireTime.map({ $0 <= transaction.now }) ?? false else {
-          throw TenancyError(
-            .alreadyExists, .assignmentExists, "the subject has this role already",
-            metadata: ["assignment": old.id])
-        }
-        transaction.emit(.deleteAssignment(tenant, id: old.id), about: tenant)
-      } else if policy.assignmentCount >= Self.maximumAssignments {
-        throw .exhausted(.assignments, of: .tenant(tenant), limit: Self.maximumAssignments)
-      }
-      let assignment = RoleAssignment(
-        id: TenantID.generate(atMilliseconds: transaction.now.milliseconds).description,
-        subject: subject, role: id, createTime: transaction.now, expireTime: expireTime)
-      transaction.emit(.putAssignment(tenant, assignment), about: tenant)
-      transaction.give(id: assignment.id)
-      return assignment
-    }
-  }
-
-  /// Takes the role from the subject at once.
-  /// - Throws: `.assignmentNotFound`, or what the write itself meets.
-  public func unassign(id: String) async throws(TenancyError) {
-    try await write("assignments.delete", .revoking) {
-      (record, transaction) throws(TenancyError) -> Void in
-      guard record.policy.assignment(id) != nil else {
-        throw Self.assignmentNotFound
-      }
-      transaction.emit(.deleteAssignment(tenant, id: id), about: tenant)
     }
   }
 
@@ -231,7 +174,7 @@ public struct RoleCommands: Sendable {
   /// - Parameters:
   ///   - id: the role that is written again, with its permissions.
   ///   - changes: how many there are beside the one.
-  private func write<Result: Sendable>(
+  func write<Result: Sendable>(
     _ action: String, _ priority: WriteTerms.Priority = .ordinary, rewriting id: String? = nil,
     changes: Int = 0,
     _ body: @escaping @Sendable (TenantRecord, inout Transaction) throws(TenancyError) -> Result
@@ -248,32 +191,43 @@ public struct RoleCommands: Sendable {
     }
   }
 
-  /// Sorted, without repeats, each the caller's to give (`judged` ones were there before).
-  /// - Parameter permissions: well formed.
-  private func check(
-    _ permissions: [String], _ state: ControlState, judged: Set<String> = []
-  ) throws(TenancyError) -> [String] {
-    let sorted = Set(permissions).sorted()
-    for text in permissions where !judged.contains(text) {
-      guard let permission = Permission(parsing: text) else {
-        throw Permission.malformed("role.permissions")
-      }
-      if permission.isReserved, !holds(permission, state) {
-        throw .missing(permission: text)
-      }
+  /// Whether a role may be as it is to be.
+  /// - Parameter before: as it was; nil: it is new.
+  private func judge(
+    _ role: Role, since before: Role?, _ policy: TenantPolicy, _ transaction: borrowing Transaction
+  ) throws(TenancyError) {
+    let rules = RoleRules(policy)
+    try rules.checkFamily(of: role, since: before)
+    let former = Set(before?.permissions ?? [])
+    try mayGive(
+      role.permissions.filter { !former.contains($0) && Permission.isReserved($0) },
+      transaction.state)
+    let parents = Set(before?.parents ?? [])
+    try mayGive(
+      rules.reserved(grantedBy: role.parents.filter { !parents.contains($0) }), transaction.state)
+    if let before {
+      // What is denied no longer is given.
+      let denied = Set(role.denials)
+      try mayGive(
+        before.denials.filter { !denied.contains($0) && Permission.isReserved($0) },
+        transaction.state)
+      let kept = Set(role.parents)
+      try mayGive(
+        rules.reserved(deniedByRoles: before.parents.filter { !kept.contains($0) }),
+        transaction.state)
     }
-    return sorted
+    try rules.checkHolders(of: role, since: before, at: transaction.now)
   }
 
-  private func checkSubject(_ subject: String, _ state: ControlState) throws(TenancyError) {
-    guard Self.isSubject(subject) else {
-      throw .invalid(
-        "assignment.subject",
-        "1 to \(Self.maximumSubjectBytes) bytes without control characters or spaces")
-    }
-    guard !ForeignSubjects.isForeign(subject, to: tenant, state) else {
-      throw .invalid(
-        "assignment.subject", "a workload, but not one of this tenant", reason: .foreignSubject)
+  /// Nobody gives away what they lack.
+  /// - Parameter permissions: on this framework's own API.
+  func mayGive(
+    _ permissions: some Sequence<String>, _ state: ControlState
+  ) throws(TenancyError) {
+    for text in permissions {
+      guard let permission = Permission(parsing: text), holds(permission, state) else {
+        throw .missing(permission: text)
+      }
     }
   }
 
@@ -292,34 +246,5 @@ public struct RoleCommands: Sendable {
         metadata: ["etag": found.role.etag])
     }
     return found.role
-  }
-
-  /// - Parameter judged: permissions that were there before.
-  private static func checkForm(
-    title: String, summary: String, _ permissions: [String], judged: Set<String> = [],
-    _ checks: inout FieldChecks
-  ) {
-    if !title.hasAtMost(characters: maximumTitleLength) {
-      checks.note(.invalid("role.title", "at most \(maximumTitleLength) characters"))
-    }
-    if !summary.hasAtMost(characters: maximumDescriptionLength) {
-      checks.note(.invalid("role.description", "at most \(maximumDescriptionLength) characters"))
-    }
-    // Before any work: this runs on the one writer, and a request can name a million.
-    let short = permissions.prefix(2 * maximumPermissions + 1).lazy.filter {
-      $0.utf8.count <= Permission.maximumLength
-    }
-    guard permissions.count <= 2 * maximumPermissions,
-      permissions.count <= maximumPermissions || Set(short).count <= maximumPermissions
-    else {
-      checks.note(.invalid("role.permissions", "at most \(maximumPermissions)"))
-      return
-    }
-    for (index, text) in permissions.enumerated() where !judged.contains(text) {
-      guard !checks.isFull else { return }
-      if Permission(parsing: text) == nil {
-        checks.note(Permission.malformed("role.permissions[\(index)]"))
-      }
-    }
   }
 }

@@ -43,6 +43,7 @@ extension TenantCommands {
       for role in roles {
         let copy = Role(
           id: role.id, title: role.title, summary: role.summary, permissions: role.permissions,
+          denials: role.denials, parents: role.parents, exclusions: role.exclusions,
           version: transaction.state.revision + 1, createTime: transaction.now,
           updateTime: transaction.now)
         transaction.emit(.putRole(tenant.id, copy), about: tenant.id)
@@ -60,7 +61,7 @@ extension TenantCommands {
     while count <= maximumClonedRoles, bytes <= maximumClonedBytes, let next = all.next(&budget) {
       if next.isBuiltIn { continue }
       let role = next.role
-      bytes += role.permissions.reduce(role.title.utf8.count + role.summary.utf8.count) {
+      bytes += role.names.reduce(role.title.utf8.count + role.summary.utf8.count) {
         $0 + $1.utf8.count
       }
       roles.append(role)

@@ -144,10 +144,14 @@ extension TenancyError.Reason {
   public static let roleNotFound = Self("ROLE_NOT_FOUND")
   /// The tenant has a role of that name already.
   public static let roleExists = Self("ROLE_EXISTS")
-  /// The role is assigned; `assignments` says how often.
+  /// The role is assigned, and `assignments` says how often; or other roles inherit from it or exclude it.
   public static let roleInUse = Self("ROLE_IN_USE")
   /// The role is built in and cannot be changed.
   public static let roleBuiltIn = Self("ROLE_BUILT_IN")
+  /// No subject may hold both roles; `role` and `excluded_role` say which.
+  public static let rolesExcluded = Self("ROLES_EXCLUDED")
+  /// The expression is no condition.
+  public static let invalidCondition = Self("INVALID_CONDITION")
   /// There is no such assignment.
   public static let assignmentNotFound = Self("ASSIGNMENT_NOT_FOUND")
   /// The subject has the role already.

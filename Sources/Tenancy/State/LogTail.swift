@@ -211,10 +211,10 @@ extension Change {
     return switch self {
     case .putTenant(let tenant): base + tenant.weight
     case .putRole(_, let role):
-      role.permissions.reduce(base + role.summary.utf8.count + role.title.utf8.count) {
+      role.names.reduce(base + role.summary.utf8.count + role.title.utf8.count) {
         $0 + 16 + $1.utf8.count
       }
-    case .putAssignment(_, let assignment): base + 128 + assignment.subject.utf8.count
+    case .putAssignment(_, let assignment): base + 128 + assignment.textBytes
     case .deleteRole, .deleteAssignment, .putProvisioningStep, .clearProvisioningSteps,
       .reserveName, .retireSlug, .forgetRequests, .putSecret, .deleteSecret, .putDataKey,
       .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,

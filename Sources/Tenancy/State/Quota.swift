@@ -19,6 +19,13 @@ public struct Quota: Hashable, Sendable, CustomStringConvertible {
   public static let roles = Quota(name: "roles", unit: "roles")
   /// Assignments of roles.
   public static let assignments = Quota(name: "assignments", unit: "assignments")
+  /// Those of one subject that are of some resources only.
+  public static let scopedAssignments = Quota(name: "scoped-assignments", unit: "assignments")
+  /// Those of one subject that are under a condition.
+  public static let conditionalAssignments = Quota(
+    name: "conditional-assignments", unit: "assignments")
+  /// Conditions of assignments, each counted once.
+  public static let conditions = Quota(name: "conditions", unit: "conditions")
   /// Keys that sign tokens, or did and still verify.
   public static let tokenKeys = Quota(name: "token-keys", unit: "keys")
   /// Tokens that are revoked one by one.

@@ -205,7 +205,7 @@ extension Change {
       .deleteSecret, .forgetRevocations, .deleteWorkloadEntry, .deleteDomain, .deleteAuthority,
       .deleteConfigurationItem, .deleteOperations:
       true
-    case .putRole(_, let role): role.permissions.isEmpty
+    case .putRole(_, let role): role.isBare
     case .putTenant, .putAssignment, .putProvisioningStep, .reserveName, .rememberRequest,
       .putSecret, .putDataKey, .putRevocation, .putWorkloadEntry, .putDomain, .putAuthority,
       .putConfigurationItem, .putOperation:

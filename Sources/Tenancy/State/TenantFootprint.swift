@@ -43,6 +43,8 @@ private enum Overhead {
   /// It is in its role and in the index of what roles grant.
   static let permission = 128
   static let assignment = 384
+  /// Compiled, it takes several times its text.
+  static let condition = 1024
   static let row = 160
   /// The reference, and a row with what a password is when it is sealed.
   static let secret = 320
@@ -180,11 +182,15 @@ extension JSONValue {
 extension Role {
   var footprint: TenantFootprint {
     let text = title.utf8.count + summary.utf8.count + id.utf8.count
-    let names = permissions.reduce(0) { $0 + $1.utf8.count }
+    let names = self.names
+    let bytes = names.reduce(0) { $0 + $1.utf8.count }
     return TenantFootprint(
-      residentBytes: Overhead.role + text + 2 * names + permissions.count * Overhead.permission,
-      storedBytes: Overhead.row + text + names + 4 * permissions.count)
+      residentBytes: Overhead.role + text + 2 * bytes + names.count * Overhead.permission,
+      storedBytes: Overhead.row + text + bytes + 4 * names.count)
   }
+
+  /// Everything that it lists.
+  var names: [String] { permissions + denials + parents + exclusions }
 
   /// What is written of it with each change.
   var contentBytes: Int { footprint.storedBytes }
@@ -192,9 +198,18 @@ extension Role {
 
 extension RoleAssignment {
   var footprint: TenantFootprint {
-    let text = subject.utf8.count + role.utf8.count
+    // A condition that others have as well is in memory once; each is counted as if it were alone.
+    let condition =
+      terms.condition.isEmpty ? 0 : Overhead.condition + 8 * terms.condition.utf8.count
     return TenantFootprint(
-      assignmentBytes: Overhead.assignment + text, storedBytes: Overhead.row + text)
+      assignmentBytes: Overhead.assignment + textBytes + condition,
+      storedBytes: Overhead.row + textBytes)
+  }
+
+  /// Bytes of all its texts.
+  var textBytes: Int {
+    subject.utf8.count + role.utf8.count + terms.scope.text.utf8.count
+      + terms.condition.utf8.count + terms.reason.utf8.count
   }
 }
 

@@ -1,16 +1,15 @@
 /// Questions about subjects, who may name the tenant by its id, its slug or a former one.
 extension TenantRecord {
-  /// A role that grants `question` to `subject` at `now`, or nil: denied. Does not allocate.
-  /// - Parameter colon: where the question's is (`Permission.colon(in:)`).
-  public func grantingRole(
-    subject: RawSpan, question: RawSpan, colon: Int, now: Timestamp, _ budget: inout WorkBudget
-  ) -> TenantPolicy.CompiledRole? {
+  /// Whether the tenant's policy allows what is asked. Does not allocate, unless a condition is to be evaluated.
+  public func decide(
+    _ question: borrowing Question, _ attributes: inout RequestAttributes,
+    _ budget: inout WorkBudget
+  ) -> Decision {
     let name: Range<Int>
-    switch holding(subject, at: now) {
-    case .nothing: return nil
-    case .asNamed:
-      return policy.grantingRole(
-        subject: subject, question: question, colon: colon, now: now, &budget)
+    let subject = question.subject
+    switch holding(subject, at: question.now) {
+    case .nothing: return .notAllowed
+    case .asNamed: return policy.decide(question, &attributes, &budget)
     case .bySlug(let range): name = range
     }
     let length = subject.byteCount - name.count + idText.utf8.count
@@ -24,18 +23,26 @@ extension TenantRecord {
           rebasing: space.suffix(bytes.count - name.upperBound)
         ).copyBytes(from: bytes.dropFirst(name.upperBound))
       }
-      return unsafe policy.grantingRole(
-        subject: UnsafeRawBufferPointer(space).bytes, question: question, colon: colon, now: now,
-        &budget)
+      let held = unsafe UnsafeRawBufferPointer(space).bytes
+      return policy.decide(Question(question, of: held), &attributes, &budget)
     }
   }
 
-  /// Whether a role of `subject` grants everything that `permission` stands for, wildcards included.
+  /// The same of a question without a resource, and without attributes for conditions: of calls of our own API.
+  public func decide(_ question: borrowing Question, _ budget: inout WorkBudget) -> Decision {
+    var attributes = RequestAttributes()
+    return decide(question, &attributes, &budget)
+  }
+
+  /// Whether `subject` may do everything that `permission` stands for, wildcards included: of all resources and always.
+  /// - Parameter isPermitted: whether it may without a role, unless one denies it.
   public func holds(
-    _ permission: Permission, subject: String, now: Timestamp, _ budget: inout WorkBudget
+    _ permission: Permission, subject: String, isPermitted: Bool = false, now: Timestamp,
+    _ budget: inout WorkBudget
   ) -> Bool {
-    if case .nothing = unsafe holding(subject.utf8Span.span.bytes) { return false }
-    return policy.holds(permission, subject: holder(subject), now: now, &budget)
+    if case .nothing = unsafe holding(subject.utf8Span.span.bytes) { return isPermitted }
+    return policy.holds(
+      permission, subject: holder(subject), isPermitted: isPermitted, now: now, &budget)
   }
 
   /// When the next of the roles that `subject` holds at `now` ends; nil: none does by itself.

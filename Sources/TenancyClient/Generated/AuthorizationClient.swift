@@ -6,6 +6,9 @@ public import TenancyWire
 
 /// Role-based access control inside each tenant. The zero value of every response means deny.
 ///
+/// A subject may do what a role of its own allows and none denies: **what is denied wins**. A role has what it
+/// inherits from its parents as well. An assignment can be of some resources only, and under a condition.
+///
 /// A permission is `resource:action`. Each part is 1 to 64 characters of a-z, 0-9, '_', '-' and '.',
 /// or `*` in a role. A wildcard never covers a resource of the reserved `tenancy.` namespace (the
 /// permissions on this API): these are given by name or as `tenancy.{kind}:*`, by platform identities
@@ -47,7 +50,7 @@ public struct AuthorizationClient: Sendable {
     try await channel.unary(V1.Authorization.getRole.method, request, options: options)
   }
 
-  /// Mask paths: `title`, `description`, `permissions`, `*`.
+  /// Mask paths: `title`, `description`, `permissions`, `denied_permissions`, `parents`, `excluded_roles`, `*`.
   public nonisolated(nonsending) func updateRole(
     _ request: V1.UpdateRoleRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.Role {
@@ -84,7 +87,8 @@ public struct AuthorizationClient: Sendable {
     try await channel.unary(V1.Authorization.removeRolePermissions.method, request, options: options)
   }
 
-  /// Gives a subject a role. Giving it again answers ALREADY_EXISTS.
+  /// Gives a subject a role. Giving it again for the same resources and under the same condition answers
+  /// ALREADY_EXISTS.
   public nonisolated(nonsending) func createRoleAssignment(
     _ request: V1.CreateRoleAssignmentRequest, options: RPCCallOptions = RPCCallOptions()
   ) async throws -> V1.RoleAssignment {

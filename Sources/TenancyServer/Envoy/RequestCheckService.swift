@@ -175,14 +175,14 @@ struct RequestCheckService: Sendable {
     if let narrowed = caller.token?.permissions, !narrowed.grants(question, colon: colon) {
       throw .missing(permission: permission)
     }
-    if caller.permissions.grants(question, colon: colon) { return }
+    let isPermitted = caller.permissions.grants(question, colon: colon)
+    if isPermitted, caller.isPlatform || !record.policy.denies { return }
     guard !caller.isPlatform else { throw .missing(permission: permission) }
-    var budget = WorkBudget(visits: CheckService.maximumVisits)
-    guard
-      record.grantingRole(
-        subject: caller.subject.utf8Span.span.bytes, question: question, colon: colon, now: now,
-        &budget) != nil
-    else { throw .missing(permission: permission) }
+    switch Gate.decision(caller, permission, record, now) {
+    case .allowed: return
+    case .notAllowed where isPermitted: return
+    case .denied, .notAllowed, nil: throw .missing(permission: permission)
+    }
   }
 
   // MARK: Denials

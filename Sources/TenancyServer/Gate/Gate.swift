@@ -98,18 +98,34 @@ struct Gate: Sendable {
     case .platform: throw .missing(permission: rule.permissionText)
     case .tenant: break
     }
-    if caller.permits(rule) { return }
-    guard rule.permission.map(caller.allows) ?? false else {
+    let isPermitted = caller.permits(rule)
+    if isPermitted, !home.policy.denies { return }
+    guard isPermitted || rule.permission.map(caller.allows) ?? false else {
       throw .missing(permission: rule.permissionText)
     }
-    var budget = WorkBudget()
-    let question = rule.permissionText.utf8Span.span.bytes
-    guard let colon = Permission.colon(in: question),
-      home.grantingRole(
-        subject: caller.subject.utf8Span.span.bytes, question: question, colon: colon, now: now,
-        &budget) != nil
-    else { throw .missing(permission: rule.permissionText) }
+    switch decision(caller, rule.permissionText, home, now) {
+    case .allowed: return
+    // Whatever the configuration permits, the tenant may deny.
+    case .notAllowed where isPermitted: return
+    case .denied, .notAllowed, nil: throw .missing(permission: rule.permissionText)
+    }
   }
+
+  /// What the tenant's policy says of a caller of its own; nil for what is no question.
+  static func decision(
+    _ caller: Caller, _ permission: String, _ home: TenantRecord, _ now: Timestamp
+  ) -> Decision? {
+    let question = permission.utf8Span.span.bytes
+    guard let colon = Permission.colon(in: question) else { return nil }
+    var budget = WorkBudget(visits: visitsOfDecision)
+    return home.decide(
+      Question(
+        subject: caller.subject.utf8Span.span.bytes, permission: question, colon: colon, now: now),
+      &budget)
+  }
+
+  /// A call's own admission looks at no more of its roles and conditions: what is beyond allows nothing.
+  private static var visitsOfDecision: Int { 20_000 }
 
   /// Judges an admitted call again, on the state that its change is applied to, and by the CAs and CRLs of
   /// that moment. What platform identities may do does not change while the server runs.

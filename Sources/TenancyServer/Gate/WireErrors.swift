@@ -25,6 +25,17 @@ enum WireErrors {
     }
   }
 
+  /// A message within the request, as a value.
+  static func read<Message: WireMessage>(
+    _ message: borrowing MessageView<Message>, inside field: String
+  ) throws(TenancyError) -> Message {
+    do throws(FieldViolation) {
+      return try message.copy()
+    } catch {
+      throw .invalid("\(field).\(error.field)", error.description)
+    }
+  }
+
   /// A string field's bytes, valid UTF-8 without NUL, where they are in the request.
   @_lifetime(copy field)
   static func text(_ field: borrowing TextView) throws(TenancyError) -> RawSpan {

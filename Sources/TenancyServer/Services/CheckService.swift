@@ -15,20 +15,26 @@ struct CheckService: Sendable {
     return [
       gate.inline(onLoop: API.check) { (access, _, request, response) throws(TenancyError) in
         var budget = WorkBudget(visits: Self.maximumVisits)
+        var attributes = RequestAttributes()
+        if let sent = request.attributes { attributes = try Self.attributes(sent, &budget) }
         try check(
           access, try access.requireTarget(), subject: request.subject,
-          permission: request.permission, &budget, &response)
+          permission: request.permission, resource: request.resource, &attributes, &budget,
+          &response)
       },
       gate.inline(viewing: API.batchCheck) { (access, request, response) throws(TenancyError) in
         var budget = WorkBudget(visits: Self.maximumVisits)
-        try batch(access, request.items, &budget, &response)
+        var common = RequestAttributes()
+        if let sent = request.attributes { common = try Self.attributes(sent, &budget) }
+        try batch(access, request.items, common, &budget, &response)
       },
     ]
   }
 
   func batch(
     _ access: Access, _ items: borrowing MessageListView<V1.BatchCheckItem>,
-    _ budget: inout WorkBudget, _ response: inout MessageBuilder<V1.BatchCheckResponse>
+    _ common: RequestAttributes = RequestAttributes(), _ budget: inout WorkBudget,
+    _ response: inout MessageBuilder<V1.BatchCheckResponse>
   ) throws(TenancyError) {
     guard (1...Self.maximumBatch).contains(items.count) else {
       throw .invalid("items", "1 to \(Self.maximumBatch) checks")
@@ -40,8 +46,11 @@ struct CheckService: Sendable {
       guard !budget.isSpent else { throw Self.tooMuch }
       try response.write(.results) { result throws(TenancyError) in
         do throws(TenancyError) {
+          var attributes = common
+          if let own = item.attributes { attributes = try Self.attributes(own, &budget) }
           try check(
-            access, tenant, subject: item.subject, permission: item.permission, &budget, &result)
+            access, tenant, subject: item.subject, permission: item.permission,
+            resource: item.resource, &attributes, &budget, &result)
         } catch {
           guard let violation = error.violations.first else { throw error }
           throw .invalid("items[\(index)].\(violation.field)", violation.description)
@@ -54,12 +63,37 @@ struct CheckService: Sendable {
     "items",
     "the subjects hold too many roles between them: one call looks at \(maximumVisits) at most")
 
+  private static let notAPath = TenancyError.invalid(
+    "resource",
+    "1 to \(ResourceScope.maximumBytes) bytes: parts between slashes, none of them empty, '.', '..' or with a '*'"
+  )
+
   private static let notAQuestion = TenancyError.invalid(
     "permission", "not of the form resource:action, without wildcards")
 
+  /// Bytes of the attributes of one question, as they are encoded, at most.
+  static let maximumAttributeBytes = 16 * 1024
+  /// What decoding them costs.
+  private static let bytesPerVisit = 2
+
+  /// What a request has for conditions.
+  private static func attributes(
+    _ sent: borrowing MessageView<V1.CheckAttributes>, _ budget: inout WorkBudget
+  ) throws(TenancyError) -> RequestAttributes {
+    let bytes = sent.byteCount
+    guard bytes <= maximumAttributeBytes else {
+      throw .invalid("attributes", "at most \(maximumAttributeBytes) bytes")
+    }
+    budget.visit(bytes / bytesPerVisit)
+    let read = try WireErrors.read(sent, inside: "attributes")
+    return RequestAttributes(
+      subject: read.subject, resource: read.resource, context: read.context)
+  }
+
   func check(
     _ access: Access, _ record: TenantRecord, subject: borrowing TextView,
-    permission: borrowing TextView, _ budget: inout WorkBudget,
+    permission: borrowing TextView, resource: borrowing TextView,
+    _ attributes: inout RequestAttributes, _ budget: inout WorkBudget,
     _ response: inout MessageBuilder<V1.CheckResponse>
   ) throws(TenancyError) {
     guard (1...RoleCommands.maximumSubjectBytes).contains(subject.bytes.byteCount) else {
@@ -69,13 +103,28 @@ struct CheckService: Sendable {
     guard permission.bytes.byteCount <= Permission.maximumLength else { throw Self.notAQuestion }
     let question = try WireErrors.text(permission)
     guard let colon = Permission.colon(in: question) else { throw Self.notAQuestion }
+    var path = RawSpan()
+    if !resource.isEmpty {
+      guard resource.bytes.byteCount <= ResourceScope.maximumBytes else { throw Self.notAPath }
+      path = try WireErrors.text(resource)
+      guard ResourceScope.isPath(path) else { throw Self.notAPath }
+    }
     switch record.tenant.state {
     case .active:
-      let role = record.grantingRole(
-        subject: subject, question: question, colon: colon, now: access.now, &budget)
-      response.write(.allowed, role != nil)
-      response.write(.reason, role == nil ? .noGrant : .role)
-      if let role { response.write(.role, role.role.id) }
+      let decision = record.decide(
+        Question(
+          subject: subject, permission: question, colon: colon, resource: path, now: access.now),
+        &attributes, &budget)
+      switch decision {
+      case .allowed(let role):
+        response.write(.allowed, true)
+        response.write(.reason, .role)
+        response.write(.role, role.role.id)
+      case .denied(let role):
+        response.write(.reason, .denied)
+        response.write(.role, role.role.id)
+      case .notAllowed: response.write(.reason, .noGrant)
+      }
     case .deleted, .purging, .purged: throw .tenantNotFound
     case .pending, .provisioning, .suspended, .maintenance, .provisionFailed:
       response.write(.reason, .tenantInactive)

@@ -276,7 +276,8 @@ extension V1.Role {
       name: "tenants/\(tenant)/roles/\(role.id)", title: role.title, description: role.summary,
       permissions: role.permissions, etag: role.etag, builtIn: builtIn,
       createTime: builtIn ? nil : GoogleProtobuf.Timestamp(role.createTime),
-      updateTime: builtIn ? nil : GoogleProtobuf.Timestamp(role.updateTime))
+      updateTime: builtIn ? nil : GoogleProtobuf.Timestamp(role.updateTime),
+      deniedPermissions: role.denials, parents: role.parents, excludedRoles: role.exclusions)
   }
 }
 
@@ -285,6 +286,8 @@ extension V1.RoleAssignment {
     self.init(
       name: "tenants/\(tenant)/assignments/\(assignment.id)", subject: assignment.subject,
       role: assignment.role, createTime: GoogleProtobuf.Timestamp(assignment.createTime),
-      expireTime: assignment.expireTime.map { GoogleProtobuf.Timestamp($0) })
+      expireTime: assignment.expireTime.map { GoogleProtobuf.Timestamp($0) },
+      resource: assignment.terms.scope.text, condition: assignment.terms.condition,
+      reason: assignment.terms.reason)
   }
 }

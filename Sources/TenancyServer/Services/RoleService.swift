@@ -110,7 +110,8 @@ struct RoleService: Sendable {
     let sent = request.role ?? V1.Role()
     let role = try await commands(access, request.validateOnly).createRole(
       id: request.roleId, title: sent.title, summary: sent.description,
-      permissions: sent.permissions)
+      permissions: sent.permissions, denials: sent.deniedPermissions, parents: sent.parents,
+      exclusions: sent.excludedRoles)
     return V1.Role(role, tenant: try access.requireTarget().idText)
   }
 
@@ -125,7 +126,9 @@ struct RoleService: Sendable {
     _ access: Access, _ request: V1.UpdateRoleRequest
   ) async throws(TenancyError) -> V1.Role {
     let sent = request.role ?? V1.Role()
-    let all = ["title", "description", "permissions"]
+    let all = [
+      "title", "description", "permissions", "denied_permissions", "parents", "excluded_roles",
+    ]
     let mask = try UpdateMask(request.updateMask, all: all, isKnown: all.contains)
     return try await change(
       access, sent.name, sent.etag, "roles.update", request.validateOnly, field: "role.name"
@@ -136,6 +139,13 @@ struct RoleService: Sendable {
       }
       if mask.covers("permissions", populated: !sent.permissions.isEmpty) {
         $0.permissions = sent.permissions
+      }
+      if mask.covers("denied_permissions", populated: !sent.deniedPermissions.isEmpty) {
+        $0.denials = sent.deniedPermissions
+      }
+      if mask.covers("parents", populated: !sent.parents.isEmpty) { $0.parents = sent.parents }
+      if mask.covers("excluded_roles", populated: !sent.excludedRoles.isEmpty) {
+        $0.exclusions = sent.excludedRoles
       }
     }
   }
@@ -181,10 +191,27 @@ struct RoleService: Sendable {
     let expireTime = try checks.value { () throws(TenancyError) in
       try sent.expireTime?.domain("assignment.expire_time")
     }
+    let terms = try checks.value { () throws(TenancyError) in try Self.terms(of: sent) }
     let made = try await commands(access, request.validateOnly).assign(
-      subject: sent.subject, role: role, expireTime: expireTime ?? nil,
+      subject: sent.subject, role: role, terms: terms, expireTime: expireTime ?? nil,
       replaces: request.replace, checks: checks)
     return V1.RoleAssignment(made, tenant: record.idText)
+  }
+
+  private static func terms(
+    of sent: V1.RoleAssignment
+  ) throws(TenancyError) -> RoleAssignment.Terms {
+    var scope: ResourceScope?
+    if !sent.resource.isEmpty {
+      scope = ResourceScope(parsing: sent.resource)
+      if scope == nil {
+        throw .invalid(
+          "assignment.resource",
+          "{type}, {type}/{path} or {type}/{path}/*, of at most \(ResourceScope.maximumBytes) bytes"
+        )
+      }
+    }
+    return RoleAssignment.Terms(scope: scope, condition: sent.condition, reason: sent.reason)
   }
 
   func listAssignments(
@@ -255,9 +282,10 @@ struct RoleService: Sendable {
   ) -> Bool {
     guard caller.allows(permission) else { return false }
     if caller.isPlatform { return caller.permissions.covers(permission) }
-    if caller.permissions.covers(permission) { return true }
     var budget = WorkBudget.uncapped
-    return home?.holds(permission, subject: caller.subject, now: now, &budget) ?? false
+    return home?.holds(
+      permission, subject: caller.subject, isPermitted: caller.permissions.covers(permission),
+      now: now, &budget) ?? false
   }
 
   /// The last part of `tenants/{tenant}/{collection}/{id}`.
@@ -293,12 +321,15 @@ struct RoleService: Sendable {
 extension Role {
   /// Good enough to keep pages small.
   fileprivate var answerBytes: Int {
-    permissions.reduce(title.utf8.count + summary.utf8.count + 2 * id.utf8.count) {
-      $0 + $1.utf8.count + WorkBudget.elementBytes
-    }
+    [permissions, denials, parents, exclusions].joined().reduce(
+      title.utf8.count + summary.utf8.count + 2 * id.utf8.count
+    ) { $0 + $1.utf8.count + WorkBudget.elementBytes }
   }
 }
 
 extension RoleAssignment {
-  fileprivate var answerBytes: Int { subject.utf8.count + role.utf8.count + 2 * id.utf8.count }
+  fileprivate var answerBytes: Int {
+    subject.utf8.count + role.utf8.count + 2 * id.utf8.count + terms.scope.text.utf8.count
+      + terms.condition.utf8.count + terms.reason.utf8.count
+  }
 }

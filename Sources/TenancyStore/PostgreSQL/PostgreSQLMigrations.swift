@@ -141,37 +141,14 @@ struct PostgreSQLMigrations {
 
   private static let all = [
     initial, secrets, auditRecords, leases, marksOfLeftData, auditChains, tokens, settings,
-    workloadEntries, requestCounts, signingAuthorities, DomainMigration.postgreSQL, plans,
+    workloadEntries, LimitCounts.postgreSQL, signingAuthorities, DomainMigration.postgreSQL, plans,
     tokenAuthorities, labels, ConfigurationItems.postgreSQL, HistoryQuery.postgreSQL,
     TenantOperations.postgreSQL, LogIndexes.all, LogIndexes.ofPuts, RequestTable.postgreSQL,
+    PolicyMigration.postgreSQL,
   ]
 
   /// Nothing to be made: who does not know of plans would destroy what must be kept, and drop them, or labels.
   private static let (plans, labels) = ("SELECT", "SELECT")
-
-  /// Limits are among what is there: a program that does not know of them would drop them with the tenant's next change.
-  /// `LimitCounts` tells what the counts are. Without a foreign key: a count is of no use to a tenant that is gone, and
-  /// ends by itself.
-  private static let requestCounts = """
-    CREATE TABLE request_counts (
-      tenant_id TEXT COLLATE "C" NOT NULL,
-      name TEXT COLLATE "C" NOT NULL,
-      used BIGINT NOT NULL,
-      most BIGINT NOT NULL,
-      rate DOUBLE PRECISION NOT NULL,
-      time BIGINT NOT NULL,
-      begin BIGINT NOT NULL,
-      node TEXT COLLATE "C" NOT NULL,
-      other_time BIGINT NOT NULL,
-      age BIGINT NOT NULL,
-      PRIMARY KEY (tenant_id, name)
-    );
-
-    CREATE TABLE limit_nodes (
-      name TEXT COLLATE "C" PRIMARY KEY,
-      expire_time BIGINT NOT NULL
-    );
-    """
 
   /// Authentication settings and routes are among what is there: a program that does not know of them would take tokens
   /// that a tenant has switched off, let requests through that it asks more of, and drop both with the tenant's next

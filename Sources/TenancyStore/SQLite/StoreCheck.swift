@@ -180,6 +180,7 @@ public enum StoreCheck {
       hasDomains: version >= Migrations.firstWithDomains,
       hasConfigurationItems: version >= Migrations.firstWithConfigurationItems,
       hasAuthorities: version >= Migrations.firstWithAuthorities,
+      hasRules: version >= Migrations.firstWithRules,
       hasPayers: version >= Migrations.firstWithPayers)
     let stored = StoredState(revision: revision, tables: try reader.tables())
     var unreadable: Set<TenantID> = []

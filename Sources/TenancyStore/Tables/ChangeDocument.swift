@@ -10,8 +10,10 @@ internal import Tenancy
 ///                               tokenKeys?: [{id, algorithm, publicKey, createTime, reference: {version, key},
 ///                               retireTime?, verifyUntil?}], authentication?, tokenHorizon?}
 ///     putRole                 tenant, role: {id, title, summary, permissions, version, createTime, updateTime}
+///     putRuledRole            the same, role: and rules: {denials?, exclusions?, parents?}
 ///     deleteRole              tenant, id
-///     putAssignment           tenant, assignment: {id, subject, role, createTime, expireTime?}
+///     putAssignment           tenant, assignment: {id, subject, role, createTime, expireTime?, terms?: {reason?}}
+///     putQualifiedAssignment  the same, terms: and condition?, resource?
 ///     deleteAssignment        tenant, id
 ///     putProvisioningStep     tenant, name
 ///     clearProvisioningSteps  tenant
@@ -68,6 +70,8 @@ struct ChangeDocument: Codable {
 
   private enum Kind: String, Codable {
     case putTenant, putRole, deleteRole, putAssignment, deleteAssignment, putProvisioningStep
+    /// Who does not know what these have would allow too much, and so must not know them.
+    case putRuledRole, putQualifiedAssignment
     case clearProvisioningSteps, reserveName, retireSlug, rememberRequest, forgetRequests
     case putSecret, deleteSecret, putDataKey, putRevocation, forgetRevocations
     case putWorkloadEntry, deleteWorkloadEntry, putAuthority, deleteAuthority
@@ -86,13 +90,13 @@ struct ChangeDocument: Codable {
       try box.encode(Kind.putTenant, forKey: .change)
       try box.encode(TenantDocument(tenant), forKey: .tenant)
     case .putRole(let tenant, let role):
-      try put(.putRole, tenant)
+      try put(role.hasRules ? .putRuledRole : .putRole, tenant)
       try box.encode(RoleDocument(role), forKey: .role)
     case .deleteRole(let tenant, let id):
       try put(.deleteRole, tenant)
       try box.encode(id, forKey: .id)
     case .putAssignment(let tenant, let assignment):
-      try put(.putAssignment, tenant)
+      try put(assignment.terms.isQualified ? .putQualifiedAssignment : .putAssignment, tenant)
       try box.encode(AssignmentDocument(assignment), forKey: .assignment)
     case .deleteAssignment(let tenant, let id):
       try put(.deleteAssignment, tenant)
@@ -196,13 +200,13 @@ struct ChangeDocument: Codable {
     switch try box.decode(Kind.self, forKey: .change) {
     case .putTenant:
       change = .putTenant(try box.decode(TenantDocument.self, forKey: .tenant).tenant())
-    case .putRole:
+    case .putRole, .putRuledRole:
       change = .putRole(try tenant(), try box.decode(RoleDocument.self, forKey: .role).role)
     case .deleteRole:
       change = .deleteRole(try tenant(), id: try text(.id))
-    case .putAssignment:
+    case .putAssignment, .putQualifiedAssignment:
       let document = try box.decode(AssignmentDocument.self, forKey: .assignment)
-      change = .putAssignment(try tenant(), document.assignment)
+      change = .putAssignment(try tenant(), try document.assignment.decoded())
     case .deleteAssignment:
       change = .deleteAssignment(try tenant(), id: try text(.id))
     case .putProvisioningStep:

@@ -21,7 +21,7 @@ extension ChangeDocument {
         json.key("tenant")
         try Self.write(tenant, to: &json, coding)
       case .putRole(let tenant, let role):
-        json.pair("change", "putRole")
+        json.pair("change", role.hasRules ? "putRuledRole" : "putRole")
         json.key("role")
         try Self.write(role, to: &json)
         json.pair("tenant", tenant.description)
@@ -30,7 +30,9 @@ extension ChangeDocument {
       case .putAssignment(let tenant, let assignment):
         json.key("assignment")
         try Self.write(assignment, to: &json)
-        json.pairs(("change", "putAssignment"), ("tenant", tenant.description))
+        json.pair(
+          "change", assignment.terms.isQualified ? "putQualifiedAssignment" : "putAssignment")
+        json.pair("tenant", tenant.description)
       case .deleteAssignment(let tenant, let id):
         json.pairs(("change", "deleteAssignment"), ("id", id), ("tenant", tenant.description))
       case .putProvisioningStep(let tenant, let name):
@@ -158,6 +160,10 @@ extension ChangeDocument {
       try json.array { json throws(StoreError) in
         for permission in role.permissions { json.string(permission) }
       }
+      if role.hasRules {
+        json.key("rules")
+        try RoleRulesDocument.write(role, to: &json)
+      }
       json.pairs(("summary", role.summary), ("title", role.title))
       json.pair("updateTime", role.updateTime)
       json.pair("version", role.version)
@@ -171,6 +177,10 @@ extension ChangeDocument {
       json.pair("createTime", assignment.createTime)
       json.pair("expireTime", assignment.expireTime)
       json.pairs(("id", assignment.id), ("role", assignment.role), ("subject", assignment.subject))
+      if assignment.terms.isNoted {
+        json.key("terms")
+        try AssignmentTermsDocument.write(assignment.terms, to: &json)
+      }
     }
   }
 

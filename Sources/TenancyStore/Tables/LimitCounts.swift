@@ -10,6 +10,29 @@ enum LimitCounts {
   /// Milliseconds by which the clock seems to go back where transactions wait for each other, at most.
   private static let setBack = 10_000
 
+  /// Limits are among what is there: a program that does not know of them would drop them with the tenant's next change.
+  /// Without a foreign key: a count is of no use to a tenant that is gone, and ends by itself.
+  static let postgreSQL = """
+    CREATE TABLE request_counts (
+      tenant_id TEXT COLLATE "C" NOT NULL,
+      name TEXT COLLATE "C" NOT NULL,
+      used BIGINT NOT NULL,
+      most BIGINT NOT NULL,
+      rate DOUBLE PRECISION NOT NULL,
+      time BIGINT NOT NULL,
+      begin BIGINT NOT NULL,
+      node TEXT COLLATE "C" NOT NULL,
+      other_time BIGINT NOT NULL,
+      age BIGINT NOT NULL,
+      PRIMARY KEY (tenant_id, name)
+    );
+
+    CREATE TABLE limit_nodes (
+      name TEXT COLLATE "C" PRIMARY KEY,
+      expire_time BIGINT NOT NULL
+    );
+    """
+
   /// Adds uses, given as JSON, and returns what each counts then. `other_time` is when another node than the one that
   /// tells of it now, `node`, has told of it last, or may have done so: when the row was made.
   static func settle(_ dialect: SQLDialect) -> String {

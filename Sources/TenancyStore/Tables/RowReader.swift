@@ -149,6 +149,21 @@ struct RowReader<Row: TableRow>: ~Copyable {
     try unwrap(row.text(next()).flatMap { coding.decode(Value.self, $0) })
   }
 
+  mutating func optionalJSON<Value: Decodable>() throws(StoreError) -> Value? {
+    guard !row.isNull(column) else {
+      _ = next()
+      return nil
+    }
+    return try json()
+  }
+
+  mutating func terms() throws(StoreError) -> RoleAssignment.Terms {
+    guard let document: AssignmentTermsDocument = try optionalJSON() else {
+      return RoleAssignment.Terms()
+    }
+    return try unwrap(document.terms)
+  }
+
   mutating func configuration() throws(StoreError) -> TenantConfiguration {
     if let plain = row.withText(column, { PlainConfiguration.decode($0) }) {
       _ = next()

@@ -15,7 +15,9 @@ struct StateAudit {
   private var lastName: ReservedName?
   /// Of each tenant: which of its current names are reserved for it.
   private var reserved: [Names] = []
-  private var roles: Set<Key> = []
+  var roles: Set<Key> = []
+  /// Roles that others name, and the rows of those.
+  var namedRoles: [(role: Key, row: Row)] = []
   /// Trust domains that an authority signs for.
   private var signedDomains: Set<String> = []
   /// Domains that are somebody's.
@@ -42,7 +44,7 @@ struct StateAudit {
     }
   }
 
-  private struct Key: Hashable {
+  struct Key: Hashable {
     let tenant: TenantID
     let id: String
   }
@@ -65,6 +67,7 @@ struct StateAudit {
   /// What needs all rows.
   func finish() throws(StoreError) {
     for at in tenants.indices { try checkNames(at, owner: owner) }
+    for named in namedRoles { try checkNamed(named) }
   }
 
   /// All that is wrong: each row that is, with the first that is wrong with it.
@@ -84,6 +87,9 @@ struct StateAudit {
     lazy var owners = audit.owners
     for at in audit.tenants.indices {
       note { () throws(StoreError) in try audit.checkNames(at) { owners[$0] } }
+    }
+    for named in audit.namedRoles {
+      note { () throws(StoreError) in try audit.checkNamed(named) }
     }
     return errors
   }
@@ -322,43 +328,16 @@ struct StateAudit {
     }
   }
 
-  private mutating func check(_ role: Role, of id: TenantID, _ row: Row) throws(StoreError) {
-    // First of all: assignments of a role that is wrong are not wrong for that.
-    try row.require(
-      roles.insert(Key(tenant: id, id: role.id)).inserted, "it is there twice")
-    try requireTenant(id, row)
-    try row.require(RoleCommands.isRoleID(role.id), "it is no id of a role")
-    try row.require(!RoleCommands.isBuiltIn(role: role.id), "the role is built in")
-    try checkVersion(role.version, row)
-    try row.require(
-      role.permissions.allSatisfy { Permission(parsing: $0) != nil }, "it has what is no permission"
-    )
-    let isSorted = zip(role.permissions, role.permissions.dropFirst()).allSatisfy { $0 < $1 }
-    try row.require(isSorted, "its permissions are not in order, each once")
-  }
-
-  private func check(
-    _ assignment: RoleAssignment, of id: TenantID, _ row: Row
-  ) throws(StoreError) {
-    try requireTenant(id, row)
-    try row.require(TenantID(parsing: assignment.id) != nil, "its id is none")
-    try row.require(RoleCommands.isSubject(assignment.subject), "its subject is none")
-    try row.require(
-      roles.contains(Key(tenant: id, id: assignment.role))
-        || RoleCommands.isBuiltIn(role: assignment.role),
-      "the tenant has no role \(assignment.role)")
-  }
-
   /// - Returns: its position, which is one of `tenants` and of `reserved`; nil where its row can't be read.
   @discardableResult
-  private func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) -> Int? {
+  func requireTenant(_ id: TenantID, _ row: Row) throws(StoreError) -> Int? {
     if let at = positions.find(id) { return at }
     try row.require(unreadable.contains(id), "there is no tenant \(id)")
     return nil
   }
 
   /// Each version took a revision.
-  private func checkVersion(_ version: UInt64, _ row: Row) throws(StoreError) {
+  func checkVersion(_ version: UInt64, _ row: Row) throws(StoreError) {
     try row.require(
       version >= 1 && version <= revision,
       "its version \(version) is none that the log's \(revision) revisions can have made")
@@ -370,31 +349,5 @@ struct StateAudit {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
           || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
       }
-  }
-}
-
-/// A row, for a message that is made only where it is needed.
-private struct Row {
-  let table: StaticString
-  let first: any CustomStringConvertible & Sendable
-  let second: String?
-
-  init(
-    _ table: StaticString, _ first: any CustomStringConvertible & Sendable, _ second: String? = nil
-  ) {
-    self.table = table
-    self.first = first
-    self.second = second
-  }
-
-  func require(
-    _ condition: Bool, _ what: @autoclosure () -> String
-  ) throws(StoreError) {
-    if !condition { throw corruption(what()) }
-  }
-
-  func corruption(_ what: String) -> StoreError {
-    let key = "\(first)\(second.map { "/\($0)" } ?? "")"
-    return StoreError(corrupt: StoreError.Place(table: "\(table)", row: key, what: what))
   }
 }

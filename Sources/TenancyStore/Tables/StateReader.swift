@@ -16,6 +16,8 @@ struct StateReader<Source: RowSource> {
   var hasConfigurationItems = true
   /// And of one that knows of signing authorities.
   var hasAuthorities = true
+  /// And of one in which roles have rules, and assignments terms.
+  var hasRules = true
   /// And of one in which requests are those of tenants' callers as well.
   var hasPayers = true
 
@@ -95,23 +97,34 @@ struct StateReader<Source: RowSource> {
   }
 
   private func roles() throws(StoreError) -> [Change] {
-    try rows(of: .roles) { row throws(StoreError) in
-      .putRole(
-        try row.tenantID(),
-        Role(
-          id: try row.text(), title: try row.text(), summary: try row.text(),
-          permissions: try row.json(), version: try row.counter(), createTime: try row.time(),
-          updateTime: try row.time()))
+    let sql = hasRules ? Table.roles.selectAll : Table.roles.selectWithoutLast + Table.roles.inOrder
+    return try rows(sql, of: .roles) { row throws(StoreError) in
+      let tenant = try row.tenantID()
+      var role = Role(
+        id: try row.text(), title: try row.text(), summary: try row.text(),
+        permissions: try row.json(), version: try row.counter(), createTime: try row.time(),
+        updateTime: try row.time())
+      if let rules: RoleRulesDocument = try row.optionalJSON() {
+        role.denials = rules.denials ?? []
+        role.parents = rules.parents ?? []
+        role.exclusions = rules.exclusions ?? []
+      }
+      return .putRole(tenant, role)
     }
   }
 
   private func assignments() throws(StoreError) -> [Change] {
-    try rows(of: .assignments) { row throws(StoreError) in
-      .putAssignment(
-        try row.tenantID(),
+    let table = Table.assignments
+    let sql = hasRules ? table.selectAll : table.selectWithoutLast + table.inOrder
+    return try rows(sql, of: .assignments) { row throws(StoreError) in
+      let tenant = try row.tenantID()
+      let (id, subject, role) = (try row.text(), try row.text(), try row.text())
+      let (createTime, expireTime) = (try row.time(), try row.optionalTime())
+      return .putAssignment(
+        tenant,
         RoleAssignment(
-          id: try row.text(), subject: try row.text(), role: try row.text(),
-          createTime: try row.time(), expireTime: try row.optionalTime()))
+          id: id, subject: subject, role: role, terms: try row.terms(), createTime: createTime,
+          expireTime: expireTime))
     }
   }
 

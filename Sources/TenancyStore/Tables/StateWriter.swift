@@ -89,7 +89,8 @@ struct StateWriter {
     case .putAssignment(let tenant, let assignment):
       try runner.run(
         .putAssignment, .id(tenant), .text(assignment.id), .text(assignment.subject),
-        .text(assignment.role), .time(assignment.createTime), .optionalTime(assignment.expireTime))
+        .text(assignment.role), .time(assignment.createTime), .optionalTime(assignment.expireTime),
+        try AssignmentTermsDocument.text(of: assignment.terms).map(SQLValue.text) ?? .null)
     case .deleteAssignment(let tenant, let id):
       try runner.run(.deleteAssignment, .id(tenant), .text(id))
     case .putProvisioningStep(let tenant, let name):
@@ -195,7 +196,8 @@ struct StateWriter {
     try runner.run(
       .putRole, .id(tenant), .text(role.id), .text(role.title), .text(role.summary),
       .text(try json.faithfulText(role.permissions)), .counter(role.version),
-      .time(role.createTime), .time(role.updateTime))
+      .time(role.createTime), .time(role.updateTime),
+      try RoleRulesDocument.text(of: role).map(SQLValue.text) ?? .null)
   }
 }
 

@@ -56,7 +56,9 @@ struct Table {
   var select: String { "SELECT \(list(columns.map(\.name))) FROM \(name)" }
 
   /// All rows, in order of their keys.
-  var selectAll: String { "\(select) ORDER BY \(list(key))" }
+  var selectAll: String { select + inOrder }
+
+  var inOrder: String { " ORDER BY \(list(key))" }
 
   func insert(_ dialect: SQLDialect) -> String {
     let parameters = (1...columns.count).map(dialect.parameter)
@@ -115,6 +117,8 @@ extension Table {
     columns: [
       .text("tenant_id"), .text("id"), .text("title"), .text("summary"), .text("permissions"),
       .integer("version"), .integer("create_time"), .integer("update_time"),
+      // JSON, see `RoleRulesDocument`: null for nothing.
+      .nullable(.text("rules")),
     ], keyCount: 2)
 
   static let assignments = Table(
@@ -122,6 +126,8 @@ extension Table {
     columns: [
       .text("tenant_id"), .text("id"), .text("subject"), .text("role"), .integer("create_time"),
       .nullable(.integer("expire_time")),
+      // JSON, see `AssignmentTermsDocument`: null for nothing.
+      .nullable(.text("terms")),
     ], keyCount: 2)
 
   static let provisioningSteps = Table(

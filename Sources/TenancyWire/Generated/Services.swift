@@ -100,6 +100,9 @@ extension V1 {
 extension V1 {
   /// Role-based access control inside each tenant. The zero value of every response means deny.
   ///
+  /// A subject may do what a role of its own allows and none denies: **what is denied wins**. A role has what it
+  /// inherits from its parents as well. An assignment can be of some resources only, and under a condition.
+  ///
   /// A permission is `resource:action`. Each part is 1 to 64 characters of a-z, 0-9, '_', '-' and '.',
   /// or `*` in a role. A wildcard never covers a resource of the reserved `tenancy.` namespace (the
   /// permissions on this API): these are given by name or as `tenancy.{kind}:*`, by platform identities
@@ -131,7 +134,7 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.Authorization/GetRole", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:get", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
-    /// Mask paths: `title`, `description`, `permissions`, `*`.
+    /// Mask paths: `title`, `description`, `permissions`, `denied_permissions`, `parents`, `excluded_roles`, `*`.
     public static let updateRole = MethodSpec<V1.UpdateRoleRequest, V1.Role>(
       RPCMethod(path: "/tenancy.v1.Authorization/UpdateRole", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:update", scope: .tenant, tenantField: "role.name"),
@@ -158,7 +161,8 @@ extension V1 {
       RPCMethod(path: "/tenancy.v1.Authorization/RemoveRolePermissions", kind: .unary),
       requirement: Requirement(permission: "tenancy.roles:update", scope: .tenant, tenantField: "name"),
       tenantField: { $0.pointee.name })
-    /// Gives a subject a role. Giving it again answers ALREADY_EXISTS.
+    /// Gives a subject a role. Giving it again for the same resources and under the same condition answers
+    /// ALREADY_EXISTS.
     public static let createRoleAssignment = MethodSpec<V1.CreateRoleAssignmentRequest, V1.RoleAssignment>(
       RPCMethod(path: "/tenancy.v1.Authorization/CreateRoleAssignment", kind: .unary),
       requirement: Requirement(permission: "tenancy.assignments:create", scope: .tenant, tenantField: "parent"),

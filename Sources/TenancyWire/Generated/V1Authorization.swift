@@ -21,12 +21,15 @@ extension V1 {
     public static let noGrant = Self(rawValue: 2)
     /// The tenant is not ACTIVE.
     public static let tenantInactive = Self(rawValue: 3)
+    /// A role of the subject denies it, whatever others allow.
+    public static let denied = Self(rawValue: 4)
 
     public static let names: [Int32: String] = [
       0: "DECISION_REASON_UNSPECIFIED",
       1: "DECISION_REASON_ROLE",
       2: "DECISION_REASON_NO_GRANT",
       3: "DECISION_REASON_TENANT_INACTIVE",
+      4: "DECISION_REASON_DENIED",
     ]
   }
 }
@@ -40,16 +43,26 @@ extension V1 {
     public var subject: String
     /// `resource:action`, without wildcards.
     public var permission: String
+    /// Which of the permission's resources the question is about: a path below its type, such as `42` or
+    /// `finance/2026/q3`. At most 512 bytes; no part between slashes is empty, `.`, `..` or has a `*`. Empty: about all
+    /// of them, so that what is denied of any is denied, and only who may do it to all may.
+    public var resource: String
+    /// What conditions are evaluated with.
+    public var attributes: V1.CheckAttributes?
 
     /// Fields that are not given have their defaults.
     public init(
       tenant: String = "",
       subject: String = "",
-      permission: String = ""
+      permission: String = "",
+      resource: String = "",
+      attributes: V1.CheckAttributes? = nil
     ) {
       self.tenant = tenant
       self.subject = subject
       self.permission = permission
+      self.resource = resource
+      self.attributes = attributes
     }
   }
 }
@@ -66,6 +79,8 @@ extension V1.CheckRequest {
     self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.permission = try WireText.string(c.pointee.permission, field: "permission")
+    self.resource = try WireText.string(c.pointee.resource, field: "resource")
+    self.attributes = try WireRead.message(c.pointee.attributes, field: "attributes")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -74,6 +89,8 @@ extension V1.CheckRequest {
     c.pointee.tenant = arena.copy(self.tenant)
     c.pointee.subject = arena.copy(self.subject)
     c.pointee.permission = arena.copy(self.permission)
+    c.pointee.resource = arena.copy(self.resource)
+    c.pointee.attributes = self.attributes?.write(into: arena)
     return c
   }
 
@@ -82,6 +99,8 @@ extension V1.CheckRequest {
     if !self.tenant.isEmpty { object["tenant"] = .string(self.tenant) }
     if !self.subject.isEmpty { object["subject"] = .string(self.subject) }
     if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
+    if !self.resource.isEmpty { object["resource"] = .string(self.resource) }
+    if let value = self.attributes { object["attributes"] = value.json() }
     return .object(object)
   }
 }
@@ -102,6 +121,71 @@ extension MessageView where Message == V1.CheckRequest {
     @_lifetime(copy self)
     get { TextView(c.pointee.permission, "permission", within: self) }
   }
+  /// `resource`, field 4.
+  @inlinable public var resource: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.resource, "resource", within: self) }
+  }
+  /// `attributes`, field 5.
+  @inlinable public var attributes: MessageView<V1.CheckAttributes>? {
+    @_lifetime(copy self)
+    get { MessageView<V1.CheckAttributes>(present: c.pointee.attributes, within: self) }
+  }
+}
+
+extension V1 {
+  /// At most 16 KiB, as they are encoded. What a condition needs and is not there makes it fail.
+  public struct CheckAttributes: WireMessage, JSONRepresentable, Hashable, Sendable {
+    /// `subject.attributes` in conditions.
+    public var subject: [String: JSONValue]?
+    /// `resource.attributes`.
+    public var resource: [String: JSONValue]?
+    /// `context`.
+    public var context: [String: JSONValue]?
+
+    /// Fields that are not given have their defaults.
+    public init(
+      subject: [String: JSONValue]? = nil,
+      resource: [String: JSONValue]? = nil,
+      context: [String: JSONValue]? = nil
+    ) {
+      self.subject = subject
+      self.resource = resource
+      self.context = context
+    }
+  }
+}
+
+extension V1.CheckAttributes {
+  public typealias CMessage = Tenancy__V1__CheckAttributes
+
+  @inlinable
+  public static var descriptor: UnsafePointer<ProtobufCMessageDescriptor> {
+    tenancy__v1__check_attributes__get_descriptor()
+  }
+
+  public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
+    self.subject = try WireRead.structure(c.pointee.subject, count: c.pointee.n_subject, field: "subject")
+    self.resource = try WireRead.structure(c.pointee.resource, count: c.pointee.n_resource, field: "resource")
+    self.context = try WireRead.structure(c.pointee.context, count: c.pointee.n_context, field: "context")
+  }
+
+  public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
+    let c = arena.uninitialized(CMessage.self)
+    tenancy__v1__check_attributes__init(c)
+    (c.pointee.n_subject, c.pointee.subject) = arena.structure(self.subject)
+    (c.pointee.n_resource, c.pointee.resource) = arena.structure(self.resource)
+    (c.pointee.n_context, c.pointee.context) = arena.structure(self.context)
+    return c
+  }
+
+  public func json() -> JSONValue {
+    var object: [String: JSONValue] = [:]
+    if let value = self.subject { object["subject"] = .object(value) }
+    if let value = self.resource { object["resource"] = .object(value) }
+    if let value = self.context { object["context"] = .object(value) }
+    return .object(object)
+  }
 }
 
 extension V1 {
@@ -111,7 +195,7 @@ extension V1 {
     public var allowed: Bool
     /// `reason`, field 2.
     public var reason: V1.DecisionReason
-    /// Which role granted it: the id within the tenant.
+    /// Which role granted or denied it: the id within the tenant.
     public var role: String
     /// The revision of the state that answered.
     public var revision: UInt64
@@ -193,14 +277,18 @@ extension V1 {
     public var tenant: String
     /// `items`, field 2.
     public var items: [V1.BatchCheckItem]
+    /// Of the items that have none of their own.
+    public var attributes: V1.CheckAttributes?
 
     /// Fields that are not given have their defaults.
     public init(
       tenant: String = "",
-      items: [V1.BatchCheckItem] = []
+      items: [V1.BatchCheckItem] = [],
+      attributes: V1.CheckAttributes? = nil
     ) {
       self.tenant = tenant
       self.items = items
+      self.attributes = attributes
     }
   }
 }
@@ -216,6 +304,7 @@ extension V1.BatchCheckRequest {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.tenant = try WireText.string(c.pointee.tenant, field: "tenant")
     self.items = try WireRead.messages(c.pointee.items, count: c.pointee.n_items, field: "items")
+    self.attributes = try WireRead.message(c.pointee.attributes, field: "attributes")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -224,6 +313,7 @@ extension V1.BatchCheckRequest {
     c.pointee.tenant = arena.copy(self.tenant)
     c.pointee.n_items = self.items.count
     c.pointee.items = arena.list(self.items) { Optional($0.write(into: arena)) }
+    c.pointee.attributes = self.attributes?.write(into: arena)
     return c
   }
 
@@ -231,6 +321,7 @@ extension V1.BatchCheckRequest {
     var object: [String: JSONValue] = [:]
     if !self.tenant.isEmpty { object["tenant"] = .string(self.tenant) }
     if !self.items.isEmpty { object["items"] = .array(self.items.map { $0.json() }) }
+    if let value = self.attributes { object["attributes"] = value.json() }
     return .object(object)
   }
 }
@@ -246,6 +337,11 @@ extension MessageView where Message == V1.BatchCheckRequest {
     @_lifetime(copy self)
     get { MessageListView<V1.BatchCheckItem>(c.pointee.items, count: c.pointee.n_items, within: self) }
   }
+  /// `attributes`, field 3.
+  @inlinable public var attributes: MessageView<V1.CheckAttributes>? {
+    @_lifetime(copy self)
+    get { MessageView<V1.CheckAttributes>(present: c.pointee.attributes, within: self) }
+  }
 }
 
 extension V1 {
@@ -255,14 +351,22 @@ extension V1 {
     public var subject: String
     /// `permission`, field 2.
     public var permission: String
+    /// As in CheckRequest.
+    public var resource: String
+    /// `attributes`, field 4.
+    public var attributes: V1.CheckAttributes?
 
     /// Fields that are not given have their defaults.
     public init(
       subject: String = "",
-      permission: String = ""
+      permission: String = "",
+      resource: String = "",
+      attributes: V1.CheckAttributes? = nil
     ) {
       self.subject = subject
       self.permission = permission
+      self.resource = resource
+      self.attributes = attributes
     }
   }
 }
@@ -278,6 +382,8 @@ extension V1.BatchCheckItem {
   public init(reading c: UnsafePointer<CMessage>) throws(TenancyRPC.FieldViolation) {
     self.subject = try WireText.string(c.pointee.subject, field: "subject")
     self.permission = try WireText.string(c.pointee.permission, field: "permission")
+    self.resource = try WireText.string(c.pointee.resource, field: "resource")
+    self.attributes = try WireRead.message(c.pointee.attributes, field: "attributes")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -285,6 +391,8 @@ extension V1.BatchCheckItem {
     tenancy__v1__batch_check_item__init(c)
     c.pointee.subject = arena.copy(self.subject)
     c.pointee.permission = arena.copy(self.permission)
+    c.pointee.resource = arena.copy(self.resource)
+    c.pointee.attributes = self.attributes?.write(into: arena)
     return c
   }
 
@@ -292,6 +400,8 @@ extension V1.BatchCheckItem {
     var object: [String: JSONValue] = [:]
     if !self.subject.isEmpty { object["subject"] = .string(self.subject) }
     if !self.permission.isEmpty { object["permission"] = .string(self.permission) }
+    if !self.resource.isEmpty { object["resource"] = .string(self.resource) }
+    if let value = self.attributes { object["attributes"] = value.json() }
     return .object(object)
   }
 }
@@ -306,6 +416,16 @@ extension MessageView where Message == V1.BatchCheckItem {
   @inlinable public var permission: TextView {
     @_lifetime(copy self)
     get { TextView(c.pointee.permission, "permission", within: self) }
+  }
+  /// `resource`, field 3.
+  @inlinable public var resource: TextView {
+    @_lifetime(copy self)
+    get { TextView(c.pointee.resource, "resource", within: self) }
+  }
+  /// `attributes`, field 4.
+  @inlinable public var attributes: MessageView<V1.CheckAttributes>? {
+    @_lifetime(copy self)
+    get { MessageView<V1.CheckAttributes>(present: c.pointee.attributes, within: self) }
   }
 }
 
@@ -376,6 +496,16 @@ extension V1 {
     public var createTime: GoogleProtobuf.Timestamp?
     /// `update_time`, field 8.
     public var updateTime: GoogleProtobuf.Timestamp?
+    /// What its holders may not do, whatever other roles allow. At most 1,000 with the permissions; wildcards as
+    /// there.
+    public var deniedPermissions: [String]
+    /// Ids of roles of the tenant, built-in ones too: what they allow and deny, this one does as well. At most 16; a
+    /// role's parents and theirs are 8 levels at most, and none is its own ancestor.
+    public var parents: [String]
+    /// Ids of roles that no subject may hold beside this one (separation of duties), whether directly or by
+    /// inheritance. At most 64. A role that excludes others, or is excluded, is assigned to subjects for all resources
+    /// and without a condition.
+    public var excludedRoles: [String]
 
     /// Fields that are not given have their defaults.
     public init(
@@ -386,7 +516,10 @@ extension V1 {
       etag: String = "",
       builtIn: Bool = false,
       createTime: GoogleProtobuf.Timestamp? = nil,
-      updateTime: GoogleProtobuf.Timestamp? = nil
+      updateTime: GoogleProtobuf.Timestamp? = nil,
+      deniedPermissions: [String] = [],
+      parents: [String] = [],
+      excludedRoles: [String] = []
     ) {
       self.name = name
       self.title = title
@@ -396,6 +529,9 @@ extension V1 {
       self.builtIn = builtIn
       self.createTime = createTime
       self.updateTime = updateTime
+      self.deniedPermissions = deniedPermissions
+      self.parents = parents
+      self.excludedRoles = excludedRoles
     }
   }
 }
@@ -417,6 +553,9 @@ extension V1.Role {
     self.builtIn = c.pointee.built_in != 0
     self.createTime = try WireRead.message(c.pointee.create_time, field: "create_time")
     self.updateTime = try WireRead.message(c.pointee.update_time, field: "update_time")
+    self.deniedPermissions = try WireRead.strings(c.pointee.denied_permissions, count: c.pointee.n_denied_permissions, field: "denied_permissions")
+    self.parents = try WireRead.strings(c.pointee.parents, count: c.pointee.n_parents, field: "parents")
+    self.excludedRoles = try WireRead.strings(c.pointee.excluded_roles, count: c.pointee.n_excluded_roles, field: "excluded_roles")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -431,6 +570,12 @@ extension V1.Role {
     c.pointee.built_in = self.builtIn ? 1 : 0
     c.pointee.create_time = self.createTime?.write(into: arena)
     c.pointee.update_time = self.updateTime?.write(into: arena)
+    c.pointee.n_denied_permissions = self.deniedPermissions.count
+    c.pointee.denied_permissions = arena.list(self.deniedPermissions) { arena.copy($0) }
+    c.pointee.n_parents = self.parents.count
+    c.pointee.parents = arena.list(self.parents) { arena.copy($0) }
+    c.pointee.n_excluded_roles = self.excludedRoles.count
+    c.pointee.excluded_roles = arena.list(self.excludedRoles) { arena.copy($0) }
     return c
   }
 
@@ -444,6 +589,9 @@ extension V1.Role {
     if self.builtIn { object["builtIn"] = .bool(self.builtIn) }
     if let value = self.createTime { object["createTime"] = value.json() }
     if let value = self.updateTime { object["updateTime"] = value.json() }
+    if !self.deniedPermissions.isEmpty { object["deniedPermissions"] = .array(self.deniedPermissions.map { .string($0) }) }
+    if !self.parents.isEmpty { object["parents"] = .array(self.parents.map { .string($0) }) }
+    if !self.excludedRoles.isEmpty { object["excludedRoles"] = .array(self.excludedRoles.map { .string($0) }) }
     return .object(object)
   }
 }
@@ -975,6 +1123,14 @@ extension V1 {
     public var createTime: GoogleProtobuf.Timestamp?
     /// When it ends by itself; absent: never.
     public var expireTime: GoogleProtobuf.Timestamp?
+    /// Of which resources: `{type}` for all of one type, `{type}/{path}` for one, `{type}/{path}/*` for what is below.
+    /// The type is what permissions have before the colon. At most 512 bytes. Empty: of all.
+    public var resource: String
+    /// When it holds, in a subset of CEL (the article Conditions); at most 2,048 bytes. One that fails to evaluate
+    /// allows nothing, and denies what the role denies. Empty: always.
+    public var condition: String
+    /// Why, for people; at most 500 characters.
+    public var reason: String
 
     /// Fields that are not given have their defaults.
     public init(
@@ -982,13 +1138,19 @@ extension V1 {
       subject: String = "",
       role: String = "",
       createTime: GoogleProtobuf.Timestamp? = nil,
-      expireTime: GoogleProtobuf.Timestamp? = nil
+      expireTime: GoogleProtobuf.Timestamp? = nil,
+      resource: String = "",
+      condition: String = "",
+      reason: String = ""
     ) {
       self.name = name
       self.subject = subject
       self.role = role
       self.createTime = createTime
       self.expireTime = expireTime
+      self.resource = resource
+      self.condition = condition
+      self.reason = reason
     }
   }
 }
@@ -1007,6 +1169,9 @@ extension V1.RoleAssignment {
     self.role = try WireText.string(c.pointee.role, field: "role")
     self.createTime = try WireRead.message(c.pointee.create_time, field: "create_time")
     self.expireTime = try WireRead.message(c.pointee.expire_time, field: "expire_time")
+    self.resource = try WireText.string(c.pointee.resource, field: "resource")
+    self.condition = try WireText.string(c.pointee.condition, field: "condition")
+    self.reason = try WireText.string(c.pointee.reason, field: "reason")
   }
 
   public func write(into arena: Arena) -> UnsafeMutablePointer<CMessage> {
@@ -1017,6 +1182,9 @@ extension V1.RoleAssignment {
     c.pointee.role = arena.copy(self.role)
     c.pointee.create_time = self.createTime?.write(into: arena)
     c.pointee.expire_time = self.expireTime?.write(into: arena)
+    c.pointee.resource = arena.copy(self.resource)
+    c.pointee.condition = arena.copy(self.condition)
+    c.pointee.reason = arena.copy(self.reason)
     return c
   }
 
@@ -1027,6 +1195,9 @@ extension V1.RoleAssignment {
     if !self.role.isEmpty { object["role"] = .string(self.role) }
     if let value = self.createTime { object["createTime"] = value.json() }
     if let value = self.expireTime { object["expireTime"] = value.json() }
+    if !self.resource.isEmpty { object["resource"] = .string(self.resource) }
+    if !self.condition.isEmpty { object["condition"] = .string(self.condition) }
+    if !self.reason.isEmpty { object["reason"] = .string(self.reason) }
     return .object(object)
   }
 }

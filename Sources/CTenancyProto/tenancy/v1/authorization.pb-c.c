@@ -53,6 +53,51 @@ void   tenancy__v1__check_request__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__check_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tenancy__v1__check_attributes__init
+                     (Tenancy__V1__CheckAttributes         *message)
+{
+  static const Tenancy__V1__CheckAttributes init_value = TENANCY__V1__CHECK_ATTRIBUTES__INIT;
+  *message = init_value;
+}
+size_t tenancy__v1__check_attributes__get_packed_size
+                     (const Tenancy__V1__CheckAttributes *message)
+{
+  assert(message->base.descriptor == &tenancy__v1__check_attributes__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tenancy__v1__check_attributes__pack
+                     (const Tenancy__V1__CheckAttributes *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tenancy__v1__check_attributes__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tenancy__v1__check_attributes__pack_to_buffer
+                     (const Tenancy__V1__CheckAttributes *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tenancy__v1__check_attributes__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tenancy__V1__CheckAttributes *
+       tenancy__v1__check_attributes__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tenancy__V1__CheckAttributes *)
+     protobuf_c_message_unpack (&tenancy__v1__check_attributes__descriptor,
+                                allocator, len, data);
+}
+void   tenancy__v1__check_attributes__free_unpacked
+                     (Tenancy__V1__CheckAttributes *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tenancy__v1__check_attributes__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tenancy__v1__check_response__init
                      (Tenancy__V1__CheckResponse         *message)
 {
@@ -953,7 +998,7 @@ void   tenancy__v1__list_role_assignments_response__free_unpacked
   assert(message->base.descriptor == &tenancy__v1__list_role_assignments_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tenancy__v1__check_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tenancy__v1__check_request__field_descriptors[5] =
 {
   {
     "tenant",
@@ -991,16 +1036,42 @@ static const ProtobufCFieldDescriptor tenancy__v1__check_request__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "resource",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CheckRequest, resource),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attributes",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__CheckRequest, attributes),
+    &tenancy__v1__check_attributes__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__check_request__field_indices_by_name[] = {
+  4,   /* field[4] = attributes */
   2,   /* field[2] = permission */
+  3,   /* field[3] = resource */
   1,   /* field[1] = subject */
   0,   /* field[0] = tenant */
 };
 static const ProtobufCIntRange tenancy__v1__check_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__check_request__descriptor =
 {
@@ -1010,11 +1081,75 @@ const ProtobufCMessageDescriptor tenancy__v1__check_request__descriptor =
   "Tenancy__V1__CheckRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__CheckRequest),
-  3,
+  5,
   tenancy__v1__check_request__field_descriptors,
   tenancy__v1__check_request__field_indices_by_name,
   1,  tenancy__v1__check_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__check_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tenancy__v1__check_attributes__field_descriptors[3] =
+{
+  {
+    "subject",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__CheckAttributes, n_subject),
+    offsetof(Tenancy__V1__CheckAttributes, subject),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "resource",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__CheckAttributes, n_resource),
+    offsetof(Tenancy__V1__CheckAttributes, resource),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "context",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__CheckAttributes, n_context),
+    offsetof(Tenancy__V1__CheckAttributes, context),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tenancy__v1__check_attributes__field_indices_by_name[] = {
+  2,   /* field[2] = context */
+  1,   /* field[1] = resource */
+  0,   /* field[0] = subject */
+};
+static const ProtobufCIntRange tenancy__v1__check_attributes__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tenancy__v1__check_attributes__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tenancy.v1.CheckAttributes",
+  "CheckAttributes",
+  "Tenancy__V1__CheckAttributes",
+  "tenancy.v1",
+  sizeof(Tenancy__V1__CheckAttributes),
+  3,
+  tenancy__v1__check_attributes__field_descriptors,
+  tenancy__v1__check_attributes__field_indices_by_name,
+  1,  tenancy__v1__check_attributes__number_ranges,
+  (ProtobufCMessageInit) tenancy__v1__check_attributes__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tenancy__v1__check_response__field_descriptors[4] =
@@ -1094,7 +1229,7 @@ const ProtobufCMessageDescriptor tenancy__v1__check_response__descriptor =
   (ProtobufCMessageInit) tenancy__v1__check_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__batch_check_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__batch_check_request__field_descriptors[3] =
 {
   {
     "tenant",
@@ -1120,15 +1255,28 @@ static const ProtobufCFieldDescriptor tenancy__v1__batch_check_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "attributes",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BatchCheckRequest, attributes),
+    &tenancy__v1__check_attributes__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__batch_check_request__field_indices_by_name[] = {
+  2,   /* field[2] = attributes */
   1,   /* field[1] = items */
   0,   /* field[0] = tenant */
 };
 static const ProtobufCIntRange tenancy__v1__batch_check_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__batch_check_request__descriptor =
 {
@@ -1138,14 +1286,14 @@ const ProtobufCMessageDescriptor tenancy__v1__batch_check_request__descriptor =
   "Tenancy__V1__BatchCheckRequest",
   "tenancy.v1",
   sizeof(Tenancy__V1__BatchCheckRequest),
-  2,
+  3,
   tenancy__v1__batch_check_request__field_descriptors,
   tenancy__v1__batch_check_request__field_indices_by_name,
   1,  tenancy__v1__batch_check_request__number_ranges,
   (ProtobufCMessageInit) tenancy__v1__batch_check_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__batch_check_item__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tenancy__v1__batch_check_item__field_descriptors[4] =
 {
   {
     "subject",
@@ -1171,15 +1319,41 @@ static const ProtobufCFieldDescriptor tenancy__v1__batch_check_item__field_descr
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "resource",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BatchCheckItem, resource),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attributes",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__BatchCheckItem, attributes),
+    &tenancy__v1__check_attributes__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__batch_check_item__field_indices_by_name[] = {
+  3,   /* field[3] = attributes */
   1,   /* field[1] = permission */
+  2,   /* field[2] = resource */
   0,   /* field[0] = subject */
 };
 static const ProtobufCIntRange tenancy__v1__batch_check_item__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__batch_check_item__descriptor =
 {
@@ -1189,7 +1363,7 @@ const ProtobufCMessageDescriptor tenancy__v1__batch_check_item__descriptor =
   "Tenancy__V1__BatchCheckItem",
   "tenancy.v1",
   sizeof(Tenancy__V1__BatchCheckItem),
-  2,
+  4,
   tenancy__v1__batch_check_item__field_descriptors,
   tenancy__v1__batch_check_item__field_indices_by_name,
   1,  tenancy__v1__batch_check_item__number_ranges,
@@ -1234,7 +1408,7 @@ const ProtobufCMessageDescriptor tenancy__v1__batch_check_response__descriptor =
   (ProtobufCMessageInit) tenancy__v1__batch_check_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__role__field_descriptors[8] =
+static const ProtobufCFieldDescriptor tenancy__v1__role__field_descriptors[11] =
 {
   {
     "name",
@@ -1332,13 +1506,52 @@ static const ProtobufCFieldDescriptor tenancy__v1__role__field_descriptors[8] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "denied_permissions",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__Role, n_denied_permissions),
+    offsetof(Tenancy__V1__Role, denied_permissions),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "parents",
+    10,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__Role, n_parents),
+    offsetof(Tenancy__V1__Role, parents),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "excluded_roles",
+    11,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tenancy__V1__Role, n_excluded_roles),
+    offsetof(Tenancy__V1__Role, excluded_roles),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__role__field_indices_by_name[] = {
   5,   /* field[5] = built_in */
   6,   /* field[6] = create_time */
+  8,   /* field[8] = denied_permissions */
   2,   /* field[2] = description */
   4,   /* field[4] = etag */
+  10,   /* field[10] = excluded_roles */
   0,   /* field[0] = name */
+  9,   /* field[9] = parents */
   3,   /* field[3] = permissions */
   1,   /* field[1] = title */
   7,   /* field[7] = update_time */
@@ -1346,7 +1559,7 @@ static const unsigned tenancy__v1__role__field_indices_by_name[] = {
 static const ProtobufCIntRange tenancy__v1__role__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__role__descriptor =
 {
@@ -1356,7 +1569,7 @@ const ProtobufCMessageDescriptor tenancy__v1__role__descriptor =
   "Tenancy__V1__Role",
   "tenancy.v1",
   sizeof(Tenancy__V1__Role),
-  8,
+  11,
   tenancy__v1__role__field_descriptors,
   tenancy__v1__role__field_indices_by_name,
   1,  tenancy__v1__role__number_ranges,
@@ -1971,7 +2184,7 @@ const ProtobufCMessageDescriptor tenancy__v1__remove_role_permissions_request__d
   (ProtobufCMessageInit) tenancy__v1__remove_role_permissions_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tenancy__v1__role_assignment__field_descriptors[5] =
+static const ProtobufCFieldDescriptor tenancy__v1__role_assignment__field_descriptors[8] =
 {
   {
     "name",
@@ -2033,18 +2246,57 @@ static const ProtobufCFieldDescriptor tenancy__v1__role_assignment__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "resource",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RoleAssignment, resource),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "condition",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RoleAssignment, condition),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tenancy__V1__RoleAssignment, reason),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tenancy__v1__role_assignment__field_indices_by_name[] = {
+  6,   /* field[6] = condition */
   3,   /* field[3] = create_time */
   4,   /* field[4] = expire_time */
   0,   /* field[0] = name */
+  7,   /* field[7] = reason */
+  5,   /* field[5] = resource */
   2,   /* field[2] = role */
   1,   /* field[1] = subject */
 };
 static const ProtobufCIntRange tenancy__v1__role_assignment__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor tenancy__v1__role_assignment__descriptor =
 {
@@ -2054,7 +2306,7 @@ const ProtobufCMessageDescriptor tenancy__v1__role_assignment__descriptor =
   "Tenancy__V1__RoleAssignment",
   "tenancy.v1",
   sizeof(Tenancy__V1__RoleAssignment),
-  5,
+  8,
   tenancy__v1__role_assignment__field_descriptors,
   tenancy__v1__role_assignment__field_indices_by_name,
   1,  tenancy__v1__role_assignment__number_ranges,
@@ -2374,18 +2626,20 @@ const ProtobufCMessageDescriptor tenancy__v1__list_role_assignments_response__de
   (ProtobufCMessageInit) tenancy__v1__list_role_assignments_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue tenancy__v1__decision_reason__enum_values_by_number[4] =
+static const ProtobufCEnumValue tenancy__v1__decision_reason__enum_values_by_number[5] =
 {
   { "DECISION_REASON_UNSPECIFIED", "TENANCY__V1__DECISION_REASON__DECISION_REASON_UNSPECIFIED", 0 },
   { "DECISION_REASON_ROLE", "TENANCY__V1__DECISION_REASON__DECISION_REASON_ROLE", 1 },
   { "DECISION_REASON_NO_GRANT", "TENANCY__V1__DECISION_REASON__DECISION_REASON_NO_GRANT", 2 },
   { "DECISION_REASON_TENANT_INACTIVE", "TENANCY__V1__DECISION_REASON__DECISION_REASON_TENANT_INACTIVE", 3 },
+  { "DECISION_REASON_DENIED", "TENANCY__V1__DECISION_REASON__DECISION_REASON_DENIED", 4 },
 };
 static const ProtobufCIntRange tenancy__v1__decision_reason__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 5}
 };
-static const ProtobufCEnumValueIndex tenancy__v1__decision_reason__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex tenancy__v1__decision_reason__enum_values_by_name[5] =
 {
+  { "DECISION_REASON_DENIED", 4 },
   { "DECISION_REASON_NO_GRANT", 2 },
   { "DECISION_REASON_ROLE", 1 },
   { "DECISION_REASON_TENANT_INACTIVE", 3 },
@@ -2398,9 +2652,9 @@ const ProtobufCEnumDescriptor tenancy__v1__decision_reason__descriptor =
   "DecisionReason",
   "Tenancy__V1__DecisionReason",
   "tenancy.v1",
-  4,
+  5,
   tenancy__v1__decision_reason__enum_values_by_number,
-  4,
+  5,
   tenancy__v1__decision_reason__enum_values_by_name,
   1,
   tenancy__v1__decision_reason__value_ranges,

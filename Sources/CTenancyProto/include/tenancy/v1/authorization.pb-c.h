@@ -24,6 +24,7 @@ PROTOBUF_C__BEGIN_DECLS
 #include "google/protobuf/timestamp.pb-c.h"
 
 typedef struct Tenancy__V1__CheckRequest Tenancy__V1__CheckRequest;
+typedef struct Tenancy__V1__CheckAttributes Tenancy__V1__CheckAttributes;
 typedef struct Tenancy__V1__CheckResponse Tenancy__V1__CheckResponse;
 typedef struct Tenancy__V1__BatchCheckRequest Tenancy__V1__BatchCheckRequest;
 typedef struct Tenancy__V1__BatchCheckItem Tenancy__V1__BatchCheckItem;
@@ -52,7 +53,8 @@ typedef enum _Tenancy__V1__DecisionReason {
   TENANCY__V1__DECISION_REASON__DECISION_REASON_UNSPECIFIED = 0,
   TENANCY__V1__DECISION_REASON__DECISION_REASON_ROLE = 1,
   TENANCY__V1__DECISION_REASON__DECISION_REASON_NO_GRANT = 2,
-  TENANCY__V1__DECISION_REASON__DECISION_REASON_TENANT_INACTIVE = 3
+  TENANCY__V1__DECISION_REASON__DECISION_REASON_TENANT_INACTIVE = 3,
+  TENANCY__V1__DECISION_REASON__DECISION_REASON_DENIED = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TENANCY__V1__DECISION_REASON)
 } Tenancy__V1__DecisionReason;
 
@@ -64,10 +66,27 @@ struct  Tenancy__V1__CheckRequest
   ProtobufCBinaryData tenant;
   ProtobufCBinaryData subject;
   ProtobufCBinaryData permission;
+  ProtobufCBinaryData resource;
+  Tenancy__V1__CheckAttributes *attributes;
 };
 #define TENANCY__V1__CHECK_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__check_request__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, {0,NULL}, NULL }
+
+
+struct  Tenancy__V1__CheckAttributes
+{
+  ProtobufCMessage base;
+  size_t n_subject;
+  ProtobufCBinaryData *subject;
+  size_t n_resource;
+  ProtobufCBinaryData *resource;
+  size_t n_context;
+  ProtobufCBinaryData *context;
+};
+#define TENANCY__V1__CHECK_ATTRIBUTES__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__check_attributes__descriptor) \
+    , 0,NULL, 0,NULL, 0,NULL }
 
 
 struct  Tenancy__V1__CheckResponse
@@ -89,10 +108,11 @@ struct  Tenancy__V1__BatchCheckRequest
   ProtobufCBinaryData tenant;
   size_t n_items;
   Tenancy__V1__BatchCheckItem **items;
+  Tenancy__V1__CheckAttributes *attributes;
 };
 #define TENANCY__V1__BATCH_CHECK_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__batch_check_request__descriptor) \
-    , {0,NULL}, 0,NULL }
+    , {0,NULL}, 0,NULL, NULL }
 
 
 struct  Tenancy__V1__BatchCheckItem
@@ -100,10 +120,12 @@ struct  Tenancy__V1__BatchCheckItem
   ProtobufCMessage base;
   ProtobufCBinaryData subject;
   ProtobufCBinaryData permission;
+  ProtobufCBinaryData resource;
+  Tenancy__V1__CheckAttributes *attributes;
 };
 #define TENANCY__V1__BATCH_CHECK_ITEM__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__batch_check_item__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL}, NULL }
 
 
 struct  Tenancy__V1__BatchCheckResponse
@@ -129,10 +151,16 @@ struct  Tenancy__V1__Role
   protobuf_c_boolean built_in;
   Google__Protobuf__Timestamp *create_time;
   Google__Protobuf__Timestamp *update_time;
+  size_t n_denied_permissions;
+  ProtobufCBinaryData *denied_permissions;
+  size_t n_parents;
+  ProtobufCBinaryData *parents;
+  size_t n_excluded_roles;
+  ProtobufCBinaryData *excluded_roles;
 };
 #define TENANCY__V1__ROLE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__role__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, 0,NULL, {0,NULL}, 0, NULL, NULL }
+    , {0,NULL}, {0,NULL}, {0,NULL}, 0,NULL, {0,NULL}, 0, NULL, NULL, 0,NULL, 0,NULL, 0,NULL }
 
 
 struct  Tenancy__V1__CreateRoleRequest
@@ -257,10 +285,13 @@ struct  Tenancy__V1__RoleAssignment
   ProtobufCBinaryData role;
   Google__Protobuf__Timestamp *create_time;
   Google__Protobuf__Timestamp *expire_time;
+  ProtobufCBinaryData resource;
+  ProtobufCBinaryData condition;
+  ProtobufCBinaryData reason;
 };
 #define TENANCY__V1__ROLE_ASSIGNMENT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tenancy__v1__role_assignment__descriptor) \
-    , {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL }
+    , {0,NULL}, {0,NULL}, {0,NULL}, NULL, NULL, {0,NULL}, {0,NULL}, {0,NULL} }
 
 
 struct  Tenancy__V1__CreateRoleAssignmentRequest
@@ -342,6 +373,25 @@ Tenancy__V1__CheckRequest *
                       const uint8_t       *data);
 void   tenancy__v1__check_request__free_unpacked
                      (Tenancy__V1__CheckRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tenancy__V1__CheckAttributes methods */
+void   tenancy__v1__check_attributes__init
+                     (Tenancy__V1__CheckAttributes         *message);
+size_t tenancy__v1__check_attributes__get_packed_size
+                     (const Tenancy__V1__CheckAttributes   *message);
+size_t tenancy__v1__check_attributes__pack
+                     (const Tenancy__V1__CheckAttributes   *message,
+                      uint8_t             *out);
+size_t tenancy__v1__check_attributes__pack_to_buffer
+                     (const Tenancy__V1__CheckAttributes   *message,
+                      ProtobufCBuffer     *buffer);
+Tenancy__V1__CheckAttributes *
+       tenancy__v1__check_attributes__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tenancy__v1__check_attributes__free_unpacked
+                     (Tenancy__V1__CheckAttributes *message,
                       ProtobufCAllocator *allocator);
 /* Tenancy__V1__CheckResponse methods */
 void   tenancy__v1__check_response__init
@@ -728,6 +778,9 @@ void   tenancy__v1__list_role_assignments_response__free_unpacked
 typedef void (*Tenancy__V1__CheckRequest_Closure)
                  (const Tenancy__V1__CheckRequest *message,
                   void *closure_data);
+typedef void (*Tenancy__V1__CheckAttributes_Closure)
+                 (const Tenancy__V1__CheckAttributes *message,
+                  void *closure_data);
 typedef void (*Tenancy__V1__CheckResponse_Closure)
                  (const Tenancy__V1__CheckResponse *message,
                   void *closure_data);
@@ -796,6 +849,7 @@ typedef void (*Tenancy__V1__ListRoleAssignmentsResponse_Closure)
 
 extern const ProtobufCEnumDescriptor    tenancy__v1__decision_reason__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__check_request__descriptor;
+extern const ProtobufCMessageDescriptor tenancy__v1__check_attributes__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__check_response__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__batch_check_request__descriptor;
 extern const ProtobufCMessageDescriptor tenancy__v1__batch_check_item__descriptor;

@@ -1,0 +1,136 @@
+import TenancyConditions
+
+/// What conditions of assignments may read, and how large they may be.
+public enum PolicyConditions {
+  /// Of a condition's text.
+  public static let maximumBytes = 2_048
+  /// Subjects hold at most so many roles under conditions.
+  static let maximumPerSubject = 64
+  /// Texts of conditions that one tenant has at most. Each is compiled once.
+  static let maximumPerTenant = 1_000
+  /// Units of an evaluation's cost that count as one look in a `WorkBudget`.
+  static let unitsPerVisit = 2
+
+  /// The attributes, in the order of their declaration.
+  struct Attributes {
+    private(set) var all = ConditionAttributes()
+    let subject, subjectAttributes, resourceType, resource, resourceAttributes, action, context,
+      now: ConditionAttributes.Slot
+
+    /// - Throws: nothing, as the names are good ones and differ.
+    fileprivate init() throws(ConditionAttributes.DeclarationError) {
+      let anything = ConditionType.map(key: .string, value: .dyn)
+      subject = try all.declare("subject.id", .string)
+      subjectAttributes = try all.declare("subject.attributes", anything)
+      resourceType = try all.declare("resource.type", .string)
+      resource = try all.declare("resource.id", .string, bounds: .init(bytes: 512))
+      resourceAttributes = try all.declare("resource.attributes", anything)
+      action = try all.declare("action", .string)
+      context = try all.declare("context", anything)
+      now = try all.declare("now", .timestamp)
+    }
+  }
+
+  /// Nil never: then no condition could be compiled, and none would allow anything.
+  static let attributes = try? Attributes()
+
+  private static let limits = {
+    var limits = ConditionLimits()
+    limits.maximumSourceBytes = maximumBytes
+    limits.maximumNodes = 512
+    limits.maximumCost = 2_000
+    limits.fuel = 2_000
+    return limits
+  }()
+
+  /// - Throws: what is wrong with it, at which line and column.
+  static func compile(_ source: String) throws(ConditionError) -> Condition {
+    try Condition(
+      parsing: source, attributes: attributes?.all ?? ConditionAttributes(), limits: limits)
+  }
+}
+
+/// A condition of assignments of one tenant, once for all that have it.
+final class CompiledCondition: Sendable {
+  /// Nil for one that an earlier version has stored and this one does not take: it fails.
+  private let condition: Condition?
+
+  init(_ source: String) { condition = try? PolicyConditions.compile(source) }
+
+  /// Whether an assignment under this condition is one where it is asked.
+  func applies(
+    to effect: ConditionOutcome.Effect, _ question: borrowing Question,
+    _ attributes: inout RequestAttributes, _ budget: inout WorkBudget
+  ) -> Bool {
+    guard let condition, !budget.isSpent else { return effect == .deny }
+    let (outcome, units) = condition.evaluateCounting(attributes.input(for: question))
+    budget.visit(1 + Int(units) / PolicyConditions.unitsPerVisit)
+    return outcome.applies(to: effect)
+  }
+}
+
+/// What one question brings for conditions. Made into their input when the first of them is evaluated.
+public struct RequestAttributes: Sendable {
+  private let subject, resource, context: [String: JSONValue]?
+  private var made: ConditionInput?
+
+  /// None: conditions that need some fail.
+  public init() { self.init(subject: nil, resource: nil, context: nil) }
+
+  /// - Parameters: as the caller tells them; nil: there are none, and what asks for one fails.
+  public init(
+    subject: [String: JSONValue]?, resource: [String: JSONValue]?, context: [String: JSONValue]?
+  ) {
+    (self.subject, self.resource, self.context) = (subject, resource, context)
+  }
+
+  /// The same for every condition of one question.
+  fileprivate mutating func input(for question: borrowing Question) -> ConditionInput {
+    if let made { return made }
+    guard let slots = PolicyConditions.attributes else {
+      return ConditionInput(for: ConditionAttributes())
+    }
+    var input = ConditionInput(for: slots.all)
+    input[slots.subject] = .string(Self.text(question.subject))
+    input[slots.subjectAttributes] = Self.map(subject)
+    input[slots.resourceType] = .string(
+      Self.text(question.permission.extracting(0..<question.colon)))
+    if !question.resource.isEmpty {
+      input[slots.resource] = .string(Self.text(question.resource))
+    }
+    input[slots.resourceAttributes] = Self.map(resource)
+    input[slots.action] = .string(
+      Self.text(
+        question.permission.extracting((question.colon + 1)..<question.permission.byteCount)))
+    input[slots.context] = Self.map(context)
+    let now = question.now
+    input[slots.now] = ConditionTimestamp(
+      seconds: now.seconds, nanoseconds: now.subsecondNanoseconds
+    ).map { .timestamp($0) }
+    made = input
+    return input
+  }
+
+  private static func text(_ span: RawSpan) -> String {
+    unsafe span.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+  }
+
+  private static func map(_ object: [String: JSONValue]?) -> ConditionValue? {
+    object.map { .map(ConditionMap($0.mapValues { ConditionValue($0) })) }
+  }
+}
+
+extension ConditionValue {
+  /// Numbers of JSON are doubles.
+  fileprivate init(_ value: JSONValue) {
+    self =
+      switch value {
+      case .null: .null
+      case .bool(let value): .bool(value)
+      case .number(let value): .double(value)
+      case .string(let value): .string(value)
+      case .array(let values): .list(values.map { ConditionValue($0) })
+      case .object(let object): .map(ConditionMap(object.mapValues { ConditionValue($0) }))
+      }
+  }
+}

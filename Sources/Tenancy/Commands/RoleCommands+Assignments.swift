@@ -1,0 +1,148 @@
+import TenancyConditions
+
+extension RoleCommands {
+  /// Gives a subject a role.
+  /// - Parameters:
+  ///   - id: nil if `checks` has refused it.
+  ///   - terms: of which resources, when and why; nil if `checks` has refused them.
+  ///   - replaces: whether this takes the place of the assignment of the role that the subject has, if it has one.
+  ///   - checks: what is known to be wrong with the request.
+  /// - Throws: `.invalidArgument` with all that is wrong, `.assignmentExists`, `.rolesExcluded`, `.resourceExhausted`
+  ///   for more than there may be, `.permissionDenied` for what the caller must not give away.
+  public func assign(
+    subject: String, role id: String?, terms: RoleAssignment.Terms? = RoleAssignment.Terms(),
+    expireTime: Timestamp?, replaces: Bool = false, checks: FieldChecks = FieldChecks()
+  ) async throws(TenancyError) -> RoleAssignment {
+    try await write("assignments.create") {
+      (record, transaction) throws(TenancyError) -> RoleAssignment in
+      let policy = record.policy
+      var checks = checks
+      try checks.value { () throws(TenancyError) in
+        try checkSubject(subject, transaction.state)
+      }
+      if let expireTime, expireTime <= transaction.now {
+        checks.note(.invalid("assignment.expire_time", "must be in the future"))
+      }
+      if let terms { AssignmentRules.check(terms, policy, &checks) }
+      guard checks.passed, let id, let terms else { throw checks.failure }
+      guard let role = policy.role(id)?.role else {
+        throw Self.notFound(id)
+      }
+      let rules = RoleRules(policy)
+      try mayGive(rules.reserved(grantedBy: [id]), transaction.state)
+      let holder = record.holder(subject)
+      if let old = policy.assignment(of: subject, holder: holder, role: id, terms) {
+        if replaces, old.expireTime == expireTime, old.terms.hasSameReason(as: terms) {
+          transaction.give(id: old.id)
+          return old
+        }
+        // One that has expired makes room for a new one.
+        guard replaces || old.expireTime.map({ $0 <= transaction.now }) ?? false else {
+          throw TenancyError(
+            .alreadyExists, .assignmentExists, "the subject has this role already",
+            metadata: ["assignment": old.id])
+        }
+        if let expireTime, old.expireTime.map({ $0 > expireTime }) ?? true {
+          // What is denied is for a shorter time.
+          try mayGive(rules.reserved(deniedBy: role), transaction.state)
+        }
+        transaction.emit(.deleteAssignment(tenant, id: old.id), about: tenant)
+      } else {
+        try AssignmentRules.checkRoom(for: terms, of: holder, policy, tenant)
+      }
+      try rules.checkExclusions(of: id, subject: subject, holder: holder, at: transaction.now)
+      let assignment = RoleAssignment(
+        id: TenantID.generate(atMilliseconds: transaction.now.milliseconds).description,
+        subject: subject, role: id, terms: terms, createTime: transaction.now,
+        expireTime: expireTime)
+      transaction.emit(.putAssignment(tenant, assignment), about: tenant)
+      transaction.give(id: assignment.id)
+      return assignment
+    }
+  }
+
+  /// Takes the role from the subject at once.
+  /// - Throws: `.assignmentNotFound`; `.permissionDenied` where the role denies what the caller lacks; or what the
+  ///   write itself meets.
+  public func unassign(id: String) async throws(TenancyError) {
+    try await write("assignments.delete", .revoking) {
+      (record, transaction) throws(TenancyError) -> Void in
+      guard let former = record.policy.assignment(id) else {
+        throw Self.assignmentNotFound
+      }
+      if let role = record.policy.role(former.role)?.role {
+        try mayGive(RoleRules(record.policy).reserved(deniedBy: role), transaction.state)
+      }
+      transaction.emit(.deleteAssignment(tenant, id: id), about: tenant)
+    }
+  }
+
+  private func checkSubject(_ subject: String, _ state: ControlState) throws(TenancyError) {
+    guard Self.isSubject(subject) else {
+      throw .invalid(
+        "assignment.subject",
+        "1 to \(Self.maximumSubjectBytes) bytes without control characters or spaces")
+    }
+    guard !ForeignSubjects.isForeign(subject, to: tenant, state) else {
+      throw .invalid(
+        "assignment.subject", "a workload, but not one of this tenant", reason: .foreignSubject)
+    }
+  }
+}
+
+/// What assignments may be.
+enum AssignmentRules {
+  static let maximumReasonLength = 500
+  /// Roles that one subject holds of some resources only.
+  static let maximumScopesPerSubject = 1_000
+
+  /// - Parameter policy: a condition that is there already has been checked.
+  static func check(
+    _ terms: RoleAssignment.Terms, _ policy: TenantPolicy, _ checks: inout FieldChecks
+  ) {
+    if !terms.reason.hasAtMost(characters: maximumReasonLength) {
+      checks.note(.invalid("assignment.reason", "at most \(maximumReasonLength) characters"))
+    }
+    guard !terms.condition.isEmpty, !policy.hasCondition(terms.condition) else { return }
+    do throws(ConditionError) {
+      _ = try PolicyConditions.compile(terms.condition)
+    } catch {
+      checks.note(
+        .invalid("assignment.condition", error.description, reason: .invalidCondition))
+    }
+  }
+
+  /// Whether there is room for one more assignment.
+  static func checkRoom(
+    for terms: RoleAssignment.Terms, of holder: String, _ policy: TenantPolicy, _ tenant: TenantID
+  ) throws(TenancyError) {
+    if policy.assignmentCount >= RoleCommands.maximumAssignments {
+      throw .exhausted(.assignments, of: .tenant(tenant), limit: RoleCommands.maximumAssignments)
+    }
+    guard terms.isQualified else { return }
+    let held = policy.holdings(of: holder)?.qualifiedCounts ?? (conditions: 0, scopes: 0)
+    if terms.scope != nil, held.scopes >= maximumScopesPerSubject {
+      throw .exhausted(
+        .scopedAssignments, of: .tenant(tenant), limit: maximumScopesPerSubject)
+    }
+    if !terms.condition.isEmpty {
+      guard held.conditions < PolicyConditions.maximumPerSubject else {
+        throw .exhausted(
+          .conditionalAssignments, of: .tenant(tenant), limit: PolicyConditions.maximumPerSubject)
+      }
+      guard
+        policy.hasCondition(terms.condition)
+          || policy.conditionCount < PolicyConditions.maximumPerTenant
+      else {
+        throw .exhausted(
+          .conditions, of: .tenant(tenant), limit: PolicyConditions.maximumPerTenant)
+      }
+    }
+  }
+}
+
+extension RoleAssignment.Terms {
+  fileprivate func hasSameReason(as other: Self) -> Bool {
+    reason.hasSameBytes(as: other.reason)
+  }
+}

@@ -1,0 +1,277 @@
+/// What roles of one tenant may be, and how they may be beside each other. Reads a policy as it is before a change.
+struct RoleRules {
+  /// Permissions and denied ones of a role.
+  static let maximumPermissions = 1000
+  static let maximumParents = 16
+  static let maximumExclusions = 64
+  /// Permissions on this framework's own API that a role has with all that it inherits, where its giving is judged.
+  static let maximumReserved = 10_000
+  /// Holders of roles that are looked at where a change may make two of their roles exclude each other.
+  static let maximumHolders = 1_000
+  private static let maximumTitleLength = 200
+  private static let maximumDescriptionLength = 2000
+
+  private let policy: TenantPolicy
+
+  init(_ policy: TenantPolicy) { self.policy = policy }
+
+  // MARK: Form
+
+  /// What is wrong with a role's own fields.
+  /// - Parameter before: as it was: what was there before has been judged.
+  static func checkForm(of role: Role, since before: Role?, _ checks: inout FieldChecks) {
+    if !role.title.hasAtMost(characters: maximumTitleLength) {
+      checks.note(.invalid("role.title", "at most \(maximumTitleLength) characters"))
+    }
+    if !role.summary.hasAtMost(characters: maximumDescriptionLength) {
+      checks.note(.invalid("role.description", "at most \(maximumDescriptionLength) characters"))
+    }
+    // Before any work: this runs on the one writer, and a request can name a million.
+    let allowed = check(
+      role.permissions, "role.permissions", judged: Set(before?.permissions ?? []), &checks)
+    let denied = check(
+      role.denials, "role.denied_permissions", judged: Set(before?.denials ?? []), &checks)
+    if let allowed, let denied, allowed + denied > maximumPermissions {
+      checks.note(
+        .invalid("role.denied_permissions", "at most \(maximumPermissions) with the permissions"))
+    }
+    check(role.parents, "role.parents", maximumParents, of: role, &checks)
+    check(role.exclusions, "role.excluded_roles", maximumExclusions, of: role, &checks)
+  }
+
+  /// - Returns: how many there are; nil if they are too many.
+  private static func check(
+    _ permissions: [String], _ field: String, judged: Set<String>, _ checks: inout FieldChecks
+  ) -> Int? {
+    let short = permissions.prefix(2 * maximumPermissions + 1).lazy.filter {
+      $0.utf8.count <= Permission.maximumLength
+    }
+    let known = Set(short)
+    guard permissions.count <= 2 * maximumPermissions, known.count <= maximumPermissions else {
+      checks.note(.invalid(field, "at most \(maximumPermissions)"))
+      return nil
+    }
+    for (index, text) in permissions.enumerated() where !judged.contains(text) {
+      guard !checks.isFull else { break }
+      if Permission(parsing: text) == nil {
+        checks.note(Permission.malformed("\(field)[\(index)]"))
+      }
+    }
+    return known.count
+  }
+
+  private static func check(
+    _ names: [String], _ field: String, _ limit: Int, of role: Role, _ checks: inout FieldChecks
+  ) {
+    guard names.count <= limit else {
+      checks.note(.invalid(field, "at most \(limit)"))
+      return
+    }
+    for (index, name) in names.enumerated() where !checks.isFull {
+      if !RoleCommands.isRoleID(name) {
+        checks.note(.invalid("\(field)[\(index)]", "must be the id of a role"))
+      } else if name == role.id {
+        checks.note(.invalid("\(field)[\(index)]", "must be another role"))
+      }
+    }
+  }
+
+  // MARK: Families
+
+  /// Whether roles that a role names are there, and no role becomes its own ancestor or too young.
+  func checkFamily(of role: Role, since before: Role?) throws(TenancyError) {
+    try requireKnown(role.parents, since: before?.parents, "role.parents")
+    try requireKnown(role.exclusions, since: before?.exclusions, "role.excluded_roles")
+    guard role.parents != before?.parents ?? [] else { return }
+    var (known, levels) = ([String: Int](), 0)
+    for (index, parent) in role.parents.enumerated() {
+      if isAncestor(role.id, of: parent) {
+        throw .invalid("role.parents[\(index)]", "inherits from the role itself")
+      }
+      levels = max(levels, 1 + self.levels(above: parent, &known))
+    }
+    known = [:]
+    guard levels + self.levels(below: role.id, &known) <= RoleFamily.maximumDepth else {
+      throw .invalid(
+        "role.parents", "roles inherit over \(RoleFamily.maximumDepth) levels at most")
+    }
+  }
+
+  private func requireKnown(
+    _ names: [String], since before: [String]?, _ field: String
+  ) throws(TenancyError) {
+    for (index, name) in names.enumerated() where !(before ?? []).contains(name) {
+      guard policy.role(name) != nil else {
+        throw .invalid("\(field)[\(index)]", "there is no role \(name)")
+      }
+    }
+  }
+
+  private func isAncestor(_ id: String, of other: String) -> Bool {
+    guard let role = policy.role(id), let other = policy.role(other) else { return false }
+    return other.number == role.number
+      || policy.family.ancestors(of: other.number).contains(role.number)
+  }
+
+  private func levels(above id: String, _ known: inout [String: Int]) -> Int {
+    if let levels = known[id] { return levels }
+    var levels = 0
+    for parent in policy.role(id)?.role.parents ?? [] {
+      levels = max(levels, 1 + self.levels(above: parent, &known))
+    }
+    known[id] = levels
+    return levels
+  }
+
+  private func levels(below id: String, _ known: inout [String: Int]) -> Int {
+    if let levels = known[id] { return levels }
+    var levels = 0
+    policy.family.children(of: id).forEach { child in
+      guard let child = policy.role(number: child) else { return }
+      levels = max(levels, 1 + self.levels(below: child.role.id, &known))
+    }
+    known[id] = levels
+    return levels
+  }
+
+  /// The roles of these ids and all that they inherit from.
+  private func withAncestors(_ ids: [String]) -> [TenantPolicy.CompiledRole] {
+    var all = RoleSet()
+    for id in ids {
+      guard let role = policy.role(id) else { continue }
+      all.insert(role.number)
+      all.formUnion(policy.family.ancestors(of: role.number))
+    }
+    var found: [TenantPolicy.CompiledRole] = []
+    all.forEach { number in
+      if let role = policy.role(number: number) { found.append(role) }
+    }
+    return found
+  }
+
+  /// Whether another role names this one.
+  func isNamed(_ id: String) -> Bool {
+    policy.family.hasChildren(id) || policy.exclusions.isNamed(id)
+  }
+
+  // MARK: What is given
+
+  /// Permissions on this framework's own API that who holds these roles has by them.
+  func reserved(grantedBy ids: [String]) throws(TenancyError) -> Set<String> {
+    try reserved(withAncestors(ids).map(\.reservedPermissions))
+  }
+
+  /// Those that who holds this role is denied by it.
+  func reserved(deniedBy role: Role) throws(TenancyError) -> Set<String> {
+    try reserved(deniedByRoles: [role.id])
+  }
+
+  func reserved(deniedByRoles ids: [String]) throws(TenancyError) -> Set<String> {
+    try reserved(withAncestors(ids).map(\.reservedDenials))
+  }
+
+  private func reserved(_ lists: [[String]]) throws(TenancyError) -> Set<String> {
+    var all = Set<String>()
+    for list in lists {
+      all.formUnion(list)
+      guard all.count <= Self.maximumReserved else {
+        throw .invalid(
+          "role",
+          "has more than \(Self.maximumReserved) permissions on this API, inherited ones included")
+      }
+    }
+    return all
+  }
+
+  // MARK: Separation of duties
+
+  /// Roles that exclude a role, or that it excludes, by what it inherits too.
+  private func excluded(by roles: [TenantPolicy.CompiledRole]) -> Set<String> {
+    roles.reduce(into: Set()) { $0.formUnion(policy.exclusions.of($1.role.id)) }
+  }
+
+  /// Whether a subject may hold a role beside those that it holds.
+  func checkExclusions(
+    of id: String, subject: String, holder: String, at now: Timestamp
+  ) throws(TenancyError) {
+    if policy.exclusions.isEmpty { return }
+    let banned = excluded(by: withAncestors([id]))
+    if banned.isEmpty { return }
+    for held in policy.holdings(of: holder)?.assignments ?? []
+    where held.expireTime.map({ $0 > now }) ?? true {
+      if let other = withAncestors([held.role]).first(where: { banned.contains($0.role.id) }) {
+        throw Self.excluded(id, other.role.id, subject)
+      }
+    }
+  }
+
+  /// Whether who holds a role, or one that inherits from it, may go on to.
+  func checkHolders(
+    of role: Role, since before: Role?, at now: Timestamp
+  ) throws(TenancyError) {
+    guard role.exclusions != before?.exclusions ?? [] || role.parents != before?.parents ?? []
+    else { return }
+    var after = policy
+    after.put(role)
+    let rules = RoleRules(after)
+    let own = rules.withAncestors([role.id])
+    let banned = rules.excluded(by: own)
+    if let other = own.first(where: { banned.contains($0.role.id) }) {
+      throw .invalid(
+        "role.excluded_roles", "the role would have, or inherit from, \(other.role.id) itself",
+        reason: .rolesExcluded)
+    }
+    guard before != nil, !after.exclusions.isEmpty else { return }
+    // What its heirs inherit is other than it was, too.
+    var ids = [role.id]
+    if let number = after.role(role.id)?.number {
+      after.family.heirs.forEach { heir in
+        if after.family.ancestors(of: heir).contains(number),
+          let heir = after.role(number: heir)
+        {
+          ids.append(heir.role.id)
+        }
+      }
+    }
+    guard ids.reduce(0, { $0 + after.assignmentCount(ofRole: $1) }) <= Self.maximumHolders else {
+      throw TenancyError(
+        .failedPrecondition, .roleInUse,
+        "more than \(Self.maximumHolders) hold the role or one that inherits from it: exclude roles before",
+        metadata: [:])
+    }
+    for id in ids {
+      var (list, budget) = (after.assignments(ofRole: id), WorkBudget.uncapped)
+      while let held = list.next(&budget) {
+        if held.expireTime.map({ $0 <= now }) ?? false { continue }
+        try rules.checkExclusions(of: id, subject: held.subject, holder: held.holder, at: now)
+      }
+    }
+  }
+
+  private static func excluded(_ role: String, _ other: String, _ subject: String) -> TenancyError {
+    TenancyError(
+      .failedPrecondition, .rolesExcluded,
+      "no subject may hold \(role) beside \(other), which it excludes or which excludes it",
+      metadata: ["role": role, "excluded_role": other, "subject": subject])
+  }
+}
+
+extension Role {
+  /// Brings lists into the form in which they are kept.
+  mutating func sort() {
+    permissions = Set(permissions).sorted()
+    denials = Set(denials).sorted()
+    parents = Set(parents).sorted()
+    exclusions = Set(exclusions).sorted()
+  }
+
+  /// Whether it does nothing for who holds it.
+  var isBare: Bool {
+    permissions.isEmpty && denials.isEmpty && parents.isEmpty && exclusions.isEmpty
+  }
+}
+
+extension Permission {
+  /// Whether a text is one on this framework's own API.
+  static func isReserved(_ text: String) -> Bool { text.utf8.starts(with: reservedPrefix.utf8) }
+}

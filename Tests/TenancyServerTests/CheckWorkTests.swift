@@ -49,7 +49,8 @@ struct CheckWorkTests {
     var error: TenancyError?
     do throws(TenancyError) {
       let view = MessageView<V1.BatchCheckRequest>(request, in: arena)
-      try CheckService().batch(access, view.items, &budget, &response)
+      try CheckService().batch(
+        access, view.items, RequestAttributes(), &budget, &response)
     } catch let refusal {
       error = refusal
     }

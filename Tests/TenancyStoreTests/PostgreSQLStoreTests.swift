@@ -50,8 +50,9 @@ struct PostgreSQLStoreTests {
     #expect(try AuditRetentionContract.due(store, longerThan: 2)[chain] == 0)
   }
 
-  /// Makes the table of requests what it was before tenants' callers had any.
+  /// Makes roles, assignments and the table of requests what they were before tenants' callers had any.
   private let formerRequests = """
+    ALTER TABLE roles DROP COLUMN rules; ALTER TABLE assignments DROP COLUMN terms;
     ALTER TABLE requests DROP COLUMN payer; ALTER TABLE requests DROP COLUMN resource;
     ALTER TABLE requests ADD PRIMARY KEY (actor, request_id);
     ALTER TABLE requests ALTER COLUMN tenant_id SET NOT NULL;

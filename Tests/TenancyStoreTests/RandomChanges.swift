@@ -25,7 +25,10 @@ struct RandomChanges {
       .putAssignment(
         id(),
         RoleAssignment(
-          id: text(), subject: text(), role: text(), createTime: time(),
+          id: text(), subject: text(), role: text(),
+          terms: RoleAssignment.Terms(
+            scope: pick([nil, ResourceScope(parsing: "docs/ü/*")]), condition: pick(["", text()]),
+            reason: pick(["", text()])), createTime: time(),
           expireTime: Bool.random(using: &random) ? time() : nil))
     case 4: .deleteAssignment(id(), id: text())
     case 5: .putProvisioningStep(id(), name: text())
@@ -116,7 +119,9 @@ struct RandomChanges {
   private mutating func role() -> Role {
     Role(
       id: text(), title: text(), summary: text(), permissions: [text(), text()],
-      version: counter(), createTime: time(), updateTime: time())
+      denials: pick([[], [text()]]), parents: pick([[], [text()]]),
+      exclusions: pick([[], [text(), text()]]), version: counter(), createTime: time(),
+      updateTime: time())
   }
 
   private mutating func value(_ levels: Int) -> JSONValue {

@@ -50,9 +50,11 @@ struct ForeignAssignmentTests {
     let holds = record.holds(
       Sample.permission(question), subject: subject, now: Sample.moment, &budget)
     let granted =
-      record.grantingRole(
-        subject: subject.utf8Span.span.bytes, question: question.utf8Span.span.bytes, colon: 13,
-        now: Sample.moment, &budget) != nil
+      record.decide(
+        Question(
+          subject: subject.utf8Span.span.bytes, permission: question.utf8Span.span.bytes, colon: 13,
+          now: Sample.moment), &budget
+      ).allowingRole != nil
     #expect(holds == granted)
     return granted
   }

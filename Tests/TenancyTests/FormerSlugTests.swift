@@ -74,9 +74,11 @@ struct FormerSlugTests {
     #expect(isNamed && uses("old") == 1)
     let (subject, question) = ("spiffe://a.example/tenant/old/app", "docs:read")
     var budget = WorkBudget()
-    let granted = record.grantingRole(
-      subject: subject.utf8Span.span.bytes, question: question.utf8Span.span.bytes, colon: 4,
-      now: test.clock.now, &budget)
+    let granted = record.decide(
+      Question(
+        subject: subject.utf8Span.span.bytes, permission: question.utf8Span.span.bytes, colon: 4,
+        now: test.clock.now), &budget
+    ).allowingRole
     #expect(granted == nil && uses("old") == 2)
   }
 
@@ -128,9 +130,11 @@ struct FormerSlugTests {
     return ["old", "new", "third", "other", id.description].filter { name in
       var budget = WorkBudget()
       let subject = subject(name)
-      return state.find(id)?.grantingRole(
-        subject: subject.utf8Span.span.bytes, question: question.utf8Span.span.bytes, colon: 4,
-        now: test.clock.now, &budget) != nil
+      return state.find(id)?.decide(
+        Question(
+          subject: subject.utf8Span.span.bytes, permission: question.utf8Span.span.bytes, colon: 4,
+          now: test.clock.now), &budget
+      ).allowingRole != nil
     }
   }
 

@@ -127,9 +127,11 @@ struct TenantPolicyTests {
     let bytes = question.utf8Span.span.bytes
     guard let colon = Permission.colon(in: bytes) else { return nil }
     var budget = WorkBudget()
-    return policy.grantingRole(
-      subject: subject.utf8Span.span.bytes, question: bytes, colon: colon, now: now, &budget)?
-      .role.id
+    var attributes = RequestAttributes()
+    return policy.decide(
+      Question(subject: subject.utf8Span.span.bytes, permission: bytes, colon: colon, now: now),
+      &attributes, &budget
+    ).allowingRole?.role.id
   }
 
   @Test func anAssignmentEndsAtItsMoment() {

@@ -26,9 +26,11 @@ struct PolicyWorkTests {
     let bytes = question.utf8Span.span.bytes
     guard let colon = Permission.colon(in: bytes) else { return .max }
     var budget = WorkBudget()
-    _ = policy.grantingRole(
-      subject: subject.utf8Span.span.bytes, question: bytes, colon: colon, now: Sample.moment,
-      &budget)
+    var attributes = RequestAttributes()
+    _ = policy.decide(
+      Question(
+        subject: subject.utf8Span.span.bytes, permission: bytes, colon: colon, now: Sample.moment),
+      &attributes, &budget)
     return budget.visits
   }
 

@@ -85,7 +85,7 @@ struct RoleCommandsTests {
   }
 
   @Test func aRoleHasLimits() async {
-    let permissions = (0...RoleCommands.maximumPermissions).map { "docs:p\($0)" }
+    let permissions = (0...RoleRules.maximumPermissions).map { "docs:p\($0)" }
     #expect(await createRefusal("a", Array(permissions.dropLast())) == nil)
     #expect(await createRefusal("b", permissions)?.violations.first?.field == "role.permissions")
     #expect(await createRefusal("c", title: String(repeating: "é", count: 200)) == nil)
@@ -103,7 +103,7 @@ struct RoleCommandsTests {
 
   @Test func updatesHaveTheSameLimits() async throws {
     _ = try await create("a", "docs:read")
-    let full = (0...RoleCommands.maximumPermissions).map { "docs:p\($0)" }
+    let full = (0...RoleRules.maximumPermissions).map { "docs:p\($0)" }
     for (permissions, isGood) in [(Array(full.dropLast()), true), (full, false)] {
       let error = await refusal { () async throws(TenancyError) in
         try await commands().updateRole(id: "a", etag: "") { $0.permissions = permissions }

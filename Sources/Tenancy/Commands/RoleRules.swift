@@ -84,9 +84,9 @@ struct RoleRules {
     try requireKnown(role.exclusions, since: before?.exclusions, "role.excluded_roles")
     guard role.parents != before?.parents ?? [] else { return }
     var (known, levels) = ([String: Int](), 0)
-    for (index, parent) in role.parents.enumerated() {
+    for parent in role.parents {
       if isAncestor(role.id, of: parent) {
-        throw .invalid("role.parents[\(index)]", "inherits from the role itself")
+        throw .invalid("role.parents", "\(parent) inherits from the role itself")
       }
       levels = max(levels, 1 + self.levels(above: parent, &known))
     }
@@ -100,9 +100,9 @@ struct RoleRules {
   private func requireKnown(
     _ names: [String], since before: [String]?, _ field: String
   ) throws(TenancyError) {
-    for (index, name) in names.enumerated() where !(before ?? []).contains(name) {
+    for name in names where !(before ?? []).contains(name) {
       guard policy.role(name) != nil else {
-        throw .invalid("\(field)[\(index)]", "there is no role \(name)")
+        throw .invalid(field, "there is no role \(name)")
       }
     }
   }

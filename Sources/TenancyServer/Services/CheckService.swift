@@ -33,7 +33,7 @@ struct CheckService: Sendable {
 
   func batch(
     _ access: Access, _ items: borrowing MessageListView<V1.BatchCheckItem>,
-    _ common: RequestAttributes = RequestAttributes(), _ budget: inout WorkBudget,
+    _ common: RequestAttributes, _ budget: inout WorkBudget,
     _ response: inout MessageBuilder<V1.BatchCheckResponse>
   ) throws(TenancyError) {
     guard (1...Self.maximumBatch).contains(items.count) else {

@@ -1,3 +1,5 @@
+internal import Tenancy
+
 extension StateAudit {
   /// A row, for a message that is made only where it is needed.
   struct Row {

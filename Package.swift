@@ -349,3 +349,11 @@ if Context.environment["TENANCY_README"] != nil {
       name: "readme-client", dependencies: ["TenancyClient", "TenancyRPC", "TenancyWire"],
       path: ".build-readme/client"))
 }
+
+// Set by tools/bench: what questions to policies cost in process.
+if Context.environment["TENANCY_BENCH"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "TenancyPolicyBench", dependencies: ["Tenancy"], path: "tools/bench/policy",
+      exclude: ["allocations.c"], swiftSettings: [.enableUpcomingFeature("ExistentialAny")]))
+}

@@ -17,10 +17,15 @@ struct GrantIndex: Sendable {
   /// The roles that grant `question`, whose colon is at `colon` (`Permission.colon(in:)`).
   func roles(granting question: RawSpan, colon: Int) -> RoleSet {
     var roles = exact.find(question) ?? RoleSet()
-    if let more = resources.find(question.extracting(0..<colon)) { roles.formUnion(more) }
+    // Most tenants have no wildcards, and then there is nothing to hash.
+    if !resources.isEmpty, let more = resources.find(question.extracting(0..<colon)) {
+      roles.formUnion(more)
+    }
     if Permission.isReserved(question) { return roles }
     roles.formUnion(everything)
-    if let more = actions.find(question.extracting((colon + 1)..<question.byteCount)) {
+    if !actions.isEmpty,
+      let more = actions.find(question.extracting((colon + 1)..<question.byteCount))
+    {
       roles.formUnion(more)
     }
     return roles

@@ -71,7 +71,7 @@ final class CompiledCondition: Sendable {
 
 /// What one question brings for conditions. Made into their input when the first of them is evaluated.
 public struct RequestAttributes: Sendable {
-  private let subject, resource, context: [String: JSONValue]?
+  private let subject, resource, context: ConditionValue?
   private var made: ConditionInput?
 
   /// None: conditions that need some fail.
@@ -81,7 +81,9 @@ public struct RequestAttributes: Sendable {
   public init(
     subject: [String: JSONValue]?, resource: [String: JSONValue]?, context: [String: JSONValue]?
   ) {
-    (self.subject, self.resource, self.context) = (subject, resource, context)
+    self.subject = Self.map(subject)
+    self.resource = Self.map(resource)
+    self.context = Self.map(context)
   }
 
   /// The same for every condition of one question.
@@ -92,17 +94,17 @@ public struct RequestAttributes: Sendable {
     }
     var input = ConditionInput(for: slots.all)
     input[slots.subject] = .string(Self.text(question.subject))
-    input[slots.subjectAttributes] = Self.map(subject)
+    input[slots.subjectAttributes] = subject
     input[slots.resourceType] = .string(
       Self.text(question.permission.extracting(0..<question.colon)))
     if !question.resource.isEmpty {
       input[slots.resource] = .string(Self.text(question.resource))
     }
-    input[slots.resourceAttributes] = Self.map(resource)
+    input[slots.resourceAttributes] = resource
     input[slots.action] = .string(
       Self.text(
         question.permission.extracting((question.colon + 1)..<question.permission.byteCount)))
-    input[slots.context] = Self.map(context)
+    input[slots.context] = context
     let now = question.now
     input[slots.now] = ConditionTimestamp(
       seconds: now.seconds, nanoseconds: now.subsecondNanoseconds

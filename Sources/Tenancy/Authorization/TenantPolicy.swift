@@ -138,11 +138,11 @@ public struct TenantPolicy: Sendable {
 
   // MARK: Changes
 
-  mutating func put(_ role: Role) { edit { $0.put(role) } }
+  package mutating func put(_ role: Role) { edit { $0.put(role) } }
 
   mutating func deleteRole(_ id: String) { edit { $0.deleteRole(id) } }
 
-  mutating func put(_ assignment: RoleAssignment) { edit { $0.put(assignment) } }
+  package mutating func put(_ assignment: RoleAssignment) { edit { $0.put(assignment) } }
 
   mutating func deleteAssignment(_ id: String) { edit { $0.deleteAssignment(id) } }
 
